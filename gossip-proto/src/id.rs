@@ -1,0 +1,51 @@
+//! The name of a memory space.
+
+use alloc::string::String;
+use core::fmt;
+
+/// The name of a memory space: 3 to 64 characters out of `a-z 0-9 _ -`, as Engram spells it.
+///
+/// State is kept per (space, pattern id): equal ids of two spaces have nothing to do with each other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpaceId(String);
+
+/// Why a string is not the name of a memory space. Nothing was changed; use another name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpaceIdError {
+    /// Shorter than 3 or longer than 64 characters.
+    #[error("a space name has 3 to 64 characters, this one has {0}")]
+    Length(usize),
+    /// A character outside `a-z 0-9 _ -`.
+    #[error("a space name is made of a-z, 0-9, _ and -, not of {0:?}")]
+    Character(char),
+}
+
+impl SpaceId {
+    /// Takes `name` if it is a valid space name.
+    ///
+    /// # Errors
+    /// [`SpaceIdError`] names the rule that `name` breaks.
+    pub fn new(name: impl Into<String>) -> Result<Self, SpaceIdError> {
+        let name = name.into();
+        if !(3..=64).contains(&name.len()) {
+            return Err(SpaceIdError::Length(name.len()));
+        }
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+        match name.chars().find(|&c| !allowed(c)) {
+            Some(c) => Err(SpaceIdError::Character(c)),
+            None => Ok(Self(name)),
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SpaceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,63 @@
+//! A node of the tree, named by the leading bits that all its keys share.
+
+/// The keys whose hash begins with the same nibbles (4-bit steps): one node of the descent.
+///
+/// The root is the empty prefix; each step of the descent adds one nibble, so a prefix has
+/// sixteen children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Prefix {
+    bits: [u8; 32],
+    nibbles: u8,
+}
+
+impl Prefix {
+    /// The prefix of every key.
+    pub const ROOT: Self = Self { bits: [0; 32], nibbles: 0 };
+
+    /// The first `nibbles` nibbles (at most 64) of `hash`; the rest is cleared.
+    ///
+    /// Returns `None` if `nibbles` exceeds 64.
+    pub fn of(hash: &[u8; 32], nibbles: u8) -> Option<Self> {
+        if nibbles > 64 {
+            return None;
+        }
+        let mut bits = [0; 32];
+        for n in 0..nibbles {
+            let byte = usize::from(n / 2);
+            bits[byte] |= hash[byte] & if n % 2 == 0 { 0xf0 } else { 0x0f };
+        }
+        Some(Self { bits, nibbles })
+    }
+
+    /// How many nibbles are fixed: 0 for the root, 64 for one single key hash.
+    pub fn nibbles(&self) -> u8 {
+        self.nibbles
+    }
+
+    /// How many bits are fixed, four for each nibble.
+    pub fn bit_len(&self) -> u16 {
+        u16::from(self.nibbles) * 4
+    }
+
+    /// The fixed bits, followed by zeros: also the least key hash below this prefix.
+    pub fn bits(&self) -> &[u8; 32] {
+        &self.bits
+    }
+
+    /// The child for `nibble` (0..=15), or `None` at the last level or for a larger nibble.
+    pub fn child(&self, nibble: u8) -> Option<Self> {
+        if self.nibbles == 64 || nibble > 15 {
+            return None;
+        }
+        let mut child = *self;
+        child.bits[usize::from(self.nibbles / 2)] |=
+            if self.nibbles % 2 == 0 { nibble << 4 } else { nibble };
+        child.nibbles += 1;
+        Some(child)
+    }
+
+    /// Whether `hash` begins with this prefix.
+    pub fn contains(&self, hash: &[u8; 32]) -> bool {
+        Self::of(hash, self.nibbles).as_ref() == Some(self)
+    }
+}

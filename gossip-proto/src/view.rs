@@ -1,0 +1,98 @@
+//! All that the sync machine asks of the data.
+
+use alloc::vec::Vec;
+
+use crate::{Content, Prefix, Record};
+
+/// The state of one space in three numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The root of the space's tree. Equal roots mean equal state.
+    pub root: [u8; 32],
+    /// How many records the space holds, tombstones included.
+    pub count: u64,
+    /// How often the space changed since this node started. For display only, never for decisions.
+    pub generation: u64,
+}
+
+/// A leaf's line: which key, and in which state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The hash of the pattern id, which places it in the tree.
+    pub key: [u8; 32],
+    /// The digest of its record.
+    pub record: [u8; 32],
+}
+
+/// Records that arrived, with the contents that came along.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Delivery {
+    /// The records, whole.
+    pub records: Vec<Record>,
+    /// Contents, each with the digest under which the records name it.
+    pub contents: Vec<([u8; 32], Content)>,
+}
+
+/// What became of a delivery, record by record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Records that changed the state.
+    pub applied: u32,
+    /// Records that were known already, or older.
+    pub stale: u32,
+    /// Records that were refused; nothing of them was stored.
+    pub rejected: Vec<(alloc::string::String, Rejection)>,
+}
+
+/// Why a record was refused. The rest of its delivery is not affected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// A content does not hash to the digest that names it.
+    WrongDigest,
+    /// A content that the record names neither came along nor is held.
+    MissingContent,
+    /// A content breaks a rule of patterns: dimension, finite floats, confidence, sizes.
+    InvalidContent,
+    /// The record is not canonical, or a dot is not covered by its context.
+    InvalidRecord,
+    /// A counter is above its cap, or a limit of this node would be exceeded.
+    OverLimit,
+}
+
+/// What the sync machine asks of one space: a pinned picture to read, a live state to write.
+///
+/// Reads are answered from the picture that was pinned when the view was made, so that a session
+/// sees one consistent tree; records and contents may be newer, since joins make late reads harmless.
+pub trait View {
+    /// Root, count and generation of the pinned tree.
+    fn summary(&self) -> Summary;
+
+    /// How many records lie below `prefix` in the pinned tree.
+    fn count(&self, prefix: &Prefix) -> u64;
+
+    /// The digests of the sixteen children of `prefix`, each cut to its first 8 bytes;
+    /// `None` where nothing lies below a child.
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16];
+
+    /// The entries below `prefix` in ascending key order.
+    fn entries(&self, prefix: &Prefix) -> Vec<Entry>;
+
+    /// The record whose key hash is `key`.
+    fn record(&self, key: &[u8; 32]) -> Option<Record>;
+
+    /// The content with this digest, if this node holds it.
+    fn content(&self, digest: &[u8; 32]) -> Option<Content>;
+
+    /// Whether this node holds the content with this digest.
+    fn holds(&self, digest: &[u8; 32]) -> bool;
+
+    /// The hash that places `id` in the tree.
+    fn key_of(&self, id: &str) -> [u8; 32];
+
+    /// Verifies and joins what arrived. Atomic per record, idempotent, order-free.
+    fn apply(&mut self, delivery: Delivery) -> Receipt;
+
+    /// Root, count and generation of the live tree, after what was applied.
+    fn live_summary(&self) -> Summary;
+}
