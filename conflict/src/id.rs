@@ -1,0 +1,159 @@
+//! The identity of a strategy: what two nodes compare before they believe to show the same.
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use core::fmt;
+use core::num::NonZeroU16;
+use core::str::FromStr;
+
+/// Name, version and parameters of a strategy.
+///
+/// Two nodes show the same only if their strategies have equal ids, so everything that can change
+/// a result belongs in it. The canonical text, for example
+/// `confidence-weighted/1;weight=confidence`, is what goes into a handshake; `Display` writes it
+/// and `FromStr` reads it, and nothing but it.
+///
+/// ```
+/// use engram_conflict::StrategyId;
+///
+/// let id = StrategyId::new("trimmed-mean", 2)?.with("share", "0.25")?;
+/// assert_eq!(id.to_string(), "trimmed-mean/2;share=0.25");
+/// assert_eq!("trimmed-mean/2;share=0.25".parse::<StrategyId>()?, id);
+/// # Ok::<(), engram_conflict::InvalidStrategyId>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StrategyId {
+    name: Cow<'static, str>,
+    version: NonZeroU16,
+    parameters: BTreeMap<Cow<'static, str>, Cow<'static, str>>,
+}
+
+/// Why something is not the identity of a strategy. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidStrategyId {
+    /// A name of a strategy or parameter that is empty, too long or has other characters.
+    #[error("{0:?} is not a name: 1 to {MAX_NAME} characters of a-z, 0-9 and -")]
+    Name(String),
+    /// Not a version: a number of 1 to 65535 without leading zeros.
+    #[error("{0:?} is not a version: a number of 1 to 65535 without leading zeros")]
+    Version(String),
+    /// A value of a parameter that is empty, too long or has other characters.
+    #[error(
+        "{0:?} is not a value: 1 to {MAX_NAME} characters of A-Z, a-z, 0-9, '.', '_', '+' and -"
+    )]
+    Value(String),
+    /// A parameter that is there twice, or not in the order of the names.
+    #[error("parameter {0:?} is there twice or out of order: names must ascend")]
+    Order(String),
+    /// More parameters than anybody needs.
+    #[error("more than {MAX_PARAMETERS} parameters")]
+    TooMany,
+    /// A text without the parts that each identity has.
+    #[error("{0:?} is not of the form name/version;parameter=value")]
+    Form(String),
+}
+
+/// Most characters of a name or value.
+const MAX_NAME: usize = 64;
+/// Most parameters of one strategy. With the limit on names it bounds the text of an identity.
+const MAX_PARAMETERS: usize = 16;
+
+impl StrategyId {
+    /// An identity without parameters.
+    ///
+    /// # Errors
+    /// [`InvalidStrategyId`] if `name` is not 1 to 64 characters of `a-z 0-9 -`, or `version` is 0.
+    pub fn new(
+        name: impl Into<Cow<'static, str>>,
+        version: u16,
+    ) -> Result<Self, InvalidStrategyId> {
+        let version = NonZeroU16::new(version)
+            .ok_or_else(|| InvalidStrategyId::Version(String::from("0")))?;
+        Ok(Self { name: checked_name(name.into())?, version, parameters: BTreeMap::new() })
+    }
+
+    /// The identity with one more parameter, or with another value of one that it has.
+    ///
+    /// # Errors
+    /// [`InvalidStrategyId`] if `name` is not 1 to 64 characters of `a-z 0-9 -`, `value` is not 1
+    /// to 64 of `A-Z a-z 0-9 . _ + -`, or there would be more than 16 parameters.
+    pub fn with(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<Cow<'static, str>>,
+    ) -> Result<Self, InvalidStrategyId> {
+        self.parameters.insert(checked_name(name.into())?, checked_value(value.into())?);
+        if self.parameters.len() > MAX_PARAMETERS {
+            return Err(InvalidStrategyId::TooMany);
+        }
+        Ok(self)
+    }
+
+    /// The name of the strategy.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The version of its rule: a strategy that can give another result has another version.
+    pub fn version(&self) -> u16 {
+        self.version.get()
+    }
+
+    /// The parameters, names ascending.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parameters.iter().map(|(name, value)| (&**name, &**value))
+    }
+}
+
+fn checked_name(name: Cow<'static, str>) -> Result<Cow<'static, str>, InvalidStrategyId> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    match (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(allowed) {
+        true => Ok(name),
+        false => Err(InvalidStrategyId::Name(name.into_owned())),
+    }
+}
+
+fn checked_value(value: Cow<'static, str>) -> Result<Cow<'static, str>, InvalidStrategyId> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._+-".contains(&b);
+    match (1..=MAX_NAME).contains(&value.len()) && value.bytes().all(allowed) {
+        true => Ok(value),
+        false => Err(InvalidStrategyId::Value(value.into_owned())),
+    }
+}
+
+impl fmt::Display for StrategyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.name, self.version)?;
+        self.parameters.iter().try_for_each(|(name, value)| write!(f, ";{name}={value}"))
+    }
+}
+
+impl FromStr for StrategyId {
+    type Err = InvalidStrategyId;
+
+    /// Reads the canonical text. Every identity has exactly one: other spellings are errors.
+    fn from_str(text: &str) -> Result<Self, InvalidStrategyId> {
+        let form = || InvalidStrategyId::Form(text.chars().take(MAX_NAME).collect());
+        let mut parts = text.split(';');
+        let (name, version) = parts.next().and_then(|p| p.split_once('/')).ok_or_else(form)?;
+        let mut id = Self::new(String::from(name), parsed_version(version)?)?;
+        for part in parts {
+            let (name, value) = part.split_once('=').ok_or_else(form)?;
+            if id.parameters.last_key_value().is_some_and(|(last, _)| **last >= *name) {
+                return Err(InvalidStrategyId::Order(String::from(name)));
+            }
+            id = id.with(String::from(name), String::from(value))?;
+        }
+        Ok(id)
+    }
+}
+
+fn parsed_version(text: &str) -> Result<u16, InvalidStrategyId> {
+    let canonical = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+    match text.parse() {
+        Ok(version) if canonical => Ok(version),
+        _ => Err(InvalidStrategyId::Version(text.chars().take(MAX_NAME).collect())),
+    }
+}

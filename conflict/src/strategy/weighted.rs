@@ -1,0 +1,105 @@
+use alloc::vec::Vec;
+
+use crate::{
+    Blend, Embedding, Merged, Reason, Resolution, Strategy, StrategyId, Version, Versions, blend,
+    union,
+};
+
+/// The mean of all versions at once, weighted by confidence, with the citations of all.
+///
+/// Embedding, strength and confidence are weighted means, summed in `f64` and rounded once, so
+/// each lies between its smallest and greatest input. If every weight is zero, all weigh the
+/// same. Citations are the [`union`] of all, the time is the latest. Lost: nothing of the
+/// citations; no version's embedding stays as it was, so use it only where a mean of embeddings
+/// means something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ConfidenceWeighted {
+    weight: Weight,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Weight {
+    #[default]
+    Confidence,
+    Confirmations,
+}
+
+impl ConfidenceWeighted {
+    /// Weighs each version by its confidence. The same as `default()`.
+    pub const fn new() -> Self {
+        Self { weight: Weight::Confidence }
+    }
+
+    /// Weighs each version by its confidence times its confirmations, so that two nodes that
+    /// found the same count for two.
+    pub const fn by_confirmations() -> Self {
+        Self { weight: Weight::Confirmations }
+    }
+
+    fn weight(&self, version: &Version<'_>) -> f64 {
+        let confidence = f64::from(version.confidence);
+        match self.weight {
+            Weight::Confidence => confidence,
+            Weight::Confirmations => confidence * f64::from(version.confirmations),
+        }
+    }
+
+    /// The share of each version, and the order in which shares are summed.
+    fn shares(&self, versions: &Versions<'_>) -> (Vec<f64>, Vec<usize>, Reason) {
+        let mut weights: Vec<f64> = versions.iter().map(|v| self.weight(v)).collect();
+        // Heaviest first, so that a digest orders nothing but equal weights.
+        let mut order: Vec<usize> = (0..weights.len()).collect();
+        order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
+        let mut total = order.iter().fold(0.0, |sum, &i| sum + weights[i]);
+        let mut reason = Reason::Mean;
+        if total <= 0.0 {
+            weights.fill(1.0);
+            total = weights.len() as f64;
+            reason = Reason::PlainMean;
+        }
+        (weights.iter().map(|weight| weight / total).collect(), order, reason)
+    }
+}
+
+impl Strategy for ConfidenceWeighted {
+    fn id(&self) -> StrategyId {
+        let weight = match self.weight {
+            Weight::Confidence => "confidence",
+            Weight::Confirmations => "confidence-confirmations",
+        };
+        StrategyId::new("confidence-weighted", 1)
+            .and_then(|id| id.with("weight", weight))
+            .expect("valid literals")
+    }
+
+    fn resolve(&self, versions: &Versions<'_>) -> Resolution {
+        if versions.len() == 1 {
+            return Resolution::chosen(0, Reason::Only);
+        }
+        let (shares, order, reason) = self.shares(versions);
+        let mean = |measure: fn(&Version<'_>) -> f32| {
+            let sum = order
+                .iter()
+                .fold(0.0, |sum, &i| sum + shares[i] * f64::from(measure(&versions[i])));
+            within(sum as f32, versions.iter().map(measure))
+        };
+        let merged = Merged {
+            strength: mean(|v| v.strength),
+            confidence: mean(|v| v.confidence),
+            citations: union(versions.iter().map(|v| v.citations)),
+            consolidated_at: super::latest(versions),
+            embedding: Embedding::Blended(Blend {
+                components: blend(order.iter().map(|&i| (shares[i], versions[i].embedding))),
+                shares,
+            }),
+        };
+        Resolution::composed(merged, versions, reason)
+    }
+}
+
+/// `mean`, or the nearest of the values if rounding carried it past all of them.
+fn within(mean: f32, values: impl Iterator<Item = f32> + Clone) -> f32 {
+    let smallest = values.clone().min_by(f32::total_cmp).unwrap_or(mean);
+    let greatest = values.max_by(f32::total_cmp).unwrap_or(mean);
+    mean.clamp(smallest, greatest)
+}
