@@ -1,0 +1,74 @@
+use core::cmp::Ordering;
+
+/// How two clocks, or two states, relate: a partial order, with a name for each of its four
+/// outcomes.
+///
+/// There is deliberately no `PartialOrd` on clocks. With operators, `!(a < b)` reads as "b is not
+/// newer" while it is also true of concurrent clocks, and that misreading loses writes. Code that
+/// wants the standard type converts to `Option<Ordering>`, where `None` means concurrent.
+///
+/// ```
+/// use core::cmp::Ordering;
+/// use engram_vclock::Causality;
+///
+/// assert_eq!(Option::<Ordering>::from(Causality::Before), Some(Ordering::Less));
+/// assert_eq!(Causality::from(None), Causality::Concurrent);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Causality {
+    /// The left side is known to the right side, which has seen more.
+    Before,
+    /// Both sides have seen exactly the same.
+    Equal,
+    /// The left side has seen all that the right side has, and more.
+    After,
+    /// Each side has seen something that the other has not.
+    Concurrent,
+}
+
+impl Causality {
+    /// The relation seen from the other side: `a.compare(&b).reverse() == b.compare(&a)`.
+    #[must_use]
+    pub const fn reverse(self) -> Self {
+        match self {
+            Self::Before => Self::After,
+            Self::After => Self::Before,
+            Self::Equal | Self::Concurrent => self,
+        }
+    }
+
+    /// Names the outcome from its two halves: whether the left side lacks something, and the right
+    /// side.
+    #[inline]
+    pub(crate) const fn from_news(left_lacks: bool, right_lacks: bool) -> Self {
+        match (left_lacks, right_lacks) {
+            (false, false) => Self::Equal,
+            (true, false) => Self::Before,
+            (false, true) => Self::After,
+            (true, true) => Self::Concurrent,
+        }
+    }
+}
+
+impl From<Causality> for Option<Ordering> {
+    fn from(causality: Causality) -> Self {
+        match causality {
+            Causality::Before => Some(Ordering::Less),
+            Causality::Equal => Some(Ordering::Equal),
+            Causality::After => Some(Ordering::Greater),
+            Causality::Concurrent => None,
+        }
+    }
+}
+
+impl From<Option<Ordering>> for Causality {
+    fn from(ordering: Option<Ordering>) -> Self {
+        match ordering {
+            Some(Ordering::Less) => Self::Before,
+            Some(Ordering::Equal) => Self::Equal,
+            Some(Ordering::Greater) => Self::After,
+            None => Self::Concurrent,
+        }
+    }
+}
