@@ -1,2 +1,96 @@
-//! Under construction.
-fn main() {}
+//! Every workflow of this repository: `cargo xtask` alone lists them.
+//!
+//! One file per command. No command links the product: each calls cargo, or the product's own binaries, as a user would.
+
+mod command;
+mod demo;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// Consolidation gossip for Engram: every workflow, one command each.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Demo(demo::Demo),
+    Test(test::Test),
+}
+
+/// What a task found: not every failure is an error of the task itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    Passed,
+    Failed,
+}
+
+/// The tasks in the order in which a newcomer meets them.
+const GROUPS: [(&str, &[&str]); 2] = [("Try", &["demo"]), ("Check", &["test"])];
+
+fn main() -> ExitCode {
+    let command = Cli::command().override_help(overview());
+    if std::env::args_os().len() < 2 {
+        print!("{}", overview());
+        return ExitCode::SUCCESS;
+    }
+    // Clap itself ends the process with status 2 on a wrong command line, and with 0 after help.
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let result = match cli.task {
+        Task::Demo(task) => task.run(),
+        Task::Test(task) => task.run(),
+    };
+    match result {
+        Ok(Verdict::Passed) => ExitCode::SUCCESS,
+        Ok(Verdict::Failed) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The grouped list of tasks, made from the tasks' own descriptions so that the two cannot disagree.
+fn overview() -> String {
+    let command = Cli::command();
+    let mut text = String::from("Usage: cargo xtask <task> [options]\n");
+    for (group, tasks) in GROUPS {
+        text.push_str(&format!("\n{group}\n"));
+        for name in tasks {
+            let about = command.find_subcommand(name).and_then(|task| task.get_about());
+            text.push_str(&format!("  {name:<8}{}\n", about.cloned().unwrap_or_default()));
+        }
+    }
+    text.push_str(
+        "\nEach task explains itself: cargo xtask <task> --help\n\
+         Exit status: 0 all went well, 1 something failed, 2 wrong command line\n",
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn overview_lists_every_task_once() {
+        let mut listed: Vec<_> =
+            GROUPS.iter().flat_map(|(_, tasks)| tasks.iter().copied()).collect();
+        let command = Cli::command();
+        let mut known: Vec<_> = command.get_subcommands().map(|task| task.get_name()).collect();
+        listed.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(listed, known);
+    }
+}

@@ -1,0 +1,71 @@
+//! Running other programs so that a reader can follow and repeat what was run.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// The root of the repository, whatever the current directory.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository")
+}
+
+/// The cargo that runs this task, started in the root.
+pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(program);
+    command.current_dir(root()).args(arguments);
+    command
+}
+
+/// How a person would type the command in the root of the repository.
+pub(crate) fn spelled(command: &Command) -> String {
+    let variables = command.get_envs().filter_map(|(name, value)| {
+        Some(format!("{}='{}'", name.to_string_lossy(), value?.to_string_lossy()))
+    });
+    let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
+    let arguments = command.get_args().map(|argument| argument.to_string_lossy());
+    variables
+        .chain([program.to_string_lossy().into_owned()])
+        .chain(arguments.map(|argument| quoted(&argument)))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn quoted(argument: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', r"'\''"))
+    }
+}
+
+/// Builds with cargo, its progress shown on stderr, and returns the executables it made.
+pub(crate) fn build(mut command: Command) -> Result<Vec<PathBuf>> {
+    command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let output = command.output().with_context(|| format!("cannot start {}", spelled(&command)))?;
+    if !output.status.success() {
+        bail!("the build failed: {}", spelled(&command));
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let executable = |line: &str| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    };
+    Ok(messages.lines().filter_map(executable).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spelled_command_can_be_typed() {
+        let mut command = Command::new("/usr/bin/cargo");
+        command.args(["doc", "--cfg", "it's", ""]).env("RUSTDOCFLAGS", "-D warnings");
+        assert_eq!(spelled(&command), r"RUSTDOCFLAGS='-D warnings' cargo doc --cfg 'it'\''s' ''");
+    }
+}

@@ -1,0 +1,171 @@
+//! Real node processes converge on real consolidation state, and the outcome is checked without taking their word.
+
+mod cluster;
+mod data;
+mod event;
+mod node;
+mod outcome;
+mod picture;
+mod progress;
+mod run;
+mod scratch;
+mod verify;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::Verdict;
+use crate::command::{build, cargo, root, spelled};
+use cluster::Cluster;
+use data::Feed;
+use run::Run;
+use scratch::Scratch;
+
+/// Watch real nodes converge on real patterns
+///
+/// Builds the node, issues throw-away certificates, starts one process per node on this machine, and replays to each
+/// its own consolidation snapshots. When all have one root, every node's visible patterns are compared byte for byte
+/// with the others', and with the union of what was fed in. Ctrl-C ends it cleanly.
+#[derive(Args)]
+pub(crate) struct Demo {
+    /// How many nodes to run, up to 16; those beyond the files start empty [default: one per file, at least 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=MOST_NODES))]
+    nodes: Option<u8>,
+    /// Folder with one *.jsonl of snapshots per node [default: the three nodes of the fixture]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Seconds between the timed gossip rounds; changes are announced at once anyway
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    interval: u64,
+    /// Print the result as one JSON object on standard output
+    #[arg(long)]
+    json: bool,
+    /// Keep certificates, configurations, logs, exports and the picture in this new folder
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Give up if the nodes have not converged after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+}
+
+const MOST_NODES: i64 = 16;
+
+impl Demo {
+    pub(crate) fn run(self) -> Result<Verdict> {
+        let interrupted = watch_for_interrupts()?;
+        let data = match &self.data {
+            Some(folder) => folder.clone(),
+            None => root().join("engram-bridge/fixture/small"),
+        };
+        let mut feeds = data::read_folder(&data)?;
+        let count = self.node_count(&mut feeds)?;
+        report_rejected(&feeds);
+        let union =
+            feeds.iter().flat_map(|feed| feed.patterns.keys()).collect::<BTreeSet<_>>().len();
+        if union == 0 {
+            bail!("{}: holds no pattern that could be taken", data.display());
+        }
+
+        let binary = build_node()?;
+        let scratch = match &self.keep {
+            Some(folder) => Scratch::keep(folder)?,
+            None => Scratch::new()?,
+        };
+        let cluster = Cluster::issue(&binary, scratch.path(), &feeds, count)?;
+        let run = Run {
+            cluster,
+            folder: scratch.path(),
+            feeds: &feeds,
+            union,
+            interval: self.interval,
+            timeout: Duration::from_secs(self.timeout),
+            interrupted: &interrupted,
+        };
+        let outcome = run.converge()?;
+
+        let picture = self.picture_path(&binary)?;
+        fs::write(&picture, outcome.picture())
+            .with_context(|| format!("{}: cannot be written", picture.display()))?;
+        outcome.explain();
+        if self.json {
+            println!("{}", outcome.json());
+        } else {
+            print!("{}", outcome.table());
+            println!("picture: {}", picture.display());
+        }
+        Ok(if outcome.converged() { Verdict::Passed } else { Verdict::Failed })
+    }
+
+    /// How many nodes to run; files beyond that many are left out.
+    fn node_count(&self, feeds: &mut Vec<Feed>) -> Result<usize> {
+        let count = match self.nodes {
+            Some(count) => usize::from(count),
+            None => feeds.len().max(3),
+        };
+        if count > MOST_NODES as usize {
+            bail!(
+                "there are {count} files, and a demo runs at most {MOST_NODES} nodes; choose with --nodes"
+            );
+        }
+        for feed in feeds.drain(count.min(feeds.len())..) {
+            eprintln!("left out, there are only {count} nodes: {}", feed.file.display());
+        }
+        Ok(count)
+    }
+
+    fn picture_path(&self, binary: &Path) -> Result<PathBuf> {
+        let folder = match &self.keep {
+            Some(folder) => folder.clone(),
+            // Beside the profile's folder, in the target folder.
+            None => binary.ancestors().nth(2).expect("cargo builds into folders").join("demo"),
+        };
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("{}: cannot be made", folder.display()))?;
+        Ok(folder.join("convergence.svg"))
+    }
+}
+
+/// Sets the flag at Ctrl-C and its kin, so that the demo ends in order. A second one ends it at once; the nodes then
+/// notice the end of their input.
+fn watch_for_interrupts() -> Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in signal_hook::consts::TERM_SIGNALS {
+        signal_hook::flag::register_conditional_shutdown(*signal, 1, Arc::clone(&interrupted))
+            .and_then(|_| signal_hook::flag::register(*signal, Arc::clone(&interrupted)))
+            .context("cannot watch for Ctrl-C")?;
+    }
+    Ok(interrupted)
+}
+
+fn report_rejected(feeds: &[Feed]) {
+    for feed in feeds {
+        for rejected in feed.rejected.iter().take(10) {
+            eprintln!("rejected: {}:{}: {}", feed.file.display(), rejected.line, rejected.reason);
+        }
+        if feed.rejected.len() > 10 {
+            eprintln!("rejected: {} more of {}", feed.rejected.len() - 10, feed.file.display());
+        }
+    }
+    if feeds.iter().any(|feed| !feed.rejected.is_empty()) {
+        eprintln!("The demo goes on with all other patterns; correct or remove these lines.\n");
+    }
+}
+
+fn build_node() -> Result<PathBuf> {
+    let command = cargo([
+        "build",
+        "--release",
+        "--package=engram-bridge",
+        "--features=node",
+        "--bin=engram-node",
+    ]);
+    eprintln!("$ {}", spelled(&command));
+    build(command)?.pop().context("cargo built no executable")
+}

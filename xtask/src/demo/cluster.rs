@@ -1,0 +1,180 @@
+//! Lays out a throw-away cluster: certificates, addresses, and one configuration per node.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::data::Feed;
+
+/// The node binary, and the folder in which a cluster of its processes lives.
+pub(crate) struct Cluster<'a> {
+    binary: &'a Path,
+    folder: &'a Path,
+    pub(crate) members: Vec<Member>,
+}
+
+/// One node to be.
+pub(crate) struct Member {
+    pub(crate) name: String,
+    pub(crate) node_id: String,
+    pub(crate) address: String,
+    /// What it replays; a node beyond the files starts empty.
+    pub(crate) data: Option<PathBuf>,
+}
+
+impl<'a> Cluster<'a> {
+    /// Issues a cluster CA, and a certificate for each of `count` nodes.
+    pub(crate) fn issue(
+        binary: &'a Path,
+        folder: &'a Path,
+        feeds: &[Feed],
+        count: usize,
+    ) -> Result<Self> {
+        let mut cluster = Self { binary, folder, members: Vec::new() };
+        cluster.certs(&["ca"])?;
+        for name in names(feeds, count) {
+            cluster.certs(&["node", "--name", &name])?;
+            let node_id = cluster.certs(&["show", &format!("{name}.pem")])?;
+            let data = feeds.get(cluster.members.len()).map(|feed| feed.file.clone());
+            cluster.members.push(Member { name, node_id, address: String::new(), data });
+        }
+        Ok(cluster)
+    }
+
+    fn certs(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(self.binary);
+        command.arg("certs").args(arguments).current_dir(self.folder);
+        let output =
+            command.output().with_context(|| format!("cannot start {}", self.binary.display()))?;
+        if !output.status.success() {
+            bail!(
+                "certs {}: {}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Chooses free ports and writes the configurations. May be called again if a port is lost to somebody else.
+    pub(crate) fn configure(&mut self, spaces: &[String], interval: u64) -> Result<()> {
+        // All are held at once, so that no two nodes get the same.
+        let sockets = self
+            .members
+            .iter()
+            .map(|_| UdpSocket::bind("127.0.0.1:0").context("no free UDP port on 127.0.0.1"))
+            .collect::<Result<Vec<_>>>()?;
+        for (member, socket) in self.members.iter_mut().zip(&sockets) {
+            member.address = socket.local_addr()?.to_string();
+        }
+        for member in &self.members {
+            let path = self.config(member);
+            let text = configuration(member, &self.members, spaces, interval);
+            fs::write(&path, text)
+                .with_context(|| format!("{}: cannot be written", path.display()))?;
+        }
+        Ok(())
+    }
+
+    fn config(&self, member: &Member) -> PathBuf {
+        self.folder.join(format!("{}.toml", member.name))
+    }
+
+    /// The command that runs a member, with `pause` between its snapshots.
+    pub(crate) fn command(&self, member: &Member, pause: Duration) -> Command {
+        let mut command = Command::new(self.binary);
+        command.arg("run").arg("--config").arg(self.config(member)).args(["--events", "--control"]);
+        if let Some(data) = &member.data {
+            command
+                .arg("--snapshots")
+                .arg(data)
+                .arg("--replay-every")
+                .arg(pause.as_millis().to_string());
+        }
+        command
+    }
+}
+
+/// The nodes of the files, then `node-d` and so on as far as these names are free.
+fn names(feeds: &[Feed], count: usize) -> Vec<String> {
+    let mut names: Vec<String> = feeds.iter().take(count).map(|feed| feed.node.clone()).collect();
+    let mut spare = (b'a'..=b'z').map(|letter| format!("node-{}", char::from(letter)));
+    while names.len() < count {
+        let name = spare.next().expect("there are more letters than nodes");
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn configuration(member: &Member, members: &[Member], spaces: &[String], interval: u64) -> String {
+    let Member { name, address, .. } = member;
+    let spaces = spaces.iter().map(|space| quoted(space)).collect::<Vec<_>>().join(", ");
+    let mut text = format!(
+        r#"# A throw-away node of a demo.
+[node]
+name = {quoted_name}
+listen = "{address}"
+spaces = [{spaces}]
+
+[tls]
+ca = "ca.pem"
+certificate = "{name}.pem"
+key = "{name}.key"
+
+[gossip]
+interval_seconds = {interval}
+"#,
+        quoted_name = quoted(name)
+    );
+    for peer in members.iter().filter(|peer| peer.name != *name) {
+        let Member { name, node_id, address, .. } = peer;
+        let name = quoted(name);
+        write!(
+            text,
+            "\n[[peers]]\nname = {name}\nnode_id = \"{node_id}\"\naddress = \"{address}\"\n"
+        )
+        .expect("writing to a string cannot fail");
+    }
+    text
+}
+
+/// A basic string of TOML, which escapes as JSON does.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(name: &str) -> Member {
+        Member {
+            name: name.to_owned(),
+            node_id: format!("id-of-{name}"),
+            address: "127.0.0.1:1".to_owned(),
+            data: None,
+        }
+    }
+
+    #[test]
+    fn the_roster_of_a_node_holds_all_the_others() {
+        let members = [member("a"), member("b"), member("c")];
+        let text = configuration(&members[1], &members, &["one".to_owned(), "t\"wo".to_owned()], 5);
+        assert!(text.contains(r#"spaces = ["one", "t\"wo"]"#), "{text}");
+        assert_eq!(text.matches("[[peers]]").count(), 2);
+        assert!(text.contains("id-of-a") && text.contains("id-of-c") && !text.contains("id-of-b"));
+    }
+
+    #[test]
+    fn nodes_beyond_the_files_get_free_names() {
+        assert_eq!(names(&[], 3), ["node-a", "node-b", "node-c"]);
+        assert_eq!(names(&[], 16).len(), 16);
+    }
+}

@@ -1,0 +1,513 @@
+//! Reads what the nodes will be fed, on its own: the reader shares no code with the nodes that it is used to check.
+//!
+//! Two layouts, told apart line by line: a whole snapshot with embeddings in base64, or one pattern with the row of its
+//! embedding in `embeddings.f32` beside the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+/// The embedding length of every pattern that Engram makes.
+const DIMENSION: usize = 768;
+
+/// The space of a line that names none.
+const DEFAULT_SPACE: &str = "default";
+
+/// What a pattern is known by: its id is unique only within its memory space.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Key {
+    pub(crate) space: String,
+    pub(crate) id: String,
+}
+
+/// All of a pattern but its key, in the one form in which two equal patterns are equal values: floats by their bits,
+/// minus zero as zero, citations sorted with their repeats.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Content {
+    pub(crate) embedding: Vec<u32>,
+    pub(crate) citations: Vec<String>,
+    pub(crate) strength: u32,
+    pub(crate) confidence: u32,
+    /// Nanoseconds since the Unix epoch.
+    pub(crate) consolidated: i128,
+}
+
+/// One node's file.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    pub(crate) node: String,
+    pub(crate) file: PathBuf,
+    /// Snapshots that the node will replay one after the other.
+    pub(crate) snapshots: usize,
+    pub(crate) spaces: BTreeSet<String>,
+    /// The last version of each pattern: absence from a later snapshot takes nothing away.
+    pub(crate) patterns: BTreeMap<Key, Content>,
+    pub(crate) rejected: Vec<Rejected>,
+}
+
+/// A line, or one pattern of it, that no node may take.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Rejected {
+    pub(crate) line: usize,
+    pub(crate) reason: String,
+}
+
+/// Reads every `*.jsonl` of a folder, in the order of their names; each becomes a node of that name.
+pub(crate) fn read_folder(folder: &Path) -> Result<Vec<Feed>> {
+    let entries = fs::read_dir(folder)
+        .with_context(|| format!("{}: cannot be read; --data takes a folder", folder.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| format!("{}: cannot be listed", folder.display()))?.path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        bail!(
+            "{}: holds no *.jsonl; put one file of snapshots there for each node",
+            folder.display()
+        );
+    }
+    let mut names = BTreeSet::new();
+    files.into_iter().map(|file| Feed::read(unique_name(&file, &mut names), file)).collect()
+}
+
+/// A name that is also a host name and a file name, whatever the data file is called.
+fn unique_name(file: &Path, taken: &mut BTreeSet<String>) -> String {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let plain: String =
+        stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
+    let plain = match plain.trim_matches('-') {
+        "" => "node",
+        name => name,
+    };
+    let mut name = plain.to_owned();
+    for number in 2.. {
+        if taken.insert(name.clone()) {
+            break;
+        }
+        name = format!("{plain}-{number}");
+    }
+    name
+}
+
+impl Feed {
+    pub(crate) fn read(node: String, file: PathBuf) -> Result<Self> {
+        let mut feed = Self {
+            node,
+            file,
+            snapshots: 0,
+            spaces: BTreeSet::new(),
+            patterns: BTreeMap::new(),
+            rejected: Vec::new(),
+        };
+        let runs = feed.read_lines()?;
+        if runs.is_empty() && feed.rejected.is_empty() {
+            bail!(
+                "{}: is empty; a node's file has one JSON object per line, a snapshot or a pattern",
+                feed.file.display()
+            );
+        }
+        feed.snapshots = runs.len();
+        let mut rows = Rows::beside(&feed.file);
+        for lines in runs.into_values() {
+            let mut seen = BTreeSet::new();
+            for (line, value) in lines {
+                feed.take_line(line, &value, &mut rows, &mut seen)?;
+            }
+        }
+        feed.rejected.sort_by_key(|rejected| rejected.line);
+        Ok(feed)
+    }
+
+    /// The lines of each run, in the order in which a node replays them.
+    fn read_lines(&mut self) -> Result<BTreeMap<u64, Vec<(usize, Value)>>> {
+        let shown = self.file.display().to_string();
+        let file = File::open(&self.file).with_context(|| format!("{shown}: cannot be opened"))?;
+        let mut runs: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (line, text) in (1..).zip(BufReader::new(file).split(b'\n')) {
+            let text = text.with_context(|| format!("{shown}: line {line} cannot be read"))?;
+            if text.trim_ascii().is_empty() {
+                continue;
+            }
+            match serde_json::from_slice::<Value>(&text) {
+                Ok(value) => {
+                    let run =
+                        value["snapshot"].as_u64().or_else(|| value["first_snapshot"].as_u64());
+                    runs.entry(run.unwrap_or(0)).or_default().push((line, value));
+                }
+                Err(error) => self.reject(line, format!("not one whole JSON object ({error})")),
+            }
+        }
+        Ok(runs)
+    }
+
+    fn take_line(
+        &mut self,
+        line: usize,
+        value: &Value,
+        rows: &mut Rows,
+        seen: &mut BTreeSet<Key>,
+    ) -> Result<()> {
+        let space = match space_of(value) {
+            Ok(space) => space,
+            Err(reason) => {
+                self.reject(line, reason);
+                return Ok(());
+            }
+        };
+        self.spaces.insert(space.clone());
+        let patterns = match value["patterns"].as_array() {
+            Some(patterns) => patterns.as_slice(),
+            None => std::slice::from_ref(value),
+        };
+        for pattern in patterns {
+            let embedding = match pattern["embedding_row"].as_u64() {
+                Some(row) if pattern["embedding_b64"].is_null() => rows.read(row)?,
+                _ => inline_embedding(pattern),
+            };
+            self.take(line, pattern, &space, embedding, seen);
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        line: usize,
+        value: &Value,
+        space: &str,
+        embedding: Result<Vec<f32>, String>,
+        seen: &mut BTreeSet<Key>,
+    ) {
+        let Some(id) = value["id"].as_str() else {
+            return self.reject(line, "a pattern has no \"id\"".to_owned());
+        };
+        let key = Key { space: space.to_owned(), id: id.to_owned() };
+        if seen.contains(&key) {
+            return self.reject(line, format!("pattern {id} occurs twice in one snapshot"));
+        }
+        match embedding.and_then(|embedding| content(value, &embedding)) {
+            Ok(content) => {
+                seen.insert(key.clone());
+                self.patterns.insert(key, content);
+            }
+            Err(reason) => self.reject(line, format!("pattern {id}: {reason}")),
+        }
+    }
+
+    fn reject(&mut self, line: usize, reason: String) {
+        self.rejected.push(Rejected { line, reason });
+    }
+}
+
+/// The pattern of one line of a node's export.
+pub(crate) fn exported_pattern(value: &Value) -> Result<(Key, Content), String> {
+    let id = value["id"].as_str().ok_or("the line has no \"id\"")?;
+    let space = space_of(value)?;
+    let content = content(value, &inline_embedding(value)?)?;
+    Ok((Key { space, id: id.to_owned() }, content))
+}
+
+fn space_of(value: &Value) -> Result<String, String> {
+    match value.get("space") {
+        None => Ok(DEFAULT_SPACE.to_owned()),
+        Some(Value::String(space)) if !space.is_empty() => Ok(space.clone()),
+        Some(other) => Err(format!("\"space\" is {other}, not a name")),
+    }
+}
+
+fn content(value: &Value, embedding: &[f32]) -> Result<Content, String> {
+    if embedding.len() != DIMENSION {
+        return Err(format!("its embedding has {} numbers, not {DIMENSION}", embedding.len()));
+    }
+    if let Some(position) = embedding.iter().position(|number| !number.is_finite()) {
+        return Err(format!("number {position} of its embedding is not finite"));
+    }
+    let strength = number(value, "strength")?;
+    if strength < 0.0 {
+        return Err(format!("\"strength\" is {strength}, below 0"));
+    }
+    let confidence = number(value, "schema_confidence")?;
+    if !(0.0..=1.0).contains(&confidence) {
+        return Err(format!("\"schema_confidence\" is {confidence}, not within 0 and 1"));
+    }
+    Ok(Content {
+        embedding: embedding.iter().copied().map(canonical_bits).collect(),
+        citations: citations(value)?,
+        strength: canonical_bits(strength),
+        confidence: canonical_bits(confidence),
+        consolidated: consolidated(value)?,
+    })
+}
+
+/// Equal numbers have equal bits: there is one zero.
+fn canonical_bits(number: f32) -> u32 {
+    if number == 0.0 { 0 } else { number.to_bits() }
+}
+
+fn number(value: &Value, name: &str) -> Result<f32, String> {
+    // A shortest f32 decimal, read as f64, rounds back to the very same f32.
+    let number = value[name]
+        .as_f64()
+        .ok_or_else(|| format!("\"{name}\" is missing or not a number"))? as f32;
+    if number.is_finite() { Ok(number) } else { Err(format!("\"{name}\" is too large for an f32")) }
+}
+
+fn citations(value: &Value) -> Result<Vec<String>, String> {
+    let list = value["source_episodes"]
+        .as_array()
+        .ok_or("\"source_episodes\" is missing or not a list")?;
+    let mut citations = list
+        .iter()
+        .map(|episode| {
+            episode.as_str().map(str::to_owned).ok_or("\"source_episodes\" holds no name")
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    citations.sort_unstable();
+    Ok(citations)
+}
+
+fn consolidated(value: &Value) -> Result<i128, String> {
+    let time = value["last_consolidated"]
+        .as_str()
+        .ok_or("\"last_consolidated\" is missing or not a time")?;
+    nanoseconds(time).ok_or_else(|| {
+        format!("\"last_consolidated\" is {time}, not a time like 2025-03-01T04:03:07.843000000Z")
+    })
+}
+
+/// Nanoseconds since the Unix epoch of an RFC 3339 time.
+fn nanoseconds(time: &str) -> Option<i128> {
+    let (local, offset) = match time.strip_suffix('Z') {
+        Some(local) => (local, 0),
+        None => {
+            let (local, offset) = time.split_at_checked(time.len().checked_sub(6)?)?;
+            let sign = if offset.starts_with('-') { -1 } else { 1 };
+            let [hours, minutes] = digits(offset, "+00:00").or_else(|| digits(offset, "-00:00"))?;
+            (local, sign * (hours * 60 + minutes) * 60)
+        }
+    };
+    let (seconds, fraction) = local.split_once('.').unwrap_or((local, ""));
+    if fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let fraction: i128 = format!("{fraction:0<9}").parse().ok()?;
+    let [year, month, day, hour, minute, second] = digits(seconds, "0000-00-00T00:00:00")?;
+    let valid = (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    let seconds = days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset;
+    valid.then_some(i128::from(seconds) * 1_000_000_000 + fraction)
+}
+
+/// The numbers in `text` if it has the form of `pattern`, where a run of zeros stands for as many digits.
+fn digits<const N: usize>(text: &str, pattern: &str) -> Option<[i64; N]> {
+    let form = |c: char| if c.is_ascii_digit() { '0' } else { c };
+    if !text.chars().map(form).eq(pattern.chars()) {
+        return None;
+    }
+    let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
+    let numbers: Vec<i64> = numbers.map(|number| number.parse().ok()).collect::<Option<_>>()?;
+    numbers.try_into().ok()
+}
+
+/// Days since 1970-01-01 in the Gregorian calendar, counted in years that begin in March so that the leap day is last.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let months = (month + 9) % 12;
+    365 * year + year / 4 - year / 100 + year / 400 + (153 * months + 2) / 5 + day - 1 - 719_468
+}
+
+fn inline_embedding(value: &Value) -> Result<Vec<f32>, String> {
+    let text = value["embedding_b64"]
+        .as_str()
+        .ok_or("it has neither \"embedding_b64\" nor \"embedding_row\"")?;
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|error| format!("\"embedding_b64\" is not base64 ({error})"))?;
+    if bytes.len() % 4 != 0 {
+        return Err(format!("\"embedding_b64\" holds {} bytes, not a multiple of 4", bytes.len()));
+    }
+    Ok(floats(&bytes))
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    let (numbers, _) = bytes.as_chunks::<4>();
+    numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+}
+
+/// The rows of `embeddings.f32`, opened at the first pattern that asks for one.
+struct Rows {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Rows {
+    fn beside(data: &Path) -> Self {
+        Self { path: data.with_file_name("embeddings.f32"), file: None }
+    }
+
+    /// The row, or why that one cannot be had; an error if no row can.
+    fn read(&mut self, row: u64) -> Result<Result<Vec<f32>, String>> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(File::open(&self.path).with_context(|| {
+                format!("{}: cannot be opened; a pattern's embedding is in it", self.path.display())
+            })?),
+        };
+        let mut bytes = vec![0; DIMENSION * 4];
+        let offset = row.saturating_mul(bytes.len() as u64);
+        let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut bytes));
+        Ok(read.map(|()| floats(&bytes)).map_err(|error| {
+            format!("row {row} of {} cannot be read ({error})", self.path.display())
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::scratch::Scratch;
+
+    fn pattern(id: &str, extra: &str) -> String {
+        let embedding = STANDARD.encode([0_u8; DIMENSION * 4]);
+        format!(
+            r#"{{"id":"{id}","source_episodes":["b","a","b"],"strength":1.0000001,"schema_confidence":1,
+            "last_consolidated":"2025-03-01T00:00:00.5Z","embedding_b64":"{embedding}"{extra}}}"#
+        )
+        .replace('\n', " ")
+    }
+
+    fn read(text: &str) -> Result<Feed> {
+        let scratch = Scratch::new().unwrap();
+        let file = scratch.path().join("node-a.jsonl");
+        fs::write(&file, text).unwrap();
+        Feed::read("node-a".to_owned(), file)
+    }
+
+    #[test]
+    fn reads_a_snapshot_and_keeps_repeated_citations() {
+        let feed = read(&format!(r#"{{"snapshot":0,"patterns":[{}]}}"#, pattern("p", ""))).unwrap();
+        let (key, content) = feed.patterns.first_key_value().unwrap();
+        assert_eq!((key.space.as_str(), key.id.as_str()), ("default", "p"));
+        assert_eq!(content.citations, ["a", "b", "b"]);
+        assert_eq!(f32::from_bits(content.strength), 1.000_000_1);
+        assert_eq!(content.consolidated, 1_740_787_200_500_000_000);
+        assert_eq!((feed.snapshots, feed.rejected.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_later_snapshot_replaces_but_never_removes() {
+        let lines = [
+            format!(
+                r#"{{"snapshot":1,"patterns":[{}]}}"#,
+                pattern("p", "").replace("1.0000001", "0.5")
+            ),
+            format!(r#"{{"snapshot":0,"patterns":[{},{}]}}"#, pattern("p", ""), pattern("q", "")),
+        ];
+        let feed = read(&lines.join("\n")).unwrap();
+        let strengths: Vec<_> =
+            feed.patterns.values().map(|c| f32::from_bits(c.strength)).collect();
+        assert_eq!(strengths, [0.5, 1.000_000_1]);
+    }
+
+    #[test]
+    fn rejects_what_is_bad_and_takes_the_rest_of_the_file() {
+        let good = pattern("good", "");
+        let snapshot = [
+            good.clone(),
+            good.clone(),
+            pattern("confident", "")
+                .replace(r#""schema_confidence":1"#, r#""schema_confidence":1.5"#),
+            pattern("short", "").replace("AAAAAAAA", ""),
+            pattern("undated", "").replace("2025-03-01T", "yesterday "),
+        ];
+        let text = format!("{{\"patterns\":[{}]}}\n{{\"patterns\":[", snapshot.join(","));
+        let feed = read(&text).unwrap();
+        let reasons: Vec<_> = feed.rejected.iter().map(|r| (r.line, r.reason.as_str())).collect();
+        assert_eq!(feed.patterns.len(), 1);
+        assert_eq!(reasons.len(), 5, "{reasons:#?}");
+        assert!(reasons[0].1.contains("twice") && reasons[1].1.contains("1.5"), "{reasons:#?}");
+        assert!(
+            reasons[2].1.contains("0 numbers") && reasons[3].1.contains("yesterday"),
+            "{reasons:#?}"
+        );
+        assert!(reasons[4].0 == 2 && reasons[4].1.contains("JSON"), "{reasons:#?}");
+    }
+
+    #[test]
+    fn reads_rows_of_the_embedding_file_in_the_order_of_snapshots() {
+        let scratch = Scratch::new().unwrap();
+        let row = |value: f32| value.to_le_bytes().repeat(DIMENSION);
+        fs::write(scratch.path().join("embeddings.f32"), [row(0.25), row(0.5)].concat()).unwrap();
+        let line = |row: u64, snapshot: u64| {
+            let extra =
+                format!(r#","embedding_row":{row},"first_snapshot":{snapshot},"space":"s""#);
+            pattern("p", &extra).replace("embedding_b64", "no_embedding")
+        };
+        let file = scratch.path().join("node-a.jsonl");
+        fs::write(&file, format!("{}\n{}\n{}\n", line(1, 4), line(0, 2), line(2, 5))).unwrap();
+        let feed = Feed::read("node-a".to_owned(), file).unwrap();
+        let content = feed.patterns.values().next().unwrap();
+        assert_eq!(content.embedding[0], 0.5_f32.to_bits());
+        assert_eq!((feed.snapshots, feed.rejected.len()), (3, 1));
+        assert!(feed.rejected[0].reason.contains("row 2"), "{:?}", feed.rejected);
+    }
+
+    #[test]
+    fn times_are_moments() {
+        assert_eq!(nanoseconds("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(nanoseconds("2024-02-29T23:30:00-00:30"), nanoseconds("2024-03-01T00:00:00.0Z"));
+        assert_eq!(nanoseconds("1969-12-31T23:59:59.999999999Z"), Some(-1));
+        for wrong in [
+            "",
+            "2025-03-01",
+            "2025-03-01T00:00:00",
+            "2025-13-01T00:00:00Z",
+            "2025-03-01T00:00:00.0000000000Z",
+        ] {
+            assert_eq!(nanoseconds(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_refused_with_its_name() {
+        let error = read("\n").unwrap_err().to_string();
+        assert!(error.contains("node-a.jsonl") && error.contains("empty"), "{error}");
+    }
+
+    #[test]
+    fn names_of_files_become_names_of_nodes() {
+        let mut taken = BTreeSet::new();
+        let names: Vec<_> = ["/d/node-a.jsonl", "/d/Node A.jsonl", "/d/é.jsonl"]
+            .map(|file| unique_name(Path::new(file), &mut taken))
+            .into();
+        assert_eq!(names, ["node-a", "node-a-2", "node"]);
+    }
+
+    #[test]
+    fn the_fixture_is_read_whole() {
+        let fixture = crate::command::root().join("engram-bridge/fixture");
+        let small = read_folder(&fixture.join("small")).unwrap();
+        let store = read_folder(&fixture.join("store")).unwrap();
+        let union = |feeds: &[Feed]| {
+            feeds
+                .iter()
+                .flat_map(|feed| feed.patterns.keys().cloned())
+                .collect::<BTreeSet<_>>()
+                .len()
+        };
+        assert_eq!((union(&small), union(&store)), (170, 68));
+        assert!(small.iter().chain(&store).all(|feed| feed.rejected.is_empty()));
+    }
+}

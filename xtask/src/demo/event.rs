@@ -1,0 +1,70 @@
+//! What a node says about itself: one JSON object per line of its standard output.
+
+use serde_json::Value;
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Event {
+    /// The node is up.
+    Listening,
+    /// A session with a peer ended; `peer` is a name or a node id.
+    Session { peer: String, records_in: u64 },
+    /// Something of this changed.
+    State(State),
+    /// The answer to the command `export`.
+    Exported,
+    /// A line of its data, or a pattern of it, that the node did not take.
+    Rejected { line: u64, reason: String },
+    /// The node has closed its output: it is gone.
+    Ended,
+}
+
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct State {
+    pub(crate) root: String,
+    pub(crate) patterns: u64,
+    pub(crate) sessions: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
+    /// All of its own snapshots have been submitted.
+    pub(crate) replay_done: bool,
+}
+
+impl Event {
+    /// Understands one line; kinds that the demo has no use for are `None`.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(line).ok()?;
+        let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        let number = |name: &str| value[name].as_u64().unwrap_or(0);
+        match value["event"].as_str()? {
+            "listening" => Some(Self::Listening),
+            "session" => {
+                Some(Self::Session { peer: text("peer"), records_in: number("records_in") })
+            }
+            "state" => Some(Self::State(State {
+                root: text("root"),
+                patterns: number("patterns"),
+                sessions: number("sessions"),
+                bytes_sent: number("bytes_sent"),
+                bytes_received: number("bytes_received"),
+                replay_done: value["replay_done"].as_bool().unwrap_or(false),
+            })),
+            "exported" => Some(Self::Exported),
+            "rejected" => Some(Self::Rejected { line: number("line"), reason: text("reason") }),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn understands_a_state_and_passes_over_what_it_does_not_know() {
+        let line = r#"{"event":"state","node":"a","root":"ab","patterns":3,"sessions":2,"bytes_sent":10,"bytes_received":20,"replay_done":true,"new":1}"#;
+        let Some(Event::State(state)) = Event::parse(line) else { panic!("{line}") };
+        assert_eq!((state.root.as_str(), state.patterns, state.replay_done), ("ab", 3, true));
+        assert_eq!(Event::parse(r#"{"event":"weather"}"#), None);
+        assert_eq!(Event::parse("no JSON"), None);
+    }
+}

@@ -1,0 +1,126 @@
+//! The processes of a demo: started, spoken to, and ended by handle, never by name.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::event::Event;
+
+/// How long a node may take to end by itself before it is killed.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// A running node process.
+pub(crate) struct Node {
+    name: String,
+    child: Child,
+    input: Option<ChildStdin>,
+    log: PathBuf,
+}
+
+impl Node {
+    /// Starts `command`; its events go to `events` under the node's `number`, what it logs to the file `log`.
+    pub(crate) fn start(
+        name: &str,
+        number: usize,
+        mut command: Command,
+        log: PathBuf,
+        events: Sender<(usize, Event)>,
+    ) -> Result<Self> {
+        let file =
+            File::create(&log).with_context(|| format!("{}: cannot be made", log.display()))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file);
+        leave_terminal_signals_to_us(&mut command);
+        let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().expect("the output is piped"));
+        thread::spawn(move || {
+            let spoken =
+                output.lines().map_while(Result::ok).filter_map(|line| Event::parse(&line));
+            for event in spoken.chain([Event::Ended]) {
+                // Nobody listens any more: the demo is over.
+                if events.send((number, event)).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { name: name.to_owned(), child, input, log })
+    }
+
+    /// Writes one command to the node's standard input.
+    pub(crate) fn tell(&mut self, command: &str) -> Result<()> {
+        let input = self.input.as_mut().expect("the input is open until the node is stopped");
+        writeln!(input, "{command}")
+            .with_context(|| format!("{} does not listen any more", self.name))
+    }
+
+    /// The last lines that the node logged: what it has to say about its end.
+    pub(crate) fn last_words(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+        lines[lines.len().saturating_sub(5)..].join("\n")
+    }
+}
+
+/// Ends all its nodes when dropped, together: each first gets the chance to end by itself.
+pub(crate) struct Nodes(pub(crate) Vec<Node>);
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        // A node ends at the end of its input, so it also ends should this process be killed.
+        for node in &mut self.0 {
+            node.input = None;
+        }
+        let deadline = Instant::now() + GRACE;
+        for node in &mut self.0 {
+            while matches!(node.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(5));
+            }
+            // Both fail only for a process that has ended already, which is what is wanted.
+            let _ = node.child.kill();
+            let _ = node.child.wait();
+        }
+    }
+}
+
+/// Ctrl-C reaches every process of the terminal's foreground group. The nodes get a group each, so that they are ended
+/// in order, by us.
+fn leave_terminal_signals_to_us(command: &mut Command) {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    #[cfg(not(unix))]
+    let _ = command;
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::demo::scratch::Scratch;
+    use std::sync::mpsc;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_node_is_heard_told_and_ended_by_the_end_of_its_input() {
+        let scratch = Scratch::new().unwrap();
+        let (sender, events) = mpsc::channel();
+        let script = r#"echo '{"event":"listening"}'; echo noise >&2; read line; echo "{\"event\":\"$line\"}"; cat"#;
+        let log = scratch.path().join("log");
+        let mut node = Node::start("n", 7, shell(script), log, sender).unwrap();
+        assert_eq!(events.recv().unwrap(), (7, Event::Listening));
+        node.tell("exported").unwrap();
+        assert_eq!(events.recv().unwrap(), (7, Event::Exported));
+        assert_eq!(node.last_words(), "noise");
+        drop(Nodes(vec![node]));
+        assert_eq!(events.recv().unwrap(), (7, Event::Ended));
+    }
+}

@@ -1,0 +1,97 @@
+//! The folder in which a demo lives: gone afterwards, unless the user wants to look at it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result};
+
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Scratch {
+    /// A new folder below the system's temporary one, readable by this user only: it will hold private keys.
+    pub(crate) fn new() -> Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("engram-demo-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            match create_private(&path) {
+                // Left over by a process that had the same number.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                result => {
+                    result.with_context(|| format!("{}: cannot be made", path.display()))?;
+                    return Ok(Self { path, kept: false });
+                }
+            }
+        }
+    }
+
+    /// A folder of the user's choice, which stays. It may exist, but must hold nothing yet.
+    pub(crate) fn keep(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        fs::create_dir_all(path).with_context(|| format!("{shown}: cannot be made"))?;
+        let path = path.canonicalize().with_context(|| format!("{shown}: cannot be resolved"))?;
+        let mut entries =
+            fs::read_dir(&path).with_context(|| format!("{shown}: cannot be listed"))?;
+        if entries.next().is_some() {
+            anyhow::bail!(
+                "{shown}: is not empty; name a new folder, so that nothing is overwritten"
+            );
+        }
+        Ok(Self { path, kept: true })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.kept
+            && let Err(error) = fs::remove_dir_all(&self.path)
+        {
+            eprintln!("warning: {} could not be removed: {error}", self.path.display());
+        }
+    }
+}
+
+#[cfg(unix)]
+fn create_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn create_private(path: &Path) -> std::io::Result<()> {
+    fs::create_dir(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scratch_folder_is_gone_afterwards_and_a_kept_one_stays() {
+        let scratch = Scratch::new().unwrap();
+        let path = scratch.path().to_owned();
+        let inner = path.join("kept");
+        drop(Scratch::keep(&inner).unwrap());
+        assert!(inner.is_dir());
+        drop(scratch);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_folder_with_something_in_it_is_not_taken() {
+        let scratch = Scratch::new().unwrap();
+        fs::write(scratch.path().join("mine"), "").unwrap();
+        let error = Scratch::keep(scratch.path()).unwrap_err().to_string();
+        assert!(error.contains("not empty"), "{error}");
+    }
+}
