@@ -43,6 +43,13 @@ fn quoted(argument: &str) -> String {
     }
 }
 
+/// Prints the command, runs it, and says whether it succeeded.
+pub(crate) fn passes(command: &mut Command) -> Result<bool> {
+    eprintln!("$ {}", spelled(command));
+    let status = command.status().with_context(|| format!("cannot start {}", spelled(command)))?;
+    Ok(status.success())
+}
+
 /// Builds with cargo, its progress shown on stderr, and returns the executables it made.
 pub(crate) fn build(mut command: Command) -> Result<Vec<PathBuf>> {
     command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());

@@ -5,6 +5,7 @@
 mod command;
 mod demo;
 mod test;
+mod workspace;
 
 use std::process::ExitCode;
 
