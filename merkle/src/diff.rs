@@ -1,0 +1,158 @@
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+use core::iter::{FusedIterator, Peekable};
+use core::ptr;
+
+use crate::block::{Block, Body, Slots};
+use crate::digests::{Digests, Heap, SLOTS};
+use crate::hasher::Hasher;
+use crate::{BaseDepth, Digest, Entries, Entry, Key, Tree};
+
+/// A key whose value is not the same in two trees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference<'a, K> {
+    /// The key.
+    pub key: &'a K,
+    /// The hash of the key.
+    pub key_hash: Digest,
+    /// Its value in the tree that was asked, `None` if that tree does not hold the key.
+    pub left: Option<Digest>,
+    /// Its value in the tree that was given, `None` if that tree does not hold the key.
+    pub right: Option<Digest>,
+}
+
+/// Two trees cannot be compared, because they hash differently or have different base depths.
+///
+/// Nothing was compared. Build one of them again with the parameters of the other.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "trees with different parameters cannot be compared: \
+     {} with base depth {} and {} with base depth {}",
+    left.0, left.1.levels(), right.0, right.1.levels()
+)]
+#[non_exhaustive]
+pub struct Incomparable {
+    /// Hash function and base depth of the tree that was asked.
+    pub left: (&'static str, BaseDepth),
+    /// Hash function and base depth of the tree that was given.
+    pub right: (&'static str, BaseDepth),
+}
+
+impl<K: Key, H: Hasher> Tree<K, H> {
+    /// The keys in which two trees differ, in the order of their key hashes, found lazily.
+    ///
+    /// Follows only nodes whose digests differ: O(d log n) steps for d differences, no hash.
+    /// What a clone still shares with its original is not even looked at.
+    ///
+    /// ```
+    /// use engram_merkle::{Digest, Sha256, Tree};
+    ///
+    /// let mut left = Tree::new(Sha256);
+    /// left.extend((0..100_u8).map(|n| ([n], Digest::from([n; 32]))));
+    /// let mut right = left.clone();
+    /// right.remove(&[42]);
+    ///
+    /// let differences: Vec<_> = left.diff(&right)?.collect();
+    /// assert_eq!(differences.len(), 1);
+    /// assert_eq!(differences[0].key, &[42]);
+    /// assert_eq!(differences[0].left, Some(Digest::from([42; 32])));
+    /// assert_eq!(differences[0].right, None);
+    /// # Ok::<(), engram_merkle::Incomparable>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the trees have another hash function or base depth: their digests mean different things.
+    pub fn diff<'a>(&'a self, other: &'a Self) -> Result<Diff<'a, K>, Incomparable> {
+        if !self.scheme.matches(&other.scheme) {
+            let parameters = |tree: &Self| (tree.hasher().name(), tree.depth());
+            return Err(Incomparable { left: parameters(self), right: parameters(other) });
+        }
+        let mut diff = Diff {
+            pending: Vec::new(),
+            left: Entries::empty().peekable(),
+            right: Entries::empty().peekable(),
+        };
+        if self.root() != other.root() {
+            diff.pending.push((self.top.as_deref(), other.top.as_deref()));
+        }
+        Ok(diff)
+    }
+}
+
+/// The differences between two trees, in the order of their key hashes.
+///
+/// Made by [`Tree::diff`].
+pub struct Diff<'a, K> {
+    /// Blocks of the same path that may differ, the next one last.
+    pending: Vec<Pair<'a, K>>,
+    /// The entries of the pair that is being compared.
+    left: Peekable<Entries<'a, K>>,
+    right: Peekable<Entries<'a, K>>,
+}
+
+type Pair<'a, K> = (Option<&'a Block<K>>, Option<&'a Block<K>>);
+
+impl<'a, K> Diff<'a, K> {
+    /// Goes on with the entries below the same node of both trees.
+    fn compare(&mut self, left: Entries<'a, K>, right: Entries<'a, K>) {
+        self.left = left.peekable();
+        self.right = right.peekable();
+    }
+
+    /// Goes on with the slots in which two branches of the same path differ.
+    fn follow(&mut self, digests: [&Digests; 2], slots: [&'a Slots<K>; 2]) {
+        for nibble in (0..16).rev() {
+            let [left, right] = digests.map(|digests| digests.get(SLOTS + Heap::from(nibble)));
+            if left.is_some() && left == right {
+                continue;
+            }
+            match slots.map(|slots| slots.get(nibble).map(|slot| &*slot.block)) {
+                [Some(left), Some(right)] if ptr::eq(left, right) => {}
+                [left, right] => self.pending.push((left, right)),
+            }
+        }
+    }
+
+    /// The next pair of entries of the same key, one of which may be missing.
+    fn next_pair(&mut self) -> Option<(Option<&'a Entry<K>>, Option<&'a Entry<K>>)> {
+        let order = match (self.left.peek(), self.right.peek()) {
+            (None, None) => return None,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(left), Some(right)) => left.key_hash.cmp(&right.key_hash),
+        };
+        let left = if order.is_le() { self.left.next() } else { None };
+        let right = if order.is_ge() { self.right.next() } else { None };
+        Some((left, right))
+    }
+}
+
+impl<'a, K> Iterator for Diff<'a, K> {
+    type Item = Difference<'a, K>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            while let Some((left, right)) = self.next_pair() {
+                let values = [left, right].map(|entry| entry.map(|entry| entry.value));
+                if let (Some(entry), true) = (left.or(right), values[0] != values[1]) {
+                    let (key, key_hash) = (&entry.key, entry.key_hash);
+                    return Some(Difference { key, key_hash, left: values[0], right: values[1] });
+                }
+            }
+            match self.pending.pop()? {
+                (Some(left), Some(right)) => match (&left.body, &right.body) {
+                    (Body::Branch(a), Body::Branch(b)) => {
+                        self.follow([&left.digests, &right.digests], [a, b]);
+                    }
+                    _ => self.compare(left.entries(), right.entries()),
+                },
+                (Some(left), None) => self.compare(left.entries(), Entries::empty()),
+                (None, Some(right)) => self.compare(Entries::empty(), right.entries()),
+                (None, None) => {}
+            }
+        }
+    }
+}
+
+impl<K> FusedIterator for Diff<'_, K> {}

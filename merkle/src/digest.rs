@@ -1,0 +1,108 @@
+use core::fmt;
+use core::str::FromStr;
+
+/// A 32-byte hash: of a key, of a value, of a node of the tree.
+///
+/// Digests order bytewise, which is the order in which the tree keeps its entries. They print as
+/// 64 lower-case hexadecimal digits and parse from 64 digits of either case.
+///
+/// ```
+/// use engram_merkle::Digest;
+///
+/// let digest = Digest::from([0xab; 32]);
+/// assert_eq!(digest.to_string(), "ab".repeat(32));
+/// assert_eq!("AB".repeat(32).parse(), Ok(digest));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The length of a digest in bytes.
+    pub const LEN: usize = 32;
+
+    /// The digest of a node below which nothing lies, at any level.
+    ///
+    /// It is not the hash of anything: no input of SHA-256 or BLAKE3 that hashes to 32 zero bytes
+    /// is known.
+    pub const EMPTY: Self = Self([0; Self::LEN]);
+
+    /// The bytes of the digest.
+    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+}
+
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<Digest> for [u8; 32] {
+    fn from(digest: Digest) -> Self {
+        digest.0
+    }
+}
+
+impl AsRef<[u8]> for Digest {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::LowerHex for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::LowerHex::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+impl FromStr for Digest {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, ParseDigestError> {
+        if text.len() != 2 * Self::LEN {
+            return Err(ParseDigestError::Length { found: text.len() });
+        }
+        let mut bytes = [0; Self::LEN];
+        for (position, digit) in text.bytes().enumerate() {
+            let value = match digit {
+                b'0'..=b'9' => digit - b'0',
+                b'a'..=b'f' => digit - b'a' + 10,
+                b'A'..=b'F' => digit - b'A' + 10,
+                _ => return Err(ParseDigestError::Digit { position }),
+            };
+            bytes[position / 2] = bytes[position / 2] << 4 | value;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// Why a text is not a [`Digest`]. Give 64 hexadecimal digits and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseDigestError {
+    /// The text has another length than 64 bytes.
+    #[error("a digest is 64 hexadecimal digits, this text has {found} bytes")]
+    Length {
+        /// The length of the text in bytes.
+        found: usize,
+    },
+    /// A byte of the text is not a hexadecimal digit.
+    #[error("a digest is 64 hexadecimal digits, the byte at position {position} is none")]
+    Digit {
+        /// Where, counted in bytes from 0.
+        position: usize,
+    },
+}

@@ -1,0 +1,106 @@
+//! The digests inside one block: a binary heap of four levels that stores only what exists.
+
+use alloc::vec::Vec;
+
+use crate::Digest;
+
+/// One node of a block: 1 is the block itself, `2 * i` and `2 * i + 1` are the halves of `i`, and
+/// 16 to 31 are the sixteen slots, four levels below the block.
+pub(crate) type Heap = u32;
+
+/// The first of the slots.
+pub(crate) const SLOTS: Heap = 16;
+
+/// A set of nodes of a block, one bit each.
+pub(crate) type Mask = u32;
+
+/// Every node of a block but the block itself, whose digest its parent keeps.
+pub(crate) const ALL: Mask = !0b11;
+
+/// The nodes on the way from the block to the slot `nibble`.
+pub(crate) fn way_to(nibble: u8) -> Mask {
+    let slot = SLOTS + Heap::from(nibble);
+    1 << slot | 1 << (slot / 2) | 1 << (slot / 4) | 1 << (slot / 8)
+}
+
+/// The nodes below `node`.
+fn below(node: Heap) -> Mask {
+    let mut mask = 0;
+    let (mut first, mut width) = (2 * node, 2);
+    while first <= 31 {
+        mask |= ((1 << width) - 1) << first;
+        (first, width) = (2 * first, 2 * width);
+    }
+    mask
+}
+
+/// The digests of the nodes 2 to 31, those that are stored, in ascending order.
+#[derive(Clone, Default)]
+pub(crate) struct Digests {
+    stored: Mask,
+    list: Vec<Digest>,
+}
+
+impl Digests {
+    pub(crate) fn get(&self, node: Heap) -> Option<Digest> {
+        (self.stored >> node & 1 == 1).then(|| self.list[self.rank(node)])
+    }
+
+    pub(crate) fn set(&mut self, node: Heap, digest: Digest) {
+        let rank = self.rank(node);
+        if self.stored >> node & 1 == 1 {
+            self.list[rank] = digest;
+        } else {
+            self.list.reserve_exact(1);
+            self.list.insert(rank, digest);
+            self.stored |= 1 << node;
+        }
+    }
+
+    /// Makes room for the digests of `nodes`, so that setting them does not allocate.
+    pub(crate) fn reserve(&mut self, nodes: Mask) {
+        self.list.reserve_exact((nodes & !self.stored).count_ones() as usize);
+    }
+
+    pub(crate) fn shrink(&mut self) {
+        self.list.shrink_to_fit();
+    }
+
+    /// Forgets the digest of `node` and all below it.
+    pub(crate) fn forget(&mut self, node: Heap) {
+        self.keep(!(1 << node | below(node)));
+    }
+
+    /// Forgets all digests below `node`.
+    pub(crate) fn forget_below(&mut self, node: Heap) {
+        self.keep(!below(node));
+    }
+
+    fn keep(&mut self, nodes: Mask) {
+        if self.stored & !nodes == 0 {
+            return;
+        }
+        let mut left = self.stored;
+        self.list.retain(|_| {
+            let node = left.trailing_zeros();
+            left &= left - 1;
+            nodes >> node & 1 == 1
+        });
+        self.list.shrink_to_fit();
+        self.stored &= nodes;
+    }
+
+    /// The deepest level of the heap that is stored: 1 to 4, or 0 if nothing is.
+    pub(crate) fn deepest(&self) -> u16 {
+        self.stored.checked_ilog2().map_or(0, |node| node.ilog2() as u16)
+    }
+
+    /// The bytes held on the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        self.list.capacity() * size_of::<Digest>()
+    }
+
+    fn rank(&self, node: Heap) -> usize {
+        (self.stored & ((1 << node) - 1)).count_ones() as usize
+    }
+}

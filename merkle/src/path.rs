@@ -1,0 +1,132 @@
+use core::fmt;
+
+use crate::Digest;
+
+/// A node of the tree, named by the leading bits that all key hashes below it share.
+///
+/// The root fixes no bit, each level fixes one more, and a path of 256 bits is a single key hash.
+/// A path names a position, whether or not the tree stores a node there.
+///
+/// ```
+/// use engram_merkle::{Digest, Path};
+///
+/// let key_hash = Digest::from([0b1010_0000; 32]);
+/// let path = Path::of(&key_hash, 3).expect("3 is at most 256");
+/// assert_eq!(path.to_string(), "101");
+/// assert!(path.contains(&key_hash));
+/// assert_eq!(Path::ROOT.children().map(|[_, right]| right), path.ancestor(1));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path {
+    /// The fixed bits, most significant first, then zeros.
+    bits: Digest,
+    level: u16,
+}
+
+impl Path {
+    /// The path of every key hash.
+    pub const ROOT: Self = Self { bits: Digest::EMPTY, level: 0 };
+
+    /// The level of a single key hash.
+    pub const MAX_LEVEL: u16 = 256;
+
+    /// The node at `level` above `key_hash`: its first `level` bits.
+    ///
+    /// `None` if `level` exceeds [`MAX_LEVEL`](Self::MAX_LEVEL).
+    pub fn of(key_hash: &Digest, level: u16) -> Option<Self> {
+        (level <= Self::MAX_LEVEL).then(|| Self::leading(key_hash, level))
+    }
+
+    /// The first `level` bits of `key_hash`; `level` must be at most 256.
+    pub(crate) fn leading(key_hash: &Digest, level: u16) -> Self {
+        let mut bits = *key_hash.as_bytes();
+        let (whole, rest) = (usize::from(level / 8), level % 8);
+        if let Some(cut) = bits.get_mut(whole..) {
+            if let Some((first, others)) = cut.split_first_mut() {
+                *first &= !(0xff >> rest);
+                others.fill(0);
+            }
+        }
+        Self { bits: bits.into(), level }
+    }
+
+    /// How many bits are fixed: 0 for the root, 256 for a single key hash.
+    pub fn level(&self) -> u16 {
+        self.level
+    }
+
+    /// The fixed bits, then zeros: the least key hash below this node.
+    pub fn bits(&self) -> &Digest {
+        &self.bits
+    }
+
+    /// Whether `key_hash` lies below this node.
+    pub fn contains(&self, key_hash: &Digest) -> bool {
+        Self::leading(key_hash, self.level) == *self
+    }
+
+    /// The node at `level` on the way from the root to this one, both included.
+    ///
+    /// `None` if `level` is below this node.
+    pub fn ancestor(&self, level: u16) -> Option<Self> {
+        (level <= self.level).then(|| Self::leading(&self.bits, level))
+    }
+
+    /// The two halves of this node, lesser key hashes first. `None` at the last level.
+    pub fn children(&self) -> Option<[Self; 2]> {
+        let left = Self { level: self.level + 1, ..*self };
+        (self.level < Self::MAX_LEVEL).then(|| [left, left.sibling()])
+    }
+
+    /// The `nibble`-th of the sixteen nodes four levels below, in the order of [`Tree::children`].
+    ///
+    /// `None` if `nibble` exceeds 15 or the tree ends before that level.
+    ///
+    /// [`Tree::children`]: crate::Tree::children
+    pub fn descendant(&self, nibble: u8) -> Option<Self> {
+        if nibble > 15 || self.level + 4 > Self::MAX_LEVEL {
+            return None;
+        }
+        let mut bits = *self.bits.as_bytes();
+        let spread = u16::from(nibble) << (12 - self.level % 8);
+        let [high, low] = spread.to_be_bytes();
+        let byte = usize::from(self.level / 8);
+        bits[byte] |= high;
+        if low != 0 {
+            bits[byte + 1] |= low;
+        }
+        Some(Self { bits: bits.into(), level: self.level + 4 })
+    }
+
+    /// The other half of this node's parent; the root is returned as it is.
+    pub(crate) fn sibling(&self) -> Self {
+        let mut bits = *self.bits.as_bytes();
+        if let Some(last) = self.level.checked_sub(1) {
+            bits[usize::from(last / 8)] ^= 0x80 >> (last % 8);
+        }
+        Self { bits: bits.into(), ..*self }
+    }
+}
+
+/// Prints the fixed bits as zeros and ones; the root is empty.
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (0..self.level).try_for_each(|level| write!(f, "{}", bit(&self.bits, level)))
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Path({self})")
+    }
+}
+
+/// The bit of `digest` that decides between the halves of a node at `level`.
+pub(crate) fn bit(digest: &Digest, level: u16) -> u8 {
+    digest.as_bytes()[usize::from(level / 8)] >> (7 - level % 8) & 1
+}
+
+/// The four bits of `digest` that follow `level`, which must be a multiple of four below 256.
+pub(crate) fn nibble(digest: &Digest, level: u16) -> u8 {
+    digest.as_bytes()[usize::from(level / 8)] >> (4 - level % 8) & 0xf
+}

@@ -1,0 +1,212 @@
+use alloc::vec::Vec;
+
+use crate::hasher::Hasher;
+use crate::path::bit;
+use crate::scheme::{LEAF_CAPACITY, Scheme};
+use crate::{BaseDepth, Digest, Key, Path, Tree};
+
+/// What a root says about one key: proof that it has a certain value, or that it has none.
+///
+/// A proof holds the entries of the one leaf in which the key must be, without their keys, and the
+/// digests beside the way from there to the root. Whoever knows the root, the hash function and
+/// the base depth can check it without the tree.
+///
+/// ```
+/// use engram_merkle::{BaseDepth, Digest, Proof, Sha256, Tree};
+///
+/// let mut tree = Tree::new(Sha256);
+/// tree.upsert("apple", Digest::from([1; 32]));
+/// let bytes = tree.prove(b"apple").to_bytes();
+///
+/// let proof = Proof::from_bytes(&bytes)?;
+/// let value = proof.verify(&Sha256, BaseDepth::default(), &tree.root(), b"apple")?;
+/// assert_eq!(value, Some(Digest::from([1; 32])));
+/// # Ok::<(), engram_merkle::ProofError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Key hash and value of each entry of the leaf; at most [`LEAF_CAPACITY`].
+    entries: Vec<[Digest; 2]>,
+    /// The digest beside the way at each level from 1 down to the leaf; 1 to 256 of them.
+    siblings: Vec<Digest>,
+}
+
+/// Why a proof was refused. It proves nothing; ask for another one, or another root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// The proof leads to another root: it was tampered with, is about another key, or the root is
+    /// that of another state, hash function or base depth.
+    #[error("the proof does not lead to the expected root")]
+    WrongRoot,
+    /// The bytes are of an unknown version.
+    #[error("version {found} of the proof format is unknown; this crate reads version 1")]
+    Version {
+        /// The version that the bytes name.
+        found: u8,
+    },
+    /// There are more or fewer bytes than the first four announce.
+    #[error("a proof of {expected} bytes was announced, but there are {found}")]
+    Length {
+        /// The length that the first bytes announce; 4 if there are fewer than that.
+        expected: usize,
+        /// The length that was given.
+        found: usize,
+    },
+    /// The bytes announce more entries or levels than a proof can have.
+    #[error("a proof has at most 16 entries and 1 to 256 levels, not {entries} and {levels}")]
+    Limits {
+        /// The announced number of entries.
+        entries: usize,
+        /// The announced number of levels.
+        levels: usize,
+    },
+    /// The bytes are not those that [`Proof::to_bytes`] writes for any proof.
+    #[error("the proof is not in canonical form")]
+    NotCanonical,
+}
+
+impl<K: Key, H: Hasher> Tree<K, H> {
+    /// Proves which value `key` has, or that it has none. One hash, rarely one more, and
+    /// O(log² n) steps.
+    pub fn prove(&self, key: &[u8]) -> Proof {
+        let key_hash = self.key_hash(key);
+        let mut siblings = Vec::new();
+        for level in 1..=Path::MAX_LEVEL {
+            let path = Path::leading(&key_hash, level);
+            siblings.push(self.digest(&path.sibling()));
+            let entries = self.entries(&path);
+            if entries.len() == 0 || self.scheme.is_leaf(level, entries.len() as u64) {
+                let entries = entries.map(|entry| [entry.key_hash, entry.value]).collect();
+                return Proof { entries, siblings };
+            }
+        }
+        unreachable!("a node at the last level has at most one entry and is a leaf")
+    }
+}
+
+impl Proof {
+    /// The value that the tree with this root, hash function and base depth gives to `key`;
+    /// `None` if it is proven that the tree does not hold the key.
+    ///
+    /// One hash for the key, one for the leaf, one for each level.
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError::WrongRoot`] if the proof does not show that. The key may then have any value.
+    pub fn verify<H: Hasher>(
+        &self,
+        hasher: &H,
+        depth: BaseDepth,
+        root: &Digest,
+        key: &[u8],
+    ) -> Result<Option<Digest>, ProofError> {
+        let scheme = Scheme::new(hasher.clone(), depth);
+        let key_hash = scheme.key(key);
+        if self.halves(&scheme, &key_hash).map(|halves| scheme.root(halves)) != Some(*root) {
+            return Err(ProofError::WrongRoot);
+        }
+        let own = self.entries.iter().find(|[entry, _]| *entry == key_hash);
+        Ok(own.map(|[_, value]| *value))
+    }
+
+    /// The two digests below the root, computed from the leaf up.
+    fn halves<H: Hasher>(&self, scheme: &Scheme<H>, key_hash: &Digest) -> Option<[Digest; 2]> {
+        let levels = self.siblings.len() as u16;
+        let mut digest = scheme.leaf(levels, self.entries.iter().map(|line| line.each_ref()));
+        let mut halves = None;
+        for (level, sibling) in (0..levels).zip(&self.siblings).rev() {
+            let pair = match bit(key_hash, level) {
+                0 => [digest, *sibling],
+                _ => [*sibling, digest],
+            };
+            digest = scheme.node(level, pair);
+            halves = Some(pair);
+        }
+        halves
+    }
+
+    /// The proof as bytes, in the only form that [`from_bytes`](Self::from_bytes) takes.
+    ///
+    /// Numbers are big-endian: version (1) in one byte, number of entries in one byte, number of
+    /// levels in two; a bit for each level from the root down, padded with zeros to whole bytes,
+    /// which is 1 if the sibling there is not empty; those siblings; key hash and value of each
+    /// entry. Some 500 bytes in a tree of 10,000 entries.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let levels = self.siblings.len();
+        let mut bytes = Vec::from([VERSION, self.entries.len() as u8]);
+        bytes.extend_from_slice(&(levels as u16).to_be_bytes());
+        bytes.resize(PREFIX + levels.div_ceil(8), 0);
+        for (level, sibling) in self.siblings.iter().enumerate() {
+            if *sibling != Digest::EMPTY {
+                bytes[PREFIX + level / 8] |= 0x80 >> (level % 8);
+                bytes.extend_from_slice(sibling.as_bytes());
+            }
+        }
+        for digest in self.entries.as_flattened() {
+            bytes.extend_from_slice(digest.as_bytes());
+        }
+        bytes
+    }
+
+    /// Reads a proof. Its length is checked before anything is allocated.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not exactly those of one proof. A proof that reads well may still prove
+    /// nothing: that is for [`verify`](Self::verify) to say.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ProofError> {
+        let Some((&[version, entries, high, low], rest)) = bytes.split_first_chunk::<PREFIX>()
+        else {
+            return Err(ProofError::Length { expected: PREFIX, found: bytes.len() });
+        };
+        if version != VERSION {
+            return Err(ProofError::Version { found: version });
+        }
+        let entries = usize::from(entries);
+        let levels = usize::from(u16::from_be_bytes([high, low]));
+        if entries > LEAF_CAPACITY || !(1..=usize::from(Path::MAX_LEVEL)).contains(&levels) {
+            return Err(ProofError::Limits { entries, levels });
+        }
+        let short = |expected| ProofError::Length { expected, found: bytes.len() };
+        let map_len = levels.div_ceil(8);
+        let Some((map, digests)) = rest.split_at_checked(map_len) else {
+            return Err(short(PREFIX + map_len));
+        };
+        let present: usize = map.iter().map(|byte| byte.count_ones() as usize).sum();
+        let expected = (present + 2 * entries) * Digest::LEN;
+        if digests.len() != expected {
+            return Err(short(PREFIX + map_len + expected));
+        }
+        let (digests, _) = digests.as_chunks::<{ Digest::LEN }>();
+        let (siblings, lines) = digests.split_at(present);
+        Self::from_parts(levels, map, siblings, lines).ok_or(ProofError::NotCanonical)
+    }
+
+    fn from_parts(
+        levels: usize,
+        map: &[u8],
+        siblings: &[[u8; 32]],
+        lines: &[[u8; 32]],
+    ) -> Option<Self> {
+        let mut present = siblings.iter().map(|bytes| Digest::from(*bytes));
+        let bits = map.iter().flat_map(|byte| (0..8).map(move |at| byte << at & 0x80 != 0));
+        let mut siblings = Vec::with_capacity(levels);
+        for (level, is_present) in bits.enumerate() {
+            match (is_present, level < levels) {
+                (true, true) => siblings.push(present.next().filter(|d| *d != Digest::EMPTY)?),
+                (false, true) => siblings.push(Digest::EMPTY),
+                (true, false) => return None,
+                (false, false) => {}
+            }
+        }
+        let (lines, _) = lines.as_chunks::<2>();
+        let entries = lines.iter().map(|line| line.map(Digest::from)).collect::<Vec<_>>();
+        entries.is_sorted_by(|a, b| a[0] < b[0]).then_some(Self { entries, siblings })
+    }
+}
+
+/// The version of the format of [`Proof::to_bytes`].
+const VERSION: u8 = 1;
+/// Version, number of entries, number of levels.
+const PREFIX: usize = 4;

@@ -1,0 +1,104 @@
+//! What is hashed for a key, a leaf, an inner node and the root. Nothing else in the crate hashes.
+
+use alloc::vec;
+
+use crate::hasher::{HEADER_LEN, Hasher};
+use crate::{BaseDepth, Digest};
+
+/// How many entries a node at or below the base depth holds before it splits.
+pub const LEAF_CAPACITY: usize = 16;
+
+// A tag is the version of the scheme (`emt1`) and the kind of input. A change to any input below
+// needs a new version.
+const PARAMETERS: &[u8; 8] = b"emt1para";
+const KEY: &[u8; 8] = b"emt1key ";
+const LEAF: &[u8; 8] = b"emt1leaf";
+const NODE: &[u8; 8] = b"emt1node";
+const ROOT: &[u8; 8] = b"emt1root";
+
+/// What an entry adds to the input of its leaf: key hash and value.
+const LINE: usize = 2 * Digest::LEN;
+
+/// The hash function and the base depth: two trees must share them to be comparable.
+#[derive(Clone)]
+pub(crate) struct Scheme<H> {
+    pub(crate) hasher: H,
+    pub(crate) depth: BaseDepth,
+    /// Names hash, depth and capacity in every root. Half a digest, so that a root costs no more
+    /// than an inner node.
+    parameters: [u8; 16],
+}
+
+impl<H: Hasher> Scheme<H> {
+    pub(crate) fn new(hasher: H, depth: BaseDepth) -> Self {
+        let mut body = vec![depth.levels(), LEAF_CAPACITY as u8];
+        body.extend_from_slice(hasher.name().as_bytes());
+        let hash = hasher.hash(&header(PARAMETERS, 0, body.len()), &body);
+        let mut parameters = [0; 16];
+        parameters.copy_from_slice(&hash.as_bytes()[..16]);
+        Self { hasher, depth, parameters }
+    }
+
+    pub(crate) fn matches(&self, other: &Self) -> bool {
+        self.parameters == other.parameters
+    }
+
+    /// Whether a node at `level` with `count` entries is a leaf.
+    pub(crate) fn is_leaf(&self, level: u16, count: u64) -> bool {
+        level >= u16::from(self.depth.levels()) && count <= LEAF_CAPACITY as u64
+    }
+
+    pub(crate) fn key(&self, key: &[u8]) -> Digest {
+        self.hasher.hash(&header(KEY, 0, key.len()), key)
+    }
+
+    /// The digest of a leaf: its entries (key hash, value), at most [`LEAF_CAPACITY`], in order.
+    pub(crate) fn leaf<'a>(
+        &self,
+        level: u16,
+        entries: impl IntoIterator<Item = [&'a Digest; 2]>,
+    ) -> Digest {
+        let mut body = [[0; LINE]; LEAF_CAPACITY];
+        let mut count = 0;
+        for (line, [key_hash, value]) in body.iter_mut().zip(entries) {
+            *line = line_of(key_hash, value);
+            count += 1;
+        }
+        if count == 0 {
+            return Digest::EMPTY;
+        }
+        let body = body[..count].as_flattened();
+        self.hasher.hash(&header(LEAF, level, body.len()), body)
+    }
+
+    /// The digest of an inner node at `level`, which is not 0.
+    pub(crate) fn node(&self, level: u16, [left, right]: [Digest; 2]) -> Digest {
+        if left == Digest::EMPTY && right == Digest::EMPTY {
+            return Digest::EMPTY;
+        }
+        self.hasher.hash(&header(NODE, level, LINE), &line_of(&left, &right))
+    }
+
+    /// The digest of the node at level 0, which binds the parameters too.
+    pub(crate) fn root(&self, [left, right]: [Digest; 2]) -> Digest {
+        let mut body = [0; 16 + LINE];
+        body[..16].copy_from_slice(&self.parameters);
+        body[16..].copy_from_slice(&line_of(&left, &right));
+        self.hasher.hash(&header(ROOT, 0, body.len()), &body)
+    }
+}
+
+fn header(tag: &[u8; 8], level: u16, len: usize) -> [u8; HEADER_LEN] {
+    let mut header = [0; HEADER_LEN];
+    header[..8].copy_from_slice(tag);
+    header[8..16].copy_from_slice(&u64::from(level).to_be_bytes());
+    header[16..].copy_from_slice(&(len as u64).to_be_bytes());
+    header
+}
+
+fn line_of(first: &Digest, second: &Digest) -> [u8; LINE] {
+    let mut line = [0; LINE];
+    line[..Digest::LEN].copy_from_slice(first.as_bytes());
+    line[Digest::LEN..].copy_from_slice(second.as_bytes());
+    line
+}

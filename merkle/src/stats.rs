@@ -1,0 +1,53 @@
+use alloc::sync::Arc;
+
+use crate::block::{Block, Body, SPAN, Slot};
+use crate::{Entry, Tree};
+
+/// What a tree holds and what it costs, for display.
+///
+/// Made by [`Tree::stats`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The number of entries.
+    pub entries: usize,
+    /// The level of the deepest leaf: how many nodes are hashed for the change of an entry there,
+    /// beside key and leaf. At least the base depth, unless the tree is empty.
+    pub deepest_level: u16,
+    /// The number of storage blocks, each an allocation of its own.
+    pub blocks: usize,
+    /// The bytes requested from the allocator, in full even where a clone shares them. What keys
+    /// hold on the heap themselves is not known to the tree and not counted.
+    pub bytes: usize,
+}
+
+impl<K, H> Tree<K, H> {
+    /// Counts what the tree holds. Visits every block: O(n) steps.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        if let Some(top) = &self.top {
+            stats.visit(top, 0);
+        }
+        stats
+    }
+}
+
+impl Stats {
+    fn visit<K>(&mut self, block: &Arc<Block<K>>, level: u16) {
+        // An `Arc` puts two counters before its value.
+        let shared = 2 * size_of::<usize>() + size_of::<Block<K>>();
+        self.blocks += 1;
+        self.bytes += shared + block.digests.bytes();
+        self.deepest_level = self.deepest_level.max(level + block.digests.deepest());
+        match &block.body {
+            Body::Bucket(entries) => {
+                self.entries += entries.len();
+                self.bytes += entries.capacity() * size_of::<Entry<K>>();
+            }
+            Body::Branch(slots) => {
+                self.bytes += slots.list.capacity() * size_of::<Slot<K>>();
+                slots.list.iter().for_each(|slot| self.visit(&slot.block, level + SPAN));
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::block::{Block, find, locate};
+use crate::change::Change;
+use crate::hasher::Hasher;
+use crate::scheme::Scheme;
+use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
+
+/// A map from keys to digests that always knows the Merkle root of its entries.
+///
+/// Two trees with the same hash function and base depth have the same root exactly if they hold
+/// the same entries, whatever happened to them before. The tree stores values as digests only:
+/// what they stand for is kept by its owner.
+///
+/// A clone costs a reference count and never changes again: it is the snapshot to read from while
+/// the original goes on. The first change near a place that is still shared copies the three to
+/// five blocks on the way to it.
+///
+/// The costs below are for n entries; log n is the base depth (12) up to some 20,000 entries and
+/// grows by one with each doubling from there, crafted keys or not.
+///
+/// ```
+/// use engram_merkle::{Digest, Sha256, Tree};
+///
+/// let mut tree = Tree::new(Sha256);
+/// let before = tree.root();
+/// tree.upsert("key", Digest::from([1; 32]));
+/// assert_ne!(tree.root(), before);
+///
+/// let snapshot = tree.clone();
+/// tree.remove(b"key");
+/// assert_eq!(tree.root(), before);
+/// assert_eq!(snapshot.get(b"key"), Some(Digest::from([1; 32])));
+/// ```
+#[derive(Clone)]
+pub struct Tree<K, H> {
+    pub(crate) scheme: Scheme<H>,
+    /// The block at level 0, unless the tree is empty.
+    pub(crate) top: Option<Arc<Block<K>>>,
+    root: Digest,
+    len: usize,
+}
+
+impl<K: Key, H: Hasher> Tree<K, H> {
+    /// An empty tree of the default base depth, 12. Allocates nothing.
+    pub fn new(hasher: H) -> Self {
+        Self::with_depth(hasher, BaseDepth::default())
+    }
+
+    /// An empty tree. Allocates nothing.
+    pub fn with_depth(hasher: H, depth: BaseDepth) -> Self {
+        let scheme = Scheme::new(hasher, depth);
+        let root = scheme.root([Digest::EMPTY; 2]);
+        Self { scheme, top: None, root, len: 0 }
+    }
+
+    /// The root: a digest of all entries, the hash function and the base depth. Free: it is kept.
+    pub fn root(&self) -> Digest {
+        self.root
+    }
+
+    /// The number of entries. Free.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the tree has no entry. Free.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The hash function.
+    pub fn hasher(&self) -> &H {
+        &self.scheme.hasher
+    }
+
+    /// The base depth.
+    pub fn depth(&self) -> BaseDepth {
+        self.scheme.depth
+    }
+
+    /// The hash that places `key` in this tree. One hash.
+    pub fn key_hash(&self, key: &[u8]) -> Digest {
+        self.scheme.key(key)
+    }
+
+    /// The value of `key`. One hash and O(log n) steps.
+    pub fn get(&self, key: &[u8]) -> Option<Digest> {
+        self.entry(&self.key_hash(key)).map(|entry| entry.value)
+    }
+
+    /// The entry whose key has this hash. O(log n) steps, no hash.
+    pub fn entry(&self, key_hash: &Digest) -> Option<&Entry<K>> {
+        find(self.top.as_deref()?, key_hash)
+    }
+
+    /// Gives `key` this value and returns the one it had.
+    ///
+    /// O(log n) hashes: one of the key, one of its leaf, one of each node above. An upsert of the
+    /// value that is there already changes nothing and copies nothing.
+    pub fn upsert(&mut self, key: K, value: Digest) -> Option<Digest> {
+        let key_hash = self.key_hash(key.as_bytes());
+        let previous = self.entry(&key_hash).map(|entry| entry.value);
+        if previous != Some(value) {
+            self.apply(&mut [Change { key_hash, outcome: Some((key, value)) }]);
+        }
+        previous
+    }
+
+    /// Removes `key` and returns the value it had. Afterwards the root is what it would be had the
+    /// key never been there. O(log n) hashes; one if the key is not there.
+    pub fn remove(&mut self, key: &[u8]) -> Option<Digest> {
+        let key_hash = self.key_hash(key);
+        let previous = self.entry(&key_hash).map(|entry| entry.value);
+        if previous.is_some() {
+            self.apply(&mut [Change { key_hash, outcome: None }]);
+        }
+        previous
+    }
+
+    /// Applies edits as if one after the other, but hashes each node that they touch only once.
+    ///
+    /// This is also the way to build a tree from scratch. If a key occurs more than once, its last
+    /// edit counts. O(m log m) comparisons and at most O(m log n) hashes for m edits.
+    ///
+    /// ```
+    /// use engram_merkle::{Digest, Edit, Sha256, Tree};
+    ///
+    /// let value = Digest::from([7; 32]);
+    /// let mut tree = Tree::new(Sha256);
+    /// tree.update((0..1000_u32).map(|n| Edit::Upsert(n.to_be_bytes(), value)));
+    /// tree.update([Edit::Remove([0; 4]), Edit::Upsert([0xff; 4], value)]);
+    /// assert_eq!(tree.len(), 1000);
+    /// ```
+    pub fn update(&mut self, edits: impl IntoIterator<Item = Edit<K>>) {
+        let change = |edit| {
+            let (key, value) = match edit {
+                Edit::Upsert(key, value) => (key, Some(value)),
+                Edit::Remove(key) => (key, None),
+            };
+            let key_hash = self.key_hash(K::as_bytes(&key));
+            Change { key_hash, outcome: value.map(|value| (key, value)) }
+        };
+        let mut changes: Vec<_> = edits.into_iter().map(change).collect();
+        changes.sort_by_key(|change| change.key_hash);
+        changes.dedup_by(|later, earlier| {
+            let same = later.key_hash == earlier.key_hash;
+            if same {
+                core::mem::swap(later, earlier);
+            }
+            same
+        });
+        changes.retain(|change| {
+            let value = self.entry(&change.key_hash).map(|entry| entry.value);
+            value != change.outcome.as_ref().map(|(_, value)| *value)
+        });
+        self.apply(&mut changes);
+    }
+
+    fn apply(&mut self, changes: &mut [Change<K>]) {
+        if changes.is_empty() {
+            return;
+        }
+        let top = match self.top.take() {
+            Some(mut top) => {
+                Arc::make_mut(&mut top).apply(&self.scheme, 0, changes);
+                top
+            }
+            None => Arc::new(Block::from_changes(&self.scheme, 0, changes)),
+        };
+        self.root = self.scheme.root(top.halves());
+        self.len = top.count() as usize;
+        self.top = (self.len > 0).then_some(top);
+    }
+}
+
+impl<K: Key, H: Hasher> Tree<K, H> {
+    /// All entries in the order of their key hashes.
+    pub fn iter(&self) -> Entries<'_, K> {
+        self.entries(&Path::ROOT)
+    }
+
+    /// The entries below a node, in the order of their key hashes. O(log n) steps to the first.
+    pub fn entries(&self, path: &Path) -> Entries<'_, K> {
+        match self.top.as_deref().and_then(|top| locate(top, path)) {
+            Some(place) => place.body.entries(place.range),
+            None => Entries::empty(),
+        }
+    }
+
+    /// How many entries lie below a node. O(log n) steps, no hash.
+    pub fn count(&self, path: &Path) -> u64 {
+        let place = self.top.as_deref().and_then(|top| locate(top, path));
+        place.map_or(0, |place| place.body.count(place.range))
+    }
+
+    /// The digest of a node, [`Digest::EMPTY`] if nothing lies below it; that of [`Path::ROOT`] is
+    /// the [root](Self::root).
+    ///
+    /// It is a function of the path and the entries below it alone, and is defined for every path,
+    /// also below a leaf: a remote tree of another shape can ask for any node. O(log n) steps; no
+    /// hash, except for one below a leaf.
+    pub fn digest(&self, path: &Path) -> Digest {
+        if path.level() == 0 {
+            return self.root;
+        }
+        let Some(place) = self.top.as_deref().and_then(|top| locate(top, path)) else {
+            return Digest::EMPTY;
+        };
+        // What is not stored lies below a leaf, and is a leaf, too.
+        let below_leaf =
+            || self.scheme.leaf(path.level(), place.body.entries(place.range).map(Entry::line));
+        place.digest.unwrap_or_else(below_leaf)
+    }
+
+    /// The digests of the sixteen nodes four levels below `path`, which
+    /// [`Path::descendant`] names; `None` where nothing lies below, or there is no such level.
+    pub fn children(&self, path: &Path) -> [Option<Digest>; 16] {
+        core::array::from_fn(|nibble| {
+            let digest = self.digest(&path.descendant(nibble as u8)?);
+            (digest != Digest::EMPTY).then_some(digest)
+        })
+    }
+}
+
+/// Trees are equal if their roots are: with the same entries, hash function and base depth. Free.
+impl<K: Key, H: Hasher> PartialEq for Tree<K, H> {
+    fn eq(&self, other: &Self) -> bool {
+        self.root == other.root
+    }
+}
+
+impl<K: Key, H: Hasher> Eq for Tree<K, H> {}
+
+impl<K: Key, H: Hasher> Extend<(K, Digest)> for Tree<K, H> {
+    fn extend<I: IntoIterator<Item = (K, Digest)>>(&mut self, entries: I) {
+        self.update(entries.into_iter().map(|(key, value)| Edit::Upsert(key, value)));
+    }
+}
+
+impl<'a, K: Key, H: Hasher> IntoIterator for &'a Tree<K, H> {
+    type Item = &'a Entry<K>;
+    type IntoIter = Entries<'a, K>;
+
+    fn into_iter(self) -> Entries<'a, K> {
+        self.iter()
+    }
+}
+
+impl<K, H: Hasher> fmt::Debug for Tree<K, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tree")
+            .field("hash", &self.scheme.hasher.name())
+            .field("depth", &self.scheme.depth)
+            .field("len", &self.len)
+            .field("root", &self.root)
+            .finish()
+    }
+}

@@ -1,0 +1,80 @@
+//! The slow twin: the same digests, straight from their definition.
+//!
+//! It keeps a sorted map, stores no digest and hashes everything again for each question. It
+//! shares nothing with the tree but the hash function, so that both are right or one is wrong.
+
+use std::collections::BTreeMap;
+
+use engram_merkle::{Digest, HEADER_LEN, Hasher, Path};
+
+/// A set of entries, by key hash.
+#[derive(Clone)]
+pub struct Naive<H> {
+    hasher: H,
+    depth: u16,
+    entries: BTreeMap<Digest, Digest>,
+}
+
+impl<H: Hasher> Naive<H> {
+    pub fn new(hasher: H, depth: u8) -> Self {
+        Self { hasher, depth: depth.into(), entries: BTreeMap::new() }
+    }
+
+    pub fn upsert(&mut self, key: &[u8], value: Digest) {
+        self.entries.insert(self.key_hash(key), value);
+    }
+
+    pub fn remove(&mut self, key: &[u8]) {
+        self.entries.remove(&self.key_hash(key));
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = (Digest, Digest)> + '_ {
+        self.entries.iter().map(|(key, value)| (*key, *value))
+    }
+
+    pub fn below(&self, path: &Path) -> Vec<(Digest, Digest)> {
+        self.entries().filter(|(key, _)| path.contains(key)).collect()
+    }
+
+    pub fn key_hash(&self, key: &[u8]) -> Digest {
+        self.hash("key ", 0, key)
+    }
+
+    pub fn root(&self) -> Digest {
+        let mut parameters = vec![self.depth as u8, 16];
+        parameters.extend(self.hasher.name().bytes());
+        let mut body = self.hash("para", 0, &parameters).as_bytes()[..16].to_vec();
+        for half in Path::ROOT.children().unwrap() {
+            body.extend(self.digest(&half).as_bytes());
+        }
+        self.hash("root", 0, &body)
+    }
+
+    pub fn digest(&self, path: &Path) -> Digest {
+        let entries = self.below(path);
+        if entries.is_empty() {
+            return Digest::from([0; 32]);
+        }
+        let mut body = Vec::new();
+        if path.level() >= self.depth && entries.len() <= 16 {
+            for (key, value) in entries {
+                body.extend(key.as_bytes());
+                body.extend(value.as_bytes());
+            }
+            return self.hash("leaf", path.level(), &body);
+        }
+        for half in path.children().expect("a key hash has one entry and is a leaf") {
+            body.extend(self.digest(&half).as_bytes());
+        }
+        self.hash("node", path.level(), &body)
+    }
+
+    fn hash(&self, kind: &str, level: u16, body: &[u8]) -> Digest {
+        let mut header = b"emt1".to_vec();
+        header.extend(kind.bytes());
+        header.extend(u64::from(level).to_be_bytes());
+        header.extend((body.len() as u64).to_be_bytes());
+        let header: [u8; HEADER_LEN] = header.try_into().unwrap();
+        self.hasher.hash(&header, body)
+    }
+}
