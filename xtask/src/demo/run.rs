@@ -176,3 +176,6 @@ impl Run<'_> {
         eprintln!();
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;
