@@ -47,3 +47,11 @@ pub(crate) fn added(list: &[String], others: &[String]) -> usize {
     known.sort_unstable();
     occurrences(list).filter(|citation| known.binary_search(citation).is_err()).count()
 }
+
+/// Every id once, sorted.
+pub(crate) fn distinct(citations: &[String]) -> Vec<&str> {
+    let mut ids: Vec<&str> = citations.iter().map(String::as_str).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}

@@ -21,6 +21,8 @@ use crate::{Explanation, Resolution, StrategyId, Version, Versions};
 /// no order of a hash map, and of floats only `+ - * /` and the square root, in a fixed order.
 /// Folding pairs need not be associative: the rule always sees all versions at once.
 ///
+/// Test your own with [`assert_strategy_laws!`](crate::assert_strategy_laws).
+///
 pub trait Strategy: Send + Sync {
     /// Name, version and parameters: equal on two nodes if and only if the results are.
     fn id(&self) -> StrategyId;

@@ -45,12 +45,27 @@ pub enum InvalidVersions {
     /// There is no version to choose from.
     #[error("no versions: a set to resolve has at least one")]
     Empty,
-    /// An embedding of another dimension than that of the version with the smallest digest.
+    /// One of the versions is not valid.
+    #[error(transparent)]
+    Version(#[from] InvalidVersion),
+    /// One digest over two contents: whichever were kept, two nodes could keep different ones.
+    #[error("two different contents have the digest {}", short(.digest))]
+    Contradiction {
+        /// The digest.
+        digest: [u8; 32],
+    },
+}
+
+/// Why one version is not valid, and which. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidVersion {
+    /// An embedding of another dimension than the others.
     #[error("version {}: embedding of {found} dimensions among versions of {expected}", short(.digest))]
     Dimension {
         /// Names the version.
         digest: [u8; 32],
-        /// The dimension of the version with the smallest digest.
+        /// The dimension of the others; in a set, of the version with the smallest digest.
         expected: usize,
         /// The dimension of this one.
         found: usize,
@@ -87,12 +102,6 @@ pub enum InvalidVersions {
         /// Names the version.
         digest: [u8; 32],
     },
-    /// One digest over two contents: whichever were kept, two nodes could keep different ones.
-    #[error("two different contents have the digest {}", short(.digest))]
-    Contradiction {
-        /// The digest.
-        digest: [u8; 32],
-    },
 }
 
 /// The first eight hexadecimal digits of a digest: enough to find a version in a log.
@@ -105,25 +114,40 @@ pub(crate) fn short(digest: &[u8; 32]) -> String {
     })
 }
 
+pub(crate) fn check_embedding(
+    digest: [u8; 32],
+    embedding: &[f32],
+    dimension: usize,
+) -> Result<(), InvalidVersion> {
+    if embedding.len() != dimension {
+        let found = embedding.len();
+        return Err(InvalidVersion::Dimension { digest, expected: dimension, found });
+    }
+    match embedding.iter().position(|x| !x.is_finite()) {
+        None => Ok(()),
+        Some(component) => {
+            Err(InvalidVersion::Component { digest, component, value: embedding[component] })
+        }
+    }
+}
+
+pub(crate) fn check_confidence(digest: [u8; 32], value: f32) -> Result<(), InvalidVersion> {
+    match (0.0..=1.0).contains(&value) {
+        true => Ok(()),
+        false => Err(InvalidVersion::Confidence { digest, value }),
+    }
+}
+
 impl Version<'_> {
-    fn validate(&self, dimension: usize) -> Result<(), InvalidVersions> {
+    fn validate(&self, dimension: usize) -> Result<(), InvalidVersion> {
         let digest = self.digest;
-        if self.embedding.len() != dimension {
-            let found = self.embedding.len();
-            return Err(InvalidVersions::Dimension { digest, expected: dimension, found });
-        }
-        if let Some(component) = self.embedding.iter().position(|x| !x.is_finite()) {
-            let value = self.embedding[component];
-            return Err(InvalidVersions::Component { digest, component, value });
-        }
-        if !(0.0..=1.0).contains(&self.confidence) {
-            return Err(InvalidVersions::Confidence { digest, value: self.confidence });
-        }
+        check_embedding(digest, self.embedding, dimension)?;
+        check_confidence(digest, self.confidence)?;
         if !(self.strength.is_finite() && self.strength >= 0.0) {
-            return Err(InvalidVersions::Strength { digest, value: self.strength });
+            return Err(InvalidVersion::Strength { digest, value: self.strength });
         }
         if self.confirmations == 0 {
-            return Err(InvalidVersions::Unconfirmed { digest });
+            return Err(InvalidVersion::Unconfirmed { digest });
         }
         Ok(())
     }

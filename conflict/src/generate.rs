@@ -1,0 +1,76 @@
+//! Generators for property tests of your own, with `proptest`.
+//!
+//! ```
+//! use engram_conflict::{Versions, generate};
+//! use proptest::prelude::*;
+//!
+//! proptest!(|(owned in generate::versions(1..=8, 16))| {
+//!     let versions = Versions::new(owned.iter().map(|version| version.as_version()))?;
+//!     prop_assert!(versions.len() <= owned.len());
+//! });
+//! ```
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::OwnedVersion;
+
+/// Valid versions of one dimension. Equal contents have equal digests.
+pub fn version(dimension: usize) -> impl Strategy<Value = OwnedVersion> {
+    let parts = (
+        vec(component(), dimension),
+        citations(),
+        prop_oneof![Just(0.0f32), 0.0f32..=1.0, Just(1.000_000_1), Just(f32::MAX)],
+        confidence(),
+        prop_oneof![0i64..5, any::<i64>()],
+        1u32..4,
+    );
+    parts.prop_map(|(embedding, citations, strength, confidence, at, confirmations)| {
+        let digest = [0; 32];
+        let consolidated_at = at;
+        OwnedVersion {
+            digest,
+            embedding,
+            citations,
+            strength,
+            confidence,
+            consolidated_at,
+            confirmations,
+        }
+        .named()
+    })
+}
+
+/// Sets of as many valid versions of one dimension; some of them may be equal.
+pub fn versions(
+    number: RangeInclusive<usize>,
+    dimension: usize,
+) -> impl Strategy<Value = Vec<OwnedVersion>> {
+    vec(version(dimension), number)
+}
+
+/// Confidences, with ties and both zeros.
+pub fn confidence() -> impl Strategy<Value = f32> {
+    prop_oneof![0.0f32..=1.0, prop::sample::select(&[0.0f32, -0.0, 1e-45, 0.5, 0.9, 1.0][..])]
+}
+
+/// Sorted multisets of few episodes, so that they overlap.
+pub fn citations() -> impl Strategy<Value = Vec<String>> {
+    vec(0u8..12, 0..6).prop_map(|mut numbers| {
+        numbers.sort_unstable();
+        numbers.into_iter().map(|number| format!("episode-{number:02}")).collect()
+    })
+}
+
+/// Finite components: mostly ordinary, some zero, subnormal or huge.
+fn component() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        8 => -1.0f32..=1.0,
+        1 => prop::sample::select(&[0.0f32, -0.0, 1e-45, -1e-45, f32::MAX, f32::MIN][..]),
+    ]
+}

@@ -1,0 +1,100 @@
+//! How far two patterns rest on the same episodes.
+
+use alloc::string::String;
+use core::cmp::Ordering;
+
+use crate::citation::distinct;
+
+/// How many distinct episodes two patterns cite, and how many of them both.
+///
+/// A citation that repeats counts once: the engine repeats them for technical reasons.
+///
+/// ```
+/// use engram_conflict::{Containment, Overlap};
+///
+/// let small = ["a", "b", "c"].map(String::from);
+/// let large = ["a", "b", "c", "d"].map(String::from);
+/// let overlap = Overlap::of(&small, &large);
+/// assert_eq!(overlap.jaccard(), 0.75);
+/// assert_eq!(overlap.containment(), Containment::Subset);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Overlap {
+    shared: usize,
+    left: usize,
+    right: usize,
+}
+
+/// How the episodes of the left pattern lie to those of the right one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Containment {
+    /// No episode in common; also if one of them cites none.
+    Disjoint,
+    /// Some episodes in common, and each has some for itself.
+    Partial,
+    /// All episodes of the left one are in the right one, which has more.
+    Subset,
+    /// All episodes of the right one are in the left one, which has more.
+    Superset,
+    /// The same episodes.
+    Equal,
+}
+
+impl Overlap {
+    /// Compares two lists of citations, in any order. `O(n log n)`.
+    pub fn of(left: &[String], right: &[String]) -> Self {
+        let (left, right) = (distinct(left), distinct(right));
+        let shared = left.iter().filter(|id| right.binary_search(id).is_ok()).count();
+        Self { shared, left: left.len(), right: right.len() }
+    }
+
+    /// From counts of distinct episodes; `shared` is at most the smaller of the two.
+    pub(crate) fn from_counts(shared: usize, left: usize, right: usize) -> Self {
+        debug_assert!(shared <= left.min(right), "both sets hold what they share");
+        Self { shared, left, right }
+    }
+
+    /// How many distinct episodes both cite.
+    pub fn shared(&self) -> usize {
+        self.shared
+    }
+
+    /// The Jaccard index: shared episodes by all episodes, in `0..=1`; 0 if there are none.
+    pub fn jaccard(&self) -> f32 {
+        match self.left + self.right - self.shared {
+            0 => 0.0,
+            all => (self.shared as f64 / all as f64) as f32,
+        }
+    }
+
+    /// Whether one set of episodes contains the other.
+    pub fn containment(&self) -> Containment {
+        let covers = (self.shared == self.left, self.shared == self.right);
+        match covers {
+            _ if self.shared == 0 => Containment::Disjoint,
+            (true, true) => Containment::Equal,
+            (true, false) => Containment::Subset,
+            (false, true) => Containment::Superset,
+            (false, false) => Containment::Partial,
+        }
+    }
+}
+
+impl Containment {
+    /// Whether the sets are comparable and not empty: equal, or one within the other.
+    pub fn is_nested(self) -> bool {
+        matches!(self, Self::Subset | Self::Superset | Self::Equal)
+    }
+}
+
+/// The order of sets: `Less` is a strict subset; `None` if neither contains the other.
+impl From<Containment> for Option<Ordering> {
+    fn from(containment: Containment) -> Self {
+        match containment {
+            Containment::Subset => Some(Ordering::Less),
+            Containment::Superset => Some(Ordering::Greater),
+            Containment::Equal => Some(Ordering::Equal),
+            Containment::Disjoint | Containment::Partial => None,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Reading the view: roles, groups, confidences, and the reasons for them.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::{CrossIdView, Node, Slot};
+use crate::vector::profiled_cosine;
+use crate::{Conflict, ConflictKind};
+
+/// A pattern as the view shows it, and why. `Display` tells it in a few lines.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Viewed<'v, K> {
+    /// Its id.
+    pub id: &'v K,
+    /// Names its content.
+    pub digest: [u8; 32],
+    /// The confidence it has.
+    pub confidence: f32,
+    /// The confidence the view shows: never above the one it has.
+    pub shown: f32,
+    /// What is left of the confidence because it is not quite its head: 1 if all.
+    pub ambiguity: f64,
+    /// What is left of the confidence because another claims its episodes: 1 if all.
+    pub rivalry: f64,
+    /// Its role.
+    pub standing: Standing<'v, K>,
+    /// Of those that dispute an episode with it, the one with the greatest overlap.
+    pub rival: Option<Related<'v, K>>,
+}
+
+/// The role of a pattern in the view.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing<'v, K> {
+    /// It stands for a memory, together with as many members; often with none.
+    Head {
+        /// How many other patterns belong to it.
+        members: usize,
+    },
+    /// It is one memory with a better-ranked pattern.
+    Member {
+        /// The id of that pattern, which is a head.
+        head: &'v K,
+        /// What makes them one, seen from the member.
+        conflict: Conflict,
+    },
+}
+
+/// A pattern that is in conflict with another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Related<'v, K> {
+    /// Its id.
+    pub id: &'v K,
+    /// The conflict, seen from the pattern that was asked about.
+    pub conflict: Conflict,
+}
+
+/// A head with its members, best rank first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group<'v, K> {
+    /// The head.
+    pub head: &'v K,
+    /// The members: each is in conflict with the head itself.
+    pub members: Vec<&'v K>,
+}
+
+impl<K: Ord + Clone> CrossIdView<K> {
+    /// How many patterns there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is no pattern.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// The pattern with this id, as the view shows it. Costs a look at each of its neighbours.
+    pub fn get(&self, id: &K) -> Option<Viewed<'_, K>> {
+        self.slots.get(id).map(|&slot| self.viewed(slot))
+    }
+
+    /// All patterns, best rank first: greater confidence, then greater digest, then smaller id.
+    pub fn iter(&self) -> impl Iterator<Item = Viewed<'_, K>> {
+        self.ranking.values().map(|&slot| self.viewed(slot))
+    }
+
+    /// All groups, best head first. A pattern without members is a group of its own.
+    pub fn groups(&self) -> impl Iterator<Item = Group<'_, K>> {
+        let heads = self.ranking.values().filter(|&&slot| self.node(slot).head == slot);
+        heads.map(|&slot| Group {
+            head: self.node(slot).id(),
+            members: self.members(slot).into_iter().map(Node::id).collect(),
+        })
+    }
+
+    /// Every conflict of the pattern with this id, best rank first; none for an unknown id.
+    ///
+    /// Compares it with all others: these are all conflicts by the thresholds, many more than
+    /// those which decide about groups.
+    pub fn scan_conflicts(&self, id: &K) -> Vec<Related<'_, K>> {
+        let Some(&slot) = self.slots.get(id) else {
+            return Vec::new();
+        };
+        let node = self.node(slot);
+        let shared = self.shared_episodes(node);
+        let others = self.ranking.values().filter(|&&other| other != slot);
+        others
+            .filter_map(|&other| {
+                let shared = shared[other as usize];
+                let other = self.node(other);
+                let cosine = profiled_cosine(node.profiled(), other.profiled());
+                let conflict = self.rules.between(node, other, shared, cosine)?;
+                Some(Related { id: other.id(), conflict })
+            })
+            .collect()
+    }
+
+    fn members(&self, head: Slot) -> Vec<&Node<K>> {
+        let neighbours = self.node(head).edges.iter().map(|edge| self.node(edge.slot));
+        let mut members: Vec<&Node<K>> = neighbours.filter(|node| node.head == head).collect();
+        members.sort_unstable_by_key(|node| &node.rank);
+        members
+    }
+
+    fn viewed(&self, slot: Slot) -> Viewed<'_, K> {
+        let node = self.node(slot);
+        let (standing, ambiguity) = match self.joined(slot) {
+            None => (Standing::Head { members: self.members(slot).len() }, 1.0),
+            Some(Related { id: head, conflict }) => {
+                (Standing::Member { head, conflict }, self.rules.ambiguity_factor(&conflict))
+            }
+        };
+        let rival = self.rival(slot);
+        let rivalry =
+            rival.as_ref().map_or(1.0, |rival| self.rules.rivalry_factor(&rival.conflict));
+        Viewed {
+            id: node.id(),
+            digest: node.digest(),
+            confidence: node.confidence,
+            shown: self.rules.lowered(node.confidence, ambiguity * rivalry),
+            ambiguity,
+            rivalry,
+            standing,
+            rival,
+        }
+    }
+
+    /// The head of a member; `None` for a head.
+    fn joined(&self, slot: Slot) -> Option<Related<'_, K>> {
+        let head = self.node(slot).head;
+        let edge = self.node(slot).edges.iter().find(|edge| edge.slot == head)?;
+        let conflict = self.conflict(slot, edge)?;
+        Some(Related { id: self.node(head).id(), conflict })
+    }
+
+    /// Of those that dispute an episode, the one with the greatest overlap; of equals the best.
+    fn rival(&self, slot: Slot) -> Option<Related<'_, K>> {
+        let conflicts = self.node(slot).edges.iter().filter_map(|edge| {
+            let conflict = self.conflict(slot, edge)?;
+            let disputes = conflict.kind == ConflictKind::EpisodeOwnership;
+            disputes.then(|| (self.node(edge.slot), conflict))
+        });
+        let strongest = conflicts.max_by(|(left, a), (right, b)| {
+            let by_overlap = a.overlap.jaccard().total_cmp(&b.overlap.jaccard());
+            by_overlap.then_with(|| right.rank.cmp(&left.rank))
+        });
+        strongest.map(|(node, conflict)| Related { id: node.id(), conflict })
+    }
+}
+
+impl<K> Node<K> {
+    pub(super) fn id(&self) -> &K {
+        &self.rank.2
+    }
+
+    pub(super) fn digest(&self) -> [u8; 32] {
+        self.rank.1.0
+    }
+}
+
+impl<K: fmt::Display> fmt::Display for Viewed<'_, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: confidence {}", self.id, self.confidence)?;
+        if self.shown != self.confidence {
+            write!(f, ", shown as {}", self.shown)?;
+        }
+        match &self.standing {
+            Standing::Head { members: 0 } => f.write_str("\n  a memory of its own")?,
+            Standing::Head { members } => write!(f, "\n  stands for {members} other patterns")?,
+            Standing::Member { head, conflict } => {
+                write!(f, "\n  one memory with {head}: {conflict}; keeps {:.4}", self.ambiguity)?;
+            }
+        }
+        match &self.rival {
+            None => Ok(()),
+            Some(Related { id, conflict }) => {
+                write!(f, "\n  beside its rival {id}: {conflict}; keeps {:.4}", self.rivalry)
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+use super::Node;
+use crate::{Conflict, ConflictKind, Overlap, Thresholds};
+
+/// When the view takes two patterns for one memory, and how far a conflict lowers a confidence.
+///
+/// Nodes with other rules show another view of the same state; nothing else depends on them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// From where on two patterns are in conflict at all.
+    pub thresholds: Thresholds,
+    /// Patterns created concurrently are one concept from this cosine on. Default 0.95, where
+    /// Engram's own store takes two episodes for one. On 10,433 real patterns that leaves 1,817
+    /// groups, the largest of 167; the 0.85 at which a conflict is reported would leave 735, the
+    /// largest of 576.
+    pub concept_cosine: f32,
+    /// A member keeps `1 - ambiguity * (1 - cosine to its head)` of its confidence. Default 0.3.
+    /// A member whose episodes contain those of the head, or are contained in them, keeps all:
+    /// the one is an earlier state of the other, and they do not disagree.
+    pub ambiguity: f32,
+    /// Of two patterns that dispute an episode each keeps `1 - rivalry * Jaccard index`, by its
+    /// strongest rival. Default 0.5.
+    pub rivalry: f32,
+    /// No confidence is lowered below this. Default 0.1.
+    pub floor: f32,
+}
+
+/// Why some rules cannot be applied: the field and the range of its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("{field} is {value}, not a number {range}; use the default of the field if in doubt")]
+#[non_exhaustive]
+pub struct InvalidRules {
+    /// The name of the field.
+    pub field: &'static str,
+    /// Its value.
+    pub value: f32,
+    /// The numbers it may have.
+    pub range: &'static str,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            thresholds: Thresholds::default(),
+            concept_cosine: 0.95,
+            ambiguity: 0.3,
+            rivalry: 0.5,
+            floor: 0.1,
+        }
+    }
+}
+
+impl Rules {
+    pub(super) fn validate(&self) -> Result<(), InvalidRules> {
+        let Thresholds { divergent_cosine, divergent_jaccard, creation_cosine, ownership_cosine } =
+            self.thresholds;
+        let check = |field, value: f32, allowed: bool, range| match allowed {
+            true => Ok(()),
+            false => Err(InvalidRules { field, value, range }),
+        };
+        for (field, value) in [
+            ("divergent_cosine", divergent_cosine),
+            ("creation_cosine", creation_cosine),
+            ("ownership_cosine", ownership_cosine),
+            ("concept_cosine", self.concept_cosine),
+        ] {
+            check(field, value, (-1.0..=1.0).contains(&value), "in -1..=1")?;
+        }
+        for (field, value) in
+            [("ambiguity", self.ambiguity), ("rivalry", self.rivalry), ("floor", self.floor)]
+        {
+            check(field, value, (0.0..=1.0).contains(&value), "in 0..=1")?;
+        }
+        // A pattern that shares nothing is never a divergent one: the index relies on it.
+        let above_zero = divergent_jaccard > 0.0 && divergent_jaccard <= 1.0;
+        check("divergent_jaccard", divergent_jaccard, above_zero, "above 0 and at most 1")
+    }
+
+    /// The conflict between two nodes, seen from the left one.
+    pub(super) fn between<K>(
+        &self,
+        left: &Node<K>,
+        right: &Node<K>,
+        shared: u32,
+        cosine: Option<f32>,
+    ) -> Option<Conflict> {
+        let counts = (left.citations.len(), right.citations.len());
+        let overlap = Overlap::from_counts(shared as usize, counts.0, counts.1);
+        let kind = self.thresholds.between_ids(cosine, &overlap)?;
+        Some(Conflict { kind, cosine, overlap })
+    }
+
+    /// Whether a conflict makes two patterns one memory. The same from either side.
+    pub(super) fn groups(&self, conflict: &Conflict) -> bool {
+        match conflict.kind {
+            ConflictKind::DivergentConsolidation => true,
+            ConflictKind::ConcurrentCreation => {
+                conflict.cosine.is_some_and(|cosine| cosine >= self.concept_cosine)
+            }
+            _ => false,
+        }
+    }
+
+    /// What a member keeps of its confidence, as a factor.
+    pub(super) fn ambiguity_factor(&self, conflict: &Conflict) -> f64 {
+        if conflict.overlap.containment().is_nested() {
+            return 1.0;
+        }
+        let cosine = conflict.cosine.map_or(0.0, f64::from);
+        1.0 - f64::from(self.ambiguity) * (1.0 - cosine)
+    }
+
+    /// What a pattern keeps of its confidence beside its strongest rival, as a factor.
+    pub(super) fn rivalry_factor(&self, conflict: &Conflict) -> f64 {
+        1.0 - f64::from(self.rivalry) * f64::from(conflict.overlap.jaccard())
+    }
+
+    /// A confidence lowered by both factors, once rounded, and by the floor.
+    pub(super) fn lowered(&self, confidence: f32, factors: f64) -> f32 {
+        let lowered = (f64::from(confidence) * factors) as f32;
+        if lowered >= self.floor {
+            lowered
+        } else if confidence < self.floor {
+            confidence
+        } else {
+            self.floor
+        }
+    }
+}
