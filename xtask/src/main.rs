@@ -5,6 +5,7 @@
 mod command;
 mod demo;
 mod test;
+mod tidy;
 mod workspace;
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ struct Cli {
 enum Task {
     Demo(demo::Demo),
     Test(test::Test),
+    Tidy(tidy::Tidy),
 }
 
 /// What a task found: not every failure is an error of the task itself.
@@ -33,7 +35,7 @@ pub(crate) enum Verdict {
 }
 
 /// The tasks in the order in which a newcomer meets them.
-const GROUPS: [(&str, &[&str]); 2] = [("Try", &["demo"]), ("Check", &["test"])];
+const GROUPS: [(&str, &[&str]); 2] = [("Try", &["demo"]), ("Check", &["test", "tidy"])];
 
 fn main() -> ExitCode {
     let command = Cli::command().override_help(overview());
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
     let result = match cli.task {
         Task::Demo(task) => task.run(),
         Task::Test(task) => task.run(),
+        Task::Tidy(task) => task.run(),
     };
     match result {
         Ok(Verdict::Passed) => ExitCode::SUCCESS,

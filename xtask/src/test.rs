@@ -13,7 +13,7 @@ use crate::workspace::{Member, members};
 
 /// Run everything that CI runs
 ///
-/// Formatting, lints, tests, doctests, documentation, every crate without its features, the builds without std, the
+/// Formatting, house rules, lints, tests, doctests, documentation, every crate without its features, the builds without std, the
 /// examples, and a real demo. Each command is printed before it runs, and again if it fails.
 #[derive(Args)]
 pub(crate) struct Test {
@@ -100,6 +100,7 @@ fn steps(members: &[Member]) -> Vec<Step> {
     documentation.env("RUSTDOCFLAGS", "-D warnings");
     vec![
         Step::new("formatting", [cargo(["fmt", "--all", "--check"])]),
+        Step::new("house rules", [cargo(["xtask", "tidy"])]),
         Step::new("lints", [lints()]),
         Step::new("tests", [tests()]),
         Step::new("doctests", [cargo(["test", "--workspace", "--all-features", "--doc"])]),

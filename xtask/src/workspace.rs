@@ -9,9 +9,21 @@ use crate::command::{cargo, spelled};
 
 pub(crate) struct Member {
     pub(crate) name: String,
+    pub(crate) version: String,
     pub(crate) folder: PathBuf,
     pub(crate) is_library: bool,
     pub(crate) examples: Vec<String>,
+    pub(crate) dependencies: Vec<Dependency>,
+}
+
+pub(crate) struct Dependency {
+    pub(crate) name: String,
+    /// Needed by tests, examples and benchmarks only.
+    pub(crate) is_dev: bool,
+    /// A member of this workspace.
+    pub(crate) is_ours: bool,
+    /// `*` if the manifest asks for none.
+    pub(crate) version: String,
 }
 
 /// All members, from the bottom up.
@@ -23,28 +35,46 @@ pub(crate) fn members() -> Result<Vec<Member>> {
     }
     let metadata: Value =
         serde_json::from_slice(&output.stdout).context("cargo metadata prints JSON")?;
-    let packages = metadata["packages"].as_array().context("cargo metadata lists packages")?;
-    packages.iter().map(member).collect()
+    list(&metadata, "packages")?.iter().map(member).collect()
 }
 
 fn member(package: &Value) -> Result<Member> {
-    let manifest =
-        PathBuf::from(package["manifest_path"].as_str().context("a package has a manifest")?);
-    let targets = package["targets"].as_array().context("a package has targets")?;
+    let manifest = PathBuf::from(text(package, "manifest_path")?);
+    let targets = list(package, "targets")?;
     let of_kind = |kind: &'static str| {
         targets.iter().filter(move |target| {
-            target["kind"].as_array().is_some_and(|k| k.contains(&kind.into()))
+            target["kind"].as_array().is_some_and(|kinds| kinds.contains(&kind.into()))
         })
     };
     Ok(Member {
-        name: package["name"].as_str().context("a package has a name")?.to_owned(),
+        name: text(package, "name")?,
+        version: text(package, "version")?,
         folder: manifest.parent().context("a manifest is in a folder")?.to_owned(),
         is_library: of_kind("lib").next().is_some(),
-        examples: of_kind("example")
-            .filter_map(|target| target["name"].as_str())
-            .map(str::to_owned)
-            .collect(),
+        examples: of_kind("example").map(|target| text(target, "name")).collect::<Result<_>>()?,
+        dependencies: list(package, "dependencies")?
+            .iter()
+            .map(dependency)
+            .collect::<Result<_>>()?,
     })
+}
+
+fn dependency(dependency: &Value) -> Result<Dependency> {
+    Ok(Dependency {
+        name: text(dependency, "name")?,
+        is_dev: dependency["kind"] == "dev",
+        is_ours: dependency["path"].is_string(),
+        version: text(dependency, "req")?,
+    })
+}
+
+fn text(value: &Value, field: &str) -> Result<String> {
+    let text = value[field].as_str().with_context(|| format!("cargo metadata has no {field}"))?;
+    Ok(text.to_owned())
+}
+
+fn list<'a>(value: &'a Value, field: &str) -> Result<&'a Vec<Value>> {
+    value[field].as_array().with_context(|| format!("cargo metadata has no {field}"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,107 @@
+//! Which member may depend on which.
+
+use super::Violation;
+use crate::workspace::{Dependency, Member};
+
+/// The arrows of the map in the README. What is not listed is forbidden.
+const ARROWS: [(&str, &[&str]); 7] = [
+    ("engram-merkle", &[]),
+    ("engram-vclock", &[]),
+    ("engram-conflict", &[]),
+    ("engram-gossip-proto", &[]),
+    ("engram-gossip-net", &["engram-gossip-proto"]),
+    (
+        "engram-bridge",
+        &[
+            "engram-merkle",
+            "engram-vclock",
+            "engram-conflict",
+            "engram-gossip-proto",
+            "engram-gossip-net",
+        ],
+    ),
+    ("xtask", &[]),
+];
+
+pub(super) fn check(member: &Member) -> Vec<Violation> {
+    let allowed = ARROWS.iter().find(|(name, _)| *name == member.name).map(|(_, allowed)| *allowed);
+    let Some(allowed) = allowed else {
+        return vec![violation(
+            member,
+            "is a new member: give it its arrows in tidy and in the README".to_owned(),
+        )];
+    };
+    let ours = member.dependencies.iter().filter(|dependency| dependency.is_ours);
+    ours.filter_map(|dependency| wrong(dependency, allowed))
+        .map(|says| violation(member, says))
+        .collect()
+}
+
+fn wrong(dependency: &Dependency, allowed: &[&str]) -> Option<String> {
+    let Dependency { name, is_dev, version, .. } = dependency;
+    // A published crate may be tested with its siblings, but a version here would need them published before it.
+    match (is_dev, version.as_str()) {
+        (true, "*") => None,
+        (true, _) => Some(format!("tests with {name} by version; name its path alone")),
+        (false, _) if !allowed.contains(&name.as_str()) => Some(format!(
+            "depends on {name}, which is not below it; move what it needs, or let a trait carry it"
+        )),
+        (false, "*") => {
+            Some(format!("depends on {name} without a version; it could not be published"))
+        }
+        (false, _) => None,
+    }
+}
+
+fn violation(member: &Member, says: String) -> Violation {
+    Violation { place: format!("{} (Cargo.toml)", member.name), says }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn said(member: &str, name: &str, is_dev: bool, version: &str) -> Vec<String> {
+        let dependency = Dependency {
+            name: name.to_owned(),
+            is_dev,
+            is_ours: true,
+            version: version.to_owned(),
+        };
+        let member = Member {
+            name: member.to_owned(),
+            version: String::new(),
+            folder: PathBuf::new(),
+            is_library: true,
+            examples: Vec::new(),
+            dependencies: vec![dependency],
+        };
+        check(&member).into_iter().map(|violation| violation.says).collect()
+    }
+
+    #[test]
+    fn an_arrow_upwards_or_sideways_is_found() {
+        assert!(said("engram-merkle", "engram-vclock", false, "^0.1.0")[0].contains("not below"));
+        assert!(
+            said("engram-gossip-proto", "engram-gossip-net", false, "^0.1.0")[0]
+                .contains("not below")
+        );
+        assert!(said("xtask", "engram-merkle", false, "^0.1.0")[0].contains("not below"));
+        assert_eq!(said("engram-bridge", "engram-merkle", false, "^0.1.0"), [""; 0]);
+    }
+
+    #[test]
+    fn what_could_not_be_published_is_found() {
+        assert!(
+            said("engram-bridge", "engram-merkle", false, "*")[0].contains("without a version")
+        );
+        assert!(said("engram-merkle", "engram-vclock", true, "^0.1.0")[0].contains("by version"));
+        assert_eq!(said("engram-merkle", "engram-vclock", true, "*"), [""; 0]);
+    }
+
+    #[test]
+    fn a_new_member_has_to_be_drawn() {
+        assert!(said("engram-new", "engram-merkle", false, "^0.1.0")[0].contains("new member"));
+    }
+}

@@ -1,0 +1,57 @@
+//! What every published crate must carry with it.
+
+use std::fs;
+
+use super::Violation;
+use crate::workspace::Member;
+
+const FILES: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
+
+pub(super) fn check(member: &Member) -> Vec<Violation> {
+    let violation =
+        |file: &str, says: String| Violation { place: format!("{}/{file}", member.name), says };
+    let mut violations = Vec::new();
+    for file in FILES {
+        let empty =
+            fs::metadata(member.folder.join(file)).map_or(true, |metadata| metadata.len() == 0);
+        if empty {
+            violations.push(violation(
+                file,
+                "is missing or empty; a published crate carries it".to_owned(),
+            ));
+        }
+    }
+    let changelog = fs::read_to_string(member.folder.join("CHANGELOG.md")).unwrap_or_default();
+    violations
+        .extend(stale(&changelog, &member.version).map(|says| violation("CHANGELOG.md", says)));
+    violations
+}
+
+/// The first entry must be about the version of the manifest, and say something.
+fn stale(changelog: &str, version: &str) -> Option<String> {
+    let (head, rest) = changelog
+        .split_once("\n## ")
+        .map(|(_, newest)| newest.split_once('\n').unwrap_or((newest, "")))?;
+    if head.split_whitespace().next() != Some(version) {
+        return Some(format!("begins with {head}, but the manifest says {version}"));
+    }
+    let entry = rest.split("\n## ").next().unwrap_or_default();
+    entry.trim().is_empty().then(|| format!("says nothing about {version}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changelog_that_lags_behind_is_found() {
+        let changelog = "# Changelog\n\n## 0.1.0 - unreleased\n\n- First.\n\n## 0.0.1\n";
+        assert_eq!(stale(changelog, "0.1.0"), None);
+        assert!(stale(changelog, "0.2.0").unwrap().contains("0.2.0"));
+        assert!(
+            stale("# Changelog\n\n## 0.1.0\n\n## 0.0.1\n- x\n", "0.1.0")
+                .unwrap()
+                .contains("nothing")
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! Rules about the text of the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::Violation;
+use crate::command::root;
+use crate::workspace::Member;
+
+/// Crates that know no clock, no thread and no network.
+const PURE: [&str; 4] =
+    ["engram-merkle", "engram-vclock", "engram-conflict", "engram-gossip-proto"];
+
+/// What would smuggle one in.
+const IMPURE: [&str; 6] =
+    ["Instant::now", "SystemTime", "std::thread", "std::net", "tokio", "quinn"];
+
+/// One file of a crate, its tests apart from the rest.
+pub(crate) struct Source {
+    place: String,
+    product: String,
+    tests: String,
+}
+
+impl Source {
+    /// Every Rust file of a member below `src` and `tests`.
+    pub(crate) fn read_all(member: &Member) -> Result<Vec<Self>> {
+        let mut paths = Vec::new();
+        for folder in ["src", "tests"] {
+            let folder = member.folder.join(folder);
+            if folder.is_dir() {
+                list(&folder, &mut paths)?;
+            }
+        }
+        paths.sort();
+        paths.into_iter().map(|path| Self::read(member, &path)).collect()
+    }
+
+    fn read(member: &Member, path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("{}: cannot be read", path.display()))?;
+        let place = path.strip_prefix(root()).unwrap_or(path).display().to_string();
+        let of_tests = path.starts_with(member.folder.join("tests")) || path.ends_with("tests.rs");
+        Ok(if of_tests { Self::of_tests(place, text) } else { Self::of_product(place, &text) })
+    }
+
+    fn of_tests(place: String, tests: String) -> Self {
+        Self { place, product: String::new(), tests }
+    }
+
+    /// By custom the tests are the last thing in a file.
+    fn of_product(place: String, text: &str) -> Self {
+        let begin = text.find("#[cfg(test)]\nmod ").unwrap_or(text.len());
+        let (product, tests) = text.split_at(begin);
+        Self { place, product: product.to_owned(), tests: tests.to_owned() }
+    }
+}
+
+fn list(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in
+        fs::read_dir(folder).with_context(|| format!("{}: cannot be listed", folder.display()))?
+    {
+        let path = entry?.path();
+        if path.is_dir() {
+            list(&path, paths)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Time and randomness are passed in, so that every run can be repeated.
+pub(super) fn check_purity(member: &str, sources: &[Source]) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for source in sources.iter().filter(|_| PURE.contains(&member)) {
+        for (number, line) in (1..).zip(source.product.lines()) {
+            let code = line.split("//").next().unwrap_or_default();
+            for word in IMPURE.into_iter().filter(|word| code.contains(word)) {
+                violations.push(Violation {
+                    place: format!("{}:{number}", source.place),
+                    says: format!(
+                        "{word} does not belong below gossip-net; let the caller pass it in"
+                    ),
+                });
+            }
+        }
+    }
+    violations
+}
+
+/// A limit that no test names is a limit that nobody has reached.
+pub(super) fn check_limits(sources: &[Source]) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for source in sources.iter().filter(|source| source.place.ends_with("/limits.rs")) {
+        for (number, line) in (1..).zip(source.product.lines()) {
+            let Some(name) = public_constant(line) else { continue };
+            if !sources.iter().any(|source| names(&source.tests, name)) {
+                violations.push(Violation {
+                    place: format!("{}:{number}", source.place),
+                    says: format!("no test names {name}; write one that reaches it"),
+                });
+            }
+        }
+    }
+    violations
+}
+
+fn public_constant(line: &str) -> Option<&str> {
+    let rest =
+        line.strip_prefix("pub const ").or_else(|| line.strip_prefix("pub(crate) const "))?;
+    rest.split(':').next()
+}
+
+/// Whether `text` has `name` as a word of its own.
+fn names(text: &str, name: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(place: &str, text: &str) -> Source {
+        Source::of_product(place.to_owned(), text)
+    }
+
+    #[test]
+    fn a_clock_in_a_pure_crate_is_found() {
+        let planted =
+            [source("a.rs", "// Instant::now is forbidden.\nlet now = Instant::now();\n")];
+        let found = check_purity("engram-merkle", &planted);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].place, "a.rs:2");
+        assert_eq!(check_purity("engram-gossip-net", &planted), []);
+    }
+
+    #[test]
+    fn a_limit_without_a_test_is_found() {
+        let limits =
+            "pub const MAX_A: u8 = 1;\npub(crate) const MAX_AB: u8 = 1;\nconst LOCAL: u8 = 1;\n";
+        let tests = "fn code() {}\n#[cfg(test)]\nmod tests { const REACHED: u8 = MAX_AB; }\n";
+        let found = check_limits(&[source("x/limits.rs", limits), source("x/code.rs", tests)]);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].says.contains("MAX_A;") && found[0].place == "x/limits.rs:1");
+    }
+}
