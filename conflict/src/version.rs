@@ -167,7 +167,8 @@ impl Version<'_> {
 impl<'a> Versions<'a> {
     /// Validates the versions, sorts them by digest and joins equal ones.
     ///
-    /// Confirmations of equal versions add up (they stop at `u32::MAX`). A zero with a sign, a
+    /// Confirmations of equal versions add up (they stop at `u32::MAX`), so give each write once:
+    /// a version per dot, or a version per content with the number of its dots. A zero with a sign, a
     /// subnormal number and a strength above 1 are valid and stay as they are.
     ///
     /// # Errors

@@ -65,9 +65,8 @@ impl Random {
             version.strength = place(self.unit()) + 0.25;
             version.consolidated_at = i as i64 * 1_000_003 + self.below(1000) as i64;
             version.confirmations = i as u32 * 10 + 1 + self.below(5) as u32;
-            version.citations.truncate(1);
-            version.citations.extend((0..2 * i).map(episode));
-            version.citations.sort();
+            let first = self.below(4);
+            version.citations = (first..first + i).map(episode).collect();
             version
         });
         let mut versions: Vec<OwnedVersion> = versions.collect();
@@ -81,7 +80,7 @@ impl Random {
     }
 
     fn shape(&mut self) -> (usize, usize) {
-        (self.pick(&[1, 2, 2, 3, 3, 4, 5, 8, 64]), self.pick(&[0, 1, 2, 31, 32, 33, 70]))
+        (self.pick(&[1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 8, 64]), self.pick(&[0, 1, 2, 31, 32, 33, 70]))
     }
 
     fn version(&mut self, dimension: usize, extreme: bool) -> OwnedVersion {

@@ -1,0 +1,102 @@
+//! The view across ids, written down as its definition: slow, without an index, from scratch.
+
+use std::collections::BTreeMap;
+
+use engram_conflict::{
+    Conflict, ConflictKind, CrossIdView, Observed, OwnedVersion, Rules, Standing,
+};
+
+/// What is compared: head, number of members, bits of what is shown, rival.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    pub id: String,
+    pub head: String,
+    pub members: usize,
+    pub shown: u32,
+    pub conflict: Option<Conflict>,
+    pub rival: Option<(String, Conflict)>,
+}
+
+pub fn view(patterns: &BTreeMap<String, OwnedVersion>, rules: &Rules) -> Vec<Line> {
+    let mut ranked: Vec<(&String, &OwnedVersion)> = patterns.iter().collect();
+    ranked.sort_by(|(a, left), (b, right)| {
+        let by_confidence = (right.confidence + 0.0).total_cmp(&(left.confidence + 0.0));
+        by_confidence.then(right.digest.cmp(&left.digest)).then(a.cmp(b))
+    });
+    let conflict = |i: usize, j: usize| {
+        let [left, right] = [ranked[i], ranked[j]].map(|(id, version)| Observed {
+            id,
+            digest: version.digest,
+            embedding: &version.embedding,
+            citations: &version.citations,
+        });
+        rules.thresholds.detect(None, &left, &right)
+    };
+    let one_memory = |conflict: &Conflict| match conflict.kind {
+        ConflictKind::DivergentConsolidation => true,
+        ConflictKind::ConcurrentCreation => conflict.cosine >= Some(rules.concept_cosine),
+        _ => false,
+    };
+    let mut heads: Vec<usize> = Vec::new();
+    for i in 0..ranked.len() {
+        let joined = (0..i).find(|&j| {
+            heads[j] == j && conflict(i, j).is_some_and(|conflict| one_memory(&conflict))
+        });
+        heads.push(joined.unwrap_or(i));
+    }
+    (0..ranked.len()).map(|i| line(&ranked, &heads, i, &conflict, rules)).collect()
+}
+
+fn line(
+    ranked: &[(&String, &OwnedVersion)],
+    heads: &[usize],
+    i: usize,
+    conflict: &impl Fn(usize, usize) -> Option<Conflict>,
+    rules: &Rules,
+) -> Line {
+    let joined = if heads[i] == i { None } else { conflict(i, heads[i]) };
+    let mut rival: Option<(usize, Conflict)> = None;
+    for j in (0..ranked.len()).filter(|&j| j != i) {
+        let disputes = |c: &Conflict| c.kind == ConflictKind::EpisodeOwnership;
+        if let Some(found) = conflict(i, j).filter(disputes)
+            && rival.is_none_or(|(_, best)| found.overlap.jaccard() > best.overlap.jaccard())
+        {
+            rival = Some((j, found));
+        }
+    }
+    let ambiguity = joined.filter(|c| !c.overlap.containment().is_nested()).map_or(1.0, |c| {
+        1.0 - f64::from(rules.ambiguity) * (1.0 - c.cosine.map_or(0.0, f64::from))
+    });
+    let rivalry = rival.map_or(1.0, |(_, c)| {
+        1.0 - f64::from(rules.rivalry) * f64::from(c.overlap.jaccard())
+    });
+    let confidence = ranked[i].1.confidence;
+    let lowered = (f64::from(confidence) * (ambiguity * rivalry)) as f32;
+    let shown = if lowered >= rules.floor { lowered } else { confidence.min(rules.floor) };
+    Line {
+        id: ranked[i].0.clone(),
+        head: ranked[heads[i]].0.clone(),
+        members: heads.iter().enumerate().filter(|&(j, &head)| j != i && head == i).count(),
+        shown: shown.to_bits(),
+        conflict: joined,
+        rival: rival.map(|(j, conflict)| (ranked[j].0.clone(), conflict)),
+    }
+}
+
+pub fn lines(view: &CrossIdView<String>) -> Vec<Line> {
+    let lines = view.iter().map(|viewed| {
+        let (head, members, conflict) = match &viewed.standing {
+            Standing::Head { members } => (viewed.id, *members, None),
+            Standing::Member { head, conflict } => (*head, 0, Some(*conflict)),
+        };
+        Line {
+            id: viewed.id.clone(),
+            head: head.clone(),
+            members,
+            shown: viewed.shown.to_bits(),
+            conflict,
+            rival: viewed.rival.as_ref().map(|rival| (rival.id.clone(), rival.conflict)),
+        }
+    });
+    lines.collect()
+}
