@@ -1,1 +1,50 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod accept;
+mod advert;
+mod backoff;
+mod bucket;
+mod config;
+mod endpoint;
+mod error;
+mod event;
+mod gossip;
+mod handshake;
+mod identity;
+#[cfg(feature = "issue")]
+mod issue;
+pub mod limits;
+mod link;
+mod membership;
+mod node_id;
+mod peer;
+mod replicas;
+mod report;
+mod roster;
+mod rotation;
+mod rounds;
+mod session;
+mod shared;
+mod stats;
+mod status;
+mod stream;
+mod task;
+mod tls;
+mod trigger;
+
+pub use config::{ConfigError, NetConfig};
+pub use error::{AdvertError, BindError, RotateError, SyncError};
+pub use event::{Event, Events};
+pub use gossip::Gossip;
+pub use handshake::HandshakeError;
+pub use identity::{Identity, IdentityError};
+#[cfg(feature = "issue")]
+pub use issue::{ClusterCa, IssueError, NodeCredentials, Validity};
+pub use membership::{Liveness, Membership, StaticSeeds};
+pub use node_id::{NodeId, NodeIdError};
+pub use replicas::Replicas;
+pub use report::{Opener, RoundReport, SessionReport};
+pub use roster::{Member, Roster, RosterError};
+pub use stats::Stats;
+pub use status::{ConnectionState, PeerStatus};

@@ -1,0 +1,50 @@
+//! The accept loop: from connection attempts to verified peers.
+
+use std::sync::Arc;
+
+use quinn::Incoming;
+use tokio::task::JoinSet;
+
+use crate::Event;
+use crate::endpoint::HandshakePermit;
+use crate::link::Close;
+use crate::peer::Command;
+use crate::shared::{Phase, Shared};
+use crate::stats::count;
+
+/// Answers connection attempts, each handshake for itself, until the node shuts down.
+pub(crate) async fn keep(shared: Arc<Shared>) {
+    let mut phase = shared.phase.subscribe();
+    let mut handshakes = JoinSet::new();
+    loop {
+        tokio::select! {
+            incoming = shared.socket.incoming() => match incoming {
+                Some((incoming, permit)) => {
+                    handshakes.spawn(answer(shared.clone(), incoming, permit));
+                }
+                None => return,
+            },
+            Some(_) = handshakes.join_next() => {}
+            () = Phase::draining(&mut phase) => return,
+        }
+    }
+}
+
+async fn answer(shared: Arc<Shared>, incoming: Incoming, _permit: HandshakePermit) {
+    let address = incoming.remote_address();
+    let accepted = shared.socket.accept(incoming, &shared.identity(), shared.roster()).await;
+    let (connection, id) = match accepted {
+        Ok(accepted) => accepted,
+        Err(cause) => {
+            shared.counters.update(|stats| count(&mut stats.handshakes_failed, cause.reason()));
+            return shared.events.publish(Event::Refused { address, cause });
+        }
+    };
+    shared.counters.update(|stats| stats.handshakes_accepted += 1);
+    match shared.peer(&id) {
+        // If the peer's task is just ending, the connection ends with the failed message.
+        Some(peer) => _ = peer.mailbox.send(Command::Accepted(connection)).await,
+        // Evicted since the handshake began.
+        None => Close::Evicted.close(&connection),
+    }
+}

@@ -1,0 +1,124 @@
+//! Root adverts: who hears of our roots, and which heard roots are being fetched already.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use engram_gossip_proto::RootAdvert;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::NodeId;
+use crate::replicas::Source;
+use crate::rotation::Rotation;
+use crate::shared::{Phase, Shared};
+use crate::status::Board;
+
+/// The advertised roots that differ from the local ones, of spaces that both nodes host.
+pub(crate) fn differing(advert: &RootAdvert, source: &dyn Source) -> Vec<[u8; 32]> {
+    let heard = source.summaries().into_iter().filter_map(|(space, ours)| {
+        let theirs = advert.root_of(&space)?;
+        (theirs != ours.root).then_some(theirs)
+    });
+    heard.collect()
+}
+
+/// Which roots are being fetched at the moment, by the peer they are fetched from.
+///
+/// Many peers advertise the same root at once. One session brings what all of them have, so the
+/// others wait for it and look again.
+#[derive(Debug)]
+pub(crate) struct Chase {
+    roots: Mutex<BTreeMap<NodeId, Vec<[u8; 32]>>>,
+    ended: watch::Sender<()>,
+}
+
+impl Default for Chase {
+    fn default() -> Self {
+        Self { roots: Mutex::default(), ended: watch::Sender::new(()) }
+    }
+}
+
+impl Chase {
+    /// A session with `peer` fetches `roots`.
+    pub(crate) fn begin(&self, peer: NodeId, roots: Vec<[u8; 32]>) {
+        self.lock().insert(peer, roots);
+    }
+
+    /// The session with `peer` has ended.
+    pub(crate) fn end(&self, peer: NodeId) {
+        if self.lock().remove(&peer).is_some() {
+            self.ended.send_replace(());
+        }
+    }
+
+    /// Whether every one of `roots` is being fetched.
+    pub(crate) fn covers(&self, roots: &[[u8; 32]]) -> bool {
+        let chased = self.lock();
+        roots.iter().all(|root| chased.values().any(|chased| chased.contains(root)))
+    }
+
+    /// Tells whenever a session that fetched roots has ended.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
+        self.ended.subscribe()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, Vec<[u8; 32]>>> {
+        // An entry is changed in one step, so a panicking holder cannot have left it half done.
+        self.roots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells peers of our roots: a few at once when they changed, one in turn as time passes.
+pub(crate) async fn keep(shared: Arc<Shared>) {
+    let mut phase = shared.phase.subscribe();
+    let mut rotation = Rotation::default();
+    let mut tick = interval(shared.config.advert_interval);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while shared.is_running() {
+        let count = tokio::select! {
+            () = shared.changed.notified() => {
+                // More changes may follow; one advert tells of all of them.
+                sleep(shared.config.advert_hold).await;
+                shared.config.advert_fanout
+            }
+            _ = tick.tick() => 1,
+            () = Phase::draining(&mut phase) => return,
+        };
+        let connected = shared.connected();
+        let chosen = shared.choose(|rng| rotation.next(count, &connected, rng));
+        for peer in chosen {
+            if let Some(peer) = shared.peer(&peer) {
+                shared.send_advert(&peer.board);
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// The peers that are connected.
+    fn connected(&self) -> Vec<NodeId> {
+        let peers = self.peers();
+        let connected = peers.iter().filter(|(_, peer)| peer.board.connection().is_some());
+        connected.map(|(id, _)| *id).collect()
+    }
+
+    /// Our roots in at most `room` bytes.
+    pub(crate) fn advert(&self, room: usize) -> Vec<u8> {
+        RootAdvert::encode(&self.source.summaries(), room)
+    }
+
+    /// Sends our roots as one datagram, if the peer is connected. It may be lost.
+    pub(crate) fn send_advert(&self, board: &Board) {
+        let Some(connection) = board.connection() else { return };
+        let Some(room) = connection.max_datagram_size() else { return };
+        let bytes = self.advert(room);
+        let len = bytes.len() as u64;
+        if connection.send_datagram(bytes.into()).is_ok() {
+            board.notes().bytes_sent += len;
+            self.counters.update(|stats| {
+                stats.adverts_sent += 1;
+                stats.advert_bytes_sent += len;
+            });
+        }
+    }
+}

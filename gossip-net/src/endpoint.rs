@@ -1,0 +1,266 @@
+//! The UDP socket and its QUIC endpoint: bound, dialling, accepting, within the limits.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, VarInt};
+use quinn::{IdleTimeout, TokioRuntime, TransportConfig};
+use tokio::time::timeout;
+
+use crate::limits::{self, HANDSHAKE_TIMEOUT};
+use crate::tls::{self, Expected, PeerVerifier};
+use crate::{BindError, HandshakeError, Identity, NetConfig, NodeId, Roster};
+
+/// The endpoint of a node, with what every handshake needs.
+pub(crate) struct Socket {
+    endpoint: Endpoint,
+    transport: Arc<TransportConfig>,
+    server: ServerConfig,
+    handshakes: Arc<Handshakes>,
+}
+
+impl Socket {
+    /// Binds the address and starts the endpoint on the current tokio runtime.
+    pub(crate) fn bind(config: &NetConfig, identity: &Identity) -> Result<Self, BindError> {
+        let address = config.listen;
+        let socket = UdpSocket::bind(address).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse { address },
+            _ => BindError::Address { address, source },
+        })?;
+        let transport = Arc::new(transport(config.idle_timeout()));
+        // Handshakes replace the verifier, for each has a verdict of its own.
+        let nobody = PeerVerifier::new(identity.trust.clone(), Expected::Member(Arc::default()));
+        let mut server = ServerConfig::with_crypto(server_crypto(identity, Arc::new(nobody)));
+        server.transport_config(transport.clone()).migration(false);
+        server.max_incoming(limits::MAX_INCOMING).incoming_buffer_size(limits::INCOMING_BUFFER);
+        server.incoming_buffer_size_total(limits::INCOMING_BUFFER_TOTAL);
+        let reset = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.reset_secret);
+        let endpoint = Endpoint::new(
+            EndpointConfig::new(Arc::new(reset)),
+            Some(server.clone()),
+            socket,
+            Arc::new(TokioRuntime),
+        )
+        .map_err(|source| BindError::Address { address, source })?;
+        Ok(Self { endpoint, transport, server, handshakes: Arc::default() })
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.endpoint.local_addr()
+    }
+
+    /// The next connection attempt that the limits leave room for, or `None` once closed.
+    ///
+    /// Attempts beyond the limits are refused, or asked to prove their address first.
+    pub(crate) async fn incoming(&self) -> Option<(Incoming, HandshakePermit)> {
+        loop {
+            let incoming = self.endpoint.accept().await?;
+            let crowded = self.handshakes.running() >= limits::RETRY_ABOVE_HANDSHAKES;
+            if crowded && incoming.may_retry() && !incoming.remote_address_validated() {
+                _ = incoming.retry();
+                continue;
+            }
+            match self.handshakes.begin(incoming.remote_address().ip()) {
+                Some(permit) => return Some((incoming, permit)),
+                None => incoming.refuse(),
+            }
+        }
+    }
+
+    /// Completes the handshake of a peer that dialled us, and says who it is.
+    pub(crate) async fn accept(
+        &self,
+        incoming: Incoming,
+        identity: &Identity,
+        roster: Arc<Roster>,
+    ) -> Result<(Connection, NodeId), HandshakeError> {
+        let verifier = PeerVerifier::new(identity.trust.clone(), Expected::Member(roster));
+        let verifier = Arc::new(verifier);
+        let mut server = self.server.clone();
+        server.crypto = server_crypto(identity, verifier.clone());
+        let connecting = incoming
+            .accept_with(Arc::new(server))
+            .map_err(|error| HandshakeError::of_connection(&error))?;
+        let connection = handshake(connecting, &verifier).await?;
+        let peer = peer_id(&connection).ok_or(HandshakeError::NoCertificate)?;
+        Ok((connection, peer))
+    }
+
+    /// Dials `node` at `address`, and takes nobody else.
+    pub(crate) async fn dial(
+        &self,
+        node: NodeId,
+        address: &str,
+        identity: &Identity,
+    ) -> Result<Connection, HandshakeError> {
+        let address = timeout(HANDSHAKE_TIMEOUT, self.resolve(address))
+            .await
+            .map_err(|_| HandshakeError::Address(format!("{address}: no answer from DNS")))??;
+        let verifier = PeerVerifier::new(identity.trust.clone(), Expected::Node(node));
+        let verifier = Arc::new(verifier);
+        let crypto = QuicClientConfig::try_from(tls::client_config(identity, verifier.clone()))
+            .expect("ring has the cipher suite of QUIC's first packets");
+        let mut client = ClientConfig::new(Arc::new(crypto));
+        client.transport_config(self.transport.clone());
+        let connecting = self
+            .endpoint
+            .connect_with(client, address, tls::SERVER_NAME)
+            .map_err(|error| HandshakeError::Address(error.to_string()))?;
+        handshake(connecting, &verifier).await
+    }
+
+    /// The first address of `host:port` that this socket can reach.
+    async fn resolve(&self, address: &str) -> Result<SocketAddr, HandshakeError> {
+        let failed = |fault: String| HandshakeError::Address(format!("{address}: {fault}"));
+        let ours = self.local_addr().map_err(|fault| failed(fault.to_string()))?;
+        let mut found =
+            tokio::net::lookup_host(address).await.map_err(|fault| failed(fault.to_string()))?;
+        found
+            .find(|found| found.is_ipv4() == ours.is_ipv4())
+            .ok_or_else(|| failed("no address of the family that this node listens on".into()))
+    }
+
+    /// Closes what is still open and waits, at most `grace`, until peers were told.
+    pub(crate) async fn close(&self, grace: Duration) {
+        self.endpoint.close(VarInt::from_u32(0), b"the node shuts down");
+        _ = timeout(grace, self.endpoint.wait_idle()).await;
+    }
+
+    /// Closes everything at once, without waiting.
+    pub(crate) fn abandon(&self) {
+        self.endpoint.close(VarInt::from_u32(0), b"the node shuts down");
+    }
+}
+
+/// The identity that the peer of a complete handshake has proved.
+pub(crate) fn peer_id(connection: &Connection) -> Option<NodeId> {
+    tls::node_id(peer_chain(connection)?.first()?).ok()
+}
+
+/// The certificates that the peer has shown.
+pub(crate) fn peer_chain(
+    connection: &Connection,
+) -> Option<Vec<rustls::pki_types::CertificateDer<'static>>> {
+    connection.peer_identity()?.downcast().ok().map(|chain| *chain)
+}
+
+async fn handshake(
+    connecting: quinn::Connecting,
+    verifier: &PeerVerifier,
+) -> Result<Connection, HandshakeError> {
+    let connection = timeout(HANDSHAKE_TIMEOUT, connecting)
+        .await
+        .map_err(|_| HandshakeError::TimedOut)?
+        // What our own verifier found is more precise than the alert that it led to.
+        .map_err(|error| verifier.verdict().unwrap_or_else(|| HandshakeError::of_connection(&error)))?;
+    match speaks_our_version(&connection) {
+        true => Ok(connection),
+        false => Err(HandshakeError::WireVersion),
+    }
+}
+
+/// TLS has agreed on a protocol already; this makes sure that it was not simply left out.
+fn speaks_our_version(connection: &Connection) -> bool {
+    let data = connection.handshake_data().and_then(|data| {
+        data.downcast::<quinn::crypto::rustls::HandshakeData>().ok()?.protocol
+    });
+    data.as_deref() == Some(tls::ALPN)
+}
+
+fn server_crypto(identity: &Identity, verifier: Arc<PeerVerifier>) -> Arc<QuicServerConfig> {
+    let crypto = QuicServerConfig::try_from(tls::server_config(identity, verifier))
+        .expect("ring has the cipher suite of QUIC's first packets");
+    Arc::new(crypto)
+}
+
+fn transport(idle_timeout: Duration) -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    let idle = IdleTimeout::try_from(idle_timeout).expect("a day in milliseconds fits 62 bits");
+    transport
+        .max_idle_timeout(Some(idle))
+        .keep_alive_interval(Some(idle_timeout / 3))
+        .max_concurrent_bidi_streams(limits::MAX_STREAMS.into())
+        .max_concurrent_uni_streams(0_u32.into())
+        .stream_receive_window(limits::STREAM_WINDOW.into())
+        .receive_window(limits::CONNECTION_WINDOW.into())
+        .send_window(limits::SEND_WINDOW)
+        .datagram_receive_buffer_size(Some(limits::DATAGRAM_RECEIVE_BUFFER))
+        .datagram_send_buffer_size(limits::DATAGRAM_SEND_BUFFER)
+        .crypto_buffer_size(limits::CRYPTO_BUFFER)
+        // One bit of every packet would tell an observer the round-trip time.
+        .allow_spin(false);
+    transport
+}
+
+/// The handshakes that run on behalf of strangers, in all and by address.
+#[derive(Default)]
+struct Handshakes {
+    by_address: Mutex<BTreeMap<IpAddr, usize>>,
+}
+
+/// Room for one handshake; it is given back when dropped.
+pub(crate) struct HandshakePermit {
+    handshakes: Arc<Handshakes>,
+    address: IpAddr,
+}
+
+impl Handshakes {
+    fn running(&self) -> usize {
+        self.lock().values().sum()
+    }
+
+    fn begin(self: &Arc<Self>, address: IpAddr) -> Option<HandshakePermit> {
+        let mut by_address = self.lock();
+        if by_address.values().sum::<usize>() >= limits::MAX_HANDSHAKES {
+            return None;
+        }
+        let running = by_address.entry(address).or_default();
+        if *running >= limits::MAX_HANDSHAKES_PER_ADDRESS {
+            return None;
+        }
+        *running += 1;
+        Some(HandshakePermit { handshakes: self.clone(), address })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<IpAddr, usize>> {
+        // Counts are changed in one step, so a panicking holder cannot have left them half done.
+        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for HandshakePermit {
+    fn drop(&mut self) {
+        let mut by_address = self.handshakes.lock();
+        if let Some(running) = by_address.get_mut(&self.address) {
+            *running -= 1;
+            if *running == 0 {
+                by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handshakes_are_limited_by_address_and_in_all() {
+        let handshakes = Arc::new(Handshakes::default());
+        let address = |n: u8| IpAddr::from([10, 0, 0, n]);
+        let fill = |n: u8| std::iter::from_fn(|| handshakes.begin(address(n))).collect::<Vec<_>>();
+        let first = fill(1);
+        assert_eq!(first.len(), limits::MAX_HANDSHAKES_PER_ADDRESS);
+        let others: Vec<_> = (2..=9).flat_map(fill).collect();
+        assert_eq!(first.len() + others.len(), limits::MAX_HANDSHAKES);
+        drop(first);
+        assert!(handshakes.begin(address(1)).is_some());
+        drop(others);
+        assert_eq!(handshakes.running(), 0);
+        assert!(handshakes.lock().is_empty(), "addresses are forgotten");
+    }
+}

@@ -1,0 +1,124 @@
+//! What can go wrong above the handshake.
+
+use std::io;
+use std::net::SocketAddr;
+
+use engram_gossip_proto::{DecodeError, SessionError, SetupError};
+
+use crate::{ConfigError, HandshakeError, IdentityError, NodeId};
+
+/// Why a node did not start. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// A configured value cannot work.
+    #[error("the configuration cannot work: {0}")]
+    Config(#[from] ConfigError),
+    /// The identity cannot be used.
+    #[error("the identity cannot be used: {0}")]
+    Identity(#[from] IdentityError),
+    /// No session could begin with these parameters, spaces or session limits.
+    #[error("no session can begin: {0}")]
+    Setup(#[from] SetupError),
+    /// Another process has the address.
+    #[error("{address} is in use; stop the other process, or listen on another port")]
+    InUse {
+        /// Which address.
+        address: SocketAddr,
+    },
+    /// The address cannot be listened on for another reason.
+    #[error("cannot listen on {address}: {source}; use an address of this machine")]
+    Address {
+        /// Which address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Called outside of a tokio runtime.
+    #[error("a gossip node needs a tokio runtime with I/O and time enabled; start it inside one")]
+    NoRuntime,
+}
+
+/// Why a running node did not take another identity. The old one stays in force.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RotateError {
+    /// The new identity cannot be used.
+    #[error("the new identity cannot be used: {0}")]
+    Identity(#[from] IdentityError),
+    /// The new certificate is for another key: that would be another node.
+    #[error("the new certificate makes this node {found}, but it is {expected}; keep the key")]
+    OtherNode {
+        /// Who this node is.
+        expected: NodeId,
+        /// Who it would become.
+        found: NodeId,
+    },
+}
+
+/// Why bytes were not taken as a root advert. They are ignored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdvertError {
+    /// The node is not in the roster.
+    #[error("{0} is not in the roster; add it first")]
+    NotInRoster(NodeId),
+    /// The bytes are no advert of this wire version.
+    #[error("no root advert: {0}")]
+    Unreadable(DecodeError),
+}
+
+/// Why a session brought no result. What it joined before it ended stays joined, and is valid; the
+/// next session goes on from there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// The node is not in the roster.
+    #[error("{0} is not in the roster; add it first")]
+    NotInRoster(NodeId),
+    /// No connection could be made.
+    #[error("no connection: {0}")]
+    Unreachable(#[from] HandshakeError),
+    /// The connection ended under the session.
+    #[error("the connection ended during the session: {0}")]
+    Lost(String),
+    /// The peer was silent, or took nothing from us, for too long.
+    #[error("the peer took too long to {0}")]
+    TimedOut(&'static str),
+    /// The peer has as many sessions as it takes; it is asked again later.
+    #[error("the peer has as many sessions as it takes; it is asked again later")]
+    Busy,
+    /// The peer ended the stream in the middle of the session.
+    #[error("the peer ended the session early; its own log should say why")]
+    Cut,
+    /// The sync machine ended the session; the text says what to do.
+    #[error("{0}")]
+    Session(SessionError),
+    /// No session can begin with what this node hosts.
+    #[error("no session can begin: {0}")]
+    Setup(#[from] SetupError),
+    /// The peer says that we broke the protocol.
+    #[error("the peer refused what this node sent; do both run the same version?")]
+    Rejected,
+    /// One of the two nodes shuts down.
+    #[error("one of the two nodes shuts down")]
+    ShuttingDown,
+}
+
+impl SyncError {
+    /// A short, stable word for counters.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NotInRoster(_) => "not_in_roster",
+            Self::Unreachable(_) => "unreachable",
+            Self::Lost(_) => "lost",
+            Self::TimedOut(_) => "timed_out",
+            Self::Busy => "busy",
+            Self::Cut => "cut",
+            Self::Session(_) => "session",
+            Self::Setup(_) => "setup",
+            Self::Rejected => "rejected",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Why two nodes did not come together, and what to do about it.
+
+use quinn::ConnectionError;
+use rustls::CertificateError;
+
+use crate::NodeId;
+
+/// Why a connection was not made, as precisely as TLS lets either side know.
+///
+/// No byte of gossip was exchanged and no state was changed. Dialling goes on with a growing
+/// pause, so that most of these heal by themselves once their cause is removed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// The peer proved a key that is not in our roster.
+    #[error("{node} is not in the roster; add it if it belongs to the cluster")]
+    NotInRoster {
+        /// Whose key it is.
+        node: NodeId,
+    },
+    /// The dialled address belongs to another node than the roster says.
+    #[error("dialled {expected} but met {found}; correct the address or the node id in the roster")]
+    WrongNode {
+        /// Who was dialled.
+        expected: NodeId,
+        /// Who answered.
+        found: NodeId,
+    },
+    /// The peer's certificate was issued by an authority that we do not trust.
+    #[error("the peer's certificate is not of our authority; both need the same cluster CA")]
+    OtherAuthority,
+    /// The peer's certificate has expired.
+    #[error("the peer's certificate has expired; renew it, or check the clocks")]
+    Expired,
+    /// The peer's certificate is not valid yet.
+    #[error("the peer's certificate is not valid yet; check the clocks of both nodes")]
+    NotYetValid,
+    /// The peer's certificate cannot be used, for the reason given.
+    #[error("the peer's certificate is unusable ({0}); issue a new one")]
+    UnusableCertificate(String),
+    /// The peer showed no certificate.
+    #[error("the peer showed no certificate; it is no gossip node, or has none configured")]
+    NoCertificate,
+    /// The peer speaks another wire version, or another protocol.
+    #[error("the peer does not speak this wire version; upgrade the older node")]
+    WireVersion,
+    /// The peer refused us: we are not in its roster.
+    #[error("the peer refused us: this node is not in its roster; add it there")]
+    RefusedNotInRoster,
+    /// The peer refused us: it expected another node here.
+    #[error("the peer refused us: it expected another node id at this address")]
+    RefusedWrongNode,
+    /// The peer refused us: it does not trust our authority.
+    #[error("the peer refused us: it does not trust our authority; both need the same cluster CA")]
+    RefusedAuthority,
+    /// The peer refused us: in its eyes our certificate has expired or is not valid yet.
+    #[error("the peer refused us: our certificate has expired or is not valid yet; renew it")]
+    RefusedExpired,
+    /// The peer refused us because it is busy with other handshakes.
+    #[error("the peer has too many handshakes at once; it is dialled again")]
+    Busy,
+    /// Nobody answered in time: the node is down, the address is wrong, or UDP is blocked.
+    #[error("no answer; is the node up, its address right, and UDP let through?")]
+    TimedOut,
+    /// The host name of the address could not be resolved, or the address not be dialled.
+    #[error("the address cannot be dialled: {0}")]
+    Address(String),
+    /// The roster gives no address for the node, so it has to dial us.
+    #[error("the roster has no address for this node; give it one, or wait for it to dial us")]
+    NoAddress,
+    /// The connection ended for another reason.
+    #[error("the connection ended: {0}")]
+    Closed(String),
+}
+
+/// TLS alerts (RFC 8446, section 6) as they arrive in a QUIC close (RFC 9001, section 4.8).
+const ALERT_BASE: u64 = 0x100;
+const BAD_CERTIFICATE: u64 = ALERT_BASE + 42;
+const CERTIFICATE_EXPIRED: u64 = ALERT_BASE + 45;
+const CERTIFICATE_UNKNOWN: u64 = ALERT_BASE + 46;
+const UNKNOWN_CA: u64 = ALERT_BASE + 48;
+const ACCESS_DENIED: u64 = ALERT_BASE + 49;
+const DECRYPT_ERROR: u64 = ALERT_BASE + 51;
+const CERTIFICATE_REQUIRED: u64 = ALERT_BASE + 116;
+const NO_APPLICATION_PROTOCOL: u64 = ALERT_BASE + 120;
+/// QUIC's own code for a server that takes no connection now (RFC 9000, section 20.1).
+const CONNECTION_REFUSED: u64 = 0x02;
+
+impl HandshakeError {
+    /// A short, stable word for counters.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NotInRoster { .. } => "not_in_roster",
+            Self::WrongNode { .. } => "wrong_node",
+            Self::OtherAuthority => "other_authority",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::UnusableCertificate(_) => "unusable_certificate",
+            Self::NoCertificate => "no_certificate",
+            Self::WireVersion => "wire_version",
+            Self::RefusedNotInRoster => "refused_not_in_roster",
+            Self::RefusedWrongNode => "refused_wrong_node",
+            Self::RefusedAuthority => "refused_authority",
+            Self::RefusedExpired => "refused_expired",
+            Self::Busy => "busy",
+            Self::TimedOut => "timed_out",
+            Self::Address(_) => "address",
+            Self::NoAddress => "no_address",
+            Self::Closed(_) => "closed",
+        }
+    }
+
+    /// What our own verification of a peer's certificate says.
+    pub(crate) fn of_verification(error: &rustls::Error) -> Self {
+        let rustls::Error::InvalidCertificate(fault) = error else {
+            return Self::UnusableCertificate(error.to_string());
+        };
+        match fault {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Self::NotYetValid
+            }
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                Self::OtherAuthority
+            }
+            _ => Self::UnusableCertificate(error.to_string()),
+        }
+    }
+
+    /// What the end of a connection says, if our own verification did not object.
+    pub(crate) fn of_connection(error: &ConnectionError) -> Self {
+        match error {
+            ConnectionError::ConnectionClosed(close) => {
+                Self::of_peers_code(close.error_code.into(), || error.to_string())
+            }
+            ConnectionError::TransportError(fault) => {
+                Self::of_our_code(fault.code.into(), || error.to_string())
+            }
+            ConnectionError::TimedOut => Self::TimedOut,
+            ConnectionError::VersionMismatch => Self::WireVersion,
+            _ => Self::Closed(error.to_string()),
+        }
+    }
+
+    fn of_peers_code(code: u64, text: impl FnOnce() -> String) -> Self {
+        match code {
+            ACCESS_DENIED => Self::RefusedNotInRoster,
+            BAD_CERTIFICATE => Self::RefusedWrongNode,
+            UNKNOWN_CA | DECRYPT_ERROR => Self::RefusedAuthority,
+            CERTIFICATE_EXPIRED | CERTIFICATE_UNKNOWN => Self::RefusedExpired,
+            NO_APPLICATION_PROTOCOL => Self::WireVersion,
+            CONNECTION_REFUSED => Self::Busy,
+            _ => Self::Closed(text()),
+        }
+    }
+
+    fn of_our_code(code: u64, text: impl FnOnce() -> String) -> Self {
+        match code {
+            NO_APPLICATION_PROTOCOL => Self::WireVersion,
+            CERTIFICATE_REQUIRED => Self::NoCertificate,
+            _ => Self::Closed(text()),
+        }
+    }
+}

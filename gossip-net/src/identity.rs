@@ -1,0 +1,217 @@
+//! What a node proves, and whom it believes: its certificate, its key, the cluster's authority.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::{WebPkiClientVerifier, danger::ClientCertVerifier};
+use rustls::sign::CertifiedKey;
+
+use crate::tls::{self, Expected, PeerVerifier};
+use crate::{HandshakeError, NodeId};
+
+/// A node's certificate chain and key, and the authority that issues the cluster's certificates.
+///
+/// Any PKI will do: the names in a certificate are not looked at, since the roster pins its key.
+/// A certificate has to be issued for both client and server use (or for no use in particular).
+///
+/// ```no_run
+/// # fn main() -> Result<(), engram_gossip_net::IdentityError> {
+/// use engram_gossip_net::Identity;
+/// let identity = Identity::from_files("ca.pem", "node-a.pem", "node-a.key")?;
+/// println!("this node is {}", identity.node_id());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Identity {
+    node_id: NodeId,
+    pub(crate) certified: Arc<CertifiedKey>,
+    pub(crate) trust: Trust,
+    /// Survives restarts with the same key, so that peers believe our resets of dead connections.
+    pub(crate) reset_secret: [u8; 32],
+}
+
+/// Whom a node believes: everybody with a certificate of these authorities, if the roster agrees.
+#[derive(Clone, Debug)]
+pub(crate) struct Trust {
+    pub(crate) roots: Arc<RootCertStore>,
+    pub(crate) clients: Arc<dyn ClientCertVerifier>,
+}
+
+/// Why an identity cannot be used. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// A file cannot be read.
+    #[error("{}: cannot be read ({source}); issue the certificates, or correct the path", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file, or a text, is not PEM or lacks the expected section.
+    #[error("{what}: {fault}; it has to be PEM with the section {section}")]
+    Pem {
+        /// Which file, or which role of a text.
+        what: String,
+        /// What is wrong.
+        fault: String,
+        /// Which section is needed.
+        section: &'static str,
+    },
+    /// A certificate cannot be parsed.
+    #[error("{what}: not a valid X.509 certificate ({fault}); issue a new one")]
+    Certificate {
+        /// Which file, or which role of a text.
+        what: String,
+        /// What is wrong.
+        fault: String,
+    },
+    /// The key cannot be used, or is not the one in the certificate.
+    #[error("{what}: {fault}; the key has to be the one that the certificate was issued for")]
+    Key {
+        /// Which file, or which role of a text.
+        what: String,
+        /// What is wrong.
+        fault: String,
+    },
+    /// The node's own certificate would be refused by every peer.
+    #[error("peers would refuse this node's own certificate: {0}")]
+    Refused(#[source] HandshakeError),
+}
+
+/// A text with the name under which errors speak of it.
+struct Source {
+    what: String,
+    bytes: Vec<u8>,
+}
+
+impl Identity {
+    /// Reads the authority's certificates, the node's chain (its own first) and its key.
+    ///
+    /// # Errors
+    /// [`IdentityError`] names the file and what is wrong with it.
+    pub fn from_files(
+        authority: impl AsRef<Path>,
+        certificate: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<Self, IdentityError> {
+        let authority = Source::read(authority.as_ref())?;
+        let certificate = Source::read(certificate.as_ref())?;
+        let key = Source::read(key.as_ref())?;
+        Self::new(&authority, &certificate, &key)
+    }
+
+    /// Takes the same three as PEM texts.
+    ///
+    /// # Errors
+    /// [`IdentityError`] names the text by its role: authority, certificate or key.
+    pub fn from_pem(authority: &str, certificate: &str, key: &str) -> Result<Self, IdentityError> {
+        let named = |what: &str, text: &str| Source { what: what.into(), bytes: text.into() };
+        let authority = named("the authority's certificate", authority);
+        let certificate = named("the node's certificate", certificate);
+        Self::new(&authority, &certificate, &named("the node's key", key))
+    }
+
+    fn new(authority: &Source, certificate: &Source, key: &Source) -> Result<Self, IdentityError> {
+        let trust = Trust::new(authority)?;
+        let chain = certificate.certificates()?;
+        let node_id = certificate.node_id(&chain[0])?;
+        let key_der = PrivateKeyDer::from_pem_slice(&key.bytes)
+            .map_err(|fault| key.pem_error(&fault, "PRIVATE KEY"))?;
+        let reset_secret = reset_secret(&key_der);
+        let certified = CertifiedKey::from_der(chain, key_der, &tls::provider())
+            .map_err(|fault| IdentityError::Key { what: key.what.clone(), fault: fault.to_string() })?;
+        Ok(Self { node_id, certified: Arc::new(certified), trust, reset_secret })
+    }
+
+    /// Who this is.
+    pub fn node_id(&self) -> NodeId {
+        self.node_id
+    }
+
+    /// Checks, as a peer would, that the own certificate is of the own authority, is valid at
+    /// `now`, and may be used by clients and servers.
+    pub(crate) fn check(&self, now: UnixTime) -> Result<(), IdentityError> {
+        let verifier = PeerVerifier::new(self.trust.clone(), Expected::Node(self.node_id));
+        verifier.check_chain(&self.certified.cert, now).map_err(IdentityError::Refused)
+    }
+}
+
+impl fmt::Debug for Identity {
+    /// Shows the node id; the key is never shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("node_id", &self.node_id).finish_non_exhaustive()
+    }
+}
+
+impl NodeId {
+    /// The id of the key in `certificate`, a PEM text whose first certificate counts.
+    ///
+    /// # Errors
+    /// [`IdentityError`] if the text is not PEM, or holds no X.509 certificate.
+    pub fn of_certificate(certificate: &str) -> Result<Self, IdentityError> {
+        let source = Source { what: "the certificate".into(), bytes: certificate.into() };
+        let chain = source.certificates()?;
+        source.node_id(&chain[0])
+    }
+}
+
+impl Trust {
+    fn new(authority: &Source) -> Result<Self, IdentityError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in authority.certificates()? {
+            roots.add(certificate).map_err(|fault| authority.certificate_error(&fault))?;
+        }
+        let roots = Arc::new(roots);
+        let clients = WebPkiClientVerifier::builder_with_provider(roots.clone(), tls::provider())
+            .build()
+            .map_err(|fault| authority.certificate_error(&fault))?;
+        Ok(Self { roots, clients })
+    }
+}
+
+impl Source {
+    fn read(path: &Path) -> Result<Self, IdentityError> {
+        match fs::read(path) {
+            Ok(bytes) => Ok(Self { what: path.display().to_string(), bytes }),
+            Err(source) => Err(IdentityError::File { path: path.into(), source }),
+        }
+    }
+
+    /// All certificates of the text, at least one.
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&self.bytes)
+            .collect::<Result<_, _>>()
+            .map_err(|fault| self.pem_error(&fault, "CERTIFICATE"))?;
+        if chain.is_empty() {
+            return Err(self.pem_error(&"no certificate found", "CERTIFICATE"));
+        }
+        Ok(chain)
+    }
+
+    fn node_id(&self, certificate: &CertificateDer<'_>) -> Result<NodeId, IdentityError> {
+        tls::node_id(certificate).map_err(|fault| self.certificate_error(&fault))
+    }
+
+    fn pem_error(&self, fault: &dyn fmt::Display, section: &'static str) -> IdentityError {
+        IdentityError::Pem { what: self.what.clone(), fault: fault.to_string(), section }
+    }
+
+    fn certificate_error(&self, fault: &dyn fmt::Display) -> IdentityError {
+        IdentityError::Certificate { what: self.what.clone(), fault: fault.to_string() }
+    }
+}
+
+/// A secret that only the holder of `key` can derive; it says nothing about the key.
+fn reset_secret(key: &PrivateKeyDer<'_>) -> [u8; 32] {
+    let hmac = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key.secret_der());
+    let tag = ring::hmac::sign(&hmac, b"engram-gossip stateless reset");
+    tag.as_ref().try_into().expect("an HMAC-SHA256 tag has 32 bytes")
+}

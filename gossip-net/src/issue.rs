@@ -1,0 +1,195 @@
+//! A small authority for one cluster: throw-away in tests and demos, lasting from two PEM files.
+
+use std::time::{Duration, SystemTime};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose,
+};
+
+use crate::NodeId;
+
+/// How long a certificate is valid. Time is passed in; nothing here reads a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The first moment.
+    pub from: SystemTime,
+    /// The last moment.
+    pub until: SystemTime,
+}
+
+impl Validity {
+    /// From an hour before `now`, so that a peer whose clock lags believes it, to `days` after it.
+    pub fn days_from(now: SystemTime, days: u32) -> Self {
+        let day = Duration::from_secs(24 * 60 * 60);
+        Self { from: now - Duration::from_secs(60 * 60), until: now + day * days }
+    }
+}
+
+/// The authority that issues a cluster's certificates.
+///
+/// Whoever holds its key can issue certificates, yet gets nobody in: the roster decides that.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::SystemTime;
+/// use engram_gossip_net::{ClusterCa, Identity, Validity};
+///
+/// let validity = Validity::days_from(SystemTime::now(), 30);
+/// let ca = ClusterCa::generate("my cluster", validity)?;
+/// let node = ca.issue_node("node-a", validity)?;
+/// let identity = Identity::from_pem(ca.certificate_pem(), &node.certificate_pem, &node.key_pem)?;
+/// assert_eq!(identity.node_id(), node.node_id);
+/// # Ok(())
+/// # }
+/// ```
+pub struct ClusterCa {
+    issuer: Issuer<'static, KeyPair>,
+    certificate_pem: String,
+}
+
+/// What one node needs to prove who it is.
+#[derive(Clone)]
+pub struct NodeCredentials {
+    /// The certificate.
+    pub certificate_pem: String,
+    /// The private key, PKCS #8. Only the node itself may read it.
+    pub key_pem: String,
+    /// The id that the roster names.
+    pub node_id: NodeId,
+}
+
+/// Why nothing was issued.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// A name that cannot stand in a certificate.
+    #[error("{0:?} cannot stand in a certificate; use letters, digits, '.' and '-'")]
+    Name(String),
+    /// The PEM of the authority's certificate or key cannot be used.
+    #[error("the authority cannot be used: {0}")]
+    Authority(String),
+    /// The key or the certificate could not be made.
+    #[error("no certificate could be made: {0}")]
+    Failed(String),
+}
+
+impl ClusterCa {
+    /// Makes a new authority with an ECDSA P-256 key.
+    ///
+    /// # Errors
+    /// [`IssueError::Failed`] if the system gives no randomness.
+    pub fn generate(cluster: &str, validity: Validity) -> Result<Self, IssueError> {
+        let key = KeyPair::generate().map_err(IssueError::failed)?;
+        let mut params = params(&format!("{cluster} gossip CA"), validity);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate_pem = params.self_signed(&key).map_err(IssueError::failed)?.pem();
+        Ok(Self { issuer: Issuer::new(params, key), certificate_pem })
+    }
+
+    /// Takes up an authority that was made before, by this type or by another tool.
+    ///
+    /// # Errors
+    /// [`IssueError::Authority`] if either text is not the PEM of what it should be.
+    pub fn from_pem(certificate: &str, key: &str) -> Result<Self, IssueError> {
+        let key = KeyPair::from_pem(key).map_err(IssueError::authority)?;
+        let issuer = Issuer::from_ca_cert_pem(certificate, key).map_err(IssueError::authority)?;
+        Ok(Self { issuer, certificate_pem: certificate.into() })
+    }
+
+    /// The authority's certificate: every node needs it, and it is no secret.
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// The authority's key, PKCS #8: keep it away from the nodes.
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
+    /// Makes a key and a certificate for the node called `name`, usable for dialling and accepting.
+    ///
+    /// # Errors
+    /// [`IssueError::Name`] if `name` cannot stand in a certificate.
+    pub fn issue_node(&self, name: &str, validity: Validity) -> Result<NodeCredentials, IssueError> {
+        let key = KeyPair::generate().map_err(IssueError::failed)?;
+        self.certify(name, &key, validity)
+    }
+
+    /// Makes a new certificate for a key that a node has already: its id stays the same.
+    ///
+    /// # Errors
+    /// [`IssueError::Failed`] if `key` is not a PEM key, [`IssueError::Name`] as for a new node.
+    pub fn renew_node(
+        &self,
+        name: &str,
+        key: &str,
+        validity: Validity,
+    ) -> Result<NodeCredentials, IssueError> {
+        let key = KeyPair::from_pem(key).map_err(IssueError::failed)?;
+        self.certify(name, &key, validity)
+    }
+
+    fn certify(
+        &self,
+        name: &str,
+        key: &KeyPair,
+        validity: Validity,
+    ) -> Result<NodeCredentials, IssueError> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
+            return Err(IssueError::Name(name.into()));
+        }
+        let mut params = params(name, validity);
+        let san = name.try_into().map_err(|_| IssueError::Name(name.into()))?;
+        params.subject_alt_names = vec![rcgen::SanType::DnsName(san)];
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = params.signed_by(key, &self.issuer).map_err(IssueError::failed)?;
+        let certificate_pem = certificate.pem();
+        let node_id = NodeId::of_certificate(&certificate_pem)
+            .map_err(|fault| IssueError::Failed(fault.to_string()))?;
+        Ok(NodeCredentials { certificate_pem, key_pem: key.serialize_pem(), node_id })
+    }
+}
+
+impl std::fmt::Debug for ClusterCa {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClusterCa").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for NodeCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeCredentials").field("node_id", &self.node_id).finish_non_exhaustive()
+    }
+}
+
+impl IssueError {
+    fn failed(fault: rcgen::Error) -> Self {
+        Self::Failed(fault.to_string())
+    }
+
+    fn authority(fault: rcgen::Error) -> Self {
+        Self::Authority(fault.to_string())
+    }
+}
+
+fn params(common_name: &str, validity: Validity) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common_name);
+    params.distinguished_name = name;
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    let since_epoch = |time: SystemTime| {
+        let whole = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        // X.509 knows no later year than 9999.
+        Duration::from_secs(whole.min(253_402_300_799))
+    };
+    params.not_before = epoch + since_epoch(validity.from);
+    params.not_after = epoch + since_epoch(validity.until);
+    params
+}

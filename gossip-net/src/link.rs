@@ -1,0 +1,181 @@
+//! One connection to one peer, and which of two survives.
+
+use std::time::Duration;
+
+use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
+use tokio::time::Instant;
+
+use crate::limits::HANDSHAKE_TIMEOUT;
+use crate::{HandshakeError, NodeId};
+
+/// Why a connection is closed, as the peer reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Close {
+    /// The node shuts down.
+    Shutdown,
+    /// The peer left the roster.
+    Evicted,
+    /// Another connection of the same two nodes survives.
+    Replaced,
+    /// The peer did not answer on it.
+    Unresponsive,
+    /// The peer's certificate would not be accepted any more.
+    Outdated,
+}
+
+impl Close {
+    const ALL: [Self; 5] =
+        [Self::Shutdown, Self::Evicted, Self::Replaced, Self::Unresponsive, Self::Outdated];
+
+    fn code(self) -> VarInt {
+        VarInt::from_u32(match self {
+            Self::Shutdown => 0,
+            Self::Evicted => 1,
+            Self::Replaced => 2,
+            Self::Unresponsive => 3,
+            Self::Outdated => 4,
+        })
+    }
+
+    /// The reason in words.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Shutdown => "the node shuts down",
+            Self::Evicted => "not in the roster",
+            Self::Replaced => "replaced by another connection",
+            Self::Unresponsive => "no answer",
+            Self::Outdated => "the certificate is not accepted any more",
+        }
+    }
+
+    /// Closes `connection` for this reason.
+    pub(crate) fn close(self, connection: &Connection) {
+        connection.close(self.code(), self.reason().as_bytes());
+    }
+
+    /// The reason for which the peer closed, if it gave one.
+    pub(crate) fn of(error: &ConnectionError) -> Option<Self> {
+        let ConnectionError::ApplicationClosed(close) = error else { return None };
+        Self::ALL.into_iter().find(|reason| reason.code() == close.error_code)
+    }
+}
+
+/// What happens on a link.
+pub(crate) enum LinkEvent {
+    /// The peer opened a stream.
+    Stream(SendStream, RecvStream),
+    /// The peer sent a datagram.
+    Datagram(Vec<u8>),
+    /// The connection is over.
+    Closed(ConnectionError),
+}
+
+/// A connection to a peer whose identity is verified.
+pub(crate) struct Link {
+    pub(crate) connection: Connection,
+    pub(crate) dialled_by_us: bool,
+    pub(crate) since: Instant,
+    /// Whether the peer is known to have accepted our certificate. A dialler is told that its
+    /// handshake is complete before the acceptor has looked at its certificate.
+    pub(crate) proved: bool,
+}
+
+impl Link {
+    pub(crate) fn dialled(connection: Connection, now: Instant) -> Self {
+        Self { connection, dialled_by_us: true, since: now, proved: false }
+    }
+
+    pub(crate) fn accepted(connection: Connection, now: Instant) -> Self {
+        Self { connection, dialled_by_us: false, since: now, proved: true }
+    }
+
+    /// Waits for what happens next. Nothing is lost if the wait is given up.
+    pub(crate) async fn event(&self) -> LinkEvent {
+        tokio::select! {
+            stream = self.connection.accept_bi() => match stream {
+                Ok((send, recv)) => LinkEvent::Stream(send, recv),
+                Err(error) => LinkEvent::Closed(error),
+            },
+            datagram = self.connection.read_datagram() => match datagram {
+                Ok(bytes) => LinkEvent::Datagram(bytes.into()),
+                Err(error) => LinkEvent::Closed(error),
+            },
+        }
+    }
+
+    fn age(&self) -> Age {
+        Age { dialled_by_us: self.dialled_by_us, since: self.since }
+    }
+
+    /// Whether `newer` takes the place of this link, see [`takes_over`].
+    pub(crate) fn yields_to(&self, newer: &Self, us: NodeId, peer: NodeId) -> bool {
+        self.connection.close_reason().is_some() || takes_over(self.age(), newer.age(), us < peer)
+    }
+}
+
+/// Who dialled, and when the handshake was complete here.
+#[derive(Clone, Copy, Debug)]
+struct Age {
+    dialled_by_us: bool,
+    since: Instant,
+}
+
+/// Two dials that cross are both complete within this time of each other, on both sides: each was
+/// begun before the other one was accepted, and a dial takes no longer than its time-out.
+const CROSSING: Duration = HANDSHAKE_TIMEOUT.saturating_mul(2);
+
+/// Whether the newer of two connections takes the place of the older one.
+///
+/// A node that has a connection does not dial. So a second connection means either that two dials
+/// crossed, or that the peer has lost the first one (it restarted, say). If dials crossed, both
+/// sides have to keep the same one, whatever the order they came in: the one that the smaller id
+/// dialled. Otherwise the newer one is the one that lives.
+fn takes_over(older: Age, newer: Age, us_is_smaller: bool) -> bool {
+    let by_smaller = |link: Age| link.dialled_by_us == us_is_smaller;
+    let crossed = newer.since.duration_since(older.since) < CROSSING;
+    !(crossed && by_smaller(older) && !by_smaller(newer))
+}
+
+/// What the end of a connection means for dialling again.
+pub(crate) fn diagnose(error: &ConnectionError) -> HandshakeError {
+    match Close::of(error) {
+        Some(Close::Evicted) => HandshakeError::RefusedNotInRoster,
+        Some(Close::Outdated) => HandshakeError::RefusedExpired,
+        _ => HandshakeError::of_connection(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What one side is left with after connections completed there in the given order.
+    fn survivor(us_is_smaller: bool, dialled_by_us: [bool; 2], gap: Duration) -> bool {
+        let start = Instant::now();
+        let older = Age { dialled_by_us: dialled_by_us[0], since: start };
+        let newer = Age { dialled_by_us: dialled_by_us[1], since: start + gap };
+        match takes_over(older, newer, us_is_smaller) {
+            true => newer.dialled_by_us,
+            false => older.dialled_by_us,
+        }
+    }
+
+    #[test]
+    fn of_crossing_dials_both_sides_keep_the_one_of_the_smaller_id_in_every_order() {
+        for gap in [Duration::ZERO, HANDSHAKE_TIMEOUT] {
+            for order in [[true, false], [false, true]] {
+                assert!(survivor(true, order, gap), "the smaller keeps its own");
+                assert!(!survivor(false, order, gap), "the larger keeps the peer's");
+            }
+        }
+    }
+
+    #[test]
+    fn a_peer_that_dials_again_later_has_lost_the_old_connection() {
+        for us_is_smaller in [true, false] {
+            for order in [[true, true], [true, false], [false, true], [false, false]] {
+                assert_eq!(survivor(us_is_smaller, order, CROSSING), order[1]);
+            }
+        }
+    }
+}

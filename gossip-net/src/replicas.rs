@@ -1,0 +1,137 @@
+//! What the transport asks of the state that it carries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engram_gossip_proto::{
+    Outcome, Parameters, Session, SessionConfig, SessionError, SetupError, SpaceId, Summary, View,
+};
+
+/// The spaces that a node hosts.
+///
+/// All methods are called often and from several tasks at once; they have to be quick and must not
+/// wait. A view is pinned per session, so that a session sees one consistent tree while the node
+/// goes on writing.
+pub trait Replicas: Send + Sync + 'static {
+    /// A pinned picture of one space.
+    type View: View + Send + 'static;
+
+    /// The spaces that this node hosts, in any order.
+    fn spaces(&self) -> Vec<SpaceId>;
+
+    /// Pins the space for one session; `None` if this node does not host it.
+    fn pin(&self, space: &SpaceId) -> Option<Self::View>;
+
+    /// Root, count and generation of the space as it is now; `None` if this node does not host it.
+    fn summary(&self, space: &SpaceId) -> Option<Summary>;
+}
+
+/// The replicas without their type, so that all of the transport below is compiled once.
+pub(crate) trait Source: Send + Sync {
+    /// The machine of a session that we open; sending goes on at the `cursor` of the last one.
+    fn open(&self, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError>;
+    /// The machine of a session that a peer opened.
+    fn accept(&self, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError>;
+    /// How the hosted spaces stand, ascending by name.
+    fn summaries(&self) -> Vec<(SpaceId, Summary)>;
+    /// How one space stands, if it is hosted.
+    fn summary(&self, space: &SpaceId) -> Option<Summary>;
+}
+
+/// A session without the type of its views. Time is counted from the beginning of the session.
+pub(crate) trait Machine: Send {
+    fn handle_frame(&mut self, frame: &[u8], now: Duration) -> Result<(), SessionError>;
+    fn poll_frame(&mut self, now: Duration) -> Option<Vec<u8>>;
+    fn poll_event(&mut self) -> Option<engram_gossip_proto::Event>;
+    fn poll_timeout(&self) -> Option<Duration>;
+    fn handle_timeout(&mut self, now: Duration);
+    fn outcome(&self) -> Option<&Outcome>;
+    fn stats(&self) -> engram_gossip_proto::Stats;
+}
+
+/// A node's replicas with the parameters of its sessions.
+pub(crate) struct Replicated<R> {
+    replicas: Arc<R>,
+    parameters: Parameters,
+    config: SessionConfig,
+}
+
+impl<R: Replicas> Replicated<R> {
+    /// Refuses what no session could begin with.
+    pub(crate) fn new(
+        replicas: Arc<R>,
+        parameters: Parameters,
+        config: SessionConfig,
+    ) -> Result<Self, SetupError> {
+        let replicated = Self { replicas, parameters, config };
+        replicated.open(None)?;
+        Ok(replicated)
+    }
+
+    fn config(&self, cursor: Option<u64>) -> SessionConfig {
+        SessionConfig { cursor, ..self.config.clone() }
+    }
+
+    fn pin(&self) -> Vec<(SpaceId, R::View)> {
+        let spaces = self.replicas.spaces().into_iter();
+        spaces.filter_map(|space| Some((space.clone(), self.replicas.pin(&space)?))).collect()
+    }
+}
+
+impl<R: Replicas> Source for Replicated<R> {
+    fn open(&self, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
+        let config = self.config(cursor);
+        let session =
+            Session::open(config, self.parameters.clone(), self.pin(), Duration::ZERO)?;
+        Ok(Box::new(session))
+    }
+
+    fn accept(&self, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
+        let config = self.config(cursor);
+        let session =
+            Session::accept(config, self.parameters.clone(), self.pin(), Duration::ZERO)?;
+        Ok(Box::new(session))
+    }
+
+    fn summaries(&self) -> Vec<(SpaceId, Summary)> {
+        let spaces = self.replicas.spaces().into_iter();
+        let mut summaries: Vec<_> =
+            spaces.filter_map(|space| Some((space.clone(), self.summary(&space)?))).collect();
+        summaries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        summaries
+    }
+
+    fn summary(&self, space: &SpaceId) -> Option<Summary> {
+        self.replicas.summary(space)
+    }
+}
+
+impl<V: View + Send> Machine for Session<V> {
+    fn handle_frame(&mut self, frame: &[u8], now: Duration) -> Result<(), SessionError> {
+        self.handle_frame(frame, now)
+    }
+
+    fn poll_frame(&mut self, now: Duration) -> Option<Vec<u8>> {
+        self.poll_frame(now)
+    }
+
+    fn poll_event(&mut self) -> Option<engram_gossip_proto::Event> {
+        self.poll_event()
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        self.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Duration) {
+        self.handle_timeout(now);
+    }
+
+    fn outcome(&self) -> Option<&Outcome> {
+        self.outcome()
+    }
+
+    fn stats(&self) -> engram_gossip_proto::Stats {
+        self.stats()
+    }
+}

@@ -1,0 +1,160 @@
+//! Who may take part: an allow list of node ids.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::NodeId;
+use crate::limits::MAX_MEMBERS;
+
+/// One node that may take part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Which key it proves.
+    pub id: NodeId,
+    /// What people call it; unique within the roster, used in messages and reports only.
+    pub name: String,
+    /// Where it listens: `host:port`, resolved anew for every dial. `None` if it cannot be dialled
+    /// from here (behind NAT, say): then it has to dial us.
+    pub address: Option<String>,
+}
+
+/// The allow list: who may connect, who is dialled, and where.
+///
+/// A certificate of the cluster's authority is not enough to take part; the roster decides. It may
+/// name the local node too (that entry is ignored), so that one file can serve the whole cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roster {
+    members: BTreeMap<NodeId, Member>,
+}
+
+/// Why a list of members is not a roster. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RosterError {
+    /// Two members have the same id: one key is used twice, or a line was copied.
+    #[error("{first:?} and {second:?} have the same node id {id}; give each node its own key")]
+    DuplicateId {
+        /// The id.
+        id: NodeId,
+        /// The member that came first.
+        first: String,
+        /// The member that came second.
+        second: String,
+    },
+    /// Two members have the same name.
+    #[error("two members are called {0:?}; rename one")]
+    DuplicateName(String),
+    /// An address without a host or without a port.
+    #[error("the address {address:?} of {name:?} is not of the form host:port")]
+    Address {
+        /// Whose address.
+        name: String,
+        /// What was given.
+        address: String,
+    },
+    /// More members than [`MAX_MEMBERS`].
+    #[error("{0} members are more than a roster holds ({MAX_MEMBERS})")]
+    TooLong(usize),
+}
+
+impl Roster {
+    /// Takes `members` if ids and names are unique and addresses have a host and a port.
+    ///
+    /// # Errors
+    /// [`RosterError`] names the first rule that is broken, and by whom.
+    pub fn new(members: impl IntoIterator<Item = Member>) -> Result<Self, RosterError> {
+        let mut roster = Self::default();
+        let mut names = BTreeSet::new();
+        for member in members {
+            if !names.insert(member.name.clone()) {
+                return Err(RosterError::DuplicateName(member.name));
+            }
+            if let Some(address) = member.address.as_deref().filter(|address| !is_address(address)) {
+                return Err(RosterError::Address { address: address.into(), name: member.name });
+            }
+            if let Some(first) = roster.members.get(&member.id) {
+                return Err(RosterError::DuplicateId {
+                    id: member.id,
+                    first: first.name.clone(),
+                    second: member.name,
+                });
+            }
+            roster.members.insert(member.id, member);
+        }
+        match roster.len() {
+            len if len > MAX_MEMBERS => Err(RosterError::TooLong(len)),
+            _ => Ok(roster),
+        }
+    }
+
+    /// The member with this id.
+    pub fn member(&self, id: &NodeId) -> Option<&Member> {
+        self.members.get(id)
+    }
+
+    /// Whether `id` may take part.
+    pub fn contains(&self, id: &NodeId) -> bool {
+        self.members.contains_key(id)
+    }
+
+    /// All members, ascending by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.members.values()
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether nobody may take part.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+}
+
+/// Whether `text` is `host:port`. Whether the host exists shows when it is dialled.
+fn is_address(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let host_is_plain = !host.is_empty() && !host.contains([':', '[', ']', ' ', '/']);
+        let port_is_valid = port.parse::<u16>().is_ok_and(|port| port != 0);
+        (bare.is_some_and(|bare| !bare.is_empty()) || host_is_plain) && port_is_valid
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(id: u8, name: &str, address: Option<&str>) -> Member {
+        Member { id: NodeId::from([id; 32]), name: name.into(), address: address.map(Into::into) }
+    }
+
+    #[test]
+    fn ids_names_and_addresses_are_checked() {
+        let twice = Roster::new([member(1, "a", None), member(1, "b", None)]);
+        assert!(matches!(twice, Err(RosterError::DuplicateId { .. })));
+        let twice = Roster::new([member(1, "a", None), member(2, "a", None)]);
+        assert_eq!(twice, Err(RosterError::DuplicateName("a".into())));
+        for address in ["", "host", "host:", ":1", "host:0", "host:66000", "::1:7", "a b:1", "[]:1"] {
+            let bad = Roster::new([member(1, "a", Some(address))]);
+            assert!(matches!(bad, Err(RosterError::Address { .. })), "{address}");
+        }
+        for address in ["127.0.0.1:1", "[::1]:7701", "node-a.example:65535"] {
+            assert!(Roster::new([member(1, "a", Some(address))]).is_ok(), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_roster_has_room_for_its_limit_and_not_for_one_more() {
+        let many = |n: usize| {
+            Roster::new((0..n).map(|n| {
+                let mut id = [0; 32];
+                id[..8].copy_from_slice(&n.to_be_bytes());
+                Member { id: NodeId::from(id), name: n.to_string(), address: None }
+            }))
+        };
+        assert_eq!(many(MAX_MEMBERS).map(|roster| roster.len()), Ok(MAX_MEMBERS));
+        assert_eq!(many(MAX_MEMBERS + 1), Err(RosterError::TooLong(MAX_MEMBERS + 1)));
+    }
+}

@@ -1,0 +1,185 @@
+//! One session: the sync machine of gossip-proto, driven over one stream.
+
+use std::sync::Arc;
+
+use engram_gossip_proto::{Ending, SessionError, SetupError};
+use quinn::{Connection, ConnectionError, RecvStream, SendStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::limits::{FRAME_TIMEOUT, PERMIT_TIMEOUT, SESSION_TIMEOUT};
+use crate::link::Close;
+use crate::replicas::Machine;
+use crate::report::{Opener, SessionReport};
+use crate::shared::Shared;
+use crate::stream::{Abort, FrameStream, StreamError};
+use crate::{Event, NodeId, SyncError};
+
+/// How a session ended.
+pub(crate) struct Ended {
+    pub(crate) result: Result<SessionReport, Failure>,
+    /// The stream whose last bytes may still be on their way.
+    pub(crate) last_bytes: Option<SendStream>,
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
+    /// Whether records were joined, be it before a failure.
+    pub(crate) changed_us: bool,
+}
+
+/// Why a session failed, as far as the peer's task has to treat it in its own way.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It crossed a session that the peer opened, and that one goes first; then it is opened again.
+    Crossed,
+    /// Its connection was given up for another one; it is opened again there.
+    Replaced,
+    /// The peer did not say one byte: its connection is taken for dead.
+    Unresponsive,
+    /// Anything else.
+    Failed(SyncError),
+}
+
+/// Opens a session over `connection`.
+pub(crate) async fn open(
+    shared: Arc<Shared>,
+    peer: NodeId,
+    cursor: Option<u64>,
+    connection: Connection,
+    _permit: OwnedSemaphorePermit,
+) -> Ended {
+    let stream = match timeout(FRAME_TIMEOUT, connection.open_bi()).await {
+        Ok(Ok((send, recv))) => FrameStream::new(send, recv),
+        Ok(Err(error)) => return Ended::early(failure(StreamError::Connection(error), true)),
+        Err(_) => return Ended::early(Failure::Failed(SyncError::Busy)),
+    };
+    let machine = shared.source.open(cursor);
+    run(&shared, machine, stream, peer, Opener::Us).await
+}
+
+/// Holds a session that the peer opened, as soon as there is a permit.
+pub(crate) async fn accept(
+    shared: Arc<Shared>,
+    peer: NodeId,
+    cursor: Option<u64>,
+    mut send: SendStream,
+    mut recv: RecvStream,
+) -> Ended {
+    let permit = timeout(PERMIT_TIMEOUT, shared.inbound.clone().acquire_owned()).await;
+    let Ok(Ok(_permit)) = permit else {
+        Abort::Busy.abort(&mut send, &mut recv);
+        return Ended::early(Failure::Failed(SyncError::Busy));
+    };
+    let machine = shared.source.accept(cursor);
+    run(&shared, machine, FrameStream::new(send, recv), peer, Opener::Peer).await
+}
+
+/// Carries the session to its end, whatever that is.
+async fn run(
+    shared: &Shared,
+    machine: Result<Box<dyn Machine>, SetupError>,
+    mut stream: FrameStream,
+    peer: NodeId,
+    opener: Opener,
+) -> Ended {
+    let begun = Instant::now();
+    let mut machine = match machine {
+        Ok(machine) => machine,
+        Err(error) => {
+            Abort::Failed.abort(&mut stream.send, &mut stream.recv);
+            return Ended::early(Failure::Failed(error.into()));
+        }
+    };
+    let driver = Driver { shared, machine: &mut *machine, stream: &mut stream, peer, begun };
+    let driven = timeout_at(begun + SESSION_TIMEOUT, driver.drive())
+        .await
+        .unwrap_or(Err(StreamError::TimedOut("finish the session")));
+    let FrameStream { mut send, mut recv, bytes_sent, bytes_received } = stream;
+    let unanswered = opener == Opener::Us && bytes_received == 0;
+    let result = match (driven, machine.outcome()) {
+        (Ok(()), Some(outcome)) => match &outcome.result {
+            Ending::Failed(SessionError::TimedOut(_)) if unanswered => Err(Failure::Unresponsive),
+            Ending::Failed(error) => Err(Failure::Failed(SyncError::Session(error.clone()))),
+            _ => Ok(SessionReport {
+                peer,
+                opener,
+                outcome: outcome.clone(),
+                bytes_sent,
+                bytes_received,
+                elapsed: begun.elapsed(),
+            }),
+        },
+        (Ok(()), None) => Err(Failure::Failed(SyncError::Cut)),
+        (Err(error), _) => {
+            if let Some(abort) = error.abort() {
+                abort.abort(&mut send, &mut recv);
+            }
+            Err(failure(error, unanswered))
+        }
+    };
+    // After an abort this does nothing; otherwise the last frames are still to arrive.
+    let last_bytes = send.finish().is_ok().then_some(send);
+    let changed_us = machine.stats().applied > 0;
+    Ended { result, last_bytes, bytes_sent, bytes_received, changed_us }
+}
+
+/// The machine and the stream of one session.
+struct Driver<'a> {
+    shared: &'a Shared,
+    machine: &'a mut dyn Machine,
+    stream: &'a mut FrameStream,
+    peer: NodeId,
+    begun: Instant,
+}
+
+impl Driver<'_> {
+    /// Carries frames between the machine and the stream until the machine has an outcome.
+    ///
+    /// The two sides take turns, so it is enough to send all there is and then to wait. How long a
+    /// peer may be silent is the machine's decision. Only whole frames count for it, so a peer that
+    /// drips single bytes gains no time.
+    async fn drive(self) -> Result<(), StreamError> {
+        let Self { shared, machine, stream, peer, begun } = self;
+        loop {
+            while let Some(frame) = machine.poll_frame(begun.elapsed()) {
+                stream.write(frame).await?;
+            }
+            while let Some(what) = machine.poll_event() {
+                shared.events.publish(Event::Noticed { peer, what });
+            }
+            if machine.outcome().is_some() {
+                return Ok(());
+            }
+            let patience = machine.poll_timeout().unwrap_or(SESSION_TIMEOUT);
+            match stream.read(begun + patience).await {
+                // A frame that is refused is the end: the outcome says why, and so may a last frame.
+                Ok(frame) => _ = machine.handle_frame(&frame, begun.elapsed()),
+                Err(StreamError::TimedOut(_)) => machine.handle_timeout(begun.elapsed()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn failure(error: StreamError, unanswered: bool) -> Failure {
+    match error {
+        StreamError::Aborted(Some(Abort::Crossed)) => Failure::Crossed,
+        StreamError::Connection(ConnectionError::LocallyClosed) => Failure::Replaced,
+        StreamError::Connection(ref lost) if Close::of(lost) == Some(Close::Replaced) => {
+            Failure::Replaced
+        }
+        StreamError::TimedOut(_) if unanswered => Failure::Unresponsive,
+        error => Failure::Failed(error.into()),
+    }
+}
+
+impl Ended {
+    fn early(failure: Failure) -> Self {
+        Self {
+            result: Err(failure),
+            last_bytes: None,
+            bytes_sent: 0,
+            bytes_received: 0,
+            changed_us: false,
+        }
+    }
+}

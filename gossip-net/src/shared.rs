@@ -1,0 +1,162 @@
+//! What the tasks of a node share.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use fastrand::Rng;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+
+use crate::advert::Chase;
+use crate::endpoint::Socket;
+use crate::event::EventBus;
+use crate::membership::Membership;
+use crate::peer::Command;
+use crate::replicas::Source;
+use crate::stats::{Counters, count};
+use crate::status::Board;
+use crate::{Event, Identity, NetConfig, NodeId, Roster, SessionReport, SyncError};
+
+/// What the tasks of a node share. Locks guard single values and are never held across a wait.
+pub(crate) struct Shared {
+    pub(crate) us: NodeId,
+    pub(crate) config: NetConfig,
+    pub(crate) socket: Socket,
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) membership: Arc<dyn Membership>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) events: EventBus,
+    /// Sessions that we may have opened at once.
+    pub(crate) outbound: Arc<Semaphore>,
+    /// Sessions that peers may have opened with us at once.
+    pub(crate) inbound: Arc<Semaphore>,
+    /// The local state changed, and nobody was told yet.
+    pub(crate) changed: Notify,
+    /// Which roots are being fetched at the moment, and from whom.
+    pub(crate) chase: Chase,
+    /// Every task holds a subscription until its end.
+    pub(crate) phase: watch::Sender<Phase>,
+    /// The identity was replaced: connections have to be looked at again.
+    pub(crate) recheck: watch::Sender<()>,
+    identity: RwLock<Arc<Identity>>,
+    roster: RwLock<Arc<Roster>>,
+    peers: Mutex<BTreeMap<NodeId, Peer>>,
+    rng: Mutex<Rng>,
+}
+
+/// Where a node is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Everything runs.
+    Running,
+    /// Nothing new is begun; what runs may end.
+    Draining,
+}
+
+impl Phase {
+    /// Waits until nothing new is to be begun.
+    pub(crate) async fn draining(phase: &mut watch::Receiver<Self>) {
+        // An error means that the node is gone altogether.
+        _ = phase.wait_for(|phase| *phase == Self::Draining).await;
+    }
+}
+
+/// The others' handle of a peer's task. Dropping it evicts the peer.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) mailbox: mpsc::Sender<Command>,
+    pub(crate) board: Arc<Board>,
+}
+
+/// What [`Shared`] is made of.
+pub(crate) struct Parts {
+    pub(crate) config: NetConfig,
+    pub(crate) identity: Identity,
+    pub(crate) roster: Roster,
+    pub(crate) socket: Socket,
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) membership: Arc<dyn Membership>,
+}
+
+impl Shared {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { config, identity, roster, socket, source, membership } = parts;
+        let counters = Arc::new(Counters::default());
+        Self {
+            us: identity.node_id(),
+            socket,
+            source,
+            membership,
+            events: EventBus::new(counters.clone()),
+            counters,
+            outbound: Arc::new(Semaphore::new(config.outbound_sessions)),
+            inbound: Arc::new(Semaphore::new(config.inbound_sessions)),
+            changed: Notify::new(),
+            chase: Chase::default(),
+            phase: watch::Sender::new(Phase::Running),
+            recheck: watch::Sender::new(()),
+            identity: RwLock::new(Arc::new(identity)),
+            roster: RwLock::new(Arc::new(roster)),
+            peers: Mutex::default(),
+            rng: Mutex::new(config.seed.map_or_else(Rng::new, Rng::with_seed)),
+            config,
+        }
+    }
+
+    pub(crate) fn identity(&self) -> Arc<Identity> {
+        self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_identity(&self, identity: Identity) {
+        *self.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
+    }
+
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        self.roster.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_roster(&self, roster: Roster) {
+        *self.roster.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(roster);
+    }
+
+    pub(crate) fn peers(&self) -> MutexGuard<'_, BTreeMap<NodeId, Peer>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn peer(&self, id: &NodeId) -> Option<Peer> {
+        self.peers().get(id).cloned()
+    }
+
+    /// Makes a random choice. The choice must not take any other lock.
+    pub(crate) fn choose<T>(&self, choice: impl FnOnce(&mut Rng) -> T) -> T {
+        choice(&mut self.rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Counts a session that has ended, and tells subscribers.
+    pub(crate) fn publish_session(
+        &self,
+        peer: NodeId,
+        result: &Result<SessionReport, SyncError>,
+        [sent, received]: [u64; 2],
+    ) {
+        self.counters.update(|stats| {
+            stats.session_bytes_sent += sent;
+            stats.session_bytes_received += received;
+            match result {
+                Ok(report) => {
+                    stats.records_in += report.outcome.stats.records_in;
+                    stats.records_out += report.outcome.stats.records_out;
+                    count(&mut stats.sessions, report.reason());
+                }
+                Err(error) => count(&mut stats.sessions_failed, error.reason()),
+            }
+        });
+        self.events.publish(match result {
+            Ok(report) => Event::Session(report.clone()),
+            Err(cause) => Event::SessionFailed { peer, cause: cause.clone() },
+        });
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        *self.phase.borrow() == Phase::Running
+    }
+}

@@ -1,0 +1,259 @@
+//! TLS 1.3 with certificates on both sides, and a pin or a roster on top of the authority.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoServerSessionStorage, ParsedCertificate};
+use rustls::sign::SingleCertAndKey;
+use rustls::version::TLS13;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, PeerIncompatible,
+    ServerConfig, SignatureScheme,
+};
+
+use crate::identity::{Identity, Trust};
+use crate::limits::MAX_CHAIN;
+use crate::{HandshakeError, NodeId, Roster};
+
+/// The protocol's name in the handshake. It changes with every incompatible change of the wire.
+pub(crate) const ALPN: &[u8] = b"engram-gossip/1";
+
+/// The name that a dialler asks for. It carries nothing: the key is pinned, names are not used.
+pub(crate) const SERVER_NAME: &str = "engram-gossip.invalid";
+
+/// The cryptography in use, passed explicitly everywhere: a process-wide default could be another
+/// one, or none, as soon as some other crate brings its own.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Whose key that is.
+pub(crate) fn node_id(certificate: &CertificateDer<'_>) -> Result<NodeId, rustls::Error> {
+    let parsed = ParsedCertificate::try_from(certificate)?;
+    Ok(NodeId::of_public_key(parsed.subject_public_key_info().as_ref()))
+}
+
+/// The configuration of one dial; `verifier` keeps the verdict.
+pub(crate) fn client_config(identity: &Identity, verifier: Arc<PeerVerifier>) -> ClientConfig {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .expect("ring has cipher suites for TLS 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified.clone())));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // A resumed session would not be verified again, so an evicted node could come back by it.
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    config
+}
+
+/// The configuration of one accepted handshake; `verifier` keeps the verdict.
+pub(crate) fn server_config(identity: &Identity, verifier: Arc<PeerVerifier>) -> ServerConfig {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .expect("ring has cipher suites for TLS 1.3")
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified.clone())));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    config
+}
+
+/// Whose key is welcome.
+#[derive(Debug)]
+pub(crate) enum Expected {
+    /// Exactly this node's: we dialled it.
+    Node(NodeId),
+    /// Any member's: it dialled us.
+    Member(Arc<Roster>),
+}
+
+/// Verifies one peer: first its chain and its possession of the key, as WebPKI does, then the key.
+pub(crate) struct PeerVerifier {
+    trust: Trust,
+    expected: Expected,
+    provider: Arc<CryptoProvider>,
+    verdict: OnceLock<HandshakeError>,
+}
+
+impl PeerVerifier {
+    pub(crate) fn new(trust: Trust, expected: Expected) -> Self {
+        Self { trust, expected, provider: provider(), verdict: OnceLock::new() }
+    }
+
+    /// Why the peer was refused, if it was.
+    pub(crate) fn verdict(&self) -> Option<HandshakeError> {
+        self.verdict.get().cloned()
+    }
+
+    /// Verifies a chain that was accepted once: has it expired since, does the roster still agree?
+    pub(crate) fn check_chain(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), HandshakeError> {
+        let (end_entity, intermediates) = chain.split_first().ok_or(HandshakeError::NoCertificate)?;
+        let as_server = self.check_as_server(end_entity, intermediates, now);
+        let as_client = self.trust.clients.verify_client_cert(end_entity, intermediates, now);
+        as_server
+            .and(as_client.map(|_| ()))
+            .map_err(|error| HandshakeError::of_verification(&error))?;
+        self.check_key(end_entity)
+    }
+
+    fn check_as_server(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        verify_server_cert_signed_by_trust_anchor(
+            &ParsedCertificate::try_from(end_entity)?,
+            &self.trust.roots,
+            intermediates,
+            now,
+            self.provider.signature_verification_algorithms.all,
+        )
+    }
+
+    fn check_key(&self, end_entity: &CertificateDer<'_>) -> Result<(), HandshakeError> {
+        let found = node_id(end_entity).map_err(|e| HandshakeError::of_verification(&e))?;
+        match &self.expected {
+            Expected::Node(expected) if *expected != found => {
+                Err(HandshakeError::WrongNode { expected: *expected, found })
+            }
+            Expected::Member(roster) if !roster.contains(&found) => {
+                Err(HandshakeError::NotInRoster { node: found })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the handshake with the alert that tells the peer the most.
+    fn conclude(
+        &self,
+        chain: Result<(), rustls::Error>,
+        end_entity: &CertificateDer<'_>,
+    ) -> Result<(), rustls::Error> {
+        let refuse = |verdict| _ = self.verdict.set(verdict);
+        chain.inspect_err(|error| refuse(HandshakeError::of_verification(error)))?;
+        self.check_key(end_entity).map_err(|verdict| {
+            let alert = match verdict {
+                HandshakeError::WrongNode { .. } => CertificateError::NotValidForName,
+                _ => CertificateError::ApplicationVerificationFailure,
+            };
+            refuse(verdict);
+            alert.into()
+        })
+    }
+
+    fn check_length(intermediates: &[CertificateDer<'_>]) -> Result<(), rustls::Error> {
+        match intermediates.len() < MAX_CHAIN {
+            true => Ok(()),
+            false => Err(CertificateError::BadEncoding.into()),
+        }
+    }
+
+    fn check_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+}
+
+impl ServerCertVerifier for PeerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let chain = Self::check_length(intermediates)
+            .and_then(|()| self.check_as_server(end_entity, intermediates, now));
+        self.conclude(chain, end_entity).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(PeerIncompatible::Tls13RequiredForQuic.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.check_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl ClientCertVerifier for PeerVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        // The dialler has one certificate and needs no hint; strangers need not learn our names.
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let chain = Self::check_length(intermediates).and_then(|()| {
+            self.trust.clients.verify_client_cert(end_entity, intermediates, now).map(|_| ())
+        });
+        self.conclude(chain, end_entity).map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(PeerIncompatible::Tls13RequiredForQuic.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.check_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl fmt::Debug for PeerVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerVerifier").field("expected", &self.expected).finish_non_exhaustive()
+    }
+}

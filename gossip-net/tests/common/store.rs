@@ -1,0 +1,229 @@
+//! A tiny replica set: records in a map, digests computed anew at every question.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use engram_gossip_net::{NodeId, Replicas};
+use engram_gossip_proto::{
+    Actor, Body, Content, Delivery, Dot, Entry, Precision, Parameters, Prefix, Receipt, Record,
+    SpaceId, Summary, View,
+};
+
+type Digest = [u8; 32];
+type Records = BTreeMap<Digest, Record>;
+
+/// The state of one node, over a few spaces.
+pub struct Store {
+    spaces: BTreeMap<SpaceId, Arc<Mutex<Space>>>,
+    actor: Actor,
+}
+
+#[derive(Default)]
+struct Space {
+    records: Arc<Records>,
+    contents: BTreeMap<Digest, Content>,
+    generation: u64,
+}
+
+/// One space as it was when it was pinned.
+pub struct Pinned {
+    records: Arc<Records>,
+    generation: u64,
+    live: Arc<Mutex<Space>>,
+}
+
+pub const DIMENSION: u32 = 8;
+
+pub fn parameters() -> Parameters {
+    Parameters {
+        hash: "sha256".into(),
+        depth: 12,
+        dimension: DIMENSION,
+        precision: Precision::F32,
+        strategy: "none".into(),
+    }
+}
+
+impl Store {
+    pub fn new(node: NodeId, spaces: &[&str]) -> Arc<Self> {
+        let actor = Actor { node: node.into(), incarnation: 1 };
+        let spaces = spaces.iter().map(|name| (SpaceId::new(*name).unwrap(), Arc::default()));
+        Arc::new(Self { spaces: spaces.collect(), actor })
+    }
+
+    /// Writes a new pattern called `id` into every space.
+    pub fn write(&self, id: &str) {
+        for space in self.spaces.values() {
+            let mut space = space.lock().unwrap();
+            space.generation += 1;
+            let counter = space.generation + (1 << 20);
+            let content = content(id);
+            let digest = digest_of(&content);
+            space.contents.insert(digest, content);
+            let dot = Dot { actor: self.actor, counter };
+            let record = Record {
+                id: id.into(),
+                siblings: vec![(dot, Body::Content(digest))],
+                context: vec![(self.actor, counter)],
+            };
+            space.join(record);
+        }
+    }
+
+    pub fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<_> = self.spaces.values().flat_map(|space| {
+            let space = space.lock().unwrap();
+            space.records.values().map(|record| record.id.clone()).collect::<Vec<_>>()
+        }).collect();
+        ids.sort();
+        ids
+    }
+
+    pub fn roots(&self) -> Vec<Digest> {
+        self.spaces.values().map(|space| space.lock().unwrap().summary().root).collect()
+    }
+}
+
+impl Replicas for Store {
+    type View = Pinned;
+
+    fn spaces(&self) -> Vec<SpaceId> {
+        self.spaces.keys().cloned().collect()
+    }
+
+    fn pin(&self, space: &SpaceId) -> Option<Pinned> {
+        let live = self.spaces.get(space)?.clone();
+        let space = live.lock().unwrap();
+        let (records, generation) = (space.records.clone(), space.generation);
+        drop(space);
+        Some(Pinned { records, generation, live })
+    }
+
+    fn summary(&self, space: &SpaceId) -> Option<Summary> {
+        Some(self.spaces.get(space)?.lock().unwrap().summary())
+    }
+}
+
+impl Space {
+    fn summary(&self) -> Summary {
+        summary(&self.records, self.generation)
+    }
+
+    /// Keeps a dot if both have it, or if one has it and the other one has not seen it.
+    fn join(&mut self, theirs: Record) -> bool {
+        let key = hash(theirs.id.as_bytes());
+        let records = Arc::make_mut(&mut self.records);
+        let Some(ours) = records.get_mut(&key) else {
+            records.insert(key, theirs);
+            self.generation += 1;
+            return true;
+        };
+        let joined = join(ours, &theirs);
+        let changed = joined != *ours;
+        *ours = joined;
+        self.generation += u64::from(changed);
+        changed
+    }
+}
+
+impl View for Pinned {
+    fn summary(&self) -> Summary {
+        summary(&self.records, self.generation)
+    }
+
+    fn count(&self, prefix: &Prefix) -> u64 {
+        self.entries(prefix).len() as u64
+    }
+
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+        std::array::from_fn(|nibble| {
+            let entries = self.entries(&prefix.child(u8::try_from(nibble).unwrap())?);
+            (!entries.is_empty()).then(|| *digest_of(&entries).first_chunk().unwrap())
+        })
+    }
+
+    fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
+        let below = self.records.iter().filter(|(key, _)| prefix.contains(key));
+        below.map(|(key, record)| Entry { key: *key, record: digest_of(record) }).collect()
+    }
+
+    fn record(&self, key: &Digest) -> Option<Record> {
+        self.live.lock().unwrap().records.get(key).cloned()
+    }
+
+    fn content(&self, digest: &Digest) -> Option<Content> {
+        self.live.lock().unwrap().contents.get(digest).cloned()
+    }
+
+    fn holds(&self, digest: &Digest) -> bool {
+        self.live.lock().unwrap().contents.contains_key(digest)
+    }
+
+    fn key_of(&self, id: &str) -> Digest {
+        hash(id.as_bytes())
+    }
+
+    fn apply(&mut self, delivery: Delivery) -> Receipt {
+        let mut space = self.live.lock().unwrap();
+        space.contents.extend(delivery.contents);
+        let mut receipt = Receipt::default();
+        for record in delivery.records {
+            match space.join(record) {
+                true => receipt.applied += 1,
+                false => receipt.stale += 1,
+            }
+        }
+        receipt
+    }
+
+    fn live_summary(&self) -> Summary {
+        self.live.lock().unwrap().summary()
+    }
+}
+
+fn join(a: &Record, b: &Record) -> Record {
+    let seen = |record: &Record, dot: &Dot| {
+        record.context.iter().any(|(actor, n)| *actor == dot.actor && dot.counter <= *n)
+    };
+    let has = |record: &Record, dot: &Dot| record.siblings.iter().any(|(other, _)| other == dot);
+    let keep = |from: &Record, other: &Record| {
+        let kept = from.siblings.iter().filter(|(dot, _)| has(other, dot) || !seen(other, dot));
+        kept.cloned().collect::<Vec<_>>()
+    };
+    let siblings: BTreeMap<_, _> = keep(a, b).into_iter().chain(keep(b, a)).collect();
+    let mut context: BTreeMap<Actor, u64> = a.context.iter().copied().collect();
+    for (actor, counter) in &b.context {
+        let known = context.entry(*actor).or_default();
+        *known = (*known).max(*counter);
+    }
+    Record {
+        id: a.id.clone(),
+        siblings: siblings.into_iter().collect(),
+        context: context.into_iter().collect(),
+    }
+}
+
+fn content(id: &str) -> Content {
+    let bytes = hash(id.as_bytes());
+    let embedding = bytes.iter().take(DIMENSION as usize).map(|byte| f32::from(*byte)).collect();
+    Content {
+        id: id.into(),
+        embedding,
+        source_episodes: vec![format!("episode of {id}")],
+        strength: 1.0,
+        schema_confidence: 0.5,
+        last_consolidated: 0,
+    }
+}
+
+fn summary(records: &Records, generation: u64) -> Summary {
+    Summary { root: digest_of(records), count: records.len() as u64, generation }
+}
+
+fn digest_of(value: &impl std::fmt::Debug) -> Digest {
+    hash(format!("{value:?}").as_bytes())
+}
+
+fn hash(bytes: &[u8]) -> Digest {
+    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().try_into().unwrap()
+}
