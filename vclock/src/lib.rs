@@ -9,8 +9,13 @@ mod clock;
 mod codec;
 mod dot;
 mod error;
+#[cfg(feature = "serde")]
+mod serde;
 mod siblings;
 mod source;
+#[cfg(feature = "proptest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
+pub mod strategies;
 
 pub use causality::Causality;
 pub use clock::{MAX_JUMP, VectorClock};

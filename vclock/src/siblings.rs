@@ -14,11 +14,11 @@ use crate::{Actor, Causality, Dot, SiblingsError, VectorClock};
 ///
 /// There are three ways to write, and they differ only in what they supersede:
 ///
-/// | operation | who calls it | supersedes |
+/// | operation | for whom | supersedes |
 /// |-|-|-|
-/// | [`submit`](Self::submit) | a node that did not look at the others' values | its own node's older values |
-/// | [`write`](Self::write) | a client that has read, maybe elsewhere, maybe a while ago | what it has read |
-/// | [`resolve`](Self::resolve) | somebody who looked at every value held here | all of them |
+/// | [`submit`](Self::submit) | a node that did not look at the others | its node's older values |
+/// | [`write`](Self::write) | a client that has read, here or elsewhere | what it has read |
+/// | [`resolve`](Self::resolve) | somebody who looked at every value here | all of them |
 ///
 /// A deletion is a write too: a value type with a tombstone makes `submit(dot, tombstone)` withdraw
 /// the own value and `resolve(dot, tombstone)` forget the key. There is no removal without a dot,
@@ -92,6 +92,12 @@ impl<V, A> Siblings<V, A> {
         &self.context
     }
 
+    /// The live values with their dots, as they are stored.
+    #[cfg(feature = "serde")]
+    pub(crate) fn live(&self) -> &[(Dot<A>, V)] {
+        &self.live
+    }
+
     /// Trusts that the dots strictly ascend and are covered: the decoder has checked it.
     pub(crate) const fn from_canonical(live: Vec<(Dot<A>, V)>, context: VectorClock<A>) -> Self {
         Self { live, context }
@@ -123,6 +129,7 @@ impl<V, A: Ord + Clone> Siblings<V, A> {
         value: V,
         seen: &VectorClock<A>,
     ) -> Result<usize, SiblingsError> {
+        check_counter(dot.counter)?;
         if seen.covers(&dot) {
             return Err(SiblingsError::DotReused { counter: dot.counter });
         }
