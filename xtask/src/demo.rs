@@ -24,7 +24,7 @@ use clap::Args;
 use crate::Verdict;
 use crate::command::{build, cargo, root, spelled};
 use cluster::Cluster;
-use data::Feed;
+use data::{Feed, Rejected};
 use run::Run;
 use scratch::Scratch;
 
@@ -56,6 +56,9 @@ pub(crate) struct Demo {
 }
 
 const MOST_NODES: i64 = 16;
+
+/// Rejected lines of a file beyond this many are counted, not listed.
+const LISTED: usize = 10;
 
 impl Demo {
     pub(crate) fn run(self) -> Result<Verdict> {
@@ -145,16 +148,17 @@ fn watch_for_interrupts() -> Result<Arc<AtomicBool>> {
 }
 
 fn report_rejected(feeds: &[Feed]) {
-    for feed in feeds {
-        for rejected in feed.rejected.iter().take(10) {
-            eprintln!("rejected: {}:{}: {}", feed.file.display(), rejected.line, rejected.reason);
+    for Feed { file, rejected, .. } in feeds {
+        for Rejected { line, reason } in rejected.iter().take(LISTED) {
+            let place = if *line == 0 { String::new() } else { format!(":{line}") };
+            eprintln!("rejected: {}{place}: {reason}", file.display());
         }
-        if feed.rejected.len() > 10 {
-            eprintln!("rejected: {} more of {}", feed.rejected.len() - 10, feed.file.display());
+        if rejected.len() > LISTED {
+            eprintln!("rejected: {} more of {}", rejected.len() - LISTED, file.display());
         }
     }
     if feeds.iter().any(|feed| !feed.rejected.is_empty()) {
-        eprintln!("The demo goes on with all other patterns; correct or remove these lines.\n");
+        eprintln!("The demo goes on with all other patterns; correct or remove these.\n");
     }
 }
 

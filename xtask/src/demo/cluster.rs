@@ -38,8 +38,7 @@ impl<'a> Cluster<'a> {
         let mut cluster = Self { binary, folder, members: Vec::new() };
         cluster.certs(&["ca"])?;
         for name in names(feeds, count) {
-            cluster.certs(&["node", "--name", &name])?;
-            let node_id = cluster.certs(&["show", &format!("{name}.pem")])?;
+            let node_id = cluster.certs(&["node", "--name", &name])?;
             let data = feeds.get(cluster.members.len()).map(|feed| feed.file.clone());
             cluster.members.push(Member { name, node_id, address: String::new(), data });
         }

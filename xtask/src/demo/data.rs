@@ -16,6 +16,11 @@ use serde_json::Value;
 /// The embedding length of every pattern that Engram makes.
 const DIMENSION: usize = 768;
 
+/// The longest pattern id and episode id, and the most episodes of a pattern, that a node takes.
+const MAX_ID: usize = 128;
+const MAX_EPISODE_ID: usize = 256;
+const MAX_EPISODES: usize = 4_096;
+
 /// The space of a line that names none.
 const DEFAULT_SPACE: &str = "default";
 
@@ -54,6 +59,7 @@ pub(crate) struct Feed {
 /// A line, or one pattern of it, that no node may take.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Rejected {
+    /// From 1; 0 for the file as a whole.
     pub(crate) line: usize,
     pub(crate) reason: String,
 }
@@ -111,9 +117,9 @@ impl Feed {
         };
         let runs = feed.read_lines()?;
         if runs.is_empty() && feed.rejected.is_empty() {
-            bail!(
-                "{}: is empty; a node's file has one JSON object per line, a snapshot or a pattern",
-                feed.file.display()
+            feed.reject(
+                0,
+                "is empty; it should hold a snapshot, or a pattern, on each line".to_owned(),
             );
         }
         feed.snapshots = runs.len();
@@ -190,6 +196,10 @@ impl Feed {
         let Some(id) = value["id"].as_str() else {
             return self.reject(line, "a pattern has no \"id\"".to_owned());
         };
+        if id.is_empty() || id.len() > MAX_ID {
+            return self
+                .reject(line, format!("an \"id\" has {} bytes, not 1 to {MAX_ID}", id.len()));
+        }
         let key = Key { space: space.to_owned(), id: id.to_owned() };
         if seen.contains(&key) {
             return self.reject(line, format!("pattern {id} occurs twice in one snapshot"));
@@ -265,12 +275,15 @@ fn citations(value: &Value) -> Result<Vec<String>, String> {
     let list = value["source_episodes"]
         .as_array()
         .ok_or("\"source_episodes\" is missing or not a list")?;
-    let mut citations = list
-        .iter()
-        .map(|episode| {
-            episode.as_str().map(str::to_owned).ok_or("\"source_episodes\" holds no name")
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    if list.len() > MAX_EPISODES {
+        return Err(format!("it cites {} episodes, more than {MAX_EPISODES}", list.len()));
+    }
+    let episode = |value: &Value| match value.as_str() {
+        Some(episode) if episode.len() <= MAX_EPISODE_ID => Ok(episode.to_owned()),
+        Some(_) => Err(format!("an episode's name is longer than {MAX_EPISODE_ID} bytes")),
+        None => Err("\"source_episodes\" holds something else than names".to_owned()),
+    };
+    let mut citations = list.iter().map(episode).collect::<Result<Vec<_>, _>>()?;
     citations.sort_unstable();
     Ok(citations)
 }
@@ -481,9 +494,9 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_refused_with_its_name() {
-        let error = read("\n").unwrap_err().to_string();
-        assert!(error.contains("node-a.jsonl") && error.contains("empty"), "{error}");
+    fn an_empty_file_is_said_to_be_empty() {
+        let feed = read("\n").unwrap();
+        assert!(feed.rejected[0].reason.contains("empty") && feed.patterns.is_empty());
     }
 
     #[test]

@@ -12,8 +12,8 @@ pub(crate) enum Event {
     State(State),
     /// The answer to the command `export`.
     Exported,
-    /// A line of its data, or a pattern of it, that the node did not take.
-    Rejected { line: u64, reason: String },
+    /// A command could not be carried out.
+    Failed { reason: String },
     /// The node has closed its output: it is gone.
     Ended,
 }
@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) sessions: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
+    /// Lines and patterns of its data that it did not take.
+    pub(crate) rejected: u64,
     /// All of its own snapshots have been submitted.
     pub(crate) replay_done: bool,
 }
@@ -46,10 +48,11 @@ impl Event {
                 sessions: number("sessions"),
                 bytes_sent: number("bytes_sent"),
                 bytes_received: number("bytes_received"),
+                rejected: number("rejected"),
                 replay_done: value["replay_done"].as_bool().unwrap_or(false),
             })),
             "exported" => Some(Self::Exported),
-            "rejected" => Some(Self::Rejected { line: number("line"), reason: text("reason") }),
+            "failed" => Some(Self::Failed { reason: text("reason") }),
             _ => None,
         }
     }

@@ -110,6 +110,9 @@ impl Run<'_> {
                     }
                     bail!("{} ended unexpectedly:\n{last_words}", self.cluster.members[node].name);
                 }
+                Ok((node, Event::Failed { reason })) => {
+                    bail!("{}: {reason}", self.cluster.members[node].name);
+                }
                 Ok((node, event)) => progress.take(node, event),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => bail!("all nodes ended"),
@@ -140,6 +143,7 @@ impl Run<'_> {
             bail!("the nodes did not export their patterns within {} s", EXPORT.as_secs());
         }
         let mut findings = verify(self.feeds, &exports)?;
+        findings.problems.extend(self.disputed(&progress));
         if wait == Wait::TimedOut {
             findings.problems.insert(0, format!("no common root within {seconds:.0} s"));
             findings.problems.push(
@@ -147,6 +151,18 @@ impl Run<'_> {
             );
         }
         Ok(Outcome::new(self.names(), progress, seconds, findings))
+    }
+
+    /// Nodes that took more or less of their files than they should have.
+    fn disputed(&self, progress: &Progress) -> Vec<String> {
+        let counts = self.feeds.iter().zip(progress.states());
+        counts
+            .filter(|(feed, state)| state.rejected != feed.rejected.len() as u64)
+            .map(|(feed, state)| {
+                let (node, wrong) = (&feed.node, feed.rejected.len());
+                format!("{node} rejected {} of its file, but {wrong} are wrong", state.rejected)
+            })
+            .collect()
     }
 
     fn progress(&self) -> Progress {

@@ -29,9 +29,10 @@ pub(super) fn check(member: &Member) -> Vec<Violation> {
 
 /// The first entry must be about the version of the manifest, and say something.
 fn stale(changelog: &str, version: &str) -> Option<String> {
-    let (head, rest) = changelog
-        .split_once("\n## ")
-        .map(|(_, newest)| newest.split_once('\n').unwrap_or((newest, "")))?;
+    let Some((_, newest)) = changelog.split_once("\n## ") else {
+        return Some("has no entry".to_owned());
+    };
+    let (head, rest) = newest.split_once('\n').unwrap_or((newest, ""));
     if head.split_whitespace().next() != Some(version) {
         return Some(format!("begins with {head}, but the manifest says {version}"));
     }
@@ -47,6 +48,7 @@ mod tests {
     fn a_changelog_that_lags_behind_is_found() {
         let changelog = "# Changelog\n\n## 0.1.0 - unreleased\n\n- First.\n\n## 0.0.1\n";
         assert_eq!(stale(changelog, "0.1.0"), None);
+        assert!(stale("# Changelog\n", "0.1.0").unwrap().contains("no entry"));
         assert!(stale(changelog, "0.2.0").unwrap().contains("0.2.0"));
         assert!(
             stale("# Changelog\n\n## 0.1.0\n\n## 0.0.1\n- x\n", "0.1.0")
