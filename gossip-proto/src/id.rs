@@ -31,7 +31,8 @@ impl SpaceId {
         if !(3..=64).contains(&name.len()) {
             return Err(SpaceIdError::Length(name.len()));
         }
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+        let allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
         match name.chars().find(|&c| !allowed(c)) {
             Some(c) => Err(SpaceIdError::Character(c)),
             None => Ok(Self(name)),

@@ -4,12 +4,38 @@
 
 extern crate alloc;
 
+mod advert;
+mod codec;
+mod config;
+mod error;
+mod frame;
 mod id;
+pub mod limits;
+mod message;
 mod prefix;
 mod record;
+mod session;
+#[cfg(feature = "sim")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
+pub mod sim;
 mod view;
+mod wire;
 
+pub use advert::{ADVERT_VERSION, RootAdvert};
+pub use config::{Compression, Parameters, Precision, SessionConfig};
+pub use error::{DecodeError, SessionError, SetupError};
+pub use frame::{FrameHeader, HEADER_LEN, Kind, WIRE_VERSION};
 pub use id::{SpaceId, SpaceIdError};
+pub use message::{
+    Done, Hello, Line, Listing, Message, Node, PatternRequest, PatternSync, Refusal, SpaceRoot,
+    Spaces, SubtreeRequest, SubtreeResponse, WalkedRoot, Want,
+};
 pub use prefix::Prefix;
 pub use record::{Actor, Body, Content, Dot, Record};
+pub use session::{Ending, Event, Outcome, Session, SpaceOutcome, Stats};
 pub use view::{Delivery, Entry, Receipt, Rejection, Summary, View};
+
+/// The first 8 bytes of a hash.
+fn short(hash: &[u8; 32]) -> [u8; 8] {
+    *hash.first_chunk().expect("8 of 32 bytes")
+}

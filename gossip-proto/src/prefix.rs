@@ -60,4 +60,23 @@ impl Prefix {
     pub fn contains(&self, hash: &[u8; 32]) -> bool {
         Self::of(hash, self.nibbles).as_ref() == Some(self)
     }
+
+    /// The node above this one and the nibble that leads here; `None` for the root.
+    pub(crate) fn parent(&self) -> Option<(Self, u8)> {
+        let above = self.nibbles.checked_sub(1)?;
+        Some((Self::of(&self.bits, above)?, nibble(&self.bits, above)))
+    }
+
+    /// Whether a key hash that begins with these 8 bytes can begin with this prefix.
+    pub(crate) fn contains_short(&self, key: &[u8; 8]) -> bool {
+        let mut hash = self.bits;
+        hash[..8].copy_from_slice(key);
+        self.contains(&hash)
+    }
+}
+
+/// The nibble of `hash` at `place` (0..=63).
+pub(crate) fn nibble(hash: &[u8; 32], place: u8) -> u8 {
+    let byte = hash[usize::from(place / 2)];
+    if place % 2 == 0 { byte >> 4 } else { byte & 0x0f }
 }

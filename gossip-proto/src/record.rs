@@ -1,5 +1,6 @@
 //! What travels: the record of one pattern id, and the contents that it names.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -48,6 +49,29 @@ pub struct Record {
     pub siblings: Vec<(Dot, Body)>,
     /// What this record has seen, per actor the highest counter.
     pub context: Vec<(Actor, u64)>,
+}
+
+impl Record {
+    /// The digests of the live contents, in the order of the siblings, repeats kept.
+    pub(crate) fn mentions(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.siblings.iter().filter_map(|(_, body)| match body {
+            Body::Content(digest) => Some(digest),
+            Body::Tombstone { .. } => None,
+        })
+    }
+
+    /// The digests of the live contents, ascending, each once.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.mentions().collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// The digests that tombstones bury.
+    pub(crate) fn buried(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.siblings.iter().flat_map(|(_, body)| match body {
+            Body::Content(_) => &[],
+            Body::Tombstone { buried } => buried.as_slice(),
+        })
+    }
 }
 
 /// One immutable content: the pattern as one node consolidated it.

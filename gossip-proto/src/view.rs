@@ -1,5 +1,6 @@
 //! All that the sync machine asks of the data.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::{Content, Prefix, Record};
@@ -41,7 +42,7 @@ pub struct Receipt {
     /// Records that were known already, or older.
     pub stale: u32,
     /// Records that were refused; nothing of them was stored.
-    pub rejected: Vec<(alloc::string::String, Rejection)>,
+    pub rejected: Vec<(String, Rejection)>,
 }
 
 /// Why a record was refused. The rest of its delivery is not affected.
@@ -95,4 +96,11 @@ pub trait View {
 
     /// Root, count and generation of the live tree, after what was applied.
     fn live_summary(&self) -> Summary;
+
+    /// Key hashes of records that changed lately, the latest first: they are sent first.
+    ///
+    /// A hint; the default names none. The session reads at most the first 1,024.
+    fn recent(&self) -> Vec<[u8; 32]> {
+        Vec::new()
+    }
 }

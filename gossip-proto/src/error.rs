@@ -1,0 +1,110 @@
+//! What can be wrong with bytes, and with a peer.
+
+use alloc::string::String;
+
+use crate::Refusal;
+
+/// Why bytes are not a message. Nothing of them was used, and nothing was stored.
+///
+/// The stream they came from cannot be trusted to be in step any more: end the session.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The bytes end inside `0`: a frame was cut, or its length is wrong.
+    #[error("the bytes end inside {0}")]
+    Truncated(&'static str),
+    /// The first bytes are not those of this protocol: something else is talking.
+    #[error("not a gossip frame: it begins with {0:02x?}")]
+    Magic([u8; 2]),
+    /// A wire version that this build does not speak. Upgrade the older side.
+    #[error("wire version {theirs} is not spoken here, only version {ours}")]
+    Version {
+        /// The version that this build speaks.
+        ours: u8,
+        /// The version of the frame.
+        theirs: u8,
+    },
+    /// A kind of message that this wire version does not have.
+    #[error("message kind {0} is unknown in this wire version")]
+    Kind(u8),
+    /// Flag bits that this wire version does not define.
+    #[error("flags {0:#010b} are not defined in this wire version")]
+    Flags(u8),
+    /// A declared size or count is above its cap; nothing was allocated for it.
+    #[error("{what}: {value} exceeds the cap of {cap}")]
+    OverLimit {
+        /// What is too large or too many.
+        what: &'static str,
+        /// What was declared.
+        value: u64,
+        /// The cap, from [`limits`](crate::limits).
+        cap: u64,
+    },
+    /// A valid meaning in another spelling than the only one that is allowed.
+    #[error("{0} is not in its canonical form")]
+    NotCanonical(&'static str),
+    /// A value that has no meaning.
+    #[error("{0} has a value without a meaning")]
+    Invalid(&'static str),
+    /// Bytes follow the end of the message.
+    #[error("{0} bytes follow the end of the message")]
+    Trailing(usize),
+}
+
+/// Why a session could not even begin. Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// A space was given twice; name each space once.
+    #[error("space {0} was given twice")]
+    DuplicateSpace(String),
+    /// More spaces than a session covers; split them.
+    #[error("{0} spaces are more than a session covers ({cap})", cap = crate::limits::MAX_SPACES)]
+    TooManySpaces(usize),
+    /// A name in the parameters is longer than the wire allows; use a shorter one.
+    #[error("the {0} name is longer than {cap} bytes", cap = crate::limits::MAX_NAME)]
+    LongName(&'static str),
+    /// A setting is outside its range; the text says which one and the range.
+    #[error("{0}")]
+    Setting(&'static str),
+}
+
+/// Why a session ended early. What was applied until then stays and is valid; nothing else was
+/// stored. Start a new session later: sessions keep no state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The peer sent bytes that are not a message.
+    #[error("the peer's frame cannot be read: {0}")]
+    Frame(#[from] DecodeError),
+    /// The peer broke a rule of the protocol, named here.
+    #[error("the peer broke the protocol: {0}")]
+    Violation(&'static str),
+    /// A state parameter differs: these two nodes cannot share state. Make their configuration equal.
+    #[error("{name} differs: {ours} here, {theirs} at the peer; state cannot be shared")]
+    Parameter {
+        /// Which parameter: `hash`, `depth`, `dimension` or `precision`.
+        name: &'static str,
+        /// The value of this node.
+        ours: String,
+        /// The value of the peer.
+        theirs: String,
+    },
+    /// The peer exceeded a cap of the whole session.
+    #[error("{what}: the peer exceeded the cap of {cap}")]
+    OverLimit {
+        /// What was exceeded.
+        what: &'static str,
+        /// The cap.
+        cap: u64,
+    },
+    /// The peer ended the session and said why.
+    #[error("the peer refused: {0}")]
+    RefusedByPeer(Refusal),
+    /// The peer sent nothing for too long, or the session took too long.
+    #[error("the session ran out of time: {0}")]
+    TimedOut(&'static str),
+    /// A frame arrived after the end of the session. It was ignored.
+    #[error("the session is over")]
+    Over,
+}

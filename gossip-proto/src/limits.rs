@@ -1,0 +1,72 @@
+//! Every cap of the wire and of the session, in one place.
+//!
+//! All of them are checked before anything of the size in question is allocated. A peer that
+//! exceeds one is refused, and the refusal names the cap. Changing a limit of the wire needs a new
+//! wire version; `PROTOCOL.md` repeats them for a second implementation.
+
+/// Bytes of one frame, header included.
+pub const MAX_FRAME: usize = 1 << 20;
+/// Bytes of a frame's body.
+pub const MAX_BODY: usize = MAX_FRAME - crate::HEADER_LEN;
+/// Bytes of a name in the hello (hash, strategy) and of a text in a refusal.
+pub const MAX_NAME: usize = 128;
+/// Bytes of the name of a space.
+pub const MAX_SPACE_NAME: usize = 64;
+/// Spaces that one session covers, and spaces that one side names.
+pub const MAX_SPACES: usize = 4_096;
+
+/// Nodes of the tree in one `SubtreeRequest`.
+pub const MAX_NODES: usize = 1_024;
+/// Listings in one `SubtreeResponse`.
+pub const MAX_LISTINGS: usize = 1_024;
+/// Entries of one listing.
+pub const MAX_LINES: usize = 4_096;
+/// Nibbles of the longest prefix that is walked; a subtree this deep is listed, however large.
+pub const MAX_DEPTH: u8 = 16;
+/// Keys in one `PatternRequest`.
+pub const MAX_WANTS: usize = 4_096;
+
+/// Records in one `PatternSync`.
+pub const MAX_RECORDS: usize = 1_024;
+/// Contents in one `PatternSync`.
+pub const MAX_CONTENTS: usize = 4_096;
+/// Different actors in one `PatternSync`.
+pub const MAX_ACTORS: usize = 16_384;
+/// Bytes of a pattern id.
+pub const MAX_ID: usize = 128;
+/// Bytes of an episode id.
+pub const MAX_EPISODE_ID: usize = 256;
+/// Episodes that one content cites.
+pub const MAX_EPISODES: usize = 4_096;
+/// Siblings of one record.
+pub const MAX_SIBLINGS: usize = 1_024;
+/// Different contents that one record names.
+pub const MAX_RECORD_CONTENTS: usize = 64;
+/// Digests that the tombstones of one record bury.
+pub const MAX_BURIED: usize = 4_096;
+/// Actors in the context of one record.
+pub const MAX_CONTEXT: usize = 1_024;
+/// The highest counter of a dot.
+pub const MAX_COUNTER: u64 = (1 << 48) - 1;
+/// Values of one embedding.
+pub const MAX_DIMENSION: u32 = 65_536;
+/// Bytes of what one `PatternSync` unfolds to: texts, records and embeddings, after decompression.
+pub const MAX_UNFOLDED: usize = 4 << 20;
+/// Bytes that one content takes on the wire without compression.
+pub const MAX_CONTENT_LEN: usize = 512 << 10;
+/// Bytes of the contents that are kept for a record which comes in a later frame.
+pub const MAX_CARRIED: usize = 4 << 20;
+
+/// Subtrees that are answered in one turn; the others wait for the next one.
+pub const NODES_PER_TURN: usize = 512;
+/// Subtrees, pushes or requests that wait at any time, each kind for itself.
+///
+/// What does not fit is left to the next session, which the outcome says.
+pub const MAX_PENDING: usize = 32_768;
+/// Turns of one session, both sides counted.
+pub const MAX_TURNS: u32 = 4_096;
+/// Frames that one side sends in a session.
+pub const MAX_FRAMES: u32 = 1 << 20;
+
+/// Bytes of a root advert.
+pub const MAX_ADVERT: usize = 1_100;

@@ -1,0 +1,226 @@
+//! The beginning and the end of a session: parameters, spaces, roots.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{MAX_NAME, MAX_SPACE_NAME, MAX_SPACES};
+use crate::wire::{Reader, put, put_bytes, put_count};
+use crate::{DecodeError, Parameters, Precision, SpaceId, Summary};
+
+/// Who speaks, under which parameters, holding what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// What the sender can do beyond the base protocol; unknown bits are ignored.
+    pub capabilities: u32,
+    /// Most bytes that the sender takes in this session.
+    pub receive_budget: u64,
+    /// State parameters and strategy.
+    pub parameters: Parameters,
+    /// The sender's spaces.
+    pub spaces: Spaces,
+}
+
+impl Hello {
+    /// Capability bit: the sender takes compressed records.
+    pub const LZ4: u32 = 1;
+}
+
+/// The root of one space, as its node announces it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpaceRoot {
+    /// Which space.
+    pub space: SpaceId,
+    /// The root of its tree.
+    pub root: [u8; 32],
+    /// How many records it holds.
+    pub count: u64,
+    /// How often it changed since its node started; for display only.
+    pub generation: u64,
+}
+
+/// What a side says about its spaces. New variants are only ever appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Spaces {
+    /// One digest over all names and roots: equal digests mean that everything is equal.
+    Digest {
+        /// How many spaces.
+        count: u32,
+        /// SHA-256 over names and roots in order of the names.
+        digest: [u8; 32],
+    },
+    /// The same in sixteen parts, by the first nibble of SHA-256 of the name, each cut to 8 bytes.
+    /// Answered by a table of the spaces whose part differs.
+    Buckets([Option<[u8; 8]>; 16]),
+    /// The session's table, of which there is one. Answered by `Hosts`.
+    Table {
+        /// The buckets that the table covers, one bit each; all others are equal on both sides.
+        buckets: u16,
+        /// The sender's spaces of these buckets, ascending by name. Later messages call a space by
+        /// its place here.
+        spaces: Vec<SpaceRoot>,
+    },
+    /// Which spaces of the peer's table the sender hosts too: one bit each, least significant first.
+    Hosts(Vec<u8>),
+}
+
+/// The final word of a side that has nothing left to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// The digest of [`Spaces::Digest`] over the live roots of the spaces that both sides host.
+    pub digest: [u8; 32],
+    /// Whether the sender kept something back because a budget or a cap was reached.
+    pub kept_back: bool,
+    /// The live roots of the spaces that differed at the beginning, ascending by place.
+    pub roots: Vec<WalkedRoot>,
+}
+
+/// The final root of a space that differed at the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalkedRoot {
+    /// The space's place in the table.
+    pub space: u32,
+    /// Its live root.
+    pub root: [u8; 32],
+}
+
+impl Hello {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        put(out, &(self.capabilities, self.receive_budget));
+        put_bytes(out, self.parameters.hash.as_bytes());
+        let precision: u8 = match self.parameters.precision {
+            Precision::F32 => 0,
+            Precision::F16 => 1,
+        };
+        put(out, &(self.parameters.depth, self.parameters.dimension, precision));
+        put_bytes(out, self.parameters.strategy.as_bytes());
+        self.spaces.encode(out);
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (capabilities, receive_budget) = r.take("the capabilities")?;
+        let hash = r.text("the name of the hash", MAX_NAME)?.into();
+        let (depth, dimension, precision) = r.take::<(u8, u32, u8)>("the state parameters")?;
+        let precision = match precision {
+            0 => Precision::F32,
+            1 => Precision::F16,
+            _ => return Err(DecodeError::Invalid("the precision")),
+        };
+        let strategy = r.text("the name of the strategy", MAX_NAME)?.into();
+        let parameters = Parameters { hash, depth, dimension, precision, strategy };
+        let spaces = Spaces::decode(r)?;
+        Ok(Self { capabilities, receive_budget, parameters, spaces })
+    }
+}
+
+impl SpaceRoot {
+    pub(crate) fn new(space: &SpaceId, summary: &Summary) -> Self {
+        let Summary { root, count, generation } = *summary;
+        Self { space: space.clone(), root, count, generation }
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, self.space.as_str().as_bytes());
+        put(out, &(self.root, self.count, self.generation));
+    }
+
+    pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let name = r.text("the name of a space", MAX_SPACE_NAME)?;
+        let space = SpaceId::new(name).map_err(|_| DecodeError::Invalid("the name of a space"))?;
+        let (root, count, generation) = r.take("the root of a space")?;
+        Ok(Self { space, root, count, generation })
+    }
+}
+
+impl Spaces {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Digest { count, digest } => put(out, &(0u8, count, digest)),
+            Self::Buckets(buckets) => {
+                out.push(1);
+                put_children(out, buckets);
+            }
+            Self::Table { buckets, spaces } => {
+                out.push(2);
+                out.extend_from_slice(&buckets.to_le_bytes());
+                put_count(out, spaces.len());
+                spaces.iter().for_each(|space| space.encode(out));
+            }
+            Self::Hosts(bits) => {
+                out.push(3);
+                put_bytes(out, bits);
+            }
+        }
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match r.take::<u8>("what is said of the spaces")? {
+            0 => {
+                let (count, digest) = r.take("the digest of the spaces")?;
+                Self::Digest { count, digest }
+            }
+            1 => Self::Buckets(take_children(r)?),
+            2 => Self::Table {
+                buckets: u16::from_le_bytes(r.array("the buckets of a table")?),
+                spaces: take_table(r)?,
+            },
+            3 => Self::Hosts(r.bytes("the hosted spaces", MAX_SPACES / 8)?.into()),
+            _ => return Err(DecodeError::Invalid("what is said of the spaces")),
+        })
+    }
+}
+
+fn take_table(r: &mut Reader<'_>) -> Result<Vec<SpaceRoot>, DecodeError> {
+    let table = r.list("spaces in a table", MAX_SPACES, 38, |r| {
+        let name = String::from(r.text("the name of a space", 64)?);
+        let space = SpaceId::new(name).map_err(|_| DecodeError::Invalid("the name of a space"))?;
+        let (root, count, generation) = r.take("the root of a space")?;
+        Ok(SpaceRoot { space, root, count, generation })
+    })?;
+    if table.is_sorted_by(|a, b| a.space < b.space) {
+        Ok(table)
+    } else {
+        Err(DecodeError::NotCanonical("the order of a table of spaces"))
+    }
+}
+
+impl Done {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        put(out, &(self.digest, self.kept_back));
+        put_count(out, self.roots.len());
+        for root in &self.roots {
+            put(out, root);
+        }
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (digest, kept_back) = r.take("the final digest")?;
+        let roots: Vec<WalkedRoot> =
+            r.list("final roots", MAX_SPACES, 33, |r| r.take("a final root"))?;
+        if !roots.is_sorted_by(|a, b| a.space < b.space) {
+            return Err(DecodeError::NotCanonical("the order of the final roots"));
+        }
+        Ok(Self { digest, kept_back, roots })
+    }
+}
+
+/// Appends sixteen optional short digests: a mask of those present, then these.
+pub(super) fn put_children(out: &mut Vec<u8>, children: &[Option<[u8; 8]>; 16]) {
+    let mask = children.iter().enumerate().fold(0u16, |m, (i, c)| m | u16::from(c.is_some()) << i);
+    out.extend_from_slice(&mask.to_le_bytes());
+    for digest in children.iter().flatten() {
+        out.extend_from_slice(digest);
+    }
+}
+
+pub(super) fn take_children(r: &mut Reader<'_>) -> Result<[Option<[u8; 8]>; 16], DecodeError> {
+    let mask = u16::from_le_bytes(r.array("a mask of children")?);
+    let mut children = [None; 16];
+    for (nibble, child) in children.iter_mut().enumerate() {
+        if mask & 1 << nibble != 0 {
+            *child = Some(r.array("the digest of a child")?);
+        }
+    }
+    Ok(children)
+}

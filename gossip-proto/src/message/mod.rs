@@ -1,0 +1,103 @@
+//! What the two sides say to each other, one variant a kind of frame.
+
+mod hello;
+mod patterns;
+mod refusal;
+mod subtree;
+
+use alloc::vec::Vec;
+
+pub use hello::{Done, Hello, SpaceRoot, Spaces, WalkedRoot};
+pub use patterns::{PatternRequest, PatternSync, Want};
+pub use refusal::Refusal;
+pub use subtree::{Line, Listing, Node, SubtreeRequest, SubtreeResponse};
+
+use crate::wire::Reader;
+use crate::{Compression, DecodeError, Kind, frame};
+
+/// One message of the protocol.
+///
+/// A [`Session`](crate::Session) reads and writes these by itself; the type is public for tools that
+/// watch the wire and for tests of a second implementation.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Message {
+    /// The sender ends the session and says why. No answer.
+    Refuse(Refusal),
+    /// The hello of both sides. Answered by a hello; equal digests end the session.
+    MerkleRootExchange(Hello),
+    /// More about spaces. Answered by `Spaces` or by `SubtreeRequest`.
+    Spaces(Spaces),
+    /// Digests of subtrees. Answered, where they differ, one level deeper.
+    SubtreeRequest(SubtreeRequest),
+    /// Entries of small subtrees. Answered by `PatternRequest` and `PatternSync`.
+    SubtreeResponse(SubtreeResponse),
+    /// Keys whose records are wanted. Answered by `PatternSync`.
+    PatternRequest(PatternRequest),
+    /// Records. Answered only where the receiver knows more after joining them.
+    PatternSync(PatternSync),
+    /// Final roots. Two turns in a row that end so, the second with nothing else in it, end the session.
+    Done(Done),
+}
+
+impl Message {
+    /// What kind of frame carries this message.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Refuse(_) => Kind::Refuse,
+            Self::MerkleRootExchange(_) => Kind::MerkleRootExchange,
+            Self::Spaces(_) => Kind::Spaces,
+            Self::SubtreeRequest(_) => Kind::SubtreeRequest,
+            Self::SubtreeResponse(_) => Kind::SubtreeResponse,
+            Self::PatternRequest(_) => Kind::PatternRequest,
+            Self::PatternSync(_) => Kind::PatternSync,
+            Self::Done(_) => Kind::Done,
+        }
+    }
+
+    /// The whole frame, header included. `compression` matters for `PatternSync` only.
+    ///
+    /// The session splits what it sends so that each message obeys its limits; a message that was
+    /// made by hand and exceeds one is encoded all the same, and refused by every reader.
+    pub fn encode(&self, compression: Compression, ends_turn: bool) -> Vec<u8> {
+        let mut out = frame::begin(self.kind());
+        match self {
+            Self::Refuse(refusal) => refusal.encode(&mut out),
+            Self::MerkleRootExchange(hello) => hello.encode(&mut out),
+            Self::Spaces(spaces) => spaces.encode(&mut out),
+            Self::SubtreeRequest(request) => request.encode(&mut out),
+            Self::SubtreeResponse(response) => response.encode(&mut out),
+            Self::PatternRequest(request) => request.encode(&mut out),
+            Self::PatternSync(sync) => sync.encode(&mut out, compression),
+            Self::Done(done) => done.encode(&mut out),
+        }
+        frame::finish(&mut out);
+        if ends_turn {
+            frame::end_turn(&mut out);
+        }
+        out
+    }
+
+    /// Reads one whole frame; also tells whether it ends its sender's turn.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for anything but the one encoding of a message. Memory beyond the frame is
+    /// bounded by [`limits::MAX_UNFOLDED`](crate::limits::MAX_UNFOLDED) and a small factor of the
+    /// frame's own length.
+    pub fn decode(frame: &[u8]) -> Result<(Self, bool), DecodeError> {
+        let (header, body) = frame::split(frame)?;
+        let mut r = Reader::new(body);
+        let message = match header.kind {
+            Kind::Refuse => Self::Refuse(Refusal::decode(&mut r)?),
+            Kind::MerkleRootExchange => Self::MerkleRootExchange(Hello::decode(&mut r)?),
+            Kind::Spaces => Self::Spaces(Spaces::decode(&mut r)?),
+            Kind::SubtreeRequest => Self::SubtreeRequest(SubtreeRequest::decode(&mut r)?),
+            Kind::SubtreeResponse => Self::SubtreeResponse(SubtreeResponse::decode(&mut r)?),
+            Kind::PatternRequest => Self::PatternRequest(PatternRequest::decode(&mut r)?),
+            Kind::PatternSync => Self::PatternSync(PatternSync::decode(&mut r)?),
+            Kind::Done => Self::Done(Done::decode(&mut r)?),
+        };
+        r.end()?;
+        Ok((message, header.ends_turn))
+    }
+}

@@ -1,0 +1,81 @@
+//! Asking for records, and handing them over.
+
+use alloc::vec::Vec;
+
+use crate::limits::{MAX_RECORD_CONTENTS, MAX_WANTS};
+use crate::wire::{Reader, put, put_count};
+use crate::{Compression, DecodeError, Delivery, codec};
+
+/// Keys of one space whose records the sender wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatternRequest {
+    /// The space's place in the table.
+    pub space: u32,
+    /// The keys, strictly ascending, at most [`MAX_WANTS`].
+    pub wants: Vec<Want>,
+}
+
+/// One wanted record, and what of it need not be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// The first 8 bytes of the key hash.
+    pub key: [u8; 8],
+    /// The first 8 bytes of each content digest that the sender holds under this key, strictly ascending.
+    pub holds: Vec<[u8; 8]>,
+}
+
+/// Whole records of one space.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatternSync {
+    /// The space's place in the table.
+    pub space: u32,
+    /// The records, and the contents that the receiver is not known to hold.
+    ///
+    /// Contents come in the order in which the records first name them; contents that no record of
+    /// this message names belong to a record of a later message and come last. All embeddings
+    /// have the same length.
+    pub delivery: Delivery,
+}
+
+impl PatternRequest {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        put(out, &self.space);
+        put_count(out, self.wants.len());
+        for want in &self.wants {
+            out.extend_from_slice(&want.key);
+            put_count(out, want.holds.len());
+            for digest in &want.holds {
+                out.extend_from_slice(digest);
+            }
+        }
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let space = r.take("the space of a pattern request")?;
+        let wants = r.list("keys of a pattern request", MAX_WANTS, 9, |r| {
+            let key = r.array("a wanted key")?;
+            let holds =
+                r.list("held digests", MAX_RECORD_CONTENTS, 8, |r| r.array("a held digest"))?;
+            if !holds.is_sorted_by(|a: &[u8; 8], b| a < b) {
+                return Err(DecodeError::NotCanonical("the order of held digests"));
+            }
+            Ok(Want { key, holds })
+        })?;
+        if !wants.is_sorted_by(|a, b| a.key < b.key) {
+            return Err(DecodeError::NotCanonical("the order of wanted keys"));
+        }
+        Ok(Self { space, wants })
+    }
+}
+
+impl PatternSync {
+    pub(super) fn encode(&self, out: &mut Vec<u8>, compression: Compression) {
+        put(out, &self.space);
+        codec::encode(out, &self.delivery, compression);
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let space = r.take("the space of a pattern sync")?;
+        Ok(Self { space, delivery: codec::decode(r)? })
+    }
+}

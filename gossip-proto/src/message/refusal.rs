@@ -1,0 +1,122 @@
+//! Why a session is refused, in words that the other side can act on.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::limits::MAX_NAME;
+use crate::wire::{Reader, put, put_bytes};
+use crate::{DecodeError, SessionError};
+
+/// The last word of a side that ends the session.
+///
+/// Its layout never changes, in any wire version, so that nodes of different versions can still
+/// tell each other what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The sender only speaks this wire version.
+    Version(u8),
+    /// A state parameter differs.
+    Parameter {
+        /// Which one.
+        name: String,
+        /// Its value at the sender of the refusal.
+        here: String,
+        /// Its value at the receiver of the refusal.
+        there: String,
+    },
+    /// The receiver exceeded a limit of the sender.
+    Limit {
+        /// What was too large or too many.
+        what: String,
+        /// The cap.
+        cap: u64,
+    },
+    /// The receiver broke a rule of the protocol or sent bytes that are not a message.
+    Violation(String),
+    /// The sender has no room for a session now; try again later.
+    Busy,
+    /// The sender ran out of patience or is going away.
+    TimedOut,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(version) => write!(f, "only wire version {version} is spoken there"),
+            Self::Parameter { name, here, there } => {
+                write!(f, "{name} is {here} there and {there} here; make them equal")
+            }
+            Self::Limit { what, cap } => write!(f, "{what} exceeded the cap of {cap}"),
+            Self::Violation(what) => write!(f, "protocol violation: {what}"),
+            Self::Busy => f.write_str("busy, try again later"),
+            Self::TimedOut => f.write_str("ran out of time"),
+        }
+    }
+}
+
+impl Refusal {
+    /// What to tell a peer whose session ended with `error`; `None` if there is nothing to tell.
+    pub(crate) fn of(error: &SessionError) -> Option<Self> {
+        Some(match error {
+            SessionError::Frame(DecodeError::Version { ours, .. }) => Self::Version(*ours),
+            SessionError::Frame(DecodeError::OverLimit { what, cap, .. })
+            | SessionError::OverLimit { what, cap } => {
+                Self::Limit { what: (*what).into(), cap: *cap }
+            }
+            SessionError::Frame(error) => Self::Violation(alloc::format!("{error}")),
+            SessionError::Violation(what) => Self::Violation((*what).into()),
+            SessionError::Parameter { name, ours, theirs } => {
+                Self::Parameter { name: (*name).into(), here: ours.clone(), there: theirs.clone() }
+            }
+            SessionError::TimedOut(_) => Self::TimedOut,
+            SessionError::RefusedByPeer(_) | SessionError::Over => return None,
+        })
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Version(version) => out.extend_from_slice(&[0, *version]),
+            Self::Parameter { name, here, there } => {
+                out.push(1);
+                for text in [name, here, there] {
+                    put_text(out, text);
+                }
+            }
+            Self::Limit { what, cap } => {
+                out.push(2);
+                put_text(out, what);
+                put(out, cap);
+            }
+            Self::Violation(what) => {
+                out.push(3);
+                put_text(out, what);
+            }
+            Self::Busy => out.push(4),
+            Self::TimedOut => out.push(5),
+        }
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let text = |r: &mut Reader<'_>| r.text("a text of a refusal", MAX_NAME).map(String::from);
+        Ok(match r.take::<u8>("a refusal")? {
+            0 => Self::Version(r.take("a refusal")?),
+            1 => Self::Parameter { name: text(r)?, here: text(r)?, there: text(r)? },
+            2 => Self::Limit { what: text(r)?, cap: r.take("a refusal's cap")? },
+            3 => Self::Violation(text(r)?),
+            4 => Self::Busy,
+            5 => Self::TimedOut,
+            _ => return Err(DecodeError::Invalid("a refusal")),
+        })
+    }
+}
+
+/// Appends a text, cut to what every reader takes.
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    let mut end = text.len().min(MAX_NAME);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    put_bytes(out, &text.as_bytes()[..end]);
+}

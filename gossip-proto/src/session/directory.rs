@@ -1,0 +1,264 @@
+//! The spaces of one side, and which of them both sides host.
+
+use alloc::vec::Vec;
+
+use sha2::{Digest, Sha256};
+
+use super::outcome::SpaceOutcome;
+use crate::limits::MAX_SPACES;
+use crate::message::WalkedRoot;
+use crate::{SetupError, SpaceId, SpaceRoot, Spaces, Summary, View, short};
+
+/// What separates this use of the hash from all others.
+const DIGEST_TAG: &[u8] = b"engram-gossip/spaces/1";
+/// So few spaces are named at once in the first hello: the list is hardly longer than a digest.
+const TABLE_IN_HELLO: usize = 2;
+/// So few spaces are named at once by the side that answers a digest with a list.
+const TABLE_AT_ONCE: usize = 16;
+
+/// All spaces of this side, ascending by name.
+pub(super) struct Directory<V> {
+    hosted: Vec<Hosted<V>>,
+    /// The table of the session: per place, the index of the space here, if it is hosted.
+    places: Option<Vec<Option<usize>>>,
+}
+
+/// One space of this side.
+pub(super) struct Hosted<V> {
+    pub(super) id: SpaceId,
+    pub(super) view: V,
+    /// The tree as it was when the session began.
+    pub(super) pinned: Summary,
+    /// Whether the peer hosts the space too.
+    shared: bool,
+    /// Whether the roots differed at the beginning, as far as this side knows.
+    differed: bool,
+    theirs: Option<[u8; 32]>,
+}
+
+impl<V: View> Directory<V> {
+    pub(super) fn new(spaces: Vec<(SpaceId, V)>) -> Result<Self, SetupError> {
+        if spaces.len() > MAX_SPACES {
+            return Err(SetupError::TooManySpaces(spaces.len()));
+        }
+        let mut hosted: Vec<_> = spaces
+            .into_iter()
+            .map(|(id, view)| {
+                let pinned = view.summary();
+                Hosted { id, view, pinned, shared: false, differed: false, theirs: None }
+            })
+            .collect();
+        hosted.sort_by(|a, b| a.id.cmp(&b.id));
+        if let Some(pair) = hosted.windows(2).find(|pair| pair[0].id == pair[1].id) {
+            return Err(SetupError::DuplicateSpace(pair[0].id.as_str().into()));
+        }
+        Ok(Self { hosted, places: None })
+    }
+
+    pub(super) fn into_spaces(self) -> impl Iterator<Item = (SpaceId, V)> {
+        self.hosted.into_iter().map(|space| (space.id, space.view))
+    }
+
+    /// What the opener says first.
+    pub(super) fn opening(&mut self) -> Spaces {
+        if self.hosted.len() <= TABLE_IN_HELLO { self.own_table(u16::MAX) } else { self.digest() }
+    }
+
+    /// What the acceptor says if the opener sent a digest that differs.
+    pub(super) fn narrowing(&mut self) -> Spaces {
+        if self.hosted.len() <= TABLE_AT_ONCE {
+            self.own_table(u16::MAX)
+        } else {
+            Spaces::Buckets(self.buckets())
+        }
+    }
+
+    pub(super) fn digest(&self) -> Spaces {
+        let roots = self.hosted.iter().map(|space| (&space.id, space.pinned.root));
+        Spaces::Digest { count: self.hosted.len() as u32, digest: digest_of(roots) }
+    }
+
+    /// The digest over the live roots of the spaces that both sides host.
+    pub(super) fn shared_digest(&self) -> [u8; 32] {
+        let shared = self.hosted.iter().filter(|space| space.shared);
+        digest_of(shared.map(|space| (&space.id, space.view.live_summary().root)))
+    }
+
+    fn buckets(&self) -> [Option<[u8; 8]>; 16] {
+        core::array::from_fn(|bucket| {
+            let within = || self.hosted.iter().filter(|space| bucket_of(&space.id) == bucket);
+            let digest = digest_of(within().map(|space| (&space.id, space.pinned.root)));
+            within().next().map(|_| short(&digest))
+        })
+    }
+
+    /// Makes the session's table out of this side's spaces in some buckets.
+    fn own_table(&mut self, buckets: u16) -> Spaces {
+        let indices = 0..self.hosted.len();
+        let named = indices.filter(|&index| covers(buckets, &self.hosted[index].id));
+        let places: Vec<_> = named.map(Some).collect();
+        let spaces = places.iter().flatten().map(|&index| &self.hosted[index]);
+        let spaces = spaces.map(|space| SpaceRoot::new(&space.id, &space.pinned)).collect();
+        self.places = Some(places);
+        Spaces::Table { buckets, spaces }
+    }
+
+    /// Names the spaces whose bucket differs from the peer's; the others are equal on both sides.
+    pub(super) fn answer_buckets(&mut self, theirs: &[Option<[u8; 8]>; 16]) -> Spaces {
+        let pairs = self.buckets().into_iter().zip(theirs).enumerate();
+        let differing = pairs.fold(0, |mask, (bucket, (a, b))| mask | u16::from(a != *b) << bucket);
+        self.share_outside(differing);
+        self.own_table(differing)
+    }
+
+    /// The spaces outside some buckets are equal on both sides.
+    fn share_outside(&mut self, buckets: u16) {
+        let outside = self.hosted.iter_mut().filter(|space| !covers(buckets, &space.id));
+        outside.for_each(|space| space.share(space.pinned.root));
+    }
+
+    /// Whether the peer's table names exactly this side's spaces, with equal roots.
+    pub(super) fn equals(&self, table: &[SpaceRoot]) -> bool {
+        self.hosted.len() == table.len()
+            && (self.hosted.iter().zip(table))
+                .all(|(ours, theirs)| ours.id == theirs.space && ours.pinned.root == theirs.root)
+    }
+
+    /// Takes the peer's table as the session's; answers which of it this side hosts, and the places
+    /// that differ.
+    pub(super) fn adopt(
+        &mut self,
+        buckets: u16,
+        table: &[SpaceRoot],
+    ) -> Result<(Spaces, Vec<u32>), &'static str> {
+        if !table.iter().all(|entry| covers(buckets, &entry.space)) {
+            return Err("a table names only spaces of its buckets");
+        }
+        self.share_outside(buckets);
+        let mut bits = alloc::vec![0; table.len().div_ceil(8)];
+        let mut differing = Vec::new();
+        let mut places = Vec::with_capacity(table.len());
+        for (place, entry) in table.iter().enumerate() {
+            let index = self.hosted.binary_search_by(|space| space.id.cmp(&entry.space)).ok();
+            places.push(index);
+            if let Some(index) = index {
+                bits[place / 8] |= 1 << (place % 8);
+                self.hosted[index].share(entry.root);
+                if self.hosted[index].differed {
+                    differing.push(place as u32);
+                }
+            }
+        }
+        self.places = Some(places);
+        Ok((Spaces::Hosts(bits), differing))
+    }
+
+    /// Learns which places of this side's table the peer hosts; returns these.
+    pub(super) fn hosts(&mut self, bits: &[u8]) -> Result<Vec<u32>, &'static str> {
+        let table = self.places.as_deref().unwrap_or_default();
+        let places = table.len();
+        if bits.len() != places.div_ceil(8) {
+            return Err("an answer to a table has one bit for each space");
+        }
+        let is_set = |place: usize| bits[place / 8] & 1 << (place % 8) != 0;
+        if (places..bits.len() * 8).any(is_set) {
+            return Err("an answer to a table has no bits beyond it");
+        }
+        let shared: Vec<u32> = (0..places).filter(|&p| is_set(p)).map(|p| p as u32).collect();
+        for &place in &shared {
+            if let Some(index) = table[place as usize] {
+                let root = self.hosted[index].pinned.root;
+                self.hosted[index].share(root);
+            }
+        }
+        Ok(shared)
+    }
+
+    /// Everything is shared and equal.
+    pub(super) fn all_equal(&mut self) {
+        self.hosted.iter_mut().for_each(|space| space.share(space.pinned.root));
+    }
+
+    /// Whether the session has its table.
+    pub(super) fn has_table(&self) -> bool {
+        self.places.is_some()
+    }
+
+    pub(super) fn shares_nothing(&self) -> bool {
+        !self.hosted.iter().any(|space| space.shared)
+    }
+
+    /// The space at a place of the table, if both sides host it.
+    pub(super) fn at(&self, place: u32) -> Option<&Hosted<V>> {
+        let index = (*self.places.as_ref()?.get(place as usize)?)?;
+        self.hosted.get(index).filter(|space| space.shared)
+    }
+
+    pub(super) fn at_mut(&mut self, place: u32) -> Option<&mut Hosted<V>> {
+        let index = (*self.places.as_ref()?.get(place as usize)?)?;
+        self.hosted.get_mut(index).filter(|space| space.shared)
+    }
+
+    /// The live roots of the spaces that differed at the beginning.
+    pub(super) fn walked_roots(&self) -> Vec<WalkedRoot> {
+        let places = self.places.as_ref().map_or(0, Vec::len) as u32;
+        (0..places)
+            .filter_map(|place| {
+                let space = self.at(place).filter(|space| space.differed)?;
+                Some(WalkedRoot { space: place, root: space.view.live_summary().root })
+            })
+            .collect()
+    }
+
+    pub(super) fn outcomes(&self) -> Vec<SpaceOutcome> {
+        let shared = self.hosted.iter().filter(|space| space.shared);
+        shared
+            .map(|space| SpaceOutcome {
+                space: space.id.clone(),
+                ours: space.view.live_summary().root,
+                theirs: space.theirs,
+                differed: space.differed,
+            })
+            .collect()
+    }
+}
+
+impl<V> Hosted<V> {
+    fn share(&mut self, theirs: [u8; 32]) {
+        self.shared = true;
+        self.theirs = Some(theirs);
+        self.differed = theirs != self.pinned.root;
+    }
+
+    /// The peer begins to compare this space: its root differs, and is not known yet.
+    pub(super) fn walk(&mut self) {
+        if !self.differed {
+            self.differed = true;
+            self.theirs = None;
+        }
+    }
+
+    /// The peer told its final root.
+    pub(super) fn told(&mut self, root: [u8; 32]) {
+        self.theirs = Some(root);
+    }
+}
+
+fn covers(buckets: u16, id: &SpaceId) -> bool {
+    buckets & 1 << bucket_of(id) != 0
+}
+
+fn bucket_of(id: &SpaceId) -> usize {
+    usize::from(Sha256::digest(id.as_str().as_bytes())[0] >> 4)
+}
+
+fn digest_of<'a>(roots: impl Iterator<Item = (&'a SpaceId, [u8; 32])>) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix(DIGEST_TAG);
+    for (id, root) in roots {
+        // Names have at most 64 bytes; the length keeps neighbours apart.
+        hash.update([id.as_str().len() as u8]);
+        hash.update(id.as_str());
+        hash.update(root);
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,99 @@
+//! The first turns: do both sides fit together, and which spaces have to be compared?
+
+use super::{Session, Stage, Turn};
+use crate::message::Hello;
+use crate::{Event, Message, Prefix, SessionError, Spaces, View};
+
+impl<V: View> Session<V> {
+    pub(super) fn on_hello(&mut self, hello: &Hello) -> Result<(), SessionError> {
+        self.parameters.agree(&hello.parameters)?;
+        let (ours, theirs) = (&self.parameters.strategy, &hello.parameters.strategy);
+        if ours != theirs {
+            let (ours, theirs) = (ours.clone(), theirs.clone());
+            self.events.push_back(Event::StrategyDiffers { ours, theirs });
+        }
+        if hello.capabilities & Hello::LZ4 != 0 {
+            self.compression = self.config.compression;
+        }
+        self.peer_takes = hello.receive_budget;
+        if self.stats.turns == 0 {
+            self.answer_hello(&hello.spaces)
+        } else {
+            self.on_answered_hello(&hello.spaces)
+        }
+    }
+
+    /// The acceptor's side of the first turn.
+    fn answer_hello(&mut self, theirs: &Spaces) -> Result<(), SessionError> {
+        let ours = self.directory.digest();
+        let answer = match theirs {
+            Spaces::Digest { .. } if *theirs == ours => self.all_equal(ours),
+            Spaces::Digest { .. } => {
+                self.stage = Stage::Spaces;
+                self.directory.narrowing()
+            }
+            Spaces::Table { buckets, spaces } => {
+                if *buckets == u16::MAX && self.directory.equals(spaces) {
+                    self.all_equal(ours)
+                } else {
+                    self.adopt(*buckets, spaces)?
+                }
+            }
+            _ => return Err(SessionError::Violation("a hello names spaces or their digest")),
+        };
+        self.greet(answer);
+        Ok(())
+    }
+
+    /// The opener's side of the second turn.
+    fn on_answered_hello(&mut self, theirs: &Spaces) -> Result<(), SessionError> {
+        if let Spaces::Digest { .. } = theirs {
+            let ours = self.directory.digest();
+            if *theirs != ours {
+                return Err(SessionError::Violation("an equal digest that is not equal"));
+            }
+            self.all_equal(ours);
+            return Ok(());
+        }
+        self.on_spaces(theirs.clone())
+    }
+
+    pub(super) fn on_spaces(&mut self, theirs: Spaces) -> Result<(), SessionError> {
+        match theirs {
+            Spaces::Buckets(buckets) if !self.directory.has_table() => {
+                self.stage = Stage::Spaces;
+                let table = self.directory.answer_buckets(&buckets);
+                self.queued.push_back(Message::Spaces(table));
+            }
+            Spaces::Table { buckets, spaces } if !self.directory.has_table() => {
+                let hosts = self.adopt(buckets, &spaces)?;
+                self.queued.push_back(Message::Spaces(hosts));
+            }
+            Spaces::Hosts(bits) if self.directory.has_table() => {
+                self.stage = Stage::Walking;
+                let shared = self.directory.hosts(&bits).map_err(SessionError::Violation)?;
+                self.walk.expect_roots(shared);
+            }
+            _ => return Err(SessionError::Violation("an answer about spaces that does not fit")),
+        }
+        Ok(())
+    }
+
+    /// Takes the peer's table, and begins to compare what differs.
+    fn adopt(&mut self, buckets: u16, table: &[crate::SpaceRoot]) -> Result<Spaces, SessionError> {
+        debug_assert!(matches!(self.turn, Turn::Theirs(_)), "tables come in the peer's turn");
+        self.stage = Stage::Walking;
+        let (hosts, differing) =
+            self.directory.adopt(buckets, table).map_err(SessionError::Violation)?;
+        for place in differing.into_iter().rev() {
+            self.walk.push((place, Prefix::ROOT));
+        }
+        Ok(hosts)
+    }
+
+    fn all_equal(&mut self, digest: Spaces) -> Spaces {
+        self.stage = Stage::Equal;
+        self.directory.all_equal();
+        digest
+    }
+}

@@ -1,0 +1,485 @@
+//! The sync machine: one session between two nodes, without sockets and without a clock.
+
+mod directory;
+mod greeting;
+mod outcome;
+mod reconcile;
+mod transfer;
+mod walk;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use self::directory::Directory;
+pub use self::outcome::{Ending, Event, Outcome, SpaceOutcome, Stats};
+use self::transfer::Transfer;
+use self::walk::Walk;
+use crate::limits::{MAX_FRAMES, MAX_TURNS};
+use crate::message::{Done, Hello};
+use crate::{
+    Compression, Message, Parameters, Refusal, SessionConfig, SessionError, SetupError, SpaceId,
+    View,
+};
+
+/// Room that is kept of the peer's receive budget for hashes and for the end of the session.
+const RESERVE: u64 = 1 << 20;
+/// Turns before the cap at which this side begins nothing new, so that the session ends in order.
+const LAST_TURNS: u32 = 16;
+
+/// One session with one peer, over one reliable, ordered stream of frames.
+///
+/// Calls are of three kinds. *In*: [`handle_frame`](Self::handle_frame) and
+/// [`handle_timeout`](Self::handle_timeout). *Out*: [`poll_frame`](Self::poll_frame),
+/// [`poll_event`](Self::poll_event), [`poll_timeout`](Self::poll_timeout). *Getters*:
+/// [`outcome`](Self::outcome), [`stats`](Self::stats). After each call that puts something in, poll frames until
+/// there are none. Frames are made one at a time, so that a slow stream holds the machine back. The
+/// session is over when there is an [`outcome`](Self::outcome) and no frame is left.
+///
+/// `now` is the time since any fixed moment; it must not run backwards.
+pub struct Session<V> {
+    config: SessionConfig,
+    parameters: Parameters,
+    directory: Directory<V>,
+    walk: Walk,
+    transfer: Transfer,
+    stage: Stage,
+    turn: Turn,
+    /// What else is to be said in this turn, before anything that is computed.
+    queued: VecDeque<Message>,
+    /// At most two frames: the last one of a turn is marked, so the one after it must be known.
+    outbox: VecDeque<Vec<u8>>,
+    events: VecDeque<Event>,
+    /// Whether the last turn of this side ended with `Done`.
+    closed: bool,
+    /// Whether the last turn of the peer ended with `Done`.
+    peer_closed: bool,
+    /// The digest of the peer's last `Done`.
+    told: Option<[u8; 32]>,
+    peer_kept_back: bool,
+    compression: Compression,
+    /// Bytes that may still be sent.
+    peer_takes: u64,
+    sent_records: u64,
+    stats: Stats,
+    started: Duration,
+    heard: Duration,
+    outcome: Option<Outcome>,
+}
+
+/// How far both sides know each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The peer's hello is to come.
+    Greeting,
+    /// The hello showed that everything is equal; only the answer is left to be sent.
+    Equal,
+    /// The session's table, or the answer to it, is to come.
+    Spaces,
+    /// Trees are compared, records exchanged.
+    Walking,
+}
+
+/// Whose turn it is, and what happened in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// This side makes frames.
+    Ours(TurnSoFar),
+    /// The last frame of this side's turn is made, and still to be polled.
+    Flushing(TurnSoFar),
+    /// The peer sends frames.
+    Theirs(TurnSoFar),
+    /// Nothing is expected any more; a last frame may still be to be polled.
+    Over,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct TurnSoFar {
+    frames: u32,
+    /// Something was said that the other side has to answer.
+    expects_answer: bool,
+    done: bool,
+}
+
+impl TurnSoFar {
+    /// Whether the turn said nothing but `Done`.
+    fn is_bare(self) -> bool {
+        self.done && self.frames == 1
+    }
+}
+
+/// What may be put into the next message of records.
+struct Allowance {
+    /// Most records.
+    records: usize,
+    dimension: u32,
+    /// Bytes of records that may still be sent.
+    bytes: u64,
+    /// Nothing was sent yet: a first message is sent whatever it takes.
+    is_first: bool,
+}
+
+impl Allowance {
+    fn is_spent(&self, wire: usize) -> bool {
+        wire as u64 > self.bytes
+    }
+}
+
+impl<V: View> Session<V> {
+    /// Begins a session; the first frame is ready to be polled.
+    ///
+    /// `spaces` are the spaces that this side hosts for the peer, each with a view that was pinned
+    /// just now. Those that both sides name are synced.
+    ///
+    /// # Errors
+    /// [`SetupError`] names the setting that is outside its range; nothing was sent.
+    pub fn open(
+        config: SessionConfig,
+        parameters: Parameters,
+        spaces: Vec<(SpaceId, V)>,
+        now: Duration,
+    ) -> Result<Self, SetupError> {
+        let mut session = Self::new(config, parameters, spaces, now)?;
+        let spaces = session.directory.opening();
+        session.greet(spaces);
+        session.turn = Turn::Ours(TurnSoFar::default());
+        Ok(session)
+    }
+
+    /// Waits for the first frame of a peer that opened a session.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn accept(
+        config: SessionConfig,
+        parameters: Parameters,
+        spaces: Vec<(SpaceId, V)>,
+        now: Duration,
+    ) -> Result<Self, SetupError> {
+        Self::new(config, parameters, spaces, now)
+    }
+
+    fn new(
+        config: SessionConfig,
+        parameters: Parameters,
+        spaces: Vec<(SpaceId, V)>,
+        now: Duration,
+    ) -> Result<Self, SetupError> {
+        config.check()?;
+        parameters.check()?;
+        Ok(Self {
+            directory: Directory::new(spaces)?,
+            walk: Walk::default(),
+            transfer: Transfer::new(config.cursor),
+            stage: Stage::Greeting,
+            turn: Turn::Theirs(TurnSoFar::default()),
+            queued: VecDeque::new(),
+            outbox: VecDeque::new(),
+            events: VecDeque::new(),
+            closed: false,
+            peer_closed: false,
+            told: None,
+            peer_kept_back: false,
+            compression: Compression::Off,
+            peer_takes: 0,
+            sent_records: 0,
+            stats: Stats::default(),
+            started: now,
+            heard: now,
+            outcome: None,
+            config,
+            parameters,
+        })
+    }
+
+    /// Takes one whole frame of the peer.
+    ///
+    /// # Errors
+    /// The session is over, with the same error as its outcome. A refusal that tells the peer why
+    /// may be left to be polled. What was applied before stays and is valid.
+    pub fn handle_frame(&mut self, frame: &[u8], now: Duration) -> Result<(), SessionError> {
+        let Turn::Theirs(mut turn) = self.turn else {
+            let over = self.turn == Turn::Over;
+            return Err(if over {
+                SessionError::Over
+            } else {
+                self.fail(SessionError::Violation("a frame out of turn"))
+            });
+        };
+        self.heard = now;
+        self.stats.frames_in += 1;
+        self.stats.bytes_in += frame.len() as u64;
+        let taken = self.check_received().and_then(|()| {
+            let (message, ends_turn) = Message::decode(frame)?;
+            turn.frames += 1;
+            turn.done = matches!(message, Message::Done(_));
+            self.turn = Turn::Theirs(turn);
+            if matches!(message, Message::PatternSync(_)) {
+                self.stats.record_bytes += frame.len() as u64;
+            }
+            self.handle_message(message)?;
+            Ok(ends_turn)
+        });
+        match taken {
+            Err(error) => Err(self.fail(error)),
+            Ok(true) => {
+                self.end_of_peers_turn(turn);
+                Ok(())
+            }
+            Ok(false) => Ok(()),
+        }
+    }
+
+    /// The next frame to send, whole. Frames are to be sent in the order in which they are polled.
+    #[must_use]
+    pub fn poll_frame(&mut self, now: Duration) -> Option<Vec<u8>> {
+        self.fill_outbox();
+        let frame = self.outbox.pop_front()?;
+        self.stats.frames_out += 1;
+        self.stats.bytes_out += frame.len() as u64;
+        self.peer_takes = self.peer_takes.saturating_sub(frame.len() as u64);
+        if let (Turn::Flushing(turn), true) = (self.turn, self.outbox.is_empty()) {
+            self.heard = now;
+            self.stats.turns += 1;
+            self.closed = turn.done;
+            self.turn = Turn::Theirs(TurnSoFar::default());
+            if self.stage == Stage::Equal || turn.is_bare() && self.peer_closed {
+                self.finish();
+            }
+        }
+        if let Some(outcome) = &mut self.outcome {
+            outcome.stats = self.stats;
+        }
+        Some(frame)
+    }
+
+    /// What happened that an operator wants to know.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called, unless a frame comes first.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let whole = self.started + self.config.session_timeout;
+        match self.turn {
+            Turn::Over => None,
+            Turn::Ours(_) | Turn::Flushing(_) => Some(whole),
+            Turn::Theirs(_) => Some(whole.min(self.heard + self.config.idle_timeout)),
+        }
+    }
+
+    /// Ends the session if a deadline has passed.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        if self.poll_timeout().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        let whole = now >= self.started + self.config.session_timeout;
+        let what = if whole { "it took too long" } else { "the peer was silent for too long" };
+        self.fail(SessionError::TimedOut(what));
+    }
+
+    /// How the session ended; `None` while it runs.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
+    }
+
+    /// What was moved so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Gives the views back, ascending by the name of their space.
+    pub fn into_spaces(self) -> impl Iterator<Item = (SpaceId, V)> {
+        self.directory.into_spaces()
+    }
+
+    /// The peer may not take more of this side's time and memory than was agreed.
+    fn check_received(&self) -> Result<(), SessionError> {
+        let over = |what, cap| Err(SessionError::OverLimit { what, cap });
+        if self.stats.bytes_in > self.config.receive_budget {
+            return over("bytes of a session", self.config.receive_budget);
+        }
+        if self.stats.frames_in > MAX_FRAMES {
+            return over("frames of a session", MAX_FRAMES.into());
+        }
+        if self.stats.turns > MAX_TURNS {
+            return over("turns of a session", MAX_TURNS.into());
+        }
+        Ok(())
+    }
+
+    fn handle_message(&mut self, message: Message) -> Result<(), SessionError> {
+        let violation = |what| Err(SessionError::Violation(what));
+        match (self.stage, message) {
+            (_, Message::Refuse(refusal)) => Err(SessionError::RefusedByPeer(refusal)),
+            (Stage::Greeting, Message::MerkleRootExchange(hello)) => self.on_hello(&hello),
+            (Stage::Greeting, _) => violation("the first frame is not a hello"),
+            (_, Message::MerkleRootExchange(_)) => violation("a second hello"),
+            (Stage::Equal, _) => violation("more than a hello, where everything is equal"),
+            (Stage::Spaces, Message::Spaces(spaces)) => self.on_spaces(spaces),
+            (Stage::Spaces, _) => violation("an answer about spaces was to come"),
+            (Stage::Walking, Message::Spaces(_)) => violation("the spaces are settled"),
+            (Stage::Walking, Message::SubtreeRequest(request)) => self.on_subtree_request(request),
+            (Stage::Walking, Message::SubtreeResponse(response)) => {
+                self.on_subtree_response(response)
+            }
+            (Stage::Walking, Message::PatternRequest(request)) => self.on_pattern_request(request),
+            (Stage::Walking, Message::PatternSync(sync)) => self.on_pattern_sync(sync),
+            (Stage::Walking, Message::Done(done)) => self.on_done(done),
+        }
+    }
+
+    fn on_done(&mut self, done: Done) -> Result<(), SessionError> {
+        for root in &done.roots {
+            let space = self.directory.at_mut(root.space);
+            space.ok_or(SessionError::Violation("a space that is not shared"))?.told(root.root);
+        }
+        self.peer_kept_back |= done.kept_back;
+        self.told = Some(done.digest);
+        Ok(())
+    }
+
+    fn end_of_peers_turn(&mut self, turn: TurnSoFar) {
+        self.stats.turns += 1;
+        self.transfer.end_of_peers_turn();
+        self.peer_closed = turn.done;
+        let equal_on_both_sides = self.stage == Stage::Equal && self.queued.is_empty();
+        if equal_on_both_sides || turn.is_bare() && self.closed {
+            self.finish();
+            return;
+        }
+        if self.stats.turns + LAST_TURNS > MAX_TURNS {
+            self.walk.stop();
+            self.transfer.stop();
+        }
+        self.walk.begin_turn();
+        self.turn = Turn::Ours(TurnSoFar::default());
+    }
+
+    /// Makes frames until it is known whether the next one is the last of the turn.
+    fn fill_outbox(&mut self) {
+        while let Turn::Ours(mut turn) = self.turn {
+            if self.outbox.len() == 2 {
+                return;
+            }
+            let Some(message) = self.next_message(turn) else {
+                let last = self.outbox.back_mut().expect("no turn is empty: the least is `Done`");
+                crate::frame::end_turn(last);
+                self.turn = Turn::Flushing(turn);
+                return;
+            };
+            turn.frames += 1;
+            turn.done = matches!(message, Message::Done(_));
+            turn.expects_answer |= !matches!(message, Message::Done(_) | Message::PatternSync(_));
+            self.turn = Turn::Ours(turn);
+            let frame = self.encode(&message);
+            self.outbox.push_back(frame);
+        }
+    }
+
+    fn encode(&mut self, message: &Message) -> Vec<u8> {
+        let frame = message.encode(self.compression, false);
+        if let Message::PatternSync(sync) = message {
+            self.stats.records_out += sync.delivery.records.len() as u64;
+            self.stats.contents_out += sync.delivery.contents.len() as u64;
+            self.stats.record_bytes += frame.len() as u64;
+            self.sent_records += frame.len() as u64;
+        }
+        frame
+    }
+
+    fn next_message(&mut self, turn: TurnSoFar) -> Option<Message> {
+        if let Some(message) = self.queued.pop_front() {
+            return Some(message);
+        }
+        if self.stage != Stage::Walking || turn.done {
+            return None;
+        }
+        if let Some(message) = self.walk.next(&self.directory) {
+            return Some(message);
+        }
+        if let Some(request) = self.transfer.next_request() {
+            return Some(Message::PatternRequest(request));
+        }
+        let allowance = self.allowance();
+        let sync = self.transfer.next_sync(&self.directory, &allowance, &mut self.events);
+        if let Some(sync) = sync {
+            return Some(Message::PatternSync(sync));
+        }
+        (!turn.expects_answer).then(|| Message::Done(self.done()))
+    }
+
+    fn allowance(&self) -> Allowance {
+        let ours = self.config.send_budget.saturating_sub(self.sent_records);
+        let queued: u64 = self.outbox.iter().map(|frame| frame.len() as u64).sum();
+        let theirs = self.peer_takes.saturating_sub(queued + RESERVE);
+        Allowance {
+            records: self.config.max_patterns_per_sync as usize,
+            dimension: self.parameters.dimension,
+            bytes: ours.min(theirs),
+            is_first: self.sent_records == 0,
+        }
+    }
+
+    fn done(&self) -> Done {
+        Done {
+            digest: self.directory.shared_digest(),
+            kept_back: self.walk.kept_back() || self.transfer.kept_back(),
+            roots: self.directory.walked_roots(),
+        }
+    }
+
+    /// Both sides have said their last word.
+    fn finish(&mut self) {
+        let told_equal = || self.told == Some(self.directory.shared_digest());
+        let equal = self.stage == Stage::Equal || told_equal();
+        let kept_back = self.peer_kept_back || self.walk.kept_back() || self.transfer.kept_back();
+        self.turn = Turn::Over;
+        self.end(if self.directory.shares_nothing() {
+            Ending::NothingShared
+        } else if equal {
+            Ending::InSync
+        } else if kept_back {
+            Ending::BudgetSpent
+        } else {
+            Ending::Synced
+        });
+    }
+
+    fn end(&mut self, result: Ending) {
+        self.outcome = Some(Outcome {
+            result,
+            stats: self.stats,
+            spaces: self.directory.outcomes(),
+            cursor: self.transfer.cursor(),
+        });
+    }
+
+    /// Ends the session at once; leaves a refusal to be polled if the peer can use it.
+    fn fail(&mut self, error: SessionError) -> SessionError {
+        self.turn = Turn::Over;
+        self.queued.clear();
+        self.outbox.clear();
+        if let Some(refusal) = Refusal::of(&error) {
+            self.outbox.push_back(Message::Refuse(refusal).encode(Compression::Off, true));
+        }
+        self.end(Ending::Failed(error.clone()));
+        error
+    }
+
+    fn greet(&mut self, spaces: crate::Spaces) {
+        let capabilities = match self.config.compression {
+            Compression::Off => 0,
+            Compression::Lz4 => Hello::LZ4,
+        };
+        self.queued.push_back(Message::MerkleRootExchange(Hello {
+            capabilities,
+            receive_budget: self.config.receive_budget,
+            parameters: self.parameters.clone(),
+            spaces,
+        }));
+    }
+}

@@ -1,0 +1,125 @@
+//! What a session tells its driver.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::{Rejection, SessionError, SpaceId};
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// Both sides compared their full roots at the end, and all of them were equal.
+    InSync,
+    /// Both sides sent all that they knew of, yet the final roots differ: somebody wrote meanwhile,
+    /// or a record was refused. The next session goes on.
+    Synced,
+    /// A budget or a cap ended the session before everything was sent. The next session goes on.
+    BudgetSpent,
+    /// The two sides host no common space.
+    NothingShared,
+    /// The session ended early. What was applied until then stays and is valid.
+    Failed(SessionError),
+}
+
+/// The final account of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// How it ended.
+    pub result: Ending,
+    /// What was moved.
+    pub stats: Stats,
+    /// The shared spaces, ascending by name.
+    pub spaces: Vec<SpaceOutcome>,
+    /// Where the next session with this peer should begin, if this one kept something back: see
+    /// [`SessionConfig::cursor`](crate::SessionConfig::cursor).
+    pub cursor: Option<u64>,
+}
+
+/// What a session did to one shared space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SpaceOutcome {
+    /// Which space.
+    pub space: SpaceId,
+    /// This side's live root at the end.
+    pub ours: [u8; 32],
+    /// The peer's last known root; `None` if the session ended before it told.
+    pub theirs: Option<[u8; 32]>,
+    /// Whether the roots differed at the beginning.
+    pub differed: bool,
+}
+
+/// What a session moved so far. Records are counted as often as they travelled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Turns taken by both sides.
+    pub turns: u32,
+    /// Frames sent.
+    pub frames_out: u32,
+    /// Frames received.
+    pub frames_in: u32,
+    /// Bytes sent, frame headers included.
+    pub bytes_out: u64,
+    /// Bytes received, frame headers included.
+    pub bytes_in: u64,
+    /// Bytes of the above, both ways, in frames that carry records.
+    pub record_bytes: u64,
+    /// Records sent.
+    pub records_out: u64,
+    /// Records received.
+    pub records_in: u64,
+    /// Contents sent.
+    pub contents_out: u64,
+    /// Contents received.
+    pub contents_in: u64,
+    /// Records received that changed this side's state.
+    pub applied: u64,
+    /// Records received that were known already: wasted bytes.
+    pub stale: u64,
+    /// Records received that were refused.
+    pub rejected: u64,
+    /// Records received, or keys requested, that this side never asked for or offered. Not stored,
+    /// not answered.
+    pub unasked: u64,
+}
+
+/// Something that an operator wants to know while a session runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The peer shows patterns by another strategy: states converge, what is visible may not.
+    StrategyDiffers {
+        /// The strategy of this node.
+        ours: String,
+        /// The strategy of the peer.
+        theirs: String,
+    },
+    /// A record of the peer was refused; nothing of it was stored.
+    Rejected {
+        /// Its space.
+        space: SpaceId,
+        /// Its pattern id.
+        id: String,
+        /// Why.
+        reason: Rejection,
+    },
+    /// The peer sent records that were not asked for; nothing of them was stored.
+    Unasked {
+        /// Their space.
+        space: SpaceId,
+        /// How many.
+        records: u32,
+    },
+    /// A record of this node exceeds a limit of the wire and can be sent to nobody.
+    Unsendable {
+        /// Its space.
+        space: SpaceId,
+        /// Its pattern id.
+        id: String,
+        /// What is too large or not valid.
+        what: String,
+    },
+}

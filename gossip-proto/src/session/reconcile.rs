@@ -1,0 +1,193 @@
+//! What follows from what the peer said: who lacks which record, and where to look closer.
+
+use alloc::vec::Vec;
+
+use super::Session;
+use crate::message::{Line, Listing, Node, PatternRequest, PatternSync, SubtreeRequest};
+use crate::message::{SubtreeResponse, Want};
+use crate::{Entry, Event, Prefix, SessionError, View, short};
+
+/// A listing is compared with so many entries at once; more are gone through child by child.
+const COMPARED_AT_ONCE: u64 = 4_096;
+
+impl<V: View> Session<V> {
+    pub(super) fn on_subtree_request(
+        &mut self,
+        request: SubtreeRequest,
+    ) -> Result<(), SessionError> {
+        self.begin_to_walk(request.space)?;
+        // What is pushed last is answered first: the nodes, and their children, in order.
+        for node in request.nodes.iter().rev() {
+            self.admit(request.space, node.prefix)?;
+            self.compare_node(request.space, node);
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_subtree_response(
+        &mut self,
+        response: SubtreeResponse,
+    ) -> Result<(), SessionError> {
+        self.begin_to_walk(response.space)?;
+        for Listing { prefix, lines } in &response.listings {
+            self.admit(response.space, *prefix)?;
+            self.compare_listing(response.space, *prefix, lines);
+        }
+        Ok(())
+    }
+
+    /// Serves the keys below subtrees that this side listed.
+    pub(super) fn on_pattern_request(
+        &mut self,
+        request: PatternRequest,
+    ) -> Result<(), SessionError> {
+        let place = request.space;
+        for Want { key, holds } in request.wants {
+            let below = below(&key);
+            if !self.walk.told(place, below.bits()) {
+                self.stats.unasked += 1;
+                continue;
+            }
+            for entry in self.view(place)?.entries(&below) {
+                self.transfer.push_record(place, entry.key, holds.clone());
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_pattern_sync(&mut self, sync: PatternSync) -> Result<(), SessionError> {
+        let PatternSync { space: place, delivery } = sync;
+        self.stats.records_in += delivery.records.len() as u64;
+        self.stats.contents_in += delivery.contents.len() as u64;
+        let space = self.directory.at_mut(place).ok_or(NOT_SHARED)?;
+        let told = |key: &[u8; 32]| self.walk.told(place, key);
+        let received =
+            self.transfer.receive(place, delivery, space, told).map_err(SessionError::Violation)?;
+        self.stats.applied += u64::from(received.receipt.applied);
+        self.stats.stale += u64::from(received.receipt.stale);
+        self.stats.rejected += received.receipt.rejected.len() as u64;
+        self.stats.unasked += u64::from(received.unasked);
+        for (id, reason) in received.receipt.rejected {
+            self.events.push_back(Event::Rejected { space: space.id.clone(), id, reason });
+        }
+        if received.unasked > 0 {
+            let (space, records) = (space.id.clone(), received.unasked);
+            self.events.push_back(Event::Unasked { space, records });
+        }
+        Ok(())
+    }
+
+    fn view(&self, place: u32) -> Result<&V, SessionError> {
+        Ok(&self.directory.at(place).ok_or(NOT_SHARED)?.view)
+    }
+
+    fn begin_to_walk(&mut self, place: u32) -> Result<(), SessionError> {
+        self.directory.at_mut(place).ok_or(NOT_SHARED)?.walk();
+        Ok(())
+    }
+
+    fn admit(&mut self, place: u32, prefix: Prefix) -> Result<(), SessionError> {
+        self.walk.admit((place, prefix)).map_err(SessionError::Violation)
+    }
+
+    /// Looks closer at every child that differs; sends what the peer has nothing of.
+    fn compare_node(&mut self, place: u32, node: &Node) {
+        let Some(space) = self.directory.at(place) else { return };
+        let ours = space.view.children(&node.prefix);
+        let mut differing: Vec<(Prefix, Side)> = (0..16u8)
+            .zip(ours.iter().zip(&node.children))
+            .filter(|(_, (ours, theirs))| ours != theirs)
+            .filter_map(|(nibble, (_, theirs))| {
+                let side = if theirs.is_none() { Side::OursOnly } else { Side::Both };
+                Some((node.prefix.child(nibble)?, side))
+            })
+            .collect();
+        differing.sort_by_key(|(child, _)| self.transfer.rank(child.bits()));
+        for (child, side) in differing.into_iter().rev() {
+            match side {
+                Side::OursOnly => self.transfer.push_subtree((place, child)),
+                Side::Both => self.walk.push((place, child)),
+            }
+        }
+    }
+
+    /// Compares the peer's entries below a node with this side's.
+    fn compare_listing(&mut self, place: u32, prefix: Prefix, theirs: &[Line]) {
+        let Some(space) = self.directory.at(place) else { return };
+        let count = space.view.count(&prefix);
+        if count == 0 || count <= COMPARED_AT_ONCE {
+            let entries = space.view.entries(&prefix);
+            return self.compare_entries(place, &entries, theirs);
+        }
+        if theirs.is_empty() {
+            return self.transfer.push_subtree((place, prefix));
+        }
+        let mut rest = theirs;
+        for child in (0..16).filter_map(|nibble| prefix.child(nibble)) {
+            let within = rest.partition_point(|line| child.contains_short(&line.key));
+            let (lines, others) = rest.split_at(within);
+            self.compare_listing(place, child, lines);
+            rest = others;
+        }
+    }
+
+    /// Goes through both lists, key by key.
+    fn compare_entries(&mut self, place: u32, ours: &[Entry], theirs: &[Line]) {
+        let (mut ours, mut theirs) = (ours, theirs);
+        loop {
+            let next_ours = ours.first().map(|entry| short(&entry.key));
+            let next_theirs = theirs.first().map(|line| line.key);
+            let Some(key) = next_ours.into_iter().chain(next_theirs).min() else { return };
+            let (same_ours, rest) =
+                ours.split_at(ours.partition_point(|entry| short(&entry.key) <= key));
+            ours = rest;
+            let (same_theirs, rest) =
+                theirs.split_at(theirs.partition_point(|line| line.key <= key));
+            theirs = rest;
+            self.compare_key(place, key, same_ours, same_theirs);
+        }
+    }
+
+    /// Compares what both sides have under a shortened key: nearly always one record each.
+    fn compare_key(&mut self, place: u32, key: [u8; 8], ours: &[Entry], theirs: &[Line]) {
+        let here = |line: &Line| ours.iter().any(|entry| short(&entry.record) == line.record);
+        let there = |entry: &Entry| theirs.iter().any(|line| line.record == short(&entry.record));
+        if !theirs.iter().all(here) {
+            // The peer's record is asked for first, even where this side's is newer: once both are
+            // joined it is known what the peer lacks, and nothing is sent in vain.
+            let holds = self.holds(place, ours);
+            self.transfer.want(place, Want { key, holds });
+        } else {
+            for entry in ours.iter().filter(|entry| !there(entry)) {
+                self.transfer.push_record(place, entry.key, Vec::new());
+            }
+        }
+    }
+
+    /// The contents that this side holds under some keys, cut short, ascending.
+    fn holds(&self, place: u32, entries: &[Entry]) -> Vec<[u8; 8]> {
+        let Some(space) = self.directory.at(place) else { return Vec::new() };
+        let records = entries.iter().filter_map(|entry| space.view.record(&entry.key));
+        let mut holds: Vec<[u8; 8]> =
+            records.flat_map(|record| record.contents().map(short).collect::<Vec<_>>()).collect();
+        holds.sort_unstable();
+        holds.dedup();
+        holds.truncate(crate::limits::MAX_RECORD_CONTENTS);
+        holds
+    }
+}
+
+/// Who has something below a child that differs.
+enum Side {
+    OursOnly,
+    Both,
+}
+
+const NOT_SHARED: SessionError = SessionError::Violation("a space that is not shared");
+
+/// The node of all keys that begin with these 8 bytes.
+fn below(key: &[u8; 8]) -> Prefix {
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(key);
+    Prefix::of(&hash, 16).expect("16 of 64 nibbles")
+}

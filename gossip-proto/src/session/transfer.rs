@@ -1,0 +1,373 @@
+//! The exchange of records: what to ask for, what to send, in which order, and how much of it.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::Allowance;
+use super::directory::{Directory, Hosted};
+use super::walk::At;
+use crate::codec::{self, Size};
+use crate::limits::{MAX_CARRIED, MAX_PENDING, MAX_WANTS};
+use crate::message::{PatternRequest, PatternSync, Want};
+use crate::{Content, Delivery, Event, Prefix, Receipt, Record, View, short};
+
+/// A subtree of more entries is unfolded child by child, so that the queue stays short.
+const UNFOLDED_AT_ONCE: u64 = 4_096;
+/// How many recently changed keys of a space are sent first.
+const RECENT: usize = 1_024;
+
+type Named = ([u8; 32], Content);
+
+/// Something to send.
+enum Push {
+    /// Everything below a node.
+    Subtree(At),
+    /// One record.
+    Record(Parcel),
+}
+
+/// One record to send.
+struct Parcel {
+    place: u32,
+    key: [u8; 32],
+    /// The first 8 bytes of each content digest that the peer holds, ascending.
+    known: Vec<[u8; 8]>,
+}
+
+/// The state of the exchange.
+pub(super) struct Transfer {
+    wants: VecDeque<(u32, Want)>,
+    /// Keys that were asked for in the last turn; the peer answers them in its own.
+    awaited: BTreeSet<(u32, [u8; 8])>,
+    pushes: VecDeque<Push>,
+    /// Keys that changed lately and were sent before the subtree they belong to.
+    sent_early: BTreeSet<(u32, [u8; 32])>,
+    /// Messages of a record whose contents do not fit into one.
+    split: VecDeque<PatternSync>,
+    carried: Carried,
+    /// Where sending begins; `None` begins with what changed lately.
+    start: Option<u64>,
+    /// Where the next session begins, if this one kept something back.
+    cursor: Option<u64>,
+    arranged: bool,
+    kept_back: bool,
+}
+
+/// Contents that came ahead of their record.
+#[derive(Default)]
+struct Carried {
+    place: u32,
+    contents: Vec<Named>,
+    bytes: usize,
+}
+
+/// What came of a message of records.
+pub(super) struct Received {
+    pub(super) receipt: Receipt,
+    pub(super) unasked: u32,
+}
+
+impl Transfer {
+    pub(super) fn new(start: Option<u64>) -> Self {
+        Self {
+            wants: VecDeque::new(),
+            awaited: BTreeSet::new(),
+            pushes: VecDeque::new(),
+            sent_early: BTreeSet::new(),
+            split: VecDeque::new(),
+            carried: Carried::default(),
+            start,
+            cursor: None,
+            arranged: false,
+            kept_back: false,
+        }
+    }
+
+    pub(super) fn kept_back(&self) -> bool {
+        self.kept_back
+    }
+
+    pub(super) fn cursor(&self) -> Option<u64> {
+        self.cursor
+    }
+
+    /// The order in which keys are sent: from the start on, and round.
+    pub(super) fn rank(&self, key: &[u8; 32]) -> u64 {
+        u64::from_be_bytes(short(key)).wrapping_sub(self.start.unwrap_or(0))
+    }
+
+    /// The peer lacks everything below a node.
+    pub(super) fn push_subtree(&mut self, at: At) {
+        self.push(Push::Subtree(at));
+    }
+
+    /// The peer lacks a record, or knows only some of its contents.
+    pub(super) fn push_record(&mut self, place: u32, key: [u8; 32], known: Vec<[u8; 8]>) {
+        self.push(Push::Record(Parcel { place, key, known }));
+    }
+
+    fn push(&mut self, push: Push) {
+        if self.pushes.len() < MAX_PENDING {
+            self.pushes.push_back(push);
+            self.arranged = false;
+        } else {
+            self.kept_back = true;
+        }
+    }
+
+    /// This side wants a record.
+    pub(super) fn want(&mut self, place: u32, want: Want) {
+        if self.wants.len() < MAX_PENDING {
+            self.wants.push_back((place, want));
+        } else {
+            self.kept_back = true;
+        }
+    }
+
+    /// The peer's turn is over: what was asked for came or does not come.
+    pub(super) fn end_of_peers_turn(&mut self) {
+        self.awaited.clear();
+        self.carried = Carried::default();
+    }
+
+    /// The next request of this turn.
+    pub(super) fn next_request(&mut self) -> Option<PatternRequest> {
+        let (space, _) = *self.wants.front()?;
+        let mut wants: Vec<Want> = Vec::new();
+        while wants.len() < MAX_WANTS {
+            let Some((_, want)) = self.wants.pop_front_if(|(at, _)| *at == space) else { break };
+            self.awaited.insert((space, want.key));
+            wants.push(want);
+        }
+        wants.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        wants.dedup_by(|a, b| a.key == b.key);
+        Some(PatternRequest { space, wants })
+    }
+
+    /// The next message of records of this turn.
+    pub(super) fn next_sync<V: View>(
+        &mut self,
+        directory: &Directory<V>,
+        allowance: &Allowance,
+        events: &mut VecDeque<Event>,
+    ) -> Option<PatternSync> {
+        if let Some(message) = self.split.pop_front() {
+            return Some(message);
+        }
+        self.arrange(directory);
+        let mut batch = Delivery::default();
+        let mut size = Size::default();
+        let mut space = None;
+        while batch.records.len() < allowance.records {
+            let Some(parcel) = self.next_parcel(directory) else { break };
+            let hosted = directory.at(parcel.place)?;
+            if space.is_some_and(|space| space != parcel.place) {
+                self.pushes.push_front(Push::Record(parcel));
+                break;
+            }
+            let Some((record, contents)) = load(&hosted.view, &parcel) else { continue };
+            if let Err(error) = codec::check(&record, &contents, allowance.dimension) {
+                let (space, id) = (hosted.id.clone(), record.id);
+                events.push_back(Event::Unsendable { space, id, what: error.to_string() });
+                continue;
+            }
+            let one = contents
+                .iter()
+                .map(|(_, content)| Size::of_content(content))
+                .fold(Size::of_record(&record), |sum, size| sum + size);
+            let first = batch.records.is_empty();
+            if allowance.is_spent(size.wire + one.wire) && !(first && allowance.is_first) {
+                self.give_up(&parcel.key);
+                break;
+            }
+            space = Some(parcel.place);
+            if !(size + one).fits_a_frame() {
+                if first {
+                    self.split = split(parcel.place, record, contents);
+                    return self.split.pop_front();
+                }
+                self.pushes.push_front(Push::Record(parcel));
+                break;
+            }
+            size = size + one;
+            batch.records.push(record);
+            batch.contents.extend(contents);
+        }
+        let space = space?;
+        (!batch.records.is_empty()).then_some(PatternSync { space, delivery: batch })
+    }
+
+    /// The budget is spent: what is left waits for the next session, which begins at `key`.
+    fn give_up(&mut self, key: &[u8; 32]) {
+        self.kept_back = true;
+        self.cursor = Some(u64::from_be_bytes(short(key)));
+        self.pushes.clear();
+    }
+
+    /// Stops asking and sending.
+    pub(super) fn stop(&mut self) {
+        self.kept_back |= !(self.wants.is_empty() && self.pushes.is_empty());
+        self.wants.clear();
+        self.pushes.clear();
+    }
+
+    /// Puts what is to be sent in order: what changed lately first, then by key from the start on.
+    fn arrange<V: View>(&mut self, directory: &Directory<V>) {
+        if self.arranged || self.pushes.len() + self.sent_early.len() == 0 {
+            return;
+        }
+        self.arranged = true;
+        let recent = if self.start.is_none() { self.recent(directory) } else { BTreeMap::new() };
+        for (&(place, key), _) in &recent {
+            let in_subtree = self.pushes.iter().any(|push| match push {
+                Push::Subtree((at, prefix)) => *at == place && prefix.contains(&key),
+                Push::Record(_) => false,
+            });
+            if in_subtree && self.sent_early.insert((place, key)) {
+                self.pushes.push_back(Push::Record(Parcel { place, key, known: Vec::new() }));
+            }
+        }
+        let start = self.start.unwrap_or(0);
+        let rank = |key: &[u8; 32]| u64::from_be_bytes(short(key)).wrapping_sub(start);
+        self.pushes.make_contiguous().sort_by_cached_key(|push| match push {
+            Push::Record(parcel) => {
+                let changed = recent.get(&(parcel.place, parcel.key));
+                (changed.copied().unwrap_or(usize::MAX), parcel.place, rank(&parcel.key))
+            }
+            Push::Subtree((place, prefix)) => (usize::MAX, *place, rank(prefix.bits())),
+        });
+    }
+
+    /// How lately a key of a space with something to send changed, 0 being the latest.
+    fn recent<V: View>(&self, directory: &Directory<V>) -> BTreeMap<(u32, [u8; 32]), usize> {
+        let places: BTreeSet<u32> = self
+            .pushes
+            .iter()
+            .map(|push| match push {
+                Push::Subtree((place, _)) => *place,
+                Push::Record(parcel) => parcel.place,
+            })
+            .collect();
+        let keys = |place: u32| directory.at(place).map(|space| space.view.recent());
+        places
+            .into_iter()
+            .flat_map(|place| {
+                let keys = keys(place).unwrap_or_default().into_iter().take(RECENT);
+                keys.enumerate().map(move |(age, key)| ((place, key), age))
+            })
+            .collect()
+    }
+
+    /// The next record to send; unfolds subtrees on the way.
+    fn next_parcel<V: View>(&mut self, directory: &Directory<V>) -> Option<Parcel> {
+        loop {
+            let (place, prefix) = match self.pushes.pop_front()? {
+                Push::Record(parcel) => return Some(parcel),
+                Push::Subtree(at) => at,
+            };
+            let view = &directory.at(place)?.view;
+            let unfolded: Vec<Push> = if view.count(&prefix) > UNFOLDED_AT_ONCE {
+                let mut children: Vec<Prefix> =
+                    (0..16).filter_map(|nibble| prefix.child(nibble)).collect();
+                children.sort_by_key(|child| self.rank(child.bits()));
+                children.into_iter().map(|child| Push::Subtree((place, child))).collect()
+            } else {
+                let mut keys: Vec<[u8; 32]> =
+                    view.entries(&prefix).into_iter().map(|entry| entry.key).collect();
+                keys.retain(|key| !self.sent_early.contains(&(place, *key)));
+                keys.sort_by_key(|key| self.rank(key));
+                let parcel = |key| Push::Record(Parcel { place, key, known: Vec::new() });
+                keys.into_iter().map(parcel).collect()
+            };
+            unfolded.into_iter().rev().for_each(|push| self.pushes.push_front(push));
+        }
+    }
+
+    /// Applies what the peer sent, as far as it was asked for.
+    ///
+    /// A record was asked for if its key was requested, or if this side told the peer what it has
+    /// around it (`told`) and the peer found this one missing.
+    pub(super) fn receive<V: View>(
+        &mut self,
+        place: u32,
+        delivery: Delivery,
+        space: &mut Hosted<V>,
+        told: impl Fn(&[u8; 32]) -> bool,
+    ) -> Result<Received, &'static str> {
+        let Delivery { mut records, mut contents } = delivery;
+        if self.carried.place != place {
+            self.carried = Carried { place, ..Carried::default() };
+        }
+        if records.is_empty() {
+            self.carry(contents)?;
+            return Ok(Received { receipt: Receipt::default(), unasked: 0 });
+        }
+        contents.append(&mut core::mem::take(&mut self.carried).contents);
+        self.carried.place = place;
+
+        let came = records.len();
+        let mut requested = Vec::new();
+        records.retain(|record| {
+            let key = space.view.key_of(&record.id);
+            let asked = self.awaited.contains(&(place, short(&key)));
+            if asked {
+                requested.push((key, record.clone()));
+            }
+            asked || told(&key)
+        });
+        let unasked = (came - records.len()) as u32;
+        let named: BTreeSet<[u8; 32]> =
+            records.iter().flat_map(Record::mentions).copied().collect();
+        contents.retain(|(digest, _)| named.contains(digest));
+        let receipt = space.view.apply(Delivery { records, contents });
+        for (key, received) in requested {
+            // This side knows more than the peer sent: the peer lacks the rest.
+            if space.view.record(&key).is_some_and(|joined| joined != received) {
+                self.push_record(place, key, received.contents().map(short).collect());
+            }
+        }
+        Ok(Received { receipt, unasked })
+    }
+
+    fn carry(&mut self, contents: Vec<Named>) -> Result<(), &'static str> {
+        let bytes: usize = contents.iter().map(|(_, c)| Size::of_content(c).unfolded).sum();
+        self.carried.bytes += bytes;
+        if self.carried.bytes > MAX_CARRIED {
+            return Err("contents of one record above their cap");
+        }
+        self.carried.contents.extend(contents);
+        Ok(())
+    }
+}
+
+/// The record and those of its contents that the peer does not hold.
+fn load(view: &impl View, parcel: &Parcel) -> Option<(Record, Vec<Named>)> {
+    let record = view.record(&parcel.key)?;
+    let contents = record
+        .contents()
+        .filter(|digest| parcel.known.binary_search(&short(digest)).is_err())
+        .filter_map(|digest| Some((*digest, view.content(digest)?)))
+        .collect();
+    Some((record, contents))
+}
+
+/// Messages for a record that is too large for one: its contents first, the record last.
+fn split(place: u32, record: Record, contents: Vec<Named>) -> VecDeque<PatternSync> {
+    let message = |delivery| PatternSync { space: place, delivery };
+    let mut messages = VecDeque::new();
+    let mut ahead = Delivery::default();
+    let mut size = Size::default();
+    for named in contents {
+        let one = Size::of_content(&named.1);
+        if !(size + one).fits_a_frame() {
+            messages.push_back(message(core::mem::take(&mut ahead)));
+            size = Size::default();
+        }
+        size = size + one;
+        ahead.contents.push(named);
+    }
+    messages.push_back(message(ahead));
+    messages.push_back(message(Delivery { records: Vec::from([record]), contents: Vec::new() }));
+    messages
+}

@@ -1,0 +1,421 @@
+//! A naive store in memory, and a pair of sessions that talk to each other.
+#![allow(dead_code, unreachable_pub)]
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use engram_gossip_proto::{
+    Actor, Body, Content, Delivery, Dot, Entry, Event, Outcome, Parameters, Precision, Prefix,
+    Receipt, Record, Rejection, Session, SessionConfig, SpaceId, Summary, View,
+};
+use sha2::{Digest, Sha256};
+
+pub const DIMENSION: usize = 8;
+
+pub fn parameters() -> Parameters {
+    Parameters {
+        hash: "sha256".into(),
+        depth: 12,
+        dimension: DIMENSION as u32,
+        precision: Precision::F32,
+        strategy: "confidence-voting".into(),
+    }
+}
+
+pub fn space(name: &str) -> SpaceId {
+    SpaceId::new(name).unwrap()
+}
+
+pub fn actor(node: u8) -> Actor {
+    Actor { node: [node; 32], incarnation: 0x0123_4567_89ab_cdef ^ u64::from(node) }
+}
+
+/// A small content; equal arguments make equal contents.
+pub fn content(id: &str, seed: u32) -> Content {
+    Content {
+        id: id.into(),
+        embedding: (0..DIMENSION).map(|i| ((seed as usize * 31 + i) % 97) as f32 / 97.0).collect(),
+        source_episodes: vec![format!("episode-{seed:04}"), format!("episode-{:04}", seed + 1)],
+        strength: 0.75,
+        schema_confidence: 0.5,
+        last_consolidated: 1_740_000_000_000_000_000 + i64::from(seed),
+    }
+}
+
+pub fn content_digest(content: &Content) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update((content.id.len() as u32).to_le_bytes());
+    hash.update(&content.id);
+    for value in content.embedding.iter() {
+        hash.update(value.to_bits().to_le_bytes());
+    }
+    for episode in &content.source_episodes {
+        hash.update((episode.len() as u32).to_le_bytes());
+        hash.update(episode);
+    }
+    hash.update(content.strength.to_bits().to_le_bytes());
+    hash.update(content.schema_confidence.to_bits().to_le_bytes());
+    hash.update(content.last_consolidated.to_le_bytes());
+    hash.finalize().into()
+}
+
+fn record_digest(record: &Record) -> [u8; 32] {
+    Sha256::digest(format!("{record:?}")).into()
+}
+
+pub fn key_of(id: &str) -> [u8; 32] {
+    Sha256::digest(id).into()
+}
+
+/// The join of two records of one id, as the model defines it.
+pub fn join(a: &Record, b: &Record) -> Record {
+    let covers = |r: &Record, dot: &Dot| {
+        r.context.iter().any(|(actor, counter)| *actor == dot.actor && dot.counter <= *counter)
+    };
+    let has = |r: &Record, dot: &Dot| r.siblings.iter().any(|(d, _)| d == dot);
+    let mut siblings: BTreeMap<Dot, Body> = BTreeMap::new();
+    for (ours, other) in [(a, b), (b, a)] {
+        for (dot, body) in &ours.siblings {
+            if has(other, dot) || !covers(other, dot) {
+                siblings.insert(*dot, body.clone());
+            }
+        }
+    }
+    let mut context: BTreeMap<Actor, u64> = BTreeMap::new();
+    for (actor, counter) in a.context.iter().chain(&b.context) {
+        let highest = context.entry(*actor).or_default();
+        *highest = (*highest).max(*counter);
+    }
+    Record {
+        id: a.id.clone(),
+        siblings: siblings.into_iter().collect(),
+        context: context.into_iter().collect(),
+    }
+}
+
+/// The live state of one space.
+#[derive(Clone, Default, Debug, PartialEq)]
+pub struct State {
+    pub records: BTreeMap<[u8; 32], Record>,
+    pub contents: BTreeMap<[u8; 32], Content>,
+    pub recent: Vec<[u8; 32]>,
+    /// Ids whose records are refused, as if they broke a rule.
+    pub poison: BTreeSet<String>,
+}
+
+impl State {
+    /// One write by `node`, which supersedes its own older writes of the id.
+    pub fn submit(&mut self, node: u8, counter: u64, content: Content) {
+        let key = key_of(&content.id);
+        let digest = content_digest(&content);
+        let record = self.records.entry(key).or_insert_with(|| Record {
+            id: content.id.clone(),
+            siblings: Vec::new(),
+            context: Vec::new(),
+        });
+        record.siblings.retain(|(dot, _)| dot.actor != actor(node));
+        record.siblings.push((Dot { actor: actor(node), counter }, Body::Content(digest)));
+        record.siblings.sort_by_key(|(dot, _)| *dot);
+        record.context.retain(|(a, _)| *a != actor(node));
+        record.context.push((actor(node), counter));
+        record.context.sort_unstable();
+        self.contents.insert(digest, content);
+        self.recent.insert(0, key);
+    }
+
+    /// Only what the wire can carry.
+    pub fn essence(&self) -> (&BTreeMap<[u8; 32], Record>, BTreeMap<[u8; 32], &Content>) {
+        let live = self.records.values().flat_map(|record| &record.siblings);
+        let contents = live.filter_map(|(_, body)| match body {
+            Body::Content(digest) => Some((*digest, self.contents.get(digest)?)),
+            _ => None,
+        });
+        (&self.records, contents.collect())
+    }
+
+    pub fn merged(&self, other: &Self) -> Self {
+        let mut merged = self.clone();
+        for (key, record) in &other.records {
+            let joined =
+                merged.records.get(key).map_or_else(|| record.clone(), |r| join(r, record));
+            merged.records.insert(*key, joined);
+        }
+        merged.contents.extend(other.contents.clone());
+        merged
+    }
+
+    pub fn root(&self) -> [u8; 32] {
+        Tree::of(self).root()
+    }
+
+    /// How many keys differ between two states.
+    pub fn difference(&self, other: &Self) -> usize {
+        let keys: BTreeSet<_> = self.records.keys().chain(other.records.keys()).collect();
+        keys.into_iter().filter(|k| self.records.get(*k) != other.records.get(*k)).count()
+    }
+
+    fn take(&mut self, delivery: Delivery) -> Receipt {
+        let mut receipt = Receipt::default();
+        let offered: BTreeMap<_, _> = delivery.contents.into_iter().collect();
+        for record in delivery.records {
+            match self.take_record(&record, &offered) {
+                Ok(true) => receipt.applied += 1,
+                Ok(false) => receipt.stale += 1,
+                Err(reason) => receipt.rejected.push((record.id, reason)),
+            }
+        }
+        receipt
+    }
+
+    fn take_record(
+        &mut self,
+        record: &Record,
+        offered: &BTreeMap<[u8; 32], Content>,
+    ) -> Result<bool, Rejection> {
+        if self.poison.contains(&record.id) {
+            return Err(Rejection::OverLimit);
+        }
+        let mut new = Vec::new();
+        for (_, body) in &record.siblings {
+            let Body::Content(digest) = body else { continue };
+            match offered.get(digest) {
+                Some(c) if content_digest(c) != *digest => return Err(Rejection::WrongDigest),
+                Some(c) => new.push((*digest, c.clone())),
+                None if self.contents.contains_key(digest) => {}
+                None => return Err(Rejection::MissingContent),
+            }
+        }
+        let key = key_of(&record.id);
+        let joined = self.records.get(&key).map_or_else(|| record.clone(), |r| join(r, record));
+        let changed = self.records.get(&key) != Some(&joined);
+        self.records.insert(key, joined);
+        self.contents.extend(new);
+        Ok(changed)
+    }
+}
+
+/// Sorted entries with running fingerprints: digests of any range in logarithmic time.
+pub struct Tree {
+    entries: Vec<Entry>,
+    sums: Vec<[u8; 32]>,
+}
+
+impl Tree {
+    pub fn of(state: &State) -> Self {
+        let entries = state.records.iter();
+        Self::new(entries.map(|(key, r)| Entry { key: *key, record: record_digest(r) }).collect())
+    }
+
+    /// `entries` must ascend by key.
+    pub fn new(entries: Vec<Entry>) -> Self {
+        let mut sums = vec![[0; 32]];
+        let mut sum = [0; 32];
+        for entry in &entries {
+            let line = Sha256::digest([entry.key, entry.record].as_flattened());
+            sum.iter_mut().zip(line).for_each(|(a, b)| *a ^= b);
+            sums.push(sum);
+        }
+        Self { entries, sums }
+    }
+
+    fn range(&self, prefix: &Prefix) -> std::ops::Range<usize> {
+        let start = self.entries.partition_point(|entry| entry.key < *prefix.bits());
+        let len = self.entries[start..].partition_point(|entry| prefix.contains(&entry.key));
+        start..start + len
+    }
+
+    pub fn digest(&self, prefix: &Prefix) -> Option<[u8; 32]> {
+        let range = self.range(prefix);
+        let mut sum = self.sums[range.end];
+        sum.iter_mut().zip(self.sums[range.start]).for_each(|(a, b)| *a ^= b);
+        (!range.is_empty()).then_some(sum)
+    }
+
+    pub fn root(&self) -> [u8; 32] {
+        self.digest(&Prefix::ROOT).unwrap_or_default()
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn count(&self, prefix: &Prefix) -> u64 {
+        self.range(prefix).len() as u64
+    }
+
+    pub fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
+        self.entries[self.range(prefix)].to_vec()
+    }
+
+    pub fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+        std::array::from_fn(|nibble| {
+            let digest = self.digest(&prefix.child(nibble as u8)?)?;
+            Some(digest[..8].try_into().unwrap())
+        })
+    }
+}
+
+/// A store that lives as long as somebody holds it.
+#[derive(Clone, Default)]
+pub struct Store(pub Rc<RefCell<State>>);
+
+impl Store {
+    pub fn new(state: State) -> Self {
+        Self(Rc::new(RefCell::new(state)))
+    }
+
+    pub fn pin(&self) -> Memory {
+        Memory { tree: Rc::new(Tree::of(&self.0.borrow())), store: self.clone() }
+    }
+
+    pub fn state(&self) -> State {
+        self.0.borrow().clone()
+    }
+}
+
+/// A pinned tree over a live store.
+#[derive(Clone)]
+pub struct Memory {
+    tree: Rc<Tree>,
+    store: Store,
+}
+
+impl View for Memory {
+    fn summary(&self) -> Summary {
+        Summary { root: self.tree.root(), count: self.tree.len() as u64, generation: 7 }
+    }
+
+    fn count(&self, prefix: &Prefix) -> u64 {
+        self.tree.count(prefix)
+    }
+
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+        self.tree.children(prefix)
+    }
+
+    fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
+        self.tree.entries(prefix)
+    }
+
+    fn record(&self, key: &[u8; 32]) -> Option<Record> {
+        self.store.0.borrow().records.get(key).cloned()
+    }
+
+    fn content(&self, digest: &[u8; 32]) -> Option<Content> {
+        self.store.0.borrow().contents.get(digest).cloned()
+    }
+
+    fn holds(&self, digest: &[u8; 32]) -> bool {
+        self.store.0.borrow().contents.contains_key(digest)
+    }
+
+    fn key_of(&self, id: &str) -> [u8; 32] {
+        key_of(id)
+    }
+
+    fn apply(&mut self, delivery: Delivery) -> Receipt {
+        self.store.0.borrow_mut().take(delivery)
+    }
+
+    fn live_summary(&self) -> Summary {
+        let state = self.store.0.borrow();
+        Summary { root: state.root(), count: state.records.len() as u64, generation: 7 }
+    }
+
+    fn recent(&self) -> Vec<[u8; 32]> {
+        self.store.0.borrow().recent.clone()
+    }
+}
+
+/// What became of a session, seen from both ends.
+#[derive(Debug)]
+pub struct Contact {
+    pub opener: Outcome,
+    pub acceptor: Outcome,
+    pub events: Vec<Event>,
+    /// Every frame in order; true if the opener sent it.
+    pub frames: Vec<(bool, Vec<u8>)>,
+}
+
+impl Contact {
+    pub fn bytes(&self) -> usize {
+        self.frames.iter().map(|(_, frame)| frame.len()).sum()
+    }
+
+    /// Bytes of the frames that carry no records, up to the first that does.
+    pub fn bytes_to_learn(&self) -> usize {
+        let frames = self.frames.iter().map(|(_, frame)| frame);
+        frames.filter(|frame| ![6, 7].contains(&frame[3])).map(Vec::len).sum()
+    }
+}
+
+/// Two sessions, one frame at a time.
+pub struct Pair<V> {
+    pub opener: Session<V>,
+    pub acceptor: Session<V>,
+    pub now: Duration,
+}
+
+impl<V: View> Pair<V> {
+    pub fn new(
+        config: (SessionConfig, SessionConfig),
+        parameters: (Parameters, Parameters),
+        spaces: (Vec<(SpaceId, V)>, Vec<(SpaceId, V)>),
+    ) -> Self {
+        let now = Duration::from_secs(1_000);
+        Self {
+            opener: Session::open(config.0, parameters.0, spaces.0, now).unwrap(),
+            acceptor: Session::accept(config.1, parameters.1, spaces.1, now).unwrap(),
+            now,
+        }
+    }
+
+    /// Runs to the end; `tamper` sees every frame and may change, drop or multiply it.
+    pub fn run(mut self, mut tamper: impl FnMut(usize, bool, Vec<u8>) -> Vec<Vec<u8>>) -> Contact {
+        let mut frames = Vec::new();
+        let mut queue = VecDeque::new();
+        loop {
+            while let Some(frame) = self.opener.poll_frame(self.now) {
+                queue.push_back((true, frame));
+            }
+            while let Some(frame) = self.acceptor.poll_frame(self.now) {
+                queue.push_back((false, frame));
+            }
+            let Some((from_opener, frame)) = queue.pop_front() else { break };
+            frames.push((from_opener, frame.clone()));
+            let to = if from_opener { &mut self.acceptor } else { &mut self.opener };
+            for frame in tamper(frames.len() - 1, from_opener, frame) {
+                let _ = to.handle_frame(&frame, self.now);
+            }
+            assert!(frames.len() < 100_000, "the session does not end");
+        }
+        for session in [&mut self.opener, &mut self.acceptor] {
+            if let Some(deadline) = session.poll_timeout() {
+                session.handle_timeout(deadline);
+            }
+        }
+        let mut events = Vec::new();
+        for session in [&mut self.opener, &mut self.acceptor] {
+            events.extend(std::iter::from_fn(|| session.poll_event()));
+        }
+        Contact {
+            opener: self.opener.outcome().expect("every session ends").clone(),
+            acceptor: self.acceptor.outcome().expect("every session ends").clone(),
+            events,
+            frames,
+        }
+    }
+}
+
+/// One undisturbed session between two stores that share one space.
+pub fn sync(a: &Store, b: &Store) -> Contact {
+    sync_with(a, b, SessionConfig::default(), SessionConfig::default())
+}
+
+pub fn sync_with(a: &Store, b: &Store, ours: SessionConfig, theirs: SessionConfig) -> Contact {
+    let spaces = |store: &Store| vec![(space("default"), store.pin())];
+    Pair::new((ours, theirs), (parameters(), parameters()), (spaces(a), spaces(b)))
+        .run(|_, _, frame| vec![frame])
+}
