@@ -8,7 +8,6 @@ mod outcome;
 mod picture;
 mod progress;
 mod run;
-mod scratch;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -23,10 +22,10 @@ use clap::Args;
 
 use crate::Verdict;
 use crate::command::{build, cargo, root, spelled};
+use crate::scratch::Scratch;
 use cluster::Cluster;
 use data::{Feed, Rejected};
 use run::Run;
-use scratch::Scratch;
 
 /// Watch real nodes converge on real patterns
 ///

@@ -2,8 +2,10 @@
 //!
 //! One file per command. No command links the product: each calls cargo, or the product's own binaries, as a user would.
 
+mod bench;
 mod command;
 mod demo;
+mod scratch;
 mod test;
 mod tidy;
 mod workspace;
@@ -22,6 +24,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    Bench(bench::Bench),
     Demo(demo::Demo),
     Test(test::Test),
     Tidy(tidy::Tidy),
@@ -35,7 +38,8 @@ pub(crate) enum Verdict {
 }
 
 /// The tasks in the order in which a newcomer meets them.
-const GROUPS: [(&str, &[&str]); 2] = [("Try", &["demo"]), ("Check", &["test", "tidy"])];
+const GROUPS: [(&str, &[&str]); 3] =
+    [("Try", &["demo"]), ("Check", &["test", "tidy"]), ("Measure", &["bench"])];
 
 fn main() -> ExitCode {
     let command = Cli::command().override_help(overview());
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
     // Clap itself ends the process with status 2 on a wrong command line, and with 0 after help.
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let result = match cli.task {
+        Task::Bench(task) => task.run(),
         Task::Demo(task) => task.run(),
         Task::Test(task) => task.run(),
         Task::Tidy(task) => task.run(),

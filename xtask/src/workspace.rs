@@ -28,14 +28,21 @@ pub(crate) struct Dependency {
 
 /// All members, from the bottom up.
 pub(crate) fn members() -> Result<Vec<Member>> {
+    list(&metadata()?, "packages")?.iter().map(member).collect()
+}
+
+/// The folder that cargo builds into.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    text(&metadata()?, "target_directory").map(PathBuf::from)
+}
+
+fn metadata() -> Result<Value> {
     let mut command = cargo(["metadata", "--no-deps", "--format-version=1"]);
     let output = command.output().with_context(|| format!("cannot start {}", spelled(&command)))?;
     if !output.status.success() {
         bail!("{}: {}", spelled(&command), String::from_utf8_lossy(&output.stderr).trim());
     }
-    let metadata: Value =
-        serde_json::from_slice(&output.stdout).context("cargo metadata prints JSON")?;
-    list(&metadata, "packages")?.iter().map(member).collect()
+    serde_json::from_slice(&output.stdout).context("cargo metadata prints JSON")
 }
 
 fn member(package: &Value) -> Result<Member> {

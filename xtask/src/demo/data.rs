@@ -390,7 +390,7 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::scratch::Scratch;
+    use crate::scratch::Scratch;
 
     fn pattern(id: &str, extra: &str) -> String {
         let embedding = STANDARD.encode([0_u8; DIMENSION * 4]);

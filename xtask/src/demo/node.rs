@@ -100,7 +100,7 @@ fn leave_terminal_signals_to_us(command: &mut Command) {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::demo::scratch::Scratch;
+    use crate::scratch::Scratch;
     use std::sync::mpsc;
 
     fn shell(script: &str) -> Command {

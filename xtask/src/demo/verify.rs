@@ -185,7 +185,7 @@ fn is_most_confident(versions: &BTreeSet<&Content>, shown: &Content) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::scratch::Scratch;
+    use crate::scratch::Scratch;
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 

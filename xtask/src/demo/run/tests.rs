@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::command::root;
 use crate::demo::data::{Content, Key};
-use crate::demo::scratch::Scratch;
+use crate::scratch::Scratch;
 
 /// Runs two stand-ins, one of them fed with one pattern. They show nothing.
 fn run(mode: &str, interrupted: bool) -> Result<Outcome> {

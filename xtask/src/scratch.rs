@@ -1,4 +1,4 @@
-//! The folder in which a demo lives: gone afterwards, unless the user wants to look at it.
+//! A folder to work in: gone afterwards, unless the user wants to look at it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
