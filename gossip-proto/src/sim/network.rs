@@ -1,0 +1,188 @@
+//! Links between nodes, and what goes wrong on them.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use super::Random;
+
+/// How long a packet is under way: at least `least`, at most `least + spread`, mostly near `least`.
+///
+/// Packets overtake each other as far as the spread allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Latency {
+    /// The shortest way.
+    pub least: Duration,
+    /// How much longer the longest way takes. The mean is `least` and a quarter of this.
+    pub spread: Duration,
+}
+
+impl Latency {
+    /// A local network: 0.5 ms, now and then 1 ms.
+    pub const LAN: Self =
+        Self { least: Duration::from_micros(500), spread: Duration::from_micros(500) };
+    /// Between continents: 40 ms, now and then 60 ms.
+    pub const WAN: Self =
+        Self { least: Duration::from_millis(40), spread: Duration::from_millis(20) };
+
+    fn sample(&self, random: &mut Random) -> Duration {
+        // A cube needs no more than multiplication, so it gives the same bits on every machine.
+        let fraction = random.fraction();
+        self.least + self.spread.mul_f64(fraction * fraction * fraction)
+    }
+}
+
+/// How every link behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// How long a packet is under way.
+    pub latency: Latency,
+    /// The probability that a packet is lost.
+    pub loss: f64,
+    /// The probability that a datagram arrives twice.
+    pub duplication: f64,
+}
+
+impl Link {
+    /// A link that only takes time.
+    pub const fn perfect(latency: Latency) -> Self {
+        Self { latency, loss: 0.0, duplication: 0.0 }
+    }
+}
+
+/// A set of directed links that carry nothing while the cut lasts.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// The senders, ascending.
+    pub from: Vec<usize>,
+    /// The receivers, ascending.
+    pub to: Vec<usize>,
+    /// Whether the opposite direction is cut as well.
+    pub direction: Direction,
+    /// If set, the cut is there for this long, away for as long, and so on.
+    pub flapping: Option<Duration>,
+}
+
+/// Which way a [`Cut`] cuts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Only what is sent by `from` to `to`: a partition that one side does not notice.
+    OneWay,
+    /// Both ways.
+    BothWays,
+}
+
+impl Cut {
+    fn blocks(&self, from: usize, to: usize, age: Duration) -> bool {
+        let on = |half: Duration| (age.as_nanos() / half.as_nanos().max(1)).is_multiple_of(2);
+        let joins = |a, b| self.from.binary_search(&a).is_ok() && self.to.binary_search(&b).is_ok();
+        self.flapping.is_none_or(on)
+            && (joins(from, to) || self.direction == Direction::BothWays && joins(to, from))
+    }
+}
+
+/// The network: what becomes of a packet that one node sends to another.
+#[derive(Debug)]
+pub struct Network {
+    link: Link,
+    cuts: Vec<(Duration, Cut)>,
+    /// Links that hold everything back, each with the time of its release.
+    clogs: BTreeMap<(usize, usize), Duration>,
+    random: Random,
+}
+
+impl Network {
+    pub(super) fn new(link: Link, random: Random) -> Self {
+        Self { link, cuts: Vec::new(), clogs: BTreeMap::new(), random }
+    }
+
+    /// How every link behaves from now on.
+    pub fn set_link(&mut self, link: Link) {
+        self.link = link;
+    }
+
+    /// How every link behaves.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Cuts links, from `now` until [`heal`](Self::heal).
+    pub fn cut(&mut self, now: Duration, cut: Cut) {
+        self.cuts.push((now, cut));
+    }
+
+    /// Holds everything that is sent by `from` to `to` back until this time.
+    pub fn clog(&mut self, from: usize, to: usize, until: Duration) {
+        self.clogs.insert((from, to), until);
+    }
+
+    /// Mends all cuts and clogs. What they hold back already comes when it would have come.
+    pub fn heal(&mut self) {
+        self.cuts.clear();
+        self.clogs.clear();
+    }
+
+    /// How long a packet takes; `None` if it is lost.
+    pub(super) fn packet(&mut self, from: usize, to: usize, now: Duration) -> Option<Duration> {
+        let cut = |(since, cut): &(Duration, Cut)| cut.blocks(from, to, now.saturating_sub(*since));
+        if self.cuts.iter().any(cut) || self.random.chance(self.link.loss) {
+            return None;
+        }
+        let held = self.clogs.get(&(from, to)).map_or(Duration::ZERO, |t| t.saturating_sub(now));
+        Some(held + self.link.latency.sample(&mut self.random))
+    }
+
+    /// How long each copy of a datagram takes: none, one or two.
+    pub(super) fn datagram(&mut self, from: usize, to: usize, now: Duration) -> Vec<Duration> {
+        let copies = 1 + usize::from(self.random.chance(self.link.duplication));
+        (0..copies).filter_map(|_| self.packet(from, to, now)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn network(loss: f64, duplication: f64) -> Network {
+        Network::new(Link { latency: Latency::WAN, loss, duplication }, Random::new(1))
+    }
+
+    #[test]
+    fn loss_duplication_and_latency_are_as_set() {
+        let mut network = network(0.3, 0.5);
+        let copies: Vec<_> = (0..10_000).flat_map(|_| network.datagram(0, 1, SECOND)).collect();
+        assert!((10_200..10_800).contains(&copies.len()), "{}", copies.len());
+        let latency = Latency::WAN;
+        assert!(copies.iter().all(|t| (latency.least..latency.least + latency.spread).contains(t)));
+    }
+
+    #[test]
+    fn a_cut_one_way_leaves_the_other() {
+        let mut network = network(0.0, 0.0);
+        let direction = Direction::OneWay;
+        network.cut(SECOND, Cut { from: vec![0], to: vec![1, 2], direction, flapping: None });
+        assert!(network.packet(0, 2, SECOND).is_none() && network.packet(2, 0, SECOND).is_some());
+        assert!(network.packet(1, 2, SECOND).is_some());
+        network.heal();
+        assert!(network.packet(0, 2, SECOND).is_some());
+    }
+
+    #[test]
+    fn a_flapping_cut_comes_and_goes() {
+        let mut network = network(0.0, 0.0);
+        let (direction, flapping) = (Direction::BothWays, Some(SECOND));
+        network.cut(SECOND, Cut { from: vec![0], to: vec![1], direction, flapping });
+        let through = |n: u32, network: &mut Network| network.packet(1, 0, SECOND * n).is_some();
+        assert_eq!([1, 2, 3, 4].map(|n| through(n, &mut network)), [false, true, false, true]);
+    }
+
+    #[test]
+    fn a_clog_holds_back_but_loses_nothing() {
+        let mut network = network(0.0, 0.0);
+        network.clog(0, 1, SECOND * 5);
+        assert!(network.packet(0, 1, SECOND).is_some_and(|t| t > SECOND * 4));
+        assert!(network.packet(1, 0, SECOND).is_some_and(|t| t < SECOND));
+        assert!(network.packet(0, 1, SECOND * 6).is_some_and(|t| t < SECOND));
+    }
+}

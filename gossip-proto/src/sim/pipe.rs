@@ -1,0 +1,87 @@
+//! One direction of a session's stream.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+/// What a stream carries.
+#[derive(Clone, Debug)]
+pub(super) enum Parcel {
+    /// A whole frame of the session.
+    Frame(Vec<u8>),
+    /// The sender is done with this stream.
+    End,
+    /// The receiver of the session has no permit for it.
+    Busy,
+}
+
+/// How a session's frames travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// As on a QUIC stream: in order, complete, or not at all. A lost packet costs a retransmission;
+    /// after this much time of failing ones the stream dies at both ends.
+    Stream {
+        /// How long a packet is sent again and again.
+        patience: Duration,
+    },
+    /// Each frame for itself: lost, duplicated, reordered. No real transport is that bad; it is
+    /// there to attack the sync machine.
+    Frames,
+}
+
+impl Transport {
+    /// A stream that gives up after 10 s.
+    pub const STREAM: Self = Self::Stream { patience: Duration::from_secs(10) };
+
+    /// How long it takes to notice that there is nobody at the other end.
+    pub(super) fn patience(self) -> Duration {
+        match self {
+            Self::Stream { patience } => patience,
+            Self::Frames => Duration::from_secs(10),
+        }
+    }
+}
+
+/// Numbers parcels at one end and puts them in order at the other.
+#[derive(Debug, Default)]
+pub(super) struct Pipe {
+    sent: u64,
+    received: u64,
+    early: BTreeMap<u64, Parcel>,
+}
+
+impl Pipe {
+    /// The number of the next parcel that is sent.
+    pub(super) fn number(&mut self) -> u64 {
+        self.sent += 1;
+        self.sent - 1
+    }
+
+    /// Takes a parcel that arrived; returns those that are now in order.
+    pub(super) fn arrive(&mut self, number: u64, parcel: Parcel) -> Vec<Parcel> {
+        if number >= self.received {
+            self.early.insert(number, parcel);
+        }
+        let mut ready = Vec::new();
+        while let Some(parcel) = self.early.remove(&self.received) {
+            ready.push(parcel);
+            self.received += 1;
+        }
+        ready
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parcels_leave_in_order_and_once() {
+        let mut pipe = Pipe::default();
+        let numbers: Vec<_> = (0..3).map(|_| pipe.number()).collect();
+        assert_eq!(numbers, [0, 1, 2]);
+        assert!(pipe.arrive(1, Parcel::End).is_empty());
+        assert_eq!(pipe.arrive(0, Parcel::End).len(), 2);
+        assert!(pipe.arrive(0, Parcel::End).is_empty());
+        assert_eq!(pipe.arrive(2, Parcel::End).len(), 1);
+    }
+}

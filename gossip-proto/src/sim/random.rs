@@ -1,0 +1,95 @@
+//! Where all chance of a simulation comes from.
+
+use core::time::Duration;
+
+/// A small seeded generator (SplitMix64, Steele et al. 2014).
+///
+/// The simulator has its own, since a seed in a bug report has to mean the same run for ever,
+/// whatever becomes of other people's generators.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// The stream of `seed`. Equal seeds give equal streams, neighbouring seeds unrelated ones.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A generator of its own, so that more draws in one place do not shift those of another.
+    pub fn fork(&mut self) -> Self {
+        Self(self.bits())
+    }
+
+    /// 64 random bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number in `0..bound`, or 0 if `bound` is 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        // The high half of a 128-bit product: even to within bound / 2^64.
+        ((u128::from(self.bits()) * bound as u128) >> 64) as usize
+    }
+
+    /// A fraction in `0.0..1.0`, with 53 random bits.
+    pub fn fraction(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// True with this probability: never at 0, always at 1.
+    pub fn chance(&mut self, probability: f64) -> bool {
+        self.fraction() < probability
+    }
+
+    /// A duration below `bound`, or zero if that is zero.
+    pub fn duration(&mut self, bound: Duration) -> Duration {
+        bound.mul_f64(self.fraction())
+    }
+
+    /// Brings `items` into a random order (Fisher-Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_means_the_same_for_ever() {
+        let mut random = Random::new(1_234_567);
+        // The first numbers of the published reference implementation for this seed.
+        assert_eq!(random.bits(), 6_457_827_717_110_365_317);
+        assert_eq!(random.bits(), 3_203_168_211_198_807_973);
+    }
+
+    #[test]
+    fn numbers_keep_their_bounds() {
+        let mut random = Random::new(7);
+        let mut seen = [0; 5];
+        for _ in 0..1_000 {
+            seen[random.below(5)] += 1;
+            assert!((0.0..1.0).contains(&random.fraction()));
+            assert!(random.duration(Duration::from_secs(3)) < Duration::from_secs(3));
+        }
+        assert!(seen.iter().all(|&n| n > 150), "{seen:?}");
+        assert_eq!(random.below(0), 0);
+        assert!(random.chance(1.0) && !random.chance(0.0));
+    }
+
+    #[test]
+    fn a_shuffle_loses_nothing() {
+        let mut items: Vec<_> = (0..50).collect();
+        Random::new(3).shuffle(&mut items);
+        assert_ne!(items, (0..50).collect::<Vec<_>>());
+        items.sort_unstable();
+        assert_eq!(items, (0..50).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,347 @@
+//! Sessions: permits, frames, and how they end.
+
+use core::time::Duration;
+use std::boxed::Box;
+use std::vec::Vec;
+
+use super::contact::{ACCEPTOR, Contact, OPENER, Stage, pair};
+use super::event::{Event, Shipment};
+use super::node::Cause;
+use super::pipe::{Parcel, Transport};
+use super::trigger::Progress;
+use super::{Host, World};
+use crate::{Session, SessionConfig};
+
+impl<H: Host> World<H> {
+    /// Opens a session, or plans to if `from` has no permit to spare. Does nothing if the two are
+    /// in session already.
+    pub fn open(&mut self, from: usize, to: usize) {
+        self.want(from, to, Cause::Turn);
+    }
+
+    /// How many sessions there are at the moment.
+    pub fn in_session(&self) -> usize {
+        self.contacts.len()
+    }
+
+    pub(super) fn want(&mut self, from: usize, to: usize, cause: Cause) {
+        let full = self.nodes[from].outbound >= self.climate.schedule.outbound;
+        let opener = &mut self.nodes[from];
+        if !opener.up || self.pairs.contains_key(&pair(from, to)) {
+            return;
+        }
+        if !full {
+            return self.begin(from, to, cause);
+        }
+        if opener.wanted.iter().all(|(peer, _)| *peer != to) {
+            opener.wanted.push_back((to, cause));
+        }
+    }
+
+    fn begin(&mut self, from: usize, to: usize, cause: Cause) {
+        if cause == Cause::Advert {
+            self.chase(from, to);
+        }
+        self.tally.sessions += 1;
+        if self.random.chance(self.climate.lost_sessions) {
+            self.tally.note_ending("lost");
+            self.note(format_args!("n{from} > n{to}  session lost"));
+            return;
+        }
+        let config = self.session_config();
+        let now = self.local(from);
+        let opener = &mut self.nodes[from];
+        let session = Session::open(config, opener.host.parameters(), opener.pin(), now)
+            .expect("the session of a simulation is set up by valid rules");
+        opener.outbound += 1;
+        let contact = self.tally.sessions;
+        self.contacts.insert(contact, Contact::new(from, to, self.climate.transport, session));
+        self.pairs.insert(pair(from, to), contact);
+        self.tally.most_at_once = self.tally.most_at_once.max(self.contacts.len());
+        self.note(format_args!("n{from} > n{to}  session {contact} opens ({cause:?})"));
+        self.note_load(from);
+        self.pump(contact, OPENER);
+    }
+
+    fn session_config(&mut self) -> SessionConfig {
+        SessionConfig { cursor: Some(self.random.bits()), ..self.climate.session.clone() }
+    }
+
+    fn note_load(&mut self, node: usize) {
+        let load = self.nodes[node].outbound + self.nodes[node].inbound;
+        self.tally.most_at_one_node = self.tally.most_at_one_node.max(load);
+    }
+
+    // What arrives.
+
+    pub(super) fn on_arrival(&mut self, shipment: Shipment) {
+        let Shipment { contact, end, number, parcel, .. } = shipment;
+        let Some(found) = self.contacts.get_mut(&contact) else { return };
+        let parcels = match found.transport {
+            Transport::Stream { .. } => found.ends[end].pipe.arrive(number, parcel),
+            Transport::Frames => Vec::from([parcel]),
+        };
+        for parcel in parcels {
+            self.take(contact, 1 - end, parcel);
+        }
+    }
+
+    fn take(&mut self, contact: u64, end: usize, parcel: Parcel) {
+        let Some(found) = self.contacts.get_mut(&contact) else { return };
+        let node = found.ends[end].node;
+        match &mut found.ends[end].stage {
+            Stage::Unopened => {
+                found.ends[end].stage = Stage::Waiting(Vec::from([parcel]));
+                self.ask_permit(contact, node);
+            }
+            Stage::Waiting(held) => held.push(parcel),
+            Stage::Running(session) => match parcel {
+                Parcel::Frame(frame) => {
+                    let now = self.now + self.nodes[node].skew;
+                    // The outcome says what went wrong, if anything did.
+                    let before = session.stats().applied;
+                    _ = session.handle_frame(&frame, now);
+                    if session.stats().applied > before {
+                        self.touch(node);
+                    }
+                    self.pump(contact, end);
+                }
+                Parcel::End => self.cut(contact, end, "cut"),
+                Parcel::Busy => self.cut(contact, end, "busy"),
+            },
+            Stage::Over => {}
+        }
+    }
+
+    // Permits.
+
+    fn ask_permit(&mut self, contact: u64, node: usize) {
+        if self.nodes[node].inbound < self.climate.schedule.inbound {
+            return self.accept(contact, node);
+        }
+        self.nodes[node].waiting.push_back(contact);
+        let until = self.now + self.climate.schedule.permit_timeout;
+        self.queue.schedule(until, Event::Impatience { contact });
+    }
+
+    fn accept(&mut self, contact: u64, node: usize) {
+        let waits = |found: &Contact<_>| matches!(found.ends[ACCEPTOR].stage, Stage::Waiting(_));
+        if !self.contacts.get(&contact).is_some_and(waits) {
+            return;
+        }
+        let config = self.session_config();
+        let now = self.local(node);
+        let acceptor = &mut self.nodes[node];
+        let session = Session::accept(config, acceptor.host.parameters(), acceptor.pin(), now)
+            .expect("the session of a simulation is set up by valid rules");
+        acceptor.inbound += 1;
+        self.note_load(node);
+        let Some(found) = self.contacts.get_mut(&contact) else { return };
+        let stage = &mut found.ends[ACCEPTOR].stage;
+        let before = core::mem::replace(stage, Stage::Running(Box::new(session)));
+        if let Stage::Waiting(held) = before {
+            held.into_iter().for_each(|parcel| self.take(contact, ACCEPTOR, parcel));
+        }
+    }
+
+    pub(super) fn on_impatience(&mut self, contact: u64) {
+        let Some(found) = self.contacts.get_mut(&contact) else { return };
+        let acceptor = &mut found.ends[ACCEPTOR];
+        if let Stage::Waiting(_) = acceptor.stage {
+            acceptor.stage = Stage::Over;
+            let node = acceptor.node;
+            self.nodes[node].waiting.retain(|waiting| *waiting != contact);
+            self.note(format_args!("n{node} has no permit for session {contact}"));
+            self.ship(contact, ACCEPTOR, Parcel::Busy);
+            self.forget_if_over(contact);
+        }
+    }
+
+    /// Gives the permit of an end back, and to the next who waits for it.
+    fn release(&mut self, node: usize, end: usize) {
+        if !self.nodes[node].up {
+            return;
+        }
+        if end == ACCEPTOR {
+            self.nodes[node].inbound -= 1;
+            while self.nodes[node].inbound < self.climate.schedule.inbound {
+                let Some(next) = self.nodes[node].waiting.pop_front() else { return };
+                self.accept(next, node);
+            }
+        } else {
+            self.nodes[node].outbound -= 1;
+            while self.nodes[node].outbound < self.climate.schedule.outbound {
+                let Some((peer, cause)) = self.nodes[node].wanted.pop_front() else { return };
+                match cause {
+                    Cause::Turn => self.want(node, peer, cause),
+                    Cause::Advert => self.on_trigger(node, peer),
+                }
+            }
+        }
+    }
+
+    // What is sent.
+
+    /// Sends whatever a session has to say, and looks whether it is over.
+    fn pump(&mut self, contact: u64, end: usize) {
+        let Some(found) = self.contacts.get_mut(&contact) else { return };
+        let node = found.ends[end].node;
+        let Stage::Running(session) = &mut found.ends[end].stage else { return };
+        let now = self.now + self.nodes[node].skew;
+        let frames: Vec<_> = core::iter::from_fn(|| session.poll_frame(now)).collect();
+        let events: Vec<_> = core::iter::from_fn(|| session.poll_event()).collect();
+        let outcome = session.outcome().cloned();
+        for event in events {
+            self.note(format_args!("n{node} session {contact}: {event:?}"));
+        }
+        for frame in frames {
+            self.tally.frames += 1;
+            self.tally.frame_bytes += frame.len() as u64;
+            self.nodes[node].bytes += frame.len() as u64;
+            self.ship(contact, end, Parcel::Frame(frame));
+        }
+        let Some(outcome) = outcome else { return self.plan_wake(contact, end) };
+        self.tally.note_outcome(&outcome);
+        let stats = &outcome.stats;
+        self.note(format_args!(
+            "n{node} session {contact} ends: {:?}; {} turns, {} records out, {} in ({} known), {} bytes",
+            outcome.result, stats.turns, stats.records_out, stats.records_in, stats.stale,
+            stats.bytes_out + stats.bytes_in,
+        ));
+        let moved = stats.applied > 0 || stats.records_out > 0;
+        self.ship(contact, end, Parcel::End);
+        self.close(contact, end, if moved { Progress::Some } else { Progress::None });
+    }
+
+    fn ship(&mut self, contact: u64, end: usize, parcel: Parcel) {
+        let Some(found) = self.contacts.get_mut(&contact) else { return };
+        let number = found.ends[end].pipe.number();
+        let (from, to) = (found.ends[end].node, found.ends[1 - end].node);
+        let transport = found.transport;
+        let since = self.now;
+        let shipment = |parcel| Shipment { contact, end, number, parcel, since, attempts: 0 };
+        match transport {
+            Transport::Stream { .. } => self.attempt(shipment(parcel)),
+            Transport::Frames => {
+                for delay in self.network.datagram(from, to, self.now) {
+                    let arrival = Event::Arrival(shipment(parcel.clone()));
+                    self.queue.schedule(self.now + delay, arrival);
+                }
+            }
+        }
+    }
+
+    /// Sends a parcel of a stream. What is lost is sent again, as long as there is patience.
+    pub(super) fn attempt(&mut self, mut shipment: Shipment) {
+        let Some(found) = self.contacts.get(&shipment.contact) else { return };
+        let to = found.ends[1 - shipment.end].node;
+        let from = found.ends[shipment.end].node;
+        let delay = self.network.packet(from, to, self.now).filter(|_| self.nodes[to].up);
+        if let Some(delay) = delay {
+            return self.queue.schedule(self.now + delay, Event::Arrival(shipment));
+        }
+        let age = self.now - shipment.since;
+        if age >= found.transport.patience() {
+            return self.on_dead(shipment.contact);
+        }
+        let latency = self.network.link().latency;
+        let round_trip = 2 * (latency.least + latency.spread);
+        let pause = (round_trip * 3 / 2 * (1 << shipment.attempts.min(10))).min(MAX_PAUSE);
+        shipment.attempts += 1;
+        self.queue.schedule(self.now + pause, Event::Attempt(shipment));
+    }
+
+    // Time-outs.
+
+    fn plan_wake(&mut self, contact: u64, end: usize) {
+        let Some(found) = self.contacts.get_mut(&contact) else { return };
+        let end_found = &mut found.ends[end];
+        let Stage::Running(session) = &end_found.stage else { return };
+        let Some(local) = session.poll_timeout() else { return };
+        let at = local.saturating_sub(self.nodes[end_found.node].skew).max(self.now);
+        if end_found.wake_at.is_none_or(|planned| planned > at) {
+            end_found.wake_at = Some(at);
+            self.queue.schedule(at, Event::Wake { contact, end });
+        }
+    }
+
+    pub(super) fn on_wake(&mut self, contact: u64, end: usize) {
+        let Some(found) = self.contacts.get_mut(&contact) else { return };
+        let end_found = &mut found.ends[end];
+        if end_found.wake_at != Some(self.now) {
+            return;
+        }
+        end_found.wake_at = None;
+        let now = self.now + self.nodes[end_found.node].skew;
+        if let Stage::Running(session) = &mut end_found.stage {
+            if session.poll_timeout().is_some_and(|at| at <= now) {
+                session.handle_timeout(now);
+            }
+            self.pump(contact, end);
+        }
+    }
+
+    // The end.
+
+    /// Ends a session without the machine's consent.
+    fn cut(&mut self, contact: u64, end: usize, why: &'static str) {
+        let Some(found) = self.contacts.get_mut(&contact) else { return };
+        let node = found.ends[end].node;
+        if !matches!(found.ends[end].stage, Stage::Over) {
+            self.tally.note_ending(why);
+            self.note(format_args!("n{node} session {contact} ends: {why}"));
+            self.close(contact, end, Progress::None);
+        }
+    }
+
+    fn close(&mut self, contact: u64, end: usize, progress: Progress) {
+        let Some(found) = self.contacts.get_mut(&contact) else { return };
+        let (node, peer) = (found.ends[end].node, found.ends[1 - end].node);
+        let before = core::mem::replace(&mut found.ends[end].stage, Stage::Over);
+        if found.transport == Transport::Frames {
+            // The other end may never hear of this.
+            let at = self.now + found.transport.patience();
+            self.queue.schedule(at, Event::Dead { contact });
+        }
+        self.forget_if_over(contact);
+        if end == OPENER {
+            self.end_chase(node, peer, progress);
+        }
+        if matches!(before, Stage::Running(_)) {
+            self.release(node, end);
+        }
+    }
+
+    fn forget_if_over(&mut self, contact: u64) {
+        if let Some(found) = self.contacts.get(&contact)
+            && found.is_over()
+        {
+            self.pairs.remove(&found.pair());
+            self.contacts.remove(&contact);
+        }
+    }
+
+    pub(super) fn on_dead(&mut self, contact: u64) {
+        for end in [OPENER, ACCEPTOR] {
+            self.cut(contact, end, "cut");
+        }
+    }
+
+    /// A node died: its ends are gone at once, the others notice later.
+    pub(super) fn cut_contacts_of(&mut self, node: usize) {
+        let mut dead = Vec::new();
+        for (contact, found) in &mut self.contacts {
+            for end in found.ends.iter_mut().filter(|end| end.node == node) {
+                end.stage = Stage::Over;
+                dead.push((*contact, self.now + found.transport.patience()));
+            }
+        }
+        for (contact, at) in dead {
+            self.queue.schedule(at, Event::Dead { contact });
+            self.forget_if_over(contact);
+        }
+    }
+}
+
+/// The longest pause between two attempts to send a packet.
+const MAX_PAUSE: Duration = Duration::from_secs(2);

@@ -1,0 +1,279 @@
+//! The world: nodes, a network between them, and a clock that nobody waits for.
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::string::String;
+use std::vec::Vec;
+
+use super::agreement::Agreement;
+use super::contact::Contact;
+use super::event::Event;
+use super::node::Node;
+use super::queue::Queue;
+use super::{Host, Link, Network, Random, Schedule, Tally, Transport};
+use crate::SessionConfig;
+
+/// How a world behaves.
+#[derive(Clone, Debug)]
+pub struct Climate {
+    /// Where all chance comes from.
+    pub seed: u64,
+    /// How every link behaves at the beginning.
+    pub link: Link,
+    /// How the frames of a session travel.
+    pub transport: Transport,
+    /// When nodes talk to each other.
+    pub schedule: Schedule,
+    /// What every session asks for. The cursor is drawn anew for each.
+    pub session: SessionConfig,
+    /// The probability that a session comes to nothing, as the literature has it, whatever its
+    /// packets do.
+    pub lost_sessions: f64,
+}
+
+impl Climate {
+    /// Nothing goes wrong: `link` only takes time.
+    pub fn fair(seed: u64, link: Link, schedule: Schedule) -> Self {
+        let session = SessionConfig::default();
+        Self { seed, link, transport: Transport::STREAM, schedule, session, lost_sessions: 0.0 }
+    }
+}
+
+/// Nodes that run the real sync machine over a simulated network in virtual time.
+///
+/// Two worlds of equal climates and equal hosts that are treated equally are equal to the last bit
+/// of their traces.
+pub struct World<H: Host> {
+    pub(super) climate: Climate,
+    pub(super) nodes: Vec<Node<H>>,
+    pub(super) contacts: BTreeMap<u64, Contact<H::View>>,
+    /// Which pairs of nodes are in session.
+    pub(super) pairs: BTreeMap<(usize, usize), u64>,
+    pub(super) queue: Queue<Event>,
+    pub(super) network: Network,
+    pub(super) random: Random,
+    pub(super) now: Duration,
+    pub(super) tally: Tally,
+    agreement: Agreement,
+    records: u64,
+    trace: Option<String>,
+}
+
+impl<H: Host> World<H> {
+    /// Starts one node for each host.
+    pub fn new(climate: Climate, hosts: Vec<H>) -> Self {
+        let mut random = Random::new(climate.seed);
+        let count = hosts.len();
+        let nodes = hosts.into_iter().enumerate();
+        let nodes = nodes.map(|(us, host)| Node::new(us, count, host, &mut random)).collect();
+        let mut world = Self {
+            network: Network::new(climate.link, random.fork()),
+            climate,
+            nodes,
+            contacts: BTreeMap::new(),
+            pairs: BTreeMap::new(),
+            queue: Queue::new(),
+            random,
+            now: Duration::ZERO,
+            tally: Tally::default(),
+            agreement: Agreement::default(),
+            records: 0,
+            trace: None,
+        };
+        (0..count).for_each(|node| world.rise(node));
+        world
+    }
+
+    /// Keeps a trace from now on.
+    pub fn record_trace(&mut self) {
+        self.trace.get_or_insert_default();
+    }
+
+    /// What happened since [`record_trace`](Self::record_trace), one event a line.
+    pub fn trace(&self) -> &str {
+        self.trace.as_deref().unwrap_or_default()
+    }
+
+    /// Adds a line to the trace, if one is kept.
+    pub fn note(&mut self, line: fmt::Arguments<'_>) {
+        if let Some(trace) = &mut self.trace {
+            use fmt::Write;
+            let (seconds, micros) = (self.now.as_secs(), self.now.subsec_micros());
+            writeln!(trace, "{seconds:5}.{micros:06}  {line}").expect("a string takes everything");
+        }
+    }
+
+    /// The time since the world began.
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// How many nodes there are, running or not.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is no node at all.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The state of a node, running or not.
+    pub fn host(&self, node: usize) -> &H {
+        &self.nodes[node].host
+    }
+
+    /// The state of a node, to write to; call [`touch`](Self::touch) afterwards.
+    pub fn host_mut(&mut self, node: usize) -> &mut H {
+        &mut self.nodes[node].host
+    }
+
+    /// Whether a node is running.
+    pub fn is_up(&self, node: usize) -> bool {
+        self.nodes[node].up
+    }
+
+    /// The network, to do harm to it.
+    pub fn network(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
+    /// What everything cost so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Bytes of frames and adverts that a node sent so far.
+    pub fn bytes_sent(&self, node: usize) -> u64 {
+        self.nodes[node].bytes
+    }
+
+    /// Sets how much the clock of a node is ahead of the others. For nodes that are not in session.
+    pub fn set_skew(&mut self, node: usize, skew: Duration) {
+        self.nodes[node].skew = skew;
+    }
+
+    /// Replaces the link model and lets sessions be lost, or no longer.
+    pub fn set_weather(&mut self, link: Link, transport: Transport, lost_sessions: f64) {
+        self.network.set_link(link);
+        self.climate.transport = transport;
+        self.climate.lost_sessions = lost_sessions;
+    }
+
+    /// Whether all running nodes hold the same state.
+    pub fn agrees(&self) -> bool {
+        self.agreement.is_complete()
+    }
+
+    /// How many nodes hold the most common state.
+    pub fn agreeing(&self) -> usize {
+        self.agreement.largest()
+    }
+
+    /// How many records all running nodes hold together.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Runs until `until`.
+    pub fn run_until(&mut self, until: Duration) {
+        while self.queue.next_at().is_some_and(|at| at <= until) {
+            self.step();
+        }
+        self.now = self.now.max(until);
+    }
+
+    /// Runs until all running nodes hold the same state; returns when that was, or `None` if it did
+    /// not happen until `deadline`.
+    pub fn run_until_agreed(&mut self, deadline: Duration) -> Option<Duration> {
+        while !self.agrees() {
+            match self.queue.next_at() {
+                Some(at) if at <= deadline => self.step(),
+                _ => {
+                    self.now = self.now.max(deadline);
+                    return None;
+                }
+            }
+        }
+        Some(self.now)
+    }
+
+    fn step(&mut self) {
+        if let Some((at, event)) = self.queue.pop() {
+            self.now = at;
+            self.on_event(event);
+        }
+    }
+
+    /// Stops a node as if its process was killed. Its peers notice when their patience ends.
+    pub fn crash(&mut self, node: usize) {
+        if !self.nodes[node].up {
+            return;
+        }
+        self.note(format_args!("n{node} crashes"));
+        self.forget_roots(node);
+        self.nodes[node].fall();
+        self.cut_contacts_of(node);
+    }
+
+    /// Starts a node that crashed, over what is left of its state.
+    pub fn restart(&mut self, node: usize, host: H) {
+        if self.nodes[node].up {
+            self.crash(node);
+        }
+        self.note(format_args!("n{node} restarts"));
+        let restarted = &mut self.nodes[node];
+        restarted.spaces = host.spaces();
+        restarted.host = host;
+        restarted.up = true;
+        self.rise(node);
+    }
+
+    /// Begins the life of a node.
+    fn rise(&mut self, node: usize) {
+        self.count_roots(node);
+        self.start_timers(node);
+    }
+
+    /// Looks at the state of a node after something was written to it; changed roots are counted
+    /// and advertised.
+    pub fn touch(&mut self, node: usize) {
+        if !self.nodes[node].up {
+            return;
+        }
+        let Node { host, spaces, roots, .. } = &self.nodes[node];
+        let stands =
+            spaces.iter().zip(roots).all(|(space, root)| host.summary(space).root == *root);
+        if !stands {
+            self.forget_roots(node);
+            self.count_roots(node);
+            self.announce_soon(node);
+        }
+    }
+
+    fn count_roots(&mut self, node: usize) {
+        let Node { host, spaces, roots, records, .. } = &mut self.nodes[node];
+        *records = 0;
+        for space in &*spaces {
+            let summary = host.summary(space);
+            roots.push(summary.root);
+            *records += summary.count;
+            self.agreement.add(space, summary.root);
+        }
+        self.records += *records;
+    }
+
+    fn forget_roots(&mut self, node: usize) {
+        let Node { spaces, roots, records, .. } = &mut self.nodes[node];
+        for (space, root) in spaces.iter().zip(roots.drain(..)) {
+            self.agreement.remove(space, root);
+        }
+        self.records -= *records;
+    }
+
+    /// What the clock of a node shows.
+    pub(super) fn local(&self, node: usize) -> Duration {
+        self.now + self.nodes[node].skew
+    }
+}
