@@ -11,12 +11,12 @@ use crdts::{CmRDT, CvRDT};
 use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main, measurement::WallTime,
 };
-use engram_vclock::{Dot, Reader, Siblings, VectorClock};
+use engram_vclock::{Dot, Siblings, VectorClock};
 
 #[path = "common/input.rs"]
 mod input;
 
-use input::{POOL, Pair, Relation, pairs};
+use input::{Clock, POOL, Relation, clocks, pairs};
 
 const ACTORS: [usize; 3] = [3, 16, 100];
 
@@ -46,23 +46,20 @@ fn group<'c>(criterion: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, Wal
     group
 }
 
-fn map<T, U>(
-    pairs: &[Pair],
-    convert: impl Fn(&[(u64, u64)]) -> T,
-    join: impl Fn(T, T) -> U,
-) -> Vec<U> {
-    pairs.iter().map(|pair| join(convert(&pair.left), convert(&pair.right))).collect()
+/// Both clocks of each pair, as a crate has them.
+fn both<T>(pairs: &[(Clock, Clock)], convert: fn(&Clock) -> T) -> Vec<(T, T)> {
+    pairs.iter().map(|(left, right)| (convert(left), convert(right))).collect()
 }
 
-fn ours(entries: &[(u64, u64)]) -> VectorClock<u64> {
+fn ours(entries: &Clock) -> VectorClock<u64> {
     VectorClock::try_from_iter(entries.iter().copied()).expect("counters from 1 to 200")
 }
 
-fn crdts(entries: &[(u64, u64)]) -> crdts::VClock<u64> {
+fn crdts(entries: &Clock) -> crdts::VClock<u64> {
     entries.iter().map(|&(actor, counter)| crdts::Dot::new(actor, counter)).collect()
 }
 
-fn vclock(entries: &[(u64, u64)]) -> vclock::VClock<u64, u64> {
+fn vclock(entries: &Clock) -> vclock::VClock<u64, u64> {
     entries.iter().copied().collect::<std::collections::HashMap<_, _>>().into()
 }
 
@@ -71,15 +68,10 @@ fn merge(criterion: &mut Criterion) {
     let mut group = group(criterion, "clock_merge");
     for actors in ACTORS {
         let input = pairs(actors, Relation::Concurrent);
-        let pair = |left, right| (left, right);
-        cycle(&mut group, "ours", actors, map(&input, ours, pair), |(a, b)| a.merge(b));
+        cycle(&mut group, "ours", actors, both(&input, ours), |(a, b)| a.merge(b));
         // crdts takes the other clock by value: a caller that keeps its own has to clone it.
-        cycle(&mut group, "crdts", actors, map(&input, crdts, |a, b| (a, b)), |(a, b)| {
-            a.merge(b.clone())
-        });
-        cycle(&mut group, "vclock", actors, map(&input, vclock, |a, b| (a, b)), |(a, b)| {
-            a.merge(b)
-        });
+        cycle(&mut group, "crdts", actors, both(&input, crdts), |(a, b)| a.merge(b.clone()));
+        cycle(&mut group, "vclock", actors, both(&input, vclock), |(a, b)| a.merge(b));
     }
     group.finish();
 }
@@ -93,15 +85,9 @@ fn compare(criterion: &mut Criterion) {
         let mut group = group(criterion, name);
         for actors in ACTORS {
             let input = pairs(actors, relation);
-            cycle(&mut group, "ours", actors, map(&input, ours, |a, b| (a, b)), |(a, b)| {
-                a.compare(b)
-            });
-            cycle(&mut group, "crdts", actors, map(&input, crdts, |a, b| (a, b)), |(a, b)| {
-                (*a).partial_cmp(b)
-            });
-            cycle(&mut group, "vclock", actors, map(&input, vclock, |a, b| (a, b)), |(a, b)| {
-                (*a).partial_cmp(b)
-            });
+            cycle(&mut group, "ours", actors, both(&input, ours), |(a, b)| a.compare(b));
+            cycle(&mut group, "crdts", actors, both(&input, crdts), |(a, b)| (*a).partial_cmp(b));
+            cycle(&mut group, "vclock", actors, both(&input, vclock), |(a, b)| (*a).partial_cmp(b));
         }
         group.finish();
     }
@@ -109,50 +95,51 @@ fn compare(criterion: &mut Criterion) {
 
 /// Counting one event of a known actor.
 fn tick(criterion: &mut Criterion) {
+    fn pool<T>(clocks: &[Clock], convert: fn(&Clock) -> T) -> Vec<(T, u64)> {
+        clocks.iter().map(|clock| (convert(clock), clock[clock.len() / 2].0)).collect()
+    }
     let mut group = group(criterion, "clock_tick");
     for actors in ACTORS {
-        let input = pairs(actors, Relation::Equal);
-        let who = |pair: &Pair| pair.left[actors / 2].0;
-        let pool = |convert: fn(&[(u64, u64)]) -> _| {
-            input.iter().map(|p| (convert(&p.left), who(p))).collect()
-        };
-        cycle(&mut group, "ours", actors, pool(ours), |(clock, actor)| clock.tick(actor));
-        let pool = input.iter().map(|p| (crdts(&p.left), who(p))).collect();
-        cycle(&mut group, "crdts", actors, pool, |(clock, actor)| clock.apply(clock.inc(*actor)));
-        let pool = input.iter().map(|p| (vclock(&p.left), who(p))).collect();
-        cycle(&mut group, "vclock", actors, pool, |(clock, actor)| clock.incr(actor));
+        let input = clocks(actors);
+        cycle(&mut group, "ours", actors, pool(&input, ours), |(clock, actor)| clock.tick(actor));
+        cycle(&mut group, "crdts", actors, pool(&input, crdts), |(clock, actor)| {
+            clock.apply(clock.inc(*actor));
+        });
+        cycle(&mut group, "vclock", actors, pool(&input, vclock), |(clock, actor)| {
+            clock.incr(actor)
+        });
     }
     group.finish();
 }
 
-/// Encoding into a fresh buffer, and back.
-fn codec(criterion: &mut Criterion) {
+/// Encoding into a fresh buffer.
+fn encode(criterion: &mut Criterion) {
     let mut group = group(criterion, "clock_encode");
     for actors in ACTORS {
-        let input = pairs(actors, Relation::Equal);
-        cycle(&mut group, "ours", actors, map(&input, ours, |a, _| a), |clock| clock.to_bytes());
-        cycle(&mut group, "crdts", actors, map(&input, crdts, |a, _| a), |clock| {
-            postcard::to_allocvec(clock)
-        });
-        cycle(&mut group, "vclock", actors, map(&input, vclock, |a, _| a), |clock| {
-            postcard::to_allocvec(clock)
-        });
+        let input = clocks(actors);
+        let pool = input.iter().map(ours).collect();
+        cycle(&mut group, "ours", actors, pool, |clock| clock.to_bytes());
+        let pool = input.iter().map(crdts).collect();
+        cycle(&mut group, "crdts", actors, pool, |clock| postcard::to_allocvec(clock));
+        let pool = input.iter().map(vclock).collect();
+        cycle(&mut group, "vclock", actors, pool, |clock| postcard::to_allocvec(clock));
     }
     group.finish();
-    let mut group = self::group(criterion, "clock_decode");
+}
+
+fn decode(criterion: &mut Criterion) {
+    let mut group = group(criterion, "clock_decode");
     for actors in ACTORS {
-        let input = pairs(actors, Relation::Equal);
-        cycle(&mut group, "ours", actors, map(&input, ours, |a, _| a.to_bytes()), |bytes| {
-            VectorClock::<u64>::from_bytes(bytes)
-        });
-        let bytes =
-            |entries: &[(u64, u64)]| postcard::to_allocvec(&crdts(entries)).expect("encodes");
-        cycle(&mut group, "crdts", actors, map(&input, bytes, |a, _| a), |bytes| {
+        let input = clocks(actors);
+        let pool = input.iter().map(|clock| ours(clock).to_bytes()).collect();
+        cycle(&mut group, "ours", actors, pool, |bytes| VectorClock::<u64>::from_bytes(bytes));
+        // The same bytes for both: a map of actors to counters.
+        let pool =
+            |_| input.iter().map(|clock| postcard::to_allocvec(&crdts(clock)).expect("encodes"));
+        cycle(&mut group, "crdts", actors, pool(()).collect(), |bytes| {
             postcard::from_bytes::<crdts::VClock<u64>>(bytes)
         });
-        let bytes =
-            |entries: &[(u64, u64)]| postcard::to_allocvec(&vclock(entries)).expect("encodes");
-        cycle(&mut group, "vclock", actors, map(&input, bytes, |a, _| a), |bytes| {
+        cycle(&mut group, "vclock", actors, pool(()).collect(), |bytes| {
             postcard::from_bytes::<vclock::VClock<u64, u64>>(bytes)
         });
     }
@@ -164,16 +151,14 @@ fn join(criterion: &mut Criterion) {
     let mut group = group(criterion, "siblings_join");
     for actors in [1, 3, 16] {
         let input = pairs(actors, Relation::Equal);
-        cycle(&mut group, "ours", actors, map(&input, siblings, |a, b| (a, b)), |(a, b)| a.join(b));
+        cycle(&mut group, "ours", actors, both(&input, siblings), |(a, b)| a.join(b));
         // A register of crdts is merged by value too.
-        cycle(&mut group, "crdts", actors, map(&input, register, |a, b| (a, b)), |(a, b)| {
-            a.merge(b.clone())
-        });
+        cycle(&mut group, "crdts", actors, both(&input, register), |(a, b)| a.merge(b.clone()));
     }
     group.finish();
 }
 
-fn siblings(entries: &[(u64, u64)]) -> Siblings<u64, u64> {
+fn siblings(entries: &Clock) -> Siblings<u64, u64> {
     let mut siblings = Siblings::new();
     for &(actor, counter) in entries {
         siblings
@@ -183,7 +168,7 @@ fn siblings(entries: &[(u64, u64)]) -> Siblings<u64, u64> {
     siblings
 }
 
-fn register(entries: &[(u64, u64)]) -> crdts::MVReg<u64, u64> {
+fn register(entries: &Clock) -> crdts::MVReg<u64, u64> {
     let mut register = crdts::MVReg::new();
     for &(actor, counter) in entries {
         let clock = crdts::Dot::new(actor, counter).into();
@@ -192,5 +177,5 @@ fn register(entries: &[(u64, u64)]) -> crdts::MVReg<u64, u64> {
     register
 }
 
-criterion_group!(benches, merge, compare, tick, codec, join);
+criterion_group!(benches, merge, compare, tick, encode, decode, join);
 criterion_main!(benches);

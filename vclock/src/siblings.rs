@@ -197,7 +197,8 @@ impl<V, A: Ord + Clone> Siblings<V, A> {
     /// actors.
     ///
     /// A dot is presumed to name one value; [`disputed`](Self::disputed) tells where that does not
-    /// hold.
+    /// hold. Before you join a stranger's state, check its context with
+    /// [`merge_within`](VectorClock::merge_within) on a clock of all that this node has seen.
     pub fn join(&mut self, other: &Self) -> bool
     where
         V: Clone,

@@ -20,8 +20,8 @@ pub struct Lease<N = [u8; 32]> {
 ///   was left of it is skipped.
 /// - **Restart in any doubt** (checksum, missing file, restored backup): [`new`](Self::new) with a
 ///   fresh random incarnation.
-/// - **An own dot arrives that this life never issued:** [`roll_if_outrun`](Self::roll_if_outrun).
-///   The counter was rolled back without notice; adopting the higher number instead would leave the
+/// - **An own dot arrives that this life never issued:** [`is_outrun_by`](Self::is_outrun_by) tells,
+///   and [`roll`](Self::roll) begins a new life. Adopting the higher number instead would leave the
 ///   writes in between in doubt.
 ///
 /// ```
@@ -138,31 +138,22 @@ impl<N: Ord + Clone> DotSource<N> {
         Ok(Dot::new(self.actor.clone(), self.issued))
     }
 
-    /// Begins a new life if `seen`, the context of a state that arrived, names an own dot that this
-    /// life has not issued. Returns the actor that ended.
+    /// Whether `seen`, the context of a state that arrived, names an own dot that this life has not
+    /// issued. If so, the counter was rolled back without notice, or somebody else uses it: call
+    /// [`roll`](Self::roll).
     ///
-    /// Call it before a dot is issued for a key on which the state arrived, and best for every
-    /// state. The new life has no lease, so it issues nothing until one is durable. Its dots are
-    /// concurrent with those of the old life and supersede them as
-    /// [`Siblings::submit`](crate::Siblings::submit) says; nothing is lost.
-    ///
-    /// # Errors
-    ///
-    /// [`SourceError::SameIncarnation`] if `fresh_incarnation`, which is best random, is the
-    /// present one.
-    pub fn roll_if_outrun(
-        &mut self,
-        seen: &VectorClock<Actor<N>>,
-        fresh_incarnation: u64,
-    ) -> Result<Option<Actor<N>>, SourceError> {
-        if seen.get(&self.actor) <= self.issued {
-            return Ok(None);
-        }
-        self.roll(fresh_incarnation).map(Some)
+    /// Ask before a dot is issued for a key on which the state arrived, and best for every state.
+    #[must_use]
+    pub fn is_outrun_by(&self, seen: &VectorClock<Actor<N>>) -> bool {
+        seen.get(&self.actor) > self.issued
     }
 
-    /// Begins a new life unconditionally, as when the counters are used up. Returns the actor that
-    /// ended.
+    /// Begins a new life, because the old one [is outrun](Self::is_outrun_by) or out of counters.
+    /// Returns the actor that ended.
+    ///
+    /// The new life has no lease, so it issues nothing until one is durable. Its dots are concurrent
+    /// with those of the old life and supersede them as [`Siblings::submit`](crate::Siblings::submit)
+    /// says; nothing is lost.
     ///
     /// # Errors
     ///

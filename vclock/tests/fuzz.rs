@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 const BODIES: [fn(&[u8]); 4] = [bodies::varint, bodies::clock, bodies::frame, bodies::siblings];
 
-/// Lines of a name, a colon, and bytes in hexadecimal; lines that begin with a sharp sign are prose.
+/// Each line is a name, a colon, and bytes in hexadecimal, unless it begins with a sharp sign.
 fn corpus() -> Vec<Vec<u8>> {
     let lines = include_str!("data/corpus.txt").lines().filter(|line| !line.starts_with('#'));
     let inputs: Vec<_> =

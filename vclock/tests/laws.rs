@@ -58,7 +58,10 @@ proptest! {
     }
 
     #[test]
-    fn prop_merge_takes_the_greater_counter(a in clock(any::<u8>(), 0..40), b in clock(any::<u8>(), 0..40)) {
+    fn prop_merge_takes_the_greater_counter(
+        a in clock(any::<u8>(), 0..40),
+        b in clock(any::<u8>(), 0..40),
+    ) {
         let both = merged(&a, &b);
         for actor in 0..=u8::MAX {
             prop_assert_eq!(both.get(&actor), a.get(&actor).max(b.get(&actor)));
@@ -103,7 +106,11 @@ proptest! {
     }
 
     #[test]
-    fn prop_observe_is_the_merge_of_one_dot(a in small_clock(), actor in 0..6_u8, counter in 1..6_u64) {
+    fn prop_observe_is_the_merge_of_one_dot(
+        a in small_clock(),
+        actor in 0..6_u8,
+        counter in 1..6_u64,
+    ) {
         let mut observed = a.clone();
         let news = observed.observe(&Dot::new(actor, counter)).expect("small counters");
         let one = VectorClock::from_sorted([(actor, counter)]).expect("one entry");
@@ -114,8 +121,9 @@ proptest! {
     /// Equal clocks have equal bytes, whatever order their entries came in, zeros or not.
     #[test]
     fn prop_clock_has_one_form(entries in proptest::collection::vec((0..6_u8, 0..5_u64), 0..12)) {
+        let backwards = entries.iter().rev().copied();
+        let reversed = VectorClock::try_from_iter(backwards).expect("small counters");
         let clock = VectorClock::try_from_iter(entries.iter().copied()).expect("small counters");
-        let reversed = VectorClock::try_from_iter(entries.iter().rev().copied()).expect("small counters");
         let mut observed = VectorClock::new();
         for &(actor, counter) in entries.iter().filter(|entry| entry.1 > 0) {
             observed.observe(&Dot::new(actor, counter)).expect("small counters");

@@ -74,7 +74,10 @@ fn an_operator_retires_a_dead_node() {
 proptest! {
     /// After a common history: everybody settles, prunes, goes on writing, and settles again.
     #[test]
-    fn prop_pruning_changes_no_value(history in history(3, 1..24), writers in proptest::collection::vec(0..3_usize, 0..6)) {
+    fn prop_pruning_changes_no_value(
+        history in history(3, 1..24),
+        writers in proptest::collection::vec(0..3_usize, 0..6),
+    ) {
         let mut states = history.replicas;
         settle(&mut states);
         let mut unpruned = states.clone();

@@ -53,7 +53,9 @@ proptest! {
     }
 
     #[test]
-    fn prop_bytes_of_strangers_are_canonical_or_refused(bytes in proptest::collection::vec(0..4_u8, 0..24)) {
+    fn prop_bytes_of_strangers_are_canonical_or_refused(
+        bytes in proptest::collection::vec(0..4_u8, 0..24),
+    ) {
         if let Ok(state) = postcard::from_bytes::<Siblings<u8, u8>>(&bytes) {
             let (live, context) = state.clone().into_parts();
             prop_assert_eq!(Siblings::from_parts(live, context), Ok(state));

@@ -118,12 +118,14 @@ fn only_an_unknown_own_dot_rolls_the_incarnation() {
     source.next_dot().expect("leased");
     let other_life = Actor { incarnation: 9, ..A };
     let harmless = VectorClock::from_sorted([(A, 1), (other_life, 77)]).expect("sorted");
-    assert_eq!(source.roll_if_outrun(&harmless, 2), Ok(None));
+    assert!(!source.is_outrun_by(&harmless));
     // Within the lease, but not issued: somebody else used it.
     let outrun = VectorClock::from_sorted([(A, 2)]).expect("one entry");
-    assert_eq!(source.roll_if_outrun(&outrun, A.incarnation), Err(SourceError::SameIncarnation));
+    assert!(source.is_outrun_by(&outrun));
+    assert_eq!(source.roll(A.incarnation), Err(SourceError::SameIncarnation));
     assert_eq!(source.actor(), &A);
-    assert_eq!(source.roll_if_outrun(&outrun, 2), Ok(Some(A)));
+    assert_eq!(source.roll(2), Ok(A));
+    assert!(!source.is_outrun_by(&outrun));
     assert_eq!(source.next_dot(), Err(SourceError::LeaseSpent));
 }
 
@@ -139,7 +141,8 @@ fn a_rolled_back_node_loses_nothing() {
     // The disk says monday. Nothing was noticed at the start; then the peer's state arrives.
     let mut node = backup;
     let mut source = DotSource::resume(Lease { actor: A, until: 1 }).expect("below the cap");
-    assert_eq!(source.roll_if_outrun(peer.context(), 2), Ok(Some(A)));
+    assert!(source.is_outrun_by(peer.context()));
+    source.roll(2).expect("another incarnation");
     let lease = source.propose_lease(10).expect("counters are left");
     source.accept_lease(lease).expect("just proposed");
     node.submit(source.next_dot().expect("leased"), "wednesday").expect("a new dot");

@@ -1,7 +1,13 @@
-//! Pairs of clocks from a fixed seed, the same for every crate.
+//! Clocks from a fixed seed, the same for every crate: random actors, 1 to 200 events each.
 
-/// How many pairs a measurement cycles through.
+// Each benchmark uses a part.
+#![allow(dead_code)]
+
+/// How many inputs a measurement cycles through.
 pub(crate) const POOL: usize = 64;
+
+/// A clock as entries, ascending by actor.
+pub(crate) type Clock = Vec<(u64, u64)>;
 
 /// How the left clock of a pair relates to the right one.
 #[derive(Clone, Copy)]
@@ -11,16 +17,23 @@ pub(crate) enum Relation {
     Concurrent,
 }
 
-/// Two clocks as entries, ascending by actor.
-pub(crate) struct Pair {
-    pub(crate) left: Vec<(u64, u64)>,
-    pub(crate) right: Vec<(u64, u64)>,
-}
-
-/// `POOL` pairs of clocks over the same `actors` random actors, with 1 to 200 events each.
-pub(crate) fn pairs(actors: usize, relation: Relation) -> Vec<Pair> {
+/// `POOL` pairs of clocks, both of a pair over the same `actors` actors.
+pub(crate) fn pairs(actors: usize, relation: Relation) -> Vec<(Clock, Clock)> {
     let mut random = SplitMix(actors as u64);
     (0..POOL).map(|_| random.pair(actors, relation)).collect()
+}
+
+/// `POOL` clocks of `actors` actors each, all different.
+pub(crate) fn clocks(actors: usize) -> Vec<Clock> {
+    let mut random = SplitMix(actors as u64);
+    (0..POOL).map(|_| random.clock(actors)).collect()
+}
+
+/// `POOL` clocks of `actors` actors each, all from one cluster of `cluster` actors.
+pub(crate) fn frame(actors: usize, cluster: usize) -> Vec<Clock> {
+    let mut random = SplitMix(actors as u64);
+    let members: Vec<u64> = (0..cluster).map(|_| random.next()).collect();
+    (0..POOL).map(|_| random.part(&members, actors)).collect()
 }
 
 /// Steele, Lea, Flood: *Fast splittable pseudorandom number generators* (2014).
@@ -34,28 +47,42 @@ impl SplitMix {
         mixed ^ mixed >> 31
     }
 
-    fn pair(&mut self, actors: usize, relation: Relation) -> Pair {
-        let mut left: Vec<(u64, u64)> =
-            (0..actors).map(|_| (self.next(), 1 + self.next() % 200)).collect();
-        left.sort_unstable();
+    fn events(&mut self) -> u64 {
+        1 + self.next() % 200
+    }
+
+    fn clock(&mut self, actors: usize) -> Clock {
+        let mut clock: Clock = (0..actors).map(|_| (self.next(), self.events())).collect();
+        clock.sort_unstable();
+        clock
+    }
+
+    fn part(&mut self, members: &[u64], actors: usize) -> Clock {
+        let mut members = members.to_vec();
+        members.sort_by_cached_key(|_| self.next());
+        let mut clock: Clock =
+            members[..actors].iter().map(|&actor| (actor, self.events())).collect();
+        clock.sort_unstable();
+        clock
+    }
+
+    fn pair(&mut self, actors: usize, relation: Relation) -> (Clock, Clock) {
+        let mut left = self.clock(actors);
         let mut right = left.clone();
-        match relation {
-            Relation::Equal => {}
-            Relation::Before => right.iter_mut().for_each(|entry| entry.1 += self.next() % 3),
-            Relation::Concurrent => {
-                right.iter_mut().for_each(|entry| entry.1 = 1 + self.next() % 200)
-            }
-        }
-        // Whatever the dice say, the relation holds.
+        // Whatever the dice say, the first and the last entry make the relation hold.
         let last = actors - 1;
         match relation {
             Relation::Equal => {}
-            Relation::Before => right[last].1 = left[last].1 + 1,
+            Relation::Before => {
+                right.iter_mut().for_each(|entry| entry.1 += self.next() % 3);
+                right[last].1 = left[last].1 + 1;
+            }
             Relation::Concurrent => {
+                right.iter_mut().for_each(|entry| entry.1 = self.events());
                 right[0].1 = left[0].1 + 1;
                 left[last].1 = right[last].1 + 1;
             }
         }
-        Pair { left, right }
+        (left, right)
     }
 }
