@@ -210,13 +210,13 @@ impl<V, A: Ord + Clone> Siblings<V, A> {
             theirs.peek().is_some_and(|(their, _)| their == dot) || !other.context.covers(dot)
         });
         let kept = self.live.len();
-        // A dot that is live here is covered here, so what is not covered cannot be a repetition.
+        // A dot that is live here is covered here, so what is not covered cannot be a repetition,
+        // and is news to the context too.
         self.live.extend(other.live.iter().filter(|(dot, _)| !self.context.covers(dot)).cloned());
         if self.live.len() > kept {
             self.live.sort_by(|(a, _), (b, _)| a.cmp(b));
         }
-        let news = self.context.merge(&other.context);
-        news || kept < before || self.live.len() > kept
+        self.context.merge(&other.context) || kept < before
     }
 
     /// How this state relates to `other` in the order of the lattice: `Before` or `Equal` means
@@ -266,8 +266,9 @@ impl<V, A: Ord + Clone> Siblings<V, A> {
     ///
     /// `roster` yields, for each *other* member, a context of this key that this very member has
     /// acknowledged, and nothing is removed unless each of them is equal to or after the own
-    /// context. Returns how many entries were removed. Without this, every restart that begins a
-    /// new incarnation would leave an entry for ever.
+    /// context. Merge what a member acknowledges over time, since one that has pruned shows less
+    /// than it has seen. Returns how many entries were removed. Without this, every restart that
+    /// begins a new incarnation would leave an entry for ever.
     ///
     /// # When this is safe
     ///
