@@ -3,24 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engram_gossip_proto::RootAdvert;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::NodeId;
-use crate::replicas::Source;
 use crate::rotation::Rotation;
 use crate::shared::{Phase, Shared};
 use crate::status::Board;
 
-/// The advertised roots that differ from the local ones, of spaces that both nodes host.
-pub(crate) fn differing(advert: &RootAdvert, source: &dyn Source) -> Vec<[u8; 32]> {
-    let heard = source.summaries().into_iter().filter_map(|(space, ours)| {
-        let theirs = advert.root_of(&space)?;
-        (theirs != ours.root).then_some(theirs)
-    });
-    heard.collect()
-}
+/// The beginning of a root, as adverts tell it.
+pub(crate) type ShortRoot = [u8; 8];
 
 /// Which roots are being fetched at the moment, by the peer they are fetched from.
 ///
@@ -28,7 +20,7 @@ pub(crate) fn differing(advert: &RootAdvert, source: &dyn Source) -> Vec<[u8; 32
 /// others wait for it and look again.
 #[derive(Debug)]
 pub(crate) struct Chase {
-    roots: Mutex<BTreeMap<NodeId, Vec<[u8; 32]>>>,
+    roots: Mutex<BTreeMap<NodeId, Vec<ShortRoot>>>,
     ended: watch::Sender<()>,
 }
 
@@ -40,7 +32,7 @@ impl Default for Chase {
 
 impl Chase {
     /// A session with `peer` fetches `roots`.
-    pub(crate) fn begin(&self, peer: NodeId, roots: Vec<[u8; 32]>) {
+    pub(crate) fn begin(&self, peer: NodeId, roots: Vec<ShortRoot>) {
         self.lock().insert(peer, roots);
     }
 
@@ -52,7 +44,7 @@ impl Chase {
     }
 
     /// Whether every one of `roots` is being fetched.
-    pub(crate) fn covers(&self, roots: &[[u8; 32]]) -> bool {
+    pub(crate) fn covers(&self, roots: &[ShortRoot]) -> bool {
         let chased = self.lock();
         roots.iter().all(|root| chased.values().any(|chased| chased.contains(root)))
     }
@@ -62,7 +54,7 @@ impl Chase {
         self.ended.subscribe()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, Vec<[u8; 32]>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, Vec<ShortRoot>>> {
         // An entry is changed in one step, so a panicking holder cannot have left it half done.
         self.roots.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,7 +96,8 @@ impl Shared {
 
     /// Our roots in at most `room` bytes.
     pub(crate) fn advert(&self, room: usize) -> Vec<u8> {
-        RootAdvert::encode(&self.source.summaries(), room)
+        let spaces = self.source.summaries();
+        self.teller.lock().unwrap_or_else(PoisonError::into_inner).tell(spaces, room)
     }
 
     /// Sends our roots as one datagram, if the peer is connected. It may be lost.

@@ -42,7 +42,8 @@ mod tests {
         let refill = Duration::from_millis(100);
         let start = Instant::now() + Duration::from_secs(100);
         let mut bucket = TokenBucket::new(3, refill, start);
-        let granted = |bucket: &mut TokenBucket, at: Instant| (0..10).filter(|_| bucket.take(at)).count();
+        let granted =
+            |bucket: &mut TokenBucket, at: Instant| (0..10).filter(|_| bucket.take(at)).count();
         assert_eq!(granted(&mut bucket, start), 3);
         assert_eq!(granted(&mut bucket, start + refill), 1);
         assert_eq!(granted(&mut bucket, start + refill * 3), 2);

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::{AsyncUdpSocket, IdleTimeout, Runtime as _, TokioRuntime, TransportConfig};
 use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, VarInt};
-use quinn::{IdleTimeout, TokioRuntime, TransportConfig};
 use tokio::time::timeout;
 
 use crate::limits::{self, HANDSHAKE_TIMEOUT};
@@ -17,7 +17,10 @@ use crate::{BindError, HandshakeError, Identity, NetConfig, NodeId, Roster};
 
 /// The endpoint of a node, with what every handshake needs.
 pub(crate) struct Socket {
-    endpoint: Endpoint,
+    /// Taken out when the node stops: the last handle keeps the port.
+    endpoint: Mutex<Option<Endpoint>>,
+    udp: Weak<dyn AsyncUdpSocket>,
+    address: SocketAddr,
     transport: Arc<TransportConfig>,
     server: ServerConfig,
     handshakes: Arc<Handshakes>,
@@ -39,18 +42,34 @@ impl Socket {
         server.max_incoming(limits::MAX_INCOMING).incoming_buffer_size(limits::INCOMING_BUFFER);
         server.incoming_buffer_size_total(limits::INCOMING_BUFFER_TOTAL);
         let reset = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.reset_secret);
-        let endpoint = Endpoint::new(
+        let failed = |source| BindError::Address { address, source };
+        let udp = TokioRuntime.wrap_udp_socket(socket).map_err(failed)?;
+        let socket = Arc::downgrade(&udp);
+        let endpoint = Endpoint::new_with_abstract_socket(
             EndpointConfig::new(Arc::new(reset)),
             Some(server.clone()),
-            socket,
+            udp,
             Arc::new(TokioRuntime),
         )
-        .map_err(|source| BindError::Address { address, source })?;
-        Ok(Self { endpoint, transport, server, handshakes: Arc::default() })
+        .map_err(failed)?;
+        Ok(Self {
+            address: endpoint.local_addr().map_err(failed)?,
+            endpoint: Mutex::new(Some(endpoint)),
+            udp: socket,
+            transport,
+            server,
+            handshakes: Arc::default(),
+        })
     }
 
-    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.endpoint.local_addr()
+    /// Where the socket is bound, with the port that was taken.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The endpoint, unless the node has stopped.
+    fn endpoint(&self) -> Option<Endpoint> {
+        self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The next connection attempt that the limits leave room for, or `None` once closed.
@@ -58,7 +77,7 @@ impl Socket {
     /// Attempts beyond the limits are refused, or asked to prove their address first.
     pub(crate) async fn incoming(&self) -> Option<(Incoming, HandshakePermit)> {
         loop {
-            let incoming = self.endpoint.accept().await?;
+            let incoming = self.endpoint()?.accept().await?;
             let crowded = self.handshakes.running() >= limits::RETRY_ABOVE_HANDSHAKES;
             if crowded && incoming.may_retry() && !incoming.remote_address_validated() {
                 _ = incoming.retry();
@@ -106,8 +125,10 @@ impl Socket {
             .expect("ring has the cipher suite of QUIC's first packets");
         let mut client = ClientConfig::new(Arc::new(crypto));
         client.transport_config(self.transport.clone());
+        let stopped = || HandshakeError::Closed("the node shuts down".into());
         let connecting = self
-            .endpoint
+            .endpoint()
+            .ok_or_else(stopped)?
             .connect_with(client, address, tls::SERVER_NAME)
             .map_err(|error| HandshakeError::Address(error.to_string()))?;
         handshake(connecting, &verifier).await
@@ -116,23 +137,33 @@ impl Socket {
     /// The first address of `host:port` that this socket can reach.
     async fn resolve(&self, address: &str) -> Result<SocketAddr, HandshakeError> {
         let failed = |fault: String| HandshakeError::Address(format!("{address}: {fault}"));
-        let ours = self.local_addr().map_err(|fault| failed(fault.to_string()))?;
         let mut found =
             tokio::net::lookup_host(address).await.map_err(|fault| failed(fault.to_string()))?;
         found
-            .find(|found| found.is_ipv4() == ours.is_ipv4())
+            .find(|found| found.is_ipv4() == self.address.is_ipv4())
             .ok_or_else(|| failed("no address of the family that this node listens on".into()))
     }
 
-    /// Closes what is still open and waits, at most `grace`, until peers were told.
+    /// Closes what is still open and waits, at most `grace`, until peers were told and the port is
+    /// free again.
     pub(crate) async fn close(&self, grace: Duration) {
-        self.endpoint.close(VarInt::from_u32(0), b"the node shuts down");
-        _ = timeout(grace, self.endpoint.wait_idle()).await;
+        let Some(endpoint) = self.abandon() else { return };
+        let closed = async move {
+            endpoint.wait_idle().await;
+            drop(endpoint);
+            // The endpoint's own task was just woken, and is the last one to hold the socket.
+            while self.udp.strong_count() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        _ = timeout(grace, closed).await;
     }
 
     /// Closes everything at once, without waiting.
-    pub(crate) fn abandon(&self) {
-        self.endpoint.close(VarInt::from_u32(0), b"the node shuts down");
+    pub(crate) fn abandon(&self) -> Option<Endpoint> {
+        let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        endpoint.close(VarInt::from_u32(0), b"the node shuts down");
+        Some(endpoint)
     }
 }
 
@@ -156,7 +187,9 @@ async fn handshake(
         .await
         .map_err(|_| HandshakeError::TimedOut)?
         // What our own verifier found is more precise than the alert that it led to.
-        .map_err(|error| verifier.verdict().unwrap_or_else(|| HandshakeError::of_connection(&error)))?;
+        .map_err(|error| {
+            verifier.verdict().unwrap_or_else(|| HandshakeError::of_connection(&error))
+        })?;
     match speaks_our_version(&connection) {
         true => Ok(connection),
         false => Err(HandshakeError::WireVersion),
@@ -165,9 +198,9 @@ async fn handshake(
 
 /// TLS has agreed on a protocol already; this makes sure that it was not simply left out.
 fn speaks_our_version(connection: &Connection) -> bool {
-    let data = connection.handshake_data().and_then(|data| {
-        data.downcast::<quinn::crypto::rustls::HandshakeData>().ok()?.protocol
-    });
+    let data = connection
+        .handshake_data()
+        .and_then(|data| data.downcast::<quinn::crypto::rustls::HandshakeData>().ok()?.protocol);
     data.as_deref() == Some(tls::ALPN)
 }
 

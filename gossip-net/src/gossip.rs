@@ -71,9 +71,7 @@ impl Gossip {
         identity.check(UnixTime::now())?;
         let source = Replicated::new(replicas, parameters, config.session.clone())?;
         let socket = Socket::bind(&config, &identity)?;
-        let address = socket
-            .local_addr()
-            .map_err(|source| BindError::Address { address: config.listen, source })?;
+        let address = socket.address();
         let parts =
             Parts { config, identity, roster, socket, source: Arc::new(source), membership };
         let shared = Arc::new(Shared::new(parts));
@@ -181,10 +179,7 @@ impl Gossip {
         let shared = self.shared();
         identity.check(UnixTime::now())?;
         if identity.node_id() != shared.us {
-            return Err(RotateError::OtherNode {
-                expected: shared.us,
-                found: identity.node_id(),
-            });
+            return Err(RotateError::OtherNode { expected: shared.us, found: identity.node_id() });
         }
         shared.set_identity(identity);
         shared.recheck.send_replace(());
@@ -204,7 +199,8 @@ impl Gossip {
     /// [`AdvertError`] if `peer` is not in the roster or the bytes are no advert. They are ignored.
     pub fn handle_advert(&self, peer: NodeId, bytes: &[u8]) -> Result<(), AdvertError> {
         let known = self.shared().peer(&peer).ok_or(AdvertError::NotInRoster(peer))?;
-        let advert = RootAdvert::decode(bytes).map_err(|fault: DecodeError| AdvertError::Unreadable(fault))?;
+        let advert = RootAdvert::decode(bytes)
+            .map_err(|fault: DecodeError| AdvertError::Unreadable(fault))?;
         // A peer whose mailbox is full has adverts enough to look at.
         _ = known.mailbox.try_send(Command::Heard(advert));
         Ok(())
@@ -217,8 +213,9 @@ impl Gossip {
         shared.phase.send_replace(Phase::Draining);
         // Every task holds a subscription of the phase until its end.
         shared.phase.closed().await;
-        shared.socket.close(shared.config.shutdown_grace).await;
+        // What is noted of a peer holds its connection, and that holds the socket.
         shared.peers().clear();
+        shared.socket.close(shared.config.shutdown_grace).await;
         shared.events.close();
     }
 
@@ -239,7 +236,7 @@ impl std::fmt::Debug for Gossip {
 impl Drop for Node {
     fn drop(&mut self) {
         self.shared.phase.send_replace(Phase::Draining);
-        self.shared.socket.abandon();
+        drop(self.shared.socket.abandon());
         self.shared.peers().clear();
         self.shared.events.close();
     }

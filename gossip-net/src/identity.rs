@@ -126,8 +126,10 @@ impl Identity {
         let key_der = PrivateKeyDer::from_pem_slice(&key.bytes)
             .map_err(|fault| key.pem_error(&fault, "PRIVATE KEY"))?;
         let reset_secret = reset_secret(&key_der);
-        let certified = CertifiedKey::from_der(chain, key_der, &tls::provider())
-            .map_err(|fault| IdentityError::Key { what: key.what.clone(), fault: fault.to_string() })?;
+        let certified =
+            CertifiedKey::from_der(chain, key_der, &tls::provider()).map_err(|fault| {
+                IdentityError::Key { what: key.what.clone(), fault: fault.to_string() }
+            })?;
         Ok(Self { node_id, certified: Arc::new(certified), trust, reset_secret })
     }
 

@@ -112,7 +112,11 @@ impl ClusterCa {
     ///
     /// # Errors
     /// [`IssueError::Name`] if `name` cannot stand in a certificate.
-    pub fn issue_node(&self, name: &str, validity: Validity) -> Result<NodeCredentials, IssueError> {
+    pub fn issue_node(
+        &self,
+        name: &str,
+        validity: Validity,
+    ) -> Result<NodeCredentials, IssueError> {
         let key = KeyPair::generate().map_err(IssueError::failed)?;
         self.certify(name, &key, validity)
     }

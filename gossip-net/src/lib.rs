@@ -30,6 +30,7 @@ mod stats;
 mod status;
 mod stream;
 mod task;
+mod teller;
 mod tls;
 mod trigger;
 

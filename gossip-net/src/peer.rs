@@ -220,9 +220,10 @@ impl PeerTask {
             return self.answer_waiting(&HandshakeError::NoAddress.into());
         };
         let (shared, id) = (self.shared.clone(), self.id);
-        self.dial = Some(Box::pin(async move {
-            shared.socket.dial(id, &address, &shared.identity()).await
-        }));
+        self.dial =
+            Some(Box::pin(
+                async move { shared.socket.dial(id, &address, &shared.identity()).await },
+            ));
         if !self.board.backs_off() {
             self.board.notes().state = State::Dialling;
         }

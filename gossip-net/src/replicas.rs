@@ -34,8 +34,6 @@ pub(crate) trait Source: Send + Sync {
     fn accept(&self, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError>;
     /// How the hosted spaces stand, ascending by name.
     fn summaries(&self) -> Vec<(SpaceId, Summary)>;
-    /// How one space stands, if it is hosted.
-    fn summary(&self, space: &SpaceId) -> Option<Summary>;
 }
 
 /// A session without the type of its views. Time is counted from the beginning of the session.
@@ -81,28 +79,23 @@ impl<R: Replicas> Replicated<R> {
 impl<R: Replicas> Source for Replicated<R> {
     fn open(&self, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
         let config = self.config(cursor);
-        let session =
-            Session::open(config, self.parameters.clone(), self.pin(), Duration::ZERO)?;
+        let session = Session::open(config, self.parameters.clone(), self.pin(), Duration::ZERO)?;
         Ok(Box::new(session))
     }
 
     fn accept(&self, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
         let config = self.config(cursor);
-        let session =
-            Session::accept(config, self.parameters.clone(), self.pin(), Duration::ZERO)?;
+        let session = Session::accept(config, self.parameters.clone(), self.pin(), Duration::ZERO)?;
         Ok(Box::new(session))
     }
 
     fn summaries(&self) -> Vec<(SpaceId, Summary)> {
         let spaces = self.replicas.spaces().into_iter();
-        let mut summaries: Vec<_> =
-            spaces.filter_map(|space| Some((space.clone(), self.summary(&space)?))).collect();
+        let mut summaries: Vec<_> = spaces
+            .filter_map(|space| Some((space.clone(), self.replicas.summary(&space)?)))
+            .collect();
         summaries.sort_by(|(a, _), (b, _)| a.cmp(b));
         summaries
-    }
-
-    fn summary(&self, space: &SpaceId) -> Option<Summary> {
-        self.replicas.summary(space)
     }
 }
 

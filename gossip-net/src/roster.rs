@@ -68,7 +68,8 @@ impl Roster {
             if !names.insert(member.name.clone()) {
                 return Err(RosterError::DuplicateName(member.name));
             }
-            if let Some(address) = member.address.as_deref().filter(|address| !is_address(address)) {
+            if let Some(address) = member.address.as_deref().filter(|address| !is_address(address))
+            {
                 return Err(RosterError::Address { address: address.into(), name: member.name });
             }
             if let Some(first) = roster.members.get(&member.id) {
@@ -136,7 +137,8 @@ mod tests {
         assert!(matches!(twice, Err(RosterError::DuplicateId { .. })));
         let twice = Roster::new([member(1, "a", None), member(2, "a", None)]);
         assert_eq!(twice, Err(RosterError::DuplicateName("a".into())));
-        for address in ["", "host", "host:", ":1", "host:0", "host:66000", "::1:7", "a b:1", "[]:1"] {
+        for address in ["", "host", "host:", ":1", "host:0", "host:66000", "::1:7", "a b:1", "[]:1"]
+        {
             let bad = Roster::new([member(1, "a", Some(address))]);
             assert!(matches!(bad, Err(RosterError::Address { .. })), "{address}");
         }

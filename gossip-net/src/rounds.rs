@@ -68,15 +68,16 @@ impl Shared {
 
     /// Opens a session with `peer` and waits for its end.
     pub(crate) async fn sync_with(&self, peer: NodeId) -> Result<SessionReport, SyncError> {
-        let known = self.peer(&peer).ok_or(SyncError::NotInRoster(peer))?;
-        let (answer, result) = oneshot::channel();
-        // The peer's task is gone if the node shuts down, or if the peer was just evicted.
-        let gone = |_| match self.is_running() {
+        // No task: the node shuts down, or the peer was never, or is no longer, in the roster.
+        let gone = || match self.is_running() {
             true => SyncError::NotInRoster(peer),
             false => SyncError::ShuttingDown,
         };
-        known.mailbox.send(Command::Sync(answer)).await.map_err(|_| gone(()))?;
+        let known = self.peer(&peer).ok_or_else(gone)?;
+        let (answer, result) = oneshot::channel();
+        known.mailbox.send(Command::Sync(answer)).await.map_err(|_| gone())?;
+        // As long as somebody holds the mailbox, the peer cannot be evicted.
         drop(known);
-        result.await.map_err(|_| gone(()))?
+        result.await.map_err(|_| gone())?
     }
 }

@@ -14,6 +14,7 @@ use crate::peer::Command;
 use crate::replicas::Source;
 use crate::stats::{Counters, count};
 use crate::status::Board;
+use crate::teller::Teller;
 use crate::{Event, Identity, NetConfig, NodeId, Roster, SessionReport, SyncError};
 
 /// What the tasks of a node share. Locks guard single values and are never held across a wait.
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) changed: Notify,
     /// Which roots are being fetched at the moment, and from whom.
     pub(crate) chase: Chase,
+    pub(crate) teller: Mutex<Teller>,
     /// Every task holds a subscription until its end.
     pub(crate) phase: watch::Sender<Phase>,
     /// The identity was replaced: connections have to be looked at again.
@@ -92,6 +94,7 @@ impl Shared {
             inbound: Arc::new(Semaphore::new(config.inbound_sessions)),
             changed: Notify::new(),
             chase: Chase::default(),
+            teller: Mutex::default(),
             phase: watch::Sender::new(Phase::Running),
             recheck: watch::Sender::new(()),
             identity: RwLock::new(Arc::new(identity)),

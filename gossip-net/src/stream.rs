@@ -4,9 +4,9 @@ use engram_gossip_proto::{DecodeError, FrameHeader, HEADER_LEN};
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream, VarInt, WriteError};
 use tokio::time::{Instant, timeout_at};
 
-use crate::SyncError;
 use crate::limits::FRAME_TIMEOUT;
 use crate::link::{Close, diagnose};
+use crate::{HandshakeError, SyncError};
 
 /// Why a stream is given up, as the peer reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,10 +127,13 @@ impl StreamError {
 impl From<StreamError> for SyncError {
     fn from(error: StreamError) -> Self {
         match error {
-            StreamError::Connection(error) => match Close::of(&error) {
-                Some(Close::Shutdown) => Self::ShuttingDown,
-                Some(close) => Self::Lost(close.reason().into()),
-                None => Self::Lost(diagnose(&error).to_string()),
+            StreamError::Connection(error) => match (Close::of(&error), diagnose(&error)) {
+                (Some(Close::Shutdown), _) => Self::ShuttingDown,
+                (Some(close), _) => Self::Lost(close.reason().into()),
+                (None, HandshakeError::Closed(text)) => Self::Lost(text),
+                (None, HandshakeError::TimedOut) => Self::Lost("no sign of life".into()),
+                // A dialler learns only now what the acceptor thought of its certificate.
+                (None, refused) => Self::Unreachable(refused),
             },
             StreamError::Aborted(Some(Abort::Busy | Abort::Crossed)) => Self::Busy,
             StreamError::Aborted(Some(Abort::Failed)) => Self::Rejected,

@@ -101,7 +101,8 @@ impl PeerVerifier {
         chain: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), HandshakeError> {
-        let (end_entity, intermediates) = chain.split_first().ok_or(HandshakeError::NoCertificate)?;
+        let (end_entity, intermediates) =
+            chain.split_first().ok_or(HandshakeError::NoCertificate)?;
         let as_server = self.check_as_server(end_entity, intermediates, now);
         let as_client = self.trust.clients.verify_client_cert(end_entity, intermediates, now);
         as_server

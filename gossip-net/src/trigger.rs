@@ -7,7 +7,7 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use crate::NodeId;
-use crate::advert::{Chase, differing};
+use crate::advert::Chase;
 use crate::backoff::jitter;
 use crate::limits::{MAX_TRIGGER_DOUBLINGS, TRIGGER_GAP};
 use crate::replicas::Source;
@@ -63,7 +63,7 @@ impl Trigger {
         source: &dyn Source,
         rng: &mut Rng,
     ) {
-        if differing(&advert, source).is_empty() {
+        if advert.differing(&source.summaries()).is_empty() {
             return;
         }
         let due = self.heard.take().map_or_else(
@@ -88,7 +88,7 @@ impl Trigger {
         if *due > now || self.postponed {
             return Verdict::Wait;
         }
-        let roots = differing(advert, source);
+        let roots = advert.differing(&source.summaries());
         if roots.is_empty() {
             self.heard = None;
             return Verdict::Settled;
@@ -107,7 +107,7 @@ impl Trigger {
         self.running = self.heard.take().map(|(advert, _)| advert);
         self.postponed = false;
         if let Some(advert) = &self.running {
-            chase.begin(peer, differing(advert, source));
+            chase.begin(peer, advert.differing(&source.summaries()));
         }
         self.running.is_some()
     }

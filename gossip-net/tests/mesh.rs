@@ -1,1 +1,228 @@
-//! Tests over real QUIC on loopback.
+//! A mesh of real nodes over QUIC on loopback: convergence, adverts, roster, shutdown.
+
+mod common;
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use common::{Cluster, Node, absent, introduce, quiet, roster, take};
+use engram_gossip_net::{
+    BindError, ConnectionState, Event, Gossip, HandshakeError, Opener, Roster, SyncError,
+};
+
+fn all_equal(nodes: &[&Node]) -> bool {
+    nodes.windows(2).all(|pair| pair[0].store.roots() == pair[1].store.roots())
+}
+
+#[tokio::test]
+async fn one_session_makes_two_nodes_equal_in_both_directions() {
+    let mut config = quiet();
+    config.advert_fanout = 0;
+    let [a, b] = take(Cluster::new().start(&["a", "b"], &config));
+    (0..300).for_each(|n| a.store.write(&format!("from a {n}")));
+    (0..200).for_each(|n| b.store.write(&format!("from b {n}")));
+
+    let report = a.gossip.sync_with(b.id()).await.unwrap();
+
+    assert!(report.is_equal() && report.changed_us(), "{report:?}");
+    assert_eq!(report.opener, Opener::Us);
+    assert_eq!(report.outcome.stats.records_in, 200);
+    assert!(all_equal(&[&a, &b]));
+    assert_eq!(a.store.ids().len(), 500);
+
+    let again = a.gossip.sync_with(b.id()).await.unwrap();
+    assert!(again.is_equal() && !again.changed_us());
+    assert!(again.bytes_sent + again.bytes_received < 1000, "{again:?}");
+}
+
+#[tokio::test]
+async fn an_announced_change_reaches_everybody_without_the_timer() {
+    let mut nodes = Cluster::new().start(&["a", "b", "c", "d"], &quiet());
+    nodes[0].store.write("news");
+    nodes[0].gossip.announce();
+    for node in &mut nodes {
+        node.until(|node| node.store.ids() == ["news"]).await;
+    }
+}
+
+#[tokio::test]
+async fn nodes_that_meet_with_different_states_sync_at_once() {
+    let cluster = Cluster::new();
+    let ready = ["a", "b"].map(|name| cluster.issue(name));
+    let nodes = ready.map(|ready| ready.start(&quiet(), Roster::default()));
+    nodes.iter().for_each(|node| node.store.write(&format!("from {}", node.name)));
+    introduce(&nodes);
+    for mut node in nodes {
+        node.until(|node| node.store.ids() == ["from a", "from b"]).await;
+    }
+}
+
+#[tokio::test]
+async fn only_the_spaces_that_both_host_are_synced() {
+    let cluster = Cluster::new();
+    let a = cluster.issue("a").start_with(&quiet(), Roster::default(), &["common", "of-a"]);
+    let b = cluster.issue("b").start_with(&quiet(), Roster::default(), &["common", "of-b"]);
+    a.store.write("x");
+    let nodes = [a, b];
+    introduce(&nodes);
+    let [a, b] = nodes;
+    let report = a.gossip.sync_with(b.id()).await.unwrap();
+    assert!(report.is_equal());
+    assert_eq!(b.store.ids(), ["x"], "in one of its two spaces");
+}
+
+#[tokio::test]
+async fn a_peer_that_dies_during_the_round_costs_the_others_nothing() {
+    let [a, b, c, d] = take(Cluster::new().start(&["a", "b", "c", "d"], &quiet()));
+    let mut a = a;
+    for peer in [b.id(), c.id(), d.id()] {
+        a.connected_to(peer).await;
+    }
+    let dead = c.id();
+    a.store.write("news");
+    let (report, ()) = tokio::join!(a.gossip.round(), async { drop(c) });
+
+    assert_eq!(report.contacts.len(), 3);
+    for (peer, result) in report.contacts {
+        assert!(peer == dead || result.is_ok(), "{result:?}");
+    }
+    assert!(all_equal(&[&a, &b, &d]));
+}
+
+#[tokio::test]
+async fn a_peer_that_never_answers_costs_the_others_nothing() {
+    let cluster = Cluster::new();
+    let [mut a, b] = take(cluster.start(&["a", "b"], &quiet()));
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let ghost = cluster.issue("ghost");
+    let address = silent.local_addr().unwrap().to_string();
+    a.gossip.set_roster(roster([a.member(), b.member(), absent(&ghost, &address)]));
+    a.connected_to(b.id()).await;
+    a.store.write("news");
+
+    let report = a.gossip.round().await;
+
+    for (peer, result) in report.contacts {
+        match peer == ghost.id() {
+            true => assert_eq!(result, Err(HandshakeError::TimedOut.into())),
+            false => assert!(result.unwrap().is_equal()),
+        }
+    }
+    assert!(all_equal(&[&a, &b]));
+    let status = a.gossip.peers().into_iter().find(|peer| peer.member.id == ghost.id()).unwrap();
+    assert!(matches!(status.connection, ConnectionState::BackOff { failures: 1.., .. }));
+}
+
+#[tokio::test]
+async fn dials_that_cross_leave_one_connection() {
+    let mut config = quiet();
+    config.dial_spread = Duration::ZERO;
+    for _ in 0..10 {
+        let [mut a, mut b] = take(Cluster::new().start(&["a", "b"], &config));
+        a.connected_to(b.id()).await;
+        b.connected_to(a.id()).await;
+        // Sessions both ways pass only over the connection on which both agree.
+        let (one, other) = tokio::join!(a.gossip.sync_with(b.id()), b.gossip.sync_with(a.id()));
+        assert!(one.unwrap().is_equal() && other.unwrap().is_equal());
+        let dialled = |node: &Node| match &node.gossip.peers()[0].connection {
+            ConnectionState::Connected { dialled_by_us, .. } => *dialled_by_us,
+            other => panic!("{other:?}"),
+        };
+        assert_ne!(dialled(&a), dialled(&b), "both hold the same connection");
+    }
+}
+
+#[tokio::test]
+async fn an_evicted_member_loses_its_live_connection() {
+    let [mut a, mut b] = take(Cluster::new().start(&["a", "b"], &quiet()));
+    a.connected_to(b.id()).await;
+    b.connected_to(a.id()).await;
+
+    a.gossip.set_roster(roster([a.member()]));
+
+    b.wait_for(|event| matches!(event, Event::Disconnected { .. }).then_some(())).await;
+    let refused = SyncError::from(HandshakeError::RefusedNotInRoster);
+    assert_eq!(b.gossip.sync_with(a.id()).await, Err(refused));
+    assert_eq!(a.gossip.sync_with(b.id()).await, Err(SyncError::NotInRoster(b.id())));
+    assert!(a.gossip.peers().is_empty());
+}
+
+#[tokio::test]
+async fn a_member_that_joins_later_is_dialled_and_caught_up() {
+    let cluster = Cluster::new();
+    let [mut a] = take(cluster.start(&["a"], &quiet()));
+    a.store.write("old news");
+    let late = cluster.issue("late").start(&quiet(), roster([a.member()]));
+    a.gossip.set_roster(roster([a.member(), late.member()]));
+    a.connected_to(late.id()).await;
+    let mut late = late;
+    late.until(|node| node.store.ids() == ["old news"]).await;
+}
+
+#[tokio::test]
+async fn a_restarted_node_is_connected_again_at_once() {
+    let cluster = Cluster::new();
+    let [mut a] = take(cluster.start(&["a"], &quiet()));
+    let ready = cluster.issue("b");
+    let mut config = quiet();
+    for _life in 0..3 {
+        let b = ready.start(&config, roster([a.member()]));
+        config.listen = b.gossip.local_addr();
+        a.gossip.set_roster(roster([a.member(), b.member()]));
+        a.connected_to(b.id()).await;
+        assert!(a.gossip.sync_with(b.id()).await.is_ok());
+        b.gossip.shutdown().await;
+        let gone = |event: &Event| matches!(event, Event::Disconnected { .. }).then_some(());
+        a.wait_for(gone).await;
+    }
+}
+
+#[tokio::test]
+async fn shutdown_ends_the_events_frees_the_port_and_tells_the_peers() {
+    let [mut a, b] = take(Cluster::new().start(&["a", "b"], &quiet()));
+    a.connected_to(b.id()).await;
+    let mut events = b.gossip.events();
+    b.gossip.shutdown().await;
+    b.gossip.shutdown().await;
+    while events.next().await.is_some() {}
+    UdpSocket::bind(b.gossip.local_addr()).expect("the port is free");
+    assert_eq!(b.gossip.sync_with(a.id()).await, Err(SyncError::ShuttingDown));
+    let reason = a.wait_for(|event| match event {
+        Event::Disconnected { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    assert_eq!(reason.await, "the node shuts down");
+}
+
+#[tokio::test]
+async fn a_session_that_runs_is_finished_before_the_node_stops() {
+    let [mut a, mut b] = take(Cluster::new().start(&["a", "b"], &quiet()));
+    a.connected_to(b.id()).await;
+    b.connected_to(a.id()).await;
+    (0..400).for_each(|n| a.store.write(&format!("{n}")));
+    let session = a.gossip.sync_with(b.id());
+    let stop = async {
+        tokio::task::yield_now().await;
+        a.gossip.shutdown().await;
+    };
+    let (result, ()) = tokio::join!(session, stop);
+    match result {
+        Ok(report) => assert!(report.is_equal() && all_equal(&[&a, &b])),
+        Err(error) => assert_eq!(error, SyncError::ShuttingDown, "it had not begun"),
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let cluster = Cluster::new();
+    let [a] = take(cluster.start(&["a"], &quiet()));
+    let mut config = quiet();
+    config.listen = a.gossip.local_addr();
+    let ready = cluster.issue("b");
+    let store = common::store::Store::new(ready.id(), &["space"]);
+    let parameters = common::store::parameters();
+    let error = Gossip::bind(config, ready.identity(), Roster::default(), parameters, store)
+        .expect_err("the port is taken");
+    assert!(matches!(error, BindError::InUse { address } if address == a.gossip.local_addr()));
+    assert!(error.to_string().contains(&a.gossip.local_addr().to_string()));
+}

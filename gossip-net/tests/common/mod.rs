@@ -2,47 +2,48 @@
 
 #![allow(dead_code, reason = "each test binary uses another part of it")]
 
-pub mod store;
+pub(crate) mod store;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use engram_gossip_net::{
-    ClusterCa, Event, Gossip, Identity, Member, NetConfig, NodeCredentials, NodeId, Roster, Validity,
+    ClusterCa, ConnectionState, Event, Gossip, Identity, Member, NetConfig, NodeCredentials,
+    NodeId, Roster, Validity,
 };
 use store::{Store, parameters};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// No wait of a test takes this long unless the test fails.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running node with its state.
-pub struct Node {
-    pub name: String,
-    pub gossip: Gossip,
-    pub store: Arc<Store>,
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) gossip: Gossip,
+    pub(crate) store: Arc<Store>,
     happened: mpsc::UnboundedReceiver<Event>,
 }
 
 /// An authority and the credentials that it issued.
-pub struct Cluster {
-    pub ca: ClusterCa,
+pub(crate) struct Cluster {
+    pub(crate) ca: ClusterCa,
 }
 
 /// A node's credentials, from before it runs.
-pub struct Ready {
-    pub name: String,
-    pub credentials: NodeCredentials,
-    pub ca_pem: String,
+pub(crate) struct Ready {
+    pub(crate) name: String,
+    pub(crate) credentials: NodeCredentials,
+    pub(crate) ca_pem: String,
 }
 
-pub fn validity() -> Validity {
+pub(crate) fn validity() -> Validity {
     Validity::days_from(SystemTime::now(), 1)
 }
 
 /// A configuration in which nothing happens by itself within the life of a test.
-pub fn quiet() -> NetConfig {
+pub(crate) fn quiet() -> NetConfig {
     let mut config = NetConfig::new(([127, 0, 0, 1], 0).into());
     config.interval = Duration::from_secs(3600);
     config.advert_interval = Duration::from_secs(3600);
@@ -54,21 +55,21 @@ pub fn quiet() -> NetConfig {
 }
 
 impl Cluster {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { ca: ClusterCa::generate("test", validity()).unwrap() }
     }
 
-    pub fn issue(&self, name: &str) -> Ready {
+    pub(crate) fn issue(&self, name: &str) -> Ready {
         self.issue_for(name, validity())
     }
 
-    pub fn issue_for(&self, name: &str, validity: Validity) -> Ready {
+    pub(crate) fn issue_for(&self, name: &str, validity: Validity) -> Ready {
         let credentials = self.ca.issue_node(name, validity).unwrap();
         Ready { name: name.into(), credentials, ca_pem: self.ca.certificate_pem().into() }
     }
 
     /// Starts a node for each name, all of them members of one roster.
-    pub fn start(&self, names: &[&str], config: &NetConfig) -> Vec<Node> {
+    pub(crate) fn start(&self, names: &[&str], config: &NetConfig) -> Vec<Node> {
         let nodes: Vec<_> =
             names.iter().map(|name| self.issue(name).start(config, Roster::default())).collect();
         introduce(&nodes);
@@ -77,20 +78,21 @@ impl Cluster {
 }
 
 impl Ready {
-    pub fn id(&self) -> NodeId {
+    pub(crate) fn id(&self) -> NodeId {
         self.credentials.node_id
     }
 
-    pub fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         let credentials = &self.credentials;
-        Identity::from_pem(&self.ca_pem, &credentials.certificate_pem, &credentials.key_pem).unwrap()
+        Identity::from_pem(&self.ca_pem, &credentials.certificate_pem, &credentials.key_pem)
+            .unwrap()
     }
 
-    pub fn start(&self, config: &NetConfig, roster: Roster) -> Node {
+    pub(crate) fn start(&self, config: &NetConfig, roster: Roster) -> Node {
         self.start_with(config, roster, &["space"])
     }
 
-    pub fn start_with(&self, config: &NetConfig, roster: Roster, spaces: &[&str]) -> Node {
+    pub(crate) fn start_with(&self, config: &NetConfig, roster: Roster, spaces: &[&str]) -> Node {
         let store = Store::new(self.id(), spaces);
         let identity = self.identity();
         let gossip =
@@ -109,18 +111,18 @@ impl Ready {
 }
 
 impl Node {
-    pub fn id(&self) -> NodeId {
+    pub(crate) fn id(&self) -> NodeId {
         self.gossip.node_id()
     }
 
     /// How the others dial this node.
-    pub fn member(&self) -> Member {
+    pub(crate) fn member(&self) -> Member {
         let address = Some(self.gossip.local_addr().to_string());
         Member { id: self.id(), name: self.name.clone(), address }
     }
 
     /// Waits for the first event that `pick` takes.
-    pub async fn wait_for<T>(&mut self, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
+    pub(crate) async fn wait_for<T>(&mut self, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
         let picked = async {
             loop {
                 let event = self.happened.recv().await.expect("the node runs");
@@ -133,12 +135,18 @@ impl Node {
         picked.unwrap_or_else(|_| panic!("{}: {:#?}", self.name, self.gossip.peers()))
     }
 
-    pub async fn connected_to(&mut self, other: NodeId) {
-        self.wait_for(|event| (*event == Event::Connected { peer: other }).then_some(())).await;
+    /// Waits until `other` is connected.
+    pub(crate) async fn connected_to(&mut self, other: NodeId) {
+        self.until(|node| node.is_connected_to(other)).await;
+    }
+
+    fn is_connected_to(&self, other: NodeId) -> bool {
+        let connected = |state| matches!(state, ConnectionState::Connected { .. });
+        self.gossip.peers().into_iter().any(|p| p.member.id == other && connected(p.connection))
     }
 
     /// Waits, event by event, until `holds`.
-    pub async fn until(&mut self, mut holds: impl FnMut(&Self) -> bool) {
+    pub(crate) async fn until(&mut self, mut holds: impl FnMut(&Self) -> bool) {
         let held = async {
             while !holds(self) {
                 self.happened.recv().await.expect("the node runs");
@@ -150,21 +158,21 @@ impl Node {
 }
 
 /// Makes `nodes` members of each other's roster.
-pub fn introduce(nodes: &[Node]) {
+pub(crate) fn introduce(nodes: &[Node]) {
     let roster = roster(nodes.iter().map(Node::member));
     nodes.iter().for_each(|node| node.gossip.set_roster(roster.clone()));
 }
 
-pub fn roster(members: impl IntoIterator<Item = Member>) -> Roster {
+pub(crate) fn roster(members: impl IntoIterator<Item = Member>) -> Roster {
     Roster::new(members).unwrap()
 }
 
 /// A member that nobody is behind yet.
-pub fn absent(ready: &Ready, address: &str) -> Member {
+pub(crate) fn absent(ready: &Ready, address: &str) -> Member {
     Member { id: ready.id(), name: ready.name.clone(), address: Some(address.into()) }
 }
 
 /// Takes `N` nodes out of their list.
-pub fn take<const N: usize>(nodes: Vec<Node>) -> [Node; N] {
+pub(crate) fn take<const N: usize>(nodes: Vec<Node>) -> [Node; N] {
     nodes.try_into().unwrap_or_else(|_| panic!("as many nodes as names"))
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use engram_gossip_net::{NodeId, Replicas};
 use engram_gossip_proto::{
-    Actor, Body, Content, Delivery, Dot, Entry, Precision, Parameters, Prefix, Receipt, Record,
+    Actor, Body, Content, Delivery, Dot, Entry, Parameters, Precision, Prefix, Receipt, Record,
     SpaceId, Summary, View,
 };
 
@@ -13,7 +13,7 @@ type Digest = [u8; 32];
 type Records = BTreeMap<Digest, Record>;
 
 /// The state of one node, over a few spaces.
-pub struct Store {
+pub(crate) struct Store {
     spaces: BTreeMap<SpaceId, Arc<Mutex<Space>>>,
     actor: Actor,
 }
@@ -26,15 +26,15 @@ struct Space {
 }
 
 /// One space as it was when it was pinned.
-pub struct Pinned {
+pub(crate) struct Pinned {
     records: Arc<Records>,
     generation: u64,
     live: Arc<Mutex<Space>>,
 }
 
-pub const DIMENSION: u32 = 8;
+pub(crate) const DIMENSION: u32 = 8;
 
-pub fn parameters() -> Parameters {
+pub(crate) fn parameters() -> Parameters {
     Parameters {
         hash: "sha256".into(),
         depth: 12,
@@ -45,14 +45,14 @@ pub fn parameters() -> Parameters {
 }
 
 impl Store {
-    pub fn new(node: NodeId, spaces: &[&str]) -> Arc<Self> {
+    pub(crate) fn new(node: NodeId, spaces: &[&str]) -> Arc<Self> {
         let actor = Actor { node: node.into(), incarnation: 1 };
         let spaces = spaces.iter().map(|name| (SpaceId::new(*name).unwrap(), Arc::default()));
         Arc::new(Self { spaces: spaces.collect(), actor })
     }
 
     /// Writes a new pattern called `id` into every space.
-    pub fn write(&self, id: &str) {
+    pub(crate) fn write(&self, id: &str) {
         for space in self.spaces.values() {
             let mut space = space.lock().unwrap();
             space.generation += 1;
@@ -70,16 +70,20 @@ impl Store {
         }
     }
 
-    pub fn ids(&self) -> Vec<String> {
-        let mut ids: Vec<_> = self.spaces.values().flat_map(|space| {
-            let space = space.lock().unwrap();
-            space.records.values().map(|record| record.id.clone()).collect::<Vec<_>>()
-        }).collect();
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<_> = self
+            .spaces
+            .values()
+            .flat_map(|space| {
+                let space = space.lock().unwrap();
+                space.records.values().map(|record| record.id.clone()).collect::<Vec<_>>()
+            })
+            .collect();
         ids.sort();
         ids
     }
 
-    pub fn roots(&self) -> Vec<Digest> {
+    pub(crate) fn roots(&self) -> Vec<Digest> {
         self.spaces.values().map(|space| space.lock().unwrap().summary().root).collect()
     }
 }
