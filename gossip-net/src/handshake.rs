@@ -27,17 +27,20 @@ pub enum HandshakeError {
         found: NodeId,
     },
     /// The peer's certificate was issued by an authority that we do not trust.
-    #[error("the peer's certificate is not of our authority; both need the same cluster CA")]
+    #[error("the certificate is not of the trusted authority; all nodes need the same cluster CA")]
     OtherAuthority,
     /// The peer's certificate has expired.
-    #[error("the peer's certificate has expired; renew it, or check the clocks")]
+    #[error("the certificate has expired; renew it, or check the clocks")]
     Expired,
     /// The peer's certificate is not valid yet.
-    #[error("the peer's certificate is not valid yet; check the clocks of both nodes")]
+    #[error("the certificate is not valid yet; check the clocks")]
     NotYetValid,
     /// The peer's certificate cannot be used, for the reason given.
-    #[error("the peer's certificate is unusable ({0}); issue a new one")]
+    #[error("the certificate is unusable ({0}); issue a new one")]
     UnusableCertificate(String),
+    /// The peer showed a certificate and could not prove that it holds the key.
+    #[error("the peer does not hold the key of the certificate that it showed; is it an impostor?")]
+    KeyNotProved,
     /// The peer showed no certificate.
     #[error("the peer showed no certificate; it is no gossip node, or has none configured")]
     NoCertificate,
@@ -56,6 +59,9 @@ pub enum HandshakeError {
     /// The peer refused us: in its eyes our certificate has expired or is not valid yet.
     #[error("the peer refused us: our certificate has expired or is not valid yet; renew it")]
     RefusedExpired,
+    /// The peer refused us: it cannot use our certificate.
+    #[error("the peer refused us: it cannot use our certificate; is it for clients and servers?")]
+    RefusedCertificate,
     /// The peer refused us because it is busy with other handshakes.
     #[error("the peer has too many handshakes at once; it is dialled again")]
     Busy,
@@ -76,8 +82,8 @@ pub enum HandshakeError {
 /// TLS alerts (RFC 8446, section 6) as they arrive in a QUIC close (RFC 9001, section 4.8).
 const ALERT_BASE: u64 = 0x100;
 const BAD_CERTIFICATE: u64 = ALERT_BASE + 42;
+const UNSUPPORTED_CERTIFICATE: u64 = ALERT_BASE + 43;
 const CERTIFICATE_EXPIRED: u64 = ALERT_BASE + 45;
-const CERTIFICATE_UNKNOWN: u64 = ALERT_BASE + 46;
 const UNKNOWN_CA: u64 = ALERT_BASE + 48;
 const ACCESS_DENIED: u64 = ALERT_BASE + 49;
 const DECRYPT_ERROR: u64 = ALERT_BASE + 51;
@@ -96,12 +102,14 @@ impl HandshakeError {
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::UnusableCertificate(_) => "unusable_certificate",
+            Self::KeyNotProved => "key_not_proved",
             Self::NoCertificate => "no_certificate",
             Self::WireVersion => "wire_version",
             Self::RefusedNotInRoster => "refused_not_in_roster",
             Self::RefusedWrongNode => "refused_wrong_node",
             Self::RefusedAuthority => "refused_authority",
             Self::RefusedExpired => "refused_expired",
+            Self::RefusedCertificate => "refused_certificate",
             Self::Busy => "busy",
             Self::TimedOut => "timed_out",
             Self::Address(_) => "address",
@@ -146,8 +154,9 @@ impl HandshakeError {
         match code {
             ACCESS_DENIED => Self::RefusedNotInRoster,
             BAD_CERTIFICATE => Self::RefusedWrongNode,
-            UNKNOWN_CA | DECRYPT_ERROR => Self::RefusedAuthority,
-            CERTIFICATE_EXPIRED | CERTIFICATE_UNKNOWN => Self::RefusedExpired,
+            UNKNOWN_CA => Self::RefusedAuthority,
+            CERTIFICATE_EXPIRED => Self::RefusedExpired,
+            UNSUPPORTED_CERTIFICATE => Self::RefusedCertificate,
             NO_APPLICATION_PROTOCOL => Self::WireVersion,
             CONNECTION_REFUSED => Self::Busy,
             _ => Self::Closed(text()),
@@ -158,6 +167,7 @@ impl HandshakeError {
         match code {
             NO_APPLICATION_PROTOCOL => Self::WireVersion,
             CERTIFICATE_REQUIRED => Self::NoCertificate,
+            DECRYPT_ERROR => Self::KeyNotProved,
             _ => Self::Closed(text()),
         }
     }

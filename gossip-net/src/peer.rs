@@ -207,6 +207,7 @@ impl PeerTask {
                 let address = self.board.notes().member.address.clone();
                 if self.address != address {
                     self.address = address;
+                    self.dial = None;
                     self.dial_at = Instant::now();
                 }
             }

@@ -145,14 +145,20 @@ impl PeerVerifier {
         chain: Result<(), rustls::Error>,
         end_entity: &CertificateDer<'_>,
     ) -> Result<(), rustls::Error> {
-        let refuse = |verdict| _ = self.verdict.set(verdict);
-        chain.inspect_err(|error| refuse(HandshakeError::of_verification(error)))?;
-        self.check_key(end_entity).map_err(|verdict| {
+        let verdict = chain
+            .map_err(|error| HandshakeError::of_verification(&error))
+            .and_then(|()| self.check_key(end_entity));
+        verdict.map_err(|verdict| {
             let alert = match verdict {
+                HandshakeError::Expired | HandshakeError::NotYetValid => CertificateError::Expired,
+                HandshakeError::OtherAuthority => CertificateError::UnknownIssuer,
                 HandshakeError::WrongNode { .. } => CertificateError::NotValidForName,
-                _ => CertificateError::ApplicationVerificationFailure,
+                HandshakeError::NotInRoster { .. } => {
+                    CertificateError::ApplicationVerificationFailure
+                }
+                _ => CertificateError::InvalidPurpose,
             };
-            refuse(verdict);
+            _ = self.verdict.set(verdict);
             alert.into()
         })
     }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses another part of it")]
 
+pub(crate) mod raw;
 pub(crate) mod store;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) gossip: Gossip,
     pub(crate) store: Arc<Store>,
+    pub(crate) key_pem: String,
     happened: mpsc::UnboundedReceiver<Event>,
 }
 
@@ -106,7 +108,13 @@ impl Ready {
                 }
             }
         });
-        Node { name: self.name.clone(), gossip, store, happened }
+        Node {
+            name: self.name.clone(),
+            gossip,
+            store,
+            key_pem: self.credentials.key_pem.clone(),
+            happened,
+        }
     }
 }
 

@@ -1,0 +1,227 @@
+//! QUIC peers that do not keep to the rules: bare endpoints without any of the crate's own checks.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::{ClientConfig, Connecting, Connection, ConnectionError, Endpoint, ServerConfig};
+use rustls::DigitallySignedStruct;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio::time::timeout;
+
+use super::{DEADLINE, Ready};
+
+/// What a raw client shows.
+pub(crate) enum Certificate<'a> {
+    None,
+    Of(&'a Ready),
+    /// A certificate with a key that is not its own.
+    Stolen {
+        certificate: &'a Ready,
+        key: &'a Ready,
+    },
+}
+
+/// A client without principles.
+pub(crate) struct RawClient(Endpoint);
+
+/// A server that shows a certificate and asks for none.
+pub(crate) struct RawServer {
+    pub(crate) address: SocketAddr,
+    _endpoint: Endpoint,
+}
+
+pub(crate) fn raw_client() -> RawClient {
+    RawClient(Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap())
+}
+
+impl RawClient {
+    pub(crate) async fn connect(
+        &self,
+        config: rustls::ClientConfig,
+        address: SocketAddr,
+    ) -> Result<Connection, ConnectionError> {
+        self.dial(config, address).await
+    }
+
+    /// Connects, if it is let in at all, and waits until it is thrown out. Says why.
+    pub(crate) async fn connect_and_wait(
+        &self,
+        config: rustls::ClientConfig,
+        address: SocketAddr,
+    ) -> String {
+        let closed = async {
+            match self.connect(config, address).await {
+                Ok(connection) => connection.closed().await,
+                Err(error) => error,
+            }
+        };
+        let closed = timeout(DEADLINE, closed).await.expect("the node throws it out");
+        match &closed {
+            ConnectionError::ConnectionClosed(close) => {
+                let code = u64::from(close.error_code);
+                format!("{} {closed}", code.saturating_sub(0x100))
+            }
+            _ => closed.to_string(),
+        }
+    }
+
+    /// Tries to send before the handshake is complete.
+    pub(crate) fn connect_early(
+        &self,
+        config: rustls::ClientConfig,
+        address: SocketAddr,
+    ) -> Result<(), ()> {
+        self.dial(config, address).into_0rtt().map(|_| ()).map_err(|_| ())
+    }
+
+    fn dial(&self, config: rustls::ClientConfig, address: SocketAddr) -> Connecting {
+        let crypto = QuicClientConfig::try_from(config).unwrap();
+        let config = ClientConfig::new(Arc::new(crypto));
+        self.0.connect_with(config, address, "anything").unwrap()
+    }
+}
+
+pub(crate) fn client_config(certificate: Certificate<'_>, alpn: &[&[u8]]) -> rustls::ClientConfig {
+    let builder = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Trusting(provider())));
+    let mut config = match certificate {
+        Certificate::None => builder.with_no_client_auth(),
+        Certificate::Of(ready) => builder.with_client_cert_resolver(resolver(ready, ready)),
+        Certificate::Stolen { certificate, key } => {
+            builder.with_client_cert_resolver(resolver(certificate, key))
+        }
+    };
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    config
+}
+
+pub(crate) fn raw_server(ready: &Ready, alpn: &[&[u8]]) -> RawServer {
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(resolver(ready, ready));
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    let crypto = QuicServerConfig::try_from(config).unwrap();
+    let config = ServerConfig::with_crypto(Arc::new(crypto));
+    let endpoint = Endpoint::server(config, (Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = endpoint.local_addr().unwrap();
+    let accepting = endpoint.clone();
+    tokio::spawn(async move {
+        while let Some(incoming) = accepting.accept().await {
+            tokio::spawn(async move {
+                if let Ok(connection) = incoming.await {
+                    connection.closed().await;
+                }
+            });
+        }
+    });
+    RawServer { address, _endpoint: endpoint }
+}
+
+fn resolver(certificate: &Ready, key: &Ready) -> Arc<SingleCertAndKey> {
+    let pem = certificate.credentials.certificate_pem.as_bytes();
+    let chain = vec![CertificateDer::from_pem_slice(pem).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(key.credentials.key_pem.as_bytes()).unwrap();
+    let key = provider().key_provider.load_private_key(key).unwrap();
+    Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Believes every server.
+#[derive(Debug)]
+struct Trusting(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        unreachable!("QUIC has TLS 1.3 only")
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Counts the session tickets that a server hands out.
+#[derive(Debug, Default)]
+pub(crate) struct TicketCounter(AtomicUsize);
+
+impl TicketCounter {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl rustls::client::ClientSessionStore for TicketCounter {
+    fn set_kx_hint(&self, _: ServerName<'static>, _: rustls::NamedGroup) {}
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<rustls::NamedGroup> {
+        None
+    }
+
+    fn set_tls12_session(
+        &self,
+        _: ServerName<'static>,
+        _: rustls::client::Tls12ClientSessionValue,
+    ) {
+    }
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<rustls::client::Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(
+        &self,
+        _: ServerName<'static>,
+        _: rustls::client::Tls13ClientSessionValue,
+    ) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn take_tls13_ticket(
+        &self,
+        _: &ServerName<'static>,
+    ) -> Option<rustls::client::Tls13ClientSessionValue> {
+        None
+    }
+}

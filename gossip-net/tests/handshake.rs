@@ -1,0 +1,282 @@
+//! Who is let in, who is not, and what either side is told: over QUIC on loopback.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use common::raw::{Certificate, client_config, raw_client, raw_server};
+use common::{Cluster, Node, Ready, absent, introduce, quiet, roster, take};
+use engram_gossip_net::{
+    BindError, Event, Gossip, HandshakeError, Identity, IdentityError, NodeId, Roster, RotateError,
+    SyncError, Validity,
+};
+
+/// Waits until `node` has refused a handshake, and says why.
+async fn refusal(node: &mut Node) -> HandshakeError {
+    node.wait_for(|event| match event {
+        Event::Refused { cause, .. } => Some(cause.clone()),
+        _ => None,
+    })
+    .await
+}
+
+/// Waits until `node` has given up a dial, and says why.
+async fn failed_dial(node: &mut Node) -> HandshakeError {
+    node.wait_for(|event| match event {
+        Event::Unreachable { cause, .. } => Some(cause.clone()),
+        _ => None,
+    })
+    .await
+}
+
+fn unreachable(cause: HandshakeError) -> Result<(), SyncError> {
+    Err(cause.into())
+}
+
+#[tokio::test]
+async fn a_stranger_with_a_good_certificate_is_refused_and_both_sides_say_why() {
+    let cluster = Cluster::new();
+    let mut host = cluster.issue("host").start(&quiet(), Roster::default());
+    let mut stranger = cluster.issue("stranger").start(&quiet(), roster([host.member()]));
+
+    let node = stranger.id();
+    assert_eq!(refusal(&mut host).await, HandshakeError::NotInRoster { node });
+    assert_eq!(failed_dial(&mut stranger).await, HandshakeError::RefusedNotInRoster);
+    let result = stranger.gossip.sync_with(host.id()).await.map(|_| ());
+    assert_eq!(result, unreachable(HandshakeError::RefusedNotInRoster));
+    assert_eq!(host.gossip.stats().session_bytes_received, 0);
+    assert_eq!(host.gossip.stats().handshakes_accepted, 0);
+}
+
+#[tokio::test]
+async fn another_authority_is_refused_by_the_acceptor_and_by_the_dialler() {
+    let mut a = Cluster::new().issue("a").start(&quiet(), Roster::default());
+    let mut b = Cluster::new().issue("b").start(&quiet(), roster([a.member()]));
+    // The dialler sees the other side's certificate first, and refuses it.
+    assert_eq!(failed_dial(&mut b).await, HandshakeError::OtherAuthority);
+    assert_eq!(refusal(&mut a).await, HandshakeError::RefusedAuthority);
+
+    // A dialler that does not care is refused by the acceptor.
+    let credentials = Cluster::new().issue("c");
+    let config = client_config(Certificate::Of(&credentials), &[b"engram-gossip/1"]);
+    let closed = raw_client().connect_and_wait(config, a.gossip.local_addr()).await;
+    assert!(closed.contains("48"), "unknown_ca: {closed}");
+    assert_eq!(refusal(&mut a).await, HandshakeError::OtherAuthority);
+}
+
+#[tokio::test]
+async fn expired_and_early_certificates_are_refused() {
+    let cluster = Cluster::new();
+    let [mut a] = take(cluster.start(&["a"], &quiet()));
+    let day = Duration::from_secs(86_400);
+    let now = SystemTime::now();
+    let past = Validity { from: now - day * 2, until: now - day };
+    let future = Validity { from: now + day, until: now + day * 2 };
+    for (validity, expected) in
+        [(past, HandshakeError::Expired), (future, HandshakeError::NotYetValid)]
+    {
+        let b = cluster.issue_for("b", validity);
+        a.gossip.set_roster(roster([a.member(), absent(&b, "127.0.0.1:9")]));
+        let config = client_config(Certificate::Of(&b), &[b"engram-gossip/1"]);
+        let closed = raw_client().connect_and_wait(config, a.gossip.local_addr()).await;
+        assert!(closed.contains("45"), "certificate_expired: {closed}");
+        assert_eq!(refusal(&mut a).await, expected);
+
+        let server = raw_server(&b, &[b"engram-gossip/1"]);
+        a.gossip.set_roster(roster([a.member(), absent(&b, &server.address.to_string())]));
+        assert_eq!(failed_dial(&mut a).await, expected);
+
+        let error = start_error(&b);
+        assert!(
+            matches!(&error, BindError::Identity(IdentityError::Refused(why)) if *why == expected),
+            "{error}"
+        );
+    }
+}
+
+fn start_error(ready: &Ready) -> BindError {
+    let store = common::store::Store::new(ready.id(), &["space"]);
+    let parameters = common::store::parameters();
+    Gossip::bind(quiet(), ready.identity(), Roster::default(), parameters, store)
+        .expect_err("a node whose certificate nobody accepts does not start")
+}
+
+#[tokio::test]
+async fn the_dialler_takes_nobody_but_the_node_it_dials() {
+    let cluster = Cluster::new();
+    let [a, c] = take(cluster.start(&["a", "c"], &quiet()));
+    let [mut a, mut c] = [a, c];
+    let b = cluster.issue("b");
+    // The roster says that b is at c's address: c is of the cluster, and still not b.
+    let wrong = absent(&b, &c.gossip.local_addr().to_string());
+    a.gossip.set_roster(roster([a.member(), wrong]));
+    let expected = HandshakeError::WrongNode { expected: b.id(), found: c.id() };
+    assert_eq!(failed_dial(&mut a).await, expected);
+    assert_eq!(a.gossip.sync_with(b.id()).await, Err(expected.into()));
+    let told = c.wait_for(|event| match event {
+        Event::Refused { cause: HandshakeError::RefusedWrongNode, .. } => Some(()),
+        _ => None,
+    });
+    told.await;
+}
+
+#[tokio::test]
+async fn a_certificate_without_its_key_proves_nothing() {
+    let cluster = Cluster::new();
+    let [mut a, b] = take(cluster.start(&["a", "b"], &quiet()));
+    a.connected_to(b.id()).await;
+    let (victim, thief) = (cluster.issue("victim"), cluster.issue("thief"));
+    a.gossip.set_roster(roster([a.member(), b.member(), absent(&victim, "127.0.0.1:9")]));
+    let stolen = Certificate::Stolen { certificate: &victim, key: &thief };
+    let config = client_config(stolen, &[b"engram-gossip/1"]);
+    raw_client().connect_and_wait(config, a.gossip.local_addr()).await;
+    assert_eq!(refusal(&mut a).await, HandshakeError::KeyNotProved);
+    let status = a.gossip.peers();
+    let victim = status.iter().find(|peer| peer.member.id == victim.id()).unwrap();
+    assert_eq!(victim.sessions, 0);
+    assert_eq!(a.gossip.stats().handshakes_accepted + a.gossip.stats().handshakes_dialled, 1);
+}
+
+#[tokio::test]
+async fn no_certificate_is_no_entry() {
+    let [mut a] = take(Cluster::new().start(&["a"], &quiet()));
+    let config = client_config(Certificate::None, &[b"engram-gossip/1"]);
+    let closed = raw_client().connect_and_wait(config, a.gossip.local_addr()).await;
+    assert!(closed.contains("116"), "certificate_required: {closed}");
+    assert_eq!(refusal(&mut a).await, HandshakeError::NoCertificate);
+}
+
+#[tokio::test]
+async fn another_wire_version_and_none_are_refused_by_the_acceptor() {
+    let cluster = Cluster::new();
+    let [mut a] = take(cluster.start(&["a"], &quiet()));
+    let b = cluster.issue("b");
+    a.gossip.set_roster(roster([a.member(), absent(&b, "127.0.0.1:9")]));
+    for alpn in [&[b"engram-gossip/2".as_slice()][..], &[b"h3"], &[]] {
+        let config = client_config(Certificate::Of(&b), alpn);
+        let closed = raw_client().connect_and_wait(config, a.gossip.local_addr()).await;
+        assert!(closed.contains("120"), "no_application_protocol: {closed}");
+        assert_eq!(refusal(&mut a).await, HandshakeError::WireVersion);
+    }
+}
+
+#[tokio::test]
+async fn another_wire_version_and_none_are_refused_by_the_dialler() {
+    let cluster = Cluster::new();
+    let [mut a] = take(cluster.start(&["a"], &quiet()));
+    let b = cluster.issue("b");
+    for alpn in [&[b"engram-gossip/2".as_slice()][..], &[]] {
+        let server = raw_server(&b, alpn);
+        a.gossip.set_roster(roster([a.member(), absent(&b, &server.address.to_string())]));
+        assert_eq!(failed_dial(&mut a).await, HandshakeError::WireVersion);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_resumed_and_nothing_is_sent_early() {
+    let cluster = Cluster::new();
+    let [mut a] = take(cluster.start(&["a"], &quiet()));
+    let b = cluster.issue("b");
+    a.gossip.set_roster(roster([a.member(), absent(&b, "127.0.0.1:9")]));
+    let mut config = client_config(Certificate::Of(&b), &[b"engram-gossip/1"]);
+    let tickets = Arc::new(common::raw::TicketCounter::default());
+    config.resumption = rustls::client::Resumption::store(tickets.clone());
+    config.enable_early_data = true;
+    let client = raw_client();
+    let connection = client.connect(config.clone(), a.gossip.local_addr()).await.unwrap();
+    a.connected_to(b.id()).await;
+    // An advert comes after the handshake, and so would a ticket.
+    connection.read_datagram().await.unwrap();
+    assert_eq!(tickets.count(), 0);
+    assert!(client.connect_early(config, a.gossip.local_addr()).is_err(), "no 0-RTT");
+}
+
+#[tokio::test]
+async fn an_address_nobody_has_is_said_to_be_silent() {
+    let cluster = Cluster::new();
+    let [mut a] = take(cluster.start(&["a"], &quiet()));
+    let ghost = cluster.issue("ghost");
+    a.gossip.set_roster(roster([a.member(), absent(&ghost, "no-such-host.invalid:1")]));
+    let cause = failed_dial(&mut a).await;
+    assert!(matches!(&cause, HandshakeError::Address(why) if why.contains("no-such-host")));
+
+    let mut unknown = absent(&ghost, "");
+    unknown.address = None;
+    a.gossip.set_roster(roster([a.member(), unknown]));
+    let result = a.gossip.sync_with(ghost.id()).await;
+    assert_eq!(result, Err(HandshakeError::NoAddress.into()));
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_used_without_a_restart() {
+    let cluster = Cluster::new();
+    let [a, mut b] = take(cluster.start(&["a", "b"], &quiet()));
+    b.connected_to(a.id()).await;
+    let ready = cluster.issue("c");
+    let c = ready.start(&quiet(), roster([a.member()]));
+    let renewed = cluster
+        .ca
+        .renew_node("c", &ready.credentials.key_pem, common::validity())
+        .expect("the key stays");
+    assert_eq!(renewed.node_id, c.id());
+    assert_ne!(renewed.certificate_pem, ready.credentials.certificate_pem);
+    let ca = cluster.ca.certificate_pem();
+    let identity = Identity::from_pem(ca, &renewed.certificate_pem, &renewed.key_pem).unwrap();
+    c.gossip.set_identity(identity).unwrap();
+    introduce(&[a, b, c]);
+
+    let other = cluster.issue("other");
+    let nodes = cluster.start(&["d"], &quiet());
+    let refused = nodes[0].gossip.set_identity(other.identity());
+    assert!(matches!(refused, Err(RotateError::OtherNode { found, .. }) if found == other.id()));
+}
+
+#[tokio::test]
+async fn peers_of_an_authority_that_is_no_longer_trusted_lose_their_connection() {
+    let cluster = Cluster::new();
+    let [mut a, b] = take(cluster.start(&["a", "b"], &quiet()));
+    a.connected_to(b.id()).await;
+    // The same key, certified by another authority, which is now the only one trusted.
+    let new = Cluster::new();
+    let renewed = new.ca.renew_node("a", &a.key_pem, common::validity()).unwrap();
+    let ca = new.ca.certificate_pem();
+    let identity = Identity::from_pem(ca, &renewed.certificate_pem, &renewed.key_pem).unwrap();
+    a.gossip.set_identity(identity).unwrap();
+    a.wait_for(|event| matches!(event, Event::Disconnected { .. }).then_some(())).await;
+    assert_eq!(failed_dial(&mut a).await, HandshakeError::OtherAuthority);
+}
+
+#[test]
+fn unusable_files_are_named() {
+    let missing = Identity::from_files("no/such/ca.pem", "node.pem", "node.key").unwrap_err();
+    assert!(missing.to_string().starts_with("no/such/ca.pem: cannot be read"), "{missing}");
+
+    let ready = Cluster::new().issue("a");
+    let other = Cluster::new().issue("b");
+    let (certificate, key) = (&ready.credentials.certificate_pem, &ready.credentials.key_pem);
+    let bad = Identity::from_pem("no PEM", certificate, key).unwrap_err();
+    assert!(bad.to_string().contains("authority"), "{bad}");
+    let bad = Identity::from_pem(&ready.ca_pem, key, key).unwrap_err();
+    assert!(matches!(bad, IdentityError::Pem { section: "CERTIFICATE", .. }), "{bad}");
+    let bad = Identity::from_pem(&ready.ca_pem, certificate, certificate).unwrap_err();
+    assert!(matches!(bad, IdentityError::Pem { section: "PRIVATE KEY", .. }), "{bad}");
+    let bad = Identity::from_pem(&ready.ca_pem, certificate, &other.credentials.key_pem);
+    assert!(matches!(bad, Err(IdentityError::Key { .. })), "{bad:?}");
+    assert!(NodeId::of_certificate(key).is_err());
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let ready = Cluster::new().issue("a");
+    let key = ready.credentials.key_pem.lines().nth(1).unwrap().to_owned();
+    for shown in [format!("{:?}", ready.identity()), format!("{:?}", ready.credentials)] {
+        assert!(!shown.contains(&key) && shown.contains(&ready.id().to_string()), "{shown}");
+    }
+}
+
+#[test]
+fn without_a_runtime_there_is_an_error_and_no_panic() {
+    let ready = Cluster::new().issue("a");
+    assert!(matches!(start_error(&ready), BindError::NoRuntime));
+}
