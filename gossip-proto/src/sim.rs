@@ -36,4 +36,4 @@ pub use pipe::Transport;
 pub use random::Random;
 pub use schedule::{Adverts, Pace, Schedule, Timer};
 pub use tally::Tally;
-pub use world::{Climate, World};
+pub use world::{Climate, Side, Tamper, World};

@@ -9,7 +9,7 @@ use super::event::{Event, Shipment};
 use super::node::Cause;
 use super::pipe::{Parcel, Transport};
 use super::trigger::Progress;
-use super::{Host, World};
+use super::{Host, Side, World};
 use crate::{Session, SessionConfig};
 
 impl<H: Host> World<H> {
@@ -194,7 +194,11 @@ impl<H: Host> World<H> {
         for event in events {
             self.note(format_args!("n{node} session {contact}: {event:?}"));
         }
-        for frame in frames {
+        for mut frame in frames {
+            if let Some(tamper) = &mut self.tamper {
+                let side = if end == OPENER { Side::Opener } else { Side::Acceptor };
+                frame = tamper(contact, side, frame);
+            }
             self.tally.frames += 1;
             self.tally.frame_bytes += frame.len() as u64;
             self.nodes[node].bytes += frame.len() as u64;

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::string::String;
 use std::vec::Vec;
@@ -58,6 +59,20 @@ pub struct World<H: Host> {
     agreement: Agreement,
     records: u64,
     trace: Option<String>,
+    pub(super) tamper: Option<Tamper>,
+}
+
+/// Sees a frame before it travels, and returns what travels instead: the number of the session,
+/// the end that sends, the frame.
+pub type Tamper = Box<dyn FnMut(u64, Side, Vec<u8>) -> Vec<u8>>;
+
+/// One end of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The one that opened it.
+    Opener,
+    /// The other one.
+    Acceptor,
 }
 
 impl<H: Host> World<H> {
@@ -80,6 +95,7 @@ impl<H: Host> World<H> {
             agreement: Agreement::default(),
             records: 0,
             trace: None,
+            tamper: None,
         };
         (0..count).for_each(|node| world.rise(node));
         world
@@ -159,6 +175,17 @@ impl<H: Host> World<H> {
         self.network.set_link(link);
         self.climate.transport = transport;
         self.climate.lost_sessions = lost_sessions;
+    }
+
+    /// Has every frame changed by `tamper` from now on: how a node of another make behaves.
+    pub fn set_tamper(&mut self, tamper: Tamper) {
+        self.tamper = Some(tamper);
+    }
+
+    /// Forgets the peaks of the [`Tally`], so that those of what follows can be seen.
+    pub fn reset_peaks(&mut self) {
+        self.tally.most_at_once = self.contacts.len();
+        self.tally.most_at_one_node = 0;
     }
 
     /// Whether all running nodes hold the same state.
