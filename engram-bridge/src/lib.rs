@@ -1,1 +1,51 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod belief;
+#[cfg(feature = "config")]
+mod config;
+mod content;
+mod encoding;
+mod gossiper;
+mod gossiping;
+mod in_memory;
+mod pattern;
+mod ports;
+mod record;
+#[cfg(feature = "files")]
+mod snapshot_file;
+mod space;
+mod state;
+mod store;
+mod timestamp;
+mod view;
+mod visible;
+mod writer;
+
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+pub use config::{
+    ClusterConfig, ConfigError, ConfigProblem, ConflictConfig, GossipConfig, MerkleTreeConfig,
+    NodeConfig, PeerConfig, StrategyChoice, TlsConfig,
+};
+pub use content::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, MAX_ID_BYTES, PatternError};
+pub use gossiper::{ADVERT_ROOM, CONSOLIDATION_ROOT, ConsolidationGossiper, UnknownSpace};
+pub use gossiping::GossipingConsolidationService;
+pub use in_memory::InMemoryConsolidationService;
+pub use pattern::{Confidence, ConfidenceError, ENGRAM_DIMENSION, SemanticPattern};
+pub use ports::{
+    BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
+    ConsolidationStats,
+};
+pub use record::{MAX_BURIED, MAX_CONTENTS, MAX_DOTS};
+#[cfg(feature = "files")]
+#[cfg_attr(docsrs, doc(cfg(feature = "files")))]
+pub use snapshot_file::{FileSnapshot, RejectedLine, SnapshotFile, SnapshotFileError};
+pub use space::{MergedView, RejectedPattern, Space, SubmitReport};
+pub use state::Submitted;
+pub use store::{DEFAULT_SPACE, Environment, Store, StoreConfig};
+pub use timestamp::Timestamp;
+#[cfg(feature = "files")]
+#[cfg_attr(docsrs, doc(cfg(feature = "files")))]
+pub use timestamp::TimestampError;
+pub use view::SpaceView;

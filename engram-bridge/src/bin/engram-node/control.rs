@@ -1,0 +1,63 @@
+//! Commands on the standard input, one a line.
+
+use std::io::{self, BufRead as _};
+use std::path::PathBuf;
+use std::thread;
+
+use tokio::sync::mpsc;
+
+/// What a node is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Write the visible patterns to a file.
+    Export(PathBuf),
+    /// Say how you stand, changed or not.
+    State,
+    /// End. The end of the input means the same: a node does not outlive whoever controls it.
+    Quit,
+    /// None of these.
+    Unknown(String),
+}
+
+impl Command {
+    fn parse(line: &str) -> Self {
+        let line = line.trim();
+        match line.split_once(' ').unwrap_or((line, "")) {
+            ("export", path) if !path.trim().is_empty() => Self::Export(path.trim().into()),
+            ("state", "") => Self::State,
+            ("quit", "") => Self::Quit,
+            _ => Self::Unknown(line.to_owned()),
+        }
+    }
+}
+
+/// Reads commands on a thread of its own, since reading a terminal cannot be given up. The last
+/// one is always [`Command::Quit`].
+pub(crate) fn listen() -> mpsc::Receiver<Command> {
+    let (sender, receiver) = mpsc::channel(16);
+    thread::spawn(move || {
+        let lines = io::stdin().lock().lines().map_while(Result::ok);
+        let commands = lines.filter(|line| !line.trim().is_empty());
+        let commands = commands.map(|line| Command::parse(&line));
+        for command in commands.chain([Command::Quit]) {
+            if sender.blocking_send(command).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_understood_and_others_are_named() {
+        assert_eq!(Command::parse("export a b.jsonl\n"), Command::Export("a b.jsonl".into()));
+        assert_eq!(Command::parse(" state "), Command::State);
+        assert_eq!(Command::parse("quit"), Command::Quit);
+        assert_eq!(Command::parse("export"), Command::Unknown("export".to_owned()));
+        assert_eq!(Command::parse("stat"), Command::Unknown("stat".to_owned()));
+    }
+}

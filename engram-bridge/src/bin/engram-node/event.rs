@@ -1,0 +1,112 @@
+//! What a node says about itself.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::Serialize;
+
+/// One line of output: JSON for programs, or a sentence for people.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Event {
+    /// The node is up.
+    Listening { node: String, node_id: String, address: SocketAddr },
+    /// A snapshot was submitted.
+    Snapshot { space: String, snapshot: u64, taken: usize, written: usize, rejected: usize },
+    /// A line of the data, or a pattern of it, was left out.
+    Rejected { file: String, line: Option<u64>, pattern: Option<String>, reason: String },
+    /// A session with a peer ended.
+    Session(Session),
+    /// A peer cannot be reached, or was refused.
+    Peer { peer: String, reason: String },
+    /// How the node stands.
+    State(State),
+    /// The visible patterns were written to a file.
+    Exported { path: String },
+    /// A command could not be carried out.
+    Failed { command: String, reason: String },
+}
+
+/// A session that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Session {
+    pub(crate) peer: String,
+    pub(crate) result: String,
+    /// Bytes.
+    pub(crate) sent: u64,
+    /// Bytes.
+    pub(crate) received: u64,
+    pub(crate) records_in: u64,
+    pub(crate) records_out: u64,
+}
+
+/// How a node stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct State {
+    pub(crate) node: String,
+    pub(crate) root: String,
+    /// Visible patterns, over all spaces.
+    pub(crate) patterns: u64,
+    pub(crate) sessions: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
+    /// Patterns and lines of the own data that were left out.
+    pub(crate) rejected: u64,
+    /// Whether all own snapshots have been submitted.
+    pub(crate) replay_done: bool,
+}
+
+/// For whom the lines are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reader {
+    /// JSON on the standard output.
+    Program,
+    /// Text on the standard error.
+    Person,
+}
+
+impl Event {
+    /// Prints the line at once. If nobody reads any more there is nobody to tell: the line is lost.
+    pub(crate) fn print(&self, reader: Reader) {
+        let _ = match reader {
+            Reader::Program => {
+                let json = serde_json::to_string(self).expect("an event is made of plain values");
+                writeln!(io::stdout().lock(), "{json}")
+            }
+            Reader::Person => writeln!(io::stderr().lock(), "{}", self.sentence()),
+        };
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            Self::Listening { node, node_id, address } => {
+                format!("{node} listens on {address}; its node id is {node_id}")
+            }
+            Self::Snapshot { space, snapshot, taken, written, rejected } => format!(
+                "snapshot {snapshot} of {space}: {taken} patterns, {written} new, {rejected} rejected"
+            ),
+            Self::Rejected { file, line, pattern, reason } => {
+                let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+                let pattern = pattern.as_ref().map(|id| format!(" {id}:")).unwrap_or_default();
+                format!("rejected: {file}{line}:{pattern} {reason}")
+            }
+            Self::Session(Session { peer, result, sent, received, records_in, records_out }) => {
+                format!(
+                    "session with {peer}: {result}; {records_in} records and {received} bytes in, \
+                     {records_out} records and {sent} bytes out"
+                )
+            }
+            Self::Peer { peer, reason } => format!("{peer}: {reason}"),
+            Self::State(State { node, root, patterns, .. }) => {
+                format!("{node}: {patterns} patterns, root {}", &root[..16])
+            }
+            Self::Exported { path } => format!("exported to {path}"),
+            Self::Failed { command, reason } => format!("{command}: {reason}"),
+        }
+    }
+
+    pub(crate) fn exported(path: &Path) -> Self {
+        Self::Exported { path: path.display().to_string() }
+    }
+}

@@ -1,0 +1,53 @@
+//! The visible patterns of a node as a file.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use engram_bridge::{SemanticPattern, Store};
+use serde::Serialize;
+
+/// One line of an export. The order of the fields is that of the lines.
+#[derive(Serialize)]
+struct Line<'a> {
+    space: &'a str,
+    id: &'a str,
+    source_episodes: &'a [String],
+    strength: f32,
+    schema_confidence: f32,
+    last_consolidated: String,
+    embedding_b64: String,
+}
+
+impl<'a> Line<'a> {
+    fn new(space: &'a str, pattern: &'a SemanticPattern) -> Self {
+        let bytes: Vec<u8> = pattern.embedding.iter().flat_map(|x| x.to_le_bytes()).collect();
+        Self {
+            space,
+            id: &pattern.id,
+            source_episodes: &pattern.source_episodes,
+            strength: pattern.strength,
+            schema_confidence: pattern.schema_confidence.raw(),
+            last_consolidated: pattern.last_consolidated.to_string(),
+            embedding_b64: STANDARD.encode(bytes),
+        }
+    }
+}
+
+/// Writes the visible patterns of all spaces to `path`, one JSON object a line, sorted by space
+/// and id: equal views give equal files. The file appears whole or not at all.
+pub(crate) fn export(store: &Store, path: &Path) -> io::Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".part");
+    let mut file = BufWriter::new(File::create(&unfinished)?);
+    for space in store.iter() {
+        for pattern in space.view().patterns {
+            serde_json::to_writer(&mut file, &Line::new(space.id().as_str(), &pattern))?;
+            file.write_all(b"\n")?;
+        }
+    }
+    file.into_inner()?.sync_all()?;
+    fs::rename(&unfinished, path)
+}

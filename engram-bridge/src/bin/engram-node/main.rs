@@ -1,0 +1,58 @@
+//! A node of a consolidation gossip cluster, without an Engram around it: it reads consolidation
+//! snapshots from a file, gossips them, and says how it stands.
+
+mod certs;
+mod control;
+mod event;
+mod export;
+mod replay;
+mod run;
+mod setup;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Consolidation gossip for Engram: one node.
+#[derive(Parser)]
+#[command(name = "engram-node", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Run(run::Run),
+    #[command(subcommand)]
+    Certs(certs::Certs),
+    Check(Check),
+}
+
+/// Checks a configuration and the certificates that it names, and starts nothing.
+#[derive(clap::Args)]
+struct Check {
+    /// The configuration, cluster.toml.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Run(task) => task.run(),
+        Task::Certs(task) => task.run(),
+        Task::Check(task) => setup::check(&task.config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What ends the program. Every error says for itself what to do.
+type Failure = Box<dyn Error + Send + Sync>;

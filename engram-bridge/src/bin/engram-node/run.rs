@@ -1,0 +1,263 @@
+//! Runs a node until it is told to end.
+
+use std::collections::BTreeMap;
+use std::future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use engram_bridge::{ClusterConfig, ENGRAM_DIMENSION, Store};
+use engram_gossip_net::{self as net, Gossip, NodeId};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::control::{self, Command};
+use crate::event::{Event, Reader, Session, State};
+use crate::replay::{self, Replay};
+use crate::{Failure, export, setup};
+
+/// How often a state is looked at without a reason, since bytes are counted during sessions.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Runs a node: gossips, and replays its consolidation snapshots from a file.
+#[derive(Args)]
+pub(crate) struct Run {
+    /// The configuration, cluster.toml.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Consolidation snapshots, as JSON lines. Without them the node starts empty.
+    #[arg(long, value_name = "FILE")]
+    snapshots: Option<PathBuf>,
+    /// The pause between two snapshots, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 300)]
+    replay_every: u64,
+    /// Says what happens as JSON, one object a line, on the standard output.
+    #[arg(long)]
+    events: bool,
+    /// Takes commands on the standard input, one a line: `export PATH`, `state`, `quit`. The end
+    /// of the input ends the node.
+    #[arg(long)]
+    control: bool,
+}
+
+impl Run {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let config = ClusterConfig::load(&self.config)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(self.serve(config))
+    }
+
+    async fn serve(self, config: ClusterConfig) -> Result<(), Failure> {
+        let reader = if self.events { Reader::Program } else { Reader::Person };
+        let report = Report::new(reader);
+        let replay = match &self.snapshots {
+            Some(path) => replay::open(path, ENGRAM_DIMENSION, &report)?.map(|file| (path, file)),
+            None => None,
+        };
+        let (store, gossip) = setup::start(&config)?;
+        report.say(Event::Listening {
+            node: config.node.name.clone(),
+            node_id: gossip.node_id().to_string(),
+            address: gossip.local_addr(),
+        });
+        let node = Node::new(config, store, gossip, report);
+        if let Some((path, file)) = replay {
+            node.replay(file, path.display().to_string(), Duration::from_millis(self.replay_every));
+        } else {
+            node.report.replay_done();
+        }
+        let commands = if self.control { Some(control::listen()) } else { None };
+        node.serve(commands).await;
+        node.gossip.shutdown().await;
+        Ok(())
+    }
+}
+
+/// Where everything that happens is reported. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Report {
+    reader: Reader,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    rejected: AtomicU64,
+    replay_done: AtomicBool,
+    changed: Notify,
+}
+
+impl Report {
+    fn new(reader: Reader) -> Self {
+        let shared = Shared {
+            rejected: AtomicU64::new(0),
+            replay_done: AtomicBool::new(false),
+            changed: Notify::new(),
+        };
+        Self { reader, shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn say(&self, event: Event) {
+        event.print(self.reader);
+    }
+
+    /// Counts what was left out, and says it.
+    pub(crate) fn reject(&self, event: Event) {
+        self.shared.rejected.fetch_add(1, Ordering::Relaxed);
+        self.say(event);
+    }
+
+    /// The state may have changed.
+    pub(crate) fn changed(&self) {
+        self.shared.changed.notify_one();
+    }
+
+    fn replay_done(&self) {
+        self.shared.replay_done.store(true, Ordering::Relaxed);
+        self.changed();
+    }
+}
+
+struct Node {
+    name: String,
+    peers: BTreeMap<NodeId, String>,
+    store: Arc<Store>,
+    gossip: Gossip,
+    report: Report,
+}
+
+impl Node {
+    fn new(config: ClusterConfig, store: Arc<Store>, gossip: Gossip, report: Report) -> Self {
+        let peers = config.peers.into_iter().map(|peer| (peer.node_id, peer.name)).collect();
+        Self { name: config.node.name, peers, store, gossip, report }
+    }
+
+    /// Starts to submit the snapshots of `file`.
+    fn replay(&self, file: engram_bridge::SnapshotFile, name: String, pause: Duration) {
+        let report = self.report.clone();
+        let (store, gossip) = (Arc::clone(&self.store), self.gossip.clone());
+        let replay = Replay { file, name, pause, store, gossip, report: report.clone() };
+        tokio::spawn(async move {
+            if let Err(error) = replay.run().await {
+                report.say(Event::Failed { command: "replay".into(), reason: error.to_string() });
+            }
+            report.replay_done();
+        });
+    }
+
+    /// Reports until the node is told to end.
+    async fn serve(&self, mut commands: Option<mpsc::Receiver<Command>>) {
+        let mut events = self.gossip.events();
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut said = None;
+        let mut signal = std::pin::pin!(end_signal());
+        loop {
+            tokio::select! {
+                () = &mut signal => return,
+                command = next_command(&mut commands) => match command {
+                    Command::Quit => return,
+                    Command::State => said = None,
+                    Command::Export(path) => self.export(path).await,
+                    Command::Unknown(command) => {
+                        let reason = "not a command; there are export PATH, state, quit".into();
+                        self.report.say(Event::Failed { command, reason });
+                    }
+                },
+                Some(event) = events.next() => self.tell(event),
+                () = self.report.shared.changed.notified() => {}
+                _ = look.tick() => {}
+            }
+            let state = self.state();
+            if said.as_ref() != Some(&state) {
+                self.report.say(Event::State(state.clone()));
+                said = Some(state);
+            }
+        }
+    }
+
+    async fn export(&self, path: PathBuf) {
+        let store = Arc::clone(&self.store);
+        let to = path.clone();
+        let exported = tokio::task::spawn_blocking(move || export::export(&store, &to)).await;
+        let failed = match exported {
+            Ok(Ok(())) => return self.report.say(Event::exported(&path)),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let command = format!("export {}", path.display());
+        self.report.say(Event::Failed { command, reason: failed });
+    }
+
+    fn state(&self) -> State {
+        let stats = self.gossip.stats();
+        let shared = &self.report.shared;
+        State {
+            node: self.name.clone(),
+            root: self.store.root().to_string(),
+            patterns: self.store.visible_len(),
+            sessions: stats.sessions.values().sum(),
+            bytes_sent: stats.session_bytes_sent,
+            bytes_received: stats.session_bytes_received,
+            rejected: shared.rejected.load(Ordering::Relaxed),
+            replay_done: shared.replay_done.load(Ordering::Relaxed),
+        }
+    }
+
+    fn tell(&self, event: net::Event) {
+        let name = |peer: NodeId| self.peers.get(&peer).cloned().unwrap_or(peer.to_string());
+        let (peer, reason) = match event {
+            net::Event::Session(session) => {
+                return self.report.say(Event::Session(Session {
+                    peer: name(session.peer),
+                    result: session.reason().to_owned(),
+                    sent: session.bytes_sent,
+                    received: session.bytes_received,
+                    records_in: session.outcome.stats.records_in,
+                    records_out: session.outcome.stats.records_out,
+                }));
+            }
+            net::Event::SessionFailed { peer, cause } => {
+                (name(peer), format!("the session failed: {cause}"))
+            }
+            net::Event::Unreachable { peer, cause, retry_in } => {
+                (name(peer), format!("not reached: {cause}; tried again in {retry_in:.1?}"))
+            }
+            net::Event::Refused { address, cause } => (address.to_string(), cause.to_string()),
+            net::Event::Disconnected { peer, reason } => (name(peer), reason),
+            net::Event::Connected { peer } => (name(peer), "connected".to_owned()),
+            net::Event::Stalled { peer, sessions } => {
+                (name(peer), format!("{sessions} sessions in a row made no progress"))
+            }
+            _ => return,
+        };
+        self.report.say(Event::Peer { peer, reason });
+    }
+}
+
+/// The next command; for ever, if none are taken.
+async fn next_command(commands: &mut Option<mpsc::Receiver<Command>>) -> Command {
+    match commands {
+        Some(commands) => commands.recv().await.unwrap_or(Command::Quit),
+        None => future::pending().await,
+    }
+}
+
+/// The first signal to end: Ctrl-C, or on Unix a polite kill.
+async fn end_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => return,
+                _ = terminate.recv() => return,
+            }
+        }
+    }
+    // Without a handler the system's own takes over, which ends the process, too.
+    if tokio::signal::ctrl_c().await.is_err() {
+        future::pending::<()>().await;
+    }
+}

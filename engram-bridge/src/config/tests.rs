@@ -1,0 +1,152 @@
+use std::path::Path;
+
+use super::*;
+
+const WHOLE: &str = r#"
+[node]
+name = "node-a"
+listen = "127.0.0.1:7701"
+spaces = ["notes", "default"]
+
+[tls]
+ca = "ca.pem"
+certificate = "node-a.pem"
+key = "node-a.key"
+
+[[peers]]
+name = "node-b"
+node_id = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+address = "node-b.example:7701"
+
+[[peers]]
+name = "node-c"
+node_id = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+
+[gossip]
+interval_seconds = 5
+fanout = 2
+max_patterns_per_sync = 50
+enable_compression = false
+
+[merkle_tree]
+depth = 8
+leaf_count = 256
+hash = "blake3"
+
+[conflict]
+strategy = "confidence-weighted"
+"#;
+
+fn problems(text: &str) -> Vec<ConfigProblem> {
+    match ClusterConfig::parse(text) {
+        Err(ConfigError::Invalid { problems, .. }) => problems,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The one problem of `WHOLE` with `from` replaced by `to`.
+fn problem(from: &str, to: &str) -> ConfigProblem {
+    assert!(WHOLE.contains(from), "{from}");
+    let mut problems = problems(&WHOLE.replacen(from, to, 1));
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    problems.remove(0)
+}
+
+#[test]
+fn every_key_is_taken() {
+    let config = ClusterConfig::parse(WHOLE).unwrap();
+    assert_eq!(config.node.name, "node-a");
+    let spaces: Vec<_> = config.node.spaces.iter().map(SpaceId::as_str).collect();
+    assert_eq!(spaces, ["default", "notes"]);
+    assert_eq!(config.peers[0].address.as_deref(), Some("node-b.example:7701"));
+    assert_eq!(config.peers[1].address, None);
+    assert_eq!(config.gossip.interval, Duration::from_secs(5));
+    assert_eq!((config.gossip.fanout, config.gossip.max_patterns_per_sync), (2, 50));
+    assert!(!config.gossip.enable_compression);
+    assert_eq!(config.merkle_tree.depth, BaseDepth::Eight);
+    assert_eq!(config.merkle_tree.hash, AnyHasher::Blake3);
+    assert_eq!(config.conflict.strategy, StrategyChoice::ConfidenceWeighted);
+}
+
+#[test]
+fn the_defaults_are_those_of_the_plan() {
+    let least = "[node]\nname='a'\nlisten='[::1]:0'\n[tls]\nca='1'\ncertificate='2'\nkey='3'\n";
+    let config = ClusterConfig::parse(least).unwrap();
+    assert_eq!(config.node.spaces, [SpaceId::new("default").unwrap()]);
+    assert_eq!(config.gossip.interval, Duration::from_secs(60));
+    assert_eq!((config.gossip.fanout, config.gossip.max_patterns_per_sync), (3, 100));
+    assert!(config.gossip.enable_compression && config.peers.is_empty());
+    assert_eq!(config.merkle_tree.depth.slots(), 4_096);
+    assert_eq!(config.merkle_tree.hash, AnyHasher::Sha256);
+    assert_eq!(config.conflict.strategy, StrategyChoice::ConfidenceVoting);
+}
+
+#[test]
+fn values_that_cannot_be_meant_are_refused_by_key_and_line() {
+    for (from, to, key, line, part) in [
+        ("fanout = 2", "fanout = 0", "gossip.fanout", 23, "1..=64"),
+        ("interval_seconds = 5", "interval_seconds = 0", "gossip.interval_seconds", 22, "60"),
+        ("interval_seconds = 5", "interval_seconds = -1", "gossip.interval_seconds", 22, "-1"),
+        ("_sync = 50", "_sync = 0", "gossip.max_patterns_per_sync", 24, "100"),
+        ("depth = 8", "depth = 13", "merkle_tree.depth", 28, "16"),
+        ("leaf_count = 256", "leaf_count = 4096", "merkle_tree.leaf_count", 29, "2^8"),
+        ("\"blake3\"", "\"md5\"", "merkle_tree.hash", 30, "sha256"),
+        ("confidence-weighted", "coin", "conflict.strategy", 33, "confidence-voting"),
+        ("127.0.0.1:7701", "localhost", "node.listen", 4, "127.0.0.1:7701"),
+        ("node-b.example:7701", "node-b", "peers.0.address", 15, "10.0.0.2:7701"),
+        ("node-b.example:7701", ":7701", "peers.0.address", 15, "host"),
+        ("node-b.example:7701", "b:0", "peers.0.address", 15, "port"),
+        ("bbbb\"", "bbbz\"", "peers.0.node_id", 14, "certs show"),
+        ("bbbb\"", "bb\"", "peers.0.node_id", 14, "certs show"),
+        ("\"node-c\"", "\"node-b\"", "peers.1.name", 18, "once"),
+        ("name = \"node-c\"", "", "peers.1.name", 17, "missing"),
+        ("\"notes\"", "\"default\"", "node.spaces.1", 5, "twice"),
+        ("\"notes\"", "\"No Tes\"", "node.spaces.0", 5, "a-z"),
+        ("[\"notes\", \"default\"]", "[]", "node.spaces", 5, "1024"),
+        ("ca = \"ca.pem\"", "ca = \"\"", "tls.ca", 8, "empty"),
+    ] {
+        let found = problem(from, to);
+        assert_eq!((found.key.as_str(), found.line), (key, Some(line)), "{found:?}");
+        assert!(found.message.contains(part), "{found:?}");
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once_in_the_order_of_the_file() {
+    let wrong = WHOLE.replace("fanout = 2", "fanot = 2\nfanout = 0").replace("ca = \"ca.pem\"", "");
+    let wrong = wrong.replace("[conflict]", "[conflikt]");
+    let keys: Vec<_> = problems(&wrong).into_iter().map(|p| (p.key, p.line)).collect();
+    let expected = [
+        ("tls.ca", Some(7)),
+        ("gossip.fanot", Some(23)),
+        ("gossip.fanout", Some(24)),
+        ("conflikt", Some(33)),
+    ];
+    assert_eq!(keys, expected.map(|(key, line)| (key.to_owned(), line)));
+}
+
+#[test]
+fn what_is_no_toml_or_of_another_type_is_refused_with_its_line() {
+    let found = problem("fanout = 2", "fanout = \"two\"");
+    assert_eq!((found.key.as_str(), found.line), ("fanout", Some(23)));
+    let found = problem("fanout = 2", "fanout = ");
+    assert_eq!(found.line, Some(23), "{found:?}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = ClusterConfig::load(Path::new("no/such/cluster.toml")).unwrap_err();
+    assert!(error.to_string().contains("no/such/cluster.toml"), "{error}");
+}
+
+#[test]
+fn paths_are_those_of_the_files_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cluster.toml");
+    std::fs::write(&path, WHOLE).unwrap();
+    let config = ClusterConfig::load(&path).unwrap();
+    assert_eq!(config.tls.ca, folder.path().join("ca.pem"));
+    std::fs::write(&path, "[nod]").unwrap();
+    let error = ClusterConfig::load(&path).unwrap_err().to_string();
+    assert!(error.starts_with(&path.display().to_string()), "{error}");
+}

@@ -1,0 +1,119 @@
+//! A memory space's seat at the gossip.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engram_gossip_net::{AdvertError, Gossip, NodeId, RoundReport};
+use engram_gossip_proto::SpaceId;
+use engram_merkle::Digest;
+
+use crate::{
+    ConsolidationCacheSource, ConsolidationSnapshot, PatternError, SemanticPattern, Space, Store,
+    Submitted, SubmitReport,
+};
+
+/// The key under which membership metadata carries the roots of a node.
+pub const CONSOLIDATION_ROOT: &str = "consolidation_root";
+
+/// How many bytes the roots take at most: they fit a datagram beside a SWIM ping.
+pub const ADVERT_ROOM: usize = 512;
+
+/// Keeps one memory space equal on all nodes: Engram's consolidation goes in, gossip goes on by
+/// itself.
+///
+/// Cheap to clone; make one for each memory space. The network runs in the [`Gossip`] handle, over
+/// the same [`Store`]; nothing here waits for it but [`gossip_round`](Self::gossip_round).
+#[derive(Clone, Debug)]
+pub struct ConsolidationGossiper {
+    space: Arc<Space>,
+    gossip: Gossip,
+}
+
+/// A memory space that this node does not host. Name it in the store's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this node does not host the space {0}; add it to node.spaces")]
+pub struct UnknownSpace(pub SpaceId);
+
+impl ConsolidationGossiper {
+    /// The seat of `space`. `gossip` must have been bound to the same store.
+    ///
+    /// # Errors
+    /// [`UnknownSpace`] if the store does not host it.
+    pub fn new(store: &Store, space: &SpaceId, gossip: Gossip) -> Result<Self, UnknownSpace> {
+        let space = store.space(space).cloned().ok_or_else(|| UnknownSpace(space.clone()))?;
+        Ok(Self { space, gossip })
+    }
+
+    /// The space: its patterns, and what an operator does to them.
+    pub fn space(&self) -> &Arc<Space> {
+        &self.space
+    }
+
+    /// The network.
+    pub fn gossip(&self) -> &Gossip {
+        &self.gossip
+    }
+
+    /// Takes what this node's engine consolidated, and lets the peers know if it is news.
+    ///
+    /// In spite of its name, which is the one Engram's plan gave it, it replaces nothing: patterns
+    /// that peers contributed stay, and so do own ones that the engine has lost in a restart. See
+    /// [`Space::submit`].
+    pub fn rebuild_from_snapshot(
+        &self,
+        snapshot: &ConsolidationSnapshot,
+        source: ConsolidationCacheSource,
+    ) -> SubmitReport {
+        let report = self.space.submit(snapshot, source);
+        if report.written > 0 {
+            self.gossip.announce();
+        }
+        report
+    }
+
+    /// Takes one pattern, and lets the peers know if it is news. See [`Space::submit_pattern`].
+    ///
+    /// # Errors
+    /// [`PatternError`] if it is not valid; nothing was changed.
+    pub fn update_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, PatternError> {
+        let submitted = self.space.submit_pattern(pattern)?;
+        if submitted == Submitted::Written {
+            self.gossip.announce();
+        }
+        Ok(submitted)
+    }
+
+    /// Syncs with a few random peers now, instead of waiting for the timer or for their adverts. A
+    /// peer that cannot be reached costs the others nothing.
+    pub async fn gossip_round(&self) -> RoundReport {
+        self.gossip.round().await
+    }
+
+    /// The root of the space's Merkle tree: equal on two nodes if and only if their states are.
+    pub fn root_hash(&self) -> Digest {
+        self.space.root()
+    }
+
+    /// Puts the roots of this node's spaces into the metadata of a membership message, under
+    /// [`CONSOLIDATION_ROOT`], in at most [`ADVERT_ROOM`] bytes. With more spaces than fit, the
+    /// messages that follow name the others.
+    pub fn attach_consolidation_gossip(&self, metadata: &mut BTreeMap<String, Vec<u8>>) {
+        metadata.insert(CONSOLIDATION_ROOT.to_owned(), self.gossip.advert(ADVERT_ROOM));
+    }
+
+    /// Takes the metadata of a membership message that `from` sent. If its roots differ from ours,
+    /// a session with it begins soon, in the background. Metadata without roots mean nothing.
+    ///
+    /// # Errors
+    /// [`AdvertError`] if `from` is not in the roster or its roots cannot be read. They are ignored.
+    pub fn handle_consolidation_gossip(
+        &self,
+        from: NodeId,
+        metadata: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), AdvertError> {
+        match metadata.get(CONSOLIDATION_ROOT) {
+            Some(advert) => self.gossip.handle_advert(from, advert),
+            None => Ok(()),
+        }
+    }
+}

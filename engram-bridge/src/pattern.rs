@@ -1,0 +1,94 @@
+//! What a node consolidates: the pattern, and how sure it is.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Timestamp;
+
+/// How many numbers Engram's embeddings have.
+pub const ENGRAM_DIMENSION: usize = 768;
+
+/// How sure a node is of a pattern: a number in 0..=1, never NaN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct Confidence(f32);
+
+impl Confidence {
+    /// No confidence at all.
+    pub const NONE: Self = Self(0.0);
+    /// Engram's low confidence, 0.1.
+    pub const LOW: Self = Self(0.1);
+    /// Engram's medium confidence, 0.5.
+    pub const MEDIUM: Self = Self(0.5);
+    /// Engram's high confidence, 0.9.
+    pub const HIGH: Self = Self(0.9);
+    /// Certainty.
+    pub const CERTAIN: Self = Self(1.0);
+
+    /// Takes `raw` if it lies in 0..=1. Negative zero becomes zero.
+    ///
+    /// # Errors
+    /// [`ConfidenceError`] for any other number and for NaN. Nothing is clamped: a confidence out
+    /// of range is a fault of its maker and should be seen.
+    ///
+    /// ```
+    /// # use engram_bridge::Confidence;
+    /// assert_eq!(Confidence::new(0.25)?.raw(), 0.25);
+    /// assert!(Confidence::new(f32::NAN).is_err());
+    /// # Ok::<(), engram_bridge::ConfidenceError>(())
+    /// ```
+    pub fn new(raw: f32) -> Result<Self, ConfidenceError> {
+        if (0.0..=1.0).contains(&raw) { Ok(Self(raw + 0.0)) } else { Err(ConfidenceError(raw)) }
+    }
+
+    /// The number, in 0..=1.
+    pub const fn raw(self) -> f32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Confidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A number that is no confidence. Nothing was changed; correct the number where it is made.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("a confidence lies in 0..=1, {0} does not")]
+pub struct ConfidenceError(pub f32);
+
+/// A consolidated semantic pattern, field for field as Engram has it.
+///
+/// The id is unique within its memory space only. It is carried and never recomputed: Engram makes
+/// it with a hash that may differ between compiler releases.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SemanticPattern {
+    /// Pattern id, 1 to 128 bytes.
+    pub id: String,
+    /// Semantic embedding, [`ENGRAM_DIMENSION`] numbers for Engram, shared instead of copied.
+    pub embedding: Arc<[f32]>,
+    /// The episodes it cites. Engram's store path repeats ids, so this is a multiset.
+    pub source_episodes: Vec<String>,
+    /// Coherence, at least 0. Engram emits values slightly above 1.
+    pub strength: f32,
+    /// How sure its maker is.
+    pub schema_confidence: Confidence,
+    /// Time of the newest cited episode, not of the run.
+    pub last_consolidated: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn confidence_takes_exactly_zero_to_one() {
+        for raw in [0.0, f32::MIN_POSITIVE, 0.5, 1.0] {
+            assert_eq!(Confidence::new(raw).unwrap().raw().to_bits(), raw.to_bits());
+        }
+        assert_eq!(Confidence::new(-0.0).unwrap().raw().to_bits(), 0);
+        for raw in [1.000_000_1, -f32::MIN_POSITIVE, f32::INFINITY, f32::NAN] {
+            assert!(Confidence::new(raw).is_err(), "{raw} was taken");
+        }
+    }
+}

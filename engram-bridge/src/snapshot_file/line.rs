@@ -1,0 +1,203 @@
+//! One line of JSON: a snapshot, or a pattern.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use engram_gossip_proto::SpaceId;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{Confidence, ConsolidationStats, DEFAULT_SPACE, SemanticPattern, Timestamp};
+
+/// Where a line belongs.
+pub(super) struct Placement {
+    pub(super) space: SpaceId,
+    pub(super) run: u64,
+    /// Whether its embedding is a row of another file.
+    pub(super) rows: bool,
+}
+
+/// The part of a line that says where it belongs.
+#[derive(Deserialize)]
+struct Probe {
+    space: Option<String>,
+    snapshot: Option<u64>,
+    first_snapshot: Option<u64>,
+    patterns: Option<IgnoredAny>,
+    embedding_row: Option<IgnoredAny>,
+    id: Option<IgnoredAny>,
+}
+
+/// Reads where a line belongs, without looking at its patterns.
+pub(super) fn placement(text: &str) -> Result<Placement, String> {
+    let probe: Probe = parse(&readable(text)).map_err(half_a_line)?;
+    if probe.patterns.is_none() && probe.id.is_none() {
+        return Err("it is neither a snapshot (no \"patterns\") nor a pattern (no \"id\"); \
+                    remove the line or write it again"
+            .to_owned());
+    }
+    let space = probe.space.unwrap_or_else(|| DEFAULT_SPACE.to_owned());
+    let space = SpaceId::new(&*space)
+        .map_err(|error| format!("its space {space:?} is refused: {error}; rename the space"))?;
+    let run = probe.snapshot.or(probe.first_snapshot).unwrap_or(0);
+    Ok(Placement { space, run, rows: probe.embedding_row.is_some() })
+}
+
+/// A snapshot whose patterns are still text, so that a bad one costs only itself. A pattern line
+/// is a snapshot of one pattern.
+pub(super) struct Line {
+    pub(super) generated_at: Timestamp,
+    pub(super) stats: ConsolidationStats,
+    patterns: Vec<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct SnapshotLine {
+    generated_at: Option<String>,
+    stats: Option<StatsLine>,
+    patterns: Option<Vec<Box<RawValue>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StatsLine {
+    total_replays: usize,
+    successful_consolidations: usize,
+    failed_consolidations: usize,
+    total_patterns_extracted: usize,
+}
+
+impl Line {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let text = readable(text);
+        let line: SnapshotLine = parse(&text).map_err(half_a_line)?;
+        let generated_at = match line.generated_at {
+            Some(time) => time.parse().map_err(|error| format!("generated_at: {error}"))?,
+            None => Timestamp::EPOCH,
+        };
+        let stats = line.stats.unwrap_or_default();
+        let stats = ConsolidationStats {
+            total_replays: stats.total_replays,
+            successful_consolidations: stats.successful_consolidations,
+            failed_consolidations: stats.failed_consolidations,
+            total_patterns_extracted: stats.total_patterns_extracted,
+            ..ConsolidationStats::default()
+        };
+        let patterns = match line.patterns {
+            Some(patterns) => patterns,
+            None => vec![parse(&text).map_err(half_a_line)?],
+        };
+        Ok(Self { generated_at, stats, patterns })
+    }
+
+    /// The patterns one by one; a bad one with its id, if that can be read, and what is wrong.
+    pub(super) fn patterns(
+        &self,
+    ) -> impl Iterator<Item = Result<PatternLine, (Option<String>, String)>> {
+        self.patterns.iter().map(|pattern| {
+            parse(pattern.get()).map_err(|error| (id_of(pattern.get()), what_is_wrong(&error)))
+        })
+    }
+}
+
+/// A pattern as it stands on a line. What may be missing or no number is an `Option`, so that its
+/// absence can be explained.
+#[derive(Deserialize)]
+pub(super) struct PatternLine {
+    pub(super) id: String,
+    source_episodes: Vec<String>,
+    strength: Option<f32>,
+    schema_confidence: Option<f32>,
+    last_consolidated: String,
+    pub(super) embedding_b64: Option<String>,
+    pub(super) embedding_row: Option<u64>,
+}
+
+impl PatternLine {
+    /// The pattern, once its embedding was found.
+    pub(super) fn finish(self, embedding: Vec<f32>) -> Result<SemanticPattern, String> {
+        let missing = |name| format!("its {name} is missing or not a number; correct it");
+        let confidence = self.schema_confidence.ok_or_else(|| missing("schema_confidence"))?;
+        Ok(SemanticPattern {
+            id: self.id,
+            embedding: embedding.into(),
+            source_episodes: self.source_episodes,
+            strength: self.strength.ok_or_else(|| missing("strength"))?,
+            schema_confidence: Confidence::new(confidence)
+                .map_err(|error| format!("its schema_confidence is refused: {error}"))?,
+            last_consolidated: self
+                .last_consolidated
+                .parse()
+                .map_err(|error| format!("its last_consolidated is refused: {error}"))?,
+        })
+    }
+}
+
+/// Decodes an embedding: base64 of little-endian f32.
+pub(super) fn embedding(base64: &str) -> Result<Vec<f32>, String> {
+    let bytes = STANDARD
+        .decode(base64)
+        .map_err(|error| format!("its embedding_b64 is no padded standard base64: {error}"))?;
+    if bytes.len() % 4 != 0 {
+        let length = bytes.len();
+        return Err(format!("its embedding_b64 holds {length} bytes, not a multiple of four"));
+    }
+    Ok(floats(&bytes))
+}
+
+/// Little-endian bytes as numbers.
+pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    serde_json::from_str(text)
+}
+
+/// The id of a pattern that cannot be read as a whole.
+fn id_of(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Id {
+        id: String,
+    }
+    parse::<Id>(text).ok().map(|pattern| pattern.id)
+}
+
+/// What serde_json says, without its position: the line it counts is not a line of the file.
+fn what_is_wrong(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+fn half_a_line(error: serde_json::Error) -> String {
+    let (column, wrong) = (error.column(), what_is_wrong(&error));
+    if error.is_eof() {
+        return format!("it ends in the middle, after {column} bytes ({wrong}); write it again");
+    }
+    format!("it cannot be read at byte {column}: {wrong}; correct the line or write it again")
+}
+
+/// JSON knows no NaN and no infinity, but common writers emit them, and one of them would cost a
+/// whole snapshot. As null it costs only its own pattern.
+fn readable(text: &str) -> Cow<'_, str> {
+    const WORDS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
+    if !WORDS.iter().any(|word| text.contains(word)) {
+        return Cow::Borrowed(text);
+    }
+    let mut readable = String::with_capacity(text.len());
+    let (mut rest, mut in_string) = (text, false);
+    while let Some(c) = rest.chars().next() {
+        let word = WORDS.iter().find(|word| !in_string && rest.starts_with(**word));
+        let taken = match (word, c) {
+            (Some(word), _) => word.len(),
+            (None, '\\') => (1 + rest[1..].chars().next().map_or(0, char::len_utf8)).min(rest.len()),
+            (None, c) => c.len_utf8(),
+        };
+        in_string ^= c == '"';
+        readable.push_str(if word.is_some() { "null" } else { &rest[..taken] });
+        rest = &rest[taken..];
+    }
+    Cow::Owned(readable)
+}

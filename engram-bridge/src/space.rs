@@ -1,0 +1,356 @@
+//! One memory space: what its own engine, an operator and the peers do to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use engram_gossip_proto::{Delivery, Receipt, Rejection, SpaceId, Summary};
+use engram_merkle::Digest;
+use tokio::sync::watch;
+
+use crate::belief::Cause;
+use crate::content::{Content, PatternError};
+use crate::record;
+use crate::state::{Change, Rules, SpaceState, Submitted};
+use crate::store::Clock;
+use crate::view::SpaceView;
+use crate::writer::Writer;
+use crate::{
+    BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationSnapshot, SemanticPattern, Timestamp,
+};
+
+/// One memory space of a [`Store`](crate::Store), shared by everybody who works on it.
+///
+/// All methods are synchronous. Patterns are validated and hashed before the lock is taken, so it
+/// is held for as long as it takes to change maps and tree, and never while anybody waits for the
+/// network.
+pub struct Space {
+    id: SpaceId,
+    rules: Rules,
+    clock: Arc<Clock>,
+    writer: Arc<Mutex<Writer>>,
+    state: Mutex<SpaceState>,
+    view_version: watch::Sender<u64>,
+}
+
+/// What became of a submitted snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SubmitReport {
+    /// Patterns that are new versions.
+    pub written: usize,
+    /// Patterns that are as this node submitted them last.
+    pub unchanged: usize,
+    /// Patterns that were forgotten on purpose and stay so.
+    pub buried: usize,
+    /// Patterns that came from the merged view and were never this node's own.
+    pub echoed: usize,
+    /// Patterns that were refused. The others are not affected.
+    pub rejected: Vec<RejectedPattern>,
+    /// Whether what is visible changed.
+    pub view_changed: bool,
+}
+
+/// A pattern that was refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RejectedPattern {
+    /// Its place in the snapshot, from 0.
+    pub index: usize,
+    /// Its id.
+    pub id: String,
+    /// What is wrong with it, and what to do.
+    pub reason: PatternError,
+}
+
+/// What is visible of a space.
+#[derive(Clone, Debug, Default)]
+pub struct MergedView {
+    /// One pattern for each id of which anything lives, in ascending order of the ids.
+    pub patterns: Vec<Arc<SemanticPattern>>,
+    /// When this changed last, by the clock of this node; the epoch if it never did.
+    pub changed_at: Timestamp,
+}
+
+impl SubmitReport {
+    /// How many patterns were valid: all but the rejected.
+    pub fn taken(&self) -> usize {
+        self.written + self.unchanged + self.buried + self.echoed
+    }
+}
+
+impl Space {
+    pub(crate) fn new(
+        id: SpaceId,
+        rules: Rules,
+        clock: Arc<Clock>,
+        writer: Arc<Mutex<Writer>>,
+    ) -> Self {
+        let state = Mutex::new(SpaceState::new(rules.clone()));
+        let view_version = watch::Sender::new(0);
+        Self { id, rules, clock, writer, state, view_version }
+    }
+
+    /// The name of the space.
+    pub fn id(&self) -> &SpaceId {
+        &self.id
+    }
+
+    /// Takes what this node's engine consolidated.
+    ///
+    /// A pattern that equals what this node submitted last under its id is no news. Any other is a
+    /// new version beside those of the peers. A pattern that is missing is *not* removed: Engram's
+    /// snapshot shrinks at every restart. Costs one hash of every pattern, and one update of the
+    /// tree for all of them.
+    pub fn submit(
+        &self,
+        snapshot: &ConsolidationSnapshot,
+        source: ConsolidationCacheSource,
+    ) -> SubmitReport {
+        let mut report = SubmitReport::default();
+        let mut ids = BTreeSet::new();
+        let mut contents = Vec::with_capacity(snapshot.patterns.len());
+        for (index, pattern) in snapshot.patterns.iter().enumerate() {
+            let content = self.content_of(pattern);
+            let content = content.and_then(|content| match ids.insert(pattern.id.as_str()) {
+                true => Ok(content),
+                false => Err(PatternError::Duplicate),
+            });
+            match content {
+                Ok(content) => contents.push((Arc::clone(pattern), content)),
+                Err(reason) => {
+                    report.rejected.push(RejectedPattern { index, id: pattern.id.clone(), reason });
+                }
+            }
+        }
+        self.submit_contents(contents, snapshot.generated_at, source, &mut report);
+        report
+    }
+
+    fn submit_contents(
+        &self,
+        contents: Vec<(Arc<SemanticPattern>, Content)>,
+        snapshot_generated_at: Timestamp,
+        source: ConsolidationCacheSource,
+        report: &mut SubmitReport,
+    ) {
+        let cause = Cause { source, generated_at: (self.clock)(), snapshot_generated_at };
+        report.view_changed = self.change(cause, |state, writer| {
+            let planned = contents.into_iter();
+            let planned =
+                planned.map(|(pattern, content)| state.plan_submit(&pattern, content, writer));
+            let changes = planned.filter_map(|(submitted, change)| {
+                *match submitted {
+                    Submitted::Written => &mut report.written,
+                    Submitted::Unchanged => &mut report.unchanged,
+                    Submitted::Buried => &mut report.buried,
+                    Submitted::Echoed => &mut report.echoed,
+                } += 1;
+                change
+            });
+            changes.collect()
+        });
+    }
+
+    /// [`submit`](Self::submit) for a single pattern.
+    ///
+    /// # Errors
+    /// [`PatternError`] if it is not valid; nothing was changed.
+    pub fn submit_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, PatternError> {
+        let content = self.content_of(pattern)?;
+        let mut outcome = Submitted::Unchanged;
+        self.change(self.cause(ConsolidationCacheSource::OnDemand), |state, writer| {
+            let (submitted, change) = state.plan_submit(pattern, content, writer);
+            outcome = submitted;
+            change.into_iter().collect()
+        });
+        Ok(outcome)
+    }
+
+    /// Takes back what this node itself wrote under `id`; what others wrote stays. Returns whether
+    /// there was anything to take back.
+    ///
+    /// The engine's next equal submission changes nothing; a different one is visible again.
+    pub fn withdraw(&self, id: &str) -> bool {
+        self.change_one(|state, writer| state.plan_withdraw(id, writer))
+    }
+
+    /// Deletes `id`: everything that is known of it here, on all nodes. Returns whether there was
+    /// anything to delete.
+    ///
+    /// What others write at the same time, unseen, survives. The deleted contents are remembered,
+    /// so that an engine that finds them again does not bring them back.
+    pub fn forget(&self, id: &str) -> bool {
+        self.change_one(|state, writer| state.plan_forget(id, writer))
+    }
+
+    /// Replaces all versions of a pattern that are known here by `pattern`. For somebody who
+    /// really looked at all of them: never to be called automatically.
+    ///
+    /// # Errors
+    /// [`PatternError`] if it is not valid; nothing was changed.
+    pub fn resolve(&self, pattern: &Arc<SemanticPattern>) -> Result<(), PatternError> {
+        let content = self.content_of(pattern)?;
+        self.change_one(|state, writer| Some(state.plan_resolve(content, writer)));
+        Ok(())
+    }
+
+    /// What is visible now. Shares the patterns; O(patterns).
+    pub fn view(&self) -> MergedView {
+        let state = self.state();
+        MergedView { patterns: state.visible(), changed_at: state.view_changed_at() }
+    }
+
+    /// How many patterns are visible.
+    pub fn visible_len(&self) -> u64 {
+        self.state().visible_len()
+    }
+
+    /// The root of the space's Merkle tree: equal on two nodes if and only if their states are.
+    pub fn root(&self) -> Digest {
+        self.state().tree().root()
+    }
+
+    /// Root, number of records (deleted ones included) and number of changes so far.
+    pub fn summary(&self) -> Summary {
+        self.state().summary()
+    }
+
+    /// The newest changes of visible patterns, oldest first.
+    pub fn recent_updates(&self) -> Vec<BeliefUpdateRecord> {
+        self.state().updates().to_vec()
+    }
+
+    /// Counts the changes of what is visible. A receiver sees the newest number only, so somebody
+    /// who is busy misses none of the outcome, however many changes there were.
+    pub fn view_version(&self) -> watch::Receiver<u64> {
+        self.view_version.subscribe()
+    }
+
+    /// The whole state as it is now, for one session with a peer. O(1).
+    pub fn pin(self: &Arc<Self>) -> SpaceView {
+        let state = self.state();
+        SpaceView::new(Arc::clone(self), state.tree().clone(), state.summary())
+    }
+
+    /// Verifies and joins what a peer sent, record by record.
+    pub(crate) fn apply(&self, delivery: Delivery) -> Receipt {
+        let arrived = self.verify(delivery.contents);
+        let mut receipt = Receipt::default();
+        let mut records = Vec::with_capacity(delivery.records.len());
+        for wire in delivery.records {
+            let id = wire.id.clone();
+            match record::from_wire(wire) {
+                Ok(record) => records.push(record),
+                Err(rejection) => receipt.rejected.push((id, rejection)),
+            }
+        }
+        self.change(self.cause(ConsolidationCacheSource::Gossip), |state, writer| {
+            let mut pending = BTreeMap::new();
+            for (id, record) in records {
+                let change = state
+                    .plan_join(&id, &record, pending.get(&id))
+                    .and_then(|change| supplied(change, &id, state, &arrived));
+                match change {
+                    Ok(Some(change)) => {
+                        writer.observe(record.context());
+                        receipt.applied += 1;
+                        pending.insert(id, change);
+                    }
+                    Ok(None) => receipt.stale += 1,
+                    Err(rejection) => receipt.rejected.push((id, rejection)),
+                }
+            }
+            pending.into_values().collect()
+        });
+        receipt
+    }
+
+    /// Looks at each content that arrived: is it valid, and what its digest says?
+    fn verify(&self, contents: Vec<([u8; 32], engram_gossip_proto::Content)>) -> Arrived {
+        let verified = contents.into_iter().map(|(claimed, content)| {
+            let Rules { dimension, hasher, .. } = &self.rules;
+            let verified = match Content::from_wire(content, *dimension, hasher) {
+                Ok(content) if content.digest() == claimed.into() => Ok(content),
+                Ok(_) => Err(Rejection::WrongDigest),
+                Err(_) => Err(Rejection::InvalidContent),
+            };
+            (Digest::from(claimed), verified)
+        });
+        verified.collect()
+    }
+
+    fn content_of(&self, pattern: &Arc<SemanticPattern>) -> Result<Content, PatternError> {
+        Content::new(pattern, self.rules.dimension, &self.rules.hasher)
+    }
+
+    fn cause(&self, source: ConsolidationCacheSource) -> Cause {
+        let now = (self.clock)();
+        Cause { source, generated_at: now, snapshot_generated_at: now }
+    }
+
+    fn change_one(
+        &self,
+        plan: impl FnOnce(&SpaceState, &mut Writer) -> Option<Change>,
+    ) -> bool {
+        let mut planned = false;
+        self.change(self.cause(ConsolidationCacheSource::OnDemand), |state, writer| {
+            let change = plan(state, writer);
+            planned = change.is_some();
+            change.into_iter().collect()
+        });
+        planned
+    }
+
+    /// The only way to change the state: plans and commits under one lock, then tells whoever
+    /// watches. Returns whether what is visible changed.
+    fn change(
+        &self,
+        cause: Cause,
+        plan: impl FnOnce(&SpaceState, &mut Writer) -> Vec<Change>,
+    ) -> bool {
+        let mut state = self.state();
+        let changes = {
+            let mut writer = self.writer.lock().expect("no code panics while it holds this lock");
+            plan(&state, &mut writer)
+        };
+        let view_changed = state.commit(changes, cause);
+        drop(state);
+        if view_changed {
+            self.view_version.send_modify(|version| *version += 1);
+        }
+        view_changed
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, SpaceState> {
+        self.state.lock().expect("no code panics while it holds this lock")
+    }
+}
+
+/// The contents of a delivery, looked at.
+type Arrived = BTreeMap<Digest, Result<Content, Rejection>>;
+
+/// Adds to `change` the contents that it names and that are not held; refuses it if one is missing.
+fn supplied(
+    change: Option<Change>,
+    id: &str,
+    state: &SpaceState,
+    arrived: &Arrived,
+) -> Result<Option<Change>, Rejection> {
+    let Some(mut change) = change else { return Ok(None) };
+    let missing: Vec<Digest> =
+        change.named().filter(|digest| state.content(digest).is_none()).collect();
+    for digest in missing {
+        match arrived.get(&digest) {
+            Some(Ok(content)) if content.pattern().id == id => change.supply(content.clone()),
+            Some(Ok(_)) => return Err(Rejection::InvalidContent),
+            Some(Err(rejection)) => return Err(*rejection),
+            None => return Err(Rejection::MissingContent),
+        }
+    }
+    Ok(Some(change))
+}
+
+impl fmt::Debug for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Space").field("id", &self.id).finish_non_exhaustive()
+    }
+}

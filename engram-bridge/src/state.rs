@@ -1,0 +1,344 @@
+//! The state of one memory space: records, contents, tree, and what is seen of them.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
+use std::fmt;
+use std::sync::Arc;
+
+use engram_conflict::Strategy;
+use engram_gossip_net::NodeId;
+use engram_gossip_proto::{Rejection, Summary};
+use engram_merkle::{AnyHasher, BaseDepth, Digest, Edit, Tree};
+
+use crate::belief::{Cause, RecentUpdates};
+use crate::content::{Content, Contents};
+use crate::record::{self, Body, Record};
+use crate::visible::visible;
+use crate::writer::Writer;
+use crate::{SemanticPattern, Timestamp};
+
+/// What all nodes of a cluster must agree on, and how this one shows it.
+#[derive(Clone)]
+pub(crate) struct Rules {
+    pub(crate) hasher: AnyHasher,
+    pub(crate) depth: BaseDepth,
+    pub(crate) dimension: usize,
+    pub(crate) strategy: Arc<dyn Strategy>,
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hasher, depth, dimension, strategy } = self;
+        let strategy = strategy.id().to_string();
+        write!(f, "{hasher:?}, {depth:?}, {dimension} dimensions, {strategy}")
+    }
+}
+
+/// One pattern id.
+#[derive(Debug, Default)]
+struct Entry {
+    record: Record,
+    /// The content that this node's own engine submitted last, whatever became of it since.
+    last_submitted: Option<Digest>,
+    visible: Option<Arc<SemanticPattern>>,
+}
+
+/// The live state of a space.
+///
+/// Everything that changes it is a list of [`Change`]s, and goes through [`commit`](Self::commit):
+/// records, contents, tree and view never disagree.
+pub(crate) struct SpaceState {
+    rules: Rules,
+    entries: BTreeMap<Arc<str>, Entry>,
+    contents: Contents,
+    tree: Tree<Arc<str>, AnyHasher>,
+    updates: RecentUpdates,
+    generation: u64,
+    visible: u64,
+    view_changed_at: Timestamp,
+}
+
+/// What one operation leaves of one pattern id.
+pub(crate) struct Change {
+    pub(crate) id: Arc<str>,
+    /// The new record, if it changed.
+    record: Option<Record>,
+    /// Contents that the new record names; those already held are left as they are.
+    contents: Vec<Content>,
+    last_submitted: Option<Digest>,
+    /// The node that wrote the change, if it came from a peer.
+    origin: Option<NodeId>,
+}
+
+/// What became of a submitted pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// It is a new version.
+    Written,
+    /// It is what this node submitted last; nothing was written.
+    Unchanged,
+    /// It was forgotten on purpose and stays so; nothing was written.
+    Buried,
+    /// It is the very pattern that the merged view shows and that gossip put there; nothing was
+    /// written. Somebody handed the view back as if the engine had made it.
+    Echoed,
+}
+
+impl SpaceState {
+    pub(crate) fn new(rules: Rules) -> Self {
+        Self {
+            tree: Tree::with_depth(rules.hasher, rules.depth),
+            rules,
+            entries: BTreeMap::new(),
+            contents: Contents::new(),
+            updates: RecentUpdates::default(),
+            generation: 0,
+            visible: 0,
+            view_changed_at: Timestamp::EPOCH,
+        }
+    }
+
+    pub(crate) fn tree(&self) -> &Tree<Arc<str>, AnyHasher> {
+        &self.tree
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        Summary {
+            root: self.tree.root().into(),
+            count: self.tree.len() as u64,
+            generation: self.generation,
+        }
+    }
+
+    pub(crate) fn record(&self, id: &str) -> Option<&Record> {
+        self.entries.get(id).map(|entry| &entry.record)
+    }
+
+    pub(crate) fn content(&self, digest: &Digest) -> Option<&Arc<SemanticPattern>> {
+        self.contents.get(digest).map(|held| &held.pattern)
+    }
+
+    /// When what is visible changed last.
+    pub(crate) fn view_changed_at(&self) -> Timestamp {
+        self.view_changed_at
+    }
+
+    /// How many patterns are visible.
+    pub(crate) fn visible_len(&self) -> u64 {
+        self.visible
+    }
+
+    /// The visible patterns in ascending order of their ids.
+    pub(crate) fn visible(&self) -> Vec<Arc<SemanticPattern>> {
+        self.entries.values().filter_map(|entry| entry.visible.clone()).collect()
+    }
+
+    pub(crate) fn updates(&self) -> &RecentUpdates {
+        &self.updates
+    }
+
+    /// The rule of a blind writer: what equals the last submission is no news, and what is news
+    /// supersedes this node's own writes only, since the engine never saw those of the others.
+    pub(crate) fn plan_submit(
+        &self,
+        pattern: &Arc<SemanticPattern>,
+        content: Content,
+        writer: &mut Writer,
+    ) -> (Submitted, Option<Change>) {
+        let digest = content.digest();
+        let id = content.pattern().id.as_str();
+        let entry = self.entries.get(id);
+        if entry.and_then(|entry| entry.last_submitted) == Some(digest) {
+            return (Submitted::Unchanged, None);
+        }
+        if entry.is_some_and(|entry| self.made_by_gossip(entry, pattern)) {
+            return (Submitted::Echoed, None);
+        }
+        let id = Arc::from(id);
+        let mut record = entry.map(|entry| entry.record.clone()).unwrap_or_default();
+        if record::buried(&record).contains(&digest) {
+            let change = Change {
+                id,
+                record: None,
+                contents: Vec::new(),
+                last_submitted: Some(digest),
+                origin: None,
+            };
+            return (Submitted::Buried, Some(change));
+        }
+        writer.observe(record.context());
+        record
+            .submit(writer.next_dot(), Body::Content(digest))
+            .expect("the writer's dots are new to every record");
+        let change = Change {
+            id,
+            record: Some(record),
+            contents: vec![content],
+            last_submitted: Some(digest),
+            origin: None,
+        };
+        (Submitted::Written, Some(change))
+    }
+
+    /// Whether `pattern` is what is visible, and was put together here or received from a peer. No
+    /// engine can hold that allocation, however equal what it finds may be.
+    fn made_by_gossip(&self, entry: &Entry, pattern: &Arc<SemanticPattern>) -> bool {
+        let is_it = |other: &Arc<SemanticPattern>| Arc::ptr_eq(other, pattern);
+        let live = record::contents(&entry.record);
+        let mut own = live.iter().filter_map(|digest| self.contents.get(digest));
+        entry.visible.as_ref().is_some_and(is_it)
+            && !own.any(|held| !held.received && is_it(&held.pattern))
+    }
+
+    /// Takes back this node's own writes of `id`; those of others stay. `None` if there are none.
+    pub(crate) fn plan_withdraw(&self, id: &str, writer: &mut Writer) -> Option<Change> {
+        let (id, entry) = self.entries.get_key_value(id)?;
+        let node = writer.actor().node;
+        let own = |(dot, body): (&engram_vclock::Dot, &Body)| {
+            dot.actor.node == node && matches!(body, Body::Content(_))
+        };
+        entry.record.iter().any(own).then(|| {
+            let mut record = entry.record.clone();
+            writer.observe(record.context());
+            record
+                .submit(writer.next_dot(), Body::Tombstone(Arc::from([])))
+                .expect("the writer's dots are new to every record");
+            Change::of_record(id, record)
+        })
+    }
+
+    /// Deletes every content of `id` that is known here, and remembers what it was. `None` if
+    /// there is none.
+    pub(crate) fn plan_forget(&self, id: &str, writer: &mut Writer) -> Option<Change> {
+        let (id, entry) = self.entries.get_key_value(id)?;
+        let contents = record::contents(&entry.record);
+        (!contents.is_empty()).then(|| {
+            let mut record = entry.record.clone();
+            let buried: Arc<[Digest]> =
+                contents.union(&record::buried(&record)).copied().collect();
+            writer.observe(record.context());
+            record
+                .resolve(writer.next_dot(), Body::Tombstone(buried))
+                .expect("the writer's dots are new to every record");
+            Change::of_record(id, record)
+        })
+    }
+
+    /// Writes `content` over everything that is known here of its id.
+    pub(crate) fn plan_resolve(&self, content: Content, writer: &mut Writer) -> Change {
+        let id = content.pattern().id.as_str();
+        let mut record = self.record(id).cloned().unwrap_or_default();
+        writer.observe(record.context());
+        record
+            .resolve(writer.next_dot(), Body::Content(content.digest()))
+            .expect("the writer's dots are new to every record");
+        let mut change = Change::of_record(&Arc::from(id), record);
+        change.contents.push(content);
+        change
+    }
+
+    /// Joins a record that arrived with what is held (or `pending`, from the same delivery).
+    /// `None` if it holds nothing new.
+    pub(crate) fn plan_join(
+        &self,
+        id: &str,
+        arrived: &Record,
+        pending: Option<&Change>,
+    ) -> Result<Option<Change>, Rejection> {
+        let held = pending.and_then(|change| change.record.as_ref()).or_else(|| self.record(id));
+        let joined = record::join(held, arrived)?;
+        Ok(joined.map(|joined| {
+            let mut change = Change::of_record(&Arc::from(id), joined);
+            change.origin = origin(held, arrived);
+            change
+        }))
+    }
+
+    /// Makes the changes visible, all at once, at most one per id. Returns whether the visible
+    /// patterns changed.
+    pub(crate) fn commit(&mut self, changes: Vec<Change>, cause: Cause) -> bool {
+        let mut edits = Vec::with_capacity(changes.len());
+        let mut view_changed = false;
+        for change in changes {
+            let slot = self.entries.entry(Arc::clone(&change.id));
+            let entry = match slot {
+                Slot::Occupied(slot) => slot.into_mut(),
+                Slot::Vacant(slot) => slot.insert(Entry::default()),
+            };
+            entry.last_submitted = change.last_submitted.or(entry.last_submitted);
+            let Some(record) = change.record else { continue };
+            let digest = record::digest(&change.id, &record, &self.rules.hasher);
+            edits.push(Edit::Upsert(Arc::clone(&change.id), digest));
+            let before = std::mem::replace(&mut entry.record, record);
+            exchange(&mut self.contents, &before, &entry.record, change.contents);
+            view_changed |= self.show(&change.id, change.origin, cause);
+        }
+        if !edits.is_empty() {
+            self.tree.update(edits);
+            self.generation += 1;
+        }
+        if view_changed {
+            self.view_changed_at = cause.generated_at;
+        }
+        view_changed
+    }
+
+    /// Looks anew at what is visible of `id`; returns whether that changed.
+    fn show(&mut self, id: &str, origin: Option<NodeId>, cause: Cause) -> bool {
+        let entry = self.entries.get_mut(id).expect("the id was just committed");
+        let after = visible(id, &entry.record, &self.contents, &*self.rules.strategy);
+        let before = std::mem::replace(&mut entry.visible, after);
+        let after = entry.visible.as_deref();
+        self.visible = self.visible + u64::from(after.is_some()) - u64::from(before.is_some());
+        let changed = before.as_deref() != after;
+        if changed {
+            self.updates.push(cause.update(id, before.as_deref(), after, origin));
+        }
+        changed
+    }
+}
+
+impl Change {
+    fn of_record(id: &Arc<str>, record: Record) -> Self {
+        Self {
+            id: Arc::clone(id),
+            record: Some(record),
+            contents: Vec::new(),
+            last_submitted: None,
+            origin: None,
+        }
+    }
+
+    /// The contents that the new record names.
+    pub(crate) fn named(&self) -> impl Iterator<Item = Digest> {
+        self.record.iter().flat_map(record::contents)
+    }
+
+    /// Adds a content that the new record names and the space does not hold.
+    pub(crate) fn supply(&mut self, content: Content) {
+        self.contents.push(content);
+    }
+}
+
+/// Stores the contents that `after` names and drops those that only `before` named. A digest
+/// covers the id, so no other record can name them.
+fn exchange(contents: &mut Contents, before: &Record, after: &Record, arrived: Vec<Content>) {
+    let live = record::contents(after);
+    for digest in record::contents(before).difference(&live) {
+        contents.remove(digest);
+    }
+    for content in arrived {
+        if live.contains(&content.digest()) {
+            contents.entry(content.digest()).or_insert_with(|| content.into_held());
+        }
+    }
+}
+
+/// Who wrote what is new in `arrived`: the node of the newest write that was not known.
+fn origin(held: Option<&Record>, arrived: &Record) -> Option<NodeId> {
+    let known = held.map(Record::context);
+    let news = arrived.context().iter().filter(|(actor, counter)| {
+        known.is_none_or(|known| known.get(actor) < *counter)
+    });
+    news.max_by_key(|(_, counter)| *counter).map(|(actor, _)| NodeId::from(actor.node))
+}

@@ -1,0 +1,195 @@
+//! All memory spaces of a node.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use engram_conflict::{ConfidenceVoting, Strategy};
+use engram_gossip_net::{NodeId, Replicas};
+use engram_gossip_proto::{Parameters, Precision, SpaceId, Summary};
+use engram_merkle::{AnyHasher, BaseDepth, Digest, Hasher};
+
+use crate::encoding::{hash, put_bytes};
+use crate::space::Space;
+use crate::state::Rules;
+use crate::view::SpaceView;
+use crate::writer::Writer;
+use crate::{ENGRAM_DIMENSION, Timestamp};
+
+/// The space of whoever names none.
+pub const DEFAULT_SPACE: &str = "default";
+
+const ROOT_OF_SPACES: &[u8; 8] = b"ecb1root";
+
+/// What a [`Store`] is to hold, and by which rules.
+#[derive(Clone)]
+pub struct StoreConfig {
+    /// Who this node is.
+    pub node: NodeId,
+    /// The memory spaces that it hosts.
+    pub spaces: Vec<SpaceId>,
+    /// The hash of the tree, of records and of contents. Equal on all nodes.
+    pub hash: AnyHasher,
+    /// The base depth of the Merkle tree. Equal on all nodes.
+    pub depth: BaseDepth,
+    /// How many numbers an embedding has. Equal on all nodes.
+    pub dimension: usize,
+    /// Which of several versions is shown. Nodes that differ in it still sync, but show different
+    /// patterns.
+    pub strategy: Arc<dyn Strategy>,
+}
+
+impl StoreConfig {
+    /// The defaults: SHA-256, depth 12, Engram's dimension, confidence voting.
+    pub fn new(node: NodeId, spaces: impl IntoIterator<Item = SpaceId>) -> Self {
+        Self {
+            node,
+            spaces: spaces.into_iter().collect(),
+            hash: AnyHasher::Sha256,
+            depth: BaseDepth::default(),
+            dimension: ENGRAM_DIMENSION,
+            strategy: Arc::new(ConfidenceVoting),
+        }
+    }
+}
+
+/// What a store asks of the world around it.
+pub struct Environment {
+    clock: Arc<Clock>,
+    entropy: Box<dyn FnMut() -> u64 + Send>,
+}
+
+pub(crate) type Clock = dyn Fn() -> Timestamp + Send + Sync;
+
+impl Environment {
+    /// A world of one's own, for tests and simulations. `clock` dates reports and nothing else;
+    /// `entropy` names the lives of the node, and must not repeat a number for ever.
+    pub fn new(
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+        entropy: impl FnMut() -> u64 + Send + 'static,
+    ) -> Self {
+        Self { clock: Arc::new(clock), entropy: Box::new(entropy) }
+    }
+
+    /// The system's clock and the system's randomness.
+    ///
+    /// # Panics
+    /// If the system has no random numbers, when one is needed.
+    pub fn system() -> Self {
+        let entropy = || getrandom::u64().expect("the operating system gives random numbers");
+        Self::new(Timestamp::now, entropy)
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment").finish_non_exhaustive()
+    }
+}
+
+/// The replicated state of a node: every memory space that it hosts.
+///
+/// Share it in an [`Arc`]: the gossip serves its peers from it, and each consolidation service
+/// works on one of its spaces.
+///
+/// It lives in memory. A new process is a new life of the node under a new, random incarnation; it
+/// gets back from its peers what it had shared.
+#[derive(Debug)]
+pub struct Store {
+    node: NodeId,
+    rules: Rules,
+    writer: Arc<Mutex<Writer>>,
+    spaces: BTreeMap<SpaceId, Arc<Space>>,
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new(config: StoreConfig, environment: Environment) -> Self {
+        let StoreConfig { node, spaces, hash: hasher, depth, dimension, strategy } = config;
+        let rules = Rules { hasher, depth, dimension, strategy };
+        let writer = Arc::new(Mutex::new(Writer::new(node.into(), environment.entropy)));
+        let open = |id: SpaceId| {
+            let (clock, writer) = (Arc::clone(&environment.clock), Arc::clone(&writer));
+            (id.clone(), Arc::new(Space::new(id, rules.clone(), clock, writer)))
+        };
+        let spaces = spaces.into_iter().map(open).collect();
+        Self { node, rules, writer, spaces }
+    }
+
+    /// Who this node is.
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// The space called `id`, if this node hosts it.
+    pub fn space(&self, id: &SpaceId) -> Option<&Arc<Space>> {
+        self.spaces.get(id)
+    }
+
+    /// The spaces in ascending order of their names.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Space>> {
+        self.spaces.values()
+    }
+
+    /// The parameters that a session compares with those of its peer.
+    pub fn parameters(&self) -> Parameters {
+        let Rules { hasher, depth, dimension, strategy } = &self.rules;
+        Parameters {
+            hash: hasher.name().to_owned(),
+            depth: depth.levels(),
+            dimension: u32::try_from(*dimension).unwrap_or(u32::MAX),
+            precision: Precision::F32,
+            strategy: strategy.id().to_string(),
+        }
+    }
+
+    /// One digest for the whole node: the root of its space, or, if it hosts several, the hash of
+    /// their names and roots. Equal on two nodes that host the same spaces in the same state.
+    pub fn root(&self) -> Digest {
+        if let [space] = &*self.iter().collect::<Vec<_>>() {
+            return space.root();
+        }
+        let mut bytes = Vec::new();
+        for space in self.iter() {
+            put_bytes(&mut bytes, space.id().as_str().as_bytes());
+            bytes.extend(space.root().as_bytes());
+        }
+        hash(&self.rules.hasher, ROOT_OF_SPACES, &bytes)
+    }
+
+    /// How many patterns are visible, in all spaces.
+    pub fn visible_len(&self) -> u64 {
+        self.iter().map(|space| space.visible_len()).sum()
+    }
+
+    /// How many versions this node wrote in its present life.
+    pub fn written(&self) -> u64 {
+        self.writer().issued()
+    }
+
+    /// How often the node took a new incarnation because a peer knew a write of its present life
+    /// that it had not made: somebody runs a copy of it, or an old state of it came back.
+    pub fn incarnations_rolled(&self) -> u64 {
+        self.writer().rolled()
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().expect("no code panics while it holds this lock")
+    }
+}
+
+impl Replicas for Store {
+    type View = SpaceView;
+
+    fn spaces(&self) -> Vec<SpaceId> {
+        self.spaces.keys().cloned().collect()
+    }
+
+    fn pin(&self, space: &SpaceId) -> Option<SpaceView> {
+        self.space(space).map(|space| space.pin())
+    }
+
+    fn summary(&self, space: &SpaceId) -> Option<Summary> {
+        self.space(space).map(|space| space.summary())
+    }
+}

@@ -1,0 +1,101 @@
+//! What the tests of the composed store share.
+
+#![allow(dead_code, reason = "every test file uses another part of it")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engram_bridge::{
+    Confidence, ConsolidationSnapshot, Environment, SemanticPattern, Space, Store, StoreConfig,
+    Timestamp,
+};
+use engram_gossip_net::NodeId;
+use engram_gossip_proto::{Delivery, Prefix, Receipt, Record, SpaceId, View};
+
+/// The space of all tests that need one only.
+pub fn space() -> SpaceId {
+    SpaceId::new("default").unwrap()
+}
+
+/// A node's store whose clock stands still and whose lives are numbered.
+pub fn store(node: u8, dimension: usize) -> Store {
+    let mut lives = u64::from(node) << 32;
+    let entropy = move || {
+        lives += 1;
+        lives
+    };
+    let environment = Environment::new(|| Timestamp::from_nanoseconds(7), entropy);
+    let config = StoreConfig::new(NodeId::from([node; 32]), [space()]);
+    Store::new(StoreConfig { dimension, ..config }, environment)
+}
+
+pub fn only_space(store: &Store) -> Arc<Space> {
+    Arc::clone(store.space(&space()).unwrap())
+}
+
+/// One of many different patterns of four dimensions; equal arguments give equal patterns.
+pub fn pattern(id: &str, content: u8) -> Arc<SemanticPattern> {
+    let x = f32::from(content);
+    Arc::new(SemanticPattern {
+        id: id.to_owned(),
+        embedding: Arc::from([1.0, x * 0.5, -x / 3.0, x * x]),
+        source_episodes: vec!["shared".to_owned(), format!("episode-{content}")],
+        strength: 0.25 + x / 7.0,
+        // Many are equally sure, so that ties have to be broken.
+        schema_confidence: Confidence::new(f32::from(content % 3) * 0.3).unwrap(),
+        last_consolidated: Timestamp::from_nanoseconds(i64::from(content) * 1_000),
+    })
+}
+
+pub fn snapshot(patterns: Vec<Arc<SemanticPattern>>) -> ConsolidationSnapshot {
+    ConsolidationSnapshot { patterns, ..ConsolidationSnapshot::default() }
+}
+
+/// Every record of a space with the contents that it names, as a peer would be sent them.
+pub fn everything(space: &Arc<Space>) -> Delivery {
+    let view = space.pin();
+    let mut delivery = Delivery::default();
+    for entry in view.entries(&Prefix::ROOT) {
+        let record = view.record(&entry.key).unwrap();
+        for (_, body) in &record.siblings {
+            if let engram_gossip_proto::Body::Content(digest) = body {
+                delivery.contents.push((*digest, view.content(digest).unwrap()));
+            }
+        }
+        delivery.records.push(record);
+    }
+    delivery
+}
+
+pub fn deliver(delivery: Delivery, to: &Arc<Space>) -> Receipt {
+    let receipt = to.pin().apply(delivery);
+    assert_eq!(receipt.rejected, []);
+    receipt
+}
+
+pub fn records(space: &Arc<Space>) -> BTreeMap<String, Record> {
+    everything(space).records.into_iter().map(|record| (record.id.clone(), record)).collect()
+}
+
+/// Everything that can be seen of a space, to the last bit.
+pub fn bytes(space: &Space) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for pattern in space.view().patterns {
+        bytes.extend(pattern.id.as_bytes());
+        bytes.push(0);
+        bytes.extend(pattern.embedding.iter().flat_map(|x| x.to_bits().to_le_bytes()));
+        for episode in &pattern.source_episodes {
+            bytes.extend(episode.as_bytes());
+            bytes.push(0);
+        }
+        bytes.extend(pattern.strength.to_bits().to_le_bytes());
+        bytes.extend(pattern.schema_confidence.raw().to_bits().to_le_bytes());
+        bytes.extend(pattern.last_consolidated.as_nanoseconds().to_le_bytes());
+    }
+    bytes
+}
+
+/// The state and the view of a space: what has to be equal on all nodes in the end.
+pub fn fingerprint(space: &Space) -> (String, Vec<u8>) {
+    (space.root().to_string(), bytes(space))
+}
