@@ -173,8 +173,9 @@ fn divides_by_a_total_of_zero() {
     killed(
         Law::Valid,
         Rule(|versions: &Versions<'_>| {
-            let total: f32 = versions.iter().map(|v| v.confidence).sum();
-            let mean = versions.iter().map(|v| v.confidence * v.confidence / total).sum();
+            let confidences = || versions.iter().map(|v| f64::from(v.confidence));
+            let total: f64 = confidences().sum();
+            let mean = (confidences().map(|c| c * c).sum::<f64>() / total) as f32;
             match versions.len() {
                 1 => Resolution::chosen(0, RULE),
                 _ => composed(Merged { confidence: mean, ..most_confident(versions) }),

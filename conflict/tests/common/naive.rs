@@ -67,9 +67,8 @@ fn line(
     let ambiguity = joined.filter(|c| !c.overlap.containment().is_nested()).map_or(1.0, |c| {
         1.0 - f64::from(rules.ambiguity) * (1.0 - c.cosine.map_or(0.0, f64::from))
     });
-    let rivalry = rival.map_or(1.0, |(_, c)| {
-        1.0 - f64::from(rules.rivalry) * f64::from(c.overlap.jaccard())
-    });
+    let rivalry =
+        rival.map_or(1.0, |(_, c)| 1.0 - f64::from(rules.rivalry) * f64::from(c.overlap.jaccard()));
     let confidence = ranked[i].1.confidence;
     let lowered = (f64::from(confidence) * (ambiguity * rivalry)) as f32;
     let shown = if lowered >= rules.floor { lowered } else { confidence.min(rules.floor) };
