@@ -18,6 +18,7 @@ mod session;
 #[cfg(feature = "sim")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
 pub mod sim;
+mod tag;
 mod view;
 mod wire;
 
@@ -33,6 +34,7 @@ pub use message::{
 pub use prefix::Prefix;
 pub use record::{Actor, Body, Content, Dot, Record};
 pub use session::{Ending, Event, Outcome, Session, SpaceOutcome, Stats};
+pub use tag::{KEY_LEN, TAG_LEN, Tag};
 pub use view::{Delivery, Entry, Receipt, Rejection, Summary, View};
 
 /// The first 8 bytes of a hash.

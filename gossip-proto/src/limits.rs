@@ -22,7 +22,7 @@ pub const MAX_LISTINGS: usize = 1_024;
 /// Entries of one listing.
 pub const MAX_LINES: usize = 4_096;
 /// Nibbles of the longest prefix that is walked; a subtree this deep is listed, however large.
-pub const MAX_DEPTH: u8 = 16;
+pub const MAX_DEPTH: u8 = 12;
 /// Keys in one `PatternRequest`.
 pub const MAX_WANTS: usize = 4_096;
 

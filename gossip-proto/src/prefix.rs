@@ -1,5 +1,7 @@
 //! A node of the tree, named by the leading bits that all its keys share.
 
+use crate::tag::KEY_LEN;
+
 /// The keys whose hash begins with the same nibbles (4-bit steps): one node of the descent.
 ///
 /// The root is the empty prefix; each step of the descent adds one nibble, so a prefix has
@@ -67,11 +69,18 @@ impl Prefix {
         Some((Self::of(&self.bits, above)?, nibble(&self.bits, above)))
     }
 
-    /// Whether a key hash that begins with these 8 bytes can begin with this prefix.
-    pub(crate) fn contains_short(&self, key: &[u8; 8]) -> bool {
+    /// Whether a key hash that begins with these bytes can begin with this prefix.
+    pub(crate) fn contains_key(&self, key: &[u8; KEY_LEN]) -> bool {
         let mut hash = self.bits;
-        hash[..8].copy_from_slice(key);
+        hash[..KEY_LEN].copy_from_slice(key);
         self.contains(&hash)
+    }
+
+    /// The node of all key hashes that begin with these bytes.
+    pub(crate) fn of_key(key: &[u8; KEY_LEN]) -> Self {
+        let mut bits = [0; 32];
+        bits[..KEY_LEN].copy_from_slice(key);
+        Self { bits, nibbles: 2 * KEY_LEN as u8 }
     }
 }
 

@@ -13,6 +13,9 @@ use crate::{DecodeError, Parameters, Precision, SpaceId, Summary};
 pub struct Hello {
     /// What the sender can do beyond the base protocol; unknown bits are ignored.
     pub capabilities: u32,
+    /// What the sender drew for this session; the exclusive or of both sides' numbers decides how
+    /// digests are cut short.
+    pub salt: u64,
     /// Most bytes that the sender takes in this session.
     pub receive_budget: u64,
     /// State parameters and strategy.
@@ -87,7 +90,9 @@ pub struct WalkedRoot {
 
 impl Hello {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        put(out, &(self.capabilities, self.receive_budget));
+        put(out, &self.capabilities);
+        out.extend_from_slice(&self.salt.to_le_bytes());
+        put(out, &self.receive_budget);
         put_bytes(out, self.parameters.hash.as_bytes());
         let precision: u8 = match self.parameters.precision {
             Precision::F32 => 0,
@@ -99,7 +104,9 @@ impl Hello {
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (capabilities, receive_budget) = r.take("the capabilities")?;
+        let capabilities = r.take("the capabilities")?;
+        let salt = u64::from_le_bytes(r.array("the salt")?);
+        let receive_budget = r.take("the receive budget")?;
         let hash = r.text("the name of the hash", MAX_NAME)?.into();
         let (depth, dimension, precision) = r.take::<(u8, u32, u8)>("the state parameters")?;
         let precision = match precision {
@@ -110,7 +117,7 @@ impl Hello {
         let strategy = r.text("the name of the strategy", MAX_NAME)?.into();
         let parameters = Parameters { hash, depth, dimension, precision, strategy };
         let spaces = Spaces::decode(r)?;
-        Ok(Self { capabilities, receive_budget, parameters, spaces })
+        Ok(Self { capabilities, salt, receive_budget, parameters, spaces })
     }
 }
 
@@ -206,7 +213,7 @@ impl Done {
 }
 
 /// Appends sixteen optional short digests: a mask of those present, then these.
-pub(super) fn put_children(out: &mut Vec<u8>, children: &[Option<[u8; 8]>; 16]) {
+pub(super) fn put_children<const N: usize>(out: &mut Vec<u8>, children: &[Option<[u8; N]>; 16]) {
     let mask = children.iter().enumerate().fold(0u16, |m, (i, c)| m | u16::from(c.is_some()) << i);
     out.extend_from_slice(&mask.to_le_bytes());
     for digest in children.iter().flatten() {
@@ -214,7 +221,9 @@ pub(super) fn put_children(out: &mut Vec<u8>, children: &[Option<[u8; 8]>; 16]) 
     }
 }
 
-pub(super) fn take_children(r: &mut Reader<'_>) -> Result<[Option<[u8; 8]>; 16], DecodeError> {
+pub(super) fn take_children<const N: usize>(
+    r: &mut Reader<'_>,
+) -> Result<[Option<[u8; N]>; 16], DecodeError> {
     let mask = u16::from_le_bytes(r.array("a mask of children")?);
     let mut children = [None; 16];
     for (nibble, child) in children.iter_mut().enumerate() {

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::limits::{MAX_RECORD_CONTENTS, MAX_WANTS};
+use crate::tag::{KEY_LEN, TAG_LEN, Tag};
 use crate::wire::{Reader, put, put_count};
 use crate::{Compression, DecodeError, Delivery, codec};
 
@@ -18,10 +19,11 @@ pub struct PatternRequest {
 /// One wanted record, and what of it need not be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
-    /// The first 8 bytes of the key hash.
-    pub key: [u8; 8],
-    /// The first 8 bytes of each content digest that the sender holds under this key, strictly ascending.
-    pub holds: Vec<[u8; 8]>,
+    /// The first bytes of the key hash.
+    pub key: [u8; KEY_LEN],
+    /// The digests of the contents that the sender holds under this key, cut short, strictly
+    /// ascending.
+    pub holds: Vec<Tag>,
 }
 
 /// Whole records of one space.
@@ -52,11 +54,11 @@ impl PatternRequest {
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let space = r.take("the space of a pattern request")?;
-        let wants = r.list("keys of a pattern request", MAX_WANTS, 9, |r| {
+        let wants = r.list("keys of a pattern request", MAX_WANTS, KEY_LEN + 1, |r| {
             let key = r.array("a wanted key")?;
             let holds =
-                r.list("held digests", MAX_RECORD_CONTENTS, 8, |r| r.array("a held digest"))?;
-            if !holds.is_sorted_by(|a: &[u8; 8], b| a < b) {
+                r.list("held digests", MAX_RECORD_CONTENTS, TAG_LEN, |r| r.array("a held digest"))?;
+            if !holds.is_sorted_by(|a: &Tag, b| a < b) {
                 return Err(DecodeError::NotCanonical("the order of held digests"));
             }
             Ok(Want { key, holds })

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::hello::{put_children, take_children};
 use crate::limits::{MAX_DEPTH, MAX_LINES, MAX_LISTINGS, MAX_NODES};
+use crate::tag::{self, KEY_LEN, TAG_LEN, Tag};
 use crate::wire::{Reader, put, put_count};
 use crate::{DecodeError, Prefix};
 
@@ -19,10 +20,10 @@ pub struct SubtreeRequest {
 /// One inner node: what lies below each of its sixteen children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// Which node; at most 15 nibbles.
+    /// Which node; at most 11 nibbles.
     pub prefix: Prefix,
-    /// The digests of its children, each cut to 8 bytes; `None` where nothing lies below.
-    pub children: [Option<[u8; 8]>; 16],
+    /// The digests of its children, cut short; `None` where nothing lies below.
+    pub children: [Option<Tag>; 16],
 }
 
 /// The entries of small subtrees in one space.
@@ -37,7 +38,7 @@ pub struct SubtreeResponse {
 /// Everything below one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
-    /// Which node; at most 16 nibbles.
+    /// Which node; at most 12 nibbles.
     pub prefix: Prefix,
     /// Its entries, ascending, at most [`MAX_LINES`]. No lines mean that nothing lies below.
     pub lines: Vec<Line>,
@@ -46,10 +47,10 @@ pub struct Listing {
 /// One entry, cut short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line {
-    /// The first 8 bytes of the key hash.
-    pub key: [u8; 8],
-    /// The first 8 bytes of the record's digest.
-    pub record: [u8; 8],
+    /// The first bytes of the key hash.
+    pub key: [u8; KEY_LEN],
+    /// The record's digest, cut short.
+    pub record: Tag,
 }
 
 impl SubtreeRequest {
@@ -96,15 +97,15 @@ impl SubtreeResponse {
 fn take_listing(r: &mut Reader<'_>) -> Result<Listing, DecodeError> {
     let prefix = take_prefix(r, MAX_DEPTH)?;
     let known = known_bytes(&prefix);
-    let lines = r.list("lines of a listing", MAX_LINES, 16 - known, |r| {
-        let mut key: [u8; 8] = prefix.bits()[..8].try_into().expect("8 of 32 bytes");
-        key[known..].copy_from_slice(r.raw("the key of a line", 8 - known)?);
+    let lines = r.list("lines of a listing", MAX_LINES, KEY_LEN + TAG_LEN - known, |r| {
+        let mut key = tag::key(prefix.bits());
+        key[known..].copy_from_slice(r.raw("the key of a line", KEY_LEN - known)?);
         Ok(Line { key, record: r.array("the digest of a line")? })
     })?;
     if !lines.is_sorted_by(|a, b| a < b) {
         return Err(DecodeError::NotCanonical("the order of a listing"));
     }
-    if !lines.iter().all(|line| prefix.contains_short(&line.key)) {
+    if !lines.iter().all(|line| prefix.contains_key(&line.key)) {
         return Err(DecodeError::NotCanonical("a key outside its listing"));
     }
     Ok(Listing { prefix, lines })
@@ -130,6 +131,6 @@ fn take_prefix(r: &mut Reader<'_>, deepest: u8) -> Result<Prefix, DecodeError> {
     let bytes = r.raw("a prefix", usize::from(nibbles.div_ceil(2)))?;
     let mut bits = [0; 32];
     bits[..bytes.len()].copy_from_slice(bytes);
-    let prefix = Prefix::of(&bits, nibbles).expect("at most 16 nibbles");
+    let prefix = Prefix::of(&bits, nibbles).expect("at most 12 nibbles");
     if *prefix.bits() == bits { Ok(prefix) } else { Err(DecodeError::NotCanonical("a prefix")) }
 }

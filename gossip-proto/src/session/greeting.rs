@@ -2,6 +2,7 @@
 
 use super::{Session, Stage, Turn};
 use crate::message::Hello;
+use crate::tag::Salt;
 use crate::{Event, Message, Prefix, SessionError, Spaces, View};
 
 impl<V: View> Session<V> {
@@ -16,6 +17,7 @@ impl<V: View> Session<V> {
             self.compression = self.config.compression;
         }
         self.peer_takes = hello.receive_budget;
+        self.salt = Salt::of(self.config.salt, hello.salt);
         if self.stats.turns == 0 {
             self.answer_hello(&hello.spaces)
         } else {

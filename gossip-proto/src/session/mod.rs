@@ -17,6 +17,7 @@ use self::transfer::Transfer;
 use self::walk::Walk;
 use crate::limits::{MAX_FRAMES, MAX_TURNS};
 use crate::message::{Done, Hello};
+use crate::tag::Salt;
 use crate::{
     Compression, Message, Parameters, Refusal, SessionConfig, SessionError, SetupError, SpaceId,
     View,
@@ -58,6 +59,7 @@ pub struct Session<V> {
     told: Option<[u8; 32]>,
     peer_kept_back: bool,
     compression: Compression,
+    salt: Salt,
     /// Bytes that may still be sent.
     peer_takes: u64,
     sent_records: u64,
@@ -113,6 +115,7 @@ struct Allowance {
     /// Most records.
     records: usize,
     dimension: u32,
+    salt: Salt,
     /// Bytes of records that may still be sent.
     bytes: u64,
     /// Nothing was sent yet: a first message is sent whatever it takes.
@@ -181,6 +184,7 @@ impl<V: View> Session<V> {
             told: None,
             peer_kept_back: false,
             compression: Compression::Off,
+            salt: Salt::of(0, 0),
             peer_takes: 0,
             sent_records: 0,
             stats: Stats::default(),
@@ -398,7 +402,7 @@ impl<V: View> Session<V> {
         if self.stage != Stage::Walking || turn.done {
             return None;
         }
-        if let Some(message) = self.walk.next(&self.directory) {
+        if let Some(message) = self.walk.next(&self.directory, self.salt) {
             return Some(message);
         }
         if let Some(request) = self.transfer.next_request() {
@@ -419,6 +423,7 @@ impl<V: View> Session<V> {
         Allowance {
             records: self.config.max_patterns_per_sync as usize,
             dimension: self.parameters.dimension,
+            salt: self.salt,
             bytes: ours.min(theirs),
             is_first: self.sent_records == 0,
         }
@@ -477,6 +482,7 @@ impl<V: View> Session<V> {
         };
         self.queued.push_back(Message::MerkleRootExchange(Hello {
             capabilities,
+            salt: self.config.salt,
             receive_budget: self.config.receive_budget,
             parameters: self.parameters.clone(),
             spaces,

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use super::Session;
 use crate::message::{Line, Listing, Node, PatternRequest, PatternSync, SubtreeRequest};
 use crate::message::{SubtreeResponse, Want};
-use crate::{Entry, Event, Prefix, SessionError, View, short};
+use crate::tag::{self, KEY_LEN, Tag};
+use crate::{Entry, Event, Prefix, Record, SessionError, View};
 
 /// A listing is compared with so many entries at once; more are gone through child by child.
 const COMPARED_AT_ONCE: u64 = 4_096;
@@ -43,7 +44,7 @@ impl<V: View> Session<V> {
     ) -> Result<(), SessionError> {
         let place = request.space;
         for Want { key, holds } in request.wants {
-            let below = below(&key);
+            let below = Prefix::of_key(&key);
             if !self.walk.told(place, below.bits()) {
                 self.stats.unasked += 1;
                 continue;
@@ -61,8 +62,10 @@ impl<V: View> Session<V> {
         self.stats.contents_in += delivery.contents.len() as u64;
         let space = self.directory.at_mut(place).ok_or(NOT_SHARED)?;
         let told = |key: &[u8; 32]| self.walk.told(place, key);
-        let received =
-            self.transfer.receive(place, delivery, space, told).map_err(SessionError::Violation)?;
+        let received = self
+            .transfer
+            .receive(place, delivery, space, self.salt, told)
+            .map_err(SessionError::Violation)?;
         self.stats.applied += u64::from(received.receipt.applied);
         self.stats.stale += u64::from(received.receipt.stale);
         self.stats.rejected += received.receipt.rejected.len() as u64;
@@ -93,7 +96,7 @@ impl<V: View> Session<V> {
     /// Looks closer at every child that differs; sends what the peer has nothing of.
     fn compare_node(&mut self, place: u32, node: &Node) {
         let Some(space) = self.directory.at(place) else { return };
-        let ours = space.view.children(&node.prefix);
+        let ours = self.salt.children(space.view.children(&node.prefix));
         let mut differing: Vec<(Prefix, Side)> = (0..16u8)
             .zip(ours.iter().zip(&node.children))
             .filter(|(_, (ours, theirs))| ours != theirs)
@@ -124,7 +127,7 @@ impl<V: View> Session<V> {
         }
         let mut rest = theirs;
         for child in (0..16).filter_map(|nibble| prefix.child(nibble)) {
-            let within = rest.partition_point(|line| child.contains_short(&line.key));
+            let within = rest.partition_point(|line| child.contains_key(&line.key));
             let (lines, others) = rest.split_at(within);
             self.compare_listing(place, child, lines);
             rest = others;
@@ -135,11 +138,11 @@ impl<V: View> Session<V> {
     fn compare_entries(&mut self, place: u32, ours: &[Entry], theirs: &[Line]) {
         let (mut ours, mut theirs) = (ours, theirs);
         loop {
-            let next_ours = ours.first().map(|entry| short(&entry.key));
+            let next_ours = ours.first().map(|entry| tag::key(&entry.key));
             let next_theirs = theirs.first().map(|line| line.key);
             let Some(key) = next_ours.into_iter().chain(next_theirs).min() else { return };
             let (same_ours, rest) =
-                ours.split_at(ours.partition_point(|entry| short(&entry.key) <= key));
+                ours.split_at(ours.partition_point(|entry| tag::key(&entry.key) <= key));
             ours = rest;
             let (same_theirs, rest) =
                 theirs.split_at(theirs.partition_point(|line| line.key <= key));
@@ -149,9 +152,11 @@ impl<V: View> Session<V> {
     }
 
     /// Compares what both sides have under a shortened key: nearly always one record each.
-    fn compare_key(&mut self, place: u32, key: [u8; 8], ours: &[Entry], theirs: &[Line]) {
-        let here = |line: &Line| ours.iter().any(|entry| short(&entry.record) == line.record);
-        let there = |entry: &Entry| theirs.iter().any(|line| line.record == short(&entry.record));
+    fn compare_key(&mut self, place: u32, key: [u8; KEY_LEN], ours: &[Entry], theirs: &[Line]) {
+        let salt = self.salt;
+        let equal = |entry: &Entry, line: &Line| salt.tag(&entry.record) == line.record;
+        let here = |line: &Line| ours.iter().any(|entry| equal(entry, line));
+        let there = |entry: &Entry| theirs.iter().any(|line| equal(entry, line));
         if !theirs.iter().all(here) {
             // The peer's record is asked for first, even where this side's is newer: once both are
             // joined it is known what the peer lacks, and nothing is sent in vain.
@@ -165,13 +170,11 @@ impl<V: View> Session<V> {
     }
 
     /// The contents that this side holds under some keys, cut short, ascending.
-    fn holds(&self, place: u32, entries: &[Entry]) -> Vec<[u8; 8]> {
+    fn holds(&self, place: u32, entries: &[Entry]) -> Vec<Tag> {
         let Some(space) = self.directory.at(place) else { return Vec::new() };
         let records = entries.iter().filter_map(|entry| space.view.record(&entry.key));
-        let mut holds: Vec<[u8; 8]> =
-            records.flat_map(|record| record.contents().map(short).collect::<Vec<_>>()).collect();
-        holds.sort_unstable();
-        holds.dedup();
+        let records: Vec<Record> = records.collect();
+        let mut holds = self.salt.tags(records.iter().flat_map(Record::contents));
         holds.truncate(crate::limits::MAX_RECORD_CONTENTS);
         holds
     }
@@ -184,10 +187,3 @@ enum Side {
 }
 
 const NOT_SHARED: SessionError = SessionError::Violation("a space that is not shared");
-
-/// The node of all keys that begin with these 8 bytes.
-fn below(key: &[u8; 8]) -> Prefix {
-    let mut hash = [0; 32];
-    hash[..8].copy_from_slice(key);
-    Prefix::of(&hash, 16).expect("16 of 64 nibbles")
-}

@@ -10,6 +10,7 @@ use super::walk::At;
 use crate::codec::{self, Size};
 use crate::limits::{MAX_CARRIED, MAX_PENDING, MAX_WANTS};
 use crate::message::{PatternRequest, PatternSync, Want};
+use crate::tag::{self, KEY_LEN, Salt, Tag};
 use crate::{Content, Delivery, Event, Prefix, Receipt, Record, View, short};
 
 /// A subtree of more entries is unfolded child by child, so that the queue stays short.
@@ -31,15 +32,15 @@ enum Push {
 struct Parcel {
     place: u32,
     key: [u8; 32],
-    /// The first 8 bytes of each content digest that the peer holds, ascending.
-    known: Vec<[u8; 8]>,
+    /// The tags of the contents that the peer holds, ascending.
+    known: Vec<Tag>,
 }
 
 /// The state of the exchange.
 pub(super) struct Transfer {
     wants: VecDeque<(u32, Want)>,
     /// Keys that were asked for in the last turn; the peer answers them in its own.
-    awaited: BTreeSet<(u32, [u8; 8])>,
+    awaited: BTreeSet<(u32, [u8; KEY_LEN])>,
     pushes: VecDeque<Push>,
     /// Keys that changed lately and were sent before the subtree they belong to.
     sent_early: BTreeSet<(u32, [u8; 32])>,
@@ -103,7 +104,7 @@ impl Transfer {
     }
 
     /// The peer lacks a record, or knows only some of its contents.
-    pub(super) fn push_record(&mut self, place: u32, key: [u8; 32], known: Vec<[u8; 8]>) {
+    pub(super) fn push_record(&mut self, place: u32, key: [u8; 32], known: Vec<Tag>) {
         self.push(Push::Record(Parcel { place, key, known }));
     }
 
@@ -166,7 +167,9 @@ impl Transfer {
                 self.pushes.push_front(Push::Record(parcel));
                 break;
             }
-            let Some((record, contents)) = load(&hosted.view, &parcel) else { continue };
+            let Some((record, contents)) = load(&hosted.view, &parcel, allowance.salt) else {
+                continue;
+            };
             if let Err(error) = codec::check(&record, &contents, allowance.dimension) {
                 let (space, id) = (hosted.id.clone(), record.id);
                 events.push_back(Event::Unsendable { space, id, what: error.to_string() });
@@ -293,6 +296,7 @@ impl Transfer {
         place: u32,
         delivery: Delivery,
         space: &mut Hosted<V>,
+        salt: Salt,
         told: impl Fn(&[u8; 32]) -> bool,
     ) -> Result<Received, &'static str> {
         let Delivery { mut records, mut contents } = delivery;
@@ -310,7 +314,7 @@ impl Transfer {
         let mut requested = Vec::new();
         records.retain(|record| {
             let key = space.view.key_of(&record.id);
-            let asked = self.awaited.contains(&(place, short(&key)));
+            let asked = self.awaited.contains(&(place, tag::key(&key)));
             if asked {
                 requested.push((key, record.clone()));
             }
@@ -324,7 +328,7 @@ impl Transfer {
         for (key, received) in requested {
             // This side knows more than the peer sent: the peer lacks the rest.
             if space.view.record(&key).is_some_and(|joined| joined != received) {
-                self.push_record(place, key, received.contents().map(short).collect());
+                self.push_record(place, key, salt.tags(received.contents()));
             }
         }
         Ok(Received { receipt, unasked })
@@ -342,11 +346,11 @@ impl Transfer {
 }
 
 /// The record and those of its contents that the peer does not hold.
-fn load(view: &impl View, parcel: &Parcel) -> Option<(Record, Vec<Named>)> {
+fn load(view: &impl View, parcel: &Parcel, salt: Salt) -> Option<(Record, Vec<Named>)> {
     let record = view.record(&parcel.key)?;
     let contents = record
         .contents()
-        .filter(|digest| parcel.known.binary_search(&short(digest)).is_err())
+        .filter(|digest| parcel.known.binary_search(&salt.tag(digest)).is_err())
         .filter_map(|digest| Some((*digest, view.content(digest)?)))
         .collect();
     Some((record, contents))

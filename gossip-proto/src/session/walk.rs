@@ -1,22 +1,26 @@
 //! The comparison of two trees: which subtrees differ, one level (four bits) a turn.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::directory::Directory;
 use crate::limits::{MAX_DEPTH, MAX_LINES, MAX_PENDING, NODES_PER_TURN};
 use crate::message::{Line, Listing, Node, SubtreeRequest, SubtreeResponse};
 use crate::prefix::nibble;
-use crate::{Message, Prefix, View, short};
+use crate::tag::{self, KEY_LEN, Salt, TAG_LEN};
+use crate::{Message, Prefix, View};
 
 /// A subtree of at most so many entries is listed instead of walked.
 ///
-/// A listing of 16 costs 256 bytes. One more level costs about 80 bytes and a listing of one or two
-/// entries, so walking on would save bytes; but it takes half a round trip more. Above 16 a listing
-/// is dearer than walking until more than half of the entries differ.
-const LISTED: u64 = 16;
+/// With one difference among twelve entries a listing costs about 120 bytes; one more level and a
+/// listing of one or two entries cost 65 bytes and half a round trip. A longer listing pays
+/// only if more than half of its entries differ, and then records outweigh hashes by far.
+const LISTED: u64 = 12;
 /// Bytes of nodes or listings after which a frame is closed.
 const FRAME_TARGET: usize = 64 << 10;
+/// Most bytes of a line and of a node.
+const LINE_LEN: usize = KEY_LEN + TAG_LEN;
+const NODE_LEN: usize = 9 + 16 * TAG_LEN;
 
 /// A node of the tree of one space.
 pub(super) type At = (u32, Prefix);
@@ -32,6 +36,8 @@ pub(super) struct Walk {
     /// Spaces whose root the peer may still send.
     roots: BTreeSet<u32>,
     sent_this_turn: usize,
+    /// Frames that were made together with the one before.
+    ready: VecDeque<Message>,
     kept_back: bool,
 }
 
@@ -95,46 +101,48 @@ impl Walk {
     }
 
     /// The next frame of nodes or listings of this turn.
-    pub(super) fn next<V: View>(&mut self, directory: &Directory<V>) -> Option<Message> {
-        let (place, _) = *self.pending.last()?;
-        let view = &directory.at(place)?.view;
-        let mut nodes = Vec::new();
-        let mut listings = Vec::new();
-        let mut bytes = 0;
-        while let Some(&(at, prefix)) = self.pending.last() {
-            let full = self.sent_this_turn == NODES_PER_TURN || bytes > FRAME_TARGET;
-            if at != place || full || self.said.len() == MAX_PENDING {
-                break;
-            }
-            let lists = is_listed(view, &prefix);
-            // One frame holds one kind: the other kind begins the next frame.
-            if if lists { !nodes.is_empty() } else { !listings.is_empty() } {
-                break;
-            }
-            self.pending.pop();
-            self.sent_this_turn += 1;
-            if lists {
-                let listing = list(view, prefix);
-                bytes += 16 * listing.lines.len();
-                self.said.insert((at, prefix), Said { unanswered: 0, told: u16::MAX });
-                listings.push(listing);
-            } else {
-                let node = Node { prefix, children: view.children(&prefix) };
-                bytes += 132;
-                let told = mask(&node, |child| child.is_none());
-                self.said.insert((at, prefix), Said { unanswered: u16::MAX, told });
-                nodes.push(node);
-            }
+    pub(super) fn next<V: View>(
+        &mut self,
+        directory: &Directory<V>,
+        salt: Salt,
+    ) -> Option<Message> {
+        if self.ready.is_empty() {
+            self.answer(directory, salt);
         }
-        if self.said.len() == MAX_PENDING {
-            self.stop();
+        self.ready.pop_front()
+    }
+
+    /// Answers pending subtrees of one space: at most a frame of nodes and one of listings.
+    fn answer<V: View>(&mut self, directory: &Directory<V>, salt: Salt) {
+        let Some(&(space, _)) = self.pending.last() else { return };
+        let Some(view) = directory.at(space).map(|hosted| &hosted.view) else { return };
+        let (mut nodes, mut listings, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while bytes < FRAME_TARGET && self.sent_this_turn < NODES_PER_TURN {
+            if self.said.len() == MAX_PENDING {
+                self.stop();
+            }
+            let Some((_, prefix)) = self.pending.pop_if(|(place, _)| *place == space) else {
+                break;
+            };
+            self.sent_this_turn += 1;
+            let said = if is_listed(view, &prefix) {
+                let listing = list(view, prefix, salt);
+                bytes += NODE_LEN + LINE_LEN * listing.lines.len();
+                listings.push(listing);
+                Said { unanswered: 0, told: u16::MAX }
+            } else {
+                let node = Node { prefix, children: salt.children(view.children(&prefix)) };
+                bytes += NODE_LEN;
+                nodes.push(node);
+                Said { unanswered: u16::MAX, told: empty_children(&node) }
+            };
+            self.said.insert((space, prefix), said);
         }
         if !nodes.is_empty() {
-            Some(Message::SubtreeRequest(SubtreeRequest { space: place, nodes }))
-        } else if !listings.is_empty() {
-            Some(Message::SubtreeResponse(SubtreeResponse { space: place, listings }))
-        } else {
-            None
+            self.ready.push_back(Message::SubtreeRequest(SubtreeRequest { space, nodes }));
+        }
+        if !listings.is_empty() {
+            self.ready.push_back(Message::SubtreeResponse(SubtreeResponse { space, listings }));
         }
     }
 }
@@ -143,19 +151,20 @@ fn is_listed(view: &impl View, prefix: &Prefix) -> bool {
     prefix.nibbles() == MAX_DEPTH || view.count(prefix) <= LISTED
 }
 
-fn list(view: &impl View, prefix: Prefix) -> Listing {
+fn list(view: &impl View, prefix: Prefix, salt: Salt) -> Listing {
     let entries = view.entries(&prefix);
     let mut lines: Vec<Line> = entries
         .iter()
         .take(MAX_LINES)
-        .map(|entry| Line { key: short(&entry.key), record: short(&entry.record) })
+        .map(|entry| Line { key: tag::key(&entry.key), record: salt.tag(&entry.record) })
         .collect();
     lines.sort_unstable();
     lines.dedup();
     Listing { prefix, lines }
 }
 
-fn mask(node: &Node, wanted: impl Fn(&Option<[u8; 8]>) -> bool) -> u16 {
+/// A mask of the children below which nothing lies.
+fn empty_children(node: &Node) -> u16 {
     (node.children.iter().enumerate())
-        .fold(0, |mask, (nibble, child)| mask | u16::from(wanted(child)) << nibble)
+        .fold(0, |mask, (nibble, child)| mask | u16::from(child.is_none()) << nibble)
 }

@@ -1,6 +1,9 @@
 //! A naive store in memory, and a pair of sessions that talk to each other.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod real;
+pub mod sparse;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;

@@ -1,0 +1,56 @@
+//! What it costs to learn the differences: a table that a change must not worsen unseen.
+
+mod common;
+
+use common::sparse::pair;
+use common::{Contact, Pair, parameters, space};
+use engram_gossip_proto::SessionConfig;
+
+fn contact(entries: usize, differences: usize, seed: u64) -> Contact {
+    let (a, b) = pair(entries, differences, seed);
+    let config = SessionConfig { salt: seed, ..SessionConfig::default() };
+    Pair::new(
+        (config.clone(), config),
+        (parameters(), parameters()),
+        (vec![(space("default"), a)], vec![(space("default"), b)]),
+    )
+    .run(|_, _, frame| vec![frame])
+}
+
+/// Turns until both sides know what to send, in pairs.
+fn round_trips(contact: &Contact) -> f64 {
+    let learning: Vec<bool> = (contact.frames.iter())
+        .filter(|(_, frame)| ![6, 7].contains(&frame[3]))
+        .map(|(from_opener, _)| *from_opener)
+        .collect();
+    learning.chunk_by(|a, b| a == b).count() as f64 / 2.0
+}
+
+#[test]
+fn ten_thousand_entries() {
+    for (differences, budget) in [(1, 550), (10, 2_400), (100, 13_000)] {
+        for seed in 0..5 {
+            let contact = contact(10_000, differences, seed);
+            let bytes = contact.bytes_to_learn();
+            assert!(bytes <= budget, "{differences} differences, seed {seed}: {bytes} bytes");
+            assert!(round_trips(&contact) <= 3.0, "{differences} differences, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_million_entries() {
+    for (differences, budget) in [(1, 700), (10, 3_700), (100, 26_500)] {
+        let contact = contact(1_000_000, differences, 0);
+        let bytes = contact.bytes_to_learn();
+        assert!(bytes <= budget, "{differences} differences: {bytes} bytes");
+        assert!(round_trips(&contact) <= 4.0, "{differences} differences");
+    }
+}
+
+#[test]
+fn a_contact_in_sync() {
+    let contact = contact(10_000, 0, 0);
+    assert_eq!(contact.frames.len(), 2);
+    assert!(contact.bytes() <= 200, "{} bytes", contact.bytes());
+}

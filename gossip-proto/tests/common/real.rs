@@ -1,0 +1,79 @@
+//! A small excerpt of real consolidation state.
+
+use std::sync::Arc;
+
+use engram_gossip_proto::{Body, Content, Delivery, Dot, Record};
+
+use super::{actor, content_digest};
+
+/// The contents of `tests/data`, ascending by id.
+pub fn contents() -> Vec<Content> {
+    let rows: &[u8] = include_bytes!("../data/patterns.f32");
+    let lines = include_str!("../data/patterns.tsv").lines().filter(|line| !line.starts_with('#'));
+    lines.zip(rows.chunks_exact(768 * 4)).map(|(line, row)| parse(line, row)).collect()
+}
+
+fn parse(line: &str, row: &[u8]) -> Content {
+    let fields: Vec<&str> = line.split('\t').collect();
+    let bits = |text| f32::from_bits(u32::from_str_radix(text, 16).unwrap());
+    Content {
+        id: fields[0].into(),
+        embedding: row.chunks_exact(4).map(|v| f32::from_le_bytes(v.try_into().unwrap())).collect(),
+        source_episodes: fields[4].split(',').map(String::from).collect(),
+        strength: bits(fields[1]),
+        schema_confidence: bits(fields[2]),
+        last_consolidated: fields[3].parse().unwrap(),
+    }
+}
+
+/// The same with embeddings rounded to half precision, as a store of that precision keeps them.
+pub fn half_contents() -> Vec<Content> {
+    let round = |content: Content| Content {
+        embedding: content
+            .embedding
+            .iter()
+            .map(|&value| round_to_half(value))
+            .collect::<Arc<[f32]>>(),
+        ..content
+    };
+    contents().into_iter().map(round).collect()
+}
+
+/// Rounds to the nearest half, ties to even; the values of embeddings are far from overflow.
+fn round_to_half(value: f32) -> f32 {
+    let magnitude = value.abs();
+    // The distance between neighbouring halves around the value, at least that of subnormals.
+    let exponent = ((magnitude.to_bits() >> 23) as i32 - 127).max(-14);
+    let step = 2f64.powi(exponent - 10);
+    ((f64::from(value) / step).round_ties_even() * step) as f32
+}
+
+/// A batch as one node sends it: one record with one content each.
+pub fn batch(contents: Vec<Content>) -> Delivery {
+    let records = contents.iter().enumerate().map(|(at, content)| Record {
+        id: content.id.clone(),
+        siblings: vec![(
+            Dot { actor: actor(1), counter: at as u64 + 1 },
+            Body::Content(content_digest(content)),
+        )],
+        context: vec![(actor(1), at as u64 + 1)],
+    });
+    let records = records.collect();
+    let contents = contents.into_iter().map(|c| (content_digest(&c), c)).collect();
+    Delivery { records, contents }
+}
+
+/// Bytes of the batch in the plainest binary encoding: lengths and counts of one byte, texts as
+/// they are, every actor in full, floats of four bytes.
+pub fn plain_len(batch: &Delivery) -> usize {
+    let record = |r: &Record| {
+        let dots: usize = r.siblings.iter().map(|_| 32 + 8 + 8 + 1 + 32).sum();
+        1 + r.id.len() + 1 + dots + 1 + r.context.len() * (32 + 8 + 8)
+    };
+    let content = |c: &Content| {
+        let episodes: usize = c.source_episodes.iter().map(|e| 1 + e.len()).sum();
+        32 + 1 + c.id.len() + 1 + episodes + 4 + 4 + 8 + 4 * c.embedding.len()
+    };
+    batch.records.iter().map(record).sum::<usize>()
+        + batch.contents.iter().map(|(_, c)| content(c)).sum::<usize>()
+}

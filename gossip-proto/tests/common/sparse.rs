@@ -1,0 +1,114 @@
+//! A large tree of which only the differing records exist.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use engram_gossip_proto::{
+    Content, Delivery, Entry, Prefix, Receipt, Record, Rejection, Summary, View,
+};
+use sha2::{Digest, Sha256};
+
+use super::{State, Tree, content, content_digest, key_of};
+
+/// A pinned tree without a store: what arrives is counted and forgotten.
+#[derive(Clone)]
+pub struct Sparse {
+    tree: Rc<Tree>,
+    records: Rc<BTreeMap<[u8; 32], Record>>,
+    contents: Rc<BTreeMap<[u8; 32], Content>>,
+}
+
+/// Two trees of about `entries` entries that differ in exactly `differences` keys: half of them are
+/// changed records, the others are missing on one side or the other by turns.
+pub fn pair(entries: usize, differences: usize, seed: u64) -> (Sparse, Sparse) {
+    let id = |i: usize| format!("pattern_{seed}_{i}");
+    let same = (0..entries)
+        .map(|i| Entry { key: key_of(&id(i)), record: Sha256::digest(i.to_le_bytes()).into() });
+    let base: BTreeMap<[u8; 32], [u8; 32]> = same.map(|e| (e.key, e.record)).collect();
+    let (mut a, mut b) = (base.clone(), base);
+    let (mut state_a, mut state_b) = (State::default(), State::default());
+    for i in 0..differences {
+        let key = key_of(&id(i));
+        let write = |tree: &mut BTreeMap<_, _>, state: &mut State, node: u8| {
+            state.submit(node, i as u64 + 1, content(&id(i), i as u32 + u32::from(node)));
+            tree.insert(key, [node; 32]);
+        };
+        match i % 4 {
+            0 | 2 => {
+                write(&mut a, &mut state_a, 1);
+                write(&mut b, &mut state_b, 2);
+            }
+            1 => {
+                b.remove(&key);
+                write(&mut a, &mut state_a, 1);
+            }
+            _ => {
+                a.remove(&key);
+                write(&mut b, &mut state_b, 2);
+            }
+        }
+    }
+    (Sparse::new(a, state_a), Sparse::new(b, state_b))
+}
+
+impl Sparse {
+    fn new(entries: BTreeMap<[u8; 32], [u8; 32]>, state: State) -> Self {
+        let entries = entries.into_iter().map(|(key, record)| Entry { key, record });
+        Self {
+            tree: Rc::new(Tree::new(entries.collect())),
+            records: Rc::new(state.records),
+            contents: Rc::new(state.contents),
+        }
+    }
+}
+
+impl View for Sparse {
+    fn summary(&self) -> Summary {
+        Summary { root: self.tree.root(), count: self.tree.len() as u64, generation: 1_000 }
+    }
+
+    fn count(&self, prefix: &Prefix) -> u64 {
+        self.tree.count(prefix)
+    }
+
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+        self.tree.children(prefix)
+    }
+
+    fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
+        self.tree.entries(prefix)
+    }
+
+    fn record(&self, key: &[u8; 32]) -> Option<Record> {
+        self.records.get(key).cloned()
+    }
+
+    fn content(&self, digest: &[u8; 32]) -> Option<Content> {
+        self.contents.get(digest).cloned()
+    }
+
+    fn holds(&self, digest: &[u8; 32]) -> bool {
+        self.contents.contains_key(digest)
+    }
+
+    fn key_of(&self, id: &str) -> [u8; 32] {
+        key_of(id)
+    }
+
+    fn apply(&mut self, delivery: Delivery) -> Receipt {
+        let mut receipt = Receipt::default();
+        for record in delivery.records {
+            let whole = delivery.contents.iter().all(|(d, c)| content_digest(c) == *d);
+            if whole {
+                receipt.applied += 1;
+            } else {
+                receipt.rejected.push((record.id, Rejection::WrongDigest));
+            }
+        }
+        receipt
+    }
+
+    fn live_summary(&self) -> Summary {
+        self.summary()
+    }
+}
