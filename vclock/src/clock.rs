@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::dot::check_counter;
-use crate::{Actor, Causality, ClockError, Dot, MAX_COUNTER};
+use crate::{Actor, ClockError, Dot, MAX_COUNTER};
 
 /// The longest step that a stranger's counter is usually allowed to take at once: 2^32.
 ///
@@ -142,22 +142,30 @@ impl<A: Ord + Clone> VectorClock<A> {
     /// One pass over both clocks, in place: allocates only if `other` names an actor that this
     /// clock lacks.
     pub fn merge(&mut self, other: &Self) -> bool {
-        let (mut at, mut missing, mut changed) = (0, 0, false);
-        for theirs in &other.entries {
+        let (mut at, mut changed) = (0, false);
+        // Replicas mostly know the same actors: as long as they stand side by side, no searching.
+        for (mine, theirs) in self.entries.iter_mut().zip(&other.entries) {
+            if mine.actor != theirs.actor {
+                break;
+            }
+            changed |= mine.catch_up(theirs.counter);
+            at += 1;
+        }
+        let rest = &other.entries[at..];
+        let mut missing = 0;
+        for theirs in rest {
             while self.entries.get(at).is_some_and(|mine| mine.actor < theirs.actor) {
                 at += 1;
             }
             match self.entries.get_mut(at) {
                 Some(mine) if mine.actor == theirs.actor => {
-                    changed |= mine.counter < theirs.counter;
-                    mine.counter = mine.counter.max(theirs.counter);
-                    at += 1;
+                    changed |= mine.catch_up(theirs.counter)
                 }
                 _ => missing += 1,
             }
         }
         if missing > 0 {
-            self.insert_missing(&other.entries, missing);
+            self.insert_missing(rest, missing);
         }
         changed || missing > 0
     }
@@ -178,33 +186,6 @@ impl<A: Ord + Clone> VectorClock<A> {
             check_jump(self.get(&theirs.actor), theirs.counter, max_jump)?;
         }
         Ok(self.merge(other))
-    }
-
-    /// How this clock relates to `other`. One pass over both, which ends at the first sign of
-    /// concurrency.
-    #[must_use]
-    pub fn compare(&self, other: &Self) -> Causality {
-        // Replicas mostly agree, and entries that agree decide nothing: this skips them quickly.
-        let agreed = self.entries.iter().zip(&other.entries).take_while(|(a, b)| a == b).count();
-        let (mut left, mut right) = (&self.entries[agreed..], &other.entries[agreed..]);
-        let (mut left_lacks, mut right_lacks) = (false, false);
-        while let ([mine, mine_rest @ ..], [theirs, theirs_rest @ ..]) = (left, right) {
-            if mine.actor == theirs.actor {
-                left_lacks |= mine.counter < theirs.counter;
-                right_lacks |= mine.counter > theirs.counter;
-                (left, right) = (mine_rest, theirs_rest);
-            } else if mine.actor < theirs.actor {
-                right_lacks = true;
-                left = mine_rest;
-            } else {
-                left_lacks = true;
-                right = theirs_rest;
-            }
-            if left_lacks && right_lacks {
-                return Causality::Concurrent;
-            }
-        }
-        Causality::from_news(left_lacks || !right.is_empty(), right_lacks || !left.is_empty())
     }
 
     /// Builds a clock from entries that are canonical already.

@@ -50,6 +50,15 @@ impl<A> Dot<A> {
     pub const fn new(actor: A, counter: u64) -> Self {
         Self { actor, counter }
     }
+
+    /// Raises the counter to `counter` if that is greater. Returns whether it was.
+    #[inline]
+    pub(crate) const fn catch_up(&mut self, counter: u64) -> bool {
+        let news = self.counter < counter;
+        // Written without a branch on `news`, which nobody could predict.
+        self.counter = if news { counter } else { self.counter };
+        news
+    }
 }
 
 /// Whether a write can have this number at all.

@@ -7,6 +7,7 @@ extern crate alloc;
 mod causality;
 mod clock;
 mod codec;
+mod compare;
 mod dot;
 mod error;
 #[cfg(feature = "serde")]

@@ -197,6 +197,9 @@ fn a_subset_of_a_table_has_one_form() {
         decode_with(9, &[1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 4]),
         Err(DecodeError::UnknownActor)
     );
+    // The second gap would lead back to an index before the first.
+    let around = [2, 8, 255, 255, 255, 255, 255, 255, 255, 255, 250, 4, 5];
+    assert_eq!(decode_with(20, &around), Err(DecodeError::UnknownActor));
     assert_eq!(decode_with(1, &[2, 0, 0, 0]), Err(DecodeError::UnknownActor));
     assert_eq!(decode_with(9, &[0]), clock(&[]));
     assert_eq!(decode_with(0, &[0]), clock(&[]));
