@@ -6,6 +6,7 @@ mod bench;
 mod command;
 mod demo;
 mod scratch;
+mod sim;
 mod test;
 mod tidy;
 mod workspace;
@@ -26,6 +27,7 @@ struct Cli {
 enum Task {
     Bench(bench::Bench),
     Demo(demo::Demo),
+    Sim(sim::Sim),
     Test(test::Test),
     Tidy(tidy::Tidy),
 }
@@ -39,7 +41,7 @@ pub(crate) enum Verdict {
 
 /// The tasks in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 3] =
-    [("Try", &["demo"]), ("Check", &["test", "tidy"]), ("Measure", &["bench"])];
+    [("Try", &["demo", "sim"]), ("Check", &["test", "tidy"]), ("Measure", &["bench"])];
 
 fn main() -> ExitCode {
     let command = Cli::command().override_help(overview());
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
     let result = match cli.task {
         Task::Bench(task) => task.run(),
         Task::Demo(task) => task.run(),
+        Task::Sim(task) => task.run(),
         Task::Test(task) => task.run(),
         Task::Tidy(task) => task.run(),
     };

@@ -4,6 +4,7 @@
 //! judgement means something, `engram-sim bytes` weighs what the protocol sends.
 
 mod baseline;
+mod bytes;
 mod curve;
 mod faults;
 mod history;
@@ -39,7 +40,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Run(Options),
+    /// Makes every deliberate mistake, and fails if one goes unnoticed.
     Mutants,
+    Bytes(bytes::Options),
+    /// Names the scenarios.
     List,
 }
 
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Run(options) => options.run(),
         Task::Mutants => mutants(),
+        Task::Bytes(options) => options.run(),
         Task::List => {
             list();
             Ok(true)

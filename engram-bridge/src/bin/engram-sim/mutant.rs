@@ -30,7 +30,7 @@ pub(crate) enum Mutant {
     CompareWithVisible,
     /// A submission that equals what a peer wrote is left to the peer.
     Adopt,
-    /// The timer calls only the same few neighbours.
+    /// Nobody says that its state changed.
     SilentAdverts,
 }
 
@@ -39,7 +39,7 @@ impl Mutant {
     pub(crate) fn killer(self) -> &'static str {
         match self {
             Self::PullOnly | Self::NoContinuation | Self::NoContents => "pair",
-            Self::SkippedLimit => "storm_100",
+            Self::SkippedLimit => "rush_100",
             Self::SilentAdverts => "adverts_lan_one_100",
             Self::TruncatedSiblings
             | Self::ReusedIncarnation

@@ -30,15 +30,23 @@ impl Replica {
         mut entropy: Random,
         mutant: Option<Mutant>,
     ) -> Self {
-        let config = StoreConfig {
-            dimension: DIMENSION,
-            ..StoreConfig::new(node_id(node), spaces.iter().cloned())
-        };
         if mutant == Some(Mutant::ReusedIncarnation) {
             entropy = Random::new(7);
         }
+        Self { mutant, ..Self::with_dimension(node, spaces, entropy, DIMENSION) }
+    }
+
+    /// As [`new`](Self::new), for embeddings of another length.
+    pub(crate) fn with_dimension(
+        node: usize,
+        spaces: &[SpaceId],
+        mut entropy: Random,
+        dimension: usize,
+    ) -> Self {
+        let config =
+            StoreConfig { dimension, ..StoreConfig::new(node_id(node), spaces.iter().cloned()) };
         let environment = Environment::new(|| Timestamp::EPOCH, move || entropy.bits());
-        Self { store: Arc::new(Store::new(config, environment)), mutant }
+        Self { store: Arc::new(Store::new(config, environment)), mutant: None }
     }
 
     /// One of the spaces that the node hosts.

@@ -36,6 +36,7 @@ pub(crate) enum Size {
 enum Plan {
     News(News, Weather),
     Halves(u32, Weather),
+    Rush(u32, Weather),
     Pair,
     Faults,
 }
@@ -79,6 +80,7 @@ impl Scenario {
             Plan::Halves(patterns, weather) => {
                 spread::halves(self.nodes, *patterns, weather, setting)
             }
+            Plan::Rush(patterns, weather) => spread::rush(self.nodes, *patterns, weather, setting),
             Plan::Pair => pair::seed(setting),
             Plan::Faults => faults::seed(setting),
         }
@@ -194,6 +196,8 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "one new pattern, adverts that go out at once, 40 to 60 ms between nodes";
     "storm_100", 100 nodes, 10 seeds, Quick, in_seconds(30.0), Plan::Halves(100, product()),
         "two halves that differ in 200 patterns are joined: the sessions at each node stay bounded";
+    "rush_100", 100 nodes, 10 seeds, Quick, in_seconds(30.0), Plan::Rush(100, product()),
+        "all nodes call the one with 100 new patterns at once: it serves as many as it has permits";
     "faults", 7 nodes, 1000 seeds, Quick, in_seconds(600.0), Plan::Faults,
         "3 to 7 nodes: loss, duplication, reordering, cuts, clogs, crashes, lost disks, skewed clocks";
 };

@@ -60,6 +60,17 @@ pub(crate) fn halves(nodes: usize, patterns: u32, weather: &Weather, setting: Se
     run
 }
 
+/// News at one node, which all others call at the same moment.
+pub(crate) fn rush(nodes: usize, patterns: u32, weather: &Weather, setting: Setting) -> Run {
+    let mut world = world(nodes, weather, setting);
+    for n in 0..patterns {
+        world.host(0).submit(&default_space(), &pattern(&format!("pattern_{n}"), n));
+    }
+    world.touch(0);
+    (1..nodes).for_each(|caller| world.open(caller, 0));
+    finish(world, weather, setting, u64::from(patterns))
+}
+
 fn world(nodes: usize, weather: &Weather, setting: Setting) -> World<Replica> {
     let mut random = Random::new(setting.seed ^ 0x6e6f_6465_7321);
     let space = [default_space()];

@@ -1,0 +1,278 @@
+//! What the protocol sends, weighed by the codec that ships.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use engram_bridge::{ENGRAM_DIMENSION, SemanticPattern, SnapshotFile};
+use engram_gossip_proto::sim::{Host, Random};
+use engram_gossip_proto::{
+    Compression, Delivery, Ending, FrameHeader, Kind, Prefix, Session, SessionConfig, View,
+};
+use serde::Serialize;
+
+use crate::Result;
+use crate::replica::{Replica, default_space, pattern};
+
+/// Weighs what the protocol sends, and fails if a budget is not met.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Print one JSON array instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Also among a million entries, which takes a minute and 3 GB.
+    #[arg(long)]
+    large: bool,
+    /// A folder of consolidation snapshots, node-a.jsonl and others, to weigh real patterns of.
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+}
+
+/// One line of the result.
+#[derive(Clone, Debug, Serialize)]
+struct Weight {
+    name: &'static str,
+    input: String,
+    value: f64,
+    unit: &'static str,
+    reference: String,
+    /// The value in terms of the reference.
+    ratio: f64,
+    /// How high the ratio may be.
+    budget: f64,
+    met: bool,
+}
+
+impl Options {
+    pub(crate) fn run(&self) -> Result<bool> {
+        let mut weights = learning(10_000, [1, 10, 100]);
+        if self.large {
+            weights.extend(learning(1_000_000, [1, 10, 100]));
+        }
+        let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixture/small");
+        weights.extend(real(self.data.as_ref().unwrap_or(&default))?);
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&weights)?);
+        } else {
+            weights.iter().for_each(Weight::print);
+        }
+        Ok(weights.iter().all(|weight| weight.met))
+    }
+}
+
+impl Weight {
+    /// A value that may be as high as `budget`, itself the reference.
+    fn capped(name: &'static str, input: String, value: f64, unit: &'static str, cap: f64) -> Self {
+        let reference = format!("the cap of {cap} {unit}");
+        Self::new(name, input, (value, unit), (reference, cap), 1.0)
+    }
+
+    fn new(
+        name: &'static str,
+        input: String,
+        (value, unit): (f64, &'static str),
+        (reference, of): (String, f64),
+        budget: f64,
+    ) -> Self {
+        let ratio = (value / of * 1e4).round() / 1e4;
+        Self { name, input, value, unit, reference, ratio, budget, met: ratio <= budget }
+    }
+
+    fn print(&self) {
+        let Self { name, input, value, unit, reference, ratio, budget, met } = self;
+        let verdict = if *met { "met" } else { "NOT MET" };
+        println!(
+            "{name:<14} {input:<46} {value:>9} {unit:<11} {ratio:>7.3} of {reference}, budget {budget}: {verdict}"
+        );
+    }
+}
+
+/// A session, frame by frame.
+struct Conversation {
+    /// Whether the opener sent it, what it is, how long it is.
+    frames: Vec<(bool, Kind, usize)>,
+    ending: Ending,
+}
+
+impl Conversation {
+    /// Lets the opener's session with the acceptor run to its end.
+    fn hold(opener: &Replica, acceptor: &Replica, compression: Compression) -> Self {
+        let space = default_space();
+        let config = SessionConfig { compression, ..SessionConfig::default() };
+        let pin = |host: &Replica| vec![(space.clone(), host.pin(&space))];
+        let now = Duration::ZERO;
+        let mut ends = [
+            Session::open(config.clone(), opener.parameters(), pin(opener), now),
+            Session::accept(config, acceptor.parameters(), pin(acceptor), now),
+        ]
+        .map(|end| end.expect("the configuration is valid"));
+        let mut frames = Vec::new();
+        let mut sender = 0;
+        while ends.iter().any(|end| end.outcome().is_none()) {
+            while let Some(frame) = ends[sender].poll_frame(now) {
+                let header = frame.first_chunk().map(FrameHeader::parse);
+                let kind = header.expect("a frame has a header").expect("ours is valid").kind;
+                frames.push((sender == 0, kind, frame.len()));
+                ends[1 - sender].handle_frame(&frame, now).expect("both ends keep the rules");
+            }
+            sender = 1 - sender;
+        }
+        let ending = ends[0].outcome().expect("the session is over").result.clone();
+        Self { frames, ending }
+    }
+
+    fn bytes(&self) -> usize {
+        self.frames.iter().map(|(.., len)| len).sum()
+    }
+
+    fn record_bytes(&self) -> usize {
+        let records = self.frames.iter().filter(|(_, kind, _)| *kind == Kind::PatternSync);
+        records.map(|(.., len)| len).sum()
+    }
+
+    /// The frames until both sides know what to send.
+    fn learning(&self) -> impl Iterator<Item = &(bool, Kind, usize)> {
+        let moves = |kind| matches!(kind, Kind::PatternSync | Kind::Done);
+        self.frames.iter().filter(move |(_, kind, _)| !moves(*kind))
+    }
+
+    /// Half the number of turns until then.
+    fn round_trips(&self) -> f64 {
+        let senders: Vec<bool> = self.learning().map(|(opener, ..)| *opener).collect();
+        senders.chunk_by(|a, b| a == b).count() as f64 / 2.0
+    }
+}
+
+/// Two nodes with the same `entries`, again and again made different in some of them.
+fn learning(entries: usize, differences: [usize; 3]) -> Vec<Weight> {
+    const TRIALS: u32 = 5;
+    let space = default_space();
+    let mut random = Random::new(entries as u64);
+    let [left, right] = [0, 1].map(|n| Replica::new(n, &[space.clone()], random.fork(), None));
+    let id = |n: usize| format!("pattern_{n:016x}");
+    for n in 0..entries {
+        left.submit(&space, &pattern(&id(n), 0));
+    }
+    copy(&left, &right);
+    let mut weights = Vec::new();
+    let quiet = Conversation::hold(&left, &right, Compression::Lz4);
+    assert_eq!(quiet.ending, Ending::InSync, "the two were made equal");
+    let input = format!("{entries} entries, both sides equal");
+    weights.push(Weight::capped("in-sync", input, quiet.bytes() as f64, "bytes", 200.0));
+    let mut version = 0;
+    for (count, cap) in differences.into_iter().zip([700.0, 3_500.0, 21_000.0]) {
+        let (mut bytes, mut round_trips) = (0, 0.0_f64);
+        for _ in 0..TRIALS {
+            version += 1;
+            for n in 0..count {
+                let host = if n % 2 == 0 { &left } else { &right };
+                host.submit(&space, &pattern(&id(random.below(entries)), version));
+            }
+            let talk = Conversation::hold(&left, &right, Compression::Lz4);
+            assert_eq!(talk.ending, Ending::InSync, "nobody writes meanwhile");
+            bytes = bytes.max(talk.learning().map(|(.., len)| len).sum());
+            round_trips = round_trips.max(talk.round_trips());
+        }
+        let cap = if entries > 100_000 { cap * 1.6 } else { cap };
+        let input = format!("{count} of {entries} entries differ, worst of {TRIALS}");
+        weights.push(Weight::capped("learn", input.clone(), bytes as f64, "bytes", cap));
+        weights.push(Weight::capped("learn", input, round_trips, "round trips", 3.0));
+    }
+    weights
+}
+
+/// Gives `to` everything that `from` has, past the protocol.
+fn copy(from: &Replica, to: &Replica) {
+    let space = default_space();
+    let (view, mut target) = (from.pin(&space), to.pin(&space));
+    for chunk in view.entries(&Prefix::ROOT).chunks(1_000) {
+        let mut delivery = Delivery::default();
+        for entry in chunk {
+            let record = view.record(&entry.key).expect("a listed record is held");
+            for (_, body) in &record.siblings {
+                if let engram_gossip_proto::Body::Content(digest) = body {
+                    let content = view.content(digest).expect("a named content is held");
+                    delivery.contents.push((*digest, content));
+                }
+            }
+            delivery.records.push(record);
+        }
+        target.apply(delivery);
+    }
+}
+
+/// Real patterns: what compression saves, and what the protocol adds.
+fn real(folder: &Path) -> Result<Vec<Weight>> {
+    let patterns = read(folder)?;
+    let (held, moved) = patterns.split_at(patterns.len() - patterns.len() / 100);
+    let payload: usize = moved.iter().map(|pattern| plain_len(pattern)).sum();
+    let talk = diverged(held, moved, Compression::Off);
+    let input = format!("1 % of {} real patterns differ", patterns.len());
+    let beyond = talk.bytes().saturating_sub(payload) as f64;
+    let reference = (format!("the {payload} bytes of their plain payload"), payload as f64);
+    let overhead = Weight::new("overhead", input, (beyond, "bytes"), reference, 0.20);
+    let bulk = &patterns[..patterns.len().min(1_000)];
+    let [plain, compressed] = [Compression::Off, Compression::Lz4]
+        .map(|compression| diverged(&[], bulk, compression).record_bytes() as f64);
+    let input = format!("{} real patterns", bulk.len());
+    let reference = ("the same without compression".to_owned(), plain);
+    let bulk = Weight::new("compression", input, (compressed, "bytes"), reference, 0.85);
+    Ok(vec![overhead, bulk])
+}
+
+/// A session between two nodes that hold the same patterns but for some, half of them on each side.
+fn diverged(
+    held: &[Arc<SemanticPattern>],
+    moved: &[Arc<SemanticPattern>],
+    compression: Compression,
+) -> Conversation {
+    let space = default_space();
+    let mut random = Random::new(1);
+    let sides = [0, 1]
+        .map(|n| Replica::with_dimension(n, &[space.clone()], random.fork(), ENGRAM_DIMENSION));
+    held.iter().for_each(|pattern| {
+        sides[0].submit(&space, pattern);
+    });
+    copy(&sides[0], &sides[1]);
+    for (n, pattern) in moved.iter().enumerate() {
+        sides[n % 2].submit(&space, pattern);
+    }
+    let talk = Conversation::hold(&sides[0], &sides[1], compression);
+    assert_eq!(talk.ending, Ending::InSync, "nobody writes meanwhile");
+    talk
+}
+
+/// All patterns of the snapshots in `folder`, each id once.
+fn read(folder: &Path) -> Result<Vec<Arc<SemanticPattern>>> {
+    let mut patterns = std::collections::BTreeMap::new();
+    for node in ["a", "b", "c"] {
+        let mut file =
+            SnapshotFile::open(&folder.join(format!("node-{node}.jsonl")), ENGRAM_DIMENSION)?;
+        for run in file.runs() {
+            for snapshot in file.read_run(run)? {
+                for pattern in snapshot.snapshot.patterns {
+                    patterns.insert(pattern.id.clone(), pattern);
+                }
+            }
+        }
+    }
+    Ok(patterns.into_values().collect())
+}
+
+/// Bytes of a pattern without anything around them.
+fn plain_len(pattern: &SemanticPattern) -> usize {
+    let episodes: usize = pattern.source_episodes.iter().map(String::len).sum();
+    // Strength and confidence have four bytes each, the time has eight.
+    pattern.id.len() + 4 * pattern.embedding.len() + episodes + 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_difference_among_a_thousand_is_learnt_cheaply() {
+        assert!(learning(1_000, [1, 2, 3]).iter().all(|weight| weight.met));
+    }
+}
