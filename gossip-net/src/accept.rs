@@ -36,7 +36,7 @@ async fn answer(shared: Arc<Shared>, incoming: Incoming, _permit: HandshakePermi
     let (connection, id) = match accepted {
         Ok(accepted) => accepted,
         Err(cause) => {
-            shared.counters.update(|stats| count(&mut stats.handshakes_failed, cause.reason()));
+            shared.counters.update(|stats| count(&mut stats.connections_failed, cause.reason()));
             return shared.events.publish(Event::Refused { address, cause });
         }
     };

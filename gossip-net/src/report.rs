@@ -56,6 +56,11 @@ impl SessionReport {
         self.outcome.stats.applied > 0
     }
 
+    /// Whether a budget or a cap left something for the next session.
+    pub(crate) fn left_something(&self) -> bool {
+        self.outcome.result == Ending::BudgetSpent
+    }
+
     /// Whether it was worth it. Records that were sent count only if they made both sides equal:
     /// a peer could ask for the same ones for ever.
     pub(crate) fn made_progress(&self) -> bool {

@@ -11,8 +11,9 @@ pub struct Stats {
     pub handshakes_dialled: u64,
     /// Handshakes that were completed, accepted ones.
     pub handshakes_accepted: u64,
-    /// Handshakes that failed, by [`HandshakeError::reason`](crate::HandshakeError::reason).
-    pub handshakes_failed: BTreeMap<&'static str, u64>,
+    /// Connections that were not made or had to be given up, and strangers that were refused, by
+    /// [`HandshakeError::reason`](crate::HandshakeError::reason).
+    pub connections_failed: BTreeMap<&'static str, u64>,
     /// Connections that ended other than by this node's own decision.
     pub connections_lost: u64,
     /// Connections that were given up for another one to the same peer.

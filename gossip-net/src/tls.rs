@@ -103,10 +103,8 @@ impl PeerVerifier {
     ) -> Result<(), HandshakeError> {
         let (end_entity, intermediates) =
             chain.split_first().ok_or(HandshakeError::NoCertificate)?;
-        let as_server = self.check_as_server(end_entity, intermediates, now);
-        let as_client = self.trust.clients.verify_client_cert(end_entity, intermediates, now);
-        as_server
-            .and(as_client.map(|_| ()))
+        self.check_as_server(end_entity, intermediates, now)
+            .and_then(|()| self.trust.clients.verify_client_cert(end_entity, intermediates, now))
             .map_err(|error| HandshakeError::of_verification(&error))?;
         self.check_key(end_entity)
     }

@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use engram_gossip_proto::RootAdvert;
-use fastrand::Rng;
 use tokio::time::Instant;
 
-use crate::NodeId;
 use crate::advert::Chase;
-use crate::backoff::jitter;
 use crate::limits::{MAX_TRIGGER_DOUBLINGS, TRIGGER_GAP};
 use crate::replicas::Source;
+use crate::{NodeId, SessionReport};
 
 /// What is to be done about the adverts of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,27 +25,34 @@ pub(crate) enum Verdict {
 /// opens a session, and spaced the more the less they bring.
 #[derive(Debug)]
 pub(crate) struct Trigger {
-    jitter: Duration,
-    /// The smaller id opens in the first half of the time, the larger one in the second half.
+    /// The smaller id opens in the first half of the spread, the larger one in the second half.
     head_start: Duration,
-    /// The latest advert that differed, and when it calls for a session.
-    heard: Option<(RootAdvert, Instant)>,
+    /// Why a session is called for, and when.
+    called: Option<(Call, Instant)>,
     /// Another session fetches the same roots: whether this one is needed shows when it has ended.
     postponed: bool,
-    /// The advert behind the running session.
-    running: Option<RootAdvert>,
+    /// Why the running session was opened, if it was called for.
+    running: Option<Call>,
     /// Not before this time.
     not_before: Option<Instant>,
-    /// Sessions in a row that an advert started and that moved nothing.
+    /// Sessions in a row that were called for and brought nothing.
     fruitless: u32,
+}
+
+/// Why a session is called for.
+#[derive(Clone, Debug)]
+enum Call {
+    /// The peer advertised roots that differ.
+    Advert(RootAdvert),
+    /// The last session moved records and left others for the next one.
+    Rest,
 }
 
 impl Trigger {
     pub(crate) fn new(jitter: Duration, we_are_smaller: bool) -> Self {
         Self {
-            jitter,
             head_start: if we_are_smaller { Duration::ZERO } else { jitter },
-            heard: None,
+            called: None,
             postponed: false,
             running: None,
             not_before: None,
@@ -55,42 +60,45 @@ impl Trigger {
         }
     }
 
-    /// Takes an advert. Only one that differs from the local roots matters.
+    /// Takes an advert that came after `jitter`. Only one that differs from the local roots matters.
     pub(crate) fn hear(
         &mut self,
         advert: RootAdvert,
         now: Instant,
+        jitter: Duration,
         source: &dyn Source,
-        rng: &mut Rng,
     ) {
         if advert.differing(&source.summaries()).is_empty() {
             return;
         }
-        let due = self.heard.take().map_or_else(
-            || {
-                let due = now + self.head_start + jitter(self.jitter, rng);
-                self.not_before.map_or(due, |at| at.max(due))
-            },
-            |(_, due)| due,
-        );
-        self.heard = Some((advert, due));
         self.postponed = false;
+        match &mut self.called {
+            Some((Call::Advert(older), _)) => *older = advert,
+            Some((Call::Rest, _)) => {}
+            None => self.call(Call::Advert(advert), now + self.head_start + jitter),
+        }
+    }
+
+    fn call(&mut self, call: Call, at: Instant) {
+        let due = self.not_before.map_or(at, |earliest| earliest.max(at));
+        self.called = Some((call, due));
     }
 
     /// When [`check`](Self::check) is to be asked again.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.heard.as_ref().filter(|_| !self.postponed).map(|(_, due)| *due)
+        self.called.as_ref().filter(|_| !self.postponed).map(|(_, due)| *due)
     }
 
     /// What is to be done now.
     pub(crate) fn check(&mut self, now: Instant, source: &dyn Source, chase: &Chase) -> Verdict {
-        let Some((advert, due)) = &self.heard else { return Verdict::Wait };
+        let Some((call, due)) = &self.called else { return Verdict::Wait };
         if *due > now || self.postponed {
             return Verdict::Wait;
         }
+        let Call::Advert(advert) = call else { return Verdict::Open };
         let roots = advert.differing(&source.summaries());
         if roots.is_empty() {
-            self.heard = None;
+            self.called = None;
             return Verdict::Settled;
         }
         self.postponed = chase.covers(&roots);
@@ -102,32 +110,57 @@ impl Trigger {
         self.postponed = false;
     }
 
-    /// A session with the peer is opened. Returns whether an advert called for it.
+    /// A session with the peer is opened. Returns whether it was called for.
     pub(crate) fn begin(&mut self, peer: NodeId, source: &dyn Source, chase: &Chase) -> bool {
-        self.running = self.heard.take().map(|(advert, _)| advert);
+        self.running = self.called.take().map(|(call, _)| call);
         self.postponed = false;
-        if let Some(advert) = &self.running {
+        if let Some(Call::Advert(advert)) = &self.running {
             chase.begin(peer, advert.differing(&source.summaries()));
         }
         self.running.is_some()
     }
 
-    /// The session has ended, with records moved or not.
-    pub(crate) fn end(&mut self, now: Instant, progress: bool) {
-        let was_triggered = self.running.take().is_some();
-        self.fruitless = match (progress, was_triggered) {
-            (true, _) => 0,
-            (false, true) => self.fruitless.saturating_add(1),
-            (false, false) => self.fruitless,
-        };
-        let doublings = self.fruitless.min(MAX_TRIGGER_DOUBLINGS);
-        self.not_before = Some(now + TRIGGER_GAP * (1 << doublings));
+    /// The session that was opened has a result.
+    pub(crate) fn end(&mut self, now: Instant, report: &SessionReport) {
+        match report.made_progress() {
+            true => self.fruitless = 0,
+            false => self.fruitless += u32::from(self.running.is_some()),
+        }
+        self.running = None;
+        self.not_before = Some(now + self.gap());
+        self.follow_up(now, report);
     }
 
-    /// The session did not take place: it is opened again after a short pause.
-    pub(crate) fn retry(&mut self, now: Instant, rng: &mut Rng) {
-        let due = now + jitter(self.jitter, rng);
-        let advert = self.running.take();
-        self.heard = self.heard.take().or_else(|| advert.map(|advert| (advert, due)));
+    /// The session that was opened failed.
+    pub(crate) fn fail(&mut self, now: Instant) {
+        self.fruitless += u32::from(self.running.take().is_some());
+        self.not_before = Some(now + self.gap());
+    }
+
+    /// The session that was opened did not take place: it is opened again.
+    pub(crate) fn retry(&mut self, at: Instant) {
+        if let (None, Some(call)) = (&self.called, self.running.take()) {
+            self.called = Some((call, at));
+        }
+    }
+
+    /// A session that the peer opened has a result.
+    pub(crate) fn note(&mut self, now: Instant, report: &SessionReport) {
+        if report.made_progress() {
+            self.fruitless = 0;
+        }
+        self.follow_up(now + self.head_start, report);
+    }
+
+    /// Whoever gained something and knows that there is more asks for the rest.
+    fn follow_up(&mut self, at: Instant, report: &SessionReport) {
+        if self.called.is_none() && report.made_progress() && report.left_something() {
+            self.call(Call::Rest, at);
+        }
+    }
+
+    /// How long after a session the next one may be called for.
+    fn gap(&self) -> Duration {
+        TRIGGER_GAP * (1 << self.fruitless.min(MAX_TRIGGER_DOUBLINGS))
     }
 }

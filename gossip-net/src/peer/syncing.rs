@@ -1,0 +1,139 @@
+//! Sessions with a peer: one at a time, whoever opens it.
+
+use quinn::{RecvStream, SendStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout};
+
+use super::{Answer, PeerTask};
+use crate::limits::{FINISH_TIMEOUT, STALLED_AFTER};
+use crate::link::Close;
+use crate::report::SessionReport;
+use crate::session::{self, Ended, Failure};
+use crate::stream::Abort;
+use crate::task::Task;
+use crate::{Event, HandshakeError, SyncError};
+
+impl PeerTask {
+    /// The peer opens a session. One is held at a time; of two that cross, that of the smaller id.
+    pub(super) fn on_stream(&mut self, mut send: SendStream, mut recv: RecvStream) {
+        self.note_sign_of_life();
+        let refusal = match (&self.accepted, &self.opened) {
+            // The peer may have seen the end of its last session before we do.
+            (Some(_), _) if self.queued.is_none() => return self.queued = Some((send, recv)),
+            (Some(_), _) => Some(Abort::Busy),
+            (None, Some(_)) if self.shared.us < self.id => Some(Abort::Crossed),
+            _ => None,
+        };
+        if let Some(refusal) = refusal {
+            refusal.abort(&mut send, &mut recv);
+            self.shared.counters.update(|stats| stats.sessions_refused += 1);
+            return;
+        }
+        // A session of ours that still waits for its permit lets the peer's go first.
+        self.permit = None;
+        let session = session::accept(self.shared.clone(), self.id, self.cursor, send, recv);
+        self.accepted = Some(Task::spawn(session));
+    }
+
+    pub(super) fn on_permit(&mut self, permit: Option<OwnedSemaphorePermit>) {
+        self.permit = None;
+        let Some(permit) = permit else { return };
+        // While we waited, another session may have brought what this one was to fetch.
+        if self.waiting.is_empty() && !self.trigger_is_due(Instant::now()) {
+            return;
+        }
+        let Some(link) = &self.link else { return };
+        let connection = link.connection.clone();
+        self.served.append(&mut self.waiting);
+        if self.trigger.begin(self.id, &*self.shared.source, &self.shared.chase) {
+            self.shared.counters.update(|stats| stats.triggers += 1);
+        }
+        let session = session::open(self.shared.clone(), self.id, self.cursor, connection, permit);
+        self.opened = Some(Task::spawn(session));
+    }
+
+    pub(super) fn on_opened_ended(&mut self, ended: Option<Ended>) {
+        self.opened = None;
+        self.shared.chase.end(self.id);
+        let served = std::mem::take(&mut self.served);
+        let Some(ended) = ended else {
+            return answer(served, &Err(SyncError::Cut));
+        };
+        match self.note_end(ended) {
+            Ok(report) => {
+                self.trigger.end(Instant::now(), &report);
+                answer(served, &Ok(report));
+            }
+            Err(Failure::Crossed | Failure::Replaced) => {
+                // The callers did not get their session yet; it is opened again.
+                self.waiting.extend(served);
+                self.trigger.retry(Instant::now() + self.jitter());
+            }
+            Err(Failure::Unresponsive) => {
+                answer(served, &Err(SyncError::TimedOut("answer")));
+                self.give_up_link(Close::Unresponsive, HandshakeError::TimedOut);
+            }
+            Err(Failure::Failed(error)) => {
+                self.trigger.fail(Instant::now());
+                answer(served, &Err(error));
+            }
+        }
+    }
+
+    pub(super) fn on_accepted_ended(&mut self, ended: Option<Ended>) {
+        self.accepted = None;
+        if let Some(ended) = ended {
+            // The opener's side tells its callers; here the notes are all.
+            if let Ok(report) = self.note_end(ended) {
+                self.trigger.note(Instant::now(), &report);
+            }
+        }
+        if let Some((send, recv)) = self.queued.take() {
+            self.on_stream(send, recv);
+        }
+    }
+
+    /// Notes how a session ended, and tells everybody whom it concerns.
+    fn note_end(&mut self, ended: Ended) -> Result<SessionReport, Failure> {
+        if let Some(stream) = ended.last_bytes {
+            self.last_bytes.spawn(async move {
+                _ = timeout(FINISH_TIMEOUT, stream.stopped()).await;
+            });
+        }
+        let result = match &ended.result {
+            Ok(report) => Ok(report.clone()),
+            Err(Failure::Crossed | Failure::Replaced) => return ended.result,
+            Err(Failure::Unresponsive) => Err(SyncError::TimedOut("answer")),
+            Err(Failure::Failed(error)) => Err(error.clone()),
+        };
+        let bytes = [ended.bytes_sent, ended.bytes_received];
+        self.shared.publish_session(self.id, &result, bytes);
+        let stalled = {
+            let mut notes = self.board.notes();
+            notes.note_session(&result, bytes, Instant::now());
+            notes.stalled_sessions
+        };
+        if stalled > 0 && stalled % STALLED_AFTER == 0 {
+            self.shared.events.publish(Event::Stalled { peer: self.id, sessions: stalled });
+        }
+        if let Ok(report) = &result {
+            self.cursor = report.outcome.cursor;
+            self.note_sign_of_life();
+        }
+        if ended.changed_us {
+            self.shared.changed.notify_one();
+        }
+        ended.result
+    }
+
+    pub(super) fn answer_waiting(&mut self, error: &SyncError) {
+        answer(std::mem::take(&mut self.waiting), &Err(error.clone()));
+    }
+}
+
+fn answer(callers: Vec<Answer>, result: &Result<SessionReport, SyncError>) {
+    for caller in callers {
+        // A caller that no longer waits needs no answer.
+        _ = caller.send(result.clone());
+    }
+}
