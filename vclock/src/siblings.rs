@@ -276,7 +276,7 @@ impl<V, A: Ord + Clone> Siblings<V, A> {
     /// that is older than what it acknowledged. So:
     ///
     /// - take a member's own word only, never one member's word about another;
-    /// - a session that began before the acknowledgement must end before;
+    /// - an exchange that began before the acknowledgement must end before;
     /// - a node that returns from a backup, or was away from the roster, joins empty and under a
     ///   new incarnation.
     ///
