@@ -25,6 +25,8 @@ pub const MAX_LINES: usize = 4_096;
 pub const MAX_DEPTH: u8 = 12;
 /// Keys in one `PatternRequest`.
 pub const MAX_WANTS: usize = 4_096;
+/// Actors of a context that is announced with a wanted key; a longer one is left out.
+pub const MAX_WANT_CONTEXT: usize = 16;
 
 /// Records in one `PatternSync`.
 pub const MAX_RECORDS: usize = 1_024;
@@ -54,7 +56,8 @@ pub const MAX_DIMENSION: u32 = 65_536;
 pub const MAX_UNFOLDED: usize = 4 << 20;
 /// Bytes that one content takes on the wire without compression.
 pub const MAX_CONTENT_LEN: usize = 512 << 10;
-/// Bytes of the contents that are kept for a record which comes in a later frame.
+/// Bytes that the contents of one record take on the wire without compression, and that a receiver
+/// keeps of them until the record comes.
 pub const MAX_CARRIED: usize = 4 << 20;
 
 /// Subtrees that are answered in one turn; the others wait for the next one.

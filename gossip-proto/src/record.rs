@@ -65,6 +65,17 @@ impl Record {
         self.mentions().collect::<BTreeSet<_>>().into_iter()
     }
 
+    /// Whether `context` covers all that this record has seen, and more.
+    ///
+    /// Equal contexts do not count: they mean equal records, so that a difference must be looked at.
+    pub(crate) fn is_older_than(&self, context: &[(Actor, u64)]) -> bool {
+        let covered = |(actor, counter): &(Actor, u64)| {
+            let at = context.binary_search_by(|(other, _)| other.cmp(actor));
+            at.is_ok_and(|at| *counter <= context[at].1)
+        };
+        self.context != context && self.context.iter().all(covered)
+    }
+
     /// The digests that tombstones bury.
     pub(crate) fn buried(&self) -> impl Iterator<Item = &[u8; 32]> {
         self.siblings.iter().flat_map(|(_, body)| match body {

@@ -20,6 +20,9 @@ const HALF_PLANES: u8 = 3;
 pub(super) fn put_embeddings(out: &mut Vec<u8>, contents: &[&Content], compression: Compression) {
     let dimension = contents.first().map_or(0, |content| content.embedding.len());
     put(out, &u32::try_from(dimension).expect("an embedding is far below 2^32 values"));
+    if dimension == 0 {
+        return;
+    }
     let values = || contents.iter().flat_map(|content| content.embedding.iter().copied());
     let single = || values().flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
     if compression == Compression::Off {
@@ -57,6 +60,9 @@ pub(super) fn take_embeddings(
     if (dimension == 0) != (contents == 0) {
         return Err(DecodeError::NotCanonical("the dimension"));
     }
+    if contents == 0 {
+        return Ok(Vec::new());
+    }
     let count = contents * dimension as usize;
     let form: u8 = r.take("the form of the embeddings")?;
     let bytes = r.bytes("the embeddings", MAX_BODY)?;
@@ -83,9 +89,6 @@ pub(super) fn take_embeddings(
 
 /// Cuts the bytes into embeddings.
 fn rows(plain: &[u8], width: usize, dimension: usize) -> Vec<Arc<[f32]>> {
-    if plain.is_empty() {
-        return Vec::new();
-    }
     let row = |bytes: &[u8]| -> Arc<[f32]> {
         if width == 2 {
             let (halves, _) = bytes.as_chunks();

@@ -5,14 +5,15 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::actors::Actors;
 use super::size::{self, Size, Weight};
 use super::text::{put_text, take_text};
 use crate::limits::{
-    MAX_ACTORS, MAX_BURIED, MAX_CONTENT_LEN, MAX_CONTENTS, MAX_CONTEXT, MAX_COUNTER,
-    MAX_EPISODE_ID, MAX_EPISODES, MAX_ID, MAX_RECORD_CONTENTS, MAX_RECORDS, MAX_SIBLINGS,
+    MAX_BURIED, MAX_CONTENT_LEN, MAX_CONTENTS, MAX_CONTEXT, MAX_COUNTER, MAX_EPISODE_ID,
+    MAX_EPISODES, MAX_ID, MAX_RECORD_CONTENTS, MAX_RECORDS, MAX_SIBLINGS,
 };
 use crate::wire::{Reader, put, put_count};
-use crate::{Actor, Body, Content, DecodeError, Delivery, Dot, Record};
+use crate::{Body, Content, DecodeError, Delivery, Dot, Record};
 
 /// A sibling whose content the receiver holds, or got earlier.
 const NAMED: u8 = 0;
@@ -38,10 +39,7 @@ impl Heading {
 pub(super) fn encode(batch: &Delivery) -> (Vec<u8>, Vec<&Content>) {
     let mut out = Vec::with_capacity(256 * batch.records.len());
     let actors = actors_of(&batch.records);
-    put_count(&mut out, actors.len());
-    for actor in &actors {
-        put(&mut out, &(actor.node, actor.incarnation));
-    }
+    actors.put(&mut out);
     let mut left: BTreeMap<&[u8; 32], &Content> =
         batch.contents.iter().map(|(digest, content)| (digest, content)).collect();
     let mut contents = Vec::with_capacity(batch.contents.len());
@@ -67,24 +65,22 @@ pub(super) fn encode(batch: &Delivery) -> (Vec<u8>, Vec<&Content>) {
     (out, contents)
 }
 
-fn actors_of(records: &[Record]) -> Vec<Actor> {
+fn actors_of(records: &[Record]) -> Actors {
     let siblings = records.iter().flat_map(|r| r.siblings.iter().map(|(dot, _)| dot.actor));
     let contexts = records.iter().flat_map(|r| r.context.iter().map(|(actor, _)| *actor));
-    siblings.chain(contexts).collect::<BTreeSet<_>>().into_iter().collect()
+    Actors::of(siblings.chain(contexts))
 }
 
 fn put_record(
     out: &mut Vec<u8>,
     record: &Record,
-    actors: &[Actor],
+    actors: &Actors,
     mut inline: impl FnMut(&[u8; 32]) -> bool,
 ) {
-    let place =
-        |actor| actors.binary_search(actor).expect("the table has every actor of the batch") as u32;
     put_text(out, "", &record.id);
     put_count(out, record.siblings.len());
     for (dot, body) in &record.siblings {
-        put(out, &(place(&dot.actor), dot.counter));
+        actors.put_counter(out, dot.actor, dot.counter);
         match body {
             Body::Content(digest) => {
                 out.push(if inline(digest) { INLINE } else { NAMED });
@@ -99,7 +95,7 @@ fn put_record(
     }
     put_count(out, record.context.len());
     for (actor, counter) in &record.context {
-        put(out, &(place(actor), counter));
+        actors.put_counter(out, *actor, *counter);
     }
 }
 
@@ -119,11 +115,7 @@ pub(super) fn decode(
     weight: &mut Weight,
 ) -> Result<(Vec<Record>, Vec<Heading>), DecodeError> {
     let mut r = Reader::new(section);
-    let actors = r.list("actors of a batch", MAX_ACTORS, 33, |r| {
-        weight.add(size::ACTOR)?;
-        let (node, incarnation) = r.take("an actor")?;
-        Ok(Actor { node, incarnation })
-    })?;
+    let actors = Actors::take(&mut r, || weight.add(size::ACTOR))?;
     let mut names: Vec<([u8; 32], String)> = Vec::new();
     let records = r.list("records of a batch", MAX_RECORDS, 5, |r| {
         take_record(r, &actors, &mut names, weight)
@@ -154,7 +146,7 @@ fn take_id(r: &mut Reader<'_>, weight: &mut Weight) -> Result<String, DecodeErro
 
 fn take_record(
     r: &mut Reader<'_>,
-    actors: &[Actor],
+    actors: &Actors,
     names: &mut Vec<([u8; 32], String)>,
     weight: &mut Weight,
 ) -> Result<Record, DecodeError> {
@@ -162,7 +154,7 @@ fn take_record(
     let id = take_id(r, weight)?;
     let siblings: Vec<_> = r.list("siblings of a record", MAX_SIBLINGS, 4, |r| {
         weight.add(size::SIBLING)?;
-        let (actor, counter) = take_counter(r, actors)?;
+        let (actor, counter) = actors.take_counter(r)?;
         let body = match r.take::<u8>("the form of a sibling")? {
             NAMED => Body::Content(r.array("the digest of a content")?),
             INLINE => {
@@ -178,21 +170,11 @@ fn take_record(
     })?;
     let context: Vec<_> = r.list("actors of a context", MAX_CONTEXT, 2, |r| {
         weight.add(size::ACTOR)?;
-        take_counter(r, actors)
+        actors.take_counter(r)
     })?;
     let record = Record { id, siblings, context };
     check_record(&record)?;
     Ok(record)
-}
-
-fn take_counter(r: &mut Reader<'_>, actors: &[Actor]) -> Result<(Actor, u64), DecodeError> {
-    let (place, counter) = r.take::<(u32, u64)>("a counter")?;
-    let actor = *actors.get(place as usize).ok_or(DecodeError::Invalid("the place of an actor"))?;
-    match counter {
-        0 => Err(DecodeError::Invalid("a counter")),
-        1..=MAX_COUNTER => Ok((actor, counter)),
-        _ => Err(DecodeError::OverLimit { what: "a counter", value: counter, cap: MAX_COUNTER }),
-    }
 }
 
 fn take_buried(r: &mut Reader<'_>, weight: &mut Weight) -> Result<Vec<[u8; 32]>, DecodeError> {
@@ -254,7 +236,7 @@ pub(super) fn check_content(
     within("bytes of a content", Size::of_content(content).wire, MAX_CONTENT_LEN)
 }
 
-fn within(what: &'static str, value: usize, cap: usize) -> Result<(), DecodeError> {
+pub(super) fn within(what: &'static str, value: usize, cap: usize) -> Result<(), DecodeError> {
     if value <= cap {
         return Ok(());
     }

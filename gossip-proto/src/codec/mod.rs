@@ -5,6 +5,7 @@
 //! *Embeddings* hold all floats of the batch in a row. Each section is packed on its own, and left
 //! as it is where packing does not make it smaller.
 
+mod actors;
 mod embeddings;
 mod fields;
 mod half;
@@ -15,9 +16,10 @@ mod text;
 
 use alloc::vec::Vec;
 
+pub(crate) use actors::Actors;
 pub(crate) use size::{Size, Weight};
 
-use crate::limits::MAX_UNFOLDED;
+use crate::limits::{MAX_CARRIED, MAX_UNFOLDED};
 use crate::wire::Reader;
 use crate::{Compression, Content, DecodeError, Delivery, Record};
 
@@ -49,5 +51,8 @@ pub(crate) fn check(
     dimension: u32,
 ) -> Result<(), DecodeError> {
     fields::check_record(record)?;
-    contents.iter().try_for_each(|(_, content)| fields::check_content(record, content, dimension))
+    let contents = contents.iter().map(|(_, content)| content);
+    contents.clone().try_for_each(|content| fields::check_content(record, content, dimension))?;
+    let bytes = contents.map(|content| Size::of_content(content).wire).sum();
+    fields::within("bytes of the contents of a record", bytes, MAX_CARRIED)
 }

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::ops::Add;
 
+use super::Actors;
 use crate::limits::{MAX_BODY, MAX_UNFOLDED};
 use crate::{Body, Content, DecodeError, Record};
 
@@ -14,10 +15,7 @@ pub(super) const DIGEST: usize = 32;
 pub(super) const CONTENT: usize = 160;
 pub(super) const TEXT: usize = 24;
 
-/// Bytes of the longest encoding of an actor in the table, of a counter with its actor's place, of
-/// the length of a list, and of what frames the two sections.
-const ACTOR_WIRE: usize = 42;
-const COUNTER_WIRE: usize = 10;
+/// Bytes of the longest encoding of the length of a list, and of what frames the two sections.
 const COUNT_WIRE: usize = 3;
 const BATCH_WIRE: usize = 64;
 
@@ -75,7 +73,7 @@ impl Size {
         let wire = id
             + siblings * (1 + COUNT_WIRE)
             + digests * DIGEST
-            + actors * (COUNTER_WIRE + ACTOR_WIRE)
+            + actors * (Actors::COUNTER_WIRE + Actors::WIRE)
             + 2 * COUNT_WIRE;
         // The ids of contents are taken from their record.
         let ids = digests * record.id.len();

@@ -124,7 +124,7 @@ struct Allowance {
 
 impl Allowance {
     fn is_spent(&self, wire: usize) -> bool {
-        wire as u64 > self.bytes
+        !self.is_first && wire as u64 > self.bytes
     }
 }
 

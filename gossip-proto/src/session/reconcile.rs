@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 use super::Session;
+use crate::limits::{MAX_RECORD_CONTENTS, MAX_WANT_CONTEXT};
 use crate::message::{Line, Listing, Node, PatternRequest, PatternSync, SubtreeRequest};
 use crate::message::{SubtreeResponse, Want};
-use crate::tag::{self, KEY_LEN, Tag};
+use crate::tag::{self, KEY_LEN};
 use crate::{Entry, Event, Prefix, Record, SessionError, View};
 
 /// A listing is compared with so many entries at once; more are gone through child by child.
@@ -37,23 +38,35 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Serves the keys below subtrees that this side listed.
+    /// Serves keys that this side listed or asked for itself.
     pub(super) fn on_pattern_request(
         &mut self,
         request: PatternRequest,
     ) -> Result<(), SessionError> {
-        let place = request.space;
-        for Want { key, holds } in request.wants {
-            let below = Prefix::of_key(&key);
-            if !self.walk.told(place, below.bits()) {
+        for want in &request.wants {
+            let below = Prefix::of_key(&want.key);
+            let known = self.walk.told(request.space, below.bits())
+                || self.transfer.awaits(request.space, &want.key);
+            if known {
+                for entry in self.view(request.space)?.entries(&below) {
+                    self.answer_want(request.space, &entry, want);
+                }
+            } else {
                 self.stats.unasked += 1;
-                continue;
-            }
-            for entry in self.view(place)?.entries(&below) {
-                self.transfer.push_record(place, entry.key, holds.clone());
             }
         }
         Ok(())
+    }
+
+    /// Sends the record; or asks for the peer's, if that has seen all that this one has, and more.
+    fn answer_want(&mut self, place: u32, entry: &Entry, want: &Want) {
+        let record = self.directory.at(place).and_then(|space| space.view.record(&entry.key));
+        if record.is_some_and(|record| record.is_older_than(&want.context)) {
+            let ours = self.want(place, want.key, core::slice::from_ref(entry));
+            self.transfer.want(place, ours);
+        } else {
+            self.transfer.push_record(place, entry.key, want.holds.clone());
+        }
     }
 
     pub(super) fn on_pattern_sync(&mut self, sync: PatternSync) -> Result<(), SessionError> {
@@ -158,10 +171,10 @@ impl<V: View> Session<V> {
         let here = |line: &Line| ours.iter().any(|entry| equal(entry, line));
         let there = |entry: &Entry| theirs.iter().any(|line| equal(entry, line));
         if !theirs.iter().all(here) {
-            // The peer's record is asked for first, even where this side's is newer: once both are
-            // joined it is known what the peer lacks, and nothing is sent in vain.
-            let holds = self.holds(place, ours);
-            self.transfer.want(place, Want { key, holds });
+            // Nobody knows yet whose record is newer. The request tells what this side has, so that
+            // the peer sends only what is missing here, or asks back if it is the one that lags.
+            let want = self.want(place, key, ours);
+            self.transfer.want(place, want);
         } else {
             for entry in ours.iter().filter(|entry| !there(entry)) {
                 self.transfer.push_record(place, entry.key, Vec::new());
@@ -169,14 +182,18 @@ impl<V: View> Session<V> {
         }
     }
 
-    /// The contents that this side holds under some keys, cut short, ascending.
-    fn holds(&self, place: u32, entries: &[Entry]) -> Vec<Tag> {
-        let Some(space) = self.directory.at(place) else { return Vec::new() };
-        let records = entries.iter().filter_map(|entry| space.view.record(&entry.key));
-        let records: Vec<Record> = records.collect();
+    /// A request that tells what this side has under a key.
+    fn want(&self, place: u32, key: [u8; KEY_LEN], ours: &[Entry]) -> Want {
+        let view = self.directory.at(place).map(|space| &space.view);
+        let records: Vec<Record> =
+            ours.iter().filter_map(|entry| view?.record(&entry.key)).collect();
         let mut holds = self.salt.tags(records.iter().flat_map(Record::contents));
-        holds.truncate(crate::limits::MAX_RECORD_CONTENTS);
-        holds
+        holds.truncate(MAX_RECORD_CONTENTS);
+        let context = match &records[..] {
+            [record] if record.context.len() <= MAX_WANT_CONTEXT => record.context.clone(),
+            _ => Vec::new(),
+        };
+        Want { key, holds, context }
     }
 }
 

@@ -7,14 +7,16 @@ use alloc::vec::Vec;
 use super::Allowance;
 use super::directory::{Directory, Hosted};
 use super::walk::At;
-use crate::codec::{self, Size};
+use crate::codec::{self, Actors, Size};
 use crate::limits::{MAX_CARRIED, MAX_PENDING, MAX_WANTS};
 use crate::message::{PatternRequest, PatternSync, Want};
-use crate::tag::{self, KEY_LEN, Salt, Tag};
+use crate::tag::{self, KEY_LEN, Salt, TAG_LEN, Tag};
 use crate::{Content, Delivery, Event, Prefix, Receipt, Record, View, short};
 
 /// A subtree of more entries is unfolded child by child, so that the queue stays short.
 const UNFOLDED_AT_ONCE: u64 = 4_096;
+/// Bytes of wanted keys after which a frame is closed.
+const FRAME_TARGET: usize = 64 << 10;
 /// How many recently changed keys of a space are sent first.
 const RECENT: usize = 1_024;
 
@@ -126,6 +128,11 @@ impl Transfer {
         }
     }
 
+    /// Whether this side asked for a key in its last turn.
+    pub(super) fn awaits(&self, place: u32, key: &[u8; KEY_LEN]) -> bool {
+        self.awaited.contains(&(place, *key))
+    }
+
     /// The peer's turn is over: what was asked for came or does not come.
     pub(super) fn end_of_peers_turn(&mut self) {
         self.awaited.clear();
@@ -136,8 +143,11 @@ impl Transfer {
     pub(super) fn next_request(&mut self) -> Option<PatternRequest> {
         let (space, _) = *self.wants.front()?;
         let mut wants: Vec<Want> = Vec::new();
-        while wants.len() < MAX_WANTS {
+        let mut bytes = 0;
+        while wants.len() < MAX_WANTS && bytes < FRAME_TARGET {
             let Some((_, want)) = self.wants.pop_front_if(|(at, _)| *at == space) else { break };
+            bytes += KEY_LEN + 4 + TAG_LEN * want.holds.len();
+            bytes += (Actors::WIRE + Actors::COUNTER_WIRE) * want.context.len();
             self.awaited.insert((space, want.key));
             wants.push(want);
         }
@@ -180,7 +190,7 @@ impl Transfer {
                 .map(|(_, content)| Size::of_content(content))
                 .fold(Size::of_record(&record), |sum, size| sum + size);
             let first = batch.records.is_empty();
-            if allowance.is_spent(size.wire + one.wire) && !(first && allowance.is_first) {
+            if allowance.is_spent(size.wire + one.wire) {
                 self.give_up(&parcel.key);
                 break;
             }
@@ -335,7 +345,7 @@ impl Transfer {
     }
 
     fn carry(&mut self, contents: Vec<Named>) -> Result<(), &'static str> {
-        let bytes: usize = contents.iter().map(|(_, c)| Size::of_content(c).unfolded).sum();
+        let bytes: usize = contents.iter().map(|(_, c)| Size::of_content(c).wire).sum();
         self.carried.bytes += bytes;
         if self.carried.bytes > MAX_CARRIED {
             return Err("contents of one record above their cap");

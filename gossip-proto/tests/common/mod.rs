@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod real;
+pub mod samples;
 pub mod sparse;
 
 use std::cell::RefCell;
@@ -126,6 +127,47 @@ impl State {
         record.context.sort_unstable();
         self.contents.insert(digest, content);
         self.recent.insert(0, key);
+    }
+
+    /// A deletion by `node` of all that is live here.
+    pub fn delete(&mut self, node: u8, counter: u64, id: &str) {
+        let record = self.records.entry(key_of(id)).or_insert_with(|| Record {
+            id: id.into(),
+            siblings: Vec::new(),
+            context: Vec::new(),
+        });
+        // A dot names one body, whichever replica asks: here the deletion buries a digest of the id.
+        let buried = vec![key_of(id)];
+        let dot = Dot { actor: actor(node), counter };
+        record.siblings = vec![(dot, Body::Tombstone { buried })];
+        record.context.retain(|(a, _)| *a != actor(node));
+        record.context.push((actor(node), counter));
+        record.context.sort_unstable();
+    }
+
+    /// Joins the record of one id, as another replica has it.
+    pub fn learn(&mut self, other: &Self, id: &str) {
+        let key = key_of(id);
+        let theirs = &other.records[&key];
+        let joined =
+            self.records.get(&key).map_or_else(|| theirs.clone(), |ours| join(ours, theirs));
+        self.records.insert(key, joined);
+        self.contents.extend(other.contents.clone());
+    }
+
+    /// Whether every content that a record names is held, and every dot covered.
+    pub fn is_whole(&self) -> bool {
+        self.records.values().all(|record| {
+            record.siblings.iter().all(|(dot, body)| {
+                let held = match body {
+                    Body::Content(digest) => self.contents.contains_key(digest),
+                    _ => true,
+                };
+                let covered = (record.context.iter())
+                    .any(|(actor, counter)| *actor == dot.actor && dot.counter <= *counter);
+                held && covered
+            })
+        })
     }
 
     /// Only what the wire can carry.

@@ -1,0 +1,166 @@
+//! One message of every kind and form, the same for ever: the golden frames are made of these.
+
+use engram_gossip_proto::{
+    Body, Compression, Delivery, Done, Dot, Hello, Line, Listing, Message, Node, PatternRequest,
+    PatternSync, Prefix, Record, Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse,
+    WalkedRoot, Want,
+};
+
+use super::{actor, content, content_digest, parameters, real, space};
+
+/// Name, message, and how it is encoded.
+pub fn all() -> Vec<(&'static str, Message, Compression)> {
+    let plain = |name, message| (name, message, Compression::Off);
+    let packed = |name, message| (name, message, Compression::Lz4);
+    vec![
+        plain("refuse-version", Message::Refuse(Refusal::Version(1))),
+        plain("refuse-parameter", Message::Refuse(parameter())),
+        plain("refuse-limit", Message::Refuse(Refusal::Limit { what: "nodes".into(), cap: 1024 })),
+        plain("refuse-violation", Message::Refuse(Refusal::Violation("out of turn".into()))),
+        plain("refuse-busy", Message::Refuse(Refusal::Busy)),
+        plain("refuse-timed-out", Message::Refuse(Refusal::TimedOut)),
+        plain("hello-digest", hello(Spaces::Digest { count: 300, digest: [0xd1; 32] })),
+        plain("hello-table", hello(table(u16::MAX))),
+        plain("spaces-buckets", Message::Spaces(buckets())),
+        plain("spaces-table", Message::Spaces(table(0b0010_0000_0000_1001))),
+        plain("spaces-hosts", Message::Spaces(Spaces::Hosts(vec![0b101]))),
+        plain("subtree-request", subtree_request()),
+        plain("subtree-response", subtree_response()),
+        plain("pattern-request", pattern_request()),
+        plain("pattern-sync", pattern_sync()),
+        plain("pattern-sync-tombstone", tombstone()),
+        plain("pattern-sync-ahead", ahead()),
+        packed("pattern-sync-half-planes", half_planes()),
+        packed("pattern-sync-planes", planes()),
+        plain("done", done()),
+    ]
+}
+
+fn parameter() -> Refusal {
+    Refusal::Parameter { name: "depth".into(), here: "12".into(), there: "16".into() }
+}
+
+fn hello(spaces: Spaces) -> Message {
+    let parameters = parameters();
+    let salt = 0x0123_4567_89ab_cdef;
+    Message::MerkleRootExchange(Hello {
+        capabilities: 1,
+        salt,
+        receive_budget: 512 << 20,
+        parameters,
+        spaces,
+    })
+}
+
+fn table(buckets: u16) -> Spaces {
+    let root = |name, byte, count| SpaceRoot {
+        space: space(name),
+        root: [byte; 32],
+        count,
+        generation: 300,
+    };
+    Spaces::Table { buckets, spaces: vec![root("default", 0xaa, 10_000), root("notes", 0xbb, 3)] }
+}
+
+fn buckets() -> Spaces {
+    let mut buckets = [None; 16];
+    buckets[0] = Some([1, 2, 3, 4, 5, 6, 7, 8]);
+    buckets[13] = Some([0xff; 8]);
+    Spaces::Buckets(buckets)
+}
+
+fn prefix(first: u8, nibbles: u8) -> Prefix {
+    let mut hash = [0x5a; 32];
+    hash[0] = first;
+    Prefix::of(&hash, nibbles).unwrap()
+}
+
+fn subtree_request() -> Message {
+    let mut children = [None; 16];
+    children[1] = Some([1; 5]);
+    children[15] = Some([0xfe; 5]);
+    let nodes = vec![
+        Node { prefix: Prefix::ROOT, children: [Some([7; 5]); 16] },
+        Node { prefix: prefix(0xc0, 1), children },
+        Node { prefix: prefix(0xc4, 3), children: [None; 16] },
+    ];
+    Message::SubtreeRequest(SubtreeRequest { space: 0, nodes })
+}
+
+fn subtree_response() -> Message {
+    let line = |last, record| Line { key: [0xc4, 0x5a, 1, 2, 3, last], record: [record; 5] };
+    let listings = vec![
+        Listing { prefix: prefix(0xc4, 3), lines: vec![line(1, 9), line(2, 8), line(2, 9)] },
+        Listing { prefix: prefix(0x10, 2), lines: vec![] },
+    ];
+    Message::SubtreeResponse(SubtreeResponse { space: 200, listings })
+}
+
+fn pattern_request() -> Message {
+    let wants = vec![
+        Want { key: [1, 2, 3, 4, 5, 6], holds: vec![], context: vec![] },
+        Want {
+            key: [0xfe; 6],
+            holds: vec![[1; 5], [2; 5]],
+            context: vec![(actor(1), 300), (actor(7), 1)],
+        },
+    ];
+    Message::PatternRequest(PatternRequest { space: 1, wants })
+}
+
+fn record(id: &str, bodies: Vec<(u8, u64, Body)>) -> Record {
+    let siblings: Vec<_> = bodies
+        .into_iter()
+        .map(|(node, counter, body)| (Dot { actor: actor(node), counter }, body))
+        .collect();
+    let mut context: Vec<_> =
+        siblings.iter().map(|(dot, _)| (dot.actor, dot.counter + 1)).collect();
+    context.push((actor(9), 1 << 40));
+    Record { id: id.into(), siblings, context }
+}
+
+fn pattern_sync() -> Message {
+    let uuid = "pattern_0f3b1c52-9a77-4a9e-8d2c-6b1f00aa93cd";
+    let ids = ["pattern_17446744073709551615", uuid, "free text \u{e9}"];
+    let contents = ids.map(|id| content(id, 7));
+    let held = Body::Content([0xcc; 32]);
+    let body = |at: usize| Body::Content(content_digest(&contents[at]));
+    let records = vec![
+        record(ids[0], vec![(1, 5, body(0)), (2, 6, body(0)), (3, 1, held)]),
+        record(ids[1], vec![(1, 7, body(1))]),
+        record(ids[2], vec![(2, 8, body(2))]),
+    ];
+    let contents = contents.map(|c| (content_digest(&c), c)).to_vec();
+    Message::PatternSync(PatternSync { space: 0, delivery: Delivery { records, contents } })
+}
+
+fn tombstone() -> Message {
+    let buried = Body::Tombstone { buried: vec![[1; 32], [2; 32]] };
+    let records = vec![record("gone", vec![(4, 12, buried)])];
+    Message::PatternSync(PatternSync { space: 3, delivery: Delivery { records, contents: vec![] } })
+}
+
+fn ahead() -> Message {
+    let mut contents: Vec<_> =
+        [1, 2].map(|seed| content("large", seed)).map(|c| (content_digest(&c), c)).to_vec();
+    contents.sort_by_key(|(digest, _)| *digest);
+    Message::PatternSync(PatternSync { space: 0, delivery: Delivery { records: vec![], contents } })
+}
+
+fn half_planes() -> Message {
+    let delivery = real::batch(real::half_contents()[..1].to_vec());
+    Message::PatternSync(PatternSync { space: 0, delivery })
+}
+
+fn planes() -> Message {
+    let delivery = real::batch(real::contents()[..1].to_vec());
+    Message::PatternSync(PatternSync { space: 0, delivery })
+}
+
+fn done() -> Message {
+    let roots = vec![
+        WalkedRoot { space: 0, root: [0xaa; 32] },
+        WalkedRoot { space: 300, root: [0xbb; 32] },
+    ];
+    Message::Done(Done { digest: [0xdd; 32], kept_back: true, roots })
+}

@@ -1,0 +1,56 @@
+//! The bytes of every message. A change of one of these files needs a new wire version.
+//!
+//! `BLESS=1 cargo test --test golden` writes them anew.
+
+mod common;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use common::samples;
+use engram_gossip_proto::{Compression, Message, RootAdvert, Summary};
+
+/// Compares bytes with a file of hexadecimal lines, or writes it.
+fn check(name: &str, bytes: &[u8]) {
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/golden/{name}.hex"));
+    if std::env::var_os("BLESS").is_some() {
+        let mut text = String::new();
+        for line in bytes.chunks(32) {
+            line.iter().for_each(|byte| write!(text, "{byte:02x}").unwrap());
+            text.push('\n');
+        }
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+    }
+    assert_eq!(read(name), bytes, "the bytes of {name} have changed");
+}
+
+fn read(name: &str) -> Vec<u8> {
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/golden/{name}.hex"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
+}
+
+#[test]
+fn frames() {
+    for (name, message, compression) in samples::all() {
+        // Another LZ4 packs the same batch in other bytes: packed frames are only read.
+        if compression == Compression::Off || std::env::var_os("BLESS").is_some() {
+            check(name, &message.encode(compression, true));
+        }
+        assert_eq!(Message::decode(&read(name)), Ok((message, true)), "{name}");
+    }
+}
+
+#[test]
+fn adverts() {
+    let summary = |byte, count| Summary { root: [byte; 32], count, generation: 300 };
+    let one = [(common::space("default"), summary(0xaa, 10_000))];
+    check("advert-full", &RootAdvert::encode(&one, 1_000));
+    let two = [one[0].clone(), (common::space("notes"), summary(0xbb, 3))];
+    check("advert-pairs", &RootAdvert::encode(&two, 1_000));
+}
