@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::NodeId;
 use crate::rotation::Rotation;
@@ -66,32 +66,47 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
     let mut rotation = Rotation::default();
     let mut tick = interval(shared.config.advert_interval);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while shared.is_running() {
-        let count = tokio::select! {
-            () = shared.changed.notified() => {
-                // More changes may follow; one advert tells of all of them.
-                sleep(shared.config.advert_hold).await;
-                shared.config.advert_fanout
+    let mut announce_at = None;
+    loop {
+        tokio::select! {
+            // More changes may follow; one advert tells of all of them.
+            () = shared.changed.notified(), if announce_at.is_none() => {
+                announce_at = Some(Instant::now() + shared.config.advert_hold);
             }
-            _ = tick.tick() => 1,
+            () = sleep_until(announce_at.unwrap_or_else(Instant::now)), if announce_at.is_some() => {
+                announce_at = None;
+                let ignorant = shared.ignorant();
+                shared.advertise(&mut rotation, shared.config.advert_fanout, &ignorant);
+            }
+            _ = tick.tick() => shared.advertise(&mut rotation, 1, &shared.connected(|_| true)),
             () = Phase::draining(&mut phase) => return,
-        };
-        let connected = shared.connected();
-        let chosen = shared.choose(|rng| rotation.next(count, &connected, rng));
-        for peer in chosen {
-            if let Some(peer) = shared.peer(&peer) {
-                shared.send_advert(&peer.board);
-            }
         }
     }
 }
 
 impl Shared {
-    /// The peers that are connected.
-    fn connected(&self) -> Vec<NodeId> {
+    /// The connected peers of which `which` holds.
+    fn connected(&self, which: impl Fn(&Board) -> bool) -> Vec<NodeId> {
         let peers = self.peers();
-        let connected = peers.iter().filter(|(_, peer)| peer.board.connection().is_some());
+        let connected = peers
+            .iter()
+            .filter(|(_, peer)| peer.board.connection().is_some() && which(&peer.board));
         connected.map(|(id, _)| *id).collect()
+    }
+
+    /// The connected peers to whom our roots are news: not those who just brought them.
+    fn ignorant(&self) -> Vec<NodeId> {
+        let roots = self.source.summaries();
+        self.connected(|board| !board.notes().knows(&roots))
+    }
+
+    /// Tells the next `count` of `peers` of our roots.
+    fn advertise(&self, rotation: &mut Rotation, count: usize, peers: &[NodeId]) {
+        for id in self.choose(|rng| rotation.next(count, peers, rng)) {
+            if let Some(peer) = self.peer(&id) {
+                self.send_advert(&peer.board);
+            }
+        }
     }
 
     /// Our roots in at most `room` bytes.

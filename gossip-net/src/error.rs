@@ -94,6 +94,9 @@ pub enum SyncError {
     /// The sync machine ended the session; the text says what to do.
     #[error("{0}")]
     Session(SessionError),
+    /// The host's view panicked; that ended this session, and nothing else.
+    #[error("the host's view panicked during the session; see its panic message")]
+    Panicked,
     /// No session can begin with what this node hosts.
     #[error("no session can begin: {0}")]
     Setup(#[from] SetupError),
@@ -116,6 +119,7 @@ impl SyncError {
             Self::Busy => "busy",
             Self::Cut => "cut",
             Self::Session(_) => "session",
+            Self::Panicked => "panicked",
             Self::Setup(_) => "setup",
             Self::Rejected => "rejected",
             Self::ShuttingDown => "shutting_down",

@@ -173,6 +173,11 @@ fn failure(error: StreamError, unanswered: bool) -> Failure {
 }
 
 impl Ended {
+    /// The session's task panicked, in the host's view.
+    pub(crate) fn panicked() -> Self {
+        Self::early(Failure::Failed(SyncError::Panicked))
+    }
+
     fn early(failure: Failure) -> Self {
         Self {
             result: Err(failure),

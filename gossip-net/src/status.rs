@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use engram_gossip_proto::{SpaceId, Summary};
 use quinn::Connection;
 use tokio::time::Instant;
 
@@ -70,6 +71,8 @@ pub(crate) struct Notes {
     pub(crate) member: Member,
     pub(crate) state: State,
     pub(crate) equal_at: Option<Instant>,
+    /// The roots of the shared spaces, as both nodes had them when they were last equal.
+    agreed: Vec<(SpaceId, [u8; 32])>,
     pub(crate) last_session: Option<Result<SessionReport, SyncError>>,
     pub(crate) sessions: u64,
     pub(crate) stalled_sessions: u32,
@@ -92,6 +95,7 @@ impl Board {
             member,
             state: State::Idle,
             equal_at: None,
+            agreed: Vec::new(),
             last_session: None,
             sessions: 0,
             stalled_sessions: 0,
@@ -136,6 +140,16 @@ impl Board {
 }
 
 impl Notes {
+    /// Whether the peer had these very roots when it was last equal with us: they are no news.
+    pub(crate) fn knows(&self, roots: &[(SpaceId, Summary)]) -> bool {
+        let is_current = |(space, root): &(SpaceId, [u8; 32])| {
+            roots
+                .binary_search_by_key(&space, |(name, _)| name)
+                .is_ok_and(|at| roots[at].1.root == *root)
+        };
+        !self.agreed.is_empty() && self.agreed.iter().all(is_current)
+    }
+
     /// Notes how a session ended.
     pub(crate) fn note_session(
         &mut self,
@@ -149,6 +163,8 @@ impl Notes {
         if let Ok(report) = result {
             if report.is_equal() {
                 self.equal_at = Some(now);
+                let shared = report.outcome.spaces.iter();
+                self.agreed = shared.map(|space| (space.space.clone(), space.ours)).collect();
             }
             let stalled = !report.is_equal() && !report.made_progress();
             self.stalled_sessions = if stalled { self.stalled_sessions + 1 } else { 0 };

@@ -213,6 +213,18 @@ async fn a_session_that_runs_is_finished_before_the_node_stops() {
 }
 
 #[tokio::test]
+async fn a_view_that_panics_ends_its_session_and_nothing_else() {
+    let [a, b] = take(Cluster::new().start(&["a", "b"], &quiet()));
+    b.store.write("news");
+    a.store.set_trap();
+    let failed = a.gossip.sync_with(b.id()).await;
+    assert_eq!(failed, Err(SyncError::Panicked));
+    assert!(a.gossip.sync_with(b.id()).await.unwrap().is_equal());
+    assert!(all_equal(&[&a, &b]));
+    assert_eq!(a.gossip.stats().connections_lost, 0);
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_named() {
     let cluster = Cluster::new();
     let [a] = take(cluster.start(&["a"], &quiet()));

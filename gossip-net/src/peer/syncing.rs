@@ -56,10 +56,7 @@ impl PeerTask {
         self.opened = None;
         self.shared.chase.end(self.id);
         let served = std::mem::take(&mut self.served);
-        let Some(ended) = ended else {
-            return answer(served, &Err(SyncError::Cut));
-        };
-        match self.note_end(ended) {
+        match self.note_end(ended.unwrap_or_else(Ended::panicked)) {
             Ok(report) => {
                 self.trigger.end(Instant::now(), &report);
                 answer(served, &Ok(report));
@@ -82,11 +79,9 @@ impl PeerTask {
 
     pub(super) fn on_accepted_ended(&mut self, ended: Option<Ended>) {
         self.accepted = None;
-        if let Some(ended) = ended {
-            // The opener's side tells its callers; here the notes are all.
-            if let Ok(report) = self.note_end(ended) {
-                self.trigger.note(Instant::now(), &report);
-            }
+        // The opener's side tells its callers; here the notes are all.
+        if let Ok(report) = self.note_end(ended.unwrap_or_else(Ended::panicked)) {
+            self.trigger.note(Instant::now(), &report);
         }
         if let Some((send, recv)) = self.queued.take() {
             self.on_stream(send, recv);

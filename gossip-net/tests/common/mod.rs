@@ -5,7 +5,9 @@
 pub(crate) mod raw;
 pub(crate) mod store;
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use engram_gossip_net::{
@@ -163,6 +165,20 @@ impl Node {
         let held = timeout(DEADLINE, held).await;
         held.unwrap_or_else(|_| panic!("{}: {:#?}", self.name, self.gossip.peers()));
     }
+}
+
+/// Waits, event by event of any of `nodes`, until `holds`.
+pub(crate) async fn until_all(nodes: &mut [Node], mut holds: impl FnMut(&[Node]) -> bool) {
+    let held = async {
+        while !holds(nodes) {
+            let happened = |context: &mut Context<'_>| {
+                let any = nodes.iter_mut().any(|node| node.happened.poll_recv(context).is_ready());
+                if any { Poll::Ready(()) } else { Poll::Pending }
+            };
+            poll_fn(happened).await;
+        }
+    };
+    timeout(DEADLINE, held).await.expect("it happens in time");
 }
 
 /// Makes `nodes` members of each other's roster.

@@ -1,6 +1,7 @@
 //! A tiny replica set: records in a map, digests computed anew at every question.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use engram_gossip_net::{NodeId, Replicas};
@@ -16,6 +17,8 @@ type Records = BTreeMap<Digest, Record>;
 pub(crate) struct Store {
     spaces: BTreeMap<SpaceId, Arc<Mutex<Space>>>,
     actor: Actor,
+    /// The next delivery makes the view panic.
+    trap: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -30,6 +33,7 @@ pub(crate) struct Pinned {
     records: Arc<Records>,
     generation: u64,
     live: Arc<Mutex<Space>>,
+    trap: Arc<AtomicBool>,
 }
 
 pub(crate) const DIMENSION: u32 = 8;
@@ -48,7 +52,12 @@ impl Store {
     pub(crate) fn new(node: NodeId, spaces: &[&str]) -> Arc<Self> {
         let actor = Actor { node: node.into(), incarnation: 1 };
         let spaces = spaces.iter().map(|name| (SpaceId::new(*name).unwrap(), Arc::default()));
-        Arc::new(Self { spaces: spaces.collect(), actor })
+        Arc::new(Self { spaces: spaces.collect(), actor, trap: Arc::default() })
+    }
+
+    /// Makes the view of the next delivery panic.
+    pub(crate) fn set_trap(&self) {
+        self.trap.store(true, Ordering::SeqCst);
     }
 
     /// Writes a new pattern called `id` into every space.
@@ -100,7 +109,7 @@ impl Replicas for Store {
         let space = live.lock().unwrap();
         let (records, generation) = (space.records.clone(), space.generation);
         drop(space);
-        Some(Pinned { records, generation, live })
+        Some(Pinned { records, generation, live, trap: self.trap.clone() })
     }
 
     fn summary(&self, space: &SpaceId) -> Option<Summary> {
@@ -168,6 +177,7 @@ impl View for Pinned {
     }
 
     fn apply(&mut self, delivery: Delivery) -> Receipt {
+        assert!(!self.trap.swap(false, Ordering::SeqCst), "the trap of the test");
         let mut space = self.live.lock().unwrap();
         space.contents.extend(delivery.contents);
         let mut receipt = Receipt::default();

@@ -1,0 +1,62 @@
+//! Many real nodes in one process: news travels by adverts alone, whoever dies meanwhile.
+//!
+//! `CROWD=100 cargo test --release --features issue --test crowd -- --nocapture` makes it larger and
+//! prints what it took.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use common::{Cluster, Node, quiet, until_all};
+
+fn size() -> usize {
+    std::env::var("CROWD").map_or(16, |n| n.parse().expect("CROWD is a number"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_converges_by_adverts_although_a_tenth_of_it_dies() {
+    let n = size();
+    let mut config = quiet();
+    config.advert_interval = Duration::from_secs(1);
+    config.dial_spread = Duration::from_millis(20) * u32::try_from(n).unwrap();
+    config.backoff_max = Duration::from_secs(5);
+    let names: Vec<_> = (0..n).map(|i| format!("node-{i}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let mut nodes = Cluster::new().start(&names, &config);
+    let ids: Vec<_> = nodes.iter().map(Node::id).collect();
+    let begun = Instant::now();
+    for node in &mut nodes {
+        for id in &ids {
+            if *id != node.id() {
+                node.connected_to(*id).await;
+            }
+        }
+    }
+    println!("{n} nodes are connected after {:?}", begun.elapsed());
+
+    let begun = Instant::now();
+    for node in &nodes {
+        node.store.write(&node.name);
+        node.gossip.announce();
+    }
+    // The last tenth dies at once; what it told nobody is lost with it.
+    let dead = nodes.split_off(n - n / 10);
+    let dead: BTreeSet<_> = dead.into_iter().map(|node| node.name).collect();
+    let expected: BTreeSet<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    let expected: BTreeSet<_> = expected.difference(&dead).cloned().collect();
+    let done =
+        |node: &Node| node.store.ids().into_iter().collect::<BTreeSet<_>>().is_superset(&expected);
+    for node in &mut nodes {
+        node.until(done).await;
+    }
+    println!("news of all is everywhere after {:?}", begun.elapsed());
+
+    // What the dead told somebody before they died arrives everywhere too.
+    let agree = |nodes: &[Node]| nodes.windows(2).all(|p| p[0].store.roots() == p[1].store.roots());
+    until_all(&mut nodes, agree).await;
+    let sessions: u64 =
+        nodes.iter().flat_map(|node| node.gossip.peers()).map(|peer| peer.sessions).sum();
+    let bytes: u64 = nodes.iter().map(|node| node.gossip.stats().session_bytes_sent).sum();
+    println!("{} sessions, {} bytes of sessions a node", sessions / 2, bytes / nodes.len() as u64);
+}
