@@ -26,15 +26,17 @@ pub(crate) fn draw(
     seconds: f64,
     converged: bool,
 ) -> String {
+    // A little beyond the end, so that the end can be seen.
+    let span = seconds * 1.05;
     let highest = history.iter().flat_map(|sample| &sample.patterns).copied().max().unwrap_or(0);
     let patterns = Panel {
         top: 60.0,
         bottom: 320.0,
-        seconds,
+        seconds: span,
         highest: highest.max(union as u64).max(1) as f64,
     };
     let most = history.iter().map(|sample| sample.distinct_roots).max().unwrap_or(1);
-    let roots = Panel { top: 370.0, bottom: 490.0, seconds, highest: most.max(2) as f64 };
+    let roots = Panel { top: 370.0, bottom: 490.0, seconds: span, highest: most.max(2) as f64 };
 
     let mut body = String::new();
     body.push_str(&patterns.frame("visible patterns"));
@@ -185,8 +187,8 @@ mod tests {
         let history = [sample(1.0, [4, 0], 2), sample(2.0, [4, 4], 1)];
         let svg = draw(&["a".to_owned(), "<b>".to_owned()], 4, &history, 2.0, true);
         assert!(svg.contains("2 nodes, 4 patterns: one root after 2.0 s"));
-        assert!(svg.contains("M70.0 320.0H385.0V60.0H700.0V60.0H700.0"), "{svg}");
-        assert!(svg.contains("M70.0 320.0H385.0V320.0H700.0V60.0H700.0"), "{svg}");
+        assert!(svg.contains("M70.0 320.0H370.0V60.0H670.0V60.0H700.0"), "{svg}");
+        assert!(svg.contains("M70.0 320.0H370.0V320.0H670.0V60.0H700.0"), "{svg}");
         assert!(svg.contains("&lt;b>") && svg.ends_with("</svg>\n"));
     }
 

@@ -1,6 +1,6 @@
 //! What the nodes have reported so far, told in lines that read well on a terminal and in a log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::event::{Event, State};
@@ -8,7 +8,7 @@ use super::event::{Event, State};
 /// A line is written at most this often, unless it is the last one.
 const PACE: Duration = Duration::from_millis(500);
 
-/// Transfers that are named between two lines; the others are counted.
+/// Transfers that a line names, the largest first; the others are counted.
 const NAMED: usize = 6;
 
 /// The whole cluster, as far as it is known.
@@ -20,8 +20,11 @@ pub(crate) struct Progress {
     states: Vec<State>,
     history: Vec<Sample>,
     exports: usize,
-    transfers: Vec<String>,
-    said: Option<(Instant, Vec<State>)>,
+    /// Patterns since the last line, by receiver and sender.
+    transfers: BTreeMap<(String, String), u64>,
+    said: Instant,
+    /// Something happened that the last line does not tell.
+    news: bool,
 }
 
 /// One moment of the picture.
@@ -43,8 +46,9 @@ impl Progress {
             states,
             history: Vec::new(),
             exports: 0,
-            transfers: Vec::new(),
-            said: None,
+            transfers: BTreeMap::new(),
+            said: Instant::now(),
+            news: false,
         }
     }
 
@@ -73,6 +77,7 @@ impl Progress {
     pub(crate) fn take(&mut self, node: usize, event: Event) {
         match event {
             Event::State(state) => {
+                self.news |= state.root != self.states[node].root;
                 self.states[node] = state;
                 self.history.push(Sample {
                     seconds: self.seconds(),
@@ -81,8 +86,11 @@ impl Progress {
                 });
             }
             Event::Session { peer, records_in } if records_in > 0 => {
-                let peer = self.name_of(&peer);
-                self.transfers.push(format!("{} <- {peer} {records_in}", self.names[node]));
+                let known = self.node_ids.iter().position(|node_id| *node_id == peer);
+                let peer = known.map_or(&peer, |number| &self.names[number]);
+                let transfer = (self.short(&self.names[node]), self.short(peer));
+                *self.transfers.entry(transfer).or_default() += records_in;
+                self.news = true;
             }
             Event::Exported => self.exports += 1,
             _ => {}
@@ -94,59 +102,62 @@ impl Progress {
         self.exports == self.names.len()
     }
 
-    fn name_of<'a>(&'a self, peer: &'a str) -> &'a str {
-        let known = self.node_ids.iter().position(|node_id| node_id == peer);
-        known.map_or(peer, |number| &self.names[number])
-    }
-
     /// Explains the columns of the lines to come.
     pub(crate) fn headline(&self) {
         let names = self.names.join(" ");
-        eprintln!("   time  roots and patterns of {names}; then who received how many from whom");
+        eprintln!("  time  roots and patterns of {names}; bytes; who took how many from whom");
     }
 
-    /// Writes a line if anything changed since the last one, and that one is not too fresh.
+    /// Writes a line if there is news and the last line is not too fresh.
     pub(crate) fn say(&mut self) {
-        if self.said.as_ref().is_none_or(|(when, _)| when.elapsed() >= PACE) {
+        if self.said.elapsed() >= PACE {
             self.say_last();
         }
     }
 
-    /// Writes a line if anything changed since the last one.
+    /// Writes a line if there is news.
     pub(crate) fn say_last(&mut self) {
-        let same = self.said.as_ref().is_some_and(|(_, states)| *states == self.states);
-        if !same || !self.transfers.is_empty() {
+        if self.news {
             eprintln!("{}", self.line());
             self.transfers.clear();
-            self.said = Some((Instant::now(), self.states.clone()));
+            self.said = Instant::now();
+            self.news = false;
         }
     }
 
     fn line(&self) -> String {
         // Enough digits to tell a handful of roots apart, few enough for sixteen nodes in one line.
         let digits = if self.states.len() <= 4 { 8 } else { 4 };
-        let short = |state: &State| format!("{:-<digits$.digits$}", state.root);
-        let roots: Vec<_> = self.states.iter().map(short).collect();
-        let patterns: Vec<_> =
-            self.states.iter().map(|state| format!("{:>3}", state.patterns)).collect();
+        let width = self.union.to_string().len();
+        let roots = self.states.iter().map(|state| format!("{:-<digits$.digits$}", state.root));
+        let patterns = self.states.iter().map(|state| format!("{:>width$}", state.patterns));
         let bytes = self.states.iter().map(|state| state.bytes_sent).sum();
-        let mut line = format!(
-            "{:>6.1}s  {}  {} of {}  {:>9} sent",
+        format!(
+            "{:>5.1}s  {}  {} of {}  {:>8}  {}",
             self.seconds(),
-            roots.join(" "),
-            patterns.join(" "),
+            roots.collect::<Vec<_>>().join(" "),
+            patterns.collect::<Vec<_>>().join(" "),
             self.union,
             human_bytes(bytes),
-        );
-        if !self.transfers.is_empty() {
-            let named = self.transfers.len().min(NAMED);
-            line.push_str("  ");
-            line.push_str(&self.transfers[..named].join(", "));
-            if named < self.transfers.len() {
-                line.push_str(&format!(" and {} more", self.transfers.len() - named));
-            }
-        }
-        line
+            self.largest_transfers(),
+        )
+    }
+
+    fn largest_transfers(&self) -> String {
+        let mut transfers: Vec<_> = self.transfers.iter().collect();
+        transfers.sort_by_key(|(_, patterns)| std::cmp::Reverse(**patterns));
+        let named = transfers.iter().take(NAMED);
+        let named = named.map(|((to, from), patterns)| format!("{to}<-{from} {patterns}"));
+        let more = transfers.len().saturating_sub(NAMED);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        named.chain(more).collect::<Vec<_>>().join("  ")
+    }
+
+    /// What is left of a name without what all names have in common, up to a hyphen.
+    fn short(&self, name: &str) -> String {
+        let common = |prefix: &&str| self.names.iter().all(|name| name.starts_with(*prefix));
+        let prefix = name.rfind('-').map(|hyphen| &name[..=hyphen]).filter(common);
+        name[prefix.map_or(0, str::len)..].to_owned()
     }
 }
 
@@ -168,7 +179,7 @@ mod tests {
     }
 
     fn two() -> Progress {
-        let names = vec!["a".to_owned(), "b".to_owned()];
+        let names = vec!["node-a".to_owned(), "node-b".to_owned()];
         Progress::new(names, vec!["ida".to_owned(), "idb".to_owned()], 3)
     }
 
@@ -188,16 +199,25 @@ mod tests {
     }
 
     #[test]
-    fn a_line_names_roots_patterns_and_transfers() {
+    fn a_line_names_roots_patterns_and_the_sum_of_transfers() {
         let mut progress = two();
         progress.take(0, state("0123456789", 2, false));
-        progress.take(1, Event::Session { peer: "ida".to_owned(), records_in: 2 });
-        progress.take(1, Event::Session { peer: "ida".to_owned(), records_in: 0 });
+        for records_in in [2, 0, 3] {
+            progress.take(1, Event::Session { peer: "ida".to_owned(), records_in });
+        }
         let line = progress.line();
-        assert!(
-            line.contains("01234567 --------    2   0 of 3") && line.ends_with("b <- a 2"),
-            "{line}"
-        );
+        assert!(line.contains("01234567 --------  2 0 of 3"), "{line}");
+        assert!(line.ends_with("  b<-a 5"), "{line}");
+    }
+
+    #[test]
+    fn many_transfers_are_counted() {
+        let mut progress = two();
+        for sender in 0..8 {
+            progress.take(0, Event::Session { peer: format!("n{sender}"), records_in: sender + 1 });
+        }
+        let told = progress.largest_transfers();
+        assert!(told.starts_with("a<-n7 8  a<-n6 7") && told.ends_with("and 2 more"), "{told}");
     }
 
     #[test]
