@@ -8,9 +8,13 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::array;
 
-/// Independent sums. Fewer do not hide the latency of an addition; see the module's text.
+/// Independent sums.
 const LANES: usize = 32;
+
+/// Three sums of this many lanes fit into 16 registers of 128 bits: all of them at once do not.
+const HALF: usize = LANES / 2;
 
 /// Squared norms between these bounds neither overflowed nor lost a digit in `f32` lanes.
 const FAST: core::ops::RangeInclusive<f64> = 1e-20..=1e30;
@@ -31,14 +35,8 @@ pub fn cosine(left: &[f32], right: &[f32]) -> Option<f32> {
     if left.len() != right.len() {
         return None;
     }
-    let mut sums = [[0f32; LANES]; 3];
-    let (left_chunks, left_rest) = left.as_chunks::<LANES>();
-    let (right_chunks, right_rest) = right.as_chunks::<LANES>();
-    for (a, b) in left_chunks.iter().zip(right_chunks) {
-        accumulate(&mut sums, a, b);
-    }
-    accumulate(&mut sums, left_rest, right_rest);
-    let [dot, left_norm, right_norm] = sums.map(total);
+    let lanes = [half_sums::<0>(left, right), half_sums::<HALF>(left, right)];
+    let [dot, left_norm, right_norm] = [0, 1, 2].map(|sum| total(&lanes[0][sum], &lanes[1][sum]));
     if FAST.contains(&left_norm) && FAST.contains(&right_norm) {
         Some(angle(dot, left_norm, right_norm))
     } else {
@@ -46,41 +44,46 @@ pub fn cosine(left: &[f32], right: &[f32]) -> Option<f32> {
     }
 }
 
+/// In the lanes from `FIRST` on: the products of two vectors, and of each with itself.
 #[inline(always)]
-fn accumulate(sums: &mut [[f32; LANES]; 3], left: &[f32], right: &[f32]) {
-    let [dot, left_norm, right_norm] = sums;
-    for (lane, (&a, &b)) in left.iter().zip(right).enumerate() {
+fn half_sums<const FIRST: usize>(left: &[f32], right: &[f32]) -> [[f32; HALF]; 3] {
+    // Three arrays and no closure: compilers keep these in registers.
+    let (mut dot, mut left_norm, mut right_norm) = ([0f32; HALF], [0f32; HALF], [0f32; HALF]);
+    let (left_chunks, left_rest) = left.as_chunks::<LANES>();
+    let (right_chunks, right_rest) = right.as_chunks::<LANES>();
+    for (a, b) in left_chunks.iter().zip(right_chunks) {
+        for lane in 0..HALF {
+            let (a, b) = (a[FIRST + lane], b[FIRST + lane]);
+            dot[lane] += a * b;
+            left_norm[lane] += a * a;
+            right_norm[lane] += b * b;
+        }
+    }
+    for (lane, (a, b)) in left_rest.iter().zip(right_rest).skip(FIRST).take(HALF).enumerate() {
         dot[lane] += a * b;
         left_norm[lane] += a * a;
         right_norm[lane] += b * b;
     }
+    [dot, left_norm, right_norm]
 }
 
 /// Adds the lanes by halves: 32 to 16, to 8, to 4, to 2, to 1.
-fn total(lanes: [f32; LANES]) -> f64 {
-    wide_total(lanes.map(f64::from))
+///
+/// Never inlined: otherwise compilers permute the lanes inside the loops that fill them.
+#[inline(never)]
+fn total(low: &[f32; HALF], high: &[f32; HALF]) -> f64 {
+    let by_16: [f64; 16] = array::from_fn(|i| f64::from(low[i]) + f64::from(high[i]));
+    let by_8: [f64; 8] = array::from_fn(|i| by_16[i] + by_16[i + 8]);
+    let by_4: [f64; 4] = array::from_fn(|i| by_8[i] + by_8[i + 4]);
+    (by_4[0] + by_4[2]) + (by_4[1] + by_4[3])
 }
 
-fn wide_total(mut lanes: [f64; LANES]) -> f64 {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            lanes[lane] += lanes[lane + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
-/// The same sums in `f64` lanes, where no product of two `f32` overflows or underflows.
+/// The same sums in `f64`, where no product of two `f32` overflows or underflows.
 #[cold]
 fn wide_cosine(left: &[f32], right: &[f32]) -> Option<f32> {
     let wide_dot = |left: &[f32], right: &[f32]| {
-        let mut lanes = [0f64; LANES];
-        for (i, (&a, &b)) in left.iter().zip(right).enumerate() {
-            lanes[i % LANES] += f64::from(a) * f64::from(b);
-        }
-        wide_total(lanes)
+        let products = left.iter().zip(right).map(|(&a, &b)| f64::from(a) * f64::from(b));
+        products.fold(0.0, |sum, product| sum + product)
     };
     let (left_norm, right_norm) = (wide_dot(left, left), wide_dot(right, right));
     let has_direction = |norm: f64| norm.is_finite() && norm > 0.0;
@@ -91,31 +94,10 @@ fn wide_cosine(left: &[f32], right: &[f32]) -> Option<f32> {
 /// One square root of the product: the cosine of a vector with itself is then exactly 1.
 fn angle(dot: f64, left_norm: f64, right_norm: f64) -> f32 {
     let cosine = dot / libm::sqrt(left_norm * right_norm);
-    // The rounding can give -0.0; adding 0.0 takes the sign away.
-    cosine.clamp(-1.0, 1.0) as f32 + 0.0
+    rounded(cosine.clamp(-1.0, 1.0))
 }
 
-/// What is known of a vector before it is compared with many others.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Profile {
-    /// Squared length, from the same lanes as in [`cosine`].
-    norm: f64,
-    /// Length of what lies behind each cut.
-    tails: [f64; 2],
-}
-
-/// Where a comparison may stop early: at an eighth and at three eighths, on whole chunks.
-fn cuts(dimension: usize) -> [usize; 2] {
-    [dimension / 8, dimension / 8 * 3].map(|cut| cut / LANES * LANES)
-}
-
-impl Profile {
-    pub(crate) fn of(vector: &[f32]) -> Self {
-        let tails = cuts(vector.len()).map(|cut| libm::sqrt(dot(&vector[cut..], &vector[cut..])));
-        Self { norm: dot(vector, vector), tails }
-    }
-}
-
+#[inline(always)]
 fn dot(left: &[f32], right: &[f32]) -> f64 {
     let mut lanes = [0f32; LANES];
     let (left_chunks, left_rest) = left.as_chunks::<LANES>();
@@ -128,74 +110,167 @@ fn dot(left: &[f32], right: &[f32]) -> f64 {
     for (lane, (a, b)) in left_rest.iter().zip(right_rest).enumerate() {
         lanes[lane] += a * b;
     }
-    total(lanes)
+    let (halves, _) = lanes.as_chunks::<HALF>();
+    total(&halves[0], &halves[1])
 }
 
-/// A vector with its profile.
-pub(crate) type Profiled<'a> = (&'a [f32], &'a Profile);
+/// A vector with its squared length, to be compared with many others.
+pub(crate) type Measured<'a> = (&'a [f32], f64);
+
+/// The squared length of a vector, from the same lanes as in [`cosine`].
+pub(crate) fn squared_length(vector: &[f32]) -> f64 {
+    dot(vector, vector)
+}
 
 /// [`cosine`] of two vectors of one dimension, bit for bit, with less work.
-pub(crate) fn profiled_cosine((a, left): Profiled<'_>, (b, right): Profiled<'_>) -> Option<f32> {
-    if FAST.contains(&left.norm) && FAST.contains(&right.norm) {
-        Some(angle(dot(a, b), left.norm, right.norm))
-    } else {
-        wide_cosine(a, b)
+pub(crate) fn measured_cosine((a, left): Measured<'_>, (b, right): Measured<'_>) -> Option<f32> {
+    match FAST.contains(&left) && FAST.contains(&right) {
+        true => Some(angle(dot(a, b), left, right)),
+        false => wide_cosine(a, b),
     }
 }
 
-/// Whether the cosine of two vectors is certainly below `bound`, from their first components.
-///
-/// What lies behind a cut adds at most the product of its lengths (Cauchy and Schwarz). Most pairs
-/// of real embeddings are told apart after an eighth of their components.
-pub(crate) fn certainly_below(
-    (a, left): Profiled<'_>,
-    (b, right): Profiled<'_>,
-    bound: f32,
-) -> bool {
-    if !(FAST.contains(&left.norm) && FAST.contains(&right.norm)) {
-        return false;
+/// The direction of a vector in short: its first components if its length were 1, and the length
+/// of the others. Most pairs of real embeddings are told apart by that alone, and sketches lie
+/// side by side in memory where vectors do not.
+#[derive(Clone, Debug)]
+pub(crate) struct Sketch {
+    head: [f32; Self::HEAD],
+    tail: f32,
+}
+
+impl Sketch {
+    const HEAD: usize = 3 * LANES;
+
+    /// A sketch that is certainly below any bound above 0: for a place without a vector.
+    pub(crate) const NOTHING: Self = Self { head: [0.0; Self::HEAD], tail: 0.0 };
+
+    pub(crate) fn of((vector, squared_length): Measured<'_>) -> Self {
+        if !FAST.contains(&squared_length) {
+            // Nothing is certain of it.
+            return Self { tail: f32::INFINITY, ..Self::NOTHING };
+        }
+        let length = libm::sqrt(squared_length);
+        let (head, tail) = vector.split_at(vector.len().min(Self::HEAD));
+        let mut sketch = Self::NOTHING;
+        for (of_one, &component) in sketch.head.iter_mut().zip(head) {
+            *of_one = (f64::from(component) / length) as f32;
+        }
+        sketch.tail = (libm::sqrt(dot(tail, tail)) / length) as f32;
+        sketch
     }
-    // The sums of `f32` lanes are good to 1e-5 of the lengths; a hundred times that is kept clear.
-    let limit = (f64::from(bound) - 1e-3) * libm::sqrt(left.norm * right.norm);
-    cuts(a.len())
-        .into_iter()
-        .enumerate()
-        .any(|(i, cut)| dot(&a[..cut], &b[..cut]) + left.tails[i] * right.tails[i] < limit)
+
+    /// Whether the cosine of the two vectors is certainly below `bound`.
+    ///
+    /// The tails add at most the product of their lengths (Cauchy and Schwarz). Rounding moves
+    /// either side by less than 1e-5; a hundred times that is kept clear.
+    pub(crate) fn certainly_below(&self, other: &Self, bound: f32) -> bool {
+        let tails = f64::from(self.tail) * f64::from(other.tail);
+        let most = dot(&self.head, &other.head) + tails;
+        most < f64::from(bound) - 1e-3
+    }
 }
 
 /// The weighted blend of vectors of one dimension, all at once: `sum(share * vector)`.
 ///
-/// `parts` are pairs of a share and a vector. Each component is summed in `f64` in the order of
-/// `parts` and rounded once to `f32`; it is never `-0.0`. Vectors shorter than the first count as
-/// zero where they end; without parts the result is empty. Shares are used as they are, so give
-/// shares that add up to 1.
+/// `parts` are pairs of a share and a vector; give shares that add up to 1. Each component is
+/// summed in `f64` in the order of `parts` and rounded once to `f32`; it is never `-0.0`.
+/// `None` if the dimensions differ or there are no parts.
 ///
 /// ```
 /// let blend = engram_conflict::blend([(0.75, &[1.0f32, 0.0][..]), (0.25, &[0.0, 2.0])]);
-/// assert_eq!(blend, [0.75, 0.5]);
+/// assert_eq!(blend.unwrap(), [0.75, 0.5]);
 /// ```
-pub fn blend<'a>(parts: impl IntoIterator<Item = (f64, &'a [f32])>) -> Vec<f32> {
-    let parts: Vec<(f64, &[f32])> = parts.into_iter().collect();
-    let mut blended = vec![0f32; parts.first().map_or(0, |(_, vector)| vector.len())];
-    for (chunk, out) in blended.chunks_mut(LANES).enumerate() {
+pub fn blend<'a>(parts: impl IntoIterator<Item = (f64, &'a [f32])>) -> Option<Vec<f32>> {
+    let parts: Vec<Part<'a>> = parts.into_iter().map(Part::new).collect();
+    let (first, others) = parts.split_first()?;
+    if others.iter().any(|part| part.dimension() != first.dimension()) {
+        return None;
+    }
+    let mut blended = vec![0f32; first.dimension()];
+    let (chunks, rest) = blended.as_chunks_mut::<LANES>();
+    for (at, out) in chunks.iter_mut().enumerate() {
         let mut sums = [0f64; LANES];
-        for (share, vector) in &parts {
-            let rest = vector.get(chunk * LANES..).unwrap_or_default();
-            match rest.first_chunk::<LANES>() {
-                Some(whole) => add_share(&mut sums, *share, whole),
-                None => add_share(&mut sums, *share, rest),
+        let components = &first.chunks[at];
+        for lane in 0..LANES {
+            sums[lane] = first.share * f64::from(components[lane]);
+        }
+        for part in others {
+            let components = &part.chunks[at];
+            for lane in 0..LANES {
+                sums[lane] += part.share * f64::from(components[lane]);
             }
         }
-        for (out, sum) in out.iter_mut().zip(sums) {
-            *out = sum as f32 + 0.0;
+        for lane in 0..LANES {
+            out[lane] = rounded(sums[lane]);
         }
     }
-    blended
+    for (i, out) in rest.iter_mut().enumerate() {
+        let shares = parts.iter().map(|part| part.share * f64::from(part.rest[i]));
+        *out = rounded(shares.reduce(|sum, share| sum + share)?);
+    }
+    Some(blended)
 }
 
+/// A share, and the vector in whole chunks and what is left of it.
+struct Part<'a> {
+    share: f64,
+    chunks: &'a [[f32; LANES]],
+    rest: &'a [f32],
+}
+
+impl<'a> Part<'a> {
+    fn new((share, vector): (f64, &'a [f32])) -> Self {
+        let (chunks, rest) = vector.as_chunks();
+        Self { share, chunks, rest }
+    }
+
+    fn dimension(&self) -> usize {
+        self.chunks.len() * LANES + self.rest.len()
+    }
+}
+
+/// To `f32`, once. The rounding can give -0.0; adding 0.0 takes the sign away.
 #[inline(always)]
-fn add_share(sums: &mut [f64; LANES], share: f64, vector: &[f32]) {
-    for (sum, &component) in sums.iter_mut().zip(vector) {
-        *sum += share * f64::from(component);
+fn rounded(sum: f64) -> f32 {
+    sum as f32 + 0.0
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::{Sketch, cosine, measured_cosine, squared_length};
+
+    /// Vectors at every angle to a first one, and how often a sketch tells them apart.
+    #[test]
+    fn a_sketch_never_hides_a_similar_pair_and_hides_most_others() {
+        for dimension in [1, 31, 95, 96, 97, 300, 768] {
+            let mut state = dimension as u64;
+            let mut vector = |scale: f32| -> Vec<f32> {
+                let component = || {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    ((state >> 40) as f32 / (1u32 << 23) as f32 - 1.0) * scale
+                };
+                core::iter::repeat_with(component).take(dimension).collect()
+            };
+            let (mut hidden, mut unlike) = (0, 0);
+            for i in 0..300 {
+                let a = vector(1.0);
+                let noise = vector(i as f32 / 100.0);
+                let b: Vec<f32> = a.iter().zip(noise).map(|(a, noise)| a + noise).collect();
+                let measured = [&a, &b].map(|v| (&v[..], squared_length(v)));
+                let exact = cosine(&a, &b).unwrap();
+                assert_eq!(measured_cosine(measured[0], measured[1]), Some(exact));
+                let sketches = measured.map(Sketch::of);
+                for bound in [0.5, 0.9, 0.95, 1.0, exact] {
+                    let below = sketches[0].certainly_below(&sketches[1], bound);
+                    assert!(!(below && exact >= bound), "{exact} {bound}");
+                    hidden += usize::from(below && bound == 0.95);
+                    unlike += usize::from(exact < 0.8 && bound == 0.95);
+                }
+            }
+            assert!(dimension > 768 / 2 || hidden >= unlike / 2, "{dimension}: {hidden} {unlike}");
+        }
     }
 }

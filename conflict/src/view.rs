@@ -24,7 +24,7 @@ pub use read::{Group, Related, Standing, Viewed};
 pub use rules::{InvalidRules, Rules};
 
 use crate::Conflict;
-use crate::vector::{Profile, Profiled};
+use crate::vector::{Measured, Sketch};
 
 /// A visible pattern as the view takes it.
 #[derive(Clone, Debug)]
@@ -67,6 +67,8 @@ pub struct CrossIdView<K> {
     rules: Rules,
     /// A pattern keeps its slot for as long as it is there; free slots are used again.
     nodes: Vec<Option<Node<K>>>,
+    /// Of each slot; of a free one, a sketch of nothing.
+    sketches: Vec<Sketch>,
     free: Vec<Slot>,
     slots: BTreeMap<K, Slot>,
     ranking: BTreeMap<Rank<K>, Slot>,
@@ -87,7 +89,7 @@ struct Node<K> {
     rank: Rank<K>,
     confidence: f32,
     embedding: Arc<[f32]>,
-    profile: Profile,
+    squared_length: f64,
     /// Distinct episodes.
     citations: Vec<Arc<str>>,
     /// Every other pattern that decides about this one, or about which this one decides.
@@ -114,6 +116,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         Ok(Self {
             rules,
             nodes: Vec::new(),
+            sketches: Vec::new(),
             free: Vec::new(),
             slots: BTreeMap::new(),
             ranking: BTreeMap::new(),
@@ -136,7 +139,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
 }
 
 impl<K> Node<K> {
-    fn profiled(&self) -> Profiled<'_> {
-        (&self.embedding, &self.profile)
+    fn measured(&self) -> Measured<'_> {
+        (&self.embedding, self.squared_length)
     }
 }

@@ -68,7 +68,8 @@ fn pairwise_weighted_mean() {
                 let (a, b) = (f64::from(mean.confidence), f64::from(next.confidence));
                 let share = if a + b > 0.0 { a / (a + b) } else { 0.5 };
                 folded.components =
-                    blend([(share, &folded.components[..]), (1.0 - share, next.embedding)]);
+                    blend([(share, &folded.components[..]), (1.0 - share, next.embedding)])
+                        .unwrap();
                 mean.confidence = ((a + b) / 2.0) as f32;
             }
             match versions.len() {

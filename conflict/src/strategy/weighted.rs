@@ -89,7 +89,8 @@ impl Strategy for ConfidenceWeighted {
             citations: union(versions.iter().map(|v| v.citations)),
             consolidated_at: super::latest(versions),
             embedding: Embedding::Blended(Blend {
-                components: blend(order.iter().map(|&i| (shares[i], versions[i].embedding))),
+                components: blend(order.iter().map(|&i| (shares[i], versions[i].embedding)))
+                    .expect("a set of versions is not empty and has one dimension"),
                 shares,
             }),
         };

@@ -9,7 +9,7 @@ use core::mem;
 
 use super::{CrossIdView, Edge, Node, Pattern, Rank, Slot, UNDECIDED};
 use crate::citation::distinct;
-use crate::vector::{Profile, certainly_below, profiled_cosine};
+use crate::vector::{Sketch, measured_cosine, squared_length};
 use crate::version::{check_confidence, check_embedding};
 use crate::{Conflict, ConflictKind, InvalidVersion};
 
@@ -89,6 +89,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
             return;
         };
         let node = self.nodes[slot as usize].take().expect("an id names an occupied slot");
+        self.sketches[slot as usize] = Sketch::NOTHING;
         self.free.push(slot);
         self.ranking.remove(&node.rank);
         for citation in &node.citations {
@@ -117,10 +118,12 @@ impl<K: Ord + Clone> CrossIdView<K> {
                 *citation = Arc::clone(known);
             }
         }
-        node.edges = self.edges_of(&node);
+        let sketch = Sketch::of(node.measured());
+        node.edges = self.edges_of(&node, &sketch);
         let rank = node.rank.clone();
         let slot = self.free.pop().unwrap_or_else(|| {
             self.nodes.push(None);
+            self.sketches.push(Sketch::NOTHING);
             Slot::try_from(self.nodes.len() - 1).expect("patterns of 2^32 ids do not fit in memory")
         });
         for edge in &node.edges {
@@ -132,30 +135,32 @@ impl<K: Ord + Clone> CrossIdView<K> {
         self.slots.insert(id, slot);
         self.ranking.insert(rank.clone(), slot);
         self.nodes[slot as usize] = Some(node);
+        self.sketches[slot as usize] = sketch;
         rank
     }
 
     /// The conflicts of a new pattern that matter to the view.
-    fn edges_of(&self, node: &Node<K>) -> Vec<Edge> {
+    fn edges_of(&self, node: &Node<K>, sketch: &Sketch) -> Vec<Edge> {
         let matters = |conflict: &Conflict| {
             self.rules.groups(conflict) || conflict.kind == ConflictKind::EpisodeOwnership
         };
         let shared = self.shared_episodes(node);
-        let others = self.nodes.iter().zip(shared).enumerate();
-        others
-            .filter_map(|(slot, (other, shared))| {
-                let other = other.as_ref()?;
-                // Without a common episode only a concept in common can matter.
-                let alike = self.rules.concept_cosine;
-                if shared == 0 && certainly_below(node.profiled(), other.profiled(), alike) {
-                    return None;
-                }
-                let cosine = profiled_cosine(node.profiled(), other.profiled());
-                let conflict = self.rules.between(node, other, shared, cosine)?;
+        let mut edges = Vec::new();
+        for (slot, (&shared, other)) in shared.iter().zip(&self.sketches).enumerate() {
+            // Without a common episode only a concept in common can matter.
+            if shared == 0 && sketch.certainly_below(other, self.rules.concept_cosine) {
+                continue;
+            }
+            let Some(other) = &self.nodes[slot] else {
+                continue;
+            };
+            let cosine = measured_cosine(node.measured(), other.measured());
+            if self.rules.between(node, other, shared, cosine).as_ref().is_some_and(matters) {
                 let slot = Slot::try_from(slot).expect("slots are counted in this type");
-                matters(&conflict).then_some(Edge { slot, shared, cosine })
-            })
-            .collect()
+                edges.push(Edge { slot, shared, cosine });
+            }
+        }
+        edges
     }
 
     /// How many episodes each slot has in common with `node`.
@@ -211,7 +216,7 @@ impl<K> Node<K> {
             rank: (Reverse(ascending), Reverse(pattern.digest), id),
             confidence: pattern.confidence,
             embedding: Arc::clone(&pattern.embedding),
-            profile: Profile::of(&pattern.embedding),
+            squared_length: squared_length(&pattern.embedding),
             citations: distinct(pattern.citations).into_iter().map(Arc::from).collect(),
             edges: Vec::new(),
             head: UNDECIDED,

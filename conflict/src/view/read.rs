@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{CrossIdView, Node, Slot};
-use crate::vector::profiled_cosine;
+use crate::vector::measured_cosine;
 use crate::{Conflict, ConflictKind};
 
 /// A pattern as the view shows it, and why. `Display` tells it in a few lines.
@@ -108,7 +108,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
             .filter_map(|&other| {
                 let shared = shared[other as usize];
                 let other = self.node(other);
-                let cosine = profiled_cosine(node.profiled(), other.profiled());
+                let cosine = measured_cosine(node.measured(), other.measured());
                 let conflict = self.rules.between(node, other, shared, cosine)?;
                 Some(Related { id: other.id(), conflict })
             })

@@ -1,0 +1,117 @@
+//! Results on real and fixed inputs, as bits. Every machine and every build must find them again.
+//!
+//! A change of `tests/data/golden.tsv` is a change of results: it needs new versions of the
+//! strategies. To write the file: `WRITE_GOLDEN=1 cargo test --test golden`.
+
+mod common;
+
+use std::fmt::Write;
+
+use common::{Real, excerpt, naive};
+use engram_conflict::{
+    ConfidenceVoting, ConfidenceWeighted, CrossIdView, KeepBoth, LastWriter, Outcome, OwnedVersion,
+    Rules, Strategy, Versions, cosine,
+};
+
+#[test]
+fn results_are_those_of_every_other_machine() {
+    let found = strategies() + &cosines() + &view();
+    if std::env::var_os("WRITE_GOLDEN").is_some() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/golden.tsv");
+        std::fs::write(file, &found).unwrap();
+    }
+    let golden = include_str!("data/golden.tsv");
+    for (found, golden) in found.lines().zip(golden.lines()) {
+        assert_eq!(found, golden);
+    }
+    assert_eq!(found.lines().count(), golden.lines().count());
+}
+
+/// Real patterns as if they were siblings, in sets of one to seven, and one set of extremes.
+fn strategies() -> String {
+    let real: Vec<OwnedVersion> = excerpt().into_iter().map(|real| real.version).collect();
+    let mut sets: Vec<Vec<OwnedVersion>> = (1..8).map(|n| real[n * 8..n * 9].to_vec()).collect();
+    sets.push(extremes());
+    let strategies: [&dyn Strategy; 5] = [
+        &ConfidenceVoting,
+        &ConfidenceWeighted::new(),
+        &ConfidenceWeighted::by_confirmations(),
+        &LastWriter,
+        &KeepBoth,
+    ];
+    let mut text = String::new();
+    for (number, set) in sets.iter().enumerate() {
+        let versions = Versions::new(set.iter().map(OwnedVersion::as_version)).unwrap();
+        for strategy in strategies {
+            let resolution = strategy.resolve(&versions);
+            let visible = resolution.visible(&versions);
+            let kept = match &resolution.outcome {
+                Outcome::Kept(indices) => format!("{indices:?}"),
+                Outcome::Chosen(index) => format!("{index}"),
+                Outcome::Composed(_) => String::from("composed"),
+            };
+            writeln!(
+                text,
+                "{}\t{number}\t{kept}\t{:08x}\t{:08x}\t{}\t{}\t{:016x}",
+                strategy.id(),
+                visible.confidence.to_bits(),
+                visible.strength.to_bits(),
+                visible.consolidated_at,
+                visible.citations.len(),
+                digest(visible.embedding),
+            )
+            .unwrap();
+        }
+    }
+    text
+}
+
+fn extremes() -> Vec<OwnedVersion> {
+    let components = [0.0, -0.0, 1e-45, -1e-45, f32::MIN_POSITIVE, f32::MAX, f32::MIN, 1.0 / 3.0];
+    (0..9)
+        .map(|i| OwnedVersion {
+            digest: [i; 32],
+            embedding: (0..70).map(|j| components[(j * (i as usize + 1)) % 8]).collect(),
+            citations: vec![format!("e{}", i % 4); i as usize % 3],
+            strength: 1.0 + f32::from(i) / 7.0,
+            confidence: f32::from(i % 5) / 5.0,
+            consolidated_at: i64::from(i),
+            confirmations: u32::from(i) + 1,
+        })
+        .collect()
+}
+
+fn cosines() -> String {
+    let mut text = String::new();
+    let mut embeddings: Vec<Vec<f32>> =
+        excerpt().into_iter().step_by(7).map(|real| real.version.embedding).collect();
+    embeddings.extend(extremes().into_iter().map(|version| version.embedding));
+    for (i, left) in embeddings.iter().enumerate() {
+        for (j, right) in embeddings.iter().enumerate().skip(i) {
+            let bits = cosine(left, right)
+                .map_or(String::from("none"), |c| format!("{:08x}", c.to_bits()));
+            writeln!(text, "cosine\t{i}\t{j}\t{bits}").unwrap();
+        }
+    }
+    text
+}
+
+fn view() -> String {
+    let mut view = CrossIdView::new(Rules::default()).unwrap();
+    let real = excerpt();
+    view.update(real.iter().map(|real: &Real| (real.id.clone(), Some(real.pattern())))).unwrap();
+    naive::lines(&view).iter().fold(String::new(), |mut text, line| {
+        writeln!(text, "view\t{}\t{}\t{:08x}", line.id, line.head, line.shown).unwrap();
+        text
+    })
+}
+
+/// FNV-1a over the bits.
+fn digest(embedding: &[f32]) -> u64 {
+    embedding
+        .iter()
+        .flat_map(|x| x.to_bits().to_be_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+}
