@@ -1,0 +1,168 @@
+//! What each fuzz target does with its input: plain functions, so that `cargo test` runs them over
+//! the committed corpus and `cargo fuzz` over everything else.
+//!
+//! None of them may panic, and none may need more memory than the limits allow.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engram_gossip_proto::limits::{MAX_ADVERT, MAX_COUNTER};
+use engram_gossip_proto::{
+    Actor, Body, Compression, Delivery, Dot, Kind, Message, PatternSync, Record, RootAdvert,
+    SpaceId, WIRE_VERSION,
+};
+
+/// The name of every target, with what it does.
+pub(crate) const ALL: [(&str, fn(&[u8])); 13] = [
+    ("frame", frame),
+    ("refuse", |input| body(Kind::Refuse, input)),
+    ("hello", |input| body(Kind::MerkleRootExchange, input)),
+    ("spaces", |input| body(Kind::Spaces, input)),
+    ("subtree_request", |input| body(Kind::SubtreeRequest, input)),
+    ("subtree_response", |input| body(Kind::SubtreeResponse, input)),
+    ("pattern_request", |input| body(Kind::PatternRequest, input)),
+    ("pattern_sync", |input| body(Kind::PatternSync, input)),
+    ("done", |input| body(Kind::Done, input)),
+    ("record", record),
+    ("decompression", decompression),
+    ("advert", advert),
+    ("session", super::session::run),
+];
+
+/// Any bytes as a whole frame. What is taken must be the one encoding of what it means.
+pub(crate) fn frame(input: &[u8]) {
+    let Ok((message, ends_turn)) = Message::decode(input) else { return };
+    let again = message.encode(Compression::Off, ends_turn);
+    if let Message::PatternSync(_) = message {
+        // How a batch is packed is its sender's choice, but not what it unfolds to.
+        let (unfolded, _) = Message::decode(&again).expect("what was encoded is taken");
+        assert_eq!(unfolded.encode(Compression::Off, ends_turn), again);
+        let packed = message.encode(Compression::Lz4, ends_turn);
+        let (unfolded, _) = Message::decode(&packed).expect("what was packed is taken");
+        assert_eq!(unfolded.encode(Compression::Off, ends_turn), again);
+    } else {
+        assert_eq!(again, input, "two encodings of one message");
+    }
+}
+
+/// Any bytes as the body of a frame of this kind.
+pub(crate) fn body(kind: Kind, input: &[u8]) {
+    frame(&with_header(kind, input));
+}
+
+/// A record out of raw parts, canonical or not: it is taken if and only if it is canonical.
+pub(crate) fn record(input: &[u8]) {
+    let record = record_of(input);
+    let canonical = is_canonical(&record);
+    let delivery = Delivery { records: vec![record.clone()], contents: Vec::new() };
+    let frame =
+        Message::PatternSync(PatternSync { space: 0, delivery }).encode(Compression::Off, true);
+    match Message::decode(&frame) {
+        Ok((Message::PatternSync(sync), true)) => {
+            assert!(canonical, "taken, but not canonical: {record:?}");
+            assert_eq!(sync.delivery.records, [record]);
+        }
+        Ok(other) => panic!("a batch was taken for {other:?}"),
+        Err(error) => assert!(!canonical, "{error}: {record:?}"),
+    }
+}
+
+/// Any bytes as the packed sections of a batch, under any claim of what they unfold to.
+pub(crate) fn decompression(input: &[u8]) {
+    let Some((&[claim @ .., width], packed)) = input.split_first_chunk::<4>() else { return };
+    let claim = u32::from_le_bytes([claim[0], claim[1], claim[2], 0]);
+    let mut fields = vec![0, LZ4];
+    put(&mut fields, claim);
+    put(&mut fields, packed.len() as u32);
+    fields.extend(packed);
+    body(Kind::PatternSync, &fields);
+    // One content ahead of its record, with a packed embedding.
+    let mut heading = vec![0, 0, 1];
+    heading.extend([7; 32]);
+    heading.extend([0, 2, b'i', b'd']);
+    heading.extend([0; 9]);
+    heading.push(0);
+    let mut planes = vec![0, RAW];
+    put(&mut planes, heading.len() as u32);
+    planes.extend(heading);
+    put(&mut planes, claim % 70_000);
+    planes.push(width % 5);
+    put(&mut planes, packed.len() as u32);
+    planes.extend(packed);
+    body(Kind::PatternSync, &planes);
+}
+
+const RAW: u8 = 0;
+const LZ4: u8 = 1;
+
+/// Any bytes as a root advert.
+pub(crate) fn advert(input: &[u8]) {
+    let Ok(advert) = RootAdvert::decode(input) else { return };
+    assert!(input.len() <= MAX_ADVERT);
+    let space = SpaceId::new("default").expect("a valid name");
+    let told = advert.root_of(&space);
+    if let Some(full) = advert.full() {
+        assert!(told.is_none() || full.space == space);
+    }
+    assert!(advert.differing(&[]).is_empty());
+}
+
+fn with_header(kind: Kind, body: &[u8]) -> Vec<u8> {
+    let mut frame = vec![b'E', b'G', WIRE_VERSION, kind as u8, 1];
+    frame.extend((body.len() as u32).to_le_bytes());
+    frame.extend(body);
+    frame
+}
+
+fn put(out: &mut Vec<u8>, mut value: u32) {
+    while value > 0x7f {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// A record of a few siblings and a few actors, of small numbers that often collide.
+fn record_of(input: &[u8]) -> Record {
+    let mut bytes = input.iter().copied();
+    let mut next = move || bytes.next().unwrap_or_default();
+    let counter = |byte: u8| match byte {
+        255 => MAX_COUNTER,
+        254 => MAX_COUNTER + 1,
+        253 => u64::MAX,
+        byte => u64::from(byte % 8),
+    };
+    let actor = |byte: u8| Actor { node: [byte % 4; 32], incarnation: u64::from(byte / 4 % 4) };
+    let id = "i".repeat(usize::from(next()) % 140);
+    let siblings = (0..next() % 6)
+        .map(|_| {
+            let dot = Dot { actor: actor(next()), counter: counter(next()) };
+            let body = match next() {
+                byte @ 0..128 => Body::Content([byte; 32]),
+                byte => {
+                    Body::Tombstone { buried: (0..byte % 4).map(|_| [next() % 8; 32]).collect() }
+                }
+            };
+            (dot, body)
+        })
+        .collect();
+    let context = (0..next() % 6).map(|_| (actor(next()), counter(next()))).collect();
+    Record { id, siblings, context }
+}
+
+/// The rules of the specification, in other words than the decoder's.
+fn is_canonical(record: &Record) -> bool {
+    let dots: Vec<Dot> = record.siblings.iter().map(|(dot, _)| *dot).collect();
+    let clock: BTreeMap<Actor, u64> = record.context.iter().copied().collect();
+    let possible = |counter: &u64| *counter > 0 && *counter <= MAX_COUNTER;
+    let buried_in_order = record.siblings.iter().all(|(_, body)| match body {
+        Body::Content(_) => true,
+        Body::Tombstone { buried } => buried.windows(2).all(|pair| pair[0] < pair[1]),
+    });
+    buried_in_order
+        && (1..=128).contains(&record.id.len())
+        && dots.iter().copied().collect::<BTreeSet<_>>().into_iter().eq(dots.iter().copied())
+        && clock.iter().map(|(actor, counter)| (*actor, *counter)).eq(record.context.clone())
+        && clock.values().all(possible)
+        && dots.iter().all(|dot| possible(&dot.counter))
+        && dots.iter().all(|dot| clock.get(&dot.actor).is_some_and(|seen| *seen >= dot.counter))
+}
