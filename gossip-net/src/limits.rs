@@ -39,6 +39,9 @@ pub const RETRY_ABOVE_HANDSHAKES: usize = 16;
 pub const MAX_HANDSHAKES_PER_ADDRESS: usize = 32;
 /// How long a handshake may take, on either side.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Dials that a node has under way at once. A node that starts in a large cluster would otherwise
+/// drown its peers, and its own socket, in handshakes that then all run out of time.
+pub const MAX_DIALS: usize = 8;
 /// How often the certificates of connected peers are verified again.
 pub const RECHECK_INTERVAL: Duration = Duration::from_secs(600);
 /// Certificates that a peer may send in its chain, its own included.

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use crate::advert::Chase;
 use crate::endpoint::Socket;
 use crate::event::EventBus;
+use crate::limits::MAX_DIALS;
 use crate::membership::Membership;
 use crate::peer::Command;
 use crate::replicas::Source;
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) membership: Arc<dyn Membership>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) events: EventBus,
+    /// Dials that we may have under way at once.
+    pub(crate) dials: Semaphore,
     /// Sessions that we may have opened at once.
     pub(crate) outbound: Arc<Semaphore>,
     /// Sessions that peers may have opened with us at once.
@@ -90,6 +93,7 @@ impl Shared {
             membership,
             events: EventBus::new(counters.clone()),
             counters,
+            dials: Semaphore::new(MAX_DIALS),
             outbound: Arc::new(Semaphore::new(config.outbound_sessions)),
             inbound: Arc::new(Semaphore::new(config.inbound_sessions)),
             changed: Notify::new(),

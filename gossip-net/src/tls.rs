@@ -6,6 +6,10 @@ use std::sync::{Arc, OnceLock};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::ring::cipher_suite::{
+    TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
+};
+use rustls::crypto::ring::default_provider;
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -29,8 +33,13 @@ pub(crate) const SERVER_NAME: &str = "engram-gossip.invalid";
 
 /// The cryptography in use, passed explicitly everywhere: a process-wide default could be another
 /// one, or none, as soon as some other crate brings its own.
+///
+/// AES-128 comes first: certificates on P-256 are of the same strength, and a handshake hashes in
+/// hardware with its SHA-256.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+    let suites =
+        vec![TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256];
+    Arc::new(CryptoProvider { cipher_suites: suites, ..default_provider() })
 }
 
 /// Whose key that is.

@@ -164,3 +164,114 @@ impl Trigger {
         TRIGGER_GAP * (1 << self.fruitless.min(MAX_TRIGGER_DOUBLINGS))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engram_gossip_proto::{SetupError, SpaceId, Summary};
+
+    use super::*;
+    use crate::replicas::Machine;
+
+    const JITTER: Duration = Duration::from_millis(50);
+
+    /// A source whose one root is known.
+    struct Root(u8);
+
+    impl Source for Root {
+        fn open(&self, _: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
+            unreachable!("no session in this test")
+        }
+
+        fn accept(&self, _: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
+            unreachable!("no session in this test")
+        }
+
+        fn summaries(&self) -> Vec<(SpaceId, Summary)> {
+            let summary = Summary { root: [self.0; 32], count: 1, generation: 1 };
+            vec![(SpaceId::new("space").unwrap(), summary)]
+        }
+    }
+
+    fn advert(root: u8) -> RootAdvert {
+        RootAdvert::decode(&RootAdvert::encode(&Root(root).summaries(), 1000)).unwrap()
+    }
+
+    fn peer(n: u8) -> NodeId {
+        NodeId::from([n; 32])
+    }
+
+    #[test]
+    fn an_advert_of_the_same_root_calls_for_nothing() {
+        let mut trigger = Trigger::new(JITTER, true);
+        trigger.hear(advert(1), Instant::now(), JITTER, &Root(1));
+        assert_eq!(trigger.due(), None);
+    }
+
+    #[test]
+    fn the_larger_id_waits_for_the_smaller_one_to_open() {
+        let now = Instant::now();
+        let due = |we_are_smaller| {
+            let mut trigger = Trigger::new(JITTER, we_are_smaller);
+            trigger.hear(advert(2), now, Duration::ZERO, &Root(1));
+            trigger.due().unwrap()
+        };
+        assert_eq!(due(true), now);
+        assert_eq!(due(false), now + JITTER);
+    }
+
+    #[test]
+    fn what_another_session_brought_is_not_fetched_again() {
+        let (now, chase) = (Instant::now(), Chase::default());
+        let mut trigger = Trigger::new(JITTER, true);
+        trigger.hear(advert(2), now, Duration::ZERO, &Root(1));
+        assert_eq!(trigger.check(now, &Root(1), &chase), Verdict::Open);
+        chase.begin(peer(9), advert(2).differing(&Root(1).summaries()));
+        assert_eq!(trigger.check(now, &Root(1), &chase), Verdict::Wait);
+        assert_eq!(trigger.due(), None, "it is asked again when the other session has ended");
+        chase.end(peer(9));
+        trigger.resume();
+        assert_eq!(trigger.check(now, &Root(2), &chase), Verdict::Settled);
+        assert_eq!(trigger.due(), None);
+    }
+
+    #[test]
+    fn an_advert_that_comes_during_a_session_is_looked_at_afterwards() {
+        let (now, chase) = (Instant::now(), Chase::default());
+        let mut trigger = Trigger::new(JITTER, true);
+        trigger.hear(advert(2), now, Duration::ZERO, &Root(1));
+        assert!(trigger.begin(peer(1), &Root(1), &chase));
+        trigger.hear(advert(3), now, Duration::ZERO, &Root(1));
+        trigger.fail(now);
+        let due = trigger.due().unwrap();
+        assert_eq!(trigger.check(due, &Root(1), &chase), Verdict::Open);
+    }
+
+    #[test]
+    fn a_peer_whose_adverts_bring_nothing_is_asked_ever_less_but_never_never() {
+        let chase = Chase::default();
+        let mut trigger = Trigger::new(JITTER, true);
+        let mut now = Instant::now();
+        let mut pauses = Vec::new();
+        for _ in 0..20 {
+            trigger.hear(advert(2), now, Duration::ZERO, &Root(1));
+            let due = trigger.due().unwrap();
+            pauses.push(due - now);
+            now = due;
+            assert!(trigger.begin(peer(1), &Root(1), &chase));
+            trigger.fail(now);
+        }
+        assert!(pauses.is_sorted() && pauses[0].is_zero() && pauses[1] == TRIGGER_GAP * 2);
+        assert_eq!(pauses[19], TRIGGER_GAP * (1 << MAX_TRIGGER_DOUBLINGS));
+    }
+
+    #[test]
+    fn a_session_that_did_not_take_place_is_called_for_again() {
+        let (now, chase) = (Instant::now(), Chase::default());
+        let mut trigger = Trigger::new(JITTER, true);
+        trigger.hear(advert(2), now, Duration::ZERO, &Root(1));
+        trigger.begin(peer(1), &Root(1), &chase);
+        assert_eq!(trigger.due(), None);
+        trigger.retry(now + JITTER);
+        assert_eq!(trigger.due(), Some(now + JITTER));
+    }
+}

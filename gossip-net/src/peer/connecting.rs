@@ -19,7 +19,11 @@ impl PeerTask {
             return self.answer_waiting(&HandshakeError::NoAddress.into());
         };
         let (shared, id) = (self.shared.clone(), self.id);
-        let dial = async move { shared.socket.dial(id, &address, &shared.identity()).await };
+        let dial = async move {
+            // The semaphore is never closed, so there is always a permit in the end.
+            let _permit = shared.dials.acquire().await;
+            shared.socket.dial(id, &address, &shared.identity()).await
+        };
         self.dial = Some(Box::pin(dial));
         if !self.board.backs_off() {
             self.board.notes().state = State::Dialling;

@@ -142,7 +142,13 @@ impl Node {
             }
         };
         let picked = timeout(DEADLINE, picked).await;
-        picked.unwrap_or_else(|_| panic!("{}: {:#?}", self.name, self.gossip.peers()))
+        picked.unwrap_or_else(|_| self.give_up())
+    }
+
+    /// Fails the test, and says how the node stands.
+    fn give_up(&self) -> ! {
+        let states: Vec<_> = self.gossip.peers().into_iter().map(|peer| peer.connection).collect();
+        panic!("{} waits in vain: {:?}, {:?}", self.name, states.first(), self.gossip.stats())
     }
 
     /// Waits until `other` is connected.
@@ -163,7 +169,7 @@ impl Node {
             }
         };
         let held = timeout(DEADLINE, held).await;
-        held.unwrap_or_else(|_| panic!("{}: {:#?}", self.name, self.gossip.peers()));
+        held.unwrap_or_else(|_| self.give_up());
     }
 }
 

@@ -11,7 +11,8 @@ use engram_gossip_proto::{
 };
 
 type Digest = [u8; 32];
-type Records = BTreeMap<Digest, Record>;
+/// Records with their digests, by key.
+type Records = BTreeMap<Digest, (Record, Digest)>;
 
 /// The state of one node, over a few spaces.
 pub(crate) struct Store {
@@ -24,6 +25,7 @@ pub(crate) struct Store {
 #[derive(Default)]
 struct Space {
     records: Arc<Records>,
+    root: Digest,
     contents: BTreeMap<Digest, Content>,
     generation: u64,
 }
@@ -31,6 +33,7 @@ struct Space {
 /// One space as it was when it was pinned.
 pub(crate) struct Pinned {
     records: Arc<Records>,
+    root: Digest,
     generation: u64,
     live: Arc<Mutex<Space>>,
     trap: Arc<AtomicBool>,
@@ -85,7 +88,7 @@ impl Store {
             .values()
             .flat_map(|space| {
                 let space = space.lock().unwrap();
-                space.records.values().map(|record| record.id.clone()).collect::<Vec<_>>()
+                space.records.values().map(|(record, _)| record.id.clone()).collect::<Vec<_>>()
             })
             .collect();
         ids.sort();
@@ -107,9 +110,9 @@ impl Replicas for Store {
     fn pin(&self, space: &SpaceId) -> Option<Pinned> {
         let live = self.spaces.get(space)?.clone();
         let space = live.lock().unwrap();
-        let (records, generation) = (space.records.clone(), space.generation);
+        let (records, root, generation) = (space.records.clone(), space.root, space.generation);
         drop(space);
-        Some(Pinned { records, generation, live, trap: self.trap.clone() })
+        Some(Pinned { records, root, generation, live, trap: self.trap.clone() })
     }
 
     fn summary(&self, space: &SpaceId) -> Option<Summary> {
@@ -119,29 +122,36 @@ impl Replicas for Store {
 
 impl Space {
     fn summary(&self) -> Summary {
-        summary(&self.records, self.generation)
+        Summary { root: self.root, count: self.records.len() as u64, generation: self.generation }
     }
 
     /// Keeps a dot if both have it, or if one has it and the other one has not seen it.
     fn join(&mut self, theirs: Record) -> bool {
         let key = hash(theirs.id.as_bytes());
-        let records = Arc::make_mut(&mut self.records);
-        let Some(ours) = records.get_mut(&key) else {
-            records.insert(key, theirs);
-            self.generation += 1;
-            return true;
+        let joined = match self.records.get(&key) {
+            Some((ours, _)) => join(ours, &theirs),
+            None => theirs,
         };
-        let joined = join(ours, &theirs);
-        let changed = joined != *ours;
-        *ours = joined;
-        self.generation += u64::from(changed);
+        let digest = digest_of(&joined);
+        let before = Arc::make_mut(&mut self.records).insert(key, (joined, digest));
+        let changed = before.is_none_or(|(_, before)| before != digest);
+        if changed {
+            self.generation += 1;
+            let lines: Vec<u8> = self
+                .records
+                .iter()
+                .flat_map(|(key, (_, digest))| [*key, *digest])
+                .flatten()
+                .collect();
+            self.root = hash(&lines);
+        }
         changed
     }
 }
 
 impl View for Pinned {
     fn summary(&self) -> Summary {
-        summary(&self.records, self.generation)
+        Summary { root: self.root, count: self.records.len() as u64, generation: self.generation }
     }
 
     fn count(&self, prefix: &Prefix) -> u64 {
@@ -157,11 +167,11 @@ impl View for Pinned {
 
     fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
         let below = self.records.iter().filter(|(key, _)| prefix.contains(key));
-        below.map(|(key, record)| Entry { key: *key, record: digest_of(record) }).collect()
+        below.map(|(key, (_, digest))| Entry { key: *key, record: *digest }).collect()
     }
 
     fn record(&self, key: &Digest) -> Option<Record> {
-        self.live.lock().unwrap().records.get(key).cloned()
+        self.live.lock().unwrap().records.get(key).map(|(record, _)| record.clone())
     }
 
     fn content(&self, digest: &Digest) -> Option<Content> {
@@ -228,10 +238,6 @@ fn content(id: &str) -> Content {
         schema_confidence: 0.5,
         last_consolidated: 0,
     }
-}
-
-fn summary(records: &Records, generation: u64) -> Summary {
-    Summary { root: digest_of(records), count: records.len() as u64, generation }
 }
 
 fn digest_of(value: &impl std::fmt::Debug) -> Digest {
