@@ -5,6 +5,7 @@
 mod bench;
 mod command;
 mod demo;
+mod fuzz;
 mod scratch;
 mod sim;
 mod test;
@@ -27,6 +28,7 @@ struct Cli {
 enum Task {
     Bench(bench::Bench),
     Demo(demo::Demo),
+    Fuzz(fuzz::Fuzz),
     Sim(sim::Sim),
     Test(test::Test),
     Tidy(tidy::Tidy),
@@ -41,7 +43,7 @@ pub(crate) enum Verdict {
 
 /// The tasks in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 3] =
-    [("Try", &["demo", "sim"]), ("Check", &["test", "tidy"]), ("Measure", &["bench"])];
+    [("Try", &["demo", "sim"]), ("Check", &["fuzz", "test", "tidy"]), ("Measure", &["bench"])];
 
 fn main() -> ExitCode {
     let command = Cli::command().override_help(overview());
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
     let result = match cli.task {
         Task::Bench(task) => task.run(),
         Task::Demo(task) => task.run(),
+        Task::Fuzz(task) => task.run(),
         Task::Sim(task) => task.run(),
         Task::Test(task) => task.run(),
         Task::Tidy(task) => task.run(),

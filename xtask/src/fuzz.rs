@@ -1,0 +1,135 @@
+//! The fuzz targets of the wire format and of the sync machine.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::Verdict;
+use crate::command::{cargo, root, spelled};
+use crate::workspace::target_folder;
+
+/// Feed every parser of the wire, and whole sessions, with what a fuzzer makes up
+///
+/// Needs cargo-fuzz (`cargo install cargo-fuzz`); works on a stable compiler. Starts from the committed corpus and keeps
+/// what it finds in gossip-proto/fuzz/corpus. An input that fails is left in gossip-proto/fuzz/artifacts, and the command
+/// that runs it again is printed.
+#[derive(Args)]
+pub(crate) struct Fuzz {
+    /// Only these targets
+    targets: Vec<String>,
+    /// How long each target runs
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    seconds: u64,
+    /// How many inputs each target takes, however long that lasts
+    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    runs: Option<u64>,
+    /// Print the results as one JSON array on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// The folder that holds `fuzz/`.
+const CRATE: &str = "gossip-proto";
+
+impl Fuzz {
+    pub(crate) fn run(self) -> Result<Verdict> {
+        let known = targets()?;
+        if let Some(unknown) = self.targets.iter().find(|target| !known.contains(target)) {
+            bail!("there is no fuzz target {unknown}; there are {}", known.join(", "));
+        }
+        let chosen = if self.targets.is_empty() { &known } else { &self.targets };
+        let results = chosen.iter().map(|target| self.feed(target)).collect::<Result<Vec<_>>>()?;
+        if self.json {
+            println!("{}", json!(results.iter().map(Fed::json).collect::<Vec<_>>()));
+        } else {
+            results.iter().for_each(Fed::print);
+        }
+        let survived = results.iter().all(|fed| fed.survived);
+        Ok(if survived { Verdict::Passed } else { Verdict::Failed })
+    }
+
+    /// Runs one target and counts what it took.
+    fn feed(&self, target: &str) -> Result<Fed> {
+        let mut command = cargo(["fuzz", "run", "--sanitizer=none"]);
+        command.current_dir(root().join(CRATE));
+        command.arg("--target-dir").arg(target_folder()?.join("fuzz")).arg(target);
+        let found = PathBuf::from("fuzz/corpus").join(target);
+        std::fs::create_dir_all(root().join(CRATE).join(&found))?;
+        command.arg(found).arg(PathBuf::from("tests/data/corpus").join(target));
+        let limit = match self.runs {
+            Some(runs) => format!("-runs={runs}"),
+            None => format!("-max_total_time={}", self.seconds),
+        };
+        command.args(["--", "-max_len=4096", "-print_final_stats=1", &limit]);
+        self.watch(target, &mut command)
+    }
+
+    fn watch(&self, target: &str, command: &mut Command) -> Result<Fed> {
+        eprintln!("$ {}", spelled(command));
+        let mut child = command
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", spelled(command)))?;
+        let mut runs = 0;
+        for line in BufReader::new(child.stderr.take().context("stderr is piped")?).lines() {
+            let line = line?;
+            if let Some(count) = line.strip_prefix("stat::number_of_executed_units:") {
+                runs = count.trim().parse().unwrap_or_default();
+            } else if !line.starts_with('#') {
+                eprintln!("{line}");
+            }
+        }
+        let survived = child.wait()?.success();
+        if !survived && runs == 0 {
+            bail!("{target} did not run; is cargo-fuzz installed? cargo install cargo-fuzz");
+        }
+        Ok(Fed { target: target.to_owned(), runs, survived })
+    }
+}
+
+/// What a target took.
+struct Fed {
+    target: String,
+    runs: u64,
+    survived: bool,
+}
+
+impl Fed {
+    fn json(&self) -> Value {
+        json!({ "target": self.target, "runs": self.runs, "survived": self.survived })
+    }
+
+    fn print(&self) {
+        let verdict = if self.survived { "survived" } else { "FAILED" };
+        println!("{:<18} {:>12} inputs {verdict}", self.target, self.runs);
+    }
+}
+
+/// The targets, as the folder of their sources names them.
+fn targets() -> Result<Vec<String>> {
+    let folder = root().join(CRATE).join("fuzz/fuzz_targets");
+    let entries = std::fs::read_dir(&folder).with_context(|| format!("{}", folder.display()))?;
+    let names = entries.map(|entry| Ok(entry?.path().file_stem().map(|stem| stem.to_owned())));
+    let names = names.collect::<Result<Vec<_>>>()?;
+    let mut names: Vec<_> =
+        names.into_iter().flatten().map(|name| name.to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_has_a_committed_corpus() {
+        for target in targets().unwrap() {
+            let corpus = root().join(CRATE).join("tests/data/corpus").join(&target);
+            assert!(corpus.is_dir(), "{} is missing", corpus.display());
+        }
+    }
+}
