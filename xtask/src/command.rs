@@ -1,6 +1,6 @@
 //! Running other programs so that a reader can follow and repeat what was run.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,8 +16,17 @@ pub(crate) fn root() -> &'static Path {
 pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
+    // What cargo told this process about its package would make build scripts run again that look at such variables.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| describes_a_package(name)) {
+        command.env_remove(name);
+    }
     command.current_dir(root()).args(arguments);
     command
+}
+
+fn describes_a_package(variable: &OsStr) -> bool {
+    let variable = variable.to_string_lossy();
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
 /// How a person would type the command in the root of the repository.

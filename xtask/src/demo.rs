@@ -100,7 +100,7 @@ impl Demo {
             println!("{}", outcome.json());
         } else {
             print!("{}", outcome.table());
-            println!("picture: {}", picture.display());
+            println!("picture: {}", picture.strip_prefix(root()).unwrap_or(&picture).display());
         }
         Ok(if outcome.converged() { Verdict::Passed } else { Verdict::Failed })
     }

@@ -150,7 +150,7 @@ impl Feed {
                         value["snapshot"].as_u64().or_else(|| value["first_snapshot"].as_u64());
                     runs.entry(run.unwrap_or(0)).or_default().push((line, value));
                 }
-                Err(error) => self.reject(line, format!("not one whole JSON object ({error})")),
+                Err(error) => self.reject(line, not_json(&error)),
             }
         }
         Ok(runs)
@@ -216,6 +216,13 @@ impl Feed {
     fn reject(&mut self, line: usize, reason: String) {
         self.rejected.push(Rejected { line, reason });
     }
+}
+
+/// What is wrong with a line, and where in it; the parser's own count of lines would mislead.
+fn not_json(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let cause = text.split(" at line ").next().unwrap_or_default();
+    format!("not one whole JSON object ({cause}, column {}); write the line again", error.column())
 }
 
 /// The pattern of one line of a node's export.
