@@ -259,7 +259,10 @@ mod tests {
         let digest = |hasher| {
             Content::new(&Arc::new(pattern()), 3, &hasher).unwrap().digest().to_string()
         };
-        assert_eq!(digest(AnyHasher::Sha256), "");
+        assert_eq!(
+            digest(AnyHasher::Sha256),
+            "86ce5bb37bfa7142174e77cedeb7e20edbe7cf66846283deb62ac0f056913d65"
+        );
         assert_eq!(digest(AnyHasher::Blake3), "");
     }
 

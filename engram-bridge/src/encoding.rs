@@ -5,9 +5,10 @@ use engram_merkle::{AnyHasher, Digest, HEADER_LEN, Hasher};
 /// Hashes `body` under `tag`, which names what it is and the version of its encoding. A new
 /// encoding needs a new tag: no two kinds of input may ever be mistaken for one another.
 pub(crate) fn hash(hasher: &AnyHasher, tag: &[u8; 8], body: &[u8]) -> Digest {
+    const LENGTH: usize = HEADER_LEN - 8;
     let mut header = [0; HEADER_LEN];
     header[..8].copy_from_slice(tag);
-    header[16..].copy_from_slice(&(body.len() as u64).to_le_bytes());
+    header[LENGTH..].copy_from_slice(&(body.len() as u64).to_le_bytes());
     hasher.hash(&header, body)
 }
 

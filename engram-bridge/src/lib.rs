@@ -1,4 +1,6 @@
-#![doc = include_str!("../README.md")]
+// The page begins with an example that needs the feature.
+#![cfg_attr(feature = "config", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "config"), doc = "A consolidation service for Engram whose nodes converge.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod belief;
@@ -9,6 +11,8 @@ mod encoding;
 mod gossiper;
 mod gossiping;
 mod in_memory;
+#[cfg(feature = "config")]
+mod node;
 mod pattern;
 mod ports;
 mod record;
@@ -32,6 +36,9 @@ pub use content::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, MAX_ID_BYTES, PatternError
 pub use gossiper::{ADVERT_ROOM, CONSOLIDATION_ROOT, ConsolidationGossiper, UnknownSpace};
 pub use gossiping::GossipingConsolidationService;
 pub use in_memory::InMemoryConsolidationService;
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+pub use node::{Node, StartError};
 pub use pattern::{Confidence, ConfidenceError, ENGRAM_DIMENSION, SemanticPattern};
 pub use ports::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,

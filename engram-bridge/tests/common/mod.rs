@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
+#[cfg(feature = "files")]
+pub mod cluster;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

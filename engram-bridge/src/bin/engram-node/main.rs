@@ -7,13 +7,14 @@ mod event;
 mod export;
 mod replay;
 mod run;
-mod setup;
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use engram_bridge::ClusterConfig;
+use engram_gossip_proto::SpaceId;
 
 /// Consolidation gossip for Engram: one node.
 #[derive(Parser)]
@@ -39,11 +40,23 @@ struct Check {
     config: PathBuf,
 }
 
+impl Check {
+    fn run(self) -> Result<(), Failure> {
+        let config = ClusterConfig::load(&self.config)?;
+        let node_id = config.check()?;
+        let spaces: Vec<_> = config.node.spaces.iter().map(SpaceId::as_str).collect();
+        println!("{} is fine", self.config.display());
+        println!("{} has the node id {node_id}", config.node.name);
+        println!("it hosts {} and knows {} peers", spaces.join(", "), config.peers.len());
+        Ok(())
+    }
+}
+
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Run(task) => task.run(),
         Task::Certs(task) => task.run(),
-        Task::Check(task) => setup::check(&task.config),
+        Task::Check(task) => task.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,13 +1,11 @@
 //! Plays a node's consolidation scheduler, from a file.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use engram_bridge::{
-    ConsolidationCacheSource, FileSnapshot, RejectedLine, SnapshotFile, SnapshotFileError, Store,
+    ConsolidationCacheSource, FileSnapshot, Node, RejectedLine, SnapshotFile, SnapshotFileError,
 };
-use engram_gossip_net::Gossip;
 
 use crate::event::Event;
 use crate::run::Report;
@@ -17,8 +15,7 @@ pub(crate) struct Replay {
     pub(crate) file: SnapshotFile,
     pub(crate) name: String,
     pub(crate) pause: Duration,
-    pub(crate) store: Arc<Store>,
-    pub(crate) gossip: Gossip,
+    pub(crate) node: Node,
     pub(crate) report: Report,
 }
 
@@ -71,7 +68,7 @@ impl Replay {
         for line in read.rejected {
             self.reject(line);
         }
-        let Some(space) = self.store.space(&read.space) else {
+        let Some(space) = self.node.store.space(&read.space) else {
             let reason = format!("this node does not host {}; add it to node.spaces", read.space);
             for (line, pattern) in read.lines.iter().zip(&read.snapshot.patterns) {
                 let (pattern, reason) = (Some(pattern.id.clone()), reason.clone());
@@ -88,7 +85,7 @@ impl Replay {
             });
         }
         if report.written > 0 {
-            self.gossip.announce();
+            self.node.gossip.announce();
         }
         self.report.say(Event::Snapshot {
             space: read.space.to_string(),

@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use engram_bridge::{ClusterConfig, ENGRAM_DIMENSION, Store};
-use engram_gossip_net::{self as net, Gossip, NodeId};
+use engram_bridge::{ClusterConfig, ENGRAM_DIMENSION, Node, SnapshotFile};
+use engram_gossip_net::{self as net, NodeId};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::control::{self, Command};
 use crate::event::{Event, Reader, Session, State};
 use crate::replay::{self, Replay};
-use crate::{Failure, export, setup};
+use crate::{Failure, export};
 
 /// How often a state is looked at without a reason, since bytes are counted during sessions.
 const LOOK: Duration = Duration::from_millis(200);
@@ -56,21 +56,24 @@ impl Run {
             Some(path) => replay::open(path, ENGRAM_DIMENSION, &report)?.map(|file| (path, file)),
             None => None,
         };
-        let (store, gossip) = setup::start(&config)?;
+        let node = Node::start(&config)?;
         report.say(Event::Listening {
             node: config.node.name.clone(),
-            node_id: gossip.node_id().to_string(),
-            address: gossip.local_addr(),
+            node_id: node.gossip.node_id().to_string(),
+            address: node.gossip.local_addr(),
         });
-        let node = Node::new(config, store, gossip, report);
-        if let Some((path, file)) = replay {
-            node.replay(file, path.display().to_string(), Duration::from_millis(self.replay_every));
-        } else {
-            node.report.replay_done();
+        let peers = config.peers.into_iter().map(|peer| (peer.node_id, peer.name)).collect();
+        let host = Host { name: config.node.name, peers, node, report };
+        match replay {
+            Some((path, file)) => {
+                let pause = Duration::from_millis(self.replay_every);
+                host.replay(file, path.display().to_string(), pause);
+            }
+            None => host.report.replay_done(),
         }
-        let commands = if self.control { Some(control::listen()) } else { None };
-        node.serve(commands).await;
-        node.gossip.shutdown().await;
+        let commands = self.control.then(control::listen);
+        host.serve(commands).await;
+        host.node.gossip.shutdown().await;
         Ok(())
     }
 }
@@ -119,25 +122,19 @@ impl Report {
     }
 }
 
-struct Node {
+/// A running node, and whom it reports to.
+struct Host {
     name: String,
     peers: BTreeMap<NodeId, String>,
-    store: Arc<Store>,
-    gossip: Gossip,
+    node: Node,
     report: Report,
 }
 
-impl Node {
-    fn new(config: ClusterConfig, store: Arc<Store>, gossip: Gossip, report: Report) -> Self {
-        let peers = config.peers.into_iter().map(|peer| (peer.node_id, peer.name)).collect();
-        Self { name: config.node.name, peers, store, gossip, report }
-    }
-
+impl Host {
     /// Starts to submit the snapshots of `file`.
-    fn replay(&self, file: engram_bridge::SnapshotFile, name: String, pause: Duration) {
-        let report = self.report.clone();
-        let (store, gossip) = (Arc::clone(&self.store), self.gossip.clone());
-        let replay = Replay { file, name, pause, store, gossip, report: report.clone() };
+    fn replay(&self, file: SnapshotFile, name: String, pause: Duration) {
+        let (node, report) = (self.node.clone(), self.report.clone());
+        let replay = Replay { file, name, pause, node, report: report.clone() };
         tokio::spawn(async move {
             if let Err(error) = replay.run().await {
                 report.say(Event::Failed { command: "replay".into(), reason: error.to_string() });
@@ -148,7 +145,7 @@ impl Node {
 
     /// Reports until the node is told to end.
     async fn serve(&self, mut commands: Option<mpsc::Receiver<Command>>) {
-        let mut events = self.gossip.events();
+        let mut events = self.node.gossip.events();
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut said = None;
@@ -178,7 +175,7 @@ impl Node {
     }
 
     async fn export(&self, path: PathBuf) {
-        let store = Arc::clone(&self.store);
+        let store = Arc::clone(&self.node.store);
         let to = path.clone();
         let exported = tokio::task::spawn_blocking(move || export::export(&store, &to)).await;
         let failed = match exported {
@@ -191,12 +188,12 @@ impl Node {
     }
 
     fn state(&self) -> State {
-        let stats = self.gossip.stats();
+        let stats = self.node.gossip.stats();
         let shared = &self.report.shared;
         State {
             node: self.name.clone(),
-            root: self.store.root().to_string(),
-            patterns: self.store.visible_len(),
+            root: self.node.store.root().to_string(),
+            patterns: self.node.store.visible_len(),
             sessions: stats.sessions.values().sum(),
             bytes_sent: stats.session_bytes_sent,
             bytes_received: stats.session_bytes_received,

@@ -1,0 +1,124 @@
+//! From a configuration to a running node.
+
+use std::sync::Arc;
+
+use engram_conflict::{ConfidenceVoting, ConfidenceWeighted, Strategy};
+use engram_gossip_net::{
+    BindError, Gossip, Identity, IdentityError, Member, NetConfig, NodeId, Roster, RosterError,
+};
+use engram_gossip_proto::{Compression, SpaceId};
+
+use crate::{
+    ClusterConfig, ConsolidationGossiper, Environment, Store, StoreConfig, StrategyChoice,
+    UnknownSpace,
+};
+
+/// A running node, as `cluster.toml` describes it: its state, and the network over it.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The state of all its memory spaces.
+    pub store: Arc<Store>,
+    /// Its place in the cluster.
+    pub gossip: Gossip,
+}
+
+/// Why a node did not start. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A file that `[tls]` names is missing, or does not hold what it should.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The certificate of one of the peers is this node's own.
+    #[error("peers.{index}.node_id is this node's own ({node}); every node needs its own key and certificate")]
+    OwnPeer {
+        /// Which of the peers, from 0.
+        index: usize,
+        /// Who this node is.
+        node: NodeId,
+    },
+    /// The peers cannot be one cluster.
+    #[error("[[peers]]: {0}")]
+    Roster(#[from] RosterError),
+    /// The network cannot be used so.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+}
+
+impl Node {
+    /// Starts a node with an empty store on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`] names the key, the file or the address that stands in the way.
+    pub fn start(config: &ClusterConfig) -> Result<Self, StartError> {
+        let identity = identity(config)?;
+        let node = identity.node_id();
+        let roster = roster(config, node)?;
+        let store = Arc::new(Store::new(store_config(config, node), Environment::system()));
+        let (network, parameters) = (net_config(config), store.parameters());
+        let gossip = Gossip::bind(network, identity, roster, parameters, Arc::clone(&store))?;
+        Ok(Self { store, gossip })
+    }
+
+    /// The gossip of one of its memory spaces.
+    ///
+    /// # Errors
+    /// [`UnknownSpace`] if this node does not host it.
+    pub fn gossiper(&self, space: &SpaceId) -> Result<ConsolidationGossiper, UnknownSpace> {
+        ConsolidationGossiper::new(&self.store, space, self.gossip.clone())
+    }
+}
+
+impl ClusterConfig {
+    /// Reads the certificates and looks whether the roster fits them. Starts nothing.
+    ///
+    /// # Errors
+    /// [`StartError`], as [`Node::start`] would give it.
+    pub fn check(&self) -> Result<NodeId, StartError> {
+        let node = identity(self)?.node_id();
+        roster(self, node)?;
+        Ok(node)
+    }
+}
+
+fn identity(config: &ClusterConfig) -> Result<Identity, IdentityError> {
+    let tls = &config.tls;
+    Identity::from_files(&tls.ca, &tls.certificate, &tls.key)
+}
+
+fn roster(config: &ClusterConfig, node: NodeId) -> Result<Roster, StartError> {
+    if let Some(index) = config.peers.iter().position(|peer| peer.node_id == node) {
+        return Err(StartError::OwnPeer { index, node });
+    }
+    let members = config.peers.iter().map(|peer| Member {
+        id: peer.node_id,
+        name: peer.name.clone(),
+        address: peer.address.clone(),
+    });
+    Ok(Roster::new(members)?)
+}
+
+fn store_config(config: &ClusterConfig, node: NodeId) -> StoreConfig {
+    let strategy: Arc<dyn Strategy> = match config.conflict.strategy {
+        StrategyChoice::ConfidenceVoting => Arc::new(ConfidenceVoting),
+        StrategyChoice::ConfidenceWeighted => Arc::new(ConfidenceWeighted::new()),
+    };
+    StoreConfig {
+        hash: config.merkle_tree.hash,
+        depth: config.merkle_tree.depth,
+        strategy,
+        ..StoreConfig::new(node, config.node.spaces.iter().cloned())
+    }
+}
+
+fn net_config(config: &ClusterConfig) -> NetConfig {
+    let mut network = NetConfig::new(config.node.listen);
+    network.interval = config.gossip.interval;
+    network.fanout = config.gossip.fanout;
+    network.session.max_patterns_per_sync = config.gossip.max_patterns_per_sync;
+    network.session.compression = match config.gossip.enable_compression {
+        true => Compression::Lz4,
+        false => Compression::Off,
+    };
+    network
+}

@@ -1,0 +1,132 @@
+//! Real nodes on loopback, over QUIC.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use engram_bridge::{ConsolidationGossiper, Environment, SnapshotFile, Space, Store, StoreConfig};
+use engram_gossip_net::{ClusterCa, Gossip, Identity, Member, NetConfig, Roster, Validity};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// No wait takes this long unless the test fails.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// A running node.
+pub struct Node {
+    pub name: String,
+    pub store: Arc<Store>,
+    pub gossip: Gossip,
+}
+
+/// Nodes, and word of whatever happens at any of them.
+pub struct Cluster {
+    pub nodes: Vec<Node>,
+    happened: mpsc::UnboundedReceiver<()>,
+}
+
+/// A configuration in which nothing happens by itself within the life of a test, but that news
+/// travels by adverts.
+pub fn quiet() -> NetConfig {
+    let mut config = NetConfig::new(([127, 0, 0, 1], 0).into());
+    config.interval = Duration::from_secs(3_600);
+    config.advert_interval = Duration::from_secs(3_600);
+    config.advert_hold = Duration::from_millis(1);
+    config.trigger_jitter = Duration::from_millis(1);
+    config.dial_spread = Duration::from_millis(20);
+    config.backoff_min = Duration::from_millis(50);
+    config.backoff_max = Duration::from_millis(200);
+    config.seed = Some(7);
+    config
+}
+
+/// As [`quiet`], but each node tells a peer its roots ten times a second: lost adverts are made up
+/// for, and so is what was written while nobody was connected.
+pub fn lively() -> NetConfig {
+    let mut config = quiet();
+    config.advert_interval = Duration::from_millis(100);
+    config
+}
+
+impl Cluster {
+    /// Starts a node for each name, every one of them a member of every roster.
+    pub fn start(names: &[&str], config: &NetConfig) -> Self {
+        let validity = Validity::days_from(SystemTime::now(), 1);
+        let ca = ClusterCa::generate("test", validity).unwrap();
+        let (sender, happened) = mpsc::unbounded_channel();
+        let start = |name: &&str| {
+            let node = ca.issue_node(name, validity).unwrap();
+            let identity =
+                Identity::from_pem(ca.certificate_pem(), &node.certificate_pem, &node.key_pem);
+            let config_of_store = StoreConfig::new(node.node_id, [super::space()]);
+            let store = Arc::new(Store::new(config_of_store, Environment::system()));
+            let (identity, roster) = (identity.unwrap(), Roster::default());
+            let (parameters, replicas) = (store.parameters(), Arc::clone(&store));
+            let gossip =
+                Gossip::bind(config.clone(), identity, roster, parameters, replicas).unwrap();
+            let (mut events, sender) = (gossip.events(), sender.clone());
+            tokio::spawn(async move { while events.next().await.is_some() && sender.send(()).is_ok() {} });
+            Node { name: (*name).to_owned(), store, gossip }
+        };
+        let cluster = Self { nodes: names.iter().map(start).collect(), happened };
+        cluster.connect(&[&(0..names.len()).collect::<Vec<_>>()]);
+        cluster
+    }
+
+    /// Lets the nodes of each group know each other, and nobody else: a partition, or its end.
+    pub fn connect(&self, groups: &[&[usize]]) {
+        for group in groups {
+            let members: Vec<_> = group.iter().map(|&at| self.nodes[at].member()).collect();
+            for &at in *group {
+                self.nodes[at].gossip.set_roster(Roster::new(members.clone()).unwrap());
+            }
+        }
+    }
+
+    /// Waits until `done`, looking again whenever something happened.
+    pub async fn until(&mut self, mut done: impl FnMut(&[Node]) -> bool) {
+        while !done(&self.nodes) {
+            let happened = timeout(DEADLINE, self.happened.recv()).await;
+            happened.expect("nothing more happens").expect("the nodes run");
+        }
+    }
+
+    pub fn fingerprints(&self) -> Vec<(String, Vec<u8>)> {
+        self.nodes.iter().map(|node| super::fingerprint(&node.space())).collect()
+    }
+}
+
+/// Whether all nodes have the same root.
+pub fn agree(nodes: &[Node]) -> bool {
+    nodes.windows(2).all(|pair| pair[0].store.root() == pair[1].store.root())
+}
+
+impl Node {
+    pub fn space(&self) -> Arc<Space> {
+        super::only_space(&self.store)
+    }
+
+    pub fn gossiper(&self) -> ConsolidationGossiper {
+        ConsolidationGossiper::new(&self.store, &super::space(), self.gossip.clone()).unwrap()
+    }
+
+    fn member(&self) -> Member {
+        let address = Some(self.gossip.local_addr().to_string());
+        Member { id: self.gossip.node_id(), name: self.name.clone(), address }
+    }
+}
+
+/// The real snapshots of `node-a`, `node-b` or `node-c`, in order.
+pub fn snapshots(node: &str) -> Vec<engram_bridge::ConsolidationSnapshot> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixture/small/{node}.jsonl"));
+    let mut file = SnapshotFile::open(&path, engram_bridge::ENGRAM_DIMENSION).unwrap();
+    assert_eq!(file.rejected(), []);
+    let mut snapshots = Vec::new();
+    for run in file.runs() {
+        for read in file.read_run(run).unwrap() {
+            assert_eq!(read.rejected, []);
+            snapshots.push(read.snapshot);
+        }
+    }
+    snapshots
+}
