@@ -9,9 +9,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use crate::bucket::Bucket;
 use crate::digests::{Digests, Heap};
 use crate::path::nibble;
-use crate::scheme::{LEAF_CAPACITY, Scheme};
+use crate::scheme::Scheme;
 use crate::{Digest, Entries, Entry, Path};
 
 /// How many binary levels a block spans.
@@ -26,8 +27,8 @@ pub(crate) struct Block<K> {
 
 #[derive(Clone)]
 pub(crate) enum Body<K> {
-    /// All entries, in the order of their key hashes.
-    Bucket(Vec<Entry<K>>),
+    /// All entries.
+    Bucket(Bucket<K>),
     /// The slots that are not empty.
     Branch(Slots<K>),
 }
@@ -65,11 +66,11 @@ impl<K> Block<K> {
 }
 
 impl<K> Slots<K> {
-    pub(crate) const NONE: Self = Self { occupied: 0, list: Vec::new() };
+    pub(crate) const EMPTY: Self = Self { occupied: 0, list: Vec::new() };
 
-    /// How many slots before slot `nibble` are occupied: its place in the list.
+    /// How many slots before slot `nibble` are occupied: its place in the list. 16 is the end.
     pub(crate) fn rank(&self, nibble: u8) -> usize {
-        (self.occupied & ((1 << nibble) - 1)).count_ones() as usize
+        (u32::from(self.occupied) & ((1 << nibble) - 1)).count_ones() as usize
     }
 
     pub(crate) fn get(&self, nibble: u8) -> Option<&Slot<K>> {
@@ -90,7 +91,7 @@ impl<K> Body<K> {
     /// How many entries, or occupied slots, there are.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Bucket(entries) => entries.len(),
+            Self::Bucket(bucket) => bucket.entries().len(),
             Self::Branch(slots) => slots.list.len(),
         }
     }
@@ -106,20 +107,28 @@ impl<K> Body<K> {
     /// The entries in a range of entries or slots.
     pub(crate) fn entries(&self, range: Range<usize>) -> Entries<'_, K> {
         match self {
-            Self::Bucket(entries) => Entries::in_bucket(&entries[range]),
+            Self::Bucket(bucket) => Entries::in_bucket(&bucket.entries()[range]),
             Self::Branch(slots) => Entries::in_slots(&slots.list[range]),
         }
     }
 
-    /// The first index in `range`, which must be that of a node, that lies in the node's right half.
-    pub(crate) fn middle(&self, level: u16, node: Heap, range: Range<usize>) -> usize {
-        let [first, _] = span(2 * node + 1);
+    /// The entries or slots below a node.
+    pub(crate) fn range(&self, level: u16, node: Heap) -> Range<usize> {
+        let (first, end) = span(node);
+        self.boundary(level, first)..self.boundary(level, end)
+    }
+
+    /// The first entry or slot in the right half of a node.
+    pub(crate) fn middle(&self, level: u16, node: Heap) -> usize {
+        let (first, _) = span(2 * node + 1);
+        self.boundary(level, first)
+    }
+
+    /// The first entry or slot in `slot` or a later one; 16 is the end.
+    fn boundary(&self, level: u16, slot: u8) -> usize {
         match self {
-            Self::Bucket(entries) => {
-                let left = |entry: &Entry<K>| nibble(&entry.key_hash, level) < first;
-                range.start + entries[range].partition_point(left)
-            }
-            Self::Branch(slots) => slots.rank(first),
+            Self::Bucket(bucket) => bucket.boundary(level, slot),
+            Self::Branch(slots) => slots.rank(slot),
         }
     }
 }
@@ -139,16 +148,8 @@ pub(crate) fn locate<'a, K>(mut block: &'a Block<K>, path: &Path) -> Option<Plac
         let node = (path.level() <= level + SPAN).then(|| heap(path, level));
         let digest = node.and_then(|node| block.digests.get(node));
         let range = match (&block.body, node) {
-            (Body::Bucket(entries), _) => {
-                let start = entries.partition_point(|entry| entry.key_hash < *path.bits());
-                let below = |entry: &Entry<K>| path.contains(&entry.key_hash);
-                start..start + entries[start..].partition_point(below)
-            }
-            (Body::Branch(slots), Some(node)) => {
-                let [first, last] = span(node);
-                let end = slots.rank(last) + usize::from(slots.has(last));
-                slots.rank(first)..end
-            }
+            (Body::Bucket(bucket), _) => bucket.below(level, path),
+            (Body::Branch(_), Some(node)) => block.body.range(level, node),
             (Body::Branch(slots), None) => {
                 block = &slots.get(nibble(path.bits(), level))?.block;
                 level += SPAN;
@@ -164,9 +165,9 @@ pub(crate) fn find<'a, K>(mut block: &'a Block<K>, key_hash: &Digest) -> Option<
     let mut level = 0;
     loop {
         match &block.body {
-            Body::Bucket(entries) => {
-                let at = entries.binary_search_by_key(key_hash, |entry| entry.key_hash).ok()?;
-                return Some(&entries[at]);
+            Body::Bucket(bucket) => {
+                let at = bucket.position(level, key_hash).ok()?;
+                return Some(&bucket.entries()[at]);
             }
             Body::Branch(slots) => block = &slots.get(nibble(key_hash, level))?.block,
         }
@@ -179,12 +180,6 @@ pub(crate) fn may_be_bucket<H>(scheme: &Scheme<H>, level: u16) -> bool {
     level + SPAN >= u16::from(scheme.depth.levels())
 }
 
-/// Whether some slot of the block at `level` has too many of these sorted entries for a leaf.
-pub(crate) fn splits<K>(entries: &[Entry<K>], level: u16) -> bool {
-    let slot = |entry: &Entry<K>| nibble(&entry.key_hash, level);
-    entries.windows(LEAF_CAPACITY + 1).any(|run| slot(&run[0]) == slot(&run[LEAF_CAPACITY]))
-}
-
 /// The node of the block at `level` that `path` names, which is at most four levels below it.
 fn heap(path: &Path, level: u16) -> Heap {
     match path.level() - level {
@@ -193,9 +188,9 @@ fn heap(path: &Path, level: u16) -> Heap {
     }
 }
 
-/// The first and the last slot below a node of a block.
-fn span(node: Heap) -> [u8; 2] {
+/// The first slot below a node of a block, and the one after the last.
+fn span(node: Heap) -> (u8, u8) {
     let height = u32::from(SPAN) - node.ilog2();
     let first = (node << height) - (1 << SPAN);
-    [first as u8, (first + (1 << height) - 1) as u8]
+    (first as u8, (first + (1 << height)) as u8)
 }

@@ -2,9 +2,10 @@
 
 use alloc::sync::Arc;
 use alloc::vec::{self, Vec};
-use core::mem;
+use core::{mem, slice};
 
-use crate::block::{Block, Body, SPAN, Slot, Slots, may_be_bucket, splits};
+use crate::block::{Block, Body, SPAN, Slot, Slots, may_be_bucket};
+use crate::bucket::Bucket;
 use crate::digests::{self, Digests};
 use crate::hasher::Hasher;
 use crate::path::nibble;
@@ -19,14 +20,40 @@ pub(crate) struct Change<K> {
 }
 
 impl<K> Change<K> {
-    fn take_entry(&mut self) -> Option<Entry<K>> {
+    fn prefix(&self) -> u64 {
+        let (first, _) = self.key_hash.as_bytes().split_first_chunk().expect("32 is at least 8");
+        u64::from_be_bytes(*first)
+    }
+
+    pub(crate) fn take_entry(&mut self) -> Option<Entry<K>> {
         let key_hash = self.key_hash;
         self.outcome.take().map(|(key, value)| Entry { key_hash, value, key })
     }
 }
 
+/// Sorts changes by key hash. If several have the same, only the last of them is left.
+pub(crate) fn in_order<K>(mut changes: Vec<Change<K>>) -> Vec<Change<K>> {
+    // Small records are sorted in place of the changes themselves, which are several times larger.
+    // Eight bytes of the hash decide, unless somebody has crafted keys that share them.
+    let mut order: Vec<(u64, usize)> = changes.iter().map(Change::prefix).zip(0..).collect();
+    order.sort_unstable_by(|(a, i), (b, j)| {
+        let whole = || changes[*i].key_hash.cmp(&changes[*j].key_hash);
+        a.cmp(b).then_with(whole).then_with(|| i.cmp(j))
+    });
+    let mut sorted: Vec<Change<K>> = Vec::with_capacity(changes.len());
+    for (_, at) in order {
+        let change = &mut changes[at];
+        let change = Change { key_hash: change.key_hash, outcome: change.outcome.take() };
+        match sorted.last_mut() {
+            Some(last) if last.key_hash == change.key_hash => *last = change,
+            _ => sorted.push(change),
+        }
+    }
+    sorted
+}
+
 impl<K: Clone> Block<K> {
-    /// Builds the block at `level` from changes as [`apply`](Self::apply) takes them.
+    /// Builds the block at `level` from changes as [`in_order`] leaves them, all of which insert.
     pub(crate) fn from_changes<H: Hasher>(
         scheme: &Scheme<H>,
         level: u16,
@@ -46,10 +73,8 @@ impl<K: Clone> Block<K> {
         take: usize,
     ) -> Self {
         let next = &entries.as_slice()[..take];
-        let body = if may_be_bucket(scheme, level) && !splits(next, level) {
-            let mut bucket = Vec::with_capacity(take);
-            bucket.extend(entries.take(take));
-            Body::Bucket(bucket)
+        let body = if may_be_bucket(scheme, level) && !Bucket::overflows(next, level) {
+            Body::Bucket(Bucket::new(entries.take(take)))
         } else {
             Body::Branch(Slots::build(scheme, level, entries, take))
         };
@@ -62,35 +87,74 @@ impl<K: Clone> Block<K> {
         block
     }
 
-    /// Applies changes, which are sorted by key hash, each with another key and an effect, and
-    /// brings every digest of the block up to date.
+    /// Applies changes as [`in_order`] leaves them, each with an effect, and brings every digest of
+    /// the block up to date. Returns by how much the entries became more.
     pub(crate) fn apply<H: Hasher>(
         &mut self,
         scheme: &Scheme<H>,
         level: u16,
         changes: &mut [Change<K>],
-    ) {
-        let mut dirty = 0;
-        for change in &*changes {
-            dirty |= digests::way_to(nibble(&change.key_hash, level));
+    ) -> isize {
+        if let [change] = changes {
+            return self.apply_one(scheme, level, change);
         }
-        match &mut self.body {
-            Body::Bucket(entries) => {
-                edit(entries, changes);
-                if splits(entries, level) {
-                    let take = entries.len();
-                    let mut entries = mem::take(entries).into_iter();
-                    self.body = Body::Branch(Slots::build(scheme, level, &mut entries, take));
-                }
-            }
-            Body::Branch(slots) => {
-                slots.apply(scheme, level, changes);
-                if may_be_bucket(scheme, level) && slots.fit_a_bucket() {
-                    self.body = Body::Bucket(mem::replace(slots, Slots::NONE).into_bucket());
-                }
-            }
-        }
+        let nibbles = changes.iter().map(|change| nibble(&change.key_hash, level));
+        let dirty = nibbles.fold(0, |dirty, nibble| dirty | digests::way_to(nibble));
+        let grown = self.body.apply(scheme, level, changes);
+        self.body.reshape(scheme, level);
         self.rehash(scheme, level, dirty);
+        grown
+    }
+
+    fn apply_one<H: Hasher>(
+        &mut self,
+        scheme: &Scheme<H>,
+        level: u16,
+        change: &mut Change<K>,
+    ) -> isize {
+        let nibble = nibble(&change.key_hash, level);
+        // Read on the way down, so that the memory arrives while the blocks below are at work.
+        let way = self.digests.way(nibble);
+        let grown = self.body.apply(scheme, level, slice::from_mut(change));
+        if grown != 0 {
+            self.body.reshape(scheme, level);
+        }
+        if grown == 0 || grown > 0 && self.keeps_leaf(scheme, level, &way) {
+            self.refold(scheme, level, &way);
+        } else {
+            self.rehash(scheme, level, digests::way_to(nibble));
+        }
+        grown
+    }
+}
+
+impl<K: Clone> Body<K> {
+    fn apply<H: Hasher>(
+        &mut self,
+        scheme: &Scheme<H>,
+        level: u16,
+        changes: &mut [Change<K>],
+    ) -> isize {
+        match self {
+            Self::Bucket(bucket) => bucket.apply(level, changes),
+            Self::Branch(slots) => slots.apply(scheme, level, changes),
+        }
+    }
+
+    /// Turns a bucket with a slot that splits into a branch, and a branch without one into a bucket.
+    fn reshape<H: Hasher>(&mut self, scheme: &Scheme<H>, level: u16) {
+        match self {
+            Self::Bucket(bucket) if Bucket::overflows(bucket.entries(), level) => {
+                let entries = mem::replace(bucket, Bucket::EMPTY).into_entries();
+                let take = entries.len();
+                *self = Self::Branch(Slots::build(scheme, level, &mut entries.into_iter(), take));
+            }
+            Self::Branch(slots) if may_be_bucket(scheme, level) && slots.fit_a_bucket() => {
+                let entries = mem::replace(slots, Slots::EMPTY).into_entries();
+                *self = Self::Bucket(Bucket::new(entries.into_iter()));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -101,7 +165,7 @@ impl<K: Clone> Slots<K> {
         entries: &mut vec::IntoIter<Entry<K>>,
         mut take: usize,
     ) -> Self {
-        let mut slots = Self::NONE;
+        let mut slots = Self::EMPTY;
         while take > 0 {
             let next = &entries.as_slice()[..take];
             let slot = nibble(&next[0].key_hash, level);
@@ -112,23 +176,35 @@ impl<K: Clone> Slots<K> {
         slots
     }
 
-    fn apply<H: Hasher>(&mut self, scheme: &Scheme<H>, level: u16, changes: &mut [Change<K>]) {
+    fn apply<H: Hasher>(
+        &mut self,
+        scheme: &Scheme<H>,
+        level: u16,
+        changes: &mut [Change<K>],
+    ) -> isize {
         let slot = |change: &Change<K>| nibble(&change.key_hash, level);
-        for group in changes.chunk_by_mut(|a, b| slot(a) == slot(b)) {
-            let nibble = slot(&group[0]);
-            let Some(slot) = self.get_mut(nibble) else {
-                let block = Block::from_changes(scheme, level + SPAN, group);
-                let count = block.count();
-                self.insert(nibble, block, count);
-                continue;
-            };
-            let block = Arc::make_mut(&mut slot.block);
-            block.apply(scheme, level + SPAN, group);
-            slot.count = block.count();
-            if slot.count == 0 {
-                self.remove(nibble);
-            }
+        let groups = changes.chunk_by_mut(|a, b| slot(a) == slot(b));
+        groups.map(|group| self.apply_to(slot(&group[0]), scheme, level + SPAN, group)).sum()
+    }
+
+    /// Applies changes to the block of one slot, which is at `level`.
+    fn apply_to<H: Hasher>(
+        &mut self,
+        nibble: u8,
+        scheme: &Scheme<H>,
+        level: u16,
+        changes: &mut [Change<K>],
+    ) -> isize {
+        let Some(slot) = self.get_mut(nibble) else {
+            self.insert(nibble, Block::from_changes(scheme, level, changes), changes.len() as u64);
+            return changes.len() as isize;
+        };
+        let grown = Arc::make_mut(&mut slot.block).apply(scheme, level, changes);
+        slot.count = slot.count.wrapping_add_signed(grown as i64);
+        if slot.count == 0 {
+            self.remove(nibble);
         }
+        grown
     }
 
     fn insert(&mut self, nibble: u8, block: Block<K>, count: u64) {
@@ -148,58 +224,15 @@ impl<K: Clone> Slots<K> {
         self.list.iter().all(|slot| slot.count <= LEAF_CAPACITY as u64)
     }
 
-    fn into_bucket(self) -> Vec<Entry<K>> {
+    fn into_entries(self) -> Vec<Entry<K>> {
         let count: u64 = self.list.iter().map(|slot| slot.count).sum();
         let mut entries = Vec::with_capacity(count as usize);
         for slot in self.list {
             entries.extend(match Arc::unwrap_or_clone(slot.block).body {
-                Body::Bucket(bucket) => bucket,
-                Body::Branch(slots) => slots.into_bucket(),
+                Body::Bucket(bucket) => bucket.into_entries(),
+                Body::Branch(slots) => slots.into_entries(),
             });
         }
         entries
     }
-}
-
-/// Applies changes to sorted entries. The vector is left without spare room.
-fn edit<K>(entries: &mut Vec<Entry<K>>, changes: &mut [Change<K>]) {
-    match changes {
-        [change] => edit_one(entries, change),
-        _ => *entries = merge(mem::take(entries), changes),
-    }
-}
-
-fn edit_one<K>(entries: &mut Vec<Entry<K>>, change: &mut Change<K>) {
-    let place = entries.binary_search_by_key(&change.key_hash, |entry| entry.key_hash);
-    match (place, change.take_entry()) {
-        (Ok(at), Some(entry)) => entries[at].value = entry.value,
-        (Ok(at), None) => {
-            entries.remove(at);
-            entries.shrink_to_fit();
-        }
-        (Err(at), Some(entry)) => {
-            entries.reserve_exact(1);
-            entries.insert(at, entry);
-        }
-        (Err(_), None) => {}
-    }
-}
-
-fn merge<K>(entries: Vec<Entry<K>>, changes: &mut [Change<K>]) -> Vec<Entry<K>> {
-    let mut merged = Vec::with_capacity(entries.len() + changes.len());
-    let mut entries = entries.into_iter().peekable();
-    for change in changes {
-        while let Some(entry) = entries.next_if(|entry| entry.key_hash < change.key_hash) {
-            merged.push(entry);
-        }
-        let old = entries.next_if(|entry| entry.key_hash == change.key_hash);
-        match (old, change.take_entry()) {
-            (Some(old), Some(new)) => merged.push(Entry { value: new.value, ..old }),
-            (None, Some(new)) => merged.push(new),
-            (_, None) => {}
-        }
-    }
-    merged.extend(entries);
-    merged.shrink_to_fit();
-    merged
 }

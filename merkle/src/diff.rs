@@ -115,7 +115,7 @@ impl<'a, K> Diff<'a, K> {
     }
 
     /// The next pair of entries of the same key, one of which may be missing.
-    fn next_pair(&mut self) -> Option<(Option<&'a Entry<K>>, Option<&'a Entry<K>>)> {
+    fn next_pair(&mut self) -> Option<[Option<&'a Entry<K>>; 2]> {
         let order = match (self.left.peek(), self.right.peek()) {
             (None, None) => return None,
             (Some(_), None) => Ordering::Less,
@@ -124,7 +124,7 @@ impl<'a, K> Diff<'a, K> {
         };
         let left = if order.is_le() { self.left.next() } else { None };
         let right = if order.is_ge() { self.right.next() } else { None };
-        Some((left, right))
+        Some([left, right])
     }
 }
 
@@ -133,11 +133,12 @@ impl<'a, K> Iterator for Diff<'a, K> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            while let Some((left, right)) = self.next_pair() {
-                let values = [left, right].map(|entry| entry.map(|entry| entry.value));
-                if let (Some(entry), true) = (left.or(right), values[0] != values[1]) {
-                    let (key, key_hash) = (&entry.key, entry.key_hash);
-                    return Some(Difference { key, key_hash, left: values[0], right: values[1] });
+            while let Some(pair) = self.next_pair() {
+                let [left, right] = pair.map(|entry| entry.map(|entry| entry.value));
+                if let Some(Entry { key, key_hash, .. }) = pair[0].or(pair[1])
+                    && left != right
+                {
+                    return Some(Difference { key, key_hash: *key_hash, left, right });
                 }
             }
             match self.pending.pop()? {

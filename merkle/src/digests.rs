@@ -41,14 +41,62 @@ pub(crate) struct Digests {
     list: Vec<Digest>,
 }
 
+/// What is stored along one way through a block, from depth 1 to 4.
+pub(crate) struct Way {
+    /// The deepest node on the way that is stored, 0 if none is.
+    pub(crate) leaf: Heap,
+    /// Where its nodes are in the list, those that are stored.
+    own: [usize; 4],
+    /// The digests of their siblings.
+    beside: [Digest; 4],
+}
+
+impl Way {
+    /// The digest beside the node `depth` levels below the block, 1 to 4.
+    pub(crate) fn beside(&self, depth: u16) -> Digest {
+        self.beside[usize::from(depth - 1)]
+    }
+}
+
 impl Digests {
     pub(crate) fn get(&self, node: Heap) -> Option<Digest> {
-        (self.stored >> node & 1 == 1).then(|| self.list[self.rank(node)])
+        self.has(node).then(|| self.list[self.rank(node)])
+    }
+
+    /// What is stored on the way to the slot `nibble` and beside it.
+    #[inline]
+    pub(crate) fn way(&self, nibble: u8) -> Way {
+        let mut way = Way { leaf: 0, own: [0; 4], beside: [Digest::EMPTY; 4] };
+        let mut node = SLOTS + Heap::from(nibble);
+        for step in (0..4).rev() {
+            // Siblings lie next to each other, if both are stored.
+            let rank = self.rank(node & !1);
+            let stored = (self.stored >> (node & !1)) & 0b11;
+            let (own, beside) = if node & 1 == 0 {
+                (rank, rank + (stored & 1) as usize)
+            } else {
+                (rank + (stored & 1) as usize, rank)
+            };
+            way.own[step] = own;
+            if self.has(node ^ 1) {
+                way.beside[step] = self.list[beside];
+            }
+            if way.leaf == 0 && self.has(node) {
+                way.leaf = node;
+            }
+            node /= 2;
+        }
+        way
+    }
+
+    /// Replaces the digest of the node of `way` that is `depth` levels below the block, 1 to 4.
+    pub(crate) fn replace(&mut self, way: &Way, depth: u16, digest: Digest) {
+        self.list[way.own[usize::from(depth - 1)]] = digest;
     }
 
     pub(crate) fn set(&mut self, node: Heap, digest: Digest) {
         let rank = self.rank(node);
-        if self.stored >> node & 1 == 1 {
+        if self.has(node) {
             self.list[rank] = digest;
         } else {
             self.list.reserve_exact(1);
@@ -98,6 +146,10 @@ impl Digests {
     /// The bytes held on the heap.
     pub(crate) fn bytes(&self) -> usize {
         self.list.capacity() * size_of::<Digest>()
+    }
+
+    fn has(&self, node: Heap) -> bool {
+        self.stored >> node & 1 == 1
     }
 
     fn rank(&self, node: Heap) -> usize {

@@ -42,7 +42,7 @@ impl<'a, K> Iterator for Entries<'a, K> {
             match self.pending.last_mut()?.next() {
                 None => drop(self.pending.pop()),
                 Some(slot) => match &slot.block.body {
-                    Body::Bucket(entries) => self.current = entries.iter(),
+                    Body::Bucket(bucket) => self.current = bucket.entries().iter(),
                     Body::Branch(slots) => self.pending.push(slots.list.iter()),
                 },
             }

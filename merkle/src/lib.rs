@@ -7,6 +7,7 @@ extern crate alloc;
 extern crate std;
 
 mod block;
+mod bucket;
 mod change;
 mod depth;
 mod diff;

@@ -41,11 +41,9 @@ impl Path {
     pub(crate) fn leading(key_hash: &Digest, level: u16) -> Self {
         let mut bits = *key_hash.as_bytes();
         let (whole, rest) = (usize::from(level / 8), level % 8);
-        if let Some(cut) = bits.get_mut(whole..) {
-            if let Some((first, others)) = cut.split_first_mut() {
-                *first &= !(0xff >> rest);
-                others.fill(0);
-            }
+        if let Some((first, others)) = bits[whole..].split_first_mut() {
+            *first &= !(0xff >> rest);
+            others.fill(0);
         }
         Self { bits: bits.into(), level }
     }

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::block::{Block, Body};
-use crate::digests::{Heap, Mask, SLOTS};
+use crate::digests::{Heap, Mask, SLOTS, Way};
 use crate::hasher::Hasher;
 use crate::scheme::Scheme;
 use crate::{Digest, Entry};
@@ -17,11 +17,61 @@ impl<K> Block<K> {
             self.digests.forget_below(1);
             return;
         }
+        let middle = self.body.middle(level, 1);
         let mut pass = Pass { block: self, scheme, level, dirty };
-        let middle = pass.block.body.middle(level, 1, all.clone());
         pass.refresh(2, all.start..middle);
         pass.refresh(3, middle..all.end);
     }
+
+    /// Does what [`rehash`](Self::rehash) does if only one way is dirty and its leaf is still that
+    /// leaf, but faster: no other node can have changed.
+    pub(crate) fn refold<H: Hasher>(&mut self, scheme: &Scheme<H>, level: u16, way: &Way) {
+        let mut node = way.leaf;
+        if node == 0 {
+            return;
+        }
+        let range = self.body.range(level, node);
+        let mut digest = self.body.tip(scheme, level + depth(node), node, range);
+        self.digests.replace(way, depth(node), digest);
+        while node > 3 {
+            let beside = way.beside(depth(node));
+            let halves = if node % 2 == 0 { [digest, beside] } else { [beside, digest] };
+            node /= 2;
+            digest = scheme.node(level + depth(node), halves);
+            self.digests.replace(way, depth(node), digest);
+        }
+    }
+
+    /// Whether the leaf of `way` is still one, after an entry was added to it.
+    pub(crate) fn keeps_leaf<H: Hasher>(&self, scheme: &Scheme<H>, level: u16, way: &Way) -> bool {
+        let count = || self.body.count(self.body.range(level, way.leaf));
+        way.leaf >= SLOTS || way.leaf > 0 && scheme.is_leaf(level + depth(way.leaf), count())
+    }
+}
+
+impl<K> Body<K> {
+    /// The digest of a leaf or of a slot, which is not empty.
+    fn tip<H: Hasher>(
+        &self,
+        scheme: &Scheme<H>,
+        level: u16,
+        node: Heap,
+        range: Range<usize>,
+    ) -> Digest {
+        match self {
+            Self::Branch(slots)
+                if node >= SLOTS && !scheme.is_leaf(level, self.count(range.clone())) =>
+            {
+                scheme.node(level, slots.list[range.start].block.halves())
+            }
+            _ => scheme.leaf(level, self.entries(range).map(Entry::line)),
+        }
+    }
+}
+
+/// How many levels `node` lies below its block.
+fn depth(node: Heap) -> u16 {
+    node.ilog2() as u16
 }
 
 struct Pass<'a, K, H> {
@@ -44,27 +94,17 @@ impl<K, H: Hasher> Pass<'_, K, H> {
             self.block.digests.forget(node);
             return Digest::EMPTY;
         }
-        let level = self.level + node.ilog2() as u16;
-        let digest = if self.scheme.is_leaf(level, count) {
+        let level = self.level + depth(node);
+        let digest = if node >= SLOTS || self.scheme.is_leaf(level, count) {
             self.block.digests.forget_below(node);
-            self.scheme.leaf(level, self.block.body.entries(range).map(Entry::line))
+            self.block.body.tip(self.scheme, level, node, range)
         } else {
-            let halves = self.halves(node, range);
-            self.scheme.node(level, halves)
+            let middle = self.block.body.middle(self.level, node);
+            let left = self.refresh(2 * node, range.start..middle);
+            let right = self.refresh(2 * node + 1, middle..range.end);
+            self.scheme.node(level, [left, right])
         };
         self.block.digests.set(node, digest);
         digest
-    }
-
-    fn halves(&mut self, node: Heap, range: Range<usize>) -> [Digest; 2] {
-        match &self.block.body {
-            // Only a slot of a branch can be an inner node: a bucket has none that splits.
-            Body::Branch(slots) if node >= SLOTS => slots.list[range.start].block.halves(),
-            body => {
-                let middle = body.middle(self.level, node, range.clone());
-                let left = self.refresh(2 * node, range.start..middle);
-                [left, self.refresh(2 * node + 1, middle..range.end)]
-            }
-        }
     }
 }

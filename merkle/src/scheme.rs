@@ -71,11 +71,8 @@ impl<H: Hasher> Scheme<H> {
         self.hasher.hash(&header(LEAF, level, body.len()), body)
     }
 
-    /// The digest of an inner node at `level`, which is not 0.
+    /// The digest of an inner node at `level`, which is neither 0 nor empty.
     pub(crate) fn node(&self, level: u16, [left, right]: [Digest; 2]) -> Digest {
-        if left == Digest::EMPTY && right == Digest::EMPTY {
-            return Digest::EMPTY;
-        }
         self.hasher.hash(&header(NODE, level, LINE), &line_of(&left, &right))
     }
 

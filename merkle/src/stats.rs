@@ -1,7 +1,7 @@
 use alloc::sync::Arc;
 
+use crate::Tree;
 use crate::block::{Block, Body, SPAN, Slot};
-use crate::{Entry, Tree};
 
 /// What a tree holds and what it costs, for display.
 ///
@@ -40,9 +40,9 @@ impl Stats {
         self.bytes += shared + block.digests.bytes();
         self.deepest_level = self.deepest_level.max(level + block.digests.deepest());
         match &block.body {
-            Body::Bucket(entries) => {
-                self.entries += entries.len();
-                self.bytes += entries.capacity() * size_of::<Entry<K>>();
+            Body::Bucket(bucket) => {
+                self.entries += bucket.entries().len();
+                self.bytes += bucket.bytes();
             }
             Body::Branch(slots) => {
                 self.bytes += slots.list.capacity() * size_of::<Slot<K>>();

@@ -1,9 +1,8 @@
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 
 use crate::block::{Block, find, locate};
-use crate::change::Change;
+use crate::change::{Change, in_order};
 use crate::hasher::Hasher;
 use crate::scheme::Scheme;
 use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
@@ -143,15 +142,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
             let key_hash = self.key_hash(K::as_bytes(&key));
             Change { key_hash, outcome: value.map(|value| (key, value)) }
         };
-        let mut changes: Vec<_> = edits.into_iter().map(change).collect();
-        changes.sort_by_key(|change| change.key_hash);
-        changes.dedup_by(|later, earlier| {
-            let same = later.key_hash == earlier.key_hash;
-            if same {
-                core::mem::swap(later, earlier);
-            }
-            same
-        });
+        let mut changes = in_order(edits.into_iter().map(change).collect());
         changes.retain(|change| {
             let value = self.entry(&change.key_hash).map(|entry| entry.value);
             value != change.outcome.as_ref().map(|(_, value)| *value)

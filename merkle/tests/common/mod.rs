@@ -1,7 +1,7 @@
 //! What several test files share.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-pub mod naive;
+pub(crate) mod naive;
 
 use engram_merkle::{Digest, HEADER_LEN, Hasher, Sha256};
 
@@ -9,7 +9,7 @@ use engram_merkle::{Digest, HEADER_LEN, Hasher, Sha256};
 ///
 /// With it a test chooses the shape of the tree, and an attacker's crafted keys cost nothing.
 #[derive(Clone, Copy, Debug)]
-pub struct Placed;
+pub(crate) struct Placed;
 
 impl Hasher for Placed {
     fn name(&self) -> &'static str {
@@ -25,7 +25,7 @@ impl Hasher for Placed {
 }
 
 /// A value that differs for each number.
-pub fn value(number: u64) -> Digest {
+pub(crate) fn value(number: u64) -> Digest {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&number.to_be_bytes());
     bytes[31] = 1;
@@ -33,7 +33,7 @@ pub fn value(number: u64) -> Digest {
 }
 
 /// A key hash that begins with `bits` and ends with `number`.
-pub fn place(bits: &str, number: u64) -> [u8; 32] {
+pub(crate) fn place(bits: &str, number: u64) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes[24..].copy_from_slice(&number.to_be_bytes());
     for (level, bit) in bits.bytes().enumerate() {

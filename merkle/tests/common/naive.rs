@@ -9,38 +9,38 @@ use engram_merkle::{Digest, HEADER_LEN, Hasher, Path};
 
 /// A set of entries, by key hash.
 #[derive(Clone)]
-pub struct Naive<H> {
+pub(crate) struct Naive<H> {
     hasher: H,
     depth: u16,
     entries: BTreeMap<Digest, Digest>,
 }
 
 impl<H: Hasher> Naive<H> {
-    pub fn new(hasher: H, depth: u8) -> Self {
+    pub(crate) fn new(hasher: H, depth: u8) -> Self {
         Self { hasher, depth: depth.into(), entries: BTreeMap::new() }
     }
 
-    pub fn upsert(&mut self, key: &[u8], value: Digest) {
+    pub(crate) fn upsert(&mut self, key: &[u8], value: Digest) {
         self.entries.insert(self.key_hash(key), value);
     }
 
-    pub fn remove(&mut self, key: &[u8]) {
+    pub(crate) fn remove(&mut self, key: &[u8]) {
         self.entries.remove(&self.key_hash(key));
     }
 
-    pub fn entries(&self) -> impl Iterator<Item = (Digest, Digest)> + '_ {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Digest, Digest)> + '_ {
         self.entries.iter().map(|(key, value)| (*key, *value))
     }
 
-    pub fn below(&self, path: &Path) -> Vec<(Digest, Digest)> {
+    pub(crate) fn below(&self, path: &Path) -> Vec<(Digest, Digest)> {
         self.entries().filter(|(key, _)| path.contains(key)).collect()
     }
 
-    pub fn key_hash(&self, key: &[u8]) -> Digest {
+    pub(crate) fn key_hash(&self, key: &[u8]) -> Digest {
         self.hash("key ", 0, key)
     }
 
-    pub fn root(&self) -> Digest {
+    pub(crate) fn root(&self) -> Digest {
         let mut parameters = vec![self.depth as u8, 16];
         parameters.extend(self.hasher.name().bytes());
         let mut body = self.hash("para", 0, &parameters).as_bytes()[..16].to_vec();
@@ -50,7 +50,7 @@ impl<H: Hasher> Naive<H> {
         self.hash("root", 0, &body)
     }
 
-    pub fn digest(&self, path: &Path) -> Digest {
+    pub(crate) fn digest(&self, path: &Path) -> Digest {
         let entries = self.below(path);
         if entries.is_empty() {
             return Digest::from([0; 32]);
