@@ -25,6 +25,9 @@ const PAIRS: u8 = 1;
 const PAIRS_OVERHEAD: usize = 6;
 const PAIR: usize = 16;
 
+/// The first 8 bytes of SHA-256 of a space's name, and of its root.
+type Pair = ([u8; 8], [u8; 8]);
+
 /// The roots of a node's spaces, as far as they fit into a datagram.
 ///
 /// One space is told in full, 48 bytes for a short name. Several are told as pairs of 8 bytes each:
@@ -36,7 +39,7 @@ pub struct RootAdvert(Form);
 enum Form {
     Full(SpaceRoot),
     /// Strictly ascending by space.
-    Pairs(Vec<([u8; 8], [u8; 8])>),
+    Pairs(Vec<Pair>),
 }
 
 impl RootAdvert {
@@ -130,7 +133,7 @@ impl RootAdvert {
     }
 }
 
-fn take_pairs(r: &mut Reader<'_>) -> Result<Vec<([u8; 8], [u8; 8])>, DecodeError> {
+fn take_pairs(r: &mut Reader<'_>) -> Result<Vec<Pair>, DecodeError> {
     let cap = RootAdvert::capacity(MAX_ADVERT);
     let pairs = r.list("spaces of an advert", cap, PAIR, |r| {
         Ok((r.array("a space of an advert")?, r.array("a root of an advert")?))

@@ -68,8 +68,10 @@ pub const NODES_PER_TURN: usize = 512;
 pub const MAX_PENDING: usize = 32_768;
 /// Turns of one session, both sides counted.
 pub const MAX_TURNS: u32 = 4_096;
-/// Frames that one side sends in a session.
-pub const MAX_FRAMES: u32 = 1 << 20;
+/// Bytes of memory that a session takes at most, beside its views and the frame at hand.
+///
+/// It follows from the limits above; a test measures it.
+pub const MAX_SESSION_MEMORY: usize = 16 << 20;
 
 /// Bytes of a root advert.
 pub const MAX_ADVERT: usize = 1_100;

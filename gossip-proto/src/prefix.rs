@@ -53,14 +53,16 @@ impl Prefix {
         }
         let mut child = *self;
         child.bits[usize::from(self.nibbles / 2)] |=
-            if self.nibbles % 2 == 0 { nibble << 4 } else { nibble };
+            if self.nibbles.is_multiple_of(2) { nibble << 4 } else { nibble };
         child.nibbles += 1;
         Some(child)
     }
 
     /// Whether `hash` begins with this prefix.
     pub fn contains(&self, hash: &[u8; 32]) -> bool {
-        Self::of(hash, self.nibbles).as_ref() == Some(self)
+        let whole = usize::from(self.nibbles / 2);
+        let half = self.nibbles % 2 == 1;
+        self.bits[..whole] == hash[..whole] && (!half || self.bits[whole] >> 4 == hash[whole] >> 4)
     }
 
     /// The node above this one and the nibble that leads here; `None` for the root.
@@ -87,5 +89,5 @@ impl Prefix {
 /// The nibble of `hash` at `place` (0..=63).
 pub(crate) fn nibble(hash: &[u8; 32], place: u8) -> u8 {
     let byte = hash[usize::from(place / 2)];
-    if place % 2 == 0 { byte >> 4 } else { byte & 0x0f }
+    if place.is_multiple_of(2) { byte >> 4 } else { byte & 0x0f }
 }

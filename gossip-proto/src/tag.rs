@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 /// Bytes of a key hash that name a record in listings and requests.
 pub const KEY_LEN: usize = 6;
 /// Bytes of a [`Tag`].
-pub const TAG_LEN: usize = 5;
+pub const TAG_LEN: usize = size_of::<Tag>();
 
 /// A digest as one session cuts it short: two equal digests have equal tags, two different ones
 /// have equal tags with a probability of at most 2^-39.
@@ -13,7 +13,7 @@ pub const TAG_LEN: usize = 5;
 /// A pair with equal tags hides a difference for one session only, since each session cuts in
 /// another way, drawn by both sides; and it cannot make anybody believe to be in sync, since the
 /// full roots are compared at the end.
-pub type Tag = [u8; TAG_LEN];
+pub type Tag = [u8; 5];
 
 /// How one session cuts digests short.
 ///

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{State, Store, actor, content, content_digest, join, sync, sync_with};
-use engram_gossip_proto::{Body, Compression, Dot, Ending, SessionConfig};
+use engram_gossip_proto::{Body, Compression, Dot, Ending, SessionConfig, limits};
 use proptest::prelude::*;
 
 /// One write at one of two replicas, and whether the other learnt of it at once.
@@ -233,13 +233,33 @@ fn a_record_that_no_frame_can_carry_is_reported() {
     let mut state = State::default();
     state.submit(1, 1, content("pattern_1", 1));
     state.submit(1, 2, content(&"x".repeat(129), 2));
+    let episodes = vec!["e".repeat(255); 2_100];
+    let large = engram_gossip_proto::Content { source_episodes: episodes, ..content("large", 3) };
+    state.submit(1, 3, large);
+    for seed in 0..10 {
+        // Each content is small enough, all siblings together are not.
+        let episodes = vec![format!("{seed}{}", "e".repeat(250)); 1_700];
+        let one =
+            engram_gossip_proto::Content { source_episodes: episodes, ..content("many", seed) };
+        let mut other = State::default();
+        other.submit(10 + seed as u8, 1, one.clone());
+        state.submit(9, 1, one);
+        state.learn(&other, "many");
+    }
     let (a, b) = (Store::new(state), Store::default());
     let contact = sync(&a, &b);
     assert_eq!(contact.acceptor.stats.applied, 1);
-    assert!(matches!(
-        &contact.events[..],
-        [engram_gossip_proto::Event::Unsendable { what, .. }] if what.contains("cap of 128")
-    ));
+    let mut reasons: Vec<String> = (contact.events.iter())
+        .map(|event| match event {
+            engram_gossip_proto::Event::Unsendable { what, .. } => what.clone(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons.len(), 3);
+    assert!(reasons[0].contains(&format!("cap of {}", limits::MAX_CONTENT_LEN)), "{reasons:?}");
+    assert!(reasons[2].contains(&format!("cap of {}", limits::MAX_CARRIED)), "{reasons:?}");
+    assert!(reasons[1].contains(&format!("cap of {}", limits::MAX_ID)), "{reasons:?}");
 }
 
 #[test]
@@ -258,4 +278,24 @@ fn siblings_and_tombstones_of_one_id_meet() {
     );
     assert!(record.siblings.contains(&ours), "a concurrent write survives a deletion");
     assert_eq!(record.siblings.len(), 2);
+}
+
+#[test]
+fn records_with_equal_shortened_keys_converge() {
+    let (mut a, mut b) = (State::default(), State::default());
+    for i in 0..400u32 {
+        let id = format!("clash-{}-{i}", i % 20);
+        let state = if i % 2 == 0 { &mut a } else { &mut b };
+        state.submit(1 + (i % 2) as u8, u64::from(i) + 1, content(&id, i));
+        if i % 3 == 0 {
+            let (a, b) = (&mut a, &mut b);
+            if i % 2 == 0 { b.learn(a, &id) } else { a.learn(b, &id) }
+        }
+    }
+    let union = a.merged(&b);
+    let (a, b) = (Store::new(a), Store::new(b));
+    let sessions = (1..10).find(|_| sync(&a, &b).opener.result == Ending::InSync);
+    assert!(sessions.is_some_and(|sessions| sessions <= 2), "{sessions:?}");
+    assert_eq!(a.state().records, union.records);
+    assert_eq!(b.state().records, union.records);
 }

@@ -179,12 +179,7 @@ impl Spaces {
 }
 
 fn take_table(r: &mut Reader<'_>) -> Result<Vec<SpaceRoot>, DecodeError> {
-    let table = r.list("spaces in a table", MAX_SPACES, 38, |r| {
-        let name = String::from(r.text("the name of a space", 64)?);
-        let space = SpaceId::new(name).map_err(|_| DecodeError::Invalid("the name of a space"))?;
-        let (root, count, generation) = r.take("the root of a space")?;
-        Ok(SpaceRoot { space, root, count, generation })
-    })?;
+    let table = r.list("spaces in a table", MAX_SPACES, 38, SpaceRoot::decode)?;
     if table.is_sorted_by(|a, b| a.space < b.space) {
         Ok(table)
     } else {

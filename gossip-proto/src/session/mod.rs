@@ -15,7 +15,7 @@ use self::directory::Directory;
 pub use self::outcome::{Ending, Event, Outcome, SpaceOutcome, Stats};
 use self::transfer::Transfer;
 use self::walk::Walk;
-use crate::limits::{MAX_FRAMES, MAX_TURNS};
+use crate::limits::MAX_TURNS;
 use crate::message::{Done, Hello};
 use crate::tag::Salt;
 use crate::{
@@ -217,6 +217,9 @@ impl<V: View> Session<V> {
             let (message, ends_turn) = Message::decode(frame)?;
             turn.frames += 1;
             turn.done = matches!(message, Message::Done(_));
+            if turn.done && !ends_turn {
+                return Err(SessionError::Violation("a turn that goes on after its end"));
+            }
             self.turn = Turn::Theirs(turn);
             if matches!(message, Message::PatternSync(_)) {
                 self.stats.record_bytes += frame.len() as u64;
@@ -306,9 +309,6 @@ impl<V: View> Session<V> {
         if self.stats.bytes_in > self.config.receive_budget {
             return over("bytes of a session", self.config.receive_budget);
         }
-        if self.stats.frames_in > MAX_FRAMES {
-            return over("frames of a session", MAX_FRAMES.into());
-        }
         if self.stats.turns > MAX_TURNS {
             return over("turns of a session", MAX_TURNS.into());
         }
@@ -355,7 +355,7 @@ impl<V: View> Session<V> {
             self.finish();
             return;
         }
-        if self.stats.turns + LAST_TURNS > MAX_TURNS {
+        if self.stats.turns + LAST_TURNS > MAX_TURNS || self.peer_takes < RESERVE {
             self.walk.stop();
             self.transfer.stop();
         }

@@ -145,13 +145,16 @@ impl Transfer {
         let mut wants: Vec<Want> = Vec::new();
         let mut bytes = 0;
         while wants.len() < MAX_WANTS && bytes < FRAME_TARGET {
-            let Some((_, want)) = self.wants.pop_front_if(|(at, _)| *at == space) else { break };
+            if self.wants.front().is_none_or(|(place, _)| *place != space) {
+                break;
+            }
+            let Some((_, want)) = self.wants.pop_front() else { break };
             bytes += KEY_LEN + 4 + TAG_LEN * want.holds.len();
             bytes += (Actors::WIRE + Actors::COUNTER_WIRE) * want.context.len();
             self.awaited.insert((space, want.key));
             wants.push(want);
         }
-        wants.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        wants.sort_unstable_by_key(|want| want.key);
         wants.dedup_by(|a, b| a.key == b.key);
         Some(PatternRequest { space, wants })
     }
@@ -227,16 +230,22 @@ impl Transfer {
 
     /// Puts what is to be sent in order: what changed lately first, then by key from the start on.
     fn arrange<V: View>(&mut self, directory: &Directory<V>) {
-        if self.arranged || self.pushes.len() + self.sent_early.len() == 0 {
+        if self.arranged {
             return;
         }
         self.arranged = true;
         let recent = if self.start.is_none() { self.recent(directory) } else { BTreeMap::new() };
-        for (&(place, key), _) in &recent {
-            let in_subtree = self.pushes.iter().any(|push| match push {
-                Push::Subtree((at, prefix)) => *at == place && prefix.contains(&key),
-                Push::Record(_) => false,
-            });
+        let subtrees: Vec<At> = self
+            .pushes
+            .iter()
+            .filter_map(|push| match push {
+                Push::Subtree(at) => Some(*at),
+                Push::Record(_) => None,
+            })
+            .collect();
+        for &(place, key) in recent.keys() {
+            let in_subtree =
+                subtrees.iter().any(|(at, prefix)| *at == place && prefix.contains(&key));
             if in_subtree && self.sent_early.insert((place, key)) {
                 self.pushes.push_back(Push::Record(Parcel { place, key, known: Vec::new() }));
             }

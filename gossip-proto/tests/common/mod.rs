@@ -69,8 +69,13 @@ fn record_digest(record: &Record) -> [u8; 32] {
     Sha256::digest(format!("{record:?}")).into()
 }
 
+/// Ids of the form `clash-<group>-<rest>` have keys that agree in the first 6 bytes of their group.
 pub fn key_of(id: &str) -> [u8; 32] {
-    Sha256::digest(id).into()
+    let mut key: [u8; 32] = Sha256::digest(id).into();
+    if let Some(group) = id.strip_prefix("clash-").and_then(|rest| rest.split('-').next()) {
+        key[..6].copy_from_slice(&Sha256::digest(group)[..6]);
+    }
+    key
 }
 
 /// The join of two records of one id, as the model defines it.
@@ -98,6 +103,12 @@ pub fn join(a: &Record, b: &Record) -> Record {
         context: context.into_iter().collect(),
     }
 }
+
+/// Records, and the contents that they name.
+type Essence<'a> = (&'a BTreeMap<[u8; 32], Record>, BTreeMap<[u8; 32], &'a Content>);
+
+/// What a session is opened over.
+pub type Spaces<V> = Vec<(SpaceId, V)>;
 
 /// The live state of one space.
 #[derive(Clone, Default, Debug, PartialEq)]
@@ -171,7 +182,7 @@ impl State {
     }
 
     /// Only what the wire can carry.
-    pub fn essence(&self) -> (&BTreeMap<[u8; 32], Record>, BTreeMap<[u8; 32], &Content>) {
+    pub fn essence(&self) -> Essence<'_> {
         let live = self.records.values().flat_map(|record| &record.siblings);
         let contents = live.filter_map(|(_, body)| match body {
             Body::Content(digest) => Some((*digest, self.contents.get(digest)?)),
@@ -407,7 +418,7 @@ impl<V: View> Pair<V> {
     pub fn new(
         config: (SessionConfig, SessionConfig),
         parameters: (Parameters, Parameters),
-        spaces: (Vec<(SpaceId, V)>, Vec<(SpaceId, V)>),
+        spaces: (Spaces<V>, Spaces<V>),
     ) -> Self {
         let now = Duration::from_secs(1_000);
         Self {

@@ -62,6 +62,20 @@ impl Sparse {
     }
 }
 
+impl Sparse {
+    /// Adds records of one content each.
+    pub fn add(&mut self, contents: Vec<Content>) {
+        let mut state = State::default();
+        for (at, content) in contents.into_iter().enumerate() {
+            state.submit(1, at as u64 + 1, content);
+        }
+        let old = self.tree.entries(&Prefix::ROOT).into_iter();
+        let mut entries: BTreeMap<_, _> = old.map(|entry| (entry.key, entry.record)).collect();
+        entries.extend(state.records.keys().map(|key| (*key, *key)));
+        *self = Self::new(entries, state);
+    }
+}
+
 impl View for Sparse {
     fn summary(&self) -> Summary {
         Summary { root: self.tree.root(), count: self.tree.len() as u64, generation: 1_000 }

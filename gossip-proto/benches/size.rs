@@ -1,0 +1,89 @@
+//! Bytes, not time: one JSON object a line, for `cargo bench --bench size`.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use common::{Pair, parameters, real, space, sparse};
+use engram_gossip_proto::{Compression, Content, Message, PatternSync, SessionConfig};
+
+fn print(name: &str, input: &str, value: usize, reference: (&str, usize), budget: f64) {
+    let (floor, bytes) = reference;
+    let ratio = value as f64 / bytes as f64;
+    println!(
+        r#"{{"name":"{name}","input":"{input}","value":{value},"unit":"B","reference":"{floor}","ratio":{ratio:.4},"budget":{budget},"met":{}}}"#,
+        ratio <= budget
+    );
+}
+
+fn main() {
+    compression();
+    learning();
+    overhead();
+}
+
+/// A batch against its plainest binary encoding.
+fn compression() {
+    for count in [1, 10, 90] {
+        let cases = [
+            ("lossless", real::contents(), if count < 10 { 0.87 } else { 0.85 }),
+            ("half", real::half_contents(), 0.48),
+        ];
+        for (name, contents, budget) in cases {
+            let batch = real::batch(contents[..count].to_vec());
+            let plain = real::plain_len(&batch);
+            let message = Message::PatternSync(PatternSync { space: 0, delivery: batch });
+            let packed = message.encode(Compression::Lz4, true).len();
+            let input = format!("{count} real patterns");
+            print(&format!("sync_frame/{name}"), &input, packed, ("plain encoding", plain), budget);
+        }
+    }
+}
+
+/// Bytes until both sides know what differs, against the budget.
+fn learning() {
+    let tables = [
+        (10_000, [(0, 200), (1, 700), (10, 3_500), (100, 21_000)]),
+        (1_000_000, [(0, 200), (1, 1_120), (10, 5_600), (100, 33_600)]),
+    ];
+    for (entries, rows) in tables {
+        for (differences, budget) in rows {
+            let (a, b) = sparse::pair(entries, differences, 0);
+            let config = SessionConfig { salt: 1, ..SessionConfig::default() };
+            let contact = Pair::new(
+                (config.clone(), config),
+                (parameters(), parameters()),
+                (vec![(space("default"), a)], vec![(space("default"), b)]),
+            )
+            .run(|_, _, frame| vec![frame]);
+            let input = format!("{differences} of {entries}");
+            print("bytes_to_learn", &input, contact.bytes_to_learn(), ("budget", budget), 1.0);
+        }
+    }
+}
+
+/// All bytes of a session at 1 % divergence, against the bare contents that had to travel.
+fn overhead() {
+    let (mut a, b) = sparse::pair(10_000, 0, 0);
+    let real = real::contents();
+    let contents = (0..100).map(|i| {
+        let content = &real[i % real.len()];
+        Content { id: format!("{}{i}", content.id), ..content.clone() }
+    });
+    let contents: Vec<Content> = contents.collect();
+    let bare: usize = contents.iter().map(plain_len).sum();
+    a.add(contents);
+    let config = SessionConfig { compression: Compression::Off, ..SessionConfig::default() };
+    let parameters = engram_gossip_proto::Parameters { dimension: 768, ..parameters() };
+    let contact = Pair::new(
+        (config.clone(), config),
+        (parameters.clone(), parameters),
+        (vec![(space("default"), a)], vec![(space("default"), b)]),
+    )
+    .run(|_, _, frame| vec![frame]);
+    print("session/uncompressed", "100 of 10000", contact.bytes(), ("bare contents", bare), 1.2);
+}
+
+fn plain_len(content: &Content) -> usize {
+    let episodes: usize = content.source_episodes.iter().map(|e| 1 + e.len()).sum();
+    1 + content.id.len() + 1 + episodes + 4 + 4 + 8 + 4 * content.embedding.len()
+}

@@ -1,0 +1,126 @@
+//! What two sides must agree on before they exchange anything.
+
+mod common;
+
+use common::{Contact, Pair, Store, content, parameters, space, sync};
+use engram_gossip_proto::{
+    Ending, Event, Parameters, Precision, Refusal, Session, SessionConfig, SessionError, SetupError,
+};
+
+fn contact(ours: Parameters, theirs: Parameters) -> (Contact, Store, Store) {
+    let (a, b) = (Store::default(), Store::default());
+    a.0.borrow_mut().submit(1, 1, content("pattern_1", 1));
+    let spaces = |store: &Store| vec![(space("default"), store.pin())];
+    let config = SessionConfig::default();
+    let contact = Pair::new((config.clone(), config), (ours, theirs), (spaces(&a), spaces(&b)))
+        .run(|_, _, frame| vec![frame]);
+    (contact, a, b)
+}
+
+#[test]
+fn each_state_parameter_is_refused_by_name_with_both_values() {
+    let cases = [
+        ("hash", "sha256", "blake3", Parameters { hash: "blake3".into(), ..parameters() }),
+        ("depth", "12", "16", Parameters { depth: 16, ..parameters() }),
+        ("dimension", "8", "384", Parameters { dimension: 384, ..parameters() }),
+        ("precision", "f32", "f16", Parameters { precision: Precision::F16, ..parameters() }),
+    ];
+    for (name, ours, theirs, other) in cases {
+        let (contact, _, b) = contact(parameters(), other);
+        assert_eq!(
+            contact.acceptor.result,
+            Ending::Failed(SessionError::Parameter {
+                name,
+                ours: theirs.into(),
+                theirs: ours.into()
+            })
+        );
+        let (name, here, there) = (name.into(), theirs.into(), ours.into());
+        assert_eq!(
+            contact.opener.result,
+            Ending::Failed(SessionError::RefusedByPeer(Refusal::Parameter { name, here, there }))
+        );
+        assert!(b.state().records.is_empty(), "nothing was stored");
+    }
+}
+
+#[test]
+fn another_strategy_is_reported_and_stops_nothing() {
+    let other = Parameters { strategy: "last-writer".into(), ..parameters() };
+    let (contact, a, b) = contact(parameters(), other);
+    assert_eq!(contact.opener.result, Ending::InSync);
+    assert_eq!(a.state().records, b.state().records);
+    let differs = |ours: &str, theirs: &str| Event::StrategyDiffers {
+        ours: ours.into(),
+        theirs: theirs.into(),
+    };
+    assert_eq!(
+        contact.events,
+        [differs("confidence-voting", "last-writer"), differs("last-writer", "confidence-voting")]
+    );
+}
+
+#[test]
+fn another_wire_version_is_refused_by_number() {
+    let (a, b) = (Store::default(), Store::default());
+    let spaces = |store: &Store| vec![(space("default"), store.pin())];
+    let config = SessionConfig::default();
+    let pair =
+        Pair::new((config.clone(), config), (parameters(), parameters()), (spaces(&a), spaces(&b)));
+    let contact = pair.run(|at, _, mut frame| {
+        frame[2] = if at == 0 { 2 } else { frame[2] };
+        vec![frame]
+    });
+    assert_eq!(
+        contact.opener.result,
+        Ending::Failed(SessionError::RefusedByPeer(Refusal::Version(1)))
+    );
+}
+
+#[test]
+fn settings_outside_their_range_are_refused_before_anything_is_sent() {
+    let open = |config: SessionConfig, parameters: Parameters| {
+        let spaces = vec![(space("default"), Store::default().pin())];
+        Session::open(config, parameters, spaces, std::time::Duration::ZERO).err()
+    };
+    let default = SessionConfig::default;
+    assert_eq!(open(default(), parameters()), None);
+    for max_patterns_per_sync in [0, 1_025] {
+        let config = SessionConfig { max_patterns_per_sync, ..default() };
+        assert!(matches!(open(config, parameters()), Some(SetupError::Setting(_))));
+    }
+    let config = SessionConfig { receive_budget: 1 << 20, ..default() };
+    assert!(matches!(open(config, parameters()), Some(SetupError::Setting(_))));
+    let long = Parameters { strategy: "x".repeat(129), ..parameters() };
+    assert_eq!(open(default(), long), Some(SetupError::LongName("strategy")));
+    let none = Parameters { dimension: 0, ..parameters() };
+    assert!(matches!(open(default(), none), Some(SetupError::Setting(_))));
+}
+
+#[test]
+fn a_space_is_named_once() {
+    let spaces = ["default", "default"].map(|name| (space(name), Store::default().pin())).to_vec();
+    let opened =
+        Session::open(SessionConfig::default(), parameters(), spaces, std::time::Duration::ZERO);
+    assert_eq!(opened.err(), Some(SetupError::DuplicateSpace("default".into())));
+}
+
+#[test]
+fn the_salt_of_both_sides_changes_every_digest_and_nothing_else() {
+    let build = |i: u32| {
+        let (a, b) = (Store::default(), Store::default());
+        for n in 0..200 {
+            a.0.borrow_mut().submit(1, n + 1, content(&format!("pattern_{n}"), n as u32));
+        }
+        b.0.borrow_mut().submit(2, 1, content("pattern_b", i));
+        (a, b)
+    };
+    let (a, b) = build(1);
+    let plain = sync(&a, &b);
+    let (a, b) = build(1);
+    let config = |salt| SessionConfig { salt, ..SessionConfig::default() };
+    let salted = common::sync_with(&a, &b, config(0x1234_5678_9abc_def0), config(99));
+    assert_eq!(plain.bytes(), salted.bytes());
+    assert_ne!(plain.frames[2], salted.frames[2]);
+    assert_eq!(salted.opener.result, Ending::InSync);
+}

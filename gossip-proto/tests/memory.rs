@@ -1,0 +1,127 @@
+//! What strangers can make this crate allocate, measured by a counting allocator.
+
+mod common;
+
+use std::alloc::System;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use common::{parameters, samples, space, sparse};
+use engram_gossip_proto::{Compression, Message, Session, SessionConfig, limits};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// The counters are those of the whole process: one measurement at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// All that was allocated while `work` ran, freed or not.
+fn allocated<T>(work: impl FnOnce() -> T) -> usize {
+    let region = Region::new(GLOBAL);
+    let result = work();
+    let allocated = region.change().bytes_allocated;
+    drop(result);
+    allocated
+}
+
+#[test]
+fn a_damaged_frame_never_unfolds_beyond_its_cap() {
+    let _alone = ALONE.lock().unwrap();
+    for (name, message, compression) in samples::all() {
+        let mut frame = message.encode(compression, true);
+        let sound = allocated(|| Message::decode(&frame));
+        for bit in 0..frame.len() * 8 {
+            frame[bit / 8] ^= 1 << (bit % 8);
+            let bytes = allocated(|| Message::decode(&frame));
+            // A flipped bit may enlarge a count or a length, but only within the frame.
+            let cap = 4 * sound + 64 * frame.len();
+            assert!(bytes <= cap, "{name}, bit {bit}: {bytes} bytes, {sound} without");
+            frame[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
+
+#[test]
+fn a_length_alone_allocates_nothing() {
+    let _alone = ALONE.lock().unwrap();
+    // The header of each kind, and a body that only claims: every byte is a large number.
+    for kind in 0..8u8 {
+        for len in [1usize, 5, 40] {
+            let mut frame = vec![b'E', b'G', 1, kind, 1, len as u8, 0, 0, 0];
+            frame.extend(std::iter::repeat_n(0xff, len));
+            let bytes = allocated(|| Message::decode(&frame));
+            assert!(bytes < 2_048, "kind {kind}: {bytes} bytes for {len}");
+        }
+    }
+}
+
+#[test]
+fn a_packed_section_is_not_unpacked_on_its_word() {
+    let _alone = ALONE.lock().unwrap();
+    // A megabyte of zeros packs to 4 KiB: claimed as more than the cap, as much, and as too much
+    // for so few bytes.
+    let packed = lz4_flex::block::compress(&vec![0; 1 << 20]);
+    for claimed in [limits::MAX_UNFOLDED + 1, limits::MAX_UNFOLDED, 3 << 20] {
+        let mut body = vec![0, 1];
+        body.extend(varint(claimed));
+        body.extend(varint(packed.len()));
+        body.extend(&packed);
+        let mut frame = vec![b'E', b'G', 1, 6, 1];
+        frame.extend((body.len() as u32).to_le_bytes());
+        frame.extend(body);
+        let bytes = allocated(|| assert!(Message::decode(&frame).is_err()));
+        assert!(bytes <= limits::MAX_UNFOLDED + 4_096, "{bytes} bytes for a claim of {claimed}");
+    }
+}
+
+fn varint(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value > 0x7f {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+#[test]
+fn a_session_stays_under_its_cap_however_much_differs() {
+    let _alone = ALONE.lock().unwrap();
+    let now = Duration::ZERO;
+    let (a, b) = sparse::pair(60_000, 60_000, 1);
+    let region = Region::new(GLOBAL);
+    let resident = || {
+        let change = region.change();
+        change.bytes_allocated.saturating_sub(change.bytes_deallocated)
+    };
+    let config = SessionConfig { compression: Compression::Off, ..SessionConfig::default() };
+    let spaces = |view| vec![(space("default"), view)];
+    let mut opener = Session::open(config.clone(), parameters(), spaces(a), now).unwrap();
+    let mut acceptor = Session::accept(config, parameters(), spaces(b), now).unwrap();
+    let (mut highest, mut frames) = (0, 0);
+    loop {
+        let mut moved = false;
+        while let Some(frame) = opener.poll_frame(now) {
+            acceptor.handle_frame(&frame, now).unwrap();
+            highest = highest.max(resident());
+            moved = true;
+            frames += 1;
+        }
+        while let Some(frame) = acceptor.poll_frame(now) {
+            opener.handle_frame(&frame, now).unwrap();
+            highest = highest.max(resident());
+            moved = true;
+            frames += 1;
+        }
+        if !moved {
+            break;
+        }
+    }
+    assert!(opener.outcome().is_some() && acceptor.outcome().is_some());
+    assert!(opener.stats().records_in > 20_000, "much was exchanged in {frames} frames");
+    // Two sessions, and one frame between them.
+    let cap = 2 * limits::MAX_SESSION_MEMORY + limits::MAX_FRAME;
+    assert!(highest <= cap, "{highest} bytes at the highest");
+    eprintln!("{highest} bytes for two sessions, {frames} frames");
+}

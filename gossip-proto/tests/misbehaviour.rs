@@ -1,0 +1,290 @@
+//! Peers that break the rules: the session ends with a reason, and nothing unverified is stored.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{State, Store, content, content_digest, key_of, parameters, space};
+use engram_gossip_proto::{
+    Compression, Delivery, Done, Ending, Event, Hello, Listing, Message, Node, PatternRequest,
+    PatternSync, Prefix, Refusal, Session, SessionConfig, SessionError, SpaceRoot, Spaces,
+    SubtreeRequest, SubtreeResponse, Want, limits,
+};
+
+const NOW: Duration = Duration::from_secs(5);
+
+/// An acceptor, and what a peer says to it by hand.
+struct Victim {
+    session: Session<common::Memory>,
+    store: Store,
+}
+
+impl Victim {
+    fn new(state: State, config: SessionConfig) -> Self {
+        let store = Store::new(state);
+        let spaces = vec![(space("default"), store.pin())];
+        let session = Session::accept(config, parameters(), spaces, NOW).unwrap();
+        Self { session, store }
+    }
+
+    /// Greeted by a peer with another root, and with its own turn behind it.
+    fn greeted(state: State) -> Self {
+        let mut victim = Self::new(state, SessionConfig::default());
+        victim.say(&hello(), true).unwrap();
+        victim.listen();
+        victim
+    }
+
+    fn say(&mut self, message: &Message, ends_turn: bool) -> Result<(), SessionError> {
+        self.session.handle_frame(&message.encode(Compression::Off, ends_turn), NOW)
+    }
+
+    fn listen(&mut self) -> Vec<Message> {
+        std::iter::from_fn(|| self.session.poll_frame(NOW))
+            .map(|frame| Message::decode(&frame).unwrap().0)
+            .collect()
+    }
+
+    /// The session has ended so, the peer was told, and nothing was stored.
+    fn ended(mut self, before: &State) -> (SessionError, Option<Refusal>) {
+        assert_eq!(self.store.state(), *before);
+        let refusal = match &self.listen()[..] {
+            [Message::Refuse(refusal)] => Some(refusal.clone()),
+            [] => None,
+            other => panic!("after the end: {other:?}"),
+        };
+        let Some(Ending::Failed(error)) = self.session.outcome().map(|o| o.result.clone()) else {
+            panic!("the session goes on");
+        };
+        assert_eq!(self.say(&hello(), true), Err(SessionError::Over));
+        (error, refusal)
+    }
+}
+
+fn hello() -> Message {
+    let root = SpaceRoot { space: space("default"), root: [9; 32], count: 100, generation: 1 };
+    Message::MerkleRootExchange(Hello {
+        capabilities: 0,
+        salt: 0,
+        receive_budget: 512 << 20,
+        parameters: parameters(),
+        spaces: Spaces::Table { buckets: u16::MAX, spaces: vec![root] },
+    })
+}
+
+fn few() -> State {
+    let mut state = State::default();
+    (0..5).for_each(|i| state.submit(1, i + 1, content(&format!("pattern_{i}"), i as u32)));
+    state
+}
+
+fn many() -> State {
+    let mut state = State::default();
+    (0..500).for_each(|i| state.submit(1, i + 1, content(&format!("pattern_{i}"), i as u32)));
+    state
+}
+
+fn done() -> Message {
+    Message::Done(Done { digest: [0; 32], kept_back: false, roots: vec![] })
+}
+
+fn node(prefix: Prefix) -> Message {
+    let nodes = vec![Node { prefix, children: [Some([1; 5]); 16] }];
+    Message::SubtreeRequest(SubtreeRequest { space: 0, nodes })
+}
+
+fn listing(prefix: Prefix) -> Message {
+    let listings = vec![Listing { prefix, lines: vec![] }];
+    Message::SubtreeResponse(SubtreeResponse { space: 0, listings })
+}
+
+fn records(ids: &[&str]) -> Message {
+    let mut state = State::default();
+    ids.iter().for_each(|id| state.submit(7, 1, content(id, 7)));
+    let records: Vec<_> = state.records.into_values().collect();
+    let contents = ids.iter().map(|id| content(id, 7)).map(|c| (content_digest(&c), c)).collect();
+    Message::PatternSync(PatternSync { space: 0, delivery: Delivery { records, contents } })
+}
+
+#[test]
+fn a_first_frame_that_is_no_hello() {
+    for message in [done(), node(Prefix::ROOT), records(&["x"])] {
+        let mut victim = Victim::new(few(), SessionConfig::default());
+        assert!(victim.say(&message, true).is_err());
+        let (error, refusal) = victim.ended(&few());
+        assert_eq!(error, SessionError::Violation("the first frame is not a hello"));
+        assert!(matches!(refusal, Some(Refusal::Violation(_))));
+    }
+}
+
+#[test]
+fn a_second_hello() {
+    let mut victim = Victim::greeted(few());
+    assert!(victim.say(&hello(), true).is_err());
+    assert_eq!(victim.ended(&few()).0, SessionError::Violation("a second hello"));
+}
+
+#[test]
+fn a_frame_out_of_turn() {
+    let mut victim = Victim::new(few(), SessionConfig::default());
+    victim.say(&hello(), true).unwrap();
+    assert!(victim.say(&done(), true).is_err(), "it is the victim's turn");
+    assert_eq!(victim.ended(&few()).0, SessionError::Violation("a frame out of turn"));
+}
+
+#[test]
+fn a_subtree_that_was_not_asked_for() {
+    let deep = Prefix::of(&[0x55; 32], 3).unwrap();
+    for message in [node(Prefix::ROOT), node(deep), listing(deep)] {
+        let mut victim = Victim::greeted(many());
+        assert!(victim.say(&message, true).is_err());
+        let (error, _) = victim.ended(&many());
+        assert!(matches!(error, SessionError::Violation(what) if what.contains("not asked for")));
+    }
+}
+
+#[test]
+fn a_subtree_that_is_answered_twice() {
+    let child = Prefix::ROOT.child(3).unwrap();
+    let mut victim = Victim::greeted(many());
+    victim.say(&node(child), false).unwrap();
+    assert!(victim.say(&listing(child), true).is_err());
+    let (error, _) = victim.ended(&many());
+    assert!(matches!(error, SessionError::Violation(what) if what.contains("asked for once")));
+}
+
+#[test]
+fn a_space_outside_the_table() {
+    let mut victim = Victim::greeted(few());
+    let strange = Message::SubtreeRequest(SubtreeRequest { space: 1, nodes: vec![] });
+    assert!(victim.say(&strange, true).is_err());
+    assert_eq!(victim.ended(&few()).0, SessionError::Violation("a space that is not shared"));
+}
+
+#[test]
+fn a_turn_that_goes_on_after_done() {
+    let mut victim = Victim::greeted(few());
+    assert!(victim.say(&done(), false).is_err());
+    let (error, _) = victim.ended(&few());
+    assert_eq!(error, SessionError::Violation("a turn that goes on after its end"));
+}
+
+#[test]
+fn records_that_nobody_asked_for_are_counted_and_forgotten() {
+    // The victim sent digests of its root's children: only what lies below an empty child is new.
+    let mut victim = Victim::greeted(many());
+    victim.say(&records(&["stranger-1", "stranger-2"]), true).unwrap();
+    assert_eq!(victim.store.state(), many());
+    assert_eq!(victim.session.stats().unasked, 2);
+    let event = Event::Unasked { space: space("default"), records: 2 };
+    assert_eq!(victim.session.poll_event(), Some(event));
+}
+
+#[test]
+fn a_record_below_a_listing_is_taken_and_one_beside_it_is_not() {
+    let mut victim = Victim::greeted(few());
+    // Five entries were listed at once, so the peer may send whatever is missing there.
+    victim.say(&records(&["stranger-1"]), true).unwrap();
+    assert_eq!(victim.session.stats().applied, 1);
+    assert!(victim.store.state().records.contains_key(&key_of("stranger-1")));
+}
+
+#[test]
+fn a_content_under_a_wrong_digest_is_rejected_alone() {
+    let mut victim = Victim::greeted(few());
+    let Message::PatternSync(mut sync) = records(&["good", "bad"]) else { unreachable!() };
+    for (_, content) in &mut sync.delivery.contents {
+        if content.id == "bad" {
+            content.strength += 0.5;
+        }
+    }
+    victim.say(&Message::PatternSync(sync), true).unwrap();
+    assert!(victim.store.state().records.contains_key(&key_of("good")));
+    assert!(!victim.store.state().records.contains_key(&key_of("bad")));
+    assert_eq!(victim.session.stats().rejected, 1);
+    assert!(matches!(victim.session.poll_event(), Some(Event::Rejected { id, .. }) if id == "bad"));
+}
+
+#[test]
+fn keys_that_were_not_listed_are_not_served() {
+    let mut victim = Victim::greeted(many());
+    let key = *key_of("pattern_1").first_chunk().unwrap();
+    let wants = vec![Want { key, holds: vec![], context: vec![] }];
+    victim.say(&Message::PatternRequest(PatternRequest { space: 0, wants }), true).unwrap();
+    assert_eq!(victim.session.stats().unasked, 1);
+    assert!(matches!(&victim.listen()[..], [Message::Done(_)]));
+}
+
+#[test]
+fn a_peer_that_never_finishes() {
+    let mut victim = Victim::greeted(few());
+    let idle = Message::PatternRequest(PatternRequest { space: 0, wants: vec![] });
+    let mut turns = 0u32;
+    while victim.say(&idle, true).is_ok() {
+        victim.listen();
+        turns += 2;
+        assert!(turns <= limits::MAX_TURNS + 2);
+    }
+    let (error, refusal) = victim.ended(&few());
+    let cap = u64::from(limits::MAX_TURNS);
+    assert_eq!(error, SessionError::OverLimit { what: "turns of a session", cap });
+    assert_eq!(refusal, Some(Refusal::Limit { what: "turns of a session".into(), cap }));
+}
+
+#[test]
+fn a_peer_that_sends_its_limits_worth_of_garbage() {
+    let cap = 4 << 20;
+    let config = SessionConfig { receive_budget: cap, ..SessionConfig::default() };
+    let mut victim = Victim::new(many(), config);
+    victim.say(&hello(), true).unwrap();
+    victim.listen();
+    let junk: Vec<String> = (0..1_000).map(|i| format!("junk-{i}")).collect();
+    let junk = records(&junk.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut sent = 0;
+    while victim.say(&junk, false).is_ok() {
+        sent += 1;
+        assert!(sent < 100);
+    }
+    let (error, refusal) = victim.ended(&many());
+    assert_eq!(error, SessionError::OverLimit { what: "bytes of a session", cap });
+    assert_eq!(refusal, Some(Refusal::Limit { what: "bytes of a session".into(), cap }));
+}
+
+#[test]
+fn contents_ahead_of_a_record_that_never_comes() {
+    let mut victim = Victim::greeted(few());
+    let ahead = |seed: u32| {
+        let large = engram_gossip_proto::Content {
+            source_episodes: (0..2_000).map(|i| format!("{seed}-{i:0240}")).collect(),
+            ..content("late", seed)
+        };
+        let contents = vec![(content_digest(&large), large)];
+        Message::PatternSync(PatternSync {
+            space: 0,
+            delivery: Delivery { records: vec![], contents },
+        })
+    };
+    let mut sent = 0;
+    while victim.say(&ahead(sent), false).is_ok() {
+        sent += 1;
+        assert!(sent < 100, "contents are kept without end");
+    }
+    let (error, _) = victim.ended(&few());
+    assert!(matches!(error, SessionError::Violation(what) if what.contains("above their cap")));
+}
+
+#[test]
+fn answers_about_spaces_that_do_not_fit() {
+    let say = |spaces: Spaces| {
+        let mut victim = Victim::new(few(), SessionConfig::default());
+        let Message::MerkleRootExchange(hello) = hello() else { unreachable!() };
+        let _ = victim.say(&Message::MerkleRootExchange(Hello { spaces, ..hello }), true);
+        victim.ended(&few()).0
+    };
+    let hosts = Spaces::Hosts(vec![1]);
+    assert!(matches!(say(hosts), SessionError::Violation(_)));
+    assert!(matches!(say(Spaces::Buckets([None; 16])), SessionError::Violation(_)));
+    let root = SpaceRoot { space: space("default"), root: [9; 32], count: 1, generation: 1 };
+    let table = Spaces::Table { buckets: 0, spaces: vec![root] };
+    assert!(matches!(say(table), SessionError::Violation(_)));
+}
