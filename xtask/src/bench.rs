@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::Verdict;
 use crate::command::{cargo, passes, spelled};
-use crate::workspace::target_folder;
+use crate::workspace::{members, target_folder};
 use budgets::{Budget, Reference};
 use estimate::Estimates;
 
@@ -59,11 +59,14 @@ impl Bench {
                 .with_context(|| format!("{}: cannot be emptied", home.display()))?;
         }
         let mut results = Vec::new();
-        for package in self.suite.packages() {
-            measure_times(package, &home)?;
-            results.extend(measure_sizes(package)?);
+        for member in members()?.iter().filter(|m| self.suite.packages().contains(&m.name.as_str()))
+        {
+            measure_times(&member.name, &home)?;
+            if member.benches.iter().any(|bench| bench == "size") {
+                results.extend(measure_sizes(&member.name)?);
+            }
         }
-        let estimates = Estimates::new(home);
+        let estimates = Estimates::read(&home)?;
         let times = self.suite.budgets().iter().map(|budget| budget.judge(&estimates));
         let mut all = times.collect::<Result<Vec<_>>>()?;
         all.append(&mut results);
@@ -207,13 +210,15 @@ mod tests {
     #[test]
     fn a_budget_is_judged_by_the_ratio_of_one_run() {
         let scratch = Scratch::new().unwrap();
-        for (id, median) in [("g/ours/3", 50.0), ("g/peer/3", 100.0)] {
-            let folder = scratch.path().join(id).join("new");
+        for (name, median) in [("ours", 50.0), ("peer", 100.0)] {
+            let folder = scratch.path().join(name).join("3/new");
             std::fs::create_dir_all(&folder).unwrap();
-            let text = format!(r#"{{"median":{{"point_estimate":{median}}}}}"#);
-            std::fs::write(folder.join("estimates.json"), text).unwrap();
+            let benchmark = json!({"full_id": format!("g/{name}/3")}).to_string();
+            std::fs::write(folder.join("benchmark.json"), benchmark).unwrap();
+            let estimates = json!({"median": {"point_estimate": median}}).to_string();
+            std::fs::write(folder.join("estimates.json"), estimates).unwrap();
         }
-        let estimates = Estimates::new(scratch.path().to_owned());
+        let estimates = Estimates::read(scratch.path()).unwrap();
         let reference = Reference::Measured { name: "peer", id: "g/peer/3" };
         let budget = Budget { name: "n", input: "3", ours: "g/ours/3", reference, at_most: 0.5 };
         let measured = budget.judge(&estimates).unwrap();

@@ -13,6 +13,7 @@ pub(crate) struct Member {
     pub(crate) folder: PathBuf,
     pub(crate) is_library: bool,
     pub(crate) examples: Vec<String>,
+    pub(crate) benches: Vec<String>,
     pub(crate) dependencies: Vec<Dependency>,
 }
 
@@ -59,6 +60,7 @@ fn member(package: &Value) -> Result<Member> {
         folder: manifest.parent().context("a manifest is in a folder")?.to_owned(),
         is_library: of_kind("lib").next().is_some(),
         examples: of_kind("example").map(|target| text(target, "name")).collect::<Result<_>>()?,
+        benches: of_kind("bench").map(|target| text(target, "name")).collect::<Result<_>>()?,
         dependencies: list(package, "dependencies")?
             .iter()
             .map(dependency)

@@ -56,6 +56,6 @@ pub(super) const CORE: [Budget; 17] = [
     beside("clock compare, equal", "16 actors", "clock_compare_equal/ours/16", 0.35, "crdts", "clock_compare_equal/crdts/16"),
     beside("clock compare, concurrent", "3 actors", "clock_compare_concurrent/ours/3", 0.35, "crdts", "clock_compare_concurrent/crdts/3"),
     beside("clock compare, concurrent", "16 actors", "clock_compare_concurrent/ours/16", 0.35, "crdts", "clock_compare_concurrent/crdts/16"),
-    beside("cosine", "768 x f32", "vector_cosine/ours/768", 0.4, "plain loop", "vector_cosine/plain/768"),
-    beside("weighted blend", "768 x f32", "vector_blend/ours/768", 0.4, "plain loop", "vector_blend/plain/768"),
+    beside("cosine", "768 x f32", "cosine/ours/768", 0.4, "plain loop", "cosine/plain loop/768"),
+    beside("weighted blend", "2 of 768 x f32", "blend/ours/2x768", 0.4, "plain loop", "blend/plain loop/2x768"),
 ];

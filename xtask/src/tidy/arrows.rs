@@ -75,6 +75,7 @@ mod tests {
             folder: PathBuf::new(),
             is_library: true,
             examples: Vec::new(),
+            benches: Vec::new(),
             dependencies: vec![dependency],
         };
         check(&member).into_iter().map(|violation| violation.says).collect()
