@@ -4,8 +4,12 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use engram_conflict::{blend, cosine};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use engram_conflict::{
+    ConfidenceVoting, ConfidenceWeighted, CrossIdView, KeepBoth, LastWriter, OwnedVersion, Pattern,
+    Rules, Strategy, Versions, blend, cosine,
+};
+use wide::f32x8;
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -19,6 +23,18 @@ fn plain_cosine(left: &[f32], right: &[f32]) -> f32 {
         right_norm += b * b;
     }
     dot / (left_norm.sqrt() * right_norm.sqrt())
+}
+
+/// The same with explicit vectors of eight, the way `wide` is meant to be used.
+fn wide_cosine(left: &[f32], right: &[f32]) -> f32 {
+    let [mut dot, mut left_norm, mut right_norm] = [f32x8::ZERO; 3];
+    for (a, b) in left.as_chunks::<8>().0.iter().zip(right.as_chunks::<8>().0) {
+        let (a, b) = (f32x8::new(*a), f32x8::new(*b));
+        dot += a * b;
+        left_norm += a * a;
+        right_norm += b * b;
+    }
+    dot.reduce_add() / (left_norm.reduce_add().sqrt() * right_norm.reduce_add().sqrt())
 }
 
 /// Component after component, as one writes it first.
@@ -43,6 +59,9 @@ fn vectors(criterion: &mut Criterion) {
     group.bench_function("plain loop/768", |b| {
         b.iter(|| plain_cosine(black_box(left), black_box(right)));
     });
+    group.bench_function("wide/768", |b| {
+        b.iter(|| wide_cosine(black_box(left), black_box(right)));
+    });
     group.finish();
 
     let mut group = criterion.benchmark_group("blend");
@@ -60,5 +79,96 @@ fn vectors(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, vectors);
+/// Real patterns as if they were siblings of one id. The floor of each strategy is the check and
+/// the sorting that every one of them needs.
+fn strategies(criterion: &mut Criterion) {
+    let real: Vec<OwnedVersion> = common::excerpt().into_iter().map(|r| r.version).collect();
+    let strategies: [(&str, &dyn Strategy); 4] = [
+        ("confidence-voting", &ConfidenceVoting),
+        ("confidence-weighted", &ConfidenceWeighted::new()),
+        ("last-writer", &LastWriter),
+        ("keep-both", &KeepBoth),
+    ];
+    let mut group = criterion.benchmark_group("resolve");
+    for number in [1, 3, 64] {
+        let set = &real[..number];
+        let versions = || Versions::new(set.iter().map(OwnedVersion::as_version)).unwrap();
+        group.bench_function(format!("floor: the set alone/{number}"), |b| b.iter(versions));
+        for (name, strategy) in strategies {
+            group.bench_function(format!("{name}/{number}"), |b| {
+                b.iter(|| strategy.resolve(&versions()));
+            });
+        }
+    }
+    group.finish();
+}
+
+/// As many patterns as asked for: mixtures of two real ones, with the episodes of both.
+fn mixtures(number: usize) -> Vec<(u32, OwnedVersion)> {
+    let real: Vec<OwnedVersion> = common::excerpt().into_iter().map(|r| r.version).collect();
+    let mut state = 7u64;
+    let mut below = |bound: usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % bound
+    };
+    let mut mixture = |i: u32| {
+        let (a, b) = (&real[below(real.len())], &real[below(real.len())]);
+        // A third of the components lie elsewhere, so that most pairs are as unlike as real ones.
+        let stray =
+            |below: &mut dyn FnMut(usize) -> usize| (below(2001) as f32 / 1000.0 - 1.0) * 0.06;
+        let embedding = a.embedding.iter().zip(&b.embedding);
+        let embedding = embedding.map(|(a, b)| 0.4 * (a + b) + stray(&mut below)).collect();
+        let named = |id: &String, copy: usize| format!("{id}-{copy}");
+        let copy = below(number / 40 + 1);
+        let citations = a.citations.iter().take(4).chain(b.citations.iter().take(3));
+        let version = OwnedVersion {
+            embedding,
+            citations: citations.map(|id| named(id, copy)).collect(),
+            confidence: below(1 << 24) as f32 / (1 << 24) as f32,
+            ..a.clone()
+        };
+        (i, version.named())
+    };
+    (0..number as u32).map(&mut mixture).collect()
+}
+
+fn view(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("view");
+    group.sample_size(10);
+    for number in [1_000, 10_000] {
+        let owned = mixtures(number);
+        let patterns: Vec<(u32, Pattern<'_>)> =
+            owned.iter().map(|(id, version)| (*id, common::pattern(version))).collect();
+        let build = || {
+            let mut view = CrossIdView::new(Rules::default()).unwrap();
+            view.update(patterns.iter().map(|(id, p)| (*id, Some(p.clone())))).unwrap();
+            view
+        };
+        if number == 1_000 {
+            group.bench_function(format!("from scratch/{number}"), |b| b.iter(build));
+        }
+        let mut view = build();
+        let mut edit = 0;
+        group.bench_function(format!("one changed pattern/{number}"), |b| {
+            b.iter_batched(
+                || {
+                    let (id, pattern) = patterns[edit % number].clone();
+                    // On every other pass the confidence is another one: never a repeated edit.
+                    let confidence = match edit / number % 2 {
+                        0 => 1.0 - pattern.confidence,
+                        _ => pattern.confidence,
+                    };
+                    edit += 1;
+                    (id, Pattern { confidence, ..pattern })
+                },
+                |(id, pattern)| view.upsert(id, pattern),
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, vectors, strategies, view);
 criterion_main!(benches);

@@ -123,15 +123,10 @@ impl fmt::Display for Explanation {
 
 impl fmt::Display for Contribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = self.share * 100.0;
-        write!(
-            f,
-            "{}: {percent:.1} % of the embedding, confidence {}, written {} times, {} citations ({} of its own)",
-            short(&self.digest),
-            self.confidence,
-            self.confirmations,
-            self.citations,
-            self.citations_of_its_own,
-        )
+        let (digest, percent) = (short(&self.digest), self.share * 100.0);
+        let Self { confidence, confirmations, citations, citations_of_its_own: own, .. } = self;
+        write!(f, "{digest}: {percent:.1} % of the embedding, confidence {confidence}, ")?;
+        write!(f, "{confirmations} x confirmed, {citations} citations ({own} of its own)")?;
+        f.write_str(if self.kept { ", stays visible" } else { "" })
     }
 }

@@ -89,7 +89,7 @@ fn cosines() -> String {
     for (i, left) in embeddings.iter().enumerate() {
         for (j, right) in embeddings.iter().enumerate().skip(i) {
             let bits = cosine(left, right)
-                .map_or(String::from("none"), |c| format!("{:08x}", c.to_bits()));
+                .map_or_else(|| String::from("none"), |c| format!("{:08x}", c.to_bits()));
             writeln!(text, "cosine\t{i}\t{j}\t{bits}").unwrap();
         }
     }

@@ -165,8 +165,8 @@ fn an_explanation_tells_the_story_of_the_resolution() {
     assert_eq!(
         voting.to_string(),
         "confidence-voting/1: the greatest confidence, by 0.125; confidence 0.875, 3 citations\n  \
-         01010101: 100.0 % of the embedding, confidence 0.875, written 1 times, 2 citations (1 of its own)\n  \
-         02020202: 0.0 % of the embedding, confidence 0.75, written 1 times, 2 citations (1 of its own)"
+         01010101: 100.0 % of the embedding, confidence 0.875, 1 x confirmed, 2 citations (1 of its own)\n  \
+         02020202: 0.0 % of the embedding, confidence 0.75, 1 x confirmed, 2 citations (1 of its own)"
     );
 
     let last = LastWriter.explain(&versions);

@@ -1,0 +1,51 @@
+//! Three nodes wrote one pattern at the same time: what each strategy shows, and why.
+
+use engram_conflict::{
+    ConfidenceVoting, ConfidenceWeighted, KeepBoth, LastWriter, OwnedVersion, Strategy, Versions,
+};
+
+fn main() -> Result<(), engram_conflict::InvalidVersions> {
+    let version = |embedding: [f32; 3], citations: &[&str], confidence, minute: i64| {
+        OwnedVersion {
+            digest: [0; 32],
+            embedding: embedding.to_vec(),
+            citations: citations.iter().map(|id| id.to_string()).collect(),
+            strength: confidence,
+            confidence,
+            consolidated_at: 1_740_829_742_789_000_000 + minute * 60_000_000_000,
+            confirmations: 1,
+        }
+        .named()
+    };
+    let mut nodes = [
+        version([0.9, 0.1, 0.3], &["luke-1", "luke-2", "luke-3"], 0.81, 0),
+        version([0.8, 0.3, 0.3], &["luke-1", "luke-2", "luke-4"], 0.78, 5),
+        version([0.8, 0.2, 0.4], &["luke-2", "luke-3", "luke-3"], 0.81, 2),
+    ];
+    // A fourth node found what the first one found: one version, two confirmations.
+    nodes[0].confirmations = 2;
+
+    let versions = Versions::new(nodes.iter().map(OwnedVersion::as_version))?;
+    let strategies: [&dyn Strategy; 5] = [
+        &ConfidenceVoting,
+        &ConfidenceWeighted::new(),
+        &ConfidenceWeighted::by_confirmations(),
+        &LastWriter,
+        &KeepBoth,
+    ];
+    for strategy in strategies {
+        println!("{}\n", strategy.explain(&versions));
+    }
+
+    // Another order of arrival, and one version twice: nothing changes.
+    let mut again = nodes.to_vec();
+    again.reverse();
+    again[2].confirmations = 1;
+    again.insert(1, again[2].clone());
+    let reordered = Versions::new(again.iter().map(OwnedVersion::as_version))?;
+    for strategy in strategies {
+        assert_eq!(strategy.resolve(&reordered), strategy.resolve(&versions));
+    }
+    println!("The same in another order of arrival.");
+    Ok(())
+}
