@@ -19,8 +19,10 @@ use engram_gossip_proto::SpaceId;
 async fn main() -> Result<(), Box<dyn Error>> {
     let validity = Validity::days_from(SystemTime::now(), 1);
     let ca = ClusterCa::generate("example", validity)?;
-    let services: Vec<_> =
-        ["ada", "ben", "cyd"].map(|name| start(name, &ca, validity)).into_iter().collect::<Result<_, _>>()?;
+    let services: Vec<_> = ["ada", "ben", "cyd"]
+        .map(|name| start(name, &ca, validity))
+        .into_iter()
+        .collect::<Result<_, _>>()?;
 
     // Everybody gets to know everybody: who they are, and where they listen.
     let members = services.iter().map(|(name, service)| {

@@ -9,7 +9,7 @@ use engram_merkle::Digest;
 
 use crate::{
     ConsolidationCacheSource, ConsolidationSnapshot, PatternError, SemanticPattern, Space, Store,
-    Submitted, SubmitReport,
+    SubmitReport, Submitted,
 };
 
 /// The key under which membership metadata carries the roots of a node.
@@ -75,7 +75,10 @@ impl ConsolidationGossiper {
     ///
     /// # Errors
     /// [`PatternError`] if it is not valid; nothing was changed.
-    pub fn update_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, PatternError> {
+    pub fn update_pattern(
+        &self,
+        pattern: &Arc<SemanticPattern>,
+    ) -> Result<Submitted, PatternError> {
         let submitted = self.space.submit_pattern(pattern)?;
         if submitted == Submitted::Written {
             self.gossip.announce();

@@ -1,6 +1,9 @@
 // The page begins with an example that needs the feature.
 #![cfg_attr(feature = "config", doc = include_str!("../README.md"))]
-#![cfg_attr(not(feature = "config"), doc = "A consolidation service for Engram whose nodes converge.")]
+#![cfg_attr(
+    not(feature = "config"),
+    doc = "A consolidation service for Engram whose nodes converge."
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod belief;

@@ -30,7 +30,9 @@ pub enum StartError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// The certificate of one of the peers is this node's own.
-    #[error("peers.{index}.node_id is this node's own ({node}); every node needs its own key and certificate")]
+    #[error(
+        "peers.{index}.node_id is this node's own ({node}); every node needs its own key and certificate"
+    )]
     OwnPeer {
         /// Which of the peers, from 0.
         index: usize,

@@ -154,7 +154,10 @@ impl Space {
     ///
     /// # Errors
     /// [`PatternError`] if it is not valid; nothing was changed.
-    pub fn submit_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, PatternError> {
+    pub fn submit_pattern(
+        &self,
+        pattern: &Arc<SemanticPattern>,
+    ) -> Result<Submitted, PatternError> {
         let content = self.content_of(pattern)?;
         let mut outcome = Submitted::Unchanged;
         self.change(self.cause(ConsolidationCacheSource::OnDemand), |state, writer| {
@@ -287,10 +290,7 @@ impl Space {
         Cause { source, generated_at: now, snapshot_generated_at: now }
     }
 
-    fn change_one(
-        &self,
-        plan: impl FnOnce(&SpaceState, &mut Writer) -> Option<Change>,
-    ) -> bool {
+    fn change_one(&self, plan: impl FnOnce(&SpaceState, &mut Writer) -> Option<Change>) -> bool {
         let mut planned = false;
         self.change(self.cause(ConsolidationCacheSource::OnDemand), |state, writer| {
             let change = plan(state, writer);

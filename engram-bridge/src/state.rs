@@ -214,8 +214,7 @@ impl SpaceState {
         let contents = record::contents(&entry.record);
         (!contents.is_empty()).then(|| {
             let mut record = entry.record.clone();
-            let buried: Arc<[Digest]> =
-                contents.union(&record::buried(&record)).copied().collect();
+            let buried: Arc<[Digest]> = contents.union(&record::buried(&record)).copied().collect();
             writer.observe(record.context());
             record
                 .resolve(writer.next_dot(), Body::Tombstone(buried))
@@ -337,8 +336,9 @@ fn exchange(contents: &mut Contents, before: &Record, after: &Record, arrived: V
 /// Who wrote what is new in `arrived`: the node of the newest write that was not known.
 fn origin(held: Option<&Record>, arrived: &Record) -> Option<NodeId> {
     let known = held.map(Record::context);
-    let news = arrived.context().iter().filter(|(actor, counter)| {
-        known.is_none_or(|known| known.get(actor) < *counter)
-    });
+    let news = arrived
+        .context()
+        .iter()
+        .filter(|(actor, counter)| known.is_none_or(|known| known.get(actor) < *counter));
     news.max_by_key(|(_, counter)| *counter).map(|(actor, _)| NodeId::from(actor.node))
 }

@@ -19,11 +19,7 @@ pub struct SpaceView {
 }
 
 impl SpaceView {
-    pub(crate) fn new(
-        space: Arc<Space>,
-        tree: Tree<Arc<str>, AnyHasher>,
-        pinned: Summary,
-    ) -> Self {
+    pub(crate) fn new(space: Arc<Space>, tree: Tree<Arc<str>, AnyHasher>, pinned: Summary) -> Self {
         Self { space, tree, pinned }
     }
 }
@@ -53,8 +49,8 @@ impl View for SpaceView {
 
     fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
         let entries = self.tree.entries(&path(prefix));
-        let entries = entries
-            .map(|entry| Entry { key: entry.key_hash.into(), record: entry.value.into() });
+        let entries =
+            entries.map(|entry| Entry { key: entry.key_hash.into(), record: entry.value.into() });
         entries.collect()
     }
 

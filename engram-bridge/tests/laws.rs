@@ -545,10 +545,8 @@ fn an_own_write_that_was_never_made_begins_a_new_life() {
 #[test]
 fn duplicates_in_a_snapshot_are_refused_and_the_first_is_kept() {
     let space = only_space(&store(1, 4));
-    let report = space.submit(
-        &snapshot(vec![pattern("p", 1), pattern("q", 1), pattern("p", 2)]),
-        Scheduler,
-    );
+    let report =
+        space.submit(&snapshot(vec![pattern("p", 1), pattern("q", 1), pattern("p", 2)]), Scheduler);
     assert_eq!((report.written, report.rejected.len()), (2, 1));
     assert_eq!((report.rejected[0].index, report.rejected[0].id.as_str()), (2, "p"));
     assert!(report.rejected[0].reason.to_string().contains("first copy was kept"));

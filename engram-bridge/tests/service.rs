@@ -158,10 +158,8 @@ async fn a_refused_pattern_is_told_and_costs_only_itself() {
     let (witness, service) = service(&cluster.nodes[0]);
     let mut own = patterns("own", 2);
     Arc::make_mut(&mut own[0]).strength = f32::NAN;
-    let own = ConsolidationSnapshot {
-        generated_at: Timestamp::from_nanoseconds(9),
-        ..snapshot(own)
-    };
+    let own =
+        ConsolidationSnapshot { generated_at: Timestamp::from_nanoseconds(9), ..snapshot(own) };
     service.update_cache(&own, Scheduler);
     assert_eq!(witness.seen(), [(1, Scheduler)]);
     let report = service.last_report();

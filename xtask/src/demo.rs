@@ -100,8 +100,8 @@ impl Demo {
             println!("{}", outcome.json());
         } else {
             print!("{}", outcome.table());
-            println!("picture: {}", picture.strip_prefix(root()).unwrap_or(&picture).display());
         }
+        eprintln!("picture: {}", picture.strip_prefix(root()).unwrap_or(&picture).display());
         Ok(if outcome.converged() { Verdict::Passed } else { Verdict::Failed })
     }
 

@@ -6,6 +6,7 @@ mod bench;
 mod command;
 mod demo;
 mod fuzz;
+mod release;
 mod scratch;
 mod sim;
 mod test;
@@ -29,6 +30,7 @@ enum Task {
     Bench(bench::Bench),
     Demo(demo::Demo),
     Fuzz(fuzz::Fuzz),
+    Release(release::Release),
     Sim(sim::Sim),
     Test(test::Test),
     Tidy(tidy::Tidy),
@@ -42,8 +44,12 @@ pub(crate) enum Verdict {
 }
 
 /// The tasks in the order in which a newcomer meets them.
-const GROUPS: [(&str, &[&str]); 3] =
-    [("Try", &["demo", "sim"]), ("Check", &["fuzz", "test", "tidy"]), ("Measure", &["bench"])];
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("Try", &["demo", "sim"]),
+    ("Check", &["test", "tidy", "fuzz"]),
+    ("Measure", &["bench"]),
+    ("Ship", &["release"]),
+];
 
 fn main() -> ExitCode {
     let command = Cli::command().override_help(overview());
@@ -57,6 +63,7 @@ fn main() -> ExitCode {
         Task::Bench(task) => task.run(),
         Task::Demo(task) => task.run(),
         Task::Fuzz(task) => task.run(),
+        Task::Release(task) => task.run(),
         Task::Sim(task) => task.run(),
         Task::Test(task) => task.run(),
         Task::Tidy(task) => task.run(),

@@ -147,7 +147,8 @@ impl Check<'_> {
             let Some(peer) = self.peer(at, peer) else { continue };
             match known.iter().find_map(|other| shared_key(other, &peer).map(|key| (key, other))) {
                 Some((key, other)) => {
-                    let message = format!("peer {:?} has the same; list each node once", other.name);
+                    let message =
+                        format!("peer {:?} has the same; list each node once", other.name);
                     self.refuse::<()>(format!("peers.{at}.{key}"), message);
                 }
                 None => known.push(peer),
@@ -191,13 +192,14 @@ impl Check<'_> {
 
     fn merkle_tree(&mut self, tree: &MerkleTree) -> Option<MerkleTreeConfig> {
         let levels = tree.depth.unwrap_or(12);
-        let depth = match u8::try_from(levels).ok().and_then(|levels| BaseDepth::try_from(levels).ok()) {
-            Some(depth) => Some(depth),
-            None => self.refuse(
-                "merkle_tree.depth",
-                format!("{levels} is not 4, 8, 12 or 16; the default is 12"),
-            ),
-        };
+        let depth =
+            match u8::try_from(levels).ok().and_then(|levels| BaseDepth::try_from(levels).ok()) {
+                Some(depth) => Some(depth),
+                None => self.refuse(
+                    "merkle_tree.depth",
+                    format!("{levels} is not 4, 8, 12 or 16; the default is 12"),
+                ),
+            };
         let name = tree.hash.as_deref().unwrap_or("sha256");
         let hash = match name.parse::<AnyHasher>() {
             Ok(hash) => Some(hash),

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use engram_gossip_proto::SpaceId;
-use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::{Confidence, ConsolidationStats, DEFAULT_SPACE, SemanticPattern, Timestamp};
@@ -192,7 +192,9 @@ fn readable(text: &str) -> Cow<'_, str> {
         let word = WORDS.iter().find(|word| !in_string && rest.starts_with(**word));
         let taken = match (word, c) {
             (Some(word), _) => word.len(),
-            (None, '\\') => (1 + rest[1..].chars().next().map_or(0, char::len_utf8)).min(rest.len()),
+            (None, '\\') => {
+                (1 + rest[1..].chars().next().map_or(0, char::len_utf8)).min(rest.len())
+            }
             (None, c) => c.len_utf8(),
         };
         in_string ^= c == '"';

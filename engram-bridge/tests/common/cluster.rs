@@ -65,7 +65,9 @@ impl Cluster {
             let gossip =
                 Gossip::bind(config.clone(), identity, roster, parameters, replicas).unwrap();
             let (mut events, sender) = (gossip.events(), sender.clone());
-            tokio::spawn(async move { while events.next().await.is_some() && sender.send(()).is_ok() {} });
+            tokio::spawn(async move {
+                while events.next().await.is_some() && sender.send(()).is_ok() {}
+            });
             Node { name: (*name).to_owned(), store, gossip }
         };
         let cluster = Self { nodes: names.iter().map(start).collect(), happened };

@@ -68,7 +68,8 @@ impl Certs {
 
 impl Ca {
     fn run(self) -> Result<(), Failure> {
-        let ca = ClusterCa::generate(&self.name, Validity::days_from(SystemTime::now(), self.days))?;
+        let ca =
+            ClusterCa::generate(&self.name, Validity::days_from(SystemTime::now(), self.days))?;
         fs::create_dir_all(&self.out)
             .map_err(|error| format!("{}: {error}", self.out.display()))?;
         // The key first: an authority without its key is of no use.
@@ -83,10 +84,8 @@ impl Node {
             let name = &self.name;
             return Err(format!("--name {name:?} is no file name; use letters and digits").into());
         }
-        let ca = ClusterCa::from_pem(
-            &read(&self.ca.join("ca.pem"))?,
-            &read(&self.ca.join("ca.key"))?,
-        )?;
+        let ca =
+            ClusterCa::from_pem(&read(&self.ca.join("ca.pem"))?, &read(&self.ca.join("ca.key"))?)?;
         let validity = Validity::days_from(SystemTime::now(), self.days);
         let node = ca.issue_node(&self.name, validity)?;
         fs::create_dir_all(&self.out)

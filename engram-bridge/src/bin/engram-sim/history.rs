@@ -58,7 +58,8 @@ impl History {
         match submitted {
             Submitted::Written => {
                 let own = |dot: &Dot| dot.actor.node == *node_id(node).as_bytes();
-                self.note(node, replica, place, before.as_ref(), own);
+                let body = self.note(node, replica, place, before.as_ref(), own);
+                self.know(body, pattern);
             }
             Submitted::Unchanged if last.as_ref() == Some(pattern) => {}
             Submitted::Buried if self.buries(before.as_ref(), pattern) => {}
@@ -72,7 +73,7 @@ impl History {
         let before = record(replica, place);
         if replica.space(&place.0).withdraw(&place.1) {
             let own = |dot: &Dot| dot.actor.node == *node_id(node).as_bytes();
-            self.note(node, replica, place, before.as_ref(), own);
+            _ = self.note(node, replica, place, before.as_ref(), own);
         }
     }
 
@@ -80,7 +81,7 @@ impl History {
     pub(crate) fn forget(&mut self, node: usize, replica: &Replica, place: &Place) {
         let before = record(replica, place);
         if replica.space(&place.0).forget(&place.1) {
-            self.note(node, replica, place, before.as_ref(), |_| true);
+            _ = self.note(node, replica, place, before.as_ref(), |_| true);
         }
     }
 
@@ -94,7 +95,8 @@ impl History {
     ) {
         let before = record(replica, place);
         replica.space(&place.0).resolve(pattern).expect("simulated patterns are valid");
-        self.note(node, replica, place, before.as_ref(), |_| true);
+        let body = self.note(node, replica, place, before.as_ref(), |_| true);
+        self.know(body, pattern);
     }
 
     /// A node lost its disk, and its engine its memory. To be told before its state is dropped.
@@ -159,23 +161,27 @@ impl History {
         place: &Place,
         before: Option<&Record>,
         supersedes: impl Fn(&Dot) -> bool,
-    ) {
+    ) -> Option<Body> {
         let dots = |record: &Record| record.siblings.iter().map(|(dot, _)| *dot).collect();
         let before: BTreeSet<Dot> = before.map(dots).unwrap_or_default();
         let after = record(replica, place).map(|record| record.siblings).unwrap_or_default();
         let mut new = after.into_iter().filter(|(dot, _)| !before.contains(dot));
         let (Some((dot, body)), None) = (new.next(), new.next()) else {
-            return self.fault(place, format_args!("n{node} acknowledged a write without a dot"));
+            self.fault(place, format_args!("n{node} acknowledged a write without a dot"));
+            return None;
         };
-        if let (Body::Content(digest), Some(pattern)) =
-            (&body, self.engines.get(&node).and_then(|engine| engine.get(place)))
-        {
-            self.contents.insert(*digest, Arc::clone(pattern));
-        }
         let superseded = before.into_iter().filter(supersedes).collect();
-        let write = Write { body, superseded, at_risk: false };
+        let write = Write { body: body.clone(), superseded, at_risk: false };
         if self.writes.entry(place.clone()).or_default().insert(dot, write).is_some() {
             self.fault(place, format_args!("n{node} used a dot twice"));
+        }
+        Some(body)
+    }
+
+    /// Remembers which content a digest names, to know it when it is buried.
+    fn know(&mut self, body: Option<Body>, pattern: &Arc<SemanticPattern>) {
+        if let Some(Body::Content(digest)) = body {
+            self.contents.insert(digest, Arc::clone(pattern));
         }
     }
 

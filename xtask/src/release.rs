@@ -1,0 +1,89 @@
+//! Publishing, dry unless told otherwise.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::Verdict;
+use crate::command::{cargo, passes, root, spelled};
+use crate::workspace::{Member, members};
+
+/// Check that every crate could be published now; publish only if told so
+///
+/// The working tree is clean, the house rules hold, each package carries its licences and its pages, and each builds
+/// from its package alone.
+#[derive(Args)]
+pub(crate) struct Release {
+    /// Really publish, from the bottom up
+    #[arg(long, conflicts_with = "allow_dirty")]
+    execute: bool,
+    /// Check in spite of changes that are not committed
+    #[arg(long)]
+    allow_dirty: bool,
+}
+
+/// What every package must hold.
+const PAPERS: [&str; 5] =
+    ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE", "Cargo.toml"];
+
+impl Release {
+    pub(crate) fn run(self) -> Result<Verdict> {
+        if !self.allow_dirty {
+            refuse_changes()?;
+        }
+        for member in members()?.iter().filter(|member| member.is_library) {
+            refuse_incomplete(member)?;
+        }
+        let mut publish = cargo(["publish", "--workspace"]);
+        if !self.execute {
+            publish.arg("--dry-run");
+        }
+        if self.allow_dirty {
+            publish.arg("--allow-dirty");
+        }
+        for mut command in [cargo(["xtask", "tidy"]), publish] {
+            if !passes(&mut command)? {
+                eprintln!(
+                    "\nthis command failed; run it by itself to look closer:\n$ {}",
+                    spelled(&command)
+                );
+                return Ok(Verdict::Failed);
+            }
+        }
+        Ok(Verdict::Passed)
+    }
+}
+
+/// What is published must be what is committed.
+fn refuse_changes() -> Result<()> {
+    let mut command = Command::new("git");
+    let changes = said(command.current_dir(root()).args(["status", "--porcelain"]))?;
+    if !changes.is_empty() {
+        bail!(
+            "there are changes that are not committed; commit them, or look with --allow-dirty:\n{changes}"
+        );
+    }
+    Ok(())
+}
+
+fn refuse_incomplete(member: &Member) -> Result<()> {
+    let package = format!("--package={}", member.name);
+    let files = said(&mut cargo(["package", "--list", "--allow-dirty", &package]))?;
+    let missing: Vec<_> =
+        PAPERS.into_iter().filter(|paper| !files.lines().any(|file| file == *paper)).collect();
+    if !missing.is_empty() {
+        bail!("the package of {} lacks {}", member.name, missing.join(", "));
+    }
+    eprintln!("{}: {} files", member.name, files.lines().count());
+    Ok(())
+}
+
+/// The standard output of a command that must succeed.
+fn said(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("cannot start {}", spelled(command)))?;
+    if !output.status.success() {
+        bail!("{}: {}", spelled(command), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
