@@ -86,7 +86,7 @@ fn overview() -> String {
         text.push_str(&format!("\n{group}\n"));
         for name in tasks {
             let about = command.find_subcommand(name).and_then(|task| task.get_about());
-            text.push_str(&format!("  {name:<8}{}\n", about.cloned().unwrap_or_default()));
+            text.push_str(&format!("  {name:<9}{}\n", about.cloned().unwrap_or_default()));
         }
     }
     text.push_str(

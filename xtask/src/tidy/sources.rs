@@ -145,8 +145,13 @@ mod tests {
         let limits =
             "pub const MAX_A: u8 = 1;\npub(crate) const MAX_AB: u8 = 1;\nconst LOCAL: u8 = 1;\n";
         let tests = "fn code() {}\n#[cfg(test)]\nmod tests { const REACHED: u8 = MAX_AB; }\n";
-        let found = check_limits(&[source("gossip-proto/src/limits.rs", limits), source("x/code.rs", tests)]);
+        let found = check_limits(&[
+            source("gossip-proto/src/limits.rs", limits),
+            source("x/code.rs", tests),
+        ]);
         assert_eq!(found.len(), 1);
-        assert!(found[0].says.contains("MAX_A;") && found[0].place == "gossip-proto/src/limits.rs:1");
+        assert!(
+            found[0].says.contains("MAX_A;") && found[0].place == "gossip-proto/src/limits.rs:1"
+        );
     }
 }
