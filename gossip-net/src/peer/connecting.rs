@@ -110,10 +110,14 @@ impl PeerTask {
         if !link.proved {
             return self.on_unreachable(diagnose(error));
         }
-        self.shared.counters.update(|stats| stats.connections_lost += 1);
-        let reason = Close::of(error).map_or_else(|| error.to_string(), |why| why.reason().into());
+        let why = Close::of(error);
+        self.shared.counters.update(|stats| match why {
+            Some(Close::Replaced) => stats.connections_replaced += 1,
+            _ => stats.connections_lost += 1,
+        });
+        let reason = why.map_or_else(|| error.to_string(), |why| why.reason().into());
         self.shared.events.publish(Event::Disconnected { peer: self.id, reason });
-        match Close::of(error) {
+        match why {
             Some(Close::Evicted | Close::Outdated | Close::Shutdown) => {
                 self.on_unreachable(diagnose(error));
             }

@@ -105,6 +105,28 @@ pub(crate) fn client_config(certificate: Certificate<'_>, alpn: &[&[u8]]) -> rus
 }
 
 pub(crate) fn raw_server(ready: &Ready, alpn: &[&[u8]]) -> RawServer {
+    serve(ready, alpn, |connection| async move {
+        connection.closed().await;
+    })
+}
+
+/// A server that answers each request with as many bytes as its first four ask for.
+pub(crate) fn echo_server(ready: &Ready, alpn: &[&[u8]]) -> RawServer {
+    serve(ready, alpn, |connection| async move {
+        while let Ok((mut send, mut recv)) = connection.accept_bi().await {
+            let Ok(request) = recv.read_to_end(1 << 30).await else { continue };
+            let len = request.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+            _ = send.write_all(&vec![0; len as usize]).await;
+            _ = send.finish();
+        }
+    })
+}
+
+fn serve<F: Future<Output = ()> + Send + 'static>(
+    ready: &Ready,
+    alpn: &[&[u8]],
+    answer: impl Fn(Connection) -> F + Copy + Send + 'static,
+) -> RawServer {
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
@@ -120,7 +142,7 @@ pub(crate) fn raw_server(ready: &Ready, alpn: &[&[u8]]) -> RawServer {
         while let Some(incoming) = accepting.accept().await {
             tokio::spawn(async move {
                 if let Ok(connection) = incoming.await {
-                    connection.closed().await;
+                    answer(connection).await;
                 }
             });
         }

@@ -39,7 +39,8 @@ pub(crate) struct Pinned {
     trap: Arc<AtomicBool>,
 }
 
-pub(crate) const DIMENSION: u32 = 8;
+/// Values of an embedding, as many as Engram's have.
+pub(crate) const DIMENSION: u32 = 768;
 
 pub(crate) fn parameters() -> Parameters {
     Parameters {
@@ -70,7 +71,7 @@ impl Store {
             space.generation += 1;
             let counter = space.generation + (1 << 20);
             let content = content(id);
-            let digest = digest_of(&content);
+            let digest = digest_of_content(&content);
             space.contents.insert(digest, content);
             let dot = Dot { actor: self.actor, counter };
             let record = Record {
@@ -132,20 +133,27 @@ impl Space {
             Some((ours, _)) => join(ours, &theirs),
             None => theirs,
         };
-        let digest = digest_of(&joined);
+        let digest = digest_of_record(&joined);
         let before = Arc::make_mut(&mut self.records).insert(key, (joined, digest));
-        let changed = before.is_none_or(|(_, before)| before != digest);
-        if changed {
-            self.generation += 1;
-            let lines: Vec<u8> = self
-                .records
-                .iter()
-                .flat_map(|(key, (_, digest))| [*key, *digest])
-                .flatten()
-                .collect();
-            self.root = hash(&lines);
+        let before = before.map(|(_, digest)| digest);
+        if before == Some(digest) {
+            return false;
         }
-        changed
+        if let Some(before) = before {
+            add(&mut self.root, &key, &before);
+        }
+        add(&mut self.root, &key, &digest);
+        self.generation += 1;
+        true
+    }
+}
+
+impl Pinned {
+    fn below<'a>(&'a self, prefix: &Prefix) -> impl Iterator<Item = (&'a Digest, &'a Digest)> {
+        let prefix = *prefix;
+        let from = self.records.range(*prefix.bits()..);
+        let below = from.take_while(move |(key, _)| prefix.contains(key));
+        below.map(|(key, (_, digest))| (key, digest))
     }
 }
 
@@ -155,19 +163,23 @@ impl View for Pinned {
     }
 
     fn count(&self, prefix: &Prefix) -> u64 {
-        self.entries(prefix).len() as u64
+        self.below(prefix).count() as u64
     }
 
     fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
         std::array::from_fn(|nibble| {
-            let entries = self.entries(&prefix.child(u8::try_from(nibble).unwrap())?);
-            (!entries.is_empty()).then(|| *digest_of(&entries).first_chunk().unwrap())
+            let mut sum = Digest::default();
+            let mut is_empty = true;
+            for (key, digest) in self.below(&prefix.child(u8::try_from(nibble).unwrap())?) {
+                add(&mut sum, key, digest);
+                is_empty = false;
+            }
+            (!is_empty).then(|| *sum.first_chunk().unwrap())
         })
     }
 
     fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
-        let below = self.records.iter().filter(|(key, _)| prefix.contains(key));
-        below.map(|(key, (_, digest))| Entry { key: *key, record: *digest }).collect()
+        self.below(prefix).map(|(key, record)| Entry { key: *key, record: *record }).collect()
     }
 
     fn record(&self, key: &Digest) -> Option<Record> {
@@ -228,8 +240,9 @@ fn join(a: &Record, b: &Record) -> Record {
 }
 
 fn content(id: &str) -> Content {
-    let bytes = hash(id.as_bytes());
-    let embedding = bytes.iter().take(DIMENSION as usize).map(|byte| f32::from(*byte)).collect();
+    let seed = hash(id.as_bytes()).first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+    let mut random = fastrand::Rng::with_seed(seed.unwrap());
+    let embedding = (0..DIMENSION).map(|_| random.f32() * 2.0 - 1.0).collect();
     Content {
         id: id.into(),
         embedding,
@@ -240,8 +253,31 @@ fn content(id: &str) -> Content {
     }
 }
 
-fn digest_of(value: &impl std::fmt::Debug) -> Digest {
-    hash(format!("{value:?}").as_bytes())
+fn digest_of_content(content: &Content) -> Digest {
+    let values = content.embedding.iter().flat_map(|value| value.to_le_bytes());
+    hash(&content.id.bytes().chain(values).collect::<Vec<_>>())
+}
+
+fn digest_of_record(record: &Record) -> Digest {
+    let mut bytes = record.id.clone().into_bytes();
+    for (dot, body) in &record.siblings {
+        bytes.extend_from_slice(&dot.actor.node);
+        bytes.extend_from_slice(&dot.counter.to_le_bytes());
+        if let Body::Content(digest) = body {
+            bytes.extend_from_slice(digest);
+        }
+    }
+    for (actor, counter) in &record.context {
+        bytes.extend_from_slice(&actor.node);
+        bytes.extend_from_slice(&counter.to_le_bytes());
+    }
+    hash(&bytes)
+}
+
+/// The digest of a set of lines: each hashed, and all added bit by bit. Good against accidents only.
+fn add(sum: &mut Digest, key: &Digest, record: &Digest) {
+    let line = hash(&[*key, *record].concat());
+    sum.iter_mut().zip(line).for_each(|(sum, byte)| *sum ^= byte);
 }
 
 fn hash(bytes: &[u8]) -> Digest {
