@@ -74,7 +74,7 @@ impl<K> Bucket<K> {
     /// How many entries `before` accepts, which must accept those of a beginning. `leading` is
     /// where to look first, in parts of 65,536.
     fn settle(&self, leading: usize, before: impl Fn(&Entry<K>) -> bool) -> usize {
-        let mut at = self.0.len() * leading >> 16;
+        let mut at = (self.0.len() * leading) >> 16;
         while at > 0 && !before(&self.0[at - 1]) {
             at -= 1;
         }

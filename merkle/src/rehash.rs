@@ -35,7 +35,7 @@ impl<K> Block<K> {
         self.digests.replace(way, depth(node), digest);
         while node > 3 {
             let beside = way.beside(depth(node));
-            let halves = if node % 2 == 0 { [digest, beside] } else { [beside, digest] };
+            let halves = if node.is_multiple_of(2) { [digest, beside] } else { [beside, digest] };
             node /= 2;
             digest = scheme.node(level + depth(node), halves);
             self.digests.replace(way, depth(node), digest);

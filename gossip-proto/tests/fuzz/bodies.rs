@@ -11,8 +11,11 @@ use engram_gossip_proto::{
     SpaceId, WIRE_VERSION,
 };
 
-/// The name of every target, with what it does.
-pub(crate) const ALL: [(&str, fn(&[u8])); 13] = [
+/// A target: its name, and what it does with any input.
+type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub(crate) const ALL: [Target; 13] = [
     ("frame", frame),
     ("refuse", |input| body(Kind::Refuse, input)),
     ("hello", |input| body(Kind::MerkleRootExchange, input)),
