@@ -16,8 +16,8 @@ use crate::{Conflict, ConflictKind, InvalidVersion};
 impl<K: Ord + Clone> CrossIdView<K> {
     /// Puts a pattern in, in place of the one with the same id.
     ///
-    /// Compares it with all others: `O(n)`, about a millisecond at 10^4 patterns, since most
-    /// comparisons end after an eighth of the components.
+    /// Compares it with all others: `O(n)`, half a millisecond at 10^4 patterns of 768 dimensions,
+    /// since most comparisons end after an eighth of the components.
     ///
     /// # Errors
     /// [`InvalidVersion`] if the pattern is not valid; the view is then as before.
