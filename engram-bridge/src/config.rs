@@ -173,7 +173,7 @@ impl ClusterConfig {
             }
             error => error,
         })?;
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
         for file in [&mut config.tls.ca, &mut config.tls.certificate, &mut config.tls.key] {
             *file = folder.join(&*file);
         }

@@ -255,10 +255,8 @@ mod tests {
             assert_eq!(from_wire(to_wire("p", &record)), Err(Rejection::OverLimit));
         }
         let mut wire = to_wire("p", &record());
-        let buried = |count: usize| wire::Body::Tombstone {
-            buried: (0..count).map(|n| Digest::from([n as u8; 32]).into()).collect(),
-        };
-        wire.siblings[1].1 = buried(MAX_BURIED + 1);
+        let buried = (0..=MAX_BURIED).map(|n| Digest::from([n as u8; 32]).into()).collect();
+        wire.siblings[1].1 = wire::Body::Tombstone { buried };
         assert_eq!(from_wire(wire), Err(Rejection::OverLimit));
     }
 

@@ -18,7 +18,7 @@ fn value(number: usize) -> Digest {
 
 /// The tree of the first `count` real ids, each with its number as value.
 fn tree(hash: &AnyHasher, count: usize) -> Tree<String, AnyHasher> {
-    let mut tree = Tree::new(hash.clone());
+    let mut tree = Tree::new(*hash);
     tree.extend(pattern_ids(count).into_iter().enumerate().map(|(n, id)| (id, value(n))));
     tree
 }
@@ -68,7 +68,7 @@ fn insert_then_remove_equals_never() {
         for id in pattern_ids(100) {
             removed.remove(id.as_bytes());
         }
-        assert_eq!(removed.root(), Tree::<String, _>::new(hash.clone()).root());
+        assert_eq!(removed.root(), Tree::<String, _>::new(*hash).root());
     }
 }
 

@@ -88,13 +88,13 @@ pub(super) fn find_lines(text: &str, problems: &mut [ConfigProblem]) {
     let Ok(document) = DeTable::parse(text) else { return };
     for problem in problems {
         let offset = offset_of(document.get_ref(), problem.key.split('.'));
-        problem.line = problem.line.or(offset.map(|offset| line_at(text, offset)));
+        problem.line = problem.line.or_else(|| offset.map(|offset| line_at(text, offset)));
     }
 }
 
 fn offset_of<'k>(table: &DeTable<'_>, mut path: impl Iterator<Item = &'k str>) -> Option<usize> {
     let (key, value) = table.get_key_value(path.next()?)?;
-    Some(offset_in(value, path).unwrap_or(key.span().start))
+    Some(offset_in(value, path).unwrap_or_else(|| key.span().start))
 }
 
 fn offset_in<'k>(
@@ -104,8 +104,8 @@ fn offset_in<'k>(
     match value.get_ref() {
         DeValue::Table(table) => offset_of(table, path),
         DeValue::Array(items) => {
-            let item = items.iter().nth(path.next()?.parse().ok()?)?;
-            Some(offset_in(item, path).unwrap_or(item.span().start))
+            let item = items.get(path.next()?.parse::<usize>().ok()?)?;
+            Some(offset_in(item, path).unwrap_or_else(|| item.span().start))
         }
         _ => None,
     }
