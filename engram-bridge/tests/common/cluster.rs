@@ -13,21 +13,21 @@ use tokio::time::timeout;
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A running node.
-pub struct Node {
-    pub name: String,
-    pub store: Arc<Store>,
-    pub gossip: Gossip,
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) store: Arc<Store>,
+    pub(crate) gossip: Gossip,
 }
 
 /// Nodes, and word of whatever happens at any of them.
-pub struct Cluster {
-    pub nodes: Vec<Node>,
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Node>,
     happened: mpsc::UnboundedReceiver<()>,
 }
 
 /// A configuration in which nothing happens by itself within the life of a test, but that news
 /// travels by adverts.
-pub fn quiet() -> NetConfig {
+pub(crate) fn quiet() -> NetConfig {
     let mut config = NetConfig::new(([127, 0, 0, 1], 0).into());
     config.interval = Duration::from_secs(3_600);
     config.advert_interval = Duration::from_secs(3_600);
@@ -42,7 +42,7 @@ pub fn quiet() -> NetConfig {
 
 /// As [`quiet`], but each node tells a peer its roots ten times a second: lost adverts are made up
 /// for, and so is what was written while nobody was connected.
-pub fn lively() -> NetConfig {
+pub(crate) fn lively() -> NetConfig {
     let mut config = quiet();
     config.advert_interval = Duration::from_millis(100);
     config
@@ -50,7 +50,7 @@ pub fn lively() -> NetConfig {
 
 impl Cluster {
     /// Starts a node for each name, every one of them a member of every roster.
-    pub fn start(names: &[&str], config: &NetConfig) -> Self {
+    pub(crate) fn start(names: &[&str], config: &NetConfig) -> Self {
         let validity = Validity::days_from(SystemTime::now(), 1);
         let ca = ClusterCa::generate("test", validity).unwrap();
         let (sender, happened) = mpsc::unbounded_channel();
@@ -76,7 +76,7 @@ impl Cluster {
     }
 
     /// Lets the nodes of each group know each other, and nobody else: a partition, or its end.
-    pub fn connect(&self, groups: &[&[usize]]) {
+    pub(crate) fn connect(&self, groups: &[&[usize]]) {
         for group in groups {
             let members: Vec<_> = group.iter().map(|&at| self.nodes[at].member()).collect();
             for &at in *group {
@@ -86,29 +86,29 @@ impl Cluster {
     }
 
     /// Waits until `done`, looking again whenever something happened.
-    pub async fn until(&mut self, mut done: impl FnMut(&[Node]) -> bool) {
+    pub(crate) async fn until(&mut self, mut done: impl FnMut(&[Node]) -> bool) {
         while !done(&self.nodes) {
             let happened = timeout(DEADLINE, self.happened.recv()).await;
             happened.expect("nothing more happens").expect("the nodes run");
         }
     }
 
-    pub fn fingerprints(&self) -> Vec<(String, Vec<u8>)> {
+    pub(crate) fn fingerprints(&self) -> Vec<(String, Vec<u8>)> {
         self.nodes.iter().map(|node| super::fingerprint(&node.space())).collect()
     }
 }
 
 /// Whether all nodes have the same root.
-pub fn agree(nodes: &[Node]) -> bool {
+pub(crate) fn agree(nodes: &[Node]) -> bool {
     nodes.windows(2).all(|pair| pair[0].store.root() == pair[1].store.root())
 }
 
 impl Node {
-    pub fn space(&self) -> Arc<Space> {
+    pub(crate) fn space(&self) -> Arc<Space> {
         super::only_space(&self.store)
     }
 
-    pub fn gossiper(&self) -> ConsolidationGossiper {
+    pub(crate) fn gossiper(&self) -> ConsolidationGossiper {
         ConsolidationGossiper::new(&self.store, &super::space(), self.gossip.clone()).unwrap()
     }
 
@@ -119,7 +119,7 @@ impl Node {
 }
 
 /// The real snapshots of `node-a`, `node-b` or `node-c`, in order.
-pub fn snapshots(node: &str) -> Vec<engram_bridge::ConsolidationSnapshot> {
+pub(crate) fn snapshots(node: &str) -> Vec<engram_bridge::ConsolidationSnapshot> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixture/small/{node}.jsonl"));
     let mut file = SnapshotFile::open(&path, engram_bridge::ENGRAM_DIMENSION).unwrap();
     assert_eq!(file.rejected(), []);

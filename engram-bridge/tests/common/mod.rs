@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
 #[cfg(feature = "files")]
-pub mod cluster;
+pub(crate) mod cluster;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use engram_gossip_net::NodeId;
 use engram_gossip_proto::{Delivery, Prefix, Receipt, Record, SpaceId, View};
 
 /// The space of all tests that need one only.
-pub fn space() -> SpaceId {
+pub(crate) fn space() -> SpaceId {
     SpaceId::new("default").unwrap()
 }
 
 /// A node's store whose clock stands still and whose lives are numbered.
-pub fn store(node: u8, dimension: usize) -> Store {
+pub(crate) fn store(node: u8, dimension: usize) -> Store {
     let mut lives = u64::from(node) << 32;
     let entropy = move || {
         lives += 1;
@@ -32,12 +32,12 @@ pub fn store(node: u8, dimension: usize) -> Store {
     Store::new(StoreConfig { dimension, ..config }, environment)
 }
 
-pub fn only_space(store: &Store) -> Arc<Space> {
+pub(crate) fn only_space(store: &Store) -> Arc<Space> {
     Arc::clone(store.space(&space()).unwrap())
 }
 
 /// One of many different patterns of four dimensions; equal arguments give equal patterns.
-pub fn pattern(id: &str, content: u8) -> Arc<SemanticPattern> {
+pub(crate) fn pattern(id: &str, content: u8) -> Arc<SemanticPattern> {
     let x = f32::from(content);
     Arc::new(SemanticPattern {
         id: id.to_owned(),
@@ -50,12 +50,12 @@ pub fn pattern(id: &str, content: u8) -> Arc<SemanticPattern> {
     })
 }
 
-pub fn snapshot(patterns: Vec<Arc<SemanticPattern>>) -> ConsolidationSnapshot {
+pub(crate) fn snapshot(patterns: Vec<Arc<SemanticPattern>>) -> ConsolidationSnapshot {
     ConsolidationSnapshot { patterns, ..ConsolidationSnapshot::default() }
 }
 
 /// Every record of a space with the contents that it names, as a peer would be sent them.
-pub fn everything(space: &Arc<Space>) -> Delivery {
+pub(crate) fn everything(space: &Arc<Space>) -> Delivery {
     let view = space.pin();
     let mut delivery = Delivery::default();
     for entry in view.entries(&Prefix::ROOT) {
@@ -70,18 +70,18 @@ pub fn everything(space: &Arc<Space>) -> Delivery {
     delivery
 }
 
-pub fn deliver(delivery: Delivery, to: &Arc<Space>) -> Receipt {
+pub(crate) fn deliver(delivery: Delivery, to: &Arc<Space>) -> Receipt {
     let receipt = to.pin().apply(delivery);
     assert_eq!(receipt.rejected, []);
     receipt
 }
 
-pub fn records(space: &Arc<Space>) -> BTreeMap<String, Record> {
+pub(crate) fn records(space: &Arc<Space>) -> BTreeMap<String, Record> {
     everything(space).records.into_iter().map(|record| (record.id.clone(), record)).collect()
 }
 
 /// Everything that can be seen of a space, to the last bit.
-pub fn bytes(space: &Space) -> Vec<u8> {
+pub(crate) fn bytes(space: &Space) -> Vec<u8> {
     let mut bytes = Vec::new();
     for pattern in space.view().patterns {
         bytes.extend(pattern.id.as_bytes());
@@ -99,6 +99,6 @@ pub fn bytes(space: &Space) -> Vec<u8> {
 }
 
 /// The state and the view of a space: what has to be equal on all nodes in the end.
-pub fn fingerprint(space: &Space) -> (String, Vec<u8>) {
+pub(crate) fn fingerprint(space: &Space) -> (String, Vec<u8>) {
     (space.root().to_string(), bytes(space))
 }

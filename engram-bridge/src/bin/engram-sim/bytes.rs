@@ -149,7 +149,8 @@ fn learning(entries: usize, differences: [usize; 3]) -> Vec<Weight> {
     const TRIALS: u32 = 5;
     let space = default_space();
     let mut random = Random::new(entries as u64);
-    let [left, right] = [0, 1].map(|n| Replica::new(n, &[space.clone()], random.fork(), None));
+    let [left, right] =
+        [0, 1].map(|n| Replica::new(n, std::slice::from_ref(&space), random.fork(), None));
     let id = |n: usize| format!("pattern_{n:016x}");
     for n in 0..entries {
         left.submit(&space, &pattern(&id(n), 0));
@@ -230,8 +231,9 @@ fn diverged(
 ) -> Conversation {
     let space = default_space();
     let mut random = Random::new(1);
-    let sides = [0, 1]
-        .map(|n| Replica::with_dimension(n, &[space.clone()], random.fork(), ENGRAM_DIMENSION));
+    let sides = [0, 1].map(|n| {
+        Replica::with_dimension(n, std::slice::from_ref(&space), random.fork(), ENGRAM_DIMENSION)
+    });
     held.iter().for_each(|pattern| {
         sides[0].submit(&space, pattern);
     });
