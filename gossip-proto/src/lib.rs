@@ -13,6 +13,9 @@ mod id;
 pub mod limits;
 mod message;
 mod prefix;
+#[cfg(doc)]
+#[doc = include_str!("../PROTOCOL.md")]
+pub mod protocol {}
 mod record;
 mod session;
 #[cfg(feature = "sim")]

@@ -54,3 +54,27 @@ fn adverts() {
     let two = [one[0].clone(), (common::space("notes"), summary(0xbb, 3))];
     check("advert-pairs", &RootAdvert::encode(&two, 1_000));
 }
+
+#[test]
+fn the_vectors_of_the_specification() {
+    let text = include_str!("../PROTOCOL.md");
+    let vectors: Vec<&str> = text.split("Vector `").skip(1).collect();
+    assert!(vectors.len() > 10);
+    for vector in vectors {
+        let (name, rest) = vector.split_once('`').unwrap();
+        let block = rest.split("```").nth(1).unwrap().strip_prefix("text").unwrap();
+        let golden: String = read(name).iter().map(|byte| format!("{byte:02x}")).collect();
+        let told: String = block.split_whitespace().collect();
+        assert_eq!(told, golden, "{name}");
+    }
+}
+
+#[test]
+fn the_limits_of_the_specification() {
+    let text = include_str!("../PROTOCOL.md");
+    let source = include_str!("../src/limits.rs");
+    for line in source.lines().filter_map(|line| line.strip_prefix("pub const ")) {
+        let name = line.split(':').next().unwrap();
+        assert!(text.contains(&format!("| {name} | ")), "{name} is not in the specification");
+    }
+}

@@ -133,6 +133,14 @@ fn a_frame_out_of_turn() {
 }
 
 #[test]
+fn a_refusal_may_come_at_any_time() {
+    let mut victim = Victim::new(few(), SessionConfig::default());
+    victim.say(&hello(), true).unwrap();
+    assert!(victim.say(&Message::Refuse(Refusal::Busy), true).is_err(), "in the victim's turn");
+    assert_eq!(victim.ended(&few()), (SessionError::RefusedByPeer(Refusal::Busy), None));
+}
+
+#[test]
 fn a_subtree_that_was_not_asked_for() {
     let deep = Prefix::of(&[0x55; 32], 3).unwrap();
     for message in [node(Prefix::ROOT), node(deep), listing(deep)] {

@@ -11,7 +11,7 @@ impl<V: View> Session<V> {
         let (ours, theirs) = (&self.parameters.strategy, &hello.parameters.strategy);
         if ours != theirs {
             let (ours, theirs) = (ours.clone(), theirs.clone());
-            self.events.push_back(Event::StrategyDiffers { ours, theirs });
+            self.events.push(Event::StrategyDiffers { ours, theirs });
         }
         if hello.capabilities & Hello::LZ4 != 0 {
             self.compression = self.config.compression;

@@ -3,8 +3,10 @@
 mod directory;
 mod greeting;
 mod outcome;
+mod receive;
 mod reconcile;
 mod transfer;
+mod turn;
 mod walk;
 
 use alloc::collections::VecDeque;
@@ -12,8 +14,10 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use self::directory::Directory;
+use self::outcome::Events;
 pub use self::outcome::{Ending, Event, Outcome, SpaceOutcome, Stats};
 use self::transfer::Transfer;
+use self::turn::{Turn, TurnSoFar};
 use self::walk::Walk;
 use crate::limits::MAX_TURNS;
 use crate::message::{Done, Hello};
@@ -22,11 +26,6 @@ use crate::{
     Compression, Message, Parameters, Refusal, SessionConfig, SessionError, SetupError, SpaceId,
     View,
 };
-
-/// Room that is kept of the peer's receive budget for hashes and for the end of the session.
-const RESERVE: u64 = 1 << 20;
-/// Turns before the cap at which this side begins nothing new, so that the session ends in order.
-const LAST_TURNS: u32 = 16;
 
 /// One session with one peer, over one reliable, ordered stream of frames.
 ///
@@ -50,7 +49,7 @@ pub struct Session<V> {
     queued: VecDeque<Message>,
     /// At most two frames: the last one of a turn is marked, so the one after it must be known.
     outbox: VecDeque<Vec<u8>>,
-    events: VecDeque<Event>,
+    events: Events,
     /// Whether the last turn of this side ended with `Done`.
     closed: bool,
     /// Whether the last turn of the peer ended with `Done`.
@@ -80,52 +79,6 @@ enum Stage {
     Spaces,
     /// Trees are compared, records exchanged.
     Walking,
-}
-
-/// Whose turn it is, and what happened in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    /// This side makes frames.
-    Ours(TurnSoFar),
-    /// The last frame of this side's turn is made, and still to be polled.
-    Flushing(TurnSoFar),
-    /// The peer sends frames.
-    Theirs(TurnSoFar),
-    /// Nothing is expected any more; a last frame may still be to be polled.
-    Over,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct TurnSoFar {
-    frames: u32,
-    /// Something was said that the other side has to answer.
-    expects_answer: bool,
-    done: bool,
-}
-
-impl TurnSoFar {
-    /// Whether the turn said nothing but `Done`.
-    fn is_bare(self) -> bool {
-        self.done && self.frames == 1
-    }
-}
-
-/// What may be put into the next message of records.
-struct Allowance {
-    /// Most records.
-    records: usize,
-    dimension: u32,
-    salt: Salt,
-    /// Bytes of records that may still be sent.
-    bytes: u64,
-    /// Nothing was sent yet: a first message is sent whatever it takes.
-    is_first: bool,
-}
-
-impl Allowance {
-    fn is_spent(&self, wire: usize) -> bool {
-        !self.is_first && wire as u64 > self.bytes
-    }
 }
 
 impl<V: View> Session<V> {
@@ -178,7 +131,7 @@ impl<V: View> Session<V> {
             turn: Turn::Theirs(TurnSoFar::default()),
             queued: VecDeque::new(),
             outbox: VecDeque::new(),
-            events: VecDeque::new(),
+            events: Events::default(),
             closed: false,
             peer_closed: false,
             told: None,
@@ -203,12 +156,7 @@ impl<V: View> Session<V> {
     /// may be left to be polled. What was applied before stays and is valid.
     pub fn handle_frame(&mut self, frame: &[u8], now: Duration) -> Result<(), SessionError> {
         let Turn::Theirs(mut turn) = self.turn else {
-            let over = self.turn == Turn::Over;
-            return Err(if over {
-                SessionError::Over
-            } else {
-                self.fail(SessionError::Violation("a frame out of turn"))
-            });
+            return Err(self.handle_out_of_turn(frame));
         };
         self.heard = now;
         self.stats.frames_in += 1;
@@ -261,9 +209,12 @@ impl<V: View> Session<V> {
     }
 
     /// What happened that an operator wants to know.
+    ///
+    /// At most [`MAX_EVENTS`](crate::limits::MAX_EVENTS) wait; further ones are only counted in the
+    /// [`stats`](Self::stats).
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, unless a frame comes first.
@@ -301,6 +252,17 @@ impl<V: View> Session<V> {
     /// Gives the views back, ascending by the name of their space.
     pub fn into_spaces(self) -> impl Iterator<Item = (SpaceId, V)> {
         self.directory.into_spaces()
+    }
+
+    /// Out of turn, a peer may only refuse: it need not wait for the end of what it refuses.
+    fn handle_out_of_turn(&mut self, frame: &[u8]) -> SessionError {
+        if self.turn == Turn::Over {
+            return SessionError::Over;
+        }
+        self.fail(match Message::decode(frame) {
+            Ok((Message::Refuse(refusal), _)) => SessionError::RefusedByPeer(refusal),
+            _ => SessionError::Violation("a frame out of turn"),
+        })
     }
 
     /// The peer may not take more of this side's time and memory than was agreed.
@@ -344,89 +306,6 @@ impl<V: View> Session<V> {
         self.peer_kept_back |= done.kept_back;
         self.told = Some(done.digest);
         Ok(())
-    }
-
-    fn end_of_peers_turn(&mut self, turn: TurnSoFar) {
-        self.stats.turns += 1;
-        self.transfer.end_of_peers_turn();
-        self.peer_closed = turn.done;
-        let equal_on_both_sides = self.stage == Stage::Equal && self.queued.is_empty();
-        if equal_on_both_sides || turn.is_bare() && self.closed {
-            self.finish();
-            return;
-        }
-        if self.stats.turns + LAST_TURNS > MAX_TURNS || self.peer_takes < RESERVE {
-            self.walk.stop();
-            self.transfer.stop();
-        }
-        self.walk.begin_turn();
-        self.turn = Turn::Ours(TurnSoFar::default());
-    }
-
-    /// Makes frames until it is known whether the next one is the last of the turn.
-    fn fill_outbox(&mut self) {
-        while let Turn::Ours(mut turn) = self.turn {
-            if self.outbox.len() == 2 {
-                return;
-            }
-            let Some(message) = self.next_message(turn) else {
-                let last = self.outbox.back_mut().expect("no turn is empty: the least is `Done`");
-                crate::frame::end_turn(last);
-                self.turn = Turn::Flushing(turn);
-                return;
-            };
-            turn.frames += 1;
-            turn.done = matches!(message, Message::Done(_));
-            turn.expects_answer |= !matches!(message, Message::Done(_) | Message::PatternSync(_));
-            self.turn = Turn::Ours(turn);
-            let frame = self.encode(&message);
-            self.outbox.push_back(frame);
-        }
-    }
-
-    fn encode(&mut self, message: &Message) -> Vec<u8> {
-        let frame = message.encode(self.compression, false);
-        if let Message::PatternSync(sync) = message {
-            self.stats.records_out += sync.delivery.records.len() as u64;
-            self.stats.contents_out += sync.delivery.contents.len() as u64;
-            self.stats.record_bytes += frame.len() as u64;
-            self.sent_records += frame.len() as u64;
-        }
-        frame
-    }
-
-    fn next_message(&mut self, turn: TurnSoFar) -> Option<Message> {
-        if let Some(message) = self.queued.pop_front() {
-            return Some(message);
-        }
-        if self.stage != Stage::Walking || turn.done {
-            return None;
-        }
-        if let Some(message) = self.walk.next(&self.directory, self.salt) {
-            return Some(message);
-        }
-        if let Some(request) = self.transfer.next_request() {
-            return Some(Message::PatternRequest(request));
-        }
-        let allowance = self.allowance();
-        let sync = self.transfer.next_sync(&self.directory, &allowance, &mut self.events);
-        if let Some(sync) = sync {
-            return Some(Message::PatternSync(sync));
-        }
-        (!turn.expects_answer).then(|| Message::Done(self.done()))
-    }
-
-    fn allowance(&self) -> Allowance {
-        let ours = self.config.send_budget.saturating_sub(self.sent_records);
-        let queued: u64 = self.outbox.iter().map(|frame| frame.len() as u64).sum();
-        let theirs = self.peer_takes.saturating_sub(queued + RESERVE);
-        Allowance {
-            records: self.config.max_patterns_per_sync as usize,
-            dimension: self.parameters.dimension,
-            salt: self.salt,
-            bytes: ours.min(theirs),
-            is_first: self.sent_records == 0,
-        }
     }
 
     fn done(&self) -> Done {

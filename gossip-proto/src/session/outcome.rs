@@ -1,8 +1,10 @@
 //! What a session tells its driver.
 
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::limits::MAX_EVENTS;
 use crate::{Rejection, SessionError, SpaceId};
 
 /// How a session ended.
@@ -122,4 +124,20 @@ pub enum Event {
         /// What is too large or not valid.
         what: String,
     },
+}
+
+/// Events that wait to be polled; what finds no room is only counted in the statistics.
+#[derive(Default)]
+pub(super) struct Events(VecDeque<Event>);
+
+impl Events {
+    pub(super) fn push(&mut self, event: Event) {
+        if self.0.len() < MAX_EVENTS {
+            self.0.push_back(event);
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Event> {
+        self.0.pop_front()
+    }
 }

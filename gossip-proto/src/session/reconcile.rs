@@ -84,11 +84,11 @@ impl<V: View> Session<V> {
         self.stats.rejected += received.receipt.rejected.len() as u64;
         self.stats.unasked += u64::from(received.unasked);
         for (id, reason) in received.receipt.rejected {
-            self.events.push_back(Event::Rejected { space: space.id.clone(), id, reason });
+            self.events.push(Event::Rejected { space: space.id.clone(), id, reason });
         }
         if received.unasked > 0 {
             let (space, records) = (space.id.clone(), received.unasked);
-            self.events.push_back(Event::Unasked { space, records });
+            self.events.push(Event::Unasked { space, records });
         }
         Ok(())
     }

@@ -4,14 +4,16 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::Allowance;
-use super::directory::{Directory, Hosted};
+use super::directory::Directory;
+use super::outcome::Events;
+use super::receive::Carried;
+use super::turn::Allowance;
 use super::walk::At;
 use crate::codec::{self, Actors, Size};
-use crate::limits::{MAX_CARRIED, MAX_PENDING, MAX_WANTS};
+use crate::limits::{MAX_PENDING, MAX_WANTS};
 use crate::message::{PatternRequest, PatternSync, Want};
-use crate::tag::{self, KEY_LEN, Salt, TAG_LEN, Tag};
-use crate::{Content, Delivery, Event, Prefix, Receipt, Record, View, short};
+use crate::tag::{KEY_LEN, Salt, TAG_LEN, Tag};
+use crate::{Content, Delivery, Event, Prefix, Record, View, short};
 
 /// A subtree of more entries is unfolded child by child, so that the queue stays short.
 const UNFOLDED_AT_ONCE: u64 = 4_096;
@@ -20,7 +22,7 @@ const FRAME_TARGET: usize = 64 << 10;
 /// How many recently changed keys of a space are sent first.
 const RECENT: usize = 1_024;
 
-type Named = ([u8; 32], Content);
+pub(super) type Named = ([u8; 32], Content);
 
 /// Something to send.
 enum Push {
@@ -42,33 +44,19 @@ struct Parcel {
 pub(super) struct Transfer {
     wants: VecDeque<(u32, Want)>,
     /// Keys that were asked for in the last turn; the peer answers them in its own.
-    awaited: BTreeSet<(u32, [u8; KEY_LEN])>,
+    pub(super) awaited: BTreeSet<(u32, [u8; KEY_LEN])>,
     pushes: VecDeque<Push>,
     /// Keys that changed lately and were sent before the subtree they belong to.
     sent_early: BTreeSet<(u32, [u8; 32])>,
     /// Messages of a record whose contents do not fit into one.
     split: VecDeque<PatternSync>,
-    carried: Carried,
+    pub(super) carried: Carried,
     /// Where sending begins; `None` begins with what changed lately.
     start: Option<u64>,
     /// Where the next session begins, if this one kept something back.
     cursor: Option<u64>,
     arranged: bool,
     kept_back: bool,
-}
-
-/// Contents that came ahead of their record.
-#[derive(Default)]
-struct Carried {
-    place: u32,
-    contents: Vec<Named>,
-    bytes: usize,
-}
-
-/// What came of a message of records.
-pub(super) struct Received {
-    pub(super) receipt: Receipt,
-    pub(super) unasked: u32,
 }
 
 impl Transfer {
@@ -164,7 +152,7 @@ impl Transfer {
         &mut self,
         directory: &Directory<V>,
         allowance: &Allowance,
-        events: &mut VecDeque<Event>,
+        events: &mut Events,
     ) -> Option<PatternSync> {
         if let Some(message) = self.split.pop_front() {
             return Some(message);
@@ -185,7 +173,7 @@ impl Transfer {
             };
             if let Err(error) = codec::check(&record, &contents, allowance.dimension) {
                 let (space, id) = (hosted.id.clone(), record.id);
-                events.push_back(Event::Unsendable { space, id, what: error.to_string() });
+                events.push(Event::Unsendable { space, id, what: error.to_string() });
                 continue;
             }
             let one = contents
@@ -304,63 +292,6 @@ impl Transfer {
             };
             unfolded.into_iter().rev().for_each(|push| self.pushes.push_front(push));
         }
-    }
-
-    /// Applies what the peer sent, as far as it was asked for.
-    ///
-    /// A record was asked for if its key was requested, or if this side told the peer what it has
-    /// around it (`told`) and the peer found this one missing.
-    pub(super) fn receive<V: View>(
-        &mut self,
-        place: u32,
-        delivery: Delivery,
-        space: &mut Hosted<V>,
-        salt: Salt,
-        told: impl Fn(&[u8; 32]) -> bool,
-    ) -> Result<Received, &'static str> {
-        let Delivery { mut records, mut contents } = delivery;
-        if self.carried.place != place {
-            self.carried = Carried { place, ..Carried::default() };
-        }
-        if records.is_empty() {
-            self.carry(contents)?;
-            return Ok(Received { receipt: Receipt::default(), unasked: 0 });
-        }
-        contents.append(&mut core::mem::take(&mut self.carried).contents);
-        self.carried.place = place;
-
-        let came = records.len();
-        let mut requested = Vec::new();
-        records.retain(|record| {
-            let key = space.view.key_of(&record.id);
-            let asked = self.awaited.contains(&(place, tag::key(&key)));
-            if asked {
-                requested.push((key, record.clone()));
-            }
-            asked || told(&key)
-        });
-        let unasked = (came - records.len()) as u32;
-        let named: BTreeSet<[u8; 32]> =
-            records.iter().flat_map(Record::mentions).copied().collect();
-        contents.retain(|(digest, _)| named.contains(digest));
-        let receipt = space.view.apply(Delivery { records, contents });
-        for (key, received) in requested {
-            // This side knows more than the peer sent: the peer lacks the rest.
-            if space.view.record(&key).is_some_and(|joined| joined != received) {
-                self.push_record(place, key, salt.tags(received.contents()));
-            }
-        }
-        Ok(Received { receipt, unasked })
-    }
-
-    fn carry(&mut self, contents: Vec<Named>) -> Result<(), &'static str> {
-        let bytes: usize = contents.iter().map(|(_, c)| Size::of_content(c).wire).sum();
-        self.carried.bytes += bytes;
-        if self.carried.bytes > MAX_CARRIED {
-            return Err("contents of one record above their cap");
-        }
-        self.carried.contents.extend(contents);
-        Ok(())
     }
 }
 

@@ -1,0 +1,145 @@
+//! Turns: both sides speak by turns, and a side that has nothing left to say closes.
+
+use alloc::vec::Vec;
+
+use super::{Session, Stage};
+use crate::limits::MAX_TURNS;
+use crate::tag::Salt;
+use crate::{Message, View, frame};
+
+/// Room that is kept of the peer's receive budget for hashes and for the end of the session.
+const RESERVE: u64 = 1 << 20;
+/// Turns before the cap at which this side begins nothing new, so that the session ends in order.
+const LAST_TURNS: u32 = 16;
+
+/// Whose turn it is, and what happened in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// This side makes frames.
+    Ours(TurnSoFar),
+    /// The last frame of this side's turn is made, and still to be polled.
+    Flushing(TurnSoFar),
+    /// The peer sends frames.
+    Theirs(TurnSoFar),
+    /// Nothing is expected any more; a last frame may still be to be polled.
+    Over,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct TurnSoFar {
+    pub(super) frames: u32,
+    /// Something was said that the other side has to answer.
+    pub(super) expects_answer: bool,
+    pub(super) done: bool,
+}
+
+impl TurnSoFar {
+    /// Whether the turn said nothing but `Done`.
+    pub(super) fn is_bare(self) -> bool {
+        self.done && self.frames == 1
+    }
+}
+
+/// What may be put into the next message of records.
+pub(super) struct Allowance {
+    /// Most records.
+    pub(super) records: usize,
+    pub(super) dimension: u32,
+    pub(super) salt: Salt,
+    /// Bytes of records that may still be sent.
+    pub(super) bytes: u64,
+    /// Nothing was sent yet: a first message is sent whatever it takes.
+    pub(super) is_first: bool,
+}
+
+impl Allowance {
+    pub(super) fn is_spent(&self, wire: usize) -> bool {
+        !self.is_first && wire as u64 > self.bytes
+    }
+}
+
+impl<V: View> Session<V> {
+    /// The peer has said all of its turn: either that was the end, or it is this side's turn.
+    pub(super) fn end_of_peers_turn(&mut self, turn: TurnSoFar) {
+        self.stats.turns += 1;
+        self.transfer.end_of_peers_turn();
+        self.peer_closed = turn.done;
+        let equal_on_both_sides = self.stage == Stage::Equal && self.queued.is_empty();
+        if equal_on_both_sides || turn.is_bare() && self.closed {
+            self.finish();
+            return;
+        }
+        if self.stats.turns + LAST_TURNS > MAX_TURNS || self.peer_takes < RESERVE {
+            self.walk.stop();
+            self.transfer.stop();
+        }
+        self.walk.begin_turn();
+        self.turn = Turn::Ours(TurnSoFar::default());
+    }
+
+    /// Makes frames until it is known whether the next one is the last of the turn.
+    pub(super) fn fill_outbox(&mut self) {
+        while let Turn::Ours(mut turn) = self.turn {
+            if self.outbox.len() == 2 {
+                return;
+            }
+            let Some(message) = self.next_message(turn) else {
+                let last = self.outbox.back_mut().expect("no turn is empty: the least is `Done`");
+                frame::end_turn(last);
+                self.turn = Turn::Flushing(turn);
+                return;
+            };
+            turn.frames += 1;
+            turn.done = matches!(message, Message::Done(_));
+            turn.expects_answer |= !matches!(message, Message::Done(_) | Message::PatternSync(_));
+            self.turn = Turn::Ours(turn);
+            let frame = self.encode(&message);
+            self.outbox.push_back(frame);
+        }
+    }
+
+    fn encode(&mut self, message: &Message) -> Vec<u8> {
+        let frame = message.encode(self.compression, false);
+        if let Message::PatternSync(sync) = message {
+            self.stats.records_out += sync.delivery.records.len() as u64;
+            self.stats.contents_out += sync.delivery.contents.len() as u64;
+            self.stats.record_bytes += frame.len() as u64;
+            self.sent_records += frame.len() as u64;
+        }
+        frame
+    }
+
+    fn next_message(&mut self, turn: TurnSoFar) -> Option<Message> {
+        if let Some(message) = self.queued.pop_front() {
+            return Some(message);
+        }
+        if self.stage != Stage::Walking || turn.done {
+            return None;
+        }
+        if let Some(message) = self.walk.next(&self.directory, self.salt) {
+            return Some(message);
+        }
+        if let Some(request) = self.transfer.next_request() {
+            return Some(Message::PatternRequest(request));
+        }
+        let allowance = self.allowance();
+        let sync = self.transfer.next_sync(&self.directory, &allowance, &mut self.events);
+        if let Some(sync) = sync {
+            return Some(Message::PatternSync(sync));
+        }
+        (!turn.expects_answer).then(|| Message::Done(self.done()))
+    }
+
+    fn allowance(&self) -> Allowance {
+        let ours = self.config.send_budget.saturating_sub(self.sent_records);
+        let queued: u64 = self.outbox.iter().map(|frame| frame.len() as u64).sum();
+        let theirs = self.peer_takes.saturating_sub(queued + RESERVE);
+        Allowance {
+            records: self.config.max_patterns_per_sync as usize,
+            dimension: self.parameters.dimension,
+            salt: self.salt,
+            bytes: ours.min(theirs),
+            is_first: self.sent_records == 0,
+        }
+    }
+}
