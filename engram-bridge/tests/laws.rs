@@ -181,7 +181,7 @@ proptest! {
                         };
                         prop_assert!(context.iter().any(covered));
                     }
-                    let same = seen.entry((id, format!("{context:?}"))).or_insert(siblings.clone());
+                    let same = seen.entry((id, format!("{context:?}"))).or_insert_with(|| siblings.clone());
                     prop_assert_eq!(&*same, &siblings);
                 }
             }

@@ -203,7 +203,8 @@ impl Host {
     }
 
     fn tell(&self, event: net::Event) {
-        let name = |peer: NodeId| self.peers.get(&peer).cloned().unwrap_or(peer.to_string());
+        let name =
+            |peer: NodeId| self.peers.get(&peer).cloned().unwrap_or_else(|| peer.to_string());
         let (peer, reason) = match event {
             net::Event::Session(session) => {
                 return self.report.say(Event::Session(Session {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 use engram_gossip_proto::sim::{Climate, Side, Tamper};
-use engram_gossip_proto::{Compression, Message};
+use engram_gossip_proto::{Compression, Delivery, Message};
 
 /// A mistake. None of them is in the product: each is a wrapper of a node, of the frames that it
 /// sends, or another configuration of its scheduler.
@@ -65,7 +65,7 @@ impl Mutant {
     /// What the mutant does to the frames that nodes send.
     pub(crate) fn tamper(self) -> Option<Tamper> {
         let mut messages: BTreeMap<(u64, Side), u32> = BTreeMap::new();
-        let edit: Box<dyn FnMut(u64, Side, &mut engram_gossip_proto::Delivery)> = match self {
+        let edit: Edit = match self {
             Self::PullOnly => Box::new(|_, side, delivery| {
                 if side == Side::Opener {
                     *delivery = Default::default();
@@ -88,10 +88,11 @@ impl Mutant {
     }
 }
 
+/// What is done to the records of a frame, which one side sends in a session.
+type Edit = Box<dyn FnMut(u64, Side, &mut Delivery)>;
+
 /// Changes the records that frames carry, and nothing else.
-fn of_deliveries(
-    mut edit: Box<dyn FnMut(u64, Side, &mut engram_gossip_proto::Delivery)>,
-) -> Tamper {
+fn of_deliveries(mut edit: Edit) -> Tamper {
     Box::new(move |session, side, frame| match Message::decode(&frame) {
         Ok((Message::PatternSync(mut sync), ends_turn)) => {
             edit(session, side, &mut sync.delivery);
