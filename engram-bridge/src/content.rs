@@ -268,7 +268,10 @@ mod tests {
             digest(AnyHasher::Sha256),
             "380d54bf328d2359c81386b52bc6f0c29ac61879b6d4bf43fdcc67ef17064631"
         );
-        assert_eq!(digest(AnyHasher::Blake3), "");
+        assert_eq!(
+            digest(AnyHasher::Blake3),
+            "7042b65e0bf5ebcf765be74f5eab0e3550bed6f58f13d2b6213266ef6bff4ea6"
+        );
     }
 
     #[test]

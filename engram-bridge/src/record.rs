@@ -201,7 +201,10 @@ mod tests {
             digest(AnyHasher::Sha256),
             "ab22804f181f3da595af972b6ed329bebdb5fe0072c7aa27cd9d316c03e089f7"
         );
-        assert_eq!(digest(AnyHasher::Blake3), "");
+        assert_eq!(
+            digest(AnyHasher::Blake3),
+            "c3f35f79be7a497b9bd5275fb7d4e4bdd023f2922afe9b42b9241caff97755ea"
+        );
     }
 
     #[test]
