@@ -141,3 +141,20 @@ impl Events {
         self.0.pop_front()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_that_nobody_polls_stop_piling_up_at_max_events() {
+        let space = SpaceId::new("space").unwrap();
+        let mut events = Events::default();
+        for records in 0..=MAX_EVENTS as u32 {
+            events.push(Event::Unasked { space: space.clone(), records });
+        }
+        assert_eq!(events.0.len(), MAX_EVENTS);
+        let first = Event::Unasked { space, records: 0 };
+        assert_eq!(events.pop(), Some(first), "the oldest are kept");
+    }
+}
