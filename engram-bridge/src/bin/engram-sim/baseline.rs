@@ -9,7 +9,7 @@ use crate::report::Line;
 /// How much dearer than the baseline a scenario may become.
 const TOLERANCE: f64 = 1.05;
 
-/// The lines that were written by [`write`].
+/// The lines that were written by [`write()`].
 pub(crate) fn read(path: &Path) -> io::Result<Vec<Line>> {
     serde_json::from_str(&fs::read_to_string(path)?).map_err(io::Error::other)
 }
