@@ -35,7 +35,7 @@ pub enum Event {
         /// When it is dialled again.
         retry_in: Duration,
     },
-    /// Somebody dialled this node and was refused. No byte of gossip was exchanged.
+    /// Somebody dialled this node and was refused, or gave up. No byte of gossip was exchanged.
     Refused {
         /// From where.
         address: SocketAddr,
@@ -137,5 +137,28 @@ impl EventBus {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<broadcast::Sender<Event>>> {
         self.sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_subscriber_misses_the_oldest_events_and_they_are_counted() {
+        let counters = Arc::new(Counters::default());
+        let bus = EventBus::new(counters.clone());
+        let mut events = bus.subscribe();
+        let event = |added| Event::RosterChanged { added, removed: 0 };
+        (0..EVENT_QUEUE + 5).for_each(|n| bus.publish(event(n)));
+        assert_eq!(events.next().await, Some(event(5)));
+        assert_eq!(counters.snapshot().events_dropped, 5);
+        bus.close();
+        let mut rest = 0;
+        while events.next().await.is_some() {
+            rest += 1;
+        }
+        assert_eq!(rest, EVENT_QUEUE - 1);
+        assert_eq!(bus.subscribe().next().await, None, "nothing follows any more");
     }
 }

@@ -202,7 +202,9 @@ impl Gossip {
         let advert = RootAdvert::decode(bytes)
             .map_err(|fault: DecodeError| AdvertError::Unreadable(fault))?;
         // A peer whose mailbox is full has adverts enough to look at.
-        _ = known.mailbox.try_send(Command::Heard(advert));
+        if known.mailbox.try_send(Command::Heard(advert)).is_err() {
+            self.shared().counters.update(|stats| stats.adverts_dropped += 1);
+        }
         Ok(())
     }
 

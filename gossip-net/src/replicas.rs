@@ -6,6 +6,7 @@ use std::time::Duration;
 use engram_gossip_proto::{
     Outcome, Parameters, Session, SessionConfig, SessionError, SetupError, SpaceId, Summary, View,
 };
+use ring::rand::{Random, SystemRandom, generate};
 
 /// The spaces that a node hosts.
 ///
@@ -67,13 +68,21 @@ impl<R: Replicas> Replicated<R> {
     }
 
     fn config(&self, cursor: Option<u64>) -> SessionConfig {
-        SessionConfig { cursor, ..self.config.clone() }
+        SessionConfig { cursor, salt: salt(), ..self.config.clone() }
     }
 
     fn pin(&self) -> Vec<(SpaceId, R::View)> {
         let spaces = self.replicas.spaces().into_iter();
         spaces.filter_map(|space| Some((space.clone(), self.replicas.pin(&space)?))).collect()
     }
+}
+
+/// A number that no peer can foresee, drawn for every session: nobody can prepare records whose
+/// digests look equal once they are cut short.
+fn salt() -> u64 {
+    let bytes: Random<[u8; 8]> =
+        generate(&SystemRandom::new()).expect("the system gives randomness, or TLS would not run");
+    u64::from_le_bytes(bytes.expose())
 }
 
 impl<R: Replicas> Source for Replicated<R> {

@@ -1,10 +1,11 @@
 //! The timer: the safety net under the adverts.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::backoff::jitter;
 use crate::peer::Command;
@@ -18,7 +19,7 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
     let mut phase = shared.phase.subscribe();
     let mut rotation = Rotation::default();
     let fanout = u32::try_from(shared.config.fanout).unwrap_or(u32::MAX);
-    let pause = shared.config.interval / fanout;
+    let pause = (shared.config.interval / fanout).max(LEAST_PAUSE);
     loop {
         // Half of the pause is random, so that nodes that started together do not stay in step.
         let until = Instant::now() + pause * 3 / 4 + shared.choose(|rng| jitter(pause / 2, rng));
@@ -29,11 +30,15 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
         let reachable = shared.reachable();
         let chosen = shared.choose(|rng| rotation.next(1, &reachable, rng));
         if let Some(peer) = chosen.first() {
-            // A session is bounded, and so is the wait for it; what it brought is in the events.
-            _ = shared.sync_with(*peer).await;
+            // A slow one goes on by itself, and does not hold the next one up; what a session
+            // brought is in the events.
+            _ = timeout(pause, shared.sync_with(*peer)).await;
         }
     }
 }
+
+/// Whatever the fanout, the timer does not spin.
+const LEAST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Contacts up to `fanout` peers now.
 pub(crate) async fn round(shared: &Arc<Shared>, rotation: &Mutex<Rotation>) -> RoundReport {
@@ -59,11 +64,12 @@ impl Shared {
     /// dials fail wait for their back-off, so that a dead peer takes no other's turn.
     fn reachable(&self) -> Vec<NodeId> {
         let alive = |id: &NodeId| self.membership.liveness(id) == Liveness::Alive;
-        let peers = self.peers();
-        let reachable = peers.iter().filter(|(id, peer)| {
+        // The host's failure detector is asked without a lock.
+        let peers = self.peers().clone();
+        let reachable = peers.into_iter().filter(|(id, peer)| {
             peer.board.connection().is_some() || (!peer.board.backs_off() && alive(id))
         });
-        reachable.map(|(id, _)| *id).collect()
+        reachable.map(|(id, _)| id).collect()
     }
 
     /// Opens a session with `peer` and waits for its end.

@@ -14,7 +14,7 @@ pub struct Stats {
     /// Connections that were not made or had to be given up, and strangers that were refused, by
     /// [`HandshakeError::reason`](crate::HandshakeError::reason).
     pub connections_failed: BTreeMap<&'static str, u64>,
-    /// Connections that ended other than by this node's own decision.
+    /// Connections that broke; those that a peer closed for a reason count as failed by it.
     pub connections_lost: u64,
     /// Connections that were given up for another one to the same peer.
     pub connections_replaced: u64,
@@ -40,6 +40,8 @@ pub struct Stats {
     pub adverts_received: u64,
     /// Bytes of these.
     pub advert_bytes_received: u64,
+    /// Adverts of a membership layer that were dropped because the peer's task is busy.
+    pub adverts_dropped: u64,
     /// Datagrams that were dropped because a peer sent too many.
     pub datagrams_over_limit: u64,
     /// Datagrams that could not be understood.

@@ -216,6 +216,43 @@ async fn a_flood_of_adverts_is_dropped_and_its_sender_soon_ignored() {
 }
 
 #[tokio::test]
+async fn a_session_for_which_there_is_no_permit_is_refused_as_busy() {
+    let mut config = quiet();
+    config.inbound_sessions = 1;
+    let mut scene = Scene::new(&config).await;
+    let connection = scene.connect().await;
+    // It opens a session, and says no more. That takes the only permit.
+    let (mut send, mut recv) = connection.open_bi().await.unwrap();
+    send.write_all(&frame_header(1000)).await.unwrap();
+    assert_eq!(scene.b.gossip.sync_with(scene.a.id()).await, Err(SyncError::Busy));
+    send.reset(VarInt::from_u32(0)).unwrap();
+    assert_eq!(scene.failure().await, SyncError::Cut);
+    _ = recv.stop(VarInt::from_u32(0));
+    scene.honest_nodes_sync().await;
+}
+
+#[tokio::test]
+async fn a_chain_beyond_the_limit_is_not_looked_at() {
+    let mut scene = Scene::new(&quiet()).await;
+    for (length, is_taken) in [(limits::MAX_CHAIN, true), (limits::MAX_CHAIN + 1, false)] {
+        let certificate = Certificate::Chain { of: &scene.bad, length };
+        let config = client_config(certificate, &[b"engram-gossip/1"]);
+        let connection = scene.client.connect(config, scene.a.gossip.local_addr()).await.unwrap();
+        if is_taken {
+            scene.a.connected_to(scene.bad.id()).await;
+            continue;
+        }
+        let refused = scene.a.wait_for(|event| match event {
+            Event::Refused { cause, .. } => Some(cause.clone()),
+            _ => None,
+        });
+        let refused = refused.await;
+        assert!(matches!(refused, HandshakeError::UnusableCertificate(_)), "{refused}");
+        connection.closed().await;
+    }
+}
+
+#[tokio::test]
 async fn a_peer_that_answers_no_session_is_taken_for_dead() {
     let mut scene = Scene::new(&impatient()).await;
     let connection = scene.connect().await;

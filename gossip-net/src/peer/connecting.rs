@@ -107,25 +107,31 @@ impl PeerTask {
 
     pub(super) fn on_closed(&mut self, error: &ConnectionError) {
         let Some(link) = self.link.take() else { return };
-        if !link.proved {
-            return self.on_unreachable(diagnose(error));
-        }
         let why = Close::of(error);
-        self.shared.counters.update(|stats| match why {
-            Some(Close::Replaced) => stats.connections_replaced += 1,
-            _ => stats.connections_lost += 1,
-        });
-        let reason = why.map_or_else(|| error.to_string(), |why| why.reason().into());
-        self.shared.events.publish(Event::Disconnected { peer: self.id, reason });
+        if link.proved {
+            let reason = why.map_or_else(|| error.to_string(), |why| why.reason().into());
+            self.shared.events.publish(Event::Disconnected { peer: self.id, reason });
+        }
         match why {
+            Some(Close::Replaced) => {
+                self.shared.counters.update(|stats| stats.connections_replaced += 1);
+                self.dial_anew();
+            }
             Some(Close::Evicted | Close::Outdated | Close::Shutdown) => {
                 self.on_unreachable(diagnose(error));
             }
+            _ if !link.proved => self.on_unreachable(diagnose(error)),
             _ => {
-                self.board.notes().state = State::Idle;
-                self.dial_at = Instant::now() + first_pause(&self.shared, self.id);
+                self.shared.counters.update(|stats| stats.connections_lost += 1);
+                self.dial_anew();
             }
         }
+    }
+
+    /// Dials as after a start: the peer was there a moment ago, and may dial as well.
+    fn dial_anew(&mut self) {
+        self.board.notes().state = State::Idle;
+        self.dial_at = Instant::now() + first_pause(&self.shared, self.id);
     }
 
     /// Closes a connection that is of no use. It is dialled again after a pause.

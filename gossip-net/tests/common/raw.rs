@@ -20,6 +20,11 @@ use super::{DEADLINE, Ready};
 pub(crate) enum Certificate<'a> {
     None,
     Of(&'a Ready),
+    /// The same certificate several times.
+    Chain {
+        of: &'a Ready,
+        length: usize,
+    },
     /// A certificate with a key that is not its own.
     Stolen {
         certificate: &'a Ready,
@@ -95,9 +100,12 @@ pub(crate) fn client_config(certificate: Certificate<'_>, alpn: &[&[u8]]) -> rus
         .with_custom_certificate_verifier(Arc::new(Trusting(provider())));
     let mut config = match certificate {
         Certificate::None => builder.with_no_client_auth(),
-        Certificate::Of(ready) => builder.with_client_cert_resolver(resolver(ready, ready)),
+        Certificate::Of(ready) => builder.with_client_cert_resolver(resolver(ready, ready, 1)),
+        Certificate::Chain { of, length } => {
+            builder.with_client_cert_resolver(resolver(of, of, length))
+        }
         Certificate::Stolen { certificate, key } => {
-            builder.with_client_cert_resolver(resolver(certificate, key))
+            builder.with_client_cert_resolver(resolver(certificate, key, 1))
         }
     };
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
@@ -131,7 +139,7 @@ fn serve<F: Future<Output = ()> + Send + 'static>(
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .with_no_client_auth()
-        .with_cert_resolver(resolver(ready, ready));
+        .with_cert_resolver(resolver(ready, ready, 1));
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     let crypto = QuicServerConfig::try_from(config).unwrap();
     let config = ServerConfig::with_crypto(Arc::new(crypto));
@@ -150,9 +158,9 @@ fn serve<F: Future<Output = ()> + Send + 'static>(
     RawServer { address, _endpoint: endpoint }
 }
 
-fn resolver(certificate: &Ready, key: &Ready) -> Arc<SingleCertAndKey> {
+fn resolver(certificate: &Ready, key: &Ready, length: usize) -> Arc<SingleCertAndKey> {
     let pem = certificate.credentials.certificate_pem.as_bytes();
-    let chain = vec![CertificateDer::from_pem_slice(pem).unwrap()];
+    let chain = vec![CertificateDer::from_pem_slice(pem).unwrap(); length];
     let key = PrivateKeyDer::from_pem_slice(key.credentials.key_pem.as_bytes()).unwrap();
     let key = provider().key_provider.load_private_key(key).unwrap();
     Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)))
