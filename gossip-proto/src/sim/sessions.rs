@@ -77,6 +77,9 @@ impl<H: Host> World<H> {
     pub(super) fn on_arrival(&mut self, shipment: Shipment) {
         let Shipment { contact, end, number, parcel, .. } = shipment;
         let Some(found) = self.contacts.get_mut(&contact) else { return };
+        if !self.nodes[found.ends[1 - end].node].up {
+            return;
+        }
         let parcels = match found.transport {
             Transport::Stream { .. } => found.ends[end].pipe.arrive(number, parcel),
             Transport::Frames => Vec::from([parcel]),
