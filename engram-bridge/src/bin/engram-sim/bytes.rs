@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use engram_bridge::{ENGRAM_DIMENSION, SemanticPattern, SnapshotFile};
-use engram_gossip_proto::sim::{Host, Random};
+use engram_gossip_proto::sim::{Climate, Host, Latency, Link, Random, Schedule, World};
 use engram_gossip_proto::{
     Compression, Delivery, Ending, FrameHeader, Kind, Prefix, Session, SessionConfig, View,
 };
@@ -46,7 +46,8 @@ struct Weight {
 
 impl Options {
     pub(crate) fn run(&self) -> Result<bool> {
-        let mut weights = learning(10_000, [1, 10, 100]);
+        let mut weights = vec![idle()];
+        weights.extend(learning(10_000, [1, 10, 100]));
         if self.large {
             weights.extend(learning(1_000_000, [1, 10, 100]));
         }
@@ -142,6 +143,27 @@ impl Conversation {
         let senders: Vec<bool> = self.learning().map(|(opener, ..)| *opener).collect();
         senders.chunk_by(|a, b| a == b).count() as f64 / 2.0
     }
+}
+
+/// What a cluster sends in which nothing happens.
+fn idle() -> Weight {
+    const NODES: usize = 100;
+    const SECONDS: u64 = 600;
+    let space = default_space();
+    let mut random = Random::new(1);
+    let hosts: Vec<_> = (0..NODES)
+        .map(|n| Replica::new(n, std::slice::from_ref(&space), random.fork(), None))
+        .collect();
+    for n in 0..100 {
+        hosts[0].submit(&space, &pattern(&format!("pattern_{n}"), n));
+    }
+    hosts[1..].iter().for_each(|host| copy(&hosts[0], host));
+    let climate = Climate::fair(1, Link::perfect(Latency::LAN), Schedule::product());
+    let mut world = World::new(climate, hosts);
+    world.run_until(Duration::from_secs(SECONDS));
+    let bytes = world.tally().bytes() as f64 / (NODES as u64 * SECONDS) as f64;
+    let input = format!("{NODES} nodes in sync for {SECONDS} s, a node and second");
+    Weight::capped("idle", input, (bytes * 10.0).round() / 10.0, "bytes", 160.0)
 }
 
 /// Two nodes with the same `entries`, again and again made different in some of them.

@@ -240,3 +240,24 @@ fn session(random: &mut Random) -> SessionConfig {
     }
     session
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_is_the_same_run() {
+        let trace = |seed| super::seed(Setting { seed, trace: Tracing::On, mutant: None }).trace;
+        assert!(trace(3).lines().count() > 100);
+        assert_eq!(trace(3), trace(3));
+        assert_ne!(trace(3), trace(4));
+    }
+
+    #[test]
+    fn nothing_is_lost() {
+        for seed in 0..40 {
+            let run = super::seed(Setting { seed, trace: Tracing::Off, mutant: None });
+            assert!(run.passed(), "seed {seed}: {} lost, {:?}", run.lost, run.faults);
+        }
+    }
+}

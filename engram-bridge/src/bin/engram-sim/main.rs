@@ -8,6 +8,7 @@ mod bytes;
 mod curve;
 mod faults;
 mod history;
+mod load;
 mod mutant;
 mod pair;
 mod replica;

@@ -101,3 +101,20 @@ fn of_deliveries(mut edit: Edit) -> Tamper {
         _ => frame,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{Setting, Tracing};
+    use crate::scenario;
+
+    #[test]
+    fn mutants_that_show_at_once_are_noticed() {
+        for mutant in [Mutant::PullOnly, Mutant::NoContinuation, Mutant::SkippedLimit] {
+            let scenario = scenario::find(mutant.killer()).unwrap();
+            let run = |mutant| scenario.run(Setting { seed: 0, trace: Tracing::Off, mutant });
+            assert!(!run(Some(mutant)).passed(), "{mutant:?} went unnoticed");
+            assert!(run(None).passed(), "{}", scenario.name);
+        }
+    }
+}

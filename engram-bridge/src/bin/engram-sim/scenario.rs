@@ -3,7 +3,7 @@
 use engram_gossip_proto::sim::{Adverts, Latency, Schedule};
 
 use crate::run::{Run, Setting};
-use crate::{faults, pair, spread};
+use crate::{faults, load, pair, spread};
 
 /// A scenario.
 pub(crate) struct Scenario {
@@ -37,6 +37,7 @@ enum Plan {
     News(News, Weather),
     Halves(u32, Weather),
     Rush(u32, Weather),
+    Load(u32, Weather),
     Pair,
     Faults,
 }
@@ -81,6 +82,9 @@ impl Scenario {
                 spread::halves(self.nodes, *patterns, weather, setting)
             }
             Plan::Rush(patterns, weather) => spread::rush(self.nodes, *patterns, weather, setting),
+            Plan::Load(per_minute, weather) => {
+                load::steady(self.nodes, *per_minute, weather, setting)
+            }
             Plan::Pair => pair::seed(setting),
             Plan::Faults => faults::seed(setting),
         }
@@ -198,6 +202,8 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "two halves that differ in 200 patterns are joined: the sessions at each node stay bounded";
     "rush_100", 100 nodes, 10 seeds, Quick, in_seconds(30.0), Plan::Rush(100, product()),
         "all nodes call the one with 100 new patterns at once: it serves as many as it has permits";
+    "load_100", 100 nodes, 4 seeds, Quick, in_seconds(10.0), Plan::Load(100, product()),
+        "100 new patterns a minute for two minutes: the longest time until a pattern is everywhere";
     "faults", 7 nodes, 1000 seeds, Quick, in_seconds(600.0), Plan::Faults,
         "3 to 7 nodes: loss, duplication, reordering, cuts, clogs, crashes, lost disks, skewed clocks";
 };

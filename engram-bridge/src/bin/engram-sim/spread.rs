@@ -71,7 +71,8 @@ pub(crate) fn rush(nodes: usize, patterns: u32, weather: &Weather, setting: Sett
     finish(world, weather, setting, u64::from(patterns))
 }
 
-fn world(nodes: usize, weather: &Weather, setting: Setting) -> World<Replica> {
+/// A cluster of empty nodes under this weather.
+pub(crate) fn world(nodes: usize, weather: &Weather, setting: Setting) -> World<Replica> {
     let mut random = Random::new(setting.seed ^ 0x6e6f_6465_7321);
     let space = [default_space()];
     let replica = |node| Replica::new(node, &space, random.fork(), setting.mutant);
