@@ -18,8 +18,8 @@ use crate::{Event, NodeId, SyncError};
 /// How a session ended.
 pub(crate) struct Ended {
     pub(crate) result: Result<SessionReport, Failure>,
-    /// The stream whose last bytes may still be on their way.
-    pub(crate) last_bytes: Option<SendStream>,
+    /// The stream, if its last bytes may still be on their way.
+    pub(crate) last_bytes: Option<(SendStream, RecvStream)>,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
     /// Whether records were joined, be it before a failure.
@@ -117,7 +117,7 @@ async fn run(
         }
     };
     // After an abort this does nothing; otherwise the last frames are still to arrive.
-    let last_bytes = send.finish().is_ok().then_some(send);
+    let last_bytes = send.finish().is_ok().then_some((send, recv));
     let changed_us = machine.stats().applied > 0;
     Ended { result, last_bytes, bytes_sent, bytes_received, changed_us }
 }

@@ -90,9 +90,11 @@ impl PeerTask {
 
     /// Notes how a session ended, and tells everybody whom it concerns.
     fn note_end(&mut self, ended: Ended) -> Result<SessionReport, Failure> {
-        if let Some(stream) = ended.last_bytes {
+        if let Some((send, mut recv)) = ended.last_bytes {
             self.last_bytes.spawn(async move {
-                _ = timeout(FINISH_TIMEOUT, stream.stopped()).await;
+                // To drop the stream before the peer's end of it has come would ask for a reset.
+                let ends = async { tokio::join!(send.stopped(), recv.read_chunk(1, true)) };
+                _ = timeout(FINISH_TIMEOUT, ends).await;
             });
         }
         let result = match &ended.result {
