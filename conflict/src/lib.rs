@@ -10,6 +10,7 @@ mod citation;
 mod detect;
 mod explain;
 #[cfg(feature = "proptest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
 pub mod generate;
 mod id;
 mod laws;

@@ -70,7 +70,10 @@ impl<K> Slots<K> {
 
     /// How many slots before slot `nibble` are occupied: its place in the list. 16 is the end.
     pub(crate) fn rank(&self, nibble: u8) -> usize {
-        (u32::from(self.occupied) & ((1 << nibble) - 1)).count_ones() as usize
+        match self.occupied {
+            u16::MAX => nibble.into(),
+            occupied => (u32::from(occupied) & ((1 << nibble) - 1)).count_ones() as usize,
+        }
     }
 
     pub(crate) fn get(&self, nibble: u8) -> Option<&Slot<K>> {

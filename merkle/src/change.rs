@@ -20,11 +20,6 @@ pub(crate) struct Change<K> {
 }
 
 impl<K> Change<K> {
-    fn prefix(&self) -> u64 {
-        let (first, _) = self.key_hash.as_bytes().split_first_chunk().expect("32 is at least 8");
-        u64::from_be_bytes(*first)
-    }
-
     pub(crate) fn take_entry(&mut self) -> Option<Entry<K>> {
         let key_hash = self.key_hash;
         self.outcome.take().map(|(key, value)| Entry { key_hash, value, key })
@@ -35,7 +30,8 @@ impl<K> Change<K> {
 pub(crate) fn in_order<K>(mut changes: Vec<Change<K>>) -> Vec<Change<K>> {
     // Small records are sorted in place of the changes themselves, which are several times larger.
     // Eight bytes of the hash decide, unless somebody has crafted keys that share them.
-    let mut order: Vec<(u64, usize)> = changes.iter().map(Change::prefix).zip(0..).collect();
+    let prefixes = changes.iter().map(|change| change.key_hash.prefix());
+    let mut order: Vec<(u64, usize)> = prefixes.zip(0..).collect();
     order.sort_unstable_by(|(a, i), (b, j)| {
         let whole = || changes[*i].key_hash.cmp(&changes[*j].key_hash);
         a.cmp(b).then_with(whole).then_with(|| i.cmp(j))

@@ -1,3 +1,4 @@
+use core::cmp::Ordering;
 use core::fmt;
 use core::str::FromStr;
 
@@ -13,7 +14,7 @@ use core::str::FromStr;
 /// assert_eq!(digest.to_string(), "ab".repeat(32));
 /// assert_eq!("AB".repeat(32).parse(), Ok(digest));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -29,6 +30,33 @@ impl Digest {
     /// The bytes of the digest.
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
+    }
+
+    /// The digest as big-endian words, which order as its bytes do.
+    #[inline]
+    fn words(&self) -> [u64; 4] {
+        let (words, _) = self.0.as_chunks();
+        [0, 1, 2, 3].map(|at| u64::from_be_bytes(words[at]))
+    }
+
+    /// The first eight bytes as a big-endian number.
+    pub(crate) fn prefix(&self) -> u64 {
+        self.words()[0]
+    }
+}
+
+/// Bytewise. Every search compares digests, so they are compared a word at a time.
+impl Ord for Digest {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.words().cmp(&other.words())
+    }
+}
+
+impl PartialOrd for Digest {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -70,15 +70,12 @@ impl Digests {
         let mut node = SLOTS + Heap::from(nibble);
         for step in (0..4).rev() {
             // Siblings lie next to each other, if both are stored.
-            let rank = self.rank(node & !1);
-            let stored = (self.stored >> (node & !1)) & 0b11;
-            let (own, beside) = if node & 1 == 0 {
-                (rank, rank + (stored & 1) as usize)
-            } else {
-                (rank + (stored & 1) as usize, rank)
-            };
+            let (left, right) = (node & !1, node | 1);
+            let first = self.rank(left);
+            let second = first + usize::from(self.has(left));
+            let (own, beside) = if node == left { (first, second) } else { (second, first) };
             way.own[step] = own;
-            if self.has(node ^ 1) {
+            if self.has(left + right - node) {
                 way.beside[step] = self.list[beside];
             }
             if way.leaf == 0 && self.has(node) {
@@ -152,7 +149,12 @@ impl Digests {
         self.stored >> node & 1 == 1
     }
 
+    /// How many nodes before `node` are stored: its place in the list.
     fn rank(&self, node: Heap) -> usize {
-        (self.stored & ((1 << node) - 1)).count_ones() as usize
+        // Most blocks of a large tree are complete, and counting bits is slow on old processors.
+        match self.stored {
+            ALL => node as usize - 2,
+            stored => (stored & ((1 << node) - 1)).count_ones() as usize,
+        }
     }
 }

@@ -109,6 +109,24 @@ mod short {
         }
         Digest::from(digest)
     }
+
+    #[cfg(test)]
+    mod tests {
+        use sha2::Digest as _;
+
+        use super::*;
+
+        #[test]
+        fn agrees_with_the_general_interface_at_every_length() {
+            let header = core::array::from_fn(|at| at as u8);
+            let body: [u8; MAX_LEN] = core::array::from_fn(|at| !at as u8);
+            for len in 0..=MAX_LEN - HEADER_LEN {
+                let hash = sha2::Sha256::new().chain_update(header).chain_update(&body[..len]);
+                let expected = Digest::from(<[u8; 32]>::from(hash.finalize()));
+                assert_eq!(sha256(&header, &body[..len]), expected, "{len} bytes");
+            }
+        }
+    }
 }
 
 /// BLAKE3 of the body, keyed with the header and eight zero bytes.

@@ -14,6 +14,9 @@ mod diff;
 mod digest;
 mod digests;
 mod entry;
+#[cfg(feature = "proptest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
+pub mod generate;
 mod hasher;
 mod iter;
 mod key;

@@ -10,13 +10,13 @@ mod codec;
 mod compare;
 mod dot;
 mod error;
+#[cfg(feature = "proptest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
+pub mod generate;
 #[cfg(feature = "serde")]
 mod serde;
 mod siblings;
 mod source;
-#[cfg(feature = "proptest")]
-#[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
-pub mod strategies;
 
 pub use causality::Causality;
 pub use clock::{MAX_JUMP, VectorClock};

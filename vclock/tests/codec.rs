@@ -3,7 +3,7 @@
 mod common;
 
 use common::bytes;
-use engram_vclock::strategies::{State, clock, history};
+use engram_vclock::generate::{State, clock, history};
 use engram_vclock::{
     Actor, ActorTable, DecodeError, Dot, MAX_COUNTER, NotInTable, Reader, Siblings, VectorClock,
     write_varint,

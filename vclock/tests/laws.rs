@@ -3,7 +3,7 @@
 mod common;
 
 use common::bytes;
-use engram_vclock::strategies::{History, State, Step, clock, history};
+use engram_vclock::generate::{History, State, Step, clock, history};
 use engram_vclock::{Actor, Causality, Dot, Siblings, VectorClock};
 use proptest::prelude::*;
 use proptest::sample::Index;

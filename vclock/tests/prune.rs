@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use engram_vclock::strategies::{State, history};
+use engram_vclock::generate::{State, history};
 use engram_vclock::{Actor, Dot, Siblings, VectorClock};
 use proptest::prelude::*;
 

@@ -1,6 +1,6 @@
 //! Through serde too, one form goes in and no other comes out.
 
-use engram_vclock::strategies::history;
+use engram_vclock::generate::history;
 use engram_vclock::{Dot, Lease, Siblings, VectorClock};
 use proptest::prelude::*;
 

@@ -7,7 +7,7 @@ mod spec;
 use std::collections::BTreeSet;
 
 use engram_vclock::Dot;
-use engram_vclock::strategies::{History, State, history};
+use engram_vclock::generate::{History, State, history};
 use proptest::prelude::*;
 use spec::Spec;
 

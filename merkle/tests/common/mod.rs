@@ -1,7 +1,11 @@
 //! What several test files share.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod ids;
 pub(crate) mod naive;
+
+use std::cell::Cell;
+use std::rc::Rc;
 
 use engram_merkle::{Digest, HEADER_LEN, Hasher, Sha256};
 
@@ -21,6 +25,32 @@ impl Hasher for Placed {
             (b"key ", Ok(place)) => Digest::from(place),
             _ => Sha256.hash(header, body),
         }
+    }
+}
+
+/// Counts how often it hashes; clones count together.
+#[derive(Clone, Debug)]
+pub(crate) struct Counting<H>(H, Rc<Cell<u64>>);
+
+impl<H> Counting<H> {
+    pub(crate) fn new(hasher: H) -> Self {
+        Self(hasher, Rc::default())
+    }
+
+    /// The number of hashes since this was last asked.
+    pub(crate) fn take(&self) -> u64 {
+        self.1.take()
+    }
+}
+
+impl<H: Hasher> Hasher for Counting<H> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn hash(&self, header: &[u8; HEADER_LEN], body: &[u8]) -> Digest {
+        self.1.update(|count| count + 1);
+        self.0.hash(header, body)
     }
 }
 

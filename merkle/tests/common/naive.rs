@@ -33,7 +33,8 @@ impl<H: Hasher> Naive<H> {
     }
 
     pub(crate) fn below(&self, path: &Path) -> Vec<(Digest, Digest)> {
-        self.entries().filter(|(key, _)| path.contains(key)).collect()
+        let from = self.entries.range(path.bits()..).map(|(key, value)| (*key, *value));
+        from.take_while(|(key, _)| path.contains(key)).collect()
     }
 
     pub(crate) fn key_hash(&self, key: &[u8]) -> Digest {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use engram_vclock::strategies::Step;
+use engram_vclock::generate::Step;
 
 /// Per node the writes it has heard of, per write the writes that it replaced.
 pub(crate) struct Spec {

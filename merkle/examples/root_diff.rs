@@ -1,0 +1,33 @@
+//! Two replicas drift apart, find out by their roots, and list what differs.
+
+use engram_merkle::{Digest, Incomparable, Sha256, Tree};
+use sha2::Digest as _;
+
+/// The tree keeps digests; what they stand for stays with its owner.
+fn digest_of(text: &str) -> Digest {
+    Digest::from(<[u8; 32]>::from(sha2::Sha256::digest(text)))
+}
+
+fn main() -> Result<(), Incomparable> {
+    let mut here = Tree::new(Sha256);
+    for number in 0..10_000 {
+        here.upsert(format!("pattern_{number}"), digest_of("as it was"));
+    }
+    let mut there = here.clone();
+    println!("equal roots:     {}", here.root() == there.root());
+
+    here.upsert("pattern_17".into(), digest_of("changed here"));
+    there.upsert("pattern_new".into(), digest_of("learned there"));
+    there.remove(b"pattern_4711");
+    println!("after edits:     {}", here.root() == there.root());
+
+    for difference in here.diff(&there)? {
+        let place = match (difference.left, difference.right) {
+            (Some(_), Some(_)) => "differs",
+            (Some(_), None) => "only here",
+            (None, _) => "only there",
+        };
+        println!("{place:<16} {}", difference.key);
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! What somebody gains who chooses the keys: little.
+
+mod common;
+
+use common::{Counting, Placed, place, value};
+use engram_merkle::Tree;
+
+/// 10,000 keys of one slot, spread below it as hashes with a common beginning are.
+fn crowd() -> Vec<[u8; 32]> {
+    let spread = |number| {
+        let bits: String = (0..64)
+            .map(|bit| char::from(b'0' + (common::ids::splitmix64(number) >> bit & 1) as u8))
+            .collect();
+        place(&format!("101010101010{bits}"), number)
+    };
+    (0..10_000).map(spread).collect()
+}
+
+#[test]
+fn ten_thousand_keys_in_one_slot_leave_changes_logarithmic() {
+    let hasher = Counting::new(Placed);
+    let mut tree = Tree::new(hasher.clone());
+    tree.extend(crowd().into_iter().zip((0..).map(value)));
+    // log2(10,000 / 16) is between 9 and 10; a few ways go deeper.
+    assert!((12 + 9..12 + 20).contains(&tree.stats().deepest_level), "{:?}", tree.stats());
+    let before = tree.clone();
+    hasher.take();
+    for (number, key) in crowd().into_iter().enumerate().step_by(97) {
+        tree.upsert(key, value(20_000 + number as u64));
+        let hashes = hasher.take();
+        assert!(hashes <= 2 + 12 + 20, "{hashes} hashes");
+        tree.remove(&key);
+        let hashes = hasher.take();
+        assert!(hashes <= 2 + 12 + 20, "{hashes} hashes");
+        tree.upsert(key, value(number as u64));
+        hasher.take();
+    }
+    assert_eq!(tree.root(), before.root());
+    assert_eq!(tree.diff(&before).unwrap().count(), 0);
+    assert_eq!(hasher.take(), 0);
+}
+
+#[test]
+fn keys_that_share_all_but_the_last_bits_go_to_the_last_level() {
+    // 256 keys that differ in their last eight bits only: the worst that a broken hash could do.
+    let mut tree = Tree::new(Placed);
+    for number in 0..=255 {
+        tree.upsert(place("", number), value(number));
+    }
+    assert_eq!(tree.stats().deepest_level, 252);
+    assert_eq!(tree.iter().count(), 256);
+    for number in 0..=255 {
+        assert_eq!(tree.remove(&place("", number)), Some(value(number)));
+    }
+    assert!(tree.is_empty());
+}
+
+#[test]
+fn keys_with_one_hash_are_one_key() {
+    // No two inputs of a real hash are known that collide. If they were, the tree would stay sound.
+    let mut tree: Tree<Vec<u8>, _> = Tree::new(Placed);
+    let short = b"hashes to a place".to_vec();
+    let place = tree.key_hash(&short).as_bytes().to_vec();
+    tree.upsert(short.clone(), value(1));
+    assert_eq!(tree.upsert(place.clone(), value(2)), Some(value(1)));
+    assert_eq!(tree.len(), 1);
+    assert_eq!(tree.iter().next().unwrap().key, short, "the key that came first is kept");
+    assert_eq!(tree.remove(&place), Some(value(2)));
+}
