@@ -249,12 +249,14 @@ impl Space {
         self.change(self.cause(ConsolidationCacheSource::Gossip), |state, writer| {
             let mut pending = BTreeMap::new();
             for (id, record) in records {
-                let change = state
-                    .plan_join(&id, &record, pending.get(&id))
-                    .and_then(|change| supplied(change, &id, state, &arrived));
-                match change {
+                let news = state.plan_join(&id, &record, pending.get(&id)).and_then(|change| {
+                    let Some(mut change) = change else { return Ok(None) };
+                    supply(&mut change, state, &arrived)?;
+                    writer.observe(record.context()).map_err(|_| Rejection::OverLimit)?;
+                    Ok(Some(change))
+                });
+                match news {
                     Ok(Some(change)) => {
-                        writer.observe(record.context());
                         receipt.applied += 1;
                         pending.insert(id, change);
                     }
@@ -329,24 +331,20 @@ impl Space {
 type Arrived = BTreeMap<Digest, Result<Content, Rejection>>;
 
 /// Adds to `change` the contents that it names and that are not held; refuses it if one is missing.
-fn supplied(
-    change: Option<Change>,
-    id: &str,
-    state: &SpaceState,
-    arrived: &Arrived,
-) -> Result<Option<Change>, Rejection> {
-    let Some(mut change) = change else { return Ok(None) };
+fn supply(change: &mut Change, state: &SpaceState, arrived: &Arrived) -> Result<(), Rejection> {
     let missing: Vec<Digest> =
         change.named().filter(|digest| state.content(digest).is_none()).collect();
     for digest in missing {
         match arrived.get(&digest) {
-            Some(Ok(content)) if content.pattern().id == id => change.supply(content.clone()),
+            Some(Ok(content)) if *content.pattern().id == *change.id => {
+                change.supply(content.clone());
+            }
             Some(Ok(_)) => return Err(Rejection::InvalidContent),
             Some(Err(rejection)) => return Err(*rejection),
             None => return Err(Rejection::MissingContent),
         }
     }
-    Ok(Some(change))
+    Ok(())
 }
 
 impl fmt::Debug for Space {

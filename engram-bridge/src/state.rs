@@ -166,7 +166,6 @@ impl SpaceState {
             };
             return (Submitted::Buried, Some(change));
         }
-        writer.observe(record.context());
         record
             .submit(writer.next_dot(), Body::Content(digest))
             .expect("the writer's dots are new to every record");
@@ -199,7 +198,6 @@ impl SpaceState {
         };
         entry.record.iter().any(own).then(|| {
             let mut record = entry.record.clone();
-            writer.observe(record.context());
             record
                 .submit(writer.next_dot(), Body::Tombstone(Arc::from([])))
                 .expect("the writer's dots are new to every record");
@@ -215,7 +213,6 @@ impl SpaceState {
         (!contents.is_empty()).then(|| {
             let mut record = entry.record.clone();
             let buried: Arc<[Digest]> = contents.union(&record::buried(&record)).copied().collect();
-            writer.observe(record.context());
             record
                 .resolve(writer.next_dot(), Body::Tombstone(buried))
                 .expect("the writer's dots are new to every record");
@@ -227,7 +224,6 @@ impl SpaceState {
     pub(crate) fn plan_resolve(&self, content: Content, writer: &mut Writer) -> Change {
         let id = content.pattern().id.as_str();
         let mut record = self.record(id).cloned().unwrap_or_default();
-        writer.observe(record.context());
         record
             .resolve(writer.next_dot(), Body::Content(content.digest()))
             .expect("the writer's dots are new to every record");

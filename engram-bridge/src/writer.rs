@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use engram_vclock::{Actor, Dot, DotSource, MAX_COUNTER, VectorClock};
+use engram_vclock::{Actor, ClockError, Dot, DotSource, MAX_COUNTER, MAX_JUMP, VectorClock};
 
 /// Issues the dots of this node, one source for all its spaces, so that a dot names one write in
 /// the whole cluster for ever.
 pub(crate) struct Writer {
     source: DotSource,
+    /// Every write that any record of this node has seen.
+    seen: VectorClock,
     entropy: Box<dyn FnMut() -> u64 + Send>,
     rolled: u64,
 }
@@ -16,7 +18,7 @@ impl Writer {
     /// A new life of `node`, under an incarnation drawn from `entropy`.
     pub(crate) fn new(node: [u8; 32], mut entropy: Box<dyn FnMut() -> u64 + Send>) -> Self {
         let source = DotSource::new(Actor { node, incarnation: entropy() });
-        Self { source, entropy, rolled: 0 }
+        Self { source, seen: VectorClock::new(), entropy, rolled: 0 }
     }
 
     pub(crate) fn actor(&self) -> &Actor {
@@ -38,7 +40,9 @@ impl Writer {
         if self.source.remaining() == 0 {
             self.lease();
         }
-        self.source.next_dot().expect("the lease was just renewed")
+        let dot = self.source.next_dot().expect("the lease was just renewed");
+        self.seen.observe(&dot).expect("a source issues counters that exist");
+        dot
     }
 
     /// Gets counters. A life ends with the process, so nothing needs to be written down first.
@@ -51,13 +55,20 @@ impl Writer {
         accepted.expect("a source that proposes a lease accepts it");
     }
 
-    /// Looks at what a peer has seen: if it names an own dot that this life never issued, the
-    /// state was rolled back or copied, and only a new incarnation is safe.
-    pub(crate) fn observe(&mut self, seen: &VectorClock) {
-        if seen.get(self.source.actor()) > self.source.issued() {
+    /// Takes note of what a record has seen that is about to be joined or written to. If it names
+    /// an own dot that this life never issued, the state was rolled back or copied, and only a new
+    /// incarnation is safe.
+    ///
+    /// # Errors
+    /// [`ClockError::JumpTooFar`] if a counter runs further ahead of all that this node has ever
+    /// seen than any honest one does. Nothing was noted then.
+    pub(crate) fn observe(&mut self, seen: &VectorClock) -> Result<(), ClockError> {
+        self.seen.merge_within(seen, MAX_JUMP)?;
+        if self.source.is_outrun_by(seen) {
             self.roll();
             self.rolled += 1;
         }
+        Ok(())
     }
 
     fn roll(&mut self) {

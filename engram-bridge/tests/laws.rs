@@ -10,6 +10,7 @@ use std::sync::Arc;
 use common::*;
 use engram_bridge::{ConsolidationCacheSource::Scheduler, Space, Store, Submitted};
 use engram_gossip_proto::{Body, Delivery, Record, Rejection, View};
+use engram_vclock::MAX_JUMP;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -540,6 +541,41 @@ fn an_own_write_that_was_never_made_begins_a_new_life() {
     assert_eq!((second.incarnations_rolled(), second.written()), (1, 0));
     space.submit_pattern(&pattern("pattern_0", 2)).unwrap();
     assert_eq!(live(&space)["pattern_0"], ["episode-2"]);
+}
+
+/// What a node sends that has written `counter` things, the last of them under `id`.
+fn written_as(counter: u64, id: &str) -> Delivery {
+    let source = only_space(&store(1, 4));
+    source.submit_pattern(&pattern(id, 1)).unwrap();
+    let mut delivery = everything(&source);
+    let record = &mut delivery.records[0];
+    record.siblings[0].0.counter = counter;
+    record.context[0].1 = counter;
+    delivery
+}
+
+#[test]
+fn a_leap_of_a_counter_is_judged_by_all_that_the_node_has_seen() {
+    let space = only_space(&store(2, 4));
+    let receipt = space.pin().apply(written_as(MAX_JUMP + 1, "p"));
+    assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::OverLimit)]);
+    deliver(written_as(MAX_JUMP, "p"), &space);
+    // Counters are node-wide: on a record that is new here they begin wherever the node stands.
+    deliver(written_as(2 * MAX_JUMP, "q"), &space);
+    let receipt = space.pin().apply(written_as(3 * MAX_JUMP + 1, "p"));
+    assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::OverLimit)]);
+    assert_eq!(live(&space).len(), 2);
+}
+
+#[test]
+fn what_is_refused_raises_no_clock() {
+    let space = only_space(&store(2, 4));
+    let mut stripped = written_as(MAX_JUMP, "p");
+    stripped.contents.clear();
+    let receipt = space.pin().apply(stripped);
+    assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::MissingContent)]);
+    let receipt = space.pin().apply(written_as(MAX_JUMP + 1, "p"));
+    assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::OverLimit)]);
 }
 
 #[test]
