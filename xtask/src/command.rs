@@ -61,6 +61,7 @@ pub(crate) fn passes(command: &mut Command) -> Result<bool> {
 
 /// Builds with cargo, its progress shown on stderr, and returns the executables it made.
 pub(crate) fn build(mut command: Command) -> Result<Vec<PathBuf>> {
+    eprintln!("$ {}", spelled(&command));
     command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     let output = command.output().with_context(|| format!("cannot start {}", spelled(&command)))?;
     if !output.status.success() {

@@ -21,7 +21,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::Verdict;
-use crate::command::{build, cargo, root, spelled};
+use crate::command::root;
+use crate::product;
 use crate::scratch::Scratch;
 use cluster::Cluster;
 use data::{Feed, Rejected};
@@ -75,7 +76,7 @@ impl Demo {
             bail!("{}: holds no pattern that could be taken", data.display());
         }
 
-        let binary = build_node()?;
+        let binary = product::node()?;
         let scratch = match &self.keep {
             Some(folder) => Scratch::keep(folder)?,
             None => Scratch::new()?,
@@ -159,16 +160,4 @@ fn report_rejected(feeds: &[Feed]) {
     if feeds.iter().any(|feed| !feed.rejected.is_empty()) {
         eprintln!("The demo goes on with all other patterns; correct or remove these.\n");
     }
-}
-
-fn build_node() -> Result<PathBuf> {
-    let command = cargo([
-        "build",
-        "--release",
-        "--package=engram-bridge",
-        "--features=node",
-        "--bin=engram-node",
-    ]);
-    eprintln!("$ {}", spelled(&command));
-    build(command)?.pop().context("cargo built no executable")
 }

@@ -3,14 +3,23 @@
 //! One file per command. No command links the product: each calls cargo, or the product's own binaries, as a user would.
 
 mod bench;
+mod certs;
+mod ci;
 mod command;
+mod completions;
 mod demo;
+mod deny;
+mod features;
 mod fuzz;
+mod node;
+mod nostd;
+mod product;
 mod release;
 mod scratch;
+mod semver;
 mod sim;
-mod test;
 mod tidy;
+mod tool;
 mod workspace;
 
 use std::process::ExitCode;
@@ -28,11 +37,19 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Bench(bench::Bench),
+    Certs(certs::Certs),
+    #[command(visible_alias = "test")]
+    Ci(ci::Ci),
+    Completions(completions::Completions),
     Demo(demo::Demo),
+    Deny(deny::Deny),
+    Features(features::Features),
     Fuzz(fuzz::Fuzz),
+    Node(node::Node),
+    Nostd(nostd::Nostd),
     Release(release::Release),
+    Semver(semver::Semver),
     Sim(sim::Sim),
-    Test(test::Test),
     Tidy(tidy::Tidy),
 }
 
@@ -45,10 +62,10 @@ pub(crate) enum Verdict {
 
 /// The tasks in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Try", &["demo", "sim"]),
-    ("Check", &["test", "tidy", "fuzz"]),
+    ("Try", &["demo", "node", "sim", "certs"]),
+    ("Check", &["ci", "tidy", "features", "nostd", "deny", "semver", "fuzz"]),
     ("Measure", &["bench"]),
-    ("Ship", &["release"]),
+    ("Ship", &["release", "completions"]),
 ];
 
 fn main() -> ExitCode {
@@ -61,11 +78,18 @@ fn main() -> ExitCode {
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let result = match cli.task {
         Task::Bench(task) => task.run(),
+        Task::Certs(task) => task.run(),
+        Task::Ci(task) => task.run(),
+        Task::Completions(task) => task.run(Cli::command()),
         Task::Demo(task) => task.run(),
+        Task::Deny(task) => task.run(),
+        Task::Features(task) => task.run(),
         Task::Fuzz(task) => task.run(),
+        Task::Node(task) => task.run(),
+        Task::Nostd(task) => task.run(),
         Task::Release(task) => task.run(),
+        Task::Semver(task) => task.run(),
         Task::Sim(task) => task.run(),
-        Task::Test(task) => task.run(),
         Task::Tidy(task) => task.run(),
     };
     match result {
@@ -85,8 +109,10 @@ fn overview() -> String {
     for (group, tasks) in GROUPS {
         text.push_str(&format!("\n{group}\n"));
         for name in tasks {
-            let about = command.find_subcommand(name).and_then(|task| task.get_about());
-            text.push_str(&format!("  {name:<9}{}\n", about.cloned().unwrap_or_default()));
+            let Some(task) = command.find_subcommand(name) else { continue };
+            let names: Vec<_> = [*name].into_iter().chain(task.get_visible_aliases()).collect();
+            let about = task.get_about().cloned().unwrap_or_default();
+            text.push_str(&format!("  {:<13}{about}\n", names.join(", ")));
         }
     }
     text.push_str(

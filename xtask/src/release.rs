@@ -1,5 +1,7 @@
 //! Publishing, dry unless told otherwise.
 
+mod archive;
+
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -7,7 +9,7 @@ use clap::Args;
 
 use crate::Verdict;
 use crate::command::{cargo, passes, root, spelled};
-use crate::workspace::{Member, members};
+use crate::workspace::{Member, libraries, members};
 
 /// Check that every crate could be published now; publish only if told so
 ///
@@ -21,6 +23,9 @@ pub(crate) struct Release {
     /// Check in spite of changes that are not committed
     #[arg(long)]
     allow_dirty: bool,
+    /// Also test each package where it is alone, as those will have it who download it; takes minutes
+    #[arg(long, conflicts_with = "execute")]
+    archives: bool,
 }
 
 /// What every package must hold.
@@ -32,7 +37,9 @@ impl Release {
         if !self.allow_dirty {
             refuse_changes()?;
         }
-        for member in members()?.iter().filter(|member| member.is_library) {
+        let members = members()?;
+        let libraries = libraries(&members, &[])?;
+        for member in &libraries {
             refuse_incomplete(member)?;
         }
         let mut publish = cargo(["publish", "--workspace"]);
@@ -51,7 +58,7 @@ impl Release {
                 return Ok(Verdict::Failed);
             }
         }
-        Ok(Verdict::Passed)
+        if self.archives { archive::test_each(&libraries) } else { Ok(Verdict::Passed) }
     }
 }
 

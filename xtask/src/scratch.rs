@@ -18,7 +18,7 @@ impl Scratch {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         loop {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            let name = format!("engram-demo-{}-{number}", std::process::id());
+            let name = format!("engram-xtask-{}-{number}", std::process::id());
             let path = std::env::temp_dir().join(name);
             match create_private(&path) {
                 // Left over by a process that had the same number.

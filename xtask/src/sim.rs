@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::Verdict;
-use crate::command::{build, cargo, passes};
+use crate::command::passes;
+use crate::product;
 
 /// Simulate clusters of up to 10,000 nodes, and judge how they converge
 ///
@@ -64,15 +65,7 @@ const BASELINE: &str = "engram-bridge/src/bin/engram-sim/baseline.json";
 
 impl Sim {
     pub(crate) fn run(self) -> Result<Verdict> {
-        let built = build(cargo([
-            "build",
-            "--release",
-            "--package=engram-bridge",
-            "--features=sim",
-            "--bin=engram-sim",
-        ]))?;
-        let simulator = built.into_iter().next_back().context("the build made no program")?;
-        let mut command = std::process::Command::new(simulator);
+        let mut command = std::process::Command::new(product::simulator()?);
         command.current_dir(crate::command::root()).args(self.arguments());
         Ok(if passes(&mut command)? { Verdict::Passed } else { Verdict::Failed })
     }

@@ -12,6 +12,7 @@ pub(crate) struct Member {
     pub(crate) version: String,
     pub(crate) folder: PathBuf,
     pub(crate) is_library: bool,
+    pub(crate) features: Vec<String>,
     pub(crate) examples: Vec<String>,
     pub(crate) benches: Vec<String>,
     pub(crate) dependencies: Vec<Dependency>,
@@ -30,6 +31,18 @@ pub(crate) struct Dependency {
 /// All members, from the bottom up.
 pub(crate) fn members() -> Result<Vec<Member>> {
     list(&metadata()?, "packages")?.iter().map(member).collect()
+}
+
+/// The published crates, or those of them that are named.
+pub(crate) fn libraries<'a>(members: &'a [Member], named: &[String]) -> Result<Vec<&'a Member>> {
+    let libraries: Vec<_> = members.iter().filter(|member| member.is_library).collect();
+    let known = |name: &&String| !libraries.iter().any(|member| member.name == **name);
+    if let Some(unknown) = named.iter().find(known) {
+        let names: Vec<_> = libraries.iter().map(|member| member.name.as_str()).collect();
+        bail!("there is no crate {unknown}; there are {}", names.join(", "));
+    }
+    let wanted = |member: &&Member| named.is_empty() || named.contains(&member.name);
+    Ok(libraries.into_iter().filter(wanted).collect())
 }
 
 /// The folder that cargo builds into.
@@ -59,6 +72,7 @@ fn member(package: &Value) -> Result<Member> {
         version: text(package, "version")?,
         folder: manifest.parent().context("a manifest is in a folder")?.to_owned(),
         is_library: of_kind("lib").next().is_some(),
+        features: features(package)?,
         examples: of_kind("example").map(|target| text(target, "name")).collect::<Result<_>>()?,
         benches: of_kind("bench").map(|target| text(target, "name")).collect::<Result<_>>()?,
         dependencies: list(package, "dependencies")?
@@ -66,6 +80,11 @@ fn member(package: &Value) -> Result<Member> {
             .map(dependency)
             .collect::<Result<_>>()?,
     })
+}
+
+fn features(package: &Value) -> Result<Vec<String>> {
+    let features = package["features"].as_object().context("cargo metadata has no features")?;
+    Ok(features.keys().cloned().collect())
 }
 
 fn dependency(dependency: &Value) -> Result<Dependency> {

@@ -74,6 +74,7 @@ mod tests {
             version: String::new(),
             folder: PathBuf::new(),
             is_library: true,
+            features: Vec::new(),
             examples: Vec::new(),
             benches: Vec::new(),
             dependencies: vec![dependency],

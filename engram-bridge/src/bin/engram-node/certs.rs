@@ -15,6 +15,7 @@ use crate::Failure;
 pub(crate) enum Certs {
     Ca(Ca),
     Node(Node),
+    Rotate(Rotate),
     Show(Show),
 }
 
@@ -49,6 +50,25 @@ pub(crate) struct Node {
     days: u32,
 }
 
+/// Makes a new certificate for a node's key, so that its id stays, and replaces NAME.pem.
+///
+/// A running node takes it up when it is told to reload.
+#[derive(Args)]
+pub(crate) struct Rotate {
+    /// The node's name.
+    #[arg(long)]
+    name: String,
+    /// The folder with ca.pem and ca.key.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    ca: PathBuf,
+    /// The folder with NAME.key and NAME.pem.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    /// How long the certificate is valid.
+    #[arg(long, value_name = "DAYS", default_value_t = 365)]
+    days: u32,
+}
+
 /// Prints the node id of a certificate: what the peers' configurations name.
 #[derive(Args)]
 pub(crate) struct Show {
@@ -61,6 +81,7 @@ impl Certs {
         match self {
             Self::Ca(task) => task.run(),
             Self::Node(task) => task.run(),
+            Self::Rotate(task) => task.run(),
             Self::Show(task) => task.run(),
         }
     }
@@ -80,12 +101,8 @@ impl Ca {
 
 impl Node {
     fn run(self) -> Result<(), Failure> {
-        if self.name.is_empty() || self.name.contains(['/', '\\']) || self.name.starts_with('.') {
-            let name = &self.name;
-            return Err(format!("--name {name:?} is no file name; use letters and digits").into());
-        }
-        let ca =
-            ClusterCa::from_pem(&read(&self.ca.join("ca.pem"))?, &read(&self.ca.join("ca.key"))?)?;
+        refuse_no_file_name(&self.name)?;
+        let ca = authority(&self.ca)?;
         let validity = Validity::days_from(SystemTime::now(), self.days);
         let node = ca.issue_node(&self.name, validity)?;
         fs::create_dir_all(&self.out)
@@ -93,6 +110,19 @@ impl Node {
         let file = |extension| self.out.join(format!("{}.{extension}", self.name));
         write_new(&file("key"), &node.key_pem, Access::Owner)?;
         write_new(&file("pem"), &node.certificate_pem, Access::Everybody)?;
+        println!("{}", node.node_id);
+        Ok(())
+    }
+}
+
+impl Rotate {
+    fn run(self) -> Result<(), Failure> {
+        refuse_no_file_name(&self.name)?;
+        let ca = authority(&self.ca)?;
+        let key = read(&self.out.join(format!("{}.key", self.name)))?;
+        let validity = Validity::days_from(SystemTime::now(), self.days);
+        let node = ca.renew_node(&self.name, &key, validity)?;
+        replace(&self.out.join(format!("{}.pem", self.name)), &node.certificate_pem)?;
         println!("{}", node.node_id);
         Ok(())
     }
@@ -106,6 +136,27 @@ impl Show {
         println!("{node_id}");
         Ok(())
     }
+}
+
+fn refuse_no_file_name(name: &str) -> Result<(), Failure> {
+    if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+        return Err(format!("--name {name:?} is no file name; use letters and digits").into());
+    }
+    Ok(())
+}
+
+fn authority(folder: &Path) -> Result<ClusterCa, Failure> {
+    let (certificate, key) = (read(&folder.join("ca.pem"))?, read(&folder.join("ca.key"))?);
+    Ok(ClusterCa::from_pem(&certificate, &key)?)
+}
+
+/// Replaces a file at once: whoever reads it meanwhile finds the old text or the new one, never half of one.
+fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    let new = path.with_extension("pem.new");
+    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
+    written.map_err(|error| {
+        format!("cannot replace {}: {error}; it is as it was", path.display()).into()
+    })
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

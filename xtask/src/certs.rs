@@ -1,0 +1,44 @@
+//! Certificates, made by the node's own program.
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::Verdict;
+use crate::product;
+
+/// Make, renew and show the certificates of a cluster
+///
+/// `certs ca` makes the authority, `certs node --name NAME` a node's key and certificate, `certs rotate --name NAME` a new
+/// certificate for the same key, and `certs show FILE` prints the node id that the peers' configurations name. Add
+/// --help behind the part for its options.
+#[derive(Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Certs {
+    /// What to do
+    #[arg(value_enum)]
+    part: Part,
+    /// Options of the part
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Make the cluster's authority
+    Ca,
+    /// Make a node's key and certificate
+    Node,
+    /// Make a new certificate for a node's key, so that its id stays
+    Rotate,
+    /// Print whose certificate a file holds
+    Show,
+}
+
+impl Certs {
+    pub(crate) fn run(self) -> Result<Verdict> {
+        let part = self.part.to_possible_value().expect("no part is hidden");
+        let mut arguments = vec!["certs".to_owned(), part.get_name().to_owned()];
+        arguments.extend(self.options);
+        product::hand_over(product::node()?, &arguments)
+    }
+}

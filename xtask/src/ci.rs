@@ -1,0 +1,134 @@
+//! Every check of a change, in the order in which a mistake is found soonest.
+
+mod report;
+mod steps;
+
+use std::process::Stdio;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde_json::json;
+
+use crate::Verdict;
+use crate::command::{passes, spelled};
+use crate::workspace::members;
+use report::{Ending, Report, summarise};
+use steps::{DEEP, ORDINARY, Step};
+
+/// Run every check of a change: all that CI runs
+///
+/// Formatting, house rules, lints, tests, doctests, documentation, every crate without its features, the builds without
+/// std, the examples, and a real demo. Each command is printed before it runs, and again if it fails. With --deep also
+/// the long proofs; what needs a tool that is not installed is skipped by name.
+#[derive(Args)]
+pub(crate) struct Ci {
+    /// Also the long proofs: about an hour
+    #[arg(long)]
+    deep: bool,
+    /// Only this step, of the ordinary or the deep ones; may be given several times
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+    /// Go on after a failure, and report all of them
+    #[arg(long)]
+    keep_going: bool,
+    /// Name the steps, and run none
+    #[arg(long)]
+    list: bool,
+    /// Print the outcome of each step as one JSON array on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+impl Ci {
+    pub(crate) fn run(self) -> Result<Verdict> {
+        let chosen = self.choose()?;
+        if self.list {
+            chosen.iter().for_each(|step| println!("{:<15} {}", step.name, step.about));
+            return Ok(Verdict::Passed);
+        }
+        let members = members()?;
+        let mut reports: Vec<Report> = Vec::new();
+        for step in chosen {
+            let begun = Instant::now();
+            eprintln!("\n== {} ==", step.name);
+            let ending = match step.missing() {
+                Some(tool) => Ending::Skipped(tool),
+                None => run((step.commands)(&members))?,
+            };
+            reports.push(Report { step: step.name, took: begun.elapsed(), ending });
+            if reports.last().is_some_and(Report::failed) && !self.keep_going {
+                break;
+            }
+        }
+        summarise(&reports);
+        if self.json {
+            println!("{}", json!(reports.iter().map(Report::json).collect::<Vec<_>>()));
+        }
+        let failed = reports.iter().any(Report::failed);
+        Ok(if failed { Verdict::Failed } else { Verdict::Passed })
+    }
+
+    fn choose(&self) -> Result<Vec<&'static Step>> {
+        let all = || ORDINARY.iter().chain(&DEEP);
+        let known = |name: &&String| !all().any(|step| step.name == name.as_str());
+        if let Some(unknown) = self.only.iter().find(known) {
+            bail!("there is no step {unknown}; cargo xtask ci --deep --list names them");
+        }
+        if !self.only.is_empty() {
+            return Ok(all().filter(|step| self.only.iter().any(|n| n == step.name)).collect());
+        }
+        Ok(if self.deep { all().collect() } else { ORDINARY.iter().collect() })
+    }
+}
+
+/// Runs the commands of one step until one fails.
+fn run(commands: Vec<std::process::Command>) -> Result<Ending> {
+    for mut command in commands {
+        // Standard output is for the result of this task alone.
+        if !passes(command.stdout(Stdio::from(std::io::stderr())))? {
+            return Ok(Ending::Failed(spelled(&command)));
+        }
+    }
+    Ok(Ending::Passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ci(only: &[&str], deep: bool) -> Ci {
+        let only = only.iter().map(|&name| name.to_owned()).collect();
+        Ci { deep, only, keep_going: false, list: false, json: false }
+    }
+
+    #[test]
+    fn every_step_has_a_name_of_its_own() {
+        let mut names: Vec<_> = ORDINARY.iter().chain(&DEEP).map(|step| step.name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn a_step_is_chosen_by_its_name() {
+        assert_eq!(ci(&["lints"], false).choose().unwrap().len(), 1);
+        let error = ci(&["lint"], false).choose().err().unwrap().to_string();
+        assert!(error.contains("no step lint;"), "{error}");
+        assert!(ci(&[], false).choose().unwrap().len() < ci(&[], true).choose().unwrap().len());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_step_ends_at_its_first_failure_and_names_it() {
+        let shell = |script: &str| {
+            let mut command = std::process::Command::new("sh");
+            command.args(["-c", script]);
+            command
+        };
+        let failed = run(vec![shell("true"), shell("exit 3"), shell("exit 4")]).unwrap();
+        assert_eq!(failed, Ending::Failed("sh -c 'exit 3'".to_owned()));
+        assert_eq!(run(vec![shell("true")]).unwrap(), Ending::Passed);
+    }
+}

@@ -1,0 +1,56 @@
+//! How each step ended.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::tool::Tool;
+
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Ending {
+    Passed,
+    /// The command that failed, as one would type it.
+    Failed(String),
+    /// The tool that is not installed.
+    Skipped(Tool),
+}
+
+pub(super) struct Report {
+    pub(super) step: &'static str,
+    pub(super) took: Duration,
+    pub(super) ending: Ending,
+}
+
+impl Report {
+    pub(super) fn failed(&self) -> bool {
+        matches!(self.ending, Ending::Failed(_))
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let (ending, reason) = match &self.ending {
+            Ending::Passed => ("passed", Value::Null),
+            Ending::Failed(command) => ("failed", json!(command)),
+            Ending::Skipped(tool) => ("skipped", json!(format!("{} is not installed", tool.name))),
+        };
+        json!({"step": self.step, "seconds": self.took.as_secs(), "ending": ending, "reason": reason})
+    }
+}
+
+pub(super) fn summarise(reports: &[Report]) {
+    eprintln!();
+    for Report { step, took, ending } in reports {
+        let (verdict, reason) = match ending {
+            Ending::Passed => ("passed", String::new()),
+            Ending::Failed(_) => ("FAILED", String::new()),
+            Ending::Skipped(tool) => {
+                ("skipped", format!(": cargo install {}, to have it run", tool.name))
+            }
+        };
+        eprintln!("{verdict:<7}  {:>5} s  {step}{reason}", took.as_secs());
+    }
+    for report in reports {
+        if let Ending::Failed(command) = &report.ending {
+            eprintln!("\nthis command failed; run it by itself to look closer:\n$ {command}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What is checked, and by which commands.
+
+use std::process::Command;
+
+use crate::command::cargo;
+use crate::features;
+use crate::nostd;
+use crate::tool::Tool;
+use crate::workspace::Member;
+
+/// Commands that belong together.
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    /// Without it the step is skipped.
+    pub(super) tool: Option<Tool>,
+    pub(super) commands: fn(&[Member]) -> Vec<Command>,
+}
+
+impl Step {
+    const fn new(
+        name: &'static str,
+        about: &'static str,
+        commands: fn(&[Member]) -> Vec<Command>,
+    ) -> Self {
+        Self { name, about, tool: None, commands }
+    }
+
+    const fn with(tool: Tool, step: Self) -> Self {
+        Self { tool: Some(tool), ..step }
+    }
+
+    /// The tool that this step cannot do without, if it is not installed.
+    pub(super) fn missing(&self) -> Option<Tool> {
+        self.tool.filter(|tool| !tool.is_here())
+    }
+}
+
+/// All packages and features go together wherever possible: each other selection builds the dependencies once more.
+pub(super) const ORDINARY: [Step; 10] = [
+    Step::new("formatting", "cargo fmt changes nothing", |_| {
+        vec![cargo(["fmt", "--all", "--check"])]
+    }),
+    Step::new("tidy", "the house rules that no compiler knows", |_| vec![xtask(["tidy"])]),
+    Step::new("lints", "no warning of the compiler or of clippy", |_| vec![lints()]),
+    Step::new("tests", "the tests of all crates", |_| vec![tests()]),
+    Step::new("doctests", "the examples in the documentation", |_| vec![doctests()]),
+    Step::new("documentation", "it builds without a warning", |_| vec![documentation()]),
+    Step::new("bare", "each crate alone, without its features", |members| {
+        members.iter().filter(|member| member.is_library).map(features::without).collect()
+    }),
+    Step::new("nostd", "four crates link without std", |members| {
+        members.iter().filter_map(nostd::without_std).collect()
+    }),
+    Step::new("examples", "every example runs", |members| {
+        members.iter().flat_map(|member| &member.examples).map(|name| example(name)).collect()
+    }),
+    Step::new("demo", "three real processes converge", |_| vec![xtask(["demo"])]),
+];
+
+/// The long proofs.
+pub(super) const DEEP: [Step; 8] = [
+    Step::new("features", "each crate alone, with each of its features", |_| {
+        vec![xtask(["features"])]
+    }),
+    Step::new("slow tests", "kill -9, a hundred QUIC nodes, network namespaces, a browser", |_| {
+        vec![slow_tests()]
+    }),
+    Step::new("simulation", "thousands of seeds with faults, and large clusters", |_| {
+        vec![xtask(["sim", "run", "--all"])]
+    }),
+    Step::new("mutants", "every deliberate mistake is noticed", |_| {
+        vec![xtask(["sim", "mutants"])]
+    }),
+    Step::with(
+        Tool::FUZZ,
+        Step::new("fuzz", "a minute for each target", |_| vec![xtask(["fuzz"])]),
+    ),
+    Step::with(
+        Tool::DENY,
+        Step::new("deny", "licences, bans, advisories", |_| vec![xtask(["deny"])]),
+    ),
+    Step::with(
+        Tool::SEMVER,
+        Step::new("semver", "no break of an interface that the version does not tell", |_| {
+            vec![xtask(["semver"])]
+        }),
+    ),
+    Step::new("release", "each package could be published, and tests from its archive", |_| {
+        vec![xtask(["release", "--allow-dirty", "--archives"])]
+    }),
+];
+
+fn xtask<const N: usize>(arguments: [&str; N]) -> Command {
+    let mut command = cargo(["xtask"]);
+    command.args(arguments);
+    command
+}
+
+fn lints() -> Command {
+    cargo(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
+}
+
+/// Nextest, if it is installed: it runs the tests of all crates side by side.
+fn tests() -> Command {
+    if Tool::NEXTEST.is_here() {
+        cargo(["nextest", "run", "--workspace", "--all-features"])
+    } else {
+        cargo(["test", "--workspace", "--all-features", "--lib", "--bins", "--tests"])
+    }
+}
+
+/// The tests that are ignored because they take minutes, or need what not every machine has. One at a time: they start
+/// many processes themselves.
+fn slow_tests() -> Command {
+    let mut command = cargo(["test", "--release", "--workspace", "--all-features", "--tests"]);
+    command.args(["--", "--ignored", "--test-threads=1"]);
+    command
+}
+
+fn doctests() -> Command {
+    cargo(["test", "--workspace", "--all-features", "--doc"])
+}
+
+fn documentation() -> Command {
+    let mut command = cargo(["doc", "--workspace", "--all-features", "--no-deps"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    command
+}
+
+fn example(name: &str) -> Command {
+    cargo(["run", "--quiet", "--all-features", "--example", name])
+}

@@ -1,0 +1,57 @@
+//! The tests of each package, run where nothing of this repository is around it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::Verdict;
+use crate::command::{cargo, passes, spelled};
+use crate::scratch::Scratch;
+use crate::workspace::{Member, target_folder};
+
+/// Tests what cargo has packaged and unpacked last.
+pub(super) fn test_each(members: &[&Member]) -> Result<Verdict> {
+    let target = target_folder()?;
+    let scratch = Scratch::new()?;
+    for member in members {
+        let name = format!("{}-{}", member.name, member.version);
+        copy(&target.join("package").join(&name), &scratch.path().join(&member.name))?;
+    }
+    for member in members {
+        let folder = scratch.path().join(&member.name);
+        let mut command = cargo(["test", "--all-features"]);
+        command.current_dir(&folder).arg("--target-dir").arg(target.join("archives"));
+        command.args(siblings(member, scratch.path()));
+        if !passes(&mut command)? {
+            eprintln!("\nthe package of {} fails alone:\n$ {}", member.name, spelled(&command));
+            return Ok(Verdict::Failed);
+        }
+    }
+    Ok(Verdict::Passed)
+}
+
+/// What is not yet on the registry is taken from beside it.
+fn siblings(member: &Member, folder: &Path) -> Vec<String> {
+    let ours = member.dependencies.iter().filter(|d| d.is_ours && !d.is_dev);
+    ours.map(|d| {
+        let path = folder.join(&d.name);
+        format!("--config=patch.crates-io.{}.path={:?}", d.name, path.display().to_string())
+    })
+    .collect()
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let place = |path: &Path| format!("{}: cannot be copied", path.display());
+    fs::create_dir_all(to).with_context(|| place(to))?;
+    for entry in fs::read_dir(from).with_context(|| place(from))? {
+        let path: PathBuf = entry?.path();
+        let copied = to.join(path.file_name().context("an entry has a name")?);
+        if path.is_dir() {
+            copy(&path, &copied)?;
+        } else {
+            fs::copy(&path, &copied).with_context(|| place(&path))?;
+        }
+    }
+    Ok(())
+}
