@@ -102,6 +102,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// Why a command line would be refused, in one line.
+pub(crate) fn refuses(arguments: &[&str]) -> Option<String> {
+    if arguments.is_empty() {
+        return None;
+    }
+    let line = ["cargo xtask"].into_iter().chain(arguments.iter().copied());
+    let error = Cli::command().try_get_matches_from(line).err()?;
+    // Asking for help is no mistake.
+    error.use_stderr().then(|| error.to_string().lines().next().unwrap_or_default().to_owned())
+}
+
 /// The grouped list of tasks, made from the tasks' own descriptions so that the two cannot disagree.
 fn overview() -> String {
     let command = Cli::command();

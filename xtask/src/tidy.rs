@@ -1,7 +1,9 @@
 //! House rules that no compiler knows.
 
 mod arrows;
+mod documents;
 mod papers;
+mod shown;
 mod sources;
 
 use std::fmt;
@@ -17,9 +19,12 @@ use sources::Source;
 /// Check the house rules that no compiler knows
 ///
 /// Which crate may depend on which; licences, crate pages and changelogs; no clock, thread or network below gossip-net;
-/// every limit named in a test.
+/// every limit named in a test; links and commands in documents that are right.
 #[derive(Args)]
 pub(crate) struct Tidy {
+    /// Also run the commands that the documents show, as a reader would type them; takes minutes
+    #[arg(long)]
+    run_commands: bool,
     /// Print the violations as one JSON array on standard output
     #[arg(long)]
     json: bool,
@@ -50,6 +55,12 @@ impl Tidy {
                 violations.extend(sources::check_purity(&member.name, &sources));
                 violations.extend(sources::check_limits(&sources));
             }
+        }
+        let documents = documents::read_all()?;
+        violations.extend(documents::check_links(&documents));
+        violations.extend(documents::check_commands(&documents));
+        if self.run_commands && violations.is_empty() {
+            violations.extend(shown::run(&documents)?);
         }
         for violation in &violations {
             eprintln!("{violation}");

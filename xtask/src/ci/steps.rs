@@ -59,12 +59,15 @@ pub(super) const ORDINARY: [Step; 10] = [
 ];
 
 /// The long proofs.
-pub(super) const DEEP: [Step; 8] = [
+pub(super) const DEEP: [Step; 9] = [
     Step::new("features", "each crate alone, with each of its features", |_| {
         vec![xtask(["features"])]
     }),
     Step::new("slow tests", "kill -9, a hundred QUIC nodes, network namespaces, a browser", |_| {
         vec![slow_tests()]
+    }),
+    Step::new("commands", "every command that a document shows", |_| {
+        vec![xtask(["tidy", "--run-commands"])]
     }),
     Step::new("simulation", "thousands of seeds with faults, and large clusters", |_| {
         vec![xtask(["sim", "run", "--all"])]

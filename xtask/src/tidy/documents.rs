@@ -1,0 +1,217 @@
+//! What the documents promise: files that exist, and commands that can be typed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::Violation;
+use crate::command::root;
+
+pub(crate) struct Document {
+    /// Relative to the root.
+    place: PathBuf,
+    text: String,
+}
+
+/// A command as a document shows it.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Shown {
+    /// In which document, and in which line.
+    pub(crate) place: String,
+    /// Where it is to be typed.
+    pub(crate) folder: PathBuf,
+    pub(crate) words: Vec<String>,
+    /// In a block of its own, to be typed as it stands; otherwise it is mentioned in a sentence.
+    pub(crate) is_shown_whole: bool,
+}
+
+/// Every Markdown file of the repository.
+pub(crate) fn read_all() -> Result<Vec<Document>> {
+    let mut paths = Vec::new();
+    list(root(), &mut paths)?;
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("{}: cannot be read", path.display()))?;
+        Ok(Document { place: path.strip_prefix(root()).unwrap_or(&path).to_owned(), text })
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn list(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = fs::read_dir(folder);
+    for entry in entries.with_context(|| format!("{}: cannot be listed", folder.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() && !name.starts_with('.') && name != "target" {
+            list(&path, paths)?;
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Links into the repository that lead nowhere.
+pub(super) fn check_links(documents: &[Document]) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for document in documents {
+        for (number, line) in document.prose() {
+            for target in targets(line) {
+                if let Some(says) = document.broken(target, documents) {
+                    let place = format!("{}:{number}", document.place.display());
+                    violations.push(Violation { place, says });
+                }
+            }
+        }
+    }
+    violations
+}
+
+/// Commands of this repository that would be refused as they are written.
+pub(super) fn check_commands(documents: &[Document]) -> Vec<Violation> {
+    let shown = documents.iter().flat_map(Document::commands);
+    shown
+        .filter_map(|shown| {
+            let says = refused(&shown.words)?;
+            Some(Violation { place: shown.place, says })
+        })
+        .collect()
+}
+
+fn refused(words: &[String]) -> Option<String> {
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["cargo", "xtask", arguments @ ..] => crate::refuses(arguments),
+        ["cargo", _, ..] | ["engram-node" | "engram-sim", _, ..] => None,
+        other => Some(format!(
+            "`{}` is no command of this repository; show one that a reader can type",
+            other.join(" ")
+        )),
+    }
+}
+
+impl Document {
+    /// The lines outside of code blocks, with their numbers.
+    fn prose(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.lines().filter(|(_, _, block)| block.is_none()).map(|(number, line, _)| (number, line))
+    }
+
+    /// Every line with its number, and the language of the code block that it is in.
+    fn lines(&self) -> impl Iterator<Item = (usize, &str, Option<&str>)> {
+        let mut block = None;
+        (1..).zip(self.text.lines()).filter_map(move |(number, line)| {
+            match (line.trim_start().strip_prefix("```"), block) {
+                (Some(language), None) => block = Some(language),
+                (Some(_), Some(_)) => block = None,
+                (None, _) => return Some((number, line, block)),
+            }
+            None
+        })
+    }
+
+    /// Every command that is shown in a console block, or mentioned as code.
+    pub(crate) fn commands(&self) -> Vec<Shown> {
+        let mut commands = Vec::new();
+        for (number, line, block) in self.lines() {
+            let mut add = |command: &str, is_shown_whole| {
+                commands.push(Shown {
+                    place: format!("{}:{number}", self.place.display()),
+                    folder: root().join(&self.place).parent().unwrap_or(root()).to_owned(),
+                    words: words(command),
+                    is_shown_whole,
+                });
+            };
+            match block {
+                Some("console") => line.strip_prefix("$ ").into_iter().for_each(|c| add(c, true)),
+                Some(_) => {}
+                None => spans(line).filter(|s| s.starts_with("cargo ")).for_each(|c| add(c, false)),
+            }
+        }
+        commands
+    }
+
+    fn broken(&self, target: &str, documents: &[Self]) -> Option<String> {
+        // An address, or a path of Rust, which rustdoc checks.
+        if target.contains("://") || target.contains("::") {
+            return None;
+        }
+        let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+        let here = root().join(&self.place);
+        let there = if path.is_empty() { here } else { here.parent()?.join(path) };
+        let Ok(there) = there.canonicalize() else {
+            return Some(format!("{target} does not exist"));
+        };
+        let of = |document: &&Self| root().join(&document.place) == there;
+        let headings = documents.iter().find(of).map(Self::anchors).unwrap_or_default();
+        (!anchor.is_empty() && !headings.contains(anchor))
+            .then(|| format!("{target}: there is no such heading"))
+    }
+
+    /// The names under which the headings can be linked.
+    fn anchors(&self) -> BTreeSet<String> {
+        let headings = self.prose().filter_map(|(_, line)| {
+            line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#'))
+        });
+        let name = |heading: &str| {
+            let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+        };
+        headings.map(name).collect()
+    }
+}
+
+/// What the links of a line lead to.
+fn targets(line: &str) -> impl Iterator<Item = &str> {
+    line.split("](").skip(1).filter_map(|rest| rest.split(')').next())
+}
+
+/// The code in a line of prose.
+fn spans(line: &str) -> impl Iterator<Item = &str> {
+    line.split('`').skip(1).step_by(2)
+}
+
+/// The words of a command without its comment. Documents show no quotes.
+fn words(command: &str) -> Vec<String> {
+    let command = command.split(" #").next().unwrap_or_default();
+    command.split_whitespace().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(text: &str) -> Document {
+        Document { place: "README.md".into(), text: text.to_owned() }
+    }
+
+    fn says(violations: &[Violation]) -> Vec<&str> {
+        violations.iter().map(|violation| violation.says.as_str()).collect()
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_found() {
+        let documents = [document(
+            "# A b\n[x](merkle) [y](#a-b) [z](crate::Tree)\n[gone](gone.md)\n[no](#c)\n",
+        )];
+        let found = check_links(&documents);
+        assert_eq!(says(&found), ["gone.md does not exist", "#c: there is no such heading"]);
+        assert_eq!(found[0].place, "README.md:3");
+    }
+
+    #[test]
+    fn a_command_that_would_be_refused_is_found() {
+        let documents = [document(
+            "`cargo xtask demo`\n```console\n$ cargo xtask dance  # on a table\n$ cargo bench\noutput\n$ rm x\n```\n",
+        )];
+        let found = check_commands(&documents);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(
+            (found[0].place.as_str(), found[1].place.as_str()),
+            ("README.md:3", "README.md:6")
+        );
+        assert!(found[0].says.contains("dance"), "{}", found[0].says);
+    }
+}
