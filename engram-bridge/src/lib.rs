@@ -14,6 +14,8 @@ mod encoding;
 mod gossiper;
 mod gossiping;
 mod in_memory;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(feature = "config")]
 mod node;
 mod pattern;
@@ -24,6 +26,8 @@ mod snapshot_file;
 mod space;
 mod state;
 mod store;
+#[cfg(feature = "metrics")]
+mod telemetry;
 mod timestamp;
 mod view;
 mod visible;
@@ -39,6 +43,9 @@ pub use content::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, MAX_ID_BYTES, PatternError
 pub use gossiper::{ADVERT_ROOM, CONSOLIDATION_ROOT, ConsolidationGossiper, UnknownSpace};
 pub use gossiping::GossipingConsolidationService;
 pub use in_memory::InMemoryConsolidationService;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use metrics::{METRICS, METRICS_CONTENT_TYPE, Metric, MetricKind};
 #[cfg(feature = "config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
 pub use node::{Node, StartError};
@@ -54,6 +61,9 @@ pub use snapshot_file::{FileSnapshot, RejectedLine, SnapshotFile, SnapshotFileEr
 pub use space::{MergedView, RejectedPattern, Space, SubmitReport};
 pub use state::Submitted;
 pub use store::{DEFAULT_SPACE, Environment, Store, StoreConfig};
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use telemetry::{Divergence, Telemetry};
 pub use timestamp::Timestamp;
 #[cfg(feature = "files")]
 #[cfg_attr(docsrs, doc(cfg(feature = "files")))]

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use engram_gossip_proto::{Delivery, Receipt, Rejection, SpaceId, Summary};
 use engram_merkle::Digest;
+#[cfg(feature = "metrics")]
+use engram_merkle::{AnyHasher, Tree};
 use tokio::sync::watch;
 
 use crate::belief::Cause;
@@ -207,6 +209,12 @@ impl Space {
         self.state().visible_len()
     }
 
+    /// How many patterns have more than one live content, so that a strategy has to choose.
+    /// O(patterns).
+    pub fn conflicting_len(&self) -> u64 {
+        self.state().conflicting().count() as u64
+    }
+
     /// The root of the space's Merkle tree: equal on two nodes if and only if their states are.
     pub fn root(&self) -> Digest {
         self.state().tree().root()
@@ -320,6 +328,12 @@ impl Space {
             self.view_version.send_modify(|version| *version += 1);
         }
         view_changed
+    }
+
+    /// The tree as it is now. O(1).
+    #[cfg(feature = "metrics")]
+    pub(crate) fn tree(&self) -> Tree<Arc<str>, AnyHasher> {
+        self.state().tree().clone()
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, SpaceState> {

@@ -133,6 +133,12 @@ impl SpaceState {
         self.entries.values().filter_map(|entry| entry.visible.clone()).collect()
     }
 
+    /// The ids with more than one live content, ascending.
+    pub(crate) fn conflicting(&self) -> impl Iterator<Item = &Arc<str>> {
+        let several = |record: &Record| record.len() > 1 && record::contents(record).len() > 1;
+        self.entries.iter().filter(move |(_, entry)| several(&entry.record)).map(|(id, _)| id)
+    }
+
     pub(crate) fn updates(&self) -> &RecentUpdates {
         &self.updates
     }

@@ -5,6 +5,7 @@ mod certs;
 mod control;
 mod event;
 mod export;
+mod metrics;
 mod replay;
 mod run;
 
@@ -30,6 +31,7 @@ enum Task {
     #[command(subcommand)]
     Certs(certs::Certs),
     Check(Check),
+    Metrics(metrics::Metrics),
 }
 
 /// Checks a configuration and the certificates that it names, and starts nothing.
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Task::Run(task) => task.run(),
         Task::Certs(task) => task.run(),
         Task::Check(task) => task.run(),
+        Task::Metrics(task) => task.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

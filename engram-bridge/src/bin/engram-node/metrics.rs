@@ -1,0 +1,41 @@
+//! Tells what a node measures.
+
+use clap::Args;
+use engram_bridge::METRICS;
+use serde_json::json;
+
+use crate::Failure;
+
+/// Lists the metrics that a node exposes at /metrics/prometheus.
+#[derive(Args)]
+pub(crate) struct Metrics {
+    /// Print the table as one JSON array, for documentation and dashboards.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Metrics {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        if self.json {
+            let table: Vec<_> = METRICS
+                .iter()
+                .map(|metric| {
+                    json!({
+                        "name": metric.name, "kind": metric.kind.as_str(), "unit": metric.unit,
+                        "help": metric.help, "labels": metric.labels,
+                    })
+                })
+                .collect();
+            println!("{}", serde_json::to_string_pretty(&table)?);
+            return Ok(());
+        }
+        for metric in METRICS {
+            let labels = match metric.labels {
+                [] => String::new(),
+                labels => format!(" {{{}}}", labels.join(", ")),
+            };
+            println!("{} ({}){labels}\n    {}", metric.name, metric.kind.as_str(), metric.help);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! What a node measures: one table, and its text for Prometheus.
+
+mod encode;
+mod reading;
+mod table;
+
+pub(crate) use encode::encode;
+pub(crate) use reading::{PeerReading, Reading, SpaceReading};
+pub use table::METRICS;
+
+use prometheus_client::metrics::histogram::Histogram;
+
+/// The content type of [`Telemetry::prometheus`](crate::Telemetry::prometheus).
+pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// One line of the table [`METRICS`]: what is measured, and how it is read.
+///
+/// Whatever is about metrics (the text for Prometheus, documentation, dashboards) comes from that
+/// table, so that none of it can disagree.
+#[derive(Debug)]
+pub struct Metric {
+    /// The whole name, as it stands in the exposition.
+    pub name: &'static str,
+    /// What kind of numbers these are.
+    pub kind: MetricKind,
+    /// The unit, which the name repeats; `None` for plain counts.
+    pub unit: Option<&'static str>,
+    /// The question that it answers.
+    pub help: &'static str,
+    /// The names of its labels. Their values come from fixed sets, from the roster and from the
+    /// configured spaces: never from patterns.
+    pub labels: &'static [&'static str],
+    read: fn(&Reading) -> Vec<Sample>,
+}
+
+/// What kind of numbers a metric has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetricKind {
+    /// Only grows, until the process ends.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// How many observations there were up to each of some bounds.
+    Histogram,
+}
+
+impl MetricKind {
+    /// The word for it in the exposition.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// One time series at one moment.
+#[derive(Debug)]
+struct Sample {
+    /// One for each label of the metric.
+    labels: Vec<String>,
+    value: Value,
+}
+
+#[derive(Debug)]
+enum Value {
+    Count(u64),
+    Level(f64),
+    Histogram(Histogram),
+}
+
+impl Sample {
+    fn count(labels: &[&str], value: u64) -> Self {
+        Self { labels: owned(labels), value: Value::Count(value) }
+    }
+
+    fn level(labels: &[&str], value: f64) -> Self {
+        Self { labels: owned(labels), value: Value::Level(value) }
+    }
+}
+
+fn owned(labels: &[&str]) -> Vec<String> {
+    labels.iter().map(|label| (*label).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests;

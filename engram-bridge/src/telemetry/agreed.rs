@@ -1,0 +1,115 @@
+//! What a peer and this node last agreed on, and what changed since.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use engram_gossip_proto::SpaceId;
+use engram_merkle::{AnyHasher, Digest, Tree};
+
+pub(crate) type SpaceTree = Tree<Arc<str>, AnyHasher>;
+
+/// The trees of the shared spaces, as both had them when their roots were last equal. They share
+/// their nodes with the live trees, so they cost what has changed since.
+#[derive(Debug, Default)]
+pub(crate) struct Agreed(BTreeMap<SpaceId, SpaceTree>);
+
+impl Agreed {
+    pub(crate) fn note(&mut self, trees: impl IntoIterator<Item = (SpaceId, SpaceTree)>) {
+        self.0.extend(trees);
+    }
+
+    pub(crate) fn of(&self, space: &SpaceId) -> Option<&SpaceTree> {
+        self.0.get(space)
+    }
+}
+
+/// How a space differs from what it was when a peer was last equal with this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Divergence {
+    known: bool,
+    slots: BTreeSet<u32>,
+    ids: Vec<Arc<str>>,
+}
+
+impl Divergence {
+    /// What is in `tree` and not in `since`, and the other way round; all of `tree` if the two
+    /// nodes never were equal.
+    pub(crate) fn between(tree: SpaceTree, since: Option<&SpaceTree>) -> Self {
+        let known = since.is_some();
+        let empty = SpaceTree::with_depth(*tree.hasher(), tree.depth());
+        let differences = tree
+            .diff(since.unwrap_or(&empty))
+            .expect("both are trees of one space, which never changes its parameters");
+        let mut divergence = Self { known, slots: BTreeSet::new(), ids: Vec::new() };
+        for difference in differences {
+            divergence.slots.insert(slot(&difference.key_hash, tree.depth().levels()));
+            divergence.ids.push(Arc::clone(difference.key));
+        }
+        divergence
+    }
+
+    /// Whether the two were ever equal in this space. If not, everything may differ.
+    pub fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// The slots of the tree that changed, ascending from 0.
+    pub fn slots(&self) -> &BTreeSet<u32> {
+        &self.slots
+    }
+
+    /// The ids whose records changed, in the order of the tree.
+    pub fn ids(&self) -> &[Arc<str>] {
+        &self.ids
+    }
+}
+
+/// The leading `levels` bits of the hash of a key.
+pub(crate) fn slot(key_hash: &Digest, levels: u8) -> u32 {
+    let [first, second, ..] = *key_hash.as_bytes();
+    u32::from(u16::from_be_bytes([first, second])) >> (16 - u32::from(levels))
+}
+
+#[cfg(test)]
+mod tests {
+    use engram_merkle::BaseDepth;
+
+    use super::*;
+
+    fn tree(ids: &[&str]) -> SpaceTree {
+        let mut tree = SpaceTree::with_depth(AnyHasher::Sha256, BaseDepth::default());
+        for id in ids {
+            tree.upsert(Arc::from(*id), Digest::from([7; 32]));
+        }
+        tree
+    }
+
+    #[test]
+    fn what_came_changed_or_went_since_is_a_divergence() {
+        let since = tree(&["stays", "changes", "goes"]);
+        let mut now = tree(&["stays", "comes"]);
+        now.upsert(Arc::from("changes"), Digest::from([8; 32]));
+        let divergence = Divergence::between(now, Some(&since));
+        let mut ids: Vec<_> = divergence.ids().iter().map(|id| &**id).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, ["changes", "comes", "goes"]);
+        assert_eq!(divergence.slots().len(), 3);
+        assert!(divergence.is_known());
+    }
+
+    #[test]
+    fn with_a_stranger_everything_may_differ() {
+        let divergence = Divergence::between(tree(&["a", "b"]), None);
+        assert_eq!((divergence.is_known(), divergence.ids().len()), (false, 2));
+        let equal = Divergence::between(tree(&["a"]), Some(&tree(&["a"])));
+        assert!(equal.slots().is_empty() && equal.is_known());
+    }
+
+    #[test]
+    fn a_slot_is_the_leading_bits() {
+        let mut hash = [0; 32];
+        hash[..3].copy_from_slice(&[0xab, 0xcd, 0xef]);
+        let slots = [4, 8, 12, 16].map(|levels| slot(&hash.into(), levels));
+        assert_eq!(slots, [0xa, 0xab, 0xabc, 0xabcd]);
+    }
+}
