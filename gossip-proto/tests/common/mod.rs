@@ -66,14 +66,36 @@ pub fn content_digest(content: &Content) -> [u8; 32] {
 }
 
 fn record_digest(record: &Record) -> [u8; 32] {
-    Sha256::digest(format!("{record:?}")).into()
+    let mut hash = Sha256::new_with_prefix((record.context.len() as u32).to_le_bytes());
+    let mut put_actor = |actor: &Actor, counter: u64| {
+        hash.update(actor.node);
+        hash.update(actor.incarnation.to_le_bytes());
+        hash.update(counter.to_le_bytes());
+    };
+    record.context.iter().for_each(|(actor, counter)| put_actor(actor, *counter));
+    record.siblings.iter().for_each(|(dot, _)| put_actor(&dot.actor, dot.counter));
+    for (_, body) in &record.siblings {
+        let (tag, digests) = match body {
+            Body::Content(digest) => (0, core::slice::from_ref(digest)),
+            Body::Tombstone { buried } => (1, &buried[..]),
+        };
+        hash.update([tag]);
+        hash.update((digests.len() as u32).to_le_bytes());
+        hash.update(digests.as_flattened());
+    }
+    hash.update(&record.id);
+    hash.finalize().into()
 }
 
-/// Ids of the form `clash-<group>-<rest>` have keys that agree in the first 6 bytes of their group.
+/// Ids of the form `clash-<group>-<rest>` have keys that agree in the first 6 bytes of their group,
+/// and so cannot be told apart by a shortened key; those of the form `crowd-<group>-<rest>` agree in
+/// 4 bytes, so that they are told apart deep in the tree.
 pub fn key_of(id: &str) -> [u8; 32] {
     let mut key: [u8; 32] = Sha256::digest(id).into();
-    if let Some(group) = id.strip_prefix("clash-").and_then(|rest| rest.split('-').next()) {
-        key[..6].copy_from_slice(&Sha256::digest(group)[..6]);
+    for (form, shared) in [("clash-", 6), ("crowd-", 4)] {
+        if let Some(group) = id.strip_prefix(form).and_then(|rest| rest.split('-').next()) {
+            key[..shared].copy_from_slice(&Sha256::digest(group)[..shared]);
+        }
     }
     key
 }

@@ -45,8 +45,8 @@ pub(crate) fn run(input: &[u8]) {
 
 fn store(node: u8, setup: &[u8; 4]) -> Store {
     let store = Store::default();
-    let own = setup[usize::from(node)] % 40;
-    let common = setup[2] % 40;
+    let own = setup[usize::from(node)] % 12;
+    let common = setup[2] % 8;
     for n in 0..common {
         // Each node holds its own version of every fourth one, and the same one of the others.
         let writer = if n % 4 == 0 { node } else { 7 };
@@ -54,8 +54,11 @@ fn store(node: u8, setup: &[u8; 4]) -> Store {
         let content = content(&format!("common-{n}"), seed);
         store.0.borrow_mut().submit(writer, u64::from(n) + 1, content);
     }
+    // Keys with the same beginning, so that there is something to walk.
+    let crowded = setup[usize::from(node)] >= 128;
     for n in 0..own {
-        let content = content(&format!("own-{node}-{n}"), u32::from(n));
+        let name = if crowded { "crowd-one" } else { "own" };
+        let content = content(&format!("{name}-{node}-{n}"), u32::from(n));
         store.0.borrow_mut().submit(node, 1_000 + u64::from(n), content);
     }
     store
