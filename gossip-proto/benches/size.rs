@@ -48,7 +48,7 @@ fn learning() {
     for (entries, rows) in tables {
         for (differences, budget) in rows {
             let (a, b) = sparse::pair(entries, differences, 0);
-            let config = SessionConfig { salt: 1, ..SessionConfig::default() };
+            let config = SessionConfig::default();
             let contact = Pair::new(
                 (config.clone(), config),
                 (parameters(), parameters()),

@@ -66,7 +66,7 @@ pub const NODES_PER_TURN: usize = 512;
 ///
 /// What does not fit is left to the next session, which the outcome says.
 pub const MAX_PENDING: usize = 32_768;
-/// Events that wait to be polled; further ones are only counted.
+/// Events that wait to be polled; further ones are dropped.
 pub const MAX_EVENTS: usize = 1_024;
 /// Turns of one session, both sides counted.
 pub const MAX_TURNS: u32 = 4_096;

@@ -19,6 +19,7 @@ mod event;
 mod host;
 mod network;
 mod node;
+mod permits;
 mod pipe;
 mod queue;
 mod random;

@@ -8,9 +8,9 @@ use engram_gossip_proto::SessionConfig;
 
 fn contact(entries: usize, differences: usize, seed: u64) -> Contact {
     let (a, b) = pair(entries, differences, seed);
-    let config = SessionConfig { salt: seed, ..SessionConfig::default() };
+    let salted = SessionConfig { salt: seed, ..SessionConfig::default() };
     Pair::new(
-        (config.clone(), config),
+        (salted, SessionConfig::default()),
         (parameters(), parameters()),
         (vec![(space("default"), a)], vec![(space("default"), b)]),
     )

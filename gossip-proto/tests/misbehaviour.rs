@@ -277,8 +277,10 @@ fn contents_ahead_of_a_record_that_never_comes() {
         sent += 1;
         assert!(sent < 100, "contents are kept without end");
     }
-    let (error, _) = victim.ended(&few());
-    assert!(matches!(error, SessionError::Violation(what) if what.contains("above their cap")));
+    let (error, refusal) = victim.ended(&few());
+    let (what, cap) = ("bytes of contents ahead of their record", limits::MAX_CARRIED as u64);
+    assert_eq!(error, SessionError::OverLimit { what, cap });
+    assert_eq!(refusal, Some(Refusal::Limit { what: what.into(), cap }));
 }
 
 #[test]

@@ -3,9 +3,23 @@
 use super::{Session, Stage, Turn};
 use crate::message::Hello;
 use crate::tag::Salt;
-use crate::{Event, Message, Prefix, SessionError, Spaces, View};
+use crate::{Compression, Event, Message, Prefix, SessionError, Spaces, View};
 
 impl<V: View> Session<V> {
+    pub(super) fn greet(&mut self, spaces: Spaces) {
+        let capabilities = match self.config.compression {
+            Compression::Off => 0,
+            Compression::Lz4 => Hello::LZ4,
+        };
+        self.queued.push_back(Message::MerkleRootExchange(Hello {
+            capabilities,
+            salt: self.config.salt,
+            receive_budget: self.config.receive_budget,
+            parameters: self.parameters.clone(),
+            spaces,
+        }));
+    }
+
     pub(super) fn on_hello(&mut self, hello: &Hello) -> Result<(), SessionError> {
         self.parameters.agree(&hello.parameters)?;
         let (ours, theirs) = (&self.parameters.strategy, &hello.parameters.strategy);

@@ -1,6 +1,7 @@
 //! The sync machine: one session between two nodes, without sockets and without a clock.
 
 mod directory;
+mod ending;
 mod greeting;
 mod outcome;
 mod receive;
@@ -20,11 +21,9 @@ use self::transfer::Transfer;
 use self::turn::{Turn, TurnSoFar};
 use self::walk::Walk;
 use crate::limits::MAX_TURNS;
-use crate::message::{Done, Hello};
 use crate::tag::Salt;
 use crate::{
-    Compression, Message, Parameters, Refusal, SessionConfig, SessionError, SetupError, SpaceId,
-    View,
+    Compression, Message, Parameters, SessionConfig, SessionError, SetupError, SpaceId, View,
 };
 
 /// One session with one peer, over one reliable, ordered stream of frames.
@@ -172,7 +171,9 @@ impl<V: View> Session<V> {
             if matches!(message, Message::PatternSync(_)) {
                 self.stats.record_bytes += frame.len() as u64;
             }
+            let before = self.stats;
             self.handle_message(message)?;
+            self.stats.count_waste(&before, frame.len() as u64);
             Ok(ends_turn)
         });
         match taken {
@@ -210,8 +211,8 @@ impl<V: View> Session<V> {
 
     /// What happened that an operator wants to know.
     ///
-    /// At most [`MAX_EVENTS`](crate::limits::MAX_EVENTS) wait; further ones are only counted in the
-    /// [`stats`](Self::stats).
+    /// At most [`MAX_EVENTS`](crate::limits::MAX_EVENTS) wait; further ones are dropped. The
+    /// [`stats`](Self::stats) count refused and unasked records in full.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop()
@@ -296,75 +297,5 @@ impl<V: View> Session<V> {
             (Stage::Walking, Message::PatternSync(sync)) => self.on_pattern_sync(sync),
             (Stage::Walking, Message::Done(done)) => self.on_done(done),
         }
-    }
-
-    fn on_done(&mut self, done: Done) -> Result<(), SessionError> {
-        for root in &done.roots {
-            let space = self.directory.at_mut(root.space);
-            space.ok_or(SessionError::Violation("a space that is not shared"))?.told(root.root);
-        }
-        self.peer_kept_back |= done.kept_back;
-        self.told = Some(done.digest);
-        Ok(())
-    }
-
-    fn done(&self) -> Done {
-        Done {
-            digest: self.directory.shared_digest(),
-            kept_back: self.walk.kept_back() || self.transfer.kept_back(),
-            roots: self.directory.walked_roots(),
-        }
-    }
-
-    /// Both sides have said their last word.
-    fn finish(&mut self) {
-        let told_equal = || self.told == Some(self.directory.shared_digest());
-        let equal = self.stage == Stage::Equal || told_equal();
-        let kept_back = self.peer_kept_back || self.walk.kept_back() || self.transfer.kept_back();
-        self.turn = Turn::Over;
-        self.end(if self.directory.shares_nothing() {
-            Ending::NothingShared
-        } else if equal {
-            Ending::InSync
-        } else if kept_back {
-            Ending::BudgetSpent
-        } else {
-            Ending::Synced
-        });
-    }
-
-    fn end(&mut self, result: Ending) {
-        self.outcome = Some(Outcome {
-            result,
-            stats: self.stats,
-            spaces: self.directory.outcomes(),
-            cursor: self.transfer.cursor(),
-        });
-    }
-
-    /// Ends the session at once; leaves a refusal to be polled if the peer can use it.
-    fn fail(&mut self, error: SessionError) -> SessionError {
-        self.turn = Turn::Over;
-        self.queued.clear();
-        self.outbox.clear();
-        if let Some(refusal) = Refusal::of(&error) {
-            self.outbox.push_back(Message::Refuse(refusal).encode(Compression::Off, true));
-        }
-        self.end(Ending::Failed(error.clone()));
-        error
-    }
-
-    fn greet(&mut self, spaces: crate::Spaces) {
-        let capabilities = match self.config.compression {
-            Compression::Off => 0,
-            Compression::Lz4 => Hello::LZ4,
-        };
-        self.queued.push_back(Message::MerkleRootExchange(Hello {
-            capabilities,
-            salt: self.config.salt,
-            receive_budget: self.config.receive_budget,
-            parameters: self.parameters.clone(),
-            spaces,
-        }));
     }
 }

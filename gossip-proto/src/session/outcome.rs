@@ -81,11 +81,24 @@ pub struct Stats {
     pub applied: u64,
     /// Records received that were known already: wasted bytes.
     pub stale: u64,
+    /// Bytes received for records that were known already or not asked for. The records of a frame
+    /// count as equally long.
+    pub wasted_bytes: u64,
     /// Records received that were refused.
     pub rejected: u64,
     /// Records received, or keys requested, that this side never asked for or offered. Not stored,
     /// not answered.
     pub unasked: u64,
+}
+
+impl Stats {
+    /// Counts the bytes of a frame, taken since `before`, that brought nothing.
+    pub(super) fn count_waste(&mut self, before: &Self, frame: u64) {
+        let useless = self.stale + self.unasked - before.stale - before.unasked;
+        if let Some(each) = frame.checked_div(self.records_in - before.records_in) {
+            self.wasted_bytes += useless * each;
+        }
+    }
 }
 
 /// Something that an operator wants to know while a session runs.
@@ -126,7 +139,7 @@ pub enum Event {
     },
 }
 
-/// Events that wait to be polled; what finds no room is only counted in the statistics.
+/// Events that wait to be polled; what finds no room is dropped.
 #[derive(Default)]
 pub(super) struct Events(VecDeque<Event>);
 

@@ -8,7 +8,7 @@ use super::transfer::{Named, Transfer};
 use crate::codec::Size;
 use crate::limits::MAX_CARRIED;
 use crate::tag::{self, Salt};
-use crate::{Delivery, Receipt, Record, View};
+use crate::{Delivery, Receipt, Record, SessionError, View};
 
 /// Contents that came ahead of their record.
 #[derive(Default)]
@@ -36,7 +36,7 @@ impl Transfer {
         space: &mut Hosted<V>,
         salt: Salt,
         told: impl Fn(&[u8; 32]) -> bool,
-    ) -> Result<Received, &'static str> {
+    ) -> Result<Received, SessionError> {
         let Delivery { mut records, mut contents } = delivery;
         if self.carried.place != place {
             self.carried = Carried { place, ..Carried::default() };
@@ -72,11 +72,12 @@ impl Transfer {
         Ok(Received { receipt, unasked })
     }
 
-    fn carry(&mut self, contents: Vec<Named>) -> Result<(), &'static str> {
+    fn carry(&mut self, contents: Vec<Named>) -> Result<(), SessionError> {
         let bytes: usize = contents.iter().map(|(_, c)| Size::of_content(c).wire).sum();
         self.carried.bytes += bytes;
         if self.carried.bytes > MAX_CARRIED {
-            return Err("contents of one record above their cap");
+            let (what, cap) = ("bytes of contents ahead of their record", MAX_CARRIED as u64);
+            return Err(SessionError::OverLimit { what, cap });
         }
         self.carried.contents.extend(contents);
         Ok(())

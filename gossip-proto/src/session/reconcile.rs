@@ -75,10 +75,7 @@ impl<V: View> Session<V> {
         self.stats.contents_in += delivery.contents.len() as u64;
         let space = self.directory.at_mut(place).ok_or(NOT_SHARED)?;
         let told = |key: &[u8; 32]| self.walk.told(place, key);
-        let received = self
-            .transfer
-            .receive(place, delivery, space, self.salt, told)
-            .map_err(SessionError::Violation)?;
+        let received = self.transfer.receive(place, delivery, space, self.salt, told)?;
         self.stats.applied += u64::from(received.receipt.applied);
         self.stats.stale += u64::from(received.receipt.stale);
         self.stats.rejected += received.receipt.rejected.len() as u64;

@@ -31,6 +31,8 @@ pub(super) struct Node<H> {
     /// Contacts that wait for a permit of this node.
     pub(super) waiting: VecDeque<u64>,
     pub(super) triggers: BTreeMap<usize, Trigger>,
+    /// Where the last session with a peer stopped, if it kept something back.
+    pub(super) cursors: BTreeMap<usize, u64>,
     /// A change of the roots waits to be advertised.
     pub(super) announcing: bool,
     /// Where in the list of spaces the next advert begins, if not all fit.
@@ -64,6 +66,7 @@ impl<H: Host> Node<H> {
             wanted: VecDeque::new(),
             waiting: VecDeque::new(),
             triggers: BTreeMap::new(),
+            cursors: BTreeMap::new(),
             announcing: false,
             told: 0,
             bytes: 0,
@@ -78,6 +81,7 @@ impl<H: Host> Node<H> {
         self.wanted.clear();
         self.waiting.clear();
         self.triggers.clear();
+        self.cursors.clear();
         self.announcing = false;
     }
 

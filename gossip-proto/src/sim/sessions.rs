@@ -1,7 +1,6 @@
-//! Sessions: permits, frames, and how they end.
+//! Sessions: frames, and how they end.
 
 use core::time::Duration;
-use std::boxed::Box;
 use std::vec::Vec;
 
 use super::contact::{ACCEPTOR, Contact, OPENER, Stage, pair};
@@ -48,7 +47,7 @@ impl<H: Host> World<H> {
             self.note(format_args!("n{from} > n{to}  session lost"));
             return;
         }
-        let config = self.session_config();
+        let config = self.session_config(from, to);
         let now = self.local(from);
         let opener = &mut self.nodes[from];
         let session = Session::open(config, opener.host.parameters(), opener.pin(), now)
@@ -63,11 +62,14 @@ impl<H: Host> World<H> {
         self.pump(contact, OPENER);
     }
 
-    fn session_config(&mut self) -> SessionConfig {
-        SessionConfig { cursor: Some(self.random.bits()), ..self.climate.session.clone() }
+    /// What a transport would give to a session: a fresh salt, and the place where the last session
+    /// with this peer stopped.
+    pub(super) fn session_config(&mut self, node: usize, peer: usize) -> SessionConfig {
+        let cursor = self.nodes[node].cursors.get(&peer).copied();
+        SessionConfig { cursor, salt: self.random.bits(), ..self.climate.session.clone() }
     }
 
-    fn note_load(&mut self, node: usize) {
+    pub(super) fn note_load(&mut self, node: usize) {
         let load = self.nodes[node].outbound + self.nodes[node].inbound;
         self.tally.most_at_one_node = self.tally.most_at_one_node.max(load);
     }
@@ -89,7 +91,7 @@ impl<H: Host> World<H> {
         }
     }
 
-    fn take(&mut self, contact: u64, end: usize, parcel: Parcel) {
+    pub(super) fn take(&mut self, contact: u64, end: usize, parcel: Parcel) {
         let Some(found) = self.contacts.get_mut(&contact) else { return };
         let node = found.ends[end].node;
         match &mut found.ends[end].stage {
@@ -116,79 +118,12 @@ impl<H: Host> World<H> {
         }
     }
 
-    // Permits.
-
-    fn ask_permit(&mut self, contact: u64, node: usize) {
-        if self.nodes[node].inbound < self.climate.schedule.inbound {
-            return self.accept(contact, node);
-        }
-        self.nodes[node].waiting.push_back(contact);
-        let until = self.now + self.climate.schedule.permit_timeout;
-        self.queue.schedule(until, Event::Impatience { contact });
-    }
-
-    fn accept(&mut self, contact: u64, node: usize) {
-        let waits = |found: &Contact<_>| matches!(found.ends[ACCEPTOR].stage, Stage::Waiting(_));
-        if !self.contacts.get(&contact).is_some_and(waits) {
-            return;
-        }
-        let config = self.session_config();
-        let now = self.local(node);
-        let acceptor = &mut self.nodes[node];
-        let session = Session::accept(config, acceptor.host.parameters(), acceptor.pin(), now)
-            .expect("the session of a simulation is set up by valid rules");
-        acceptor.inbound += 1;
-        self.note_load(node);
-        let Some(found) = self.contacts.get_mut(&contact) else { return };
-        let stage = &mut found.ends[ACCEPTOR].stage;
-        let before = core::mem::replace(stage, Stage::Running(Box::new(session)));
-        if let Stage::Waiting(held) = before {
-            held.into_iter().for_each(|parcel| self.take(contact, ACCEPTOR, parcel));
-        }
-    }
-
-    pub(super) fn on_impatience(&mut self, contact: u64) {
-        let Some(found) = self.contacts.get_mut(&contact) else { return };
-        let acceptor = &mut found.ends[ACCEPTOR];
-        if let Stage::Waiting(_) = acceptor.stage {
-            acceptor.stage = Stage::Over;
-            let node = acceptor.node;
-            self.nodes[node].waiting.retain(|waiting| *waiting != contact);
-            self.note(format_args!("n{node} has no permit for session {contact}"));
-            self.ship(contact, ACCEPTOR, Parcel::Busy);
-            self.forget_if_over(contact);
-        }
-    }
-
-    /// Gives the permit of an end back, and to the next who waits for it.
-    fn release(&mut self, node: usize, end: usize) {
-        if !self.nodes[node].up {
-            return;
-        }
-        if end == ACCEPTOR {
-            self.nodes[node].inbound -= 1;
-            while self.nodes[node].inbound < self.climate.schedule.inbound {
-                let Some(next) = self.nodes[node].waiting.pop_front() else { return };
-                self.accept(next, node);
-            }
-        } else {
-            self.nodes[node].outbound -= 1;
-            while self.nodes[node].outbound < self.climate.schedule.outbound {
-                let Some((peer, cause)) = self.nodes[node].wanted.pop_front() else { return };
-                match cause {
-                    Cause::Turn => self.want(node, peer, cause),
-                    Cause::Advert => self.on_trigger(node, peer),
-                }
-            }
-        }
-    }
-
     // What is sent.
 
     /// Sends whatever a session has to say, and looks whether it is over.
     fn pump(&mut self, contact: u64, end: usize) {
         let Some(found) = self.contacts.get_mut(&contact) else { return };
-        let node = found.ends[end].node;
+        let (node, peer) = (found.ends[end].node, found.ends[1 - end].node);
         let Stage::Running(session) = &mut found.ends[end].stage else { return };
         let now = self.now + self.nodes[node].skew;
         let frames: Vec<_> = core::iter::from_fn(|| session.poll_frame(now)).collect();
@@ -209,6 +144,10 @@ impl<H: Host> World<H> {
         }
         let Some(outcome) = outcome else { return self.plan_wake(contact, end) };
         self.tally.note_outcome(&outcome);
+        match outcome.cursor {
+            Some(cursor) => _ = self.nodes[node].cursors.insert(peer, cursor),
+            None => _ = self.nodes[node].cursors.remove(&peer),
+        }
         let stats = &outcome.stats;
         self.note(format_args!(
             "n{node} session {contact} ends: {:?}; {} turns, {} records out, {} in ({} known), {} bytes",
@@ -220,7 +159,7 @@ impl<H: Host> World<H> {
         self.close(contact, end, if moved { Progress::Some } else { Progress::None });
     }
 
-    fn ship(&mut self, contact: u64, end: usize, parcel: Parcel) {
+    pub(super) fn ship(&mut self, contact: u64, end: usize, parcel: Parcel) {
         let Some(found) = self.contacts.get_mut(&contact) else { return };
         let number = found.ends[end].pipe.number();
         let (from, to) = (found.ends[end].node, found.ends[1 - end].node);
@@ -319,7 +258,7 @@ impl<H: Host> World<H> {
         }
     }
 
-    fn forget_if_over(&mut self, contact: u64) {
+    pub(super) fn forget_if_over(&mut self, contact: u64) {
         if let Some(found) = self.contacts.get(&contact)
             && found.is_over()
         {

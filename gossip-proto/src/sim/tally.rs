@@ -28,6 +28,8 @@ pub struct Tally {
     pub records: u64,
     /// Records that arrived and were known already: waste.
     pub stale: u64,
+    /// Bytes of records that were known already or not asked for.
+    pub wasted_bytes: u64,
     /// Records that arrived and were refused.
     pub rejected: u64,
 }
@@ -43,6 +45,7 @@ impl Tally {
         });
         self.records += outcome.stats.records_in;
         self.stale += outcome.stats.stale;
+        self.wasted_bytes += outcome.stats.wasted_bytes;
         self.rejected += outcome.stats.rejected;
     }
 

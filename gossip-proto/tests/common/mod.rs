@@ -1,20 +1,22 @@
-//! A naive store in memory, and a pair of sessions that talk to each other.
-#![allow(dead_code, unreachable_pub)]
+//! A naive store in memory.
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
+pub mod pair;
 pub mod real;
 pub mod samples;
 pub mod sparse;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::time::Duration;
 
 use engram_gossip_proto::{
-    Actor, Body, Content, Delivery, Dot, Entry, Event, Outcome, Parameters, Precision, Prefix,
-    Receipt, Record, Rejection, Session, SessionConfig, SpaceId, Summary, View,
+    Actor, Body, Content, Delivery, Dot, Entry, Parameters, Precision, Prefix, Receipt, Record,
+    Rejection, SpaceId, Summary, View,
 };
 use sha2::{Digest, Sha256};
+
+pub use pair::{Contact, Pair, sync, sync_with};
 
 pub const DIMENSION: usize = 8;
 
@@ -405,95 +407,4 @@ impl View for Memory {
     fn recent(&self) -> Vec<[u8; 32]> {
         self.store.0.borrow().recent.clone()
     }
-}
-
-/// What became of a session, seen from both ends.
-#[derive(Debug)]
-pub struct Contact {
-    pub opener: Outcome,
-    pub acceptor: Outcome,
-    pub events: Vec<Event>,
-    /// Every frame in order; true if the opener sent it.
-    pub frames: Vec<(bool, Vec<u8>)>,
-}
-
-impl Contact {
-    pub fn bytes(&self) -> usize {
-        self.frames.iter().map(|(_, frame)| frame.len()).sum()
-    }
-
-    /// Bytes of the frames that carry no records, up to the first that does.
-    pub fn bytes_to_learn(&self) -> usize {
-        let frames = self.frames.iter().map(|(_, frame)| frame);
-        frames.filter(|frame| ![6, 7].contains(&frame[3])).map(Vec::len).sum()
-    }
-}
-
-/// Two sessions, one frame at a time.
-pub struct Pair<V> {
-    pub opener: Session<V>,
-    pub acceptor: Session<V>,
-    pub now: Duration,
-}
-
-impl<V: View> Pair<V> {
-    pub fn new(
-        config: (SessionConfig, SessionConfig),
-        parameters: (Parameters, Parameters),
-        spaces: (Spaces<V>, Spaces<V>),
-    ) -> Self {
-        let now = Duration::from_secs(1_000);
-        Self {
-            opener: Session::open(config.0, parameters.0, spaces.0, now).unwrap(),
-            acceptor: Session::accept(config.1, parameters.1, spaces.1, now).unwrap(),
-            now,
-        }
-    }
-
-    /// Runs to the end; `tamper` sees every frame and may change, drop or multiply it.
-    pub fn run(mut self, mut tamper: impl FnMut(usize, bool, Vec<u8>) -> Vec<Vec<u8>>) -> Contact {
-        let mut frames = Vec::new();
-        let mut queue = VecDeque::new();
-        loop {
-            while let Some(frame) = self.opener.poll_frame(self.now) {
-                queue.push_back((true, frame));
-            }
-            while let Some(frame) = self.acceptor.poll_frame(self.now) {
-                queue.push_back((false, frame));
-            }
-            let Some((from_opener, frame)) = queue.pop_front() else { break };
-            frames.push((from_opener, frame.clone()));
-            let to = if from_opener { &mut self.acceptor } else { &mut self.opener };
-            for frame in tamper(frames.len() - 1, from_opener, frame) {
-                let _ = to.handle_frame(&frame, self.now);
-            }
-            assert!(frames.len() < 100_000, "the session does not end");
-        }
-        for session in [&mut self.opener, &mut self.acceptor] {
-            if let Some(deadline) = session.poll_timeout() {
-                session.handle_timeout(deadline);
-            }
-        }
-        let mut events = Vec::new();
-        for session in [&mut self.opener, &mut self.acceptor] {
-            events.extend(std::iter::from_fn(|| session.poll_event()));
-        }
-        Contact {
-            opener: self.opener.outcome().expect("every session ends").clone(),
-            acceptor: self.acceptor.outcome().expect("every session ends").clone(),
-            events,
-            frames,
-        }
-    }
-}
-
-/// One undisturbed session between two stores that share one space.
-pub fn sync(a: &Store, b: &Store) -> Contact {
-    sync_with(a, b, SessionConfig::default(), SessionConfig::default())
-}
-
-pub fn sync_with(a: &Store, b: &Store, ours: SessionConfig, theirs: SessionConfig) -> Contact {
-    let spaces = |store: &Store| vec![(space("default"), store.pin())];
-    Pair::new((ours, theirs), (parameters(), parameters()), (spaces(a), spaces(b)))
-        .run(|_, _, frame| vec![frame])
 }

@@ -41,6 +41,8 @@ fn worse_than(old: &Line, line: &Line) -> Vec<String> {
         ("rounds_p99", old.rounds_p99.map(|n| n as f64), line.rounds_p99.map(|n| n as f64)),
         ("seconds_p99", Some(old.seconds_p99), Some(line.seconds_p99)),
         ("bytes_per_node", Some(old.bytes_per_node as f64), Some(line.bytes_per_node as f64)),
+        ("wasted_per_node", Some(old.wasted_per_node as f64), Some(line.wasted_per_node as f64)),
+        ("sessions_per_node", Some(old.sessions_per_node), Some(line.sessions_per_node)),
     ];
     let worse = figures.into_iter().filter_map(|(name, old, new)| {
         let (old, new) = (old?, new?);
@@ -63,6 +65,8 @@ mod tests {
             rounds_p99: Some(rounds),
             seconds_p99: 1.0,
             bytes_per_node,
+            wasted_per_node: 0,
+            sessions_per_node: 2.0,
             lost: 0,
             converged: true,
         }

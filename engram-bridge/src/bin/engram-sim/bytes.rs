@@ -1,5 +1,6 @@
 //! What the protocol sends, weighed by the codec that ships.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,10 +139,13 @@ impl Conversation {
         self.frames.iter().filter(move |(_, kind, _)| !moves(*kind))
     }
 
-    /// Half the number of turns until then.
+    /// Half the number of turns until both sides know which entries differ: up to the turn that
+    /// answers the last subtree.
     fn round_trips(&self) -> f64 {
-        let senders: Vec<bool> = self.learning().map(|(opener, ..)| *opener).collect();
-        senders.chunk_by(|a, b| a == b).count() as f64 / 2.0
+        let walks = |kind| matches!(kind, Kind::SubtreeRequest | Kind::SubtreeResponse);
+        let turns: Vec<_> = self.frames.chunk_by(|(a, ..), (b, ..)| a == b).collect();
+        let last = turns.iter().rposition(|turn| turn.iter().any(|(_, kind, _)| walks(*kind)));
+        last.map_or(1.0, |last| (last + 2) as f64 / 2.0)
     }
 }
 
@@ -183,27 +187,47 @@ fn learning(entries: usize, differences: [usize; 3]) -> Vec<Weight> {
     assert_eq!(quiet.ending, Ending::InSync, "the two were made equal");
     let input = format!("{entries} entries, both sides equal");
     weights.push(Weight::capped("in-sync", input, quiet.bytes() as f64, "bytes", 200.0));
-    let mut version = 0;
-    for (count, cap) in differences.into_iter().zip([700.0, 3_500.0, 21_000.0]) {
-        let (mut bytes, mut round_trips) = (0, 0.0_f64);
-        for _ in 0..TRIALS {
-            version += 1;
-            for n in 0..count {
-                let host = if n % 2 == 0 { &left } else { &right };
-                host.submit(&space, &pattern(&id(random.below(entries)), version));
+    // A hundred times as many entries may cost this much more, in bytes and in time.
+    let growth: f64 = if entries > 100_000 { 1.6 } else { 1.0 };
+    let (mut fresh, mut written) = (entries, 0);
+    for kind in [Change::New, Change::Updated] {
+        for (count, cap) in differences.into_iter().zip([700.0, 3_500.0, 21_000.0]) {
+            let (mut bytes, mut round_trips) = (0, 0.0_f64);
+            for _ in 0..TRIALS {
+                for n in 0..count {
+                    written += 1;
+                    fresh += usize::from(kind == Change::New);
+                    let place = if kind == Change::New { fresh } else { random.below(entries) };
+                    let host = if n % 2 == 0 { &left } else { &right };
+                    host.submit(&space, &pattern(&id(place), written));
+                }
+                let talk = Conversation::hold(&left, &right, Compression::Lz4);
+                assert_eq!(talk.ending, Ending::InSync, "nobody writes meanwhile");
+                bytes = bytes.max(talk.learning().map(|(.., len)| len).sum());
+                round_trips = round_trips.max(talk.round_trips());
             }
-            let talk = Conversation::hold(&left, &right, Compression::Lz4);
-            assert_eq!(talk.ending, Ending::InSync, "nobody writes meanwhile");
-            bytes = bytes.max(talk.learning().map(|(.., len)| len).sum());
-            round_trips = round_trips.max(talk.round_trips());
+            let input = format!("{count} {kind} of {entries} entries, worst of {TRIALS}");
+            let (cap, trips) = ((cap * growth).round(), 3.0 * growth);
+            weights.push(Weight::capped("learn", input.clone(), bytes as f64, "bytes", cap));
+            weights.push(Weight::capped("learn", input, round_trips, "round trips", trips));
         }
-        // A hundred times as many entries may cost this much more, in bytes and in time.
-        let growth = if entries > 100_000 { 1.6 } else { 1.0 };
-        let input = format!("{count} of {entries} entries differ, worst of {TRIALS}");
-        weights.push(Weight::capped("learn", input.clone(), bytes as f64, "bytes", cap * growth));
-        weights.push(Weight::capped("learn", input, round_trips, "round trips", 3.0 * growth));
     }
     weights
+}
+
+/// In what two nodes differ.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// In entries that only one of them has, half of them on each side.
+    New,
+    /// In entries of which one of them has a newer version, half of them on each side.
+    Updated,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::New { "new" } else { "updated" })
+    }
 }
 
 /// Gives `to` everything that `from` has, past the protocol.
@@ -237,10 +261,10 @@ fn real(folder: &Path) -> Result<Vec<Weight>> {
     let reference = (format!("the {payload} bytes of their plain payload"), payload as f64);
     let overhead = Weight::new("overhead", input, (beyond, "bytes"), reference, 0.20);
     let bulk = &patterns[..patterns.len().min(1_000)];
-    let [plain, compressed] = [Compression::Off, Compression::Lz4]
-        .map(|compression| diverged(&[], bulk, compression).record_bytes() as f64);
+    let compressed = diverged(&[], bulk, Compression::Lz4).record_bytes() as f64;
+    let plain: usize = bulk.iter().map(|pattern| encoded_len(pattern)).sum();
     let input = format!("{} real patterns", bulk.len());
-    let reference = ("the same without compression".to_owned(), plain);
+    let reference = (format!("the {plain} bytes of their plainest encoding"), plain as f64);
     let bulk = Weight::new("compression", input, (compressed, "bytes"), reference, 0.85);
     Ok(vec![overhead, bulk])
 }
@@ -290,6 +314,17 @@ fn plain_len(pattern: &SemanticPattern) -> usize {
     let episodes: usize = pattern.source_episodes.iter().map(String::len).sum();
     // Strength and confidence have four bytes each, the time has eight.
     pattern.id.len() + 4 * pattern.embedding.len() + episodes + 16
+}
+
+/// Bytes of a record of one content, and of this content under its digest, in the plainest binary
+/// encoding: every length and count takes one byte, every actor and every id is written out.
+fn encoded_len(pattern: &SemanticPattern) -> usize {
+    const ACTOR_AND_COUNTER: usize = 32 + 8 + 8;
+    const DIGEST: usize = 32;
+    let lengths = 3 + pattern.source_episodes.len();
+    let record =
+        1 + pattern.id.len() + 1 + (ACTOR_AND_COUNTER + 1 + DIGEST) + 1 + ACTOR_AND_COUNTER;
+    record + DIGEST + lengths + plain_len(pattern)
 }
 
 #[cfg(test)]

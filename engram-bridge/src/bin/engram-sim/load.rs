@@ -51,8 +51,7 @@ pub(crate) fn steady(nodes: usize, per_minute: u32, weather: &Weather, setting: 
         agreed: fresh.is_empty().then(|| lags.iter().max().copied().unwrap_or_default()),
         bytes_per_node: tally.bytes() / nodes as u64,
         sessions: tally.sessions,
-        records: tally.records,
-        stale: tally.stale,
+        wasted_per_node: tally.wasted_bytes / nodes as u64,
         lost: fresh.len() as u64,
         trace: world.trace().to_owned(),
         ..Run::default()

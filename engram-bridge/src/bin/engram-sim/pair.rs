@@ -25,8 +25,7 @@ pub(crate) fn seed(setting: Setting) -> Run {
         agreed: world.agrees().then(|| world.now()),
         bytes_per_node: world.tally().bytes() / 2,
         sessions: world.tally().sessions,
-        records: world.tally().records,
-        stale: world.tally().stale,
+        wasted_per_node: world.tally().wasted_bytes / 2,
         ..Run::default()
     };
     let everything = u64::from(2 * OWN + COMMON);

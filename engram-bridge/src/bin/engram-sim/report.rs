@@ -17,6 +17,10 @@ pub(crate) struct Line {
     pub(crate) seconds_p99: f64,
     /// Mean bytes that a node sent until all agreed.
     pub(crate) bytes_per_node: u64,
+    /// Mean bytes that a node received until then of records that it knew already.
+    pub(crate) wasted_per_node: u64,
+    /// Mean number of sessions that a node took part in until then.
+    pub(crate) sessions_per_node: f64,
     /// Acknowledged writes that were lost, over all seeds.
     pub(crate) lost: u64,
     pub(crate) converged: bool,
@@ -25,10 +29,6 @@ pub(crate) struct Line {
 /// A line, and what people want to know beside it.
 pub(crate) struct Report {
     pub(crate) line: Line,
-    /// Sessions a node.
-    pub(crate) sessions_per_node: f64,
-    /// The share of records that arrived and were known already.
-    pub(crate) waste: f64,
     /// What is wrong, with the command that shows it again.
     pub(crate) complaints: Vec<String>,
 }
@@ -42,6 +42,8 @@ impl Report {
         rounds.sort_unstable();
         seconds.sort_by(f64::total_cmp);
         let count = runs.len().max(1) as u64;
+        let mean = |of: fn(&Run) -> u64| runs.iter().map(of).sum::<u64>() as f64 / count as f64;
+        let sessions = 2.0 * mean(|run| run.sessions) / scenario.nodes as f64;
         let line = Line {
             scenario: scenario.name.to_owned(),
             nodes: scenario.nodes,
@@ -49,23 +51,21 @@ impl Report {
             rounds_p50: percentile(&rounds, 50),
             rounds_p99: percentile(&rounds, 99),
             seconds_p99: (percentile(&seconds, 99).unwrap_or_default() * 1e3).round() / 1e3,
-            bytes_per_node: runs.iter().map(|run| run.bytes_per_node).sum::<u64>() / count,
+            bytes_per_node: mean(|run| run.bytes_per_node) as u64,
+            wasted_per_node: mean(|run| run.wasted_per_node) as u64,
+            sessions_per_node: (sessions * 1e2).round() / 1e2,
             lost: runs.iter().map(|run| run.lost).sum(),
             converged: runs.iter().all(|run| run.agreed.is_some()),
         };
-        let sum = |of: fn(&Run) -> u64| runs.iter().map(of).sum::<u64>() as f64;
-        let sessions_per_node =
-            2.0 * sum(|run| run.sessions) / (count * scenario.nodes as u64) as f64;
-        let waste = sum(|run| run.stale) / sum(|run| run.records).max(1.0);
         let mut complaints: Vec<_> =
             runs.iter().filter_map(|run| complaint(scenario, run)).collect();
         complaints.extend(out_of_bounds(scenario, &line));
-        Self { line, sessions_per_node, waste, complaints }
+        Self { line, complaints }
     }
 
     /// The heading of [`row`](Self::row).
     pub(crate) const HEADING: &str = "scenario              nodes  seeds  rounds p50/p99  \
-         seconds p99  bytes/node  sessions/node  waste  lost";
+         seconds p99  bytes/node  wasted/node  sessions/node  lost";
 
     /// One line of a table for people.
     pub(crate) fn row(&self) -> String {
@@ -79,14 +79,14 @@ impl Report {
             false => "not converged".to_owned(),
         };
         format!(
-            "{:<21} {:>5} {:>6} {rounds:>15} {:>12.1} {:>11} {:>14.1} {:>5.0}% {lost:>5}",
+            "{:<21} {:>5} {:>6} {rounds:>15} {:>12.1} {:>11} {:>12} {:>14.1} {lost:>5}",
             line.scenario,
             line.nodes,
             line.seeds,
             line.seconds_p99,
             line.bytes_per_node,
-            self.sessions_per_node,
-            self.waste * 100.0,
+            line.wasted_per_node,
+            line.sessions_per_node,
         )
     }
 }

@@ -33,9 +33,8 @@ pub(crate) struct Run {
     pub(crate) bytes_per_node: u64,
     /// Sessions in all until then.
     pub(crate) sessions: u64,
-    /// Of the records that arrived, those that were known already.
-    pub(crate) records: u64,
-    pub(crate) stale: u64,
+    /// Bytes that a node received on average of records that it knew already.
+    pub(crate) wasted_per_node: u64,
     /// Acknowledged writes that are gone.
     pub(crate) lost: u64,
     /// Everything else that must not be.
@@ -72,8 +71,7 @@ pub(crate) fn until_agreed(
         agreed: agreed.map(|at| at - begin),
         bytes_per_node: (after.bytes() - before.bytes()) / world.len() as u64,
         sessions: after.sessions - before.sessions,
-        records: after.records - before.records,
-        stale: after.stale - before.stale,
+        wasted_per_node: (after.wasted_bytes - before.wasted_bytes) / world.len() as u64,
         curve,
         ..Run::default()
     }

@@ -204,7 +204,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "all nodes call the one with 100 new patterns at once: it serves as many as it has permits";
     "load_100", 100 nodes, 4 seeds, Quick, in_seconds(10.0), Plan::Load(100, product()),
         "100 new patterns a minute for two minutes: the longest time until a pattern is everywhere";
-    "faults", 7 nodes, 1000 seeds, Quick, in_seconds(600.0), Plan::Faults,
+    "faults", 7 nodes, 5000 seeds, Quick, in_seconds(600.0), Plan::Faults,
         "3 to 7 nodes: loss, duplication, reordering, cuts, clogs, crashes, lost disks, skewed clocks";
 };
 

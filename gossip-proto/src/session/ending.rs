@@ -1,0 +1,64 @@
+//! The end: the last words of both sides, and what becomes of a session that breaks.
+
+use super::turn::Turn;
+use super::{Ending, Outcome, Session, Stage};
+use crate::message::Done;
+use crate::{Compression, Message, Refusal, SessionError, View};
+
+impl<V: View> Session<V> {
+    pub(super) fn on_done(&mut self, done: Done) -> Result<(), SessionError> {
+        for root in &done.roots {
+            let space = self.directory.at_mut(root.space);
+            space.ok_or(SessionError::Violation("a space that is not shared"))?.told(root.root);
+        }
+        self.peer_kept_back |= done.kept_back;
+        self.told = Some(done.digest);
+        Ok(())
+    }
+
+    pub(super) fn done(&self) -> Done {
+        Done {
+            digest: self.directory.shared_digest(),
+            kept_back: self.walk.kept_back() || self.transfer.kept_back(),
+            roots: self.directory.walked_roots(),
+        }
+    }
+
+    /// Both sides have said their last word.
+    pub(super) fn finish(&mut self) {
+        let told_equal = || self.told == Some(self.directory.shared_digest());
+        let equal = self.stage == Stage::Equal || told_equal();
+        let kept_back = self.peer_kept_back || self.walk.kept_back() || self.transfer.kept_back();
+        self.turn = Turn::Over;
+        self.end(if self.directory.shares_nothing() {
+            Ending::NothingShared
+        } else if equal {
+            Ending::InSync
+        } else if kept_back {
+            Ending::BudgetSpent
+        } else {
+            Ending::Synced
+        });
+    }
+
+    fn end(&mut self, result: Ending) {
+        self.outcome = Some(Outcome {
+            result,
+            stats: self.stats,
+            spaces: self.directory.outcomes(),
+            cursor: self.transfer.cursor(),
+        });
+    }
+
+    /// Ends the session at once; leaves a refusal to be polled if the peer can use it.
+    pub(super) fn fail(&mut self, error: SessionError) -> SessionError {
+        self.turn = Turn::Over;
+        self.queued.clear();
+        self.outbox.clear();
+        if let Some(refusal) = Refusal::of(&error) {
+            self.outbox.push_back(Message::Refuse(refusal).encode(Compression::Off, true));
+        }
+        self.end(Ending::Failed(error.clone()));
+        error
+    }
+}
