@@ -119,7 +119,7 @@ impl Document {
             let mut add = |command: &str, is_shown_whole| {
                 commands.push(Shown {
                     place: format!("{}:{number}", self.place.display()),
-                    folder: root().join(&self.place).parent().unwrap_or(root()).to_owned(),
+                    folder: root().join(&self.place).parent().unwrap_or_else(|| root()).to_owned(),
                     words: words(command),
                     is_shown_whole,
                 });
