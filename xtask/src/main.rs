@@ -7,6 +7,7 @@ mod certs;
 mod ci;
 mod command;
 mod completions;
+mod dashboard;
 mod demo;
 mod deny;
 mod features;
@@ -15,6 +16,7 @@ mod node;
 mod nostd;
 mod product;
 mod release;
+mod report;
 mod scratch;
 mod semver;
 mod sim;
@@ -41,6 +43,7 @@ enum Task {
     #[command(visible_alias = "test")]
     Ci(ci::Ci),
     Completions(completions::Completions),
+    Dashboard(dashboard::Dashboard),
     Demo(demo::Demo),
     Deny(deny::Deny),
     Features(features::Features),
@@ -48,6 +51,7 @@ enum Task {
     Node(node::Node),
     Nostd(nostd::Nostd),
     Release(release::Release),
+    Report(report::Report),
     Semver(semver::Semver),
     Sim(sim::Sim),
     Tidy(tidy::Tidy),
@@ -64,8 +68,8 @@ pub(crate) enum Verdict {
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Try", &["demo", "node", "sim", "certs"]),
     ("Check", &["ci", "tidy", "features", "nostd", "deny", "semver", "fuzz"]),
-    ("Measure", &["bench"]),
-    ("Ship", &["release", "completions"]),
+    ("Measure", &["bench", "report"]),
+    ("Ship", &["release", "dashboard", "completions"]),
 ];
 
 fn main() -> ExitCode {
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Task::Certs(task) => task.run(),
         Task::Ci(task) => task.run(),
         Task::Completions(task) => task.run(Cli::command()),
+        Task::Dashboard(task) => task.run(),
         Task::Demo(task) => task.run(),
         Task::Deny(task) => task.run(),
         Task::Features(task) => task.run(),
@@ -88,6 +93,7 @@ fn main() -> ExitCode {
         Task::Node(task) => task.run(),
         Task::Nostd(task) => task.run(),
         Task::Release(task) => task.run(),
+        Task::Report(task) => task.run(),
         Task::Semver(task) => task.run(),
         Task::Sim(task) => task.run(),
         Task::Tidy(task) => task.run(),

@@ -37,7 +37,7 @@ impl Step {
 }
 
 /// All packages and features go together wherever possible: each other selection builds the dependencies once more.
-pub(super) const ORDINARY: [Step; 10] = [
+pub(super) const ORDINARY: [Step; 11] = [
     Step::new("formatting", "cargo fmt changes nothing", |_| {
         vec![cargo(["fmt", "--all", "--check"])]
     }),
@@ -54,6 +54,9 @@ pub(super) const ORDINARY: [Step; 10] = [
     }),
     Step::new("examples", "every example runs", |members| {
         members.iter().flat_map(|member| &member.examples).map(|name| example(name)).collect()
+    }),
+    Step::new("dashboard", "the generated files are as they would be generated", |_| {
+        vec![xtask(["dashboard", "--check"])]
     }),
     Step::new("demo", "three real processes converge", |_| vec![xtask(["demo"])]),
 ];

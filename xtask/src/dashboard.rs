@@ -1,0 +1,101 @@
+//! A Grafana dashboard and alert rules, made from the table of metrics.
+
+mod alerts;
+mod panels;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde_json::Value;
+
+use crate::Verdict;
+use crate::command::{root, spelled};
+use crate::product;
+
+/// Write the Grafana dashboard and the alert rules from the node's table of metrics
+///
+/// Into engram-bridge/dashboard. Every metric that the node has gets a panel; an alert on a metric that it does not have
+/// is an error.
+#[derive(Args)]
+pub(crate) struct Dashboard {
+    /// Write nothing; fail if the files are not as they would be written
+    #[arg(long)]
+    check: bool,
+}
+
+/// One row of the node's table.
+struct Metric {
+    name: String,
+    kind: String,
+    unit: Option<String>,
+    help: String,
+    labels: Vec<String>,
+}
+
+impl Dashboard {
+    pub(crate) fn run(self) -> Result<Verdict> {
+        let metrics = metrics()?;
+        let folder = root().join("engram-bridge/dashboard");
+        let dashboard = serde_json::to_string_pretty(&panels::dashboard(&metrics))? + "\n";
+        let files = [("grafana.json", dashboard), ("alerts.yml", alerts::rules(&metrics)?)];
+        let mut stale = Vec::new();
+        for (name, text) in files {
+            let path = folder.join(name);
+            if self.check {
+                let held = fs::read_to_string(&path).unwrap_or_default();
+                stale.extend((held != text).then_some(path));
+            } else {
+                write(path, &text)?;
+            }
+        }
+        for path in &stale {
+            eprintln!("{}: is stale; run cargo xtask dashboard", path.display());
+        }
+        Ok(if stale.is_empty() { Verdict::Passed } else { Verdict::Failed })
+    }
+}
+
+fn write(path: PathBuf, text: &str) -> Result<()> {
+    let shown = path.display().to_string();
+    path.parent().map_or(Ok(()), fs::create_dir_all).with_context(|| shown.clone())?;
+    fs::write(path, text).with_context(|| shown)
+}
+
+fn metrics() -> Result<Vec<Metric>> {
+    let mut command = Command::new(product::node()?);
+    command.args(["metrics", "--json"]);
+    let output = command.output().with_context(|| format!("cannot start {}", spelled(&command)))?;
+    if !output.status.success() {
+        bail!("{}: {}", spelled(&command), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let table: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+    table.iter().map(|row| Metric::read(row).with_context(|| row.to_string())).collect()
+}
+
+impl Metric {
+    fn read(row: &Value) -> Option<Self> {
+        let text = |field: &str| row[field].as_str().map(str::to_owned);
+        let labels = row["labels"].as_array()?.iter();
+        Some(Self {
+            name: text("name")?,
+            kind: text("kind")?,
+            unit: text("unit"),
+            help: text("help")?,
+            labels: labels.map(|label| label.as_str().map(str::to_owned)).collect::<Option<_>>()?,
+        })
+    }
+}
+
+#[cfg(test)]
+fn metric(name: &str, kind: &str, labels: &[&str]) -> Metric {
+    Metric {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        unit: None,
+        help: String::new(),
+        labels: labels.iter().map(|&label| label.to_owned()).collect(),
+    }
+}

@@ -1,0 +1,141 @@
+//! One panel for each metric, in rows by the question that it answers.
+
+use serde_json::{Value, json};
+
+use super::Metric;
+
+/// Rows in the order in which one looks, each with words of the names of its metrics. The last row takes the rest.
+const ROWS: [(&str, &[&str]); 5] = [
+    ("Convergence", &["lag", "divergent", "last_success", "rounds", "visibility", "triggers"]),
+    ("Patterns", &["patterns", "conflicts", "tombstones", "versions", "incarnations"]),
+    ("Traffic", &["bytes", "adverts", "duration", "round_trip"]),
+    ("Trouble", &["limited", "errors", "failures", "lost", "store"]),
+    ("Node", &[""]),
+];
+
+/// A grid has 24 columns; three panels stand beside each other.
+const WIDTH: usize = 8;
+const HEIGHT: usize = 7;
+
+pub(super) fn dashboard(metrics: &[Metric]) -> Value {
+    let mut panels = Vec::new();
+    let mut top = 0;
+    for (row, (title, _)) in ROWS.iter().enumerate() {
+        let members: Vec<_> = metrics.iter().filter(|metric| row_of(&metric.name) == row).collect();
+        if members.is_empty() {
+            continue;
+        }
+        panels.push(json!({
+            "type": "row", "title": title, "collapsed": false, "panels": [],
+            "id": panels.len() + 1, "gridPos": {"x": 0, "y": top, "w": 24, "h": 1},
+        }));
+        top += 1;
+        for (number, metric) in members.iter().enumerate() {
+            let (x, y) = (number % 3 * WIDTH, top + number / 3 * HEIGHT);
+            let place = json!({"x": x, "y": y, "w": WIDTH, "h": HEIGHT});
+            panels.push(panel(metric, panels.len() + 1, place));
+        }
+        top += members.len().div_ceil(3) * HEIGHT;
+    }
+    json!({
+        "title": "Engram consolidation gossip",
+        "uid": "engram-consolidation-gossip",
+        "schemaVersion": 38,
+        "tags": ["engram"],
+        "refresh": "10s",
+        "time": {"from": "now-1h", "to": "now"},
+        "templating": {"list": [
+            {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Source"},
+            {
+                "name": "node", "type": "query", "label": "Node", "multi": true, "includeAll": true,
+                "datasource": source(), "refresh": 2,
+                "query": "label_values(engram_gossip_build_info, instance)",
+            },
+        ]},
+        "panels": panels,
+    })
+}
+
+fn row_of(name: &str) -> usize {
+    let answers = |(_, words): &(&str, &[&str])| words.iter().any(|word| name.contains(word));
+    ROWS.iter().position(answers).expect("the last row takes everything")
+}
+
+fn panel(metric: &Metric, id: usize, place: Value) -> Value {
+    let title = metric.name.trim_start_matches("engram_gossip_").trim_end_matches("_total");
+    json!({
+        "type": "timeseries", "id": id, "gridPos": place,
+        "title": title.replace('_', " "), "description": metric.help,
+        "datasource": source(),
+        "fieldConfig": {"defaults": {"unit": unit(metric), "min": 0}, "overrides": []},
+        "options": {"legend": {"displayMode": "list", "placement": "bottom"}},
+        "targets": [{"refId": "A", "expr": query(metric), "legendFormat": legend(metric)}],
+    })
+}
+
+fn source() -> Value {
+    json!({"type": "prometheus", "uid": "${datasource}"})
+}
+
+fn query(metric: &Metric) -> String {
+    let (name, chosen) = (&metric.name, r#"instance=~"$node""#);
+    match metric.kind.as_str() {
+        "counter" => format!("rate({name}{{{chosen}}}[$__rate_interval])"),
+        "histogram" => format!(
+            "histogram_quantile(0.99, sum by (le, instance) (rate({name}_bucket{{{chosen}}}[$__rate_interval])))"
+        ),
+        _ if metric.unit.as_deref() == Some("seconds") && name.contains("timestamp") => {
+            format!("time() - {name}{{{chosen}}}")
+        }
+        _ => format!("{name}{{{chosen}}}"),
+    }
+}
+
+fn legend(metric: &Metric) -> String {
+    let labels = metric.labels.iter().map(|label| format!(" {{{{{label}}}}}"));
+    ["{{instance}}".to_owned()].into_iter().chain(labels).collect()
+}
+
+fn unit(metric: &Metric) -> &'static str {
+    match (metric.unit.as_deref(), metric.kind.as_str()) {
+        (Some("seconds"), _) => "s",
+        (Some("bytes"), "counter") => "Bps",
+        (Some("bytes"), _) => "bytes",
+        (_, "counter") => "cps",
+        _ => "short",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::metric;
+    use super::*;
+
+    #[test]
+    fn every_metric_has_a_panel_and_none_lies_on_another() {
+        let names = [
+            "a_lag_seconds",
+            "a_bytes_total",
+            "b_bytes_total",
+            "c_bytes_total",
+            "d_bytes_total",
+            "info",
+        ];
+        let metrics: Vec<_> = names.iter().map(|name| metric(name, "counter", &["peer"])).collect();
+        let dashboard = dashboard(&metrics);
+        let panels = dashboard["panels"].as_array().unwrap();
+        let drawn = panels.iter().filter(|panel| panel["type"] == "timeseries");
+        let mut places: Vec<_> = drawn.map(|panel| panel["gridPos"].to_string()).collect();
+        assert_eq!(places.len(), names.len());
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), names.len());
+    }
+
+    #[test]
+    fn a_query_suits_its_kind() {
+        assert!(query(&metric("n_total", "counter", &[])).starts_with("rate(n_total{"));
+        assert!(query(&metric("n", "histogram", &[])).contains("n_bucket{"));
+        assert_eq!(legend(&metric("n", "gauge", &["peer"])), "{{instance}} {{peer}}");
+    }
+}

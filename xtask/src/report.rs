@@ -1,0 +1,120 @@
+//! One page with everything that can be measured: budgets, simulation, compression.
+
+mod page;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde_json::Value;
+
+use crate::Verdict;
+use crate::command::{cargo, root, spelled};
+use crate::scratch::Scratch;
+use crate::workspace::target_folder;
+use page::{Page, Section};
+
+/// Measure everything, and write one page about it
+///
+/// Benchmarks beside their floors and peers, what the protocol sends, and how simulated clusters converge, with the
+/// machine and the commit that it came from. Takes the better part of an hour; close other programs first.
+#[derive(Args)]
+pub(crate) struct Report {
+    /// Where to write the page [default: target/report.html]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Only these parts; may be given several times
+    #[arg(long, value_name = "PART", value_parser = PARTS.map(|part| part.name))]
+    part: Vec<String>,
+}
+
+/// What is measured, by which task.
+struct Part {
+    name: &'static str,
+    title: &'static str,
+    arguments: &'static [&'static str],
+}
+
+const PARTS: [Part; 4] = [
+    Part { name: "core", title: "Tree, clocks, strategies", arguments: &["bench", "core"] },
+    Part { name: "net", title: "QUIC", arguments: &["bench", "net"] },
+    Part { name: "bytes", title: "What the protocol sends", arguments: &["sim", "bytes"] },
+    Part { name: "sim", title: "Simulated clusters", arguments: &["sim", "run", "--all"] },
+];
+
+impl Report {
+    pub(crate) fn run(self) -> Result<Verdict> {
+        let scratch = Scratch::new()?;
+        let chosen =
+            |part: &&Part| self.part.is_empty() || self.part.iter().any(|p| p == part.name);
+        let sections = PARTS.iter().filter(chosen).map(|part| part.measure(scratch.path()));
+        let page = Page { origin: origin()?, sections: sections.collect::<Result<_>>()? };
+        let out = match self.out {
+            Some(path) => path,
+            None => target_folder()?.join("report.html"),
+        };
+        std::fs::write(&out, page.render())
+            .with_context(|| format!("{}: cannot be written", out.display()))?;
+        eprintln!("report: {}", out.display());
+        Ok(if page.all_met() { Verdict::Passed } else { Verdict::Failed })
+    }
+}
+
+impl Part {
+    /// Runs the task; that a budget is missed is part of its result.
+    fn measure(&self, scratch: &Path) -> Result<Section> {
+        let curves = scratch.join(self.name);
+        let mut command = cargo(["xtask"]);
+        command.args(self.arguments).arg("--json").stderr(Stdio::inherit());
+        if self.name == "sim" {
+            command.arg("--curves").arg(&curves);
+        }
+        eprintln!("$ {}", spelled(&command));
+        let output =
+            command.output().with_context(|| format!("cannot start {}", spelled(&command)))?;
+        let rows: Vec<Value> = serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("{} printed no result", spelled(&command)))?;
+        Ok(Section {
+            title: self.title,
+            command: spelled(&command),
+            rows,
+            pictures: pictures(&curves)?,
+        })
+    }
+}
+
+/// The curves that were drawn, in the order of their names.
+fn pictures(folder: &Path) -> Result<Vec<String>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut paths = entries.collect::<Result<Vec<_>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "svg"));
+    paths.sort();
+    paths.iter().map(|path| Ok(std::fs::read_to_string(path)?)).collect()
+}
+
+/// The machine and the commit, one line each.
+fn origin() -> Result<Vec<(&'static str, String)>> {
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model =
+        processor.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(vec![
+        ("commit", said(Command::new("git").args(["describe", "--always", "--dirty"]))?),
+        ("date", said(Command::new("git").args(["log", "-1", "--format=%cs"]))?),
+        ("processor", format!("{} ({cores} cores)", model.unwrap_or(std::env::consts::ARCH))),
+        ("compiler", said(Command::new("rustc").arg("--version"))?),
+    ])
+}
+
+fn said(command: &mut Command) -> Result<String> {
+    let output = command.current_dir(root()).output();
+    let output = output.with_context(|| format!("cannot start {}", spelled(command)))?;
+    if !output.status.success() {
+        bail!("{}: {}", spelled(command), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
