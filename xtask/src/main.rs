@@ -10,6 +10,7 @@ mod completions;
 mod dashboard;
 mod demo;
 mod deny;
+mod diff;
 mod features;
 mod fuzz;
 mod node;
@@ -20,8 +21,10 @@ mod report;
 mod scratch;
 mod semver;
 mod sim;
+mod status;
 mod tidy;
 mod tool;
+mod watch;
 mod workspace;
 
 use std::process::ExitCode;
@@ -46,6 +49,7 @@ enum Task {
     Dashboard(dashboard::Dashboard),
     Demo(demo::Demo),
     Deny(deny::Deny),
+    Diff(diff::Diff),
     Features(features::Features),
     Fuzz(fuzz::Fuzz),
     Node(node::Node),
@@ -55,6 +59,7 @@ enum Task {
     Semver(semver::Semver),
     Sim(sim::Sim),
     Tidy(tidy::Tidy),
+    Watch(watch::Watch),
 }
 
 /// What a task found: not every failure is an error of the task itself.
@@ -66,7 +71,7 @@ pub(crate) enum Verdict {
 
 /// The tasks in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Try", &["demo", "node", "sim", "certs"]),
+    ("Try", &["demo", "node", "sim", "certs", "watch", "diff"]),
     ("Check", &["ci", "tidy", "features", "nostd", "deny", "semver", "fuzz"]),
     ("Measure", &["bench", "report"]),
     ("Ship", &["release", "dashboard", "completions"]),
@@ -88,6 +93,7 @@ fn main() -> ExitCode {
         Task::Dashboard(task) => task.run(),
         Task::Demo(task) => task.run(),
         Task::Deny(task) => task.run(),
+        Task::Diff(task) => task.run(),
         Task::Features(task) => task.run(),
         Task::Fuzz(task) => task.run(),
         Task::Node(task) => task.run(),
@@ -97,6 +103,7 @@ fn main() -> ExitCode {
         Task::Semver(task) => task.run(),
         Task::Sim(task) => task.run(),
         Task::Tidy(task) => task.run(),
+        Task::Watch(task) => task.run(),
     };
     match result {
         Ok(Verdict::Passed) => ExitCode::SUCCESS,

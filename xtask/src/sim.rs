@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::Verdict;
-use crate::command::passes;
+use crate::command::{cargo, passes};
 use crate::product;
 
 /// Simulate clusters of up to 10,000 nodes, and judge how they converge

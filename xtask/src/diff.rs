@@ -1,0 +1,141 @@
+//! In what two running nodes differ.
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::Verdict;
+use crate::status::{Page, text};
+
+/// Compare two running nodes, memory space by memory space
+///
+/// Exit status 0 if every space that both host has the same root, 1 if not. What changed at one of them since they were
+/// last equal is listed by the ids of its patterns.
+#[derive(Args)]
+pub(crate) struct Diff {
+    /// The page of a node, such as 127.0.0.1:7801
+    #[arg(value_name = "PAGE", value_parser = Page::parse)]
+    left: Page,
+    /// The page of another
+    #[arg(value_name = "OTHER", value_parser = Page::parse)]
+    right: Page,
+    /// Print the result as one JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// A space as both see it.
+struct Compared {
+    space: String,
+    /// Root and number of visible patterns at each; `None` where it is not hosted.
+    sides: [Option<(String, u64)>; 2],
+    /// Ids of patterns that changed at each since the two were last equal.
+    changed: [Vec<String>; 2],
+}
+
+impl Diff {
+    pub(crate) fn run(self) -> Result<Verdict> {
+        let nodes = [self.left.node()?, self.right.node()?];
+        let names = nodes.each_ref().map(|node| text(node, "name"));
+        let mut compared = compare(&nodes);
+        for space in compared.iter_mut().filter(|space| space.differs()) {
+            space.changed = [
+                ids(&self.left.diff(&names[1], &space.space)?),
+                ids(&self.right.diff(&names[0], &space.space)?),
+            ];
+        }
+        if self.json {
+            println!("{}", json!(compared.iter().map(Compared::json).collect::<Vec<_>>()));
+        } else {
+            compared.iter().for_each(|space| print!("{}", space.text(&names)));
+        }
+        let equal = !compared.iter().any(Compared::differs);
+        Ok(if equal { Verdict::Passed } else { Verdict::Failed })
+    }
+}
+
+fn compare(nodes: &[Value; 2]) -> Vec<Compared> {
+    let side = |node: &Value, name: &str| {
+        let mut spaces = node["spaces"].as_array()?.iter();
+        let space = spaces.find(|space| space["name"] == name)?;
+        Some((text(space, "root"), space["visible"].as_u64().unwrap_or_default()))
+    };
+    let spaces = nodes.iter().filter_map(|node| node["spaces"].as_array()).flatten();
+    let mut names: Vec<_> = spaces.map(|space| text(space, "name")).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+        .into_iter()
+        .map(|name| Compared {
+            sides: nodes.each_ref().map(|node| side(node, &name)),
+            space: name,
+            changed: Default::default(),
+        })
+        .collect()
+}
+
+fn ids(diff: &Value) -> Vec<String> {
+    let ids = diff["ids"].as_array().into_iter().flatten();
+    ids.filter_map(|id| id.as_str().map(str::to_owned)).collect()
+}
+
+impl Compared {
+    /// Whether both host it, in different states.
+    fn differs(&self) -> bool {
+        matches!(&self.sides, [Some((left, _)), Some((right, _))] if left != right)
+    }
+
+    fn verdict(&self) -> &'static str {
+        match &self.sides {
+            [Some(_), Some(_)] if self.differs() => "differs",
+            [Some(_), Some(_)] => "equal",
+            _ => "hosted by one only",
+        }
+    }
+
+    fn json(&self) -> Value {
+        let [left, right] = self.sides.each_ref().map(|side| {
+            side.as_ref().map(|(root, patterns)| json!({"root": root, "patterns": patterns}))
+        });
+        json!({
+            "space": self.space, "verdict": self.verdict(), "left": left, "right": right,
+            "changed_left": self.changed[0], "changed_right": self.changed[1],
+        })
+    }
+
+    fn text(&self, names: &[String; 2]) -> String {
+        let count = |side: &Option<(String, u64)>| {
+            side.as_ref()
+                .map_or_else(|| "-".to_owned(), |(root, n)| format!("{root:.12} ({n} patterns)"))
+        };
+        let [left, right] = self.sides.each_ref().map(count);
+        let mut text = format!("{:<20} {:<18} {left}  {right}\n", self.space, self.verdict());
+        for (name, changed) in names.iter().zip(&self.changed) {
+            changed.iter().for_each(|id| text += &format!("    changed at {name}: {id}\n"));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_are_compared_by_their_roots() {
+        let node = |spaces: &[(&str, &str)]| {
+            let spaces: Vec<_> = spaces
+                .iter()
+                .map(|(name, root)| json!({"name": name, "root": root, "visible": 1}))
+                .collect();
+            json!({"spaces": spaces})
+        };
+        let compared = compare(&[
+            node(&[("a", "1"), ("b", "2")]),
+            node(&[("a", "1"), ("b", "3"), ("c", "4")]),
+        ]);
+        let verdicts: Vec<_> =
+            compared.iter().map(|space| (space.space.as_str(), space.verdict())).collect();
+        assert_eq!(verdicts, [("a", "equal"), ("b", "differs"), ("c", "hosted by one only")]);
+    }
+}
