@@ -43,6 +43,30 @@ fn stale(changelog: &str, version: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
+
+    #[test]
+    fn a_package_without_its_licence_is_found() {
+        let scratch = Scratch::new().unwrap();
+        for file in ["README.md", "LICENSE-MIT"] {
+            fs::write(scratch.path().join(file), "text").unwrap();
+        }
+        fs::write(scratch.path().join("CHANGELOG.md"), "# Changelog\n\n## 0.1.0\n\n- First.\n")
+            .unwrap();
+        let member = Member {
+            name: "engram-merkle".to_owned(),
+            version: "0.1.0".to_owned(),
+            folder: scratch.path().to_owned(),
+            is_library: true,
+            features: Vec::new(),
+            examples: Vec::new(),
+            benches: Vec::new(),
+            dependencies: Vec::new(),
+        };
+        let found = check(&member);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].place, "engram-merkle/LICENSE-APACHE");
+    }
 
     #[test]
     fn a_changelog_that_lags_behind_is_found() {
