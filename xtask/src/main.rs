@@ -29,6 +29,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Consolidation gossip for Engram: every workflow, one command each.
@@ -115,15 +116,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// Why a command line would be refused, in one line.
+/// Why a command line would be refused, in one line. One that only lacks something is named, not spelled out.
 pub(crate) fn refuses(arguments: &[&str]) -> Option<String> {
-    if arguments.is_empty() {
-        return None;
-    }
     let line = ["cargo xtask"].into_iter().chain(arguments.iter().copied());
     let error = Cli::command().try_get_matches_from(line).err()?;
+    let lacks = [
+        ErrorKind::MissingRequiredArgument,
+        ErrorKind::MissingSubcommand,
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+    ];
     // Asking for help is no mistake.
-    error.use_stderr().then(|| error.to_string().lines().next().unwrap_or_default().to_owned())
+    (error.use_stderr() && !lacks.contains(&error.kind()))
+        .then(|| error.to_string().lines().next().unwrap_or_default().to_owned())
 }
 
 /// The grouped list of tasks, made from the tasks' own descriptions so that the two cannot disagree.
