@@ -4,135 +4,151 @@ use alloc::vec::Vec;
 use core::mem;
 use core::ops::Range;
 
+use crate::block::Body;
 use crate::change::Change;
+use crate::digests::{Heap, SLOTS, slots_below};
+use crate::hasher::Hasher;
 use crate::path::nibble;
-use crate::scheme::LEAF_CAPACITY;
-use crate::{Digest, Entry, Path};
+use crate::scheme::{LEAF_CAPACITY, Scheme};
+use crate::{Digest, Entries, Entry, Path};
 
-/// Entries in the order of their key hashes, at most sixteen in each slot of their block.
-///
-/// Entries are sought from where they would be if the key hashes were spread evenly. They are, so
-/// a search touches the neighbours of the entry and little else, which matters more than anything
-/// when the tree is larger than the caches. A bucket has at most 256 entries, so crafted keys gain
-/// nothing.
+/// Entries in the order of their key hashes, at most sixteen in each slot of their block, and no
+/// more room than they need.
 #[derive(Clone)]
-pub(crate) struct Bucket<K>(Vec<Entry<K>>);
+pub(crate) struct Bucket<K> {
+    entries: Vec<Entry<K>>,
+    starts: Starts,
+}
+
+/// Where each slot begins in a bucket. The last can begin at 240 at most.
+pub(crate) type Starts = [u8; SLOTS as usize];
 
 impl<K> Bucket<K> {
-    /// Whether some slot of the block at `level` has too many of these sorted entries for a bucket.
-    pub(crate) fn overflows(entries: &[Entry<K>], level: u16) -> bool {
-        let slot = |entry: &Entry<K>| nibble(&entry.key_hash, level);
-        entries.windows(LEAF_CAPACITY + 1).any(|run| slot(&run[0]) == slot(&run[LEAF_CAPACITY]))
+    /// Where the slots of the block at `level` begin in these sorted entries; `None` if some slot
+    /// has too many of them for a bucket.
+    pub(crate) fn starts(level: u16, entries: &[Entry<K>]) -> Option<Starts> {
+        let mut starts = Starts::default();
+        let mut at = 0;
+        for (slot, start) in (0..).zip(&mut starts) {
+            *start = at as u8;
+            let in_slot = |entry: &&Entry<K>| nibble(&entry.key_hash, level) == slot;
+            let count = entries[at..].iter().take_while(in_slot).count();
+            if count > LEAF_CAPACITY {
+                return None;
+            }
+            at += count;
+        }
+        Some(starts)
     }
 
-    pub(crate) const EMPTY: Self = Self(Vec::new());
-
-    /// Takes sorted entries that do not overflow, and no more room than they need.
-    pub(crate) fn new(entries: impl ExactSizeIterator<Item = Entry<K>>) -> Self {
-        let mut bucket = Vec::with_capacity(entries.len());
-        bucket.extend(entries);
-        Self(bucket)
+    pub(crate) fn new(starts: Starts, mut entries: Vec<Entry<K>>) -> Self {
+        entries.shrink_to_fit();
+        Self { entries, starts }
     }
 
     pub(crate) fn entries(&self) -> &[Entry<K>] {
-        &self.0
+        &self.entries
     }
 
     pub(crate) fn into_entries(self) -> Vec<Entry<K>> {
-        self.0
+        self.entries
+    }
+
+    /// Takes all entries out, after which the bucket is only good to be replaced.
+    pub(crate) fn take_entries(&mut self) -> Vec<Entry<K>> {
+        mem::take(&mut self.entries)
     }
 
     /// The bytes held on the heap.
     pub(crate) fn bytes(&self) -> usize {
-        self.0.capacity() * size_of::<Entry<K>>()
+        self.entries.capacity() * size_of::<Entry<K>>()
     }
 
     /// Where the entry of `key_hash` is, or would have to be, in the bucket of the block at `level`.
     pub(crate) fn position(&self, level: u16, key_hash: &Digest) -> Result<usize, usize> {
-        let at = self.settle(leading(key_hash, level), |entry| entry.key_hash < *key_hash);
-        match self.0.get(at) {
+        let slot = usize::from(nibble(key_hash, level));
+        let range = self.range(slot..slot + 1);
+        let before = |entry: &Entry<K>| entry.key_hash < *key_hash;
+        let at = range.start + self.entries[range].partition_point(before);
+        match self.entries.get(at) {
             Some(entry) if entry.key_hash == *key_hash => Ok(at),
             _ => Err(at),
         }
     }
 
-    /// The index of the first entry in `slot` or a later one; 16 is the end.
-    pub(crate) fn boundary(&self, level: u16, slot: u8) -> usize {
-        let leading = usize::from(slot) << 12;
-        self.settle(leading, |entry| nibble(&entry.key_hash, level) < slot)
+    /// The entries below a node of the block.
+    pub(crate) fn below(&self, node: Heap) -> Entries<'_, K> {
+        Entries::in_bucket(self.slice(node))
     }
 
-    /// The entries below `path`.
-    pub(crate) fn below(&self, level: u16, path: &Path) -> Range<usize> {
-        let start = match self.position(level, path.bits()) {
-            Ok(at) | Err(at) => at,
-        };
+    /// The entries below `path`, which lies below a slot of the block at `level`.
+    pub(crate) fn below_path(&self, level: u16, path: &Path) -> Entries<'_, K> {
+        let (Ok(start) | Err(start)) = self.position(level, path.bits());
         let below = |entry: &Entry<K>| path.contains(&entry.key_hash);
-        start..start + self.0[start..].partition_point(below)
+        let end = start + self.entries[start..].partition_point(below);
+        Entries::in_bucket(&self.entries[start..end])
     }
 
-    /// How many entries `before` accepts, which must accept those of a beginning. `leading` is
-    /// where to look first, in parts of 65,536.
-    fn settle(&self, leading: usize, before: impl Fn(&Entry<K>) -> bool) -> usize {
-        let mut at = (self.0.len() * leading) >> 16;
-        while at > 0 && !before(&self.0[at - 1]) {
-            at -= 1;
-        }
-        while self.0.get(at).is_some_and(&before) {
-            at += 1;
-        }
-        at
-    }
-
-    /// Applies changes, sorted by key hash, and returns by how much the entries became more. There
-    /// may be too many for a bucket afterwards.
-    pub(crate) fn apply(&mut self, level: u16, changes: &mut [Change<K>]) -> isize {
-        let before = self.0.len();
-        match changes {
-            [change] => self.apply_one(level, change),
-            _ => self.0 = merge(mem::take(&mut self.0), changes),
-        }
-        self.0.len() as isize - before as isize
-    }
-
-    fn apply_one(&mut self, level: u16, change: &mut Change<K>) {
+    /// Applies a change to the slot `nibble` of the block at `level` and returns the value before.
+    /// Afterwards the slot may [overflow](Self::overflows).
+    pub(crate) fn apply_one(
+        &mut self,
+        level: u16,
+        nibble: u8,
+        change: &mut Change<K>,
+    ) -> Option<Digest> {
         match (self.position(level, &change.key_hash), change.take_entry()) {
-            (Ok(at), Some(entry)) => self.0[at].value = entry.value,
-            (Ok(at), None) => {
-                self.0.remove(at);
-                self.0.shrink_to_fit();
-            }
+            (Ok(at), Some(entry)) => Some(mem::replace(&mut self.entries[at].value, entry.value)),
+            (Ok(at), None) => Some(self.remove(nibble, at).value),
             (Err(at), Some(entry)) => {
-                self.0.reserve_exact(1);
-                self.0.insert(at, entry);
+                self.insert(nibble, at, entry);
+                None
             }
-            (Err(_), None) => {}
+            (Err(_), None) => None,
         }
+    }
+
+    fn insert(&mut self, nibble: u8, at: usize, entry: Entry<K>) {
+        self.entries.reserve_exact(1);
+        self.entries.insert(at, entry);
+        self.later(nibble).for_each(|start| *start += 1);
+    }
+
+    fn remove(&mut self, nibble: u8, at: usize) -> Entry<K> {
+        let entry = self.entries.remove(at);
+        self.entries.shrink_to_fit();
+        self.later(nibble).for_each(|start| *start -= 1);
+        entry
+    }
+
+    /// Whether a slot has too many entries for a bucket.
+    pub(crate) fn overflows(&self, nibble: u8) -> bool {
+        let slot = usize::from(nibble);
+        self.range(slot..slot + 1).len() > LEAF_CAPACITY
+    }
+
+    /// Where the slots after one begin.
+    fn later(&mut self, nibble: u8) -> impl Iterator<Item = &mut u8> {
+        self.starts.iter_mut().skip(usize::from(nibble) + 1)
+    }
+
+    /// The indices of the entries in some slots.
+    fn range(&self, slots: Range<usize>) -> Range<usize> {
+        let start = |slot| self.starts.get(slot).map_or(self.entries.len(), |at| usize::from(*at));
+        start(slots.start)..start(slots.end)
+    }
+
+    fn slice(&self, node: Heap) -> &[Entry<K>] {
+        &self.entries[self.range(slots_below(node))]
     }
 }
 
-/// The sixteen bits of `key_hash` that follow `level`, as far as it has them.
-fn leading(key_hash: &Digest, level: u16) -> usize {
-    let bytes = &key_hash.as_bytes()[usize::from(level / 8)..];
-    let next = bytes.get(1).copied().unwrap_or(0);
-    usize::from(u16::from_be_bytes([bytes[0], next]) << (level % 8))
-}
-
-fn merge<K>(entries: Vec<Entry<K>>, changes: &mut [Change<K>]) -> Vec<Entry<K>> {
-    let mut merged = Vec::with_capacity(entries.len() + changes.len());
-    let mut entries = entries.into_iter().peekable();
-    for change in changes {
-        while let Some(entry) = entries.next_if(|entry| entry.key_hash < change.key_hash) {
-            merged.push(entry);
-        }
-        let old = entries.next_if(|entry| entry.key_hash == change.key_hash);
-        match (old, change.take_entry()) {
-            (Some(old), Some(new)) => merged.push(Entry { value: new.value, ..old }),
-            (None, Some(new)) => merged.push(new),
-            (_, None) => {}
-        }
+impl<K> Body for Bucket<K> {
+    fn count(&self, node: Heap) -> u64 {
+        self.slice(node).len() as u64
     }
-    merged.extend(entries);
-    merged.shrink_to_fit();
-    merged
+
+    fn tip<H: Hasher>(&self, scheme: &Scheme<H>, level: u16, node: Heap) -> Digest {
+        scheme.leaf(level, self.slice(node).iter().map(Entry::line))
+    }
 }

@@ -2,14 +2,15 @@
 
 use alloc::sync::Arc;
 use alloc::vec::{self, Vec};
-use core::{mem, slice};
+use core::mem;
 
-use crate::block::{Block, Body, SPAN, Slot, Slots, may_be_bucket};
+use crate::block::{Block, Body, Node};
 use crate::bucket::Bucket;
-use crate::digests::{self, Digests};
+use crate::digests::{self, Mask, Way};
 use crate::hasher::Hasher;
 use crate::path::nibble;
-use crate::scheme::{LEAF_CAPACITY, Scheme};
+use crate::scheme::Scheme;
+use crate::slots::Slots;
 use crate::{Digest, Entry};
 
 /// An edit on its way down: where to, and what is to be there afterwards.
@@ -20,6 +21,11 @@ pub(crate) struct Change<K> {
 }
 
 impl<K> Change<K> {
+    /// The value that the key is to have.
+    pub(crate) fn value(&self) -> Option<Digest> {
+        self.outcome.as_ref().map(|(_, value)| *value)
+    }
+
     pub(crate) fn take_entry(&mut self) -> Option<Entry<K>> {
         let key_hash = self.key_hash;
         self.outcome.take().map(|(key, value)| Entry { key_hash, value, key })
@@ -48,8 +54,36 @@ pub(crate) fn in_order<K>(mut changes: Vec<Change<K>>) -> Vec<Change<K>> {
     sorted
 }
 
-impl<K: Clone> Block<K> {
-    /// Builds the block at `level` from changes as [`in_order`] leaves them, all of which insert.
+/// By how much the entries become more if a key has one value after another.
+pub(crate) fn grown(before: Option<Digest>, after: Option<Digest>) -> isize {
+    isize::from(after.is_some()) - isize::from(before.is_some())
+}
+
+impl<K: Clone> Node<K> {
+    /// Builds the block at `level` from the next `take` entries, which are sorted.
+    pub(crate) fn build<H: Hasher>(
+        scheme: &Scheme<H>,
+        level: u16,
+        entries: &mut vec::IntoIter<Entry<K>>,
+        take: usize,
+    ) -> Self {
+        let next = &entries.as_slice()[..take];
+        let starts = scheme.may_be_bucket(level).then(|| Bucket::starts(level, next)).flatten();
+        match starts {
+            Some(starts) => {
+                let mut own = Vec::with_capacity(take);
+                own.extend(entries.take(take));
+                let body = Bucket::new(starts, own);
+                Self::Bucket(Arc::new(Block::new(scheme, level, body)))
+            }
+            None => {
+                let body = Slots::build(scheme, level, entries, take);
+                Self::Branch(Arc::new(Block::new(scheme, level, body)))
+            }
+        }
+    }
+
+    /// Builds the block at `level` from sorted changes of different keys, all of which insert.
     pub(crate) fn from_changes<H: Hasher>(
         scheme: &Scheme<H>,
         level: u16,
@@ -61,26 +95,57 @@ impl<K: Clone> Block<K> {
         Self::build(scheme, level, &mut entries.into_iter(), take)
     }
 
-    /// Builds the block at `level` from the next `take` entries, which are sorted.
-    fn build<H: Hasher>(
+    /// All entries, copied if a clone of the tree shares them.
+    pub(crate) fn into_entries(self) -> Vec<Entry<K>> {
+        match self {
+            Self::Bucket(block) => Arc::unwrap_or_clone(block).body.into_entries(),
+            Self::Branch(block) => Arc::unwrap_or_clone(block).body.into_entries(),
+        }
+    }
+
+    /// Applies one change, brings every digest of the block up to date, and returns the value that
+    /// the key had. If it has the wanted value already, nothing is hashed and nothing is copied.
+    pub(crate) fn apply_one<H: Hasher>(
+        &mut self,
         scheme: &Scheme<H>,
         level: u16,
-        entries: &mut vec::IntoIter<Entry<K>>,
-        take: usize,
-    ) -> Self {
-        let next = &entries.as_slice()[..take];
-        let body = if may_be_bucket(scheme, level) && !Bucket::overflows(next, level) {
-            Body::Bucket(Bucket::new(entries.take(take)))
-        } else {
-            Body::Branch(Slots::build(scheme, level, entries, take))
-        };
-        let mut block = Self { digests: Digests::default(), body };
-        if !scheme.is_leaf(level, take as u64) {
-            block.digests.reserve(digests::ALL);
-            block.rehash(scheme, level, digests::ALL);
-            block.digests.shrink();
+        change: &mut Change<K>,
+    ) -> Option<Digest> {
+        let wanted = change.value();
+        if self.is_shared() {
+            let previous = self.find(level, &change.key_hash).map(|entry| entry.value);
+            if previous == wanted {
+                return previous;
+            }
         }
-        block
+        let nibble = nibble(&change.key_hash, level);
+        // Read on the way down, so that the memory arrives while the blocks below are at work.
+        let way = self.digests().way(nibble);
+        match self {
+            Self::Bucket(shared) => {
+                let block = Arc::make_mut(shared);
+                let previous = block.body.apply_one(level, nibble, change);
+                if block.body.overflows(nibble) {
+                    let entries = block.body.take_entries();
+                    let branch = block.split(scheme, level, entries, digests::way_to(nibble));
+                    *self = Self::Branch(Arc::new(branch));
+                } else if previous != wanted {
+                    block.update(scheme, level, nibble, &way, grown(previous, wanted));
+                }
+                previous
+            }
+            Self::Branch(shared) => {
+                let block = Arc::make_mut(shared);
+                let previous = block.body.apply_one(scheme, level, nibble, change);
+                if wanted.is_none() && block.belongs_into_a_bucket(scheme, level) {
+                    let bucket = block.join(scheme, level, digests::way_to(nibble));
+                    *self = Self::Bucket(Arc::new(bucket));
+                } else if previous != wanted {
+                    block.update(scheme, level, nibble, &way, grown(previous, wanted));
+                }
+                previous
+            }
+        }
     }
 
     /// Applies changes as [`in_order`] leaves them, each with an effect, and brings every digest of
@@ -92,143 +157,107 @@ impl<K: Clone> Block<K> {
         changes: &mut [Change<K>],
     ) -> isize {
         if let [change] = changes {
-            return self.apply_one(scheme, level, change);
+            let wanted = change.value();
+            return grown(self.apply_one(scheme, level, change), wanted);
         }
         let nibbles = changes.iter().map(|change| nibble(&change.key_hash, level));
         let dirty = nibbles.fold(0, |dirty, nibble| dirty | digests::way_to(nibble));
-        let grown = self.body.apply(scheme, level, changes);
-        self.body.reshape(scheme, level);
-        self.rehash(scheme, level, dirty);
-        grown
+        match self {
+            Self::Bucket(shared) => {
+                let block = Arc::make_mut(shared);
+                let before = block.body.entries().len();
+                let entries = merge(block.body.take_entries(), changes);
+                let grown = entries.len() as isize - before as isize;
+                if let Some(starts) = Bucket::starts(level, &entries) {
+                    block.body = Bucket::new(starts, entries);
+                    block.rehash(scheme, level, dirty);
+                } else {
+                    let branch = block.split(scheme, level, entries, dirty);
+                    *self = Self::Branch(Arc::new(branch));
+                }
+                grown
+            }
+            Self::Branch(shared) => {
+                let block = Arc::make_mut(shared);
+                let grown = block.body.apply(scheme, level, changes);
+                if block.belongs_into_a_bucket(scheme, level) {
+                    let bucket = block.join(scheme, level, dirty);
+                    *self = Self::Bucket(Arc::new(bucket));
+                } else {
+                    block.rehash(scheme, level, dirty);
+                }
+                grown
+            }
+        }
     }
+}
 
-    fn apply_one<H: Hasher>(
+impl<K: Clone> Block<Bucket<K>> {
+    /// The branch that takes the place of this bucket, of which some slot splits.
+    fn split<H: Hasher>(
         &mut self,
         scheme: &Scheme<H>,
         level: u16,
-        change: &mut Change<K>,
-    ) -> isize {
-        let nibble = nibble(&change.key_hash, level);
-        // Read on the way down, so that the memory arrives while the blocks below are at work.
-        let way = self.digests.way(nibble);
-        let grown = self.body.apply(scheme, level, slice::from_mut(change));
-        if grown != 0 {
-            self.body.reshape(scheme, level);
-        }
-        if grown == 0 || grown > 0 && self.keeps_leaf(scheme, level, &way) {
-            self.refold(scheme, level, &way);
+        entries: Vec<Entry<K>>,
+        dirty: Mask,
+    ) -> Block<Slots<K>> {
+        let take = entries.len();
+        let body = Slots::build(scheme, level, &mut entries.into_iter(), take);
+        let mut branch = Block { digests: mem::take(&mut self.digests), body };
+        branch.rehash(scheme, level, dirty);
+        branch
+    }
+}
+
+impl<K: Clone> Block<Slots<K>> {
+    fn belongs_into_a_bucket<H: Hasher>(&self, scheme: &Scheme<H>, level: u16) -> bool {
+        scheme.may_be_bucket(level) && self.body.fit_a_bucket()
+    }
+
+    /// The bucket that takes the place of this branch, none of whose slots splits any more.
+    fn join<H: Hasher>(&mut self, scheme: &Scheme<H>, level: u16, dirty: Mask) -> Block<Bucket<K>> {
+        let entries = mem::replace(&mut self.body, Slots::EMPTY).into_entries();
+        let starts = Bucket::starts(level, &entries).expect("no slot has more than a leaf holds");
+        let body = Bucket::new(starts, entries);
+        let mut bucket = Block { digests: mem::take(&mut self.digests), body };
+        bucket.rehash(scheme, level, dirty);
+        bucket
+    }
+}
+
+impl<B: Body> Block<B> {
+    /// Brings the digests up to date after one change in the slot `nibble`. `way` is from before.
+    fn update<H: Hasher>(
+        &mut self,
+        scheme: &Scheme<H>,
+        level: u16,
+        nibble: u8,
+        way: &Way,
+        grown: isize,
+    ) {
+        if grown == 0 || grown > 0 && self.keeps_leaf(scheme, level, way) {
+            self.refold(scheme, level, way);
         } else {
             self.rehash(scheme, level, digests::way_to(nibble));
         }
-        grown
     }
 }
 
-impl<K: Clone> Body<K> {
-    fn apply<H: Hasher>(
-        &mut self,
-        scheme: &Scheme<H>,
-        level: u16,
-        changes: &mut [Change<K>],
-    ) -> isize {
-        match self {
-            Self::Bucket(bucket) => bucket.apply(level, changes),
-            Self::Branch(slots) => slots.apply(scheme, level, changes),
+/// Applies sorted changes to sorted entries.
+fn merge<K>(entries: Vec<Entry<K>>, changes: &mut [Change<K>]) -> Vec<Entry<K>> {
+    let mut merged = Vec::with_capacity(entries.len() + changes.len());
+    let mut entries = entries.into_iter().peekable();
+    for change in changes {
+        while let Some(entry) = entries.next_if(|entry| entry.key_hash < change.key_hash) {
+            merged.push(entry);
+        }
+        let old = entries.next_if(|entry| entry.key_hash == change.key_hash);
+        match (old, change.take_entry()) {
+            (Some(old), Some(new)) => merged.push(Entry { value: new.value, ..old }),
+            (None, Some(new)) => merged.push(new),
+            (_, None) => {}
         }
     }
-
-    /// Turns a bucket with a slot that splits into a branch, and a branch without one into a bucket.
-    fn reshape<H: Hasher>(&mut self, scheme: &Scheme<H>, level: u16) {
-        match self {
-            Self::Bucket(bucket) if Bucket::overflows(bucket.entries(), level) => {
-                let entries = mem::replace(bucket, Bucket::EMPTY).into_entries();
-                let take = entries.len();
-                *self = Self::Branch(Slots::build(scheme, level, &mut entries.into_iter(), take));
-            }
-            Self::Branch(slots) if may_be_bucket(scheme, level) && slots.fit_a_bucket() => {
-                let entries = mem::replace(slots, Slots::EMPTY).into_entries();
-                *self = Self::Bucket(Bucket::new(entries.into_iter()));
-            }
-            _ => {}
-        }
-    }
-}
-
-impl<K: Clone> Slots<K> {
-    fn build<H: Hasher>(
-        scheme: &Scheme<H>,
-        level: u16,
-        entries: &mut vec::IntoIter<Entry<K>>,
-        mut take: usize,
-    ) -> Self {
-        let mut slots = Self::EMPTY;
-        while take > 0 {
-            let next = &entries.as_slice()[..take];
-            let slot = nibble(&next[0].key_hash, level);
-            let count = next.partition_point(|entry| nibble(&entry.key_hash, level) == slot);
-            slots.insert(slot, Block::build(scheme, level + SPAN, entries, count), count as u64);
-            take -= count;
-        }
-        slots
-    }
-
-    fn apply<H: Hasher>(
-        &mut self,
-        scheme: &Scheme<H>,
-        level: u16,
-        changes: &mut [Change<K>],
-    ) -> isize {
-        let slot = |change: &Change<K>| nibble(&change.key_hash, level);
-        let groups = changes.chunk_by_mut(|a, b| slot(a) == slot(b));
-        groups.map(|group| self.apply_to(slot(&group[0]), scheme, level + SPAN, group)).sum()
-    }
-
-    /// Applies changes to the block of one slot, which is at `level`.
-    fn apply_to<H: Hasher>(
-        &mut self,
-        nibble: u8,
-        scheme: &Scheme<H>,
-        level: u16,
-        changes: &mut [Change<K>],
-    ) -> isize {
-        let Some(slot) = self.get_mut(nibble) else {
-            self.insert(nibble, Block::from_changes(scheme, level, changes), changes.len() as u64);
-            return changes.len() as isize;
-        };
-        let grown = Arc::make_mut(&mut slot.block).apply(scheme, level, changes);
-        slot.count = slot.count.wrapping_add_signed(grown as i64);
-        if slot.count == 0 {
-            self.remove(nibble);
-        }
-        grown
-    }
-
-    fn insert(&mut self, nibble: u8, block: Block<K>, count: u64) {
-        let rank = self.rank(nibble);
-        self.list.reserve_exact(1);
-        self.list.insert(rank, Slot { block: Arc::new(block), count });
-        self.occupied |= 1 << nibble;
-    }
-
-    fn remove(&mut self, nibble: u8) {
-        self.list.remove(self.rank(nibble));
-        self.list.shrink_to_fit();
-        self.occupied &= !(1 << nibble);
-    }
-
-    fn fit_a_bucket(&self) -> bool {
-        self.list.iter().all(|slot| slot.count <= LEAF_CAPACITY as u64)
-    }
-
-    fn into_entries(self) -> Vec<Entry<K>> {
-        let count: u64 = self.list.iter().map(|slot| slot.count).sum();
-        let mut entries = Vec::with_capacity(count as usize);
-        for slot in self.list {
-            entries.extend(match Arc::unwrap_or_clone(slot.block).body {
-                Body::Bucket(bucket) => bucket.into_entries(),
-                Body::Branch(slots) => slots.into_entries(),
-            });
-        }
-        entries
-    }
+    merged.extend(entries);
+    merged
 }

@@ -1,11 +1,11 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::iter::{FusedIterator, Peekable};
-use core::ptr;
 
-use crate::block::{Block, Body, Slots};
+use crate::block::Node;
 use crate::digests::{Digests, Heap, SLOTS};
 use crate::hasher::Hasher;
+use crate::slots::Slots;
 use crate::{BaseDepth, Digest, Entries, Entry, Key, Tree};
 
 /// A key whose value is not the same in two trees.
@@ -74,7 +74,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
             right: Entries::empty().peekable(),
         };
         if self.root() != other.root() {
-            diff.pending.push((self.top.as_deref(), other.top.as_deref()));
+            diff.pending.push((self.top.as_ref(), other.top.as_ref()));
         }
         Ok(diff)
     }
@@ -91,7 +91,7 @@ pub struct Diff<'a, K> {
     right: Peekable<Entries<'a, K>>,
 }
 
-type Pair<'a, K> = (Option<&'a Block<K>>, Option<&'a Block<K>>);
+type Pair<'a, K> = (Option<&'a Node<K>>, Option<&'a Node<K>>);
 
 impl<'a, K> Diff<'a, K> {
     /// Goes on with the entries below the same node of both trees.
@@ -107,8 +107,8 @@ impl<'a, K> Diff<'a, K> {
             if left.is_some() && left == right {
                 continue;
             }
-            match slots.map(|slots| slots.get(nibble).map(|slot| &*slot.block)) {
-                [Some(left), Some(right)] if ptr::eq(left, right) => {}
+            match slots.map(|slots| slots.get(nibble)) {
+                [Some(left), Some(right)] if left.is_same(right) => {}
                 [left, right] => self.pending.push((left, right)),
             }
         }
@@ -142,12 +142,10 @@ impl<'a, K> Iterator for Diff<'a, K> {
                 }
             }
             match self.pending.pop()? {
-                (Some(left), Some(right)) => match (&left.body, &right.body) {
-                    (Body::Branch(a), Body::Branch(b)) => {
-                        self.follow([&left.digests, &right.digests], [a, b]);
-                    }
-                    _ => self.compare(left.entries(), right.entries()),
-                },
+                (Some(Node::Branch(left)), Some(Node::Branch(right))) => {
+                    self.follow([&left.digests, &right.digests], [&left.body, &right.body]);
+                }
+                (Some(left), Some(right)) => self.compare(left.entries(), right.entries()),
                 (Some(left), None) => self.compare(left.entries(), Entries::empty()),
                 (None, Some(right)) => self.compare(Entries::empty(), right.entries()),
                 (None, None) => {}

@@ -1,6 +1,7 @@
 //! The digests inside one block: a binary heap of four levels that stores only what exists.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::Digest;
 
@@ -21,6 +22,13 @@ pub(crate) const ALL: Mask = !0b11;
 pub(crate) fn way_to(nibble: u8) -> Mask {
     let slot = SLOTS + Heap::from(nibble);
     1 << slot | 1 << (slot / 2) | 1 << (slot / 4) | 1 << (slot / 8)
+}
+
+/// The slots below `node`, counted from 0.
+pub(crate) fn slots_below(node: Heap) -> Range<usize> {
+    let height = SLOTS.ilog2() - node.ilog2();
+    let first = ((node << height) - SLOTS) as usize;
+    first..first + (1 << height)
 }
 
 /// The nodes below `node`.
@@ -66,20 +74,19 @@ impl Digests {
     /// What is stored on the way to the slot `nibble` and beside it.
     #[inline]
     pub(crate) fn way(&self, nibble: u8) -> Way {
-        let mut way = Way { leaf: 0, own: [0; 4], beside: [Digest::EMPTY; 4] };
+        let leaf = (self.stored & way_to(nibble)).checked_ilog2().unwrap_or(0);
+        let mut way = Way { leaf, own: [0; 4], beside: [Digest::EMPTY; 4] };
         let mut node = SLOTS + Heap::from(nibble);
         for step in (0..4).rev() {
-            // Siblings lie next to each other, if both are stored.
-            let (left, right) = (node & !1, node | 1);
+            // Siblings lie next to each other, if both are stored. Which of them is ours is as good
+            // as random, so it is an index and not a branch.
+            let left = node & !1;
             let first = self.rank(left);
-            let second = first + usize::from(self.has(left));
-            let (own, beside) = if node == left { (first, second) } else { (second, first) };
-            way.own[step] = own;
-            if self.has(left + right - node) {
-                way.beside[step] = self.list[beside];
-            }
-            if way.leaf == 0 && self.has(node) {
-                way.leaf = node;
+            let ranks = [first, first + usize::from(self.has(left))];
+            let side = (node & 1) as usize;
+            way.own[step] = ranks[side];
+            if self.has(node ^ 1) {
+                way.beside[step] = self.list[ranks[1 - side]];
             }
             node /= 2;
         }

@@ -1,32 +1,35 @@
 use alloc::vec::Vec;
 use core::iter::FusedIterator;
-use core::slice;
+use core::{mem, slice};
 
 use crate::Entry;
-use crate::block::{Body, Slot};
+use crate::block::Node;
 
 /// The entries below a node, in the order of their key hashes.
 ///
 /// Made by [`Tree::iter`](crate::Tree::iter) and [`Tree::entries`](crate::Tree::entries).
 pub struct Entries<'a, K> {
-    current: slice::Iter<'a, Entry<K>>,
-    /// What is left of each level on the way down, the deepest last.
-    pending: Vec<slice::Iter<'a, Slot<K>>>,
+    bucket: slice::Iter<'a, Entry<K>>,
+    /// The slots after that bucket in its own branch.
+    slots: slice::Iter<'a, Option<Node<K>>>,
+    /// What is left of the branches above, the deepest last.
+    above: Vec<slice::Iter<'a, Option<Node<K>>>>,
     remaining: usize,
 }
 
 impl<'a, K> Entries<'a, K> {
     pub(crate) fn empty() -> Self {
-        Self { current: [].iter(), pending: Vec::new(), remaining: 0 }
+        Self::in_bucket(&[])
     }
 
     pub(crate) fn in_bucket(entries: &'a [Entry<K>]) -> Self {
-        Self { current: entries.iter(), pending: Vec::new(), remaining: entries.len() }
+        let remaining = entries.len();
+        Self { bucket: entries.iter(), slots: [].iter(), above: Vec::new(), remaining }
     }
 
-    pub(crate) fn in_slots(slots: &'a [Slot<K>]) -> Self {
-        let remaining = slots.iter().map(|slot| slot.count).sum::<u64>() as usize;
-        Self { current: [].iter(), pending: Vec::from([slots.iter()]), remaining }
+    /// Of slots that hold `count` entries together.
+    pub(crate) fn in_slots(slots: &'a [Option<Node<K>>], count: usize) -> Self {
+        Self { bucket: [].iter(), slots: slots.iter(), above: Vec::new(), remaining: count }
     }
 }
 
@@ -35,16 +38,17 @@ impl<'a, K> Iterator for Entries<'a, K> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(entry) = self.current.next() {
+            if let Some(entry) = self.bucket.next() {
                 self.remaining -= 1;
                 return Some(entry);
             }
-            match self.pending.last_mut()?.next() {
-                None => drop(self.pending.pop()),
-                Some(slot) => match &slot.block.body {
-                    Body::Bucket(bucket) => self.current = bucket.entries().iter(),
-                    Body::Branch(slots) => self.pending.push(slots.list.iter()),
-                },
+            match self.slots.next() {
+                None => self.slots = self.above.pop()?,
+                Some(None) => {}
+                Some(Some(Node::Bucket(block))) => self.bucket = block.body.entries().iter(),
+                Some(Some(Node::Branch(block))) => {
+                    self.above.push(mem::replace(&mut self.slots, block.body.nodes().iter()));
+                }
             }
         }
     }
@@ -60,8 +64,9 @@ impl<K> FusedIterator for Entries<'_, K> {}
 impl<K> Clone for Entries<'_, K> {
     fn clone(&self) -> Self {
         Self {
-            current: self.current.clone(),
-            pending: self.pending.clone(),
+            bucket: self.bucket.clone(),
+            slots: self.slots.clone(),
+            above: self.above.clone(),
             remaining: self.remaining,
         }
     }

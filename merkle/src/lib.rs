@@ -24,6 +24,7 @@ mod path;
 mod proof;
 mod rehash;
 mod scheme;
+mod slots;
 mod stats;
 mod tree;
 

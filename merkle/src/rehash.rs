@@ -1,26 +1,33 @@
 //! Bringing the digests of a block up to date after its entries or slots have changed.
 
-use core::ops::Range;
-
+use crate::Digest;
 use crate::block::{Block, Body};
-use crate::digests::{Heap, Mask, SLOTS, Way};
+use crate::digests::{self, Digests, Heap, Mask, SLOTS, Way};
 use crate::hasher::Hasher;
 use crate::scheme::Scheme;
-use crate::{Digest, Entry};
 
-impl<K> Block<K> {
+impl<B: Body> Block<B> {
+    /// The block at `level` with a new body, all of whose digests are yet to be computed.
+    pub(crate) fn new<H: Hasher>(scheme: &Scheme<H>, level: u16, body: B) -> Self {
+        let mut block = Self { digests: Digests::default(), body };
+        if !scheme.is_leaf(level, block.body.count(1)) {
+            block.digests.reserve(digests::ALL);
+            block.rehash(scheme, level, digests::ALL);
+            block.digests.shrink();
+        }
+        block
+    }
+
     /// Hashes each node in `dirty` once, and those that were not stored but must be; the others
     /// keep their digest. The blocks in the slots must be up to date.
     pub(crate) fn rehash<H: Hasher>(&mut self, scheme: &Scheme<H>, level: u16, dirty: Mask) {
-        let all = 0..self.body.len();
-        if scheme.is_leaf(level, self.body.count(all.clone())) {
+        if scheme.is_leaf(level, self.body.count(1)) {
             self.digests.forget_below(1);
             return;
         }
-        let middle = self.body.middle(level, 1);
         let mut pass = Pass { block: self, scheme, level, dirty };
-        pass.refresh(2, all.start..middle);
-        pass.refresh(3, middle..all.end);
+        pass.refresh(2);
+        pass.refresh(3);
     }
 
     /// Does what [`rehash`](Self::rehash) does if only one way is dirty and its leaf is still that
@@ -30,12 +37,12 @@ impl<K> Block<K> {
         if node == 0 {
             return;
         }
-        let range = self.body.range(level, node);
-        let mut digest = self.body.tip(scheme, level + depth(node), node, range);
+        let mut digest = self.body.tip(scheme, level + depth(node), node);
         self.digests.replace(way, depth(node), digest);
         while node > 3 {
-            let beside = way.beside(depth(node));
-            let halves = if node.is_multiple_of(2) { [digest, beside] } else { [beside, digest] };
+            // An index, not a branch: the side is as good as random.
+            let mut halves = [way.beside(depth(node)); 2];
+            halves[(node & 1) as usize] = digest;
             node /= 2;
             digest = scheme.node(level + depth(node), halves);
             self.digests.replace(way, depth(node), digest);
@@ -44,28 +51,8 @@ impl<K> Block<K> {
 
     /// Whether the leaf of `way` is still one, after an entry was added to it.
     pub(crate) fn keeps_leaf<H: Hasher>(&self, scheme: &Scheme<H>, level: u16, way: &Way) -> bool {
-        let count = || self.body.count(self.body.range(level, way.leaf));
-        way.leaf >= SLOTS || way.leaf > 0 && scheme.is_leaf(level + depth(way.leaf), count())
-    }
-}
-
-impl<K> Body<K> {
-    /// The digest of a leaf or of a slot, which is not empty.
-    fn tip<H: Hasher>(
-        &self,
-        scheme: &Scheme<H>,
-        level: u16,
-        node: Heap,
-        range: Range<usize>,
-    ) -> Digest {
-        match self {
-            Self::Branch(slots)
-                if node >= SLOTS && !scheme.is_leaf(level, self.count(range.clone())) =>
-            {
-                scheme.node(level, slots.list[range.start].block.halves())
-            }
-            _ => scheme.leaf(level, self.entries(range).map(Entry::line)),
-        }
+        let is_leaf = || scheme.is_leaf(level + depth(way.leaf), self.body.count(way.leaf));
+        way.leaf >= SLOTS || way.leaf > 0 && is_leaf()
     }
 }
 
@@ -74,22 +61,22 @@ fn depth(node: Heap) -> u16 {
     node.ilog2() as u16
 }
 
-struct Pass<'a, K, H> {
-    block: &'a mut Block<K>,
+struct Pass<'a, B, H> {
+    block: &'a mut Block<B>,
     scheme: &'a Scheme<H>,
     level: u16,
     dirty: Mask,
 }
 
-impl<K, H: Hasher> Pass<'_, K, H> {
-    /// The digest of `node`, below which lies `range`. Stores it, unless nothing lies there.
-    fn refresh(&mut self, node: Heap, range: Range<usize>) -> Digest {
+impl<B: Body, H: Hasher> Pass<'_, B, H> {
+    /// The digest of `node`. Stores it, unless nothing lies there.
+    fn refresh(&mut self, node: Heap) -> Digest {
         if self.dirty >> node & 1 == 0
             && let Some(digest) = self.block.digests.get(node)
         {
             return digest;
         }
-        let count = self.block.body.count(range.clone());
+        let count = self.block.body.count(node);
         if count == 0 {
             self.block.digests.forget(node);
             return Digest::EMPTY;
@@ -97,12 +84,10 @@ impl<K, H: Hasher> Pass<'_, K, H> {
         let level = self.level + depth(node);
         let digest = if node >= SLOTS || self.scheme.is_leaf(level, count) {
             self.block.digests.forget_below(node);
-            self.block.body.tip(self.scheme, level, node, range)
+            self.block.body.tip(self.scheme, level, node)
         } else {
-            let middle = self.block.body.middle(self.level, node);
-            let left = self.refresh(2 * node, range.start..middle);
-            let right = self.refresh(2 * node + 1, middle..range.end);
-            self.scheme.node(level, [left, right])
+            let halves = [2 * node, 2 * node + 1].map(|half| self.refresh(half));
+            self.scheme.node(level, halves)
         };
         self.block.digests.set(node, digest);
         digest

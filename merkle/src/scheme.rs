@@ -2,6 +2,7 @@
 
 use alloc::vec;
 
+use crate::block::SPAN;
 use crate::hasher::{HEADER_LEN, Hasher};
 use crate::{BaseDepth, Digest};
 
@@ -24,8 +25,8 @@ const LINE: usize = 2 * Digest::LEN;
 pub(crate) struct Scheme<H> {
     pub(crate) hasher: H,
     pub(crate) depth: BaseDepth,
-    /// Names hash, depth and capacity in every root. Half a digest, so that a root costs no more
-    /// than an inner node.
+    /// Names hash, depth and capacity in every root. Half a digest, which fits into a header, so
+    /// that a root costs no more than an inner node.
     parameters: [u8; 16],
 }
 
@@ -46,6 +47,11 @@ impl<H: Hasher> Scheme<H> {
     /// Whether a node at `level` with `count` entries is a leaf.
     pub(crate) fn is_leaf(&self, level: u16, count: u64) -> bool {
         level >= u16::from(self.depth.levels()) && count <= LEAF_CAPACITY as u64
+    }
+
+    /// Whether the block at `level` may keep entries: its slots may be leaves.
+    pub(crate) fn may_be_bucket(&self, level: u16) -> bool {
+        level + SPAN >= u16::from(self.depth.levels())
     }
 
     pub(crate) fn key(&self, key: &[u8]) -> Digest {
@@ -76,12 +82,13 @@ impl<H: Hasher> Scheme<H> {
         self.hasher.hash(&header(NODE, level, LINE), &line_of(&left, &right))
     }
 
-    /// The digest of the node at level 0, which binds the parameters too.
+    /// The digest of the node at level 0, which binds the parameters too: they stand where other
+    /// inputs have their level and length, which are the same for every root.
     pub(crate) fn root(&self, [left, right]: [Digest; 2]) -> Digest {
-        let mut body = [0; 16 + LINE];
-        body[..16].copy_from_slice(&self.parameters);
-        body[16..].copy_from_slice(&line_of(&left, &right));
-        self.hasher.hash(&header(ROOT, 0, body.len()), &body)
+        let mut header = [0; HEADER_LEN];
+        header[..8].copy_from_slice(ROOT);
+        header[8..].copy_from_slice(&self.parameters);
+        self.hasher.hash(&header, &line_of(&left, &right))
     }
 }
 

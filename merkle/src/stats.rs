@@ -1,7 +1,5 @@
-use alloc::sync::Arc;
-
 use crate::Tree;
-use crate::block::{Block, Body, SPAN, Slot};
+use crate::block::{Node, SPAN};
 
 /// What a tree holds and what it costs, for display.
 ///
@@ -33,20 +31,19 @@ impl<K, H> Tree<K, H> {
 }
 
 impl Stats {
-    fn visit<K>(&mut self, block: &Arc<Block<K>>, level: u16) {
-        // An `Arc` puts two counters before its value.
-        let shared = 2 * size_of::<usize>() + size_of::<Block<K>>();
+    fn visit<K>(&mut self, node: &Node<K>, level: u16) {
         self.blocks += 1;
-        self.bytes += shared + block.digests.bytes();
-        self.deepest_level = self.deepest_level.max(level + block.digests.deepest());
-        match &block.body {
-            Body::Bucket(bucket) => {
-                self.entries += bucket.entries().len();
-                self.bytes += bucket.bytes();
+        // An `Arc` puts two counters before its value.
+        self.bytes += 2 * size_of::<usize>() + node.digests().bytes();
+        self.deepest_level = self.deepest_level.max(level + node.digests().deepest());
+        match node {
+            Node::Bucket(block) => {
+                self.entries += block.body.entries().len();
+                self.bytes += size_of_val(&**block) + block.body.bytes();
             }
-            Body::Branch(slots) => {
-                self.bytes += slots.list.capacity() * size_of::<Slot<K>>();
-                slots.list.iter().for_each(|slot| self.visit(&slot.block, level + SPAN));
+            Node::Branch(block) => {
+                self.bytes += size_of_val(&**block);
+                block.body.nodes().iter().flatten().for_each(|node| self.visit(node, level + SPAN));
             }
         }
     }

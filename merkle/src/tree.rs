@@ -1,8 +1,7 @@
-use alloc::sync::Arc;
-use core::fmt;
+use core::{fmt, slice};
 
-use crate::block::{Block, find, locate};
-use crate::change::{Change, in_order};
+use crate::block::{Node, Place};
+use crate::change::{Change, grown, in_order};
 use crate::hasher::Hasher;
 use crate::scheme::Scheme;
 use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
@@ -37,7 +36,7 @@ use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 pub struct Tree<K, H> {
     pub(crate) scheme: Scheme<H>,
     /// The block at level 0, unless the tree is empty.
-    pub(crate) top: Option<Arc<Block<K>>>,
+    pub(crate) top: Option<Node<K>>,
     root: Digest,
     len: usize,
 }
@@ -92,7 +91,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 
     /// The entry whose key has this hash. O(log n) steps, no hash.
     pub fn entry(&self, key_hash: &Digest) -> Option<&Entry<K>> {
-        find(self.top.as_deref()?, key_hash)
+        self.top.as_ref()?.find(0, key_hash)
     }
 
     /// Gives `key` this value and returns the one it had.
@@ -101,22 +100,14 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     /// value that is there already changes nothing and copies nothing.
     pub fn upsert(&mut self, key: K, value: Digest) -> Option<Digest> {
         let key_hash = self.key_hash(key.as_bytes());
-        let previous = self.entry(&key_hash).map(|entry| entry.value);
-        if previous != Some(value) {
-            self.apply(&mut [Change { key_hash, outcome: Some((key, value)) }]);
-        }
-        previous
+        self.apply_one(Change { key_hash, outcome: Some((key, value)) })
     }
 
     /// Removes `key` and returns the value it had. Afterwards the root is what it would be had the
     /// key never been there. O(log n) hashes; one if the key is not there.
     pub fn remove(&mut self, key: &[u8]) -> Option<Digest> {
         let key_hash = self.key_hash(key);
-        let previous = self.entry(&key_hash).map(|entry| entry.value);
-        if previous.is_some() {
-            self.apply(&mut [Change { key_hash, outcome: None }]);
-        }
-        previous
+        self.apply_one(Change { key_hash, outcome: None })
     }
 
     /// Applies edits as if one after the other, but hashes each node that they touch only once.
@@ -145,25 +136,47 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         let mut changes = in_order(edits.into_iter().map(change).collect());
         changes.retain(|change| {
             let value = self.entry(&change.key_hash).map(|entry| entry.value);
-            value != change.outcome.as_ref().map(|(_, value)| *value)
+            value != change.value()
         });
         self.apply(&mut changes);
     }
 
-    fn apply(&mut self, changes: &mut [Change<K>]) {
-        if changes.is_empty() {
-            return;
-        }
-        let top = match self.top.take() {
-            Some(mut top) => {
-                Arc::make_mut(&mut top).apply(&self.scheme, 0, changes);
-                top
+    fn apply_one(&mut self, mut change: Change<K>) -> Option<Digest> {
+        let wanted = change.value();
+        let Some(top) = &mut self.top else {
+            if wanted.is_some() {
+                self.apply(slice::from_mut(&mut change));
             }
-            None => Arc::new(Block::from_changes(&self.scheme, 0, changes)),
+            return None;
         };
-        self.root = self.scheme.root(top.halves());
-        self.len = top.count() as usize;
-        self.top = (self.len > 0).then_some(top);
+        let previous = top.apply_one(&self.scheme, 0, &mut change);
+        if previous != wanted {
+            self.refresh(grown(previous, wanted));
+        }
+        previous
+    }
+
+    /// Applies changes as [`in_order`] leaves them, each with an effect.
+    fn apply(&mut self, changes: &mut [Change<K>]) {
+        let grown = match &mut self.top {
+            _ if changes.is_empty() => return,
+            Some(top) => top.apply(&self.scheme, 0, changes),
+            None => {
+                self.top = Some(Node::from_changes(&self.scheme, 0, changes));
+                changes.len() as isize
+            }
+        };
+        self.refresh(grown);
+    }
+
+    /// Brings root and length up to date after changes that made the entries `grown` more.
+    fn refresh(&mut self, grown: isize) {
+        self.len = self.len.wrapping_add_signed(grown);
+        if self.len == 0 {
+            self.top = None;
+        }
+        let halves = self.top.as_ref().map_or([Digest::EMPTY; 2], Node::halves);
+        self.root = self.scheme.root(halves);
     }
 }
 
@@ -175,16 +188,12 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 
     /// The entries below a node, in the order of their key hashes. O(log n) steps to the first.
     pub fn entries(&self, path: &Path) -> Entries<'_, K> {
-        match self.top.as_deref().and_then(|top| locate(top, path)) {
-            Some(place) => place.body.entries(place.range),
-            None => Entries::empty(),
-        }
+        self.locate(path).map_or_else(Entries::empty, |place| place.entries)
     }
 
     /// How many entries lie below a node. O(log n) steps, no hash.
     pub fn count(&self, path: &Path) -> u64 {
-        let place = self.top.as_deref().and_then(|top| locate(top, path));
-        place.map_or(0, |place| place.body.count(place.range))
+        self.locate(path).map_or(0, |place| place.entries.len() as u64)
     }
 
     /// The digest of a node, [`Digest::EMPTY`] if nothing lies below it; that of [`Path::ROOT`] is
@@ -197,13 +206,15 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         if path.level() == 0 {
             return self.root;
         }
-        let Some(place) = self.top.as_deref().and_then(|top| locate(top, path)) else {
+        let Some(Place { entries, digest }) = self.locate(path) else {
             return Digest::EMPTY;
         };
         // What is not stored lies below a leaf, and is a leaf, too.
-        let below_leaf =
-            || self.scheme.leaf(path.level(), place.body.entries(place.range).map(Entry::line));
-        place.digest.unwrap_or_else(below_leaf)
+        digest.unwrap_or_else(|| self.scheme.leaf(path.level(), entries.map(Entry::line)))
+    }
+
+    fn locate(&self, path: &Path) -> Option<Place<'_, K>> {
+        self.top.as_ref()?.locate(path)
     }
 
     /// The digests of the sixteen nodes four levels below `path`, which

@@ -24,17 +24,17 @@ fn roots_of_real_ids_are_golden() {
         (
             AnyHasher::Sha256,
             [
-                "06add49ff025e4fb22a686d8d39f1613c62b49f21529b9145d255f3c66626402",
-                "d4ae7cb34d69028676a5d3b0c65cf0ea9341311d0ef41e2a2d0f68ec4b314f7f",
-                "01f1f5ba70f601afaeabdb7a889783e8c3d60c2849a58d3dc16668aa56da3ca8",
+                "b0d9e14ac31d9311d2100b3d523cab95d8222e06e664c4c41ea0140b0fcb1945",
+                "d4d92341447735bca4cf5a57e8c87a0077d7749807c03bda70ae2746363e7043",
+                "f4e5f87f7b33ce83fd2c73ee898517ad52a01445f77d496161088a6dbb73039b",
             ],
         ),
         (
             AnyHasher::Blake3,
             [
-                "cbb54a66215f0ecca9884b5fe67701b87842fe432d64a08cd2167bf3e4b3f7e8",
-                "d63a3d9d2b2e6f4f31388516ea03fde76e2b3c2ff8b30f0c30a1d1493593032d",
-                "e1a76953d629fb703b1014cb5562bf7eb547d65f559b41e5c7d7c92074918381",
+                "2d0c419fb452ce7283e92e5e43fe76772cb256375743c207c535477934886913",
+                "672e4902c77e46027e0cfbe1fa768bdcf87c2399b4e0d8dcfd151ed99a9be6d6",
+                "bf57c1e5299e1f57141fbbebaedf9c229e19170aaa4422e080f05e992f228707",
             ],
         ),
     ];

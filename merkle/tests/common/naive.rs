@@ -44,11 +44,11 @@ impl<H: Hasher> Naive<H> {
     pub(crate) fn root(&self) -> Digest {
         let mut parameters = vec![self.depth as u8, 16];
         parameters.extend(self.hasher.name().bytes());
-        let mut body = self.hash("para", 0, &parameters).as_bytes()[..16].to_vec();
-        for half in Path::ROOT.children().unwrap() {
-            body.extend(self.digest(&half).as_bytes());
-        }
-        self.hash("root", 0, &body)
+        let parameters = self.hash("para", 0, &parameters);
+        let header = [&b"emt1root"[..], &parameters.as_bytes()[..16]].concat();
+        let halves = Path::ROOT.children().unwrap().map(|half| self.digest(&half));
+        let body: Vec<u8> = halves.iter().flat_map(|half| *half.as_bytes()).collect();
+        self.hasher.hash(&header.try_into().unwrap(), &body)
     }
 
     pub(crate) fn digest(&self, path: &Path) -> Digest {
