@@ -50,6 +50,8 @@ pub struct ClusterConfig {
     pub merkle_tree: MerkleTreeConfig,
     /// How concurrent versions are shown, equal on all nodes.
     pub conflict: ConflictConfig,
+    /// Where the state is kept.
+    pub store: StorageConfig,
 }
 
 /// `[node]`.
@@ -112,6 +114,14 @@ pub struct MerkleTreeConfig {
 pub struct ConflictConfig {
     /// Which of several versions is shown.
     pub strategy: StrategyChoice,
+}
+
+/// `[store]`.
+#[derive(Clone, Debug, Default)]
+pub struct StorageConfig {
+    /// A folder of the node's own, relative to that of the configuration file; made when it is
+    /// missing. Without it the state is in memory only and ends with the process.
+    pub path: Option<PathBuf>,
 }
 
 /// A strategy by its name in `cluster.toml`.
@@ -177,6 +187,7 @@ impl ClusterConfig {
         for file in [&mut config.tls.ca, &mut config.tls.certificate, &mut config.tls.key] {
             *file = folder.join(&*file);
         }
+        config.store.path = config.store.path.map(|path| folder.join(path));
         Ok(config)
     }
 

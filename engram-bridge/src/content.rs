@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use engram_merkle::{AnyHasher, Digest};
 
-use crate::encoding::{hash, put_bytes, put_count};
+use crate::encoding::{Cursor, hash, put_bytes, put_count};
 use crate::{Confidence, SemanticPattern, Timestamp};
 
 /// The longest pattern id, in bytes.
@@ -137,8 +137,30 @@ impl Content {
         Ok(content)
     }
 
+    /// Takes a content as it was stored, if it is what its digest says.
+    pub(crate) fn from_stored(
+        bytes: &[u8],
+        received: bool,
+        claimed: Digest,
+        hasher: &AnyHasher,
+    ) -> Option<Self> {
+        let digest = hash(hasher, TAG, bytes);
+        let pattern = Arc::new(decode(bytes).filter(|_| digest == claimed)?);
+        Some(Self { held: Held { pattern, received }, digest })
+    }
+
+    /// A content that the store holds under `digest`.
+    pub(crate) fn of_held(digest: Digest, held: &Held) -> Self {
+        Self { held: held.clone(), digest }
+    }
+
     pub(crate) fn pattern(&self) -> &Arc<SemanticPattern> {
         &self.held.pattern
+    }
+
+    /// Whether a peer sent it.
+    pub(crate) fn is_received(&self) -> bool {
+        self.held.received
     }
 
     pub(crate) fn into_held(self) -> Held {
@@ -212,8 +234,14 @@ fn canonical(pattern: &Arc<SemanticPattern>) -> Arc<SemanticPattern> {
     Arc::new(canonical)
 }
 
-/// The digest of a canonical pattern. Every variable part is preceded by its length.
+/// The digest of a canonical pattern.
 fn digest(pattern: &SemanticPattern, hasher: &AnyHasher) -> Digest {
+    hash(hasher, TAG, &encode(pattern))
+}
+
+/// The bytes of a canonical pattern: what is hashed, and what is stored. Every variable part is
+/// preceded by its length.
+pub(crate) fn encode(pattern: &SemanticPattern) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(encoded_len(pattern));
     put_bytes(&mut bytes, pattern.id.as_bytes());
     bytes.extend(pattern.last_consolidated.as_nanoseconds().to_le_bytes());
@@ -226,7 +254,31 @@ fn digest(pattern: &SemanticPattern, hasher: &AnyHasher) -> Digest {
         put_bytes(&mut bytes, episode.as_bytes());
     }
     debug_assert_eq!(bytes.len(), encoded_len(pattern), "the buffer is sized exactly");
-    hash(hasher, TAG, &bytes)
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<SemanticPattern> {
+    let mut bytes = Cursor::new(bytes);
+    let id = bytes.text()?.to_owned();
+    let last_consolidated = Timestamp::from_nanoseconds(i64::from_le_bytes(bytes.array()?));
+    let strength = f32::from_le_bytes(bytes.array()?);
+    let schema_confidence = Confidence::new(f32::from_le_bytes(bytes.array()?)).ok()?;
+    let numbers = bytes.count(4)?;
+    let (numbers, _) = bytes.take(4 * numbers)?.as_chunks();
+    let embedding = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
+    let episodes = bytes.count(4)?;
+    let mut source_episodes = Vec::with_capacity(episodes);
+    for _ in 0..episodes {
+        source_episodes.push(bytes.text()?.to_owned());
+    }
+    bytes.end(SemanticPattern {
+        id,
+        embedding,
+        source_episodes,
+        strength,
+        schema_confidence,
+        last_consolidated,
+    })
 }
 
 fn encoded_len(pattern: &SemanticPattern) -> usize {

@@ -1,4 +1,4 @@
-//! How canonical bytes are put together, and hashed.
+//! How canonical bytes are put together, taken apart, and hashed.
 
 use engram_merkle::{AnyHasher, Digest, HEADER_LEN, Hasher};
 
@@ -22,4 +22,56 @@ pub(crate) fn put_count(bytes: &mut Vec<u8>, count: usize) {
 pub(crate) fn put_bytes(bytes: &mut Vec<u8>, part: &[u8]) {
     put_count(bytes, part.len());
     bytes.extend(part);
+}
+
+/// Bytes that are taken apart from the front. Every method gives `None` if too few are left.
+pub(crate) struct Cursor<'b>(&'b [u8]);
+
+impl<'b> Cursor<'b> {
+    pub(crate) fn new(bytes: &'b [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'b [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    pub(crate) fn byte(&mut self) -> Option<u8> {
+        self.array().map(|[byte]| byte)
+    }
+
+    pub(crate) fn number(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// A length, as [`put_count`] writes it. Each of what it counts takes at least `least` bytes, so
+    /// that nothing is allocated for what cannot be there.
+    pub(crate) fn count(&mut self, least: usize) -> Option<usize> {
+        let count = usize::try_from(u32::from_le_bytes(self.array()?)).ok()?;
+        (count.checked_mul(least)? <= self.0.len()).then_some(count)
+    }
+
+    /// What [`put_bytes`] writes.
+    pub(crate) fn bytes(&mut self) -> Option<&'b [u8]> {
+        let count = self.count(1)?;
+        self.take(count)
+    }
+
+    /// What [`put_bytes`] writes, if it is text.
+    pub(crate) fn text(&mut self) -> Option<&'b str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+
+    /// `value`, if nothing is left.
+    pub(crate) fn end<T>(self, value: T) -> Option<T> {
+        self.0.is_empty().then_some(value)
+    }
 }

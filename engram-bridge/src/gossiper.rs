@@ -8,8 +8,8 @@ use engram_gossip_proto::SpaceId;
 use engram_merkle::Digest;
 
 use crate::{
-    ConsolidationCacheSource, ConsolidationSnapshot, PatternError, SemanticPattern, Space, Store,
-    SubmitReport, Submitted,
+    ConsolidationCacheSource, ConsolidationSnapshot, SemanticPattern, Space, StorageError, Store,
+    SubmitError, SubmitReport, Submitted,
 };
 
 /// The key under which membership metadata carries the roots of a node.
@@ -59,26 +59,26 @@ impl ConsolidationGossiper {
     /// In spite of its name, which is the one Engram's plan gave it, it replaces nothing: patterns
     /// that peers contributed stay, and so do own ones that the engine has lost in a restart. See
     /// [`Space::submit`].
+    ///
+    /// # Errors
+    /// [`StorageError`] if what is new cannot be stored. Nothing was changed; submit it again.
     pub fn rebuild_from_snapshot(
         &self,
         snapshot: &ConsolidationSnapshot,
         source: ConsolidationCacheSource,
-    ) -> SubmitReport {
-        let report = self.space.submit(snapshot, source);
+    ) -> Result<SubmitReport, StorageError> {
+        let report = self.space.submit(snapshot, source)?;
         if report.written > 0 {
             self.gossip.announce();
         }
-        report
+        Ok(report)
     }
 
     /// Takes one pattern, and lets the peers know if it is news. See [`Space::submit_pattern`].
     ///
     /// # Errors
-    /// [`PatternError`] if it is not valid; nothing was changed.
-    pub fn update_pattern(
-        &self,
-        pattern: &Arc<SemanticPattern>,
-    ) -> Result<Submitted, PatternError> {
+    /// [`SubmitError`] if it is not valid or cannot be stored; nothing was changed.
+    pub fn update_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, SubmitError> {
         let submitted = self.space.submit_pattern(pattern)?;
         if submitted == Submitted::Written {
             self.gossip.announce();

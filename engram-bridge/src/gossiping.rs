@@ -7,7 +7,7 @@ use tokio::task::AbortHandle;
 
 use crate::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationGossiper, ConsolidationService,
-    ConsolidationSnapshot, ConsolidationStats, SubmitReport, Timestamp,
+    ConsolidationSnapshot, ConsolidationStats, StorageError, SubmitReport, Timestamp,
 };
 
 /// Wraps a consolidation service, so that what it serves is what the whole cluster knows.
@@ -37,12 +37,22 @@ struct Shared {
 }
 
 /// What the own engine said last, apart from its patterns.
-#[derive(Default)]
 struct Local {
     snapshots: u64,
     generated_at: Timestamp,
     stats: ConsolidationStats,
-    report: SubmitReport,
+    report: Result<SubmitReport, StorageError>,
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self {
+            snapshots: 0,
+            generated_at: Timestamp::EPOCH,
+            stats: ConsolidationStats::default(),
+            report: Ok(SubmitReport::default()),
+        }
+    }
 }
 
 impl GossipingConsolidationService {
@@ -77,8 +87,13 @@ impl GossipingConsolidationService {
         &self.shared.gossiper
     }
 
-    /// What became of the snapshot that was submitted last, with every pattern that was refused.
-    pub fn last_report(&self) -> SubmitReport {
+    /// What became of the snapshot that was submitted last, with every pattern that was refused;
+    /// or why none of it could be stored. What could not be stored is submitted again with the next
+    /// snapshot that holds it.
+    ///
+    /// # Errors
+    /// [`StorageError`] as [`ConsolidationGossiper::rebuild_from_snapshot`] gave it.
+    pub fn last_report(&self) -> Result<SubmitReport, StorageError> {
         self.shared.local().report.clone()
     }
 }

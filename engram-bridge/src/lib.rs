@@ -14,17 +14,22 @@ mod encoding;
 mod gossiper;
 mod gossiping;
 mod in_memory;
+mod journal;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "config")]
 mod node;
+mod opening;
 mod pattern;
 mod ports;
 mod record;
+mod report;
+mod rows;
 #[cfg(feature = "files")]
 mod snapshot_file;
 mod space;
 mod state;
+mod storage;
 mod store;
 #[cfg(feature = "metrics")]
 mod telemetry;
@@ -37,7 +42,7 @@ mod writer;
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
 pub use config::{
     ClusterConfig, ConfigError, ConfigProblem, ConflictConfig, GossipConfig, MerkleTreeConfig,
-    NodeConfig, PeerConfig, StrategyChoice, TlsConfig,
+    NodeConfig, PeerConfig, StorageConfig, StrategyChoice, TlsConfig,
 };
 pub use content::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, MAX_ID_BYTES, PatternError};
 pub use gossiper::{ADVERT_ROOM, CONSOLIDATION_ROOT, ConsolidationGossiper, UnknownSpace};
@@ -49,17 +54,23 @@ pub use metrics::{METRICS, METRICS_CONTENT_TYPE, Metric, MetricKind};
 #[cfg(feature = "config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
 pub use node::{Node, StartError};
+pub use opening::{Doubt, OpenError, Opening};
 pub use pattern::{Confidence, ConfidenceError, ENGRAM_DIMENSION, SemanticPattern};
 pub use ports::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
     ConsolidationStats,
 };
 pub use record::{MAX_BURIED, MAX_CONTENTS, MAX_DOTS};
+pub use report::{MergedView, RejectedPattern, SubmitError, SubmitReport};
 #[cfg(feature = "files")]
 #[cfg_attr(docsrs, doc(cfg(feature = "files")))]
 pub use snapshot_file::{FileSnapshot, RejectedLine, SnapshotFile, SnapshotFileError};
-pub use space::{MergedView, RejectedPattern, Space, SubmitReport};
+pub use space::Space;
 pub use state::Submitted;
+#[cfg(feature = "redb")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redb")))]
+pub use storage::RedbStateStore;
+pub use storage::{Batch, Edit, MemoryStateStore, Seal, StateStore, StorageError, Table};
 pub use store::{DEFAULT_SPACE, Environment, Store, StoreConfig};
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]

@@ -9,8 +9,8 @@ use engram_gossip_net::{
 use engram_gossip_proto::{Compression, SpaceId};
 
 use crate::{
-    ClusterConfig, ConsolidationGossiper, Environment, Store, StoreConfig, StrategyChoice,
-    UnknownSpace,
+    ClusterConfig, ConsolidationGossiper, Environment, OpenError, Store, StoreConfig,
+    StrategyChoice, UnknownSpace,
 };
 
 /// A running node, as `cluster.toml` describes it: its state, and the network over it.
@@ -42,13 +42,17 @@ pub enum StartError {
     /// The peers cannot be one cluster.
     #[error("[[peers]]: {0}")]
     Roster(#[from] RosterError),
+    /// What is stored cannot be used so. Nothing in it was changed.
+    #[error("store.path: {0}")]
+    Store(#[from] OpenError),
     /// The network cannot be used so.
     #[error(transparent)]
     Bind(#[from] BindError),
 }
 
 impl Node {
-    /// Starts a node with an empty store on the current tokio runtime.
+    /// Starts a node on the current tokio runtime, with the state that it left under `store.path`;
+    /// [`Store::opening`] tells what was found there. Waits for the disk.
     ///
     /// # Errors
     /// [`StartError`] names the key, the file or the address that stands in the way.
@@ -56,7 +60,7 @@ impl Node {
         let identity = identity(config)?;
         let node = identity.node_id();
         let roster = roster(config, node)?;
-        let store = Arc::new(Store::new(store_config(config, node), Environment::system()));
+        let store = Arc::new(open(config, node)?);
         let (network, parameters) = (net_config(config), store.parameters());
         let gossip = Gossip::bind(network, identity, roster, parameters, Arc::clone(&store))?;
         Ok(Self { store, gossip })
@@ -98,6 +102,19 @@ fn roster(config: &ClusterConfig, node: NodeId) -> Result<Roster, StartError> {
         address: peer.address.clone(),
     });
     Ok(Roster::new(members)?)
+}
+
+fn open(config: &ClusterConfig, node: NodeId) -> Result<Store, OpenError> {
+    let (rules, environment) = (store_config(config, node), Environment::system());
+    match &config.store.path {
+        #[cfg(feature = "redb")]
+        Some(path) => {
+            let stored = crate::RedbStateStore::new(path);
+            Store::open(rules, environment, Box::new(stored))
+        }
+        // Without the feature, a configuration with a path is refused.
+        _ => Ok(Store::new(rules, environment)),
+    }
 }
 
 fn store_config(config: &ClusterConfig, node: NodeId) -> StoreConfig {

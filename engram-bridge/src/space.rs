@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 
 use engram_gossip_proto::{Delivery, Receipt, Rejection, SpaceId, Summary};
 use engram_merkle::Digest;
@@ -12,8 +12,11 @@ use tokio::sync::watch;
 
 use crate::belief::Cause;
 use crate::content::{Content, PatternError};
+use crate::journal::Journal;
 use crate::record;
+use crate::report::{MergedView, RejectedPattern, SubmitError, SubmitReport};
 use crate::state::{Change, Rules, SpaceState, Submitted};
+use crate::storage::StorageError;
 use crate::store::Clock;
 use crate::view::SpaceView;
 use crate::writer::Writer;
@@ -23,60 +26,16 @@ use crate::{
 
 /// One memory space of a [`Store`](crate::Store), shared by everybody who works on it.
 ///
-/// All methods are synchronous. Patterns are validated and hashed before the lock is taken, so it
-/// is held for as long as it takes to change maps and tree, and never while anybody waits for the
-/// network.
+/// All methods are synchronous, and none waits for the network. Patterns are validated and hashed
+/// before any lock is taken. Whoever writes waits until the change is durable, and so do others who
+/// want to write; whoever reads waits for no longer than it takes to change maps.
 pub struct Space {
     id: SpaceId,
     rules: Rules,
     clock: Arc<Clock>,
-    writer: Arc<Mutex<Writer>>,
-    state: Mutex<SpaceState>,
+    journal: Arc<Mutex<Journal>>,
+    state: RwLock<SpaceState>,
     view_version: watch::Sender<u64>,
-}
-
-/// What became of a submitted snapshot.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SubmitReport {
-    /// Patterns that are new versions.
-    pub written: usize,
-    /// Patterns that are as this node submitted them last.
-    pub unchanged: usize,
-    /// Patterns that were forgotten on purpose and stay so.
-    pub buried: usize,
-    /// Patterns that came from the merged view and were never this node's own.
-    pub echoed: usize,
-    /// Patterns that were refused. The others are not affected.
-    pub rejected: Vec<RejectedPattern>,
-    /// Whether what is visible changed.
-    pub view_changed: bool,
-}
-
-/// A pattern that was refused.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RejectedPattern {
-    /// Its place in the snapshot, from 0.
-    pub index: usize,
-    /// Its id.
-    pub id: String,
-    /// What is wrong with it, and what to do.
-    pub reason: PatternError,
-}
-
-/// What is visible of a space.
-#[derive(Clone, Debug, Default)]
-pub struct MergedView {
-    /// One pattern for each id of which anything lives, in ascending order of the ids.
-    pub patterns: Vec<Arc<SemanticPattern>>,
-    /// When this changed last, by the clock of this node; the epoch if it never did.
-    pub changed_at: Timestamp,
-}
-
-impl SubmitReport {
-    /// How many patterns were valid: all but the rejected.
-    pub fn taken(&self) -> usize {
-        self.written + self.unchanged + self.buried + self.echoed
-    }
 }
 
 impl Space {
@@ -84,11 +43,11 @@ impl Space {
         id: SpaceId,
         rules: Rules,
         clock: Arc<Clock>,
-        writer: Arc<Mutex<Writer>>,
+        journal: Arc<Mutex<Journal>>,
+        state: SpaceState,
     ) -> Self {
-        let state = Mutex::new(SpaceState::new(rules.clone()));
-        let view_version = watch::Sender::new(0);
-        Self { id, rules, clock, writer, state, view_version }
+        let (state, view_version) = (RwLock::new(state), watch::Sender::new(0));
+        Self { id, rules, clock, journal, state, view_version }
     }
 
     /// The name of the space.
@@ -100,18 +59,26 @@ impl Space {
     ///
     /// A pattern that equals what this node submitted last under its id is no news. Any other is a
     /// new version beside those of the peers. A pattern that is missing is *not* removed: Engram's
-    /// snapshot shrinks at every restart. Costs one hash of every pattern, and one update of the
-    /// tree for all of them.
+    /// snapshot shrinks at every restart. When this returns, what is new is durable. Costs a
+    /// comparison of every pattern with the one submitted last, a hash of each that differs, and
+    /// one update of the tree for all of them.
+    ///
+    /// # Errors
+    /// [`StorageError`] if what is new cannot be stored. Nothing was changed; submit it again.
     pub fn submit(
         &self,
         snapshot: &ConsolidationSnapshot,
         source: ConsolidationCacheSource,
-    ) -> SubmitReport {
+    ) -> Result<SubmitReport, StorageError> {
         let mut report = SubmitReport::default();
         let mut ids = BTreeSet::new();
         let mut contents = Vec::with_capacity(snapshot.patterns.len());
-        for (index, pattern) in snapshot.patterns.iter().enumerate() {
-            let content = self.content_of(pattern);
+        let known = self.last_submitted(&snapshot.patterns);
+        for (index, (pattern, known)) in snapshot.patterns.iter().zip(known).enumerate() {
+            let content = match known {
+                Some(known) if **known.pattern() == **pattern => Ok(known),
+                _ => self.content_of(pattern),
+            };
             let content = content.and_then(|content| match ids.insert(pattern.id.as_str()) {
                 true => Ok(content),
                 false => Err(PatternError::Duplicate),
@@ -123,8 +90,15 @@ impl Space {
                 }
             }
         }
-        self.submit_contents(contents, snapshot.generated_at, source, &mut report);
-        report
+        self.submit_contents(contents, snapshot.generated_at, source, &mut report)?;
+        Ok(report)
+    }
+
+    /// What the engine submitted last under the id of each pattern. Equal patterns have equal
+    /// digests, and to compare is much cheaper than to hash.
+    fn last_submitted(&self, patterns: &[Arc<SemanticPattern>]) -> Vec<Option<Content>> {
+        let state = self.state();
+        patterns.iter().map(|pattern| state.last_submitted(&pattern.id)).collect()
     }
 
     fn submit_contents(
@@ -133,7 +107,7 @@ impl Space {
         snapshot_generated_at: Timestamp,
         source: ConsolidationCacheSource,
         report: &mut SubmitReport,
-    ) {
+    ) -> Result<(), StorageError> {
         let cause = Cause { source, generated_at: (self.clock)(), snapshot_generated_at };
         report.view_changed = self.change(cause, |state, writer| {
             let planned = contents.into_iter();
@@ -149,24 +123,22 @@ impl Space {
                 change
             });
             changes.collect()
-        });
+        })?;
+        Ok(())
     }
 
     /// [`submit`](Self::submit) for a single pattern.
     ///
     /// # Errors
-    /// [`PatternError`] if it is not valid; nothing was changed.
-    pub fn submit_pattern(
-        &self,
-        pattern: &Arc<SemanticPattern>,
-    ) -> Result<Submitted, PatternError> {
+    /// [`SubmitError`] if it is not valid or cannot be stored; nothing was changed.
+    pub fn submit_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, SubmitError> {
         let content = self.content_of(pattern)?;
         let mut outcome = Submitted::Unchanged;
         self.change(self.cause(ConsolidationCacheSource::OnDemand), |state, writer| {
             let (submitted, change) = state.plan_submit(pattern, content, writer);
             outcome = submitted;
             change.into_iter().collect()
-        });
+        })?;
         Ok(outcome)
     }
 
@@ -174,7 +146,10 @@ impl Space {
     /// there was anything to take back.
     ///
     /// The engine's next equal submission changes nothing; a different one is visible again.
-    pub fn withdraw(&self, id: &str) -> bool {
+    ///
+    /// # Errors
+    /// [`StorageError`] if it cannot be stored; nothing was changed.
+    pub fn withdraw(&self, id: &str) -> Result<bool, StorageError> {
         self.change_one(|state, writer| state.plan_withdraw(id, writer))
     }
 
@@ -183,7 +158,10 @@ impl Space {
     ///
     /// What others write at the same time, unseen, survives. The deleted contents are remembered,
     /// so that an engine that finds them again does not bring them back.
-    pub fn forget(&self, id: &str) -> bool {
+    ///
+    /// # Errors
+    /// [`StorageError`] if it cannot be stored; nothing was changed.
+    pub fn forget(&self, id: &str) -> Result<bool, StorageError> {
         self.change_one(|state, writer| state.plan_forget(id, writer))
     }
 
@@ -191,10 +169,10 @@ impl Space {
     /// really looked at all of them: never to be called automatically.
     ///
     /// # Errors
-    /// [`PatternError`] if it is not valid; nothing was changed.
-    pub fn resolve(&self, pattern: &Arc<SemanticPattern>) -> Result<(), PatternError> {
+    /// [`SubmitError`] if it is not valid or cannot be stored; nothing was changed.
+    pub fn resolve(&self, pattern: &Arc<SemanticPattern>) -> Result<(), SubmitError> {
         let content = self.content_of(pattern)?;
-        self.change_one(|state, writer| Some(state.plan_resolve(content, writer)));
+        self.change_one(|state, writer| Some(state.plan_resolve(content, writer)))?;
         Ok(())
     }
 
@@ -246,6 +224,7 @@ impl Space {
     pub(crate) fn apply(&self, delivery: Delivery) -> Receipt {
         let arrived = self.verify(delivery.contents);
         let mut receipt = Receipt::default();
+        let ids = delivery.records.iter().map(|record| record.id.clone()).collect();
         let mut records = Vec::with_capacity(delivery.records.len());
         for wire in delivery.records {
             let id = wire.id.clone();
@@ -254,7 +233,7 @@ impl Space {
                 Err(rejection) => receipt.rejected.push((id, rejection)),
             }
         }
-        self.change(self.cause(ConsolidationCacheSource::Gossip), |state, writer| {
+        let changed = self.change(self.cause(ConsolidationCacheSource::Gossip), |state, writer| {
             let mut pending = BTreeMap::new();
             for (id, record) in records {
                 let news = state.plan_join(&id, &record, pending.get(&id)).and_then(|change| {
@@ -274,7 +253,10 @@ impl Space {
             }
             pending.into_values().collect()
         });
-        receipt
+        match changed {
+            Ok(_) => receipt,
+            Err(_) => unstored(receipt, ids),
+        }
     }
 
     /// Looks at each content that arrived: is it valid, and what its digest says?
@@ -300,34 +282,47 @@ impl Space {
         Cause { source, generated_at: now, snapshot_generated_at: now }
     }
 
-    fn change_one(&self, plan: impl FnOnce(&SpaceState, &mut Writer) -> Option<Change>) -> bool {
+    fn change_one(
+        &self,
+        plan: impl FnOnce(&SpaceState, &mut Writer) -> Option<Change>,
+    ) -> Result<bool, StorageError> {
         let mut planned = false;
         self.change(self.cause(ConsolidationCacheSource::OnDemand), |state, writer| {
             let change = plan(state, writer);
             planned = change.is_some();
             change.into_iter().collect()
-        });
-        planned
+        })?;
+        Ok(planned)
     }
 
-    /// The only way to change the state: plans and commits under one lock, then tells whoever
-    /// watches. Returns whether what is visible changed.
+    /// The only way to change the state: plans, makes durable, installs, tells whoever watches.
+    /// Returns whether what is visible changed.
+    ///
+    /// The journal's lock makes it one step for everybody who writes. Readers see the state before
+    /// until the change is durable, and are kept waiting for the moment of its installation only.
     fn change(
         &self,
         cause: Cause,
         plan: impl FnOnce(&SpaceState, &mut Writer) -> Vec<Change>,
-    ) -> bool {
-        let mut state = self.state();
-        let changes = {
-            let mut writer = self.writer.lock().expect("no code panics while it holds this lock");
-            plan(&state, &mut writer)
+    ) -> Result<bool, StorageError> {
+        let mut journal = self.journal.lock().expect("no code panics while it holds this lock");
+        let prepared = {
+            let state = self.state();
+            let changes = plan(&state, &mut journal.writer);
+            if changes.is_empty() {
+                return Ok(false);
+            }
+            let prepared = state.prepare(changes);
+            journal.commit(&self.id, &state, &prepared)?;
+            prepared
         };
-        let view_changed = state.commit(changes, cause);
+        let mut state = self.state.write().expect("no code panics while it holds this lock");
+        let view_changed = state.install(prepared, cause);
         drop(state);
         if view_changed {
             self.view_version.send_modify(|version| *version += 1);
         }
-        view_changed
+        Ok(view_changed)
     }
 
     /// The tree as it is now. O(1).
@@ -336,9 +331,18 @@ impl Space {
         self.state().tree().clone()
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, SpaceState> {
-        self.state.lock().expect("no code panics while it holds this lock")
+    pub(crate) fn state(&self) -> RwLockReadGuard<'_, SpaceState> {
+        self.state.read().expect("no code panics while it holds this lock")
     }
+}
+
+/// What is to be said of records of which none could be stored.
+fn unstored(receipt: Receipt, ids: Vec<String>) -> Receipt {
+    let mut rejected = receipt.rejected;
+    let named: BTreeSet<String> = rejected.iter().map(|(id, _)| id.clone()).collect();
+    let others = ids.into_iter().filter(|id| !named.contains(id));
+    rejected.extend(others.map(|id| (id, Rejection::OverLimit)));
+    Receipt { rejected, ..Receipt::default() }
 }
 
 /// The contents of a delivery, looked at.

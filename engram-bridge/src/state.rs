@@ -1,7 +1,6 @@
 //! The state of one memory space: records, contents, tree, and what is seen of them.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Slot;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use engram_merkle::{AnyHasher, BaseDepth, Digest, Edit, Tree};
 use crate::belief::{Cause, RecentUpdates};
 use crate::content::{Content, Contents};
 use crate::record::{self, Body, Record};
+use crate::rows::RecordRow;
 use crate::visible::visible;
 use crate::writer::Writer;
 use crate::{SemanticPattern, Timestamp};
@@ -45,8 +45,8 @@ struct Entry {
 
 /// The live state of a space.
 ///
-/// Everything that changes it is a list of [`Change`]s, and goes through [`commit`](Self::commit):
-/// records, contents, tree and view never disagree.
+/// Everything that changes it is a list of [`Change`]s. They are [prepared](Self::prepare), made
+/// durable, and [installed](Self::install): records, contents, tree and view never disagree.
 pub(crate) struct SpaceState {
     rules: Rules,
     entries: BTreeMap<Arc<str>, Entry>,
@@ -68,6 +68,41 @@ pub(crate) struct Change {
     last_submitted: Option<Digest>,
     /// The node that wrote the change, if it came from a peer.
     origin: Option<NodeId>,
+}
+
+/// Where changes lead to, before anybody sees it.
+pub(crate) struct Prepared {
+    settled: Vec<Settled>,
+    tree: Tree<Arc<str>, AnyHasher>,
+}
+
+/// Where one change leads to.
+pub(crate) struct Settled {
+    pub(crate) id: Arc<str>,
+    /// The new record, if it changed.
+    pub(crate) record: Option<Record>,
+    pub(crate) last_submitted: Option<Digest>,
+    /// Contents that the record names and that were not held.
+    pub(crate) added: Vec<Content>,
+    /// Contents that were held and that no record names any more.
+    pub(crate) dropped: Vec<Digest>,
+    origin: Option<NodeId>,
+}
+
+impl Prepared {
+    pub(crate) fn settled(&self) -> &[Settled] {
+        &self.settled
+    }
+
+    /// The root that the tree will have.
+    pub(crate) fn root(&self) -> Digest {
+        self.tree.root()
+    }
+
+    /// How many records there will be.
+    pub(crate) fn count(&self) -> u64 {
+        self.tree.len() as u64
+    }
 }
 
 /// What became of a submitted pattern.
@@ -98,6 +133,25 @@ impl SpaceState {
         }
     }
 
+    /// The state that is made of stored records, and of the contents that they name.
+    pub(crate) fn restore(
+        rules: Rules,
+        records: Vec<(Arc<str>, RecordRow)>,
+        contents: Contents,
+    ) -> Self {
+        let mut state = Self { contents, ..Self::new(rules) };
+        let edits = records.iter().map(|(id, row)| {
+            Edit::Upsert(Arc::clone(id), record::digest(id, &row.record, &state.rules.hasher))
+        });
+        state.tree.update(edits.collect::<Vec<_>>());
+        for (id, RecordRow { record, last_submitted }) in records {
+            let visible = visible(&id, &record, &state.contents, &*state.rules.strategy);
+            state.visible += u64::from(visible.is_some());
+            state.entries.insert(id, Entry { record, last_submitted, visible });
+        }
+        state
+    }
+
     pub(crate) fn tree(&self) -> &Tree<Arc<str>, AnyHasher> {
         &self.tree
     }
@@ -112,6 +166,12 @@ impl SpaceState {
 
     pub(crate) fn record(&self, id: &str) -> Option<&Record> {
         self.entries.get(id).map(|entry| &entry.record)
+    }
+
+    /// What this node's own engine submitted last under `id`, if it is held.
+    pub(crate) fn last_submitted(&self, id: &str) -> Option<Content> {
+        let digest = self.entries.get(id)?.last_submitted?;
+        self.contents.get(&digest).map(|held| Content::of_held(digest, held))
     }
 
     pub(crate) fn content(&self, digest: &Digest) -> Option<&Arc<SemanticPattern>> {
@@ -255,28 +315,55 @@ impl SpaceState {
         }))
     }
 
-    /// Makes the changes visible, all at once, at most one per id. Returns whether the visible
-    /// patterns changed.
-    pub(crate) fn commit(&mut self, changes: Vec<Change>, cause: Cause) -> bool {
+    /// Works out what the changes lead to, at most one per id, and changes nothing yet.
+    pub(crate) fn prepare(&self, changes: Vec<Change>) -> Prepared {
         let mut edits = Vec::with_capacity(changes.len());
-        let mut view_changed = false;
-        for change in changes {
-            let slot = self.entries.entry(Arc::clone(&change.id));
-            let entry = match slot {
-                Slot::Occupied(slot) => slot.into_mut(),
-                Slot::Vacant(slot) => slot.insert(Entry::default()),
-            };
-            entry.last_submitted = change.last_submitted.or(entry.last_submitted);
-            let Some(record) = change.record else { continue };
-            let digest = record::digest(&change.id, &record, &self.rules.hasher);
-            edits.push(Edit::Upsert(Arc::clone(&change.id), digest));
-            let before = std::mem::replace(&mut entry.record, record);
-            exchange(&mut self.contents, &before, &entry.record, change.contents);
-            view_changed |= self.show(&change.id, change.origin, cause);
+        let settled: Vec<Settled> =
+            changes.into_iter().map(|change| self.settle(change, &mut edits)).collect();
+        let mut tree = self.tree.clone();
+        tree.update(edits);
+        Prepared { settled, tree }
+    }
+
+    fn settle(&self, change: Change, edits: &mut Vec<Edit<Arc<str>>>) -> Settled {
+        let Change { id, record, contents, last_submitted, origin } = change;
+        let entry = self.entries.get(&id);
+        let last_submitted = last_submitted.or(entry.and_then(|entry| entry.last_submitted));
+        let (mut added, mut dropped) = (Vec::new(), Vec::new());
+        if let Some(record) = &record {
+            let digest = record::digest(&id, record, &self.rules.hasher);
+            edits.push(Edit::Upsert(Arc::clone(&id), digest));
+            let live = record::contents(record);
+            added.extend(contents.into_iter().filter(|content| {
+                let digest = content.digest();
+                live.contains(&digest) && !self.contents.contains_key(&digest)
+            }));
+            // A digest covers the id, so no other record can name what this one no longer does.
+            let before = entry.map(|entry| record::contents(&entry.record)).unwrap_or_default();
+            dropped.extend(before.difference(&live));
         }
-        if !edits.is_empty() {
-            self.tree.update(edits);
-            self.generation += 1;
+        Settled { id, record, last_submitted, added, dropped, origin }
+    }
+
+    /// Makes visible what was prepared on this very state. Returns whether the visible patterns
+    /// changed.
+    pub(crate) fn install(&mut self, prepared: Prepared, cause: Cause) -> bool {
+        let Prepared { settled, tree } = prepared;
+        self.generation += u64::from(tree.root() != self.tree.root());
+        self.tree = tree;
+        let mut view_changed = false;
+        for Settled { id, record, last_submitted, added, dropped, origin } in settled {
+            let entry = self.entries.entry(Arc::clone(&id)).or_default();
+            entry.last_submitted = last_submitted;
+            let Some(record) = record else { continue };
+            entry.record = record;
+            for digest in dropped {
+                self.contents.remove(&digest);
+            }
+            for content in added {
+                self.contents.insert(content.digest(), content.into_held());
+            }
+            view_changed |= self.show(&id, origin, cause);
         }
         if view_changed {
             self.view_changed_at = cause.generated_at;
@@ -318,20 +405,6 @@ impl Change {
     /// Adds a content that the new record names and the space does not hold.
     pub(crate) fn supply(&mut self, content: Content) {
         self.contents.push(content);
-    }
-}
-
-/// Stores the contents that `after` names and drops those that only `before` named. A digest
-/// covers the id, so no other record can name them.
-fn exchange(contents: &mut Contents, before: &Record, after: &Record, arrived: Vec<Content>) {
-    let live = record::contents(after);
-    for digest in record::contents(before).difference(&live) {
-        contents.remove(digest);
-    }
-    for content in arrived {
-        if live.contains(&content.digest()) {
-            contents.entry(content.digest()).or_insert_with(|| content.into_held());
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! All memory spaces of a node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use engram_conflict::{ConfidenceVoting, Strategy};
@@ -10,8 +11,12 @@ use engram_gossip_proto::{Parameters, Precision, SpaceId, Summary};
 use engram_merkle::{AnyHasher, BaseDepth, Digest, Hasher};
 
 use crate::encoding::{hash, put_bytes};
+use crate::journal::Journal;
+use crate::opening::{self, Doubt, Loaded, OpenError, Opening};
+use crate::rows::{Life, OWNER, Owner, Root};
 use crate::space::Space;
-use crate::state::Rules;
+use crate::state::{Rules, SpaceState};
+use crate::storage::{Seal, StateStore, StorageError, Table};
 use crate::view::SpaceView;
 use crate::writer::Writer;
 use crate::{ENGRAM_DIMENSION, Timestamp};
@@ -53,6 +58,22 @@ impl StoreConfig {
     }
 }
 
+impl StoreConfig {
+    fn into_parts(self) -> (NodeId, BTreeSet<SpaceId>, Rules) {
+        let Self { node, spaces, hash: hasher, depth, dimension, strategy } = self;
+        (node, spaces.into_iter().collect(), Rules { hasher, depth, dimension, strategy })
+    }
+}
+
+/// What makes it doubtful that `life` wrote nothing after what is stored.
+fn suspicion(life: &Life, seal: &Seal) -> Option<Doubt> {
+    if life.seal.place != seal.place {
+        return Some(Doubt::Moved);
+    }
+    let same_boot = !seal.boot.is_empty() && life.seal.boot == seal.boot;
+    (!life.closed && !same_boot).then_some(Doubt::PowerLost)
+}
+
 /// What a store asks of the world around it.
 pub struct Environment {
     clock: Arc<Clock>,
@@ -92,28 +113,104 @@ impl fmt::Debug for Environment {
 /// Share it in an [`Arc`]: the gossip serves its peers from it, and each consolidation service
 /// works on one of its spaces.
 ///
-/// It lives in memory. A new process is a new life of the node under a new, random incarnation; it
+/// All of it is in memory, and is served from there. A store that was [opened](Self::open) is also
+/// in a [`StateStore`]: a change is visible, to peers too, only once it is durable. A
+/// [new](Self::new) one ends with the process, and the next process is a new life of the node that
 /// gets back from its peers what it had shared.
 #[derive(Debug)]
 pub struct Store {
     node: NodeId,
     rules: Rules,
-    writer: Arc<Mutex<Writer>>,
+    opening: Opening,
+    journal: Arc<Mutex<Journal>>,
     spaces: BTreeMap<SpaceId, Arc<Space>>,
 }
 
 impl Store {
-    /// An empty store.
+    /// An empty store in memory.
     pub fn new(config: StoreConfig, environment: Environment) -> Self {
-        let StoreConfig { node, spaces, hash: hasher, depth, dimension, strategy } = config;
-        let rules = Rules { hasher, depth, dimension, strategy };
-        let writer = Arc::new(Mutex::new(Writer::new(node.into(), environment.entropy)));
-        let open = |id: SpaceId| {
-            let (clock, writer) = (Arc::clone(&environment.clock), Arc::clone(&writer));
-            (id.clone(), Arc::new(Space::new(id, rules.clone(), clock, writer)))
+        let (node, hosted, rules) = config.into_parts();
+        let writer = Writer::new(node.into(), environment.entropy);
+        let state = |space| (space, SpaceState::new(rules.clone()));
+        let states = hosted.into_iter().map(state).collect();
+        let journal = Journal::in_memory(writer);
+        Self::of(node, rules, Opening::InMemory, journal, states, &environment.clock)
+    }
+
+    /// The state that is in `store`, or the beginning of one. What is found there is told by
+    /// [`opening`](Self::opening). Reads and checks everything: O(state).
+    ///
+    /// # Errors
+    /// [`OpenError`] if the store cannot be used as it is. Nothing in it was changed.
+    pub fn open(
+        config: StoreConfig,
+        environment: Environment,
+        mut store: Box<dyn StateStore>,
+    ) -> Result<Self, OpenError> {
+        let (node, hosted, rules) = config.into_parts();
+        let owner = Owner::new(node.into(), &rules);
+        let mut unreadable = None;
+        let loaded = match opening::load(&mut *store, &owner, &hosted, &rules.hasher) {
+            Err(OpenError::Storage(StorageError::Damaged { reason, .. })) => {
+                unreadable = Some(Doubt::Unreadable { aside: store.set_aside()?, reason });
+                Loaded::default()
+            }
+            loaded => loaded?,
         };
-        let spaces = spaces.into_iter().map(open).collect();
-        Self { node, rules, writer, spaces }
+        let Loaded { life, mut spaces, useless, damaged } = loaded;
+        let mut fresh = Writer::new(node.into(), environment.entropy);
+        let mut consistent = true;
+        let mut states = Vec::with_capacity(hosted.len());
+        let mut batch = useless;
+        batch.put(Table::Meta, OWNER.to_vec(), owner.encode());
+        for space in hosted {
+            let found = spaces.remove(&space).unwrap_or_default();
+            found.records.iter().for_each(|(_, row)| fresh.recall(row.record.context()));
+            let state = SpaceState::restore(rules.clone(), found.records, found.contents);
+            let root = Root { root: state.tree().root(), count: state.tree().len() as u64 };
+            consistent &= found.root.is_none_or(|found| found == root);
+            batch.put(Table::Meta, Root::key(&space), root.encode(&space));
+            states.push((space, state));
+        }
+        let records = states.iter().map(|(_, state)| state.tree().len() as u64).sum();
+        let nothing = life.is_none() && records == 0 && damaged == 0;
+        let sealed = store.seal();
+        let doubt = unreadable
+            .or_else(|| (damaged > 0).then_some(Doubt::Damaged { rows: damaged }))
+            .or_else(|| life.as_ref().map_or(None, |life| suspicion(life, &sealed)))
+            .or_else(|| {
+                let resumed = life.as_ref().is_some_and(|life| fresh.resume(life).is_ok());
+                (!nothing && !(consistent && resumed)).then_some(Doubt::Inconsistent)
+            });
+        let opening = match doubt {
+            Some(doubt) => {
+                fresh.roll();
+                Opening::Doubted { records, doubt }
+            }
+            None if nothing => Opening::New,
+            None => Opening::Resumed { records },
+        };
+        let seal = store.renew_seal()?;
+        let mut journal = Journal::durable(fresh, store, seal);
+        journal.commit_batch(batch)?;
+        Ok(Self::of(node, rules, opening, journal, states, &environment.clock))
+    }
+
+    fn of(
+        node: NodeId,
+        rules: Rules,
+        opening: Opening,
+        journal: Journal,
+        states: Vec<(SpaceId, SpaceState)>,
+        clock: &Arc<Clock>,
+    ) -> Self {
+        let journal = Arc::new(Mutex::new(journal));
+        let spaces = states.into_iter().map(|(id, state)| {
+            let (clock, journal) = (Arc::clone(clock), Arc::clone(&journal));
+            (id.clone(), Arc::new(Space::new(id, rules.clone(), clock, journal, state)))
+        });
+        let spaces = spaces.collect();
+        Self { node, rules, opening, journal, spaces }
     }
 
     /// Who this node is.
@@ -162,19 +259,51 @@ impl Store {
         self.iter().map(|space| space.visible_len()).sum()
     }
 
-    /// How many versions this node wrote in its present life.
+    /// What was found when the store was opened.
+    pub fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
+    /// How many versions this node wrote since it started, or since its present life began if that
+    /// was later.
     pub fn written(&self) -> u64 {
-        self.writer().issued()
+        self.journal().writer.written()
     }
 
     /// How often the node took a new incarnation because a peer knew a write of its present life
     /// that it had not made: somebody runs a copy of it, or an old state of it came back.
     pub fn incarnations_rolled(&self) -> u64 {
-        self.writer().rolled()
+        self.journal().writer.rolled()
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().expect("no code panics while it holds this lock")
+    /// How many times a change could not be stored, and why, if the last one could not.
+    pub fn storage_failures(&self) -> (u64, Option<StorageError>) {
+        self.journal().failures()
+    }
+
+    /// Writes a copy of everything that is stored to `to`, while the node runs. Writers wait
+    /// meanwhile, readers do not.
+    ///
+    /// Start a node on the copy to restore it: it notices that the place is another one, begins a
+    /// new life, and gets from its peers what was written since.
+    ///
+    /// # Errors
+    /// [`StorageError`] if nothing is stored, if `to` exists, or if it cannot be written.
+    pub fn backup(&self, to: &Path) -> Result<(), StorageError> {
+        self.journal().backup(to)
+    }
+
+    /// Notes that the node ends on purpose, so that it goes on in the same life even if the machine
+    /// is started anew. Nothing else is left to be written: every change is durable already.
+    ///
+    /// # Errors
+    /// [`StorageError`] if that cannot be noted, which costs no more than a new life.
+    pub fn close(&self) -> Result<(), StorageError> {
+        self.journal().close()
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().expect("no code panics while it holds this lock")
     }
 }
 

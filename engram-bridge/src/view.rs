@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use engram_gossip_proto::{Content, Delivery, Entry, Prefix, Receipt, Record, Summary, View};
 use engram_merkle::{AnyHasher, Digest, Path, Tree};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 
 use crate::content;
 use crate::record;
@@ -74,7 +76,11 @@ impl View for SpaceView {
     }
 
     fn apply(&mut self, delivery: Delivery) -> Receipt {
-        self.space.apply(delivery)
+        // A session is driven by a task, and a disk may take its time.
+        match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => block_in_place(|| self.space.apply(delivery)),
+            _ => self.space.apply(delivery),
+        }
     }
 
     fn live_summary(&self) -> Summary {

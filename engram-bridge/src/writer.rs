@@ -2,15 +2,24 @@
 
 use std::fmt;
 
-use engram_vclock::{Actor, ClockError, Dot, DotSource, MAX_COUNTER, MAX_JUMP, VectorClock};
+use engram_vclock::{Actor, ClockError, Dot, DotSource, Lease, MAX_JUMP, SourceError, VectorClock};
+
+use crate::rows::Life;
+
+/// How many counters are leased at a time. A life that is resumed skips what was left of them.
+const BLOCK: u64 = 1_024;
 
 /// Issues the dots of this node, one source for all its spaces, so that a dot names one write in
 /// the whole cluster for ever.
+///
+/// A dot must not be seen by anybody before the [`lease`](Self::lease) that allows it is durable;
+/// they are written in the same batch.
 pub(crate) struct Writer {
     source: DotSource,
     /// Every write that any record of this node has seen.
     seen: VectorClock,
     entropy: Box<dyn FnMut() -> u64 + Send>,
+    written: u64,
     rolled: u64,
 }
 
@@ -18,16 +27,38 @@ impl Writer {
     /// A new life of `node`, under an incarnation drawn from `entropy`.
     pub(crate) fn new(node: [u8; 32], mut entropy: Box<dyn FnMut() -> u64 + Send>) -> Self {
         let source = DotSource::new(Actor { node, incarnation: entropy() });
-        Self { source, seen: VectorClock::new(), entropy, rolled: 0 }
+        Self { source, seen: VectorClock::new(), entropy, written: 0, rolled: 0 }
+    }
+
+    /// Goes on in a life that is proven to have issued nothing beyond its lease.
+    ///
+    /// # Errors
+    /// [`SourceError`] if no life can have had that lease, or if a stored record names a dot beyond
+    /// it. The writer stays as it was.
+    pub(crate) fn resume(&mut self, life: &Life) -> Result<(), SourceError> {
+        let actor = Actor { node: self.actor().node, incarnation: life.incarnation };
+        let source = DotSource::resume(Lease { actor, until: life.lease })?;
+        if source.is_outrun_by(&self.seen) {
+            return Err(SourceError::ForeignLease);
+        }
+        self.source = source;
+        Ok(())
     }
 
     pub(crate) fn actor(&self) -> &Actor {
         self.source.actor()
     }
 
-    /// How many dots this life has issued.
-    pub(crate) fn issued(&self) -> u64 {
-        self.source.issued()
+    /// What has to be durable before the dots that were issued are seen by anybody.
+    pub(crate) fn lease(&self) -> Lease {
+        let until = self.source.issued() + self.source.remaining();
+        Lease { actor: *self.source.actor(), until }
+    }
+
+    /// How many dots were issued since the process started, or since the life began if that was
+    /// later.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
     }
 
     /// How often the incarnation was rolled because an own dot came back that was never issued.
@@ -38,26 +69,26 @@ impl Writer {
     /// The next dot.
     pub(crate) fn next_dot(&mut self) -> Dot {
         if self.source.remaining() == 0 {
-            self.lease();
+            self.extend();
         }
-        let dot = self.source.next_dot().expect("the lease was just renewed");
+        let dot = self.source.next_dot().expect("the lease was just extended");
         self.seen.observe(&dot).expect("a source issues counters that exist");
+        self.written += 1;
         dot
     }
 
-    /// Gets counters. A life ends with the process, so nothing needs to be written down first.
-    fn lease(&mut self) {
-        while self.source.propose_lease(MAX_COUNTER).is_err() {
+    fn extend(&mut self) {
+        while self.source.propose_lease(BLOCK).is_err() {
             self.roll();
         }
-        let lease = self.source.propose_lease(MAX_COUNTER);
+        let lease = self.source.propose_lease(BLOCK);
         let accepted = lease.and_then(|lease| self.source.accept_lease(lease));
         accepted.expect("a source that proposes a lease accepts it");
     }
 
-    /// Takes note of what a record has seen that is about to be joined or written to. If it names
-    /// an own dot that this life never issued, the state was rolled back or copied, and only a new
-    /// incarnation is safe.
+    /// Takes note of what a record has seen that is about to be joined. If it names an own dot that
+    /// this life never issued, the state was rolled back or copied, and only a new incarnation is
+    /// safe.
     ///
     /// # Errors
     /// [`ClockError::JumpTooFar`] if a counter runs further ahead of all that this node has ever
@@ -71,9 +102,16 @@ impl Writer {
         Ok(())
     }
 
-    fn roll(&mut self) {
+    /// Takes note of what a stored record has seen: it was judged when it came.
+    pub(crate) fn recall(&mut self, seen: &VectorClock) {
+        self.seen.merge(seen);
+    }
+
+    /// Begins a new life.
+    pub(crate) fn roll(&mut self) {
         // Drawing the present number again is as likely as guessing it; draw until it is new.
         while self.source.roll((self.entropy)()).is_err() {}
+        self.written = 0;
     }
 }
 

@@ -44,7 +44,7 @@ async fn test_three_node_consolidation_gossip() {
     let fed = FIXTURE.map(snapshots);
     for run in 0..6 {
         for (node, snapshots) in cluster.nodes.iter().zip(&fed) {
-            let report = node.gossiper().rebuild_from_snapshot(&snapshots[run], Scheduler);
+            let report = node.gossiper().rebuild_from_snapshot(&snapshots[run], Scheduler).unwrap();
             assert_eq!(report.rejected, []);
         }
     }
@@ -70,13 +70,15 @@ async fn test_three_node_consolidation_gossip() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn test_partition_healing_convergence() {
     let mut cluster = Cluster::start(&["a", "b", "c", "d", "e"], &lively());
-    cluster.nodes[0].gossiper().rebuild_from_snapshot(&invented("before", 20), Scheduler);
+    cluster.nodes[0].gossiper().rebuild_from_snapshot(&invented("before", 20), Scheduler).unwrap();
     cluster.until(|nodes| agree(nodes) && nodes[4].space().visible_len() == 20).await;
 
     cluster.connect(&[&[0, 1, 2], &[3, 4]]);
     for (at, node) in cluster.nodes.iter().enumerate() {
         // An own pattern of each node, and a version of one that all of them know.
-        node.gossiper().rebuild_from_snapshot(&invented(&format!("during_{at}"), 10), Scheduler);
+        node.gossiper()
+            .rebuild_from_snapshot(&invented(&format!("during_{at}"), 10), Scheduler)
+            .unwrap();
         let mut disputed = (*invented("before", 1).patterns[0]).clone();
         disputed.source_episodes = vec![format!("seen by {at}")];
         node.gossiper().update_pattern(&Arc::new(disputed)).unwrap();
@@ -108,7 +110,7 @@ async fn test_gossip_convergence_time() {
     let cluster = Cluster::start(&names, &quiet());
     for (at, node) in cluster.nodes.iter().enumerate() {
         // Not through the gossiper: nobody is told, so that only rounds bring the news.
-        node.space().submit(&invented(&format!("of_{at}"), 3), Scheduler);
+        node.space().submit(&invented(&format!("of_{at}"), 3), Scheduler).unwrap();
     }
     let mut rounds = 0;
     while !agree(&cluster.nodes) {
@@ -126,7 +128,7 @@ async fn test_gossip_convergence_time() {
 async fn one_of_three_nodes_dies_during_the_round_and_the_others_converge() {
     let mut cluster = Cluster::start(&["a", "b", "c"], &lively());
     for (at, node) in cluster.nodes.iter().enumerate() {
-        node.space().submit(&invented(&format!("of_{at}"), 40), Scheduler);
+        node.space().submit(&invented(&format!("of_{at}"), 40), Scheduler).unwrap();
     }
     let dying = cluster.nodes.pop().unwrap();
     let gossiper = cluster.nodes[0].gossiper();
@@ -162,7 +164,7 @@ async fn test_compression_effectiveness() {
         let mut config = quiet();
         config.session.compression = compression;
         let cluster = Cluster::start(&["a", "b"], &config);
-        cluster.nodes[0].space().submit(snapshots("node-c").last().unwrap(), Scheduler);
+        cluster.nodes[0].space().submit(snapshots("node-c").last().unwrap(), Scheduler).unwrap();
         let report = cluster.nodes[1].gossip.sync_with(cluster.nodes[0].gossip.node_id()).await;
         let report = report.unwrap();
         assert!(report.is_equal());
@@ -181,7 +183,7 @@ async fn roots_in_membership_metadata_start_a_session() {
     // Connected, equal and quiet; then news that nobody was told of.
     let b = cluster.nodes[1].gossip.node_id();
     cluster.nodes[0].gossip.sync_with(b).await.unwrap();
-    cluster.nodes[0].space().submit(&invented("news", 3), Scheduler);
+    cluster.nodes[0].space().submit(&invented("news", 3), Scheduler).unwrap();
     let mut metadata = BTreeMap::from([("rack".to_owned(), b"7".to_vec())]);
     let (a, b) = (cluster.nodes[0].gossiper(), cluster.nodes[1].gossiper());
     b.handle_consolidation_gossip(a.gossip().node_id(), &metadata).unwrap();

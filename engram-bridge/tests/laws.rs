@@ -72,11 +72,11 @@ impl World {
         match *op {
             Op::Submit { node, id, content } => {
                 let patterns = vec![pattern(&name(id), content)];
-                let report = self.spaces[node].submit(&snapshot(patterns), Scheduler);
+                let report = self.spaces[node].submit(&snapshot(patterns), Scheduler).unwrap();
                 assert_eq!(report.rejected, []);
             }
-            Op::Withdraw { node, id } => _ = self.spaces[node].withdraw(&name(id)),
-            Op::Forget { node, id } => _ = self.spaces[node].forget(&name(id)),
+            Op::Withdraw { node, id } => _ = self.spaces[node].withdraw(&name(id)).unwrap(),
+            Op::Forget { node, id } => _ = self.spaces[node].forget(&name(id)).unwrap(),
             Op::Resolve { node, id, content } => {
                 self.spaces[node].resolve(&pattern(&name(id), content)).unwrap();
             }
@@ -437,7 +437,7 @@ fn a_thousand_repeated_snapshots_leave_roots_and_counters_unchanged() {
     let own = |node: u8| snapshot((0..8).map(|id| pattern(&name(id), node)).collect());
     let round = |world: &World| {
         for (node, space) in world.spaces.iter().enumerate() {
-            space.submit(&own(node as u8), Scheduler);
+            space.submit(&own(node as u8), Scheduler).unwrap();
             world.happen(&Op::Sync { from: node, to: (node + 1) % NODES });
         }
     };
@@ -469,7 +469,7 @@ fn absence_removes_nothing() {
     let world = World::new();
     world.happen(&Op::Submit { node: 0, id: 0, content: 1 });
     let before = fingerprint(&world.spaces[0]);
-    let report = world.spaces[0].submit(&snapshot(vec![]), Scheduler);
+    let report = world.spaces[0].submit(&snapshot(vec![]), Scheduler).unwrap();
     assert!(!report.view_changed);
     assert_eq!(fingerprint(&world.spaces[0]), before);
 }
@@ -509,7 +509,7 @@ fn the_view_handed_back_writes_nothing() {
     world.happen(&Op::Sync { from: 0, to: 1 });
     let before = fingerprint(&world.spaces[1]);
     let echo = snapshot(world.spaces[1].view().patterns);
-    let report = world.spaces[1].submit(&echo, Scheduler);
+    let report = world.spaces[1].submit(&echo, Scheduler).unwrap();
     // One merged of two, one received, one its own.
     assert_eq!((report.written, report.echoed, report.unchanged), (0, 2, 1));
     assert_eq!(fingerprint(&world.spaces[1]), before);
@@ -581,8 +581,9 @@ fn what_is_refused_raises_no_clock() {
 #[test]
 fn duplicates_in_a_snapshot_are_refused_and_the_first_is_kept() {
     let space = only_space(&store(1, 4));
-    let report =
-        space.submit(&snapshot(vec![pattern("p", 1), pattern("q", 1), pattern("p", 2)]), Scheduler);
+    let report = space
+        .submit(&snapshot(vec![pattern("p", 1), pattern("q", 1), pattern("p", 2)]), Scheduler)
+        .unwrap();
     assert_eq!((report.written, report.rejected.len()), (2, 1));
     assert_eq!((report.rejected[0].index, report.rejected[0].id.as_str()), (2, "p"));
     assert!(report.rejected[0].reason.to_string().contains("first copy was kept"));
@@ -597,7 +598,7 @@ fn a_bad_pattern_costs_only_itself() {
     wide.embedding = Arc::from([0.0; 5]);
     let space = only_space(&store(1, 4));
     let patterns = vec![bad.into(), pattern("good", 1), wide.into()];
-    let report = space.submit(&snapshot(patterns), Scheduler);
+    let report = space.submit(&snapshot(patterns), Scheduler).unwrap();
     assert_eq!((report.taken(), report.rejected.len()), (1, 2));
     assert_eq!(space.visible_len(), 1);
 }

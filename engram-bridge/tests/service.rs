@@ -140,7 +140,7 @@ async fn the_merged_view_handed_back_is_no_news() {
     b.update_cache(&merged, OnDemand);
     assert_eq!(cluster.nodes[1].store.root(), root);
     assert_eq!(cluster.nodes[1].store.written(), 0);
-    assert_eq!(b.last_report().echoed, 5);
+    assert_eq!(b.last_report().unwrap().echoed, 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,7 +162,7 @@ async fn a_refused_pattern_is_told_and_costs_only_itself() {
         ConsolidationSnapshot { generated_at: Timestamp::from_nanoseconds(9), ..snapshot(own) };
     service.update_cache(&own, Scheduler);
     assert_eq!(witness.seen(), [(1, Scheduler)]);
-    let report = service.last_report();
+    let report = service.last_report().unwrap();
     assert_eq!((report.taken(), report.rejected.len()), (1, 1));
     assert_eq!(report.rejected[0].id, "own_0");
     assert!(service.cached_snapshot().unwrap().generated_at.as_nanoseconds() >= 9);

@@ -10,10 +10,10 @@ use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, BaseDepth};
 
-use super::file::{Conflict, File, Gossip, MerkleTree, Node, Peer, Tls};
+use super::file::{Conflict, File, Gossip, MerkleTree, Node, Peer, Store, Tls};
 use super::{
     ClusterConfig, ConfigProblem, ConflictConfig, GossipConfig, MerkleTreeConfig, NodeConfig,
-    PeerConfig, StrategyChoice, TlsConfig,
+    PeerConfig, StorageConfig, StrategyChoice, TlsConfig,
 };
 use crate::DEFAULT_SPACE;
 
@@ -31,6 +31,7 @@ pub(super) fn check(file: File, problems: &mut Vec<ConfigProblem>) -> Option<Clu
     let gossip = check.gossip(&file.gossip);
     let merkle_tree = check.merkle_tree(&file.merkle_tree);
     let conflict = check.conflict(&file.conflict);
+    let store = check.store(file.store);
     Some(ClusterConfig {
         node: node?,
         tls: tls?,
@@ -38,6 +39,7 @@ pub(super) fn check(file: File, problems: &mut Vec<ConfigProblem>) -> Option<Clu
         gossip: gossip?,
         merkle_tree: merkle_tree?,
         conflict: conflict?,
+        store: store?,
     })
 }
 
@@ -232,6 +234,18 @@ impl Check<'_> {
             }
         };
         Some(ConflictConfig { strategy })
+    }
+
+    fn store(&mut self, store: Store) -> Option<StorageConfig> {
+        let Some(path) = store.path else { return Some(StorageConfig::default()) };
+        if !cfg!(feature = "redb") {
+            return self.refuse(
+                "store.path",
+                "this program was built without the feature redb; build it with, or leave the path out",
+            );
+        }
+        let path = self.required("store.path", Some(path), "\"state\"")?;
+        Some(StorageConfig { path: Some(path.into()) })
     }
 }
 

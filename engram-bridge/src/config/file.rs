@@ -17,6 +17,7 @@ pub(super) struct File {
     pub(super) gossip: Gossip,
     pub(super) merkle_tree: MerkleTree,
     pub(super) conflict: Conflict,
+    pub(super) store: Store,
 }
 
 #[derive(Default, Deserialize)]
@@ -64,6 +65,12 @@ pub(super) struct MerkleTree {
 #[serde(default)]
 pub(super) struct Conflict {
     pub(super) strategy: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Store {
+    pub(super) path: Option<String>,
 }
 
 /// Reads the file, with a problem for every key that nobody knows.

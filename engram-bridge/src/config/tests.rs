@@ -35,6 +35,9 @@ hash = "blake3"
 
 [conflict]
 strategy = "confidence-weighted"
+
+[store]
+path = "state"
 "#;
 
 fn problems(text: &str) -> Vec<ConfigProblem> {
@@ -66,6 +69,7 @@ fn every_key_is_taken() {
     assert_eq!(config.merkle_tree.depth, BaseDepth::Eight);
     assert_eq!(config.merkle_tree.hash, AnyHasher::Blake3);
     assert_eq!(config.conflict.strategy, StrategyChoice::ConfidenceWeighted);
+    assert_eq!(config.store.path.as_deref(), Some(Path::new("state")));
 }
 
 #[test]
@@ -79,6 +83,7 @@ fn the_defaults_are_those_of_the_plan() {
     assert_eq!(config.merkle_tree.depth.slots(), 4_096);
     assert_eq!(config.merkle_tree.hash, AnyHasher::Sha256);
     assert_eq!(config.conflict.strategy, StrategyChoice::ConfidenceVoting);
+    assert_eq!(config.store.path, None);
 }
 
 #[test]
@@ -104,6 +109,7 @@ fn values_that_cannot_be_meant_are_refused_by_key_and_line() {
         ("\"notes\"", "\"No Tes\"", "node.spaces.0", 5, "a-z"),
         ("[\"notes\", \"default\"]", "[]", "node.spaces", 5, "1024"),
         ("ca = \"ca.pem\"", "ca = \"\"", "tls.ca", 8, "empty"),
+        ("path = \"state\"", "path = \"\"", "store.path", 36, "empty"),
     ] {
         let found = problem(from, to);
         assert_eq!((found.key.as_str(), found.line), (key, Some(line)), "{found:?}");
@@ -146,6 +152,7 @@ fn paths_are_those_of_the_files_folder() {
     std::fs::write(&path, WHOLE).unwrap();
     let config = ClusterConfig::load(&path).unwrap();
     assert_eq!(config.tls.ca, folder.path().join("ca.pem"));
+    assert_eq!(config.store.path, Some(folder.path().join("state")));
     std::fs::write(&path, "[nod]").unwrap();
     let error = ClusterConfig::load(&path).unwrap_err().to_string();
     assert!(error.starts_with(&path.display().to_string()), "{error}");

@@ -7,10 +7,11 @@ pub(crate) mod cluster;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use engram_bridge::{
-    Confidence, ConsolidationSnapshot, Environment, SemanticPattern, Space, Store, StoreConfig,
-    Timestamp,
+    Confidence, ConsolidationSnapshot, Environment, OpenError, SemanticPattern, Space, StateStore,
+    Store, StoreConfig, Timestamp,
 };
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::{Delivery, Prefix, Receipt, Record, SpaceId, View};
@@ -22,6 +23,21 @@ pub(crate) fn space() -> SpaceId {
 
 /// A node's store whose clock stands still and whose lives are numbered.
 pub(crate) fn store(node: u8, dimension: usize) -> Store {
+    let (config, environment) = parts(node, dimension);
+    Store::new(config, environment)
+}
+
+/// As [`store`], on what is kept in `kept`. No life is ever named twice in a process.
+pub(crate) fn open(node: u8, kept: impl StateStore + 'static) -> Result<Store, OpenError> {
+    let (config, _) = parts(node, 4);
+    let entropy = || LIVES.fetch_add(1, Ordering::Relaxed);
+    let environment = Environment::new(|| Timestamp::from_nanoseconds(7), entropy);
+    Store::open(config, environment, Box::new(kept))
+}
+
+static LIVES: AtomicU64 = AtomicU64::new(1);
+
+pub(crate) fn parts(node: u8, dimension: usize) -> (StoreConfig, Environment) {
     let mut lives = u64::from(node) << 32;
     let entropy = move || {
         lives += 1;
@@ -29,7 +45,7 @@ pub(crate) fn store(node: u8, dimension: usize) -> Store {
     };
     let environment = Environment::new(|| Timestamp::from_nanoseconds(7), entropy);
     let config = StoreConfig::new(NodeId::from([node; 32]), [space()]);
-    Store::new(StoreConfig { dimension, ..config }, environment)
+    (StoreConfig { dimension, ..config }, environment)
 }
 
 pub(crate) fn only_space(store: &Store) -> Arc<Space> {

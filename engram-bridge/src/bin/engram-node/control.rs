@@ -11,6 +11,8 @@ use tokio::sync::mpsc;
 pub(crate) enum Command {
     /// Write the visible patterns to a file.
     Export(PathBuf),
+    /// Copy the state to a folder.
+    Backup(PathBuf),
     /// Say how you stand, changed or not.
     State,
     /// End. The end of the input means the same: a node does not outlive whoever controls it.
@@ -24,6 +26,7 @@ impl Command {
         let line = line.trim();
         match line.split_once(' ').unwrap_or((line, "")) {
             ("export", path) if !path.trim().is_empty() => Self::Export(path.trim().into()),
+            ("backup", path) if !path.trim().is_empty() => Self::Backup(path.trim().into()),
             ("state", "") => Self::State,
             ("quit", "") => Self::Quit,
             _ => Self::Unknown(line.to_owned()),
@@ -55,6 +58,7 @@ mod tests {
     #[test]
     fn commands_are_understood_and_others_are_named() {
         assert_eq!(Command::parse("export a b.jsonl\n"), Command::Export("a b.jsonl".into()));
+        assert_eq!(Command::parse("backup b"), Command::Backup("b".into()));
         assert_eq!(Command::parse(" state "), Command::State);
         assert_eq!(Command::parse("quit"), Command::Quit);
         assert_eq!(Command::parse("export"), Command::Unknown("export".to_owned()));

@@ -12,7 +12,9 @@ use serde::Serialize;
 pub(crate) enum Event {
     /// The node is up.
     Listening { node: String, node_id: String, address: SocketAddr },
-    /// A snapshot was submitted.
+    /// What the node found of the state that it left.
+    Opened { node: String, found: String },
+    /// A snapshot was submitted, and what is new in it is durable.
     Snapshot { space: String, snapshot: u64, taken: usize, written: usize, rejected: usize },
     /// A line of the data, or a pattern of it, was left out.
     Rejected { file: String, line: Option<u64>, pattern: Option<String>, reason: String },
@@ -24,6 +26,8 @@ pub(crate) enum Event {
     State(State),
     /// The visible patterns were written to a file.
     Exported { path: String },
+    /// The state was copied to a folder.
+    BackedUp { path: String },
     /// A command could not be carried out.
     Failed { command: String, reason: String },
 }
@@ -83,6 +87,7 @@ impl Event {
             Self::Listening { node, node_id, address } => {
                 format!("{node} listens on {address}; its node id is {node_id}")
             }
+            Self::Opened { node, found } => format!("{node} found {found}"),
             Self::Snapshot { space, snapshot, taken, written, rejected } => format!(
                 "snapshot {snapshot} of {space}: {taken} patterns, {written} new, {rejected} rejected"
             ),
@@ -102,11 +107,16 @@ impl Event {
                 format!("{node}: {patterns} patterns, root {}", &root[..16])
             }
             Self::Exported { path } => format!("exported to {path}"),
+            Self::BackedUp { path } => format!("backed up to {path}"),
             Self::Failed { command, reason } => format!("{command}: {reason}"),
         }
     }
 
     pub(crate) fn exported(path: &Path) -> Self {
         Self::Exported { path: path.display().to_string() }
+    }
+
+    pub(crate) fn backed_up(path: &Path) -> Self {
+        Self::BackedUp { path: path.display().to_string() }
     }
 }

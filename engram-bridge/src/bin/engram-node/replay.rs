@@ -76,7 +76,13 @@ impl Replay {
             }
             return;
         };
-        let report = space.submit(&read.snapshot, ConsolidationCacheSource::Scheduler);
+        let report = match space.submit(&read.snapshot, ConsolidationCacheSource::Scheduler) {
+            Ok(report) => report,
+            Err(error) => {
+                let command = format!("snapshot {} of {}", read.run, read.space);
+                return self.report.say(Event::Failed { command, reason: error.to_string() });
+            }
+        };
         for rejected in &report.rejected {
             self.reject(RejectedLine {
                 line: read.lines[rejected.index],

@@ -1,8 +1,9 @@
 //! Runs a node until it is told to end.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -36,7 +37,8 @@ pub(crate) struct Run {
     /// Says what happens as JSON, one object a line, on the standard output.
     #[arg(long)]
     events: bool,
-    /// Takes commands on the standard input, one a line: `export PATH`, `state`, `quit`. The end
+    /// Takes commands on the standard input, one a line: `export PATH`, `backup PATH`, `state`,
+    /// `quit`. The end
     /// of the input ends the node.
     #[arg(long)]
     control: bool,
@@ -57,6 +59,10 @@ impl Run {
             None => None,
         };
         let node = Node::start(&config)?;
+        if config.store.path.is_some() {
+            let found = node.store.opening().to_string();
+            report.say(Event::Opened { node: config.node.name.clone(), found });
+        }
         report.say(Event::Listening {
             node: config.node.name.clone(),
             node_id: node.gossip.node_id().to_string(),
@@ -74,7 +80,7 @@ impl Run {
         let commands = self.control.then(control::listen);
         host.serve(commands).await;
         host.node.gossip.shutdown().await;
-        Ok(())
+        Ok(host.node.store.close()?)
     }
 }
 
@@ -157,8 +163,10 @@ impl Host {
                     Command::Quit => return,
                     Command::State => said = None,
                     Command::Export(path) => self.export(path).await,
+                    Command::Backup(path) => self.backup(path).await,
                     Command::Unknown(command) => {
-                        let reason = "not a command; there are export PATH, state, quit".into();
+                        let reason =
+                            "not a command; there are export PATH, backup PATH, state, quit".into();
                         self.report.say(Event::Failed { command, reason });
                     }
                 },
@@ -175,16 +183,35 @@ impl Host {
     }
 
     async fn export(&self, path: PathBuf) {
-        let store = Arc::clone(&self.node.store);
-        let to = path.clone();
-        let exported = tokio::task::spawn_blocking(move || export::export(&store, &to)).await;
-        let failed = match exported {
-            Ok(Ok(())) => return self.report.say(Event::exported(&path)),
+        let (store, to) = (Arc::clone(&self.node.store), path.clone());
+        let exported = self.attempt("export", &path, move || export::export(&store, &to)).await;
+        if exported {
+            self.report.say(Event::exported(&path));
+        }
+    }
+
+    async fn backup(&self, path: PathBuf) {
+        let (store, to) = (Arc::clone(&self.node.store), path.clone());
+        if self.attempt("backup", &path, move || store.backup(&to)).await {
+            self.report.say(Event::backed_up(&path));
+        }
+    }
+
+    /// Does what takes a while on another thread; tells if it fails. Returns whether it succeeded.
+    async fn attempt<E: Display + Send + 'static>(
+        &self,
+        command: &str,
+        path: &Path,
+        work: impl FnOnce() -> Result<(), E> + Send + 'static,
+    ) -> bool {
+        let reason = match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        let command = format!("export {}", path.display());
-        self.report.say(Event::Failed { command, reason: failed });
+        let command = format!("{command} {}", path.display());
+        self.report.say(Event::Failed { command, reason });
+        false
     }
 
     fn state(&self) -> State {

@@ -71,7 +71,7 @@ impl History {
     /// Somebody takes back what `node` wrote.
     pub(crate) fn withdraw(&mut self, node: usize, replica: &Replica, place: &Place) {
         let before = record(replica, place);
-        if replica.space(&place.0).withdraw(&place.1) {
+        if replica.space(&place.0).withdraw(&place.1).expect("memory takes everything") {
             let own = |dot: &Dot| dot.actor.node == *node_id(node).as_bytes();
             _ = self.note(node, replica, place, before.as_ref(), own);
         }
@@ -80,7 +80,7 @@ impl History {
     /// Somebody deletes a pattern at `node`.
     pub(crate) fn forget(&mut self, node: usize, replica: &Replica, place: &Place) {
         let before = record(replica, place);
-        if replica.space(&place.0).forget(&place.1) {
+        if replica.space(&place.0).forget(&place.1).expect("memory takes everything") {
             _ = self.note(node, replica, place, before.as_ref(), |_| true);
         }
     }

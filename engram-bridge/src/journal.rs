@@ -1,0 +1,117 @@
+//! The one place through which the state changes: who holds it may write.
+
+use std::fmt;
+use std::path::Path;
+
+use engram_gossip_proto::SpaceId;
+
+use crate::rows::{self, LIFE, Life, Root};
+use crate::state::{Prepared, SpaceState};
+use crate::storage::{Batch, Seal, StateStore, StorageError, Table};
+use crate::writer::Writer;
+
+/// The dots of the node, and where its changes become durable.
+///
+/// A node has one, behind one lock. It is held from the moment a change is planned until it is
+/// visible, so that nothing is ever shown to anybody that a crash could take back, and so that a
+/// change that cannot be written has never happened. Readers do not need it.
+pub(crate) struct Journal {
+    pub(crate) writer: Writer,
+    durable: Option<Durable>,
+}
+
+struct Durable {
+    store: Box<dyn StateStore>,
+    seal: Seal,
+    failures: u64,
+    failure: Option<StorageError>,
+}
+
+impl Journal {
+    /// Of a node whose state ends with the process.
+    pub(crate) fn in_memory(writer: Writer) -> Self {
+        Self { writer, durable: None }
+    }
+
+    /// Of a node whose state is in `store`.
+    pub(crate) fn durable(writer: Writer, store: Box<dyn StateStore>, seal: Seal) -> Self {
+        let durable = Durable { store, seal, failures: 0, failure: None };
+        Self { writer, durable: Some(durable) }
+    }
+
+    /// Makes what is prepared for a space durable. To be installed only if this succeeds.
+    pub(crate) fn commit(
+        &mut self,
+        space: &SpaceId,
+        state: &SpaceState,
+        prepared: &Prepared,
+    ) -> Result<(), StorageError> {
+        if self.durable.is_none() {
+            return Ok(());
+        }
+        let mut batch = Batch::default();
+        for settled in prepared.settled() {
+            let key = rows::key(space, settled.id.as_bytes());
+            let record = settled.record.as_ref().or_else(|| state.record(&settled.id));
+            let record = record.expect("a change has a record, or its id had one");
+            let row = rows::encode_record(&key, record, settled.last_submitted.as_ref());
+            batch.put(Table::Records, key, row);
+            for content in &settled.added {
+                let key = rows::key(space, content.digest().as_bytes());
+                batch.put(Table::Contents, key, rows::encode_content(content));
+            }
+            for digest in &settled.dropped {
+                batch.remove(Table::Contents, rows::key(space, digest.as_bytes()));
+            }
+        }
+        let root = Root { root: prepared.root(), count: prepared.count() };
+        batch.put(Table::Meta, Root::key(space), root.encode(space));
+        self.commit_batch(batch)
+    }
+
+    /// Makes a batch durable, with the lease of the dots that are in it.
+    pub(crate) fn commit_batch(&mut self, batch: Batch) -> Result<(), StorageError> {
+        self.write(batch, false)
+    }
+
+    /// Notes that the node ends on purpose. A later change takes the note away again.
+    pub(crate) fn close(&mut self) -> Result<(), StorageError> {
+        self.write(Batch::default(), true)
+    }
+
+    fn write(&mut self, mut batch: Batch, closed: bool) -> Result<(), StorageError> {
+        let Some(durable) = &mut self.durable else { return Ok(()) };
+        let lease = self.writer.lease();
+        let (incarnation, lease) = (lease.actor.incarnation, lease.until);
+        let life = Life { incarnation, lease, closed, seal: durable.seal.clone() };
+        batch.put(Table::Meta, LIFE.to_vec(), life.encode());
+        let committed = durable.store.commit(&batch);
+        durable.failures += u64::from(committed.is_err());
+        durable.failure = committed.clone().err();
+        committed
+    }
+
+    /// Writes a copy of everything to `to`.
+    pub(crate) fn backup(&mut self, to: &Path) -> Result<(), StorageError> {
+        match &mut self.durable {
+            Some(durable) => durable.store.backup(to),
+            None => Err(StorageError::Failed {
+                place: to.display().to_string(),
+                reason: "this node keeps its state in memory only".to_owned(),
+            }),
+        }
+    }
+
+    /// How many batches could not be written, and what was wrong with the last one, if that is so
+    /// still.
+    pub(crate) fn failures(&self) -> (u64, Option<StorageError>) {
+        let durable = self.durable.as_ref();
+        durable.map_or((0, None), |durable| (durable.failures, durable.failure.clone()))
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal").field("writer", &self.writer).finish_non_exhaustive()
+    }
+}

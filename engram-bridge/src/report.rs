@@ -1,0 +1,63 @@
+//! What is said about a space and about what was done to it.
+
+use std::sync::Arc;
+
+use crate::content::PatternError;
+use crate::storage::StorageError;
+use crate::{SemanticPattern, Timestamp};
+
+/// What became of a submitted snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SubmitReport {
+    /// Patterns that are new versions.
+    pub written: usize,
+    /// Patterns that are as this node submitted them last.
+    pub unchanged: usize,
+    /// Patterns that were forgotten on purpose and stay so.
+    pub buried: usize,
+    /// Patterns that came from the merged view and were never this node's own.
+    pub echoed: usize,
+    /// Patterns that were refused. The others are not affected.
+    pub rejected: Vec<RejectedPattern>,
+    /// Whether what is visible changed.
+    pub view_changed: bool,
+}
+
+/// A pattern that was refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RejectedPattern {
+    /// Its place in the snapshot, from 0.
+    pub index: usize,
+    /// Its id.
+    pub id: String,
+    /// What is wrong with it, and what to do.
+    pub reason: PatternError,
+}
+
+/// What is visible of a space.
+#[derive(Clone, Debug, Default)]
+pub struct MergedView {
+    /// One pattern for each id of which anything lives, in ascending order of the ids.
+    pub patterns: Vec<Arc<SemanticPattern>>,
+    /// When this changed last, by the clock of this node; the epoch if it never did.
+    pub changed_at: Timestamp,
+}
+
+impl SubmitReport {
+    /// How many patterns were valid: all but the rejected.
+    pub fn taken(&self) -> usize {
+        self.written + self.unchanged + self.buried + self.echoed
+    }
+}
+
+/// Why a pattern was not taken. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// It is not valid.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// It cannot be stored.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
