@@ -64,7 +64,7 @@ impl Journal {
                 batch.remove(Table::Contents, rows::key(space, digest.as_bytes()));
             }
         }
-        let root = Root { root: prepared.root(), count: prepared.count() };
+        let root = prepared.stored_root();
         batch.put(Table::Meta, Root::key(space), root.encode(space));
         self.commit_batch(batch)
     }

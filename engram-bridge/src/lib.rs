@@ -24,6 +24,7 @@ mod pattern;
 mod ports;
 mod record;
 mod report;
+mod restore;
 mod rows;
 #[cfg(feature = "files")]
 mod snapshot_file;

@@ -3,6 +3,7 @@
 //! Every row can be told from a damaged one by itself: contents by the digest that is their key, the
 //! others by a check at their end.
 
+use std::fmt;
 use std::sync::Arc;
 
 use engram_gossip_proto::SpaceId;
@@ -90,6 +91,13 @@ impl Owner {
         let depth = bytes.byte()?;
         let dimension = bytes.number()?;
         bytes.end(Self { node, hash, depth, dimension })
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hash, depth, dimension, .. } = self;
+        write!(f, "{hash}, depth {depth} and {dimension} dimensions")
     }
 }
 

@@ -12,7 +12,7 @@ use engram_merkle::{AnyHasher, BaseDepth, Digest, Edit, Tree};
 use crate::belief::{Cause, RecentUpdates};
 use crate::content::{Content, Contents};
 use crate::record::{self, Body, Record};
-use crate::rows::RecordRow;
+use crate::rows::{RecordRow, Root};
 use crate::visible::visible;
 use crate::writer::Writer;
 use crate::{SemanticPattern, Timestamp};
@@ -94,14 +94,9 @@ impl Prepared {
         &self.settled
     }
 
-    /// The root that the tree will have.
-    pub(crate) fn root(&self) -> Digest {
-        self.tree.root()
-    }
-
-    /// How many records there will be.
-    pub(crate) fn count(&self) -> u64 {
-        self.tree.len() as u64
+    /// The root that the state will have.
+    pub(crate) fn stored_root(&self) -> Root {
+        Root { root: self.tree.root(), count: self.tree.len() as u64 }
     }
 }
 
@@ -154,6 +149,11 @@ impl SpaceState {
 
     pub(crate) fn tree(&self) -> &Tree<Arc<str>, AnyHasher> {
         &self.tree
+    }
+
+    /// The root as it is stored beside the records.
+    pub(crate) fn stored_root(&self) -> Root {
+        Root { root: self.tree.root(), count: self.tree.len() as u64 }
     }
 
     pub(crate) fn summary(&self) -> Summary {
@@ -328,7 +328,8 @@ impl SpaceState {
     fn settle(&self, change: Change, edits: &mut Vec<Edit<Arc<str>>>) -> Settled {
         let Change { id, record, contents, last_submitted, origin } = change;
         let entry = self.entries.get(&id);
-        let last_submitted = last_submitted.or(entry.and_then(|entry| entry.last_submitted));
+        let last_submitted =
+            last_submitted.or_else(|| entry.and_then(|entry| entry.last_submitted));
         let (mut added, mut dropped) = (Vec::new(), Vec::new());
         if let Some(record) = &record {
             let digest = record::digest(&id, record, &self.rules.hasher);

@@ -12,11 +12,11 @@ use engram_merkle::{AnyHasher, BaseDepth, Digest, Hasher};
 
 use crate::encoding::{hash, put_bytes};
 use crate::journal::Journal;
-use crate::opening::{self, Doubt, Loaded, OpenError, Opening};
-use crate::rows::{Life, OWNER, Owner, Root};
+use crate::opening::{OpenError, Opening};
+use crate::restore::{Restored, restore};
 use crate::space::Space;
 use crate::state::{Rules, SpaceState};
-use crate::storage::{Seal, StateStore, StorageError, Table};
+use crate::storage::{StateStore, StorageError};
 use crate::view::SpaceView;
 use crate::writer::Writer;
 use crate::{ENGRAM_DIMENSION, Timestamp};
@@ -63,15 +63,6 @@ impl StoreConfig {
         let Self { node, spaces, hash: hasher, depth, dimension, strategy } = self;
         (node, spaces.into_iter().collect(), Rules { hasher, depth, dimension, strategy })
     }
-}
-
-/// What makes it doubtful that `life` wrote nothing after what is stored.
-fn suspicion(life: &Life, seal: &Seal) -> Option<Doubt> {
-    if life.seal.place != seal.place {
-        return Some(Doubt::Moved);
-    }
-    let same_boot = !seal.boot.is_empty() && life.seal.boot == seal.boot;
-    (!life.closed && !same_boot).then_some(Doubt::PowerLost)
 }
 
 /// What a store asks of the world around it.
@@ -145,54 +136,11 @@ impl Store {
     pub fn open(
         config: StoreConfig,
         environment: Environment,
-        mut store: Box<dyn StateStore>,
+        store: Box<dyn StateStore>,
     ) -> Result<Self, OpenError> {
         let (node, hosted, rules) = config.into_parts();
-        let owner = Owner::new(node.into(), &rules);
-        let mut unreadable = None;
-        let loaded = match opening::load(&mut *store, &owner, &hosted, &rules.hasher) {
-            Err(OpenError::Storage(StorageError::Damaged { reason, .. })) => {
-                unreadable = Some(Doubt::Unreadable { aside: store.set_aside()?, reason });
-                Loaded::default()
-            }
-            loaded => loaded?,
-        };
-        let Loaded { life, mut spaces, useless, damaged } = loaded;
-        let mut fresh = Writer::new(node.into(), environment.entropy);
-        let mut consistent = true;
-        let mut states = Vec::with_capacity(hosted.len());
-        let mut batch = useless;
-        batch.put(Table::Meta, OWNER.to_vec(), owner.encode());
-        for space in hosted {
-            let found = spaces.remove(&space).unwrap_or_default();
-            found.records.iter().for_each(|(_, row)| fresh.recall(row.record.context()));
-            let state = SpaceState::restore(rules.clone(), found.records, found.contents);
-            let root = Root { root: state.tree().root(), count: state.tree().len() as u64 };
-            consistent &= found.root.is_none_or(|found| found == root);
-            batch.put(Table::Meta, Root::key(&space), root.encode(&space));
-            states.push((space, state));
-        }
-        let records = states.iter().map(|(_, state)| state.tree().len() as u64).sum();
-        let nothing = life.is_none() && records == 0 && damaged == 0;
-        let sealed = store.seal();
-        let doubt = unreadable
-            .or_else(|| (damaged > 0).then_some(Doubt::Damaged { rows: damaged }))
-            .or_else(|| life.as_ref().map_or(None, |life| suspicion(life, &sealed)))
-            .or_else(|| {
-                let resumed = life.as_ref().is_some_and(|life| fresh.resume(life).is_ok());
-                (!nothing && !(consistent && resumed)).then_some(Doubt::Inconsistent)
-            });
-        let opening = match doubt {
-            Some(doubt) => {
-                fresh.roll();
-                Opening::Doubted { records, doubt }
-            }
-            None if nothing => Opening::New,
-            None => Opening::Resumed { records },
-        };
-        let seal = store.renew_seal()?;
-        let mut journal = Journal::durable(fresh, store, seal);
-        journal.commit_batch(batch)?;
+        let writer = Writer::new(node.into(), environment.entropy);
+        let Restored { opening, journal, states } = restore(store, writer, node, hosted, &rules)?;
         Ok(Self::of(node, rules, opening, journal, states, &environment.clock))
     }
 

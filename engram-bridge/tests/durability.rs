@@ -275,9 +275,12 @@ fn damaged_rows_are_left_out_and_come_back_from_peers() {
     assert_eq!(fingerprint(&only_space(&store)), shown);
 }
 
+/// See [`MemoryStateStore::spoil`].
+type Spoil = fn(Table, &[u8], &mut Vec<u8>) -> bool;
+
 #[test]
 fn a_lost_row_or_an_older_lease_is_doubt() {
-    let lost: [fn(Table, &[u8], &mut Vec<u8>) -> bool; 3] = [
+    let lost: [Spoil; 3] = [
         |table, key, _| !(table == Table::Records && key.ends_with(b"own_3")),
         |table, key, _| !(table == Table::Meta && key == b"life"),
         |table, key, life| {

@@ -87,7 +87,11 @@ impl StateStore for MemoryStateStore {
     }
 
     fn seal(&self) -> Seal {
-        Seal { place: self.inner().seals.to_string(), boot: "memory".to_owned() }
+        let place = match self.inner().seals {
+            0 => String::new(),
+            seals => seals.to_string(),
+        };
+        Seal { place, boot: "memory".to_owned() }
     }
 
     fn renew_seal(&mut self) -> Result<Seal, StorageError> {

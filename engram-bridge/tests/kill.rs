@@ -1,0 +1,351 @@
+//! Real processes, killed without a word at any moment: nothing that was acknowledged is lost, and
+//! no dot is used twice.
+
+#![cfg(feature = "node")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use common::*;
+use engram_bridge::{ENGRAM_DIMENSION, Environment, RedbStateStore, Store, StoreConfig, Timestamp};
+use engram_gossip_net::{ClusterCa, NodeId, Validity};
+use engram_gossip_proto::{Body, Dot};
+use serde_json::{Value, json};
+
+const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
+/// No wait takes this long unless the test fails.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// Snapshots that a node replays in one life: more than it lives to acknowledge.
+const SNAPSHOTS: usize = 400;
+/// The pattern that all nodes write again and again.
+const SHARED: &str = "shared";
+
+/// A seeded choice, so that a failure can be repeated as far as a scheduler allows.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+/// A node that runs.
+struct Process {
+    child: Child,
+    stdin: ChildStdin,
+    events: Receiver<Value>,
+    root: String,
+}
+
+struct Cluster {
+    folder: tempfile::TempDir,
+    ids: [NodeId; 3],
+    running: [Option<Process>; 3],
+    /// Per node, the snapshots that were acknowledged: cycle and number.
+    acknowledged: [Vec<(usize, usize)>; 3],
+    /// What every dot that was ever seen on a disk wrote.
+    dots: BTreeMap<Dot, (String, Body)>,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: String| folder.path().join(name);
+        let validity = Validity::days_from(SystemTime::now(), 1);
+        let ca = ClusterCa::generate("test", validity).unwrap();
+        fs::write(path("ca.pem".into()), ca.certificate_pem()).unwrap();
+        let sockets = NAMES.map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let addresses = sockets.each_ref().map(|socket| socket.local_addr().unwrap());
+        let ids = NAMES.map(|name| {
+            let issued = ca.issue_node(name, validity).unwrap();
+            fs::write(path(format!("{name}.pem")), &issued.certificate_pem).unwrap();
+            fs::write(path(format!("{name}.key")), &issued.key_pem).unwrap();
+            issued.node_id
+        });
+        for (at, name) in NAMES.iter().enumerate() {
+            let mut config = format!(
+                "[node]\nname = '{name}'\nlisten = '{}'\n[store]\npath = '{name}'\n\
+                 [gossip]\ninterval_seconds = 1\n\
+                 [tls]\nca = 'ca.pem'\ncertificate = '{name}.pem'\nkey = '{name}.key'\n",
+                addresses[at]
+            );
+            for peer in (0..3).filter(|peer| *peer != at) {
+                let (name, id, address) = (NAMES[peer], ids[peer], addresses[peer]);
+                config += &format!(
+                    "[[peers]]\nname = '{name}'\nnode_id = '{id}'\naddress = '{address}'\n"
+                );
+            }
+            fs::write(path(format!("{name}.toml")), config).unwrap();
+        }
+        let (running, acknowledged) = ([const { None }; 3], [const { Vec::new() }; 3]);
+        Self { folder, ids, running, acknowledged, dots: BTreeMap::new() }
+    }
+
+    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts a node; with a cycle, it replays the snapshots of that cycle.
+    fn start(&mut self, node: usize, cycle: Option<usize>) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_engram-node"));
+        command.args(["run", "--events", "--control", "--replay-every", "1", "--config"]);
+        command.arg(self.path(format!("{}.toml", NAMES[node])));
+        if let Some(cycle) = cycle {
+            let file = self.path("snapshots.jsonl");
+            write_snapshots(&file, node, cycle);
+            command.arg("--snapshots").arg(file);
+        }
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let (sender, events) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // A killed node may leave half a line.
+                let Ok(event) = serde_json::from_str(&line) else { return };
+                if sender.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        self.running[node] = Some(Process { child, stdin, events, root: String::new() });
+    }
+
+    /// Lets the node acknowledge so many snapshots, kills it, and takes note of all that it said.
+    fn kill(&mut self, node: usize, cycle: usize, after: usize) {
+        let mut process = self.running[node].take().unwrap();
+        let mut seen = 0;
+        while seen < after {
+            let event =
+                process.events.recv_timeout(DEADLINE).expect("a node that runs says something");
+            seen += self.note(node, cycle, &event);
+        }
+        process.child.kill().unwrap();
+        process.child.wait().unwrap();
+        for event in process.events.iter() {
+            self.note(node, cycle, &event);
+        }
+    }
+
+    fn note(&mut self, node: usize, cycle: usize, event: &Value) -> usize {
+        assert_ne!(event["event"], "failed", "{event}");
+        assert_ne!(event["event"], "rejected", "{event}");
+        if event["event"] != "snapshot" {
+            return 0;
+        }
+        let number = usize::try_from(event["snapshot"].as_u64().unwrap()).unwrap();
+        self.acknowledged[node].push((cycle, number));
+        1
+    }
+
+    /// Looks at what the killed node has on its disk, in a copy: every acknowledged snapshot must
+    /// be there.
+    fn inspect(&mut self, node: usize) {
+        let (source, copy) = (self.path(NAMES[node]), self.path("copy"));
+        fs::create_dir(&copy).unwrap();
+        for file in ["state.redb", "seal"] {
+            fs::copy(source.join(file), copy.join(file)).unwrap();
+        }
+        let config = StoreConfig::new(self.ids[node], [space()]);
+        let environment = Environment::new(|| Timestamp::EPOCH, || 7);
+        let kept = Box::new(RedbStateStore::new(&copy));
+        let store = Store::open(config, environment, kept).unwrap();
+        let held = records(&only_space(&store));
+        for (cycle, number) in &self.acknowledged[node] {
+            let id = id(node, *cycle, *number);
+            assert!(held.contains_key(&id), "{id} was acknowledged, but is not on the disk");
+        }
+        for (id, record) in held {
+            for (dot, body) in record.siblings {
+                let written = (id.clone(), body);
+                let known = self.dots.entry(dot).or_insert_with(|| written.clone());
+                assert_eq!(*known, written, "{dot:?} was used twice");
+            }
+        }
+        fs::remove_dir_all(copy).unwrap();
+    }
+
+    /// Waits until all nodes run, and have one root with at least `patterns` patterns.
+    fn converge(&mut self) {
+        for node in 0..3 {
+            if self.running[node].is_none() {
+                self.start(node, None);
+            }
+        }
+        let least: usize = self.acknowledged.iter().map(Vec::len).sum();
+        let mut patterns = [0; 3];
+        let begun = Instant::now();
+        loop {
+            assert!(begun.elapsed() < DEADLINE, "no convergence");
+            for (process, patterns) in self.running.iter_mut().flatten().zip(&mut patterns) {
+                let mut wait = Duration::from_millis(50);
+                while let Ok(event) = process.events.recv_timeout(wait) {
+                    wait = Duration::ZERO;
+                    if event["event"] == "state" {
+                        process.root = event["root"].as_str().unwrap().to_owned();
+                        *patterns = event["patterns"].as_u64().unwrap();
+                    }
+                }
+            }
+            let root = |node: usize| &self.running[node].as_ref().unwrap().root;
+            if root(0) == root(1) && root(1) == root(2) && patterns[0] >= least as u64 {
+                return;
+            }
+        }
+    }
+
+    /// What a node shows, by id.
+    fn export(&mut self, node: usize) -> BTreeMap<String, Value> {
+        let path = self.path(format!("{}.jsonl", NAMES[node]));
+        let process = self.running[node].as_mut().unwrap();
+        writeln!(process.stdin, "export {}", path.display()).unwrap();
+        while process.events.recv_timeout(DEADLINE).unwrap()["event"] != "exported" {}
+        let lines = BufReader::new(File::open(path).unwrap()).lines();
+        let patterns = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+        patterns.map(|pattern| (pattern["id"].as_str().unwrap().to_owned(), pattern)).collect()
+    }
+
+    /// Everything that was acknowledged is on every node, and all nodes show the same.
+    fn check(&mut self) {
+        let shown = [0, 1, 2].map(|node| self.export(node));
+        assert!(
+            shown.iter().all(|other| *other == shown[0]),
+            "equal roots, but different patterns"
+        );
+        for (node, acknowledged) in self.acknowledged.iter().enumerate() {
+            for (cycle, number) in acknowledged {
+                let id = id(node, *cycle, *number);
+                let pattern = shown[0].get(&id).unwrap_or_else(|| panic!("{id} is lost"));
+                assert_eq!(pattern["source_episodes"], json!([id]));
+            }
+            // Of the shared pattern a node has one live version: its latest, or one later still
+            // that it had no time to acknowledge.
+            let Some((cycle, number)) = acknowledged.last() else { continue };
+            let cited = shown[0][SHARED]["source_episodes"].as_array().unwrap();
+            let least = id(node, *cycle, *number);
+            let of_node: Vec<&str> = cited
+                .iter()
+                .map(|id| id.as_str().unwrap())
+                .filter(|id| id.starts_with(NAMES[node]))
+                .collect();
+            assert!(
+                of_node.len() == 1 && of_node[0] >= &*least,
+                "{of_node:?}, acknowledged {least}"
+            );
+        }
+    }
+
+    /// Spoils the file of a node that is not running.
+    fn spoil(&self, node: usize, random: &mut Random) {
+        let file = self.path(NAMES[node]).join("state.redb");
+        let length = usize::try_from(fs::metadata(&file).unwrap().len()).unwrap();
+        if random.below(2) == 0 {
+            let file = OpenOptions::new().write(true).open(file).unwrap();
+            file.set_len(random.below(length) as u64).unwrap();
+        } else {
+            let mut bytes = fs::read(&file).unwrap();
+            bytes[random.below(length)] ^= 1 << random.below(8);
+            fs::write(file, bytes).unwrap();
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for process in self.running.iter_mut().flatten() {
+            let _ = process.child.kill();
+            let _ = process.child.wait();
+        }
+    }
+}
+
+/// The id of a pattern of its own for every snapshot; later ones are greater.
+fn id(node: usize, cycle: usize, number: usize) -> String {
+    format!("{}-{cycle:04}-{number:04}", NAMES[node])
+}
+
+/// Snapshots of a pattern of their own each, and of a version of the one that all nodes write.
+fn write_snapshots(path: &Path, node: usize, cycle: usize) {
+    let mut file = File::create(path).unwrap();
+    let embedding = STANDARD.encode(0.5_f32.to_le_bytes().repeat(ENGRAM_DIMENSION));
+    for number in 0..SNAPSHOTS {
+        let id = id(node, cycle, number);
+        let pattern = |name: &str| {
+            json!({
+                "id": name, "source_episodes": [id], "strength": 0.5, "schema_confidence": 0.5,
+                "last_consolidated": "2026-01-01T00:00:00.000000000Z", "embedding_b64": embedding,
+            })
+        };
+        let line = json!({ "snapshot": number, "patterns": [pattern(&id), pattern(SHARED)] });
+        writeln!(file, "{line}").unwrap();
+    }
+}
+
+/// Kills `cycles` times, and spoils a store after every fifth.
+fn torture(cycles: usize, seed: u64) {
+    let (mut cluster, mut random) = (Cluster::new(), Random(seed));
+    let mut spoilt = 0;
+    for cycle in 0..cycles {
+        let node = random.below(3);
+        if let Some(mut process) = cluster.running[node].take() {
+            process.child.kill().unwrap();
+            process.child.wait().unwrap();
+        }
+        cluster.start(node, Some(cycle));
+        let after = random.below(24);
+        cluster.kill(node, cycle, after);
+        cluster.inspect(node);
+        if cycle % 5 == 3 {
+            // What only a disk holds is lost with it, so the others have to know it first.
+            cluster.converge();
+            let mut process = cluster.running[node].take().unwrap();
+            process.child.kill().unwrap();
+            process.child.wait().unwrap();
+            cluster.spoil(node, &mut random);
+            spoilt += 1;
+        }
+    }
+    cluster.converge();
+    cluster.check();
+    for node in 0..3 {
+        let mut process = cluster.running[node].take().unwrap();
+        process.child.kill().unwrap();
+        process.child.wait().unwrap();
+        cluster.inspect(node);
+    }
+    let acknowledged: usize = cluster.acknowledged.iter().map(Vec::len).sum();
+    println!(
+        "{cycles} kills and {spoilt} spoilt stores: {acknowledged} acknowledged snapshots are on all \
+         nodes, {} dots, each used once",
+        cluster.dots.len()
+    );
+    assert!(acknowledged > 0);
+}
+
+#[test]
+fn killed_nodes_lose_nothing_that_was_acknowledged() {
+    torture(6, 1);
+}
+
+/// For the deep check: `cargo test -p engram-bridge --features node --test kill -- --ignored`. The
+/// number of kills can be set by `ENGRAM_KILLS`, the seed by `ENGRAM_SEED`.
+#[test]
+#[ignore = "takes minutes"]
+fn killed_nodes_lose_nothing_that_was_acknowledged_over_many_kills() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+    };
+    torture(number("ENGRAM_KILLS", 60) as usize, number("ENGRAM_SEED", 7));
+}
