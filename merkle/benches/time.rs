@@ -9,13 +9,10 @@ mod ids;
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use engram_merkle::{Blake3, Digest, Edit, Hasher, Path, Sha256, Tree};
+use engram_merkle::{Blake3, Digest, Edit, HEADER_LEN, Hasher, LEAF_CAPACITY, Path, Sha256, Tree};
 use ids::{pattern_ids, splitmix64};
 use merkle_search_tree::MerkleSearchTree;
 use rs_merkle::MerkleTree;
-
-/// One block of header as the tree puts before each input.
-const HEADER: usize = 24;
 
 fn value(number: usize) -> Digest {
     let mut bytes = [0; 32];
@@ -37,18 +34,37 @@ fn scattered(ids: &[String]) -> impl Iterator<Item = usize> + Clone {
     (0..).map(move |step| (splitmix64(step) % len) as usize)
 }
 
-/// The bare hashes of one change: key, leaf, and the nodes above it.
-fn floor(hash: impl Fn(&[u8]) -> [u8; 32], key: &str, entries: u64) -> [u8; 32] {
-    let mut input = [0; HEADER + 16 * 64];
-    input[HEADER..][..key.len()].copy_from_slice(key.as_bytes());
-    let mut digest = hash(&input[..HEADER + key.len()]);
-    input[HEADER..][..32].copy_from_slice(&digest);
-    digest = hash(&input[..HEADER + 64 * entries as usize]);
-    for _ in 0..12 {
-        input[HEADER..][..32].copy_from_slice(&digest);
-        digest = hash(&input[..HEADER + 64]);
+/// What the change of one entry hashes: the key, a leaf of so many entries, so many nodes.
+struct Bare<'a> {
+    key: &'a str,
+    entries: usize,
+    levels: u16,
+}
+
+impl<'a> Bare<'a> {
+    fn of<H: Hasher>(tree: &Tree<&str, H>, key: &'a str) -> Self {
+        let key_hash = tree.key_hash(key.as_bytes());
+        let leaf = |levels: &u16| {
+            let path = Path::of(&key_hash, *levels).expect("a leaf lies above level 256");
+            tree.count(&path) <= LEAF_CAPACITY as u64
+        };
+        let levels = (12..=256).find(leaf).expect("one key hash is a leaf");
+        let path = Path::of(&key_hash, levels).expect("it was just looked at");
+        Self { key, entries: tree.count(&path) as usize, levels }
     }
-    digest
+
+    fn hash(&self, hash: impl Fn(&[u8]) -> [u8; 32]) -> [u8; 32] {
+        let mut input = [0; HEADER_LEN + LEAF_CAPACITY * 64];
+        input[HEADER_LEN..][..self.key.len()].copy_from_slice(self.key.as_bytes());
+        let mut digest = hash(&input[..HEADER_LEN + self.key.len()]);
+        input[HEADER_LEN..][..32].copy_from_slice(&digest);
+        digest = hash(&input[..HEADER_LEN + 64 * self.entries]);
+        for _ in 0..self.levels {
+            input[HEADER_LEN..][..32].copy_from_slice(&digest);
+            digest = hash(&input[..HEADER_LEN + 64]);
+        }
+        digest
+    }
 }
 
 fn upsert_floor<H: Hasher>(
@@ -57,18 +73,12 @@ fn upsert_floor<H: Hasher>(
     ids: &[String],
     hash: impl Fn(&[u8]) -> [u8; 32],
 ) {
-    let in_leaf = |number: usize| {
-        let key_hash = tree.key_hash(ids[number].as_bytes());
-        tree.count(&Path::of(&key_hash, 12).expect("12 is at most 256"))
-    };
-    let counts: Vec<_> = (0..ids.len()).map(in_leaf).collect();
-    let mut order = scattered(ids);
     let name = BenchmarkId::new("floor", format!("{}-{}", tree.hasher().name(), ids.len()));
     c.benchmark_group("merkle_upsert").bench_function(name, |b| {
-        b.iter(|| {
-            let number = order.next().expect("the order has no end");
-            floor(&hash, black_box(&ids[number]), counts[number])
-        });
+        let changes: Vec<_> =
+            scattered(ids).take(10_000).map(|at| Bare::of(tree, &ids[at])).collect();
+        let mut order = changes.iter().cycle();
+        b.iter(|| order.next().map(|change| black_box(change).hash(&hash)));
     });
 }
 
@@ -117,9 +127,9 @@ fn upsert(c: &mut Criterion) {
     let ids = pattern_ids(10_000);
     let sha256 = |input: &[u8]| <sha2::Sha256 as sha2::Digest>::digest(input).into();
     let blake3 = |input: &[u8]| {
-        let (header, body) = input.split_at(HEADER);
+        let (header, body) = input.split_at(HEADER_LEN);
         let mut key = [0; 32];
-        key[..HEADER].copy_from_slice(header);
+        key[..HEADER_LEN].copy_from_slice(header);
         *blake3::keyed_hash(&key, body).as_bytes()
     };
     upsert_floor(c, &built(Sha256, &ids), &ids, sha256);
@@ -128,6 +138,7 @@ fn upsert(c: &mut Criterion) {
     upsert_floor(c, &built(Blake3, &ids), &ids, blake3);
     upsert_ours(c, built(Blake3, &ids), &ids);
     let ids = pattern_ids(1_000_000);
+    upsert_floor(c, &built(Sha256, &ids), &ids, sha256);
     upsert_ours(c, built(Sha256, &ids), &ids);
     upsert_peer(c, &ids);
 }
