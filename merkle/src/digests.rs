@@ -76,6 +76,9 @@ impl Digests {
     pub(crate) fn way(&self, nibble: u8) -> Way {
         let leaf = (self.stored & way_to(nibble)).checked_ilog2().unwrap_or(0);
         let mut way = Way { leaf, own: [0; 4], beside: [Digest::EMPTY; 4] };
+        if leaf == 0 {
+            return way;
+        }
         let mut node = SLOTS + Heap::from(nibble);
         for step in (0..4).rev() {
             // Siblings lie next to each other, if both are stored. Which of them is ours is as good

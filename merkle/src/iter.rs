@@ -4,6 +4,7 @@ use core::{mem, slice};
 
 use crate::Entry;
 use crate::block::Node;
+use crate::slots::Slot;
 
 /// The entries below a node, in the order of their key hashes.
 ///
@@ -11,9 +12,9 @@ use crate::block::Node;
 pub struct Entries<'a, K> {
     bucket: slice::Iter<'a, Entry<K>>,
     /// The slots after that bucket in its own branch.
-    slots: slice::Iter<'a, Option<Node<K>>>,
+    slots: slice::Iter<'a, Slot<K>>,
     /// What is left of the branches above, the deepest last.
-    above: Vec<slice::Iter<'a, Option<Node<K>>>>,
+    above: Vec<slice::Iter<'a, Slot<K>>>,
     remaining: usize,
 }
 
@@ -28,7 +29,7 @@ impl<'a, K> Entries<'a, K> {
     }
 
     /// Of slots that hold `count` entries together.
-    pub(crate) fn in_slots(slots: &'a [Option<Node<K>>], count: usize) -> Self {
+    pub(crate) fn in_slots(slots: &'a [Slot<K>], count: usize) -> Self {
         Self { bucket: [].iter(), slots: slots.iter(), above: Vec::new(), remaining: count }
     }
 }
@@ -42,12 +43,15 @@ impl<'a, K> Iterator for Entries<'a, K> {
                 self.remaining -= 1;
                 return Some(entry);
             }
-            match self.slots.next() {
-                None => self.slots = self.above.pop()?,
-                Some(None) => {}
-                Some(Some(Node::Bucket(block))) => self.bucket = block.body.entries().iter(),
-                Some(Some(Node::Branch(block))) => {
-                    self.above.push(mem::replace(&mut self.slots, block.body.nodes().iter()));
+            let Some(slot) = self.slots.next() else {
+                self.slots = self.above.pop()?;
+                continue;
+            };
+            match &slot.node {
+                None => {}
+                Some(Node::Bucket(block)) => self.bucket = block.body.entries().iter(),
+                Some(Node::Branch(block)) => {
+                    self.above.push(mem::replace(&mut self.slots, block.body.slots().iter()));
                 }
             }
         }

@@ -1,7 +1,6 @@
 //! The sixteen blocks below a block that is not a bucket.
 
 use alloc::vec::{self, Vec};
-use core::ops::Range;
 use core::slice;
 
 use crate::block::{Body, Node, SPAN};
@@ -14,57 +13,34 @@ use crate::{Digest, Entries, Entry};
 
 /// A block for each slot that is not empty, side by side: one step in memory leads to the next.
 #[derive(Clone)]
-pub(crate) struct Slots<K> {
-    nodes: [Option<Node<K>>; SLOTS as usize],
-    /// How many entries each slot holds. Kept here so that nobody must look into it to know.
-    counts: [u64; SLOTS as usize],
+pub(crate) struct Slots<K>([Slot<K>; SLOTS as usize]);
+
+#[derive(Clone)]
+pub(crate) struct Slot<K> {
+    pub(crate) node: Option<Node<K>>,
+    /// How many entries the block holds. Kept here so that nobody must look into it to know.
+    count: u64,
 }
 
 impl<K> Slots<K> {
-    pub(crate) const EMPTY: Self =
-        Self { nodes: [const { None }; SLOTS as usize], counts: [0; SLOTS as usize] };
+    pub(crate) const EMPTY: Self = Self([const { Slot { node: None, count: 0 } }; SLOTS as usize]);
 
     pub(crate) fn get(&self, nibble: u8) -> Option<&Node<K>> {
-        self.nodes[usize::from(nibble)].as_ref()
+        self.0[usize::from(nibble)].node.as_ref()
     }
 
-    fn get_mut(&mut self, nibble: u8) -> Option<&mut Node<K>> {
-        self.nodes[usize::from(nibble)].as_mut()
-    }
-
-    pub(crate) fn nodes(&self) -> &[Option<Node<K>>] {
-        &self.nodes
-    }
-
-    /// Fills an empty slot.
-    fn insert(&mut self, nibble: u8, node: Node<K>, count: u64) {
-        self.nodes[usize::from(nibble)] = Some(node);
-        self.counts[usize::from(nibble)] = count;
-    }
-
-    /// Accounts for entries that have come or gone in a slot, and empties it after the last.
-    fn grow(&mut self, nibble: u8, grown: isize) {
-        let count = &mut self.counts[usize::from(nibble)];
-        *count = count.wrapping_add_signed(grown as i64);
-        if *count == 0 {
-            self.nodes[usize::from(nibble)] = None;
-        }
+    pub(crate) fn slots(&self) -> &[Slot<K>] {
+        &self.0
     }
 
     /// The entries below a node of the block.
     pub(crate) fn below(&self, node: Heap) -> Entries<'_, K> {
-        let slots = slots_below(node);
-        let count = self.count_in(slots.clone());
-        Entries::in_slots(&self.nodes[slots], count as usize)
-    }
-
-    fn count_in(&self, slots: Range<usize>) -> u64 {
-        self.counts[slots].iter().sum()
+        Entries::in_slots(&self.0[slots_below(node)], self.count(node) as usize)
     }
 
     /// Whether every slot has so few entries that they belong into a bucket.
     pub(crate) fn fit_a_bucket(&self) -> bool {
-        self.counts.iter().all(|count| *count <= LEAF_CAPACITY as u64)
+        self.0.iter().all(|slot| slot.count <= LEAF_CAPACITY as u64)
     }
 }
 
@@ -81,7 +57,8 @@ impl<K: Clone> Slots<K> {
             let next = &entries.as_slice()[..take];
             let slot = nibble(&next[0].key_hash, level);
             let count = next.partition_point(|entry| nibble(&entry.key_hash, level) == slot);
-            slots.insert(slot, Node::build(scheme, level + SPAN, entries, count), count as u64);
+            let node = Some(Node::build(scheme, level + SPAN, entries, count));
+            slots.0[usize::from(slot)] = Slot { node, count: count as u64 };
             take -= count;
         }
         slots
@@ -95,16 +72,17 @@ impl<K: Clone> Slots<K> {
         nibble: u8,
         change: &mut Change<K>,
     ) -> Option<Digest> {
+        let slot = &mut self.0[usize::from(nibble)];
         let wanted = change.value();
-        let Some(node) = self.get_mut(nibble) else {
-            if wanted.is_some() {
-                let node = Node::from_changes(scheme, level + SPAN, slice::from_mut(change));
-                self.insert(nibble, node, 1);
+        let previous = match &mut slot.node {
+            Some(node) => node.apply_one(scheme, level + SPAN, change),
+            None if wanted.is_none() => None,
+            empty => {
+                *empty = Some(Node::from_changes(scheme, level + SPAN, slice::from_mut(change)));
+                None
             }
-            return None;
         };
-        let previous = node.apply_one(scheme, level + SPAN, change);
-        self.grow(nibble, grown(previous, wanted));
+        slot.grow(grown(previous, wanted));
         previous
     }
 
@@ -116,22 +94,19 @@ impl<K: Clone> Slots<K> {
         level: u16,
         changes: &mut [Change<K>],
     ) -> isize {
-        let slot = |change: &Change<K>| nibble(&change.key_hash, level);
+        let nibble = |change: &Change<K>| nibble(&change.key_hash, level);
         let mut all_grown = 0;
-        for group in changes.chunk_by_mut(|a, b| slot(a) == slot(b)) {
-            let nibble = slot(&group[0]);
-            all_grown += match self.get_mut(nibble) {
-                Some(node) => {
-                    let grown = node.apply(scheme, level + SPAN, group);
-                    self.grow(nibble, grown);
-                    grown
-                }
-                None => {
-                    let node = Node::from_changes(scheme, level + SPAN, group);
-                    self.insert(nibble, node, group.len() as u64);
+        for group in changes.chunk_by_mut(|a, b| nibble(a) == nibble(b)) {
+            let slot = &mut self.0[usize::from(nibble(&group[0]))];
+            let grown = match &mut slot.node {
+                Some(node) => node.apply(scheme, level + SPAN, group),
+                empty => {
+                    *empty = Some(Node::from_changes(scheme, level + SPAN, group));
                     group.len() as isize
                 }
             };
+            slot.grow(grown);
+            all_grown += grown;
         }
         all_grown
     }
@@ -139,16 +114,26 @@ impl<K: Clone> Slots<K> {
     /// All entries, copied as far as clones of the tree share them.
     pub(crate) fn into_entries(self) -> Vec<Entry<K>> {
         let mut entries = Vec::with_capacity(self.count(1) as usize);
-        for node in self.nodes.into_iter().flatten() {
+        for node in self.0.into_iter().filter_map(|slot| slot.node) {
             entries.extend(node.into_entries());
         }
         entries
     }
 }
 
+impl<K> Slot<K> {
+    /// Accounts for entries that have come or gone, and empties the slot after the last.
+    fn grow(&mut self, grown: isize) {
+        self.count = self.count.wrapping_add_signed(grown as i64);
+        if self.count == 0 {
+            self.node = None;
+        }
+    }
+}
+
 impl<K> Body for Slots<K> {
     fn count(&self, node: Heap) -> u64 {
-        self.count_in(slots_below(node))
+        self.0[slots_below(node)].iter().map(|slot| slot.count).sum()
     }
 
     fn tip<H: Hasher>(&self, scheme: &Scheme<H>, level: u16, node: Heap) -> Digest {

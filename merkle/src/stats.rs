@@ -43,7 +43,8 @@ impl Stats {
             }
             Node::Branch(block) => {
                 self.bytes += size_of_val(&**block);
-                block.body.nodes().iter().flatten().for_each(|node| self.visit(node, level + SPAN));
+                let nodes = block.body.slots().iter().filter_map(|slot| slot.node.as_ref());
+                nodes.for_each(|node| self.visit(node, level + SPAN));
             }
         }
     }
