@@ -1,12 +1,12 @@
 //! What the protocol sends, weighed by the codec that ships.
 
+mod real;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use engram_bridge::{ENGRAM_DIMENSION, SemanticPattern, SnapshotFile};
 use engram_gossip_proto::sim::{Climate, Host, Latency, Link, Random, Schedule, World};
 use engram_gossip_proto::{
     Compression, Delivery, Ending, FrameHeader, Kind, Prefix, Session, SessionConfig, View,
@@ -53,7 +53,7 @@ impl Options {
             weights.extend(learning(1_000_000, [1, 10, 100]));
         }
         let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixture/small");
-        weights.extend(real(self.data.as_ref().unwrap_or(&default))?);
+        weights.extend(real::weigh(self.data.as_ref().unwrap_or(&default))?);
         if self.json {
             println!("{}", serde_json::to_string_pretty(&weights)?);
         } else {
@@ -248,83 +248,6 @@ fn copy(from: &Replica, to: &Replica) {
         }
         target.apply(delivery);
     }
-}
-
-/// Real patterns: what compression saves, and what the protocol adds.
-fn real(folder: &Path) -> Result<Vec<Weight>> {
-    let patterns = read(folder)?;
-    let (held, moved) = patterns.split_at(patterns.len() - patterns.len() / 100);
-    let payload: usize = moved.iter().map(|pattern| plain_len(pattern)).sum();
-    let talk = diverged(held, moved, Compression::Off);
-    let input = format!("1 % of {} real patterns differ", patterns.len());
-    let beyond = talk.bytes().saturating_sub(payload) as f64;
-    let reference = (format!("the {payload} bytes of their plain payload"), payload as f64);
-    let overhead = Weight::new("overhead", input, (beyond, "bytes"), reference, 0.20);
-    let bulk = &patterns[..patterns.len().min(1_000)];
-    let compressed = diverged(&[], bulk, Compression::Lz4).record_bytes() as f64;
-    let plain: usize = bulk.iter().map(|pattern| encoded_len(pattern)).sum();
-    let input = format!("{} real patterns", bulk.len());
-    let reference = (format!("the {plain} bytes of their plainest encoding"), plain as f64);
-    let bulk = Weight::new("compression", input, (compressed, "bytes"), reference, 0.85);
-    Ok(vec![overhead, bulk])
-}
-
-/// A session between two nodes that hold the same patterns but for some, half of them on each side.
-fn diverged(
-    held: &[Arc<SemanticPattern>],
-    moved: &[Arc<SemanticPattern>],
-    compression: Compression,
-) -> Conversation {
-    let space = default_space();
-    let mut random = Random::new(1);
-    let sides = [0, 1].map(|n| {
-        Replica::with_dimension(n, std::slice::from_ref(&space), random.fork(), ENGRAM_DIMENSION)
-    });
-    held.iter().for_each(|pattern| {
-        sides[0].submit(&space, pattern);
-    });
-    copy(&sides[0], &sides[1]);
-    for (n, pattern) in moved.iter().enumerate() {
-        sides[n % 2].submit(&space, pattern);
-    }
-    let talk = Conversation::hold(&sides[0], &sides[1], compression);
-    assert_eq!(talk.ending, Ending::InSync, "nobody writes meanwhile");
-    talk
-}
-
-/// All patterns of the snapshots in `folder`, each id once.
-fn read(folder: &Path) -> Result<Vec<Arc<SemanticPattern>>> {
-    let mut patterns = std::collections::BTreeMap::new();
-    for node in ["a", "b", "c"] {
-        let mut file =
-            SnapshotFile::open(&folder.join(format!("node-{node}.jsonl")), ENGRAM_DIMENSION)?;
-        for run in file.runs() {
-            for snapshot in file.read_run(run)? {
-                for pattern in snapshot.snapshot.patterns {
-                    patterns.insert(pattern.id.clone(), pattern);
-                }
-            }
-        }
-    }
-    Ok(patterns.into_values().collect())
-}
-
-/// Bytes of a pattern without anything around them.
-fn plain_len(pattern: &SemanticPattern) -> usize {
-    let episodes: usize = pattern.source_episodes.iter().map(String::len).sum();
-    // Strength and confidence have four bytes each, the time has eight.
-    pattern.id.len() + 4 * pattern.embedding.len() + episodes + 16
-}
-
-/// Bytes of a record of one content, and of this content under its digest, in the plainest binary
-/// encoding: every length and count takes one byte, every actor and every id is written out.
-fn encoded_len(pattern: &SemanticPattern) -> usize {
-    const ACTOR_AND_COUNTER: usize = 32 + 8 + 8;
-    const DIGEST: usize = 32;
-    let lengths = 3 + pattern.source_episodes.len();
-    let record =
-        1 + pattern.id.len() + 1 + (ACTOR_AND_COUNTER + 1 + DIGEST) + 1 + ACTOR_AND_COUNTER;
-    record + DIGEST + lengths + plain_len(pattern)
 }
 
 #[cfg(test)]

@@ -28,6 +28,15 @@ struct Trial {
     versions: u32,
 }
 
+/// How a node writes.
+#[derive(Clone, Copy, Debug)]
+enum Verb {
+    Submit,
+    Withdraw,
+    Forget,
+    Resolve,
+}
+
 /// One seed: what it does to whom is all drawn from it.
 pub(crate) fn seed(setting: Setting) -> Run {
     let mut trial = Trial::new(setting);
@@ -152,13 +161,19 @@ impl Trial {
             1_000 + self.versions
         };
         let pattern = pattern(&place.1, version);
-        let verb = self.random.below(20);
-        self.world.note(format_args!("n{node} writes {} version {version}, verb {verb}", place.1));
+        let verb = match self.random.below(20) {
+            0 => Verb::Withdraw,
+            1 => Verb::Forget,
+            2 => Verb::Resolve,
+            _ => Verb::Submit,
+        };
+        let (space, id) = &place;
+        self.world.note(format_args!("n{node} writes {space}/{id} version {version} ({verb:?})"));
         match verb {
-            0 => self.history.withdraw(node, &replica, &place),
-            1 => self.history.forget(node, &replica, &place),
-            2 => self.history.resolve(node, &replica, &place, &pattern),
-            _ => self.history.submit(node, &replica, &place, &pattern),
+            Verb::Submit => self.history.submit(node, &replica, &place, &pattern),
+            Verb::Withdraw => self.history.withdraw(node, &replica, &place),
+            Verb::Forget => self.history.forget(node, &replica, &place),
+            Verb::Resolve => self.history.resolve(node, &replica, &place, &pattern),
         }
         self.world.touch(node);
     }
