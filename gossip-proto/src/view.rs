@@ -99,7 +99,7 @@ pub trait View {
 
     /// Key hashes of records that changed lately, the latest first: they are sent first.
     ///
-    /// A hint; the default names none. The session reads at most the first 1,024.
+    /// A hint; the default names none. The session reads at most 1,024 over all its spaces.
     fn recent(&self) -> Vec<[u8; 32]> {
         Vec::new()
     }

@@ -89,7 +89,11 @@ fn varint(mut value: usize) -> Vec<u8> {
 fn a_session_stays_under_its_cap_however_much_differs() {
     let _alone = ALONE.lock().unwrap();
     let now = Duration::ZERO;
-    let (a, b) = sparse::pair(60_000, 60_000, 1);
+    let (mut a, mut b) = sparse::pair(60_000, 60_000, 1);
+    // Contexts as long as a request may tell them.
+    for side in [&mut a, &mut b] {
+        side.widen(limits::MAX_WANT_CONTEXT as u8 - 1);
+    }
     let region = Region::new(GLOBAL);
     let resident = || {
         let change = region.change();

@@ -3,11 +3,10 @@
 use alloc::vec::Vec;
 
 use super::Session;
-use crate::limits::{MAX_RECORD_CONTENTS, MAX_WANT_CONTEXT};
 use crate::message::{Line, Listing, Node, PatternRequest, PatternSync, SubtreeRequest};
 use crate::message::{SubtreeResponse, Want};
 use crate::tag::{self, KEY_LEN};
-use crate::{Entry, Event, Prefix, Record, SessionError, View};
+use crate::{Entry, Event, Prefix, SessionError, View};
 
 /// A listing is compared with so many entries at once; more are gone through child by child.
 const COMPARED_AT_ONCE: u64 = 4_096;
@@ -61,11 +60,13 @@ impl<V: View> Session<V> {
     /// Sends the record; or asks for the peer's, if that has seen all that this one has, and more.
     fn answer_want(&mut self, place: u32, entry: &Entry, want: &Want) {
         let record = self.directory.at(place).and_then(|space| space.view.record(&entry.key));
-        if record.is_some_and(|record| record.is_older_than(&want.context)) {
-            let ours = self.want(place, want.key, core::slice::from_ref(entry));
-            self.transfer.want(place, ours);
+        let Some(record) = record else { return };
+        if record.is_older_than(&want.context) {
+            self.transfer.want(place, want.key);
         } else {
-            self.transfer.push_record(place, entry.key, want.holds.clone());
+            let mut known = self.salt.tags(record.contents());
+            known.retain(|tag| want.holds.binary_search(tag).is_ok());
+            self.transfer.push_record(place, entry.key, known);
         }
     }
 
@@ -170,27 +171,12 @@ impl<V: View> Session<V> {
         if !theirs.iter().all(here) {
             // Nobody knows yet whose record is newer. The request tells what this side has, so that
             // the peer sends only what is missing here, or asks back if it is the one that lags.
-            let want = self.want(place, key, ours);
-            self.transfer.want(place, want);
+            self.transfer.want(place, key);
         } else {
             for entry in ours.iter().filter(|entry| !there(entry)) {
                 self.transfer.push_record(place, entry.key, Vec::new());
             }
         }
-    }
-
-    /// A request that tells what this side has under a key.
-    fn want(&self, place: u32, key: [u8; KEY_LEN], ours: &[Entry]) -> Want {
-        let view = self.directory.at(place).map(|space| &space.view);
-        let records: Vec<Record> =
-            ours.iter().filter_map(|entry| view?.record(&entry.key)).collect();
-        let mut holds = self.salt.tags(records.iter().flat_map(Record::contents));
-        holds.truncate(MAX_RECORD_CONTENTS);
-        let context = match &records[..] {
-            [record] if record.context.len() <= MAX_WANT_CONTEXT => record.context.clone(),
-            _ => Vec::new(),
-        };
-        Want { key, holds, context }
     }
 }
 

@@ -10,7 +10,7 @@ use super::receive::Carried;
 use super::turn::Allowance;
 use super::walk::At;
 use crate::codec::{self, Actors, Size};
-use crate::limits::{MAX_PENDING, MAX_WANTS};
+use crate::limits::{MAX_DEPTH, MAX_PENDING, MAX_RECORD_CONTENTS, MAX_WANT_CONTEXT, MAX_WANTS};
 use crate::message::{PatternRequest, PatternSync, Want};
 use crate::tag::{KEY_LEN, Salt, TAG_LEN, Tag};
 use crate::{Content, Delivery, Event, Prefix, Record, View, short};
@@ -19,7 +19,7 @@ use crate::{Content, Delivery, Event, Prefix, Record, View, short};
 const UNFOLDED_AT_ONCE: u64 = 4_096;
 /// Bytes of wanted keys after which a frame is closed.
 const FRAME_TARGET: usize = 64 << 10;
-/// How many recently changed keys of a space are sent first.
+/// How many recently changed keys are sent first, over all spaces.
 const RECENT: usize = 1_024;
 
 pub(super) type Named = ([u8; 32], Content);
@@ -42,7 +42,8 @@ struct Parcel {
 
 /// The state of the exchange.
 pub(super) struct Transfer {
-    wants: VecDeque<(u32, Want)>,
+    /// Keys to ask for; what is held of each is looked up when the request is made.
+    wants: VecDeque<(u32, [u8; KEY_LEN])>,
     /// Keys that were asked for in the last turn; the peer answers them in its own.
     pub(super) awaited: BTreeSet<(u32, [u8; KEY_LEN])>,
     pushes: VecDeque<Push>,
@@ -107,10 +108,10 @@ impl Transfer {
         }
     }
 
-    /// This side wants a record.
-    pub(super) fn want(&mut self, place: u32, want: Want) {
+    /// This side wants what the peer has under a key.
+    pub(super) fn want(&mut self, place: u32, key: [u8; KEY_LEN]) {
         if self.wants.len() < MAX_PENDING {
-            self.wants.push_back((place, want));
+            self.wants.push_back((place, key));
         } else {
             self.kept_back = true;
         }
@@ -128,15 +129,21 @@ impl Transfer {
     }
 
     /// The next request of this turn.
-    pub(super) fn next_request(&mut self) -> Option<PatternRequest> {
+    pub(super) fn next_request<V: View>(
+        &mut self,
+        directory: &Directory<V>,
+        salt: Salt,
+    ) -> Option<PatternRequest> {
         let (space, _) = *self.wants.front()?;
+        let view = &directory.at(space)?.view;
         let mut wants: Vec<Want> = Vec::new();
         let mut bytes = 0;
         while wants.len() < MAX_WANTS && bytes < FRAME_TARGET {
             if self.wants.front().is_none_or(|(place, _)| *place != space) {
                 break;
             }
-            let Some((_, want)) = self.wants.pop_front() else { break };
+            let Some((_, key)) = self.wants.pop_front() else { break };
+            let want = want_of(view, key, salt);
             bytes += KEY_LEN + 4 + TAG_LEN * want.holds.len();
             bytes += (Actors::WIRE + Actors::COUNTER_WIRE) * want.context.len();
             self.awaited.insert((space, want.key));
@@ -223,7 +230,7 @@ impl Transfer {
         }
         self.arranged = true;
         let recent = if self.start.is_none() { self.recent(directory) } else { BTreeMap::new() };
-        let subtrees: Vec<At> = self
+        let subtrees: BTreeSet<At> = self
             .pushes
             .iter()
             .filter_map(|push| match push {
@@ -232,8 +239,9 @@ impl Transfer {
             })
             .collect();
         for &(place, key) in recent.keys() {
-            let in_subtree =
-                subtrees.iter().any(|(at, prefix)| *at == place && prefix.contains(&key));
+            let in_subtree = (0..=MAX_DEPTH)
+                .filter_map(|depth| Prefix::of(&key, depth))
+                .any(|prefix| subtrees.contains(&(place, prefix)));
             if in_subtree && self.sent_early.insert((place, key)) {
                 self.pushes.push_back(Push::Record(Parcel { place, key, known: Vec::new() }));
             }
@@ -259,11 +267,12 @@ impl Transfer {
                 Push::Record(parcel) => parcel.place,
             })
             .collect();
+        let each = RECENT.div_ceil(places.len().max(1));
         let keys = |place: u32| directory.at(place).map(|space| space.view.recent());
         places
             .into_iter()
             .flat_map(|place| {
-                let keys = keys(place).unwrap_or_default().into_iter().take(RECENT);
+                let keys = keys(place).unwrap_or_default().into_iter().take(each);
                 keys.enumerate().map(move |(age, key)| ((place, key), age))
             })
             .collect()
@@ -293,6 +302,19 @@ impl Transfer {
             unfolded.into_iter().rev().for_each(|push| self.pushes.push_front(push));
         }
     }
+}
+
+/// A request that tells what this side has under a key.
+fn want_of(view: &impl View, key: [u8; KEY_LEN], salt: Salt) -> Want {
+    let entries = view.entries(&Prefix::of_key(&key));
+    let records: Vec<Record> = entries.iter().filter_map(|entry| view.record(&entry.key)).collect();
+    let mut holds = salt.tags(records.iter().flat_map(Record::contents));
+    holds.truncate(MAX_RECORD_CONTENTS);
+    let context = match &records[..] {
+        [record] if record.context.len() <= MAX_WANT_CONTEXT => record.context.clone(),
+        _ => Vec::new(),
+    };
+    Want { key, holds, context }
 }
 
 /// The record and those of its contents that the peer does not hold.

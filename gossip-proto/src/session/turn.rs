@@ -119,7 +119,7 @@ impl<V: View> Session<V> {
         if let Some(message) = self.walk.next(&self.directory, self.salt) {
             return Some(message);
         }
-        if let Some(request) = self.transfer.next_request() {
+        if let Some(request) = self.transfer.next_request(&self.directory, self.salt) {
             return Some(Message::PatternRequest(request));
         }
         let allowance = self.allowance();
