@@ -24,14 +24,14 @@ pub(super) fn put_embeddings(out: &mut Vec<u8>, contents: &[&Content], compressi
         return;
     }
     let values = || contents.iter().flat_map(|content| content.embedding.iter().copied());
-    let single = || values().flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+    let single = || values().map(f32::to_le_bytes).collect::<Vec<_>>().into_flattened();
     if compression == Compression::Off {
         return put_form(out, SINGLE, &single());
     }
     let halves: Option<Vec<[u8; 2]>> =
         values().map(|value| half::narrow_exactly(value).map(u16::to_le_bytes)).collect();
     let (plain_form, planes_form, plain, width) = match halves {
-        Some(halves) => (HALF, HALF_PLANES, halves.concat(), 2),
+        Some(halves) => (HALF, HALF_PLANES, halves.into_flattened(), 2),
         None => (SINGLE, SINGLE_PLANES, single(), 4),
     };
     let packed = lz4_flex::block::compress(&planes::shuffle(&plain, width));

@@ -13,14 +13,14 @@ use alloc::vec::Vec;
 pub(super) fn shuffle(values: &[u8], width: usize) -> Vec<u8> {
     let groups = (values.len() / width).div_ceil(8);
     let mut planes = vec![0; groups * 8 * width];
-    for (group, block) in values.chunks(8 * width).enumerate() {
-        for lane in 0..width {
+    for (lane, eight) in planes.chunks_exact_mut(8 * groups.max(1)).enumerate() {
+        for (group, block) in values.chunks(8 * width).enumerate() {
             let mut rows = [0; 8];
             for (row, value) in rows.iter_mut().zip(block.chunks_exact(width)) {
                 *row = value[lane];
             }
-            for (bit, byte) in transpose(rows).into_iter().enumerate() {
-                planes[(lane * 8 + bit) * groups + group] = byte;
+            for (plane, byte) in eight.chunks_exact_mut(groups).zip(transpose(rows)) {
+                plane[group] = byte;
             }
         }
     }

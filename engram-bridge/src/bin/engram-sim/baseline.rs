@@ -73,6 +73,17 @@ mod tests {
     }
 
     #[test]
+    fn every_scenario_has_its_line() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/engram-sim/baseline.json");
+        let lines = read(Path::new(file)).unwrap();
+        for scenario in crate::scenario::ALL {
+            let line = lines.iter().find(|line| line.scenario == scenario.name);
+            let usual = line.is_some_and(|line| line.seeds == scenario.seeds && line.converged);
+            assert!(usual, "{}: run it over its usual seeds with --bless", scenario.name);
+        }
+    }
+
+    #[test]
     fn what_is_dearer_beyond_the_tolerance_is_worse() {
         let baseline = [line(10, 4, 1_000)];
         assert!(worse(&baseline, &[line(10, 4, 1_040)]).is_empty());
