@@ -52,6 +52,8 @@ pub struct ClusterConfig {
     pub conflict: ConflictConfig,
     /// Where the state is kept.
     pub store: StorageConfig,
+    /// Health, metrics and the status page; `None` unless there is an `[http]`.
+    pub http: Option<HttpConfig>,
 }
 
 /// `[node]`.
@@ -122,6 +124,14 @@ pub struct StorageConfig {
     /// A folder of the node's own, relative to that of the configuration file; made when it is
     /// missing. Without it the state is in memory only and ends with the process.
     pub path: Option<PathBuf>,
+}
+
+/// `[http]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Where to answer; port 0 takes a free one. A loopback address unless `allow_remote = true`
+    /// says that others may read pattern ids: there is no log-in.
+    pub listen: SocketAddr,
 }
 
 /// A strategy by its name in `cluster.toml`.

@@ -11,8 +11,22 @@ mod belief;
 mod config;
 mod content;
 mod encoding;
+#[cfg(doc)]
+#[doc = include_str!("../docs/ENGRAM.md")]
+///
+/// ```
+/// # #[allow(dead_code)]
+/// # mod engram { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/engram_stub/engram.rs")); }
+#[doc = include_str!("../examples/engram_stub/adapter.rs")]
+/// # fn main() {}
+/// ```
+pub mod engram {}
+mod explain;
 mod gossiper;
 mod gossiping;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub mod http;
 mod in_memory;
 mod journal;
 #[cfg(feature = "metrics")]
@@ -42,10 +56,11 @@ mod writer;
 #[cfg(feature = "config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
 pub use config::{
-    ClusterConfig, ConfigError, ConfigProblem, ConflictConfig, GossipConfig, MerkleTreeConfig,
-    NodeConfig, PeerConfig, StorageConfig, StrategyChoice, TlsConfig,
+    ClusterConfig, ConfigError, ConfigProblem, ConflictConfig, GossipConfig, HttpConfig,
+    MerkleTreeConfig, NodeConfig, PeerConfig, StorageConfig, StrategyChoice, TlsConfig,
 };
 pub use content::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, MAX_ID_BYTES, PatternError};
+pub use explain::{LiveVersion, PatternExplanation};
 pub use gossiper::{ADVERT_ROOM, CONSOLIDATION_ROOT, ConsolidationGossiper, UnknownSpace};
 pub use gossiping::GossipingConsolidationService;
 pub use in_memory::InMemoryConsolidationService;

@@ -7,6 +7,8 @@ mod table;
 pub(crate) use encode::encode;
 pub(crate) use reading::{PeerReading, Reading, SpaceReading};
 pub use table::METRICS;
+#[cfg(feature = "http")]
+pub(crate) use table::state_of;
 
 use prometheus_client::metrics::histogram::Histogram;
 

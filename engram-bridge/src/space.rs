@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::belief::Cause;
 use crate::content::{Content, PatternError};
+use crate::explain::PatternExplanation;
 use crate::journal::Journal;
 use crate::record;
 use crate::report::{MergedView, RejectedPattern, SubmitError, SubmitReport};
@@ -185,6 +186,20 @@ impl Space {
     /// How many patterns are visible.
     pub fn visible_len(&self) -> u64 {
         self.state().visible_len()
+    }
+
+    /// Why the pattern called `id` looks as it does: its versions, who wrote them, and what the
+    /// strategy made of them. `None` if it was never heard of.
+    pub fn explain(&self, id: &str) -> Option<PatternExplanation> {
+        self.state().explain(id)
+    }
+
+    /// The ids of up to `most` patterns with more than one live content, ascending, from the first
+    /// after `after`. O(patterns).
+    pub fn conflicting(&self, after: Option<&str>, most: usize) -> Vec<Arc<str>> {
+        let state = self.state();
+        let ids = state.conflicting().filter(|id| after.is_none_or(|after| ***id > *after));
+        ids.take(most).cloned().collect()
     }
 
     /// How many patterns have more than one live content, so that a strategy has to choose.

@@ -11,6 +11,7 @@ use engram_merkle::{AnyHasher, BaseDepth, Digest, Edit, Tree};
 
 use crate::belief::{Cause, RecentUpdates};
 use crate::content::{Content, Contents};
+use crate::explain::PatternExplanation;
 use crate::record::{self, Body, Record};
 use crate::rows::{RecordRow, Root};
 use crate::visible::visible;
@@ -197,6 +198,14 @@ impl SpaceState {
     pub(crate) fn conflicting(&self) -> impl Iterator<Item = &Arc<str>> {
         let several = |record: &Record| record.len() > 1 && record::contents(record).len() > 1;
         self.entries.iter().filter(move |(_, entry)| several(&entry.record)).map(|(id, _)| id)
+    }
+
+    /// All that is known of `id`; `None` if it was never heard of.
+    pub(crate) fn explain(&self, id: &str) -> Option<PatternExplanation> {
+        let Entry { record, last_submitted, visible } = self.entries.get(id)?;
+        let strategy = &*self.rules.strategy;
+        let (visible, submitted) = (visible.clone(), *last_submitted);
+        Some(PatternExplanation::new(record, &self.contents, strategy, visible, submitted))
     }
 
     pub(crate) fn updates(&self) -> &RecentUpdates {

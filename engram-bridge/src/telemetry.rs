@@ -119,9 +119,9 @@ impl Telemetry {
     /// here before the next session. Steps: O(d log n) for d differences; all of n for a peer that
     /// never was equal.
     pub fn divergence(&self, peer: &NodeId, space: &Space) -> Divergence {
-        let seen = self.watch.seen();
-        let since = seen.agreed.get(peer).and_then(|agreed| agreed.of(space.id()));
-        Divergence::between(space.tree(), since)
+        let agreed = |seen: &Seen| seen.agreed.get(peer)?.of(space.id()).cloned();
+        let since = agreed(&self.watch.seen());
+        Divergence::between(&space.tree(), since.as_ref())
     }
 
     /// Every number of [`METRICS`](crate::METRICS) in the text format that Prometheus scrapes, of
@@ -133,9 +133,10 @@ impl Telemetry {
     fn reading(&self) -> Reading {
         let store = self.store();
         let peers = self.gossip().peers();
+        let totals = self.watch.seen().totals;
         Reading {
             net: self.gossip().stats(),
-            totals: self.watch.seen().totals,
+            totals,
             session_seconds: self.watch.session_seconds.clone(),
             peers: peers.into_iter().map(|status| self.read_peer(status)).collect(),
             spaces: store.iter().map(|space| read_space(space)).collect(),

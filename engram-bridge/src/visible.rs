@@ -19,26 +19,36 @@ pub(crate) fn visible(
     contents: &Contents,
     strategy: &dyn Strategy,
 ) -> Option<Arc<SemanticPattern>> {
-    let live = confirmations(record);
-    let mut patterns = live.iter().map(|(digest, &confirmations)| {
-        let held = contents.get(digest).expect("every live content is held");
-        (digest, &held.pattern, confirmations)
+    let mut live = record.values().filter_map(|body| match body {
+        Body::Content(digest) => Some(digest),
+        Body::Tombstone(_) => None,
     });
-    if live.len() < 2 {
-        return patterns.next().map(|(_, pattern, _)| Arc::clone(pattern));
+    let first = live.next()?;
+    if live.all(|other| other == first) {
+        return Some(Arc::clone(&contents.get(first).expect(HELD).pattern));
     }
-    let versions = patterns.map(|(digest, pattern, confirmations)| Version {
-        digest: (*digest).into(),
-        embedding: &pattern.embedding,
-        citations: &pattern.source_episodes,
-        strength: pattern.strength,
-        confidence: pattern.schema_confidence.raw(),
-        consolidated_at: pattern.last_consolidated.as_nanoseconds(),
-        confirmations,
-    });
-    let versions = Versions::new(versions).expect("stored contents are valid");
-    Some(resolve(id, &versions, contents, strategy))
+    versions(record, contents).map(|versions| resolve(id, &versions, contents, strategy))
 }
+
+/// The live contents as a strategy sees them; `None` if there are none.
+pub(crate) fn versions<'c>(record: &Record, contents: &'c Contents) -> Option<Versions<'c>> {
+    let versions = confirmations(record).into_iter().map(|(digest, confirmations)| {
+        let pattern = &contents.get(&digest).expect(HELD).pattern;
+        Version {
+            digest: digest.into(),
+            embedding: &pattern.embedding,
+            citations: &pattern.source_episodes,
+            strength: pattern.strength,
+            confidence: pattern.schema_confidence.raw(),
+            consolidated_at: pattern.last_consolidated.as_nanoseconds(),
+            confirmations,
+        }
+    });
+    let versions: Vec<_> = versions.collect();
+    (!versions.is_empty()).then(|| Versions::new(versions).expect("stored contents are valid"))
+}
+
+const HELD: &str = "every live content is held";
 
 fn resolve(
     id: &str,

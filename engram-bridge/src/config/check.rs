@@ -10,10 +10,10 @@ use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, BaseDepth};
 
-use super::file::{Conflict, File, Gossip, MerkleTree, Node, Peer, Store, Tls};
+use super::file::{Conflict, File, Gossip, Http, MerkleTree, Node, Peer, Store, Tls};
 use super::{
-    ClusterConfig, ConfigProblem, ConflictConfig, GossipConfig, MerkleTreeConfig, NodeConfig,
-    PeerConfig, StorageConfig, StrategyChoice, TlsConfig,
+    ClusterConfig, ConfigProblem, ConflictConfig, GossipConfig, HttpConfig, MerkleTreeConfig,
+    NodeConfig, PeerConfig, StorageConfig, StrategyChoice, TlsConfig,
 };
 use crate::DEFAULT_SPACE;
 
@@ -32,6 +32,10 @@ pub(super) fn check(file: File, problems: &mut Vec<ConfigProblem>) -> Option<Clu
     let merkle_tree = check.merkle_tree(&file.merkle_tree);
     let conflict = check.conflict(&file.conflict);
     let store = check.store(file.store);
+    let http = match file.http {
+        Some(http) => check.http(http).map(Some),
+        None => Some(None),
+    };
     Some(ClusterConfig {
         node: node?,
         tls: tls?,
@@ -40,6 +44,7 @@ pub(super) fn check(file: File, problems: &mut Vec<ConfigProblem>) -> Option<Clu
         merkle_tree: merkle_tree?,
         conflict: conflict?,
         store: store?,
+        http: http?,
     })
 }
 
@@ -220,6 +225,17 @@ impl Check<'_> {
             );
         }
         Some(MerkleTreeConfig { depth: depth?, hash: hash? })
+    }
+
+    fn http(&mut self, http: Http) -> Option<HttpConfig> {
+        let listen = self.address("http.listen", http.listen)?;
+        if listen.ip().is_loopback() || http.allow_remote == Some(true) {
+            return Some(HttpConfig { listen });
+        }
+        self.refuse(
+            "http.listen",
+            format!("{listen} can be reached by others, and there is no log-in; listen on 127.0.0.1, or add allow_remote = true"),
+        )
     }
 
     fn conflict(&mut self, conflict: &Conflict) -> Option<ConflictConfig> {

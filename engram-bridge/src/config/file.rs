@@ -18,6 +18,7 @@ pub(super) struct File {
     pub(super) merkle_tree: MerkleTree,
     pub(super) conflict: Conflict,
     pub(super) store: Store,
+    pub(super) http: Option<Http>,
 }
 
 #[derive(Default, Deserialize)]
@@ -71,6 +72,13 @@ pub(super) struct Conflict {
 #[serde(default)]
 pub(super) struct Store {
     pub(super) path: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Http {
+    pub(super) listen: Option<String>,
+    pub(super) allow_remote: Option<bool>,
 }
 
 /// Reads the file, with a problem for every key that nobody knows.

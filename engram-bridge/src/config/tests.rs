@@ -38,6 +38,9 @@ strategy = "confidence-weighted"
 
 [store]
 path = "state"
+
+[http]
+listen = "127.0.0.1:7801"
 "#;
 
 fn problems(text: &str) -> Vec<ConfigProblem> {
@@ -69,6 +72,7 @@ fn every_key_is_taken() {
     assert_eq!(config.merkle_tree.depth, BaseDepth::Eight);
     assert_eq!(config.merkle_tree.hash, AnyHasher::Blake3);
     assert_eq!(config.conflict.strategy, StrategyChoice::ConfidenceWeighted);
+    assert_eq!(config.http.unwrap().listen.to_string(), "127.0.0.1:7801");
     assert_eq!(config.store.path.as_deref(), Some(Path::new("state")));
 }
 
@@ -156,4 +160,15 @@ fn paths_are_those_of_the_files_folder() {
     std::fs::write(&path, "[nod]").unwrap();
     let error = ClusterConfig::load(&path).unwrap_err().to_string();
     assert!(error.starts_with(&path.display().to_string()), "{error}");
+}
+
+#[test]
+fn a_page_that_others_can_reach_has_to_be_meant() {
+    let open = "listen = \"0.0.0.0:7801\"";
+    let problem = problem("listen = \"127.0.0.1:7801\"", open);
+    assert_eq!(problem.key, "http.listen");
+    assert!(problem.message.contains("allow_remote = true"), "{problem:?}");
+    let meant =
+        WHOLE.replace("listen = \"127.0.0.1:7801\"", &format!("{open}\nallow_remote = true"));
+    assert!(ClusterConfig::parse(&meant).unwrap().http.unwrap().listen.ip().is_unspecified());
 }

@@ -34,7 +34,7 @@ pub struct Divergence {
 impl Divergence {
     /// What is in `tree` and not in `since`, and the other way round; all of `tree` if the two
     /// nodes never were equal.
-    pub(crate) fn between(tree: SpaceTree, since: Option<&SpaceTree>) -> Self {
+    pub(crate) fn between(tree: &SpaceTree, since: Option<&SpaceTree>) -> Self {
         let known = since.is_some();
         let empty = SpaceTree::with_depth(*tree.hasher(), tree.depth());
         let differences = tree
@@ -89,7 +89,7 @@ mod tests {
         let since = tree(&["stays", "changes", "goes"]);
         let mut now = tree(&["stays", "comes"]);
         now.upsert(Arc::from("changes"), Digest::from([8; 32]));
-        let divergence = Divergence::between(now, Some(&since));
+        let divergence = Divergence::between(&now, Some(&since));
         let mut ids: Vec<_> = divergence.ids().iter().map(|id| &**id).collect();
         ids.sort_unstable();
         assert_eq!(ids, ["changes", "comes", "goes"]);
@@ -99,9 +99,9 @@ mod tests {
 
     #[test]
     fn with_a_stranger_everything_may_differ() {
-        let divergence = Divergence::between(tree(&["a", "b"]), None);
+        let divergence = Divergence::between(&tree(&["a", "b"]), None);
         assert_eq!((divergence.is_known(), divergence.ids().len()), (false, 2));
-        let equal = Divergence::between(tree(&["a"]), Some(&tree(&["a"])));
+        let equal = Divergence::between(&tree(&["a"]), Some(&tree(&["a"])));
         assert!(equal.slots().is_empty() && equal.is_known());
     }
 

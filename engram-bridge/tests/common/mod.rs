@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
+#[cfg(feature = "http")]
+pub(crate) mod client;
 #[cfg(feature = "files")]
 pub(crate) mod cluster;
 

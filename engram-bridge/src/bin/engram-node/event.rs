@@ -11,7 +11,14 @@ use serde::Serialize;
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
     /// The node is up.
-    Listening { node: String, node_id: String, address: SocketAddr },
+    Listening {
+        node: String,
+        node_id: String,
+        address: SocketAddr,
+        /// The status page, if HTTP is on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        page: Option<String>,
+    },
     /// What the node found of the state that it left.
     Opened { node: String, found: String },
     /// A snapshot was submitted, and what is new in it is durable.
@@ -84,8 +91,10 @@ impl Event {
 
     fn sentence(&self) -> String {
         match self {
-            Self::Listening { node, node_id, address } => {
-                format!("{node} listens on {address}; its node id is {node_id}")
+            Self::Listening { node, node_id, address, page } => {
+                let page = page.as_ref().map(|page| format!("; look at {page}"));
+                let page = page.unwrap_or_default();
+                format!("{node} listens on {address}; its node id is {node_id}{page}")
             }
             Self::Opened { node, found } => format!("{node} found {found}"),
             Self::Snapshot { space, snapshot, taken, written, rejected } => format!(

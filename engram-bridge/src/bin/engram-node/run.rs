@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use engram_bridge::{ClusterConfig, ENGRAM_DIMENSION, Node, SnapshotFile};
+use engram_bridge::{ClusterConfig, ENGRAM_DIMENSION, Node, SnapshotFile, Telemetry, http};
 use engram_gossip_net::{self as net, NodeId};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
@@ -63,10 +63,12 @@ impl Run {
             let found = node.store.opening().to_string();
             report.say(Event::Opened { node: config.node.name.clone(), found });
         }
+        let http = Self::answer_http(&config, &node).await?;
         report.say(Event::Listening {
             node: config.node.name.clone(),
             node_id: node.gossip.node_id().to_string(),
             address: node.gossip.local_addr(),
+            page: http.as_ref().map(|http| format!("http://{}/", http.local_addr())),
         });
         let peers = config.peers.into_iter().map(|peer| (peer.node_id, peer.name)).collect();
         let host = Host { name: config.node.name, peers, node, report };
@@ -79,8 +81,20 @@ impl Run {
         }
         let commands = self.control.then(control::listen);
         host.serve(commands).await;
+        drop(http);
         host.node.gossip.shutdown().await;
         Ok(host.node.store.close()?)
+    }
+
+    /// Health, metrics and the status page, if the configuration has an `[http]`.
+    async fn answer_http(
+        config: &ClusterConfig,
+        node: &Node,
+    ) -> Result<Option<http::Server>, Failure> {
+        let Some(http) = config.http else { return Ok(None) };
+        let (store, gossip) = (Arc::clone(&node.store), node.gossip.clone());
+        let telemetry = Telemetry::new(config.node.name.clone(), store, gossip);
+        Ok(Some(http::Server::start(http.listen, &telemetry).await?))
     }
 }
 

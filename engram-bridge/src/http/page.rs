@@ -1,0 +1,70 @@
+//! The status page: one document, joined from small files.
+
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+/// The page, and what a browser may do with it.
+pub(super) struct Page {
+    pub(super) html: String,
+    /// Its content security policy: nothing but its own style, its own script and this node.
+    pub(super) policy: String,
+}
+
+const HTML: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = concat!(
+    "'use strict';\n",
+    include_str!("page/dom.js"),
+    include_str!("page/peers.js"),
+    include_str!("page/map.js"),
+    include_str!("page/patterns.js"),
+    include_str!("page/live.js"),
+);
+
+/// The page, joined once.
+pub(super) fn page() -> &'static Page {
+    static PAGE: LazyLock<Page> = LazyLock::new(|| Page {
+        html: HTML.replace("/*style*/", STYLE).replace("/*script*/", SCRIPT),
+        policy: format!(
+            "default-src 'none'; style-src {}; script-src {}; connect-src 'self'; \
+             img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            source(STYLE),
+            source(SCRIPT),
+        ),
+    });
+    &PAGE
+}
+
+/// Lets exactly this text be used.
+fn source(text: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_whole_and_needs_nothing_else() {
+        let html = &page().html;
+        assert!(html.contains(STYLE) && html.contains(SCRIPT));
+        assert!(!html.contains("/*style*/") && !html.contains("/*script*/"));
+        for foreign in ["http://", "https://", "src=", "@import", "url("] {
+            assert!(!html.contains(foreign), "the page has {foreign}");
+        }
+    }
+
+    /// Ids and names come from strangers: they may become text and nothing else.
+    #[test]
+    fn nothing_of_the_data_can_become_markup() {
+        for way in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
+            assert!(!SCRIPT.contains(way), "the script has {way}");
+        }
+        for attribute in [" onclick=", " onload=", " style="] {
+            assert!(!HTML.contains(attribute), "the page has {attribute}");
+        }
+    }
+}

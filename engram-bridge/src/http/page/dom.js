@@ -1,0 +1,63 @@
+// Small tools. Whatever comes from the node becomes text, never markup: there is no other way in here.
+
+const at = (id) => document.getElementById(id);
+
+/** An element with a class and children; strings become text. */
+function make(tag, className, ...children) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** Sets a text only if it is another one, so that nothing is announced or selected away in vain. */
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Keeps one child for each item, by its key, in the order of the items: focus and open details survive. */
+function keep(parent, items, keyOf, create, update) {
+  const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  items.forEach((item, place) => {
+    const key = keyOf(item);
+    let child = known.get(key);
+    if (!child) {
+      child = create(item);
+      child.dataset.key = key;
+    }
+    known.delete(key);
+    update(child, item);
+    if (parent.children[place] !== child) parent.insertBefore(child, parent.children[place] ?? null);
+  });
+  known.forEach((child) => child.remove());
+}
+
+/** Asks the node; an answer that is an error becomes one here. */
+async function ask(path, query = {}) {
+  const parameters = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== null && value !== ''));
+  const response = await fetch(`${path}?${parameters}`, { signal: AbortSignal.timeout(8000) });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error ?? response.statusText);
+  return answer;
+}
+
+function bytes(count) {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let unit = 0;
+  let value = count;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+function duration(seconds) {
+  const whole = Math.floor(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 86400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
+}
+
+const count = (number, one, many = `${one}s`) => `${number.toLocaleString('en')} ${number === 1 ? one : many}`;

@@ -1,0 +1,172 @@
+//! A browser, driven as the WebDriver standard says (W3C, WebDriver level 2).
+//!
+//! A dozen commands are JSON over HTTP; the client libraries bring a hundred crates for them.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::common::client::{get, post, send};
+
+/// The keys that have no character, as the standard numbers them.
+pub(crate) const ENTER: &str = "\u{e007}";
+pub(crate) const TAB: &str = "\u{e004}";
+pub(crate) const ESCAPE: &str = "\u{e00c}";
+pub(crate) const RIGHT: &str = "\u{e014}";
+pub(crate) const DOWN: &str = "\u{e015}";
+
+/// How long the driver looks for an element before it gives up.
+const PATIENCE_MS: u64 = 60_000;
+
+/// A browser with one window. It ends with this value.
+pub(crate) struct Browser {
+    driver: Child,
+    address: SocketAddr,
+    session: String,
+}
+
+/// Starts a headless Chromium with an empty profile; `None` if none is installed.
+pub(crate) async fn start(profile: &Path) -> Option<Browser> {
+    let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn();
+    let mut driver = driver.ok()?;
+    let port = port(&mut driver);
+    let mut browser =
+        Browser { driver, address: ([127, 0, 0, 1], port).into(), session: String::new() };
+    let profile = format!("--user-data-dir={}", profile.display());
+    let arguments = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        "--window-size=1280,1000",
+        &profile,
+    ];
+    let wanted = json!({
+        "goog:chromeOptions": { "args": arguments },
+        "goog:loggingPrefs": { "browser": "ALL" },
+        "timeouts": { "implicit": PATIENCE_MS },
+    });
+    let capabilities = json!({ "capabilities": { "alwaysMatch": wanted } });
+    let session = post(browser.address, "/session", &capabilities.to_string()).await.json();
+    browser.session = session["value"]["sessionId"].as_str()?.to_owned();
+    Some(browser)
+}
+
+/// The port that the driver chose, as it says.
+fn port(driver: &mut Child) -> u16 {
+    let said = BufReader::new(driver.stdout.take().expect("the output is piped")).lines();
+    let mut ports = said.map_while(Result::ok).filter_map(|line| {
+        let port = line.rsplit_once("on port ")?.1.trim_end_matches('.').to_owned();
+        port.parse().ok()
+    });
+    ports.find(|port| *port != 0).expect("the driver says where it listens")
+}
+
+impl Browser {
+    async fn command(&self, path: &str, body: Value) -> Value {
+        let path = format!("/session/{}/{path}", self.session);
+        let reply = post(self.address, &path, &body.to_string()).await;
+        assert_eq!(reply.status, 200, "{path} {body}: {}", reply.body);
+        reply.json()["value"].clone()
+    }
+
+    async fn asked(&self, path: &str) -> Value {
+        get(self.address, &format!("/session/{}/{path}", self.session)).await.json()["value"]
+            .clone()
+    }
+
+    pub(crate) async fn open(&self, url: &str) {
+        self.command("url", json!({ "url": url })).await;
+    }
+
+    /// Waits until an element is there that fits an XPath; fails if it does not come.
+    pub(crate) async fn wait_for(&self, xpath: &str) {
+        self.command("element", json!({ "using": "xpath", "value": xpath })).await;
+    }
+
+    /// Presses keys one after the other, as a person would.
+    pub(crate) async fn press(&self, keys: &[&str]) {
+        let presses = keys.iter().flat_map(|key| {
+            [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })]
+        });
+        let presses: Vec<_> = presses.collect();
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": presses });
+        self.command("actions", json!({ "actions": [keyboard] })).await;
+    }
+
+    /// What a script returns.
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.command("execute/sync", json!({ "script": script, "args": [] })).await
+    }
+
+    /// The text of the element that has the focus, shortened.
+    pub(crate) async fn focus(&self) -> String {
+        let script = "const e = document.activeElement; return e.id || e.textContent.slice(0, 60)";
+        self.run(script).await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// What the browser complained about so far: errors of scripts, refused sources.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let log = self.command("se/log", json!({ "type": "browser" })).await;
+        let severe = log.as_array().into_iter().flatten();
+        let severe =
+            severe.filter(|entry| entry["level"] == "SEVERE" || entry["level"] == "WARNING");
+        severe.map(|entry| entry["message"].to_string()).collect()
+    }
+
+    /// Pretends to be a device, in CSS pixels.
+    pub(crate) async fn resize(&self, width: u32, height: u32, scale: f32) {
+        let device = json!({ "width": width, "height": height, "deviceScaleFactor": scale,
+            "mobile": width < 600 });
+        self.devtools("Emulation.setDeviceMetricsOverride", device).await;
+    }
+
+    /// Says what the reader prefers: `light` or `dark`.
+    pub(crate) async fn prefer(&self, scheme: &str) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    /// A picture of the whole page.
+    pub(crate) async fn screenshot(&self, path: &Path) {
+        let whole = json!({ "captureBeyondViewport": true });
+        let picture = self.devtools("Page.captureScreenshot", whole).await;
+        let picture = STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
+        std::fs::write(path, picture).unwrap();
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.command("goog/cdp/execute", body).await
+    }
+
+    /// Closes the window, and with it the browser.
+    pub(crate) async fn close(self) {
+        let (address, session) = (self.address, &self.session);
+        let head = format!("DELETE /session/{session} HTTP/1.1\r\nHost: {address}");
+        send(address, &format!("{head}\r\nConnection: close\r\n\r\n")).await;
+    }
+
+    /// The title, which no script of a stranger may have changed.
+    pub(crate) async fn title(&self) -> String {
+        self.asked("title").await.as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended already.
+        _ = self.driver.kill();
+        _ = self.driver.wait();
+    }
+}

@@ -1,0 +1,204 @@
+//! The status page in a real browser: three real nodes, one of which gets lost.
+//!
+//! Needs Chromium and its driver (Debian: `chromium`, `chromium-driver`), so it is asked for by
+//! name: `cargo test -p engram-bridge --features http --test browser -- --ignored --nocapture`.
+//! Without a browser it says that it is skipped; with `ENGRAM_BROWSER=required` it fails instead.
+//! The pictures that it takes stay in `target/browser`.
+
+#![cfg(feature = "http")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod driver;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::cluster::*;
+use driver::{Browser, DOWN, ENTER, ESCAPE, RIGHT, TAB};
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::http::Server;
+use engram_bridge::{Confidence, ConsolidationSnapshot, SemanticPattern, Telemetry};
+
+const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
+
+/// An id that would be markup, a script and a break-out of an attribute, if anything let it.
+const HOSTILE: &str = r#"<img src=x onerror=document.title=1>"'`${1}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium; see the top of the file"]
+async fn a_person_sees_how_the_cluster_stands() {
+    let profile = tempfile::tempdir().unwrap();
+    let Some(browser) = driver::start(profile.path()).await else {
+        let required = std::env::var("ENGRAM_BROWSER").is_ok_and(|value| value == "required");
+        assert!(
+            !required,
+            "ENGRAM_BROWSER=required, but chromedriver or Chromium is not installed"
+        );
+        return println!("skipped: chromedriver or Chromium is not installed");
+    };
+    let mut cluster = Cluster::start(&NAMES, &lively());
+    let servers = serve(&cluster).await;
+    for (node, name) in cluster.nodes.iter().zip(NAMES) {
+        submit(node, &snapshots(name).pop().unwrap());
+    }
+    let found = snapshots("node-a").pop().unwrap();
+    submit(&cluster.nodes[0], &hostile(&found, 0.75));
+    submit(&cluster.nodes[1], &hostile(&found, 0.5));
+    submit(&cluster.nodes[1], &contradictions(&found));
+    cluster.until(agree).await;
+
+    let address = servers[0].local_addr();
+    browser.resize(1280, 1000, 1.0).await;
+    browser.prefer("light").await;
+    browser.open(&format!("http://{address}/")).await;
+    browser.wait_for(&text("name", "node-a")).await;
+    browser.wait_for(&text("in-step", "2 of 2")).await;
+    browser.wait_for(&text("conflicted", "5")).await;
+    browser.run("window.stayed = true").await;
+
+    uses_the_keyboard(&browser).await;
+    picture(&browser, "in-step").await;
+
+    cluster.nodes[2].gossip.shutdown().await;
+    submit(&cluster.nodes[0], &news(&snapshots("node-b").pop().unwrap()));
+    browser
+        .wait_for(
+            "//button[contains(@class,'peer')][contains(.,'node-c')][contains(.,'not reached')]",
+        )
+        .await;
+    browser.wait_for("//*[@id='map-says'][contains(.,'changed here since')]").await;
+    browser.wait_for("//*[@id='in-step'][not(.='2 of 2')]").await;
+    jumps_to_what_differs(&browser).await;
+    picture(&browser, "one-lost").await;
+    browser.prefer("dark").await;
+    picture(&browser, "one-lost-dark").await;
+    reads_on_a_phone(&browser).await;
+
+    drop(servers);
+    browser.wait_for("//*[@id='pulse'][contains(.,'no answer')]").await;
+    assert_eq!(browser.run("return window.stayed").await, true, "the page was loaded anew");
+    assert_eq!(browser.title().await, "node-a · Engram consolidation");
+    assert_eq!(browser.run("return document.images.length").await, 0, "data became markup");
+    let complaints = browser.complaints().await;
+    let expected = |complaint: &String| complaint.contains("ERR_CONNECTION_REFUSED");
+    assert_eq!(complaints.into_iter().filter(|c| !expected(c)).collect::<Vec<_>>(), [""; 0]);
+    browser.close().await;
+}
+
+async fn uses_the_keyboard(browser: &Browser) {
+    browser.press(&["m"]).await;
+    assert_eq!(browser.focus().await, "slots");
+    browser.press(&[RIGHT, RIGHT, DOWN]).await;
+    browser.wait_for("//*[@id='readout'][starts-with(.,'slot 042: ')]").await;
+
+    browser.press(&["c"]).await;
+    assert!(browser.focus().await.starts_with(HOSTILE), "the first conflict is the hostile one");
+    browser.press(&[ENTER]).await;
+    browser.wait_for("//details[@open]//td[.='node-b']").await;
+    browser.wait_for("//details[@open]//p[contains(.,'the greatest confidence, by')]").await;
+
+    let id = browser.run("return document.querySelectorAll('summary .mono')[1].textContent").await;
+    browser.press(&["e"]).await;
+    let mut keys: Vec<String> = id.as_str().unwrap().chars().map(String::from).collect();
+    keys.push(ENTER.to_owned());
+    browser.press(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    browser
+        .wait_for(&format!("//*[@id='explained'][contains(.,{id})]//td[contains(.,'node-a')]"))
+        .await;
+
+    browser.run("document.activeElement.blur()").await;
+    browser.press(&["?"]).await;
+    browser.wait_for("//dialog[@open]").await;
+    browser.press(&[ESCAPE]).await;
+    browser.wait_for("//dialog[not(@open)]").await;
+
+    browser.press(&["s"]).await;
+    assert!(browser.focus().await.starts_with("node-b"));
+    browser.press(&[TAB]).await;
+    assert!(browser.focus().await.starts_with("node-c"));
+    browser.press(&[ENTER]).await;
+    browser.wait_for("//button[@aria-pressed='true'][contains(.,'node-c')]").await;
+    browser.press(&[ENTER]).await;
+    browser.wait_for("//button[@aria-pressed='false'][contains(.,'node-c')]").await;
+}
+
+async fn jumps_to_what_differs(browser: &Browser) {
+    browser.press(&["m", "n", "n", "p"]).await;
+    browser.wait_for("//*[@id='readout'][contains(.,'changed since node-c was equal')]").await;
+    browser.press(&[ENTER]).await;
+    browser.wait_for("//*[@id='slot-ids']//button").await;
+}
+
+async fn reads_on_a_phone(browser: &Browser) {
+    browser.resize(390, 844, 2.0).await;
+    browser.prefer("light").await;
+    let fits = "return document.documentElement.scrollWidth <= window.innerWidth";
+    assert_eq!(browser.run(fits).await, true, "the page is wider than the phone");
+    picture(browser, "phone").await;
+}
+
+/// An element by its id, with this text and no other.
+fn text(id: &str, text: &str) -> String {
+    format!("//*[@id='{id}'][.='{text}']")
+}
+
+async fn picture(browser: &Browser, name: &str) {
+    let folder = pictures();
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(format!("{name}.png"));
+    browser.screenshot(&path).await;
+    println!("picture: {}", path.display());
+}
+
+/// `browser` in the target folder, where this test's binary lies in `<profile>/deps`.
+fn pictures() -> PathBuf {
+    let binary = std::env::current_exe().unwrap();
+    binary.ancestors().nth(3).unwrap_or_else(|| Path::new(".")).join("browser")
+}
+
+async fn serve(cluster: &Cluster) -> Vec<Server> {
+    let mut servers = Vec::new();
+    for node in &cluster.nodes {
+        let telemetry = Telemetry::new(&*node.name, Arc::clone(&node.store), node.gossip.clone());
+        servers.push(Server::start(([127, 0, 0, 1], 0).into(), &telemetry).await.unwrap());
+    }
+    servers
+}
+
+fn submit(node: &Node, snapshot: &ConsolidationSnapshot) {
+    let report = node.gossiper().rebuild_from_snapshot(snapshot, Scheduler).unwrap();
+    assert_eq!(report.rejected, []);
+}
+
+/// A pattern with the hostile id.
+fn hostile(snapshot: &ConsolidationSnapshot, confidence: f32) -> ConsolidationSnapshot {
+    let schema_confidence = Confidence::new(confidence).unwrap();
+    let real = (*snapshot.patterns[0]).clone();
+    let hostile = SemanticPattern { id: HOSTILE.to_owned(), schema_confidence, ..real };
+    ConsolidationSnapshot { patterns: vec![Arc::new(hostile)], ..snapshot.clone() }
+}
+
+/// Other versions of four of the patterns.
+fn contradictions(snapshot: &ConsolidationSnapshot) -> ConsolidationSnapshot {
+    let other = |n: usize, pattern: &Arc<SemanticPattern>| {
+        let mut source_episodes = pattern.source_episodes.clone();
+        source_episodes.push(format!("an episode of node-b, {n}"));
+        let schema_confidence = Confidence::new(0.2 + 0.15 * n as f32).unwrap();
+        Arc::new(SemanticPattern { source_episodes, schema_confidence, ..(**pattern).clone() })
+    };
+    let patterns = snapshot.patterns.iter().take(4).enumerate();
+    ConsolidationSnapshot {
+        patterns: patterns.map(|(n, pattern)| other(n, pattern)).collect(),
+        ..snapshot.clone()
+    }
+}
+
+/// Some of the patterns, under ids that nobody knows yet.
+fn news(snapshot: &ConsolidationSnapshot) -> ConsolidationSnapshot {
+    let patterns = snapshot.patterns.iter().take(12).map(|pattern| {
+        let id = format!("news_{}", pattern.id);
+        Arc::new(SemanticPattern { id, ..(**pattern).clone() })
+    });
+    ConsolidationSnapshot { patterns: patterns.collect(), ..snapshot.clone() }
+}

@@ -1,0 +1,247 @@
+//! What nodes answer over HTTP, asked over real sockets.
+
+#![cfg(feature = "http")]
+
+mod common;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use common::client::{get, post, receive, send, write};
+use common::cluster::*;
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::http::Server;
+use engram_bridge::http::limits::{
+    CONNECTION_LIFE, HEAD_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_HEADERS,
+};
+use engram_bridge::{Confidence, ConsolidationSnapshot, METRICS, SemanticPattern, Telemetry};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+fn anywhere() -> SocketAddr {
+    ([127, 0, 0, 1], 0).into()
+}
+
+async fn serve(node: &Node) -> (Telemetry, Server) {
+    let telemetry = Telemetry::new(&*node.name, Arc::clone(&node.store), node.gossip.clone());
+    let server = Server::start(anywhere(), &telemetry).await.unwrap();
+    (telemetry, server)
+}
+
+/// Submits a snapshot at a node, and tells its peers.
+fn submit(node: &Node, snapshot: &ConsolidationSnapshot) {
+    node.gossiper().rebuild_from_snapshot(snapshot, Scheduler).unwrap();
+}
+
+fn last_snapshot(node: &str) -> ConsolidationSnapshot {
+    snapshots(node).pop().unwrap()
+}
+
+/// The first pattern of `snapshot`, as another node might have found it.
+fn contradicted(snapshot: &ConsolidationSnapshot) -> ConsolidationSnapshot {
+    let found = &snapshot.patterns[0];
+    let mut source_episodes = found.source_episodes.clone();
+    source_episodes.push("an episode that only the other node has".to_owned());
+    let schema_confidence = Confidence::new(0.125).unwrap();
+    let other = SemanticPattern { source_episodes, schema_confidence, ..(**found).clone() };
+    ConsolidationSnapshot { patterns: vec![Arc::new(other)], ..snapshot.clone() }
+}
+
+const CONSOLIDATION: &str = "/cluster/consolidation";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_are_explained_by_either() {
+    let mut cluster = Cluster::start(&["node-a", "node-b"], &lively());
+    let (a, server) = serve(&cluster.nodes[0]).await;
+    let at = server.local_addr();
+    assert_eq!(get(at, "/health/alive").await.status, 200);
+
+    let found = last_snapshot("node-a");
+    submit(&cluster.nodes[0], &found);
+    submit(&cluster.nodes[1], &contradicted(&found));
+    let told = a.clone();
+    cluster.until(|nodes| agree(nodes) && told.unready().is_none()).await;
+    assert_eq!(get(at, "/health/ready").await.status, 200);
+
+    let node = get(at, CONSOLIDATION).await.json();
+    assert_eq!(node["name"], "node-a");
+    assert_eq!(node["spaces"][0]["root"], cluster.nodes[1].space().root().to_string());
+    assert_eq!(node["spaces"][0]["conflicts"], 1);
+    let peers = get(at, &format!("{CONSOLIDATION}/peers")).await.json();
+    assert_eq!((&peers[0]["name"], &peers[0]["state"]), (&"node-b".into(), &"connected".into()));
+
+    let conflicts = get(at, &format!("{CONSOLIDATION}/conflicts")).await.json();
+    assert_eq!(conflicts["total"], 1);
+    let id = found.patterns[0].id.as_str();
+    let explained = get(at, &format!("{CONSOLIDATION}/explain?id={id}")).await.json();
+    assert_eq!(explained, conflicts["conflicts"][0]);
+    let versions = explained["versions"].as_array().unwrap();
+    let by = |name: &str| versions.iter().find(|v| v["writes"][0]["node"] == name).unwrap();
+    assert_eq!((&by("node-a")["kept"], &by("node-b")["kept"]), (&false.into(), &false.into()));
+    assert_eq!((&by("node-a")["share"], &by("node-b")["share"]), (&1.0.into(), &0.0.into()));
+    assert_eq!(by("node-b")["citations_of_its_own"], 1);
+    assert_eq!(by("node-a")["submitted_here"], true);
+    let after = get(at, &format!("{CONSOLIDATION}/conflicts?after={id}")).await.json();
+    assert_eq!(after["conflicts"].as_array().unwrap().len(), 0);
+
+    let updates = get(at, &format!("{CONSOLIDATION}/updates")).await.json();
+    let by_gossip = updates.as_array().unwrap().iter().find(|u| u["source"] == "gossip").unwrap();
+    assert_eq!((&by_gossip["id"], &by_gossip["origin"]), (&id.into(), &"node-b".into()));
+
+    let metrics = get(at, "/metrics/prometheus").await;
+    assert!(metrics.head.contains("application/openmetrics-text"), "{metrics:?}");
+    for metric in METRICS {
+        assert!(metrics.body.contains(metric.name.trim_end_matches("_total")), "{}", metric.name);
+    }
+    assert!(metrics.body.contains("engram_gossip_peers{state=\"connected\"} 1.0"), "{metrics:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lost_peer_lacks_is_known() {
+    let mut cluster = Cluster::start(&["node-a", "node-b"], &lively());
+    let (a, server) = serve(&cluster.nodes[0]).await;
+    let at = server.local_addr();
+    submit(&cluster.nodes[0], &last_snapshot("node-a"));
+    let (told, peer) = (a.clone(), cluster.nodes[1].gossip.node_id());
+    let in_step = |nodes: &[Node]| {
+        agree(nodes) && told.divergence(&peer, &nodes[0].space()).slots().is_empty()
+    };
+    cluster.until(in_step).await;
+    let equal = get(at, &format!("{CONSOLIDATION}/diff?peer=node-b")).await.json();
+    assert_eq!((&equal["ever_equal"], &equal["patterns"]), (&true.into(), &0.into()));
+
+    cluster.nodes[1].gossip.shutdown().await;
+    let missed = last_snapshot("node-c");
+    submit(&cluster.nodes[0], &missed);
+    let news = cluster.nodes[0].space().root().to_string();
+    let diff = get(at, &format!("{CONSOLIDATION}/diff?peer=node-b&space=default")).await.json();
+    let ids: Vec<_> =
+        diff["ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    assert!(!ids.is_empty() && diff["patterns"] == ids.len());
+    assert!(ids.iter().all(|id| missed.patterns.iter().any(|pattern| pattern.id == *id)));
+
+    let map = get(at, &format!("{CONSOLIDATION}/map")).await.json();
+    assert_eq!(map["peers"][0]["slots"], diff["slots"]);
+    let fill = map["fill"].as_str().unwrap();
+    assert_eq!(fill.len(), 4_096);
+    for slot in diff["slots"].as_array().unwrap() {
+        let slot = usize::try_from(slot.as_u64().unwrap()).unwrap();
+        assert_ne!(fill.as_bytes()[slot], b'.');
+        let there = get(at, &format!("{CONSOLIDATION}/slot?slot={slot}")).await.json();
+        let mut there = there["ids"].as_array().unwrap().iter();
+        assert!(there.any(|id| ids.contains(&id.as_str().unwrap())), "slot {slot}");
+    }
+    let metrics = get(at, "/metrics/prometheus").await.body;
+    let slots = diff["slots"].as_array().unwrap().len();
+    let line = format!("engram_gossip_peer_divergent_leaves{{peer=\"node-b\"}} {slots}.0");
+    assert!(metrics.contains(&line), "{line} is not in {metrics}");
+    assert_eq!(get(at, CONSOLIDATION).await.json()["root"], news, "a lost peer stops nothing");
+    assert_eq!(get(at, "/health/ready").await.status, 200, "a node that was ready stays so");
+}
+
+#[tokio::test]
+async fn a_node_that_met_nobody_is_not_ready() {
+    let cluster = Cluster::start(&["node-a", "node-b"], &quiet());
+    cluster.nodes[1].gossip.shutdown().await;
+    let (_, server) = serve(&cluster.nodes[0]).await;
+    let ready = get(server.local_addr(), "/health/ready").await;
+    assert_eq!((ready.status, &ready.json()["ready"]), (503, &false.into()));
+    let alone = Cluster::start(&["node-a"], &quiet());
+    let (_, server) = serve(&alone.nodes[0]).await;
+    assert_eq!(get(server.local_addr(), "/health/ready").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_wrong_question_is_answered_with_what_to_do() {
+    let cluster = Cluster::start(&["node-a"], &quiet());
+    let (_, server) = serve(&cluster.nodes[0]).await;
+    let at = server.local_addr();
+    for (path, status, says) in [
+        ("/explain", 400, "add ?id="),
+        ("/explain?id=nobody", 404, "no such pattern"),
+        ("/explain?id=p&space=elsewhere", 404, "does not host"),
+        ("/diff", 400, "add ?peer="),
+        ("/diff?peer=nobody", 404, "no such peer"),
+        ("/slot", 400, "add ?slot="),
+        ("/slot?slot=4096", 404, "no such slot"),
+        ("/slot?slot=-1", 400, "slot"),
+    ] {
+        let answer = get(at, &format!("{CONSOLIDATION}{path}")).await;
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+        let error = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(error.contains(says), "{path}: {error}");
+    }
+    assert_eq!(get(at, "/elsewhere").await.status, 404);
+    assert_eq!(post(at, CONSOLIDATION, "{}").await.status, 405, "everything is read-only");
+}
+
+#[tokio::test]
+async fn the_page_may_use_nothing_but_itself() {
+    let cluster = Cluster::start(&["node-a"], &quiet());
+    let (_, server) = serve(&cluster.nodes[0]).await;
+    let at = server.local_addr();
+    let front = get(at, "/").await;
+    assert!(front.status == 307 && front.head.contains("location: /cluster/consolidation/page"));
+    let page = get(at, &format!("{CONSOLIDATION}/page")).await;
+    assert!(page.head.contains("content-security-policy: default-src 'none'"), "{}", page.head);
+    assert!(page.head.contains("x-content-type-options: nosniff"), "{}", page.head);
+    assert!(page.body.starts_with("<!doctype html>"));
+}
+
+#[tokio::test]
+async fn a_name_that_somebody_pointed_here_is_refused() {
+    let cluster = Cluster::start(&["node-a"], &quiet());
+    let (_, server) = serve(&cluster.nodes[0]).await;
+    let foreign = "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    assert_eq!(send(server.local_addr(), foreign).await.status, 421);
+}
+
+#[tokio::test]
+async fn a_head_has_its_limits() {
+    let cluster = Cluster::start(&["node-a"], &quiet());
+    let (_, server) = serve(&cluster.nodes[0]).await;
+    let at = server.local_addr();
+    let request = |headers: &str| {
+        format!("GET /health/alive HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n{headers}\r\n")
+    };
+    let fits = "x: y\r\n".repeat(MAX_HEADERS - 2);
+    assert_eq!(send(at, &request(&fits)).await.status, 200);
+    let too_many = "x: y\r\n".repeat(MAX_HEADERS - 1);
+    assert_eq!(send(at, &request(&too_many)).await.status, 431);
+    let too_long = format!("x: {}\r\n", "y".repeat(MAX_HEAD_BYTES));
+    assert_eq!(send(at, &request(&too_long)).await.status, 431);
+}
+
+#[tokio::test]
+async fn one_connection_too_many_waits_for_its_turn() {
+    let cluster = Cluster::start(&["node-a"], &quiet());
+    let (_, server) = serve(&cluster.nodes[0]).await;
+    let at = server.local_addr();
+    let mut silent = Vec::new();
+    for _ in 0..MAX_CONNECTIONS {
+        // An answer shows that the connection is served, and not only in the system's queue.
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        let request = format!("GET /health/alive HTTP/1.1\r\nHost: {at}\r\n\r\n");
+        write(&mut stream, request.as_bytes()).await;
+        stream.readable().await.unwrap();
+        silent.push(stream);
+    }
+    let late = tokio::spawn(async move { get(at, "/health/alive").await.status });
+    tokio::task::yield_now().await;
+    assert!(!late.is_finished());
+    silent.pop();
+    assert_eq!(late.await.unwrap(), 200);
+}
+
+/// The clock is ours: it jumps to the next deadline when nothing else happens.
+#[tokio::test]
+async fn who_says_nothing_for_too_long_is_let_go() {
+    let cluster = Cluster::start(&["node-a"], &quiet());
+    let (_, server) = serve(&cluster.nodes[0]).await;
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    write(&mut stream, b"GET /health/alive HTTP/1.1\r\n").await;
+    tokio::time::pause();
+    let begun = Instant::now();
+    assert_eq!(receive(&mut stream).await.status, 0, "there is no answer to half a question");
+    assert!((HEAD_TIMEOUT..CONNECTION_LIFE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+}
