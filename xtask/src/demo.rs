@@ -44,6 +44,9 @@ pub(crate) struct Demo {
     /// Seconds between the timed gossip rounds; changes are announced at once anyway
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     interval: u64,
+    /// Keep the nodes running after the check, until Ctrl-C, so that one can look at their pages
+    #[arg(long)]
+    hold: bool,
     /// Print the result as one JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -91,7 +94,7 @@ impl Demo {
             timeout: Duration::from_secs(self.timeout),
             interrupted: &interrupted,
         };
-        let outcome = run.converge()?;
+        let (outcome, running) = run.converge()?;
 
         let picture = self.picture_path(&binary)?;
         fs::write(&picture, outcome.picture())
@@ -103,6 +106,9 @@ impl Demo {
             print!("{}", outcome.table());
         }
         eprintln!("picture: {}", picture.strip_prefix(root()).unwrap_or(&picture).display());
+        if self.hold {
+            running.hold(&interrupted);
+        }
         Ok(if outcome.converged() { Verdict::Passed } else { Verdict::Failed })
     }
 

@@ -129,6 +129,9 @@ key = "{name}.key"
 
 [gossip]
 interval_seconds = {interval}
+
+[http]
+listen = "127.0.0.1:0"
 "#,
         quoted_name = quoted(name)
     );

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Event {
-    /// The node is up.
-    Listening,
+    /// The node is up, and has a status page.
+    Listening { page: Option<String> },
     /// A session with a peer ended; `peer` is a name or a node id.
     Session { peer: String, records_in: u64 },
     /// Something of this changed.
@@ -38,7 +38,9 @@ impl Event {
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
         let number = |name: &str| value[name].as_u64().unwrap_or(0);
         match value["event"].as_str()? {
-            "listening" => Some(Self::Listening),
+            "listening" => {
+                Some(Self::Listening { page: value["page"].as_str().map(str::to_owned) })
+            }
             "session" => {
                 Some(Self::Session { peer: text("peer"), records_in: number("records_in") })
             }
@@ -61,6 +63,14 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn understands_where_to_look() {
+        let page = |page: &str| Some(Event::Listening { page: Some(page.to_owned()) });
+        let line = r#"{"event":"listening","node":"a","page":"http://127.0.0.1:7801/"}"#;
+        assert_eq!(Event::parse(line), page("http://127.0.0.1:7801/"));
+        assert_eq!(Event::parse(r#"{"event":"listening"}"#), Some(Event::Listening { page: None }));
+    }
 
     #[test]
     fn understands_a_state_and_passes_over_what_it_does_not_know() {

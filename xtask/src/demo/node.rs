@@ -116,7 +116,7 @@ mod tests {
         let script = r#"echo '{"event":"listening"}'; echo noise >&2; read line; echo "{\"event\":\"$line\"}"; cat"#;
         let log = scratch.path().join("log");
         let mut node = Node::start("n", 7, shell(script), log, sender).unwrap();
-        assert_eq!(events.recv().unwrap(), (7, Event::Listening));
+        assert_eq!(events.recv().unwrap(), (7, Event::Listening { page: None }));
         node.tell("exported").unwrap();
         assert_eq!(events.recv().unwrap(), (7, Event::Exported));
         assert_eq!(node.last_words(), "noise");

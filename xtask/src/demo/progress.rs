@@ -25,6 +25,7 @@ pub(crate) struct Progress {
     said: Instant,
     /// Something happened that the last line does not tell.
     news: bool,
+    headed: bool,
 }
 
 /// One moment of the picture.
@@ -49,6 +50,7 @@ impl Progress {
             transfers: BTreeMap::new(),
             said: Instant::now(),
             news: false,
+            headed: false,
         }
     }
 
@@ -102,8 +104,11 @@ impl Progress {
         self.exports == self.names.len()
     }
 
-    /// Explains the columns of the lines to come.
-    pub(crate) fn headline(&self) {
+    /// Explains the columns of the lines to come, before the first.
+    fn headline(&mut self) {
+        if std::mem::replace(&mut self.headed, true) {
+            return;
+        }
         let names = self.names.join(" ");
         eprintln!("  time  roots and patterns of {names}; bytes; who took how many from whom");
     }
@@ -118,6 +123,7 @@ impl Progress {
     /// Writes a line if there is news.
     pub(crate) fn say_last(&mut self) {
         if self.news {
+            self.headline();
             eprintln!("{}", self.line());
             self.transfers.clear();
             self.said = Instant::now();

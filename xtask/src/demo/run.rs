@@ -48,10 +48,29 @@ enum Wait {
     PortTaken,
 }
 
+/// Nodes that have converged. They end with this value.
+pub(crate) struct Running {
+    _nodes: Nodes,
+    events: Receiver<(usize, Event)>,
+}
+
+impl Running {
+    /// Lets the nodes run until somebody interrupts, or one of them ends.
+    pub(crate) fn hold(&self, interrupted: &AtomicBool) {
+        eprintln!("The nodes run on; look at their pages. Ctrl-C ends them.");
+        while !interrupted.load(Ordering::Relaxed) {
+            match self.events.recv_timeout(TICK) {
+                Ok((_, Event::Ended)) | Err(RecvTimeoutError::Disconnected) => return,
+                _ => {}
+            }
+        }
+    }
+}
+
 impl Run<'_> {
-    /// Runs the cluster until it has converged or its time is over, and checks the outcome. Afterwards no process of it
-    /// is left.
-    pub(crate) fn converge(mut self) -> Result<Outcome> {
+    /// Runs the cluster until it has converged or its time is over, and checks the outcome. The nodes run on until what
+    /// comes with it is dropped.
+    pub(crate) fn converge(mut self) -> Result<(Outcome, Running)> {
         let spaces: BTreeSet<_> =
             self.feeds.iter().flat_map(|feed| &feed.spaces).cloned().collect();
         let spaces: Vec<_> = spaces.into_iter().collect();
@@ -60,13 +79,13 @@ impl Run<'_> {
             self.introduce();
             let (mut nodes, events) = self.start()?;
             let mut progress = self.progress();
-            progress.headline();
             let deadline = Instant::now() + self.timeout;
             let wait =
                 self.listen(&nodes, &events, deadline, &mut progress, Progress::converged)?;
             progress.say_last();
             if wait != Wait::PortTaken {
-                return self.check(&mut nodes, &events, progress, wait);
+                let outcome = self.check(&mut nodes, &events, progress, wait)?;
+                return Ok((outcome, Running { _nodes: nodes, events }));
             }
             eprintln!("a port was taken by somebody else; choosing others");
         }
@@ -112,6 +131,9 @@ impl Run<'_> {
                 }
                 Ok((node, Event::Failed { reason })) => {
                     bail!("{}: {reason}", self.cluster.members[node].name);
+                }
+                Ok((node, Event::Listening { page: Some(page) })) => {
+                    eprintln!("  look at {} on {page}", self.cluster.members[node].name);
                 }
                 Ok((node, event)) => progress.take(node, event),
                 Err(RecvTimeoutError::Timeout) => {}

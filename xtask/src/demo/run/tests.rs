@@ -39,7 +39,7 @@ fn run(mode: &str, interrupted: bool) -> Result<Outcome> {
         timeout: Duration::from_secs(if mode == "disagrees" { 0 } else { 60 }),
         interrupted: &AtomicBool::new(interrupted),
     };
-    run.converge()
+    run.converge().map(|(outcome, _)| outcome)
 }
 
 #[test]
