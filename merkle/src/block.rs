@@ -67,15 +67,7 @@ impl<K> Node<K> {
         [2, 3].map(|half| self.digests().get(half).unwrap_or(Digest::EMPTY))
     }
 
-    /// Whether both are the same block in memory.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Bucket(a), Self::Bucket(b)) => Arc::ptr_eq(a, b),
-            (Self::Branch(a), Self::Branch(b)) => Arc::ptr_eq(a, b),
-            _ => false,
-        }
-    }
-
+    /// Whether a clone of the tree has this block, too.
     pub(crate) fn is_shared(&self) -> bool {
         match self {
             Self::Bucket(block) => Arc::strong_count(block) > 1,

@@ -42,7 +42,6 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     /// The keys in which two trees differ, in the order of their key hashes, found lazily.
     ///
     /// Follows only nodes whose digests differ: O(d log n) steps for d differences, no hash.
-    /// What a clone still shares with its original is not even looked at.
     ///
     /// ```
     /// use engram_merkle::{Digest, Sha256, Tree};
@@ -107,10 +106,8 @@ impl<'a, K> Diff<'a, K> {
             if left.is_some() && left == right {
                 continue;
             }
-            match slots.map(|slots| slots.get(nibble)) {
-                [Some(left), Some(right)] if left.is_same(right) => {}
-                [left, right] => self.pending.push((left, right)),
-            }
+            let [left, right] = slots.map(|slots| slots.get(nibble));
+            self.pending.push((left, right));
         }
     }
 
