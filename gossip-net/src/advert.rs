@@ -67,6 +67,7 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
     let mut tick = interval(shared.config.advert_interval);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut announce_at = None;
+    let mut carried = 0;
     loop {
         tokio::select! {
             // More changes may follow; one advert tells of all of them.
@@ -78,7 +79,13 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
                 let ignorant = shared.ignorant();
                 shared.advertise(&mut rotation, shared.config.advert_fanout, &ignorant);
             }
-            _ = tick.tick() => shared.advertise(&mut rotation, 1, &shared.connected(|_| true)),
+            _ = tick.tick() => {
+                // The packets of a membership carry the roots as well, and to everybody in turn.
+                let packets = shared.counters.snapshot().membership_sent;
+                if std::mem::replace(&mut carried, packets) == packets {
+                    shared.advertise(&mut rotation, 1, &shared.connected(|_| true));
+                }
+            }
             () = Phase::draining(&mut phase) => return,
         }
     }
@@ -122,7 +129,7 @@ impl Shared {
         let bytes = self.advert(room);
         let len = bytes.len() as u64;
         if connection.send_datagram(bytes.into()).is_ok() {
-            board.notes().bytes_sent += len;
+            board.notes().sent.adverts += len;
             self.counters.update(|stats| {
                 stats.adverts_sent += 1;
                 stats.advert_bytes_sent += len;

@@ -8,7 +8,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::limits::EVENT_QUEUE;
 use crate::stats::Counters;
-use crate::{HandshakeError, NodeId, SessionReport, SyncError};
+use crate::{HandshakeError, Liveness, NodeId, SessionReport, SyncError};
 
 /// Something that happened at a node.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,15 @@ pub enum Event {
         peer: NodeId,
         /// How many sessions in a row.
         sessions: u32,
+    },
+    /// The membership sees a member in another way, or in another life, than before.
+    Member {
+        /// Who.
+        peer: NodeId,
+        /// How it is seen now.
+        liveness: Liveness,
+        /// In which of its lives, if that is known.
+        incarnation: Option<u64>,
     },
     /// The roster was replaced.
     RosterChanged {

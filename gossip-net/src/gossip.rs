@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::endpoint::Socket;
 use crate::error::{AdvertError, RotateError};
-use crate::membership::{Membership, StaticSeeds};
+use crate::membership::{self, Membership, MembershipInput, StaticSeeds};
 use crate::peer::{self, Command};
 use crate::replicas::{Replicas, Replicated};
 use crate::rotation::Rotation;
@@ -75,6 +75,8 @@ impl Gossip {
         let parts =
             Parts { config, identity, roster, socket, source: Arc::new(source), membership };
         let shared = Arc::new(Shared::new(parts));
+        let us = shared.us;
+        shared.tell_membership(MembershipInput::Started { us, roster: &shared.roster() });
         for member in shared.roster().iter().filter(|member| member.id != shared.us) {
             let peer = peer::spawn(&shared, member.clone());
             shared.peers().insert(member.id, peer);
@@ -82,6 +84,7 @@ impl Gossip {
         tokio::spawn(accept::keep(shared.clone()));
         tokio::spawn(advert::keep(shared.clone()));
         tokio::spawn(rounds::keep(shared.clone()));
+        tokio::spawn(membership::keep::keep(shared.clone()));
         Ok(Self { node: Arc::new(Node { shared, rotation: Mutex::default(), address }) })
     }
 
@@ -125,7 +128,10 @@ impl Gossip {
     /// How it stands with each member of the roster, ascending by id.
     pub fn peers(&self) -> Vec<PeerStatus> {
         let now = Instant::now();
-        self.shared().peers().values().map(|peer| peer.board.status(now)).collect()
+        // The membership is asked without a lock.
+        let peers = self.shared().peers().clone();
+        let membership = &*self.shared().membership;
+        peers.values().map(|peer| peer.board.status(now, membership)).collect()
     }
 
     /// What this node has done since it started.
@@ -164,6 +170,7 @@ impl Gossip {
             }
         }
         drop(peers);
+        shared.tell_membership(MembershipInput::Roster(&roster));
         shared.events.publish(Event::RosterChanged { added, removed });
     }
 

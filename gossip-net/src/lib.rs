@@ -5,6 +5,7 @@ mod accept;
 mod advert;
 mod backoff;
 mod bucket;
+mod claims;
 mod config;
 mod endpoint;
 mod error;
@@ -42,10 +43,14 @@ pub use handshake::HandshakeError;
 pub use identity::{Identity, IdentityError};
 #[cfg(feature = "issue")]
 pub use issue::{ClusterCa, IssueError, NodeCredentials, Validity};
-pub use membership::{Liveness, Membership, StaticSeeds};
+pub use membership::{
+    CONSOLIDATION_ROOT, HostSwim, Liveness, Membership, MembershipInput, StaticSeeds,
+};
+#[cfg(feature = "swim")]
+pub use membership::{Swim, SwimConfig, SwimConfigError};
 pub use node_id::{NodeId, NodeIdError};
 pub use replicas::Replicas;
 pub use report::{Opener, RoundReport, SessionReport};
 pub use roster::{Member, Roster, RosterError};
 pub use stats::Stats;
-pub use status::{ConnectionState, PeerStatus};
+pub use status::{ConnectionState, PeerStatus, Traffic};

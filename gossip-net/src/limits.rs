@@ -3,6 +3,7 @@
 //! quinn's own defaults would let one peer claim hundreds of mebibytes; these let a peer claim at
 //! most [`CONNECTION_WINDOW`] and a stranger nothing but a bounded handshake.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 // What one connection may use up.
@@ -60,6 +61,14 @@ pub const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a session's last bytes are waited for to be acknowledged.
 pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long the other sessions leave out what one session has asked for, unless records come.
+pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the sessions of a peer that did not bring what was asked for hold up no others.
+pub const DISTRUST: Duration = Duration::from_secs(600);
+/// Records that sessions have claimed, or brought while others ran, at once; further ones may come
+/// twice.
+pub const MAX_CLAIMS: usize = 65_536;
+
 // What a member may make us do.
 
 /// Datagrams that a peer may send in a burst; those beyond it are dropped and counted.
@@ -74,6 +83,16 @@ pub const MAX_TRIGGER_DOUBLINGS: u32 = 9;
 /// Sessions in a row without progress and without becoming equal after which a peer is reported
 /// as stalled.
 pub const STALLED_AFTER: u32 = 5;
+
+// What the membership may use up.
+
+/// Bytes of a membership packet. With its envelope and [`PACKET_ADVERT`] it fits into a datagram
+/// of a connection that does not know yet how large they may be (1,162 bytes).
+pub const MAX_MEMBERSHIP_PACKET: usize = 900;
+/// Bytes of roots that a membership packet carries along.
+pub const PACKET_ADVERT: usize = 160;
+/// Members that are asked to probe one that did not answer.
+pub const MAX_INDIRECT_PROBES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 
 // Queues.
 

@@ -20,13 +20,14 @@ use crate::limits::{
     DATAGRAM_BURST, DATAGRAM_REFILL, HANDSHAKE_TIMEOUT, MAILBOX, RECHECK_INTERVAL,
 };
 use crate::link::{Link, LinkEvent};
+use crate::membership::keep::Packet;
 use crate::report::SessionReport;
 use crate::session::Ended;
 use crate::shared::{Peer, Phase, Shared};
 use crate::status::Board;
 use crate::task::{Task, ready};
 use crate::trigger::{Trigger, Verdict};
-use crate::{HandshakeError, Liveness, Member, NodeId, SyncError};
+use crate::{HandshakeError, Liveness, Member, MembershipInput, NodeId, SyncError};
 
 /// What others ask of a peer's task.
 pub(crate) enum Command {
@@ -54,6 +55,7 @@ pub(crate) struct PeerTask {
     link: Option<Link>,
     dial: Option<Dial>,
     dial_at: Instant,
+    dialled_at: Instant,
     backoff: Backoff,
     /// The wait for permission to open a session.
     permit: Option<Permit>,
@@ -90,6 +92,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, member: Member) -> Peer {
         link: None,
         dial: None,
         dial_at: now + first_pause(shared, member.id),
+        dialled_at: now,
         backoff: Backoff::new(config.backoff_min, config.backoff_max),
         permit: None,
         opened: None,
@@ -118,6 +121,7 @@ impl PeerTask {
     async fn run(mut self) {
         let mut phase = self.shared.phase.subscribe();
         let mut fetched = self.shared.chase.subscribe();
+        let mut brought = self.shared.source.claims().subscribe();
         let mut recheck = self.shared.recheck.subscribe();
         loop {
             self.advance();
@@ -135,6 +139,7 @@ impl PeerTask {
                 Some(_) = self.last_bytes.join_next() => {}
                 () = sleep_until(deadline) => {}
                 _ = fetched.changed() => self.trigger.resume(),
+                _ = brought.changed() => self.trigger.resume(),
                 _ = recheck.changed() => self.recheck(),
                 () = Phase::draining(&mut phase) => return self.leave_in_order().await,
             }
@@ -178,8 +183,10 @@ impl PeerTask {
     }
 
     fn wants_dial(&self, now: Instant) -> bool {
-        let in_turn = self.address.is_some() && self.dial_at <= now && !self.is_down();
-        in_turn || !self.waiting.is_empty()
+        let in_turn = self.address.is_some() && self.dial_at <= now;
+        // If both sides took each other for dead, nobody else would ever find out.
+        let in_vain = self.is_down() && now < self.dialled_at + self.shared.config.backoff_max;
+        in_turn && !in_vain || !self.waiting.is_empty()
     }
 
     fn is_down(&self) -> bool {
@@ -231,12 +238,25 @@ impl PeerTask {
         if !self.datagrams.take(Instant::now()) {
             return self.shared.counters.update(|stats| stats.datagrams_over_limit += 1);
         }
-        self.board.notes().bytes_received += bytes.len() as u64;
-        match RootAdvert::decode(bytes) {
+        let advert = match Packet::parse(bytes) {
+            Some(Packet { advert, membership: bytes }) => {
+                self.shared.counters.update(|stats| {
+                    stats.membership_received += 1;
+                    stats.membership_bytes_received += bytes.len() as u64;
+                });
+                self.board.notes().received.membership += bytes.len() as u64;
+                self.shared.tell_membership(MembershipInput::Packet { from: self.id, bytes });
+                advert
+            }
+            None => bytes,
+        };
+        self.board.notes().received.adverts += advert.len() as u64;
+        let len = advert.len() as u64;
+        match RootAdvert::decode(advert) {
             Ok(advert) => {
                 self.shared.counters.update(|stats| {
                     stats.adverts_received += 1;
-                    stats.advert_bytes_received += bytes.len() as u64;
+                    stats.advert_bytes_received += len;
                 });
                 self.on_advert(advert);
             }

@@ -8,6 +8,9 @@ use engram_gossip_proto::{
 };
 use ring::rand::{Random, SystemRandom, generate};
 
+use crate::NodeId;
+use crate::claims::{ClaimingView, Claims};
+
 /// The spaces that a node hosts.
 ///
 /// All methods are called often and from several tasks at once; they have to be quick and must not
@@ -29,10 +32,13 @@ pub trait Replicas: Send + Sync + 'static {
 
 /// The replicas without their type, so that all of the transport below is compiled once.
 pub(crate) trait Source: Send + Sync {
-    /// The machine of a session that we open; sending goes on at the `cursor` of the last one.
-    fn open(&self, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError>;
-    /// The machine of a session that a peer opened.
-    fn accept(&self, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError>;
+    /// The machine of a session that we open with `peer`; sending goes on at the `cursor` of the
+    /// last one.
+    fn open(&self, peer: NodeId, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError>;
+    /// The machine of a session that `peer` opened.
+    fn accept(&self, peer: NodeId, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError>;
+    /// What the running sessions are bringing.
+    fn claims(&self) -> &Claims;
     /// How the hosted spaces stand, ascending by name.
     fn summaries(&self) -> Vec<(SpaceId, Summary)>;
 }
@@ -53,6 +59,7 @@ pub(crate) struct Replicated<R> {
     replicas: Arc<R>,
     parameters: Parameters,
     config: SessionConfig,
+    claims: Arc<Claims>,
 }
 
 impl<R: Replicas> Replicated<R> {
@@ -62,8 +69,9 @@ impl<R: Replicas> Replicated<R> {
         parameters: Parameters,
         config: SessionConfig,
     ) -> Result<Self, SetupError> {
-        let replicated = Self { replicas, parameters, config };
-        replicated.open(None)?;
+        let claims = Arc::default();
+        let replicated = Self { replicas, parameters, config, claims };
+        replicated.open(NodeId::from([0; 32]), None)?;
         Ok(replicated)
     }
 
@@ -71,9 +79,13 @@ impl<R: Replicas> Replicated<R> {
         SessionConfig { cursor, salt: salt(), ..self.config.clone() }
     }
 
-    fn pin(&self) -> Vec<(SpaceId, R::View)> {
-        let spaces = self.replicas.spaces().into_iter();
-        spaces.filter_map(|space| Some((space.clone(), self.replicas.pin(&space)?))).collect()
+    fn pin(&self, peer: NodeId) -> Vec<(SpaceId, ClaimingView<R::View>)> {
+        let ticket = self.claims.begin(peer);
+        let pin = |space: SpaceId| {
+            let view = self.replicas.pin(&space)?;
+            Some((space.clone(), ClaimingView { view, space, ticket: ticket.clone() }))
+        };
+        self.replicas.spaces().into_iter().filter_map(pin).collect()
     }
 }
 
@@ -86,16 +98,20 @@ fn salt() -> u64 {
 }
 
 impl<R: Replicas> Source for Replicated<R> {
-    fn open(&self, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
-        let config = self.config(cursor);
-        let session = Session::open(config, self.parameters.clone(), self.pin(), Duration::ZERO)?;
+    fn open(&self, peer: NodeId, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
+        let (config, spaces) = (self.config(cursor), self.pin(peer));
+        let session = Session::open(config, self.parameters.clone(), spaces, Duration::ZERO)?;
         Ok(Box::new(session))
     }
 
-    fn accept(&self, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
-        let config = self.config(cursor);
-        let session = Session::accept(config, self.parameters.clone(), self.pin(), Duration::ZERO)?;
+    fn accept(&self, peer: NodeId, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
+        let (config, spaces) = (self.config(cursor), self.pin(peer));
+        let session = Session::accept(config, self.parameters.clone(), spaces, Duration::ZERO)?;
         Ok(Box::new(session))
+    }
+
+    fn claims(&self) -> &Claims {
+        &self.claims
     }
 
     fn summaries(&self) -> Vec<(SpaceId, Summary)> {

@@ -61,6 +61,11 @@ impl SessionReport {
         self.outcome.result == Ending::BudgetSpent
     }
 
+    /// Whether differences were left to other sessions, which were bringing them.
+    pub(crate) fn left_to_others(&self) -> bool {
+        !self.is_equal() && self.outcome.stats.left_to_others > 0
+    }
+
     /// Whether it was worth it. Records that were sent count only if they made both sides equal:
     /// a peer could ask for the same ones for ever.
     pub(crate) fn made_progress(&self) -> bool {

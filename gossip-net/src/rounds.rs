@@ -63,7 +63,7 @@ impl Shared {
     /// Whom a round may contact: everybody who is connected or may be dialled now. Those whose
     /// dials fail wait for their back-off, so that a dead peer takes no other's turn.
     fn reachable(&self) -> Vec<NodeId> {
-        let alive = |id: &NodeId| self.membership.liveness(id) == Liveness::Alive;
+        let alive = |id: &NodeId| self.membership.liveness(id) != Liveness::Down;
         // The host's failure detector is asked without a lock.
         let peers = self.peers().clone();
         let reachable = peers.into_iter().filter(|(id, peer)| {

@@ -52,7 +52,7 @@ pub(crate) async fn open(
         Ok(Err(error)) => return Ended::early(failure(StreamError::Connection(error), true)),
         Err(_) => return Ended::early(Failure::Failed(SyncError::Busy)),
     };
-    let machine = shared.source.open(cursor);
+    let machine = shared.source.open(peer, cursor);
     run(&shared, machine, stream, peer, Opener::Us).await
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn accept(
         Abort::Busy.abort(&mut send, &mut recv);
         return Ended::early(Failure::Failed(SyncError::Busy));
     };
-    let machine = shared.source.accept(cursor);
+    let machine = shared.source.accept(peer, cursor);
     run(&shared, machine, FrameStream::new(send, recv), peer, Opener::Peer).await
 }
 

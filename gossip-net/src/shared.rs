@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use fastrand::Rng;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::time::Instant;
 
 use crate::advert::Chase;
 use crate::endpoint::Socket;
@@ -25,6 +26,10 @@ pub(crate) struct Shared {
     pub(crate) socket: Socket,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) membership: Arc<dyn Membership>,
+    /// Something was put into the membership.
+    pub(crate) membership_spoke: Notify,
+    /// The membership counts time from here.
+    pub(crate) started: Instant,
     pub(crate) counters: Arc<Counters>,
     pub(crate) events: EventBus,
     /// Dials that we may have under way at once.
@@ -91,6 +96,8 @@ impl Shared {
             socket,
             source,
             membership,
+            membership_spoke: Notify::new(),
+            started: Instant::now(),
             events: EventBus::new(counters.clone()),
             counters,
             dials: Semaphore::new(MAX_DIALS),

@@ -42,6 +42,14 @@ pub struct Stats {
     pub advert_bytes_received: u64,
     /// Adverts of a membership layer that were dropped because the peer's task is busy.
     pub adverts_dropped: u64,
+    /// Packets of the membership that were sent, each with an advert.
+    pub membership_sent: u64,
+    /// Bytes of these, without the adverts.
+    pub membership_bytes_sent: u64,
+    /// Packets of the membership that were received, each with an advert.
+    pub membership_received: u64,
+    /// Bytes of these, without envelopes and adverts.
+    pub membership_bytes_received: u64,
     /// Datagrams that were dropped because a peer sent too many.
     pub datagrams_over_limit: u64,
     /// Datagrams that could not be understood.

@@ -1,5 +1,6 @@
 //! How it stands with each peer.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use engram_gossip_proto::{SpaceId, Summary};
 use quinn::Connection;
 use tokio::time::Instant;
 
-use crate::{HandshakeError, Member, SessionReport, SyncError};
+use crate::stats::count;
+use crate::{HandshakeError, Liveness, Member, Membership, SessionReport, SyncError};
 
 /// How it stands with one member of the roster.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,10 +27,38 @@ pub struct PeerStatus {
     pub sessions: u64,
     /// How many sessions in a row ended without progress and without becoming equal.
     pub stalled_sessions: u32,
-    /// Bytes of sessions and adverts sent to it, without QUIC's own.
-    pub bytes_sent: u64,
-    /// Bytes of sessions and adverts received from it, without QUIC's own.
-    pub bytes_received: u64,
+    /// How many sessions ended in which way, by [`SessionReport::reason`] and [`SyncError::reason`].
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// How many records the last session with a result found to differ: those that it moved, either
+    /// way, and those that it left to others. `None` before the first one.
+    pub differing_records: Option<u64>,
+    /// What was sent to it.
+    pub sent: Traffic,
+    /// What was received from it.
+    pub received: Traffic,
+    /// How the membership sees it.
+    pub liveness: Liveness,
+    /// In which of its lives the membership sees it, if it tells lives apart.
+    pub incarnation: Option<u64>,
+}
+
+/// Bytes in one direction by kind, without QUIC's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Of sessions.
+    pub sessions: u64,
+    /// Of root adverts.
+    pub adverts: u64,
+    /// Of the membership's packets.
+    pub membership: u64,
+}
+
+impl Traffic {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.sessions + self.adverts + self.membership
+    }
 }
 
 /// Whether a peer is connected.
@@ -76,8 +106,10 @@ pub(crate) struct Notes {
     pub(crate) last_session: Option<Result<SessionReport, SyncError>>,
     pub(crate) sessions: u64,
     pub(crate) stalled_sessions: u32,
-    pub(crate) bytes_sent: u64,
-    pub(crate) bytes_received: u64,
+    outcomes: BTreeMap<&'static str, u64>,
+    differing_records: Option<u64>,
+    pub(crate) sent: Traffic,
+    pub(crate) received: Traffic,
 }
 
 /// As [`ConnectionState`].
@@ -99,8 +131,10 @@ impl Board {
             last_session: None,
             sessions: 0,
             stalled_sessions: 0,
-            bytes_sent: 0,
-            bytes_received: 0,
+            outcomes: BTreeMap::new(),
+            differing_records: None,
+            sent: Traffic::default(),
+            received: Traffic::default(),
         };
         Self { notes: Mutex::new(notes) }
     }
@@ -124,8 +158,10 @@ impl Board {
         matches!(self.notes().state, State::BackOff { .. })
     }
 
-    pub(crate) fn status(&self, now: Instant) -> PeerStatus {
+    pub(crate) fn status(&self, now: Instant, membership: &dyn Membership) -> PeerStatus {
         let notes = self.notes();
+        let (liveness, incarnation) =
+            (membership.liveness(&notes.member.id), membership.incarnation(&notes.member.id));
         PeerStatus {
             member: notes.member.clone(),
             connection: notes.state.at(now),
@@ -133,8 +169,12 @@ impl Board {
             last_session: notes.last_session.clone(),
             sessions: notes.sessions,
             stalled_sessions: notes.stalled_sessions,
-            bytes_sent: notes.bytes_sent,
-            bytes_received: notes.bytes_received,
+            outcomes: notes.outcomes.clone(),
+            differing_records: notes.differing_records,
+            sent: notes.sent,
+            received: notes.received,
+            liveness,
+            incarnation,
         }
     }
 }
@@ -158,14 +198,19 @@ impl Notes {
         now: Instant,
     ) {
         self.sessions += 1;
-        self.bytes_sent += sent;
-        self.bytes_received += received;
+        self.sent.sessions += sent;
+        self.received.sessions += received;
+        let reason = result.as_ref().map_or_else(SyncError::reason, SessionReport::reason);
+        count(&mut self.outcomes, reason);
         if let Ok(report) = result {
             if report.is_equal() {
                 self.equal_at = Some(now);
                 let shared = report.outcome.spaces.iter();
                 self.agreed = shared.map(|space| (space.space.clone(), space.ours)).collect();
             }
+            let stats = &report.outcome.stats;
+            self.differing_records =
+                Some(stats.records_in + stats.records_out + stats.left_to_others);
             let stalled = !report.is_equal() && !report.made_progress();
             self.stalled_sessions = if stalled { self.stalled_sessions + 1 } else { 0 };
         }

@@ -46,6 +46,8 @@ enum Call {
     Advert(RootAdvert),
     /// The last session moved records and left others for the next one.
     Rest,
+    /// The last session left records to others, which were bringing them: did they?
+    Claimed,
 }
 
 impl Trigger {
@@ -74,7 +76,7 @@ impl Trigger {
         self.postponed = false;
         match &mut self.called {
             Some((Call::Advert(older), _)) => *older = advert,
-            Some((Call::Rest, _)) => {}
+            Some((Call::Rest | Call::Claimed, _)) => {}
             None => self.call(Call::Advert(advert), now + self.head_start + jitter),
         }
     }
@@ -95,7 +97,14 @@ impl Trigger {
         if *due > now || self.postponed {
             return Verdict::Wait;
         }
-        let Call::Advert(advert) = call else { return Verdict::Open };
+        let advert = match call {
+            Call::Advert(advert) => advert,
+            Call::Rest => return Verdict::Open,
+            Call::Claimed => {
+                self.postponed = source.claims().are_held();
+                return if self.postponed { Verdict::Wait } else { Verdict::Open };
+            }
+        };
         let roots = advert.differing(&source.summaries());
         if roots.is_empty() {
             self.called = None;
@@ -124,6 +133,7 @@ impl Trigger {
     pub(crate) fn end(&mut self, now: Instant, report: &SessionReport) {
         match report.made_progress() {
             true => self.fruitless = 0,
+            false if report.left_to_others() => {}
             false => self.fruitless += u32::from(self.running.is_some()),
         }
         self.running = None;
@@ -154,8 +164,13 @@ impl Trigger {
 
     /// Whoever gained something and knows that there is more asks for the rest.
     fn follow_up(&mut self, at: Instant, report: &SessionReport) {
-        if self.called.is_none() && report.made_progress() && report.left_something() {
+        if self.called.is_some() {
+            return;
+        }
+        if report.made_progress() && report.left_something() {
             self.call(Call::Rest, at);
+        } else if report.left_to_others() {
+            self.call(Call::Claimed, at);
         }
     }
 
@@ -167,9 +182,12 @@ impl Trigger {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use engram_gossip_proto::{SetupError, SpaceId, Summary};
 
     use super::*;
+    use crate::claims::Claims;
     use crate::replicas::Machine;
 
     const JITTER: Duration = Duration::from_millis(50);
@@ -177,13 +195,19 @@ mod tests {
     /// A source whose one root is known.
     struct Root(u8);
 
+    static CLAIMS: LazyLock<Claims> = LazyLock::new(Claims::default);
+
     impl Source for Root {
-        fn open(&self, _: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
+        fn open(&self, _: NodeId, _: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
             unreachable!("no session in this test")
         }
 
-        fn accept(&self, _: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
+        fn accept(&self, _: NodeId, _: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
             unreachable!("no session in this test")
+        }
+
+        fn claims(&self) -> &Claims {
+            &CLAIMS
         }
 
         fn summaries(&self) -> Vec<(SpaceId, Summary)> {

@@ -36,6 +36,26 @@ async fn one_session_makes_two_nodes_equal_in_both_directions() {
 }
 
 #[tokio::test]
+async fn what_one_session_brings_no_other_one_asks_for() {
+    const RECORDS: usize = 1000;
+    let mut config = quiet();
+    config.advert_fanout = 0;
+    let [a, b, c, d] = take(Cluster::new().start(&["a", "b", "c", "d"], &config));
+    for node in [&b, &c, &d] {
+        (0..RECORDS).for_each(|n| node.store.write_as(a.id(), &format!("{n}")));
+    }
+    let [b, c, d] = [&b, &c, &d].map(|node| a.gossip.sync_with(node.id()));
+    let reports = tokio::join!(b, c, d);
+    let reports = [reports.0.unwrap(), reports.1.unwrap(), reports.2.unwrap()];
+    let came: u64 = reports.iter().map(|report| report.outcome.stats.records_in).sum();
+    let unasked = engram_gossip_proto::limits::MAX_UNASKED * reports.len() as u64;
+    assert!(came <= RECORDS as u64 + unasked, "{came} records came");
+    let stale: u64 = reports.iter().map(|report| report.outcome.stats.stale).sum();
+    assert!(stale <= unasked, "{stale} records came twice");
+    assert_eq!(a.store.ids().len(), RECORDS);
+}
+
+#[tokio::test]
 async fn an_announced_change_reaches_everybody_without_the_timer() {
     let mut nodes = Cluster::new().start(&["a", "b", "c", "d"], &quiet());
     nodes[0].store.write("news");

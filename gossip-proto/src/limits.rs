@@ -66,6 +66,11 @@ pub const NODES_PER_TURN: usize = 512;
 ///
 /// What does not fit is left to the next session, which the outcome says.
 pub const MAX_PENDING: usize = 32_768;
+/// Records that a side sends in a session without being asked for them.
+///
+/// Further ones are offered first, by a listing, and the receiver asks for those that none of its
+/// other sessions is bringing. Few differences so cost no extra turn, and many are not sent twice.
+pub const MAX_UNASKED: u64 = 32;
 /// Events that wait to be polled; further ones are dropped.
 pub const MAX_EVENTS: usize = 1_024;
 /// Turns of one session, both sides counted.

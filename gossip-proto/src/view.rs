@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::tag::KEY_LEN;
 use crate::{Content, Prefix, Record};
 
 /// The state of one space in three numbers.
@@ -96,6 +97,16 @@ pub trait View {
 
     /// Root, count and generation of the live tree, after what was applied.
     fn live_summary(&self) -> Summary;
+
+    /// Whether this session may ask for the records whose key hash begins with `key`. If another
+    /// session is bringing them, the answer is no, and the difference is left to a later session.
+    ///
+    /// Asked right before a request; with a yes the caller counts on the session to bring them. The
+    /// default always says yes: sessions with several peers then bring some records twice.
+    fn claim(&self, key: &[u8; KEY_LEN]) -> bool {
+        let _ = key;
+        true
+    }
 
     /// Key hashes of records that changed lately, the latest first: they are sent first.
     ///

@@ -11,13 +11,14 @@ use crate::link::{Close, Link, diagnose};
 use crate::stats::count;
 use crate::status::State;
 use crate::tls::{Expected, PeerVerifier};
-use crate::{Event, HandshakeError};
+use crate::{Event, HandshakeError, MembershipInput};
 
 impl PeerTask {
     pub(super) fn begin_dial(&mut self) {
         let Some(address) = self.address.clone() else {
             return self.answer_waiting(&HandshakeError::NoAddress.into());
         };
+        self.dialled_at = Instant::now();
         let (shared, id) = (self.shared.clone(), self.id);
         let dial = async move {
             // The semaphore is never closed, so there is always a permit in the end.
@@ -90,6 +91,7 @@ impl PeerTask {
         if !matches!(before, State::Connected { .. }) {
             self.shared.events.publish(Event::Connected { peer: self.id });
         }
+        self.shared.tell_membership(MembershipInput::Connected(self.id));
         self.shared.send_advert(&self.board);
     }
 
@@ -117,7 +119,10 @@ impl PeerTask {
                 self.shared.counters.update(|stats| stats.connections_replaced += 1);
                 self.dial_anew();
             }
-            Some(Close::Evicted | Close::Outdated | Close::Shutdown) => {
+            Some(why @ (Close::Evicted | Close::Outdated | Close::Shutdown)) => {
+                if why == Close::Shutdown {
+                    self.shared.tell_membership(MembershipInput::Left(self.id));
+                }
                 self.on_unreachable(diagnose(error));
             }
             _ if !link.proved => self.on_unreachable(diagnose(error)),

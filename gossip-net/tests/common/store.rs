@@ -66,6 +66,15 @@ impl Store {
 
     /// Writes a new pattern called `id` into every space.
     pub(crate) fn write(&self, id: &str) {
+        self.write_by(self.actor, id);
+    }
+
+    /// Takes over what `node` has written: the same in every store that does.
+    pub(crate) fn write_as(&self, node: NodeId, id: &str) {
+        self.write_by(Actor { node: node.into(), incarnation: 1 }, id);
+    }
+
+    fn write_by(&self, actor: Actor, id: &str) {
         for space in self.spaces.values() {
             let mut space = space.lock().unwrap();
             space.generation += 1;
@@ -73,11 +82,11 @@ impl Store {
             let content = content(id);
             let digest = digest_of_content(&content);
             space.contents.insert(digest, content);
-            let dot = Dot { actor: self.actor, counter };
+            let dot = Dot { actor, counter };
             let record = Record {
                 id: id.into(),
                 siblings: vec![(dot, Body::Content(digest))],
-                context: vec![(self.actor, counter)],
+                context: vec![(actor, counter)],
             };
             space.join(record);
         }

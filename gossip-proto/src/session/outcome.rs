@@ -89,6 +89,9 @@ pub struct Stats {
     /// Records received, or keys requested, that this side never asked for or offered. Not stored,
     /// not answered.
     pub unasked: u64,
+    /// Keys that differ and that this side did not ask for, since another of its sessions is bringing
+    /// them: see [`View::claim`](crate::View::claim).
+    pub left_to_others: u64,
 }
 
 impl Stats {

@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 
 use super::Session;
+use super::walk::At;
+use crate::limits::{MAX_DEPTH, MAX_LINES};
 use crate::message::{Line, Listing, Node, PatternRequest, PatternSync, SubtreeRequest};
 use crate::message::{SubtreeResponse, Want};
 use crate::tag::{self, KEY_LEN};
@@ -31,8 +33,13 @@ impl<V: View> Session<V> {
     ) -> Result<(), SessionError> {
         self.begin_to_walk(response.space)?;
         for Listing { prefix, lines } in &response.listings {
-            self.admit(response.space, *prefix)?;
-            self.compare_listing(response.space, *prefix, lines);
+            let at = (response.space, *prefix);
+            let listed = match self.walk.admit(at) {
+                Ok(()) => Listed::All,
+                Err(_) if self.walk.told_all(at) => Listed::Offered,
+                Err(unasked) => return Err(SessionError::Violation(unasked)),
+            };
+            self.compare_listing(at, lines, listed);
         }
         Ok(())
     }
@@ -62,7 +69,7 @@ impl<V: View> Session<V> {
         let record = self.directory.at(place).and_then(|space| space.view.record(&entry.key));
         let Some(record) = record else { return };
         if record.is_older_than(&want.context) {
-            self.transfer.want(place, want.key);
+            self.want(place, want.key);
         } else {
             let mut known = self.salt.tags(record.contents());
             known.retain(|tag| want.holds.binary_search(tag).is_ok());
@@ -119,51 +126,62 @@ impl<V: View> Session<V> {
         differing.sort_by_key(|(child, _)| self.transfer.rank(child.bits()));
         for (child, side) in differing.into_iter().rev() {
             match side {
-                Side::OursOnly => self.transfer.push_subtree((place, child)),
+                Side::OursOnly => self.give_subtree((place, child)),
                 Side::Both => self.walk.push((place, child)),
             }
         }
     }
 
     /// Compares the peer's entries below a node with this side's.
-    fn compare_listing(&mut self, place: u32, prefix: Prefix, theirs: &[Line]) {
+    fn compare_listing(&mut self, at: At, theirs: &[Line], listed: Listed) {
+        let (place, prefix) = at;
         let Some(space) = self.directory.at(place) else { return };
         let count = space.view.count(&prefix);
-        if count == 0 || count <= COMPARED_AT_ONCE {
+        if count <= COMPARED_AT_ONCE {
             let entries = space.view.entries(&prefix);
-            return self.compare_entries(place, &entries, theirs);
-        }
-        if theirs.is_empty() {
-            return self.transfer.push_subtree((place, prefix));
-        }
-        let mut rest = theirs;
-        for child in (0..16).filter_map(|nibble| prefix.child(nibble)) {
-            let within = rest.partition_point(|line| child.contains_key(&line.key));
-            let (lines, others) = rest.split_at(within);
-            self.compare_listing(place, child, lines);
-            rest = others;
+            let lacking = self.compare_entries(place, &entries, theirs);
+            if listed == Listed::All {
+                self.give_entries(at, &lacking);
+            }
+        } else if !theirs.is_empty() {
+            let mut rest = theirs;
+            for child in (0..16).filter_map(|nibble| prefix.child(nibble)) {
+                let within = rest.partition_point(|line| child.contains_key(&line.key));
+                let (lines, others) = rest.split_at(within);
+                self.compare_listing((place, child), lines, listed);
+                rest = others;
+            }
+        } else if listed == Listed::All {
+            self.give_subtree(at);
         }
     }
 
-    /// Goes through both lists, key by key.
-    fn compare_entries(&mut self, place: u32, ours: &[Entry], theirs: &[Line]) {
+    /// Goes through both lists, key by key; returns what the peer lacks.
+    fn compare_entries(&mut self, place: u32, ours: &[Entry], theirs: &[Line]) -> Vec<Entry> {
         let (mut ours, mut theirs) = (ours, theirs);
+        let mut lacking = Vec::new();
         loop {
             let next_ours = ours.first().map(|entry| tag::key(&entry.key));
             let next_theirs = theirs.first().map(|line| line.key);
-            let Some(key) = next_ours.into_iter().chain(next_theirs).min() else { return };
+            let Some(key) = next_ours.into_iter().chain(next_theirs).min() else { return lacking };
             let (same_ours, rest) =
                 ours.split_at(ours.partition_point(|entry| tag::key(&entry.key) <= key));
             ours = rest;
             let (same_theirs, rest) =
                 theirs.split_at(theirs.partition_point(|line| line.key <= key));
             theirs = rest;
-            self.compare_key(place, key, same_ours, same_theirs);
+            lacking.extend(self.compare_key(place, key, same_ours, same_theirs));
         }
     }
 
     /// Compares what both sides have under a shortened key: nearly always one record each.
-    fn compare_key(&mut self, place: u32, key: [u8; KEY_LEN], ours: &[Entry], theirs: &[Line]) {
+    fn compare_key(
+        &mut self,
+        place: u32,
+        key: [u8; KEY_LEN],
+        ours: &[Entry],
+        theirs: &[Line],
+    ) -> Vec<Entry> {
         let salt = self.salt;
         let equal = |entry: &Entry, line: &Line| salt.tag(&entry.record) == line.record;
         let here = |line: &Line| ours.iter().any(|entry| equal(entry, line));
@@ -171,13 +189,66 @@ impl<V: View> Session<V> {
         if !theirs.iter().all(here) {
             // Nobody knows yet whose record is newer. The request tells what this side has, so that
             // the peer sends only what is missing here, or asks back if it is the one that lags.
-            self.transfer.want(place, key);
+            self.want(place, key);
+            return Vec::new();
+        }
+        ours.iter().filter(|entry| !there(entry)).copied().collect()
+    }
+
+    /// Asks for what the peer has under a key, unless another session is bringing it.
+    fn want(&mut self, place: u32, key: [u8; KEY_LEN]) {
+        let Some(view) = self.directory.at(place).map(|space| &space.view) else { return };
+        if !view.claim(&key) {
+            self.stats.left_to_others += 1;
+            return;
+        }
+        self.transfer.want(place, key);
+    }
+
+    /// The peer lacks these entries below a node: few are sent at once, many are offered first.
+    fn give_entries(&mut self, at: At, lacking: &[Entry]) {
+        if self.transfer.may_send_unasked(lacking.len() as u64) {
+            lacking.iter().for_each(|entry| self.transfer.push_record(at.0, entry.key, Vec::new()));
         } else {
-            for entry in ours.iter().filter(|entry| !there(entry)) {
-                self.transfer.push_record(place, entry.key, Vec::new());
-            }
+            self.offer(at, lacking);
         }
     }
+
+    /// The peer has nothing below a node.
+    fn give_subtree(&mut self, at: At) {
+        let Some(space) = self.directory.at(at.0) else { return };
+        if self.transfer.may_send_unasked(space.view.count(&at.1)) {
+            self.transfer.push_subtree(at);
+        } else {
+            self.offer_subtree(at);
+        }
+    }
+
+    fn offer_subtree(&mut self, (place, prefix): At) {
+        let Some(space) = self.directory.at(place) else { return };
+        if space.view.count(&prefix) <= MAX_LINES as u64 || prefix.nibbles() == MAX_DEPTH {
+            let entries = space.view.entries(&prefix);
+            return self.offer((place, prefix), &entries);
+        }
+        let mut children: Vec<Prefix> = (0..16).filter_map(|nibble| prefix.child(nibble)).collect();
+        children.sort_by_key(|child| self.transfer.rank(child.bits()));
+        children.into_iter().for_each(|child| self.offer_subtree((place, child)));
+    }
+
+    fn offer(&mut self, at: At, entries: &[Entry]) {
+        if !entries.is_empty() && !self.walk.offer(at, entries, self.salt) {
+            self.transfer.begin_next_at(at.1.bits());
+        }
+    }
+}
+
+/// What a listing of the peer holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    /// All that the peer has below the node.
+    All,
+    /// What the peer has and this side, as it told, has not.
+    Offered,
 }
 
 /// Who has something below a child that differs.

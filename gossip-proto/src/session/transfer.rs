@@ -10,7 +10,9 @@ use super::receive::Carried;
 use super::turn::Allowance;
 use super::walk::At;
 use crate::codec::{self, Actors, Size};
-use crate::limits::{MAX_DEPTH, MAX_PENDING, MAX_RECORD_CONTENTS, MAX_WANT_CONTEXT, MAX_WANTS};
+use crate::limits::{
+    MAX_DEPTH, MAX_PENDING, MAX_RECORD_CONTENTS, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANTS,
+};
 use crate::message::{PatternRequest, PatternSync, Want};
 use crate::tag::{KEY_LEN, Salt, TAG_LEN, Tag};
 use crate::{Content, Delivery, Event, Prefix, Record, View, short};
@@ -47,6 +49,8 @@ pub(super) struct Transfer {
     /// Keys that were asked for in the last turn; the peer answers them in its own.
     pub(super) awaited: BTreeSet<(u32, [u8; KEY_LEN])>,
     pushes: VecDeque<Push>,
+    /// How many of these the peer did not ask for.
+    unasked: u64,
     /// Keys that changed lately and were sent before the subtree they belong to.
     sent_early: BTreeSet<(u32, [u8; 32])>,
     /// Messages of a record whose contents do not fit into one.
@@ -66,6 +70,7 @@ impl Transfer {
             wants: VecDeque::new(),
             awaited: BTreeSet::new(),
             pushes: VecDeque::new(),
+            unasked: 0,
             sent_early: BTreeSet::new(),
             split: VecDeque::new(),
             carried: Carried::default(),
@@ -87,6 +92,13 @@ impl Transfer {
     /// The order in which keys are sent: from the start on, and round.
     pub(super) fn rank(&self, key: &[u8; 32]) -> u64 {
         u64::from_be_bytes(short(key)).wrapping_sub(self.start.unwrap_or(0))
+    }
+
+    /// Whether so many more records may be sent that the peer did not ask for.
+    pub(super) fn may_send_unasked(&mut self, records: u64) -> bool {
+        let may = self.unasked + records <= MAX_UNASKED;
+        self.unasked += if may { records } else { 0 };
+        may
     }
 
     /// The peer lacks everything below a node.
@@ -214,6 +226,12 @@ impl Transfer {
         self.kept_back = true;
         self.cursor = Some(u64::from_be_bytes(short(key)));
         self.pushes.clear();
+    }
+
+    /// What is left from `key` on waits for the next session.
+    pub(super) fn begin_next_at(&mut self, key: &[u8; 32]) {
+        self.kept_back = true;
+        self.cursor.get_or_insert(u64::from_be_bytes(short(key)));
     }
 
     /// Stops asking and sending.

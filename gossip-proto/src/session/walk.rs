@@ -8,7 +8,7 @@ use crate::limits::{MAX_DEPTH, MAX_LINES, MAX_PENDING, NODES_PER_TURN};
 use crate::message::{Line, Listing, Node, SubtreeRequest, SubtreeResponse};
 use crate::prefix::nibble;
 use crate::tag::{self, KEY_LEN, Salt, TAG_LEN};
-use crate::{Message, Prefix, View};
+use crate::{Entry, Message, Prefix, View};
 
 /// A subtree of at most so many entries is listed instead of walked.
 ///
@@ -38,6 +38,9 @@ pub(super) struct Walk {
     sent_this_turn: usize,
     /// Frames that were made together with the one before.
     ready: VecDeque<Message>,
+    /// Listings of what the peer lacks, and how many entries they have.
+    offers: VecDeque<(u32, Listing)>,
+    offered: usize,
     kept_back: bool,
 }
 
@@ -65,13 +68,28 @@ impl Walk {
     }
 
     pub(super) fn kept_back(&self) -> bool {
-        self.kept_back || !self.pending.is_empty()
+        self.kept_back || !self.pending.is_empty() || !self.offers.is_empty()
     }
 
     /// Gives up what is left.
     pub(super) fn stop(&mut self) {
-        self.kept_back |= !self.pending.is_empty();
+        self.kept_back = self.kept_back();
         self.pending.clear();
+        self.offers.clear();
+    }
+
+    /// The peer lacks these entries below a node, and is to say which of them it wants.
+    ///
+    /// Returns false if so much is offered already that this has to wait for the next session.
+    pub(super) fn offer(&mut self, (place, prefix): At, entries: &[Entry], salt: Salt) -> bool {
+        if self.offered + entries.len() > MAX_PENDING || self.said.len() == MAX_PENDING {
+            self.kept_back = true;
+            return false;
+        }
+        self.offered += entries.len();
+        self.said.insert((place, prefix), Said { unanswered: 0, told: u16::MAX });
+        self.offers.push_back((place, Listing { prefix, lines: lines(entries, salt) }));
+        true
     }
 
     pub(super) fn begin_turn(&mut self) {
@@ -89,6 +107,19 @@ impl Walk {
             }),
         };
         if admitted { Ok(()) } else { Err("a subtree that was not asked for, or asked for once") }
+    }
+
+    /// Whether this side told the peer what it has below `prefix`, so that the peer may offer what
+    /// is missing there.
+    pub(super) fn told_all(&self, (place, prefix): At) -> bool {
+        let listed = self.said.get(&(place, prefix)).is_some_and(|said| said.told == u16::MAX);
+        let mut above = prefix;
+        let mut told = listed;
+        while let (false, Some((parent, nibble))) = (told, above.parent()) {
+            told = self.said.get(&(place, parent)).is_some_and(|said| said.told & 1 << nibble != 0);
+            above = parent;
+        }
+        told
     }
 
     /// Whether this side told the peer what it has around `key`, so that records may come unasked.
@@ -109,7 +140,26 @@ impl Walk {
         if self.ready.is_empty() {
             self.answer(directory, salt);
         }
-        self.ready.pop_front()
+        self.ready.pop_front().or_else(|| self.next_offer())
+    }
+
+    /// The next frame of offers, all of one space.
+    fn next_offer(&mut self) -> Option<Message> {
+        let &(space, _) = self.offers.front()?;
+        let (mut listings, mut bytes) = (Vec::new(), 0);
+        while bytes < FRAME_TARGET && self.sent_this_turn < NODES_PER_TURN {
+            if self.offers.front().is_none_or(|(place, _)| *place != space) {
+                break;
+            }
+            let Some((_, listing)) = self.offers.pop_front() else { break };
+            self.sent_this_turn += 1;
+            bytes += NODE_LEN + LINE_LEN * listing.lines.len();
+            listings.push(listing);
+        }
+        if listings.is_empty() {
+            return None;
+        }
+        Some(Message::SubtreeResponse(SubtreeResponse { space, listings }))
     }
 
     /// Answers pending subtrees of one space: at most a frame of nodes and one of listings.
@@ -152,15 +202,15 @@ fn is_listed(view: &impl View, prefix: &Prefix) -> bool {
 }
 
 fn list(view: &impl View, prefix: Prefix, salt: Salt) -> Listing {
-    let entries = view.entries(&prefix);
-    let mut lines: Vec<Line> = entries
-        .iter()
-        .take(MAX_LINES)
-        .map(|entry| Line { key: tag::key(&entry.key), record: salt.tag(&entry.record) })
-        .collect();
+    Listing { prefix, lines: lines(&view.entries(&prefix), salt) }
+}
+
+fn lines(entries: &[Entry], salt: Salt) -> Vec<Line> {
+    let line = |entry: &Entry| Line { key: tag::key(&entry.key), record: salt.tag(&entry.record) };
+    let mut lines: Vec<Line> = entries.iter().take(MAX_LINES).map(line).collect();
     lines.sort_unstable();
     lines.dedup();
-    Listing { prefix, lines }
+    lines
 }
 
 /// A mask of the children below which nothing lies.

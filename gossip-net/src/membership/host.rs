@@ -1,0 +1,77 @@
+//! The host's own failure detector, and root adverts in its messages.
+
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
+use crate::{AdvertError, Gossip, Liveness, Membership, NodeId};
+
+/// The key under which roots stand in the metadata of a membership message.
+pub const CONSOLIDATION_ROOT: &str = "consolidation_root";
+/// Bytes of roots that one membership message carries: it has to fit into a datagram with others.
+const ADVERT_ROOM: usize = 512;
+
+/// Repeats what the host's failure detector says: for a host that runs SWIM itself.
+///
+/// Its messages may carry this node's roots, see [`Gossip::attach`] and [`Gossip::handle`].
+///
+/// ```
+/// use engram_gossip_net::{HostSwim, Liveness, Membership, NodeId};
+/// let (membership, node) = (HostSwim::default(), NodeId::from([7; 32]));
+/// membership.set(node, Liveness::Down, Some(3));
+/// assert_eq!(membership.liveness(&node), Liveness::Down);
+/// ```
+#[derive(Debug, Default)]
+pub struct HostSwim {
+    members: RwLock<BTreeMap<NodeId, (Liveness, Option<u64>)>>,
+}
+
+impl HostSwim {
+    /// Says how the host sees `node` from now on, and in which of its lives.
+    pub fn set(&self, node: NodeId, liveness: Liveness, incarnation: Option<u64>) {
+        let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
+        members.insert(node, (liveness, incarnation));
+    }
+
+    /// The host knows nothing of `node` any more.
+    pub fn forget(&self, node: &NodeId) {
+        self.members.write().unwrap_or_else(PoisonError::into_inner).remove(node);
+    }
+
+    fn member(&self, node: &NodeId) -> Option<(Liveness, Option<u64>)> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner).get(node).copied()
+    }
+}
+
+impl Membership for HostSwim {
+    fn liveness(&self, node: &NodeId) -> Liveness {
+        self.member(node).map_or(Liveness::Alive, |(liveness, _)| liveness)
+    }
+
+    fn incarnation(&self, node: &NodeId) -> Option<u64> {
+        self.member(node)?.1
+    }
+}
+
+impl Gossip {
+    /// Puts this node's roots into the metadata of a membership message of the host, under
+    /// [`CONSOLIDATION_ROOT`]. With more spaces than fit, the messages that follow name the others.
+    pub fn attach(&self, metadata: &mut BTreeMap<String, Vec<u8>>) {
+        metadata.insert(CONSOLIDATION_ROOT.to_owned(), self.advert(ADVERT_ROOM));
+    }
+
+    /// Takes the metadata of a membership message that `from` sent. If its roots differ from ours,
+    /// a session with it begins soon, in the background. Metadata without roots mean nothing.
+    ///
+    /// # Errors
+    /// As [`handle_advert`](Self::handle_advert).
+    pub fn handle(
+        &self,
+        from: NodeId,
+        metadata: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), AdvertError> {
+        match metadata.get(CONSOLIDATION_ROOT) {
+            Some(advert) => self.handle_advert(from, advert),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! SWIM by `foca`: probes, suspicion, refutation, leaving and coming back.
+//!
+//! Das, Gupta, Motivala: SWIM, scalable weakly-consistent infection-style process group membership
+//! protocol, 2002.
+
+mod codec;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::fmt;
+use std::num::{NonZeroU8, NonZeroUsize};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use foca::{Config, Foca, Identity, Member, NoCustomBroadcast, PeriodicParams, State, Timer};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use self::codec::{Compact, HEADER_SOURCE, without_strangers};
+use crate::limits::{MAX_INDIRECT_PROBES, MAX_MEMBERSHIP_PACKET};
+use crate::{Liveness, Membership, MembershipInput, NodeId, Roster};
+
+/// How soon SWIM notices what.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SwimConfig {
+    /// Every so often one member in turn is probed, and so each member every `members` intervals.
+    /// Default: 1 s.
+    pub probe_interval: Duration,
+    /// How long a probe may take, before others are asked to probe the same member. Default: 300 ms.
+    pub probe_timeout: Duration,
+    /// How long a member that answers no probe may take to show that it lives. Default: 5 s.
+    pub suspicion: Duration,
+    /// Which life of this node begins; it has to be a larger number each time. `None`, the default,
+    /// takes the milliseconds of the system's clock.
+    pub incarnation: Option<u64>,
+    /// Makes the choice of whom to probe repeatable. `None`, the default, seeds from the system.
+    pub seed: Option<u64>,
+}
+
+/// A value of [`SwimConfig`] that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is {value:?}, but has to be {rule}")]
+#[non_exhaustive]
+pub struct SwimConfigError {
+    /// The field of [`SwimConfig`].
+    pub field: &'static str,
+    /// What it was set to.
+    pub value: Duration,
+    /// What would work.
+    pub rule: &'static str,
+}
+
+impl Default for SwimConfig {
+    fn default() -> Self {
+        Self {
+            probe_interval: Duration::from_secs(1),
+            probe_timeout: Duration::from_millis(300),
+            suspicion: Duration::from_secs(5),
+            incarnation: None,
+            seed: None,
+        }
+    }
+}
+
+impl SwimConfig {
+    /// How long it takes at most until a crashed member of `members` is noticed by all, if no
+    /// packet is lost: its turn to be probed has to come, and then the suspicion has to pass.
+    pub fn detection_time(&self, members: usize) -> Duration {
+        let turns = u32::try_from(2 * members).unwrap_or(u32::MAX);
+        self.probe_interval.saturating_mul(turns) + self.suspicion
+    }
+
+    fn check(&self) -> Result<(), SwimConfigError> {
+        let at_least = Duration::from_millis(10);
+        let wrong = |field, value, rule| Err(SwimConfigError { field, value, rule });
+        if self.probe_timeout < at_least {
+            return wrong("probe_timeout", self.probe_timeout, "at least 10 ms");
+        }
+        if self.probe_interval < self.probe_timeout.saturating_mul(3) {
+            let rule = "at least three times probe_timeout, for others probe as well";
+            return wrong("probe_interval", self.probe_interval, rule);
+        }
+        if self.suspicion < self.probe_interval {
+            return wrong("suspicion", self.suspicion, "at least probe_interval");
+        }
+        Ok(())
+    }
+}
+
+/// Finds out by itself who is alive: SWIM over the connections that the node holds anyway.
+///
+/// Its packets are QUIC datagrams between members that have proved who they are; each carries the
+/// sender's roots. A member gone bad can call another one down; that one notices, and begins a new
+/// life, which costs a round of packets and no data.
+pub struct Swim {
+    engine: Mutex<Engine>,
+}
+
+struct Engine {
+    config: SwimConfig,
+    /// `None` until the node has started, and once it leaves.
+    foca: Option<Foca<Life, Compact, SmallRng, NoCustomBroadcast>>,
+    roster: Vec<NodeId>,
+    seen: BTreeMap<NodeId, (Liveness, u64)>,
+    out: Out,
+    changes: VecDeque<(NodeId, Liveness)>,
+}
+
+/// What foca asks for.
+#[derive(Debug, Default)]
+struct Out {
+    now: Duration,
+    packets: VecDeque<(NodeId, Vec<u8>)>,
+    timers: BinaryHeap<Reverse<(Duration, u64, ByTime)>>,
+    scheduled: u64,
+    stirred: bool,
+}
+
+/// A timer that takes no part in the comparison of when it is due.
+#[derive(Debug)]
+struct ByTime(Timer<Life>);
+
+impl PartialEq for ByTime {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for ByTime {}
+
+impl PartialOrd for ByTime {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ByTime {
+    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
+        std::cmp::Ordering::Equal
+    }
+}
+
+/// A node in one of its lives: whom foca knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Life {
+    node: NodeId,
+    incarnation: u64,
+}
+
+impl Identity for Life {
+    type Addr = NodeId;
+
+    fn renew(&self) -> Option<Self> {
+        Some(Self { incarnation: self.incarnation + 1, ..*self })
+    }
+
+    fn addr(&self) -> NodeId {
+        self.node
+    }
+
+    fn win_addr_conflict(&self, adversary: &Self) -> bool {
+        self.incarnation > adversary.incarnation
+    }
+}
+
+impl Swim {
+    /// A membership that starts with its node.
+    ///
+    /// # Errors
+    /// [`SwimConfigError`] names the value that cannot work, and what would.
+    pub fn new(config: SwimConfig) -> Result<Self, SwimConfigError> {
+        config.check()?;
+        let engine = Engine {
+            config,
+            foca: None,
+            roster: Vec::new(),
+            seen: BTreeMap::new(),
+            out: Out::default(),
+            changes: VecDeque::new(),
+        };
+        Ok(Self { engine: Mutex::new(engine) })
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Swim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let engine = self.engine();
+        f.debug_struct("Swim")
+            .field("config", &engine.config)
+            .field("seen", &engine.seen)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Membership for Swim {
+    fn liveness(&self, node: &NodeId) -> Liveness {
+        self.engine().seen.get(node).map_or(Liveness::Alive, |(liveness, _)| *liveness)
+    }
+
+    fn incarnation(&self, node: &NodeId) -> Option<u64> {
+        self.engine().seen.get(node).map(|(_, incarnation)| *incarnation)
+    }
+
+    fn handle(&self, input: MembershipInput<'_>, now: Duration) {
+        let mut engine = self.engine();
+        engine.out.now = engine.out.now.max(now);
+        match input {
+            MembershipInput::Started { us, roster } => engine.start(us, roster),
+            MembershipInput::Roster(roster) => engine.set_roster(roster),
+            MembershipInput::Connected(peer) => engine.connected(peer),
+            MembershipInput::Left(peer) => engine.left(peer),
+            MembershipInput::Packet { from, bytes } => engine.packet(from, bytes),
+            MembershipInput::Timeout => engine.timeout(),
+            MembershipInput::Leaving => engine.leave(),
+        }
+        engine.look();
+    }
+
+    fn poll_packet(&self) -> Option<(NodeId, Vec<u8>)> {
+        self.engine().out.packets.pop_front()
+    }
+
+    fn poll_change(&self) -> Option<(NodeId, Liveness)> {
+        self.engine().changes.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        self.engine().out.timers.peek().map(|Reverse((at, ..))| *at)
+    }
+}
+
+impl Engine {
+    fn start(&mut self, us: NodeId, roster: &Roster) {
+        let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let by_clock = || u64::try_from(clock().as_millis()).unwrap_or(u64::MAX);
+        let incarnation = self.config.incarnation.unwrap_or_else(by_clock);
+        let seed = self.config.seed.unwrap_or_else(|| fastrand::u64(..));
+        let life = Life { node: us, incarnation };
+        let config = foca_config(&self.config, roster.len());
+        self.foca = Some(Foca::new(life, config, SmallRng::seed_from_u64(seed), Compact { us }));
+        self.set_roster(roster);
+    }
+
+    fn set_roster(&mut self, roster: &Roster) {
+        self.roster = roster.iter().map(|member| member.id).collect();
+        self.roster.sort_unstable();
+        let Self { roster, seen, .. } = self;
+        seen.retain(|node, _| roster.binary_search(node).is_ok());
+    }
+
+    /// Asks a member that is not known to live for those that it knows.
+    fn connected(&mut self, peer: NodeId) {
+        let Self { foca: Some(foca), out, .. } = self else { return };
+        if foca.iter_members().all(|member| member.id().node != peer) {
+            // The incarnation is not looked at: it is whichever answers.
+            ignore(foca.announce(Life { node: peer, incarnation: 0 }, out));
+        }
+    }
+
+    fn left(&mut self, peer: NodeId) {
+        let Self { foca: Some(foca), out, .. } = self else { return };
+        let member = foca.iter_members().find(|member| member.id().node == peer).cloned();
+        if let Some(member) = member {
+            let down = Member::new(*member.id(), member.incarnation(), State::Down);
+            ignore(foca.apply_many(std::iter::once(down), true, out));
+        }
+    }
+
+    fn packet(&mut self, from: NodeId, bytes: &[u8]) {
+        let Self { foca: Some(foca), out, roster, .. } = self else { return };
+        // A peer cannot make us probe, or remember, whoever is not in the roster.
+        let Some(known) = without_strangers(from, bytes, roster) else { return };
+        ignore(foca.handle_data(&known, out));
+    }
+
+    fn timeout(&mut self) {
+        let Self { foca: Some(foca), out, .. } = self else { return };
+        let mut due = Vec::new();
+        while out.timers.peek().is_some_and(|Reverse((at, ..))| *at <= out.now) {
+            due.extend(out.timers.pop().map(|Reverse((_, _, ByTime(timer)))| timer));
+        }
+        // If several are late, foca has an order in which they do least harm.
+        due.sort();
+        due.into_iter().for_each(|timer| ignore(foca.handle_timer(timer, &mut *out)));
+    }
+
+    fn leave(&mut self) {
+        if let Some(mut foca) = self.foca.take() {
+            ignore(foca.leave_cluster(&mut self.out));
+        }
+        self.out.timers.clear();
+    }
+
+    /// Notes who is seen in another way than before, and passes news on at once.
+    fn look(&mut self) {
+        let Self { foca: Some(foca), out, roster, seen, changes, .. } = self else { return };
+        if std::mem::take(&mut out.stirred) {
+            ignore(foca.gossip(&mut *out));
+        }
+        for member in foca.iter_membership_state() {
+            let Life { node, incarnation } = *member.id();
+            if roster.binary_search(&node).is_err() {
+                continue;
+            }
+            let liveness = match member.state() {
+                State::Alive => Liveness::Alive,
+                State::Suspect => Liveness::Suspect,
+                State::Down => Liveness::Down,
+            };
+            if seen.insert(node, (liveness, incarnation)) != Some((liveness, incarnation)) {
+                changes.push_back((node, liveness));
+            }
+        }
+    }
+}
+
+impl foca::Runtime<Life> for Out {
+    fn notify(&mut self, notification: foca::Notification<'_, Life>) {
+        use foca::Notification::{MemberDown, MemberUp, Rejoin, Rename};
+        self.stirred |=
+            matches!(notification, MemberUp(_) | MemberDown(_) | Rename(..) | Rejoin(_));
+    }
+
+    fn send_to(&mut self, to: Life, data: &[u8]) {
+        // Who sends is proved by the connection.
+        let packet = data.get(HEADER_SOURCE..).unwrap_or_default().to_vec();
+        self.packets.push_back((to.node, packet));
+    }
+
+    fn submit_after(&mut self, event: Timer<Life>, after: Duration) {
+        self.scheduled += 1;
+        self.timers.push(Reverse((self.now + after, self.scheduled, ByTime(event))));
+    }
+}
+
+/// foca's errors are packets that make no sense (any more), and timers of a past life: nothing has
+/// happened, and nothing is to be done.
+fn ignore(result: Result<(), foca::Error>) {
+    drop(result);
+}
+
+fn foca_config(swim: &SwimConfig, members: usize) -> Config {
+    let one_in = |intervals: u32| {
+        let frequency = swim.probe_interval.saturating_mul(intervals);
+        Some(PeriodicParams { frequency, num_members: NonZeroUsize::MIN })
+    };
+    // 4 log10(n + 1), as memberlist has it.
+    let transmissions = 4.0 * ((members + 1) as f64).log10();
+    Config {
+        probe_period: swim.probe_interval,
+        probe_rtt: swim.probe_timeout,
+        num_indirect_probes: MAX_INDIRECT_PROBES,
+        max_transmissions: NonZeroU8::new(transmissions as u8).unwrap_or(NonZeroU8::MIN),
+        suspect_to_down_after: swim.suspicion,
+        remove_down_after: Some(Duration::from_secs(24 * 60 * 60)),
+        max_packet_size: NonZeroUsize::new(MAX_MEMBERSHIP_PACKET + HEADER_SOURCE)
+            .unwrap_or(NonZeroUsize::MIN),
+        notify_down_members: true,
+        periodic_announce: one_in(60),
+        periodic_announce_to_down_members: one_in(60),
+        periodic_gossip: None,
+        ..Config::simple()
+    }
+}

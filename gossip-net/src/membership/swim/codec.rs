@@ -1,0 +1,258 @@
+//! How foca's packets look on the wire: short, since the connection tells who sends to whom.
+
+use bytes::{Buf, BufMut};
+use foca::{Codec, Header, Member, Message, State};
+
+use super::Life;
+use crate::NodeId;
+
+/// The sender's id, which is cut off before sending and put back at the receiver, as the connection
+/// proves it.
+pub(super) const HEADER_SOURCE: usize = 32;
+/// A member in a list: id, incarnation, foca's own count of refutations, state.
+const MEMBER: usize = 32 + 8 + 2 + 1;
+
+/// Writes and reads what foca says. All numbers are little-endian.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Compact {
+    pub(super) us: NodeId,
+}
+
+/// The bytes are no packet of this version.
+#[derive(Debug, thiserror::Error)]
+#[error("no membership packet of this version")]
+pub(super) struct Malformed;
+
+impl Codec<Life> for Compact {
+    type Error = Malformed;
+
+    fn encode_header(
+        &mut self,
+        header: &Header<Life>,
+        mut buf: impl BufMut,
+    ) -> Result<(), Malformed> {
+        buf.put_slice(header.src.node.as_bytes());
+        buf.put_u64_le(header.src.incarnation);
+        buf.put_u16_le(header.src_incarnation);
+        buf.put_u64_le(header.dst.incarnation);
+        let (tag, about) = match &header.message {
+            Message::Ping(number) => (0, Some((None, number))),
+            Message::Ack(number) => (1, Some((None, number))),
+            Message::PingReq { target, probe_number } => (2, Some((Some(target), probe_number))),
+            Message::IndirectPing { origin, probe_number } => {
+                (3, Some((Some(origin), probe_number)))
+            }
+            Message::IndirectAck { target, probe_number } => {
+                (4, Some((Some(target), probe_number)))
+            }
+            Message::ForwardedAck { origin, probe_number } => {
+                (5, Some((Some(origin), probe_number)))
+            }
+            Message::Announce => (6, None),
+            Message::Feed => (7, None),
+            Message::Gossip => (8, None),
+            Message::Broadcast => (9, None),
+            Message::TurnUndead => (10, None),
+        };
+        buf.put_u8(tag);
+        if let Some((member, number)) = about {
+            buf.put_u8(*number);
+            member.into_iter().for_each(|life| put_life(&mut buf, life));
+        }
+        Ok(())
+    }
+
+    fn decode_header(&mut self, mut buf: impl Buf) -> Result<Header<Life>, Malformed> {
+        let node = take_node(&mut buf)?;
+        let src = Life { node, incarnation: buf.try_get_u64_le().map_err(|_| Malformed)? };
+        let src_incarnation = buf.try_get_u16_le().map_err(|_| Malformed)?;
+        let dst = buf.try_get_u64_le().map_err(|_| Malformed)?;
+        let dst = Life { node: self.us, incarnation: dst };
+        let message = take_message(&mut buf)?;
+        Ok(Header { src, src_incarnation, dst, message })
+    }
+
+    fn encode_member(
+        &mut self,
+        member: &Member<Life>,
+        mut buf: impl BufMut,
+    ) -> Result<(), Malformed> {
+        if buf.remaining_mut() < MEMBER {
+            return Err(Malformed);
+        }
+        put_life(&mut buf, member.id());
+        buf.put_u16_le(member.incarnation());
+        buf.put_u8(match member.state() {
+            State::Alive => 0,
+            State::Suspect => 1,
+            State::Down => 2,
+        });
+        Ok(())
+    }
+
+    fn decode_member(&mut self, mut buf: impl Buf) -> Result<Member<Life>, Malformed> {
+        let life = take_life(&mut buf)?;
+        let incarnation = buf.try_get_u16_le().map_err(|_| Malformed)?;
+        let state = match buf.try_get_u8() {
+            Ok(0) => State::Alive,
+            Ok(1) => State::Suspect,
+            Ok(2) => State::Down,
+            _ => return Err(Malformed),
+        };
+        Ok(Member::new(life, incarnation, state))
+    }
+}
+
+fn put_life(buf: &mut impl BufMut, life: &Life) {
+    buf.put_slice(life.node.as_bytes());
+    buf.put_u64_le(life.incarnation);
+}
+
+fn take_node(buf: &mut impl Buf) -> Result<NodeId, Malformed> {
+    let mut node = [0; 32];
+    buf.try_copy_to_slice(&mut node).map_err(|_| Malformed)?;
+    Ok(NodeId::from(node))
+}
+
+fn take_life(buf: &mut impl Buf) -> Result<Life, Malformed> {
+    let node = take_node(buf)?;
+    Ok(Life { node, incarnation: buf.try_get_u64_le().map_err(|_| Malformed)? })
+}
+
+fn take_message(buf: &mut impl Buf) -> Result<Message<Life>, Malformed> {
+    let tag = buf.try_get_u8().map_err(|_| Malformed)?;
+    let probe_number = match tag {
+        0..=5 => buf.try_get_u8().map_err(|_| Malformed)?,
+        _ => 0,
+    };
+    Ok(match tag {
+        0 => Message::Ping(probe_number),
+        1 => Message::Ack(probe_number),
+        2 => Message::PingReq { target: take_life(buf)?, probe_number },
+        3 => Message::IndirectPing { origin: take_life(buf)?, probe_number },
+        4 => Message::IndirectAck { target: take_life(buf)?, probe_number },
+        5 => Message::ForwardedAck { origin: take_life(buf)?, probe_number },
+        6 => Message::Announce,
+        7 => Message::Feed,
+        8 => Message::Gossip,
+        9 => Message::Broadcast,
+        10 => Message::TurnUndead,
+        _ => return Err(Malformed),
+    })
+}
+
+/// The packet of `from`, with its id in front and without the members that are in no `roster`
+/// (ascending). `None` if it cannot be read, or is about a stranger alone.
+pub(super) fn without_strangers(from: NodeId, bytes: &[u8], roster: &[NodeId]) -> Option<Vec<u8>> {
+    let mut packet = from.as_bytes().to_vec();
+    packet.extend_from_slice(bytes);
+    let is_known = |node: &NodeId| roster.binary_search(node).is_ok();
+    let mut rest = &packet[..];
+    let header = Compact { us: from }.decode_header(&mut rest).ok()?;
+    let about = match &header.message {
+        Message::PingReq { target: life, .. }
+        | Message::IndirectPing { origin: life, .. }
+        | Message::IndirectAck { target: life, .. }
+        | Message::ForwardedAck { origin: life, .. } => Some(life),
+        _ => None,
+    };
+    if about.is_some_and(|life| !is_known(&life.node)) {
+        return None;
+    }
+    let Some((count, members)) = rest.split_first_chunk::<2>() else {
+        return rest.is_empty().then_some(packet);
+    };
+    let members = members.chunks_exact(MEMBER);
+    if !members.remainder().is_empty() || members.len() != usize::from(u16::from_be_bytes(*count)) {
+        return None;
+    }
+    let of_roster = members.filter(|member| {
+        member.first_chunk().is_some_and(|node: &[u8; 32]| is_known(&NodeId::from(*node)))
+    });
+    let known: Vec<u8> = of_roster.flatten().copied().collect();
+    let count = u16::try_from(known.len() / MEMBER).ok()?;
+    let header = packet.len() - rest.len();
+    packet.truncate(header);
+    packet.extend_from_slice(&count.to_be_bytes());
+    packet.extend_from_slice(&known);
+    Some(packet)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn life(n: u8) -> Life {
+        Life { node: NodeId::from([n; 32]), incarnation: 1 << 40 | u64::from(n) }
+    }
+
+    fn every_message() -> Vec<Message<Life>> {
+        let (target, origin, probe_number) = (life(3), life(3), 9);
+        vec![
+            Message::Ping(7),
+            Message::Ack(7),
+            Message::PingReq { target, probe_number },
+            Message::IndirectPing { origin, probe_number },
+            Message::IndirectAck { target, probe_number },
+            Message::ForwardedAck { origin, probe_number },
+            Message::Announce,
+            Message::Feed,
+            Message::Gossip,
+            Message::Broadcast,
+            Message::TurnUndead,
+        ]
+    }
+
+    fn encode(message: Message<Life>) -> Vec<u8> {
+        let header = Header { src: life(1), src_incarnation: 5, dst: life(2), message };
+        let mut bytes = Vec::new();
+        Compact { us: life(1).node }.encode_header(&header, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn every_header_comes_back_as_it_was() {
+        for message in every_message() {
+            let bytes = encode(message.clone());
+            let mut rest = &bytes[..];
+            let header = Compact { us: life(2).node }.decode_header(&mut rest).unwrap();
+            assert_eq!(header, Header { src: life(1), src_incarnation: 5, dst: life(2), message });
+            assert!(rest.is_empty());
+            for len in 0..bytes.len() {
+                assert!(Compact { us: life(2).node }.decode_header(&bytes[..len]).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_ping_takes_twenty_bytes() {
+        assert_eq!(encode(Message::Ping(1)).len() - HEADER_SOURCE, 20);
+    }
+
+    #[test]
+    fn members_that_the_roster_does_not_know_are_left_out() {
+        let mut packet = encode(Message::Gossip)[HEADER_SOURCE..].to_vec();
+        let members = [life(3), life(4), life(5)].map(Member::alive);
+        packet.extend_from_slice(&3_u16.to_be_bytes());
+        for member in &members {
+            Compact { us: life(1).node }.encode_member(member, &mut packet).unwrap();
+        }
+        let roster = [1, 2, 3, 5].map(|n| NodeId::from([n; 32]));
+        let known = without_strangers(life(1).node, &packet, &roster).unwrap();
+        let lists = &known[known.len() - 2 * MEMBER - 2..];
+        assert_eq!(lists[..2], 2_u16.to_be_bytes());
+        for (member, bytes) in [&members[0], &members[2]].into_iter().zip(lists[2..].chunks(MEMBER))
+        {
+            assert_eq!(Compact { us: life(1).node }.decode_member(bytes).unwrap(), *member);
+        }
+        packet.pop();
+        assert_eq!(without_strangers(life(1).node, &packet, &roster), None, "cut short");
+    }
+
+    #[test]
+    fn a_question_about_a_stranger_is_dropped() {
+        let packet = encode(Message::PingReq { target: life(9), probe_number: 1 });
+        let roster = [1, 2].map(|n| NodeId::from([n; 32]));
+        assert_eq!(without_strangers(life(1).node, &packet[HEADER_SOURCE..], &roster), None);
+    }
+}

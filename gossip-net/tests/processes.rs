@@ -1,0 +1,222 @@
+//! Five nodes, each a process of its own: one crashes, one leaves, both come back.
+//!
+//! Each process is this very test binary, started with what it needs in its environment.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use common::store::{Store, parameters};
+use common::{Cluster, DEADLINE, Ready, quiet, roster};
+use engram_gossip_net::{
+    Event, Gossip, Identity, Liveness, Member, NodeId, Swim, SwimConfig,
+};
+
+const NODES: usize = 5;
+/// Credentials and roster of a process.
+const PROCESS: &str = "GOSSIP_TEST_PROCESS";
+
+fn swim_config() -> SwimConfig {
+    let mut config = SwimConfig::default();
+    config.probe_interval = Duration::from_millis(300);
+    config.probe_timeout = Duration::from_millis(100);
+    config.suspicion = Duration::from_millis(1500);
+    config
+}
+
+/// Not a test of its own: what one process does. It prints what its membership sees.
+#[tokio::test]
+async fn a_process_of_the_cluster() {
+    let Ok(folder) = env::var(PROCESS) else { return };
+    let read = |name: &str| std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
+    let identity =
+        Identity::from_pem(&read("ca.pem"), &read("node.pem"), &read("node.key")).unwrap();
+    let mut config = quiet();
+    config.listen = read("listen").parse().unwrap();
+    let members = read("roster").lines().map(parse_member).collect::<Vec<_>>();
+    let store = Store::new(identity.node_id(), &["space"]);
+    let swim = Arc::new(Swim::new(swim_config()).unwrap());
+    let gossip =
+        Gossip::bind_with(config, identity, roster(members), parameters(), store, swim).unwrap();
+    let mut events = gossip.events();
+    println!("listening {}", gossip.local_addr());
+    let (quit, mut quitting) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        // A dying parent takes its nodes along: the end of the input means to leave as well.
+        let mut line = String::new();
+        _ = std::io::stdin().read_line(&mut line);
+        _ = quit.send(());
+    });
+    loop {
+        tokio::select! {
+            event = events.next() => match event {
+                Some(Event::Member { peer, liveness, incarnation }) => {
+                    println!("saw {peer} {liveness:?} {}", incarnation.unwrap_or_default());
+                }
+                Some(_) => {}
+                None => return,
+            },
+            _ = quitting.recv() => return gossip.shutdown().await,
+        }
+    }
+}
+
+fn parse_member(line: &str) -> Member {
+    let (id, address) = line.split_once(' ').unwrap();
+    Member { id: id.parse().unwrap(), name: id[..8].into(), address: Some(address.into()) }
+}
+
+/// What a process said: who saw whom, how, and in which life.
+type Seen = (usize, NodeId, String, u64);
+
+/// The processes, seen from outside.
+struct Processes {
+    folder: std::path::PathBuf,
+    ready: Vec<Ready>,
+    addresses: Vec<String>,
+    running: BTreeMap<usize, (Child, ChildStdin)>,
+    said: mpsc::Receiver<Seen>,
+    says: mpsc::Sender<Seen>,
+    /// The latest word of each about each.
+    views: BTreeMap<(usize, NodeId), (String, u64)>,
+}
+
+impl Processes {
+    fn start() -> Self {
+        let cluster = Cluster::new();
+        let ready: Vec<_> = (0..NODES).map(|n| cluster.issue(&format!("node-{n}"))).collect();
+        // Free ports, held until all are known.
+        let held: Vec<_> =
+            ready.iter().map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        let addresses: Vec<_> =
+            held.iter().map(|socket| socket.local_addr().unwrap().to_string()).collect();
+        drop(held);
+        let folder = env::temp_dir().join(format!("gossip-processes-{}", std::process::id()));
+        let (says, said) = mpsc::channel();
+        let views = BTreeMap::new();
+        let running = BTreeMap::new();
+        let mut processes = Self { folder, ready, addresses, running, said, says, views };
+        (0..NODES).for_each(|n| processes.spawn(n));
+        processes
+    }
+
+    fn id(&self, n: usize) -> NodeId {
+        self.ready[n].id()
+    }
+
+    fn spawn(&mut self, n: usize) {
+        let folder = self.folder.join(n.to_string());
+        std::fs::create_dir_all(&folder).unwrap();
+        let ready = &self.ready[n];
+        let line = |n: usize| format!("{} {}\n", self.id(n), self.addresses[n]);
+        let others: String = (0..NODES).filter(|other| *other != n).map(line).collect();
+        for (name, text) in [
+            ("ca.pem", &ready.ca_pem),
+            ("node.pem", &ready.credentials.certificate_pem),
+            ("node.key", &ready.credentials.key_pem),
+            ("listen", &self.addresses[n]),
+            ("roster", &others),
+        ] {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "a_process_of_the_cluster", "--nocapture"])
+            .env(PROCESS, &folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let says = self.says.clone();
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                // The harness may have printed the beginning of a line.
+                let Some(at) = line.find("saw ") else { continue };
+                let words: Vec<_> = line[at..].split(' ').collect();
+                let [_, peer, liveness, incarnation] = words[..] else { continue };
+                let incarnation = incarnation.parse().unwrap();
+                _ = says.send((n, peer.parse().unwrap(), liveness.into(), incarnation));
+            }
+        });
+        let stdin = child.stdin.take().unwrap();
+        self.running.insert(n, (child, stdin));
+    }
+
+    /// As kill -9 does: nothing is said to anybody.
+    fn crash(&mut self, n: usize) {
+        let (mut child, _stdin) = self.running.remove(&n).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        self.views.retain(|(who, _), _| *who != n);
+    }
+
+    fn leave(&mut self, n: usize) {
+        let (mut child, mut stdin) = self.running.remove(&n).unwrap();
+        writeln!(stdin, "quit").unwrap();
+        child.wait().unwrap();
+        self.views.retain(|(who, _), _| *who != n);
+    }
+
+    /// Waits until every running process sees `whom` so, and says how long it took.
+    fn until_all_see(&mut self, whom: usize, liveness: Liveness, life: u64) -> Duration {
+        let (begun, whom) = (Instant::now(), self.ready[whom].id());
+        let liveness = format!("{liveness:?}");
+        let us = |n: &usize| self.ready[*n].id() == whom;
+        let watchers: Vec<_> = self.running.keys().copied().filter(|n| !us(n)).collect();
+        while !watchers.iter().all(|n| {
+            let view = self.views.get(&(*n, whom));
+            view.is_some_and(|(seen, incarnation)| *seen == liveness && *incarnation >= life)
+        }) {
+            let (n, peer, seen, incarnation) =
+                self.said.recv_timeout(DEADLINE).expect("it is seen so in time");
+            self.views.insert((n, peer), (seen, incarnation));
+        }
+        begun.elapsed()
+    }
+
+    fn life(&self, of: usize) -> u64 {
+        self.views[&(0, self.id(of))].1
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        for (child, _) in self.running.values_mut() {
+            _ = child.kill();
+            _ = child.wait();
+        }
+        _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[test]
+fn five_processes_notice_who_crashes_who_leaves_and_who_comes_back() {
+    if env::var(PROCESS).is_ok() {
+        return;
+    }
+    let mut processes = Processes::start();
+    (0..NODES).for_each(|n| _ = processes.until_all_see(n, Liveness::Alive, 0));
+
+    let first = processes.life(4);
+    processes.crash(4);
+    let noticed = processes.until_all_see(4, Liveness::Down, first);
+    println!("a crash is noticed by all after {noticed:?}");
+    assert!(noticed >= swim_config().suspicion, "it had the time to answer");
+    processes.spawn(4);
+    let back = processes.until_all_see(4, Liveness::Alive, first + 1);
+    println!("a crashed node is back after {back:?}, in life {}", processes.life(4));
+
+    let second = processes.life(3);
+    processes.leave(3);
+    let noticed = processes.until_all_see(3, Liveness::Down, second);
+    println!("a node that leaves is noticed by all after {noticed:?}");
+    assert!(noticed < swim_config().suspicion, "nobody has to suspect it first");
+    processes.spawn(3);
+    processes.until_all_see(3, Liveness::Alive, second + 1);
+    (0..3).for_each(|n| _ = processes.until_all_see(n, Liveness::Alive, 0));
+}
