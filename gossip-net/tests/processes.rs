@@ -13,9 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::store::{Store, parameters};
 use common::{Cluster, DEADLINE, Ready, quiet, roster};
-use engram_gossip_net::{
-    Event, Gossip, Identity, Liveness, Member, NodeId, Swim, SwimConfig,
-};
+use engram_gossip_net::{Event, Gossip, Identity, Liveness, Member, NodeId, Swim, SwimConfig};
 
 const NODES: usize = 5;
 /// Credentials and roster of a process.

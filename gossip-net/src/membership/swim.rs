@@ -12,11 +12,11 @@ use std::num::{NonZeroU8, NonZeroUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use foca::{Config, Foca, Identity, Member, NoCustomBroadcast, PeriodicParams, State, Timer};
+use foca::{Config, Foca, Identity, Member, NoCustomBroadcast, State, Timer};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use self::codec::{Compact, HEADER_SOURCE, without_strangers};
+use self::codec::{Compact, HEADER_SOURCE, Relayed};
 use crate::limits::{MAX_INDIRECT_PROBES, MAX_MEMBERSHIP_PACKET};
 use crate::{Liveness, Membership, MembershipInput, NodeId, Roster};
 
@@ -102,6 +102,10 @@ struct Engine {
     /// `None` until the node has started, and once it leaves.
     foca: Option<Foca<Life, Compact, SmallRng, NoCustomBroadcast>>,
     roster: Vec<NodeId>,
+    /// Where in the roster the next invitation is looked for.
+    invited: usize,
+    /// Which life each member has itself told last. Nobody else is believed about that.
+    lives: BTreeMap<NodeId, u64>,
     seen: BTreeMap<NodeId, (Liveness, u64)>,
     out: Out,
     changes: VecDeque<(NodeId, Liveness)>,
@@ -112,30 +116,37 @@ struct Engine {
 struct Out {
     now: Duration,
     packets: VecDeque<(NodeId, Vec<u8>)>,
-    timers: BinaryHeap<Reverse<(Duration, u64, ByTime)>>,
+    timers: BinaryHeap<Reverse<(Duration, u64, Due)>>,
     scheduled: u64,
+    /// Who is suspected: told so by every packet, for only they can refute it (the buddy system of
+    /// Dadgar, Phillips, Currey: Lifeguard, SWIM-ing with situational awareness, 2018).
+    suspects: BTreeMap<NodeId, Member<Life>>,
     stirred: bool,
 }
 
-/// A timer that takes no part in the comparison of when it is due.
+/// What is due. It takes no part in the comparison of when.
 #[derive(Debug)]
-struct ByTime(Timer<Life>);
+enum Due {
+    Foca(Timer<Life>),
+    /// The next member that is not known to live is asked whether it does.
+    Invitation,
+}
 
-impl PartialEq for ByTime {
+impl PartialEq for Due {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for ByTime {}
+impl Eq for Due {}
 
-impl PartialOrd for ByTime {
+impl PartialOrd for Due {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for ByTime {
+impl Ord for Due {
     fn cmp(&self, _: &Self) -> std::cmp::Ordering {
         std::cmp::Ordering::Equal
     }
@@ -152,7 +163,7 @@ impl Identity for Life {
     type Addr = NodeId;
 
     fn renew(&self) -> Option<Self> {
-        Some(Self { incarnation: self.incarnation + 1, ..*self })
+        Some(Self { incarnation: self.incarnation.saturating_add(1), ..*self })
     }
 
     fn addr(&self) -> NodeId {
@@ -175,6 +186,8 @@ impl Swim {
             config,
             foca: None,
             roster: Vec::new(),
+            invited: 0,
+            lives: BTreeMap::new(),
             seen: BTreeMap::new(),
             out: Out::default(),
             changes: VecDeque::new(),
@@ -244,13 +257,15 @@ impl Engine {
         let config = foca_config(&self.config, roster.len());
         self.foca = Some(Foca::new(life, config, SmallRng::seed_from_u64(seed), Compact { us }));
         self.set_roster(roster);
+        self.out.schedule(Due::Invitation, self.config.probe_interval);
     }
 
     fn set_roster(&mut self, roster: &Roster) {
         self.roster = roster.iter().map(|member| member.id).collect();
         self.roster.sort_unstable();
-        let Self { roster, seen, .. } = self;
+        let Self { roster, seen, lives, .. } = self;
         seen.retain(|node, _| roster.binary_search(node).is_ok());
+        lives.retain(|node, _| roster.binary_search(node).is_ok());
     }
 
     /// Asks a member that is not known to live for those that it knows.
@@ -259,6 +274,21 @@ impl Engine {
         if foca.iter_members().all(|member| member.id().node != peer) {
             // The incarnation is not looked at: it is whichever answers.
             ignore(foca.announce(Life { node: peer, incarnation: 0 }, out));
+        }
+    }
+
+    /// Asks the next member of the roster that is not known to live. It may never have been, or its
+    /// connection may be back: those who took each other for dead would not talk otherwise.
+    fn invite(&mut self) {
+        self.out.schedule(Due::Invitation, self.config.probe_interval);
+        let Some(foca) = &self.foca else { return };
+        let us = foca.identity().node;
+        let lives = |node: &NodeId| foca.iter_members().any(|member| member.id().node == *node);
+        let (before, after) = self.roster.split_at(self.invited.min(self.roster.len()));
+        let next = after.iter().chain(before).find(|node| **node != us && !lives(node)).copied();
+        if let Some(next) = next {
+            self.invited = self.roster.partition_point(|node| *node <= next);
+            self.connected(next);
         }
     }
 
@@ -272,18 +302,31 @@ impl Engine {
     }
 
     fn packet(&mut self, from: NodeId, bytes: &[u8]) {
-        let Self { foca: Some(foca), out, roster, .. } = self else { return };
-        // A peer cannot make us probe, or remember, whoever is not in the roster.
-        let Some(known) = without_strangers(from, bytes, roster) else { return };
-        ignore(foca.handle_data(&known, out));
+        let Self { foca: Some(foca), out, roster, lives, .. } = self else { return };
+        if roster.binary_search(&from).is_err() {
+            return;
+        }
+        let us = *foca.identity();
+        lives.insert(us.node, us.incarnation);
+        let Some(packet) = Relayed::parse(us.node, from, bytes) else { return };
+        let told = lives.entry(from).or_default();
+        *told = packet.sender().incarnation.max(*told);
+        // Else a peer could make us probe whoever it likes, or bury others in lives to come.
+        if let Some(known) = packet.about(|life| lives.get(&life.node) == Some(&life.incarnation)) {
+            ignore(foca.handle_data(&known, out));
+        }
     }
 
     fn timeout(&mut self) {
-        let Self { foca: Some(foca), out, .. } = self else { return };
         let mut due = Vec::new();
-        while out.timers.peek().is_some_and(|Reverse((at, ..))| *at <= out.now) {
-            due.extend(out.timers.pop().map(|Reverse((_, _, ByTime(timer)))| timer));
+        while self.out.timers.peek().is_some_and(|Reverse((at, ..))| *at <= self.out.now) {
+            match self.out.timers.pop() {
+                Some(Reverse((_, _, Due::Foca(timer)))) => due.push(timer),
+                Some(Reverse((_, _, Due::Invitation))) => self.invite(),
+                None => {}
+            }
         }
+        let Self { foca: Some(foca), out, .. } = self else { return };
         // If several are late, foca has an order in which they do least harm.
         due.sort();
         due.into_iter().for_each(|timer| ignore(foca.handle_timer(timer, &mut *out)));
@@ -299,23 +342,31 @@ impl Engine {
     /// Notes who is seen in another way than before, and passes news on at once.
     fn look(&mut self) {
         let Self { foca: Some(foca), out, roster, seen, changes, .. } = self else { return };
+        for member in foca.iter_membership_state() {
+            let Life { node, incarnation } = *member.id();
+            let now = (liveness(member.state()), incarnation);
+            if seen.get(&node) == Some(&now) || roster.binary_search(&node).is_err() {
+                continue;
+            }
+            seen.insert(node, now);
+            changes.push_back((node, now.0));
+            out.suspects.remove(&node);
+            if now.0 == Liveness::Suspect {
+                out.suspects.insert(node, member.clone());
+                out.stirred = true;
+            }
+        }
         if std::mem::take(&mut out.stirred) {
             ignore(foca.gossip(&mut *out));
         }
-        for member in foca.iter_membership_state() {
-            let Life { node, incarnation } = *member.id();
-            if roster.binary_search(&node).is_err() {
-                continue;
-            }
-            let liveness = match member.state() {
-                State::Alive => Liveness::Alive,
-                State::Suspect => Liveness::Suspect,
-                State::Down => Liveness::Down,
-            };
-            if seen.insert(node, (liveness, incarnation)) != Some((liveness, incarnation)) {
-                changes.push_back((node, liveness));
-            }
-        }
+    }
+}
+
+fn liveness(state: State) -> Liveness {
+    match state {
+        State::Alive => Liveness::Alive,
+        State::Suspect => Liveness::Suspect,
+        State::Down => Liveness::Down,
     }
 }
 
@@ -328,13 +379,22 @@ impl foca::Runtime<Life> for Out {
 
     fn send_to(&mut self, to: Life, data: &[u8]) {
         // Who sends is proved by the connection.
-        let packet = data.get(HEADER_SOURCE..).unwrap_or_default().to_vec();
+        let mut packet = data.get(HEADER_SOURCE..).unwrap_or_default().to_vec();
+        if let Some(suspect) = self.suspects.get(&to.node) {
+            codec::mention(&mut packet, suspect);
+        }
         self.packets.push_back((to.node, packet));
     }
 
     fn submit_after(&mut self, event: Timer<Life>, after: Duration) {
+        self.schedule(Due::Foca(event), after);
+    }
+}
+
+impl Out {
+    fn schedule(&mut self, due: Due, after: Duration) {
         self.scheduled += 1;
-        self.timers.push(Reverse((self.now + after, self.scheduled, ByTime(event))));
+        self.timers.push(Reverse((self.now + after, self.scheduled, due)));
     }
 }
 
@@ -345,10 +405,6 @@ fn ignore(result: Result<(), foca::Error>) {
 }
 
 fn foca_config(swim: &SwimConfig, members: usize) -> Config {
-    let one_in = |intervals: u32| {
-        let frequency = swim.probe_interval.saturating_mul(intervals);
-        Some(PeriodicParams { frequency, num_members: NonZeroUsize::MIN })
-    };
     // 4 log10(n + 1), as memberlist has it.
     let transmissions = 4.0 * ((members + 1) as f64).log10();
     Config {
@@ -361,8 +417,9 @@ fn foca_config(swim: &SwimConfig, members: usize) -> Config {
         max_packet_size: NonZeroUsize::new(MAX_MEMBERSHIP_PACKET + HEADER_SOURCE)
             .unwrap_or(NonZeroUsize::MIN),
         notify_down_members: true,
-        periodic_announce: one_in(60),
-        periodic_announce_to_down_members: one_in(60),
+        // Invitations do it, and only where they are needed.
+        periodic_announce: None,
+        periodic_announce_to_down_members: None,
         periodic_gossip: None,
         ..Config::simple()
     }

@@ -5,6 +5,7 @@ use foca::{Codec, Header, Member, Message, State};
 
 use super::Life;
 use crate::NodeId;
+use crate::limits::MAX_MEMBERSHIP_PACKET;
 
 /// The sender's id, which is cut off before sending and put back at the receiver, as the connection
 /// proves it.
@@ -64,12 +65,9 @@ impl Codec<Life> for Compact {
 
     fn decode_header(&mut self, mut buf: impl Buf) -> Result<Header<Life>, Malformed> {
         let node = take_node(&mut buf)?;
-        let src = Life { node, incarnation: buf.try_get_u64_le().map_err(|_| Malformed)? };
-        let src_incarnation = buf.try_get_u16_le().map_err(|_| Malformed)?;
-        let dst = buf.try_get_u64_le().map_err(|_| Malformed)?;
-        let dst = Life { node: self.us, incarnation: dst };
-        let message = take_message(&mut buf)?;
-        Ok(Header { src, src_incarnation, dst, message })
+        let (src, src_incarnation, dst, message) = take_short_header(&mut buf)?;
+        let src = Life { node, incarnation: src };
+        Ok(Header { src, src_incarnation, dst: Life { node: self.us, incarnation: dst }, message })
     }
 
     fn encode_member(
@@ -80,13 +78,7 @@ impl Codec<Life> for Compact {
         if buf.remaining_mut() < MEMBER {
             return Err(Malformed);
         }
-        put_life(&mut buf, member.id());
-        buf.put_u16_le(member.incarnation());
-        buf.put_u8(match member.state() {
-            State::Alive => 0,
-            State::Suspect => 1,
-            State::Down => 2,
-        });
+        put_member(&mut buf, member);
         Ok(())
     }
 
@@ -103,6 +95,16 @@ impl Codec<Life> for Compact {
     }
 }
 
+fn put_member(buf: &mut impl BufMut, member: &Member<Life>) {
+    put_life(buf, member.id());
+    buf.put_u16_le(member.incarnation());
+    buf.put_u8(match member.state() {
+        State::Alive => 0,
+        State::Suspect => 1,
+        State::Down => 2,
+    });
+}
+
 fn put_life(buf: &mut impl BufMut, life: &Life) {
     buf.put_slice(life.node.as_bytes());
     buf.put_u64_le(life.incarnation);
@@ -117,6 +119,14 @@ fn take_node(buf: &mut impl Buf) -> Result<NodeId, Malformed> {
 fn take_life(buf: &mut impl Buf) -> Result<Life, Malformed> {
     let node = take_node(buf)?;
     Ok(Life { node, incarnation: buf.try_get_u64_le().map_err(|_| Malformed)? })
+}
+
+/// Life and count of refutations of the sender, life of the receiver, message.
+fn take_short_header(buf: &mut impl Buf) -> Result<(u64, u16, u64, Message<Life>), Malformed> {
+    let src = buf.try_get_u64_le().map_err(|_| Malformed)?;
+    let src_incarnation = buf.try_get_u16_le().map_err(|_| Malformed)?;
+    let dst = buf.try_get_u64_le().map_err(|_| Malformed)?;
+    Ok((src, src_incarnation, dst, take_message(buf)?))
 }
 
 fn take_message(buf: &mut impl Buf) -> Result<Message<Life>, Malformed> {
@@ -141,41 +151,70 @@ fn take_message(buf: &mut impl Buf) -> Result<Message<Life>, Malformed> {
     })
 }
 
-/// The packet of `from`, with its id in front and without the members that are in no `roster`
-/// (ascending). `None` if it cannot be read, or is about a stranger alone.
-pub(super) fn without_strangers(from: NodeId, bytes: &[u8], roster: &[NodeId]) -> Option<Vec<u8>> {
-    let mut packet = from.as_bytes().to_vec();
-    packet.extend_from_slice(bytes);
-    let is_known = |node: &NodeId| roster.binary_search(node).is_ok();
+/// Adds a member to the list of a packet, if it has room and one of these.
+pub(super) fn mention(packet: &mut Vec<u8>, member: &Member<Life>) {
     let mut rest = &packet[..];
-    let header = Compact { us: from }.decode_header(&mut rest).ok()?;
-    let about = match &header.message {
-        Message::PingReq { target: life, .. }
-        | Message::IndirectPing { origin: life, .. }
-        | Message::IndirectAck { target: life, .. }
-        | Message::ForwardedAck { origin: life, .. } => Some(life),
-        _ => None,
+    let header = take_short_header(&mut rest).map(|_| packet.len() - rest.len());
+    let (Ok(list), true) = (header, packet.len() + MEMBER <= MAX_MEMBERSHIP_PACKET) else { return };
+    let Some(count) = packet.get_mut(list..).and_then(|rest| rest.first_chunk_mut::<2>()) else {
+        return;
     };
-    if about.is_some_and(|life| !is_known(&life.node)) {
-        return None;
+    *count = u16::from_be_bytes(*count).saturating_add(1).to_be_bytes();
+    put_member(packet, member);
+}
+
+/// A packet as it came, with the sender's id put back in front.
+pub(super) struct Relayed {
+    packet: Vec<u8>,
+    header: Header<Life>,
+    /// Where the list of members begins.
+    list: usize,
+}
+
+impl Relayed {
+    /// `None` if the packet of `from` to `us` cannot be read.
+    pub(super) fn parse(us: NodeId, from: NodeId, bytes: &[u8]) -> Option<Self> {
+        let mut packet = from.as_bytes().to_vec();
+        packet.extend_from_slice(bytes);
+        let mut rest = &packet[..];
+        let header = Compact { us }.decode_header(&mut rest).ok()?;
+        let list = packet.len() - rest.len();
+        Some(Self { packet, header, list })
     }
-    let Some((count, members)) = rest.split_first_chunk::<2>() else {
-        return rest.is_empty().then_some(packet);
-    };
-    let members = members.chunks_exact(MEMBER);
-    if !members.remainder().is_empty() || members.len() != usize::from(u16::from_be_bytes(*count)) {
-        return None;
+
+    pub(super) fn sender(&self) -> &Life {
+        &self.header.src
     }
-    let of_roster = members.filter(|member| {
-        member.first_chunk().is_some_and(|node: &[u8; 32]| is_known(&NodeId::from(*node)))
-    });
-    let known: Vec<u8> = of_roster.flatten().copied().collect();
-    let count = u16::try_from(known.len() / MEMBER).ok()?;
-    let header = packet.len() - rest.len();
-    packet.truncate(header);
-    packet.extend_from_slice(&count.to_be_bytes());
-    packet.extend_from_slice(&known);
-    Some(packet)
+
+    /// The packet without the members that are not `known`. `None` if it is all about one of them,
+    /// or if its list cannot be read.
+    pub(super) fn about(mut self, known: impl Fn(&Life) -> bool) -> Option<Vec<u8>> {
+        let subject = match &self.header.message {
+            Message::PingReq { target: life, .. }
+            | Message::IndirectPing { origin: life, .. }
+            | Message::IndirectAck { target: life, .. }
+            | Message::ForwardedAck { origin: life, .. } => Some(life),
+            _ => None,
+        };
+        if subject.is_some_and(|life| !known(life)) {
+            return None;
+        }
+        let list = self.packet.split_off(self.list);
+        let Some((count, members)) = list.split_first_chunk::<2>() else {
+            return list.is_empty().then_some(self.packet);
+        };
+        let members = members.chunks_exact(MEMBER);
+        let count = usize::from(u16::from_be_bytes(*count));
+        if !members.remainder().is_empty() || members.len() != count {
+            return None;
+        }
+        let is_known = |member: &&[u8]| take_life(&mut &member[..]).is_ok_and(|life| known(&life));
+        let kept: Vec<u8> = members.filter(is_known).flatten().copied().collect();
+        let count = u16::try_from(kept.len() / MEMBER).ok()?;
+        self.packet.extend_from_slice(&count.to_be_bytes());
+        self.packet.extend_from_slice(&kept);
+        Some(self.packet)
+    }
 }
 
 #[cfg(test)]
@@ -229,16 +268,19 @@ mod tests {
         assert_eq!(encode(Message::Ping(1)).len() - HEADER_SOURCE, 20);
     }
 
+    fn relayed(packet: &[u8]) -> Relayed {
+        Relayed::parse(life(2).node, life(1).node, packet).unwrap()
+    }
+
     #[test]
-    fn members_that_the_roster_does_not_know_are_left_out() {
+    fn members_that_are_not_known_are_left_out() {
         let mut packet = encode(Message::Gossip)[HEADER_SOURCE..].to_vec();
         let members = [life(3), life(4), life(5)].map(Member::alive);
         packet.extend_from_slice(&3_u16.to_be_bytes());
         for member in &members {
             Compact { us: life(1).node }.encode_member(member, &mut packet).unwrap();
         }
-        let roster = [1, 2, 3, 5].map(|n| NodeId::from([n; 32]));
-        let known = without_strangers(life(1).node, &packet, &roster).unwrap();
+        let known = relayed(&packet).about(|member| *member != life(4)).unwrap();
         let lists = &known[known.len() - 2 * MEMBER - 2..];
         assert_eq!(lists[..2], 2_u16.to_be_bytes());
         for (member, bytes) in [&members[0], &members[2]].into_iter().zip(lists[2..].chunks(MEMBER))
@@ -246,13 +288,33 @@ mod tests {
             assert_eq!(Compact { us: life(1).node }.decode_member(bytes).unwrap(), *member);
         }
         packet.pop();
-        assert_eq!(without_strangers(life(1).node, &packet, &roster), None, "cut short");
+        assert_eq!(relayed(&packet).about(|_| true), None, "cut short");
     }
 
     #[test]
-    fn a_question_about_a_stranger_is_dropped() {
+    fn a_suspect_is_mentioned_where_a_list_is() {
+        let suspect = Member::new(life(2), 4, State::Suspect);
+        let mut packet = encode(Message::Ping(1))[HEADER_SOURCE..].to_vec();
+        let bare = packet.clone();
+        mention(&mut packet, &suspect);
+        assert_eq!(packet, bare, "a packet without a list stays without");
+        packet.extend_from_slice(&0_u16.to_be_bytes());
+        mention(&mut packet, &suspect);
+        assert_eq!(packet[bare.len()..][..2], 1_u16.to_be_bytes());
+        let listed = Compact { us: life(2).node }.decode_member(&packet[bare.len() + 2..]);
+        assert_eq!(listed.unwrap(), suspect);
+        packet.resize(MAX_MEMBERSHIP_PACKET, 0);
+        let full = packet.clone();
+        mention(&mut packet, &suspect);
+        assert_eq!(packet, full);
+    }
+
+    #[test]
+    fn a_question_about_somebody_unknown_is_dropped() {
         let packet = encode(Message::PingReq { target: life(9), probe_number: 1 });
-        let roster = [1, 2].map(|n| NodeId::from([n; 32]));
-        assert_eq!(without_strangers(life(1).node, &packet[HEADER_SOURCE..], &roster), None);
+        assert_eq!(
+            relayed(&packet[HEADER_SOURCE..]).about(|life| life.node != self::life(9).node),
+            None
+        );
     }
 }
