@@ -209,8 +209,8 @@ fn with_a_tenth_of_all_packets_lost_nobody_who_lives_stays_down() {
     let mut world = World::new(10, 0.1);
     world.run(600);
     let downs = world.changes.iter().filter(|(.., liveness)| *liveness == Liveness::Down).count();
-    // Of 6,000 probes, a handful are taken for a crash; each is seen by up to nine others.
-    assert!(downs <= 36, "{downs} in ten minutes");
+    // Of 6,000 probes, hardly any is taken for a crash; each of these is seen by up to nine others.
+    assert!(downs <= 18, "{downs} in ten minutes");
     world.loss = 0.0;
     world.run(120);
     assert!(world.all_see((0..10).map(id), Liveness::Alive));

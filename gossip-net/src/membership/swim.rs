@@ -359,6 +359,10 @@ impl Engine {
         if std::mem::take(&mut out.stirred) {
             ignore(foca.gossip(&mut *out));
         }
+        // foca also tells those that they are down whose suspicion was refuted in time.
+        let is_down =
+            |node: &NodeId| seen.get(node).is_some_and(|(seen, _)| *seen == Liveness::Down);
+        out.packets.retain(|(to, packet)| !codec::says_down(packet) || is_down(to));
     }
 }
 

@@ -151,6 +151,11 @@ fn take_message(buf: &mut impl Buf) -> Result<Message<Life>, Malformed> {
     })
 }
 
+/// Whether a packet tells its receiver that it is taken for dead.
+pub(super) fn says_down(mut packet: &[u8]) -> bool {
+    take_short_header(&mut packet).is_ok_and(|(.., message)| message == Message::TurnUndead)
+}
+
 /// Adds a member to the list of a packet, if it has room and one of these.
 pub(super) fn mention(packet: &mut Vec<u8>, member: &Member<Life>) {
     let mut rest = &packet[..];
