@@ -4,89 +4,23 @@
 //! protocol, 2002.
 
 mod codec;
+mod config;
+mod out;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::num::{NonZeroU8, NonZeroUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use foca::{Config, Foca, Identity, Member, NoCustomBroadcast, State, Timer};
+use foca::{Foca, Identity, Member, NoCustomBroadcast, State};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use self::codec::{Compact, HEADER_SOURCE, Relayed};
-use crate::limits::{MAX_INDIRECT_PROBES, MAX_MEMBERSHIP_PACKET};
+use self::codec::{Compact, Relayed};
+use self::config::foca_config;
+pub use self::config::{SwimConfig, SwimConfigError};
+use self::out::{Due, Out};
 use crate::{Liveness, Membership, MembershipInput, NodeId, Roster};
-
-/// How soon SWIM notices what.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SwimConfig {
-    /// Every so often one member in turn is probed, and so each member every `members` intervals.
-    /// Default: 1 s.
-    pub probe_interval: Duration,
-    /// How long a probe may take, before others are asked to probe the same member. Default: 300 ms.
-    pub probe_timeout: Duration,
-    /// How long a member that answers no probe may take to show that it lives. Default: 5 s.
-    pub suspicion: Duration,
-    /// Which life of this node begins; it has to be a larger number each time. `None`, the default,
-    /// takes the milliseconds of the system's clock.
-    pub incarnation: Option<u64>,
-    /// Makes the choice of whom to probe repeatable. `None`, the default, seeds from the system.
-    pub seed: Option<u64>,
-}
-
-/// A value of [`SwimConfig`] that cannot work.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field} is {value:?}, but has to be {rule}")]
-#[non_exhaustive]
-pub struct SwimConfigError {
-    /// The field of [`SwimConfig`].
-    pub field: &'static str,
-    /// What it was set to.
-    pub value: Duration,
-    /// What would work.
-    pub rule: &'static str,
-}
-
-impl Default for SwimConfig {
-    fn default() -> Self {
-        Self {
-            probe_interval: Duration::from_secs(1),
-            probe_timeout: Duration::from_millis(300),
-            suspicion: Duration::from_secs(5),
-            incarnation: None,
-            seed: None,
-        }
-    }
-}
-
-impl SwimConfig {
-    /// How long it takes at most until a crashed member of `members` is noticed by all, if no
-    /// packet is lost: its turn to be probed has to come, and then the suspicion has to pass.
-    pub fn detection_time(&self, members: usize) -> Duration {
-        let turns = u32::try_from(2 * members).unwrap_or(u32::MAX);
-        self.probe_interval.saturating_mul(turns) + self.suspicion
-    }
-
-    fn check(&self) -> Result<(), SwimConfigError> {
-        let at_least = Duration::from_millis(10);
-        let wrong = |field, value, rule| Err(SwimConfigError { field, value, rule });
-        if self.probe_timeout < at_least {
-            return wrong("probe_timeout", self.probe_timeout, "at least 10 ms");
-        }
-        if self.probe_interval < self.probe_timeout.saturating_mul(3) {
-            let rule = "at least three times probe_timeout, for others probe as well";
-            return wrong("probe_interval", self.probe_interval, rule);
-        }
-        if self.suspicion < self.probe_interval {
-            return wrong("suspicion", self.suspicion, "at least probe_interval");
-        }
-        Ok(())
-    }
-}
 
 /// Finds out by itself who is alive: SWIM over the connections that the node holds anyway.
 ///
@@ -109,47 +43,6 @@ struct Engine {
     seen: BTreeMap<NodeId, (Liveness, u64)>,
     out: Out,
     changes: VecDeque<(NodeId, Liveness)>,
-}
-
-/// What foca asks for.
-#[derive(Debug, Default)]
-struct Out {
-    now: Duration,
-    packets: VecDeque<(NodeId, Vec<u8>)>,
-    timers: BinaryHeap<Reverse<(Duration, u64, Due)>>,
-    scheduled: u64,
-    /// Who is suspected: told so by every packet, for only they can refute it (the buddy system of
-    /// Dadgar, Phillips, Currey: Lifeguard, SWIM-ing with situational awareness, 2018).
-    suspects: BTreeMap<NodeId, Member<Life>>,
-    stirred: bool,
-}
-
-/// What is due. It takes no part in the comparison of when.
-#[derive(Debug)]
-enum Due {
-    Foca(Timer<Life>),
-    /// The next member that is not known to live is asked whether it does.
-    Invitation,
-}
-
-impl PartialEq for Due {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
-    }
 }
 
 /// A node in one of its lives: whom foca knows.
@@ -243,7 +136,7 @@ impl Membership for Swim {
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
-        self.engine().out.timers.peek().map(|Reverse((at, ..))| *at)
+        self.engine().out.next_due()
     }
 }
 
@@ -319,11 +212,10 @@ impl Engine {
 
     fn timeout(&mut self) {
         let mut due = Vec::new();
-        while self.out.timers.peek().is_some_and(|Reverse((at, ..))| *at <= self.out.now) {
-            match self.out.timers.pop() {
-                Some(Reverse((_, _, Due::Foca(timer)))) => due.push(timer),
-                Some(Reverse((_, _, Due::Invitation))) => self.invite(),
-                None => {}
+        while let Some(next) = self.out.pop_due() {
+            match next {
+                Due::Foca(timer) => due.push(timer),
+                Due::Invitation => self.invite(),
             }
         }
         let Self { foca: Some(foca), out, .. } = self else { return };
@@ -336,7 +228,7 @@ impl Engine {
         if let Some(mut foca) = self.foca.take() {
             ignore(foca.leave_cluster(&mut self.out));
         }
-        self.out.timers.clear();
+        self.out.clear_timers();
     }
 
     /// Notes who is seen in another way than before, and passes news on at once.
@@ -374,57 +266,8 @@ fn liveness(state: State) -> Liveness {
     }
 }
 
-impl foca::Runtime<Life> for Out {
-    fn notify(&mut self, notification: foca::Notification<'_, Life>) {
-        use foca::Notification::{MemberDown, MemberUp, Rejoin, Rename};
-        self.stirred |=
-            matches!(notification, MemberUp(_) | MemberDown(_) | Rename(..) | Rejoin(_));
-    }
-
-    fn send_to(&mut self, to: Life, data: &[u8]) {
-        // Who sends is proved by the connection.
-        let mut packet = data.get(HEADER_SOURCE..).unwrap_or_default().to_vec();
-        if let Some(suspect) = self.suspects.get(&to.node) {
-            codec::mention(&mut packet, suspect);
-        }
-        self.packets.push_back((to.node, packet));
-    }
-
-    fn submit_after(&mut self, event: Timer<Life>, after: Duration) {
-        self.schedule(Due::Foca(event), after);
-    }
-}
-
-impl Out {
-    fn schedule(&mut self, due: Due, after: Duration) {
-        self.scheduled += 1;
-        self.timers.push(Reverse((self.now + after, self.scheduled, due)));
-    }
-}
-
 /// foca's errors are packets that make no sense (any more), and timers of a past life: nothing has
 /// happened, and nothing is to be done.
 fn ignore(result: Result<(), foca::Error>) {
     drop(result);
-}
-
-fn foca_config(swim: &SwimConfig, members: usize) -> Config {
-    // 4 log10(n + 1), as memberlist has it.
-    let transmissions = 4.0 * ((members + 1) as f64).log10();
-    Config {
-        probe_period: swim.probe_interval,
-        probe_rtt: swim.probe_timeout,
-        num_indirect_probes: MAX_INDIRECT_PROBES,
-        max_transmissions: NonZeroU8::new(transmissions as u8).unwrap_or(NonZeroU8::MIN),
-        suspect_to_down_after: swim.suspicion,
-        remove_down_after: Some(Duration::from_secs(24 * 60 * 60)),
-        max_packet_size: NonZeroUsize::new(MAX_MEMBERSHIP_PACKET + HEADER_SOURCE)
-            .unwrap_or(NonZeroUsize::MIN),
-        notify_down_members: true,
-        // Invitations do it, and only where they are needed.
-        periodic_announce: None,
-        periodic_announce_to_down_members: None,
-        periodic_gossip: None,
-        ..Config::simple()
-    }
 }

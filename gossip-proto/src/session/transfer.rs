@@ -231,7 +231,7 @@ impl Transfer {
     /// What is left from `key` on waits for the next session.
     pub(super) fn begin_next_at(&mut self, key: &[u8; 32]) {
         self.kept_back = true;
-        self.cursor.get_or_insert(u64::from_be_bytes(short(key)));
+        self.cursor.get_or_insert_with(|| u64::from_be_bytes(short(key)));
     }
 
     /// Stops asking and sending.

@@ -1,0 +1,97 @@
+//! How soon SWIM notices what.
+
+use std::num::{NonZeroU8, NonZeroUsize};
+use std::time::Duration;
+
+use foca::Config;
+
+use super::codec::HEADER_SOURCE;
+use crate::limits::{MAX_INDIRECT_PROBES, MAX_MEMBERSHIP_PACKET};
+
+/// How soon SWIM notices what.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SwimConfig {
+    /// Every so often one member in turn is probed, and so each member every `members` intervals.
+    /// Default: 1 s.
+    pub probe_interval: Duration,
+    /// How long a probe may take, before others are asked to probe the same member. Default: 300 ms.
+    pub probe_timeout: Duration,
+    /// How long a member that answers no probe may take to show that it lives. Default: 5 s.
+    pub suspicion: Duration,
+    /// Which life of this node begins; it has to be a larger number each time. `None`, the default,
+    /// takes the milliseconds of the system's clock.
+    pub incarnation: Option<u64>,
+    /// Makes the choice of whom to probe repeatable. `None`, the default, seeds from the system.
+    pub seed: Option<u64>,
+}
+
+/// A value of [`SwimConfig`] that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is {value:?}, but has to be {rule}")]
+#[non_exhaustive]
+pub struct SwimConfigError {
+    /// The field of [`SwimConfig`].
+    pub field: &'static str,
+    /// What it was set to.
+    pub value: Duration,
+    /// What would work.
+    pub rule: &'static str,
+}
+
+impl Default for SwimConfig {
+    fn default() -> Self {
+        Self {
+            probe_interval: Duration::from_secs(1),
+            probe_timeout: Duration::from_millis(300),
+            suspicion: Duration::from_secs(5),
+            incarnation: None,
+            seed: None,
+        }
+    }
+}
+
+impl SwimConfig {
+    /// How long it takes at most until a crashed member of `members` is noticed by all, if no
+    /// packet is lost: its turn to be probed has to come, and then the suspicion has to pass.
+    pub fn detection_time(&self, members: usize) -> Duration {
+        let turns = u32::try_from(2 * members).unwrap_or(u32::MAX);
+        self.probe_interval.saturating_mul(turns) + self.suspicion
+    }
+
+    pub(super) fn check(&self) -> Result<(), SwimConfigError> {
+        let at_least = Duration::from_millis(10);
+        let wrong = |field, value, rule| Err(SwimConfigError { field, value, rule });
+        if self.probe_timeout < at_least {
+            return wrong("probe_timeout", self.probe_timeout, "at least 10 ms");
+        }
+        if self.probe_interval < self.probe_timeout.saturating_mul(3) {
+            let rule = "at least three times probe_timeout, for others probe as well";
+            return wrong("probe_interval", self.probe_interval, rule);
+        }
+        if self.suspicion < self.probe_interval {
+            return wrong("suspicion", self.suspicion, "at least probe_interval");
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn foca_config(swim: &SwimConfig, members: usize) -> Config {
+    // 4 log10(n + 1), as memberlist has it.
+    let transmissions = 4.0 * ((members + 1) as f64).log10();
+    Config {
+        probe_period: swim.probe_interval,
+        probe_rtt: swim.probe_timeout,
+        num_indirect_probes: MAX_INDIRECT_PROBES,
+        max_transmissions: NonZeroU8::new(transmissions as u8).unwrap_or(NonZeroU8::MIN),
+        suspect_to_down_after: swim.suspicion,
+        remove_down_after: Some(Duration::from_secs(24 * 60 * 60)),
+        max_packet_size: NonZeroUsize::new(MAX_MEMBERSHIP_PACKET + HEADER_SOURCE)
+            .unwrap_or(NonZeroUsize::MIN),
+        notify_down_members: true,
+        // Invitations do it, and only where they are needed.
+        periodic_announce: None,
+        periodic_announce_to_down_members: None,
+        periodic_gossip: None,
+    }
+}

@@ -1,0 +1,96 @@
+//! What foca asks for: packets, and to be called again.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use foca::{Member, Timer};
+
+use super::Life;
+use super::codec::{self, HEADER_SOURCE};
+use crate::NodeId;
+
+/// What foca asks for.
+#[derive(Debug, Default)]
+pub(super) struct Out {
+    pub(super) now: Duration,
+    pub(super) packets: VecDeque<(NodeId, Vec<u8>)>,
+    timers: BinaryHeap<Reverse<(Duration, u64, Due)>>,
+    scheduled: u64,
+    /// Who is suspected: told so by every packet, for only they can refute it (the buddy system of
+    /// Dadgar, Phillips, Currey: Lifeguard, SWIM-ing with situational awareness, 2018).
+    pub(super) suspects: BTreeMap<NodeId, Member<Life>>,
+    pub(super) stirred: bool,
+}
+
+/// What is due. It takes no part in the comparison of when.
+#[derive(Debug)]
+pub(super) enum Due {
+    Foca(Timer<Life>),
+    /// The next member that is not known to live is asked whether it does.
+    Invitation,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, _: &Self) -> Ordering {
+        Ordering::Equal
+    }
+}
+
+impl foca::Runtime<Life> for Out {
+    fn notify(&mut self, notification: foca::Notification<'_, Life>) {
+        use foca::Notification::{MemberDown, MemberUp, Rejoin, Rename};
+        self.stirred |=
+            matches!(notification, MemberUp(_) | MemberDown(_) | Rename(..) | Rejoin(_));
+    }
+
+    fn send_to(&mut self, to: Life, data: &[u8]) {
+        // Who sends is proved by the connection.
+        let mut packet = data.get(HEADER_SOURCE..).unwrap_or_default().to_vec();
+        if let Some(suspect) = self.suspects.get(&to.node) {
+            codec::mention(&mut packet, suspect);
+        }
+        self.packets.push_back((to.node, packet));
+    }
+
+    fn submit_after(&mut self, event: Timer<Life>, after: Duration) {
+        self.schedule(Due::Foca(event), after);
+    }
+}
+
+impl Out {
+    pub(super) fn schedule(&mut self, due: Due, after: Duration) {
+        self.scheduled += 1;
+        self.timers.push(Reverse((self.now + after, self.scheduled, due)));
+    }
+}
+
+impl Out {
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.timers.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    /// The next that is due by now.
+    pub(super) fn pop_due(&mut self) -> Option<Due> {
+        self.next_due().filter(|at| *at <= self.now)?;
+        self.timers.pop().map(|Reverse((_, _, due))| due)
+    }
+
+    pub(super) fn clear_timers(&mut self) {
+        self.timers.clear();
+    }
+}
