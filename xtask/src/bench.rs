@@ -34,18 +34,22 @@ pub(crate) struct Bench {
 enum Suite {
     /// Merkle tree, vector clocks and conflict resolution
     Core,
+    /// The wire format and the sync machine
+    Proto,
 }
 
 impl Suite {
     fn packages(self) -> &'static [&'static str] {
         match self {
             Self::Core => &["engram-merkle", "engram-vclock", "engram-conflict"],
+            Self::Proto => &["engram-gossip-proto"],
         }
     }
 
     fn budgets(self) -> &'static [Budget] {
         match self {
             Self::Core => budgets::CORE,
+            Self::Proto => budgets::PROTO,
         }
     }
 }

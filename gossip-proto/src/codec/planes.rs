@@ -14,12 +14,15 @@ pub(super) fn shuffle(values: &[u8], width: usize) -> Vec<u8> {
     let groups = (values.len() / width).div_ceil(8);
     let mut planes = vec![0; groups * 8 * width];
     for (lane, eight) in planes.chunks_exact_mut(8 * groups.max(1)).enumerate() {
+        let mut eight = eight.chunks_exact_mut(groups);
+        let mut eight: [&mut [u8]; 8] =
+            core::array::from_fn(|_| eight.next().expect("each lane has eight planes"));
         for (group, block) in values.chunks(8 * width).enumerate() {
             let mut rows = [0; 8];
             for (row, value) in rows.iter_mut().zip(block.chunks_exact(width)) {
                 *row = value[lane];
             }
-            for (plane, byte) in eight.chunks_exact_mut(groups).zip(transpose(rows)) {
+            for (plane, byte) in eight.iter_mut().zip(transpose(rows)) {
                 plane[group] = byte;
             }
         }

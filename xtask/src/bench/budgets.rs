@@ -83,3 +83,14 @@ pub(super) const CORE: &[Budget] = &[
     beside("weighted blend", "2 of 768 x f32, real", "blend/ours/2x768", 0.4, "plain loop", "blend/plain loop/2x768"),
     within("view, one changed pattern", "10^4 from real ones", "view/one changed pattern/10000", 10e6),
 ];
+
+// The wire's own budgets are sizes. Its times are shown beside LZ4, which alone saves nothing on these floats.
+#[rustfmt::skip]
+pub(super) const PROTO: &[Budget] = &[
+    shown("encoding of records", "90 real patterns", "sync_encode/ours/f32", "LZ4 of the floats", "sync_encode/lz4/f32"),
+    shown("encoding of records", "90 real patterns, half", "sync_encode/ours/f16", "LZ4 of the floats", "sync_encode/lz4/f16"),
+    shown("decoding of records", "90 real patterns", "sync_decode/ours/f32", "LZ4 of the floats", "sync_decode/lz4/f32"),
+    shown("decoding of records", "90 real patterns, half", "sync_decode/ours/f16", "LZ4 of the floats", "sync_decode/lz4/f16"),
+    within("a session, both ends", "10^4, in sync", "session/ours/0_of_10000", 50_000.0),
+    within("a session, both ends", "10^4, one difference", "session/ours/1_of_10000", 500_000.0),
+];
