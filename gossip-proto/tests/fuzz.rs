@@ -1,5 +1,5 @@
-//! The bodies of the fuzz targets over the committed corpus: everything that the fuzzer found worth
-//! keeping, and every golden frame.
+//! The bodies of the fuzz targets over the committed corpus: every golden frame, and some of what the
+//! fuzzer found, so that a mistake in what it reaches is noticed without it.
 //!
 //! `cargo fuzz run <target>` in `fuzz/` goes on from there. Set `SEED_CORPUS=1` to write the golden
 //! frames into the corpus again after the wire changed.
