@@ -29,7 +29,7 @@ function line(peer) {
   if (peer.state === 'connected') {
     return `connected ${duration(peer.connected_seconds)}, ${(peer.round_trip_seconds * 1000).toFixed(1)} ms away`;
   }
-  const again = peer.retry_in_seconds === null ? '' : `; dialled again in ${duration(peer.retry_in_seconds)}`;
+  const again = peer.retry_in_seconds === null ? '' : ` · next try in ${duration(peer.retry_in_seconds)}`;
   return `${peer.cause ?? 'no connection'}${again}`;
 }
 
