@@ -265,7 +265,9 @@ fn trees_cross_threads() {
 }
 
 fn small_tree() -> impl Strategy<Value = Vec<([u8; 32], u64)>> {
-    let key = ("[01]{0,14}", 0..20_u64).prop_map(|(bits, number)| place(&bits, number));
+    // All over the tree, in the few slots of one corner, and so many in one slot that it splits.
+    let bits = prop_oneof!["[01]{0,14}", "000000000000[01]{1,5}", Just(String::new())];
+    let key = (bits, 0..40_u64).prop_map(|(bits, number)| place(&bits, number));
     prop::collection::vec((key, 0..3_u64), 0..200)
 }
 
