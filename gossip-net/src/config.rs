@@ -60,6 +60,9 @@ pub struct NetConfig {
     /// Makes all random choices of the scheduler repeatable. `None`, the default, seeds from the
     /// system. Cryptography is never seeded by it.
     pub seed: Option<u64>,
+    /// Listen on this network in memory instead of the machine's. For tests.
+    #[cfg(feature = "switch")]
+    pub switch: Option<crate::Switch>,
 }
 
 /// A value of [`NetConfig`] that cannot work. Nothing was started.
@@ -95,6 +98,8 @@ impl NetConfig {
             shutdown_grace: Duration::from_secs(5),
             session: SessionConfig::default(),
             seed: None,
+            #[cfg(feature = "switch")]
+            switch: None,
         }
     }
 

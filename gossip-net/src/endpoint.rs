@@ -30,7 +30,7 @@ impl Socket {
     /// Binds the address and starts the endpoint on the current tokio runtime.
     pub(crate) fn bind(config: &NetConfig, identity: &Identity) -> Result<Self, BindError> {
         let address = config.listen;
-        let socket = UdpSocket::bind(address).map_err(|source| match source.kind() {
+        let udp = udp(config).map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => BindError::InUse { address },
             _ => BindError::Address { address, source },
         })?;
@@ -43,7 +43,6 @@ impl Socket {
         server.incoming_buffer_size_total(limits::INCOMING_BUFFER_TOTAL);
         let reset = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.reset_secret);
         let failed = |source| BindError::Address { address, source };
-        let udp = TokioRuntime.wrap_udp_socket(socket).map_err(failed)?;
         let socket = Arc::downgrade(&udp);
         let endpoint = Endpoint::new_with_abstract_socket(
             EndpointConfig::new(Arc::new(reset)),
@@ -165,6 +164,14 @@ impl Socket {
         endpoint.close(VarInt::from_u32(0), b"the node shuts down");
         Some(endpoint)
     }
+}
+
+fn udp(config: &NetConfig) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+    #[cfg(feature = "switch")]
+    if let Some(switch) = &config.switch {
+        return switch.bind(config.listen);
+    }
+    TokioRuntime.wrap_udp_socket(UdpSocket::bind(config.listen)?)
 }
 
 /// The identity that the peer of a complete handshake has proved.

@@ -30,6 +30,8 @@ mod shared;
 mod stats;
 mod status;
 mod stream;
+#[cfg(feature = "switch")]
+mod switch;
 mod task;
 mod teller;
 mod tls;
@@ -54,3 +56,5 @@ pub use report::{Opener, RoundReport, SessionReport};
 pub use roster::{Member, Roster, RosterError};
 pub use stats::Stats;
 pub use status::{ConnectionState, PeerStatus, Traffic};
+#[cfg(feature = "switch")]
+pub use switch::{Sent, Switch, Weather};
