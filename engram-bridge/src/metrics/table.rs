@@ -97,7 +97,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_bytes_total",
         kind: Counter,
         unit: Some("bytes"),
-        help: "Bytes of sessions and of root adverts, without those of QUIC.",
+        help: "Bytes of sessions, root adverts and membership, without those of QUIC.",
         labels: &["direction", "kind"],
         read: |Reading { net, .. }| {
             vec![
@@ -105,6 +105,8 @@ pub const METRICS: &[Metric] = &[
                 Sample::count(&["received", "session"], net.session_bytes_received),
                 Sample::count(&["sent", "advert"], net.advert_bytes_sent),
                 Sample::count(&["received", "advert"], net.advert_bytes_received),
+                Sample::count(&["sent", "membership"], net.membership_bytes_sent),
+                Sample::count(&["received", "membership"], net.membership_bytes_received),
             ]
         },
     },
