@@ -79,6 +79,14 @@ pub enum PatternError {
         "its id occurs twice in this snapshot; the first copy was kept, give this one its own id"
     )]
     Duplicate,
+    /// Too many nodes disagree about it.
+    #[error(
+        "{versions} different versions of it live already; no further one is written, look at them with explain and resolve it"
+    )]
+    Crowded {
+        /// How many there are without this node's own.
+        versions: usize,
+    },
 }
 
 /// A valid pattern in its one canonical form: equal contents have equal digests.

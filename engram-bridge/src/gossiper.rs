@@ -8,8 +8,8 @@ use engram_gossip_proto::SpaceId;
 use engram_merkle::Digest;
 
 use crate::{
-    ConsolidationCacheSource, ConsolidationSnapshot, SemanticPattern, Space, StorageError, Store,
-    SubmitError, SubmitReport, Submitted,
+    ConsolidationCacheSource, ConsolidationSnapshot, GossipStats, SemanticPattern, Space,
+    StorageError, Store, SubmitError, SubmitReport, Submitted,
 };
 
 /// The key under which membership metadata carries the roots of a node.
@@ -68,9 +68,7 @@ impl ConsolidationGossiper {
         source: ConsolidationCacheSource,
     ) -> Result<SubmitReport, StorageError> {
         let report = self.space.submit(snapshot, source)?;
-        if report.written > 0 {
-            self.gossip.announce();
-        }
+        self.announce_if(report.written > 0);
         Ok(report)
     }
 
@@ -80,10 +78,44 @@ impl ConsolidationGossiper {
     /// [`SubmitError`] if it is not valid or cannot be stored; nothing was changed.
     pub fn update_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, SubmitError> {
         let submitted = self.space.submit_pattern(pattern)?;
-        if submitted == Submitted::Written {
+        self.announce_if(submitted == Submitted::Written);
+        Ok(submitted)
+    }
+
+    /// Takes back what this node wrote under `id`, and lets the peers know. See [`Space::withdraw`].
+    ///
+    /// # Errors
+    /// [`StorageError`] if it cannot be stored; nothing was changed.
+    pub fn withdraw(&self, id: &str) -> Result<bool, StorageError> {
+        self.space.withdraw(id).inspect(|done| self.announce_if(*done))
+    }
+
+    /// Deletes `id` on all nodes. See [`Space::forget`].
+    ///
+    /// # Errors
+    /// [`StorageError`] if it cannot be stored; nothing was changed.
+    pub fn forget(&self, id: &str) -> Result<bool, StorageError> {
+        self.space.forget(id).inspect(|done| self.announce_if(*done))
+    }
+
+    /// Replaces all known versions of a pattern, on all nodes. See [`Space::resolve`].
+    ///
+    /// # Errors
+    /// [`SubmitError`] if it is not valid or cannot be stored; nothing was changed.
+    pub fn resolve(&self, pattern: &Arc<SemanticPattern>) -> Result<(), SubmitError> {
+        self.space.resolve(pattern).inspect(|()| self.announce_if(true))
+    }
+
+    fn announce_if(&self, changed: bool) {
+        if changed {
             self.gossip.announce();
         }
-        Ok(submitted)
+    }
+
+    /// How the space and its gossip stand. O(records); waits for whoever writes at the moment.
+    pub fn stats(&self) -> GossipStats {
+        let (space, writes) = (self.space.stats(), self.space.write_stats());
+        GossipStats { space, writes, network: self.gossip.stats() }
     }
 
     /// Syncs with a few random peers now, instead of waiting for the timer or for their adverts. A

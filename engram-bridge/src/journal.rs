@@ -5,6 +5,7 @@ use std::path::Path;
 
 use engram_gossip_proto::SpaceId;
 
+use crate::WriteStats;
 use crate::rows::{self, LIFE, Life, Root};
 use crate::state::{Prepared, SpaceState};
 use crate::storage::{Batch, Seal, StateStore, StorageError, Table};
@@ -102,11 +103,14 @@ impl Journal {
         }
     }
 
-    /// How many batches could not be written, and what was wrong with the last one, if that is so
-    /// still.
-    pub(crate) fn failures(&self) -> (u64, Option<StorageError>) {
+    pub(crate) fn stats(&self) -> WriteStats {
         let durable = self.durable.as_ref();
-        durable.map_or((0, None), |durable| (durable.failures, durable.failure.clone()))
+        WriteStats {
+            written: self.writer.written(),
+            incarnations_rolled: self.writer.rolled(),
+            storage_failures: durable.map_or(0, |durable| durable.failures),
+            storage_failure: durable.and_then(|durable| durable.failure.clone()),
+        }
     }
 }
 

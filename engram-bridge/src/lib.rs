@@ -35,15 +35,18 @@ mod metrics;
 mod node;
 mod opening;
 mod pattern;
+mod plan;
 mod ports;
 mod record;
 mod report;
 mod restore;
+mod retention;
 mod rows;
 #[cfg(feature = "files")]
 mod snapshot_file;
 mod space;
 mod state;
+mod stats;
 mod storage;
 mod store;
 #[cfg(feature = "metrics")]
@@ -72,17 +75,19 @@ pub use metrics::{METRICS, METRICS_CONTENT_TYPE, Metric, MetricKind};
 pub use node::{Node, StartError};
 pub use opening::{Doubt, OpenError, Opening};
 pub use pattern::{Confidence, ConfidenceError, ENGRAM_DIMENSION, SemanticPattern};
+pub use plan::Submitted;
 pub use ports::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
     ConsolidationStats,
 };
 pub use record::{MAX_BURIED, MAX_CONTENTS, MAX_DOTS};
-pub use report::{MergedView, RejectedPattern, SubmitError, SubmitReport};
+pub use report::{CROWDED, MergedView, RejectedPattern, SubmitError, SubmitReport};
+pub use retention::Retention;
 #[cfg(feature = "files")]
 #[cfg_attr(docsrs, doc(cfg(feature = "files")))]
 pub use snapshot_file::{FileSnapshot, RejectedLine, SnapshotFile, SnapshotFileError};
 pub use space::Space;
-pub use state::Submitted;
+pub use stats::{GossipStats, SpaceStats, WriteStats};
 #[cfg(feature = "redb")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redb")))]
 pub use storage::RedbStateStore;

@@ -6,6 +6,9 @@ use crate::content::PatternError;
 use crate::storage::StorageError;
 use crate::{SemanticPattern, Timestamp};
 
+/// From so many different live versions on, a pattern is called crowded.
+pub const CROWDED: usize = 8;
+
 /// What became of a submitted snapshot.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubmitReport {
@@ -19,6 +22,9 @@ pub struct SubmitReport {
     pub echoed: usize,
     /// Patterns that were refused. The others are not affected.
     pub rejected: Vec<RejectedPattern>,
+    /// The ids of new versions that live beside many others: [`CROWDED`] or more in all. Nodes
+    /// disagree about them; somebody should look, and resolve them.
+    pub crowded: Vec<String>,
     /// Whether what is visible changed.
     pub view_changed: bool,
 }
@@ -39,6 +45,8 @@ pub struct RejectedPattern {
 pub struct MergedView {
     /// One pattern for each id of which anything lives, in ascending order of the ids.
     pub patterns: Vec<Arc<SemanticPattern>>,
+    /// How many further patterns are hidden by the [`Retention`](crate::Retention).
+    pub hidden: usize,
     /// When this changed last, by the clock of this node; the epoch if it never did.
     pub changed_at: Timestamp,
 }

@@ -14,15 +14,17 @@ use crate::belief::Cause;
 use crate::content::{Content, PatternError};
 use crate::explain::PatternExplanation;
 use crate::journal::Journal;
+use crate::plan::Submitted;
 use crate::record;
-use crate::report::{MergedView, RejectedPattern, SubmitError, SubmitReport};
-use crate::state::{Change, Rules, SpaceState, Submitted};
+use crate::report::{CROWDED, MergedView, RejectedPattern, SubmitError, SubmitReport};
+use crate::state::{Change, Rules, SpaceState};
 use crate::storage::StorageError;
 use crate::store::Clock;
 use crate::view::SpaceView;
 use crate::writer::Writer;
 use crate::{
-    BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationSnapshot, SemanticPattern, Timestamp,
+    BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationSnapshot, SemanticPattern,
+    SpaceStats, Timestamp, WriteStats,
 };
 
 /// One memory space of a [`Store`](crate::Store), shared by everybody who works on it.
@@ -85,7 +87,7 @@ impl Space {
                 false => Err(PatternError::Duplicate),
             });
             match content {
-                Ok(content) => contents.push((Arc::clone(pattern), content)),
+                Ok(content) => contents.push((index, Arc::clone(pattern), content)),
                 Err(reason) => {
                     report.rejected.push(RejectedPattern { index, id: pattern.id.clone(), reason });
                 }
@@ -104,26 +106,34 @@ impl Space {
 
     fn submit_contents(
         &self,
-        contents: Vec<(Arc<SemanticPattern>, Content)>,
+        contents: Vec<(usize, Arc<SemanticPattern>, Content)>,
         snapshot_generated_at: Timestamp,
         source: ConsolidationCacheSource,
         report: &mut SubmitReport,
     ) -> Result<(), StorageError> {
         let cause = Cause { source, generated_at: (self.clock)(), snapshot_generated_at };
         report.view_changed = self.change(cause, |state, writer| {
-            let planned = contents.into_iter();
-            let planned =
-                planned.map(|(pattern, content)| state.plan_submit(&pattern, content, writer));
-            let changes = planned.filter_map(|(submitted, change)| {
+            let mut changes = Vec::new();
+            for (index, pattern, content) in contents {
+                let (submitted, change) = match state.plan_submit(&pattern, content, writer) {
+                    Ok(planned) => planned,
+                    Err(reason) => {
+                        let id = pattern.id.clone();
+                        report.rejected.push(RejectedPattern { index, id, reason });
+                        continue;
+                    }
+                };
                 *match submitted {
                     Submitted::Written => &mut report.written,
                     Submitted::Unchanged => &mut report.unchanged,
                     Submitted::Buried => &mut report.buried,
                     Submitted::Echoed => &mut report.echoed,
                 } += 1;
-                change
-            });
-            changes.collect()
+                let crowded = change.iter().filter(|change| change.versions() >= CROWDED);
+                report.crowded.extend(crowded.map(|change| change.id.to_string()));
+                changes.extend(change);
+            }
+            changes
         })?;
         Ok(())
     }
@@ -134,13 +144,17 @@ impl Space {
     /// [`SubmitError`] if it is not valid or cannot be stored; nothing was changed.
     pub fn submit_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, SubmitError> {
         let content = self.content_of(pattern)?;
-        let mut outcome = Submitted::Unchanged;
+        let mut outcome = Ok(Submitted::Unchanged);
         self.change(self.cause(ConsolidationCacheSource::OnDemand), |state, writer| {
-            let (submitted, change) = state.plan_submit(pattern, content, writer);
+            let planned = state.plan_submit(pattern, content, writer);
+            let (submitted, change) = planned.map_or_else(
+                |refused| (Err(refused), None),
+                |(submitted, change)| (Ok(submitted), change),
+            );
             outcome = submitted;
             change.into_iter().collect()
         })?;
-        Ok(outcome)
+        Ok(outcome?)
     }
 
     /// Takes back what this node itself wrote under `id`; what others wrote stays. Returns whether
@@ -179,11 +193,16 @@ impl Space {
 
     /// What is visible now. Shares the patterns; O(patterns).
     pub fn view(&self) -> MergedView {
-        let state = self.state();
-        MergedView { patterns: state.visible(), changed_at: state.view_changed_at() }
+        let (all, changed_at) = {
+            let state = self.state();
+            (state.visible(), state.view_changed_at())
+        };
+        let before = all.len();
+        let patterns = self.rules.retention.shown(all);
+        MergedView { hidden: before - patterns.len(), patterns, changed_at }
     }
 
-    /// How many patterns are visible.
+    /// How many patterns are visible, those that the retention hides included.
     pub fn visible_len(&self) -> u64 {
         self.state().visible_len()
     }
@@ -211,6 +230,16 @@ impl Space {
     /// The root of the space's Merkle tree: equal on two nodes if and only if their states are.
     pub fn root(&self) -> Digest {
         self.state().tree().root()
+    }
+
+    /// How the space stands. O(records).
+    pub fn stats(&self) -> SpaceStats {
+        self.state().stats()
+    }
+
+    /// What the node writes, over all its spaces. Waits for whoever writes at the moment.
+    pub(crate) fn write_stats(&self) -> WriteStats {
+        self.journal.lock().expect("no code panics while it holds this lock").stats()
     }
 
     /// Root, number of records (deleted ones included) and number of changes so far.

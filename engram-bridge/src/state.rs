@@ -6,17 +6,16 @@ use std::sync::Arc;
 
 use engram_conflict::Strategy;
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::{Rejection, Summary};
+use engram_gossip_proto::Summary;
 use engram_merkle::{AnyHasher, BaseDepth, Digest, Edit, Tree};
 
 use crate::belief::{Cause, RecentUpdates};
 use crate::content::{Content, Contents};
 use crate::explain::PatternExplanation;
-use crate::record::{self, Body, Record};
+use crate::record::{self, Record};
 use crate::rows::{RecordRow, Root};
 use crate::visible::visible;
-use crate::writer::Writer;
-use crate::{SemanticPattern, Timestamp};
+use crate::{CROWDED, Retention, SemanticPattern, SpaceStats, Timestamp};
 
 /// What all nodes of a cluster must agree on, and how this one shows it.
 #[derive(Clone)]
@@ -25,22 +24,23 @@ pub(crate) struct Rules {
     pub(crate) depth: BaseDepth,
     pub(crate) dimension: usize,
     pub(crate) strategy: Arc<dyn Strategy>,
+    pub(crate) retention: Retention,
 }
 
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hasher, depth, dimension, strategy } = self;
+        let Self { hasher, depth, dimension, strategy, retention } = self;
         let strategy = strategy.id().to_string();
-        write!(f, "{hasher:?}, {depth:?}, {dimension} dimensions, {strategy}")
+        write!(f, "{hasher:?}, {depth:?}, {dimension} dimensions, {strategy}, {retention:?}")
     }
 }
 
 /// One pattern id.
 #[derive(Debug, Default)]
-struct Entry {
-    record: Record,
+pub(crate) struct Entry {
+    pub(crate) record: Record,
     /// The content that this node's own engine submitted last, whatever became of it since.
-    last_submitted: Option<Digest>,
+    pub(crate) last_submitted: Option<Digest>,
     visible: Option<Arc<SemanticPattern>>,
 }
 
@@ -63,12 +63,12 @@ pub(crate) struct SpaceState {
 pub(crate) struct Change {
     pub(crate) id: Arc<str>,
     /// The new record, if it changed.
-    record: Option<Record>,
+    pub(crate) record: Option<Record>,
     /// Contents that the new record names; those already held are left as they are.
-    contents: Vec<Content>,
-    last_submitted: Option<Digest>,
+    pub(crate) contents: Vec<Content>,
+    pub(crate) last_submitted: Option<Digest>,
     /// The node that wrote the change, if it came from a peer.
-    origin: Option<NodeId>,
+    pub(crate) origin: Option<NodeId>,
 }
 
 /// Where changes lead to, before anybody sees it.
@@ -99,20 +99,6 @@ impl Prepared {
     pub(crate) fn stored_root(&self) -> Root {
         Root { root: self.tree.root(), count: self.tree.len() as u64 }
     }
-}
-
-/// What became of a submitted pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Submitted {
-    /// It is a new version.
-    Written,
-    /// It is what this node submitted last; nothing was written.
-    Unchanged,
-    /// It was forgotten on purpose and stays so; nothing was written.
-    Buried,
-    /// It is the very pattern that the merged view shows and that gossip put there; nothing was
-    /// written. Somebody handed the view back as if the engine had made it.
-    Echoed,
 }
 
 impl SpaceState {
@@ -165,8 +151,39 @@ impl SpaceState {
         }
     }
 
+    /// How the space stands. O(records).
+    pub(crate) fn stats(&self) -> SpaceStats {
+        let contents = |entry: &Entry| match entry.record.len() {
+            0 | 1 => 1,
+            _ => record::contents(&entry.record).len(),
+        };
+        let (mut conflicting, mut crowded) = (0, 0);
+        for count in self.entries.values().map(contents) {
+            conflicting += u64::from(count > 1);
+            crowded += u64::from(count >= CROWDED);
+        }
+        let (root, records) = (self.tree.root(), self.tree.len() as u64);
+        let (generation, visible) = (self.generation, self.visible);
+        SpaceStats { root, generation, records, visible, conflicting, crowded }
+    }
+
     pub(crate) fn record(&self, id: &str) -> Option<&Record> {
         self.entries.get(id).map(|entry| &entry.record)
+    }
+
+    /// One pattern id.
+    pub(crate) fn entry(&self, id: &str) -> Option<(&Arc<str>, &Entry)> {
+        self.entries.get_key_value(id)
+    }
+
+    /// Whether `pattern` is what is visible, and was put together here or received from a peer. No
+    /// engine can hold that allocation, however equal what it finds may be.
+    pub(crate) fn made_by_gossip(&self, entry: &Entry, pattern: &Arc<SemanticPattern>) -> bool {
+        let is_it = |other: &Arc<SemanticPattern>| Arc::ptr_eq(other, pattern);
+        let live = record::contents(&entry.record);
+        let mut own = live.iter().filter_map(|digest| self.contents.get(digest));
+        entry.visible.as_ref().is_some_and(is_it)
+            && !own.any(|held| !held.received && is_it(&held.pattern))
     }
 
     /// What this node's own engine submitted last under `id`, if it is held.
@@ -210,118 +227,6 @@ impl SpaceState {
 
     pub(crate) fn updates(&self) -> &RecentUpdates {
         &self.updates
-    }
-
-    /// The rule of a blind writer: what equals the last submission is no news, and what is news
-    /// supersedes this node's own writes only, since the engine never saw those of the others.
-    pub(crate) fn plan_submit(
-        &self,
-        pattern: &Arc<SemanticPattern>,
-        content: Content,
-        writer: &mut Writer,
-    ) -> (Submitted, Option<Change>) {
-        let digest = content.digest();
-        let id = content.pattern().id.as_str();
-        let entry = self.entries.get(id);
-        if entry.and_then(|entry| entry.last_submitted) == Some(digest) {
-            return (Submitted::Unchanged, None);
-        }
-        if entry.is_some_and(|entry| self.made_by_gossip(entry, pattern)) {
-            return (Submitted::Echoed, None);
-        }
-        let id = Arc::from(id);
-        let mut record = entry.map(|entry| entry.record.clone()).unwrap_or_default();
-        if record::buried(&record).contains(&digest) {
-            let change = Change {
-                id,
-                record: None,
-                contents: Vec::new(),
-                last_submitted: Some(digest),
-                origin: None,
-            };
-            return (Submitted::Buried, Some(change));
-        }
-        record
-            .submit(writer.next_dot(), Body::Content(digest))
-            .expect("the writer's dots are new to every record");
-        let change = Change {
-            id,
-            record: Some(record),
-            contents: vec![content],
-            last_submitted: Some(digest),
-            origin: None,
-        };
-        (Submitted::Written, Some(change))
-    }
-
-    /// Whether `pattern` is what is visible, and was put together here or received from a peer. No
-    /// engine can hold that allocation, however equal what it finds may be.
-    fn made_by_gossip(&self, entry: &Entry, pattern: &Arc<SemanticPattern>) -> bool {
-        let is_it = |other: &Arc<SemanticPattern>| Arc::ptr_eq(other, pattern);
-        let live = record::contents(&entry.record);
-        let mut own = live.iter().filter_map(|digest| self.contents.get(digest));
-        entry.visible.as_ref().is_some_and(is_it)
-            && !own.any(|held| !held.received && is_it(&held.pattern))
-    }
-
-    /// Takes back this node's own writes of `id`; those of others stay. `None` if there are none.
-    pub(crate) fn plan_withdraw(&self, id: &str, writer: &mut Writer) -> Option<Change> {
-        let (id, entry) = self.entries.get_key_value(id)?;
-        let node = writer.actor().node;
-        let own = |(dot, body): (&engram_vclock::Dot, &Body)| {
-            dot.actor.node == node && matches!(body, Body::Content(_))
-        };
-        entry.record.iter().any(own).then(|| {
-            let mut record = entry.record.clone();
-            record
-                .submit(writer.next_dot(), Body::Tombstone(Arc::from([])))
-                .expect("the writer's dots are new to every record");
-            Change::of_record(id, record)
-        })
-    }
-
-    /// Deletes every content of `id` that is known here, and remembers what it was. `None` if
-    /// there is none.
-    pub(crate) fn plan_forget(&self, id: &str, writer: &mut Writer) -> Option<Change> {
-        let (id, entry) = self.entries.get_key_value(id)?;
-        let contents = record::contents(&entry.record);
-        (!contents.is_empty()).then(|| {
-            let mut record = entry.record.clone();
-            let buried: Arc<[Digest]> = contents.union(&record::buried(&record)).copied().collect();
-            record
-                .resolve(writer.next_dot(), Body::Tombstone(buried))
-                .expect("the writer's dots are new to every record");
-            Change::of_record(id, record)
-        })
-    }
-
-    /// Writes `content` over everything that is known here of its id.
-    pub(crate) fn plan_resolve(&self, content: Content, writer: &mut Writer) -> Change {
-        let id = content.pattern().id.as_str();
-        let mut record = self.record(id).cloned().unwrap_or_default();
-        record
-            .resolve(writer.next_dot(), Body::Content(content.digest()))
-            .expect("the writer's dots are new to every record");
-        let mut change = Change::of_record(&Arc::from(id), record);
-        change.contents.push(content);
-        change
-    }
-
-    /// Joins a record that arrived with what is held (or `pending`, from the same delivery).
-    /// `None` if it holds nothing new.
-    pub(crate) fn plan_join(
-        &self,
-        id: &str,
-        arrived: &Record,
-        pending: Option<&Change>,
-    ) -> Result<Option<Change>, Rejection> {
-        let held = pending.and_then(|change| change.record.as_ref()).or_else(|| self.record(id));
-        let joined = record::join(held, arrived)?;
-        Ok(joined.map(|joined| {
-            let mut change = Change::of_record(&Arc::from(id), joined);
-            change.origin = origin(held, arrived);
-            change
-        }))
     }
 
     /// Works out what the changes lead to, at most one per id, and changes nothing yet.
@@ -394,36 +299,4 @@ impl SpaceState {
         }
         changed
     }
-}
-
-impl Change {
-    fn of_record(id: &Arc<str>, record: Record) -> Self {
-        Self {
-            id: Arc::clone(id),
-            record: Some(record),
-            contents: Vec::new(),
-            last_submitted: None,
-            origin: None,
-        }
-    }
-
-    /// The contents that the new record names.
-    pub(crate) fn named(&self) -> impl Iterator<Item = Digest> {
-        self.record.iter().flat_map(record::contents)
-    }
-
-    /// Adds a content that the new record names and the space does not hold.
-    pub(crate) fn supply(&mut self, content: Content) {
-        self.contents.push(content);
-    }
-}
-
-/// Who wrote what is new in `arrived`: the node of the newest write that was not known.
-fn origin(held: Option<&Record>, arrived: &Record) -> Option<NodeId> {
-    let known = held.map(Record::context);
-    let news = arrived
-        .context()
-        .iter()
-        .filter(|(actor, counter)| known.is_none_or(|known| known.get(actor) < *counter));
-    news.max_by_key(|(_, counter)| *counter).map(|(actor, _)| NodeId::from(actor.node))
 }

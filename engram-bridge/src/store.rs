@@ -19,7 +19,7 @@ use crate::state::{Rules, SpaceState};
 use crate::storage::{StateStore, StorageError};
 use crate::view::SpaceView;
 use crate::writer::Writer;
-use crate::{ENGRAM_DIMENSION, Timestamp};
+use crate::{ENGRAM_DIMENSION, Retention, Timestamp, WriteStats};
 
 /// The space of whoever names none.
 pub const DEFAULT_SPACE: &str = "default";
@@ -42,6 +42,8 @@ pub struct StoreConfig {
     /// Which of several versions is shown. Nodes that differ in it still sync, but show different
     /// patterns.
     pub strategy: Arc<dyn Strategy>,
+    /// What this node shows of what it holds. Each node's own affair.
+    pub retention: Retention,
 }
 
 impl StoreConfig {
@@ -54,14 +56,16 @@ impl StoreConfig {
             depth: BaseDepth::default(),
             dimension: ENGRAM_DIMENSION,
             strategy: Arc::new(ConfidenceVoting),
+            retention: Retention::default(),
         }
     }
 }
 
 impl StoreConfig {
     fn into_parts(self) -> (NodeId, BTreeSet<SpaceId>, Rules) {
-        let Self { node, spaces, hash: hasher, depth, dimension, strategy } = self;
-        (node, spaces.into_iter().collect(), Rules { hasher, depth, dimension, strategy })
+        let Self { node, spaces, hash: hasher, depth, dimension, strategy, retention } = self;
+        let rules = Rules { hasher, depth, dimension, strategy, retention };
+        (node, spaces.into_iter().collect(), rules)
     }
 }
 
@@ -178,7 +182,7 @@ impl Store {
 
     /// The parameters that a session compares with those of its peer.
     pub fn parameters(&self) -> Parameters {
-        let Rules { hasher, depth, dimension, strategy } = &self.rules;
+        let Rules { hasher, depth, dimension, strategy, .. } = &self.rules;
         Parameters {
             hash: hasher.name().to_owned(),
             depth: depth.levels(),
@@ -224,9 +228,9 @@ impl Store {
         self.journal().writer.rolled()
     }
 
-    /// How many times a change could not be stored, and why, if the last one could not.
-    pub fn storage_failures(&self) -> (u64, Option<StorageError>) {
-        self.journal().failures()
+    /// What this node writes, and whether it can be stored. Waits for whoever writes at the moment.
+    pub fn write_stats(&self) -> WriteStats {
+        self.journal().stats()
     }
 
     /// Writes a copy of everything that is stored to `to`, while the node runs. Writers wait

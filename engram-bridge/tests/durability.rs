@@ -167,14 +167,16 @@ fn what_cannot_be_stored_has_not_happened() {
     assert_eq!(receipt.rejected, [("q".to_owned(), Rejection::OverLimit)]);
     assert_eq!((receipt.applied, receipt.stale), (0, 0));
     assert_eq!((fingerprint(&space), *space.view_version().borrow()), (before, version));
-    assert_eq!(store.storage_failures(), (6, Some(full())));
+    let stats = store.write_stats();
+    assert_eq!((stats.storage_failures, stats.storage_failure), (6, Some(full())));
     // What is there is served on, and what is no news needs no disk.
     assert_eq!(space.submit_pattern(&pattern("own_3", 3)), Ok(Submitted::Unchanged));
 
     kept.fail(None);
     assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Written));
     deliver(everything(&peer), &space);
-    assert_eq!(store.storage_failures(), (6, None));
+    let stats = store.write_stats();
+    assert_eq!((stats.storage_failures, stats.storage_failure), (6, None));
     let shown = fingerprint(&space);
     assert_eq!(fingerprint(&only_space(&open(1, kept).unwrap())), shown);
 }

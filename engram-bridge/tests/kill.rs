@@ -56,6 +56,8 @@ struct Cluster {
     running: [Option<Process>; 3],
     /// Per node, the snapshots that were acknowledged: cycle and number.
     acknowledged: [Vec<(usize, usize)>; 3],
+    /// Per node, how many of these went with its store when it was spoilt, until it got them back.
+    spoilt: [usize; 3],
     /// What every dot that was ever seen on a disk wrote.
     dots: BTreeMap<Dot, (String, Body)>,
 }
@@ -91,7 +93,7 @@ impl Cluster {
             fs::write(path(format!("{name}.toml")), config).unwrap();
         }
         let (running, acknowledged) = ([const { None }; 3], [const { Vec::new() }; 3]);
-        Self { folder, ids, running, acknowledged, dots: BTreeMap::new() }
+        Self { folder, ids, running, acknowledged, spoilt: [0; 3], dots: BTreeMap::new() }
     }
 
     fn path(&self, name: impl AsRef<Path>) -> PathBuf {
@@ -163,7 +165,7 @@ impl Cluster {
         let kept = Box::new(RedbStateStore::new(&copy));
         let store = Store::open(config, environment, kept).unwrap();
         let held = records(&only_space(&store));
-        for (cycle, number) in &self.acknowledged[node] {
+        for (cycle, number) in &self.acknowledged[node][self.spoilt[node]..] {
             let id = id(node, *cycle, *number);
             assert!(held.contains_key(&id), "{id} was acknowledged, but is not on the disk");
         }
@@ -201,6 +203,7 @@ impl Cluster {
             }
             let root = |node: usize| &self.running[node].as_ref().unwrap().root;
             if root(0) == root(1) && root(1) == root(2) && patterns[0] >= least as u64 {
+                self.spoilt = [0; 3];
                 return;
             }
         }
@@ -248,7 +251,8 @@ impl Cluster {
     }
 
     /// Spoils the file of a node that is not running.
-    fn spoil(&self, node: usize, random: &mut Random) {
+    fn spoil(&mut self, node: usize, random: &mut Random) {
+        self.spoilt[node] = self.acknowledged[node].len();
         let file = self.path(NAMES[node]).join("state.redb");
         let length = usize::try_from(fs::metadata(&file).unwrap().len()).unwrap();
         if random.below(2) == 0 {

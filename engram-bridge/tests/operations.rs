@@ -1,0 +1,105 @@
+//! What an operator sees and does, and where a node refuses.
+
+mod common;
+
+use std::time::Duration;
+
+use common::*;
+use engram_bridge::{
+    CROWDED, ConsolidationCacheSource::Scheduler, Environment, MAX_CONTENTS, PatternError,
+    Retention, Store, StoreConfig, SubmitError, Submitted, Timestamp,
+};
+
+/// A store whose pattern `p` has one version of each of so many other nodes.
+fn disputed(versions: u8) -> Store {
+    let store = store(200, 4);
+    for node in 0..versions {
+        let peer = only_space(&common::store(node, 4));
+        peer.submit_pattern(&pattern("p", node)).unwrap();
+        deliver(everything(&peer), &only_space(&store));
+    }
+    store
+}
+
+#[test]
+fn many_versions_are_pointed_out_from_eight_on() {
+    for others in [CROWDED as u8 - 2, CROWDED as u8 - 1] {
+        let space = only_space(&disputed(others));
+        let snapshot = snapshot(vec![pattern("p", 100), pattern("q", 100)]);
+        let report = space.submit(&snapshot, Scheduler).unwrap();
+        let crowded = usize::from(others) + 1 >= CROWDED;
+        assert_eq!(report.crowded, if crowded { vec!["p"] } else { vec![] });
+        assert_eq!((report.written, report.rejected.len()), (2, 0));
+        let stats = space.stats();
+        assert_eq!((stats.crowded, stats.conflicting, stats.records), (u64::from(crowded), 1, 2));
+    }
+}
+
+#[test]
+fn no_version_is_added_to_sixty_four_and_none_is_dropped() {
+    let full = MAX_CONTENTS as u8;
+    let space = only_space(&disputed(full - 1));
+    // The own version is the last one that there is room for, and makes room for its successor.
+    for content in [100, 101] {
+        assert_eq!(space.submit_pattern(&pattern("p", content)), Ok(Submitted::Written));
+    }
+
+    let store = disputed(full);
+    let space = only_space(&store);
+    let (before, written) = (records(&space), store.written());
+    let refused = PatternError::Crowded { versions: MAX_CONTENTS };
+    let one = space.submit_pattern(&pattern("p", 100));
+    assert_eq!(one, Err(SubmitError::Pattern(refused.clone())));
+    let many = snapshot(vec![pattern("p", 100), pattern("q", 1)]);
+    let report = space.submit(&many, Scheduler).unwrap();
+    assert_eq!((report.written, &report.rejected[0].reason), (1, &refused));
+    assert!(refused.to_string().contains("resolve"));
+    assert_eq!((records(&space)["p"].clone(), store.written()), (before["p"].clone(), written + 1));
+    // What others hold too is no further version.
+    assert_eq!(space.submit_pattern(&pattern("p", 7)), Ok(Submitted::Written));
+    // The way out.
+    space.resolve(&pattern("p", 100)).unwrap();
+    assert_eq!(space.stats().conflicting, 0);
+    assert_eq!(space.submit_pattern(&pattern("p", 102)), Ok(Submitted::Written));
+}
+
+#[test]
+fn retention_hides_and_removes_nothing() {
+    let (config, _) = parts(1, 4);
+    let retention = Retention { max_age: Some(Duration::from_micros(3)), max_patterns: Some(2) };
+    let environment = Environment::new(|| Timestamp::EPOCH, || 7);
+    let keeper = Store::new(StoreConfig { retention, ..config }, environment);
+    let (keeper, other) = (only_space(&keeper), only_space(&store(1, 4)));
+    for space in [&keeper, &other] {
+        let patterns = (0..8).map(|n| pattern(&format!("p_{n}"), n)).collect();
+        space.submit(&snapshot(patterns), Scheduler).unwrap();
+    }
+    let view = keeper.view();
+    let ids: Vec<_> = view.patterns.iter().map(|pattern| pattern.id.as_str()).collect();
+    // Those of the last three microseconds are 4 to 7; 5 is the surest of them, 4 and 7 are next.
+    assert_eq!((ids, view.hidden), (vec!["p_5", "p_7"], 6));
+    assert_eq!(other.view().hidden, 0);
+    // The state is that of a node without the rule, and so is what is sent.
+    assert_eq!((keeper.stats().records, keeper.visible_len()), (8, 8));
+    assert_eq!(everything(&keeper).records.len(), 8);
+    assert_eq!(keeper.submit_pattern(&pattern("p_0", 0)), Ok(Submitted::Unchanged));
+}
+
+#[test]
+fn the_generation_counts_changes_of_the_state() {
+    let space = only_space(&store(1, 4));
+    let generation = || space.stats().generation;
+    assert_eq!(generation(), 0);
+    for _ in 0..3 {
+        space.submit(&snapshot(vec![pattern("p", 1), pattern("q", 1)]), Scheduler).unwrap();
+        assert_eq!(generation(), 1);
+    }
+    space.forget("p").unwrap();
+    assert_eq!((generation(), space.stats().deleted()), (2, 1));
+    // It stays deleted, which is remembered but changes nothing for anybody.
+    assert_eq!(space.submit_pattern(&pattern("p", 2)), Ok(Submitted::Written));
+    space.forget("p").unwrap();
+    let before = generation();
+    assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Buried));
+    assert_eq!(generation(), before);
+}
