@@ -2,6 +2,8 @@
 
 mod check;
 mod file;
+mod print;
+mod variables;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use std::time::Duration;
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, BaseDepth};
+
+use crate::Retention;
 
 /// A node's configuration: the contents of `cluster.toml`, checked as a whole.
 ///
@@ -54,6 +58,8 @@ pub struct ClusterConfig {
     pub store: StorageConfig,
     /// Health, metrics and the status page; `None` unless there is an `[http]`.
     pub http: Option<HttpConfig>,
+    /// What this node shows of what it holds.
+    pub retention: Retention,
 }
 
 /// `[node]`.
@@ -185,9 +191,29 @@ impl ClusterConfig {
     /// # Errors
     /// [`ConfigError`] with all problems at once.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_with(path, [])
+    }
+
+    /// [`load`](Self::load), with single values overridden by variables such as
+    /// `ENGRAM_GOSSIP__FANOUT=5` or `ENGRAM_MERKLE_TREE__HASH=blake3`: `ENGRAM_`, the section, two
+    /// underscores, the key. Variables of other forms are ignored. Hand over
+    /// [`std::env::vars`] for those of the process.
+    ///
+    /// ```no_run
+    /// # use engram_bridge::ClusterConfig;
+    /// let config = ClusterConfig::load_with("cluster.toml".as_ref(), std::env::vars())?;
+    /// # Ok::<(), engram_bridge::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all problems at once; those of a variable name it.
+    pub fn load_with(
+        path: &Path,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
-        let mut config = Self::parse(&text).map_err(|error| match error {
+        let mut config = Self::parse_with(&text, variables).map_err(|error| match error {
             ConfigError::Invalid { problems, .. } => {
                 ConfigError::Invalid { path: Some(path.to_owned()), problems }
             }
@@ -207,13 +233,22 @@ impl ClusterConfig {
     /// [`ConfigError::Invalid`] with all problems at once: unknown keys, missing ones, and values
     /// that cannot be meant.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        Self::parse_with(text, [])
+    }
+
+    fn parse_with(
+        text: &str,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         let invalid = |problems| ConfigError::Invalid { path: None, problems };
-        let (file, unknown) = file::read(text).map_err(|problem| invalid(vec![problem]))?;
-        let mut problems = unknown;
+        let (file, mut problems) = file::read(text).map_err(|problem| invalid(vec![problem]))?;
+        let overrides = variables::overrides(variables);
+        let file = variables::apply(text, file, &overrides, &mut problems);
         match check::check(file, &mut problems) {
             Some(config) if problems.is_empty() => Ok(config),
             _ => {
                 file::find_lines(text, &mut problems);
+                variables::name(&overrides, &mut problems);
                 problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
                 Err(invalid(problems))
             }

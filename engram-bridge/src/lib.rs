@@ -72,7 +72,7 @@ pub use in_memory::InMemoryConsolidationService;
 pub use metrics::{METRICS, METRICS_CONTENT_TYPE, Metric, MetricKind};
 #[cfg(feature = "config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
-pub use node::{Node, StartError};
+pub use node::{Node, Reload, ReloadError, StartError};
 pub use opening::{Doubt, OpenError, Opening};
 pub use pattern::{Confidence, ConfidenceError, ENGRAM_DIMENSION, SemanticPattern};
 pub use plan::Submitted;

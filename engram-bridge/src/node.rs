@@ -5,6 +5,7 @@ use std::sync::Arc;
 use engram_conflict::{ConfidenceVoting, ConfidenceWeighted, Strategy};
 use engram_gossip_net::{
     BindError, Gossip, Identity, IdentityError, Member, NetConfig, NodeId, Roster, RosterError,
+    RotateError,
 };
 use engram_gossip_proto::{Compression, SpaceId};
 
@@ -75,6 +76,51 @@ impl Node {
     }
 }
 
+/// What became of a changed configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reload {
+    /// Keys with another value that are in force from the next start on.
+    pub waiting: Vec<String>,
+}
+
+/// Why a changed configuration was not put in force. Everything is as it was before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReloadError {
+    /// The peers or the files of `[tls]` do not fit.
+    #[error(transparent)]
+    Config(#[from] StartError),
+    /// The certificate cannot be used.
+    #[error("tls.certificate: {0}")]
+    Identity(#[from] RotateError),
+}
+
+impl Node {
+    /// Puts in force what can be changed while the node runs: the peers, and the files of `[tls]`,
+    /// which are read again. What else differs between the two configurations has to wait for the
+    /// next start.
+    ///
+    /// # Errors
+    /// [`ReloadError`] if the peers or the files do not fit. Nothing was changed.
+    pub fn reload(
+        &self,
+        before: &ClusterConfig,
+        after: &ClusterConfig,
+    ) -> Result<Reload, ReloadError> {
+        let roster = roster(after, self.gossip.node_id())?;
+        let identity = identity(after).map_err(StartError::from)?;
+        self.gossip.set_identity(identity)?;
+        self.gossip.set_roster(roster);
+        let mut waiting = Vec::new();
+        for ((section, old), (_, new)) in before.sections().into_iter().zip(after.sections()) {
+            let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
+            let changed = keys.filter(|key| section != "tls" && old.get(*key) != new.get(*key));
+            waiting.extend(changed.map(|key| format!("{section}.{key}")));
+        }
+        Ok(Reload { waiting })
+    }
+}
+
 impl ClusterConfig {
     /// Reads the certificates and looks whether the roster fits them. Starts nothing.
     ///
@@ -126,6 +172,7 @@ fn store_config(config: &ClusterConfig, node: NodeId) -> StoreConfig {
         hash: config.merkle_tree.hash,
         depth: config.merkle_tree.depth,
         strategy,
+        retention: config.retention,
         ..StoreConfig::new(node, config.node.spaces.iter().cloned())
     }
 }

@@ -10,16 +10,18 @@ use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, BaseDepth};
 
-use super::file::{Conflict, File, Gossip, Http, MerkleTree, Node, Peer, Store, Tls};
+use super::file::{self, Conflict, File, Gossip, Http, MerkleTree, Node, Peer, Store, Tls};
 use super::{
     ClusterConfig, ConfigProblem, ConflictConfig, GossipConfig, HttpConfig, MerkleTreeConfig,
     NodeConfig, PeerConfig, StorageConfig, StrategyChoice, TlsConfig,
 };
-use crate::DEFAULT_SPACE;
+use crate::{DEFAULT_SPACE, Retention};
 
 const INTERVAL_SECONDS: RangeInclusive<i64> = 1..=86_400;
 const FANOUT: RangeInclusive<i64> = 1..=64;
 const MAX_PATTERNS_PER_SYNC: RangeInclusive<i64> = 1..=1_024;
+const MAX_AGE_DAYS: RangeInclusive<i64> = 1..=36_500;
+const MAX_PATTERNS: RangeInclusive<i64> = 1..=1_000_000_000;
 const MAX_SPACES: usize = 1_024;
 
 /// Checks every key, also after one was found wrong; `None` if anything was.
@@ -36,6 +38,7 @@ pub(super) fn check(file: File, problems: &mut Vec<ConfigProblem>) -> Option<Clu
         Some(http) => check.http(http).map(Some),
         None => Some(None),
     };
+    let retention = check.retention(&file.retention);
     Some(ClusterConfig {
         node: node?,
         tls: tls?,
@@ -45,6 +48,7 @@ pub(super) fn check(file: File, problems: &mut Vec<ConfigProblem>) -> Option<Clu
         conflict: conflict?,
         store: store?,
         http: http?,
+        retention: retention?,
     })
 }
 
@@ -250,6 +254,32 @@ impl Check<'_> {
             }
         };
         Some(ConflictConfig { strategy })
+    }
+
+    fn retention(&mut self, retention: &file::Retention) -> Option<Retention> {
+        let days = self.limit("retention.max_age_days", retention.max_age_days, MAX_AGE_DAYS);
+        let most = self.limit("retention.max_patterns", retention.max_patterns, MAX_PATTERNS);
+        Some(Retention {
+            max_age: days?.map(|days| Duration::from_secs(86_400 * days)),
+            max_patterns: most?.and_then(|most| usize::try_from(most).ok()),
+        })
+    }
+
+    /// A number that need not be there; the outer `None` for one that is out of range.
+    fn limit(
+        &mut self,
+        key: &str,
+        value: Option<i64>,
+        range: RangeInclusive<i64>,
+    ) -> Option<Option<u64>> {
+        match value {
+            Some(value) if !range.contains(&value) => {
+                let (least, most) = (range.start(), range.end());
+                let message = format!("{value} is not in {least}..={most}; leave it out for all");
+                self.refuse(key, message)
+            }
+            value => Some(value.map(i64::unsigned_abs)),
+        }
     }
 
     fn store(&mut self, store: Store) -> Option<StorageConfig> {

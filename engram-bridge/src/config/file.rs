@@ -19,6 +19,7 @@ pub(super) struct File {
     pub(super) conflict: Conflict,
     pub(super) store: Store,
     pub(super) http: Option<Http>,
+    pub(super) retention: Retention,
 }
 
 #[derive(Default, Deserialize)]
@@ -79,6 +80,13 @@ pub(super) struct Store {
 pub(super) struct Http {
     pub(super) listen: Option<String>,
     pub(super) allow_remote: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Retention {
+    pub(super) max_age_days: Option<i64>,
+    pub(super) max_patterns: Option<i64>,
 }
 
 /// Reads the file, with a problem for every key that nobody knows.

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::Retention;
 
 const WHOLE: &str = r#"
 [node]
@@ -41,6 +42,10 @@ path = "state"
 
 [http]
 listen = "127.0.0.1:7801"
+
+[retention]
+max_age_days = 90
+max_patterns = 5000
 "#;
 
 fn problems(text: &str) -> Vec<ConfigProblem> {
@@ -74,6 +79,8 @@ fn every_key_is_taken() {
     assert_eq!(config.conflict.strategy, StrategyChoice::ConfidenceWeighted);
     assert_eq!(config.http.unwrap().listen.to_string(), "127.0.0.1:7801");
     assert_eq!(config.store.path.as_deref(), Some(Path::new("state")));
+    assert_eq!(config.retention.max_age, Some(Duration::from_secs(90 * 86_400)));
+    assert_eq!(config.retention.max_patterns, Some(5_000));
 }
 
 #[test]
@@ -88,6 +95,7 @@ fn the_defaults_are_those_of_the_plan() {
     assert_eq!(config.merkle_tree.hash, AnyHasher::Sha256);
     assert_eq!(config.conflict.strategy, StrategyChoice::ConfidenceVoting);
     assert_eq!(config.store.path, None);
+    assert_eq!(config.retention, Retention::default());
 }
 
 #[test]
@@ -114,6 +122,8 @@ fn values_that_cannot_be_meant_are_refused_by_key_and_line() {
         ("[\"notes\", \"default\"]", "[]", "node.spaces", 5, "1024"),
         ("ca = \"ca.pem\"", "ca = \"\"", "tls.ca", 8, "empty"),
         ("path = \"state\"", "path = \"\"", "store.path", 36, "empty"),
+        ("_days = 90", "_days = 0", "retention.max_age_days", 42, "leave it out"),
+        ("_patterns = 5000", "_patterns = -1", "retention.max_patterns", 43, "leave it out"),
     ] {
         let found = problem(from, to);
         assert_eq!((found.key.as_str(), found.line), (key, Some(line)), "{found:?}");
@@ -171,4 +181,63 @@ fn a_page_that_others_can_reach_has_to_be_meant() {
     let meant =
         WHOLE.replace("listen = \"127.0.0.1:7801\"", &format!("{open}\nallow_remote = true"));
     assert!(ClusterConfig::parse(&meant).unwrap().http.unwrap().listen.ip().is_unspecified());
+
+fn with(variables: &[(&str, &str)]) -> Result<ClusterConfig, ConfigError> {
+    let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    ClusterConfig::parse_with(WHOLE, variables)
+}
+
+#[test]
+fn variables_override_single_values() {
+    let config = with(&[
+        ("ENGRAM_GOSSIP__FANOUT", "7"),
+        ("ENGRAM_GOSSIP__ENABLE_COMPRESSION", "true"),
+        ("ENGRAM_NODE__NAME", "node-z"),
+        ("ENGRAM_NODE__LISTEN", "127.0.0.1:9"),
+        ("ENGRAM_NODE__SPACES", "[\"other\"]"),
+        ("ENGRAM_MERKLE_TREE__HASH", "sha256"),
+        ("ENGRAM_SEED", "not a key of ours"),
+        ("PATH", "/bin"),
+    ]);
+    let config = config.unwrap();
+    assert_eq!((config.gossip.fanout, config.gossip.enable_compression), (7, true));
+    assert_eq!((&*config.node.name, config.node.listen.port()), ("node-z", 9));
+    assert_eq!(config.node.spaces, [SpaceId::new("other").unwrap()]);
+    assert_eq!(config.merkle_tree.hash, AnyHasher::Sha256);
+    assert_eq!(config.gossip.max_patterns_per_sync, 50, "the file's, where no variable is");
+}
+
+#[test]
+fn what_is_wrong_with_a_variable_is_said_with_its_name() {
+    let error = with(&[
+        ("ENGRAM_GOSSIP__FANOUT", "0"),
+        ("ENGRAM_GOSSIP__SPEED", "9"),
+        ("ENGRAM_GOSIP__FANOUT", "3"),
+        ("ENGRAM_PEERS__NAME", "x"),
+        ("ENGRAM_GOSSIP__INTERVAL_SECONDS", "soon"),
+    ]);
+    let error = error.unwrap_err().to_string();
+    for part in [
+        "gossip.fanout (ENGRAM_GOSSIP__FANOUT): 0 is not in 1..=64",
+        "ENGRAM_GOSSIP__SPEED: there is no such key",
+        "ENGRAM_GOSIP__FANOUT: there is no such key",
+        "ENGRAM_PEERS__NAME: there is no such key",
+        "ENGRAM_GOSSIP__INTERVAL_SECONDS: invalid type",
+    ] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+}
+
+#[test]
+fn what_is_printed_means_the_same_again() {
+    let least =
+        "[node]\nname='a \"b\"'\nlisten='[::1]:0'\n[tls]\nca='1'\ncertificate='2'\nkey='3'\n";
+    for text in [WHOLE, least] {
+        let printed = ClusterConfig::parse(text).unwrap().to_string();
+        let again = ClusterConfig::parse(&printed).unwrap();
+        assert_eq!(again.to_string(), printed);
+        assert_eq!(format!("{again:?}"), format!("{:?}", ClusterConfig::parse(text).unwrap()));
+    }
+    let printed = ClusterConfig::parse(least).unwrap().to_string();
+    assert!(printed.contains("interval_seconds = 60") && printed.contains("leaf_count = 4096"));
 }

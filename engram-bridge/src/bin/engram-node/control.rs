@@ -13,6 +13,12 @@ pub(crate) enum Command {
     Export(PathBuf),
     /// Copy the state to a folder.
     Backup(PathBuf),
+    /// Take back what this node wrote of a pattern.
+    Withdraw(String, String),
+    /// Delete a pattern on all nodes.
+    Forget(String, String),
+    /// Read the configuration again.
+    Reload,
     /// Say how you stand, changed or not.
     State,
     /// End. The end of the input means the same: a node does not outlive whoever controls it.
@@ -27,10 +33,19 @@ impl Command {
         match line.split_once(' ').unwrap_or((line, "")) {
             ("export", path) if !path.trim().is_empty() => Self::Export(path.trim().into()),
             ("backup", path) if !path.trim().is_empty() => Self::Backup(path.trim().into()),
+            ("withdraw", pattern) if pattern.contains(' ') => Self::of(Self::Withdraw, pattern),
+            ("forget", pattern) if pattern.contains(' ') => Self::of(Self::Forget, pattern),
+            ("reload", "") => Self::Reload,
             ("state", "") => Self::State,
             ("quit", "") => Self::Quit,
             _ => Self::Unknown(line.to_owned()),
         }
+    }
+
+    /// A command about a pattern, which is named by its space and its id.
+    fn of(command: fn(String, String) -> Self, pattern: &str) -> Self {
+        let (space, id) = pattern.split_once(' ').unwrap_or((pattern, ""));
+        command(space.to_owned(), id.trim().to_owned())
     }
 }
 
@@ -58,6 +73,10 @@ mod tests {
     #[test]
     fn commands_are_understood_and_others_are_named() {
         assert_eq!(Command::parse("export a b.jsonl\n"), Command::Export("a b.jsonl".into()));
+        let (space, id) = ("notes".to_owned(), "pattern 7".to_owned());
+        assert_eq!(Command::parse("forget notes pattern 7"), Command::Forget(space, id));
+        assert_eq!(Command::parse("forget notes"), Command::Unknown("forget notes".to_owned()));
+        assert_eq!(Command::parse("reload"), Command::Reload);
         assert_eq!(Command::parse("backup b"), Command::Backup("b".into()));
         assert_eq!(Command::parse(" state "), Command::State);
         assert_eq!(Command::parse("quit"), Command::Quit);

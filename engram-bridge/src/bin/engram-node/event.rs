@@ -33,6 +33,10 @@ pub(crate) enum Event {
     State(State),
     /// The visible patterns were written to a file.
     Exported { path: String },
+    /// A pattern was taken back or deleted, or there was nothing to take back or delete.
+    Removed { space: String, pattern: String, found: bool },
+    /// The configuration was read again; these keys wait for the next start.
+    Reloaded { waiting: Vec<String> },
     /// The state was copied to a folder.
     BackedUp { path: String },
     /// A command could not be carried out.
@@ -116,6 +120,21 @@ impl Event {
                 format!("{node}: {patterns} patterns, root {}", &root[..16])
             }
             Self::Exported { path } => format!("exported to {path}"),
+            Self::Removed { space, pattern, found: true } => {
+                format!("{pattern} of {space} is gone")
+            }
+            Self::Removed { space, pattern, found: false } => {
+                format!("there was nothing of {pattern} in {space}")
+            }
+            Self::Reloaded { waiting } if waiting.is_empty() => {
+                "the configuration is in force".into()
+            }
+            Self::Reloaded { waiting } => {
+                format!(
+                    "peers and certificates are in force; at the next start: {}",
+                    waiting.join(", ")
+                )
+            }
             Self::BackedUp { path } => format!("backed up to {path}"),
             Self::Failed { command, reason } => format!("{command}: {reason}"),
         }

@@ -40,11 +40,19 @@ struct Check {
     /// The configuration, cluster.toml.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Prints the configuration that would be in force, defaults and variables included, and looks
+    /// at no certificate.
+    #[arg(long)]
+    print_config: bool,
 }
 
 impl Check {
     fn run(self) -> Result<(), Failure> {
-        let config = ClusterConfig::load(&self.config)?;
+        let config = ClusterConfig::load_with(&self.config, std::env::vars())?;
+        if self.print_config {
+            print!("{config}");
+            return Ok(());
+        }
         let node_id = config.check()?;
         let spaces: Vec<_> = config.node.spaces.iter().map(SpaceId::as_str).collect();
         println!("{} is fine", self.config.display());

@@ -1,6 +1,5 @@
 //! Runs a node until it is told to end.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future;
 use std::path::{Path, PathBuf};
@@ -9,8 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use engram_bridge::{ClusterConfig, ENGRAM_DIMENSION, Node, SnapshotFile, Telemetry, http};
+use engram_bridge::{
+    ClusterConfig, ENGRAM_DIMENSION, Node, SnapshotFile, Space, StorageError, Telemetry, http,
+};
 use engram_gossip_net::{self as net, NodeId};
+use engram_gossip_proto::SpaceId;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -37,16 +39,16 @@ pub(crate) struct Run {
     /// Says what happens as JSON, one object a line, on the standard output.
     #[arg(long)]
     events: bool,
-    /// Takes commands on the standard input, one a line: `export PATH`, `backup PATH`, `state`,
-    /// `quit`. The end
-    /// of the input ends the node.
+    /// Takes commands on the standard input, one a line: `export PATH`, `backup PATH`,
+    /// `withdraw SPACE ID`, `forget SPACE ID`, `reload`, `state`, `quit`. The end of the input ends
+    /// the node.
     #[arg(long)]
     control: bool,
 }
 
 impl Run {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let config = ClusterConfig::load(&self.config)?;
+        let config = ClusterConfig::load_with(&self.config, std::env::vars())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(self.serve(config))
     }
@@ -70,8 +72,8 @@ impl Run {
             address: node.gossip.local_addr(),
             page: http.as_ref().map(|http| format!("http://{}/", http.local_addr())),
         });
-        let peers = config.peers.into_iter().map(|peer| (peer.node_id, peer.name)).collect();
-        let host = Host { name: config.node.name, peers, node, report };
+        let path = self.config.clone();
+        let host = Host { path, config, node, report };
         match replay {
             Some((path, file)) => {
                 let pause = Duration::from_millis(self.replay_every);
@@ -144,8 +146,9 @@ impl Report {
 
 /// A running node, and whom it reports to.
 struct Host {
-    name: String,
-    peers: BTreeMap<NodeId, String>,
+    /// Where the configuration is, and what it said when the node started.
+    path: PathBuf,
+    config: ClusterConfig,
     node: Node,
     report: Report,
 }
@@ -170,6 +173,7 @@ impl Host {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut said = None;
         let mut signal = std::pin::pin!(end_signal());
+        let mut reload = std::pin::pin!(reload_signal());
         loop {
             tokio::select! {
                 () = &mut signal => return,
@@ -178,12 +182,20 @@ impl Host {
                     Command::State => said = None,
                     Command::Export(path) => self.export(path).await,
                     Command::Backup(path) => self.backup(path).await,
+                    Command::Withdraw(space, id) => self.remove(&space, id, Space::withdraw).await,
+                    Command::Forget(space, id) => self.remove(&space, id, Space::forget).await,
+                    Command::Reload => self.reload(),
                     Command::Unknown(command) => {
-                        let reason =
-                            "not a command; there are export PATH, backup PATH, state, quit".into();
+                        let reason = "not a command; there are export PATH, backup PATH, \
+                                      withdraw SPACE ID, forget SPACE ID, reload, state, quit";
+                        let reason = reason.to_owned();
                         self.report.say(Event::Failed { command, reason });
                     }
                 },
+                () = &mut reload => {
+                    self.reload();
+                    reload.set(reload_signal());
+                }
                 Some(event) = events.next() => self.tell(event),
                 () = self.report.shared.changed.notified() => {}
                 _ = look.tick() => {}
@@ -211,6 +223,51 @@ impl Host {
         }
     }
 
+    /// Takes back or deletes a pattern, and lets the peers know.
+    async fn remove(
+        &self,
+        space: &str,
+        id: String,
+        remove: fn(&Space, &str) -> Result<bool, StorageError>,
+    ) {
+        let named = SpaceId::new(space).ok();
+        let hosted = named.and_then(|named| self.node.store.space(&named).cloned());
+        let Some(hosted) = hosted else {
+            let reason = "this node hosts no such space; see node.spaces".to_owned();
+            return self.report.say(Event::Failed { command: format!("remove {space}"), reason });
+        };
+        let pattern = id.clone();
+        let done = tokio::task::spawn_blocking(move || remove(&hosted, &id)).await;
+        match done {
+            Ok(Ok(found)) => {
+                self.node.gossip.announce();
+                let space = space.to_owned();
+                self.report.say(Event::Removed { space, pattern, found });
+            }
+            Ok(Err(error)) => {
+                let command = format!("remove {pattern} of {space}");
+                self.report.say(Event::Failed { command, reason: error.to_string() });
+            }
+            Err(panic) => {
+                let command = format!("remove {pattern} of {space}");
+                self.report.say(Event::Failed { command, reason: panic.to_string() });
+            }
+        }
+    }
+
+    /// Reads the configuration again and puts in force what can be.
+    fn reload(&self) {
+        let reloaded = ClusterConfig::load_with(&self.path, std::env::vars())
+            .map_err(|error| error.to_string())
+            .and_then(|after| {
+                self.node.reload(&self.config, &after).map_err(|error| error.to_string())
+            });
+        self.report.say(match reloaded {
+            Ok(reload) => Event::Reloaded { waiting: reload.waiting },
+            Err(reason) => Event::Failed { command: "reload".to_owned(), reason },
+        });
+    }
+
     /// Does what takes a while on another thread; tells if it fails. Returns whether it succeeded.
     async fn attempt<E: Display + Send + 'static>(
         &self,
@@ -232,7 +289,7 @@ impl Host {
         let stats = self.node.gossip.stats();
         let shared = &self.report.shared;
         State {
-            node: self.name.clone(),
+            node: self.config.node.name.clone(),
             root: self.node.store.root().to_string(),
             patterns: self.node.store.visible_len(),
             sessions: stats.sessions.values().sum(),
@@ -244,8 +301,11 @@ impl Host {
     }
 
     fn tell(&self, event: net::Event) {
-        let name =
-            |peer: NodeId| self.peers.get(&peer).cloned().unwrap_or_else(|| peer.to_string());
+        let roster = self.node.gossip.roster();
+        let name = |peer: NodeId| match roster.iter().find(|member| member.id == peer) {
+            Some(member) => member.name.clone(),
+            None => peer.to_string(),
+        };
         let (peer, reason) = match event {
             net::Event::Session(session) => {
                 return self.report.say(Event::Session(Session {
@@ -281,6 +341,20 @@ async fn next_command(commands: &mut Option<mpsc::Receiver<Command>>) -> Command
         Some(commands) => commands.recv().await.unwrap_or(Command::Quit),
         None => future::pending().await,
     }
+}
+
+/// The next request to read the configuration again: on Unix a hang-up.
+async fn reload_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut hang_up) = signal(SignalKind::hangup())
+            && hang_up.recv().await.is_some()
+        {
+            return;
+        }
+    }
+    future::pending::<()>().await;
 }
 
 /// The first signal to end: Ctrl-C, or on Unix a polite kill.

@@ -1,0 +1,33 @@
+//! Patterns for measurements: as many as are asked for, made of real ones.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use engram_bridge::{
+    ConsolidationSnapshot, ENGRAM_DIMENSION, FileSnapshot, SemanticPattern, SnapshotFile,
+};
+
+/// A snapshot of `count` patterns. Each has an id and an embedding of its own; lengths, episodes and
+/// most of the numbers are those of real patterns.
+pub fn snapshot(count: usize) -> ConsolidationSnapshot {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixture/small/node-c.jsonl");
+    let mut file = SnapshotFile::open(&file, ENGRAM_DIMENSION).expect("the fixture is there");
+    let last = *file.runs().last().expect("it has runs");
+    let real: Vec<FileSnapshot> = file.read_run(last).expect("it is readable");
+    let real = &real[0].snapshot;
+    let patterns = (0..count).map(|n| {
+        let like = &real.patterns[n % real.patterns.len()];
+        let mut embedding = like.embedding.to_vec();
+        embedding[n % ENGRAM_DIMENSION] += (n as f32).mul_add(1e-6, 1e-3);
+        let id = format!("pattern_{}", 11_400_714_819_323_198_485_u64.wrapping_mul(n as u64 + 1));
+        Arc::new(SemanticPattern { id, embedding: embedding.into(), ..(**like).clone() })
+    });
+    ConsolidationSnapshot { patterns: patterns.collect(), ..real.clone() }
+}
+
+/// The bytes of what a pattern says, without any structure around them.
+pub fn content_bytes(pattern: &SemanticPattern) -> usize {
+    let episodes: usize = pattern.source_episodes.iter().map(String::len).sum();
+    // Two numbers of four bytes, a time of eight.
+    pattern.id.len() + 4 * pattern.embedding.len() + episodes + 16
+}

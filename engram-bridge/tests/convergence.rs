@@ -1,0 +1,83 @@
+//! Any number of nodes, written to in any way, that sync in rounds.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::*;
+use engram_bridge::{Space, Store};
+use engram_gossip_net::Replicas;
+use engram_gossip_proto::{Session, SessionConfig};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// A whole session between two nodes, frame by frame. Returns whether they are equal then.
+fn sync(one: &Store, other: &Store) -> bool {
+    let now = Duration::ZERO;
+    let pinned = |store: &Store| vec![(space(), Replicas::pin(store, &space()).unwrap())];
+    let (config, parameters) = (SessionConfig::default, one.parameters());
+    let mut opener = Session::open(config(), parameters.clone(), pinned(one), now).unwrap();
+    let mut acceptor = Session::accept(config(), parameters, pinned(other), now).unwrap();
+    while opener.outcome().is_none() || acceptor.outcome().is_none() {
+        let mut moved = false;
+        while let Some(frame) = opener.poll_frame(now) {
+            acceptor.handle_frame(&frame, now).unwrap();
+            moved = true;
+        }
+        while let Some(frame) = acceptor.poll_frame(now) {
+            opener.handle_frame(&frame, now).unwrap();
+            moved = true;
+        }
+        assert!(moved, "both sides wait");
+    }
+    one.root() == other.root()
+}
+
+fn spaces(stores: &[Store]) -> Vec<Arc<Space>> {
+    stores.iter().map(only_space).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Each node syncs with three others a round, whoever they are: fewer than ten rounds later all
+    /// show the same, to the bit, and nothing that anybody wrote is lost.
+    #[test]
+    fn test_gossip_convergence_property(
+        writes in vec((0..12_usize, 0..6_u8, 0..4_u8), 1..60),
+        nodes in 2..12_usize,
+        mut seed in any::<u64>(),
+    ) {
+        let stores: Vec<Store> = (0..nodes).map(|node| store(node as u8, 4)).collect();
+        let spaces = spaces(&stores);
+        for (node, id, content) in &writes {
+            spaces[node % nodes].submit_pattern(&pattern(&format!("p_{id}"), *content)).unwrap();
+        }
+        let mut rounds = 0;
+        while !stores.iter().all(|store| store.root() == stores[0].root()) {
+            rounds += 1;
+            prop_assert!(rounds < 10, "no convergence among {} nodes", nodes);
+            for node in 0..nodes {
+                for _ in 0..3.min(nodes - 1) {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    let peer = (node + 1 + (seed >> 33) as usize % (nodes - 1)) % nodes;
+                    prop_assert!(sync(&stores[node], &stores[peer]));
+                }
+            }
+        }
+        let shown = fingerprint(&spaces[0]);
+        prop_assert!(spaces.iter().all(|space| fingerprint(space) == shown));
+        // The last word of every node on every id is cited.
+        let view = spaces[0].view().patterns;
+        for (at, (node, id, content)) in writes.iter().enumerate() {
+            let later = |(n, i, _): &(usize, u8, u8)| (n % nodes, i) == (node % nodes, id);
+            if writes[at + 1..].iter().any(later) {
+                continue;
+            }
+            let shown = view.iter().find(|pattern| pattern.id == format!("p_{id}")).unwrap();
+            let cited = shown.source_episodes.contains(&format!("episode-{content}"));
+            prop_assert!(cited);
+        }
+    }
+}
