@@ -65,7 +65,7 @@ fn update_cache(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("update_cache");
     group.sample_size(20);
     let whole = snapshot(COUNT);
-    group.bench_function(format!("hash the snapshot/{COUNT}"), |bencher| {
+    group.bench_function(format!("floor/hash-{COUNT}"), |bencher| {
         let all: Vec<Vec<u8>> = whole.patterns.iter().map(|pattern| bytes(pattern)).collect();
         bencher.iter(|| {
             for bytes in &all {
@@ -75,11 +75,11 @@ fn update_cache(criterion: &mut Criterion) {
     });
     let service = service();
     service.update_cache(&whole, Scheduler);
-    group.bench_function(format!("ours, unchanged/{COUNT}"), |bencher| {
+    group.bench_function(format!("ours/unchanged-{COUNT}"), |bencher| {
         let again = copied(&whole);
         bencher.iter(|| service.update_cache(&again, Scheduler));
     });
-    group.bench_function(format!("ours, one changed/{COUNT}"), |bencher| {
+    group.bench_function(format!("ours/one-changed-{COUNT}"), |bencher| {
         let mut version = 0_u32;
         let mut changed = copied(&whole);
         let next = || {

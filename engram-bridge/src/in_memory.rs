@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::belief::{Cause, RecentUpdates};
 use crate::{
@@ -65,13 +65,15 @@ impl ConsolidationService for InMemoryConsolidationService {
         let mut state = self.state();
         let before = state.snapshot.replace(snapshot.clone()).unwrap_or_default();
         let (before, after) = (by_id(&before), by_id(snapshot));
-        for (id, pattern) in &after {
+        for (id, &pattern) in &after {
             let old = before.get(id).copied();
-            if old != Some(*pattern) {
+            // Most patterns are shared with the snapshot before: to compare them takes no look.
+            if old.is_none_or(|old| !Arc::ptr_eq(old, pattern) && old != pattern) {
+                let old = old.map(|old| &**old);
                 state.updates.push(cause.update(id, old, Some(pattern), None));
             }
         }
-        for (id, pattern) in &before {
+        for (id, &pattern) in &before {
             if !after.contains_key(id) {
                 state.updates.push(cause.update(id, Some(pattern), None, None));
             }
@@ -91,6 +93,6 @@ impl ConsolidationService for InMemoryConsolidationService {
     }
 }
 
-fn by_id(snapshot: &ConsolidationSnapshot) -> BTreeMap<&str, &SemanticPattern> {
-    snapshot.patterns.iter().map(|pattern| (pattern.id.as_str(), pattern.as_ref())).collect()
+fn by_id(snapshot: &ConsolidationSnapshot) -> BTreeMap<&str, &Arc<SemanticPattern>> {
+    snapshot.patterns.iter().map(|pattern| (pattern.id.as_str(), pattern)).collect()
 }

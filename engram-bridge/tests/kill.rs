@@ -102,7 +102,10 @@ impl Cluster {
 
     /// Starts a node; with a cycle, it replays the snapshots of that cycle.
     fn start(&mut self, node: usize, cycle: Option<usize>) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_engram-node"));
+        self.start_by(Command::new(env!("CARGO_BIN_EXE_engram-node")), node, cycle);
+    }
+
+    fn start_by(&mut self, mut command: Command, node: usize, cycle: Option<usize>) {
         command.args(["run", "--events", "--control", "--replay-every", "1", "--config"]);
         command.arg(self.path(format!("{}.toml", NAMES[node])));
         if let Some(cycle) = cycle {
@@ -336,6 +339,47 @@ fn torture(cycles: usize, seed: u64) {
         cluster.dots.len()
     );
     assert!(acknowledged > 0);
+}
+
+/// No file of this process may grow beyond half a megabyte: to the node, the disk is full.
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_full_disk_what_is_new_is_refused_and_all_else_goes_on() {
+    let mut cluster = Cluster::new();
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\""]);
+    command.arg(env!("CARGO_BIN_EXE_engram-node"));
+    cluster.start_by(command, 0, Some(0));
+    let (mut refused, begun) = (0, Instant::now());
+    while refused < 3 {
+        assert!(begun.elapsed() < DEADLINE, "nothing was refused");
+        let process = cluster.running[0].as_ref().unwrap();
+        let event = process.events.recv_timeout(DEADLINE).expect("the node goes on");
+        if event["event"] == "failed" {
+            let reason = event["reason"].as_str().unwrap();
+            assert!(
+                reason.contains("no room to write") && reason.contains("free some space"),
+                "{reason}"
+            );
+            refused += 1;
+        } else {
+            cluster.note(0, 0, &event);
+        }
+    }
+    assert!(!cluster.acknowledged[0].is_empty());
+    // It serves what it has, to people and to peers.
+    let shown = cluster.export(0);
+    for (cycle, number) in &cluster.acknowledged[0] {
+        assert!(shown.contains_key(&id(0, *cycle, *number)));
+    }
+    cluster.start(1, None);
+    let peer = cluster.running[1].as_ref().unwrap();
+    let has = |event: &Value| event["patterns"].as_u64().is_some_and(|n| n >= shown.len() as u64);
+    while !has(&peer.events.recv_timeout(DEADLINE).unwrap()) {}
+    let mut process = cluster.running[0].take().unwrap();
+    process.child.kill().unwrap();
+    process.child.wait().unwrap();
+    cluster.inspect(0);
 }
 
 #[test]

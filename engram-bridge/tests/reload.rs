@@ -1,0 +1,57 @@
+//! A configuration that changes while the node runs.
+
+#![cfg(feature = "config")]
+
+mod common;
+
+use std::fs;
+use std::time::SystemTime;
+
+use engram_bridge::{ClusterConfig, Node, ReloadError};
+use engram_gossip_net::{ClusterCa, NodeId, Validity};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_and_certificates_change_at_once_and_the_rest_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let validity = Validity::days_from(SystemTime::now(), 1);
+    let ca = ClusterCa::generate("test", validity).unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let issue = |name: &str| {
+        let issued = ca.issue_node(name, validity).unwrap();
+        write(&format!("{name}.pem"), &issued.certificate_pem);
+        write(&format!("{name}.key"), &issued.key_pem);
+        issued.node_id
+    };
+    write("ca.pem", ca.certificate_pem());
+    let [us, other] = ["us", "other"].map(issue);
+    let config = |certificate: &str, rest: &str| {
+        let text = format!(
+            "[node]\nname = 'us'\nlisten = '127.0.0.1:0'\n\
+             [tls]\nca = 'ca.pem'\ncertificate = '{certificate}.pem'\nkey = '{certificate}.key'\n{rest}"
+        );
+        write("cluster.toml", &text);
+        ClusterConfig::load(&folder.path().join("cluster.toml")).unwrap()
+    };
+    let peer = |id: NodeId| format!("[[peers]]\nname = 'them'\nnode_id = '{id}'\n");
+
+    let before = config("us", "");
+    let node = Node::start(&before).unwrap();
+    let peers = || node.gossip.roster().iter().map(|member| member.id).collect::<Vec<_>>();
+    assert_eq!((node.gossip.node_id(), peers()), (us, vec![]));
+
+    let after = config(
+        "us",
+        &format!("{}[gossip]\nfanout = 5\n[retention]\nmax_patterns = 9\n", peer(other)),
+    );
+    let reload = node.reload(&before, &after).unwrap();
+    assert_eq!(reload.waiting, ["gossip.fanout", "retention.max_patterns"]);
+    assert_eq!(peers(), [other]);
+
+    // What does not fit changes nothing: the own id among the peers, another node's certificate.
+    let refused = node.reload(&before, &config("us", &peer(us))).unwrap_err();
+    assert!(refused.to_string().contains("this node's own"), "{refused}");
+    let refused = node.reload(&before, &config("other", "")).unwrap_err();
+    assert!(matches!(refused, ReloadError::Identity(_)), "{refused}");
+    assert_eq!(peers(), [other]);
+    node.gossip.shutdown().await;
+}
