@@ -37,7 +37,8 @@ impl fmt::Display for ClusterConfig {
 impl ClusterConfig {
     /// Every section but the peers, with its keys.
     pub(crate) fn sections(&self) -> [(&'static str, Table); 8] {
-        let Self { node, tls, peers: _, gossip, merkle_tree, conflict, store, http, retention } = self;
+        let Self { node, tls, peers: _, gossip, merkle_tree, conflict, store, http, retention } =
+            self;
         let spaces = node.spaces.iter().map(|space| text(space.as_str())).collect();
         let strategy = match conflict.strategy {
             StrategyChoice::ConfidenceVoting => "confidence-voting",

@@ -181,6 +181,7 @@ fn a_page_that_others_can_reach_has_to_be_meant() {
     let meant =
         WHOLE.replace("listen = \"127.0.0.1:7801\"", &format!("{open}\nallow_remote = true"));
     assert!(ClusterConfig::parse(&meant).unwrap().http.unwrap().listen.ip().is_unspecified());
+}
 
 fn with(variables: &[(&str, &str)]) -> Result<ClusterConfig, ConfigError> {
     let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
