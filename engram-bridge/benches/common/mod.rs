@@ -1,5 +1,7 @@
 //! Patterns for measurements: as many as are asked for, made of real ones.
 
+#![allow(dead_code, reason = "each measurement uses another part of it")]
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use engram_bridge::{
 
 /// A snapshot of `count` patterns. Each has an id and an embedding of its own; lengths, episodes and
 /// most of the numbers are those of real patterns.
-pub fn snapshot(count: usize) -> ConsolidationSnapshot {
+pub(crate) fn snapshot(count: usize) -> ConsolidationSnapshot {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixture/small/node-c.jsonl");
     let mut file = SnapshotFile::open(&file, ENGRAM_DIMENSION).expect("the fixture is there");
     let last = *file.runs().last().expect("it has runs");
@@ -26,7 +28,7 @@ pub fn snapshot(count: usize) -> ConsolidationSnapshot {
 }
 
 /// The bytes of what a pattern says, without any structure around them.
-pub fn content_bytes(pattern: &SemanticPattern) -> usize {
+pub(crate) fn content_bytes(pattern: &SemanticPattern) -> usize {
     let episodes: usize = pattern.source_episodes.iter().map(String::len).sum();
     // Two numbers of four bytes, a time of eight.
     pattern.id.len() + 4 * pattern.embedding.len() + episodes + 16
