@@ -46,6 +46,11 @@ pub enum StartError {
     /// What is stored cannot be used so. Nothing in it was changed.
     #[error("store.path: {0}")]
     Store(#[from] OpenError),
+    /// This program cannot store anything.
+    #[error(
+        "store.path is set, but this program was built without the feature redb; build it with, or leave the path out"
+    )]
+    NothingToStoreIn,
     /// The network cannot be used so.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -150,16 +155,17 @@ fn roster(config: &ClusterConfig, node: NodeId) -> Result<Roster, StartError> {
     Ok(Roster::new(members)?)
 }
 
-fn open(config: &ClusterConfig, node: NodeId) -> Result<Store, OpenError> {
+fn open(config: &ClusterConfig, node: NodeId) -> Result<Store, StartError> {
     let (rules, environment) = (store_config(config, node), Environment::system());
     match &config.store.path {
+        None => Ok(Store::new(rules, environment)),
         #[cfg(feature = "redb")]
         Some(path) => {
             let stored = crate::RedbStateStore::new(path);
-            Store::open(rules, environment, Box::new(stored))
+            Ok(Store::open(rules, environment, Box::new(stored))?)
         }
-        // Without the feature, a configuration with a path is refused.
-        _ => Ok(Store::new(rules, environment)),
+        #[cfg(not(feature = "redb"))]
+        Some(_) => Err(StartError::NothingToStoreIn),
     }
 }
 

@@ -284,12 +284,6 @@ impl Check<'_> {
 
     fn store(&mut self, store: Store) -> Option<StorageConfig> {
         let Some(path) = store.path else { return Some(StorageConfig::default()) };
-        if !cfg!(feature = "redb") {
-            return self.refuse(
-                "store.path",
-                "this program was built without the feature redb; build it with, or leave the path out",
-            );
-        }
         let path = self.required("store.path", Some(path), "\"state\"")?;
         Some(StorageConfig { path: Some(path.into()) })
     }
