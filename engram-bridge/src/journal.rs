@@ -28,6 +28,13 @@ struct Durable {
     failure: Option<StorageError>,
 }
 
+/// Whether the node ends on purpose with what is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Open,
+    Closed,
+}
+
 impl Journal {
     /// Of a node whose state ends with the process.
     pub(crate) fn in_memory(writer: Writer) -> Self {
@@ -72,18 +79,19 @@ impl Journal {
 
     /// Makes a batch durable, with the lease of the dots that are in it.
     pub(crate) fn commit_batch(&mut self, batch: Batch) -> Result<(), StorageError> {
-        self.write(batch, false)
+        self.write(batch, Ending::Open)
     }
 
     /// Notes that the node ends on purpose. A later change takes the note away again.
     pub(crate) fn close(&mut self) -> Result<(), StorageError> {
-        self.write(Batch::default(), true)
+        self.write(Batch::default(), Ending::Closed)
     }
 
-    fn write(&mut self, mut batch: Batch, closed: bool) -> Result<(), StorageError> {
+    fn write(&mut self, mut batch: Batch, ending: Ending) -> Result<(), StorageError> {
         let Some(durable) = &mut self.durable else { return Ok(()) };
         let lease = self.writer.lease();
         let (incarnation, lease) = (lease.actor.incarnation, lease.until);
+        let closed = ending == Ending::Closed;
         let life = Life { incarnation, lease, closed, seal: durable.seal.clone() };
         batch.put(Table::Meta, LIFE.to_vec(), life.encode());
         let committed = durable.store.commit(&batch);

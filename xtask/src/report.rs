@@ -38,7 +38,7 @@ struct Part {
 
 const PARTS: [Part; 4] = [
     Part { name: "core", title: "Tree, clocks, strategies", arguments: &["bench", "core"] },
-    Part { name: "net", title: "QUIC", arguments: &["bench", "net"] },
+    Part { name: "proto", title: "The sync machine", arguments: &["bench", "proto"] },
     Part { name: "bytes", title: "What the protocol sends", arguments: &["sim", "bytes"] },
     Part { name: "sim", title: "Simulated clusters", arguments: &["sim", "run", "--all"] },
 ];

@@ -52,7 +52,7 @@ pub(crate) struct Node {
 
 /// Makes a new certificate for a node's key, so that its id stays, and replaces NAME.pem.
 ///
-/// A running node takes it up when it is told to reload.
+/// A running node takes it up when it is told to reload, by a hang-up signal.
 #[derive(Args)]
 pub(crate) struct Rotate {
     /// The node's name.
