@@ -12,7 +12,7 @@ use crate::status::{Page, text};
 
 /// Watch running nodes: roots, patterns, and how far each peer is behind
 ///
-/// Reads /cluster/consolidation of each node, which its configuration switches on under [http].
+/// Reads /cluster/consolidation of each node, which the section http of its configuration switches on.
 #[derive(Args)]
 pub(crate) struct Watch {
     /// The pages of the nodes, such as 127.0.0.1:7801
