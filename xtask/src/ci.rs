@@ -23,7 +23,7 @@ use steps::{DEEP, ORDINARY, Step};
 /// the long proofs; what needs a tool that is not installed is skipped by name.
 #[derive(Args)]
 pub(crate) struct Ci {
-    /// Also the long proofs: about an hour
+    /// Also the long proofs, some of which take many minutes
     #[arg(long)]
     deep: bool,
     /// Only this step, of the ordinary or the deep ones; may be given several times
@@ -71,8 +71,8 @@ impl Ci {
 
     fn choose(&self) -> Result<Vec<&'static Step>> {
         let all = || ORDINARY.iter().chain(&DEEP);
-        let known = |name: &&String| !all().any(|step| step.name == name.as_str());
-        if let Some(unknown) = self.only.iter().find(known) {
+        let is_unknown = |name: &&String| !all().any(|step| step.name == name.as_str());
+        if let Some(unknown) = self.only.iter().find(is_unknown) {
             bail!("there is no step {unknown}; cargo xtask ci --deep --list names them");
         }
         if !self.only.is_empty() {

@@ -59,6 +59,15 @@ pub(crate) fn passes(command: &mut Command) -> Result<bool> {
     Ok(status.success())
 }
 
+/// The standard output of a command that must succeed.
+pub(crate) fn said(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("cannot start {}", spelled(command)))?;
+    if !output.status.success() {
+        bail!("{}: {}", spelled(command), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Builds with cargo, its progress shown on stderr, and returns the executables it made.
 pub(crate) fn build(mut command: Command) -> Result<Vec<PathBuf>> {
     eprintln!("$ {}", spelled(&command));

@@ -7,12 +7,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::Value;
 
 use crate::Verdict;
-use crate::command::{root, spelled};
+use crate::command::{root, said};
 use crate::product;
 
 /// Write the Grafana dashboard and the alert rules from the node's table of metrics
@@ -65,13 +65,8 @@ fn write(path: PathBuf, text: &str) -> Result<()> {
 }
 
 fn metrics() -> Result<Vec<Metric>> {
-    let mut command = Command::new(product::node()?);
-    command.args(["metrics", "--json"]);
-    let output = command.output().with_context(|| format!("cannot start {}", spelled(&command)))?;
-    if !output.status.success() {
-        bail!("{}: {}", spelled(&command), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    let table: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+    let table = said(Command::new(product::node()?).args(["metrics", "--json"]))?;
+    let table: Vec<Value> = serde_json::from_str(&table)?;
     table.iter().map(|row| Metric::read(row).with_context(|| row.to_string())).collect()
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Deny {
 
 impl Deny {
     pub(crate) fn run(self) -> Result<Verdict> {
-        if !Tool::DENY.is_here_or_said() {
+        if !Tool::DENY.is_here_or_say() {
             return Ok(Verdict::Passed);
         }
         let mut command = cargo(["deny", "--all-features"]);

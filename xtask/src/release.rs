@@ -4,11 +4,11 @@ mod archive;
 
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::Verdict;
-use crate::command::{cargo, passes, root, spelled};
+use crate::command::{cargo, passes, root, said, spelled};
 use crate::workspace::{Member, libraries, members};
 
 /// Check that every crate could be published now; publish only if told so
@@ -84,13 +84,4 @@ fn refuse_incomplete(member: &Member) -> Result<()> {
     }
     eprintln!("{}: {} files", member.name, files.lines().count());
     Ok(())
-}
-
-/// The standard output of a command that must succeed.
-fn said(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("cannot start {}", spelled(command)))?;
-    if !output.status.success() {
-        bail!("{}: {}", spelled(command), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

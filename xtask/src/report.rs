@@ -5,12 +5,12 @@ mod page;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::Value;
 
 use crate::Verdict;
-use crate::command::{cargo, root, spelled};
+use crate::command::{cargo, root, said, spelled};
 use crate::scratch::Scratch;
 use crate::workspace::target_folder;
 use page::{Page, Section};
@@ -102,19 +102,14 @@ fn origin() -> Result<Vec<(&'static str, String)>> {
     let model =
         processor.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let answer = |program: &str, arguments: &[&str]| {
+        let said = said(Command::new(program).current_dir(root()).args(arguments))?;
+        anyhow::Ok(said.trim().to_owned())
+    };
     Ok(vec![
-        ("commit", said(Command::new("git").args(["describe", "--always", "--dirty"]))?),
-        ("date", said(Command::new("git").args(["log", "-1", "--format=%cs"]))?),
+        ("commit", answer("git", &["describe", "--always", "--dirty"])?),
+        ("date", answer("git", &["log", "-1", "--format=%cs"])?),
         ("processor", format!("{} ({cores} cores)", model.unwrap_or(std::env::consts::ARCH))),
-        ("compiler", said(Command::new("rustc").arg("--version"))?),
+        ("compiler", answer("rustc", &["--version"])?),
     ])
-}
-
-fn said(command: &mut Command) -> Result<String> {
-    let output = command.current_dir(root()).output();
-    let output = output.with_context(|| format!("cannot start {}", spelled(command)))?;
-    if !output.status.success() {
-        bail!("{}: {}", spelled(command), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

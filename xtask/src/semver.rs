@@ -19,7 +19,7 @@ pub(crate) struct Semver {
 
 impl Semver {
     pub(crate) fn run(self) -> Result<Verdict> {
-        if !Tool::SEMVER.is_here_or_said() {
+        if !Tool::SEMVER.is_here_or_say() {
             return Ok(Verdict::Passed);
         }
         let baseline = format!("--baseline-rev={}", self.since);

@@ -23,7 +23,7 @@ impl Tool {
     }
 
     /// As [`Self::is_here`]; if it is not, says what is skipped and how to have it.
-    pub(crate) fn is_here_or_said(self) -> bool {
+    pub(crate) fn is_here_or_say(self) -> bool {
         let is_here = self.is_here();
         if !is_here {
             eprintln!("skipped: {} is not installed; cargo install {}", self.name, self.name);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::command::{cargo, spelled};
+use crate::command::{cargo, said};
 
 pub(crate) struct Member {
     pub(crate) name: String,
@@ -36,8 +36,8 @@ pub(crate) fn members() -> Result<Vec<Member>> {
 /// The published crates, or those of them that are named.
 pub(crate) fn libraries<'a>(members: &'a [Member], named: &[String]) -> Result<Vec<&'a Member>> {
     let libraries: Vec<_> = members.iter().filter(|member| member.is_library).collect();
-    let known = |name: &&String| !libraries.iter().any(|member| member.name == **name);
-    if let Some(unknown) = named.iter().find(known) {
+    let is_unknown = |name: &&String| !libraries.iter().any(|member| member.name == **name);
+    if let Some(unknown) = named.iter().find(is_unknown) {
         let names: Vec<_> = libraries.iter().map(|member| member.name.as_str()).collect();
         bail!("there is no crate {unknown}; there are {}", names.join(", "));
     }
@@ -51,12 +51,8 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
 }
 
 fn metadata() -> Result<Value> {
-    let mut command = cargo(["metadata", "--no-deps", "--format-version=1"]);
-    let output = command.output().with_context(|| format!("cannot start {}", spelled(&command)))?;
-    if !output.status.success() {
-        bail!("{}: {}", spelled(&command), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    serde_json::from_slice(&output.stdout).context("cargo metadata prints JSON")
+    let metadata = said(&mut cargo(["metadata", "--no-deps", "--format-version=1"]))?;
+    serde_json::from_str(&metadata).context("cargo metadata prints JSON")
 }
 
 fn member(package: &Value) -> Result<Member> {
