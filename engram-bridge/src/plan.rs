@@ -9,7 +9,7 @@ use engram_merkle::Digest;
 
 use crate::SemanticPattern;
 use crate::content::{Content, PatternError};
-use crate::record::{self, Body, MAX_CONTENTS, MAX_DOTS, Record};
+use crate::record::{self, Body, MAX_BURIED, MAX_CONTENTS, MAX_DOTS, Record};
 use crate::state::{Change, SpaceState};
 use crate::writer::Writer;
 
@@ -94,7 +94,7 @@ impl SpaceState {
         let contents = record::contents(&entry.record);
         (!contents.is_empty()).then(|| {
             let mut record = entry.record.clone();
-            let buried: Arc<[Digest]> = contents.union(&record::buried(&record)).copied().collect();
+            let buried = bury(&contents, &record::buried(&record));
             record
                 .resolve(writer.next_dot(), Body::Tombstone(buried))
                 .expect("the writer's dots are new to every record");
@@ -157,6 +157,14 @@ impl Change {
     pub(crate) fn supply(&mut self, content: Content) {
         self.contents.push(content);
     }
+}
+
+/// What a tombstone remembers: all that it buries, and of what was buried before as much as still
+/// fits. A tombstone beyond the limit would be refused by every peer, for ever.
+fn bury(contents: &BTreeSet<Digest>, before: &BTreeSet<Digest>) -> Arc<[Digest]> {
+    let room = MAX_BURIED.saturating_sub(contents.len());
+    let kept = before.difference(contents).take(room);
+    contents.iter().chain(kept).collect::<BTreeSet<_>>().into_iter().copied().collect()
 }
 
 /// Refuses a further version of a pattern that has so many already. Those of the peers are never

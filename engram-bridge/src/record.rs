@@ -9,7 +9,7 @@ use engram_merkle::{AnyHasher, Digest};
 use engram_vclock::{Actor, Dot, Siblings, VectorClock};
 
 use crate::content::validate_id;
-use crate::encoding::{hash, put_bytes, put_count};
+use crate::encoding::{Cursor, hash, put_bytes, put_count};
 
 /// The most live writes of one record.
 pub const MAX_DOTS: usize = 1_024;
@@ -21,6 +21,10 @@ pub const MAX_BURIED: usize = 1_024;
 const TAG: &[u8; 8] = b"ecb1reco";
 const CONTENT: u8 = 0;
 const TOMBSTONE: u8 = 1;
+/// What an actor and a counter take.
+const WRITE: usize = 32 + 8 + 8;
+/// What a live write takes at least: its name, and the kind of its body.
+const LEAST_SIBLING: usize = WRITE + 1;
 
 /// What one write left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,9 +60,15 @@ pub(crate) fn buried(record: &Record) -> BTreeSet<Digest> {
 pub(crate) fn digest(id: &str, record: &Record, hasher: &AnyHasher) -> Digest {
     let mut bytes = Vec::with_capacity(256);
     put_bytes(&mut bytes, id.as_bytes());
-    put_count(&mut bytes, record.len());
+    encode(&mut bytes, record);
+    hash(hasher, TAG, &bytes)
+}
+
+/// The bytes of a record: what is hashed, and what is stored.
+pub(crate) fn encode(bytes: &mut Vec<u8>, record: &Record) {
+    put_count(bytes, record.len());
     for (dot, body) in record.iter() {
-        put_actor(&mut bytes, &dot.actor);
+        put_actor(bytes, &dot.actor);
         bytes.extend(dot.counter.to_le_bytes());
         match body {
             Body::Content(digest) => {
@@ -67,17 +77,48 @@ pub(crate) fn digest(id: &str, record: &Record, hasher: &AnyHasher) -> Digest {
             }
             Body::Tombstone(buried) => {
                 bytes.push(TOMBSTONE);
-                put_count(&mut bytes, buried.len());
+                put_count(bytes, buried.len());
                 bytes.extend(buried.iter().flat_map(|digest| *digest.as_bytes()));
             }
         }
     }
-    put_count(&mut bytes, record.context().len());
+    put_count(bytes, record.context().len());
     for (actor, counter) in record.context().iter() {
-        put_actor(&mut bytes, actor);
+        put_actor(bytes, actor);
         bytes.extend(counter.to_le_bytes());
     }
-    hash(hasher, TAG, &bytes)
+}
+
+/// The inverse of [`encode`]; `None` if these are not the bytes of a record, or not at their begin.
+pub(crate) fn decode(bytes: &mut Cursor<'_>) -> Option<Record> {
+    let count = bytes.count(LEAST_SIBLING)?;
+    let mut live = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (actor, counter) = take_write(bytes)?;
+        let body = match bytes.byte()? {
+            CONTENT => Body::Content(bytes.array::<32>()?.into()),
+            TOMBSTONE => Body::Tombstone(take_digests(bytes)?),
+            _ => return None,
+        };
+        live.push((Dot::new(actor, counter), body));
+    }
+    let count = bytes.count(WRITE)?;
+    let mut context = Vec::with_capacity(count);
+    for _ in 0..count {
+        context.push(take_write(bytes)?);
+    }
+    Siblings::from_parts(live, VectorClock::from_sorted(context).ok()?).ok()
+}
+
+fn take_write(bytes: &mut Cursor<'_>) -> Option<(Actor, u64)> {
+    let actor = Actor { node: bytes.array()?, incarnation: bytes.number()? };
+    Some((actor, bytes.number()?))
+}
+
+fn take_digests(bytes: &mut Cursor<'_>) -> Option<Arc<[Digest]>> {
+    let count = bytes.count(32)?;
+    let (digests, _) = bytes.take(32 * count)?.as_chunks::<32>();
+    Some(digests.iter().map(|digest| Digest::from(*digest)).collect())
 }
 
 fn put_actor(bytes: &mut Vec<u8>, actor: &Actor) {

@@ -172,7 +172,8 @@ impl Space {
     /// anything to delete.
     ///
     /// What others write at the same time, unseen, survives. The deleted contents are remembered,
-    /// so that an engine that finds them again does not bring them back.
+    /// at most [`MAX_BURIED`](crate::MAX_BURIED) of them, so that an engine that finds them again
+    /// does not bring them back.
     ///
     /// # Errors
     /// [`StorageError`] if it cannot be stored; nothing was changed.

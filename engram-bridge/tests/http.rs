@@ -217,20 +217,30 @@ async fn one_connection_too_many_waits_for_its_turn() {
     let cluster = Cluster::start(&["node-a"], &quiet());
     let (_, server) = serve(&cluster.nodes[0]).await;
     let at = server.local_addr();
-    let mut silent = Vec::new();
-    for _ in 0..MAX_CONNECTIONS {
-        // An answer shows that the connection is served, and not only in the system's queue.
-        let mut stream = TcpStream::connect(at).await.unwrap();
-        let request = format!("GET /health/alive HTTP/1.1\r\nHost: {at}\r\n\r\n");
-        write(&mut stream, request.as_bytes()).await;
+    let request = format!("GET /health/alive HTTP/1.1\r\nHost: {at}\r\n\r\n");
+    // An answer shows that a connection is served, and not only in the system's queue.
+    let ask = async |stream: &mut TcpStream| {
+        write(stream, request.as_bytes()).await;
         stream.readable().await.unwrap();
-        silent.push(stream);
+        while stream.try_read(&mut [0; 1024]).is_ok() {}
+    };
+    let mut served = Vec::new();
+    for _ in 0..MAX_CONNECTIONS {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        ask(&mut stream).await;
+        served.push(stream);
     }
-    let late = tokio::spawn(async move { get(at, "/health/alive").await.status });
-    tokio::task::yield_now().await;
-    assert!(!late.is_finished());
-    silent.pop();
-    assert_eq!(late.await.unwrap(), 200);
+    let mut late = TcpStream::connect(at).await.unwrap();
+    write(&mut late, request.as_bytes()).await;
+    // The others get answer after answer meanwhile.
+    for stream in &mut served {
+        ask(stream).await;
+    }
+    let nothing = late.try_read(&mut [0; 1]).unwrap_err();
+    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    served.pop();
+    late.readable().await.unwrap();
+    assert_ne!(late.try_read(&mut [0; 1]).unwrap(), 0);
 }
 
 /// The clock is ours: it jumps to the next deadline when nothing else happens.

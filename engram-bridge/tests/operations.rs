@@ -2,13 +2,16 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::*;
 use engram_bridge::{
-    CROWDED, ConsolidationCacheSource::Scheduler, Environment, MAX_CONTENTS, PatternError,
-    Retention, Store, StoreConfig, SubmitError, Submitted, Timestamp,
+    CROWDED, ConsolidationCacheSource::Scheduler, Environment, MAX_BURIED, MAX_CONTENTS,
+    PatternError, Retention, SemanticPattern, Store, StoreConfig, SubmitError, Submitted,
+    Timestamp,
 };
+use engram_gossip_proto::View as _;
 
 /// A store whose pattern `p` has one version of each of so many other nodes.
 fn disputed(versions: u8) -> Store {
@@ -61,6 +64,19 @@ fn no_version_is_added_to_sixty_four_and_none_is_dropped() {
     space.resolve(&pattern("p", 100)).unwrap();
     assert_eq!(space.stats().conflicting, 0);
     assert_eq!(space.submit_pattern(&pattern("p", 102)), Ok(Submitted::Written));
+}
+
+#[test]
+fn a_pattern_that_is_forgotten_again_and_again_is_never_too_large_for_a_peer() {
+    let (space, peer) = (only_space(&store(1, 4)), only_space(&store(2, 4)));
+    for n in 0..=MAX_BURIED {
+        let again = SemanticPattern { strength: n as f32, ..(*pattern("p", 0)).clone() };
+        assert_eq!(space.submit_pattern(&Arc::new(again)), Ok(Submitted::Written));
+        assert!(space.forget("p").unwrap());
+    }
+    let receipt = peer.pin().apply(everything(&space));
+    assert_eq!((receipt.applied, receipt.rejected), (1, vec![]));
+    assert_eq!(peer.root(), space.root());
 }
 
 #[test]

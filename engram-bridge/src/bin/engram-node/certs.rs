@@ -14,8 +14,12 @@ use crate::Failure;
 #[derive(Subcommand)]
 pub(crate) enum Certs {
     Ca(Ca),
-    Node(Node),
-    Rotate(Rotate),
+    /// Makes a node's certificate and key, NAME.pem and NAME.key, and prints its node id.
+    Node(Order),
+    /// Makes a new certificate for a node's key, so that its id stays, and replaces NAME.pem.
+    ///
+    /// A running node takes it up when it is told to reload, by a hang-up signal.
+    Rotate(Order),
     Show(Show),
 }
 
@@ -33,35 +37,16 @@ pub(crate) struct Ca {
     days: u32,
 }
 
-/// Makes a node's certificate and key, NAME.pem and NAME.key, and prints its node id.
+/// For which node, by which authority.
 #[derive(Args)]
-pub(crate) struct Node {
+pub(crate) struct Order {
     /// The node's name.
     #[arg(long)]
     name: String,
     /// The folder with ca.pem and ca.key.
     #[arg(long, value_name = "DIR", default_value = ".")]
     ca: PathBuf,
-    /// The folder to write to.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    out: PathBuf,
-    /// How long the certificate is valid.
-    #[arg(long, value_name = "DAYS", default_value_t = 365)]
-    days: u32,
-}
-
-/// Makes a new certificate for a node's key, so that its id stays, and replaces NAME.pem.
-///
-/// A running node takes it up when it is told to reload, by a hang-up signal.
-#[derive(Args)]
-pub(crate) struct Rotate {
-    /// The node's name.
-    #[arg(long)]
-    name: String,
-    /// The folder with ca.pem and ca.key.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    ca: PathBuf,
-    /// The folder with NAME.key and NAME.pem.
+    /// The folder of NAME.key and NAME.pem.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
     /// How long the certificate is valid.
@@ -80,8 +65,8 @@ impl Certs {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
             Self::Ca(task) => task.run(),
-            Self::Node(task) => task.run(),
-            Self::Rotate(task) => task.run(),
+            Self::Node(order) => order.make(),
+            Self::Rotate(order) => order.renew(),
             Self::Show(task) => task.run(),
         }
     }
@@ -99,32 +84,44 @@ impl Ca {
     }
 }
 
-impl Node {
-    fn run(self) -> Result<(), Failure> {
-        refuse_no_file_name(&self.name)?;
-        let ca = authority(&self.ca)?;
-        let validity = Validity::days_from(SystemTime::now(), self.days);
-        let node = ca.issue_node(&self.name, validity)?;
+impl Order {
+    /// Makes a key and its certificate.
+    fn make(self) -> Result<(), Failure> {
+        let ca = self.authority()?;
+        let node = ca.issue_node(&self.name, self.validity())?;
         fs::create_dir_all(&self.out)
             .map_err(|error| format!("{}: {error}", self.out.display()))?;
-        let file = |extension| self.out.join(format!("{}.{extension}", self.name));
-        write_new(&file("key"), &node.key_pem, Access::Owner)?;
-        write_new(&file("pem"), &node.certificate_pem, Access::Everybody)?;
+        write_new(&self.file("key"), &node.key_pem, Access::Owner)?;
+        write_new(&self.file("pem"), &node.certificate_pem, Access::Everybody)?;
         println!("{}", node.node_id);
         Ok(())
     }
-}
 
-impl Rotate {
-    fn run(self) -> Result<(), Failure> {
-        refuse_no_file_name(&self.name)?;
-        let ca = authority(&self.ca)?;
-        let key = read(&self.out.join(format!("{}.key", self.name)))?;
-        let validity = Validity::days_from(SystemTime::now(), self.days);
-        let node = ca.renew_node(&self.name, &key, validity)?;
-        replace(&self.out.join(format!("{}.pem", self.name)), &node.certificate_pem)?;
+    /// Makes another certificate for the key that is there.
+    fn renew(self) -> Result<(), Failure> {
+        let ca = self.authority()?;
+        let node = ca.renew_node(&self.name, &read(&self.file("key"))?, self.validity())?;
+        replace(&self.file("pem"), &node.certificate_pem)?;
         println!("{}", node.node_id);
         Ok(())
+    }
+
+    /// The authority, once it is known that the name can be that of a file.
+    fn authority(&self) -> Result<ClusterCa, Failure> {
+        let name = &self.name;
+        if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+            return Err(format!("--name {name:?} is no file name; use letters and digits").into());
+        }
+        let (certificate, key) = (read(&self.ca.join("ca.pem"))?, read(&self.ca.join("ca.key"))?);
+        Ok(ClusterCa::from_pem(&certificate, &key)?)
+    }
+
+    fn validity(&self) -> Validity {
+        Validity::days_from(SystemTime::now(), self.days)
+    }
+
+    fn file(&self, extension: &str) -> PathBuf {
+        self.out.join(format!("{}.{extension}", self.name))
     }
 }
 
@@ -136,18 +133,6 @@ impl Show {
         println!("{node_id}");
         Ok(())
     }
-}
-
-fn refuse_no_file_name(name: &str) -> Result<(), Failure> {
-    if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
-        return Err(format!("--name {name:?} is no file name; use letters and digits").into());
-    }
-    Ok(())
-}
-
-fn authority(folder: &Path) -> Result<ClusterCa, Failure> {
-    let (certificate, key) = (read(&folder.join("ca.pem"))?, read(&folder.join("ca.key"))?);
-    Ok(ClusterCa::from_pem(&certificate, &key)?)
 }
 
 /// Replaces a file at once: whoever reads it meanwhile finds the old text or the new one, never half of one.
