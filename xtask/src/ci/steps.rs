@@ -66,7 +66,7 @@ pub(super) const DEEP: [Step; 9] = [
     Step::new("features", "each crate alone, with each of its features", |_| {
         vec![xtask(["features"])]
     }),
-    Step::new("slow", "kill -9, a hundred QUIC nodes, network namespaces, a browser", |_| {
+    Step::new("slow", "kill -9 over and over, a hundred QUIC nodes, a browser", |_| {
         vec![slow_tests()]
     }),
     Step::new("commands", "every command that a document shows", |_| {

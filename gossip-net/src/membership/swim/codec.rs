@@ -13,7 +13,8 @@ pub(super) const HEADER_SOURCE: usize = 32;
 /// A member in a list: id, incarnation, foca's own count of refutations, state.
 const MEMBER: usize = 32 + 8 + 2 + 1;
 
-/// Writes and reads what foca says. All numbers are little-endian.
+/// Writes and reads what foca says. All numbers are little-endian, but for the length of the list of
+/// members, which foca itself writes, big-endian.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Compact {
     pub(super) us: NodeId,
@@ -224,6 +225,9 @@ impl Relayed {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn life(n: u8) -> Life {
@@ -264,6 +268,70 @@ mod tests {
             assert!(rest.is_empty());
             for len in 0..bytes.len() {
                 assert!(Compact { us: life(2).node }.decode_header(&bytes[..len]).is_err());
+            }
+        }
+    }
+
+    /// Changing one of these means that old and new nodes do not hear each other.
+    #[test]
+    fn golden_packets() {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let packets: Vec<_> =
+            every_message().into_iter().map(|m| hex(&encode(m)[HEADER_SOURCE..])).collect();
+        let header = "010000000001000005000200000000010000";
+        let about = format!("09{}0300000000010000", "03".repeat(32));
+        let bodies = [
+            "0007".to_owned(),
+            "0107".to_owned(),
+            format!("02{about}"),
+            format!("03{about}"),
+            format!("04{about}"),
+            format!("05{about}"),
+            "06".to_owned(),
+            "07".to_owned(),
+            "08".to_owned(),
+            "09".to_owned(),
+            "0a".to_owned(),
+        ];
+        assert_eq!(packets, bodies.map(|body| format!("{header}{body}")));
+        let mut member = Vec::new();
+        put_member(&mut member, &Member::new(life(3), 4, State::Suspect));
+        assert_eq!(hex(&member), format!("{}0300000000010000040001", "03".repeat(32)));
+    }
+
+    /// A packet of random bytes, or of some that begin as a packet does.
+    fn packet() -> impl Strategy<Value = Vec<u8>> {
+        let begins = (0..every_message().len(), vec(any::<u8>(), 0..200)).prop_map(|(n, rest)| {
+            [encode(every_message()[n].clone())[HEADER_SOURCE..].to_vec(), rest].concat()
+        });
+        prop_oneof![vec(any::<u8>(), 0..300), begins]
+    }
+
+    proptest! {
+        #[test]
+        fn prop_no_packet_of_a_stranger_panics_or_grows(packet in packet(), node in any::<[u8; 32]>()) {
+            says_down(&packet);
+            let (us, from) = (life(2).node, NodeId::from(node));
+            if let Some(relayed) = Relayed::parse(us, from, &packet) {
+                prop_assert_eq!(relayed.sender().node, from);
+                let about = relayed.about(|life| life.incarnation % 2 == 0);
+                prop_assert!(about.is_none_or(|kept| kept.len() <= HEADER_SOURCE + packet.len()));
+            }
+            let mut mentioned = packet.clone();
+            mention(&mut mentioned, &Member::alive(life(3)));
+            prop_assert!([packet.len(), packet.len() + MEMBER].contains(&mentioned.len()));
+        }
+
+        /// Every packet has one form: what can be read is written as it was.
+        #[test]
+        fn prop_a_header_that_is_read_is_written_as_it_was(packet in packet()) {
+            let full = [life(1).node.as_bytes(), &packet[..]].concat();
+            let mut rest = &full[..];
+            let mut codec = Compact { us: life(2).node };
+            if let Ok(header) = codec.decode_header(&mut rest) {
+                let mut written = Vec::new();
+                codec.encode_header(&header, &mut written).unwrap();
+                prop_assert_eq!(&written, &full[..full.len() - rest.len()]);
             }
         }
     }
