@@ -70,7 +70,7 @@ pub const MAX_PENDING: usize = 32_768;
 ///
 /// Further ones are offered first, by a listing, and the receiver asks for those that none of its
 /// other sessions is bringing. Few differences so cost no extra turn, and many are not sent twice.
-pub const MAX_UNASKED: u64 = 32;
+pub const MAX_UNASKED: u64 = 128;
 /// Events that wait to be polled; further ones are dropped.
 pub const MAX_EVENTS: usize = 1_024;
 /// Turns of one session, both sides counted.
