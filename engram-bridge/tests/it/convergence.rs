@@ -1,16 +1,15 @@
 //! Any number of nodes, written to in any way, that sync in rounds.
 
-mod common;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::*;
 use engram_bridge::{Space, Store};
 use engram_gossip_net::Replicas;
 use engram_gossip_proto::{Session, SessionConfig};
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use crate::common::*;
 
 /// A whole session between two nodes, frame by frame. Returns whether they are equal then.
 fn sync(one: &Store, other: &Store) -> bool {

@@ -1,19 +1,16 @@
 //! The state in a file: what becomes of it when the file is cut, altered, copied or full.
 
-#![cfg(feature = "redb")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use common::*;
 use engram_bridge::{
     ConsolidationCacheSource::Scheduler, Doubt, OpenError, Opening, RedbStateStore, StorageError,
     Store,
 };
 use tempfile::TempDir;
+
+use crate::common::*;
 
 fn kept(folder: &Path) -> RedbStateStore {
     RedbStateStore::new(folder.join("state"))

@@ -1,19 +1,16 @@
 //! The decorated consolidation service, between an engine and peers.
 
-#![cfg(feature = "files")]
-
-mod common;
-
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use common::cluster::*;
-use common::snapshot;
 use engram_bridge::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
     GossipingConsolidationService, SemanticPattern, Timestamp,
 };
 use tokio::sync::watch;
+
+use crate::common::cluster::*;
+use crate::common::snapshot;
 
 /// An inner service that writes down what it is given.
 struct Witness {

@@ -1,12 +1,9 @@
 //! What outlives a process, and what a node makes of what it finds.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 
-use common::*;
 use engram_bridge::{
     Batch, ConsolidationCacheSource::Scheduler, Doubt, MemoryStateStore, OpenError, Opening, Seal,
     Space, StateStore, StorageError, Store, Submitted, Table,
@@ -15,6 +12,8 @@ use engram_gossip_proto::{Actor, Dot, Rejection, View};
 use engram_merkle::AnyHasher;
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use crate::common::*;
 
 fn dots(space: &Arc<Space>) -> BTreeSet<Dot> {
     let records = records(space);
@@ -37,7 +36,7 @@ fn eventful(kept: &MemoryStateStore) -> Store {
     let own = only_space(&store);
     own.submit(&snapshot((0..5).map(|n| pattern(&format!("own_{n}"), n)).collect()), Scheduler)
         .unwrap();
-    let peer = only_space(&common::store(2, 4));
+    let peer = only_space(&crate::common::store(2, 4));
     for n in 0..3 {
         peer.submit_pattern(&pattern(&format!("theirs_{n}"), n)).unwrap();
     }
@@ -161,7 +160,7 @@ fn what_cannot_be_stored_has_not_happened() {
     assert!(space.resolve(&pattern("own_0", 5)).is_err());
     assert_eq!(space.withdraw("own_0"), Err(full()));
     assert_eq!(space.forget("own_0"), Err(full()));
-    let peer = only_space(&common::store(3, 4));
+    let peer = only_space(&crate::common::store(3, 4));
     peer.submit_pattern(&pattern("q", 1)).unwrap();
     let receipt = space.pin().apply(everything(&peer));
     assert_eq!(receipt.rejected, [("q".to_owned(), Rejection::OverLimit)]);

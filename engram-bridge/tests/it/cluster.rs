@@ -1,19 +1,16 @@
 //! Real nodes, real patterns, real QUIC.
 
-#![cfg(feature = "files")]
-
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use common::cluster::*;
-use common::fingerprint;
 use engram_bridge::{
     ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, ENGRAM_DIMENSION, SemanticPattern,
     Space,
 };
 use engram_gossip_proto::Compression;
+
+use crate::common::cluster::*;
+use crate::common::fingerprint;
 
 const FIXTURE: [&str; 3] = ["node-a", "node-b", "node-c"];
 

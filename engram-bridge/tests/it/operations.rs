@@ -1,11 +1,8 @@
 //! What an operator sees and does, and where a node refuses.
 
-mod common;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::*;
 use engram_bridge::{
     CROWDED, ConsolidationCacheSource::Scheduler, Environment, MAX_BURIED, MAX_CONTENTS,
     PatternError, Retention, SemanticPattern, Store, StoreConfig, SubmitError, Submitted,
@@ -13,11 +10,13 @@ use engram_bridge::{
 };
 use engram_gossip_proto::View as _;
 
+use crate::common::*;
+
 /// A store whose pattern `p` has one version of each of so many other nodes.
 fn disputed(versions: u8) -> Store {
     let store = store(200, 4);
     for node in 0..versions {
-        let peer = only_space(&common::store(node, 4));
+        let peer = only_space(&crate::common::store(node, 4));
         peer.submit_pattern(&pattern("p", node)).unwrap();
         deliver(everything(&peer), &only_space(&store));
     }

@@ -1,24 +1,21 @@
 //! The status page in a real browser: three real nodes, one of which gets lost.
 //!
 //! Needs Chromium and its driver (Debian: `chromium`, `chromium-driver`), so it is asked for by
-//! name: `cargo test -p engram-bridge --features http --test browser -- --ignored --nocapture`.
+//! name: `cargo test -p engram-bridge --features http --test it browser -- --ignored --nocapture`.
 //! Without a browser it says that it is skipped; with `ENGRAM_BROWSER=required` it fails instead.
 //! The pictures that it takes stay in `target/browser`.
 
-#![cfg(feature = "http")]
-
-#[path = "../common/mod.rs"]
-mod common;
 mod driver;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::cluster::*;
 use driver::{Browser, DOWN, ENTER, ESCAPE, RIGHT, TAB};
 use engram_bridge::ConsolidationCacheSource::Scheduler;
 use engram_bridge::http::Server;
 use engram_bridge::{Confidence, ConsolidationSnapshot, SemanticPattern, Telemetry};
+
+use crate::common::cluster::*;
 
 const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
 

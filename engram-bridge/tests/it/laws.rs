@@ -2,17 +2,16 @@
 //!
 //! Everything is compared to the bit: the root, and the bytes of what is visible.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use common::*;
 use engram_bridge::{ConsolidationCacheSource::Scheduler, Space, Store, Submitted};
 use engram_gossip_proto::{Body, Delivery, Record, Rejection, View};
 use engram_vclock::MAX_JUMP;
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use crate::common::*;
 
 const NODES: usize = 3;
 const IDS: usize = 3;

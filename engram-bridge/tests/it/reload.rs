@@ -1,9 +1,5 @@
 //! A configuration that changes while the node runs.
 
-#![cfg(feature = "config")]
-
-mod common;
-
 use std::fs;
 use std::time::SystemTime;
 

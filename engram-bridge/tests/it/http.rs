@@ -1,14 +1,8 @@
 //! What nodes answer over HTTP, asked over real sockets.
 
-#![cfg(feature = "http")]
-
-mod common;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use common::client::{get, post, receive, send, write};
-use common::cluster::*;
 use engram_bridge::ConsolidationCacheSource::Scheduler;
 use engram_bridge::http::Server;
 use engram_bridge::http::limits::{
@@ -17,6 +11,9 @@ use engram_bridge::http::limits::{
 use engram_bridge::{Confidence, ConsolidationSnapshot, METRICS, SemanticPattern, Telemetry};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+
+use crate::common::client::{get, post, receive, send, write};
+use crate::common::cluster::*;
 
 fn anywhere() -> SocketAddr {
     ([127, 0, 0, 1], 0).into()

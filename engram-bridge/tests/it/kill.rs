@@ -1,10 +1,6 @@
 //! Real processes, killed without a word at any moment: nothing that was acknowledged is lost, and
 //! no dot is used twice.
 
-#![cfg(feature = "node")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -17,11 +13,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use common::*;
 use engram_bridge::{ENGRAM_DIMENSION, Environment, RedbStateStore, Store, StoreConfig, Timestamp};
 use engram_gossip_net::{ClusterCa, NodeId, Validity};
 use engram_gossip_proto::{Body, Dot};
 use serde_json::{Value, json};
+
+use crate::common::*;
 
 const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
 /// No wait takes this long unless the test fails.
@@ -387,7 +384,7 @@ fn killed_nodes_lose_nothing_that_was_acknowledged() {
     torture(6, 1);
 }
 
-/// For the deep check: `cargo test -p engram-bridge --features node --test kill -- --ignored`. The
+/// For the deep check: `cargo test -p engram-bridge --features node --test it kill -- --ignored`. The
 /// number of kills can be set by `ENGRAM_KILLS`, the seed by `ENGRAM_SEED`.
 #[test]
 #[ignore = "takes minutes"]

@@ -1,0 +1,22 @@
+//! Everything that is tried from outside, in one program: each further one is linked anew.
+
+mod common;
+
+#[cfg(feature = "http")]
+mod browser;
+#[cfg(feature = "files")]
+mod cluster;
+mod convergence;
+mod durability;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "node")]
+mod kill;
+mod laws;
+mod operations;
+#[cfg(feature = "redb")]
+mod redb;
+#[cfg(feature = "config")]
+mod reload;
+#[cfg(feature = "files")]
+mod service;
