@@ -1,7 +1,7 @@
 //! What a session costs beside the bytes that it moves: ours against bare quinn streams that carry
 //! as many bytes in as many turns, over the same transport settings.
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/it/common/mod.rs"]
 mod common;
 
 use std::time::{Duration, Instant};

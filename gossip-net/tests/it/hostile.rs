@@ -1,14 +1,12 @@
 //! Members gone bad: whatever they do is bounded, counted by reason, and costs the others nothing.
 
-mod common;
-
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::raw::{Certificate, RawClient, client_config, raw_client};
-use common::store::{Store, parameters};
-use common::{Cluster, Node, Ready, absent, quiet, roster, take};
+use crate::common::raw::{Certificate, RawClient, client_config, raw_client};
+use crate::common::store::{Store, parameters};
+use crate::common::{Cluster, Node, Ready, absent, quiet, roster, take};
 use engram_gossip_net::{
     ConnectionState, Event, Gossip, HandshakeError, NetConfig, Replicas, SyncError, limits,
 };

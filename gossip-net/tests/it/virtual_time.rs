@@ -1,16 +1,14 @@
 //! Real QUIC nodes on a network in memory, in virtual time: hours of idling, bad weather, partitions.
 //!
 //! The ignored tests are the same with a hundred nodes:
-//! `cargo test --release --all-features --test virtual -- --ignored --nocapture`.
-
-mod common;
+//! `cargo test --release --all-features --test it -- virtual_time --ignored --nocapture`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::store::{Store, parameters};
-use common::{Cluster, Ready, roster};
+use crate::common::store::{Store, parameters};
+use crate::common::{Cluster, Ready, roster};
 use engram_gossip_net::{
     ConnectionState, Gossip, Member, Membership, NetConfig, StaticSeeds, Swim, SwimConfig, Switch,
     Weather,

@@ -1,6 +1,6 @@
 //! A cluster on loopback, with certificates of its own and a way to wait for what happens.
 
-#![allow(dead_code, reason = "each test binary uses another part of it")]
+#![allow(dead_code, reason = "the benchmarks use a part of it")]
 
 pub(crate) mod raw;
 pub(crate) mod store;

@@ -1,14 +1,12 @@
 //! Many real nodes in one process: news travels by adverts alone, whoever dies meanwhile.
 //!
-//! `CROWD=100 cargo test --release --features issue --test crowd -- --nocapture` makes it larger and
+//! `CROWD=100 cargo test --release --all-features --test it -- crowd --nocapture` makes it larger and
 //! prints what it took.
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use common::{Cluster, Node, quiet, until_all};
+use crate::common::{Cluster, Node, quiet, until_all};
 
 fn size() -> usize {
     std::env::var("CROWD").map_or(16, |n| n.parse().expect("CROWD is a number"))

@@ -1,12 +1,10 @@
 //! Who is let in, who is not, and what either side is told: over QUIC on loopback.
 
-mod common;
-
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use common::raw::{Certificate, client_config, raw_client, raw_server};
-use common::{Cluster, Node, Ready, absent, introduce, quiet, roster, take};
+use crate::common::raw::{Certificate, client_config, raw_client, raw_server};
+use crate::common::{Cluster, Node, Ready, absent, introduce, quiet, roster, take};
 use engram_gossip_net::{
     BindError, ConnectionState, Event, Gossip, HandshakeError, Identity, IdentityError, NodeId,
     Roster, RotateError, SyncError, Validity,
@@ -96,8 +94,8 @@ async fn expired_and_early_certificates_are_refused() {
 }
 
 fn start_error(ready: &Ready) -> BindError {
-    let store = common::store::Store::new(ready.id(), &["space"]);
-    let parameters = common::store::parameters();
+    let store = crate::common::store::Store::new(ready.id(), &["space"]);
+    let parameters = crate::common::store::parameters();
     Gossip::bind(quiet(), ready.identity(), Roster::default(), parameters, store)
         .expect_err("a node whose certificate nobody accepts does not start")
 }
@@ -179,7 +177,7 @@ async fn nothing_is_resumed_and_nothing_is_sent_early() {
     let b = cluster.issue("b");
     a.gossip.set_roster(roster([a.member(), absent(&b, "127.0.0.1:9")]));
     let mut config = client_config(Certificate::Of(&b), &[b"engram-gossip/1"]);
-    let tickets = Arc::new(common::raw::TicketCounter::default());
+    let tickets = Arc::new(crate::common::raw::TicketCounter::default());
     config.resumption = rustls::client::Resumption::store(tickets.clone());
     config.enable_early_data = true;
     let client = raw_client();
@@ -216,7 +214,7 @@ async fn a_renewed_certificate_is_used_without_a_restart() {
     let c = ready.start(&quiet(), roster([a.member()]));
     let renewed = cluster
         .ca
-        .renew_node("c", &ready.credentials.key_pem, common::validity())
+        .renew_node("c", &ready.credentials.key_pem, crate::common::validity())
         .expect("the key stays");
     assert_eq!(renewed.node_id, c.id());
     assert_ne!(renewed.certificate_pem, ready.credentials.certificate_pem);
@@ -238,7 +236,7 @@ async fn peers_of_an_authority_that_is_no_longer_trusted_lose_their_connection()
     a.connected_to(b.id()).await;
     // The same key, certified by another authority, which is now the only one trusted.
     let new = Cluster::new();
-    let renewed = new.ca.renew_node("a", &a.key_pem, common::validity()).unwrap();
+    let renewed = new.ca.renew_node("a", &a.key_pem, crate::common::validity()).unwrap();
     let ca = new.ca.certificate_pem();
     let identity = Identity::from_pem(ca, &renewed.certificate_pem, &renewed.key_pem).unwrap();
     a.gossip.set_identity(identity).unwrap();

@@ -1,11 +1,9 @@
 //! A mesh of real nodes over QUIC on loopback: convergence, adverts, roster, shutdown.
 
-mod common;
-
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use common::{Cluster, Node, absent, introduce, quiet, roster, take};
+use crate::common::{Cluster, Node, absent, introduce, quiet, roster, take};
 use engram_gossip_net::{
     BindError, ConnectionState, Event, Gossip, HandshakeError, Opener, Roster, SyncError,
 };
@@ -40,7 +38,12 @@ async fn what_one_session_brings_no_other_one_asks_for() {
     const RECORDS: usize = 1000;
     let mut config = quiet();
     config.advert_fanout = 0;
-    let [a, b, c, d] = take(Cluster::new().start(&["a", "b", "c", "d"], &config));
+    let [mut a, mut b, mut c, mut d] = take(Cluster::new().start(&["a", "b", "c", "d"], &config));
+    // Those who meet tell each other their roots; here that is before there is anything to fetch.
+    for node in [&mut b, &mut c, &mut d] {
+        a.connected_to(node.id()).await;
+        node.connected_to(a.id()).await;
+    }
     for node in [&b, &c, &d] {
         (0..RECORDS).for_each(|n| node.store.write_as(a.id(), &format!("{n}")));
     }
@@ -251,8 +254,8 @@ async fn a_port_in_use_is_named() {
     let mut config = quiet();
     config.listen = a.gossip.local_addr();
     let ready = cluster.issue("b");
-    let store = common::store::Store::new(ready.id(), &["space"]);
-    let parameters = common::store::parameters();
+    let store = crate::common::store::Store::new(ready.id(), &["space"]);
+    let parameters = crate::common::store::parameters();
     let error = Gossip::bind(config, ready.identity(), Roster::default(), parameters, store)
         .expect_err("the port is taken");
     assert!(matches!(error, BindError::InUse { address } if address == a.gossip.local_addr()));

@@ -2,8 +2,6 @@
 //!
 //! Each process is this very test binary, started with what it needs in its environment.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -11,8 +9,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use common::store::{Store, parameters};
-use common::{Cluster, DEADLINE, Ready, quiet, roster};
+use crate::common::store::{Store, parameters};
+use crate::common::{Cluster, DEADLINE, Ready, quiet, roster};
 use engram_gossip_net::{Event, Gossip, Identity, Liveness, Member, NodeId, Swim, SwimConfig};
 
 const NODES: usize = 5;
@@ -123,7 +121,7 @@ impl Processes {
             std::fs::write(folder.join(name), text).unwrap();
         }
         let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "a_process_of_the_cluster", "--nocapture"])
+            .args(["--exact", "processes::a_process_of_the_cluster", "--nocapture"])
             .env(PROCESS, &folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

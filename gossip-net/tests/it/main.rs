@@ -1,0 +1,13 @@
+//! The tests over real QUIC and over the network in memory: one program, for each further one would
+//! link everything once more.
+//!
+//! `cargo test --all-features --test it -- hostile` runs those of one file.
+
+mod common;
+mod crowd;
+mod handshake;
+mod hostile;
+mod mesh;
+mod processes;
+mod swim;
+mod virtual_time;
