@@ -1,0 +1,143 @@
+//! A naive store in memory, and its tree.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use engram_gossip_proto::{Content, Delivery, Entry, Prefix, Receipt, Record, Summary, View};
+use sha2::{Digest, Sha256};
+
+use super::model::record_digest;
+use super::{State, key_of};
+
+/// Sorted entries with running fingerprints: digests of any range in logarithmic time.
+pub struct Tree {
+    entries: Vec<Entry>,
+    sums: Vec<[u8; 32]>,
+}
+
+impl Tree {
+    pub fn of(state: &State) -> Self {
+        let entries = state.records.iter();
+        Self::new(entries.map(|(key, r)| Entry { key: *key, record: record_digest(r) }).collect())
+    }
+
+    /// `entries` must ascend by key.
+    pub fn new(entries: Vec<Entry>) -> Self {
+        let mut sums = vec![[0; 32]];
+        let mut sum = [0; 32];
+        for entry in &entries {
+            let line = Sha256::digest([entry.key, entry.record].as_flattened());
+            sum.iter_mut().zip(line).for_each(|(a, b)| *a ^= b);
+            sums.push(sum);
+        }
+        Self { entries, sums }
+    }
+
+    fn range(&self, prefix: &Prefix) -> std::ops::Range<usize> {
+        let start = self.entries.partition_point(|entry| entry.key < *prefix.bits());
+        let len = self.entries[start..].partition_point(|entry| prefix.contains(&entry.key));
+        start..start + len
+    }
+
+    pub fn digest(&self, prefix: &Prefix) -> Option<[u8; 32]> {
+        let range = self.range(prefix);
+        let mut sum = self.sums[range.end];
+        sum.iter_mut().zip(self.sums[range.start]).for_each(|(a, b)| *a ^= b);
+        (!range.is_empty()).then_some(sum)
+    }
+
+    pub fn root(&self) -> [u8; 32] {
+        self.digest(&Prefix::ROOT).unwrap_or_default()
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn count(&self, prefix: &Prefix) -> u64 {
+        self.range(prefix).len() as u64
+    }
+
+    pub fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
+        self.entries[self.range(prefix)].to_vec()
+    }
+
+    pub fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+        std::array::from_fn(|nibble| {
+            let digest = self.digest(&prefix.child(nibble as u8)?)?;
+            Some(digest[..8].try_into().unwrap())
+        })
+    }
+}
+
+/// A store that lives as long as somebody holds it.
+#[derive(Clone, Default)]
+pub struct Store(pub Rc<RefCell<State>>);
+
+impl Store {
+    pub fn new(state: State) -> Self {
+        Self(Rc::new(RefCell::new(state)))
+    }
+
+    pub fn pin(&self) -> Memory {
+        Memory { tree: Rc::new(Tree::of(&self.0.borrow())), store: self.clone() }
+    }
+
+    pub fn state(&self) -> State {
+        self.0.borrow().clone()
+    }
+}
+
+/// A pinned tree over a live store.
+#[derive(Clone)]
+pub struct Memory {
+    tree: Rc<Tree>,
+    store: Store,
+}
+
+impl View for Memory {
+    fn summary(&self) -> Summary {
+        Summary { root: self.tree.root(), count: self.tree.len() as u64, generation: 7 }
+    }
+
+    fn count(&self, prefix: &Prefix) -> u64 {
+        self.tree.count(prefix)
+    }
+
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+        self.tree.children(prefix)
+    }
+
+    fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
+        self.tree.entries(prefix)
+    }
+
+    fn record(&self, key: &[u8; 32]) -> Option<Record> {
+        self.store.0.borrow().records.get(key).cloned()
+    }
+
+    fn content(&self, digest: &[u8; 32]) -> Option<Content> {
+        self.store.0.borrow().contents.get(digest).cloned()
+    }
+
+    fn holds(&self, digest: &[u8; 32]) -> bool {
+        self.store.0.borrow().contents.contains_key(digest)
+    }
+
+    fn key_of(&self, id: &str) -> [u8; 32] {
+        key_of(id)
+    }
+
+    fn apply(&mut self, delivery: Delivery) -> Receipt {
+        self.store.0.borrow_mut().take(delivery)
+    }
+
+    fn live_summary(&self) -> Summary {
+        let state = self.store.0.borrow();
+        Summary { root: state.root(), count: state.records.len() as u64, generation: 7 }
+    }
+
+    fn recent(&self) -> Vec<[u8; 32]> {
+        self.store.0.borrow().recent.clone()
+    }
+}
