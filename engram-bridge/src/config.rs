@@ -3,6 +3,7 @@
 mod check;
 mod file;
 mod print;
+mod reference;
 mod variables;
 
 use std::net::SocketAddr;

@@ -1,10 +1,11 @@
-//! A Grafana dashboard and alert rules, made from the table of metrics.
+//! What is generated for operators: a Grafana dashboard and alert rules from the node's table of metrics, the reference of
+//! `cluster.toml` from its table of keys.
 
 mod alerts;
 mod panels;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -15,10 +16,10 @@ use crate::Verdict;
 use crate::command::{root, said};
 use crate::product;
 
-/// Write the Grafana dashboard and the alert rules from the node's table of metrics
+/// Write the Grafana dashboard, the alert rules and the reference of cluster.toml, as the node has them
 ///
-/// Into engram-bridge/dashboard. Every metric that the node has gets a panel; an alert on a metric that it does not have
-/// is an error.
+/// Into engram-bridge/dashboard and engram-bridge/docs/CONFIGURATION.md. Every metric that the node has gets a panel; an
+/// alert on a metric that it does not have is an error.
 #[derive(Args)]
 pub(crate) struct Dashboard {
     /// Write nothing; fail if the files are not as they would be written
@@ -37,10 +38,15 @@ struct Metric {
 
 impl Dashboard {
     pub(crate) fn run(self) -> Result<Verdict> {
-        let metrics = metrics()?;
-        let folder = root().join("engram-bridge/dashboard");
+        let node = product::node()?;
+        let metrics = metrics(&node)?;
+        let folder = root().join("engram-bridge");
         let dashboard = serde_json::to_string_pretty(&panels::dashboard(&metrics))? + "\n";
-        let files = [("grafana.json", dashboard), ("alerts.yml", alerts::rules(&metrics)?)];
+        let files = [
+            ("dashboard/grafana.json", dashboard),
+            ("dashboard/alerts.yml", alerts::rules(&metrics)?),
+            ("docs/CONFIGURATION.md", said(Command::new(&node).arg("keys"))?),
+        ];
         let mut stale = Vec::new();
         for (name, text) in files {
             let path = folder.join(name);
@@ -64,8 +70,8 @@ fn write(path: PathBuf, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| shown)
 }
 
-fn metrics() -> Result<Vec<Metric>> {
-    let table = said(Command::new(product::node()?).args(["metrics", "--json"]))?;
+fn metrics(node: &Path) -> Result<Vec<Metric>> {
+    let table = said(Command::new(node).args(["metrics", "--json"]))?;
     let table: Vec<Value> = serde_json::from_str(&table)?;
     table.iter().map(|row| Metric::read(row).with_context(|| row.to_string())).collect()
 }

@@ -17,11 +17,11 @@ use super::{
 };
 use crate::{DEFAULT_SPACE, Retention};
 
-const INTERVAL_SECONDS: RangeInclusive<i64> = 1..=86_400;
-const FANOUT: RangeInclusive<i64> = 1..=64;
-const MAX_PATTERNS_PER_SYNC: RangeInclusive<i64> = 1..=1_024;
-const MAX_AGE_DAYS: RangeInclusive<i64> = 1..=36_500;
-const MAX_PATTERNS: RangeInclusive<i64> = 1..=1_000_000_000;
+pub(super) const INTERVAL_SECONDS: RangeInclusive<i64> = 1..=86_400;
+pub(super) const FANOUT: RangeInclusive<i64> = 1..=64;
+pub(super) const MAX_PATTERNS_PER_SYNC: RangeInclusive<i64> = 1..=1_024;
+pub(super) const MAX_AGE_DAYS: RangeInclusive<i64> = 1..=36_500;
+pub(super) const MAX_PATTERNS: RangeInclusive<i64> = 1..=1_000_000_000;
 const MAX_SPACES: usize = 1_024;
 
 /// Checks every key, also after one was found wrong; `None` if anything was.

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::Retention;
 
-const WHOLE: &str = r#"
+pub(super) const WHOLE: &str = r#"
 [node]
 name = "node-a"
 listen = "127.0.0.1:7701"

@@ -31,6 +31,8 @@ enum Task {
     #[command(subcommand)]
     Certs(certs::Certs),
     Check(Check),
+    /// Prints every key of cluster.toml: what it takes, and what holds without it.
+    Keys,
     Metrics(metrics::Metrics),
 }
 
@@ -67,6 +69,10 @@ fn main() -> ExitCode {
         Task::Run(task) => task.run(),
         Task::Certs(task) => task.run(),
         Task::Check(task) => task.run(),
+        Task::Keys => {
+            print!("{}", ClusterConfig::reference());
+            Ok(())
+        }
         Task::Metrics(task) => task.run(),
     };
     match done {
