@@ -18,8 +18,8 @@ use sources::Source;
 
 /// Check the house rules that no compiler knows
 ///
-/// Which crate may depend on which; licences, crate pages and changelogs; no clock, thread or network below gossip-net;
-/// every limit named in a test; links and commands in documents that are right.
+/// Which crate may depend on which; licences, crate pages and changelogs; no clock, thread, network or unordered map below
+/// gossip-net; every limit named in a test; links and commands in documents that are right.
 #[derive(Args)]
 pub(crate) struct Tidy {
     /// Also run the commands that the documents show, as a reader would type them; takes minutes
