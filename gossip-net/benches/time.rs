@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::raw::{Certificate, RawClient, client_config, echo_server, raw_client};
 use common::{Cluster, Node, quiet, take};
 use criterion::{Criterion, criterion_group, criterion_main};
-use engram_gossip_net::{NetConfig, SessionReport};
+use engram_gossip_net::{Allowance, NetConfig, SessionReport};
 use quinn::Connection;
 use tokio::runtime::{Builder, Runtime};
 
@@ -21,6 +21,8 @@ fn runtime() -> Runtime {
 fn silent() -> NetConfig {
     let mut config = quiet();
     config.advert_fanout = 0;
+    // A benchmark moves in seconds what a peer may move in minutes.
+    config.transfer.peer = Allowance::UNLIMITED;
     config
 }
 

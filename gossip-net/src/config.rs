@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use engram_gossip_proto::SessionConfig;
 
+use crate::Transfer;
 use crate::limits::SESSION_TIMEOUT;
 
 /// How a node gossips: where it listens, how often it talks, how soon it follows news.
@@ -41,6 +42,9 @@ pub struct NetConfig {
     pub outbound_sessions: usize,
     /// Sessions that peers may have opened with this node at once. Default: 4.
     pub inbound_sessions: usize,
+    /// How much sessions may move: per peer, in all, and when. Can be changed later:
+    /// [`Gossip::set_transfer`](crate::Gossip::set_transfer).
+    pub transfer: Transfer,
     /// The first pause after a failed dial; it doubles up to [`backoff_max`](Self::backoff_max),
     /// and each pause is jittered by half. Default: 1 s.
     pub backoff_min: Duration,
@@ -91,6 +95,7 @@ impl NetConfig {
             trigger_jitter: Duration::from_millis(50),
             outbound_sessions: 2,
             inbound_sessions: 4,
+            transfer: Transfer::default(),
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
             dial_spread: Duration::from_millis(200),
@@ -115,6 +120,7 @@ impl NetConfig {
         positive("fanout", self.fanout)?;
         positive("outbound_sessions", self.outbound_sessions)?;
         positive("inbound_sessions", self.inbound_sessions)?;
+        self.transfer.check()?;
         if let Some(idle_timeout) = self.idle_timeout {
             at_least(Duration::from_millis(100), "idle_timeout", idle_timeout)?;
         }

@@ -285,22 +285,4 @@ impl Drop for HandshakePermit {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn handshakes_are_limited_by_address_and_in_all() {
-        let handshakes = Arc::new(Handshakes::default());
-        let address = |n: u8| IpAddr::from([10, 0, 0, n]);
-        let fill = |n: u8| std::iter::from_fn(|| handshakes.begin(address(n))).collect::<Vec<_>>();
-        let first = fill(1);
-        assert_eq!(first.len(), limits::MAX_HANDSHAKES_PER_ADDRESS);
-        let others: Vec<_> = (2..=9).flat_map(fill).collect();
-        assert_eq!(first.len() + others.len(), limits::MAX_HANDSHAKES);
-        drop(first);
-        assert!(handshakes.begin(address(1)).is_some());
-        drop(others);
-        assert_eq!(handshakes.running(), 0);
-        assert!(handshakes.lock().is_empty(), "addresses are forgotten");
-    }
-}
+mod tests;

@@ -88,6 +88,10 @@ pub enum SyncError {
     /// The peer has as many sessions as it takes; it is asked again later.
     #[error("the peer has as many sessions as it takes; it is asked again later")]
     Busy,
+    /// The peer refused the session because this node, or all together, have used up what it grants;
+    /// it is asked again after a pause.
+    #[error("the peer grants no more for now; it is asked again later")]
+    OverAllowance,
     /// The peer ended the stream in the middle of the session.
     #[error("the peer ended the session early; its own log should say why")]
     Cut,
@@ -117,6 +121,7 @@ impl SyncError {
             Self::Lost(_) => "lost",
             Self::TimedOut(_) => "timed_out",
             Self::Busy => "busy",
+            Self::OverAllowance => "over_allowance",
             Self::Cut => "cut",
             Self::Session(_) => "session",
             Self::Panicked => "panicked",

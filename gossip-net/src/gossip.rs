@@ -15,8 +15,8 @@ use crate::replicas::{Replicas, Replicated};
 use crate::rotation::Rotation;
 use crate::shared::{Parts, Phase, Shared};
 use crate::{
-    BindError, Event, Events, Identity, NetConfig, NodeId, PeerStatus, Roster, RoundReport,
-    SessionReport, Stats, SyncError, accept, advert, rounds,
+    BindError, ConfigError, Event, Events, Identity, NetConfig, NodeId, PeerStatus, Roster,
+    RoundReport, SessionReport, Stats, SyncError, Transfer, accept, advert, rounds,
 };
 
 /// A running node: connected to the members of its roster, and kept equal with them.
@@ -137,6 +137,23 @@ impl Gossip {
     /// What this node has done since it started.
     pub fn stats(&self) -> Stats {
         self.shared().counters.snapshot()
+    }
+
+    /// How much sessions may move, as it is in force.
+    pub fn transfer(&self) -> Transfer {
+        self.shared().transfer().transfer()
+    }
+
+    /// Puts other bounds in force for sessions that begin from now on. What was used up stays so:
+    /// what is owed is paid back at the new rates.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the value that cannot work. The old bounds stay in force.
+    pub fn set_transfer(&self, transfer: Transfer) -> Result<(), ConfigError> {
+        transfer.check()?;
+        self.shared().transfer().set(transfer);
+        self.shared().transfer_changed.send_replace(());
+        Ok(())
     }
 
     /// The roster in force.

@@ -35,8 +35,10 @@ mod switch;
 mod task;
 mod teller;
 mod tls;
+mod transfer;
 mod trigger;
 
+pub use bucket::Rate;
 pub use config::{ConfigError, NetConfig};
 pub use error::{AdvertError, BindError, RotateError, SyncError};
 pub use event::{Event, Events};
@@ -58,3 +60,4 @@ pub use stats::Stats;
 pub use status::{ConnectionState, PeerStatus, Traffic};
 #[cfg(feature = "switch")]
 pub use switch::{Sent, Switch, Weather};
+pub use transfer::{Allowance, LEAST_RATE, QuietHours, Transfer};

@@ -6,6 +6,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::bucket::Rate;
+
 // What one connection may use up.
 
 /// Bidirectional streams that a peer may have open at once. A session uses one, and a peer runs
@@ -71,10 +73,19 @@ pub const MAX_CLAIMS: usize = 65_536;
 
 // What a member may make us do.
 
-/// Datagrams that a peer may send in a burst; those beyond it are dropped and counted.
-pub const DATAGRAM_BURST: u32 = 32;
-/// One more datagram per this time is taken from a peer.
-pub const DATAGRAM_REFILL: Duration = Duration::from_millis(50);
+/// Datagrams that are taken from a peer; those beyond it are dropped and counted.
+pub const DATAGRAMS: Rate = Rate { per_second: 20, burst: 32 };
+/// Bytes of sessions with one peer, both ways, unless the host allows it
+/// [others](crate::Allowance).
+pub const PEER_BYTES: Rate = Rate { per_second: 32 << 20, burst: 256 << 20 };
+/// Nodes and listings of the tree that one peer makes this node compare.
+pub const PEER_HASH_NODES: Rate = Rate { per_second: 100_000, burst: 1_000_000 };
+/// Records of sessions with one peer, both ways.
+pub const PEER_RECORDS: Rate = Rate { per_second: 20_000, burst: 200_000 };
+/// Seconds of its rate that a node which sends no faster may send at once.
+pub const SEND_BURST: u64 = 2;
+/// How long a session that a peer refused because too much was used up is not opened again.
+pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// The least time between two sessions that adverts of one peer trigger. It doubles with each such
 /// session that brings no progress, so that a peer which lies about its roots is asked ever less.
 pub const TRIGGER_GAP: Duration = Duration::from_millis(100);

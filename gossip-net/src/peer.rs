@@ -16,9 +16,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::backoff::{Backoff, jitter};
 use crate::bucket::TokenBucket;
-use crate::limits::{
-    DATAGRAM_BURST, DATAGRAM_REFILL, HANDSHAKE_TIMEOUT, MAILBOX, RECHECK_INTERVAL,
-};
+use crate::limits::{DATAGRAMS, HANDSHAKE_TIMEOUT, MAILBOX, RECHECK_INTERVAL};
 use crate::link::{Link, LinkEvent};
 use crate::membership::keep::Packet;
 use crate::report::SessionReport;
@@ -26,6 +24,7 @@ use crate::session::Ended;
 use crate::shared::{Peer, Phase, Shared};
 use crate::status::Board;
 use crate::task::{Task, ready};
+use crate::transfer::Account;
 use crate::trigger::{Trigger, Verdict};
 use crate::{HandshakeError, Liveness, Member, MembershipInput, NodeId, SyncError};
 
@@ -72,6 +71,9 @@ pub(crate) struct PeerTask {
     cursor: Option<u64>,
     trigger: Trigger,
     datagrams: TokenBucket,
+    /// What its sessions have used up, and until when none is opened because of that.
+    account: Account,
+    delayed_until: Option<Instant>,
     /// Streams whose last bytes are not acknowledged yet.
     last_bytes: JoinSet<()>,
     recheck_at: Instant,
@@ -102,7 +104,9 @@ pub(crate) fn spawn(shared: &Arc<Shared>, member: Member) -> Peer {
         served: Vec::new(),
         cursor: None,
         trigger: Trigger::new(config.trigger_jitter, shared.us < member.id),
-        datagrams: TokenBucket::new(DATAGRAM_BURST, DATAGRAM_REFILL, now),
+        datagrams: TokenBucket::new(DATAGRAMS, now),
+        account: Account::new(config.transfer.peer, now),
+        delayed_until: None,
         last_bytes: JoinSet::new(),
         recheck_at: now + RECHECK_INTERVAL,
     };
@@ -123,6 +127,7 @@ impl PeerTask {
         let mut fetched = self.shared.chase.subscribe();
         let mut brought = self.shared.source.claims().subscribe();
         let mut recheck = self.shared.recheck.subscribe();
+        let mut transfer = self.shared.transfer_changed.subscribe();
         loop {
             self.advance();
             let deadline = self.deadline();
@@ -141,6 +146,7 @@ impl PeerTask {
                 _ = fetched.changed() => self.trigger.resume(),
                 _ = brought.changed() => self.trigger.resume(),
                 _ = recheck.changed() => self.recheck(),
+                _ = transfer.changed() => self.delayed_until = None,
                 () = Phase::draining(&mut phase) => return self.leave_in_order().await,
             }
         }
@@ -160,7 +166,9 @@ impl PeerTask {
         if self.recheck_at <= now {
             self.recheck();
         }
-        if self.may_open() && (!self.waiting.is_empty() || self.trigger_is_due(now)) {
+        self.delayed_until = self.delayed_until.filter(|until| *until > now);
+        let is_due = self.may_open() && (!self.waiting.is_empty() || self.trigger_is_due(now));
+        if is_due && !self.is_delayed(now) {
             let permit = self.shared.outbound.clone().acquire_owned();
             // The semaphore is never closed, so there is always a permit in the end.
             self.permit = Some(Box::pin(async { permit.await.ok() }));
@@ -174,12 +182,15 @@ impl PeerTask {
             .then_some(self.dial_at.max(now + MEMBERSHIP_POLL * u32::from(self.is_down())));
         let proof = self.link.as_ref().filter(|link| !link.proved).map(|link| link.since + PROOF);
         let trigger = self.trigger.due().filter(|_| self.may_open());
-        [dial, proof, trigger].into_iter().flatten().fold(self.recheck_at, Instant::min)
+        [dial, proof, trigger, self.delayed_until]
+            .into_iter()
+            .flatten()
+            .fold(self.recheck_at, Instant::min)
     }
 
     fn may_open(&self) -> bool {
         let idle = self.permit.is_none() && self.opened.is_none() && self.accepted.is_none();
-        idle && self.link.is_some()
+        idle && self.link.is_some() && self.delayed_until.is_none()
     }
 
     fn wants_dial(&self, now: Instant) -> bool {

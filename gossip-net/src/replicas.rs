@@ -32,16 +32,35 @@ pub trait Replicas: Send + Sync + 'static {
 
 /// The replicas without their type, so that all of the transport below is compiled once.
 pub(crate) trait Source: Send + Sync {
-    /// The machine of a session that we open with `peer`; sending goes on at the `cursor` of the
-    /// last one.
-    fn open(&self, peer: NodeId, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError>;
+    /// The machine of a session that we open with `peer`.
+    fn open(&self, peer: NodeId, terms: Terms) -> Result<Box<dyn Machine>, SetupError>;
     /// The machine of a session that `peer` opened.
-    fn accept(&self, peer: NodeId, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError>;
+    fn accept(&self, peer: NodeId, terms: Terms) -> Result<Box<dyn Machine>, SetupError>;
     /// What the running sessions are bringing.
     fn claims(&self) -> &Claims;
     /// How the hosted spaces stand, ascending by name.
     fn summaries(&self) -> Vec<(SpaceId, Summary)>;
 }
+
+/// On which terms a session is held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// Where the last session with the peer left off; sending goes on there.
+    pub(crate) cursor: Option<u64>,
+    /// Bytes of records that it may send.
+    pub(crate) sends: u64,
+    /// Bytes that it may receive.
+    pub(crate) receives: u64,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { cursor: None, sends: u64::MAX, receives: u64::MAX }
+    }
+}
+
+/// What the sync machine needs to receive in any session: one full frame and room for hashes.
+const LEAST_RECEIVED: u64 = 4 << 20;
 
 /// A session without the type of its views. Time is counted from the beginning of the session.
 pub(crate) trait Machine: Send {
@@ -71,12 +90,20 @@ impl<R: Replicas> Replicated<R> {
     ) -> Result<Self, SetupError> {
         let claims = Arc::default();
         let replicated = Self { replicas, parameters, config, claims };
-        replicated.open(NodeId::from([0; 32]), None)?;
+        replicated.open(NodeId::from([0; 32]), Terms::default())?;
         Ok(replicated)
     }
 
-    fn config(&self, cursor: Option<u64>) -> SessionConfig {
-        SessionConfig { cursor, salt: salt(), ..self.config.clone() }
+    fn config(&self, terms: Terms) -> SessionConfig {
+        let Terms { cursor, sends, receives } = terms;
+        let config = self.config.clone();
+        SessionConfig {
+            cursor,
+            salt: salt(),
+            send_budget: config.send_budget.min(sends),
+            receive_budget: config.receive_budget.min(receives.max(LEAST_RECEIVED)),
+            ..config
+        }
     }
 
     fn pin(&self, peer: NodeId) -> Vec<(SpaceId, ClaimingView<R::View>)> {
@@ -98,14 +125,14 @@ fn salt() -> u64 {
 }
 
 impl<R: Replicas> Source for Replicated<R> {
-    fn open(&self, peer: NodeId, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
-        let (config, spaces) = (self.config(cursor), self.pin(peer));
+    fn open(&self, peer: NodeId, terms: Terms) -> Result<Box<dyn Machine>, SetupError> {
+        let (config, spaces) = (self.config(terms), self.pin(peer));
         let session = Session::open(config, self.parameters.clone(), spaces, Duration::ZERO)?;
         Ok(Box::new(session))
     }
 
-    fn accept(&self, peer: NodeId, cursor: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
-        let (config, spaces) = (self.config(cursor), self.pin(peer));
+    fn accept(&self, peer: NodeId, terms: Terms) -> Result<Box<dyn Machine>, SetupError> {
+        let (config, spaces) = (self.config(terms), self.pin(peer));
         let session = Session::accept(config, self.parameters.clone(), spaces, Duration::ZERO)?;
         Ok(Box::new(session))
     }

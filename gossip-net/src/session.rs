@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use engram_gossip_proto::{Ending, SessionError, SetupError};
+use engram_gossip_proto::{Ending, SessionError, SetupError, Stats};
 use quinn::{Connection, ConnectionError, RecvStream, SendStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::limits::{FRAME_TIMEOUT, PERMIT_TIMEOUT, SESSION_TIMEOUT};
 use crate::link::Close;
-use crate::replicas::Machine;
+use crate::replicas::{Machine, Terms};
 use crate::report::{Opener, SessionReport};
 use crate::shared::Shared;
 use crate::stream::{Abort, FrameStream, StreamError};
@@ -22,8 +22,8 @@ pub(crate) struct Ended {
     pub(crate) last_bytes: Option<(SendStream, RecvStream)>,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
-    /// Whether records were joined, be it before a failure.
-    pub(crate) changed_us: bool,
+    /// What it moved and joined, be it before a failure.
+    pub(crate) stats: Stats,
 }
 
 /// Why a session failed, as far as the peer's task has to treat it in its own way.
@@ -43,7 +43,7 @@ pub(crate) enum Failure {
 pub(crate) async fn open(
     shared: Arc<Shared>,
     peer: NodeId,
-    cursor: Option<u64>,
+    terms: Terms,
     connection: Connection,
     _permit: OwnedSemaphorePermit,
 ) -> Ended {
@@ -52,7 +52,7 @@ pub(crate) async fn open(
         Ok(Err(error)) => return Ended::early(failure(StreamError::Connection(error), true)),
         Err(_) => return Ended::early(Failure::Failed(SyncError::Busy)),
     };
-    let machine = shared.source.open(peer, cursor);
+    let machine = shared.source.open(peer, terms);
     run(&shared, machine, stream, peer, Opener::Us).await
 }
 
@@ -60,7 +60,7 @@ pub(crate) async fn open(
 pub(crate) async fn accept(
     shared: Arc<Shared>,
     peer: NodeId,
-    cursor: Option<u64>,
+    terms: Terms,
     mut send: SendStream,
     mut recv: RecvStream,
 ) -> Ended {
@@ -69,7 +69,7 @@ pub(crate) async fn accept(
         Abort::Busy.abort(&mut send, &mut recv);
         return Ended::early(Failure::Failed(SyncError::Busy));
     };
-    let machine = shared.source.accept(peer, cursor);
+    let machine = shared.source.accept(peer, terms);
     run(&shared, machine, FrameStream::new(send, recv), peer, Opener::Peer).await
 }
 
@@ -118,8 +118,7 @@ async fn run(
     };
     // After an abort this does nothing; otherwise the last frames are still to arrive.
     let last_bytes = send.finish().is_ok().then_some((send, recv));
-    let changed_us = machine.stats().applied > 0;
-    Ended { result, last_bytes, bytes_sent, bytes_received, changed_us }
+    Ended { result, last_bytes, bytes_sent, bytes_received, stats: machine.stats() }
 }
 
 /// The machine and the stream of one session.
@@ -184,7 +183,7 @@ impl Ended {
             last_bytes: None,
             bytes_sent: 0,
             bytes_received: 0,
-            changed_us: false,
+            stats: Stats::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use fastrand::Rng;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
@@ -17,6 +18,7 @@ use crate::replicas::Source;
 use crate::stats::{Counters, count};
 use crate::status::Board;
 use crate::teller::Teller;
+use crate::transfer::Sending;
 use crate::{Event, Identity, NetConfig, NodeId, Roster, SessionReport, SyncError};
 
 /// What the tasks of a node share. Locks guard single values and are never held across a wait.
@@ -38,6 +40,9 @@ pub(crate) struct Shared {
     pub(crate) outbound: Arc<Semaphore>,
     /// Sessions that peers may have opened with us at once.
     pub(crate) inbound: Arc<Semaphore>,
+    transfer: Mutex<Sending>,
+    /// How much sessions may move was changed: those that wait look again.
+    pub(crate) transfer_changed: watch::Sender<()>,
     /// The local state changed, and nobody was told yet.
     pub(crate) changed: Notify,
     /// Which roots are being fetched at the moment, and from whom.
@@ -103,6 +108,8 @@ impl Shared {
             dials: Semaphore::new(MAX_DIALS),
             outbound: Arc::new(Semaphore::new(config.outbound_sessions)),
             inbound: Arc::new(Semaphore::new(config.inbound_sessions)),
+            transfer_changed: watch::Sender::new(()),
+            transfer: Mutex::new(Sending::new(config.transfer)),
             changed: Notify::new(),
             chase: Chase::default(),
             teller: Mutex::default(),
@@ -138,6 +145,21 @@ impl Shared {
 
     pub(crate) fn peer(&self, id: &NodeId) -> Option<Peer> {
         self.peers().get(id).cloned()
+    }
+
+    /// What this node sends, and how much it may. Locked for a moment only.
+    pub(crate) fn transfer(&self) -> MutexGuard<'_, Sending> {
+        // Each of its values is changed in one step.
+        self.transfer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time of the day. On a network in memory it passes as all other time there does.
+    pub(crate) fn wall_time(&self) -> SystemTime {
+        #[cfg(feature = "switch")]
+        if let Some(switch) = &self.config.switch {
+            return switch.wall_time();
+        }
+        SystemTime::now()
     }
 
     /// Makes a random choice. The choice must not take any other lock.

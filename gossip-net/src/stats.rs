@@ -24,6 +24,11 @@ pub struct Stats {
     pub sessions_failed: BTreeMap<&'static str, u64>,
     /// Sessions of peers that were refused, because one is running or none has room.
     pub sessions_refused: u64,
+    /// Sessions of peers that were refused because too much was used up, by what: `peer_bytes`,
+    /// `peer_hash_nodes` or `peer_records` of that peer, or the `send_rate` of this node.
+    pub sessions_over_allowance: BTreeMap<&'static str, u64>,
+    /// Own sessions that had to wait for the same, by the same.
+    pub sessions_delayed: BTreeMap<&'static str, u64>,
     /// Records that were received in sessions.
     pub records_in: u64,
     /// Records that were sent in sessions.

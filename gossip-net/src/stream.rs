@@ -15,6 +15,8 @@ pub(crate) enum Abort {
     Busy,
     /// The acceptor has opened a session itself, and its id is the smaller one.
     Crossed,
+    /// The opener, or all peers together, have used up what the acceptor grants.
+    OverAllowance,
     /// The side that aborts cannot hold a session, or was sent what is no frame.
     Failed,
     /// The other side took too long.
@@ -37,7 +39,8 @@ pub(crate) enum StreamError {
 }
 
 impl Abort {
-    const ALL: [Self; 4] = [Self::Busy, Self::Crossed, Self::Failed, Self::TimedOut];
+    const ALL: [Self; 5] =
+        [Self::Busy, Self::Crossed, Self::Failed, Self::TimedOut, Self::OverAllowance];
 
     fn code(self) -> VarInt {
         VarInt::from_u32(match self {
@@ -45,6 +48,7 @@ impl Abort {
             Self::Crossed => 2,
             Self::Failed => 3,
             Self::TimedOut => 4,
+            Self::OverAllowance => 5,
         })
     }
 
@@ -136,6 +140,7 @@ impl From<StreamError> for SyncError {
                 (None, refused) => Self::Unreachable(refused),
             },
             StreamError::Aborted(Some(Abort::Busy | Abort::Crossed)) => Self::Busy,
+            StreamError::Aborted(Some(Abort::OverAllowance)) => Self::OverAllowance,
             StreamError::Aborted(Some(Abort::Failed)) => Self::Rejected,
             StreamError::Aborted(Some(Abort::TimedOut)) => Self::TimedOut("wait for this node"),
             StreamError::Aborted(None) | StreamError::Ended => Self::Cut,

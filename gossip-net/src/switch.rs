@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
 use quinn::udp::{RecvMeta, Transmit};
@@ -24,6 +24,8 @@ const HEADERS: u64 = 20 + 8;
 #[derive(Clone)]
 pub struct Switch {
     inner: Arc<Mutex<Inner>>,
+    /// When it was made, by the clock on the wall and by that of tokio.
+    made: (SystemTime, Instant),
 }
 
 /// How a [`Switch`] treats packets.
@@ -90,7 +92,8 @@ impl Switch {
             inboxes: BTreeMap::new(),
             sent: BTreeMap::new(),
         };
-        Self { inner: Arc::new(Mutex::new(inner)) }
+        let made = (SystemTime::now(), Instant::now());
+        Self { inner: Arc::new(Mutex::new(inner)), made }
     }
 
     /// Changes how packets are treated from now on.
@@ -108,7 +111,18 @@ impl Switch {
         self.lock().sent.clone()
     }
 
-    pub(crate) fn bind(&self, mut address: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+    /// The clock on the wall, which goes as fast as the time of tokio.
+    pub(crate) fn wall_time(&self) -> SystemTime {
+        let (wall, since) = self.made;
+        wall + since.elapsed()
+    }
+
+    /// A socket on this network, for peers of a test that are no nodes.
+    ///
+    /// # Errors
+    /// The address is in use.
+    #[doc(hidden)]
+    pub fn bind(&self, mut address: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let mut inner = self.lock();
         if address.port() == 0 {
             inner.last_port += 1;

@@ -188,7 +188,7 @@ mod tests {
 
     use super::*;
     use crate::claims::Claims;
-    use crate::replicas::Machine;
+    use crate::replicas::{Machine, Terms};
 
     const JITTER: Duration = Duration::from_millis(50);
 
@@ -198,11 +198,11 @@ mod tests {
     static CLAIMS: LazyLock<Claims> = LazyLock::new(Claims::default);
 
     impl Source for Root {
-        fn open(&self, _: NodeId, _: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
+        fn open(&self, _: NodeId, _: Terms) -> Result<Box<dyn Machine>, SetupError> {
             unreachable!("no session in this test")
         }
 
-        fn accept(&self, _: NodeId, _: Option<u64>) -> Result<Box<dyn Machine>, SetupError> {
+        fn accept(&self, _: NodeId, _: Terms) -> Result<Box<dyn Machine>, SetupError> {
             unreachable!("no session in this test")
         }
 

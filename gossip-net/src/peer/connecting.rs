@@ -1,5 +1,7 @@
 //! Dialling a peer, being dialled by it, and losing it.
 
+use std::time::SystemTime;
+
 use quinn::{Connection, ConnectionError};
 use rustls::pki_types::UnixTime;
 use tokio::time::Instant;
@@ -102,7 +104,9 @@ impl PeerTask {
         let chain = peer_chain(&link.connection).unwrap_or_default();
         let trust = self.shared.identity().trust.clone();
         let verifier = PeerVerifier::new(trust, Expected::Node(self.id));
-        if let Err(cause) = verifier.check_chain(&chain, UnixTime::now()) {
+        let now = self.shared.wall_time().duration_since(SystemTime::UNIX_EPOCH);
+        let now = UnixTime::since_unix_epoch(now.unwrap_or_default());
+        if let Err(cause) = verifier.check_chain(&chain, now) {
             self.give_up_link(Close::Outdated, cause);
         }
     }

@@ -5,13 +5,15 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::{Answer, PeerTask};
-use crate::limits::{FINISH_TIMEOUT, STALLED_AFTER};
+use crate::limits::{FINISH_TIMEOUT, REFUSED_PAUSE, STALLED_AFTER};
 use crate::link::Close;
+use crate::replicas::Terms;
 use crate::report::SessionReport;
 use crate::session::{self, Ended, Failure};
+use crate::stats::count;
 use crate::stream::Abort;
 use crate::task::Task;
-use crate::{Event, HandshakeError, SyncError};
+use crate::{Event, HandshakeError, Stats, SyncError};
 
 impl PeerTask {
     /// The peer opens a session. One is held at a time; of two that cross, that of the smaller id.
@@ -29,15 +31,23 @@ impl PeerTask {
             self.shared.counters.update(|stats| stats.sessions_refused += 1);
             return;
         }
+        if let Some((what, _)) = self.owes(Instant::now()) {
+            Abort::OverAllowance.abort(&mut send, &mut recv);
+            let refused = |stats: &mut Stats| count(&mut stats.sessions_over_allowance, what);
+            return self.shared.counters.update(refused);
+        }
         // A session of ours that still waits for its permit lets the peer's go first.
         self.permit = None;
-        let session = session::accept(self.shared.clone(), self.id, self.cursor, send, recv);
+        let session = session::accept(self.shared.clone(), self.id, self.terms(), send, recv);
         self.accepted = Some(Task::spawn(session));
     }
 
     pub(super) fn on_permit(&mut self, permit: Option<OwnedSemaphorePermit>) {
         self.permit = None;
         let Some(permit) = permit else { return };
+        if self.is_delayed(Instant::now()) {
+            return;
+        }
         // While we waited, another session may have brought what this one was to fetch.
         if self.waiting.is_empty() && !self.trigger_is_due(Instant::now()) {
             return;
@@ -48,7 +58,7 @@ impl PeerTask {
         if self.trigger.begin(self.id, &*self.shared.source, &self.shared.chase) {
             self.shared.counters.update(|stats| stats.triggers += 1);
         }
-        let session = session::open(self.shared.clone(), self.id, self.cursor, connection, permit);
+        let session = session::open(self.shared.clone(), self.id, self.terms(), connection, permit);
         self.opened = Some(Task::spawn(session));
     }
 
@@ -71,7 +81,10 @@ impl PeerTask {
                 self.give_up_link(Close::Unresponsive, HandshakeError::TimedOut);
             }
             Err(Failure::Failed(error)) => {
-                self.trigger.fail(Instant::now());
+                match error {
+                    SyncError::OverAllowance => self.trigger.retry(Instant::now() + REFUSED_PAUSE),
+                    _ => self.trigger.fail(Instant::now()),
+                }
                 answer(served, &Err(error));
             }
         }
@@ -90,6 +103,7 @@ impl PeerTask {
 
     /// Notes how a session ended, and tells everybody whom it concerns.
     fn note_end(&mut self, ended: Ended) -> Result<SessionReport, Failure> {
+        self.charge(&ended);
         if let Some((send, mut recv)) = ended.last_bytes {
             self.last_bytes.spawn(async move {
                 // To drop the stream before the peer's end of it has come would ask for a reset.
@@ -117,10 +131,42 @@ impl PeerTask {
             self.cursor = report.outcome.cursor;
             self.note_sign_of_life();
         }
-        if ended.changed_us {
+        if ended.stats.applied > 0 {
             self.shared.changed.notify_one();
         }
         ended.result
+    }
+
+    // What sessions may move.
+
+    /// What was used up so far that no session may begin now, and until when.
+    fn owes(&mut self, now: Instant) -> Option<(&'static str, Instant)> {
+        let mut sending = self.shared.transfer();
+        self.account.set(sending.transfer().peer, now);
+        self.account.owes(now).or_else(|| sending.owes(now, self.shared.wall_time()))
+    }
+
+    /// Whether a session that is due has to wait. Then it is looked at again in time.
+    pub(super) fn is_delayed(&mut self, now: Instant) -> bool {
+        let owed = self.owes(now);
+        if let Some((what, _)) = owed {
+            self.shared.counters.update(|stats| count(&mut stats.sessions_delayed, what));
+        }
+        self.delayed_until = owed.map(|(_, until)| until);
+        owed.is_some()
+    }
+
+    /// The terms of a session that begins now.
+    fn terms(&self) -> Terms {
+        let (now, cursor) = (Instant::now(), self.cursor);
+        let receives = self.account.bytes(now);
+        Terms { cursor, sends: self.shared.transfer().bytes(now).min(receives), receives }
+    }
+
+    fn charge(&mut self, ended: &Ended) {
+        let now = Instant::now();
+        self.account.charge(&ended.stats, ended.bytes_sent + ended.bytes_received, now);
+        self.shared.transfer().charge(ended.bytes_sent, now);
     }
 
     pub(super) fn answer_waiting(&mut self, error: &SyncError) {

@@ -1,84 +1,19 @@
 //! Members gone bad: whatever they do is bounded, counted by reason, and costs the others nothing.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::raw::{Certificate, RawClient, client_config, raw_client};
+use crate::common::liar::Liar;
+use crate::common::raw::{Certificate, RawClient, client_config};
+use crate::common::scene::{ALPN, Scene, frame_header, impatient};
 use crate::common::store::{Store, parameters};
-use crate::common::{Cluster, Node, Ready, absent, quiet, roster, take};
-use engram_gossip_net::{
-    ConnectionState, Event, Gossip, HandshakeError, NetConfig, Replicas, SyncError, limits,
-};
-use engram_gossip_proto::{
-    Content, DecodeError, Delivery, Entry, FrameHeader, HEADER_LEN, Prefix, Receipt, Record,
-    RootAdvert, SessionError, SpaceId, Summary, View,
-};
-use quinn::{Connection, VarInt};
+use crate::common::{absent, quiet, roster};
+use engram_gossip_net::{ConnectionState, Event, Gossip, HandshakeError, SyncError, limits};
+use engram_gossip_proto::{DecodeError, RootAdvert, SessionError, SpaceId, Summary};
+use quinn::VarInt;
+use tokio::time::{Instant, sleep};
 
-/// Two honest nodes and a member that they trust.
-struct Scene {
-    a: Node,
-    b: Node,
-    bad: Ready,
-    client: RawClient,
-}
-
-impl Scene {
-    async fn new(config: &NetConfig) -> Self {
-        let cluster = Cluster::new();
-        let [mut a, b] = take(cluster.start(&["a", "b"], config));
-        a.connected_to(b.id()).await;
-        let bad = cluster.issue("bad");
-        let mut member = absent(&bad, "");
-        member.address = None;
-        a.gossip.set_roster(roster([a.member(), b.member(), member]));
-        Self { a, b, bad, client: raw_client() }
-    }
-
-    /// The bad member's connection to `a`, which has accepted it.
-    async fn connect(&mut self) -> Connection {
-        let config = client_config(Certificate::Of(&self.bad), &[b"engram-gossip/1"]);
-        let connection = self.client.connect(config, self.a.gossip.local_addr()).await.unwrap();
-        self.a.connected_to(self.bad.id()).await;
-        connection
-    }
-
-    /// How the session that the bad member opened ended at `a`.
-    async fn failure(&mut self) -> SyncError {
-        let bad = self.bad.id();
-        let failed = self.a.wait_for(|event| match event {
-            Event::SessionFailed { peer, cause } if *peer == bad => Some(cause.clone()),
-            _ => None,
-        });
-        failed.await
-    }
-
-    /// The honest nodes go on as if nothing was the matter.
-    async fn honest_nodes_sync(&self) {
-        self.b.store.write(&format!("news {}", self.b.store.ids().len()));
-        for (one, other) in [(&self.a, &self.b), (&self.b, &self.a)] {
-            assert!(one.gossip.sync_with(other.id()).await.unwrap().is_equal());
-        }
-        assert_eq!(self.a.store.roots(), self.b.store.roots());
-    }
-
-    /// Checks that `attempt` does not succeed while the honest nodes go on.
-    async fn in_vain<T>(&self, attempt: impl Future<Output = T>) {
-        tokio::select! {
-            _ = attempt => panic!("it should have been held back"),
-            () = async { for _ in 0..10 { self.honest_nodes_sync().await } } => {}
-        }
-    }
-}
-
-fn impatient() -> NetConfig {
-    let mut config = quiet();
-    config.session.idle_timeout = Duration::from_millis(200);
-    config
-}
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn ten_thousand_streams_take_no_turn_of_the_others() {
     let mut scene = Scene::new(&quiet()).await;
     let connection = scene.connect().await;
@@ -99,7 +34,7 @@ async fn ten_thousand_streams_take_no_turn_of_the_others() {
     assert!(at_once > 0, "one session at a time, one in the queue, the others are refused");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_more_streams_are_open_than_the_limit() {
     let mut scene = Scene::new(&quiet()).await;
     let connection = scene.connect().await;
@@ -113,7 +48,7 @@ async fn no_more_streams_are_open_than_the_limit() {
     scene.in_vain(connection.open_uni()).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn unread_bytes_are_held_back_at_the_sender() {
     let mut scene = Scene::new(&quiet()).await;
     let connection = scene.connect().await;
@@ -126,13 +61,15 @@ async fn unread_bytes_are_held_back_at_the_sender() {
     scene.in_vain(second.write_all(&[0])).await;
 }
 
-#[tokio::test]
-async fn a_peer_that_drips_bytes_gains_no_time() {
-    let mut scene = Scene::new(&impatient()).await;
+#[tokio::test(start_paused = true)]
+async fn a_byte_a_minute_gains_no_time() {
+    let config = quiet();
+    let mut scene = Scene::new(&config).await;
     let connection = scene.connect().await;
     let (mut send, _recv) = connection.open_bi().await.unwrap();
+    let begun = Instant::now();
     let drip = tokio::spawn(async move {
-        let mut pause = tokio::time::interval(Duration::from_millis(20));
+        let mut pause = tokio::time::interval(Duration::from_secs(60));
         for byte in frame_header(1000).into_iter().chain(std::iter::repeat(0)) {
             pause.tick().await;
             if send.write_all(&[byte]).await.is_err() {
@@ -142,11 +79,13 @@ async fn a_peer_that_drips_bytes_gains_no_time() {
     });
     let failure = scene.failure().await;
     assert!(matches!(failure, SyncError::Session(SessionError::TimedOut(_))), "{failure}");
+    assert_eq!(begun.elapsed().as_secs(), config.session.idle_timeout.as_secs());
+    assert_eq!(scene.failed("session"), 1);
     scene.honest_nodes_sync().await;
     drip.abort();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn half_closed_cut_and_reset_streams_end_their_session_only() {
     let mut scene = Scene::new(&quiet()).await;
     let connection = scene.connect().await;
@@ -165,11 +104,12 @@ async fn half_closed_cut_and_reset_streams_end_their_session_only() {
     send.reset(VarInt::from_u32(77)).unwrap();
     assert_eq!(scene.failure().await, SyncError::Cut);
 
+    assert_eq!(scene.failed("cut"), 3);
     assert!(connection.close_reason().is_none(), "the connection stays");
     scene.honest_nodes_sync().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_no_frame_is_refused_by_its_header() {
     let mut scene = Scene::new(&quiet()).await;
     let connection = scene.connect().await;
@@ -191,7 +131,7 @@ async fn what_is_no_frame_is_refused_by_its_header() {
     scene.honest_nodes_sync().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_flood_of_adverts_is_dropped_and_its_sender_soon_ignored() {
     let mut config = impatient();
     config.trigger_jitter = Duration::ZERO;
@@ -213,28 +153,12 @@ async fn a_flood_of_adverts_is_dropped_and_its_sender_soon_ignored() {
     assert!(stats.triggers <= 2, "{stats:?}");
 }
 
-#[tokio::test]
-async fn a_session_for_which_there_is_no_permit_is_refused_as_busy() {
-    let mut config = quiet();
-    config.inbound_sessions = 1;
-    let mut scene = Scene::new(&config).await;
-    let connection = scene.connect().await;
-    // It opens a session, and says no more. That takes the only permit.
-    let (mut send, mut recv) = connection.open_bi().await.unwrap();
-    send.write_all(&frame_header(1000)).await.unwrap();
-    assert_eq!(scene.b.gossip.sync_with(scene.a.id()).await, Err(SyncError::Busy));
-    send.reset(VarInt::from_u32(0)).unwrap();
-    assert_eq!(scene.failure().await, SyncError::Cut);
-    _ = recv.stop(VarInt::from_u32(0));
-    scene.honest_nodes_sync().await;
-}
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_chain_beyond_the_limit_is_not_looked_at() {
     let mut scene = Scene::new(&quiet()).await;
     for (length, is_taken) in [(limits::MAX_CHAIN, true), (limits::MAX_CHAIN + 1, false)] {
         let certificate = Certificate::Chain { of: &scene.bad, length };
-        let config = client_config(certificate, &[b"engram-gossip/1"]);
+        let config = client_config(certificate, &[ALPN]);
         let connection = scene.client.connect(config, scene.a.gossip.local_addr()).await.unwrap();
         if is_taken {
             scene.a.connected_to(scene.bad.id()).await;
@@ -250,7 +174,7 @@ async fn a_chain_beyond_the_limit_is_not_looked_at() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_answers_no_session_is_taken_for_dead() {
     let mut scene = Scene::new(&impatient()).await;
     let connection = scene.connect().await;
@@ -266,15 +190,16 @@ async fn a_peer_that_answers_no_session_is_taken_for_dead() {
     scene.honest_nodes_sync().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_hundred_strangers_at_the_door_keep_nobody_out() {
     let mut scene = Scene::new(&quiet()).await;
     let address = scene.a.gossip.local_addr();
     let strangers: Vec<_> = (0..100)
         .map(|_| {
+            let client = RawClient::on(&scene.switch, [10, 0, 0, 99]);
             tokio::spawn(async move {
-                let config = client_config(Certificate::None, &[b"engram-gossip/1"]);
-                raw_client().connect_and_wait(config, address).await
+                let config = client_config(Certificate::None, &[ALPN]);
+                client.connect_and_wait(config, address).await
             })
         })
         .collect();
@@ -286,22 +211,18 @@ async fn a_hundred_strangers_at_the_door_keep_nobody_out() {
     assert_eq!(scene.a.gossip.peers().len(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_lies_about_its_root_is_reported_as_stalled() {
-    let cluster = Cluster::new();
-    let [mut a] = take(cluster.start(&["a"], &quiet()));
-    let bad = cluster.issue("liar");
+    let mut scene = Scene::new(&quiet()).await;
+    let (a, bad) = (&mut scene.a, &scene.bad);
     let truth = Store::new(bad.id(), &["space"]);
-    let liar = Gossip::bind(
-        quiet(),
-        bad.identity(),
-        roster([a.member()]),
-        parameters(),
-        Arc::new(Liar(truth)),
-    )
-    .unwrap();
+    let mut config = quiet();
+    config.switch = Some(scene.switch.clone());
+    let roster_of_liar = roster([a.member()]);
+    let lies = Arc::new(Liar(truth));
+    let liar = Gossip::bind(config, bad.identity(), roster_of_liar, parameters(), lies).unwrap();
     let address = liar.local_addr().to_string();
-    a.gossip.set_roster(roster([a.member(), absent(&bad, &address)]));
+    a.gossip.set_roster(roster([a.member(), scene.b.member(), absent(bad, &address)]));
     for _ in 0..limits::STALLED_AFTER {
         let report = a.gossip.sync_with(bad.id()).await.unwrap();
         assert!(!report.is_equal() && !report.changed_us(), "{report:?}");
@@ -313,77 +234,28 @@ async fn a_peer_that_lies_about_its_root_is_reported_as_stalled() {
     assert_eq!(stalled.await, (bad.id(), limits::STALLED_AFTER));
 }
 
-/// The header of a frame with a body of `len` bytes.
-fn frame_header(len: u32) -> [u8; HEADER_LEN] {
-    let mut header = [b'E', b'G', 1, 1, 0, 0, 0, 0, 0];
-    header[5..].copy_from_slice(&len.to_le_bytes());
-    FrameHeader::parse(&header).unwrap();
-    header
-}
-
-/// Replicas whose roots are never the same twice.
-struct Liar(Arc<Store>);
-
-struct Lie<V>(V);
-
-impl Replicas for Liar {
-    type View = Lie<<Store as Replicas>::View>;
-
-    fn spaces(&self) -> Vec<SpaceId> {
-        self.0.spaces()
+#[tokio::test(start_paused = true)]
+async fn old_adverts_that_are_played_again_soon_call_for_nothing() {
+    let mut config = impatient();
+    config.trigger_jitter = Duration::ZERO;
+    let mut scene = Scene::new(&config).await;
+    let old = scene.a.gossip.advert(1000);
+    scene.honest_nodes_sync().await;
+    let before = scene.a.gossip.stats();
+    for _ in 0..3 {
+        // It comes back whenever it is thrown out for not answering.
+        let connection = scene.connect().await;
+        for _ in 0..100 {
+            _ = connection.send_datagram(old.clone().into());
+            sleep(Duration::from_millis(20)).await;
+        }
+        connection.close(VarInt::from_u32(0), b"");
+        sleep(limits::HANDSHAKE_TIMEOUT).await;
     }
-
-    fn pin(&self, space: &SpaceId) -> Option<Self::View> {
-        self.0.pin(space).map(Lie)
-    }
-
-    fn summary(&self, space: &SpaceId) -> Option<Summary> {
-        self.0.summary(space).map(lie)
-    }
-}
-
-fn lie(summary: Summary) -> Summary {
-    Summary { root: [0xee; 32], ..summary }
-}
-
-impl<V: View> View for Lie<V> {
-    fn summary(&self) -> Summary {
-        lie(self.0.summary())
-    }
-
-    fn count(&self, prefix: &Prefix) -> u64 {
-        self.0.count(prefix)
-    }
-
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
-        self.0.children(prefix)
-    }
-
-    fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
-        self.0.entries(prefix)
-    }
-
-    fn record(&self, key: &[u8; 32]) -> Option<Record> {
-        self.0.record(key)
-    }
-
-    fn content(&self, digest: &[u8; 32]) -> Option<Content> {
-        self.0.content(digest)
-    }
-
-    fn holds(&self, digest: &[u8; 32]) -> bool {
-        self.0.holds(digest)
-    }
-
-    fn key_of(&self, id: &str) -> [u8; 32] {
-        self.0.key_of(id)
-    }
-
-    fn apply(&mut self, delivery: Delivery) -> Receipt {
-        self.0.apply(delivery)
-    }
-
-    fn live_summary(&self) -> Summary {
-        lie(self.0.live_summary())
-    }
+    let after = scene.a.gossip.stats();
+    assert!(after.adverts_received > before.adverts_received + 20, "they were heard");
+    let triggers = after.triggers - before.triggers;
+    assert!((1..=6).contains(&triggers), "{triggers}");
+    assert_eq!(scene.failed("timed_out"), triggers, "each by its reason");
+    scene.honest_nodes_sync().await;
 }

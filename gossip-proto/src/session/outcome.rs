@@ -69,6 +69,8 @@ pub struct Stats {
     pub bytes_in: u64,
     /// Bytes of the above, both ways, in frames that carry records.
     pub record_bytes: u64,
+    /// Nodes and listings of the tree, and keys, that the peer made this side look at.
+    pub hash_nodes: u64,
     /// Records sent.
     pub records_out: u64,
     /// Records received.

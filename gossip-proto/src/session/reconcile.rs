@@ -19,6 +19,7 @@ impl<V: View> Session<V> {
         request: SubtreeRequest,
     ) -> Result<(), SessionError> {
         self.begin_to_walk(request.space)?;
+        self.stats.hash_nodes += request.nodes.len() as u64;
         // What is pushed last is answered first: the nodes, and their children, in order.
         for node in request.nodes.iter().rev() {
             self.admit(request.space, node.prefix)?;
@@ -32,6 +33,7 @@ impl<V: View> Session<V> {
         response: SubtreeResponse,
     ) -> Result<(), SessionError> {
         self.begin_to_walk(response.space)?;
+        self.stats.hash_nodes += response.listings.len() as u64;
         for Listing { prefix, lines } in &response.listings {
             let at = (response.space, *prefix);
             let listed = match self.walk.admit(at) {
@@ -49,6 +51,7 @@ impl<V: View> Session<V> {
         &mut self,
         request: PatternRequest,
     ) -> Result<(), SessionError> {
+        self.stats.hash_nodes += request.wants.len() as u64;
         for want in &request.wants {
             let below = Prefix::of_key(&want.key);
             let known = self.walk.told(request.space, below.bits())

@@ -95,3 +95,15 @@ pub(super) fn foca_config(swim: &SwimConfig, members: usize) -> Config {
         periodic_gossip: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foca_keeps_to_our_limits() {
+        let config = foca_config(&SwimConfig::default(), 100);
+        assert_eq!(config.num_indirect_probes, MAX_INDIRECT_PROBES);
+        assert_eq!(config.max_packet_size.get(), MAX_MEMBERSHIP_PACKET + HEADER_SOURCE);
+    }
+}

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "the benchmarks use a part of it")]
 
+pub(crate) mod liar;
 pub(crate) mod raw;
+pub(crate) mod scene;
 pub(crate) mod store;
 
 use std::future::poll_fn;
@@ -28,6 +30,8 @@ pub(crate) struct Node {
     pub(crate) store: Arc<Store>,
     pub(crate) key_pem: String,
     happened: mpsc::UnboundedReceiver<Event>,
+    /// How long anything is waited for; in virtual time that costs nothing.
+    patience: Duration,
 }
 
 /// An authority and the credentials that it issued.
@@ -116,6 +120,7 @@ impl Ready {
             store,
             key_pem: self.credentials.key_pem.clone(),
             happened,
+            patience: if config.switch.is_some() { DEADLINE * 60 } else { DEADLINE },
         }
     }
 }
@@ -133,6 +138,7 @@ impl Node {
 
     /// Waits for the first event that `pick` takes.
     pub(crate) async fn wait_for<T>(&mut self, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
+        let patience = self.patience;
         let picked = async {
             loop {
                 let event = self.happened.recv().await.expect("the node runs");
@@ -141,7 +147,7 @@ impl Node {
                 }
             }
         };
-        let picked = timeout(DEADLINE, picked).await;
+        let picked = timeout(patience, picked).await;
         picked.unwrap_or_else(|_| self.give_up())
     }
 
@@ -163,12 +169,13 @@ impl Node {
 
     /// Waits, event by event, until `holds`.
     pub(crate) async fn until(&mut self, mut holds: impl FnMut(&Self) -> bool) {
+        let patience = self.patience;
         let held = async {
             while !holds(self) {
                 self.happened.recv().await.expect("the node runs");
             }
         };
-        let held = timeout(DEADLINE, held).await;
+        let held = timeout(patience, held).await;
         held.unwrap_or_else(|_| self.give_up());
     }
 }

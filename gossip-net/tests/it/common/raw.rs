@@ -4,8 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use engram_gossip_net::Switch;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, Connecting, Connection, ConnectionError, Endpoint, ServerConfig};
+use quinn::{
+    ClientConfig, Connecting, Connection, ConnectionError, Endpoint, EndpointConfig, ServerConfig,
+    TokioRuntime, TransportConfig,
+};
 use rustls::DigitallySignedStruct;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
@@ -45,7 +49,31 @@ pub(crate) fn raw_client() -> RawClient {
     RawClient(Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap())
 }
 
+/// How a raw client that never loses patience keeps a connection.
+pub(crate) fn patient() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport.max_idle_timeout(None);
+    transport
+}
+
 impl RawClient {
+    /// A client on a network in memory.
+    pub(crate) fn on(switch: &Switch, host: [u8; 4]) -> Self {
+        let (config, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
+        let socket = switch.bind((host, 0).into()).unwrap();
+        Self(Endpoint::new_with_abstract_socket(config, None, socket, runtime).unwrap())
+    }
+
+    /// Connects, with limits of its own.
+    pub(crate) async fn connect_with(
+        &self,
+        config: rustls::ClientConfig,
+        address: SocketAddr,
+        transport: TransportConfig,
+    ) -> Result<Connection, ConnectionError> {
+        self.dial_with(config, address, transport).await
+    }
+
     pub(crate) async fn connect(
         &self,
         config: rustls::ClientConfig,
@@ -86,8 +114,18 @@ impl RawClient {
     }
 
     fn dial(&self, config: rustls::ClientConfig, address: SocketAddr) -> Connecting {
+        self.dial_with(config, address, patient())
+    }
+
+    fn dial_with(
+        &self,
+        config: rustls::ClientConfig,
+        address: SocketAddr,
+        transport: TransportConfig,
+    ) -> Connecting {
         let crypto = QuicClientConfig::try_from(config).unwrap();
-        let config = ClientConfig::new(Arc::new(crypto));
+        let mut config = ClientConfig::new(Arc::new(crypto));
+        config.transport_config(Arc::new(transport));
         self.0.connect_with(config, address, "anything").unwrap()
     }
 }

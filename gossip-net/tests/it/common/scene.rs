@@ -1,0 +1,106 @@
+//! Two honest nodes and a member gone bad, on a network in memory, in virtual time.
+
+use std::time::Duration;
+
+use engram_gossip_net::{Event, NetConfig, Switch, SyncError};
+use engram_gossip_proto::{FrameHeader, HEADER_LEN};
+use quinn::{Connection, TransportConfig};
+
+use super::raw::{Certificate, RawClient, client_config, patient};
+use super::{Cluster, Node, Ready, absent, quiet, roster, take};
+
+/// Two honest nodes and a member that they trust.
+pub(crate) struct Scene {
+    pub(crate) switch: Switch,
+    pub(crate) cluster: Cluster,
+    pub(crate) a: Node,
+    pub(crate) b: Node,
+    pub(crate) bad: Ready,
+    pub(crate) client: RawClient,
+}
+
+impl Scene {
+    pub(crate) async fn new(config: &NetConfig) -> Self {
+        let cluster = Cluster::new();
+        let bad = cluster.issue("bad");
+        Self::with(config, cluster, bad).await
+    }
+
+    /// The same with the credentials of the bad one.
+    pub(crate) async fn with(config: &NetConfig, cluster: Cluster, bad: Ready) -> Self {
+        let switch = Switch::new(7);
+        let mut config = config.clone();
+        config.switch = Some(switch.clone());
+        let [mut a, b] = take(cluster.start(&["a", "b"], &config));
+        a.connected_to(b.id()).await;
+        let mut member = absent(&bad, "");
+        member.address = None;
+        a.gossip.set_roster(roster([a.member(), b.member(), member]));
+        let client = RawClient::on(&switch, [10, 0, 0, 66]);
+        Self { switch, cluster, a, b, bad, client }
+    }
+
+    /// The bad member's connection to `a`, which has accepted it.
+    pub(crate) async fn connect(&mut self) -> Connection {
+        self.connect_with(patient()).await
+    }
+
+    /// The same, with limits of the bad member's own.
+    pub(crate) async fn connect_with(&mut self, transport: TransportConfig) -> Connection {
+        let config = client_config(Certificate::Of(&self.bad), &[ALPN]);
+        let address = self.a.gossip.local_addr();
+        let connection = self.client.connect_with(config, address, transport).await.unwrap();
+        self.a.connected_to(self.bad.id()).await;
+        connection
+    }
+
+    /// How the session that the bad member opened ended at `a`.
+    pub(crate) async fn failure(&mut self) -> SyncError {
+        let bad = self.bad.id();
+        let failed = self.a.wait_for(|event| match event {
+            Event::SessionFailed { peer, cause } if *peer == bad => Some(cause.clone()),
+            _ => None,
+        });
+        failed.await
+    }
+
+    /// How many sessions failed at `a` so far, for this reason.
+    pub(crate) fn failed(&self, reason: &str) -> u64 {
+        self.a.gossip.stats().sessions_failed.get(reason).copied().unwrap_or_default()
+    }
+
+    /// The honest nodes go on as if nothing was the matter.
+    pub(crate) async fn honest_nodes_sync(&self) {
+        self.b.store.write(&format!("news {}", self.b.store.ids().len()));
+        for (one, other) in [(&self.a, &self.b), (&self.b, &self.a)] {
+            assert!(one.gossip.sync_with(other.id()).await.unwrap().is_equal());
+        }
+        assert_eq!(self.a.store.roots(), self.b.store.roots());
+    }
+
+    /// Checks that `attempt` does not succeed while the honest nodes go on.
+    pub(crate) async fn in_vain<T>(&self, attempt: impl Future<Output = T>) {
+        tokio::select! {
+            _ = attempt => panic!("it should have been held back"),
+            () = async { for _ in 0..10 { self.honest_nodes_sync().await } } => {}
+        }
+    }
+}
+
+/// What nodes agree on in their handshake.
+pub(crate) const ALPN: &[u8] = b"engram-gossip/1";
+
+/// A configuration in which a silent peer is soon taken for dead.
+pub(crate) fn impatient() -> NetConfig {
+    let mut config = quiet();
+    config.session.idle_timeout = Duration::from_millis(200);
+    config
+}
+
+/// The header of a frame with a body of `len` bytes.
+pub(crate) fn frame_header(len: u32) -> [u8; HEADER_LEN] {
+    let mut header = [b'E', b'G', 1, 1, 0, 0, 0, 0, 0];
+    header[5..].copy_from_slice(&len.to_le_bytes());
+    FrameHeader::parse(&header).unwrap();
+    header
+}
