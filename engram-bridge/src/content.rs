@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use engram_gossip_net::NodeId;
 use engram_merkle::{AnyHasher, Digest};
 
 use crate::encoding::{Cursor, hash, put_bytes, put_count};
@@ -104,8 +105,16 @@ pub(crate) struct Content {
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) pattern: Arc<SemanticPattern>,
-    /// Whether a peer sent it, or else the own engine submitted it first.
-    pub(crate) received: bool,
+    pub(crate) introducer: Introducer,
+}
+
+/// How a content came here first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Introducer {
+    /// The node's own engine found it.
+    Engine,
+    /// A peer sent it; which one is not known of a session with nobody in particular.
+    Peer(Option<Arc<NodeId>>),
 }
 
 /// The contents of a space by their digests.
@@ -121,7 +130,7 @@ impl Content {
         validate(pattern, dimension)?;
         let pattern = canonical(pattern);
         let digest = digest(&pattern, hasher);
-        Ok(Self { held: Held { pattern, received: false }, digest })
+        Ok(Self { held: Held { pattern, introducer: Introducer::Engine }, digest })
     }
 
     /// Takes a content as it came from a peer: valid, and canonical already.
@@ -129,6 +138,7 @@ impl Content {
         content: engram_gossip_proto::Content,
         dimension: usize,
         hasher: &AnyHasher,
+        introducer: Introducer,
     ) -> Result<Self, PatternError> {
         let value = content.schema_confidence;
         let pattern = Arc::new(SemanticPattern {
@@ -141,20 +151,20 @@ impl Content {
             last_consolidated: Timestamp::from_nanoseconds(content.last_consolidated),
         });
         let mut content = Self::new(&pattern, dimension, hasher)?;
-        content.held.received = true;
+        content.held.introducer = introducer;
         Ok(content)
     }
 
     /// Takes a content as it was stored, if it is what its digest says.
     pub(crate) fn from_stored(
         bytes: &[u8],
-        received: bool,
+        introducer: Introducer,
         claimed: Digest,
         hasher: &AnyHasher,
     ) -> Option<Self> {
         let digest = hash(hasher, TAG, bytes);
         let pattern = Arc::new(decode(bytes).filter(|_| digest == claimed)?);
-        Some(Self { held: Held { pattern, received }, digest })
+        Some(Self { held: Held { pattern, introducer }, digest })
     }
 
     /// A content that the store holds under `digest`.
@@ -162,13 +172,24 @@ impl Content {
         Self { held: held.clone(), digest }
     }
 
+    /// Whether `pattern` is it, to the bit, and canonical like it.
+    pub(crate) fn is_of(&self, pattern: &Arc<SemanticPattern>) -> bool {
+        let (ours, theirs) = (&*self.held.pattern, &**pattern);
+        Arc::ptr_eq(&self.held.pattern, pattern)
+            || (ours.last_consolidated == theirs.last_consolidated
+                && ours.strength.to_bits() == theirs.strength.to_bits()
+                && ours.schema_confidence == theirs.schema_confidence
+                && ours.source_episodes == theirs.source_episodes
+                && ours.id == theirs.id
+                && equal_bits(&ours.embedding, &theirs.embedding))
+    }
+
     pub(crate) fn pattern(&self) -> &Arc<SemanticPattern> {
         &self.held.pattern
     }
 
-    /// Whether a peer sent it.
-    pub(crate) fn is_received(&self) -> bool {
-        self.held.received
+    pub(crate) fn introducer(&self) -> &Introducer {
+        &self.held.introducer
     }
 
     pub(crate) fn into_held(self) -> Held {
@@ -242,6 +263,13 @@ fn canonical(pattern: &Arc<SemanticPattern>) -> Arc<SemanticPattern> {
     Arc::new(canonical)
 }
 
+/// Without a branch for each number, so that many are compared at a time.
+fn equal_bits(ours: &[f32], theirs: &[f32]) -> bool {
+    let differs = |(a, b): (&f32, &f32)| a.to_bits() ^ b.to_bits();
+    ours.len() == theirs.len()
+        && ours.iter().zip(theirs).map(differs).fold(0, |all, one| all | one) == 0
+}
+
 /// The digest of a canonical pattern.
 fn digest(pattern: &SemanticPattern, hasher: &AnyHasher) -> Digest {
     hash(hasher, TAG, &encode(pattern))
@@ -295,133 +323,4 @@ fn encoded_len(pattern: &SemanticPattern) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pattern() -> SemanticPattern {
-        SemanticPattern {
-            id: "pattern_7".to_owned(),
-            embedding: Arc::from([0.5, -0.25, 0.0]),
-            source_episodes: vec!["a".to_owned(), "a".to_owned(), "b".to_owned()],
-            strength: 1.000_000_1,
-            schema_confidence: Confidence::CERTAIN,
-            last_consolidated: Timestamp::from_nanoseconds(1_740_839_569_746_000_001),
-        }
-    }
-
-    fn content(pattern: SemanticPattern) -> Result<Content, PatternError> {
-        Content::new(&Arc::new(pattern), 3, &AnyHasher::Sha256)
-    }
-
-    fn changed(change: impl FnOnce(&mut SemanticPattern)) -> Result<Content, PatternError> {
-        let mut pattern = pattern();
-        change(&mut pattern);
-        content(pattern)
-    }
-
-    /// Changing one of these means that old and new nodes can never agree: it needs a new tag.
-    #[test]
-    fn golden_digests() {
-        let digest =
-            |hasher| Content::new(&Arc::new(pattern()), 3, &hasher).unwrap().digest().to_string();
-        assert_eq!(
-            digest(AnyHasher::Sha256),
-            "380d54bf328d2359c81386b52bc6f0c29ac61879b6d4bf43fdcc67ef17064631"
-        );
-        assert_eq!(
-            digest(AnyHasher::Blake3),
-            "7042b65e0bf5ebcf765be74f5eab0e3550bed6f58f13d2b6213266ef6bff4ea6"
-        );
-    }
-
-    #[test]
-    fn every_field_counts_to_the_last_bit() {
-        let whole = content(pattern()).unwrap().digest();
-        let next = |x: f32| f32::from_bits(x.to_bits() + 1);
-        let others = [
-            changed(|p| p.id.push('0')),
-            changed(|p| p.embedding = Arc::from([next(0.5), -0.25, 0.0])),
-            changed(|p| p.source_episodes = vec!["a".to_owned(), "b".to_owned()]),
-            changed(|p| p.source_episodes = vec!["a".to_owned(), "ab".to_owned()]),
-            changed(|p| p.strength = next(p.strength)),
-            changed(|p| p.schema_confidence = Confidence::HIGH),
-            changed(|p| {
-                p.last_consolidated = Timestamp::from_nanoseconds(1_740_839_569_746_000_002)
-            }),
-        ];
-        for other in others {
-            assert_ne!(other.unwrap().digest(), whole);
-        }
-    }
-
-    #[test]
-    fn equal_contents_have_one_form() {
-        let whole = content(pattern()).unwrap();
-        let same = changed(|p| {
-            p.source_episodes.reverse();
-            p.embedding = Arc::from([0.5, -0.25, -0.0]);
-        });
-        let same = same.unwrap();
-        assert_eq!(same.digest(), whole.digest());
-        assert_eq!(same.pattern(), whole.pattern());
-        assert_eq!(same.pattern().embedding[2].to_bits(), 0);
-    }
-
-    #[test]
-    fn a_canonical_pattern_is_shared_and_not_copied() {
-        let pattern = Arc::new(pattern());
-        let content = Content::new(&pattern, 3, &AnyHasher::Sha256).unwrap();
-        assert!(Arc::ptr_eq(content.pattern(), &pattern));
-    }
-
-    #[test]
-    fn what_the_engine_emits_is_taken() {
-        assert!(changed(|p| p.strength = 1.000_000_1).is_ok());
-        assert!(changed(|p| p.strength = 0.0).is_ok());
-        assert!(changed(|p| p.source_episodes.clear()).is_ok());
-        assert!(changed(|p| p.embedding = Arc::from([f32::MIN_POSITIVE / 2.0, 0.0, 1.0])).is_ok());
-        assert!(changed(|p| p.id = "x".repeat(MAX_ID_BYTES)).is_ok());
-        assert!(changed(|p| p.source_episodes = vec!["e".to_owned(); MAX_EPISODES]).is_ok());
-        assert!(changed(|p| p.source_episodes = vec!["e".repeat(MAX_EPISODE_ID_BYTES)]).is_ok());
-    }
-
-    #[test]
-    fn what_cannot_be_shared_is_named() {
-        let refused = |change: fn(&mut SemanticPattern)| changed(change).unwrap_err();
-        assert_eq!(refused(|p| p.id.clear()), PatternError::IdLength { bytes: 0 });
-        assert_eq!(
-            refused(|p| p.id = "x".repeat(MAX_ID_BYTES + 1)),
-            PatternError::IdLength { bytes: MAX_ID_BYTES + 1 }
-        );
-        assert_eq!(
-            refused(|p| p.embedding = Arc::from([1.0, 2.0])),
-            PatternError::Dimension { expected: 3, found: 2 }
-        );
-        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let error = changed(|p| p.embedding = Arc::from([0.0, value, 0.0])).unwrap_err();
-            assert!(matches!(error, PatternError::Embedding { index: 1, .. }), "{error}");
-            let error = changed(|p| p.strength = value).unwrap_err();
-            assert!(matches!(error, PatternError::Strength { .. }), "{error}");
-        }
-        assert_eq!(refused(|p| p.strength = -0.5), PatternError::Strength { value: -0.5 });
-        assert_eq!(
-            refused(|p| p.source_episodes = vec![String::new(); MAX_EPISODES + 1]),
-            PatternError::EpisodeCount { found: MAX_EPISODES + 1 }
-        );
-        assert_eq!(
-            refused(|p| p.source_episodes.push("e".repeat(MAX_EPISODE_ID_BYTES + 1))),
-            PatternError::EpisodeIdLength { index: 3, bytes: MAX_EPISODE_ID_BYTES + 1 }
-        );
-    }
-
-    #[test]
-    fn the_wire_form_round_trips() {
-        let whole = content(pattern()).unwrap();
-        let again = Content::from_wire(to_wire(whole.pattern()), 3, &AnyHasher::Sha256).unwrap();
-        assert_eq!(again.digest(), whole.digest());
-        let mut wire = to_wire(whole.pattern());
-        wire.schema_confidence = f32::NAN;
-        let refused = Content::from_wire(wire, 3, &AnyHasher::Sha256);
-        assert!(matches!(refused, Err(PatternError::Confidence { .. })));
-    }
-}
+mod tests;

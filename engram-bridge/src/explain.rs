@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use engram_conflict::{Explanation, Strategy};
+use engram_gossip_net::NodeId;
 use engram_merkle::Digest;
 use engram_vclock::{Dot, VectorClock};
 
 use crate::SemanticPattern;
-use crate::content::Contents;
+use crate::content::{Contents, Introducer};
 use crate::record::{self, Body, Record};
 use crate::visible::versions;
 
@@ -39,6 +40,30 @@ pub struct LiveVersion {
     pub pattern: Arc<SemanticPattern>,
     /// The writes that hold it: several nodes may have found the same.
     pub writes: Vec<Dot>,
+    /// How it came here.
+    pub introduced: Introduced,
+}
+
+/// From whom this node has a version, whoever wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Introduced {
+    /// From its own engine.
+    ByEngine,
+    /// From this peer, which sent it first.
+    By(NodeId),
+    /// From a peer, of which the store does not say which one.
+    BySomePeer,
+}
+
+impl From<&Introducer> for Introduced {
+    fn from(introducer: &Introducer) -> Self {
+        match introducer {
+            Introducer::Engine => Self::ByEngine,
+            Introducer::Peer(Some(peer)) => Self::By(**peer),
+            Introducer::Peer(None) => Self::BySomePeer,
+        }
+    }
 }
 
 impl PatternExplanation {
@@ -52,9 +77,11 @@ impl PatternExplanation {
         let version = |digest: Digest| {
             let holds =
                 |(dot, body): (&Dot, &Body)| (*body == Body::Content(digest)).then_some(*dot);
+            let held = &contents[&digest];
             LiveVersion {
                 digest,
-                pattern: Arc::clone(&contents[&digest].pattern),
+                pattern: Arc::clone(&held.pattern),
+                introduced: Introduced::from(&held.introducer),
                 writes: record.iter().filter_map(holds).collect(),
             }
         };

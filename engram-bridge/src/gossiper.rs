@@ -8,7 +8,7 @@ use engram_gossip_proto::SpaceId;
 use engram_merkle::Digest;
 
 use crate::{
-    ConsolidationCacheSource, ConsolidationSnapshot, GossipStats, SemanticPattern, Space,
+    ConsolidationCacheSource, ConsolidationSnapshot, GossipStats, Reaper, SemanticPattern, Space,
     StorageError, Store, SubmitError, SubmitReport, Submitted,
 };
 
@@ -27,6 +27,8 @@ pub const ADVERT_ROOM: usize = 512;
 pub struct ConsolidationGossiper {
     space: Arc<Space>,
     gossip: Gossip,
+    /// Deletions leave as long as anybody takes part.
+    _reaper: Option<Arc<Reaper>>,
 }
 
 /// A memory space that this node does not host. Name it in the store's configuration.
@@ -41,7 +43,13 @@ impl ConsolidationGossiper {
     /// [`UnknownSpace`] if the store does not host it.
     pub fn new(store: &Store, space: &SpaceId, gossip: Gossip) -> Result<Self, UnknownSpace> {
         let space = store.space(space).cloned().ok_or_else(|| UnknownSpace(space.clone()))?;
-        Ok(Self { space, gossip })
+        Ok(Self { space, gossip, _reaper: None })
+    }
+
+    /// The seat keeps `reaper` at work.
+    #[cfg(feature = "config")]
+    pub(crate) fn with_reaper(self, reaper: Arc<Reaper>) -> Self {
+        Self { _reaper: Some(reaper), ..self }
     }
 
     /// The space: its patterns, and what an operator does to them.

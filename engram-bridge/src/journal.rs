@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use engram_gossip_proto::SpaceId;
 
 use crate::WriteStats;
+use crate::deletions::Floor;
 use crate::rows::{self, LIFE, Life, Root};
 use crate::state::{Prepared, SpaceState};
 use crate::storage::{Batch, Seal, StateStore, StorageError, Table};
@@ -24,6 +26,8 @@ pub(crate) struct Journal {
 struct Durable {
     store: Box<dyn StateStore>,
     seal: Seal,
+    commits: u64,
+    commit_time: Duration,
     failures: u64,
     failure: Option<StorageError>,
 }
@@ -43,7 +47,14 @@ impl Journal {
 
     /// Of a node whose state is in `store`.
     pub(crate) fn durable(writer: Writer, store: Box<dyn StateStore>, seal: Seal) -> Self {
-        let durable = Durable { store, seal, failures: 0, failure: None };
+        let durable = Durable {
+            store,
+            seal,
+            commits: 0,
+            commit_time: Duration::ZERO,
+            failures: 0,
+            failure: None,
+        };
         Self { writer, durable: Some(durable) }
     }
 
@@ -62,6 +73,19 @@ impl Journal {
             let key = rows::key(space, settled.id.as_bytes());
             let record = settled.record.as_ref().or_else(|| state.record(&settled.id));
             let record = record.expect("a change has a record, or its id had one");
+            match prepared.since(settled) {
+                Some(since) => {
+                    batch.put(Table::Deletions, key.clone(), rows::encode_since(&key, since));
+                }
+                None if state.deletions().since(&settled.id).is_some() => {
+                    batch.remove(Table::Deletions, key.clone());
+                }
+                None => {}
+            }
+            if settled.is_gone() {
+                batch.remove(Table::Records, key);
+                continue;
+            }
             let row = rows::encode_record(&key, record, settled.last_submitted.as_ref());
             batch.put(Table::Records, key, row);
             for content in &settled.added {
@@ -74,6 +98,22 @@ impl Journal {
         }
         let root = prepared.stored_root();
         batch.put(Table::Meta, Root::key(space), root.encode(space));
+        if let Some(raised) = prepared.raised() {
+            let mut floor = state.deletions().floor();
+            floor.floor.merge(raised);
+            batch.put(Table::Meta, rows::floor_key(space), rows::encode_floor(space, &floor));
+        }
+        self.commit_batch(batch)
+    }
+
+    /// Makes durable what the peers of a space are known to cover.
+    pub(crate) fn commit_floor(
+        &mut self,
+        space: &SpaceId,
+        floor: &Floor,
+    ) -> Result<(), StorageError> {
+        let mut batch = Batch::default();
+        batch.put(Table::Meta, rows::floor_key(space), rows::encode_floor(space, floor));
         self.commit_batch(batch)
     }
 
@@ -94,7 +134,10 @@ impl Journal {
         let closed = ending == Ending::Closed;
         let life = Life { incarnation, lease, closed, seal: durable.seal.clone() };
         batch.put(Table::Meta, LIFE.to_vec(), life.encode());
+        let begun = Instant::now();
         let committed = durable.store.commit(&batch);
+        durable.commit_time += begun.elapsed();
+        durable.commits += u64::from(committed.is_ok());
         durable.failures += u64::from(committed.is_err());
         durable.failure = committed.clone().err();
         committed
@@ -116,6 +159,9 @@ impl Journal {
         WriteStats {
             written: self.writer.written(),
             incarnations_rolled: self.writer.rolled(),
+            commits: durable.map_or(0, |durable| durable.commits),
+            commit_time: durable.map_or(Duration::ZERO, |durable| durable.commit_time),
+            stored_bytes: durable.and_then(|durable| durable.store.size()),
             storage_failures: durable.map_or(0, |durable| durable.failures),
             storage_failure: durable.and_then(|durable| durable.failure.clone()),
         }

@@ -6,10 +6,12 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod arrival;
 mod belief;
 #[cfg(feature = "config")]
 mod config;
 mod content;
+mod deletions;
 mod encoding;
 #[cfg(doc)]
 #[doc = include_str!("../docs/ENGRAM.md")]
@@ -37,7 +39,9 @@ mod opening;
 mod pattern;
 mod plan;
 mod ports;
+mod reap;
 mod record;
+mod rehearsal;
 mod report;
 mod restore;
 mod retention;
@@ -63,7 +67,7 @@ pub use config::{
     MerkleTreeConfig, NodeConfig, PeerConfig, StorageConfig, StrategyChoice, TlsConfig,
 };
 pub use content::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, MAX_ID_BYTES, PatternError};
-pub use explain::{LiveVersion, PatternExplanation};
+pub use explain::{Introduced, LiveVersion, PatternExplanation};
 pub use gossiper::{ADVERT_ROOM, CONSOLIDATION_ROOT, ConsolidationGossiper, UnknownSpace};
 pub use gossiping::GossipingConsolidationService;
 pub use in_memory::InMemoryConsolidationService;
@@ -80,8 +84,10 @@ pub use ports::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
     ConsolidationStats,
 };
+pub use reap::Reaper;
 pub use record::{MAX_BURIED, MAX_CONTENTS, MAX_DOTS};
-pub use report::{CROWDED, MergedView, RejectedPattern, SubmitError, SubmitReport};
+pub use rehearsal::{PlannedChange, SpacePlan, SyncPlan};
+pub use report::{CROWDED, MergedView, RejectedPattern, SubmitError, SubmitReport, refusal};
 pub use retention::Retention;
 #[cfg(feature = "files")]
 #[cfg_attr(docsrs, doc(cfg(feature = "files")))]
@@ -92,7 +98,7 @@ pub use stats::{GossipStats, SpaceStats, WriteStats};
 #[cfg_attr(docsrs, doc(cfg(feature = "redb")))]
 pub use storage::RedbStateStore;
 pub use storage::{Batch, Edit, MemoryStateStore, Seal, StateStore, StorageError, Table};
-pub use store::{DEFAULT_SPACE, Environment, Store, StoreConfig};
+pub use store::{DEFAULT_GRACE, DEFAULT_SPACE, Environment, Store, StoreConfig};
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use telemetry::{Divergence, Telemetry};

@@ -69,6 +69,8 @@ struct Sample {
 #[derive(Debug)]
 enum Value {
     Count(u64),
+    /// A sum of times.
+    Seconds(f64),
     Level(f64),
     Histogram(Histogram),
 }

@@ -10,7 +10,7 @@ use engram_gossip_net::{
 use engram_gossip_proto::{Compression, SpaceId};
 
 use crate::{
-    ClusterConfig, ConsolidationGossiper, Environment, OpenError, Store, StoreConfig,
+    ClusterConfig, ConsolidationGossiper, Environment, OpenError, Reaper, Store, StoreConfig,
     StrategyChoice, UnknownSpace,
 };
 
@@ -21,6 +21,8 @@ pub struct Node {
     pub store: Arc<Store>,
     /// Its place in the cluster.
     pub gossip: Gossip,
+    /// Lets its deletions leave.
+    reaper: Arc<Reaper>,
 }
 
 /// Why a node did not start. Nothing is left running.
@@ -69,7 +71,8 @@ impl Node {
         let store = Arc::new(open(config, node)?);
         let (network, parameters) = (net_config(config), store.parameters());
         let gossip = Gossip::bind(network, identity, roster, parameters, Arc::clone(&store))?;
-        Ok(Self { store, gossip })
+        let reaper = Arc::new(Reaper::start(&store, &gossip));
+        Ok(Self { store, gossip, reaper })
     }
 
     /// The gossip of one of its memory spaces.
@@ -77,7 +80,8 @@ impl Node {
     /// # Errors
     /// [`UnknownSpace`] if this node does not host it.
     pub fn gossiper(&self, space: &SpaceId) -> Result<ConsolidationGossiper, UnknownSpace> {
-        ConsolidationGossiper::new(&self.store, space, self.gossip.clone())
+        let gossiper = ConsolidationGossiper::new(&self.store, space, self.gossip.clone())?;
+        Ok(gossiper.with_reaper(Arc::clone(&self.reaper)))
     }
 }
 

@@ -9,6 +9,7 @@ use engram_merkle::Digest;
 
 use crate::SemanticPattern;
 use crate::content::{Content, PatternError};
+use crate::deletions::{Due, Patience};
 use crate::record::{self, Body, MAX_BURIED, MAX_CONTENTS, MAX_DOTS, Record};
 use crate::state::{Change, SpaceState};
 use crate::writer::Writer;
@@ -123,12 +124,38 @@ impl SpaceState {
         pending: Option<&Change>,
     ) -> Result<Option<Change>, Rejection> {
         let held = pending.and_then(|change| change.record.as_ref()).or_else(|| self.record(id));
-        let joined = record::join(held, arrived)?;
+        let joined = match held.filter(|held| !record::is_bottom(held)) {
+            Some(held) => record::join(Some(held), arrived)?,
+            None => self.join_unknown(arrived)?,
+        };
         Ok(joined.map(|joined| {
             let mut change = Change::of_record(&Arc::from(id), joined);
             change.origin = origin(held, arrived);
             change
         }))
+    }
+
+    /// The join with what is held of an id of which nothing is: at most what the floor remembers. A
+    /// deletion that was reaped long ago becomes a husk again, so that its sender learns of it.
+    fn join_unknown(&self, arrived: &Record) -> Result<Option<Record>, Rejection> {
+        let remembered = self.deletions().remembered(arrived)?;
+        match record::join(remembered.as_ref(), arrived)? {
+            Some(joined) => Ok(Some(joined)),
+            None => Ok(remembered.filter(|_| !arrived.is_empty())),
+        }
+    }
+
+    /// Goes on with the deletions for which the wait is over.
+    pub(crate) fn plan_reap(&self, patience: Patience<'_>) -> Vec<Change> {
+        let due = self.deletions().due(patience, |id| self.record(id));
+        let changes = due.map(|(id, record, due)| {
+            let left = match due {
+                Due::Reap => record::husk(record.context().clone()),
+                Due::Drop => Record::new(),
+            };
+            Change::of_record(id, left)
+        });
+        changes.collect()
     }
 }
 

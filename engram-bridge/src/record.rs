@@ -22,7 +22,7 @@ const TAG: &[u8; 8] = b"ecb1reco";
 const CONTENT: u8 = 0;
 const TOMBSTONE: u8 = 1;
 /// What an actor and a counter take.
-const WRITE: usize = 32 + 8 + 8;
+pub(crate) const WRITE: usize = 32 + 8 + 8;
 /// What a live write takes at least: its name, and the kind of its body.
 const LEAST_SIBLING: usize = WRITE + 1;
 
@@ -54,6 +54,21 @@ pub(crate) fn buried(record: &Record) -> BTreeSet<Digest> {
         Body::Tombstone(buried) => Some(buried),
     });
     tombstones.flat_map(|buried| buried.iter().copied()).collect()
+}
+
+/// Whether nothing but deletions lives, or not even they.
+pub(crate) fn is_deleted(record: &Record) -> bool {
+    record.values().all(|body| matches!(body, Body::Tombstone(_)))
+}
+
+/// Whether it is the record of an id of which nothing was ever heard.
+pub(crate) fn is_bottom(record: &Record) -> bool {
+    record.is_empty() && record.context().is_empty()
+}
+
+/// What is left of a record that was reaped: everything that it has seen, and nothing that lives.
+pub(crate) fn husk(seen: VectorClock) -> Record {
+    Siblings::from_parts(Vec::new(), seen).expect("nothing lives that could be out of order")
 }
 
 /// The digest of a record: of its id, its dots with their bodies, and its context.
@@ -110,7 +125,7 @@ pub(crate) fn decode(bytes: &mut Cursor<'_>) -> Option<Record> {
     Siblings::from_parts(live, VectorClock::from_sorted(context).ok()?).ok()
 }
 
-fn take_write(bytes: &mut Cursor<'_>) -> Option<(Actor, u64)> {
+pub(crate) fn take_write(bytes: &mut Cursor<'_>) -> Option<(Actor, u64)> {
     let actor = Actor { node: bytes.array()?, incarnation: bytes.number()? };
     Some((actor, bytes.number()?))
 }
@@ -121,7 +136,7 @@ fn take_digests(bytes: &mut Cursor<'_>) -> Option<Arc<[Digest]>> {
     Some(digests.iter().map(|digest| Digest::from(*digest)).collect())
 }
 
-fn put_actor(bytes: &mut Vec<u8>, actor: &Actor) {
+pub(crate) fn put_actor(bytes: &mut Vec<u8>, actor: &Actor) {
     bytes.extend(actor.node);
     bytes.extend(actor.incarnation.to_le_bytes());
 }

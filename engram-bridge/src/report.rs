@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use engram_gossip_proto::Rejection;
+
 use crate::content::PatternError;
 use crate::storage::StorageError;
 use crate::{SemanticPattern, Timestamp};
@@ -68,4 +70,28 @@ pub enum SubmitError {
     /// It cannot be stored.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+/// Why a record is refused, for people, with what to do.
+pub fn refusal(reason: Rejection) -> &'static str {
+    match reason {
+        Rejection::WrongDigest => {
+            "a content is not what its digest says; the peer, or its disk, is broken"
+        }
+        Rejection::MissingContent => "a content did not come along; the next session tries again",
+        Rejection::InvalidContent => {
+            "a content breaks the rules of patterns; the peer runs another version, or is broken"
+        }
+        Rejection::InvalidRecord => {
+            "its record is not valid, or a write has two contents; see whether a node runs twice"
+        }
+        Rejection::OverLimit => {
+            "a limit would be exceeded, or the disk is full; resolve or forget it"
+        }
+        Rejection::Reaped => {
+            "it was deleted while the peer was away, or was set back, for longer than deletions are \
+             kept; start that node with an empty store, and submit there what it alone knew"
+        }
+        _ => "this version does not know the reason",
+    }
 }

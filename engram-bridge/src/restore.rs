@@ -1,13 +1,15 @@
 //! From rows to a node's state, and how far they are to be trusted.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 use engram_merkle::AnyHasher;
 
+use crate::Timestamp;
 use crate::content::Contents;
+use crate::deletions::{Floor, Since};
 use crate::journal::Journal;
 use crate::opening::{Doubt, OpenError, Opening};
 use crate::record;
@@ -30,6 +32,7 @@ pub(crate) fn restore(
     node: NodeId,
     hosted: BTreeSet<SpaceId>,
     rules: &Rules,
+    now: Timestamp,
 ) -> Result<Restored, OpenError> {
     let owner = Owner::new(node.into(), rules);
     let loaded = match load(&mut *store, &owner, &hosted, &rules.hasher) {
@@ -45,9 +48,11 @@ pub(crate) fn restore(
     for space in hosted {
         let found = spaces.remove(&space).unwrap_or_default();
         found.records.iter().for_each(|(_, row)| writer.recall(row.record.context()));
-        let state = SpaceState::restore(rules.clone(), found.records, found.contents);
+        writer.recall(&found.floor.floor);
+        let LoadedSpace { records, contents, root: stored, floor, since } = found;
+        let state = SpaceState::restore(rules.clone(), records, contents, floor, &since, now);
         let root = state.stored_root();
-        consistent &= found.root.is_none_or(|found| found == root);
+        consistent &= stored.is_none_or(|stored| stored == root);
         batch.put(Table::Meta, Root::key(&space), root.encode(&space));
         states.push((space, state));
     }
@@ -66,6 +71,13 @@ pub(crate) fn restore(
             None => Opening::Doubted { records, doubt: Doubt::Inconsistent },
         },
     };
+    for (space, state) in &mut states {
+        if matches!(opening, Opening::Doubted { .. }) {
+            state.deletions_mut().doubt();
+        }
+        let floor = rows::encode_floor(space, &state.deletions().floor());
+        batch.put(Table::Meta, rows::floor_key(space), floor);
+    }
     // Everything that was there before has another seal from now on.
     let seal = store.renew_seal()?;
     let mut journal = Journal::durable(writer, store, seal);
@@ -100,6 +112,9 @@ struct LoadedSpace {
     records: Vec<(Arc<str>, RecordRow)>,
     contents: Contents,
     root: Option<Root>,
+    floor: Floor,
+    /// Since when its deleted patterns are.
+    since: BTreeMap<Arc<str>, Since>,
 }
 
 /// Reads the hosted spaces. Rows of others stay where they are.
@@ -111,7 +126,7 @@ fn load(
 ) -> Result<Loaded, OpenError> {
     let mut loaded = Loaded::default();
     read_meta(store, owner, &mut loaded)?;
-    let mut contents = HashMap::<SpaceId, Contents>::new();
+    let (mut contents, mut names) = (HashMap::<SpaceId, Contents>::new(), rows::Names::new());
     store.scan(Table::Contents, &mut |key, bytes| {
         let Some((space, digest)) = rows::split_key(key) else {
             return loaded.damage(Table::Contents, key);
@@ -119,7 +134,7 @@ fn load(
         if !hosted.contains(&space) {
             return;
         }
-        match rows::decode_content(digest, bytes, hasher) {
+        match rows::decode_content(digest, bytes, hasher, &mut names) {
             Some(content) => {
                 let held = contents.entry(space).or_default();
                 held.insert(content.digest(), content.into_held());
@@ -140,6 +155,14 @@ fn load(
             None => loaded.damage(Table::Records, key),
         }
     })?;
+    store.scan(Table::Deletions, &mut |key, bytes| {
+        let id = rows::split_key(key).filter(|(space, _)| hosted.contains(space));
+        let id = id.and_then(|(space, id)| Some((space, std::str::from_utf8(id).ok()?)));
+        // Without the row the deletion counts as new, which costs no more than a longer wait.
+        if let (Some((space, id)), Some(since)) = (id, rows::decode_since(key, bytes)) {
+            loaded.spaces.entry(space).or_default().since.insert(Arc::from(id), since);
+        }
+    })?;
     for (space, found) in &mut loaded.spaces {
         let held = contents.remove(space).unwrap_or_default();
         loaded.damaged += settle(space, found, held, &mut loaded.useless);
@@ -156,23 +179,26 @@ fn settle(
     useless: &mut Batch,
 ) -> u64 {
     let mut lost = 0;
+    let mut named = HashSet::with_capacity(held.len());
     found.records.retain(|(id, row)| {
-        let named = record::contents(&row.record);
-        let sound = named.iter().all(|digest| held.contains_key(digest));
+        let names = record::contents(&row.record);
+        let sound = names.iter().all(|digest| held.contains_key(digest));
         if sound {
-            let taken = named.iter().filter_map(|digest| held.remove_entry(digest));
-            found.contents.extend(taken);
+            named.extend(names);
         } else {
             lost += 1;
             useless.remove(Table::Records, rows::key(space, id.as_bytes()));
         }
         sound
     });
-    let mut orphans: Vec<_> = held.into_keys().collect();
+    let mut orphans: Vec<_> =
+        held.keys().filter(|digest| !named.contains(*digest)).copied().collect();
     orphans.sort();
     for digest in orphans {
+        held.remove(&digest);
         useless.remove(Table::Contents, rows::key(space, digest.as_bytes()));
     }
+    found.contents = held;
     lost
 }
 
@@ -203,10 +229,18 @@ fn read_meta(
         return Err(OpenError::Parameters { found, configured });
     }
     loaded.life = row(LIFE).and_then(Life::decode);
+    let mut damaged = Vec::new();
     for (key, value) in &rows {
-        let Some(space) = Root::space(key) else { continue };
-        loaded.spaces.entry(space).or_default().root = Root::decode(key, value);
+        if let Some(space) = Root::space(key) {
+            loaded.spaces.entry(space).or_default().root = Root::decode(key, value);
+        } else if let Some((space, floor)) = rows::decode_floor(key, value) {
+            match floor {
+                Some(floor) => loaded.spaces.entry(space).or_default().floor = floor,
+                None => damaged.push(key.clone()),
+            }
+        }
     }
+    damaged.iter().for_each(|key| loaded.damage(Table::Meta, key));
     Ok(())
 }
 

@@ -3,16 +3,22 @@
 //! Every row can be told from a damaged one by itself: contents by the digest that is their key, the
 //! others by a check at their end.
 
-use std::fmt;
+mod deletions;
 
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, Digest};
 
-use crate::content::{self, Content};
+use crate::content::{self, Content, Introducer};
 use crate::encoding::{Cursor, hash, put_bytes};
 use crate::record::{self, Record};
 use crate::state::Rules;
 use crate::storage::Seal;
+pub(crate) use deletions::{decode_floor, decode_since, encode_floor, encode_since, floor_key};
 
 /// The version of all that is stored. A program refuses what a newer one wrote.
 pub(crate) const SCHEMA: u32 = 1;
@@ -20,6 +26,7 @@ pub(crate) const SCHEMA: u32 = 1;
 pub(crate) const OWNER: &[u8] = b"owner";
 pub(crate) const LIFE: &[u8] = b"life";
 const ROOT: &[u8] = b"root";
+const FLOOR: &[u8] = b"floor";
 
 const CHECK: &[u8; 8] = b"ecb1chck";
 const CHECK_LEN: usize = 8;
@@ -121,8 +128,7 @@ impl Root {
 
     /// The space whose root is stored under `key`.
     pub(crate) fn space(key: &[u8]) -> Option<SpaceId> {
-        let name = std::str::from_utf8(key.strip_prefix(ROOT)?).ok()?;
-        SpaceId::new(name).ok()
+        named(key.strip_prefix(ROOT)?)
     }
 
     pub(crate) fn encode(&self, space: &SpaceId) -> Vec<u8> {
@@ -146,6 +152,10 @@ pub(crate) fn key(space: &SpaceId, name: &[u8]) -> Vec<u8> {
     key
 }
 
+fn named(space: &[u8]) -> Option<SpaceId> {
+    SpaceId::new(std::str::from_utf8(space).ok()?).ok()
+}
+
 /// The inverse of [`key`].
 pub(crate) fn split_key(key: &[u8]) -> Option<(SpaceId, &[u8])> {
     let mut bytes = Cursor::new(key);
@@ -155,15 +165,49 @@ pub(crate) fn split_key(key: &[u8]) -> Option<(SpaceId, &[u8])> {
 
 /// A content, with a mark of its origin before it.
 pub(crate) fn encode_content(content: &Content) -> Vec<u8> {
-    let mut bytes = vec![u8::from(content.is_received())];
+    let mut bytes = match content.introducer() {
+        Introducer::Engine => vec![ENGINE],
+        Introducer::Peer(None) => vec![SOME_PEER],
+        Introducer::Peer(Some(peer)) => [&[PEER][..], peer.as_bytes()].concat(),
+    };
     bytes.extend(content::encode(content.pattern()));
     bytes
 }
 
-pub(crate) fn decode_content(digest: &[u8], bytes: &[u8], hasher: &AnyHasher) -> Option<Content> {
+/// The marks of origin.
+const ENGINE: u8 = 0;
+const SOME_PEER: u8 = 1;
+const PEER: u8 = 2;
+
+/// Names that many contents have in common, each once.
+pub(crate) type Names = BTreeSet<Arc<NodeId>>;
+
+pub(crate) fn decode_content(
+    digest: &[u8],
+    bytes: &[u8],
+    hasher: &AnyHasher,
+    names: &mut Names,
+) -> Option<Content> {
     let digest: [u8; 32] = digest.try_into().ok()?;
-    let (received, bytes) = bytes.split_first()?;
-    Content::from_stored(bytes, *received != 0, digest.into(), hasher)
+    let (introducer, bytes) = match bytes.split_first()? {
+        (&ENGINE, bytes) => (Introducer::Engine, bytes),
+        (&SOME_PEER, bytes) => (Introducer::Peer(None), bytes),
+        (&PEER, bytes) => {
+            let (peer, bytes) = bytes.split_first_chunk::<32>()?;
+            (Introducer::Peer(Some(shared(NodeId::from(*peer), names))), bytes)
+        }
+        _ => return None,
+    };
+    Content::from_stored(bytes, introducer, digest.into(), hasher)
+}
+
+fn shared(name: NodeId, names: &mut Names) -> Arc<NodeId> {
+    if let Some(known) = names.get(&name) {
+        return Arc::clone(known);
+    }
+    let name = Arc::new(name);
+    names.insert(Arc::clone(&name));
+    name
 }
 
 pub(crate) fn encode_record(

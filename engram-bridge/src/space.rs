@@ -1,10 +1,10 @@
 //! One memory space: what its own engine, an operator and the peers do to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use engram_gossip_proto::{Delivery, Receipt, Rejection, SpaceId, Summary};
+use engram_gossip_proto::{SpaceId, Summary};
 use engram_merkle::Digest;
 #[cfg(feature = "metrics")]
 use engram_merkle::{AnyHasher, Tree};
@@ -15,12 +15,11 @@ use crate::content::{Content, PatternError};
 use crate::explain::PatternExplanation;
 use crate::journal::Journal;
 use crate::plan::Submitted;
-use crate::record;
 use crate::report::{CROWDED, MergedView, RejectedPattern, SubmitError, SubmitReport};
 use crate::state::{Change, Rules, SpaceState};
 use crate::storage::StorageError;
 use crate::store::Clock;
-use crate::view::SpaceView;
+use crate::view::{SpaceView, With};
 use crate::writer::Writer;
 use crate::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationSnapshot, SemanticPattern,
@@ -34,7 +33,7 @@ use crate::{
 /// want to write; whoever reads waits for no longer than it takes to change maps.
 pub struct Space {
     id: SpaceId,
-    rules: Rules,
+    pub(crate) rules: Rules,
     clock: Arc<Clock>,
     journal: Arc<Mutex<Journal>>,
     state: RwLock<SpaceState>,
@@ -74,12 +73,12 @@ impl Space {
         source: ConsolidationCacheSource,
     ) -> Result<SubmitReport, StorageError> {
         let mut report = SubmitReport::default();
-        let mut ids = BTreeSet::new();
+        let mut ids = HashSet::with_capacity(snapshot.patterns.len());
         let mut contents = Vec::with_capacity(snapshot.patterns.len());
         let known = self.last_submitted(&snapshot.patterns);
         for (index, (pattern, known)) in snapshot.patterns.iter().zip(known).enumerate() {
             let content = match known {
-                Some(known) if **known.pattern() == **pattern => Ok(known),
+                Some(known) if known.is_of(pattern) => Ok(known),
                 _ => self.content_of(pattern),
             };
             let content = content.and_then(|content| match ids.insert(pattern.id.as_str()) {
@@ -240,7 +239,7 @@ impl Space {
 
     /// What the node writes, over all its spaces. Waits for whoever writes at the moment.
     pub(crate) fn write_stats(&self) -> WriteStats {
-        self.journal.lock().expect("no code panics while it holds this lock").stats()
+        self.journal().stats()
     }
 
     /// Root, number of records (deleted ones included) and number of changes so far.
@@ -261,68 +260,18 @@ impl Space {
 
     /// The whole state as it is now, for one session with a peer. O(1).
     pub fn pin(self: &Arc<Self>) -> SpaceView {
-        let state = self.state();
-        SpaceView::new(Arc::clone(self), state.tree().clone(), state.summary())
+        self.pin_with(With::Sync(None))
     }
 
-    /// Verifies and joins what a peer sent, record by record.
-    pub(crate) fn apply(&self, delivery: Delivery) -> Receipt {
-        let arrived = self.verify(delivery.contents);
-        let mut receipt = Receipt::default();
-        let ids = delivery.records.iter().map(|record| record.id.clone()).collect();
-        let mut records = Vec::with_capacity(delivery.records.len());
-        for wire in delivery.records {
-            let id = wire.id.clone();
-            match record::from_wire(wire) {
-                Ok(record) => records.push(record),
-                Err(rejection) => receipt.rejected.push((id, rejection)),
-            }
-        }
-        let changed = self.change(self.cause(ConsolidationCacheSource::Gossip), |state, writer| {
-            let mut pending = BTreeMap::new();
-            for (id, record) in records {
-                let news = state.plan_join(&id, &record, pending.get(&id)).and_then(|change| {
-                    let Some(mut change) = change else { return Ok(None) };
-                    supply(&mut change, state, &arrived)?;
-                    writer.observe(record.context()).map_err(|_| Rejection::OverLimit)?;
-                    Ok(Some(change))
-                });
-                match news {
-                    Ok(Some(change)) => {
-                        receipt.applied += 1;
-                        pending.insert(id, change);
-                    }
-                    Ok(None) => receipt.stale += 1,
-                    Err(rejection) => receipt.rejected.push((id, rejection)),
-                }
-            }
-            pending.into_values().collect()
-        });
-        match changed {
-            Ok(_) => receipt,
-            Err(_) => unstored(receipt, ids),
-        }
-    }
-
-    /// Looks at each content that arrived: is it valid, and what its digest says?
-    fn verify(&self, contents: Vec<([u8; 32], engram_gossip_proto::Content)>) -> Arrived {
-        let verified = contents.into_iter().map(|(claimed, content)| {
-            let Rules { dimension, hasher, .. } = &self.rules;
-            let verified = match Content::from_wire(content, *dimension, hasher) {
-                Ok(content) if content.digest() == claimed.into() => Ok(content),
-                Ok(_) => Err(Rejection::WrongDigest),
-                Err(_) => Err(Rejection::InvalidContent),
-            };
-            (Digest::from(claimed), verified)
-        });
-        verified.collect()
+    pub(crate) fn pin_with(self: &Arc<Self>, with: With) -> SpaceView {
+        SpaceView::new(Arc::clone(self), &self.state(), with)
     }
 
     fn content_of(&self, pattern: &Arc<SemanticPattern>) -> Result<Content, PatternError> {
         Content::new(pattern, self.rules.dimension, &self.rules.hasher)
     }
 
-    fn cause(&self, source: ConsolidationCacheSource) -> Cause {
+    pub(crate) fn cause(&self, source: ConsolidationCacheSource) -> Cause {
         let now = (self.clock)();
         Cause { source, generated_at: now, snapshot_generated_at: now }
     }
@@ -345,23 +294,23 @@ impl Space {
     ///
     /// The journal's lock makes it one step for everybody who writes. Readers see the state before
     /// until the change is durable, and are kept waiting for the moment of its installation only.
-    fn change(
+    pub(crate) fn change(
         &self,
         cause: Cause,
         plan: impl FnOnce(&SpaceState, &mut Writer) -> Vec<Change>,
     ) -> Result<bool, StorageError> {
-        let mut journal = self.journal.lock().expect("no code panics while it holds this lock");
+        let mut journal = self.journal();
         let prepared = {
             let state = self.state();
             let changes = plan(&state, &mut journal.writer);
             if changes.is_empty() {
                 return Ok(false);
             }
-            let prepared = state.prepare(changes);
+            let prepared = state.prepare(changes, cause.generated_at);
             journal.commit(&self.id, &state, &prepared)?;
             prepared
         };
-        let mut state = self.state.write().expect("no code panics while it holds this lock");
+        let mut state = self.state_mut();
         let view_changed = state.install(prepared, cause);
         drop(state);
         if view_changed {
@@ -376,38 +325,17 @@ impl Space {
         self.state().tree().clone()
     }
 
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().expect("no code panics while it holds this lock")
+    }
+
+    pub(crate) fn state_mut(&self) -> RwLockWriteGuard<'_, SpaceState> {
+        self.state.write().expect("no code panics while it holds this lock")
+    }
+
     pub(crate) fn state(&self) -> RwLockReadGuard<'_, SpaceState> {
         self.state.read().expect("no code panics while it holds this lock")
     }
-}
-
-/// What is to be said of records of which none could be stored.
-fn unstored(receipt: Receipt, ids: Vec<String>) -> Receipt {
-    let mut rejected = receipt.rejected;
-    let named: BTreeSet<String> = rejected.iter().map(|(id, _)| id.clone()).collect();
-    let others = ids.into_iter().filter(|id| !named.contains(id));
-    rejected.extend(others.map(|id| (id, Rejection::OverLimit)));
-    Receipt { rejected, ..Receipt::default() }
-}
-
-/// The contents of a delivery, looked at.
-type Arrived = BTreeMap<Digest, Result<Content, Rejection>>;
-
-/// Adds to `change` the contents that it names and that are not held; refuses it if one is missing.
-fn supply(change: &mut Change, state: &SpaceState, arrived: &Arrived) -> Result<(), Rejection> {
-    let missing: Vec<Digest> =
-        change.named().filter(|digest| state.content(digest).is_none()).collect();
-    for digest in missing {
-        match arrived.get(&digest) {
-            Some(Ok(content)) if *content.pattern().id == *change.id => {
-                change.supply(content.clone());
-            }
-            Some(Ok(_)) => return Err(Rejection::InvalidContent),
-            Some(Err(rejection)) => return Err(*rejection),
-            None => return Err(Rejection::MissingContent),
-        }
-    }
-    Ok(())
 }
 
 impl fmt::Debug for Space {

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engram_conflict::Strategy;
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::Summary;
 use engram_merkle::{AnyHasher, BaseDepth, Digest, Edit, Tree};
+use engram_vclock::VectorClock;
 
 use crate::belief::{Cause, RecentUpdates};
-use crate::content::{Content, Contents};
+use crate::content::{Content, Contents, Held, Introducer};
+use crate::deletions::{Deletions, Floor, Husk, Since};
 use crate::explain::PatternExplanation;
 use crate::record::{self, Record};
 use crate::rows::{RecordRow, Root};
@@ -25,11 +28,12 @@ pub(crate) struct Rules {
     pub(crate) dimension: usize,
     pub(crate) strategy: Arc<dyn Strategy>,
     pub(crate) retention: Retention,
+    pub(crate) grace: Duration,
 }
 
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hasher, depth, dimension, strategy, retention } = self;
+        let Self { hasher, depth, dimension, strategy, retention, grace: _ } = self;
         let strategy = strategy.id().to_string();
         write!(f, "{hasher:?}, {depth:?}, {dimension} dimensions, {strategy}, {retention:?}")
     }
@@ -53,6 +57,7 @@ pub(crate) struct SpaceState {
     entries: BTreeMap<Arc<str>, Entry>,
     contents: Contents,
     tree: Tree<Arc<str>, AnyHasher>,
+    deletions: Deletions,
     updates: RecentUpdates,
     generation: u64,
     visible: u64,
@@ -62,7 +67,7 @@ pub(crate) struct SpaceState {
 /// What one operation leaves of one pattern id.
 pub(crate) struct Change {
     pub(crate) id: Arc<str>,
-    /// The new record, if it changed.
+    /// The new record, if it changed. The bottom means that nothing is to be remembered of it.
     pub(crate) record: Option<Record>,
     /// Contents that the new record names; those already held are left as they are.
     pub(crate) contents: Vec<Content>,
@@ -75,6 +80,10 @@ pub(crate) struct Change {
 pub(crate) struct Prepared {
     settled: Vec<Settled>,
     tree: Tree<Arc<str>, AnyHasher>,
+    /// When, if it leaves a deletion.
+    since: Since,
+    /// What is added to the floor.
+    raised: VectorClock,
 }
 
 /// Where one change leads to.
@@ -95,9 +104,28 @@ impl Prepared {
         &self.settled
     }
 
+    /// Since when nothing is live of the id, if so.
+    pub(crate) fn since(&self, settled: &Settled) -> Option<Since> {
+        let record = settled.record.as_ref()?;
+        let deleted = record::is_deleted(record) && !record::is_bottom(record);
+        deleted.then_some(self.since)
+    }
+
+    /// What the floor takes up, if anything.
+    pub(crate) fn raised(&self) -> Option<&VectorClock> {
+        (!self.raised.is_empty()).then_some(&self.raised)
+    }
+
     /// The root that the state will have.
     pub(crate) fn stored_root(&self) -> Root {
         Root { root: self.tree.root(), count: self.tree.len() as u64 }
+    }
+}
+
+impl Settled {
+    /// Whether nothing is to be remembered of the id.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.last_submitted.is_none() && self.record.as_ref().is_some_and(record::is_bottom)
     }
 }
 
@@ -108,6 +136,7 @@ impl SpaceState {
             rules,
             entries: BTreeMap::new(),
             contents: Contents::new(),
+            deletions: Deletions::default(),
             updates: RecentUpdates::default(),
             generation: 0,
             visible: 0,
@@ -115,27 +144,43 @@ impl SpaceState {
         }
     }
 
-    /// The state that is made of stored records, and of the contents that they name.
+    /// The state that is made of stored records, of the contents that they name, and of what is known
+    /// of the deletions among them. One of which it is not known since when is as new as can be.
     pub(crate) fn restore(
         rules: Rules,
         records: Vec<(Arc<str>, RecordRow)>,
         contents: Contents,
+        floor: Floor,
+        since: &BTreeMap<Arc<str>, Since>,
+        now: Timestamp,
     ) -> Self {
-        let mut state = Self { contents, ..Self::new(rules) };
-        let edits = records.iter().map(|(id, row)| {
-            Edit::Upsert(Arc::clone(id), record::digest(id, &row.record, &state.rules.hasher))
-        });
+        let deletions = Deletions::restore(floor);
+        let mut state = Self { contents, deletions, ..Self::new(rules) };
+        let unknown = state.deletions.next(now);
+        let mut entries = Vec::with_capacity(records.len());
+        let edits = records.iter().map(|(id, row)| edit(id, &row.record, &state.rules.hasher));
         state.tree.update(edits.collect::<Vec<_>>());
         for (id, RecordRow { record, last_submitted }) in records {
             let visible = visible(&id, &record, &state.contents, &*state.rules.strategy);
             state.visible += u64::from(visible.is_some());
-            state.entries.insert(id, Entry { record, last_submitted, visible });
+            state.note_deletion(&id, &record, since.get(&id).copied().unwrap_or(unknown));
+            entries.push((id, Entry { record, last_submitted, visible }));
         }
+        // All at once: nodes that are filled one by one in order stay half empty.
+        state.entries = entries.into_iter().collect();
         state
     }
 
     pub(crate) fn tree(&self) -> &Tree<Arc<str>, AnyHasher> {
         &self.tree
+    }
+
+    pub(crate) fn deletions(&self) -> &Deletions {
+        &self.deletions
+    }
+
+    pub(crate) fn deletions_mut(&mut self) -> &mut Deletions {
+        &mut self.deletions
     }
 
     /// The root as it is stored beside the records.
@@ -164,7 +209,8 @@ impl SpaceState {
         }
         let (root, records) = (self.tree.root(), self.tree.len() as u64);
         let (generation, visible) = (self.generation, self.visible);
-        SpaceStats { root, generation, records, visible, conflicting, crowded }
+        let (waiting, reaped) = (self.deletions.len() as u64, self.deletions.reaped());
+        SpaceStats { root, generation, records, visible, conflicting, waiting, reaped, crowded }
     }
 
     pub(crate) fn record(&self, id: &str) -> Option<&Record> {
@@ -183,7 +229,7 @@ impl SpaceState {
         let live = record::contents(&entry.record);
         let mut own = live.iter().filter_map(|digest| self.contents.get(digest));
         entry.visible.as_ref().is_some_and(is_it)
-            && !own.any(|held| !held.received && is_it(&held.pattern))
+            && !own.any(|held| held.introducer == Introducer::Engine && is_it(&held.pattern))
     }
 
     /// What this node's own engine submitted last under `id`, if it is held.
@@ -194,6 +240,19 @@ impl SpaceState {
 
     pub(crate) fn content(&self, digest: &Digest) -> Option<&Arc<SemanticPattern>> {
         self.contents.get(digest).map(|held| &held.pattern)
+    }
+
+    pub(crate) fn held(&self, digest: &Digest) -> Option<&Held> {
+        self.contents.get(digest)
+    }
+
+    /// What is visible of `id`.
+    pub(crate) fn shown(&self, id: &str) -> Option<Arc<SemanticPattern>> {
+        self.entries.get(id)?.visible.clone()
+    }
+
+    pub(crate) fn strategy(&self) -> &dyn Strategy {
+        &*self.rules.strategy
     }
 
     /// When what is visible changed last.
@@ -230,13 +289,21 @@ impl SpaceState {
     }
 
     /// Works out what the changes lead to, at most one per id, and changes nothing yet.
-    pub(crate) fn prepare(&self, changes: Vec<Change>) -> Prepared {
+    pub(crate) fn prepare(&self, changes: Vec<Change>, now: Timestamp) -> Prepared {
         let mut edits = Vec::with_capacity(changes.len());
+        let mut raised = VectorClock::new();
+        for change in &changes {
+            if change.record.as_ref().is_some_and(record::is_bottom)
+                && let Some(held) = self.record(&change.id)
+            {
+                raised.merge(held.context());
+            }
+        }
         let settled: Vec<Settled> =
             changes.into_iter().map(|change| self.settle(change, &mut edits)).collect();
         let mut tree = self.tree.clone();
         tree.update(edits);
-        Prepared { settled, tree }
+        Prepared { settled, tree, since: self.deletions.next(now), raised }
     }
 
     fn settle(&self, change: Change, edits: &mut Vec<Edit<Arc<str>>>) -> Settled {
@@ -246,8 +313,7 @@ impl SpaceState {
             last_submitted.or_else(|| entry.and_then(|entry| entry.last_submitted));
         let (mut added, mut dropped) = (Vec::new(), Vec::new());
         if let Some(record) = &record {
-            let digest = record::digest(&id, record, &self.rules.hasher);
-            edits.push(Edit::Upsert(Arc::clone(&id), digest));
+            edits.push(edit(&id, record, &self.rules.hasher));
             let live = record::contents(record);
             added.extend(contents.into_iter().filter(|content| {
                 let digest = content.digest();
@@ -263,11 +329,21 @@ impl SpaceState {
     /// Makes visible what was prepared on this very state. Returns whether the visible patterns
     /// changed.
     pub(crate) fn install(&mut self, prepared: Prepared, cause: Cause) -> bool {
-        let Prepared { settled, tree } = prepared;
+        let Prepared { settled, tree, since, raised } = prepared;
         self.generation += u64::from(tree.root() != self.tree.root());
         self.tree = tree;
+        self.deletions.advance();
+        self.deletions.raise(&raised);
         let mut view_changed = false;
-        for Settled { id, record, last_submitted, added, dropped, origin } in settled {
+        for settled in settled {
+            if let Some(record) = &settled.record {
+                self.note_deletion(&settled.id, record, since);
+            }
+            if settled.is_gone() {
+                self.entries.remove(&settled.id);
+                continue;
+            }
+            let Settled { id, record, last_submitted, added, dropped, origin } = settled;
             let entry = self.entries.entry(Arc::clone(&id)).or_default();
             entry.last_submitted = last_submitted;
             let Some(record) = record else { continue };
@@ -286,6 +362,16 @@ impl SpaceState {
         view_changed
     }
 
+    /// Takes note of the record of an id, if it is a deletion, or was one.
+    fn note_deletion(&mut self, id: &Arc<str>, record: &Record, since: Since) {
+        if !record::is_deleted(record) && self.deletions.since(id).is_none() {
+            return;
+        }
+        let digest = record::digest(id, record, &self.rules.hasher);
+        let key = self.tree.key_hash(id.as_bytes());
+        self.deletions.note(Husk { id: Arc::clone(id), digest }, key, record, since);
+    }
+
     /// Looks anew at what is visible of `id`; returns whether that changed.
     fn show(&mut self, id: &str, origin: Option<NodeId>, cause: Cause) -> bool {
         let entry = self.entries.get_mut(id).expect("the id was just committed");
@@ -298,5 +384,13 @@ impl SpaceState {
             self.updates.push(cause.update(id, before.as_deref(), after, origin));
         }
         changed
+    }
+}
+
+/// What a record makes of the tree: that of which nothing lives, not even a deletion, is not in it.
+fn edit(id: &Arc<str>, record: &Record, hasher: &AnyHasher) -> Edit<Arc<str>> {
+    match record.is_empty() {
+        true => Edit::Remove(Arc::clone(id)),
+        false => Edit::Upsert(Arc::clone(id), record::digest(id, record, hasher)),
     }
 }

@@ -1,5 +1,7 @@
 //! How a memory space and its gossip stand, in one picture.
 
+use std::time::Duration;
+
 use engram_merkle::Digest;
 
 use crate::storage::StorageError;
@@ -31,6 +33,10 @@ pub struct SpaceStats {
     pub visible: u64,
     /// Patterns with more than one live content.
     pub conflicting: u64,
+    /// Deletions that wait until every member of the roster is known to have them.
+    pub waiting: u64,
+    /// Tombstones that were reaped since the process started.
+    pub reaped: u64,
     /// Patterns with [`CROWDED`](crate::CROWDED) live contents or more: somebody should look.
     pub crowded: u64,
 }
@@ -43,6 +49,12 @@ pub struct WriteStats {
     pub written: u64,
     /// How often the node began a new life because a peer knew a write that it had not made.
     pub incarnations_rolled: u64,
+    /// Batches that were made durable.
+    pub commits: u64,
+    /// How long that took in all, those that failed included.
+    pub commit_time: Duration,
+    /// How many bytes the store takes; `None` if nothing is stored.
+    pub stored_bytes: Option<u64>,
     /// Changes that could not be stored.
     pub storage_failures: u64,
     /// Why, if the last change could not.

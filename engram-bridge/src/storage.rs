@@ -35,6 +35,11 @@ pub trait StateStore: Send {
     /// What tells these data, in this place, from a copy of them and from an older state of them.
     fn seal(&self) -> Seal;
 
+    /// How many bytes it takes where it is; `None` if that is not known.
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
     /// Makes a new seal, so that every copy that was taken so far has another one.
     ///
     /// # Errors
@@ -64,11 +69,13 @@ pub enum Table {
     Records,
     /// A row for each content.
     Contents,
+    /// A row for each pattern id of which nothing is visible: since when.
+    Deletions,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 3] = [Self::Meta, Self::Records, Self::Contents];
+    pub const ALL: [Self; 4] = [Self::Meta, Self::Records, Self::Contents, Self::Deletions];
 
     /// A name for files. It never changes.
     pub const fn name(self) -> &'static str {
@@ -76,6 +83,7 @@ impl Table {
             Self::Meta => "meta",
             Self::Records => "records",
             Self::Contents => "contents",
+            Self::Deletions => "deletions",
         }
     }
 }

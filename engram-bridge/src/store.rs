@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use engram_conflict::{ConfidenceVoting, Strategy};
 use engram_gossip_net::{NodeId, Replicas};
@@ -13,16 +14,20 @@ use engram_merkle::{AnyHasher, BaseDepth, Digest, Hasher};
 use crate::encoding::{hash, put_bytes};
 use crate::journal::Journal;
 use crate::opening::{OpenError, Opening};
+use crate::rehearsal::Rehearsals;
 use crate::restore::{Restored, restore};
 use crate::space::Space;
 use crate::state::{Rules, SpaceState};
 use crate::storage::{StateStore, StorageError};
-use crate::view::SpaceView;
+use crate::view::{SpaceView, With};
 use crate::writer::Writer;
 use crate::{ENGRAM_DIMENSION, Retention, Timestamp, WriteStats};
 
 /// The space of whoever names none.
 pub const DEFAULT_SPACE: &str = "default";
+
+/// How long a deletion is kept at least, unless the configuration says otherwise: ten days.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 
 const ROOT_OF_SPACES: &[u8; 8] = b"ecb1root";
 
@@ -44,6 +49,9 @@ pub struct StoreConfig {
     pub strategy: Arc<dyn Strategy>,
     /// What this node shows of what it holds. Each node's own affair.
     pub retention: Retention,
+    /// How long this node keeps a deletion at least, though everybody has it. A backup that is older,
+    /// or a node that was away for longer, may not come back with what it has.
+    pub grace: Duration,
 }
 
 impl StoreConfig {
@@ -57,14 +65,16 @@ impl StoreConfig {
             dimension: ENGRAM_DIMENSION,
             strategy: Arc::new(ConfidenceVoting),
             retention: Retention::default(),
+            grace: DEFAULT_GRACE,
         }
     }
 }
 
 impl StoreConfig {
     fn into_parts(self) -> (NodeId, BTreeSet<SpaceId>, Rules) {
-        let Self { node, spaces, hash: hasher, depth, dimension, strategy, retention } = self;
-        let rules = Rules { hasher, depth, dimension, strategy, retention };
+        let Self { node, spaces, hash: hasher, depth, dimension, strategy, retention, grace } =
+            self;
+        let rules = Rules { hasher, depth, dimension, strategy, retention, grace };
         (node, spaces.into_iter().collect(), rules)
     }
 }
@@ -119,6 +129,7 @@ pub struct Store {
     opening: Opening,
     journal: Arc<Mutex<Journal>>,
     spaces: BTreeMap<SpaceId, Arc<Space>>,
+    pub(crate) rehearsals: Rehearsals,
 }
 
 impl Store {
@@ -144,7 +155,9 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let (node, hosted, rules) = config.into_parts();
         let writer = Writer::new(node.into(), environment.entropy);
-        let Restored { opening, journal, states } = restore(store, writer, node, hosted, &rules)?;
+        let now = (environment.clock)();
+        let restored = restore(store, writer, node, hosted, &rules, now)?;
+        let Restored { opening, journal, states } = restored;
         Ok(Self::of(node, rules, opening, journal, states, &environment.clock))
     }
 
@@ -162,7 +175,7 @@ impl Store {
             (id.clone(), Arc::new(Space::new(id, rules.clone(), clock, journal, state)))
         });
         let spaces = spaces.collect();
-        Self { node, rules, opening, journal, spaces }
+        Self { node, rules, opening, journal, spaces, rehearsals: Rehearsals::default() }
     }
 
     /// Who this node is.
@@ -268,6 +281,14 @@ impl Replicas for Store {
 
     fn pin(&self, space: &SpaceId) -> Option<SpaceView> {
         self.space(space).map(|space| space.pin())
+    }
+
+    fn pin_for(&self, space: &SpaceId, peer: NodeId) -> Option<SpaceView> {
+        let with = match self.rehearsals.with(&peer) {
+            Some(rehearsal) => With::Rehearsal(rehearsal),
+            None => With::Sync(Some(Arc::new(peer))),
+        };
+        self.space(space).map(|space| space.pin_with(with))
     }
 
     fn summary(&self, space: &SpaceId) -> Option<Summary> {

@@ -11,7 +11,7 @@ use engram_gossip_proto::SpaceId;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use crate::metrics::{self, PeerReading, Reading, SpaceReading};
-use crate::{Space, Store, Timestamp};
+use crate::{Opening, Space, Store, Timestamp};
 use agreed::Agreed;
 pub use agreed::Divergence;
 
@@ -141,8 +141,8 @@ impl Telemetry {
             peers: peers.into_iter().map(|status| self.read_peer(status)).collect(),
             spaces: store.iter().map(|space| read_space(space)).collect(),
             strategy: store.parameters().strategy,
-            written: store.written(),
-            incarnations_rolled: store.incarnations_rolled(),
+            writes: store.write_stats(),
+            doubted: matches!(store.opening(), Opening::Doubted { .. }),
             now: Timestamp::now().as_nanoseconds() as f64 / 1e9,
         }
     }
@@ -153,6 +153,7 @@ impl Telemetry {
         PeerReading {
             lag: self.lag(&status),
             divergent_slots: self.store().iter().map(slots).sum(),
+            held_up: self.store().iter().map(|space| space.held_up_by(&peer)).sum(),
             status,
         }
     }
@@ -169,6 +170,7 @@ fn read_space(space: &Space) -> SpaceReading {
         records: space.summary().count,
         visible: space.visible_len(),
         conflicting: space.conflicting_len(),
+        reaped: space.reaped_deletions(),
     }
 }
 

@@ -26,6 +26,12 @@ pub trait Replicas: Send + Sync + 'static {
     /// Pins the space for one session; `None` if this node does not host it.
     fn pin(&self, space: &SpaceId) -> Option<Self::View>;
 
+    /// As [`pin`](Self::pin), for a session with `peer`. By default it makes no difference with whom.
+    fn pin_for(&self, space: &SpaceId, peer: NodeId) -> Option<Self::View> {
+        let _ = peer;
+        self.pin(space)
+    }
+
     /// Root, count and generation of the space as it is now; `None` if this node does not host it.
     fn summary(&self, space: &SpaceId) -> Option<Summary>;
 }
@@ -109,7 +115,7 @@ impl<R: Replicas> Replicated<R> {
     fn pin(&self, peer: NodeId) -> Vec<(SpaceId, ClaimingView<R::View>)> {
         let ticket = self.claims.begin(peer);
         let pin = |space: SpaceId| {
-            let view = self.replicas.pin(&space)?;
+            let view = self.replicas.pin_for(&space, peer)?;
             Some((space.clone(), ClaimingView { view, space, ticket: ticket.clone() }))
         };
         self.replicas.spaces().into_iter().filter_map(pin).collect()

@@ -60,6 +60,9 @@ pub enum Rejection {
     InvalidRecord,
     /// A counter is above its cap, or a limit of this node would be exceeded.
     OverLimit,
+    /// It would bring back what was deleted so long ago that even the deletion is forgotten. The
+    /// sender was away meanwhile, or was set back to an old state.
+    Reaped,
 }
 
 /// What the sync machine asks of one space: a pinned picture to read, a live state to write.

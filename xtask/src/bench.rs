@@ -36,6 +36,8 @@ enum Suite {
     Core,
     /// The wire format and the sync machine
     Proto,
+    /// A node: what the scheduler waits for, memory, start
+    Bridge,
 }
 
 impl Suite {
@@ -43,6 +45,7 @@ impl Suite {
         match self {
             Self::Core => &["engram-merkle", "engram-vclock", "engram-conflict"],
             Self::Proto => &["engram-gossip-proto"],
+            Self::Bridge => &["engram-bridge"],
         }
     }
 
@@ -50,6 +53,7 @@ impl Suite {
         match self {
             Self::Core => budgets::CORE,
             Self::Proto => budgets::PROTO,
+            Self::Bridge => budgets::BRIDGE,
         }
     }
 }

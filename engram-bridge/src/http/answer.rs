@@ -1,12 +1,14 @@
 //! What is answered about a node and its spaces, as JSON.
 
 mod explained;
+mod planned;
 
 use engram_gossip_net::{NodeId, PeerStatus};
 use engram_merkle::{Digest, Path};
 use serde::Serialize;
 
 pub(super) use explained::Explained;
+pub(super) use planned::Planned;
 
 use super::limits::MAX_IDS;
 use crate::{BeliefUpdateRecord, ConsolidationCacheSource, Space, Telemetry};

@@ -53,6 +53,7 @@ pub fn cluster<S: Clone + Send + Sync + 'static>(telemetry: &Telemetry) -> Route
         .route(&at(""), get(async |State(node)| Json(answer::Node::of(&node))))
         .route(&at("/peers"), get(async |State(node)| Json(peer::all(&node))))
         .route(&at("/diff"), get(diff))
+        .route(&at("/plan"), get(plan))
         .route(&at("/map"), get(map))
         .route(&at("/slot"), get(slot))
         .route(&at("/conflicts"), get(conflicts))
@@ -143,6 +144,15 @@ async fn ready(State(node): State<Telemetry>) -> impl IntoResponse {
 
 async fn prometheus(State(node): State<Telemetry>) -> impl IntoResponse {
     ([(CONTENT_TYPE, METRICS_CONTENT_TYPE)], node.prometheus())
+}
+
+/// Changes nothing, but needs a session with the peer.
+async fn plan(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize> {
+    let peer = Asked::read(&uri)?.peer(&node)?;
+    match node.store().plan(node.gossip(), peer.member.id).await {
+        Ok(plan) => Ok(Json(answer::Planned::of(&peer, &plan))),
+        Err(error) => Err(Wrong(StatusCode::BAD_GATEWAY, error.to_string())),
+    }
 }
 
 async fn diff(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize> {

@@ -66,6 +66,7 @@ impl Value {
     fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
         match self {
             Self::Count(count) => ConstCounter::new(*count).encode(encoder),
+            Self::Seconds(seconds) => ConstCounter::new(*seconds).encode(encoder),
             Self::Level(level) => ConstGauge::new(*level).encode(encoder),
             Self::Histogram(histogram) => histogram.encode(encoder),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use engram_gossip_net::{PeerStatus, Stats};
 use prometheus_client::metrics::histogram::Histogram;
 
+use crate::WriteStats;
 use crate::telemetry::Totals;
 
 /// What a node's parts say at the moment of a scrape.
@@ -16,9 +17,9 @@ pub(crate) struct Reading {
     pub(crate) peers: Vec<PeerReading>,
     pub(crate) spaces: Vec<SpaceReading>,
     pub(crate) strategy: String,
-    /// Versions that this node wrote in its present life.
-    pub(crate) written: u64,
-    pub(crate) incarnations_rolled: u64,
+    pub(crate) writes: WriteStats,
+    /// Whether what was stored was in doubt when the process started.
+    pub(crate) doubted: bool,
     /// Seconds since the Unix epoch.
     pub(crate) now: f64,
 }
@@ -31,6 +32,8 @@ pub(crate) struct PeerReading {
     pub(crate) lag: Duration,
     /// Slots that changed here since then, over all spaces.
     pub(crate) divergent_slots: usize,
+    /// Deletions that it is not known to have, over all spaces.
+    pub(crate) held_up: u64,
 }
 
 /// How it stands with one memory space.
@@ -40,4 +43,5 @@ pub(crate) struct SpaceReading {
     pub(crate) records: u64,
     pub(crate) visible: u64,
     pub(crate) conflicting: u64,
+    pub(crate) reaped: u64,
 }

@@ -1,5 +1,7 @@
 //! The table.
 
+mod store;
+
 use std::time::Duration;
 
 use engram_gossip_net::ConnectionState;
@@ -191,6 +193,8 @@ pub const METRICS: &[Metric] = &[
         labels: &["space"],
         read: |reading| reading.by_space(|space| space.records.saturating_sub(space.visible)),
     },
+    store::TOMBSTONES_COLLECTED,
+    store::TOMBSTONES_HELD_UP,
     Metric {
         name: "engram_gossip_merkle_patterns",
         kind: Gauge,
@@ -205,7 +209,7 @@ pub const METRICS: &[Metric] = &[
         unit: None,
         help: "Versions that this node wrote itself.",
         labels: &[],
-        read: |reading| vec![Sample::count(&[], reading.written)],
+        read: |reading| vec![Sample::count(&[], reading.writes.written)],
     },
     Metric {
         name: "engram_gossip_incarnations_rolled_total",
@@ -213,8 +217,13 @@ pub const METRICS: &[Metric] = &[
         unit: None,
         help: "How often this node met its own future writes: somebody runs a copy of it.",
         labels: &[],
-        read: |reading| vec![Sample::count(&[], reading.incarnations_rolled)],
+        read: |reading| vec![Sample::count(&[], reading.writes.incarnations_rolled)],
     },
+    store::COMMITS,
+    store::COMMIT_SECONDS,
+    store::ERRORS,
+    store::SIZE,
+    store::DOUBTS,
     Metric {
         name: "engram_gossip_limited_total",
         kind: Counter,

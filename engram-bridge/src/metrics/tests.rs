@@ -5,6 +5,7 @@ use engram_gossip_net::Stats;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::*;
+use crate::WriteStats;
 use crate::telemetry::Totals;
 
 fn reading() -> Reading {
@@ -25,10 +26,17 @@ fn reading() -> Reading {
             records: 9,
             visible: 7,
             conflicting: 1,
+            reaped: 4,
         }],
         strategy: "confidence-voting/1".to_owned(),
-        written: 5,
-        incarnations_rolled: 0,
+        writes: WriteStats {
+            written: 5,
+            commits: 3,
+            commit_time: Duration::from_millis(1_500),
+            stored_bytes: Some(4_096),
+            ..WriteStats::default()
+        },
+        doubted: true,
         now: Duration::from_secs(1_000_000_000).as_secs_f64(),
     }
 }
@@ -60,6 +68,11 @@ fn samples_carry_their_labels_and_values() {
         r#"engram_gossip_conflicts{space="notes",strategy="confidence-voting/1"} 1.0"#,
         r#"engram_gossip_tombstones{space="notes"} 2.0"#,
         "engram_gossip_versions_written_total 5",
+        r#"engram_gossip_tombstones_collected_total{space="notes"} 4"#,
+        "engram_gossip_store_commits_total 3",
+        "engram_gossip_store_commit_seconds_total 1.5",
+        "engram_gossip_store_size_bytes 4096.0",
+        "engram_gossip_store_doubts_total 1",
         r#"engram_gossip_round_duration_seconds_bucket{le="0.1"} 1"#,
         "engram_gossip_round_duration_seconds_count 1",
     ] {

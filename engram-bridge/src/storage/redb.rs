@@ -15,7 +15,7 @@ type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 const STATE: &str = "state.redb";
 const SEAL: &str = "seal";
 /// The state is in memory anyway, so the database needs pages for its own work only.
-const CACHE: usize = 8 << 20;
+const CACHE: usize = 1 << 20;
 
 /// Keeps the state in a folder: `state.redb`, a redb database of which every commit is synced to
 /// the disk, and `seal`, by which a copy or an older state is noticed.
@@ -115,6 +115,10 @@ impl StateStore for RedbStateStore {
         // Linux has a name for each start of the machine. Elsewhere every crash is in doubt.
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         Seal { place, boot: boot.trim().to_owned() }
+    }
+
+    fn size(&self) -> Option<u64> {
+        fs::metadata(self.state()).ok().map(|file| file.len())
     }
 
     fn renew_seal(&mut self) -> Result<Seal, StorageError> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engram_bridge::{
-    ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, ENGRAM_DIMENSION, SemanticPattern,
-    Space,
+    ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, ENGRAM_DIMENSION, Introduced,
+    SemanticPattern, Space,
 };
 use engram_gossip_proto::Compression;
 
@@ -195,4 +195,55 @@ async fn roots_in_membership_metadata_start_a_session() {
     assert!(b.handle_consolidation_gossip(stranger, &metadata).is_err());
     metadata.insert("consolidation_root".to_owned(), b"no advert".to_vec());
     assert!(b.handle_consolidation_gossip(a.gossip().node_id(), &metadata).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_tells_what_a_sync_does_and_changes_nothing() {
+    let cluster = Cluster::start(&["a", "b"], &quiet());
+    let [a, b] = [0, 1].map(|node| cluster.nodes[node].space());
+    let (a_id, b_id) = (cluster.nodes[0].gossip.node_id(), cluster.nodes[1].gossip.node_id());
+    a.submit(&invented("same", 3), Scheduler).unwrap();
+    cluster.nodes[0].gossip.sync_with(b_id).await.unwrap();
+    a.submit(&invented("of_a", 40), Scheduler).unwrap();
+    b.submit(&invented("of_b", 2), Scheduler).unwrap();
+    let mut disputed = (*invented("same", 1).patterns[0]).clone();
+    disputed.source_episodes = vec!["another".to_owned()];
+    b.submit_pattern(&Arc::new(disputed)).unwrap();
+    let before = [&a, &b].map(|space| fingerprint(space));
+
+    let plan = cluster.nodes[0].store.plan(&cluster.nodes[0].gossip, b_id).await.unwrap();
+    assert!(plan.complete);
+    let space = &plan.spaces[a.id()];
+    let here: Vec<_> = space.here.keys().map(String::as_str).collect();
+    assert_eq!(here, ["of_b_0", "of_b_1", "same_0"]);
+    let there: BTreeSet<_> = (0..40).map(|n| format!("of_a_{n}")).collect();
+    assert_eq!(space.there, there);
+    assert!(space.refused.is_empty());
+    assert_eq!([&a, &b].map(|space| fingerprint(space)), before, "a plan changes nothing");
+
+    assert!(cluster.nodes[0].gossip.sync_with(b_id).await.unwrap().is_equal());
+    for (id, planned) in &space.here {
+        assert_eq!(a.explain(id).unwrap().visible, planned.after, "{id}");
+    }
+    assert!(there.is_subset(&ids(&b)));
+    let again = cluster.nodes[0].store.plan(&cluster.nodes[0].gossip, b_id).await.unwrap();
+    assert!(again.complete && again.spaces.is_empty());
+
+    // Who wrote a version, and who brought it, are two things.
+    let known = b.explain("of_a_7").unwrap();
+    assert_eq!(known.versions[0].introduced, Introduced::By(a_id));
+    assert_eq!(a.explain("of_a_7").unwrap().versions[0].introduced, Introduced::ByEngine);
+}
+
+/// A pattern goes from the first to the third by the second, who is the one to be asked about it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_introducer_is_who_brought_it_and_not_who_wrote_it() {
+    let cluster = Cluster::start(&["a", "b", "c"], &quiet());
+    let [a, b] = [0, 1].map(|node| cluster.nodes[node].gossip.node_id());
+    cluster.nodes[0].space().submit(&invented("news", 1), Scheduler).unwrap();
+    cluster.nodes[1].gossip.sync_with(a).await.unwrap();
+    cluster.nodes[2].gossip.sync_with(b).await.unwrap();
+    let known = cluster.nodes[2].space().explain("news_0").unwrap();
+    assert_eq!(known.versions[0].introduced, Introduced::By(b));
+    assert_eq!(known.versions[0].writes[0].actor.node, <[u8; 32]>::from(a));
 }

@@ -1,37 +1,12 @@
 //! Any number of nodes, written to in any way, that sync in rounds.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use engram_bridge::{Space, Store};
-use engram_gossip_net::Replicas;
-use engram_gossip_proto::{Session, SessionConfig};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::common::*;
-
-/// A whole session between two nodes, frame by frame. Returns whether they are equal then.
-fn sync(one: &Store, other: &Store) -> bool {
-    let now = Duration::ZERO;
-    let pinned = |store: &Store| vec![(space(), Replicas::pin(store, &space()).unwrap())];
-    let (config, parameters) = (SessionConfig::default, one.parameters());
-    let mut opener = Session::open(config(), parameters.clone(), pinned(one), now).unwrap();
-    let mut acceptor = Session::accept(config(), parameters, pinned(other), now).unwrap();
-    while opener.outcome().is_none() || acceptor.outcome().is_none() {
-        let mut moved = false;
-        while let Some(frame) = opener.poll_frame(now) {
-            acceptor.handle_frame(&frame, now).unwrap();
-            moved = true;
-        }
-        while let Some(frame) = acceptor.poll_frame(now) {
-            opener.handle_frame(&frame, now).unwrap();
-            moved = true;
-        }
-        assert!(moved, "both sides wait");
-    }
-    one.root() == other.root()
-}
 
 fn spaces(stores: &[Store]) -> Vec<Arc<Space>> {
     stores.iter().map(only_space).collect()

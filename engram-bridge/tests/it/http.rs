@@ -78,6 +78,10 @@ async fn two_nodes_are_explained_by_either() {
     assert_eq!((&by("node-a")["share"], &by("node-b")["share"]), (&1.0.into(), &0.0.into()));
     assert_eq!(by("node-b")["citations_of_its_own"], 1);
     assert_eq!(by("node-a")["submitted_here"], true);
+    assert_eq!(by("node-a")["introduced_by"], serde_json::Value::Null);
+    assert_eq!(by("node-b")["introduced_by"], "node-b");
+    let plan = get(at, &format!("{CONSOLIDATION}/plan?peer=node-b")).await.json();
+    assert_eq!(plan, serde_json::json!({ "peer": "node-b", "complete": true, "spaces": [] }));
     let after = get(at, &format!("{CONSOLIDATION}/conflicts?after={id}")).await.json();
     assert_eq!(after["conflicts"].as_array().unwrap().len(), 0);
 
@@ -106,6 +110,15 @@ async fn what_a_lost_peer_lacks_is_known() {
     cluster.until(in_step).await;
     let equal = get(at, &format!("{CONSOLIDATION}/diff?peer=node-b")).await.json();
     assert_eq!((&equal["ever_equal"], &equal["patterns"]), (&true.into(), &0.into()));
+
+    // Nobody is told of it, so a plan is the first to find it.
+    let silent = contradicted(&last_snapshot("node-a"));
+    cluster.nodes[1].space().submit(&silent, Scheduler).unwrap();
+    let plan = get(at, &format!("{CONSOLIDATION}/plan?peer=node-b")).await.json();
+    let change = &plan["spaces"][0]["changes"][0];
+    assert_eq!((&plan["spaces"][0]["here"], &plan["spaces"][0]["there"]), (&1.into(), &0.into()));
+    assert_eq!(change["id"], silent.patterns[0].id);
+    assert_eq!(change["visible"], true, "{plan}");
 
     cluster.nodes[1].gossip.shutdown().await;
     let missed = last_snapshot("node-c");
@@ -159,6 +172,8 @@ async fn a_wrong_question_is_answered_with_what_to_do() {
         ("/explain?id=p&space=elsewhere", 404, "does not host"),
         ("/diff", 400, "add ?peer="),
         ("/diff?peer=nobody", 404, "no such peer"),
+        ("/plan", 400, "add ?peer="),
+        ("/plan?peer=nobody", 404, "no such peer"),
         ("/slot", 400, "add ?slot="),
         ("/slot?slot=4096", 404, "no such slot"),
         ("/slot?slot=-1", 400, "slot"),

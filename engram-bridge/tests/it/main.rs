@@ -14,6 +14,7 @@ mod http;
 mod kill;
 mod laws;
 mod operations;
+mod reaping;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "config")]

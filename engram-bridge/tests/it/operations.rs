@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engram_bridge::{
-    CROWDED, ConsolidationCacheSource::Scheduler, Environment, MAX_BURIED, MAX_CONTENTS,
-    PatternError, Retention, SemanticPattern, Store, StoreConfig, SubmitError, Submitted,
-    Timestamp,
+    CROWDED, ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, Environment, MAX_BURIED,
+    MAX_CONTENTS, PatternError, Retention, SemanticPattern, Store, StoreConfig, SubmitError,
+    Submitted, Timestamp,
 };
 use engram_gossip_proto::View as _;
 
@@ -121,4 +121,33 @@ fn the_generation_counts_changes_of_the_state() {
     let before = generation();
     assert_eq!(space.submit_pattern(&pattern("p", 5)), Ok(Submitted::Buried));
     assert_eq!((generation(), before), (4, 4));
+}
+
+/// An engine may find ten times as much at once, and then be set back to a state of yesterday. What it
+/// says last is its word, whatever its clock says; what it no longer says is not taken back.
+#[test]
+fn a_snapshot_of_ten_times_the_size_and_one_that_goes_back_in_time_are_taken_at_their_word() {
+    let store = store(1, 4);
+    let space = only_space(&store);
+    let at = |seconds: i64| Timestamp::from_nanoseconds(seconds * 1_000_000_000);
+    let taken = |count: usize, content: u8, generated_at: Timestamp| {
+        let patterns = (0..count).map(|n| pattern(&format!("p_{n:04}"), content)).collect();
+        let snapshot = ConsolidationSnapshot { generated_at, ..snapshot(patterns) };
+        let report = space.submit(&snapshot, Scheduler).unwrap();
+        assert_eq!(report.rejected, []);
+        (report.written, report.unchanged)
+    };
+    assert_eq!(taken(100, 9, at(100)), (100, 0));
+    assert_eq!(taken(1_000, 9, at(200)), (900, 100));
+    let generation = space.summary().generation;
+    // Yesterday's snapshot again: equal patterns are no news, though it is older and lacks most.
+    assert_eq!(taken(100, 9, at(50)), (0, 100));
+    assert_eq!((space.summary().generation, space.visible_len()), (generation, 1_000));
+    // Yesterday's patterns: older than what is shown, but the engine's last word on them.
+    assert_eq!(taken(100, 2, at(40)), (100, 0));
+    let shown = space.view().patterns;
+    let embeddings = [0, 100].map(|n: usize| &shown[n].embedding);
+    assert_eq!(embeddings, [&pattern("p", 2).embedding, &pattern("p", 9).embedding]);
+    assert_eq!(shown.len(), 1_000);
+    assert_eq!(store.written(), 1_100, "one version for each change");
 }

@@ -94,3 +94,10 @@ pub(super) const PROTO: &[Budget] = &[
     within("a session, both ends", "10^4, in sync", "session/ours/0_of_10000", 50_000.0),
     within("a session, both ends", "10^4, one difference", "session/ours/1_of_10000", 500_000.0),
 ];
+
+// Memory and start are sizes. What the scheduler waits for is shown beside hashing all that it hands over.
+#[rustfmt::skip]
+pub(super) const BRIDGE: &[Budget] = &[
+    shown("update_cache, unchanged", "10^4 from real ones", "update_cache/ours/unchanged-10000", "hashing the snapshot", "update_cache/floor/hash-10000"),
+    shown("update_cache, one changed", "10^4 from real ones", "update_cache/ours/one-changed-10000", "hashing the snapshot", "update_cache/floor/hash-10000"),
+];

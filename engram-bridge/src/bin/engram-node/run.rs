@@ -10,9 +10,10 @@ use std::time::Duration;
 use clap::Args;
 use engram_bridge::{
     ClusterConfig, ENGRAM_DIMENSION, Node, SnapshotFile, Space, StorageError, Telemetry, http,
+    refusal,
 };
 use engram_gossip_net::{self as net, NodeId};
-use engram_gossip_proto::SpaceId;
+use engram_gossip_proto::{Event as Noticed, SpaceId};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -323,6 +324,10 @@ impl Host {
             net::Event::Unreachable { peer, cause, retry_in } => {
                 (name(peer), format!("not reached: {cause}; tried again in {retry_in:.1?}"))
             }
+            net::Event::Noticed { peer, what: Noticed::Rejected { space, id, reason } } => (
+                name(peer),
+                format!("its pattern {id} of {space} was refused: {}", refusal(reason)),
+            ),
             net::Event::Refused { address, cause } => (address.to_string(), cause.to_string()),
             net::Event::Disconnected { peer, reason } => (name(peer), reason),
             net::Event::Connected { peer } => (name(peer), "connected".to_owned()),

@@ -5,7 +5,7 @@ use engram_vclock::{Actor, Dot};
 use serde::Serialize;
 
 use super::name_of;
-use crate::{LiveVersion, PatternExplanation, SemanticPattern, Space, Telemetry};
+use crate::{Introduced, LiveVersion, PatternExplanation, SemanticPattern, Space, Telemetry};
 
 /// Why a pattern looks as it does.
 #[derive(Serialize)]
@@ -26,7 +26,7 @@ pub(in crate::http) struct Explained {
 
 /// A pattern in numbers.
 #[derive(Serialize)]
-struct Shown {
+pub(super) struct Shown {
     confidence: f32,
     strength: f32,
     citations: usize,
@@ -45,6 +45,8 @@ struct Version {
     kept: bool,
     citations_of_its_own: usize,
     writes: Vec<Write>,
+    /// The peer that brought it here first; nothing if the own engine found it, or if it is not known.
+    introduced_by: Option<String>,
     /// Whether this node's own engine submitted it last.
     submitted_here: bool,
 }
@@ -92,7 +94,7 @@ impl Explained {
 }
 
 impl Shown {
-    fn of(pattern: &SemanticPattern) -> Self {
+    pub(super) fn of(pattern: &SemanticPattern) -> Self {
         Self {
             confidence: pattern.schema_confidence.raw(),
             strength: pattern.strength,
@@ -104,7 +106,7 @@ impl Shown {
 
 impl Version {
     fn of(node: &Telemetry, known: &PatternExplanation, at: usize) -> Self {
-        let LiveVersion { digest, pattern, writes } = &known.versions[at];
+        let LiveVersion { digest, pattern, writes, introduced } = &known.versions[at];
         let resolution = known.resolution.as_ref();
         let part = resolution.and_then(|resolution| resolution.contributions.get(at));
         Self {
@@ -114,6 +116,10 @@ impl Version {
             kept: part.is_some_and(|part| part.kept),
             citations_of_its_own: part.map_or(0, |part| part.citations_of_its_own),
             writes: writes.iter().map(|dot| Write::of(node, &dot.actor, dot.counter)).collect(),
+            introduced_by: match introduced {
+                Introduced::By(peer) => Some(name_of(node, peer)),
+                Introduced::ByEngine | Introduced::BySomePeer => None,
+            },
             submitted_here: known.last_submitted == Some(*digest),
         }
     }

@@ -19,7 +19,8 @@ function versionRow(version, position) {
     make('td', '', meter, ` ${version.confidence.toFixed(3)}`),
     make('td', '', `${version.citations} (${version.citations_of_its_own} own)`),
     make('td', '', shown));
-  row.title = `version ${position + 1}, ${version.digest}\nconsolidated ${version.last_consolidated}\n${writes.join('\n')}`;
+  const origin = version.introduced_by ? `\nbrought here by ${version.introduced_by}` : '';
+  row.title = `version ${position + 1}, ${version.digest}\nconsolidated ${version.last_consolidated}\n${writes.join('\n')}${origin}`;
   return row;
 }
 

@@ -10,13 +10,16 @@ pub(crate) mod cluster;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use engram_bridge::{
     Confidence, ConsolidationSnapshot, Environment, OpenError, SemanticPattern, Space, StateStore,
     Store, StoreConfig, Timestamp,
 };
-use engram_gossip_net::NodeId;
-use engram_gossip_proto::{Delivery, Prefix, Receipt, Record, SpaceId, View};
+use engram_gossip_net::{NodeId, Replicas};
+use engram_gossip_proto::{
+    Delivery, Prefix, Receipt, Record, Session, SessionConfig, SpaceId, View,
+};
 
 /// The space of all tests that need one only.
 pub(crate) fn space() -> SpaceId {
@@ -119,4 +122,26 @@ pub(crate) fn bytes(space: &Space) -> Vec<u8> {
 /// The state and the view of a space: what has to be equal on all nodes in the end.
 pub(crate) fn fingerprint(space: &Space) -> (String, Vec<u8>) {
     (space.root().to_string(), bytes(space))
+}
+
+/// A whole session between two nodes, frame by frame. Returns whether they are equal then.
+pub(crate) fn sync(one: &Store, other: &Store) -> bool {
+    let now = Duration::ZERO;
+    let pinned = |store: &Store| vec![(space(), Replicas::pin(store, &space()).unwrap())];
+    let (config, parameters) = (SessionConfig::default, one.parameters());
+    let mut opener = Session::open(config(), parameters.clone(), pinned(one), now).unwrap();
+    let mut acceptor = Session::accept(config(), parameters, pinned(other), now).unwrap();
+    while opener.outcome().is_none() || acceptor.outcome().is_none() {
+        let mut moved = false;
+        while let Some(frame) = opener.poll_frame(now) {
+            acceptor.handle_frame(&frame, now).unwrap();
+            moved = true;
+        }
+        while let Some(frame) = acceptor.poll_frame(now) {
+            opener.handle_frame(&frame, now).unwrap();
+            moved = true;
+        }
+        assert!(moved, "both sides wait");
+    }
+    one.root() == other.root()
 }

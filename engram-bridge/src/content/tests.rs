@@ -1,0 +1,127 @@
+use super::*;
+
+fn pattern() -> SemanticPattern {
+    SemanticPattern {
+        id: "pattern_7".to_owned(),
+        embedding: Arc::from([0.5, -0.25, 0.0]),
+        source_episodes: vec!["a".to_owned(), "a".to_owned(), "b".to_owned()],
+        strength: 1.000_000_1,
+        schema_confidence: Confidence::CERTAIN,
+        last_consolidated: Timestamp::from_nanoseconds(1_740_839_569_746_000_001),
+    }
+}
+
+fn content(pattern: SemanticPattern) -> Result<Content, PatternError> {
+    Content::new(&Arc::new(pattern), 3, &AnyHasher::Sha256)
+}
+
+fn changed(change: impl FnOnce(&mut SemanticPattern)) -> Result<Content, PatternError> {
+    let mut pattern = pattern();
+    change(&mut pattern);
+    content(pattern)
+}
+
+/// Changing one of these means that old and new nodes can never agree: it needs a new tag.
+#[test]
+fn golden_digests() {
+    let digest =
+        |hasher| Content::new(&Arc::new(pattern()), 3, &hasher).unwrap().digest().to_string();
+    assert_eq!(
+        digest(AnyHasher::Sha256),
+        "380d54bf328d2359c81386b52bc6f0c29ac61879b6d4bf43fdcc67ef17064631"
+    );
+    assert_eq!(
+        digest(AnyHasher::Blake3),
+        "7042b65e0bf5ebcf765be74f5eab0e3550bed6f58f13d2b6213266ef6bff4ea6"
+    );
+}
+
+#[test]
+fn every_field_counts_to_the_last_bit() {
+    let whole = content(pattern()).unwrap().digest();
+    let next = |x: f32| f32::from_bits(x.to_bits() + 1);
+    let others = [
+        changed(|p| p.id.push('0')),
+        changed(|p| p.embedding = Arc::from([next(0.5), -0.25, 0.0])),
+        changed(|p| p.source_episodes = vec!["a".to_owned(), "b".to_owned()]),
+        changed(|p| p.source_episodes = vec!["a".to_owned(), "ab".to_owned()]),
+        changed(|p| p.strength = next(p.strength)),
+        changed(|p| p.schema_confidence = Confidence::HIGH),
+        changed(|p| p.last_consolidated = Timestamp::from_nanoseconds(1_740_839_569_746_000_002)),
+    ];
+    for other in others {
+        assert_ne!(other.unwrap().digest(), whole);
+    }
+}
+
+#[test]
+fn equal_contents_have_one_form() {
+    let whole = content(pattern()).unwrap();
+    let same = changed(|p| {
+        p.source_episodes.reverse();
+        p.embedding = Arc::from([0.5, -0.25, -0.0]);
+    });
+    let same = same.unwrap();
+    assert_eq!(same.digest(), whole.digest());
+    assert_eq!(same.pattern(), whole.pattern());
+    assert_eq!(same.pattern().embedding[2].to_bits(), 0);
+}
+
+#[test]
+fn a_canonical_pattern_is_shared_and_not_copied() {
+    let pattern = Arc::new(pattern());
+    let content = Content::new(&pattern, 3, &AnyHasher::Sha256).unwrap();
+    assert!(Arc::ptr_eq(content.pattern(), &pattern));
+}
+
+#[test]
+fn what_the_engine_emits_is_taken() {
+    assert!(changed(|p| p.strength = 1.000_000_1).is_ok());
+    assert!(changed(|p| p.strength = 0.0).is_ok());
+    assert!(changed(|p| p.source_episodes.clear()).is_ok());
+    assert!(changed(|p| p.embedding = Arc::from([f32::MIN_POSITIVE / 2.0, 0.0, 1.0])).is_ok());
+    assert!(changed(|p| p.id = "x".repeat(MAX_ID_BYTES)).is_ok());
+    assert!(changed(|p| p.source_episodes = vec!["e".to_owned(); MAX_EPISODES]).is_ok());
+    assert!(changed(|p| p.source_episodes = vec!["e".repeat(MAX_EPISODE_ID_BYTES)]).is_ok());
+}
+
+#[test]
+fn what_cannot_be_shared_is_named() {
+    let refused = |change: fn(&mut SemanticPattern)| changed(change).unwrap_err();
+    assert_eq!(refused(|p| p.id.clear()), PatternError::IdLength { bytes: 0 });
+    assert_eq!(
+        refused(|p| p.id = "x".repeat(MAX_ID_BYTES + 1)),
+        PatternError::IdLength { bytes: MAX_ID_BYTES + 1 }
+    );
+    assert_eq!(
+        refused(|p| p.embedding = Arc::from([1.0, 2.0])),
+        PatternError::Dimension { expected: 3, found: 2 }
+    );
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let error = changed(|p| p.embedding = Arc::from([0.0, value, 0.0])).unwrap_err();
+        assert!(matches!(error, PatternError::Embedding { index: 1, .. }), "{error}");
+        let error = changed(|p| p.strength = value).unwrap_err();
+        assert!(matches!(error, PatternError::Strength { .. }), "{error}");
+    }
+    assert_eq!(refused(|p| p.strength = -0.5), PatternError::Strength { value: -0.5 });
+    assert_eq!(
+        refused(|p| p.source_episodes = vec![String::new(); MAX_EPISODES + 1]),
+        PatternError::EpisodeCount { found: MAX_EPISODES + 1 }
+    );
+    assert_eq!(
+        refused(|p| p.source_episodes.push("e".repeat(MAX_EPISODE_ID_BYTES + 1))),
+        PatternError::EpisodeIdLength { index: 3, bytes: MAX_EPISODE_ID_BYTES + 1 }
+    );
+}
+
+#[test]
+fn the_wire_form_round_trips() {
+    let whole = content(pattern()).unwrap();
+    let taken = |wire| Content::from_wire(wire, 3, &AnyHasher::Sha256, Introducer::Peer(None));
+    let again = taken(to_wire(whole.pattern())).unwrap();
+    assert_eq!(again.digest(), whole.digest());
+    let mut wire = to_wire(whole.pattern());
+    wire.schema_confidence = f32::NAN;
+    let refused = taken(wire);
+    assert!(matches!(refused, Err(PatternError::Confidence { .. })));
+}
