@@ -55,7 +55,7 @@ impl PlannedChange {
 
 impl Store {
     /// Asks `peer` for all in which it differs from this node, and tells what a sync would change on
-    /// both sides. Nothing is changed on either, and nothing is sent but what a walk of the tree tells.
+    /// both sides. Nothing is changed on either, and no content is sent.
     /// `gossip` must have been bound to this store.
     ///
     /// The peer sends its differing records as in a real session, so it costs the bytes of one.
