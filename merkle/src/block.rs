@@ -48,7 +48,7 @@ impl<K> Node<K> {
     }
 
     /// The entries below a node of the block.
-    fn below(&self, node: Heap) -> Entries<'_, K> {
+    pub(crate) fn below(&self, node: Heap) -> Entries<'_, K> {
         match self {
             Self::Bucket(block) => block.body.below(node),
             Self::Branch(block) => block.body.below(node),
@@ -65,14 +65,6 @@ impl<K> Node<K> {
     /// The digests of the two halves.
     pub(crate) fn halves(&self) -> [Digest; 2] {
         [2, 3].map(|half| self.digests().get(half).unwrap_or(Digest::EMPTY))
-    }
-
-    /// Whether a clone of the tree has this block, too.
-    pub(crate) fn is_shared(&self) -> bool {
-        match self {
-            Self::Bucket(block) => Arc::strong_count(block) > 1,
-            Self::Branch(block) => Arc::strong_count(block) > 1,
-        }
     }
 
     /// Finds the entry of `key_hash` below this block, which is at `level`.

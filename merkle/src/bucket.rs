@@ -5,22 +5,22 @@ use core::mem;
 use core::ops::Range;
 
 use crate::block::Body;
-use crate::change::Change;
+use crate::change::{Change, merge};
 use crate::digests::{Heap, SLOTS, slots_below};
 use crate::hasher::Hasher;
 use crate::path::nibble;
 use crate::scheme::{LEAF_CAPACITY, Scheme};
 use crate::{Digest, Entries, Entry, Path};
 
-/// Entries in the order of their key hashes, at most sixteen in each slot of their block, and no
-/// more room than they need.
+/// Entries in the order of their key hashes, at most eight in each slot of their block, and no more
+/// room than they need.
 #[derive(Clone)]
 pub(crate) struct Bucket<K> {
     entries: Vec<Entry<K>>,
     starts: Starts,
 }
 
-/// Where each slot begins in a bucket. The last can begin at 240 at most.
+/// Where each slot begins in a bucket. The last can begin at 121 at most.
 pub(crate) type Starts = [u8; SLOTS as usize];
 
 impl<K> Bucket<K> {
@@ -89,47 +89,43 @@ impl<K> Bucket<K> {
         Entries::in_bucket(&self.entries[start..end])
     }
 
-    /// Applies a change to the slot `nibble` of the block at `level` and returns the value before.
-    /// Afterwards the slot may [overflow](Self::overflows).
-    pub(crate) fn apply_one(
-        &mut self,
-        level: u16,
-        nibble: u8,
-        change: &mut Change<K>,
-    ) -> Option<Digest> {
-        match (self.position(level, &change.key_hash), change.take_entry()) {
-            (Ok(at), Some(entry)) => Some(mem::replace(&mut self.entries[at].value, entry.value)),
-            (Ok(at), None) => Some(self.remove(nibble, at).value),
-            (Err(at), Some(entry)) => {
-                self.insert(nibble, at, entry);
-                None
-            }
-            (Err(_), None) => None,
+    /// Applies sorted changes, each with an effect, to the bucket of the block at `level`. Returns
+    /// whether it still fits; otherwise it is only good to [take its entries](Self::take_entries).
+    pub(crate) fn apply(&mut self, level: u16, changes: &mut [Change<K>]) -> bool {
+        if let [change] = changes {
+            return self.apply_one(level, change);
         }
-    }
-
-    fn insert(&mut self, nibble: u8, at: usize, entry: Entry<K>) {
-        self.entries.reserve_exact(1);
-        self.entries.insert(at, entry);
-        self.later(nibble).for_each(|start| *start += 1);
-    }
-
-    fn remove(&mut self, nibble: u8, at: usize) -> Entry<K> {
-        let entry = self.entries.remove(at);
+        self.entries = merge(mem::take(&mut self.entries), changes);
         self.entries.shrink_to_fit();
-        self.later(nibble).for_each(|start| *start -= 1);
-        entry
+        let starts = Self::starts(level, &self.entries);
+        self.starts = starts.unwrap_or_default();
+        starts.is_some()
     }
 
-    /// Whether a slot has too many entries for a bucket.
-    pub(crate) fn overflows(&self, nibble: u8) -> bool {
-        let slot = usize::from(nibble);
-        self.range(slot..slot + 1).len() > LEAF_CAPACITY
+    /// Does the same for one change, in place.
+    fn apply_one(&mut self, level: u16, change: &mut Change<K>) -> bool {
+        let slot = usize::from(nibble(&change.key_hash, level));
+        match (self.position(level, &change.key_hash), change.take_entry()) {
+            (Ok(at), Some(entry)) => self.entries[at].value = entry.value,
+            (Ok(at), None) => {
+                self.entries.remove(at);
+                self.entries.shrink_to_fit();
+                self.starts[slot + 1..].iter_mut().for_each(|start| *start -= 1);
+            }
+            (Err(at), Some(entry)) => {
+                self.entries.reserve_exact(1);
+                self.entries.insert(at, entry);
+                self.starts[slot + 1..].iter_mut().for_each(|start| *start += 1);
+            }
+            (Err(_), None) => {}
+        }
+        self.range(slot..slot + 1).len() <= LEAF_CAPACITY
     }
 
-    /// Where the slots after one begin.
-    fn later(&mut self, nibble: u8) -> impl Iterator<Item = &mut u8> {
-        self.starts.iter_mut().skip(usize::from(nibble) + 1)
+    /// Gives the entry of `key_hash`, which is in the bucket of the block at `level`, a new value.
+    pub(crate) fn replace(&mut self, level: u16, key_hash: &Digest, value: Digest) {
+        let at = self.position(level, key_hash).expect("the entry is in this bucket");
+        self.entries[at].value = value;
     }
 
     /// The indices of the entries in some slots.

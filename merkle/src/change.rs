@@ -4,9 +4,9 @@ use alloc::sync::Arc;
 use alloc::vec::{self, Vec};
 use core::mem;
 
-use crate::block::{Block, Body, Node};
+use crate::block::{Block, Node};
 use crate::bucket::Bucket;
-use crate::digests::{self, Mask, Way};
+use crate::digests::{self, Mask};
 use crate::hasher::Hasher;
 use crate::path::nibble;
 use crate::scheme::Scheme;
@@ -54,11 +54,6 @@ pub(crate) fn in_order<K>(mut changes: Vec<Change<K>>) -> Vec<Change<K>> {
     sorted
 }
 
-/// By how much the entries become more if a key has one value after another.
-pub(crate) fn grown(before: Option<Digest>, after: Option<Digest>) -> isize {
-    isize::from(after.is_some()) - isize::from(before.is_some())
-}
-
 impl<K: Clone> Node<K> {
     /// Builds the block at `level` from the next `take` entries, which are sorted.
     pub(crate) fn build<H: Hasher>(
@@ -103,51 +98,6 @@ impl<K: Clone> Node<K> {
         }
     }
 
-    /// Applies one change, brings every digest of the block up to date, and returns the value that
-    /// the key had. If it has the wanted value already, nothing is hashed and nothing is copied.
-    pub(crate) fn apply_one<H: Hasher>(
-        &mut self,
-        scheme: &Scheme<H>,
-        level: u16,
-        change: &mut Change<K>,
-    ) -> Option<Digest> {
-        let wanted = change.value();
-        if self.is_shared() {
-            let previous = self.find(level, &change.key_hash).map(|entry| entry.value);
-            if previous == wanted {
-                return previous;
-            }
-        }
-        let nibble = nibble(&change.key_hash, level);
-        // Read on the way down, so that the memory arrives while the blocks below are at work.
-        let way = self.digests().way(nibble);
-        match self {
-            Self::Bucket(shared) => {
-                let block = Arc::make_mut(shared);
-                let previous = block.body.apply_one(level, nibble, change);
-                if block.body.overflows(nibble) {
-                    let entries = block.body.take_entries();
-                    let branch = block.split(scheme, level, entries, digests::way_to(nibble));
-                    *self = Self::Branch(Arc::new(branch));
-                } else if previous != wanted {
-                    block.update(scheme, level, nibble, &way, grown(previous, wanted));
-                }
-                previous
-            }
-            Self::Branch(shared) => {
-                let block = Arc::make_mut(shared);
-                let previous = block.body.apply_one(scheme, level, nibble, change);
-                if wanted.is_none() && block.belongs_into_a_bucket(scheme, level) {
-                    let bucket = block.join(scheme, level, digests::way_to(nibble));
-                    *self = Self::Bucket(Arc::new(bucket));
-                } else if previous != wanted {
-                    block.update(scheme, level, nibble, &way, grown(previous, wanted));
-                }
-                previous
-            }
-        }
-    }
-
     /// Applies changes as [`in_order`] leaves them, each with an effect, and brings every digest of
     /// the block up to date. Returns by how much the entries became more.
     pub(crate) fn apply<H: Hasher>(
@@ -156,26 +106,21 @@ impl<K: Clone> Node<K> {
         level: u16,
         changes: &mut [Change<K>],
     ) -> isize {
-        if let [change] = changes {
-            let wanted = change.value();
-            return grown(self.apply_one(scheme, level, change), wanted);
-        }
         let nibbles = changes.iter().map(|change| nibble(&change.key_hash, level));
-        let dirty = nibbles.fold(0, |dirty, nibble| dirty | digests::way_to(nibble));
+        let dirty = nibbles.fold(0, |dirty, nibble| dirty | digests::mask_to(nibble));
         match self {
             Self::Bucket(shared) => {
                 let block = Arc::make_mut(shared);
                 let before = block.body.entries().len();
-                let entries = merge(block.body.take_entries(), changes);
-                let grown = entries.len() as isize - before as isize;
-                if let Some(starts) = Bucket::starts(level, &entries) {
-                    block.body = Bucket::new(starts, entries);
+                let fits = block.body.apply(level, changes);
+                let after = block.body.entries().len();
+                if fits {
                     block.rehash(scheme, level, dirty);
                 } else {
-                    let branch = block.split(scheme, level, entries, dirty);
+                    let branch = block.split(scheme, level, dirty);
                     *self = Self::Branch(Arc::new(branch));
                 }
-                grown
+                after as isize - before as isize
             }
             Self::Branch(shared) => {
                 let block = Arc::make_mut(shared);
@@ -194,13 +139,8 @@ impl<K: Clone> Node<K> {
 
 impl<K: Clone> Block<Bucket<K>> {
     /// The branch that takes the place of this bucket, of which some slot splits.
-    fn split<H: Hasher>(
-        &mut self,
-        scheme: &Scheme<H>,
-        level: u16,
-        entries: Vec<Entry<K>>,
-        dirty: Mask,
-    ) -> Block<Slots<K>> {
+    fn split<H: Hasher>(&mut self, scheme: &Scheme<H>, level: u16, dirty: Mask) -> Block<Slots<K>> {
+        let entries = self.body.take_entries();
         let take = entries.len();
         let body = Slots::build(scheme, level, &mut entries.into_iter(), take);
         let mut branch = Block { digests: mem::take(&mut self.digests), body };
@@ -225,26 +165,8 @@ impl<K: Clone> Block<Slots<K>> {
     }
 }
 
-impl<B: Body> Block<B> {
-    /// Brings the digests up to date after one change in the slot `nibble`. `way` is from before.
-    fn update<H: Hasher>(
-        &mut self,
-        scheme: &Scheme<H>,
-        level: u16,
-        nibble: u8,
-        way: &Way,
-        grown: isize,
-    ) {
-        if grown == 0 || grown > 0 && self.keeps_leaf(scheme, level, way) {
-            self.refold(scheme, level, way);
-        } else {
-            self.rehash(scheme, level, digests::way_to(nibble));
-        }
-    }
-}
-
 /// Applies sorted changes to sorted entries.
-fn merge<K>(entries: Vec<Entry<K>>, changes: &mut [Change<K>]) -> Vec<Entry<K>> {
+pub(crate) fn merge<K>(entries: Vec<Entry<K>>, changes: &mut [Change<K>]) -> Vec<Entry<K>> {
     let mut merged = Vec::with_capacity(entries.len() + changes.len());
     let mut entries = entries.into_iter().peekable();
     for change in changes {

@@ -142,13 +142,14 @@ impl<'a, K> Iterator for Diff<'a, K> {
                 (Some(Node::Branch(left)), Some(Node::Branch(right))) => {
                     self.follow([&left.digests, &right.digests], [&left.body, &right.body]);
                 }
-                (Some(left), Some(right)) => self.compare(left.entries(), right.entries()),
-                (Some(left), None) => self.compare(left.entries(), Entries::empty()),
-                (None, Some(right)) => self.compare(Entries::empty(), right.entries()),
-                (None, None) => {}
+                (left, right) => self.compare(entries(left), entries(right)),
             }
         }
     }
+}
+
+fn entries<K>(node: Option<&Node<K>>) -> Entries<'_, K> {
+    node.map_or_else(Entries::empty, Node::entries)
 }
 
 impl<K> FusedIterator for Diff<'_, K> {}

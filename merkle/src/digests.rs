@@ -18,10 +18,15 @@ pub(crate) type Mask = u32;
 /// Every node of a block but the block itself, whose digest its parent keeps.
 pub(crate) const ALL: Mask = !0b11;
 
-/// The nodes on the way from the block to the slot `nibble`.
-pub(crate) fn way_to(nibble: u8) -> Mask {
+/// The nodes on the way from the block to the slot `nibble`, from depth 1 down.
+fn way_to(nibble: u8) -> impl Iterator<Item = Heap> {
     let slot = SLOTS + Heap::from(nibble);
-    1 << slot | 1 << (slot / 2) | 1 << (slot / 4) | 1 << (slot / 8)
+    (0..4).rev().map(move |height| slot >> height)
+}
+
+/// The same nodes as a set.
+pub(crate) fn mask_to(nibble: u8) -> Mask {
+    way_to(nibble).fold(0, |mask, node| mask | 1 << node)
 }
 
 /// The slots below `node`, counted from 0.
@@ -49,56 +54,40 @@ pub(crate) struct Digests {
     list: Vec<Digest>,
 }
 
-/// What is stored along one way through a block, from depth 1 to 4.
-pub(crate) struct Way {
-    /// The deepest node on the way that is stored, 0 if none is.
-    pub(crate) leaf: Heap,
-    /// Where its nodes are in the list, those that are stored.
-    own: [usize; 4],
-    /// The digests of their siblings.
-    beside: [Digest; 4],
-}
-
-impl Way {
-    /// The digest beside the node `depth` levels below the block, 1 to 4.
-    pub(crate) fn beside(&self, depth: u16) -> Digest {
-        self.beside[usize::from(depth - 1)]
-    }
-}
-
 impl Digests {
     pub(crate) fn get(&self, node: Heap) -> Option<Digest> {
         self.has(node).then(|| self.list[self.rank(node)])
     }
 
-    /// What is stored on the way to the slot `nibble` and beside it.
-    #[inline]
-    pub(crate) fn way(&self, nibble: u8) -> Way {
-        let leaf = (self.stored & way_to(nibble)).checked_ilog2().unwrap_or(0);
-        let mut way = Way { leaf, own: [0; 4], beside: [Digest::EMPTY; 4] };
-        if leaf == 0 {
-            return way;
-        }
-        let mut node = SLOTS + Heap::from(nibble);
-        for step in (0..4).rev() {
-            // Siblings lie next to each other, if both are stored. Which of them is ours is as good
-            // as random, so it is an index and not a branch.
-            let left = node & !1;
-            let first = self.rank(left);
-            let ranks = [first, first + usize::from(self.has(left))];
-            let side = (node & 1) as usize;
-            way.own[step] = ranks[side];
-            if self.has(node ^ 1) {
-                way.beside[step] = self.list[ranks[1 - side]];
-            }
-            node /= 2;
-        }
-        way
+    /// Whether nothing is stored, because the block is a leaf as a whole.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stored == 0
     }
 
-    /// Replaces the digest of the node of `way` that is `depth` levels below the block, 1 to 4.
-    pub(crate) fn replace(&mut self, way: &Way, depth: u16, digest: Digest) {
-        self.list[way.own[usize::from(depth - 1)]] = digest;
+    /// Appends the digest beside each node on the way to the slot `nibble`, down to the first that
+    /// is a leaf or empty, and returns that node; the slot, if there is none above.
+    #[inline]
+    pub(crate) fn append_beside(&self, nibble: u8, siblings: &mut Vec<Digest>) -> Heap {
+        for node in way_to(nibble) {
+            siblings.push(self.get(node ^ 1).unwrap_or(Digest::EMPTY));
+            if node < SLOTS && !self.has(2 * node) && !self.has(2 * node + 1) {
+                return node;
+            }
+        }
+        SLOTS + Heap::from(nibble)
+    }
+
+    /// Replaces the digests on the way to the slot `nibble`, as far as it is stored, by the next.
+    pub(crate) fn replace_way<'a>(
+        &mut self,
+        nibble: u8,
+        digests: &mut impl Iterator<Item = &'a Digest>,
+    ) {
+        let stored = self.stored;
+        for (node, digest) in way_to(nibble).filter(|node| stored >> node & 1 == 1).zip(digests) {
+            let rank = self.rank(node);
+            self.list[rank] = *digest;
+        }
     }
 
     pub(crate) fn set(&mut self, node: Heap, digest: Digest) {

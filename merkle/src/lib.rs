@@ -26,6 +26,7 @@ mod rehash;
 mod scheme;
 mod slots;
 mod stats;
+mod trail;
 mod tree;
 
 pub use depth::{BaseDepth, BaseDepthError};

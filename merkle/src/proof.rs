@@ -1,8 +1,8 @@
 use alloc::vec::Vec;
 
 use crate::hasher::Hasher;
-use crate::path::bit;
 use crate::scheme::{LEAF_CAPACITY, Scheme};
+use crate::trail::Trail;
 use crate::{BaseDepth, Digest, Key, Path, Tree};
 
 /// What a root says about one key: proof that it has a certain value, or that it has none.
@@ -54,7 +54,9 @@ pub enum ProofError {
         found: usize,
     },
     /// The bytes announce more entries or levels than a proof can have.
-    #[error("a proof has at most 16 entries and 1 to 256 levels, not {entries} and {levels}")]
+    #[error(
+        "a proof has at most {LEAF_CAPACITY} entries and 1 to 256 levels, not {entries} and {levels}"
+    )]
     Limits {
         /// The announced number of entries.
         entries: usize,
@@ -67,21 +69,16 @@ pub enum ProofError {
 }
 
 impl<K: Key, H: Hasher> Tree<K, H> {
-    /// Proves which value `key` has, or that it has none. One hash, rarely one more, and
-    /// O(log² n) steps.
+    /// Proves which value `key` has, or that it has none. One hash and O(log n)
+    /// steps.
     pub fn prove(&self, key: &[u8]) -> Proof {
         let key_hash = self.key_hash(key);
-        let mut siblings = Vec::new();
-        for level in 1..=Path::MAX_LEVEL {
-            let path = Path::leading(&key_hash, level);
-            siblings.push(self.digest(&path.sibling()));
-            let entries = self.entries(&path);
-            if entries.len() == 0 || self.scheme.is_leaf(level, entries.len() as u64) {
-                let entries = entries.map(|entry| [entry.key_hash, entry.value]).collect();
-                return Proof { entries, siblings };
-            }
-        }
-        unreachable!("a node at the last level has at most one entry and is a leaf")
+        let Some(top) = &self.top else {
+            return Proof { entries: Vec::new(), siblings: Vec::from([Digest::EMPTY]) };
+        };
+        let Trail { siblings, leaf } = top.trail(&key_hash);
+        let entries = leaf.map(|entry| [entry.key_hash, entry.value]).collect();
+        Proof { entries, siblings }
     }
 }
 
@@ -103,27 +100,14 @@ impl Proof {
     ) -> Result<Option<Digest>, ProofError> {
         let scheme = Scheme::new(hasher.clone(), depth);
         let key_hash = scheme.key(key);
-        if self.halves(&scheme, &key_hash).map(|halves| scheme.root(halves)) != Some(*root) {
+        let lines = self.entries.iter().map(|line| line.each_ref());
+        let leaf = scheme.leaf(self.siblings.len() as u16, lines);
+        let halves = scheme.climb(&key_hash, leaf, &mut self.siblings.clone());
+        if scheme.root(halves) != *root {
             return Err(ProofError::WrongRoot);
         }
         let own = self.entries.iter().find(|[entry, _]| *entry == key_hash);
         Ok(own.map(|[_, value]| *value))
-    }
-
-    /// The two digests below the root, computed from the leaf up.
-    fn halves<H: Hasher>(&self, scheme: &Scheme<H>, key_hash: &Digest) -> Option<[Digest; 2]> {
-        let levels = self.siblings.len() as u16;
-        let mut digest = scheme.leaf(levels, self.entries.iter().map(|line| line.each_ref()));
-        let mut halves = None;
-        for (level, sibling) in (0..levels).zip(&self.siblings).rev() {
-            let pair = match bit(key_hash, level) {
-                0 => [digest, *sibling],
-                _ => [*sibling, digest],
-            };
-            digest = scheme.node(level, pair);
-            halves = Some(pair);
-        }
-        halves
     }
 
     /// The proof as bytes, in the only form that [`from_bytes`](Self::from_bytes) takes.

@@ -2,7 +2,7 @@
 
 use crate::Digest;
 use crate::block::{Block, Body};
-use crate::digests::{self, Digests, Heap, Mask, SLOTS, Way};
+use crate::digests::{self, Digests, Heap, Mask, SLOTS};
 use crate::hasher::Hasher;
 use crate::scheme::Scheme;
 
@@ -28,31 +28,6 @@ impl<B: Body> Block<B> {
         let mut pass = Pass { block: self, scheme, level, dirty };
         pass.refresh(2);
         pass.refresh(3);
-    }
-
-    /// Does what [`rehash`](Self::rehash) does if only one way is dirty and its leaf is still that
-    /// leaf, but faster: no other node can have changed.
-    pub(crate) fn refold<H: Hasher>(&mut self, scheme: &Scheme<H>, level: u16, way: &Way) {
-        let mut node = way.leaf;
-        if node == 0 {
-            return;
-        }
-        let mut digest = self.body.tip(scheme, level + depth(node), node);
-        self.digests.replace(way, depth(node), digest);
-        while node > 3 {
-            // An index, not a branch: the side is as good as random.
-            let mut halves = [way.beside(depth(node)); 2];
-            halves[(node & 1) as usize] = digest;
-            node /= 2;
-            digest = scheme.node(level + depth(node), halves);
-            self.digests.replace(way, depth(node), digest);
-        }
-    }
-
-    /// Whether the leaf of `way` is still one, after an entry was added to it.
-    pub(crate) fn keeps_leaf<H: Hasher>(&self, scheme: &Scheme<H>, level: u16, way: &Way) -> bool {
-        let is_leaf = || scheme.is_leaf(level + depth(way.leaf), self.body.count(way.leaf));
-        way.leaf >= SLOTS || way.leaf > 0 && is_leaf()
     }
 }
 

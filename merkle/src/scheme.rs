@@ -4,10 +4,11 @@ use alloc::vec;
 
 use crate::block::SPAN;
 use crate::hasher::{HEADER_LEN, Hasher};
+use crate::path::bit;
 use crate::{BaseDepth, Digest};
 
 /// How many entries a node at or below the base depth holds before it splits.
-pub const LEAF_CAPACITY: usize = 16;
+pub const LEAF_CAPACITY: usize = 8;
 
 // A tag is the version of the scheme (`emt1`) and the kind of input. A change to any input below
 // needs a new version.
@@ -80,6 +81,31 @@ impl<H: Hasher> Scheme<H> {
     /// The digest of an inner node at `level`, which is neither 0 nor empty.
     pub(crate) fn node(&self, level: u16, [left, right]: [Digest; 2]) -> Digest {
         self.hasher.hash(&header(NODE, level, LINE), &line_of(&left, &right))
+    }
+
+    /// The halves of the root of a tree in which the leaf on the way to `key_hash` has this digest.
+    ///
+    /// `beside` are the digests beside the way, from level 1 down to the leaf. Each is exchanged for
+    /// the digest on the way itself.
+    pub(crate) fn climb(
+        &self,
+        key_hash: &Digest,
+        leaf: Digest,
+        beside: &mut [Digest],
+    ) -> [Digest; 2] {
+        let mut halves = [Digest::EMPTY; 2];
+        let mut digest = leaf;
+        for (level, beside) in beside.iter_mut().enumerate().rev() {
+            let level = level as u16;
+            // An index, not a branch: the side is as good as random.
+            halves = [*beside; 2];
+            halves[usize::from(bit(key_hash, level))] = digest;
+            *beside = digest;
+            if level > 0 {
+                digest = self.node(level, halves);
+            }
+        }
+        halves
     }
 
     /// The digest of the node at level 0, which binds the parameters too: they stand where other

@@ -1,10 +1,9 @@
 //! The sixteen blocks below a block that is not a bucket.
 
 use alloc::vec::{self, Vec};
-use core::slice;
 
 use crate::block::{Body, Node, SPAN};
-use crate::change::{Change, grown};
+use crate::change::Change;
 use crate::digests::{Heap, SLOTS, slots_below};
 use crate::hasher::Hasher;
 use crate::path::nibble;
@@ -27,6 +26,10 @@ impl<K> Slots<K> {
 
     pub(crate) fn get(&self, nibble: u8) -> Option<&Node<K>> {
         self.0[usize::from(nibble)].node.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, nibble: u8) -> Option<&mut Node<K>> {
+        self.0[usize::from(nibble)].node.as_mut()
     }
 
     pub(crate) fn slots(&self) -> &[Slot<K>] {
@@ -62,28 +65,6 @@ impl<K: Clone> Slots<K> {
             take -= count;
         }
         slots
-    }
-
-    /// Applies a change to the slot `nibble` of the block at `level` and returns the value before.
-    pub(crate) fn apply_one<H: Hasher>(
-        &mut self,
-        scheme: &Scheme<H>,
-        level: u16,
-        nibble: u8,
-        change: &mut Change<K>,
-    ) -> Option<Digest> {
-        let slot = &mut self.0[usize::from(nibble)];
-        let wanted = change.value();
-        let previous = match &mut slot.node {
-            Some(node) => node.apply_one(scheme, level + SPAN, change),
-            None if wanted.is_none() => None,
-            empty => {
-                *empty = Some(Node::from_changes(scheme, level + SPAN, slice::from_mut(change)));
-                None
-            }
-        };
-        slot.grow(grown(previous, wanted));
-        previous
     }
 
     /// Applies sorted changes, each with an effect, to the slots of the block at `level`. Returns by

@@ -1,9 +1,10 @@
-use core::{fmt, slice};
+use core::fmt;
 
 use crate::block::{Node, Place};
-use crate::change::{Change, grown, in_order};
+use crate::change::{Change, in_order};
 use crate::hasher::Hasher;
 use crate::scheme::Scheme;
+use crate::trail::Trail;
 use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 
 /// A map from keys to digests that always knows the Merkle root of its entries.
@@ -16,7 +17,7 @@ use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 /// the original goes on. The first change near a place that is still shared copies the three to
 /// five blocks on the way to it.
 ///
-/// The costs below are for n entries; log n is the base depth (12) up to some 20,000 entries and
+/// The costs below are for n entries; log n is the base depth (12) up to some 10,000 entries and
 /// grows by one with each doubling from there, crafted keys or not.
 ///
 /// ```
@@ -100,14 +101,20 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     /// value that is there already changes nothing and copies nothing.
     pub fn upsert(&mut self, key: K, value: Digest) -> Option<Digest> {
         let key_hash = self.key_hash(key.as_bytes());
-        self.apply_one(Change { key_hash, outcome: Some((key, value)) })
+        let previous = self.replace(&key_hash, value);
+        if previous.is_none() {
+            self.apply(&mut [Change { key_hash, outcome: Some((key, value)) }]);
+        }
+        previous
     }
 
     /// Removes `key` and returns the value it had. Afterwards the root is what it would be had the
     /// key never been there. O(log n) hashes; one if the key is not there.
     pub fn remove(&mut self, key: &[u8]) -> Option<Digest> {
         let key_hash = self.key_hash(key);
-        self.apply_one(Change { key_hash, outcome: None })
+        let previous = self.entry(&key_hash)?.value;
+        self.apply(&mut [Change { key_hash, outcome: None }]);
+        Some(previous)
     }
 
     /// Applies edits as if one after the other, but hashes each node that they touch only once.
@@ -141,19 +148,24 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         self.apply(&mut changes);
     }
 
-    fn apply_one(&mut self, mut change: Change<K>) -> Option<Digest> {
-        let wanted = change.value();
-        let Some(top) = &mut self.top else {
-            if wanted.is_some() {
-                self.apply(slice::from_mut(&mut change));
-            }
-            return None;
-        };
-        let previous = top.apply_one(&self.scheme, 0, &mut change);
-        if previous != wanted {
-            self.refresh(grown(previous, wanted));
+    /// Gives a key that is there this value and returns the one it had. The shape of the tree stays,
+    /// and with it all but the digests on the way to the key.
+    fn replace(&mut self, key_hash: &Digest, value: Digest) -> Option<Digest> {
+        let top = self.top.as_mut()?;
+        let Trail { siblings: mut way, leaf } = top.trail(key_hash);
+        let previous = leaf.clone().find(|entry| entry.key_hash == *key_hash)?.value;
+        if previous == value {
+            return Some(previous);
         }
-        previous
+        let lines = leaf.map(|entry| match entry.key_hash == *key_hash {
+            true => [&entry.key_hash, &value],
+            false => entry.line(),
+        });
+        let leaf = self.scheme.leaf(way.len() as u16, lines);
+        let halves = self.scheme.climb(key_hash, leaf, &mut way);
+        top.replace(key_hash, value, &way);
+        self.root = self.scheme.root(halves);
+        Some(previous)
     }
 
     /// Applies changes as [`in_order`] leaves them, each with an effect.

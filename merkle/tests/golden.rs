@@ -24,17 +24,17 @@ fn roots_of_real_ids_are_golden() {
         (
             AnyHasher::Sha256,
             [
-                "b0d9e14ac31d9311d2100b3d523cab95d8222e06e664c4c41ea0140b0fcb1945",
-                "d4d92341447735bca4cf5a57e8c87a0077d7749807c03bda70ae2746363e7043",
-                "f4e5f87f7b33ce83fd2c73ee898517ad52a01445f77d496161088a6dbb73039b",
+                "7fe3edc5cf92ba467f592e16736b110870d626d36f73f09b27f98eed94b12460",
+                "c9587135349b54f73666689c115460d7b815b8e32a2867bda17138ba02a4ea70",
+                "53df190b5bcc781ff797dbadcf4d2e315f2df4f9ae3251aedbe7f85c388bc0fd",
             ],
         ),
         (
             AnyHasher::Blake3,
             [
-                "2d0c419fb452ce7283e92e5e43fe76772cb256375743c207c535477934886913",
-                "672e4902c77e46027e0cfbe1fa768bdcf87c2399b4e0d8dcfd151ed99a9be6d6",
-                "bf57c1e5299e1f57141fbbebaedf9c229e19170aaa4422e080f05e992f228707",
+                "87d0fc3153fcf1fc98b303e3f2d7859288280e460f19f86a19b202b54f9a43ba",
+                "b47f0ca379294b301cb4b786ce3a76115c9caf678a47b002ebf475d90595e6af",
+                "c115b865d084169a649cea7306e41e77008f7284bcee8cd96bca05a939d4ec3d",
             ],
         ),
     ];

@@ -127,9 +127,9 @@ fn grow_and_shrink(depth: BaseDepth, bits: &str, counts: std::ops::RangeInclusiv
 #[test]
 fn agrees_at_every_split_boundary() {
     for depth in BaseDepth::ALL {
-        // The tail of `place` counts in the last bits, so a slot splits at 17 entries all the way
-        // down to level 251, at 33 and 65 one and two levels higher.
-        for counts in [0..=2, 15..=18, 31..=34, 63..=66] {
+        // The tail of `place` counts in the last bits, so a slot splits at 9 entries all the way
+        // down to level 252, at 17 and 33 one and two levels higher.
+        for counts in [0..=2, 7..=10, 15..=18, 31..=34] {
             grow_and_shrink(depth, "", counts.clone());
             grow_and_shrink(depth, "1010101010101", counts);
         }

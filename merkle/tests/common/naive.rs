@@ -42,7 +42,7 @@ impl<H: Hasher> Naive<H> {
     }
 
     pub(crate) fn root(&self) -> Digest {
-        let mut parameters = vec![self.depth as u8, 16];
+        let mut parameters = vec![self.depth as u8, 8];
         parameters.extend(self.hasher.name().bytes());
         let parameters = self.hash("para", 0, &parameters);
         let header = [&b"emt1root"[..], &parameters.as_bytes()[..16]].concat();
@@ -57,7 +57,7 @@ impl<H: Hasher> Naive<H> {
             return Digest::from([0; 32]);
         }
         let mut body = Vec::new();
-        if path.level() >= self.depth && entries.len() <= 16 {
+        if path.level() >= self.depth && entries.len() <= 8 {
             for (key, value) in entries {
                 body.extend(key.as_bytes());
                 body.extend(value.as_bytes());

@@ -1,0 +1,70 @@
+//! The way of one entry: what proves it, and what its change touches.
+//!
+//! A change of a value reads everything that it needs first and writes afterwards. To claim a block
+//! for writing is an atomic operation, which waits for all that was asked of the memory before; on
+//! the way down it would make the blocks of a tree that exceeds the caches arrive one by one.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::block::{Node, SPAN};
+use crate::digests::SLOTS;
+use crate::path::nibble;
+use crate::{Digest, Entries};
+
+/// What lies on the way from the root to the leaf in which a key is, if it is anywhere.
+pub(crate) struct Trail<'a, K> {
+    /// The digest beside the way at each level from 1 down to the leaf.
+    pub(crate) siblings: Vec<Digest>,
+    /// The entries of the leaf, which may be none.
+    pub(crate) leaf: Entries<'a, K>,
+}
+
+/// More levels than a tree of ten million entries has.
+const USUAL_LEVELS: usize = 24;
+
+impl<K> Node<K> {
+    /// Follows `key_hash` from this block, which is at level 0.
+    pub(crate) fn trail(&self, key_hash: &Digest) -> Trail<'_, K> {
+        let mut siblings = Vec::with_capacity(USUAL_LEVELS);
+        let (mut node, mut level) = (self, 0);
+        loop {
+            let nibble = nibble(key_hash, level);
+            let end = node.digests().append_beside(nibble, &mut siblings);
+            let next = match node {
+                Self::Branch(block) if end >= SLOTS => block.body.get(nibble),
+                _ => None,
+            };
+            match next.filter(|next| !next.digests().is_empty()) {
+                Some(next) => node = next,
+                None => return Trail { siblings, leaf: node.below(end) },
+            }
+            level += SPAN;
+        }
+    }
+}
+
+impl<K: Clone> Node<K> {
+    /// Gives `key_hash`, which is there, another value. `digests` are those of the nodes on the way
+    /// afterwards, from level 1 down to the leaf.
+    pub(crate) fn replace(&mut self, key_hash: &Digest, value: Digest, digests: &[Digest]) {
+        let mut digests = digests.iter();
+        let (mut node, mut level) = (self, 0);
+        loop {
+            let nibble = nibble(key_hash, level);
+            match node {
+                Self::Bucket(shared) => {
+                    let block = Arc::make_mut(shared);
+                    block.digests.replace_way(nibble, &mut digests);
+                    return block.body.replace(level, key_hash, value);
+                }
+                Self::Branch(shared) => {
+                    let block = Arc::make_mut(shared);
+                    block.digests.replace_way(nibble, &mut digests);
+                    node = block.body.get_mut(nibble).expect("the entry is below this slot");
+                }
+            }
+            level += SPAN;
+        }
+    }
+}
