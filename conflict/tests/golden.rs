@@ -15,7 +15,7 @@ use engram_conflict::{
 
 #[test]
 fn results_are_those_of_every_other_machine() {
-    let found = strategies() + &cosines() + &view();
+    let found = strategies() + &cosines() + &lanes() + &view();
     if std::env::var_os("WRITE_GOLDEN").is_some() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/golden.tsv");
         std::fs::write(file, &found).unwrap();
@@ -92,6 +92,24 @@ fn cosines() -> String {
                 .map_or_else(|| String::from("none"), |c| format!("{:08x}", c.to_bits()));
             writeln!(text, "cosine\t{i}\t{j}\t{bits}").unwrap();
         }
+    }
+    text
+}
+
+/// Where the lanes are, and in which order they are added: two huge products cancel, and what is
+/// left of the others depends on when each of the two met them. One digest for each first lane.
+fn lanes() -> String {
+    const HUGE: f32 = (1_u32 << 30) as f32;
+    let mut text = String::new();
+    for first in 0..32 {
+        let bits = (0..70).filter(|&second| second != first).flat_map(|second| {
+            let mut left: Vec<f32> = (0..70_u8).map(|i| f32::from(i) * 8.0 + 1.0).collect();
+            let mut right = vec![1.0; 70];
+            (left[first], left[second]) = (HUGE, HUGE);
+            (right[first], right[second]) = (HUGE, -HUGE);
+            cosine(&left, &right)
+        });
+        writeln!(text, "lanes\t{first}\t{:016x}", digest(&bits.collect::<Vec<_>>())).unwrap();
     }
     text
 }
