@@ -56,6 +56,9 @@ pub(crate) struct Demo {
     /// Give up if the nodes have not converged after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
+    /// Whether each node has a host of its own, laid out before.
+    #[arg(skip)]
+    on_hosts: bool,
 }
 
 const MOST_NODES: i64 = 16;
@@ -64,6 +67,13 @@ const MOST_NODES: i64 = 16;
 const LISTED: usize = 10;
 
 impl Demo {
+    /// The demo of the fixture's nodes, each in the network namespace of its host.
+    pub(crate) fn on_hosts() -> Self {
+        let (nodes, data, keep) = (None, None, None);
+        let (interval, timeout) = (5, 180);
+        Self { nodes, data, interval, hold: false, json: false, keep, timeout, on_hosts: true }
+    }
+
     pub(crate) fn run(self) -> Result<Verdict> {
         let interrupted = watch_for_interrupts()?;
         let data = match &self.data {
@@ -84,7 +94,8 @@ impl Demo {
             Some(folder) => Scratch::keep(folder)?,
             None => Scratch::new()?,
         };
-        let cluster = Cluster::issue(&binary, scratch.path(), &feeds, count)?;
+        let mut cluster = Cluster::issue(&binary, scratch.path(), &feeds, count)?;
+        cluster.on_hosts = self.on_hosts;
         let run = Run {
             cluster,
             folder: scratch.path(),

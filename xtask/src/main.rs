@@ -13,6 +13,7 @@ mod deny;
 mod diff;
 mod features;
 mod fuzz;
+mod netem;
 mod node;
 mod nostd;
 mod product;
@@ -53,6 +54,7 @@ enum Task {
     Diff(diff::Diff),
     Features(features::Features),
     Fuzz(fuzz::Fuzz),
+    Netem(netem::Netem),
     Node(node::Node),
     Nostd(nostd::Nostd),
     Release(release::Release),
@@ -73,7 +75,7 @@ pub(crate) enum Verdict {
 /// The tasks in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Try", &["demo", "node", "sim", "certs", "watch", "diff"]),
-    ("Check", &["ci", "tidy", "features", "nostd", "deny", "semver", "fuzz"]),
+    ("Check", &["ci", "tidy", "features", "nostd", "deny", "semver", "fuzz", "netem"]),
     ("Measure", &["bench", "report"]),
     ("Ship", &["release", "dashboard", "completions"]),
 ];
@@ -97,6 +99,7 @@ fn main() -> ExitCode {
         Task::Diff(task) => task.run(),
         Task::Features(task) => task.run(),
         Task::Fuzz(task) => task.run(),
+        Task::Netem(task) => task.run(),
         Task::Node(task) => task.run(),
         Task::Nostd(task) => task.run(),
         Task::Release(task) => task.run(),

@@ -62,12 +62,15 @@ pub(super) const ORDINARY: [Step; 11] = [
 ];
 
 /// The long proofs.
-pub(super) const DEEP: [Step; 9] = [
+pub(super) const DEEP: [Step; 10] = [
     Step::new("features", "each crate alone, with each of its features", |_| {
         vec![xtask(["features"])]
     }),
     Step::new("slow", "kill -9 over and over, a hundred QUIC nodes, a browser", |_| {
         vec![slow_tests()]
+    }),
+    Step::new("netem", "three hosts that lose, delay, repeat and cut packets", |_| {
+        vec![xtask(["netem"])]
     }),
     Step::new("commands", "every command that a document shows", |_| {
         vec![xtask(["tidy", "--run-commands"])]

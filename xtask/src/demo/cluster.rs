@@ -10,11 +10,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::data::Feed;
+use crate::netem;
 
 /// The node binary, and the folder in which a cluster of its processes lives.
 pub(crate) struct Cluster<'a> {
     binary: &'a Path,
     folder: &'a Path,
+    /// Whether each member has a host of its own, laid out by [`netem`]; otherwise all share this one.
+    pub(crate) on_hosts: bool,
     pub(crate) members: Vec<Member>,
 }
 
@@ -35,7 +38,7 @@ impl<'a> Cluster<'a> {
         feeds: &[Feed],
         count: usize,
     ) -> Result<Self> {
-        let mut cluster = Self { binary, folder, members: Vec::new() };
+        let mut cluster = Self { binary, folder, on_hosts: false, members: Vec::new() };
         cluster.certs(&["ca"])?;
         for name in names(feeds, count) {
             let node_id = cluster.certs(&["node", "--name", &name])?;
@@ -62,14 +65,13 @@ impl<'a> Cluster<'a> {
 
     /// Chooses free ports and writes the configurations. May be called again if a port is lost to somebody else.
     pub(crate) fn configure(&mut self, spaces: &[String], interval: u64) -> Result<()> {
-        // All are held at once, so that no two nodes get the same.
-        let sockets = self
-            .members
-            .iter()
-            .map(|_| UdpSocket::bind("127.0.0.1:0").context("no free UDP port on 127.0.0.1"))
-            .collect::<Result<Vec<_>>>()?;
-        for (member, socket) in self.members.iter_mut().zip(&sockets) {
-            member.address = socket.local_addr()?.to_string();
+        let addresses = if self.on_hosts {
+            (0..self.members.len()).map(netem::address).collect()
+        } else {
+            free_addresses(self.members.len())?
+        };
+        for (member, address) in self.members.iter_mut().zip(addresses) {
+            member.address = address;
         }
         for member in &self.members {
             let path = self.config(member);
@@ -84,9 +86,22 @@ impl<'a> Cluster<'a> {
         self.folder.join(format!("{}.toml", member.name))
     }
 
+    /// The host of a member, if it has one of its own.
+    fn host(&self, member: &Member) -> Option<usize> {
+        let host = self.members.iter().position(|other| other.name == member.name);
+        host.filter(|_| self.on_hosts)
+    }
+
     /// The command that runs a member, with `pause` between its snapshots.
     pub(crate) fn command(&self, member: &Member, pause: Duration) -> Command {
-        let mut command = Command::new(self.binary);
+        let mut command = match self.host(member) {
+            Some(host) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", &netem::name(host)]).arg(self.binary);
+                command
+            }
+            None => Command::new(self.binary),
+        };
         command.arg("run").arg("--config").arg(self.config(member)).args(["--events", "--control"]);
         if let Some(data) = &member.data {
             command
@@ -97,6 +112,14 @@ impl<'a> Cluster<'a> {
         }
         command
     }
+}
+
+/// Addresses of this machine that are free now.
+fn free_addresses(count: usize) -> Result<Vec<String>> {
+    // All are held at once, so that no two nodes get the same.
+    let bind = |_| UdpSocket::bind("127.0.0.1:0").context("no free UDP port on 127.0.0.1");
+    let sockets = (0..count).map(bind).collect::<Result<Vec<_>>>()?;
+    sockets.iter().map(|socket| Ok(socket.local_addr()?.to_string())).collect()
 }
 
 /// The nodes of the files, then `node-d` and so on as far as these names are free.

@@ -1,0 +1,193 @@
+//! Real nodes on hosts of their own, joined by a network that loses, delays, repeats and cuts.
+
+mod hosts;
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde_json::json;
+
+use crate::Verdict;
+use crate::command::spelled;
+use crate::demo::Demo;
+use hosts::{Shape, lay};
+pub(crate) use hosts::{address, name};
+
+/// Run the demo on hosts of their own, in bad weather
+///
+/// Each of three nodes gets a network namespace, with a router between them that treats their packets as the weather
+/// says. When they have converged, their states are compared as in the demo. Needs Linux with unshare, ip and tc, and
+/// no rights. What this machine cannot do is skipped by name. All of it is gone when the command ends.
+#[derive(Args)]
+pub(crate) struct Netem {
+    /// Only this weather; may be given several times
+    #[arg(long, value_name = "WEATHER")]
+    only: Vec<String>,
+    /// Name the kinds of weather, and run none
+    #[arg(long)]
+    list: bool,
+    /// Print how each weather ended as one JSON array on standard output
+    #[arg(long)]
+    json: bool,
+    /// For this command itself: it has just been put into namespaces of its own
+    #[arg(long, hide = true, value_name = "WEATHER")]
+    inside: Option<String>,
+}
+
+/// One kind of weather.
+pub(crate) struct Weather {
+    name: &'static str,
+    about: &'static str,
+    shape: Shape,
+}
+
+const WEATHERS: [Weather; 10] = [
+    weather("loss-1", "one packet of a hundred is lost", Shape::Queue("netem loss 1%")),
+    weather("loss-5", "one packet of twenty is lost", Shape::Queue("netem loss 5%")),
+    weather("loss-20", "one packet of five is lost", Shape::Queue("netem loss 20%")),
+    weather("delay", "packets take 75 ms, 50 more or less", Shape::Queue("netem delay 75ms 50ms")),
+    weather(
+        "reorder",
+        "a quarter of the packets overtakes others",
+        Shape::Queue("netem delay 20ms reorder 25% 50%"),
+    ),
+    weather("duplicate", "a fifth of the packets comes twice", Shape::Queue("netem duplicate 20%")),
+    weather(
+        "slow",
+        "each host sends one megabit a second",
+        Shape::Queue("tbf rate 1mbit burst 16kb latency 400ms"),
+    ),
+    weather("narrow", "no packet is longer than 1,280 bytes", Shape::Mtu(1280)),
+    weather("one-way", "the first host is not heard by the second", Shape::OneWay),
+    weather("fair", "nothing is in the way", Shape::Mtu(1500)),
+];
+
+const fn weather(name: &'static str, about: &'static str, shape: Shape) -> Weather {
+    Weather { name, about, shape }
+}
+
+/// How a run under one weather ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Ending {
+    Passed,
+    Failed,
+    /// What the machine lacks.
+    Skipped(String),
+}
+
+impl Netem {
+    pub(crate) fn run(self) -> Result<Verdict> {
+        if let Some(name) = &self.inside {
+            lay(&find(name)?.shape)?;
+            return Demo::on_hosts().run();
+        }
+        let chosen = self.choose()?;
+        if self.list {
+            chosen.iter().for_each(|weather| println!("{:<10} {}", weather.name, weather.about));
+            return Ok(Verdict::Passed);
+        }
+        let lacking = lacks_namespaces();
+        let mut endings = Vec::new();
+        for weather in chosen {
+            eprintln!("\n== {}: {} ==", weather.name, weather.about);
+            let lacking = lacking.clone().or_else(|| weather.shape.lacks());
+            endings.push((weather.name, lacking.map_or_else(|| under(weather), Ok)?));
+        }
+        eprintln!();
+        for (name, ending) in &endings {
+            match ending {
+                Ending::Passed => eprintln!("passed   {name}"),
+                Ending::Failed => eprintln!("FAILED   {name}"),
+                Ending::Skipped(why) => eprintln!("skipped  {name}: {why}"),
+            }
+        }
+        if self.json {
+            println!("{}", json!(endings.iter().map(|(name, e)| e.json(name)).collect::<Vec<_>>()));
+        }
+        let failed = endings.iter().any(|(_, ending)| *ending == Ending::Failed);
+        Ok(if failed { Verdict::Failed } else { Verdict::Passed })
+    }
+
+    fn choose(&self) -> Result<Vec<&'static Weather>> {
+        match self.only.is_empty() {
+            true => Ok(WEATHERS.iter().collect()),
+            false => self.only.iter().map(|name| find(name)).collect(),
+        }
+    }
+}
+
+fn find(name: &str) -> Result<&'static Weather> {
+    match WEATHERS.iter().find(|weather| weather.name == name) {
+        Some(weather) => Ok(weather),
+        None => bail!("there is no weather {name}; cargo xtask netem --list names them"),
+    }
+}
+
+/// Starts this very program in new namespaces, where it lays the network and runs the demo.
+fn under(weather: &Weather) -> Result<Ending> {
+    let us = std::env::current_exe().context("this program cannot find itself")?;
+    let mut command = hosts::apart();
+    command.arg(us).args(["netem", "--inside", weather.name]);
+    // Standard output is for the result of this task alone.
+    command.stdout(Stdio::from(std::io::stderr()));
+    let status = command.status().with_context(|| format!("cannot start {}", spelled(&command)))?;
+    Ok(if status.success() { Ending::Passed } else { Ending::Failed })
+}
+
+fn lacks_namespaces() -> Option<Ending> {
+    let mut probe = hosts::apart();
+    probe.args(["ip", "link", "set", "lo", "up"]);
+    (!works(&mut probe)).then(|| Ending::Skipped("no network namespaces with ip here".to_owned()))
+}
+
+impl Shape {
+    /// What this machine lacks to make it.
+    fn lacks(&self) -> Option<Ending> {
+        let Self::Queue(queue) = self else { return None };
+        let mut probe = hosts::apart();
+        probe.args(["tc", "qdisc", "add", "dev", "lo", "root"]).args(queue.split(' '));
+        let kind = queue.split(' ').next().unwrap_or_default();
+        (!works(&mut probe)).then(|| Ending::Skipped(format!("no queues of tc's kind {kind} here")))
+    }
+}
+
+fn works(command: &mut Command) -> bool {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+impl Ending {
+    fn json(&self, weather: &str) -> serde_json::Value {
+        let (ending, reason) = match self {
+            Self::Passed => ("passed", None),
+            Self::Failed => ("failed", None),
+            Self::Skipped(why) => ("skipped", Some(why)),
+        };
+        json!({"weather": weather, "ending": ending, "reason": reason})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_weather_has_a_name_of_its_own_and_is_found_by_it() {
+        for weather in &WEATHERS {
+            assert_eq!(find(weather.name).unwrap().about, weather.about);
+        }
+        let error = find("hail").err().unwrap().to_string();
+        assert!(error.contains("no weather hail;"), "{error}");
+    }
+
+    #[test]
+    fn what_a_machine_lacks_is_named() {
+        let skipped = Ending::Skipped("no rain here".to_owned()).json("rain");
+        assert_eq!(
+            (&skipped["ending"], &skipped["reason"]),
+            (&"skipped".into(), &"no rain here".into())
+        );
+        assert_eq!(Ending::Passed.json("rain")["reason"], serde_json::Value::Null);
+    }
+}

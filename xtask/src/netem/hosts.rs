@@ -1,0 +1,74 @@
+//! Hosts in network namespaces, a router between them, and what it does to their packets.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::command::said;
+
+/// How the network treats packets.
+pub(crate) enum Shape {
+    /// Each host sends through this queue of tc's.
+    Queue(&'static str),
+    /// Each link takes packets of so many bytes at most.
+    Mtu(u32),
+    /// The router drops what the first host sends to the second.
+    OneWay,
+}
+
+/// How many hosts there are.
+const HOSTS: usize = 3;
+
+/// The namespace of a host, counted from 0.
+pub(crate) fn name(host: usize) -> String {
+    format!("host-{host}")
+}
+
+/// Where the node of a host listens.
+pub(crate) fn address(host: usize) -> String {
+    format!("10.77.{host}.2:7701")
+}
+
+/// Whatever is added to this command runs in new user, network and mount namespaces, as their master.
+pub(crate) fn apart() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--net", "--mount"]);
+    command
+}
+
+/// Lays hosts and router in the namespaces of this process, which have to be new.
+pub(crate) fn lay(shape: &Shape) -> Result<()> {
+    // ip keeps the names of namespaces below /run; here that is nobody else's.
+    run("mount -t tmpfs tmpfs /run")?;
+    fs::create_dir_all("/run/netns").context("/run/netns: cannot be made")?;
+    run("ip link set lo up")?;
+    let mtu = if let Shape::Mtu(mtu) = shape { *mtu } else { 1500 };
+    for host in 0..HOSTS {
+        let (us, gate, link) = (name(host), format!("10.77.{host}.1"), format!("link-{host}"));
+        run(&format!("ip netns add {us}"))?;
+        run(&format!(
+            "ip link add {link} mtu {mtu} type veth peer name eth0 mtu {mtu} netns {us}"
+        ))?;
+        run(&format!("ip address add {gate}/24 dev {link}"))?;
+        run(&format!("ip link set {link} up"))?;
+        run(&format!("ip -n {us} address add 10.77.{host}.2/24 dev eth0"))?;
+        run(&format!("ip -n {us} link set lo up"))?;
+        run(&format!("ip -n {us} link set eth0 up"))?;
+        run(&format!("ip -n {us} route add default via {gate}"))?;
+        if let Shape::Queue(queue) = shape {
+            run(&format!("tc -n {us} qdisc add dev eth0 root {queue}"))?;
+        }
+    }
+    if let Shape::OneWay = shape {
+        run("ip rule add from 10.77.0.0/24 to 10.77.1.0/24 blackhole")?;
+    }
+    let forward = "/proc/sys/net/ipv4/ip_forward";
+    fs::write(forward, "1").with_context(|| format!("{forward}: cannot be set"))
+}
+
+fn run(line: &str) -> Result<()> {
+    let mut words = line.split(' ');
+    let mut command = Command::new(words.next().unwrap_or_default());
+    said(command.args(words)).map(|_| ())
+}
