@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use engram_gossip_net::NodeId;
+use engram_gossip_net::{NodeId, Transfer};
 use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, BaseDepth};
 
@@ -55,6 +55,10 @@ pub struct ClusterConfig {
     pub merkle_tree: MerkleTreeConfig,
     /// How concurrent versions are shown, equal on all nodes.
     pub conflict: ConflictConfig,
+    /// How much sessions may move.
+    pub limits: Transfer,
+    /// Who says which nodes are worth contacting.
+    pub membership: MembershipConfig,
     /// Where the state is kept.
     pub store: StorageConfig,
     /// Health, metrics and the status page; `None` unless there is an `[http]`.
@@ -123,6 +127,27 @@ pub struct MerkleTreeConfig {
 pub struct ConflictConfig {
     /// Which of several versions is shown.
     pub strategy: StrategyChoice,
+}
+
+/// `[membership]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MembershipConfig {
+    /// `kind = "static"`: every peer is worth contacting, and dials that fail are spaced.
+    #[default]
+    Static,
+    /// `kind = "swim"`: the nodes probe each other, and notice who crashed, left or came back.
+    Swim(SwimTimes),
+}
+
+/// How soon SWIM notices what; the same on all nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SwimTimes {
+    /// Each so often one node in turn is probed, 1 s.
+    pub probe_interval: Duration,
+    /// How long a probe may take before others are asked to probe the same node, 300 ms.
+    pub probe_timeout: Duration,
+    /// How long a node that answers no probe may take to show that it lives, 5 s.
+    pub suspicion: Duration,
 }
 
 /// `[store]`.

@@ -64,7 +64,8 @@ mod writer;
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
 pub use config::{
     ClusterConfig, ConfigError, ConfigProblem, ConflictConfig, GossipConfig, HttpConfig,
-    MerkleTreeConfig, NodeConfig, PeerConfig, StorageConfig, StrategyChoice, TlsConfig,
+    MembershipConfig, MerkleTreeConfig, NodeConfig, PeerConfig, StorageConfig, StrategyChoice,
+    SwimTimes, TlsConfig,
 };
 pub use content::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, MAX_ID_BYTES, PatternError};
 pub use explain::{Introduced, LiveVersion, PatternExplanation};

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use engram_conflict::{ConfidenceVoting, ConfidenceWeighted, Strategy};
 use engram_gossip_net::{
-    BindError, Gossip, Identity, IdentityError, Member, NetConfig, NodeId, Roster, RosterError,
-    RotateError,
+    BindError, Gossip, Identity, IdentityError, Member, Membership, NetConfig, NodeId, Roster,
+    RosterError, RotateError, StaticSeeds,
 };
+#[cfg(feature = "swim")]
+use engram_gossip_net::{Swim, SwimConfig, SwimConfigError};
 use engram_gossip_proto::{Compression, SpaceId};
 
 use crate::{
-    ClusterConfig, ConsolidationGossiper, Environment, OpenError, Reaper, Store, StoreConfig,
-    StrategyChoice, UnknownSpace,
+    ClusterConfig, ConsolidationGossiper, Environment, MembershipConfig, OpenError, Reaper, Store,
+    StoreConfig, StrategyChoice, UnknownSpace,
 };
 
 /// A running node, as `cluster.toml` describes it: its state, and the network over it.
@@ -53,6 +55,15 @@ pub enum StartError {
         "store.path is set, but this program was built without the feature redb; build it with, or leave the path out"
     )]
     NothingToStoreIn,
+    /// The times of SWIM do not fit together.
+    #[cfg(feature = "swim")]
+    #[error("membership: {0}")]
+    Swim(#[from] SwimConfigError),
+    /// This program cannot probe other nodes.
+    #[error(
+        "membership.kind is swim, but this program was built without the feature swim; build it with, or write \"static\""
+    )]
+    NoSwim,
     /// The network cannot be used so.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -70,7 +81,9 @@ impl Node {
         let roster = roster(config, node)?;
         let store = Arc::new(open(config, node)?);
         let (network, parameters) = (net_config(config), store.parameters());
-        let gossip = Gossip::bind(network, identity, roster, parameters, Arc::clone(&store))?;
+        let (replicas, membership) = (Arc::clone(&store), membership(config)?);
+        let gossip =
+            Gossip::bind_with(network, identity, roster, parameters, replicas, membership)?;
         let reaper = Arc::new(Reaper::start(&store, &gossip));
         Ok(Self { store, gossip, reaper })
     }
@@ -102,11 +115,17 @@ pub enum ReloadError {
     /// The certificate cannot be used.
     #[error("tls.certificate: {0}")]
     Identity(#[from] RotateError),
+    /// The limits cannot work.
+    #[error("limits: {0}")]
+    Limits(#[from] engram_gossip_net::ConfigError),
 }
 
+/// The sections beside the peers that are in force as soon as they are read again.
+const AT_ONCE: [&str; 2] = ["tls", "limits"];
+
 impl Node {
-    /// Puts in force what can be changed while the node runs: the peers, and the files of `[tls]`,
-    /// which are read again. What else differs between the two configurations has to wait for the
+    /// Puts in force what can be changed while the node runs: the peers, the files of `[tls]`,
+    /// which are read again, and `[limits]`. What else differs between the two configurations has to wait for the
     /// next start.
     ///
     /// # Errors
@@ -118,12 +137,15 @@ impl Node {
     ) -> Result<Reload, ReloadError> {
         let roster = roster(after, self.gossip.node_id())?;
         let identity = identity(after).map_err(StartError::from)?;
+        after.limits.check()?;
         self.gossip.set_identity(identity)?;
         self.gossip.set_roster(roster);
+        self.gossip.set_transfer(after.limits)?;
         let mut waiting = Vec::new();
         for ((section, old), (_, new)) in before.sections().into_iter().zip(after.sections()) {
             let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
-            let changed = keys.filter(|key| section != "tls" && old.get(*key) != new.get(*key));
+            let changed =
+                keys.filter(|key| !AT_ONCE.contains(&section) && old.get(*key) != new.get(*key));
             waiting.extend(changed.map(|key| format!("{section}.{key}")));
         }
         Ok(Reload { waiting })
@@ -187,10 +209,27 @@ fn store_config(config: &ClusterConfig, node: NodeId) -> StoreConfig {
     }
 }
 
+fn membership(config: &ClusterConfig) -> Result<Arc<dyn Membership>, StartError> {
+    match config.membership {
+        MembershipConfig::Static => Ok(Arc::new(StaticSeeds)),
+        #[cfg(feature = "swim")]
+        MembershipConfig::Swim(times) => {
+            let mut swim = SwimConfig::default();
+            swim.probe_interval = times.probe_interval;
+            swim.probe_timeout = times.probe_timeout;
+            swim.suspicion = times.suspicion;
+            Ok(Arc::new(Swim::new(swim)?))
+        }
+        #[cfg(not(feature = "swim"))]
+        MembershipConfig::Swim(_) => Err(StartError::NoSwim),
+    }
+}
+
 fn net_config(config: &ClusterConfig) -> NetConfig {
     let mut network = NetConfig::new(config.node.listen);
     network.interval = config.gossip.interval;
     network.fanout = config.gossip.fanout;
+    network.transfer = config.limits;
     network.session.max_patterns_per_sync = config.gossip.max_patterns_per_sync;
     network.session.compression = match config.gossip.enable_compression {
         true => Compression::Lz4,

@@ -1,5 +1,7 @@
 //! From what is written to what is meant.
 
+mod running;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -20,6 +22,12 @@ use crate::{DEFAULT_SPACE, Retention};
 pub(super) const INTERVAL_SECONDS: RangeInclusive<i64> = 1..=86_400;
 pub(super) const FANOUT: RangeInclusive<i64> = 1..=64;
 pub(super) const MAX_PATTERNS_PER_SYNC: RangeInclusive<i64> = 1..=1_024;
+pub(super) const KIB_PER_SECOND: RangeInclusive<i64> = 1..=1_000_000_000;
+pub(super) const MIB_PER_SECOND: RangeInclusive<i64> = 1..=1_000_000;
+pub(super) const PER_SECOND: RangeInclusive<i64> = 1..=1_000_000_000;
+pub(super) const PROBE_INTERVAL_MS: RangeInclusive<i64> = 100..=60_000;
+pub(super) const PROBE_TIMEOUT_MS: RangeInclusive<i64> = 10..=20_000;
+pub(super) const SUSPICION_MS: RangeInclusive<i64> = 100..=600_000;
 pub(super) const MAX_AGE_DAYS: RangeInclusive<i64> = 1..=36_500;
 pub(super) const MAX_PATTERNS: RangeInclusive<i64> = 1..=1_000_000_000;
 const MAX_SPACES: usize = 1_024;
@@ -33,6 +41,8 @@ pub(super) fn check(file: File, problems: &mut Vec<ConfigProblem>) -> Option<Clu
     let gossip = check.gossip(&file.gossip);
     let merkle_tree = check.merkle_tree(&file.merkle_tree);
     let conflict = check.conflict(&file.conflict);
+    let limits = check.limits(&file.limits);
+    let membership = check.membership(&file.membership);
     let store = check.store(file.store);
     let http = match file.http {
         Some(http) => check.http(http).map(Some),
@@ -46,6 +56,8 @@ pub(super) fn check(file: File, problems: &mut Vec<ConfigProblem>) -> Option<Clu
         gossip: gossip?,
         merkle_tree: merkle_tree?,
         conflict: conflict?,
+        limits: limits?,
+        membership: membership?,
         store: store?,
         http: http?,
         retention: retention?,

@@ -17,6 +17,8 @@ pub(super) struct File {
     pub(super) gossip: Gossip,
     pub(super) merkle_tree: MerkleTree,
     pub(super) conflict: Conflict,
+    pub(super) limits: Limits,
+    pub(super) membership: Membership,
     pub(super) store: Store,
     pub(super) http: Option<Http>,
     pub(super) retention: Retention,
@@ -67,6 +69,26 @@ pub(super) struct MerkleTree {
 #[serde(default)]
 pub(super) struct Conflict {
     pub(super) strategy: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Limits {
+    pub(super) send_kib_per_second: Option<i64>,
+    pub(super) quiet_hours: Option<String>,
+    pub(super) quiet_kib_per_second: Option<i64>,
+    pub(super) peer_mib_per_second: Option<i64>,
+    pub(super) peer_hash_nodes_per_second: Option<i64>,
+    pub(super) peer_records_per_second: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Membership {
+    pub(super) kind: Option<String>,
+    pub(super) probe_interval_ms: Option<i64>,
+    pub(super) probe_timeout_ms: Option<i64>,
+    pub(super) suspicion_ms: Option<i64>,
 }
 
 #[derive(Default, Deserialize)]

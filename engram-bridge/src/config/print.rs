@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
+use engram_gossip_net::Transfer;
 use engram_merkle::Hasher as _;
 use toml::{Table, Value};
 
-use super::{ClusterConfig, StrategyChoice};
+use super::{ClusterConfig, MembershipConfig, StrategyChoice};
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
@@ -36,9 +38,9 @@ impl fmt::Display for ClusterConfig {
 
 impl ClusterConfig {
     /// Every section but the peers, with its keys.
-    pub(crate) fn sections(&self) -> [(&'static str, Table); 8] {
-        let Self { node, tls, peers: _, gossip, merkle_tree, conflict, store, http, retention } =
-            self;
+    pub(crate) fn sections(&self) -> [(&'static str, Table); 10] {
+        let Self { node, tls, peers: _, gossip, merkle_tree, conflict, .. } = self;
+        let Self { limits, membership, store, http, retention, .. } = self;
         let spaces = node.spaces.iter().map(|space| text(space.as_str())).collect();
         let strategy = match conflict.strategy {
             StrategyChoice::ConfidenceVoting => "confidence-voting",
@@ -81,6 +83,8 @@ impl ClusterConfig {
                 ]),
             ),
             ("conflict", table([("strategy", Some(text(strategy)))])),
+            ("limits", limits_table(limits)),
+            ("membership", membership_table(membership)),
             ("store", table([("path", store.path.as_deref().map(path))])),
             (
                 "http",
@@ -97,6 +101,36 @@ impl ClusterConfig {
                 ]),
             ),
         ]
+    }
+}
+
+fn limits_table(limits: &Transfer) -> Table {
+    let quiet = limits.quiet_hours;
+    let hours = quiet.map(|quiet| {
+        let [from, until] = [quiet.from, quiet.until]
+            .map(|minute| format!("{:02}:{:02}", minute / 60, minute % 60));
+        text(&format!("{from}-{until}"))
+    });
+    table([
+        ("send_kib_per_second", limits.send_rate.and_then(|rate| number(rate >> 10))),
+        ("quiet_hours", hours),
+        ("quiet_kib_per_second", quiet.and_then(|quiet| number(quiet.send_rate >> 10))),
+        ("peer_mib_per_second", number(limits.peer.bytes.per_second >> 20)),
+        ("peer_hash_nodes_per_second", number(limits.peer.hash_nodes.per_second)),
+        ("peer_records_per_second", number(limits.peer.records.per_second)),
+    ])
+}
+
+fn membership_table(membership: &MembershipConfig) -> Table {
+    let millis = |time: Duration| number(time.as_millis() as u64);
+    match membership {
+        MembershipConfig::Static => table([("kind", Some(text("static")))]),
+        MembershipConfig::Swim(times) => table([
+            ("kind", Some(text("swim"))),
+            ("probe_interval_ms", millis(times.probe_interval)),
+            ("probe_timeout_ms", millis(times.probe_timeout)),
+            ("suspicion_ms", millis(times.suspicion)),
+        ]),
     }
 }
 

@@ -49,7 +49,7 @@ const fn key(
 const PEM: Takes = Text("path of a PEM file", "\"file.pem\"");
 
 /// In the order of the file. The tests hold it against what is really taken.
-pub(super) const KEYS: [Key; 22] = [
+pub(super) const KEYS: [Key; 32] = [
     key("node", "name", Text("text", "\"node-a\""), Refused, "A name for people."),
     key(
         "node",
@@ -137,6 +137,76 @@ pub(super) const KEYS: [Key; 22] = [
         "Which of several versions is shown. Where nodes differ they say so, and sync all the same.",
     ),
     key(
+        "limits",
+        "send_kib_per_second",
+        Number(check::KIB_PER_SECOND),
+        Nothing("as fast as the network takes it"),
+        "KiB a second that this node sends in syncs, all together.",
+    ),
+    key(
+        "limits",
+        "quiet_hours",
+        Text("two times of the day in UTC", "\"09:00-17:00\""),
+        Nothing("none"),
+        "When less is sent: news still travels, and bulk waits.",
+    ),
+    key(
+        "limits",
+        "quiet_kib_per_second",
+        Number(check::KIB_PER_SECOND),
+        Value("100"),
+        "KiB a second that are sent in quiet hours.",
+    ),
+    key(
+        "limits",
+        "peer_mib_per_second",
+        Number(check::MIB_PER_SECOND),
+        Value("32"),
+        "MiB a second that syncs with one peer may move, both ways; eight seconds' worth at once.",
+    ),
+    key(
+        "limits",
+        "peer_hash_nodes_per_second",
+        Number(check::PER_SECOND),
+        Value("100000"),
+        "Nodes of the tree that one peer may make this node compare; ten seconds' worth at once.",
+    ),
+    key(
+        "limits",
+        "peer_records_per_second",
+        Number(check::PER_SECOND),
+        Value("20000"),
+        "Records that syncs with one peer may move, both ways; ten seconds' worth at once.",
+    ),
+    key(
+        "membership",
+        "kind",
+        OneOf(&["\"static\"", "\"swim\""]),
+        Value("\"static\""),
+        "Whether all peers are worth contacting, or the nodes probe each other. Equal on all nodes.",
+    ),
+    key(
+        "membership",
+        "probe_interval_ms",
+        Number(check::PROBE_INTERVAL_MS),
+        Value("1000"),
+        "Of `swim`: each so often one node in turn is probed. At least three times the timeout.",
+    ),
+    key(
+        "membership",
+        "probe_timeout_ms",
+        Number(check::PROBE_TIMEOUT_MS),
+        Value("300"),
+        "Of `swim`: how long a probe may take before others are asked to probe the same node.",
+    ),
+    key(
+        "membership",
+        "suspicion_ms",
+        Number(check::SUSPICION_MS),
+        Value("5000"),
+        "Of `swim`: how long a silent node may take to show that it lives. At least the interval.",
+    ),
+    key(
         "store",
         "path",
         Text("path of a folder", "\"state\""),
@@ -197,8 +267,8 @@ const HEAD: &str = "\
 Every key of a node's configuration, as `engram-node keys` prints it. Paths are relative to the folder of the file. A
 variable overrides a single value: `ENGRAM_GOSSIP__FANOUT=5`. Keys that do not stand here are refused.
 
-When a running node reloads the file, `[[peers]]` and `[tls]` are in force at once; what else changed waits for the next
-start, and is named.
+When a running node reloads the file, `[[peers]]`, `[tls]` and `[limits]` are in force at once; what else changed waits
+for the next start, and is named.
 ";
 
 const TABLE: &str = "| key | takes | without it | decides |\n|-|-|-|-|\n";

@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use engram_gossip_net::{QuietHours, Rate};
+
 use super::*;
 use crate::Retention;
 
@@ -36,6 +38,20 @@ hash = "blake3"
 
 [conflict]
 strategy = "confidence-weighted"
+
+[limits]
+send_kib_per_second = 5000
+quiet_hours = "22:30-06:00"
+quiet_kib_per_second = 64
+peer_mib_per_second = 16
+peer_hash_nodes_per_second = 50000
+peer_records_per_second = 1000
+
+[membership]
+kind = "swim"
+probe_interval_ms = 2000
+probe_timeout_ms = 500
+suspicion_ms = 8000
 
 [store]
 path = "state"
@@ -78,6 +94,15 @@ fn every_key_is_taken() {
     assert_eq!(config.merkle_tree.hash, AnyHasher::Blake3);
     assert_eq!(config.conflict.strategy, StrategyChoice::ConfidenceWeighted);
     assert_eq!(config.http.unwrap().listen.to_string(), "127.0.0.1:7801");
+    let limits = config.limits;
+    assert_eq!(limits.send_rate, Some(5000 << 10));
+    assert_eq!(limits.quiet_hours, Some(QuietHours::new(22 * 60 + 30, 6 * 60, 64 << 10)));
+    assert_eq!(limits.peer.bytes, Rate { per_second: 16 << 20, burst: 128 << 20 });
+    assert_eq!(limits.peer.records, Rate { per_second: 1_000, burst: 10_000 });
+    let millis = Duration::from_millis;
+    let (probe_interval, probe_timeout, suspicion) = (millis(2000), millis(500), millis(8000));
+    let times = SwimTimes { probe_interval, probe_timeout, suspicion };
+    assert_eq!(config.membership, MembershipConfig::Swim(times));
     assert_eq!(config.store.path.as_deref(), Some(Path::new("state")));
     assert_eq!(config.retention.max_age, Some(Duration::from_secs(90 * 86_400)));
     assert_eq!(config.retention.max_patterns, Some(5_000));
@@ -94,6 +119,8 @@ fn the_defaults_are_those_of_the_plan() {
     assert_eq!(config.merkle_tree.depth.slots(), 4_096);
     assert_eq!(config.merkle_tree.hash, AnyHasher::Sha256);
     assert_eq!(config.conflict.strategy, StrategyChoice::ConfidenceVoting);
+    assert_eq!(config.limits, Transfer::default());
+    assert_eq!(config.membership, MembershipConfig::Static);
     assert_eq!(config.store.path, None);
     assert_eq!(config.retention, Retention::default());
 }
@@ -121,9 +148,22 @@ fn values_that_cannot_be_meant_are_refused_by_key_and_line() {
         ("\"notes\"", "\"No Tes\"", "node.spaces.0", 5, "a-z"),
         ("[\"notes\", \"default\"]", "[]", "node.spaces", 5, "1024"),
         ("ca = \"ca.pem\"", "ca = \"\"", "tls.ca", 8, "empty"),
-        ("path = \"state\"", "path = \"\"", "store.path", 36, "empty"),
-        ("_days = 90", "_days = 0", "retention.max_age_days", 42, "leave it out"),
-        ("_patterns = 5000", "_patterns = -1", "retention.max_patterns", 43, "leave it out"),
+        (
+            "_kib_per_second = 5000",
+            "_kib_per_second = 0",
+            "limits.send_kib_per_second",
+            36,
+            "leave",
+        ),
+        ("22:30-06:00", "22:30-24:00", "limits.quiet_hours", 37, "09:00-17:00"),
+        ("22:30-06:00", "at night", "limits.quiet_hours", 37, "UTC"),
+        ("_per_second = 16", "_per_second = 0", "limits.peer_mib_per_second", 39, "default is 32"),
+        ("\"swim\"", "\"magic\"", "membership.kind", 44, "static"),
+        ("_ms = 2000", "_ms = 1000", "membership.probe_interval_ms", 45, "at least 1500"),
+        ("_ms = 8000", "_ms = 1000", "membership.suspicion_ms", 47, "at least 2000"),
+        ("path = \"state\"", "path = \"\"", "store.path", 50, "empty"),
+        ("_days = 90", "_days = 0", "retention.max_age_days", 56, "leave it out"),
+        ("_patterns = 5000", "_patterns = -1", "retention.max_patterns", 57, "leave it out"),
     ] {
         let found = problem(from, to);
         assert_eq!((found.key.as_str(), found.line), (key, Some(line)), "{found:?}");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engram_bridge::ConsolidationCacheSource::Scheduler;
 use engram_bridge::http::Server;
 use engram_bridge::http::limits::{
-    CONNECTION_LIFE, HEAD_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_HEADERS,
+    CONNECTION_LIFE, HEAD_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_HEADERS, MAX_IDS,
 };
 use engram_bridge::{Confidence, ConsolidationSnapshot, METRICS, SemanticPattern, Telemetry};
 use tokio::net::TcpStream;
@@ -95,6 +95,25 @@ async fn two_nodes_are_explained_by_either() {
         assert!(metrics.body.contains(metric.name.trim_end_matches("_total")), "{}", metric.name);
     }
     assert!(metrics.body.contains("engram_gossip_peers{state=\"connected\"} 1.0"), "{metrics:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_names_no_more_patterns_than_the_limit() {
+    let cluster = Cluster::start(&["node-a", "node-b"], &quiet());
+    let (_a, server) = serve(&cluster.nodes[0]).await;
+    let real = last_snapshot("node-a");
+    let another = |n| {
+        let id = format!("pattern_{n}");
+        Arc::new(SemanticPattern { id, ..(*real.patterns[0]).clone() })
+    };
+    let patterns = (0..=MAX_IDS).map(another).collect();
+    // Nobody is told.
+    let many = ConsolidationSnapshot { patterns, ..real.clone() };
+    cluster.nodes[0].space().submit(&many, Scheduler).unwrap();
+    let at = server.local_addr();
+    let diff = get(at, &format!("{CONSOLIDATION}/diff?peer=node-b")).await.json();
+    assert_eq!(diff["patterns"], MAX_IDS + 1);
+    assert_eq!(diff["ids"].as_array().unwrap().len(), MAX_IDS);
 }
 
 #[tokio::test(flavor = "multi_thread")]

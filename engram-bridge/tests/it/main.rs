@@ -13,6 +13,8 @@ mod http;
 #[cfg(feature = "node")]
 mod kill;
 mod laws;
+#[cfg(feature = "node")]
+mod members;
 mod operations;
 mod reaping;
 #[cfg(feature = "redb")]

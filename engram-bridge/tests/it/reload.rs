@@ -6,6 +6,9 @@ use std::time::SystemTime;
 use engram_bridge::{ClusterConfig, Node, ReloadError};
 use engram_gossip_net::{ClusterCa, NodeId, Validity};
 
+/// In force at once.
+const LIMITS: &str = "[limits]\nsend_kib_per_second = 64\npeer_records_per_second = 9\n";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peers_and_certificates_change_at_once_and_the_rest_waits() {
     let folder = tempfile::tempdir().unwrap();
@@ -37,11 +40,13 @@ async fn peers_and_certificates_change_at_once_and_the_rest_waits() {
 
     let after = config(
         "us",
-        &format!("{}[gossip]\nfanout = 5\n[retention]\nmax_patterns = 9\n", peer(other)),
+        &format!("{}[gossip]\nfanout = 5\n[retention]\nmax_patterns = 9\n{LIMITS}", peer(other)),
     );
     let reload = node.reload(&before, &after).unwrap();
     assert_eq!(reload.waiting, ["gossip.fanout", "retention.max_patterns"]);
     assert_eq!(peers(), [other]);
+    let limits = node.gossip.transfer();
+    assert_eq!((limits.send_rate, limits.peer.records.per_second), (Some(64 << 10), 9));
 
     // What does not fit changes nothing: the own id among the peers, another node's certificate.
     let refused = node.reload(&before, &config("us", &peer(us))).unwrap_err();

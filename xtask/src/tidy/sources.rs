@@ -101,13 +101,11 @@ fn instead(word: &str) -> &'static str {
     if word.starts_with("Hash") { "a BTreeMap has one order" } else { "let the caller pass it in" }
 }
 
-/// A limit of the wire that no test names is a limit that nobody has reached.
-///
-/// The limits of gossip-net are left out: most are handed to quinn, and its tests with hostile peers reach them together.
+/// A limit that no test of its crate names is a limit that nobody has reached.
 pub(super) fn check_limits(sources: &[Source]) -> Vec<Violation> {
     let mut violations = Vec::new();
-    let of_the_wire = |source: &&Source| source.place == "gossip-proto/src/limits.rs";
-    for source in sources.iter().filter(of_the_wire) {
+    let is_list = |source: &&Source| source.place.ends_with("/limits.rs");
+    for source in sources.iter().filter(is_list) {
         for (number, line) in (1..).zip(source.product.lines()) {
             let Some(name) = public_constant(line) else { continue };
             if !sources.iter().any(|source| names(&source.tests, name)) {
@@ -162,13 +160,13 @@ mod tests {
         let limits =
             "pub const MAX_A: u8 = 1;\npub(crate) const MAX_AB: u8 = 1;\nconst LOCAL: u8 = 1;\n";
         let tests = "fn code() {}\n#[cfg(test)]\nmod tests { const REACHED: u8 = MAX_AB; }\n";
-        let found = check_limits(&[
-            source("gossip-proto/src/limits.rs", limits),
-            source("x/code.rs", tests),
-        ]);
-        assert_eq!(found.len(), 1);
-        assert!(
-            found[0].says.contains("MAX_A;") && found[0].place == "gossip-proto/src/limits.rs:1"
-        );
+        for list in
+            ["gossip-proto/src/limits.rs", "gossip-net/src/limits.rs", "bridge/src/http/limits.rs"]
+        {
+            let found = check_limits(&[source(list, limits), source("x/code.rs", tests)]);
+            assert_eq!(found.len(), 1, "{list}");
+            assert!(found[0].says.contains("MAX_A;") && found[0].place == format!("{list}:1"));
+        }
+        assert_eq!(check_limits(&[source("x/code.rs", limits)]), []);
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Event {
     Session(Session),
     /// A peer cannot be reached, or was refused.
     Peer { peer: String, reason: String },
+    /// The membership sees a peer in another way, or in another life, than before.
+    Member { peer: String, liveness: String, incarnation: Option<u64> },
     /// How the node stands.
     State(State),
     /// The visible patterns were written to a file.
@@ -116,6 +118,7 @@ impl Event {
                 )
             }
             Self::Peer { peer, reason } => format!("{peer}: {reason}"),
+            Self::Member { peer, liveness, .. } => format!("{peer} is {liveness}"),
             Self::State(State { node, root, patterns, .. }) => {
                 format!("{node}: {patterns} patterns, root {}", &root[..16])
             }
@@ -131,7 +134,7 @@ impl Event {
             }
             Self::Reloaded { waiting } => {
                 format!(
-                    "peers and certificates are in force; at the next start: {}",
+                    "peers, certificates and limits are in force; at the next start: {}",
                     waiting.join(", ")
                 )
             }

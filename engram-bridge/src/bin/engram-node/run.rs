@@ -331,6 +331,11 @@ impl Host {
             net::Event::Refused { address, cause } => (address.to_string(), cause.to_string()),
             net::Event::Disconnected { peer, reason } => (name(peer), reason),
             net::Event::Connected { peer } => (name(peer), "connected".to_owned()),
+            net::Event::Member { peer, liveness, incarnation } => {
+                let liveness = format!("{liveness:?}").to_lowercase();
+                let peer = name(peer);
+                return self.report.say(Event::Member { peer, liveness, incarnation });
+            }
             net::Event::Stalled { peer, sessions } => {
                 (name(peer), format!("{sessions} sessions in a row made no progress"))
             }
