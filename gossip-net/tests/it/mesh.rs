@@ -13,27 +13,6 @@ fn all_equal(nodes: &[&Node]) -> bool {
 }
 
 #[tokio::test]
-async fn one_session_makes_two_nodes_equal_in_both_directions() {
-    let mut config = quiet();
-    config.advert_fanout = 0;
-    let [a, b] = take(Cluster::new().start(&["a", "b"], &config));
-    (0..300).for_each(|n| a.store.write(&format!("from a {n}")));
-    (0..200).for_each(|n| b.store.write(&format!("from b {n}")));
-
-    let report = a.gossip.sync_with(b.id()).await.unwrap();
-
-    assert!(report.is_equal() && report.changed_us(), "{report:?}");
-    assert_eq!(report.opener, Opener::Us);
-    assert_eq!(report.outcome.stats.records_in, 200);
-    assert!(all_equal(&[&a, &b]));
-    assert_eq!(a.store.ids().len(), 500);
-
-    let again = a.gossip.sync_with(b.id()).await.unwrap();
-    assert!(again.is_equal() && !again.changed_us());
-    assert!(again.bytes_sent + again.bytes_received < 1000, "{again:?}");
-}
-
-#[tokio::test]
 async fn what_one_session_brings_no_other_one_asks_for() {
     const RECORDS: usize = 1000;
     let mut config = quiet();
@@ -50,6 +29,7 @@ async fn what_one_session_brings_no_other_one_asks_for() {
     let [b, c, d] = [&b, &c, &d].map(|node| a.gossip.sync_with(node.id()));
     let reports = tokio::join!(b, c, d);
     let reports = [reports.0.unwrap(), reports.1.unwrap(), reports.2.unwrap()];
+    assert!(reports.iter().all(|report| report.opener == Opener::Us));
     let came: u64 = reports.iter().map(|report| report.outcome.stats.records_in).sum();
     let unasked = engram_gossip_proto::limits::MAX_UNASKED * reports.len() as u64;
     assert!(came <= RECORDS as u64 + unasked, "{came} records came");
@@ -78,20 +58,6 @@ async fn nodes_that_meet_with_different_states_sync_at_once() {
     for mut node in nodes {
         node.until(|node| node.store.ids() == ["from a", "from b"]).await;
     }
-}
-
-#[tokio::test]
-async fn only_the_spaces_that_both_host_are_synced() {
-    let cluster = Cluster::new();
-    let a = cluster.issue("a").start_with(&quiet(), Roster::default(), &["common", "of-a"]);
-    let b = cluster.issue("b").start_with(&quiet(), Roster::default(), &["common", "of-b"]);
-    a.store.write("x");
-    let nodes = [a, b];
-    introduce(&nodes);
-    let [a, b] = nodes;
-    let report = a.gossip.sync_with(b.id()).await.unwrap();
-    assert!(report.is_equal());
-    assert_eq!(b.store.ids(), ["x"], "in one of its two spaces");
 }
 
 #[tokio::test]

@@ -4,14 +4,14 @@
 //! `cargo test --release --all-features --test it -- virtual_time --ignored --nocapture`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::common::store::{Store, parameters};
 use crate::common::{Cluster, Ready, roster};
 use engram_gossip_net::{
-    ConnectionState, Gossip, Member, Membership, NetConfig, StaticSeeds, Swim, SwimConfig, Switch,
-    Weather,
+    ConnectionState, Event, Gossip, Member, Membership, NetConfig, Opener, StaticSeeds, Swim,
+    SwimConfig, Switch, Weather,
 };
 use tokio::time::{Instant, sleep};
 
@@ -204,11 +204,51 @@ async fn heals(count: usize) {
     // Long enough that each half takes the other one for dead, and loses its connections.
     sleep(Duration::from_secs(300)).await;
     assert!(!all_equal(&nodes));
+    let sessions: Vec<_> = nodes.iter().map(|node| Sessions::watch(&node.gossip)).collect();
     switch.cut(|_, _| false);
     let took = until(&nodes, "all agree again", all_equal).await;
     println!("{count} nodes agree {took:?} after the partition healed");
     assert!(took <= Duration::from_secs(75), "one longest back-off, and a few seconds: {took:?}");
     until(&nodes, "all are connected again", all_connected).await;
+    let permits = NetConfig::new(address(0));
+    for sessions in sessions {
+        assert!(sessions.most_at_once(Opener::Us) <= permits.outbound_sessions);
+        assert!(sessions.most_at_once(Opener::Peer) <= permits.inbound_sessions);
+    }
+}
+
+/// A session that was held.
+struct Held {
+    by: Opener,
+    from: Instant,
+    to: Instant,
+}
+
+/// The sessions of one node.
+struct Sessions(Arc<Mutex<Vec<Held>>>);
+
+impl Sessions {
+    fn watch(gossip: &Gossip) -> Self {
+        let seen = Arc::<Mutex<Vec<Held>>>::default();
+        let (mut events, notes) = (gossip.events(), seen.clone());
+        tokio::spawn(async move {
+            while let Some(event) = events.next().await {
+                if let Event::Session(report) = event {
+                    let to = Instant::now();
+                    let held = Held { by: report.opener, from: to - report.elapsed, to };
+                    notes.lock().unwrap().push(held);
+                }
+            }
+        });
+        Self(seen)
+    }
+
+    fn most_at_once(&self, by: Opener) -> usize {
+        let seen = self.0.lock().unwrap();
+        let of_it: Vec<_> = seen.iter().filter(|held| held.by == by).collect();
+        let at = |time| of_it.iter().filter(move |held| held.from <= time && time < held.to);
+        of_it.iter().map(|held| at(held.from).count()).max().unwrap_or_default()
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -40,6 +40,7 @@ pub(crate) struct Cluster {
 }
 
 /// A node's credentials, from before it runs.
+#[derive(Clone)]
 pub(crate) struct Ready {
     pub(crate) name: String,
     pub(crate) credentials: NodeCredentials,

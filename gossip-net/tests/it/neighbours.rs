@@ -1,0 +1,245 @@
+//! What somebody gone bad costs the others: the same work with and without it, in virtual time.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::common::liar::Liar;
+use crate::common::raw::{Certificate, RawClient, client_config};
+use crate::common::scene::{ALPN, Scene, frame_header};
+use crate::common::store::{Store, parameters};
+use crate::common::{Cluster, Ready, absent, quiet, roster};
+use engram_gossip_net::{Gossip, Stats, Switch, Validity, Weather};
+use engram_gossip_proto::{RootAdvert, SpaceId, Summary};
+use quinn::{Connection, VarInt};
+use tokio::time::{Instant, sleep};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What somebody does, over and over.
+#[derive(Clone, Copy, Debug)]
+enum Mischief {
+    OpensStreams,
+    SaysOneByteAMinute,
+    HalfCloses,
+    ResetsWithinAFrame,
+    FloodsAdverts,
+    PlaysOldAdvertsAgain,
+    HasNoCertificate,
+    HasAnotherAuthority,
+    IsNotInTheRoster,
+    HasNoKeyOfItsOwn,
+    SpeaksAnotherVersion,
+    SpeaksNoVersion,
+    HasExpired,
+}
+
+use Mischief::*;
+
+/// Where it knocks, and with whose credentials.
+struct Door {
+    switch: Switch,
+    address: SocketAddr,
+    old_advert: Vec<u8>,
+    member: Ready,
+    outsider: Ready,
+    foreigner: Ready,
+    expired: Ready,
+}
+
+impl Mischief {
+    /// Goes on for as long as anybody listens.
+    async fn go_on(self, door: Door) {
+        let client = RawClient::on(&door.switch, [10, 0, 0, 66]);
+        loop {
+            let (certificate, alpn) = self.shows(&door);
+            let config = client_config(certificate, alpn);
+            if let Ok(connection) = client.connect(config, door.address).await {
+                tokio::select! {
+                    _ = connection.closed() => {}
+                    () = self.misuse(&connection, &door) => {}
+                }
+            }
+            sleep(MILLISECOND).await;
+        }
+    }
+
+    fn shows<'a>(self, door: &'a Door) -> (Certificate<'a>, &'static [&'static [u8]]) {
+        let (certificate, key) = (&door.member, &door.outsider);
+        let certificate = match self {
+            HasNoCertificate => Certificate::None,
+            HasAnotherAuthority => Certificate::Of(&door.foreigner),
+            IsNotInTheRoster => Certificate::Of(&door.outsider),
+            HasNoKeyOfItsOwn => Certificate::Stolen { certificate, key },
+            HasExpired => Certificate::Of(&door.expired),
+            _ => Certificate::Of(&door.member),
+        };
+        match self {
+            SpeaksAnotherVersion => (certificate, &[b"engram-gossip/2"]),
+            SpeaksNoVersion => (certificate, &[]),
+            _ => (certificate, &[ALPN]),
+        }
+    }
+
+    async fn misuse(self, connection: &Connection, door: &Door) {
+        for turn in 0_u64.. {
+            match self {
+                FloodsAdverts | PlaysOldAdvertsAgain => {
+                    sleep(MILLISECOND).await;
+                    let mut advert = door.old_advert.clone();
+                    if matches!(self, FloodsAdverts) {
+                        let mut root = [0; 32];
+                        root[..8].copy_from_slice(&turn.to_be_bytes());
+                        let summary = Summary { root, count: turn, generation: turn };
+                        let space = SpaceId::new("space").unwrap();
+                        advert = RootAdvert::encode(&[(space, summary)], 1000);
+                    }
+                    _ = connection.send_datagram(advert.into());
+                    continue;
+                }
+                _ => {}
+            }
+            let Ok((mut send, recv)) = connection.open_bi().await else { return };
+            match self {
+                SaysOneByteAMinute => {
+                    for byte in frame_header(1000) {
+                        _ = send.write_all(&[byte]).await;
+                        sleep(Duration::from_secs(60)).await;
+                    }
+                }
+                HalfCloses => {
+                    _ = send.finish();
+                    _ = send.stopped().await;
+                }
+                ResetsWithinAFrame => {
+                    _ = send.write_all(&frame_header(1000)).await;
+                    sleep(MILLISECOND * 50).await;
+                    _ = send.reset(VarInt::from_u32(0));
+                }
+                _ => {
+                    _ = send.write_all(&[0]).await;
+                    _ = send.reset(VarInt::from_u32(0));
+                }
+            }
+            drop(recv);
+        }
+    }
+
+    /// How often it was counted, under its own reason.
+    fn counted(self, stats: &Stats) -> u64 {
+        let failed = |reason| stats.sessions_failed.get(reason).copied().unwrap_or_default();
+        let refused = |reason| stats.connections_failed.get(reason).copied().unwrap_or_default();
+        match self {
+            OpensStreams => stats.sessions_refused,
+            SaysOneByteAMinute => failed("session"),
+            HalfCloses | ResetsWithinAFrame => failed("cut"),
+            FloodsAdverts => stats.datagrams_over_limit,
+            PlaysOldAdvertsAgain => failed("timed_out"),
+            HasNoCertificate => refused("no_certificate"),
+            HasAnotherAuthority => refused("other_authority"),
+            IsNotInTheRoster => refused("not_in_roster"),
+            HasNoKeyOfItsOwn => refused("key_not_proved"),
+            SpeaksAnotherVersion | SpeaksNoVersion => refused("wire_version"),
+            HasExpired => refused("expired"),
+        }
+    }
+}
+
+/// Two honest nodes that are ten milliseconds apart.
+async fn scene() -> Scene {
+    let cluster = Cluster::new();
+    let member = cluster.issue("member");
+    let scene = Scene::with(&quiet(), cluster, member).await;
+    let mut weather = Weather::default();
+    weather.latency = MILLISECOND * 10;
+    scene.switch.set_weather(weather);
+    scene
+}
+
+/// How long the honest nodes take for their work, pauses aside.
+async fn work(scene: &Scene) -> Duration {
+    let mut took = Duration::ZERO;
+    for n in 0..60 {
+        sleep(MILLISECOND * 300).await;
+        scene.b.store.write(&format!("news {n}"));
+        let begun = Instant::now();
+        // The one who suffers is spoken to as well as speaking: it has permits for both.
+        for (one, other) in [(&scene.b, &scene.a), (&scene.a, &scene.b)] {
+            assert!(one.gossip.sync_with(other.id()).await.unwrap().is_equal());
+        }
+        took += begun.elapsed();
+    }
+    took
+}
+
+fn no_dearer(undisturbed: Duration, disturbed: Duration, by: &str) {
+    let ratio = disturbed.as_secs_f64() / undisturbed.as_secs_f64();
+    println!("{by}: sessions of the others take {ratio:.2} times as long");
+    assert!(ratio <= 1.5, "{by}: {disturbed:?} instead of {undisturbed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_misbehaves_is_counted_and_costs_the_others_little() {
+    let undisturbed = work(&scene().await).await;
+    let now = SystemTime::now();
+    for mischief in [
+        OpensStreams,
+        SaysOneByteAMinute,
+        HalfCloses,
+        ResetsWithinAFrame,
+        FloodsAdverts,
+        PlaysOldAdvertsAgain,
+        HasNoCertificate,
+        HasAnotherAuthority,
+        IsNotInTheRoster,
+        HasNoKeyOfItsOwn,
+        SpeaksAnotherVersion,
+        SpeaksNoVersion,
+        HasExpired,
+    ] {
+        let scene = scene().await;
+        let expired = Validity { from: now - HOUR * 2, until: now - HOUR };
+        let old_advert = scene.a.gossip.advert(1000);
+        let door = Door {
+            switch: scene.switch.clone(),
+            address: scene.a.gossip.local_addr(),
+            old_advert,
+            outsider: scene.cluster.issue("outsider"),
+            foreigner: Cluster::new().issue("foreigner"),
+            expired: scene.cluster.issue_for("expired", expired),
+            member: scene.bad.clone(),
+        };
+        let bad = tokio::spawn(mischief.go_on(door));
+        let disturbed = work(&scene).await;
+        bad.abort();
+        no_dearer(undisturbed, disturbed, &format!("{mischief:?}"));
+        let stats = scene.a.gossip.stats();
+        assert!(mischief.counted(&stats) > 0, "{mischief:?}: {stats:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_lies_about_its_root_for_ever_costs_the_others_little() {
+    let undisturbed = work(&scene().await).await;
+    let scene = scene().await;
+    let mut config = quiet();
+    config.switch = Some(scene.switch.clone());
+    config.advert_interval = MILLISECOND * 10;
+    let identity = scene.bad.identity();
+    let lies = Arc::new(Liar(Store::new(scene.bad.id(), &["space"])));
+    let members = roster([scene.a.member()]);
+    let liar = Gossip::bind(config, identity, members, parameters(), lies).unwrap();
+    let address = liar.local_addr().to_string();
+    let all = [scene.a.member(), scene.b.member(), absent(&scene.bad, &address)];
+    scene.a.gossip.set_roster(roster(all));
+    let disturbed = work(&scene).await;
+    no_dearer(undisturbed, disturbed, "LiesAboutItsRoot");
+    let stats = scene.a.gossip.stats();
+    assert!(stats.triggers > 0 && stats.adverts_received > 100, "{stats:?}");
+    // Its word is worth less each time it turns out to be wrong.
+    assert!(stats.triggers < stats.adverts_received / 10, "{stats:?}");
+    let peers = scene.a.gossip.peers();
+    let bad = peers.iter().find(|peer| peer.member.id == scene.bad.id()).unwrap();
+    assert!(bad.stalled_sessions > 0 && bad.equal_ago.is_none(), "{bad:?}");
+}
