@@ -1,5 +1,7 @@
 //! The state of one memory space: records, contents, tree, and what is seen of them.
 
+mod change;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use crate::record::{self, Record};
 use crate::rows::{RecordRow, Root};
 use crate::visible::visible;
 use crate::{CROWDED, Retention, SemanticPattern, SpaceStats, Timestamp};
+pub(crate) use change::{Change, Prepared, Settled};
 
 /// What all nodes of a cluster must agree on, and how this one shows it.
 #[derive(Clone)]
@@ -64,71 +67,6 @@ pub(crate) struct SpaceState {
     view_changed_at: Timestamp,
 }
 
-/// What one operation leaves of one pattern id.
-pub(crate) struct Change {
-    pub(crate) id: Arc<str>,
-    /// The new record, if it changed. The bottom means that nothing is to be remembered of it.
-    pub(crate) record: Option<Record>,
-    /// Contents that the new record names; those already held are left as they are.
-    pub(crate) contents: Vec<Content>,
-    pub(crate) last_submitted: Option<Digest>,
-    /// The node that wrote the change, if it came from a peer.
-    pub(crate) origin: Option<NodeId>,
-}
-
-/// Where changes lead to, before anybody sees it.
-pub(crate) struct Prepared {
-    settled: Vec<Settled>,
-    tree: Tree<Arc<str>, AnyHasher>,
-    /// When, if it leaves a deletion.
-    since: Since,
-    /// What is added to the floor.
-    raised: VectorClock,
-}
-
-/// Where one change leads to.
-pub(crate) struct Settled {
-    pub(crate) id: Arc<str>,
-    /// The new record, if it changed.
-    pub(crate) record: Option<Record>,
-    pub(crate) last_submitted: Option<Digest>,
-    /// Contents that the record names and that were not held.
-    pub(crate) added: Vec<Content>,
-    /// Contents that were held and that no record names any more.
-    pub(crate) dropped: Vec<Digest>,
-    origin: Option<NodeId>,
-}
-
-impl Prepared {
-    pub(crate) fn settled(&self) -> &[Settled] {
-        &self.settled
-    }
-
-    /// Since when nothing is live of the id, if so.
-    pub(crate) fn since(&self, settled: &Settled) -> Option<Since> {
-        let record = settled.record.as_ref()?;
-        let deleted = record::is_deleted(record) && !record::is_bottom(record);
-        deleted.then_some(self.since)
-    }
-
-    /// What the floor takes up, if anything.
-    pub(crate) fn raised(&self) -> Option<&VectorClock> {
-        (!self.raised.is_empty()).then_some(&self.raised)
-    }
-
-    /// The root that the state will have.
-    pub(crate) fn stored_root(&self) -> Root {
-        Root { root: self.tree.root(), count: self.tree.len() as u64 }
-    }
-}
-
-impl Settled {
-    /// Whether nothing is to be remembered of the id.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.last_submitted.is_none() && self.record.as_ref().is_some_and(record::is_bottom)
-    }
-}
-
 impl SpaceState {
     pub(crate) fn new(rules: Rules) -> Self {
         Self {
@@ -158,8 +96,8 @@ impl SpaceState {
         let mut state = Self { contents, deletions, ..Self::new(rules) };
         let unknown = state.deletions.next(now);
         let mut entries = Vec::with_capacity(records.len());
-        let edits = records.iter().map(|(id, row)| edit(id, &row.record, &state.rules.hasher));
-        state.tree.update(edits.collect::<Vec<_>>());
+        let hasher = state.rules.hasher;
+        state.tree.update(records.iter().map(|(id, row)| edit(id, &row.record, &hasher)));
         for (id, RecordRow { record, last_submitted }) in records {
             let visible = visible(&id, &record, &state.contents, &*state.rules.strategy);
             state.visible += u64::from(visible.is_some());

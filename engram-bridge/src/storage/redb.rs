@@ -15,7 +15,7 @@ type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 const STATE: &str = "state.redb";
 const SEAL: &str = "seal";
 /// The state is in memory anyway, so the database needs pages for its own work only.
-const CACHE: usize = 1 << 20;
+const CACHE: usize = 256 << 10;
 
 /// Keeps the state in a folder: `state.redb`, a redb database of which every commit is synced to
 /// the disk, and `seal`, by which a copy or an older state is noticed.
