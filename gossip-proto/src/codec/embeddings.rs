@@ -23,28 +23,39 @@ pub(super) fn put_embeddings(out: &mut Vec<u8>, contents: &[&Content], compressi
     if dimension == 0 {
         return;
     }
-    let values = || contents.iter().flat_map(|content| content.embedding.iter().copied());
-    let single = || values().map(f32::to_le_bytes).collect::<Vec<_>>().into_flattened();
-    if compression == Compression::Off {
-        return put_form(out, SINGLE, &single());
+    let mut values = Vec::with_capacity(contents.len() * dimension);
+    for content in contents {
+        values.extend(content.embedding.iter().map(|value| value.to_bits()));
     }
-    let halves: Option<Vec<[u8; 2]>> =
-        values().map(|value| half::narrow_exactly(value).map(u16::to_le_bytes)).collect();
-    let (plain_form, planes_form, plain, width) = match halves {
-        Some(halves) => (HALF, HALF_PLANES, halves.into_flattened(), 2),
-        None => (SINGLE, SINGLE_PLANES, single(), 4),
+    if compression == Compression::Off {
+        return put_form(out, SINGLE, &plain(&values, 4));
+    }
+    let halves: Option<Vec<u32>> = values
+        .iter()
+        .map(|&bits| Some(half::narrow_exactly(f32::from_bits(bits))?.into()))
+        .collect();
+    let (plain_form, planes_form, values, width) = match halves {
+        Some(halves) => (HALF, HALF_PLANES, halves, 2),
+        None => (SINGLE, SINGLE_PLANES, values, 4),
     };
-    let packed = lz4_flex::block::compress(&planes::shuffle(&plain, width));
-    if packed.len() < plain.len() {
+    let packed = lz4_flex::block::compress(&planes::shuffle(&values, width));
+    if packed.len() < values.len() * width {
         put_form(out, planes_form, &packed);
     } else {
-        put_form(out, plain_form, &plain);
+        put_form(out, plain_form, &plain(&values, width));
     }
 
     fn put_form(out: &mut Vec<u8>, form: u8, bytes: &[u8]) {
         out.push(form);
         put_bytes(out, bytes);
     }
+}
+
+/// The lower `width` bytes of each value, little-endian.
+fn plain(values: &[u32], width: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(values.len() * width);
+    values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()[..width]));
+    bytes
 }
 
 pub(super) fn take_embeddings(
@@ -71,32 +82,29 @@ pub(super) fn take_embeddings(
         HALF | HALF_PLANES => 2,
         _ => return Err(DecodeError::Invalid("the form of the embeddings")),
     };
-    let unpacked;
-    let plain = if matches!(form, SINGLE_PLANES | HALF_PLANES) {
+    let values = if matches!(form, SINGLE_PLANES | HALF_PLANES) {
         let planes = section::unpack(bytes, count.div_ceil(8) * 8 * width, weight)?;
-        unpacked = planes::unshuffle(&planes, width, count)
-            .ok_or(DecodeError::NotCanonical("the filling of the planes"))?;
-        &unpacked
+        planes::unshuffle(&planes, width, count)
+            .ok_or(DecodeError::NotCanonical("the filling of the planes"))?
+    } else if bytes.len() == count * width {
+        bytes.chunks_exact(width).map(value_of).collect()
     } else {
-        bytes
-    };
-    if plain.len() != count * width {
         return Err(DecodeError::Invalid("the length of the embeddings"));
-    }
+    };
     weight.add(count * 4)?;
-    Ok(rows(plain, width, dimension as usize))
+    Ok(match width {
+        2 => rows(&values, dimension, |bits| half::widen(bits as u16)),
+        _ => rows(&values, dimension, f32::from_bits),
+    })
 }
 
-/// Cuts the bytes into embeddings.
-fn rows(plain: &[u8], width: usize, dimension: usize) -> Vec<Arc<[f32]>> {
-    let row = |bytes: &[u8]| -> Arc<[f32]> {
-        if width == 2 {
-            let (halves, _) = bytes.as_chunks();
-            halves.iter().map(|&half| half::widen(u16::from_le_bytes(half))).collect()
-        } else {
-            let (singles, _) = bytes.as_chunks();
-            singles.iter().map(|&single| f32::from_le_bytes(single)).collect()
-        }
-    };
-    plain.chunks_exact(width * dimension).map(row).collect()
+/// A value of two or four bytes, little-endian.
+fn value_of(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
+}
+
+/// Cuts the values into embeddings.
+fn rows(values: &[u32], dimension: u32, value: impl Fn(u32) -> f32) -> Vec<Arc<[f32]>> {
+    let row = |values: &[u32]| values.iter().map(|&bits| value(bits)).collect();
+    values.chunks_exact(dimension as usize).map(row).collect()
 }
