@@ -1,5 +1,7 @@
-//! What a session costs beside the bytes that it moves: ours against bare quinn streams that carry
-//! as many bytes in as many turns, over the same transport settings.
+//! What it costs to find out that nothing differs: ours against a bare quinn request and response of
+//! as many bytes, with the same cipher.
+//!
+//! On one thread no scheduler decides the result; a node has several.
 
 #[path = "../tests/it/common/mod.rs"]
 mod common;
@@ -13,9 +15,11 @@ use engram_gossip_net::{Allowance, NetConfig, SessionReport};
 use quinn::Connection;
 use tokio::runtime::{Builder, Runtime};
 
-/// One thread for both ends, so that no scheduler decides the result.
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().build().unwrap()
+/// The runtimes on which both are measured.
+fn runtimes() -> [(&'static str, Runtime); 2] {
+    let one = Builder::new_current_thread().enable_all().build().unwrap();
+    let two = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    [("one_thread", one), ("two_threads", two)]
 }
 
 fn silent() -> NetConfig {
@@ -56,55 +60,41 @@ async fn exchange(connection: &Connection, up: usize, down: usize) {
 
 /// An equal pair looks whether it is equal: one request, one answer.
 fn in_sync_check(c: &mut Criterion) {
-    let runtime = runtime();
     let mut group = c.benchmark_group("in_sync_check");
-    let [a, b] = runtime.block_on(pair());
-    a.store.write("one");
-    runtime.block_on(a.gossip.sync_with(b.id())).unwrap();
-    let report = runtime.block_on(a.gossip.sync_with(b.id())).unwrap();
-    assert!(report.is_equal() && report.outcome.stats.turns == 2, "{report:?}");
-    group.bench_function("ours/one_space", |bencher| {
-        bencher.iter(|| runtime.block_on(a.gossip.sync_with(b.id())).unwrap());
-    });
-    let (_client, connection, _server) = runtime.block_on(bare());
-    let (up, down) = sizes(&report);
-    group.bench_function("quinn/one_space", |bencher| {
-        bencher.iter(|| runtime.block_on(exchange(&connection, up, down)));
-    });
+    for (input, runtime) in runtimes() {
+        let [a, b] = runtime.block_on(pair());
+        a.store.write("one");
+        let peer = b.id();
+        runtime.block_on(a.gossip.sync_with(peer)).unwrap();
+        let report = runtime.block_on(a.gossip.sync_with(peer)).unwrap();
+        assert!(report.is_equal() && report.outcome.stats.turns == 2, "{report:?}");
+        group.bench_function(format!("ours/{input}"), |bencher| {
+            bencher.iter_custom(|times| {
+                let gossip = a.gossip.clone();
+                let once = async move || _ = gossip.sync_with(peer).await.unwrap();
+                runtime.block_on(runtime.spawn(repeated(times, once))).unwrap()
+            });
+        });
+        let (_client, connection, _server) = runtime.block_on(bare());
+        let (up, down) = sizes(&report);
+        group.bench_function(format!("quinn/{input}"), |bencher| {
+            bencher.iter_custom(|times| {
+                let connection = connection.clone();
+                let once = async move || exchange(&connection, up, down).await;
+                runtime.block_on(runtime.spawn(repeated(times, once))).unwrap()
+            });
+        });
+    }
     group.finish();
 }
 
-/// A pair of which one has everything and the other nothing.
-fn bulk_sync(c: &mut Criterion) {
-    const PATTERNS: usize = 1000;
-    let runtime = runtime();
-    let mut group = c.benchmark_group("bulk_sync");
-    group.sample_size(10).measurement_time(Duration::from_secs(5));
-    let fresh = || {
-        let [a, b] = runtime.block_on(pair());
-        (0..PATTERNS).for_each(|n| b.store.write(&format!("pattern_{n:016x}")));
-        [a, b]
-    };
-    let [a, b] = fresh();
-    let report = runtime.block_on(a.gossip.sync_with(b.id())).unwrap();
-    assert!(report.is_equal() && a.store.ids().len() == PATTERNS);
-    group.bench_function("ours/1000_patterns", |bencher| {
-        bencher.iter_custom(|times| {
-            let once = |_| {
-                let [a, b] = fresh();
-                let begun = Instant::now();
-                runtime.block_on(a.gossip.sync_with(b.id())).unwrap();
-                begun.elapsed()
-            };
-            (0..times).map(once).sum()
-        });
-    });
-    let (_client, connection, _server) = runtime.block_on(bare());
-    let (up, down) = sizes(&report);
-    group.bench_function("quinn/1000_patterns", |bencher| {
-        bencher.iter(|| runtime.block_on(exchange(&connection, up, down)));
-    });
-    group.finish();
+/// How long `times` calls take, one after the other.
+async fn repeated(times: u64, call: impl AsyncFn()) -> Duration {
+    let begun = Instant::now();
+    for _ in 0..times {
+        call().await;
+    }
+    begun.elapsed()
 }
 
 fn sizes(report: &SessionReport) -> (usize, usize) {
@@ -112,5 +102,5 @@ fn sizes(report: &SessionReport) -> (usize, usize) {
     (size(report.bytes_sent), size(report.bytes_received))
 }
 
-criterion_group!(benches, in_sync_check, bulk_sync);
+criterion_group!(benches, in_sync_check);
 criterion_main!(benches);

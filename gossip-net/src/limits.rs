@@ -11,10 +11,11 @@ use crate::bucket::Rate;
 // What one connection may use up.
 
 /// Bidirectional streams that a peer may have open at once. A session uses one, and a peer runs
-/// one session at a time; the rest is slack for sessions that are just being refused.
-pub const MAX_STREAMS: u32 = 8;
+/// one session at a time; the rest is slack for sessions that are just being refused, and lets
+/// several ended ones be told of in one packet. All share the window of the connection.
+pub const MAX_STREAMS: u32 = 32;
 /// Unread bytes that a peer may have in flight on one stream.
-pub const STREAM_WINDOW: u32 = 256 * 1024;
+pub const STREAM_WINDOW: u32 = 1024 * 1024;
 /// Unread bytes that a peer may have in flight on all streams of its connection.
 pub const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 /// Bytes of ours that may wait for a peer's acknowledgement.

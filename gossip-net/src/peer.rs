@@ -74,6 +74,8 @@ pub(crate) struct PeerTask {
     /// What its sessions have used up, and until when none is opened because of that.
     account: Account,
     delayed_until: Option<Instant>,
+    /// The stream of the last session, if its end is not told yet, and by when it has to be.
+    unended: Option<(SendStream, Instant)>,
     /// Streams whose last bytes are not acknowledged yet.
     last_bytes: JoinSet<()>,
     recheck_at: Instant,
@@ -107,6 +109,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, member: Member) -> Peer {
         datagrams: TokenBucket::new(DATAGRAMS, now),
         account: Account::new(config.transfer.peer, now),
         delayed_until: None,
+        unended: None,
         last_bytes: JoinSet::new(),
         recheck_at: now + RECHECK_INTERVAL,
     };
@@ -169,10 +172,9 @@ impl PeerTask {
         self.delayed_until = self.delayed_until.filter(|until| *until > now);
         let is_due = self.may_open() && (!self.waiting.is_empty() || self.trigger_is_due(now));
         if is_due && !self.is_delayed(now) {
-            let permit = self.shared.outbound.clone().acquire_owned();
-            // The semaphore is never closed, so there is always a permit in the end.
-            self.permit = Some(Box::pin(async { permit.await.ok() }));
+            self.open_session();
         }
+        self.unended.take_if(|(_, by)| *by <= now);
     }
 
     /// The next moment at which [`advance`](Self::advance) has something to begin.
@@ -182,7 +184,8 @@ impl PeerTask {
             .then_some(self.dial_at.max(now + MEMBERSHIP_POLL * u32::from(self.is_down())));
         let proof = self.link.as_ref().filter(|link| !link.proved).map(|link| link.since + PROOF);
         let trigger = self.trigger.due().filter(|_| self.may_open());
-        [dial, proof, trigger, self.delayed_until]
+        let end = self.unended.as_ref().map(|(_, by)| *by);
+        [dial, proof, trigger, end, self.delayed_until]
             .into_iter()
             .flatten()
             .fold(self.recheck_at, Instant::min)

@@ -12,14 +12,14 @@ use crate::link::Close;
 use crate::replicas::{Machine, Terms};
 use crate::report::{Opener, SessionReport};
 use crate::shared::Shared;
-use crate::stream::{Abort, FrameStream, StreamError};
+use crate::stream::{Abort, FrameStream, Rest, StreamError};
 use crate::{Event, NodeId, SyncError};
 
 /// How a session ended.
 pub(crate) struct Ended {
     pub(crate) result: Result<SessionReport, Failure>,
-    /// The stream, if its last bytes may still be on their way.
-    pub(crate) last_bytes: Option<(SendStream, RecvStream)>,
+    /// What is left to do for its stream.
+    pub(crate) rest: Option<Rest>,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
     /// What it moved and joined, be it before a failure.
@@ -39,16 +39,17 @@ pub(crate) enum Failure {
     Failed(SyncError),
 }
 
-/// Opens a session over `connection`.
+/// Opens a session over `connection`. Its first packet takes along the end of the stream `before`.
 pub(crate) async fn open(
     shared: Arc<Shared>,
     peer: NodeId,
     terms: Terms,
     connection: Connection,
+    before: Option<SendStream>,
     _permit: OwnedSemaphorePermit,
 ) -> Ended {
     let stream = match timeout(FRAME_TIMEOUT, connection.open_bi()).await {
-        Ok(Ok((send, recv))) => FrameStream::new(send, recv),
+        Ok(Ok((send, recv))) => FrameStream::after(before, send, recv),
         Ok(Err(error)) => return Ended::early(failure(StreamError::Connection(error), true)),
         Err(_) => return Ended::early(Failure::Failed(SyncError::Busy)),
     };
@@ -70,7 +71,7 @@ pub(crate) async fn accept(
         return Ended::early(Failure::Failed(SyncError::Busy));
     };
     let machine = shared.source.accept(peer, terms);
-    run(&shared, machine, FrameStream::new(send, recv), peer, Opener::Peer).await
+    run(&shared, machine, FrameStream::after(None, send, recv), peer, Opener::Peer).await
 }
 
 /// Carries the session to its end, whatever that is.
@@ -85,7 +86,7 @@ async fn run(
     let mut machine = match machine {
         Ok(machine) => machine,
         Err(error) => {
-            Abort::Failed.abort(&mut stream.send, &mut stream.recv);
+            stream.abort(Abort::Failed);
             return Ended::early(Failure::Failed(error.into()));
         }
     };
@@ -93,7 +94,7 @@ async fn run(
     let driven = timeout_at(begun + SESSION_TIMEOUT, driver.drive())
         .await
         .unwrap_or(Err(StreamError::TimedOut("finish the session")));
-    let FrameStream { mut send, mut recv, bytes_sent, bytes_received } = stream;
+    let (bytes_sent, bytes_received) = (stream.bytes_sent, stream.bytes_received);
     let unanswered = opener == Opener::Us && bytes_received == 0;
     let result = match (driven, machine.outcome()) {
         (Ok(()), Some(outcome)) => match &outcome.result {
@@ -111,14 +112,13 @@ async fn run(
         (Ok(()), None) => Err(Failure::Failed(SyncError::Cut)),
         (Err(error), _) => {
             if let Some(abort) = error.abort() {
-                abort.abort(&mut send, &mut recv);
+                stream.abort(abort);
             }
             Err(failure(error, unanswered))
         }
     };
-    // After an abort this does nothing; otherwise the last frames are still to arrive.
-    let last_bytes = send.finish().is_ok().then_some((send, recv));
-    Ended { result, last_bytes, bytes_sent, bytes_received, stats: machine.stats() }
+    let rest = stream.end().await;
+    Ended { result, rest, bytes_sent, bytes_received, stats: machine.stats() }
 }
 
 /// The machine and the stream of one session.
@@ -180,7 +180,7 @@ impl Ended {
     fn early(failure: Failure) -> Self {
         Self {
             result: Err(failure),
-            last_bytes: None,
+            rest: None,
             bytes_sent: 0,
             bytes_received: 0,
             stats: Stats::default(),

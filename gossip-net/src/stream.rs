@@ -65,15 +65,31 @@ impl Abort {
 
 /// A stream that carries frames.
 pub(crate) struct FrameStream {
-    pub(crate) send: SendStream,
-    pub(crate) recv: RecvStream,
+    send: SendStream,
+    recv: RecvStream,
+    /// An earlier stream, whose end is told together with the first frame of this one.
+    before: Option<SendStream>,
+    /// Whether the last frame was the peer's.
+    heard_last: bool,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
 }
 
+/// What is left to do for the stream of a session that is over.
+pub(crate) enum Rest {
+    /// This side spoke last, and its last bytes may still be on their way.
+    LastBytes(SendStream, RecvStream),
+    /// The peer spoke last and has all that was sent. Only the end of the stream is left to be told,
+    /// by dropping it; a packet for that alone would double those of a session that finds nothing.
+    End(SendStream),
+}
+
+/// The least and the most bytes that a frame's buffer grows by.
+const GROWTH: (usize, usize) = (1 << 10, 64 << 10);
+
 impl FrameStream {
-    pub(crate) fn new(send: SendStream, recv: RecvStream) -> Self {
-        Self { send, recv, bytes_sent: 0, bytes_received: 0 }
+    pub(crate) fn after(before: Option<SendStream>, send: SendStream, recv: RecvStream) -> Self {
+        Self { send, recv, before, heard_last: false, bytes_sent: 0, bytes_received: 0 }
     }
 
     /// Sends one whole frame.
@@ -84,6 +100,9 @@ impl FrameStream {
             .await
             .map_err(|_| StreamError::TimedOut("take a frame"))??;
         self.bytes_sent += len;
+        self.heard_last = false;
+        // Dropped before the next wait, its end leaves in the packet of this frame.
+        self.before = None;
         Ok(())
     }
 
@@ -91,9 +110,11 @@ impl FrameStream {
     ///
     /// The buffer grows with the bytes that arrive: an announced length alone allocates nothing.
     pub(crate) async fn read(&mut self, deadline: Instant) -> Result<Vec<u8>, StreamError> {
-        timeout_at(deadline, self.read_whole())
+        let frame = timeout_at(deadline, self.read_whole())
             .await
-            .map_err(|_| StreamError::TimedOut("send a frame"))?
+            .map_err(|_| StreamError::TimedOut("send a frame"))??;
+        self.heard_last = true;
+        Ok(frame)
     }
 
     async fn read_whole(&mut self) -> Result<Vec<u8>, StreamError> {
@@ -108,12 +129,32 @@ impl FrameStream {
     /// Reads until `frame` has `len` bytes, and not one more.
     async fn fill(&mut self, frame: &mut Vec<u8>, len: usize) -> Result<(), StreamError> {
         while frame.len() < len {
-            let chunk = self.recv.read_chunk(len - frame.len(), true).await?;
-            let chunk = chunk.ok_or(StreamError::Ended)?;
-            self.bytes_received += chunk.bytes.len() as u64;
-            frame.extend_from_slice(&chunk.bytes);
+            let filled = frame.len();
+            frame.resize(len.min(filled + filled.clamp(GROWTH.0, GROWTH.1)), 0);
+            let read = self.recv.read(&mut frame[filled..]).await?.ok_or(StreamError::Ended)?;
+            self.bytes_received += read as u64;
+            frame.truncate(filled + read);
         }
         Ok(())
+    }
+
+    /// Gives both directions up.
+    pub(crate) fn abort(&mut self, abort: Abort) {
+        abort.abort(&mut self.send, &mut self.recv);
+    }
+
+    /// Ends a session that is over. After an abort nothing is left to do.
+    pub(crate) async fn end(mut self) -> Option<Rest> {
+        if self.heard_last && self.peer_has_ended().await {
+            return Some(Rest::End(self.send));
+        }
+        self.send.finish().is_ok().then_some(Rest::LastBytes(self.send, self.recv))
+    }
+
+    /// Whether the end of the peer's direction is here already.
+    async fn peer_has_ended(&mut self) -> bool {
+        let end = timeout_at(Instant::now(), self.recv.read_chunk(1, true));
+        matches!(end.await, Ok(Ok(None)))
     }
 }
 

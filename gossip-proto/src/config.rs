@@ -1,6 +1,6 @@
 //! What both sides must agree on, and what each side may choose.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt;
 use core::time::Duration;
 
@@ -48,17 +48,24 @@ pub struct Parameters {
 impl Parameters {
     /// Refuses the first state parameter that differs, with both values.
     pub(crate) fn agree(&self, theirs: &Self) -> Result<(), SessionError> {
-        use alloc::string::ToString;
-        let pairs = [
-            ("hash", self.hash.clone(), theirs.hash.clone()),
-            ("depth", self.depth.to_string(), theirs.depth.to_string()),
-            ("dimension", self.dimension.to_string(), theirs.dimension.to_string()),
-            ("precision", self.precision.to_string(), theirs.precision.to_string()),
-        ];
-        match pairs.into_iter().find(|(_, ours, theirs)| ours != theirs) {
-            Some((name, ours, theirs)) => Err(SessionError::Parameter { name, ours, theirs }),
-            None => Ok(()),
+        fn same<T: PartialEq + fmt::Display>(
+            name: &'static str,
+            ours: &T,
+            theirs: &T,
+        ) -> Result<(), SessionError> {
+            if ours == theirs {
+                return Ok(());
+            }
+            Err(SessionError::Parameter {
+                name,
+                ours: ours.to_string(),
+                theirs: theirs.to_string(),
+            })
         }
+        same("hash", &self.hash, &theirs.hash)?;
+        same("depth", &self.depth, &theirs.depth)?;
+        same("dimension", &self.dimension, &theirs.dimension)?;
+        same("precision", &self.precision, &theirs.precision)
     }
 
     pub(crate) fn check(&self) -> Result<(), SetupError> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::Verdict;
 use crate::command::{cargo, passes, spelled};
-use crate::workspace::{members, target_folder};
+use crate::workspace::target_folder;
 use budgets::{Budget, Reference};
 use estimate::Estimates;
 
@@ -36,16 +36,45 @@ enum Suite {
     Core,
     /// The wire format and the sync machine
     Proto,
+    /// Sessions over QUIC, and what a cluster sends while nothing happens
+    Net,
     /// A node: what the scheduler waits for, memory, start
     Bridge,
 }
 
+/// A benchmark: what is counted is called `size` and prints its results, all others are timed by criterion.
+struct Benchmark {
+    package: &'static str,
+    name: &'static str,
+}
+
+const fn benchmark(package: &'static str, name: &'static str) -> Benchmark {
+    Benchmark { package, name }
+}
+
 impl Suite {
-    fn packages(self) -> &'static [&'static str] {
+    fn benchmarks(self) -> &'static [Benchmark] {
+        const CORE: &[Benchmark] = &[
+            benchmark("engram-merkle", "time"),
+            benchmark("engram-merkle", "size"),
+            benchmark("engram-vclock", "time"),
+            benchmark("engram-vclock", "size"),
+            benchmark("engram-conflict", "time"),
+        ];
+        const PROTO: &[Benchmark] =
+            &[benchmark("engram-gossip-proto", "time"), benchmark("engram-gossip-proto", "size")];
+        const NET: &[Benchmark] = &[
+            benchmark("engram-gossip-net", "time"),
+            benchmark("engram-bridge", "net"),
+            benchmark("engram-gossip-net", "size"),
+        ];
+        const BRIDGE: &[Benchmark] =
+            &[benchmark("engram-bridge", "time"), benchmark("engram-bridge", "size")];
         match self {
-            Self::Core => &["engram-merkle", "engram-vclock", "engram-conflict"],
-            Self::Proto => &["engram-gossip-proto"],
-            Self::Bridge => &["engram-bridge"],
+            Self::Core => CORE,
+            Self::Proto => PROTO,
+            Self::Net => NET,
+            Self::Bridge => BRIDGE,
         }
     }
 
@@ -53,6 +82,7 @@ impl Suite {
         match self {
             Self::Core => budgets::CORE,
             Self::Proto => budgets::PROTO,
+            Self::Net => budgets::NET,
             Self::Bridge => budgets::BRIDGE,
         }
     }
@@ -67,11 +97,10 @@ impl Bench {
                 .with_context(|| format!("{}: cannot be emptied", home.display()))?;
         }
         let mut results = Vec::new();
-        for member in members()?.iter().filter(|m| self.suite.packages().contains(&m.name.as_str()))
-        {
-            measure_times(&member.name, &home)?;
-            if member.benches.iter().any(|bench| bench == "size") {
-                results.extend(measure_sizes(&member.name)?);
+        for benchmark in self.suite.benchmarks() {
+            match benchmark.name {
+                "size" => results.extend(measure_sizes(benchmark)?),
+                _ => measure_times(benchmark, &home)?,
             }
         }
         let estimates = Estimates::read(&home)?;
@@ -88,8 +117,8 @@ impl Bench {
     }
 }
 
-fn measure_times(package: &str, home: &Path) -> Result<()> {
-    let mut command = bench(package, "time");
+fn measure_times(benchmark: &Benchmark, home: &Path) -> Result<()> {
+    let mut command = benchmark.command();
     command.args(["--", "--warm-up-time=0.5", "--measurement-time=2"]).env("CRITERION_HOME", home);
     if !passes(command.stdout(Stdio::from(std::io::stderr())))? {
         bail!("the measurement failed: {}", spelled(&command));
@@ -98,8 +127,8 @@ fn measure_times(package: &str, home: &Path) -> Result<()> {
 }
 
 /// Sizes are not estimated but counted: the benchmark prints them, one JSON object a line.
-fn measure_sizes(package: &str) -> Result<Vec<Measured>> {
-    let mut command = bench(package, "size");
+fn measure_sizes(benchmark: &Benchmark) -> Result<Vec<Measured>> {
+    let mut command = benchmark.command();
     eprintln!("$ {}", spelled(&command));
     let output = command.stderr(Stdio::inherit()).output();
     let output = output.with_context(|| format!("cannot start {}", spelled(&command)))?;
@@ -109,12 +138,18 @@ fn measure_sizes(package: &str) -> Result<Vec<Measured>> {
     let text = String::from_utf8_lossy(&output.stdout);
     let lines = text.lines().filter(|line| line.starts_with('{'));
     lines
-        .map(|line| Measured::parse(line).with_context(|| format!("{package} printed {line}")))
+        .map(|line| {
+            Measured::parse(line).with_context(|| format!("{} printed {line}", benchmark.package))
+        })
         .collect()
 }
 
-fn bench(package: &str, name: &str) -> Command {
-    cargo(["bench", &format!("--package={package}"), "--all-features", &format!("--bench={name}")])
+impl Benchmark {
+    fn command(&self) -> Command {
+        let (package, name) =
+            (format!("--package={}", self.package), format!("--bench={}", self.name));
+        cargo(["bench", &package, "--all-features", &name])
+    }
 }
 
 /// One line of the result.

@@ -36,9 +36,10 @@ struct Part {
     arguments: &'static [&'static str],
 }
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     Part { name: "core", title: "Tree, clocks, strategies", arguments: &["bench", "core"] },
     Part { name: "proto", title: "The sync machine", arguments: &["bench", "proto"] },
+    Part { name: "net", title: "Sessions over QUIC", arguments: &["bench", "net"] },
     Part { name: "bytes", title: "What the protocol sends", arguments: &["sim", "bytes"] },
     Part { name: "sim", title: "Simulated clusters", arguments: &["sim", "run", "--all"] },
 ];

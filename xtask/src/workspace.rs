@@ -14,7 +14,6 @@ pub(crate) struct Member {
     pub(crate) is_library: bool,
     pub(crate) features: Vec<String>,
     pub(crate) examples: Vec<String>,
-    pub(crate) benches: Vec<String>,
     pub(crate) dependencies: Vec<Dependency>,
 }
 
@@ -70,7 +69,6 @@ fn member(package: &Value) -> Result<Member> {
         is_library: of_kind("lib").next().is_some(),
         features: features(package)?,
         examples: of_kind("example").map(|target| text(target, "name")).collect::<Result<_>>()?,
-        benches: of_kind("bench").map(|target| text(target, "name")).collect::<Result<_>>()?,
         dependencies: list(package, "dependencies")?
             .iter()
             .map(dependency)

@@ -25,6 +25,7 @@ impl PeerTask {
         self.permit = None;
         self.dial = None;
         self.queued = None;
+        self.unended = None;
         self.answer_waiting(&SyncError::ShuttingDown);
         let until = Instant::now() + self.shared.config.shutdown_grace;
         let orderly = async {

@@ -1,5 +1,7 @@
 //! Sessions with a peer: one at a time, whoever opens it.
 
+use std::time::Duration;
+
 use quinn::{RecvStream, SendStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
@@ -11,7 +13,7 @@ use crate::replicas::Terms;
 use crate::report::SessionReport;
 use crate::session::{self, Ended, Failure};
 use crate::stats::count;
-use crate::stream::Abort;
+use crate::stream::{Abort, Rest};
 use crate::task::Task;
 use crate::{Event, HandshakeError, Stats, SyncError};
 
@@ -52,13 +54,32 @@ impl PeerTask {
         if self.waiting.is_empty() && !self.trigger_is_due(Instant::now()) {
             return;
         }
+        self.begin_session(permit);
+    }
+
+    /// Opens a session, at once if there is a permit.
+    pub(super) fn open_session(&mut self) {
+        let outbound = &self.shared.outbound;
+        match outbound.clone().try_acquire_owned() {
+            Ok(permit) => self.begin_session(permit),
+            Err(_) => {
+                let permit = outbound.clone().acquire_owned();
+                // The semaphore is never closed, so there is always a permit in the end.
+                self.permit = Some(Box::pin(async { permit.await.ok() }));
+            }
+        }
+    }
+
+    fn begin_session(&mut self, permit: OwnedSemaphorePermit) {
         let Some(link) = &self.link else { return };
         let connection = link.connection.clone();
         self.served.append(&mut self.waiting);
         if self.trigger.begin(self.id, &*self.shared.source, &self.shared.chase) {
             self.shared.counters.update(|stats| stats.triggers += 1);
         }
-        let session = session::open(self.shared.clone(), self.id, self.terms(), connection, permit);
+        let before = self.unended.take().map(|(stream, _)| stream);
+        let shared = self.shared.clone();
+        let session = session::open(shared, self.id, self.terms(), connection, before, permit);
         self.opened = Some(Task::spawn(session));
     }
 
@@ -104,12 +125,16 @@ impl PeerTask {
     /// Notes how a session ended, and tells everybody whom it concerns.
     fn note_end(&mut self, ended: Ended) -> Result<SessionReport, Failure> {
         self.charge(&ended);
-        if let Some((send, mut recv)) = ended.last_bytes {
-            self.last_bytes.spawn(async move {
-                // To drop the stream before the peer's end of it has come would ask for a reset.
-                let ends = async { tokio::join!(send.stopped(), recv.read_chunk(1, true)) };
-                _ = timeout(FINISH_TIMEOUT, ends).await;
-            });
+        match ended.rest {
+            Some(Rest::LastBytes(send, mut recv)) => {
+                self.last_bytes.spawn(async move {
+                    // To drop the stream before the peer's end of it has come would ask for a reset.
+                    let ends = async { tokio::join!(send.stopped(), recv.read_chunk(1, true)) };
+                    _ = timeout(FINISH_TIMEOUT, ends).await;
+                });
+            }
+            Some(Rest::End(send)) => self.unended = Some((send, Instant::now() + END_DELAY)),
+            None => {}
         }
         let result = match &ended.result {
             Ok(report) => Ok(report.clone()),
@@ -173,6 +198,10 @@ impl PeerTask {
         answer(std::mem::take(&mut self.waiting), &Err(error.clone()));
     }
 }
+
+/// How long the end of a stream waits for a packet that takes it along: as long as QUIC's
+/// acknowledgements do, and far shorter than the peer waits for it.
+const END_DELAY: Duration = Duration::from_millis(25);
 
 fn answer(callers: Vec<Answer>, result: &Result<SessionReport, SyncError>) {
     for caller in callers {

@@ -3,6 +3,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::half::narrow_exactly as half_of;
+use super::section::append_lz4;
 use super::{Weight, half, planes, section};
 use crate::limits::{MAX_BODY, MAX_DIMENSION};
 use crate::wire::{Reader, put, put_bytes};
@@ -23,39 +25,45 @@ pub(super) fn put_embeddings(out: &mut Vec<u8>, contents: &[&Content], compressi
     if dimension == 0 {
         return;
     }
-    let mut values = Vec::with_capacity(contents.len() * dimension);
-    for content in contents {
-        values.extend(content.embedding.iter().map(|value| value.to_bits()));
-    }
+    let rows = || contents.iter().map(|content| &*content.embedding);
+    let count = rows().map(<[f32]>::len).sum();
     if compression == Compression::Off {
-        return put_form(out, SINGLE, &plain(&values, 4));
+        return put_plain(out, SINGLE, rows(), |value| value.to_le_bytes());
     }
-    let halves: Option<Vec<u32>> = values
-        .iter()
-        .map(|&bits| Some(half::narrow_exactly(f32::from_bits(bits))?.into()))
-        .collect();
-    let (plain_form, planes_form, values, width) = match halves {
-        Some(halves) => (HALF, HALF_PLANES, halves, 2),
-        None => (SINGLE, SINGLE_PLANES, values, 4),
-    };
-    let packed = lz4_flex::block::compress(&planes::shuffle(&values, width));
-    if packed.len() < values.len() * width {
-        put_form(out, planes_form, &packed);
-    } else {
-        put_form(out, plain_form, &plain(&values, width));
+    if let Some(planes) = planes::shuffle(rows(), count, 2, |value| Some(half_of(value)?.into())) {
+        if !put_packed(out, HALF_PLANES, &planes, 2 * count) {
+            let halves = |value| half_of(value).expect("all values are halves").to_le_bytes();
+            put_plain(out, HALF, rows(), halves);
+        }
+        return;
     }
-
-    fn put_form(out: &mut Vec<u8>, form: u8, bytes: &[u8]) {
-        out.push(form);
-        put_bytes(out, bytes);
+    let planes = planes::shuffle(rows(), count, 4, |value| Some(value.to_bits()));
+    let planes = planes.expect("every value has bits");
+    if !put_packed(out, SINGLE_PLANES, &planes, 4 * count) {
+        put_plain(out, SINGLE, rows(), f32::to_le_bytes);
     }
 }
 
-/// The lower `width` bytes of each value, little-endian.
-fn plain(values: &[u32], width: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(values.len() * width);
-    values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()[..width]));
-    bytes
+fn put_plain<'a, const WIDTH: usize>(
+    out: &mut Vec<u8>,
+    form: u8,
+    rows: impl Iterator<Item = &'a [f32]>,
+    bytes: impl Fn(f32) -> [u8; WIDTH],
+) {
+    let plain: Vec<_> = rows.flatten().map(|&value| bytes(value)).collect();
+    out.push(form);
+    put_bytes(out, plain.as_flattened());
+}
+
+/// Appends the planes in LZ4 if that takes less than `plain` bytes, and else nothing.
+fn put_packed(out: &mut Vec<u8>, form: u8, planes: &[u8], plain: usize) -> bool {
+    let start = out.len();
+    out.push(form);
+    let packed = append_lz4(out, planes);
+    if packed >= plain {
+        out.truncate(start);
+    }
+    packed < plain
 }
 
 pub(super) fn take_embeddings(
@@ -82,29 +90,54 @@ pub(super) fn take_embeddings(
         HALF | HALF_PLANES => 2,
         _ => return Err(DecodeError::Invalid("the form of the embeddings")),
     };
-    let values = if matches!(form, SINGLE_PLANES | HALF_PLANES) {
-        let planes = section::unpack(bytes, count.div_ceil(8) * 8 * width, weight)?;
-        planes::unshuffle(&planes, width, count)
-            .ok_or(DecodeError::NotCanonical("the filling of the planes"))?
-    } else if bytes.len() == count * width {
-        bytes.chunks_exact(width).map(value_of).collect()
-    } else {
-        return Err(DecodeError::Invalid("the length of the embeddings"));
+    let mut rows = Rows::new(dimension as usize);
+    let value_of = |bits: u32| match width {
+        2 => half::widen(bits as u16),
+        _ => f32::from_bits(bits),
     };
-    weight.add(count * 4)?;
-    Ok(match width {
-        2 => rows(&values, dimension, |bits| half::widen(bits as u16)),
-        _ => rows(&values, dimension, f32::from_bits),
-    })
+    if matches!(form, SINGLE_PLANES | HALF_PLANES) {
+        let planes = section::unpack(bytes, count.div_ceil(8) * 8 * width, weight)?;
+        weight.add(count * 4)?;
+        planes::unshuffle(&planes, width, count, |values| rows.extend(values, value_of))
+            .ok_or(DecodeError::NotCanonical("the filling of the planes"))?;
+    } else {
+        if bytes.len() != count * width {
+            return Err(DecodeError::Invalid("the length of the embeddings"));
+        }
+        weight.add(count * 4)?;
+        let values: Vec<u32> = bytes.chunks_exact(width).map(joined).collect();
+        rows.extend(&values, value_of);
+    }
+    Ok(rows.whole)
 }
 
 /// A value of two or four bytes, little-endian.
-fn value_of(bytes: &[u8]) -> u32 {
+fn joined(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
 }
 
-/// Cuts the values into embeddings.
-fn rows(values: &[u32], dimension: u32, value: impl Fn(u32) -> f32) -> Vec<Arc<[f32]>> {
-    let row = |values: &[u32]| values.iter().map(|&bits| value(bits)).collect();
-    values.chunks_exact(dimension as usize).map(row).collect()
+/// Embeddings, as their values come.
+struct Rows {
+    dimension: usize,
+    begun: Vec<f32>,
+    whole: Vec<Arc<[f32]>>,
+}
+
+impl Rows {
+    fn new(dimension: usize) -> Self {
+        Self { dimension, begun: Vec::with_capacity(dimension), whole: Vec::new() }
+    }
+
+    fn extend(&mut self, mut values: &[u32], value: impl Fn(u32) -> f32) {
+        while !values.is_empty() {
+            let now;
+            let room = self.dimension - self.begun.len();
+            (now, values) = values.split_at(values.len().min(room));
+            self.begun.extend(now.iter().map(|&bits| value(bits)));
+            if self.begun.len() == self.dimension {
+                self.whole.push(self.begun.as_slice().into());
+                self.begun.clear();
+            }
+        }
+    }
 }

@@ -9,65 +9,108 @@ use alloc::vec::Vec;
 
 /// Groups of eight values that are transposed at once: as many as fill a vector register with one
 /// byte of each.
-const AT_ONCE: usize = 16;
+const GROUPS: usize = 16;
+/// Values that are transposed at once.
+const VALUES: usize = 8 * GROUPS;
 
 /// Row `n` holds value `n` of each group; or, transposed, bit `n` of each byte of the group's values.
-type Block = [[u32; AT_ONCE]; 8];
+type Block = [[u32; GROUPS]; 8];
 
-/// Sorts the bits of `values`, of which the lower `width` bytes matter, into planes.
+/// Sorts the bits of `count` values, of which the lower `width` bytes matter, into planes.
 ///
-/// The number of values is filled up with zeros to a multiple of eight.
-pub(super) fn shuffle(values: &[u32], width: usize) -> Vec<u8> {
-    let groups = values.len().div_ceil(8);
+/// The values come in rows, each turned into bits by `bits`; the first that has none ends it all.
+/// Their number is filled up with zeros to a multiple of eight.
+pub(super) fn shuffle<'a>(
+    rows: impl Iterator<Item = &'a [f32]>,
+    count: usize,
+    width: usize,
+    bits: impl Fn(f32) -> Option<u32>,
+) -> Option<Vec<u8>> {
+    let groups = count.div_ceil(8);
     let mut planes = vec![0; groups * 8 * width];
-    for (values, first) in values.chunks(8 * AT_ONCE).zip((0..).step_by(AT_ONCE)) {
-        let mut block = Block::default();
-        for (group, eight) in values.chunks(8).enumerate() {
-            for (row, value) in block.iter_mut().zip(eight) {
-                row[group] = *value;
+    let (mut block, mut filled, mut first) = ([0; VALUES], 0, 0);
+    for mut row in rows {
+        while !row.is_empty() {
+            let now;
+            (now, row) = row.split_at(row.len().min(VALUES - filled));
+            for (to, value) in block[filled..].iter_mut().zip(now) {
+                *to = bits(*value)?;
             }
-        }
-        transpose(&mut block);
-        let len = AT_ONCE.min(groups - first);
-        for (plane, bytes) in planes.chunks_exact_mut(groups).zip(bytes_of(&block)) {
-            match plane[first..].first_chunk_mut() {
-                Some(whole) => *whole = bytes,
-                None => plane[first..].copy_from_slice(&bytes[..len]),
+            filled += now.len();
+            if filled == VALUES {
+                shuffle_block(&block, &mut planes, groups, first);
+                (filled, first) = (0, first + GROUPS);
             }
         }
     }
-    planes
+    if filled > 0 {
+        block[filled..].fill(0);
+        shuffle_block(&block, &mut planes, groups, first);
+    }
+    Some(planes)
 }
 
-/// Undoes [`shuffle`] for a number of values; `None` if the filling is not zero.
-///
-/// `planes` must be as long as `shuffle` makes it for that number.
-pub(super) fn unshuffle(planes: &[u8], width: usize, count: usize) -> Option<Vec<u32>> {
-    let groups = count.div_ceil(8);
-    let mut values = vec![0; groups * 8];
-    for (values, first) in values.chunks_mut(8 * AT_ONCE).zip((0..).step_by(AT_ONCE)) {
-        let mut block = Block::default();
-        for (at, plane) in planes.chunks_exact(groups).take(8 * width).enumerate() {
-            let (lane, row) = (at / 8, &mut block[at % 8]);
-            let put = |(word, byte): (&mut u32, &u8)| *word |= u32::from(*byte) << (8 * lane);
-            match plane[first..].first_chunk::<AT_ONCE>() {
-                Some(whole) => row.iter_mut().zip(whole).for_each(put),
-                None => row.iter_mut().zip(&plane[first..]).for_each(put),
-            }
-        }
-        transpose(&mut block);
-        for (group, eight) in values.chunks_mut(8).enumerate() {
-            for (value, row) in eight.iter_mut().zip(&block) {
-                *value = row[group];
-            }
+/// Puts the groups from `first` on into the planes, as far as these reach.
+fn shuffle_block(values: &[u32; VALUES], planes: &mut [u8], groups: usize, first: usize) {
+    let mut block = Block::default();
+    for (group, eight) in values.chunks_exact(8).enumerate() {
+        for (row, value) in block.iter_mut().zip(eight) {
+            row[group] = *value;
         }
     }
-    let filling = values.split_off(count);
-    filling.iter().all(|&value| value == 0).then_some(values)
+    transpose(&mut block);
+    for (plane, bytes) in planes.chunks_exact_mut(groups).zip(bytes_of(&block)) {
+        match plane[first..].first_chunk_mut() {
+            Some(whole) => *whole = bytes,
+            None => plane[first..].copy_from_slice(&bytes[..groups - first]),
+        }
+    }
+}
+
+/// Undoes [`shuffle`] for `count` values, which are handed out in pieces; `None` if the filling is
+/// not zero.
+///
+/// `planes` must be as long as `shuffle` makes it for that number.
+pub(super) fn unshuffle(
+    planes: &[u8],
+    width: usize,
+    count: usize,
+    mut put: impl FnMut(&[u32]),
+) -> Option<()> {
+    let groups = count.div_ceil(8);
+    for first in (0..groups).step_by(GROUPS) {
+        let values = unshuffle_block(planes, width, groups, first);
+        let (values, filling) = values.split_at(VALUES.min(count - 8 * first));
+        if filling.iter().any(|&value| value != 0) {
+            return None;
+        }
+        put(values);
+    }
+    Some(())
+}
+
+fn unshuffle_block(planes: &[u8], width: usize, groups: usize, first: usize) -> [u32; VALUES] {
+    let mut block = Block::default();
+    for (at, plane) in planes.chunks_exact(groups).take(8 * width).enumerate() {
+        let (lane, row) = (at / 8, &mut block[at % 8]);
+        let put = |(word, byte): (&mut u32, &u8)| *word |= u32::from(*byte) << (8 * lane);
+        match plane[first..].first_chunk::<GROUPS>() {
+            Some(whole) => row.iter_mut().zip(whole).for_each(put),
+            None => row.iter_mut().zip(&plane[first..]).for_each(put),
+        }
+    }
+    transpose(&mut block);
+    let mut values = [0; VALUES];
+    for (group, eight) in values.chunks_exact_mut(8).enumerate() {
+        for (value, row) in eight.iter_mut().zip(&block) {
+            *value = row[group];
+        }
+    }
+    values
 }
 
 /// The bytes of a transposed block, plane by plane: all of the lowest byte first.
-fn bytes_of(block: &Block) -> impl Iterator<Item = [u8; AT_ONCE]> {
+fn bytes_of(block: &Block) -> impl Iterator<Item = [u8; GROUPS]> {
     let lanes = (0..u32::BITS).step_by(8);
     lanes.flat_map(move |shift| block.iter().map(move |row| row.map(|word| (word >> shift) as u8)))
 }
@@ -95,14 +138,27 @@ fn transpose(block: &mut Block) {
 mod tests {
     use super::*;
 
+    fn shuffled(values: &[u32], width: usize) -> Vec<u8> {
+        let values: Vec<f32> = values.iter().map(|&bits| f32::from_bits(bits)).collect();
+        // Rows that end anywhere within a block.
+        let planes = shuffle(values.chunks(37), values.len(), width, |value| Some(value.to_bits()));
+        planes.unwrap()
+    }
+
+    fn unshuffled(planes: &[u8], width: usize, count: usize) -> Option<Vec<u32>> {
+        let mut values = Vec::new();
+        unshuffle(planes, width, count, |some| values.extend_from_slice(some))?;
+        Some(values)
+    }
+
     #[test]
     fn any_number_of_values_survives() {
         for (width, mask) in [(2, 0xffff), (4, u32::MAX)] {
             for count in 0..300 {
                 let value = |n: u32| n.wrapping_mul(2_654_435_761) & mask;
                 let values: Vec<u32> = (0..count).map(value).collect();
-                let planes = shuffle(&values, width);
-                assert_eq!(unshuffle(&planes, width, count as usize), Some(values));
+                let planes = shuffled(&values, width);
+                assert_eq!(unshuffled(&planes, width, values.len()), Some(values));
             }
         }
     }
@@ -116,7 +172,7 @@ mod tests {
                 values[count / 3] = 1 << bit;
                 let mut planes = vec![0; groups * 8 * width];
                 planes[bit * groups + count / 3 / 8] = 1 << (count / 3 % 8);
-                assert_eq!(shuffle(&values, width), planes, "bit {bit} of {count}");
+                assert_eq!(shuffled(&values, width), planes, "bit {bit} of {count}");
             }
         }
     }
@@ -124,9 +180,17 @@ mod tests {
     #[test]
     fn a_filling_that_is_not_zero_is_refused() {
         for count in [1, 129] {
-            let mut planes = shuffle(&vec![7; count], 4);
+            let mut planes = shuffled(&vec![7; count], 4);
             planes[count / 8] |= 0b10;
-            assert_eq!(unshuffle(&planes, 4, count), None);
+            assert_eq!(unshuffled(&planes, 4, count), None);
         }
+    }
+
+    #[test]
+    fn a_value_without_bits_ends_it() {
+        let bits = |value: f32| (value < 200.0).then_some(0);
+        let values: Vec<f32> = (0..=200).map(|n| n as f32).collect();
+        assert!(shuffle(core::iter::once(&values[..200]), 200, 2, bits).is_some());
+        assert!(shuffle(core::iter::once(&values[..]), 201, 2, bits).is_none());
     }
 }

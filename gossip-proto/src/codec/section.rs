@@ -11,19 +11,40 @@ use crate::{Compression, DecodeError};
 
 const RAW: u8 = 0;
 const LZ4: u8 = 1;
+/// Bytes of the longest count.
+const COUNT_WIRE: usize = 5;
 
 pub(super) fn put(out: &mut Vec<u8>, section: &[u8], compression: Compression) {
     if compression == Compression::Lz4 {
-        let packed = lz4_flex::block::compress(section);
+        let start = out.len();
+        out.push(LZ4);
+        put_count(out, section.len());
         // The packed form names one more length, of at most five bytes.
-        if packed.len() + 5 < section.len() {
-            out.push(LZ4);
-            put_count(out, section.len());
-            return put_bytes(out, &packed);
+        if append_lz4(out, section) + 5 < section.len() {
+            return;
         }
+        out.truncate(start);
     }
     out.push(RAW);
     put_bytes(out, section);
+}
+
+/// Appends `plain` in LZ4 with its length; returns how long the packed bytes are.
+///
+/// They are made where they stay: batches are large, and fresh memory costs more than a packer does.
+pub(super) fn append_lz4(out: &mut Vec<u8>, plain: &[u8]) -> usize {
+    let start = out.len();
+    let packed = start + COUNT_WIRE;
+    out.resize(packed + lz4_flex::block::get_maximum_output_size(plain.len()), 0);
+    let len = lz4_flex::block::compress_into(plain, &mut out[packed..])
+        .expect("there is room for the worst case");
+    let mut count = Vec::new();
+    put_count(&mut count, len);
+    let counted = start + count.len();
+    out[start..counted].copy_from_slice(&count);
+    out.copy_within(packed..packed + len, counted);
+    out.truncate(counted + len);
+    len
 }
 
 pub(super) fn take<'a>(

@@ -132,12 +132,17 @@ const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
 fn uuid(text: &str) -> Option<[u8; 16]> {
     let hyphenated = text.len() == 36 && HYPHENS.iter().all(|&at| text.as_bytes()[at] == b'-');
+    if !hyphenated {
+        return None;
+    }
     let digits: String = text.chars().filter(|&c| c != '-').collect();
-    if hyphenated && digits.len() == 32 { hex(&digits)?.try_into().ok() } else { None }
+    if digits.len() == 32 { hex(&digits)?.try_into().ok() } else { None }
 }
 
 fn hex_text(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    text.extend(bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit));
+    text
 }
 
 fn uuid_text(bytes: [u8; 16]) -> String {

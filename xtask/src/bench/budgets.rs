@@ -101,3 +101,12 @@ pub(super) const BRIDGE: &[Budget] = &[
     shown("update_cache, unchanged", "10^4 from real ones", "update_cache/ours/unchanged-10000", "hashing the snapshot", "update_cache/floor/hash-10000"),
     shown("update_cache, one changed", "10^4 from real ones", "update_cache/ours/one-changed-10000", "hashing the snapshot", "update_cache/floor/hash-10000"),
 ];
+
+// Bytes and connections are counted, and carry their budgets themselves. Seven tenths of the throughput are
+// 1 / 0.7 of the time.
+#[rustfmt::skip]
+pub(super) const NET: &[Budget] = &[
+    beside("in-sync check, warm", "two threads", "in_sync_check/ours/two_threads", 1.2, "bare quinn request", "in_sync_check/quinn/two_threads"),
+    shown("in-sync check, warm", "one thread", "in_sync_check/ours/one_thread", "bare quinn request", "in_sync_check/quinn/one_thread"),
+    beside("bulk sync", "1,000 patterns", "bulk_sync/ours/1000", 1.0 / 0.7, "bare quinn stream", "bulk_sync/quinn/1000"),
+];

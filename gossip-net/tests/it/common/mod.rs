@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "the benchmarks use a part of it")]
 
+#[cfg(all(feature = "swim", feature = "switch"))]
+pub(crate) mod in_memory;
 pub(crate) mod liar;
 pub(crate) mod raw;
 pub(crate) mod scene;

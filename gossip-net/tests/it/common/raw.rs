@@ -12,6 +12,8 @@ use quinn::{
 };
 use rustls::DigitallySignedStruct;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+use rustls::crypto::ring::default_provider;
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -205,7 +207,9 @@ fn resolver(certificate: &Ready, key: &Ready, length: usize) -> Arc<SingleCertAn
 }
 
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+    // The cipher that nodes agree on, so that a bare connection costs what theirs does.
+    let cipher_suites = vec![TLS13_AES_128_GCM_SHA256];
+    Arc::new(CryptoProvider { cipher_suites, ..default_provider() })
 }
 
 /// Believes every server.

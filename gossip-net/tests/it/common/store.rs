@@ -1,7 +1,7 @@
 //! A tiny replica set: records in a map, digests computed anew at every question.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use engram_gossip_net::{NodeId, Replicas};
@@ -20,7 +20,18 @@ pub(crate) struct Store {
     actor: Actor,
     /// The next delivery makes the view panic.
     trap: Arc<AtomicBool>,
+    sessions: Arc<Sessions>,
 }
+
+/// How many sessions have a view pinned, now and at most.
+#[derive(Default)]
+struct Sessions {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// One of them.
+struct Open(Arc<Sessions>);
 
 #[derive(Default)]
 struct Space {
@@ -37,6 +48,7 @@ pub(crate) struct Pinned {
     generation: u64,
     live: Arc<Mutex<Space>>,
     trap: Arc<AtomicBool>,
+    _open: Open,
 }
 
 /// Values of an embedding, as many as Engram's have.
@@ -56,7 +68,17 @@ impl Store {
     pub(crate) fn new(node: NodeId, spaces: &[&str]) -> Arc<Self> {
         let actor = Actor { node: node.into(), incarnation: 1 };
         let spaces = spaces.iter().map(|name| (SpaceId::new(*name).unwrap(), Arc::default()));
-        Arc::new(Self { spaces: spaces.collect(), actor, trap: Arc::default() })
+        Arc::new(Self {
+            spaces: spaces.collect(),
+            actor,
+            trap: Arc::default(),
+            sessions: Arc::default(),
+        })
+    }
+
+    /// How many sessions of this node ran at once, at most. Each has one view of each space.
+    pub(crate) fn most_sessions(&self) -> usize {
+        self.sessions.most.load(Ordering::SeqCst) / self.spaces.len()
     }
 
     /// Makes the view of the next delivery panic.
@@ -110,6 +132,20 @@ impl Store {
     }
 }
 
+impl Open {
+    fn new(sessions: &Arc<Sessions>) -> Self {
+        let now = sessions.now.fetch_add(1, Ordering::SeqCst) + 1;
+        sessions.most.fetch_max(now, Ordering::SeqCst);
+        Self(sessions.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl Replicas for Store {
     type View = Pinned;
 
@@ -122,7 +158,8 @@ impl Replicas for Store {
         let space = live.lock().unwrap();
         let (records, root, generation) = (space.records.clone(), space.root, space.generation);
         drop(space);
-        Some(Pinned { records, root, generation, live, trap: self.trap.clone() })
+        let (trap, _open) = (self.trap.clone(), Open::new(&self.sessions));
+        Some(Pinned { records, root, generation, live, trap, _open })
     }
 
     fn summary(&self, space: &SpaceId) -> Option<Summary> {

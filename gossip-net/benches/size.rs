@@ -1,0 +1,70 @@
+//! What is counted rather than timed, on the network in memory and in virtual time: one JSON object a
+//! line, for `cargo bench --all-features --bench size`.
+
+#[path = "../tests/it/common/mod.rs"]
+mod common;
+
+use std::time::Duration;
+
+use common::in_memory::{cluster, converges, handshakes, idle, static_seeds, swim};
+use engram_gossip_net::{Switch, Weather};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::sleep;
+
+/// What a node of a hundred may send a second while nothing happens, in bytes.
+const OWN: f64 = 160.0;
+const ON_THE_WIRE: f64 = 600.0;
+/// Seconds until news of all is with all.
+const NEWS: f64 = 10.0;
+
+fn main() {
+    idle_hour();
+    idle_traffic();
+    news();
+}
+
+/// A clock that jumps to the next thing to do.
+fn virtual_time() -> Runtime {
+    Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+}
+
+fn print(name: &str, input: &str, value: f64, unit: &str, reference: (&str, f64)) {
+    let (text, limit) = reference;
+    let ratio = value / limit;
+    println!(
+        r#"{{"name":"{name}","input":"{input}","value":{value:.2},"unit":"{unit}","reference":"{text}","ratio":{ratio:.4},"budget":1.0,"met":{}}}"#,
+        ratio <= 1.0
+    );
+}
+
+fn idle_hour() {
+    let [first, all] = virtual_time().block_on(async {
+        let nodes = cluster(&Switch::new(1), 3, static_seeds).await;
+        let first = handshakes(&nodes);
+        sleep(Duration::from_secs(3_600)).await;
+        [first, handshakes(&nodes)].map(|handshakes| handshakes as f64)
+    });
+    let input = "an hour of 3 idle nodes";
+    print("handshakes", input, all, "handshakes", ("the first ones", first));
+}
+
+/// Root adverts once a second, and with them the membership's packets.
+fn idle_traffic() {
+    let [own, wire] = virtual_time().block_on(idle(100, static_seeds));
+    rates("100 nodes, static seeds", own, wire);
+    let [own, wire] = virtual_time().block_on(idle(100, swim));
+    rates("100 nodes, SWIM", own, wire);
+}
+
+fn rates(input: &str, own: f64, wire: f64) {
+    print("idle traffic, our own", input, own, "B/s", ("160 B/s", OWN));
+    print("idle traffic, all headers", input, wire, "B/s", ("600 B/s", ON_THE_WIRE));
+}
+
+/// A hundred nodes with news, told by adverts alone; the slowest counts.
+fn news() {
+    for (input, dying) in [("100 nodes", 0), ("100 nodes, 10 die", 10)] {
+        let took = virtual_time().block_on(converges(100, dying, Weather::default()));
+        print("news of all with all", input, took.as_secs_f64(), "s", ("10 s", NEWS));
+    }
+}

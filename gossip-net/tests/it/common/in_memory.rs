@@ -1,0 +1,161 @@
+//! Clusters of real QUIC nodes on a network in memory, in virtual time.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engram_gossip_net::{
+    ConnectionState, Gossip, Member, Membership, NetConfig, StaticSeeds, Swim, SwimConfig, Switch,
+    Weather,
+};
+use tokio::time::{Instant, sleep};
+
+use super::store::{Store, parameters};
+use super::{Cluster, Ready, roster};
+
+pub(crate) struct Node {
+    pub(crate) gossip: Gossip,
+    pub(crate) store: Arc<Store>,
+    pub(crate) name: String,
+    address: SocketAddr,
+}
+
+/// The members of a roster that say who lives.
+pub(crate) fn static_seeds(_: usize) -> Arc<dyn Membership> {
+    Arc::new(StaticSeeds)
+}
+
+pub(crate) fn address(n: usize) -> SocketAddr {
+    let [high, low] = u16::try_from(n).unwrap().to_be_bytes();
+    ([10, 0, high, low], 7700).into()
+}
+
+pub(crate) fn swim(seed: usize) -> Arc<dyn Membership> {
+    let mut config = SwimConfig::default();
+    config.incarnation = Some(1);
+    config.seed = Some(seed as u64);
+    Arc::new(Swim::new(config).unwrap())
+}
+
+/// Nodes with the default configuration, each a member of the others' roster.
+pub(crate) async fn cluster(
+    switch: &Switch,
+    count: usize,
+    membership: impl Fn(usize) -> Arc<dyn Membership>,
+) -> Vec<Node> {
+    tuned_cluster(switch, count, membership, |_| {}).await
+}
+
+/// As [`cluster`], with a change to the configuration of all.
+pub(crate) async fn tuned_cluster(
+    switch: &Switch,
+    count: usize,
+    membership: impl Fn(usize) -> Arc<dyn Membership>,
+    tune: impl Fn(&mut NetConfig),
+) -> Vec<Node> {
+    let authority = Cluster::new();
+    let ready: Vec<Ready> = (0..count).map(|n| authority.issue(&format!("node-{n}"))).collect();
+    let member = |(n, ready): (usize, &Ready)| {
+        let address = Some(address(n).to_string());
+        Member { id: ready.id(), name: ready.name.clone(), address }
+    };
+    let roster = roster(ready.iter().enumerate().map(member));
+    let mut nodes = Vec::new();
+    for (n, ready) in ready.iter().enumerate() {
+        let mut config = NetConfig::new(address(n));
+        config.switch = Some(switch.clone());
+        config.seed = Some(n as u64);
+        config.dial_spread = Duration::from_millis(10) * u32::try_from(count).unwrap();
+        tune(&mut config);
+        let store = Store::new(ready.id(), &["default"]);
+        let gossip = Gossip::bind_with(
+            config,
+            ready.identity(),
+            roster.clone(),
+            parameters(),
+            store.clone(),
+            membership(n),
+        )
+        .unwrap();
+        nodes.push(Node { gossip, store, name: ready.name.clone(), address: address(n) });
+    }
+    until(&nodes, "all are connected", all_connected).await;
+    nodes
+}
+
+pub(crate) fn all_connected(nodes: &[Node]) -> bool {
+    let is_up = |state| matches!(state, ConnectionState::Connected { .. });
+    nodes.iter().all(|node| node.gossip.peers().into_iter().all(|peer| is_up(peer.connection)))
+}
+
+pub(crate) fn all_equal(nodes: &[Node]) -> bool {
+    nodes.windows(2).all(|pair| pair[0].store.roots() == pair[1].store.roots())
+}
+
+/// How long it takes, in virtual time, until `holds`; looks ten times a second.
+pub(crate) async fn until(nodes: &[Node], what: &str, holds: impl Fn(&[Node]) -> bool) -> Duration {
+    let begun = Instant::now();
+    while !holds(nodes) {
+        assert!(begun.elapsed() < Duration::from_secs(600), "{what}, in vain");
+        sleep(Duration::from_millis(100)).await;
+    }
+    begun.elapsed()
+}
+
+pub(crate) fn handshakes(nodes: &[Node]) -> u64 {
+    nodes.iter().map(|node| node.gossip.stats().handshakes_dialled).sum()
+}
+
+/// Bytes a second and node, of our own and with all headers, while nothing happens.
+pub(crate) async fn idle(
+    count: usize,
+    membership: impl Fn(usize) -> Arc<dyn Membership>,
+) -> [f64; 2] {
+    const SECONDS: u32 = 120;
+    let switch = Switch::new(2);
+    let nodes = cluster(&switch, count, membership).await;
+    nodes[0].store.write("a pattern");
+    nodes[0].gossip.announce();
+    until(&nodes, "all have it", all_equal).await;
+    // The search for the largest packet ends, and the members have met.
+    sleep(Duration::from_secs(120)).await;
+    let own = || -> u64 {
+        let stats = nodes.iter().map(|node| node.gossip.stats());
+        stats.map(|s| s.advert_bytes_sent + s.membership_bytes_sent + s.session_bytes_sent).sum()
+    };
+    let wire = || -> u64 { switch.sent().values().map(|sent| sent.bytes).sum() };
+    let before = [own(), wire()];
+    sleep(Duration::from_secs(SECONDS.into())).await;
+    let after = [own(), wire()];
+    let rate = |n: usize| (after[n] - before[n]) as f64 / f64::from(SECONDS) / count as f64;
+    let [own, wire] = [rate(0), rate(1)];
+    println!("{count} idle nodes: {own:.0} B/s of our own, {wire:.0} B/s on the wire, each");
+    [own, wire]
+}
+
+/// How long it takes until news of all is with all, if the last `dying` nodes are cut off at once.
+pub(crate) async fn converges(count: usize, dying: usize, weather: Weather) -> Duration {
+    let switch = Switch::new(3);
+    let mut nodes = cluster(&switch, count, static_seeds).await;
+    switch.set_weather(weather.clone());
+    for node in &nodes {
+        node.store.write(&node.name);
+        node.gossip.announce();
+    }
+    // Some of what the dying have to say is under way, and some of their sessions have begun.
+    sleep(Duration::from_millis(if dying > 0 { 20 } else { 0 })).await;
+    let dead = nodes.split_off(count - dying);
+    let gone: BTreeSet<_> = dead.iter().map(|node| node.address).collect();
+    switch.cut(move |from, to| gone.contains(&from) || gone.contains(&to));
+    drop(dead);
+    let living: BTreeSet<_> = nodes.iter().map(|node| node.name.clone()).collect();
+    let knows_all = |node: &Node| {
+        let known: BTreeSet<_> = node.store.ids().into_iter().collect();
+        known.is_superset(&living)
+    };
+    let whole = |nodes: &[Node]| nodes.iter().all(knows_all) && all_equal(nodes);
+    let took = until(&nodes, "all have all", whole).await;
+    println!("{count} nodes, {dying} dying, {weather:?}: all have all after {took:?}");
+    took
+}
