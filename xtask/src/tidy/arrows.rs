@@ -76,7 +76,6 @@ mod tests {
             is_library: true,
             features: Vec::new(),
             examples: Vec::new(),
-            benches: Vec::new(),
             dependencies: vec![dependency],
         };
         check(&member).into_iter().map(|violation| violation.says).collect()

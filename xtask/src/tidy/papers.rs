@@ -60,7 +60,6 @@ mod tests {
             is_library: true,
             features: Vec::new(),
             examples: Vec::new(),
-            benches: Vec::new(),
             dependencies: Vec::new(),
         };
         let found = check(&member);
