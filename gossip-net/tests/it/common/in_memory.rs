@@ -44,16 +44,6 @@ pub(crate) async fn cluster(
     count: usize,
     membership: impl Fn(usize) -> Arc<dyn Membership>,
 ) -> Vec<Node> {
-    tuned_cluster(switch, count, membership, |_| {}).await
-}
-
-/// As [`cluster`], with a change to the configuration of all.
-pub(crate) async fn tuned_cluster(
-    switch: &Switch,
-    count: usize,
-    membership: impl Fn(usize) -> Arc<dyn Membership>,
-    tune: impl Fn(&mut NetConfig),
-) -> Vec<Node> {
     let authority = Cluster::new();
     let ready: Vec<Ready> = (0..count).map(|n| authority.issue(&format!("node-{n}"))).collect();
     let member = |(n, ready): (usize, &Ready)| {
@@ -67,7 +57,6 @@ pub(crate) async fn tuned_cluster(
         config.switch = Some(switch.clone());
         config.seed = Some(n as u64);
         config.dial_spread = Duration::from_millis(10) * u32::try_from(count).unwrap();
-        tune(&mut config);
         let store = Store::new(ready.id(), &["default"]);
         let gossip = Gossip::bind_with(
             config,
