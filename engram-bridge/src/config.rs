@@ -151,11 +151,14 @@ pub struct SwimTimes {
 }
 
 /// `[store]`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct StorageConfig {
     /// A folder of the node's own, relative to that of the configuration file; made when it is
     /// missing. Without it the state is in memory only and ends with the process.
     pub path: Option<PathBuf>,
+    /// How long a deletion is kept at least, 10 days: see
+    /// [`StoreConfig::grace`](crate::StoreConfig::grace).
+    pub keep_deletions: Duration,
 }
 
 /// `[http]`.

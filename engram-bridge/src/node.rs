@@ -205,6 +205,7 @@ fn store_config(config: &ClusterConfig, node: NodeId) -> StoreConfig {
         depth: config.merkle_tree.depth,
         strategy,
         retention: config.retention,
+        grace: config.store.keep_deletions,
         ..StoreConfig::new(node, config.node.spaces.iter().cloned())
     }
 }

@@ -28,6 +28,7 @@ pub(super) const PER_SECOND: RangeInclusive<i64> = 1..=1_000_000_000;
 pub(super) const PROBE_INTERVAL_MS: RangeInclusive<i64> = 100..=60_000;
 pub(super) const PROBE_TIMEOUT_MS: RangeInclusive<i64> = 10..=20_000;
 pub(super) const SUSPICION_MS: RangeInclusive<i64> = 100..=600_000;
+pub(super) const KEEP_DELETIONS_DAYS: RangeInclusive<i64> = 1..=3_650;
 pub(super) const MAX_AGE_DAYS: RangeInclusive<i64> = 1..=36_500;
 pub(super) const MAX_PATTERNS: RangeInclusive<i64> = 1..=1_000_000_000;
 const MAX_SPACES: usize = 1_024;
@@ -295,9 +296,20 @@ impl Check<'_> {
     }
 
     fn store(&mut self, store: Store) -> Option<StorageConfig> {
-        let Some(path) = store.path else { return Some(StorageConfig::default()) };
-        let path = self.required("store.path", Some(path), "\"state\"")?;
-        Some(StorageConfig { path: Some(path.into()) })
+        let days = self.integer(
+            "store.keep_deletions_days",
+            store.keep_deletions_days,
+            10,
+            KEEP_DELETIONS_DAYS,
+        );
+        let path = match store.path {
+            None => Some(None),
+            written => self.required("store.path", written, "\"state\"").map(Some),
+        };
+        Some(StorageConfig {
+            path: path?.map(PathBuf::from),
+            keep_deletions: Duration::from_secs(86_400 * days?.unsigned_abs()),
+        })
     }
 }
 

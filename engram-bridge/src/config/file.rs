@@ -95,6 +95,7 @@ pub(super) struct Membership {
 #[serde(default)]
 pub(super) struct Store {
     pub(super) path: Option<String>,
+    pub(super) keep_deletions_days: Option<i64>,
 }
 
 #[derive(Default, Deserialize)]

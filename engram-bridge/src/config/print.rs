@@ -85,7 +85,16 @@ impl ClusterConfig {
             ("conflict", table([("strategy", Some(text(strategy)))])),
             ("limits", limits_table(limits)),
             ("membership", membership_table(membership)),
-            ("store", table([("path", store.path.as_deref().map(path))])),
+            (
+                "store",
+                table([
+                    ("path", store.path.as_deref().map(path)),
+                    (
+                        "keep_deletions_days",
+                        number(store.keep_deletions.as_secs() / SECONDS_PER_DAY),
+                    ),
+                ]),
+            ),
             (
                 "http",
                 table([

@@ -49,7 +49,7 @@ const fn key(
 const PEM: Takes = Text("path of a PEM file", "\"file.pem\"");
 
 /// In the order of the file. The tests hold it against what is really taken.
-pub(super) const KEYS: [Key; 32] = [
+pub(super) const KEYS: [Key; 33] = [
     key("node", "name", Text("text", "\"node-a\""), Refused, "A name for people."),
     key(
         "node",
@@ -212,6 +212,13 @@ pub(super) const KEYS: [Key; 32] = [
         Text("path of a folder", "\"state\""),
         Nothing("the state ends with the process"),
         "Where the state is kept.",
+    ),
+    key(
+        "store",
+        "keep_deletions_days",
+        Number(check::KEEP_DELETIONS_DAYS),
+        Value("10"),
+        "How long a deletion is kept at least, though everybody has it. Older backups bring it back.",
     ),
     key(
         "http",

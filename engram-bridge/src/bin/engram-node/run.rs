@@ -25,6 +25,12 @@ use crate::{Failure, export};
 /// How often a state is looked at without a reason, since bytes are counted during sessions.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// What to do when a peer and this node stay different. The one that refuses names each record and
+/// the reason; the other one is told only this.
+const STALLED: &str = "one of the two refuses what the other one brings, and says there what and why. If \
+                       this node was away, or was set back, for longer than deletions are kept, start \
+                       it with an empty store";
+
 /// Runs a node: gossips, and replays its consolidation snapshots from a file.
 #[derive(Args)]
 pub(crate) struct Run {
@@ -337,7 +343,7 @@ impl Host {
                 return self.report.say(Event::Member { peer, liveness, incarnation });
             }
             net::Event::Stalled { peer, sessions } => {
-                (name(peer), format!("{sessions} sessions in a row made no progress"))
+                (name(peer), format!("{sessions} sessions in a row made no progress: {STALLED}"))
             }
             _ => return,
         };
