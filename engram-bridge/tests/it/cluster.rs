@@ -200,6 +200,7 @@ async fn roots_in_membership_metadata_start_a_session() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_tells_what_a_sync_does_and_changes_nothing() {
     let cluster = Cluster::start(&["a", "b"], &quiet());
+    cluster.settled().await;
     let [a, b] = [0, 1].map(|node| cluster.nodes[node].space());
     let (a_id, b_id) = (cluster.nodes[0].gossip.node_id(), cluster.nodes[1].gossip.node_id());
     a.submit(&invented("same", 3), Scheduler).unwrap();

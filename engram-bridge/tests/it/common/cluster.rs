@@ -93,6 +93,15 @@ impl Cluster {
         }
     }
 
+    /// Waits until all have heard the first advert of every connection, so that what is written from
+    /// now on without a word to anybody sets nothing off.
+    pub(crate) async fn settled(&self) {
+        let others = self.nodes.len() as u64 - 1;
+        while self.nodes.iter().any(|node| node.gossip.stats().adverts_received < others) {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(crate) fn fingerprints(&self) -> Vec<(String, Vec<u8>)> {
         self.nodes.iter().map(|node| super::fingerprint(&node.space())).collect()
     }
