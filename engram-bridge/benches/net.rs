@@ -60,17 +60,24 @@ impl Node {
 
     async fn meet(&self, other: &Self) {
         let members = [self.member("full"), other.member("empty")];
-        for node in [self, other] {
+        let nodes = [self, other];
+        let events = nodes.map(|node| node.gossip.events());
+        for node in nodes {
             let roster = Roster::new(members.clone()).expect("two members");
             node.gossip.set_roster(roster);
         }
-        let connected = |node: &Self| {
-            let states = node.gossip.peers().into_iter().map(|peer| peer.connection);
-            states.into_iter().any(|state| matches!(state, ConnectionState::Connected { .. }))
-        };
-        while !(connected(self) && connected(other)) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        for (mut events, (at, to)) in events.into_iter().zip([(self, other), (other, self)]) {
+            while !at.is_connected_to(to) {
+                events.next().await.expect("the node runs");
+            }
         }
+    }
+
+    fn is_connected_to(&self, other: &Self) -> bool {
+        let is_up = |state| matches!(state, ConnectionState::Connected { .. });
+        let peers = self.gossip.peers().into_iter();
+        let other = other.gossip.node_id();
+        peers.filter(|peer| peer.member.id == other).any(|peer| is_up(peer.connection))
     }
 }
 
@@ -95,6 +102,7 @@ fn snapshot() -> ConsolidationSnapshot {
     }
     let mut patterns: Vec<_> = real.into_values().collect();
     let reals = patterns.len();
+    eprintln!("{reals} patterns are real, the others means of two of them");
     for n in 0..COUNT - reals {
         let (a, b) = (&patterns[n % reals], &patterns[(n + 1 + n / reals) % reals]);
         let mean = a.embedding.iter().zip(&*b.embedding).map(|(a, b)| a.midpoint(*b)).collect();

@@ -16,7 +16,7 @@ pub const MAX_EPISODE_ID_BYTES: usize = 256;
 /// The most episodes that one pattern cites.
 pub const MAX_EPISODES: usize = 4_096;
 
-const TAG: &[u8; 8] = b"ecb1cont";
+pub(crate) const TAG: &[u8; 8] = b"ecb1cont";
 
 /// Why a pattern cannot be shared with other nodes. Nothing of it was stored; every other pattern
 /// that came with it was looked at by itself.

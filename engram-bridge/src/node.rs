@@ -125,7 +125,7 @@ const AT_ONCE: [&str; 2] = ["tls", "limits"];
 
 impl Node {
     /// Puts in force what can be changed while the node runs: the peers, the files of `[tls]`,
-    /// which are read again, and `[limits]`. What else differs between the two configurations has to wait for the
+    /// which are read again, and `[limits]`. What else differs between the two has to wait for the
     /// next start.
     ///
     /// # Errors

@@ -163,7 +163,8 @@ pub(crate) fn split_key(key: &[u8]) -> Option<(SpaceId, &[u8])> {
     Some((SpaceId::new(space).ok()?, &key[4 + space.len()..]))
 }
 
-/// A content, with a mark of its origin before it.
+/// A content, with a mark of its origin before it. The digest guards the content, and nothing the mark:
+/// a damaged one may name another origin, but never costs a content.
 pub(crate) fn encode_content(content: &Content) -> Vec<u8> {
     let mut bytes = match content.introducer() {
         Introducer::Engine => vec![ENGINE],

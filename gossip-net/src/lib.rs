@@ -60,4 +60,4 @@ pub use stats::Stats;
 pub use status::{ConnectionState, PeerStatus, Traffic};
 #[cfg(feature = "switch")]
 pub use switch::{Sent, Switch, Weather};
-pub use transfer::{Allowance, LEAST_RATE, QuietHours, Transfer};
+pub use transfer::{Allowance, QuietHours, Transfer};

@@ -85,6 +85,10 @@ pub const PEER_HASH_NODES: Rate = Rate { per_second: 100_000, burst: 1_000_000 }
 pub const PEER_RECORDS: Rate = Rate { per_second: 20_000, burst: 200_000 };
 /// Seconds of its rate that a node which sends no faster may send at once.
 pub const SEND_BURST: u64 = 2;
+/// Bytes that a session may receive however little has accrued: one full frame and room for hashes.
+pub const LEAST_RECEIVED: u64 = 4 << 20;
+/// Bytes a second below which a message of records would take longer than peers wait.
+pub const LEAST_RATE: u64 = 1024;
 /// How long a session that a peer refused because too much was used up is not opened again.
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// The least time between two sessions that adverts of one peer trigger. It doubles with each such

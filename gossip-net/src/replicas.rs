@@ -10,6 +10,7 @@ use ring::rand::{Random, SystemRandom, generate};
 
 use crate::NodeId;
 use crate::claims::{ClaimingView, Claims};
+use crate::limits::LEAST_RECEIVED;
 
 /// The spaces that a node hosts.
 ///
@@ -64,9 +65,6 @@ impl Default for Terms {
         Self { cursor: None, sends: u64::MAX, receives: u64::MAX }
     }
 }
-
-/// What the sync machine needs to receive in any session: one full frame and room for hashes.
-const LEAST_RECEIVED: u64 = 4 << 20;
 
 /// A session without the type of its views. Time is counted from the beginning of the session.
 pub(crate) trait Machine: Send {

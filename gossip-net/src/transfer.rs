@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::bucket::{Rate, TokenBucket};
 use crate::config::ConfigError;
-use crate::limits::{PEER_BYTES, PEER_HASH_NODES, PEER_RECORDS, SEND_BURST};
+use crate::limits::{LEAST_RATE, PEER_BYTES, PEER_HASH_NODES, PEER_RECORDS, SEND_BURST};
 
 /// How much sessions may move. Can be changed while the node runs:
 /// [`Gossip::set_transfer`](crate::Gossip::set_transfer).
@@ -61,8 +61,6 @@ pub struct QuietHours {
     pub send_rate: u64,
 }
 
-/// Bytes a second below which a message of records would take longer than peers wait.
-pub const LEAST_RATE: u64 = 1024;
 /// The minutes of a day.
 const DAY: Range<u16> = 0..24 * 60;
 

@@ -36,10 +36,11 @@ struct Part {
     arguments: &'static [&'static str],
 }
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     Part { name: "core", title: "Tree, clocks, strategies", arguments: &["bench", "core"] },
     Part { name: "proto", title: "The sync machine", arguments: &["bench", "proto"] },
     Part { name: "net", title: "Sessions over QUIC", arguments: &["bench", "net"] },
+    Part { name: "bridge", title: "A node", arguments: &["bench", "bridge"] },
     Part { name: "bytes", title: "What the protocol sends", arguments: &["sim", "bytes"] },
     Part { name: "sim", title: "Simulated clusters", arguments: &["sim", "run", "--all"] },
 ];

@@ -2,6 +2,7 @@
 
 mod store;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use engram_gossip_net::ConnectionState;
@@ -231,13 +232,23 @@ pub const METRICS: &[Metric] = &[
         help: "What a limit turned away: sessions, datagrams, adverts and events.",
         labels: &["reason"],
         read: |Reading { net, .. }| {
-            vec![
+            let mut limited = counts(&net.sessions_over_allowance);
+            limited.extend([
                 Sample::count(&["sessions"], net.sessions_refused),
                 Sample::count(&["datagrams"], net.datagrams_over_limit),
                 Sample::count(&["adverts"], net.adverts_dropped),
                 Sample::count(&["events"], net.events_dropped),
-            ]
+            ]);
+            limited
         },
+    },
+    Metric {
+        name: "engram_gossip_sessions_delayed_total",
+        kind: Counter,
+        unit: None,
+        help: "Own sessions that had to wait, because so much was used up.",
+        labels: &["reason"],
+        read: |Reading { net, .. }| counts(&net.sessions_delayed),
     },
     Metric {
         name: "engram_gossip_decode_errors_total",
@@ -282,6 +293,10 @@ pub const METRICS: &[Metric] = &[
 /// Failures of a handshake in which nobody doubted anybody.
 const OF_THE_NETWORK: &[&str] =
     &["wire_version", "busy", "timed_out", "address", "no_address", "closed"];
+
+fn counts(by_reason: &BTreeMap<&'static str, u64>) -> Vec<Sample> {
+    by_reason.iter().map(|(reason, count)| Sample::count(&[reason], *count)).collect()
+}
 
 fn rounds(Reading { net, .. }: &Reading) -> Vec<Sample> {
     let reached = |outcome| net.sessions.get(outcome).copied().unwrap_or(0);

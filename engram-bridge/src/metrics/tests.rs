@@ -14,6 +14,8 @@ fn reading() -> Reading {
     net.sessions_failed.insert("lost", 1);
     net.connections_failed.insert("expired", 2);
     net.connections_failed.insert("timed_out", 4);
+    net.sessions_over_allowance.insert("peer_bytes", 6);
+    net.sessions_delayed.insert("send_rate", 7);
     let session_seconds = Histogram::new([0.001, 0.1]);
     session_seconds.observe(0.01);
     Reading {
@@ -65,6 +67,8 @@ fn samples_carry_their_labels_and_values() {
         r#"engram_gossip_rounds_total{outcome="failed"} 1"#,
         r#"engram_gossip_auth_failures_total{reason="expired"} 2"#,
         r#"engram_gossip_connection_failures_total{reason="timed_out"} 4"#,
+        r#"engram_gossip_limited_total{reason="peer_bytes"} 6"#,
+        r#"engram_gossip_sessions_delayed_total{reason="send_rate"} 7"#,
         r#"engram_gossip_conflicts{space="notes",strategy="confidence-voting/1"} 1.0"#,
         r#"engram_gossip_tombstones{space="notes"} 2.0"#,
         "engram_gossip_versions_written_total 5",

@@ -235,3 +235,19 @@ async fn a_plan_tells_what_a_sync_does_and_changes_nothing() {
     assert_eq!(known.versions[0].introduced, Introduced::By(a_id));
     assert_eq!(a.explain("of_a_7").unwrap().versions[0].introduced, Introduced::ByEngine);
 }
+
+/// A pattern goes from the first to the third by the second, who is the one to be asked about it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_introducer_is_who_brought_it_and_not_who_wrote_it() {
+    let cluster = Cluster::start(&["a", "b", "c"], &quiet());
+    cluster.settled().await;
+    cluster.connect(&[&[0, 1], &[2]]);
+    let [a, b] = [0, 1].map(|node| cluster.nodes[node].gossip.node_id());
+    cluster.nodes[0].space().submit(&invented("news", 1), Scheduler).unwrap();
+    cluster.nodes[1].gossip.sync_with(a).await.unwrap();
+    cluster.connect(&[&[0], &[1, 2]]);
+    cluster.nodes[2].gossip.sync_with(b).await.unwrap();
+    let known = cluster.nodes[2].space().explain("news_0").unwrap();
+    assert_eq!(known.versions[0].introduced, Introduced::By(b));
+    assert_eq!(known.versions[0].writes[0].actor.node, <[u8; 32]>::from(a));
+}

@@ -119,21 +119,16 @@ async fn an_answer_names_no_more_patterns_than_the_limit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_names_what_would_change() {
     let cluster = Cluster::start(&["node-a", "node-b"], &quiet());
+    cluster.settled().await;
     let (a, server) = serve(&cluster.nodes[0]).await;
     let real = last_snapshot("node-a");
     cluster.nodes[0].space().submit(&real, Scheduler).unwrap();
     a.gossip().sync_with(cluster.nodes[1].gossip.node_id()).await.unwrap();
+    // Nobody is told of it, so that the plan is the first to find it.
+    let silent = contradicted(&real);
+    cluster.nodes[1].space().submit(&silent, Scheduler).unwrap();
     let at = server.local_addr();
-    // A session that the connection itself set off may find a write first; a later one is the plan's.
-    let mut silent = contradicted(&real);
-    let plan = loop {
-        silent = contradicted(&silent);
-        cluster.nodes[1].space().submit(&silent, Scheduler).unwrap();
-        let answer = get(at, &format!("{CONSOLIDATION}/plan?peer=node-b")).await;
-        if answer.status == 200 && answer.json()["spaces"][0].is_object() {
-            break answer.json();
-        }
-    };
+    let plan = get(at, &format!("{CONSOLIDATION}/plan?peer=node-b")).await.json();
     let change = &plan["spaces"][0]["changes"][0];
     assert_eq!((&plan["spaces"][0]["here"], &plan["spaces"][0]["there"]), (&1.into(), &0.into()));
     assert_eq!(change["id"], silent.patterns[0].id);
@@ -148,12 +143,11 @@ async fn what_a_lost_peer_lacks_is_known() {
     submit(&cluster.nodes[0], &last_snapshot("node-a"));
     cluster.until(agree).await;
     // It is noted when the session ends, a little later.
-    loop {
+    let in_step = async || {
         let diff = get(at, &format!("{CONSOLIDATION}/diff?peer=node-b")).await.json();
-        if diff["ever_equal"] == true && diff["patterns"] == 0 {
-            break;
-        }
-    }
+        (diff["ever_equal"] == true && diff["patterns"] == 0).then_some(())
+    };
+    eventually("word of the equal roots", in_step).await;
 
     cluster.nodes[1].gossip.shutdown().await;
     let missed = last_snapshot("node-c");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::common::{Cluster, Node, quiet, take};
 use engram_gossip_net::{Allowance, NetConfig, QuietHours, Rate, Switch, SyncError, limits};
+use engram_gossip_proto::Ending;
 use tokio::time::{Instant, sleep};
 
 fn on_switch(mut config: NetConfig) -> NetConfig {
@@ -73,6 +74,23 @@ async fn an_own_session_waits_until_nothing_is_owed() {
     assert!(a.gossip.sync_with(b.id()).await.is_ok());
     assert_eq!(begun.elapsed().as_secs(), (moved - 50) / 10);
     assert_eq!(a.gossip.stats().sessions_delayed.get("peer_records"), Some(&1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_receives_a_message_however_little_is_left_and_no_more_than_the_limit() {
+    let [a, b] = connected(["a", "b"], &on_switch(quiet())).await;
+    let mut transfer = a.gossip.transfer();
+    transfer.peer.bytes = SCARCE;
+    a.gossip.set_transfer(transfer).unwrap();
+    // Six megabytes.
+    (0..2000).for_each(|n| b.store.write(&format!("{n}")));
+    let report = a.gossip.sync_with(b.id()).await.unwrap();
+    assert_eq!(report.outcome.result, Ending::BudgetSpent);
+    let received = report.bytes_received;
+    assert!(
+        (limits::LEAST_RECEIVED / 2..=limits::LEAST_RECEIVED).contains(&received),
+        "{received}"
+    );
 }
 
 /// How long it takes until the second of two nodes has all that the first one wrote.

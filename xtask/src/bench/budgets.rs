@@ -108,5 +108,5 @@ pub(super) const BRIDGE: &[Budget] = &[
 pub(super) const NET: &[Budget] = &[
     beside("in-sync check, warm", "two threads", "in_sync_check/ours/two_threads", 1.2, "bare quinn request", "in_sync_check/quinn/two_threads"),
     shown("in-sync check, warm", "one thread", "in_sync_check/ours/one_thread", "bare quinn request", "in_sync_check/quinn/one_thread"),
-    beside("bulk sync", "1,000 patterns", "bulk_sync/ours/1000", 1.0 / 0.7, "bare quinn stream", "bulk_sync/quinn/1000"),
+    beside("bulk sync", "1,000 patterns, real and means of real ones", "bulk_sync/ours/1000", 1.0 / 0.7, "bare quinn stream", "bulk_sync/quinn/1000"),
 ];

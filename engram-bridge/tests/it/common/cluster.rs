@@ -97,14 +97,29 @@ impl Cluster {
     /// now on without a word to anybody sets nothing off.
     pub(crate) async fn settled(&self) {
         let others = self.nodes.len() as u64 - 1;
-        while self.nodes.iter().any(|node| node.gossip.stats().adverts_received < others) {
-            tokio::task::yield_now().await;
-        }
+        let heard = async || {
+            let heard = |node: &Node| node.gossip.stats().adverts_received >= others;
+            self.nodes.iter().all(heard).then_some(())
+        };
+        eventually("adverts of connections", heard).await;
     }
 
     pub(crate) fn fingerprints(&self) -> Vec<(String, Vec<u8>)> {
         self.nodes.iter().map(|node| super::fingerprint(&node.space())).collect()
     }
+}
+
+/// Asks until there is an answer. For what no event tells of; it fails after a deadline.
+pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    let answer = async {
+        loop {
+            match ask().await {
+                Some(answer) => break answer,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    timeout(DEADLINE, answer).await.unwrap_or_else(|_| panic!("no {what} within {DEADLINE:?}"))
 }
 
 /// Whether all nodes have the same root.
