@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use crate::common::{Cluster, Node, absent, introduce, quiet, roster, take};
+use crate::common::{Cluster, Node, absent, introduce, quiet, roster, settled, take};
 use engram_gossip_net::{
     BindError, ConnectionState, Event, Gossip, HandshakeError, Opener, Roster, Switch, SyncError,
     Weather,
@@ -19,12 +19,8 @@ async fn what_one_session_brings_no_other_one_asks_for() {
     const RECORDS: usize = 1000;
     let mut config = quiet();
     config.advert_fanout = 0;
-    let [mut a, mut b, mut c, mut d] = take(Cluster::new().start(&["a", "b", "c", "d"], &config));
-    // Those who meet tell each other their roots; here that is before there is anything to fetch.
-    for node in [&mut b, &mut c, &mut d] {
-        a.connected_to(node.id()).await;
-        node.connected_to(a.id()).await;
-    }
+    let [a, b, c, d] = take(Cluster::new().start(&["a", "b", "c", "d"], &config));
+    settled(&[&a, &b, &c, &d]).await;
     for node in [&b, &c, &d] {
         (0..RECORDS).for_each(|n| node.store.write_as(a.id(), &format!("{n}")));
     }

@@ -197,6 +197,19 @@ pub(crate) async fn until_all(nodes: &mut [Node], mut holds: impl FnMut(&[Node])
     timeout(DEADLINE, held).await.expect("it happens in time");
 }
 
+/// Waits until each of `nodes` is connected to all others and has heard their first adverts, so that
+/// what is written from now on without a word to anybody sets nothing off. Not for virtual time,
+/// which stands still meanwhile.
+pub(crate) async fn settled(nodes: &[&Node]) {
+    let others = nodes.len() as u64 - 1;
+    let all_heard = async {
+        while nodes.iter().any(|node| node.gossip.stats().adverts_received < others) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(DEADLINE, all_heard).await.expect("every connection begins with an advert");
+}
+
 /// Makes `nodes` members of each other's roster.
 pub(crate) fn introduce(nodes: &[Node]) {
     let roster = roster(nodes.iter().map(Node::member));
