@@ -102,8 +102,7 @@ impl Proof {
         let key_hash = scheme.key(key);
         let lines = self.entries.iter().map(|line| line.each_ref());
         let leaf = scheme.leaf(self.siblings.len() as u16, lines);
-        let halves = scheme.climb(&key_hash, leaf, &mut self.siblings.clone());
-        if scheme.root(halves) != *root {
+        if scheme.climb(&key_hash, leaf, &mut self.siblings.clone()) != *root {
             return Err(ProofError::WrongRoot);
         }
         let own = self.entries.iter().find(|[entry, _]| *entry == key_hash);

@@ -18,8 +18,8 @@ const LEAF: &[u8; 8] = b"emt1leaf";
 const NODE: &[u8; 8] = b"emt1node";
 const ROOT: &[u8; 8] = b"emt1root";
 
-/// What an entry adds to the input of its leaf: key hash and value.
-const LINE: usize = 2 * Digest::LEN;
+/// Two digests as they are hashed: the halves of a node, or the key hash and the value of an entry.
+type Line = [[u8; Digest::LEN]; 2];
 
 /// The hash function and the base depth: two trees must share them to be comparable.
 #[derive(Clone)]
@@ -65,7 +65,7 @@ impl<H: Hasher> Scheme<H> {
         level: u16,
         entries: impl IntoIterator<Item = [&'a Digest; 2]>,
     ) -> Digest {
-        let mut body = [[0; LINE]; LEAF_CAPACITY];
+        let mut body = [Line::default(); LEAF_CAPACITY];
         let mut count = 0;
         for (line, [key_hash, value]) in body.iter_mut().zip(entries) {
             *line = line_of(key_hash, value);
@@ -74,47 +74,52 @@ impl<H: Hasher> Scheme<H> {
         if count == 0 {
             return Digest::EMPTY;
         }
-        let body = body[..count].as_flattened();
+        let body = body[..count].as_flattened().as_flattened();
         self.hasher.hash(&header(LEAF, level, body.len()), body)
     }
 
     /// The digest of an inner node at `level`, which is neither 0 nor empty.
     pub(crate) fn node(&self, level: u16, [left, right]: [Digest; 2]) -> Digest {
-        self.hasher.hash(&header(NODE, level, LINE), &line_of(&left, &right))
+        self.node_of(level, &line_of(&left, &right))
     }
 
-    /// The halves of the root of a tree in which the leaf on the way to `key_hash` has this digest.
+    fn node_of(&self, level: u16, halves: &Line) -> Digest {
+        let halves = halves.as_flattened();
+        self.hasher.hash(&header(NODE, level, halves.len()), halves)
+    }
+
+    /// The digest of the node at level 0.
+    pub(crate) fn root(&self, [left, right]: [Digest; 2]) -> Digest {
+        self.root_of(&line_of(&left, &right))
+    }
+
+    /// Binds the parameters too: they stand where other inputs have their level and length, which
+    /// are the same for every root.
+    fn root_of(&self, halves: &Line) -> Digest {
+        let mut header = [0; HEADER_LEN];
+        header[..8].copy_from_slice(ROOT);
+        header[8..].copy_from_slice(&self.parameters);
+        self.hasher.hash(&header, halves.as_flattened())
+    }
+
+    /// The root of a tree in which the leaf on the way to `key_hash` has this digest.
     ///
     /// `beside` are the digests beside the way, from level 1 down to the leaf. Each is exchanged for
     /// the digest on the way itself.
-    pub(crate) fn climb(
-        &self,
-        key_hash: &Digest,
-        leaf: Digest,
-        beside: &mut [Digest],
-    ) -> [Digest; 2] {
-        let mut halves = [Digest::EMPTY; 2];
+    pub(crate) fn climb(&self, key_hash: &Digest, leaf: Digest, beside: &mut [Digest]) -> Digest {
         let mut digest = leaf;
         for (level, beside) in beside.iter_mut().enumerate().rev() {
             let level = level as u16;
             // An index, not a branch: the side is as good as random.
-            halves = [*beside; 2];
-            halves[usize::from(bit(key_hash, level))] = digest;
+            let mut halves = [*beside.as_bytes(); 2];
+            halves[usize::from(bit(key_hash, level))] = *digest.as_bytes();
             *beside = digest;
-            if level > 0 {
-                digest = self.node(level, halves);
-            }
+            digest = match level {
+                0 => self.root_of(&halves),
+                _ => self.node_of(level, &halves),
+            };
         }
-        halves
-    }
-
-    /// The digest of the node at level 0, which binds the parameters too: they stand where other
-    /// inputs have their level and length, which are the same for every root.
-    pub(crate) fn root(&self, [left, right]: [Digest; 2]) -> Digest {
-        let mut header = [0; HEADER_LEN];
-        header[..8].copy_from_slice(ROOT);
-        header[8..].copy_from_slice(&self.parameters);
-        self.hasher.hash(&header, &line_of(&left, &right))
+        digest
     }
 }
 
@@ -126,9 +131,6 @@ fn header(tag: &[u8; 8], level: u16, len: usize) -> [u8; HEADER_LEN] {
     header
 }
 
-fn line_of(first: &Digest, second: &Digest) -> [u8; LINE] {
-    let mut line = [0; LINE];
-    line[..Digest::LEN].copy_from_slice(first.as_bytes());
-    line[Digest::LEN..].copy_from_slice(second.as_bytes());
-    line
+fn line_of(first: &Digest, second: &Digest) -> Line {
+    [*first.as_bytes(), *second.as_bytes()]
 }

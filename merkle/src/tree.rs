@@ -162,9 +162,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
             false => entry.line(),
         });
         let leaf = self.scheme.leaf(way.len() as u16, lines);
-        let halves = self.scheme.climb(key_hash, leaf, &mut way);
+        self.root = self.scheme.climb(key_hash, leaf, &mut way);
         top.replace(key_hash, value, &way);
-        self.root = self.scheme.root(halves);
         Some(previous)
     }
 
