@@ -9,7 +9,7 @@ use engram_conflict::{
     ConfidenceVoting, ConfidenceWeighted, CrossIdView, KeepBoth, LastWriter, OwnedVersion, Pattern,
     Rules, Strategy, Versions, blend, cosine,
 };
-use wide::f32x8;
+use simsimd::SpatialSimilarity;
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -23,18 +23,6 @@ fn plain_cosine(left: &[f32], right: &[f32]) -> f32 {
         right_norm += b * b;
     }
     dot / (left_norm.sqrt() * right_norm.sqrt())
-}
-
-/// The same with explicit vectors of eight, the way `wide` is meant to be used.
-fn wide_cosine(left: &[f32], right: &[f32]) -> f32 {
-    let [mut dot, mut left_norm, mut right_norm] = [f32x8::ZERO; 3];
-    for (a, b) in left.as_chunks::<8>().0.iter().zip(right.as_chunks::<8>().0) {
-        let (a, b) = (f32x8::new(*a), f32x8::new(*b));
-        dot += a * b;
-        left_norm += a * a;
-        right_norm += b * b;
-    }
-    dot.reduce_add() / (left_norm.reduce_add().sqrt() * right_norm.reduce_add().sqrt())
 }
 
 /// Component after component, as one writes it first.
@@ -59,8 +47,8 @@ fn vectors(criterion: &mut Criterion) {
     group.bench_function("plain loop/768", |b| {
         b.iter(|| plain_cosine(black_box(left), black_box(right)));
     });
-    group.bench_function("wide/768", |b| {
-        b.iter(|| wide_cosine(black_box(left), black_box(right)));
+    group.bench_function("simsimd/768", |b| {
+        b.iter(|| SpatialSimilarity::cos(black_box(left), black_box(right)));
     });
     group.finish();
 

@@ -79,7 +79,7 @@ pub(super) const CORE: &[Budget] = &[
     beside("clock compare, concurrent", "16 actors", "clock_compare_concurrent/ours/16", 0.35, "crdts", "clock_compare_concurrent/crdts/16"),
     shown("siblings join", "3 values", "siblings_join/ours/3", "crdts", "siblings_join/crdts/3"),
     beside("cosine", "768 x f32, real", "cosine/ours/768", 0.4, "plain loop", "cosine/plain loop/768"),
-    shown("cosine", "768 x f32, real", "cosine/ours/768", "wide", "cosine/wide/768"),
+    shown("cosine", "768 x f32, real", "cosine/ours/768", "simsimd", "cosine/simsimd/768"),
     beside("weighted blend", "2 of 768 x f32, real", "blend/ours/2x768", 0.4, "plain loop", "blend/plain loop/2x768"),
     within("view, one changed pattern", "10^4 from real ones", "view/one changed pattern/10000", 10e6),
 ];
