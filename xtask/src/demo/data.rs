@@ -3,45 +3,24 @@
 //! Two layouts, told apart line by line: a whole snapshot with embeddings in base64, or one pattern with the row of its
 //! embedding in `embeddings.f32` beside the file.
 
+mod embedding;
+mod pattern;
+mod time;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-/// The embedding length of every pattern that Engram makes.
-const DIMENSION: usize = 768;
+use embedding::{Rows, inline_embedding};
+pub(crate) use pattern::{Content, Key, exported_pattern};
+use pattern::{content, space_of};
 
-/// The longest pattern id and episode id, and the most episodes of a pattern, that a node takes.
+/// The longest pattern id that a node takes.
 const MAX_ID: usize = 128;
-const MAX_EPISODE_ID: usize = 256;
-const MAX_EPISODES: usize = 4_096;
-
-/// The space of a line that names none.
-const DEFAULT_SPACE: &str = "default";
-
-/// What a pattern is known by: its id is unique only within its memory space.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Key {
-    pub(crate) space: String,
-    pub(crate) id: String,
-}
-
-/// All of a pattern but its key, in the one form in which two equal patterns are equal values: floats by their bits,
-/// minus zero as zero, citations sorted with their repeats.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Content {
-    pub(crate) embedding: Vec<u32>,
-    pub(crate) citations: Vec<String>,
-    pub(crate) strength: u32,
-    pub(crate) confidence: u32,
-    /// Nanoseconds since the Unix epoch.
-    pub(crate) consolidated: i128,
-}
 
 /// One node's file.
 #[derive(Debug)]
@@ -225,177 +204,12 @@ fn not_json(error: &serde_json::Error) -> String {
     format!("not one whole JSON object ({cause}, column {}); write the line again", error.column())
 }
 
-/// The pattern of one line of a node's export.
-pub(crate) fn exported_pattern(value: &Value) -> Result<(Key, Content), String> {
-    let id = value["id"].as_str().ok_or("the line has no \"id\"")?;
-    let space = space_of(value)?;
-    let content = content(value, &inline_embedding(value)?)?;
-    Ok((Key { space, id: id.to_owned() }, content))
-}
-
-fn space_of(value: &Value) -> Result<String, String> {
-    match value.get("space") {
-        None => Ok(DEFAULT_SPACE.to_owned()),
-        Some(Value::String(space)) if !space.is_empty() => Ok(space.clone()),
-        Some(other) => Err(format!("\"space\" is {other}, not a name")),
-    }
-}
-
-fn content(value: &Value, embedding: &[f32]) -> Result<Content, String> {
-    if embedding.len() != DIMENSION {
-        return Err(format!("its embedding has {} numbers, not {DIMENSION}", embedding.len()));
-    }
-    if let Some(position) = embedding.iter().position(|number| !number.is_finite()) {
-        return Err(format!("number {position} of its embedding is not finite"));
-    }
-    let strength = number(value, "strength")?;
-    if strength < 0.0 {
-        return Err(format!("\"strength\" is {strength}, below 0"));
-    }
-    let confidence = number(value, "schema_confidence")?;
-    if !(0.0..=1.0).contains(&confidence) {
-        return Err(format!("\"schema_confidence\" is {confidence}, not within 0 and 1"));
-    }
-    Ok(Content {
-        embedding: embedding.iter().copied().map(canonical_bits).collect(),
-        citations: citations(value)?,
-        strength: canonical_bits(strength),
-        confidence: canonical_bits(confidence),
-        consolidated: consolidated(value)?,
-    })
-}
-
-/// Equal numbers have equal bits: there is one zero.
-fn canonical_bits(number: f32) -> u32 {
-    if number == 0.0 { 0 } else { number.to_bits() }
-}
-
-fn number(value: &Value, name: &str) -> Result<f32, String> {
-    // A shortest f32 decimal, read as f64, rounds back to the very same f32.
-    let number = value[name]
-        .as_f64()
-        .ok_or_else(|| format!("\"{name}\" is missing or not a number"))? as f32;
-    if number.is_finite() { Ok(number) } else { Err(format!("\"{name}\" is too large for an f32")) }
-}
-
-fn citations(value: &Value) -> Result<Vec<String>, String> {
-    let list = value["source_episodes"]
-        .as_array()
-        .ok_or("\"source_episodes\" is missing or not a list")?;
-    if list.len() > MAX_EPISODES {
-        return Err(format!("it cites {} episodes, more than {MAX_EPISODES}", list.len()));
-    }
-    let episode = |value: &Value| match value.as_str() {
-        Some(episode) if episode.len() <= MAX_EPISODE_ID => Ok(episode.to_owned()),
-        Some(_) => Err(format!("an episode's name is longer than {MAX_EPISODE_ID} bytes")),
-        None => Err("\"source_episodes\" holds something else than names".to_owned()),
-    };
-    let mut citations = list.iter().map(episode).collect::<Result<Vec<_>, _>>()?;
-    citations.sort_unstable();
-    Ok(citations)
-}
-
-fn consolidated(value: &Value) -> Result<i128, String> {
-    let time = value["last_consolidated"]
-        .as_str()
-        .ok_or("\"last_consolidated\" is missing or not a time")?;
-    nanoseconds(time).ok_or_else(|| {
-        format!("\"last_consolidated\" is {time}, not a time like 2025-03-01T04:03:07.843000000Z")
-    })
-}
-
-/// Nanoseconds since the Unix epoch of an RFC 3339 time.
-fn nanoseconds(time: &str) -> Option<i128> {
-    let (local, offset) = match time.strip_suffix('Z') {
-        Some(local) => (local, 0),
-        None => {
-            let (local, offset) = time.split_at_checked(time.len().checked_sub(6)?)?;
-            let sign = if offset.starts_with('-') { -1 } else { 1 };
-            let [hours, minutes] = digits(offset, "+00:00").or_else(|| digits(offset, "-00:00"))?;
-            (local, sign * (hours * 60 + minutes) * 60)
-        }
-    };
-    let (seconds, fraction) = local.split_once('.').unwrap_or((local, ""));
-    if fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let fraction: i128 = format!("{fraction:0<9}").parse().ok()?;
-    let [year, month, day, hour, minute, second] = digits(seconds, "0000-00-00T00:00:00")?;
-    let valid = (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second < 60;
-    let seconds = days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset;
-    valid.then_some(i128::from(seconds) * 1_000_000_000 + fraction)
-}
-
-/// The numbers in `text` if it has the form of `pattern`, where a run of zeros stands for as many digits.
-fn digits<const N: usize>(text: &str, pattern: &str) -> Option<[i64; N]> {
-    let form = |c: char| if c.is_ascii_digit() { '0' } else { c };
-    if !text.chars().map(form).eq(pattern.chars()) {
-        return None;
-    }
-    let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
-    let numbers: Vec<i64> = numbers.map(|number| number.parse().ok()).collect::<Option<_>>()?;
-    numbers.try_into().ok()
-}
-
-/// Days since 1970-01-01 in the Gregorian calendar, counted in years that begin in March so that the leap day is last.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let months = (month + 9) % 12;
-    365 * year + year / 4 - year / 100 + year / 400 + (153 * months + 2) / 5 + day - 1 - 719_468
-}
-
-fn inline_embedding(value: &Value) -> Result<Vec<f32>, String> {
-    let text = value["embedding_b64"]
-        .as_str()
-        .ok_or("it has neither \"embedding_b64\" nor \"embedding_row\"")?;
-    let bytes = STANDARD
-        .decode(text)
-        .map_err(|error| format!("\"embedding_b64\" is not base64 ({error})"))?;
-    if bytes.len() % 4 != 0 {
-        return Err(format!("\"embedding_b64\" holds {} bytes, not a multiple of 4", bytes.len()));
-    }
-    Ok(floats(&bytes))
-}
-
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    let (numbers, _) = bytes.as_chunks::<4>();
-    numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
-}
-
-/// The rows of `embeddings.f32`, opened at the first pattern that asks for one.
-struct Rows {
-    path: PathBuf,
-    file: Option<File>,
-}
-
-impl Rows {
-    fn beside(data: &Path) -> Self {
-        Self { path: data.with_file_name("embeddings.f32"), file: None }
-    }
-
-    /// The row, or why that one cannot be had; an error if no row can.
-    fn read(&mut self, row: u64) -> Result<Result<Vec<f32>, String>> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(File::open(&self.path).with_context(|| {
-                format!("{}: cannot be opened; a pattern's embedding is in it", self.path.display())
-            })?),
-        };
-        let mut bytes = vec![0; DIMENSION * 4];
-        let offset = row.saturating_mul(bytes.len() as u64);
-        let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut bytes));
-        Ok(read.map(|()| floats(&bytes)).map_err(|error| {
-            format!("row {row} of {} cannot be read ({error})", self.path.display())
-        }))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::embedding::DIMENSION;
     use super::*;
     use crate::scratch::Scratch;
 
@@ -482,22 +296,6 @@ mod tests {
         assert_eq!(content.embedding[0], 0.5_f32.to_bits());
         assert_eq!((feed.snapshots, feed.rejected.len()), (3, 1));
         assert!(feed.rejected[0].reason.contains("row 2"), "{:?}", feed.rejected);
-    }
-
-    #[test]
-    fn times_are_moments() {
-        assert_eq!(nanoseconds("1970-01-01T00:00:00Z"), Some(0));
-        assert_eq!(nanoseconds("2024-02-29T23:30:00-00:30"), nanoseconds("2024-03-01T00:00:00.0Z"));
-        assert_eq!(nanoseconds("1969-12-31T23:59:59.999999999Z"), Some(-1));
-        for wrong in [
-            "",
-            "2025-03-01",
-            "2025-03-01T00:00:00",
-            "2025-13-01T00:00:00Z",
-            "2025-03-01T00:00:00.0000000000Z",
-        ] {
-            assert_eq!(nanoseconds(wrong), None, "{wrong}");
-        }
     }
 
     #[test]
