@@ -1,26 +1,60 @@
-//! What Engram's scheduler waits for: `update_cache`, beside hashing the snapshot once.
+//! What Engram's scheduler waits for: `update_cache`, and how long it takes until its cache has what a
+//! peer contributed, beside hashing the snapshot once.
 
 use std::hint::black_box;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use common::snapshot;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use engram_bridge::{
-    ConsolidationCacheSource::Scheduler, ConsolidationGossiper, ConsolidationService as _,
-    ConsolidationSnapshot, DEFAULT_SPACE, Environment, GossipingConsolidationService,
-    InMemoryConsolidationService, SemanticPattern, Store, StoreConfig,
+    BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationCacheSource::Scheduler,
+    ConsolidationGossiper, ConsolidationService, ConsolidationSnapshot, DEFAULT_SPACE, Environment,
+    GossipingConsolidationService, InMemoryConsolidationService, SemanticPattern, Space, Store,
+    StoreConfig,
 };
 use engram_gossip_net::{ClusterCa, Gossip, Identity, NetConfig, Roster, Validity};
-use engram_gossip_proto::SpaceId;
+use engram_gossip_proto::{Body, Delivery, Prefix, SpaceId, View as _};
 use engram_merkle::{AnyHasher, HEADER_LEN, Hasher as _};
 
 mod common;
 
 const COUNT: usize = 10_000;
 
-/// A service that nobody else talks to.
-fn service() -> GossipingConsolidationService {
+/// The cache behind the gossip; it says whenever it was given something.
+struct Cache {
+    cache: InMemoryConsolidationService,
+    given: Mutex<Sender<()>>,
+}
+
+impl ConsolidationService for Cache {
+    fn cached_snapshot(&self) -> Option<ConsolidationSnapshot> {
+        self.cache.cached_snapshot()
+    }
+
+    fn update_cache(&self, snapshot: &ConsolidationSnapshot, source: ConsolidationCacheSource) {
+        self.cache.update_cache(snapshot, source);
+        // Fails at the very end only, when nobody listens any more.
+        _ = self.given.lock().expect("nobody panics").send(());
+    }
+
+    fn set_alert_log_path(&self, path: PathBuf) {
+        self.cache.set_alert_log_path(path);
+    }
+
+    fn alert_log_path(&self) -> PathBuf {
+        self.cache.alert_log_path()
+    }
+
+    fn recent_updates(&self) -> Vec<BeliefUpdateRecord> {
+        self.cache.recent_updates()
+    }
+}
+
+/// A service that nobody else talks to, and word of whatever reaches its cache.
+fn service() -> (GossipingConsolidationService, Receiver<()>) {
     let validity = Validity::days_from(SystemTime::now(), 1);
     let ca = ClusterCa::generate("bench", validity).expect("a certificate authority");
     let node = ca.issue_node("node", validity).expect("a certificate");
@@ -36,8 +70,34 @@ fn service() -> GossipingConsolidationService {
         Arc::clone(&store),
     );
     let gossiper = ConsolidationGossiper::new(&store, &space, gossip.expect("a free port"));
-    let inner = Arc::new(InMemoryConsolidationService::new());
-    GossipingConsolidationService::new(inner, gossiper.expect("the space is hosted"))
+    let (given, word) = channel();
+    let cache = InMemoryConsolidationService::new();
+    let inner = Arc::new(Cache { cache, given: Mutex::new(given) });
+    (GossipingConsolidationService::new(inner, gossiper.expect("the space is hosted")), word)
+}
+
+/// The space of a peer, which writes one pattern again and again.
+fn peer() -> Arc<Space> {
+    let space = SpaceId::new(DEFAULT_SPACE).expect("a name");
+    let config = StoreConfig::new([7; 32].into(), [space.clone()]);
+    let store = Store::new(config, Environment::system());
+    Arc::clone(store.space(&space).expect("it is hosted"))
+}
+
+/// All that a space holds, as a session delivers it.
+fn delivery(space: &Arc<Space>) -> Delivery {
+    let view = space.pin();
+    let mut delivery = Delivery::default();
+    for entry in view.entries(&Prefix::ROOT) {
+        let record = view.record(&entry.key).expect("it was just listed");
+        for (_, body) in &record.siblings {
+            if let Body::Content(digest) = body {
+                delivery.contents.push((*digest, view.content(digest).expect("it is live")));
+            }
+        }
+        delivery.records.push(record);
+    }
+    delivery
 }
 
 /// The snapshot with copies of all patterns, as an engine hands it over that owns its patterns.
@@ -73,7 +133,7 @@ fn update_cache(criterion: &mut Criterion) {
             }
         });
     });
-    let service = service();
+    let (service, word) = service();
     service.update_cache(&whole, Scheduler);
     group.bench_function(format!("ours/unchanged-{COUNT}"), |bencher| {
         let again = copied(&whole);
@@ -88,9 +148,29 @@ fn update_cache(criterion: &mut Criterion) {
             pattern.strength = 0.5 + version as f32 * 1e-6;
             changed.clone()
         };
+        // The engine's own copy of the snapshot is dropped by the engine.
+        bencher.iter_batched_ref(
+            next,
+            |changed| service.update_cache(changed, Scheduler),
+            BatchSize::PerIteration,
+        );
+    });
+    group.bench_function(format!("ours/remote-change-{COUNT}"), |bencher| {
+        let (peer, space) = (peer(), service.gossiper().space());
+        let mut pattern = (*whole.patterns[COUNT / 2]).clone();
+        let next = || {
+            pattern.strength += 1e-3;
+            peer.submit_pattern(&Arc::new(pattern.clone())).expect("it is valid");
+            while word.try_recv().is_ok() {}
+            delivery(&peer)
+        };
         bencher.iter_batched(
             next,
-            |changed| service.update_cache(&changed, Scheduler),
+            |delivery| {
+                let receipt = space.pin().apply(delivery);
+                word.recv().expect("the cache is there");
+                receipt
+            },
             BatchSize::PerIteration,
         );
     });

@@ -120,3 +120,26 @@ impl fmt::Debug for Writer {
         f.debug_struct("Writer").field("source", &self.source).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engram_vclock::MAX_COUNTER;
+
+    use super::*;
+    use crate::storage::Seal;
+
+    /// Two hundred and eighty million million writes in one life; it is no reason to stop.
+    #[test]
+    fn a_counter_at_its_cap_begins_a_new_life() {
+        let mut lives = 0..;
+        let entropy = Box::new(move || lives.next().expect("there is always a next number"));
+        let mut writer = Writer::new([1; 32], entropy);
+        let seal = Seal { place: String::new(), boot: String::new() };
+        let life = Life { incarnation: 7, lease: MAX_COUNTER - 1, closed: true, seal };
+        writer.resume(&life).unwrap();
+        let dots = [writer.next_dot(), writer.next_dot(), writer.next_dot()];
+        let dots = dots.map(|dot| (dot.actor.incarnation, dot.counter));
+        assert_eq!(dots, [(7, MAX_COUNTER), (1, 1), (1, 2)]);
+        assert_eq!(writer.lease().actor.incarnation, 1);
+    }
+}

@@ -62,8 +62,10 @@ pub enum HandshakeError {
     /// The peer refused us: it cannot use our certificate.
     #[error("the peer refused us: it cannot use our certificate; is it for clients and servers?")]
     RefusedCertificate,
-    /// The peer refused us because it is busy with other handshakes.
-    #[error("the peer has too many handshakes at once; it is dialled again")]
+    /// The peer takes no connection now: it ends, or it is busy with other handshakes.
+    #[error(
+        "the peer takes no connection now: it ends, or has too many handshakes; it is dialled again"
+    )]
     Busy,
     /// Nobody answered in time: the node is down, the address is wrong, or UDP is blocked.
     #[error("no answer; is the node up, its address right, and UDP let through?")]

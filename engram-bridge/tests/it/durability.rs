@@ -148,6 +148,33 @@ fn after_a_loss_of_power_only_a_closed_store_is_trusted() {
     assert!(matches!(*open("").opening(), Opening::Doubted { .. }));
 }
 
+/// The disk is lost, and the engine speaks before the peers do: what the lost life wrote is not known
+/// yet, so it is not superseded. The engine's next word does it, though it is the same word again.
+#[test]
+fn what_a_lost_life_wrote_ends_with_the_next_word_of_its_node() {
+    let peer = only_space(&store(2, 4));
+    let say = |space: &Arc<Space>, content| space.submit_pattern(&pattern("p", content)).unwrap();
+    let (lost, kept) = (MemoryStateStore::new(), MemoryStateStore::new());
+    let space = only_space(&open(1, lost).unwrap());
+    assert_eq!(say(&space, 1), Submitted::Written);
+    deliver(everything(&space), &peer);
+    let store = open(1, kept).unwrap();
+    let space = only_space(&store);
+    assert_eq!(say(&space, 2), Submitted::Written);
+    deliver(everything(&peer), &space);
+    assert_eq!((dots(&space).len(), lives(&space, 1).len()), (2, 2));
+    let shown = fingerprint(&space);
+    // Nobody writes unasked; and what another node wrote is no reason to write, either.
+    assert_eq!((store.written(), say(&peer, 3)), (1, Submitted::Written));
+    deliver(everything(&peer), &space);
+    assert_eq!(say(&space, 2), Submitted::Written);
+    assert_eq!((dots(&space).len(), lives(&space, 1).len()), (2, 1));
+    assert_ne!(fingerprint(&space), shown);
+    assert_eq!((say(&space, 2), store.written()), (Submitted::Unchanged, 2));
+    deliver(everything(&space), &peer);
+    assert_eq!(fingerprint(&peer), fingerprint(&space));
+}
+
 #[test]
 fn what_cannot_be_stored_has_not_happened() {
     let kept = MemoryStateStore::new();

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use engram_bridge::{ConsolidationCacheSource::Scheduler, Space, Store, Submitted};
+use engram_bridge::{ConsolidationCacheSource::Scheduler, Space, Store, Submitted, refusal};
 use engram_gossip_proto::{Body, Delivery, Record, Rejection, View};
-use engram_vclock::MAX_JUMP;
+use engram_vclock::{MAX_COUNTER, MAX_JUMP};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -567,6 +567,29 @@ fn a_leap_of_a_counter_is_judged_by_all_that_the_node_has_seen() {
 }
 
 #[test]
+fn a_counter_above_its_cap_is_refused_with_what_to_do() {
+    let space = only_space(&store(2, 4));
+    let receipt = space.pin().apply(written_as(MAX_COUNTER + 1, "p"));
+    let [(id, reason)] = &receipt.rejected[..] else { panic!("{:?}", receipt.rejected) };
+    assert_eq!((id.as_str(), live(&space).len()), ("p", 0));
+    assert!(refusal(*reason).contains("see whether a node runs twice"), "{reason:?}");
+}
+
+#[test]
+fn a_dot_that_names_another_content_than_it_did_is_refused_with_what_to_do() {
+    let space = only_space(&store(2, 4));
+    deliver(written_as(1, "p"), &space);
+    let before = fingerprint(&space);
+    // A forged write: the dot is known, what it names is not what it named.
+    let other = only_space(&store(1, 4));
+    other.submit_pattern(&pattern("p", 2)).unwrap();
+    let receipt = space.pin().apply(everything(&other));
+    assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::InvalidRecord)]);
+    assert!(refusal(Rejection::InvalidRecord).contains("a write has two contents"));
+    assert_eq!(fingerprint(&space), before);
+}
+
+#[test]
 fn what_is_refused_raises_no_clock() {
     let space = only_space(&store(2, 4));
     let mut stripped = written_as(MAX_JUMP, "p");
@@ -598,8 +621,12 @@ fn a_bad_pattern_costs_only_itself() {
     let space = only_space(&store(1, 4));
     let patterns = vec![bad.into(), pattern("good", 1), wide.into()];
     let report = space.submit(&snapshot(patterns), Scheduler).unwrap();
-    assert_eq!((report.taken(), report.rejected.len()), (1, 2));
-    assert_eq!(space.visible_len(), 1);
+    assert_eq!((report.taken(), space.visible_len()), (1, 1));
+    let told: Vec<_> = report.rejected.iter().map(|it| (it.index, it.reason.to_string())).collect();
+    let nan = "number 1 of its embedding is NaN; consolidate its episodes again";
+    let wide =
+        "its embedding has 5 dimensions, this cluster's have 4; embed it with the cluster's model";
+    assert_eq!(told, [(0, nan.to_owned()), (2, wide.to_owned())]);
 }
 
 #[test]

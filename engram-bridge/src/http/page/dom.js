@@ -17,6 +17,7 @@ function say(element, text) {
 
 /** Keeps one child for each item, by its key, in the order of the items: focus and open details survive. */
 function keep(parent, items, keyOf, create, update) {
+  const focused = document.activeElement;
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   items.forEach((item, place) => {
     const key = keyOf(item);
@@ -30,6 +31,8 @@ function keep(parent, items, keyOf, create, update) {
     if (parent.children[place] !== child) parent.insertBefore(child, parent.children[place] ?? null);
   });
   known.forEach((child) => child.remove());
+  // What is moved loses the focus.
+  if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
 /** Asks the node; an answer that is an error becomes one here. */

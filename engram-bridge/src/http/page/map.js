@@ -47,8 +47,9 @@ function showMap(map) {
 function summary(peers, met) {
   const whom = chosenPeer ?? (peers.length === 1 ? peers[0].peer : 'a peer');
   const strangers = peers.filter((peer) => !peer.ever_equal).map((peer) => peer.peer);
+  if (peers.length === 0) return 'There is no peer to compare with.';
   const unknown = strangers.length > 0 ? ` Not equal so far: ${strangers.join(', ')}.` : '';
-  if (met.length === 0 && peers.length > 0) return `Nothing to compare with yet.${unknown}`;
+  if (met.length === 0) return `Nothing to compare with yet.${unknown}`;
   if (differing.size === 0) return `Nothing changed here since ${chosenPeer ?? 'every peer'} was last equal.${unknown}`;
   return `${count(differing.size, 'slot')} of ${cells.length.toLocaleString('en')} changed here since ${whom} was last equal.${unknown}`;
 }

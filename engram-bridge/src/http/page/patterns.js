@@ -11,7 +11,7 @@ function versionRow(version, position) {
   const meter = make('meter');
   meter.value = version.confidence;
   meter.title = `confidence ${version.confidence}`;
-  const shown = version.kept ? 'shown' : version.share > 0 ? `${(version.share * 100).toFixed(0)} %` : '';
+  const shown = version.kept ? 'as it is' : version.share > 0 ? `${(version.share * 100).toFixed(0)} %` : '';
   const writes = version.writes.map((write) => `${write.node} ${write.counter} of life ${write.incarnation}`);
   const row = make('tr', version.kept ? 'shown' : '',
     make('td', 'mono', short(version.digest)),
@@ -26,7 +26,7 @@ function versionRow(version, position) {
 
 /** What is known of one pattern, for people. */
 function explanation(known) {
-  const heads = ['version', 'written by', 'confidence', 'citations', ''].map((head) => make('th', '', head));
+  const heads = ['version', 'written by', 'confidence', 'citations', 'part'].map((head) => make('th', '', head));
   const table = make('table', 'versions', make('thead', '', make('tr', '', ...heads)),
     make('tbody', '', ...known.versions.map(versionRow)));
   const lost = known.citations_lost > 0 ? ` ${count(known.citations_lost, 'citation')} not shown.` : '';
@@ -99,6 +99,7 @@ function updateText({ confidence_delta: confidence, citation_delta: citations, s
 
 function showUpdates(updates) {
   const create = (update) => make('li', '', make('span', 'mono', update.id), make('span', 'soft'));
-  keep(at('update-list'), updates.slice(0, 12), (update) => `${update.id} ${update.at}`, create,
+  say(at('updates-say'), updates.length === 0 ? 'Nothing so far, since the node started.' : 'In what is shown, the newest first.');
+  keep(at('update-list'), updates.slice(0, 8), (update) => `${update.id} ${update.at}`, create,
     (item, update) => say(item.children[1], ` ${updateText(update)}`));
 }

@@ -21,7 +21,7 @@ function lastSession(peer) {
   const session = peer.last_session;
   if (!session) return 'no session yet';
   if (session.cause) return `last session failed: ${session.cause}`;
-  const moved = `${session.records_in} in, ${session.records_out} out`;
+  const moved = `${count(session.records_in, 'pattern')} in, ${session.records_out.toLocaleString('en')} out`;
   return `last session: ${session.result.replaceAll('_', ' ')}, ${moved}, ${(session.seconds * 1000).toFixed(0)} ms`;
 }
 
@@ -59,8 +59,17 @@ function updatePeer(card, peer) {
   say(traffic, `${bytes(peer.bytes_sent)} sent, ${bytes(peer.bytes_received)} received`);
 }
 
+/** Whoever needs somebody to look comes first; the others stay where they are in the roster. */
+function inOrder(peers) {
+  const needsHelp = (peer) => verdict(peer)[1] === 'bad';
+  return [...peers.filter(needsHelp), ...peers.filter((peer) => !needsHelp(peer))];
+}
+
 function showPeers(peers) {
-  keep(at('peer-list'), peers, (peer) => peer.name, createPeer, updatePeer);
+  keep(at('peer-list'), inOrder(peers), (peer) => peer.name, createPeer, updatePeer);
+  say(at('peers-say'), peers.length === 0
+    ? 'The roster names nobody else: what this node knows, it alone knows.'
+    : 'Choose one to see on the map only where it differs.');
   const inStep = peers.filter((peer) => verdict(peer)[1] === 'good').length;
   say(at('in-step'), peers.length === 0 ? 'alone' : `${inStep} of ${peers.length}`);
   at('in-step').classList.toggle('care', inStep < peers.length);
