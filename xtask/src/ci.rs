@@ -3,15 +3,16 @@
 mod report;
 mod steps;
 
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, IsTerminal};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::json;
 
 use crate::Verdict;
-use crate::command::{passes, spelled};
+use crate::command::spelled;
 use crate::workspace::members;
 use report::{Ending, Report, summarise};
 use steps::{DEEP, ORDINARY, Step};
@@ -52,11 +53,11 @@ impl Ci {
         for step in chosen {
             let begun = Instant::now();
             eprintln!("\n== {} ==", step.name);
-            let ending = match step.missing() {
-                Some(tool) => Ending::Skipped(tool),
+            let (ending, skipped) = match step.missing() {
+                Some(tool) => (Ending::Skipped(tool), Vec::new()),
                 None => run((step.commands)(&members))?,
             };
-            reports.push(Report { step: step.name, took: begun.elapsed(), ending });
+            reports.push(Report { step: step.name, took: begun.elapsed(), ending, skipped });
             if reports.last().is_some_and(Report::failed) && !self.keep_going {
                 break;
             }
@@ -82,15 +83,40 @@ impl Ci {
     }
 }
 
-/// Runs the commands of one step until one fails.
-fn run(commands: Vec<std::process::Command>) -> Result<Ending> {
+/// Runs the commands of one step until one fails, and collects what they say that they skipped.
+fn run(commands: Vec<Command>) -> Result<(Ending, Vec<String>)> {
+    let mut skipped = Vec::new();
     for mut command in commands {
-        // Standard output is for the result of this task alone.
-        if !passes(command.stdout(Stdio::from(std::io::stderr())))? {
-            return Ok(Ending::Failed(spelled(&command)));
+        let shown = spelled(&command);
+        eprintln!("$ {shown}");
+        let passed = follow(&mut command, &mut skipped);
+        if !passed.with_context(|| format!("cannot run {shown}"))? {
+            return Ok((Ending::Failed(shown), skipped));
         }
     }
-    Ok(Ending::Passed)
+    Ok((Ending::Passed, skipped))
+}
+
+/// Runs the command, shows on stderr what it prints, and keeps the lines that tell of something skipped: in the middle of
+/// a long run nobody would see them. Standard output is for the result of this task alone.
+fn follow(command: &mut Command, skipped: &mut Vec<String>) -> Result<bool> {
+    let (output, input) = std::io::pipe()?;
+    command.stdout(input.try_clone()?).stderr(input);
+    if std::io::stderr().is_terminal() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    let mut child = command.spawn()?;
+    // The command still holds the ends to write into; unless it lets go of them, the reading never ends.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        eprintln!("{line}");
+        if line.starts_with("skipped") {
+            skipped.push(line.into_owned());
+        }
+    }
+    Ok(child.wait()?.success())
 }
 
 #[cfg(test)]
@@ -123,12 +149,22 @@ mod tests {
     #[cfg(unix)]
     fn a_step_ends_at_its_first_failure_and_names_it() {
         let shell = |script: &str| {
-            let mut command = std::process::Command::new("sh");
+            let mut command = Command::new("sh");
             command.args(["-c", script]);
             command
         };
-        let failed = run(vec![shell("true"), shell("exit 3"), shell("exit 4")]).unwrap();
+        let (failed, _) = run(vec![shell("true"), shell("exit 3"), shell("exit 4")]).unwrap();
         assert_eq!(failed, Ending::Failed("sh -c 'exit 3'".to_owned()));
-        assert_eq!(run(vec![shell("true")]).unwrap(), Ending::Passed);
+        assert_eq!(run(vec![shell("true")]).unwrap(), (Ending::Passed, Vec::new()));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_a_command_skips_is_kept() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo one; echo 'skipped: rain'; echo skipped  snow >&2"]);
+        let (ending, skipped) = run(vec![command]).unwrap();
+        assert_eq!(ending, Ending::Passed);
+        assert_eq!(skipped, ["skipped: rain", "skipped snow"]);
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Report {
     pub(super) step: &'static str,
     pub(super) took: Duration,
     pub(super) ending: Ending,
+    /// What its commands left out, in their own words.
+    pub(super) skipped: Vec<String>,
 }
 
 impl Report {
@@ -32,13 +34,19 @@ impl Report {
             Ending::Failed(command) => ("failed", json!(command)),
             Ending::Skipped(tool) => ("skipped", json!(format!("{} is not installed", tool.name))),
         };
-        json!({"step": self.step, "seconds": self.took.as_secs(), "ending": ending, "reason": reason})
+        json!({
+            "step": self.step,
+            "seconds": self.took.as_secs(),
+            "ending": ending,
+            "reason": reason,
+            "skipped": self.skipped,
+        })
     }
 }
 
 pub(super) fn summarise(reports: &[Report]) {
     eprintln!();
-    for Report { step, took, ending } in reports {
+    for Report { step, took, ending, skipped } in reports {
         let (verdict, reason) = match ending {
             Ending::Passed => ("passed", String::new()),
             Ending::Failed(_) => ("FAILED", String::new()),
@@ -47,6 +55,7 @@ pub(super) fn summarise(reports: &[Report]) {
             }
         };
         eprintln!("{verdict:<7}  {:>5} s  {step}{reason}", took.as_secs());
+        skipped.iter().for_each(|line| eprintln!("{:20}{line}", ""));
     }
     for report in reports {
         if let Ending::Failed(command) = &report.ending {

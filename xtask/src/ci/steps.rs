@@ -123,7 +123,7 @@ fn tests() -> Command {
 /// many processes themselves.
 fn slow_tests() -> Command {
     let mut command = cargo(["test", "--release", "--workspace", "--all-features", "--tests"]);
-    command.args(["--", "--ignored", "--test-threads=1"]);
+    command.args(["--", "--ignored", "--test-threads=1", "--show-output"]);
     command
 }
 
