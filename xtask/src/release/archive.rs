@@ -20,7 +20,8 @@ pub(super) fn test_each(members: &[&Member]) -> Result<Verdict> {
     }
     for member in members {
         let folder = scratch.path().join(&member.name);
-        let mut command = cargo(["test", "--all-features"]);
+        // The workspace's profile, which is not in a package: without it property tests take many times as long.
+        let mut command = cargo(["test", "--all-features", "--config=profile.dev.opt-level=1"]);
         command.current_dir(&folder).arg("--target-dir").arg(target.join("archives"));
         command.args(siblings(member, scratch.path()));
         if !passes(&mut command)? {
