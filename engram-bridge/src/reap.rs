@@ -133,7 +133,7 @@ fn work(
     roster: &[NodeId],
 ) -> Result<usize, StorageError> {
     if let Some(session) = session.filter(|session| session.is_equal()) {
-        for agreed in &session.outcome.spaces {
+        for agreed in session.outcome.spaces.iter() {
             if let Some(space) = store.space(&agreed.space) {
                 space.note_equal(session.peer, agreed.ours.into())?;
             }

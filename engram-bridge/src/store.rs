@@ -197,11 +197,11 @@ impl Store {
     pub fn parameters(&self) -> Parameters {
         let Rules { hasher, depth, dimension, strategy, .. } = &self.rules;
         Parameters {
-            hash: hasher.name().to_owned(),
+            hash: hasher.name().into(),
             depth: depth.levels(),
             dimension: u32::try_from(*dimension).unwrap_or(u32::MAX),
             precision: Precision::F32,
-            strategy: strategy.id().to_string(),
+            strategy: strategy.id().to_string().into(),
         }
     }
 

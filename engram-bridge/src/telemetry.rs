@@ -140,7 +140,7 @@ impl Telemetry {
             session_seconds: self.watch.session_seconds.clone(),
             peers: peers.into_iter().map(|status| self.read_peer(status)).collect(),
             spaces: store.iter().map(|space| read_space(space)).collect(),
-            strategy: store.parameters().strategy,
+            strategy: store.parameters().strategy.to_string(),
             writes: store.write_stats(),
             doubted: matches!(store.opening(), Opening::Doubted { .. }),
             now: Timestamp::now().as_nanoseconds() as f64 / 1e9,

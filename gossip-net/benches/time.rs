@@ -8,7 +8,10 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::raw::{Certificate, RawClient, client_config, echo_server, raw_client};
+use common::raw::{
+    Certificate, RawClient, RawServer, client_config, echo_server, exchange, like_a_node,
+    raw_client,
+};
 use common::{Cluster, Node, quiet, take};
 use criterion::{Criterion, criterion_group, criterion_main};
 use engram_gossip_net::{Allowance, NetConfig, SessionReport};
@@ -37,25 +40,14 @@ async fn pair() -> [Node; 2] {
     [a, b]
 }
 
-/// A connection to a server that answers each request with as many bytes as it asks for.
-async fn bare() -> (RawClient, Connection, common::raw::RawServer) {
+/// A connection as nodes keep theirs, to a server that answers requests and does nothing else.
+async fn bare() -> (RawClient, Connection, RawServer) {
     let ready = Cluster::new().issue("server");
     let server = echo_server(&ready, &[b"bench"]);
     let client = raw_client();
     let config = client_config(Certificate::None, &[b"bench"]);
-    let connection = client.connect(config, server.address).await.unwrap();
+    let connection = client.connect_with(config, server.address, like_a_node()).await.unwrap();
     (client, connection, server)
-}
-
-/// Sends `up` bytes on a fresh stream and receives `down` bytes.
-async fn exchange(connection: &Connection, up: usize, down: usize) {
-    let (mut send, mut recv) = connection.open_bi().await.unwrap();
-    let mut request = u32::try_from(down).unwrap().to_le_bytes().to_vec();
-    request.resize(up.max(4), 0);
-    send.write_all(&request).await.unwrap();
-    send.finish().unwrap();
-    let answer = recv.read_to_end(down).await.unwrap();
-    assert_eq!(answer.len(), down);
 }
 
 /// An equal pair looks whether it is equal: one request, one answer.

@@ -1,5 +1,6 @@
 //! One connection to one peer, and which of two survives.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
@@ -78,29 +79,26 @@ pub(crate) struct Link {
     /// Whether the peer is known to have accepted our certificate. A dialler is told that its
     /// handshake is complete before the acceptor has looked at its certificate.
     pub(crate) proved: bool,
+    /// The wait for what happens next. It goes on while its owner does other things: to begin it anew
+    /// each time costs as much as a session in sync has to spare.
+    events: Pin<Box<dyn Future<Output = LinkEvent> + Send>>,
 }
 
 impl Link {
     pub(crate) fn dialled(connection: Connection, now: Instant) -> Self {
-        Self { connection, dialled_by_us: true, since: now, proved: false }
+        let events = next_event(connection.clone());
+        Self { connection, dialled_by_us: true, since: now, proved: false, events }
     }
 
     pub(crate) fn accepted(connection: Connection, now: Instant) -> Self {
-        Self { connection, dialled_by_us: false, since: now, proved: true }
+        Self { dialled_by_us: false, proved: true, ..Self::dialled(connection, now) }
     }
 
     /// Waits for what happens next. Nothing is lost if the wait is given up.
-    pub(crate) async fn event(&self) -> LinkEvent {
-        tokio::select! {
-            stream = self.connection.accept_bi() => match stream {
-                Ok((send, recv)) => LinkEvent::Stream(send, recv),
-                Err(error) => LinkEvent::Closed(error),
-            },
-            datagram = self.connection.read_datagram() => match datagram {
-                Ok(bytes) => LinkEvent::Datagram(bytes.into()),
-                Err(error) => LinkEvent::Closed(error),
-            },
-        }
+    pub(crate) async fn event(&mut self) -> LinkEvent {
+        let event = self.events.as_mut().await;
+        self.events = next_event(self.connection.clone());
+        event
     }
 
     fn age(&self) -> Age {
@@ -111,6 +109,21 @@ impl Link {
     pub(crate) fn yields_to(&self, newer: &Self, us: NodeId, peer: NodeId) -> bool {
         self.connection.close_reason().is_some() || takes_over(self.age(), newer.age(), us < peer)
     }
+}
+
+fn next_event(connection: Connection) -> Pin<Box<dyn Future<Output = LinkEvent> + Send>> {
+    Box::pin(async move {
+        tokio::select! {
+            stream = connection.accept_bi() => match stream {
+                Ok((send, recv)) => LinkEvent::Stream(send, recv),
+                Err(error) => LinkEvent::Closed(error),
+            },
+            datagram = connection.read_datagram() => match datagram {
+                Ok(bytes) => LinkEvent::Datagram(bytes.into()),
+                Err(error) => LinkEvent::Closed(error),
+            },
+        }
+    })
 }
 
 /// Who dialled, and when the handshake was complete here.

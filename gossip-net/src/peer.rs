@@ -4,14 +4,13 @@ mod connecting;
 mod leaving;
 mod syncing;
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use engram_gossip_proto::RootAdvert;
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::backoff::{Backoff, jitter};
@@ -23,7 +22,7 @@ use crate::report::SessionReport;
 use crate::session::Ended;
 use crate::shared::{Peer, Phase, Shared};
 use crate::status::Board;
-use crate::task::{Task, ready};
+use crate::task::{Work, ready};
 use crate::transfer::Account;
 use crate::trigger::{Trigger, Verdict};
 use crate::{HandshakeError, Liveness, Member, MembershipInput, NodeId, SyncError};
@@ -50,6 +49,8 @@ pub(crate) struct PeerTask {
     board: Arc<Board>,
     mailbox: mpsc::Receiver<Command>,
     id: NodeId,
+    /// When it woke up last.
+    now: Instant,
     address: Option<String>,
     link: Option<Link>,
     dial: Option<Dial>,
@@ -60,8 +61,8 @@ pub(crate) struct PeerTask {
     permit: Option<Permit>,
     /// The session that we opened, and the one that the peer opened. Both run only while two
     /// sessions cross.
-    opened: Option<Task<Ended>>,
-    accepted: Option<Task<Ended>>,
+    opened: Option<Work<Ended>>,
+    accepted: Option<Work<Ended>>,
     /// The stream of the peer's next session, if it comes before we have seen the end of the last.
     queued: Option<(SendStream, RecvStream)>,
     /// Whom the next session, and whom the running one, is to be reported to.
@@ -76,8 +77,8 @@ pub(crate) struct PeerTask {
     delayed_until: Option<Instant>,
     /// The stream of the last session, if its end is not told yet, and by when it has to be.
     unended: Option<(SendStream, Instant)>,
-    /// Streams whose last bytes are not acknowledged yet.
-    last_bytes: JoinSet<()>,
+    /// Streams whose last bytes may still be on their way, and how long they are waited for.
+    last_bytes: Vec<(RecvStream, Instant)>,
     recheck_at: Instant,
 }
 
@@ -92,6 +93,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, member: Member) -> Peer {
         board: board.clone(),
         mailbox: commands,
         id: member.id,
+        now,
         address: member.address,
         link: None,
         dial: None,
@@ -110,7 +112,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, member: Member) -> Peer {
         account: Account::new(config.transfer.peer, now),
         delayed_until: None,
         unended: None,
-        last_bytes: JoinSet::new(),
+        last_bytes: Vec::new(),
         recheck_at: now + RECHECK_INTERVAL,
     };
     tokio::spawn(task.run());
@@ -131,61 +133,84 @@ impl PeerTask {
         let mut brought = self.shared.source.claims().subscribe();
         let mut recheck = self.shared.recheck.subscribe();
         let mut transfer = self.shared.transfer_changed.subscribe();
+        let mut draining = pin!(Phase::draining(&mut phase));
+        let mut timer = pin!(sleep_until(self.now));
         loop {
             self.advance();
             let deadline = self.deadline();
+            // A timer that ends too early costs one look; to set it back each time costs more.
+            if timer.is_elapsed() || deadline < timer.deadline() {
+                timer.as_mut().reset(deadline);
+            }
+            // In this order, for nothing comes without end but what the peer does. What is due is
+            // begun in every round.
             tokio::select! {
+                biased;
+                ended = ready(&mut self.opened) => self.woken().on_opened_ended(ended),
+                ended = ready(&mut self.accepted) => self.woken().on_accepted_ended(ended),
+                () = &mut draining => {
+                    self.woken();
+                    return self.leave_in_order().await;
+                }
                 command = self.mailbox.recv() => match command {
-                    Some(command) => self.on_command(command),
+                    Some(command) => self.woken().on_command(command),
                     None => return self.leave_evicted(),
                 },
-                event = next_event(self.link.as_ref()) => self.on_event(event),
-                dialled = ready(&mut self.dial) => self.on_dialled(dialled),
-                permit = ready(&mut self.permit) => self.on_permit(permit),
-                ended = ready(&mut self.opened) => self.on_opened_ended(ended),
-                ended = ready(&mut self.accepted) => self.on_accepted_ended(ended),
-                Some(_) = self.last_bytes.join_next() => {}
-                () = sleep_until(deadline) => {}
-                _ = fetched.changed() => self.trigger.resume(),
-                _ = brought.changed() => self.trigger.resume(),
-                _ = recheck.changed() => self.recheck(),
-                _ = transfer.changed() => self.delayed_until = None,
-                () = Phase::draining(&mut phase) => return self.leave_in_order().await,
+                dialled = ready(&mut self.dial) => self.woken().on_dialled(dialled),
+                permit = ready(&mut self.permit) => self.woken().on_permit(permit),
+                _ = fetched.changed(), if self.trigger.is_postponed() => self.woken().trigger.resume(),
+                _ = brought.changed(), if self.trigger.is_postponed() => self.woken().trigger.resume(),
+                _ = recheck.changed() => self.woken().recheck(),
+                _ = transfer.changed(), if self.delayed_until.is_some() => {
+                    self.woken().delayed_until = None;
+                }
+                event = next_event(self.link.as_mut()) => self.woken().on_event(event),
+                () = &mut timer => {
+                    self.woken();
+                }
             }
         }
+    }
+
+    /// Notes the time at which something happened: what follows from it happens now.
+    pub(super) fn woken(&mut self) -> &mut Self {
+        self.now = Instant::now();
+        self
     }
 
     // What is due.
 
     /// Begins whatever is due: a dial, a session, the certainty that the peer has accepted us.
     fn advance(&mut self) {
-        let now = Instant::now();
-        if self.link.is_none() && self.dial.is_none() && self.wants_dial(now) {
+        let now = self.now;
+        if self.link.is_none() && self.dial.is_none() && self.wants_dial() {
             self.begin_dial();
         }
         if self.link.as_ref().is_some_and(|link| !link.proved && link.since + PROOF <= now) {
             self.prove();
         }
         if self.recheck_at <= now {
-            self.recheck();
+            self.woken().recheck();
         }
         self.delayed_until = self.delayed_until.filter(|until| *until > now);
-        let is_due = self.may_open() && (!self.waiting.is_empty() || self.trigger_is_due(now));
-        if is_due && !self.is_delayed(now) {
+        let is_due = self.may_open() && (!self.waiting.is_empty() || self.trigger_is_due());
+        if is_due && !self.is_delayed() {
             self.open_session();
         }
         self.unended.take_if(|(_, by)| *by <= now);
+        self.last_bytes.retain(|(_, by)| *by > now);
     }
 
     /// The next moment at which [`advance`](Self::advance) has something to begin.
     fn deadline(&self) -> Instant {
-        let now = Instant::now();
+        let now = self.now;
         let dial = (self.link.is_none() && self.dial.is_none() && self.address.is_some())
             .then_some(self.dial_at.max(now + MEMBERSHIP_POLL * u32::from(self.is_down())));
         let proof = self.link.as_ref().filter(|link| !link.proved).map(|link| link.since + PROOF);
         let trigger = self.trigger.due().filter(|_| self.may_open());
         let end = self.unended.as_ref().map(|(_, by)| *by);
-        [dial, proof, trigger, end, self.delayed_until]
+        let last = self.last_bytes.first().map(|(_, by)| *by);
+        [dial, proof, trigger, end, last, self.delayed_until]
             .into_iter()
             .flatten()
             .fold(self.recheck_at, Instant::min)
@@ -196,10 +221,10 @@ impl PeerTask {
         idle && self.link.is_some() && self.delayed_until.is_none()
     }
 
-    fn wants_dial(&self, now: Instant) -> bool {
-        let in_turn = self.address.is_some() && self.dial_at <= now;
+    fn wants_dial(&self) -> bool {
+        let in_turn = self.address.is_some() && self.dial_at <= self.now;
         // If both sides took each other for dead, nobody else would ever find out.
-        let in_vain = self.is_down() && now < self.dialled_at + self.shared.config.backoff_max;
+        let in_vain = self.is_down() && self.now < self.dialled_at + self.shared.config.backoff_max;
         in_turn && !in_vain || !self.waiting.is_empty()
     }
 
@@ -208,8 +233,8 @@ impl PeerTask {
     }
 
     /// Whether an advert of the peer still calls for a session.
-    fn trigger_is_due(&mut self, now: Instant) -> bool {
-        match self.trigger.check(now, &*self.shared.source, &self.shared.chase) {
+    fn trigger_is_due(&mut self) -> bool {
+        match self.trigger.check(self.now, &*self.shared.source, &self.shared.chase) {
             Verdict::Open => true,
             Verdict::Wait => false,
             Verdict::Settled => {
@@ -222,7 +247,7 @@ impl PeerTask {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Accepted(connection) => {
-                self.take_link(Link::accepted(connection, Instant::now()));
+                self.take_link(Link::accepted(connection, self.now));
             }
             Command::Sync(answer) => self.waiting.push(answer),
             Command::Heard(advert) => self.on_advert(advert),
@@ -231,7 +256,7 @@ impl PeerTask {
                 if self.address != address {
                     self.address = address;
                     self.dial = None;
-                    self.dial_at = Instant::now();
+                    self.dial_at = self.now;
                 }
             }
         }
@@ -249,7 +274,7 @@ impl PeerTask {
 
     fn on_datagram(&mut self, bytes: &[u8]) {
         self.note_sign_of_life();
-        if !self.datagrams.take(Instant::now()) {
+        if !self.datagrams.take(self.now) {
             return self.shared.counters.update(|stats| stats.datagrams_over_limit += 1);
         }
         let advert = match Packet::parse(bytes) {
@@ -280,7 +305,7 @@ impl PeerTask {
 
     fn on_advert(&mut self, advert: RootAdvert) {
         let pause = self.jitter();
-        self.trigger.hear(advert, Instant::now(), pause, &*self.shared.source);
+        self.trigger.hear(advert, self.now, pause, &*self.shared.source);
     }
 
     /// A random share of the time over which triggered sessions are spread.
@@ -301,7 +326,7 @@ const PROOF: Duration = HANDSHAKE_TIMEOUT;
 /// How often a member that is down is looked up again.
 const MEMBERSHIP_POLL: Duration = Duration::from_secs(1);
 
-async fn next_event(link: Option<&Link>) -> LinkEvent {
+async fn next_event(link: Option<&mut Link>) -> LinkEvent {
     match link {
         Some(link) => link.event().await,
         None => std::future::pending().await,

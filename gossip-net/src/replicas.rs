@@ -1,6 +1,6 @@
 //! What the transport asks of the state that it carries.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engram_gossip_proto::{
@@ -83,6 +83,7 @@ pub(crate) struct Replicated<R> {
     parameters: Parameters,
     config: SessionConfig,
     claims: Arc<Claims>,
+    salts: Salts,
 }
 
 impl<R: Replicas> Replicated<R> {
@@ -92,8 +93,8 @@ impl<R: Replicas> Replicated<R> {
         parameters: Parameters,
         config: SessionConfig,
     ) -> Result<Self, SetupError> {
-        let claims = Arc::default();
-        let replicated = Self { replicas, parameters, config, claims };
+        let (claims, salts) = (Arc::default(), Salts::default());
+        let replicated = Self { replicas, parameters, config, claims, salts };
         replicated.open(NodeId::from([0; 32]), Terms::default())?;
         Ok(replicated)
     }
@@ -103,7 +104,7 @@ impl<R: Replicas> Replicated<R> {
         let config = self.config.clone();
         SessionConfig {
             cursor,
-            salt: salt(),
+            salt: self.salts.draw(),
             send_budget: config.send_budget.min(sends),
             receive_budget: config.receive_budget.min(receives.max(LEAST_RECEIVED)),
             ..config
@@ -120,12 +121,26 @@ impl<R: Replicas> Replicated<R> {
     }
 }
 
-/// A number that no peer can foresee, drawn for every session: nobody can prepare records whose
-/// digests look equal once they are cut short.
-fn salt() -> u64 {
-    let bytes: Random<[u8; 8]> =
-        generate(&SystemRandom::new()).expect("the system gives randomness, or TLS would not run");
-    u64::from_le_bytes(bytes.expose())
+/// Numbers that no peer can foresee, one for every session: nobody can prepare records whose digests
+/// look equal once they are cut short.
+///
+/// They are drawn many at a time: to ask the system takes longer than all that a session in sync hashes.
+#[derive(Default)]
+struct Salts(Mutex<Vec<[u8; 8]>>);
+
+impl Salts {
+    fn draw(&self) -> u64 {
+        // A panicking holder leaves unused numbers at worst.
+        let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        u64::from_le_bytes(drawn.pop().unwrap_or_else(|| {
+            let random: Random<[u8; 256]> = generate(&SystemRandom::new())
+                .expect("the system gives randomness, or TLS would not run");
+            let random = random.expose();
+            let (salt, rest) = random.as_chunks().0.split_first().expect("256 bytes hold some");
+            drawn.extend(rest);
+            *salt
+        }))
+    }
 }
 
 impl<R: Replicas> Source for Replicated<R> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use engram_gossip_proto::{Ending, SessionError, SetupError, Stats};
 use quinn::{Connection, ConnectionError, RecvStream, SendStream};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::task::yield_now;
+use tokio::time::{Instant, timeout};
 
 use crate::limits::{FRAME_TIMEOUT, PERMIT_TIMEOUT, SESSION_TIMEOUT};
 use crate::link::Close;
@@ -65,8 +66,7 @@ pub(crate) async fn accept(
     mut send: SendStream,
     mut recv: RecvStream,
 ) -> Ended {
-    let permit = timeout(PERMIT_TIMEOUT, shared.inbound.clone().acquire_owned()).await;
-    let Ok(Ok(_permit)) = permit else {
+    let Ok(Ok(_permit)) = timeout(PERMIT_TIMEOUT, shared.inbound.acquire()).await else {
         Abort::Busy.abort(&mut send, &mut recv);
         return Ended::early(Failure::Failed(SyncError::Busy));
     };
@@ -90,10 +90,9 @@ async fn run(
             return Ended::early(Failure::Failed(error.into()));
         }
     };
+    let mut now = begun;
     let driver = Driver { shared, machine: &mut *machine, stream: &mut stream, peer, begun };
-    let driven = timeout_at(begun + SESSION_TIMEOUT, driver.drive())
-        .await
-        .unwrap_or(Err(StreamError::TimedOut("finish the session")));
+    let driven = driver.drive(&mut now).await;
     let (bytes_sent, bytes_received) = (stream.bytes_sent, stream.bytes_received);
     let unanswered = opener == Opener::Us && bytes_received == 0;
     let result = match (driven, machine.outcome()) {
@@ -106,7 +105,7 @@ async fn run(
                 outcome: outcome.clone(),
                 bytes_sent,
                 bytes_received,
-                elapsed: begun.elapsed(),
+                elapsed: now - begun,
             }),
         },
         (Ok(()), None) => Err(Failure::Failed(SyncError::Cut)),
@@ -117,7 +116,7 @@ async fn run(
             Err(failure(error, unanswered))
         }
     };
-    let rest = stream.end().await;
+    let rest = stream.end();
     Ended { result, rest, bytes_sent, bytes_received, stats: machine.stats() }
 }
 
@@ -135,12 +134,14 @@ impl Driver<'_> {
     ///
     /// The two sides take turns, so it is enough to send all there is and then to wait. How long a
     /// peer may be silent is the machine's decision. Only whole frames count for it, so a peer that
-    /// drips single bytes gains no time.
-    async fn drive(self) -> Result<(), StreamError> {
+    /// drips single bytes gains no time. `now` is kept at the time of the last thing that happened.
+    async fn drive(self, now: &mut Instant) -> Result<(), StreamError> {
         let Self { shared, machine, stream, peer, begun } = self;
+        let end = begun + SESSION_TIMEOUT;
         loop {
-            while let Some(frame) = machine.poll_frame(begun.elapsed()) {
-                stream.write(frame).await?;
+            while let Some(frame) = machine.poll_frame(*now - begun) {
+                stream.write(frame, end.min(*now + FRAME_TIMEOUT)).await?;
+                *now = Instant::now();
             }
             while let Some(what) = machine.poll_event() {
                 shared.events.publish(Event::Noticed { peer, what });
@@ -148,11 +149,20 @@ impl Driver<'_> {
             if machine.outcome().is_some() {
                 return Ok(());
             }
+            if stream.bytes_received > 0 {
+                // A long session leaves its peer's other business its turn after every frame.
+                yield_now().await;
+            }
             let patience = machine.poll_timeout().unwrap_or(SESSION_TIMEOUT);
-            match stream.read(begun + patience).await {
+            let read = stream.read(end.min(begun + patience)).await;
+            *now = Instant::now();
+            match read {
                 // A frame that is refused is the end: the outcome says why, and so may a last frame.
-                Ok(frame) => _ = machine.handle_frame(&frame, begun.elapsed()),
-                Err(StreamError::TimedOut(_)) => machine.handle_timeout(begun.elapsed()),
+                Ok(frame) => _ = machine.handle_frame(frame, *now - begun),
+                Err(StreamError::TimedOut(_)) if *now < end => machine.handle_timeout(*now - begun),
+                Err(StreamError::TimedOut(_)) => {
+                    return Err(StreamError::TimedOut("finish the session"));
+                }
                 Err(error) => return Err(error),
             }
         }

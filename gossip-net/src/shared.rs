@@ -171,7 +171,7 @@ impl Shared {
     pub(crate) fn publish_session(
         &self,
         peer: NodeId,
-        result: &Result<SessionReport, SyncError>,
+        result: Result<&SessionReport, &SyncError>,
         [sent, received]: [u64; 2],
     ) {
         self.counters.update(|stats| {

@@ -105,7 +105,7 @@ pub(crate) struct Notes {
     agreed: Vec<(SpaceId, [u8; 32])>,
     pub(crate) last_session: Option<Result<SessionReport, SyncError>>,
     pub(crate) sessions: u64,
-    pub(crate) stalled_sessions: u32,
+    stalled_sessions: u32,
     outcomes: BTreeMap<&'static str, u64>,
     differing_records: Option<u64>,
     pub(crate) sent: Traffic,
@@ -190,17 +190,17 @@ impl Notes {
         !self.agreed.is_empty() && self.agreed.iter().all(is_current)
     }
 
-    /// Notes how a session ended.
+    /// Notes how a session ended. Returns how many in a row have stalled.
     pub(crate) fn note_session(
         &mut self,
-        result: &Result<SessionReport, SyncError>,
+        result: Result<&SessionReport, &SyncError>,
         [sent, received]: [u64; 2],
         now: Instant,
-    ) {
+    ) -> u32 {
         self.sessions += 1;
         self.sent.sessions += sent;
         self.received.sessions += received;
-        let reason = result.as_ref().map_or_else(SyncError::reason, SessionReport::reason);
+        let reason = result.map_or_else(SyncError::reason, SessionReport::reason);
         count(&mut self.outcomes, reason);
         if let Ok(report) = result {
             if report.is_equal() {
@@ -214,7 +214,8 @@ impl Notes {
             let stalled = !report.is_equal() && !report.made_progress();
             self.stalled_sessions = if stalled { self.stalled_sessions + 1 } else { 0 };
         }
-        self.last_session = Some(result.clone());
+        self.last_session = Some(result.cloned().map_err(Clone::clone));
+        self.stalled_sessions
     }
 }
 

@@ -4,8 +4,8 @@ use engram_gossip_proto::{DecodeError, FrameHeader, HEADER_LEN};
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream, VarInt, WriteError};
 use tokio::time::{Instant, timeout_at};
 
-use crate::limits::FRAME_TIMEOUT;
 use crate::link::{Close, diagnose};
+use crate::task::at_once;
 use crate::{HandshakeError, SyncError};
 
 /// Why a stream is given up, as the peer reads it.
@@ -69,6 +69,10 @@ pub(crate) struct FrameStream {
     recv: RecvStream,
     /// An earlier stream, whose end is told together with the first frame of this one.
     before: Option<SendStream>,
+    /// What has arrived: a frame that was handed out, and what follows it.
+    arrived: Vec<u8>,
+    /// The length of the frame that was handed out.
+    handed_out: usize,
     /// Whether the last frame was the peer's.
     heard_last: bool,
     pub(crate) bytes_sent: u64,
@@ -77,26 +81,36 @@ pub(crate) struct FrameStream {
 
 /// What is left to do for the stream of a session that is over.
 pub(crate) enum Rest {
-    /// This side spoke last, and its last bytes may still be on their way.
-    LastBytes(SendStream, RecvStream),
+    /// This side spoke last. The end of the peer's direction tells that all of it arrived; to drop the
+    /// stream before would ask the peer for a reset.
+    LastBytes(RecvStream),
     /// The peer spoke last and has all that was sent. Only the end of the stream is left to be told,
     /// by dropping it; a packet for that alone would double those of a session that finds nothing.
     End(SendStream),
 }
 
-/// The least and the most bytes that a frame's buffer grows by.
-const GROWTH: (usize, usize) = (1 << 10, 64 << 10);
-
 impl FrameStream {
     pub(crate) fn after(before: Option<SendStream>, send: SendStream, recv: RecvStream) -> Self {
-        Self { send, recv, before, heard_last: false, bytes_sent: 0, bytes_received: 0 }
+        Self {
+            send,
+            recv,
+            before,
+            arrived: Vec::new(),
+            handed_out: 0,
+            heard_last: false,
+            bytes_sent: 0,
+            bytes_received: 0,
+        }
     }
 
-    /// Sends one whole frame.
-    pub(crate) async fn write(&mut self, frame: Vec<u8>) -> Result<(), StreamError> {
+    /// Sends one whole frame before `deadline`.
+    pub(crate) async fn write(
+        &mut self,
+        frame: Vec<u8>,
+        deadline: Instant,
+    ) -> Result<(), StreamError> {
         let len = frame.len() as u64;
-        let written = self.send.write_chunk(frame.into());
-        timeout_at(Instant::now() + FRAME_TIMEOUT, written)
+        timeout_at(deadline, self.send.write_chunk(frame.into()))
             .await
             .map_err(|_| StreamError::TimedOut("take a frame"))??;
         self.bytes_sent += len;
@@ -109,33 +123,33 @@ impl FrameStream {
     /// Receives one whole frame, header included, before `deadline`.
     ///
     /// The buffer grows with the bytes that arrive: an announced length alone allocates nothing.
-    pub(crate) async fn read(&mut self, deadline: Instant) -> Result<Vec<u8>, StreamError> {
-        let frame = timeout_at(deadline, self.read_whole())
+    pub(crate) async fn read(&mut self, deadline: Instant) -> Result<&[u8], StreamError> {
+        timeout_at(deadline, self.read_whole())
             .await
             .map_err(|_| StreamError::TimedOut("send a frame"))??;
         self.heard_last = true;
-        Ok(frame)
+        Ok(&self.arrived[..self.handed_out])
     }
 
-    async fn read_whole(&mut self) -> Result<Vec<u8>, StreamError> {
-        let mut frame = Vec::new();
-        self.fill(&mut frame, HEADER_LEN).await?;
-        let header = frame.first_chunk().expect("a whole header was read");
-        let header = FrameHeader::parse(header).map_err(StreamError::Header)?;
-        self.fill(&mut frame, HEADER_LEN + header.body_len()).await?;
-        Ok(frame)
-    }
-
-    /// Reads until `frame` has `len` bytes, and not one more.
-    async fn fill(&mut self, frame: &mut Vec<u8>, len: usize) -> Result<(), StreamError> {
-        while frame.len() < len {
-            let filled = frame.len();
-            frame.resize(len.min(filled + filled.clamp(GROWTH.0, GROWTH.1)), 0);
-            let read = self.recv.read(&mut frame[filled..]).await?.ok_or(StreamError::Ended)?;
-            self.bytes_received += read as u64;
-            frame.truncate(filled + read);
+    /// Reads until the next frame is here whole.
+    async fn read_whole(&mut self) -> Result<(), StreamError> {
+        self.arrived.drain(..std::mem::take(&mut self.handed_out));
+        let mut len = HEADER_LEN;
+        loop {
+            if let Some(header) = self.arrived.first_chunk() {
+                len = HEADER_LEN
+                    + FrameHeader::parse(header).map_err(StreamError::Header)?.body_len();
+            }
+            if self.arrived.len() >= len {
+                self.handed_out = len;
+                return Ok(());
+            }
+            // A chunk is what one packet brought.
+            let chunk = self.recv.read_chunk(usize::MAX, true).await?;
+            let chunk = chunk.ok_or(StreamError::Ended)?.bytes;
+            self.bytes_received += chunk.len() as u64;
+            self.arrived.extend_from_slice(&chunk);
         }
-        Ok(())
     }
 
     /// Gives both directions up.
@@ -144,18 +158,17 @@ impl FrameStream {
     }
 
     /// Ends a session that is over. After an abort nothing is left to do.
-    pub(crate) async fn end(mut self) -> Option<Rest> {
-        if self.heard_last && self.peer_has_ended().await {
+    pub(crate) fn end(mut self) -> Option<Rest> {
+        if self.heard_last && has_ended(&mut self.recv) {
             return Some(Rest::End(self.send));
         }
-        self.send.finish().is_ok().then_some(Rest::LastBytes(self.send, self.recv))
+        self.send.finish().is_ok().then_some(Rest::LastBytes(self.recv))
     }
+}
 
-    /// Whether the end of the peer's direction is here already.
-    async fn peer_has_ended(&mut self) -> bool {
-        let end = timeout_at(Instant::now(), self.recv.read_chunk(1, true));
-        matches!(end.await, Ok(Ok(None)))
-    }
+/// Whether nothing is left to arrive on a stream.
+pub(crate) fn has_ended(recv: &mut RecvStream) -> bool {
+    !matches!(at_once(recv.read_chunk(1, true)), None | Some(Ok(Some(_))))
 }
 
 impl StreamError {

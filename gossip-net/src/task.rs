@@ -1,30 +1,30 @@
-//! Futures in slots: a task that ends with its owner, and a wait that may have nothing to wait for.
+//! Futures in slots: work that a task does beside its other business, and a wait that may have
+//! nothing to wait for.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready as wait};
 
-use tokio::task::JoinHandle;
+/// Work that goes on whenever its owner is polled, and ends with it. It yields `None` if it panicked.
+///
+/// A task of its own would cost what a session in sync does: each step of it would wake up two.
+pub(crate) struct Work<T>(Pin<Box<dyn Future<Output = T> + Send>>);
 
-/// A spawned task that is aborted when dropped. It yields `None` if it panicked.
-pub(crate) struct Task<T>(JoinHandle<T>);
-
-impl<T: Send + 'static> Task<T> {
-    pub(crate) fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(tokio::spawn(work))
+impl<T> Work<T> {
+    pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(Box::pin(work))
     }
 }
 
-impl<T> Future for Task<T> {
+impl<T> Future for Work<T> {
     type Output = Option<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
-        Pin::new(&mut self.0).poll(context).map(Result::ok)
-    }
-}
-
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        self.0.abort();
+        // Whoever gets `None` drops the work, and looks at nothing that it may have left half done.
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context))) {
+            Ok(polled) => Poll::Ready(Some(wait!(polled))),
+            Err(_) => Poll::Ready(None),
+        }
     }
 }
 
@@ -34,5 +34,14 @@ pub(crate) async fn ready<F: Future + Unpin>(slot: &mut Option<F>) -> F::Output 
     match slot {
         Some(future) => future.await,
         None => std::future::pending().await,
+    }
+}
+
+/// What `future` yields without a wait, if it does.
+pub(crate) fn at_once<F: Future>(future: F) -> Option<F::Output> {
+    let future = std::pin::pin!(future);
+    match future.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
     }
 }

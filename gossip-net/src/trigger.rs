@@ -114,6 +114,11 @@ impl Trigger {
         if self.postponed { Verdict::Wait } else { Verdict::Open }
     }
 
+    /// Whether it waits for the session of another peer to end.
+    pub(crate) fn is_postponed(&self) -> bool {
+        self.postponed
+    }
+
     /// A session of another peer has ended: it may have brought what was waited for.
     pub(crate) fn resume(&mut self) {
         self.postponed = false;

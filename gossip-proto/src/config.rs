@@ -1,6 +1,7 @@
 //! What both sides must agree on, and what each side may choose.
 
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
+use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
@@ -34,7 +35,7 @@ impl fmt::Display for Precision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameters {
     /// Name of the hash, such as `sha256`.
-    pub hash: String,
+    pub hash: Arc<str>,
     /// Base depth of the tree in bits.
     pub depth: u8,
     /// Values of one embedding.
@@ -42,7 +43,7 @@ pub struct Parameters {
     /// Precision of the stored embeddings.
     pub precision: Precision,
     /// Name of the strategy that computes the visible patterns, with version and parameters.
-    pub strategy: String,
+    pub strategy: Arc<str>,
 }
 
 impl Parameters {

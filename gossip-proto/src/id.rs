@@ -1,13 +1,14 @@
 //! The name of a memory space.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt;
 
 /// The name of a memory space: 3 to 64 characters out of `a-z 0-9 _ -`, as Engram spells it.
 ///
-/// State is kept per (space, pattern id): equal ids of two spaces have nothing to do with each other.
+/// A clone shares the text. State is kept per (space, pattern id): equal ids of two spaces have nothing to do with each other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SpaceId(String);
+pub struct SpaceId(Arc<str>);
 
 /// Why a string is not the name of a memory space. Nothing was changed; use another name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +36,7 @@ impl SpaceId {
             |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
         match name.chars().find(|&c| !allowed(c)) {
             Some(c) => Err(SpaceIdError::Character(c)),
-            None => Ok(Self(name)),
+            None => Ok(Self(name.into())),
         }
     }
 

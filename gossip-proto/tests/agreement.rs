@@ -91,7 +91,7 @@ fn settings_outside_their_range_are_refused_before_anything_is_sent() {
     }
     let config = SessionConfig { receive_budget: 1 << 20, ..default() };
     assert!(matches!(open(config, parameters()), Some(SetupError::Setting(_))));
-    let long = Parameters { strategy: "x".repeat(129), ..parameters() };
+    let long = Parameters { strategy: "x".repeat(129).into(), ..parameters() };
     assert_eq!(open(default(), long), Some(SetupError::LongName("strategy")));
     let none = Parameters { dimension: 0, ..parameters() };
     assert!(matches!(open(default(), none), Some(SetupError::Setting(_))));

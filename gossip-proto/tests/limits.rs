@@ -80,10 +80,10 @@ fn of_the_hello() {
     };
     let parameters = common::parameters;
     reaches(limits::MAX_NAME, |len| {
-        hello(engram_gossip_proto::Parameters { hash: "h".repeat(len), ..parameters() })
+        hello(engram_gossip_proto::Parameters { hash: "h".repeat(len).into(), ..parameters() })
     });
     reaches(limits::MAX_NAME, |len| {
-        hello(engram_gossip_proto::Parameters { strategy: "s".repeat(len), ..parameters() })
+        hello(engram_gossip_proto::Parameters { strategy: "s".repeat(len).into(), ..parameters() })
     });
 }
 

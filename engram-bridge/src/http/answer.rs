@@ -66,11 +66,11 @@ impl Node {
             unready: node.unready(),
             root: store.root().to_string(),
             parameters: Parameters {
-                hash: parameters.hash,
+                hash: parameters.hash.to_string(),
                 depth: parameters.depth,
                 dimension: parameters.dimension,
                 precision: parameters.precision.to_string(),
-                strategy: parameters.strategy,
+                strategy: parameters.strategy.to_string(),
             },
             spaces: store.iter().map(|space| SpaceOf::of(space)).collect(),
             written: store.written(),

@@ -4,7 +4,6 @@ use std::time::SystemTime;
 
 use quinn::{Connection, ConnectionError};
 use rustls::pki_types::UnixTime;
-use tokio::time::Instant;
 
 use super::{PeerTask, first_pause};
 use crate::endpoint::peer_chain;
@@ -20,7 +19,7 @@ impl PeerTask {
         let Some(address) = self.address.clone() else {
             return self.answer_waiting(&HandshakeError::NoAddress.into());
         };
-        self.dialled_at = Instant::now();
+        self.dialled_at = self.now;
         let (shared, id) = (self.shared.clone(), self.id);
         let dial = async move {
             // The semaphore is never closed, so there is always a permit in the end.
@@ -38,7 +37,7 @@ impl PeerTask {
         match dialled {
             Ok(connection) => {
                 self.shared.counters.update(|stats| stats.handshakes_dialled += 1);
-                self.take_link(Link::dialled(connection, Instant::now()));
+                self.take_link(Link::dialled(connection, self.now));
             }
             // A connection that the peer dialled is as good.
             Err(_) if self.link.is_some() => {}
@@ -48,7 +47,7 @@ impl PeerTask {
 
     pub(super) fn on_unreachable(&mut self, cause: HandshakeError) {
         let retry_in = self.shared.choose(|rng| self.backoff.fail(rng));
-        self.dial_at = Instant::now() + retry_in;
+        self.dial_at = self.now + retry_in;
         let failures = self.backoff.failures();
         let state = State::BackOff { failures, retry_at: self.dial_at, cause: cause.clone() };
         self.board.notes().state = state;
@@ -99,7 +98,7 @@ impl PeerTask {
 
     /// Gives the connection up if its peer would not be accepted any more.
     pub(super) fn recheck(&mut self) {
-        self.recheck_at = Instant::now() + RECHECK_INTERVAL;
+        self.recheck_at = self.now + RECHECK_INTERVAL;
         let Some(link) = &self.link else { return };
         let chain = peer_chain(&link.connection).unwrap_or_default();
         let trust = self.shared.identity().trust.clone();
@@ -140,7 +139,7 @@ impl PeerTask {
     /// Dials as after a start: the peer was there a moment ago, and may dial as well.
     fn dial_anew(&mut self) {
         self.board.notes().state = State::Idle;
-        self.dial_at = Instant::now() + first_pause(&self.shared, self.id);
+        self.dial_at = self.now + first_pause(&self.shared, self.id);
     }
 
     /// Closes a connection that is of no use. It is dialled again after a pause.

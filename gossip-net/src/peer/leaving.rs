@@ -1,6 +1,6 @@
 //! The end of a peer's task.
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use super::PeerTask;
 use crate::link::Close;
@@ -27,15 +27,17 @@ impl PeerTask {
         self.queued = None;
         self.unended = None;
         self.answer_waiting(&SyncError::ShuttingDown);
-        let until = Instant::now() + self.shared.config.shutdown_grace;
+        let until = self.now + self.shared.config.shutdown_grace;
         let orderly = async {
             while self.opened.is_some() || self.accepted.is_some() {
                 tokio::select! {
-                    ended = ready(&mut self.opened) => self.on_opened_ended(ended),
-                    ended = ready(&mut self.accepted) => self.on_accepted_ended(ended),
+                    ended = ready(&mut self.opened) => self.woken().on_opened_ended(ended),
+                    ended = ready(&mut self.accepted) => self.woken().on_accepted_ended(ended),
                 }
             }
-            while self.last_bytes.join_next().await.is_some() {}
+            for (mut recv, by) in self.last_bytes.drain(..) {
+                _ = timeout_at(by, recv.read_chunk(1, true)).await;
+            }
         };
         _ = timeout_at(until, orderly).await;
         self.waiting.append(&mut self.served);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quinn::{RecvStream, SendStream};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::{Answer, PeerTask};
 use crate::limits::{FINISH_TIMEOUT, REFUSED_PAUSE, STALLED_AFTER};
@@ -13,14 +13,16 @@ use crate::replicas::Terms;
 use crate::report::SessionReport;
 use crate::session::{self, Ended, Failure};
 use crate::stats::count;
-use crate::stream::{Abort, Rest};
-use crate::task::Task;
+use crate::stream::{Abort, Rest, has_ended};
+use crate::task::Work;
 use crate::{Event, HandshakeError, Stats, SyncError};
 
 impl PeerTask {
     /// The peer opens a session. One is held at a time; of two that cross, that of the smaller id.
     pub(super) fn on_stream(&mut self, mut send: SendStream, mut recv: RecvStream) {
         self.note_sign_of_life();
+        // The end of the stream before came with this one.
+        self.last_bytes.retain_mut(|(recv, _)| !has_ended(recv));
         let refusal = match (&self.accepted, &self.opened) {
             // The peer may have seen the end of its last session before we do.
             (Some(_), _) if self.queued.is_none() => return self.queued = Some((send, recv)),
@@ -33,7 +35,7 @@ impl PeerTask {
             self.shared.counters.update(|stats| stats.sessions_refused += 1);
             return;
         }
-        if let Some((what, _)) = self.owes(Instant::now()) {
+        if let Some((what, _)) = self.owes() {
             Abort::OverAllowance.abort(&mut send, &mut recv);
             let refused = |stats: &mut Stats| count(&mut stats.sessions_over_allowance, what);
             return self.shared.counters.update(refused);
@@ -41,17 +43,17 @@ impl PeerTask {
         // A session of ours that still waits for its permit lets the peer's go first.
         self.permit = None;
         let session = session::accept(self.shared.clone(), self.id, self.terms(), send, recv);
-        self.accepted = Some(Task::spawn(session));
+        self.accepted = Some(Work::new(session));
     }
 
     pub(super) fn on_permit(&mut self, permit: Option<OwnedSemaphorePermit>) {
         self.permit = None;
         let Some(permit) = permit else { return };
-        if self.is_delayed(Instant::now()) {
+        if self.is_delayed() {
             return;
         }
         // While we waited, another session may have brought what this one was to fetch.
-        if self.waiting.is_empty() && !self.trigger_is_due(Instant::now()) {
+        if self.waiting.is_empty() && !self.trigger_is_due() {
             return;
         }
         self.begin_session(permit);
@@ -80,7 +82,7 @@ impl PeerTask {
         let before = self.unended.take().map(|(stream, _)| stream);
         let shared = self.shared.clone();
         let session = session::open(shared, self.id, self.terms(), connection, before, permit);
-        self.opened = Some(Task::spawn(session));
+        self.opened = Some(Work::new(session));
     }
 
     pub(super) fn on_opened_ended(&mut self, ended: Option<Ended>) {
@@ -89,24 +91,24 @@ impl PeerTask {
         let served = std::mem::take(&mut self.served);
         match self.note_end(ended.unwrap_or_else(Ended::panicked)) {
             Ok(report) => {
-                self.trigger.end(Instant::now(), &report);
-                answer(served, &Ok(report));
+                self.trigger.end(self.now, &report);
+                answer(served, Ok(report));
             }
             Err(Failure::Crossed | Failure::Replaced) => {
                 // The callers did not get their session yet; it is opened again.
                 self.waiting.extend(served);
-                self.trigger.retry(Instant::now() + self.jitter());
+                self.trigger.retry(self.now + self.jitter());
             }
             Err(Failure::Unresponsive) => {
-                answer(served, &Err(SyncError::TimedOut("answer")));
+                answer(served, Err(SyncError::TimedOut("answer")));
                 self.give_up_link(Close::Unresponsive, HandshakeError::TimedOut);
             }
             Err(Failure::Failed(error)) => {
                 match error {
-                    SyncError::OverAllowance => self.trigger.retry(Instant::now() + REFUSED_PAUSE),
-                    _ => self.trigger.fail(Instant::now()),
+                    SyncError::OverAllowance => self.trigger.retry(self.now + REFUSED_PAUSE),
+                    _ => self.trigger.fail(self.now),
                 }
-                answer(served, &Err(error));
+                answer(served, Err(error));
             }
         }
     }
@@ -115,7 +117,7 @@ impl PeerTask {
         self.accepted = None;
         // The opener's side tells its callers; here the notes are all.
         if let Ok(report) = self.note_end(ended.unwrap_or_else(Ended::panicked)) {
-            self.trigger.note(Instant::now(), &report);
+            self.trigger.note(self.now, &report);
         }
         if let Some((send, recv)) = self.queued.take() {
             self.on_stream(send, recv);
@@ -126,33 +128,25 @@ impl PeerTask {
     fn note_end(&mut self, ended: Ended) -> Result<SessionReport, Failure> {
         self.charge(&ended);
         match ended.rest {
-            Some(Rest::LastBytes(send, mut recv)) => {
-                self.last_bytes.spawn(async move {
-                    // To drop the stream before the peer's end of it has come would ask for a reset.
-                    let ends = async { tokio::join!(send.stopped(), recv.read_chunk(1, true)) };
-                    _ = timeout(FINISH_TIMEOUT, ends).await;
-                });
+            Some(Rest::LastBytes(recv)) => {
+                self.last_bytes.push((recv, self.now + FINISH_TIMEOUT));
             }
-            Some(Rest::End(send)) => self.unended = Some((send, Instant::now() + END_DELAY)),
+            Some(Rest::End(send)) => self.unended = Some((send, self.now + END_DELAY)),
             None => {}
         }
         let result = match &ended.result {
-            Ok(report) => Ok(report.clone()),
+            Ok(report) => Ok(report),
             Err(Failure::Crossed | Failure::Replaced) => return ended.result,
-            Err(Failure::Unresponsive) => Err(SyncError::TimedOut("answer")),
-            Err(Failure::Failed(error)) => Err(error.clone()),
+            Err(Failure::Unresponsive) => Err(&SyncError::TimedOut("answer")),
+            Err(Failure::Failed(error)) => Err(error),
         };
         let bytes = [ended.bytes_sent, ended.bytes_received];
-        self.shared.publish_session(self.id, &result, bytes);
-        let stalled = {
-            let mut notes = self.board.notes();
-            notes.note_session(&result, bytes, Instant::now());
-            notes.stalled_sessions
-        };
-        if stalled > 0 && stalled % STALLED_AFTER == 0 {
+        self.shared.publish_session(self.id, result, bytes);
+        let stalled = self.board.notes().note_session(result, bytes, self.now);
+        if stalled > 0 && stalled.is_multiple_of(STALLED_AFTER) {
             self.shared.events.publish(Event::Stalled { peer: self.id, sessions: stalled });
         }
-        if let Ok(report) = &result {
+        if let Ok(report) = result {
             self.cursor = report.outcome.cursor;
             self.note_sign_of_life();
         }
@@ -165,15 +159,16 @@ impl PeerTask {
     // What sessions may move.
 
     /// What was used up so far that no session may begin now, and until when.
-    fn owes(&mut self, now: Instant) -> Option<(&'static str, Instant)> {
+    fn owes(&mut self) -> Option<(&'static str, Instant)> {
+        let now = self.now;
         let mut sending = self.shared.transfer();
         self.account.set(sending.transfer().peer, now);
         self.account.owes(now).or_else(|| sending.owes(now, self.shared.wall_time()))
     }
 
     /// Whether a session that is due has to wait. Then it is looked at again in time.
-    pub(super) fn is_delayed(&mut self, now: Instant) -> bool {
-        let owed = self.owes(now);
+    pub(super) fn is_delayed(&mut self) -> bool {
+        let owed = self.owes();
         if let Some((what, _)) = owed {
             self.shared.counters.update(|stats| count(&mut stats.sessions_delayed, what));
         }
@@ -183,19 +178,19 @@ impl PeerTask {
 
     /// The terms of a session that begins now.
     fn terms(&self) -> Terms {
-        let (now, cursor) = (Instant::now(), self.cursor);
+        let (now, cursor) = (self.now, self.cursor);
         let receives = self.account.bytes(now);
         Terms { cursor, sends: self.shared.transfer().bytes(now).min(receives), receives }
     }
 
     fn charge(&mut self, ended: &Ended) {
-        let now = Instant::now();
+        let now = self.now;
         self.account.charge(&ended.stats, ended.bytes_sent + ended.bytes_received, now);
         self.shared.transfer().charge(ended.bytes_sent, now);
     }
 
     pub(super) fn answer_waiting(&mut self, error: &SyncError) {
-        answer(std::mem::take(&mut self.waiting), &Err(error.clone()));
+        answer(std::mem::take(&mut self.waiting), Err(error.clone()));
     }
 }
 
@@ -203,9 +198,9 @@ impl PeerTask {
 /// acknowledgements do, and far shorter than the peer waits for it.
 const END_DELAY: Duration = Duration::from_millis(25);
 
-fn answer(callers: Vec<Answer>, result: &Result<SessionReport, SyncError>) {
-    for caller in callers {
-        // A caller that no longer waits needs no answer.
-        _ = caller.send(result.clone());
-    }
+fn answer(mut callers: Vec<Answer>, result: Result<SessionReport, SyncError>) {
+    // A caller that no longer waits needs no answer.
+    let Some(last) = callers.pop() else { return };
+    callers.into_iter().for_each(|caller| _ = caller.send(result.clone()));
+    _ = last.send(result);
 }

@@ -30,8 +30,25 @@ async fn ten_thousand_streams_take_no_turn_of_the_others() {
     }
     flood.await.unwrap();
     scene.honest_nodes_sync().await;
-    let at_once = scene.a.gossip.stats().sessions_refused;
-    assert!(at_once > 0, "one session at a time, one in the queue, the others are refused");
+    assert!(scene.failed("cut") > 0, "they are looked at one by one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_streams_that_come_at_once_one_is_a_session_one_waits_and_the_others_are_refused() {
+    let mut scene = Scene::new(&quiet()).await;
+    let connection = scene.connect().await;
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let (mut send, recv) = connection.open_bi().await.unwrap();
+        send.write_all(b"E").await.unwrap();
+        open.push((send, recv));
+    }
+    for (send, _) in &mut open[2..] {
+        assert_eq!(send.stopped().await.unwrap(), Some(VarInt::from_u32(1)), "busy");
+    }
+    assert_eq!(scene.a.gossip.stats().sessions_refused, 2);
+    scene.in_vain(open[0].0.stopped()).await;
+    scene.in_vain(open[1].0.stopped()).await;
 }
 
 #[tokio::test(start_paused = true)]

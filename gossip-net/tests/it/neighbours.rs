@@ -131,9 +131,8 @@ impl Mischief {
         let failed = |reason| stats.sessions_failed.get(reason).copied().unwrap_or_default();
         let refused = |reason| stats.connections_failed.get(reason).copied().unwrap_or_default();
         match self {
-            OpensStreams => stats.sessions_refused,
+            OpensStreams | HalfCloses | ResetsWithinAFrame => failed("cut"),
             SaysOneByteAMinute => failed("session"),
-            HalfCloses | ResetsWithinAFrame => failed("cut"),
             FloodsAdverts => stats.datagrams_over_limit,
             PlaysOldAdvertsAgain => failed("timed_out"),
             HasNoCertificate => refused("no_certificate"),

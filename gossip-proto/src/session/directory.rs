@@ -1,5 +1,6 @@
 //! The spaces of one side, and which of them both sides host.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
@@ -210,7 +211,7 @@ impl<V: View> Directory<V> {
             .collect()
     }
 
-    pub(super) fn outcomes(&self) -> Vec<SpaceOutcome> {
+    pub(super) fn outcomes(&self) -> Arc<[SpaceOutcome]> {
         let shared = self.hosted.iter().filter(|space| space.shared);
         shared
             .map(|space| SpaceOutcome {
@@ -245,7 +246,7 @@ impl<V> Hosted<V> {
 }
 
 fn covers(buckets: u16, id: &SpaceId) -> bool {
-    buckets & 1 << bucket_of(id) != 0
+    buckets == u16::MAX || buckets & 1 << bucket_of(id) != 0
 }
 
 fn bucket_of(id: &SpaceId) -> usize {

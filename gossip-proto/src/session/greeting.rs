@@ -1,5 +1,7 @@
 //! The first turns: do both sides fit together, and which spaces have to be compared?
 
+use alloc::string::ToString;
+
 use super::{Session, Stage, Turn};
 use crate::message::Hello;
 use crate::tag::Salt;
@@ -24,7 +26,7 @@ impl<V: View> Session<V> {
         self.parameters.agree(&hello.parameters)?;
         let (ours, theirs) = (&self.parameters.strategy, &hello.parameters.strategy);
         if ours != theirs {
-            let (ours, theirs) = (ours.clone(), theirs.clone());
+            let (ours, theirs) = (ours.to_string(), theirs.to_string());
             self.events.push(Event::StrategyDiffers { ours, theirs });
         }
         if hello.capabilities & Hello::LZ4 != 0 {
@@ -41,16 +43,17 @@ impl<V: View> Session<V> {
 
     /// The acceptor's side of the first turn.
     fn answer_hello(&mut self, theirs: &Spaces) -> Result<(), SessionError> {
-        let ours = self.directory.digest();
         let answer = match theirs {
-            Spaces::Digest { .. } if *theirs == ours => self.all_equal(ours),
+            Spaces::Digest { .. } if *theirs == self.directory.digest() => {
+                self.all_equal(theirs.clone())
+            }
             Spaces::Digest { .. } => {
                 self.stage = Stage::Spaces;
                 self.directory.narrowing()
             }
             Spaces::Table { buckets, spaces } => {
                 if *buckets == u16::MAX && self.directory.equals(spaces) {
-                    self.all_equal(ours)
+                    self.all_equal(self.directory.digest())
                 } else {
                     self.adopt(*buckets, spaces)?
                 }

@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
-use alloc::vec::Vec;
+use alloc::sync::Arc;
 
 use crate::limits::MAX_EVENTS;
 use crate::{Rejection, SessionError, SpaceId};
@@ -32,8 +32,8 @@ pub struct Outcome {
     pub result: Ending,
     /// What was moved.
     pub stats: Stats,
-    /// The shared spaces, ascending by name.
-    pub spaces: Vec<SpaceOutcome>,
+    /// The shared spaces, ascending by name. A clone shares them.
+    pub spaces: Arc<[SpaceOutcome]>,
     /// Where the next session with this peer should begin, if this one kept something back: see
     /// [`SessionConfig::cursor`](crate::SessionConfig::cursor).
     pub cursor: Option<u64>,

@@ -3,12 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use engram_gossip_net::Switch;
+use engram_gossip_net::{Switch, limits};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
-    ClientConfig, Connecting, Connection, ConnectionError, Endpoint, EndpointConfig, ServerConfig,
-    TokioRuntime, TransportConfig,
+    ClientConfig, Connecting, Connection, ConnectionError, Endpoint, EndpointConfig, RecvStream,
+    ServerConfig, TokioRuntime, TransportConfig,
 };
 use rustls::DigitallySignedStruct;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -18,6 +19,7 @@ use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{DEADLINE, Ready};
@@ -49,6 +51,20 @@ pub(crate) struct RawServer {
 
 pub(crate) fn raw_client() -> RawClient {
     RawClient(Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap())
+}
+
+/// How a node keeps a connection.
+pub(crate) fn like_a_node() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_idle_timeout(Some(Duration::from_secs(90).try_into().unwrap()))
+        .keep_alive_interval(Some(Duration::from_secs(30)))
+        .max_concurrent_bidi_streams(limits::MAX_STREAMS.into())
+        .stream_receive_window(limits::STREAM_WINDOW.into())
+        .receive_window(limits::CONNECTION_WINDOW.into())
+        .send_window(limits::SEND_WINDOW)
+        .allow_spin(false);
+    transport
 }
 
 /// How a raw client that never loses patience keeps a connection.
@@ -158,17 +174,63 @@ pub(crate) fn raw_server(ready: &Ready, alpn: &[&[u8]]) -> RawServer {
     })
 }
 
-/// A server that answers each request with as many bytes as its first four ask for.
+/// A server that answers each request with as many bytes as it asks for: streams are accepted in a
+/// loop, each is answered by a task, there are so many at once, and none is waited for without end.
 pub(crate) fn echo_server(ready: &Ready, alpn: &[&[u8]]) -> RawServer {
     serve(ready, alpn, |connection| async move {
+        let permits = Arc::new(Semaphore::new(limits::MAX_STREAMS as usize));
         while let Ok((mut send, mut recv)) = connection.accept_bi().await {
-            let Ok(request) = recv.read_to_end(1 << 30).await else { continue };
-            let len = request.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
-            _ = send.write_all(&vec![0; len as usize]).await;
-            _ = send.finish();
+            let Ok(permit) = permits.clone().acquire_owned().await else { return };
+            tokio::spawn(async move {
+                let answered = timeout(DEADLINE, async {
+                    let request = read_message(&mut recv).await;
+                    let len = request.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+                    send.write_all(&message(len as usize, 0)).await.unwrap();
+                    send.finish().unwrap();
+                });
+                answered.await.unwrap();
+                drop(permit);
+            });
         }
     })
 }
+
+/// Sends a request of `up` bytes on a fresh stream and receives an answer of `down` bytes, both with
+/// their length in front, as somebody would who needs just that.
+pub(crate) async fn exchange(connection: &Connection, up: usize, down: usize) {
+    let answer = timeout(DEADLINE, async {
+        let (mut send, mut recv) = connection.open_bi().await.unwrap();
+        send.write_all(&message(up, u32::try_from(down).unwrap())).await.unwrap();
+        send.finish().unwrap();
+        read_message(&mut recv).await
+    });
+    assert_eq!(answer.await.unwrap().len() + LENGTH, down);
+}
+
+/// Bytes of the length of a message.
+const LENGTH: usize = 4;
+
+/// A message that takes `len` bytes on a stream.
+fn message(len: usize, number: u32) -> Vec<u8> {
+    let mut message = u32::try_from(len - LENGTH).unwrap().to_le_bytes().to_vec();
+    message.extend(number.to_le_bytes());
+    message.resize(len, 0);
+    message
+}
+
+async fn read_message(recv: &mut RecvStream) -> Vec<u8> {
+    let mut len = [0; LENGTH];
+    recv.read_exact(&mut len).await.unwrap();
+    let len = u32::from_le_bytes(len) as usize;
+    assert!(len <= MAX_MESSAGE, "a message of {len} bytes");
+    let mut message = vec![0; len];
+    recv.read_exact(&mut message).await.unwrap();
+    assert!(recv.read_chunk(1, true).await.unwrap().is_none(), "one message a stream");
+    message
+}
+
+/// Bytes of the longest message.
+const MAX_MESSAGE: usize = 1 << 30;
 
 fn serve<F: Future<Output = ()> + Send + 'static>(
     ready: &Ready,
@@ -182,7 +244,8 @@ fn serve<F: Future<Output = ()> + Send + 'static>(
         .with_cert_resolver(resolver(ready, ready, 1));
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     let crypto = QuicServerConfig::try_from(config).unwrap();
-    let config = ServerConfig::with_crypto(Arc::new(crypto));
+    let mut config = ServerConfig::with_crypto(Arc::new(crypto));
+    config.transport_config(Arc::new(like_a_node()));
     let endpoint = Endpoint::server(config, (Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let address = endpoint.local_addr().unwrap();
     let accepting = endpoint.clone();
