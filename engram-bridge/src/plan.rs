@@ -19,8 +19,7 @@ use crate::writer::Writer;
 pub enum Submitted {
     /// It is a new version.
     Written,
-    /// It is what this node submitted last; nothing was written. (If what a lost life of this node
-    /// had written still lives beside it, it is [`Written`](Self::Written) once more, and ends that.)
+    /// It is what this node submitted last; nothing was written.
     Unchanged,
     /// It was forgotten on purpose and stays so; nothing was written.
     Buried,
@@ -41,10 +40,7 @@ impl SpaceState {
         let digest = content.digest();
         let id = content.pattern().id.as_str();
         let entry = self.entry(id).map(|(_, entry)| entry);
-        let node = &writer.actor().node;
-        if entry.and_then(|entry| entry.last_submitted) == Some(digest)
-            && !entry.is_some_and(|entry| record::has_relic(&entry.record, node, &digest))
-        {
+        if entry.and_then(|entry| entry.last_submitted) == Some(digest) {
             return Ok((Submitted::Unchanged, None));
         }
         if entry.is_some_and(|entry| self.made_by_gossip(entry, pattern)) {

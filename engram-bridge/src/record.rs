@@ -56,20 +56,6 @@ pub(crate) fn buried(record: &Record) -> BTreeSet<Digest> {
     tombstones.flat_map(|buried| buried.iter().copied()).collect()
 }
 
-/// Whether `node` lives in this record with the content `digest`, and with another one beside it. That
-/// one is left of a life whose state was lost: the next life wrote before it heard of it again.
-pub(crate) fn has_relic(record: &Record, node: &[u8; 32], digest: &Digest) -> bool {
-    if record.len() < 2 {
-        return false;
-    }
-    let own = record.iter().filter_map(|(dot, body)| match body {
-        Body::Content(content) if dot.actor.node == *node => Some(*content),
-        _ => None,
-    });
-    let own: BTreeSet<Digest> = own.collect();
-    own.len() > 1 && own.contains(digest) && !buried(record).contains(digest)
-}
-
 /// Whether nothing but deletions lives, or not even they.
 pub(crate) fn is_deleted(record: &Record) -> bool {
     record.values().all(|body| matches!(body, Body::Tombstone(_)))

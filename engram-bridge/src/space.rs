@@ -59,9 +59,8 @@ impl Space {
 
     /// Takes what this node's engine consolidated.
     ///
-    /// A pattern that equals what this node submitted last under its id is no news (unless the
-    /// peers brought back what a lost life of this node had written: then it is written once more,
-    /// in place of both). Any other is a new version beside those of the peers. A pattern that is missing is *not* removed: Engram's
+    /// A pattern that equals what this node submitted last under its id is no news. Any other is a
+    /// new version beside those of the peers. A pattern that is missing is *not* removed: Engram's
     /// snapshot shrinks at every restart. When this returns, what is new is durable. Costs a
     /// comparison of every pattern with the one submitted last, a hash of each that differs, and
     /// one update of the tree for all of them.

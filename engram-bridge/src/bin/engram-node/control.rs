@@ -17,6 +17,9 @@ pub(crate) enum Command {
     Withdraw(String, String),
     /// Delete a pattern on all nodes.
     Forget(String, String),
+    /// Put one version of a pattern in the place of all: its space, the beginning of the version's
+    /// digest, its id.
+    Resolve(String, String, String),
     /// Read the configuration again.
     Reload,
     /// Say how you stand, changed or not.
@@ -35,6 +38,12 @@ impl Command {
             ("backup", path) if !path.trim().is_empty() => Self::Backup(path.trim().into()),
             ("withdraw", pattern) if pattern.contains(' ') => Self::of(Self::Withdraw, pattern),
             ("forget", pattern) if pattern.contains(' ') => Self::of(Self::Forget, pattern),
+            ("resolve", pattern) => match pattern.splitn(3, ' ').collect::<Vec<_>>()[..] {
+                [space, version, id] if !version.is_empty() && !id.trim().is_empty() => {
+                    Self::Resolve(space.to_owned(), version.to_owned(), id.trim().to_owned())
+                }
+                _ => Self::Unknown(line.to_owned()),
+            },
             ("reload", "") => Self::Reload,
             ("state", "") => Self::State,
             ("quit", "") => Self::Quit,
@@ -74,6 +83,10 @@ mod tests {
     fn commands_are_understood_and_others_are_named() {
         assert_eq!(Command::parse("export a b.jsonl\n"), Command::Export("a b.jsonl".into()));
         let (space, id) = ("notes".to_owned(), "pattern 7".to_owned());
+        let resolve = Command::Resolve(space.clone(), "a1".to_owned(), id.clone());
+        assert_eq!(Command::parse("resolve notes a1 pattern 7"), resolve);
+        let vague = "resolve notes a1";
+        assert_eq!(Command::parse(vague), Command::Unknown(vague.to_owned()));
         assert_eq!(Command::parse("forget notes pattern 7"), Command::Forget(space, id));
         assert_eq!(Command::parse("forget notes"), Command::Unknown("forget notes".to_owned()));
         assert_eq!(Command::parse("reload"), Command::Reload);

@@ -37,6 +37,8 @@ pub(crate) enum Event {
     Exported { path: String },
     /// A pattern was taken back or deleted, or there was nothing to take back or delete.
     Removed { space: String, pattern: String, found: bool },
+    /// One version of a pattern took the place of all.
+    Resolved { space: String, pattern: String, version: String },
     /// The configuration was read again; these keys wait for the next start.
     Reloaded { waiting: Vec<String> },
     /// The state was copied to a folder.
@@ -128,6 +130,9 @@ impl Event {
             }
             Self::Removed { space, pattern, found: false } => {
                 format!("there was nothing of {pattern} in {space}")
+            }
+            Self::Resolved { space, pattern, version } => {
+                format!("{pattern} of {space} is version {} now", &version[..12])
             }
             Self::Reloaded { waiting } if waiting.is_empty() => {
                 "the configuration is in force".into()

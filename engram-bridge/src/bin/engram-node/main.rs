@@ -6,6 +6,7 @@ mod control;
 mod event;
 mod export;
 mod metrics;
+mod operate;
 mod replay;
 mod run;
 

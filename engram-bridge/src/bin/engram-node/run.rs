@@ -1,26 +1,24 @@
 //! Runs a node until it is told to end.
 
-use std::fmt::Display;
 use std::future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Args;
 use engram_bridge::{
-    ClusterConfig, ENGRAM_DIMENSION, Node, SnapshotFile, Space, StorageError, Telemetry, http,
-    refusal,
+    ClusterConfig, ENGRAM_DIMENSION, Node, SnapshotFile, Space, Telemetry, http, refusal,
 };
 use engram_gossip_net::{self as net, NodeId};
-use engram_gossip_proto::{Event as Noticed, SpaceId};
+use engram_gossip_proto::Event as Noticed;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::Failure;
 use crate::control::{self, Command};
 use crate::event::{Event, Reader, Session, State};
 use crate::replay::{self, Replay};
-use crate::{Failure, export};
 
 /// How often a state is looked at without a reason, since bytes are counted during sessions.
 const LOOK: Duration = Duration::from_millis(200);
@@ -47,8 +45,8 @@ pub(crate) struct Run {
     #[arg(long)]
     events: bool,
     /// Takes commands on the standard input, one a line: `export PATH`, `backup PATH`,
-    /// `withdraw SPACE ID`, `forget SPACE ID`, `reload`, `state`, `quit`. The end of the input ends
-    /// the node.
+    /// `withdraw SPACE ID`, `forget SPACE ID`, `resolve SPACE VERSION ID`, `reload`, `state`, `quit`.
+    /// The end of the input ends the node.
     #[arg(long)]
     control: bool,
 }
@@ -134,6 +132,15 @@ impl Report {
         event.print(self.reader);
     }
 
+    /// Whether `now` is worth a line: to a program, whenever anything was counted; to a person, only if
+    /// there are other patterns.
+    fn is_news(&self, said: &State, now: &State) -> bool {
+        match self.reader {
+            Reader::Program => now != said,
+            Reader::Person => (&now.root, now.patterns) != (&said.root, said.patterns),
+        }
+    }
+
     /// Counts what was left out, and says it.
     pub(crate) fn reject(&self, event: Event) {
         self.shared.rejected.fetch_add(1, Ordering::Relaxed);
@@ -152,12 +159,12 @@ impl Report {
 }
 
 /// A running node, and whom it reports to.
-struct Host {
+pub(crate) struct Host {
     /// Where the configuration is, and what it said when the node started.
-    path: PathBuf,
-    config: ClusterConfig,
-    node: Node,
-    report: Report,
+    pub(crate) path: PathBuf,
+    pub(crate) config: ClusterConfig,
+    pub(crate) node: Node,
+    pub(crate) report: Report,
 }
 
 impl Host {
@@ -191,10 +198,14 @@ impl Host {
                     Command::Backup(path) => self.backup(path).await,
                     Command::Withdraw(space, id) => self.remove(&space, id, Space::withdraw).await,
                     Command::Forget(space, id) => self.remove(&space, id, Space::forget).await,
+                    Command::Resolve(space, version, id) => {
+                        self.resolve(&space, version, id).await;
+                    }
                     Command::Reload => self.reload(),
                     Command::Unknown(command) => {
                         let reason = "not a command; there are export PATH, backup PATH, \
-                                      withdraw SPACE ID, forget SPACE ID, reload, state, quit";
+                                      withdraw SPACE ID, forget SPACE ID, resolve SPACE VERSION ID, \
+                                      reload, state, quit";
                         let reason = reason.to_owned();
                         self.report.say(Event::Failed { command, reason });
                     }
@@ -208,88 +219,11 @@ impl Host {
                 _ = look.tick() => {}
             }
             let state = self.state();
-            if said.as_ref() != Some(&state) {
+            if said.as_ref().is_none_or(|said| self.report.is_news(said, &state)) {
                 self.report.say(Event::State(state.clone()));
                 said = Some(state);
             }
         }
-    }
-
-    async fn export(&self, path: PathBuf) {
-        let (store, to) = (Arc::clone(&self.node.store), path.clone());
-        let exported = self.attempt("export", &path, move || export::export(&store, &to)).await;
-        if exported {
-            self.report.say(Event::exported(&path));
-        }
-    }
-
-    async fn backup(&self, path: PathBuf) {
-        let (store, to) = (Arc::clone(&self.node.store), path.clone());
-        if self.attempt("backup", &path, move || store.backup(&to)).await {
-            self.report.say(Event::backed_up(&path));
-        }
-    }
-
-    /// Takes back or deletes a pattern, and lets the peers know.
-    async fn remove(
-        &self,
-        space: &str,
-        id: String,
-        remove: fn(&Space, &str) -> Result<bool, StorageError>,
-    ) {
-        let named = SpaceId::new(space).ok();
-        let hosted = named.and_then(|named| self.node.store.space(&named).cloned());
-        let Some(hosted) = hosted else {
-            let reason = "this node hosts no such space; see node.spaces".to_owned();
-            return self.report.say(Event::Failed { command: format!("remove {space}"), reason });
-        };
-        let pattern = id.clone();
-        let done = tokio::task::spawn_blocking(move || remove(&hosted, &id)).await;
-        match done {
-            Ok(Ok(found)) => {
-                self.node.gossip.announce();
-                let space = space.to_owned();
-                self.report.say(Event::Removed { space, pattern, found });
-            }
-            Ok(Err(error)) => {
-                let command = format!("remove {pattern} of {space}");
-                self.report.say(Event::Failed { command, reason: error.to_string() });
-            }
-            Err(panic) => {
-                let command = format!("remove {pattern} of {space}");
-                self.report.say(Event::Failed { command, reason: panic.to_string() });
-            }
-        }
-    }
-
-    /// Reads the configuration again and puts in force what can be.
-    fn reload(&self) {
-        let reloaded = ClusterConfig::load_with(&self.path, std::env::vars())
-            .map_err(|error| error.to_string())
-            .and_then(|after| {
-                self.node.reload(&self.config, &after).map_err(|error| error.to_string())
-            });
-        self.report.say(match reloaded {
-            Ok(reload) => Event::Reloaded { waiting: reload.waiting },
-            Err(reason) => Event::Failed { command: "reload".to_owned(), reason },
-        });
-    }
-
-    /// Does what takes a while on another thread; tells if it fails. Returns whether it succeeded.
-    async fn attempt<E: Display + Send + 'static>(
-        &self,
-        command: &str,
-        path: &Path,
-        work: impl FnOnce() -> Result<(), E> + Send + 'static,
-    ) -> bool {
-        let reason = match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(())) => return true,
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        let command = format!("{command} {}", path.display());
-        self.report.say(Event::Failed { command, reason });
-        false
     }
 
     fn state(&self) -> State {
