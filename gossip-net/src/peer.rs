@@ -142,10 +142,8 @@ impl PeerTask {
             if timer.is_elapsed() || deadline < timer.deadline() {
                 timer.as_mut().reset(deadline);
             }
-            // In this order, for nothing comes without end but what the peer does. What is due is
-            // begun in every round.
+            // In no order: whatever comes without end must keep nothing else waiting.
             tokio::select! {
-                biased;
                 ended = ready(&mut self.opened) => self.woken().on_opened_ended(ended),
                 ended = ready(&mut self.accepted) => self.woken().on_accepted_ended(ended),
                 () = &mut draining => {

@@ -95,9 +95,14 @@ impl PeerTask {
                 answer(served, Ok(report));
             }
             Err(Failure::Crossed | Failure::Replaced) => {
-                // The callers did not get their session yet; it is opened again.
+                // The callers did not get their session yet; it is opened again. On a connection that
+                // is over that would fail at once, again and again.
                 self.waiting.extend(served);
                 self.trigger.retry(self.now + self.jitter());
+                let over = self.link.as_ref().and_then(|link| link.connection.close_reason());
+                if let Some(error) = over {
+                    self.on_closed(&error);
+                }
             }
             Err(Failure::Unresponsive) => {
                 answer(served, Err(SyncError::TimedOut("answer")));

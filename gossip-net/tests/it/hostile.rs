@@ -276,3 +276,16 @@ async fn old_adverts_that_are_played_again_soon_call_for_nothing() {
     assert_eq!(scene.failed("timed_out"), triggers, "each by its reason");
     scene.honest_nodes_sync().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_says_it_has_another_connection_and_has_none_is_dialled_and_not_asked_again() {
+    let mut scene = Scene::new(&quiet()).await;
+    let connection = scene.connect().await;
+    let gossip = scene.a.gossip.clone();
+    let bad = scene.bad.id();
+    let session = tokio::spawn(async move { gossip.sync_with(bad).await });
+    let _stream = connection.accept_bi().await.unwrap();
+    connection.close(VarInt::from_u32(2), b"replaced");
+    assert_eq!(session.await.unwrap(), Err(HandshakeError::NoAddress.into()));
+    scene.honest_nodes_sync().await;
+}
