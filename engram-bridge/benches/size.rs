@@ -18,23 +18,30 @@ use serde_json::{Value, json};
 
 mod common;
 
-const COUNT: usize = 10_000;
-
 fn main() {
     let folder = tempfile::tempdir().expect("a folder");
-    let whole = snapshot(COUNT);
-    let bare: usize = whole.patterns.iter().map(|pattern| content_bytes(pattern)).sum();
     prepare(folder.path(), "empty", &[]);
-    let stored = prepare(folder.path(), "full", &[&whole]);
+    let empty = run(folder.path(), "empty");
+    println!("# an empty node: {} bytes of memory at most", empty.peak);
+    measure(folder.path(), 1_000, &empty, None);
+    measure(folder.path(), 10_000, &empty, Some(1.35));
+}
+
+/// What a node takes that holds `count` patterns, beside an empty one. The memory may be so many times
+/// the bytes of the contents.
+fn measure(folder: &Path, count: usize, empty: &Shown, budget: Option<f64>) {
+    let whole = snapshot(count);
+    let bare: usize = whole.patterns.iter().map(|pattern| content_bytes(pattern)).sum();
+    let name = format!("full-{count}");
+    let stored = prepare(folder, &name, &[&whole]);
     drop(whole);
-    let (empty, full) = (run(folder.path(), "empty"), run(folder.path(), "full"));
-    assert_eq!(full.patterns, COUNT as u64);
+    let full = run(folder, &name);
+    assert_eq!(full.patterns, count as u64);
     let memory = full.peak - empty.peak;
-    let input = format!("{COUNT} patterns of {bare} bytes");
-    report("node_memory", &input, memory as f64, "B", bare as f64, Some(1.35));
+    let input = format!("{count} patterns of {bare} bytes");
+    report("node_memory", &input, memory as f64, "B", bare as f64, budget);
     report("node_store", &input, stored as f64, "B", bare as f64, None);
-    let seconds = full.started;
-    report("node_warm_start", &input, seconds, "s", 1.0, Some(1.0));
+    report("node_warm_start", &input, full.started, "s", 1.0, Some(1.0));
 }
 
 /// Makes a node's configuration, and a store with these snapshots. Returns the size of its file.

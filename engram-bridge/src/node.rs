@@ -71,7 +71,8 @@ pub enum StartError {
 
 impl Node {
     /// Starts a node on the current tokio runtime, with the state that it left under `store.path`;
-    /// [`Store::opening`] tells what was found there. Waits for the disk.
+    /// [`Store::opening`] tells what was found there. Waits for the disk. The page of `[http]` is the
+    /// program's business: it is opened with `http::Server`.
     ///
     /// # Errors
     /// [`StartError`] names the key, the file or the address that stands in the way.
