@@ -66,7 +66,7 @@ impl Options {
 impl Weight {
     /// A value that may be as high as `budget`, itself the reference.
     fn capped(name: &'static str, input: String, value: f64, unit: &'static str, cap: f64) -> Self {
-        let reference = format!("the cap of {cap} {unit}");
+        let reference = format!("the cap of {} {unit}", (cap * 10.0).round() / 10.0);
         Self::new(name, input, (value, unit), (reference, cap), 1.0)
     }
 
