@@ -226,9 +226,11 @@ fn validate(pattern: &SemanticPattern, expected: usize) -> Result<(), PatternErr
     if found != expected {
         return Err(PatternError::Dimension { expected, found });
     }
-    let numbers = pattern.embedding.iter().enumerate();
-    if let Some((index, &value)) = numbers.into_iter().find(|(_, value)| !value.is_finite()) {
-        return Err(PatternError::Embedding { index, value });
+    if any(&pattern.embedding, |value| !value.is_finite()) {
+        let mut numbers = pattern.embedding.iter().copied().enumerate();
+        if let Some((index, value)) = numbers.find(|(_, value)| !value.is_finite()) {
+            return Err(PatternError::Embedding { index, value });
+        }
     }
     let value = pattern.strength;
     if !(value.is_finite() && value >= 0.0) {
@@ -246,10 +248,10 @@ fn validate(pattern: &SemanticPattern, expected: usize) -> Result<(), PatternErr
 }
 
 fn canonical(pattern: &Arc<SemanticPattern>) -> Arc<SemanticPattern> {
-    let negative_zero = |value: &f32| value.to_bits() == (-0.0_f32).to_bits();
+    let negative_zero = |value: f32| value.to_bits() == (-0.0_f32).to_bits();
     if pattern.source_episodes.is_sorted()
-        && !negative_zero(&pattern.strength)
-        && !pattern.embedding.iter().any(negative_zero)
+        && !negative_zero(pattern.strength)
+        && !any(&pattern.embedding, negative_zero)
     {
         return Arc::clone(pattern);
     }
@@ -257,13 +259,18 @@ fn canonical(pattern: &Arc<SemanticPattern>) -> Arc<SemanticPattern> {
     canonical.source_episodes.sort();
     // Adding zero turns -0 into 0 and leaves every other number as it is, bit for bit.
     canonical.strength += 0.0;
-    if canonical.embedding.iter().any(negative_zero) {
+    if any(&canonical.embedding, negative_zero) {
         canonical.embedding = canonical.embedding.iter().map(|value| value + 0.0).collect();
     }
     Arc::new(canonical)
 }
 
-/// Without a branch for each number, so that many are compared at a time.
+/// Whether a number is of a kind, without a branch for each, so that many are looked at at a time.
+fn any(numbers: &[f32], is: impl Fn(f32) -> bool) -> bool {
+    numbers.iter().fold(false, |any, &number| any | is(number))
+}
+
+/// Without a branch for each number, as [`any`].
 fn equal_bits(ours: &[f32], theirs: &[f32]) -> bool {
     let differs = |(a, b): (&f32, &f32)| a.to_bits() ^ b.to_bits();
     ours.len() == theirs.len()
@@ -284,13 +291,23 @@ pub(crate) fn encode(pattern: &SemanticPattern) -> Vec<u8> {
     bytes.extend(pattern.strength.to_le_bytes());
     bytes.extend(pattern.schema_confidence.raw().to_le_bytes());
     put_count(&mut bytes, pattern.embedding.len());
-    bytes.extend(pattern.embedding.iter().flat_map(|value| value.to_le_bytes()));
+    put_numbers(&mut bytes, &pattern.embedding);
     put_count(&mut bytes, pattern.source_episodes.len());
     for episode in &pattern.source_episodes {
         put_bytes(&mut bytes, episode.as_bytes());
     }
     debug_assert_eq!(bytes.len(), encoded_len(pattern), "the buffer is sized exactly");
     bytes
+}
+
+/// Appends the numbers, little-endian, many at a time.
+fn put_numbers(bytes: &mut Vec<u8>, numbers: &[f32]) {
+    let start = bytes.len();
+    bytes.resize(start + 4 * numbers.len(), 0);
+    let (room, _) = bytes[start..].as_chunks_mut();
+    for (to, number) in room.iter_mut().zip(numbers) {
+        *to = number.to_le_bytes();
+    }
 }
 
 fn decode(bytes: &[u8]) -> Option<SemanticPattern> {

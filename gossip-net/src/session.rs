@@ -16,6 +16,9 @@ use crate::shared::Shared;
 use crate::stream::{Abort, FrameStream, Rest, StreamError};
 use crate::{Event, NodeId, SyncError};
 
+/// Bytes of a frame above which its packets are worth a turn of their own.
+const LARGE: usize = 64 << 10;
+
 /// How a session ended.
 pub(crate) struct Ended {
     pub(crate) result: Result<SessionReport, Failure>,
@@ -140,8 +143,13 @@ impl Driver<'_> {
         let end = begun + SESSION_TIMEOUT;
         loop {
             while let Some(frame) = machine.poll_frame(*now - begun) {
+                let is_large = frame.len() > LARGE;
                 stream.write(frame, end.min(*now + FRAME_TIMEOUT)).await?;
                 *now = Instant::now();
+                if is_large {
+                    // It leaves while the next frame is made.
+                    yield_now().await;
+                }
             }
             while let Some(what) = machine.poll_event() {
                 shared.events.publish(Event::Noticed { peer, what });
