@@ -1,28 +1,31 @@
 //! What it costs to find out that nothing differs: ours against a bare quinn request and response of
 //! as many bytes, with the same cipher.
-//!
-//! On one thread no scheduler decides the result; a node has several.
 
 #[path = "../tests/it/common/mod.rs"]
 mod common;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::raw::{
     Certificate, RawClient, RawServer, client_config, echo_server, exchange, like_a_node,
     raw_client,
 };
-use common::{Cluster, Node, quiet, take};
+use common::{Cluster, Node, quiet, roster, take};
 use criterion::{Criterion, criterion_group, criterion_main};
-use engram_gossip_net::{Allowance, NetConfig, SessionReport};
+use engram_gossip_net::{Allowance, NetConfig, Roster, SessionReport};
 use quinn::Connection;
 use tokio::runtime::{Builder, Runtime};
 
-/// The runtimes on which both are measured.
-fn runtimes() -> [(&'static str, Runtime); 2] {
-    let one = Builder::new_current_thread().enable_all().build().unwrap();
-    let two = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    [("one_thread", one), ("two_threads", two)]
+/// The runtimes of the two ends. A node has one of its own, as it has a process; where both share one
+/// thread, nobody waits for the other to wake up, and all that counts is the work of both.
+fn layouts() -> [(&'static str, [Arc<Runtime>; 2]); 2] {
+    let thread = || Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let shared = Arc::new(Builder::new_current_thread().enable_all().build().unwrap());
+    [
+        ("a_thread_each", [thread(), thread()].map(Arc::new)),
+        ("one_thread", [shared.clone(), shared]),
+    ]
 }
 
 fn silent() -> NetConfig {
@@ -33,43 +36,64 @@ fn silent() -> NetConfig {
     config
 }
 
-async fn pair() -> [Node; 2] {
-    let [mut a, mut b] = take(Cluster::new().start(&["a", "b"], &silent()));
-    a.connected_to(b.id()).await;
-    b.connected_to(a.id()).await;
-    [a, b]
+/// Two equal nodes that are connected.
+fn pair(ends: &[Arc<Runtime>; 2]) -> [Node; 2] {
+    let cluster = Cluster::new();
+    let start = |(name, end): (&str, &Arc<Runtime>)| {
+        let _entered = end.enter();
+        cluster.issue(name).start(&silent(), Roster::default())
+    };
+    let [mut a, mut b] = take(["a", "b"].into_iter().zip(ends).map(start).collect());
+    let both = roster([a.member(), b.member()]);
+    for (node, end) in [&a, &b].into_iter().zip(ends) {
+        let _entered = end.enter();
+        node.gossip.set_roster(both.clone());
+    }
+    let ids = [a.id(), b.id()];
+    ends[0].block_on(async {
+        a.connected_to(ids[1]).await;
+        b.connected_to(ids[0]).await;
+    });
+    // Whoever hears of each session is woken by each, and the bare server tells nobody.
+    [a.unheard(), b.unheard()]
 }
 
 /// A connection as nodes keep theirs, to a server that answers requests and does nothing else.
-async fn bare() -> (RawClient, Connection, RawServer) {
+fn bare([ours, theirs]: &[Arc<Runtime>; 2]) -> (RawClient, Connection, RawServer) {
     let ready = Cluster::new().issue("server");
-    let server = echo_server(&ready, &[b"bench"]);
+    let server = {
+        let _entered = theirs.enter();
+        echo_server(&ready, &[b"bench"])
+    };
+    let _entered = ours.enter();
     let client = raw_client();
     let config = client_config(Certificate::None, &[b"bench"]);
-    let connection = client.connect_with(config, server.address, like_a_node()).await.unwrap();
+    let connecting = client.connect_with(config, server.address, like_a_node());
+    let connection = ours.block_on(connecting).unwrap();
     (client, connection, server)
 }
 
 /// An equal pair looks whether it is equal: one request, one answer.
 fn in_sync_check(c: &mut Criterion) {
     let mut group = c.benchmark_group("in_sync_check");
-    for (input, runtime) in runtimes() {
-        let [a, b] = runtime.block_on(pair());
+    for (layout, ends) in layouts() {
+        let runtime = &ends[0];
+        let [a, b] = pair(&ends);
         a.store.write("one");
         let peer = b.id();
         runtime.block_on(a.gossip.sync_with(peer)).unwrap();
         let report = runtime.block_on(a.gossip.sync_with(peer)).unwrap();
         assert!(report.is_equal() && report.outcome.stats.turns == 2, "{report:?}");
-        group.bench_function(format!("ours/{input}"), |bencher| {
+        group.bench_function(format!("ours/{layout}"), |bencher| {
             bencher.iter_custom(|times| {
                 let gossip = a.gossip.clone();
                 let once = async move || _ = gossip.sync_with(peer).await.unwrap();
                 runtime.block_on(runtime.spawn(repeated(times, once))).unwrap()
             });
         });
-        let (_client, connection, _server) = runtime.block_on(bare());
+        let (_client, connection, _server) = bare(&ends);
         let (up, down) = sizes(&report);
-        group.bench_function(format!("quinn/{input}"), |bencher| {
+        group.bench_function(format!("quinn/{layout}"), |bencher| {
             bencher.iter_custom(|times| {
                 let connection = connection.clone();
                 let once = async move || exchange(&connection, up, down).await;

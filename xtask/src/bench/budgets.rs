@@ -107,7 +107,7 @@ pub(super) const BRIDGE: &[Budget] = &[
 // 1 / 0.7 of the time.
 #[rustfmt::skip]
 pub(super) const NET: &[Budget] = &[
-    beside("in-sync check, warm", "two threads", "in_sync_check/ours/two_threads", 1.2, "bare quinn request", "in_sync_check/quinn/two_threads"),
+    beside("in-sync check, warm", "a thread each", "in_sync_check/ours/a_thread_each", 1.2, "bare quinn request", "in_sync_check/quinn/a_thread_each"),
     shown("in-sync check, warm", "one thread", "in_sync_check/ours/one_thread", "bare quinn request", "in_sync_check/quinn/one_thread"),
     beside("bulk sync", "1,000 patterns, real and means of real ones", "bulk_sync/ours/1000", 1.0 / 0.7, "bare quinn stream", "bulk_sync/quinn/1000"),
 ];

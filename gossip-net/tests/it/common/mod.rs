@@ -133,6 +133,12 @@ impl Node {
         self.gossip.node_id()
     }
 
+    /// From the next event on nobody is told of any.
+    pub(crate) fn unheard(mut self) -> Self {
+        self.happened.close();
+        self
+    }
+
     /// How the others dial this node.
     pub(crate) fn member(&self) -> Member {
         let address = Some(self.gossip.local_addr().to_string());
