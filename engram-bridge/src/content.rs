@@ -226,11 +226,12 @@ fn validate(pattern: &SemanticPattern, expected: usize) -> Result<(), PatternErr
     if found != expected {
         return Err(PatternError::Dimension { expected, found });
     }
-    if any(&pattern.embedding, |value| !value.is_finite()) {
-        let mut numbers = pattern.embedding.iter().copied().enumerate();
-        if let Some((index, value)) = numbers.find(|(_, value)| !value.is_finite()) {
-            return Err(PatternError::Embedding { index, value });
-        }
+    let not_finite = |value: f32| !value.is_finite();
+    // It is looked for one by one only if there is one.
+    if any(&pattern.embedding, not_finite)
+        && let Some(index) = pattern.embedding.iter().position(|value| not_finite(*value))
+    {
+        return Err(PatternError::Embedding { index, value: pattern.embedding[index] });
     }
     let value = pattern.strength;
     if !(value.is_finite() && value >= 0.0) {
@@ -265,7 +266,7 @@ fn canonical(pattern: &Arc<SemanticPattern>) -> Arc<SemanticPattern> {
     Arc::new(canonical)
 }
 
-/// Whether a number is of a kind, without a branch for each, so that many are looked at at a time.
+/// Whether any number is of a kind. Without a branch for each, so that many are compared at a time.
 fn any(numbers: &[f32], is: impl Fn(f32) -> bool) -> bool {
     numbers.iter().fold(false, |any, &number| any | is(number))
 }

@@ -11,7 +11,7 @@ use common::raw::{
     Certificate, RawClient, RawServer, client_config, echo_server, exchange, like_a_node,
     raw_client,
 };
-use common::{Cluster, Node, quiet, roster, take};
+use common::{Cluster, Node, quiet, roster};
 use criterion::{Criterion, criterion_group, criterion_main};
 use engram_gossip_net::{Allowance, NetConfig, Roster, SessionReport};
 use quinn::Connection;
@@ -43,7 +43,7 @@ fn pair(ends: &[Arc<Runtime>; 2]) -> [Node; 2] {
         let _entered = end.enter();
         cluster.issue(name).start(&silent(), Roster::default())
     };
-    let [mut a, mut b] = take(["a", "b"].into_iter().zip(ends).map(start).collect());
+    let [mut a, mut b] = [("a", &ends[0]), ("b", &ends[1])].map(start);
     let both = roster([a.member(), b.member()]);
     for (node, end) in [&a, &b].into_iter().zip(ends) {
         let _entered = end.enter();

@@ -18,7 +18,8 @@ use page::{Page, Section};
 /// Measure everything, and write one page about it
 ///
 /// Benchmarks beside their floors and peers, what the protocol sends, and how simulated clusters converge, with the
-/// machine and the commit that it came from. Takes the better part of an hour; close other programs first.
+/// machine and the commit that it came from. Takes the better part of an hour; close other programs first. Exit status
+/// 1 if a budget is not met.
 #[derive(Args)]
 pub(crate) struct Report {
     /// Where to write the page [default: target/report.html]
@@ -58,8 +59,10 @@ impl Report {
         };
         std::fs::write(&out, page.render())
             .with_context(|| format!("{}: cannot be written", out.display()))?;
+        let missed: Vec<String> = page.missed().collect();
+        missed.iter().for_each(|name| eprintln!("not met: {name}"));
         eprintln!("report: {}", out.display());
-        Ok(if page.all_met() { Verdict::Passed } else { Verdict::Failed })
+        Ok(if missed.is_empty() { Verdict::Passed } else { Verdict::Failed })
     }
 }
 

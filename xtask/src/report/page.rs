@@ -35,8 +35,13 @@ const COLUMNS: [&str; 9] =
     ["name", "scenario", "input", "value", "unit", "reference", "ratio", "budget", "met"];
 
 impl Page {
-    pub(super) fn all_met(&self) -> bool {
-        self.sections.iter().flat_map(|section| &section.rows).all(|row| !missed(row))
+    /// What was not met, by its name and input.
+    pub(super) fn missed(&self) -> impl Iterator<Item = String> {
+        let rows = self.sections.iter().flat_map(|section| &section.rows);
+        rows.filter(|row| missed(row)).map(|row| {
+            let names = ["name", "scenario", "input"].iter().filter_map(|name| row[name].as_str());
+            names.collect::<Vec<_>>().join(", ")
+        })
     }
 
     pub(super) fn render(&self) -> String {
@@ -143,10 +148,10 @@ mod tests {
 
     #[test]
     fn a_missed_budget_stands_out() {
-        let row = json!({"name": "n", "ratio": 2.0, "budget": 1.0, "met": false});
+        let row = json!({"name": "n", "input": "i", "ratio": 2.0, "budget": 1.0, "met": false});
         let page = page(row);
         let html = page.render();
-        assert!(!page.all_met());
+        assert_eq!(page.missed().collect::<Vec<_>>(), ["n, i"]);
         assert!(
             html.contains("class=\"missed\"") && html.contains("2.00 of at most 1.00"),
             "{html}"
