@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use crate::{Outcome, Stats};
+use super::limits::LEAST_RECEIVED;
+use crate::{Outcome, SessionConfig, Stats};
 
 /// What the driver has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,17 @@ pub struct Terms {
 impl Terms {
     /// No limits, from the beginning.
     pub const UNLIMITED: Self = Self { cursor: None, sends: u64::MAX, receives: u64::MAX };
+
+    /// The configuration of a session that is held on these terms. It may receive one full frame and
+    /// room for hashes, however little has accrued: [`LEAST_RECEIVED`].
+    pub fn apply(self, config: SessionConfig) -> SessionConfig {
+        SessionConfig {
+            cursor: self.cursor,
+            send_budget: config.send_budget.min(self.sends),
+            receive_budget: config.receive_budget.min(self.receives.max(LEAST_RECEIVED)),
+            ..config
+        }
+    }
 }
 
 /// Why a session of a peer is refused.
@@ -116,10 +128,10 @@ pub enum DialFailure {
 pub enum Disconnect {
     /// It broke, or the peer gave it up for another one. The peer may be there.
     Lost,
-    /// The peer shut down.
-    Left,
-    /// One side gave it up for good: evicted, outdated, unresponsive.
-    Ended,
+    /// The peer shut down, or does not answer any more.
+    Gone,
+    /// One side gave it up for a reason that stays: evicted, or a certificate that is outdated.
+    Rejected,
 }
 
 /// How a session ended.

@@ -83,32 +83,36 @@ impl<P: Copy + Ord> Claims<P> {
         now: Duration,
     ) -> bool {
         let Self { sessions, spaces, len, .. } = self;
-        let known = spaces.get(space).and_then(|keys| keys.get(&key)).copied();
-        match known {
-            Some(State::Delivered(last)) if last >= session => return false,
-            Some(State::Claimed(other)) if other != session => {
-                if let Some(holder) = sessions.get_mut(&other) {
-                    if now < holder.until {
-                        return false;
-                    }
-                    holder.open -= 1;
-                }
+        let is_brought = match spaces.get(space).and_then(|keys| keys.get(&key)) {
+            Some(State::Delivered(last)) => *last >= session,
+            Some(State::Claimed(other)) if *other != session => {
+                sessions.get(other).is_some_and(|holder| now < holder.until)
             }
-            _ => {}
+            _ => false,
+        };
+        if is_brought {
+            return false;
         }
-        let Some(holder) = sessions.get_mut(&session) else { return true };
         // A peer that is not trusted may bring what it likes, but keeps no other from it.
+        let Some(holder) = sessions.get_mut(&session) else { return true };
         if holder.is_trusted && *len < MAX_CLAIMS {
-            if !spaces.contains_key(space) {
-                spaces.insert(space.clone(), BTreeMap::new());
-            }
-            let keys = spaces.get_mut(space).expect("it was inserted right before");
-            let before = keys.insert(key, State::Claimed(session));
-            *len += usize::from(before.is_none());
-            let again = matches!(before, Some(State::Claimed(own)) if own == session);
             holder.until = now + CLAIM_TIMEOUT;
             holder.has_claimed = true;
-            holder.open += usize::from(!again);
+            holder.open += 1;
+            let before = match spaces.get_mut(space) {
+                Some(keys) => keys.insert(key, State::Claimed(session)),
+                None => {
+                    let keys = BTreeMap::from([(key, State::Claimed(session))]);
+                    spaces.insert(space.clone(), keys);
+                    None
+                }
+            };
+            *len += usize::from(before.is_none());
+            if let Some(State::Claimed(before)) = before
+                && let Some(holder) = sessions.get_mut(&before)
+            {
+                holder.open -= 1;
+            }
         }
         true
     }
@@ -226,6 +230,18 @@ mod tests {
         claims.begin(SessionId(4), 2, later);
         assert!(claims.claim(SessionId(4), &space(), [2; KEY_LEN], later));
         assert!(!claims.claim(FIRST, &space(), [2; KEY_LEN], later), "it is trusted again");
+    }
+
+    #[test]
+    fn a_lapsed_claim_is_given_back_once() {
+        let mut claims = claims(3);
+        claims.distrusted.insert(3, NOW * 1_000);
+        claims.begin(SessionId(4), 3, NOW);
+        assert!(claims.claim(FIRST, &space(), KEY, NOW));
+        let later = NOW + CLAIM_TIMEOUT;
+        assert!(claims.claim(SessionId(4), &space(), KEY, later), "nobody is trusted with it");
+        claims.deliver(SECOND, &space(), [KEY].into_iter(), later);
+        assert_eq!(claims.sessions[&FIRST].open, 0);
     }
 
     #[test]

@@ -132,11 +132,11 @@ impl<P: Copy + Ord> Scheduler<P> {
                 self.dial_if_requested(peer, now);
                 None
             }
-            Disconnect::Left => {
+            Disconnect::Gone => {
                 found.met_until = now + MET_LATELY;
                 Some(self.back_off(peer, DialFailure::Silent, now))
             }
-            Disconnect::Ended => Some(self.back_off(peer, DialFailure::Refused, now)),
+            Disconnect::Rejected => Some(self.back_off(peer, DialFailure::Refused, now)),
         }
     }
 

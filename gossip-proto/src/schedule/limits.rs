@@ -73,6 +73,8 @@ pub const PEER_HASH_NODES: Rate = Rate { per_second: 100_000, burst: 1_000_000 }
 pub const PEER_RECORDS: Rate = Rate { per_second: 20_000, burst: 200_000 };
 /// Seconds of its rate that a node which sends no faster may send at once.
 pub const SEND_BURST: u64 = 2;
+/// Bytes that a session may receive however little has accrued: one full frame and room for hashes.
+pub const LEAST_RECEIVED: u64 = 4 << 20;
 /// Bytes a second below which a message of records would take longer than peers wait.
 pub const LEAST_RATE: u64 = 1024;
 /// How often the time of the day is looked at while sessions wait for the end of quiet hours.

@@ -134,7 +134,8 @@ impl Driver {
             }
             Step::Disconnected(peer, how) => {
                 self.end_sessions(peer, now);
-                let how = [Disconnect::Lost, Disconnect::Left, Disconnect::Ended][how as usize % 3];
+                let how =
+                    [Disconnect::Lost, Disconnect::Gone, Disconnect::Rejected][how as usize % 3];
                 self.scheduler.handle_disconnected(peer, how, now);
             }
             Step::Incoming(peer) => {

@@ -10,7 +10,8 @@ pub struct Tally {
     /// Sessions that were opened.
     pub sessions: u64,
     /// How they ended, each end for itself: `in sync`, `synced`, `budget spent`, `nothing shared`,
-    /// `failed` (the machine said so), `busy` (no permit), `cut` (the stream or the node died).
+    /// `failed` (the machine said so), `busy`, `crossed`, `over quota` (the peer refused it), `cut`
+    /// (the stream or the node died).
     pub endings: BTreeMap<&'static str, u64>,
     /// The most sessions that ran at the same time.
     pub most_at_once: usize,
@@ -32,6 +33,8 @@ pub struct Tally {
     pub wasted_bytes: u64,
     /// Records that arrived and were refused.
     pub rejected: u64,
+    /// Peers that were reported as stalled.
+    pub stalls: u64,
 }
 
 impl Tally {
