@@ -4,8 +4,9 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use super::limits::{
-    DIAL_PERMIT, HANDSHAKE_TIMEOUT, LOST_HANDSHAKE_TIMEOUT, LOST_PAUSE, MAX_DIALS, MAX_LOST_DIALS,
-    MAX_UNREACHABLE_DIALS, MET_LATELY, PERMIT_HANDSHAKES,
+    DIAL_PERMIT, HANDSHAKE_TIMEOUT, LEAST_DIAL_PERMIT, LOST_HANDSHAKE_TIMEOUT, LOST_PAUSE,
+    MAX_DIALS, MAX_DIALS_UNDER_WAY, MAX_LOST_DIALS, MAX_UNREACHABLE_DIALS, MET_LATELY,
+    PERMIT_HANDSHAKES,
 };
 use super::mutant::Mutant;
 use super::peer::{Contact, Peer};
@@ -42,8 +43,10 @@ pub(super) struct Dials<P> {
     /// Entries of members that no longer wait are passed over.
     queues: [VecDeque<P>; Class::ALL.len()],
     held: [usize; Class::ALL.len()],
-    /// How long a handshake usually takes.
-    handshake: Duration,
+    /// Dials with a permit and without.
+    under_way: usize,
+    /// How long a handshake usually takes, once that is known.
+    handshake: Option<Duration>,
 }
 
 impl<P: Copy + Ord> Dials<P> {
@@ -51,12 +54,15 @@ impl<P: Copy + Ord> Dials<P> {
         Self {
             queues: [const { VecDeque::new() }; Class::ALL.len()],
             held: [0; Class::ALL.len()],
-            handshake: Duration::ZERO,
+            under_way: 0,
+            handshake: None,
         }
     }
 
     fn is_free(&self, class: Class) -> bool {
-        self.held.iter().sum::<usize>() < MAX_DIALS && self.held[class as usize] < class.share()
+        self.held.iter().sum::<usize>() < MAX_DIALS
+            && self.held[class as usize] < class.share()
+            && self.under_way < MAX_DIALS_UNDER_WAY
     }
 
     fn release(&mut self, permit: Option<Class>) {
@@ -65,10 +71,15 @@ impl<P: Copy + Ord> Dials<P> {
         }
     }
 
+    fn note_handshake(&mut self, took: Duration) {
+        self.handshake = Some(self.handshake.map_or(took, |usual| (usual * 3 + took) / 4));
+    }
+
     /// How long a dial may be silent before it gives its permit up. If handshakes succeed slowly,
     /// this machine or the others have too much to do, and more dials would make it worse.
     fn permit_time(&self) -> Duration {
-        DIAL_PERMIT.max(self.handshake * PERMIT_HANDSHAKES)
+        self.handshake
+            .map_or(DIAL_PERMIT, |usual| (usual * PERMIT_HANDSHAKES).max(LEAST_DIAL_PERMIT))
     }
 }
 
@@ -79,7 +90,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if let Contact::Dialling { .. } = found.contact {
             let took = now.saturating_sub(found.dialled_at);
-            self.dials.handshake = (self.dials.handshake * 3 + took) / 4;
+            self.dials.note_handshake(took);
             self.set_contact(peer, Contact::Dialled, now);
             self.consider(peer, now);
         }
@@ -217,15 +228,21 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.agenda.cancel(Due::Dial(peer));
         if found.contact != Contact::Queued(class) {
             found.contact = Contact::Queued(class);
-            self.dials.queues[class as usize].push_back(peer);
+            let queue = &mut self.dials.queues[class as usize];
+            // New members go in random order: the first that answers shows how long a dial takes.
+            let place = match class {
+                Class::New => self.random.below(queue.len() + 1),
+                _ => queue.len(),
+            };
+            queue.insert(place, peer);
         }
         self.start_dials(now);
     }
 
-    /// How many dials hold a permit.
+    /// How many dials hold a permit, and how many are under way.
     #[cfg(test)]
-    pub(super) fn dials_in_hand(&self) -> usize {
-        self.dials.held.iter().sum()
+    pub(super) fn dials_under_way(&self) -> [usize; 2] {
+        [self.dials.held.iter().sum(), self.dials.under_way]
     }
 
     fn start_dials(&mut self, now: Duration) {
@@ -240,6 +257,7 @@ impl<P: Copy + Ord> Scheduler<P> {
                 found.contact = Contact::Dialling { permit: Some(class) };
                 found.dialled_at = now;
                 self.dials.held[class as usize] += 1;
+                self.dials.under_way += 1;
                 let timeout = handshake_timeout(found, now);
                 let permit_time = match self.mutant.is(Mutant::UnfairDials) {
                     true => timeout,
@@ -265,6 +283,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if let Contact::Dialling { permit } = core::mem::replace(&mut found.contact, contact) {
             self.dials.release(permit);
+            self.dials.under_way -= 1;
             self.agenda.cancel(Due::DialPermit(peer));
             self.start_dials(now);
         }

@@ -13,11 +13,14 @@ pub const MAX_DIALS: usize = 8;
 pub const MAX_LOST_DIALS: usize = 4;
 /// Permits that dials of members hold whose last dial failed.
 pub const MAX_UNREACHABLE_DIALS: usize = 2;
-/// How long a dial without an answer holds its permit, as long as no dial has succeeded. Afterwards
-/// it is [`PERMIT_HANDSHAKES`] times the usual duration of a handshake, if that is longer.
-pub const DIAL_PERMIT: Duration = Duration::from_millis(250);
-/// See [`DIAL_PERMIT`].
+/// Dials that are under way at once, with a permit or without.
+pub const MAX_DIALS_UNDER_WAY: usize = 512;
+/// How long a dial without an answer holds its permit, as long as no dial has succeeded.
+pub const DIAL_PERMIT: Duration = Duration::from_millis(80);
+/// Afterwards it is this many times the usual duration of a handshake,
 pub const PERMIT_HANDSHAKES: u32 = 4;
+/// but at least this.
+pub const LEAST_DIAL_PERMIT: Duration = Duration::from_millis(20);
 /// How long a handshake may take.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a member counts as met lately after it was lost.

@@ -29,6 +29,8 @@ pub struct Tally {
     pub records: u64,
     /// Records that arrived and were known already: waste.
     pub stale: u64,
+    /// Bytes of frames that carry records; each counts at both ends.
+    pub record_bytes: u64,
     /// Bytes of records that were known already or not asked for.
     pub wasted_bytes: u64,
     /// Records that arrived and were refused.
@@ -48,6 +50,7 @@ impl Tally {
         });
         self.records += outcome.stats.records_in;
         self.stale += outcome.stats.stale;
+        self.record_bytes += outcome.stats.record_bytes;
         self.wasted_bytes += outcome.stats.wasted_bytes;
         self.rejected += outcome.stats.rejected;
     }

@@ -233,9 +233,13 @@ impl<H: Host> World<H> {
         self.nodes[node].scheduler.borrow().agreement(peer)
     }
 
-    /// Whether `node` is connected to `peer`, as it believes.
-    pub fn is_connected(&self, node: usize, peer: usize) -> bool {
-        self.nodes[node].links.contains_key(&peer)
+    /// Whether two nodes are connected, and both know it.
+    pub fn are_connected(&self, a: usize, b: usize) -> bool {
+        let knows = |node: usize, peer: usize| {
+            let (us, there) = (&self.nodes[node], &self.nodes[peer]);
+            us.up && there.up && us.links.get(&peer) == Some(&there.life)
+        };
+        knows(a, b) && knows(b, a)
     }
 
     /// Has `node` open a session with `peer`, whatever its timer says.
