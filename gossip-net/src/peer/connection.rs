@@ -199,6 +199,7 @@ impl PeerTask {
         let id = self.id;
         let retry = self.shared.tell(|scheduler, now| scheduler.handle_disconnected(id, how, now));
         self.note_unreachable(retry, cause);
+        self.give_up_hopeless_requests();
     }
 
     /// Closes a connection that is of no use. It is dialled again after a pause.

@@ -79,8 +79,12 @@ impl PeerTask {
     // What callers want.
 
     pub(super) fn on_request(&mut self, answer: Answer) {
-        let id = self.id;
         self.sessions.callers.push(answer);
+        self.request();
+    }
+
+    fn request(&mut self) {
+        let id = self.id;
         if let Err(refused) = self.shared.tell(|scheduler, now| scheduler.request(id, now)) {
             self.answer_callers(&Err(self.refused(refused)));
         }
@@ -111,6 +115,13 @@ impl PeerTask {
         self.answer_callers(&Err(error.clone()));
         for preview in self.sessions.previews.drain(..) {
             _ = preview.answer.send(Err(error.clone()));
+        }
+    }
+
+    /// The peer is lost and can only dial this node: callers do not wait for that.
+    pub(super) fn give_up_hopeless_requests(&mut self) {
+        if self.link.is_none() && self.address.is_none() {
+            self.give_up_requests(&HandshakeError::NoAddress.into());
         }
     }
 
@@ -229,6 +240,10 @@ impl PeerTask {
             _ => {}
         }
         self.report(session, ended);
+        self.give_up_hopeless_requests();
+        if !self.sessions.callers.is_empty() {
+            self.request();
+        }
     }
 
     pub(super) fn on_accepted_ended(&mut self, ended: Option<Ended>) {
