@@ -1,19 +1,20 @@
 //! The UDP socket and its QUIC endpoint: bound, dialling, accepting, within the limits.
 
+mod dialling;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{AsyncUdpSocket, IdleTimeout, Runtime as _, TokioRuntime, TransportConfig};
-use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, VarInt};
+use quinn::{Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, VarInt};
 use socket2::{Domain, Protocol, Socket as Socket2, Type};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::dial::{Attempt, Target, race};
-use crate::limits::{self, DIAL_DELAY, HANDSHAKE_TIMEOUT};
+use crate::limits::{self, HANDSHAKE_TIMEOUT};
 use crate::tls::{self, Expected, PeerVerifier};
 use crate::{BindError, HandshakeError, Identity, NetConfig, NodeId, Roster};
 
@@ -109,103 +110,6 @@ impl Socket {
         let connection = handshake(connecting, within, &verifier).await?;
         let peer = peer_id(&connection).ok_or(HandshakeError::NoCertificate)?;
         Ok((connection, peer))
-    }
-
-    /// Dials a node at all of its addresses, and takes no other node.
-    ///
-    /// # Errors
-    /// [`HandshakeError`], the most telling of those of all addresses.
-    pub(crate) async fn dial(
-        &self,
-        target: Target<'_>,
-        time: Duration,
-        identity: &Identity,
-    ) -> Result<Connection, HandshakeError> {
-        let within = Instant::now() + time;
-        let addresses = timeout_at(within, self.resolve(&target)).await.map_err(|_| {
-            HandshakeError::Address(format!("{}: no answer from DNS", target.address))
-        })??;
-        let dial = |address| {
-            let attempt = self.dial_one(target.node, address, within, identity.clone());
-            let on_met = target.on_met.clone();
-            let attempt: Attempt = Box::pin(async move {
-                attempt.await.inspect_err(|cause| {
-                    if let HandshakeError::WrongNode { found, .. } = cause {
-                        on_met(*found, address);
-                    }
-                })
-            });
-            attempt
-        };
-        race(addresses.into_iter().map(dial).collect(), DIAL_DELAY).await
-    }
-
-    fn dial_one(
-        &self,
-        node: NodeId,
-        address: SocketAddr,
-        within: Instant,
-        identity: Identity,
-    ) -> Attempt {
-        let (endpoint, transport) = (self.endpoint(), self.transport.clone());
-        Box::pin(async move {
-            let verifier = PeerVerifier::new(identity.trust.clone(), Expected::Node(node));
-            let verifier = Arc::new(verifier);
-            let crypto =
-                QuicClientConfig::try_from(tls::client_config(&identity, verifier.clone()))
-                    .expect("ring has the cipher suite of QUIC's first packets");
-            let mut client = ClientConfig::new(Arc::new(crypto));
-            client.transport_config(transport);
-            let stopped = || HandshakeError::Closed("the node shuts down".into());
-            let connecting = endpoint
-                .ok_or_else(stopped)?
-                .connect_with(client, address, tls::SERVER_NAME)
-                .map_err(|error| HandshakeError::Address(error.to_string()))?;
-            handshake(connecting, within, &verifier).await
-        })
-    }
-
-    /// The addresses of a node that this socket can reach, in the order in which they are tried: the
-    /// families by turns (RFC 8305, section 4).
-    async fn resolve(&self, target: &Target<'_>) -> Result<Vec<SocketAddr>, HandshakeError> {
-        let Target { address, sighted, .. } = target;
-        let failed = |fault: String| HandshakeError::Address(format!("{address}: {fault}"));
-        let found = tokio::net::lookup_host(address).await;
-        if let (Err(fault), None) = (&found, sighted) {
-            return Err(failed(fault.to_string()));
-        }
-        let found = found.into_iter().flatten().chain(*sighted);
-        let (v6, v4): (Vec<_>, Vec<_>) =
-            found.filter_map(|found| self.reach(found)).partition(|(_, v6)| *v6);
-        let mut addresses: Vec<SocketAddr> = Vec::new();
-        let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
-        loop {
-            let pair = [v6.next(), v4.next()];
-            if pair.iter().all(Option::is_none) {
-                break;
-            }
-            for (found, _) in pair.into_iter().flatten() {
-                if !addresses.contains(&found) && addresses.len() < limits::MAX_ADDRESSES {
-                    addresses.push(found);
-                }
-            }
-        }
-        match addresses.is_empty() {
-            false => Ok(addresses),
-            true => Err(failed("no address of the family that this node listens on".into())),
-        }
-    }
-
-    /// The address as this socket dials it, and whether it is IPv6; `None` if it cannot.
-    fn reach(&self, address: SocketAddr) -> Option<(SocketAddr, bool)> {
-        match (self.address, address) {
-            (SocketAddr::V4(_), SocketAddr::V4(_)) => Some((address, false)),
-            (SocketAddr::V6(_), SocketAddr::V6(_)) => Some((address, true)),
-            (SocketAddr::V6(ours), SocketAddr::V4(theirs)) if ours.ip().is_unspecified() => {
-                Some(((theirs.ip().to_ipv6_mapped(), theirs.port()).into(), false))
-            }
-            _ => None,
-        }
     }
 
     /// Closes what is still open and waits, at most `grace`, until peers were told and the port is

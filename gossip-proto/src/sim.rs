@@ -17,9 +17,11 @@
 //! deadline to agree ([`World::run_until_agreed`]).
 
 mod agreement;
+mod config;
 mod connections;
 mod contact;
 mod drive;
+mod endings;
 mod event;
 mod host;
 mod network;
@@ -30,10 +32,11 @@ mod sessions;
 mod tally;
 mod world;
 
+pub use config::{Startup, WorldConfig};
 pub use host::Host;
 pub use network::{Cut, Direction, Latency, Link, Network};
 pub use pipe::Transport;
 pub use tally::Tally;
-pub use world::{Side, Startup, Tamper, World, WorldConfig};
+pub use world::{Side, Tamper, World};
 
 pub use crate::schedule::Random;

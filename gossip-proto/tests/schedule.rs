@@ -78,6 +78,7 @@ each_kills_its_mutant! {
     every_pair_meets_by_the_timer kills NoRotation;
     nothing_comes_twice kills NoClaims;
     a_refusal_costs_ever_less kills NoBackoff;
+    refused_records_are_not_resent kills NoBackoff;
     permits_come_back kills PermitLeak;
     a_failed_fetch_is_repeated_elsewhere kills StaleInFlightRoots;
     the_rest_follows_at_once kills SkippedFollowUp;

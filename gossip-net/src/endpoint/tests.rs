@@ -26,13 +26,16 @@ mod two_ends {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::SystemTime;
 
+    use quinn::ClientConfig;
     use quinn::congestion::CubicConfig;
+    use quinn::crypto::rustls::QuicClientConfig;
     use quinn::udp::{RecvMeta, Transmit};
     use quinn::{RecvStream, SendStream};
     use tokio::task::JoinSet;
     use tokio::time::{Instant, sleep};
 
     use super::*;
+    use crate::dial::Target;
     use crate::{ClusterCa, Member, Switch, Validity};
 
     const SECOND: Duration = Duration::from_secs(1);

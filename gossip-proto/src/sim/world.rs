@@ -12,52 +12,8 @@ use super::contact::Contact;
 use super::event::Event;
 use super::node::{Node, SessionView};
 use super::queue::Queue;
-use super::{Host, Link, Network, Random, Tally, Transport};
-use crate::SessionConfig;
-use crate::schedule::{Mutant, ScheduleConfig, Scheduler};
-
-/// How a world behaves.
-#[derive(Clone, Debug)]
-pub struct WorldConfig {
-    /// Where all chance comes from.
-    pub seed: u64,
-    /// How every link behaves at the beginning.
-    pub link: Link,
-    /// How the frames of a session travel.
-    pub transport: Transport,
-    /// When nodes talk to each other.
-    pub schedule: ScheduleConfig,
-    /// What every session asks for. The salt is drawn anew for each; the terms are the scheduler's.
-    pub session: SessionConfig,
-    /// How the nodes begin.
-    pub startup: Startup,
-    /// The mistake that every scheduler makes.
-    pub mutant: Option<Mutant>,
-}
-
-/// How the nodes of a world begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Startup {
-    /// They know each other's address, and dial.
-    Apart,
-    /// Each is connected to every other one.
-    Connected,
-}
-
-impl WorldConfig {
-    /// The defaults of a node, and nothing goes wrong: `link` only takes time.
-    pub fn fair(seed: u64, link: Link) -> Self {
-        Self {
-            seed,
-            link,
-            transport: Transport::STREAM,
-            schedule: ScheduleConfig::default(),
-            session: SessionConfig::default(),
-            startup: Startup::Connected,
-            mutant: None,
-        }
-    }
-}
+use super::{Host, Link, Network, Random, Startup, Tally, Transport, WorldConfig};
+use crate::schedule::Scheduler;
 
 /// Nodes that run the real scheduler and the real sync machine over a simulated network in virtual
 /// time.

@@ -131,6 +131,28 @@ pub fn a_refusal_costs_ever_less(mutant: Option<Mutant>) -> Verdict {
     }
 }
 
+/// Records that a peer refuses are not sent again with each record that it takes.
+pub fn refused_records_are_not_resent(mutant: Option<Mutant>) -> Verdict {
+    const REFUSED: u64 = 50;
+    let mut world = world(config(1, LAN, 0.0, mutant), 2);
+    for n in 0..REFUSED {
+        let id = format!("poison_{n}");
+        world.host_mut(1).refuse(&id);
+        world.host_mut(0).submit(&id);
+    }
+    world.touch(0);
+    for n in 0..150 {
+        submit(&mut world, 0, &format!("news_{n}"));
+        run_for(&mut world, SECOND * 2);
+    }
+    run_for(&mut world, SECOND * 60);
+    let rejected = world.tally().rejected;
+    match world.host(1).holds("news_149") && rejected <= REFUSED * 40 {
+        true => Ok(()),
+        false => Err(format!("{rejected} refusals of {REFUSED} records in six minutes")),
+    }
+}
+
 /// Peers that die under their sessions take no permit with them.
 pub fn permits_come_back(mutant: Option<Mutant>) -> Verdict {
     let mut config = config(1, LAN, 0.0, mutant);
