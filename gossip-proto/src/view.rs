@@ -11,7 +11,7 @@ use crate::{Content, Prefix, Record};
 pub struct Summary {
     /// The root of the space's tree. Equal roots mean equal state.
     pub root: [u8; 32],
-    /// How many records the space holds, tombstones included.
+    /// How many records the space holds, deletions included.
     pub count: u64,
     /// How often the space changed since this node started. For display only, never for decisions.
     pub generation: u64,

@@ -1,6 +1,7 @@
 //! The body of a batch of records: small, lossless, and the same for every sender.
 //!
-//! A batch has two sections. *Fields* hold everything but the embeddings: the actors, each X the contents without their embeddings.
+//! A batch has two sections. *Fields* hold everything but the embeddings: the nodes, each named once;
+//! the records, which refer to a node by its place; the contents without their embeddings.
 //! *Embeddings* hold all floats of the batch in a row. Each section is packed on its own, and left
 //! as it is where packing does not make it smaller.
 

@@ -20,8 +20,8 @@ pub(super) struct Pieces {
     /// The tags of the contents that the peer holds, ascending.
     known: Vec<Tag>,
     suppressed: Vec<([u8; 32], u32)>,
-    /// Parts with live dots come first, those with equal contents together, so that a content
-    /// travels in as few messages as possible.
+    /// Parts with contents that the peer lacks come first, then others with live dots. Those with
+    /// equal contents lie together, so that a content travels in as few messages as possible.
     parts: VecDeque<Part>,
     /// Pieces that are cut already.
     ready: VecDeque<Piece>,
@@ -48,13 +48,14 @@ impl Pieces {
     ///
     /// # Errors
     /// No decoder would take the record.
-    pub(super) fn new(parcel: Parcel, record: Record) -> Result<Self, DecodeError> {
+    pub(super) fn new(parcel: Parcel, record: Record, salt: Salt) -> Result<Self, DecodeError> {
         record.check()?;
         let Parcel { place, key, known } = parcel;
         let Record { id, mut parts, suppressed } = record;
         parts.sort_by_cached_key(|part| {
             let contents: Vec<_> = part.dots.iter().map(|(_, digest)| *digest).collect();
-            (contents.is_empty(), contents)
+            let is_known = |digest| known.binary_search(&salt.tag(digest)).is_ok();
+            (contents.iter().all(is_known), contents.is_empty(), contents)
         });
         let (parts, ready) = (parts.into(), VecDeque::new());
         Ok(Self { place, key, id, known, suppressed, parts, ready })

@@ -182,7 +182,7 @@ impl Transfer {
         let mut space = None;
         while batch.records.len() < allowance.records {
             if self.sending.is_none() {
-                self.sending = self.next_pieces(directory, events);
+                self.sending = self.next_pieces(directory, allowance.terms.salt, events);
             }
             let Some(pieces) = &mut self.sending else { break };
             let hosted = directory.at(pieces.place)?;
@@ -221,6 +221,7 @@ impl Transfer {
     fn next_pieces<V: View>(
         &mut self,
         directory: &Directory<V>,
+        salt: Salt,
         events: &mut Events,
     ) -> Option<Pieces> {
         loop {
@@ -228,7 +229,7 @@ impl Transfer {
             let hosted = directory.at(parcel.place)?;
             let Some(record) = hosted.view.record(&parcel.key) else { continue };
             let id = record.id.clone();
-            match Pieces::new(parcel, record) {
+            match Pieces::new(parcel, record, salt) {
                 Ok(pieces) => return Some(pieces),
                 Err(error) => events.push(hosted.unsendable(&id, &error)),
             }
