@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engram_gossip_proto::{
-    Outcome, Parameters, Session, SessionConfig, SessionError, SetupError, SpaceId, Summary, View,
+    Greeting, Outcome, Parameters, Session, SessionConfig, SessionError, SetupError, SpaceId,
+    Summary, View,
 };
 use ring::rand::{Random, SystemRandom, generate};
 
@@ -35,6 +36,20 @@ pub trait Replicas: Send + Sync + 'static {
 
     /// Root, count and generation of the space as it is now; `None` if this node does not host it.
     fn summary(&self, space: &SpaceId) -> Option<Summary>;
+
+    /// What a session tells `peer` of versions and time. Called before the session begins.
+    ///
+    /// By default the session tells nothing.
+    fn greeting(&self, peer: NodeId) -> Greeting {
+        let _ = peer;
+        Greeting::default()
+    }
+
+    /// Takes what `peer` told of versions and time. Called once in a session, before anything of
+    /// the peer is applied.
+    fn greeted(&self, peer: NodeId, greeting: Greeting) {
+        let _ = (peer, greeting);
+    }
 }
 
 /// The replicas without their type, so that all of the transport below is compiled once.
@@ -43,6 +58,8 @@ pub(crate) trait Source: Send + Sync {
     fn open(&self, peer: NodeId, terms: Terms) -> Result<Box<dyn Machine>, SetupError>;
     /// The machine of a session that `peer` opened.
     fn accept(&self, peer: NodeId, terms: Terms) -> Result<Box<dyn Machine>, SetupError>;
+    /// Hands on what `peer` told of versions and time.
+    fn greeted(&self, peer: NodeId, greeting: Greeting);
     /// What the running sessions are bringing.
     fn claims(&self) -> &Claims;
     /// How the hosted spaces stand, ascending by name.
@@ -99,12 +116,13 @@ impl<R: Replicas> Replicated<R> {
         Ok(replicated)
     }
 
-    fn config(&self, terms: Terms) -> SessionConfig {
+    fn config(&self, peer: NodeId, terms: Terms) -> SessionConfig {
         let Terms { cursor, sends, receives } = terms;
         let config = self.config.clone();
         SessionConfig {
             cursor,
             salt: self.salts.draw(),
+            greeting: self.replicas.greeting(peer),
             send_budget: config.send_budget.min(sends),
             receive_budget: config.receive_budget.min(receives.max(LEAST_RECEIVED)),
             ..config
@@ -145,15 +163,19 @@ impl Salts {
 
 impl<R: Replicas> Source for Replicated<R> {
     fn open(&self, peer: NodeId, terms: Terms) -> Result<Box<dyn Machine>, SetupError> {
-        let (config, spaces) = (self.config(terms), self.pin(peer));
+        let (config, spaces) = (self.config(peer, terms), self.pin(peer));
         let session = Session::open(config, self.parameters.clone(), spaces, Duration::ZERO)?;
         Ok(Box::new(session))
     }
 
     fn accept(&self, peer: NodeId, terms: Terms) -> Result<Box<dyn Machine>, SetupError> {
-        let (config, spaces) = (self.config(terms), self.pin(peer));
+        let (config, spaces) = (self.config(peer, terms), self.pin(peer));
         let session = Session::accept(config, self.parameters.clone(), spaces, Duration::ZERO)?;
         Ok(Box::new(session))
+    }
+
+    fn greeted(&self, peer: NodeId, greeting: Greeting) {
+        self.replicas.greeted(peer, greeting);
     }
 
     fn claims(&self) -> &Claims {

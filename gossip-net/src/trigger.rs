@@ -189,7 +189,7 @@ impl Trigger {
 mod tests {
     use std::sync::LazyLock;
 
-    use engram_gossip_proto::{SetupError, SpaceId, Summary};
+    use engram_gossip_proto::{Greeting, SetupError, SpaceId, Summary};
 
     use super::*;
     use crate::claims::Claims;
@@ -208,6 +208,10 @@ mod tests {
         }
 
         fn accept(&self, _: NodeId, _: Terms) -> Result<Box<dyn Machine>, SetupError> {
+            unreachable!("no session in this test")
+        }
+
+        fn greeted(&self, _: NodeId, _: Greeting) {
             unreachable!("no session in this test")
         }
 
