@@ -11,6 +11,7 @@ use crate::durable::schema;
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
 use crate::replica::change::Staged;
 use crate::replica::issuer::DotIssuer;
+use crate::replica::record::Record;
 use crate::replica::stats::WriteStats;
 
 /// Issues the dots of a node and makes its changes durable.
@@ -48,10 +49,14 @@ impl Journal {
             return Ok(());
         }
         let mut batch = Batch::default();
-        for write in staged.durable() {
+        for (write, record) in staged.rows() {
             let key = schema::key(space, write.id.as_bytes());
-            let row = schema::encode_record(&key, &write.record, write.last_submitted.as_ref());
-            batch.put(Table::Records, key, row);
+            if *record == Record::default() {
+                batch.remove(Table::Records, key);
+            } else {
+                let row = schema::encode_record(&key, record, write.last_submitted.as_ref());
+                batch.put(Table::Records, key, row);
+            }
             for content in &write.added {
                 let key = schema::key(space, content.digest().as_bytes());
                 batch.put(Table::Contents, key, schema::encode_content(content));

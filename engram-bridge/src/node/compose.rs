@@ -11,10 +11,13 @@ use engram_gossip_net::{
 use engram_gossip_net::{Swim, SwimConfig, SwimConfigError};
 use engram_gossip_proto::{Compression, SpaceId};
 
-use crate::{
-    ClusterConfig, ConsolidationGossiper, Environment, MembershipConfig, OpenError, Reaper, Store,
-    StoreConfig, StrategyChoice, UnknownSpace,
-};
+use crate::durable::recovery::OpenError;
+use crate::durable::storage::StateStore;
+use crate::engram::binding::Binding;
+use crate::engram::gossiper::{ConsolidationGossiper, UnknownSpace};
+use crate::node::config::{ClusterConfig, MembershipConfig, StrategyChoice};
+use crate::replica::environment::Environment;
+use crate::replica::store::{Store, StoreConfig};
 
 /// A running node, as `cluster.toml` describes it: its state, and the network over it.
 #[derive(Clone, Debug)]
@@ -23,8 +26,7 @@ pub struct Node {
     pub store: Arc<Store>,
     /// Its place in the cluster.
     pub gossip: Gossip,
-    /// Lets its deletions leave.
-    reaper: Arc<Reaper>,
+    binding: Binding,
 }
 
 /// Why a node did not start. Nothing is left running.
@@ -52,7 +54,8 @@ pub enum StartError {
     Store(#[from] OpenError),
     /// This program cannot store anything.
     #[error(
-        "store.path is set, but this program was built without the feature redb; build it with, or leave the path out"
+        "store.path is set, but this program was built without the feature redb; rebuild it with \
+         `--features redb`, or remove store.path"
     )]
     NothingToStoreIn,
     /// The times of SWIM do not fit together.
@@ -71,22 +74,45 @@ pub enum StartError {
 
 impl Node {
     /// Starts a node on the current tokio runtime, with the state that it left under `store.path`;
-    /// [`Store::opening`] tells what was found there. Waits for the disk. The page of `[http]` is the
+    /// [`Store::recovery`] tells what was found there. Waits for the disk. The page of `[http]` is the
     /// program's business: it is opened with `http::Server`.
     ///
     /// # Errors
     /// [`StartError`] names the key, the file or the address that stands in the way.
     pub fn start(config: &ClusterConfig) -> Result<Self, StartError> {
+        Self::start_in(config, stored(config)?)
+    }
+
+    /// [`start`](Self::start) with a state store of one's own in place of `store.path`.
+    ///
+    /// # Errors
+    /// [`StartError`] names the key, the file or the address that stands in the way.
+    pub fn start_with(
+        config: &ClusterConfig,
+        store: Arc<dyn StateStore>,
+    ) -> Result<Self, StartError> {
+        Self::start_in(config, Some(store))
+    }
+
+    fn start_in(
+        config: &ClusterConfig,
+        stored: Option<Arc<dyn StateStore>>,
+    ) -> Result<Self, StartError> {
         let identity = identity(config)?;
         let node = identity.node_id();
         let roster = roster(config, node)?;
-        let store = Arc::new(open(config, node)?);
+        let (rules, environment) = (store_config(config, node), Environment::system());
+        let store = Arc::new(match stored {
+            None => Store::new(rules, environment),
+            Some(stored) => Store::open(rules, environment, stored)?,
+        });
         let (network, parameters) = (net_config(config), store.parameters());
         let (replicas, membership) = (Arc::clone(&store), membership(config)?);
         let gossip =
             Gossip::bind_with(network, identity, roster, parameters, replicas, membership)?;
-        let reaper = Arc::new(Reaper::start(&store, &gossip));
-        Ok(Self { store, gossip, reaper })
+        let settle = config.store.settle;
+        let binding = Binding::with_settle(Arc::clone(&store), gossip.clone(), settle);
+        Ok(Self { store, gossip, binding })
     }
 
     /// The gossip of one of its memory spaces.
@@ -94,8 +120,7 @@ impl Node {
     /// # Errors
     /// [`UnknownSpace`] if this node does not host it.
     pub fn gossiper(&self, space: &SpaceId) -> Result<ConsolidationGossiper, UnknownSpace> {
-        let gossiper = ConsolidationGossiper::new(&self.store, space, self.gossip.clone())?;
-        Ok(gossiper.with_reaper(Arc::clone(&self.reaper)))
+        self.binding.gossiper(space)
     }
 }
 
@@ -182,14 +207,13 @@ fn roster(config: &ClusterConfig, node: NodeId) -> Result<Roster, StartError> {
     Ok(Roster::new(members)?)
 }
 
-fn open(config: &ClusterConfig, node: NodeId) -> Result<Store, StartError> {
-    let (rules, environment) = (store_config(config, node), Environment::system());
+/// The store under `store.path`; `None` if the state ends with the process.
+fn stored(config: &ClusterConfig) -> Result<Option<Arc<dyn StateStore>>, StartError> {
     match &config.store.path {
-        None => Ok(Store::new(rules, environment)),
+        None => Ok(None),
         #[cfg(feature = "redb")]
         Some(path) => {
-            let stored = crate::RedbStateStore::new(path);
-            Ok(Store::open(rules, environment, Box::new(stored))?)
+            Ok(Some(Arc::new(crate::durable::storage::RedbStateStore::new(path))))
         }
         #[cfg(not(feature = "redb"))]
         Some(_) => Err(StartError::NothingToStoreIn),
@@ -206,7 +230,8 @@ fn store_config(config: &ClusterConfig, node: NodeId) -> StoreConfig {
         depth: config.merkle_tree.depth,
         strategy,
         retention: config.retention,
-        grace: config.store.keep_deletions,
+        replaces: config.node.replaces.clone(),
+        caps: config.store.caps,
         ..StoreConfig::new(node, config.node.spaces.iter().cloned())
     }
 }

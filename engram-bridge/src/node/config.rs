@@ -14,7 +14,8 @@ use engram_gossip_net::{NodeId, Transfer};
 use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, BaseDepth};
 
-use crate::Retention;
+use crate::replica::caps::Caps;
+use crate::replica::retention::Retention;
 
 /// A node's configuration: the contents of `cluster.toml`, checked as a whole.
 ///
@@ -76,6 +77,8 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// The memory spaces that this node hosts; `["default"]` unless said otherwise.
     pub spaces: Vec<SpaceId>,
+    /// Ids of keys that this node had before; none unless said otherwise.
+    pub replaces: Vec<NodeId>,
 }
 
 /// `[tls]`: paths of PEM files, relative to the folder of the configuration file.
@@ -156,9 +159,11 @@ pub struct StorageConfig {
     /// A folder of the node's own, relative to that of the configuration file; made when it is
     /// missing. Without it the state is in memory only and ends with the process.
     pub path: Option<PathBuf>,
-    /// How long a deletion is kept at least, 10 days: see
-    /// [`StoreConfig::grace`](crate::StoreConfig::grace).
-    pub keep_deletions: Duration,
+    /// How long a space that starts empty waits for a peer, 10 s; see
+    /// [`Binding::with_settle`](crate::Binding::with_settle).
+    pub settle: Duration,
+    /// The limits of what members can make this node keep.
+    pub caps: Caps,
 }
 
 /// `[http]`.

@@ -45,6 +45,7 @@ pub(crate) struct Staged {
 /// The effect of one change.
 pub(crate) struct PlannedWrite {
     pub(crate) id: Arc<str>,
+    /// The record of the stored row, if the row changes.
     pub(crate) record: Option<Record>,
     pub(crate) last_submitted: Option<Digest>,
     pub(super) word: Option<Word>,
@@ -52,15 +53,13 @@ pub(crate) struct PlannedWrite {
     pub(crate) added: Vec<Content>,
     /// Contents that the space holds and no record names any more.
     pub(crate) dropped: Vec<Digest>,
-    /// Whether the stored row changes.
-    pub(super) durable: bool,
     pub(super) origin: Option<NodeId>,
 }
 
 impl Staged {
-    /// The writes whose stored rows change.
-    pub(crate) fn durable(&self) -> impl Iterator<Item = &PlannedWrite> {
-        self.writes.iter().filter(|write| write.durable)
+    /// The writes whose stored rows change, each with its record.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&PlannedWrite, &Record)> {
+        self.writes.iter().filter_map(|write| Some((write, write.record.as_ref()?)))
     }
 
     /// The root that the state will have.

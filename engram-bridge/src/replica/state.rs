@@ -211,10 +211,6 @@ impl SpaceState {
         self.contents.get(digest).map(|held| &held.pattern)
     }
 
-    pub(crate) const fn contents(&self) -> &Contents {
-        &self.contents
-    }
-
     pub(crate) fn held(&self, digest: &Digest) -> Option<&Held> {
         self.contents.get(digest)
     }
@@ -338,8 +334,8 @@ impl SpaceState {
     fn plan_write(&self, change: Change, edits: &mut Vec<Edit<Arc<str>>>) -> PlannedWrite {
         let Change { id, record, contents, last_submitted, word, origin } = change;
         let entry = self.entries.get(&id);
-        let durable =
-            record.is_some() || entry.and_then(|entry| entry.last_submitted) != last_submitted;
+        let resubmitted = entry.filter(|entry| entry.last_submitted != last_submitted);
+        let record = record.or_else(|| resubmitted.map(|entry| entry.record.clone()));
         let (mut added, mut dropped) = (Vec::new(), Vec::new());
         if let Some(record) = &record {
             edits.push(edit(&id, record, &self.rules.hasher));
@@ -352,7 +348,7 @@ impl SpaceState {
             let before = entry.map(|entry| entry.record.live()).unwrap_or_default();
             dropped.extend(before.difference(&live));
         }
-        PlannedWrite { id, record, last_submitted, word, added, dropped, durable, origin }
+        PlannedWrite { id, record, last_submitted, word, added, dropped, origin }
     }
 
     /// Makes visible what was staged on this very state. Returns whether the visible patterns
@@ -362,8 +358,7 @@ impl SpaceState {
         self.tree = staged.tree;
         let mut view_changed = false;
         for write in staged.writes {
-            let PlannedWrite { id, record, last_submitted, word, added, dropped, origin, .. } =
-                write;
+            let PlannedWrite { id, record, last_submitted, word, added, dropped, origin } = write;
             let entry = self.entries.entry(Arc::clone(&id)).or_default();
             (entry.last_submitted, entry.word) = (last_submitted, word);
             let Some(record) = record else { continue };
@@ -373,6 +368,9 @@ impl SpaceState {
             entry.record = record;
             self.exchange_contents(added, &dropped);
             view_changed |= self.show(&id, origin, cause);
+            if self.entries[&id].record == Record::default() {
+                self.entries.remove(&id);
+            }
         }
         if view_changed {
             self.view_changed_at = cause.generated_at;

@@ -1,6 +1,7 @@
 //! All memory spaces of a node.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -98,7 +99,6 @@ impl StoreConfig {
 /// [new](Self::new) one ends with the process; the next process gets back from its peers what it
 /// had shared. A start resumes no identity, so the file of a store may be an older copy, and may be
 /// moved to any path and machine under the same key.
-#[derive(Debug)]
 pub struct Store {
     node: NodeId,
     rules: Rules,
@@ -279,5 +279,17 @@ impl Store {
     /// [`StorageError`] if they cannot be stored.
     pub fn close(&self) -> Result<(), StorageError> {
         self.iter().try_for_each(|space| space.take_in())
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, rules, recovery, spaces, .. } = self;
+        f.debug_struct("Store")
+            .field("node", node)
+            .field("rules", rules)
+            .field("recovery", recovery)
+            .field("spaces", spaces)
+            .finish_non_exhaustive()
     }
 }

@@ -166,7 +166,7 @@ impl Preview {
             receipt.stale += 1;
             let before = held.cloned().unwrap_or_default();
             let mut joined = before.clone();
-            joined.siblings.join(&admitted.siblings);
+            _ = joined.siblings.join(&admitted.siblings);
             joined.suppression.join(&admitted.suppression);
             joined.suppression.bound();
             if joined != theirs {

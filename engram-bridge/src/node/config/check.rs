@@ -17,7 +17,9 @@ use super::{
     ClusterConfig, ConfigProblem, ConflictConfig, GossipConfig, HttpConfig, MerkleTreeConfig,
     NodeConfig, PeerConfig, StorageConfig, StrategyChoice, TlsConfig,
 };
-use crate::{DEFAULT_SPACE, Retention};
+use crate::replica::caps::Caps;
+use crate::replica::retention::Retention;
+use crate::replica::store::DEFAULT_SPACE;
 
 pub(super) const INTERVAL_SECONDS: RangeInclusive<i64> = 1..=86_400;
 pub(super) const FANOUT: RangeInclusive<i64> = 1..=64;
@@ -28,10 +30,14 @@ pub(super) const PER_SECOND: RangeInclusive<i64> = 1..=1_000_000_000;
 pub(super) const PROBE_INTERVAL_MS: RangeInclusive<i64> = 100..=60_000;
 pub(super) const PROBE_TIMEOUT_MS: RangeInclusive<i64> = 10..=20_000;
 pub(super) const SUSPICION_MS: RangeInclusive<i64> = 100..=600_000;
-pub(super) const KEEP_DELETIONS_DAYS: RangeInclusive<i64> = 1..=3_650;
+pub(super) const SETTLE_SECONDS: RangeInclusive<i64> = 0..=3_600;
+pub(super) const RECORDS: RangeInclusive<i64> = 1..=1_000_000_000;
+pub(super) const CONTENT_MIB: RangeInclusive<i64> = 1..=1 << 30;
+const MAX_REPLACED: usize = 16;
 pub(super) const MAX_AGE_DAYS: RangeInclusive<i64> = 1..=36_500;
 pub(super) const MAX_PATTERNS: RangeInclusive<i64> = 1..=1_000_000_000;
 const MAX_SPACES: usize = 1_024;
+const MIB: u64 = 1 << 20;
 
 /// Checks every key, also after one was found wrong; `None` if anything was.
 pub(super) fn check(file: File, problems: &mut Vec<ConfigProblem>) -> Option<ClusterConfig> {
@@ -127,7 +133,26 @@ impl Check<'_> {
         let name = self.required("node.name", node.name, "\"node-a\"");
         let listen = self.address("node.listen", node.listen);
         let spaces = self.spaces(node.spaces.unwrap_or_else(|| vec![DEFAULT_SPACE.to_owned()]));
-        Some(NodeConfig { name: name?, listen: listen?, spaces: spaces? })
+        let replaces = self.replaces(node.replaces.unwrap_or_default());
+        Some(NodeConfig { name: name?, listen: listen?, spaces: spaces?, replaces: replaces? })
+    }
+
+    fn replaces(&mut self, ids: Vec<String>) -> Option<Vec<NodeId>> {
+        if ids.len() > MAX_REPLACED {
+            let message = format!("a node replaces at most {MAX_REPLACED} keys, not {}", ids.len());
+            return self.refuse("node.replaces", message);
+        }
+        let count = ids.len();
+        let mut replaced = Vec::with_capacity(count);
+        for (at, id) in ids.into_iter().enumerate() {
+            match id.parse::<NodeId>() {
+                Ok(id) => replaced.push(id),
+                Err(error) => {
+                    self.refuse::<()>(format!("node.replaces.{at}"), format!("{id:?}: {error}"));
+                }
+            }
+        }
+        (replaced.len() == count).then_some(replaced)
     }
 
     fn spaces(&mut self, names: Vec<String>) -> Option<Vec<SpaceId>> {
@@ -296,19 +321,38 @@ impl Check<'_> {
     }
 
     fn store(&mut self, store: Store) -> Option<StorageConfig> {
-        let days = self.integer(
-            "store.keep_deletions_days",
-            store.keep_deletions_days,
-            10,
-            KEEP_DELETIONS_DAYS,
-        );
+        let settle = self.integer("store.settle_seconds", store.settle_seconds, 10, SETTLE_SECONDS);
+        let caps = self.caps(&store);
         let path = match store.path {
             None => Some(None),
             written => self.required("store.path", written, "\"state\"").map(Some),
         };
         Some(StorageConfig {
             path: path?.map(PathBuf::from),
-            keep_deletions: Duration::from_secs(86_400 * days?.unsigned_abs()),
+            settle: Duration::from_secs(settle?.unsigned_abs()),
+            caps: caps?,
+        })
+    }
+
+    fn caps(&mut self, store: &Store) -> Option<Caps> {
+        let default = Caps::default();
+        let mut cap = |name: &str, written, default: u64, unit: u64, range| {
+            let default = i64::try_from(default / unit).unwrap_or(i64::MAX);
+            let value = self.integer(&format!("store.{name}"), written, default, range)?;
+            Some(value.unsigned_abs() * unit)
+        };
+        let (live, deletions) = (default.live_records, default.deletions);
+        let live = cap("max_live_records", store.max_live_records, live, 1, RECORDS);
+        let deletions = cap("max_deletions", store.max_deletions, deletions, 1, RECORDS);
+        let (written, bytes) = (store.max_content_mib, default.content_bytes);
+        let bytes = cap("max_content_mib", written, bytes, MIB, CONTENT_MIB);
+        let (written, entries) = (store.max_unlisted_entries, default.unlisted_entries);
+        let entries = cap("max_unlisted_entries", written, entries, 1, RECORDS);
+        Some(Caps {
+            live_records: live?,
+            deletions: deletions?,
+            content_bytes: bytes?,
+            unlisted_entries: entries?,
         })
     }
 }

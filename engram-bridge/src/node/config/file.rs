@@ -30,6 +30,7 @@ pub(super) struct Node {
     pub(super) name: Option<String>,
     pub(super) listen: Option<String>,
     pub(super) spaces: Option<Vec<String>>,
+    pub(super) replaces: Option<Vec<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -95,7 +96,11 @@ pub(super) struct Membership {
 #[serde(default)]
 pub(super) struct Store {
     pub(super) path: Option<String>,
-    pub(super) keep_deletions_days: Option<i64>,
+    pub(super) settle_seconds: Option<i64>,
+    pub(super) max_live_records: Option<i64>,
+    pub(super) max_deletions: Option<i64>,
+    pub(super) max_content_mib: Option<i64>,
+    pub(super) max_unlisted_entries: Option<i64>,
 }
 
 #[derive(Default, Deserialize)]

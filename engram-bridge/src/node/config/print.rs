@@ -42,6 +42,8 @@ impl ClusterConfig {
         let Self { node, tls, peers: _, gossip, merkle_tree, conflict, .. } = self;
         let Self { limits, membership, store, http, retention, .. } = self;
         let spaces = node.spaces.iter().map(|space| text(space.as_str())).collect();
+        let replaces = node.replaces.iter().map(|id| text(&id.to_string())).collect();
+        let caps = store.caps;
         let strategy = match conflict.strategy {
             StrategyChoice::ConfidenceVoting => "confidence-voting",
             StrategyChoice::ConfidenceWeighted => "confidence-weighted",
@@ -55,6 +57,7 @@ impl ClusterConfig {
                     ("name", Some(text(&node.name))),
                     ("listen", Some(text(&node.listen.to_string()))),
                     ("spaces", Some(Value::Array(spaces))),
+                    ("replaces", Some(Value::Array(replaces))),
                 ]),
             ),
             (
@@ -89,10 +92,11 @@ impl ClusterConfig {
                 "store",
                 table([
                     ("path", store.path.as_deref().map(path)),
-                    (
-                        "keep_deletions_days",
-                        number(store.keep_deletions.as_secs() / SECONDS_PER_DAY),
-                    ),
+                    ("settle_seconds", number(store.settle.as_secs())),
+                    ("max_live_records", number(caps.live_records)),
+                    ("max_deletions", number(caps.deletions)),
+                    ("max_content_mib", number(caps.content_bytes >> 20)),
+                    ("max_unlisted_entries", number(caps.unlisted_entries)),
                 ]),
             ),
             (

@@ -49,7 +49,7 @@ const fn key(
 const PEM: Takes = Text("path of a PEM file", "\"file.pem\"");
 
 /// In the order of the file. The tests hold it against what is really taken.
-pub(super) const KEYS: [Key; 33] = [
+pub(super) const KEYS: [Key; 38] = [
     key("node", "name", Text("text", "\"node-a\""), Refused, "A name for people."),
     key(
         "node",
@@ -64,6 +64,13 @@ pub(super) const KEYS: [Key; 33] = [
         Text("1 to 1,024 names", "[\"notes\"]"),
         Value("[\"default\"]"),
         "The memory spaces that this node hosts. Two nodes sync those that both host.",
+    ),
+    key(
+        "node",
+        "replaces",
+        Text("ids of nodes", "[]"),
+        Value("[]"),
+        "Ids of keys that this node had before. Its operations treat their versions as its own.",
     ),
     key("tls", "ca", PEM, Refused, "The certificate of the cluster's authority, or several."),
     key("tls", "certificate", PEM, Refused, "This node's certificate."),
@@ -215,10 +222,38 @@ pub(super) const KEYS: [Key; 33] = [
     ),
     key(
         "store",
-        "keep_deletions_days",
-        Number(check::KEEP_DELETIONS_DAYS),
+        "settle_seconds",
+        Number(check::SETTLE_SECONDS),
         Value("10"),
-        "How long a deletion is kept at least, though everybody has it. Older backups bring it back.",
+        "How long a node that starts without state waits for a peer before it writes; 0 does not wait.",
+    ),
+    key(
+        "store",
+        "max_live_records",
+        Number(check::RECORDS),
+        Value("2000000"),
+        "How many patterns peers can make this node keep.",
+    ),
+    key(
+        "store",
+        "max_deletions",
+        Number(check::RECORDS),
+        Value("2000000"),
+        "How many deletions peers can make this node keep.",
+    ),
+    key(
+        "store",
+        "max_content_mib",
+        Number(check::CONTENT_MIB),
+        Value("8192"),
+        "MiB of contents that peers can make this node keep.",
+    ),
+    key(
+        "store",
+        "max_unlisted_entries",
+        Number(check::RECORDS),
+        Value("2000000"),
+        "Context entries of nodes outside of the roster that a space keeps.",
     ),
     key(
         "http",

@@ -55,7 +55,7 @@ suspicion_ms = 8000
 
 [store]
 path = "state"
-keep_deletions_days = 30
+settle_seconds = 30
 
 [http]
 listen = "127.0.0.1:7801"
@@ -105,7 +105,7 @@ fn every_key_is_taken() {
     let times = SwimTimes { probe_interval, probe_timeout, suspicion };
     assert_eq!(config.membership, MembershipConfig::Swim(times));
     assert_eq!(config.store.path.as_deref(), Some(Path::new("state")));
-    assert_eq!(config.store.keep_deletions, Duration::from_secs(30 * 86_400));
+    assert_eq!(config.store.settle, Duration::from_secs(30));
     assert_eq!(config.retention.max_age, Some(Duration::from_secs(90 * 86_400)));
     assert_eq!(config.retention.max_patterns, Some(5_000));
 }
@@ -124,14 +124,15 @@ fn the_defaults_are_those_of_the_plan() {
     assert_eq!(config.limits, Transfer::default());
     assert_eq!(config.membership, MembershipConfig::Static);
     assert_eq!(config.store.path, None);
-    assert_eq!(config.store.keep_deletions, crate::DEFAULT_GRACE);
+    assert_eq!(config.store.settle, crate::DEFAULT_SETTLE);
+    assert_eq!(config.store.caps, crate::Caps::default());
     assert_eq!(config.retention, Retention::default());
 }
 
 #[test]
 fn values_that_cannot_be_meant_are_refused_by_key_and_line() {
     for (from, to, key, line, part) in [
-        ("deletions_days = 30", "deletions_days = 0", "store.keep_deletions_days", 51, "10"),
+        ("settle_seconds = 30", "settle_seconds = -1", "store.settle_seconds", 51, "10"),
         ("fanout = 2", "fanout = 0", "gossip.fanout", 23, "1..=64"),
         ("interval_seconds = 5", "interval_seconds = 0", "gossip.interval_seconds", 22, "60"),
         ("interval_seconds = 5", "interval_seconds = -1", "gossip.interval_seconds", 22, "-1"),

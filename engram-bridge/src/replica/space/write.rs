@@ -342,7 +342,7 @@ impl Space {
                 return Ok(Effect::default());
             }
             let staged = state.stage(changes);
-            if staged.durable().next().is_some() {
+            if staged.rows().next().is_some() {
                 let committed = journal.commit(self.id(), &staged);
                 self.shared.note_commit(journal, &committed);
                 committed?;
