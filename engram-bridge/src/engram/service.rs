@@ -5,19 +5,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::AbortHandle;
 
-use crate::{
-    BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationGossiper, ConsolidationService,
-    ConsolidationSnapshot, ConsolidationStats, StorageError, SubmitReport, Timestamp,
+use crate::durable::storage::StorageError;
+use crate::engram::gossiper::ConsolidationGossiper;
+use crate::engram::ports::{
+    BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
+    ConsolidationStats,
 };
+use crate::engram::timestamp::Timestamp;
+use crate::replica::content::is_same;
+use crate::replica::report::SubmitReport;
 
-/// Wraps a consolidation service, so that what it serves is what the whole cluster knows.
+/// Wraps a consolidation service, so that it serves the patterns of the whole cluster.
 ///
-/// - `update_cache` submits what the engine found, and passes the *merged* snapshot on to the inner
-///   service, but only if what is visible changed: Engram calls it after every run, changed or not,
-///   and its stock service then logs a line per pattern.
-/// - What peers contribute reaches the inner service soon after it arrived, many changes at once.
-/// - `cached_snapshot` is the merged view; `recent_updates` says what changed in it, and which node
-///   wrote what came from elsewhere.
+/// - `update_cache` submits the patterns of the engine, and passes the *merged* snapshot on to the
+///   inner service, but only if the visible patterns changed: Engram calls it after every run,
+///   changed or not, and its stock service then logs a line per pattern.
+/// - Contributions of peers reach the inner service soon after they arrived, many changes at once.
+/// - `cached_snapshot` is the merged view; `recent_updates` lists its changes, each with the node
+///   that wrote it if it came from elsewhere.
+/// - The merged view handed back to `update_cache` writes nothing.
 ///
 /// No method waits for the network. Calls to the inner service are made one at a time; at worst
 /// `update_cache` waits for one of them.
@@ -31,12 +37,14 @@ struct Shared {
     gossiper: ConsolidationGossiper,
     /// Held for moments only.
     local: Mutex<Local>,
+    /// The snapshot that was handed out last. Held while it is compared.
+    handed_out: Mutex<Option<ConsolidationSnapshot>>,
     /// The version of the view that the inner service has. Held while it is called, so that it
     /// never sees an older view after a newer one.
     forwarded: Mutex<Option<u64>>,
 }
 
-/// What the own engine said last, apart from its patterns.
+/// The last snapshot of the own engine, apart from its patterns.
 struct Local {
     snapshots: u64,
     generated_at: Timestamp,
@@ -66,6 +74,7 @@ impl GossipingConsolidationService {
             inner,
             gossiper,
             local: Mutex::default(),
+            handed_out: Mutex::default(),
             forwarded: Mutex::default(),
         });
         let following = Arc::clone(&shared);
@@ -103,6 +112,31 @@ impl Shared {
         self.local.lock().expect("no code panics while it holds this lock")
     }
 
+    fn handed_out(&self) -> MutexGuard<'_, Option<ConsolidationSnapshot>> {
+        self.handed_out.lock().expect("no code panics while it holds this lock")
+    }
+
+    /// Whether `snapshot` is the one that was handed out last. The engine found nothing then.
+    fn is_echo(&self, snapshot: &ConsolidationSnapshot) -> bool {
+        self.handed_out().as_ref().is_some_and(|handed_out| {
+            let pairs = handed_out.patterns.iter().zip(&snapshot.patterns);
+            handed_out.generated_at == snapshot.generated_at
+                && handed_out.patterns.len() == snapshot.patterns.len()
+                && pairs.into_iter().all(|(ours, theirs)| is_same(ours, theirs))
+        })
+    }
+
+    fn submit(
+        &self,
+        snapshot: &ConsolidationSnapshot,
+        source: ConsolidationCacheSource,
+    ) -> Result<SubmitReport, StorageError> {
+        if self.is_echo(snapshot) {
+            return Ok(SubmitReport::of_echo(snapshot.patterns.len()));
+        }
+        self.gossiper.rebuild_from_snapshot(snapshot, source)
+    }
+
     /// Whether the inner service panicked or not, the version it has is what the lock says.
     fn forwarded(&self) -> MutexGuard<'_, Option<u64>> {
         self.forwarded.lock().unwrap_or_else(PoisonError::into_inner)
@@ -134,14 +168,17 @@ impl ConsolidationService for GossipingConsolidationService {
     fn cached_snapshot(&self) -> Option<ConsolidationSnapshot> {
         let merged = self.shared.merged();
         let anything = !merged.patterns.is_empty() || self.shared.local().snapshots > 0;
-        anything.then_some(merged)
+        anything.then(|| {
+            *self.shared.handed_out() = Some(merged.clone());
+            merged
+        })
     }
 
     fn update_cache(&self, snapshot: &ConsolidationSnapshot, source: ConsolidationCacheSource) {
         // Taken before the submission, so that the follower does not forward it as if it had come
         // from a peer.
         let mut forwarded = self.shared.forwarded();
-        let report = self.shared.gossiper.rebuild_from_snapshot(snapshot, source);
+        let report = self.shared.submit(snapshot, source);
         {
             let mut local = self.shared.local();
             local.snapshots += 1;

@@ -177,16 +177,9 @@ impl Content {
         Self { held: held.clone(), digest }
     }
 
-    /// Whether `pattern` is it, to the bit, and canonical like it.
+    /// Whether `pattern` is this content, to the bit, and canonical like it.
     pub(crate) fn is_of(&self, pattern: &Arc<SemanticPattern>) -> bool {
-        let (ours, theirs) = (&*self.held.pattern, &**pattern);
-        Arc::ptr_eq(&self.held.pattern, pattern)
-            || (ours.last_consolidated == theirs.last_consolidated
-                && ours.strength.to_bits() == theirs.strength.to_bits()
-                && ours.schema_confidence == theirs.schema_confidence
-                && ours.source_episodes == theirs.source_episodes
-                && ours.id == theirs.id
-                && equal_bits(&ours.embedding, &theirs.embedding))
+        is_same(&self.held.pattern, pattern)
     }
 
     pub(crate) fn pattern(&self) -> &Arc<SemanticPattern> {
@@ -204,6 +197,17 @@ impl Content {
     pub(crate) fn digest(&self) -> Digest {
         self.digest
     }
+}
+
+/// Whether two patterns are equal to the bit.
+pub(crate) fn is_same(one: &Arc<SemanticPattern>, other: &Arc<SemanticPattern>) -> bool {
+    Arc::ptr_eq(one, other)
+        || (one.last_consolidated == other.last_consolidated
+            && one.strength.to_bits() == other.strength.to_bits()
+            && one.schema_confidence == other.schema_confidence
+            && one.source_episodes == other.source_episodes
+            && one.id == other.id
+            && equal_bits(&one.embedding, &other.embedding))
 }
 
 /// A pattern as it travels.

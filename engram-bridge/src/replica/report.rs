@@ -58,6 +58,11 @@ pub struct MergedView {
 }
 
 impl SubmitReport {
+    /// The report of a merged view of this many patterns that was handed back.
+    pub(crate) fn of_echo(patterns: usize) -> Self {
+        Self { echoed: patterns, ..Self::default() }
+    }
+
     /// How many patterns were valid: all but the rejected.
     #[must_use]
     pub const fn taken(&self) -> usize {
