@@ -184,7 +184,8 @@ impl Driver {
     /// deadline.
     async fn end(&mut self, space: &SpaceId) {
         let Some(mut contact) = self.waiting.remove(space) else { return };
-        let Some(hosted) = self.store.upgrade().and_then(|store| store.space(space).cloned()) else {
+        let Some(hosted) = self.store.upgrade().and_then(|store| store.space(space).cloned())
+        else {
             return;
         };
         let taken = spawn_blocking(move || hosted.take_in()).await;

@@ -1,5 +1,6 @@
 //! The replicated state of a node, and the view computed from it.
 
+pub(crate) mod blends;
 pub(crate) mod caps;
 pub(crate) mod change;
 pub(crate) mod content;

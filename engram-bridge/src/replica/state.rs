@@ -12,6 +12,7 @@ use engram_merkle::{AnyHasher, BaseDepth, Digest, Edit, Tree};
 use crate::engram::belief::{Cause, RecentUpdates};
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::timestamp::Timestamp;
+use crate::replica::blends::Blends;
 use crate::replica::caps::Usage;
 use crate::replica::change::{Change, PlannedWrite, Staged};
 use crate::replica::content::{self, Content, Contents, Held};
@@ -50,11 +51,25 @@ pub(crate) struct Entry {
     /// The write that this process made, or confirmed, last. It ends with the process.
     pub(crate) word: Option<Word>,
     visible: Option<Arc<SemanticPattern>>,
+    blends: Blends,
 }
 
 impl Entry {
     pub(crate) const fn visible(&self) -> Option<&Arc<SemanticPattern>> {
         self.visible.as_ref()
+    }
+
+    /// The blends of this id that were handed out.
+    pub(crate) const fn blends(&self) -> &Blends {
+        &self.blends
+    }
+
+    /// The visible pattern, if it is a blend that was not handed out yet.
+    fn new_blend(&self, contents: &Contents) -> Option<&Arc<SemanticPattern>> {
+        let visible = self.visible.as_ref().filter(|visible| !self.blends.is_latest(visible))?;
+        let is_it =
+            |digest| contents.get(&digest).is_some_and(|it| Arc::ptr_eq(&it.pattern, visible));
+        (!self.record.shown().into_iter().any(is_it)).then_some(visible)
     }
 }
 
@@ -122,7 +137,7 @@ impl SpaceState {
             state.visible += u64::from(visible.is_some());
             state.usage.add_record(&record);
             state.tallies.replace(&Record::default(), &record);
-            entries.push((id, Entry { record, last_submitted, word: None, visible }));
+            entries.push((id, Entry { record, last_submitted, visible, ..Entry::default() }));
         }
         for held in state.contents.values() {
             state.usage.bytes += content::encoded_len(&held.pattern) as u64;
@@ -298,6 +313,20 @@ impl SpaceState {
             patterns.sort_by(|one, other| one.id.cmp(&other.id));
         }
         patterns
+    }
+
+    /// The visible blends that were not handed out yet.
+    pub(crate) fn new_blends(&self) -> Vec<(Arc<str>, Arc<SemanticPattern>)> {
+        let several = self.entries.iter().filter(|(_, entry)| entry.record.siblings.len() > 1);
+        let new = several.filter_map(|(id, entry)| Some((id, entry.new_blend(&self.contents)?)));
+        new.map(|(id, blend)| (Arc::clone(id), Arc::clone(blend))).collect()
+    }
+
+    /// Remembers that a blend with this digest is handed out.
+    pub(crate) fn hand_out(&mut self, id: &str, blend: &Arc<SemanticPattern>, digest: Digest) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.blends.hand_out(blend, digest);
+        }
     }
 
     /// The visible patterns in ascending order of their ids.

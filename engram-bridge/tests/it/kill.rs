@@ -160,12 +160,10 @@ impl Cluster {
     fn inspect(&mut self, node: usize) {
         let (source, copy) = (self.path(NAMES[node]), self.path("copy"));
         fs::create_dir(&copy).unwrap();
-        for file in ["state.redb", "seal"] {
-            fs::copy(source.join(file), copy.join(file)).unwrap();
-        }
+        fs::copy(source.join("state.redb"), copy.join("state.redb")).unwrap();
         let config = StoreConfig::new(self.ids[node], [space()]);
         let environment = Environment::new(|| Timestamp::EPOCH, || 7);
-        let kept = Box::new(RedbStateStore::new(&copy));
+        let kept = Arc::new(RedbStateStore::new(&copy));
         let store = Store::open(config, environment, kept).unwrap();
         let held = records(&only_space(&store));
         for (cycle, number) in &self.acknowledged[node][self.spoilt[node]..] {

@@ -14,7 +14,7 @@ fn recorded() -> (Record, Option<Digest>) {
     let mut record = Record::default();
     record.siblings.submit(Dot::new([0xaa; 32], 3), Digest::from([1; 32])).unwrap();
     record.siblings.withdraw(Dot::new([0xbb; 32], 9)).unwrap();
-    record.suppression.suppress(Digest::from([2; 32]));
+    _ = record.suppression.suppress(Digest::from([2; 32]));
     (record, Some(Digest::from([1; 32])))
 }
 

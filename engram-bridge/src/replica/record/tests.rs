@@ -12,7 +12,7 @@ fn record() -> Record {
     record.siblings.submit(Dot::new(A, 3), digest(1)).unwrap();
     record.siblings.submit(Dot::new(B, 9), digest(2)).unwrap();
     record.siblings.withdraw(Dot::new(B, 11)).unwrap();
-    record.suppression.suppress(digest(4));
+    _ = record.suppression.suppress(digest(4));
     record
 }
 

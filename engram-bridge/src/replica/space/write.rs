@@ -294,7 +294,11 @@ impl Space {
     ) -> Result<(), StorageError> {
         let waiting: Vec<Content> = {
             let state = self.state();
-            state.waiting().filter(|content| ids.contains(&*content.pattern().id)).cloned().collect()
+            state
+                .waiting()
+                .filter(|content| ids.contains(&*content.pattern().id))
+                .cloned()
+                .collect()
         };
         self.submit_waiting(journal, waiting)?;
         self.state_mut().stop_waiting(ids);

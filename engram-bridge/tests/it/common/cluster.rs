@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use engram_bridge::{ConsolidationGossiper, Environment, SnapshotFile, Space, Store, StoreConfig};
+use engram_bridge::{
+    Binding, ConsolidationGossiper, Environment, SnapshotFile, Space, Store, StoreConfig,
+};
 use engram_gossip_net::{ClusterCa, Gossip, Identity, Member, NetConfig, Roster, Validity};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -17,6 +19,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) store: Arc<Store>,
     pub(crate) gossip: Gossip,
+    binding: Binding,
 }
 
 /// Nodes, and word of whatever happens at any of them.
@@ -68,7 +71,8 @@ impl Cluster {
             tokio::spawn(async move {
                 while events.next().await.is_some() && sender.send(()).is_ok() {}
             });
-            Node { name: (*name).to_owned(), store, gossip }
+            let binding = Binding::new(Arc::clone(&store), gossip.clone());
+            Node { name: (*name).to_owned(), store, gossip, binding }
         };
         let cluster = Self { nodes: names.iter().map(start).collect(), happened };
         cluster.connect(&[&(0..names.len()).collect::<Vec<_>>()]);
@@ -133,7 +137,7 @@ impl Node {
     }
 
     pub(crate) fn gossiper(&self) -> ConsolidationGossiper {
-        ConsolidationGossiper::new(&self.store, &super::space(), self.gossip.clone()).unwrap()
+        self.binding.gossiper(&super::space()).unwrap()
     }
 
     fn member(&self) -> Member {
