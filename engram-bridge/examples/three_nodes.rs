@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use engram_bridge::{
-    Confidence, ConsolidationCacheSource, ConsolidationGossiper, ConsolidationService,
+    Binding, Confidence, ConsolidationCacheSource, ConsolidationService,
     ConsolidationSnapshot, ENGRAM_DIMENSION, Environment, GossipingConsolidationService,
     InMemoryConsolidationService, SemanticPattern, Store, StoreConfig, Timestamp,
 };
@@ -75,7 +75,7 @@ fn start<'n>(
     network.backoff_min = Duration::from_millis(100);
     let gossip =
         Gossip::bind(network, identity, Roster::default(), store.parameters(), Arc::clone(&store))?;
-    let gossiper = ConsolidationGossiper::new(&store, &space, gossip)?;
+    let gossiper = Binding::new(store, gossip).gossiper(&space)?;
     let stock = Arc::new(InMemoryConsolidationService::new());
     Ok((name, GossipingConsolidationService::new(stock, gossiper)))
 }
