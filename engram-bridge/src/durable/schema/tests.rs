@@ -54,7 +54,11 @@ fn golden_rows() {
     assert_eq!(digests, GOLDEN);
 }
 
-const GOLDEN: [&str; 3] = ["", "", ""];
+const GOLDEN: [&str; 3] = [
+    "391aa799c80e93f4b99698ba7d36ef4c6e73431536e94c90ee6901fdc40a5f15",
+    "3e39f0f6e1b37046427da89b2375b5274e7d58fef89d58f532140185c53f8d56",
+    "dc4df5e453077e4a38e5b4a94840b07b7cb34bfee9538c082bb6a03c4a724725",
+];
 
 #[test]
 fn rows_round_trip() {
