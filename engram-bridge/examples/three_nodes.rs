@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use engram_bridge::{
-    Binding, Confidence, ConsolidationCacheSource, ConsolidationService,
-    ConsolidationSnapshot, ENGRAM_DIMENSION, Environment, GossipingConsolidationService,
-    InMemoryConsolidationService, SemanticPattern, Store, StoreConfig, Timestamp,
+    Binding, Confidence, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
+    ENGRAM_DIMENSION, Environment, GossipingConsolidationService, InMemoryConsolidationService,
+    SemanticPattern, Store, StoreConfig, Timestamp,
 };
 use engram_gossip_net::{ClusterCa, Gossip, Identity, Member, NetConfig, Roster, Validity};
 use engram_gossip_proto::SpaceId;

@@ -7,13 +7,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engram::belief::Cause;
 use crate::replica::content::Content;
 
 /// The longest wait, as a multiple of the time without progress.
 const LONGEST: u32 = 6;
 
-/// Submissions that wait for the first contact of their space, by pattern id.
-pub(crate) type Waiting = BTreeMap<Arc<str>, Content>;
+/// Submissions that wait for the first contact of their space.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    pub(crate) contents: BTreeMap<Arc<str>, Content>,
+    /// The cause of the latest one.
+    pub(crate) cause: Option<Cause>,
+}
 
 /// Decides when the first contact of a space is over. Time is passed in, counted from any fixed
 /// moment.

@@ -251,7 +251,7 @@ impl SpaceState {
     /// Waits with submissions from now on, if the space is empty. Returns whether it waits.
     pub(crate) fn await_contact(&mut self) -> bool {
         if self.entries.is_empty() && self.waiting.is_none() {
-            self.waiting = Some(Waiting::new());
+            self.waiting = Some(Waiting::default());
         }
         self.waiting.is_some()
     }
@@ -262,24 +262,30 @@ impl SpaceState {
 
     /// The contents that wait for the first contact.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Content> {
-        self.waiting.iter().flat_map(Waiting::values)
+        self.waiting.iter().flat_map(|waiting| waiting.contents.values())
+    }
+
+    /// The cause of the latest submission that waits.
+    pub(crate) fn waiting_cause(&self) -> Option<Cause> {
+        self.waiting.as_ref()?.cause
     }
 
     /// Keeps the contents until the first contact. Returns whether the merged view changed.
     pub(crate) fn wait_with(
         &mut self,
         contents: impl Iterator<Item = Content>,
-        now: Timestamp,
+        cause: Cause,
     ) -> bool {
         let waiting = self.waiting.get_or_insert_default();
+        waiting.cause = Some(cause);
         let mut changed = false;
         for content in contents {
             let (id, digest) = (Arc::from(content.pattern().id.as_str()), content.digest());
-            let before = waiting.insert(id, content);
+            let before = waiting.contents.insert(id, content);
             changed |= before.is_none_or(|before| before.digest() != digest);
         }
         if changed {
-            self.view_changed_at = now;
+            self.view_changed_at = cause.generated_at;
         }
         changed
     }
@@ -287,7 +293,7 @@ impl SpaceState {
     /// The contents of these ids no longer wait.
     pub(crate) fn stop_waiting(&mut self, ids: &BTreeSet<&str>) {
         if let Some(waiting) = &mut self.waiting {
-            waiting.retain(|id, _| !ids.contains(&**id));
+            waiting.contents.retain(|id, _| !ids.contains(&**id));
         }
     }
 

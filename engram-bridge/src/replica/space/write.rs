@@ -84,7 +84,8 @@ impl Space {
         let mut journal = self.shared.journal();
         if self.state().is_waiting() {
             report.waiting = contents.len();
-            report.view_changed = self.wait_with(contents.into_iter().map(|(_, content)| content));
+            let contents = contents.into_iter().map(|(_, content)| content);
+            report.view_changed = self.wait_with(contents, cause);
             return Ok(());
         }
         report.view_changed = self.change(&mut journal, cause, |state, issuer| {
@@ -108,8 +109,8 @@ impl Space {
 
     /// Keeps the contents until the first contact of the space. Returns whether the merged view
     /// changed.
-    fn wait_with(&self, contents: impl Iterator<Item = Content>) -> bool {
-        let changed = self.state_mut().wait_with(contents, self.shared.now());
+    fn wait_with(&self, contents: impl Iterator<Item = Content>, cause: Cause) -> bool {
+        let changed = self.state_mut().wait_with(contents, cause);
         if changed {
             self.note_view_change();
         }
@@ -240,7 +241,7 @@ impl Space {
         journal: &mut Journal,
         waiting: Vec<Content>,
     ) -> Result<(), StorageError> {
-        let cause = self.cause(ConsolidationCacheSource::OnDemand);
+        let Some(cause) = self.state().waiting_cause() else { return Ok(()) };
         self.change(journal, cause, |state, issuer| {
             // A clock at its end refuses the next submission of the engine, too, which reports it.
             let plan = |content| state.plan_submit(content, issuer).ok()?.1;
