@@ -1,7 +1,8 @@
-//! First contact: a space that starts empty waits for a peer before it writes.
+//! First contact: a space whose store is new, or lost rows, waits for a peer before it writes.
 //!
-//! A node that lost its state may submit, under a clock that is behind, what it wrote long ago. It
-//! therefore waits until a session told it which versions of its own its peers know.
+//! A node that lost its state may write, under a clock that is behind, below its own earlier
+//! versions. It therefore waits until a session told it which of them its peers know. A mark in the
+//! store says that the wait is over, so that a restart in between goes on waiting.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -101,7 +101,9 @@ pub(crate) struct SpaceState {
     generation: u64,
     visible: u64,
     view_changed_at: Timestamp,
-    /// Submissions that wait for the first contact; `None` if it is over.
+    /// Whether the first contact is over, in this process or in an earlier one with the same store.
+    settled: bool,
+    /// Submissions that wait for the first contact.
     waiting: Option<Waiting>,
 }
 
@@ -118,6 +120,7 @@ impl SpaceState {
             generation: 0,
             visible: 0,
             view_changed_at: Timestamp::EPOCH,
+            settled: false,
             waiting: None,
         }
     }
@@ -248,12 +251,17 @@ impl SpaceState {
         self.visible
     }
 
-    /// Waits with submissions from now on, if the space is empty. Returns whether it waits.
+    /// Waits with submissions from now on, unless the first contact is over. Returns whether it
+    /// waits.
     pub(crate) fn await_contact(&mut self) -> bool {
-        if self.entries.is_empty() && self.waiting.is_none() {
-            self.waiting = Some(Waiting::default());
+        if !self.settled {
+            self.waiting.get_or_insert_default();
         }
         self.waiting.is_some()
+    }
+
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.settled
     }
 
     pub(crate) const fn is_waiting(&self) -> bool {
@@ -297,9 +305,9 @@ impl SpaceState {
         }
     }
 
-    /// Nothing waits any more.
-    pub(crate) fn end_waiting(&mut self) {
-        self.waiting = None;
+    /// The first contact is over: nothing waits any more.
+    pub(crate) fn settle(&mut self) {
+        (self.settled, self.waiting) = (true, None);
     }
 
     /// The visible patterns, and in place of those that are missing what waits for the first

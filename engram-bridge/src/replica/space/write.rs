@@ -217,22 +217,32 @@ impl Space {
         Ok(dropped? > 0)
     }
 
-    /// Waits with submissions from now on until [`take_in`](Self::take_in), if the space is empty.
-    /// Returns whether it waits.
-    pub(crate) fn await_contact(&self) -> bool {
+    /// Waits with submissions from now on until [`take_in`](Self::take_in), unless the first contact
+    /// of the space is over already. Returns whether it waits. A [`Binding`](crate::Binding) calls it.
+    ///
+    /// A space whose store is new, or lost rows, does not know which versions of this node its peers
+    /// hold. Written under a clock that is behind, a submission would be below them.
+    pub fn await_contact(&self) -> bool {
         let _writers = self.shared.journal();
         self.state_mut().await_contact()
     }
 
-    /// Submits what waits for the first contact, which is over.
+    /// Ends the wait of [`await_contact`](Self::await_contact): submits everything that waits. A
+    /// [`Binding`](crate::Binding) calls it after the first session that left nothing behind, or when
+    /// no peer was met for a while.
     ///
     /// # Errors
     /// [`StorageError`] if the changes cannot be stored. They go on waiting.
-    pub(crate) fn take_in(&self) -> Result<(), StorageError> {
+    pub fn take_in(&self) -> Result<(), StorageError> {
         let mut journal = self.shared.journal();
         let waiting: Vec<Content> = self.state().waiting().cloned().collect();
         self.submit_waiting(&mut journal, waiting)?;
-        self.state_mut().end_waiting();
+        if !self.state().is_settled() {
+            let settled = journal.commit_settled(self.id());
+            self.shared.note_commit(&journal, &settled);
+            settled?;
+        }
+        self.state_mut().settle();
         Ok(())
     }
 
