@@ -1,4 +1,5 @@
-//! What brings nothing new allocates nothing. One test only: the counts are of the process.
+//! Operations that change nothing allocate nothing. A single test, since the allocator counts for the
+//! whole process.
 
 use std::alloc::System;
 

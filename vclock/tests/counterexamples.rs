@@ -96,7 +96,7 @@ fn a_resumed_machine_keeps_the_newer_word() {
 
 /// Weaker rule: a process issues the live words of earlier processes again.
 #[test]
-fn a_restored_backup_speaks_for_nobody() {
+fn a_restored_backup_reissues_nothing() {
     let mut steps = vec![Submit(0), Save(0), Submit(0), join(0, 2)];
     steps.extend([SetClock(0, WallClock::Behind), Restore(0)]);
     steps.extend([Resolve(1), join(0, 2), join(2, 1), Restore(0), join(2, 0)]);
@@ -172,7 +172,8 @@ fn many_clones_end_at_the_limit() {
                 let outcome = state.join_own(&sent, &node, word.as_ref(), &mut clock);
                 reissues += usize::from(outcome.reissued.is_some());
                 given_up += usize::from(outcome.given_up.is_some());
-                *word = outcome.reissued.or(word.take().filter(|_| outcome.given_up.is_none()));
+                *word =
+                    outcome.reissued.or_else(|| word.take().filter(|_| outcome.given_up.is_none()));
             }
         }
         assert!(round < 2 || reissues == 0, "writes without end");
@@ -182,7 +183,7 @@ fn many_clones_end_at_the_limit() {
     assert_eq!(processes[0].0.len(), 16);
 }
 
-/// Weaker rule: what a peer names as an own version is believed.
+/// Weaker rule: a node believes every own version that a peer names.
 #[test]
 fn a_lie_about_an_own_version_is_refused() {
     let now = 1_800_000_000_000_000_000;
@@ -236,7 +237,7 @@ impl Key {
     }
 
     fn join(&mut self, other: &Self) {
-        let _ = self.siblings.join(&other.siblings);
+        self.siblings.join(&other.siblings);
         self.suppression.join(&other.suppression);
     }
 

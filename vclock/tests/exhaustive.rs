@@ -23,7 +23,7 @@ type Writes = u8;
 /// A way to write.
 type Rule = fn(&mut State, Dot<u8>, u32) -> Result<usize, SiblingsError>;
 
-const NOT_THE_MEANING: &str = "a node does not show the meaning of what it knows";
+const NOT_THE_MEANING: &str = "a node does not show the meaning of the writes that it knows";
 const NOT_CANONICAL: &str = "a state is not canonical";
 const SPLIT: &str = "two nodes have seen the same and show different values";
 
@@ -114,7 +114,7 @@ impl World {
     }
 
     fn key(&self) -> Vec<u8> {
-        let mut key: Vec<u8> = self.states.iter().flat_map(|state| bytes(state)).collect();
+        let mut key: Vec<u8> = self.states.iter().flat_map(bytes).collect();
         key.extend(self.known);
         key.extend(self.replaced);
         key
@@ -161,7 +161,8 @@ fn no_write_is_lost() {
     assert_eq!(worlds, Ok(116_359));
 }
 
-/// The textbook's receive-then-tick: the clock says that the writer knew what it never looked at.
+/// The textbook's receive-then-tick: the clock claims that the writer has seen values which it never
+/// looked at.
 #[test]
 fn ticking_a_merged_clock_loses_writes() {
     let worlds = explore(|world| steps(world, State::resolve, State::resolve), World::fault);

@@ -145,7 +145,7 @@ fn the_greatest_16_values_of_a_node_stay() {
     }
     newer.supersede(Dot::new(1, 17), Some(0), |dot| *dot == Dot::new(1, 16)).expect("one goes");
     let mut older = crowded(MAX_NODE_DOTS);
-    let _ = older.join(&newer);
+    older.join(&newer);
     assert_eq!(older.of_node(&1).len(), MAX_NODE_DOTS);
     assert_eq!((older.of_node(&0).len(), older.of_node(&2).len()), (1, 1));
 }

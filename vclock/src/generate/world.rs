@@ -1,4 +1,4 @@
-//! What becomes of one key in a history.
+//! Runs histories of one key.
 
 use alloc::vec::Vec;
 
@@ -44,6 +44,7 @@ pub struct Process {
 
 /// A write of the history, as it was made.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Write {
     /// The name of the write.
     pub dot: Dot<u8>,

@@ -56,11 +56,11 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
         let arriving = other.context.get(node);
         clock.recall(arriving);
         let mine = word.filter(|word| self.holds_word(node, word)).cloned();
-        let is_news = arriving > self.context.get(node);
+        let is_newer = arriving > self.context.get(node);
         let joined = self.join(other);
         let mut outcome = OwnJoin { joined, reissued: None, given_up: None };
         let lost = mine.filter(|word| !self.holds_word(node, word));
-        if let Some(lost) = lost.filter(|word| is_news || !other.removes(node, word)) {
+        if let Some(lost) = lost.filter(|word| is_newer || !other.removes(node, word)) {
             // Just above what arrives, not at the clock: it covers no write that is unknown here.
             let word = Word { version: arriving.saturating_add(1), ..lost.clone() };
             let dot = Dot::new(node.clone(), word.version);

@@ -52,7 +52,7 @@ proptest! {
         }
     }
 
-    /// Whatever the wall clocks do, the versions of a process ascend, and so do its states.
+    /// The versions of a process ascend, and so do its states, also when its wall clock is set back.
     #[test]
     fn prop_steps_ascend(steps in steps(3, Faults::Any, 1..24)) {
         let mut world = World::new(3);

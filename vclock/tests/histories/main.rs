@@ -1,4 +1,4 @@
-//! Histories with the faults that real nodes have, and what holds in all of them.
+//! Properties of all histories with the faults of real nodes.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -8,8 +8,7 @@ use crate::common::bytes;
 
 /// Few nodes and versions, so that all four relations are frequent.
 fn small_clock() -> impl Strategy<Value = VectorClock<u8>> {
-    proptest::collection::vec((0..4_u8, 0..4_u64), 0..6)
-        .prop_map(|entries| VectorClock::from_iter(entries))
+    proptest::collection::vec((0..4_u8, 0..4_u64), 0..6).prop_map(VectorClock::from_iter)
 }
 
 fn merged(a: &VectorClock<u8>, b: &VectorClock<u8>) -> VectorClock<u8> {
@@ -100,9 +99,9 @@ proptest! {
         version in 0..6_u64,
     ) {
         let mut observed = a.clone();
-        let news = observed.observe(&Dot::new(node, version));
+        let changed = observed.observe(&Dot::new(node, version));
         let one = VectorClock::from_iter([(node, version)]);
-        prop_assert_eq!(news, observed != a);
+        prop_assert_eq!(changed, observed != a);
         prop_assert_eq!(bytes(&observed), bytes(&merged(&a, &one)));
     }
 
