@@ -216,18 +216,23 @@ impl Space {
         Ok(dropped? > 0)
     }
 
-    /// Waits with submissions from now on until [`take_in`](Self::take_in), if the space is empty.
-    /// Returns whether it waits.
-    pub(crate) fn await_contact(&self) -> bool {
+    /// Lets submissions wait from now on until [`take_in`](Self::take_in), if the space is empty.
+    /// Returns whether they wait.
+    ///
+    /// For a node with peers, right after its start: one that lost its state must not overwrite its
+    /// own later versions, of which its peers tell it. [`Binding`](crate::Binding) does this for a
+    /// gossip over QUIC.
+    pub fn await_contact(&self) -> bool {
         let _writers = self.shared.journal();
         self.state_mut().await_contact()
     }
 
-    /// Submits what waits for the first contact, which is over.
+    /// Submits what waits for the first contact, which is over: a session left nothing behind, or
+    /// no peer answers.
     ///
     /// # Errors
     /// [`StorageError`] if the changes cannot be stored. They go on waiting.
-    pub(crate) fn take_in(&self) -> Result<(), StorageError> {
+    pub fn take_in(&self) -> Result<(), StorageError> {
         let mut journal = self.shared.journal();
         let waiting: Vec<Content> = self.state().waiting().cloned().collect();
         self.submit_waiting(&mut journal, waiting)?;
