@@ -1,9 +1,11 @@
 //! Stores, patterns and sessions of the tests of the replicated state.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use engram_bridge::{
-    Confidence, Environment, SemanticPattern, Space, Store, StoreConfig, Timestamp,
+    Confidence, Environment, MemoryStateStore, SemanticPattern, Space, Store, StoreConfig,
+    Timestamp,
 };
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::{Delivery, Prefix, Record, SpaceId, View};
@@ -26,6 +28,23 @@ pub(crate) fn store_config(number: u8) -> StoreConfig {
     let mut config = StoreConfig::new(node_id(number), [space()]);
     config.dimension = 4;
     config
+}
+
+/// The store of a node in memory. All such stores of a process share one clock, which never shows a
+/// time twice.
+pub(crate) fn store(number: u8) -> Arc<Store> {
+    Arc::new(Store::new(store_config(number), ticking()))
+}
+
+/// The store of a node on the rows of a disk.
+pub(crate) fn open(number: u8, disk: &MemoryStateStore) -> Arc<Store> {
+    let store = Store::open(store_config(number), ticking(), Arc::new(disk.clone()));
+    Arc::new(store.unwrap())
+}
+
+fn ticking() -> Environment {
+    static TIME: AtomicI64 = AtomicI64::new(1_893_456_000_000_000_000);
+    environment(|| TIME.fetch_add(1_024, Ordering::Relaxed), || 0)
 }
 
 /// A clock in nanoseconds, and randomness.

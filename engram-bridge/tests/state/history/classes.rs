@@ -1,6 +1,5 @@
 //! Classes of histories, by the faults that they may meet.
 
-use super::row::KEYS;
 use super::step::Clock::{Ahead, Behind, Near, Right};
 use super::step::Step;
 
@@ -156,6 +155,7 @@ fn clones(nodes: usize, ways: &[Step]) -> Vec<Step> {
     for clone in nodes..nodes + 2 {
         steps.extend((0..SPOKEN).map(|value| Step::Submit(clone, 0, value)));
         steps.extend((1..nodes).map(|node| Step::Session(clone, node)));
+        steps.push(Step::TimeOut(clone));
     }
     steps
 }
@@ -166,10 +166,10 @@ fn first_contact(faults: &[Step]) -> Vec<Step> {
 }
 
 /// Everything that engines and operators say.
-pub(crate) fn words(nodes: usize) -> Vec<Step> {
+pub(crate) fn words(nodes: usize, keys: usize) -> Vec<Step> {
     let mut steps = Vec::new();
     for node in 0..nodes {
-        for key in 0..KEYS {
+        for key in 0..keys {
             steps.extend((0..SPOKEN).map(|value| Step::Submit(node, key, value)));
             steps.extend([Step::Forget(node, key), Step::Withdraw(node, key)]);
             steps.extend((0..SPOKEN).map(|value| Step::Resolve(node, key, value)));
@@ -179,20 +179,20 @@ pub(crate) fn words(nodes: usize) -> Vec<Step> {
 }
 
 /// Every way in which records travel.
-pub(crate) fn travel(nodes: usize) -> Vec<Step> {
+pub(crate) fn travel(nodes: usize, keys: usize) -> Vec<Step> {
     let mut steps = Vec::new();
     for one in 0..nodes {
         for other in (0..nodes).filter(|other| *other != one) {
             steps.extend([Step::Session(one, other); 2]);
-            steps.extend((0..KEYS).map(|key| Step::Part(one, other, key)));
+            steps.extend((0..keys).map(|key| Step::Part(one, other, key)));
             steps.extend((1..5).map(|frames| Step::Cut(one, other, frames)));
-            let (frames, key) = (1 + (one + other) % 4, (one + other) % KEYS);
+            let (frames, key) = (1 + (one + other) % 4, (one + other) % keys);
             steps.push(Step::Amid(one, other, frames, key, one as u8 % SPOKEN));
             steps.push(Step::Piece(one, other, key, other));
             steps.push(Step::Piece(one, other, key, one));
             steps.push(Step::Suppression(one, other, key));
         }
-        steps.extend((0..KEYS).map(|key| Step::Send(one, key)));
+        steps.extend((0..keys).map(|key| Step::Send(one, key)));
         steps.extend([Step::Deliver(one); 2]);
     }
     steps

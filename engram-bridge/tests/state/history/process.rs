@@ -1,6 +1,6 @@
 //! A process: a store, its disk, its clock, and all that was put into it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use engram_bridge::{
@@ -22,6 +22,7 @@ pub(crate) struct Process {
     pub(crate) clock: Clock,
     pub(crate) disk: MemoryStateStore,
     time: Arc<AtomicI64>,
+    random: Arc<Mutex<Option<fastrand::Rng>>>,
     start: Start,
     log: Vec<Logged>,
 }
@@ -31,8 +32,8 @@ pub(crate) struct Process {
 pub(crate) struct Start {
     pub(crate) node: usize,
     pub(crate) disk: MemoryStateStore,
-    /// The seed of its randomness; 0 for none.
-    pub(crate) seed: u64,
+    /// The seed of its randomness, if it has any.
+    pub(crate) seed: Option<u64>,
     pub(crate) now: i64,
     pub(crate) clock: Clock,
 }
@@ -60,6 +61,8 @@ pub(crate) enum Input {
     Members(Vec<usize>),
     /// Whether the disk is full from now on.
     DiskFull(bool),
+    /// Another seed for the randomness.
+    Seed(Option<u64>),
 }
 
 impl From<Taken> for Input {
@@ -97,13 +100,14 @@ impl Process {
         let disk = start.disk.copy();
         let time = Arc::new(AtomicI64::new(start.now + start.clock.offset()));
         let shown = Arc::clone(&time);
-        let mut random = (start.seed != 0).then(|| fastrand::Rng::with_seed(start.seed));
-        let random = move || random.as_mut().map_or(0, |random| random.u64(..));
-        let environment = environment(move || shown.load(Ordering::Relaxed), random);
+        let random = Arc::new(Mutex::new(start.seed.map(fastrand::Rng::with_seed)));
+        let drawn = Arc::clone(&random);
+        let draw = move || drawn.lock().unwrap().as_mut().map_or(0, |random| random.u64(..));
+        let environment = environment(move || shown.load(Ordering::Relaxed), draw);
         let number = u8::try_from(start.node + 1).unwrap();
         let store = Store::open(store_config(number), environment, Arc::new(disk.clone())).unwrap();
         let (node, clock, store) = (start.node, start.clock, Arc::new(store));
-        Self { node, store, clock, disk, time, start, log: Vec::new() }
+        Self { node, store, clock, disk, time, random, start, log: Vec::new() }
     }
 
     /// A process that goes on where `machine` was copied.
@@ -207,6 +211,10 @@ impl Process {
                 self.store.set_members(nodes.into_iter().map(|node| node_id(number(node))));
                 Output::Done
             }
+            Input::Seed(seed) => {
+                *self.random.lock().unwrap() = seed.map(fastrand::Rng::with_seed);
+                Output::Done
+            }
             Input::DiskFull(full) => {
                 let (place, reason) = ("memory".to_owned(), "it is full".to_owned());
                 self.disk.fail(full.then_some(StorageError::Full { place, reason }));
@@ -219,7 +227,7 @@ impl Process {
     pub(crate) fn reopened(&self) -> (Self, Recovery) {
         let (disk, time) = (self.disk.copy(), self.time.load(Ordering::Relaxed));
         let now = time - self.clock.offset();
-        let start = Start { node: self.node, disk, seed: 0, now, clock: self.clock };
+        let start = Start { node: self.node, disk, seed: None, now, clock: self.clock };
         let process = Self::start(start);
         let recovery = process.store.recovery().clone();
         (process, recovery)

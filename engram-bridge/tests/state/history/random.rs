@@ -1,6 +1,7 @@
 //! Random histories: drawn from a seed, judged, and made shorter if they fail.
 
 use super::classes::{Class, travel, words};
+use super::row::KEYS;
 use super::step::Step;
 use super::verdict::{Fault, Verdict};
 use super::world::{Pace, World};
@@ -18,11 +19,15 @@ impl History {
     pub(crate) fn draw(class: &Class, seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let nodes = if random.u8(..4) == 0 { 4 } else { 3 };
-        let pace = match random.u8(..4) {
-            0 => Pace::Still,
-            _ => Pace::Ticking { seed: seed | 1 },
+        let keys = random.usize(1..=KEYS);
+        let faults = (class.faults)(nodes);
+        let pace = match random.u8(..8) {
+            // What was written before the loss of a state must not be written again by chance.
+            0 if !faults.iter().any(Step::loses_state) => Pace::Still,
+            0 | 1 => Pace::Frozen { seed },
+            _ => Pace::Ticking { seed },
         };
-        let (words, travel, faults) = (words(nodes), travel(nodes), (class.faults)(nodes));
+        let (words, travel) = (words(nodes, keys), travel(nodes, keys));
         let submits: Vec<Step> =
             words.iter().copied().filter(|step| matches!(step, Step::Submit(..))).collect();
         let said = if random.bool() { &words } else { &submits };

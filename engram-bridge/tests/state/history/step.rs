@@ -68,6 +68,16 @@ pub(crate) enum Step {
     Return(usize),
 }
 
+impl Step {
+    /// Whether a process goes on without all that it wrote.
+    pub(crate) const fn loses_state(&self) -> bool {
+        matches!(
+            self,
+            Self::LoseDisk(..) | Self::Damage(..) | Self::Restore(_) | Self::ResumeMachine
+        )
+    }
+}
+
 /// The state of a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Clock {

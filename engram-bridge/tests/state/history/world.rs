@@ -23,8 +23,25 @@ const BEGIN: i64 = 1_893_456_000 * SECOND;
 pub(crate) enum Pace {
     /// Each step takes a second, and the lowest bits of versions are random.
     Ticking { seed: u64 },
-    /// All clocks stand still, and there is no randomness.
+    /// All clocks stand still; the lowest bits of versions are random.
+    Frozen { seed: u64 },
+    /// All clocks stand still, and there is no randomness: processes under one key mint the same
+    /// versions.
     Still,
+}
+
+impl Pace {
+    pub(crate) const fn ticks(self) -> bool {
+        matches!(self, Self::Ticking { .. })
+    }
+
+    /// The seed of the randomness of a process, by the input that starts it.
+    fn seed(self, serial: u64) -> Option<u64> {
+        match self {
+            Self::Ticking { seed } | Self::Frozen { seed } => Some(seed ^ serial),
+            Self::Still => None,
+        }
+    }
 }
 
 /// For each pattern the value that waits for the first contact.
@@ -89,7 +106,7 @@ impl World {
     pub(crate) fn play(&mut self, step: &Step) -> bool {
         let possible = self.is_possible(step);
         if possible {
-            if self.pace != Pace::Still {
+            if self.pace.ticks() {
                 self.now += SECOND;
             }
             self.perform(step);

@@ -7,7 +7,6 @@ use super::{Saved, Waiting, World};
 use crate::history::process::{Input, Output, Process, Start};
 use crate::history::row::{KEYS, NODES, Row, Values, name};
 use crate::history::step::{Clock, Step, YEAR};
-use crate::history::world::Pace;
 use crate::support::{environment, everything, only_space, store_config};
 
 /// The number of a node that is in no history.
@@ -31,6 +30,7 @@ impl World {
                 let clone = Process::resume(&self.processes[0].machine(), self.processes[0].clock);
                 self.book.past[0].was_cloned = true;
                 self.add(clone, self.waiting[0]);
+                self.reseed(self.processes.len() - 1);
             }
             Step::CloneDisk(clock) => {
                 let disk = self.processes[0].disk.copy();
@@ -60,11 +60,14 @@ impl World {
 
     pub(super) fn started(&mut self, node: usize, disk: MemoryStateStore, clock: Clock) -> Process {
         self.serial += 1;
-        let seed = match self.pace {
-            Pace::Ticking { seed } => seed.wrapping_mul(0x9e37_79b9).wrapping_add(self.serial),
-            Pace::Still => 0,
-        };
+        let seed = self.pace.seed(self.serial);
         Process::start(Start { node, disk, seed, now: self.now, clock })
+    }
+
+    /// The operating system notices that its machine is a copy, and renews the randomness.
+    fn reseed(&mut self, slot: usize) {
+        let seed = self.pace.seed(self.serial);
+        self.put(slot, Input::Seed(seed));
     }
 
     pub(super) fn add(&mut self, process: Process, waiting: Option<Waiting>) {
@@ -110,10 +113,11 @@ impl World {
         self.restart(slot, clock, |disk| disk.spoil(|_, _, _| false));
     }
 
-    /// Every second time the content of a row rots, otherwise its record.
+    /// The record of a pattern rots, or every second time its content, if it has one.
     fn damage(&mut self, slot: usize, key: usize, clock: Clock) {
         self.book.past[self.processes[slot].node].lost_state = true;
-        let (id, content) = (name(key), self.serial % 2 == 0);
+        let has_content = !self.processes[slot].row(key).live().is_empty();
+        let (id, content) = (name(key), has_content && self.serial % 2 == 0);
         self.restart(slot, clock, |disk| {
             disk.spoil(|table, row, value| {
                 let rots = match table {
@@ -145,6 +149,7 @@ impl World {
         self.book.past[0].lost_state = true;
         self.processes[0] = Process::resume(&saved.machine, self.processes[0].clock);
         self.waiting[0] = saved.waiting;
+        self.reseed(0);
     }
 
     pub(super) fn evict(&mut self, node: usize) {

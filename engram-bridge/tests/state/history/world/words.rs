@@ -2,7 +2,7 @@
 
 use engram_bridge::Submitted;
 
-use super::{Pace, World};
+use super::World;
 use crate::history::book::{Acknowledged, Word};
 use crate::history::process::{Input, Output};
 use crate::history::row::{KEYS, Row, Values};
@@ -56,10 +56,10 @@ impl World {
 
     fn owe(&mut self, process: usize, key: usize, value: u8, acknowledged: Acknowledged) {
         let node = self.node(process);
-        let clock = match self.pace {
+        let clock = match self.pace.ticks() {
+            true => self.processes[process].clock,
             // A clock that stands still shows a time at which the node wrote already.
-            Pace::Still => Clock::Behind,
-            Pace::Ticking { .. } => self.processes[process].clock,
+            false => Clock::Behind,
         };
         let entry = self.processes[process].row(key).parts[node].entry;
         let serial = self.serial;
