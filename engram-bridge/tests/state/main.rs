@@ -6,5 +6,6 @@ mod history;
 mod session;
 mod support;
 
+mod cases;
 mod counterexamples;
 mod histories;

@@ -42,7 +42,7 @@ pub(crate) fn open(number: u8, disk: &MemoryStateStore) -> Arc<Store> {
     Arc::new(store.unwrap())
 }
 
-fn ticking() -> Environment {
+pub(crate) fn ticking() -> Environment {
     static TIME: AtomicI64 = AtomicI64::new(1_893_456_000_000_000_000);
     environment(|| TIME.fetch_add(1_024, Ordering::Relaxed), || 0)
 }
