@@ -3,6 +3,7 @@
 pub(crate) mod blends;
 pub(crate) mod caps;
 pub(crate) mod change;
+pub(crate) mod clocks;
 pub(crate) mod content;
 pub(crate) mod encoding;
 pub(crate) mod environment;

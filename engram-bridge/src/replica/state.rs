@@ -101,7 +101,9 @@ pub(crate) struct SpaceState {
     generation: u64,
     visible: u64,
     view_changed_at: Timestamp,
-    /// Submissions that wait for the first contact; `None` if it is over.
+    /// Whether the first contact is over, in this process or in an earlier one with the same store.
+    settled: bool,
+    /// Submissions that wait for the first contact.
     waiting: Option<Waiting>,
 }
 
@@ -118,6 +120,7 @@ impl SpaceState {
             generation: 0,
             visible: 0,
             view_changed_at: Timestamp::EPOCH,
+            settled: false,
             waiting: None,
         }
     }
@@ -248,12 +251,17 @@ impl SpaceState {
         self.visible
     }
 
-    /// Waits with submissions from now on, if the space is empty. Returns whether it waits.
+    /// Waits with submissions from now on, unless the first contact is over. Returns whether it
+    /// waits.
     pub(crate) fn await_contact(&mut self) -> bool {
-        if self.entries.is_empty() && self.waiting.is_none() {
-            self.waiting = Some(Waiting::new());
+        if !self.settled {
+            self.waiting.get_or_insert_default();
         }
         self.waiting.is_some()
+    }
+
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.settled
     }
 
     pub(crate) const fn is_waiting(&self) -> bool {
@@ -262,24 +270,30 @@ impl SpaceState {
 
     /// The contents that wait for the first contact.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Content> {
-        self.waiting.iter().flat_map(Waiting::values)
+        self.waiting.iter().flat_map(|waiting| waiting.contents.values())
+    }
+
+    /// The cause of the latest submission that waits.
+    pub(crate) fn waiting_cause(&self) -> Option<Cause> {
+        self.waiting.as_ref()?.cause
     }
 
     /// Keeps the contents until the first contact. Returns whether the merged view changed.
     pub(crate) fn wait_with(
         &mut self,
         contents: impl Iterator<Item = Content>,
-        now: Timestamp,
+        cause: Cause,
     ) -> bool {
         let waiting = self.waiting.get_or_insert_default();
+        waiting.cause = Some(cause);
         let mut changed = false;
         for content in contents {
             let (id, digest) = (Arc::from(content.pattern().id.as_str()), content.digest());
-            let before = waiting.insert(id, content);
+            let before = waiting.contents.insert(id, content);
             changed |= before.is_none_or(|before| before.digest() != digest);
         }
         if changed {
-            self.view_changed_at = now;
+            self.view_changed_at = cause.generated_at;
         }
         changed
     }
@@ -287,13 +301,13 @@ impl SpaceState {
     /// The contents of these ids no longer wait.
     pub(crate) fn stop_waiting(&mut self, ids: &BTreeSet<&str>) {
         if let Some(waiting) = &mut self.waiting {
-            waiting.retain(|id, _| !ids.contains(&**id));
+            waiting.contents.retain(|id, _| !ids.contains(&**id));
         }
     }
 
-    /// Nothing waits any more.
-    pub(crate) fn end_waiting(&mut self) {
-        self.waiting = None;
+    /// The first contact is over: nothing waits any more.
+    pub(crate) fn settle(&mut self) {
+        (self.settled, self.waiting) = (true, None);
     }
 
     /// The visible patterns, and in place of those that are missing what waits for the first

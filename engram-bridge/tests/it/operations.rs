@@ -212,3 +212,52 @@ fn a_far_future_pattern_hides_no_others() {
     deliver(everything(&peer), &space);
     assert_eq!((space.view().patterns.len(), space.view().hidden), (101, 0));
 }
+
+#[test]
+fn a_new_space_waits_for_its_first_contact() {
+    let kept = engram_bridge::MemoryStateStore::new();
+    let space = only_space(&open(1, kept.clone()).unwrap());
+    assert!(space.await_contact());
+    assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Waiting));
+    assert_eq!((space.view().patterns.len(), space.summary().count), (1, 0));
+
+    // A peer knows a later version of this node.
+    let peer = only_space(&store(2, 4));
+    let earlier = only_space(&store(1, 4));
+    earlier.submit_pattern(&pattern("p", 2)).unwrap();
+    deliver(everything(&earlier), &peer);
+    deliver(everything(&peer), &space);
+    space.take_in().unwrap();
+    deliver(everything(&space), &peer);
+    assert_eq!(fingerprint(&peer), fingerprint(&space));
+    assert_eq!(peer.view().patterns[0].source_episodes[0], "episode-1");
+
+    // A restart before the end would have gone on waiting; after it there is nothing to wait for.
+    drop(space);
+    assert!(!only_space(&open(1, kept).unwrap()).await_contact());
+}
+
+#[test]
+fn an_operation_does_not_pass_what_waits() {
+    let space = only_space(&store(1, 4));
+    space.await_contact();
+    space.submit(&snapshot(vec![pattern("p", 1), pattern("q", 1)]), Scheduler).unwrap();
+    space.resolve(&pattern("p", 2), Citations::AsGiven).unwrap();
+    assert_eq!((space.summary().count, space.waiting_len()), (1, 1));
+    assert!(space.forget("q").unwrap());
+    space.take_in().unwrap();
+    let view = space.view().patterns;
+    assert_eq!((view.len(), view[0].source_episodes[0].as_str()), (1, "episode-2"));
+}
+
+#[test]
+fn a_restart_goes_on_waiting_for_the_contact() {
+    let kept = engram_bridge::MemoryStateStore::new();
+    let space = only_space(&open(1, kept.clone()).unwrap());
+    assert!(space.await_contact());
+    let peer = only_space(&store(2, 4));
+    peer.submit_pattern(&pattern("p", 1)).unwrap();
+    deliver(everything(&peer), &space);
+    drop(space);
+    assert!(only_space(&open(1, kept).unwrap()).await_contact());
+}

@@ -84,7 +84,8 @@ impl Space {
         let mut journal = self.shared.journal();
         if self.state().is_waiting() {
             report.waiting = contents.len();
-            report.view_changed = self.wait_with(contents.into_iter().map(|(_, content)| content));
+            let contents = contents.into_iter().map(|(_, content)| content);
+            report.view_changed = self.wait_with(contents, cause);
             return Ok(());
         }
         report.view_changed = self.change(&mut journal, cause, |state, issuer| {
@@ -108,8 +109,8 @@ impl Space {
 
     /// Keeps the contents until the first contact of the space. Returns whether the merged view
     /// changed.
-    fn wait_with(&self, contents: impl Iterator<Item = Content>) -> bool {
-        let changed = self.state_mut().wait_with(contents, self.shared.now());
+    fn wait_with(&self, contents: impl Iterator<Item = Content>, cause: Cause) -> bool {
+        let changed = self.state_mut().wait_with(contents, cause);
         if changed {
             self.note_view_change();
         }
@@ -216,19 +217,19 @@ impl Space {
         Ok(dropped? > 0)
     }
 
-    /// Lets submissions wait from now on until [`take_in`](Self::take_in), if the space is empty.
-    /// Returns whether they wait.
+    /// Waits with submissions from now on until [`take_in`](Self::take_in), unless the first contact
+    /// of the space is over already. Returns whether it waits. A [`Binding`](crate::Binding) calls it.
     ///
-    /// For a node with peers, right after its start: one that lost its state must not overwrite its
-    /// own later versions, of which its peers tell it. [`Binding`](crate::Binding) does this for a
-    /// gossip over QUIC.
+    /// A space whose store is new, or lost rows, does not know which versions of this node its peers
+    /// hold. Written under a clock that is behind, a submission would be below them.
     pub fn await_contact(&self) -> bool {
         let _writers = self.shared.journal();
         self.state_mut().await_contact()
     }
 
-    /// Submits what waits for the first contact, which is over: a session left nothing behind, or
-    /// no peer answers.
+    /// Ends the wait of [`await_contact`](Self::await_contact): submits everything that waits. A
+    /// [`Binding`](crate::Binding) calls it after the first session that left nothing behind, or when
+    /// no peer was met for a while.
     ///
     /// # Errors
     /// [`StorageError`] if the changes cannot be stored. They go on waiting.
@@ -236,7 +237,12 @@ impl Space {
         let mut journal = self.shared.journal();
         let waiting: Vec<Content> = self.state().waiting().cloned().collect();
         self.submit_waiting(&mut journal, waiting)?;
-        self.state_mut().end_waiting();
+        if !self.state().is_settled() {
+            let settled = journal.commit_settled(self.id());
+            self.shared.note_commit(&journal, &settled);
+            settled?;
+        }
+        self.state_mut().settle();
         Ok(())
     }
 
@@ -245,7 +251,7 @@ impl Space {
         journal: &mut Journal,
         waiting: Vec<Content>,
     ) -> Result<(), StorageError> {
-        let cause = self.cause(ConsolidationCacheSource::OnDemand);
+        let Some(cause) = self.state().waiting_cause() else { return Ok(()) };
         self.change(journal, cause, |state, issuer| {
             // A clock at its end refuses the next submission of the engine, too, which reports it.
             let plan = |content| state.plan_submit(content, issuer).ok()?.1;

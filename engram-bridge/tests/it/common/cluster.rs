@@ -1,7 +1,7 @@
 //! Real nodes on loopback, over QUIC.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use engram_bridge::{
@@ -19,7 +19,8 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) store: Arc<Store>,
     pub(crate) gossip: Gossip,
-    binding: Binding,
+    /// Made when it is first used: until then nobody learns of a change by itself.
+    binding: OnceLock<Binding>,
 }
 
 /// Nodes, and word of whatever happens at any of them.
@@ -71,8 +72,7 @@ impl Cluster {
             tokio::spawn(async move {
                 while events.next().await.is_some() && sender.send(()).is_ok() {}
             });
-            let binding = Binding::new(Arc::clone(&store), gossip.clone());
-            Node { name: (*name).to_owned(), store, gossip, binding }
+            Node { name: (*name).to_owned(), store, gossip, binding: OnceLock::new() }
         };
         let cluster = Self { nodes: names.iter().map(start).collect(), happened };
         cluster.connect(&[&(0..names.len()).collect::<Vec<_>>()]);
@@ -137,7 +137,8 @@ impl Node {
     }
 
     pub(crate) fn gossiper(&self) -> ConsolidationGossiper {
-        self.binding.gossiper(&super::space()).unwrap()
+        let bind = || Binding::new(Arc::clone(&self.store), self.gossip.clone());
+        self.binding.get_or_init(bind).gossiper(&super::space()).unwrap()
     }
 
     fn member(&self) -> Member {

@@ -98,6 +98,7 @@ impl World {
         for node in 0..nodes {
             let process = world.started(node, MemoryStateStore::new(), Clock::Right);
             world.add(process, None);
+            world.put(node, Input::TakeIn);
         }
         world
     }
