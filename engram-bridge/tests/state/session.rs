@@ -37,12 +37,7 @@ struct End {
 }
 
 impl End {
-    fn new(
-        store: &Arc<Store>,
-        peer: &Store,
-        mut config: SessionConfig,
-        begin: Begin,
-    ) -> Self {
+    fn new(store: &Arc<Store>, peer: &Store, mut config: SessionConfig, begin: Begin) -> Self {
         config.greeting = store.greeting(&peer.node());
         let taken = Rc::default();
         let view = Replicas::pin_for(&**store, &space(), peer.node()).unwrap();
@@ -84,9 +79,8 @@ pub(crate) struct Report {
 impl Report {
     /// Whether both sides sent all that they knew of.
     pub(crate) fn is_complete(&self) -> bool {
-        let complete = |ending: &Option<Ending>| {
-            matches!(ending, Some(Ending::InSync | Ending::Synced))
-        };
+        let complete =
+            |ending: &Option<Ending>| matches!(ending, Some(Ending::InSync | Ending::Synced));
         self.endings.iter().all(complete)
     }
 }

@@ -159,10 +159,8 @@ impl World {
                 self.faults.insert(Fault::Views);
             }
             let rows = process.rows();
-            let visible: Vec<String> = (0..KEYS)
-                .filter(|key| !rows[*key].visible().is_empty())
-                .map(name)
-                .collect();
+            let visible: Vec<String> =
+                (0..KEYS).filter(|key| !rows[*key].visible().is_empty()).map(name).collect();
             let shown: Vec<String> =
                 process.space().view().patterns.iter().map(|pattern| pattern.id.clone()).collect();
             if shown != visible {
@@ -181,9 +179,8 @@ impl World {
             for slot in 0..self.book.owed.len() {
                 let Some(word) = self.book.owed[slot][key] else { continue };
                 let value = word.value;
-                let kept = |rows: &[Row; KEYS]| {
-                    (rows[key].live() | rows[key].suppressed).contains(value)
-                };
+                let kept =
+                    |rows: &[Row; KEYS]| (rows[key].live() | rows[key].suppressed).contains(value);
                 if !rows.iter().all(kept) {
                     let node = if slot < self.nodes { slot } else { 0 };
                     let remembered = |process: &Process| process.remembers(word.serial);
@@ -199,8 +196,7 @@ impl World {
             if !(row.live() & row.suppressed & self.book.released[key]).is_empty() {
                 self.faults.insert(Fault::Hidden);
             }
-            let returned =
-                (row.visible() & self.book.forgotten[key]) - self.book.resolved[key];
+            let returned = (row.visible() & self.book.forgotten[key]) - self.book.resolved[key];
             if returned != Values::NONE {
                 self.faults.insert(Fault::Returned);
             }
