@@ -87,6 +87,20 @@ fn the_first_contact_tells_a_node_its_versions() {
 }
 
 #[test]
+fn a_damaged_store_waits_for_contact_again() {
+    let end = ends_well(&[
+        Submit(0, 0, 1),
+        Session(0, 1),
+        Damage(0, 0, Behind),
+        Submit(0, 0, 2),
+        Session(0, 1),
+        Restart(0, Behind),
+    ]);
+    end.shows(0, [2]);
+    assert_eq!(end.reissued, 0);
+}
+
+#[test]
 fn an_interrupted_contact_takes_nothing_in() {
     let end = ends_well(&[
         Submit(0, 0, 0),
