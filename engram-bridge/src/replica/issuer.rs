@@ -69,7 +69,10 @@ impl DotIssuer {
     /// Takes note of a peer's hello: the greatest own version that the peer knows, and its clock.
     /// An implausible version is ignored.
     pub(crate) fn greeted(&mut self, known: u64, clock: u64) {
-        self.hybrid.hear(clock);
+        // A peer without a clock tells 0. Taken for a time, it would make every own clock wrong.
+        if clock > 0 {
+            self.hybrid.hear(clock);
+        }
         // The fault shows in the peer's records, too, and is reported there.
         _ = self.hybrid.observe(known, self.now());
     }

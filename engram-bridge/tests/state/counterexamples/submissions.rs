@@ -5,6 +5,12 @@ use crate::history::Clock::*;
 use crate::history::Step::*;
 
 #[test]
+fn a_submission_hides_no_word_of_a_peer() {
+    let end = ends_well(&[Submit(0, 0, 0), Session(0, 1), Submit(1, 0, 1), Session(0, 1)]);
+    end.shows(0, [0, 1]);
+}
+
+#[test]
 fn an_own_word_that_came_back_is_the_last_one() {
     let end = ends_well(&[
         Submit(0, 0, 0),
