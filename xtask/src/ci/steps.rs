@@ -62,7 +62,7 @@ pub(super) const ORDINARY: [Step; 11] = [
 ];
 
 /// The long proofs.
-pub(super) const DEEP: [Step; 10] = [
+pub(super) const DEEP: [Step; 11] = [
     Step::new("features", "each crate alone, with each of its features", |_| {
         vec![xtask(["features"])]
     }),
@@ -78,8 +78,11 @@ pub(super) const DEEP: [Step; 10] = [
     Step::new("simulation", "thousands of seeds with faults, and large clusters", |_| {
         vec![xtask(["sim", "run", "--all"])]
     }),
+    Step::new("histories", "100,000 histories of a cluster with faults lose nothing", |_| {
+        vec![histories()]
+    }),
     Step::new("mutants", "every deliberate mistake is noticed", |_| {
-        vec![xtask(["sim", "mutants"])]
+        vec![xtask(["mutants"]), xtask(["sim", "mutants"])]
     }),
     Step::with(
         Tool::FUZZ,
@@ -124,6 +127,15 @@ fn tests() -> Command {
 fn slow_tests() -> Command {
     let mut command = cargo(["test", "--release", "--workspace", "--all-features", "--tests"]);
     command.args(["--", "--ignored", "--test-threads=1", "--show-output"]);
+    command.args(["--skip", HISTORIES]);
+    command
+}
+
+const HISTORIES: &str = "histories::many_random_histories_lose_nothing";
+
+fn histories() -> Command {
+    let mut command = cargo(["test", "--release", "--package=engram-bridge", "--test=state"]);
+    command.args(["--", "--ignored", "--exact", HISTORIES, "--show-output"]);
     command
 }
 

@@ -73,7 +73,6 @@ fn d3_older_copy_after_a_clock_ahead() {
 fn d4_the_later_of_two_clones_covers() {
     let lost = lost(&[
         CloneDisk(Right),
-        TimeOut(3),
         Submit(0, 0, 0),
         Submit(3, 0, 1),
         Session(3, 2),

@@ -78,6 +78,19 @@ fn a_suppression_that_travels_alone_is_kept() {
 }
 
 #[test]
+fn equal_contexts_may_differ_in_suppression() {
+    let end = ends_well(&[
+        Submit(1, 0, 1),
+        Session(1, 2),
+        Submit(0, 0, 1),
+        Forget(0, 0),
+        Suppression(0, 1, 0),
+        LoseDisk(0, Right),
+    ]);
+    end.shows(0, []);
+}
+
+#[test]
 fn a_forgetting_wins_over_a_concurrent_release() {
     let end =
         ends_well(&[Submit(0, 0, 0), Session(0, 1), Session(0, 2), Forget(0, 0), Resolve(1, 0, 0)]);

@@ -7,7 +7,7 @@ use crate::history::Step::*;
 
 #[test]
 fn two_clones_come_to_rest() {
-    let end = ends_well(&[CloneDisk(Right), TimeOut(3), Submit(3, 0, 2), Submit(0, 1, 1)]);
+    let end = ends_well(&[CloneDisk(Right), Submit(3, 0, 2), Submit(0, 1, 1)]);
     end.shows(0, [2]).shows(1, [1]);
 }
 
@@ -62,7 +62,7 @@ fn the_clock_does_not_judge_a_reissue() {
 
 #[test]
 fn a_reissue_stands_beside_what_came() {
-    let end = ends_well(&[CloneDisk(Right), TimeOut(3), Resolve(0, 0, 2), Submit(3, 0, 0)]);
+    let end = ends_well(&[CloneDisk(Right), Resolve(0, 0, 2), Submit(3, 0, 0)]);
     end.shows(0, [0, 2]);
     assert_eq!(end.reissued, 1);
 }

@@ -5,6 +5,12 @@ use crate::history::Clock::*;
 use crate::history::Step::*;
 
 #[test]
+fn a_submission_hides_no_word_of_a_peer() {
+    let end = ends_well(&[Submit(0, 0, 0), Session(0, 1), Submit(1, 0, 1), Session(0, 1)]);
+    end.shows(0, [0, 1]);
+}
+
+#[test]
 fn an_own_word_that_came_back_is_the_last_one() {
     let end = ends_well(&[
         Submit(0, 0, 0),
@@ -83,6 +89,20 @@ fn the_first_contact_tells_a_node_its_versions() {
     ]);
     // The waiting word was written above the earlier one, and replaced it.
     end.shows(0, [1]);
+    assert_eq!(end.reissued, 0);
+}
+
+#[test]
+fn a_damaged_store_waits_for_contact_again() {
+    let end = ends_well(&[
+        Submit(0, 0, 1),
+        Session(0, 1),
+        Damage(0, 0, Behind),
+        Submit(0, 0, 2),
+        Session(0, 1),
+        Restart(0, Behind),
+    ]);
+    end.shows(0, [2]);
     assert_eq!(end.reissued, 0);
 }
 

@@ -17,11 +17,11 @@ pub(crate) use step::{Clock, Step};
 pub(crate) use verdict::{Fault, Verdict};
 pub(crate) use world::{Pace, World};
 
-/// Plays a history of `nodes` nodes and judges it. Steps that are not possible are left out.
+/// Plays a history of `nodes` nodes, of which every step has to be possible, and judges it.
 pub(crate) fn judge(nodes: usize, pace: Pace, steps: &[Step]) -> Verdict {
     let mut world = World::new(nodes, pace);
     for step in steps {
-        world.play(step);
+        assert!(world.play(step), "{step:?} is not possible");
     }
     world.judge()
 }
