@@ -13,6 +13,7 @@ mod deny;
 mod diff;
 mod features;
 mod fuzz;
+mod model;
 mod netem;
 mod node;
 mod nostd;
@@ -54,6 +55,7 @@ enum Task {
     Diff(diff::Diff),
     Features(features::Features),
     Fuzz(fuzz::Fuzz),
+    Model(model::Model),
     Netem(netem::Netem),
     Node(node::Node),
     Nostd(nostd::Nostd),
@@ -75,7 +77,7 @@ pub(crate) enum Verdict {
 /// The tasks in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Try", &["demo", "node", "sim", "certs", "watch", "diff"]),
-    ("Check", &["ci", "tidy", "features", "nostd", "deny", "semver", "fuzz", "netem"]),
+    ("Check", &["ci", "tidy", "features", "nostd", "deny", "semver", "model", "fuzz", "netem"]),
     ("Measure", &["bench", "report"]),
     ("Ship", &["release", "dashboard", "completions"]),
 ];
@@ -99,6 +101,7 @@ fn main() -> ExitCode {
         Task::Diff(task) => task.run(),
         Task::Features(task) => task.run(),
         Task::Fuzz(task) => task.run(),
+        Task::Model(task) => task.run(),
         Task::Netem(task) => task.run(),
         Task::Node(task) => task.run(),
         Task::Nostd(task) => task.run(),
