@@ -59,6 +59,8 @@ pub(crate) enum Action {
     RenewKey(usize, Time),
 
     SetClock(usize, Time),
+    /// An operator of `m` drops the parts that are implausible by its clock.
+    DropImplausible(usize),
     /// A hello tells `m` a version of its own node that does not exist.
     Lie(usize, Version),
     /// A member sends `m` a context entry of a stranger: `(m, id)`.
@@ -158,7 +160,7 @@ const D2_TO_D4: &[Violation] =
 const LIVE_AGAIN: &[Violation] = &[Violation::TakenBackLive];
 
 /// The fault classes, in the order of the tables.
-pub(crate) const CLASSES: [Class; 27] = [
+pub(crate) const CLASSES: [Class; 28] = [
     class("none", &[]),
     class("parts", &[]),
     class("restarts", &[]),
@@ -169,6 +171,7 @@ pub(crate) const CLASSES: [Class; 27] = [
     class("echo", &[]),
     class("caps", &[]),
     class("lies", &[]),
+    class("drops", &[]),
     class("forgets", &[]),
     class("keys", &[]),
     class("keys-parts", D2_TO_D4),
@@ -266,6 +269,10 @@ pub(crate) fn faults(class: &str, machines: usize) -> Vec<Action> {
         "echo" => {
             let each = |m| [Take(m), Return(m), ReturnOne(m, 0), ReturnOne(m, 1), Read(m)];
             (0..machines).flat_map(each).chain([Restart(0, 0)]).collect()
+        }
+        "drops" => {
+            let each = |m| [SetClock(m, AHEAD), SetClock(m, 0), DropImplausible(m)];
+            (0..2).flat_map(each).chain([DropImplausible(2)]).collect()
         }
         "lies" => vec![Lie(0, 1 << 30), Lie(1, 1 << 30)],
         "forgets" => {

@@ -34,7 +34,8 @@ impl Machine {
         rules: &Rules,
     ) -> Option<Record> {
         let held = &self.store.records[id];
-        if self.is_full && !held.is_held() || self.was_reaped(id, arriving, rules) {
+        let refuses_id = !held.is_held() || rules.has(Weaker::CapRefusesHeld);
+        if self.is_full && refuses_id || self.was_reaped(id, arriving, rules) {
             self.notes.refused += 1;
             return None;
         }
@@ -47,7 +48,12 @@ impl Machine {
             })
             .collect();
         self.notes.refused += refused.len() as u32;
-        if !refused.is_empty() && rules.has(Weaker::ImplausibleRecordRefused) {
+        let refuses_whole = match rules.weaker {
+            Some(Weaker::ImplausibleRecordRefused) => !self.is_full,
+            Some(Weaker::CapRefusesRecord) => self.is_full,
+            _ => false,
+        };
+        if !refused.is_empty() && refuses_whole {
             return None;
         }
         let mut admitted = *arriving;

@@ -3,7 +3,7 @@
 use crate::action::Action;
 use crate::operations::Outcome;
 use crate::record::{CONTENTS, IDS, NODES, Record, SUBMITTED, Set, Version, contains, members};
-use crate::world::{World, destroys};
+use crate::world::World;
 
 /// An acknowledged word that nobody has superseded or taken back.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -189,6 +189,18 @@ impl World {
         self.ledger.take_back(node, id, live);
     }
 
+    /// An operator gives up the words of the dropped parts.
+    pub(crate) fn book_drop(&mut self, m: usize) {
+        let machine = &self.machines[m];
+        for id in 0..IDS {
+            for (node, part) in machine.store.records[id].parts.iter().enumerate() {
+                if machine.is_implausible(self.now, part.entry, &self.rules) {
+                    self.ledger.settle(node, id, part.live());
+                }
+            }
+        }
+    }
+
     pub(crate) fn book_forget(&mut self, m: usize, id: usize) {
         self.settle_words(m, id, self.machines[m].words(id));
         self.settle_all(m, id);
@@ -275,4 +287,23 @@ impl World {
             }
         }
     }
+}
+
+/// Whether a step may destroy the last copy of a word.
+fn destroys(action: &Action) -> bool {
+    use Action::*;
+    matches!(
+        action,
+        Restart(..)
+            | LoseDisk(..)
+            | Damage(..)
+            | DropImplausible(_)
+            | Save
+            | Restore(_)
+            | ResumeMemory
+            | StopClone
+            | NewKey(..)
+            | RenewKey(..)
+            | Send(..)
+    )
 }

@@ -148,13 +148,14 @@ impl Machine {
         version >= at(latest) + STEP
     }
 
-    /// V1: a new own version: max(clock, highest known + 1).
+    /// V1: a new own version: max(clock, highest known + a random step), so that a process that
+    /// continues from an older copy with its clock behind does not use a version twice.
     pub(crate) fn mint(&mut self, now: Time, rules: &Rules) -> Version {
         let version = if rules.has(Weaker::IncarnationAndCounter) {
             self.memory.incarnation.1 += 1;
             self.memory.incarnation.0 * STEP + self.memory.incarnation.1
         } else {
-            self.trusted_clock(now, rules).max(self.memory.highest + 1)
+            self.trusted_clock(now, rules).max(self.memory.highest + step(now, rules))
         };
         self.note_own(version);
         version
@@ -236,6 +237,12 @@ impl Machine {
         let limit = version.min(self.greatest_entry(node));
         self.memory.summary[node] = self.memory.summary[node].max(limit);
     }
+}
+
+/// The random step above the highest known version. The model takes it from the true time, which
+/// no two steps of a history share.
+fn step(now: Time, rules: &Rules) -> Version {
+    if rules.has(Weaker::NextWithoutRandom) { 1 } else { 1 + now.unsigned_abs() as Version % 64 }
 }
 
 fn at(time: Time) -> Version {

@@ -1,7 +1,7 @@
 //! V3, V6, V9, V11 and the echo rule: a node's own operations on a record.
 
 use crate::machine::{Machine, Time};
-use crate::record::{Dot, IDS, Part, SUBMITTED, Set, contains};
+use crate::record::{Dot, IDS, NODES, Part, SUBMITTED, Set, contains};
 use crate::rules::{Rules, Weaker};
 
 /// The result of a submission.
@@ -117,6 +117,30 @@ impl Machine {
         self.store.records[id].parts[node].remove_dots();
         let version = self.mint(now, rules);
         self.own_mut(id).entry = version;
+    }
+
+    /// V1: an operator removes the parts that are implausible by now. An own part takes with it all
+    /// that this node knows of it: the next submission is written, at a plausible version.
+    pub(crate) fn drop_implausible(&mut self, now: Time, rules: &Rules) {
+        for id in 0..IDS {
+            for node in 0..NODES {
+                let entry = self.store.records[id].parts[node].entry;
+                if !self.is_implausible(now, entry, rules) {
+                    continue;
+                }
+                self.store.records[id].parts[node] = Part::default();
+                if node == self.node {
+                    self.memory.word[id] = 0;
+                    if !rules.has(Weaker::DropKeepsLastSubmitted) {
+                        self.store.last_submitted[id] = None;
+                    }
+                }
+            }
+        }
+        if !rules.has(Weaker::DropKeepsHighest) {
+            self.memory.highest = self.greatest_entry(self.node);
+        }
+        self.memory.summary = std::array::from_fn(|node| self.greatest_entry(node));
     }
 
     /// V3, *forget*: all dots go, the own entry advances, every live content is suppressed.

@@ -180,10 +180,15 @@ impl Record {
     }
 
     /// The part of the record that travels in one message.
-    pub(crate) fn subset(&self, subset: Subset) -> Self {
+    pub(crate) fn subset(&self, subset: Subset, rules: &Rules) -> Self {
         let mut some = *self;
         for (node, part) in some.parts.iter_mut().enumerate() {
-            if !contains(subset, node) {
+            if contains(subset, node) {
+                continue;
+            }
+            if rules.has(Weaker::PartsCarryWholeContext) {
+                part.remove_dots();
+            } else {
                 *part = Part::default();
             }
         }

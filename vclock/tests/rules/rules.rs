@@ -5,6 +5,8 @@
 pub(crate) enum Weaker {
     /// V1: a version is (incarnation, counter); a start takes a new incarnation.
     IncarnationAndCounter,
+    /// V1: a version above the clock is the highest known + 1, without a random step.
+    NextWithoutRandom,
     /// V1: a hello's version of the own node is believed, however far in the future it lies.
     ImplausibleHelloBelieved,
     /// V1: one implausible version refuses the whole record, not its part alone.
@@ -13,6 +15,16 @@ pub(crate) enum Weaker {
     OwnClockTrusted,
     /// V1: an implausible own clock gives way to the highest known version, not to the told clock.
     OwnClockByHighest,
+    /// V1: dropping an own implausible part keeps `last_submitted`.
+    DropKeepsLastSubmitted,
+    /// V1: dropping an own implausible part keeps the highest known version.
+    DropKeepsHighest,
+    /// V2: a part travels with the context of the whole record.
+    PartsCarryWholeContext,
+    /// V2: a new name over the cap refuses the whole record.
+    CapRefusesRecord,
+    /// V2: a full node refuses records of ids that it holds.
+    CapRefusesHeld,
     /// V4: one version may carry any number of contents.
     TwinsUnbounded,
     /// V5: a removed word is never written again.

@@ -60,7 +60,7 @@ impl World {
             Submit(m, ..) | Withdraw(m, _) | Resolve(m, ..) | Restart(m, _) | LoseDisk(m, _) => {
                 up(m)
             }
-            Take(m) | SetClock(m, _) | Lie(m, _) | Forge(m, _) => up(m),
+            Take(m) | DropImplausible(m) | SetClock(m, _) | Lie(m, _) | Forge(m, _) => up(m),
             Read(m) | Return(m) | ReturnOne(m, _) => {
                 up(m) && self.machines[m].memory.engine.is_some()
             }
@@ -127,6 +127,7 @@ impl World {
             Lie(m, version) => self.machines[m].hear_version(self.now, version, &self.rules),
             Forge(m, id) => self.forge(m, id),
             Fill(m) => self.machines[m].is_full = true,
+            DropImplausible(m) => self.drop_implausible(m),
             SetClock(m, error) => self.machines[m].memory.clock_error = error,
             _ => self.fault(action),
         }
@@ -274,14 +275,19 @@ impl World {
         self.owe(m, id, content);
     }
 
+    fn drop_implausible(&mut self, m: usize) {
+        self.book_drop(m);
+        self.machines[m].drop_implausible(self.now, &self.rules);
+    }
+
     fn deliver(&mut self, m: usize, subset: u8) {
         let (id, record) = self.mail.expect("a record is on its way");
-        self.join(m, id, &record.subset(subset));
+        self.join(m, id, &record.subset(subset, &self.rules));
     }
 
     fn one_way(&mut self, i: usize, j: usize, id: usize, subset: u8) {
         self.exchange_hellos(i, j);
-        let record = self.machines[i].store.records[id].subset(subset);
+        let record = self.machines[i].store.records[id].subset(subset, &self.rules);
         self.join(j, id, &record);
     }
 
@@ -325,22 +331,4 @@ impl World {
         (self.saved.is_some(), &self.mail, self.next_key, &self.ledger).hash(&mut hasher);
         hasher.finish()
     }
-}
-
-/// Whether a step may destroy the last copy of a word.
-pub(crate) fn destroys(action: &Action) -> bool {
-    use Action::*;
-    matches!(
-        action,
-        Restart(..)
-            | LoseDisk(..)
-            | Damage(..)
-            | Save
-            | Restore(_)
-            | ResumeMemory
-            | StopClone
-            | NewKey(..)
-            | RenewKey(..)
-            | Send(..)
-    )
 }

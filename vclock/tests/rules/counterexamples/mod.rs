@@ -4,6 +4,7 @@
 mod accepted;
 mod echoes;
 mod joins;
+mod parts;
 mod submissions;
 mod suppression;
 mod versions;

@@ -1,10 +1,9 @@
-//! V2, V7, V9 and V11: the promise of a submission, and the key that it is made under.
+//! V7, V9 and V11: the promise of a submission, and the key that it is made under.
 
-use super::{forbids, judge};
+use super::forbids;
 use crate::action::Action::*;
 use crate::action::BEHIND;
-use crate::record::WHOLE;
-use crate::rules::{Rules, Weaker};
+use crate::rules::Weaker;
 use crate::verdict::Violation;
 
 #[test]
@@ -79,22 +78,4 @@ fn a_key_replaces_all_earlier_keys() {
     let history =
         [Submit(1, 0, 0), RenewKey(1, 0), RenewKey(1, 0), WithdrawOf(1, 0, 1), Submit(1, 0, 0)];
     forbids(Weaker::ReplacesOne, Violation::Unheard, &history);
-}
-
-#[test]
-fn a_record_may_travel_in_parts() {
-    // The new key's part arrives long before the part that it superseded.
-    let history = [
-        Submit(0, 0, 0),
-        OneWay(0, 1, 0),
-        RenewKey(0, 0),
-        Submit(0, 0, 1),
-        OneWaySome(0, 1, 0, 1 << 4),
-        OneWaySome(0, 1, 0, 1 << 4),
-        LoseDisk(0, 0),
-        OneWaySome(1, 0, 0, 1),
-        Submit(0, 0, 0),
-        OneWaySome(1, 0, 0, WHOLE),
-    ];
-    assert!(judge(Rules::ADOPTED, 3, &history).violations.is_empty());
 }

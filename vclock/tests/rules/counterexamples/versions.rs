@@ -1,8 +1,8 @@
 //! V1: versions, clocks, and implausible versions.
 
 use super::{forbids, forbids_among, judge};
-use crate::action::AHEAD;
 use crate::action::Action::*;
+use crate::action::{AHEAD, BEHIND};
 use crate::rules::{Rules, Weaker};
 use crate::verdict::Violation;
 
@@ -21,6 +21,25 @@ fn a_version_is_one_hybrid_clock() {
 }
 
 #[test]
+fn a_version_above_the_clock_is_random() {
+    let resumed = [
+        Submit(0, 0, 2),
+        Save,
+        SetClock(0, BEHIND),
+        Withdraw(0, 1),
+        OneWay(0, 2, 1),
+        ResumeMemory,
+        Submit(0, 1, 0),
+    ];
+    forbids(Weaker::NextWithoutRandom, Violation::Lost, &resumed);
+    let restored = resumed.map(|action| match action {
+        ResumeMemory => Restore(BEHIND),
+        action => action,
+    });
+    forbids(Weaker::NextWithoutRandom, Violation::Lost, &restored);
+}
+
+#[test]
 fn a_hello_may_lie() {
     let history = [Lie(0, 1 << 30), Submit(0, 1, 0)];
     forbids(Weaker::ImplausibleHelloBelieved, Violation::Diverged, &history);
@@ -31,6 +50,23 @@ fn a_hello_may_lie() {
 fn only_the_implausible_part_is_refused() {
     let history = [Submit(1, 0, 2), Send(1, 0), SetClock(0, AHEAD), Deliver(0), Resolve(0, 0, 2)];
     forbids(Weaker::ImplausibleRecordRefused, Violation::Withheld, &history);
+}
+
+#[test]
+fn a_dropped_part_is_written_anew() {
+    let history = [
+        Submit(1, 0, 1),
+        Send(1, 0),
+        Deliver(0),
+        SetClock(0, AHEAD),
+        Submit(0, 0, 0),
+        SetClock(0, 0),
+        DropImplausible(0),
+        Submit(0, 0, 0),
+    ];
+    forbids(Weaker::DropKeepsLastSubmitted, Violation::Unheard, &history);
+    assert!(judge(Rules::but(Weaker::DropKeepsHighest), 3, &history).is_late);
+    assert!(!judge(Rules::ADOPTED, 3, &history).is_late);
 }
 
 #[test]
