@@ -212,9 +212,7 @@ fn stored(config: &ClusterConfig) -> Result<Option<Arc<dyn StateStore>>, StartEr
     match &config.store.path {
         None => Ok(None),
         #[cfg(feature = "redb")]
-        Some(path) => {
-            Ok(Some(Arc::new(crate::durable::storage::RedbStateStore::new(path))))
-        }
+        Some(path) => Ok(Some(Arc::new(crate::durable::storage::RedbStateStore::new(path)))),
         #[cfg(not(feature = "redb"))]
         Some(_) => Err(StartError::NothingToStoreIn),
     }
