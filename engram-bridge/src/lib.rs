@@ -63,6 +63,7 @@ pub use node::snapshot_file::{FileSnapshot, RejectedLine, SnapshotFile, Snapshot
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use node::telemetry::{Divergence, Telemetry, Unready, Warning};
 pub use replica::caps::{Cap, CapUsage, Caps, MAX_UNLISTED_NODES};
+pub use replica::clocks::CLOCK_TOLERANCE;
 pub use replica::content::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, MAX_ID_BYTES, PatternError};
 pub use replica::environment::Environment;
 pub use replica::explain::{Introduced, LiveVersion, PatternExplanation};

@@ -18,6 +18,7 @@ mod prefix;
 #[doc = include_str!("../PROTOCOL.md")]
 pub mod protocol {}
 mod record;
+pub mod schedule;
 mod session;
 #[cfg(feature = "sim")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]

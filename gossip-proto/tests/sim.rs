@@ -13,7 +13,7 @@ use common::{
     LiveDot, Memory, State, Store, content, content_digest, dots, join, key_of, node_id, version,
 };
 use engram_gossip_proto::sim::{
-    Climate, Cut, Direction, Host, Latency, Link, Random, Schedule, Transport, World,
+    Cut, Direction, Host, Latency, Link, Random, Transport, World, WorldConfig,
 };
 use engram_gossip_proto::{
     Content, Delivery, Entry, Parameters, Prefix, Receipt, Record, SpaceId, Summary, View,
@@ -149,10 +149,9 @@ struct Trial {
 
 impl Trial {
     fn new(seed: u64, nodes: usize, link: Link, transport: Transport, reads: Reads) -> Self {
-        let schedule = Schedule::product();
-        let climate = Climate { transport, ..Climate::fair(seed, link, schedule) };
+        let config = WorldConfig { transport, ..WorldConfig::fair(seed, link) };
         let mut world =
-            World::new(climate, (0..nodes).map(|node| Model::new(node, reads)).collect());
+            World::new(config, (0..nodes).map(|node| Model::new(node, reads)).collect());
         world.record_trace();
         let random = Random::new(!seed);
         Self { world, random, written: BTreeMap::new(), versions: 0 }
@@ -181,8 +180,8 @@ impl Trial {
 
     /// Mends everything; the nodes have to agree soon, on all that was written and not superseded.
     fn heal(&mut self) -> Result<(), String> {
-        self.world.network().heal();
-        self.world.set_weather(Link::perfect(Latency::LAN), Transport::STREAM, 0.0);
+        self.world.heal();
+        self.world.set_conditions(Link::perfect(Latency::LAN), Transport::STREAM);
         let deadline = self.world.now() + 10 * MINUTE;
         if self.world.run_until_agreed(deadline).is_none() {
             return Err(format!("no agreement until the deadline\n{}", self.world.trace()));
@@ -223,7 +222,7 @@ fn one_trial(seed: u64, transport: Transport, reads: Reads) -> Result<Trial, Str
         let flapping = random.chance(0.3).then(|| Duration::from_secs(7));
         let victim = random.below(nodes);
         match random.below(4) {
-            0 => trial.world.network().cut(now, Cut { from: side, to: rest, direction, flapping }),
+            0 => trial.world.cut(Cut { from: side, to: rest, direction, flapping }),
             1 => trial.world.network().clog(victim, (victim + 1) % nodes, now + MINUTE / 10),
             2 => {
                 trial.world.crash(victim);
@@ -231,7 +230,7 @@ fn one_trial(seed: u64, transport: Transport, reads: Reads) -> Result<Trial, Str
                 let host = trial.world.host(victim).clone();
                 trial.world.restart(victim, host);
             }
-            _ => trial.world.network().heal(),
+            _ => trial.world.heal(),
         }
         trial.live(MINUTE / 2);
     }
@@ -269,7 +268,10 @@ fn clocks_that_differ_by_a_day_change_nothing() {
     let run = |skew| {
         let link = Link { latency: Latency::WAN, loss: 0.2, duplication: 0.2 };
         let mut trial = Trial::new(1, 4, link, Transport::STREAM, Reads::Harmless);
+        trial.world.crash(2);
         trial.world.set_skew(2, skew);
+        let host = trial.world.host(2).clone();
+        trial.world.restart(2, host);
         trial.live(MINUTE);
         trial.heal().unwrap();
         trial.world.trace().to_owned()

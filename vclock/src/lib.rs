@@ -9,6 +9,9 @@ mod clock;
 mod compare;
 mod dot;
 mod error;
+#[cfg(feature = "proptest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
+pub mod generate;
 mod hybrid;
 #[cfg(feature = "serde")]
 mod serde;

@@ -100,7 +100,8 @@ impl<D: Ord + Clone> Suppression<D> {
     /// Takes the greater length of each digest. Returns whether the set changed. O(n + m) for n and m
     /// digests; allocates only if `other` has a digest that this set lacks.
     ///
-    /// Call [`bound`](Self::bound) afterwards: the set may have grown.
+    /// Call [`bound`](Self::bound) afterwards: the set may have grown. Digests that it then drops count as
+    /// a change here.
     pub fn join(&mut self, other: &Self) -> bool {
         let (mut at, known, mut changed) = (0, self.lengths.len(), false);
         for (digest, length) in &other.lengths {

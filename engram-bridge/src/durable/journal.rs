@@ -73,6 +73,14 @@ impl Journal {
         self.commit_batch(&batch)
     }
 
+    /// Notes that the first contact of a space is over.
+    pub(crate) fn commit_settled(&mut self, space: &SpaceId) -> Result<(), StorageError> {
+        let mut batch = Batch::default();
+        let (key, mark) = (schema::settled_key(space), schema::encode_settled(space));
+        batch.put(Table::Meta, key, mark);
+        self.commit_batch(&batch)
+    }
+
     /// Makes a batch durable.
     pub(crate) fn commit_batch(&mut self, batch: &Batch) -> Result<(), StorageError> {
         let Some(durable) = &mut self.durable else { return Ok(()) };

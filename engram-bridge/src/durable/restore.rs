@@ -39,9 +39,16 @@ pub(crate) fn restore(
     }
     let mut states = Vec::with_capacity(hosted.len());
     for space in hosted {
-        let LoadedSpace { rows, contents, root } = loaded.spaces.remove(&space).unwrap_or_default();
-        let state = SpaceState::restore(rules.clone(), rows, contents);
+        let LoadedSpace { rows, contents, root, settled, damaged } =
+            loaded.spaces.remove(&space).unwrap_or_default();
+        let mut state = SpaceState::restore(rules.clone(), rows, contents);
         let found = state.stored_root();
+        let sound = !damaged && root.is_none_or(|root| root == found);
+        if settled && sound {
+            state.settle();
+        } else if settled {
+            loaded.repairs.remove(Table::Meta, schema::settled_key(&space));
+        }
         if root != Some(found) {
             // A row is missing, or no longer the one that was committed last.
             loaded.damaged += u64::from(root.is_some() && loaded.damaged == 0);
@@ -80,6 +87,9 @@ struct LoadedSpace {
     rows: Vec<(Arc<str>, StoredRow)>,
     contents: Contents,
     root: Option<StoredRoot>,
+    /// Whether its first contact is over.
+    settled: bool,
+    damaged: bool,
 }
 
 impl Loaded {
@@ -134,16 +144,35 @@ impl Loaded {
         }
         self.owner = Some(found);
         for (key, value) in rows {
-            match schema::root_space(&key).filter(|space| hosted.contains(space)) {
-                Some(space) => match schema::decode_root(&key, &value) {
-                    Some(root) => self.spaces.entry(space).or_default().root = Some(root),
-                    None => self.drop_row(Table::Meta, &key),
-                },
-                None if schema::root_space(&key).is_some() => {}
-                None => self.drop_row(Table::Meta, &key),
-            }
+            self.load_mark(&key, &value, hosted);
         }
         Ok(())
+    }
+
+    /// Reads a row about one space.
+    fn load_mark(&mut self, key: &[u8], value: &[u8], hosted: &BTreeSet<SpaceId>) {
+        let (of_root, of_mark) = (schema::root_space(key), schema::settled_space(key));
+        let Some(space) = of_root.as_ref().or(of_mark.as_ref()) else {
+            return self.drop_row(Table::Meta, key);
+        };
+        if !hosted.contains(space) {
+            return;
+        }
+        let found = self.spaces.entry(space.clone()).or_default();
+        let sound = match of_root.is_some() {
+            true => {
+                found.root = schema::decode_root(key, value);
+                found.root.is_some()
+            }
+            false => {
+                found.settled = schema::is_settled(key, value);
+                found.settled
+            }
+        };
+        if !sound {
+            found.damaged = true;
+            self.drop_row(Table::Meta, key);
+        }
     }
 
     fn load_contents(
@@ -165,7 +194,10 @@ impl Loaded {
                     let held = contents.entry(space).or_default();
                     held.insert(content.digest(), content.into_held());
                 }
-                None => self.drop_row(Table::Contents, key),
+                None => {
+                    self.spaces.entry(space).or_default().damaged = true;
+                    self.drop_row(Table::Contents, key);
+                }
             }
         })?;
         Ok(contents)
@@ -189,6 +221,7 @@ impl Loaded {
                 None => {
                     self.drop_row(Table::Records, key);
                     self.lose(&space, id.unwrap_or("an unreadable id"));
+                    self.spaces.entry(space).or_default().damaged = true;
                 }
             }
         })
@@ -197,7 +230,7 @@ impl Loaded {
     /// Gives a space the contents that its records name. A record that names a content which is not
     /// there is left out, and so is a content that no record names.
     fn settle(&mut self, space: &SpaceId, found: &mut LoadedSpace, mut held: Contents) {
-        let mut named = HashSet::with_capacity(held.len());
+        let (mut named, rows) = (HashSet::with_capacity(held.len()), found.rows.len());
         found.rows.retain(|(id, row)| {
             let names = row.record.live();
             let sound = names.iter().all(|digest| held.contains_key(digest));
@@ -209,6 +242,7 @@ impl Loaded {
             }
             sound
         });
+        found.damaged |= found.rows.len() < rows;
         let mut orphans: Vec<_> =
             held.keys().filter(|digest| !named.contains(*digest)).copied().collect();
         orphans.sort();

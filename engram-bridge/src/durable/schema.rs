@@ -21,6 +21,7 @@ pub(crate) const SCHEMA: u32 = 2;
 
 pub(crate) const OWNER: &[u8] = b"owner";
 const ROOT: &[u8] = b"root";
+const SETTLED: &[u8] = b"settled";
 
 const CHECK: &[u8; 8] = b"ecb1chck";
 const CHECK_LEN: usize = 8;
@@ -79,7 +80,29 @@ pub(crate) fn root_key(space: &SpaceId) -> Vec<u8> {
 
 /// The space whose root is stored under `key`.
 pub(crate) fn root_space(key: &[u8]) -> Option<SpaceId> {
-    let space = std::str::from_utf8(key.strip_prefix(ROOT)?).ok()?;
+    space_of(ROOT, key)
+}
+
+/// The key of the mark that the first contact of a space is over.
+pub(crate) fn settled_key(space: &SpaceId) -> Vec<u8> {
+    [SETTLED, space.as_str().as_bytes()].concat()
+}
+
+/// The space whose first contact is over if `key` is stored.
+pub(crate) fn settled_space(key: &[u8]) -> Option<SpaceId> {
+    space_of(SETTLED, key)
+}
+
+pub(crate) fn encode_settled(space: &SpaceId) -> Vec<u8> {
+    checked(&settled_key(space), Vec::new())
+}
+
+pub(crate) fn is_settled(key: &[u8], bytes: &[u8]) -> bool {
+    unchecked(key, bytes).is_some_and(<[u8]>::is_empty)
+}
+
+fn space_of(prefix: &[u8], key: &[u8]) -> Option<SpaceId> {
+    let space = std::str::from_utf8(key.strip_prefix(prefix)?).ok()?;
     SpaceId::new(space).ok()
 }
 

@@ -35,8 +35,8 @@ struct Inner {
 }
 
 impl Binding {
-    /// Connects `store` with `gossip`, which was bound to it, and lets spaces that are empty wait
-    /// for [`DEFAULT_SETTLE`].
+    /// Connects `store` with `gossip`, which was bound to it, and lets new spaces wait for
+    /// [`DEFAULT_SETTLE`].
     ///
     /// # Panics
     /// If called outside of a tokio runtime.
@@ -46,9 +46,9 @@ impl Binding {
 
     /// Connects `store` with `gossip`, which was bound to it.
     ///
-    /// A space that is empty keeps the submissions of its engine back until a session told it what
-    /// its peers know of this node: a node that lost its state must not overwrite its own later
-    /// versions. The wait ends with the first session that leaves nothing behind, or once no session
+    /// A space whose store is new, or lost rows, keeps the submissions of its engine back until a
+    /// session told it what its peers know of this node: a node that lost its state must not
+    /// overwrite its own later versions. The wait ends with the first session that leaves nothing behind, or once no session
     /// made progress for `settle`, at the latest after six times that. A node without peers does
     /// not wait.
     ///
@@ -189,7 +189,8 @@ impl Driver {
     /// deadline.
     async fn end(&mut self, space: &SpaceId) {
         let Some(mut contact) = self.waiting.remove(space) else { return };
-        let Some(hosted) = self.store.upgrade().and_then(|store| store.space(space).cloned()) else {
+        let Some(hosted) = self.store.upgrade().and_then(|store| store.space(space).cloned())
+        else {
             return;
         };
         let taken = spawn_blocking(move || hosted.take_in()).await;

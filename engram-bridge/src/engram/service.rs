@@ -153,7 +153,7 @@ impl Shared {
     }
 
     fn merged(&self) -> ConsolidationSnapshot {
-        let view = self.gossiper.space().view();
+        let view = self.gossiper.space().hand_out();
         let local = self.local();
         ConsolidationSnapshot {
             generated_at: local.generated_at.max(view.changed_at),

@@ -56,6 +56,7 @@ struct Seen {
 struct Faults {
     reissued: Recent,
     implausible: Recent,
+    members_ahead: Recent,
     over_cap: [Recent; Cap::ALL.len()],
 }
 
@@ -143,6 +144,7 @@ impl Telemetry {
     pub fn warnings(&self) -> Vec<Warning> {
         let (stats, caps, now) =
             (self.store().write_stats(), self.store().cap_usage(), self.uptime());
+        let members = self.gossip().peers().len() as u64;
         let mut seen = self.watch.seen();
         let faults = &mut seen.faults;
         faults.observe(&stats, now);
@@ -150,12 +152,15 @@ impl Telemetry {
         let (over, under): (Vec<_>, Vec<_>) = caps.partition(|(_, refused)| refused.rise(now) > 0);
         let near = under.into_iter().filter(|(usage, _)| usage.is_near());
         let (words, parts) = (faults.reissued.rise(now), faults.implausible.rise(now));
+        let by_most = 2 * stats.implausible_members > members;
+        let ahead = faults.members_ahead.rise(now);
         let mut warnings = Vec::new();
         warnings.extend(stats.storage_failure.map(Warning::StorageFailure));
         warnings.extend(over.into_iter().map(|(usage, _)| Warning::OverCap(usage)));
         warnings.extend(stats.clock_fault.map(Warning::ClockFault));
         warnings.extend((words > 0).then_some(Warning::Reissued { words }));
-        warnings.extend((parts > 0).then_some(Warning::Implausible { parts }));
+        warnings.extend((parts > 0).then_some(Warning::Implausible { parts, by_most }));
+        warnings.extend((ahead > 0).then_some(Warning::ClockAhead { members: ahead }));
         warnings.extend(near.map(|(usage, _)| Warning::NearCap(usage)));
         warnings
     }
@@ -273,6 +278,7 @@ impl Faults {
     fn observe(&mut self, stats: &WriteStats, now: Duration) {
         self.reissued.observe(stats.reissued, now);
         self.implausible.observe(stats.implausible, now);
+        self.members_ahead.observe(stats.members_ahead, now);
         for (cap, recent) in Cap::ALL.iter().zip(&mut self.over_cap) {
             recent.observe(stats.over_cap.get(cap).copied().unwrap_or(0), now);
         }

@@ -1,19 +1,26 @@
-//! First contact: a space that starts empty waits for a peer before it writes.
+//! First contact: a space whose store is new, or lost rows, waits for a peer before it writes.
 //!
-//! A node that lost its state may submit, under a clock that is behind, what it wrote long ago. It
-//! therefore waits until a session told it which versions of its own its peers know.
+//! A node that lost its state may write, under a clock that is behind, below its own earlier
+//! versions. It therefore waits until a session told it which of them its peers know. A mark in the
+//! store says that the wait is over, so that a restart in between goes on waiting.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engram::belief::Cause;
 use crate::replica::content::Content;
 
 /// The longest wait, as a multiple of the time without progress.
 const LONGEST: u32 = 6;
 
-/// Submissions that wait for the first contact of their space, by pattern id.
-pub(crate) type Waiting = BTreeMap<Arc<str>, Content>;
+/// Submissions that wait for the first contact of their space.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    pub(crate) contents: BTreeMap<Arc<str>, Content>,
+    /// The cause of the latest one.
+    pub(crate) cause: Option<Cause>,
+}
 
 /// Decides when the first contact of a space is over. Time is passed in, counted from any fixed
 /// moment.

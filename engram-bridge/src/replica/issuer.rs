@@ -44,9 +44,9 @@ impl DotIssuer {
         *node == self.node || self.replaced.contains(node)
     }
 
-    /// The keys whose dots count as own, the present one first.
-    pub(crate) fn own_keys(&self) -> impl Iterator<Item = &[u8; 32]> {
-        std::iter::once(&self.node).chain(&self.replaced)
+    /// Keys that this node had before.
+    pub(crate) fn replaced(&self) -> &[[u8; 32]] {
+        &self.replaced
     }
 
     /// The next dot, above every version of this node that is known.

@@ -1,7 +1,9 @@
 //! The replicated state of a node, and the view computed from it.
 
+pub(crate) mod blends;
 pub(crate) mod caps;
 pub(crate) mod change;
+pub(crate) mod clocks;
 pub(crate) mod content;
 pub(crate) mod encoding;
 pub(crate) mod environment;

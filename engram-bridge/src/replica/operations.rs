@@ -25,7 +25,7 @@ pub enum Submitted {
     Unchanged,
     /// Its content was forgotten on purpose and stays so; nothing was written.
     Suppressed,
-    /// It is the merged view of several versions, handed back; nothing was written.
+    /// It is a blend of several versions that was handed out before; nothing was written.
     Echoed,
     /// It waits until the space met a peer. The merged view shows it already.
     Waiting,
@@ -64,24 +64,27 @@ impl SpaceState {
         issuer: &mut DotIssuer,
     ) -> Result<(Submitted, Option<Change>), PatternError> {
         let digest = content.digest();
-        let id = Arc::<str>::from(content.pattern().id.as_str());
-        let entry = self.entry(&id).map(|(_, entry)| entry);
-        let mut change = Change::of(&id, entry);
-        if entry.is_some_and(|entry| entry.record.suppression.is_suppressed(&digest)) {
-            change.last_submitted = None;
-            let cleared = entry.is_some_and(|entry| entry.last_submitted.is_some());
-            return Ok((Submitted::Suppressed, cleared.then_some(change)));
+        let held = self.entry(&content.pattern().id);
+        if let Some((id, entry)) = held {
+            if entry.record.suppression.is_suppressed(&digest) {
+                let cleared = Change { last_submitted: None, ..Change::of(id, Some(entry)) };
+                let change = entry.last_submitted.is_some().then_some(cleared);
+                return Ok((Submitted::Suppressed, change));
+            }
+            if entry.last_submitted == Some(digest) && !holds_replaced(&entry.record, issuer) {
+                let word = confirmed_word(entry, digest, issuer);
+                let confirm = || Change { word, ..Change::of(id, Some(entry)) };
+                return Ok((Submitted::Unchanged, (word != entry.word).then(confirm)));
+            }
+            if is_echo(entry, &content) {
+                return Ok((Submitted::Echoed, None));
+            }
         }
-        if entry.and_then(|entry| entry.last_submitted) == Some(digest) {
-            let word = entry.and_then(|entry| confirmed_word(entry, digest, issuer));
-            let confirmed = word.is_some() && word != change.word;
-            change.word = word;
-            return Ok((Submitted::Unchanged, confirmed.then_some(change)));
-        }
-        if entry.is_some_and(|entry| is_echo(entry, &content)) {
-            return Ok((Submitted::Echoed, None));
-        }
-        let mut record = entry.map(|entry| entry.record.clone()).unwrap_or_default();
+        let mut change = match held {
+            Some((id, entry)) => Change::of(id, Some(entry)),
+            None => Change::of(&Arc::from(content.pattern().id.as_str()), None),
+        };
+        let mut record = held.map(|(_, entry)| entry.record.clone()).unwrap_or_default();
         let dot = above(&record, issuer)?;
         let superseded = |older: &Dot| issuer.is_own(&older.node);
         record.siblings.supersede(dot, Some(digest), superseded).expect(FRESH);
@@ -98,7 +101,7 @@ impl SpaceState {
         id: &str,
         issuer: &mut DotIssuer,
     ) -> Result<Option<Change>, PatternError> {
-        let own: Vec<[u8; 32]> = issuer.own_keys().copied().collect();
+        let own = [&[*issuer.node()], issuer.replaced()].concat();
         self.plan_removal(id, issuer, |node| own.contains(node))
     }
 
@@ -230,11 +233,16 @@ fn confirmed_word(entry: &Entry, digest: Digest, issuer: &DotIssuer) -> Option<W
     }
 }
 
-/// Whether `content` equals the visible blend of several versions and is none of them.
+/// Whether dots of a key that this node had before are live. The next submission takes them over,
+/// since nothing can be written again under that key.
+fn holds_replaced(record: &Record, issuer: &DotIssuer) -> bool {
+    issuer.replaced().iter().any(|old| record.of_node(old).next().is_some())
+}
+
+/// Whether `content` is a blend of several versions that was handed out, and no live version.
 fn is_echo(entry: &Entry, content: &Content) -> bool {
-    let shown = entry.visible();
-    let blend = shown.is_some_and(|shown| content.is_of(shown));
-    blend && !entry.record.live().contains(&content.digest())
+    let digest = content.digest();
+    entry.blends().contains(&digest) && !entry.record.live().contains(&digest)
 }
 
 /// The adoption of an own version that came back: the content of the greatest own dot, if own dots
@@ -246,20 +254,14 @@ pub(crate) fn adopted(
     issuer: &DotIssuer,
 ) -> Option<Digest> {
     let mut newest = None;
-    for key in issuer.own_keys() {
-        for (version, digest) in after.of_node(key) {
-            let known = before.of_node(key).any(|dot| dot == (version, digest));
-            let spoken = key == issuer.node() && word.is_some_and(|word| word.version == version);
-            if known || spoken {
-                return None;
-            }
-            newest = Some(digest);
+    for (version, digest) in after.of_node(issuer.node()) {
+        let known = before.of_node(issuer.node()).any(|dot| dot == (version, digest));
+        if known || word.is_some_and(|word| word.version == version) {
+            return None;
         }
-        if newest.is_some() {
-            return newest;
-        }
+        newest = Some(digest);
     }
-    None
+    newest
 }
 
 /// The node that wrote the news in `arrived`: the node with the greatest new entry.
@@ -268,4 +270,3 @@ pub(crate) fn origin(held: &Record, arrived: &Record) -> Option<NodeId> {
     let news = arrived.siblings.context().iter().filter(|(node, entry)| known.get(node) < *entry);
     news.max_by_key(|(_, entry)| *entry).map(|(node, _)| NodeId::from(*node))
 }
-

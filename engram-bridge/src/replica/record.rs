@@ -123,11 +123,7 @@ impl Record {
             dots: part.live.iter().map(|(dot, digest)| (dot.version, (*digest).into())).collect(),
         });
         let suppressed = self.suppression.iter().map(|(digest, length)| ((*digest).into(), length));
-        wire::Record {
-            id: id.to_owned(),
-            parts: parts.collect(),
-            suppressed: suppressed.collect(),
-        }
+        wire::Record { id: id.to_owned(), parts: parts.collect(), suppressed: suppressed.collect() }
     }
 
     /// Takes a record as it came from a peer, with its id.

@@ -15,8 +15,10 @@ use crate::durable::journal::Journal;
 use crate::durable::storage::StorageError;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::caps::{Cap, Caps, Usage};
+use crate::replica::clocks::{ClockWatch, is_ahead};
 use crate::replica::environment::{Clock, nanoseconds};
 use crate::replica::issuer::{BUILT_AT, DotIssuer};
+use crate::replica::record::Record;
 use crate::replica::stats::WriteStats;
 
 /// Events that wait for a subscriber; a slower one misses the oldest.
@@ -69,6 +71,13 @@ pub enum StateEvent {
         /// The node whose versions they are.
         node: NodeId,
     },
+    /// A member writes versions ahead of this node's clock: one of the two clocks is wrong.
+    ClockAhead {
+        /// The member.
+        node: NodeId,
+        /// How far, in nanoseconds.
+        ahead: u64,
+    },
     /// Records of peers were refused because of a cap.
     OverCap {
         /// The space.
@@ -93,6 +102,7 @@ pub(crate) struct Shared {
     stats: Mutex<WriteStats>,
     usage: Mutex<Usage>,
     members: Mutex<Arc<BTreeSet<[u8; 32]>>>,
+    clocks: Mutex<ClockWatch>,
     /// The greatest own version and the greatest clock that the greetings of peers named.
     greeted: (AtomicU64, AtomicU64),
     local_changes: watch::Sender<u64>,
@@ -113,6 +123,7 @@ impl Shared {
             stats: Mutex::new(stats),
             usage: Mutex::new(usage),
             members: Mutex::new(members),
+            clocks: Mutex::default(),
             greeted: (AtomicU64::new(0), AtomicU64::new(0)),
             local_changes: watch::Sender::new(0),
             events: broadcast::Sender::new(STATE_EVENT_QUEUE),
@@ -188,6 +199,32 @@ impl Shared {
     /// Tells the issuer what the greetings of peers said so far.
     pub(crate) fn pass_greetings(&self, issuer: &mut DotIssuer) {
         issuer.greeted(self.greeted.0.load(Relaxed), self.greeted.1.load(Relaxed));
+    }
+
+    /// Takes note of the versions of members in a record that arrived.
+    pub(crate) fn watch_clocks(&self, arrived: &Record) {
+        let now = nanoseconds(self.now());
+        let entries = arrived.siblings.context().iter();
+        for (node, version) in entries.filter(|(_, version)| is_ahead(*version, now)) {
+            let mut clocks = self.clocks.lock().expect(HELD);
+            if self.members().contains(node) && clocks.on_ahead(node) {
+                let members = clocks.ahead();
+                self.count(|stats| stats.members_ahead = members);
+                let (node, ahead) = (NodeId::from(*node), version - now);
+                self.publish(StateEvent::ClockAhead { node, ahead });
+            }
+        }
+    }
+
+    /// Takes note of versions of a node that are not believed.
+    pub(crate) fn note_implausible(&self, node: &NodeId) {
+        if !self.members().contains(node.as_bytes()) {
+            return;
+        }
+        let mut clocks = self.clocks.lock().expect(HELD);
+        clocks.on_refused(node.as_bytes());
+        let refused = clocks.refused();
+        self.count(|stats| stats.implausible_members = refused);
     }
 
     /// Whether a version may be believed, whichever node it is of.

@@ -61,6 +61,19 @@ impl Space {
         MergedView { hidden: before - patterns.len(), patterns, changed_at }
     }
 
+    /// [`view`](Self::view) for the cache of an engine, which may submit the patterns again: a blend
+    /// of several versions that comes back writes nothing. Costs a hash of each new blend.
+    pub fn hand_out(&self) -> MergedView {
+        let blends = self.state().new_blends();
+        for (id, blend) in blends {
+            // A strategy composes valid patterns. One that does not is handed out all the same.
+            if let Ok(content) = self.content_of(&blend) {
+                self.state_mut().hand_out(&id, &blend, content.digest());
+            }
+        }
+        self.view()
+    }
+
     /// How many patterns are visible, those that the retention hides included.
     pub fn visible_len(&self) -> u64 {
         self.state().visible_len()

@@ -12,6 +12,7 @@ use engram_merkle::{AnyHasher, BaseDepth, Digest, Edit, Tree};
 use crate::engram::belief::{Cause, RecentUpdates};
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::timestamp::Timestamp;
+use crate::replica::blends::Blends;
 use crate::replica::caps::Usage;
 use crate::replica::change::{Change, PlannedWrite, Staged};
 use crate::replica::content::{self, Content, Contents, Held};
@@ -50,11 +51,25 @@ pub(crate) struct Entry {
     /// The write that this process made, or confirmed, last. It ends with the process.
     pub(crate) word: Option<Word>,
     visible: Option<Arc<SemanticPattern>>,
+    blends: Blends,
 }
 
 impl Entry {
     pub(crate) const fn visible(&self) -> Option<&Arc<SemanticPattern>> {
         self.visible.as_ref()
+    }
+
+    /// The blends of this id that were handed out.
+    pub(crate) const fn blends(&self) -> &Blends {
+        &self.blends
+    }
+
+    /// The visible pattern, if it is a blend that was not handed out yet.
+    fn new_blend(&self, contents: &Contents) -> Option<&Arc<SemanticPattern>> {
+        let visible = self.visible.as_ref().filter(|visible| !self.blends.is_latest(visible))?;
+        let is_it =
+            |digest| contents.get(&digest).is_some_and(|it| Arc::ptr_eq(&it.pattern, visible));
+        (!self.record.shown().into_iter().any(is_it)).then_some(visible)
     }
 }
 
@@ -86,7 +101,9 @@ pub(crate) struct SpaceState {
     generation: u64,
     visible: u64,
     view_changed_at: Timestamp,
-    /// Submissions that wait for the first contact; `None` if it is over.
+    /// Whether the first contact is over, in this process or in an earlier one with the same store.
+    settled: bool,
+    /// Submissions that wait for the first contact.
     waiting: Option<Waiting>,
 }
 
@@ -103,6 +120,7 @@ impl SpaceState {
             generation: 0,
             visible: 0,
             view_changed_at: Timestamp::EPOCH,
+            settled: false,
             waiting: None,
         }
     }
@@ -122,7 +140,7 @@ impl SpaceState {
             state.visible += u64::from(visible.is_some());
             state.usage.add_record(&record);
             state.tallies.replace(&Record::default(), &record);
-            entries.push((id, Entry { record, last_submitted, word: None, visible }));
+            entries.push((id, Entry { record, last_submitted, visible, ..Entry::default() }));
         }
         for held in state.contents.values() {
             state.usage.bytes += content::encoded_len(&held.pattern) as u64;
@@ -233,12 +251,17 @@ impl SpaceState {
         self.visible
     }
 
-    /// Waits with submissions from now on, if the space is empty. Returns whether it waits.
+    /// Waits with submissions from now on, unless the first contact is over. Returns whether it
+    /// waits.
     pub(crate) fn await_contact(&mut self) -> bool {
-        if self.entries.is_empty() && self.waiting.is_none() {
-            self.waiting = Some(Waiting::new());
+        if !self.settled {
+            self.waiting.get_or_insert_default();
         }
         self.waiting.is_some()
+    }
+
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.settled
     }
 
     pub(crate) const fn is_waiting(&self) -> bool {
@@ -247,24 +270,30 @@ impl SpaceState {
 
     /// The contents that wait for the first contact.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Content> {
-        self.waiting.iter().flat_map(Waiting::values)
+        self.waiting.iter().flat_map(|waiting| waiting.contents.values())
+    }
+
+    /// The cause of the latest submission that waits.
+    pub(crate) fn waiting_cause(&self) -> Option<Cause> {
+        self.waiting.as_ref()?.cause
     }
 
     /// Keeps the contents until the first contact. Returns whether the merged view changed.
     pub(crate) fn wait_with(
         &mut self,
         contents: impl Iterator<Item = Content>,
-        now: Timestamp,
+        cause: Cause,
     ) -> bool {
         let waiting = self.waiting.get_or_insert_default();
+        waiting.cause = Some(cause);
         let mut changed = false;
         for content in contents {
             let (id, digest) = (Arc::from(content.pattern().id.as_str()), content.digest());
-            let before = waiting.insert(id, content);
+            let before = waiting.contents.insert(id, content);
             changed |= before.is_none_or(|before| before.digest() != digest);
         }
         if changed {
-            self.view_changed_at = now;
+            self.view_changed_at = cause.generated_at;
         }
         changed
     }
@@ -272,13 +301,13 @@ impl SpaceState {
     /// The contents of these ids no longer wait.
     pub(crate) fn stop_waiting(&mut self, ids: &BTreeSet<&str>) {
         if let Some(waiting) = &mut self.waiting {
-            waiting.retain(|id, _| !ids.contains(&**id));
+            waiting.contents.retain(|id, _| !ids.contains(&**id));
         }
     }
 
-    /// Nothing waits any more.
-    pub(crate) fn end_waiting(&mut self) {
-        self.waiting = None;
+    /// The first contact is over: nothing waits any more.
+    pub(crate) fn settle(&mut self) {
+        (self.settled, self.waiting) = (true, None);
     }
 
     /// The visible patterns, and in place of those that are missing what waits for the first
@@ -298,6 +327,20 @@ impl SpaceState {
             patterns.sort_by(|one, other| one.id.cmp(&other.id));
         }
         patterns
+    }
+
+    /// The visible blends that were not handed out yet.
+    pub(crate) fn new_blends(&self) -> Vec<(Arc<str>, Arc<SemanticPattern>)> {
+        let several = self.entries.iter().filter(|(_, entry)| entry.record.siblings.len() > 1);
+        let new = several.filter_map(|(id, entry)| Some((id, entry.new_blend(&self.contents)?)));
+        new.map(|(id, blend)| (Arc::clone(id), Arc::clone(blend))).collect()
+    }
+
+    /// Remembers that a blend with this digest is handed out.
+    pub(crate) fn hand_out(&mut self, id: &str, blend: &Arc<SemanticPattern>, digest: Digest) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.blends.hand_out(blend, digest);
+        }
     }
 
     /// The visible patterns in ascending order of their ids.

@@ -68,6 +68,12 @@ pub struct WriteStats {
     pub suppressions_dropped: u64,
     /// Parts of records that were refused for now, because their versions are too far in the future.
     pub implausible: u64,
+    /// Members whose versions were refused so. If they are most members, the clock of this node is
+    /// behind.
+    pub implausible_members: u64,
+    /// Members that wrote versions more than [`CLOCK_TOLERANCE`](crate::CLOCK_TOLERANCE) ahead of
+    /// this node's clock. Their versions are joined all the same.
+    pub members_ahead: u64,
     /// Records, or parts of them, that were refused because of a cap; a cap without any is missing.
     pub over_cap: BTreeMap<Cap, u64>,
     /// A fault of this machine's clock now, if there is evidence of one.

@@ -38,7 +38,8 @@ const ROOT_OF_SPACES: &[u8; 8] = b"ecb1root";
 pub struct StoreConfig {
     /// The id of this node.
     pub node: NodeId,
-    /// Ids of keys that this node had before. Its operations treat their dots as its own.
+    /// Ids of all keys that this node had before. Its submissions take over what was written under
+    /// them, and its withdrawals remove it.
     pub replaces: Vec<NodeId>,
     /// The memory spaces that it hosts.
     pub spaces: Vec<SpaceId>,
@@ -101,6 +102,7 @@ impl StoreConfig {
 /// moved to any path and machine under the same key.
 pub struct Store {
     node: NodeId,
+    replaces: Vec<NodeId>,
     rules: Rules,
     recovery: Recovery,
     stored: Option<Arc<dyn StateStore>>,
@@ -160,7 +162,8 @@ impl Store {
         };
         let spaces = states.into_iter().map(space).collect();
         let (rules, previews) = (config.rules(), Previews::default());
-        Self { node: *node, rules, recovery, stored, shared, spaces, previews }
+        let (node, replaces) = (*node, replaces.clone());
+        Self { node, replaces, rules, recovery, stored, shared, spaces, previews }
     }
 
     fn repair(&self, repairs: &Batch) -> Result<(), StorageError> {
@@ -258,7 +261,8 @@ impl Store {
     /// Takes the members of the roster. Names of other nodes in the records of peers are bounded by
     /// [`Caps::unlisted_entries`].
     pub fn set_members(&self, members: impl IntoIterator<Item = NodeId>) {
-        let members = members.into_iter().chain([self.node]).map(<[u8; 32]>::from);
+        let own = self.replaces.iter().copied().chain([self.node]);
+        let members = members.into_iter().chain(own).map(<[u8; 32]>::from);
         self.shared.set_members(Arc::new(members.collect()));
         self.iter().for_each(|space| space.set_members());
     }

@@ -151,7 +151,8 @@ impl<'a> Admission<'a> {
         usage.add_record(arrived);
         let contents = arrived.live();
         let lengths = contents.iter().filter_map(|digest| self.contents.get(digest)?.as_ref().ok());
-        usage.bytes += lengths.map(|content| content::encoded_len(content.pattern()) as u64).sum::<u64>();
+        usage.bytes +=
+            lengths.map(|content| content::encoded_len(content.pattern()) as u64).sum::<u64>();
         match usage.exceeds(&self.shared.caps) {
             None => {
                 self.usage = usage;

@@ -145,6 +145,7 @@ impl Batch<'_> {
         let row = self.pending.remove(&id).unwrap_or_else(|| self.row(&id));
         let known = row.record.is_some();
         let refusals = self.admission.restrict(&id, self.state.base(&row), &mut arrived);
+        self.space.shared.watch_clocks(&arrived);
         let refused = !refusals.is_empty();
         refusals.into_iter().for_each(|refusal| self.refuse(&id, &refusal));
         match self.state.plan_join(row, &arrived, issuer) {
@@ -184,6 +185,7 @@ impl Batch<'_> {
         match refusal {
             Refusal::Implausible(node) => {
                 self.applied.met.implausible += 1;
+                self.space.shared.note_implausible(node);
                 let event = StateEvent::Implausible { space, id: named, node: *node };
                 self.applied.events.push(event);
             }

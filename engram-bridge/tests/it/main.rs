@@ -16,7 +16,6 @@ mod laws;
 #[cfg(feature = "node")]
 mod members;
 mod operations;
-mod reaping;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "config")]

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::vec::Vec;
 
 use super::pipe::{Parcel, Pipe, Transport};
+use crate::schedule::SessionId;
 use crate::{Session, View};
 
 /// The end that opened the session, in [`Contact::ends`].
@@ -21,6 +22,8 @@ pub(super) struct Contact<V: View> {
 pub(super) struct End<V: View> {
     pub(super) node: usize,
     pub(super) stage: Stage<V>,
+    /// The life of the node at the other end, when it was last known.
+    pub(super) peer_life: u32,
     /// What this end sends.
     pub(super) pipe: Pipe,
     /// When the session is woken next.
@@ -31,37 +34,31 @@ pub(super) struct End<V: View> {
 pub(super) enum Stage<V: View> {
     /// Nothing has arrived yet.
     Unopened,
-    /// Waiting for a permit; what arrived meanwhile.
+    /// Waiting to be accepted; what arrived meanwhile.
     Waiting(Vec<Parcel>),
     /// In session.
-    Running(Box<Session<V>>),
+    Running(SessionId, Box<Session<V>>),
     /// Done, one way or the other.
     Over,
 }
 
 impl<V: View> Contact<V> {
+    /// A contact between two nodes, each given with its life.
     pub(super) fn new(
-        opener: usize,
-        acceptor: usize,
+        opener: (usize, u32),
+        acceptor: (usize, u32),
         transport: Transport,
-        session: Session<V>,
+        stage: Stage<V>,
     ) -> Self {
-        let end = |node, stage| End { node, stage, pipe: Pipe::default(), wake_at: None };
-        let ends = [end(opener, Stage::Running(Box::new(session))), end(acceptor, Stage::Unopened)];
+        let end = |node, peer_life, stage| {
+            let (pipe, wake_at) = (Pipe::default(), None);
+            End { node, stage, peer_life, pipe, wake_at }
+        };
+        let ends = [end(opener.0, acceptor.1, stage), end(acceptor.0, opener.1, Stage::Unopened)];
         Self { ends, transport }
     }
 
     pub(super) fn is_over(&self) -> bool {
         self.ends.iter().all(|end| matches!(end.stage, Stage::Over))
     }
-
-    /// The two nodes, the smaller number first.
-    pub(super) fn pair(&self) -> (usize, usize) {
-        pair(self.ends[OPENER].node, self.ends[ACCEPTOR].node)
-    }
-}
-
-/// Two nodes, the smaller number first.
-pub(super) fn pair(a: usize, b: usize) -> (usize, usize) {
-    (a.min(b), a.max(b))
 }

@@ -1,4 +1,4 @@
-//! What can happen, and who deals with it.
+//! What can happen, and which part of the world deals with it.
 
 use core::time::Duration;
 use std::vec::Vec;
@@ -9,28 +9,37 @@ use super::{Host, World};
 /// Something that happens at its time.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A node's interval begins.
-    Interval { node: usize, life: u32 },
-    /// It is time for one of an interval's sessions.
-    Turn { node: usize, life: u32, peer: usize },
-    /// One peer in turn hears the node's roots.
-    Ping { node: usize, life: u32 },
-    /// A change of the node's roots was held long enough.
-    Announce { node: usize, life: u32 },
+    /// The scheduler of a node asked to be woken.
+    Timeout { node: usize, life: u32 },
+    /// A dial sends its first packet (again).
+    Knock(Dial),
+    /// A dial has taken too long.
+    DialTimeout(Dial),
+    /// A handshake is complete at the end that dialled, or at the other one.
+    Met { node: usize, life: u32, peer: usize, peer_life: u32, dial: Option<u64> },
+    /// A node hears that its peer knows nothing of their connection.
+    Reset { node: usize, peer: usize, peer_life: u32 },
+    /// Connections whose packets were lost all the time since are given up.
+    Silence { since: Duration },
     /// A datagram arrives.
-    Datagram { from: usize, to: usize, bytes: Vec<u8> },
-    /// An advert of `peer` is looked at.
-    Trigger { node: usize, life: u32, peer: usize },
+    Datagram { from: usize, to: usize, life: u32, bytes: Vec<u8> },
     /// A parcel of a stream is sent (again).
     Attempt(Shipment),
     /// A parcel arrives.
     Arrival(Shipment),
     /// A session's time-out is due.
     Wake { contact: u64, end: usize },
-    /// A contact waited long enough for a permit.
-    Impatience { contact: u64 },
     /// The ends of a contact notice that there is nobody at the other end.
     Dead { contact: u64 },
+}
+
+/// A dial that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dial {
+    pub(super) node: usize,
+    pub(super) peer: usize,
+    pub(super) serial: u64,
+    pub(super) attempts: u32,
 }
 
 /// A parcel under way.
@@ -48,28 +57,25 @@ pub(super) struct Shipment {
 impl<H: Host> World<H> {
     pub(super) fn on_event(&mut self, event: Event) {
         match event {
-            Event::Interval { node, life } if self.lives(node, life) => self.on_interval(node),
-            Event::Turn { node, life, peer } if self.lives(node, life) => self.open(node, peer),
-            Event::Ping { node, life } if self.lives(node, life) => self.on_ping(node),
-            Event::Announce { node, life } if self.lives(node, life) => self.on_announce(node),
-            Event::Trigger { node, life, peer } if self.lives(node, life) => {
-                self.on_trigger(node, peer);
+            Event::Timeout { node, life } => self.on_timeout(node, life),
+            Event::Knock(dial) => self.knock(dial),
+            Event::DialTimeout(dial) => self.on_dial_timeout(dial),
+            Event::Met { node, life, peer, peer_life, dial } => {
+                if self.lives(node, life) {
+                    self.on_met(node, peer, peer_life, dial);
+                }
             }
-            Event::Interval { .. }
-            | Event::Turn { .. }
-            | Event::Ping { .. }
-            | Event::Announce { .. }
-            | Event::Trigger { .. } => {}
-            Event::Datagram { from, to, bytes } => self.on_datagram(from, to, &bytes),
+            Event::Reset { node, peer, peer_life } => self.on_reset(node, peer, peer_life),
+            Event::Silence { since } => self.on_silence(since),
+            Event::Datagram { from, to, life, bytes } => self.on_datagram(from, to, life, &bytes),
             Event::Attempt(shipment) => self.attempt(shipment),
             Event::Arrival(shipment) => self.on_arrival(shipment),
             Event::Wake { contact, end } => self.on_wake(contact, end),
-            Event::Impatience { contact } => self.on_impatience(contact),
             Event::Dead { contact } => self.on_dead(contact),
         }
     }
 
-    fn lives(&self, node: usize, life: u32) -> bool {
+    pub(super) fn lives(&self, node: usize, life: u32) -> bool {
         self.nodes[node].up && self.nodes[node].life == life
     }
 }

@@ -106,7 +106,7 @@ impl Network {
     }
 
     /// Cuts links, from `now` until [`heal`](Self::heal).
-    pub fn cut(&mut self, now: Duration, cut: Cut) {
+    pub(super) fn cut(&mut self, now: Duration, cut: Cut) {
         self.cuts.push((now, cut));
     }
 
@@ -116,9 +116,19 @@ impl Network {
     }
 
     /// Mends all cuts and clogs. What they hold back already comes when it would have come.
-    pub fn heal(&mut self) {
+    pub(super) fn heal(&mut self) {
         self.cuts.clear();
         self.clogs.clear();
+    }
+
+    /// Whether a cut that lasts since `since` or longer stands between two nodes, in either direction.
+    pub(super) fn is_cut(&self, a: usize, b: usize, since: Duration, now: Duration) -> bool {
+        let lasts = |(begun, cut): &&(Duration, Cut)| *begun <= since && cut.flapping.is_none();
+        let mut lasting = self.cuts.iter().filter(lasts);
+        lasting.any(|(begun, cut)| {
+            let age = now.saturating_sub(*begun);
+            cut.blocks(a, b, age) || cut.blocks(b, a, age)
+        })
     }
 
     /// How long a packet takes; `None` if it is lost.

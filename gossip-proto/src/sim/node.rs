@@ -1,74 +1,77 @@
 //! One simulated node.
 
+use core::cell::{Cell, RefCell};
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::vec::Vec;
 
-use super::rotation::Rotation;
-use super::trigger::Trigger;
-use super::{Host, Random};
-use crate::SpaceId;
+use super::Host;
+use crate::schedule::{ClaimTable, ClaimingView, Scheduler, SessionId};
+use crate::{KEY_LEN, SpaceId, Summary};
 
-/// A node: its host, and what its transport keeps in mind.
+/// A node: its host, its scheduler, and what its transport keeps in mind.
 pub(super) struct Node<H> {
     pub(super) host: H,
+    pub(super) scheduler: Rc<RefCell<Scheduler<usize>>>,
     pub(super) up: bool,
-    /// Counts restarts, so that what was scheduled in an earlier life is not done in a later one.
+    /// Counts restarts, so that what was begun in an earlier life does not go on in a later one.
     pub(super) life: u32,
     /// How much the node's clock is ahead.
     pub(super) skew: Duration,
+    /// What the node's clock shows.
+    pub(super) clock: Rc<Cell<Duration>>,
     pub(super) spaces: Vec<SpaceId>,
     /// The roots and the number of records that the world counted last.
     pub(super) roots: Vec<[u8; 32]>,
     pub(super) records: u64,
-    pub(super) timer: Rotation,
-    pub(super) turn: Rotation,
-    /// Sessions in progress that this node opened, and that it accepted.
-    pub(super) outbound: usize,
-    pub(super) inbound: usize,
-    /// Peers that a session is to be opened with as soon as there is a permit.
-    pub(super) wanted: VecDeque<(usize, Cause)>,
-    /// Contacts that wait for a permit of this node.
-    pub(super) waiting: VecDeque<u64>,
-    pub(super) triggers: BTreeMap<usize, Trigger>,
-    /// Where the last session with a peer stopped, if it kept something back.
-    pub(super) cursors: BTreeMap<usize, u64>,
-    /// A change of the roots waits to be advertised.
-    pub(super) announcing: bool,
-    /// Where in the list of spaces the next advert begins, if not all fit.
-    pub(super) told: usize,
+    /// When the scheduler is woken next.
+    pub(super) wake_at: Option<Duration>,
+    /// The life of the peer at the other end of each connection.
+    pub(super) links: BTreeMap<usize, u32>,
+    /// The dial of each peer that is under way.
+    pub(super) dials: BTreeMap<usize, u64>,
+    /// The contact of each peer that waits to be accepted.
+    pub(super) incoming: BTreeMap<usize, u64>,
     pub(super) bytes: u64,
 }
 
-/// Why a session is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// The timer, or whoever runs the world.
-    Turn,
-    /// An advert.
-    Advert,
+/// A view as sessions of the simulation see it.
+pub(super) type SessionView<H> = ClaimingView<<H as Host>::View, SessionClaims>;
+
+/// The claims of one session, with the scheduler of its node.
+pub(super) struct SessionClaims {
+    scheduler: Rc<RefCell<Scheduler<usize>>>,
+    session: SessionId,
+    clock: Rc<Cell<Duration>>,
+}
+
+impl ClaimTable for SessionClaims {
+    fn claim(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool {
+        self.scheduler.borrow_mut().claim(self.session, space, key, self.clock.get())
+    }
+
+    fn deliver(&self, space: &SpaceId, keys: &[[u8; KEY_LEN]]) {
+        self.scheduler.borrow_mut().deliver(self.session, space, keys, self.clock.get());
+    }
 }
 
 impl<H: Host> Node<H> {
-    pub(super) fn new(us: usize, nodes: usize, host: H, random: &mut Random) -> Self {
+    pub(super) fn new(host: H, scheduler: Scheduler<usize>) -> Self {
         Self {
             spaces: host.spaces(),
             host,
+            scheduler: Rc::new(RefCell::new(scheduler)),
             up: true,
             life: 0,
             skew: Duration::ZERO,
+            clock: Rc::default(),
             roots: Vec::new(),
             records: 0,
-            timer: Rotation::new(us, nodes, random.fork()),
-            turn: Rotation::new(us, nodes, random.fork()),
-            outbound: 0,
-            inbound: 0,
-            wanted: VecDeque::new(),
-            waiting: VecDeque::new(),
-            triggers: BTreeMap::new(),
-            cursors: BTreeMap::new(),
-            announcing: false,
-            told: 0,
+            wake_at: None,
+            links: BTreeMap::new(),
+            dials: BTreeMap::new(),
+            incoming: BTreeMap::new(),
             bytes: 0,
         }
     }
@@ -77,16 +80,30 @@ impl<H: Host> Node<H> {
     pub(super) fn fall(&mut self) {
         self.up = false;
         self.life += 1;
-        (self.outbound, self.inbound) = (0, 0);
-        self.wanted.clear();
-        self.waiting.clear();
-        self.triggers.clear();
-        self.cursors.clear();
-        self.announcing = false;
+        self.wake_at = None;
+        self.links.clear();
+        self.dials.clear();
+        self.incoming.clear();
     }
 
-    /// Every hosted space with a view of it.
-    pub(super) fn pin(&self) -> Vec<(SpaceId, H::View)> {
-        self.spaces.iter().map(|space| (space.clone(), self.host.pin(space))).collect()
+    /// Sets the clock to a time of the world, and returns what it shows.
+    pub(super) fn read_clock(&self, now: Duration) -> Duration {
+        self.clock.set(now + self.skew);
+        self.clock.get()
+    }
+
+    pub(super) fn summaries(&self) -> Vec<(SpaceId, Summary)> {
+        let summary = |space: &SpaceId| (space.clone(), self.host.summary(space));
+        self.spaces.iter().map(summary).collect()
+    }
+
+    /// Every hosted space with a view of it, for one session.
+    pub(super) fn pin(&self, session: SessionId) -> Vec<(SpaceId, SessionView<H>)> {
+        let pin = |space: &SpaceId| {
+            let (scheduler, clock) = (self.scheduler.clone(), self.clock.clone());
+            let claims = SessionClaims { scheduler, session, clock };
+            (space.clone(), ClaimingView::new(self.host.pin(space), space.clone(), claims))
+        };
+        self.spaces.iter().map(pin).collect()
     }
 }

@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use crate::schedule::Refusal;
+
 /// What a stream carries.
 #[derive(Clone, Debug)]
 pub(super) enum Parcel {
@@ -10,8 +12,8 @@ pub(super) enum Parcel {
     Frame(Vec<u8>),
     /// The sender is done with this stream.
     End,
-    /// The receiver of the session has no permit for it.
-    Busy,
+    /// The receiver of the session refuses it.
+    Refused(Refusal),
 }
 
 /// How a session's frames travel.

@@ -1,87 +1,112 @@
 //! Sessions: frames, and how they end.
 
 use core::time::Duration;
+use std::boxed::Box;
 use std::vec::Vec;
 
-use super::contact::{ACCEPTOR, Contact, OPENER, Stage, pair};
+use super::contact::{ACCEPTOR, Contact, OPENER, Stage};
 use super::event::{Event, Shipment};
-use super::node::Cause;
 use super::pipe::{Parcel, Transport};
-use super::trigger::Progress;
 use super::{Host, Side, World};
-use crate::{Session, SessionConfig};
+use crate::schedule::{Disconnect, Refusal, SessionEnd, SessionId, Terms, Used};
+use crate::{Ending, Outcome, Session, SessionConfig, SessionError, Stats};
+
+/// How an end of a contact ended.
+enum End {
+    Outcome(Box<Outcome>),
+    Displaced,
+    OverQuota,
+    Failed(Stats),
+}
 
 impl<H: Host> World<H> {
-    /// Opens a session, or plans to if `from` has no permit to spare. Does nothing if the two are
-    /// in session already.
-    pub fn open(&mut self, from: usize, to: usize) {
-        self.want(from, to, Cause::Turn);
-    }
-
     /// How many sessions there are at the moment.
     pub fn in_session(&self) -> usize {
         self.contacts.len()
     }
 
-    pub(super) fn want(&mut self, from: usize, to: usize, cause: Cause) {
-        let full = self.nodes[from].outbound >= self.climate.schedule.outbound;
-        let opener = &mut self.nodes[from];
-        if !opener.up || self.pairs.contains_key(&pair(from, to)) {
-            return;
-        }
-        if !full {
-            return self.begin(from, to, cause);
-        }
-        if opener.wanted.iter().all(|(peer, _)| *peer != to) {
-            opener.wanted.push_back((to, cause));
-        }
-    }
+    // How they begin.
 
-    fn begin(&mut self, from: usize, to: usize, cause: Cause) {
-        if cause == Cause::Advert {
-            self.chase(from, to);
-        }
+    pub(super) fn open_contact(
+        &mut self,
+        node: usize,
+        peer: usize,
+        session: SessionId,
+        terms: Terms,
+    ) {
         self.tally.sessions += 1;
-        if self.random.chance(self.climate.lost_sessions) {
-            self.tally.note_ending("lost");
-            self.note(format_args!("n{from} > n{to}  session lost"));
-            return;
-        }
-        let config = self.session_config(from, to);
-        let now = self.local(from);
-        let opener = &mut self.nodes[from];
-        let session = Session::open(config, opener.host.parameters(), opener.pin(), now)
+        let config = self.session_config(terms);
+        let now = self.nodes[node].read_clock(self.now);
+        let us = &self.nodes[node];
+        let machine = Session::open(config, us.host.parameters(), us.pin(session), now)
             .expect("the session of a simulation is set up by valid rules");
-        opener.outbound += 1;
+        let life = us.links.get(&peer).copied().unwrap_or(self.nodes[peer].life);
         let contact = self.tally.sessions;
-        self.contacts.insert(contact, Contact::new(from, to, self.climate.transport, session));
-        self.pairs.insert(pair(from, to), contact);
+        let stage = Stage::Running(session, Box::new(machine));
+        let ends = ((node, us.life), (peer, life));
+        self.contacts.insert(contact, Contact::new(ends.0, ends.1, self.config.transport, stage));
         self.tally.most_at_once = self.tally.most_at_once.max(self.contacts.len());
-        self.note(format_args!("n{from} > n{to}  session {contact} opens ({cause:?})"));
-        self.note_load(from);
+        self.note(format_args!("n{node} > n{peer}  session {contact} opens"));
         self.pump(contact, OPENER);
     }
 
-    /// What a transport would give to a session: a fresh salt, and the place where the last session
-    /// with this peer stopped.
-    pub(super) fn session_config(&mut self, node: usize, peer: usize) -> SessionConfig {
-        let cursor = self.nodes[node].cursors.get(&peer).copied();
-        SessionConfig { cursor, salt: self.random.bits(), ..self.climate.session.clone() }
+    pub(super) fn accept_contact(
+        &mut self,
+        node: usize,
+        peer: usize,
+        session: SessionId,
+        terms: Terms,
+    ) {
+        let config = self.session_config(terms);
+        let now = self.nodes[node].read_clock(self.now);
+        let us = &mut self.nodes[node];
+        let machine = Session::accept(config, us.host.parameters(), us.pin(session), now)
+            .expect("the session of a simulation is set up by valid rules");
+        let contact = us.incoming.remove(&peer);
+        let Some(contact) = contact.filter(|contact| self.contacts.contains_key(contact)) else {
+            return self.report(node, peer, session, &End::Failed(Stats::default()));
+        };
+        let Some(found) = self.contacts.get_mut(&contact) else { return };
+        let stage = &mut found.ends[ACCEPTOR].stage;
+        let running = Stage::Running(session, Box::new(machine));
+        if let Stage::Waiting(held) = core::mem::replace(stage, running) {
+            held.into_iter().for_each(|parcel| self.take(contact, ACCEPTOR, parcel));
+        }
     }
 
-    pub(super) fn note_load(&mut self, node: usize) {
-        let load = self.nodes[node].outbound + self.nodes[node].inbound;
-        self.tally.most_at_one_node = self.tally.most_at_one_node.max(load);
+    pub(super) fn refuse_contact(&mut self, node: usize, peer: usize, reason: Refusal) {
+        if let Some(contact) = self.nodes[node].incoming.remove(&peer) {
+            self.refuse(contact, reason);
+        }
+    }
+
+    fn refuse(&mut self, contact: u64, reason: Refusal) {
+        let Some(found) = self.contacts.get_mut(&contact) else { return };
+        let acceptor = &mut found.ends[ACCEPTOR];
+        acceptor.stage = Stage::Over;
+        let node = acceptor.node;
+        self.note(format_args!("n{node} refuses session {contact}: {reason:?}"));
+        self.ship(contact, ACCEPTOR, Parcel::Refused(reason));
+        self.forget_if_over(contact);
+    }
+
+    /// What a transport gives to a session: a fresh salt, and the terms of the scheduler.
+    fn session_config(&mut self, terms: Terms) -> SessionConfig {
+        let config = self.config.session.clone();
+        terms.apply(SessionConfig { salt: self.random.bits(), ..config })
     }
 
     // What arrives.
 
     pub(super) fn on_arrival(&mut self, shipment: Shipment) {
         let Shipment { contact, end, number, parcel, .. } = shipment;
-        let Some(found) = self.contacts.get_mut(&contact) else { return };
-        if !self.nodes[found.ends[1 - end].node].up {
+        let Some(found) = self.contacts.get(&contact) else { return };
+        let (from, to) = (found.ends[end].node, found.ends[1 - end].node);
+        let life = found.ends[end].peer_life;
+        if !self.is_received(from, to, life) {
             return;
         }
+        let Some(found) = self.contacts.get_mut(&contact) else { return };
         let parcels = match found.transport {
             Transport::Stream { .. } => found.ends[end].pipe.arrive(number, parcel),
             Transport::Frames => Vec::from([parcel]),
@@ -91,28 +116,43 @@ impl<H: Host> World<H> {
         }
     }
 
-    pub(super) fn take(&mut self, contact: u64, end: usize, parcel: Parcel) {
+    fn take(&mut self, contact: u64, end: usize, parcel: Parcel) {
         let Some(found) = self.contacts.get_mut(&contact) else { return };
-        let node = found.ends[end].node;
+        let (node, peer) = (found.ends[end].node, found.ends[1 - end].node);
         match &mut found.ends[end].stage {
             Stage::Unopened => {
                 found.ends[end].stage = Stage::Waiting(Vec::from([parcel]));
-                self.ask_permit(contact, node);
+                let before = self.nodes[node].incoming.insert(peer, contact);
+                let now = self.nodes[node].read_clock(self.now);
+                let admitted = self.nodes[node].scheduler.borrow_mut().handle_incoming(peer, now);
+                if let Err(reason) = admitted {
+                    // The one that waited before goes on waiting.
+                    self.nodes[node].incoming.remove(&peer);
+                    self.nodes[node].incoming.extend(before.map(|before| (peer, before)));
+                    self.refuse(contact, reason);
+                }
+                self.tell(node, |_, _| ());
             }
             Stage::Waiting(held) => held.push(parcel),
-            Stage::Running(session) => match parcel {
+            Stage::Running(_, session) => match parcel {
                 Parcel::Frame(frame) => {
-                    let now = self.now + self.nodes[node].skew;
+                    let now = self.nodes[node].read_clock(self.now);
                     // The outcome says what went wrong, if anything did.
                     let before = session.stats().applied;
                     _ = session.handle_frame(&frame, now);
                     if session.stats().applied > before {
-                        self.touch(node);
+                        self.recount(node);
                     }
                     self.pump(contact, end);
                 }
-                Parcel::End => self.cut(contact, end, "cut"),
-                Parcel::Busy => self.cut(contact, end, "busy"),
+                Parcel::End => self.fail(contact, end, "cut"),
+                Parcel::Refused(Refusal::Crossed) => {
+                    self.close(contact, end, "crossed", End::Displaced);
+                }
+                Parcel::Refused(Refusal::OverQuota) => {
+                    self.close(contact, end, "over quota", End::OverQuota);
+                }
+                Parcel::Refused(_) => self.fail(contact, end, "busy"),
             },
             Stage::Over => {}
         }
@@ -124,8 +164,8 @@ impl<H: Host> World<H> {
     fn pump(&mut self, contact: u64, end: usize) {
         let Some(found) = self.contacts.get_mut(&contact) else { return };
         let (node, peer) = (found.ends[end].node, found.ends[1 - end].node);
-        let Stage::Running(session) = &mut found.ends[end].stage else { return };
-        let now = self.now + self.nodes[node].skew;
+        let Stage::Running(_, session) = &mut found.ends[end].stage else { return };
+        let now = self.nodes[node].read_clock(self.now);
         let frames: Vec<_> = core::iter::from_fn(|| session.poll_frame(now)).collect();
         let events: Vec<_> = core::iter::from_fn(|| session.poll_event()).collect();
         let outcome = session.outcome().cloned();
@@ -144,22 +184,26 @@ impl<H: Host> World<H> {
         }
         let Some(outcome) = outcome else { return self.plan_wake(contact, end) };
         self.tally.note_outcome(&outcome);
-        match outcome.cursor {
-            Some(cursor) => _ = self.nodes[node].cursors.insert(peer, cursor),
-            None => _ = self.nodes[node].cursors.remove(&peer),
-        }
         let stats = &outcome.stats;
         self.note(format_args!(
             "n{node} session {contact} ends: {:?}; {} turns, {} records out, {} in ({} known), {} bytes",
             outcome.result, stats.turns, stats.records_out, stats.records_in, stats.stale,
             stats.bytes_out + stats.bytes_in,
         ));
-        let moved = stats.applied > 0 || stats.records_out > 0;
+        let is_unanswered = end == OPENER && stats.bytes_in == 0;
+        let is_timed_out = matches!(outcome.result, Ending::Failed(SessionError::TimedOut(_)));
         self.ship(contact, end, Parcel::End);
-        self.close(contact, end, if moved { Progress::Some } else { Progress::None });
+        let how = match outcome.result {
+            Ending::Failed(_) => End::Failed(*stats),
+            _ => End::Outcome(Box::new(outcome)),
+        };
+        self.finish(contact, end, how);
+        if is_unanswered && is_timed_out {
+            self.disconnect(node, peer, Disconnect::Gone);
+        }
     }
 
-    pub(super) fn ship(&mut self, contact: u64, end: usize, parcel: Parcel) {
+    fn ship(&mut self, contact: u64, end: usize, parcel: Parcel) {
         let Some(found) = self.contacts.get_mut(&contact) else { return };
         let number = found.ends[end].pipe.number();
         let (from, to) = (found.ends[end].node, found.ends[1 - end].node);
@@ -177,7 +221,7 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Sends a parcel of a stream. What is lost is sent again, as long as there is patience.
+    /// Sends a parcel of a stream. A lost one is sent again, as long as there is patience.
     pub(super) fn attempt(&mut self, mut shipment: Shipment) {
         let Some(found) = self.contacts.get(&shipment.contact) else { return };
         let to = found.ends[1 - shipment.end].node;
@@ -202,7 +246,7 @@ impl<H: Host> World<H> {
     fn plan_wake(&mut self, contact: u64, end: usize) {
         let Some(found) = self.contacts.get_mut(&contact) else { return };
         let end_found = &mut found.ends[end];
-        let Stage::Running(session) = &end_found.stage else { return };
+        let Stage::Running(_, session) = &end_found.stage else { return };
         let Some(local) = session.poll_timeout() else { return };
         let at = local.saturating_sub(self.nodes[end_found.node].skew).max(self.now);
         if end_found.wake_at.is_none_or(|planned| planned > at) {
@@ -218,8 +262,8 @@ impl<H: Host> World<H> {
             return;
         }
         end_found.wake_at = None;
-        let now = self.now + self.nodes[end_found.node].skew;
-        if let Stage::Running(session) = &mut end_found.stage {
+        let now = self.nodes[end_found.node].read_clock(self.now);
+        if let Stage::Running(_, session) = &mut end_found.stage {
             if session.poll_timeout().is_some_and(|at| at <= now) {
                 session.handle_timeout(now);
             }
@@ -230,17 +274,26 @@ impl<H: Host> World<H> {
     // The end.
 
     /// Ends a session without the machine's consent.
-    fn cut(&mut self, contact: u64, end: usize, why: &'static str) {
-        let Some(found) = self.contacts.get_mut(&contact) else { return };
+    fn fail(&mut self, contact: u64, end: usize, why: &'static str) {
+        let Some(found) = self.contacts.get(&contact) else { return };
+        let stats = match &found.ends[end].stage {
+            Stage::Running(_, session) => session.stats(),
+            _ => Stats::default(),
+        };
+        self.close(contact, end, why, End::Failed(stats));
+    }
+
+    fn close(&mut self, contact: u64, end: usize, why: &'static str, how: End) {
+        let Some(found) = self.contacts.get(&contact) else { return };
         let node = found.ends[end].node;
         if !matches!(found.ends[end].stage, Stage::Over) {
             self.tally.note_ending(why);
             self.note(format_args!("n{node} session {contact} ends: {why}"));
-            self.close(contact, end, Progress::None);
+            self.finish(contact, end, how);
         }
     }
 
-    fn close(&mut self, contact: u64, end: usize, progress: Progress) {
+    fn finish(&mut self, contact: u64, end: usize, how: End) {
         let Some(found) = self.contacts.get_mut(&contact) else { return };
         let (node, peer) = (found.ends[end].node, found.ends[1 - end].node);
         let before = core::mem::replace(&mut found.ends[end].stage, Stage::Over);
@@ -250,26 +303,61 @@ impl<H: Host> World<H> {
             self.queue.schedule(at, Event::Dead { contact });
         }
         self.forget_if_over(contact);
-        if end == OPENER {
-            self.end_chase(node, peer, progress);
+        if !self.nodes[node].up {
+            return;
         }
-        if matches!(before, Stage::Running(_)) {
-            self.release(node, end);
+        match before {
+            Stage::Running(session, _) => self.report(node, peer, session, &how),
+            Stage::Waiting(_) => {
+                self.nodes[node].incoming.remove(&peer);
+                self.tell(node, |scheduler, now| scheduler.handle_incoming_gone(peer, now));
+            }
+            Stage::Unopened | Stage::Over => {}
         }
     }
 
-    pub(super) fn forget_if_over(&mut self, contact: u64) {
-        if let Some(found) = self.contacts.get(&contact)
-            && found.is_over()
-        {
-            self.pairs.remove(&found.pair());
+    /// Tells the scheduler how a session ended.
+    fn report(&mut self, node: usize, peer: usize, session: SessionId, how: &End) {
+        let (end, stats) = match how {
+            End::Outcome(outcome) => (SessionEnd::Outcome(outcome), outcome.stats),
+            End::Displaced => (SessionEnd::Displaced, Stats::default()),
+            End::OverQuota => (SessionEnd::OverQuota, Stats::default()),
+            End::Failed(stats) => (SessionEnd::Failed, *stats),
+        };
+        let used = Used { stats, sent: stats.bytes_out, received: stats.bytes_in };
+        let spaces = self.nodes[node].summaries();
+        self.tell(node, |scheduler, now| {
+            scheduler.handle_roots(spaces, now);
+            scheduler.handle_session_ended(peer, session, end, used, now);
+        });
+    }
+
+    fn forget_if_over(&mut self, contact: u64) {
+        if self.contacts.get(&contact).is_some_and(Contact::is_over) {
             self.contacts.remove(&contact);
         }
     }
 
     pub(super) fn on_dead(&mut self, contact: u64) {
         for end in [OPENER, ACCEPTOR] {
-            self.cut(contact, end, "cut");
+            self.fail(contact, end, "cut");
+        }
+    }
+
+    /// The connection of two nodes is no more at one of them.
+    pub(super) fn cut_contacts_between(&mut self, node: usize, peer: usize) {
+        let of_both = |end: usize, contact: &Contact<_>| {
+            contact.ends[end].node == node && contact.ends[1 - end].node == peer
+        };
+        let mut cut = Vec::new();
+        for end in [OPENER, ACCEPTOR] {
+            let found = self.contacts.iter().filter(|(_, contact)| of_both(end, contact));
+            cut.extend(found.map(|(contact, _)| (*contact, end)));
+        }
+        for (contact, end) in cut {
+            self.fail(contact, end, "cut");
+            self.queue
+                .schedule(self.now + self.config.transport.patience(), Event::Dead { contact });
         }
     }
 

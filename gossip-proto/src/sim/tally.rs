@@ -10,7 +10,8 @@ pub struct Tally {
     /// Sessions that were opened.
     pub sessions: u64,
     /// How they ended, each end for itself: `in sync`, `synced`, `budget spent`, `nothing shared`,
-    /// `failed` (the machine said so), `busy` (no permit), `cut` (the stream or the node died).
+    /// `failed` (the machine said so), `busy`, `crossed`, `over quota` (the peer refused it), `cut`
+    /// (the stream or the node died).
     pub endings: BTreeMap<&'static str, u64>,
     /// The most sessions that ran at the same time.
     pub most_at_once: usize,
@@ -28,10 +29,14 @@ pub struct Tally {
     pub records: u64,
     /// Records that arrived and were known already: waste.
     pub stale: u64,
+    /// Bytes of frames that carry records; each counts at both ends.
+    pub record_bytes: u64,
     /// Bytes of records that were known already or not asked for.
     pub wasted_bytes: u64,
     /// Records that arrived and were refused.
     pub rejected: u64,
+    /// Peers that were reported as stalled.
+    pub stalls: u64,
 }
 
 impl Tally {
@@ -45,6 +50,7 @@ impl Tally {
         });
         self.records += outcome.stats.records_in;
         self.stale += outcome.stats.stale;
+        self.record_bytes += outcome.stats.record_bytes;
         self.wasted_bytes += outcome.stats.wasted_bytes;
         self.rejected += outcome.stats.rejected;
     }

@@ -10,14 +10,15 @@ use std::vec::Vec;
 use super::agreement::Agreement;
 use super::contact::Contact;
 use super::event::Event;
-use super::node::Node;
+use super::node::{Node, SessionView};
 use super::queue::Queue;
-use super::{Host, Link, Network, Random, Schedule, Tally, Transport};
+use super::{Host, Link, Network, Random, Tally, Transport};
 use crate::SessionConfig;
+use crate::schedule::{Mutant, ScheduleConfig, Scheduler};
 
 /// How a world behaves.
 #[derive(Clone, Debug)]
-pub struct Climate {
+pub struct WorldConfig {
     /// Where all chance comes from.
     pub seed: u64,
     /// How every link behaves at the beginning.
@@ -25,38 +26,56 @@ pub struct Climate {
     /// How the frames of a session travel.
     pub transport: Transport,
     /// When nodes talk to each other.
-    pub schedule: Schedule,
-    /// What every session asks for. The salt is drawn anew for each; the cursor is where the last
-    /// session with the same peer stopped.
+    pub schedule: ScheduleConfig,
+    /// What every session asks for. The salt is drawn anew for each; the terms are the scheduler's.
     pub session: SessionConfig,
-    /// The probability that a session comes to nothing, as the literature has it, whatever its
-    /// packets do.
-    pub lost_sessions: f64,
+    /// How the nodes begin.
+    pub startup: Startup,
+    /// The mistake that every scheduler makes.
+    pub mutant: Option<Mutant>,
 }
 
-impl Climate {
-    /// Nothing goes wrong: `link` only takes time.
-    pub fn fair(seed: u64, link: Link, schedule: Schedule) -> Self {
-        let session = SessionConfig::default();
-        Self { seed, link, transport: Transport::STREAM, schedule, session, lost_sessions: 0.0 }
+/// How the nodes of a world begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Startup {
+    /// They know each other's address, and dial.
+    Apart,
+    /// Each is connected to every other one.
+    Connected,
+}
+
+impl WorldConfig {
+    /// The defaults of a node, and nothing goes wrong: `link` only takes time.
+    pub fn fair(seed: u64, link: Link) -> Self {
+        Self {
+            seed,
+            link,
+            transport: Transport::STREAM,
+            schedule: ScheduleConfig::default(),
+            session: SessionConfig::default(),
+            startup: Startup::Connected,
+            mutant: None,
+        }
     }
 }
 
-/// Nodes that run the real sync machine over a simulated network in virtual time.
+/// Nodes that run the real scheduler and the real sync machine over a simulated network in virtual
+/// time.
 ///
-/// Two worlds of equal climates and equal hosts that are treated equally are equal to the last bit
-/// of their traces.
+/// Two worlds of equal configurations and equal hosts that are treated equally are equal to the last
+/// bit of their traces.
 pub struct World<H: Host> {
-    pub(super) climate: Climate,
+    pub(super) config: WorldConfig,
     pub(super) nodes: Vec<Node<H>>,
-    pub(super) contacts: BTreeMap<u64, Contact<H::View>>,
-    /// Which pairs of nodes are in session.
-    pub(super) pairs: BTreeMap<(usize, usize), u64>,
+    pub(super) contacts: BTreeMap<u64, Contact<SessionView<H>>>,
     pub(super) queue: Queue<Event>,
     pub(super) network: Network,
     pub(super) random: Random,
     pub(super) now: Duration,
+    pub(super) healed_at: Duration,
     pub(super) tally: Tally,
+    /// How many dials were begun.
+    pub(super) dials: u64,
     agreement: Agreement,
     records: u64,
     trace: Option<String>,
@@ -77,29 +96,60 @@ pub enum Side {
 }
 
 impl<H: Host> World<H> {
-    /// Starts one node for each host.
-    pub fn new(climate: Climate, hosts: Vec<H>) -> Self {
-        let mut random = Random::new(climate.seed);
-        let count = hosts.len();
-        let nodes = hosts.into_iter().enumerate();
-        let nodes = nodes.map(|(us, host)| Node::new(us, count, host, &mut random)).collect();
+    /// Starts one node for each host. Each has every other one as a member.
+    pub fn new(config: WorldConfig, hosts: Vec<H>) -> Self {
+        let mut random = Random::new(config.seed);
         let mut world = Self {
-            network: Network::new(climate.link, random.fork()),
-            climate,
-            nodes,
+            network: Network::new(config.link, random.fork()),
+            nodes: Vec::with_capacity(hosts.len()),
             contacts: BTreeMap::new(),
-            pairs: BTreeMap::new(),
             queue: Queue::new(),
             random,
             now: Duration::ZERO,
+            healed_at: Duration::ZERO,
             tally: Tally::default(),
+            dials: 0,
             agreement: Agreement::default(),
             records: 0,
             trace: None,
             tamper: None,
+            config,
         };
+        for (node, host) in hosts.into_iter().enumerate() {
+            let scheduler = world.scheduler(node, Duration::ZERO);
+            world.nodes.push(Node::new(host, scheduler));
+        }
+        let count = world.nodes.len();
         (0..count).for_each(|node| world.rise(node));
+        if world.config.startup == Startup::Connected {
+            (0..count).for_each(|node| world.connect(node));
+        }
         world
+    }
+
+    fn scheduler(&mut self, node: usize, now: Duration) -> Scheduler<usize> {
+        let (config, seed) = (self.config.schedule.clone(), self.random.bits());
+        let mut scheduler = Scheduler::new(node, config, seed, now)
+            .expect("the schedule of a simulation follows valid rules");
+        if let Some(mutant) = self.config.mutant {
+            scheduler.plant(mutant);
+        }
+        scheduler
+    }
+
+    /// Connects a node to all others, without a handshake.
+    fn connect(&mut self, node: usize) {
+        let peers: Vec<usize> = (0..self.nodes.len()).filter(|peer| *peer != node).collect();
+        for peer in &peers {
+            let life = self.nodes[*peer].life;
+            self.nodes[node].links.insert(*peer, life);
+        }
+        let now = self.nodes[node].read_clock(self.now);
+        let scheduler = self.nodes[node].scheduler.clone();
+        let mut scheduler = scheduler.borrow_mut();
+        peers.iter().for_each(|peer| scheduler.handle_connected(*peer, now));
+        // All begin equal: the first adverts would tell nothing.
+        while scheduler.poll_action().is_some() {}
     }
 
     /// Keeps a trace from now on.
@@ -166,16 +216,35 @@ impl<H: Host> World<H> {
         self.nodes[node].bytes
     }
 
-    /// Sets how much the clock of a node is ahead of the others. For nodes that are not in session.
+    /// Sets how much the clock of a node is ahead of the others. A running clock does not jump: call
+    /// it while the node is down.
     pub fn set_skew(&mut self, node: usize, skew: Duration) {
         self.nodes[node].skew = skew;
     }
 
-    /// Replaces the link model and lets sessions be lost, or no longer.
-    pub fn set_weather(&mut self, link: Link, transport: Transport, lost_sessions: f64) {
+    /// Replaces the link model and the transport.
+    pub fn set_conditions(&mut self, link: Link, transport: Transport) {
         self.network.set_link(link);
-        self.climate.transport = transport;
-        self.climate.lost_sessions = lost_sessions;
+        self.config.transport = transport;
+    }
+
+    /// How `node` sees `peer`; `None` if it does not know it.
+    pub fn agreement_of(&self, node: usize, peer: usize) -> Option<crate::schedule::Agreement> {
+        self.nodes[node].scheduler.borrow().agreement(peer)
+    }
+
+    /// Whether two nodes are connected, and both know it.
+    pub fn are_connected(&self, a: usize, b: usize) -> bool {
+        let knows = |node: usize, peer: usize| {
+            let (us, there) = (&self.nodes[node], &self.nodes[peer]);
+            us.up && there.up && us.links.get(&peer) == Some(&there.life)
+        };
+        knows(a, b) && knows(b, a)
+    }
+
+    /// Has `node` open a session with `peer`, whatever its timer says.
+    pub fn request(&mut self, node: usize, peer: usize) {
+        self.tell(node, |scheduler, now| _ = scheduler.request(peer, now));
     }
 
     /// Has every frame changed by `tamper` from now on: how a node of another make behaves.
@@ -234,7 +303,7 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Stops a node as if its process was killed. Its peers notice when their patience ends.
+    /// Stops a node as if its machine lost its power: its peers hear nothing any more.
     pub fn crash(&mut self, node: usize) {
         if !self.nodes[node].up {
             return;
@@ -243,6 +312,7 @@ impl<H: Host> World<H> {
         self.forget_roots(node);
         self.nodes[node].fall();
         self.cut_contacts_of(node);
+        self.plan_silence();
     }
 
     /// Starts a node that crashed, over what is left of its state.
@@ -251,7 +321,10 @@ impl<H: Host> World<H> {
             self.crash(node);
         }
         self.note(format_args!("n{node} restarts"));
+        let now = self.nodes[node].read_clock(self.now);
+        let scheduler = self.scheduler(node, now);
         let restarted = &mut self.nodes[node];
+        *restarted.scheduler.borrow_mut() = scheduler;
         restarted.spaces = host.spaces();
         restarted.host = host;
         restarted.up = true;
@@ -261,22 +334,28 @@ impl<H: Host> World<H> {
     /// Begins the life of a node.
     fn rise(&mut self, node: usize) {
         self.count_roots(node);
-        self.start_timers(node);
+        self.tell_roots(node);
+        let members = (0..self.nodes.len()).filter(|peer| *peer != node).collect();
+        self.introduce(node, members);
     }
 
     /// Looks at the state of a node after something was written to it; changed roots are counted
     /// and advertised.
     pub fn touch(&mut self, node: usize) {
-        if !self.nodes[node].up {
-            return;
+        if self.nodes[node].up {
+            self.recount(node);
+            self.tell_roots(node);
         }
+    }
+
+    /// Counts the roots of a node anew, if they changed.
+    pub(super) fn recount(&mut self, node: usize) {
         let Node { host, spaces, roots, .. } = &self.nodes[node];
         let stands =
             spaces.iter().zip(roots).all(|(space, root)| host.summary(space).root == *root);
         if !stands {
             self.forget_roots(node);
             self.count_roots(node);
-            self.announce_soon(node);
         }
     }
 
@@ -298,10 +377,5 @@ impl<H: Host> World<H> {
             self.agreement.remove(space, root);
         }
         self.records -= *records;
-    }
-
-    /// What the clock of a node shows.
-    pub(super) fn local(&self, node: usize) -> Duration {
-        self.now + self.nodes[node].skew
     }
 }

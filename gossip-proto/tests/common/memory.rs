@@ -70,13 +70,29 @@ impl Tree {
     }
 }
 
-/// A store that lives as long as somebody holds it.
+/// A store that lives as long as somebody holds it, and its tree, while nothing was written since.
 #[derive(Clone, Default)]
-pub struct Store(pub Rc<RefCell<State>>);
+pub struct Store(pub Rc<RefCell<State>>, Rc<RefCell<Option<Rc<Tree>>>>);
 
 impl Store {
     pub fn new(state: State) -> Self {
-        Self(Rc::new(RefCell::new(state)))
+        Self(Rc::new(RefCell::new(state)), Rc::default())
+    }
+
+    /// The tree, for writers that go by [`write`](Self::write) only.
+    pub fn tree(&self) -> Rc<Tree> {
+        let mut known = self.1.borrow_mut();
+        known.get_or_insert_with(|| Rc::new(Tree::of(&self.0.borrow()))).clone()
+    }
+
+    pub fn write<T>(&self, write: impl FnOnce(&mut State) -> T) -> T {
+        *self.1.borrow_mut() = None;
+        write(&mut self.0.borrow_mut())
+    }
+
+    /// As [`pin`](Self::pin), over the known tree.
+    pub fn pin_tree(&self) -> Memory {
+        Memory { tree: self.tree(), store: self.clone() }
     }
 
     pub fn pin(&self) -> Memory {
@@ -129,7 +145,7 @@ impl View for Memory {
     }
 
     fn apply(&mut self, delivery: Delivery) -> Receipt {
-        self.store.0.borrow_mut().take(delivery)
+        self.store.write(|state| state.take(delivery))
     }
 
     fn live_summary(&self) -> Summary {

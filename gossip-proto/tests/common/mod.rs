@@ -1,10 +1,14 @@
 //! What the tests share: a naive model of a node, and two of them in session.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
+#[cfg(feature = "sim")]
+pub mod cluster;
 mod memory;
 mod model;
 pub mod pair;
 pub mod real;
+#[cfg(feature = "sim")]
+pub mod replica;
 pub mod samples;
 pub mod sparse;
 

@@ -7,7 +7,6 @@ use crate::{Causality, Dot};
 
 /// The outcome of a [`join`](Siblings::join).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
 #[non_exhaustive]
 pub struct Joined<N = [u8; 32]> {
     /// Whether the state changed.
@@ -26,8 +25,8 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     /// other's context does not cover the dot. Of a node with more than [`MAX_NODE_DOTS`] values the
     /// greatest by version and value stay. The context takes the greater version for each node.
     ///
-    /// Commutative, associative, idempotent; associative as long as nothing is dropped. Allocates
-    /// nothing if nothing changes. O(n + m + (s + t) log (n m s t)) for s and t values, n and m nodes.
+    /// Commutative and idempotent; associative as long as no value is dropped. Allocates nothing if
+    /// nothing changes. O(n + m + (s + t) log (n m s t)) for s and t values, n and m nodes.
     pub fn join(&mut self, other: &Self) -> Joined<N> {
         // Replicas mostly hold the same values.
         if self.live == other.live {

@@ -21,8 +21,8 @@ pub struct OwnJoin<V, N = [u8; 32]> {
     pub joined: Joined<N>,
     /// The process's word under its new version, if it was written again.
     pub reissued: Option<Word<V>>,
-    /// The process's word, if the join removed it and it could not be written again, because
-    /// [`MAX_NODE_DOTS`](crate::MAX_NODE_DOTS) own values are live.
+    /// The process's word, if it went because [`MAX_NODE_DOTS`](crate::MAX_NODE_DOTS) other own
+    /// values are live.
     pub given_up: Option<Word<V>>,
 }
 
@@ -55,11 +55,12 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     ) -> OwnJoin<V, N> {
         let arriving = other.context.get(node);
         clock.recall(arriving);
-        let at_risk = arriving > self.context.get(node);
-        let live = word.filter(|word| at_risk && self.holds_word(node, word)).cloned();
+        let mine = word.filter(|word| self.holds_word(node, word)).cloned();
+        let is_newer = arriving > self.context.get(node);
         let joined = self.join(other);
         let mut outcome = OwnJoin { joined, reissued: None, given_up: None };
-        if let Some(lost) = live.filter(|word| !self.holds_word(node, word)) {
+        let lost = mine.filter(|word| !self.holds_word(node, word));
+        if let Some(lost) = lost.filter(|word| is_newer || !other.removes(node, word)) {
             // Just above what arrives, not at the clock: it covers no write that is unknown here.
             let word = Word { version: arriving.saturating_add(1), ..lost.clone() };
             let dot = Dot::new(node.clone(), word.version);
@@ -78,5 +79,11 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     fn holds_word(&self, node: &N, word: &Word<V>) -> bool {
         let dot = Dot::new(node.clone(), word.version);
         self.of_dot(&dot).iter().any(|(_, value)| *value == word.value)
+    }
+
+    /// Whether the word was seen and superseded here.
+    fn removes(&self, node: &N, word: &Word<V>) -> bool {
+        let dot = Dot::new(node.clone(), word.version);
+        self.context.covers(&dot) && !self.is_live(&dot)
     }
 }

@@ -3,7 +3,7 @@
 use super::Siblings;
 use crate::Dot;
 
-/// What a state knows of one node. Borrowed from [`Siblings::parts`].
+/// The part of a state that concerns one node, see [`Siblings::parts`].
 #[derive(Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Part<'a, V, N = [u8; 32]> {
@@ -42,9 +42,9 @@ impl<V, N: Ord> Siblings<V, N> {
     /// Keeps the parts for which `keep`, given a node and its entry, is true. O(n + s log n) for n
     /// nodes and s values.
     ///
-    /// What is left is a state of its own, to be joined or sent. Dropping a part from a state that a
-    /// replica holds makes the replica forget that the writes of the node were ever seen: superseded
-    /// values may come back.
+    /// The remaining nodes are a state of their own, to be joined or sent. A replica that drops a part
+    /// of its own state forgets that it has seen the writes of that node: superseded values may come
+    /// back.
     pub fn retain_nodes(&mut self, mut keep: impl FnMut(&N, u64) -> bool) {
         self.context.retain(|entry| keep(&entry.node, entry.version));
         let entries = self.context.entries();

@@ -1,5 +1,7 @@
 //! Faults that a node reports: its own, and those of its clock, its disk and its peers.
 
+use std::time::Duration;
+
 use engram_bridge::{MAX_NODE_DOTS, MAX_SUPPRESSED, StateEvent, StorageError, Warning};
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::{Rejection, SpaceId};
@@ -95,6 +97,15 @@ impl Notice {
                 );
                 Self { node: Some(node), ..Self::about("implausible", space, id, &reason) }
             }
+            StateEvent::ClockAhead { node, ahead } => {
+                let (node, ahead) = (name(*node), Duration::from_nanos(*ahead));
+                let reason = format!(
+                    "{node} writes versions up to {} s ahead of the clock of this machine; they are \
+                     joined all the same; compare the two clocks, and set the wrong one",
+                    ahead.as_secs()
+                );
+                Self { node: Some(node), ..Self::new("clock_ahead", reason) }
+            }
             StateEvent::OverCap { space, id, cap } => {
                 let reason = format!(
                     "{} is reached, so what a peer sent was refused; what is held stays; raise the \
@@ -181,6 +192,7 @@ mod tests {
             StateEvent::Clash { space: space.clone(), id: id.clone(), node },
             StateEvent::SuppressionDropped { space: space.clone(), id: id.clone(), digests: 2 },
             StateEvent::Implausible { space: space.clone(), id: id.clone(), node },
+            StateEvent::ClockAhead { node, ahead: 600 * 1_000_000_000 },
             StateEvent::OverCap { space, id, cap: Cap::Deletions },
             StateEvent::Storage { failure: Some(failure) },
             StateEvent::Storage { failure: None },

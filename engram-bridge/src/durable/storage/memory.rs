@@ -55,11 +55,7 @@ impl MemoryStateStore {
 }
 
 impl StateStore for MemoryStateStore {
-    fn scan(
-        &self,
-        table: Table,
-        row: &mut dyn FnMut(&[u8], &[u8]),
-    ) -> Result<(), StorageError> {
+    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
         let inner = self.inner();
         for ((of, key), value) in &inner.rows {
             if *of == table {

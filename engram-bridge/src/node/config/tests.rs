@@ -124,8 +124,8 @@ fn the_defaults_are_those_of_the_plan() {
     assert_eq!(config.limits, Transfer::default());
     assert_eq!(config.membership, MembershipConfig::Static);
     assert_eq!(config.store.path, None);
-    assert_eq!(config.store.settle, crate::DEFAULT_SETTLE);
-    assert_eq!(config.store.caps, crate::Caps::default());
+    assert_eq!(config.store.settle, crate::engram::binding::DEFAULT_SETTLE);
+    assert_eq!(config.store.caps, Caps::default());
     assert_eq!(config.retention, Retention::default());
 }
 

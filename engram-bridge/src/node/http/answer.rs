@@ -120,6 +120,8 @@ struct Writes {
     dots_dropped: u64,
     suppressions_dropped: u64,
     implausible: u64,
+    /// Members that wrote versions ahead of this node's clock.
+    members_ahead: u64,
     /// Over all caps.
     over_cap: u64,
     storage_failures: u64,
@@ -135,6 +137,7 @@ impl Writes {
             dots_dropped: stats.dots_dropped,
             suppressions_dropped: stats.suppressions_dropped,
             implausible: stats.implausible,
+            members_ahead: stats.members_ahead,
             over_cap: stats.over_cap.values().sum(),
             storage_failures: stats.storage_failures,
         }

@@ -215,6 +215,7 @@ pub const METRICS: &[Metric] = &[
     state::DOTS_DROPPED,
     state::SUPPRESSIONS_DROPPED,
     state::IMPLAUSIBLE,
+    state::MEMBERS_AHEAD,
     state::CLOCK_FAULT,
     state::OVER_CAP,
     state::CAP_USED,

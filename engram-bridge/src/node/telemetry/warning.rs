@@ -31,6 +31,15 @@ pub enum Warning {
     Implausible {
         /// How many.
         parts: u64,
+        /// Whether most members of the roster wrote such versions, so that the clock of this node
+        /// must be behind.
+        by_most: bool,
+    },
+    /// Members were found within the last hour that wrote versions ahead of this node's clock by
+    /// more than [`CLOCK_TOLERANCE`](crate::CLOCK_TOLERANCE). The versions were joined.
+    ClockAhead {
+        /// How many members.
+        members: u64,
     },
 }
 
@@ -57,6 +66,7 @@ impl Warning {
             Self::Reissued { .. } => "reissued",
             Self::ClockFault(_) => "clock_fault",
             Self::Implausible { .. } => "implausible",
+            Self::ClockAhead { .. } => "clock_ahead",
         }
     }
 
@@ -87,9 +97,15 @@ impl Warning {
                     .to_owned()
             }
             Self::ClockFault(_) => "set the clock of this machine".to_owned(),
-            Self::Implausible { .. } => {
-                "set the clock of the node whose versions they are, which the events name; if this \
-                 node refuses those of most peers, set its own"
+            Self::Implausible { by_most: true, .. } => {
+                "set the clock of this machine, which is far behind those of most members".to_owned()
+            }
+            Self::Implausible { by_most: false, .. } => {
+                "set the clocks of the nodes whose versions they are, which the events name".to_owned()
+            }
+            Self::ClockAhead { .. } => {
+                "compare the clock of this machine with those of the members that the events name, \
+                 and set the wrong ones"
                     .to_owned()
             }
         }
@@ -115,10 +131,15 @@ impl fmt::Display for Warning {
                  peers knew later versions of this node"
             ),
             Self::ClockFault(fault) => describe(f, fault),
-            Self::Implausible { parts } => write!(
+            Self::Implausible { parts, .. } => write!(
                 f,
                 "{parts} parts of records were refused within the last hour, because their versions \
                  lie too far in the future"
+            ),
+            Self::ClockAhead { members } => write!(
+                f,
+                "{members} members were found within the last hour that write versions ahead of the \
+                 clock of this machine"
             ),
         }
     }
@@ -169,7 +190,9 @@ mod tests {
             Warning::Reissued { words: 3 },
             Warning::ClockFault(ClockFault::BeforeBuild { now: day, built_at: 3 * day }),
             Warning::ClockFault(ClockFault::Ahead { now: 9 * day, told: day }),
-            Warning::Implausible { parts: 2 },
+            Warning::Implausible { parts: 2, by_most: false },
+            Warning::Implausible { parts: 2, by_most: true },
+            Warning::ClockAhead { members: 1 },
         ]
     }
 

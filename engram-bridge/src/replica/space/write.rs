@@ -84,7 +84,8 @@ impl Space {
         let mut journal = self.shared.journal();
         if self.state().is_waiting() {
             report.waiting = contents.len();
-            report.view_changed = self.wait_with(contents.into_iter().map(|(_, content)| content));
+            let contents = contents.into_iter().map(|(_, content)| content);
+            report.view_changed = self.wait_with(contents, cause);
             return Ok(());
         }
         report.view_changed = self.change(&mut journal, cause, |state, issuer| {
@@ -108,8 +109,8 @@ impl Space {
 
     /// Keeps the contents until the first contact of the space. Returns whether the merged view
     /// changed.
-    fn wait_with(&self, contents: impl Iterator<Item = Content>) -> bool {
-        let changed = self.state_mut().wait_with(contents, self.shared.now());
+    fn wait_with(&self, contents: impl Iterator<Item = Content>, cause: Cause) -> bool {
+        let changed = self.state_mut().wait_with(contents, cause);
         if changed {
             self.note_view_change();
         }
@@ -216,22 +217,32 @@ impl Space {
         Ok(dropped? > 0)
     }
 
-    /// Waits with submissions from now on until [`take_in`](Self::take_in), if the space is empty.
-    /// Returns whether it waits.
-    pub(crate) fn await_contact(&self) -> bool {
+    /// Waits with submissions from now on until [`take_in`](Self::take_in), unless the first contact
+    /// of the space is over already. Returns whether it waits. A [`Binding`](crate::Binding) calls it.
+    ///
+    /// A space whose store is new, or lost rows, does not know which versions of this node its peers
+    /// hold. Written under a clock that is behind, a submission would be below them.
+    pub fn await_contact(&self) -> bool {
         let _writers = self.shared.journal();
         self.state_mut().await_contact()
     }
 
-    /// Submits what waits for the first contact, which is over.
+    /// Ends the wait of [`await_contact`](Self::await_contact): submits everything that waits. A
+    /// [`Binding`](crate::Binding) calls it after the first session that left nothing behind, or when
+    /// no peer was met for a while.
     ///
     /// # Errors
     /// [`StorageError`] if the changes cannot be stored. They go on waiting.
-    pub(crate) fn take_in(&self) -> Result<(), StorageError> {
+    pub fn take_in(&self) -> Result<(), StorageError> {
         let mut journal = self.shared.journal();
         let waiting: Vec<Content> = self.state().waiting().cloned().collect();
         self.submit_waiting(&mut journal, waiting)?;
-        self.state_mut().end_waiting();
+        if !self.state().is_settled() {
+            let settled = journal.commit_settled(self.id());
+            self.shared.note_commit(&journal, &settled);
+            settled?;
+        }
+        self.state_mut().settle();
         Ok(())
     }
 
@@ -240,7 +251,7 @@ impl Space {
         journal: &mut Journal,
         waiting: Vec<Content>,
     ) -> Result<(), StorageError> {
-        let cause = self.cause(ConsolidationCacheSource::OnDemand);
+        let Some(cause) = self.state().waiting_cause() else { return Ok(()) };
         self.change(journal, cause, |state, issuer| {
             // A clock at its end refuses the next submission of the engine, too, which reports it.
             let plan = |content| state.plan_submit(content, issuer).ok()?.1;
@@ -294,7 +305,11 @@ impl Space {
     ) -> Result<(), StorageError> {
         let waiting: Vec<Content> = {
             let state = self.state();
-            state.waiting().filter(|content| ids.contains(&*content.pattern().id)).cloned().collect()
+            state
+                .waiting()
+                .filter(|content| ids.contains(&*content.pattern().id))
+                .cloned()
+                .collect()
         };
         self.submit_waiting(journal, waiting)?;
         self.state_mut().stop_waiting(ids);

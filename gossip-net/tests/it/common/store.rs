@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use engram_gossip_net::{NodeId, Replicas};
 use engram_gossip_proto::{
-    Content, Delivery, Entry, Parameters, Part, Precision, Prefix, Receipt, Record, SpaceId,
-    Summary, View,
+    Content, Delivery, Entry, Greeting, Parameters, Part, Precision, Prefix, Receipt, Record,
+    SpaceId, Summary, View,
 };
 
 type Digest = [u8; 32];
@@ -21,7 +21,11 @@ pub(crate) struct Store {
     /// The next delivery makes the view panic.
     trap: Arc<AtomicBool>,
     sessions: Arc<Sessions>,
+    greeted: Mutex<Vec<Greeted>>,
 }
+
+/// What a peer told, and how many records the store had then.
+pub(crate) type Greeted = (NodeId, Greeting, usize);
 
 /// How many sessions have a view pinned, now and at most.
 #[derive(Default)]
@@ -72,7 +76,18 @@ impl Store {
             node: node.into(),
             trap: Arc::default(),
             sessions: Arc::default(),
+            greeted: Mutex::default(),
         })
+    }
+
+    /// What the peers told, in order.
+    pub(crate) fn greeted(&self) -> Vec<Greeted> {
+        self.greeted.lock().unwrap().clone()
+    }
+
+    /// What this store tells every peer about itself.
+    pub(crate) fn clock(&self) -> u64 {
+        u64::from(self.node[0])
     }
 
     /// How many sessions of this node ran at once, at most. Each has one view of each space.
@@ -159,6 +174,15 @@ impl Replicas for Store {
 
     fn summary(&self, space: &SpaceId) -> Option<Summary> {
         Some(self.spaces.get(space)?.lock().unwrap().summary())
+    }
+
+    fn greeting(&self, peer: NodeId) -> Greeting {
+        Greeting { known: u64::from(peer.as_bytes()[31]), clock: self.clock() }
+    }
+
+    fn greeted(&self, peer: NodeId, greeting: Greeting) {
+        let records = self.ids().len();
+        self.greeted.lock().unwrap().push((peer, greeting, records));
     }
 }
 

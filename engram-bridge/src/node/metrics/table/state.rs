@@ -114,6 +114,15 @@ pub(super) const IMPLAUSIBLE: Metric = Metric {
     read: |reading| count(reading.writes.implausible),
 };
 
+pub(super) const MEMBERS_AHEAD: Metric = Metric {
+    name: "engram_gossip_members_ahead_total",
+    kind: Counter,
+    unit: None,
+    help: "Members found to write versions ahead of this node's clock: which clock is wrong?",
+    labels: &[],
+    read: |reading| count(reading.writes.members_ahead),
+};
+
 pub(super) const CLOCK_FAULT: Metric = Metric {
     name: "engram_gossip_clock_fault",
     kind: Gauge,

@@ -1,11 +1,11 @@
-//! Where all chance of a simulation comes from.
+//! Where all chance of a scheduler and of a simulation comes from.
 
 use core::time::Duration;
 
 /// A small seeded generator (SplitMix64, Steele et al. 2014).
 ///
-/// The simulator has its own, since a seed in a bug report has to mean the same run for ever,
-/// whatever becomes of other people's generators.
+/// It is written out here, since a seed in a bug report has to mean the same run always, whatever
+/// becomes of other people's generators.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 

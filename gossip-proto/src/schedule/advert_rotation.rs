@@ -1,0 +1,79 @@
+//! Which spaces an advert tells, if not all of them fit into a datagram.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::{RootAdvert, SpaceId, Summary};
+
+/// Tells the spaces that changed first, and lets the others take turns.
+#[derive(Debug)]
+pub(super) struct AdvertRotation {
+    /// The roots that were told last, of spaces that did not all fit.
+    told: BTreeMap<SpaceId, [u8; 32]>,
+    turn: usize,
+}
+
+impl AdvertRotation {
+    pub(super) const fn new() -> Self {
+        Self { told: BTreeMap::new(), turn: 0 }
+    }
+
+    /// The next advert of `spaces` in at most `room` bytes.
+    pub(super) fn next_advert(&mut self, spaces: &[(SpaceId, Summary)], room: usize) -> Vec<u8> {
+        let capacity = RootAdvert::capacity(room);
+        if spaces.len() <= capacity {
+            return RootAdvert::encode(spaces, room);
+        }
+        let is_told = |(space, now): &(SpaceId, Summary)| self.told.get(space) == Some(&now.root);
+        let mut spaces = spaces.to_vec();
+        let len = spaces.len();
+        spaces.rotate_left(self.turn % len);
+        // Stable, so that the unchanged ones stay in their turn.
+        spaces.sort_by_key(is_told);
+        spaces.truncate(capacity);
+        let unchanged = spaces.iter().filter(|space| is_told(space)).count();
+        self.turn = (self.turn + unchanged) % len;
+        self.told.extend(spaces.iter().map(|(space, now)| (space.clone(), now.root)));
+        RootAdvert::encode(&spaces, room)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spaces(n: usize, changed: usize) -> Vec<(SpaceId, Summary)> {
+        let summary = |i| Summary { root: [u8::from(i == changed); 32], count: 1, generation: 1 };
+        (0..n).map(|i| (SpaceId::new(format!("space-{i:03}")).unwrap(), summary(i))).collect()
+    }
+
+    fn told(advert: &[u8], spaces: &[(SpaceId, Summary)]) -> Vec<usize> {
+        let advert = RootAdvert::decode(advert).unwrap();
+        (0..spaces.len()).filter(|i| advert.root_of(&spaces[*i].0).is_some()).collect()
+    }
+
+    #[test]
+    fn spaces_that_fit_are_always_told() {
+        let spaces = spaces(5, 5);
+        let mut rotation = AdvertRotation::new();
+        for _ in 0..3 {
+            assert_eq!(told(&rotation.next_advert(&spaces, 1000), &spaces), [0, 1, 2, 3, 4]);
+        }
+    }
+
+    #[test]
+    fn every_space_has_a_turn_and_changes_go_first() {
+        let room = 6 + 16 * 10;
+        let quiet = spaces(25, 25);
+        let mut rotation = AdvertRotation::new();
+        let mut heard: Vec<_> =
+            (0..3).flat_map(|_| told(&rotation.next_advert(&quiet, room), &quiet)).collect();
+        heard.sort_unstable();
+        heard.dedup();
+        assert_eq!(heard.len(), 25);
+        for changed in [3, 17, 24] {
+            let spaces = spaces(25, changed);
+            assert!(told(&rotation.next_advert(&spaces, room), &spaces).contains(&changed));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Root adverts: which peers hear of the local roots, and what follows from theirs.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::limits::DATAGRAMS;
+use super::mutant::Mutant;
+use super::peer::{Contact, Peer};
+use super::{Action, Due, Scheduler};
+use crate::{RootAdvert, SpaceId, Summary};
+
+impl<P: Copy + Ord> Scheduler<P> {
+    /// The hosted spaces stand like this now, ascending by name. If they changed, a few peers hear
+    /// of it soon.
+    pub fn handle_roots(&mut self, spaces: Vec<(SpaceId, Summary)>, now: Duration) {
+        let Some(moved) = self.roots.update(spaces) else { return };
+        self.peers.values_mut().for_each(|peer| peer.roots.renumber(&moved));
+        if self.config.advert_fanout > 0 && !self.agenda.is_planned(Due::Announcement) {
+            // More changes may follow; one advert tells of all of them.
+            self.agenda.set(Due::Announcement, now + self.config.advert_hold);
+        }
+    }
+
+    /// A change was held long enough: a few peers hear of it that are not known to have it.
+    pub(super) fn on_announcement(&mut self, _now: Duration) {
+        if self.mutant.is(Mutant::NoAdvert) {
+            return;
+        }
+        let lacks_roots = |peer: &Peer| !peer.roots.are_equal(&self.roots);
+        let mut lacking = self.connected(lacks_roots);
+        let mut fanout = self.config.advert_fanout;
+        // Random choice alone leaves some node out. The next one in a ring of all nodes is always told,
+        // so that news that reaches one node reaches its neighbour.
+        let next = lacking.range(self.us..).next().or_else(|| lacking.first()).copied();
+        if let Some(next) = next {
+            self.actions.push_back(Action::Advertise { peer: next });
+            lacking.remove(&next);
+            fanout -= 1;
+        }
+        self.advertise(fanout, &lacking);
+    }
+
+    /// One peer in turn hears the roots, unless other packets carry them.
+    pub(super) fn on_advert_turn(&mut self, now: Duration) {
+        self.agenda.set(Due::Advert, now + self.config.advert_interval);
+        if !core::mem::take(&mut self.adverts_carried) {
+            self.advertise(1, &self.connected(|_| true));
+        }
+    }
+
+    fn connected(&self, which: impl Fn(&Peer) -> bool) -> BTreeSet<P> {
+        let is_meant = |peer: &Peer| peer.contact == Contact::Connected && which(peer);
+        self.peers.iter().filter(|(_, peer)| is_meant(peer)).map(|(peer, _)| *peer).collect()
+    }
+
+    fn advertise(&mut self, count: usize, peers: &BTreeSet<P>) {
+        for peer in self.advert_turns.next(count, peers, &mut self.random) {
+            self.actions.push_back(Action::Advertise { peer });
+        }
+    }
+
+    /// The local roots in at most `room` bytes. With more spaces than fit, those that changed go
+    /// first, and each call names the next ones in turn.
+    pub fn advert(&mut self, room: usize) -> Vec<u8> {
+        self.advert_spaces.next_advert(self.roots.spaces(), room)
+    }
+
+    /// An advert travelled with a packet of another kind.
+    pub fn note_carried_advert(&mut self) {
+        self.adverts_carried = true;
+    }
+
+    /// Whether a datagram of the peer is looked at; it is not if the peer sends too many.
+    pub fn admits_datagram(&mut self, peer: P, now: Duration) -> bool {
+        self.peers.get_mut(&peer).is_some_and(|peer| peer.datagrams.take(DATAGRAMS, now))
+    }
+
+    /// The peer told its roots. If they differ from the local ones, a session follows soon.
+    pub fn handle_advert(&mut self, peer: P, advert: &RootAdvert, now: Duration) {
+        let jitter = self.random.duration(self.config.trigger_jitter);
+        let at = now + self.head_start(peer) + jitter;
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        found.roots.hear(advert, &self.roots);
+        if !found.roots.differing(&self.roots).is_empty() {
+            found.trigger.on_advert(at);
+            self.postponed.remove(&peer);
+        }
+        self.consider(peer, now);
+    }
+
+    /// Of two nodes that hear of each other the smaller id opens a session first.
+    pub(super) fn head_start(&self, peer: P) -> Duration {
+        if self.us < peer { Duration::ZERO } else { self.config.trigger_jitter }
+    }
+}

@@ -1,0 +1,87 @@
+//! A view whose session asks for nothing that another session is bringing.
+
+use alloc::vec::Vec;
+
+use crate::{Content, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, SpaceId, Summary, View};
+
+/// What a session asks about its claims: the scheduler, behind whatever lock the driver keeps it.
+///
+/// The driver passes the calls on to [`Scheduler::claim`](super::Scheduler::claim) and
+/// [`Scheduler::deliver`](super::Scheduler::deliver).
+pub trait ClaimTable {
+    /// Whether the session may ask for the record, and claims it.
+    fn claim(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool;
+
+    /// These records came.
+    fn deliver(&self, space: &SpaceId, keys: &[[u8; KEY_LEN]]);
+}
+
+/// A view whose session asks for nothing that another session of the node is bringing.
+pub struct ClaimingView<V, C> {
+    view: V,
+    space: SpaceId,
+    claims: C,
+}
+
+impl<V, C> ClaimingView<V, C> {
+    /// Wraps the view of `space` that one session pins.
+    pub fn new(view: V, space: SpaceId, claims: C) -> Self {
+        Self { view, space, claims }
+    }
+}
+
+impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
+    fn summary(&self) -> Summary {
+        self.view.summary()
+    }
+
+    fn count(&self, prefix: &Prefix) -> u64 {
+        self.view.count(prefix)
+    }
+
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+        self.view.children(prefix)
+    }
+
+    fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
+        self.view.entries(prefix)
+    }
+
+    fn record(&self, key: &[u8; 32]) -> Option<Record> {
+        self.view.record(key)
+    }
+
+    fn content(&self, digest: &[u8; 32]) -> Option<Content> {
+        self.view.content(digest)
+    }
+
+    fn holds(&self, digest: &[u8; 32]) -> bool {
+        self.view.holds(digest)
+    }
+
+    fn key_of(&self, id: &str) -> [u8; 32] {
+        self.view.key_of(id)
+    }
+
+    fn apply(&mut self, delivery: Delivery) -> Receipt {
+        let records = delivery.records.iter();
+        let keys: Vec<_> = records
+            .filter_map(|record| self.view.key_of(&record.id).first_chunk().copied())
+            .collect();
+        let receipt = self.view.apply(delivery);
+        self.claims.deliver(&self.space, &keys);
+        receipt
+    }
+
+    fn live_summary(&self) -> Summary {
+        self.view.live_summary()
+    }
+
+    fn claim(&self, key: &[u8; KEY_LEN]) -> bool {
+        self.claims.claim(&self.space, key) && self.view.claim(key)
+    }
+
+    fn recent(&self) -> Vec<[u8; 32]> {
+        self.view.recent()
+    }
+}

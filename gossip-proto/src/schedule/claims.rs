@@ -1,0 +1,260 @@
+//! Which records which session is bringing, so that no other session asks for them as well.
+//!
+//! A node that catches up with several peers at once finds the same differences with each of them.
+//! The session that asks for a record first claims it; the others leave it out, and look again when
+//! a session has ended. A claim is a hint: it saves bytes, and a lost one costs some.
+
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+
+use super::SessionId;
+use super::limits::{CLAIM_TIMEOUT, DISTRUST, MAX_CLAIMS};
+use crate::{KEY_LEN, SpaceId};
+
+/// The key of a record within its space, as requests name it.
+type Key = [u8; KEY_LEN];
+
+/// The claims of all sessions of a node.
+#[derive(Debug)]
+pub(super) struct Claims<P> {
+    last: SessionId,
+    sessions: BTreeMap<SessionId, Holder<P>>,
+    spaces: BTreeMap<SpaceId, BTreeMap<Key, State>>,
+    len: usize,
+    /// Peers that let claims lapse, and until when they get no further ones.
+    distrusted: BTreeMap<P, Duration>,
+}
+
+/// A session that may hold claims.
+#[derive(Debug)]
+struct Holder<P> {
+    peer: P,
+    is_trusted: bool,
+    /// Its claims count until then; each delivery puts that off.
+    until: Duration,
+    /// Claims whose records have not come.
+    open: usize,
+    has_claimed: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// This session asked for it.
+    Claimed(SessionId),
+    /// It came when this session was the last to have begun. Sessions up to that one have pinned
+    /// their trees before, and do not see it there.
+    Delivered(SessionId),
+}
+
+impl<P: Copy + Ord> Claims<P> {
+    pub(super) const fn new() -> Self {
+        Self {
+            last: SessionId(0),
+            sessions: BTreeMap::new(),
+            spaces: BTreeMap::new(),
+            len: 0,
+            distrusted: BTreeMap::new(),
+        }
+    }
+
+    /// A session with `peer` is about to pin its views. Sessions begin in ascending order.
+    pub(super) fn begin(&mut self, session: SessionId, peer: P, now: Duration) {
+        self.last = session;
+        self.distrusted.retain(|_, until| now < *until);
+        let is_trusted = !self.distrusted.contains_key(&peer);
+        let until = now + CLAIM_TIMEOUT;
+        let holder = Holder { peer, is_trusted, until, open: 0, has_claimed: false };
+        self.sessions.insert(session, holder);
+    }
+
+    /// Until when some session holds claims, if any does.
+    pub(super) fn held_until(&self, now: Duration) -> Option<Duration> {
+        let open = self.sessions.values().filter(|holder| holder.open > 0 && now < holder.until);
+        open.map(|holder| holder.until).max()
+    }
+
+    /// Claims a record, unless another session is bringing it, or has brought it since this one
+    /// pinned its views.
+    pub(super) fn claim(
+        &mut self,
+        session: SessionId,
+        space: &SpaceId,
+        key: Key,
+        now: Duration,
+    ) -> bool {
+        let Self { sessions, spaces, len, .. } = self;
+        let is_brought = match spaces.get(space).and_then(|keys| keys.get(&key)) {
+            Some(State::Delivered(last)) => *last >= session,
+            Some(State::Claimed(other)) if *other != session => {
+                sessions.get(other).is_some_and(|holder| now < holder.until)
+            }
+            _ => false,
+        };
+        if is_brought {
+            return false;
+        }
+        // A peer that is not trusted may bring what it likes, but keeps no other from it.
+        let Some(holder) = sessions.get_mut(&session) else { return true };
+        if holder.is_trusted && *len < MAX_CLAIMS {
+            holder.until = now + CLAIM_TIMEOUT;
+            holder.has_claimed = true;
+            holder.open += 1;
+            let before = match spaces.get_mut(space) {
+                Some(keys) => keys.insert(key, State::Claimed(session)),
+                None => {
+                    let keys = BTreeMap::from([(key, State::Claimed(session))]);
+                    spaces.insert(space.clone(), keys);
+                    None
+                }
+            };
+            *len += usize::from(before.is_none());
+            if let Some(State::Claimed(before)) = before
+                && let Some(holder) = sessions.get_mut(&before)
+            {
+                holder.open -= 1;
+            }
+        }
+        true
+    }
+
+    /// These records came in `session`, claimed or not.
+    pub(super) fn deliver(
+        &mut self,
+        session: SessionId,
+        space: &SpaceId,
+        keys: impl Iterator<Item = Key>,
+        now: Duration,
+    ) {
+        let Self { last, sessions, spaces, len, .. } = self;
+        // If this is the only session, all later ones will see the records in their trees.
+        let is_alone = sessions.len() == 1;
+        let known = spaces.entry(space.clone()).or_default();
+        for key in keys {
+            let before = match is_alone || *len >= MAX_CLAIMS {
+                true => known.remove(&key).inspect(|_| *len -= 1),
+                false => {
+                    let before = known.insert(key, State::Delivered(*last));
+                    *len += usize::from(before.is_none());
+                    before
+                }
+            };
+            if let Some(State::Claimed(holder)) = before
+                && let Some(holder) = sessions.get_mut(&holder)
+            {
+                holder.open -= 1;
+            }
+        }
+        if let Some(holder) = sessions.get_mut(&session) {
+            holder.until = now + CLAIM_TIMEOUT;
+        }
+    }
+
+    /// Gives back what `session` still claims. Returns whether it ever claimed anything.
+    pub(super) fn end(&mut self, session: SessionId, now: Duration) -> bool {
+        let Some(holder) = self.sessions.remove(&session) else { return false };
+        if holder.open > 0 {
+            // It promised what it did not bring. Once is bad luck; no peer gets to do it often.
+            self.distrusted.insert(holder.peer, now + DISTRUST);
+        }
+        let oldest = self.sessions.first_key_value().map(|(session, _)| *session);
+        let Self { spaces, len, .. } = self;
+        *len = 0;
+        spaces.retain(|_, keys| {
+            keys.retain(|_, state| match state {
+                State::Claimed(claimer) => *claimer != session,
+                State::Delivered(last) => oldest.is_some_and(|oldest| oldest <= *last),
+            });
+            *len += keys.len();
+            !keys.is_empty()
+        });
+        holder.has_claimed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Key = [1; KEY_LEN];
+    const NOW: Duration = Duration::from_secs(1);
+    const FIRST: SessionId = SessionId(1);
+    const SECOND: SessionId = SessionId(2);
+    const THIRD: SessionId = SessionId(3);
+
+    fn space() -> SpaceId {
+        SpaceId::new("space").unwrap()
+    }
+
+    /// Sessions 1 to `n`, each with the peer of its number.
+    fn claims(n: u64) -> Claims<u64> {
+        let mut claims = Claims::new();
+        (1..=n).for_each(|n| claims.begin(SessionId(n), n, NOW));
+        claims
+    }
+
+    #[test]
+    fn one_session_brings_a_record() {
+        let mut claims = claims(2);
+        assert!(claims.claim(FIRST, &space(), KEY, NOW) && claims.claim(FIRST, &space(), KEY, NOW));
+        assert!(!claims.claim(SECOND, &space(), KEY, NOW));
+        assert!(claims.held_until(NOW).is_some());
+        claims.deliver(FIRST, &space(), [KEY].into_iter(), NOW);
+        assert!(claims.held_until(NOW).is_none());
+        assert!(!claims.claim(SECOND, &space(), KEY, NOW), "it came after its tree was pinned");
+        claims.begin(THIRD, 3, NOW);
+        assert!(claims.claim(THIRD, &space(), KEY, NOW), "its tree is newer than the delivery");
+    }
+
+    #[test]
+    fn a_claim_ends_with_its_session_or_in_time() {
+        let mut claims = claims(3);
+        assert!(claims.claim(FIRST, &space(), KEY, NOW));
+        assert!(!claims.claim(SECOND, &space(), KEY, NOW));
+        assert!(claims.end(FIRST, NOW));
+        assert!(claims.claim(SECOND, &space(), KEY, NOW));
+        let later = NOW + CLAIM_TIMEOUT;
+        assert!(claims.claim(THIRD, &space(), KEY, later));
+        assert!(!claims.claim(SECOND, &space(), KEY, later), "now it is claimed by the third");
+    }
+
+    #[test]
+    fn a_peer_that_breaks_a_promise_is_distrusted() {
+        let mut claims = claims(2);
+        assert!(claims.claim(SECOND, &space(), KEY, NOW));
+        claims.end(SECOND, NOW);
+        claims.begin(THIRD, 2, NOW);
+        assert!(claims.claim(THIRD, &space(), KEY, NOW), "it may bring it");
+        assert!(claims.claim(FIRST, &space(), KEY, NOW), "but others may as well");
+        claims.end(THIRD, NOW);
+        let later = NOW + DISTRUST;
+        claims.begin(SessionId(4), 2, later);
+        assert!(claims.claim(SessionId(4), &space(), [2; KEY_LEN], later));
+        assert!(!claims.claim(FIRST, &space(), [2; KEY_LEN], later), "it is trusted again");
+    }
+
+    #[test]
+    fn a_lapsed_claim_is_given_back_once() {
+        let mut claims = claims(3);
+        claims.distrusted.insert(3, NOW * 1_000);
+        claims.begin(SessionId(4), 3, NOW);
+        assert!(claims.claim(FIRST, &space(), KEY, NOW));
+        let later = NOW + CLAIM_TIMEOUT;
+        assert!(claims.claim(SessionId(4), &space(), KEY, later), "nobody is trusted with it");
+        claims.deliver(SECOND, &space(), [KEY].into_iter(), later);
+        assert_eq!(claims.sessions[&FIRST].open, 0);
+    }
+
+    #[test]
+    fn beyond_max_claims_records_may_come_twice() {
+        let mut claims = claims(2);
+        let key = |n: usize| *(n as u64).to_be_bytes().last_chunk().unwrap();
+        (0..=MAX_CLAIMS).for_each(|n| assert!(claims.claim(FIRST, &space(), key(n), NOW)));
+        assert!(!claims.claim(SECOND, &space(), key(MAX_CLAIMS - 1), NOW));
+        assert!(claims.claim(SECOND, &space(), key(MAX_CLAIMS), NOW));
+        claims.deliver(FIRST, &space(), (0..=MAX_CLAIMS).map(key), NOW);
+        claims.end(FIRST, NOW);
+        claims.end(SECOND, NOW);
+        assert_eq!(claims.len, 0, "nothing is remembered once all sessions have ended");
+        assert!(claims.spaces.is_empty());
+    }
+}

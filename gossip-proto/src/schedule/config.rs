@@ -1,0 +1,157 @@
+//! How a node gossips: how often it talks, how soon it follows news, how much at once.
+
+use alloc::string::{String, ToString};
+use core::fmt::Display;
+use core::time::Duration;
+
+use super::RateLimits;
+
+/// When a node talks to its peers. The protection against peers is in [`limits`](super::limits).
+///
+/// ```
+/// use core::time::Duration;
+/// use engram_gossip_proto::schedule::ScheduleConfig;
+/// let mut config = ScheduleConfig::default();
+/// config.interval = Duration::from_secs(10);
+/// assert!(config.check().is_ok());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScheduleConfig {
+    /// In each interval the timer starts [`fanout`](Self::fanout) sessions, evenly spread. It is
+    /// the safety net: news travels by adverts. Default: 60 s.
+    pub interval: Duration,
+    /// How many peers the timer contacts in each interval. Default: 3.
+    pub fanout: usize,
+    /// How many connected peers hear at once that the local state changed; the others hear it from
+    /// them. Default: 4.
+    pub advert_fanout: usize,
+    /// How often one peer in turn hears the local roots even though nothing changed; this repairs
+    /// lost adverts. Default: 1 s.
+    pub advert_interval: Duration,
+    /// How long a change may wait for more changes before it is advertised. Default: 20 ms.
+    pub advert_hold: Duration,
+    /// How much the sessions that an advert triggers are spread. Default: 50 ms.
+    pub trigger_jitter: Duration,
+    /// Sessions that this node may have opened at once. Default: 2.
+    pub outbound_sessions: usize,
+    /// Sessions that peers may have opened with this node at once. Default: 4.
+    pub inbound_sessions: usize,
+    /// How much sessions may move. May change while the node runs:
+    /// [`Scheduler::set_limits`](super::Scheduler::set_limits).
+    pub limits: RateLimits,
+    /// The first pause after a failed dial; it doubles up to [`backoff_max`](Self::backoff_max),
+    /// and each pause is jittered by half. Default: 1 s.
+    pub backoff_min: Duration,
+    /// The longest pause between dials. Default: 60 s.
+    pub backoff_max: Duration,
+    /// How much the first dials after a start are spread. Of two nodes the one with the smaller id
+    /// dials in the first half, the other one in the second half if it was not dialled by then.
+    /// Default: 200 ms.
+    pub dial_spread: Duration,
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(60),
+            fanout: 3,
+            advert_fanout: 4,
+            advert_interval: Duration::from_secs(1),
+            advert_hold: Duration::from_millis(20),
+            trigger_jitter: Duration::from_millis(50),
+            outbound_sessions: 2,
+            inbound_sessions: 4,
+            limits: RateLimits::default(),
+            backoff_min: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(60),
+            dial_spread: Duration::from_millis(200),
+        }
+    }
+}
+
+/// A configured value that cannot work. Nothing was started or changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is {value}, but has to be {rule}")]
+#[non_exhaustive]
+pub struct ConfigError {
+    /// The field.
+    pub field: &'static str,
+    /// What it was set to.
+    pub value: String,
+    /// What would work.
+    pub rule: &'static str,
+}
+
+impl ConfigError {
+    /// Says that `field` may not be `value`, and what it has to be.
+    pub fn new(field: &'static str, value: impl Display, rule: &'static str) -> Self {
+        Self { field, value: value.to_string(), rule }
+    }
+}
+
+impl ScheduleConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first field that cannot work, and what would.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        const SHORTEST: &str = "at least 10 ms";
+        let positive = |field, value: usize| match value {
+            0 => Err(ConfigError::new(field, value, "at least 1")),
+            _ => Ok(()),
+        };
+        for (field, value) in [
+            ("interval", self.interval),
+            ("advert_interval", self.advert_interval),
+            ("backoff_min", self.backoff_min),
+        ] {
+            at_least(Duration::from_millis(10), field, value, SHORTEST)?;
+        }
+        at_least(self.backoff_min, "backoff_max", self.backoff_max, "at least backoff_min")?;
+        positive("fanout", self.fanout)?;
+        positive("outbound_sessions", self.outbound_sessions)?;
+        positive("inbound_sessions", self.inbound_sessions)?;
+        self.limits.check()?;
+        for (field, value) in
+            [("advert_hold", self.advert_hold), ("trigger_jitter", self.trigger_jitter)]
+        {
+            at_most(Duration::from_secs(10), field, value, "at most 10 s")?;
+        }
+        for (field, value) in [
+            ("interval", self.interval),
+            ("advert_interval", self.advert_interval),
+            ("backoff_max", self.backoff_max),
+            ("dial_spread", self.dial_spread),
+        ] {
+            at_most(DAY, field, value, "at most a day")?;
+        }
+        Ok(())
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn at_least(
+    least: Duration,
+    field: &'static str,
+    value: Duration,
+    rule: &'static str,
+) -> Result<(), ConfigError> {
+    match value >= least {
+        true => Ok(()),
+        false => Err(ConfigError::new(field, alloc::format!("{value:?}"), rule)),
+    }
+}
+
+fn at_most(
+    most: Duration,
+    field: &'static str,
+    value: Duration,
+    rule: &'static str,
+) -> Result<(), ConfigError> {
+    match value <= most {
+        true => Ok(()),
+        false => Err(ConfigError::new(field, alloc::format!("{value:?}"), rule)),
+    }
+}

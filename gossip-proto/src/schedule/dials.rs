@@ -1,0 +1,298 @@
+//! Which member is dialled when: fairly, so that silent members hold up no others.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use super::limits::{
+    DIAL_PERMIT, HANDSHAKE_TIMEOUT, LEAST_DIAL_PERMIT, LOST_HANDSHAKE_TIMEOUT, LOST_PAUSE,
+    MAX_DIALS, MAX_DIALS_UNDER_WAY, MAX_LOST_DIALS, MAX_UNREACHABLE_DIALS, MET_LATELY,
+    PERMIT_HANDSHAKES,
+};
+use super::mutant::Mutant;
+use super::peer::{Contact, Peer};
+use super::{Action, DialFailure, Disconnect, Due, Reach, Scheduler};
+
+/// How soon a member is dialled, and which share of the permits it may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// The host waits for it.
+    Requested,
+    /// It was not dialled yet.
+    New,
+    /// It was met lately.
+    Lost,
+    /// Its last dial failed.
+    Unreachable,
+}
+
+impl Class {
+    const ALL: [Self; 4] = [Self::Requested, Self::New, Self::Lost, Self::Unreachable];
+
+    fn share(self) -> usize {
+        match self {
+            Self::Requested | Self::New => MAX_DIALS,
+            Self::Lost => MAX_LOST_DIALS,
+            Self::Unreachable => MAX_UNREACHABLE_DIALS,
+        }
+    }
+}
+
+/// Members that wait for a permit, and the permits.
+#[derive(Debug)]
+pub(super) struct Dials<P> {
+    /// Entries of members that no longer wait are passed over.
+    queues: [VecDeque<P>; Class::ALL.len()],
+    held: [usize; Class::ALL.len()],
+    /// Dials with a permit and without.
+    under_way: usize,
+    /// How long a handshake usually takes, once that is known.
+    handshake: Option<Duration>,
+}
+
+impl<P: Copy + Ord> Dials<P> {
+    pub(super) const fn new() -> Self {
+        Self {
+            queues: [const { VecDeque::new() }; Class::ALL.len()],
+            held: [0; Class::ALL.len()],
+            under_way: 0,
+            handshake: None,
+        }
+    }
+
+    fn is_free(&self, class: Class) -> bool {
+        self.held.iter().sum::<usize>() < MAX_DIALS
+            && self.held[class as usize] < class.share()
+            && self.under_way < MAX_DIALS_UNDER_WAY
+    }
+
+    fn release(&mut self, permit: Option<Class>) {
+        if let Some(class) = permit {
+            self.held[class as usize] -= 1;
+        }
+    }
+
+    fn note_handshake(&mut self, took: Duration) {
+        self.handshake = Some(self.handshake.map_or(took, |usual| (usual * 3 + took) / 4));
+    }
+
+    /// How long a dial may be silent before it gives its permit up. If handshakes succeed slowly,
+    /// this machine or the others have too much to do, and more dials would make it worse.
+    fn permit_time(&self) -> Duration {
+        self.handshake
+            .map_or(DIAL_PERMIT, |usual| (usual * PERMIT_HANDSHAKES).max(LEAST_DIAL_PERMIT))
+    }
+}
+
+impl<P: Copy + Ord> Scheduler<P> {
+    /// The handshake of a dial is complete on this side. Sessions may begin; whether the peer accepts
+    /// this node is not known yet.
+    pub fn handle_dialled(&mut self, peer: P, now: Duration) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        if let Contact::Dialling { .. } = found.contact {
+            let took = now.saturating_sub(found.dialled_at);
+            self.dials.note_handshake(took);
+            self.set_contact(peer, Contact::Dialled, now);
+            self.consider(peer, now);
+        }
+    }
+
+    /// A connection with a peer stands, whichever side dialled, and both have accepted each other.
+    pub fn handle_connected(&mut self, peer: P, now: Duration) {
+        if !self.peers.contains_key(&peer) {
+            return;
+        }
+        self.set_contact(peer, Contact::Connected, now);
+        self.agenda.cancel(Due::Dial(peer));
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        found.backoff.reset();
+        self.actions.push_back(Action::Advertise { peer });
+        self.consider(peer, now);
+    }
+
+    /// A dial failed, or the peer did not accept this node. Sessions that the host requested are
+    /// given up. Returns after which pause the member is dialled again, and how many dials in a row
+    /// have failed; `None` if it is connected by now.
+    pub fn handle_dial_failed(
+        &mut self,
+        peer: P,
+        failure: DialFailure,
+        now: Duration,
+    ) -> Option<(Duration, u32)> {
+        let found = self.peers.get(&peer)?;
+        if !matches!(found.contact, Contact::Dialling { .. } | Contact::Dialled) {
+            return None;
+        }
+        Some(self.back_off(peer, failure, now))
+    }
+
+    /// A connection has ended, and there is no other one with the peer. Returns the same as
+    /// [`handle_dial_failed`](Self::handle_dial_failed).
+    pub fn handle_disconnected(
+        &mut self,
+        peer: P,
+        how: Disconnect,
+        now: Duration,
+    ) -> Option<(Duration, u32)> {
+        let found = self.peers.get_mut(&peer).filter(|peer| peer.has_link())?;
+        match how {
+            Disconnect::Lost => {
+                found.met_until = now + MET_LATELY;
+                self.set_contact(peer, Contact::Apart, now);
+                let pause = self.first_pause(peer);
+                self.plan_dial(peer, now + pause);
+                self.dial_if_requested(peer, now);
+                None
+            }
+            Disconnect::Gone => {
+                found.met_until = now + MET_LATELY;
+                Some(self.back_off(peer, DialFailure::Silent, now))
+            }
+            Disconnect::Rejected => Some(self.back_off(peer, DialFailure::Refused, now)),
+        }
+    }
+
+    fn back_off(&mut self, peer: P, failure: DialFailure, now: Duration) -> (Duration, u32) {
+        self.set_contact(peer, Contact::Apart, now);
+        self.drop_requests(peer);
+        let Some(found) = self.peers.get_mut(&peer) else { return (Duration::ZERO, 0) };
+        let (min, max) = (self.config.backoff_min, self.config.backoff_max);
+        let pause = match failure {
+            DialFailure::Silent if found.is_lost(now) => {
+                found.backoff.fail_soon(LOST_PAUSE.min(max), &mut self.random)
+            }
+            _ => {
+                found.met_until = Duration::ZERO;
+                found.backoff.fail(min, max, &mut self.random)
+            }
+        };
+        let failures = found.backoff.failures();
+        self.plan_dial(peer, now + pause);
+        (pause, failures)
+    }
+
+    /// The member may be reached in another way than before: it is dialled at once, unless it is
+    /// connected. A dial of it that is under way is given up.
+    pub fn redial(&mut self, peer: P, now: Duration) {
+        let Some(found) = self.peers.get_mut(&peer).filter(|peer| !peer.has_link()) else { return };
+        found.backoff.reset();
+        self.set_contact(peer, Contact::Apart, now);
+        self.plan_dial(peer, now);
+    }
+
+    pub(super) fn plan_dial(&mut self, peer: P, at: Duration) {
+        if self.peers.get(&peer).is_some_and(|found| found.reach == Reach::Dialable) {
+            self.agenda.set(Due::Dial(peer), at);
+        }
+    }
+
+    /// The smaller id dials in the first half of the spread, so that dials seldom cross.
+    pub(super) fn first_pause(&mut self, peer: P) -> Duration {
+        let half = self.config.dial_spread / 2;
+        let head_start = if self.us < peer { Duration::ZERO } else { half };
+        head_start + self.random.duration(half)
+    }
+
+    pub(super) fn on_dial_due(&mut self, peer: P, now: Duration) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        if found.contact != Contact::Apart || found.reach == Reach::DialsUs {
+            return;
+        }
+        // If both sides took each other for dead, neither would ever find out.
+        let again = found.dialled_at + self.config.backoff_max;
+        if found.is_down && !found.is_lost(now) && !found.is_requested() && now < again {
+            return self.agenda.set(Due::Dial(peer), again);
+        }
+        self.queue_dial(peer, now);
+    }
+
+    pub(super) fn dial_if_requested(&mut self, peer: P, now: Duration) {
+        let Some(found) = self.peers.get(&peer) else { return };
+        let may_dial = matches!(found.contact, Contact::Apart | Contact::Queued(_));
+        if may_dial && found.reach == Reach::Dialable && found.is_requested() {
+            self.queue_dial(peer, now);
+        }
+    }
+
+    fn queue_dial(&mut self, peer: P, now: Duration) {
+        let is_fair = !self.mutant.is(Mutant::UnfairDials);
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        let class = if found.is_requested() {
+            Class::Requested
+        } else if is_fair && found.is_lost(now) {
+            Class::Lost
+        } else if is_fair && found.backoff.failures() > 0 {
+            Class::Unreachable
+        } else {
+            Class::New
+        };
+        self.agenda.cancel(Due::Dial(peer));
+        if found.contact != Contact::Queued(class) {
+            found.contact = Contact::Queued(class);
+            let queue = &mut self.dials.queues[class as usize];
+            // New members go in random order: the first that answers shows how long a dial takes.
+            let place = match class {
+                Class::New => self.random.below(queue.len() + 1),
+                _ => queue.len(),
+            };
+            queue.insert(place, peer);
+        }
+        self.start_dials(now);
+    }
+
+    /// How many dials hold a permit, and how many are under way.
+    #[cfg(test)]
+    pub(super) fn dials_under_way(&self) -> [usize; 2] {
+        [self.dials.held.iter().sum(), self.dials.under_way]
+    }
+
+    fn start_dials(&mut self, now: Duration) {
+        for class in Class::ALL {
+            while self.dials.is_free(class)
+                && let Some(peer) = self.dials.queues[class as usize].pop_front()
+            {
+                let Some(found) = self.peers.get_mut(&peer) else { continue };
+                if found.contact != Contact::Queued(class) {
+                    continue;
+                }
+                found.contact = Contact::Dialling { permit: Some(class) };
+                found.dialled_at = now;
+                self.dials.held[class as usize] += 1;
+                self.dials.under_way += 1;
+                let timeout = handshake_timeout(found, now);
+                let permit_time = match self.mutant.is(Mutant::UnfairDials) {
+                    true => timeout,
+                    false => self.dials.permit_time(),
+                };
+                self.agenda.set(Due::DialPermit(peer), now + permit_time);
+                self.actions.push_back(Action::Dial { peer, timeout });
+            }
+        }
+    }
+
+    /// A dial is silent: others have their turn while it goes on.
+    pub(super) fn on_dial_silent(&mut self, peer: P, now: Duration) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        if let Contact::Dialling { permit } = &mut found.contact {
+            self.dials.release(permit.take());
+            self.start_dials(now);
+        }
+    }
+
+    /// Changes how far a peer can be reached; a permit that its dial held goes to the next.
+    pub(super) fn set_contact(&mut self, peer: P, contact: Contact, now: Duration) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        if let Contact::Dialling { permit } = core::mem::replace(&mut found.contact, contact) {
+            self.dials.release(permit);
+            self.dials.under_way -= 1;
+            self.agenda.cancel(Due::DialPermit(peer));
+            self.start_dials(now);
+        }
+    }
+}
+
+fn handshake_timeout(peer: &Peer, now: Duration) -> Duration {
+    match peer.is_lost(now) {
+        true => LOST_HANDSHAKE_TIMEOUT,
+        false => HANDSHAKE_TIMEOUT,
+    }
+}

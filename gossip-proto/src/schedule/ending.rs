@@ -1,0 +1,170 @@
+//! What follows from the end of a session.
+
+use core::time::Duration;
+
+use super::limits::{PREVIEW_PAUSE, REFUSED_PAUSE, STALLED_AFTER};
+use super::mutant::Mutant;
+use super::peer::{Opened, Peer, Purpose};
+use super::trigger::{Call, Worth};
+use super::{Notice, Scheduler, SessionEnd, SessionId, Used};
+use crate::{Ending, Outcome};
+
+impl<P: Copy + Ord> Scheduler<P> {
+    /// A session with `peer` has ended on this side, in whatever way.
+    ///
+    /// The roots of now are to be [told](Self::handle_roots) before, so that what follows is decided
+    /// by what the session brought.
+    pub fn handle_session_ended(
+        &mut self,
+        peer: P,
+        session: SessionId,
+        end: SessionEnd<'_>,
+        used: Used,
+        now: Duration,
+    ) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        found.account.charge(&used.stats, used.sent + used.received, &self.config.limits.peer, now);
+        self.sending.charge(used.sent, now);
+        if let SessionEnd::Outcome(outcome) = end {
+            self.note_roots(peer, outcome);
+        }
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        if let Some(opened) = found.opened.take_if(|opened| opened.session == session) {
+            match opened.purpose {
+                Purpose::Sync(call) => self.conclude_opened(peer, call, end, now),
+                Purpose::Preview => self.conclude_preview(peer, opened, end, now),
+            }
+            let failed = matches!(end, SessionEnd::Failed);
+            if !(failed && self.mutant.is(Mutant::PermitLeak)) {
+                self.release_opened(session, peer, now);
+            }
+        } else if found.accepted.take_if(|accepted| *accepted == session).is_some() {
+            if let SessionEnd::Outcome(outcome) = end {
+                self.conclude_accepted(peer, outcome, now);
+            }
+            self.release_accepted(session, now);
+            self.admit_next(peer, now);
+        }
+        self.consider(peer, now);
+    }
+
+    /// Notes with which roots a session ended.
+    fn note_roots(&mut self, peer: P, outcome: &Outcome) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        if outcome.result != Ending::NothingShared {
+            return found.roots.conclude(&outcome.spaces, &self.roots);
+        }
+        if found.roots.note_no_common_space() {
+            self.notices.push_back(Notice::NoCommonSpace { peer });
+        }
+    }
+
+    fn conclude_opened(&mut self, peer: P, call: Option<Call>, end: SessionEnd<'_>, now: Duration) {
+        let jitter = self.random.duration(self.config.trigger_jitter);
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        match end {
+            SessionEnd::Outcome(outcome) => {
+                let worth = worth(outcome);
+                found.cursor = outcome.cursor;
+                found.trigger.end(worth, call, now);
+                if self.mutant.is(Mutant::NoBackoff) {
+                    found.trigger.forgive();
+                }
+                let notice = found.note_stall(worth, outcome);
+                self.notices.extend(notice.map(|notice| notice.of(peer)));
+                self.follow_up(peer, outcome, now);
+            }
+            SessionEnd::Displaced => match call {
+                Some(call) => found.trigger.call(call, now + jitter),
+                None => found.trigger.is_timed = true,
+            },
+            SessionEnd::OverQuota => {
+                if let Some(call) = call {
+                    found.trigger.call(call, now + REFUSED_PAUSE);
+                }
+            }
+            SessionEnd::Failed => found.trigger.end(Worth::Nothing, call, now),
+        }
+    }
+
+    fn conclude_accepted(&mut self, peer: P, outcome: &Outcome, now: Duration) {
+        let head_start = self.head_start(peer);
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        found.cursor = outcome.cursor;
+        found.trigger.note_accepted(worth(outcome));
+        self.follow_up(peer, outcome, now + head_start);
+    }
+
+    fn conclude_preview(&mut self, peer: P, opened: Opened, end: SessionEnd<'_>, now: Duration) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        let took = now.saturating_sub(opened.since);
+        found.previews.not_before = now + took.max(PREVIEW_PAUSE);
+        match end {
+            SessionEnd::Displaced => found.previews.waiting += 1,
+            _ => self.previews -= 1,
+        }
+    }
+
+    /// A side that gained something and knows that there is more asks for the rest.
+    fn follow_up(&mut self, peer: P, outcome: &Outcome, at: Duration) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        if self.mutant.is(Mutant::SkippedFollowUp) {
+            return;
+        }
+        if worth(outcome) == Worth::Progress && outcome.result == Ending::BudgetSpent {
+            found.trigger.call(Call::Rest, at);
+        } else if left_to_others(outcome) {
+            found.trigger.call(Call::Claimed, at);
+        }
+    }
+}
+
+/// What a session was worth to this side.
+///
+/// Records that were sent count only if they made both sides equal: a peer could ask for the same
+/// ones again and again. Records that were refused weigh against those that were taken: a peer that
+/// brings one new record with a thousand that are refused each time is not asked at once again.
+fn worth(outcome: &Outcome) -> Worth {
+    let stats = &outcome.stats;
+    let is_equal = outcome.result == Ending::InSync;
+    if stats.applied > stats.rejected || is_equal && stats.records_out > 0 {
+        Worth::Progress
+    } else if is_equal {
+        Worth::Equal
+    } else if left_to_others(outcome) {
+        Worth::LeftToOthers
+    } else {
+        Worth::Nothing
+    }
+}
+
+fn left_to_others(outcome: &Outcome) -> bool {
+    outcome.result != Ending::InSync && outcome.stats.left_to_others > 0
+}
+
+/// A notice about some peer.
+enum StallNotice {
+    Stalled(u32),
+    Recovered(u32),
+}
+
+impl StallNotice {
+    fn of<P>(self, peer: P) -> Notice<P> {
+        match self {
+            Self::Stalled(sessions) => Notice::Stalled { peer, sessions },
+            Self::Recovered(sessions) => Notice::Recovered { peer, sessions },
+        }
+    }
+}
+
+impl Peer {
+    fn note_stall(&mut self, worth: Worth, outcome: &Outcome) -> Option<StallNotice> {
+        if worth == Worth::Nothing && outcome.result != Ending::NothingShared {
+            self.stalled_sessions = self.stalled_sessions.saturating_add(1);
+            return (self.stalled_sessions == STALLED_AFTER)
+                .then_some(StallNotice::Stalled(STALLED_AFTER));
+        }
+        let sessions = core::mem::take(&mut self.stalled_sessions);
+        (sessions >= STALLED_AFTER).then_some(StallNotice::Recovered(sessions))
+    }
+}

@@ -1,0 +1,67 @@
+//! Who the members are, and whether they are alive.
+
+use core::time::Duration;
+
+use super::peer::{Contact, Peer};
+use super::{Due, Reach, Scheduler};
+
+impl<P: Copy + Ord> Scheduler<P> {
+    /// Takes a member in, or says in which way a known one is reached now.
+    pub fn set_member(&mut self, peer: P, reach: Reach, now: Duration) {
+        if peer == self.us {
+            return;
+        }
+        let Some(found) = self.peers.get_mut(&peer) else {
+            self.peers.insert(peer, Peer::new(reach));
+            let pause = self.first_pause(peer);
+            return self.plan_dial(peer, now + pause);
+        };
+        let before = core::mem::replace(&mut found.reach, reach);
+        if before != reach && found.contact == Contact::Apart {
+            self.agenda.cancel(Due::Dial(peer));
+            self.plan_dial(peer, now);
+        }
+    }
+
+    /// Forgets a member. Its connection and its sessions are the driver's to end; what is reported of
+    /// them afterwards is ignored.
+    pub fn remove_member(&mut self, peer: P, now: Duration) {
+        self.set_contact(peer, Contact::Apart, now);
+        let Some(found) = self.peers.remove(&peer) else { return };
+        self.previews -= found.previews();
+        for due in [Due::Dial(peer), Due::DialPermit(peer), Due::Session(peer), Due::Incoming(peer)]
+        {
+            self.agenda.cancel(due);
+        }
+        self.postponed.remove(&peer);
+        if let Some(opened) = found.opened {
+            self.release_opened(opened.session, peer, now);
+        }
+        if let Some(session) = found.accepted {
+            self.release_accepted(session, now);
+        }
+    }
+
+    /// The membership sees the member as down: it is dialled rarely, and the timer leaves it out.
+    pub fn set_down(&mut self, peer: P) {
+        if let Some(found) = self.peers.get_mut(&peer) {
+            found.is_down = true;
+        }
+    }
+
+    /// The membership sees the member as alive. If it was down, it is dialled at once.
+    pub fn set_alive(&mut self, peer: P, now: Duration) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        if core::mem::take(&mut found.is_down) && found.contact == Contact::Apart {
+            found.backoff.reset();
+            self.plan_dial(peer, now);
+        }
+    }
+
+    /// Gives up what the host requested of a peer; the driver tells the callers.
+    pub(super) fn drop_requests(&mut self, peer: P) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        found.trigger.is_requested = false;
+        self.previews -= core::mem::take(&mut found.previews.waiting);
+    }
+}

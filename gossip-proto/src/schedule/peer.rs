@@ -1,0 +1,142 @@
+//! What a scheduler keeps of one peer.
+
+use core::time::Duration;
+
+use super::backoff::Backoff;
+use super::dials::Class;
+use super::rates::PeerAccount;
+use super::roots::PeerRoots;
+use super::token_bucket::TokenBucket;
+use super::trigger::{Call, Trigger};
+use super::{Reach, SessionId};
+
+/// What a scheduler keeps of one peer.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) reach: Reach,
+    pub(super) contact: Contact,
+    /// Whether the membership sees it as down.
+    pub(super) is_down: bool,
+    pub(super) backoff: Backoff,
+    /// When it was dialled last.
+    pub(super) dialled_at: Duration,
+    /// Until when it counts as met lately.
+    pub(super) met_until: Duration,
+    pub(super) opened: Option<Opened>,
+    pub(super) accepted: Option<SessionId>,
+    /// A session of the peer that waits.
+    pub(super) incoming: Option<Incoming>,
+    pub(super) trigger: Trigger,
+    /// Whether it stands in the queue for a permit.
+    pub(super) is_queued: bool,
+    /// Whether a session waits because too much was used up.
+    pub(super) is_delayed: bool,
+    pub(super) previews: Previews,
+    pub(super) roots: PeerRoots,
+    /// Where the last session left off, so that records which the peer refuses starve no others.
+    pub(super) cursor: Option<u64>,
+    pub(super) stalled_sessions: u32,
+    pub(super) account: PeerAccount,
+    pub(super) datagrams: TokenBucket,
+}
+
+/// How far a peer can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contact {
+    /// Not connected and not dialled.
+    Apart,
+    /// Waiting for a permit to be dialled.
+    Queued(Class),
+    /// Being dialled; with a permit, unless the dial gave it up.
+    Dialling { permit: Option<Class> },
+    /// The handshake is complete here; whether the peer accepts this node is not known yet.
+    Dialled,
+    /// Connected, and both sides have accepted each other.
+    Connected,
+}
+
+/// A session that this node opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opened {
+    pub(super) session: SessionId,
+    pub(super) purpose: Purpose,
+    pub(super) since: Duration,
+}
+
+/// Why a session was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To sync; what called for it, if it was not the host or the timer.
+    Sync(Option<Call>),
+    /// To see what a session would do.
+    Preview,
+}
+
+/// What a session of the peer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Incoming {
+    /// The end of the one before.
+    BehindAnother,
+    /// A permit.
+    ForPermit,
+}
+
+/// Previews of a peer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Previews {
+    /// How many wait.
+    pub(super) waiting: usize,
+    /// The next one begins no sooner.
+    pub(super) not_before: Duration,
+}
+
+impl Peer {
+    pub(super) fn new(reach: Reach) -> Self {
+        Self {
+            reach,
+            contact: Contact::Apart,
+            is_down: false,
+            backoff: Backoff::default(),
+            dialled_at: Duration::ZERO,
+            met_until: Duration::ZERO,
+            opened: None,
+            accepted: None,
+            incoming: None,
+            trigger: Trigger::default(),
+            is_queued: false,
+            is_delayed: false,
+            previews: Previews::default(),
+            roots: PeerRoots::default(),
+            cursor: None,
+            stalled_sessions: 0,
+            account: PeerAccount::NEW,
+            datagrams: TokenBucket::FULL,
+        }
+    }
+
+    /// Whether sessions can be opened with it.
+    pub(super) fn has_link(&self) -> bool {
+        matches!(self.contact, Contact::Dialled | Contact::Connected)
+    }
+
+    /// Whether no session with it runs or waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.opened.is_none() && self.accepted.is_none() && self.incoming.is_none()
+    }
+
+    /// Whether the host waits for a session.
+    pub(super) fn is_requested(&self) -> bool {
+        self.trigger.is_requested || self.previews.waiting > 0
+    }
+
+    /// How many previews run or wait.
+    pub(super) fn previews(&self) -> usize {
+        let is_preview = |opened: &Opened| opened.purpose == Purpose::Preview;
+        self.previews.waiting + usize::from(self.opened.as_ref().is_some_and(is_preview))
+    }
+
+    /// Whether it was lost a short time ago.
+    pub(super) fn is_lost(&self, now: Duration) -> bool {
+        now < self.met_until
+    }
+}

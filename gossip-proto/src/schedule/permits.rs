@@ -1,0 +1,179 @@
+//! How many sessions run at once, and which peer is next.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use super::limits::PERMIT_TIMEOUT;
+use super::mutant::Mutant;
+use super::peer::Incoming;
+use super::{Action, Due, Refusal, Scheduler, SessionId};
+
+/// The sessions that run, and the peers that wait for one.
+#[derive(Debug)]
+pub(super) struct Permits<P> {
+    pub(super) opened: usize,
+    pub(super) accepted: usize,
+    /// Peers with which this node wants a session.
+    outbound: VecDeque<P>,
+    /// Peers that want a session with this node.
+    inbound: VecDeque<P>,
+}
+
+impl<P: Copy + Ord> Permits<P> {
+    pub(super) const fn new() -> Self {
+        Self { opened: 0, accepted: 0, outbound: VecDeque::new(), inbound: VecDeque::new() }
+    }
+}
+
+impl<P: Copy + Ord> Scheduler<P> {
+    /// How many sessions run: those that this node opened, and those that peers did.
+    pub fn running_sessions(&self) -> [usize; 2] {
+        [self.permits.opened, self.permits.accepted]
+    }
+
+    pub(super) fn may_open_another(&self) -> bool {
+        self.permits.opened < self.config.outbound_sessions
+    }
+
+    /// Lets a peer wait until a session may be opened with it.
+    pub(super) fn queue_session(&mut self, peer: P) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        if !core::mem::replace(&mut found.is_queued, true) {
+            self.permits.outbound.push_back(peer);
+        }
+    }
+
+    /// Gives the permit of an own session to the next that waits for one.
+    pub(super) fn release_opened(&mut self, session: SessionId, peer: P, now: Duration) {
+        self.permits.opened -= 1;
+        if !self.mutant.is(Mutant::StaleInFlightRoots) {
+            self.in_flight.end(peer);
+        }
+        self.claims.end(session, now);
+        self.resume_postponed(now);
+        while self.may_open_another()
+            && let Some(next) = self.permits.outbound.pop_front()
+        {
+            let Some(found) = self.peers.get_mut(&next) else { continue };
+            found.is_queued = false;
+            self.consider(next, now);
+        }
+    }
+
+    /// Gives the permit of a peer's session to the next that waits for one.
+    pub(super) fn release_accepted(&mut self, session: SessionId, now: Duration) {
+        self.permits.accepted -= 1;
+        if self.claims.end(session, now) {
+            self.resume_postponed(now);
+        }
+        while self.permits.accepted < self.config.inbound_sessions
+            && let Some(next) = self.permits.inbound.pop_front()
+        {
+            let waits = |found: &super::Peer| found.incoming == Some(Incoming::ForPermit);
+            if self.peers.get(&next).is_some_and(waits) {
+                self.accept(next, now);
+            }
+        }
+    }
+
+    /// A peer opens a session: sooner or later [`Action::Accept`] or [`Action::Refuse`] follows.
+    ///
+    /// One session is held with a peer at a time, and one may wait for its end, since the peer may
+    /// see that end first. Of two that cross, the one that the smaller id opened goes on.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why it is refused at once.
+    pub fn handle_incoming(&mut self, peer: P, now: Duration) -> Result<(), Refusal> {
+        let admitted = self.admit(peer, now);
+        if let Err(refusal) = admitted {
+            self.count_refusal(peer, refusal, now);
+        }
+        admitted
+    }
+
+    fn admit(&mut self, peer: P, now: Duration) -> Result<(), Refusal> {
+        let crosses = self.us < peer;
+        let Some(found) = self.peers.get_mut(&peer) else { return Err(Refusal::Busy) };
+        if found.incoming.is_some() {
+            return Err(Refusal::Busy);
+        }
+        if found.accepted.is_some() {
+            found.incoming = Some(Incoming::BehindAnother);
+            return Ok(());
+        }
+        if found.opened.is_some() && crosses {
+            return Err(Refusal::Crossed);
+        }
+        if self.owes(peer, now).is_some() {
+            return Err(Refusal::OverQuota);
+        }
+        if self.permits.accepted < self.config.inbound_sessions {
+            self.accept(peer, now);
+            return Ok(());
+        }
+        if let Some(found) = self.peers.get_mut(&peer) {
+            found.incoming = Some(Incoming::ForPermit);
+            self.permits.inbound.push_back(peer);
+            self.agenda.set(Due::Incoming(peer), now + PERMIT_TIMEOUT);
+        }
+        Ok(())
+    }
+
+    fn count_refusal(&mut self, peer: P, refusal: Refusal, now: Duration) {
+        match (refusal, self.owes(peer, now)) {
+            (Refusal::OverQuota, Some((what, _))) => {
+                *self.stats.sessions_over_quota.entry(what).or_default() += 1;
+            }
+            _ => self.stats.sessions_refused += 1,
+        }
+    }
+
+    /// The session before has ended: the one that waited for that has its turn.
+    pub(super) fn admit_next(&mut self, peer: P, now: Duration) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        if found.incoming.take_if(|incoming| *incoming == Incoming::BehindAnother).is_none() {
+            return;
+        }
+        if let Err(reason) = self.handle_incoming(peer, now) {
+            self.actions.push_back(Action::Refuse { peer, reason });
+        }
+    }
+
+    /// The session that a peer opened has waited for a permit long enough.
+    pub(super) fn on_incoming_late(&mut self, peer: P, now: Duration) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        if found.incoming.take_if(|incoming| *incoming == Incoming::ForPermit).is_some() {
+            self.permits.inbound.retain(|waiting| *waiting != peer);
+            self.count_refusal(peer, Refusal::Busy, now);
+            self.actions.push_back(Action::Refuse { peer, reason: Refusal::Busy });
+            self.consider(peer, now);
+        }
+    }
+
+    /// A session that a peer opened, and that waits, is no more: the peer gave it up.
+    pub fn handle_incoming_gone(&mut self, peer: P, now: Duration) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        if found.incoming.take().is_some() {
+            self.permits.inbound.retain(|waiting| *waiting != peer);
+            self.agenda.cancel(Due::Incoming(peer));
+            self.consider(peer, now);
+        }
+    }
+
+    fn accept(&mut self, peer: P, now: Duration) {
+        let session = self.next_session(peer, now);
+        let terms = self.terms(peer, now);
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        (found.incoming, found.accepted) = (None, Some(session));
+        self.agenda.cancel(Due::Incoming(peer));
+        self.permits.accepted += 1;
+        self.actions.push_back(Action::Accept { peer, session, terms });
+    }
+
+    /// Names a session that begins now, and lets it claim records.
+    pub(super) fn next_session(&mut self, peer: P, now: Duration) -> SessionId {
+        self.last_session.0 += 1;
+        self.claims.begin(self.last_session, peer, now);
+        self.last_session
+    }
+}

@@ -1,0 +1,214 @@
+//! The local roots, and those that peers told last.
+
+use alloc::vec::Vec;
+
+use super::in_flight::ShortRoot;
+use crate::{RootAdvert, SpaceId, SpaceOutcome, Summary, short};
+
+/// How a peer stands, by the roots that it told last, in an advert or at the end of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Agreement {
+    /// The peer has told no root of a space that both host.
+    Unknown,
+    /// The last session found no space that both host. Both should name a common one.
+    NoCommonSpace,
+    /// Every root is equal to the local one.
+    InStep,
+    /// This node holds fewer records than the peer, by at least this number.
+    Behind(u64),
+    /// This node holds more records than the peer, by at least this number.
+    Ahead(u64),
+    /// Roots differ, and neither side is known to hold all records of the other.
+    Apart,
+}
+
+/// How the hosted spaces stand, ascending by name.
+#[derive(Debug, Default)]
+pub(super) struct LocalRoots {
+    spaces: Vec<(SpaceId, Summary)>,
+}
+
+impl LocalRoots {
+    /// Takes the state of now. `None` if it is the one before.
+    pub(super) fn update(&mut self, spaces: Vec<(SpaceId, Summary)>) -> Option<Renumbering> {
+        if self.spaces == spaces {
+            return None;
+        }
+        let before = core::mem::replace(&mut self.spaces, spaces);
+        let names = |spaces: &[(SpaceId, Summary)], name: &SpaceId| {
+            spaces.binary_search_by(|(space, _)| space.cmp(name)).ok()
+        };
+        let is_same = before.len() == self.spaces.len()
+            && before.iter().zip(&self.spaces).all(|((a, _), (b, _))| a == b);
+        let moved = self.spaces.iter().map(|(space, _)| names(&before, space));
+        Some(Renumbering(if is_same { None } else { Some(moved.collect()) }))
+    }
+
+    pub(super) fn spaces(&self) -> &[(SpaceId, Summary)] {
+        &self.spaces
+    }
+}
+
+/// Where each space stood in the list before; `None` if the list is the same.
+pub(super) struct Renumbering(Option<Vec<Option<usize>>>);
+
+/// The roots that a peer told last, in the order of the local spaces.
+#[derive(Debug, Default)]
+pub(super) struct PeerRoots {
+    told: Vec<Option<Told>>,
+    has_no_common_space: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    root: ShortRoot,
+    /// How many records the peer holds, if it told that with the root.
+    count: Option<u64>,
+}
+
+impl PeerRoots {
+    pub(super) fn renumber(&mut self, Renumbering(moved): &Renumbering) {
+        if let Some(moved) = moved {
+            let before = core::mem::take(&mut self.told);
+            let told = |at: &Option<usize>| at.and_then(|at| before.get(at).copied().flatten());
+            self.told = moved.iter().map(told).collect();
+        }
+    }
+
+    /// Takes the roots of an advert.
+    pub(super) fn hear(&mut self, advert: &RootAdvert, ours: &LocalRoots) {
+        let full = advert.full();
+        self.take(ours, |space| {
+            let root = advert.root_of(space)?;
+            Some(Told { root, count: full.map(|told| told.count) })
+        });
+    }
+
+    /// Takes the roots with which a session ended.
+    pub(super) fn conclude(&mut self, outcome: &[SpaceOutcome], ours: &LocalRoots) {
+        self.has_no_common_space = false;
+        self.take(ours, |space| {
+            let at = outcome.binary_search_by(|found| found.space.cmp(space)).ok()?;
+            Some(Told { root: short(&outcome[at].theirs?), count: None })
+        });
+    }
+
+    /// A session found no space that both host. Returns whether that is new.
+    pub(super) fn note_no_common_space(&mut self) -> bool {
+        let before = core::mem::replace(self, Self { told: Vec::new(), has_no_common_space: true });
+        !before.has_no_common_space
+    }
+
+    fn take(&mut self, ours: &LocalRoots, told: impl Fn(&SpaceId) -> Option<Told>) {
+        self.told.resize(ours.spaces.len(), None);
+        for (before, (space, _)) in self.told.iter_mut().zip(&ours.spaces) {
+            let Some(now) = told(space) else { continue };
+            let same = before.filter(|before| before.root == now.root);
+            *before = Some(Told { count: now.count.or_else(|| same?.count), ..now });
+        }
+    }
+
+    fn pairs<'a>(&'a self, ours: &'a LocalRoots) -> impl Iterator<Item = (Told, &'a Summary)> {
+        let pairs = self.told.iter().zip(&ours.spaces);
+        pairs.filter_map(|(told, (_, summary))| Some(((*told)?, summary)))
+    }
+
+    /// The told roots that differ from the local ones.
+    pub(super) fn differing(&self, ours: &LocalRoots) -> Vec<ShortRoot> {
+        let differing = self.pairs(ours).filter(|(told, ours)| told.root != short(&ours.root));
+        differing.map(|(told, _)| told.root).collect()
+    }
+
+    /// Whether the peer told roots, and all of them are equal to the local ones.
+    pub(super) fn are_equal(&self, ours: &LocalRoots) -> bool {
+        let mut pairs = self.pairs(ours).peekable();
+        pairs.peek().is_some() && pairs.all(|(told, ours)| told.root == short(&ours.root))
+    }
+
+    pub(super) fn agreement(&self, ours: &LocalRoots) -> Agreement {
+        if self.pairs(ours).next().is_none() {
+            return match self.has_no_common_space {
+                true => Agreement::NoCommonSpace,
+                false => Agreement::Unknown,
+            };
+        }
+        let (mut behind, mut ahead, mut is_clear) = (0, 0, true);
+        for (told, ours) in self.pairs(ours).filter(|(t, ours)| t.root != short(&ours.root)) {
+            match told.count {
+                Some(count) if count != ours.count => {
+                    behind += count.saturating_sub(ours.count);
+                    ahead += ours.count.saturating_sub(count);
+                }
+                _ => is_clear = false,
+            }
+        }
+        match (behind, ahead, is_clear) {
+            (0, 0, true) => Agreement::InStep,
+            (behind, 0, true) => Agreement::Behind(behind),
+            (0, ahead, true) => Agreement::Ahead(ahead),
+            _ => Agreement::Apart,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(spaces: &[(&str, u8, u64)]) -> LocalRoots {
+        let space = |&(name, root, count): &(&str, u8, u64)| {
+            let summary = Summary { root: [root; 32], count, generation: 1 };
+            (SpaceId::new(name).unwrap(), summary)
+        };
+        LocalRoots { spaces: spaces.iter().map(space).collect() }
+    }
+
+    fn advert(spaces: &[(&str, u8, u64)]) -> RootAdvert {
+        RootAdvert::decode(&RootAdvert::encode(&local(spaces).spaces, 1000)).unwrap()
+    }
+
+    #[test]
+    fn the_last_root_told_decides() {
+        let ours = local(&[("space", 1, 10)]);
+        let mut roots = PeerRoots::default();
+        assert_eq!(roots.agreement(&ours), Agreement::Unknown);
+        for (root, count, expected) in [
+            (2, 17, Agreement::Behind(7)),
+            (3, 4, Agreement::Ahead(6)),
+            (4, 10, Agreement::Apart),
+            (1, 10, Agreement::InStep),
+        ] {
+            roots.hear(&advert(&[("space", root, count)]), &ours);
+            assert_eq!(roots.agreement(&ours), expected);
+            assert_eq!(roots.are_equal(&ours), expected == Agreement::InStep);
+            assert_eq!(roots.differing(&ours).is_empty(), expected == Agreement::InStep);
+        }
+        let written = local(&[("space", 9, 11)]);
+        assert_eq!(roots.agreement(&written), Agreement::Ahead(1), "a write here sets it apart");
+    }
+
+    #[test]
+    fn no_common_space_is_a_state_until_one_is_met() {
+        let ours = local(&[("space", 1, 10)]);
+        let mut roots = PeerRoots::default();
+        roots.note_no_common_space();
+        roots.hear(&advert(&[("other", 1, 10)]), &ours);
+        assert_eq!(roots.agreement(&ours), Agreement::NoCommonSpace);
+        roots.hear(&advert(&[("space", 1, 10)]), &ours);
+        assert_eq!(roots.agreement(&ours), Agreement::InStep);
+    }
+
+    #[test]
+    fn told_roots_follow_their_space() {
+        let mut ours = local(&[("bbb", 1, 1), ("ddd", 2, 1)]);
+        let mut roots = PeerRoots::default();
+        roots.hear(&advert(&[("bbb", 1, 1), ("ddd", 3, 1)]), &ours);
+        assert_eq!(roots.differing(&ours), [[3; 8]]);
+        let more = local(&[("aaa", 0, 0), ("ccc", 0, 0), ("ddd", 2, 1)]);
+        let moved = ours.update(more.spaces).unwrap();
+        roots.renumber(&moved);
+        assert_eq!(roots.differing(&ours), [[3; 8]]);
+        assert!(ours.update(ours.spaces.clone()).is_none());
+    }
+}

@@ -1,0 +1,251 @@
+//! Which session is opened when.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::limits::{MAX_PEER_PREVIEWS, MAX_PREVIEWS};
+use super::mutant::Mutant;
+use super::peer::{Contact, Opened, Peer, Purpose};
+use super::trigger::Call;
+use super::{Action, Due, Reach, RequestError, Scarce, Scheduler, SessionId, Terms};
+use crate::{KEY_LEN, SpaceId};
+
+/// What the sessions with a peer need next.
+enum Next {
+    Open(Purpose),
+    At(Duration),
+    Nothing,
+}
+
+impl<P: Copy + Ord> Scheduler<P> {
+    /// The host wants a session with `peer` that begins after now. If it is not connected, it is
+    /// dialled first, whatever its back-off; if that fails, the request is given up.
+    ///
+    /// # Errors
+    /// [`RequestError`] if the peer is no member, or can only dial this node and has not.
+    pub fn request(&mut self, peer: P, now: Duration) -> Result<(), RequestError> {
+        self.reachable(peer)?.trigger.is_requested = true;
+        self.dial_if_requested(peer, now);
+        self.consider(peer, now);
+        Ok(())
+    }
+
+    /// The host wants to see what a session with `peer` would do. Sessions that sync go first, and a
+    /// pause follows each preview, so that previews starve nobody.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request), and if as many previews as may be run or wait already.
+    pub fn request_preview(&mut self, peer: P, now: Duration) -> Result<(), RequestError> {
+        let is_full = self.previews >= MAX_PREVIEWS;
+        let found = self.reachable(peer)?;
+        if found.previews() >= MAX_PEER_PREVIEWS {
+            return Err(RequestError::TooManyPreviews { cap: MAX_PEER_PREVIEWS });
+        }
+        if is_full {
+            return Err(RequestError::TooManyPreviews { cap: MAX_PREVIEWS });
+        }
+        found.previews.waiting += 1;
+        self.previews += 1;
+        self.dial_if_requested(peer, now);
+        self.consider(peer, now);
+        Ok(())
+    }
+
+    fn reachable(&mut self, peer: P) -> Result<&mut Peer, RequestError> {
+        let found = self.peers.get_mut(&peer).ok_or(RequestError::NotAMember)?;
+        match found.has_link() || found.reach == Reach::Dialable {
+            true => Ok(found),
+            false => Err(RequestError::NotDialable),
+        }
+    }
+
+    /// Up to `fanout` peers for a round that the host asks for, whatever the timer says. Members that
+    /// cannot be reached are left out.
+    pub fn choose_round(&mut self) -> Vec<P> {
+        let reachable = self.peers.iter().filter(|(_, peer)| match peer.contact {
+            Contact::Dialled | Contact::Connected => true,
+            _ => peer.backoff.failures() == 0 && !peer.is_down && peer.reach == Reach::Dialable,
+        });
+        let reachable: BTreeSet<P> = reachable.map(|(peer, _)| *peer).collect();
+        self.round_turns.next(self.config.fanout, &reachable, &mut self.random)
+    }
+
+    /// Half of the pause is random, so that nodes that started together do not stay in step.
+    pub(super) fn plan_round(&mut self, now: Duration) {
+        let fanout = u32::try_from(self.config.fanout).unwrap_or(u32::MAX);
+        let pause = (self.config.interval / fanout).max(LEAST_PAUSE);
+        self.agenda.set(Due::Round, now + pause * 3 / 4 + self.random.duration(pause / 2));
+    }
+
+    /// The timer contacts the next peer that is connected and does not have to wait.
+    pub(super) fn on_round(&mut self, now: Duration) {
+        self.plan_round(now);
+        let is_eligible = |peer: &Peer| peer.has_link() && !peer.trigger.is_patient(now);
+        let eligible = self.peers.iter().filter(|(_, peer)| is_eligible(peer));
+        let eligible: BTreeSet<P> = eligible.map(|(peer, _)| *peer).collect();
+        let next = match self.mutant.is(Mutant::NoRotation) {
+            true => eligible.first().copied(),
+            false => self.timer_turns.next(1, &eligible, &mut self.random).pop(),
+        };
+        let Some(peer) = next else { return };
+        if let Some(found) = self.peers.get_mut(&peer) {
+            found.trigger.is_timed = true;
+            self.consider(peer, now);
+        }
+    }
+
+    /// Looks whether a session with `peer` is due, and opens it, queues it, or comes back in time.
+    pub(super) fn consider(&mut self, peer: P, now: Duration) {
+        match self.next(peer, now) {
+            Next::Nothing => self.agenda.cancel(Due::Session(peer)),
+            Next::At(at) => self.agenda.set(Due::Session(peer), at),
+            Next::Open(purpose) => {
+                self.agenda.cancel(Due::Session(peer));
+                if let Some((what, until)) = self.owes(peer, now) {
+                    return self.delay(peer, what, until);
+                }
+                match self.may_open_another() {
+                    true => self.open(peer, purpose, now),
+                    false => self.queue_session(peer),
+                }
+            }
+        }
+    }
+
+    fn next(&mut self, peer: P, now: Duration) -> Next {
+        let Some(found) = self.peers.get_mut(&peer) else { return Next::Nothing };
+        if !found.has_link() || !found.is_idle() {
+            return Next::Nothing;
+        }
+        if found.trigger.due().is_some_and(|due| due <= now) && self.is_called_for(peer, now) {
+            let call = self.peers.get(&peer).and_then(|found| found.trigger.call);
+            return Next::Open(Purpose::Sync(call.map(|(call, _)| call)));
+        }
+        let Some(found) = self.peers.get(&peer) else { return Next::Nothing };
+        let preview = (found.previews.waiting > 0).then_some(found.previews.not_before);
+        match (preview, found.trigger.due()) {
+            (Some(preview), _) if preview <= now => Next::Open(Purpose::Preview),
+            (Some(preview), Some(due)) => Next::At(preview.min(due)),
+            (preview, due) => preview.or(due).map_or(Next::Nothing, Next::At),
+        }
+    }
+
+    /// Whether a session that is due is still needed now. One that other sessions may make needless
+    /// is postponed until they have ended.
+    fn is_called_for(&mut self, peer: P, now: Duration) -> bool {
+        let Some(found) = self.peers.get_mut(&peer) else { return false };
+        if found.trigger.is_requested || found.trigger.is_timed {
+            return true;
+        }
+        let Some((call, _)) = found.trigger.call else { return false };
+        let waits = match call {
+            Call::Rest => false,
+            Call::Claimed => self.claims.held_until(now).is_some(),
+            Call::Advert => {
+                let differing = found.roots.differing(&self.roots);
+                if differing.is_empty() {
+                    found.trigger.call = None;
+                    self.stats.triggers_saved += 1;
+                    return false;
+                }
+                self.in_flight.cover(&differing)
+            }
+        };
+        found.trigger.is_postponed = waits;
+        if waits {
+            self.postponed.insert(peer);
+        }
+        !waits
+    }
+
+    /// A session has ended: it may have brought what others waited for.
+    pub(super) fn resume_postponed(&mut self, now: Duration) {
+        for peer in core::mem::take(&mut self.postponed) {
+            if let Some(found) = self.peers.get_mut(&peer) {
+                found.trigger.is_postponed = false;
+                self.consider(peer, now);
+            }
+        }
+    }
+
+    fn open(&mut self, peer: P, purpose: Purpose, now: Duration) {
+        let session = match purpose {
+            Purpose::Sync(_) => self.next_session(peer, now),
+            Purpose::Preview => {
+                self.last_session.0 += 1;
+                self.last_session
+            }
+        };
+        let terms = self.terms(peer, now);
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        found.opened = Some(Opened { session, purpose, since: now });
+        found.is_delayed = false;
+        self.permits.opened += 1;
+        let action = match purpose {
+            Purpose::Sync(call) => {
+                found.trigger.begin();
+                self.stats.triggers += u64::from(call.is_some());
+                self.postponed.remove(&peer);
+                self.in_flight.begin(peer, found.roots.differing(&self.roots));
+                Action::Open { peer, session, terms }
+            }
+            Purpose::Preview => {
+                found.previews.waiting -= 1;
+                Action::Preview { peer, session, terms }
+            }
+        };
+        self.actions.push_back(action);
+    }
+
+    // What sessions may move.
+
+    /// What was used up so far that no session may begin now, and until when.
+    pub(super) fn owes(&mut self, peer: P, now: Duration) -> Option<(Scarce, Duration)> {
+        let of_peer = self.peers.get(&peer)?.account.owes(now);
+        of_peer.or_else(|| self.sending.owes(&self.config.limits, now, self.epoch + now))
+    }
+
+    fn delay(&mut self, peer: P, what: Scarce, until: Duration) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        if !core::mem::replace(&mut found.is_delayed, true) {
+            *self.stats.sessions_delayed.entry(what).or_default() += 1;
+        }
+        self.agenda.set(Due::Session(peer), until);
+    }
+
+    pub(super) fn terms(&self, peer: P, now: Duration) -> Terms {
+        let Some(found) = self.peers.get(&peer) else { return Terms::UNLIMITED };
+        let receives = found.account.bytes(&self.config.limits.peer, now);
+        Terms { cursor: found.cursor, sends: self.sending.bytes(now).min(receives), receives }
+    }
+
+    // What sessions ask for.
+
+    /// Whether `session` may ask for the record whose key hash begins with `key`, and claims it. If
+    /// another session is bringing it, or has brought it since this one pinned its views, the answer
+    /// is no.
+    pub fn claim(
+        &mut self,
+        session: SessionId,
+        space: &SpaceId,
+        key: &[u8; KEY_LEN],
+        now: Duration,
+    ) -> bool {
+        self.mutant.is(Mutant::NoClaims) || self.claims.claim(session, space, *key, now)
+    }
+
+    /// These records came in `session`, claimed or not.
+    pub fn deliver(
+        &mut self,
+        session: SessionId,
+        space: &SpaceId,
+        keys: &[[u8; KEY_LEN]],
+        now: Duration,
+    ) {
+        self.claims.deliver(session, space, keys.iter().copied(), now);
+    }
+}
+
+/// Whatever the fanout, the timer does not spin.
+const LEAST_PAUSE: Duration = Duration::from_millis(1);

@@ -1,0 +1,176 @@
+//! A token bucket: how much may be used in a burst, and how fast more accrues.
+
+use core::time::Duration;
+
+/// How fast something may be used up: an amount a second in the long run, and an amount at once.
+///
+/// ```
+/// use engram_gossip_proto::schedule::Rate;
+/// const MEBIBYTE: u64 = 1 << 20;
+/// let rate = Rate { per_second: 8 * MEBIBYTE, burst: 64 * MEBIBYTE };
+/// assert!(rate.per_second < Rate::UNLIMITED.per_second);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// What accrues in a second; at least one.
+    pub per_second: u64,
+    /// What may have accrued at most; at least one.
+    pub burst: u64,
+}
+
+impl Rate {
+    /// No limit at all.
+    pub const UNLIMITED: Self = Self { per_second: u64::MAX, burst: u64::MAX };
+
+    /// How long it takes until `amount` has accrued.
+    fn time_for(self, amount: u64) -> Duration {
+        let nanos = u128::from(amount) * NANOS / u128::from(self.per_second.max(1));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(LONGEST)
+    }
+
+    /// How much accrues in `time`, up to the burst.
+    fn amount_in(self, time: Duration) -> u64 {
+        let amount = time.as_nanos().saturating_mul(self.per_second.into()) / NANOS;
+        u64::try_from(amount).unwrap_or(u64::MAX).min(self.burst)
+    }
+}
+
+const NANOS: u128 = 1_000_000_000;
+/// No debt and no burst is counted beyond this, so that times stay far from their end.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What has accrued at a [`Rate`] and was not used yet.
+///
+/// It may be overdrawn: what a session takes is known at its end only, so it is charged then, and
+/// nothing more is granted until the debt has accrued.
+///
+/// Times are counted from [`LONGEST`] before the driver's zero, so that a bucket can be full then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TokenBucket {
+    /// When the bucket was empty, or will be, had nothing been or were nothing to be taken since.
+    empty_at: Duration,
+}
+
+impl TokenBucket {
+    /// A full bucket.
+    pub(super) const FULL: Self = Self { empty_at: Duration::ZERO };
+
+    /// Keeps the level, or the debt, when `rate` gives way to `next`.
+    pub(super) fn change_rate(&mut self, rate: Rate, next: Rate, now: Duration) {
+        let now = shifted(now);
+        let unbounded = Rate { burst: u64::MAX, ..rate };
+        self.empty_at = match unbounded.amount_in(self.empty_at.saturating_sub(now)) {
+            0 => now - next.time_for(self.level_at(rate, now).min(next.burst)),
+            owed => now + next.time_for(owed),
+        };
+    }
+
+    /// What could be taken now.
+    pub(super) fn level(&self, rate: Rate, now: Duration) -> u64 {
+        self.level_at(rate, shifted(now))
+    }
+
+    fn level_at(&self, rate: Rate, now: Duration) -> u64 {
+        rate.amount_in(now.saturating_sub(self.empty_at))
+    }
+
+    /// When nothing is owed any more; not after `now` if nothing is owed.
+    pub(super) fn solvent_at(&self) -> Duration {
+        self.empty_at.saturating_sub(LONGEST)
+    }
+
+    /// Takes one token, if there is one.
+    pub(super) fn take(&mut self, rate: Rate, now: Duration) -> bool {
+        let granted = self.level(rate, now) >= 1;
+        if granted {
+            self.charge(1, rate, now);
+        }
+        granted
+    }
+
+    /// Takes `amount` whether it is there or not; what is missing is owed.
+    pub(super) fn charge(&mut self, amount: u64, rate: Rate, now: Duration) {
+        let full_since = shifted(now).saturating_sub(rate.time_for(rate.burst));
+        self.empty_at = self.empty_at.max(full_since) + rate.time_for(amount);
+    }
+}
+
+fn shifted(now: Duration) -> Duration {
+    now.saturating_add(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_burst_is_granted_then_as_much_as_accrues() {
+        let rate = Rate { per_second: 10, burst: 3 };
+        let mut bucket = TokenBucket::FULL;
+        let mut granted = |at: Duration| (0..10).filter(|_| bucket.take(rate, at)).count();
+        assert_eq!(granted(Duration::ZERO), 3);
+        assert_eq!(granted(SECOND / 10), 1);
+        assert_eq!(granted(SECOND * 3 / 10), 2);
+        assert_eq!(granted(SECOND * 100), 3);
+    }
+
+    #[test]
+    fn a_debt_accrues_before_anything_is_granted() {
+        let rate = Rate { per_second: 100, burst: 200 };
+        let mut bucket = TokenBucket::FULL;
+        bucket.charge(500, rate, SECOND);
+        assert_eq!(bucket.solvent_at(), SECOND * 4);
+        assert_eq!(bucket.level(rate, SECOND * 3), 0);
+        assert_eq!(bucket.level(rate, SECOND * 5), 100);
+        assert_eq!(bucket.level(rate, SECOND * 41), 200);
+    }
+
+    #[test]
+    fn another_rate_keeps_the_level_and_the_debt() {
+        let [first, second] = [(100, 200), (10, 1000)].map(rate);
+        let mut bucket = TokenBucket::FULL;
+        bucket.change_rate(first, second, SECOND);
+        assert_eq!(bucket.level(second, SECOND), 200);
+        bucket.charge(300, second, SECOND);
+        assert_eq!(bucket.solvent_at(), SECOND * 11);
+        bucket.change_rate(second, rate((50, 10)), SECOND);
+        assert_eq!(bucket.solvent_at(), SECOND * 3);
+    }
+
+    fn rate((per_second, burst): (u64, u64)) -> Rate {
+        Rate { per_second, burst }
+    }
+
+    #[test]
+    fn without_a_limit_nothing_is_ever_owed() {
+        let mut bucket = TokenBucket::FULL;
+        bucket.charge(u64::MAX / 2, Rate::UNLIMITED, SECOND);
+        assert!(bucket.solvent_at() <= SECOND && bucket.take(Rate::UNLIMITED, SECOND));
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_the_burst_and_what_accrued(
+            per_second in 1_u64..1_000_000,
+            burst in 1_u64..1_000_000,
+            asked in proptest::collection::vec((0_u64..2_000, 0_u64..1_000_000), 1..100),
+        ) {
+            let rate = Rate { per_second, burst };
+            let mut bucket = TokenBucket::FULL;
+            let (mut now, mut granted) = (Duration::ZERO, 0_u128);
+            for (pause, amount) in asked {
+                now += Duration::from_millis(pause);
+                let amount = amount.min(bucket.level(rate, now));
+                bucket.charge(amount, rate, now);
+                granted += u128::from(amount);
+            }
+            let accrued = now.as_nanos() * u128::from(per_second) / NANOS;
+            // Times are whole nanoseconds, so a token is off by at most one step of rounding each.
+            prop_assert!(granted <= u128::from(burst) + accrued + 100, "{granted}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Connections: made by handshakes, given up when nothing is heard.
+
+use core::time::Duration;
+use std::vec::Vec;
+
+use super::event::{Dial, Event};
+use super::{Cut, Host, World};
+use crate::schedule::{DialFailure, Disconnect};
+
+/// A connection on which nothing is heard for this long is given up: QUIC's idle time-out, as
+/// gossip-net sets it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
+/// When a packet of a handshake is sent again: QUIC's first probe time-out. It doubles.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl<H: Host> World<H> {
+    pub(super) fn dial(&mut self, node: usize, peer: usize, timeout: Duration) {
+        self.dials += 1;
+        let dial = Dial { node, peer, serial: self.dials, attempts: 0 };
+        self.nodes[node].dials.insert(peer, dial.serial);
+        self.queue.schedule(self.now + timeout, Event::DialTimeout(dial));
+        self.knock(dial);
+    }
+
+    fn is_under_way(&self, dial: Dial) -> bool {
+        self.nodes[dial.node].dials.get(&dial.peer) == Some(&dial.serial)
+    }
+
+    pub(super) fn knock(&mut self, mut dial: Dial) {
+        if !self.is_under_way(dial) {
+            return;
+        }
+        let Dial { node, peer, .. } = dial;
+        let there = self.network.packet(node, peer, self.now).filter(|_| self.nodes[peer].up);
+        let back = there.and_then(|_| self.network.packet(peer, node, self.now));
+        let (Some(there), Some(back)) = (there, back) else {
+            let pause = PROBE_TIMEOUT * (1 << dial.attempts.min(4));
+            dial.attempts += 1;
+            return self.queue.schedule(self.now + pause, Event::Knock(dial));
+        };
+        let met = |node, peer, dial| {
+            let life = |node: usize| self.nodes[node].life;
+            Event::Met { node, life: life(node), peer, peer_life: life(peer), dial }
+        };
+        let here = met(node, peer, Some(dial.serial));
+        let at_peer = met(peer, node, None);
+        self.queue.schedule(self.now + there + back, here);
+        self.queue.schedule(self.now + there + back + there, at_peer);
+    }
+
+    pub(super) fn on_met(&mut self, node: usize, peer: usize, life: u32, dial: Option<u64>) {
+        if !self.lives(peer, life) || dial.is_some() && dial != self.dial_of(node, peer) {
+            return;
+        }
+        self.nodes[node].dials.remove(&peer);
+        if self.nodes[node].links.insert(peer, life).is_some_and(|before| before != life) {
+            self.cut_contacts_between(node, peer);
+        }
+        self.note(format_args!("n{node} is connected to n{peer}"));
+        self.tell(node, |scheduler, now| {
+            if dial.is_some() {
+                scheduler.handle_dialled(peer, now);
+            }
+            scheduler.handle_connected(peer, now);
+        });
+    }
+
+    fn dial_of(&self, node: usize, peer: usize) -> Option<u64> {
+        self.nodes[node].dials.get(&peer).copied()
+    }
+
+    pub(super) fn on_dial_timeout(&mut self, dial: Dial) {
+        if self.is_under_way(dial) {
+            let Dial { node, peer, .. } = dial;
+            self.nodes[node].dials.remove(&peer);
+            self.tell(node, |scheduler, now| {
+                scheduler.handle_dial_failed(peer, DialFailure::Silent, now);
+            });
+        }
+    }
+
+    /// Whether `to` takes a packet that `from` sent on its connection to this life of it. If it knows
+    /// nothing of that connection, it says so.
+    pub(super) fn is_received(&mut self, from: usize, to: usize, life: u32) -> bool {
+        if !self.nodes[to].up {
+            return false;
+        }
+        let knows = self.nodes[to].links.get(&from) == Some(&self.nodes[from].life);
+        if self.nodes[to].life == life && knows {
+            return true;
+        }
+        if let Some(delay) = self.network.packet(to, from, self.now) {
+            let reset = Event::Reset { node: from, peer: to, peer_life: life };
+            self.queue.schedule(self.now + delay, reset);
+        }
+        false
+    }
+
+    pub(super) fn on_reset(&mut self, node: usize, peer: usize, peer_life: u32) {
+        // A handshake that is complete here may not be there yet.
+        let is_current = self.lives(peer, peer_life);
+        if !is_current && self.nodes[node].links.get(&peer) == Some(&peer_life) {
+            self.disconnect(node, peer, Disconnect::Lost);
+        }
+    }
+
+    /// One end gives its connection up.
+    pub(super) fn disconnect(&mut self, node: usize, peer: usize, how: Disconnect) {
+        if self.nodes[node].links.remove(&peer).is_none() {
+            return;
+        }
+        self.note(format_args!("n{node} loses n{peer} ({how:?})"));
+        self.cut_contacts_between(node, peer);
+        if self.nodes[node].up {
+            self.tell(node, |scheduler, now| scheduler.handle_disconnected(peer, how, now));
+        }
+    }
+
+    /// Cuts links from now until [`heal`](Self::heal). Connections across a cut that does not flap
+    /// are given up when they have heard nothing for long enough.
+    pub fn cut(&mut self, cut: Cut) {
+        self.network.cut(self.now, cut);
+        self.queue.schedule(self.now + IDLE_TIMEOUT, Event::Silence { since: self.now });
+    }
+
+    /// Mends all cuts and clogs.
+    pub fn heal(&mut self) {
+        self.network.heal();
+        self.healed_at = self.now;
+    }
+
+    pub(super) fn on_silence(&mut self, since: Duration) {
+        if self.healed_at > since {
+            return;
+        }
+        let is_silent = |node: usize, peer: usize, life: u32| {
+            !self.lives(peer, life) || self.network.is_cut(node, peer, since, self.now)
+        };
+        let nodes = self.nodes.iter().enumerate();
+        let links = nodes.flat_map(|(node, us)| us.links.iter().map(move |link| (node, link)));
+        let silent = links.filter(|(node, (peer, life))| is_silent(*node, **peer, **life));
+        let silent: Vec<_> = silent.map(|(node, (peer, _))| (node, *peer)).collect();
+        for (node, peer) in silent {
+            self.disconnect(node, peer, Disconnect::Lost);
+        }
+    }
+
+    /// The peers of a node that died notice it when they have heard nothing for long enough.
+    pub(super) fn plan_silence(&mut self) {
+        self.queue.schedule(self.now + IDLE_TIMEOUT, Event::Silence { since: self.now });
+    }
+}

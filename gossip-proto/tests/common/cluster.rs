@@ -1,0 +1,268 @@
+//! Scenarios of a simulated cluster with default settings, each with what has to come of it.
+
+use std::time::Duration;
+
+use engram_gossip_proto::schedule::{Agreement, Mutant};
+use engram_gossip_proto::sim::{Cut, Direction, Latency, Link, Startup, World, WorldConfig};
+
+use super::replica::Replica;
+
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const LAN: Latency = Latency { least: Duration::from_millis(1), spread: Duration::ZERO };
+pub const WAN: Latency =
+    Latency { least: Duration::from_millis(75), spread: Duration::from_millis(10) };
+
+/// What went wrong in a run.
+pub type Verdict = Result<(), String>;
+
+pub fn config(seed: u64, latency: Latency, loss: f64, mutant: Option<Mutant>) -> WorldConfig {
+    let link = Link { latency, loss, duplication: 0.0 };
+    WorldConfig { mutant, ..WorldConfig::fair(seed, link) }
+}
+
+pub fn world(config: WorldConfig, nodes: usize) -> World<Replica> {
+    let mut world = World::new(config, (0..nodes).map(Replica::new).collect());
+    world.run_until(SECOND * 3);
+    world
+}
+
+fn run_for(world: &mut World<Replica>, time: Duration) {
+    let until = world.now() + time;
+    world.run_until(until);
+}
+
+fn submit(world: &mut World<Replica>, node: usize, id: &str) {
+    world.host_mut(node).submit(id);
+    world.touch(node);
+}
+
+/// How long it takes until all agree.
+fn until_agreed(world: &mut World<Replica>, patience: Duration) -> Option<Duration> {
+    let begun = world.now();
+    world.run_until_agreed(begun + patience).map(|at| at - begun)
+}
+
+fn within(what: &str, took: Option<Duration>, limit: Duration) -> Verdict {
+    match took {
+        Some(took) if took <= limit => Ok(()),
+        took => Err(format!("{what} took {took:?}, not at most {limit:?}")),
+    }
+}
+
+/// How long one pattern takes from the first node to all others, `dead` of which do not answer.
+pub fn news(config: WorldConfig, nodes: usize, dead: usize) -> Option<Duration> {
+    let mut world = world(config, nodes);
+    (0..dead).for_each(|n| world.crash((n + 1) * nodes / (dead + 1)));
+    submit(&mut world, 0, "news");
+    until_agreed(&mut world, SECOND * 600)
+}
+
+/// The 99th percentile of 100 runs, or the longest of fewer.
+pub fn p99(runs: impl Iterator<Item = Option<Duration>>) -> Option<Duration> {
+    let mut times: Vec<_> = runs.map(|took| took.unwrap_or(Duration::MAX)).collect();
+    times.sort();
+    times.get((times.len() * 99).div_ceil(100) - 1).copied().filter(|took| *took < Duration::MAX)
+}
+
+/// One pattern reaches a hundred nodes within a second.
+pub fn news_is_fast(mutant: Option<Mutant>) -> Verdict {
+    let runs = (0..5).map(|seed| news(config(seed, LAN, 0.0, mutant), 100, 0));
+    within("one pattern to 100 nodes", p99(runs), SECOND)
+}
+
+/// The timer alone brings every node together with every other one.
+pub fn every_pair_meets_by_the_timer(mutant: Option<Mutant>) -> Verdict {
+    let mut config = config(1, LAN, 0.0, mutant);
+    let schedule = &mut config.schedule;
+    (schedule.interval, schedule.fanout, schedule.advert_fanout) = (SECOND * 3, 3, 0);
+    schedule.advert_interval = SECOND * 3600;
+    let mut world = world(config, 8);
+    run_for(&mut world, SECOND * 30);
+    for (a, b) in (0..8).flat_map(|a| (0..8).map(move |b| (a, b))).filter(|(a, b)| a != b) {
+        if world.agreement_of(a, b) != Some(Agreement::InStep) {
+            return Err(format!("n{a} and n{b} never met"));
+        }
+    }
+    Ok(())
+}
+
+/// A node that catches up with many peers at once gets each record about once.
+pub fn nothing_comes_twice(mutant: Option<Mutant>) -> Verdict {
+    const PEERS: usize = 4;
+    let mut config = config(1, WAN, 0.0, mutant);
+    config.schedule.outbound_sessions = PEERS;
+    let mut world = world(config, 1 + PEERS);
+    let everyone: Vec<usize> = (0..=PEERS).collect();
+    let apart = |from: &[usize], to: &[usize]| {
+        let (from, to) = (from.to_vec(), to.to_vec());
+        Cut { from, to, direction: Direction::BothWays, flapping: None }
+    };
+    world.cut(apart(&[0], &everyone[1..]));
+    (0..3_000).for_each(|n| world.host_mut(1).submit(&format!("pattern_{n}")));
+    world.touch(1);
+    run_for(&mut world, SECOND * 20);
+    // Each has something of its own, so that no two roots are equal.
+    world.cut(apart(&everyone, &everyone));
+    (1..=PEERS).for_each(|node| submit(&mut world, node, &format!("own_{node}")));
+    run_for(&mut world, SECOND);
+    world.heal();
+    let before = world.tally().clone();
+    (1..=PEERS).for_each(|peer| world.request(0, peer));
+    within("the empty node", until_agreed(&mut world, SECOND * 60), SECOND * 30)?;
+    let tally = world.tally();
+    let wasted = tally.wasted_bytes - before.wasted_bytes;
+    let sent = (tally.record_bytes - before.record_bytes) / 2;
+    match wasted * 5 <= sent {
+        true => Ok(()),
+        false => Err(format!("{wasted} of {sent} bytes of records were known already")),
+    }
+}
+
+/// A peer that refuses a record is asked and told ever less.
+pub fn a_refusal_costs_ever_less(mutant: Option<Mutant>) -> Verdict {
+    let mut world = world(config(1, LAN, 0.0, mutant), 2);
+    world.host_mut(1).refuse("poison");
+    submit(&mut world, 0, "poison");
+    run_for(&mut world, SECOND * 300);
+    let (sessions, stalls) = (world.tally().sessions, world.tally().stalls);
+    match sessions <= 40 && stalls <= 2 {
+        true => Ok(()),
+        false => Err(format!("{sessions} sessions and {stalls} stalls in five minutes")),
+    }
+}
+
+/// Peers that die under their sessions take no permit with them.
+pub fn permits_come_back(mutant: Option<Mutant>) -> Verdict {
+    let mut config = config(1, LAN, 0.0, mutant);
+    config.schedule.interval = SECOND * 3;
+    let mut world = world(config, 8);
+    (4..8).for_each(|node| world.crash(node));
+    run_for(&mut world, SECOND * 120);
+    submit(&mut world, 0, "news");
+    within("news after failed sessions", until_agreed(&mut world, SECOND * 60), SECOND * 2)
+}
+
+/// A root whose session failed is fetched from another peer.
+pub fn a_failed_fetch_is_repeated_elsewhere(mutant: Option<Mutant>) -> Verdict {
+    for seed in 0..20 {
+        let mut config = config(seed, WAN, 0.0, mutant);
+        (config.schedule.interval, config.schedule.advert_interval) = (SECOND * 3600, SECOND * 60);
+        let mut world = world(config, 12);
+        submit(&mut world, 0, "news");
+        while !(1..12).any(|node| world.host(node).holds("news")) {
+            run_for(&mut world, Duration::from_millis(5));
+        }
+        // Others are in session with it, or will be.
+        world.crash(0);
+        within("news of a node that died", until_agreed(&mut world, SECOND * 90), SECOND * 15)?;
+    }
+    Ok(())
+}
+
+/// What a budget leaves is asked for at once.
+pub fn the_rest_follows_at_once(mutant: Option<Mutant>) -> Verdict {
+    let mut config = config(1, LAN, 0.0, mutant);
+    config.session.send_budget = 1;
+    config.schedule.advert_interval = SECOND * 60;
+    let mut world = world(config, 2);
+    (0..1_000).for_each(|n| world.host_mut(0).submit(&format!("pattern_{n}")));
+    world.touch(0);
+    within("a thousand patterns", until_agreed(&mut world, SECOND * 600), SECOND * 4)
+}
+
+/// Silent members hold up no living one.
+pub fn silent_members_cost_nothing(mutant: Option<Mutant>) -> Verdict {
+    for (nodes, living, start) in [(500, 100, 5), (401, 2, 30)] {
+        let config =
+            WorldConfig { startup: Startup::Apart, ..config(nodes as u64, LAN, 0.0, mutant) };
+        let mut world = World::new(config, (0..nodes).map(Replica::new).collect());
+        (living..nodes).for_each(|node| world.crash(node));
+        let peer = living - 1;
+        within("the first meeting", until_met(&mut world, peer), SECOND * start)?;
+        for absence in [5, 100] {
+            // Long enough that the silent ones are dialled again and again.
+            run_for(&mut world, SECOND * 30);
+            let host = world.host(peer).clone();
+            world.crash(peer);
+            run_for(&mut world, SECOND * absence);
+            world.restart(peer, host);
+            within("the next meeting", until_met(&mut world, peer), SECOND * 2)?;
+        }
+    }
+    Ok(())
+}
+
+/// How long it takes until the first node and `peer` are connected.
+fn until_met(world: &mut World<Replica>, peer: usize) -> Option<Duration> {
+    let begun = world.now();
+    while !world.are_connected(0, peer) {
+        run_for(world, Duration::from_millis(10));
+        if world.now() > begun + SECOND * 60 {
+            return None;
+        }
+    }
+    Some(world.now() - begun)
+}
+
+/// Nodes that all write once a second stay behind by at most five, and send little in vain.
+pub fn steady_writes_keep_up(nodes: usize, seconds: u32) -> Verdict {
+    let mut world = world(config(1, LAN, 0.0, None), nodes);
+    let begun = world.now();
+    let mut unseen: Vec<(Duration, usize, u64)> = Vec::new();
+    for n in 0..seconds as usize * nodes {
+        let (node, version) = (n % nodes, (n / nodes) as u64 + 1);
+        submit(&mut world, node, &format!("pattern_{node}"));
+        unseen.push((world.now(), node, version));
+        world.run_until(begun + SECOND * (n as u32 + 1) / nodes as u32);
+        if node == 0 {
+            unseen.retain(|(_, node, version)| {
+                let id = format!("pattern_{node}");
+                (0..nodes).any(|other| world.host(other).version_of(&id, *node) < *version)
+            });
+        }
+        if let Some((at, node, version)) = unseen.first()
+            && world.now() > *at + SECOND * 5
+        {
+            return Err(format!("version {version} of n{node} is not everywhere after 5 s"));
+        }
+    }
+    let (wasted, sent) = (world.tally().wasted_bytes, world.tally().record_bytes / 2);
+    match wasted * 5 <= sent {
+        true => Ok(()),
+        false => Err(format!("{wasted} of {sent} bytes of records were known already")),
+    }
+}
+
+/// Two halves that were apart meet without a storm.
+pub fn a_partition_heals_without_a_storm(nodes: usize, seed: u64) -> Verdict {
+    const PATTERNS: u64 = 100;
+    let mut world = world(config(seed, LAN, 0.0, None), nodes);
+    let (from, to) = ((0..nodes / 2).collect(), (nodes / 2..nodes).collect());
+    world.cut(Cut { from, to, direction: Direction::BothWays, flapping: None });
+    for writer in [0, nodes / 2] {
+        let id = |n: u64| format!("pattern_{writer}_{n}");
+        (0..PATTERNS).for_each(|n| world.host_mut(writer).submit(&id(n)));
+        world.touch(writer);
+    }
+    run_for(&mut world, SECOND * 600);
+    if world.agreeing() != nodes / 2 {
+        return Err(format!("{} nodes of a half agree", world.agreeing()));
+    }
+    world.heal();
+    world.reset_peaks();
+    let before = world.tally().clone();
+    within("the healing", until_agreed(&mut world, SECOND * 300), SECOND * 75)?;
+    let tally = world.tally();
+    let bytes = tally.bytes() - before.bytes();
+    // Every node lacks what the other half wrote.
+    let records = (tally.record_bytes - before.record_bytes) / 2;
+    let came = tally.records - before.records;
+    let difference = records * PATTERNS * nodes as u64 / came.max(1);
+    match tally.most_at_one_node <= 8 && bytes * 2 <= difference * 3 {
+        true => Ok(()),
+        false => Err(format!(
+            "{} sessions at a node, {bytes} bytes for a difference of {difference}",
+            tally.most_at_one_node
+        )),
+    }
+}

@@ -1,0 +1,69 @@
+//! A node of a simulated cluster over a naive store.
+
+use engram_gossip_proto::sim::Host;
+use engram_gossip_proto::{Parameters, SpaceId, Summary};
+
+use super::{Memory, Store, actor, content, parameters, space};
+
+/// A node over a naive store, with one space.
+#[derive(Clone)]
+pub struct Replica {
+    node: u8,
+    versions: u64,
+    pub store: Store,
+}
+
+impl Replica {
+    pub fn new(node: usize) -> Self {
+        Self { node: node as u8, versions: 0, store: Store::default() }
+    }
+
+    /// Writes another version of a pattern.
+    pub fn submit(&mut self, id: &str) {
+        self.versions += 1;
+        let (node, version) = (self.node, self.versions);
+        self.store.write(|state| state.submit(node, version, content(id, version as u32)));
+    }
+
+    /// Refuses the record of a pattern from now on.
+    pub fn refuse(&mut self, id: &str) {
+        self.store.write(|state| _ = state.poison.insert(id.into()));
+    }
+
+    pub fn len(&self) -> usize {
+        self.store.tree().len()
+    }
+
+    /// The version of `node` that is known of a pattern.
+    pub fn version_of(&self, id: &str, node: usize) -> u64 {
+        let state = self.store.0.borrow();
+        let context = state.records.get(&super::key_of(id)).map(|record| &record.context);
+        let of_node = context.into_iter().flatten().find(|(known, _)| *known == actor(node as u8));
+        of_node.map_or(0, |(_, version)| *version)
+    }
+
+    pub fn holds(&self, id: &str) -> bool {
+        self.store.0.borrow().records.contains_key(&super::key_of(id))
+    }
+}
+
+impl Host for Replica {
+    type View = Memory;
+
+    fn parameters(&self) -> Parameters {
+        parameters()
+    }
+
+    fn spaces(&self) -> Vec<SpaceId> {
+        vec![space("default")]
+    }
+
+    fn pin(&self, _space: &SpaceId) -> Memory {
+        self.store.pin_tree()
+    }
+
+    fn summary(&self, _space: &SpaceId) -> Summary {
+        let tree = self.store.tree();
+        Summary { root: tree.root(), count: tree.len() as u64, generation: 7 }
+    }
+}
