@@ -190,9 +190,12 @@ impl Shared {
         }
     }
 
-    /// Takes the greeting of a peer. Waits for no writer: the next one looks at it.
+    /// Takes the greeting of a peer. Waits for no writer: the next one looks at it. An implausible
+    /// version is ignored at once, so that it hides no plausible one that another peer names.
     pub(crate) fn greeted(&self, greeting: Greeting) {
-        self.greeted.0.fetch_max(greeting.known, Relaxed);
+        if self.is_plausible(greeting.known) {
+            self.greeted.0.fetch_max(greeting.known, Relaxed);
+        }
         self.greeted.1.fetch_max(greeting.clock, Relaxed);
     }
 

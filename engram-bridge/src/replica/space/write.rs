@@ -356,14 +356,14 @@ impl Space {
             if changes.is_empty() {
                 return Ok(Effect::default());
             }
-            let staged = state.stage(changes);
-            if staged.rows().next().is_some() {
-                let committed = journal.commit(self.id(), &staged);
-                self.shared.note_commit(journal, &committed);
-                committed?;
-            }
-            staged
+            state.stage(changes)
         };
+        // The state is not locked while the disk works; the journal keeps other changes away.
+        if staged.rows().next().is_some() {
+            let committed = journal.commit(self.id(), &staged);
+            self.shared.note_commit(journal, &committed);
+            committed?;
+        }
         let mut state = self.state_mut();
         let (before, root) = (state.usage(), state.tree().root());
         let view_changed = state.install(staged, cause);
