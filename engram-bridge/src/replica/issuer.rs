@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
-use engram_vclock::{ClockFault, Dot, HybridClock};
+use engram_vclock::{Dot, HybridClock};
 
 use crate::replica::environment::{Clock, nanoseconds};
 
@@ -85,11 +85,6 @@ impl DotIssuer {
     /// The clock for a join of the node's own words.
     pub(crate) const fn hybrid(&mut self) -> &mut HybridClock {
         &mut self.hybrid
-    }
-
-    /// Whether the clock of this machine is wrong, as far as it can be told.
-    pub(crate) fn clock_fault(&self) -> Option<ClockFault> {
-        self.hybrid.fault(self.now())
     }
 
     fn now(&self) -> u64 {

@@ -16,7 +16,7 @@ use crate::durable::recovery::{OpenError, Recovery};
 use crate::durable::restore::{Restored, restore};
 use crate::durable::storage::{Batch, StateStore, StorageError};
 use crate::engram::pattern::ENGRAM_DIMENSION;
-use crate::replica::caps::{Caps, Usage};
+use crate::replica::caps::{Cap, CapUsage, Caps, Usage};
 use crate::replica::encoding::{hash, put_bytes};
 use crate::replica::environment::{Environment, nanoseconds};
 use crate::replica::issuer::DotIssuer;
@@ -231,6 +231,21 @@ impl Store {
     /// The figures of this node's writes, and the faults that it met. Waits for no writer.
     pub fn write_stats(&self) -> WriteStats {
         self.shared.stats()
+    }
+
+    /// How far each cap is used up, in the order of [`Cap::ALL`].
+    pub fn cap_usage(&self) -> [CapUsage; Cap::ALL.len()] {
+        let Usage { live_records, deletions, bytes } = self.shared.usage();
+        let unlisted = self.iter().map(|space| space.state().tallies().unlisted()).max();
+        Cap::ALL.map(|cap| {
+            let used = match cap {
+                Cap::LiveRecords => live_records,
+                Cap::Deletions => deletions,
+                Cap::ContentBytes => bytes,
+                Cap::UnlistedEntries => unlisted.unwrap_or(0),
+            };
+            CapUsage { cap, used, limit: self.shared.caps.limit(cap) }
+        })
     }
 
     /// The events of the state from now on: faults of this node, of its clock, its disk and its
