@@ -79,7 +79,10 @@ pub(crate) enum Verdict {
 /// The tasks in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Try", &["demo", "node", "sim", "certs", "watch", "diff"]),
-    ("Check", &["ci", "tidy", "features", "nostd", "deny", "semver", "model", "mutants", "fuzz", "netem"]),
+    (
+        "Check",
+        &["ci", "tidy", "features", "nostd", "deny", "semver", "model", "mutants", "fuzz", "netem"],
+    ),
     ("Measure", &["bench", "report"]),
     ("Ship", &["release", "dashboard", "completions"]),
 ];

@@ -95,9 +95,8 @@ fn idle() -> Weight {
     const SECONDS: u64 = 600;
     let space = default_space();
     let mut random = Random::new(1);
-    let hosts: Vec<_> = (0..NODES)
-        .map(|n| Replica::new(n, std::slice::from_ref(&space), random.fork()))
-        .collect();
+    let hosts: Vec<_> =
+        (0..NODES).map(|n| Replica::new(n, std::slice::from_ref(&space), random.fork())).collect();
     for n in 0..100 {
         hosts[0].submit(&space, &pattern(&format!("pattern_{n}"), n));
     }
