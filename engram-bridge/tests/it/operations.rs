@@ -17,7 +17,7 @@ use crate::common::{self, *};
 fn disputed(versions: u8) -> Store {
     let store = store(200, 4);
     for node in 0..versions {
-        let peer = only_space(&crate::common::store(node, 4));
+        let peer = only_space(&common::store(node, 4));
         peer.submit_pattern(&pattern("p", node)).unwrap();
         deliver(everything(&peer), &only_space(&store));
     }
@@ -44,7 +44,7 @@ fn two_hundred_nodes_may_disagree() {
     let space = only_space(&store);
     assert_eq!(space.submit_pattern(&pattern("p", 200)), Ok(Submitted::Written));
     assert_eq!(space.explain("p").unwrap().versions.len(), 200);
-    let peer = only_space(&crate::common::store(201, 4));
+    let peer = only_space(&common::store(201, 4));
     deliver(everything(&space), &peer);
     assert_eq!(fingerprint(&peer), fingerprint(&space));
     space.resolve(&pattern("p", 100), Citations::AsGiven).unwrap();
