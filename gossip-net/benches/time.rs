@@ -13,7 +13,7 @@ use common::raw::{
 };
 use common::{Cluster, Node, quiet, roster};
 use criterion::{Criterion, criterion_group, criterion_main};
-use engram_gossip_net::{PeerQuota, NetConfig, Roster, SessionReport};
+use engram_gossip_net::{NetConfig, PeerQuota, Roster, SessionReport};
 use quinn::Connection;
 use tokio::runtime::{Builder, Runtime};
 

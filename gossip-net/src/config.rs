@@ -63,9 +63,8 @@ impl NetConfig {
     /// [`ConfigError`] names the first field that cannot work, and what would.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.schedule.check()?;
-        let refuse = |field, value: Duration, rule| {
-            Err(ConfigError::new(field, format!("{value:?}"), rule))
-        };
+        let refuse =
+            |field, value: Duration, rule| Err(ConfigError::new(field, format!("{value:?}"), rule));
         match self.idle_timeout {
             Some(short) if short < SHORTEST_IDLE => {
                 return refuse("idle_timeout", short, "at least 100 ms");

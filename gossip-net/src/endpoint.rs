@@ -140,8 +140,9 @@ impl Socket {
         Box::pin(async move {
             let verifier = PeerVerifier::new(identity.trust.clone(), Expected::Node(node));
             let verifier = Arc::new(verifier);
-            let crypto = QuicClientConfig::try_from(tls::client_config(&identity, verifier.clone()))
-                .expect("ring has the cipher suite of QUIC's first packets");
+            let crypto =
+                QuicClientConfig::try_from(tls::client_config(&identity, verifier.clone()))
+                    .expect("ring has the cipher suite of QUIC's first packets");
             let mut client = ClientConfig::new(Arc::new(crypto));
             client.transport_config(transport);
             let stopped = || HandshakeError::Closed("the node shuts down".into());

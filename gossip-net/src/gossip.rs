@@ -136,8 +136,7 @@ impl Gossip {
         pin: impl Fn() -> Vec<(SpaceId, V)> + Send + Sync + 'static,
     ) -> Result<SessionReport, SyncError> {
         let (answer, result) = oneshot::channel();
-        let machine =
-            Arc::new(move |config, parameters| open_over::<V>(config, parameters, pin()));
+        let machine = Arc::new(move |config, parameters| open_over::<V>(config, parameters, pin()));
         let request = PreviewRequest { machine, answer };
         self.shared().ask_peer(peer, Command::RequestPreview(request), result).await
     }
@@ -171,9 +170,10 @@ impl Gossip {
             self.shared().peers().iter().map(|(id, peer)| (*id, peer.clone())).collect();
         let membership = &*self.shared().membership;
         let status = |(id, peer): &(NodeId, Peer)| {
-            let (agreement, stalled) = self.shared().schedule.ask(|scheduler, _| {
-                (scheduler.agreement(*id), scheduler.stalled_sessions(*id))
-            });
+            let (agreement, stalled) = self
+                .shared()
+                .schedule
+                .ask(|scheduler, _| (scheduler.agreement(*id), scheduler.stalled_sessions(*id)));
             let agreement = agreement.unwrap_or(Agreement::Unknown);
             peer.state.status(now, membership, agreement, stalled)
         };

@@ -100,7 +100,8 @@ impl<R: Replicas> Replicated<R> {
     ) -> Result<Self, SetupError> {
         let replicated = Self { replicas, parameters, config, salts: Salts::default() };
         let spaces = replicated.replicas.spaces().into_iter();
-        let spaces = spaces.filter_map(|space| Some((space.clone(), replicated.replicas.pin(&space)?)));
+        let spaces =
+            spaces.filter_map(|space| Some((space.clone(), replicated.replicas.pin(&space)?)));
         let (config, parameters) = replicated.setup(NodeId::from([0; 32]), Terms::UNLIMITED);
         open_over(config, parameters, spaces.collect())?;
         Ok(replicated)

@@ -52,9 +52,9 @@ impl PeerTask {
                     other.command(Command::Sighted(address));
                 }
                 let failure = match cause {
-                    HandshakeError::TimedOut | HandshakeError::Busy | HandshakeError::Address(_) => {
-                        DialFailure::Silent
-                    }
+                    HandshakeError::TimedOut
+                    | HandshakeError::Busy
+                    | HandshakeError::Address(_) => DialFailure::Silent,
                     _ => DialFailure::Refused,
                 };
                 self.on_dial_failed(failure, cause);
@@ -64,7 +64,8 @@ impl PeerTask {
 
     fn on_dial_failed(&mut self, failure: DialFailure, cause: HandshakeError) {
         let id = self.id;
-        let retry = self.shared.tell(|scheduler, now| scheduler.handle_dial_failed(id, failure, now));
+        let retry =
+            self.shared.tell(|scheduler, now| scheduler.handle_dial_failed(id, failure, now));
         self.note_unreachable(retry, cause);
     }
 

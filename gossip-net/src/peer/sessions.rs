@@ -143,7 +143,8 @@ impl PeerTask {
         let (connection, before) = (link.connection.clone(), self.lingering.take_pending_fin());
         let claims = SessionClaims { schedule: shared.schedule.clone(), session };
         let work = async move {
-            session::open(shared, id, |source| source.open(id, claims, terms), connection, before).await
+            session::open(shared, id, |source| source.open(id, claims, terms), connection, before)
+                .await
         };
         let serves = Serves::Node(std::mem::take(&mut self.sessions.callers));
         self.sessions.opened = Some(Opened { session, work: Work::new(work), serves });

@@ -50,7 +50,7 @@ async fn an_announced_change_reaches_everybody_without_the_timer() {
 #[tokio::test]
 async fn a_greeting_arrives_before_any_record() {
     let mut config = quiet();
-    config.advert_fanout = 0;
+    config.schedule.advert_fanout = 0;
     let [a, b] = take(Cluster::new().start(&["a", "b"], &config));
     settled(&[&a, &b]).await;
     let before = [a.store.greeted().len(), b.store.greeted().len()];

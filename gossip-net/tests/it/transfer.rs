@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::common::{Cluster, Node, quiet, take};
-use engram_gossip_net::{PeerQuota, NetConfig, QuietHours, Rate, Switch, SyncError, limits};
+use engram_gossip_net::{NetConfig, PeerQuota, QuietHours, Rate, Switch, SyncError, limits};
 use engram_gossip_proto::Ending;
 use tokio::time::{Instant, sleep};
 
