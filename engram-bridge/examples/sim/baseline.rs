@@ -50,9 +50,8 @@ fn named(error: io::Error) -> io::Error {
 /// What is dearer than in the baseline, beyond the tolerance. Only runs of the same number of seeds
 /// are compared: those are the same seeds, so any difference has a reason.
 fn dearer(baseline: &[Costs], new: &Costs) -> Vec<String> {
-    let same = |old: &&Costs| {
-        old.line.scenario == new.line.scenario && old.line.seeds == new.line.seeds
-    };
+    let same =
+        |old: &&Costs| old.line.scenario == new.line.scenario && old.line.seeds == new.line.seeds;
     let Some(old) = baseline.iter().find(same) else { return Vec::new() };
     let figures = [
         ("seconds_p99", old.line.seconds_p99, new.line.seconds_p99),

@@ -146,7 +146,8 @@ impl Options {
             return Ok(ALL.iter().filter(|s| self.all || s.size == Size::Quick).collect());
         }
         let found = self.scenario.iter().map(|name| {
-            let unknown = || format!("there is no scenario {name:?}; `cargo xtask sim list` names them");
+            let unknown =
+                || format!("there is no scenario {name:?}; `cargo xtask sim list` names them");
             scenario::find(name).ok_or_else(unknown)
         });
         Ok(found.collect::<std::result::Result<_, _>>()?)
