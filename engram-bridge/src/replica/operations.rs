@@ -64,25 +64,27 @@ impl SpaceState {
         issuer: &mut DotIssuer,
     ) -> Result<(Submitted, Option<Change>), PatternError> {
         let digest = content.digest();
-        let id = Arc::<str>::from(content.pattern().id.as_str());
-        let entry = self.entry(&id).map(|(_, entry)| entry);
-        let mut change = Change::of(&id, entry);
-        if entry.is_some_and(|entry| entry.record.suppression.is_suppressed(&digest)) {
-            change.last_submitted = None;
-            let cleared = entry.is_some_and(|entry| entry.last_submitted.is_some());
-            return Ok((Submitted::Suppressed, cleared.then_some(change)));
+        let held = self.entry(&content.pattern().id);
+        if let Some((id, entry)) = held {
+            if entry.record.suppression.is_suppressed(&digest) {
+                let cleared = Change { last_submitted: None, ..Change::of(id, Some(entry)) };
+                let change = entry.last_submitted.is_some().then_some(cleared);
+                return Ok((Submitted::Suppressed, change));
+            }
+            if entry.last_submitted == Some(digest) && !holds_replaced(&entry.record, issuer) {
+                let word = confirmed_word(entry, digest, issuer);
+                let confirm = || Change { word, ..Change::of(id, Some(entry)) };
+                return Ok((Submitted::Unchanged, (word != entry.word).then(confirm)));
+            }
+            if is_echo(entry, &content) {
+                return Ok((Submitted::Echoed, None));
+            }
         }
-        let inherited = entry.is_some_and(|entry| holds_replaced(&entry.record, issuer));
-        if !inherited && entry.and_then(|entry| entry.last_submitted) == Some(digest) {
-            let word = entry.and_then(|entry| confirmed_word(entry, digest, issuer));
-            let confirmed = word.is_some() && word != change.word;
-            change.word = word;
-            return Ok((Submitted::Unchanged, confirmed.then_some(change)));
-        }
-        if entry.is_some_and(|entry| is_echo(entry, &content)) {
-            return Ok((Submitted::Echoed, None));
-        }
-        let mut record = entry.map(|entry| entry.record.clone()).unwrap_or_default();
+        let mut change = match held {
+            Some((id, entry)) => Change::of(id, Some(entry)),
+            None => Change::of(&Arc::from(content.pattern().id.as_str()), None),
+        };
+        let mut record = held.map(|(_, entry)| entry.record.clone()).unwrap_or_default();
         let dot = above(&record, issuer)?;
         let superseded = |older: &Dot| issuer.is_own(&older.node);
         record.siblings.supersede(dot, Some(digest), superseded).expect(FRESH);
@@ -206,7 +208,9 @@ impl SpaceState {
         if record == entry.record {
             return None;
         }
-        Some(Change { record: Some(record), word: None, ..Change::of(id, Some(entry)) })
+        // The engine's next submission is a write again, whatever it submitted before.
+        let row = Change { last_submitted: None, word: None, ..Change::of(id, Some(entry)) };
+        Some(Change { record: Some(record), ..row })
     }
 }
 

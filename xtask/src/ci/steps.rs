@@ -62,13 +62,15 @@ pub(super) const ORDINARY: [Step; 11] = [
 ];
 
 /// The long proofs.
-pub(super) const DEEP: [Step; 9] = [
+pub(super) const DEEP: [Step; 11] = [
     Step::new("features", "each crate alone, with each of its features", |_| {
         vec![xtask(["features"])]
     }),
-    Step::new("slow", "kill -9 over and over, a hundred QUIC nodes, a browser", |_| {
-        vec![slow_tests()]
-    }),
+    Step::new(
+        "slow",
+        "kill -9 over and over, a hundred QUIC nodes, the state model, a browser",
+        |_| vec![slow_tests()],
+    ),
     Step::new("netem", "three hosts that lose, delay, repeat and cut packets", |_| {
         vec![xtask(["netem"])]
     }),
@@ -77,6 +79,12 @@ pub(super) const DEEP: [Step; 9] = [
     }),
     Step::new("simulation", "simulated clusters of up to 1,000 nodes", |_| {
         vec![xtask(["sim", "--all"])]
+    }),
+    Step::new("histories", "100,000 histories of a cluster with faults lose nothing", |_| {
+        vec![histories()]
+    }),
+    Step::new("mutants", "every deliberate mistake is noticed", |_| {
+        vec![xtask(["mutants"])]
     }),
     Step::with(
         Tool::FUZZ,
@@ -121,6 +129,15 @@ fn tests() -> Command {
 fn slow_tests() -> Command {
     let mut command = cargo(["test", "--release", "--workspace", "--all-features", "--tests"]);
     command.args(["--", "--ignored", "--test-threads=1", "--show-output"]);
+    command.args(["--skip", HISTORIES]);
+    command
+}
+
+const HISTORIES: &str = "histories::many_random_histories_lose_nothing";
+
+fn histories() -> Command {
+    let mut command = cargo(["test", "--release", "--package=engram-bridge", "--test=state"]);
+    command.args(["--", "--ignored", "--exact", HISTORIES, "--show-output"]);
     command
 }
 

@@ -1,0 +1,218 @@
+//! What is owed: the acknowledged words that nothing has replaced, and the forgotten values.
+
+use std::ops::AddAssign;
+
+use super::row::{KEYS, NODES, Row, Values};
+use super::step::Clock;
+
+/// A word that was acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Word {
+    pub(crate) value: u8,
+    /// The entry of its node when it was acknowledged.
+    pub(crate) entry: u64,
+    pub(crate) acknowledged: Acknowledged,
+    /// The input that it was.
+    pub(crate) serial: u64,
+    /// The clock under which it was written.
+    pub(crate) clock: Clock,
+    /// Whether a join removed it somewhere.
+    pub(crate) removed: bool,
+}
+
+/// How a word was acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acknowledged {
+    Written,
+    /// It was the last word already.
+    Unchanged,
+}
+
+/// Words that were lost as documented.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    /// A fault destroyed the last copy.
+    pub(crate) destroyed: u32,
+    /// D1: an unchanged submission of a stale word, then the end of the process before a sync.
+    pub(crate) unchanged: u32,
+    /// D2: a word under a clock that was behind, after the loss of the versions before it, then the
+    /// end of the process.
+    pub(crate) behind: u32,
+    /// D3: a word after one under a clock that was ahead.
+    pub(crate) ahead: u32,
+    /// D4: a word of one of several processes under one key.
+    pub(crate) clones: u32,
+}
+
+impl AddAssign for Accepted {
+    fn add_assign(&mut self, other: Self) {
+        self.destroyed += other.destroyed;
+        self.unchanged += other.unchanged;
+        self.behind += other.behind;
+        self.ahead += other.ahead;
+        self.clones += other.clones;
+    }
+}
+
+impl Accepted {
+    pub(crate) const fn total(&self) -> u32 {
+        self.destroyed + self.unchanged + self.behind + self.ahead + self.clones
+    }
+}
+
+/// What happened to a node, as far as it explains a loss.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Past {
+    /// Versions of it were lost: a disk, a row, or what was written after a copy.
+    pub(crate) lost_state: bool,
+    /// It wrote under a clock that was ahead.
+    pub(crate) was_ahead: bool,
+    /// Several processes ran under its key, or one that was set back.
+    pub(crate) was_cloned: bool,
+}
+
+/// The book of a history.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Book {
+    /// For each process slot and pattern the word that is owed.
+    pub(crate) owed: Vec<[Option<Word>; KEYS]>,
+    /// For each pattern: what was forgotten.
+    pub(crate) forgotten: [Values; KEYS],
+    /// What was resolved to, and so may be visible again.
+    pub(crate) resolved: [Values; KEYS],
+    /// What a process released that knew of the only forgetting.
+    pub(crate) released: [Values; KEYS],
+    /// Per node: what was taken back by an operation that saw it, and not said again since.
+    pub(crate) taken_back: [[Values; KEYS]; NODES],
+    /// The same, said again or not.
+    pub(crate) ever_taken_back: [[Values; KEYS]; NODES],
+    forgettings: [[u8; 32]; KEYS],
+    pub(crate) past: [Past; NODES],
+    pub(crate) accepted: Accepted,
+    /// Words whose loss no documented case explains.
+    pub(crate) lost: u32,
+}
+
+impl Book {
+    /// The process `slot` of `node` knows of `row` and has a new word: the words of its own node
+    /// that it knows, and its own last one, are replaced.
+    pub(crate) fn settle_own(&mut self, nodes: &[usize], slot: usize, key: usize, row: &Row) {
+        let known = row.parts[nodes[slot]].live;
+        for (other, owed) in self.owed.iter_mut().enumerate() {
+            let replaced = |word: &Word| {
+                other == slot || nodes[other] == nodes[slot] && known.contains(word.value)
+            };
+            owed[key].take_if(|word| replaced(word));
+        }
+    }
+
+    /// An operation at a process that knows `row` replaces the words of `of`.
+    pub(crate) fn settle(
+        &mut self,
+        nodes: &[usize],
+        key: usize,
+        row: &Row,
+        of: impl Fn(usize) -> bool,
+    ) {
+        for (slot, owed) in self.owed.iter_mut().enumerate() {
+            let known = row.parts[nodes[slot]].live;
+            owed[key].take_if(|word| of(nodes[slot]) && known.contains(word.value));
+        }
+        for node in (0..NODES).filter(|node| of(*node)) {
+            self.taken_back[node][key] |= row.parts[node].live;
+            self.ever_taken_back[node][key] |= row.parts[node].live;
+        }
+    }
+
+    pub(crate) fn owe(&mut self, node: usize, slot: usize, key: usize, word: Word) {
+        self.owed[slot][key] = Some(word);
+        self.taken_back[node][key] -= Values::of(word.value);
+    }
+
+    pub(crate) fn forget(&mut self, key: usize, row: &Row) {
+        let live = row.live();
+        self.forgotten[key] |= live;
+        self.released[key] -= live;
+        for value in live.iter() {
+            self.forgettings[key][usize::from(value)] += 1;
+        }
+    }
+
+    pub(crate) fn resolve(&mut self, key: usize, value: u8, row: &Row) {
+        self.resolved[key] |= Values::of(value);
+        let once = self.forgettings[key][usize::from(value)] == 1;
+        if once && row.suppressed.contains(value) {
+            self.released[key] |= Values::of(value);
+        }
+    }
+
+    /// A join at one process replaced `before` by `after`.
+    pub(crate) fn note_join(&mut self, nodes: &[usize], key: usize, before: &Row, after: &Row) {
+        for (slot, owed) in self.owed.iter_mut().enumerate() {
+            let Some(word) = &mut owed[key] else { continue };
+            let (before, after) = (before.parts[nodes[slot]], after.parts[nodes[slot]]);
+            let was_live = before.live.contains(word.value) && before.entry >= word.entry;
+            word.removed |= was_live && !after.live.contains(word.value);
+        }
+    }
+
+    /// After a fault: a word that no process holds any more, and nothing on its way, is destroyed.
+    /// One that a join had removed elsewhere before is judged like any other loss.
+    pub(crate) fn settle_destroyed(
+        &mut self,
+        nodes: &[usize],
+        left: &[[Row; KEYS]],
+        is_remembered: impl Fn(u64) -> bool,
+    ) {
+        for slot in 0..self.owed.len() {
+            for key in 0..KEYS {
+                let Some(word) = self.owed[slot][key] else { continue };
+                let holds = |rows: &[Row; KEYS]| {
+                    let part = rows[key].parts[nodes[slot]];
+                    part.live.contains(word.value) && part.entry >= word.entry
+                };
+                if left.iter().any(holds) {
+                    continue;
+                }
+                self.owed[slot][key] = None;
+                match word.removed {
+                    true => self.lose(nodes[slot], &word, is_remembered(word.serial)),
+                    false => self.accepted.destroyed += 1,
+                }
+            }
+        }
+    }
+
+    /// A word is gone. Counts it under the case that explains it.
+    pub(crate) fn lose(&mut self, node: usize, word: &Word, is_remembered: bool) {
+        let past = self.past[node];
+        let behind = matches!(word.clock, Clock::Behind) && past.lost_state;
+        let case = match (is_remembered, word.acknowledged) {
+            (_, _) if past.was_cloned => &mut self.accepted.clones,
+            (true, _) => &mut self.lost,
+            (false, Acknowledged::Unchanged) if past.lost_state => &mut self.accepted.unchanged,
+            (false, _) if past.was_ahead => &mut self.accepted.ahead,
+            (false, _) if behind => &mut self.accepted.behind,
+            (false, _) => &mut self.lost,
+        };
+        *case += 1;
+    }
+
+    /// After a fault: where all copies of a suppression are destroyed, nothing remembers that the
+    /// value was forgotten; `before` and `left` are suppressed at any process. Where all that is
+    /// left together, `joined`, says otherwise, what took a value back or released it is destroyed.
+    pub(crate) fn settle_suppression(
+        &mut self,
+        before: [Values; KEYS],
+        left: [Values; KEYS],
+        joined: &[Row; KEYS],
+    ) {
+        for key in 0..KEYS {
+            self.forgotten[key] -= before[key] - left[key];
+            self.released[key] -= joined[key].suppressed;
+            for node in 0..NODES {
+                self.taken_back[node][key] -= joined[key].parts[node].live;
+            }
+        }
+    }
+}
