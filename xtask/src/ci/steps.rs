@@ -83,9 +83,7 @@ pub(super) const DEEP: [Step; 11] = [
     Step::new("histories", "100,000 histories of a cluster with faults lose nothing", |_| {
         vec![histories()]
     }),
-    Step::new("mutants", "every deliberate mistake is noticed", |_| {
-        vec![xtask(["mutants"])]
-    }),
+    Step::new("mutants", "every deliberate mistake is noticed", |_| vec![xtask(["mutants"])]),
     Step::with(
         Tool::FUZZ,
         Step::new("fuzz", "a minute for each target", |_| vec![xtask(["fuzz"])]),
