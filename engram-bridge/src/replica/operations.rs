@@ -196,7 +196,7 @@ impl SpaceState {
     }
 
     /// Removes from the record of `id` the parts whose versions are not plausible. `None` if there
-    /// are none.
+    /// are none. The engine's next submission is written, since an own part may be among them.
     pub(crate) fn plan_drop_implausible(
         &self,
         id: &str,
@@ -208,7 +208,8 @@ impl SpaceState {
         if record == entry.record {
             return None;
         }
-        Some(Change { record: Some(record), word: None, ..Change::of(id, Some(entry)) })
+        let change = Change::of(id, Some(entry));
+        Some(Change { record: Some(record), last_submitted: None, word: None, ..change })
     }
 }
 

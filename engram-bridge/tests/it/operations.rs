@@ -1,12 +1,13 @@
 //! The operations of an operator, and their limits.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use engram_bridge::{
-    Citations, ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, MANY_VERSIONS,
-    MAX_EPISODES, MAX_SUPPRESSED, PatternError, Retention, SemanticPattern, StateEvent, Store,
-    SubmitError, Submitted, Timestamp,
+    Citations, ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, Environment,
+    MANY_VERSIONS, MAX_EPISODES, MAX_SUPPRESSED, PatternError, Retention, SemanticPattern,
+    StateEvent, Store, SubmitError, Submitted, Timestamp,
 };
 use engram_gossip_proto::View as _;
 
@@ -260,4 +261,21 @@ fn a_restart_goes_on_waiting_for_the_contact() {
     deliver(everything(&peer), &space);
     drop(space);
     assert!(only_space(&open(1, kept).unwrap()).await_contact());
+}
+
+#[test]
+fn a_dropped_own_word_is_written_again() {
+    let time = Arc::new(AtomicI64::new(2_500_000_000_000_000_000));
+    let (clock, (config, _)) = (Arc::clone(&time), parts(1, 4));
+    let now = move || Timestamp::from_nanoseconds(clock.load(Ordering::Relaxed));
+    let space = only_space(&Store::new(config, Environment::new(now, || 0)));
+    let peer = only_space(&store(2, 4));
+    peer.submit_pattern(&pattern("p", 2)).unwrap();
+    deliver(everything(&peer), &space);
+    assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Written));
+
+    time.store(1_800_000_000_000_000_000, Ordering::Relaxed);
+    assert_eq!(space.drop_implausible("p"), Ok(true));
+    assert_eq!(records(&space), records(&peer));
+    assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Written));
 }
