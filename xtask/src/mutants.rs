@@ -54,9 +54,7 @@ impl Mutants {
             outcomes.push((mutant, survived));
         }
         if self.json {
-            let line = |(mutant, survived): &(&Mutant, Vec<&str>)| {
-                json!({ "mutant": mutant.name, "killed": survived.is_empty(), "passed": survived })
-            };
+            let line = |(mutant, survived): &(&Mutant, Vec<&str>)| json!({ "mutant": mutant.name, "killed": survived.is_empty(), "passed": survived });
             println!("{}", json!(outcomes.iter().map(line).collect::<Vec<_>>()));
         }
         let all_killed = outcomes.iter().all(|(_, survived)| survived.is_empty());
@@ -93,7 +91,8 @@ impl Copy {
         let suites: BTreeSet<&Suite> = mutants.iter().map(|mutant| mutant.suite).collect();
         for suite in suites {
             let of_suite = mutants.iter().filter(|mutant| mutant.suite == suite);
-            let tests: BTreeSet<&str> = of_suite.flat_map(|mutant| mutant.killers).copied().collect();
+            let tests: BTreeSet<&str> =
+                of_suite.flat_map(|mutant| mutant.killers).copied().collect();
             let failed = self.failed(suite, &tests)?;
             ensure!(failed.is_empty(), "failed without a mutant: {}", join(&failed));
         }

@@ -37,12 +37,7 @@ struct End {
 }
 
 impl End {
-    fn new(
-        store: &Arc<Store>,
-        peer: &Store,
-        mut config: SessionConfig,
-        begin: Begin,
-    ) -> Self {
+    fn new(store: &Arc<Store>, peer: &Store, mut config: SessionConfig, begin: Begin) -> Self {
         config.greeting = store.greeting(&peer.node());
         let taken = Rc::default();
         let view = Replicas::pin_for(&**store, &space(), peer.node()).unwrap();
@@ -67,7 +62,6 @@ impl End {
 pub(crate) struct Handover {
     opener: End,
     acceptor: End,
-    frames: usize,
     bytes: usize,
 }
 
@@ -76,17 +70,15 @@ pub(crate) struct Handover {
 pub(crate) struct Report {
     /// How it ended, for the opener and the acceptor; `None` if it was cut.
     pub(crate) endings: [Option<Ending>; 2],
-    /// The frames that passed, and their bytes.
-    pub(crate) frames: usize,
+    /// The bytes that passed.
     pub(crate) bytes: usize,
 }
 
 impl Report {
     /// Whether both sides sent all that they knew of.
     pub(crate) fn is_complete(&self) -> bool {
-        let complete = |ending: &Option<Ending>| {
-            matches!(ending, Some(Ending::InSync | Ending::Synced))
-        };
+        let complete =
+            |ending: &Option<Ending>| matches!(ending, Some(Ending::InSync | Ending::Synced));
         self.endings.iter().all(complete)
     }
 }
@@ -96,7 +88,6 @@ impl Handover {
         Self {
             opener: End::new(one, other, config.clone(), Session::open),
             acceptor: End::new(other, one, config, Session::accept),
-            frames: 0,
             bytes: 0,
         }
     }
@@ -118,7 +109,6 @@ impl Handover {
                 frame.inspect(|frame| opener.handle(frame))
             }
         };
-        self.frames += usize::from(passed.is_some());
         self.bytes += passed.as_ref().map_or(0, Vec::len);
         passed.is_some()
     }
@@ -135,7 +125,7 @@ impl Handover {
     pub(crate) fn report(&self) -> Report {
         let ending = |end: &End| end.session.outcome().map(|outcome| outcome.result.clone());
         let endings = [ending(&self.opener), ending(&self.acceptor)];
-        Report { endings, frames: self.frames, bytes: self.bytes }
+        Report { endings, bytes: self.bytes }
     }
 
     /// What each side took since this was asked last, in order.

@@ -215,7 +215,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "suppression: dropped by a join",
-        edits: &[Edit { file: JOIN, from: "record.suppression.join(&arrived.suppression);", to: "" }],
+        edits: &[Edit {
+            file: JOIN,
+            from: "record.suppression.join(&arrived.suppression);",
+            to: "",
+        }],
         suite: &STATE,
         killers: &[
             "counterexamples::deletions::a_lost_disk_brings_nothing_forgotten_back",

@@ -69,7 +69,8 @@ fn set_back(words: u8) {
     }
     converge(&[&one, &peer]);
     // The same versions were used twice: both values stay, until the engine speaks again.
-    for (id, lost, kept) in [("q", 2, 12), ("r", 3, 13), ("s", 4, 14)].into_iter().take(words.into())
+    for (id, lost, kept) in
+        [("q", 2, 12), ("r", 3, 13), ("s", 4, 14)].into_iter().take(words.into())
     {
         let both = [format!("episode-{kept}"), format!("episode-{lost}")];
         assert_eq!(live(&only_space(&peer), id), both);

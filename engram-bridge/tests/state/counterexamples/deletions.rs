@@ -92,24 +92,14 @@ fn equal_contexts_may_differ_in_suppression() {
 
 #[test]
 fn a_forgetting_wins_over_a_concurrent_release() {
-    let end = ends_well(&[
-        Submit(0, 0, 0),
-        Session(0, 1),
-        Session(0, 2),
-        Forget(0, 0),
-        Resolve(1, 0, 0),
-    ]);
+    let end =
+        ends_well(&[Submit(0, 0, 0), Session(0, 1), Session(0, 2), Forget(0, 0), Resolve(1, 0, 0)]);
     end.shows(0, []);
 }
 
 #[test]
 fn a_release_after_a_forgetting_wins() {
-    let end = ends_well(&[
-        Submit(0, 0, 0),
-        Session(0, 1),
-        Forget(0, 0),
-        Session(0, 1),
-        Resolve(1, 0, 0),
-    ]);
+    let end =
+        ends_well(&[Submit(0, 0, 0), Session(0, 1), Forget(0, 0), Session(0, 1), Resolve(1, 0, 0)]);
     end.shows(0, [0]);
 }

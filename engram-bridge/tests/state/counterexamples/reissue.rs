@@ -13,13 +13,7 @@ fn two_clones_come_to_rest() {
 
 #[test]
 fn a_resumed_machine_keeps_the_newer_word() {
-    let end = ends_well(&[
-        Resolve(0, 0, 2),
-        Save,
-        Submit(0, 0, 1),
-        Session(0, 1),
-        ResumeMachine,
-    ]);
+    let end = ends_well(&[Resolve(0, 0, 2), Save, Submit(0, 0, 1), Session(0, 1), ResumeMachine]);
     // The older word stands beside the newer one until the next word of the node.
     end.shows(0, [1, 2]);
 }

@@ -54,12 +54,6 @@ impl AddAssign for Accepted {
     }
 }
 
-impl Accepted {
-    pub(crate) const fn total(&self) -> u32 {
-        self.destroyed + self.unchanged + self.behind + self.ahead + self.clones
-    }
-}
-
 /// What happened to a node, as far as it explains a loss.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Past {
@@ -164,11 +158,11 @@ impl Book {
         left: &[[Row; KEYS]],
         is_remembered: impl Fn(u64) -> bool,
     ) {
-        for slot in 0..self.owed.len() {
+        for (slot, &node) in nodes.iter().enumerate() {
             for key in 0..KEYS {
                 let Some(word) = self.owed[slot][key] else { continue };
                 let holds = |rows: &[Row; KEYS]| {
-                    let part = rows[key].parts[nodes[slot]];
+                    let part = rows[key].parts[node];
                     part.live.contains(word.value) && part.entry >= word.entry
                 };
                 if left.iter().any(holds) {
@@ -176,7 +170,7 @@ impl Book {
                 }
                 self.owed[slot][key] = None;
                 match word.removed {
-                    true => self.lose(nodes[slot], &word, is_remembered(word.serial)),
+                    true => self.lose(node, &word, is_remembered(word.serial)),
                     false => self.accepted.destroyed += 1,
                 }
             }
@@ -186,10 +180,12 @@ impl Book {
     /// A word is gone. Counts it under the case that explains it.
     pub(crate) fn lose(&mut self, node: usize, word: &Word, is_remembered: bool) {
         let past = self.past[node];
-        let behind = matches!(word.clock, Clock::Behind) && past.lost_state;
+        // Clones whose clocks do not advance write under the same versions, and take each other back.
+        let same_versions = past.was_cloned && word.clock == Clock::Behind;
+        let behind = past.lost_state && word.clock == Clock::Behind;
         let case = match (is_remembered, word.acknowledged) {
+            (true, _) if !same_versions => &mut self.lost,
             (_, _) if past.was_cloned => &mut self.accepted.clones,
-            (true, _) => &mut self.lost,
             (false, Acknowledged::Unchanged) if past.lost_state => &mut self.accepted.unchanged,
             (false, _) if past.was_ahead => &mut self.accepted.ahead,
             (false, _) if behind => &mut self.accepted.behind,

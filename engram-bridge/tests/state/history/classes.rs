@@ -35,13 +35,15 @@ pub(crate) const CLASSES: [Class; 22] = [
         ]
     }),
     Class::new("lost disk", |_| {
-        first_contact(&[Step::LoseDisk(0, Right), Step::LoseDisk(1, Right), Step::Restart(0, Right)])
+        first_contact(&[
+            Step::LoseDisk(0, Right),
+            Step::LoseDisk(1, Right),
+            Step::Restart(0, Right),
+        ])
     }),
     Class::new("lost disk, clock behind", |_| first_contact(&lost_behind())),
     Class::new("lost disk, clock ahead", |_| first_contact(&lost_ahead())),
-    Class::new("older copy", |_| {
-        vec![Step::Save, Step::Restore(Right), Step::Restart(0, Right)]
-    }),
+    Class::new("older copy", |_| vec![Step::Save, Step::Restore(Right), Step::Restart(0, Right)]),
     Class::new("older copy, clock behind", |_| older_behind()),
     Class::new("damaged row", |_| damaged()),
     Class::new("damaged row, clock behind", |_| {

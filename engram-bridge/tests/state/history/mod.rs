@@ -12,7 +12,7 @@ mod world;
 pub(crate) use book::Accepted;
 pub(crate) use classes::{CLASSES, Class};
 pub(crate) use random::History;
-pub(crate) use row::{KEYS, Values, valued};
+pub(crate) use row::Values;
 pub(crate) use step::{Clock, Step};
 pub(crate) use verdict::{Fault, Verdict};
 pub(crate) use world::{Pace, World};

@@ -117,7 +117,7 @@ impl World {
     fn damage(&mut self, slot: usize, key: usize, clock: Clock) {
         self.book.past[self.processes[slot].node].lost_state = true;
         let has_content = !self.processes[slot].row(key).live().is_empty();
-        let (id, content) = (name(key), has_content && self.serial % 2 == 0);
+        let (id, content) = (name(key), has_content && self.serial.is_multiple_of(2));
         self.restart(slot, clock, |disk| {
             disk.spoil(|table, row, value| {
                 let rots = match table {
