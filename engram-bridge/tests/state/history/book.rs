@@ -183,13 +183,14 @@ impl Book {
         // Clones whose clocks do not advance write under the same versions, and take each other back.
         let same_versions = past.was_cloned && word.clock == Clock::Behind;
         let behind = past.lost_state && word.clock == Clock::Behind;
-        let case = match (is_remembered, word.acknowledged) {
-            (true, _) if !same_versions => &mut self.lost,
-            (_, _) if past.was_cloned => &mut self.accepted.clones,
-            (false, Acknowledged::Unchanged) if past.lost_state => &mut self.accepted.unchanged,
-            (false, _) if past.was_ahead => &mut self.accepted.ahead,
-            (false, _) if behind => &mut self.accepted.behind,
-            (false, _) => &mut self.lost,
+        let unchanged = past.lost_state && word.acknowledged == Acknowledged::Unchanged;
+        let case = match () {
+            () if is_remembered && !same_versions => &mut self.lost,
+            () if past.was_cloned => &mut self.accepted.clones,
+            () if unchanged => &mut self.accepted.unchanged,
+            () if past.was_ahead => &mut self.accepted.ahead,
+            () if behind => &mut self.accepted.behind,
+            () => &mut self.lost,
         };
         *case += 1;
     }
