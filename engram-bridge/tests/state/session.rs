@@ -14,7 +14,7 @@ use engram_gossip_proto::{
 
 use crate::support::space;
 
-/// What a session gave a store to take.
+/// An input that a session gave a store.
 #[derive(Clone, Debug)]
 pub(crate) enum Taken {
     Greeting(Greeting),
@@ -65,7 +65,7 @@ pub(crate) struct Handover {
     bytes: usize,
 }
 
-/// What became of a session.
+/// The state of a session, or its end.
 #[derive(Debug)]
 pub(crate) struct Report {
     /// How it ended, for the opener and the acceptor; `None` if it was cut.
@@ -121,14 +121,14 @@ impl Handover {
         report
     }
 
-    /// What became of the session so far.
+    /// The state of the session.
     pub(crate) fn report(&self) -> Report {
         let ending = |end: &End| end.session.outcome().map(|outcome| outcome.result.clone());
         let endings = [ending(&self.opener), ending(&self.acceptor)];
         Report { endings, bytes: self.bytes }
     }
 
-    /// What each side took since this was asked last, in order.
+    /// The inputs of each side since the last call, in order.
     pub(crate) fn drain(&self) -> [Vec<Taken>; 2] {
         [&self.opener, &self.acceptor].map(|end| std::mem::take(&mut *end.taken.borrow_mut()))
     }
@@ -140,7 +140,7 @@ pub(crate) fn sync(one: &Arc<Store>, other: &Arc<Store>) -> bool {
     one.root() == other.root()
 }
 
-/// A view that remembers what it was given.
+/// A view that records the deliveries that it takes.
 struct Recorder {
     view: SpaceView,
     taken: Rc<RefCell<Vec<Taken>>>,

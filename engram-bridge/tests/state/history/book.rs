@@ -1,6 +1,8 @@
-//! What is owed: the acknowledged words that nothing has replaced, and the forgotten values.
+//! The book of a history: acknowledged words that nothing has replaced, and forgotten values.
 
 use std::ops::AddAssign;
+
+use engram_bridge::MAX_NODE_DOTS;
 
 use super::row::{KEYS, NODES, Row, Values};
 use super::step::Clock;
@@ -42,6 +44,8 @@ pub(crate) struct Accepted {
     pub(crate) ahead: u32,
     /// D4: a word of one of several processes under one key.
     pub(crate) clones: u32,
+    /// Words beyond the cap of dots of one node.
+    pub(crate) capped: u32,
 }
 
 impl AddAssign for Accepted {
@@ -51,13 +55,14 @@ impl AddAssign for Accepted {
         self.behind += other.behind;
         self.ahead += other.ahead;
         self.clones += other.clones;
+        self.capped += other.capped;
     }
 }
 
-/// What happened to a node, as far as it explains a loss.
+/// The faults of a node that explain a loss.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Past {
-    /// Versions of it were lost: a disk, a row, or what was written after a copy.
+    /// It lost versions: with a disk, with a row, or because an older copy replaced them.
     pub(crate) lost_state: bool,
     /// It wrote under a clock that was ahead.
     pub(crate) was_ahead: bool,
@@ -70,13 +75,13 @@ pub(crate) struct Past {
 pub(crate) struct Book {
     /// For each process slot and pattern the word that is owed.
     pub(crate) owed: Vec<[Option<Word>; KEYS]>,
-    /// For each pattern: what was forgotten.
+    /// The forgotten values of each pattern.
     pub(crate) forgotten: [Values; KEYS],
-    /// What was resolved to, and so may be visible again.
+    /// The values of resolutions, which may be visible again.
     pub(crate) resolved: [Values; KEYS],
-    /// What a process released that knew of the only forgetting.
+    /// Values that a process released which knew of their only forgetting.
     pub(crate) released: [Values; KEYS],
-    /// Per node: what was taken back by an operation that saw it, and not said again since.
+    /// Per node: values that an operation took back after it saw them, and not said again since.
     pub(crate) taken_back: [[Values; KEYS]; NODES],
     /// The same, said again or not.
     pub(crate) ever_taken_back: [[Values; KEYS]; NODES],
@@ -170,21 +175,30 @@ impl Book {
                 }
                 self.owed[slot][key] = None;
                 match word.removed {
-                    true => self.lose(node, &word, is_remembered(word.serial)),
+                    true => self.lose(node, key, &word, left, is_remembered(word.serial)),
                     false => self.accepted.destroyed += 1,
                 }
             }
         }
     }
 
-    /// A word is gone. Counts it under the case that explains it.
-    pub(crate) fn lose(&mut self, node: usize, word: &Word, is_remembered: bool) {
+    /// A word is gone, and `left` is held. Counts it under the case that explains it.
+    pub(crate) fn lose(
+        &mut self,
+        node: usize,
+        key: usize,
+        word: &Word,
+        left: &[[Row; KEYS]],
+        is_remembered: bool,
+    ) {
         let past = self.past[node];
         // Clones whose clocks do not advance write under the same versions, and take each other back.
         let same_versions = past.was_cloned && word.clock == Clock::Behind;
         let behind = past.lost_state && word.clock == Clock::Behind;
         let unchanged = past.lost_state && word.acknowledged == Acknowledged::Unchanged;
+        let capped = left.iter().any(|rows| rows[key].parts[node].dots == MAX_NODE_DOTS);
         let case = match () {
+            () if capped => &mut self.accepted.capped,
             () if is_remembered && !same_versions => &mut self.lost,
             () if past.was_cloned => &mut self.accepted.clones,
             () if unchanged => &mut self.accepted.unchanged,

@@ -216,7 +216,7 @@ impl Process {
         }
     }
 
-    /// The process that would start from the disk as it is now, with what it found there.
+    /// A process that starts from the present rows of the disk, and its recovery.
     pub(crate) fn reopened(&self) -> (Self, Recovery) {
         let (disk, time) = (self.disk.copy(), self.time.load(Ordering::Relaxed));
         let now = time - self.clock.offset();

@@ -21,7 +21,7 @@ impl History {
         let nodes = if random.u8(..4) == 0 { 4 } else { 3 };
         let faults = (class.faults)(nodes);
         let pace = match random.u8(..8) {
-            // What was written before the loss of a state must not be written again by chance.
+            // A version from before the loss of a state must not be minted again by chance.
             0 if !faults.iter().any(Step::loses_state) => Pace::Still,
             0 | 1 => Pace::Frozen { seed },
             _ => Pace::Ticking { seed },

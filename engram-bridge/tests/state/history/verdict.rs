@@ -130,7 +130,7 @@ impl World {
         changed
     }
 
-    /// Before the future: what is withheld must have an implausible version.
+    /// Before the versions ahead become plausible, only parts with such versions may differ.
     fn look_for_withheld(&mut self) {
         let limit = self.now.unsigned_abs() + MAX_AHEAD;
         let rows: Vec<_> = self.processes.iter().map(Process::rows).collect();
@@ -181,7 +181,7 @@ impl World {
                     let node = if slot < self.nodes { slot } else { 0 };
                     let remembered = |process: &Process| process.remembers(word.serial);
                     let is_remembered = self.processes.iter().any(remembered);
-                    self.book.lose(node, &word, is_remembered);
+                    self.book.lose(node, key, &word, &rows, is_remembered);
                 }
                 let hidden = rows[0][key].live() & rows[0][key].suppressed;
                 if (hidden - self.book.forgotten[key]).contains(value) {
