@@ -61,8 +61,8 @@ pub use node::metrics::{METRICS, METRICS_CONTENT_TYPE, Metric, MetricKind};
 pub use node::snapshot_file::{FileSnapshot, RejectedLine, SnapshotFile, SnapshotFileError};
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
-pub use node::telemetry::{Divergence, Telemetry};
-pub use replica::caps::{Cap, Caps, MAX_UNLISTED_NODES};
+pub use node::telemetry::{Divergence, Telemetry, Unready, Warning};
+pub use replica::caps::{Cap, CapUsage, Caps, MAX_UNLISTED_NODES};
 pub use replica::clocks::CLOCK_TOLERANCE;
 pub use replica::content::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, MAX_ID_BYTES, PatternError};
 pub use replica::environment::Environment;

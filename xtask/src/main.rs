@@ -13,6 +13,7 @@ mod deny;
 mod diff;
 mod features;
 mod fuzz;
+mod model;
 mod mutants;
 mod netem;
 mod node;
@@ -56,6 +57,7 @@ enum Task {
     Features(features::Features),
     Fuzz(fuzz::Fuzz),
     Mutants(mutants::Mutants),
+    Model(model::Model),
     Netem(netem::Netem),
     Node(node::Node),
     Nostd(nostd::Nostd),
@@ -77,7 +79,10 @@ pub(crate) enum Verdict {
 /// The tasks in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Try", &["demo", "node", "sim", "certs", "watch", "diff"]),
-    ("Check", &["ci", "tidy", "features", "nostd", "deny", "semver", "fuzz", "mutants", "netem"]),
+    (
+        "Check",
+        &["ci", "tidy", "features", "nostd", "deny", "semver", "model", "mutants", "fuzz", "netem"],
+    ),
     ("Measure", &["bench", "report"]),
     ("Ship", &["release", "dashboard", "completions"]),
 ];
@@ -102,6 +107,7 @@ fn main() -> ExitCode {
         Task::Features(task) => task.run(),
         Task::Fuzz(task) => task.run(),
         Task::Mutants(task) => task.run(),
+        Task::Model(task) => task.run(),
         Task::Netem(task) => task.run(),
         Task::Node(task) => task.run(),
         Task::Nostd(task) => task.run(),

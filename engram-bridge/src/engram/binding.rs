@@ -148,6 +148,11 @@ impl Driver {
     async fn on_event(&mut self, event: Event) {
         match event {
             Event::Session(session) if !self.waiting.is_empty() => self.on_session(&session).await,
+            // Nodes that are all empty have equal roots, which lead to no session by themselves.
+            Event::Connected { peer } if !self.waiting.is_empty() => {
+                let gossip = self.gossip.clone();
+                tokio::spawn(async move { gossip.sync_with(peer).await });
+            }
             Event::RosterChanged { .. } => {
                 if let Some(store) = self.store.upgrade() {
                     self.set_members(&store);

@@ -3,7 +3,7 @@
 //! | path | answers |
 //! |-|-|
 //! | `/health/alive` | 200 as long as the process runs |
-//! | `/health/ready` | 200 once the node was equal with a peer, or has none; 503 until then |
+//! | `/health/ready` | 200 once the node was equal with a peer, or has none, and can store changes; else 503; with warnings |
 //! | `/metrics/prometheus` | every metric of [`METRICS`](crate::METRICS) |
 //! | `/cluster/consolidation` | the node, its spaces, its traffic |
 //! | `/cluster/consolidation/peers` | every peer: connection, lag, divergence, last session |

@@ -1,6 +1,8 @@
 //! What can be known of a running node, for metrics, for health and for people.
 
 mod agreed;
+mod recent;
+mod warning;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -9,14 +11,17 @@ use std::time::{Duration, Instant};
 use engram_gossip_net::{Event, Gossip, NodeId, PeerStatus, SessionReport};
 use engram_gossip_proto::SpaceId;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::node::metrics::{self, PeerReading, Reading, SpaceReading};
-use crate::{Opening, Space, Store, Timestamp};
+use crate::{Cap, Recovery, Space, Store, Timestamp, WriteStats};
 use agreed::Agreed;
 pub use agreed::Divergence;
+use recent::Recent;
+pub use warning::{Unready, Warning};
 
 /// Watches a node: counts what its sessions bring, remembers when and in which state its peers
-/// were last equal with it, and reads everything else when asked.
+/// were last equal with it and which faults are recent, and reads everything else when asked.
 ///
 /// It belongs to one node; nothing is shared by a process. Cheap to clone. Watching ends with the
 /// last clone, or with the node.
@@ -43,6 +48,16 @@ struct Seen {
     /// Whether any session ever found this node and a peer equal.
     joined: bool,
     agreed: BTreeMap<NodeId, Agreed>,
+    faults: Faults,
+}
+
+/// Faults of the last hour.
+#[derive(Debug, Default)]
+struct Faults {
+    reissued: Recent,
+    implausible: Recent,
+    members_ahead: Recent,
+    over_cap: [Recent; Cap::ALL.len()],
 }
 
 /// Sums over all sessions with a result.
@@ -62,7 +77,7 @@ impl Telemetry {
     /// # Panics
     /// If called outside of a tokio runtime.
     pub fn new(name: impl Into<String>, store: Arc<Store>, gossip: Gossip) -> Self {
-        let mut events = gossip.events();
+        let (mut events, mut faults) = (gossip.events(), store.events());
         let watch = Arc::new(Watch {
             name: name.into(),
             store,
@@ -75,9 +90,18 @@ impl Telemetry {
         // The task must not keep the node alive, so it holds on to nothing between two events.
         let weak: Weak<Watch> = Arc::downgrade(&watch);
         tokio::spawn(async move {
-            while let Some(event) = events.next().await {
-                let Some(watch) = weak.upgrade() else { return };
-                watch.note(event);
+            loop {
+                tokio::select! {
+                    event = events.next() => match (event, weak.upgrade()) {
+                        (Some(event), Some(watch)) => watch.note(event),
+                        _ => return,
+                    },
+                    // The counters say which faults there were, also if some events were missed.
+                    fault = faults.recv() => match (fault, weak.upgrade()) {
+                        (Ok(_) | Err(RecvError::Lagged(_)), Some(watch)) => watch.note_faults(),
+                        _ => return,
+                    },
+                }
             }
         });
         Self { watch }
@@ -105,12 +129,40 @@ impl Telemetry {
 
     /// Why the node is not ready to serve what the cluster knows; `None` if it is.
     ///
-    /// It is ready once it was equal with one of its peers, or if it has none. A node that was
-    /// ready stays so: a peer that is gone makes it stale, not wrong.
-    pub fn unready(&self) -> Option<&'static str> {
+    /// It is ready once it was equal with one of its peers, or if it has none, as long as it can
+    /// store changes. A peer that is gone makes it stale, not wrong.
+    pub fn unready(&self) -> Option<Unready> {
+        if let Some(failure) = self.store().write_stats().storage_failure {
+            return Some(Unready::Storage(failure));
+        }
         let alone = self.gossip().peers().is_empty();
         let joined = self.watch.seen().joined;
-        (!alone && !joined).then_some("this node was not yet equal with any of its peers")
+        (!alone && !joined).then_some(Unready::NeverEqual)
+    }
+
+    /// The states that need a person, critical ones first.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let (stats, caps, now) =
+            (self.store().write_stats(), self.store().cap_usage(), self.uptime());
+        let members = self.gossip().peers().len() as u64;
+        let mut seen = self.watch.seen();
+        let faults = &mut seen.faults;
+        faults.observe(&stats, now);
+        let caps = caps.into_iter().zip(&faults.over_cap);
+        let (over, under): (Vec<_>, Vec<_>) = caps.partition(|(_, refused)| refused.rise(now) > 0);
+        let near = under.into_iter().filter(|(usage, _)| usage.is_near());
+        let (words, parts) = (faults.reissued.rise(now), faults.implausible.rise(now));
+        let by_most = 2 * stats.implausible_members > members;
+        let ahead = faults.members_ahead.rise(now);
+        let mut warnings = Vec::new();
+        warnings.extend(stats.storage_failure.map(Warning::StorageFailure));
+        warnings.extend(over.into_iter().map(|(usage, _)| Warning::OverCap(usage)));
+        warnings.extend(stats.clock_fault.map(Warning::ClockFault));
+        warnings.extend((words > 0).then_some(Warning::Reissued { words }));
+        warnings.extend((parts > 0).then_some(Warning::Implausible { parts, by_most }));
+        warnings.extend((ahead > 0).then_some(Warning::ClockAhead { members: ahead }));
+        warnings.extend(near.map(|(usage, _)| Warning::NearCap(usage)));
+        warnings
     }
 
     /// How `space` differs from what it was when `peer` was last equal with this node.
@@ -132,8 +184,12 @@ impl Telemetry {
 
     fn reading(&self) -> Reading {
         let store = self.store();
-        let peers = self.gossip().peers();
-        let totals = self.watch.seen().totals;
+        let (peers, writes) = (self.gossip().peers(), store.write_stats());
+        let (totals, recent_reissues) = {
+            let (mut seen, now) = (self.watch.seen(), self.uptime());
+            seen.faults.observe(&writes, now);
+            (seen.totals, seen.faults.reissued.rise(now))
+        };
         Reading {
             net: self.gossip().stats(),
             totals,
@@ -141,8 +197,14 @@ impl Telemetry {
             peers: peers.into_iter().map(|status| self.read_peer(status)).collect(),
             spaces: store.iter().map(|space| read_space(space)).collect(),
             strategy: store.parameters().strategy.to_string(),
-            writes: store.write_stats(),
-            doubted: matches!(store.opening(), Opening::Doubted { .. }),
+            writes,
+            recent_reissues,
+            caps: store.cap_usage(),
+            repaired_rows: match store.recovery() {
+                Recovery::Repaired { rows, .. } => *rows,
+                _ => 0,
+            },
+            set_aside: matches!(store.recovery(), Recovery::SetAside { .. }),
             now: Timestamp::now().as_nanoseconds() as f64 / 1e9,
         }
     }
@@ -153,7 +215,6 @@ impl Telemetry {
         PeerReading {
             lag: self.lag(&status),
             divergent_slots: self.store().iter().map(slots).sum(),
-            held_up: self.store().iter().map(|space| space.held_up_by(&peer)).sum(),
             status,
         }
     }
@@ -167,10 +228,8 @@ impl Telemetry {
 fn read_space(space: &Space) -> SpaceReading {
     SpaceReading {
         name: space.id().to_string(),
-        records: space.summary().count,
-        visible: space.visible_len(),
-        conflicting: space.conflicting_len(),
-        reaped: space.reaped_deletions(),
+        stats: space.stats(),
+        waiting: space.waiting_len(),
     }
 }
 
@@ -190,6 +249,11 @@ impl Watch {
         }
     }
 
+    fn note_faults(&self) {
+        let (stats, now) = (self.store.write_stats(), self.since.elapsed());
+        self.seen().faults.observe(&stats, now);
+    }
+
     fn note_session(&self, session: &SessionReport) {
         self.session_seconds.observe(session.elapsed.as_secs_f64());
         let spaces = session.outcome.spaces.iter().filter(|_| session.is_equal());
@@ -206,6 +270,17 @@ impl Watch {
         if session.is_equal() {
             seen.joined = true;
             seen.agreed.entry(session.peer).or_default().note(trees);
+        }
+    }
+}
+
+impl Faults {
+    fn observe(&mut self, stats: &WriteStats, now: Duration) {
+        self.reissued.observe(stats.reissued, now);
+        self.implausible.observe(stats.implausible, now);
+        self.members_ahead.observe(stats.members_ahead, now);
+        for (cap, recent) in Cap::ALL.iter().zip(&mut self.over_cap) {
+            recent.observe(stats.over_cap.get(cap).copied().unwrap_or(0), now);
         }
     }
 }

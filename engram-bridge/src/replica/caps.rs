@@ -18,6 +18,17 @@ pub struct Caps {
     pub unlisted_entries: u64,
 }
 
+impl Caps {
+    pub(crate) const fn limit(&self, cap: Cap) -> u64 {
+        match cap {
+            Cap::LiveRecords => self.live_records,
+            Cap::Deletions => self.deletions,
+            Cap::ContentBytes => self.content_bytes,
+            Cap::UnlistedEntries => self.unlisted_entries,
+        }
+    }
+}
+
 impl Default for Caps {
     fn default() -> Self {
         Self {
@@ -44,17 +55,45 @@ pub enum Cap {
 }
 
 impl Cap {
+    /// All caps.
+    pub const ALL: [Self; 4] =
+        [Self::LiveRecords, Self::Deletions, Self::ContentBytes, Self::UnlistedEntries];
+
     /// The key of the configuration that raises it.
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
             Self::LiveRecords => "store.max_live_records",
             Self::Deletions => "store.max_deletions",
-            Self::ContentBytes => "store.max_content_bytes",
+            Self::ContentBytes => "store.max_content_mib",
             Self::UnlistedEntries => "store.max_unlisted_entries",
         }
     }
 }
+
+/// How far a cap is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CapUsage {
+    /// The cap.
+    pub cap: Cap,
+    /// Records, bytes or entries that the node keeps; of [`Cap::UnlistedEntries`], those of the space
+    /// that keeps the most.
+    pub used: u64,
+    /// The most that it keeps.
+    pub limit: u64,
+}
+
+impl CapUsage {
+    /// Whether at least 80 % of the cap are used.
+    #[must_use]
+    pub const fn is_near(&self) -> bool {
+        self.used as u128 * 100 >= self.limit as u128 * NEAR_PERCENT
+    }
+}
+
+/// The part of a cap, in percent, from which on a person should raise it.
+const NEAR_PERCENT: u128 = 80;
 
 /// The most nodes outside of the roster that one record names.
 pub const MAX_UNLISTED_NODES: usize = 4_096;
@@ -104,5 +143,17 @@ impl Usage {
             (self.bytes > caps.content_bytes, Cap::ContentBytes),
         ];
         exceeded.into_iter().find_map(|(exceeded, cap)| exceeded.then_some(cap))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cap_is_near_from_eighty_percent_on() {
+        let usage = |used, limit| CapUsage { cap: Cap::Deletions, used, limit };
+        assert!(!usage(799, 1_000).is_near() && usage(800, 1_000).is_near());
+        assert!(!usage(0, 1).is_near() && usage(u64::MAX, u64::MAX).is_near());
     }
 }

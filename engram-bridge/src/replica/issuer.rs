@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
-use engram_vclock::{ClockFault, Dot, HybridClock};
+use engram_vclock::{Dot, HybridClock};
 
 use crate::replica::environment::{Clock, nanoseconds};
 
@@ -66,10 +66,15 @@ impl DotIssuer {
         self.hybrid.recall(version);
     }
 
-    /// Takes note of a peer's hello: the greatest own version that the peer knows, and its clock.
-    /// An implausible version is ignored.
+    /// Forgets every own version but `greatest`, the greatest one in the node's own state.
+    pub(crate) fn relearn(&mut self, greatest: u64) {
+        self.hybrid = HybridClock::new(BUILT_AT);
+        self.hybrid.recall(greatest);
+    }
+
+    /// Takes note of a peer's hello: the greatest own version that the peer knows, and its clock; 0 for
+    /// none. An implausible version is ignored.
     pub(crate) fn greeted(&mut self, known: u64, clock: u64) {
-        // A peer without a clock tells 0. Taken for a time, it would make every own clock wrong.
         if clock > 0 {
             self.hybrid.hear(clock);
         }
@@ -80,11 +85,6 @@ impl DotIssuer {
     /// The clock for a join of the node's own words.
     pub(crate) const fn hybrid(&mut self) -> &mut HybridClock {
         &mut self.hybrid
-    }
-
-    /// Whether the clock of this machine is wrong, as far as it can be told.
-    pub(crate) fn clock_fault(&self) -> Option<ClockFault> {
-        self.hybrid.fault(self.now())
     }
 
     fn now(&self) -> u64 {

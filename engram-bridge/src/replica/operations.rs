@@ -208,7 +208,9 @@ impl SpaceState {
         if record == entry.record {
             return None;
         }
-        Some(Change { record: Some(record), word: None, ..Change::of(id, Some(entry)) })
+        // The engine's next submission is a write again, whatever it submitted before.
+        let row = Change { last_submitted: None, word: None, ..Change::of(id, Some(entry)) };
+        Some(Change { record: Some(record), ..row })
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::{Greeting, SpaceId};
-use engram_vclock::HybridClock;
+use engram_vclock::{ClockFault, HybridClock};
 use tokio::sync::{broadcast, watch};
 
 use crate::durable::journal::Journal;
@@ -114,11 +114,13 @@ const HELD: &str = "no code panics while it holds this lock";
 impl Shared {
     pub(crate) fn new(clock: Arc<Clock>, caps: Caps, journal: Journal, usage: Usage) -> Self {
         let members = Arc::new(BTreeSet::from([*journal.issuer.node()]));
+        let mut stats = WriteStats::default();
+        journal.report(&mut stats);
         Self {
             clock,
             caps,
             journal: Mutex::new(journal),
-            stats: Mutex::default(),
+            stats: Mutex::new(stats),
             usage: Mutex::new(usage),
             members: Mutex::new(members),
             clocks: Mutex::default(),
@@ -155,22 +157,33 @@ impl Shared {
 
     /// Figures, without waiting for a writer.
     pub(crate) fn stats(&self) -> WriteStats {
-        self.stats.lock().expect(HELD).clone()
+        let stats = self.stats.lock().expect(HELD).clone();
+        WriteStats { clock_fault: self.clock_fault(), ..stats }
+    }
+
+    /// A fault of this machine's clock, as far as the build date and the greetings of peers show it.
+    fn clock_fault(&self) -> Option<ClockFault> {
+        let mut hybrid = HybridClock::new(BUILT_AT);
+        match self.greeted.1.load(Relaxed) {
+            0 => {}
+            told => hybrid.hear(told),
+        }
+        hybrid.fault(nanoseconds(self.now()))
     }
 
     pub(crate) fn count(&self, count: impl FnOnce(&mut WriteStats)) {
         count(&mut self.stats.lock().expect(HELD));
     }
 
-    /// Takes note of a commit: its duration, its outcome, and the state of the clock.
+    /// Takes note of a commit: its duration and its outcome.
     pub(crate) fn note_commit(&self, journal: &Journal, outcome: &Result<(), StorageError>) {
-        let (failure, clock_fault) = (outcome.clone().err(), journal.issuer.clock_fault());
+        let failure = outcome.clone().err();
         let mut stats = self.stats.lock().expect(HELD);
         let began = stats.storage_failure.is_none() && failure.is_some();
         let ended = stats.storage_failure.is_some() && failure.is_none();
         journal.report(&mut stats);
-        (stats.storage_failure, stats.clock_fault) = (failure, clock_fault);
-        let event = StateEvent::Storage { failure: stats.storage_failure.clone() };
+        stats.storage_failure = failure.clone();
+        let event = StateEvent::Storage { failure };
         drop(stats);
         if began || ended {
             self.publish(event);

@@ -1,11 +1,13 @@
 //! Figures of a memory space and its gossip.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use engram_merkle::Digest;
 use engram_vclock::ClockFault;
 
 use crate::durable::storage::StorageError;
+use crate::replica::caps::Cap;
 
 /// Figures of a memory space and its gossip. See
 /// [`ConsolidationGossiper::stats`](crate::ConsolidationGossiper::stats).
@@ -72,9 +74,9 @@ pub struct WriteStats {
     /// Members that wrote versions more than [`CLOCK_TOLERANCE`](crate::CLOCK_TOLERANCE) ahead of
     /// this node's clock. Their versions are joined all the same.
     pub members_ahead: u64,
-    /// Records, or parts of them, that were refused because of a [`Cap`](crate::Cap).
-    pub over_cap: u64,
-    /// A fault of this machine's clock, if there is evidence of one.
+    /// Records, or parts of them, that were refused because of a cap; a cap without any is missing.
+    pub over_cap: BTreeMap<Cap, u64>,
+    /// A fault of this machine's clock now, if there is evidence of one.
     pub clock_fault: Option<ClockFault>,
     /// Batches that were made durable.
     pub commits: u64,

@@ -16,10 +16,11 @@ use crate::durable::recovery::{OpenError, Recovery};
 use crate::durable::restore::{Restored, restore};
 use crate::durable::storage::{Batch, StateStore, StorageError};
 use crate::engram::pattern::ENGRAM_DIMENSION;
-use crate::replica::caps::{Caps, Usage};
+use crate::replica::caps::{Cap, CapUsage, Caps, Usage};
 use crate::replica::encoding::{hash, put_bytes};
 use crate::replica::environment::{Environment, nanoseconds};
 use crate::replica::issuer::DotIssuer;
+use crate::replica::report::SubmitError;
 use crate::replica::retention::Retention;
 use crate::replica::shared::{Shared, StateEvent};
 use crate::replica::space::Space;
@@ -232,6 +233,21 @@ impl Store {
         self.shared.stats()
     }
 
+    /// How far each cap is used up, in the order of [`Cap::ALL`].
+    pub fn cap_usage(&self) -> [CapUsage; Cap::ALL.len()] {
+        let Usage { live_records, deletions, bytes } = self.shared.usage();
+        let unlisted = self.iter().map(|space| space.state().tallies().unlisted()).max();
+        Cap::ALL.map(|cap| {
+            let used = match cap {
+                Cap::LiveRecords => live_records,
+                Cap::Deletions => deletions,
+                Cap::ContentBytes => bytes,
+                Cap::UnlistedEntries => unlisted.unwrap_or(0),
+            };
+            CapUsage { cap, used, limit: self.shared.caps.limit(cap) }
+        })
+    }
+
     /// The events of the state from now on: faults of this node, of its clock, its disk and its
     /// peers. A receiver that falls behind misses the oldest.
     pub fn events(&self) -> broadcast::Receiver<StateEvent> {
@@ -262,6 +278,26 @@ impl Store {
     /// Takes the greeting of a peer: this node's next version is above the one that the peer knows.
     pub fn greeted(&self, greeting: Greeting) {
         self.shared.greeted(greeting);
+    }
+
+    /// Removes the parts of the record of `id` whose versions lie implausibly far in the future, from
+    /// this node only. Peers refuse these parts; every node that holds them needs the same call.
+    /// Returns whether there were any.
+    ///
+    /// If they are this node's own, written under a wrong clock, the engine's next submission is
+    /// written again, above the versions that are left. A resolution among them has removed the
+    /// versions that it replaced: write its result again.
+    ///
+    /// # Errors
+    /// [`SubmitError`] if the change cannot be stored; nothing was changed.
+    pub fn drop_implausible(&self, space: &SpaceId, id: &str) -> Result<bool, SubmitError> {
+        let Some(space) = self.space(space) else { return Ok(false) };
+        let dropped = space.drop_implausible(id)?;
+        if dropped {
+            let greatest = self.iter().map(|space| space.greatest(&self.node)).max();
+            self.shared.journal().issuer.relearn(greatest.unwrap_or(0));
+        }
+        Ok(dropped)
     }
 
     /// Writes a copy of everything that is stored to the new folder `to`, while the node runs.

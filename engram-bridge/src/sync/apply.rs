@@ -8,6 +8,7 @@ use engram_gossip_proto::{self as wire, Delivery, Receipt, Rejection};
 use engram_merkle::Digest;
 
 use crate::engram::ports::ConsolidationCacheSource;
+use crate::replica::caps::Cap;
 use crate::replica::change::Change;
 use crate::replica::content::{Content, Introducer};
 use crate::replica::issuer::DotIssuer;
@@ -106,18 +107,20 @@ struct Met {
     dots_dropped: u64,
     suppressions_dropped: u64,
     implausible: u64,
-    over_cap: u64,
+    over_cap: BTreeMap<Cap, u64>,
 }
 
 impl Met {
-    const fn add_to(&self, stats: &mut WriteStats) {
+    fn add_to(&self, stats: &mut WriteStats) {
         stats.reissued += self.reissued;
         stats.given_up += self.given_up;
         stats.clashes += self.clashes;
         stats.dots_dropped += self.dots_dropped;
         stats.suppressions_dropped += self.suppressions_dropped;
         stats.implausible += self.implausible;
-        stats.over_cap += self.over_cap;
+        for (cap, refused) in &self.over_cap {
+            *stats.over_cap.entry(*cap).or_default() += refused;
+        }
     }
 }
 
@@ -187,7 +190,7 @@ impl Batch<'_> {
                 self.applied.events.push(event);
             }
             Refusal::OverCap(cap) => {
-                self.applied.met.over_cap += 1;
+                *self.applied.met.over_cap.entry(*cap).or_default() += 1;
                 self.applied.events.push(StateEvent::OverCap { space, id: named, cap: *cap });
             }
             Refusal::Content(_) => {}

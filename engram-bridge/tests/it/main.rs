@@ -22,3 +22,5 @@ mod redb;
 mod reload;
 #[cfg(feature = "files")]
 mod service;
+#[cfg(feature = "http")]
+mod warnings;

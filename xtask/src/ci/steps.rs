@@ -66,9 +66,11 @@ pub(super) const DEEP: [Step; 11] = [
     Step::new("features", "each crate alone, with each of its features", |_| {
         vec![xtask(["features"])]
     }),
-    Step::new("slow", "kill -9 over and over, a hundred QUIC nodes, a browser", |_| {
-        vec![slow_tests()]
-    }),
+    Step::new(
+        "slow",
+        "kill -9 over and over, a hundred QUIC nodes, the state model, a browser",
+        |_| vec![slow_tests()],
+    ),
     Step::new("netem", "three hosts that lose, delay, repeat and cut packets", |_| {
         vec![xtask(["netem"])]
     }),

@@ -139,7 +139,9 @@ async fn ready(State(node): State<Telemetry>) -> impl IntoResponse {
         None => StatusCode::OK,
         Some(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (status, Json(json!({ "ready": reason.is_none(), "reason": reason })))
+    let reason = reason.map(|reason| reason.to_string());
+    let warnings = answer::warnings(&node);
+    (status, Json(json!({ "ready": reason.is_none(), "reason": reason, "warnings": warnings })))
 }
 
 async fn prometheus(State(node): State<Telemetry>) -> impl IntoResponse {
@@ -150,7 +152,7 @@ async fn prometheus(State(node): State<Telemetry>) -> impl IntoResponse {
 async fn plan(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize> {
     let peer = Asked::read(&uri)?.peer(&node)?;
     match node.store().plan(node.gossip(), peer.member.id).await {
-        Ok(plan) => Ok(Json(answer::Planned::of(&peer, &plan))),
+        Ok(preview) => Ok(Json(answer::Planned::of(&peer, &preview))),
         Err(error) => Err(Wrong(StatusCode::BAD_GATEWAY, error.to_string())),
     }
 }

@@ -13,5 +13,5 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one connection is served. The answer under way is finished, if the client takes it
 /// within [`HEAD_TIMEOUT`].
 pub const CONNECTION_LIFE: Duration = Duration::from_secs(120);
-/// Pattern ids in one answer; what is beyond them is counted.
+/// Ids in one list of an answer, of patterns, nodes or contents; those beyond them are counted.
 pub const MAX_IDS: usize = 256;

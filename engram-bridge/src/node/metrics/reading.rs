@@ -5,8 +5,8 @@ use std::time::Duration;
 use engram_gossip_net::{PeerStatus, Stats};
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::WriteStats;
 use crate::node::telemetry::Totals;
+use crate::{Cap, CapUsage, SpaceStats, WriteStats};
 
 /// What a node's parts say at the moment of a scrape.
 #[derive(Debug)]
@@ -18,8 +18,13 @@ pub(crate) struct Reading {
     pub(crate) spaces: Vec<SpaceReading>,
     pub(crate) strategy: String,
     pub(crate) writes: WriteStats,
-    /// Whether what was stored was in doubt when the process started.
-    pub(crate) doubted: bool,
+    /// Own words that were written again within the last hour.
+    pub(crate) recent_reissues: u64,
+    pub(crate) caps: [CapUsage; Cap::ALL.len()],
+    /// Rows of the store that were damaged or missing when the process started.
+    pub(crate) repaired_rows: u64,
+    /// Whether the store was set aside when the process started.
+    pub(crate) set_aside: bool,
     /// Seconds since the Unix epoch.
     pub(crate) now: f64,
 }
@@ -32,16 +37,13 @@ pub(crate) struct PeerReading {
     pub(crate) lag: Duration,
     /// Slots that changed here since then, over all spaces.
     pub(crate) divergent_slots: usize,
-    /// Deletions that it is not known to have, over all spaces.
-    pub(crate) held_up: u64,
 }
 
 /// How it stands with one memory space.
 #[derive(Debug)]
 pub(crate) struct SpaceReading {
     pub(crate) name: String,
-    pub(crate) records: u64,
-    pub(crate) visible: u64,
-    pub(crate) conflicting: u64,
-    pub(crate) reaped: u64,
+    pub(crate) stats: SpaceStats,
+    /// Submissions that wait for the first contact.
+    pub(crate) waiting: u64,
 }

@@ -1,5 +1,6 @@
 //! The table.
 
+mod state;
 mod store;
 
 use std::collections::BTreeMap;
@@ -173,7 +174,7 @@ pub const METRICS: &[Metric] = &[
             let strategy = reading.strategy.as_str();
             let spaces = reading.spaces.iter();
             let sample = |space: &SpaceReading| {
-                Sample::level(&[&space.name, strategy], space.conflicting as f64)
+                Sample::level(&[&space.name, strategy], space.stats.conflicting as f64)
             };
             spaces.map(sample).collect()
         },
@@ -184,47 +185,48 @@ pub const METRICS: &[Metric] = &[
         unit: None,
         help: "Patterns that are visible.",
         labels: &["space"],
-        read: |reading| reading.by_space(|space| space.visible),
+        read: |reading| reading.by_space(|space| space.stats.visible),
     },
-    Metric {
-        name: "engram_gossip_tombstones",
-        kind: Gauge,
-        unit: None,
-        help: "Records of which nothing is visible: what remains of deleted patterns.",
-        labels: &["space"],
-        read: |reading| reading.by_space(|space| space.records.saturating_sub(space.visible)),
-    },
-    store::TOMBSTONES_COLLECTED,
-    store::TOMBSTONES_HELD_UP,
+    state::DELETIONS,
+    state::SUPPRESSED,
+    state::CONTEXT_ENTRIES,
+    state::UNLISTED_ENTRIES,
+    state::WAITING,
     Metric {
         name: "engram_gossip_merkle_patterns",
         kind: Gauge,
         unit: None,
         help: "Records in the tree, those of deleted patterns included.",
         labels: &["space"],
-        read: |reading| reading.by_space(|space| space.records),
+        read: |reading| reading.by_space(|space| space.stats.records),
     },
     Metric {
         name: "engram_gossip_versions_written_total",
         kind: Counter,
         unit: None,
-        help: "Versions that this node wrote itself.",
+        help: "Versions that this node wrote itself, deletions included.",
         labels: &[],
         read: |reading| vec![Sample::count(&[], reading.writes.written)],
     },
-    Metric {
-        name: "engram_gossip_incarnations_rolled_total",
-        kind: Counter,
-        unit: None,
-        help: "How often this node met its own future writes: somebody runs a copy of it.",
-        labels: &[],
-        read: |reading| vec![Sample::count(&[], reading.writes.incarnations_rolled)],
-    },
+    state::REISSUES,
+    state::RECENT_REISSUES,
+    state::GIVEN_UP,
+    state::CLASHES,
+    state::DOTS_DROPPED,
+    state::SUPPRESSIONS_DROPPED,
+    state::IMPLAUSIBLE,
+    state::MEMBERS_AHEAD,
+    state::CLOCK_FAULT,
+    state::OVER_CAP,
+    state::CAP_USED,
+    state::CAP_LIMIT,
     store::COMMITS,
     store::COMMIT_SECONDS,
     store::ERRORS,
     store::SIZE,
-    store::DOUBTS,
+    store::FAILURE,
+    store::REPAIRED_ROWS,
+    store::SET_ASIDE,
     Metric {
         name: "engram_gossip_limited_total",
         kind: Counter,
@@ -232,7 +234,7 @@ pub const METRICS: &[Metric] = &[
         help: "What a limit turned away: sessions, datagrams, adverts and events.",
         labels: &["reason"],
         read: |Reading { net, .. }| {
-            let mut limited = counts(&net.sessions_over_allowance);
+            let mut limited = counts(&net.sessions_over_allowance, ALLOWANCES);
             limited.extend([
                 Sample::count(&["sessions"], net.sessions_refused),
                 Sample::count(&["datagrams"], net.datagrams_over_limit),
@@ -248,7 +250,7 @@ pub const METRICS: &[Metric] = &[
         unit: None,
         help: "Own sessions that had to wait, because so much was used up.",
         labels: &["reason"],
-        read: |Reading { net, .. }| counts(&net.sessions_delayed),
+        read: |Reading { net, .. }| counts(&net.sessions_delayed, ALLOWANCES),
     },
     Metric {
         name: "engram_gossip_decode_errors_total",
@@ -270,7 +272,7 @@ pub const METRICS: &[Metric] = &[
         unit: None,
         help: "Handshakes that failed because one side did not accept the other.",
         labels: &["reason"],
-        read: |reading| reading.handshakes_failed(|reason| !OF_THE_NETWORK.contains(&reason)),
+        read: |reading| reading.handshakes_failed(OF_IDENTITY, |reason| !of_the_network(reason)),
     },
     Metric {
         name: "engram_gossip_connection_failures_total",
@@ -278,7 +280,7 @@ pub const METRICS: &[Metric] = &[
         unit: None,
         help: "Handshakes that failed for reasons of the network, or because nobody was there.",
         labels: &["reason"],
-        read: |reading| reading.handshakes_failed(|reason| OF_THE_NETWORK.contains(&reason)),
+        read: |reading| reading.handshakes_failed(OF_THE_NETWORK, of_the_network),
     },
     Metric {
         name: "engram_gossip_connections_lost_total",
@@ -290,12 +292,45 @@ pub const METRICS: &[Metric] = &[
     },
 ];
 
-/// Failures of a handshake in which nobody doubted anybody.
+/// Failures of a handshake for which neither side's identity is the reason.
 const OF_THE_NETWORK: &[&str] =
     &["wire_version", "busy", "timed_out", "address", "no_address", "closed"];
 
-fn counts(by_reason: &BTreeMap<&'static str, u64>) -> Vec<Sample> {
-    by_reason.iter().map(|(reason, count)| Sample::count(&[reason], *count)).collect()
+/// The other failures of a handshake: one side does not accept the other.
+const OF_IDENTITY: &[&str] = &[
+    "not_in_roster",
+    "wrong_node",
+    "other_authority",
+    "expired",
+    "not_yet_valid",
+    "unusable_certificate",
+    "key_not_proved",
+    "no_certificate",
+    "refused_not_in_roster",
+    "refused_wrong_node",
+    "refused_authority",
+    "refused_expired",
+    "refused_certificate",
+];
+
+/// The allowances that a session may use up.
+const ALLOWANCES: &[&str] = &["peer_bytes", "peer_hash_nodes", "peer_records", "send_rate"];
+
+fn of_the_network(reason: &str) -> bool {
+    OF_THE_NETWORK.contains(&reason)
+}
+
+/// The counts by reason. Those of `known` are there from the start, so that the first increase
+/// shows.
+fn counts(by_reason: &BTreeMap<&'static str, u64>, known: &[&'static str]) -> Vec<Sample> {
+    let mut counts: BTreeMap<_, u64> = known.iter().map(|reason| (*reason, 0)).collect();
+    counts.extend(by_reason);
+    counts.into_iter().map(|(reason, count)| Sample::count(&[reason], count)).collect()
+}
+
+/// A state that holds, 1, or does not, 0.
+fn flag(labels: &[&str], holds: bool) -> Sample {
+    Sample::level(labels, f64::from(u8::from(holds)))
 }
 
 fn rounds(Reading { net, .. }: &Reading) -> Vec<Sample> {
@@ -342,8 +377,8 @@ impl Reading {
         self.spaces.iter().map(sample).collect()
     }
 
-    fn handshakes_failed(&self, of: impl Fn(&str) -> bool) -> Vec<Sample> {
+    fn handshakes_failed(&self, known: &[&'static str], of: impl Fn(&str) -> bool) -> Vec<Sample> {
         let failed = self.net.connections_failed.iter().filter(|(reason, _)| of(reason));
-        failed.map(|(reason, count)| Sample::count(&[reason], *count)).collect()
+        counts(&failed.map(|(reason, count)| (*reason, *count)).collect(), known)
     }
 }

@@ -68,8 +68,9 @@ fn an_implausible_part_can_be_dropped() {
 
     let one = open(1, &disk);
     assert_eq!(live(&only_space(&one), "p"), ["episode-1", "episode-2"]);
-    assert!(only_space(&one).drop_implausible("p").unwrap());
-    assert!(!only_space(&one).drop_implausible("p").unwrap());
+    let space = only_space(&one).id().clone();
+    assert_eq!(one.drop_implausible(&space, "p"), Ok(true));
+    assert_eq!(one.drop_implausible(&space, "p"), Ok(false));
     assert_eq!(live(&only_space(&one), "p"), ["episode-1"]);
     converge(&[&one, &peer]);
 }
@@ -93,7 +94,7 @@ fn dropping_a_part_leaves_the_own_word_protected() {
     let disk = engram_bridge::MemoryStateStore::new();
     let (one, peer) = (open(1, &disk), store(2));
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
-    assert!(!only_space(&one).drop_implausible("p").unwrap());
+    assert_eq!(one.drop_implausible(only_space(&one).id(), "p"), Ok(false));
     // A clone writes later, and unseen.
     let clone = open(1, &engram_bridge::MemoryStateStore::new());
     only_space(&clone).submit_pattern(&pattern("p", 2)).unwrap();

@@ -1,15 +1,17 @@
 //! `/cluster/consolidation/explain`.
 
+use engram_conflict::Contribution;
 use engram_gossip_net::NodeId;
-use engram_vclock::{Actor, Dot};
+use engram_vclock::Dot;
 use serde::Serialize;
 
 use super::name_of;
+use crate::node::http::limits::MAX_IDS;
 use crate::{Introduced, LiveVersion, PatternExplanation, SemanticPattern, Space, Telemetry};
 
 /// Why a pattern looks as it does.
 #[derive(Serialize)]
-pub(in crate::http) struct Explained {
+pub(in crate::node::http) struct Explained {
     id: String,
     space: String,
     /// What is shown; nothing, if it was deleted.
@@ -18,10 +20,15 @@ pub(in crate::http) struct Explained {
     /// The rule that decided, for people.
     reason: Option<String>,
     citations_lost: usize,
+    versions_total: usize,
+    /// The first of them, ascending by digest.
     versions: Vec<Version>,
-    deletions: Vec<Deletion>,
-    /// Which writes are known: of each life of a node all up to the counter.
-    seen: Vec<Write>,
+    suppressed_total: usize,
+    /// The digests of contents that were forgotten: the first of them.
+    suppressed: Vec<String>,
+    context_total: usize,
+    /// For each node the greatest version that the record covers: the first of them.
+    context: Vec<Write>,
 }
 
 /// A pattern in numbers.
@@ -44,39 +51,36 @@ struct Version {
     /// Whether it is what is shown, or stays visible beside it.
     kept: bool,
     citations_of_its_own: usize,
+    writes_total: usize,
+    /// The first of them.
     writes: Vec<Write>,
+    /// Whether it was forgotten, so that it is not shown.
+    suppressed: bool,
     /// The peer that brought it here first; nothing if the own engine found it, or if it is not known.
     introduced_by: Option<String>,
     /// Whether this node's own engine submitted it last.
     submitted_here: bool,
 }
 
-#[derive(Serialize)]
-struct Deletion {
-    write: Write,
-    buried: usize,
-}
-
-/// One write, or all up to it.
+/// A version of a node.
 #[derive(Serialize)]
 struct Write {
     node: String,
     node_id: String,
-    /// Which life of the node, in hexadecimal.
-    incarnation: String,
-    counter: u64,
+    /// In decimal; JSON numbers are too short for it.
+    version: String,
 }
 
 impl Explained {
-    pub(in crate::http) fn of(
+    pub(in crate::node::http) fn of(
         node: &Telemetry,
         space: &Space,
         id: &str,
         known: &PatternExplanation,
     ) -> Self {
         let resolution = known.resolution.as_ref();
-        let write = |dot: &Dot| Write::of(node, &dot.actor, dot.counter);
-        let deletions = known.deletions.iter();
+        let versions = known.versions.iter().map(|version| Version::of(node, known, version));
+        let context = known.context.iter().map(|(of, version)| Write::of(node, of, version));
         Self {
             id: id.to_owned(),
             space: space.id().to_string(),
@@ -84,11 +88,12 @@ impl Explained {
             strategy: resolution.map(|resolution| resolution.strategy.to_string()),
             reason: resolution.map(|resolution| resolution.reason.to_string()),
             citations_lost: resolution.map_or(0, |resolution| resolution.citations_lost),
-            versions: (0..known.versions.len()).map(|at| Version::of(node, known, at)).collect(),
-            deletions: deletions
-                .map(|(dot, buried)| Deletion { write: write(dot), buried: *buried })
-                .collect(),
-            seen: known.seen.iter().map(|(actor, n)| Write::of(node, actor, n)).collect(),
+            versions_total: known.versions.len(),
+            versions: versions.take(MAX_IDS).collect(),
+            suppressed_total: known.suppressed.len(),
+            suppressed: known.suppressed.iter().map(ToString::to_string).take(MAX_IDS).collect(),
+            context_total: known.context.len(),
+            context: context.take(MAX_IDS).collect(),
         }
     }
 }
@@ -105,17 +110,19 @@ impl Shown {
 }
 
 impl Version {
-    fn of(node: &Telemetry, known: &PatternExplanation, at: usize) -> Self {
-        let LiveVersion { digest, pattern, writes, introduced } = &known.versions[at];
-        let resolution = known.resolution.as_ref();
-        let part = resolution.and_then(|resolution| resolution.contributions.get(at));
+    fn of(node: &Telemetry, known: &PatternExplanation, version: &LiveVersion) -> Self {
+        let LiveVersion { digest, pattern, writes, suppressed, introduced } = version;
+        let part = contribution(known, version);
+        let write = |dot: &Dot| Write::of(node, &dot.node, dot.version);
         Self {
             digest: digest.to_string(),
             content: Shown::of(pattern),
             share: part.map_or(0.0, |part| part.share),
             kept: part.is_some_and(|part| part.kept),
             citations_of_its_own: part.map_or(0, |part| part.citations_of_its_own),
-            writes: writes.iter().map(|dot| Write::of(node, &dot.actor, dot.counter)).collect(),
+            writes_total: writes.len(),
+            writes: writes.iter().map(write).take(MAX_IDS).collect(),
+            suppressed: *suppressed,
             introduced_by: match introduced {
                 Introduced::By(peer) => Some(name_of(node, peer)),
                 Introduced::ByEngine | Introduced::BySomePeer => None,
@@ -125,14 +132,19 @@ impl Version {
     }
 }
 
+/// The part of a version in the resolution; `None` if it is suppressed.
+fn contribution<'k>(
+    known: &'k PatternExplanation,
+    version: &LiveVersion,
+) -> Option<&'k Contribution> {
+    let parts = &known.resolution.as_ref()?.contributions;
+    parts.iter().find(|part| part.digest == *version.digest.as_bytes())
+}
+
 impl Write {
-    fn of(node: &Telemetry, actor: &Actor, counter: u64) -> Self {
-        let id = NodeId::from(actor.node);
-        Self {
-            node: name_of(node, &id),
-            node_id: id.to_string(),
-            incarnation: format!("{:016x}", actor.incarnation),
-            counter,
-        }
+    fn of(node: &Telemetry, of: &[u8; 32], version: u64) -> Self {
+        let id = NodeId::from(*of);
+        let (node, node_id) = (name_of(node, &id), id.to_string());
+        Self { node, node_id, version: version.to_string() }
     }
 }

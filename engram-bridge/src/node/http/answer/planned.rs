@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::explained::Shown;
 use crate::node::http::limits::MAX_IDS;
-use crate::{PlannedChange, SpacePlan, SyncPlan, refusal};
+use crate::{PlannedChange, SpacePreview, SyncPreview};
 
 /// What a sync with a peer would change.
 #[derive(Serialize)]
-pub(in crate::http) struct Planned {
+pub(in crate::node::http) struct Planned {
     peer: String,
     /// Whether this is all of it.
     complete: bool,
@@ -40,12 +40,12 @@ struct Change {
 #[derive(Serialize)]
 struct Refused {
     id: String,
-    reason: &'static str,
+    reason: String,
 }
 
 impl Planned {
-    pub(in crate::http) fn of(peer: &PeerStatus, plan: &SyncPlan) -> Self {
-        let space = |(id, space): (&engram_gossip_proto::SpaceId, &SpacePlan)| PlannedSpace {
+    pub(in crate::node::http) fn of(peer: &PeerStatus, preview: &SyncPreview) -> Self {
+        let space = |(id, space): (&engram_gossip_proto::SpaceId, &SpacePreview)| PlannedSpace {
             space: id.to_string(),
             here: space.here.len(),
             changes: space.here.iter().take(MAX_IDS).map(Change::of).collect(),
@@ -55,8 +55,8 @@ impl Planned {
         };
         Self {
             peer: peer.member.name.clone(),
-            complete: plan.complete,
-            spaces: plan.spaces.iter().map(space).collect(),
+            complete: preview.complete,
+            spaces: preview.spaces.iter().map(space).collect(),
         }
     }
 }
@@ -74,6 +74,6 @@ impl Change {
 
 impl Refused {
     fn of((id, reason): (&String, &engram_gossip_proto::Rejection)) -> Self {
-        Self { id: id.clone(), reason: refusal(*reason) }
+        Self { id: id.clone(), reason: reason.to_string() }
     }
 }

@@ -6,17 +6,45 @@ const latest = { peers: [], map: null, conflicts: null };
 let chosenSpace = null;
 let answeredAt = null;
 
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+function createWarning() {
+  return make('div', '', make('strong'), make('p'));
+}
+
+function updateWarning(card, warning) {
+  card.className = `warning ${warning.severity}`;
+  say(card.children[0], `${capital(warning.reason)}.`);
+  say(card.children[1], `${capital(warning.next_step)}.`);
+}
+
+/** States that need a person, each with its reason and the next step. */
+function showWarnings(warnings) {
+  at('warnings').hidden = warnings.length === 0;
+  keep(at('warnings'), warnings, (warning) => `${warning.code} ${warning.next_step}`, createWarning, updateWarning);
+}
+
+/** The store, and how much of a space counts against the caps. */
+function stored(node, space) {
+  const size = node.stored_bytes === null ? '' : ` (${bytes(node.stored_bytes)})`;
+  const waiting = space.waiting > 0 ? ` ${count(space.waiting, 'submission')} wait for a session with a peer.` : '';
+  const used = node.caps.map((cap) => `${cap.key} ${(100 * cap.used / cap.limit).toFixed(0)} %`);
+  return `At the start: ${node.recovery}${size}.${waiting} Used of the caps: ${used.join(', ')}.`;
+}
+
 function showNode(node) {
   const space = node.spaces.find((one) => one.name === chosenSpace) ?? node.spaces[0];
   document.title = `${node.name} · Engram consolidation`;
   say(at('name'), node.name);
   say(at('identity'), node.id);
   say(at('visible'), space.visible.toLocaleString('en'));
-  say(at('deleted'), Math.max(0, space.records - space.visible).toLocaleString('en'));
+  say(at('deleted'), space.deletions.toLocaleString('en'));
   say(at('traffic'), bytes(node.bytes_sent + node.bytes_received));
   say(at('root'), space.root);
   const { hash, depth, dimension, precision, strategy } = node.parameters;
   say(at('parameters'), `Version ${node.version}, up ${duration(node.uptime_seconds)}. Tree of depth ${depth} with ${hash}; ${dimension} × ${precision}; shown by ${strategy}.`);
+  say(at('stored'), stored(node, space));
+  showWarnings(node.warnings);
   at('space-label').hidden = node.spaces.length < 2;
   keep(at('space'), node.spaces, (one) => one.name, (one) => new Option(one.name, one.name), () => {});
 }

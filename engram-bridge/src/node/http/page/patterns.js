@@ -2,18 +2,28 @@
 
 const short = (digest) => digest.slice(0, 12);
 
+/** The writer of a version; an id that the roster does not list is cut. */
+const writer = (write) => (write.node === write.node_id ? short(write.node_id) : write.node);
+
+/** A version of a node. It is no time, and says nothing about other nodes. */
+const covered = (write) => `${writer(write)} ${write.version}`;
+
+/** How many items an answer counts beyond those it lists. */
+const beyond = (list, total) => (total > list.length ? ` and ${(total - list.length).toLocaleString('en')} more` : '');
+
 function writers(version) {
-  const nodes = [...new Set(version.writes.map((write) => write.node))];
-  return nodes.join(', ');
+  const nodes = [...new Set(version.writes.map(writer))];
+  return nodes.join(', ') + beyond(version.writes, version.writes_total);
 }
 
 function versionRow(version, position) {
   const meter = make('meter');
   meter.value = version.confidence;
   meter.title = `confidence ${version.confidence}`;
-  const shown = version.kept ? 'as it is' : version.share > 0 ? `${(version.share * 100).toFixed(0)} %` : '';
-  const writes = version.writes.map((write) => `${write.node} ${write.counter} of life ${write.incarnation}`);
-  const row = make('tr', version.kept ? 'shown' : '',
+  const share = version.share > 0 ? `${(version.share * 100).toFixed(0)} %` : '';
+  const shown = version.suppressed ? 'forgotten' : version.kept ? 'as it is' : share;
+  const writes = version.writes.map(covered);
+  const row = make('tr', version.suppressed ? 'suppressed' : version.kept ? 'shown' : '',
     make('td', 'mono', short(version.digest)),
     make('td', '', writers(version)),
     make('td', '', meter, ` ${version.confidence.toFixed(3)}`),
@@ -32,12 +42,18 @@ function explanation(known) {
   const lost = known.citations_lost > 0 ? ` ${count(known.citations_lost, 'citation')} not shown.` : '';
   const visible = known.visible
     ? `Shown with confidence ${known.visible.confidence.toFixed(3)} and ${count(known.visible.citations, 'citation')}, as ${known.strategy} decides: ${known.reason}.${lost}`
-    : 'Nothing is shown: it was deleted.';
-  const deletions = known.deletions.map((deletion) => deletion.write.node);
-  const deleted = deletions.length > 0 ? make('p', 'soft', `Deletions by ${deletions.join(', ')} are remembered.`) : null;
-  const seen = known.seen.map((write) => `${write.node} up to ${write.counter}`).join(', ');
-  return [make('p', '', visible), known.versions.length > 0 ? table : null, deleted,
-    make('p', 'soft', `Writes seen: ${seen}.`)].filter((part) => part !== null);
+    : `Nothing is shown: ${absence(known)}.`;
+  const suppressed = known.suppressed_total > 0
+    ? make('p', 'soft', `Forgotten contents: ${known.suppressed.map(short).join(', ')}${beyond(known.suppressed, known.suppressed_total)}.`)
+    : null;
+  const context = known.context.map(covered).join(', ') + beyond(known.context, known.context_total);
+  return [make('p', '', visible), known.versions.length > 0 ? table : null, suppressed,
+    make('p', 'soft', `Versions covered: ${context}.`)].filter((part) => part !== null);
+}
+
+function absence(known) {
+  if (known.versions_total > 0) return 'every live version was forgotten';
+  return known.suppressed_total > 0 ? 'it was forgotten' : 'its versions were withdrawn';
 }
 
 function createConflict() {
@@ -50,7 +66,7 @@ function updateConflict(details, known) {
   details.told = told;
   const [summary, body] = details.children;
   say(summary.children[0], known.id);
-  say(summary.children[1], `${known.versions.length} versions by ${[...new Set(known.versions.map(writers))].join(' and ')}: ${known.reason}`);
+  say(summary.children[1], `${known.versions_total} versions by ${[...new Set(known.versions.map(writers))].join(' and ')}: ${known.reason}`);
   body.replaceChildren(...explanation(known));
 }
 

@@ -20,6 +20,7 @@ function behind(peer) {
 function lastSession(peer) {
   const session = peer.last_session;
   if (!session) return 'no session yet';
+  if (peer.stalled_sessions >= 5) return 'no progress: one of the two refuses records of the other, and its events say which and why';
   if (session.cause) return `last session failed: ${session.cause}`;
   const moved = `${count(session.records_in, 'pattern')} in, ${session.records_out.toLocaleString('en')} out`;
   return `last session: ${session.result.replaceAll('_', ' ')}, ${moved}, ${(session.seconds * 1000).toFixed(0)} ms`;

@@ -1,29 +1,8 @@
-//! The lines about the disk, and about deletions that leave it.
+//! The lines about the disk.
 
 use super::super::MetricKind::{Counter, Gauge};
-use super::{Metric, Sample};
+use super::{Metric, Sample, flag};
 use crate::node::metrics::Value;
-
-pub(super) const TOMBSTONES_COLLECTED: Metric = Metric {
-    name: "engram_gossip_tombstones_collected_total",
-    kind: Counter,
-    unit: None,
-    help: "Deletions that were reaped, since everybody has them.",
-    labels: &["space"],
-    read: |reading| {
-        let spaces = reading.spaces.iter();
-        spaces.map(|space| Sample::count(&[&space.name], space.reaped)).collect()
-    },
-};
-
-pub(super) const TOMBSTONES_HELD_UP: Metric = Metric {
-    name: "engram_gossip_tombstones_held_up",
-    kind: Gauge,
-    unit: None,
-    help: "Deletions that wait because this peer is not known to have them.",
-    labels: &["peer"],
-    read: |reading| reading.by_peer(|peer| Some(peer.held_up as f64)),
-};
 
 pub(super) const COMMITS: Metric = Metric {
     name: "engram_gossip_store_commits_total",
@@ -64,11 +43,29 @@ pub(super) const SIZE: Metric = Metric {
     read: |reading| vec![Sample::level(&[], reading.writes.stored_bytes.unwrap_or(0) as f64)],
 };
 
-pub(super) const DOUBTS: Metric = Metric {
-    name: "engram_gossip_store_doubts_total",
-    kind: Counter,
+pub(super) const FAILURE: Metric = Metric {
+    name: "engram_gossip_storage_failure",
+    kind: Gauge,
     unit: None,
-    help: "Whether the store was in doubt at the start, so that a new life was begun: 0 or 1.",
+    help: "1 while the last change could not be stored, else 0.",
     labels: &[],
-    read: |reading| vec![Sample::count(&[], u64::from(reading.doubted))],
+    read: |reading| vec![flag(&[], reading.writes.storage_failure.is_some())],
+};
+
+pub(super) const REPAIRED_ROWS: Metric = Metric {
+    name: "engram_gossip_store_repaired_rows",
+    kind: Gauge,
+    unit: None,
+    help: "Rows of the store that were damaged or missing when the process started.",
+    labels: &[],
+    read: |reading| vec![Sample::level(&[], reading.repaired_rows as f64)],
+};
+
+pub(super) const SET_ASIDE: Metric = Metric {
+    name: "engram_gossip_store_set_aside",
+    kind: Gauge,
+    unit: None,
+    help: "1 if the store could not be read when the process started and was set aside, else 0.",
+    labels: &[],
+    read: |reading| vec![flag(&[], reading.set_aside)],
 };

@@ -1,4 +1,4 @@
-//! What the protocol sends, weighed by the codec that ships.
+//! What the protocol sends, weighed with the sessions and the codec that ship.
 
 mod real;
 
@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use engram_gossip_proto::sim::{Climate, Host, Latency, Link, Random, Schedule, World};
-use engram_gossip_proto::{
-    Compression, Delivery, Ending, FrameHeader, Kind, Prefix, Session, SessionConfig, View,
-};
+use engram_gossip_proto::sim::{Host, Latency, Link, Random, World, WorldConfig};
+use engram_gossip_proto::{Delivery, Ending, Prefix, SessionConfig, View};
 use serde::Serialize;
 
 use crate::Result;
+use crate::conversation::Conversation;
 use crate::replica::{Replica, default_space, pattern};
 
 /// Weighs what the protocol sends, and fails if a budget is not met.
@@ -90,80 +89,20 @@ impl Weight {
     }
 }
 
-/// A session, frame by frame.
-struct Conversation {
-    /// Whether the opener sent it, what it is, how long it is.
-    frames: Vec<(bool, Kind, usize)>,
-    ending: Ending,
-}
-
-impl Conversation {
-    /// Lets the opener's session with the acceptor run to its end.
-    fn hold(opener: &Replica, acceptor: &Replica, compression: Compression) -> Self {
-        let space = default_space();
-        let config = SessionConfig { compression, ..SessionConfig::default() };
-        let pin = |host: &Replica| vec![(space.clone(), host.pin(&space))];
-        let now = Duration::ZERO;
-        let mut ends = [
-            Session::open(config.clone(), opener.parameters(), pin(opener), now),
-            Session::accept(config, acceptor.parameters(), pin(acceptor), now),
-        ]
-        .map(|end| end.expect("the configuration is valid"));
-        let mut frames = Vec::new();
-        let mut sender = 0;
-        while ends.iter().any(|end| end.outcome().is_none()) {
-            while let Some(frame) = ends[sender].poll_frame(now) {
-                let header = frame.first_chunk().map(FrameHeader::parse);
-                let kind = header.expect("a frame has a header").expect("ours is valid").kind;
-                frames.push((sender == 0, kind, frame.len()));
-                ends[1 - sender].handle_frame(&frame, now).expect("both ends keep the rules");
-            }
-            sender = 1 - sender;
-        }
-        let ending = ends[0].outcome().expect("the session is over").result.clone();
-        Self { frames, ending }
-    }
-
-    fn bytes(&self) -> usize {
-        self.frames.iter().map(|(.., len)| len).sum()
-    }
-
-    fn record_bytes(&self) -> usize {
-        let records = self.frames.iter().filter(|(_, kind, _)| *kind == Kind::PatternSync);
-        records.map(|(.., len)| len).sum()
-    }
-
-    /// The frames until both sides know what to send.
-    fn learning(&self) -> impl Iterator<Item = &(bool, Kind, usize)> {
-        let moves = |kind| matches!(kind, Kind::PatternSync | Kind::Done);
-        self.frames.iter().filter(move |(_, kind, _)| !moves(*kind))
-    }
-
-    /// Half the number of turns until both sides know which entries differ: up to the turn that
-    /// answers the last subtree.
-    fn round_trips(&self) -> f64 {
-        let walks = |kind| matches!(kind, Kind::SubtreeRequest | Kind::SubtreeResponse);
-        let turns: Vec<_> = self.frames.chunk_by(|(a, ..), (b, ..)| a == b).collect();
-        let last = turns.iter().rposition(|turn| turn.iter().any(|(_, kind, _)| walks(*kind)));
-        last.map_or(1.0, |last| (last + 2) as f64 / 2.0)
-    }
-}
-
 /// What a cluster sends in which nothing happens.
 fn idle() -> Weight {
     const NODES: usize = 100;
     const SECONDS: u64 = 600;
     let space = default_space();
     let mut random = Random::new(1);
-    let hosts: Vec<_> = (0..NODES)
-        .map(|n| Replica::new(n, std::slice::from_ref(&space), random.fork(), None))
-        .collect();
+    let hosts: Vec<_> =
+        (0..NODES).map(|n| Replica::new(n, std::slice::from_ref(&space), random.fork())).collect();
     for n in 0..100 {
         hosts[0].submit(&space, &pattern(&format!("pattern_{n}"), n));
     }
     hosts[1..].iter().for_each(|host| copy(&hosts[0], host));
-    let climate = Climate::fair(1, Link::perfect(Latency::LAN), Schedule::product());
-    let mut world = World::new(climate, hosts);
+    let config = WorldConfig::fair(1, Link::perfect(Latency::LAN));
+    let mut world = World::new(config, hosts);
     world.run_until(Duration::from_secs(SECONDS));
     let bytes = world.tally().bytes() as f64 / (NODES as u64 * SECONDS) as f64;
     let input = format!("{NODES} nodes in sync for {SECONDS} s, a node and second");
@@ -176,14 +115,14 @@ fn learning(entries: usize, differences: [usize; 3]) -> Vec<Weight> {
     let space = default_space();
     let mut random = Random::new(entries as u64);
     let [left, right] =
-        [0, 1].map(|n| Replica::new(n, std::slice::from_ref(&space), random.fork(), None));
+        [0, 1].map(|n| Replica::new(n, std::slice::from_ref(&space), random.fork()));
     let id = |n: usize| format!("pattern_{n:016x}");
     for n in 0..entries {
         left.submit(&space, &pattern(&id(n), 0));
     }
     copy(&left, &right);
     let mut weights = Vec::new();
-    let quiet = Conversation::hold(&left, &right, Compression::Lz4);
+    let quiet = Conversation::hold(&left, &right, SessionConfig::default());
     assert_eq!(quiet.ending, Ending::InSync, "the two were made equal");
     let input = format!("{entries} entries, both sides equal");
     weights.push(Weight::capped("in-sync", input, quiet.bytes() as f64, "bytes", 200.0));
@@ -201,9 +140,9 @@ fn learning(entries: usize, differences: [usize; 3]) -> Vec<Weight> {
                     let host = if n % 2 == 0 { &left } else { &right };
                     host.submit(&space, &pattern(&id(place), written));
                 }
-                let talk = Conversation::hold(&left, &right, Compression::Lz4);
+                let talk = Conversation::hold(&left, &right, SessionConfig::default());
                 assert_eq!(talk.ending, Ending::InSync, "nobody writes meanwhile");
-                bytes = bytes.max(talk.learning().map(|(.., len)| len).sum());
+                bytes = bytes.max(talk.learning_bytes());
                 round_trips = round_trips.max(talk.round_trips());
             }
             let input = format!("{count} {kind} of {entries} entries, worst of {TRIALS}");
@@ -238,11 +177,9 @@ fn copy(from: &Replica, to: &Replica) {
         let mut delivery = Delivery::default();
         for entry in chunk {
             let record = view.record(&entry.key).expect("a listed record is held");
-            for (_, body) in &record.siblings {
-                if let engram_gossip_proto::Body::Content(digest) = body {
-                    let content = view.content(digest).expect("a named content is held");
-                    delivery.contents.push((*digest, content));
-                }
+            for (_, digest) in record.parts.iter().flat_map(|part| &part.dots) {
+                let content = view.content(digest).expect("a named content is held");
+                delivery.contents.push((*digest, content));
             }
             delivery.records.push(record);
         }

@@ -1,4 +1,4 @@
-//! A cluster that is never quiet: how far behind is the slowest node?
+//! A cluster that is never quiet: how far behind the slowest node is.
 
 use std::time::Duration;
 
@@ -6,14 +6,12 @@ use engram_gossip_proto::View;
 use engram_gossip_proto::sim::{Host, Random, World};
 
 use crate::replica::{Replica, default_space, pattern};
-use crate::run::{Run, Setting};
-use crate::scenario::Weather;
+use crate::run::{Run, SAMPLE, Setting};
+use crate::scenario::LAN;
 use crate::spread;
 
 /// How long patterns are made.
 const BUSY: Duration = Duration::from_secs(120);
-/// How exactly lags are seen.
-const SAMPLE: Duration = Duration::from_millis(50);
 
 /// A pattern that is not everywhere yet.
 struct News {
@@ -24,25 +22,27 @@ struct News {
 
 /// Patterns are made at random nodes, `per_minute` in the whole cluster. The run agrees after the
 /// longest lag: the time from the birth of a pattern until every node holds it.
-pub(crate) fn steady(nodes: usize, per_minute: u32, weather: &Weather, setting: Setting) -> Run {
-    let mut world = spread::world(nodes, weather, setting);
+pub(crate) fn steady(nodes: usize, per_minute: u32, setting: Setting) -> Run {
+    let mut world = spread::settled(nodes, &LAN, setting);
+    let begin = world.now();
     let mut random = Random::new(!setting.seed);
     let mut fresh: Vec<News> = Vec::new();
     let mut lags = Vec::new();
     let mut made = 0;
-    while world.now() < BUSY || !fresh.is_empty() && world.now() < 10 * BUSY {
-        let due = (world.now().min(BUSY).as_secs_f64() * f64::from(per_minute) / 60.0) as u32;
+    let mut age = Duration::ZERO;
+    while age < BUSY || !fresh.is_empty() && age < 10 * BUSY {
+        let due = (age.min(BUSY).as_secs_f64() * f64::from(per_minute) / 60.0) as u32;
         while made < due {
             fresh.push(make(&mut world, made, random.below(nodes)));
             made += 1;
         }
-        let next = world.now() + SAMPLE;
-        world.run_until(next);
+        age += SAMPLE;
+        world.run_until(begin + age);
         for news in &mut fresh {
             news.missing.retain(|node| !holds(&world, *node, &news.key));
         }
         let spread = |news: &News| news.missing.is_empty();
-        lags.extend(fresh.iter().filter(|news| spread(news)).map(|news| next - news.born));
+        lags.extend(fresh.iter().filter(|news| spread(news)).map(|news| world.now() - news.born));
         fresh.retain(|news| !spread(news));
     }
     let tally = world.tally();

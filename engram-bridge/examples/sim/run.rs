@@ -1,4 +1,4 @@
-//! One run of a scenario: what is measured of it.
+//! One run of a scenario: its measurements.
 
 use std::time::Duration;
 
@@ -6,12 +6,11 @@ use engram_gossip_proto::sim::World;
 
 use crate::replica::Replica;
 
-/// What a scenario is run with.
+/// The seed of a run, and whether it keeps a trace.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
     pub(crate) seed: u64,
     pub(crate) trace: Tracing,
-    pub(crate) mutant: Option<crate::mutant::Mutant>,
 }
 
 /// Whether a trace is kept.
@@ -21,14 +20,12 @@ pub(crate) enum Tracing {
     Off,
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     pub(crate) seed: u64,
     /// When all nodes agreed, counted from when they could; `None` if they never did.
     pub(crate) agreed: Option<Duration>,
-    /// The same in rounds, where there are rounds.
-    pub(crate) rounds: Option<u64>,
     /// Bytes that a node sent on average until then.
     pub(crate) bytes_per_node: u64,
     /// Sessions in all until then.
@@ -37,7 +34,7 @@ pub(crate) struct Run {
     pub(crate) wasted_per_node: u64,
     /// Acknowledged writes that are gone.
     pub(crate) lost: u64,
-    /// Everything else that must not be.
+    /// Every other rule that was broken.
     pub(crate) faults: Vec<String>,
     /// Seconds since the beginning, and how many records all nodes held together.
     pub(crate) curve: Vec<(f64, u64)>,
@@ -45,25 +42,25 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Whether everything went as it has to.
+    /// Whether the nodes agreed and no rule was broken.
     pub(crate) fn passed(&self) -> bool {
         self.agreed.is_some() && self.lost == 0 && self.faults.is_empty()
     }
 }
 
-/// Runs `world` from now until all agree, at most for `patience`.
-pub(crate) fn until_agreed(
-    world: &mut World<Replica>,
-    patience: Duration,
-    sample: Duration,
-) -> Run {
+/// How long nodes may take to agree.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// How exactly curves and lags are seen.
+pub(crate) const SAMPLE: Duration = Duration::from_millis(50);
+
+/// Runs `world` from now until all nodes agree, at most for [`PATIENCE`].
+pub(crate) fn until_agreed(world: &mut World<Replica>) -> Run {
     let begin = world.now();
     let before = world.tally().clone();
     let mut curve = vec![(0.0, world.records())];
     let mut agreed = None;
-    while agreed.is_none() && world.now() < begin + patience {
-        let next = world.now() + sample;
-        agreed = world.run_until_agreed(next.min(begin + patience));
+    while agreed.is_none() && world.now() < begin + PATIENCE {
+        agreed = world.run_until_agreed(world.now() + SAMPLE);
         curve.push(((world.now() - begin).as_secs_f64(), world.records()));
     }
     let after = world.tally();

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use engram_bridge::{ENGRAM_DIMENSION, SemanticPattern, SnapshotFile};
 use engram_gossip_proto::sim::Random;
-use engram_gossip_proto::{Compression, Ending};
+use engram_gossip_proto::{Compression, Ending, SessionConfig};
 
-use super::{Conversation, Weight, copy};
+use super::{Weight, copy};
 use crate::Result;
+use crate::conversation::Conversation;
 use crate::replica::{Replica, default_space};
 
 /// Real patterns: what compression saves, and what the protocol adds.
@@ -48,7 +49,8 @@ fn diverged(
     for (n, pattern) in moved.iter().enumerate() {
         sides[n % 2].submit(&space, pattern);
     }
-    let talk = Conversation::hold(&sides[0], &sides[1], compression);
+    let config = SessionConfig { compression, ..SessionConfig::default() };
+    let talk = Conversation::hold(&sides[0], &sides[1], config);
     assert_eq!(talk.ending, Ending::InSync, "nobody writes meanwhile");
     talk
 }
@@ -78,12 +80,13 @@ fn plain_len(pattern: &SemanticPattern) -> usize {
 }
 
 /// Bytes of a record of one content, and of this content under its digest, in the plainest binary
-/// encoding: every length and count takes one byte, every actor and every id is written out.
+/// encoding: every length and count takes one byte, every node and every id is written out.
 fn encoded_len(pattern: &SemanticPattern) -> usize {
-    const ACTOR_AND_COUNTER: usize = 32 + 8 + 8;
+    const NODE: usize = 32;
+    const VERSION: usize = 8;
     const DIGEST: usize = 32;
     let lengths = 3 + pattern.source_episodes.len();
-    let record =
-        1 + pattern.id.len() + 1 + (ACTOR_AND_COUNTER + 1 + DIGEST) + 1 + ACTOR_AND_COUNTER;
+    let part = NODE + VERSION + 1 + (VERSION + DIGEST);
+    let record = 1 + pattern.id.len() + 1 + part + 1;
     record + DIGEST + lengths + plain_len(pattern)
 }
