@@ -38,7 +38,7 @@ impl Tally {
     }
 
     fn print(&self, class: &Class) {
-        let Accepted { destroyed, unchanged, behind, ahead, clones } = self.accepted;
+        let Accepted { destroyed, unchanged, behind, ahead, clones, .. } = self.accepted;
         println!(
             "{:<30} {:>9} {:>9} {:>6} {:>9} {:>9} {unchanged:>4} {behind:>4} {ahead:>4} {clones:>4}",
             class.name, self.histories, self.sessions, self.rounds, self.reissued, destroyed,

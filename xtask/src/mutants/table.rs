@@ -80,7 +80,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["counterexamples::reissue::the_clock_does_not_judge_a_reissue"],
     },
     Mutant {
-        name: "reissue: far above what came",
+        name: "reissue: far above the arriving entry",
         edits: &[Edit {
             file: OWN,
             from: "arriving.saturating_add(1)",
@@ -90,14 +90,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["counterexamples::reissue::a_reissue_covers_no_unseen_word"],
     },
     Mutant {
-        name: "reissue: supersedes what came",
+        name: "reissue: supersedes arriving words",
         edits: &[Edit {
             file: OWN,
             from: "Some(word.value.clone()), |_| false)",
             to: "Some(word.value.clone()), |older| older.node == *node)",
         }],
         suite: &STATE,
-        killers: &["counterexamples::reissue::a_reissue_stands_beside_what_came"],
+        killers: &["counterexamples::reissue::a_reissue_stands_beside_arriving_words"],
     },
     Mutant {
         name: "reissue: the oldest gives way at the cap",

@@ -1,4 +1,4 @@
-//! What members can make a node keep.
+//! Limits of the state that members can make a node keep.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ fn deletions_of_unknown_patterns_are_capped() {
     assert_eq!((receipt.applied, rejected(&receipt)), (1_000, 500));
     assert_eq!(only_space(&victim).stats().deletions, 1_000);
     assert_eq!(over_cap(&victim), 500);
-    // Its own engine, its own deletions and what it holds are not concerned.
+    // Submissions and deletions of its own, and records that it holds, are never refused.
     let submitted = only_space(&victim).submit_pattern(&pattern("p", 1)).unwrap();
     assert_eq!(submitted, Submitted::Written);
     assert!(only_space(&victim).forget("p").unwrap());

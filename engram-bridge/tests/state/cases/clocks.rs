@@ -76,7 +76,7 @@ fn an_implausible_part_can_be_dropped() {
 }
 
 #[test]
-fn an_own_version_of_the_far_future_is_not_believed() {
+fn an_own_far_future_version_is_not_believed() {
     let (one, peer) = (store(1), store(2));
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
     let mut forged = from_the_future("q", 2);

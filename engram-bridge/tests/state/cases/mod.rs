@@ -1,4 +1,4 @@
-//! What went wrong once, here or elsewhere, with the outcome that a user expects.
+//! Faults of the first version and of similar systems, with the outcome that a user expects.
 
 mod caps;
 mod clocks;

@@ -10,9 +10,9 @@ use crate::support::{only_space, pattern, store};
 
 const STARTS: u32 = 10_000;
 
-/// One life of node 1: it starts without a state, meets its peer, its engine finds `pattern`, and it
-/// meets its peer again. Returns the bytes of each session.
-fn life(peer: &Arc<Store>, value: u8) -> [usize; 2] {
+/// Starts node 1 without a state: it meets its peer, its engine submits, and it meets its peer again.
+/// Returns the bytes of each session.
+fn start(peer: &Arc<Store>, value: u8) -> [usize; 2] {
     let one = store(1);
     let config = SessionConfig { compression: Compression::Off, ..SessionConfig::default() };
     let meet = || Handover::new(&one, peer, config.clone()).finish().bytes;
@@ -26,11 +26,11 @@ fn life(peer: &Arc<Store>, value: u8) -> [usize; 2] {
 fn starts(value: impl Fn(u32) -> u8) {
     let peer = store(2);
     only_space(&peer).submit_pattern(&pattern("p", 250)).unwrap();
-    // The first life finds no word of its own yet.
-    (0..2).for_each(|start| _ = life(&peer, value(start)));
-    let second = life(&peer, value(2));
-    for start in 3..STARTS {
-        assert_eq!(life(&peer, value(start)), second, "start {start}");
+    // The first one finds no word of its own yet.
+    (0..2).for_each(|number| _ = start(&peer, value(number)));
+    let second = start(&peer, value(2));
+    for number in 3..STARTS {
+        assert_eq!(start(&peer, value(number)), second, "start {number}");
     }
     let explanation = only_space(&peer).explain("p").unwrap();
     assert_eq!(explanation.context.len(), 2);
@@ -47,5 +47,5 @@ fn starts_with_the_same_content_cost_nothing() {
 
 #[test]
 fn starts_with_other_contents_cost_nothing() {
-    starts(|start| 100 + (start % 100) as u8);
+    starts(|number| 100 + (number % 100) as u8);
 }

@@ -1,4 +1,4 @@
-//! What was forgotten stays forgotten: suppression is a part of the record of its own.
+//! Forgotten values stay forgotten: suppression is a part of the record of its own.
 
 use super::*;
 use crate::history::Clock::*;

@@ -1,4 +1,4 @@
-//! What an engine says again: when it is a new word, and what "unchanged" promises.
+//! Repeated submissions: when they are new words, and the promise of "unchanged".
 
 use super::*;
 use crate::history::Clock::*;
@@ -34,7 +34,7 @@ fn an_unchanged_word_is_claimed() {
         Restore(Right),
         Submit(0, 0, 0),
     ]);
-    // The engine said 0 last; what it said in the lost time stands beside it.
+    // The engine said 0 last; its word of the lost time stands beside it.
     end.shows(0, [0, 1]);
 }
 

@@ -145,11 +145,6 @@ impl Process {
         (self.store.root(), bytes(&self.space()))
     }
 
-    /// Whether nothing is held.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.space().summary().count == 0
-    }
-
     /// Whether this process, or the one that it is a copy of, took the input `serial`.
     pub(crate) fn remembers(&self, serial: u64) -> bool {
         self.log.iter().any(|logged| logged.serial == serial)
@@ -221,7 +216,7 @@ impl Process {
         }
     }
 
-    /// The process that would start from the disk as it is now, with what it found there.
+    /// A process that starts from the present rows of the disk, and its recovery.
     pub(crate) fn reopened(&self) -> (Self, Recovery) {
         let (disk, time) = (self.disk.copy(), self.time.load(Ordering::Relaxed));
         let now = time - self.clock.offset();

@@ -1,4 +1,4 @@
-//! All processes of a history, what is on its way between them, and the book.
+//! The processes of a history, the record on its way between them, and the book.
 
 mod faults;
 mod travel;
