@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use common::{content_bytes, snapshot};
@@ -62,7 +63,7 @@ fn prepare(folder: &Path, name: &str, snapshots: &[&engram_bridge::Consolidation
     write(".toml", &config);
     let space = SpaceId::new(DEFAULT_SPACE).expect("a name");
     let config = StoreConfig::new(node.node_id, [space.clone()]);
-    let kept = Box::new(RedbStateStore::new(folder.join(name)));
+    let kept = Arc::new(RedbStateStore::new(folder.join(name)));
     let store = Store::open(config, Environment::system(), kept).expect("a new store");
     for snapshot in snapshots {
         let space = store.space(&space).expect("it is hosted");

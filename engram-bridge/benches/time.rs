@@ -10,13 +10,13 @@ use std::time::SystemTime;
 use common::snapshot;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use engram_bridge::{
-    BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationCacheSource::Scheduler,
-    ConsolidationGossiper, ConsolidationService, ConsolidationSnapshot, DEFAULT_SPACE, Environment,
+    BeliefUpdateRecord, Binding, ConsolidationCacheSource, ConsolidationCacheSource::Scheduler,
+    ConsolidationService, ConsolidationSnapshot, DEFAULT_SPACE, Environment,
     GossipingConsolidationService, InMemoryConsolidationService, SemanticPattern, Space, Store,
     StoreConfig,
 };
 use engram_gossip_net::{ClusterCa, Gossip, Identity, NetConfig, Roster, Validity};
-use engram_gossip_proto::{Body, Delivery, Prefix, SpaceId, View as _};
+use engram_gossip_proto::{Delivery, Prefix, SpaceId, View as _};
 use engram_merkle::{AnyHasher, HEADER_LEN, Hasher as _};
 
 mod common;
@@ -69,7 +69,7 @@ fn service() -> (GossipingConsolidationService, Receiver<()>) {
         store.parameters(),
         Arc::clone(&store),
     );
-    let gossiper = ConsolidationGossiper::new(&store, &space, gossip.expect("a free port"));
+    let gossiper = Binding::new(store, gossip.expect("a free port")).gossiper(&space);
     let (given, word) = channel();
     let cache = InMemoryConsolidationService::new();
     let inner = Arc::new(Cache { cache, given: Mutex::new(given) });
@@ -90,10 +90,8 @@ fn delivery(space: &Arc<Space>) -> Delivery {
     let mut delivery = Delivery::default();
     for entry in view.entries(&Prefix::ROOT) {
         let record = view.record(&entry.key).expect("it was just listed");
-        for (_, body) in &record.siblings {
-            if let Body::Content(digest) = body {
-                delivery.contents.push((*digest, view.content(digest).expect("it is live")));
-            }
+        for (_, digest) in record.parts.iter().flat_map(|part| &part.dots) {
+            delivery.contents.push((*digest, view.content(digest).expect("it is live")));
         }
         delivery.records.push(record);
     }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use engram_bridge::{
-    Confidence, ConsolidationCacheSource, ConsolidationGossiper, ConsolidationService,
-    ConsolidationSnapshot, ENGRAM_DIMENSION, Environment, GossipingConsolidationService,
-    InMemoryConsolidationService, SemanticPattern, Store, StoreConfig, Timestamp,
+    Binding, Confidence, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
+    ENGRAM_DIMENSION, Environment, GossipingConsolidationService, InMemoryConsolidationService,
+    SemanticPattern, Store, StoreConfig, Timestamp,
 };
 use engram_gossip_net::{ClusterCa, Gossip, Identity, Member, NetConfig, Roster, Validity};
 use engram_gossip_proto::SpaceId;
@@ -72,10 +72,10 @@ fn start<'n>(
     let store = Arc::new(Store::new(config, Environment::system()));
 
     let mut network = NetConfig::new(([127, 0, 0, 1], 0).into());
-    network.backoff_min = Duration::from_millis(100);
+    network.schedule.backoff_min = Duration::from_millis(100);
     let gossip =
         Gossip::bind(network, identity, Roster::default(), store.parameters(), Arc::clone(&store))?;
-    let gossiper = ConsolidationGossiper::new(&store, &space, gossip)?;
+    let gossiper = Binding::new(store, gossip).gossiper(&space)?;
     let stock = Arc::new(InMemoryConsolidationService::new());
     Ok((name, GossipingConsolidationService::new(stock, gossiper)))
 }

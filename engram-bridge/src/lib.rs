@@ -6,13 +6,8 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod arrival;
-mod belief;
-#[cfg(feature = "config")]
-mod config;
-mod content;
-mod deletions;
-mod encoding;
+mod durable;
+mod engram;
 #[cfg(doc)]
 #[doc = include_str!("../docs/ENGRAM.md")]
 ///
@@ -22,89 +17,65 @@ mod encoding;
 #[doc = include_str!("../examples/engram_stub/adapter.rs")]
 /// # fn main() {}
 /// ```
-pub mod engram {}
-mod explain;
-mod gossiper;
-mod gossiping;
-#[cfg(feature = "http")]
-#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
-pub mod http;
-mod in_memory;
-mod journal;
-#[cfg(feature = "metrics")]
-mod metrics;
-#[cfg(feature = "config")]
+pub mod guide {}
 mod node;
-mod opening;
-mod pattern;
-mod plan;
-mod ports;
-mod reap;
-mod record;
-mod rehearsal;
-mod report;
-mod restore;
-mod retention;
-mod rows;
-#[cfg(feature = "files")]
-mod snapshot_file;
-mod space;
-mod state;
-mod stats;
-mod storage;
-mod store;
-#[cfg(feature = "metrics")]
-mod telemetry;
-mod timestamp;
-mod view;
-mod visible;
-mod writer;
+mod replica;
+mod sync;
 
+pub use durable::recovery::{MAX_NAMED_LOSSES, OpenError, Recovery};
+#[cfg(feature = "redb")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redb")))]
+pub use durable::storage::RedbStateStore;
+pub use durable::storage::{Batch, Edit, MemoryStateStore, StateStore, StorageError, Table};
+pub use engram::binding::{Binding, DEFAULT_SETTLE};
+pub use engram::gossiper::{ADVERT_ROOM, CONSOLIDATION_ROOT, ConsolidationGossiper, UnknownSpace};
+pub use engram::in_memory::InMemoryConsolidationService;
+pub use engram::pattern::{Confidence, ConfidenceError, ENGRAM_DIMENSION, SemanticPattern};
+pub use engram::ports::{
+    BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
+    ConsolidationStats,
+};
+pub use engram::service::GossipingConsolidationService;
+pub use engram::timestamp::Timestamp;
+#[cfg(feature = "files")]
+#[cfg_attr(docsrs, doc(cfg(feature = "files")))]
+pub use engram::timestamp::TimestampError;
 #[cfg(feature = "config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
-pub use config::{
+pub use node::compose::{Node, Reload, ReloadError, StartError};
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+pub use node::config::{
     ClusterConfig, ConfigError, ConfigProblem, ConflictConfig, GossipConfig, HttpConfig,
     MembershipConfig, MerkleTreeConfig, NodeConfig, PeerConfig, StorageConfig, StrategyChoice,
     SwimTimes, TlsConfig,
 };
-pub use content::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, MAX_ID_BYTES, PatternError};
-pub use explain::{Introduced, LiveVersion, PatternExplanation};
-pub use gossiper::{ADVERT_ROOM, CONSOLIDATION_ROOT, ConsolidationGossiper, UnknownSpace};
-pub use gossiping::GossipingConsolidationService;
-pub use in_memory::InMemoryConsolidationService;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use node::http;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
-pub use metrics::{METRICS, METRICS_CONTENT_TYPE, Metric, MetricKind};
-#[cfg(feature = "config")]
-#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
-pub use node::{Node, Reload, ReloadError, StartError};
-pub use opening::{Doubt, OpenError, Opening};
-pub use pattern::{Confidence, ConfidenceError, ENGRAM_DIMENSION, SemanticPattern};
-pub use plan::Submitted;
-pub use ports::{
-    BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
-    ConsolidationStats,
+pub use node::metrics::{METRICS, METRICS_CONTENT_TYPE, Metric, MetricKind};
+#[cfg(feature = "files")]
+#[cfg_attr(docsrs, doc(cfg(feature = "files")))]
+pub use node::snapshot_file::{FileSnapshot, RejectedLine, SnapshotFile, SnapshotFileError};
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use node::telemetry::{Divergence, Telemetry, Unready, Warning};
+pub use replica::caps::{Cap, CapUsage, Caps, MAX_UNLISTED_NODES};
+pub use replica::clocks::CLOCK_TOLERANCE;
+pub use replica::content::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, MAX_ID_BYTES, PatternError};
+pub use replica::environment::Environment;
+pub use replica::explain::{Introduced, LiveVersion, PatternExplanation};
+pub use replica::operations::{Citations, Submitted};
+pub use replica::record::{MAX_NODE_DOTS, MAX_SUPPRESSED};
+pub use replica::report::{
+    MANY_VERSIONS, MergedView, RejectedPattern, SubmitError, SubmitReport, SuppressionFault,
 };
-pub use reap::Reaper;
-pub use record::{MAX_BURIED, MAX_CONTENTS, MAX_DOTS};
-pub use rehearsal::{PlannedChange, SpacePlan, SyncPlan};
-pub use report::{CROWDED, MergedView, RejectedPattern, SubmitError, SubmitReport, refusal};
-pub use retention::Retention;
-#[cfg(feature = "files")]
-#[cfg_attr(docsrs, doc(cfg(feature = "files")))]
-pub use snapshot_file::{FileSnapshot, RejectedLine, SnapshotFile, SnapshotFileError};
-pub use space::Space;
-pub use stats::{GossipStats, SpaceStats, WriteStats};
-#[cfg(feature = "redb")]
-#[cfg_attr(docsrs, doc(cfg(feature = "redb")))]
-pub use storage::RedbStateStore;
-pub use storage::{Batch, Edit, MemoryStateStore, Seal, StateStore, StorageError, Table};
-pub use store::{DEFAULT_GRACE, DEFAULT_SPACE, Environment, Store, StoreConfig};
-#[cfg(feature = "metrics")]
-#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
-pub use telemetry::{Divergence, Telemetry};
-pub use timestamp::Timestamp;
-#[cfg(feature = "files")]
-#[cfg_attr(docsrs, doc(cfg(feature = "files")))]
-pub use timestamp::TimestampError;
-pub use view::SpaceView;
+pub use replica::retention::Retention;
+pub use replica::shared::{STATE_EVENT_QUEUE, StateEvent};
+pub use replica::space::Space;
+pub use replica::stats::{GossipStats, SpaceStats, WriteStats};
+pub use replica::store::{DEFAULT_SPACE, Store, StoreConfig};
+pub use sync::preview::{PlannedChange, SpacePreview, SyncPreview};
+pub use sync::view::SpaceView;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use engram_gossip_proto::schedule::{ClaimingView, Terms};
 use engram_gossip_proto::{
-    Outcome, Parameters, Session, SessionConfig, SessionError, SetupError, SpaceId, Summary, View,
+    Greeting, Outcome, Parameters, Session, SessionConfig, SessionError, SetupError, SpaceId,
+    Summary, View,
 };
 use ring::rand::{Random, SystemRandom, generate};
 
@@ -35,6 +36,20 @@ pub trait Replicas: Send + Sync + 'static {
 
     /// Root, count and generation of the space as it is now; `None` if this node does not host it.
     fn summary(&self, space: &SpaceId) -> Option<Summary>;
+
+    /// What a session tells `peer` of versions and time. Called before the session begins.
+    ///
+    /// By default the session tells nothing.
+    fn greeting(&self, peer: NodeId) -> Greeting {
+        let _ = peer;
+        Greeting::default()
+    }
+
+    /// Takes what `peer` told of versions and time. Called once in a session, before anything of
+    /// the peer is applied.
+    fn greeted(&self, peer: NodeId, greeting: Greeting) {
+        let _ = (peer, greeting);
+    }
 }
 
 /// The replicas without their type, so that all of the transport below is compiled once.
@@ -43,8 +58,10 @@ pub(crate) trait Source: Send + Sync {
     fn open(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine;
     /// The machine of a session that `peer` opened.
     fn accept(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine;
-    /// What a session on these terms is held with.
-    fn setup(&self, terms: Terms) -> (SessionConfig, Parameters);
+    /// The configuration of a session with `peer` on these terms.
+    fn setup(&self, peer: NodeId, terms: Terms) -> (SessionConfig, Parameters);
+    /// Hands on what `peer` told of versions and time.
+    fn greeted(&self, peer: NodeId, greeting: Greeting);
     /// How the hosted spaces stand, ascending by name.
     fn summaries(&self) -> Vec<(SpaceId, Summary)>;
 }
@@ -85,7 +102,7 @@ impl<R: Replicas> Replicated<R> {
         let spaces = replicated.replicas.spaces().into_iter();
         let spaces =
             spaces.filter_map(|space| Some((space.clone(), replicated.replicas.pin(&space)?)));
-        let (config, parameters) = replicated.setup(Terms::UNLIMITED);
+        let (config, parameters) = replicated.setup(NodeId::from([0; 32]), Terms::UNLIMITED);
         open_over(config, parameters, spaces.collect())?;
         Ok(replicated)
     }
@@ -134,18 +151,23 @@ impl Salts {
 
 impl<R: Replicas> Source for Replicated<R> {
     fn open(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine {
-        let (config, parameters) = self.setup(terms);
+        let (config, parameters) = self.setup(peer, terms);
         open_over(config, parameters, self.pin(peer, &claims))
     }
 
     fn accept(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine {
-        let (config, parameters) = self.setup(terms);
+        let (config, parameters) = self.setup(peer, terms);
         let spaces = self.pin(peer, &claims);
         Ok(Box::new(Session::accept(config, parameters, spaces, Duration::ZERO)?))
     }
 
-    fn setup(&self, terms: Terms) -> (SessionConfig, Parameters) {
-        let config = SessionConfig { salt: self.salts.draw(), ..self.config.clone() };
+    fn greeted(&self, peer: NodeId, greeting: Greeting) {
+        self.replicas.greeted(peer, greeting);
+    }
+
+    fn setup(&self, peer: NodeId, terms: Terms) -> (SessionConfig, Parameters) {
+        let (salt, greeting) = (self.salts.draw(), self.replicas.greeting(peer));
+        let config = SessionConfig { salt, greeting, ..self.config.clone() };
         (terms.apply(config), self.parameters.clone())
     }
 

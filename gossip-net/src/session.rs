@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engram_gossip_proto::schedule::{SessionEnd, Terms, Used};
-use engram_gossip_proto::{Ending, SessionError, Stats};
+use engram_gossip_proto::{Ending, Event as Notice, SessionError, Stats};
 use quinn::{Connection, ConnectionError, RecvStream, SendStream};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
@@ -149,9 +149,7 @@ impl Driver<'_> {
                     yield_now().await;
                 }
             }
-            while let Some(what) = machine.poll_event() {
-                shared.notice(peer, what);
-            }
+            publish(shared, machine, peer);
             if machine.outcome().is_some() {
                 return Ok(());
             }
@@ -164,13 +162,26 @@ impl Driver<'_> {
             *now = Instant::now();
             match read {
                 // A frame that is refused is the end: the outcome says why, and so may a last frame.
-                Ok(frame) => _ = machine.handle_frame(frame, *now - begun),
+                Ok(frame) => {
+                    _ = machine.handle_frame(frame, *now - begun);
+                    publish(shared, machine, peer);
+                }
                 Err(StreamError::TimedOut(_)) if *now < end => machine.handle_timeout(*now - begun),
                 Err(StreamError::TimedOut(_)) => {
                     return Err(StreamError::TimedOut("finish the session"));
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+}
+
+/// Hands on what the machine noticed.
+fn publish(shared: &Shared, machine: &mut dyn Machine, peer: NodeId) {
+    while let Some(what) = machine.poll_event() {
+        match what {
+            Notice::Greeted(greeting) => shared.source.greeted(peer, greeting),
+            what => shared.notice(peer, what),
         }
     }
 }

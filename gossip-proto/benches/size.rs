@@ -25,8 +25,8 @@ fn main() {
 fn compression() {
     for count in [1, 10, 90] {
         let cases = [
-            ("lossless", real::contents(), if count < 10 { 0.87 } else { 0.85 }),
-            ("half", real::half_contents(), 0.48),
+            ("lossless", real::contents(), if count < 10 { 0.88 } else { 0.85 }),
+            ("half", real::half_contents(), if count < 10 { 0.49 } else { 0.48 }),
         ];
         for (name, contents, budget) in cases {
             let batch = real::batch(contents[..count].to_vec());

@@ -6,7 +6,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::limits::{MAX_DIMENSION, MAX_NAME, MAX_RECORDS};
-use crate::{SessionError, SetupError};
+use crate::{Greeting, SessionError, SetupError};
 
 /// How embeddings are stored everywhere in the cluster. The wire is lossless either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -120,6 +120,8 @@ pub struct SessionConfig {
     /// A random number, fresh for every session. Digests are cut short in a way that both sides'
     /// numbers decide, so that nobody can prepare two records whose difference goes unnoticed.
     pub salt: u64,
+    /// What the hello tells the peer: its greatest version known here, and this node's clock.
+    pub greeting: Greeting,
 }
 
 impl Default for SessionConfig {
@@ -133,6 +135,7 @@ impl Default for SessionConfig {
             session_timeout: Duration::from_secs(300),
             cursor: None,
             salt: 0,
+            greeting: Greeting::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod advert;
+mod check;
 mod codec;
 mod config;
 mod error;
@@ -27,16 +28,18 @@ mod view;
 mod wire;
 
 pub use advert::{ADVERT_VERSION, RootAdvert};
+pub use check::{IdError, TooLarge, check_content, check_id};
 pub use config::{Compression, Parameters, Precision, SessionConfig};
 pub use error::{DecodeError, SessionError, SetupError};
 pub use frame::{FrameHeader, HEADER_LEN, Kind, WIRE_VERSION};
 pub use id::{SpaceId, SpaceIdError};
 pub use message::{
-    Done, Hello, Line, Listing, Message, Node, PatternRequest, PatternSync, Refusal, SpaceRoot,
-    Spaces, SubtreeRequest, SubtreeResponse, WalkedRoot, Want,
+    Done, Greeting, Hello, Line, Listing, Message, Node, PatternRequest, PatternSync, Refusal,
+    SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, WalkedRoot, Want,
 };
 pub use prefix::Prefix;
-pub use record::{Actor, Body, Content, Dot, Record};
+use record::NodeId;
+pub use record::{Content, Part, Record};
 pub use session::{Ending, Event, Outcome, Session, SpaceOutcome, Stats};
 pub use tag::{KEY_LEN, TAG_LEN, Tag};
 pub use view::{Delivery, Entry, Receipt, Rejection, Summary, View};

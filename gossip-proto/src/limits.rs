@@ -25,40 +25,40 @@ pub const MAX_LINES: usize = 4_096;
 pub const MAX_DEPTH: u8 = 12;
 /// Keys in one `PatternRequest`.
 pub const MAX_WANTS: usize = 4_096;
-/// Actors of a context that is announced with a wanted key; a longer one is left out.
+/// Nodes of a context that is announced with a wanted key; a longer one is left out.
 pub const MAX_WANT_CONTEXT: usize = 16;
+/// Digests of held contents that are announced with a wanted key; further ones are left out.
+pub const MAX_WANT_HOLDS: usize = 256;
 
 /// Records in one `PatternSync`.
 pub const MAX_RECORDS: usize = 1_024;
 /// Contents in one `PatternSync`.
 pub const MAX_CONTENTS: usize = 4_096;
-/// Different actors in one `PatternSync`.
-pub const MAX_ACTORS: usize = 16_384;
+/// Different nodes in one `PatternSync` or `PatternRequest`.
+pub const MAX_NODE_IDS: usize = 16_384;
 /// Bytes of a pattern id.
 pub const MAX_ID: usize = 128;
 /// Bytes of an episode id.
 pub const MAX_EPISODE_ID: usize = 256;
 /// Episodes that one content cites.
 pub const MAX_EPISODES: usize = 4_096;
-/// Siblings of one record.
-pub const MAX_SIBLINGS: usize = 1_024;
-/// Different contents that one record names.
-pub const MAX_RECORD_CONTENTS: usize = 64;
-/// Digests that the tombstones of one record bury.
-pub const MAX_BURIED: usize = 4_096;
-/// Actors in the context of one record.
-pub const MAX_CONTEXT: usize = 1_024;
-/// The highest counter of a dot.
-pub const MAX_COUNTER: u64 = (1 << 48) - 1;
+/// Parts of one `Record` in a message; a record of more nodes travels in several.
+pub const MAX_PARTS: usize = 8_192;
+/// Live dots that one node has in a record.
+pub const MAX_NODE_DOTS: usize = 16;
+/// Suppressed digests of one record.
+pub const MAX_SUPPRESSED: usize = 1_024;
+/// Length of the causal-length set of one suppressed digest.
+pub const MAX_SUPPRESSION_LENGTH: u32 = 1 << 31;
 /// Values of one embedding.
 pub const MAX_DIMENSION: u32 = 65_536;
 /// Bytes of what one `PatternSync` unfolds to: texts, records and embeddings, after decompression.
 pub const MAX_UNFOLDED: usize = 4 << 20;
 /// Bytes that one content takes on the wire without compression.
 pub const MAX_CONTENT_LEN: usize = 512 << 10;
-/// Bytes that the contents of one record take on the wire without compression, and that a receiver
-/// keeps of them until the record comes.
-pub const MAX_CARRIED: usize = 4 << 20;
+/// Bytes that the contents of one part take on the wire without compression, and that a receiver
+/// keeps of them until the part comes.
+pub const MAX_CARRIED: usize = MAX_NODE_DOTS * MAX_CONTENT_LEN;
 
 /// Subtrees that are answered in one turn; the others wait for the next one.
 pub const NODES_PER_TURN: usize = 512;
@@ -78,7 +78,7 @@ pub const MAX_TURNS: u32 = 4_096;
 /// Bytes of memory that a session takes at most, beside its views and the frame at hand.
 ///
 /// It follows from the limits above; a test measures it.
-pub const MAX_SESSION_MEMORY: usize = 16 << 20;
+pub const MAX_SESSION_MEMORY: usize = 24 << 20;
 
 /// Bytes of a root advert.
 pub const MAX_ADVERT: usize = 1_100;

@@ -1,88 +1,44 @@
-//! What travels: the record of one pattern id, and the contents that it names.
+//! Records: the replicated state of one pattern id, and the contents that it names.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// Who writes: a node and its incarnation.
+use crate::check::within;
+use crate::limits::{MAX_NODE_DOTS, MAX_SUPPRESSED, MAX_SUPPRESSION_LENGTH};
+use crate::{DecodeError, check_id};
+
+/// A node: SHA-256 of its certificate's public key.
+pub(crate) type NodeId = [u8; 32];
+
+/// The replicated state of one pattern id, or of any subset of its nodes.
 ///
-/// A node that cannot prove that its durable state is intact starts a new incarnation, so that a
-/// counter is never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Actor {
-    /// The node: SHA-256 of its certificate's public key.
-    pub node: [u8; 32],
-    /// Which life of the node.
-    pub incarnation: u64,
-}
-
-/// One write in the whole cluster, for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Dot {
-    /// Who wrote.
-    pub actor: Actor,
-    /// The actor's count of writes, over all its patterns, from 1 to 2^48 - 1.
-    pub counter: u64,
-}
-
-/// What one write left: a content, named by its digest, or a tombstone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Body {
-    /// The digest of the content that was written.
-    Content([u8; 32]),
-    /// A deletion, with the digests of the contents it buried in ascending order.
-    Tombstone {
-        /// What was deleted; the same contents, found again by a restarted engine, stay deleted.
-        buried: Vec<[u8; 32]>,
-    },
-}
-
-/// The replicated state of one pattern id: its siblings and its causal context.
-///
-/// Canonical: siblings ascend by dot, the context ascends by actor, neither names anything twice,
-/// and every dot is covered by the context.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A record is a product over nodes: every subset of its parts is a record, and joining these
+/// records equals joining the whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// The pattern id, 1 to 128 bytes, unique within its space.
     pub id: String,
-    /// The live siblings.
-    pub siblings: Vec<(Dot, Body)>,
-    /// What this record has seen, per actor the highest counter.
-    pub context: Vec<(Actor, u64)>,
+    /// One part for each node that wrote the id, strictly ascending by node.
+    pub parts: Vec<Part>,
+    /// The suppressed contents: digest and length of its causal-length set, odd where suppressed.
+    ///
+    /// Strictly ascending by digest, at most [`MAX_SUPPRESSED`], each length 1 to
+    /// [`MAX_SUPPRESSION_LENGTH`].
+    pub suppressed: Vec<([u8; 32], u32)>,
 }
 
-impl Record {
-    /// The digests of the live contents, in the order of the siblings, repeats kept.
-    pub(crate) fn mentions(&self) -> impl Iterator<Item = &[u8; 32]> {
-        self.siblings.iter().filter_map(|(_, body)| match body {
-            Body::Content(digest) => Some(digest),
-            Body::Tombstone { .. } => None,
-        })
-    }
-
-    /// The digests of the live contents, ascending, each once.
-    pub(crate) fn contents(&self) -> impl Iterator<Item = &[u8; 32]> {
-        self.mentions().collect::<BTreeSet<_>>().into_iter()
-    }
-
-    /// Whether `context` covers all that this record has seen, and more.
-    ///
-    /// Equal contexts do not count: they mean equal records, so that a difference must be looked at.
-    pub(crate) fn is_older_than(&self, context: &[(Actor, u64)]) -> bool {
-        let covered = |(actor, counter): &(Actor, u64)| {
-            let at = context.binary_search_by(|(other, _)| other.cmp(actor));
-            at.is_ok_and(|at| *counter <= context[at].1)
-        };
-        self.context != context && self.context.iter().all(covered)
-    }
-
-    /// The digests that tombstones bury.
-    pub(crate) fn buried(&self) -> impl Iterator<Item = &[u8; 32]> {
-        self.siblings.iter().flat_map(|(_, body)| match body {
-            Body::Content(_) => &[],
-            Body::Tombstone { buried } => buried.as_slice(),
-        })
-    }
+/// What one node wrote under a pattern id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The node: SHA-256 of its certificate's public key.
+    pub node: [u8; 32],
+    /// The context entry, at least 1: it covers everything of the node at or below this version.
+    pub entry: u64,
+    /// The live dots as version and content digest, strictly ascending; each version is 1 to
+    /// `entry`. At most [`MAX_NODE_DOTS`].
+    pub dots: Vec<(u64, [u8; 32])>,
 }
 
 /// One immutable content: the pattern as one node consolidated it.
@@ -91,7 +47,7 @@ pub struct Content {
     /// The pattern id it was written under.
     pub id: String,
     /// The embedding, in the cluster's dimension (768 for Engram).
-    pub embedding: alloc::sync::Arc<[f32]>,
+    pub embedding: Arc<[f32]>,
     /// The cited episodes, ascending, repeats kept.
     pub source_episodes: Vec<String>,
     /// Coherence, at least 0; the engine emits values slightly above 1.
@@ -100,4 +56,79 @@ pub struct Content {
     pub schema_confidence: f32,
     /// Nanoseconds since the Unix epoch.
     pub last_consolidated: i64,
+}
+
+impl Record {
+    /// The digests of the live contents in order of their dots, repeats kept.
+    pub(crate) fn mentions(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.parts.iter().flat_map(Part::contents)
+    }
+
+    /// The digests of the live contents, ascending, each once.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.mentions().collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// The context: node and entry, ascending by node.
+    pub(crate) fn context(&self) -> impl ExactSizeIterator<Item = (NodeId, u64)> {
+        self.parts.iter().map(|part| (part.node, part.entry))
+    }
+
+    /// Whether `context` covers the whole context of this record, and more.
+    ///
+    /// Equal contexts do not count: the records may still differ in what is suppressed.
+    pub(crate) fn is_older_than(&self, context: &[(NodeId, u64)]) -> bool {
+        let covered = |(node, entry): (NodeId, u64)| {
+            let at = context.binary_search_by_key(&node, |(other, _)| *other);
+            at.is_ok_and(|at| entry <= context[at].1)
+        };
+        !self.context().eq(context.iter().copied()) && self.context().all(covered)
+    }
+
+    /// Adds the parts and the suppression of another piece of the same record.
+    pub(crate) fn absorb(&mut self, piece: Self) {
+        self.parts.extend(piece.parts);
+        self.parts.sort_by_key(|part| part.node);
+        self.parts.dedup_by_key(|part| part.node);
+        self.suppressed.extend(piece.suppressed);
+        self.suppressed.sort_unstable();
+        self.suppressed.dedup_by_key(|(digest, _)| *digest);
+    }
+
+    /// Refuses what no decoder would take, but for the number of parts.
+    pub(crate) fn check(&self) -> Result<(), DecodeError> {
+        check_id(&self.id)?;
+        if !self.parts.is_sorted_by(|a, b| a.node < b.node) {
+            return Err(DecodeError::NotCanonical("the order of parts"));
+        }
+        self.parts.iter().try_for_each(Part::check)?;
+        within("suppressed digests of a record", self.suppressed.len(), MAX_SUPPRESSED)?;
+        if !self.suppressed.is_sorted_by(|(a, _), (b, _)| a < b) {
+            return Err(DecodeError::NotCanonical("the order of suppressed digests"));
+        }
+        if self.suppressed.iter().any(|(_, length)| *length == 0) {
+            return Err(DecodeError::Invalid("the length of a suppression"));
+        }
+        let longest = self.suppressed.iter().map(|(_, length)| *length).max();
+        let (longest, cap) = (longest.unwrap_or(0) as usize, MAX_SUPPRESSION_LENGTH as usize);
+        Ok(within("the length of a suppression", longest, cap)?)
+    }
+}
+
+impl Part {
+    fn contents(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.dots.iter().map(|(_, digest)| digest)
+    }
+
+    fn check(&self) -> Result<(), DecodeError> {
+        within("dots of a node", self.dots.len(), MAX_NODE_DOTS)?;
+        if !self.dots.is_sorted_by(|a, b| a < b) {
+            return Err(DecodeError::NotCanonical("the order of dots"));
+        }
+        let possible = |(version, _): &(u64, [u8; 32])| (1..=self.entry).contains(version);
+        if self.entry == 0 || !self.dots.iter().all(possible) {
+            return Err(DecodeError::Invalid("a version"));
+        }
+        Ok(())
+    }
 }

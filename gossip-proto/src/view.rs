@@ -11,7 +11,7 @@ use crate::{Content, Prefix, Record};
 pub struct Summary {
     /// The root of the space's tree. Equal roots mean equal state.
     pub root: [u8; 32],
-    /// How many records the space holds, tombstones included.
+    /// How many records the space holds, deletions included.
     pub count: u64,
     /// How often the space changed since this node started. For display only, never for decisions.
     pub generation: u64,
@@ -42,27 +42,46 @@ pub struct Receipt {
     pub applied: u32,
     /// Records that were known already, or older.
     pub stale: u32,
-    /// Records that were refused; nothing of them was stored.
+    /// Records that were refused, whole or in part. A record of which one part was refused counts as
+    /// applied or stale, too.
     pub rejected: Vec<(String, Rejection)>,
 }
 
-/// Why a record was refused. The rest of its delivery is not affected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a record, or one part of it, was refused. The rest of its delivery is not affected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
     /// A content does not hash to the digest that names it.
+    #[error("a content does not match its digest; the record held stays as it is, check the peer")]
     WrongDigest,
     /// A content that the record names neither came along nor is held.
+    #[error("a content is missing; the record held stays as it is, a later session brings both")]
     MissingContent,
-    /// A content breaks a rule of patterns: dimension, finite floats, confidence, sizes.
+    /// A content breaks a rule of patterns: dimension, finite floats, confidence.
+    #[error("a content breaks a rule of patterns; the record held stays as it is, check the peer")]
     InvalidContent,
-    /// The record is not canonical, or a dot is not covered by its context.
+    /// The record is not canonical.
+    #[error("the record is not canonical; the record held stays as it is, check the peer")]
     InvalidRecord,
-    /// A counter is above its cap, or a limit of this node would be exceeded.
-    OverLimit,
-    /// It would bring back what was deleted so long ago that even the deletion is forgotten. The
-    /// sender was away meanwhile, or was set back to an old state.
-    Reaped,
+    /// A content, an id or the record is larger than this node carries.
+    #[error(
+        "it is larger than this node carries; the record held stays as it is, write less under this id"
+    )]
+    TooLarge,
+    /// A cap of this node on what its peers make it keep is reached.
+    #[error("a cap of this node is reached; what is held stays, raise the cap")]
+    OverCap,
+    /// A version lies so far in the future that its node's clock must be wrong. The other parts of
+    /// the record were joined.
+    #[error(
+        "a version lies too far in the future; the other parts were joined, set the clock of its node"
+    )]
+    ImplausibleVersion,
+    /// The store of this node cannot write now.
+    #[error(
+        "the store cannot write; what is held stays, mend the store and a later session brings it"
+    )]
+    StorageUnavailable,
 }
 
 /// What the sync machine asks of one space: a pinned picture to read, a live state to write.

@@ -4,7 +4,8 @@ mod common;
 
 use common::{Contact, Pair, Store, content, parameters, space, sync};
 use engram_gossip_proto::{
-    Ending, Event, Parameters, Precision, Refusal, Session, SessionConfig, SessionError, SetupError,
+    Ending, Event, Greeting, Parameters, Precision, Refusal, Session, SessionConfig, SessionError,
+    SetupError,
 };
 
 fn contact(ours: Parameters, theirs: Parameters) -> (Contact, Store, Store) {
@@ -75,6 +76,46 @@ fn another_wire_version_is_refused_by_number() {
         contact.opener.result,
         Ending::Failed(SessionError::RefusedByPeer(Refusal::Version(1)))
     );
+}
+
+#[test]
+fn both_sides_learn_the_greeting_first() {
+    let (a, b) = (Store::default(), Store::default());
+    a.0.borrow_mut().submit(1, 1, content("pattern_1", 1));
+    b.0.borrow_mut().submit(2, 1, content("pattern_2", 1));
+    let greetings = [Greeting { known: 5, clock: 1 << 60 }, Greeting { known: u64::MAX, clock: 0 }];
+    let [ours, theirs] =
+        greetings.map(|greeting| SessionConfig { greeting, ..SessionConfig::default() });
+    let spaces = |store: &Store| vec![(space("default"), store.pin())];
+    let mut pair =
+        Pair::new((ours, theirs), (parameters(), parameters()), (spaces(&a), spaces(&b)));
+    assert_eq!(pair.opener.peer_greeting(), None);
+    let hello = pair.opener.poll_frame(pair.now).unwrap();
+    pair.acceptor.handle_frame(&hello, pair.now).unwrap();
+    assert_eq!(pair.acceptor.peer_greeting(), Some(greetings[0]));
+    assert_eq!(pair.acceptor.poll_event(), Some(Event::Greeted(greetings[0])));
+    assert_eq!(pair.acceptor.poll_event(), None);
+    let answer = pair.acceptor.poll_frame(pair.now).unwrap();
+    pair.opener.handle_frame(&answer, pair.now).unwrap();
+    assert_eq!(pair.opener.peer_greeting(), Some(greetings[1]));
+    assert_eq!(pair.opener.poll_event(), Some(Event::Greeted(greetings[1])));
+    assert_eq!(a.state().records.len() + b.state().records.len(), 2, "nothing was applied yet");
+}
+
+#[test]
+fn a_refused_hello_is_no_greeting() {
+    let (contact, ..) = contact(parameters(), Parameters { depth: 16, ..parameters() });
+    assert!(matches!(contact.acceptor.result, Ending::Failed(_)));
+    let store = Store::default();
+    let config = SessionConfig::default();
+    let spaces = vec![(space("default"), store.pin())];
+    let now = std::time::Duration::ZERO;
+    let other = Parameters { depth: 16, ..parameters() };
+    let mut opener = Session::open(config.clone(), other, spaces.clone(), now).unwrap();
+    let mut acceptor = Session::accept(config, parameters(), spaces, now).unwrap();
+    let hello = opener.poll_frame(now).unwrap();
+    assert!(acceptor.handle_frame(&hello, now).is_err());
+    assert_eq!((acceptor.peer_greeting(), acceptor.poll_event()), (None, None));
 }
 
 #[test]

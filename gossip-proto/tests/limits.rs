@@ -2,11 +2,12 @@
 
 mod common;
 
-use common::{actor, content, space};
+use common::{content, space};
 use engram_gossip_proto::{
-    Actor, Body, Compression, Content, DecodeError, Delivery, Done, Dot, FrameHeader, HEADER_LEN,
-    Hello, Line, Listing, Message, Node, PatternRequest, PatternSync, Prefix, Record, RootAdvert,
-    SpaceId, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, Summary, WalkedRoot, Want, limits,
+    Compression, Content, DecodeError, Delivery, Done, FrameHeader, Greeting, HEADER_LEN, Hello,
+    IdError, Line, Listing, Message, Node, Part, PatternRequest, PatternSync, Prefix, Record,
+    RootAdvert, SpaceId, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, Summary, WalkedRoot,
+    Want, check_content, check_id, limits,
 };
 
 /// A message made to measure is taken at the cap and refused one above it.
@@ -32,20 +33,17 @@ fn digest(i: usize) -> [u8; 32] {
     digest
 }
 
-fn many_actors(count: usize) -> impl Iterator<Item = Actor> {
-    (0..count).map(|i| Actor { node: digest(i), incarnation: 1 })
-}
-
 fn sync(records: Vec<Record>, contents: Vec<([u8; 32], Content)>) -> Message {
     Message::PatternSync(PatternSync { space: 0, delivery: Delivery { records, contents } })
 }
 
-fn one_record(siblings: Vec<Body>) -> Record {
-    let siblings = siblings
-        .into_iter()
-        .enumerate()
-        .map(|(at, body)| (Dot { actor: actor(1), counter: at as u64 + 1 }, body));
-    Record { id: "id".into(), siblings: siblings.collect(), context: vec![(actor(1), 1 << 40)] }
+fn one_record(parts: Vec<Part>) -> Record {
+    Record { id: "id".into(), parts, suppressed: vec![] }
+}
+
+/// A part of a node without live dots.
+fn part(node: usize) -> Part {
+    Part { node: digest(node), entry: 1 << 60, dots: vec![] }
 }
 
 /// A content that comes ahead of its record.
@@ -74,7 +72,8 @@ fn of_the_hello() {
             capabilities: 0,
             salt: 0,
             receive_budget: 0,
-            parameters,
+            greeting: Greeting::default(),
+            parameters: Some(parameters),
             spaces: Spaces::Hosts(vec![]),
         })
     };
@@ -140,13 +139,18 @@ fn of_requests() {
     let want = |i| Want { key: key(i), holds: vec![], context: vec![] };
     let request = |wants| Message::PatternRequest(PatternRequest { space: 0, wants });
     reaches(limits::MAX_WANTS, |count| request((0..count).map(want).collect()));
-    reaches(limits::MAX_RECORD_CONTENTS, |count| {
-        let holds = (0..count).map(|i| [0, 0, 0, 0, i as u8]).collect();
+    reaches(limits::MAX_WANT_HOLDS, |count| {
+        let holds = (0..count).map(|i| [0, 0, 0, (i >> 8) as u8, i as u8]).collect();
         request(vec![Want { holds, ..want(0) }])
     });
     reaches(limits::MAX_WANT_CONTEXT, |count| {
-        let context = many_actors(count).map(|actor| (actor, 1)).collect();
+        let context = (0..count).map(|node| (digest(node), 1)).collect();
         request(vec![Want { context, ..want(0) }])
+    });
+    reaches(limits::MAX_NODE_IDS, |count| {
+        let nodes: Vec<_> = (0..count).map(|node| (digest(node), 1)).collect();
+        let context = nodes.chunks(limits::MAX_WANT_CONTEXT).map(<[_]>::to_vec);
+        request(context.enumerate().map(|(i, context)| Want { context, ..want(i) }).collect())
     });
 }
 
@@ -158,39 +162,81 @@ fn of_records() {
     reaches(limits::MAX_ID, |len| {
         sync(vec![Record { id: "-".repeat(len), ..one_record(vec![]) }], vec![])
     });
-    let tombstone = || Body::Tombstone { buried: vec![] };
-    reaches(limits::MAX_SIBLINGS, |count| {
-        sync(vec![one_record((0..count).map(|_| tombstone()).collect())], vec![])
+    reaches(limits::MAX_PARTS, |count| {
+        sync(vec![one_record((0..count).map(part).collect())], vec![])
     });
-    reaches(limits::MAX_RECORD_CONTENTS, |count| {
-        sync(vec![one_record((0..count).map(|i| Body::Content(digest(i))).collect())], vec![])
+    reaches(limits::MAX_NODE_DOTS, |count| {
+        let dots = (0..count).map(|i| (i as u64 + 1, digest(i))).collect();
+        sync(vec![one_record(vec![Part { dots, ..part(0) }])], vec![])
     });
-    reaches(limits::MAX_BURIED, |count| {
-        let buried = (0..count).map(digest).collect();
-        sync(vec![one_record(vec![Body::Tombstone { buried }])], vec![])
+    reaches(limits::MAX_SUPPRESSED, |count| {
+        let suppressed = (0..count).map(|i| (digest(i), 1)).collect();
+        sync(vec![Record { suppressed, ..one_record(vec![]) }], vec![])
     });
-    reaches(limits::MAX_BURIED, |count| {
-        // The same over several tombstones of one record.
-        let half =
-            |range: std::ops::Range<usize>| Body::Tombstone { buried: range.map(digest).collect() };
-        sync(vec![one_record(vec![half(0..100), half(100..count)])], vec![])
+    reaches(limits::MAX_SUPPRESSION_LENGTH as usize, |length| {
+        let suppressed = vec![(digest(0), length as u32)];
+        sync(vec![Record { suppressed, ..one_record(vec![]) }], vec![])
     });
-    reaches(limits::MAX_CONTEXT, |count| {
-        let context = many_actors(count).map(|actor| (actor, 1)).collect();
-        sync(vec![Record { context, ..one_record(vec![]) }], vec![])
+    reaches(limits::MAX_NODE_IDS, |count| {
+        let nodes: Vec<_> = (0..count).collect();
+        let record = |nodes: &[usize]| one_record(nodes.iter().map(|node| part(*node)).collect());
+        sync(nodes.chunks(limits::MAX_PARTS).map(record).collect(), vec![])
     });
-    reaches(limits::MAX_COUNTER as usize, |counter| {
-        let context = vec![(actor(1), counter as u64)];
-        sync(vec![Record { context, ..one_record(vec![]) }], vec![])
-    });
-    reaches(limits::MAX_ACTORS, |count| {
-        let actors: Vec<_> = many_actors(count).collect();
-        let record = |part: &[Actor]| Record {
-            context: part.iter().map(|actor| (*actor, 1)).collect(),
-            ..one_record(vec![])
-        };
-        sync(actors.chunks(limits::MAX_CONTEXT).map(record).collect(), vec![])
-    });
+}
+
+#[test]
+fn of_versions() {
+    // Every version from 1 on may travel; the wire does not judge whether it is plausible.
+    for entry in [1, 2, 1 << 60, u64::MAX - 1, u64::MAX] {
+        let dots = vec![(1, digest(1)), (entry, digest(2))];
+        let message = sync(vec![one_record(vec![Part { entry, dots, ..part(0) }])], vec![]);
+        let frame = message.encode(Compression::Off, true);
+        assert_eq!(Message::decode(&frame), Ok((message, true)));
+    }
+    for (entry, version) in [(0, 0), (5, 0), (5, 6), (u64::MAX - 1, u64::MAX)] {
+        let dots = vec![(version, digest(1))];
+        let message = sync(vec![one_record(vec![Part { entry, dots, ..part(0) }])], vec![]);
+        let refused = Message::decode(&message.encode(Compression::Off, true));
+        assert!(matches!(refused, Err(DecodeError::Invalid(_))), "{version} of {entry}");
+    }
+}
+
+#[test]
+fn of_what_a_store_may_take() {
+    // The functions that a store asks draw the line where the decoder does.
+    let agrees = |content: Content| {
+        let decoded = Message::decode(&alone(content.clone()).encode(Compression::Off, true));
+        match (check_content(&content), decoded) {
+            (Ok(()), Ok(_)) => true,
+            (Err(error), Err(DecodeError::OverLimit { value, cap, .. })) => {
+                assert_eq!((error.size, error.limit), (value, cap));
+                false
+            }
+            (checked, decoded) => panic!("{checked:?}, but {:?}", decoded.err()),
+        }
+    };
+    let base = || content("x", 1);
+    let episodes = |count, len| vec!["-".repeat(len); count];
+    let cases = [
+        (Content { source_episodes: episodes(limits::MAX_EPISODES, 1), ..base() }, true),
+        (Content { source_episodes: episodes(limits::MAX_EPISODES + 1, 1), ..base() }, false),
+        (Content { source_episodes: episodes(1, limits::MAX_EPISODE_ID + 1), ..base() }, false),
+        (
+            Content { embedding: vec![1.0; limits::MAX_DIMENSION as usize + 1].into(), ..base() },
+            false,
+        ),
+        (Content { source_episodes: episodes(2_000, 250), ..base() }, true),
+        (Content { source_episodes: episodes(2_100, 250), ..base() }, false),
+    ];
+    for (content, taken) in cases {
+        assert_eq!(agrees(content), taken);
+    }
+    let largest = (0..).map(|n| Content { source_episodes: episodes(n, 250), ..base() });
+    let last = largest.take_while(|content| check_content(content).is_ok()).last().unwrap();
+    assert!(agrees(last), "the largest content travels");
+    assert_eq!(check_id(&"x".repeat(limits::MAX_ID)), Ok(()));
+    assert_eq!(check_id(""), Err(IdError::Empty));
+    assert!(matches!(check_id(&"x".repeat(limits::MAX_ID + 1)), Err(IdError::TooLarge(_))));
 }
 
 #[test]
@@ -214,14 +260,14 @@ fn of_contents() {
 fn of_what_a_frame_unfolds_to() {
     // Equal ids take three bytes each on the wire, and 256 in memory.
     let bomb = |contents: usize| {
-        let episodes = vec!["e".repeat(256); 3_000];
+        let episodes = vec!["e".repeat(256); 1_900];
         let large =
             Content { source_episodes: episodes, embedding: [1.0].into(), ..content("x", 1) };
         sync(vec![], (0..contents).map(|i| (digest(i), large.clone())).collect())
     };
-    assert!(Message::decode(&bomb(4).encode(Compression::Off, true)).is_ok());
+    assert!(Message::decode(&bomb(6).encode(Compression::Off, true)).is_ok());
     for compression in [Compression::Off, Compression::Lz4] {
-        let frame = bomb(10).encode(compression, true);
+        let frame = bomb(16).encode(compression, true);
         assert!(frame.len() < 500_000);
         let cap = limits::MAX_UNFOLDED as u64;
         match Message::decode(&frame) {
@@ -286,7 +332,8 @@ fn of_what_waits_to_be_sent() {
         capabilities: 0,
         salt: 0,
         receive_budget: 512 << 20,
-        parameters: common::parameters(),
+        greeting: Greeting::default(),
+        parameters: Some(common::parameters()),
         spaces: Spaces::Table { buckets: u16::MAX, spaces: vec![root] },
     });
     session.handle_frame(&hello.encode(Compression::Off, true), now).unwrap();

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use common::{State, Store, content, content_digest, key_of, parameters, space};
 use engram_gossip_proto::{
-    Compression, Delivery, Done, Ending, Event, Hello, Listing, Message, Node, PatternRequest,
-    PatternSync, Prefix, Refusal, Session, SessionConfig, SessionError, SpaceRoot, Spaces,
-    SubtreeRequest, SubtreeResponse, Want, limits,
+    Compression, Delivery, Done, Ending, Event, Greeting, Hello, Listing, Message, Node,
+    PatternRequest, PatternSync, Prefix, Refusal, Session, SessionConfig, SessionError, SpaceRoot,
+    Spaces, SubtreeRequest, SubtreeResponse, Want, limits,
 };
 
 const NOW: Duration = Duration::from_secs(5);
@@ -67,7 +67,8 @@ fn hello() -> Message {
         capabilities: 0,
         salt: 0,
         receive_budget: 512 << 20,
-        parameters: parameters(),
+        greeting: Greeting::default(),
+        parameters: Some(parameters()),
         spaces: Spaces::Table { buckets: u16::MAX, spaces: vec![root] },
     })
 }
@@ -122,6 +123,16 @@ fn a_second_hello() {
     let mut victim = Victim::greeted(few());
     assert!(victim.say(&hello(), true).is_err());
     assert_eq!(victim.ended(&few()).0, SessionError::Violation("a second hello"));
+}
+
+#[test]
+fn an_opening_hello_without_parameters() {
+    let mut victim = Victim::new(few(), SessionConfig::default());
+    let Message::MerkleRootExchange(hello) = hello() else { unreachable!() };
+    let bare = Message::MerkleRootExchange(Hello { parameters: None, ..hello });
+    assert!(victim.say(&bare, true).is_err());
+    let what = "an opening hello without parameters";
+    assert_eq!(victim.ended(&few()).0, SessionError::Violation(what));
 }
 
 #[test]
@@ -185,6 +196,7 @@ fn records_that_nobody_asked_for_are_counted_and_forgotten() {
     assert_eq!(victim.store.state(), many());
     assert_eq!(victim.session.stats().unasked, 2);
     let event = Event::Unasked { space: space("default"), records: 2 };
+    assert_eq!(victim.session.poll_event(), Some(Event::Greeted(Greeting::default())));
     assert_eq!(victim.session.poll_event(), Some(event));
 }
 
@@ -210,7 +222,8 @@ fn a_content_under_a_wrong_digest_is_rejected_alone() {
     assert!(victim.store.state().records.contains_key(&key_of("good")));
     assert!(!victim.store.state().records.contains_key(&key_of("bad")));
     assert_eq!(victim.session.stats().rejected, 1);
-    assert!(matches!(victim.session.poll_event(), Some(Event::Rejected { id, .. }) if id == "bad"));
+    let event = std::iter::from_fn(|| victim.session.poll_event()).last();
+    assert!(matches!(event, Some(Event::Rejected { id, .. }) if id == "bad"));
 }
 
 #[test]
@@ -259,7 +272,7 @@ fn a_peer_that_sends_its_limits_worth_of_garbage() {
 }
 
 #[test]
-fn contents_ahead_of_a_record_that_never_comes() {
+fn contents_ahead_of_a_part_that_never_comes() {
     let mut victim = Victim::greeted(few());
     let ahead = |seed: u32| {
         let large = engram_gossip_proto::Content {
@@ -278,7 +291,7 @@ fn contents_ahead_of_a_record_that_never_comes() {
         assert!(sent < 100, "contents are kept without end");
     }
     let (error, refusal) = victim.ended(&few());
-    let (what, cap) = ("bytes of contents ahead of their record", limits::MAX_CARRIED as u64);
+    let (what, cap) = ("contents ahead of their part", limits::MAX_NODE_DOTS as u64);
     assert_eq!(error, SessionError::OverLimit { what, cap });
     assert_eq!(refusal, Some(Refusal::Limit { what: what.into(), cap }));
 }

@@ -1,20 +1,22 @@
 //! The sync machine under a hostile network, over a naive store.
 //!
-//! `engram-sim`, a binary of engram-bridge, runs the same world over the real store.
+//! `cargo xtask sim` runs the same world over the store of engram-bridge.
 
 #![cfg(feature = "sim")]
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use common::{Memory, State, Store, actor, content, join, key_of};
+use common::{
+    LiveDot, Memory, State, Store, content, content_digest, dots, join, key_of, node_id, version,
+};
 use engram_gossip_proto::sim::{
     Cut, Direction, Host, Latency, Link, Random, Transport, World, WorldConfig,
 };
 use engram_gossip_proto::{
-    Content, Delivery, Dot, Entry, Parameters, Prefix, Receipt, Record, SpaceId, Summary, View,
+    Content, Delivery, Entry, Parameters, Prefix, Receipt, Record, SpaceId, Summary, View,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -42,16 +44,16 @@ impl Model {
         Self { node: node as u8, counter: 0, store: Store::default(), reads }
     }
 
-    fn submit(&mut self, id: &str, version: u32) -> Dot {
+    fn submit(&mut self, id: &str, seed: u32) -> LiveDot {
         self.counter += 1;
-        self.store.0.borrow_mut().submit(self.node, self.counter, content(id, version));
-        Dot { actor: actor(self.node), counter: self.counter }
+        let content = content(id, seed);
+        let dot = (node_id(self.node), version(self.counter), content_digest(&content));
+        self.store.0.borrow_mut().submit(self.node, self.counter, content);
+        dot
     }
 
-    fn dots(&self, id: &str) -> Vec<Dot> {
-        let state = self.store.0.borrow();
-        let record = state.records.get(&key_of(id));
-        record.iter().flat_map(|record| &record.siblings).map(|(dot, _)| *dot).collect()
+    fn dots(&self, id: &str) -> BTreeSet<LiveDot> {
+        self.store.0.borrow().records.get(&key_of(id)).map(dots).unwrap_or_default()
     }
 }
 
@@ -141,7 +143,7 @@ struct Trial {
     world: World<Model>,
     random: Random,
     /// For each id the dots that were written and not superseded by their own node since.
-    written: BTreeMap<String, BTreeMap<usize, Dot>>,
+    written: BTreeMap<String, BTreeMap<usize, LiveDot>>,
     versions: u32,
 }
 
@@ -185,8 +187,7 @@ impl Trial {
             return Err(format!("no agreement until the deadline\n{}", self.world.trace()));
         }
         for (id, dots) in &self.written {
-            let mut expected: Vec<_> = dots.values().copied().collect();
-            expected.sort();
+            let expected: BTreeSet<_> = dots.values().copied().collect();
             for node in 0..self.world.len() {
                 let live = self.world.host(node).dots(id);
                 if live != expected {

@@ -1,6 +1,6 @@
 use core::cmp::Ordering;
 
-/// How two clocks, or two states, relate: a partial order, with a name for each of its four
+/// The relation of two clocks or two states: a partial order, with a name for each of its four
 /// outcomes.
 ///
 /// There is deliberately no `PartialOrd` on clocks. With operators, `!(a < b)` reads as "b is not
@@ -28,7 +28,7 @@ pub enum Causality {
 }
 
 impl Causality {
-    /// The relation seen from the other side: `a.compare(&b).reverse() == b.compare(&a)`.
+    /// Returns the relation seen from the other side: `a.compare(&b).reverse() == b.compare(&a)`.
     #[must_use]
     pub const fn reverse(self) -> Self {
         match self {
@@ -38,10 +38,10 @@ impl Causality {
         }
     }
 
-    /// Names the outcome from its two halves: whether the left side lacks something, and the right
-    /// side.
+    /// Returns the relation of two sides, given whether the left side lacks something and whether the
+    /// right side does.
     #[inline]
-    pub(crate) const fn from_news(left_lacks: bool, right_lacks: bool) -> Self {
+    pub(crate) const fn from_lacks(left_lacks: bool, right_lacks: bool) -> Self {
         match (left_lacks, right_lacks) {
             (false, false) => Self::Equal,
             (true, false) => Self::Before,

@@ -2,21 +2,22 @@ use core::cmp::Ordering;
 
 use crate::{Causality, Dot, VectorClock};
 
-impl<A: Ord> VectorClock<A> {
-    /// How this clock relates to `other`. O(n + m), and ends at the first sign of concurrency.
+impl<N: Ord> VectorClock<N> {
+    /// Returns how this clock relates to `other`. O(n + m) for n and m nodes; ends at the first sign of
+    /// concurrency.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Causality {
-        // Replicas mostly agree, and equality is quicker to see than order.
+        // Replicas mostly agree, and equality is cheaper to check than order.
         if self.entries() == other.entries() {
             return Causality::Equal;
         }
         let mut lacks = Lacks::default();
         let mut aligned = 0;
         for (mine, theirs) in self.entries().iter().zip(other.entries()) {
-            if mine.actor != theirs.actor {
+            if mine.node != theirs.node {
                 break;
             }
-            lacks.note(mine.counter, theirs.counter);
+            lacks.note(mine.version, theirs.version);
             if lacks.both() {
                 return Causality::Concurrent;
             }
@@ -26,7 +27,7 @@ impl<A: Ord> VectorClock<A> {
     }
 }
 
-/// Which side of a comparison lacks something, as far as it has come.
+/// Which side lacks a version, among the entries compared so far.
 #[derive(Clone, Copy, Default)]
 struct Lacks {
     left: bool,
@@ -34,7 +35,7 @@ struct Lacks {
 }
 
 impl Lacks {
-    /// Looks at one actor's counters; 0 stands for an actor that a side has not heard of.
+    /// Compares the versions of one node; 0 stands for a missing entry.
     #[inline]
     const fn note(&mut self, left: u64, right: u64) {
         self.left |= left < right;
@@ -47,20 +48,20 @@ impl Lacks {
     }
 }
 
-/// Compares the ends of two clocks, where each may name actors that the other lacks.
-fn compare_rest<A: Ord>(mut left: &[Dot<A>], mut right: &[Dot<A>], mut lacks: Lacks) -> Causality {
+/// Compares the ends of two clocks, where each side may lack nodes of the other.
+fn compare_rest<N: Ord>(mut left: &[Dot<N>], mut right: &[Dot<N>], mut lacks: Lacks) -> Causality {
     while let ([mine, mine_rest @ ..], [theirs, theirs_rest @ ..]) = (left, right) {
-        match mine.actor.cmp(&theirs.actor) {
+        match mine.node.cmp(&theirs.node) {
             Ordering::Equal => {
-                lacks.note(mine.counter, theirs.counter);
+                lacks.note(mine.version, theirs.version);
                 (left, right) = (mine_rest, theirs_rest);
             }
             Ordering::Less => {
-                lacks.note(mine.counter, 0);
+                lacks.note(mine.version, 0);
                 left = mine_rest;
             }
             Ordering::Greater => {
-                lacks.note(0, theirs.counter);
+                lacks.note(0, theirs.version);
                 right = theirs_rest;
             }
         }
@@ -68,5 +69,5 @@ fn compare_rest<A: Ord>(mut left: &[Dot<A>], mut right: &[Dot<A>], mut lacks: La
             return Causality::Concurrent;
         }
     }
-    Causality::from_news(lacks.left || !right.is_empty(), lacks.right || !left.is_empty())
+    Causality::from_lacks(lacks.left || !right.is_empty(), lacks.right || !left.is_empty())
 }

@@ -1,88 +1,66 @@
 use core::fmt;
 
-use crate::ClockError;
-
-/// The highest counter that exists: 2^48 - 1.
+/// The name of one write: `version` of `node`.
 ///
-/// At a million writes a second an actor reaches it after nine years. The sixteen bits above it
-/// stay unused so that no sum of counters in this crate can wrap. An actor that does reach it
-/// starts a new incarnation.
-pub const MAX_COUNTER: u64 = (1 << 48) - 1;
-
-/// One life of one node, the usual actor.
-///
-/// A node that cannot prove that its durable state is intact starts a new incarnation, because a
-/// counter used twice makes the second write look like the first, and the second is then lost.
-/// Incarnations of one node are unordered lives, not versions: a fresh random number is the right
-/// choice.
+/// Versions come from the node's [`HybridClock`](crate::HybridClock). They order the writes of one
+/// node; versions of different nodes are never compared. The derived order, by node and then
+/// version, is that of storage and says nothing about causality.
 ///
 /// ```
-/// use engram_vclock::Actor;
+/// use engram_vclock::Dot;
 ///
-/// let actor = Actor { node: "berlin", incarnation: 0x5eed };
-/// assert!(actor < Actor { node: "lisbon", incarnation: 1 });
+/// assert_eq!(Dot::new("berlin", 7).to_string(), "berlin:7");
+/// assert_eq!(Dot::new([0xab; 32], 7).short().to_string(), "abababab:7");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Actor<N = [u8; 32]> {
-    /// Which node, by default the 32-byte hash of its public key.
+pub struct Dot<N = [u8; 32]> {
+    /// The node that writes, by default the 32-byte hash of its public key.
     pub node: N,
-    /// Which life of the node.
-    pub incarnation: u64,
+    /// The version of the write, at least 1: no write has version 0.
+    pub version: u64,
 }
 
-/// The name of one write, unique in the whole cluster for ever: the `counter`-th write of `actor`.
-///
-/// The fields are open, so a dot can be anything; the operations that take one refuse a counter
-/// outside 1..=[`MAX_COUNTER`]. The derived order is that of storage, by actor and then counter. It
-/// says nothing about causality.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Dot<A = Actor> {
-    /// Who wrote.
-    pub actor: A,
-    /// How many writes the actor had made, this one included.
-    pub counter: u64,
-}
-
-impl<A> Dot<A> {
-    /// The `counter`-th write of `actor`.
-    pub const fn new(actor: A, counter: u64) -> Self {
-        Self { actor, counter }
+impl<N> Dot<N> {
+    /// Names the write `version` of `node`.
+    pub const fn new(node: N, version: u64) -> Self {
+        Self { node, version }
     }
 
-    /// Raises the counter to `counter` if that is greater. Returns whether it was.
+    /// Raises the version to `version` if that is greater. Returns whether it was.
     #[inline]
-    pub(crate) const fn catch_up(&mut self, counter: u64) -> bool {
-        let news = self.counter < counter;
-        // Written without a branch on `news`, which nobody could predict.
-        self.counter = if news { counter } else { self.counter };
-        news
+    pub(crate) const fn raise(&mut self, version: u64) -> bool {
+        let greater = self.version < version;
+        // Without a branch on `greater`, which no predictor can learn.
+        self.version = if greater { version } else { self.version };
+        greater
     }
 }
 
-/// Whether a write can have this number at all.
-#[inline]
-pub(crate) const fn check_counter(counter: u64) -> Result<(), ClockError> {
-    match counter {
-        0 => Err(ClockError::ZeroCounter),
-        1..=MAX_COUNTER => Ok(()),
-        _ => Err(ClockError::AboveCap { counter }),
+impl Dot {
+    /// Displays the first four bytes of the node in hexadecimal, and the version.
+    ///
+    /// An array has no `Display` of its own, so a dot of the default node has none either.
+    #[must_use]
+    pub const fn short(&self) -> impl fmt::Display + use<> {
+        let [a, b, c, d, ..] = self.node;
+        Short { prefix: u32::from_be_bytes([a, b, c, d]), version: self.version }
     }
 }
 
-impl fmt::Display for Actor {
-    /// The first four bytes of the node and the incarnation, enough to tell actors apart in a log.
+struct Short {
+    prefix: u32,
+    version: u64,
+}
+
+impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in &self.node[..4] {
-            write!(f, "{byte:02x}")?;
-        }
-        write!(f, ".{:x}", self.incarnation)
+        write!(f, "{:08x}:{}", self.prefix, self.version)
     }
 }
 
-impl<A: fmt::Display> fmt::Display for Dot<A> {
+impl<N: fmt::Display> fmt::Display for Dot<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.actor, self.counter)
+        write!(f, "{}:{}", self.node, self.version)
     }
 }

@@ -6,22 +6,22 @@ extern crate alloc;
 
 mod causality;
 mod clock;
-mod codec;
 mod compare;
 mod dot;
 mod error;
 #[cfg(feature = "proptest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
 pub mod generate;
+mod hybrid;
 #[cfg(feature = "serde")]
 mod serde;
 mod siblings;
-mod source;
+mod suppression;
 
 pub use causality::Causality;
-pub use clock::{MAX_JUMP, VectorClock};
-pub use codec::{ActorBytes, ActorTable, Reader, write_varint};
-pub use dot::{Actor, Dot, MAX_COUNTER};
-pub use error::{ClockError, DecodeError, NotInTable, SiblingsError, SourceError};
-pub use siblings::Siblings;
-pub use source::{DotSource, Lease};
+pub use clock::VectorClock;
+pub use dot::Dot;
+pub use error::{ClockError, Implausible, SiblingsError, SuppressionError};
+pub use hybrid::{ClockFault, HybridClock, MAX_AHEAD};
+pub use siblings::{Joined, MAX_NODE_DOTS, OwnJoin, Part, Siblings, Word};
+pub use suppression::{Changed, MAX_LENGTH, MAX_SUPPRESSED, Suppression};

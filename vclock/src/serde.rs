@@ -1,51 +1,64 @@
-//! Clocks as sequences of pairs, siblings as their two parts. Deserialising accepts canonical forms
-//! alone.
+//! Clocks and suppressions as sequences of pairs, siblings as their two parts. Deserialising accepts
+//! canonical forms alone.
 
 use alloc::vec::Vec;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Dot, Siblings, VectorClock};
+use crate::{Dot, Siblings, Suppression, VectorClock};
 
-impl<A: Serialize> Serialize for VectorClock<A> {
+impl<N: Serialize> Serialize for VectorClock<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.iter())
     }
 }
 
-impl<'de, A: Deserialize<'de> + Ord + Clone> Deserialize<'de> for VectorClock<A> {
+impl<'de, N: Deserialize<'de> + Ord + Clone> Deserialize<'de> for VectorClock<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The vector reserves little on the word of a length, however much that promises.
-        let entries = Vec::<(A, u64)>::deserialize(deserializer)?;
+        // The vector caps what it reserves for a promised length.
+        let entries = Vec::<(N, u64)>::deserialize(deserializer)?;
         Self::from_sorted(entries).map_err(D::Error::custom)
+    }
+}
+
+impl<T: Serialize> Serialize for Suppression<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de, T: Deserialize<'de> + Ord + Clone> Deserialize<'de> for Suppression<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let lengths = Vec::<(T, u32)>::deserialize(deserializer)?;
+        Self::from_sorted(lengths).map_err(D::Error::custom)
     }
 }
 
 #[derive(Serialize)]
 #[serde(rename = "Siblings")]
-struct PartsRef<'a, V, A> {
-    live: &'a [(Dot<A>, V)],
-    context: &'a VectorClock<A>,
+struct PartsRef<'a, V, N> {
+    live: &'a [(Dot<N>, V)],
+    context: &'a VectorClock<N>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename = "Siblings", bound = "V: Deserialize<'de>, A: Deserialize<'de> + Ord + Clone")]
-struct Parts<V, A> {
-    live: Vec<(Dot<A>, V)>,
-    context: VectorClock<A>,
+#[serde(rename = "Siblings", bound = "V: Deserialize<'de>, N: Deserialize<'de> + Ord + Clone")]
+struct Parts<V, N> {
+    live: Vec<(Dot<N>, V)>,
+    context: VectorClock<N>,
 }
 
-impl<V: Serialize, A: Serialize> Serialize for Siblings<V, A> {
+impl<V: Serialize, N: Serialize> Serialize for Siblings<V, N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         PartsRef { live: self.live(), context: self.context() }.serialize(serializer)
     }
 }
 
-impl<'de, V, A> Deserialize<'de> for Siblings<V, A>
+impl<'de, V, N> Deserialize<'de> for Siblings<V, N>
 where
-    V: Deserialize<'de>,
-    A: Deserialize<'de> + Ord + Clone,
+    V: Deserialize<'de> + Ord,
+    N: Deserialize<'de> + Ord + Clone,
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Parts { live, context } = Parts::deserialize(deserializer)?;

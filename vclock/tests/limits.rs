@@ -1,153 +1,224 @@
 //! Every limit is reached, every refusal leaves things as they were.
 
 use engram_vclock::{
-    Causality, ClockError, Dot, MAX_COUNTER, MAX_JUMP, Siblings, SiblingsError, VectorClock,
+    Causality, ClockError, Dot, HybridClock, MAX_NODE_DOTS, Siblings, SiblingsError, VectorClock,
+    Word,
 };
+
+type State = Siblings<u64, u8>;
 
 fn clock(entries: &[(u8, u64)]) -> VectorClock<u8> {
     VectorClock::from_sorted(entries.iter().copied()).expect("sorted")
 }
 
-#[test]
-fn a_counter_at_the_cap_does_not_wrap() {
-    let mut clock = clock(&[(1, MAX_COUNTER - 1)]);
-    assert_eq!(clock.tick(&1), Ok(Dot::new(1, MAX_COUNTER)));
-    let full = clock.clone();
-    assert_eq!(clock.tick(&1), Err(ClockError::Exhausted));
-    assert_eq!(clock, full);
-    assert_eq!(clock.tick(&2), Ok(Dot::new(2, 1)));
-}
-
-#[test]
-fn counters_that_cannot_exist_are_refused() {
-    let mut clock = clock(&[(1, 5)]);
-    let before = clock.clone();
-    assert_eq!(clock.observe(&Dot::new(1, 0)), Err(ClockError::ZeroCounter));
-    for counter in [MAX_COUNTER + 1, u64::MAX - 1, u64::MAX] {
-        let refused = Err(ClockError::AboveCap { counter });
-        assert_eq!(clock.observe(&Dot::new(1, counter)), refused);
-        assert_eq!(clock.observe_within(&Dot::new(2, counter), u64::MAX), refused);
-        assert_eq!(
-            VectorClock::try_from_iter([(1_u8, counter)]),
-            Err(ClockError::AboveCap { counter })
-        );
-        assert_eq!(
-            VectorClock::from_sorted([(1_u8, counter)]),
-            Err(ClockError::AboveCap { counter })
-        );
-    }
-    assert_eq!(clock, before);
-    assert_eq!(clock.observe(&Dot::new(1, MAX_COUNTER)), Ok(true));
-}
-
-#[test]
-fn a_stranger_may_jump_so_far_and_no_further() {
-    let mut known = clock(&[(1, 10), (3, 7)]);
-    let before = known.clone();
-    let too_far = ClockError::JumpTooFar { known: 10, claimed: 11 + MAX_JUMP, max_jump: MAX_JUMP };
-    assert_eq!(known.observe_within(&Dot::new(1, 11 + MAX_JUMP), MAX_JUMP), Err(too_far));
-    // The other entries are fine, and are not taken either.
-    let claim = clock(&[(1, 11 + MAX_JUMP), (2, 1), (3, 8)]);
-    assert_eq!(known.merge_within(&claim, MAX_JUMP), Err(too_far));
-    assert_eq!(known, before);
-
-    assert_eq!(known.merge_within(&clock(&[(1, 10 + MAX_JUMP), (2, 1)]), MAX_JUMP), Ok(true));
-    assert_eq!(known, clock(&[(1, 10 + MAX_JUMP), (2, 1), (3, 7)]));
-    // The past is no jump.
-    assert_eq!(known.observe_within(&Dot::new(1, 1), 0), Ok(false));
-    assert_eq!(known.merge_within(&before, 0), Ok(false));
+/// A state in which `count` values of node 1 are live, each its version.
+fn crowded(count: usize) -> State {
+    let live = (1..).take(count).map(|version| (Dot::new(1, version), version)).collect();
+    Siblings::from_parts(live, clock(&[(1, count as u64)])).expect("within the limit")
 }
 
 #[test]
 fn entries_must_ascend() {
     let refused = |entries: &[(u8, u64)]| VectorClock::from_sorted(entries.iter().copied()).err();
+    assert_eq!(refused(&[(1, 1), (2, u64::MAX)]), None);
     assert_eq!(refused(&[(1, 1), (1, 2)]), Some(ClockError::OutOfOrder { index: 1 }));
     assert_eq!(refused(&[(1, 1), (3, 1), (2, 1)]), Some(ClockError::OutOfOrder { index: 2 }));
-    assert_eq!(refused(&[(1, 1), (2, 0)]), Some(ClockError::ZeroCounter));
+    assert_eq!(refused(&[(1, 1), (2, 0)]), Some(ClockError::ZeroVersion { index: 1 }));
 }
 
 #[test]
-fn ten_thousand_actors() {
+fn version_0_is_no_entry() {
+    let mut clock = VectorClock::from_iter([(1_u8, 0)]);
+    assert!(clock.is_empty() && !clock.observe(&Dot::new(1, 0)) && clock.is_empty());
+    assert!(clock.observe(&Dot::new(1, u64::MAX)) && !clock.observe(&Dot::new(1, 0)));
+    assert_eq!(clock.get(&1), u64::MAX);
+}
+
+#[test]
+fn ten_thousand_nodes() {
     let even = VectorClock::from_sorted((0..10_000_u32).map(|n| (2 * n, 1))).expect("sorted");
     let odd = VectorClock::from_sorted((0..10_000_u32).map(|n| (2 * n + 1, 1))).expect("sorted");
     assert_eq!(even.compare(&odd), Causality::Concurrent);
     let mut both = even.clone();
     assert!(both.merge(&odd));
-    assert_eq!(both.len(), 20_000);
-    assert!(both.iter().map(|(actor, _)| *actor).eq(0..20_000));
+    assert!(both.iter().map(|(node, _)| *node).eq(0..20_000));
     assert_eq!(even.compare(&both), Causality::Before);
-    assert_eq!(VectorClock::from_bytes(&both.to_bytes()), Ok(both));
 }
 
 #[test]
-fn sixty_four_siblings_of_one_key() {
-    let blind = VectorClock::new();
-    let mut replicas: Vec<Siblings<u8, u8>> = (0..64).map(|_| Siblings::new()).collect();
-    for (actor, replica) in replicas.iter_mut().enumerate() {
-        replica.write(Dot::new(actor as u8, 1), actor as u8, &blind).expect("a new dot");
+fn a_hundred_nodes_disagree() {
+    let mut replicas: Vec<State> = vec![Siblings::new(); 100];
+    for (node, replica) in replicas.iter_mut().enumerate() {
+        replica.submit(Dot::new(node as u8, 1), node as u64).expect("a new version");
     }
     let mut all = Siblings::new();
     for replica in replicas.iter().rev() {
-        all.join(replica);
+        assert!(all.join(replica).changed);
     }
-    assert!(all.values().copied().eq(0..64));
-    assert_eq!(all.resolve(Dot::new(64, 1), 64), Ok(64));
+    assert!(all.values().copied().eq(0..100));
+    assert_eq!(all.resolve(Dot::new(100, 1), 100), Ok(100));
     for replica in &mut replicas {
-        replica.join(&all);
+        assert!(replica.join(&all).changed);
         assert_eq!(*replica, all);
     }
 }
 
 #[test]
-fn a_dot_is_used_once() {
-    let mut state = Siblings::new();
-    state.resolve(Dot::new(1_u8, 5), 'a').expect("a new dot");
-    let before = state.clone();
-    for counter in [1, 4, 5] {
-        let reused = Err(SiblingsError::DotReused { counter });
-        assert_eq!(state.resolve(Dot::new(1, counter), 'b'), reused);
-        assert_eq!(state.write(Dot::new(1, counter), 'b', &VectorClock::new()), reused);
+fn ten_thousand_restarts_leave_one_entry() {
+    let mut peer = State::new();
+    for now in (1..=10_000_u64).map(|start| start << 10) {
+        // Without a store: the process knows nothing of the ones before it.
+        let (mut state, mut clock) = (State::new(), HybridClock::new(0));
+        state.submit(Dot::new(1, clock.next(now, now)), now).expect("a new version");
+        assert!(peer.join(&state).changed);
+        assert_eq!((peer.len(), peer.context().len()), (1, 1));
     }
-    let read_elsewhere = clock(&[(1, 5), (2, 9)]);
-    let reused = Err(SiblingsError::DotReused { counter: 9 });
-    assert_eq!(state.write(Dot::new(2, 9), 'b', &read_elsewhere), reused);
-    let zero = Err(SiblingsError::Clock(ClockError::ZeroCounter));
-    assert_eq!(state.write(Dot::new(3, 0), 'b', &read_elsewhere), zero);
-    let counter = MAX_COUNTER + 1;
-    let above = Err(SiblingsError::Clock(ClockError::AboveCap { counter }));
-    assert_eq!(state.resolve(Dot::new(3, counter), 'b'), above);
+}
+
+#[test]
+fn a_version_is_above_the_known_ones() {
+    let mut state = State::new();
+    state.resolve(Dot::new(1, 5), 0).expect("a new version");
+    let before = state.clone();
+    for version in [0, 1, 4, 5] {
+        let refused = Err(SiblingsError::NotAbove { known: 5 });
+        let dot = Dot::new(1, version);
+        assert_eq!(state.submit(dot, 1), refused);
+        assert_eq!(state.withdraw(dot), refused);
+        assert_eq!(state.resolve(dot, 1), refused);
+        assert_eq!(state.remove(dot), refused);
+        assert_eq!(state.write(dot, 1, &VectorClock::new()), refused);
+    }
+    let read_elsewhere = clock(&[(1, 9)]);
+    let refused = Err(SiblingsError::NotAbove { known: 9 });
+    assert_eq!(state.write(Dot::new(1, 9), 1, &read_elsewhere), refused);
+    assert_eq!(state.submit(Dot::new(2, 0), 1), Err(SiblingsError::NotAbove { known: 0 }));
     assert_eq!(state, before);
+    assert_eq!(state.write(Dot::new(1, 10), 1, &read_elsewhere), Ok(1));
+    assert_eq!(state.submit(Dot::new(1, u64::MAX), 2), Ok(1));
+    assert_eq!(
+        state.submit(Dot::new(1, u64::MAX), 3),
+        Err(SiblingsError::NotAbove { known: u64::MAX })
+    );
+}
+
+#[test]
+fn a_retry_adds_a_sibling_up_to_the_limit() {
+    let mut cart = State::new();
+    let seen = cart.context().clone();
+    for version in 1..=MAX_NODE_DOTS as u64 {
+        assert_eq!(cart.write(Dot::new(1, version), 0, &seen), Ok(0));
+    }
+    let full = cart.clone();
+    assert_eq!(cart.write(Dot::new(1, 17), 0, &seen), Err(SiblingsError::TooManyValues));
+    assert_eq!(cart, full);
+    // Another node has a limit of its own, and a write that has read ends it.
+    assert_eq!(cart.write(Dot::new(2, 1), 0, &seen), Ok(0));
+    let seen = cart.context().clone();
+    assert_eq!(cart.write(Dot::new(1, 17), 1, &seen), Ok(17));
+    assert_eq!(cart.len(), 1);
+}
+
+#[test]
+fn the_greatest_16_values_of_a_node_stay() {
+    // One dot with 32 values, as a process makes that repeats its versions.
+    let half = |values: std::ops::Range<u64>| {
+        let live = values.map(|value| (Dot::new(1, 1), value)).collect();
+        Siblings::from_parts(live, clock(&[(1, 1)])).expect("within the limit")
+    };
+    let (mut low, mut high): (State, State) = (half(0..16), half(16..32));
+    let outcome = low.join(&high);
+    assert!(outcome.changed);
+    assert_eq!((outcome.clash, outcome.dropped), (Some(Dot::new(1, 1)), 16));
+    assert_eq!(low, high);
+    // The low half changes nothing where it arrives.
+    let outcome = high.join(&half(0..16));
+    assert_eq!((outcome.changed, outcome.dropped), (false, 16));
+    assert_eq!(low, high);
+
+    // Greater versions go first, and other nodes keep theirs.
+    let mut state = crowded(MAX_NODE_DOTS);
+    let mut newer = crowded(MAX_NODE_DOTS);
+    for state in [&mut state, &mut newer] {
+        state.submit(Dot::new(0, 1), 7).expect("a new version");
+        state.submit(Dot::new(2, 1), 7).expect("a new version");
+    }
+    newer.supersede(Dot::new(1, 17), Some(0), |dot| *dot == Dot::new(1, 16)).expect("one goes");
+    let mut older = crowded(MAX_NODE_DOTS);
+    older.join(&newer);
+    assert_eq!(older.of_node(&1).len(), MAX_NODE_DOTS);
+    assert_eq!((older.of_node(&0).len(), older.of_node(&2).len()), (1, 1));
+}
+
+#[test]
+fn a_word_is_given_up_among_16_others() {
+    let (node, mut clock) = (1, HybridClock::new(0));
+    let mut state = State::new();
+    state.submit(Dot::new(node, 1), 99).expect("a new version");
+    let word = Word { version: 1, value: 99 };
+    let mut crowd = crowded(MAX_NODE_DOTS);
+    crowd.supersede(Dot::new(node, 17), Some(17), |dot| dot.version == 1).expect("one goes");
+    let outcome = state.join_own(&crowd, &node, Some(&word), &mut clock);
+    assert_eq!((outcome.reissued, outcome.given_up), (None, Some(word)));
+    assert_eq!(state, crowd);
+    assert_eq!(clock.highest(), 17);
+
+    // With one value less there is room.
+    let mut state = State::new();
+    state.submit(Dot::new(node, 1), 99).expect("a new version");
+    crowd.supersede(Dot::new(node, 18), None, |dot| dot.version == 2).expect("a new version");
+    let outcome = state.join_own(&crowd, &node, Some(&word), &mut clock);
+    assert_eq!(outcome.reissued, Some(Word { version: 19, value: 99 }));
+    assert_eq!(outcome.given_up, None);
+    assert_eq!(state.of_node(&node).len(), MAX_NODE_DOTS);
+    assert_eq!(clock.highest(), 19);
+}
+
+#[test]
+fn a_word_without_a_version_left_is_given_up() {
+    let (node, mut clock) = (1, HybridClock::new(0));
+    let (mut state, mut last) = (State::new(), State::new());
+    state.submit(Dot::new(node, 1), 1).expect("a new version");
+    last.submit(Dot::new(node, u64::MAX), 2).expect("a new version");
+    let word = Word { version: 1, value: 1 };
+    let outcome = state.join_own(&last, &node, Some(&word), &mut clock);
+    assert_eq!((outcome.reissued, outcome.given_up), (None, Some(word)));
+    assert_eq!(state, last);
 }
 
 #[test]
 fn parts_must_be_canonical() {
-    let refused = |live: &[(u8, u64)], context: &[(u8, u64)]| {
-        let live = live.iter().map(|&(actor, counter)| (Dot::new(actor, counter), ())).collect();
-        Siblings::from_parts(live, clock(context)).err()
+    let refused = |live: &[(u8, u64, u64)], context: &[(u8, u64)]| {
+        let live = live.iter().map(|&(node, version, value)| (Dot::new(node, version), value));
+        Siblings::from_parts(live.collect(), clock(context)).err()
     };
-    assert_eq!(refused(&[(1, 1), (1, 2), (2, 1)], &[(1, 2), (2, 1)]), None);
-    assert_eq!(refused(&[(1, 2)], &[(1, 1)]), Some(SiblingsError::NotCovered { index: 0 }));
-    assert_eq!(refused(&[(1, 1), (2, 1)], &[(1, 1)]), Some(SiblingsError::NotCovered { index: 1 }));
-    assert_eq!(refused(&[(1, 1), (1, 1)], &[(1, 1)]), Some(SiblingsError::OutOfOrder { index: 1 }));
+    assert_eq!(refused(&[(1, 1, 0), (1, 1, 1), (1, 2, 0), (2, 1, 0)], &[(1, 2), (2, 1)]), None);
+    let two = [(1, 2), (2, 1)];
+    assert_eq!(refused(&[(1, 3, 0)], &two), Some(SiblingsError::NotCovered { index: 0 }));
     assert_eq!(
-        refused(&[(2, 1), (1, 1)], &[(1, 1), (2, 1)]),
-        Some(SiblingsError::OutOfOrder { index: 1 })
+        refused(&[(1, 1, 0), (3, 1, 0)], &two),
+        Some(SiblingsError::NotCovered { index: 1 })
     );
-    let zero = SiblingsError::Clock(ClockError::ZeroCounter);
-    assert_eq!(refused(&[(1, 0)], &[(1, 1)]), Some(zero));
+    assert_eq!(refused(&[(1, 0, 0)], &two), Some(SiblingsError::ZeroVersion { index: 0 }));
+    for pairs in [
+        [(1, 1, 0), (1, 1, 0)],
+        [(1, 1, 1), (1, 1, 0)],
+        [(1, 2, 0), (1, 1, 0)],
+        [(2, 1, 0), (1, 1, 0)],
+    ] {
+        assert_eq!(refused(&pairs, &two), Some(SiblingsError::OutOfOrder { index: 1 }));
+    }
+    let crowd: Vec<_> = (1..=17).map(|version| (1, version, 0)).collect();
+    assert_eq!(refused(&crowd, &[(1, 17)]), Some(SiblingsError::TooManyOfNode { index: 16 }));
 }
 
 #[test]
-fn one_dot_with_two_values_is_noticed() {
-    let blind = VectorClock::new();
-    let (mut a, mut b) = (Siblings::new(), Siblings::new());
-    for dot in [Dot::new(1_u8, 1), Dot::new(2, 1)] {
-        a.write(dot, "same", &blind).expect("a new dot");
-        b.write(dot, "same", &blind).expect("a new dot");
-    }
-    assert_eq!(a.disputed(&b), None);
-    a.write(Dot::new(2, 2), "this", &blind).expect("a new dot");
-    b.write(Dot::new(2, 2), "that", &blind).expect("a new dot");
-    assert_eq!(a.disputed(&b), Some(&Dot::new(2, 2)));
-    assert_eq!(b.disputed(&a), Some(&Dot::new(2, 2)));
+fn every_part_can_be_dropped() {
+    let mut state = crowded(MAX_NODE_DOTS);
+    state.submit(Dot::new(2, 1), 7).expect("a new version");
+    state.retain_nodes(|node, entry| (*node, entry) != (1, 16));
+    assert_eq!(state.iter().collect::<Vec<_>>(), [(&Dot::new(2, 1), &7)]);
+    assert_eq!(*state.context(), clock(&[(2, 1)]));
+    state.retain_nodes(|_, _| false);
+    assert_eq!(state, State::new());
 }

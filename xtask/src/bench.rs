@@ -58,7 +58,6 @@ impl Suite {
             benchmark("engram-merkle", "time"),
             benchmark("engram-merkle", "size"),
             benchmark("engram-vclock", "time"),
-            benchmark("engram-vclock", "size"),
             benchmark("engram-conflict", "time"),
         ];
         const PROTO: &[Benchmark] =

@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 use adapter::Clustered;
 use engram_bridge::{
-    ConsolidationGossiper, Environment, GossipingConsolidationService,
+    Binding, ConsolidationGossiper, Environment, GossipingConsolidationService,
     InMemoryConsolidationService, Store, StoreConfig,
 };
 use engram_gossip_net::{ClusterCa, Gossip, Identity, Member, NetConfig, Roster, Validity};
@@ -79,7 +79,7 @@ fn start(
     let (roster, parameters) = (Roster::default(), store.parameters());
     let gossip = Gossip::bind(network, identity, roster, parameters, Arc::clone(&store))?;
 
-    let gossiper = ConsolidationGossiper::new(&store, &space, gossip)?;
+    let gossiper = Binding::new(store, gossip).gossiper(&space)?;
     let stock = Arc::new(InMemoryConsolidationService::new());
     let service = GossipingConsolidationService::new(stock, gossiper.clone());
     let clustered = Arc::new(Clustered(service, Mutex::default()));

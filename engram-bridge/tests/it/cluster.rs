@@ -249,5 +249,5 @@ async fn the_introducer_is_who_brought_it_and_not_who_wrote_it() {
     cluster.nodes[2].gossip.sync_with(b).await.unwrap();
     let known = cluster.nodes[2].space().explain("news_0").unwrap();
     assert_eq!(known.versions[0].introduced, Introduced::By(b));
-    assert_eq!(known.versions[0].writes[0].actor.node, <[u8; 32]>::from(a));
+    assert_eq!(known.versions[0].writes[0].node, <[u8; 32]>::from(a));
 }

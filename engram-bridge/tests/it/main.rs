@@ -16,10 +16,11 @@ mod laws;
 #[cfg(feature = "node")]
 mod members;
 mod operations;
-mod reaping;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "config")]
 mod reload;
 #[cfg(feature = "files")]
 mod service;
+#[cfg(feature = "http")]
+mod warnings;

@@ -1,22 +1,23 @@
-//! What an operator sees and does, and where a node refuses.
+//! The operations of an operator, and their limits.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use engram_bridge::{
-    CROWDED, ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, Environment, MAX_BURIED,
-    MAX_CONTENTS, PatternError, Retention, SemanticPattern, Store, StoreConfig, SubmitError,
-    Submitted, Timestamp,
+    Citations, ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, Environment,
+    MANY_VERSIONS, MAX_EPISODES, MAX_SUPPRESSED, PatternError, Retention, SemanticPattern,
+    StateEvent, Store, SubmitError, Submitted, Timestamp,
 };
-use engram_gossip_proto::View as _;
+use engram_gossip_proto::{Rejection, View as _};
 
-use crate::common::*;
+use crate::common::{self, *};
 
 /// A store whose pattern `p` has one version of each of so many other nodes.
 fn disputed(versions: u8) -> Store {
     let store = store(200, 4);
     for node in 0..versions {
-        let peer = only_space(&crate::common::store(node, 4));
+        let peer = only_space(&common::store(node, 4));
         peer.submit_pattern(&pattern("p", node)).unwrap();
         deliver(everything(&peer), &only_space(&store));
     }
@@ -25,12 +26,12 @@ fn disputed(versions: u8) -> Store {
 
 #[test]
 fn many_versions_are_pointed_out_from_eight_on() {
-    for others in [CROWDED as u8 - 2, CROWDED as u8 - 1] {
+    for others in [MANY_VERSIONS as u8 - 2, MANY_VERSIONS as u8 - 1] {
         let space = only_space(&disputed(others));
         let snapshot = snapshot(vec![pattern("p", 100), pattern("q", 100)]);
         let report = space.submit(&snapshot, Scheduler).unwrap();
-        let crowded = usize::from(others) + 1 >= CROWDED;
-        assert_eq!(report.crowded, if crowded { vec!["p"] } else { vec![] });
+        let crowded = usize::from(others) + 1 >= MANY_VERSIONS;
+        assert_eq!(report.many_versions, if crowded { vec!["p"] } else { vec![] });
         assert_eq!((report.written, report.rejected.len()), (2, 0));
         let stats = space.stats();
         assert_eq!((stats.crowded, stats.conflicting, stats.records), (u64::from(crowded), 1, 2));
@@ -38,54 +39,99 @@ fn many_versions_are_pointed_out_from_eight_on() {
 }
 
 #[test]
-fn no_version_is_added_to_sixty_four_and_none_is_dropped() {
-    let full = MAX_CONTENTS as u8;
-    let space = only_space(&disputed(full - 1));
-    // The own version is the last one that there is room for, and makes room for its successor.
-    for content in [100, 101] {
-        assert_eq!(space.submit_pattern(&pattern("p", content)), Ok(Submitted::Written));
-    }
-
-    let store = disputed(full);
+fn two_hundred_nodes_may_disagree() {
+    let store = disputed(199);
     let space = only_space(&store);
-    let (before, written) = (records(&space), store.written());
-    let refused = PatternError::Crowded { versions: MAX_CONTENTS };
-    let one = space.submit_pattern(&pattern("p", 100));
-    assert_eq!(one, Err(SubmitError::Pattern(refused.clone())));
-    let many = snapshot(vec![pattern("p", 100), pattern("q", 1)]);
-    let report = space.submit(&many, Scheduler).unwrap();
-    assert_eq!((report.written, &report.rejected[0].reason), (1, &refused));
-    assert!(refused.to_string().contains("resolve"));
-    assert_eq!((records(&space)["p"].clone(), store.written()), (before["p"].clone(), written + 1));
-    // What others hold too is no further version.
-    assert_eq!(space.submit_pattern(&pattern("p", 7)), Ok(Submitted::Written));
-    // The way out.
-    space.resolve(&pattern("p", 100)).unwrap();
+    assert_eq!(space.submit_pattern(&pattern("p", 200)), Ok(Submitted::Written));
+    assert_eq!(space.explain("p").unwrap().versions.len(), 200);
+    let peer = only_space(&common::store(201, 4));
+    deliver(everything(&space), &peer);
+    assert_eq!(fingerprint(&peer), fingerprint(&space));
+    space.resolve(&pattern("p", 100), Citations::AsGiven).unwrap();
     assert_eq!(space.stats().conflicting, 0);
-    assert_eq!(space.submit_pattern(&pattern("p", 102)), Ok(Submitted::Written));
 }
 
 #[test]
-fn a_pattern_that_is_forgotten_again_and_again_is_never_too_large_for_a_peer() {
-    let (space, peer) = (only_space(&store(1, 4)), only_space(&store(2, 4)));
-    for n in 0..=MAX_BURIED {
-        // The peer's engine has not seen the tombstone, so that it lives on beside the new version.
-        let again = SemanticPattern { strength: n as f32, ..(*pattern("p", 0)).clone() };
-        assert_eq!(peer.submit_pattern(&Arc::new(again)), Ok(Submitted::Written));
+fn suppression_keeps_the_smallest_digests() {
+    let (store, peer) = (store(1, 4), only_space(&store(2, 4)));
+    let (space, mut events) = (only_space(&store), store.events());
+    for n in 0..MAX_SUPPRESSED + 2 {
+        let version = SemanticPattern { strength: n as f32, ..(*pattern("p", 0)).clone() };
+        assert_eq!(peer.submit_pattern(&Arc::new(version)), Ok(Submitted::Written));
         deliver(everything(&peer), &space);
         assert!(space.forget("p").unwrap());
         let receipt = peer.pin().apply(everything(&space));
         assert_eq!((receipt.applied, receipt.rejected), (1, vec![]), "after {n}");
         assert_eq!(peer.root(), space.root());
     }
+    assert_eq!(space.explain("p").unwrap().suppressed.len(), MAX_SUPPRESSED);
+    assert_eq!(store.write_stats().suppressions_dropped, 2);
+    assert!(matches!(events.try_recv(), Ok(StateEvent::SuppressionDropped { digests: 1, .. })));
+}
+
+#[test]
+fn a_resolution_with_too_many_citations_is_refused() {
+    let space = only_space(&store(1, 4));
+    let citing = |prefix: &str| {
+        let episodes = (0..MAX_EPISODES / 2 + 1).map(|n| format!("{prefix}-{n:04}")).collect();
+        Arc::new(SemanticPattern { source_episodes: episodes, ..(*pattern("p", 1)).clone() })
+    };
+    space.submit_pattern(&citing("a")).unwrap();
+    let refused = space.resolve(&citing("b"), Citations::Union).unwrap_err();
+    let found = 2 * (MAX_EPISODES / 2 + 1);
+    assert_eq!(refused, SubmitError::Pattern(PatternError::EpisodeCount { found }));
+    space.resolve(&citing("b"), Citations::AsGiven).unwrap();
+}
+
+#[test]
+fn forgetting_many_ids_is_one_commit() {
+    let kept = engram_bridge::MemoryStateStore::new();
+    let space = only_space(&open(1, kept.clone()).unwrap());
+    let ids: Vec<String> = (0..2_000).map(|n| format!("p_{n}")).collect();
+    let patterns = ids.iter().map(|id| pattern(id, 1)).collect();
+    space.submit(&snapshot(patterns), Scheduler).unwrap();
+    let before = kept.commits();
+    let forgotten = space.forget_all(ids.iter().map(String::as_str)).unwrap();
+    assert_eq!((forgotten, kept.commits() - before), (2_000, 1));
+    assert_eq!((space.visible_len(), space.stats().deletions), (0, 2_000));
+}
+
+#[test]
+fn an_evicted_nodes_versions_are_withdrawn() {
+    let (space, peer) = (only_space(&store(1, 4)), only_space(&store(2, 4)));
+    peer.submit(&snapshot(vec![pattern("p", 1), pattern("q", 1)]), Scheduler).unwrap();
+    space.submit_pattern(&pattern("p", 2)).unwrap();
+    deliver(everything(&peer), &space);
+    assert_eq!(space.withdraw_node(&[2; 32].into()), Ok(2));
+    let view = space.view().patterns;
+    assert_eq!((view.len(), view[0].source_episodes.contains(&"episode-1".to_owned())), (1, false));
+    deliver(everything(&space), &peer);
+    assert_eq!(fingerprint(&peer), fingerprint(&space));
+}
+
+#[test]
+fn a_new_key_takes_over_the_versions_of_the_old() {
+    let old = only_space(&store(1, 4));
+    old.submit(&snapshot(vec![pattern("p", 1), pattern("q", 1)]), Scheduler).unwrap();
+    let (mut config, environment) = parts(2, 4);
+    config.replaces = vec![[1; 32].into()];
+    let new = Store::new(config, environment);
+    let space = only_space(&new);
+    deliver(everything(&old), &space);
+    // Nothing can be written again under the old key, so an equal submission moves to the new one.
+    assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Written));
+    assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Unchanged));
+    assert_eq!(space.submit_pattern(&pattern("p", 2)), Ok(Submitted::Written));
+    assert!(space.withdraw("q").unwrap());
+    let view = space.view().patterns;
+    assert_eq!((view.len(), view[0].source_episodes[0].as_str()), (1, "episode-2"));
 }
 
 #[test]
 fn retention_hides_and_removes_nothing() {
-    let (config, _) = parts(1, 4);
-    let retention = Retention { max_age: Some(Duration::from_micros(3)), max_patterns: Some(2) };
-    let environment = Environment::new(|| Timestamp::EPOCH, || 7);
-    let keeper = Store::new(StoreConfig { retention, ..config }, environment);
+    let (mut config, environment) = parts(1, 4);
+    config.retention = Retention::ALL.with_max_age(Duration::from_micros(3)).with_max_patterns(2);
+    let keeper = Store::new(config, environment);
     let (keeper, other) = (only_space(&keeper), only_space(&store(1, 4)));
     for space in [&keeper, &other] {
         let patterns = (0..8).map(|n| pattern(&format!("p_{n}"), n)).collect();
@@ -93,7 +139,7 @@ fn retention_hides_and_removes_nothing() {
     }
     let view = keeper.view();
     let ids: Vec<_> = view.patterns.iter().map(|pattern| pattern.id.as_str()).collect();
-    // Those of the last three microseconds are 4 to 7; 5 is the surest of them, 4 and 7 are next.
+    // Those of the last three microseconds are 4 to 7; 5 is the most confident of them, 4 and 7 are next.
     assert_eq!((ids, view.hidden), (vec!["p_5", "p_7"], 6));
     assert_eq!(other.view().hidden, 0);
     // The state is that of a node without the rule, and so is what is sent.
@@ -112,21 +158,21 @@ fn the_generation_counts_changes_of_the_state() {
         assert_eq!(generation(), 1);
     }
     space.forget("p").unwrap();
-    assert_eq!((generation(), space.stats().deleted()), (2, 1));
-    // What was deleted and is found again stays deleted: that is remembered, and changes nothing.
+    assert_eq!((generation(), space.stats().deletions), (2, 1));
+    // A forgotten content that the engine finds again stays forgotten, which changes nothing.
     let peer = only_space(&store(2, 4));
     peer.submit_pattern(&pattern("p", 5)).unwrap();
     deliver(everything(&peer), &space);
     space.forget("p").unwrap();
     let before = generation();
-    assert_eq!(space.submit_pattern(&pattern("p", 5)), Ok(Submitted::Buried));
+    assert_eq!(space.submit_pattern(&pattern("p", 5)), Ok(Submitted::Suppressed));
     assert_eq!((generation(), before), (4, 4));
 }
 
-/// An engine may find ten times as much at once, and then be set back to a state of yesterday. What it
-/// says last is its word, whatever its clock says; what it no longer says is not taken back.
+/// An engine may find ten times as much at once, and then return to the state of yesterday. Its last
+/// submission counts, whatever its clock says; a pattern that it no longer submits stays.
 #[test]
-fn a_snapshot_of_ten_times_the_size_and_one_that_goes_back_in_time_are_taken_at_their_word() {
+fn snapshots_may_grow_tenfold_and_go_back_in_time() {
     let store = store(1, 4);
     let space = only_space(&store);
     let at = |seconds: i64| Timestamp::from_nanoseconds(seconds * 1_000_000_000);
@@ -140,14 +186,101 @@ fn a_snapshot_of_ten_times_the_size_and_one_that_goes_back_in_time_are_taken_at_
     assert_eq!(taken(100, 9, at(100)), (100, 0));
     assert_eq!(taken(1_000, 9, at(200)), (900, 100));
     let generation = space.summary().generation;
-    // Yesterday's snapshot again: equal patterns are no news, though it is older and lacks most.
+    // Yesterday's snapshot again: equal patterns change nothing, though it is older and lacks most.
     assert_eq!(taken(100, 9, at(50)), (0, 100));
     assert_eq!((space.summary().generation, space.visible_len()), (generation, 1_000));
-    // Yesterday's patterns: older than what is shown, but the engine's last word on them.
+    // Yesterday's patterns: older than the shown ones, but the engine's last submission.
     assert_eq!(taken(100, 2, at(40)), (100, 0));
     let shown = space.view().patterns;
     let embeddings = [0, 100].map(|n: usize| &shown[n].embedding);
     assert_eq!(embeddings, [&pattern("p", 2).embedding, &pattern("p", 9).embedding]);
     assert_eq!(shown.len(), 1_000);
-    assert_eq!(store.written(), 1_100, "one version for each change");
+    assert_eq!(store.write_stats().written, 1_100, "one version for each change");
+}
+
+/// One pattern two years ahead, from a node with a wrong clock, hides nothing.
+#[test]
+fn a_far_future_pattern_hides_no_others() {
+    let (mut config, environment) = parts(1, 4);
+    config.retention = Retention::ALL.with_max_age(Duration::from_secs(365 * 86_400));
+    let space = only_space(&Store::new(config, environment));
+    let patterns = (0..100).map(|n| pattern(&format!("p_{n}"), n)).collect();
+    space.submit(&snapshot(patterns), Scheduler).unwrap();
+    let ahead = Timestamp::from_nanoseconds(2 * 365 * 86_400_000_000_000);
+    let wrong = SemanticPattern { last_consolidated: ahead, ..(*pattern("wrong", 1)).clone() };
+    let peer = only_space(&store(2, 4));
+    peer.submit_pattern(&Arc::new(wrong)).unwrap();
+    deliver(everything(&peer), &space);
+    assert_eq!((space.view().patterns.len(), space.view().hidden), (101, 0));
+}
+
+#[test]
+fn a_new_space_waits_for_its_first_contact() {
+    let kept = engram_bridge::MemoryStateStore::new();
+    let space = only_space(&open(1, kept.clone()).unwrap());
+    assert!(space.await_contact());
+    assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Waiting));
+    assert_eq!((space.view().patterns.len(), space.summary().count), (1, 0));
+
+    // A peer knows a later version of this node.
+    let peer = only_space(&store(2, 4));
+    let earlier = only_space(&store(1, 4));
+    earlier.submit_pattern(&pattern("p", 2)).unwrap();
+    deliver(everything(&earlier), &peer);
+    deliver(everything(&peer), &space);
+    space.take_in().unwrap();
+    deliver(everything(&space), &peer);
+    assert_eq!(fingerprint(&peer), fingerprint(&space));
+    assert_eq!(peer.view().patterns[0].source_episodes[0], "episode-1");
+
+    // A restart before the end would have gone on waiting; after it there is nothing to wait for.
+    drop(space);
+    assert!(!only_space(&open(1, kept).unwrap()).await_contact());
+}
+
+#[test]
+fn an_operation_does_not_pass_what_waits() {
+    let space = only_space(&store(1, 4));
+    space.await_contact();
+    space.submit(&snapshot(vec![pattern("p", 1), pattern("q", 1)]), Scheduler).unwrap();
+    space.resolve(&pattern("p", 2), Citations::AsGiven).unwrap();
+    assert_eq!((space.summary().count, space.waiting_len()), (1, 1));
+    assert!(space.forget("q").unwrap());
+    space.take_in().unwrap();
+    let view = space.view().patterns;
+    assert_eq!((view.len(), view[0].source_episodes[0].as_str()), (1, "episode-2"));
+}
+
+#[test]
+fn a_restart_goes_on_waiting_for_the_contact() {
+    let kept = engram_bridge::MemoryStateStore::new();
+    let space = only_space(&open(1, kept.clone()).unwrap());
+    assert!(space.await_contact());
+    let peer = only_space(&store(2, 4));
+    peer.submit_pattern(&pattern("p", 1)).unwrap();
+    deliver(everything(&peer), &space);
+    drop(space);
+    assert!(only_space(&open(1, kept).unwrap()).await_contact());
+}
+
+/// A clock that was eleven years ahead is put right; the versions written under it are dropped.
+#[test]
+fn implausible_own_versions_can_be_dropped() {
+    const YEAR: i64 = 365 * 86_400 * 1_000_000_000;
+    let now = Arc::new(AtomicI64::new(1_800_000_000_000_000_000 + 11 * YEAR));
+    let (clock, peer) = (Arc::clone(&now), store(2, 4));
+    let (config, _) = parts(1, 4);
+    let clock = move || Timestamp::from_nanoseconds(clock.fetch_add(1_024, Ordering::Relaxed));
+    let node = Store::new(config, Environment::new(clock, || 0));
+    let (space, other) = (only_space(&node), only_space(&peer));
+    space.submit_pattern(&pattern("p", 1)).unwrap();
+    now.store(1_800_000_000_000_000_000, Ordering::Relaxed);
+
+    let receipt = other.pin().apply(everything(&space));
+    assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::ImplausibleVersion)]);
+    assert_eq!(node.drop_implausible(&common::space(), "p"), Ok(true));
+    assert_eq!(node.drop_implausible(&common::space(), "p"), Ok(false));
+    assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Written));
+    deliver(everything(&space), &other);
+    assert_eq!(fingerprint(&other), fingerprint(&space));
 }

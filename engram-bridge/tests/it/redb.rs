@@ -1,12 +1,11 @@
-//! The state in a file: what becomes of it when the file is cut, altered, copied or full.
+//! The state in a file that is cut, altered, copied or full.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use engram_bridge::{
-    ConsolidationCacheSource::Scheduler, Doubt, OpenError, Opening, RedbStateStore, StorageError,
-    Store,
+    ConsolidationCacheSource::Scheduler, OpenError, Recovery, RedbStateStore, StorageError, Store,
 };
 use tempfile::TempDir;
 
@@ -36,18 +35,18 @@ fn folder() -> TempDir {
 }
 
 #[test]
-fn a_node_goes_on_where_it_was() {
+fn a_node_goes_on_with_its_file() {
     let folder = folder();
     let before = left(folder.path());
     for _ in 0..2 {
         let store = open(1, kept(folder.path())).unwrap();
-        assert_eq!(*store.opening(), Opening::Resumed { records: 50 });
+        assert_eq!(*store.recovery(), Recovery::Loaded { records: 50 });
         assert_eq!(shown(&store), before);
     }
 }
 
 #[test]
-fn two_nodes_in_one_folder_are_refused_and_the_first_goes_on() {
+fn a_folder_serves_one_node_at_a_time() {
     let folder = folder();
     let store = open(1, kept(folder.path())).unwrap();
     let second = open(1, kept(folder.path())).unwrap_err();
@@ -56,31 +55,39 @@ fn two_nodes_in_one_folder_are_refused_and_the_first_goes_on() {
     only_space(&store).submit_pattern(&pattern("p", 1)).unwrap();
 }
 
+/// The file may be a copy at any path, and an older one: a start resumes no identity.
 #[test]
-fn a_copied_folder_and_a_restored_file_begin_a_new_life() {
-    let (original, copy) = (folder(), folder());
+fn a_copied_and_an_older_file_are_as_good_as_any() {
+    let (original, copy, peer) = (folder(), folder(), only_space(&store(2, 4)));
     let before = left(original.path());
     let state = original.path().join("state");
     fs::create_dir(copy.path().join("state")).unwrap();
-    for file in ["state.redb", "seal"] {
-        fs::copy(state.join(file), copy.path().join("state").join(file)).unwrap();
-    }
-    let store = open(1, kept(copy.path())).unwrap();
-    let moved = Opening::Doubted { records: 50, doubt: Doubt::Moved };
-    assert_eq!((store.opening(), shown(&store)), (&moved, before.clone()));
+    fs::copy(state.join("state.redb"), copy.path().join("state/state.redb")).unwrap();
+    let copied = open(1, kept(copy.path())).unwrap();
+    assert_eq!((copied.recovery(), shown(&copied)), (&Recovery::Loaded { records: 50 }, before));
 
-    // An older state of the file, in its very place, after the node was started again.
+    // An older state of the file in its very place, after a peer took what was written since.
     let older = fs::read(state.join("state.redb")).unwrap();
     let store = open(1, kept(original.path())).unwrap();
-    only_space(&store).submit_pattern(&pattern("lost", 1)).unwrap();
+    only_space(&store).submit_pattern(&pattern("p_7", 98)).unwrap();
+    only_space(&store).submit_pattern(&pattern("later", 1)).unwrap();
+    deliver(everything(&only_space(&store)), &peer);
     drop(store);
     fs::write(state.join("state.redb"), older).unwrap();
     let store = open(1, kept(original.path())).unwrap();
-    assert_eq!((store.opening(), shown(&store)), (&moved, before));
+    let space = only_space(&store);
+    space.submit_pattern(&pattern("p_7", 99)).unwrap();
+    deliver(everything(&peer), &space);
+    deliver(everything(&space), &peer);
+    assert_eq!(fingerprint(&peer), fingerprint(&space));
+    let view: BTreeMap<_, _> =
+        space.view().patterns.iter().map(|p| (p.id.clone(), p.source_episodes.clone())).collect();
+    assert!(view.contains_key("later"));
+    assert!(view["p_7"].contains(&"episode-99".to_owned()));
 }
 
 #[test]
-fn a_backup_of_a_running_node_is_restored_by_starting_on_it() {
+fn a_backup_is_restored_by_starting_on_it() {
     let folder = folder();
     let before = left(folder.path());
     let store = open(1, kept(folder.path())).unwrap();
@@ -92,9 +99,9 @@ fn a_backup_of_a_running_node_is_restored_by_starting_on_it() {
     drop(store);
 
     let restored = open(1, RedbStateStore::new(&backup)).unwrap();
-    let moved = Opening::Doubted { records: 50, doubt: Doubt::Moved };
-    assert_eq!((restored.opening(), shown(&restored)), (&moved, before));
-    // What was written since comes from the peers, and is not mistaken for what is written now.
+    let loaded = Recovery::Loaded { records: 50 };
+    assert_eq!((restored.recovery(), shown(&restored)), (&loaded, before));
+    // Later writes come back from the peers, and new ones differ from them.
     let space = only_space(&restored);
     space.submit_pattern(&pattern("p_7", 99)).unwrap();
     deliver(written_since, &space);
@@ -104,15 +111,14 @@ fn a_backup_of_a_running_node_is_restored_by_starting_on_it() {
     assert!(texts.contains_key("later"));
 }
 
-/// Spoils the file in many ways. Whatever is found afterwards: no panic, and nothing that was not
-/// written; what is gone is said.
+/// Damages the file in many ways: the node starts, shows nothing that was not written, and names
+/// the loss.
 #[test]
-fn a_cut_or_altered_file_is_noticed_and_never_believed() {
+fn a_damaged_file_is_noticed_and_never_believed() {
     let folder = folder();
     let before = left(folder.path());
     let file = folder.path().join("state/state.redb");
-    let (whole, seal) =
-        (fs::read(&file).unwrap(), fs::read(folder.path().join("state/seal")).unwrap());
+    let whole = fs::read(&file).unwrap();
     let mut random = 7_u64;
     let mut below = |limit: usize| {
         random =
@@ -133,19 +139,18 @@ fn a_cut_or_altered_file_is_noticed_and_never_believed() {
         let other = folder.path().join(format!("spoilt-{round}"));
         fs::create_dir(&other).unwrap();
         fs::write(other.join("state.redb"), &spoilt).unwrap();
-        fs::write(other.join("seal"), &seal).unwrap();
         let store = open(1, RedbStateStore::new(&other)).unwrap();
-        match store.opening() {
-            Opening::Doubted { doubt: Doubt::Unreadable { aside: to, .. }, records: 0 } => {
-                assert_eq!(fs::read(to).unwrap().len(), spoilt.len(), "the evidence is kept");
+        match store.recovery() {
+            Recovery::SetAside { place, .. } => {
+                assert_eq!(fs::read(place).unwrap().len(), spoilt.len(), "the evidence is kept");
                 aside += 1;
             }
-            // It is a copy, so whatever is found is in doubt; what the file does not use may change.
-            Opening::Doubted { doubt: Doubt::Moved, records: 50 } => {
+            // A byte that the file does not use may change.
+            Recovery::Loaded { records: 50 } => {
                 assert_eq!(shown(&store), before);
                 intact += 1;
             }
-            Opening::Doubted { .. } => {}
+            Recovery::Repaired { records, .. } => assert!(*records < 50),
             other => panic!("round {round}: {other:?}"),
         }
         only_space(&store).submit_pattern(&pattern("p", 1)).unwrap();

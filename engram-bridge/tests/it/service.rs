@@ -136,7 +136,7 @@ async fn the_merged_view_handed_back_is_no_news() {
     let (root, merged) = (cluster.nodes[1].store.root(), b.cached_snapshot().unwrap());
     b.update_cache(&merged, OnDemand);
     assert_eq!(cluster.nodes[1].store.root(), root);
-    assert_eq!(cluster.nodes[1].store.written(), 0);
+    assert_eq!(cluster.nodes[1].store.write_stats().written, 0);
     assert_eq!(b.last_report().unwrap().echoed, 5);
 }
 

@@ -8,6 +8,7 @@ use engram_gossip_net::{
     BindError, ConnectionState, Event, Gossip, HandshakeError, Opener, Roster, Switch, SyncError,
     Weather,
 };
+use engram_gossip_proto::Greeting;
 use tokio::time::sleep;
 
 fn all_equal(nodes: &[&Node]) -> bool {
@@ -43,6 +44,23 @@ async fn an_announced_change_reaches_everybody_without_the_timer() {
     nodes[0].gossip.announce();
     for node in &mut nodes {
         node.until(|node| node.store.ids() == ["news"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_greeting_arrives_before_any_record() {
+    let mut config = quiet();
+    config.schedule.advert_fanout = 0;
+    let [a, b] = take(Cluster::new().start(&["a", "b"], &config));
+    settled(&[&a, &b]).await;
+    let before = [a.store.greeted().len(), b.store.greeted().len()];
+    a.store.write("news");
+    b.store.write("other news");
+    a.gossip.sync_with(b.id()).await.unwrap();
+    for (node, peer, before) in [(&a, &b, before[0]), (&b, &a, before[1])] {
+        let known = u64::from(node.id().as_bytes()[31]);
+        let greeting = Greeting { known, clock: peer.store.clock() };
+        assert_eq!(node.store.greeted()[before..], [(peer.id(), greeting, 1)]);
     }
 }
 

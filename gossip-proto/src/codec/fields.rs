@@ -5,22 +5,21 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::actors::Actors;
-use super::size::{self, Size, Weight};
+use super::nodes::NodeTable;
+use super::size::{self, Weight};
 use super::text::{put_text, take_text};
+use crate::check::within;
 use crate::limits::{
-    MAX_BURIED, MAX_CONTENT_LEN, MAX_CONTENTS, MAX_CONTEXT, MAX_COUNTER, MAX_EPISODE_ID,
-    MAX_EPISODES, MAX_ID, MAX_RECORD_CONTENTS, MAX_RECORDS, MAX_SIBLINGS,
+    MAX_CONTENTS, MAX_EPISODE_ID, MAX_EPISODES, MAX_ID, MAX_NODE_DOTS, MAX_PARTS, MAX_RECORDS,
+    MAX_SUPPRESSED,
 };
 use crate::wire::{Reader, put, put_count};
-use crate::{Body, Content, DecodeError, Delivery, Dot, Record};
+use crate::{Content, DecodeError, Delivery, Part, Record, check_id};
 
-/// A sibling whose content the receiver holds, or got earlier.
+/// A dot whose content the receiver holds, or got earlier.
 const NAMED: u8 = 0;
-/// A sibling whose content is in this batch.
+/// A dot whose content is in this batch.
 const INLINE: u8 = 1;
-/// A deletion.
-const TOMBSTONE: u8 = 2;
 
 /// A content without its embedding, under the digest that names it.
 pub(super) struct Heading {
@@ -38,14 +37,14 @@ impl Heading {
 /// The encoded fields, and the contents in the order of the encoding.
 pub(super) fn encode(batch: &Delivery) -> (Vec<u8>, Vec<&Content>) {
     let mut out = Vec::with_capacity(256 * batch.records.len());
-    let actors = actors_of(&batch.records);
-    actors.put(&mut out);
+    let nodes = nodes_of(&batch.records);
+    nodes.put(&mut out);
     let mut left: BTreeMap<&[u8; 32], &Content> =
         batch.contents.iter().map(|(digest, content)| (digest, content)).collect();
     let mut contents = Vec::with_capacity(batch.contents.len());
     put_count(&mut out, batch.records.len());
     for record in &batch.records {
-        put_record(&mut out, record, &actors, |digest| match left.remove(digest) {
+        put_record(&mut out, record, &nodes, |digest| match left.remove(digest) {
             Some(content) => {
                 contents.push(content);
                 true
@@ -65,37 +64,31 @@ pub(super) fn encode(batch: &Delivery) -> (Vec<u8>, Vec<&Content>) {
     (out, contents)
 }
 
-fn actors_of(records: &[Record]) -> Actors {
-    let siblings = records.iter().flat_map(|r| r.siblings.iter().map(|(dot, _)| dot.actor));
-    let contexts = records.iter().flat_map(|r| r.context.iter().map(|(actor, _)| *actor));
-    Actors::of(siblings.chain(contexts))
+fn nodes_of(records: &[Record]) -> NodeTable {
+    NodeTable::of(records.iter().flat_map(Record::context))
 }
 
 fn put_record(
     out: &mut Vec<u8>,
     record: &Record,
-    actors: &Actors,
+    nodes: &NodeTable,
     mut inline: impl FnMut(&[u8; 32]) -> bool,
 ) {
     put_text(out, "", &record.id);
-    put_count(out, record.siblings.len());
-    for (dot, body) in &record.siblings {
-        actors.put_counter(out, dot.actor, dot.counter);
-        match body {
-            Body::Content(digest) => {
-                out.push(if inline(digest) { INLINE } else { NAMED });
-                out.extend_from_slice(digest);
-            }
-            Body::Tombstone { buried } => {
-                out.push(TOMBSTONE);
-                put_count(out, buried.len());
-                out.extend_from_slice(buried.as_flattened());
-            }
+    put_count(out, record.parts.len());
+    for part in &record.parts {
+        nodes.put_entry(out, &part.node, part.entry);
+        put_count(out, part.dots.len());
+        for (version, digest) in &part.dots {
+            put(out, &part.entry.wrapping_sub(*version));
+            out.push(if inline(digest) { INLINE } else { NAMED });
+            out.extend_from_slice(digest);
         }
     }
-    put_count(out, record.context.len());
-    for (actor, counter) in &record.context {
-        actors.put_counter(out, *actor, *counter);
+    put_count(out, record.suppressed.len());
+    for (digest, length) in &record.suppressed {
+        out.extend_from_slice(digest);
+        put(out, length);
     }
 }
 
@@ -115,13 +108,13 @@ pub(super) fn decode(
     weight: &mut Weight,
 ) -> Result<(Vec<Record>, Vec<Heading>), DecodeError> {
     let mut r = Reader::new(section);
-    let actors = Actors::take(&mut r, || weight.add(size::ACTOR))?;
+    let nodes = NodeTable::take(&mut r, || weight.add(size::NODE))?;
     let mut names: Vec<([u8; 32], String)> = Vec::new();
     let records = r.list("records of a batch", MAX_RECORDS, 5, |r| {
-        take_record(r, &actors, &mut names, weight)
+        take_record(r, &nodes, &mut names, weight)
     })?;
-    if actors != actors_of(&records) {
-        return Err(DecodeError::NotCanonical("the actors of a batch"));
+    if nodes != nodes_of(&records) {
+        return Err(DecodeError::NotCanonical("the nodes of a batch"));
     }
     let inline = names.len();
     let ahead = r.list("contents ahead of their record", MAX_CONTENTS, 34, |r| {
@@ -139,108 +132,52 @@ pub(super) fn decode(
 }
 
 fn take_id(r: &mut Reader<'_>, weight: &mut Weight) -> Result<String, DecodeError> {
-    let id = take_text(r, "", "a pattern id", MAX_ID)?;
+    let id = take_text(r, "", "an id", MAX_ID)?;
     weight.add(id.len())?;
-    if id.is_empty() { Err(DecodeError::Invalid("a pattern id")) } else { Ok(id) }
+    check_id(&id)?;
+    Ok(id)
 }
 
 fn take_record(
     r: &mut Reader<'_>,
-    actors: &Actors,
+    nodes: &NodeTable,
     names: &mut Vec<([u8; 32], String)>,
     weight: &mut Weight,
 ) -> Result<Record, DecodeError> {
     weight.add(size::RECORD)?;
     let id = take_id(r, weight)?;
-    let siblings: Vec<_> = r.list("siblings of a record", MAX_SIBLINGS, 4, |r| {
-        weight.add(size::SIBLING)?;
-        let (actor, counter) = actors.take_counter(r)?;
-        let body = match r.take::<u8>("the form of a sibling")? {
-            NAMED => Body::Content(r.array("the digest of a content")?),
-            INLINE => {
-                let digest = r.array("the digest of a content")?;
-                names.push((digest, id.clone()));
+    let parts = r.list("parts of a record", MAX_PARTS, 3, |r| {
+        weight.add(size::PART)?;
+        let (node, entry) = nodes.take_entry(r)?;
+        let dots = r.list("dots of a node", MAX_NODE_DOTS, 34, |r| {
+            weight.add(size::DOT)?;
+            let (version, digest, form) = take_dot(r, entry)?;
+            if form == INLINE {
                 weight.add(size::DIGEST + id.len())?;
-                Body::Content(digest)
+                names.push((digest, id.clone()));
             }
-            TOMBSTONE => Body::Tombstone { buried: take_buried(r, weight)? },
-            _ => return Err(DecodeError::Invalid("the form of a sibling")),
-        };
-        Ok((Dot { actor, counter }, body))
+            Ok((version, digest))
+        })?;
+        Ok(Part { node, entry, dots })
     })?;
-    let context: Vec<_> = r.list("actors of a context", MAX_CONTEXT, 2, |r| {
-        weight.add(size::ACTOR)?;
-        actors.take_counter(r)
+    let suppressed = r.list("suppressed digests of a record", MAX_SUPPRESSED, 33, |r| {
+        weight.add(size::SUPPRESSED)?;
+        Ok((r.array("a suppressed digest")?, r.take("the length of a suppression")?))
     })?;
-    let record = Record { id, siblings, context };
-    check_record(&record)?;
+    let record = Record { id, parts, suppressed };
+    record.check()?;
     Ok(record)
 }
 
-fn take_buried(r: &mut Reader<'_>, weight: &mut Weight) -> Result<Vec<[u8; 32]>, DecodeError> {
-    let buried: Vec<[u8; 32]> = r.list("buried digests", MAX_BURIED, 32, |r| {
-        weight.add(size::DIGEST)?;
-        r.array("a buried digest")
-    })?;
-    if buried.is_sorted_by(|a, b| a < b) {
-        Ok(buried)
-    } else {
-        Err(DecodeError::NotCanonical("the order of buried digests"))
+/// Takes the version and the digest of a dot, and whether its content is in the batch.
+fn take_dot(r: &mut Reader<'_>, entry: u64) -> Result<(u64, [u8; 32], u8), DecodeError> {
+    let below: u64 = r.take("a version")?;
+    let version = entry.checked_sub(below).ok_or(DecodeError::Invalid("a version"))?;
+    let form: u8 = r.take("the form of a dot")?;
+    if form > INLINE {
+        return Err(DecodeError::Invalid("the form of a dot"));
     }
-}
-
-/// The shape that every record has, whoever wrote it.
-pub(super) fn check_record(record: &Record) -> Result<(), DecodeError> {
-    if record.id.is_empty() {
-        return Err(DecodeError::Invalid("a pattern id"));
-    }
-    within("bytes of a pattern id", record.id.len(), MAX_ID)?;
-    within("siblings of a record", record.siblings.len(), MAX_SIBLINGS)?;
-    within("actors of a context", record.context.len(), MAX_CONTEXT)?;
-    within("contents of a record", record.contents().count(), MAX_RECORD_CONTENTS)?;
-    within("buried digests of a record", record.buried().count(), MAX_BURIED)?;
-    if !record.siblings.is_sorted_by(|(a, _), (b, _)| a < b) {
-        return Err(DecodeError::NotCanonical("the order of siblings"));
-    }
-    if !record.context.is_sorted_by(|(a, _), (b, _)| a < b) {
-        return Err(DecodeError::NotCanonical("the order of a context"));
-    }
-    let covered = |dot: &Dot| {
-        let at = record.context.binary_search_by(|(actor, _)| actor.cmp(&dot.actor));
-        at.is_ok_and(|at| dot.counter <= record.context[at].1)
-    };
-    if !record.siblings.iter().all(|(dot, _)| covered(dot)) {
-        return Err(DecodeError::NotCanonical("a dot outside its context"));
-    }
-    if record.context.iter().any(|(_, counter)| !(1..=MAX_COUNTER).contains(counter)) {
-        return Err(DecodeError::Invalid("a counter"));
-    }
-    Ok(())
-}
-
-/// What a content must be to travel inside its record's message.
-pub(super) fn check_content(
-    record: &Record,
-    content: &Content,
-    dimension: u32,
-) -> Result<(), DecodeError> {
-    if content.id != record.id {
-        return Err(DecodeError::Invalid("the id of a content"));
-    }
-    if content.embedding.len() != dimension as usize {
-        return Err(DecodeError::Invalid("the dimension of a content"));
-    }
-    within("episodes of a content", content.source_episodes.len(), MAX_EPISODES)?;
-    let longest = content.source_episodes.iter().map(String::len).max();
-    within("bytes of an episode id", longest.unwrap_or(0), MAX_EPISODE_ID)?;
-    within("bytes of a content", Size::of_content(content).wire, MAX_CONTENT_LEN)
-}
-
-pub(super) fn within(what: &'static str, value: usize, cap: usize) -> Result<(), DecodeError> {
-    if value <= cap {
-        return Ok(());
-    }
-    Err(DecodeError::OverLimit { what, value: value as u64, cap: cap as u64 })
+    Ok((version, r.array("the digest of a content")?, form))
 }
 
 /// A content is named once, at the first place that mentions it; the others ascend by digest.

@@ -1,14 +1,14 @@
 //! The body of a batch of records: small, lossless, and the same for every sender.
 //!
-//! A batch has two sections. *Fields* hold everything but the embeddings: the actors, each named
-//! once; the records, which call an actor by its place; the contents without their embeddings.
+//! A batch has two sections. *Fields* hold everything but the embeddings: the nodes, each named once;
+//! the records, which refer to a node by its place; the contents without their embeddings.
 //! *Embeddings* hold all floats of the batch in a row. Each section is packed on its own, and left
 //! as it is where packing does not make it smaller.
 
-mod actors;
 mod embeddings;
 mod fields;
 mod half;
+mod nodes;
 mod planes;
 mod section;
 mod size;
@@ -16,12 +16,12 @@ mod text;
 
 use alloc::vec::Vec;
 
-pub(crate) use actors::Actors;
+pub(crate) use nodes::NodeTable;
 pub(crate) use size::{Size, Weight};
 
-use crate::limits::{MAX_CARRIED, MAX_UNFOLDED};
+use crate::limits::MAX_UNFOLDED;
 use crate::wire::Reader;
-use crate::{Compression, Content, DecodeError, Delivery, Record};
+use crate::{Compression, DecodeError, Delivery, check_content};
 
 /// Appends a batch.
 pub(crate) fn encode(out: &mut Vec<u8>, batch: &Delivery, compression: Compression) {
@@ -36,23 +36,11 @@ pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Delivery, DecodeError> {
     let section = section::take(r, &mut weight)?;
     let (records, headings) = fields::decode(&section, &mut weight)?;
     let embeddings = embeddings::take_embeddings(r, headings.len(), &mut weight)?;
-    let contents = headings
+    let contents: Vec<_> = headings
         .into_iter()
         .zip(embeddings)
         .map(|(heading, embedding)| heading.complete(embedding))
         .collect();
+    contents.iter().try_for_each(|(_, content)| check_content(content))?;
     Ok(Delivery { records, contents })
-}
-
-/// Refuses a record, with the contents to be sent along, that no decoder would take.
-pub(crate) fn check(
-    record: &Record,
-    contents: &[([u8; 32], Content)],
-    dimension: u32,
-) -> Result<(), DecodeError> {
-    fields::check_record(record)?;
-    let contents = contents.iter().map(|(_, content)| content);
-    contents.clone().try_for_each(|content| fields::check_content(record, content, dimension))?;
-    let bytes = contents.map(|content| Size::of_content(content).wire).sum();
-    fields::within("bytes of the contents of a record", bytes, MAX_CARRIED)
 }

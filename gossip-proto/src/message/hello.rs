@@ -18,8 +18,10 @@ pub struct Hello {
     pub salt: u64,
     /// Most bytes that the sender takes in this session.
     pub receive_budget: u64,
-    /// State parameters and strategy.
-    pub parameters: Parameters,
+    /// What the sender knows of the receiver, and its clock.
+    pub greeting: Greeting,
+    /// State parameters and strategy. `None` in an answer: all are equal to the opener's.
+    pub parameters: Option<Parameters>,
     /// The sender's spaces.
     pub spaces: Spaces,
 }
@@ -27,6 +29,15 @@ pub struct Hello {
 impl Hello {
     /// Capability bit: the sender takes compressed records.
     pub const LZ4: u32 = 1;
+}
+
+/// What the nodes of a session tell each other about versions and time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Greeting {
+    /// The greatest version of the receiver's own node that the sender knows; 0 if it knows none.
+    pub known: u64,
+    /// The sender's clock in nanoseconds since the Unix epoch; 0 if it has none.
+    pub clock: u64,
 }
 
 /// The root of one space, as its node announces it.
@@ -93,13 +104,12 @@ impl Hello {
         put(out, &self.capabilities);
         out.extend_from_slice(&self.salt.to_le_bytes());
         put(out, &self.receive_budget);
-        put_bytes(out, self.parameters.hash.as_bytes());
-        let precision: u8 = match self.parameters.precision {
-            Precision::F32 => 0,
-            Precision::F16 => 1,
-        };
-        put(out, &(self.parameters.depth, self.parameters.dimension, precision));
-        put_bytes(out, self.parameters.strategy.as_bytes());
+        out.extend_from_slice(&self.greeting.known.to_le_bytes());
+        out.extend_from_slice(&self.greeting.clock.to_le_bytes());
+        put(out, &self.parameters.is_some());
+        if let Some(parameters) = &self.parameters {
+            parameters.encode(out);
+        }
         self.spaces.encode(out);
     }
 
@@ -107,6 +117,30 @@ impl Hello {
         let capabilities = r.take("the capabilities")?;
         let salt = u64::from_le_bytes(r.array("the salt")?);
         let receive_budget = r.take("the receive budget")?;
+        let known = u64::from_le_bytes(r.array("the known version")?);
+        let clock = u64::from_le_bytes(r.array("the clock")?);
+        let greeting = Greeting { known, clock };
+        let parameters = match r.take("the parameters")? {
+            true => Some(Parameters::decode(r)?),
+            false => None,
+        };
+        let spaces = Spaces::decode(r)?;
+        Ok(Self { capabilities, salt, receive_budget, greeting, parameters, spaces })
+    }
+}
+
+impl Parameters {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, self.hash.as_bytes());
+        let precision: u8 = match self.precision {
+            Precision::F32 => 0,
+            Precision::F16 => 1,
+        };
+        put(out, &(self.depth, self.dimension, precision));
+        put_bytes(out, self.strategy.as_bytes());
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let hash = r.text("the name of the hash", MAX_NAME)?.into();
         let (depth, dimension, precision) = r.take::<(u8, u32, u8)>("the state parameters")?;
         let precision = match precision {
@@ -115,9 +149,7 @@ impl Hello {
             _ => return Err(DecodeError::Invalid("the precision")),
         };
         let strategy = r.text("the name of the strategy", MAX_NAME)?.into();
-        let parameters = Parameters { hash, depth, dimension, precision, strategy };
-        let spaces = Spaces::decode(r)?;
-        Ok(Self { capabilities, salt, receive_budget, parameters, spaces })
+        Ok(Self { hash, depth, dimension, precision, strategy })
     }
 }
 

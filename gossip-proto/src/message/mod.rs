@@ -7,7 +7,7 @@ mod subtree;
 
 use alloc::vec::Vec;
 
-pub use hello::{Done, Hello, SpaceRoot, Spaces, WalkedRoot};
+pub use hello::{Done, Greeting, Hello, SpaceRoot, Spaces, WalkedRoot};
 pub use patterns::{PatternRequest, PatternSync, Want};
 pub use refusal::Refusal;
 pub use subtree::{Line, Listing, Node, SubtreeRequest, SubtreeResponse};

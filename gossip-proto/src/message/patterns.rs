@@ -2,11 +2,11 @@
 
 use alloc::vec::Vec;
 
-use crate::codec::{self, Actors};
-use crate::limits::{MAX_RECORD_CONTENTS, MAX_WANT_CONTEXT, MAX_WANTS};
+use crate::codec::{self, NodeTable};
+use crate::limits::{MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS};
 use crate::tag::{KEY_LEN, TAG_LEN, Tag};
 use crate::wire::{Reader, put, put_count};
-use crate::{Actor, Compression, DecodeError, Delivery};
+use crate::{Compression, DecodeError, Delivery};
 
 /// Keys of one space whose records the sender wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +23,12 @@ pub struct Want {
     /// The first bytes of the key hash.
     pub key: [u8; KEY_LEN],
     /// The digests of the contents that the sender holds under this key, cut short, strictly
-    /// ascending.
+    /// ascending, at most [`MAX_WANT_HOLDS`].
     pub holds: Vec<Tag>,
-    /// The context of the record that the sender holds under this key, ascending by actor, at most
-    /// [`MAX_WANT_CONTEXT`] actors. A receiver whose record has nothing beyond it asks for the
-    /// sender's instead of answering. Empty if the sender holds none, or too long a one.
-    pub context: Vec<(Actor, u64)>,
+    /// The context of the record that the sender holds under this key: node and entry, ascending by
+    /// node, at most [`MAX_WANT_CONTEXT`]. A receiver whose record has nothing beyond it asks for
+    /// the sender's instead of answering. Empty if the sender holds none, or too long a one.
+    pub context: Vec<([u8; 32], u64)>,
 }
 
 /// Whole records of one space.
@@ -47,8 +47,8 @@ pub struct PatternSync {
 impl PatternRequest {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         put(out, &self.space);
-        let actors = self.actors();
-        actors.put(out);
+        let nodes = self.nodes();
+        nodes.put(out);
         put_count(out, self.wants.len());
         for want in &self.wants {
             out.extend_from_slice(&want.key);
@@ -57,28 +57,28 @@ impl PatternRequest {
                 out.extend_from_slice(digest);
             }
             put_count(out, want.context.len());
-            for (actor, counter) in &want.context {
-                actors.put_counter(out, *actor, *counter);
+            for (node, entry) in &want.context {
+                nodes.put_entry(out, node, *entry);
             }
         }
     }
 
-    fn actors(&self) -> Actors {
-        Actors::of(self.wants.iter().flat_map(|w| w.context.iter().map(|(actor, _)| *actor)))
+    fn nodes(&self) -> NodeTable {
+        NodeTable::of(self.wants.iter().flat_map(|want| want.context.iter().copied()))
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let space = r.take("the space of a pattern request")?;
-        let actors = Actors::take(r, || Ok(()))?;
+        let nodes = NodeTable::take(r, || Ok(()))?;
         let wants = r.list("keys of a pattern request", MAX_WANTS, KEY_LEN + 2, |r| {
             let key = r.array("a wanted key")?;
             let holds =
-                r.list("held digests", MAX_RECORD_CONTENTS, TAG_LEN, |r| r.array("a held digest"))?;
+                r.list("held digests", MAX_WANT_HOLDS, TAG_LEN, |r| r.array("a held digest"))?;
             if !holds.is_sorted_by(|a: &Tag, b| a < b) {
                 return Err(DecodeError::NotCanonical("the order of held digests"));
             }
             let context: Vec<_> =
-                r.list("actors of a want", MAX_WANT_CONTEXT, 2, |r| actors.take_counter(r))?;
+                r.list("entries of a want", MAX_WANT_CONTEXT, 2, |r| nodes.take_entry(r))?;
             if !context.is_sorted_by(|(a, _), (b, _)| a < b) {
                 return Err(DecodeError::NotCanonical("the order of a context"));
             }
@@ -88,8 +88,8 @@ impl PatternRequest {
             return Err(DecodeError::NotCanonical("the order of wanted keys"));
         }
         let request = Self { space, wants };
-        if actors != request.actors() {
-            return Err(DecodeError::NotCanonical("the actors of a request"));
+        if nodes != request.nodes() {
+            return Err(DecodeError::NotCanonical("the nodes of a request"));
         }
         Ok(request)
     }

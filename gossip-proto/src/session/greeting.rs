@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use super::{Session, Stage, Turn};
 use crate::message::Hello;
 use crate::tag::Salt;
-use crate::{Compression, Event, Message, Prefix, SessionError, Spaces, View};
+use crate::{Compression, Event, Message, Parameters, Prefix, SessionError, Spaces, View};
 
 impl<V: View> Session<V> {
     pub(super) fn greet(&mut self, spaces: Spaces) {
@@ -17,28 +17,43 @@ impl<V: View> Session<V> {
             capabilities,
             salt: self.config.salt,
             receive_budget: self.config.receive_budget,
-            parameters: self.parameters.clone(),
+            greeting: self.config.greeting,
+            parameters: (!self.peer_agrees).then(|| self.parameters.clone()),
             spaces,
         }));
     }
 
     pub(super) fn on_hello(&mut self, hello: &Hello) -> Result<(), SessionError> {
-        self.parameters.agree(&hello.parameters)?;
-        let (ours, theirs) = (&self.parameters.strategy, &hello.parameters.strategy);
-        if ours != theirs {
-            let (ours, theirs) = (ours.to_string(), theirs.to_string());
-            self.events.push(Event::StrategyDiffers { ours, theirs });
-        }
+        self.compare_parameters(hello.parameters.as_ref())?;
         if hello.capabilities & Hello::LZ4 != 0 {
             self.compression = self.config.compression;
         }
         self.peer_takes = hello.receive_budget;
         self.salt = Salt::of(self.config.salt, hello.salt);
         if self.stats.turns == 0 {
-            self.answer_hello(&hello.spaces)
+            self.answer_hello(&hello.spaces)?;
         } else {
-            self.on_answered_hello(&hello.spaces)
+            self.on_answered_hello(&hello.spaces)?;
         }
+        self.peer_greeting = Some(hello.greeting);
+        self.events.push(Event::Greeted(hello.greeting));
+        Ok(())
+    }
+
+    fn compare_parameters(&mut self, theirs: Option<&Parameters>) -> Result<(), SessionError> {
+        let Some(theirs) = theirs else {
+            let is_answer = self.stats.turns > 0;
+            let nothing_to_equal = SessionError::Violation("an opening hello without parameters");
+            return if is_answer { Ok(()) } else { Err(nothing_to_equal) };
+        };
+        self.parameters.agree(theirs)?;
+        self.peer_agrees = self.parameters == *theirs;
+        if !self.peer_agrees {
+            let ours = self.parameters.strategy.to_string();
+            let theirs = theirs.strategy.to_string();
+            self.events.push(Event::StrategyDiffers { ours, theirs });
+        }
+        Ok(())
     }
 
     /// The acceptor's side of the first turn.

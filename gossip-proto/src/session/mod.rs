@@ -4,6 +4,7 @@ mod directory;
 mod ending;
 mod greeting;
 mod outcome;
+mod pieces;
 mod receive;
 mod reconcile;
 mod transfer;
@@ -23,7 +24,8 @@ use self::walk::Walk;
 use crate::limits::MAX_TURNS;
 use crate::tag::Salt;
 use crate::{
-    Compression, Message, Parameters, SessionConfig, SessionError, SetupError, SpaceId, View,
+    Compression, Greeting, Message, Parameters, SessionConfig, SessionError, SetupError, SpaceId,
+    View,
 };
 
 /// One session with one peer, over one reliable, ordered stream of frames.
@@ -56,6 +58,9 @@ pub struct Session<V> {
     /// The digest of the peer's last `Done`.
     told: Option<[u8; 32]>,
     peer_kept_back: bool,
+    /// Whether the peer's parameters equal this side's, the strategy included.
+    peer_agrees: bool,
+    peer_greeting: Option<Greeting>,
     compression: Compression,
     salt: Salt,
     /// Bytes that may still be sent.
@@ -135,6 +140,8 @@ impl<V: View> Session<V> {
             peer_closed: false,
             told: None,
             peer_kept_back: false,
+            peer_agrees: false,
+            peer_greeting: None,
             compression: Compression::Off,
             salt: Salt::of(0, 0),
             peer_takes: 0,
@@ -243,6 +250,11 @@ impl<V: View> Session<V> {
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome> {
         self.outcome.as_ref()
+    }
+
+    /// What the peer's hello said of versions and time; `None` until it was accepted.
+    pub fn peer_greeting(&self) -> Option<Greeting> {
+        self.peer_greeting
     }
 
     /// What was moved so far.

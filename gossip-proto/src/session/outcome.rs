@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use crate::limits::MAX_EVENTS;
-use crate::{Rejection, SessionError, SpaceId};
+use crate::{Greeting, Rejection, SessionError, SpaceId};
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +110,8 @@ impl Stats {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
+    /// The peer's hello was accepted; nothing of the peer was applied yet.
+    Greeted(Greeting),
     /// The peer shows patterns by another strategy: states converge, what is visible may not.
     StrategyDiffers {
         /// The strategy of this node.
@@ -117,7 +119,7 @@ pub enum Event {
         /// The strategy of the peer.
         theirs: String,
     },
-    /// A record of the peer was refused; nothing of it was stored.
+    /// A record of the peer was refused, whole or in part.
     Rejected {
         /// Its space.
         space: SpaceId,
@@ -133,7 +135,8 @@ pub enum Event {
         /// How many.
         records: u32,
     },
-    /// A record of this node exceeds a limit of the wire and can be sent to nobody.
+    /// A record of this node, or one part of it, exceeds a limit of the wire and can be sent to no
+    /// peer.
     Unsendable {
         /// Its space.
         space: SpaceId,

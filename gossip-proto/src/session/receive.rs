@@ -3,14 +3,14 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::directory::Hosted;
+use super::directory::{Directory, Hosted};
 use super::transfer::{Named, Transfer};
 use crate::codec::Size;
-use crate::limits::MAX_CARRIED;
+use crate::limits::{MAX_CARRIED, MAX_NODE_DOTS, MAX_UNFOLDED};
 use crate::tag::{self, Salt};
 use crate::{Delivery, Receipt, Record, SessionError, View};
 
-/// Contents that came ahead of their record.
+/// Contents that came ahead of their part.
 #[derive(Default)]
 pub(super) struct Carried {
     place: u32,
@@ -18,10 +18,20 @@ pub(super) struct Carried {
     bytes: usize,
 }
 
+/// A record that was asked for, as far as its pieces came.
+pub(super) struct Arriving {
+    place: u32,
+    key: [u8; 32],
+    record: Record,
+}
+
 /// What came of a message of records.
+#[derive(Default)]
 pub(super) struct Received {
     pub(super) receipt: Receipt,
     pub(super) unasked: u32,
+    /// The records that were asked for, with their keys.
+    pub(super) requested: Vec<([u8; 32], Record)>,
 }
 
 impl Transfer {
@@ -34,7 +44,6 @@ impl Transfer {
         place: u32,
         delivery: Delivery,
         space: &mut Hosted<V>,
-        salt: Salt,
         told: impl Fn(&[u8; 32]) -> bool,
     ) -> Result<Received, SessionError> {
         let Delivery { mut records, mut contents } = delivery;
@@ -43,7 +52,7 @@ impl Transfer {
         }
         if records.is_empty() {
             self.carry(contents)?;
-            return Ok(Received { receipt: Receipt::default(), unasked: 0 });
+            return Ok(Received::default());
         }
         contents.append(&mut core::mem::take(&mut self.carried).contents);
         self.carried.place = place;
@@ -63,23 +72,56 @@ impl Transfer {
             records.iter().flat_map(Record::mentions).copied().collect();
         contents.retain(|(digest, _)| named.contains(digest));
         let receipt = space.view.apply(Delivery { records, contents });
-        for (key, received) in requested {
-            // This side knows more than the peer sent: the peer lacks the rest.
-            if space.view.record(&key).is_some_and(|joined| joined != received) {
-                self.push_record(place, key, salt.tags(received.contents()));
+        Ok(Received { receipt, unasked, requested })
+    }
+
+    /// Notes a piece of a record that was asked for. Pieces of one record follow each other.
+    pub(super) fn arrive<V: View>(
+        &mut self,
+        place: u32,
+        (key, piece): ([u8; 32], Record),
+        directory: &Directory<V>,
+        salt: Salt,
+    ) {
+        match &mut self.arriving {
+            Some(arriving) if arriving.continues(place, &key) => arriving.record.absorb(piece),
+            _ => {
+                self.finish_arriving(directory, salt);
+                self.arriving = Some(Arriving { place, key, record: piece });
             }
         }
-        Ok(Received { receipt, unasked })
+    }
+
+    /// Sends the record back if this side knows more than the peer sent: the peer lacks the rest.
+    pub(super) fn finish_arriving<V: View>(&mut self, directory: &Directory<V>, salt: Salt) {
+        let Some(Arriving { place, key, record }) = self.arriving.take() else { return };
+        let joined = directory.at(place).and_then(|space| space.view.record(&key));
+        if joined.is_some_and(|joined| joined != record) {
+            self.push_record(place, key, salt.tags(record.contents()));
+        }
     }
 
     fn carry(&mut self, contents: Vec<Named>) -> Result<(), SessionError> {
         let bytes: usize = contents.iter().map(|(_, c)| Size::of_content(c).wire).sum();
         self.carried.bytes += bytes;
+        if self.carried.contents.len() + contents.len() > MAX_NODE_DOTS {
+            let (what, cap) = ("contents ahead of their part", MAX_NODE_DOTS as u64);
+            return Err(SessionError::OverLimit { what, cap });
+        }
         if self.carried.bytes > MAX_CARRIED {
-            let (what, cap) = ("bytes of contents ahead of their record", MAX_CARRIED as u64);
+            let (what, cap) = ("bytes of contents ahead of their part", MAX_CARRIED as u64);
             return Err(SessionError::OverLimit { what, cap });
         }
         self.carried.contents.extend(contents);
         Ok(())
+    }
+}
+
+impl Arriving {
+    /// Whether a piece belongs to this record. A record that unfolds to more than a frame may is
+    /// compared in parts, which costs bytes and no memory.
+    fn continues(&self, place: u32, key: &[u8; 32]) -> bool {
+        let small = Size::of_record(&self.record).unfolded <= MAX_UNFOLDED;
+        self.place == place && self.key == *key && small
     }
 }

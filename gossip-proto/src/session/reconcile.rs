@@ -86,7 +86,7 @@ impl<V: View> Session<V> {
         self.stats.contents_in += delivery.contents.len() as u64;
         let space = self.directory.at_mut(place).ok_or(NOT_SHARED)?;
         let told = |key: &[u8; 32]| self.walk.told(place, key);
-        let received = self.transfer.receive(place, delivery, space, self.salt, told)?;
+        let received = self.transfer.receive(place, delivery, space, told)?;
         self.stats.applied += u64::from(received.receipt.applied);
         self.stats.stale += u64::from(received.receipt.stale);
         self.stats.rejected += received.receipt.rejected.len() as u64;
@@ -97,6 +97,9 @@ impl<V: View> Session<V> {
         if received.unasked > 0 {
             let (space, records) = (space.id.clone(), received.unasked);
             self.events.push(Event::Unasked { space, records });
+        }
+        for piece in received.requested {
+            self.transfer.arrive(place, piece, &self.directory, self.salt);
         }
         Ok(())
     }

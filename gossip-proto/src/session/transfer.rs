@@ -1,21 +1,21 @@
 //! The exchange of records: what to ask for, what to send, in which order, and how much of it.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::directory::Directory;
 use super::outcome::Events;
-use super::receive::Carried;
+use super::pieces::Pieces;
+use super::receive::{Arriving, Carried};
 use super::turn::Allowance;
 use super::walk::At;
-use crate::codec::{self, Actors, Size};
+use crate::codec::{NodeTable, Size};
 use crate::limits::{
-    MAX_DEPTH, MAX_PENDING, MAX_RECORD_CONTENTS, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANTS,
+    MAX_DEPTH, MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS,
 };
 use crate::message::{PatternRequest, PatternSync, Want};
 use crate::tag::{KEY_LEN, Salt, TAG_LEN, Tag};
-use crate::{Content, Delivery, Event, Prefix, Record, View, short};
+use crate::{Content, DecodeError, Delivery, Prefix, Record, View, short};
 
 /// A subtree of more entries is unfolded child by child, so that the queue stays short.
 const UNFOLDED_AT_ONCE: u64 = 4_096;
@@ -35,11 +35,11 @@ enum Push {
 }
 
 /// One record to send.
-struct Parcel {
-    place: u32,
-    key: [u8; 32],
+pub(super) struct Parcel {
+    pub(super) place: u32,
+    pub(super) key: [u8; 32],
     /// The tags of the contents that the peer holds, ascending.
-    known: Vec<Tag>,
+    pub(super) known: Vec<Tag>,
 }
 
 /// The state of the exchange.
@@ -53,9 +53,10 @@ pub(super) struct Transfer {
     unasked: u64,
     /// Keys that changed lately and were sent before the subtree they belong to.
     sent_early: BTreeSet<(u32, [u8; 32])>,
-    /// Messages of a record whose contents do not fit into one.
-    split: VecDeque<PatternSync>,
+    /// The record that is being sent.
+    sending: Option<Pieces>,
     pub(super) carried: Carried,
+    pub(super) arriving: Option<Arriving>,
     /// Where sending begins; `None` begins with what changed lately.
     start: Option<u64>,
     /// Where the next session begins, if this one kept something back.
@@ -72,8 +73,9 @@ impl Transfer {
             pushes: VecDeque::new(),
             unasked: 0,
             sent_early: BTreeSet::new(),
-            split: VecDeque::new(),
+            sending: None,
             carried: Carried::default(),
+            arriving: None,
             start,
             cursor: None,
             arranged: false,
@@ -135,7 +137,8 @@ impl Transfer {
     }
 
     /// The peer's turn is over: what was asked for came or does not come.
-    pub(super) fn end_of_peers_turn(&mut self) {
+    pub(super) fn end_of_peers_turn<V: View>(&mut self, directory: &Directory<V>, salt: Salt) {
+        self.finish_arriving(directory, salt);
         self.awaited.clear();
         self.carried = Carried::default();
     }
@@ -157,7 +160,7 @@ impl Transfer {
             let Some((_, key)) = self.wants.pop_front() else { break };
             let want = want_of(view, key, salt);
             bytes += KEY_LEN + 4 + TAG_LEN * want.holds.len();
-            bytes += (Actors::WIRE + Actors::COUNTER_WIRE) * want.context.len();
+            bytes += (NodeTable::NODE_WIRE + NodeTable::ENTRY_WIRE) * want.context.len();
             self.awaited.insert((space, want.key));
             wants.push(want);
         }
@@ -173,58 +176,71 @@ impl Transfer {
         allowance: &Allowance,
         events: &mut Events,
     ) -> Option<PatternSync> {
-        if let Some(message) = self.split.pop_front() {
-            return Some(message);
-        }
         self.arrange(directory);
         let mut batch = Delivery::default();
         let mut size = Size::default();
         let mut space = None;
         while batch.records.len() < allowance.records {
-            let Some(parcel) = self.next_parcel(directory) else { break };
-            let hosted = directory.at(parcel.place)?;
-            if space.is_some_and(|space| space != parcel.place) {
-                self.pushes.push_front(Push::Record(parcel));
+            if self.sending.is_none() {
+                self.sending = self.next_pieces(directory, allowance.terms.salt, events);
+            }
+            let Some(pieces) = &mut self.sending else { break };
+            let hosted = directory.at(pieces.place)?;
+            if space.is_some_and(|space| space != pieces.place) {
                 break;
             }
-            let Some((record, contents)) = load(&hosted.view, &parcel, allowance.salt) else {
+            let id = pieces.id.clone();
+            let unsendable = |error: DecodeError| events.push(hosted.unsendable(&id, &error));
+            let Some(piece) = pieces.next(&hosted.view, allowance.terms, unsendable) else {
+                self.sending = None;
                 continue;
             };
-            if let Err(error) = codec::check(&record, &contents, allowance.dimension) {
-                let (space, id) = (hosted.id.clone(), record.id);
-                events.push(Event::Unsendable { space, id, what: error.to_string() });
-                continue;
-            }
-            let one = contents
-                .iter()
-                .map(|(_, content)| Size::of_content(content))
-                .fold(Size::of_record(&record), |sum, size| sum + size);
-            let first = batch.records.is_empty();
-            if allowance.is_spent(size.wire + one.wire) {
-                self.give_up(&parcel.key);
+            if !piece.must_follow && allowance.is_spent(size.wire + piece.size.wire) {
+                let key = pieces.key;
+                self.give_up(&key);
                 break;
             }
-            space = Some(parcel.place);
-            if !(size + one).fits_a_frame() {
-                if first {
-                    self.split = split(parcel.place, record, contents);
-                    return self.split.pop_front();
-                }
-                self.pushes.push_front(Push::Record(parcel));
+            let is_ahead = piece.delivery.records.is_empty();
+            let fits = (size + piece.size).fits_a_frame() && !is_ahead;
+            if space.is_some() && !fits {
+                pieces.put_back(piece);
                 break;
             }
-            size = size + one;
-            batch.records.push(record);
-            batch.contents.extend(contents);
+            space = Some(pieces.place);
+            size = size + piece.size;
+            batch.records.extend(piece.delivery.records);
+            batch.contents.extend(piece.delivery.contents);
+            if is_ahead {
+                break;
+            }
         }
-        let space = space?;
-        (!batch.records.is_empty()).then_some(PatternSync { space, delivery: batch })
+        Some(PatternSync { space: space?, delivery: batch })
+    }
+
+    /// The next record to send, taken apart.
+    fn next_pieces<V: View>(
+        &mut self,
+        directory: &Directory<V>,
+        salt: Salt,
+        events: &mut Events,
+    ) -> Option<Pieces> {
+        loop {
+            let parcel = self.next_parcel(directory)?;
+            let hosted = directory.at(parcel.place)?;
+            let Some(record) = hosted.view.record(&parcel.key) else { continue };
+            let id = record.id.clone();
+            match Pieces::new(parcel, record, salt) {
+                Ok(pieces) => return Some(pieces),
+                Err(error) => events.push(hosted.unsendable(&id, &error)),
+            }
+        }
     }
 
     /// The budget is spent: what is left waits for the next session, which begins at `key`.
     fn give_up(&mut self, key: &[u8; 32]) {
         self.kept_back = true;
         self.cursor = Some(u64::from_be_bytes(short(key)));
+        self.sending = None;
         self.pushes.clear();
     }
 
@@ -327,41 +343,10 @@ fn want_of(view: &impl View, key: [u8; KEY_LEN], salt: Salt) -> Want {
     let entries = view.entries(&Prefix::of_key(&key));
     let records: Vec<Record> = entries.iter().filter_map(|entry| view.record(&entry.key)).collect();
     let mut holds = salt.tags(records.iter().flat_map(Record::contents));
-    holds.truncate(MAX_RECORD_CONTENTS);
+    holds.truncate(MAX_WANT_HOLDS);
     let context = match &records[..] {
-        [record] if record.context.len() <= MAX_WANT_CONTEXT => record.context.clone(),
+        [record] if record.parts.len() <= MAX_WANT_CONTEXT => record.context().collect(),
         _ => Vec::new(),
     };
     Want { key, holds, context }
-}
-
-/// The record and those of its contents that the peer does not hold.
-fn load(view: &impl View, parcel: &Parcel, salt: Salt) -> Option<(Record, Vec<Named>)> {
-    let record = view.record(&parcel.key)?;
-    let contents = record
-        .contents()
-        .filter(|digest| parcel.known.binary_search(&salt.tag(digest)).is_err())
-        .filter_map(|digest| Some((*digest, view.content(digest)?)))
-        .collect();
-    Some((record, contents))
-}
-
-/// Messages for a record that is too large for one: its contents first, the record last.
-fn split(place: u32, record: Record, contents: Vec<Named>) -> VecDeque<PatternSync> {
-    let message = |delivery| PatternSync { space: place, delivery };
-    let mut messages = VecDeque::new();
-    let mut ahead = Delivery::default();
-    let mut size = Size::default();
-    for named in contents {
-        let one = Size::of_content(&named.1);
-        if !(size + one).fits_a_frame() {
-            messages.push_back(message(core::mem::take(&mut ahead)));
-            size = Size::default();
-        }
-        size = size + one;
-        ahead.contents.push(named);
-    }
-    messages.push_back(message(ahead));
-    messages.push_back(message(Delivery { records: Vec::from([record]), contents: Vec::new() }));
-    messages
 }

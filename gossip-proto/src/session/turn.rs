@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
+use super::pieces::Terms;
 use super::{Session, Stage};
 use crate::limits::MAX_TURNS;
-use crate::tag::Salt;
 use crate::{Message, View, frame};
 
 /// Room that is kept of the peer's receive budget for hashes and for the end of the session.
@@ -44,8 +44,8 @@ impl TurnSoFar {
 pub(super) struct Allowance {
     /// Most records.
     pub(super) records: usize,
-    pub(super) dimension: u32,
-    pub(super) salt: Salt,
+    /// What is sent of contents.
+    pub(super) terms: Terms,
     /// Bytes of records that may still be sent.
     pub(super) bytes: u64,
     /// Nothing was sent yet: a first message is sent whatever it takes.
@@ -62,7 +62,7 @@ impl<V: View> Session<V> {
     /// The peer has said all of its turn: either that was the end, or it is this side's turn.
     pub(super) fn end_of_peers_turn(&mut self, turn: TurnSoFar) {
         self.stats.turns += 1;
-        self.transfer.end_of_peers_turn();
+        self.transfer.end_of_peers_turn(&self.directory, self.salt);
         self.peer_closed = turn.done;
         let equal_on_both_sides = self.stage == Stage::Equal && self.queued.is_empty();
         if equal_on_both_sides || turn.is_bare() && self.closed {
@@ -136,8 +136,7 @@ impl<V: View> Session<V> {
         let theirs = self.peer_takes.saturating_sub(queued + RESERVE);
         Allowance {
             records: self.config.max_patterns_per_sync as usize,
-            dimension: self.parameters.dimension,
-            salt: self.salt,
+            terms: Terms { salt: self.salt, dimension: self.parameters.dimension },
             bytes: ours.min(theirs),
             is_first: self.sent_records == 0,
         }

@@ -12,11 +12,11 @@ pub mod replica;
 pub mod samples;
 pub mod sparse;
 
-use engram_gossip_proto::{Actor, Content, Parameters, Precision, SpaceId};
+use engram_gossip_proto::{Content, Parameters, Precision, SpaceId};
 use sha2::{Digest, Sha256};
 
 pub use memory::{Memory, Store, Tree};
-pub use model::{State, content_digest, join};
+pub use model::{LiveDot, State, content_digest, dots, join};
 pub use pair::{Contact, Pair, sync, sync_with};
 
 pub const DIMENSION: usize = 8;
@@ -35,8 +35,14 @@ pub fn space(name: &str) -> SpaceId {
     SpaceId::new(name).unwrap()
 }
 
-pub fn actor(node: u8) -> Actor {
-    Actor { node: [node; 32], incarnation: 0x0123_4567_89ab_cdef ^ u64::from(node) }
+/// The id of a node.
+pub fn node_id(node: u8) -> [u8; 32] {
+    [node; 32]
+}
+
+/// A version as a hybrid clock mints it: `count` milliseconds after a fixed time.
+pub fn version(count: u64) -> u64 {
+    1_740_000_000_000_000_000 + count * 1_000_000 + count % 1_009
 }
 
 /// A small content; equal arguments make equal contents.

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engram_gossip_proto::{Actor, Body, Content, Delivery, Dot, Receipt, Record, Rejection};
+use engram_gossip_proto::{Content, Delivery, Part, Receipt, Record, Rejection};
 use sha2::{Digest, Sha256};
 
-use super::{Tree, actor, key_of};
+use super::{Tree, key_of, node_id, version};
 
 pub fn content_digest(content: &Content) -> [u8; 32] {
     let mut hash = Sha256::new();
@@ -25,51 +25,73 @@ pub fn content_digest(content: &Content) -> [u8; 32] {
 }
 
 pub(super) fn record_digest(record: &Record) -> [u8; 32] {
-    let mut hash = Sha256::new_with_prefix((record.context.len() as u32).to_le_bytes());
-    let mut put_actor = |actor: &Actor, counter: u64| {
-        hash.update(actor.node);
-        hash.update(actor.incarnation.to_le_bytes());
-        hash.update(counter.to_le_bytes());
-    };
-    record.context.iter().for_each(|(actor, counter)| put_actor(actor, *counter));
-    record.siblings.iter().for_each(|(dot, _)| put_actor(&dot.actor, dot.counter));
-    for (_, body) in &record.siblings {
-        let (tag, digests) = match body {
-            Body::Content(digest) => (0, core::slice::from_ref(digest)),
-            Body::Tombstone { buried } => (1, &buried[..]),
-        };
-        hash.update([tag]);
-        hash.update((digests.len() as u32).to_le_bytes());
-        hash.update(digests.as_flattened());
+    let mut hash = Sha256::new_with_prefix((record.parts.len() as u32).to_le_bytes());
+    for part in &record.parts {
+        hash.update(part.node);
+        hash.update(part.entry.to_le_bytes());
+        hash.update((part.dots.len() as u32).to_le_bytes());
+        for (version, digest) in &part.dots {
+            hash.update(version.to_le_bytes());
+            hash.update(digest);
+        }
+    }
+    for (digest, length) in &record.suppressed {
+        hash.update(digest);
+        hash.update(length.to_le_bytes());
     }
     hash.update(&record.id);
     hash.finalize().into()
 }
 
+/// A dot with its content: node, version, digest.
+pub type LiveDot = ([u8; 32], u64, [u8; 32]);
+
+pub fn dots(record: &Record) -> BTreeSet<LiveDot> {
+    let of = |part: &Part| {
+        let node = part.node;
+        part.dots.clone().into_iter().map(move |(version, digest)| (node, version, digest))
+    };
+    record.parts.iter().flat_map(of).collect()
+}
+
+fn record_of(
+    id: &str,
+    context: BTreeMap<[u8; 32], u64>,
+    live: &BTreeSet<LiveDot>,
+    suppressed: BTreeMap<[u8; 32], u32>,
+) -> Record {
+    let part = |(node, entry)| {
+        let own = live.iter().filter(|(writer, ..)| *writer == node);
+        Part { node, entry, dots: own.map(|(_, version, digest)| (*version, *digest)).collect() }
+    };
+    Record {
+        id: id.into(),
+        parts: context.into_iter().map(part).collect(),
+        suppressed: suppressed.into_iter().collect(),
+    }
+}
+
 /// The join of two records of one id, as the model defines it.
 pub fn join(a: &Record, b: &Record) -> Record {
-    let covers = |r: &Record, dot: &Dot| {
-        r.context.iter().any(|(actor, counter)| *actor == dot.actor && dot.counter <= *counter)
+    let covers = |r: &Record, (node, version, _): &LiveDot| {
+        r.parts.iter().any(|part| part.node == *node && *version <= part.entry)
     };
-    let has = |r: &Record, dot: &Dot| r.siblings.iter().any(|(d, _)| d == dot);
-    let mut siblings: BTreeMap<Dot, Body> = BTreeMap::new();
+    let mut live = BTreeSet::new();
     for (ours, other) in [(a, b), (b, a)] {
-        for (dot, body) in &ours.siblings {
-            if has(other, dot) || !covers(other, dot) {
-                siblings.insert(*dot, body.clone());
-            }
-        }
+        let has = dots(other);
+        live.extend(dots(ours).into_iter().filter(|dot| has.contains(dot) || !covers(other, dot)));
     }
-    let mut context: BTreeMap<Actor, u64> = BTreeMap::new();
-    for (actor, counter) in a.context.iter().chain(&b.context) {
-        let highest = context.entry(*actor).or_default();
-        *highest = (*highest).max(*counter);
+    let mut context = BTreeMap::new();
+    for part in a.parts.iter().chain(&b.parts) {
+        let entry: &mut u64 = context.entry(part.node).or_default();
+        *entry = part.entry.max(*entry);
     }
-    Record {
-        id: a.id.clone(),
-        siblings: siblings.into_iter().collect(),
-        context: context.into_iter().collect(),
+    let mut suppressed = BTreeMap::new();
+    for (digest, length) in a.suppressed.iter().chain(&b.suppressed) {
+        let longest: &mut u32 = suppressed.entry(*digest).or_default();
+        *longest = (*length).max(*longest);
     }
+    record_of(&a.id, context, &live, suppressed)
 }
 
 /// Records, and the contents that they name.
@@ -86,39 +108,45 @@ pub struct State {
 }
 
 impl State {
-    /// One write by `node`, which supersedes its own older writes of the id.
-    pub fn submit(&mut self, node: u8, counter: u64, content: Content) {
-        let key = key_of(&content.id);
-        let digest = content_digest(&content);
-        let record = self.records.entry(key).or_insert_with(|| Record {
-            id: content.id.clone(),
-            siblings: Vec::new(),
-            context: Vec::new(),
-        });
-        record.siblings.retain(|(dot, _)| dot.actor != actor(node));
-        record.siblings.push((Dot { actor: actor(node), counter }, Body::Content(digest)));
-        record.siblings.sort_by_key(|(dot, _)| *dot);
-        record.context.retain(|(a, _)| *a != actor(node));
-        record.context.push((actor(node), counter));
-        record.context.sort_unstable();
-        self.contents.insert(digest, content);
+    /// Writes under `id` as `node`: `keeps` says which of the live dots stay, `new` adds one.
+    fn write(
+        &mut self,
+        node: u8,
+        count: u64,
+        id: &str,
+        keeps: impl Fn(&LiveDot) -> bool,
+        new: Option<[u8; 32]>,
+    ) -> &mut Record {
+        let key = key_of(id);
+        let old = self.records.remove(&key).unwrap_or_default();
+        let node = node_id(node);
+        let mut live: BTreeSet<_> = dots(&old).into_iter().filter(keeps).collect();
+        live.extend(new.map(|digest| (node, version(count), digest)));
+        let mut context: BTreeMap<_, _> = old.parts.iter().map(|p| (p.node, p.entry)).collect();
+        context.insert(node, version(count));
+        let record = record_of(id, context, &live, old.suppressed.into_iter().collect());
         self.recent.insert(0, key);
+        self.records.entry(key).or_insert(record)
     }
 
-    /// A deletion by `node` of all that is live here.
-    pub fn delete(&mut self, node: u8, counter: u64, id: &str) {
-        let record = self.records.entry(key_of(id)).or_insert_with(|| Record {
-            id: id.into(),
-            siblings: Vec::new(),
-            context: Vec::new(),
-        });
-        // A dot names one body, whichever replica asks: here the deletion buries a digest of the id.
-        let buried = vec![key_of(id)];
-        let dot = Dot { actor: actor(node), counter };
-        record.siblings = vec![(dot, Body::Tombstone { buried })];
-        record.context.retain(|(a, _)| *a != actor(node));
-        record.context.push((actor(node), counter));
-        record.context.sort_unstable();
+    /// A submission by `node`, which supersedes its own older writes of the id.
+    pub fn submit(&mut self, node: u8, count: u64, content: Content) {
+        let digest = content_digest(&content);
+        let others = |(writer, ..): &LiveDot| *writer != node_id(node);
+        self.write(node, count, &content.id, others, Some(digest));
+        self.contents.insert(digest, content);
+    }
+
+    /// A deletion by `node` of all that is live here, which also suppresses it.
+    pub fn delete(&mut self, node: u8, count: u64, id: &str) {
+        let old = self.records.get(&key_of(id)).map(dots).unwrap_or_default();
+        let record = self.write(node, count, id, |_| false, None);
+        let mut suppressed: BTreeMap<_, _> = record.suppressed.iter().copied().collect();
+        for (.., digest) in old {
+            let length = suppressed.entry(digest).or_default();
+            *length += (*length + 1) % 2;
+        }
+        record.suppressed = suppressed.into_iter().collect();
     }
 
     /// Joins the record of one id, as another replica has it.
@@ -133,26 +161,19 @@ impl State {
 
     /// Whether every content that a record names is held, and every dot covered.
     pub fn is_whole(&self) -> bool {
-        self.records.values().all(|record| {
-            record.siblings.iter().all(|(dot, body)| {
-                let held = match body {
-                    Body::Content(digest) => self.contents.contains_key(digest),
-                    _ => true,
-                };
-                let covered = (record.context.iter())
-                    .any(|(actor, counter)| *actor == dot.actor && dot.counter <= *counter);
-                held && covered
-            })
+        let mut parts = self.records.values().flat_map(|record| &record.parts);
+        parts.all(|part| {
+            let whole = |(version, digest): &(u64, [u8; 32])| {
+                *version <= part.entry && self.contents.contains_key(digest)
+            };
+            part.dots.iter().all(whole)
         })
     }
 
     /// Only what the wire can carry.
     pub fn essence(&self) -> Essence<'_> {
-        let live = self.records.values().flat_map(|record| &record.siblings);
-        let contents = live.filter_map(|(_, body)| match body {
-            Body::Content(digest) => Some((*digest, self.contents.get(digest)?)),
-            _ => None,
-        });
+        let live = self.records.values().flat_map(dots);
+        let contents = live.filter_map(|(.., digest)| Some((digest, self.contents.get(&digest)?)));
         (&self.records, contents.collect())
     }
 
@@ -196,15 +217,14 @@ impl State {
         offered: &BTreeMap<[u8; 32], Content>,
     ) -> Result<bool, Rejection> {
         if self.poison.contains(&record.id) {
-            return Err(Rejection::OverLimit);
+            return Err(Rejection::OverCap);
         }
         let mut new = Vec::new();
-        for (_, body) in &record.siblings {
-            let Body::Content(digest) = body else { continue };
-            match offered.get(digest) {
-                Some(c) if content_digest(c) != *digest => return Err(Rejection::WrongDigest),
-                Some(c) => new.push((*digest, c.clone())),
-                None if self.contents.contains_key(digest) => {}
+        for (.., digest) in dots(record) {
+            match offered.get(&digest) {
+                Some(c) if content_digest(c) != digest => return Err(Rejection::WrongDigest),
+                Some(c) => new.push((digest, c.clone())),
+                None if self.contents.contains_key(&digest) => {}
                 None => return Err(Rejection::MissingContent),
             }
         }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use engram_gossip_proto::{Body, Content, Delivery, Dot, Record};
+use engram_gossip_proto::{Content, Delivery, Part, Record};
 
-use super::{actor, content_digest};
+use super::{content_digest, node_id, version};
 
 /// The contents of `tests/data`, ascending by id.
 pub fn contents() -> Vec<Content> {
@@ -50,13 +50,11 @@ fn round_to_half(value: f32) -> f32 {
 
 /// A batch as one node sends it: one record with one content each.
 pub fn batch(contents: Vec<Content>) -> Delivery {
-    let records = contents.iter().enumerate().map(|(at, content)| Record {
-        id: content.id.clone(),
-        siblings: vec![(
-            Dot { actor: actor(1), counter: at as u64 + 1 },
-            Body::Content(content_digest(content)),
-        )],
-        context: vec![(actor(1), at as u64 + 1)],
+    let records = contents.iter().enumerate().map(|(at, content)| {
+        let entry = version(at as u64 + 1);
+        let dots = vec![(entry, content_digest(content))];
+        let parts = vec![Part { node: node_id(1), entry, dots }];
+        Record { id: content.id.clone(), parts, suppressed: vec![] }
     });
     let records = records.collect();
     let contents = contents.into_iter().map(|c| (content_digest(&c), c)).collect();
@@ -64,11 +62,12 @@ pub fn batch(contents: Vec<Content>) -> Delivery {
 }
 
 /// Bytes of the batch in the plainest binary encoding: lengths and counts of one byte, texts as
-/// they are, every actor in full, floats of four bytes.
+/// they are, every node in full, versions of eight bytes, floats of four.
 pub fn plain_len(batch: &Delivery) -> usize {
+    let part = |p: &Part| 32 + 8 + 1 + p.dots.len() * (8 + 32);
     let record = |r: &Record| {
-        let dots: usize = r.siblings.iter().map(|_| 32 + 8 + 8 + 1 + 32).sum();
-        1 + r.id.len() + 1 + dots + 1 + r.context.len() * (32 + 8 + 8)
+        let parts: usize = r.parts.iter().map(part).sum();
+        1 + r.id.len() + 1 + parts + 1 + r.suppressed.len() * (32 + 4)
     };
     let content = |c: &Content| {
         let episodes: usize = c.source_episodes.iter().map(|e| 1 + e.len()).sum();

@@ -1,9 +1,9 @@
 //! A node of a simulated cluster over a naive store.
 
 use engram_gossip_proto::sim::Host;
-use engram_gossip_proto::{Parameters, SpaceId, Summary};
+use engram_gossip_proto::{Parameters, Part, SpaceId, Summary};
 
-use super::{Memory, Store, actor, content, parameters, space};
+use super::{Memory, Store, content, node_id, parameters, space, version};
 
 /// A node over a naive store, with one space.
 #[derive(Clone)]
@@ -34,12 +34,13 @@ impl Replica {
         self.store.tree().len()
     }
 
-    /// The version of `node` that is known of a pattern.
-    pub fn version_of(&self, id: &str, node: usize) -> u64 {
+    /// Whether the version of `node` with this count, or a later one, is known of a pattern.
+    pub fn knows(&self, id: &str, node: usize, count: u64) -> bool {
         let state = self.store.0.borrow();
-        let context = state.records.get(&super::key_of(id)).map(|record| &record.context);
-        let of_node = context.into_iter().flatten().find(|(known, _)| *known == actor(node as u8));
-        of_node.map_or(0, |(_, version)| *version)
+        let parts = state.records.get(&super::key_of(id)).map(|record| &record.parts);
+        let of_node = |part: &&Part| part.node == node_id(node as u8);
+        let part = parts.into_iter().flatten().find(of_node);
+        part.is_some_and(|part| part.entry >= version(count))
     }
 
     pub fn holds(&self, id: &str) -> bool {

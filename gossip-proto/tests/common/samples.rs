@@ -1,12 +1,12 @@
 //! One message of every kind and form, the same for ever: the golden frames are made of these.
 
 use engram_gossip_proto::{
-    Body, Compression, Delivery, Done, Dot, Hello, Line, Listing, Message, Node, PatternRequest,
-    PatternSync, Prefix, Record, Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse,
-    WalkedRoot, Want,
+    Compression, Delivery, Done, Greeting, Hello, Line, Listing, Message, Node, Parameters, Part,
+    PatternRequest, PatternSync, Prefix, Record, Refusal, SpaceRoot, Spaces, SubtreeRequest,
+    SubtreeResponse, WalkedRoot, Want,
 };
 
-use super::{actor, content, content_digest, parameters, real, space};
+use super::{content, content_digest, node_id, parameters, real, space, version};
 
 /// Name, message, and how it is encoded.
 pub fn all() -> Vec<(&'static str, Message, Compression)> {
@@ -19,8 +19,8 @@ pub fn all() -> Vec<(&'static str, Message, Compression)> {
         plain("refuse-violation", Message::Refuse(Refusal::Violation("out of turn".into()))),
         plain("refuse-busy", Message::Refuse(Refusal::Busy)),
         plain("refuse-timed-out", Message::Refuse(Refusal::TimedOut)),
-        plain("hello-digest", hello(Spaces::Digest { count: 300, digest: [0xd1; 32] })),
-        plain("hello-table", hello(table(u16::MAX))),
+        plain("hello-digest", hello(None, Spaces::Digest { count: 300, digest: [0xd1; 32] })),
+        plain("hello-table", hello(Some(parameters()), table(u16::MAX))),
         plain("spaces-buckets", Message::Spaces(buckets())),
         plain("spaces-table", Message::Spaces(table(0b0010_0000_0000_1001))),
         plain("spaces-hosts", Message::Spaces(Spaces::Hosts(vec![0b101]))),
@@ -28,7 +28,7 @@ pub fn all() -> Vec<(&'static str, Message, Compression)> {
         plain("subtree-response", subtree_response()),
         plain("pattern-request", pattern_request()),
         plain("pattern-sync", pattern_sync()),
-        plain("pattern-sync-tombstone", tombstone()),
+        plain("pattern-sync-suppressed", suppressed()),
         plain("pattern-sync-ahead", ahead()),
         packed("pattern-sync-half-planes", half_planes()),
         packed("pattern-sync-planes", planes()),
@@ -40,13 +40,12 @@ fn parameter() -> Refusal {
     Refusal::Parameter { name: "depth".into(), here: "12".into(), there: "16".into() }
 }
 
-fn hello(spaces: Spaces) -> Message {
-    let parameters = parameters();
-    let salt = 0x0123_4567_89ab_cdef;
+fn hello(parameters: Option<Parameters>, spaces: Spaces) -> Message {
     Message::MerkleRootExchange(Hello {
         capabilities: 1,
-        salt,
+        salt: 0x0123_4567_89ab_cdef,
         receive_budget: 512 << 20,
+        greeting: Greeting { known: version(1), clock: version(2) },
         parameters,
         spaces,
     })
@@ -102,41 +101,42 @@ fn pattern_request() -> Message {
         Want {
             key: [0xfe; 6],
             holds: vec![[1; 5], [2; 5]],
-            context: vec![(actor(1), 300), (actor(7), 1)],
+            context: vec![(node_id(1), version(300)), (node_id(7), 1)],
         },
     ];
     Message::PatternRequest(PatternRequest { space: 1, wants })
 }
 
-fn record(id: &str, bodies: Vec<(u8, u64, Body)>) -> Record {
-    let siblings: Vec<_> = bodies
-        .into_iter()
-        .map(|(node, counter, body)| (Dot { actor: actor(node), counter }, body))
-        .collect();
-    let mut context: Vec<_> =
-        siblings.iter().map(|(dot, _)| (dot.actor, dot.counter + 1)).collect();
-    context.push((actor(9), 1 << 40));
-    Record { id: id.into(), siblings, context }
+fn part(node: u8, entry: u64, dots: &[(u64, [u8; 32])]) -> Part {
+    let dots = dots.iter().map(|(count, digest)| (version(*count), *digest)).collect();
+    Part { node: node_id(node), entry: version(entry), dots }
 }
 
 fn pattern_sync() -> Message {
     let uuid = "pattern_0f3b1c52-9a77-4a9e-8d2c-6b1f00aa93cd";
     let ids = ["pattern_17446744073709551615", uuid, "free text \u{e9}"];
     let contents = ids.map(|id| content(id, 7));
-    let held = Body::Content([0xcc; 32]);
-    let body = |at: usize| Body::Content(content_digest(&contents[at]));
+    let digests = contents.clone().map(|content| content_digest(&content));
+    let record = |at: usize, parts| Record { id: ids[at].into(), parts, suppressed: vec![] };
+    let held = [0xcc; 32];
+    let several = vec![
+        part(1, 5, &[(5, digests[0])]),
+        part(2, 9, &[(3, held), (6, digests[0])]),
+        part(3, 1, &[]),
+    ];
+    let old = Part { node: node_id(9), entry: 1, dots: vec![] };
     let records = vec![
-        record(ids[0], vec![(1, 5, body(0)), (2, 6, body(0)), (3, 1, held)]),
-        record(ids[1], vec![(1, 7, body(1))]),
-        record(ids[2], vec![(2, 8, body(2))]),
+        record(0, several),
+        record(1, vec![part(1, 7, &[(7, digests[1])])]),
+        record(2, vec![part(2, 8, &[(8, digests[2])]), old]),
     ];
     let contents = contents.map(|c| (content_digest(&c), c)).to_vec();
     Message::PatternSync(PatternSync { space: 0, delivery: Delivery { records, contents } })
 }
 
-fn tombstone() -> Message {
-    let buried = Body::Tombstone { buried: vec![[1; 32], [2; 32]] };
-    let records = vec![record("gone", vec![(4, 12, buried)])];
+fn suppressed() -> Message {
+    let suppressed = vec![([1; 32], 1), ([2; 32], 1 << 31)];
+    let records = vec![Record { id: "gone".into(), parts: vec![part(4, 12, &[])], suppressed }];
     Message::PatternSync(PatternSync { space: 3, delivery: Delivery { records, contents: vec![] } })
 }
 

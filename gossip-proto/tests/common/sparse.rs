@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use engram_gossip_proto::{
-    Content, Delivery, Entry, Prefix, Receipt, Record, Rejection, Summary, View,
+    Content, Delivery, Entry, Part, Prefix, Receipt, Record, Rejection, Summary, View,
 };
 use sha2::{Digest, Sha256};
 
-use super::{State, Tree, actor, content, content_digest, key_of};
+use super::{State, Tree, content, content_digest, key_of, node_id};
 
 /// A pinned tree without a store: what arrives is counted and forgotten.
 #[derive(Clone)]
@@ -77,11 +77,12 @@ impl Sparse {
 }
 
 impl Sparse {
-    /// Has every record know of so many more actors.
-    pub fn widen(&mut self, actors: u8) {
+    /// Adds `nodes` nodes without live dots to every record.
+    pub fn widen(&mut self, nodes: u8) {
         for record in Rc::make_mut(&mut self.records).values_mut() {
-            record.context.extend((0..actors).map(|n| (actor(100 + n), 1)));
-            record.context.sort_unstable();
+            let part = |n| Part { node: node_id(100 + n), entry: 1, dots: vec![] };
+            record.parts.extend((0..nodes).map(part));
+            record.parts.sort_by_key(|part| part.node);
         }
     }
 }

@@ -3,12 +3,12 @@
 //!
 //! None of them may panic, and none may need more memory than the limits allow.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use engram_gossip_proto::limits::{MAX_ADVERT, MAX_COUNTER};
+use engram_gossip_proto::limits::{MAX_ADVERT, MAX_NODE_DOTS, MAX_SUPPRESSION_LENGTH};
 use engram_gossip_proto::{
-    Actor, Body, Compression, Delivery, Dot, Kind, Message, PatternSync, Record, RootAdvert,
-    SpaceId, WIRE_VERSION,
+    Compression, Delivery, Kind, Message, Part, PatternSync, Record, RootAdvert, SpaceId,
+    WIRE_VERSION,
 };
 
 /// A target: its name, and what it does with any input.
@@ -124,48 +124,49 @@ fn put(out: &mut Vec<u8>, mut value: u32) {
     out.push(value as u8);
 }
 
-/// A record of a few siblings and a few actors, of small numbers that often collide.
+/// A record of a few parts and a few suppressed digests, of small numbers that often collide.
 fn record_of(input: &[u8]) -> Record {
     let mut bytes = input.iter().copied();
     let mut next = move || bytes.next().unwrap_or_default();
-    let counter = |byte: u8| match byte {
-        255 => MAX_COUNTER,
-        254 => MAX_COUNTER + 1,
-        253 => u64::MAX,
+    let version = |byte: u8| match byte {
+        255 => u64::MAX,
+        254 => 1 << 60,
         byte => u64::from(byte % 8),
     };
-    let actor = |byte: u8| Actor { node: [byte % 4; 32], incarnation: u64::from(byte / 4 % 4) };
+    let length = |byte: u8| match byte {
+        255 => MAX_SUPPRESSION_LENGTH + 1,
+        254 => MAX_SUPPRESSION_LENGTH,
+        byte => u32::from(byte % 4),
+    };
     let id = "i".repeat(usize::from(next()) % 140);
-    let siblings = (0..next() % 6)
-        .map(|_| {
-            let dot = Dot { actor: actor(next()), counter: counter(next()) };
-            let body = match next() {
-                byte @ 0..128 => Body::Content([byte; 32]),
-                byte => {
-                    Body::Tombstone { buried: (0..byte % 4).map(|_| [next() % 8; 32]).collect() }
-                }
-            };
-            (dot, body)
+    let parts = (0..next() % 6)
+        .map(|_| Part {
+            node: [next() % 8; 32],
+            entry: version(next()),
+            dots: (0..next() % 20).map(|_| (version(next()), [next(); 32])).collect(),
         })
         .collect();
-    let context = (0..next() % 6).map(|_| (actor(next()), counter(next()))).collect();
-    Record { id, siblings, context }
+    let suppressed = (0..next() % 6).map(|_| ([next() % 8; 32], length(next()))).collect();
+    Record { id, parts, suppressed }
 }
 
 /// The rules of the specification, in other words than the decoder's.
 fn is_canonical(record: &Record) -> bool {
-    let dots: Vec<Dot> = record.siblings.iter().map(|(dot, _)| *dot).collect();
-    let clock: BTreeMap<Actor, u64> = record.context.iter().copied().collect();
-    let possible = |counter: &u64| *counter > 0 && *counter <= MAX_COUNTER;
-    let buried_in_order = record.siblings.iter().all(|(_, body)| match body {
-        Body::Content(_) => true,
-        Body::Tombstone { buried } => buried.windows(2).all(|pair| pair[0] < pair[1]),
-    });
-    buried_in_order
-        && (1..=128).contains(&record.id.len())
-        && dots.iter().copied().collect::<BTreeSet<_>>().into_iter().eq(dots.iter().copied())
-        && clock.iter().map(|(actor, counter)| (*actor, *counter)).eq(record.context.clone())
-        && clock.values().all(possible)
-        && dots.iter().all(|dot| possible(&dot.counter))
-        && dots.iter().all(|dot| clock.get(&dot.actor).is_some_and(|seen| *seen >= dot.counter))
+    let nodes = record.parts.iter().map(|part| part.node);
+    let digests = record.suppressed.iter().map(|(digest, _)| *digest);
+    (1..=128).contains(&record.id.len())
+        && ascends(nodes)
+        && ascends(digests)
+        && record.suppressed.iter().all(|(_, n)| (1..=MAX_SUPPRESSION_LENGTH).contains(n))
+        && record.parts.iter().all(|part| {
+            part.entry > 0
+                && ascends(part.dots.iter().copied())
+                && part.dots.len() <= MAX_NODE_DOTS
+                && part.dots.iter().all(|(version, _)| (1..=part.entry).contains(version))
+        })
+}
+
+/// Whether items come in the order of the set of them.
+fn ascends<T: Ord + Copy>(items: impl Iterator<Item = T> + Clone) -> bool {
+    items.clone().collect::<BTreeSet<_>>().into_iter().eq(items)
 }

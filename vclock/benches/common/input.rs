@@ -1,12 +1,9 @@
-//! Clocks from a fixed seed, the same for every crate: random actors, 1 to 200 events each.
-
-// Each benchmark uses a part.
-#![allow(dead_code)]
+//! Clocks from a fixed seed, the same for every crate: random nodes, and versions of one year.
 
 /// How many inputs a measurement cycles through.
 pub(crate) const POOL: usize = 64;
 
-/// A clock as entries, ascending by actor.
+/// A clock as entries, ascending by node.
 pub(crate) type Clock = Vec<(u64, u64)>;
 
 /// How the left clock of a pair relates to the right one.
@@ -17,23 +14,10 @@ pub(crate) enum Relation {
     Concurrent,
 }
 
-/// `POOL` pairs of clocks, both of a pair over the same `actors` actors.
-pub(crate) fn pairs(actors: usize, relation: Relation) -> Vec<(Clock, Clock)> {
-    let mut random = SplitMix(actors as u64);
-    (0..POOL).map(|_| random.pair(actors, relation)).collect()
-}
-
-/// `POOL` clocks of `actors` actors each, all different.
-pub(crate) fn clocks(actors: usize) -> Vec<Clock> {
-    let mut random = SplitMix(actors as u64);
-    (0..POOL).map(|_| random.clock(actors)).collect()
-}
-
-/// `POOL` clocks of `actors` actors each, all from one cluster of `cluster` actors.
-pub(crate) fn frame(actors: usize, cluster: usize) -> Vec<Clock> {
-    let mut random = SplitMix(actors as u64);
-    let members: Vec<u64> = (0..cluster).map(|_| random.next()).collect();
-    (0..POOL).map(|_| random.part(&members, actors)).collect()
+/// `POOL` pairs of clocks, both of a pair over the same `nodes` nodes.
+pub(crate) fn pairs(nodes: usize, relation: Relation) -> Vec<(Clock, Clock)> {
+    let mut random = SplitMix(nodes as u64);
+    (0..POOL).map(|_| random.pair(nodes, relation)).collect()
 }
 
 /// Steele, Lea, Flood: *Fast splittable pseudorandom number generators* (2014).
@@ -47,30 +31,22 @@ impl SplitMix {
         mixed ^ mixed >> 31
     }
 
-    fn events(&mut self) -> u64 {
-        1 + self.next() % 200
+    /// A version: nanoseconds within a year.
+    fn version(&mut self) -> u64 {
+        1_800_000_000_000_000_000 + self.next() % 31_557_600_000_000_000
     }
 
-    fn clock(&mut self, actors: usize) -> Clock {
-        let mut clock: Clock = (0..actors).map(|_| (self.next(), self.events())).collect();
+    fn clock(&mut self, nodes: usize) -> Clock {
+        let mut clock: Clock = (0..nodes).map(|_| (self.next(), self.version())).collect();
         clock.sort_unstable();
         clock
     }
 
-    fn part(&mut self, members: &[u64], actors: usize) -> Clock {
-        let mut members = members.to_vec();
-        members.sort_by_cached_key(|_| self.next());
-        let mut clock: Clock =
-            members[..actors].iter().map(|&actor| (actor, self.events())).collect();
-        clock.sort_unstable();
-        clock
-    }
-
-    fn pair(&mut self, actors: usize, relation: Relation) -> (Clock, Clock) {
-        let mut left = self.clock(actors);
+    fn pair(&mut self, nodes: usize, relation: Relation) -> (Clock, Clock) {
+        let mut left = self.clock(nodes);
         let mut right = left.clone();
-        // Whatever the dice say, the first and the last entry make the relation hold.
-        let last = actors - 1;
+        // The first and the last entry make the relation hold, whatever the random ones are.
+        let last = nodes - 1;
         match relation {
             Relation::Equal => {}
             Relation::Before => {
@@ -78,7 +54,7 @@ impl SplitMix {
                 right[last].1 = left[last].1 + 1;
             }
             Relation::Concurrent => {
-                right.iter_mut().for_each(|entry| entry.1 = self.events());
+                right.iter_mut().for_each(|entry| entry.1 = self.version());
                 right[0].1 = left[0].1 + 1;
                 left[last].1 = right[last].1 + 1;
             }

@@ -1,121 +1,112 @@
-//! Two states: their join, their order, and what every member has seen.
+//! Two states: their join and their order.
 
-use super::Siblings;
-use crate::{Causality, Dot, VectorClock};
+use alloc::vec::Vec;
 
-impl<V, A: Ord + Clone> Siblings<V, A> {
-    /// Takes in another replica's state: the least upper bound of both. Returns whether anything
-    /// changed.
+use super::{MAX_NODE_DOTS, Siblings};
+use crate::{Causality, Dot};
+
+/// The outcome of a [`join`](Siblings::join).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Joined<N = [u8; 32]> {
+    /// Whether the state changed.
+    pub changed: bool,
+    /// The first dot under which the two states held different values. All of them stay. Several
+    /// processes write in the name of its node.
+    pub clash: Option<Dot<N>>,
+    /// The number of values that went because more than [`MAX_NODE_DOTS`] of a node were live.
+    pub dropped: usize,
+}
+
+impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
+    /// Takes in another replica's state: the least upper bound of both.
     ///
-    /// A value stays if both states hold it, or if one holds it and the other has not seen its dot.
-    /// Contexts take the greater counter for each actor. Commutative, associative, idempotent;
-    /// nothing is allocated when there is no news. O((s + t) log n) for s and t values and n
-    /// actors.
+    /// A value stays if both states hold its dot live, whatever the value, or if one does and the
+    /// other's context does not cover the dot. Of a node with more than [`MAX_NODE_DOTS`] values the
+    /// greatest by version and value stay. The context takes the greater version for each node.
     ///
-    /// A dot is presumed to name one value; [`disputed`](Self::disputed) tells where that does not
-    /// hold. Before you join a stranger's state, check its context with
-    /// [`merge_within`](VectorClock::merge_within) on a clock of all that this node has seen.
-    pub fn join(&mut self, other: &Self) -> bool
-    where
-        V: Clone,
-    {
-        let before = self.live.len();
-        let mut theirs = other.live.iter().peekable();
-        self.live.retain(|(dot, _)| {
-            while theirs.next_if(|(their, _)| their < dot).is_some() {}
-            theirs.peek().is_some_and(|(their, _)| their == dot) || !other.context.covers(dot)
-        });
-        let kept = self.live.len();
-        // A dot that is live here is covered here, so what is not covered cannot be a repetition,
-        // and is news to the context too.
-        self.live.extend(other.live.iter().filter(|(dot, _)| !self.context.covers(dot)).cloned());
-        if self.live.len() > kept {
-            self.live.sort_by(|(a, _), (b, _)| a.cmp(b));
+    /// Commutative and idempotent; associative as long as no value is dropped. Allocates nothing if
+    /// nothing changes. O(n + m + (s + t) log (n m s t)) for s and t values, n and m nodes.
+    pub fn join(&mut self, other: &Self) -> Joined<N> {
+        // Replicas mostly hold the same values.
+        if self.live == other.live {
+            let changed = self.context.merge(&other.context);
+            return Joined { changed, clash: None, dropped: 0 };
         }
-        self.context.merge(&other.context) || kept < before
+        let clash = self.clash(other);
+        // Values arrive under a dot that is live here only in a clash.
+        let before = clash.as_ref().map(|_| self.live.clone());
+        let arriving = self.arriving(other);
+        let held = self.live.len();
+        self.live.retain(|(dot, _)| !other.context.covers(dot) || other.is_live(dot));
+        let removed = self.live.len() < held;
+        let dropped = self.insert(arriving);
+        let changed = self.context.merge(&other.context)
+            || before.map_or(removed, |before| before != self.live);
+        Joined { changed, clash, dropped }
     }
 
-    /// How this state relates to `other` in the order of the lattice: `Before` or `Equal` means
-    /// that `other` would gain nothing from this state by a join.
+    /// Returns how this state relates to `other` in the order of the lattice: `Before` or `Equal`
+    /// means that `other` gains nothing from this state by a join.
     ///
-    /// O((s + t) log n) for s and t values and n actors.
+    /// O(n + m + (s + t) log (n m s t)) for s and t values, n and m nodes.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Causality {
         let contexts = self.context.compare(&other.context);
-        let left_lacks = matches!(contexts, Causality::Before | Causality::Concurrent)
-            || self.misses_removal(other);
-        let right_lacks = matches!(contexts, Causality::After | Causality::Concurrent)
-            || other.misses_removal(self);
-        Causality::from_news(left_lacks, right_lacks)
+        let left_lacks =
+            matches!(contexts, Causality::Before | Causality::Concurrent) || self.lacks(other);
+        let right_lacks =
+            matches!(contexts, Causality::After | Causality::Concurrent) || other.lacks(self);
+        Causality::from_lacks(left_lacks, right_lacks)
     }
 
-    /// Whether `other` has superseded a value that is still live here.
-    fn misses_removal(&self, other: &Self) -> bool {
-        let mut theirs = other.live.iter().peekable();
-        self.live.iter().any(|(dot, _)| {
-            while theirs.next_if(|(their, _)| their < dot).is_some() {}
-            theirs.peek().is_none_or(|(their, _)| their != dot) && other.context.covers(dot)
-        })
+    /// Whether `other` superseded a value that is live here, or holds another value under a dot that
+    /// is live here.
+    fn lacks(&self, other: &Self) -> bool {
+        let removed = |(dot, _): &(Dot<N>, V)| other.context.covers(dot) && !other.is_live(dot);
+        let added = |pair: &(Dot<N>, V)| self.is_live(&pair.0) && !self.holds(pair);
+        self.live != other.live && (self.live.iter().any(removed) || other.live.iter().any(added))
     }
 
-    /// The first dot under which both states hold a value, but not the same one.
-    ///
-    /// There is none as long as every dot is used once. If there is one, its actor used a counter
-    /// twice (a copied data directory, a backup that was started as if nothing had happened) or
-    /// somebody forged it. A join keeps the receiver's value; the replicas would then differ for
-    /// ever, so refuse the state and raise an alarm.
-    #[must_use]
-    pub fn disputed(&self, other: &Self) -> Option<&Dot<A>>
-    where
-        V: PartialEq,
-    {
-        let mut theirs = other.live.iter().peekable();
-        let disputed = self.live.iter().find(|(dot, value)| {
-            while theirs.next_if(|(their, _)| their < dot).is_some() {}
-            theirs.peek().is_some_and(|(their, their_value)| their == dot && their_value != value)
-        });
-        disputed.map(|(dot, _)| dot)
+    /// Whether this very value is live under this dot.
+    fn holds(&self, pair: &(Dot<N>, V)) -> bool {
+        self.live.binary_search(pair).is_ok()
     }
 
-    /// Forgets the actors of which no value is live, once every member of the roster has this whole
-    /// state.
-    ///
-    /// `roster` yields, for each *other* member, a context of this key that this very member has
-    /// acknowledged, and nothing is removed unless each of them is equal to or after the own
-    /// context. Merge what a member acknowledges over time, since one that has pruned shows less
-    /// than it has seen. Returns how many entries were removed. Without this, every restart that
-    /// begins a new incarnation would leave an entry for ever.
-    ///
-    /// # When this is safe
-    ///
-    /// Everyone who could still send a state of this key must be in `roster`, and must send none
-    /// that is older than what it acknowledged. So:
-    ///
-    /// - take a member's own word only, never one member's word about another;
-    /// - an exchange that began before the acknowledgement must end before;
-    /// - a node that returns from a backup, or was away from the roster, joins empty and under a
-    ///   new incarnation.
-    ///
-    /// A late copy from outside these rules brings superseded values back to life. Nothing else can
-    /// be lost: live values and the entries of their actors stay. Never prune by age.
-    ///
-    /// Members prune at different times; until all have, contexts of equal values differ, and a
-    /// join brings the entries back. Prune again after it, and compare digests of pruned states
-    /// only.
-    pub fn prune<'a>(&mut self, roster: impl IntoIterator<Item = &'a VectorClock<A>>) -> usize
-    where
-        A: 'a,
-    {
-        let behind = |theirs: &VectorClock<A>| {
-            matches!(self.context.compare(theirs), Causality::After | Causality::Concurrent)
+    /// The first dot under which both states hold values, but not the same.
+    fn clash(&self, other: &Self) -> Option<Dot<N>> {
+        let clashes = |(dot, _): &&(Dot<N>, V)| {
+            let theirs = other.of_dot(dot);
+            !theirs.is_empty() && theirs != self.of_dot(dot)
         };
-        if roster.into_iter().any(behind) {
+        self.live.iter().find(clashes).map(|(dot, _)| dot.clone())
+    }
+
+    /// The values of `other` that are not here and were not superseded here.
+    fn arriving(&self, other: &Self) -> Vec<(Dot<N>, V)> {
+        let arrives = |pair: &&(Dot<N>, V)| {
+            !self.context.covers(&pair.0) || self.is_live(&pair.0) && !self.holds(pair)
+        };
+        other.live.iter().filter(arrives).cloned().collect()
+    }
+
+    /// Adds values that are not here, and returns the number of values over the limit of a node.
+    fn insert(&mut self, arriving: Vec<(Dot<N>, V)>) -> usize {
+        if arriving.is_empty() {
             return 0;
         }
-        let before = self.context.len();
-        let live = &self.live;
-        self.context
-            .retain(|entry| live.binary_search_by(|(dot, _)| dot.actor.cmp(&entry.actor)).is_ok());
-        before - self.context.len()
+        self.live.extend(arriving);
+        self.live.sort_unstable();
+        self.trim()
+    }
+
+    /// Keeps the greatest `MAX_NODE_DOTS` values of each node. Returns the number of the others.
+    fn trim(&mut self) -> usize {
+        let over = |pair: &[(Dot<N>, V)]| pair[0].0.node == pair[MAX_NODE_DOTS].0.node;
+        let over: Vec<bool> = self.live.windows(MAX_NODE_DOTS + 1).map(over).collect();
+        let before = self.live.len();
+        let mut over = over.into_iter();
+        self.live.retain(|_| !over.next().unwrap_or(false));
+        before - self.live.len()
     }
 }

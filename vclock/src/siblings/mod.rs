@@ -1,34 +1,49 @@
 mod join;
+mod own;
+mod parts;
 mod write;
 
-use alloc::vec::Vec;
-use core::fmt;
+use alloc::vec::{self, Vec};
+use core::{fmt, iter, slice};
 
-use crate::dot::check_counter;
-use crate::{Actor, Dot, SiblingsError, VectorClock};
+pub use join::Joined;
+pub use own::{OwnJoin, Word};
+pub use parts::Part;
 
-/// The concurrent values of one key, each under the dot that wrote it, and the clock of all that
-/// was ever seen.
+use crate::{Dot, SiblingsError, VectorClock};
+
+/// The most values of one node that are live on a key: 16.
 ///
-/// This is a dotted version vector set: dots say who wrote a value, the context says which writes
-/// are known, so a write that is known but not live was superseded. [`join`](Self::join) is the
-/// least upper bound of a lattice; replicas that have received the same states, in any order and
-/// any number of times, are equal, bit for bit.
+/// A node that submits has one. More stand beside each other after concurrent writes of clients at
+/// one node, or where several processes write in the name of one node.
+pub const MAX_NODE_DOTS: usize = 16;
+
+/// The concurrent values of one key, each under the dot that wrote it, and the context: the clock of
+/// all writes seen.
 ///
-/// There are three ways to write, and they differ only in what they supersede:
+/// This is a dotted version vector set: a write that the context covers and that is not live was
+/// superseded. [`join`](Self::join) is the least upper bound of a lattice; replicas that have
+/// received the same states, in any order and any number of times, are equal, bit for bit.
 ///
-/// | operation | for whom | supersedes |
+/// The operations that write differ in what they supersede:
+///
+/// | operation | for | supersedes |
 /// |-|-|-|
-/// | [`submit`](Self::submit) | a node that did not look at the others | its node's older values |
-/// | [`write`](Self::write) | a client that has read, here or elsewhere | what it has read |
-/// | [`resolve`](Self::resolve) | somebody who looked at every value here | all of them |
+/// | [`submit`](Self::submit) | a node that did not look at the others, with a value | its node's values |
+/// | [`withdraw`](Self::withdraw) | such a node, without a value | its node's values |
+/// | [`write`](Self::write) | a client that has read, here or elsewhere | the values that it read |
+/// | [`resolve`](Self::resolve) | a reader of every value here, with a value | all values here |
+/// | [`remove`](Self::remove) | a reader of every value here, without a value | all values here |
 ///
-/// A deletion is a write too: a value type with a tombstone makes `submit(dot, tombstone)` withdraw
-/// the own value and `resolve(dot, tombstone)` forget the key. There is no removal without a dot,
-/// because two replicas would then have seen the same and hold different values.
+/// Each takes a new dot, the removals too: without one, two replicas would have seen the same writes
+/// and hold different values.
 ///
-/// A state is atomic: context and values travel together and whole. A context that arrives without
-/// some of its values declares them superseded, and deletes them.
+/// A state is a product over nodes: each node's entry and its live dots travel together, but the
+/// nodes may travel apart, see [`parts`](Self::parts). An entry that arrives without its dots
+/// declares them superseded, and deletes them.
+///
+/// Two values under one dot are possible only where two processes write in the name of one node (a
+/// copied disk, a restored virtual machine). Both stay.
 ///
 /// Preguiça, Baquero, Almeida, Fonte, Gonçalves: *Dotted version vectors* (2010); Almeida, Baquero,
 /// Gonçalves, Preguiça, Fonte: *Scalable and accurate causality tracking for eventually consistent
@@ -36,115 +51,159 @@ use crate::{Actor, Dot, SiblingsError, VectorClock};
 /// the best-known user.
 ///
 /// ```
-/// use engram_vclock::{Actor, Dot, Siblings};
+/// use engram_vclock::{Dot, Siblings};
 ///
-/// let (a, b) = (Actor { node: "a", incarnation: 1 }, Actor { node: "b", incarnation: 1 });
 /// let (mut left, mut right) = (Siblings::new(), Siblings::new());
-/// left.submit(Dot::new(a, 1), "red")?;
-/// right.submit(Dot::new(b, 1), "blue")?;
+/// left.submit(Dot::new("a", 1), "red")?;
+/// right.submit(Dot::new("b", 1), "blue")?;
 ///
 /// left.join(&right);
 /// assert_eq!(left.values().collect::<Vec<_>>(), [&"red", &"blue"]);
 ///
-/// left.resolve(Dot::new(a, 2), "purple")?;
+/// left.resolve(Dot::new("a", 2), "purple")?;
 /// right.join(&left);
 /// assert_eq!(right.values().collect::<Vec<_>>(), [&"purple"]);
 /// # Ok::<(), engram_vclock::SiblingsError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Siblings<V, A = Actor> {
-    /// Strictly ascending by dot, each covered by the context.
-    live: Vec<(Dot<A>, V)>,
-    context: VectorClock<A>,
+pub struct Siblings<V, N = [u8; 32]> {
+    /// Strictly ascending; each dot is covered by the context; at most `MAX_NODE_DOTS` of a node.
+    live: Vec<(Dot<N>, V)>,
+    context: VectorClock<N>,
 }
 
-impl<V, A> Siblings<V, A> {
-    /// A key that nobody has written: no value, nothing seen. Allocates nothing.
+impl<V, N> Siblings<V, N> {
+    /// Returns the state of a key that no node has written. Allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
         Self { live: Vec::new(), context: VectorClock::new() }
     }
 
-    /// How many values are live.
+    /// Returns the number of live values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.live.len()
     }
 
-    /// Whether no value is live.
+    /// Returns whether no value is live.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.live.is_empty()
     }
 
-    /// The live values in ascending order of their dots.
+    /// Iterates over the live values in ascending order of dot and value.
     pub fn iter(
         &self,
-    ) -> impl ExactSizeIterator<Item = (&Dot<A>, &V)> + DoubleEndedIterator + Clone {
+    ) -> impl ExactSizeIterator<Item = (&Dot<N>, &V)> + DoubleEndedIterator + Clone {
         self.live.iter().map(|(dot, value)| (dot, value))
     }
 
-    /// The live values without their dots, in the same order.
+    /// Iterates over the live values without their dots, in the same order.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &V> + DoubleEndedIterator + Clone {
         self.live.iter().map(|(_, value)| value)
     }
 
-    /// Every write that this state has seen, live or superseded.
+    /// Returns the clock of all writes that this state has seen, live or superseded.
     #[must_use]
-    pub const fn context(&self) -> &VectorClock<A> {
+    pub const fn context(&self) -> &VectorClock<N> {
         &self.context
+    }
+
+    /// Takes the state apart. The inverse of [`from_parts`](Self::from_parts).
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<(Dot<N>, V)>, VectorClock<N>) {
+        (self.live, self.context)
     }
 
     /// The live values with their dots, as they are stored.
     #[cfg(feature = "serde")]
-    pub(crate) fn live(&self) -> &[(Dot<A>, V)] {
+    pub(crate) fn live(&self) -> &[(Dot<N>, V)] {
         &self.live
-    }
-
-    /// Trusts that the dots strictly ascend and are covered: the decoder has checked it.
-    pub(crate) const fn from_canonical(live: Vec<(Dot<A>, V)>, context: VectorClock<A>) -> Self {
-        Self { live, context }
-    }
-
-    /// The live values and the context. The inverse of [`from_parts`](Self::from_parts).
-    #[must_use]
-    pub fn into_parts(self) -> (Vec<(Dot<A>, V)>, VectorClock<A>) {
-        (self.live, self.context)
     }
 }
 
-impl<V, A: Ord + Clone> Siblings<V, A> {
-    /// Puts a state together from parts that were stored or received.
+impl<V, N: Ord> Siblings<V, N> {
+    /// Returns the live values of `node`, in ascending order of version and value. O(log s) for s
+    /// values.
+    #[must_use]
+    pub fn of_node(&self, node: &N) -> &[(Dot<N>, V)] {
+        let start = self.live.partition_point(|(dot, _)| dot.node < *node);
+        let rest = &self.live[start..];
+        &rest[..rest.partition_point(|(dot, _)| dot.node == *node)]
+    }
+
+    /// Returns the live values under `dot`: none if it was superseded or is unknown, several if its
+    /// version was used more than once. O(log s) for s values.
+    #[must_use]
+    pub fn of_dot(&self, dot: &Dot<N>) -> &[(Dot<N>, V)] {
+        let start = self.live.partition_point(|(held, _)| held < dot);
+        let rest = &self.live[start..];
+        &rest[..rest.partition_point(|(held, _)| held == dot)]
+    }
+
+    /// Whether a value is live under `dot`.
+    fn is_live(&self, dot: &Dot<N>) -> bool {
+        self.live.binary_search_by(|(held, _)| held.cmp(dot)).is_ok()
+    }
+}
+
+impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
+    /// Builds a state from live values and a context that were stored or received. O(s log n) for s
+    /// values and n nodes.
     ///
     /// # Errors
     ///
-    /// [`SiblingsError::OutOfOrder`] if the dots do not strictly ascend,
-    /// [`SiblingsError::NotCovered`] if the context has not seen one of them,
-    /// [`SiblingsError::Clock`] if a counter cannot exist.
+    /// [`SiblingsError::OutOfOrder`] if the pairs do not strictly ascend,
+    /// [`SiblingsError::ZeroVersion`] if a dot has version 0, [`SiblingsError::NotCovered`] if the
+    /// context does not cover a dot, [`SiblingsError::TooManyOfNode`] above [`MAX_NODE_DOTS`] values
+    /// of a node.
     pub fn from_parts(
-        live: Vec<(Dot<A>, V)>,
-        context: VectorClock<A>,
+        live: Vec<(Dot<N>, V)>,
+        context: VectorClock<N>,
     ) -> Result<Self, SiblingsError> {
-        if let Some(before) = live.windows(2).position(|pair| pair[0].0 >= pair[1].0) {
+        if let Some(before) = live.windows(2).position(|pair| pair[0] >= pair[1]) {
             return Err(SiblingsError::OutOfOrder { index: before + 1 });
         }
         for (index, (dot, _)) in live.iter().enumerate() {
-            check_counter(dot.counter)?;
+            if dot.version == 0 {
+                return Err(SiblingsError::ZeroVersion { index });
+            }
             if !context.covers(dot) {
                 return Err(SiblingsError::NotCovered { index });
+            }
+            if index >= MAX_NODE_DOTS && live[index - MAX_NODE_DOTS].0.node == dot.node {
+                return Err(SiblingsError::TooManyOfNode { index });
             }
         }
         Ok(Self { live, context })
     }
 }
 
-impl<V, A> Default for Siblings<V, A> {
+impl<V, N> IntoIterator for Siblings<V, N> {
+    type Item = (Dot<N>, V);
+    type IntoIter = vec::IntoIter<(Dot<N>, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.live.into_iter()
+    }
+}
+
+impl<'a, V, N> IntoIterator for &'a Siblings<V, N> {
+    type Item = (&'a Dot<N>, &'a V);
+    type IntoIter = iter::Map<slice::Iter<'a, (Dot<N>, V)>, fn(&'a (Dot<N>, V)) -> Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.live.iter().map(|(dot, value)| (dot, value))
+    }
+}
+
+impl<V, N> Default for Siblings<V, N> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<V: fmt::Debug, A: fmt::Debug> fmt::Debug for Siblings<V, A> {
+impl<V: fmt::Debug, N: fmt::Debug> fmt::Debug for Siblings<V, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Siblings")
             .field("live", &self.live)

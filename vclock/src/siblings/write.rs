@@ -1,108 +1,139 @@
-//! The three ways to write, and the one that they are made of.
+//! The operations that write, and the general one that they are made of.
 
-use super::Siblings;
-use crate::dot::check_counter;
-use crate::{Actor, Dot, SiblingsError, VectorClock};
+use alloc::vec::Vec;
 
-impl<V, A: Ord + Clone> Siblings<V, A> {
-    /// Writes for somebody who has read: supersedes the values that `seen` covers, and no others.
+use super::{MAX_NODE_DOTS, Siblings};
+use crate::{Dot, SiblingsError, VectorClock};
+
+impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
+    /// Writes for a node that did not look at the other nodes' values: supersedes the live values of
+    /// its own node, and no others.
     ///
-    /// `seen` is the [`context`](Self::context) under which the writer read, here or on another
-    /// replica. It is merged into the context, so that what the writer saw elsewhere stays
-    /// superseded when it arrives here.
+    /// This is the operation of a blind writer, such as a scheduler that recomputes its own view. A
+    /// writer that superseded its peers' values too would delete values that nobody has seen.
     ///
-    /// Returns how many values were superseded. O(s + n) for s values and n actors.
+    /// A blind writer that repeats itself should compare with the value that it *submitted last*, and
+    /// write nothing if that is equal. If it compares with the visible values, nodes answer each
+    /// other without end.
+    ///
+    /// Returns the number of values superseded. O(s + log n) for s values and n nodes.
     ///
     /// # Errors
     ///
-    /// [`SiblingsError::DotReused`] if the context or `seen` covers `dot`, [`SiblingsError::Clock`]
-    /// if its counter cannot exist.
+    /// [`SiblingsError::NotAbove`], see [`supersede`](Self::supersede).
+    pub fn submit(&mut self, dot: Dot<N>, value: V) -> Result<usize, SiblingsError> {
+        let node = dot.node.clone();
+        self.supersede(dot, Some(value), |older| older.node == node)
+    }
+
+    /// Takes the node's own values back: [`submit`](Self::submit) without a value.
+    ///
+    /// # Errors
+    ///
+    /// [`SiblingsError::NotAbove`], see [`supersede`](Self::supersede).
+    pub fn withdraw(&mut self, dot: Dot<N>) -> Result<usize, SiblingsError> {
+        let node = dot.node.clone();
+        self.supersede(dot, None, |older| older.node == node)
+    }
+
+    /// Writes for a reader of every value that is live here: supersedes them all.
+    ///
+    /// Call it for a person or a program that compared the values, never automatically on receipt. A
+    /// concurrent value that is unknown here survives.
+    ///
+    /// Returns the number of values superseded. O(s + log n) for s values and n nodes.
+    ///
+    /// # Errors
+    ///
+    /// [`SiblingsError::NotAbove`], see [`supersede`](Self::supersede).
+    pub fn resolve(&mut self, dot: Dot<N>, value: V) -> Result<usize, SiblingsError> {
+        self.supersede(dot, Some(value), |_| true)
+    }
+
+    /// Removes every value that is live here: [`resolve`](Self::resolve) without a value.
+    ///
+    /// A node that submits a removed value again makes it live again. Where that must not happen,
+    /// suppress the values, see [`Suppression`](crate::Suppression).
+    ///
+    /// # Errors
+    ///
+    /// [`SiblingsError::NotAbove`], see [`supersede`](Self::supersede).
+    pub fn remove(&mut self, dot: Dot<N>) -> Result<usize, SiblingsError> {
+        self.supersede(dot, None, |_| true)
+    }
+
+    /// Writes for a client that has read: supersedes the values that `seen` covers, and no others.
+    ///
+    /// `seen` is the [`context`](Self::context) under which the client read, here or at another
+    /// replica. It is merged into the context, so that a value which the client read elsewhere is
+    /// superseded when it arrives here.
+    ///
+    /// A retry under the same `seen` does not cover the first attempt, so it adds a sibling beside it.
+    /// A client that does not know whether its write arrived reads again and then decides.
+    ///
+    /// Returns the number of values superseded. O(s log n + m) for s values, and n and m nodes in the
+    /// context and in `seen`.
+    ///
+    /// # Errors
+    ///
+    /// [`SiblingsError::NotAbove`] if the context or `seen` covers `dot`,
+    /// [`SiblingsError::TooManyValues`], see [`supersede`](Self::supersede).
     pub fn write(
         &mut self,
-        dot: Dot<A>,
+        dot: Dot<N>,
         value: V,
-        seen: &VectorClock<A>,
+        seen: &VectorClock<N>,
     ) -> Result<usize, SiblingsError> {
-        check_counter(dot.counter)?;
         if seen.covers(&dot) {
-            return Err(SiblingsError::DotReused { counter: dot.counter });
+            let known = seen.get(&dot.node).max(self.context.get(&dot.node));
+            return Err(SiblingsError::NotAbove { known });
         }
-        let superseded = self.supersede(dot, value, |older| seen.covers(older))?;
+        let superseded = self.supersede(dot, Some(value), |older| seen.covers(older))?;
         self.context.merge(seen);
         Ok(superseded)
     }
 
-    /// Writes for somebody who looked at every value that is live here: supersedes them all.
+    /// Supersedes the live values for whose dots `superseded` is true, and writes `value`, if any,
+    /// under `dot`. The other operations are made of this one.
     ///
-    /// Call it for a person or a program that really compared the values, never automatically on
-    /// receipt. With a tombstone as the value this forgets the key: whatever was concurrent, and is
-    /// unknown here, survives.
+    /// The context gains `dot` and nothing else. Never supersede a value that the writer does not
+    /// know: it is deleted on all replicas.
     ///
-    /// Returns how many values were superseded. O(s + log n).
+    /// To retire a node that does not come back, supersede its dots under a dot of another node.
     ///
-    /// # Errors
-    ///
-    /// Those of [`supersede`](Self::supersede).
-    pub fn resolve(&mut self, dot: Dot<A>, value: V) -> Result<usize, SiblingsError> {
-        self.supersede(dot, value, |_| true)
-    }
-
-    /// Writes a value that supersedes the live dots for which `superseded` is true. The other ways
-    /// to write are made of this one.
-    ///
-    /// The context gains the new dot and nothing else. Dots that are live stay so unless they were
-    /// named: never name one whose value the writer did not know, for it is lost in the whole
-    /// cluster.
-    ///
-    /// To retire a node that will not come back, write its value (or a tombstone) under a living
-    /// node's dot, and name the dots of the dead one.
-    ///
-    /// Returns how many values were superseded. O(s + log n) for s values and n actors.
+    /// Returns the number of values superseded. `superseded` is asked once for each live value. O(s +
+    /// log n) for s values and n nodes.
     ///
     /// # Errors
     ///
-    /// [`SiblingsError::DotReused`] if the context covers `dot`, [`SiblingsError::Clock`] if its
-    /// counter cannot exist.
+    /// [`SiblingsError::NotAbove`] if the version is not above the node's entry in the context,
+    /// [`SiblingsError::TooManyValues`] if more than [`MAX_NODE_DOTS`] values of the node would be
+    /// live.
     pub fn supersede(
         &mut self,
-        dot: Dot<A>,
-        value: V,
-        mut superseded: impl FnMut(&Dot<A>) -> bool,
+        dot: Dot<N>,
+        value: Option<V>,
+        mut superseded: impl FnMut(&Dot<N>) -> bool,
     ) -> Result<usize, SiblingsError> {
-        check_counter(dot.counter)?;
-        if self.context.covers(&dot) {
-            return Err(SiblingsError::DotReused { counter: dot.counter });
+        let known = self.context.get(&dot.node);
+        if dot.version <= known {
+            return Err(SiblingsError::NotAbove { known });
+        }
+        let kept: Vec<bool> = self.live.iter().map(|(older, _)| !superseded(older)).collect();
+        let is_own = |(older, _): &(Dot<N>, V)| older.node == dot.node;
+        let own = self.live.iter().zip(&kept).filter(|(pair, kept)| **kept && is_own(pair)).count();
+        if value.is_some() && own == MAX_NODE_DOTS {
+            return Err(SiblingsError::TooManyValues);
         }
         let before = self.live.len();
-        self.live.retain(|(older, _)| !superseded(older));
+        let mut kept = kept.into_iter();
+        self.live.retain(|_| kept.next().is_none_or(|kept| kept));
         let removed = before - self.live.len();
-        self.context.raise(&dot);
-        let at = self.live.partition_point(|(older, _)| *older < dot);
-        self.live.insert(at, (dot, value));
+        self.context.observe(&dot);
+        if let Some(value) = value {
+            let at = self.live.partition_point(|(older, _)| *older < dot);
+            self.live.insert(at, (dot, value));
+        }
         Ok(removed)
-    }
-}
-
-impl<V, N: Ord + Clone> Siblings<V, Actor<N>> {
-    /// Writes for a node that did not look at the other nodes' values: supersedes only the values
-    /// of its own node, of this incarnation or an earlier one.
-    ///
-    /// This is the rule for blind writers such as a scheduler that recomputes its own view. The
-    /// context gains the new dot and nothing else: a writer that put its peers' dots into it, or
-    /// ticked a merged clock, would declare their values superseded unseen. With a tombstone as the
-    /// value this withdraws the node's own value.
-    ///
-    /// A blind writer that repeats itself should compare with what it *last submitted*, and stay
-    /// silent if that is equal; comparing with the visible value makes nodes answer each other for
-    /// ever.
-    ///
-    /// Returns how many values were superseded. O(s + log n).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`supersede`](Self::supersede).
-    pub fn submit(&mut self, dot: Dot<Actor<N>>, value: V) -> Result<usize, SiblingsError> {
-        let node = dot.actor.node.clone();
-        self.supersede(dot, value, |older| older.actor.node == node)
     }
 }

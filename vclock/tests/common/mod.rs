@@ -1,11 +1,8 @@
-//! What several tests need.
+//! Helpers of several tests.
 
-use engram_vclock::{ActorBytes, Siblings};
+use serde::Serialize;
 
-/// The canonical bytes of a state whose values are numbers. Laws compare these, never "about
-/// equal".
-pub(crate) fn bytes<A: ActorBytes>(state: &Siblings<u32, A>) -> Vec<u8> {
-    let mut out = Vec::new();
-    state.encode(&mut out, |value, out| out.extend(value.to_be_bytes()));
-    out
+/// The bytes of a value. Laws compare these: equal states have equal bytes.
+pub(crate) fn bytes(value: &impl Serialize) -> Vec<u8> {
+    postcard::to_allocvec(value).expect("serialises")
 }

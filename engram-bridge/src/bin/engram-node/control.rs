@@ -13,13 +13,17 @@ pub(crate) enum Command {
     Export(PathBuf),
     /// Copy the state to a folder.
     Backup(PathBuf),
-    /// Take back what this node wrote of a pattern.
+    /// Withdraw what this node wrote of a pattern.
     Withdraw(String, String),
     /// Delete a pattern on all nodes.
     Forget(String, String),
-    /// Put one version of a pattern in the place of all: its space, the beginning of the version's
+    /// Replace all versions of a pattern by one of them: its space, the beginning of the version's
     /// digest, its id.
     Resolve(String, String, String),
+    /// Withdraw everything that another node wrote in a space: its space, its node id.
+    WithdrawNode(String, String),
+    /// Drop the parts of a record whose versions lie too far in the future.
+    DropImplausible(String, String),
     /// Read the configuration again.
     Reload,
     /// Say how you stand, changed or not.
@@ -30,6 +34,11 @@ pub(crate) enum Command {
     Unknown(String),
 }
 
+/// The commands, for people.
+pub(crate) const COMMANDS: &str = "export PATH, backup PATH, withdraw SPACE ID, forget SPACE ID, \
+     resolve SPACE VERSION ID, withdraw-node SPACE NODE_ID, drop-implausible SPACE ID, reload, state, \
+     quit";
+
 impl Command {
     fn parse(line: &str) -> Self {
         let line = line.trim();
@@ -38,6 +47,10 @@ impl Command {
             ("backup", path) if !path.trim().is_empty() => Self::Backup(path.trim().into()),
             ("withdraw", pattern) if pattern.contains(' ') => Self::of(Self::Withdraw, pattern),
             ("forget", pattern) if pattern.contains(' ') => Self::of(Self::Forget, pattern),
+            ("withdraw-node", node) if node.contains(' ') => Self::of(Self::WithdrawNode, node),
+            ("drop-implausible", pattern) if pattern.contains(' ') => {
+                Self::of(Self::DropImplausible, pattern)
+            }
             ("resolve", pattern) => match pattern.splitn(3, ' ').collect::<Vec<_>>()[..] {
                 [space, version, id] if !version.is_empty() && !id.trim().is_empty() => {
                     Self::Resolve(space.to_owned(), version.to_owned(), id.trim().to_owned())
@@ -51,9 +64,9 @@ impl Command {
         }
     }
 
-    /// A command about a pattern, which is named by its space and its id.
-    fn of(command: fn(String, String) -> Self, pattern: &str) -> Self {
-        let (space, id) = pattern.split_once(' ').unwrap_or((pattern, ""));
+    /// A command about a pattern or a node, which is named by a space and an id.
+    fn of(command: fn(String, String) -> Self, named: &str) -> Self {
+        let (space, id) = named.split_once(' ').unwrap_or((named, ""));
         command(space.to_owned(), id.trim().to_owned())
     }
 }
@@ -87,7 +100,13 @@ mod tests {
         assert_eq!(Command::parse("resolve notes a1 pattern 7"), resolve);
         let vague = "resolve notes a1";
         assert_eq!(Command::parse(vague), Command::Unknown(vague.to_owned()));
+        let drop = Command::DropImplausible(space.clone(), id.clone());
+        assert_eq!(Command::parse("drop-implausible notes pattern 7"), drop);
+        let node = Command::WithdrawNode(space.clone(), "ab".to_owned());
+        assert_eq!(Command::parse("withdraw-node notes ab"), node);
         assert_eq!(Command::parse("forget notes pattern 7"), Command::Forget(space, id));
+        let vague = "withdraw-node notes";
+        assert_eq!(Command::parse(vague), Command::Unknown(vague.to_owned()));
         assert_eq!(Command::parse("forget notes"), Command::Unknown("forget notes".to_owned()));
         assert_eq!(Command::parse("reload"), Command::Reload);
         assert_eq!(Command::parse("backup b"), Command::Backup("b".into()));

@@ -4,7 +4,10 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use engram_bridge::Recovery;
 use serde::Serialize;
+
+use crate::notice::{Kind, Notice};
 
 /// One line of output: JSON for programs, or a sentence for people.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,32 +22,61 @@ pub(crate) enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         page: Option<String>,
     },
-    /// What the node found of the state that it left.
-    Opened { node: String, found: String },
+    /// The state in which the node found its store.
+    Opened { node: String, recovery: &'static str, found: String },
     /// A snapshot was submitted, and what is new in it is durable.
-    Snapshot { space: String, snapshot: u64, taken: usize, written: usize, rejected: usize },
+    Snapshot(Snapshot),
     /// A line of the data, or a pattern of it, was left out.
     Rejected { file: String, line: Option<u64>, pattern: Option<String>, reason: String },
     /// A session with a peer ended.
     Session(Session),
     /// A peer cannot be reached, or was refused.
     Peer { peer: String, reason: String },
-    /// The membership sees a peer in another way, or in another life, than before.
+    /// The membership sees a peer in another way, or restarted.
     Member { peer: String, liveness: String, incarnation: Option<u64> },
     /// How the node stands.
     State(State),
     /// The visible patterns were written to a file.
     Exported { path: String },
-    /// A pattern was taken back or deleted, or there was nothing to take back or delete.
-    Removed { space: String, pattern: String, found: bool },
-    /// One version of a pattern took the place of all.
+    /// This node's own version of a pattern was withdrawn, if there was one.
+    Withdrawn { space: String, pattern: String, found: bool },
+    /// A pattern was forgotten on all nodes, if there was one.
+    Forgotten { space: String, pattern: String, found: bool },
+    /// One version of a pattern replaced all others.
     Resolved { space: String, pattern: String, version: String },
+    /// Everything that a node wrote in a space was withdrawn.
+    NodeWithdrawn { space: String, node: String, patterns: usize },
+    /// The parts of a record with implausible versions were dropped here, if there were any.
+    ImplausibleDropped { space: String, pattern: String, found: bool },
     /// The configuration was read again; these keys wait for the next start.
     Reloaded { waiting: Vec<String> },
     /// The state was copied to a folder.
     BackedUp { path: String },
     /// A command could not be carried out.
     Failed { command: String, reason: String },
+    /// Further events of a kind that was reported before.
+    Repeated {
+        #[serde(flatten)]
+        kind: Kind,
+        count: u64,
+    },
+    /// A fault.
+    #[serde(untagged)]
+    Notice(Notice),
+}
+
+/// A snapshot that was submitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Snapshot {
+    pub(crate) space: String,
+    pub(crate) snapshot: u64,
+    pub(crate) taken: usize,
+    pub(crate) written: usize,
+    /// Patterns that wait for the first contact of their space.
+    pub(crate) waiting: usize,
+    /// Patterns whose contents were forgotten and stay so.
+    pub(crate) suppressed: usize,
+    pub(crate) rejected: usize,
 }
 
 /// A session that ended.
@@ -104,10 +136,8 @@ impl Event {
                 let page = page.unwrap_or_default();
                 format!("{node} listens on {address}; its node id is {node_id}{page}")
             }
-            Self::Opened { node, found } => format!("{node} found {found}"),
-            Self::Snapshot { space, snapshot, taken, written, rejected } => format!(
-                "snapshot {snapshot} of {space}: {taken} patterns, {written} new, {rejected} rejected"
-            ),
+            Self::Opened { node, found, .. } => format!("{node}: {found}"),
+            Self::Snapshot(snapshot) => snapshot.sentence(),
             Self::Rejected { file, line, pattern, reason } => {
                 let line = line.map(|line| format!(":{line}")).unwrap_or_default();
                 let pattern = pattern.as_ref().map(|id| format!(" {id}:")).unwrap_or_default();
@@ -125,14 +155,29 @@ impl Event {
                 format!("{node}: {patterns} patterns, root {}", &root[..16])
             }
             Self::Exported { path } => format!("exported to {path}"),
-            Self::Removed { space, pattern, found: true } => {
-                format!("{pattern} of {space} is gone")
+            Self::Withdrawn { space, pattern, found: true } => {
+                format!("withdrew this node's version of {pattern:?} of {space}")
             }
-            Self::Removed { space, pattern, found: false } => {
-                format!("there was nothing of {pattern} in {space}")
+            Self::Withdrawn { space, pattern, found: false } => {
+                format!("this node has no version of {pattern:?} of {space}; nothing was changed")
+            }
+            Self::Forgotten { space, pattern, found: true } => {
+                format!("forgot {pattern:?} of {space} on all nodes")
+            }
+            Self::Forgotten { space, pattern, found: false } => {
+                format!("{pattern:?} of {space} has no version; nothing was changed")
             }
             Self::Resolved { space, pattern, version } => {
-                format!("{pattern} of {space} is version {} now", &version[..12])
+                format!("version {} of {pattern:?} of {space} replaced the others", &version[..12])
+            }
+            Self::NodeWithdrawn { space, node, patterns } => {
+                format!("withdrew the versions that {node} wrote of {patterns} patterns of {space}")
+            }
+            Self::ImplausibleDropped { space, pattern, found: true } => {
+                format!("dropped the implausible versions of {pattern:?} of {space} from this node")
+            }
+            Self::ImplausibleDropped { space, pattern, found: false } => {
+                format!("{pattern:?} of {space} has no implausible version; nothing was changed")
             }
             Self::Reloaded { waiting } if waiting.is_empty() => {
                 "the configuration is in force".into()
@@ -145,7 +190,22 @@ impl Event {
             }
             Self::BackedUp { path } => format!("backed up to {path}"),
             Self::Failed { command, reason } => format!("{command}: {reason}"),
+            Self::Repeated { kind, count } => kind.repeated(*count),
+            Self::Notice(notice) => notice.sentence(),
         }
+    }
+
+    /// The state in which a node found its store.
+    pub(crate) fn opened(node: &str, found: &Recovery) -> Self {
+        let recovery = match found {
+            Recovery::InMemory => "in_memory",
+            Recovery::New => "new",
+            Recovery::Loaded { .. } => "loaded",
+            Recovery::Repaired { .. } => "repaired",
+            Recovery::SetAside { .. } => "set_aside",
+            _ => "other",
+        };
+        Self::Opened { node: node.to_owned(), recovery, found: found.to_string() }
     }
 
     pub(crate) fn exported(path: &Path) -> Self {
@@ -154,5 +214,60 @@ impl Event {
 
     pub(crate) fn backed_up(path: &Path) -> Self {
         Self::BackedUp { path: path.display().to_string() }
+    }
+}
+
+impl Snapshot {
+    fn sentence(&self) -> String {
+        let Self { space, snapshot, taken, written, waiting, suppressed, rejected } = self;
+        let mut sentence =
+            format!("snapshot {snapshot} of {space}: {taken} patterns, {written} new");
+        if *waiting > 0 {
+            sentence += &format!(", {waiting} wait for a session with a peer");
+        }
+        if *suppressed > 0 {
+            sentence += &format!(", {suppressed} stay forgotten");
+        }
+        sentence + &format!(", {rejected} rejected")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engram_bridge::{StorageError, Warning};
+
+    use super::*;
+
+    fn json(event: &Event) -> String {
+        serde_json::to_string(event).unwrap()
+    }
+
+    #[test]
+    fn operations_have_events_of_their_own() {
+        let (space, pattern) = ("notes".to_owned(), "p".to_owned());
+        let forgotten = Event::Forgotten { space, pattern, found: true };
+        let line = r#"{"event":"forgotten","space":"notes","pattern":"p","found":true}"#;
+        assert_eq!(json(&forgotten), line);
+        let (space, node) = ("notes".to_owned(), "ab".to_owned());
+        let withdrawn = Event::NodeWithdrawn { space, node, patterns: 2 };
+        assert!(json(&withdrawn).contains(r#""event":"node_withdrawn""#));
+    }
+
+    #[test]
+    fn a_notice_is_an_event_by_its_code() {
+        let place = "state.redb".to_owned();
+        let failure = StorageError::Full { place, reason: "os error 28".to_owned() };
+        let notice = Notice::warning(&Warning::StorageFailure(failure));
+        let repeated = Event::Repeated { kind: notice.kind(), count: 3 };
+        assert_eq!(json(&repeated), r#"{"event":"repeated","of":"storage_failure","count":3}"#);
+        let line = json(&Event::Notice(notice));
+        assert!(line.starts_with(r#"{"event":"storage_failure","reason":""#), "{line}");
+    }
+
+    #[test]
+    fn a_new_store_is_said_to_be_new() {
+        let opened = Event::opened("node-a", &Recovery::New);
+        assert_eq!(opened.sentence(), "node-a: the store is new");
+        assert!(json(&opened).contains(r#""recovery":"new""#));
     }
 }

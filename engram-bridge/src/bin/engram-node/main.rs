@@ -3,11 +3,16 @@
 
 mod certs;
 mod control;
+mod episodes;
 mod event;
 mod export;
+mod host;
 mod metrics;
+mod network;
+mod notice;
 mod operate;
 mod replay;
+mod report;
 mod run;
 
 use std::error::Error;

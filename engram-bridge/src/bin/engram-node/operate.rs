@@ -4,12 +4,13 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engram_bridge::{ClusterConfig, LiveVersion, Space, StorageError};
+use engram_bridge::{Citations, ClusterConfig, Space, SubmitError};
+use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 
 use crate::event::Event;
 use crate::export;
-use crate::run::Host;
+use crate::host::Host;
 
 impl Host {
     pub(crate) async fn export(&self, path: PathBuf) {
@@ -27,43 +28,57 @@ impl Host {
         }
     }
 
-    /// Takes back or deletes a pattern, and lets the peers know.
-    pub(crate) async fn remove(
-        &self,
-        space: &str,
-        id: String,
-        remove: fn(&Space, &str) -> Result<bool, StorageError>,
-    ) {
-        let (named, pattern) = (space.to_owned(), id.clone());
-        let done = self.change("remove", space, &pattern, move |space| {
-            remove(space, &id).map_err(|error| error.to_string())
-        });
-        if let Some(found) = done.await {
-            self.report.say(Event::Removed { space: named, pattern, found });
-        }
-    }
-
-    /// Puts one version of a pattern in the place of all, and lets the peers know.
-    pub(crate) async fn resolve(&self, space: &str, version: String, id: String) {
-        let (named, pattern) = (space.to_owned(), id.clone());
-        let done = self.change("resolve", space, &pattern, move |space| {
-            let versions = space.explain(&id).map(|known| known.versions).unwrap_or_default();
-            let chosen = choose(&versions, &version)?;
-            space.resolve(&chosen.pattern).map_err(|error| error.to_string())?;
-            Ok(chosen.digest.to_string())
-        });
-        if let Some(version) = done.await {
-            self.report.say(Event::Resolved { space: named, pattern, version });
-        }
-    }
-
-    /// Changes a pattern on another thread, since the change waits for the disk. Nothing if it failed,
-    /// which is told.
-    async fn change<T: Send + 'static>(
+    /// Carries out an operation on a pattern, and reports whether there was anything to do.
+    pub(crate) async fn operate(
         &self,
         command: &str,
+        (space, pattern): (String, String),
+        operation: impl FnOnce(&Space, &str) -> Result<bool, SubmitError> + Send + 'static,
+        done: impl FnOnce(String, String, bool) -> Event,
+    ) {
+        let (command, id) = (format!("{command} {pattern} of {space}"), pattern.clone());
+        let changed = self.change(command, &space, move |space| {
+            operation(space, &id).map_err(|error| error.to_string())
+        });
+        if let Some(found) = changed.await {
+            self.report.say(done(space, pattern, found));
+        }
+    }
+
+    /// Replaces all versions of a pattern by one of them, with the citations of all.
+    pub(crate) async fn resolve(&self, space: String, version: String, pattern: String) {
+        let (command, id) = (format!("resolve {pattern} of {space}"), pattern.clone());
+        let changed = self.change(command, &space, move |space| {
+            let versions = space.explain(&id).map(|known| known.versions).unwrap_or_default();
+            let digests: Vec<_> = versions.iter().map(|live| live.digest.to_string()).collect();
+            let chosen = choose(&digests, &version)?;
+            let resolved = space.resolve(&versions[chosen].pattern, Citations::Union);
+            resolved.map_err(|error| error.to_string())?;
+            Ok(digests[chosen].clone())
+        });
+        if let Some(version) = changed.await {
+            self.report.say(Event::Resolved { space, pattern, version });
+        }
+    }
+
+    /// Withdraws everything that another node wrote in a space.
+    pub(crate) async fn withdraw_node(&self, space: String, node: String) {
+        let (command, named) = (format!("withdraw-node {node} of {space}"), node.clone());
+        let changed = self.change(command, &space, move |space| {
+            let node: NodeId = named.parse().map_err(|error| format!("{error}"))?;
+            space.withdraw_node(&node).map_err(|error| error.to_string())
+        });
+        if let Some(patterns) = changed.await {
+            self.report.say(Event::NodeWithdrawn { space, node, patterns });
+        }
+    }
+
+    /// Changes a space on another thread, since the change waits for the disk. Reports a failure of
+    /// `command`, and returns `None` then.
+    async fn change<T: Send + 'static>(
+        &self,
+        command: String,
         space: &str,
-        pattern: &str,
         change: impl FnOnce(&Space) -> Result<T, String> + Send + 'static,
     ) -> Option<T> {
         let named = SpaceId::new(space).ok();
@@ -73,12 +88,8 @@ impl Host {
             None => Ok(Err("this node hosts no such space; see node.spaces".to_owned())),
         };
         match changed.unwrap_or_else(|panic| Err(panic.to_string())) {
-            Ok(done) => {
-                self.node.gossip.announce();
-                Some(done)
-            }
+            Ok(done) => Some(done),
             Err(reason) => {
-                let command = format!("{command} {pattern} of {space}");
                 self.report.say(Event::Failed { command, reason });
                 None
             }
@@ -116,49 +127,33 @@ impl Host {
     }
 }
 
-/// The one version whose digest begins with `version`.
-fn choose<'v>(versions: &'v [LiveVersion], version: &str) -> Result<&'v LiveVersion, String> {
-    let mut fitting = versions.iter().filter(|one| one.digest.to_string().starts_with(version));
+/// The position of the one digest that begins with `version`.
+fn choose(digests: &[String], version: &str) -> Result<usize, String> {
+    let begins = |digest: &&String| digest.starts_with(version);
+    let mut fitting = digests.iter().enumerate().filter(|(_, digest)| begins(digest));
     match (fitting.next(), fitting.next()) {
-        (Some(chosen), None) => Ok(chosen),
-        _ if versions.is_empty() => {
-            Err("it has no version that lives; nothing was changed".to_owned())
-        }
+        (Some((chosen, _)), None) => Ok(chosen),
+        _ if digests.is_empty() => Err("it has no live version; nothing was changed".to_owned()),
         _ => {
-            let digests = versions.iter().map(|one| one.digest.to_string()[..12].to_owned());
-            let digests: Vec<_> = digests.collect();
-            let digests = digests.join(", ");
-            Err(format!("{version} is the beginning of none or of several; there are {digests}"))
+            let digests: Vec<_> = digests.iter().map(|digest| &digest[..12]).collect();
+            Err(format!(
+                "{version} is the beginning of none or of several versions; there are {}",
+                digests.join(", ")
+            ))
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use engram_bridge::{Confidence, Introduced, SemanticPattern, Timestamp};
-
     use super::*;
 
     #[test]
-    fn a_version_is_chosen_by_the_beginning_of_its_digest() {
-        let pattern = Arc::new(SemanticPattern {
-            id: "p".to_owned(),
-            embedding: Arc::from([1.0]),
-            source_episodes: Vec::new(),
-            strength: 1.0,
-            schema_confidence: Confidence::new(0.5).unwrap(),
-            last_consolidated: Timestamp::EPOCH,
-        });
-        let version = |first: u8| LiveVersion {
-            digest: [first; 32].into(),
-            pattern: Arc::clone(&pattern),
-            writes: Vec::new(),
-            introduced: Introduced::ByEngine,
-        };
-        let versions = [version(0xa1), version(0xa2)];
-        assert_eq!(choose(&versions, "a2").unwrap().digest, versions[1].digest);
+    fn a_version_is_chosen_by_its_beginning() {
+        let digests = ["a1", "a2"].map(|first| first.repeat(32));
+        assert_eq!(choose(&digests, "a2"), Ok(1));
         for wrong in ["a", "b", "A2"] {
-            let error = choose(&versions, wrong).unwrap_err();
+            let error = choose(&digests, wrong).unwrap_err();
             assert!(error.contains("there are a1a1a1a1a1a1, a2a2a2a2a2a2"), "{error}");
         }
         assert!(choose(&[], "a").unwrap_err().contains("nothing was changed"));

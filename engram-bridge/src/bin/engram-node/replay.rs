@@ -7,8 +7,8 @@ use engram_bridge::{
     ConsolidationCacheSource, FileSnapshot, Node, RejectedLine, SnapshotFile, SnapshotFileError,
 };
 
-use crate::event::Event;
-use crate::run::Report;
+use crate::event::{Event, Snapshot};
+use crate::report::Report;
 
 /// Submits the runs of a file one after the other.
 pub(crate) struct Replay {
@@ -90,16 +90,15 @@ impl Replay {
                 reason: rejected.reason.to_string(),
             });
         }
-        if report.written > 0 {
-            self.node.gossip.announce();
-        }
-        self.report.say(Event::Snapshot {
+        self.report.say(Event::Snapshot(Snapshot {
             space: read.space.to_string(),
             snapshot: read.run,
             taken: report.taken(),
             written: report.written,
+            waiting: report.waiting,
+            suppressed: report.suppressed,
             rejected: unreadable + report.rejected.len(),
-        });
+        }));
         self.report.changed();
     }
 

@@ -1,10 +1,12 @@
 //! Real nodes on loopback, over QUIC.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use engram_bridge::{ConsolidationGossiper, Environment, SnapshotFile, Space, Store, StoreConfig};
+use engram_bridge::{
+    Binding, ConsolidationGossiper, Environment, SnapshotFile, Space, Store, StoreConfig,
+};
 use engram_gossip_net::{ClusterCa, Gossip, Identity, Member, NetConfig, Roster, Validity};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -17,6 +19,8 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) store: Arc<Store>,
     pub(crate) gossip: Gossip,
+    /// Made when it is first used: until then nobody learns of a change by itself.
+    binding: OnceLock<Binding>,
 }
 
 /// Nodes, and word of whatever happens at any of them.
@@ -29,13 +33,13 @@ pub(crate) struct Cluster {
 /// travels by adverts.
 pub(crate) fn quiet() -> NetConfig {
     let mut config = NetConfig::new(([127, 0, 0, 1], 0).into());
-    config.interval = Duration::from_secs(3_600);
-    config.advert_interval = Duration::from_secs(3_600);
-    config.advert_hold = Duration::from_millis(1);
-    config.trigger_jitter = Duration::from_millis(1);
-    config.dial_spread = Duration::from_millis(20);
-    config.backoff_min = Duration::from_millis(50);
-    config.backoff_max = Duration::from_millis(200);
+    config.schedule.interval = Duration::from_secs(3_600);
+    config.schedule.advert_interval = Duration::from_secs(3_600);
+    config.schedule.advert_hold = Duration::from_millis(1);
+    config.schedule.trigger_jitter = Duration::from_millis(1);
+    config.schedule.dial_spread = Duration::from_millis(20);
+    config.schedule.backoff_min = Duration::from_millis(50);
+    config.schedule.backoff_max = Duration::from_millis(200);
     config.seed = Some(7);
     config
 }
@@ -44,7 +48,7 @@ pub(crate) fn quiet() -> NetConfig {
 /// for, and so is what was written while nobody was connected.
 pub(crate) fn lively() -> NetConfig {
     let mut config = quiet();
-    config.advert_interval = Duration::from_millis(100);
+    config.schedule.advert_interval = Duration::from_millis(100);
     config
 }
 
@@ -68,7 +72,7 @@ impl Cluster {
             tokio::spawn(async move {
                 while events.next().await.is_some() && sender.send(()).is_ok() {}
             });
-            Node { name: (*name).to_owned(), store, gossip }
+            Node { name: (*name).to_owned(), store, gossip, binding: OnceLock::new() }
         };
         let cluster = Self { nodes: names.iter().map(start).collect(), happened };
         cluster.connect(&[&(0..names.len()).collect::<Vec<_>>()]);
@@ -133,7 +137,8 @@ impl Node {
     }
 
     pub(crate) fn gossiper(&self) -> ConsolidationGossiper {
-        ConsolidationGossiper::new(&self.store, &super::space(), self.gossip.clone()).unwrap()
+        let bind = || Binding::new(Arc::clone(&self.store), self.gossip.clone());
+        self.binding.get_or_init(bind).gossiper(&super::space()).unwrap()
     }
 
     fn member(&self) -> Member {

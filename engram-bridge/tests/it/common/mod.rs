@@ -9,7 +9,7 @@ pub(crate) mod cluster;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use engram_bridge::{
@@ -18,39 +18,37 @@ use engram_bridge::{
 };
 use engram_gossip_net::{NodeId, Replicas};
 use engram_gossip_proto::{
-    Delivery, Prefix, Receipt, Record, Session, SessionConfig, SpaceId, View,
+    Delivery, Part, Prefix, Receipt, Record, Session, SessionConfig, SpaceId, View,
 };
+use engram_vclock::Dot;
 
 /// The space of all tests that need one only.
 pub(crate) fn space() -> SpaceId {
     SpaceId::new("default").unwrap()
 }
 
-/// A node's store whose clock stands still and whose lives are numbered.
+/// A node's store. All stores of a process share one clock, which never shows a time twice.
 pub(crate) fn store(node: u8, dimension: usize) -> Store {
     let (config, environment) = parts(node, dimension);
     Store::new(config, environment)
 }
 
-/// As [`store`], on what is kept in `kept`. No life is ever named twice in a process.
+/// As [`store`], on the rows of `kept`.
 pub(crate) fn open(node: u8, kept: impl StateStore + 'static) -> Result<Store, OpenError> {
-    let (config, _) = parts(node, 4);
-    let entropy = || LIVES.fetch_add(1, Ordering::Relaxed);
-    let environment = Environment::new(|| Timestamp::from_nanoseconds(7), entropy);
-    Store::open(config, environment, Box::new(kept))
+    let (config, environment) = parts(node, 4);
+    Store::open(config, environment, Arc::new(kept))
 }
 
-static LIVES: AtomicU64 = AtomicU64::new(1);
-
 pub(crate) fn parts(node: u8, dimension: usize) -> (StoreConfig, Environment) {
-    let mut lives = u64::from(node) << 32;
-    let entropy = move || {
-        lives += 1;
-        lives
-    };
-    let environment = Environment::new(|| Timestamp::from_nanoseconds(7), entropy);
-    let config = StoreConfig::new(NodeId::from([node; 32]), [space()]);
-    (StoreConfig { dimension, ..config }, environment)
+    let mut config = StoreConfig::new(NodeId::from([node; 32]), [space()]);
+    config.dimension = dimension;
+    (config, Environment::new(tick, || 0))
+}
+
+/// The time of a clock that advances with each look.
+fn tick() -> Timestamp {
+    static TICKS: AtomicI64 = AtomicI64::new(1_800_000_000_000_000_000);
+    Timestamp::from_nanoseconds(TICKS.fetch_add(1_024, Ordering::Relaxed))
 }
 
 pub(crate) fn only_space(store: &Store) -> Arc<Space> {
@@ -81,14 +79,21 @@ pub(crate) fn everything(space: &Arc<Space>) -> Delivery {
     let mut delivery = Delivery::default();
     for entry in view.entries(&Prefix::ROOT) {
         let record = view.record(&entry.key).unwrap();
-        for (_, body) in &record.siblings {
-            if let engram_gossip_proto::Body::Content(digest) = body {
-                delivery.contents.push((*digest, view.content(digest).unwrap()));
-            }
+        for (_, digest) in dots(&record) {
+            delivery.contents.push((digest, view.content(&digest).unwrap()));
         }
         delivery.records.push(record);
     }
     delivery
+}
+
+/// The live dots of a record, each with the digest of its content.
+pub(crate) fn dots(record: &Record) -> impl Iterator<Item = (Dot, [u8; 32])> {
+    let of_part = |part: &Part| {
+        let dot = |(version, digest): &(u64, [u8; 32])| (Dot::new(part.node, *version), *digest);
+        part.dots.iter().map(dot).collect::<Vec<_>>()
+    };
+    record.parts.iter().flat_map(of_part)
 }
 
 pub(crate) fn deliver(delivery: Delivery, to: &Arc<Space>) -> Receipt {

@@ -1,12 +1,12 @@
 //! A tiny replica set: records in a map, digests computed anew at every question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use engram_gossip_net::{NodeId, Replicas};
 use engram_gossip_proto::{
-    Actor, Body, Content, Delivery, Dot, Entry, Parameters, Precision, Prefix, Receipt, Record,
+    Content, Delivery, Entry, Greeting, Parameters, Part, Precision, Prefix, Receipt, Record,
     SpaceId, Summary, View,
 };
 
@@ -17,11 +17,15 @@ type Records = BTreeMap<Digest, (Record, Digest)>;
 /// The state of one node, over a few spaces.
 pub(crate) struct Store {
     spaces: BTreeMap<SpaceId, Arc<Mutex<Space>>>,
-    actor: Actor,
+    node: Digest,
     /// The next delivery makes the view panic.
     trap: Arc<AtomicBool>,
     sessions: Arc<Sessions>,
+    greeted: Mutex<Vec<Greeted>>,
 }
+
+/// What a peer told, and how many records the store had then.
+pub(crate) type Greeted = (NodeId, Greeting, usize);
 
 /// How many sessions have a view pinned, now and at most.
 #[derive(Default)]
@@ -66,14 +70,24 @@ pub(crate) fn parameters() -> Parameters {
 
 impl Store {
     pub(crate) fn new(node: NodeId, spaces: &[&str]) -> Arc<Self> {
-        let actor = Actor { node: node.into(), incarnation: 1 };
         let spaces = spaces.iter().map(|name| (SpaceId::new(*name).unwrap(), Arc::default()));
         Arc::new(Self {
             spaces: spaces.collect(),
-            actor,
+            node: node.into(),
             trap: Arc::default(),
             sessions: Arc::default(),
+            greeted: Mutex::default(),
         })
+    }
+
+    /// What the peers told, in order.
+    pub(crate) fn greeted(&self) -> Vec<Greeted> {
+        self.greeted.lock().unwrap().clone()
+    }
+
+    /// What this store tells every peer about itself.
+    pub(crate) fn clock(&self) -> u64 {
+        u64::from(self.node[0])
     }
 
     /// How many sessions of this node ran at once, at most. Each has one view of each space.
@@ -88,28 +102,24 @@ impl Store {
 
     /// Writes a new pattern called `id` into every space.
     pub(crate) fn write(&self, id: &str) {
-        self.write_by(self.actor, id);
+        self.write_by(self.node, id);
     }
 
     /// Takes over what `node` has written: the same in every store that does.
     pub(crate) fn write_as(&self, node: NodeId, id: &str) {
-        self.write_by(Actor { node: node.into(), incarnation: 1 }, id);
+        self.write_by(node.into(), id);
     }
 
-    fn write_by(&self, actor: Actor, id: &str) {
+    fn write_by(&self, node: Digest, id: &str) {
         for space in self.spaces.values() {
             let mut space = space.lock().unwrap();
             space.generation += 1;
-            let counter = space.generation + (1 << 20);
+            let version = space.generation + (1 << 60);
             let content = content(id);
             let digest = digest_of_content(&content);
             space.contents.insert(digest, content);
-            let dot = Dot { actor, counter };
-            let record = Record {
-                id: id.into(),
-                siblings: vec![(dot, Body::Content(digest))],
-                context: vec![(actor, counter)],
-            };
+            let part = Part { node, entry: version, dots: vec![(version, digest)] };
+            let record = Record { id: id.into(), parts: vec![part], suppressed: vec![] };
             space.join(record);
         }
     }
@@ -164,6 +174,15 @@ impl Replicas for Store {
 
     fn summary(&self, space: &SpaceId) -> Option<Summary> {
         Some(self.spaces.get(space)?.lock().unwrap().summary())
+    }
+
+    fn greeting(&self, peer: NodeId) -> Greeting {
+        Greeting { known: u64::from(peer.as_bytes()[31]), clock: self.clock() }
+    }
+
+    fn greeted(&self, peer: NodeId, greeting: Greeting) {
+        let records = self.ids().len();
+        self.greeted.lock().unwrap().push((peer, greeting, records));
     }
 }
 
@@ -264,25 +283,25 @@ impl View for Pinned {
 }
 
 fn join(a: &Record, b: &Record) -> Record {
-    let seen = |record: &Record, dot: &Dot| {
-        record.context.iter().any(|(actor, n)| *actor == dot.actor && dot.counter <= *n)
+    let nodes: BTreeSet<Digest> = a.parts.iter().chain(&b.parts).map(|part| part.node).collect();
+    let of = |record: &Record, node| record.parts.iter().find(|part| part.node == node).cloned();
+    let join = |node| match (of(a, node), of(b, node)) {
+        (Some(a), Some(b)) => join_parts(a, b),
+        (part, None) | (None, part) => part.unwrap(),
     };
-    let has = |record: &Record, dot: &Dot| record.siblings.iter().any(|(other, _)| other == dot);
-    let keep = |from: &Record, other: &Record| {
-        let kept = from.siblings.iter().filter(|(dot, _)| has(other, dot) || !seen(other, dot));
-        kept.cloned().collect::<Vec<_>>()
+    let parts = nodes.into_iter().map(join).collect();
+    // No test suppresses anything.
+    Record { id: a.id.clone(), parts, suppressed: vec![] }
+}
+
+fn join_parts(a: Part, b: Part) -> Part {
+    let kept = |from: &Part, other: &Part| {
+        let dots = from.dots.iter().copied();
+        let stays = |dot: &(u64, Digest)| other.dots.contains(dot) || dot.0 > other.entry;
+        dots.filter(stays).collect::<BTreeSet<_>>()
     };
-    let siblings: BTreeMap<_, _> = keep(a, b).into_iter().chain(keep(b, a)).collect();
-    let mut context: BTreeMap<Actor, u64> = a.context.iter().copied().collect();
-    for (actor, counter) in &b.context {
-        let known = context.entry(*actor).or_default();
-        *known = (*known).max(*counter);
-    }
-    Record {
-        id: a.id.clone(),
-        siblings: siblings.into_iter().collect(),
-        context: context.into_iter().collect(),
-    }
+    let dots = &kept(&a, &b) | &kept(&b, &a);
+    Part { node: a.node, entry: a.entry.max(b.entry), dots: dots.into_iter().collect() }
 }
 
 fn content(id: &str) -> Content {
@@ -306,16 +325,13 @@ fn digest_of_content(content: &Content) -> Digest {
 
 fn digest_of_record(record: &Record) -> Digest {
     let mut bytes = record.id.clone().into_bytes();
-    for (dot, body) in &record.siblings {
-        bytes.extend_from_slice(&dot.actor.node);
-        bytes.extend_from_slice(&dot.counter.to_le_bytes());
-        if let Body::Content(digest) = body {
+    for part in &record.parts {
+        bytes.extend_from_slice(&part.node);
+        bytes.extend_from_slice(&part.entry.to_le_bytes());
+        for (version, digest) in &part.dots {
+            bytes.extend_from_slice(&version.to_le_bytes());
             bytes.extend_from_slice(digest);
         }
-    }
-    for (actor, counter) in &record.context {
-        bytes.extend_from_slice(&actor.node);
-        bytes.extend_from_slice(&counter.to_le_bytes());
     }
     hash(&bytes)
 }

@@ -1,13 +1,12 @@
-//! Uses the whole of the crate in a world that has `core` and `alloc` only.
+//! Uses the whole of the crate where there is `core` and `alloc` only.
 
 #![no_std]
 
 extern crate alloc;
 
-use alloc::vec::Vec;
 use core::panic::PanicInfo;
 
-use engram_vclock::{Actor, ActorTable, DotSource, Reader, Siblings, VectorClock};
+use engram_vclock::{Causality, Changed, Dot, HybridClock, Siblings, Suppression, Word};
 
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
@@ -17,30 +16,23 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// Writes on two nodes, joins, sends through bytes, and compares.
+/// Writes on two nodes, joins, compares, and suppresses.
 pub extern "C" fn exercise() -> bool {
-    let mut left = Siblings::new();
-    let mut right = Siblings::new();
-    for (node, state) in [(1_u8, &mut left), (2, &mut right)] {
-        let mut source = DotSource::new(Actor { node, incarnation: 1 });
-        let Ok(lease) = source.propose_lease(1) else { return false };
-        let Ok(()) = source.accept_lease(lease) else { return false };
-        let Ok(dot) = source.next_dot() else { return false };
-        if state.submit(dot, node).is_err() {
-            return false;
-        }
-    }
-    left.join(&right);
-
-    let table = ActorTable::of([left.context()]);
-    let mut bytes = Vec::new();
-    table.encode(&mut bytes);
-    if left.encode_with(&table, &mut bytes, |value, out| out.push(*value)).is_err() {
+    let (mut left, mut right) = (Siblings::new(), Siblings::new());
+    let mut clocks = [HybridClock::new(0), HybridClock::new(0)];
+    let word = Word { version: clocks[0].next(1 << 20, 1), value: 1_u8 };
+    let other = clocks[1].next(1 << 20, 2);
+    if left.submit(Dot::new(1_u8, word.version), word.value).is_err()
+        || right.submit(Dot::new(2_u8, other), 2).is_err()
+    {
         return false;
     }
-    let mut input = Reader::new(&bytes);
-    let Ok(table) = ActorTable::decode(&mut input) else { return false };
-    let received = Siblings::decode_with(&table, &mut input, |input| input.byte());
-    received.as_ref() == Ok(&left)
-        && VectorClock::from_bytes(&left.context().to_bytes()).as_ref() == Ok(left.context())
+    let outcome = left.join_own(&right, &1, Some(&word), &mut clocks[0]);
+    let mut suppressed = Suppression::new();
+    outcome.joined.changed
+        && outcome.reissued.is_none()
+        && left.compare(&right) == Causality::After
+        && left.parts().count() == 2
+        && suppressed.suppress(1_u8) == Changed::Done
+        && suppressed.is_suppressed(&1)
 }

@@ -1,0 +1,227 @@
+//! Faults that a node reports: its own, and those of its clock, its disk and its peers.
+
+use std::time::Duration;
+
+use engram_bridge::{MAX_NODE_DOTS, MAX_SUPPRESSED, StateEvent, StorageError, Warning};
+use engram_gossip_net::NodeId;
+use engram_gossip_proto::{Rejection, SpaceId};
+use serde::Serialize;
+
+/// A fault, its cause, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Notice {
+    /// A stable word.
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    space: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pattern: Option<String>,
+    /// The node whose versions are at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    /// The key of the configuration that raises the cap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cap: Option<&'static str>,
+    /// The cause, and what to do.
+    reason: String,
+}
+
+/// The kind of a notice: one episode reports it once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Kind {
+    /// The word of the event.
+    pub(crate) of: &'static str,
+    /// The reason, where an event has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+}
+
+impl Notice {
+    fn new(event: &'static str, reason: String) -> Self {
+        let (peer, space, pattern, node, cap) = (None, None, None, None, None);
+        Self { event, peer, space, pattern, node, cap, reason }
+    }
+
+    fn about(event: &'static str, space: &SpaceId, id: &str, reason: &str) -> Self {
+        let (space, pattern) = (Some(space.to_string()), Some(id.to_owned()));
+        Self { space, pattern, ..Self::new(event, reason.to_owned()) }
+    }
+
+    /// The notice of an event of the state; `None` for a kind that is not known here. `name` names a
+    /// node for people.
+    pub(crate) fn of(event: &StateEvent, name: impl Fn(NodeId) -> String) -> Option<Self> {
+        Some(match event {
+            StateEvent::Reissued { space, id } => Self::about(
+                "reissued",
+                space,
+                id,
+                "a peer knows a later version of this node that this process did not write; this \
+                 process's version was written again beside it; look for a second process under this \
+                 node's key, and give it a key of its own",
+            ),
+            StateEvent::GivenUp { space, id } => Self::about(
+                "given_up",
+                space,
+                id,
+                &format!(
+                    "a peer knows a later version of this node that this process did not write, and \
+                     {MAX_NODE_DOTS} versions of this node are live already, so this process's was \
+                     not written again; look for a second process under this node's key, and give it \
+                     a key of its own"
+                ),
+            ),
+            StateEvent::Clash { space, id, node } => {
+                let node = name(*node);
+                let reason = format!(
+                    "{node} wrote two contents under one version; both stay; look for a second \
+                     process under its key"
+                );
+                Self { node: Some(node), ..Self::about("clash", space, id, &reason) }
+            }
+            StateEvent::SuppressionDropped { space, id, digests } => Self::about(
+                "suppression_dropped",
+                space,
+                id,
+                &format!(
+                    "more than {MAX_SUPPRESSED} of its contents are suppressed, {digests} gave way; \
+                     an engine that finds those again makes them visible"
+                ),
+            ),
+            StateEvent::Implausible { space, id, node } => {
+                let node = name(*node);
+                let reason = format!(
+                    "the versions of {node} lie too far in the future and were refused for now, the \
+                     rest was joined; set the clock of that node, or that of this one"
+                );
+                Self { node: Some(node), ..Self::about("implausible", space, id, &reason) }
+            }
+            StateEvent::ClockAhead { node, ahead } => {
+                let (node, ahead) = (name(*node), Duration::from_nanos(*ahead));
+                let reason = format!(
+                    "{node} writes versions up to {} s ahead of the clock of this machine; they are \
+                     joined all the same; compare the two clocks, and set the wrong one",
+                    ahead.as_secs()
+                );
+                Self { node: Some(node), ..Self::new("clock_ahead", reason) }
+            }
+            StateEvent::OverCap { space, id, cap } => {
+                let reason = format!(
+                    "{} is reached, so what a peer sent was refused; what is held stays; raise the \
+                     key and start the node again",
+                    cap.key()
+                );
+                Self { cap: Some(cap.key()), ..Self::about("over_cap", space, id, &reason) }
+            }
+            StateEvent::Storage { failure } => Self::storage(failure.as_ref()),
+            _ => return None,
+        })
+    }
+
+    fn storage(failure: Option<&StorageError>) -> Self {
+        match failure {
+            Some(failure) => Self::warning(&Warning::StorageFailure(failure.clone())),
+            None => Self::new("storage_recovered", "changes are stored again".to_owned()),
+        }
+    }
+
+    pub(crate) fn warning(warning: &Warning) -> Self {
+        Self::new(warning.code(), format!("{warning}; {}", warning.next_step()))
+    }
+
+    pub(crate) fn clock_recovered() -> Self {
+        Self::new("clock_recovered", "the clock of this machine is right again".to_owned())
+    }
+
+    pub(crate) fn missed(events: u64) -> Self {
+        let reason = format!("{events} events were not reported; the metrics count them");
+        Self::new("events_missed", reason)
+    }
+
+    /// A record of a peer was refused, whole or in part.
+    pub(crate) fn rejected(peer: String, space: &SpaceId, id: &str, why: Rejection) -> Self {
+        Self { peer: Some(peer), ..Self::about(REJECTED, space, id, &why.to_string()) }
+    }
+
+    /// Rejections are one kind for each reason.
+    pub(crate) fn kind(&self) -> Kind {
+        let reason = (self.event == REJECTED).then(|| self.reason.clone());
+        Kind { of: self.event, reason }
+    }
+
+    /// The notice for people.
+    pub(crate) fn sentence(&self) -> String {
+        let refused = self.peer.as_ref().map(|peer| format!("refused from {peer}: "));
+        let pattern = self.pattern.as_ref().zip(self.space.as_ref());
+        let pattern = pattern.map(|(id, space)| format!("pattern {id:?} of {space}: "));
+        let (refused, pattern) = (refused.unwrap_or_default(), pattern.unwrap_or_default());
+        format!("{refused}{pattern}{}", self.reason)
+    }
+}
+
+const REJECTED: &str = "record_rejected";
+
+impl Kind {
+    /// The line that reports `count` further events.
+    pub(crate) fn repeated(&self, count: u64) -> String {
+        match &self.reason {
+            Some(reason) => format!("{count} more {}: {reason}", self.of),
+            None => format!("{count} more {}", self.of),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engram_bridge::Cap;
+
+    use super::*;
+
+    fn space() -> SpaceId {
+        SpaceId::new("notes").unwrap()
+    }
+
+    fn every() -> Vec<StateEvent> {
+        let (space, id, node) = (space(), "p\n7".to_owned(), NodeId::from([7; 32]));
+        let place = "state.redb".to_owned();
+        let failure = StorageError::Full { place, reason: "os error 28".to_owned() };
+        vec![
+            StateEvent::Reissued { space: space.clone(), id: id.clone() },
+            StateEvent::GivenUp { space: space.clone(), id: id.clone() },
+            StateEvent::Clash { space: space.clone(), id: id.clone(), node },
+            StateEvent::SuppressionDropped { space: space.clone(), id: id.clone(), digests: 2 },
+            StateEvent::Implausible { space: space.clone(), id: id.clone(), node },
+            StateEvent::ClockAhead { node, ahead: 600 * 1_000_000_000 },
+            StateEvent::OverCap { space, id, cap: Cap::Deletions },
+            StateEvent::Storage { failure: Some(failure) },
+            StateEvent::Storage { failure: None },
+        ]
+    }
+
+    #[test]
+    fn every_event_has_a_kind_of_its_own() {
+        let notice = |event: &StateEvent| Notice::of(event, |_| "node-b".to_owned()).unwrap();
+        let notices: Vec<Notice> = every().iter().map(notice).collect();
+        let mut kinds: Vec<Kind> = notices.iter().map(Notice::kind).collect();
+        kinds.sort();
+        kinds.dedup();
+        assert_eq!(kinds.len(), notices.len());
+        for sentence in notices.iter().map(Notice::sentence) {
+            assert!(!sentence.contains('\n'), "{sentence}");
+            assert!(!sentence.contains("forget") && !sentence.contains("delete "), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_rejection_is_one_kind_for_each_reason() {
+        let notice = |id: &str, why| Notice::rejected("node-b".to_owned(), &space(), id, why);
+        let (one, two) = (notice("p", Rejection::OverCap), notice("q", Rejection::OverCap));
+        let sentence =
+            format!("refused from node-b: pattern \"p\" of notes: {}", Rejection::OverCap);
+        assert_eq!(one.sentence(), sentence);
+        assert_eq!(one.kind(), two.kind());
+        assert_ne!(one.kind(), notice("p", Rejection::TooLarge).kind());
+        assert!(one.kind().repeated(3).starts_with("3 more record_rejected: a cap"));
+    }
+}

@@ -1,0 +1,111 @@
+//! The outcome of opening a store.
+
+use std::fmt;
+
+use engram_gossip_net::NodeId;
+use engram_gossip_proto::SpaceId;
+
+use crate::durable::storage::StorageError;
+
+/// The state in which a node found its store.
+///
+/// In every case the node starts: a store is a cache of the cluster, plus what only this node
+/// knows. What is missing comes back from peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// Nothing is stored: the state ends with the process.
+    InMemory,
+    /// The store was empty.
+    New,
+    /// Every row was sound.
+    Loaded {
+        /// How many records there are.
+        records: u64,
+    },
+    /// Some rows were damaged or missing. They were left out.
+    Repaired {
+        /// How many records were kept.
+        records: u64,
+        /// The records that were left out, as far as their ids could be read; at most
+        /// [`MAX_NAMED_LOSSES`].
+        lost: Vec<(SpaceId, String)>,
+        /// How many rows were damaged, or named damaged ones.
+        rows: u64,
+    },
+    /// The store could not be read. It was set aside, and the node starts with an empty one.
+    SetAside {
+        /// The new place of the old store.
+        place: String,
+        /// The cause.
+        reason: String,
+    },
+}
+
+/// How many lost records [`Recovery::Repaired`] names at most.
+pub const MAX_NAMED_LOSSES: usize = 100;
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InMemory => f.write_str("nothing is stored; the state ends with the process"),
+            Self::New => f.write_str("the store is new"),
+            Self::Loaded { records } => write!(f, "the store holds {records} records, all sound"),
+            Self::Repaired { records, lost, rows } => {
+                write!(f, "{rows} rows of the store are damaged or missing; {records} records ")?;
+                f.write_str("were kept, the others come back from the peers")?;
+                let ids = lost.iter().map(|(space, id)| format!("{id:?} in {space}"));
+                let ids: Vec<String> = ids.take(3).collect();
+                match ids.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, " (among them {})", ids.join(", ")),
+                }
+            }
+            Self::SetAside { place, reason } => write!(
+                f,
+                "the store cannot be read ({reason}); it was set aside as {place}, and the node \
+                 starts with an empty one, which the peers fill"
+            ),
+        }
+    }
+}
+
+/// Why a store cannot be opened. Nothing was changed in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// It cannot be read or written.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A program of another version wrote it.
+    #[error(
+        "the store has schema {found}, this version reads schema {known}; run the version that wrote \
+         it, or start with another store.path and let the peers fill it"
+    )]
+    Schema {
+        /// The schema of the store: 1 is that of version 0.1.
+        found: u32,
+        /// The schema that this version reads.
+        known: u32,
+    },
+    /// Another node wrote it.
+    #[error(
+        "the store belongs to another node ({found}); give this one its own store.path, or the \
+         certificate and key of that node"
+    )]
+    Foreign {
+        /// The node that wrote it.
+        found: NodeId,
+    },
+    /// It was written with other parameters.
+    #[error(
+        "the store was written with {found}, the configuration says {configured}; set it back, or \
+         start with another store.path and let the peers fill it"
+    )]
+    Parameters {
+        /// The parameters of the store.
+        found: String,
+        /// The parameters of the configuration.
+        configured: String,
+    },
+}

@@ -1,0 +1,229 @@
+//! The rows of a state store: their keys, and the meaning of their bytes.
+//!
+//! A damaged row is recognised by itself: a content by the digest that is its key, any other row by
+//! a checksum at its end.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use engram_gossip_net::NodeId;
+use engram_gossip_proto::SpaceId;
+use engram_merkle::{AnyHasher, Digest};
+
+use crate::replica::content::{self, Content, Introducer};
+use crate::replica::encoding::{Cursor, hash, put_bytes};
+use crate::replica::record::Record;
+use crate::replica::state::{Rules, StoredRoot, StoredRow};
+
+/// The version of everything that is stored. A program refuses a store of another one.
+pub(crate) const SCHEMA: u32 = 2;
+
+pub(crate) const OWNER: &[u8] = b"owner";
+const ROOT: &[u8] = b"root";
+const SETTLED: &[u8] = b"settled";
+
+const CHECK: &[u8; 8] = b"ecb1chck";
+const CHECK_LEN: usize = 8;
+
+/// The node that a store belongs to, and the parameters under which it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) node: [u8; 32],
+    pub(crate) hash: String,
+    pub(crate) depth: u8,
+    pub(crate) dimension: u64,
+}
+
+impl Owner {
+    pub(crate) fn new(node: [u8; 32], rules: &Rules) -> Self {
+        let hash = engram_merkle::Hasher::name(&rules.hasher).to_owned();
+        Self { node, hash, depth: rules.depth.levels(), dimension: rules.dimension as u64 }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = SCHEMA.to_le_bytes().to_vec();
+        bytes.extend(self.node);
+        put_bytes(&mut bytes, self.hash.as_bytes());
+        bytes.push(self.depth);
+        bytes.extend(self.dimension.to_le_bytes());
+        checked(OWNER, bytes)
+    }
+
+    /// The schema under which the row was written. Its position never changes.
+    pub(crate) fn schema(bytes: &[u8]) -> Option<u32> {
+        bytes.first_chunk().map(|schema| u32::from_le_bytes(*schema))
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut bytes = Cursor::new(unchecked(OWNER, bytes)?);
+        bytes.take(4)?;
+        let node = bytes.array()?;
+        let hash = bytes.text()?.to_owned();
+        let depth = bytes.byte()?;
+        let dimension = bytes.number()?;
+        bytes.end(Self { node, hash, depth, dimension })
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hash, depth, dimension, .. } = self;
+        write!(f, "{hash}, depth {depth} and {dimension} dimensions")
+    }
+}
+
+/// The key of the root of a space.
+pub(crate) fn root_key(space: &SpaceId) -> Vec<u8> {
+    [ROOT, space.as_str().as_bytes()].concat()
+}
+
+/// The space whose root is stored under `key`.
+pub(crate) fn root_space(key: &[u8]) -> Option<SpaceId> {
+    space_of(ROOT, key)
+}
+
+/// The key of the mark that the first contact of a space is over.
+pub(crate) fn settled_key(space: &SpaceId) -> Vec<u8> {
+    [SETTLED, space.as_str().as_bytes()].concat()
+}
+
+/// The space whose first contact is over if `key` is stored.
+pub(crate) fn settled_space(key: &[u8]) -> Option<SpaceId> {
+    space_of(SETTLED, key)
+}
+
+pub(crate) fn encode_settled(space: &SpaceId) -> Vec<u8> {
+    checked(&settled_key(space), Vec::new())
+}
+
+pub(crate) fn is_settled(key: &[u8], bytes: &[u8]) -> bool {
+    unchecked(key, bytes).is_some_and(<[u8]>::is_empty)
+}
+
+fn space_of(prefix: &[u8], key: &[u8]) -> Option<SpaceId> {
+    let space = std::str::from_utf8(key.strip_prefix(prefix)?).ok()?;
+    SpaceId::new(space).ok()
+}
+
+pub(crate) fn encode_root(space: &SpaceId, root: &StoredRoot) -> Vec<u8> {
+    let mut bytes = root.root.as_bytes().to_vec();
+    bytes.extend(root.count.to_le_bytes());
+    checked(&root_key(space), bytes)
+}
+
+pub(crate) fn decode_root(key: &[u8], bytes: &[u8]) -> Option<StoredRoot> {
+    let mut bytes = Cursor::new(unchecked(key, bytes)?);
+    let (root, count) = (bytes.array::<32>()?.into(), bytes.number()?);
+    bytes.end(StoredRoot { root, count })
+}
+
+/// The key of a pattern id, or of a content by its digest.
+pub(crate) fn key(space: &SpaceId, name: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(4 + space.as_str().len() + name.len());
+    put_bytes(&mut key, space.as_str().as_bytes());
+    key.extend(name);
+    key
+}
+
+/// The inverse of [`key`].
+pub(crate) fn split_key(key: &[u8]) -> Option<(SpaceId, &[u8])> {
+    let mut bytes = Cursor::new(key);
+    let space = bytes.text()?;
+    Some((SpaceId::new(space).ok()?, &key[4 + space.len()..]))
+}
+
+/// A content, with a mark of its origin before it. The digest guards the content, and nothing the mark:
+/// a damaged one may name another origin, but never costs a content.
+pub(crate) fn encode_content(content: &Content) -> Vec<u8> {
+    let mut bytes = match content.introducer() {
+        Introducer::Engine => vec![ENGINE],
+        Introducer::Peer(None) => vec![SOME_PEER],
+        Introducer::Peer(Some(peer)) => [&[PEER][..], peer.as_bytes()].concat(),
+    };
+    bytes.extend(content::encode(content.pattern()));
+    bytes
+}
+
+/// The marks of origin.
+const ENGINE: u8 = 0;
+const SOME_PEER: u8 = 1;
+const PEER: u8 = 2;
+
+/// Names that many contents have in common, each once.
+pub(crate) type Names = BTreeSet<Arc<NodeId>>;
+
+pub(crate) fn decode_content(
+    digest: &[u8],
+    bytes: &[u8],
+    hasher: &AnyHasher,
+    names: &mut Names,
+) -> Option<Content> {
+    let digest: [u8; 32] = digest.try_into().ok()?;
+    let (introducer, bytes) = match bytes.split_first()? {
+        (&ENGINE, bytes) => (Introducer::Engine, bytes),
+        (&SOME_PEER, bytes) => (Introducer::Peer(None), bytes),
+        (&PEER, bytes) => {
+            let (peer, bytes) = bytes.split_first_chunk::<32>()?;
+            (Introducer::Peer(Some(shared(NodeId::from(*peer), names))), bytes)
+        }
+        _ => return None,
+    };
+    Content::from_stored(bytes, introducer, digest.into(), hasher)
+}
+
+fn shared(name: NodeId, names: &mut Names) -> Arc<NodeId> {
+    if let Some(known) = names.get(&name) {
+        return Arc::clone(known);
+    }
+    let name = Arc::new(name);
+    names.insert(Arc::clone(&name));
+    name
+}
+
+pub(crate) fn encode_record(
+    key: &[u8],
+    record: &Record,
+    last_submitted: Option<&Digest>,
+) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(256);
+    bytes.push(u8::from(last_submitted.is_some()));
+    bytes.extend(last_submitted.iter().flat_map(|digest| *digest.as_bytes()));
+    record.encode(&mut bytes);
+    checked(key, bytes)
+}
+
+pub(crate) fn decode_record(key: &[u8], bytes: &[u8]) -> Option<StoredRow> {
+    let mut bytes = Cursor::new(unchecked(key, bytes)?);
+    let last_submitted = match bytes.byte()? {
+        0 => None,
+        _ => Some(bytes.array::<32>()?.into()),
+    };
+    let record = Record::decode(&mut bytes)?;
+    bytes.end(StoredRow { record, last_submitted })
+}
+
+/// Appends a checksum of the row and of its key. It guards against accidents, not against an attacker.
+fn checked(key: &[u8], mut bytes: Vec<u8>) -> Vec<u8> {
+    let check = check(key, &bytes);
+    bytes.extend(check);
+    bytes
+}
+
+/// The row without its checksum, if that is right.
+fn unchecked<'b>(key: &[u8], bytes: &'b [u8]) -> Option<&'b [u8]> {
+    let (bytes, found) = bytes.split_last_chunk::<CHECK_LEN>()?;
+    (check(key, bytes) == *found).then_some(bytes)
+}
+
+fn check(key: &[u8], bytes: &[u8]) -> [u8; CHECK_LEN] {
+    let mut all = Vec::with_capacity(4 + key.len() + bytes.len());
+    put_bytes(&mut all, key);
+    all.extend(bytes);
+    // Always SHA-256: the hash that the configuration names is among the fields that are checked.
+    let digest = hash(&AnyHasher::Sha256, CHECK, &all);
+    *digest.as_bytes().first_chunk().expect("a digest has 32 bytes")
+}
+
+#[cfg(test)]
+mod tests;

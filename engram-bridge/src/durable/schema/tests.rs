@@ -1,0 +1,192 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::engram::pattern::{Confidence, SemanticPattern};
+use crate::engram::timestamp::Timestamp;
+use engram_vclock::Dot;
+
+fn owner() -> Owner {
+    Owner { node: [1; 32], hash: "sha256".to_owned(), depth: 12, dimension: 768 }
+}
+
+fn recorded() -> (Record, Option<Digest>) {
+    let mut record = Record::default();
+    record.siblings.submit(Dot::new([0xaa; 32], 3), Digest::from([1; 32])).unwrap();
+    record.siblings.withdraw(Dot::new([0xbb; 32], 9)).unwrap();
+    _ = record.suppression.suppress(Digest::from([2; 32]));
+    (record, Some(Digest::from([1; 32])))
+}
+
+fn space() -> SpaceId {
+    SpaceId::new("default").unwrap()
+}
+
+/// A row of one kind: its key, its bytes, and whether others are a row of that kind, too.
+struct Row {
+    key: Vec<u8>,
+    bytes: Vec<u8>,
+    is_read: fn(&[u8], &[u8]) -> bool,
+}
+
+/// Every kind of row.
+fn rows() -> [Row; 4] {
+    let root = StoredRoot { root: Digest::from([5; 32]), count: 6 };
+    let (record, submitted) = recorded();
+    let id = key(&space(), b"pattern_7");
+    let record = encode_record(&id, &record, submitted.as_ref());
+    let row = |key, bytes, is_read| Row { key, bytes, is_read };
+    [
+        row(OWNER.to_vec(), owner().encode(), |_, bytes| Owner::decode(bytes).is_some()),
+        row(root_key(&space()), encode_root(&space(), &root), |key, bytes| {
+            decode_root(key, bytes).is_some()
+        }),
+        row(settled_key(&space()), encode_settled(&space()), is_settled),
+        row(id, record, |key, bytes| decode_record(key, bytes).is_some()),
+    ]
+}
+
+/// A change of one of these values makes older stores unreadable: it needs a new schema.
+#[test]
+fn golden_rows() {
+    let digests = rows().map(|Row { key, bytes, .. }| {
+        hash(&AnyHasher::Sha256, b"testrows", &[key, bytes].concat()).to_string()
+    });
+    assert_eq!(digests, GOLDEN);
+}
+
+const GOLDEN: [&str; 4] = [
+    "391aa799c80e93f4b99698ba7d36ef4c6e73431536e94c90ee6901fdc40a5f15",
+    "3e39f0f6e1b37046427da89b2375b5274e7d58fef89d58f532140185c53f8d56",
+    "ea12d3dc8e8167c66a91a6fe8576a93e06996a861b7aea68f4b4f423d837c303",
+    "dc4df5e453077e4a38e5b4a94840b07b7cb34bfee9538c082bb6a03c4a724725",
+];
+
+#[test]
+fn rows_round_trip() {
+    let [owned, _, _, record] = rows();
+    assert_eq!(Owner::decode(&owned.bytes), Some(owner()));
+    let found = decode_record(&record.key, &record.bytes).unwrap();
+    assert_eq!((found.record, found.last_submitted), recorded());
+}
+
+#[test]
+fn damaged_and_moved_rows_are_noticed() {
+    for Row { key, bytes, is_read } in rows() {
+        assert!(is_read(&key, &bytes));
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(!is_read(&key, &flipped), "bit {bit}");
+        }
+        for len in 0..bytes.len() {
+            assert!(!is_read(&key, &bytes[..len]), "{len} bytes");
+        }
+    }
+    let [_, _, _, record] = rows();
+    assert!(!(record.is_read)(b"another", &record.bytes));
+}
+
+/// A content of each origin.
+fn contents() -> [Content; 3] {
+    let engine = Content::new(&Arc::new(pattern()), 3, &AnyHasher::Sha256).unwrap();
+    let from = |peer: Option<NodeId>| {
+        let introducer = Introducer::Peer(peer.map(Arc::new));
+        let wire = content::to_wire(&pattern());
+        Content::from_wire(wire, 3, &AnyHasher::Sha256, introducer).unwrap()
+    };
+    [engine, from(None), from(Some(NodeId::from([9; 32])))]
+}
+
+fn pattern() -> SemanticPattern {
+    SemanticPattern {
+        id: "pattern_7".to_owned(),
+        embedding: Arc::from([0.5, -0.25, 0.0]),
+        source_episodes: vec!["a".to_owned(), "b".to_owned()],
+        strength: 1.5,
+        schema_confidence: Confidence::CERTAIN,
+        last_consolidated: Timestamp::from_nanoseconds(1_740_839_569),
+    }
+}
+
+fn read_content(digest: &Digest, bytes: &[u8]) -> Option<Content> {
+    decode_content(digest.as_bytes(), bytes, &AnyHasher::Sha256, &mut Names::new())
+}
+
+#[test]
+fn contents_round_trip_with_their_origin() {
+    let digests = contents().map(|content| {
+        let bytes = encode_content(&content);
+        let found = read_content(&content.digest(), &bytes).unwrap();
+        assert_eq!(found.pattern(), content.pattern());
+        assert_eq!(found.introducer(), content.introducer());
+        hash(&AnyHasher::Sha256, b"testrows", &bytes).to_string()
+    });
+    assert_eq!(digests, GOLDEN_CONTENTS);
+}
+
+const GOLDEN_CONTENTS: [&str; 3] = [
+    "c44b6575ece33d054eac79fdc7d4d54efc38f8bc01b094821f06f7723942c189",
+    "bbfa16a70f5e329c1d133431b6de722ddbb42f48d9b5cba9070a8a618ff7a5e8",
+    "90101da8000577b6c93efcca8d72e41bee33abea95cee0971dea5d097dac2a0a",
+];
+
+#[test]
+fn a_damaged_row_never_reads_as_another_content() {
+    for content in contents() {
+        let bytes = encode_content(&content);
+        let intact = |damaged: &[u8]| {
+            let found = read_content(&content.digest(), damaged);
+            found.is_none_or(|found| found.pattern() == content.pattern())
+        };
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(intact(&flipped), "bit {bit}");
+        }
+        assert!(
+            (0..bytes.len()).all(|len| read_content(&content.digest(), &bytes[..len]).is_none())
+        );
+        assert!(read_content(&Digest::from([1; 32]), &bytes).is_none());
+    }
+}
+
+proptest! {
+    /// The checksum guards against accidents: any bytes can stand before a right one.
+    #[test]
+    fn prop_a_row_with_a_right_check_never_panics(body in vec(any::<u8>(), 0..256)) {
+        for Row { key, is_read, .. } in rows() {
+            is_read(&key, &checked(&key, body.clone()));
+        }
+    }
+
+    /// As above, but nearly right.
+    #[test]
+    fn prop_a_damaged_row_with_a_right_check_never_panics(
+        which in 0..rows().len(), edits in vec((any::<usize>(), any::<u8>()), 1..4),
+    ) {
+        let Row { key, bytes, is_read } = &rows()[which];
+        let mut body = unchecked(key, bytes).unwrap().to_vec();
+        for (at, byte) in edits {
+            let at = at % body.len().max(1);
+            body.get_mut(at).into_iter().for_each(|old| *old = byte);
+        }
+        is_read(key, &checked(key, body));
+    }
+
+    /// A content has one form, also where somebody computed the digest of another.
+    #[test]
+    fn prop_a_content_with_a_right_digest_never_panics(
+        edits in vec((any::<usize>(), any::<u8>()), 0..4),
+    ) {
+        let mut body = content::encode(&pattern());
+        for (at, byte) in edits {
+            let at = at % body.len();
+            body[at] = byte;
+        }
+        let row = [&[SOME_PEER][..], &body].concat();
+        if let Some(found) = read_content(&hash(&AnyHasher::Sha256, content::TAG, &body), &row) {
+            prop_assert_eq!(encode_content(&found), row);
+        }
+    }
+}

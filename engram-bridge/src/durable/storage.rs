@@ -1,0 +1,161 @@
+//! The store in which a node's state outlives its process.
+
+mod memory;
+#[cfg(feature = "redb")]
+mod redb;
+
+use std::path::Path;
+
+pub use memory::MemoryStateStore;
+#[cfg(feature = "redb")]
+pub use redb::RedbStateStore;
+
+/// A few tables of bytes, changed in atomic batches: the place to which a [`Store`](crate::Store)
+/// writes its state.
+///
+/// The store checks every row that it reads, so an implementation only has to keep the bytes it was
+/// given. The crate brings two: a file ([`RedbStateStore`], feature `redb`) and memory
+/// ([`MemoryStateStore`], for tests).
+///
+/// Calls may wait for a disk. Commits are made one at a time; the other methods may run beside them.
+pub trait StateStore: Send + Sync {
+    /// Hands every row of `table` to `row`, in any order: first the key, then the value.
+    ///
+    /// # Errors
+    /// [`StorageError`]; [`StorageError::Damaged`] if the bytes read are not the bytes written.
+    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError>;
+
+    /// Makes the whole batch durable, or nothing of it. When this returns without an error, the
+    /// rows survive the end of the process and the loss of power.
+    ///
+    /// # Errors
+    /// [`StorageError`]. The next commit may succeed: a full disk may have been cleared meanwhile.
+    fn commit(&self, batch: &Batch) -> Result<(), StorageError>;
+
+    /// Bytes that the store takes; `None` if that is not known.
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
+    /// Puts data aside that cannot be read, and begins empty. Returns the new place of the data.
+    ///
+    /// # Errors
+    /// [`StorageError`] if that is not possible; nothing was removed.
+    fn set_aside(&self) -> Result<String, StorageError>;
+
+    /// Writes a copy of all rows to `to`, which must not exist. Commits go on meanwhile.
+    ///
+    /// # Errors
+    /// [`StorageError`] if this store cannot be copied, or if the copy cannot be written.
+    fn backup(&self, to: &Path) -> Result<(), StorageError>;
+}
+
+/// A table of a [`StateStore`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Table {
+    /// The store itself: its schema, its owner, the roots of the spaces.
+    Meta,
+    /// A row for each pattern id, deletions included.
+    Records,
+    /// A row for each content.
+    Contents,
+}
+
+impl Table {
+    /// All tables.
+    pub const ALL: [Self; 3] = [Self::Meta, Self::Records, Self::Contents];
+
+    /// A name for files. It never changes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Records => "records",
+            Self::Contents => "contents",
+        }
+    }
+}
+
+/// Changes that become durable together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    edits: Vec<Edit>,
+}
+
+/// A change of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Edit {
+    /// The table of the row.
+    pub table: Table,
+    /// The key of the row.
+    pub key: Vec<u8>,
+    /// Its new value; `None` removes it.
+    pub value: Option<Vec<u8>>,
+}
+
+impl Batch {
+    /// The changes, in the order in which they take effect.
+    pub fn edits(&self) -> &[Edit] {
+        &self.edits
+    }
+
+    /// Appends a new value of a row.
+    pub fn put(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
+        self.edits.push(Edit { table, key, value: Some(value) });
+    }
+
+    /// Appends the removal of a row.
+    pub fn remove(&mut self, table: Table, key: Vec<u8>) {
+        self.edits.push(Edit { table, key, value: None });
+    }
+}
+
+/// Why the state could not be written or read. What is in memory stays as it was and is served on;
+/// what was to be written was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// Another process has it open.
+    #[error("{place} is in use by another process; stop that one, or give this node its own path")]
+    InUse {
+        /// Which file.
+        place: String,
+    },
+    /// There is no room.
+    #[error(
+        "{place}: no room to write ({reason}); nothing was taken, free some space and it is tried again"
+    )]
+    Full {
+        /// Which file.
+        place: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// What is read is not what was written.
+    #[error("{place} is damaged: {reason}")]
+    Damaged {
+        /// Which file.
+        place: String,
+        /// What was found.
+        reason: String,
+    },
+    /// The file belongs to a newer program.
+    #[error(
+        "{place} was written by a newer version ({reason}); nothing was touched, use that version or another path"
+    )]
+    Newer {
+        /// Which file.
+        place: String,
+        /// What was found.
+        reason: String,
+    },
+    /// Anything else.
+    #[error("{place}: {reason}; nothing was taken, check the path and its permissions")]
+    Failed {
+        /// Which file.
+        place: String,
+        /// What the system said.
+        reason: String,
+    },
+}

@@ -1,0 +1,93 @@
+//! A state store in memory, for tests.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Batch, StateStore, StorageError, Table};
+
+/// Keeps the rows in memory. All clones are one store, so that a test can end a
+/// [`Store`](crate::Store) and open another one on what it left, and can spoil the rows in between.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStateStore {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
+    commits: u64,
+    failure: Option<StorageError>,
+}
+
+impl MemoryStateStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on every commit ends with `failure`, until it is `None` again.
+    pub fn fail(&self, failure: Option<StorageError>) {
+        self.inner().failure = failure;
+    }
+
+    /// How many batches were committed.
+    pub fn commits(&self) -> u64 {
+        self.inner().commits
+    }
+
+    /// Hands each row to `spoil`, which may change its value; `false` removes the row.
+    pub fn spoil(&self, mut spoil: impl FnMut(Table, &[u8], &mut Vec<u8>) -> bool) {
+        self.inner().rows.retain(|(table, key), value| spoil(*table, key, value));
+    }
+
+    /// A copy with the same rows, like the copy of a file.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let inner = self.inner();
+        let copy = Inner { rows: inner.rows.clone(), ..Inner::default() };
+        Self { inner: Arc::new(Mutex::new(copy)) }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StateStore for MemoryStateStore {
+    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
+        let inner = self.inner();
+        for ((of, key), value) in &inner.rows {
+            if *of == table {
+                row(key, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
+        let mut inner = self.inner();
+        if let Some(failure) = &inner.failure {
+            return Err(failure.clone());
+        }
+        for edit in batch.edits() {
+            let key = (edit.table, edit.key.clone());
+            match &edit.value {
+                Some(value) => _ = inner.rows.insert(key, value.clone()),
+                None => _ = inner.rows.remove(&key),
+            }
+        }
+        inner.commits += 1;
+        Ok(())
+    }
+
+    fn set_aside(&self) -> Result<String, StorageError> {
+        self.inner().rows.clear();
+        Ok("nowhere".to_owned())
+    }
+
+    fn backup(&self, to: &Path) -> Result<(), StorageError> {
+        let (place, reason) = (to.display().to_string(), "memory has no backup".to_owned());
+        Err(StorageError::Failed { place, reason })
+    }
+}

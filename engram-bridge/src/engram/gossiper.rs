@@ -1,0 +1,154 @@
+//! The gossip of one memory space.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engram_gossip_net::{AdvertError, Gossip, NodeId, RoundReport};
+use engram_gossip_proto::SpaceId;
+use engram_merkle::Digest;
+
+use crate::durable::storage::StorageError;
+use crate::engram::binding::Binding;
+use crate::engram::pattern::SemanticPattern;
+use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
+use crate::replica::operations::{Citations, Submitted};
+use crate::replica::report::{SubmitError, SubmitReport};
+use crate::replica::space::Space;
+use crate::replica::stats::GossipStats;
+
+/// The key under which membership metadata carries the roots of a node.
+pub const CONSOLIDATION_ROOT: &str = "consolidation_root";
+
+/// Bytes of the roots at most: they fit a datagram beside a SWIM ping.
+pub const ADVERT_ROOM: usize = 512;
+
+/// Keeps one memory space equal on all nodes: Engram's consolidation goes in, and gossip goes on by
+/// itself.
+///
+/// Cheap to clone; make one for each memory space. The network runs in the [`Gossip`] handle, over
+/// the same [`Store`](crate::Store); nothing here waits for it but
+/// [`gossip_round`](Self::gossip_round).
+#[derive(Clone, Debug)]
+pub struct ConsolidationGossiper {
+    space: Arc<Space>,
+    binding: Binding,
+}
+
+/// The node does not host this memory space. Name it in the store's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this node does not host the space {0}; add it to node.spaces")]
+pub struct UnknownSpace(pub SpaceId);
+
+impl ConsolidationGossiper {
+    /// The gossip of `space`.
+    ///
+    /// # Errors
+    /// [`UnknownSpace`] if the store does not host it.
+    pub fn new(binding: &Binding, space: &SpaceId) -> Result<Self, UnknownSpace> {
+        let hosted = binding.store().space(space);
+        let space = hosted.cloned().ok_or_else(|| UnknownSpace(space.clone()))?;
+        Ok(Self { space, binding: binding.clone() })
+    }
+
+    /// The space: its patterns, and the operations on them.
+    pub fn space(&self) -> &Arc<Space> {
+        &self.space
+    }
+
+    /// The network.
+    pub fn gossip(&self) -> &Gossip {
+        self.binding.gossip()
+    }
+
+    /// Takes the patterns that this node's engine consolidated; the peers learn of new ones.
+    ///
+    /// In spite of its name, which is the one of Engram's plan, it replaces nothing: patterns that
+    /// peers contributed stay, and so do own ones that the engine has lost in a restart. See
+    /// [`Space::submit`].
+    ///
+    /// # Errors
+    /// [`StorageError`] if the changes cannot be stored. Nothing was changed; submit them again.
+    pub fn rebuild_from_snapshot(
+        &self,
+        snapshot: &ConsolidationSnapshot,
+        source: ConsolidationCacheSource,
+    ) -> Result<SubmitReport, StorageError> {
+        self.space.submit(snapshot, source)
+    }
+
+    /// Takes one pattern. See [`Space::submit_pattern`].
+    ///
+    /// # Errors
+    /// [`SubmitError`] if it is not valid or cannot be stored; nothing was changed.
+    pub fn update_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, SubmitError> {
+        self.space.submit_pattern(pattern)
+    }
+
+    /// Withdraws what this node wrote under `id`. See [`Space::withdraw`].
+    ///
+    /// # Errors
+    /// [`SubmitError`] if it cannot be stored; nothing was changed.
+    pub fn withdraw(&self, id: &str) -> Result<bool, SubmitError> {
+        self.space.withdraw(id)
+    }
+
+    /// Forgets `id` on all nodes. See [`Space::forget`].
+    ///
+    /// # Errors
+    /// [`SubmitError`] if it cannot be stored; nothing was changed.
+    pub fn forget(&self, id: &str) -> Result<bool, SubmitError> {
+        self.space.forget(id)
+    }
+
+    /// Replaces all known versions of a pattern, on all nodes. See [`Space::resolve`].
+    ///
+    /// # Errors
+    /// [`SubmitError`] if it is not valid or cannot be stored; nothing was changed.
+    pub fn resolve(
+        &self,
+        pattern: &Arc<SemanticPattern>,
+        citations: Citations,
+    ) -> Result<(), SubmitError> {
+        self.space.resolve(pattern, citations)
+    }
+
+    /// Figures of the space and its gossip. O(records).
+    pub fn stats(&self) -> GossipStats {
+        let (space, writes) = (self.space.stats(), self.space.write_stats());
+        GossipStats { space, writes, network: self.gossip().stats() }
+    }
+
+    /// Syncs with a few random peers now, instead of waiting for the timer or for their adverts. A
+    /// peer that cannot be reached costs the others nothing.
+    pub async fn gossip_round(&self) -> RoundReport {
+        self.gossip().round().await
+    }
+
+    /// The root of the space's Merkle tree: equal on two nodes if and only if their states are.
+    pub fn root_hash(&self) -> Digest {
+        self.space.root()
+    }
+
+    /// Puts the roots of this node's spaces into the metadata of a membership message, under
+    /// [`CONSOLIDATION_ROOT`], in at most [`ADVERT_ROOM`] bytes. With more spaces than fit, the
+    /// messages that follow name the others.
+    pub fn attach_consolidation_gossip(&self, metadata: &mut BTreeMap<String, Vec<u8>>) {
+        metadata.insert(CONSOLIDATION_ROOT.to_owned(), self.gossip().advert(ADVERT_ROOM));
+    }
+
+    /// Takes the metadata of a membership message that `from` sent. If its roots differ from ours,
+    /// a session with it begins soon, in the background. Metadata without roots mean nothing.
+    ///
+    /// # Errors
+    /// [`AdvertError`] if `from` is not in the roster or its roots cannot be read. They are ignored.
+    pub fn handle_consolidation_gossip(
+        &self,
+        from: NodeId,
+        metadata: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), AdvertError> {
+        match metadata.get(CONSOLIDATION_ROOT) {
+            Some(advert) => self.gossip().handle_advert(from, advert),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Engram's consolidation service, with a cluster behind it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::task::AbortHandle;
+
+use crate::durable::storage::StorageError;
+use crate::engram::gossiper::ConsolidationGossiper;
+use crate::engram::ports::{
+    BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
+    ConsolidationStats,
+};
+use crate::engram::timestamp::Timestamp;
+use crate::replica::content::is_same;
+use crate::replica::report::SubmitReport;
+
+/// Wraps a consolidation service, so that it serves the patterns of the whole cluster.
+///
+/// - `update_cache` submits the patterns of the engine, and passes the *merged* snapshot on to the
+///   inner service, but only if the visible patterns changed: Engram calls it after every run,
+///   changed or not, and its stock service then logs a line per pattern.
+/// - Contributions of peers reach the inner service soon after they arrived, many changes at once.
+/// - `cached_snapshot` is the merged view; `recent_updates` lists its changes, each with the node
+///   that wrote it if it came from elsewhere.
+/// - The merged view handed back to `update_cache` writes nothing.
+///
+/// No method waits for the network. Calls to the inner service are made one at a time; at worst
+/// `update_cache` waits for one of them.
+pub struct GossipingConsolidationService {
+    shared: Arc<Shared>,
+    follower: AbortHandle,
+}
+
+struct Shared {
+    inner: Arc<dyn ConsolidationService>,
+    gossiper: ConsolidationGossiper,
+    /// Held for moments only.
+    local: Mutex<Local>,
+    /// The snapshot that was handed out last. Held while it is compared.
+    handed_out: Mutex<Option<ConsolidationSnapshot>>,
+    /// The version of the view that the inner service has. Held while it is called, so that it
+    /// never sees an older view after a newer one.
+    forwarded: Mutex<Option<u64>>,
+}
+
+/// The last snapshot of the own engine, apart from its patterns.
+struct Local {
+    snapshots: u64,
+    generated_at: Timestamp,
+    stats: ConsolidationStats,
+    report: Result<SubmitReport, StorageError>,
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self {
+            snapshots: 0,
+            generated_at: Timestamp::EPOCH,
+            stats: ConsolidationStats::default(),
+            report: Ok(SubmitReport::default()),
+        }
+    }
+}
+
+impl GossipingConsolidationService {
+    /// Wraps `inner`, and passes on to it from now on what the peers contribute.
+    ///
+    /// # Panics
+    /// If called outside of a tokio runtime.
+    pub fn new(inner: Arc<dyn ConsolidationService>, gossiper: ConsolidationGossiper) -> Self {
+        let mut version = gossiper.space().view_version();
+        let shared = Arc::new(Shared {
+            inner,
+            gossiper,
+            local: Mutex::default(),
+            handed_out: Mutex::default(),
+            forwarded: Mutex::default(),
+        });
+        let following = Arc::clone(&shared);
+        let follower = tokio::spawn(async move {
+            while version.changed().await.is_ok() {
+                let shared = Arc::clone(&following);
+                // The inner service may write files. If it panics, the next change tries again.
+                let refresh = move || {
+                    shared.forward(&mut shared.forwarded(), ConsolidationCacheSource::Gossip);
+                };
+                let _ = tokio::task::spawn_blocking(refresh).await;
+            }
+        });
+        Self { shared, follower: follower.abort_handle() }
+    }
+
+    /// The gossip of this service's memory space.
+    pub fn gossiper(&self) -> &ConsolidationGossiper {
+        &self.shared.gossiper
+    }
+
+    /// What became of the snapshot that was submitted last, with every pattern that was refused;
+    /// or why none of it could be stored. What could not be stored is submitted again with the next
+    /// snapshot that holds it.
+    ///
+    /// # Errors
+    /// [`StorageError`] as [`ConsolidationGossiper::rebuild_from_snapshot`] gave it.
+    pub fn last_report(&self) -> Result<SubmitReport, StorageError> {
+        self.shared.local().report.clone()
+    }
+}
+
+impl Shared {
+    fn local(&self) -> MutexGuard<'_, Local> {
+        self.local.lock().expect("no code panics while it holds this lock")
+    }
+
+    fn handed_out(&self) -> MutexGuard<'_, Option<ConsolidationSnapshot>> {
+        self.handed_out.lock().expect("no code panics while it holds this lock")
+    }
+
+    /// Whether `snapshot` is the one that was handed out last. The engine found nothing then.
+    fn is_echo(&self, snapshot: &ConsolidationSnapshot) -> bool {
+        self.handed_out().as_ref().is_some_and(|handed_out| {
+            let pairs = handed_out.patterns.iter().zip(&snapshot.patterns);
+            handed_out.generated_at == snapshot.generated_at
+                && handed_out.patterns.len() == snapshot.patterns.len()
+                && pairs.into_iter().all(|(ours, theirs)| is_same(ours, theirs))
+        })
+    }
+
+    fn submit(
+        &self,
+        snapshot: &ConsolidationSnapshot,
+        source: ConsolidationCacheSource,
+    ) -> Result<SubmitReport, StorageError> {
+        if self.is_echo(snapshot) {
+            return Ok(SubmitReport::of_echo(snapshot.patterns.len()));
+        }
+        self.gossiper.rebuild_from_snapshot(snapshot, source)
+    }
+
+    /// Whether the inner service panicked or not, the version it has is what the lock says.
+    fn forwarded(&self) -> MutexGuard<'_, Option<u64>> {
+        self.forwarded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the inner service the merged view, if it does not have it yet.
+    fn forward(&self, forwarded: &mut Option<u64>, source: ConsolidationCacheSource) {
+        // The version is read first: what changes after that is forwarded once more.
+        let version = *self.gossiper.space().view_version().borrow();
+        if *forwarded != Some(version) {
+            self.inner.update_cache(&self.merged(), source);
+            *forwarded = Some(version);
+        }
+    }
+
+    fn merged(&self) -> ConsolidationSnapshot {
+        let view = self.gossiper.space().hand_out();
+        let local = self.local();
+        ConsolidationSnapshot {
+            generated_at: local.generated_at.max(view.changed_at),
+            patterns: view.patterns,
+            stats: local.stats.clone(),
+        }
+    }
+}
+
+impl ConsolidationService for GossipingConsolidationService {
+    /// The merged view: `None` until this node consolidated or heard of a pattern.
+    fn cached_snapshot(&self) -> Option<ConsolidationSnapshot> {
+        let merged = self.shared.merged();
+        let anything = !merged.patterns.is_empty() || self.shared.local().snapshots > 0;
+        anything.then(|| {
+            *self.shared.handed_out() = Some(merged.clone());
+            merged
+        })
+    }
+
+    fn update_cache(&self, snapshot: &ConsolidationSnapshot, source: ConsolidationCacheSource) {
+        // Taken before the submission, so that the follower does not forward it as if it had come
+        // from a peer.
+        let mut forwarded = self.shared.forwarded();
+        let report = self.shared.submit(snapshot, source);
+        {
+            let mut local = self.shared.local();
+            local.snapshots += 1;
+            local.generated_at = snapshot.generated_at;
+            local.stats.clone_from(&snapshot.stats);
+            local.report = report;
+        }
+        self.shared.forward(&mut forwarded, source);
+    }
+
+    fn set_alert_log_path(&self, path: PathBuf) {
+        self.shared.inner.set_alert_log_path(path);
+    }
+
+    fn alert_log_path(&self) -> PathBuf {
+        self.shared.inner.alert_log_path()
+    }
+
+    /// What changed in the merged view. The inner service keeps its own list.
+    fn recent_updates(&self) -> Vec<BeliefUpdateRecord> {
+        self.shared.gossiper.space().recent_updates()
+    }
+}
+
+impl Drop for GossipingConsolidationService {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}

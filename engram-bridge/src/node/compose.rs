@@ -1,0 +1,264 @@
+//! From a configuration to a running node.
+
+use std::sync::Arc;
+
+use engram_conflict::{ConfidenceVoting, ConfidenceWeighted, Strategy};
+use engram_gossip_net::{
+    BindError, Gossip, Identity, IdentityError, Member, Membership, NetConfig, NodeId, Roster,
+    RosterError, RotateError, StaticSeeds,
+};
+#[cfg(feature = "swim")]
+use engram_gossip_net::{Swim, SwimConfig, SwimConfigError};
+use engram_gossip_proto::{Compression, SpaceId};
+
+use crate::durable::recovery::OpenError;
+use crate::durable::storage::StateStore;
+use crate::engram::binding::Binding;
+use crate::engram::gossiper::{ConsolidationGossiper, UnknownSpace};
+use crate::node::config::{ClusterConfig, MembershipConfig, StrategyChoice};
+use crate::replica::environment::Environment;
+use crate::replica::store::{Store, StoreConfig};
+
+/// A running node, as `cluster.toml` describes it: its state, and the network over it.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The state of all its memory spaces.
+    pub store: Arc<Store>,
+    /// Its place in the cluster.
+    pub gossip: Gossip,
+    binding: Binding,
+}
+
+/// Why a node did not start. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A file that `[tls]` names is missing, or does not hold what it should.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The certificate of one of the peers is this node's own.
+    #[error(
+        "peers.{index}.node_id is this node's own ({node}); every node needs its own key and certificate"
+    )]
+    OwnPeer {
+        /// Which of the peers, from 0.
+        index: usize,
+        /// Who this node is.
+        node: NodeId,
+    },
+    /// The peers cannot be one cluster.
+    #[error("[[peers]]: {0}")]
+    Roster(#[from] RosterError),
+    /// What is stored cannot be used so. Nothing in it was changed.
+    #[error("store.path: {0}")]
+    Store(#[from] OpenError),
+    /// This program cannot store anything.
+    #[error(
+        "store.path is set, but this program was built without the feature redb; rebuild it with \
+         `--features redb`, or remove store.path"
+    )]
+    NothingToStoreIn,
+    /// The times of SWIM do not fit together.
+    #[cfg(feature = "swim")]
+    #[error("membership: {0}")]
+    Swim(#[from] SwimConfigError),
+    /// This program cannot probe other nodes.
+    #[error(
+        "membership.kind is swim, but this program was built without the feature swim; build it with, or write \"static\""
+    )]
+    NoSwim,
+    /// The network cannot be used so.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+}
+
+impl Node {
+    /// Starts a node on the current tokio runtime, with the state that it left under `store.path`;
+    /// [`Store::recovery`] tells what was found there. Waits for the disk. The page of `[http]` is the
+    /// program's business: it is opened with `http::Server`.
+    ///
+    /// # Errors
+    /// [`StartError`] names the key, the file or the address that stands in the way.
+    pub fn start(config: &ClusterConfig) -> Result<Self, StartError> {
+        Self::start_in(config, stored(config)?)
+    }
+
+    /// [`start`](Self::start) with a state store of one's own in place of `store.path`.
+    ///
+    /// # Errors
+    /// [`StartError`] names the key, the file or the address that stands in the way.
+    pub fn start_with(
+        config: &ClusterConfig,
+        store: Arc<dyn StateStore>,
+    ) -> Result<Self, StartError> {
+        Self::start_in(config, Some(store))
+    }
+
+    fn start_in(
+        config: &ClusterConfig,
+        stored: Option<Arc<dyn StateStore>>,
+    ) -> Result<Self, StartError> {
+        let identity = identity(config)?;
+        let node = identity.node_id();
+        let roster = roster(config, node)?;
+        let (rules, environment) = (store_config(config, node), Environment::system());
+        let store = Arc::new(match stored {
+            None => Store::new(rules, environment),
+            Some(stored) => Store::open(rules, environment, stored)?,
+        });
+        let (network, parameters) = (net_config(config), store.parameters());
+        let (replicas, membership) = (Arc::clone(&store), membership(config)?);
+        let gossip =
+            Gossip::bind_with(network, identity, roster, parameters, replicas, membership)?;
+        let settle = config.store.settle;
+        let binding = Binding::with_settle(Arc::clone(&store), gossip.clone(), settle);
+        Ok(Self { store, gossip, binding })
+    }
+
+    /// The gossip of one of its memory spaces.
+    ///
+    /// # Errors
+    /// [`UnknownSpace`] if this node does not host it.
+    pub fn gossiper(&self, space: &SpaceId) -> Result<ConsolidationGossiper, UnknownSpace> {
+        self.binding.gossiper(space)
+    }
+}
+
+/// What became of a changed configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reload {
+    /// Keys with another value that are in force from the next start on.
+    pub waiting: Vec<String>,
+}
+
+/// Why a changed configuration was not put in force. Everything is as it was before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReloadError {
+    /// The peers or the files of `[tls]` do not fit.
+    #[error(transparent)]
+    Config(#[from] StartError),
+    /// The certificate cannot be used.
+    #[error("tls.certificate: {0}")]
+    Identity(#[from] RotateError),
+    /// The limits cannot work.
+    #[error("limits: {0}")]
+    Limits(#[from] engram_gossip_net::ConfigError),
+}
+
+/// The sections beside the peers that are in force as soon as they are read again.
+const AT_ONCE: [&str; 2] = ["tls", "limits"];
+
+impl Node {
+    /// Puts in force what can be changed while the node runs: the peers, the files of `[tls]`,
+    /// which are read again, and `[limits]`. What else differs between the two has to wait for the
+    /// next start.
+    ///
+    /// # Errors
+    /// [`ReloadError`] if the peers or the files do not fit. Nothing was changed.
+    pub fn reload(
+        &self,
+        before: &ClusterConfig,
+        after: &ClusterConfig,
+    ) -> Result<Reload, ReloadError> {
+        let roster = roster(after, self.gossip.node_id())?;
+        let identity = identity(after).map_err(StartError::from)?;
+        after.limits.check()?;
+        self.gossip.set_identity(identity)?;
+        self.gossip.set_roster(roster);
+        self.gossip.set_limits(after.limits)?;
+        let mut waiting = Vec::new();
+        for ((section, old), (_, new)) in before.sections().into_iter().zip(after.sections()) {
+            let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
+            let changed =
+                keys.filter(|key| !AT_ONCE.contains(&section) && old.get(*key) != new.get(*key));
+            waiting.extend(changed.map(|key| format!("{section}.{key}")));
+        }
+        Ok(Reload { waiting })
+    }
+}
+
+impl ClusterConfig {
+    /// Reads the certificates and looks whether the roster fits them. Starts nothing.
+    ///
+    /// # Errors
+    /// [`StartError`], as [`Node::start`] would give it.
+    pub fn check(&self) -> Result<NodeId, StartError> {
+        let node = identity(self)?.node_id();
+        roster(self, node)?;
+        Ok(node)
+    }
+}
+
+fn identity(config: &ClusterConfig) -> Result<Identity, IdentityError> {
+    let tls = &config.tls;
+    Identity::from_files(&tls.ca, &tls.certificate, &tls.key)
+}
+
+fn roster(config: &ClusterConfig, node: NodeId) -> Result<Roster, StartError> {
+    if let Some(index) = config.peers.iter().position(|peer| peer.node_id == node) {
+        return Err(StartError::OwnPeer { index, node });
+    }
+    let members = config.peers.iter().map(|peer| Member {
+        id: peer.node_id,
+        name: peer.name.clone(),
+        address: peer.address.clone(),
+    });
+    Ok(Roster::new(members)?)
+}
+
+/// The store under `store.path`; `None` if the state ends with the process.
+fn stored(config: &ClusterConfig) -> Result<Option<Arc<dyn StateStore>>, StartError> {
+    match &config.store.path {
+        None => Ok(None),
+        #[cfg(feature = "redb")]
+        Some(path) => Ok(Some(Arc::new(crate::durable::storage::RedbStateStore::new(path)))),
+        #[cfg(not(feature = "redb"))]
+        Some(_) => Err(StartError::NothingToStoreIn),
+    }
+}
+
+fn store_config(config: &ClusterConfig, node: NodeId) -> StoreConfig {
+    let strategy: Arc<dyn Strategy> = match config.conflict.strategy {
+        StrategyChoice::ConfidenceVoting => Arc::new(ConfidenceVoting),
+        StrategyChoice::ConfidenceWeighted => Arc::new(ConfidenceWeighted::new()),
+    };
+    StoreConfig {
+        hash: config.merkle_tree.hash,
+        depth: config.merkle_tree.depth,
+        strategy,
+        retention: config.retention,
+        replaces: config.node.replaces.clone(),
+        caps: config.store.caps,
+        ..StoreConfig::new(node, config.node.spaces.iter().cloned())
+    }
+}
+
+fn membership(config: &ClusterConfig) -> Result<Arc<dyn Membership>, StartError> {
+    match config.membership {
+        MembershipConfig::Static => Ok(Arc::new(StaticSeeds)),
+        #[cfg(feature = "swim")]
+        MembershipConfig::Swim(times) => {
+            let mut swim = SwimConfig::default();
+            swim.probe_interval = times.probe_interval;
+            swim.probe_timeout = times.probe_timeout;
+            swim.suspicion = times.suspicion;
+            Ok(Arc::new(Swim::new(swim)?))
+        }
+        #[cfg(not(feature = "swim"))]
+        MembershipConfig::Swim(_) => Err(StartError::NoSwim),
+    }
+}
+
+fn net_config(config: &ClusterConfig) -> NetConfig {
+    let mut network = NetConfig::new(config.node.listen);
+    network.schedule.interval = config.gossip.interval;
+    network.schedule.fanout = config.gossip.fanout;
+    network.schedule.limits = config.limits;
+    network.session.max_patterns_per_sync = config.gossip.max_patterns_per_sync;
+    network.session.compression = match config.gossip.enable_compression {
+        true => Compression::Lz4,
+        false => Compression::Off,
+    };
+    network
+}

@@ -1,0 +1,306 @@
+//! `cluster.toml`: what an operator decides.
+
+mod check;
+mod file;
+mod print;
+mod reference;
+mod variables;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use engram_gossip_net::{NodeId, RateLimits};
+use engram_gossip_proto::SpaceId;
+use engram_merkle::{AnyHasher, BaseDepth};
+
+use crate::replica::caps::Caps;
+use crate::replica::retention::Retention;
+
+/// A node's configuration: the contents of `cluster.toml`, checked as a whole.
+///
+/// ```
+/// # use engram_bridge::ClusterConfig;
+/// let config = ClusterConfig::parse(r#"
+///     [node]
+///     name = "node-a"
+///     listen = "127.0.0.1:7701"
+///
+///     [tls]
+///     ca = "ca.pem"
+///     certificate = "node-a.pem"
+///     key = "node-a.key"
+///
+///     [gossip]
+///     interval_seconds = 30
+/// "#)?;
+/// assert_eq!(config.gossip.interval.as_secs(), 30);
+/// assert_eq!(config.gossip.fanout, 3);
+///
+/// let refused = ClusterConfig::parse("[gossip]\nfanout = 0\nspeed = 9").unwrap_err();
+/// assert!(refused.to_string().contains("gossip.fanout (line 2)"));
+/// assert!(refused.to_string().contains("gossip.speed (line 3)"));
+/// # Ok::<(), engram_bridge::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClusterConfig {
+    /// This node.
+    pub node: NodeConfig,
+    /// Its certificate and the cluster's authority.
+    pub tls: TlsConfig,
+    /// The other nodes. Nobody else is let in.
+    pub peers: Vec<PeerConfig>,
+    /// When and how much to gossip.
+    pub gossip: GossipConfig,
+    /// The shape of the Merkle tree, equal on all nodes.
+    pub merkle_tree: MerkleTreeConfig,
+    /// How concurrent versions are shown, equal on all nodes.
+    pub conflict: ConflictConfig,
+    /// How much sessions may move.
+    pub limits: RateLimits,
+    /// Who says which nodes are worth contacting.
+    pub membership: MembershipConfig,
+    /// Where the state is kept.
+    pub store: StorageConfig,
+    /// Health, metrics and the status page; `None` unless there is an `[http]`.
+    pub http: Option<HttpConfig>,
+    /// What this node shows of what it holds.
+    pub retention: Retention,
+}
+
+/// `[node]`.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// A name for people.
+    pub name: String,
+    /// Where to listen for peers; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The memory spaces that this node hosts; `["default"]` unless said otherwise.
+    pub spaces: Vec<SpaceId>,
+    /// Ids of keys that this node had before; none unless said otherwise.
+    pub replaces: Vec<NodeId>,
+}
+
+/// `[tls]`: paths of PEM files, relative to the folder of the configuration file.
+#[derive(Clone, Debug)]
+pub struct TlsConfig {
+    /// The cluster's certificate authority.
+    pub ca: PathBuf,
+    /// This node's certificate.
+    pub certificate: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
+}
+
+/// One of `[[peers]]`.
+#[derive(Clone, Debug)]
+pub struct PeerConfig {
+    /// A name for people.
+    pub name: String,
+    /// Who it must prove to be.
+    pub node_id: NodeId,
+    /// Where it listens: `host:port`. `None` if it cannot be dialled from here but dials us.
+    pub address: Option<String>,
+}
+
+/// `[gossip]`.
+#[derive(Clone, Debug)]
+pub struct GossipConfig {
+    /// Time between two rounds, 60 s. Rounds are the safety net: a change starts a sync at once.
+    pub interval: Duration,
+    /// How many peers a round contacts, 3.
+    pub fanout: usize,
+    /// How many patterns one message carries at most, 100.
+    pub max_patterns_per_sync: u32,
+    /// Whether messages are compressed where that makes them smaller; on.
+    pub enable_compression: bool,
+}
+
+/// `[merkle_tree]`.
+#[derive(Clone, Copy, Debug)]
+pub struct MerkleTreeConfig {
+    /// Levels above the leaves, 12.
+    pub depth: BaseDepth,
+    /// The hash of the tree, of records and of contents; SHA-256.
+    pub hash: AnyHasher,
+}
+
+/// `[conflict]`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConflictConfig {
+    /// Which of several versions is shown.
+    pub strategy: StrategyChoice,
+}
+
+/// `[membership]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MembershipConfig {
+    /// `kind = "static"`: every peer is worth contacting, and dials that fail are spaced.
+    #[default]
+    Static,
+    /// `kind = "swim"`: the nodes probe each other, and notice who crashed, left or came back.
+    Swim(SwimTimes),
+}
+
+/// How soon SWIM notices what; the same on all nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SwimTimes {
+    /// Each so often one node in turn is probed, 1 s.
+    pub probe_interval: Duration,
+    /// How long a probe may take before others are asked to probe the same node, 300 ms.
+    pub probe_timeout: Duration,
+    /// How long a node that answers no probe may take to show that it lives, 5 s.
+    pub suspicion: Duration,
+}
+
+/// `[store]`.
+#[derive(Clone, Debug)]
+pub struct StorageConfig {
+    /// A folder of the node's own, relative to that of the configuration file; made when it is
+    /// missing. Without it the state is in memory only and ends with the process.
+    pub path: Option<PathBuf>,
+    /// How long a space that starts empty waits for a peer, 10 s; see
+    /// [`Binding::with_settle`](crate::Binding::with_settle).
+    pub settle: Duration,
+    /// The limits of what members can make this node keep.
+    pub caps: Caps,
+}
+
+/// `[http]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Where to answer; port 0 takes a free one. A loopback address unless `allow_remote = true`
+    /// says that others may read pattern ids: there is no log-in.
+    pub listen: SocketAddr,
+}
+
+/// A strategy by its name in `cluster.toml`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StrategyChoice {
+    /// `confidence-voting`: the surest version, with the citations of all.
+    #[default]
+    ConfidenceVoting,
+    /// `confidence-weighted`: the mean of all versions, weighted by confidence.
+    ConfidenceWeighted,
+}
+
+/// What is wrong with a configuration: every problem that could be found, in the order of the file.
+/// Nothing was started or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The text is not what it should be.
+    #[error("{}", listing(path.as_deref(), problems))]
+    Invalid {
+        /// Which file, if it was one.
+        path: Option<PathBuf>,
+        /// At least one.
+        problems: Vec<ConfigProblem>,
+    },
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// The key, such as `gossip.fanout` or `peers.1.address` (the second peer).
+    pub key: String,
+    /// The line it stands on, if it stands on any.
+    pub line: Option<usize>,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+impl ClusterConfig {
+    /// Reads and checks the file at `path`. Relative paths in it are taken from its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all problems at once.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_with(path, [])
+    }
+
+    /// [`load`](Self::load), with single values overridden by variables such as
+    /// `ENGRAM_GOSSIP__FANOUT=5` or `ENGRAM_MERKLE_TREE__HASH=blake3`: `ENGRAM_`, the section, two
+    /// underscores, the key. Variables of other forms are ignored. Hand over
+    /// [`std::env::vars`] for those of the process.
+    ///
+    /// ```no_run
+    /// # use engram_bridge::ClusterConfig;
+    /// let config = ClusterConfig::load_with("cluster.toml".as_ref(), std::env::vars())?;
+    /// # Ok::<(), engram_bridge::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all problems at once; those of a variable name it.
+    pub fn load_with(
+        path: &Path,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        let mut config = Self::parse_with(&text, variables).map_err(|error| match error {
+            ConfigError::Invalid { problems, .. } => {
+                ConfigError::Invalid { path: Some(path.to_owned()), problems }
+            }
+            error => error,
+        })?;
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
+        for file in [&mut config.tls.ca, &mut config.tls.certificate, &mut config.tls.key] {
+            *file = folder.join(&*file);
+        }
+        config.store.path = config.store.path.map(|path| folder.join(path));
+        Ok(config)
+    }
+
+    /// Checks the text of a configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with all problems at once: unknown keys, missing ones, and values
+    /// that cannot be meant.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        Self::parse_with(text, [])
+    }
+
+    fn parse_with(
+        text: &str,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let invalid = |problems| ConfigError::Invalid { path: None, problems };
+        let (file, mut problems) = file::read(text).map_err(|problem| invalid(vec![problem]))?;
+        let overrides = variables::overrides(variables);
+        let file = variables::apply(text, file, &overrides, &mut problems);
+        match check::check(file, &mut problems) {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => {
+                file::find_lines(text, &mut problems);
+                variables::name(&overrides, &mut problems);
+                problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+                Err(invalid(problems))
+            }
+        }
+    }
+}
+
+fn listing(path: Option<&Path>, problems: &[ConfigProblem]) -> String {
+    let mut text = path.map_or_else(
+        || "the configuration is refused".to_owned(),
+        |path| format!("{} is refused", path.display()),
+    );
+    for ConfigProblem { key, line, message } in problems {
+        let place = line.map(|line| format!(" (line {line})")).unwrap_or_default();
+        text.push_str(&format!("\n  {key}{place}: {message}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! The file as it is written, before anything is made of it.
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::ConfigProblem;
+
+/// Integers are as wide as TOML's and required keys may be missing, so that what is wrong with
+/// them can be said in our words, all at once.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct File {
+    pub(super) node: Node,
+    pub(super) tls: Tls,
+    pub(super) peers: Vec<Peer>,
+    pub(super) gossip: Gossip,
+    pub(super) merkle_tree: MerkleTree,
+    pub(super) conflict: Conflict,
+    pub(super) limits: Limits,
+    pub(super) membership: Membership,
+    pub(super) store: Store,
+    pub(super) http: Option<Http>,
+    pub(super) retention: Retention,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Node {
+    pub(super) name: Option<String>,
+    pub(super) listen: Option<String>,
+    pub(super) spaces: Option<Vec<String>>,
+    pub(super) replaces: Option<Vec<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Tls {
+    pub(super) ca: Option<String>,
+    pub(super) certificate: Option<String>,
+    pub(super) key: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Peer {
+    pub(super) name: Option<String>,
+    pub(super) node_id: Option<String>,
+    pub(super) address: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Gossip {
+    pub(super) interval_seconds: Option<i64>,
+    pub(super) fanout: Option<i64>,
+    pub(super) max_patterns_per_sync: Option<i64>,
+    pub(super) enable_compression: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct MerkleTree {
+    pub(super) depth: Option<i64>,
+    pub(super) leaf_count: Option<i64>,
+    pub(super) hash: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Conflict {
+    pub(super) strategy: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Limits {
+    pub(super) send_kib_per_second: Option<i64>,
+    pub(super) quiet_hours: Option<String>,
+    pub(super) quiet_kib_per_second: Option<i64>,
+    pub(super) peer_mib_per_second: Option<i64>,
+    pub(super) peer_hash_nodes_per_second: Option<i64>,
+    pub(super) peer_records_per_second: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Membership {
+    pub(super) kind: Option<String>,
+    pub(super) probe_interval_ms: Option<i64>,
+    pub(super) probe_timeout_ms: Option<i64>,
+    pub(super) suspicion_ms: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Store {
+    pub(super) path: Option<String>,
+    pub(super) settle_seconds: Option<i64>,
+    pub(super) max_live_records: Option<i64>,
+    pub(super) max_deletions: Option<i64>,
+    pub(super) max_content_mib: Option<i64>,
+    pub(super) max_unlisted_entries: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Http {
+    pub(super) listen: Option<String>,
+    pub(super) allow_remote: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Retention {
+    pub(super) max_age_days: Option<i64>,
+    pub(super) max_patterns: Option<i64>,
+}
+
+/// Reads the file, with a problem for every key that nobody knows.
+pub(super) fn read(text: &str) -> Result<(File, Vec<ConfigProblem>), ConfigProblem> {
+    let unreadable = |error: toml::de::Error| {
+        let line = error.span().map(|span| line_at(text, span.start));
+        let written = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
+        let key = written.split('=').next().unwrap_or_default().trim().to_owned();
+        ConfigProblem { key, line, message: error.message().to_owned() }
+    };
+    let mut unknown = Vec::new();
+    let deserializer = toml::Deserializer::parse(text).map_err(unreadable)?;
+    let file = serde_ignored::deserialize(deserializer, |path| {
+        let message = "this key is not known; check its spelling or remove it".to_owned();
+        unknown.push(ConfigProblem { key: path.to_string(), line: None, message });
+    });
+    Ok((file.map_err(unreadable)?, unknown))
+}
+
+/// Adds to each problem the line of its key, or of the nearest table around it.
+pub(super) fn find_lines(text: &str, problems: &mut [ConfigProblem]) {
+    let Ok(document) = DeTable::parse(text) else { return };
+    for problem in problems {
+        let offset = offset_of(document.get_ref(), problem.key.split('.'));
+        problem.line = problem.line.or_else(|| offset.map(|offset| line_at(text, offset)));
+    }
+}
+
+fn offset_of<'k>(table: &DeTable<'_>, mut path: impl Iterator<Item = &'k str>) -> Option<usize> {
+    let (key, value) = table.get_key_value(path.next()?)?;
+    Some(offset_in(value, path).unwrap_or_else(|| key.span().start))
+}
+
+fn offset_in<'k>(
+    value: &Spanned<DeValue<'_>>,
+    mut path: impl Iterator<Item = &'k str>,
+) -> Option<usize> {
+    match value.get_ref() {
+        DeValue::Table(table) => offset_of(table, path),
+        DeValue::Array(items) => {
+            let item = items.get(path.next()?.parse::<usize>().ok()?)?;
+            Some(offset_in(item, path).unwrap_or_else(|| item.span().start))
+        }
+        _ => None,
+    }
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
+}

@@ -1,0 +1,426 @@
+//! Every key of `cluster.toml` for people: what it takes, and what holds without it.
+
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+
+use super::{ClusterConfig, check};
+
+/// One key of one section.
+pub(super) struct Key {
+    pub(super) section: &'static str,
+    pub(super) name: &'static str,
+    pub(super) takes: Takes,
+    pub(super) without: Without,
+    pub(super) decides: &'static str,
+}
+
+/// Which values a key takes.
+pub(super) enum Takes {
+    Number(RangeInclusive<i64>),
+    OneOf(&'static [&'static str]),
+    Flag,
+    /// Text of a kind that one can only describe; an example of it, as it is written in the file.
+    Text(&'static str, &'static str),
+}
+
+/// What holds if the key is not there.
+pub(super) enum Without {
+    /// The node does not start.
+    Refused,
+    /// The same as if this was written.
+    Value(&'static str),
+    /// No value would mean the same.
+    Nothing(&'static str),
+}
+
+use Takes::{Flag, Number, OneOf, Text};
+use Without::{Nothing, Refused, Value};
+
+const fn key(
+    section: &'static str,
+    name: &'static str,
+    takes: Takes,
+    without: Without,
+    decides: &'static str,
+) -> Key {
+    Key { section, name, takes, without, decides }
+}
+
+const PEM: Takes = Text("path of a PEM file", "\"file.pem\"");
+
+/// In the order of the file. The tests hold it against what is really taken.
+pub(super) const KEYS: [Key; 38] = [
+    key("node", "name", Text("text", "\"node-a\""), Refused, "A name for people."),
+    key(
+        "node",
+        "listen",
+        Text("IP address and port", "\"127.0.0.1:7701\""),
+        Refused,
+        "Where to listen for peers (UDP); port 0 takes a free one.",
+    ),
+    key(
+        "node",
+        "spaces",
+        Text("1 to 1,024 names", "[\"notes\"]"),
+        Value("[\"default\"]"),
+        "The memory spaces that this node hosts. Two nodes sync those that both host.",
+    ),
+    key(
+        "node",
+        "replaces",
+        Text("ids of nodes", "[]"),
+        Value("[]"),
+        "Ids of keys that this node had before. Its operations treat their versions as its own.",
+    ),
+    key("tls", "ca", PEM, Refused, "The certificate of the cluster's authority, or several."),
+    key("tls", "certificate", PEM, Refused, "This node's certificate."),
+    key("tls", "key", PEM, Refused, "Its private key, from which the node's id follows."),
+    key("peers", "name", Text("text", "\"node-b\""), Refused, "A name for people."),
+    key(
+        "peers",
+        "node_id",
+        Text(
+            "64 hex digits",
+            "\"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\"",
+        ),
+        Refused,
+        "Whom to let in, as `engram-node certs show` prints it.",
+    ),
+    key(
+        "peers",
+        "address",
+        Text("host and port", "\"10.0.0.2:7701\""),
+        Nothing("the peer dials us"),
+        "Where to dial the peer.",
+    ),
+    key(
+        "gossip",
+        "interval_seconds",
+        Number(check::INTERVAL_SECONDS),
+        Value("60"),
+        "Seconds between two rounds. Rounds are the safety net: a change starts a sync at once.",
+    ),
+    key("gossip", "fanout", Number(check::FANOUT), Value("3"), "Peers that a round contacts."),
+    key(
+        "gossip",
+        "max_patterns_per_sync",
+        Number(check::MAX_PATTERNS_PER_SYNC),
+        Value("100"),
+        "Patterns that one message carries at most. A sync goes on until both are equal.",
+    ),
+    key(
+        "gossip",
+        "enable_compression",
+        Flag,
+        Value("true"),
+        "Whether messages are packed where that makes them smaller.",
+    ),
+    key(
+        "merkle_tree",
+        "depth",
+        OneOf(&["4", "8", "12", "16"]),
+        Value("12"),
+        "Levels above the leaves. Equal on all nodes, or they refuse each other.",
+    ),
+    key(
+        "merkle_tree",
+        "leaf_count",
+        Text("2 to the power of the depth", "4096"),
+        Value("4096"),
+        "The same, said as a number of slots.",
+    ),
+    key(
+        "merkle_tree",
+        "hash",
+        OneOf(&["\"sha256\"", "\"blake3\""]),
+        Value("\"sha256\""),
+        "The hash of contents, records and tree. Equal on all nodes, or they refuse each other.",
+    ),
+    key(
+        "conflict",
+        "strategy",
+        OneOf(&["\"confidence-voting\"", "\"confidence-weighted\""]),
+        Value("\"confidence-voting\""),
+        "Which of several versions is shown. Where nodes differ they say so, and sync all the same.",
+    ),
+    key(
+        "limits",
+        "send_kib_per_second",
+        Number(check::KIB_PER_SECOND),
+        Nothing("as fast as the network takes it"),
+        "KiB a second that this node sends in syncs, all together.",
+    ),
+    key(
+        "limits",
+        "quiet_hours",
+        Text("two times of the day in UTC", "\"09:00-17:00\""),
+        Nothing("none"),
+        "When less is sent: news still travels, and bulk waits.",
+    ),
+    key(
+        "limits",
+        "quiet_kib_per_second",
+        Number(check::KIB_PER_SECOND),
+        Value("100"),
+        "KiB a second that are sent in quiet hours.",
+    ),
+    key(
+        "limits",
+        "peer_mib_per_second",
+        Number(check::MIB_PER_SECOND),
+        Value("32"),
+        "MiB a second that syncs with one peer may move, both ways; eight seconds' worth at once.",
+    ),
+    key(
+        "limits",
+        "peer_hash_nodes_per_second",
+        Number(check::PER_SECOND),
+        Value("100000"),
+        "Nodes of the tree that one peer may make this node compare; ten seconds' worth at once.",
+    ),
+    key(
+        "limits",
+        "peer_records_per_second",
+        Number(check::PER_SECOND),
+        Value("20000"),
+        "Records that syncs with one peer may move, both ways; ten seconds' worth at once.",
+    ),
+    key(
+        "membership",
+        "kind",
+        OneOf(&["\"static\"", "\"swim\""]),
+        Value("\"static\""),
+        "Whether all peers are worth contacting, or the nodes probe each other. Equal on all nodes.",
+    ),
+    key(
+        "membership",
+        "probe_interval_ms",
+        Number(check::PROBE_INTERVAL_MS),
+        Value("1000"),
+        "Of `swim`: each so often one node in turn is probed. At least three times the timeout.",
+    ),
+    key(
+        "membership",
+        "probe_timeout_ms",
+        Number(check::PROBE_TIMEOUT_MS),
+        Value("300"),
+        "Of `swim`: how long a probe may take before others are asked to probe the same node.",
+    ),
+    key(
+        "membership",
+        "suspicion_ms",
+        Number(check::SUSPICION_MS),
+        Value("5000"),
+        "Of `swim`: how long a silent node may take to show that it lives. At least the interval.",
+    ),
+    key(
+        "store",
+        "path",
+        Text("path of a folder", "\"state\""),
+        Nothing("the state ends with the process"),
+        "Where the state is kept.",
+    ),
+    key(
+        "store",
+        "settle_seconds",
+        Number(check::SETTLE_SECONDS),
+        Value("10"),
+        "How long a node that starts without state waits for a peer before it writes; 0 does not wait.",
+    ),
+    key(
+        "store",
+        "max_live_records",
+        Number(check::RECORDS),
+        Value("2000000"),
+        "How many patterns peers can make this node keep.",
+    ),
+    key(
+        "store",
+        "max_deletions",
+        Number(check::RECORDS),
+        Value("2000000"),
+        "How many deletions peers can make this node keep.",
+    ),
+    key(
+        "store",
+        "max_content_mib",
+        Number(check::CONTENT_MIB),
+        Value("8192"),
+        "MiB of contents that peers can make this node keep.",
+    ),
+    key(
+        "store",
+        "max_unlisted_entries",
+        Number(check::RECORDS),
+        Value("2000000"),
+        "Context entries of nodes outside of the roster that a space keeps.",
+    ),
+    key(
+        "http",
+        "listen",
+        Text("IP address and port", "\"127.0.0.1:7801\""),
+        Nothing("off"),
+        "Where to answer for health, metrics and the status page (TCP).",
+    ),
+    key(
+        "http",
+        "allow_remote",
+        Flag,
+        Value("false"),
+        "Whether `listen` may be more than a loopback address. There is no log-in.",
+    ),
+    key(
+        "retention",
+        "max_age_days",
+        Number(check::MAX_AGE_DAYS),
+        Nothing("all are shown"),
+        "How much older than the newest pattern of its space one may be, to be shown.",
+    ),
+    key(
+        "retention",
+        "max_patterns",
+        Number(check::MAX_PATTERNS),
+        Nothing("all are shown"),
+        "How many patterns of a space are shown, the surest first.",
+    ),
+];
+
+impl ClusterConfig {
+    /// The reference of `cluster.toml`: every section and key as a document in Markdown.
+    pub fn reference() -> String {
+        let mut text = String::from(HEAD);
+        let mut section = "";
+        for key in &KEYS {
+            if key.section != section {
+                section = key.section;
+                let title = if section == "peers" { "[[peers]]" } else { &format!("[{section}]") };
+                let _ = write!(text, "\n## `{title}`\n\n{TABLE}");
+            }
+            let Key { name, decides, .. } = key;
+            let _ = writeln!(text, "| `{name}` | {} | {} | {decides} |", key.takes, key.without);
+        }
+        text
+    }
+}
+
+const HEAD: &str = "\
+# cluster.toml
+
+Every key of a node's configuration, as `engram-node keys` prints it. Paths are relative to the folder of the file. A
+variable overrides a single value: `ENGRAM_GOSSIP__FANOUT=5`. Keys that do not stand here are refused.
+
+When a running node reloads the file, `[[peers]]`, `[tls]` and `[limits]` are in force at once; what else changed waits
+for the next start, and is named.
+";
+
+const TABLE: &str = "| key | takes | without it | decides |\n|-|-|-|-|\n";
+
+impl std::fmt::Display for Takes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Number(range) => write!(f, "{} to {}", grouped(*range.start()), grouped(*range.end())),
+            OneOf(words) => write!(f, "`{}`", words.join("`, `")),
+            Flag => f.write_str("`true`, `false`"),
+            Text(kind, example) => write!(f, "{kind}: `{example}`"),
+        }
+    }
+}
+
+impl std::fmt::Display for Without {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refused => f.write_str("refused"),
+            Value(value) => write!(f, "`{value}`"),
+            Nothing(meaning) => f.write_str(meaning),
+        }
+    }
+}
+
+/// A number as people write it, by thousands.
+fn grouped(number: i64) -> String {
+    match (number / 1_000, number % 1_000) {
+        (0, rest) => rest.to_string(),
+        (thousands, rest) => format!("{},{rest:03}", grouped(thousands)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use toml::Table;
+
+    use super::*;
+
+    /// No more than what a file must have, with one key more.
+    fn with(key: &Key, value: Option<&str>) -> Result<ClusterConfig, super::super::ConfigError> {
+        let mut file: Table = "
+            node = { name = 'a', listen = '[::1]:0' }
+            tls = { ca = '1', certificate = '2', key = '3' }
+            peers = [{ name = 'b', node_id = 'NODE' }]
+            http = { listen = '127.0.0.1:1' }"
+            .replace("NODE", &"c".repeat(64))
+            .parse()
+            .unwrap();
+        let section = file.entry(key.section).or_insert_with(|| Table::new().into());
+        let keys = match section.get_mut(0) {
+            Some(peer) => peer.as_table_mut(),
+            None => section.as_table_mut(),
+        };
+        let keys = keys.unwrap();
+        keys.remove(key.name);
+        let line = value.map(|value| format!("{} = {value}", key.name)).unwrap_or_default();
+        keys.extend(line.parse::<Table>().unwrap());
+        ClusterConfig::parse(&file.to_string())
+    }
+
+    #[test]
+    fn what_the_reference_allows_is_taken_and_the_rest_refused() {
+        for key in &KEYS {
+            let taken = |value: &str| with(key, Some(value)).is_ok();
+            let name = key.name;
+            match &key.takes {
+                Number(range) => {
+                    for end in [range.start(), range.end()] {
+                        assert!(taken(&end.to_string()), "{name} = {end}");
+                    }
+                    assert!(!taken(&(range.start() - 1).to_string()), "{name}");
+                    assert!(!taken(&(range.end() + 1).to_string()), "{name}");
+                }
+                OneOf(words) => {
+                    assert!(words.iter().all(|word| taken(word)), "{name}");
+                    assert!(!taken("\"other\"") && !taken("13"), "{name}");
+                }
+                Flag => assert!(taken("true") && taken("false") && !taken("1"), "{name}"),
+                Text(_, example) => assert!(taken(example) && !taken("[[]]"), "{name}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_holds_without_a_key_is_what_the_reference_says() {
+        for key in &KEYS {
+            let without = with(key, None).map(|config| config.to_string());
+            match key.without {
+                Refused => assert!(without.is_err(), "{}", key.name),
+                Value(value) => {
+                    let written = with(key, Some(value)).map(|config| config.to_string());
+                    assert_eq!(without.unwrap(), written.unwrap(), "{}", key.name);
+                }
+                // The node's own tests say what it does then.
+                Nothing(_) => assert!(without.is_ok() || key.section == "http", "{}", key.name),
+            }
+        }
+    }
+
+    #[test]
+    fn no_key_is_left_out() {
+        let listed: BTreeSet<_> = KEYS.iter().map(|key| (key.section, key.name)).collect();
+        let whole = ClusterConfig::parse(super::super::tests::WHOLE).unwrap();
+        for (section, keys) in whole.sections() {
+            for name in keys.keys() {
+                assert!(listed.contains(&(section, name)), "{section}.{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,289 @@
+use std::path::Path;
+
+use engram_gossip_net::{QuietHours, Rate};
+
+use super::*;
+use crate::Retention;
+
+pub(super) const WHOLE: &str = r#"
+[node]
+name = "node-a"
+listen = "127.0.0.1:7701"
+spaces = ["notes", "default"]
+
+[tls]
+ca = "ca.pem"
+certificate = "node-a.pem"
+key = "node-a.key"
+
+[[peers]]
+name = "node-b"
+node_id = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+address = "node-b.example:7701"
+
+[[peers]]
+name = "node-c"
+node_id = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+
+[gossip]
+interval_seconds = 5
+fanout = 2
+max_patterns_per_sync = 50
+enable_compression = false
+
+[merkle_tree]
+depth = 8
+leaf_count = 256
+hash = "blake3"
+
+[conflict]
+strategy = "confidence-weighted"
+
+[limits]
+send_kib_per_second = 5000
+quiet_hours = "22:30-06:00"
+quiet_kib_per_second = 64
+peer_mib_per_second = 16
+peer_hash_nodes_per_second = 50000
+peer_records_per_second = 1000
+
+[membership]
+kind = "swim"
+probe_interval_ms = 2000
+probe_timeout_ms = 500
+suspicion_ms = 8000
+
+[store]
+path = "state"
+settle_seconds = 30
+
+[http]
+listen = "127.0.0.1:7801"
+
+[retention]
+max_age_days = 90
+max_patterns = 5000
+"#;
+
+fn problems(text: &str) -> Vec<ConfigProblem> {
+    match ClusterConfig::parse(text) {
+        Err(ConfigError::Invalid { problems, .. }) => problems,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The one problem of `WHOLE` with `from` replaced by `to`.
+fn problem(from: &str, to: &str) -> ConfigProblem {
+    assert!(WHOLE.contains(from), "{from}");
+    let mut problems = problems(&WHOLE.replacen(from, to, 1));
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    problems.remove(0)
+}
+
+#[test]
+fn every_key_is_taken() {
+    let config = ClusterConfig::parse(WHOLE).unwrap();
+    assert_eq!(config.node.name, "node-a");
+    let spaces: Vec<_> = config.node.spaces.iter().map(SpaceId::as_str).collect();
+    assert_eq!(spaces, ["default", "notes"]);
+    assert_eq!(config.peers[0].address.as_deref(), Some("node-b.example:7701"));
+    assert_eq!(config.peers[1].address, None);
+    assert_eq!(config.gossip.interval, Duration::from_secs(5));
+    assert_eq!((config.gossip.fanout, config.gossip.max_patterns_per_sync), (2, 50));
+    assert!(!config.gossip.enable_compression);
+    assert_eq!(config.merkle_tree.depth, BaseDepth::Eight);
+    assert_eq!(config.merkle_tree.hash, AnyHasher::Blake3);
+    assert_eq!(config.conflict.strategy, StrategyChoice::ConfidenceWeighted);
+    assert_eq!(config.http.unwrap().listen.to_string(), "127.0.0.1:7801");
+    let limits = config.limits;
+    assert_eq!(limits.send_rate, Some(5000 << 10));
+    assert_eq!(limits.quiet_hours, Some(QuietHours::new(22 * 60 + 30, 6 * 60, 64 << 10)));
+    assert_eq!(limits.peer.bytes, Rate { per_second: 16 << 20, burst: 128 << 20 });
+    assert_eq!(limits.peer.records, Rate { per_second: 1_000, burst: 10_000 });
+    let millis = Duration::from_millis;
+    let (probe_interval, probe_timeout, suspicion) = (millis(2000), millis(500), millis(8000));
+    let times = SwimTimes { probe_interval, probe_timeout, suspicion };
+    assert_eq!(config.membership, MembershipConfig::Swim(times));
+    assert_eq!(config.store.path.as_deref(), Some(Path::new("state")));
+    assert_eq!(config.store.settle, Duration::from_secs(30));
+    assert_eq!(config.retention.max_age, Some(Duration::from_secs(90 * 86_400)));
+    assert_eq!(config.retention.max_patterns, Some(5_000));
+}
+
+#[test]
+fn the_defaults_are_those_of_the_plan() {
+    let least = "[node]\nname='a'\nlisten='[::1]:0'\n[tls]\nca='1'\ncertificate='2'\nkey='3'\n";
+    let config = ClusterConfig::parse(least).unwrap();
+    assert_eq!(config.node.spaces, [SpaceId::new("default").unwrap()]);
+    assert_eq!(config.gossip.interval, Duration::from_secs(60));
+    assert_eq!((config.gossip.fanout, config.gossip.max_patterns_per_sync), (3, 100));
+    assert!(config.gossip.enable_compression && config.peers.is_empty());
+    assert_eq!(config.merkle_tree.depth.slots(), 4_096);
+    assert_eq!(config.merkle_tree.hash, AnyHasher::Sha256);
+    assert_eq!(config.conflict.strategy, StrategyChoice::ConfidenceVoting);
+    assert_eq!(config.limits, RateLimits::default());
+    assert_eq!(config.membership, MembershipConfig::Static);
+    assert_eq!(config.store.path, None);
+    assert_eq!(config.store.settle, crate::engram::binding::DEFAULT_SETTLE);
+    assert_eq!(config.store.caps, Caps::default());
+    assert_eq!(config.retention, Retention::default());
+}
+
+#[test]
+fn values_that_cannot_be_meant_are_refused_by_key_and_line() {
+    for (from, to, key, line, part) in [
+        ("settle_seconds = 30", "settle_seconds = -1", "store.settle_seconds", 51, "10"),
+        ("fanout = 2", "fanout = 0", "gossip.fanout", 23, "1..=64"),
+        ("interval_seconds = 5", "interval_seconds = 0", "gossip.interval_seconds", 22, "60"),
+        ("interval_seconds = 5", "interval_seconds = -1", "gossip.interval_seconds", 22, "-1"),
+        ("_sync = 50", "_sync = 0", "gossip.max_patterns_per_sync", 24, "100"),
+        ("depth = 8", "depth = 13", "merkle_tree.depth", 28, "16"),
+        ("leaf_count = 256", "leaf_count = 4096", "merkle_tree.leaf_count", 29, "2^8"),
+        ("\"blake3\"", "\"md5\"", "merkle_tree.hash", 30, "sha256"),
+        ("confidence-weighted", "coin", "conflict.strategy", 33, "confidence-voting"),
+        ("127.0.0.1:7701", "localhost", "node.listen", 4, "127.0.0.1:7701"),
+        ("node-b.example:7701", "node-b", "peers.0.address", 15, "10.0.0.2:7701"),
+        ("node-b.example:7701", ":7701", "peers.0.address", 15, "host"),
+        ("node-b.example:7701", "b:0", "peers.0.address", 15, "port"),
+        ("bbbb\"", "bbbz\"", "peers.0.node_id", 14, "certs show"),
+        ("bbbb\"", "bb\"", "peers.0.node_id", 14, "certs show"),
+        ("\"node-c\"", "\"node-b\"", "peers.1.name", 18, "once"),
+        ("name = \"node-c\"", "", "peers.1.name", 17, "missing"),
+        ("\"notes\"", "\"default\"", "node.spaces.1", 5, "twice"),
+        ("\"notes\"", "\"No Tes\"", "node.spaces.0", 5, "a-z"),
+        ("[\"notes\", \"default\"]", "[]", "node.spaces", 5, "1024"),
+        ("ca = \"ca.pem\"", "ca = \"\"", "tls.ca", 8, "empty"),
+        (
+            "_kib_per_second = 5000",
+            "_kib_per_second = 0",
+            "limits.send_kib_per_second",
+            36,
+            "leave",
+        ),
+        ("22:30-06:00", "22:30-24:00", "limits.quiet_hours", 37, "09:00-17:00"),
+        ("22:30-06:00", "at night", "limits.quiet_hours", 37, "UTC"),
+        ("_per_second = 16", "_per_second = 0", "limits.peer_mib_per_second", 39, "default is 32"),
+        ("\"swim\"", "\"magic\"", "membership.kind", 44, "static"),
+        ("_ms = 2000", "_ms = 1000", "membership.probe_interval_ms", 45, "at least 1500"),
+        ("_ms = 8000", "_ms = 1000", "membership.suspicion_ms", 47, "at least 2000"),
+        ("path = \"state\"", "path = \"\"", "store.path", 50, "empty"),
+        ("_days = 90", "_days = 0", "retention.max_age_days", 57, "leave it out"),
+        ("_patterns = 5000", "_patterns = -1", "retention.max_patterns", 58, "leave it out"),
+    ] {
+        let found = problem(from, to);
+        assert_eq!((found.key.as_str(), found.line), (key, Some(line)), "{found:?}");
+        assert!(found.message.contains(part), "{found:?}");
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once_in_the_order_of_the_file() {
+    let wrong = WHOLE.replace("fanout = 2", "fanot = 2\nfanout = 0").replace("ca = \"ca.pem\"", "");
+    let wrong = wrong.replace("[conflict]", "[conflikt]");
+    let keys: Vec<_> = problems(&wrong).into_iter().map(|p| (p.key, p.line)).collect();
+    let expected = [
+        ("tls.ca", Some(7)),
+        ("gossip.fanot", Some(23)),
+        ("gossip.fanout", Some(24)),
+        ("conflikt", Some(33)),
+    ];
+    assert_eq!(keys, expected.map(|(key, line)| (key.to_owned(), line)));
+}
+
+#[test]
+fn what_is_no_toml_or_of_another_type_is_refused_with_its_line() {
+    let found = problem("fanout = 2", "fanout = \"two\"");
+    assert_eq!((found.key.as_str(), found.line), ("fanout", Some(23)));
+    let found = problem("fanout = 2", "fanout = ");
+    assert_eq!(found.line, Some(23), "{found:?}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = ClusterConfig::load(Path::new("no/such/cluster.toml")).unwrap_err();
+    assert!(error.to_string().contains("no/such/cluster.toml"), "{error}");
+}
+
+#[test]
+fn paths_are_those_of_the_files_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cluster.toml");
+    std::fs::write(&path, WHOLE).unwrap();
+    let config = ClusterConfig::load(&path).unwrap();
+    assert_eq!(config.tls.ca, folder.path().join("ca.pem"));
+    assert_eq!(config.store.path, Some(folder.path().join("state")));
+    std::fs::write(&path, "[nod]").unwrap();
+    let error = ClusterConfig::load(&path).unwrap_err().to_string();
+    assert!(error.starts_with(&path.display().to_string()), "{error}");
+}
+
+#[test]
+fn a_page_that_others_can_reach_has_to_be_meant() {
+    let open = "listen = \"0.0.0.0:7801\"";
+    let problem = problem("listen = \"127.0.0.1:7801\"", open);
+    assert_eq!(problem.key, "http.listen");
+    assert!(problem.message.contains("allow_remote = true"), "{problem:?}");
+    let meant =
+        WHOLE.replace("listen = \"127.0.0.1:7801\"", &format!("{open}\nallow_remote = true"));
+    assert!(ClusterConfig::parse(&meant).unwrap().http.unwrap().listen.ip().is_unspecified());
+}
+
+fn with(variables: &[(&str, &str)]) -> Result<ClusterConfig, ConfigError> {
+    let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    ClusterConfig::parse_with(WHOLE, variables)
+}
+
+#[test]
+fn variables_override_single_values() {
+    let config = with(&[
+        ("ENGRAM_GOSSIP__FANOUT", "7"),
+        ("ENGRAM_GOSSIP__ENABLE_COMPRESSION", "true"),
+        ("ENGRAM_NODE__NAME", "node-z"),
+        ("ENGRAM_NODE__LISTEN", "127.0.0.1:9"),
+        ("ENGRAM_NODE__SPACES", "[\"other\"]"),
+        ("ENGRAM_MERKLE_TREE__HASH", "sha256"),
+        ("ENGRAM_SEED", "not a key of ours"),
+        ("PATH", "/bin"),
+    ]);
+    let config = config.unwrap();
+    assert_eq!((config.gossip.fanout, config.gossip.enable_compression), (7, true));
+    assert_eq!((&*config.node.name, config.node.listen.port()), ("node-z", 9));
+    assert_eq!(config.node.spaces, [SpaceId::new("other").unwrap()]);
+    assert_eq!(config.merkle_tree.hash, AnyHasher::Sha256);
+    assert_eq!(config.gossip.max_patterns_per_sync, 50, "the file's, where no variable is");
+}
+
+#[test]
+fn what_is_wrong_with_a_variable_is_said_with_its_name() {
+    let error = with(&[
+        ("ENGRAM_GOSSIP__FANOUT", "0"),
+        ("ENGRAM_GOSSIP__SPEED", "9"),
+        ("ENGRAM_GOSIP__FANOUT", "3"),
+        ("ENGRAM_PEERS__NAME", "x"),
+        ("ENGRAM_GOSSIP__INTERVAL_SECONDS", "soon"),
+    ]);
+    let error = error.unwrap_err().to_string();
+    for part in [
+        "gossip.fanout (ENGRAM_GOSSIP__FANOUT): 0 is not in 1..=64",
+        "ENGRAM_GOSSIP__SPEED: there is no such key",
+        "ENGRAM_GOSIP__FANOUT: there is no such key",
+        "ENGRAM_PEERS__NAME: there is no such key",
+        "ENGRAM_GOSSIP__INTERVAL_SECONDS: invalid type",
+    ] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+}
+
+#[test]
+fn what_is_printed_means_the_same_again() {
+    let least =
+        "[node]\nname='a \"b\"'\nlisten='[::1]:0'\n[tls]\nca='1'\ncertificate='2'\nkey='3'\n";
+    for text in [WHOLE, least] {
+        let printed = ClusterConfig::parse(text).unwrap().to_string();
+        let again = ClusterConfig::parse(&printed).unwrap();
+        assert_eq!(again.to_string(), printed);
+        assert_eq!(format!("{again:?}"), format!("{:?}", ClusterConfig::parse(text).unwrap()));
+    }
+    let printed = ClusterConfig::parse(least).unwrap().to_string();
+    assert!(printed.contains("interval_seconds = 60") && printed.contains("leaf_count = 4096"));
+}

@@ -1,0 +1,32 @@
+//! Health, metrics, state and a status page over HTTP (feature `http`).
+//!
+//! | path | answers |
+//! |-|-|
+//! | `/health/alive` | 200 as long as the process runs |
+//! | `/health/ready` | 200 once the node was equal with a peer, or has none, and can store changes; else 503; with warnings |
+//! | `/metrics/prometheus` | every metric of [`METRICS`](crate::METRICS) |
+//! | `/cluster/consolidation` | the node, its spaces, its traffic |
+//! | `/cluster/consolidation/peers` | every peer: connection, lag, divergence, last session |
+//! | `/cluster/consolidation/diff?peer=` | what changed here since the peer was last equal |
+//! | `/cluster/consolidation/map` | how full each slot of the tree is, and where peers differ |
+//! | `/cluster/consolidation/slot?slot=` | the pattern ids in a slot |
+//! | `/cluster/consolidation/conflicts` | patterns with several versions; `after=` goes on |
+//! | `/cluster/consolidation/explain?id=` | why a pattern looks as it does |
+//! | `/cluster/consolidation/updates` | what changed lately, and who changed it |
+//! | `/cluster/consolidation/page` | the status page |
+//!
+//! Those that are about one memory space take `space=`; without it they mean the only or the first.
+//! `peer` is a name of the roster or a node id. Everything is read-only; answers are JSON with
+//! stable names, errors are `{"error": "what, and what to do"}`.
+//!
+//! There are two ways to use it: [`Server`] listens by itself, with limits of its own; and
+//! [`axum_0_8`] gives the routes to a host that has an axum application already.
+
+mod answer;
+pub mod axum_0_8;
+pub mod limits;
+mod page;
+mod peer;
+mod server;
+
+pub use server::{Server, ServerError};

@@ -1,0 +1,393 @@
+//! What is answered about a node and its spaces, as JSON.
+
+mod explained;
+mod planned;
+
+use engram_gossip_net::{NodeId, PeerStatus};
+use engram_merkle::Path;
+use serde::Serialize;
+
+pub(super) use explained::Explained;
+pub(super) use planned::Planned;
+
+use super::limits::MAX_IDS;
+use crate::{
+    BeliefUpdateRecord, CapUsage, ConsolidationCacheSource, Space, Telemetry, Warning, WriteStats,
+};
+
+/// `/cluster/consolidation`.
+#[derive(Serialize)]
+pub(super) struct Node {
+    name: String,
+    id: String,
+    version: &'static str,
+    uptime_seconds: f64,
+    /// Why the node is not ready, if it is not.
+    unready: Option<String>,
+    warnings: Vec<Warned>,
+    root: String,
+    parameters: Parameters,
+    spaces: Vec<SpaceOf>,
+    /// The state in which the node found its store.
+    recovery: String,
+    /// Bytes of the store; nothing if the state ends with the process.
+    stored_bytes: Option<u64>,
+    caps: Vec<CapOf>,
+    writes: Writes,
+    sessions: u64,
+    bytes_sent: u64,
+    bytes_received: u64,
+}
+
+#[derive(Serialize)]
+struct Parameters {
+    hash: String,
+    depth: u8,
+    dimension: u32,
+    precision: String,
+    strategy: String,
+}
+
+#[derive(Serialize)]
+struct SpaceOf {
+    name: String,
+    root: String,
+    visible: u64,
+    /// Records in the tree, those of deleted patterns included.
+    records: u64,
+    conflicts: u64,
+    deletions: u64,
+    /// Digests that records suppress, or suppressed once.
+    suppressed: u64,
+    context_entries: u64,
+    /// Those of nodes that the roster does not list.
+    unlisted_entries: u64,
+    /// Submissions that wait for the first contact.
+    waiting: u64,
+    /// Counts the changes here; says nothing about other nodes.
+    generation: u64,
+}
+
+/// A state that needs a person.
+#[derive(Serialize)]
+pub(super) struct Warned {
+    /// A stable word, as events and metrics use it.
+    code: &'static str,
+    /// `critical` or `warning`.
+    severity: &'static str,
+    reason: String,
+    next_step: String,
+}
+
+/// The present states of a node that need a person, critical ones first.
+pub(super) fn warnings(node: &Telemetry) -> Vec<Warned> {
+    node.warnings().iter().map(Warned::of).collect()
+}
+
+impl Warned {
+    fn of(warning: &Warning) -> Self {
+        Self {
+            code: warning.code(),
+            severity: if warning.is_critical() { "critical" } else { "warning" },
+            reason: warning.to_string(),
+            next_step: warning.next_step(),
+        }
+    }
+}
+
+/// How far a cap is used up.
+#[derive(Serialize)]
+struct CapOf {
+    /// The key that raises it.
+    key: &'static str,
+    used: u64,
+    limit: u64,
+}
+
+impl CapOf {
+    fn of(CapUsage { cap, used, limit }: CapUsage) -> Self {
+        Self { key: cap.key(), used, limit }
+    }
+}
+
+/// What this node wrote since its process started, and the faults that it met.
+#[derive(Serialize)]
+struct Writes {
+    written: u64,
+    reissued: u64,
+    given_up: u64,
+    clashes: u64,
+    dots_dropped: u64,
+    suppressions_dropped: u64,
+    implausible: u64,
+    /// Members that wrote versions ahead of this node's clock.
+    members_ahead: u64,
+    /// Over all caps.
+    over_cap: u64,
+    storage_failures: u64,
+}
+
+impl Writes {
+    fn of(stats: &WriteStats) -> Self {
+        Self {
+            written: stats.written,
+            reissued: stats.reissued,
+            given_up: stats.given_up,
+            clashes: stats.clashes,
+            dots_dropped: stats.dots_dropped,
+            suppressions_dropped: stats.suppressions_dropped,
+            implausible: stats.implausible,
+            members_ahead: stats.members_ahead,
+            over_cap: stats.over_cap.values().sum(),
+            storage_failures: stats.storage_failures,
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn of(node: &Telemetry) -> Self {
+        let (store, stats) = (node.store(), node.gossip().stats());
+        let (parameters, writes) = (store.parameters(), store.write_stats());
+        Self {
+            name: node.name().to_owned(),
+            id: node.gossip().node_id().to_string(),
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: node.uptime().as_secs_f64(),
+            unready: node.unready().map(|reason| reason.to_string()),
+            warnings: warnings(node),
+            root: store.root().to_string(),
+            parameters: Parameters {
+                hash: parameters.hash.to_string(),
+                depth: parameters.depth,
+                dimension: parameters.dimension,
+                precision: parameters.precision.to_string(),
+                strategy: parameters.strategy.to_string(),
+            },
+            spaces: store.iter().map(|space| SpaceOf::of(space)).collect(),
+            recovery: store.recovery().to_string(),
+            stored_bytes: writes.stored_bytes,
+            caps: store.cap_usage().into_iter().map(CapOf::of).collect(),
+            writes: Writes::of(&writes),
+            sessions: stats.sessions.values().sum(),
+            bytes_sent: stats.session_bytes_sent + stats.advert_bytes_sent,
+            bytes_received: stats.session_bytes_received + stats.advert_bytes_received,
+        }
+    }
+}
+
+impl SpaceOf {
+    fn of(space: &Space) -> Self {
+        let stats = space.stats();
+        Self {
+            name: space.id().to_string(),
+            root: stats.root.to_string(),
+            visible: stats.visible,
+            records: stats.records,
+            conflicts: stats.conflicting,
+            deletions: stats.deletions,
+            suppressed: stats.suppressed,
+            context_entries: stats.context_entries,
+            unlisted_entries: stats.unlisted_entries,
+            waiting: space.waiting_len(),
+            generation: stats.generation,
+        }
+    }
+}
+
+/// `/cluster/consolidation/diff`.
+#[derive(Serialize)]
+pub(super) struct Diff {
+    peer: String,
+    space: String,
+    /// Whether the two were ever equal in this space; if not, all of it may differ.
+    ever_equal: bool,
+    slots: Vec<u32>,
+    patterns: usize,
+    /// The first of them.
+    ids: Vec<String>,
+}
+
+impl Diff {
+    pub(super) fn of(node: &Telemetry, space: &Space, peer: &PeerStatus) -> Self {
+        let divergence = node.divergence(&peer.member.id, space);
+        Self {
+            peer: peer.member.name.clone(),
+            space: space.id().to_string(),
+            ever_equal: divergence.is_known(),
+            slots: divergence.slots().iter().copied().collect(),
+            patterns: divergence.ids().len(),
+            ids: divergence.ids().iter().take(MAX_IDS).map(|id| id.to_string()).collect(),
+        }
+    }
+}
+
+/// `/cluster/consolidation/map`.
+#[derive(Serialize)]
+pub(super) struct Map {
+    space: String,
+    /// How many leading bits of a key's hash make a slot: the depth of the tree, at most 12.
+    bits: u8,
+    /// How many records each slot holds: `.` for none, then 1 to 9, a to z; z means 35 or more.
+    fill: String,
+    /// Where this node changed since each peer was last equal.
+    peers: Vec<Differing>,
+}
+
+#[derive(Serialize)]
+struct Differing {
+    peer: String,
+    ever_equal: bool,
+    slots: Vec<u32>,
+}
+
+/// A finer map than this would not fit a screen.
+const MAP_BITS: u8 = 12;
+
+impl Map {
+    pub(super) fn of(node: &Telemetry, space: &Space) -> Self {
+        let tree = space.tree();
+        let bits = tree.depth().levels().min(MAP_BITS);
+        let fill = (0..1_u32 << bits).map(|slot| letter(tree.count(&path(slot, bits))));
+        let mut peers = node.gossip().peers();
+        peers.sort_by(|a, b| a.member.name.cmp(&b.member.name));
+        let coarser = tree.depth().levels() - bits;
+        let differing = |peer: PeerStatus| {
+            let divergence = node.divergence(&peer.member.id, space);
+            let mut slots: Vec<_> = divergence.slots().iter().map(|slot| slot >> coarser).collect();
+            slots.dedup();
+            Differing { peer: peer.member.name, ever_equal: divergence.is_known(), slots }
+        };
+        Self {
+            space: space.id().to_string(),
+            bits,
+            fill: fill.collect(),
+            peers: peers.into_iter().map(differing).collect(),
+        }
+    }
+}
+
+fn letter(count: u64) -> char {
+    match u32::try_from(count).map_or(35, |count| count.min(35)) {
+        0 => '.',
+        count => char::from_digit(count, 36).expect("35 is the last digit of base 36"),
+    }
+}
+
+/// The node of the tree that is slot number `slot` of 2 to the power of `bits`.
+fn path(slot: u32, bits: u8) -> Path {
+    let mut hash = [0; 32];
+    hash[..4].copy_from_slice(&(slot << (32 - u32::from(bits))).to_be_bytes());
+    Path::of(&hash.into(), u16::from(bits)).expect("a slot is above the last level")
+}
+
+/// `/cluster/consolidation/slot`.
+#[derive(Serialize)]
+pub(super) struct Slot {
+    slot: u32,
+    patterns: u64,
+    /// The first of them.
+    ids: Vec<String>,
+}
+
+impl Slot {
+    /// `None` if the map of the space has no such slot.
+    pub(super) fn of(space: &Space, slot: u32) -> Option<Self> {
+        let tree = space.tree();
+        let bits = tree.depth().levels().min(MAP_BITS);
+        (slot < 1 << bits).then(|| {
+            let path = path(slot, bits);
+            let ids = tree.entries(&path).take(MAX_IDS).map(|entry| entry.key.to_string());
+            Self { slot, patterns: tree.count(&path), ids: ids.collect() }
+        })
+    }
+}
+
+/// `/cluster/consolidation/conflicts`.
+#[derive(Serialize)]
+pub(super) struct Conflicts {
+    space: String,
+    total: u64,
+    /// The first of them, ascending by id; `after=` the last one gives the next.
+    conflicts: Vec<Explained>,
+}
+
+impl Conflicts {
+    pub(super) fn of(node: &Telemetry, space: &Space, after: Option<&str>) -> Self {
+        let ids = space.conflicting(after, MAX_IDS);
+        let explained = ids.iter().filter_map(|id| {
+            let known = space.explain(id)?;
+            Some(Explained::of(node, space, id, &known))
+        });
+        Self {
+            space: space.id().to_string(),
+            total: space.stats().conflicting,
+            conflicts: explained.collect(),
+        }
+    }
+}
+
+/// One of `/cluster/consolidation/updates`.
+#[derive(Serialize)]
+pub(super) struct Update {
+    id: String,
+    /// RFC 3339.
+    at: String,
+    confidence_delta: f32,
+    citation_delta: i32,
+    strength_delta: f32,
+    /// `scheduler`, `on_demand` or `gossip`.
+    source: &'static str,
+    /// Who wrote the change, if it came by gossip.
+    origin: Option<String>,
+}
+
+/// The newest changes of what is visible, newest first.
+pub(super) fn updates(node: &Telemetry, space: &Space) -> Vec<Update> {
+    let updates = space.recent_updates();
+    updates.into_iter().rev().take(MAX_IDS).map(|update| Update::of(node, update)).collect()
+}
+
+impl Update {
+    fn of(node: &Telemetry, update: BeliefUpdateRecord) -> Self {
+        Self {
+            at: update.generated_at.to_string(),
+            confidence_delta: update.confidence_delta,
+            citation_delta: update.citation_delta,
+            strength_delta: update.novelty,
+            source: match update.source {
+                ConsolidationCacheSource::Scheduler => "scheduler",
+                ConsolidationCacheSource::OnDemand => "on_demand",
+                ConsolidationCacheSource::Gossip => "gossip",
+            },
+            origin: update.origin.map(|origin| name_of(node, &origin)),
+            id: update.pattern_id,
+        }
+    }
+}
+
+/// What people call a node; its id, if it is not in the roster.
+fn name_of(node: &Telemetry, id: &NodeId) -> String {
+    if *id == node.gossip().node_id() {
+        return node.name().to_owned();
+    }
+    let roster = node.gossip().roster();
+    roster.member(id).map_or_else(|| id.to_string(), |member| member.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_of_the_map_is_the_node_of_the_tree_with_its_bits() {
+        let path = path(0xabc, 12);
+        assert_eq!((path.level(), path.bits().as_bytes()[..2].to_vec()), (12, vec![0xab, 0xc0]));
+        assert_eq!(super::path(0xf, 4).bits().as_bytes()[0], 0xf0);
+    }
+
+    #[test]
+    fn fill_is_one_character_per_slot() {
+        let letters: String = [0, 1, 9, 10, 35, 36, u64::MAX].into_iter().map(letter).collect();
+        assert_eq!(letters, ".19azzz");
+    }
+}

@@ -1,0 +1,150 @@
+//! `/cluster/consolidation/explain`.
+
+use engram_conflict::Contribution;
+use engram_gossip_net::NodeId;
+use engram_vclock::Dot;
+use serde::Serialize;
+
+use super::name_of;
+use crate::node::http::limits::MAX_IDS;
+use crate::{Introduced, LiveVersion, PatternExplanation, SemanticPattern, Space, Telemetry};
+
+/// Why a pattern looks as it does.
+#[derive(Serialize)]
+pub(in crate::node::http) struct Explained {
+    id: String,
+    space: String,
+    /// What is shown; nothing, if it was deleted.
+    visible: Option<Shown>,
+    strategy: Option<String>,
+    /// The rule that decided, for people.
+    reason: Option<String>,
+    citations_lost: usize,
+    versions_total: usize,
+    /// The first of them, ascending by digest.
+    versions: Vec<Version>,
+    suppressed_total: usize,
+    /// The digests of contents that were forgotten: the first of them.
+    suppressed: Vec<String>,
+    context_total: usize,
+    /// For each node the greatest version that the record covers: the first of them.
+    context: Vec<Write>,
+}
+
+/// A pattern in numbers.
+#[derive(Serialize)]
+pub(super) struct Shown {
+    confidence: f32,
+    strength: f32,
+    citations: usize,
+    /// RFC 3339.
+    last_consolidated: String,
+}
+
+#[derive(Serialize)]
+struct Version {
+    digest: String,
+    #[serde(flatten)]
+    content: Shown,
+    /// Its share of the visible embedding, 0 to 1.
+    share: f64,
+    /// Whether it is what is shown, or stays visible beside it.
+    kept: bool,
+    citations_of_its_own: usize,
+    writes_total: usize,
+    /// The first of them.
+    writes: Vec<Write>,
+    /// Whether it was forgotten, so that it is not shown.
+    suppressed: bool,
+    /// The peer that brought it here first; nothing if the own engine found it, or if it is not known.
+    introduced_by: Option<String>,
+    /// Whether this node's own engine submitted it last.
+    submitted_here: bool,
+}
+
+/// A version of a node.
+#[derive(Serialize)]
+struct Write {
+    node: String,
+    node_id: String,
+    /// In decimal; JSON numbers are too short for it.
+    version: String,
+}
+
+impl Explained {
+    pub(in crate::node::http) fn of(
+        node: &Telemetry,
+        space: &Space,
+        id: &str,
+        known: &PatternExplanation,
+    ) -> Self {
+        let resolution = known.resolution.as_ref();
+        let versions = known.versions.iter().map(|version| Version::of(node, known, version));
+        let context = known.context.iter().map(|(of, version)| Write::of(node, of, version));
+        Self {
+            id: id.to_owned(),
+            space: space.id().to_string(),
+            visible: known.visible.as_deref().map(Shown::of),
+            strategy: resolution.map(|resolution| resolution.strategy.to_string()),
+            reason: resolution.map(|resolution| resolution.reason.to_string()),
+            citations_lost: resolution.map_or(0, |resolution| resolution.citations_lost),
+            versions_total: known.versions.len(),
+            versions: versions.take(MAX_IDS).collect(),
+            suppressed_total: known.suppressed.len(),
+            suppressed: known.suppressed.iter().map(ToString::to_string).take(MAX_IDS).collect(),
+            context_total: known.context.len(),
+            context: context.take(MAX_IDS).collect(),
+        }
+    }
+}
+
+impl Shown {
+    pub(super) fn of(pattern: &SemanticPattern) -> Self {
+        Self {
+            confidence: pattern.schema_confidence.raw(),
+            strength: pattern.strength,
+            citations: pattern.source_episodes.len(),
+            last_consolidated: pattern.last_consolidated.to_string(),
+        }
+    }
+}
+
+impl Version {
+    fn of(node: &Telemetry, known: &PatternExplanation, version: &LiveVersion) -> Self {
+        let LiveVersion { digest, pattern, writes, suppressed, introduced } = version;
+        let part = contribution(known, version);
+        let write = |dot: &Dot| Write::of(node, &dot.node, dot.version);
+        Self {
+            digest: digest.to_string(),
+            content: Shown::of(pattern),
+            share: part.map_or(0.0, |part| part.share),
+            kept: part.is_some_and(|part| part.kept),
+            citations_of_its_own: part.map_or(0, |part| part.citations_of_its_own),
+            writes_total: writes.len(),
+            writes: writes.iter().map(write).take(MAX_IDS).collect(),
+            suppressed: *suppressed,
+            introduced_by: match introduced {
+                Introduced::By(peer) => Some(name_of(node, peer)),
+                Introduced::ByEngine | Introduced::BySomePeer => None,
+            },
+            submitted_here: known.last_submitted == Some(*digest),
+        }
+    }
+}
+
+/// The part of a version in the resolution; `None` if it is suppressed.
+fn contribution<'k>(
+    known: &'k PatternExplanation,
+    version: &LiveVersion,
+) -> Option<&'k Contribution> {
+    let parts = &known.resolution.as_ref()?.contributions;
+    parts.iter().find(|part| part.digest == *version.digest.as_bytes())
+}
+
+impl Write {
+    fn of(node: &Telemetry, of: &[u8; 32], version: u64) -> Self {
+        let id = NodeId::from(*of);
+        let (node, node_id) = (name_of(node, &id), id.to_string());
+        Self { node, node_id, version: version.to_string() }
+    }
+}

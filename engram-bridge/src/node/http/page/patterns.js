@@ -1,0 +1,121 @@
+// Patterns: conflicts, the explanation of any one of them, and what changed.
+
+const short = (digest) => digest.slice(0, 12);
+
+/** The writer of a version; an id that the roster does not list is cut. */
+const writer = (write) => (write.node === write.node_id ? short(write.node_id) : write.node);
+
+/** A version of a node. It is no time, and says nothing about other nodes. */
+const covered = (write) => `${writer(write)} ${write.version}`;
+
+/** How many items an answer counts beyond those it lists. */
+const beyond = (list, total) => (total > list.length ? ` and ${(total - list.length).toLocaleString('en')} more` : '');
+
+function writers(version) {
+  const nodes = [...new Set(version.writes.map(writer))];
+  return nodes.join(', ') + beyond(version.writes, version.writes_total);
+}
+
+function versionRow(version, position) {
+  const meter = make('meter');
+  meter.value = version.confidence;
+  meter.title = `confidence ${version.confidence}`;
+  const share = version.share > 0 ? `${(version.share * 100).toFixed(0)} %` : '';
+  const shown = version.suppressed ? 'forgotten' : version.kept ? 'as it is' : share;
+  const writes = version.writes.map(covered);
+  const row = make('tr', version.suppressed ? 'suppressed' : version.kept ? 'shown' : '',
+    make('td', 'mono', short(version.digest)),
+    make('td', '', writers(version)),
+    make('td', '', meter, ` ${version.confidence.toFixed(3)}`),
+    make('td', '', `${version.citations} (${version.citations_of_its_own} own)`),
+    make('td', '', shown));
+  const origin = version.introduced_by ? `\nbrought here by ${version.introduced_by}` : '';
+  row.title = `version ${position + 1}, ${version.digest}\nconsolidated ${version.last_consolidated}\n${writes.join('\n')}${origin}`;
+  return row;
+}
+
+/** What is known of one pattern, for people. */
+function explanation(known) {
+  const heads = ['version', 'written by', 'confidence', 'citations', 'part'].map((head) => make('th', '', head));
+  const table = make('table', 'versions', make('thead', '', make('tr', '', ...heads)),
+    make('tbody', '', ...known.versions.map(versionRow)));
+  const lost = known.citations_lost > 0 ? ` ${count(known.citations_lost, 'citation')} not shown.` : '';
+  const visible = known.visible
+    ? `Shown with confidence ${known.visible.confidence.toFixed(3)} and ${count(known.visible.citations, 'citation')}, as ${known.strategy} decides: ${known.reason}.${lost}`
+    : `Nothing is shown: ${absence(known)}.`;
+  const suppressed = known.suppressed_total > 0
+    ? make('p', 'soft', `Forgotten contents: ${known.suppressed.map(short).join(', ')}${beyond(known.suppressed, known.suppressed_total)}.`)
+    : null;
+  const context = known.context.map(covered).join(', ') + beyond(known.context, known.context_total);
+  return [make('p', '', visible), known.versions.length > 0 ? table : null, suppressed,
+    make('p', 'soft', `Versions covered: ${context}.`)].filter((part) => part !== null);
+}
+
+function absence(known) {
+  if (known.versions_total > 0) return 'every live version was forgotten';
+  return known.suppressed_total > 0 ? 'it was forgotten' : 'its versions were withdrawn';
+}
+
+function createConflict() {
+  return make('details', '', make('summary', '', make('span', 'mono'), make('span', 'soft')), make('div'));
+}
+
+function updateConflict(details, known) {
+  const told = JSON.stringify(known);
+  if (details.told === told) return;
+  details.told = told;
+  const [summary, body] = details.children;
+  say(summary.children[0], known.id);
+  say(summary.children[1], `${known.versions_total} versions by ${[...new Set(known.versions.map(writers))].join(' and ')}: ${known.reason}`);
+  body.replaceChildren(...explanation(known));
+}
+
+/** Conflicts beyond the first answer that the reader asked for. */
+let furtherConflicts = [];
+
+function showConflicts({ total, conflicts }) {
+  const first = new Set(conflicts.map((known) => known.id));
+  const all = [...conflicts, ...furtherConflicts.filter((known) => !first.has(known.id))];
+  say(at('conflicted'), total.toLocaleString('en'));
+  say(at('conflicts-say'), total === 0
+    ? 'No pattern has more than one version.'
+    : `${count(total, 'pattern')} ${total === 1 ? 'has' : 'have'} more than one version. None is lost; the strategy chooses what is shown.`);
+  at('more').hidden = all.length >= total;
+  keep(at('conflict-list'), all, (known) => known.id, createConflict, updateConflict);
+}
+
+async function moreConflicts() {
+  const last = at('conflict-list').lastElementChild?.dataset.key ?? '';
+  const { conflicts } = await ask('conflicts', { space: chosenSpace, after: last });
+  furtherConflicts = furtherConflicts.concat(conflicts);
+  showConflicts(latest.conflicts);
+}
+
+async function explain(id) {
+  const target = at('explained');
+  at('pattern-id').value = id;
+  try {
+    const known = await ask('explain', { space: chosenSpace, id });
+    target.replaceChildren(make('p', 'mono', known.id), ...explanation(known));
+  } catch (error) {
+    target.replaceChildren(make('p', 'bad', error.message));
+  }
+  target.scrollIntoView({ block: 'nearest' });
+}
+
+function signed(number, digits) {
+  return `${number < 0 ? '−' : '+'}${Math.abs(number).toFixed(digits)}`;
+}
+
+function updateText({ confidence_delta: confidence, citation_delta: citations, source, origin, at: when }) {
+  const from = source === 'gossip' ? `from ${origin ?? 'a peer'}` : source === 'scheduler' ? 'found here' : 'by request here';
+  const ago = duration(Math.max(0, (Date.now() - Date.parse(when)) / 1000));
+  return `confidence ${signed(confidence, 3)}, citations ${signed(citations, 0)}; ${from}, ${ago} ago`;
+}
+
+function showUpdates(updates) {
+  const create = (update) => make('li', '', make('span', 'mono', update.id), make('span', 'soft'));
+  say(at('updates-say'), updates.length === 0 ? 'Nothing so far, since the node started.' : 'In what is shown, the newest first.');
+  keep(at('update-list'), updates.slice(0, 8), (update) => `${update.id} ${update.at}`, create,
+    (item, update) => say(item.children[1], ` ${updateText(update)}`));
+}

@@ -1,0 +1,77 @@
+// The peers: who is in step, who is behind, and who is not there.
+
+/** The peer that is chosen, or null for all. */
+let chosenPeer = null;
+
+/** How it stands with a peer, in a word and a tone. */
+function verdict(peer) {
+  if (peer.state !== 'connected') return [peer.state === 'dialling' ? 'being dialled' : 'not reached', 'bad'];
+  if (peer.stalled_sessions >= 5) return ['stalled', 'bad'];
+  if (!peer.ever_equal) return ['not yet equal', 'care'];
+  return peer.divergent_slots > 0 ? ['behind', 'care'] : ['in step', 'good'];
+}
+
+function behind(peer) {
+  const since = peer.ever_equal ? `since they were equal ${duration(peer.lag_seconds)} ago` : 'never equal so far';
+  if (peer.divergent_slots === 0) return peer.ever_equal ? `equal ${duration(peer.lag_seconds)} ago` : since;
+  return `${count(peer.divergent_patterns, 'pattern')} in ${count(peer.divergent_slots, 'slot')} changed here, ${since}`;
+}
+
+function lastSession(peer) {
+  const session = peer.last_session;
+  if (!session) return 'no session yet';
+  if (peer.stalled_sessions >= 5) return 'no progress: one of the two refuses records of the other, and its events say which and why';
+  if (session.cause) return `last session failed: ${session.cause}`;
+  const moved = `${count(session.records_in, 'pattern')} in, ${session.records_out.toLocaleString('en')} out`;
+  return `last session: ${session.result.replaceAll('_', ' ')}, ${moved}, ${(session.seconds * 1000).toFixed(0)} ms`;
+}
+
+function line(peer) {
+  if (peer.state === 'connected') {
+    return `connected ${duration(peer.connected_seconds)}, ${(peer.round_trip_seconds * 1000).toFixed(1)} ms away`;
+  }
+  const again = peer.retry_in_seconds === null ? '' : ` · next try in ${duration(peer.retry_in_seconds)}`;
+  return `${peer.cause ?? 'no connection'}${again}`;
+}
+
+function createPeer(peer) {
+  const card = make('button', 'peer', make('span', 'peer-name'), make('span'), make('span'), make('span', 'soft'),
+    make('span', 'soft'), make('span', 'soft'));
+  card.type = 'button';
+  card.addEventListener('click', () => {
+    chosenPeer = chosenPeer === peer.name ? null : peer.name;
+    showPeers(latest.peers);
+    showMap(latest.map);
+  });
+  return card;
+}
+
+function updatePeer(card, peer) {
+  const [name, state, lag, connection, session, traffic] = card.children;
+  const [word, tone] = verdict(peer);
+  card.setAttribute('aria-pressed', String(chosenPeer === peer.name));
+  card.title = peer.id;
+  say(name, peer.name);
+  say(state, word);
+  state.className = `verdict ${tone}`;
+  say(lag, behind(peer));
+  say(connection, line(peer));
+  say(session, lastSession(peer));
+  say(traffic, `${bytes(peer.bytes_sent)} sent, ${bytes(peer.bytes_received)} received`);
+}
+
+/** Whoever needs somebody to look comes first; the others stay where they are in the roster. */
+function inOrder(peers) {
+  const needsHelp = (peer) => verdict(peer)[1] === 'bad';
+  return [...peers.filter(needsHelp), ...peers.filter((peer) => !needsHelp(peer))];
+}
+
+function showPeers(peers) {
+  keep(at('peer-list'), inOrder(peers), (peer) => peer.name, createPeer, updatePeer);
+  say(at('peers-say'), peers.length === 0
+    ? 'The roster names nobody else: what this node knows, it alone knows.'
+    : 'Choose one to see on the map only where it differs.');
+  const inStep = peers.filter((peer) => verdict(peer)[1] === 'good').length;
+  say(at('in-step'), peers.length === 0 ? 'alone' : `${inStep} of ${peers.length}`);
+  at('in-step').classList.toggle('care', inStep < peers.length);
+}

@@ -1,0 +1,156 @@
+//! A small server for the routes, for nodes that have no other.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use super::axum_0_8::router;
+use super::limits::{CONNECTION_LIFE, HEAD_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_HEADERS};
+use crate::Telemetry;
+
+/// Serves all routes of [`http`](crate::http), within the limits of
+/// [`limits`](crate::node::http::limits), until it is dropped.
+///
+/// There is no log-in and no encryption. So listen on a loopback address, or let only those reach
+/// the port who may read pattern ids. On a loopback address only requests to an address or to
+/// `localhost` are answered: no site on the web can point a name of its own at it and read along.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    accepting: AbortHandle,
+}
+
+/// Why the server does not listen. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot serve HTTP on {address}: {source}; stop the other process, or use port 0")]
+pub struct ServerError {
+    /// Where it should have listened.
+    pub address: SocketAddr,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl Server {
+    /// Listens on `address` and answers from now on.
+    ///
+    /// # Errors
+    /// [`ServerError`] if the address cannot be listened on.
+    pub async fn start(address: SocketAddr, telemetry: &Telemetry) -> Result<Self, ServerError> {
+        let failed = |source| ServerError { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let page = Redirect::temporary("/cluster/consolidation/page");
+        let routes = router(telemetry).route("/", get(page));
+        let routes = match address.ip().is_loopback() {
+            true => routes.layer(from_fn(refuse_foreign_names)),
+            false => routes,
+        };
+        let accepting = tokio::spawn(accept(listener, routes)).abort_handle();
+        Ok(Self { address, accepting })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// Serves whoever connects. Connections end with this task.
+async fn accept(listener: TcpListener, routes: Router) {
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let permit = Arc::clone(&permits).acquire_owned().await;
+        let permit = permit.expect("the semaphore is never closed");
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let routes = routes.clone();
+                connections.spawn(async move {
+                    serve(stream, routes).await;
+                    drop(permit);
+                });
+            }
+            // The process has too many files open, or the client left already: both pass.
+            Err(_) => sleep(HEAD_TIMEOUT / 100).await,
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Serves one connection; how it ends is the client's affair.
+async fn serve(stream: TcpStream, routes: Router) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let mut connection = std::pin::pin!(connection);
+    if timeout(CONNECTION_LIFE, connection.as_mut()).await.is_err() {
+        connection.as_mut().graceful_shutdown();
+        _ = timeout(HEAD_TIMEOUT, connection).await;
+    }
+}
+
+/// Answers only who asked for this machine by its address, or for `localhost`.
+async fn refuse_foreign_names(request: Request, next: Next) -> Response {
+    if names_this_machine(request.headers()) {
+        return next.run(request).await;
+    }
+    let error = "ask for the address that the node named, not for a host name\n";
+    (StatusCode::MISDIRECTED_REQUEST, error).into_response()
+}
+
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    host.is_some_and(|host| {
+        let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
+        let name = name.map_or(host, |(name, _)| name);
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_addresses_and_localhost_name_this_machine() {
+        let named = |host: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            names_this_machine(&headers)
+        };
+        for host in ["127.0.0.1:80", "127.0.0.1", "[::1]:8080", "[::1]", "localhost:1", "LocalHost"]
+        {
+            assert!(named(host), "{host}");
+        }
+        for host in ["evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", ""] {
+            assert!(!named(host), "{host}");
+        }
+        assert!(!names_this_machine(&HeaderMap::new()), "no host at all");
+    }
+}

@@ -1,0 +1,49 @@
+//! All that the metrics are read from, at one moment.
+
+use std::time::Duration;
+
+use engram_gossip_net::{PeerStatus, Stats};
+use prometheus_client::metrics::histogram::Histogram;
+
+use crate::node::telemetry::Totals;
+use crate::{Cap, CapUsage, SpaceStats, WriteStats};
+
+/// What a node's parts say at the moment of a scrape.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) net: Stats,
+    pub(crate) totals: Totals,
+    pub(crate) session_seconds: Histogram,
+    pub(crate) peers: Vec<PeerReading>,
+    pub(crate) spaces: Vec<SpaceReading>,
+    pub(crate) strategy: String,
+    pub(crate) writes: WriteStats,
+    /// Own words that were written again within the last hour.
+    pub(crate) recent_reissues: u64,
+    pub(crate) caps: [CapUsage; Cap::ALL.len()],
+    /// Rows of the store that were damaged or missing when the process started.
+    pub(crate) repaired_rows: u64,
+    /// Whether the store was set aside when the process started.
+    pub(crate) set_aside: bool,
+    /// Seconds since the Unix epoch.
+    pub(crate) now: f64,
+}
+
+/// How it stands with one peer.
+#[derive(Debug)]
+pub(crate) struct PeerReading {
+    pub(crate) status: PeerStatus,
+    /// The time since the roots were last equal; if they never were, since this node started.
+    pub(crate) lag: Duration,
+    /// Slots that changed here since then, over all spaces.
+    pub(crate) divergent_slots: usize,
+}
+
+/// How it stands with one memory space.
+#[derive(Debug)]
+pub(crate) struct SpaceReading {
+    pub(crate) name: String,
+    pub(crate) stats: SpaceStats,
+    /// Submissions that wait for the first contact.
+    pub(crate) waiting: u64,
+}

@@ -1,0 +1,383 @@
+//! The table.
+
+mod state;
+mod store;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use engram_gossip_net::ConnectionState;
+use engram_gossip_proto::WIRE_VERSION;
+
+use super::MetricKind::{Counter, Gauge, Histogram};
+use super::{Metric, PeerReading, Reading, Sample, SpaceReading, Value};
+
+/// Every metric of a node, in the order of the exposition.
+pub const METRICS: &[Metric] = &[
+    Metric {
+        name: "engram_gossip_build_info",
+        kind: Gauge,
+        unit: None,
+        help: "Always 1; the label says which version runs.",
+        labels: &["version"],
+        read: |_| vec![Sample::level(&[env!("CARGO_PKG_VERSION")], 1.0)],
+    },
+    Metric {
+        name: "engram_gossip_protocol_version",
+        kind: Gauge,
+        unit: None,
+        help: "The wire version that this node speaks.",
+        labels: &[],
+        read: |_| vec![Sample::level(&[], f64::from(WIRE_VERSION))],
+    },
+    Metric {
+        name: "engram_gossip_rounds_total",
+        kind: Counter,
+        unit: None,
+        help: "Sessions with one peer, whoever opened them: is it running?",
+        labels: &["outcome"],
+        read: rounds,
+    },
+    Metric {
+        name: "engram_gossip_round_duration_seconds",
+        kind: Histogram,
+        unit: Some("seconds"),
+        help: "How long sessions with a result took.",
+        labels: &[],
+        read: |reading| {
+            let value = Value::Histogram(reading.session_seconds.clone());
+            vec![Sample { labels: Vec::new(), value }]
+        },
+    },
+    Metric {
+        name: "engram_gossip_peer_lag_seconds",
+        kind: Gauge,
+        unit: Some("seconds"),
+        help: "Time since the roots of this node and a peer were last equal, or since the start.",
+        labels: &["peer"],
+        read: |reading| reading.by_peer(|peer| Some(peer.lag.as_secs_f64())),
+    },
+    Metric {
+        name: "engram_gossip_peer_divergent_leaves",
+        kind: Gauge,
+        unit: None,
+        help: "Slots of the tree that changed here since the roots were last equal to a peer's.",
+        labels: &["peer"],
+        read: |reading| reading.by_peer(|peer| Some(peer.divergent_slots as f64)),
+    },
+    Metric {
+        name: "engram_gossip_last_success_timestamp_seconds",
+        kind: Gauge,
+        unit: Some("seconds"),
+        help: "When the roots of this node and a peer were last equal; absent if never.",
+        labels: &["peer"],
+        read: |reading| {
+            let at = |ago: Duration| reading.now - ago.as_secs_f64();
+            reading.by_peer(|peer| peer.status.equal_ago.map(at))
+        },
+    },
+    Metric {
+        name: "engram_gossip_peer_round_trip_seconds",
+        kind: Gauge,
+        unit: Some("seconds"),
+        help: "The round-trip time to a connected peer.",
+        labels: &["peer"],
+        read: |reading| {
+            reading.by_peer(|peer| match peer.status.connection {
+                ConnectionState::Connected { round_trip, .. } => Some(round_trip.as_secs_f64()),
+                _ => None,
+            })
+        },
+    },
+    Metric {
+        name: "engram_gossip_peers",
+        kind: Gauge,
+        unit: None,
+        help: "Members of the roster by the state of their connection.",
+        labels: &["state"],
+        read: peers,
+    },
+    Metric {
+        name: "engram_gossip_bytes_total",
+        kind: Counter,
+        unit: Some("bytes"),
+        help: "Bytes of sessions, root adverts and membership, without those of QUIC.",
+        labels: &["direction", "kind"],
+        read: |Reading { net, .. }| {
+            vec![
+                Sample::count(&["sent", "session"], net.session_bytes_sent),
+                Sample::count(&["received", "session"], net.session_bytes_received),
+                Sample::count(&["sent", "advert"], net.advert_bytes_sent),
+                Sample::count(&["received", "advert"], net.advert_bytes_received),
+                Sample::count(&["sent", "membership"], net.membership_bytes_sent),
+                Sample::count(&["received", "membership"], net.membership_bytes_received),
+            ]
+        },
+    },
+    Metric {
+        name: "engram_gossip_payload_bytes_total",
+        kind: Counter,
+        unit: Some("bytes"),
+        help: "Those bytes of sessions, both ways, whose messages carry patterns.",
+        labels: &[],
+        read: |reading| vec![Sample::count(&[], reading.totals.record_bytes)],
+    },
+    Metric {
+        name: "engram_gossip_patterns_total",
+        kind: Counter,
+        unit: None,
+        help: "Records that travelled, and what became of those that came.",
+        labels: &["direction", "result"],
+        read: |Reading { totals, .. }| {
+            vec![
+                Sample::count(&["sent", "sent"], totals.sent),
+                Sample::count(&["received", "applied"], totals.applied),
+                Sample::count(&["received", "stale"], totals.stale),
+                Sample::count(&["received", "rejected"], totals.rejected),
+                Sample::count(&["received", "unasked"], totals.unasked),
+            ]
+        },
+    },
+    Metric {
+        name: "engram_gossip_adverts_total",
+        kind: Counter,
+        unit: None,
+        help: "Root adverts that were sent, and received and understood.",
+        labels: &["direction"],
+        read: |Reading { net, .. }| {
+            vec![
+                Sample::count(&["sent"], net.adverts_sent),
+                Sample::count(&["received"], net.adverts_received),
+            ]
+        },
+    },
+    Metric {
+        name: "engram_gossip_triggers_total",
+        kind: Counter,
+        unit: None,
+        help: "Adverts that led to a session, and those that another session made superfluous.",
+        labels: &["outcome"],
+        read: |Reading { net, .. }| {
+            vec![
+                Sample::count(&["opened"], net.triggers),
+                Sample::count(&["saved"], net.triggers_saved),
+            ]
+        },
+    },
+    Metric {
+        name: "engram_gossip_conflicts",
+        kind: Gauge,
+        unit: None,
+        help: "Patterns of which more than one version lives, shown by the strategy.",
+        labels: &["space", "strategy"],
+        read: |reading| {
+            let strategy = reading.strategy.as_str();
+            let spaces = reading.spaces.iter();
+            let sample = |space: &SpaceReading| {
+                Sample::level(&[&space.name, strategy], space.stats.conflicting as f64)
+            };
+            spaces.map(sample).collect()
+        },
+    },
+    Metric {
+        name: "engram_gossip_visible_patterns",
+        kind: Gauge,
+        unit: None,
+        help: "Patterns that are visible.",
+        labels: &["space"],
+        read: |reading| reading.by_space(|space| space.stats.visible),
+    },
+    state::DELETIONS,
+    state::SUPPRESSED,
+    state::CONTEXT_ENTRIES,
+    state::UNLISTED_ENTRIES,
+    state::WAITING,
+    Metric {
+        name: "engram_gossip_merkle_patterns",
+        kind: Gauge,
+        unit: None,
+        help: "Records in the tree, those of deleted patterns included.",
+        labels: &["space"],
+        read: |reading| reading.by_space(|space| space.stats.records),
+    },
+    Metric {
+        name: "engram_gossip_versions_written_total",
+        kind: Counter,
+        unit: None,
+        help: "Versions that this node wrote itself, deletions included.",
+        labels: &[],
+        read: |reading| vec![Sample::count(&[], reading.writes.written)],
+    },
+    state::REISSUES,
+    state::RECENT_REISSUES,
+    state::GIVEN_UP,
+    state::CLASHES,
+    state::DOTS_DROPPED,
+    state::SUPPRESSIONS_DROPPED,
+    state::IMPLAUSIBLE,
+    state::MEMBERS_AHEAD,
+    state::CLOCK_FAULT,
+    state::OVER_CAP,
+    state::CAP_USED,
+    state::CAP_LIMIT,
+    store::COMMITS,
+    store::COMMIT_SECONDS,
+    store::ERRORS,
+    store::SIZE,
+    store::FAILURE,
+    store::REPAIRED_ROWS,
+    store::SET_ASIDE,
+    Metric {
+        name: "engram_gossip_limited_total",
+        kind: Counter,
+        unit: None,
+        help: "What a limit turned away: sessions, datagrams and events.",
+        labels: &["reason"],
+        read: |Reading { net, .. }| {
+            let mut limited = counts(&net.sessions_over_allowance, ALLOWANCES);
+            limited.extend([
+                Sample::count(&["sessions"], net.sessions_refused),
+                Sample::count(&["datagrams"], net.datagrams_over_limit),
+                Sample::count(&["events"], net.events_dropped),
+            ]);
+            limited
+        },
+    },
+    Metric {
+        name: "engram_gossip_sessions_delayed_total",
+        kind: Counter,
+        unit: None,
+        help: "Own sessions that had to wait, because so much was used up.",
+        labels: &["reason"],
+        read: |Reading { net, .. }| counts(&net.sessions_delayed, ALLOWANCES),
+    },
+    Metric {
+        name: "engram_gossip_decode_errors_total",
+        kind: Counter,
+        unit: None,
+        help: "Datagrams, and sessions, that ended because what came was not understood.",
+        labels: &["reason"],
+        read: |Reading { net, .. }| {
+            let sessions = net.sessions_failed.get("session").copied().unwrap_or(0);
+            vec![
+                Sample::count(&["datagram"], net.datagrams_malformed),
+                Sample::count(&["session"], sessions),
+            ]
+        },
+    },
+    Metric {
+        name: "engram_gossip_auth_failures_total",
+        kind: Counter,
+        unit: None,
+        help: "Handshakes that failed because one side did not accept the other.",
+        labels: &["reason"],
+        read: |reading| reading.handshakes_failed(OF_IDENTITY, |reason| !of_the_network(reason)),
+    },
+    Metric {
+        name: "engram_gossip_connection_failures_total",
+        kind: Counter,
+        unit: None,
+        help: "Handshakes that failed for reasons of the network, or because nobody was there.",
+        labels: &["reason"],
+        read: |reading| reading.handshakes_failed(OF_THE_NETWORK, of_the_network),
+    },
+    Metric {
+        name: "engram_gossip_connections_lost_total",
+        kind: Counter,
+        unit: None,
+        help: "Connections that broke.",
+        labels: &[],
+        read: |reading| vec![Sample::count(&[], reading.net.connections_lost)],
+    },
+];
+
+/// Failures of a handshake for which neither side's identity is the reason.
+const OF_THE_NETWORK: &[&str] =
+    &["wire_version", "busy", "timed_out", "address", "no_address", "closed"];
+
+/// The other failures of a handshake: one side does not accept the other.
+const OF_IDENTITY: &[&str] = &[
+    "not_in_roster",
+    "wrong_node",
+    "other_authority",
+    "expired",
+    "not_yet_valid",
+    "unusable_certificate",
+    "key_not_proved",
+    "no_certificate",
+    "refused_not_in_roster",
+    "refused_wrong_node",
+    "refused_authority",
+    "refused_expired",
+    "refused_certificate",
+];
+
+/// The allowances that a session may use up.
+const ALLOWANCES: &[&str] = &["peer_bytes", "peer_hash_nodes", "peer_records", "send_rate"];
+
+fn of_the_network(reason: &str) -> bool {
+    OF_THE_NETWORK.contains(&reason)
+}
+
+/// The counts by reason. Those of `known` are there from the start, so that the first increase
+/// shows.
+fn counts(by_reason: &BTreeMap<&'static str, u64>, known: &[&'static str]) -> Vec<Sample> {
+    let mut counts: BTreeMap<_, u64> = known.iter().map(|reason| (*reason, 0)).collect();
+    counts.extend(by_reason);
+    counts.into_iter().map(|(reason, count)| Sample::count(&[reason], count)).collect()
+}
+
+/// A state that holds, 1, or does not, 0.
+fn flag(labels: &[&str], holds: bool) -> Sample {
+    Sample::level(labels, f64::from(u8::from(holds)))
+}
+
+fn rounds(Reading { net, .. }: &Reading) -> Vec<Sample> {
+    let reached = |outcome| net.sessions.get(outcome).copied().unwrap_or(0);
+    let failed = net.sessions_failed.values().sum::<u64>();
+    let known = ["in_sync", "synced", "budget_spent", "nothing_shared"];
+    let rounds = known.map(|outcome| Sample::count(&[outcome], reached(outcome)));
+    let rest = [
+        Sample::count(&["failed"], failed + reached("failed") + reached("other")),
+        Sample::count(&["refused"], net.sessions_refused),
+    ];
+    rounds.into_iter().chain(rest).collect()
+}
+
+fn peers(reading: &Reading) -> Vec<Sample> {
+    let in_state = |state: &str| {
+        let states = reading.peers.iter().map(|peer| state_of(&peer.status.connection));
+        states.filter(|other| *other == state).count()
+    };
+    let states = ["connected", "dialling", "back_off", "idle"];
+    states.iter().map(|state| Sample::level(&[state], in_state(state) as f64)).collect()
+}
+
+/// The word for the state of a connection, here and in whatever else is shown of it.
+pub(crate) fn state_of(connection: &ConnectionState) -> &'static str {
+    match connection {
+        ConnectionState::Connected { .. } => "connected",
+        ConnectionState::Dialling => "dialling",
+        ConnectionState::BackOff { .. } => "back_off",
+        _ => "idle",
+    }
+}
+
+impl Reading {
+    fn by_peer(&self, level: impl Fn(&PeerReading) -> Option<f64>) -> Vec<Sample> {
+        let samples = self.peers.iter().filter_map(|peer| {
+            level(peer).map(|level| Sample::level(&[&peer.status.member.name], level))
+        });
+        samples.collect()
+    }
+
+    fn by_space(&self, count: impl Fn(&SpaceReading) -> u64) -> Vec<Sample> {
+        let sample = |space: &SpaceReading| Sample::level(&[&space.name], count(space) as f64);
+        self.spaces.iter().map(sample).collect()
+    }
+
+    fn handshakes_failed(&self, known: &[&'static str], of: impl Fn(&str) -> bool) -> Vec<Sample> {
+        let failed = self.net.connections_failed.iter().filter(|(reason, _)| of(reason));
+        counts(&failed.map(|(reason, count)| (*reason, *count)).collect(), known)
+    }
+}

@@ -1,0 +1,298 @@
+//! What can be known of a running node, for metrics, for health and for people.
+
+mod agreed;
+mod recent;
+mod warning;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
+
+use engram_gossip_net::{Event, Gossip, NodeId, PeerStatus, SessionReport};
+use engram_gossip_proto::SpaceId;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::node::metrics::{self, PeerReading, Reading, SpaceReading};
+use crate::{Cap, Recovery, Space, Store, Timestamp, WriteStats};
+use agreed::Agreed;
+pub use agreed::Divergence;
+use recent::Recent;
+pub use warning::{Unready, Warning};
+
+/// Watches a node: counts what its sessions bring, remembers when and in which state its peers
+/// were last equal with it and which faults are recent, and reads everything else when asked.
+///
+/// It belongs to one node; nothing is shared by a process. Cheap to clone. Watching ends with the
+/// last clone, or with the node.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    watch: Arc<Watch>,
+}
+
+#[derive(Debug)]
+struct Watch {
+    name: String,
+    store: Arc<Store>,
+    gossip: Gossip,
+    since: Instant,
+    session_seconds: Histogram,
+    /// Held for moments only.
+    seen: Mutex<Seen>,
+}
+
+/// What sessions have left.
+#[derive(Debug, Default)]
+struct Seen {
+    totals: Totals,
+    /// Whether any session ever found this node and a peer equal.
+    joined: bool,
+    agreed: BTreeMap<NodeId, Agreed>,
+    faults: Faults,
+}
+
+/// Faults of the last hour.
+#[derive(Debug, Default)]
+struct Faults {
+    reissued: Recent,
+    implausible: Recent,
+    members_ahead: Recent,
+    over_cap: [Recent; Cap::ALL.len()],
+}
+
+/// Sums over all sessions with a result.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) record_bytes: u64,
+    pub(crate) sent: u64,
+    pub(crate) applied: u64,
+    pub(crate) stale: u64,
+    pub(crate) rejected: u64,
+    pub(crate) unasked: u64,
+}
+
+impl Telemetry {
+    /// Watches the node called `name` from now on. `gossip` must have been bound to `store`.
+    ///
+    /// # Panics
+    /// If called outside of a tokio runtime.
+    pub fn new(name: impl Into<String>, store: Arc<Store>, gossip: Gossip) -> Self {
+        let (mut events, mut faults) = (gossip.events(), store.events());
+        let watch = Arc::new(Watch {
+            name: name.into(),
+            store,
+            gossip,
+            since: Instant::now(),
+            // From 1 ms to 16 s and a bit: a session on one machine, and one on a bad line.
+            session_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
+            seen: Mutex::default(),
+        });
+        // The task must not keep the node alive, so it holds on to nothing between two events.
+        let weak: Weak<Watch> = Arc::downgrade(&watch);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    event = events.next() => match (event, weak.upgrade()) {
+                        (Some(event), Some(watch)) => watch.note(event),
+                        _ => return,
+                    },
+                    // The counters say which faults there were, also if some events were missed.
+                    fault = faults.recv() => match (fault, weak.upgrade()) {
+                        (Ok(_) | Err(RecvError::Lagged(_)), Some(watch)) => watch.note_faults(),
+                        _ => return,
+                    },
+                }
+            }
+        });
+        Self { watch }
+    }
+
+    /// What people call the node.
+    pub fn name(&self) -> &str {
+        &self.watch.name
+    }
+
+    /// The node's state.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.watch.store
+    }
+
+    /// The node's network.
+    pub fn gossip(&self) -> &Gossip {
+        &self.watch.gossip
+    }
+
+    /// How long the node has been watched.
+    pub fn uptime(&self) -> Duration {
+        self.watch.since.elapsed()
+    }
+
+    /// Why the node is not ready to serve what the cluster knows; `None` if it is.
+    ///
+    /// It is ready once it was equal with one of its peers, or if it has none, as long as it can
+    /// store changes. A peer that is gone makes it stale, not wrong.
+    pub fn unready(&self) -> Option<Unready> {
+        if let Some(failure) = self.store().write_stats().storage_failure {
+            return Some(Unready::Storage(failure));
+        }
+        let alone = self.gossip().peers().is_empty();
+        let joined = self.watch.seen().joined;
+        (!alone && !joined).then_some(Unready::NeverEqual)
+    }
+
+    /// The states that need a person, critical ones first.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let (stats, caps, now) =
+            (self.store().write_stats(), self.store().cap_usage(), self.uptime());
+        let members = self.gossip().peers().len() as u64;
+        let mut seen = self.watch.seen();
+        let faults = &mut seen.faults;
+        faults.observe(&stats, now);
+        let caps = caps.into_iter().zip(&faults.over_cap);
+        let (over, under): (Vec<_>, Vec<_>) = caps.partition(|(_, refused)| refused.rise(now) > 0);
+        let near = under.into_iter().filter(|(usage, _)| usage.is_near());
+        let (words, parts) = (faults.reissued.rise(now), faults.implausible.rise(now));
+        let by_most = 2 * stats.implausible_members > members;
+        let ahead = faults.members_ahead.rise(now);
+        let mut warnings = Vec::new();
+        warnings.extend(stats.storage_failure.map(Warning::StorageFailure));
+        warnings.extend(over.into_iter().map(|(usage, _)| Warning::OverCap(usage)));
+        warnings.extend(stats.clock_fault.map(Warning::ClockFault));
+        warnings.extend((words > 0).then_some(Warning::Reissued { words }));
+        warnings.extend((parts > 0).then_some(Warning::Implausible { parts, by_most }));
+        warnings.extend((ahead > 0).then_some(Warning::ClockAhead { members: ahead }));
+        warnings.extend(near.map(|(usage, _)| Warning::NearCap(usage)));
+        warnings
+    }
+
+    /// How `space` differs from what it was when `peer` was last equal with this node.
+    ///
+    /// That is what the peer is known to lack. What it has written itself since then is not known
+    /// here before the next session. Steps: O(d log n) for d differences; all of n for a peer that
+    /// never was equal.
+    pub fn divergence(&self, peer: &NodeId, space: &Space) -> Divergence {
+        let agreed = |seen: &Seen| seen.agreed.get(peer)?.of(space.id()).cloned();
+        let since = agreed(&self.watch.seen());
+        Divergence::between(&space.tree(), since.as_ref())
+    }
+
+    /// Every number of [`METRICS`](crate::METRICS) in the text format that Prometheus scrapes, of
+    /// the type [`METRICS_CONTENT_TYPE`](crate::METRICS_CONTENT_TYPE).
+    pub fn prometheus(&self) -> String {
+        metrics::encode(self.reading())
+    }
+
+    fn reading(&self) -> Reading {
+        let store = self.store();
+        let (peers, writes) = (self.gossip().peers(), store.write_stats());
+        let (totals, recent_reissues) = {
+            let (mut seen, now) = (self.watch.seen(), self.uptime());
+            seen.faults.observe(&writes, now);
+            (seen.totals, seen.faults.reissued.rise(now))
+        };
+        Reading {
+            net: self.gossip().stats(),
+            totals,
+            session_seconds: self.watch.session_seconds.clone(),
+            peers: peers.into_iter().map(|status| self.read_peer(status)).collect(),
+            spaces: store.iter().map(|space| read_space(space)).collect(),
+            strategy: store.parameters().strategy.to_string(),
+            writes,
+            recent_reissues,
+            caps: store.cap_usage(),
+            repaired_rows: match store.recovery() {
+                Recovery::Repaired { rows, .. } => *rows,
+                _ => 0,
+            },
+            set_aside: matches!(store.recovery(), Recovery::SetAside { .. }),
+            now: Timestamp::now().as_nanoseconds() as f64 / 1e9,
+        }
+    }
+
+    fn read_peer(&self, status: PeerStatus) -> PeerReading {
+        let peer = status.member.id;
+        let slots = |space: &Arc<Space>| self.divergence(&peer, space).slots().len();
+        PeerReading {
+            lag: self.lag(&status),
+            divergent_slots: self.store().iter().map(slots).sum(),
+            status,
+        }
+    }
+
+    /// The time since the roots were last equal with a peer's, or since the start.
+    pub(crate) fn lag(&self, status: &PeerStatus) -> Duration {
+        status.equal_ago.unwrap_or_else(|| self.uptime())
+    }
+}
+
+fn read_space(space: &Space) -> SpaceReading {
+    SpaceReading {
+        name: space.id().to_string(),
+        stats: space.stats(),
+        waiting: space.waiting_len(),
+    }
+}
+
+impl Watch {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().expect("no code panics while it holds this lock")
+    }
+
+    fn note(&self, event: Event) {
+        match event {
+            Event::Session(session) => self.note_session(&session),
+            Event::RosterChanged { .. } => {
+                let roster = self.gossip.roster();
+                self.seen().agreed.retain(|peer, _| roster.contains(peer));
+            }
+            _ => {}
+        }
+    }
+
+    fn note_faults(&self) {
+        let (stats, now) = (self.store.write_stats(), self.since.elapsed());
+        self.seen().faults.observe(&stats, now);
+    }
+
+    fn note_session(&self, session: &SessionReport) {
+        self.session_seconds.observe(session.elapsed.as_secs_f64());
+        let spaces = session.outcome.spaces.iter().filter(|_| session.is_equal());
+        let trees: Vec<_> = spaces
+            .filter_map(|agreed| {
+                let tree = self.store.space(&agreed.space)?.tree();
+                // What was written meanwhile is not agreed; the next session will tell.
+                (<[u8; 32]>::from(tree.root()) == agreed.ours)
+                    .then(|| (SpaceId::clone(&agreed.space), tree))
+            })
+            .collect();
+        let mut seen = self.seen();
+        seen.totals.add(session);
+        if session.is_equal() {
+            seen.joined = true;
+            seen.agreed.entry(session.peer).or_default().note(trees);
+        }
+    }
+}
+
+impl Faults {
+    fn observe(&mut self, stats: &WriteStats, now: Duration) {
+        self.reissued.observe(stats.reissued, now);
+        self.implausible.observe(stats.implausible, now);
+        self.members_ahead.observe(stats.members_ahead, now);
+        for (cap, recent) in Cap::ALL.iter().zip(&mut self.over_cap) {
+            recent.observe(stats.over_cap.get(cap).copied().unwrap_or(0), now);
+        }
+    }
+}
+
+impl Totals {
+    fn add(&mut self, session: &SessionReport) {
+        let stats = &session.outcome.stats;
+        self.record_bytes += stats.record_bytes;
+        self.sent += stats.records_out;
+        self.applied += stats.applied;
+        self.stale += stats.stale;
+        self.rejected += stats.rejected;
+        self.unasked += stats.unasked;
+    }
+}

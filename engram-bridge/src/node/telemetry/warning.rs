@@ -1,0 +1,223 @@
+//! States of a node that need a person.
+
+use std::fmt;
+
+use engram_vclock::ClockFault;
+
+use crate::durable::storage::StorageError;
+use crate::replica::caps::{Cap, CapUsage};
+
+/// A state of a node that needs a person. It displays as its cause; [`next_step`](Self::next_step)
+/// says what to do, which never removes data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// Changes cannot be stored. The node serves what it holds and takes nothing new.
+    StorageFailure(StorageError),
+    /// Records of peers were refused within the last hour because of a cap.
+    OverCap(CapUsage),
+    /// A cap is nearly used up.
+    NearCap(CapUsage),
+    /// Words of this process were written again within the last hour, because peers knew later
+    /// versions of this node.
+    Reissued {
+        /// How many.
+        words: u64,
+    },
+    /// The clock of the machine is wrong.
+    ClockFault(ClockFault),
+    /// Parts of records were refused within the last hour, because their versions lie too far in the
+    /// future.
+    Implausible {
+        /// How many.
+        parts: u64,
+        /// Whether most members of the roster wrote such versions, so that the clock of this node
+        /// must be behind.
+        by_most: bool,
+    },
+    /// Members were found within the last hour that wrote versions ahead of this node's clock by
+    /// more than [`CLOCK_TOLERANCE`](crate::CLOCK_TOLERANCE). The versions were joined.
+    ClockAhead {
+        /// How many members.
+        members: u64,
+    },
+}
+
+/// Why a node is not ready to serve what the cluster knows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unready {
+    /// It has peers, and its state was never equal to the state of one of them.
+    #[error("this node was not yet equal with any of its peers")]
+    NeverEqual,
+    /// It cannot store changes.
+    #[error("changes cannot be stored: {0}")]
+    Storage(#[from] StorageError),
+}
+
+impl Warning {
+    /// The stable name of the state, as health, page, events and metrics use it.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::StorageFailure(_) => "storage_failure",
+            Self::OverCap(_) => "over_cap",
+            Self::NearCap(_) => "near_cap",
+            Self::Reissued { .. } => "reissued",
+            Self::ClockFault(_) => "clock_fault",
+            Self::Implausible { .. } => "implausible",
+            Self::ClockAhead { .. } => "clock_ahead",
+        }
+    }
+
+    /// Whether the node takes less than its peers and its engine bring.
+    #[must_use]
+    pub const fn is_critical(&self) -> bool {
+        matches!(self, Self::StorageFailure(_) | Self::OverCap(_))
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn next_step(&self) -> String {
+        match self {
+            Self::StorageFailure(_) => {
+                "mend the disk under store.path: what is stored stays, the next change is tried again, \
+                 and peers send again what was refused"
+                    .to_owned()
+            }
+            Self::OverCap(usage) | Self::NearCap(usage) => format!(
+                "raise {} and start the node again: what it holds stays, and peers send again what \
+                 was refused",
+                usage.cap.key()
+            ),
+            Self::Reissued { .. } => {
+                "look for a second process under this node's key, and give it a key of its own; if \
+                 there is none, the clock was set back or an older copy of the store was put back, and \
+                 there is nothing to do"
+                    .to_owned()
+            }
+            Self::ClockFault(_) => "set the clock of this machine".to_owned(),
+            Self::Implausible { by_most: true, .. } => {
+                "set the clock of this machine, which is far behind those of most members".to_owned()
+            }
+            Self::Implausible { by_most: false, .. } => {
+                "set the clocks of the nodes whose versions they are, which the events name".to_owned()
+            }
+            Self::ClockAhead { .. } => {
+                "compare the clock of this machine with those of the members that the events name, \
+                 and set the wrong ones"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StorageFailure(error) => write!(f, "changes cannot be stored: {error}"),
+            Self::OverCap(usage) => write!(
+                f,
+                "records of peers were refused within the last hour: {} is reached ({})",
+                usage.cap.key(),
+                amount(usage)
+            ),
+            Self::NearCap(usage) => {
+                write!(f, "{} is nearly used up ({})", usage.cap.key(), amount(usage))
+            }
+            Self::Reissued { words } => write!(
+                f,
+                "{words} of this node's own words were written again within the last hour, because \
+                 peers knew later versions of this node"
+            ),
+            Self::ClockFault(fault) => describe(f, fault),
+            Self::Implausible { parts, .. } => write!(
+                f,
+                "{parts} parts of records were refused within the last hour, because their versions \
+                 lie too far in the future"
+            ),
+            Self::ClockAhead { members } => write!(
+                f,
+                "{members} members were found within the last hour that write versions ahead of the \
+                 clock of this machine"
+            ),
+        }
+    }
+}
+
+fn amount(CapUsage { cap, used, limit }: &CapUsage) -> String {
+    match cap {
+        Cap::LiveRecords | Cap::Deletions => format!("{used} of {limit} records"),
+        Cap::ContentBytes => format!("{} of {} MiB", used >> 20, limit >> 20),
+        Cap::UnlistedEntries => format!("{used} of {limit} entries in one space"),
+    }
+}
+
+fn describe(f: &mut fmt::Formatter<'_>, fault: &ClockFault) -> fmt::Result {
+    match fault {
+        ClockFault::BeforeBuild { now, built_at } => write!(
+            f,
+            "the clock of this machine is at least {} days behind: it is before the release of this \
+             program",
+            days(*now, *built_at)
+        ),
+        ClockFault::Ahead { now, told } => write!(
+            f,
+            "the clock of this machine is {} days ahead of every clock that a peer told",
+            days(*told, *now)
+        ),
+        _ => f.write_str("the clock of this machine is wrong"),
+    }
+}
+
+/// Days between two times in nanoseconds, rounded up.
+const fn days(from: u64, to: u64) -> u64 {
+    to.saturating_sub(from).div_ceil(86_400 * 1_000_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every() -> Vec<Warning> {
+        let place = "state.redb".to_owned();
+        let usage = CapUsage { cap: Cap::Deletions, used: 8, limit: 10 };
+        let day = 86_400 * 1_000_000_000;
+        vec![
+            Warning::StorageFailure(StorageError::Full { place, reason: "os error 28".to_owned() }),
+            Warning::OverCap(usage),
+            Warning::NearCap(usage),
+            Warning::Reissued { words: 3 },
+            Warning::ClockFault(ClockFault::BeforeBuild { now: day, built_at: 3 * day }),
+            Warning::ClockFault(ClockFault::Ahead { now: 9 * day, told: day }),
+            Warning::Implausible { parts: 2, by_most: false },
+            Warning::Implausible { parts: 2, by_most: true },
+            Warning::ClockAhead { members: 1 },
+        ]
+    }
+
+    #[test]
+    fn no_warning_advises_what_removes_data() {
+        for warning in every() {
+            let text = format!("{warning}; {}", warning.next_step()).to_lowercase();
+            for word in ["forget", "delet", "remove", "empty", "withdraw", "drop", "resolve"] {
+                let text = text.replace("store.max_deletions", "");
+                assert!(!text.contains(word), "{word}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_warning_names_cause_and_key() {
+        let texts: Vec<String> = every().iter().map(Warning::to_string).collect();
+        for (text, part) in [
+            (&texts[0], "os error 28"),
+            (&texts[1], "store.max_deletions is reached (8 of 10 records)"),
+            (&texts[4], "at least 2 days behind"),
+            (&texts[5], "8 days ahead"),
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(every()[1].next_step().contains("raise store.max_deletions"));
+    }
+}

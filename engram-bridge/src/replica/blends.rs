@@ -1,0 +1,69 @@
+//! Blends that were handed out, so that they are not taken for findings of the engine.
+
+use std::sync::Arc;
+
+use engram_merkle::Digest;
+
+use crate::engram::pattern::SemanticPattern;
+
+/// How many blends of one pattern are remembered; the oldest gives way.
+pub(crate) const MAX_BLENDS: usize = 8;
+
+/// The blends of one pattern that this process handed out. It ends with the process, as the memory
+/// of the engine does.
+#[derive(Debug, Default)]
+pub(crate) struct Blends {
+    /// Ascending by time. Empty for most patterns, which never had several versions.
+    digests: Vec<Digest>,
+    latest: Option<Arc<SemanticPattern>>,
+}
+
+impl Blends {
+    /// Whether this is the blend that was handed out last.
+    pub(crate) fn is_latest(&self, blend: &Arc<SemanticPattern>) -> bool {
+        self.latest.as_ref().is_some_and(|latest| Arc::ptr_eq(latest, blend))
+    }
+
+    /// Remembers a blend and its digest.
+    pub(crate) fn hand_out(&mut self, blend: &Arc<SemanticPattern>, digest: Digest) {
+        self.latest = Some(Arc::clone(blend));
+        if self.contains(&digest) {
+            return;
+        }
+        if self.digests.len() == MAX_BLENDS {
+            self.digests.remove(0);
+        }
+        self.digests.push(digest);
+    }
+
+    /// Whether a blend with this digest was handed out.
+    pub(crate) fn contains(&self, digest: &Digest) -> bool {
+        self.digests.contains(digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engram::pattern::Confidence;
+    use crate::engram::timestamp::Timestamp;
+
+    #[test]
+    fn the_oldest_blend_gives_way() {
+        let mut blends = Blends::default();
+        let blend = Arc::new(SemanticPattern {
+            id: "p".to_owned(),
+            embedding: Arc::from([1.0]),
+            source_episodes: Vec::new(),
+            strength: 1.0,
+            schema_confidence: Confidence::HIGH,
+            last_consolidated: Timestamp::EPOCH,
+        });
+        for n in 0..=MAX_BLENDS as u8 {
+            blends.hand_out(&blend, Digest::from([n; 32]));
+        }
+        assert!(!blends.contains(&Digest::from([0; 32])));
+        assert!(blends.contains(&Digest::from([1; 32])));
+        assert!(blends.is_latest(&blend));
+    }
+}

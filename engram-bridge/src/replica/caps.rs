@@ -1,0 +1,159 @@
+//! Limits of what members can make a node keep.
+
+use crate::replica::record::Record;
+
+/// What members can make a node keep, over all of its spaces.
+///
+/// A record whose id is held, and a submission of the own engine, is never refused for a cap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Caps {
+    /// Records with live dots. Default: 2,000,000.
+    pub live_records: u64,
+    /// Records without live dots: deletions. Default: 2,000,000.
+    pub deletions: u64,
+    /// Bytes of contents, in their canonical form. Default: 8 GiB.
+    pub content_bytes: u64,
+    /// Context entries of nodes that the roster does not list, for each space. Default: 2,000,000.
+    pub unlisted_entries: u64,
+}
+
+impl Caps {
+    pub(crate) const fn limit(&self, cap: Cap) -> u64 {
+        match cap {
+            Cap::LiveRecords => self.live_records,
+            Cap::Deletions => self.deletions,
+            Cap::ContentBytes => self.content_bytes,
+            Cap::UnlistedEntries => self.unlisted_entries,
+        }
+    }
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self {
+            live_records: 2_000_000,
+            deletions: 2_000_000,
+            content_bytes: 8 << 30,
+            unlisted_entries: 2_000_000,
+        }
+    }
+}
+
+/// A cap of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Cap {
+    /// [`Caps::live_records`].
+    LiveRecords,
+    /// [`Caps::deletions`].
+    Deletions,
+    /// [`Caps::content_bytes`].
+    ContentBytes,
+    /// [`Caps::unlisted_entries`].
+    UnlistedEntries,
+}
+
+impl Cap {
+    /// All caps.
+    pub const ALL: [Self; 4] =
+        [Self::LiveRecords, Self::Deletions, Self::ContentBytes, Self::UnlistedEntries];
+
+    /// The key of the configuration that raises it.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::LiveRecords => "store.max_live_records",
+            Self::Deletions => "store.max_deletions",
+            Self::ContentBytes => "store.max_content_mib",
+            Self::UnlistedEntries => "store.max_unlisted_entries",
+        }
+    }
+}
+
+/// How far a cap is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CapUsage {
+    /// The cap.
+    pub cap: Cap,
+    /// Records, bytes or entries that the node keeps; of [`Cap::UnlistedEntries`], those of the space
+    /// that keeps the most.
+    pub used: u64,
+    /// The most that it keeps.
+    pub limit: u64,
+}
+
+impl CapUsage {
+    /// Whether at least 80 % of the cap are used.
+    #[must_use]
+    pub const fn is_near(&self) -> bool {
+        self.used as u128 * 100 >= self.limit as u128 * NEAR_PERCENT
+    }
+}
+
+/// The part of a cap, in percent, from which on a person should raise it.
+const NEAR_PERCENT: u128 = 80;
+
+/// The most nodes outside of the roster that one record names.
+pub const MAX_UNLISTED_NODES: usize = 4_096;
+
+/// What a node keeps of what its caps limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) live_records: u64,
+    pub(crate) deletions: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Usage {
+    pub(crate) fn add_record(&mut self, record: &Record) {
+        if let Some(count) = self.kind(record) {
+            *count += 1;
+        }
+    }
+
+    pub(crate) fn remove_record(&mut self, record: &Record) {
+        if let Some(count) = self.kind(record) {
+            *count -= 1;
+        }
+    }
+
+    /// The counter of the record; `None` for a record that holds nothing at all.
+    fn kind(&mut self, record: &Record) -> Option<&mut u64> {
+        match (record.is_deletion(), *record == Record::default()) {
+            (_, true) => None,
+            (false, _) => Some(&mut self.live_records),
+            (true, _) => Some(&mut self.deletions),
+        }
+    }
+
+    /// Replaces the share `before` of this usage by `after`.
+    pub(crate) fn replace(&mut self, before: Self, after: Self) {
+        self.live_records = self.live_records + after.live_records - before.live_records;
+        self.deletions = self.deletions + after.deletions - before.deletions;
+        self.bytes = self.bytes + after.bytes - before.bytes;
+    }
+
+    /// The first cap that this usage exceeds.
+    pub(crate) fn exceeds(&self, caps: &Caps) -> Option<Cap> {
+        let exceeded = [
+            (self.live_records > caps.live_records, Cap::LiveRecords),
+            (self.deletions > caps.deletions, Cap::Deletions),
+            (self.bytes > caps.content_bytes, Cap::ContentBytes),
+        ];
+        exceeded.into_iter().find_map(|(exceeded, cap)| exceeded.then_some(cap))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cap_is_near_from_eighty_percent_on() {
+        let usage = |used, limit| CapUsage { cap: Cap::Deletions, used, limit };
+        assert!(!usage(799, 1_000).is_near() && usage(800, 1_000).is_near());
+        assert!(!usage(0, 1).is_near() && usage(u64::MAX, u64::MAX).is_near());
+    }
+}

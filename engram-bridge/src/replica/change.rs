@@ -1,0 +1,69 @@
+//! Changes on their way into the state: planned, staged, installed.
+
+use std::sync::Arc;
+
+use engram_gossip_net::NodeId;
+use engram_merkle::{AnyHasher, Digest, Tree};
+
+use crate::replica::content::Content;
+use crate::replica::record::{Record, Word};
+use crate::replica::state::{Entry, StoredRoot};
+
+/// The row of one pattern id after an operation.
+pub(crate) struct Change {
+    pub(crate) id: Arc<str>,
+    /// The new record, if it changes.
+    pub(crate) record: Option<Record>,
+    /// Contents that the new record names; those already held stay as they are.
+    pub(crate) contents: Vec<Content>,
+    pub(crate) last_submitted: Option<Digest>,
+    pub(crate) word: Option<Word>,
+    /// The node that wrote the change, if it came from a peer.
+    pub(crate) origin: Option<NodeId>,
+}
+
+impl Change {
+    /// The row as it is, for the caller to alter.
+    pub(crate) fn of(id: &Arc<str>, entry: Option<&Entry>) -> Self {
+        Self {
+            id: Arc::clone(id),
+            record: None,
+            contents: Vec::new(),
+            last_submitted: entry.and_then(|entry| entry.last_submitted),
+            word: entry.and_then(|entry| entry.word),
+            origin: None,
+        }
+    }
+}
+
+/// The effect of a list of changes, computed but not yet visible.
+pub(crate) struct Staged {
+    pub(super) writes: Vec<PlannedWrite>,
+    pub(super) tree: Tree<Arc<str>, AnyHasher>,
+}
+
+/// The effect of one change.
+pub(crate) struct PlannedWrite {
+    pub(crate) id: Arc<str>,
+    /// The record of the stored row, if the row changes.
+    pub(crate) record: Option<Record>,
+    pub(crate) last_submitted: Option<Digest>,
+    pub(super) word: Option<Word>,
+    /// Contents that the record names and the space lacks.
+    pub(crate) added: Vec<Content>,
+    /// Contents that the space holds and no record names any more.
+    pub(crate) dropped: Vec<Digest>,
+    pub(super) origin: Option<NodeId>,
+}
+
+impl Staged {
+    /// The writes whose stored rows change, each with its record.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&PlannedWrite, &Record)> {
+        self.writes.iter().filter_map(|write| Some((write, write.record.as_ref()?)))
+    }
+
+    /// The root that the state will have.
+    pub(crate) fn stored_root(&self) -> StoredRoot {
+        StoredRoot { root: self.tree.root(), count: self.tree.len() as u64 }
+    }
+}

@@ -1,0 +1,54 @@
+//! Evidence of wrong clocks in the versions that members write.
+
+use std::collections::BTreeSet;
+
+/// How far a version may lie ahead of this node's clock before it is reported: 5 minutes, in
+/// nanoseconds.
+pub const CLOCK_TOLERANCE: u64 = 5 * 60 * 1_000_000_000;
+
+/// Whether a version lies further ahead of this node's clock than clocks differ.
+pub(crate) const fn is_ahead(version: u64, now: u64) -> bool {
+    version.saturating_sub(now) > CLOCK_TOLERANCE
+}
+
+/// The members whose versions contradict the clock of this node.
+#[derive(Debug, Default)]
+pub(crate) struct ClockWatch {
+    ahead: BTreeSet<[u8; 32]>,
+    refused: BTreeSet<[u8; 32]>,
+}
+
+impl ClockWatch {
+    /// Takes note of a version of a member that is ahead. Returns whether it is the first one.
+    pub(crate) fn on_ahead(&mut self, member: &[u8; 32]) -> bool {
+        self.ahead.insert(*member)
+    }
+
+    /// Takes note of versions of a member that are not believed.
+    pub(crate) fn on_refused(&mut self, member: &[u8; 32]) {
+        self.refused.insert(*member);
+    }
+
+    /// How many members wrote versions ahead of this node's clock.
+    pub(crate) fn ahead(&self) -> u64 {
+        self.ahead.len() as u64
+    }
+
+    /// How many members wrote versions that are not believed.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_ahead_is_reported_once() {
+        assert!(is_ahead(CLOCK_TOLERANCE + 8, 7) && !is_ahead(CLOCK_TOLERANCE + 7, 7));
+        let mut watch = ClockWatch::default();
+        assert_eq!([watch.on_ahead(&[1; 32]), watch.on_ahead(&[1; 32])], [true, false]);
+        assert_eq!(watch.ahead(), 1);
+    }
+}

@@ -1,0 +1,367 @@
+//! The canonical form of a pattern, and its digest.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use engram_gossip_net::NodeId;
+use engram_gossip_proto::limits::MAX_CONTENT_LEN;
+use engram_gossip_proto::{TooLarge, check_content};
+use engram_merkle::{AnyHasher, Digest};
+
+use crate::engram::pattern::{Confidence, SemanticPattern};
+use crate::engram::timestamp::Timestamp;
+use crate::replica::encoding::{Cursor, hash, put_bytes, put_count};
+
+/// The longest pattern id, in bytes.
+pub const MAX_ID_BYTES: usize = 128;
+/// The longest episode id, in bytes.
+pub const MAX_EPISODE_ID_BYTES: usize = 256;
+/// The most episodes that one pattern cites.
+pub const MAX_EPISODES: usize = 4_096;
+
+pub(crate) const TAG: &[u8; 8] = b"ecb1cont";
+
+/// Why a pattern cannot be shared with other nodes. Nothing of it was stored; every other pattern
+/// that came with it was looked at by itself.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// No id, or a very long one.
+    #[error("its id has {bytes} bytes; give it 1 to {MAX_ID_BYTES}")]
+    IdLength {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// Not the cluster's embedding model.
+    #[error(
+        "its embedding has {found} dimensions, this cluster's have {expected}; embed it with the cluster's model"
+    )]
+    Dimension {
+        /// What the cluster agreed on.
+        expected: usize,
+        /// What came.
+        found: usize,
+    },
+    /// NaN or infinity in the embedding.
+    #[error("number {index} of its embedding is {value}; consolidate its episodes again")]
+    Embedding {
+        /// Which one, from 0.
+        index: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+    /// NaN, infinite or negative. Slightly above 1 is fine: the engine emits that.
+    #[error("its strength is {value}; it must be a finite number of at least 0")]
+    Strength {
+        /// What came.
+        value: f32,
+    },
+    /// NaN or outside 0..=1.
+    #[error("its confidence is {value}; it must lie in 0..=1")]
+    Confidence {
+        /// What came.
+        value: f32,
+    },
+    /// It cites too much.
+    #[error("it cites {found} episodes; at most {MAX_EPISODES} are taken, split it")]
+    EpisodeCount {
+        /// How many.
+        found: usize,
+    },
+    /// A very long episode id.
+    #[error(
+        "the id of episode {index} has {bytes} bytes; at most {MAX_EPISODE_ID_BYTES} are taken"
+    )]
+    EpisodeIdLength {
+        /// Which one, from 0.
+        index: usize,
+        /// How long it is.
+        bytes: usize,
+    },
+    /// The same id twice in one snapshot.
+    #[error(
+        "its id occurs twice in this snapshot; the first copy was kept, give this one its own id"
+    )]
+    Duplicate,
+    /// It does not fit into a message.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// The record of its id carries the greatest version there is, so that no later one exists.
+    #[error(
+        "its record carries the greatest version that exists, written by a wrong clock; nothing was \
+         written, set the clock right and drop the implausible versions of this id"
+    )]
+    VersionsExhausted,
+}
+
+/// A valid pattern in its one canonical form: equal contents have equal digests.
+///
+/// Canonical means: every float finite, no negative zero, episodes in ascending order with their
+/// repeats. The digest covers every byte, embedding included: hashing less would let two versions
+/// look alike for ever.
+#[derive(Clone, Debug)]
+pub(crate) struct Content {
+    held: Held,
+    digest: Digest,
+}
+
+/// A content in the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) pattern: Arc<SemanticPattern>,
+    pub(crate) introducer: Introducer,
+}
+
+/// How a content came here first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Introducer {
+    /// The node's own engine found it.
+    Engine,
+    /// A peer sent it; which one is not known of a session with nobody in particular.
+    Peer(Option<Arc<NodeId>>),
+}
+
+/// The contents of a space by their digests.
+pub(crate) type Contents = HashMap<Digest, Held>;
+
+impl Content {
+    /// Validates `pattern` and brings it into canonical form; shares it if it is canonical already.
+    pub(crate) fn new(
+        pattern: &Arc<SemanticPattern>,
+        dimension: usize,
+        hasher: &AnyHasher,
+    ) -> Result<Self, PatternError> {
+        validate(pattern, dimension)?;
+        check_size(pattern)?;
+        let pattern = canonical(pattern);
+        let digest = digest(&pattern, hasher);
+        Ok(Self { held: Held { pattern, introducer: Introducer::Engine }, digest })
+    }
+
+    /// Takes a content as it came from a peer: valid, and canonical already.
+    pub(crate) fn from_wire(
+        content: engram_gossip_proto::Content,
+        dimension: usize,
+        hasher: &AnyHasher,
+        introducer: Introducer,
+    ) -> Result<Self, PatternError> {
+        let value = content.schema_confidence;
+        let pattern = Arc::new(SemanticPattern {
+            id: content.id,
+            embedding: content.embedding,
+            source_episodes: content.source_episodes,
+            strength: content.strength,
+            schema_confidence: Confidence::new(value)
+                .map_err(|_| PatternError::Confidence { value })?,
+            last_consolidated: Timestamp::from_nanoseconds(content.last_consolidated),
+        });
+        let mut content = Self::new(&pattern, dimension, hasher)?;
+        content.held.introducer = introducer;
+        Ok(content)
+    }
+
+    /// Takes a content as it was stored, if it is what its digest says.
+    pub(crate) fn from_stored(
+        bytes: &[u8],
+        introducer: Introducer,
+        claimed: Digest,
+        hasher: &AnyHasher,
+    ) -> Option<Self> {
+        let digest = hash(hasher, TAG, bytes);
+        let pattern = Arc::new(decode(bytes).filter(|_| digest == claimed)?);
+        Some(Self { held: Held { pattern, introducer }, digest })
+    }
+
+    /// A content that the store holds under `digest`.
+    pub(crate) fn of_held(digest: Digest, held: &Held) -> Self {
+        Self { held: held.clone(), digest }
+    }
+
+    /// Whether `pattern` is this content, to the bit, and canonical like it.
+    pub(crate) fn is_of(&self, pattern: &Arc<SemanticPattern>) -> bool {
+        is_same(&self.held.pattern, pattern)
+    }
+
+    pub(crate) fn pattern(&self) -> &Arc<SemanticPattern> {
+        &self.held.pattern
+    }
+
+    pub(crate) fn introducer(&self) -> &Introducer {
+        &self.held.introducer
+    }
+
+    pub(crate) fn into_held(self) -> Held {
+        self.held
+    }
+
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+/// Whether two patterns are equal to the bit.
+pub(crate) fn is_same(one: &Arc<SemanticPattern>, other: &Arc<SemanticPattern>) -> bool {
+    Arc::ptr_eq(one, other)
+        || (one.last_consolidated == other.last_consolidated
+            && one.strength.to_bits() == other.strength.to_bits()
+            && one.schema_confidence == other.schema_confidence
+            && one.source_episodes == other.source_episodes
+            && one.id == other.id
+            && equal_bits(&one.embedding, &other.embedding))
+}
+
+/// A pattern as it travels.
+pub(crate) fn to_wire(pattern: &SemanticPattern) -> engram_gossip_proto::Content {
+    engram_gossip_proto::Content {
+        id: pattern.id.clone(),
+        embedding: Arc::clone(&pattern.embedding),
+        source_episodes: pattern.source_episodes.clone(),
+        strength: pattern.strength,
+        schema_confidence: pattern.schema_confidence.raw(),
+        last_consolidated: pattern.last_consolidated.as_nanoseconds(),
+    }
+}
+
+pub(crate) fn validate_id(id: &str) -> Result<(), PatternError> {
+    match id.len() {
+        1..=MAX_ID_BYTES => Ok(()),
+        bytes => Err(PatternError::IdLength { bytes }),
+    }
+}
+
+fn validate(pattern: &SemanticPattern, expected: usize) -> Result<(), PatternError> {
+    validate_id(&pattern.id)?;
+    let found = pattern.embedding.len();
+    if found != expected {
+        return Err(PatternError::Dimension { expected, found });
+    }
+    let not_finite = |value: f32| !value.is_finite();
+    // It is looked for one by one only if there is one.
+    if any(&pattern.embedding, not_finite)
+        && let Some(index) = pattern.embedding.iter().position(|value| not_finite(*value))
+    {
+        return Err(PatternError::Embedding { index, value: pattern.embedding[index] });
+    }
+    let value = pattern.strength;
+    if !(value.is_finite() && value >= 0.0) {
+        return Err(PatternError::Strength { value });
+    }
+    let found = pattern.source_episodes.len();
+    if found > MAX_EPISODES {
+        return Err(PatternError::EpisodeCount { found });
+    }
+    let lengths = pattern.source_episodes.iter().map(String::len).enumerate();
+    match lengths.into_iter().find(|&(_, bytes)| bytes > MAX_EPISODE_ID_BYTES) {
+        Some((index, bytes)) => Err(PatternError::EpisodeIdLength { index, bytes }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a pattern that no message carries, by the rule of the wire itself.
+fn check_size(pattern: &SemanticPattern) -> Result<(), TooLarge> {
+    // The form on the wire has a few bytes more than the canonical one. It is only built where
+    // these bytes could matter.
+    if encoded_len(pattern) + WIRE_OVERHEAD <= MAX_CONTENT_LEN {
+        return Ok(());
+    }
+    check_content(&to_wire(pattern))
+}
+
+/// At most how many bytes a content on the wire is longer than its canonical form.
+const WIRE_OVERHEAD: usize = 64;
+
+fn canonical(pattern: &Arc<SemanticPattern>) -> Arc<SemanticPattern> {
+    let negative_zero = |value: f32| value.to_bits() == (-0.0_f32).to_bits();
+    if pattern.source_episodes.is_sorted()
+        && !negative_zero(pattern.strength)
+        && !any(&pattern.embedding, negative_zero)
+    {
+        return Arc::clone(pattern);
+    }
+    let mut canonical = SemanticPattern::clone(pattern);
+    canonical.source_episodes.sort();
+    // Adding zero turns -0 into 0 and leaves every other number as it is, bit for bit.
+    canonical.strength += 0.0;
+    if any(&canonical.embedding, negative_zero) {
+        canonical.embedding = canonical.embedding.iter().map(|value| value + 0.0).collect();
+    }
+    Arc::new(canonical)
+}
+
+/// Whether any number is of a kind. Without a branch for each, so that many are compared at a time.
+fn any(numbers: &[f32], is: impl Fn(f32) -> bool) -> bool {
+    numbers.iter().fold(false, |any, &number| any | is(number))
+}
+
+/// Without a branch for each number, as [`any`].
+fn equal_bits(ours: &[f32], theirs: &[f32]) -> bool {
+    let differs = |(a, b): (&f32, &f32)| a.to_bits() ^ b.to_bits();
+    ours.len() == theirs.len()
+        && ours.iter().zip(theirs).map(differs).fold(0, |all, one| all | one) == 0
+}
+
+/// The digest of a canonical pattern.
+fn digest(pattern: &SemanticPattern, hasher: &AnyHasher) -> Digest {
+    hash(hasher, TAG, &encode(pattern))
+}
+
+/// The bytes of a canonical pattern: what is hashed, and what is stored. Every variable part is
+/// preceded by its length.
+pub(crate) fn encode(pattern: &SemanticPattern) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(encoded_len(pattern));
+    put_bytes(&mut bytes, pattern.id.as_bytes());
+    bytes.extend(pattern.last_consolidated.as_nanoseconds().to_le_bytes());
+    bytes.extend(pattern.strength.to_le_bytes());
+    bytes.extend(pattern.schema_confidence.raw().to_le_bytes());
+    put_count(&mut bytes, pattern.embedding.len());
+    put_numbers(&mut bytes, &pattern.embedding);
+    put_count(&mut bytes, pattern.source_episodes.len());
+    for episode in &pattern.source_episodes {
+        put_bytes(&mut bytes, episode.as_bytes());
+    }
+    debug_assert_eq!(bytes.len(), encoded_len(pattern), "the buffer is sized exactly");
+    bytes
+}
+
+/// Appends the numbers, little-endian, many at a time.
+fn put_numbers(bytes: &mut Vec<u8>, numbers: &[f32]) {
+    let start = bytes.len();
+    bytes.resize(start + 4 * numbers.len(), 0);
+    let (room, _) = bytes[start..].as_chunks_mut();
+    for (to, number) in room.iter_mut().zip(numbers) {
+        *to = number.to_le_bytes();
+    }
+}
+
+fn decode(bytes: &[u8]) -> Option<SemanticPattern> {
+    let mut bytes = Cursor::new(bytes);
+    let id = bytes.text()?.to_owned();
+    let last_consolidated = Timestamp::from_nanoseconds(i64::from_le_bytes(bytes.array()?));
+    let strength = f32::from_le_bytes(bytes.array()?);
+    let schema_confidence = Confidence::new(f32::from_le_bytes(bytes.array()?)).ok()?;
+    let numbers = bytes.count(4)?;
+    let (numbers, _) = bytes.take(4 * numbers)?.as_chunks();
+    let embedding = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
+    let episodes = bytes.count(4)?;
+    let mut source_episodes = Vec::with_capacity(episodes);
+    for _ in 0..episodes {
+        source_episodes.push(bytes.text()?.to_owned());
+    }
+    bytes.end(SemanticPattern {
+        id,
+        embedding,
+        source_episodes,
+        strength,
+        schema_confidence,
+        last_consolidated,
+    })
+}
+
+/// Bytes of the canonical form.
+pub(crate) fn encoded_len(pattern: &SemanticPattern) -> usize {
+    let episodes: usize = pattern.source_episodes.iter().map(|episode| 4 + episode.len()).sum();
+    4 + pattern.id.len() + 8 + 4 + 4 + 4 + 4 * pattern.embedding.len() + 4 + episodes
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! Explanations of visible patterns.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use engram_conflict::{Explanation, Strategy};
+use engram_gossip_net::NodeId;
+use engram_merkle::Digest;
+use engram_vclock::{Dot, VectorClock};
+
+use crate::engram::pattern::SemanticPattern;
+use crate::replica::content::{Contents, Introducer};
+use crate::replica::record::Record;
+use crate::replica::state::Entry;
+use crate::replica::visible::versions;
+
+/// Everything that a node knows of one pattern id: the live versions, who wrote them, and the rule
+/// by which one of them is shown.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PatternExplanation {
+    /// The visible pattern; `None` if no version is live, or if all are suppressed.
+    pub visible: Option<Arc<SemanticPattern>>,
+    /// The live versions, ascending by digest. More than one that is not suppressed is a conflict.
+    pub versions: Vec<LiveVersion>,
+    /// The digests of contents that were forgotten, ascending.
+    pub suppressed: Vec<Digest>,
+    /// The context: for each node the greatest version that the record covers.
+    pub context: VectorClock,
+    /// The content that this node's own engine submitted last.
+    pub last_submitted: Option<Digest>,
+    /// The decision of the strategy, its margin, and the contribution of each version that is not
+    /// suppressed, ascending by digest; `None` if there is none.
+    pub resolution: Option<Explanation>,
+}
+
+/// A live version.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LiveVersion {
+    /// The digest of its content.
+    pub digest: Digest,
+    /// Its content.
+    pub pattern: Arc<SemanticPattern>,
+    /// The dots that name it: several nodes may have found the same content.
+    pub writes: Vec<Dot>,
+    /// Whether it was forgotten, so that it is not shown.
+    pub suppressed: bool,
+    /// The way on which its content came to this node.
+    pub introduced: Introduced,
+}
+
+/// The source from which this node has a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Introduced {
+    /// Its own engine.
+    ByEngine,
+    /// This peer, which sent it first.
+    By(NodeId),
+    /// A peer; the store does not say which one.
+    BySomePeer,
+}
+
+impl From<&Introducer> for Introduced {
+    fn from(introducer: &Introducer) -> Self {
+        match introducer {
+            Introducer::Engine => Self::ByEngine,
+            Introducer::Peer(Some(peer)) => Self::By(**peer),
+            Introducer::Peer(None) => Self::BySomePeer,
+        }
+    }
+}
+
+impl PatternExplanation {
+    pub(crate) fn new(entry: &Entry, contents: &Contents, strategy: &dyn Strategy) -> Self {
+        let Entry { record, last_submitted, .. } = entry;
+        let resolution = versions(record, contents).map(|versions| {
+            Explanation::new(strategy.id(), &versions, &strategy.resolve(&versions))
+        });
+        let suppressed = record.suppression.iter().map(|(digest, _)| *digest);
+        let suppressed = suppressed.filter(|digest| record.suppression.is_suppressed(digest));
+        Self {
+            visible: entry.visible().cloned(),
+            versions: live_versions(record, contents),
+            suppressed: suppressed.collect(),
+            context: record.siblings.context().clone(),
+            last_submitted: *last_submitted,
+            resolution,
+        }
+    }
+}
+
+fn live_versions(record: &Record, contents: &Contents) -> Vec<LiveVersion> {
+    let live: BTreeSet<Digest> = record.live();
+    let version = |digest: Digest| {
+        let held = &contents[&digest];
+        let writes = record.siblings.iter().filter(|(_, live)| **live == digest);
+        LiveVersion {
+            digest,
+            pattern: Arc::clone(&held.pattern),
+            writes: writes.map(|(dot, _)| *dot).collect(),
+            suppressed: record.suppression.is_suppressed(&digest),
+            introduced: Introduced::from(&held.introducer),
+        }
+    };
+    live.into_iter().map(version).collect()
+}

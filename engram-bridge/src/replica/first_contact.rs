@@ -1,0 +1,76 @@
+//! First contact: a space whose store is new, or lost rows, waits for a peer before it writes.
+//!
+//! A node that lost its state may write, under a clock that is behind, below its own earlier
+//! versions. It therefore waits until a session told it which of them its peers know. A mark in the
+//! store says that the wait is over, so that a restart in between goes on waiting.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engram::belief::Cause;
+use crate::replica::content::Content;
+
+/// The longest wait, as a multiple of the time without progress.
+const LONGEST: u32 = 6;
+
+/// Submissions that wait for the first contact of their space.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    pub(crate) contents: BTreeMap<Arc<str>, Content>,
+    /// The cause of the latest one.
+    pub(crate) cause: Option<Cause>,
+}
+
+/// Decides when the first contact of a space is over. Time is passed in, counted from any fixed
+/// moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FirstContact {
+    settle: Duration,
+    began: Duration,
+    progress: Duration,
+}
+
+impl FirstContact {
+    /// A space that starts empty at `now`. It waits at most six times `settle`.
+    pub(crate) const fn new(settle: Duration, now: Duration) -> Self {
+        Self { settle, began: now, progress: now }
+    }
+
+    /// Takes note of a session that changed the space.
+    pub(crate) const fn on_progress(&mut self, now: Duration) {
+        self.progress = now;
+    }
+
+    /// Begins the wait anew, after the submissions could not be stored.
+    pub(crate) const fn restart(&mut self, now: Duration) {
+        (self.began, self.progress) = (now, now);
+    }
+
+    /// The time at which the wait is over without a complete session.
+    pub(crate) fn deadline(&self) -> Duration {
+        (self.progress + self.settle).min(self.began + LONGEST * self.settle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTLE: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn silence_ends_the_wait() {
+        let contact = FirstContact::new(SETTLE, Duration::from_secs(5));
+        assert_eq!(contact.deadline(), Duration::from_secs(15));
+    }
+
+    #[test]
+    fn progress_extends_the_wait_up_to_six_times() {
+        let mut contact = FirstContact::new(SETTLE, Duration::ZERO);
+        contact.on_progress(Duration::from_secs(9));
+        assert_eq!(contact.deadline(), Duration::from_secs(19));
+        contact.on_progress(Duration::from_secs(55));
+        assert_eq!(contact.deadline(), Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,99 @@
+//! The versions that this node writes under.
+
+use std::fmt;
+use std::sync::Arc;
+
+use engram_gossip_net::NodeId;
+use engram_vclock::{Dot, HybridClock};
+
+use crate::replica::environment::{Clock, nanoseconds};
+
+/// When this version of the crate was released, in nanoseconds since the Unix epoch: 2026-11-30.
+/// A clock that is behind it is wrong.
+pub(crate) const BUILT_AT: u64 = 1_795_996_800_000_000_000;
+
+/// Issues the dots of this node: one hybrid clock for all of its spaces.
+pub(crate) struct DotIssuer {
+    node: [u8; 32],
+    /// Keys that this node had before. Their dots count as its own, and it mints none under them.
+    replaced: Vec<[u8; 32]>,
+    hybrid: HybridClock,
+    clock: Arc<Clock>,
+    random: Box<dyn FnMut() -> u64 + Send>,
+    minted: u64,
+}
+
+impl DotIssuer {
+    pub(crate) fn new(
+        node: NodeId,
+        replaced: &[NodeId],
+        clock: Arc<Clock>,
+        random: Box<dyn FnMut() -> u64 + Send>,
+    ) -> Self {
+        let replaced = replaced.iter().map(|old| (*old).into()).collect();
+        let (node, hybrid) = (node.into(), HybridClock::new(BUILT_AT));
+        Self { node, replaced, hybrid, clock, random, minted: 0 }
+    }
+
+    pub(crate) const fn node(&self) -> &[u8; 32] {
+        &self.node
+    }
+
+    /// Whether dots of `node` count as this node's own.
+    pub(crate) fn is_own(&self, node: &[u8; 32]) -> bool {
+        *node == self.node || self.replaced.contains(node)
+    }
+
+    /// Keys that this node had before.
+    pub(crate) fn replaced(&self) -> &[[u8; 32]] {
+        &self.replaced
+    }
+
+    /// The next dot, above every version of this node that is known.
+    pub(crate) fn next_dot(&mut self) -> Dot {
+        self.minted += 1;
+        let version = self.hybrid.next(self.now(), (self.random)());
+        Dot::new(self.node, version)
+    }
+
+    /// How many dots were issued since the process started.
+    pub(crate) const fn minted(&self) -> u64 {
+        self.minted
+    }
+
+    /// Takes note of an own version in the node's own state.
+    pub(crate) const fn recall(&mut self, version: u64) {
+        self.hybrid.recall(version);
+    }
+
+    /// Forgets every own version but `greatest`, the greatest one in the node's own state.
+    pub(crate) fn relearn(&mut self, greatest: u64) {
+        self.hybrid = HybridClock::new(BUILT_AT);
+        self.hybrid.recall(greatest);
+    }
+
+    /// Takes note of a peer's hello: the greatest own version that the peer knows, and its clock; 0 for
+    /// none. An implausible version is ignored.
+    pub(crate) fn greeted(&mut self, known: u64, clock: u64) {
+        if clock > 0 {
+            self.hybrid.hear(clock);
+        }
+        // The fault shows in the peer's records, too, and is reported there.
+        _ = self.hybrid.observe(known, self.now());
+    }
+
+    /// The clock for a join of the node's own words.
+    pub(crate) const fn hybrid(&mut self) -> &mut HybridClock {
+        &mut self.hybrid
+    }
+
+    fn now(&self) -> u64 {
+        nanoseconds((self.clock)())
+    }
+}
+
+impl fmt::Debug for DotIssuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DotIssuer").field("hybrid", &self.hybrid).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,76 @@
+//! The join of a record that arrived with the row that is held.
+
+use engram_vclock::Dot;
+
+use crate::replica::change::Change;
+use crate::replica::issuer::DotIssuer;
+use crate::replica::operations::{adopted, origin};
+use crate::replica::record::Record;
+use crate::replica::state::SpaceState;
+
+/// The row after a join.
+pub(crate) struct Joined {
+    pub(crate) change: Change,
+    /// The events of the join; `None` if the record that arrived held no news.
+    pub(crate) report: Option<JoinReport>,
+}
+
+/// Events of a join.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct JoinReport {
+    /// The word of this process was written again.
+    pub(crate) reissued: bool,
+    /// The word of this process was not written again, since too many own dots are live.
+    pub(crate) given_up: bool,
+    /// A dot under which both sides hold different contents.
+    pub(crate) clash: Option<Dot>,
+    /// Dots over the limit of one node.
+    pub(crate) dots_dropped: usize,
+    /// Suppressed digests over the limit of one record.
+    pub(crate) suppressions_dropped: usize,
+}
+
+impl SpaceState {
+    /// The held record of `change`, or the present one of its id.
+    pub(crate) fn base<'s>(&'s self, change: &'s Change) -> Option<&'s Record> {
+        change.record.as_ref().or_else(|| self.record(&change.id))
+    }
+
+    /// Joins `arrived` with the row of `change`.
+    ///
+    /// `arrived` names plausible versions only, and contents that are held or come along.
+    pub(crate) fn plan_join(
+        &self,
+        mut change: Change,
+        arrived: &Record,
+        issuer: &mut DotIssuer,
+    ) -> Joined {
+        let before = self.base(&change).cloned().unwrap_or_default();
+        let mut record = before.clone();
+        let (node, word) = (*issuer.node(), change.word);
+        let own = &arrived.siblings;
+        let own = record.siblings.join_own(own, &node, word.as_ref(), issuer.hybrid());
+        record.suppression.join(&arrived.suppression);
+        let suppressions_dropped = record.suppression.bound().len();
+        if record == before {
+            return Joined { change, report: None };
+        }
+        change.word = match own.given_up {
+            Some(_) => None,
+            None => own.reissued.or(word),
+        };
+        if let Some(digest) = adopted(&before, &record, change.word.as_ref(), issuer) {
+            change.last_submitted = Some(digest);
+        }
+        change.origin = origin(&before, arrived);
+        change.record = Some(record);
+        let report = JoinReport {
+            reissued: own.reissued.is_some(),
+            given_up: own.given_up.is_some(),
+            clash: own.joined.clash,
+            dots_dropped: own.joined.dropped,
+            suppressions_dropped,
+        };
+        Joined { change, report: Some(report) }
+    }
+}

@@ -1,0 +1,274 @@
+//! The operations on one pattern id, and the record that each of them leaves.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use engram_gossip_net::NodeId;
+use engram_merkle::Digest;
+use engram_vclock::{Changed, Dot};
+
+use crate::engram::pattern::SemanticPattern;
+use crate::replica::change::Change;
+use crate::replica::content::{Content, MAX_EPISODES, PatternError};
+use crate::replica::issuer::DotIssuer;
+use crate::replica::record::{Record, Word};
+use crate::replica::report::SuppressionFault;
+use crate::replica::state::{Entry, SpaceState};
+
+/// The outcome of a submitted pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Submitted {
+    /// It is a new version.
+    Written,
+    /// This node submitted the same content last; nothing was written.
+    Unchanged,
+    /// Its content was forgotten on purpose and stays so; nothing was written.
+    Suppressed,
+    /// It is a blend of several versions that was handed out before; nothing was written.
+    Echoed,
+    /// It waits until the space met a peer. The merged view shows it already.
+    Waiting,
+}
+
+/// The citations of a resolution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Citations {
+    /// Those of the pattern and of all versions that it replaces (default).
+    #[default]
+    Union,
+    /// Those of the pattern alone.
+    AsGiven,
+}
+
+/// A change with what is to be reported of it.
+pub(crate) struct Planned {
+    pub(crate) change: Change,
+    pub(crate) faults: Vec<SuppressionFault>,
+}
+
+impl From<Change> for Planned {
+    fn from(change: Change) -> Self {
+        Self { change, faults: Vec::new() }
+    }
+}
+
+const FRESH: &str = "the issuer's dots are above every own entry";
+
+impl SpaceState {
+    /// The own engine found `content`. It never saw the versions of the peers, so a new dot
+    /// replaces the own dots and no others.
+    pub(crate) fn plan_submit(
+        &self,
+        content: Content,
+        issuer: &mut DotIssuer,
+    ) -> Result<(Submitted, Option<Change>), PatternError> {
+        let digest = content.digest();
+        let held = self.entry(&content.pattern().id);
+        if let Some((id, entry)) = held {
+            if entry.record.suppression.is_suppressed(&digest) {
+                let cleared = Change { last_submitted: None, ..Change::of(id, Some(entry)) };
+                let change = entry.last_submitted.is_some().then_some(cleared);
+                return Ok((Submitted::Suppressed, change));
+            }
+            if entry.last_submitted == Some(digest) && !holds_replaced(&entry.record, issuer) {
+                let word = confirmed_word(entry, digest, issuer);
+                let confirm = || Change { word, ..Change::of(id, Some(entry)) };
+                return Ok((Submitted::Unchanged, (word != entry.word).then(confirm)));
+            }
+            if is_echo(entry, &content) {
+                return Ok((Submitted::Echoed, None));
+            }
+        }
+        let mut change = match held {
+            Some((id, entry)) => Change::of(id, Some(entry)),
+            None => Change::of(&Arc::from(content.pattern().id.as_str()), None),
+        };
+        let mut record = held.map(|(_, entry)| entry.record.clone()).unwrap_or_default();
+        let dot = above(&record, issuer)?;
+        let superseded = |older: &Dot| issuer.is_own(&older.node);
+        record.siblings.supersede(dot, Some(digest), superseded).expect(FRESH);
+        change.record = Some(record);
+        change.contents = vec![content];
+        change.last_submitted = Some(digest);
+        change.word = Some(Word { version: dot.version, value: digest });
+        Ok((Submitted::Written, Some(change)))
+    }
+
+    /// Withdraws this node's own dots of `id`; those of others stay. `None` if there are none.
+    pub(crate) fn plan_withdraw(
+        &self,
+        id: &str,
+        issuer: &mut DotIssuer,
+    ) -> Result<Option<Change>, PatternError> {
+        let own = [&[*issuer.node()], issuer.replaced()].concat();
+        self.plan_removal(id, issuer, |node| own.contains(node))
+    }
+
+    /// Removes the dots of the nodes for which `of` is true. `None` if there are none.
+    pub(crate) fn plan_removal(
+        &self,
+        id: &str,
+        issuer: &mut DotIssuer,
+        of: impl Fn(&[u8; 32]) -> bool,
+    ) -> Result<Option<Change>, PatternError> {
+        let concerned = |entry: &Entry| entry.record.siblings.iter().any(|(dot, _)| of(&dot.node));
+        let Some((id, entry)) = self.entry(id).filter(|(_, entry)| concerned(entry)) else {
+            return Ok(None);
+        };
+        let mut record = entry.record.clone();
+        let dot = above(&record, issuer)?;
+        record.siblings.supersede(dot, None, |older| of(&older.node)).expect(FRESH);
+        Ok(Some(Change { record: Some(record), ..Change::of(id, Some(entry)) }))
+    }
+
+    /// Deletes every live dot of `id` and suppresses the contents. `None` if no dot is live.
+    pub(crate) fn plan_forget(
+        &self,
+        id: &str,
+        issuer: &mut DotIssuer,
+    ) -> Result<Option<Planned>, PatternError> {
+        let live = |(_, entry): &(&Arc<str>, &Entry)| !entry.record.is_deletion();
+        let Some((id, entry)) = self.entry(id).filter(live) else { return Ok(None) };
+        let contents = entry.record.live();
+        let mut record = entry.record.clone();
+        let dot = above(&record, issuer)?;
+        record.siblings.remove(dot).expect(FRESH);
+        let mut faults = Vec::new();
+        for digest in contents {
+            let changed = record.suppression.suppress(digest);
+            faults.extend((changed == Changed::AtBound).then_some(SuppressionFault::AtBound));
+        }
+        let dropped = record.suppression.bound().len();
+        faults.extend((dropped > 0).then_some(SuppressionFault::Dropped { digests: dropped }));
+        let change = Change { record: Some(record), ..Change::of(id, Some(entry)) };
+        Ok(Some(Planned { change, faults }))
+    }
+
+    /// Writes `content` over every version that is held of its id, and releases it and the given
+    /// content from suppression.
+    pub(crate) fn plan_resolve(
+        &self,
+        content: Content,
+        given: Digest,
+        issuer: &mut DotIssuer,
+    ) -> Result<Planned, PatternError> {
+        let id = Arc::<str>::from(content.pattern().id.as_str());
+        let entry = self.entry(&id).map(|(_, entry)| entry);
+        let mut record = entry.map(|entry| entry.record.clone()).unwrap_or_default();
+        let (digest, dot) = (content.digest(), above(&record, issuer)?);
+        record.siblings.resolve(dot, digest).expect(FRESH);
+        let mut faults = Vec::new();
+        for released in BTreeSet::from([digest, given]) {
+            let changed = record.suppression.release(&released);
+            faults.extend((changed == Changed::AtBound).then_some(SuppressionFault::AtBound));
+        }
+        let change = Change {
+            record: Some(record),
+            contents: vec![content],
+            word: Some(Word { version: dot.version, value: digest }),
+            ..Change::of(&id, entry)
+        };
+        Ok(Planned { change, faults })
+    }
+
+    /// `pattern` with the citations of every version that its resolution replaces.
+    ///
+    /// # Errors
+    /// [`PatternError::EpisodeCount`] if they are more than a pattern cites.
+    pub(crate) fn with_all_citations(
+        &self,
+        pattern: &SemanticPattern,
+    ) -> Result<SemanticPattern, PatternError> {
+        let mut citations = pattern.source_episodes.clone();
+        let known: BTreeSet<&String> = pattern.source_episodes.iter().collect();
+        let versions = self.record(&pattern.id).map(Record::live).unwrap_or_default();
+        let others = versions.iter().filter_map(|digest| self.content(digest));
+        let missing: BTreeSet<&String> = others
+            .flat_map(|other| &other.source_episodes)
+            .filter(|episode| !known.contains(episode))
+            .collect();
+        citations.extend(missing.into_iter().cloned());
+        if citations.len() > MAX_EPISODES {
+            return Err(PatternError::EpisodeCount { found: citations.len() });
+        }
+        Ok(SemanticPattern { source_episodes: citations, ..pattern.clone() })
+    }
+
+    /// Removes from the record of `id` the parts whose versions are not plausible. `None` if there
+    /// are none. The engine's next submission is written, since an own part may be among them.
+    pub(crate) fn plan_drop_implausible(
+        &self,
+        id: &str,
+        is_plausible: impl Fn(u64) -> bool,
+    ) -> Option<Change> {
+        let (id, entry) = self.entry(id)?;
+        let mut record = entry.record.clone();
+        record.siblings.retain_nodes(|_, version| is_plausible(version));
+        if record == entry.record {
+            return None;
+        }
+        // The engine's next submission is a write again, whatever it submitted before.
+        let row = Change { last_submitted: None, word: None, ..Change::of(id, Some(entry)) };
+        Some(Change { record: Some(record), ..row })
+    }
+}
+
+/// The next dot of this node, which has to be above the own entry of `record`.
+fn above(record: &Record, issuer: &mut DotIssuer) -> Result<Dot, PatternError> {
+    let dot = issuer.next_dot();
+    match dot.version > record.siblings.context().get(&dot.node) {
+        true => Ok(dot),
+        false => Err(PatternError::VersionsExhausted),
+    }
+}
+
+/// The word that an unchanged submission confirms: the greatest dot of the present key under which
+/// `digest` is live.
+fn confirmed_word(entry: &Entry, digest: Digest, issuer: &DotIssuer) -> Option<Word> {
+    let own = entry.record.of_node(issuer.node()).filter(|(_, live)| *live == digest);
+    let confirmed = own.map(|(version, value)| Word { version, value }).last();
+    match (confirmed, entry.word) {
+        (Some(confirmed), Some(word)) if word.version > confirmed.version => Some(word),
+        (Some(confirmed), _) => Some(confirmed),
+        (None, word) => word,
+    }
+}
+
+/// Whether dots of a key that this node had before are live. The next submission takes them over,
+/// since nothing can be written again under that key.
+fn holds_replaced(record: &Record, issuer: &DotIssuer) -> bool {
+    issuer.replaced().iter().any(|old| record.of_node(old).next().is_some())
+}
+
+/// Whether `content` is a blend of several versions that was handed out, and no live version.
+fn is_echo(entry: &Entry, content: &Content) -> bool {
+    let digest = content.digest();
+    entry.blends().contains(&digest) && !entry.record.live().contains(&digest)
+}
+
+/// The adoption of an own version that came back: the content of the greatest own dot, if own dots
+/// are live now but none of them was live here before, nor written by this process.
+pub(crate) fn adopted(
+    before: &Record,
+    after: &Record,
+    word: Option<&Word>,
+    issuer: &DotIssuer,
+) -> Option<Digest> {
+    let mut newest = None;
+    for (version, digest) in after.of_node(issuer.node()) {
+        let known = before.of_node(issuer.node()).any(|dot| dot == (version, digest));
+        if known || word.is_some_and(|word| word.version == version) {
+            return None;
+        }
+        newest = Some(digest);
+    }
+    newest
+}
+
+/// The node that wrote the news in `arrived`: the node with the greatest new entry.
+pub(crate) fn origin(held: &Record, arrived: &Record) -> Option<NodeId> {
+    let known = held.siblings.context();
+    let news = arrived.siblings.context().iter().filter(|(node, entry)| known.get(node) < *entry);
+    news.max_by_key(|(_, entry)| *entry).map(|(node, _)| NodeId::from(*node))
+}

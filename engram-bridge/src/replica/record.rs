@@ -1,0 +1,149 @@
+//! The replicated state of one pattern id: a record.
+
+use std::collections::BTreeSet;
+
+use engram_gossip_proto::{self as wire, Rejection};
+use engram_merkle::{AnyHasher, Digest};
+use engram_vclock::{Dot, VectorClock};
+
+use crate::replica::content::validate_id;
+use crate::replica::encoding::{Cursor, hash, put_bytes, put_count};
+
+/// The most live dots of one node in one record.
+pub use engram_vclock::MAX_NODE_DOTS;
+/// The most digests that one record suppresses.
+pub use engram_vclock::MAX_SUPPRESSED;
+
+const TAG: &[u8; 8] = b"ecb2reco";
+/// Bytes of a node and a version.
+const ENTRY: usize = 32 + 8;
+/// Bytes of a version and a digest.
+const DOT: usize = 8 + 32;
+/// Bytes of a digest and a causal length.
+const LENGTH: usize = 32 + 4;
+
+pub(crate) type Siblings = engram_vclock::Siblings<Digest>;
+pub(crate) type Suppression = engram_vclock::Suppression<Digest>;
+pub(crate) type Word = engram_vclock::Word<Digest>;
+
+/// What the nodes wrote under one id, and which contents are suppressed.
+///
+/// A record is a product over nodes: any subset of its nodes, each with entry and dots, is a record,
+/// and joining the parts equals joining the whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) siblings: Siblings,
+    pub(crate) suppression: Suppression,
+}
+
+impl Record {
+    /// The live contents, suppressed ones included.
+    pub(crate) fn live(&self) -> BTreeSet<Digest> {
+        self.siblings.values().copied().collect()
+    }
+
+    /// The live contents that are not suppressed: the ones that a strategy chooses from.
+    pub(crate) fn shown(&self) -> BTreeSet<Digest> {
+        let shown = self.siblings.values().filter(|digest| !self.suppression.is_suppressed(digest));
+        shown.copied().collect()
+    }
+
+    /// Whether no dot is live.
+    pub(crate) fn is_deletion(&self) -> bool {
+        self.siblings.is_empty()
+    }
+
+    /// The live dots of `node`, each with its content.
+    pub(crate) fn of_node(&self, node: &[u8; 32]) -> impl Iterator<Item = (u64, Digest)> {
+        self.siblings.of_node(node).iter().map(|(dot, digest)| (dot.version, *digest))
+    }
+
+    /// The digest of the record under `id`. It covers every dot, the context and the suppression.
+    pub(crate) fn digest(&self, id: &str, hasher: &AnyHasher) -> Digest {
+        let mut bytes = Vec::with_capacity(256);
+        put_bytes(&mut bytes, id.as_bytes());
+        self.encode(&mut bytes);
+        hash(hasher, TAG, &bytes)
+    }
+
+    /// Appends the bytes that are hashed and stored.
+    pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
+        put_count(bytes, self.siblings.context().len());
+        for part in self.siblings.parts() {
+            bytes.extend(part.node);
+            bytes.extend(part.entry.to_le_bytes());
+            put_count(bytes, part.live.len());
+            for (dot, digest) in part.live {
+                bytes.extend(dot.version.to_le_bytes());
+                bytes.extend(digest.as_bytes());
+            }
+        }
+        put_count(bytes, self.suppression.len());
+        for (digest, length) in self.suppression.iter() {
+            bytes.extend(digest.as_bytes());
+            bytes.extend(length.to_le_bytes());
+        }
+    }
+
+    /// Reads what [`encode`](Self::encode) writes; `None` if it is not canonical.
+    pub(crate) fn decode(bytes: &mut Cursor<'_>) -> Option<Self> {
+        let nodes = bytes.count(ENTRY + 4)?;
+        let (mut context, mut live) = (Vec::with_capacity(nodes), Vec::with_capacity(nodes));
+        for _ in 0..nodes {
+            let (node, entry) = (bytes.array::<32>()?, bytes.number()?);
+            context.push((node, entry));
+            for _ in 0..bytes.count(DOT)? {
+                let dot = Dot::new(node, bytes.number()?);
+                live.push((dot, Digest::from(bytes.array::<32>()?)));
+            }
+        }
+        let mut lengths = Vec::new();
+        for _ in 0..bytes.count(LENGTH)? {
+            let digest = Digest::from(bytes.array::<32>()?);
+            lengths.push((digest, u32::from_le_bytes(bytes.array()?)));
+        }
+        Self::from_parts(live, context, lengths)
+    }
+
+    fn from_parts(
+        live: Vec<(Dot, Digest)>,
+        context: Vec<([u8; 32], u64)>,
+        lengths: Vec<(Digest, u32)>,
+    ) -> Option<Self> {
+        let context = VectorClock::from_sorted(context).ok()?;
+        let siblings = Siblings::from_parts(live, context).ok()?;
+        Some(Self { siblings, suppression: Suppression::from_sorted(lengths).ok()? })
+    }
+
+    /// The record as it travels.
+    pub(crate) fn to_wire(&self, id: &str) -> wire::Record {
+        let parts = self.siblings.parts().map(|part| wire::Part {
+            node: *part.node,
+            entry: part.entry,
+            dots: part.live.iter().map(|(dot, digest)| (dot.version, (*digest).into())).collect(),
+        });
+        let suppressed = self.suppression.iter().map(|(digest, length)| ((*digest).into(), length));
+        wire::Record { id: id.to_owned(), parts: parts.collect(), suppressed: suppressed.collect() }
+    }
+
+    /// Takes a record as it came from a peer, with its id.
+    ///
+    /// # Errors
+    /// [`Rejection::InvalidRecord`] if it is not canonical.
+    pub(crate) fn from_wire(record: wire::Record) -> Result<(String, Self), Rejection> {
+        validate_id(&record.id).map_err(|_| Rejection::InvalidRecord)?;
+        let context = record.parts.iter().map(|part| (part.node, part.entry)).collect();
+        let live = record.parts.iter().flat_map(|part| {
+            let dot = |(version, digest): &(u64, [u8; 32])| {
+                (Dot::new(part.node, *version), Digest::from(*digest))
+            };
+            part.dots.iter().map(dot)
+        });
+        let lengths = record.suppressed.iter().map(|(digest, length)| ((*digest).into(), *length));
+        let taken = Self::from_parts(live.collect(), context, lengths.collect());
+        Ok((record.id, taken.ok_or(Rejection::InvalidRecord)?))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+use super::*;
+
+const A: [u8; 32] = [0xaa; 32];
+const B: [u8; 32] = [0xbb; 32];
+
+fn digest(byte: u8) -> Digest {
+    Digest::from([byte; 32])
+}
+
+fn record() -> Record {
+    let mut record = Record::default();
+    record.siblings.submit(Dot::new(A, 3), digest(1)).unwrap();
+    record.siblings.submit(Dot::new(B, 9), digest(2)).unwrap();
+    record.siblings.withdraw(Dot::new(B, 11)).unwrap();
+    _ = record.suppression.suppress(digest(4));
+    record
+}
+
+/// A change of one of these values separates old and new nodes: it needs a new tag.
+#[test]
+fn golden_digests() {
+    let digest = |hasher| record().digest("pattern_7", &hasher).to_string();
+    assert_eq!(
+        digest(AnyHasher::Sha256),
+        "846ea25805b7e1c7c623676d252b6a9bfc8ff87beb14308fd00b79f1414700fb"
+    );
+    assert_eq!(
+        digest(AnyHasher::Blake3),
+        "3b360be189e3616b0f967d2941c86474fc580219fc4c5cdad712c56ed540627f"
+    );
+}
+
+#[test]
+fn the_stored_form_round_trips() {
+    let mut bytes = Vec::new();
+    record().encode(&mut bytes);
+    let mut cursor = Cursor::new(&bytes);
+    let decoded = Record::decode(&mut cursor).unwrap();
+    assert_eq!(cursor.end(decoded), Some(record()));
+    for cut in 0..bytes.len() {
+        let mut cursor = Cursor::new(&bytes[..cut]);
+        let decoded = Record::decode(&mut cursor);
+        assert!(decoded.and_then(|decoded| cursor.end(decoded)).is_none(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn the_wire_form_round_trips() {
+    let wire = record().to_wire("p");
+    assert_eq!(Record::from_wire(wire.clone()), Ok(("p".to_owned(), record())));
+    assert_eq!(record().to_wire("p"), wire);
+}
+
+#[test]
+fn records_that_are_not_canonical_are_refused() {
+    for change in [
+        (|r| r.id.clear()) as fn(&mut wire::Record),
+        |r| r.parts.reverse(),
+        |r| r.parts[1].node = r.parts[0].node,
+        |r| r.parts[0].entry = 0,
+        |r| r.parts[0].entry = 2,
+        |r| r.parts[0].dots[0].0 = 0,
+        |r| r.parts[0].dots = vec![(3, [1; 32]), (2, [1; 32])],
+        |r| r.parts[0].dots = vec![(3, [1; 32]); 2],
+        |r| r.parts[0].dots = (0..=MAX_NODE_DOTS as u8).map(|n| (3, [n; 32])).collect(),
+        |r| r.suppressed[0].1 = 0,
+        |r| r.suppressed[0].1 = u32::MAX,
+        |r| r.suppressed = vec![([4; 32], 1); 2],
+        |r| r.suppressed = (0..=MAX_SUPPRESSED as u16).map(|n| (wide(n), 1)).collect(),
+    ] {
+        let mut wire = record().to_wire("p");
+        change(&mut wire);
+        assert_eq!(Record::from_wire(wire), Err(Rejection::InvalidRecord));
+    }
+}
+
+fn wide(n: u16) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest[..2].copy_from_slice(&n.to_be_bytes());
+    digest
+}
+
+#[test]
+fn the_limits_themselves_are_taken() {
+    let mut wire = record().to_wire("p");
+    wire.parts[0].dots = (0..MAX_NODE_DOTS as u8).map(|n| (3, [n; 32])).collect();
+    wire.suppressed = (0..MAX_SUPPRESSED as u16).map(|n| (wide(n), 1 << 31)).collect();
+    assert!(Record::from_wire(wire).is_ok());
+}

@@ -1,0 +1,97 @@
+//! Reports of what was done to a space.
+
+use std::sync::Arc;
+
+use crate::durable::storage::StorageError;
+use crate::engram::pattern::SemanticPattern;
+use crate::engram::timestamp::Timestamp;
+use crate::replica::content::PatternError;
+
+/// The number of live versions from which on a pattern is reported: nodes disagree about it, and a
+/// person should look at it.
+pub const MANY_VERSIONS: usize = 8;
+
+/// The outcome of a submitted snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SubmitReport {
+    /// Patterns that are new versions.
+    pub written: usize,
+    /// Patterns that this node submitted last in the same form.
+    pub unchanged: usize,
+    /// Patterns whose contents were forgotten on purpose and stay so.
+    pub suppressed: usize,
+    /// Patterns of the merged view that were handed back.
+    pub echoed: usize,
+    /// Patterns that wait until the space met a peer.
+    pub waiting: usize,
+    /// Patterns that were refused. The others are not affected.
+    pub rejected: Vec<RejectedPattern>,
+    /// The ids of new versions that live beside many others: [`MANY_VERSIONS`] or more in all.
+    pub many_versions: Vec<String>,
+    /// Whether the visible patterns changed.
+    pub view_changed: bool,
+}
+
+/// A pattern that was refused.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RejectedPattern {
+    /// Its position in the snapshot, from 0.
+    pub index: usize,
+    /// Its id.
+    pub id: String,
+    /// The cause, and what to do.
+    pub reason: PatternError,
+}
+
+/// The visible patterns of a space.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct MergedView {
+    /// One pattern for each id with a version that is shown, in ascending order of the ids.
+    pub patterns: Vec<Arc<SemanticPattern>>,
+    /// How many further patterns the [`Retention`](crate::Retention) hides.
+    pub hidden: usize,
+    /// The time of the last change, by the clock of this node; the epoch if there was none.
+    pub changed_at: Timestamp,
+}
+
+impl SubmitReport {
+    /// The report of a merged view of this many patterns that was handed back.
+    pub(crate) fn of_echo(patterns: usize) -> Self {
+        Self { echoed: patterns, ..Self::default() }
+    }
+
+    /// How many patterns were valid: all but the rejected.
+    #[must_use]
+    pub const fn taken(&self) -> usize {
+        self.written + self.unchanged + self.suppressed + self.echoed + self.waiting
+    }
+}
+
+/// Why an operation on a pattern failed. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// The pattern cannot be shared.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// The change cannot be stored.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// A limit of suppression that an operation reached. The operation itself was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SuppressionFault {
+    /// A record suppresses [`MAX_SUPPRESSED`](crate::MAX_SUPPRESSED) contents: the greatest digests
+    /// gave way, and an engine that finds those contents again makes them visible.
+    Dropped {
+        /// How many digests gave way.
+        digests: usize,
+    },
+    /// A content was forgotten and released so often that its causal length cannot grow any more.
+    AtBound,
+}

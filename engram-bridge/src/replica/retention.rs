@@ -1,0 +1,139 @@
+//! Retention: a limit of what one node shows.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engram::pattern::SemanticPattern;
+use crate::replica::state::SpaceState;
+
+/// Hides old or uncertain patterns from the view of one node. Nothing is removed and no peer
+/// learns of it: a hidden pattern is still stored, synced and explained, and appears again when the
+/// rule changes. Belief updates name it, too.
+///
+/// The shown patterns are a function of the replicated state: nodes with equal state and equal
+/// rules show the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retention {
+    /// How much older a pattern may be than the present of its space. The present is the lower
+    /// median, over the nodes with a live pattern, of the time of each node's newest one: no single
+    /// clock moves it, and a space in which nothing happens loses nothing.
+    pub max_age: Option<Duration>,
+    /// How many patterns a space shows: those with the highest confidence, and of equal ones the
+    /// newest.
+    pub max_patterns: Option<usize>,
+}
+
+impl Retention {
+    /// Shows patterns of every age and number.
+    pub const ALL: Self = Self { max_age: None, max_patterns: None };
+
+    /// Hides patterns that are older than this.
+    #[must_use]
+    pub const fn with_max_age(self, max_age: Duration) -> Self {
+        Self { max_age: Some(max_age), ..self }
+    }
+
+    /// Shows this many patterns at most.
+    #[must_use]
+    pub const fn with_max_patterns(self, max_patterns: usize) -> Self {
+        Self { max_patterns: Some(max_patterns), ..self }
+    }
+
+    /// The earliest time of a pattern that is shown, in nanoseconds; `None` if age does not matter.
+    pub(crate) fn earliest(&self, state: &SpaceState) -> Option<i64> {
+        let max_age = i64::try_from(self.max_age?.as_nanos()).unwrap_or(i64::MAX);
+        present(state).map(|present| present.saturating_sub(max_age))
+    }
+
+    /// Those of `patterns` that are shown, in the same order.
+    pub(crate) fn shown(
+        &self,
+        mut patterns: Vec<Arc<SemanticPattern>>,
+        earliest: Option<i64>,
+    ) -> Vec<Arc<SemanticPattern>> {
+        let time = |pattern: &SemanticPattern| pattern.last_consolidated.as_nanoseconds();
+        if let Some(earliest) = earliest {
+            patterns.retain(|pattern| time(pattern) >= earliest);
+        }
+        if let Some(most) = self.max_patterns.filter(|most| *most < patterns.len()) {
+            // A confidence is not negative, so its bits are in the order of its value.
+            let confidence = |pattern: &SemanticPattern| pattern.schema_confidence.raw().to_bits();
+            patterns.sort_by_cached_key(|pattern| {
+                (Reverse(confidence(pattern)), Reverse(time(pattern)), pattern.id.clone())
+            });
+            patterns.truncate(most);
+            patterns.sort_by(|one, other| one.id.cmp(&other.id));
+        }
+        patterns
+    }
+}
+
+/// The lower median, over the nodes with a live pattern, of the time of each node's newest one.
+fn present(state: &SpaceState) -> Option<i64> {
+    let mut newest = BTreeMap::<[u8; 32], i64>::new();
+    for (_, entry) in state.entries() {
+        for (dot, digest) in entry.record.siblings.iter() {
+            if entry.record.suppression.is_suppressed(digest) {
+                continue;
+            }
+            let content = state.content(digest).expect("every live content is held");
+            let time = content.last_consolidated.as_nanoseconds();
+            newest.entry(dot.node).and_modify(|newest| *newest = time.max(*newest)).or_insert(time);
+        }
+    }
+    let mut times: Vec<i64> = newest.into_values().collect();
+    times.sort_unstable();
+    times.get(times.len().checked_sub(1)? / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engram::pattern::Confidence;
+    use crate::engram::timestamp::Timestamp;
+
+    fn pattern(id: &str, seconds: i64, confidence: f32) -> Arc<SemanticPattern> {
+        Arc::new(SemanticPattern {
+            id: id.to_owned(),
+            embedding: Arc::from([1.0]),
+            source_episodes: Vec::new(),
+            strength: 1.0,
+            schema_confidence: Confidence::new(confidence).unwrap(),
+            last_consolidated: Timestamp::from_nanoseconds(seconds),
+        })
+    }
+
+    fn shown(retention: Retention, earliest: Option<i64>) -> Vec<String> {
+        let patterns = vec![
+            pattern("a", 100, 0.5),
+            pattern("b", 40, 0.9),
+            pattern("c", 90, 0.5),
+            pattern("d", 39, 1.0),
+        ];
+        let shown = retention.shown(patterns, earliest);
+        shown.iter().map(|pattern| pattern.id.clone()).collect()
+    }
+
+    #[test]
+    fn without_a_rule_all_patterns_are_shown() {
+        assert_eq!(shown(Retention::ALL, None), ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn patterns_before_the_earliest_are_hidden() {
+        assert_eq!(shown(Retention::ALL, Some(40)), ["a", "b", "c"]);
+        assert_eq!(shown(Retention::ALL, Some(i64::MIN)).len(), 4);
+    }
+
+    #[test]
+    fn confidence_decides_then_age() {
+        let most = |most| Retention::ALL.with_max_patterns(most);
+        assert_eq!(shown(most(3), None), ["a", "b", "d"]);
+        assert_eq!(shown(most(1), None), ["d"]);
+        assert_eq!(shown(most(0), None), [""; 0]);
+        assert_eq!(shown(most(9), None).len(), 4);
+    }
+}

@@ -1,0 +1,261 @@
+//! The parts of a node that all of its spaces share.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use engram_gossip_net::NodeId;
+use engram_gossip_proto::{Greeting, SpaceId};
+use engram_vclock::{ClockFault, HybridClock};
+use tokio::sync::{broadcast, watch};
+
+use crate::durable::journal::Journal;
+use crate::durable::storage::StorageError;
+use crate::engram::timestamp::Timestamp;
+use crate::replica::caps::{Cap, Caps, Usage};
+use crate::replica::clocks::{ClockWatch, is_ahead};
+use crate::replica::environment::{Clock, nanoseconds};
+use crate::replica::issuer::{BUILT_AT, DotIssuer};
+use crate::replica::record::Record;
+use crate::replica::stats::WriteStats;
+
+/// Events that wait for a subscriber; a slower one misses the oldest.
+pub const STATE_EVENT_QUEUE: usize = 1_024;
+
+/// An event of a node's state that a person may want to know of.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum StateEvent {
+    /// A word of this process was written again: a later version of this node arrived that it did
+    /// not write. A second process writes under the same key, or the clock was set back.
+    Reissued {
+        /// The space.
+        space: SpaceId,
+        /// The pattern id.
+        id: String,
+    },
+    /// A word of this process was not written again, because [`MAX_NODE_DOTS`](crate::MAX_NODE_DOTS)
+    /// own dots are live.
+    GivenUp {
+        /// The space.
+        space: SpaceId,
+        /// The pattern id.
+        id: String,
+    },
+    /// One dot arrived with another content than the one held under it. Both stay.
+    Clash {
+        /// The space.
+        space: SpaceId,
+        /// The pattern id.
+        id: String,
+        /// The node that wrote twice under one version.
+        node: NodeId,
+    },
+    /// A record suppresses more contents than it may: the greatest digests gave way.
+    SuppressionDropped {
+        /// The space.
+        space: SpaceId,
+        /// The pattern id.
+        id: String,
+        /// How many digests gave way.
+        digests: usize,
+    },
+    /// A peer sent versions of a node that lie too far in the future.
+    Implausible {
+        /// The space.
+        space: SpaceId,
+        /// The pattern id.
+        id: String,
+        /// The node whose versions they are.
+        node: NodeId,
+    },
+    /// A member writes versions ahead of this node's clock: one of the two clocks is wrong.
+    ClockAhead {
+        /// The member.
+        node: NodeId,
+        /// How far, in nanoseconds.
+        ahead: u64,
+    },
+    /// Records of peers were refused because of a cap.
+    OverCap {
+        /// The space.
+        space: SpaceId,
+        /// The pattern id.
+        id: String,
+        /// The cap.
+        cap: Cap,
+    },
+    /// Changes can no longer be stored, or can be stored again.
+    Storage {
+        /// The failure; `None` if the last change was stored.
+        failure: Option<StorageError>,
+    },
+}
+
+/// One for each store.
+pub(crate) struct Shared {
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) caps: Caps,
+    journal: Mutex<Journal>,
+    stats: Mutex<WriteStats>,
+    usage: Mutex<Usage>,
+    members: Mutex<Arc<BTreeSet<[u8; 32]>>>,
+    clocks: Mutex<ClockWatch>,
+    /// The greatest own version and the greatest clock that the greetings of peers named.
+    greeted: (AtomicU64, AtomicU64),
+    local_changes: watch::Sender<u64>,
+    events: broadcast::Sender<StateEvent>,
+}
+
+const HELD: &str = "no code panics while it holds this lock";
+
+impl Shared {
+    pub(crate) fn new(clock: Arc<Clock>, caps: Caps, journal: Journal, usage: Usage) -> Self {
+        let members = Arc::new(BTreeSet::from([*journal.issuer.node()]));
+        let mut stats = WriteStats::default();
+        journal.report(&mut stats);
+        Self {
+            clock,
+            caps,
+            journal: Mutex::new(journal),
+            stats: Mutex::new(stats),
+            usage: Mutex::new(usage),
+            members: Mutex::new(members),
+            clocks: Mutex::default(),
+            greeted: (AtomicU64::new(0), AtomicU64::new(0)),
+            local_changes: watch::Sender::new(0),
+            events: broadcast::Sender::new(STATE_EVENT_QUEUE),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().expect(HELD)
+    }
+
+    pub(crate) fn members(&self) -> Arc<BTreeSet<[u8; 32]>> {
+        Arc::clone(&self.members.lock().expect(HELD))
+    }
+
+    pub(crate) fn set_members(&self, members: Arc<BTreeSet<[u8; 32]>>) {
+        *self.members.lock().expect(HELD) = members;
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        *self.usage.lock().expect(HELD)
+    }
+
+    /// Replaces what one space contributes to the usage of the node.
+    pub(crate) fn replace_usage(&self, before: Usage, after: Usage) {
+        self.usage.lock().expect(HELD).replace(before, after);
+    }
+
+    /// Figures, without waiting for a writer.
+    pub(crate) fn stats(&self) -> WriteStats {
+        let stats = self.stats.lock().expect(HELD).clone();
+        WriteStats { clock_fault: self.clock_fault(), ..stats }
+    }
+
+    /// A fault of this machine's clock, as far as the build date and the greetings of peers show it.
+    fn clock_fault(&self) -> Option<ClockFault> {
+        let mut hybrid = HybridClock::new(BUILT_AT);
+        match self.greeted.1.load(Relaxed) {
+            0 => {}
+            told => hybrid.hear(told),
+        }
+        hybrid.fault(nanoseconds(self.now()))
+    }
+
+    pub(crate) fn count(&self, count: impl FnOnce(&mut WriteStats)) {
+        count(&mut self.stats.lock().expect(HELD));
+    }
+
+    /// Takes note of a commit: its duration and its outcome.
+    pub(crate) fn note_commit(&self, journal: &Journal, outcome: &Result<(), StorageError>) {
+        let failure = outcome.clone().err();
+        let mut stats = self.stats.lock().expect(HELD);
+        let began = stats.storage_failure.is_none() && failure.is_some();
+        let ended = stats.storage_failure.is_some() && failure.is_none();
+        journal.report(&mut stats);
+        stats.storage_failure = failure.clone();
+        let event = StateEvent::Storage { failure };
+        drop(stats);
+        if began || ended {
+            self.publish(event);
+        }
+    }
+
+    /// Takes the greeting of a peer. Waits for no writer: the next one looks at it. An implausible
+    /// version is ignored at once, so that it hides no plausible one that another peer names.
+    pub(crate) fn greeted(&self, greeting: Greeting) {
+        if self.is_plausible(greeting.known) {
+            self.greeted.0.fetch_max(greeting.known, Relaxed);
+        }
+        self.greeted.1.fetch_max(greeting.clock, Relaxed);
+    }
+
+    /// Tells the issuer what the greetings of peers said so far.
+    pub(crate) fn pass_greetings(&self, issuer: &mut DotIssuer) {
+        issuer.greeted(self.greeted.0.load(Relaxed), self.greeted.1.load(Relaxed));
+    }
+
+    /// Takes note of the versions of members in a record that arrived.
+    pub(crate) fn watch_clocks(&self, arrived: &Record) {
+        let now = nanoseconds(self.now());
+        let entries = arrived.siblings.context().iter();
+        for (node, version) in entries.filter(|(_, version)| is_ahead(*version, now)) {
+            let mut clocks = self.clocks.lock().expect(HELD);
+            if self.members().contains(node) && clocks.on_ahead(node) {
+                let members = clocks.ahead();
+                self.count(|stats| stats.members_ahead = members);
+                let (node, ahead) = (NodeId::from(*node), version - now);
+                self.publish(StateEvent::ClockAhead { node, ahead });
+            }
+        }
+    }
+
+    /// Takes note of versions of a node that are not believed.
+    pub(crate) fn note_implausible(&self, node: &NodeId) {
+        if !self.members().contains(node.as_bytes()) {
+            return;
+        }
+        let mut clocks = self.clocks.lock().expect(HELD);
+        clocks.on_refused(node.as_bytes());
+        let refused = clocks.refused();
+        self.count(|stats| stats.implausible_members = refused);
+    }
+
+    /// Whether a version may be believed, whichever node it is of.
+    pub(crate) fn is_plausible(&self, version: u64) -> bool {
+        HybridClock::new(BUILT_AT).is_plausible(version, nanoseconds(self.now()))
+    }
+
+    /// Counts a change that this node made itself, so that its peers are told.
+    pub(crate) fn note_local_change(&self) {
+        self.local_changes.send_modify(|changes| *changes += 1);
+    }
+
+    pub(crate) fn local_changes(&self) -> watch::Receiver<u64> {
+        self.local_changes.subscribe()
+    }
+
+    pub(crate) fn publish(&self, event: StateEvent) {
+        // No subscriber is no fault.
+        _ = self.events.send(event);
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<StateEvent> {
+        self.events.subscribe()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("caps", &self.caps).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,186 @@
+//! One memory space: what its own engine, an operator and the peers do to it.
+
+mod write;
+
+use std::fmt;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use engram_gossip_net::NodeId;
+use engram_gossip_proto::{SpaceId, Summary};
+use engram_merkle::Digest;
+#[cfg(feature = "metrics")]
+use engram_merkle::{AnyHasher, Tree};
+use tokio::sync::watch;
+
+use crate::engram::belief::Cause;
+use crate::engram::pattern::SemanticPattern;
+use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
+use crate::replica::content::{Content, PatternError};
+use crate::replica::explain::PatternExplanation;
+use crate::replica::report::MergedView;
+use crate::replica::shared::Shared;
+use crate::replica::state::{Rules, SpaceState};
+use crate::replica::stats::{SpaceStats, WriteStats};
+use crate::sync::view::{SessionMode, SpaceView};
+
+/// One memory space of a [`Store`](crate::Store), shared by everything that works on it.
+///
+/// All methods are synchronous, and none waits for the network. Patterns are validated and hashed
+/// before any lock is taken. A writer waits until its change is durable, and other writers wait for
+/// it; a reader waits no longer than it takes to change maps.
+pub struct Space {
+    id: SpaceId,
+    rules: Rules,
+    pub(crate) shared: Arc<Shared>,
+    state: RwLock<SpaceState>,
+    view_version: watch::Sender<u64>,
+}
+
+impl Space {
+    pub(crate) fn new(id: SpaceId, shared: Arc<Shared>, mut state: SpaceState) -> Self {
+        state.set_members(&shared.members());
+        let (rules, view_version) = (state.rules().clone(), watch::Sender::new(0));
+        Self { id, rules, shared, state: RwLock::new(state), view_version }
+    }
+
+    /// The name of the space.
+    pub fn id(&self) -> &SpaceId {
+        &self.id
+    }
+
+    /// The visible patterns, and those that wait for the first contact of the space. Shares the
+    /// patterns; O(patterns).
+    pub fn view(&self) -> MergedView {
+        let (all, changed_at, earliest) = {
+            let state = self.state();
+            let earliest = self.rules.retention.earliest(&state);
+            (state.merged(), state.view_changed_at(), earliest)
+        };
+        let before = all.len();
+        let patterns = self.rules.retention.shown(all, earliest);
+        MergedView { hidden: before - patterns.len(), patterns, changed_at }
+    }
+
+    /// [`view`](Self::view) for the cache of an engine, which may submit the patterns again: a blend
+    /// of several versions that comes back writes nothing. Costs a hash of each new blend.
+    pub fn hand_out(&self) -> MergedView {
+        let blends = self.state().new_blends();
+        for (id, blend) in blends {
+            // A strategy composes valid patterns. One that does not is handed out all the same.
+            if let Ok(content) = self.content_of(&blend) {
+                self.state_mut().hand_out(&id, &blend, content.digest());
+            }
+        }
+        self.view()
+    }
+
+    /// How many patterns are visible, those that the retention hides included.
+    pub fn visible_len(&self) -> u64 {
+        self.state().visible_len()
+    }
+
+    /// How many submitted patterns wait for the first contact of the space.
+    pub fn waiting_len(&self) -> u64 {
+        self.state().waiting().count() as u64
+    }
+
+    /// Explains the visible pattern of `id`: its versions, who wrote them, and the decision of the
+    /// strategy. `None` if no record of it is held.
+    pub fn explain(&self, id: &str) -> Option<PatternExplanation> {
+        self.state().explain(id)
+    }
+
+    /// The ids of up to `most` patterns with more than one version to choose from, ascending, from
+    /// the first after `after`. O(patterns).
+    pub fn conflicting(&self, after: Option<&str>, most: usize) -> Vec<Arc<str>> {
+        let state = self.state();
+        let ids = state.conflicting().filter(|id| after.is_none_or(|after| ***id > *after));
+        ids.take(most).cloned().collect()
+    }
+
+    /// The root of the space's Merkle tree: equal on two nodes if and only if their states are.
+    pub fn root(&self) -> Digest {
+        self.state().tree().root()
+    }
+
+    /// The present figures of the space. O(records).
+    pub fn stats(&self) -> SpaceStats {
+        self.state().stats()
+    }
+
+    /// The present figures of the node's writes, over all its spaces.
+    pub(crate) fn write_stats(&self) -> WriteStats {
+        self.shared.stats()
+    }
+
+    /// Root, number of records (deletions included) and number of changes so far.
+    pub fn summary(&self) -> Summary {
+        self.state().summary()
+    }
+
+    /// The newest changes of visible patterns, oldest first.
+    pub fn recent_updates(&self) -> Vec<BeliefUpdateRecord> {
+        self.state().updates().to_vec()
+    }
+
+    /// Counts the changes of the visible patterns. A receiver sees the newest number only, so that a
+    /// slow one misses no outcome, however many changes there were.
+    pub fn view_version(&self) -> watch::Receiver<u64> {
+        self.view_version.subscribe()
+    }
+
+    /// Pins the present state for one session with a peer. O(1).
+    pub fn pin(self: &Arc<Self>) -> SpaceView {
+        self.pin_with(SessionMode::Sync(None))
+    }
+
+    pub(crate) fn pin_with(self: &Arc<Self>, mode: SessionMode) -> SpaceView {
+        SpaceView::new(Arc::clone(self), &self.state(), mode)
+    }
+
+    /// The greatest version of `node` that a record of the space covers; 0 if none does.
+    pub(crate) fn greatest(&self, node: &NodeId) -> u64 {
+        self.state().tallies().greatest(node.as_bytes())
+    }
+
+    pub(crate) fn set_members(&self) {
+        self.state_mut().set_members(&self.shared.members());
+    }
+
+    fn content_of(&self, pattern: &Arc<SemanticPattern>) -> Result<Content, PatternError> {
+        Content::new(pattern, self.rules.dimension, &self.rules.hasher)
+    }
+
+    pub(crate) const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub(crate) fn cause(&self, source: ConsolidationCacheSource) -> Cause {
+        let now = self.shared.now();
+        Cause { source, generated_at: now, snapshot_generated_at: now }
+    }
+
+    /// The tree as it is now. O(1).
+    #[cfg(feature = "metrics")]
+    pub(crate) fn tree(&self) -> Tree<Arc<str>, AnyHasher> {
+        self.state().tree().clone()
+    }
+
+    pub(crate) fn state(&self) -> RwLockReadGuard<'_, SpaceState> {
+        self.state.read().expect("no code panics while it holds this lock")
+    }
+
+    fn state_mut(&self) -> RwLockWriteGuard<'_, SpaceState> {
+        self.state.write().expect("no code panics while it holds this lock")
+    }
+
+    fn note_view_change(&self) {
+        self.view_version.send_modify(|version| *version += 1);
+    }
+}
+
+impl fmt::Debug for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Space").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,418 @@
+//! Writes of the own engine and of an operator.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use engram_gossip_net::NodeId;
+
+use super::Space;
+use crate::durable::journal::Journal;
+use crate::durable::storage::StorageError;
+use crate::engram::belief::Cause;
+use crate::engram::pattern::SemanticPattern;
+use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
+use crate::replica::change::Change;
+use crate::replica::content::{Content, PatternError};
+use crate::replica::issuer::DotIssuer;
+use crate::replica::operations::{Citations, Planned, Submitted};
+use crate::replica::report::{
+    MANY_VERSIONS, RejectedPattern, SubmitError, SubmitReport, SuppressionFault,
+};
+use crate::replica::shared::StateEvent;
+use crate::replica::state::SpaceState;
+
+/// A change of one id that an operation plans; `None` if there is nothing to change.
+type Plan<'p> =
+    dyn FnMut(&SpaceState, &mut DotIssuer, &str) -> Result<Option<Planned>, PatternError> + 'p;
+
+impl Space {
+    /// Takes the patterns that this node's engine consolidated.
+    ///
+    /// A pattern that equals this node's last submission under its id changes nothing. Any other is
+    /// a new version beside those of the peers. A pattern that is missing is *not* removed: Engram's
+    /// snapshot shrinks at every restart. When this returns, everything new is durable. Costs a
+    /// comparison of every pattern with the one submitted last, a hash of each that differs, and
+    /// one update of the tree for all of them.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the changes cannot be stored. Nothing was changed; submit them again.
+    pub fn submit(
+        &self,
+        snapshot: &ConsolidationSnapshot,
+        source: ConsolidationCacheSource,
+    ) -> Result<SubmitReport, StorageError> {
+        let mut report = SubmitReport::default();
+        let mut ids = HashSet::with_capacity(snapshot.patterns.len());
+        let mut contents = Vec::with_capacity(snapshot.patterns.len());
+        let known = self.last_submitted(&snapshot.patterns);
+        for (index, (pattern, known)) in snapshot.patterns.iter().zip(known).enumerate() {
+            let content = match known {
+                Some(known) if known.is_of(pattern) => Ok(known),
+                _ => self.content_of(pattern),
+            };
+            let content = content.and_then(|content| match ids.insert(pattern.id.as_str()) {
+                true => Ok(content),
+                false => Err(PatternError::Duplicate),
+            });
+            match content {
+                Ok(content) => contents.push((index, content)),
+                Err(reason) => report.reject(index, &pattern.id, reason),
+            }
+        }
+        let cause = Cause {
+            source,
+            generated_at: self.shared.now(),
+            snapshot_generated_at: snapshot.generated_at,
+        };
+        self.submit_contents(contents, cause, &mut report)?;
+        Ok(report)
+    }
+
+    /// The content that the engine submitted last under the id of each pattern. Equal patterns have
+    /// equal digests, and to compare is much cheaper than to hash.
+    fn last_submitted(&self, patterns: &[Arc<SemanticPattern>]) -> Vec<Option<Content>> {
+        let state = self.state();
+        patterns.iter().map(|pattern| state.last_submitted(&pattern.id)).collect()
+    }
+
+    fn submit_contents(
+        &self,
+        contents: Vec<(usize, Content)>,
+        cause: Cause,
+        report: &mut SubmitReport,
+    ) -> Result<(), StorageError> {
+        let mut journal = self.shared.journal();
+        if self.state().is_waiting() {
+            report.waiting = contents.len();
+            let contents = contents.into_iter().map(|(_, content)| content);
+            report.view_changed = self.wait_with(contents, cause);
+            return Ok(());
+        }
+        report.view_changed = self.change(&mut journal, cause, |state, issuer| {
+            let mut changes = Vec::new();
+            for (index, content) in contents {
+                let id = content.pattern().id.clone();
+                match state.plan_submit(content, issuer) {
+                    Err(reason) => report.reject(index, &id, reason),
+                    Ok((submitted, change)) => {
+                        report.count(submitted);
+                        let many = change.iter().any(|change| versions(change) >= MANY_VERSIONS);
+                        report.many_versions.extend(many.then_some(id));
+                        changes.extend(change);
+                    }
+                }
+            }
+            changes
+        })?;
+        Ok(())
+    }
+
+    /// Keeps the contents until the first contact of the space. Returns whether the merged view
+    /// changed.
+    fn wait_with(&self, contents: impl Iterator<Item = Content>, cause: Cause) -> bool {
+        let changed = self.state_mut().wait_with(contents, cause);
+        if changed {
+            self.note_view_change();
+        }
+        changed
+    }
+
+    /// [`submit`](Self::submit) for a single pattern.
+    ///
+    /// # Errors
+    /// [`SubmitError`] if it is not valid or cannot be stored; nothing was changed.
+    pub fn submit_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, SubmitError> {
+        let content = self.content_of(pattern)?;
+        let cause = self.cause(ConsolidationCacheSource::OnDemand);
+        let mut report = SubmitReport::default();
+        self.submit_contents(vec![(0, content)], cause, &mut report)?;
+        report.into_single().map_err(SubmitError::from)
+    }
+
+    /// Withdraws what this node itself wrote under `id`; what others wrote stays. Returns whether
+    /// there was anything to withdraw.
+    ///
+    /// The engine's next equal submission changes nothing; a different one is visible again.
+    ///
+    /// # Errors
+    /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
+    pub fn withdraw(&self, id: &str) -> Result<bool, SubmitError> {
+        let withdrawn = self.change_each([id], &mut |state, issuer, id| {
+            Ok(state.plan_withdraw(id, issuer)?.map(Planned::from))
+        });
+        Ok(withdrawn? > 0)
+    }
+
+    /// Withdraws what `node` wrote, under all ids, in one commit. For a node that was evicted and
+    /// cannot do it itself. Returns how many patterns it concerned. O(records).
+    ///
+    /// # Errors
+    /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
+    pub fn withdraw_node(&self, node: &NodeId) -> Result<usize, SubmitError> {
+        let ids: Vec<Arc<str>> = self.state().entries().map(|(id, _)| Arc::clone(id)).collect();
+        self.change_each(ids.iter().map(|id| &**id), &mut |state, issuer, id| {
+            let change = state.plan_removal(id, issuer, |of| of == node.as_bytes());
+            Ok(change?.map(Planned::from))
+        })
+    }
+
+    /// Forgets `id`: deletes every version that is known here, on all nodes, and suppresses the
+    /// contents, so that an engine that finds them again does not make them visible. Returns whether
+    /// there was anything to forget.
+    ///
+    /// A different content that a peer writes at the same time, unseen, survives.
+    ///
+    /// # Errors
+    /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
+    pub fn forget(&self, id: &str) -> Result<bool, SubmitError> {
+        Ok(self.forget_all([id])? > 0)
+    }
+
+    /// [`forget`](Self::forget) for many ids, in one commit. Returns how many there were anything to
+    /// forget of.
+    ///
+    /// # Errors
+    /// [`SubmitError`] if the changes cannot be made or stored; nothing was changed.
+    pub fn forget_all<'i>(
+        &self,
+        ids: impl IntoIterator<Item = &'i str>,
+    ) -> Result<usize, SubmitError> {
+        self.change_each(ids, &mut |state, issuer, id| state.plan_forget(id, issuer))
+    }
+
+    /// Replaces all versions of a pattern that are known here by `pattern`. For a person or a program
+    /// that compared them: never to be called automatically.
+    ///
+    /// # Errors
+    /// [`SubmitError`] if it is not valid (with its citations as `citations` says) or cannot be
+    /// stored; nothing was changed.
+    pub fn resolve(
+        &self,
+        pattern: &Arc<SemanticPattern>,
+        citations: Citations,
+    ) -> Result<(), SubmitError> {
+        let given = self.content_of(pattern)?;
+        self.change_each([pattern.id.as_str()], &mut |state, issuer, _| {
+            let content = match citations {
+                Citations::AsGiven => given.clone(),
+                Citations::Union => {
+                    self.content_of(&Arc::new(state.with_all_citations(pattern)?))?
+                }
+            };
+            state.plan_resolve(content, given.digest(), issuer).map(Some)
+        })?;
+        Ok(())
+    }
+
+    /// See [`Store::drop_implausible`](crate::Store::drop_implausible).
+    pub(crate) fn drop_implausible(&self, id: &str) -> Result<bool, SubmitError> {
+        let dropped = self.change_each([id], &mut |state, _, id| {
+            let is_plausible = |version| self.shared.is_plausible(version);
+            Ok(state.plan_drop_implausible(id, is_plausible).map(Planned::from))
+        })?;
+        self.state_mut().recount();
+        Ok(dropped > 0)
+    }
+
+    /// Waits with submissions from now on until [`take_in`](Self::take_in), unless the first contact
+    /// of the space is over already. Returns whether it waits. A [`Binding`](crate::Binding) calls it.
+    ///
+    /// A space whose store is new, or lost rows, does not know which versions of this node its peers
+    /// hold. Written under a clock that is behind, a submission would be below them.
+    pub fn await_contact(&self) -> bool {
+        let _writers = self.shared.journal();
+        self.state_mut().await_contact()
+    }
+
+    /// Ends the wait of [`await_contact`](Self::await_contact): submits everything that waits. A
+    /// [`Binding`](crate::Binding) calls it after the first session that left nothing behind, or when
+    /// no peer was met for a while.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the changes cannot be stored. They go on waiting.
+    pub fn take_in(&self) -> Result<(), StorageError> {
+        let mut journal = self.shared.journal();
+        let waiting: Vec<Content> = self.state().waiting().cloned().collect();
+        self.submit_waiting(&mut journal, waiting)?;
+        if !self.state().is_settled() {
+            let settled = journal.commit_settled(self.id());
+            self.shared.note_commit(&journal, &settled);
+            settled?;
+        }
+        self.state_mut().settle();
+        Ok(())
+    }
+
+    fn submit_waiting(
+        &self,
+        journal: &mut Journal,
+        waiting: Vec<Content>,
+    ) -> Result<(), StorageError> {
+        let Some(cause) = self.state().waiting_cause() else { return Ok(()) };
+        self.change(journal, cause, |state, issuer| {
+            // A clock at its end refuses the next submission of the engine, too, which reports it.
+            let plan = |content| state.plan_submit(content, issuer).ok()?.1;
+            waiting.into_iter().filter_map(plan).collect()
+        })?;
+        Ok(())
+    }
+
+    /// Plans a change of each id, and makes all of them in one commit. First takes in what waits of
+    /// these ids. Returns how many there were.
+    fn change_each<'i>(
+        &self,
+        ids: impl IntoIterator<Item = &'i str>,
+        plan: &mut Plan<'_>,
+    ) -> Result<usize, SubmitError> {
+        let ids: BTreeSet<&str> = ids.into_iter().collect();
+        let mut journal = self.shared.journal();
+        self.take_in_only(&mut journal, &ids)?;
+        let (mut failed, mut planned, mut faults) = (None, 0, Vec::new());
+        let cause = self.cause(ConsolidationCacheSource::OnDemand);
+        self.change(&mut journal, cause, |state, issuer| {
+            let mut changes = Vec::with_capacity(ids.len());
+            for id in ids {
+                match plan(state, issuer, id) {
+                    Ok(None) => {}
+                    Ok(Some(Planned { change, faults: met })) => {
+                        faults.extend(met.into_iter().map(|fault| (id, fault)));
+                        changes.push(change);
+                    }
+                    Err(error) => {
+                        failed = Some(error);
+                        return Vec::new();
+                    }
+                }
+            }
+            planned = changes.len();
+            changes
+        })?;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        faults.into_iter().for_each(|(id, fault)| self.report_suppression(id, fault));
+        Ok(planned)
+    }
+
+    /// Submits what waits of these ids, so that an operation on them does not pass it.
+    fn take_in_only(
+        &self,
+        journal: &mut Journal,
+        ids: &BTreeSet<&str>,
+    ) -> Result<(), StorageError> {
+        let waiting: Vec<Content> = {
+            let state = self.state();
+            state
+                .waiting()
+                .filter(|content| ids.contains(&*content.pattern().id))
+                .cloned()
+                .collect()
+        };
+        self.submit_waiting(journal, waiting)?;
+        self.state_mut().stop_waiting(ids);
+        Ok(())
+    }
+
+    fn report_suppression(&self, id: &str, fault: SuppressionFault) {
+        if let SuppressionFault::Dropped { digests } = fault {
+            self.shared.count(|stats| stats.suppressions_dropped += digests as u64);
+            let (space, id) = (self.id().clone(), id.to_owned());
+            self.shared.publish(StateEvent::SuppressionDropped { space, id, digests });
+        }
+    }
+
+    /// Changes the state for this node itself, and lets the peers know. Returns whether the visible
+    /// patterns changed.
+    fn change(
+        &self,
+        journal: &mut Journal,
+        cause: Cause,
+        plan: impl FnOnce(&SpaceState, &mut DotIssuer) -> Vec<Change>,
+    ) -> Result<bool, StorageError> {
+        let effect = self.commit(journal, cause, plan)?;
+        if effect.root_changed {
+            self.shared.note_local_change();
+        }
+        Ok(effect.view_changed)
+    }
+
+    /// The only way to change the state: plans changes, makes them durable, and installs them.
+    ///
+    /// The journal's lock makes it one step for all writers. Readers see the state before until the
+    /// change is durable, and wait only while it is installed.
+    pub(crate) fn commit(
+        &self,
+        journal: &mut Journal,
+        cause: Cause,
+        plan: impl FnOnce(&SpaceState, &mut DotIssuer) -> Vec<Change>,
+    ) -> Result<Effect, StorageError> {
+        self.shared.pass_greetings(&mut journal.issuer);
+        let staged = {
+            let state = self.state();
+            let changes = plan(&state, &mut journal.issuer);
+            if changes.is_empty() {
+                return Ok(Effect::default());
+            }
+            state.stage(changes)
+        };
+        // The state is not locked while the disk works; the journal keeps other changes away.
+        if staged.rows().next().is_some() {
+            let committed = journal.commit(self.id(), &staged);
+            self.shared.note_commit(journal, &committed);
+            committed?;
+        }
+        let mut state = self.state_mut();
+        let (before, root) = (state.usage(), state.tree().root());
+        let view_changed = state.install(staged, cause);
+        self.shared.replace_usage(before, state.usage());
+        let root_changed = state.tree().root() != root;
+        drop(state);
+        if view_changed {
+            self.note_view_change();
+        }
+        Ok(Effect { view_changed, root_changed })
+    }
+}
+
+/// The effect of a commit.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Effect {
+    pub(crate) view_changed: bool,
+    pub(crate) root_changed: bool,
+}
+
+impl SubmitReport {
+    fn reject(&mut self, index: usize, id: &str, reason: PatternError) {
+        self.rejected.push(RejectedPattern { index, id: id.to_owned(), reason });
+    }
+
+    fn count(&mut self, submitted: Submitted) {
+        *match submitted {
+            Submitted::Written => &mut self.written,
+            Submitted::Unchanged => &mut self.unchanged,
+            Submitted::Suppressed => &mut self.suppressed,
+            Submitted::Echoed => &mut self.echoed,
+            Submitted::Waiting => &mut self.waiting,
+        } += 1;
+    }
+
+    /// The outcome of a snapshot of one pattern.
+    fn into_single(mut self) -> Result<Submitted, PatternError> {
+        if let Some(rejected) = self.rejected.pop() {
+            return Err(rejected.reason);
+        }
+        let outcomes = [
+            (self.written, Submitted::Written),
+            (self.suppressed, Submitted::Suppressed),
+            (self.echoed, Submitted::Echoed),
+            (self.waiting, Submitted::Waiting),
+        ];
+        let outcome = outcomes.into_iter().find(|(count, _)| *count > 0);
+        Ok(outcome.map_or(Submitted::Unchanged, |(_, outcome)| outcome))
+    }
+}
+
+/// How many versions a strategy chooses from after the change.
+fn versions(change: &Change) -> usize {
+    change.record.as_ref().map_or(0, |record| record.shown().len())
+}

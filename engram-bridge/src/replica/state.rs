@@ -1,0 +1,472 @@
+//! The state of one memory space: records, contents, tree, and the view computed from them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use engram_conflict::Strategy;
+use engram_gossip_net::NodeId;
+use engram_gossip_proto::Summary;
+use engram_merkle::{AnyHasher, BaseDepth, Digest, Edit, Tree};
+
+use crate::engram::belief::{Cause, RecentUpdates};
+use crate::engram::pattern::SemanticPattern;
+use crate::engram::timestamp::Timestamp;
+use crate::replica::blends::Blends;
+use crate::replica::caps::Usage;
+use crate::replica::change::{Change, PlannedWrite, Staged};
+use crate::replica::content::{self, Content, Contents, Held};
+use crate::replica::explain::PatternExplanation;
+use crate::replica::first_contact::Waiting;
+use crate::replica::record::{Record, Word};
+use crate::replica::retention::Retention;
+use crate::replica::stats::SpaceStats;
+use crate::replica::tally::Tallies;
+use crate::replica::visible::visible;
+
+/// The parameters of a cluster's state, and how this node shows it.
+#[derive(Clone)]
+pub(crate) struct Rules {
+    pub(crate) hasher: AnyHasher,
+    pub(crate) depth: BaseDepth,
+    pub(crate) dimension: usize,
+    pub(crate) strategy: Arc<dyn Strategy>,
+    pub(crate) retention: Retention,
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hasher, depth, dimension, strategy, retention } = self;
+        let strategy = strategy.id().to_string();
+        write!(f, "{hasher:?}, {depth:?}, {dimension} dimensions, {strategy}, {retention:?}")
+    }
+}
+
+/// The row of one pattern id.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) record: Record,
+    /// The content that this node's own engine submitted last. Stored with the record.
+    pub(crate) last_submitted: Option<Digest>,
+    /// The write that this process made, or confirmed, last. It ends with the process.
+    pub(crate) word: Option<Word>,
+    visible: Option<Arc<SemanticPattern>>,
+    blends: Blends,
+}
+
+impl Entry {
+    pub(crate) const fn visible(&self) -> Option<&Arc<SemanticPattern>> {
+        self.visible.as_ref()
+    }
+
+    /// The blends of this id that were handed out.
+    pub(crate) const fn blends(&self) -> &Blends {
+        &self.blends
+    }
+
+    /// The visible pattern, if it is a blend that was not handed out yet.
+    fn new_blend(&self, contents: &Contents) -> Option<&Arc<SemanticPattern>> {
+        let visible = self.visible.as_ref().filter(|visible| !self.blends.is_latest(visible))?;
+        let is_it =
+            |digest| contents.get(&digest).is_some_and(|it| Arc::ptr_eq(&it.pattern, visible));
+        (!self.record.shown().into_iter().any(is_it)).then_some(visible)
+    }
+}
+
+/// A row as it is stored.
+pub(crate) struct StoredRow {
+    pub(crate) record: Record,
+    pub(crate) last_submitted: Option<Digest>,
+}
+
+/// The root of a space as it is stored beside the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoredRoot {
+    pub(crate) root: Digest,
+    pub(crate) count: u64,
+}
+
+/// The live state of a space.
+///
+/// Every change is a list of [`Change`]s. They are [staged](Self::stage), made durable, and
+/// [installed](Self::install): records, contents, tree and view never disagree.
+pub(crate) struct SpaceState {
+    rules: Rules,
+    entries: BTreeMap<Arc<str>, Entry>,
+    contents: Contents,
+    tree: Tree<Arc<str>, AnyHasher>,
+    tallies: Tallies,
+    usage: Usage,
+    updates: RecentUpdates,
+    generation: u64,
+    visible: u64,
+    view_changed_at: Timestamp,
+    /// Whether the first contact is over, in this process or in an earlier one with the same store.
+    settled: bool,
+    /// Submissions that wait for the first contact.
+    waiting: Option<Waiting>,
+}
+
+impl SpaceState {
+    pub(crate) fn new(rules: Rules) -> Self {
+        Self {
+            tree: Tree::with_depth(rules.hasher, rules.depth),
+            rules,
+            entries: BTreeMap::new(),
+            contents: Contents::new(),
+            tallies: Tallies::default(),
+            usage: Usage::default(),
+            updates: RecentUpdates::default(),
+            generation: 0,
+            visible: 0,
+            view_changed_at: Timestamp::EPOCH,
+            settled: false,
+            waiting: None,
+        }
+    }
+
+    /// The state that consists of stored rows and of the contents that they name.
+    pub(crate) fn restore(
+        rules: Rules,
+        rows: Vec<(Arc<str>, StoredRow)>,
+        contents: Contents,
+    ) -> Self {
+        let mut state = Self { contents, ..Self::new(rules) };
+        let hasher = state.rules.hasher;
+        state.tree.update(rows.iter().map(|(id, row)| edit(id, &row.record, &hasher)));
+        let mut entries = Vec::with_capacity(rows.len());
+        for (id, StoredRow { record, last_submitted }) in rows {
+            let visible = visible(&id, &record, &state.contents, &*state.rules.strategy);
+            state.visible += u64::from(visible.is_some());
+            state.usage.add_record(&record);
+            state.tallies.replace(&Record::default(), &record);
+            entries.push((id, Entry { record, last_submitted, visible, ..Entry::default() }));
+        }
+        let lengths =
+            state.contents.values().map(|held| content::encoded_len(&held.pattern) as u64);
+        state.usage.bytes = lengths.sum();
+        // All at once: nodes of the map that are filled one by one in order stay half empty.
+        state.entries = entries.into_iter().collect();
+        state
+    }
+
+    pub(crate) const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub(crate) const fn tree(&self) -> &Tree<Arc<str>, AnyHasher> {
+        &self.tree
+    }
+
+    pub(crate) const fn tallies(&self) -> &Tallies {
+        &self.tallies
+    }
+
+    pub(crate) const fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// Takes the members of the roster, this node included. O(nodes ever seen).
+    pub(crate) fn set_members(&mut self, members: &Arc<BTreeSet<[u8; 32]>>) {
+        self.tallies.set_members(members);
+    }
+
+    /// Counts the contexts of all records anew, after parts were removed. O(records).
+    pub(crate) fn recount(&mut self) {
+        let records = self.entries.values().map(|entry| &entry.record);
+        self.tallies.recount(records);
+    }
+
+    pub(crate) fn stored_root(&self) -> StoredRoot {
+        StoredRoot { root: self.tree.root(), count: self.tree.len() as u64 }
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        Summary {
+            root: self.tree.root().into(),
+            count: self.tree.len() as u64,
+            generation: self.generation,
+        }
+    }
+
+    /// The present figures of the space. O(records).
+    pub(crate) fn stats(&self) -> SpaceStats {
+        let (mut conflicting, mut crowded, mut suppressed) = (0, 0, 0);
+        for entry in self.entries.values() {
+            let versions = versions(&entry.record);
+            conflicting += u64::from(versions > 1);
+            crowded += u64::from(versions >= crate::MANY_VERSIONS);
+            suppressed += entry.record.suppression.len() as u64;
+        }
+        SpaceStats {
+            root: self.tree.root(),
+            generation: self.generation,
+            records: self.tree.len() as u64,
+            visible: self.visible,
+            conflicting,
+            crowded,
+            deletions: self.usage.deletions,
+            suppressed,
+            context_entries: self.tallies.entries(),
+            unlisted_entries: self.tallies.unlisted(),
+        }
+    }
+
+    pub(crate) fn record(&self, id: &str) -> Option<&Record> {
+        self.entries.get(id).map(|entry| &entry.record)
+    }
+
+    pub(crate) fn entry(&self, id: &str) -> Option<(&Arc<str>, &Entry)> {
+        self.entries.get_key_value(id)
+    }
+
+    /// All rows in ascending order of their ids.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Arc<str>, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// The content that this node's own engine submitted last under `id`, if it is held.
+    pub(crate) fn last_submitted(&self, id: &str) -> Option<Content> {
+        let digest = self.entries.get(id)?.last_submitted?;
+        self.contents.get(&digest).map(|held| Content::of_held(digest, held))
+    }
+
+    pub(crate) fn content(&self, digest: &Digest) -> Option<&Arc<SemanticPattern>> {
+        self.contents.get(digest).map(|held| &held.pattern)
+    }
+
+    pub(crate) fn held(&self, digest: &Digest) -> Option<&Held> {
+        self.contents.get(digest)
+    }
+
+    /// The visible pattern of `id`.
+    pub(crate) fn shown(&self, id: &str) -> Option<Arc<SemanticPattern>> {
+        self.entries.get(id)?.visible.clone()
+    }
+
+    pub(crate) fn strategy(&self) -> &dyn Strategy {
+        &*self.rules.strategy
+    }
+
+    /// The time of the last change of the visible patterns.
+    pub(crate) const fn view_changed_at(&self) -> Timestamp {
+        self.view_changed_at
+    }
+
+    pub(crate) const fn visible_len(&self) -> u64 {
+        self.visible
+    }
+
+    /// Waits with submissions from now on, unless the first contact is over. Returns whether it
+    /// waits.
+    pub(crate) fn await_contact(&mut self) -> bool {
+        if !self.settled {
+            self.waiting.get_or_insert_default();
+        }
+        self.waiting.is_some()
+    }
+
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// The contents that wait for the first contact.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Content> {
+        self.waiting.iter().flat_map(|waiting| waiting.contents.values())
+    }
+
+    /// The cause of the latest submission that waits.
+    pub(crate) fn waiting_cause(&self) -> Option<Cause> {
+        self.waiting.as_ref()?.cause
+    }
+
+    /// Keeps the contents until the first contact. Returns whether the merged view changed.
+    pub(crate) fn wait_with(
+        &mut self,
+        contents: impl Iterator<Item = Content>,
+        cause: Cause,
+    ) -> bool {
+        let waiting = self.waiting.get_or_insert_default();
+        waiting.cause = Some(cause);
+        let mut changed = false;
+        for content in contents {
+            let (id, digest) = (Arc::from(content.pattern().id.as_str()), content.digest());
+            let before = waiting.contents.insert(id, content);
+            changed |= before.is_none_or(|before| before.digest() != digest);
+        }
+        if changed {
+            self.view_changed_at = cause.generated_at;
+        }
+        changed
+    }
+
+    /// The contents of these ids no longer wait.
+    pub(crate) fn stop_waiting(&mut self, ids: &BTreeSet<&str>) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.contents.retain(|id, _| !ids.contains(&**id));
+        }
+    }
+
+    /// The first contact is over: nothing waits any more.
+    pub(crate) fn settle(&mut self) {
+        (self.settled, self.waiting) = (true, None);
+    }
+
+    /// The visible patterns, and in place of those that are missing what waits for the first
+    /// contact, in ascending order of the ids.
+    pub(crate) fn merged(&self) -> Vec<Arc<SemanticPattern>> {
+        let mut patterns = self.visible();
+        let missing = self.waiting().filter(|content| {
+            let entry = self.entries.get(content.pattern().id.as_str());
+            entry.is_none_or(|entry| {
+                entry.visible.is_none()
+                    && !entry.record.suppression.is_suppressed(&content.digest())
+            })
+        });
+        let before = patterns.len();
+        patterns.extend(missing.map(|content| Arc::clone(content.pattern())));
+        if patterns.len() > before {
+            patterns.sort_by(|one, other| one.id.cmp(&other.id));
+        }
+        patterns
+    }
+
+    /// The visible blends that were not handed out yet.
+    pub(crate) fn new_blends(&self) -> Vec<(Arc<str>, Arc<SemanticPattern>)> {
+        let several = self.entries.iter().filter(|(_, entry)| entry.record.siblings.len() > 1);
+        let new = several.filter_map(|(id, entry)| Some((id, entry.new_blend(&self.contents)?)));
+        new.map(|(id, blend)| (Arc::clone(id), Arc::clone(blend))).collect()
+    }
+
+    /// Remembers that a blend with this digest is handed out.
+    pub(crate) fn hand_out(&mut self, id: &str, blend: &Arc<SemanticPattern>, digest: Digest) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.blends.hand_out(blend, digest);
+        }
+    }
+
+    /// The visible patterns in ascending order of their ids.
+    pub(crate) fn visible(&self) -> Vec<Arc<SemanticPattern>> {
+        self.entries.values().filter_map(|entry| entry.visible.clone()).collect()
+    }
+
+    /// The ids with more than one live content, ascending.
+    pub(crate) fn conflicting(&self) -> impl Iterator<Item = &Arc<str>> {
+        let several = |(_, entry): &(&Arc<str>, &Entry)| versions(&entry.record) > 1;
+        self.entries.iter().filter(several).map(|(id, _)| id)
+    }
+
+    /// Everything that the node knows of `id`; `None` if it holds no record of it.
+    pub(crate) fn explain(&self, id: &str) -> Option<PatternExplanation> {
+        let entry = self.entries.get(id)?;
+        Some(PatternExplanation::new(entry, &self.contents, &*self.rules.strategy))
+    }
+
+    pub(crate) const fn updates(&self) -> &RecentUpdates {
+        &self.updates
+    }
+
+    /// Computes the effect of the changes, at most one per id, without any effect yet.
+    pub(crate) fn stage(&self, changes: Vec<Change>) -> Staged {
+        let mut edits = Vec::with_capacity(changes.len());
+        let plan = |change| self.plan_write(change, &mut edits);
+        let writes = changes.into_iter().map(plan).collect();
+        let mut tree = self.tree.clone();
+        tree.update(edits);
+        Staged { writes, tree }
+    }
+
+    fn plan_write(&self, change: Change, edits: &mut Vec<Edit<Arc<str>>>) -> PlannedWrite {
+        let Change { id, record, contents, last_submitted, word, origin } = change;
+        let entry = self.entries.get(&id);
+        let resubmitted = entry.filter(|entry| entry.last_submitted != last_submitted);
+        let record = record.or_else(|| resubmitted.map(|entry| entry.record.clone()));
+        let (mut added, mut dropped) = (Vec::new(), Vec::new());
+        if let Some(record) = &record {
+            edits.push(edit(&id, record, &self.rules.hasher));
+            let live = record.live();
+            added.extend(contents.into_iter().filter(|content| {
+                let digest = content.digest();
+                live.contains(&digest) && !self.contents.contains_key(&digest)
+            }));
+            // A digest covers the id, so no other record names a content that this one drops.
+            let before = entry.map(|entry| entry.record.live()).unwrap_or_default();
+            dropped.extend(before.difference(&live));
+        }
+        PlannedWrite { id, record, last_submitted, word, added, dropped, origin }
+    }
+
+    /// Makes visible what was staged on this very state. Returns whether the visible patterns
+    /// changed.
+    pub(crate) fn install(&mut self, staged: Staged, cause: Cause) -> bool {
+        self.generation += u64::from(staged.tree.root() != self.tree.root());
+        self.tree = staged.tree;
+        let mut view_changed = false;
+        for write in staged.writes {
+            let PlannedWrite { id, record, last_submitted, word, added, dropped, origin } = write;
+            let entry = self.entries.entry(Arc::clone(&id)).or_default();
+            (entry.last_submitted, entry.word) = (last_submitted, word);
+            let Some(record) = record else { continue };
+            self.usage.remove_record(&entry.record);
+            self.usage.add_record(&record);
+            self.tallies.replace(&entry.record, &record);
+            entry.record = record;
+            self.exchange_contents(added, &dropped);
+            view_changed |= self.show(&id, origin, cause);
+            if self.entries[&id].record == Record::default() {
+                self.entries.remove(&id);
+            }
+        }
+        if view_changed {
+            self.view_changed_at = cause.generated_at;
+        }
+        view_changed
+    }
+
+    fn exchange_contents(&mut self, added: Vec<Content>, dropped: &[Digest]) {
+        for digest in dropped {
+            if let Some(held) = self.contents.remove(digest) {
+                self.usage.bytes -= content::encoded_len(&held.pattern) as u64;
+            }
+        }
+        for content in added {
+            self.usage.bytes += content::encoded_len(content.pattern()) as u64;
+            self.contents.insert(content.digest(), content.into_held());
+        }
+    }
+
+    /// Computes the visible pattern of `id` anew; returns whether it changed.
+    fn show(&mut self, id: &str, origin: Option<NodeId>, cause: Cause) -> bool {
+        let entry = self.entries.get_mut(id).expect("the row was just installed");
+        let after = visible(id, &entry.record, &self.contents, &*self.rules.strategy);
+        let before = std::mem::replace(&mut entry.visible, after);
+        let after = entry.visible.as_deref();
+        self.visible = self.visible + u64::from(after.is_some()) - u64::from(before.is_some());
+        let changed = before.as_deref() != after;
+        if changed {
+            self.updates.push(cause.update(id, before.as_deref(), after, origin));
+        }
+        changed
+    }
+}
+
+/// How many different contents a strategy chooses from.
+fn versions(record: &Record) -> usize {
+    match record.siblings.len() {
+        single @ (0 | 1) => single,
+        _ => record.shown().len(),
+    }
+}
+
+/// The edit of the tree that a record makes. A record that names no node and suppresses nothing is
+/// not in the tree.
+fn edit(id: &Arc<str>, record: &Record, hasher: &AnyHasher) -> Edit<Arc<str>> {
+    match *record == Record::default() {
+        true => Edit::Remove(Arc::clone(id)),
+        false => Edit::Upsert(Arc::clone(id), record.digest(id, hasher)),
+    }
+}

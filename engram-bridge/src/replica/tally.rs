@@ -1,0 +1,81 @@
+//! Counts over the contexts of a space's records.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::replica::record::Record;
+
+/// For each node that any record names: its greatest context entry, and the number of its entries.
+///
+/// The greatest entry never falls: it also covers what was replaced since.
+#[derive(Debug, Default)]
+pub(crate) struct Tallies {
+    nodes: BTreeMap<[u8; 32], Tally>,
+    members: Arc<BTreeSet<[u8; 32]>>,
+    entries: u64,
+    unlisted: u64,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    greatest: u64,
+    entries: u64,
+}
+
+impl Tallies {
+    /// Takes note that `after` replaces `before`. O((n + m) log N) for n and m nodes of the two
+    /// records, and N nodes in all.
+    pub(crate) fn replace(&mut self, before: &Record, after: &Record) {
+        let (before, after) = (before.siblings.context(), after.siblings.context());
+        for (node, entry) in after.iter() {
+            let tally = self.nodes.entry(*node).or_default();
+            tally.greatest = tally.greatest.max(entry);
+            if before.get(node) == 0 {
+                tally.entries += 1;
+                self.entries += 1;
+                self.unlisted += u64::from(!self.members.contains(node));
+            }
+        }
+        for (node, _) in before.iter().filter(|(node, _)| after.get(node) == 0) {
+            if let Some(tally) = self.nodes.get_mut(node) {
+                tally.entries -= 1;
+                self.entries -= 1;
+                self.unlisted -= u64::from(!self.members.contains(node));
+            }
+        }
+    }
+
+    /// Counts all records anew: the greatest entries may fall.
+    pub(crate) fn recount<'r>(&mut self, records: impl Iterator<Item = &'r Record>) {
+        let members = Arc::clone(&self.members);
+        *self = Self { members, ..Self::default() };
+        records.for_each(|record| self.replace(&Record::default(), record));
+    }
+
+    /// Takes the members of the roster, this node included.
+    pub(crate) fn set_members(&mut self, members: &Arc<BTreeSet<[u8; 32]>>) {
+        self.members = Arc::clone(members);
+        let unlisted = self.nodes.iter().filter(|(node, _)| !self.members.contains(*node));
+        self.unlisted = unlisted.map(|(_, tally)| tally.entries).sum();
+    }
+
+    /// The greatest version of `node` that a record of this space ever covered; 0 if none did.
+    pub(crate) fn greatest(&self, node: &[u8; 32]) -> u64 {
+        self.nodes.get(node).map_or(0, |tally| tally.greatest)
+    }
+
+    /// Whether the roster lists `node`.
+    pub(crate) fn is_listed(&self, node: &[u8; 32]) -> bool {
+        self.members.contains(node)
+    }
+
+    /// Context entries of all records.
+    pub(crate) const fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Context entries of nodes that the roster does not list.
+    pub(crate) const fn unlisted(&self) -> u64 {
+        self.unlisted
+    }
+}

@@ -1,0 +1,167 @@
+//! Admission: which parts of a record that arrived may be joined.
+//!
+//! A record is a product over nodes, so a part that may not be joined is left out alone: the
+//! other parts and the suppression are joined.
+
+use std::collections::BTreeSet;
+
+use engram_gossip_net::NodeId;
+use engram_gossip_proto::Rejection;
+
+use crate::replica::caps::{Cap, MAX_UNLISTED_NODES, Usage};
+use crate::replica::content;
+use crate::replica::record::Record;
+use crate::replica::shared::Shared;
+use crate::replica::state::SpaceState;
+use crate::sync::apply::VerifiedContents;
+
+/// A part of a record, or all of it, that is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The versions of this node lie too far in the future.
+    Implausible(NodeId),
+    /// A content that a part names cannot be used.
+    Content(Rejection),
+    /// A cap is reached.
+    OverCap(Cap),
+}
+
+impl Refusal {
+    pub(crate) const fn rejection(&self) -> Rejection {
+        match self {
+            Self::Implausible(_) => Rejection::ImplausibleVersion,
+            Self::Content(rejection) => *rejection,
+            Self::OverCap(_) => Rejection::OverCap,
+        }
+    }
+}
+
+/// Restricts the records of one delivery to the parts that may be joined.
+pub(crate) struct Admission<'a> {
+    state: &'a SpaceState,
+    shared: &'a Shared,
+    contents: &'a VerifiedContents,
+    /// What the node keeps, records of this delivery included.
+    usage: Usage,
+    unlisted: u64,
+}
+
+impl<'a> Admission<'a> {
+    pub(crate) fn new(
+        state: &'a SpaceState,
+        shared: &'a Shared,
+        contents: &'a VerifiedContents,
+    ) -> Self {
+        let (usage, unlisted) = (shared.usage(), state.tallies().unlisted());
+        Self { state, shared, contents, usage, unlisted }
+    }
+
+    /// Removes from `arrived` the parts that may not be joined with `held`. Returns the reasons.
+    pub(crate) fn restrict(
+        &mut self,
+        id: &str,
+        held: Option<&Record>,
+        arrived: &mut Record,
+    ) -> Vec<Refusal> {
+        let mut refusals = self.restrict_versions(arrived);
+        refusals.extend(self.restrict_contents(id, held, arrived));
+        refusals.extend(self.restrict_names(held, arrived));
+        if held.is_none() {
+            refusals.extend(self.restrict_record(arrived));
+        }
+        refusals
+    }
+
+    fn restrict_versions(&self, arrived: &mut Record) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        arrived.siblings.retain_nodes(|node, entry| {
+            let plausible = self.shared.is_plausible(entry);
+            if !plausible {
+                refusals.push(Refusal::Implausible(NodeId::from(*node)));
+            }
+            plausible
+        });
+        refusals
+    }
+
+    /// Leaves out the parts whose contents neither are held nor came along.
+    fn restrict_contents(
+        &self,
+        id: &str,
+        held: Option<&Record>,
+        arrived: &mut Record,
+    ) -> Vec<Refusal> {
+        let (mut refusals, mut refused) = (Vec::new(), BTreeSet::new());
+        for (dot, digest) in arrived.siblings.iter() {
+            // The join drops a dot that is covered here and not live.
+            let superseded = held.is_some_and(|held| {
+                held.siblings.context().covers(dot)
+                    && !held.of_node(&dot.node).any(|(version, _)| version == dot.version)
+            });
+            if superseded || self.state.content(digest).is_some() {
+                continue;
+            }
+            let reason = match self.contents.get(digest) {
+                Some(Ok(content)) if content.pattern().id == id => continue,
+                Some(Ok(_)) => Rejection::InvalidContent,
+                Some(Err(rejection)) => *rejection,
+                None => Rejection::MissingContent,
+            };
+            if refused.insert(dot.node) {
+                refusals.push(Refusal::Content(reason));
+            }
+        }
+        if !refused.is_empty() {
+            arrived.siblings.retain_nodes(|node, _| !refused.contains(node));
+        }
+        refusals
+    }
+
+    /// Leaves out nodes that neither the roster lists nor the held record names, beyond the caps.
+    /// Nodes with live dots come first.
+    fn restrict_names(&mut self, held: Option<&Record>, arrived: &mut Record) -> Option<Refusal> {
+        let tallies = self.state.tallies();
+        let is_held = |node| held.is_some_and(|held| held.siblings.context().get(node) > 0);
+        let unlisted = |node: &[u8; 32]| !tallies.is_listed(node);
+        let mut new: Vec<([u8; 32], usize)> = (arrived.siblings.parts())
+            .filter(|part| unlisted(part.node) && !is_held(part.node))
+            .map(|part| (*part.node, part.live.len()))
+            .collect();
+        if new.is_empty() {
+            return None;
+        }
+        let context = held.map(|held| held.siblings.context().iter());
+        let named = context.map_or(0, |nodes| nodes.filter(|(node, _)| unlisted(node)).count());
+        let in_record = MAX_UNLISTED_NODES.saturating_sub(named);
+        let in_space = self.shared.caps.unlisted_entries.saturating_sub(self.unlisted);
+        let room = in_record.min(usize::try_from(in_space).unwrap_or(usize::MAX));
+        self.unlisted += new.len().min(room) as u64;
+        if new.len() <= room {
+            return None;
+        }
+        new.sort_by_key(|(_, live)| *live == 0);
+        let refused: BTreeSet<[u8; 32]> = new[room..].iter().map(|(node, _)| *node).collect();
+        arrived.siblings.retain_nodes(|node, _| !refused.contains(node));
+        Some(Refusal::OverCap(Cap::UnlistedEntries))
+    }
+
+    /// Refuses a record whose id is not held, if a cap of the node is reached.
+    fn restrict_record(&mut self, arrived: &mut Record) -> Option<Refusal> {
+        let mut usage = self.usage;
+        usage.add_record(arrived);
+        let contents = arrived.live();
+        let lengths = contents.iter().filter_map(|digest| self.contents.get(digest)?.as_ref().ok());
+        usage.bytes +=
+            lengths.map(|content| content::encoded_len(content.pattern()) as u64).sum::<u64>();
+        match usage.exceeds(&self.shared.caps) {
+            None => {
+                self.usage = usage;
+                None
+            }
+            Some(cap) => {
+                *arrived = Record::default();
+                Some(Refusal::OverCap(cap))
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Previews: what a sync with a peer would change, without a change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use engram_gossip_net::{Gossip, NodeId, SyncError};
+use engram_gossip_proto::{Delivery, Ending, Receipt, Record, Rejection, SpaceId};
+
+use crate::engram::pattern::SemanticPattern;
+use crate::replica::content::Contents;
+use crate::replica::record;
+use crate::replica::space::Space;
+use crate::replica::state::SpaceState;
+use crate::replica::store::Store;
+use crate::replica::visible::visible;
+use crate::sync::admission::Admission;
+use crate::sync::apply::VerifiedContents;
+use crate::sync::view::SessionMode;
+
+/// What a sync with one peer would change, as of the moment of the question.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SyncPreview {
+    /// The spaces in which anything would change, by their names.
+    pub spaces: BTreeMap<SpaceId, SpacePreview>,
+    /// Whether this is all. If not, there is more than fits one session.
+    pub complete: bool,
+}
+
+/// What a sync would change in one space.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SpacePreview {
+    /// The patterns whose records would change here, by their ids.
+    pub here: BTreeMap<String, PlannedChange>,
+    /// The ids of the patterns whose records would change there.
+    pub there: BTreeSet<String>,
+    /// The ids of the patterns that would be refused here, and why.
+    pub refused: BTreeMap<String, Rejection>,
+}
+
+/// What would become of a pattern here. Both are equal if nothing would change but what is known of
+/// who wrote it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedChange {
+    /// What is visible now.
+    pub before: Option<Arc<SemanticPattern>>,
+    /// What would be visible then.
+    pub after: Option<Arc<SemanticPattern>>,
+}
+
+impl PlannedChange {
+    /// Whether another pattern would be visible.
+    pub fn is_visible(&self) -> bool {
+        self.before != self.after
+    }
+}
+
+impl Store {
+    /// Computes what a sync with `peer` would change on both sides. Nothing is changed on either, and
+    /// no content is sent. `gossip` must have been bound to this store.
+    ///
+    /// The peer sends its differing records as in a real session, so a preview costs the bytes of
+    /// one. At most two previews of a peer run at a time, beside real sessions.
+    ///
+    /// # Errors
+    /// [`SyncError`] if there was no session with it, or if too many previews run.
+    pub async fn plan(&self, gossip: &Gossip, peer: NodeId) -> Result<SyncPreview, SyncError> {
+        let preview = Arc::<Preview>::default();
+        let (mode, spaces) = (Arc::clone(&preview), self.iter().cloned().collect::<Vec<_>>());
+        let pin = move || {
+            let pinned = spaces.iter().map(|space| {
+                let mode = SessionMode::Preview(Arc::clone(&mode));
+                (space.id().clone(), space.pin_with(mode))
+            });
+            pinned.collect()
+        };
+        let session = gossip.sync_with_view(peer, pin).await?;
+        let mut plan = preview.notes().plan.clone();
+        let left_to_others = session.outcome.stats.left_to_others > 0;
+        plan.complete = session.outcome.result != Ending::BudgetSpent && !left_to_others;
+        plan.spaces.retain(|_, space| *space != SpacePreview::default());
+        Ok(plan)
+    }
+}
+
+/// What came up in a preview so far.
+#[derive(Debug, Default)]
+pub(crate) struct Preview(Mutex<Notes>);
+
+#[derive(Debug, Default)]
+struct Notes {
+    plan: SyncPreview,
+    /// What the peer sent.
+    came: BTreeSet<(SpaceId, String)>,
+}
+
+impl Preview {
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.0.lock().expect("no code panics while it holds this lock")
+    }
+
+    /// What a session gets that would send the record of `id`, or tell the peer how it stands: one that
+    /// has seen nothing, so that the peer sends its own, and has nothing to join if it has none.
+    pub(crate) fn ask(&self, space: &SpaceId, id: &str) -> Option<Record> {
+        let Notes { plan, came } = &mut *self.notes();
+        if came.contains(&(space.clone(), id.to_owned())) {
+            return None;
+        }
+        plan.spaces.entry(space.clone()).or_default().there.insert(id.to_owned());
+        Some(Record { id: id.to_owned(), parts: Vec::new(), suppressed: Vec::new() })
+    }
+
+    /// Looks at what the peer sent, and leaves it.
+    pub(crate) fn take(&self, space: &Space, delivery: Delivery) -> Receipt {
+        let contents = space.verify(delivery.contents, None);
+        let state = space.state();
+        let mut admission = Admission::new(&state, &space.shared, &contents);
+        let Notes { plan, came } = &mut *self.notes();
+        let planned = plan.spaces.entry(space.id().clone()).or_default();
+        let mut receipt = Receipt::default();
+        for wire in delivery.records {
+            let id = wire.id.clone();
+            planned.there.remove(&id);
+            came.insert((space.id().clone(), id.clone()));
+            let (id, theirs) = match record::Record::from_wire(wire) {
+                Ok(record) => record,
+                Err(rejection) => {
+                    planned.refused.insert(id, rejection);
+                    continue;
+                }
+            };
+            let (held, mut admitted) = (state.record(&id), theirs.clone());
+            for refusal in admission.restrict(&id, held, &mut admitted) {
+                planned.refused.insert(id.clone(), refusal.rejection());
+            }
+            receipt.stale += 1;
+            let before = held.cloned().unwrap_or_default();
+            let mut joined = before.clone();
+            _ = joined.siblings.join(&admitted.siblings);
+            joined.suppression.join(&admitted.suppression);
+            joined.suppression.bound();
+            if joined != theirs {
+                planned.there.insert(id.clone());
+            }
+            if joined != before {
+                let change = preview_change(&state, &id, &joined, &contents);
+                planned.here.insert(id, change);
+            }
+        }
+        receipt
+    }
+}
+
+/// The visible pattern before and after a change of the record.
+fn preview_change(
+    state: &SpaceState,
+    id: &str,
+    record: &record::Record,
+    arrived: &VerifiedContents,
+) -> PlannedChange {
+    let content = |digest| match state.held(&digest) {
+        Some(held) => Some((digest, held.clone())),
+        None => Some((digest, arrived.get(&digest)?.as_ref().ok()?.clone().into_held())),
+    };
+    let contents: Contents = record.live().into_iter().filter_map(content).collect();
+    let after = visible(id, record, &contents, state.strategy());
+    PlannedChange { before: state.shown(id), after }
+}

@@ -1,0 +1,110 @@
+//! A space as a session with a peer sees it.
+
+use std::sync::Arc;
+
+use engram_gossip_net::NodeId;
+use engram_gossip_proto::{Content, Delivery, Entry, Prefix, Receipt, Record, Summary, View};
+use engram_merkle::{AnyHasher, Digest, Path, Tree};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
+
+use crate::replica::content;
+use crate::replica::space::Space;
+use crate::replica::state::SpaceState;
+use crate::sync::preview::Preview;
+
+/// A space, pinned for one session: the tree stays as it was, so that the peer sees one consistent
+/// picture, while records and contents are the present ones. Joins make that harmless.
+#[derive(Debug)]
+pub struct SpaceView {
+    space: Arc<Space>,
+    tree: Tree<Arc<str>, AnyHasher>,
+    pinned: Summary,
+    mode: SessionMode,
+}
+
+/// Why the session runs.
+#[derive(Clone, Debug)]
+pub(crate) enum SessionMode {
+    /// To sync, with a known peer or without one.
+    Sync(Option<Arc<NodeId>>),
+    /// To compute what a sync would change. Nothing is taken, and nothing given.
+    Preview(Arc<Preview>),
+}
+
+impl SpaceView {
+    pub(crate) fn new(space: Arc<Space>, state: &SpaceState, mode: SessionMode) -> Self {
+        Self { space, tree: state.tree().clone(), pinned: state.summary(), mode }
+    }
+}
+
+fn path(prefix: &Prefix) -> Path {
+    Path::of(&Digest::from(*prefix.bits()), prefix.bit_len())
+        .expect("a prefix has at most 64 nibbles, which are 256 bits")
+}
+
+impl View for SpaceView {
+    fn summary(&self) -> Summary {
+        self.pinned
+    }
+
+    fn count(&self, prefix: &Prefix) -> u64 {
+        self.tree.count(&path(prefix))
+    }
+
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+        let leading = |digest: Digest| {
+            let mut leading = [0; 8];
+            leading.copy_from_slice(&digest.as_bytes()[..8]);
+            leading
+        };
+        self.tree.children(&path(prefix)).map(|child| child.map(leading))
+    }
+
+    fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
+        let entries = self.tree.entries(&path(prefix));
+        let entry = |key: Digest, record: Digest| Entry { key: key.into(), record: record.into() };
+        let mut entries: Vec<Entry> =
+            entries.map(|found| entry(found.key_hash, found.value)).collect();
+        entries.sort_by_key(|entry| entry.key);
+        entries
+    }
+
+    fn record(&self, key: &[u8; 32]) -> Option<Record> {
+        let state = self.space.state();
+        let id = &state.tree().entry(&Digest::from(*key))?.key;
+        if let SessionMode::Preview(preview) = &self.mode {
+            return preview.ask(self.space.id(), id);
+        }
+        state.record(id).map(|record| record.to_wire(id))
+    }
+
+    fn content(&self, digest: &[u8; 32]) -> Option<Content> {
+        let pattern = self.space.state().content(&Digest::from(*digest)).cloned();
+        pattern.map(|pattern| content::to_wire(&pattern))
+    }
+
+    fn holds(&self, digest: &[u8; 32]) -> bool {
+        self.space.state().content(&Digest::from(*digest)).is_some()
+    }
+
+    fn key_of(&self, id: &str) -> [u8; 32] {
+        self.tree.key_hash(id.as_bytes()).into()
+    }
+
+    fn apply(&mut self, delivery: Delivery) -> Receipt {
+        let from = match &self.mode {
+            SessionMode::Sync(from) => from.as_ref(),
+            SessionMode::Preview(preview) => return preview.take(&self.space, delivery),
+        };
+        // A task drives the session, and the disk may be slow.
+        match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => block_in_place(|| self.space.apply(delivery, from)),
+            _ => self.space.apply(delivery, from),
+        }
+    }
+
+    fn live_summary(&self) -> Summary {
+        self.space.summary()
+    }
+}

@@ -1,0 +1,139 @@
+//! The states that need a person, as health and metrics tell them.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use engram_bridge::http::Server;
+use engram_bridge::{
+    Cap, CapUsage, Environment, MemoryStateStore, StateEvent, StorageError, Store, StoreConfig,
+    Telemetry, Timestamp, Unready, Warning,
+};
+use engram_gossip_net::{ClusterCa, Gossip, Identity, NodeId, Roster, Validity};
+use engram_gossip_proto::View as _;
+
+use crate::common::client::get;
+use crate::common::cluster::{eventually, quiet};
+use crate::common::*;
+
+/// Watches a node without peers over `store`.
+fn watch(store: Arc<Store>) -> Telemetry {
+    let validity = Validity::days_from(SystemTime::now(), 1);
+    let ca = ClusterCa::generate("test", validity).unwrap();
+    let node = ca.issue_node("node-a", validity).unwrap();
+    let identity = Identity::from_pem(ca.certificate_pem(), &node.certificate_pem, &node.key_pem);
+    let (parameters, replicas) = (store.parameters(), Arc::clone(&store));
+    let gossip =
+        Gossip::bind(quiet(), identity.unwrap(), Roster::default(), parameters, replicas).unwrap();
+    Telemetry::new("node-a", store, gossip)
+}
+
+fn in_memory(change: impl FnOnce(&mut StoreConfig)) -> Arc<Store> {
+    let (mut config, environment) = parts(1, 4);
+    change(&mut config);
+    Arc::new(Store::new(config, environment))
+}
+
+#[tokio::test]
+async fn a_storage_failure_is_a_state_of_its_own() {
+    let (config, environment) = parts(1, 4);
+    let kept = Arc::new(MemoryStateStore::new());
+    let store = Arc::new(Store::open(config, environment, kept.clone()).unwrap());
+    let (telemetry, space) = (watch(Arc::clone(&store)), only_space(&store));
+    let server = Server::start(([127, 0, 0, 1], 0).into(), &telemetry).await.unwrap();
+    let at = server.local_addr();
+    let place = "state.redb".to_owned();
+    let failure = StorageError::Full { place, reason: "os error 28".to_owned() };
+    kept.fail(Some(failure.clone()));
+    assert!(space.submit_pattern(&pattern("p", 1)).is_err());
+
+    assert_eq!(telemetry.unready(), Some(Unready::Storage(failure.clone())));
+    assert_eq!(telemetry.warnings(), [Warning::StorageFailure(failure)]);
+    let ready = get(at, "/health/ready").await;
+    let (status, told) = (ready.status, ready.json());
+    assert_eq!((status, &told["ready"]), (503, &false.into()));
+    let warning = &told["warnings"][0];
+    assert_eq!(
+        (&warning["code"], &warning["severity"]),
+        (&"storage_failure".into(), &"critical".into())
+    );
+    assert!(warning["reason"].as_str().unwrap().contains("os error 28"), "{warning}");
+    assert!(telemetry.prometheus().contains("engram_gossip_storage_failure 1.0"));
+
+    kept.fail(None);
+    assert!(space.submit_pattern(&pattern("p", 1)).is_ok());
+    assert_eq!((telemetry.unready(), telemetry.warnings()), (None, vec![]));
+    assert_eq!(get(at, "/health/ready").await.status, 200);
+    assert!(telemetry.prometheus().contains("engram_gossip_storage_failure 0.0"));
+}
+
+#[tokio::test]
+async fn a_clock_behind_shows_before_any_write() {
+    let (config, _) = parts(1, 4);
+    let environment = Environment::new(|| Timestamp::EPOCH, || 7);
+    let telemetry = watch(Arc::new(Store::new(config, environment)));
+    let warnings = telemetry.warnings();
+    assert!(matches!(warnings[..], [Warning::ClockFault(_)]), "{warnings:?}");
+    assert!(telemetry.prometheus().contains(r#"engram_gossip_clock_fault{kind="behind"} 1.0"#));
+    assert_eq!(telemetry.unready(), None, "versions ascend all the same");
+}
+
+#[tokio::test]
+async fn a_cap_is_near_and_then_reached() {
+    let store = in_memory(|config| config.caps.live_records = 5);
+    let (telemetry, space) = (watch(Arc::clone(&store)), only_space(&store));
+    let peer = only_space(&crate::common::store(2, 4));
+    for n in 0..4 {
+        peer.submit_pattern(&pattern(&format!("p_{n}"), n)).unwrap();
+    }
+    deliver(everything(&peer), &space);
+    let near = |used| {
+        let usage = store.cap_usage().into_iter().find(|usage| usage.cap == Cap::LiveRecords);
+        usage.filter(|usage: &CapUsage| usage.used == used).unwrap()
+    };
+    assert_eq!(telemetry.warnings(), [Warning::NearCap(near(4))]);
+
+    for n in 4..7 {
+        peer.submit_pattern(&pattern(&format!("p_{n}"), n)).unwrap();
+    }
+    assert_eq!(space.pin().apply(everything(&peer)).rejected.len(), 2);
+    assert_eq!(telemetry.warnings(), [Warning::OverCap(near(5))]);
+    assert!(telemetry.warnings()[0].next_step().contains("raise store.max_live_records"));
+    let line = r#"engram_gossip_over_cap_total{cap="store.max_live_records"} 2"#;
+    assert!(telemetry.prometheus().contains(line));
+}
+
+#[tokio::test]
+async fn a_clone_shows_at_both_of_them() {
+    let (one, other) = (in_memory(|_| {}), in_memory(|_| {}));
+    let watched = [&one, &other].map(|store| (watch(Arc::clone(store)), store.events()));
+    let (a, b) = (only_space(&one), only_space(&other));
+    a.submit_pattern(&pattern("p", 1)).unwrap();
+    b.submit_pattern(&pattern("p", 2)).unwrap();
+    deliver(everything(&b), &a);
+    deliver(everything(&a), &b);
+    a.submit_pattern(&pattern("q", 1)).unwrap();
+    b.submit_pattern(&pattern("q", 2)).unwrap();
+    a.submit_pattern(&pattern("q", 3)).unwrap();
+    deliver(everything(&a), &b);
+    for (telemetry, mut events) in watched {
+        assert_eq!(telemetry.warnings(), [Warning::Reissued { words: 1 }]);
+        assert!(matches!(events.recv().await, Ok(StateEvent::Reissued { .. })));
+        assert!(telemetry.prometheus().contains("engram_gossip_recent_reissues 1.0"));
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_contradicts_a_member_shows() {
+    let store = in_memory(|_| {});
+    store.set_members([NodeId::from([2; 32])]);
+    let (telemetry, space) = (watch(Arc::clone(&store)), only_space(&store));
+    let (config, _) = parts(2, 4);
+    let year = 365 * 86_400 * 1_000_000_000;
+    let ahead = move || Timestamp::from_nanoseconds(1_800_000_000_000_000_000 + year);
+    let peer = only_space(&Store::new(config, Environment::new(ahead, || 0)));
+    peer.submit_pattern(&pattern("p", 1)).unwrap();
+    deliver(everything(&peer), &space);
+    let shown =
+        async || (telemetry.warnings() == [Warning::ClockAhead { members: 1 }]).then_some(());
+    eventually("warning", shown).await;
+}

@@ -1,0 +1,36 @@
+//! The smallest histories that forbid weaker rules. Each test names the rule that holds.
+
+mod accepted;
+mod clocks;
+mod deletions;
+mod reissue;
+mod sessions;
+mod submissions;
+
+use crate::history::{Accepted, Pace, Step, Values, Verdict, judge};
+
+/// The result of a history that has to end well: nothing is lost, not even as documented.
+fn settled(nodes: usize, pace: Pace, steps: &[Step]) -> Verdict {
+    let verdict = judge(nodes, pace, steps);
+    assert_eq!(verdict.faults, []);
+    let lost = Accepted { destroyed: 0, ..verdict.accepted };
+    assert_eq!(lost, Accepted::default());
+    verdict
+}
+
+/// A history of three nodes whose clocks tick.
+fn ends_well(steps: &[Step]) -> Verdict {
+    settled(3, TICKING, steps)
+}
+
+const TICKING: Pace = Pace::Ticking { seed: 1 };
+
+impl Verdict {
+    /// Asserts the visible values of a pattern.
+    #[track_caller]
+    fn shows<const N: usize>(&self, key: usize, values: [u8; N]) -> &Self {
+        let expected = values.into_iter().map(Values::of).fold(Values::NONE, |all, one| all | one);
+        assert_eq!(self.rows[key].visible(), expected);
+        self
+    }
+}

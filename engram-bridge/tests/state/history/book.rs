@@ -1,0 +1,229 @@
+//! The book of a history: acknowledged words that nothing has replaced, and forgotten values.
+
+use std::ops::AddAssign;
+
+use engram_bridge::MAX_NODE_DOTS;
+
+use super::row::{KEYS, NODES, Row, Values};
+use super::step::Clock;
+
+/// A word that was acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Word {
+    pub(crate) value: u8,
+    /// The entry of its node when it was acknowledged.
+    pub(crate) entry: u64,
+    pub(crate) acknowledged: Acknowledged,
+    /// The input that it was.
+    pub(crate) serial: u64,
+    /// The clock under which it was written.
+    pub(crate) clock: Clock,
+    /// Whether a join removed it somewhere.
+    pub(crate) removed: bool,
+}
+
+/// How a word was acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acknowledged {
+    Written,
+    /// It was the last word already.
+    Unchanged,
+}
+
+/// Words that were lost as documented.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    /// A fault destroyed the last copy.
+    pub(crate) destroyed: u32,
+    /// D1: an unchanged submission of a stale word, then the end of the process before a sync.
+    pub(crate) unchanged: u32,
+    /// D2: a word under a clock that was behind, after the loss of the versions before it, then the
+    /// end of the process.
+    pub(crate) behind: u32,
+    /// D3: a word after one under a clock that was ahead.
+    pub(crate) ahead: u32,
+    /// D4: a word of one of several processes under one key.
+    pub(crate) clones: u32,
+    /// Words beyond the cap of dots of one node.
+    pub(crate) capped: u32,
+}
+
+impl AddAssign for Accepted {
+    fn add_assign(&mut self, other: Self) {
+        self.destroyed += other.destroyed;
+        self.unchanged += other.unchanged;
+        self.behind += other.behind;
+        self.ahead += other.ahead;
+        self.clones += other.clones;
+        self.capped += other.capped;
+    }
+}
+
+/// The faults of a node that explain a loss.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Past {
+    /// It lost versions: with a disk, with a row, or because an older copy replaced them.
+    pub(crate) lost_state: bool,
+    /// It wrote under a clock that was ahead.
+    pub(crate) was_ahead: bool,
+    /// Several processes ran under its key, or one that was set back.
+    pub(crate) was_cloned: bool,
+}
+
+/// The book of a history.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Book {
+    /// For each process slot and pattern the word that is owed.
+    pub(crate) owed: Vec<[Option<Word>; KEYS]>,
+    /// The forgotten values of each pattern.
+    pub(crate) forgotten: [Values; KEYS],
+    /// The values of resolutions, which may be visible again.
+    pub(crate) resolved: [Values; KEYS],
+    /// Values that a process released which knew of their only forgetting.
+    pub(crate) released: [Values; KEYS],
+    /// Per node: values that an operation took back after it saw them, and not said again since.
+    pub(crate) taken_back: [[Values; KEYS]; NODES],
+    /// The same, said again or not.
+    pub(crate) ever_taken_back: [[Values; KEYS]; NODES],
+    forgettings: [[u8; 32]; KEYS],
+    pub(crate) past: [Past; NODES],
+    pub(crate) accepted: Accepted,
+    /// Words whose loss no documented case explains.
+    pub(crate) lost: u32,
+}
+
+impl Book {
+    /// The process `slot` of `node` knows of `row` and has a new word: the words of its own node
+    /// that it knows, and its own last one, are replaced.
+    pub(crate) fn settle_own(&mut self, nodes: &[usize], slot: usize, key: usize, row: &Row) {
+        let known = row.parts[nodes[slot]].live;
+        for (other, owed) in self.owed.iter_mut().enumerate() {
+            let replaced = |word: &Word| {
+                other == slot || nodes[other] == nodes[slot] && known.contains(word.value)
+            };
+            owed[key].take_if(|word| replaced(word));
+        }
+    }
+
+    /// An operation at a process that knows `row` replaces the words of `of`.
+    pub(crate) fn settle(
+        &mut self,
+        nodes: &[usize],
+        key: usize,
+        row: &Row,
+        of: impl Fn(usize) -> bool,
+    ) {
+        for (slot, owed) in self.owed.iter_mut().enumerate() {
+            let known = row.parts[nodes[slot]].live;
+            owed[key].take_if(|word| of(nodes[slot]) && known.contains(word.value));
+        }
+        for node in (0..NODES).filter(|node| of(*node)) {
+            self.taken_back[node][key] |= row.parts[node].live;
+            self.ever_taken_back[node][key] |= row.parts[node].live;
+        }
+    }
+
+    pub(crate) fn owe(&mut self, node: usize, slot: usize, key: usize, word: Word) {
+        self.owed[slot][key] = Some(word);
+        self.taken_back[node][key] -= Values::of(word.value);
+    }
+
+    pub(crate) fn forget(&mut self, key: usize, row: &Row) {
+        let live = row.live();
+        self.forgotten[key] |= live;
+        self.released[key] -= live;
+        for value in live.iter() {
+            self.forgettings[key][usize::from(value)] += 1;
+        }
+    }
+
+    pub(crate) fn resolve(&mut self, key: usize, value: u8, row: &Row) {
+        self.resolved[key] |= Values::of(value);
+        let once = self.forgettings[key][usize::from(value)] == 1;
+        if once && row.suppressed.contains(value) {
+            self.released[key] |= Values::of(value);
+        }
+    }
+
+    /// A join at one process replaced `before` by `after`.
+    pub(crate) fn note_join(&mut self, nodes: &[usize], key: usize, before: &Row, after: &Row) {
+        for (slot, owed) in self.owed.iter_mut().enumerate() {
+            let Some(word) = &mut owed[key] else { continue };
+            let (before, after) = (before.parts[nodes[slot]], after.parts[nodes[slot]]);
+            let was_live = before.live.contains(word.value) && before.entry >= word.entry;
+            word.removed |= was_live && !after.live.contains(word.value);
+        }
+    }
+
+    /// After a fault: a word that no process holds any more, and nothing on its way, is destroyed.
+    /// One that a join had removed elsewhere before is judged like any other loss.
+    pub(crate) fn settle_destroyed(
+        &mut self,
+        nodes: &[usize],
+        left: &[[Row; KEYS]],
+        is_remembered: impl Fn(u64) -> bool,
+    ) {
+        for (slot, &node) in nodes.iter().enumerate() {
+            for key in 0..KEYS {
+                let Some(word) = self.owed[slot][key] else { continue };
+                let holds = |rows: &[Row; KEYS]| {
+                    let part = rows[key].parts[node];
+                    part.live.contains(word.value) && part.entry >= word.entry
+                };
+                if left.iter().any(holds) {
+                    continue;
+                }
+                self.owed[slot][key] = None;
+                match word.removed {
+                    true => self.lose(node, key, &word, left, is_remembered(word.serial)),
+                    false => self.accepted.destroyed += 1,
+                }
+            }
+        }
+    }
+
+    /// A word is gone, and `left` is held. Counts it under the case that explains it.
+    pub(crate) fn lose(
+        &mut self,
+        node: usize,
+        key: usize,
+        word: &Word,
+        left: &[[Row; KEYS]],
+        is_remembered: bool,
+    ) {
+        let past = self.past[node];
+        // Clones whose clocks do not advance write under the same versions, and take each other back.
+        let same_versions = past.was_cloned && word.clock == Clock::Behind;
+        let behind = past.lost_state && word.clock == Clock::Behind;
+        let unchanged = past.lost_state && word.acknowledged == Acknowledged::Unchanged;
+        let capped = left.iter().any(|rows| rows[key].parts[node].dots == MAX_NODE_DOTS);
+        let case = match () {
+            () if capped => &mut self.accepted.capped,
+            () if is_remembered && !same_versions => &mut self.lost,
+            () if past.was_cloned => &mut self.accepted.clones,
+            () if unchanged => &mut self.accepted.unchanged,
+            () if past.was_ahead => &mut self.accepted.ahead,
+            () if behind => &mut self.accepted.behind,
+            () => &mut self.lost,
+        };
+        *case += 1;
+    }
+
+    /// After a fault: where all copies of a suppression are destroyed, nothing remembers that the
+    /// value was forgotten; `before` and `left` are suppressed at any process. Where all that is
+    /// left together, `joined`, says otherwise, what took a value back or released it is destroyed.
+    pub(crate) fn settle_suppression(
+        &mut self,
+        before: [Values; KEYS],
+        left: [Values; KEYS],
+        joined: &[Row; KEYS],
+    ) {
+        for key in 0..KEYS {
+            self.forgotten[key] -= before[key] - left[key];
+            self.released[key] -= joined[key].suppressed;
+            for node in 0..NODES {
+                self.taken_back[node][key] -= joined[key].parts[node].live;
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The steps that a history is made of.
+
+/// One step of a history.
+///
+/// Processes, patterns and values are numbers. The first processes are the nodes, in the order of
+/// their ids; the later ones run under the key of node 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The engine of a process submits a value of a pattern.
+    Submit(usize, usize, u8),
+    /// A process withdraws its words of a pattern.
+    Withdraw(usize, usize),
+    /// A process forgets a pattern.
+    Forget(usize, usize),
+    /// A process resolves a pattern to a value.
+    Resolve(usize, usize, u8),
+    /// A process withdraws all words of a node.
+    WithdrawNode(usize, usize),
+
+    /// A whole session of two processes.
+    Session(usize, usize),
+    /// A session that breaks after a number of frames.
+    Cut(usize, usize, usize),
+    /// A session during which, after a number of frames, the opener submits a value of a pattern.
+    Amid(usize, usize, usize, usize, u8),
+    /// The greetings of a session, then one record from the first process to the second.
+    Part(usize, usize, usize),
+    /// One record from the first process to the second, of which only one node's part arrives.
+    Piece(usize, usize, usize, usize),
+    /// One record from the first process to the second, of which only the suppression arrives.
+    Suppression(usize, usize, usize),
+    /// A record of a process is on its way.
+    Send(usize, usize),
+    /// The record on its way arrives, however late.
+    Deliver(usize),
+    /// A peer tells a process of an own version from the far future, which nobody wrote.
+    Lie(usize),
+
+    /// A process ends; the next one starts with its disk.
+    Restart(usize, Clock),
+    /// A process ends; the next one starts with an empty disk.
+    LoseDisk(usize, Clock),
+    /// A process ends; the next one finds the row of a pattern damaged.
+    Damage(usize, usize, Clock),
+    /// The machine of node 0 is copied, memory included.
+    Save,
+    /// Node 0 starts with the copy of its disk.
+    Restore(Clock),
+    /// The machine of node 0 goes on from its copy, memory included.
+    ResumeMachine,
+    /// A second machine goes on from the memory and disk of node 0.
+    CloneMachine,
+    /// A second machine starts with the disk of node 0.
+    CloneDisk(Clock),
+    /// The youngest clone ends.
+    StopClone,
+    /// The clock of a process is set.
+    Set(usize, Clock),
+    /// A process no longer waits for its first contact.
+    TimeOut(usize),
+    /// The disk of a process is full.
+    Fill(usize),
+    /// The disk of a process has room again.
+    Free(usize),
+    /// All rosters drop a node, and nobody talks to it.
+    Evict(usize),
+    /// An evicted node is a member again.
+    Return(usize),
+}
+
+impl Step {
+    /// Whether a process goes on without all that it wrote.
+    pub(crate) const fn loses_state(&self) -> bool {
+        matches!(
+            self,
+            Self::LoseDisk(..) | Self::Damage(..) | Self::Restore(_) | Self::ResumeMachine
+        )
+    }
+}
+
+/// The state of a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// The clock shows the time.
+    Right,
+    /// The clock is five years behind.
+    Behind,
+    /// The clock is two years ahead: wrong, and believed.
+    Near,
+    /// The clock is fifty years ahead: nobody believes it.
+    Ahead,
+}
+
+pub(crate) const SECOND: i64 = 1_000_000_000;
+pub(crate) const YEAR: i64 = 365 * 86_400 * SECOND;
+
+impl Clock {
+    /// How far the clock is ahead, in nanoseconds.
+    pub(crate) const fn offset(self) -> i64 {
+        match self {
+            Self::Right => 0,
+            Self::Behind => -5 * YEAR,
+            Self::Near => 2 * YEAR,
+            Self::Ahead => 50 * YEAR,
+        }
+    }
+}

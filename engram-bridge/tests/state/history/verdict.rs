@@ -1,0 +1,231 @@
+//! The end of a history: all faults end, sessions go on until nothing changes, and the result is
+//! compared with the book.
+
+use engram_bridge::{MAX_NODE_DOTS, Recovery};
+use engram_vclock::MAX_AHEAD;
+
+use super::book::Accepted;
+use super::process::Process;
+use super::row::{KEYS, NODES, Row, Values, name};
+use super::step::SECOND;
+use super::world::World;
+
+/// Something that must not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Fault {
+    /// The nodes differ in the end.
+    Diverged,
+    /// The nodes are not equal after the rounds that they may take.
+    Restless,
+    /// A word was lost that no documented case explains.
+    Lost,
+    /// A forgotten value is visible.
+    Returned,
+    /// A value is suppressed that nobody forgot, or that was released.
+    Hidden,
+    /// A submission was acknowledged without a write, though nothing holds its value.
+    Unheard,
+    /// A submission waits though the first contact is over.
+    Waits,
+    /// An operation that could not be stored changed something.
+    HalfDone,
+    /// A record holds more dots of a node, or more nodes, than it may.
+    Wide,
+    /// Two nodes with equal roots show different patterns.
+    Views,
+    /// A session between equal nodes wrote something.
+    Minted,
+    /// A store that was opened again differs from the one that wrote it.
+    Reopened,
+    /// The words of a node with plausible versions are withheld.
+    Withheld,
+}
+
+/// The result of a history.
+#[derive(Clone, Debug)]
+pub(crate) struct Verdict {
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) accepted: Accepted,
+    /// What every node holds in the end, if they are equal.
+    pub(crate) rows: [Row; KEYS],
+    /// Rounds of sessions that changed anything.
+    pub(crate) rounds: u32,
+    pub(crate) sessions: u64,
+    /// Words that were written again.
+    pub(crate) reissued: u64,
+    /// Words that were given up, since too many own dots were live.
+    pub(crate) given_up: u64,
+}
+
+/// Rounds of sessions of all pairs after which all nodes are equal.
+pub(crate) const MAX_ROUNDS: u32 = 2;
+/// Rounds after which nobody waits for an end any more.
+const ENDLESS: u32 = 24;
+
+impl World {
+    /// Ends all faults, lets the nodes converge, and judges the history.
+    pub(crate) fn judge(mut self) -> Verdict {
+        self.heal();
+        let mut rounds = self.converge();
+        if self.book.past.iter().any(|past| past.was_ahead) {
+            self.look_for_withheld();
+            self.wait_for_the_future();
+            rounds = rounds.max(self.converge());
+        }
+        // Each clone may have a word to write again, of which the others learn in a further round.
+        let clones = u32::try_from(self.processes.len() - self.nodes).unwrap();
+        if rounds > MAX_ROUNDS + clones {
+            self.faults.insert(Fault::Restless);
+        }
+        self.compare_nodes();
+        self.compare_with_book();
+        self.rest();
+        self.reopen();
+        let stats = self.processes.iter().map(|process| process.store.write_stats());
+        let (mut reissued, mut given_up) = (0, 0);
+        for stats in stats {
+            reissued += stats.reissued;
+            given_up += stats.given_up;
+        }
+        Verdict {
+            faults: self.faults.into_iter().collect(),
+            accepted: self.book.accepted,
+            rows: self.processes[0].rows(),
+            rounds,
+            sessions: self.sessions,
+            reissued,
+            given_up,
+        }
+    }
+
+    /// Rounds of sessions until nothing changes. Returns how many changed anything.
+    fn converge(&mut self) -> u32 {
+        for round in 0..ENDLESS {
+            let mut changed = self.round();
+            if round == 0 {
+                for process in 0..self.processes.len() {
+                    changed |= self.is_waiting(process);
+                    self.take_in(process);
+                }
+            }
+            if !changed {
+                return round;
+            }
+        }
+        ENDLESS
+    }
+
+    /// A session of every pair of nodes. Returns whether one changed anything.
+    fn round(&mut self) -> bool {
+        if self.pace.ticks() {
+            self.now += SECOND;
+        }
+        let mut changed = false;
+        for one in 0..self.processes.len() {
+            for other in one + 1..self.processes.len() {
+                // Two processes under one key never meet.
+                changed |= self.node(one) != self.node(other) && self.session(one, other);
+            }
+        }
+        changed
+    }
+
+    /// Before the versions ahead become plausible, only parts with such versions may differ.
+    fn look_for_withheld(&mut self) {
+        let limit = self.now.unsigned_abs() + MAX_AHEAD;
+        let rows: Vec<_> = self.processes.iter().map(Process::rows).collect();
+        for key in 0..KEYS {
+            for node in 0..NODES {
+                let shares = || rows.iter().map(|rows| rows[key].parts[node]);
+                let plausible = shares().all(|share| share.entry <= limit);
+                if plausible && shares().any(|share| share != rows[0][key].parts[node]) {
+                    self.faults.insert(Fault::Withheld);
+                }
+            }
+        }
+    }
+
+    fn compare_nodes(&mut self) {
+        let first = self.processes[0].fingerprint();
+        for process in &self.processes {
+            let (root, view) = process.fingerprint();
+            if root != first.0 {
+                self.faults.insert(Fault::Diverged);
+            } else if view != first.1 {
+                self.faults.insert(Fault::Views);
+            }
+            let rows = process.rows();
+            let visible: Vec<String> =
+                (0..KEYS).filter(|key| !rows[*key].visible().is_empty()).map(name).collect();
+            let shown: Vec<String> =
+                process.space().view().patterns.iter().map(|pattern| pattern.id.clone()).collect();
+            if shown != visible {
+                self.faults.insert(Fault::Views);
+            }
+            let parts = rows.iter().flat_map(|row| &row.parts);
+            if parts.map(|part| part.dots).any(|dots| dots > MAX_NODE_DOTS) {
+                self.faults.insert(Fault::Wide);
+            }
+        }
+    }
+
+    fn compare_with_book(&mut self) {
+        let rows: Vec<_> = self.processes.iter().map(Process::rows).collect();
+        for key in 0..KEYS {
+            for slot in 0..self.book.owed.len() {
+                let Some(word) = self.book.owed[slot][key] else { continue };
+                let value = word.value;
+                let kept =
+                    |rows: &[Row; KEYS]| (rows[key].live() | rows[key].suppressed).contains(value);
+                if !rows.iter().all(kept) {
+                    let node = if slot < self.nodes { slot } else { 0 };
+                    let remembered = |process: &Process| process.remembers(word.serial);
+                    let is_remembered = self.processes.iter().any(remembered);
+                    self.book.lose(node, key, &word, &rows, is_remembered);
+                }
+                let hidden = rows[0][key].live() & rows[0][key].suppressed;
+                if (hidden - self.book.forgotten[key]).contains(value) {
+                    self.faults.insert(Fault::Hidden);
+                }
+            }
+            let row = rows[0][key];
+            if !(row.live() & row.suppressed & self.book.released[key]).is_empty() {
+                self.faults.insert(Fault::Hidden);
+            }
+            let returned = (row.visible() & self.book.forgotten[key]) - self.book.resolved[key];
+            if returned != Values::NONE {
+                self.faults.insert(Fault::Returned);
+            }
+        }
+        if self.book.lost > 0 {
+            self.faults.insert(Fault::Lost);
+        }
+    }
+
+    /// Sessions between nodes at rest write nothing.
+    fn rest(&mut self) {
+        let writes = |world: &Self| -> Vec<_> {
+            let stats = world.processes.iter().map(|process| {
+                let stats = process.store.write_stats();
+                (process.store.root(), stats.written, stats.reissued)
+            });
+            stats.collect()
+        };
+        let before = writes(self);
+        self.round();
+        if writes(self) != before {
+            self.faults.insert(Fault::Minted);
+        }
+    }
+
+    /// A store that is opened again is the one that was closed.
+    fn reopen(&mut self) {
+        for process in &self.processes {
+            let (again, recovery) = process.reopened();
+            let sound = matches!(recovery, Recovery::Loaded { .. });
+            if !sound || again.fingerprint() != process.fingerprint() {
+                self.faults.insert(Fault::Reopened);
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Whether the wire carries a content or an id: one answer for the encoder, the decoder and a store.
+
+use alloc::string::String;
+
+use crate::codec::Size;
+use crate::limits::{MAX_CONTENT_LEN, MAX_DIMENSION, MAX_EPISODE_ID, MAX_EPISODES, MAX_ID};
+use crate::{Content, DecodeError};
+
+/// Something is larger than the wire carries. Nothing was stored or sent; make it smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {size} exceeds the limit of {limit}; nothing was stored, make it smaller")]
+#[non_exhaustive]
+pub struct TooLarge {
+    /// What is too large or too many, with its unit.
+    pub what: &'static str,
+    /// The size.
+    pub size: u64,
+    /// The limit, from [`limits`](crate::limits).
+    pub limit: u64,
+}
+
+/// The wire does not carry an id. Nothing was stored or sent; use another id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdError {
+    /// The id has no characters.
+    #[error("the id is empty; nothing was stored, use an id of 1 to {MAX_ID} bytes")]
+    Empty,
+    /// The id is too long.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+}
+
+/// Checks that the wire carries `content`: the lengths of its id, embedding and episodes, and the
+/// bytes that it takes in all.
+///
+/// A store that asks this before it takes a content never holds one that no peer can receive. Takes
+/// time linear in the number of episodes.
+///
+/// # Errors
+/// [`TooLarge`] names what exceeds its limit.
+pub fn check_content(content: &Content) -> Result<(), TooLarge> {
+    within("bytes of an id", content.id.len(), MAX_ID)?;
+    within("values of an embedding", content.embedding.len(), MAX_DIMENSION as usize)?;
+    within("episodes of a content", content.source_episodes.len(), MAX_EPISODES)?;
+    let longest = content.source_episodes.iter().map(String::len).max();
+    within("bytes of an episode id", longest.unwrap_or(0), MAX_EPISODE_ID)?;
+    within("bytes of a content", Size::of_content(content).wire, MAX_CONTENT_LEN)
+}
+
+/// Checks that the wire carries `id`: 1 to [`MAX_ID`] bytes.
+///
+/// # Errors
+/// [`IdError`] says whether the id is empty or too long.
+pub fn check_id(id: &str) -> Result<(), IdError> {
+    if id.is_empty() {
+        return Err(IdError::Empty);
+    }
+    Ok(within("bytes of an id", id.len(), MAX_ID)?)
+}
+
+pub(crate) fn within(what: &'static str, size: usize, limit: usize) -> Result<(), TooLarge> {
+    if size <= limit {
+        return Ok(());
+    }
+    Err(TooLarge { what, size: size as u64, limit: limit as u64 })
+}
+
+impl From<TooLarge> for DecodeError {
+    fn from(TooLarge { what, size, limit }: TooLarge) -> Self {
+        Self::OverLimit { what, value: size, cap: limit }
+    }
+}
+
+impl From<IdError> for DecodeError {
+    fn from(error: IdError) -> Self {
+        match error {
+            IdError::Empty => Self::Invalid("an id"),
+            IdError::TooLarge(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The node ids of a message, each named once; everything else refers to a node by its place.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::limits::MAX_NODE_IDS;
+use crate::wire::{Reader, put, put_count};
+use crate::{DecodeError, NodeId};
+
+/// The node table of a message, ascending, with the greatest entry that the message has of each.
+///
+/// Entries are written as what they lack to the greatest one: hybrid versions of one message lie
+/// close together, so that this takes fewer bytes than the versions themselves.
+#[derive(PartialEq, Eq)]
+pub(crate) struct NodeTable(Vec<(NodeId, u64)>);
+
+impl NodeTable {
+    /// Bytes of one node in the table.
+    pub(crate) const NODE_WIRE: usize = 40;
+    /// Bytes of the longest encoding of a place and a difference.
+    pub(crate) const ENTRY_WIRE: usize = 13;
+
+    /// The table of all entries of a message.
+    pub(crate) fn of(entries: impl Iterator<Item = (NodeId, u64)>) -> Self {
+        let mut greatest: BTreeMap<NodeId, u64> = BTreeMap::new();
+        for (node, entry) in entries {
+            let known = greatest.entry(node).or_insert(entry);
+            *known = entry.max(*known);
+        }
+        Self(greatest.into_iter().collect())
+    }
+
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        put_count(out, self.0.len());
+        for (node, greatest) in &self.0 {
+            out.extend_from_slice(node);
+            out.extend_from_slice(&greatest.to_le_bytes());
+        }
+    }
+
+    /// Takes a table; calls `count` before it allocates a node.
+    ///
+    /// The caller compares the table with that of the rest of the message, so that it has one form.
+    pub(crate) fn take(
+        r: &mut Reader<'_>,
+        mut count: impl FnMut() -> Result<(), DecodeError>,
+    ) -> Result<Self, DecodeError> {
+        let nodes = r.list("nodes of a message", MAX_NODE_IDS, Self::NODE_WIRE, |r| {
+            count()?;
+            Ok((r.array("a node")?, u64::from_le_bytes(r.array("the greatest entry of a node")?)))
+        })?;
+        Ok(Self(nodes))
+    }
+
+    /// Appends the place of `node`, which the table has, and its `entry`.
+    pub(crate) fn put_entry(&self, out: &mut Vec<u8>, node: &NodeId, entry: u64) {
+        let place = self.0.binary_search_by_key(node, |(node, _)| *node);
+        let place = place.expect("the table has every node of its message");
+        put(out, &(place as u32, self.0[place].1 - entry));
+    }
+
+    /// Takes a place and an entry, which is at least 1.
+    pub(crate) fn take_entry(&self, r: &mut Reader<'_>) -> Result<(NodeId, u64), DecodeError> {
+        let (place, below) = r.take::<(u32, u64)>("an entry")?;
+        let (node, greatest) =
+            self.0.get(place as usize).ok_or(DecodeError::Invalid("the place of a node"))?;
+        match greatest.checked_sub(below) {
+            None | Some(0) => Err(DecodeError::Invalid("an entry")),
+            Some(entry) => Ok((*node, entry)),
+        }
+    }
+}

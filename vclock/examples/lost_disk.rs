@@ -1,0 +1,45 @@
+//! A node loses its disk while its wall clock is far behind, and writes under a low version. Its
+//! word survives the meeting with a peer that remembers the earlier ones.
+//!
+//! ```text
+//! cargo run --example lost_disk
+//! ```
+
+use engram_vclock::{Dot, HybridClock, Siblings, SiblingsError, Word};
+
+const BUILT_AT: u64 = 1_750_000_000_000_000_000;
+
+fn main() -> Result<(), SiblingsError> {
+    let now = 1_800_000_000_000_000_000;
+    let random = 0x5eed; // Ask a generator of random numbers.
+
+    // A first process writes, and a peer takes the state in.
+    let mut clock = HybridClock::new(BUILT_AT);
+    let mut key = Siblings::new();
+    key.submit(Dot::new("berlin", clock.next(now, random)), "monday's view")?;
+    let peer = key;
+
+    // The disk is lost, the battery of the wall clock too: it starts in 1970. The node writes.
+    let wall_clock = 1_000_000_000;
+    let mut clock = HybridClock::new(BUILT_AT);
+    println!("fault of the clock: {:?}", clock.fault(wall_clock));
+    let mut key = Siblings::new();
+    let version = clock.next(wall_clock, random);
+    key.submit(Dot::new("berlin", version), "tuesday's view")?;
+    let word = Word { version, value: "tuesday's view" };
+
+    // The peer covers that version without having seen it. Is its state plausible? Then join it.
+    let mut arriving = peer.clone();
+    arriving.retain_nodes(|_, entry| clock.is_plausible(entry, wall_clock));
+    let outcome = key.join_own(&arriving, &"berlin", Some(&word), &mut clock);
+    println!("issued again: {:?}", outcome.reissued);
+    assert_eq!(key.values().collect::<Vec<_>>(), [&"monday's view", &"tuesday's view"]);
+
+    // The next word of the node replaces both, here and at the peer.
+    let dot = Dot::new("berlin", clock.next(wall_clock, random));
+    key.submit(dot, "wednesday's view")?;
+    let mut peer = peer;
+    peer.join(&key);
+    assert_eq!(peer.values().collect::<Vec<_>>(), [&"wednesday's view"]);
+    Ok(())
+}

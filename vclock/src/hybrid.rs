@@ -1,0 +1,147 @@
+use crate::Implausible;
+use crate::error::YEAR;
+
+/// How far a version or a wall clock may lie ahead and still be believed: 10 years, in nanoseconds.
+pub const MAX_AHEAD: u64 = 10 * YEAR;
+
+/// The bits of a version that are random: the lowest 10, about a microsecond.
+const RANDOM_BITS: u64 = (1 << 10) - 1;
+
+/// Mints the versions of one node: a hybrid logical clock (Kulkarni et al., 2014).
+///
+/// A version is the greater of the wall clock, with its lowest 10 bits random, and the greatest own
+/// version known plus 1. So the versions of a process strictly ascend whatever its wall clock does;
+/// a node that lost its disk, or fell back to an older copy of it, mints above its earlier versions
+/// as soon as its wall clock is right or one peer names them. Nothing needs to be stored.
+///
+/// Times are nanoseconds since the Unix epoch. The clock reads no time and no randomness: the caller
+/// passes both. All arithmetic saturates.
+///
+/// - **At start** construct a clock and [`recall`](Self::recall) the node's own entry of every
+///   context in its state.
+/// - **When a peer names an own version**, in a state or in a greeting, [`observe`](Self::observe)
+///   it. [`Siblings::join_own`](crate::Siblings::join_own) does so for states.
+/// - **When a peer tells its wall clock**, [`hear`](Self::hear) it: it replaces an own wall clock
+///   that is far ahead.
+///
+/// ```
+/// use engram_vclock::HybridClock;
+///
+/// let mut clock = HybridClock::new(1_700_000_000_000_000_000);
+/// let now = 1_800_000_000_000_000_000; // Ask the operating system.
+/// let random = 0x5eed; // Ask a generator of random numbers.
+/// let first = clock.next(now, random);
+/// assert_eq!(first >> 10, now >> 10);
+///
+/// // The wall clock is set back: versions ascend all the same.
+/// assert_eq!(clock.next(0, random), first + 1);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HybridClock {
+    built_at: u64,
+    /// The greatest own version known, 0 for none.
+    highest: u64,
+    /// The greatest wall clock that a peer told.
+    told: Option<u64>,
+}
+
+impl HybridClock {
+    /// Creates the clock of a process that knows no own version. `built_at` is the time at which the
+    /// program was built: a wall clock before it is wrong.
+    #[must_use]
+    pub const fn new(built_at: u64) -> Self {
+        Self { built_at, highest: 0, told: None }
+    }
+
+    /// Takes note of an own version in the node's own state. It is believed whatever it is, so that
+    /// no version is minted twice.
+    pub const fn recall(&mut self, version: u64) {
+        if version > self.highest {
+            self.highest = version;
+        }
+    }
+
+    /// Takes note of an own version that a peer names. `now` is the wall clock.
+    ///
+    /// # Errors
+    ///
+    /// [`Implausible`] if the version lies more than [`MAX_AHEAD`] above the wall clock and the build
+    /// date. A node that believed it would mint versions which its peers refuse.
+    pub fn observe(&mut self, version: u64, now: u64) -> Result<(), Implausible> {
+        let limit = self.limit(now);
+        if version > limit {
+            return Err(Implausible { version, limit });
+        }
+        self.recall(version);
+        Ok(())
+    }
+
+    /// Takes note of the wall clock that a peer tells; the greatest one counts.
+    pub fn hear(&mut self, clock: u64) {
+        self.told = self.told.max(Some(clock));
+    }
+
+    /// Returns whether a version, of any node, lies at most [`MAX_AHEAD`] above the later of the wall
+    /// clock `now` and the build date.
+    #[must_use]
+    pub fn is_plausible(&self, version: u64, now: u64) -> bool {
+        version <= self.limit(now)
+    }
+
+    /// Mints the next version of the node from the wall clock `now` and a random number.
+    ///
+    /// A wall clock that is [`ClockFault::Ahead`] gives way to the greatest one that a peer told. The
+    /// result is greater than every own version known, unless that is `u64::MAX`.
+    pub fn next(&mut self, now: u64, random: u64) -> u64 {
+        let time = match self.fault(now) {
+            Some(ClockFault::Ahead { told, .. }) => told,
+            Some(ClockFault::BeforeBuild { .. }) | None => now,
+        };
+        let version = (time & !RANDOM_BITS) | (random & RANDOM_BITS);
+        self.highest = version.max(self.highest.saturating_add(1));
+        self.highest
+    }
+
+    /// Returns what is wrong with the wall clock `now`, as far as the process can tell.
+    #[must_use]
+    pub fn fault(&self, now: u64) -> Option<ClockFault> {
+        if now < self.built_at {
+            return Some(ClockFault::BeforeBuild { now, built_at: self.built_at });
+        }
+        let told = self.told?;
+        let limit = told.max(self.built_at).saturating_add(MAX_AHEAD);
+        (now > limit).then_some(ClockFault::Ahead { now, told })
+    }
+
+    /// Returns the greatest own version known, 0 for none.
+    #[must_use]
+    pub const fn highest(&self) -> u64 {
+        self.highest
+    }
+
+    /// The greatest version that is plausible at `now`.
+    fn limit(&self, now: u64) -> u64 {
+        now.max(self.built_at).saturating_add(MAX_AHEAD)
+    }
+}
+
+/// A fault of a node's wall clock. Times are nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClockFault {
+    /// The wall clock is more than [`MAX_AHEAD`] above every clock that a peer told, and above the
+    /// build date.
+    Ahead {
+        /// The wall clock.
+        now: u64,
+        /// The greatest clock that a peer told.
+        told: u64,
+    },
+    /// The wall clock is before the build date.
+    BeforeBuild {
+        /// The wall clock.
+        now: u64,
+        /// The build date.
+        built_at: u64,
+    },
+}

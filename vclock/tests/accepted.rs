@@ -1,0 +1,64 @@
+//! The cases in which a word is lost, and which are accepted: D1 to D4 of the README. If one of these
+//! tests fails, a rule has become stronger, and the README says less than is true.
+
+use Step::{Clone, Join, LoseDisk, Remove, Restart, Restore, Save, SetClock, Submit};
+use engram_vclock::Word;
+use engram_vclock::generate::{Step, WallClock, World};
+
+/// The values that all replicas of a world of three nodes show in the end.
+fn settled(mut world: World) -> Vec<u32> {
+    world.settle();
+    let shown = world.processes[0].state.clone();
+    assert!(world.processes.iter().all(|process| process.state == shown));
+    shown.values().copied().collect()
+}
+
+fn join(from: u8, into: u8) -> Step {
+    Join { from, into }
+}
+
+#[test]
+fn d1_unchanged_after_a_restore_then_a_restart() {
+    let mut world = World::run(3, &[Submit(0), Save(0), Submit(0), join(0, 1), Restore(0)]);
+    world.processes[0].word = Some(Word { version: world.writes[0].dot.version, value: 0 });
+    world.take(Restart(0));
+    assert_eq!(settled(world), [1]);
+}
+
+#[test]
+fn d2_a_low_word_then_a_restart() {
+    let lost = [Submit(0), join(0, 2), SetClock(0, WallClock::Behind), LoseDisk(0), Submit(0)];
+    for sent in [&[][..], &[join(0, 1)]] {
+        let steps = [&lost[..], sent].concat();
+        assert_eq!(settled(World::run(3, &steps)), [0, 1]);
+        assert_eq!(settled(World::run(3, &[&steps[..], &[Restart(0)]].concat())), [0]);
+    }
+}
+
+#[test]
+fn d3_a_backup_of_a_run_with_the_clock_ahead() {
+    let mut steps = vec![SetClock(0, WallClock::Ahead), Submit(0), Save(0), LoseDisk(0)];
+    steps.extend([SetClock(0, WallClock::Right), Submit(0), join(0, 1)]);
+    assert_eq!(settled(World::run(3, &steps)), [1]);
+    steps.push(Restore(0));
+    assert_eq!(settled(World::run(3, &steps)), [0]);
+}
+
+#[test]
+fn d4_a_clone_covers_the_word_of_an_ended_process() {
+    let steps = [Clone(0), Submit(0), Submit(3)];
+    let mut both = settled(World::run(3, &steps));
+    both.sort_unstable();
+    assert_eq!(both, [0, 1]);
+    let ended = [&steps[..], &[Restart(0)]].concat();
+    assert_eq!(settled(World::run(3, &ended)), [1]);
+}
+
+#[test]
+fn d4_clones_use_one_version_for_a_removal() {
+    let ahead = [SetClock(0, WallClock::Ahead), Submit(0), Clone(0), SetClock(0, WallClock::Right)];
+    // Both count up from the version that is ahead: the removal and the word get the same one.
+    let world = World::run(3, &[&ahead[..], &[Remove(0), Submit(3)]].concat());
+    assert_eq!(world.writes[1].dot, world.writes[2].dot);
+    assert_eq!(settled(world), [0; 0]);
+}

@@ -1,0 +1,83 @@
+//! Every fault together: clones, and wall clocks that are set back and forth, besides those of disks.
+
+use std::collections::BTreeSet;
+
+use engram_vclock::generate::{Faults, Step, World, steps};
+use engram_vclock::{Causality, Dot, MAX_NODE_DOTS, Siblings};
+use proptest::prelude::*;
+
+use crate::common::bytes;
+
+/// The dots that a write superseded whose writer held them live.
+fn knowingly_superseded(world: &World) -> BTreeSet<Dot<u8>> {
+    world.writes.iter().flat_map(|write| &write.superseded).copied().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    #[test]
+    fn prop_replicas_converge(steps in steps(3, Faults::Any, 1..60)) {
+        let mut world = World::run(3, &steps);
+        world.settle();
+        for process in &world.processes {
+            prop_assert_eq!(bytes(&process.state), bytes(&world.processes[0].state));
+        }
+    }
+
+    #[test]
+    fn prop_nothing_is_written_at_rest(steps in steps(3, Faults::Any, 1..60)) {
+        let mut world = World::run(3, &steps);
+        world.settle();
+        let settled = (world.reissues, bytes(&world.processes[0].state));
+        world.settle();
+        prop_assert_eq!(settled, (world.reissues, bytes(&world.processes[0].state)));
+    }
+
+    /// The last word of a running process is shown, or a writer that saw it replaced it. The
+    /// exception: two clones used one version, one of them for a removal.
+    #[test]
+    fn prop_a_running_process_keeps_its_word(steps in steps(3, Faults::Any, 1..60)) {
+        let mut world = World::run(3, &steps);
+        world.settle();
+        let superseded = knowingly_superseded(&world);
+        for process in &world.processes {
+            let Some(word) = process.word else { continue };
+            let dot = Dot::new(process.node, word.version);
+            let live = process.state.of_dot(&dot).iter().any(|(_, value)| *value == word.value);
+            let used_twice =
+                (0..).zip(&world.writes).any(|(value, write)| write.dot == dot && value != word.value);
+            let excused = superseded.contains(&dot) || used_twice;
+            prop_assert!(live || excused, "{:?} of {:?}", word, process);
+        }
+    }
+
+    /// The versions of a process ascend, and so do its states, also when its wall clock is set back.
+    #[test]
+    fn prop_steps_ascend(steps in steps(3, Faults::Any, 1..24)) {
+        let mut world = World::new(3);
+        for step in steps {
+            let before = world.clone();
+            world.take(step);
+            let restarts = matches!(step, Step::LoseDisk(_) | Step::Restore(_) | Step::Clone(_));
+            for (before, after) in before.processes.iter().zip(&world.processes) {
+                let grew = matches!(
+                    before.state.compare(&after.state), Causality::Before | Causality::Equal
+                );
+                prop_assert!(restarts || grew, "{:?}: {:?}, {:?}", step, before, after);
+                prop_assert!(restarts || matches!(step, Step::Restart(_))
+                    || before.clock.highest() <= after.clock.highest());
+            }
+        }
+    }
+
+    #[test]
+    fn prop_states_are_canonical(steps in steps(3, Faults::Any, 1..60)) {
+        for process in World::run(3, &steps).processes {
+            let (live, context) = process.state.clone().into_parts();
+            prop_assert!(context.len() <= 3);
+            prop_assert!((0..3).all(|node| process.state.of_node(&node).len() <= MAX_NODE_DOTS));
+            prop_assert_eq!(Siblings::from_parts(live, context), Ok(process.state));
+        }
+    }
+}
