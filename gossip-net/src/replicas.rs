@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engram_gossip_proto::{
-    Greeting, Outcome, Parameters, Session, SessionConfig, SessionError, SetupError, SpaceId,
-    Summary, View,
+    Greeting, KeyHalf, Outcome, Parameters, Session, SessionConfig, SessionError, SetupError,
+    SpaceId, Summary, View,
 };
 use ring::rand::{Random, SystemRandom, generate};
 
@@ -100,7 +100,7 @@ pub(crate) struct Replicated<R> {
     parameters: Parameters,
     config: SessionConfig,
     claims: Arc<Claims>,
-    salts: Salts,
+    keys: KeyHalves,
 }
 
 impl<R: Replicas> Replicated<R> {
@@ -110,8 +110,8 @@ impl<R: Replicas> Replicated<R> {
         parameters: Parameters,
         config: SessionConfig,
     ) -> Result<Self, SetupError> {
-        let (claims, salts) = (Arc::default(), Salts::default());
-        let replicated = Self { replicas, parameters, config, claims, salts };
+        let (claims, keys) = (Arc::default(), KeyHalves::default());
+        let replicated = Self { replicas, parameters, config, claims, keys };
         replicated.open(NodeId::from([0; 32]), Terms::default())?;
         Ok(replicated)
     }
@@ -121,7 +121,6 @@ impl<R: Replicas> Replicated<R> {
         let config = self.config.clone();
         SessionConfig {
             cursor,
-            salt: self.salts.draw(),
             greeting: self.replicas.greeting(peer),
             send_budget: config.send_budget.min(sends),
             receive_budget: config.receive_budget.min(receives.max(LEAST_RECEIVED)),
@@ -139,38 +138,49 @@ impl<R: Replicas> Replicated<R> {
     }
 }
 
-/// Numbers that no peer can foresee, one for every session: nobody can prepare records whose digests
-/// look equal once they are cut short.
+/// Halves of session keys that no peer can foresee, one for every session.
 ///
 /// They are drawn many at a time: to ask the system takes longer than all that a session in sync hashes.
 #[derive(Default)]
-struct Salts(Mutex<Vec<[u8; 8]>>);
+struct KeyHalves(Mutex<Vec<KeyHalf>>);
 
-impl Salts {
-    fn draw(&self) -> u64 {
+impl KeyHalves {
+    fn draw(&self) -> KeyHalf {
         // A panicking holder leaves unused numbers at worst.
         let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        u64::from_le_bytes(drawn.pop().unwrap_or_else(|| {
+        drawn.pop().unwrap_or_else(|| {
             let random: Random<[u8; 256]> = generate(&SystemRandom::new())
                 .expect("the system gives randomness, or TLS would not run");
             let random = random.expose();
-            let (salt, rest) = random.as_chunks().0.split_first().expect("256 bytes hold some");
+            let (half, rest) = random.as_chunks().0.split_first().expect("256 bytes hold some");
             drawn.extend(rest);
-            *salt
-        }))
+            *half
+        })
     }
 }
 
 impl<R: Replicas> Source for Replicated<R> {
     fn open(&self, peer: NodeId, terms: Terms) -> Result<Box<dyn Machine>, SetupError> {
         let (config, spaces) = (self.config(peer, terms), self.pin(peer));
-        let session = Session::open(config, self.parameters.clone(), spaces, Duration::ZERO)?;
+        let session = Session::open(
+            config,
+            self.parameters.clone(),
+            self.keys.draw(),
+            spaces,
+            Duration::ZERO,
+        )?;
         Ok(Box::new(session))
     }
 
     fn accept(&self, peer: NodeId, terms: Terms) -> Result<Box<dyn Machine>, SetupError> {
         let (config, spaces) = (self.config(peer, terms), self.pin(peer));
-        let session = Session::accept(config, self.parameters.clone(), spaces, Duration::ZERO)?;
+        let session = Session::accept(
+            config,
+            self.parameters.clone(),
+            self.keys.draw(),
+            spaces,
+            Duration::ZERO,
+        )?;
         Ok(Box::new(session))
     }
 

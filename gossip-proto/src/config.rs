@@ -117,9 +117,6 @@ pub struct SessionConfig {
     /// this peer, so that records which it keeps refusing cannot starve others. `None` begins anew,
     /// with the records that changed lately.
     pub cursor: Option<u64>,
-    /// A random number, fresh for every session. Digests are cut short in a way that both sides'
-    /// numbers decide, so that nobody can prepare two records whose difference goes unnoticed.
-    pub salt: u64,
     /// What the hello tells the peer: its greatest version known here, and this node's clock.
     pub greeting: Greeting,
 }
@@ -134,7 +131,6 @@ impl Default for SessionConfig {
             idle_timeout: Duration::from_secs(10),
             session_timeout: Duration::from_secs(300),
             cursor: None,
-            salt: 0,
             greeting: Greeting::default(),
         }
     }

@@ -40,7 +40,7 @@ pub use prefix::Prefix;
 use record::NodeId;
 pub use record::{Content, Part, Record};
 pub use session::{Ending, Event, Outcome, Session, SpaceOutcome, Stats};
-pub use tag::{KEY_LEN, TAG_LEN, Tag};
+pub use tag::{KEY_LEN, KeyHalf, TAG_LEN, Tag};
 pub use view::{Delivery, Entry, Receipt, Rejection, Summary, View};
 
 /// The first 8 bytes of a hash.

@@ -95,9 +95,8 @@ pub trait View {
     /// How many records lie below `prefix` in the pinned tree.
     fn count(&self, prefix: &Prefix) -> u64;
 
-    /// The digests of the sixteen children of `prefix`, each cut to its first 8 bytes;
-    /// `None` where nothing lies below a child.
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16];
+    /// The digests of the sixteen children of `prefix`; `None` where nothing lies below a child.
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16];
 
     /// The entries below `prefix` in ascending key order.
     fn entries(&self, prefix: &Prefix) -> Vec<Entry>;

@@ -52,11 +52,10 @@ fn replicas(writes: &[Write]) -> (State, State) {
 }
 
 fn config() -> impl Strategy<Value = SessionConfig> {
-    (1..200u32, any::<bool>(), any::<u64>(), proptest::option::of(any::<u64>())).prop_map(
-        |(max_patterns_per_sync, lz4, salt, cursor)| SessionConfig {
+    (1..200u32, any::<bool>(), proptest::option::of(any::<u64>())).prop_map(
+        |(max_patterns_per_sync, lz4, cursor)| SessionConfig {
             max_patterns_per_sync,
             compression: if lz4 { Compression::Lz4 } else { Compression::Off },
-            salt,
             cursor,
             ..SessionConfig::default()
         },

@@ -70,7 +70,7 @@ fn of_the_hello() {
     let hello = |parameters| {
         Message::MerkleRootExchange(Hello {
             capabilities: 0,
-            salt: 0,
+            key: [0; 8],
             receive_budget: 0,
             greeting: Greeting::default(),
             parameters: Some(parameters),
@@ -326,11 +326,12 @@ fn of_what_waits_to_be_sent() {
     let config = engram_gossip_proto::SessionConfig::default();
     let spaces = vec![(space("default"), store.pin())];
     let mut session =
-        engram_gossip_proto::Session::accept(config, common::parameters(), spaces, now).unwrap();
+        engram_gossip_proto::Session::accept(config, common::parameters(), [3; 8], spaces, now)
+            .unwrap();
     let root = SpaceRoot { space: space("default"), root: [9; 32], count: 0, generation: 0 };
     let hello = Message::MerkleRootExchange(Hello {
         capabilities: 0,
-        salt: 0,
+        key: [0; 8],
         receive_budget: 512 << 20,
         greeting: Greeting::default(),
         parameters: Some(common::parameters()),

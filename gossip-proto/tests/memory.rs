@@ -101,8 +101,8 @@ fn a_session_stays_under_its_cap_however_much_differs() {
     };
     let config = SessionConfig { compression: Compression::Off, ..SessionConfig::default() };
     let spaces = |view| vec![(space("default"), view)];
-    let mut opener = Session::open(config.clone(), parameters(), spaces(a), now).unwrap();
-    let mut acceptor = Session::accept(config, parameters(), spaces(b), now).unwrap();
+    let mut opener = Session::open(config.clone(), parameters(), [1; 8], spaces(a), now).unwrap();
+    let mut acceptor = Session::accept(config, parameters(), [2; 8], spaces(b), now).unwrap();
     let (mut highest, mut frames) = (0, 0);
     loop {
         let mut moved = false;

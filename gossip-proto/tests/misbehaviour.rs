@@ -23,7 +23,7 @@ impl Victim {
     fn new(state: State, config: SessionConfig) -> Self {
         let store = Store::new(state);
         let spaces = vec![(space("default"), store.pin())];
-        let session = Session::accept(config, parameters(), spaces, NOW).unwrap();
+        let session = Session::accept(config, parameters(), [3; 8], spaces, NOW).unwrap();
         Self { session, store }
     }
 
@@ -65,7 +65,7 @@ fn hello() -> Message {
     let root = SpaceRoot { space: space("default"), root: [9; 32], count: 100, generation: 1 };
     Message::MerkleRootExchange(Hello {
         capabilities: 0,
-        salt: 0,
+        key: [0; 8],
         receive_budget: 512 << 20,
         greeting: Greeting::default(),
         parameters: Some(parameters()),

@@ -94,7 +94,7 @@ impl View for Picture {
         self.memory.count(prefix)
     }
 
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
         self.memory.children(prefix)
     }
 

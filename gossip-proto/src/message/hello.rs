@@ -6,16 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{MAX_NAME, MAX_SPACE_NAME, MAX_SPACES};
 use crate::wire::{Reader, put, put_bytes, put_count};
-use crate::{DecodeError, Parameters, Precision, SpaceId, Summary};
+use crate::{DecodeError, KeyHalf, Parameters, Precision, SpaceId, Summary, Tag};
 
 /// Who speaks, under which parameters, holding what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// What the sender can do beyond the base protocol; unknown bits are ignored.
     pub capabilities: u32,
-    /// What the sender drew for this session; the exclusive or of both sides' numbers decides how
-    /// digests are cut short.
-    pub salt: u64,
+    /// The sender's half of the session key, under which both sides abbreviate digests.
+    pub key: KeyHalf,
     /// Most bytes that the sender takes in this session.
     pub receive_budget: u64,
     /// What the sender knows of the receiver, and its clock.
@@ -64,9 +63,9 @@ pub enum Spaces {
         /// SHA-256 over names and roots in order of the names.
         digest: [u8; 32],
     },
-    /// The same in sixteen parts, by the first nibble of SHA-256 of the name, each cut to 8 bytes.
-    /// Answered by a table of the spaces whose part differs.
-    Buckets([Option<[u8; 8]>; 16]),
+    /// The tags of the same digest for each of sixteen parts, by the first nibble of SHA-256 of the
+    /// name. Answered by a table of the spaces whose part differs.
+    Buckets([Option<Tag>; 16]),
     /// The session's table, of which there is one. Answered by `Hosts`.
     Table {
         /// The buckets that the table covers, one bit each; all others are equal on both sides.
@@ -102,7 +101,7 @@ pub struct WalkedRoot {
 impl Hello {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         put(out, &self.capabilities);
-        out.extend_from_slice(&self.salt.to_le_bytes());
+        out.extend_from_slice(&self.key);
         put(out, &self.receive_budget);
         out.extend_from_slice(&self.greeting.known.to_le_bytes());
         out.extend_from_slice(&self.greeting.clock.to_le_bytes());
@@ -115,7 +114,7 @@ impl Hello {
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let capabilities = r.take("the capabilities")?;
-        let salt = u64::from_le_bytes(r.array("the salt")?);
+        let key = r.array("half of the session key")?;
         let receive_budget = r.take("the receive budget")?;
         let known = u64::from_le_bytes(r.array("the known version")?);
         let clock = u64::from_le_bytes(r.array("the clock")?);
@@ -125,7 +124,7 @@ impl Hello {
             false => None,
         };
         let spaces = Spaces::decode(r)?;
-        Ok(Self { capabilities, salt, receive_budget, greeting, parameters, spaces })
+        Ok(Self { capabilities, key, receive_budget, greeting, parameters, spaces })
     }
 }
 
@@ -239,8 +238,8 @@ impl Done {
     }
 }
 
-/// Appends sixteen optional short digests: a mask of those present, then these.
-pub(super) fn put_children<const N: usize>(out: &mut Vec<u8>, children: &[Option<[u8; N]>; 16]) {
+/// Appends sixteen optional tags: a mask of those present, then these.
+pub(super) fn put_children(out: &mut Vec<u8>, children: &[Option<Tag>; 16]) {
     let mask = children.iter().enumerate().fold(0u16, |m, (i, c)| m | u16::from(c.is_some()) << i);
     out.extend_from_slice(&mask.to_le_bytes());
     for digest in children.iter().flatten() {
@@ -248,9 +247,7 @@ pub(super) fn put_children<const N: usize>(out: &mut Vec<u8>, children: &[Option
     }
 }
 
-pub(super) fn take_children<const N: usize>(
-    r: &mut Reader<'_>,
-) -> Result<[Option<[u8; N]>; 16], DecodeError> {
+pub(super) fn take_children(r: &mut Reader<'_>) -> Result<[Option<Tag>; 16], DecodeError> {
     let mask = u16::from_le_bytes(r.array("a mask of children")?);
     let mut children = [None; 16];
     for (nibble, child) in children.iter_mut().enumerate() {

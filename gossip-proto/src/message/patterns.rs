@@ -22,7 +22,7 @@ pub struct PatternRequest {
 pub struct Want {
     /// The first bytes of the key hash.
     pub key: [u8; KEY_LEN],
-    /// The digests of the contents that the sender holds under this key, cut short, strictly
+    /// The tags of the contents that the sender holds under this key, strictly
     /// ascending, at most [`MAX_WANT_HOLDS`].
     pub holds: Vec<Tag>,
     /// The context of the record that the sender holds under this key: node and entry, ascending by

@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use super::outcome::SpaceOutcome;
 use crate::limits::MAX_SPACES;
 use crate::message::WalkedRoot;
-use crate::{DecodeError, Event, SetupError, SpaceId, SpaceRoot, Spaces, Summary, View, short};
+use crate::tag::SessionKey;
+use crate::{DecodeError, Event, SetupError, SpaceId, SpaceRoot, Spaces, Summary, Tag, View};
 
 /// What separates this use of the hash from all others.
 const DIGEST_TAG: &[u8] = b"engram-gossip/spaces/1";
@@ -67,11 +68,11 @@ impl<V: View> Directory<V> {
     }
 
     /// What the acceptor says if the opener sent a digest that differs.
-    pub(super) fn narrowing(&mut self) -> Spaces {
+    pub(super) fn narrowing(&mut self, session_key: SessionKey) -> Spaces {
         if self.hosted.len() <= TABLE_AT_ONCE {
             self.own_table(u16::MAX)
         } else {
-            Spaces::Buckets(self.buckets())
+            Spaces::Buckets(self.buckets(session_key))
         }
     }
 
@@ -86,11 +87,11 @@ impl<V: View> Directory<V> {
         digest_of(shared.map(|space| (&space.id, space.view.live_summary().root)))
     }
 
-    fn buckets(&self) -> [Option<[u8; 8]>; 16] {
+    fn buckets(&self, session_key: SessionKey) -> [Option<Tag>; 16] {
         core::array::from_fn(|bucket| {
             let within = || self.hosted.iter().filter(|space| bucket_of(&space.id) == bucket);
             let digest = digest_of(within().map(|space| (&space.id, space.pinned.root)));
-            within().next().map(|_| short(&digest))
+            within().next().map(|_| session_key.tag(&digest))
         })
     }
 
@@ -106,8 +107,12 @@ impl<V: View> Directory<V> {
     }
 
     /// Names the spaces whose bucket differs from the peer's; the others are equal on both sides.
-    pub(super) fn answer_buckets(&mut self, theirs: &[Option<[u8; 8]>; 16]) -> Spaces {
-        let pairs = self.buckets().into_iter().zip(theirs).enumerate();
+    pub(super) fn answer_buckets(
+        &mut self,
+        theirs: &[Option<Tag>; 16],
+        session_key: SessionKey,
+    ) -> Spaces {
+        let pairs = self.buckets(session_key).into_iter().zip(theirs).enumerate();
         let differing = pairs.fold(0, |mask, (bucket, (a, b))| mask | u16::from(a != *b) << bucket);
         self.share_outside(differing);
         self.own_table(differing)

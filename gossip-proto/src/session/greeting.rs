@@ -4,7 +4,7 @@ use alloc::string::ToString;
 
 use super::{Session, Stage, Turn};
 use crate::message::Hello;
-use crate::tag::Salt;
+use crate::tag::SessionKey;
 use crate::{Compression, Event, Message, Parameters, Prefix, SessionError, Spaces, View};
 
 impl<V: View> Session<V> {
@@ -15,7 +15,7 @@ impl<V: View> Session<V> {
         };
         self.queued.push_back(Message::MerkleRootExchange(Hello {
             capabilities,
-            salt: self.config.salt,
+            key: self.key_half,
             receive_budget: self.config.receive_budget,
             greeting: self.config.greeting,
             parameters: (!self.peer_agrees).then(|| self.parameters.clone()),
@@ -29,7 +29,10 @@ impl<V: View> Session<V> {
             self.compression = self.config.compression;
         }
         self.peer_takes = hello.receive_budget;
-        self.salt = Salt::of(self.config.salt, hello.salt);
+        self.session_key = match self.stats.turns {
+            0 => SessionKey::of(hello.key, self.key_half),
+            _ => SessionKey::of(self.key_half, hello.key),
+        };
         if self.stats.turns == 0 {
             self.answer_hello(&hello.spaces)?;
         } else {
@@ -64,7 +67,7 @@ impl<V: View> Session<V> {
             }
             Spaces::Digest { .. } => {
                 self.stage = Stage::Spaces;
-                self.directory.narrowing()
+                self.directory.narrowing(self.session_key)
             }
             Spaces::Table { buckets, spaces } => {
                 if *buckets == u16::MAX && self.directory.equals(spaces) {
@@ -96,7 +99,7 @@ impl<V: View> Session<V> {
         match theirs {
             Spaces::Buckets(buckets) if !self.directory.has_table() => {
                 self.stage = Stage::Spaces;
-                let table = self.directory.answer_buckets(&buckets);
+                let table = self.directory.answer_buckets(&buckets, self.session_key);
                 self.queued.push_back(Message::Spaces(table));
             }
             Spaces::Table { buckets, spaces } if !self.directory.has_table() => {

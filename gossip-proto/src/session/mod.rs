@@ -22,10 +22,10 @@ use self::transfer::Transfer;
 use self::turn::{Turn, TurnSoFar};
 use self::walk::Walk;
 use crate::limits::MAX_TURNS;
-use crate::tag::Salt;
+use crate::tag::SessionKey;
 use crate::{
-    Compression, Greeting, Message, Parameters, SessionConfig, SessionError, SetupError, SpaceId,
-    View,
+    Compression, Greeting, KeyHalf, Message, Parameters, SessionConfig, SessionError, SetupError,
+    SpaceId, View,
 };
 
 /// One session with one peer, over one reliable, ordered stream of frames.
@@ -62,7 +62,8 @@ pub struct Session<V> {
     peer_agrees: bool,
     peer_greeting: Option<Greeting>,
     compression: Compression,
-    salt: Salt,
+    key_half: KeyHalf,
+    session_key: SessionKey,
     /// Bytes that may still be sent.
     peer_takes: u64,
     sent_records: u64,
@@ -88,7 +89,7 @@ enum Stage {
 impl<V: View> Session<V> {
     /// Begins a session; the first frame is ready to be polled.
     ///
-    /// `spaces` are the spaces that this side hosts for the peer, each with a view that was pinned
+    /// `key_half` is this side's half of the session key, drawn for this session alone. `spaces` are the spaces that this side hosts for the peer, each with a view that was pinned
     /// just now. Those that both sides name are synced.
     ///
     /// # Errors
@@ -96,10 +97,11 @@ impl<V: View> Session<V> {
     pub fn open(
         config: SessionConfig,
         parameters: Parameters,
+        key_half: KeyHalf,
         spaces: Vec<(SpaceId, V)>,
         now: Duration,
     ) -> Result<Self, SetupError> {
-        let mut session = Self::new(config, parameters, spaces, now)?;
+        let mut session = Self::new(config, parameters, key_half, spaces, now)?;
         let spaces = session.directory.opening();
         session.greet(spaces);
         session.turn = Turn::Ours(TurnSoFar::default());
@@ -113,15 +115,17 @@ impl<V: View> Session<V> {
     pub fn accept(
         config: SessionConfig,
         parameters: Parameters,
+        key_half: KeyHalf,
         spaces: Vec<(SpaceId, V)>,
         now: Duration,
     ) -> Result<Self, SetupError> {
-        Self::new(config, parameters, spaces, now)
+        Self::new(config, parameters, key_half, spaces, now)
     }
 
     fn new(
         config: SessionConfig,
         parameters: Parameters,
+        key_half: KeyHalf,
         spaces: Vec<(SpaceId, V)>,
         now: Duration,
     ) -> Result<Self, SetupError> {
@@ -143,7 +147,8 @@ impl<V: View> Session<V> {
             peer_agrees: false,
             peer_greeting: None,
             compression: Compression::Off,
-            salt: Salt::of(0, 0),
+            session_key: SessionKey::default(),
+            key_half,
             peer_takes: 0,
             sent_records: 0,
             stats: Stats::default(),

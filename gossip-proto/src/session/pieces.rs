@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::transfer::{Named, Parcel};
 use crate::codec::Size;
 use crate::limits::MAX_PARTS;
-use crate::tag::{Salt, Tag};
+use crate::tag::{SessionKey, Tag};
 use crate::{Content, DecodeError, Delivery, Part, Record, View, check_content};
 
 /// A record of which something is still to be sent.
@@ -39,7 +39,7 @@ pub(super) struct Piece {
 /// What a session sends of every content.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
-    pub(super) salt: Salt,
+    pub(super) session_key: SessionKey,
     pub(super) dimension: u32,
 }
 
@@ -48,13 +48,17 @@ impl Pieces {
     ///
     /// # Errors
     /// No decoder would take the record.
-    pub(super) fn new(parcel: Parcel, record: Record, salt: Salt) -> Result<Self, DecodeError> {
+    pub(super) fn new(
+        parcel: Parcel,
+        record: Record,
+        session_key: SessionKey,
+    ) -> Result<Self, DecodeError> {
         record.check()?;
         let Parcel { place, key, known } = parcel;
         let Record { id, mut parts, suppressed } = record;
         parts.sort_by_cached_key(|part| {
             let contents: Vec<_> = part.dots.iter().map(|(_, digest)| *digest).collect();
-            let is_known = |digest| known.binary_search(&salt.tag(digest)).is_ok();
+            let is_known = |digest| known.binary_search(&session_key.tag(digest)).is_ok();
             (contents.iter().all(is_known), contents.is_empty(), contents)
         });
         let (parts, ready) = (parts.into(), VecDeque::new());
@@ -108,7 +112,7 @@ impl Pieces {
         along: &BTreeSet<[u8; 32]>,
     ) -> Result<Vec<Named>, DecodeError> {
         let digests: BTreeSet<[u8; 32]> = part.dots.iter().map(|(_, digest)| *digest).collect();
-        let is_known = |digest| self.known.binary_search(&terms.salt.tag(digest)).is_ok();
+        let is_known = |digest| self.known.binary_search(&terms.session_key.tag(digest)).is_ok();
         let lacking = digests.difference(along).filter(|digest| !is_known(digest));
         lacking
             .filter_map(|digest| Some((*digest, view.content(digest)?)))

@@ -7,7 +7,7 @@ use super::directory::{Directory, Hosted};
 use super::transfer::{Named, Transfer};
 use crate::codec::Size;
 use crate::limits::{MAX_CARRIED, MAX_NODE_DOTS, MAX_UNFOLDED};
-use crate::tag::{self, Salt};
+use crate::tag::{self, SessionKey};
 use crate::{Delivery, Receipt, Record, SessionError, View};
 
 /// Contents that came ahead of their part.
@@ -81,23 +81,27 @@ impl Transfer {
         place: u32,
         (key, piece): ([u8; 32], Record),
         directory: &Directory<V>,
-        salt: Salt,
+        session_key: SessionKey,
     ) {
         match &mut self.arriving {
             Some(arriving) if arriving.continues(place, &key) => arriving.record.absorb(piece),
             _ => {
-                self.finish_arriving(directory, salt);
+                self.finish_arriving(directory, session_key);
                 self.arriving = Some(Arriving { place, key, record: piece });
             }
         }
     }
 
     /// Sends the record back if this side knows more than the peer sent: the peer lacks the rest.
-    pub(super) fn finish_arriving<V: View>(&mut self, directory: &Directory<V>, salt: Salt) {
+    pub(super) fn finish_arriving<V: View>(
+        &mut self,
+        directory: &Directory<V>,
+        session_key: SessionKey,
+    ) {
         let Some(Arriving { place, key, record }) = self.arriving.take() else { return };
         let joined = directory.at(place).and_then(|space| space.view.record(&key));
         if joined.is_some_and(|joined| joined != record) {
-            self.push_record(place, key, salt.tags(record.contents()));
+            self.push_record(place, key, session_key.tags(record.contents()));
         }
     }
 

@@ -74,7 +74,7 @@ impl<V: View> Session<V> {
         if record.is_older_than(&want.context) {
             self.want(place, want.key);
         } else {
-            let mut known = self.salt.tags(record.contents());
+            let mut known = self.session_key.tags(record.contents());
             known.retain(|tag| want.holds.binary_search(tag).is_ok());
             self.transfer.push_record(place, entry.key, known);
         }
@@ -99,7 +99,7 @@ impl<V: View> Session<V> {
             self.events.push(Event::Unasked { space, records });
         }
         for piece in received.requested {
-            self.transfer.arrive(place, piece, &self.directory, self.salt);
+            self.transfer.arrive(place, piece, &self.directory, self.session_key);
         }
         Ok(())
     }
@@ -120,7 +120,7 @@ impl<V: View> Session<V> {
     /// Looks closer at every child that differs; sends what the peer has nothing of.
     fn compare_node(&mut self, place: u32, node: &Node) {
         let Some(space) = self.directory.at(place) else { return };
-        let ours = self.salt.children(space.view.children(&node.prefix));
+        let ours = self.session_key.children(space.view.children(&node.prefix));
         let mut differing: Vec<(Prefix, Side)> = (0..16u8)
             .zip(ours.iter().zip(&node.children))
             .filter(|(_, (ours, theirs))| ours != theirs)
@@ -188,8 +188,8 @@ impl<V: View> Session<V> {
         ours: &[Entry],
         theirs: &[Line],
     ) -> Vec<Entry> {
-        let salt = self.salt;
-        let equal = |entry: &Entry, line: &Line| salt.tag(&entry.record) == line.record;
+        let session_key = self.session_key;
+        let equal = |entry: &Entry, line: &Line| session_key.tag(&entry.record) == line.record;
         let here = |line: &Line| ours.iter().any(|entry| equal(entry, line));
         let there = |entry: &Entry| theirs.iter().any(|line| equal(entry, line));
         if !theirs.iter().all(here) {
@@ -242,7 +242,7 @@ impl<V: View> Session<V> {
     }
 
     fn offer(&mut self, at: At, entries: &[Entry]) {
-        if !entries.is_empty() && !self.walk.offer(at, entries, self.salt) {
+        if !entries.is_empty() && !self.walk.offer(at, entries, self.session_key) {
             self.transfer.begin_next_at(at.1.bits());
         }
     }

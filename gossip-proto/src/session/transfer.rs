@@ -14,7 +14,7 @@ use crate::limits::{
     MAX_DEPTH, MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS,
 };
 use crate::message::{PatternRequest, PatternSync, Want};
-use crate::tag::{KEY_LEN, Salt, TAG_LEN, Tag};
+use crate::tag::{KEY_LEN, SessionKey, TAG_LEN, Tag};
 use crate::{Content, DecodeError, Delivery, Prefix, Record, View, short};
 
 /// A subtree of more entries is unfolded child by child, so that the queue stays short.
@@ -137,8 +137,12 @@ impl Transfer {
     }
 
     /// The peer's turn is over: what was asked for came or does not come.
-    pub(super) fn end_of_peers_turn<V: View>(&mut self, directory: &Directory<V>, salt: Salt) {
-        self.finish_arriving(directory, salt);
+    pub(super) fn end_of_peers_turn<V: View>(
+        &mut self,
+        directory: &Directory<V>,
+        session_key: SessionKey,
+    ) {
+        self.finish_arriving(directory, session_key);
         self.awaited.clear();
         self.carried = Carried::default();
     }
@@ -147,7 +151,7 @@ impl Transfer {
     pub(super) fn next_request<V: View>(
         &mut self,
         directory: &Directory<V>,
-        salt: Salt,
+        session_key: SessionKey,
     ) -> Option<PatternRequest> {
         let (space, _) = *self.wants.front()?;
         let view = &directory.at(space)?.view;
@@ -158,7 +162,7 @@ impl Transfer {
                 break;
             }
             let Some((_, key)) = self.wants.pop_front() else { break };
-            let want = want_of(view, key, salt);
+            let want = want_of(view, key, session_key);
             bytes += KEY_LEN + 4 + TAG_LEN * want.holds.len();
             bytes += (NodeTable::NODE_WIRE + NodeTable::ENTRY_WIRE) * want.context.len();
             self.awaited.insert((space, want.key));
@@ -182,7 +186,7 @@ impl Transfer {
         let mut space = None;
         while batch.records.len() < allowance.records {
             if self.sending.is_none() {
-                self.sending = self.next_pieces(directory, allowance.terms.salt, events);
+                self.sending = self.next_pieces(directory, allowance.terms.session_key, events);
             }
             let Some(pieces) = &mut self.sending else { break };
             let hosted = directory.at(pieces.place)?;
@@ -221,7 +225,7 @@ impl Transfer {
     fn next_pieces<V: View>(
         &mut self,
         directory: &Directory<V>,
-        salt: Salt,
+        session_key: SessionKey,
         events: &mut Events,
     ) -> Option<Pieces> {
         loop {
@@ -229,7 +233,7 @@ impl Transfer {
             let hosted = directory.at(parcel.place)?;
             let Some(record) = hosted.view.record(&parcel.key) else { continue };
             let id = record.id.clone();
-            match Pieces::new(parcel, record, salt) {
+            match Pieces::new(parcel, record, session_key) {
                 Ok(pieces) => return Some(pieces),
                 Err(error) => events.push(hosted.unsendable(&id, &error)),
             }
@@ -339,10 +343,10 @@ impl Transfer {
 }
 
 /// A request that tells what this side has under a key.
-fn want_of(view: &impl View, key: [u8; KEY_LEN], salt: Salt) -> Want {
+fn want_of(view: &impl View, key: [u8; KEY_LEN], session_key: SessionKey) -> Want {
     let entries = view.entries(&Prefix::of_key(&key));
     let records: Vec<Record> = entries.iter().filter_map(|entry| view.record(&entry.key)).collect();
-    let mut holds = salt.tags(records.iter().flat_map(Record::contents));
+    let mut holds = session_key.tags(records.iter().flat_map(Record::contents));
     holds.truncate(MAX_WANT_HOLDS);
     let context = match &records[..] {
         [record] if record.parts.len() <= MAX_WANT_CONTEXT => record.context().collect(),

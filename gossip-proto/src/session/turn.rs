@@ -62,7 +62,7 @@ impl<V: View> Session<V> {
     /// The peer has said all of its turn: either that was the end, or it is this side's turn.
     pub(super) fn end_of_peers_turn(&mut self, turn: TurnSoFar) {
         self.stats.turns += 1;
-        self.transfer.end_of_peers_turn(&self.directory, self.salt);
+        self.transfer.end_of_peers_turn(&self.directory, self.session_key);
         self.peer_closed = turn.done;
         let equal_on_both_sides = self.stage == Stage::Equal && self.queued.is_empty();
         if equal_on_both_sides || turn.is_bare() && self.closed {
@@ -116,10 +116,10 @@ impl<V: View> Session<V> {
         if self.stage != Stage::Walking || turn.done {
             return None;
         }
-        if let Some(message) = self.walk.next(&self.directory, self.salt) {
+        if let Some(message) = self.walk.next(&self.directory, self.session_key) {
             return Some(message);
         }
-        if let Some(request) = self.transfer.next_request(&self.directory, self.salt) {
+        if let Some(request) = self.transfer.next_request(&self.directory, self.session_key) {
             return Some(Message::PatternRequest(request));
         }
         let allowance = self.allowance();
@@ -136,7 +136,7 @@ impl<V: View> Session<V> {
         let theirs = self.peer_takes.saturating_sub(queued + RESERVE);
         Allowance {
             records: self.config.max_patterns_per_sync as usize,
-            terms: Terms { salt: self.salt, dimension: self.parameters.dimension },
+            terms: Terms { session_key: self.session_key, dimension: self.parameters.dimension },
             bytes: ours.min(theirs),
             is_first: self.sent_records == 0,
         }

@@ -24,10 +24,12 @@ impl<H: Host> World<H> {
         let Some(found) = self.contacts.get(&contact).filter(waits) else { return };
         let opener = found.ends[OPENER].node;
         let config = self.session_config(node, opener);
+        let half = self.random.bits().to_le_bytes();
         let now = self.local(node);
         let acceptor = &mut self.nodes[node];
-        let session = Session::accept(config, acceptor.host.parameters(), acceptor.pin(), now)
-            .expect("the session of a simulation is set up by valid rules");
+        let session =
+            Session::accept(config, acceptor.host.parameters(), half, acceptor.pin(), now)
+                .expect("the session of a simulation is set up by valid rules");
         acceptor.inbound += 1;
         self.note_load(node);
         let Some(found) = self.contacts.get_mut(&contact) else { return };

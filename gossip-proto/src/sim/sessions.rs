@@ -48,9 +48,10 @@ impl<H: Host> World<H> {
             return;
         }
         let config = self.session_config(from, to);
+        let half = self.random.bits().to_le_bytes();
         let now = self.local(from);
         let opener = &mut self.nodes[from];
-        let session = Session::open(config, opener.host.parameters(), opener.pin(), now)
+        let session = Session::open(config, opener.host.parameters(), half, opener.pin(), now)
             .expect("the session of a simulation is set up by valid rules");
         opener.outbound += 1;
         let contact = self.tally.sessions;
@@ -62,11 +63,11 @@ impl<H: Host> World<H> {
         self.pump(contact, OPENER);
     }
 
-    /// What a transport would give to a session: a fresh salt, and the place where the last session
-    /// with this peer stopped.
-    pub(super) fn session_config(&mut self, node: usize, peer: usize) -> SessionConfig {
+    /// What a transport gives to a session: the place where the last session with this peer
+    /// stopped.
+    pub(super) fn session_config(&self, node: usize, peer: usize) -> SessionConfig {
         let cursor = self.nodes[node].cursors.get(&peer).copied();
-        SessionConfig { cursor, salt: self.random.bits(), ..self.climate.session.clone() }
+        SessionConfig { cursor, ..self.climate.session.clone() }
     }
 
     pub(super) fn note_load(&mut self, node: usize) {

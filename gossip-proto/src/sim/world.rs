@@ -26,7 +26,7 @@ pub struct Climate {
     pub transport: Transport,
     /// When nodes talk to each other.
     pub schedule: Schedule,
-    /// What every session asks for. The salt is drawn anew for each; the cursor is where the last
+    /// What every session asks for. The cursor is where the last
     /// session with the same peer stopped.
     pub session: SessionConfig,
     /// The probability that a session comes to nothing, as the literature has it, whatever its

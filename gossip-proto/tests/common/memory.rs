@@ -62,11 +62,8 @@ impl Tree {
         self.entries[self.range(prefix)].to_vec()
     }
 
-    pub fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
-        std::array::from_fn(|nibble| {
-            let digest = self.digest(&prefix.child(nibble as u8)?)?;
-            Some(digest[..8].try_into().unwrap())
-        })
+    pub fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
+        std::array::from_fn(|nibble| self.digest(&prefix.child(nibble as u8)?))
     }
 }
 
@@ -104,7 +101,7 @@ impl View for Memory {
         self.tree.count(prefix)
     }
 
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
         self.tree.children(prefix)
     }
 

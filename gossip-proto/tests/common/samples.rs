@@ -43,7 +43,7 @@ fn parameter() -> Refusal {
 fn hello(parameters: Option<Parameters>, spaces: Spaces) -> Message {
     Message::MerkleRootExchange(Hello {
         capabilities: 1,
-        salt: 0x0123_4567_89ab_cdef,
+        key: 0x0123_4567_89ab_cdef_u64.to_le_bytes(),
         receive_budget: 512 << 20,
         greeting: Greeting { known: version(1), clock: version(2) },
         parameters,
@@ -63,8 +63,8 @@ fn table(buckets: u16) -> Spaces {
 
 fn buckets() -> Spaces {
     let mut buckets = [None; 16];
-    buckets[0] = Some([1, 2, 3, 4, 5, 6, 7, 8]);
-    buckets[13] = Some([0xff; 8]);
+    buckets[0] = Some([1, 2, 3, 4, 5]);
+    buckets[13] = Some([0xff; 5]);
     Spaces::Buckets(buckets)
 }
 

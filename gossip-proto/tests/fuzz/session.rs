@@ -82,8 +82,8 @@ fn open(stores: &[Store; 2], config: SessionConfig) -> [Session<Memory>; 2] {
     let [a, b] = stores.clone().map(|store| vec![(space("default"), store.pin())]);
     let now = Duration::ZERO;
     [
-        Session::open(config.clone(), parameters(), a, now).expect("a valid configuration"),
-        Session::accept(config, parameters(), b, now).expect("a valid configuration"),
+        Session::open(config.clone(), parameters(), [1; 8], a, now).expect("a valid configuration"),
+        Session::accept(config, parameters(), [2; 8], b, now).expect("a valid configuration"),
     ]
 }
 
