@@ -6,6 +6,7 @@ extern crate alloc;
 
 mod advert;
 mod check;
+mod clocks;
 mod codec;
 mod config;
 mod error;
@@ -28,13 +29,15 @@ mod wire;
 
 pub use advert::{ADVERT_VERSION, RootAdvert};
 pub use check::{IdError, TooLarge, check_content, check_id};
+pub use clocks::{BaseId, ClockIndex, Clocks, ShortNode, VersionRange, VersionSummary};
 pub use config::{Compression, Parameters, Precision, SessionConfig};
 pub use error::{DecodeError, SessionError, SetupError};
 pub use frame::{FrameHeader, HEADER_LEN, Kind, WIRE_VERSION};
 pub use id::{SpaceId, SpaceIdError};
 pub use message::{
-    Done, Greeting, Hello, Line, Listing, Message, Node, PatternRequest, PatternSync, Refusal,
-    SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, WalkedRoot, Want,
+    Done, Greeting, Hello, Line, Listing, Message, Node, PatternRequest, PatternSync, RangeAnswer,
+    RangeOffer, Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, VersionBase, Versions,
+    WalkedRoot, Want,
 };
 pub use prefix::Prefix;
 use record::NodeId;

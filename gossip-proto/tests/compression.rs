@@ -10,7 +10,7 @@ use engram_gossip_proto::{
 fn sizes(contents: Vec<Content>) -> (usize, usize, usize) {
     let batch = real::batch(contents);
     let plain = real::plain_len(&batch);
-    let message = Message::PatternSync(PatternSync { space: 0, delivery: batch });
+    let message = Message::PatternSync(PatternSync { space: 0, delivery: batch, declared: vec![] });
     let len = |compression| {
         let frame = message.encode(compression, false);
         assert_eq!(Message::decode(&frame).unwrap(), (message.clone(), false));

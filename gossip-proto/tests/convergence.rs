@@ -155,22 +155,6 @@ fn nothing_travels_twice() {
 }
 
 #[test]
-fn what_changed_lately_comes_first() {
-    let mut state = State::default();
-    for i in 0..1_000u32 {
-        state.submit(1, u64::from(i) + 1, content(&format!("pattern_{i}"), i));
-    }
-    let latest: Vec<String> = (900..1_000).rev().map(|i| format!("pattern_{i}")).collect();
-    let (a, b) = (Store::new(state), Store::default());
-    let config = SessionConfig { send_budget: 1, ..SessionConfig::default() };
-    let contact = sync_with(&a, &b, config.clone(), config);
-    assert_eq!(contact.acceptor.result, Ending::BudgetSpent);
-    let arrived = b.state();
-    assert_eq!(arrived.records.len(), 100);
-    assert!(latest.iter().all(|id| arrived.records.contains_key(&common::key_of(id))));
-}
-
-#[test]
 fn refused_records_do_not_starve_the_others() {
     let mut state = State::default();
     for i in 0..500u32 {

@@ -34,7 +34,11 @@ fn digest(i: usize) -> [u8; 32] {
 }
 
 fn sync(records: Vec<Record>, contents: Vec<([u8; 32], Content)>) -> Message {
-    Message::PatternSync(PatternSync { space: 0, delivery: Delivery { records, contents } })
+    Message::PatternSync(PatternSync {
+        space: 0,
+        delivery: Delivery { records, contents },
+        declared: vec![],
+    })
 }
 
 fn one_record(parts: Vec<Part>) -> Record {
@@ -101,7 +105,7 @@ fn of_spaces() {
     reaches(limits::MAX_SPACES / 8, |len| Message::Spaces(Spaces::Hosts(vec![0; len])));
     reaches(limits::MAX_SPACES, |count| {
         let roots = (0..count as u32).map(|space| WalkedRoot { space, root: [0; 32] }).collect();
-        Message::Done(Done { digest: [0; 32], kept_back: false, roots })
+        Message::Done(Done { digest: [0; 32], kept_back: false, has_news: false, roots })
     });
     assert!(SpaceId::new("x".repeat(limits::MAX_SPACE_NAME)).is_ok());
     assert!(SpaceId::new("x".repeat(limits::MAX_SPACE_NAME + 1)).is_err());

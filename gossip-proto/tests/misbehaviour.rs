@@ -86,7 +86,7 @@ fn many() -> State {
 }
 
 fn done() -> Message {
-    Message::Done(Done { digest: [0; 32], kept_back: false, roots: vec![] })
+    Message::Done(Done { digest: [0; 32], kept_back: false, has_news: false, roots: vec![] })
 }
 
 fn node(prefix: Prefix) -> Message {
@@ -104,7 +104,11 @@ fn records(ids: &[&str]) -> Message {
     ids.iter().for_each(|id| state.submit(7, 1, content(id, 7)));
     let records: Vec<_> = state.records.into_values().collect();
     let contents = ids.iter().map(|id| content(id, 7)).map(|c| (content_digest(&c), c)).collect();
-    Message::PatternSync(PatternSync { space: 0, delivery: Delivery { records, contents } })
+    Message::PatternSync(PatternSync {
+        space: 0,
+        delivery: Delivery { records, contents },
+        declared: vec![],
+    })
 }
 
 #[test]
@@ -283,6 +287,7 @@ fn contents_ahead_of_a_part_that_never_comes() {
         Message::PatternSync(PatternSync {
             space: 0,
             delivery: Delivery { records: vec![], contents },
+            declared: vec![],
         })
     };
     let mut sent = 0;

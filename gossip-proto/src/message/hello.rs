@@ -85,6 +85,9 @@ pub struct Done {
     pub digest: [u8; 32],
     /// Whether the sender kept something back because a budget or a cap was reached.
     pub kept_back: bool,
+    /// Whether the sender holds records that it has handled and the receiver, by its version summary,
+    /// has not: they came during the session.
+    pub has_news: bool,
     /// The live roots of the spaces that differed at the beginning, ascending by place.
     pub roots: Vec<WalkedRoot>,
 }
@@ -220,7 +223,7 @@ fn take_table(r: &mut Reader<'_>) -> Result<Vec<SpaceRoot>, DecodeError> {
 
 impl Done {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        put(out, &(self.digest, self.kept_back));
+        put(out, &(self.digest, self.kept_back, self.has_news));
         put_count(out, self.roots.len());
         for root in &self.roots {
             put(out, root);
@@ -228,13 +231,13 @@ impl Done {
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (digest, kept_back) = r.take("the final digest")?;
+        let (digest, kept_back, has_news) = r.take("the final digest")?;
         let roots: Vec<WalkedRoot> =
             r.list("final roots", MAX_SPACES, 33, |r| r.take("a final root"))?;
         if !roots.is_sorted_by(|a, b| a.space < b.space) {
             return Err(DecodeError::NotCanonical("the order of the final roots"));
         }
-        Ok(Self { digest, kept_back, roots })
+        Ok(Self { digest, kept_back, has_news, roots })
     }
 }
 

@@ -42,6 +42,9 @@ pub struct PatternSync {
     /// this message names belong to a record of a later message and come last. All embeddings
     /// have the same length.
     pub delivery: Delivery,
+    /// Nodes and versions, strictly ascending by node: everything of the node above the receiver's
+    /// version summary, up to this version, has been sent. Each node is one of the records'.
+    pub declared: Vec<([u8; 32], u64)>,
 }
 
 impl PatternRequest {
@@ -98,11 +101,12 @@ impl PatternRequest {
 impl PatternSync {
     pub(super) fn encode(&self, out: &mut Vec<u8>, compression: Compression) {
         put(out, &self.space);
-        codec::encode(out, &self.delivery, compression);
+        codec::encode(out, &self.delivery, &self.declared, compression);
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let space = r.take("the space of a pattern sync")?;
-        Ok(Self { space, delivery: codec::decode(r)? })
+        let (delivery, declared) = codec::decode(r)?;
+        Ok(Self { space, delivery, declared })
     }
 }

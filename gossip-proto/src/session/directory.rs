@@ -201,6 +201,24 @@ impl<V: View> Directory<V> {
         self.hosted.get(index).filter(|space| space.shared)
     }
 
+    /// The space at a place of the table, if this side hosts it.
+    pub(super) fn named(&self, place: u32) -> Option<&Hosted<V>> {
+        self.hosted.get((*self.places.as_ref()?.get(place as usize)?)?)
+    }
+
+    pub(super) fn named_mut(&mut self, place: u32) -> Option<&mut Hosted<V>> {
+        self.hosted.get_mut((*self.places.as_ref()?.get(place as usize)?)?)
+    }
+
+    /// The places of these spaces in the table.
+    pub(super) fn places_of(&self, spaces: &[SpaceId]) -> Vec<u32> {
+        let places = self.places.iter().flatten().enumerate();
+        let named = places.filter(|(_, index)| {
+            index.is_some_and(|index| spaces.contains(&self.hosted[index].id))
+        });
+        named.map(|(place, _)| place as u32).collect()
+    }
+
     pub(super) fn at_mut(&mut self, place: u32) -> Option<&mut Hosted<V>> {
         let index = (*self.places.as_ref()?.get(place as usize)?)?;
         self.hosted.get_mut(index).filter(|space| space.shared)
@@ -237,8 +255,16 @@ impl<V> Hosted<V> {
         self.differed = theirs != self.pinned.root;
     }
 
+    pub(super) fn differed(&self) -> bool {
+        self.differed
+    }
+
+    pub(super) fn theirs(&self) -> Option<[u8; 32]> {
+        self.theirs
+    }
+
     /// The peer begins to compare this space: its root differs, and is not known yet.
-    pub(super) fn walk(&mut self) {
+    pub(super) fn differs(&mut self) {
         if !self.differed {
             self.differed = true;
             self.theirs = None;

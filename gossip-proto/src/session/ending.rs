@@ -1,5 +1,6 @@
 //! The end: the last words of both sides, and what becomes of a session that breaks.
 
+use super::delta::ask;
 use super::turn::Turn;
 use super::{Ending, Outcome, Session, Stage};
 use crate::message::Done;
@@ -12,6 +13,7 @@ impl<V: View> Session<V> {
             space.ok_or(SessionError::Violation("a space that is not shared"))?.told(root.root);
         }
         self.peer_kept_back |= done.kept_back;
+        self.peer_has_news = done.has_news;
         self.told = Some(done.digest);
         Ok(())
     }
@@ -20,6 +22,7 @@ impl<V: View> Session<V> {
         Done {
             digest: self.directory.shared_digest(),
             kept_back: self.walk.kept_back() || self.transfer.kept_back(),
+            has_news: self.has_news(),
             roots: self.directory.walked_roots(),
         }
     }
@@ -30,6 +33,7 @@ impl<V: View> Session<V> {
         let equal = self.stage == Stage::Equal || told_equal();
         let kept_back = self.peer_kept_back || self.walk.kept_back() || self.transfer.kept_back();
         self.turn = Turn::Over;
+        self.agree(equal);
         self.end(if self.directory.shares_nothing() {
             Ending::NothingShared
         } else if equal {
@@ -41,12 +45,34 @@ impl<V: View> Session<V> {
         });
     }
 
+    /// Whether this side has news by clocks for the next session.
+    fn has_news(&self) -> bool {
+        self.deltas.iter().any(|(place, delta)| {
+            self.directory.at(place).is_some_and(|space| delta.has_news(&space.view))
+        })
+    }
+
+    /// Where both sides hold the same, both have handled what either has.
+    fn agree(&mut self, all_equal: bool) {
+        for (place, told) in self.deltas.told() {
+            let Some(space) = self.directory.at(place) else { continue };
+            let root = space.view.live_summary().root;
+            if all_equal || space.theirs() == Some(root) {
+                ask(&space.view, |clocks| {
+                    told.iter().for_each(|(node, version)| clocks.raise(node, version));
+                    clocks.agree(&root, self.deltas.peer());
+                });
+            }
+        }
+    }
+
     fn end(&mut self, result: Ending) {
         self.outcome = Some(Outcome {
             result,
             stats: self.stats,
             spaces: self.directory.outcomes(),
             cursor: self.transfer.cursor(),
+            postponed: self.postponed,
         });
     }
 

@@ -1,5 +1,6 @@
 //! The sync machine: one session between two nodes, without sockets and without a clock.
 
+mod delta;
 mod directory;
 mod ending;
 mod greeting;
@@ -7,6 +8,7 @@ mod outcome;
 mod pieces;
 mod receive;
 mod reconcile;
+mod stream;
 mod transfer;
 mod turn;
 mod walk;
@@ -15,12 +17,14 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use self::delta::Deltas;
 use self::directory::Directory;
 use self::outcome::Events;
 pub use self::outcome::{Ending, Event, Outcome, SpaceOutcome, Stats};
 use self::transfer::Transfer;
 use self::turn::{Turn, TurnSoFar};
 use self::walk::Walk;
+use crate::clocks::short_node;
 use crate::limits::MAX_TURNS;
 use crate::tag::SessionKey;
 use crate::{
@@ -42,6 +46,7 @@ pub struct Session<V> {
     config: SessionConfig,
     parameters: Parameters,
     directory: Directory<V>,
+    deltas: Deltas,
     walk: Walk,
     transfer: Transfer,
     stage: Stage,
@@ -58,6 +63,11 @@ pub struct Session<V> {
     /// The digest of the peer's last `Done`.
     told: Option<[u8; 32]>,
     peer_kept_back: bool,
+    peer_has_news: bool,
+    /// Whether this side took the peer's table: then it knows which spaces differ.
+    adopted: bool,
+    /// Whether a difference is left to the next session, which takes it by clocks.
+    postponed: bool,
     /// Whether the peer's parameters equal this side's, the strategy included.
     peer_agrees: bool,
     peer_greeting: Option<Greeting>,
@@ -104,6 +114,7 @@ impl<V: View> Session<V> {
         let mut session = Self::new(config, parameters, key_half, spaces, now)?;
         let spaces = session.directory.opening();
         session.greet(spaces);
+        session.tell_early();
         session.turn = Turn::Ours(TurnSoFar::default());
         Ok(session)
     }
@@ -133,6 +144,7 @@ impl<V: View> Session<V> {
         parameters.check()?;
         Ok(Self {
             directory: Directory::new(spaces)?,
+            deltas: Deltas::new(config.peer.as_ref().map(short_node)),
             walk: Walk::default(),
             transfer: Transfer::new(config.cursor),
             stage: Stage::Greeting,
@@ -144,6 +156,9 @@ impl<V: View> Session<V> {
             peer_closed: false,
             told: None,
             peer_kept_back: false,
+            peer_has_news: false,
+            adopted: false,
+            postponed: false,
             peer_agrees: false,
             peer_greeting: None,
             compression: Compression::Off,
@@ -302,6 +317,8 @@ impl<V: View> Session<V> {
             (Stage::Greeting, Message::MerkleRootExchange(hello)) => self.on_hello(&hello),
             (Stage::Greeting, _) => violation("the first frame is not a hello"),
             (_, Message::MerkleRootExchange(_)) => violation("a second hello"),
+            // The opener tells some summaries before it knows that everything is equal.
+            (Stage::Equal | Stage::Spaces, Message::Versions(_)) => Ok(()),
             (Stage::Equal, _) => violation("more than a hello, where everything is equal"),
             (Stage::Spaces, Message::Spaces(spaces)) => self.on_spaces(spaces),
             (Stage::Spaces, _) => violation("an answer about spaces was to come"),
@@ -312,6 +329,13 @@ impl<V: View> Session<V> {
             }
             (Stage::Walking, Message::PatternRequest(request)) => self.on_pattern_request(request),
             (Stage::Walking, Message::PatternSync(sync)) => self.on_pattern_sync(sync),
+            (Stage::Walking, Message::Versions(versions)) => self.on_versions(&versions),
+            (Stage::Walking, Message::RangeOffer(offer)) => {
+                let space = self.directory.at(offer.space);
+                let space = space.ok_or(SessionError::Violation("a space that is not shared"))?;
+                self.deltas.on_offer(&offer, &space.view)
+            }
+            (Stage::Walking, Message::RangeAnswer(answer)) => self.deltas.on_answer(&answer),
             (Stage::Walking, Message::Done(done)) => self.on_done(done),
         }
     }

@@ -37,6 +37,9 @@ pub struct Outcome {
     /// Where the next session with this peer should begin, if this one kept something back: see
     /// [`SessionConfig::cursor`](crate::SessionConfig::cursor).
     pub cursor: Option<u64>,
+    /// Whether the session left a difference to the next one, which takes it by clocks: see
+    /// [`SessionConfig::postponed`](crate::SessionConfig::postponed).
+    pub postponed: bool,
 }
 
 /// What a session did to one shared space.
@@ -94,6 +97,8 @@ pub struct Stats {
     /// Keys that differ and that this side did not ask for, since another of its sessions is bringing
     /// them: see [`View::claim`](crate::View::claim).
     pub left_to_others: u64,
+    /// Spaces whose trees were compared.
+    pub descents: u64,
 }
 
 impl Stats {

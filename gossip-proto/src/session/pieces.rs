@@ -23,6 +23,8 @@ pub(super) struct Pieces {
     /// Parts with contents that the peer lacks come first, then others with live dots. Those with
     /// equal contents lie together, so that a content travels in as few messages as possible.
     parts: VecDeque<Part>,
+    /// Whether the first piece must follow the record before it.
+    follows: bool,
     /// Pieces that are cut already.
     ready: VecDeque<Piece>,
 }
@@ -32,7 +34,8 @@ pub(super) struct Piece {
     /// One record with its contents, or contents alone, ahead of a later piece.
     pub(super) delivery: Delivery,
     pub(super) size: Size,
-    /// Whether the piece before it holds contents ahead of it, so that it has to follow.
+    /// Whether it must not be left out once what came before it was sent: contents ahead of it, or a
+    /// record of the same version.
     pub(super) must_follow: bool,
 }
 
@@ -54,7 +57,7 @@ impl Pieces {
         session_key: SessionKey,
     ) -> Result<Self, DecodeError> {
         record.check()?;
-        let Parcel { place, key, known } = parcel;
+        let Parcel { place, key, known, follows } = parcel;
         let Record { id, mut parts, suppressed } = record;
         parts.sort_by_cached_key(|part| {
             let contents: Vec<_> = part.dots.iter().map(|(_, digest)| *digest).collect();
@@ -62,7 +65,7 @@ impl Pieces {
             (contents.iter().all(is_known), contents.is_empty(), contents)
         });
         let (parts, ready) = (parts.into(), VecDeque::new());
-        Ok(Self { place, key, id, known, suppressed, parts, ready })
+        Ok(Self { place, key, id, known, suppressed, parts, follows, ready })
     }
 
     /// Cuts the next piece; `None` if everything was taken.
@@ -89,13 +92,19 @@ impl Pieces {
             if let Err((part, contents)) = draft.add(part, contents) {
                 if draft.is_empty() {
                     self.ready = ahead(Draft::of(self.id.clone(), part), contents);
-                    return self.ready.pop_front();
+                    let first = self.ready.pop_front();
+                    return first.map(|piece| self.mark(piece));
                 }
                 self.parts.push_front(part);
                 break;
             }
         }
-        (!draft.is_empty()).then(|| draft.finish())
+        (!draft.is_empty()).then(|| self.mark(draft.finish()))
+    }
+
+    fn mark(&mut self, piece: Piece) -> Piece {
+        let must_follow = piece.must_follow || core::mem::take(&mut self.follows);
+        Piece { must_follow, ..piece }
     }
 
     /// Leaves a piece to the next message.

@@ -32,6 +32,8 @@ pub(super) struct Received {
     pub(super) unasked: u32,
     /// The records that were asked for, with their keys.
     pub(super) requested: Vec<([u8; 32], Record)>,
+    /// The keys of records that lack a content and were left out.
+    pub(super) lacking: Vec<[u8; 32]>,
 }
 
 impl Transfer {
@@ -44,7 +46,7 @@ impl Transfer {
         place: u32,
         delivery: Delivery,
         space: &mut Hosted<V>,
-        told: impl Fn(&[u8; 32]) -> bool,
+        told: impl Fn(&[u8; 32], &Record) -> bool,
     ) -> Result<Received, SessionError> {
         let Delivery { mut records, mut contents } = delivery;
         if self.carried.place != place {
@@ -65,14 +67,39 @@ impl Transfer {
             if asked {
                 requested.push((key, record.clone()));
             }
-            asked || told(&key)
+            asked || told(&key, record)
         });
         let unasked = (came - records.len()) as u32;
+        let lacking = self.leave_incomplete(place, &mut records, &contents, &space.view);
         let named: BTreeSet<[u8; 32]> =
             records.iter().flat_map(Record::mentions).copied().collect();
         contents.retain(|(digest, _)| named.contains(digest));
         let receipt = space.view.apply(Delivery { records, contents });
-        Ok(Received { receipt, unasked, requested })
+        Ok(Received { receipt, unasked, requested, lacking })
+    }
+
+    /// Takes out the records that came by clocks without a content that is not held here either;
+    /// returns their keys, since they have to be asked for.
+    fn leave_incomplete(
+        &self,
+        place: u32,
+        records: &mut Vec<Record>,
+        contents: &[Named],
+        view: &impl View,
+    ) -> Vec<[u8; 32]> {
+        let along: BTreeSet<&[u8; 32]> = contents.iter().map(|(digest, _)| digest).collect();
+        let mut lacking = Vec::new();
+        records.retain(|record| {
+            let key = view.key_of(&record.id);
+            let held = |digest: &[u8; 32]| along.contains(digest) || view.holds(digest);
+            let asked = self.awaited.contains(&(place, tag::key(&key)));
+            let complete = asked || record.mentions().all(held);
+            if !complete {
+                lacking.push(key);
+            }
+            complete
+        });
+        lacking
     }
 
     /// Notes a piece of a record that was asked for. Pieces of one record follow each other.

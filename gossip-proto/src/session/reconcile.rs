@@ -3,12 +3,14 @@
 use alloc::vec::Vec;
 
 use super::Session;
+use super::delta::ask;
 use super::walk::At;
+use crate::clocks::short_node;
 use crate::limits::{MAX_DEPTH, MAX_LINES};
 use crate::message::{Line, Listing, Node, PatternRequest, PatternSync, SubtreeRequest};
 use crate::message::{SubtreeResponse, Want};
 use crate::tag::{self, KEY_LEN};
-use crate::{Entry, Event, Prefix, SessionError, View};
+use crate::{Entry, Event, Prefix, Record, SessionError, View};
 
 /// A listing is compared with so many entries at once; more are gone through child by child.
 const COMPARED_AT_ONCE: u64 = 4_096;
@@ -81,11 +83,20 @@ impl<V: View> Session<V> {
     }
 
     pub(super) fn on_pattern_sync(&mut self, sync: PatternSync) -> Result<(), SessionError> {
-        let PatternSync { space: place, delivery } = sync;
+        let PatternSync { space: place, delivery, declared } = sync;
         self.stats.records_in += delivery.records.len() as u64;
         self.stats.contents_in += delivery.contents.len() as u64;
         let space = self.directory.at_mut(place).ok_or(NOT_SHARED)?;
-        let told = |key: &[u8; 32]| self.walk.told(place, key);
+        if let Some(delta) = self.deltas.get_mut(place) {
+            delivery
+                .records
+                .iter()
+                .for_each(|record| delta.note(&space.view.key_of(&record.id), record));
+        }
+        let delta = self.deltas.get(place);
+        let told = |key: &[u8; 32], record: &Record| {
+            self.walk.told(place, key) || delta.is_some_and(|delta| delta.awaits(record))
+        };
         let received = self.transfer.receive(place, delivery, space, told)?;
         self.stats.applied += u64::from(received.receipt.applied);
         self.stats.stale += u64::from(received.receipt.stale);
@@ -98,6 +109,14 @@ impl<V: View> Session<V> {
             let (space, records) = (space.id.clone(), received.unasked);
             self.events.push(Event::Unasked { space, records });
         }
+        if delta.is_some() {
+            ask(&space.view, |clocks| {
+                declared.iter().for_each(|(node, upper)| clocks.raise(short_node(node), *upper));
+            });
+        }
+        for key in received.lacking {
+            self.want(place, tag::key(&key));
+        }
         for piece in received.requested {
             self.transfer.arrive(place, piece, &self.directory, self.session_key);
         }
@@ -109,7 +128,12 @@ impl<V: View> Session<V> {
     }
 
     fn begin_to_walk(&mut self, place: u32) -> Result<(), SessionError> {
-        self.directory.at_mut(place).ok_or(NOT_SHARED)?.walk();
+        let space = self.directory.at_mut(place).ok_or(NOT_SHARED)?;
+        space.differs();
+        if self.deltas.end(place) {
+            space.view.repin();
+            self.stats.descents += 1;
+        }
         Ok(())
     }
 

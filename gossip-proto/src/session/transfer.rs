@@ -1,8 +1,9 @@
 //! The exchange of records: what to ask for, what to send, in which order, and how much of it.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
+use super::delta::Deltas;
 use super::directory::Directory;
 use super::outcome::Events;
 use super::pieces::Pieces;
@@ -10,9 +11,7 @@ use super::receive::{Arriving, Carried};
 use super::turn::Allowance;
 use super::walk::At;
 use crate::codec::{NodeTable, Size};
-use crate::limits::{
-    MAX_DEPTH, MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS,
-};
+use crate::limits::{MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS};
 use crate::message::{PatternRequest, PatternSync, Want};
 use crate::tag::{KEY_LEN, SessionKey, TAG_LEN, Tag};
 use crate::{Content, DecodeError, Delivery, Prefix, Record, View, short};
@@ -21,8 +20,6 @@ use crate::{Content, DecodeError, Delivery, Prefix, Record, View, short};
 const UNFOLDED_AT_ONCE: u64 = 4_096;
 /// Bytes of wanted keys after which a frame is closed.
 const FRAME_TARGET: usize = 64 << 10;
-/// How many recently changed keys are sent first, over all spaces.
-const RECENT: usize = 1_024;
 
 pub(super) type Named = ([u8; 32], Content);
 
@@ -40,6 +37,8 @@ pub(super) struct Parcel {
     pub(super) key: [u8; 32],
     /// The tags of the contents that the peer holds, ascending.
     pub(super) known: Vec<Tag>,
+    /// Whether it must not be separated from the record before it.
+    pub(super) follows: bool,
 }
 
 /// The state of the exchange.
@@ -51,14 +50,12 @@ pub(super) struct Transfer {
     pushes: VecDeque<Push>,
     /// How many of these the peer did not ask for.
     unasked: u64,
-    /// Keys that changed lately and were sent before the subtree they belong to.
-    sent_early: BTreeSet<(u32, [u8; 32])>,
     /// The record that is being sent.
     sending: Option<Pieces>,
     pub(super) carried: Carried,
     pub(super) arriving: Option<Arriving>,
-    /// Where sending begins; `None` begins with what changed lately.
-    start: Option<u64>,
+    /// Where sending begins.
+    start: u64,
     /// Where the next session begins, if this one kept something back.
     cursor: Option<u64>,
     arranged: bool,
@@ -72,11 +69,10 @@ impl Transfer {
             awaited: BTreeSet::new(),
             pushes: VecDeque::new(),
             unasked: 0,
-            sent_early: BTreeSet::new(),
             sending: None,
             carried: Carried::default(),
             arriving: None,
-            start,
+            start: start.unwrap_or(0),
             cursor: None,
             arranged: false,
             kept_back: false,
@@ -93,7 +89,7 @@ impl Transfer {
 
     /// The order in which keys are sent: from the start on, and round.
     pub(super) fn rank(&self, key: &[u8; 32]) -> u64 {
-        u64::from_be_bytes(short(key)).wrapping_sub(self.start.unwrap_or(0))
+        u64::from_be_bytes(short(key)).wrapping_sub(self.start)
     }
 
     /// Whether so many more records may be sent that the peer did not ask for.
@@ -110,7 +106,7 @@ impl Transfer {
 
     /// The peer lacks a record, or knows only some of its contents.
     pub(super) fn push_record(&mut self, place: u32, key: [u8; 32], known: Vec<Tag>) {
-        self.push(Push::Record(Parcel { place, key, known }));
+        self.push(Push::Record(Parcel { place, key, known, follows: false }));
     }
 
     fn push(&mut self, push: Push) {
@@ -177,16 +173,18 @@ impl Transfer {
     pub(super) fn next_sync<V: View>(
         &mut self,
         directory: &Directory<V>,
+        deltas: &mut Deltas,
         allowance: &Allowance,
         events: &mut Events,
     ) -> Option<PatternSync> {
-        self.arrange(directory);
+        self.arrange();
         let mut batch = Delivery::default();
         let mut size = Size::default();
         let mut space = None;
         while batch.records.len() < allowance.records {
             if self.sending.is_none() {
-                self.sending = self.next_pieces(directory, allowance.terms.session_key, events);
+                self.sending =
+                    self.next_pieces(directory, deltas, allowance.terms.session_key, events);
             }
             let Some(pieces) = &mut self.sending else { break };
             let hosted = directory.at(pieces.place)?;
@@ -202,6 +200,7 @@ impl Transfer {
             if !piece.must_follow && allowance.is_spent(size.wire + piece.size.wire) {
                 let key = pieces.key;
                 self.give_up(&key);
+                deltas.stop();
                 break;
             }
             let is_ahead = piece.delivery.records.is_empty();
@@ -218,18 +217,21 @@ impl Transfer {
                 break;
             }
         }
-        Some(PatternSync { space: space?, delivery: batch })
+        let space = space.or_else(|| deltas.undeclared())?;
+        Some(PatternSync { space, delivery: batch, declared: deltas.declare(space) })
     }
 
     /// The next record to send, taken apart.
     fn next_pieces<V: View>(
         &mut self,
         directory: &Directory<V>,
+        deltas: &mut Deltas,
         session_key: SessionKey,
         events: &mut Events,
     ) -> Option<Pieces> {
         loop {
-            let parcel = self.next_parcel(directory)?;
+            let parcel = deltas.next_parcel(directory, session_key);
+            let parcel = parcel.or_else(|| self.next_parcel(directory))?;
             let hosted = directory.at(parcel.place)?;
             let Some(record) = hosted.view.record(&parcel.key) else { continue };
             let id = record.id.clone();
@@ -255,65 +257,24 @@ impl Transfer {
     }
 
     /// Stops asking and sending.
-    pub(super) fn stop(&mut self) {
-        self.kept_back |= !(self.wants.is_empty() && self.pushes.is_empty());
+    pub(super) fn stop(&mut self, deltas: &mut Deltas) {
+        self.kept_back |= deltas.stop() || !(self.wants.is_empty() && self.pushes.is_empty());
         self.wants.clear();
         self.pushes.clear();
     }
 
-    /// Puts what is to be sent in order: what changed lately first, then by key from the start on.
-    fn arrange<V: View>(&mut self, directory: &Directory<V>) {
+    /// Puts what is to be sent in order: by key, from the start on.
+    fn arrange(&mut self) {
         if self.arranged {
             return;
         }
         self.arranged = true;
-        let recent = if self.start.is_none() { self.recent(directory) } else { BTreeMap::new() };
-        let subtrees: BTreeSet<At> = self
-            .pushes
-            .iter()
-            .filter_map(|push| match push {
-                Push::Subtree(at) => Some(*at),
-                Push::Record(_) => None,
-            })
-            .collect();
-        for &(place, key) in recent.keys() {
-            let in_subtree = (0..=MAX_DEPTH)
-                .filter_map(|depth| Prefix::of(&key, depth))
-                .any(|prefix| subtrees.contains(&(place, prefix)));
-            if in_subtree && self.sent_early.insert((place, key)) {
-                self.pushes.push_back(Push::Record(Parcel { place, key, known: Vec::new() }));
-            }
-        }
-        let start = self.start.unwrap_or(0);
+        let start = self.start;
         let rank = |key: &[u8; 32]| u64::from_be_bytes(short(key)).wrapping_sub(start);
         self.pushes.make_contiguous().sort_by_cached_key(|push| match push {
-            Push::Record(parcel) => {
-                let changed = recent.get(&(parcel.place, parcel.key));
-                (changed.copied().unwrap_or(usize::MAX), parcel.place, rank(&parcel.key))
-            }
-            Push::Subtree((place, prefix)) => (usize::MAX, *place, rank(prefix.bits())),
+            Push::Record(parcel) => (parcel.place, rank(&parcel.key)),
+            Push::Subtree((place, prefix)) => (*place, rank(prefix.bits())),
         });
-    }
-
-    /// How lately a key of a space with something to send changed, 0 being the latest.
-    fn recent<V: View>(&self, directory: &Directory<V>) -> BTreeMap<(u32, [u8; 32]), usize> {
-        let places: BTreeSet<u32> = self
-            .pushes
-            .iter()
-            .map(|push| match push {
-                Push::Subtree((place, _)) => *place,
-                Push::Record(parcel) => parcel.place,
-            })
-            .collect();
-        let each = RECENT.div_ceil(places.len().max(1));
-        let keys = |place: u32| directory.at(place).map(|space| space.view.recent());
-        places
-            .into_iter()
-            .flat_map(|place| {
-                let keys = keys(place).unwrap_or_default().into_iter().take(each);
-                keys.enumerate().map(move |(age, key)| ((place, key), age))
-            })
-            .collect()
     }
 
     /// The next record to send; unfolds subtrees on the way.
@@ -332,9 +293,9 @@ impl Transfer {
             } else {
                 let mut keys: Vec<[u8; 32]> =
                     view.entries(&prefix).into_iter().map(|entry| entry.key).collect();
-                keys.retain(|key| !self.sent_early.contains(&(place, *key)));
                 keys.sort_by_key(|key| self.rank(key));
-                let parcel = |key| Push::Record(Parcel { place, key, known: Vec::new() });
+                let parcel =
+                    |key| Push::Record(Parcel { place, key, known: Vec::new(), follows: false });
                 keys.into_iter().map(parcel).collect()
             };
             unfolded.into_iter().rev().for_each(|push| self.pushes.push_front(push));

@@ -71,7 +71,10 @@ impl<V: View> Session<V> {
         }
         if self.stats.turns + LAST_TURNS > MAX_TURNS || self.peer_takes < RESERVE {
             self.walk.stop();
-            self.transfer.stop();
+            self.transfer.stop(&mut self.deltas);
+        }
+        if turn.done {
+            self.judge();
         }
         self.walk.begin_turn();
         self.turn = Turn::Ours(TurnSoFar::default());
@@ -113,8 +116,15 @@ impl<V: View> Session<V> {
         if let Some(message) = self.queued.pop_front() {
             return Some(message);
         }
-        if self.stage != Stage::Walking || turn.done {
+        if self.stage == Stage::Greeting || self.stage == Stage::Spaces {
+            // Summaries may go along with a table of this side.
+            return self.deltas.next(&self.directory);
+        }
+        if self.stage == Stage::Equal || turn.done {
             return None;
+        }
+        if let Some(message) = self.deltas.next(&self.directory) {
+            return Some(message);
         }
         if let Some(message) = self.walk.next(&self.directory, self.session_key) {
             return Some(message);
@@ -123,7 +133,8 @@ impl<V: View> Session<V> {
             return Some(Message::PatternRequest(request));
         }
         let allowance = self.allowance();
-        let sync = self.transfer.next_sync(&self.directory, &allowance, &mut self.events);
+        let (deltas, events) = (&mut self.deltas, &mut self.events);
+        let sync = self.transfer.next_sync(&self.directory, deltas, &allowance, events);
         if let Some(sync) = sync {
             return Some(Message::PatternSync(sync));
         }

@@ -1,11 +1,14 @@
 //! A naive store in memory, and its tree.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
-use engram_gossip_proto::{Content, Delivery, Entry, Prefix, Receipt, Record, Summary, View};
+use engram_gossip_proto::{
+    Clocks, Content, Delivery, Entry, Prefix, Receipt, Record, Summary, View,
+};
 use sha2::{Digest, Sha256};
 
+use super::indexed::{Indexed, Origin};
 use super::model::record_digest;
 use super::{State, key_of};
 
@@ -67,13 +70,25 @@ impl Tree {
     }
 }
 
-/// A store that lives as long as somebody holds it.
+/// A store that lives as long as somebody holds it, and its clocks if it has some.
 #[derive(Clone, Default)]
-pub struct Store(pub Rc<RefCell<State>>);
+pub struct Store(pub Rc<RefCell<State>>, pub Option<Rc<RefCell<Indexed>>>);
 
 impl Store {
     pub fn new(state: State) -> Self {
-        Self(Rc::new(RefCell::new(state)))
+        Self(Rc::new(RefCell::new(state)), None)
+    }
+
+    /// A store with clocks, which takes `state` for its own writes.
+    pub fn clocked(state: State) -> Self {
+        Self(Rc::new(RefCell::new(state)), Some(Rc::default()))
+    }
+
+    /// The clocks, with all writes so far.
+    pub fn clocks(&self) -> RefMut<'_, Indexed> {
+        let mut clocks = self.1.as_ref().expect("a store with clocks").borrow_mut();
+        clocks.follow_writes(&self.0.borrow());
+        clocks
     }
 
     pub fn pin(&self) -> Memory {
@@ -126,7 +141,13 @@ impl View for Memory {
     }
 
     fn apply(&mut self, delivery: Delivery) -> Receipt {
-        self.store.0.borrow_mut().take(delivery)
+        let keys: Vec<_> = delivery.records.iter().map(|record| key_of(&record.id)).collect();
+        let clocks = self.store.1.is_some().then(|| self.store.clocks());
+        let receipt = self.store.0.borrow_mut().take(delivery);
+        if let Some(mut clocks) = clocks {
+            clocks.follow(&self.store.0.borrow(), keys.iter(), Origin::Peer);
+        }
+        receipt
     }
 
     fn live_summary(&self) -> Summary {
@@ -134,7 +155,14 @@ impl View for Memory {
         Summary { root: state.root(), count: state.records.len() as u64, generation: 7 }
     }
 
-    fn recent(&self) -> Vec<[u8; 32]> {
-        self.store.0.borrow().recent.clone()
+    fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
+        if self.store.1.is_some() {
+            work(&mut self.store.clocks().index);
+        }
+        self.store.1.is_some()
+    }
+
+    fn repin(&mut self) {
+        self.tree = Rc::new(Tree::of(&self.store.0.borrow()));
     }
 }

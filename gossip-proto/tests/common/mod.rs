@@ -1,6 +1,7 @@
 //! What the tests share: a naive model of a node, and two of them in session.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
+mod indexed;
 mod memory;
 mod model;
 pub mod pair;

@@ -131,30 +131,42 @@ fn pattern_sync() -> Message {
         record(2, vec![part(2, 8, &[(8, digests[2])]), old]),
     ];
     let contents = contents.map(|c| (content_digest(&c), c)).to_vec();
-    Message::PatternSync(PatternSync { space: 0, delivery: Delivery { records, contents } })
+    Message::PatternSync(PatternSync {
+        space: 0,
+        delivery: Delivery { records, contents },
+        declared: vec![],
+    })
 }
 
 fn suppressed() -> Message {
     let suppressed = vec![([1; 32], 1), ([2; 32], 1 << 31)];
     let records = vec![Record { id: "gone".into(), parts: vec![part(4, 12, &[])], suppressed }];
-    Message::PatternSync(PatternSync { space: 3, delivery: Delivery { records, contents: vec![] } })
+    Message::PatternSync(PatternSync {
+        space: 3,
+        delivery: Delivery { records, contents: vec![] },
+        declared: vec![],
+    })
 }
 
 fn ahead() -> Message {
     let mut contents: Vec<_> =
         [1, 2].map(|seed| content("large", seed)).map(|c| (content_digest(&c), c)).to_vec();
     contents.sort_by_key(|(digest, _)| *digest);
-    Message::PatternSync(PatternSync { space: 0, delivery: Delivery { records: vec![], contents } })
+    Message::PatternSync(PatternSync {
+        space: 0,
+        delivery: Delivery { records: vec![], contents },
+        declared: vec![],
+    })
 }
 
 fn half_planes() -> Message {
     let delivery = real::batch(real::half_contents()[..1].to_vec());
-    Message::PatternSync(PatternSync { space: 0, delivery })
+    Message::PatternSync(PatternSync { space: 0, delivery, declared: vec![] })
 }
 
 fn planes() -> Message {
     let delivery = real::batch(real::contents()[..1].to_vec());
-    Message::PatternSync(PatternSync { space: 0, delivery })
+    Message::PatternSync(PatternSync { space: 0, delivery, declared: vec![] })
 }
 
 fn done() -> Message {
@@ -162,5 +174,5 @@ fn done() -> Message {
         WalkedRoot { space: 0, root: [0xaa; 32] },
         WalkedRoot { space: 300, root: [0xbb; 32] },
     ];
-    Message::Done(Done { digest: [0xdd; 32], kept_back: true, roots })
+    Message::Done(Done { digest: [0xdd; 32], kept_back: true, has_news: false, roots })
 }

@@ -57,8 +57,8 @@ pub(crate) fn record(input: &[u8]) {
     let record = record_of(input);
     let canonical = is_canonical(&record);
     let delivery = Delivery { records: vec![record.clone()], contents: Vec::new() };
-    let frame =
-        Message::PatternSync(PatternSync { space: 0, delivery }).encode(Compression::Off, true);
+    let frame = Message::PatternSync(PatternSync { space: 0, delivery, declared: vec![] })
+        .encode(Compression::Off, true);
     match Message::decode(&frame) {
         Ok((Message::PatternSync(sync), true)) => {
             assert!(canonical, "taken, but not canonical: {record:?}");

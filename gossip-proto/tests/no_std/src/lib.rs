@@ -95,7 +95,7 @@ pub extern "C" fn exercise() -> bool {
         }
     }
 
-    let sync = Message::PatternSync(PatternSync { space: 0, delivery: Delivery::default() });
+    let sync = Message::PatternSync(PatternSync { space: 0, delivery: Delivery::default(), declared: Vec::new() });
     let frame = sync.encode(Compression::Lz4, true);
     let advert = RootAdvert::encode(&[(space, Empty([1; 32]).summary())], 100);
     a.outcome().is_some()
