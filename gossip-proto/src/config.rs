@@ -103,7 +103,7 @@ pub struct SessionConfig {
     pub max_patterns_per_sync: u32,
     /// Whether records are compressed.
     pub compression: Compression,
-    /// Most bytes of records that this side sends in the session. At least one message of records
+    /// Most bytes of records that this side sends in the session. One message of records in each turn
     /// is always sent, so that every session makes progress.
     pub send_budget: u64,
     /// Most bytes that this side takes from the peer in the session, hashes and headers included.

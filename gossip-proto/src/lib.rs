@@ -35,9 +35,9 @@ pub use error::{DecodeError, SessionError, SetupError};
 pub use frame::{FrameHeader, HEADER_LEN, Kind, WIRE_VERSION};
 pub use id::{SpaceId, SpaceIdError};
 pub use message::{
-    Done, Greeting, Hello, Line, Listing, Message, Node, PatternRequest, PatternSync, RangeAnswer,
-    RangeOffer, Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, VersionBase, Versions,
-    WalkedRoot, Want,
+    Done, FinalRoots, Greeting, Hello, Line, Listing, Message, Node, PatternRequest, PatternSync,
+    RangeAnswer, RangeOffer, Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse,
+    VersionBase, Versions, WalkedRoot, Want,
 };
 pub use prefix::Prefix;
 use record::NodeId;

@@ -128,7 +128,7 @@ fn deletions_travel_by_clocks() {
 fn confirmations_carry_no_contents() {
     let (a, b) = agreed(300);
     for n in 0..100u32 {
-        b.0.borrow_mut().submit(2, 5_000 + u64::from(n), content(&format!("pattern_{n}"), n));
+        b.0.borrow_mut().submit(4, 5_000 + u64::from(n), content(&format!("pattern_{n}"), n));
     }
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);

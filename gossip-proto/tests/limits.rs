@@ -4,10 +4,10 @@ mod common;
 
 use common::{content, space};
 use engram_gossip_proto::{
-    Compression, Content, DecodeError, Delivery, Done, FrameHeader, Greeting, HEADER_LEN, Hello,
-    IdError, Line, Listing, Message, Node, Part, PatternRequest, PatternSync, Prefix, Record,
-    RootAdvert, SpaceId, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, Summary, WalkedRoot,
-    Want, check_content, check_id, limits,
+    Compression, Content, DecodeError, Delivery, Done, FinalRoots, FrameHeader, Greeting,
+    HEADER_LEN, Hello, IdError, Line, Listing, Message, Node, Part, PatternRequest, PatternSync,
+    Prefix, Record, RootAdvert, SpaceId, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse,
+    Summary, WalkedRoot, Want, check_content, check_id, limits,
 };
 
 /// A message made to measure is taken at the cap and refused one above it.
@@ -105,7 +105,7 @@ fn of_spaces() {
     reaches(limits::MAX_SPACES / 8, |len| Message::Spaces(Spaces::Hosts(vec![0; len])));
     reaches(limits::MAX_SPACES, |count| {
         let roots = (0..count as u32).map(|space| WalkedRoot { space, root: [0; 32] }).collect();
-        Message::Done(Done { digest: [0; 32], kept_back: false, has_news: false, roots })
+        Message::Done(Done { roots: FinalRoots::All(roots), kept_back: false, has_news: false })
     });
     assert!(SpaceId::new("x".repeat(limits::MAX_SPACE_NAME)).is_ok());
     assert!(SpaceId::new("x".repeat(limits::MAX_SPACE_NAME + 1)).is_err());

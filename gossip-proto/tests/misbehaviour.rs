@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use common::{State, Store, content, content_digest, key_of, parameters, space};
 use engram_gossip_proto::{
-    Compression, Delivery, Done, Ending, Event, Greeting, Hello, Listing, Message, Node,
-    PatternRequest, PatternSync, Prefix, Refusal, Session, SessionConfig, SessionError, SpaceRoot,
-    Spaces, SubtreeRequest, SubtreeResponse, Want, limits,
+    Compression, Delivery, Done, Ending, Event, FinalRoots, Greeting, Hello, Listing, Message,
+    Node, PatternRequest, PatternSync, Prefix, Refusal, Session, SessionConfig, SessionError,
+    SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, Want, limits,
 };
 
 const NOW: Duration = Duration::from_secs(5);
@@ -86,7 +86,11 @@ fn many() -> State {
 }
 
 fn done() -> Message {
-    Message::Done(Done { digest: [0; 32], kept_back: false, has_news: false, roots: vec![] })
+    Message::Done(Done {
+        roots: FinalRoots::Differing { digest: [0; 32], roots: vec![] },
+        kept_back: false,
+        has_news: false,
+    })
 }
 
 fn node(prefix: Prefix) -> Message {

@@ -81,15 +81,30 @@ pub enum Spaces {
 /// The final word of a side that has nothing left to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// The digest of [`Spaces::Digest`] over the live roots of the spaces that both sides host.
-    pub digest: [u8; 32],
+    /// The live roots of the sender.
+    pub roots: FinalRoots,
     /// Whether the sender kept something back because a budget or a cap was reached.
     pub kept_back: bool,
     /// Whether the sender holds records that it has handled and the receiver, by its version summary,
     /// has not: they came during the session.
     pub has_news: bool,
-    /// The live roots of the spaces that differed at the beginning, ascending by place.
-    pub roots: Vec<WalkedRoot>,
+}
+
+/// The live roots of the spaces that both sides host, in as few bytes as what was told before allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FinalRoots {
+    /// All are equal to those that the receiver told in its last `Done`.
+    Yours,
+    /// All of them, ascending by place.
+    All(Vec<WalkedRoot>),
+    /// Those of the spaces that differed at the beginning, ascending by place, and the digest of
+    /// [`Spaces::Digest`] over all.
+    Differing {
+        /// The digest.
+        digest: [u8; 32],
+        /// The roots.
+        roots: Vec<WalkedRoot>,
+    },
 }
 
 /// The final root of a space that differed at the beginning.
@@ -221,24 +236,58 @@ fn take_table(r: &mut Reader<'_>) -> Result<Vec<SpaceRoot>, DecodeError> {
     }
 }
 
+const KEPT_BACK: u8 = 1;
+const HAS_NEWS: u8 = 2;
+
 impl Done {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        put(out, &(self.digest, self.kept_back, self.has_news));
-        put_count(out, self.roots.len());
-        for root in &self.roots {
-            put(out, root);
+        let kept_back = if self.kept_back { KEPT_BACK } else { 0 };
+        let has_news = if self.has_news { HAS_NEWS } else { 0 };
+        out.push(kept_back | has_news);
+        match &self.roots {
+            FinalRoots::Yours => out.push(0),
+            FinalRoots::All(roots) => {
+                out.push(1);
+                put_roots(out, roots);
+            }
+            FinalRoots::Differing { digest, roots } => {
+                out.push(2);
+                out.extend_from_slice(digest);
+                put_roots(out, roots);
+            }
         }
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (digest, kept_back, has_news) = r.take("the final digest")?;
-        let roots: Vec<WalkedRoot> =
-            r.list("final roots", MAX_SPACES, 33, |r| r.take("a final root"))?;
-        if !roots.is_sorted_by(|a, b| a.space < b.space) {
-            return Err(DecodeError::NotCanonical("the order of the final roots"));
+        let flags: u8 = r.take("the end of a session")?;
+        if flags & !(KEPT_BACK | HAS_NEWS) != 0 {
+            return Err(DecodeError::Invalid("the end of a session"));
         }
-        Ok(Self { digest, kept_back, has_news, roots })
+        let roots = match r.take::<u8>("the final roots")? {
+            0 => FinalRoots::Yours,
+            1 => FinalRoots::All(take_roots(r)?),
+            2 => {
+                let digest = r.array("the final digest")?;
+                FinalRoots::Differing { digest, roots: take_roots(r)? }
+            }
+            _ => return Err(DecodeError::Invalid("the final roots")),
+        };
+        Ok(Self { roots, kept_back: flags & KEPT_BACK != 0, has_news: flags & HAS_NEWS != 0 })
     }
+}
+
+fn put_roots(out: &mut Vec<u8>, roots: &[WalkedRoot]) {
+    put_count(out, roots.len());
+    roots.iter().for_each(|root| put(out, root));
+}
+
+fn take_roots(r: &mut Reader<'_>) -> Result<Vec<WalkedRoot>, DecodeError> {
+    let roots: Vec<WalkedRoot> =
+        r.list("final roots", MAX_SPACES, 33, |r| r.take("a final root"))?;
+    if !roots.is_sorted_by(|a, b| a.space < b.space) {
+        return Err(DecodeError::NotCanonical("the order of the final roots"));
+    }
+    Ok(roots)
 }
 
 /// Appends sixteen optional tags: a mask of those present, then these.

@@ -87,6 +87,21 @@ impl<V: View> Directory<V> {
         digest_of(shared.map(|space| (&space.id, space.view.live_summary().root)))
     }
 
+    /// Whether both sides host exactly so many spaces.
+    pub(super) fn shares(&self, count: usize) -> bool {
+        self.hosted.iter().filter(|space| space.shared).count() == count
+    }
+
+    /// The digest over the roots that the peer told, if it told those of all shared spaces.
+    pub(super) fn told_digest(&self, count: usize) -> Option<[u8; 32]> {
+        if !self.shares(count) {
+            return None;
+        }
+        let shared = self.hosted.iter().filter(|space| space.shared);
+        let told: Option<Vec<_>> = shared.map(|space| Some((&space.id, space.theirs?))).collect();
+        told.map(|told| digest_of(told.into_iter()))
+    }
+
     fn buckets(&self, session_key: SessionKey) -> [Option<Tag>; 16] {
         core::array::from_fn(|bucket| {
             let within = || self.hosted.iter().filter(|space| bucket_of(&space.id) == bucket);

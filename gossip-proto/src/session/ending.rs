@@ -2,28 +2,55 @@
 
 use super::delta::ask;
 use super::turn::Turn;
-use super::{Ending, Outcome, Session, Stage};
-use crate::message::Done;
+use super::{Ending, Outcome, Said, Session, Stage};
+use crate::message::{Done, FinalRoots, WalkedRoot};
 use crate::{Compression, Message, Refusal, SessionError, View};
 
 impl<V: View> Session<V> {
     pub(super) fn on_done(&mut self, done: Done) -> Result<(), SessionError> {
-        for root in &done.roots {
-            let space = self.directory.at_mut(root.space);
-            space.ok_or(SessionError::Violation("a space that is not shared"))?.told(root.root);
-        }
         self.peer_kept_back |= done.kept_back;
         self.peer_has_news = done.has_news;
-        self.told = Some(done.digest);
+        let digest = match done.roots {
+            FinalRoots::Yours => {
+                let said = self.said.take().ok_or(NOTHING_SAID)?;
+                self.note_roots(&said.roots)?;
+                said.digest
+            }
+            FinalRoots::All(roots) => {
+                self.note_roots(&roots)?;
+                self.directory.told_digest(roots.len()).ok_or(NOT_ALL)?
+            }
+            FinalRoots::Differing { digest, roots } => {
+                self.note_roots(&roots)?;
+                digest
+            }
+        };
+        self.told = Some(digest);
         Ok(())
     }
 
-    pub(super) fn done(&self) -> Done {
+    fn note_roots(&mut self, roots: &[WalkedRoot]) -> Result<(), SessionError> {
+        for root in roots {
+            let space = self.directory.at_mut(root.space);
+            space.ok_or(SessionError::Violation("a space that is not shared"))?.told(root.root);
+        }
+        Ok(())
+    }
+
+    pub(super) fn done(&mut self) -> Done {
+        let (digest, roots) = (self.directory.shared_digest(), self.directory.walked_roots());
+        let final_roots = if self.told == Some(digest) {
+            FinalRoots::Yours
+        } else if self.directory.shares(roots.len()) {
+            FinalRoots::All(roots.clone())
+        } else {
+            FinalRoots::Differing { digest, roots: roots.clone() }
+        };
+        self.said = Some(Said { digest, roots });
         Done {
-            digest: self.directory.shared_digest(),
+            roots: final_roots,
             kept_back: self.walk.kept_back() || self.transfer.kept_back(),
             has_news: self.has_news(),
-            roots: self.directory.walked_roots(),
         }
     }
 
@@ -88,3 +115,6 @@ impl<V: View> Session<V> {
         error
     }
 }
+
+const NOTHING_SAID: SessionError = SessionError::Violation("equal to roots that were not told");
+const NOT_ALL: SessionError = SessionError::Violation("all roots, and yet not of all spaces");

@@ -132,7 +132,6 @@ impl<V: View> Session<V> {
         self.stage = Stage::Walking;
         let (hosts, differing) =
             self.directory.adopt(buckets, table).map_err(SessionError::Violation)?;
-        self.walk.expect_roots(differing.iter().copied());
         for place in differing.into_iter().rev() {
             self.begin_to_compare(place);
         }
@@ -143,7 +142,10 @@ impl<V: View> Session<V> {
     /// Begins to compare a space that differs: by clocks, or else by its tree.
     fn begin_to_compare(&mut self, place: u32) {
         let Some(space) = self.directory.at_mut(place) else { return };
-        if !self.deltas.begin(place, space) {
+        if self.deltas.begin(place, space) {
+            // Either side may find that the trees have to be compared after all.
+            self.walk.expect_roots([place]);
+        } else {
             self.stats.descents += 1;
             self.walk.push((place, Prefix::ROOT));
         }

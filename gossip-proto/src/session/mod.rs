@@ -26,6 +26,7 @@ use self::turn::{Turn, TurnSoFar};
 use self::walk::Walk;
 use crate::clocks::short_node;
 use crate::limits::MAX_TURNS;
+use crate::message::WalkedRoot;
 use crate::tag::SessionKey;
 use crate::{
     Compression, Greeting, KeyHalf, Message, Parameters, SessionConfig, SessionError, SetupError,
@@ -62,6 +63,8 @@ pub struct Session<V> {
     peer_closed: bool,
     /// The digest of the peer's last `Done`.
     told: Option<[u8; 32]>,
+    /// The last `Done` of this side.
+    said: Option<Said>,
     peer_kept_back: bool,
     peer_has_news: bool,
     /// Whether this side took the peer's table: then it knows which spaces differ.
@@ -81,6 +84,12 @@ pub struct Session<V> {
     started: Duration,
     heard: Duration,
     outcome: Option<Outcome>,
+}
+
+/// The roots that a side told in its last `Done`.
+struct Said {
+    digest: [u8; 32],
+    roots: Vec<WalkedRoot>,
 }
 
 /// How far both sides know each other.
@@ -155,6 +164,7 @@ impl<V: View> Session<V> {
             closed: false,
             peer_closed: false,
             told: None,
+            said: None,
             peer_kept_back: false,
             peer_has_news: false,
             adopted: false,

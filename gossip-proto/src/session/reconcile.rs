@@ -48,7 +48,8 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Serves keys that this side listed or asked for itself.
+    /// Serves keys that this side listed or asked for itself, and any key of a space by clocks: the
+    /// peer asks for a content that it only seemed to hold.
     pub(super) fn on_pattern_request(
         &mut self,
         request: PatternRequest,
@@ -57,7 +58,8 @@ impl<V: View> Session<V> {
         for want in &request.wants {
             let below = Prefix::of_key(&want.key);
             let known = self.walk.told(request.space, below.bits())
-                || self.transfer.awaits(request.space, &want.key);
+                || self.transfer.awaits(request.space, &want.key)
+                || self.deltas.get(request.space).is_some();
             if known {
                 for entry in self.view(request.space)?.entries(&below) {
                     self.answer_want(request.space, &entry, want);
@@ -154,10 +156,15 @@ impl<V: View> Session<V> {
             })
             .collect();
         differing.sort_by_key(|(child, _)| self.transfer.rank(child.bits()));
+        for (child, side) in &differing {
+            if *side == Side::OursOnly {
+                self.give_subtree((place, *child));
+            }
+        }
+        // What is pushed last is answered first.
         for (child, side) in differing.into_iter().rev() {
-            match side {
-                Side::OursOnly => self.give_subtree((place, child)),
-                Side::Both => self.walk.push((place, child)),
+            if side == Side::Both {
+                self.walk.push((place, child));
             }
         }
     }
@@ -282,6 +289,7 @@ enum Listed {
 }
 
 /// Who has something below a child that differs.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     OursOnly,
     Both,

@@ -93,9 +93,12 @@ impl Transfer {
     }
 
     /// Whether so many more records may be sent that the peer did not ask for.
+    ///
+    /// After the first no, nothing more may be: what is sent has no gaps, so that a later session can
+    /// go on at its end.
     pub(super) fn may_send_unasked(&mut self, records: u64) -> bool {
-        let may = self.unasked + records <= MAX_UNASKED;
-        self.unasked += if may { records } else { 0 };
+        let may = self.unasked.saturating_add(records) <= MAX_UNASKED;
+        self.unasked = if may { self.unasked + records } else { u64::MAX };
         may
     }
 
@@ -181,14 +184,17 @@ impl Transfer {
         let mut batch = Delivery::default();
         let mut size = Size::default();
         let mut space = None;
-        while batch.records.len() < allowance.records {
+        loop {
+            // The next record is looked up also if this message is full: then the one before is
+            // known to be sent.
             if self.sending.is_none() {
                 self.sending =
                     self.next_pieces(directory, deltas, allowance.terms.session_key, events);
             }
             let Some(pieces) = &mut self.sending else { break };
             let hosted = directory.at(pieces.place)?;
-            if space.is_some_and(|space| space != pieces.place) {
+            let is_full = batch.records.len() == allowance.records;
+            if is_full || space.is_some_and(|space| space != pieces.place) {
                 break;
             }
             let id = pieces.id.clone();
@@ -245,7 +251,7 @@ impl Transfer {
     /// The budget is spent: what is left waits for the next session, which begins at `key`.
     fn give_up(&mut self, key: &[u8; 32]) {
         self.kept_back = true;
-        self.cursor = Some(u64::from_be_bytes(short(key)));
+        self.cursor.get_or_insert_with(|| u64::from_be_bytes(short(key)));
         self.sending = None;
         self.pushes.clear();
     }

@@ -31,6 +31,8 @@ pub(super) struct TurnSoFar {
     /// Something was said that the other side has to answer.
     pub(super) expects_answer: bool,
     pub(super) done: bool,
+    /// Whether records were said.
+    pub(super) has_records: bool,
 }
 
 impl TurnSoFar {
@@ -48,7 +50,8 @@ pub(super) struct Allowance {
     pub(super) terms: Terms,
     /// Bytes of records that may still be sent.
     pub(super) bytes: u64,
-    /// Nothing was sent yet: a first message is sent whatever it takes.
+    /// No records were sent in this turn yet: a first message is sent whatever it takes, so that
+    /// records which are refused again and again cannot starve those of later turns.
     pub(super) is_first: bool,
 }
 
@@ -94,6 +97,7 @@ impl<V: View> Session<V> {
             };
             turn.frames += 1;
             turn.done = matches!(message, Message::Done(_));
+            turn.has_records |= matches!(message, Message::PatternSync(_));
             turn.expects_answer |= !matches!(message, Message::Done(_) | Message::PatternSync(_));
             self.turn = Turn::Ours(turn);
             let frame = self.encode(&message);
@@ -132,7 +136,7 @@ impl<V: View> Session<V> {
         if let Some(request) = self.transfer.next_request(&self.directory, self.session_key) {
             return Some(Message::PatternRequest(request));
         }
-        let allowance = self.allowance();
+        let allowance = self.allowance(turn);
         let (deltas, events) = (&mut self.deltas, &mut self.events);
         let sync = self.transfer.next_sync(&self.directory, deltas, &allowance, events);
         if let Some(sync) = sync {
@@ -141,7 +145,7 @@ impl<V: View> Session<V> {
         (!turn.expects_answer).then(|| Message::Done(self.done()))
     }
 
-    fn allowance(&self) -> Allowance {
+    fn allowance(&self, turn: TurnSoFar) -> Allowance {
         let ours = self.config.send_budget.saturating_sub(self.sent_records);
         let queued: u64 = self.outbox.iter().map(|frame| frame.len() as u64).sum();
         let theirs = self.peer_takes.saturating_sub(queued + RESERVE);
@@ -149,7 +153,7 @@ impl<V: View> Session<V> {
             records: self.config.max_patterns_per_sync as usize,
             terms: Terms { session_key: self.session_key, dimension: self.parameters.dimension },
             bytes: ours.min(theirs),
-            is_first: self.sent_records == 0,
+            is_first: !turn.has_records,
         }
     }
 }

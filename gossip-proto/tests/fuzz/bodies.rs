@@ -15,7 +15,7 @@ use engram_gossip_proto::{
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub(crate) const ALL: [Target; 13] = [
+pub(crate) const ALL: [Target; 16] = [
     ("frame", frame),
     ("refuse", |input| body(Kind::Refuse, input)),
     ("hello", |input| body(Kind::MerkleRootExchange, input)),
@@ -25,6 +25,9 @@ pub(crate) const ALL: [Target; 13] = [
     ("pattern_request", |input| body(Kind::PatternRequest, input)),
     ("pattern_sync", |input| body(Kind::PatternSync, input)),
     ("done", |input| body(Kind::Done, input)),
+    ("versions", |input| body(Kind::Versions, input)),
+    ("range_offer", |input| body(Kind::RangeOffer, input)),
+    ("range_answer", |input| body(Kind::RangeAnswer, input)),
     ("record", record),
     ("decompression", decompression),
     ("advert", advert),
