@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engram_gossip_proto::{
-    Content, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, SpaceId, Summary, View,
+    Clocks, Content, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, ShortNode, SpaceId,
+    Summary, VersionRange, View,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -34,6 +35,8 @@ struct Table {
     last: Serial,
     sessions: BTreeMap<Serial, Holder>,
     spaces: BTreeMap<SpaceId, HashMap<Key, State>>,
+    /// The nodes of whose ranges of versions a session takes everything.
+    ranges: BTreeMap<(SpaceId, ShortNode), Serial>,
     len: usize,
     /// Peers that let claims lapse, and until when they get no further ones.
     distrusted: BTreeMap<NodeId, Instant>,
@@ -142,6 +145,27 @@ impl Ticket {
         true
     }
 
+    /// Claims all records of a range by versions until the session ends, unless another session has
+    /// claimed records of the same node.
+    fn claim_range(&self, space: &SpaceId, node: ShortNode) -> bool {
+        let now = Instant::now();
+        let mut table = self.claims.lock();
+        let Table { sessions, ranges, .. } = &mut *table;
+        let known = ranges.get(&(space.clone(), node)).copied();
+        let holder = known.filter(|other| *other != self.serial).and_then(|n| sessions.get(&n));
+        if holder.is_some_and(|holder| now < holder.until) {
+            return false;
+        }
+        if self.trusted && ranges.len() < MAX_CLAIMS {
+            ranges.insert((space.clone(), node), self.serial);
+            if let Some(holder) = sessions.get_mut(&self.serial) {
+                holder.until = now + CLAIM_TIMEOUT;
+                holder.claimed = true;
+            }
+        }
+        true
+    }
+
     /// These records came, claimed or not.
     fn came(&self, space: &SpaceId, keys: impl Iterator<Item = Key>) {
         let mut table = self.claims.lock();
@@ -178,6 +202,7 @@ impl Drop for Ticket {
             // It promised what it did not bring. Once is bad luck; nobody gets to do it often.
             table.distrusted.insert(self.peer, Instant::now() + DISTRUST);
         }
+        table.ranges.retain(|_, serial| *serial != self.serial);
         let oldest = table.sessions.first_key_value().map(|(serial, _)| *serial);
         let Table { spaces, len, .. } = &mut *table;
         *len = 0;
@@ -253,8 +278,16 @@ impl<V: View> View for ClaimingView<V> {
         self.ticket.claim(&self.space, *key) && self.view.claim(key)
     }
 
-    fn recent(&self) -> Vec<[u8; 32]> {
-        self.view.recent()
+    fn claim_range(&self, range: &VersionRange) -> bool {
+        self.ticket.claim_range(&self.space, range.node) && self.view.claim_range(range)
+    }
+
+    fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
+        self.view.with_clocks(work)
+    }
+
+    fn repin(&mut self) {
+        self.view.repin();
     }
 }
 
@@ -315,6 +348,20 @@ mod tests {
         let liar = claims.begin(peer(2));
         assert!(liar.claim(&space(), [2; KEY_LEN]));
         assert!(!honest.claim(&space(), [2; KEY_LEN]), "bad luck is forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_session_takes_a_range() {
+        let claims = Arc::<Claims>::default();
+        let [first, second] = [1, 2].map(|n| claims.begin(peer(n)));
+        assert!(first.claim_range(&space(), [1; 8]) && first.claim_range(&space(), [1; 8]));
+        assert!(!second.claim_range(&space(), [1; 8]));
+        assert!(second.claim_range(&space(), [2; 8]), "another node's");
+        drop(first);
+        assert!(second.claim_range(&space(), [1; 8]));
+        tokio::time::advance(CLAIM_TIMEOUT).await;
+        let third = claims.begin(peer(3));
+        assert!(third.claim_range(&space(), [1; 8]), "nothing came for too long");
     }
 
     #[tokio::test(start_paused = true)]

@@ -121,6 +121,7 @@ impl<R: Replicas> Replicated<R> {
         let config = self.config.clone();
         SessionConfig {
             cursor,
+            peer: Some(peer.into()),
             greeting: self.replicas.greeting(peer),
             send_budget: config.send_budget.min(sends),
             receive_budget: config.receive_budget.min(receives.max(LEAST_RECEIVED)),

@@ -21,8 +21,6 @@ pub(super) struct Deltas {
     peer: Option<ShortNode>,
     /// Entries of the summaries that this side told, and the peer.
     entries: [usize; 2],
-    /// Records in ranges that this side did not take.
-    pub(super) left_to_others: u64,
 }
 
 /// The delta of one space.
@@ -213,27 +211,26 @@ impl Deltas {
         Ok(())
     }
 
-    /// Decides which of the peer's ranges this side takes.
+    /// Decides which of the peer's ranges this side takes; returns how many records it leaves.
     pub(super) fn on_offer(
         &mut self,
         offer: &RangeOffer,
         space: &impl View,
-    ) -> Result<(), SessionError> {
+    ) -> Result<u64, SessionError> {
         const UNEXPECTED: SessionError = SessionError::Violation("an unexpected offer of ranges");
         let delta = self.get_mut(offer.space).ok_or(UNEXPECTED)?;
         if delta.tell != Tell::Told || delta.answer.is_some() {
             return Err(UNEXPECTED);
         }
-        let mut left = 0;
+        let mut left: u64 = 0;
         let answer = RangeAnswer::to(offer, |range| {
             let takes = space.claim_range(&range_of(range, &delta.ours));
-            left += if takes { 0 } else { range.2 };
+            left = left.saturating_add(if takes { 0 } else { range.2 });
             takes
         });
         delta.left_out |= left > 0;
         delta.answer = Some(answer);
-        self.left_to_others = self.left_to_others.saturating_add(left);
-        Ok(())
+        Ok(left)
     }
 
     /// Learns which of this side's ranges the peer takes.

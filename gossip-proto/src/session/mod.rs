@@ -343,7 +343,9 @@ impl<V: View> Session<V> {
             (Stage::Walking, Message::RangeOffer(offer)) => {
                 let space = self.directory.at(offer.space);
                 let space = space.ok_or(SessionError::Violation("a space that is not shared"))?;
-                self.deltas.on_offer(&offer, &space.view)
+                let left = self.deltas.on_offer(&offer, &space.view)?;
+                self.stats.left_to_others = self.stats.left_to_others.saturating_add(left);
+                Ok(())
             }
             (Stage::Walking, Message::RangeAnswer(answer)) => self.deltas.on_answer(&answer),
             (Stage::Walking, Message::Done(done)) => self.on_done(done),

@@ -94,8 +94,8 @@ pub struct Stats {
     /// Records received, or keys requested, that this side never asked for or offered. Not stored,
     /// not answered.
     pub unasked: u64,
-    /// Keys that differ and that this side did not ask for, since another of its sessions is bringing
-    /// them: see [`View::claim`](crate::View::claim).
+    /// Records that this side did not ask for, since another of its sessions is bringing them: see
+    /// [`View::claim`](crate::View::claim) and [`View::claim_range`](crate::View::claim_range).
     pub left_to_others: u64,
     /// Spaces whose trees were compared.
     pub descents: u64,
