@@ -4,7 +4,7 @@ mod common;
 
 use common::{Contact, Pair, State, Store, content, node_id, parameters, space};
 use engram_gossip_proto::{
-    Clocks, Ending, Message, SessionConfig, ShortNode, SpaceId, VersionRange, limits,
+    Clocks, Ending, Message, Part, Record, SessionConfig, ShortNode, SpaceId, VersionRange, limits,
 };
 
 fn short(node: u8) -> ShortNode {
@@ -181,6 +181,45 @@ fn many_records_are_offered_first() {
     });
     let counts: Vec<u64> = offer.unwrap().ranges.iter().map(|(_, _, count)| *count).collect();
     assert_eq!(counts, [500; 4]);
+}
+
+#[test]
+fn up_to_max_news_nothing_is_offered() {
+    for (news, offered) in [(limits::MAX_NEWS, false), (limits::MAX_NEWS + 1, true)] {
+        let (a, b) = agreed(10);
+        for n in 0..news {
+            b.0.borrow_mut().submit(2, 5_000 + n, content(&format!("new_{n}"), 1));
+        }
+        let contact = meet(&a, &b);
+        assert_eq!(contact.opener.result, Ending::InSync);
+        assert_eq!(contact.opener.stats.applied, news);
+        let offers = contact.frames.iter().any(|(_, frame)| frame[3] == 9);
+        assert_eq!(offers, offered, "{news} news");
+    }
+}
+
+#[test]
+fn above_max_summary_nodes_trees_are_compared() {
+    for (nodes, descended) in [(limits::MAX_SUMMARY, 0), (limits::MAX_SUMMARY + 1, 1)] {
+        let part = |n: usize| {
+            let mut node = [0; 32];
+            node[..8].copy_from_slice(&(n as u64).to_be_bytes());
+            Part { node, entry: 1, dots: vec![] }
+        };
+        let mut state = State::default();
+        let parts: Vec<Part> = (0..nodes).map(part).collect();
+        for (at, parts) in parts.chunks(100).enumerate() {
+            let id = format!("pattern_{at}");
+            let record = Record { id: id.clone(), parts: parts.to_vec(), suppressed: vec![] };
+            state.records.insert(common::key_of(&id), record);
+        }
+        let (a, b) = (Store::clocked(state.clone()), Store::clocked(state));
+        b.0.borrow_mut().records.values_mut().next().unwrap().parts[0].entry = 2;
+        let contact = meet(&a, &b);
+        assert_eq!(contact.opener.result, Ending::InSync);
+        assert_eq!(contact.opener.stats.applied, 1);
+        assert_eq!(descents(&contact), descended, "{nodes} nodes");
+    }
 }
 
 #[test]

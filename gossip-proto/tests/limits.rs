@@ -6,8 +6,9 @@ use common::{content, space};
 use engram_gossip_proto::{
     Compression, Content, DecodeError, Delivery, Done, FinalRoots, FrameHeader, Greeting,
     HEADER_LEN, Hello, IdError, Line, Listing, Message, Node, Part, PatternRequest, PatternSync,
-    Prefix, Record, RootAdvert, SpaceId, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse,
-    Summary, WalkedRoot, Want, check_content, check_id, limits,
+    Prefix, RangeAnswer, RangeOffer, Record, RootAdvert, SpaceId, SpaceRoot, Spaces,
+    SubtreeRequest, SubtreeResponse, Summary, VersionBase, Versions, WalkedRoot, Want,
+    check_content, check_id, limits,
 };
 
 /// A message made to measure is taken at the cap and refused one above it.
@@ -281,6 +282,32 @@ fn of_what_a_frame_unfolds_to() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn of_version_summaries() {
+    let node = |i: usize| *digest(i).first_chunk().unwrap();
+    let others = |count: usize| (0..count).map(|i| (node(i), 1)).collect();
+    let versions = |base, changes, others| {
+        Message::Versions(Versions { space: 0, base, changes, others, repeat: false })
+    };
+    reaches(limits::MAX_SUMMARY, |count| versions(VersionBase::Whole, vec![], others(count)));
+    reaches(limits::MAX_SUMMARY, |count| {
+        let changes = (0..count as u32).map(|at| (at, 1)).collect();
+        versions(VersionBase::Yours, changes, vec![])
+    });
+    reaches(limits::MAX_SUMMARY, |count| {
+        let ranges = (0..count).map(|i| (node(i), 1, 1)).collect();
+        Message::RangeOffer(RangeOffer { space: 0, ranges })
+    });
+    reaches(limits::MAX_SUMMARY / 8, |len| {
+        Message::RangeAnswer(RangeAnswer { space: 0, taken: vec![0; len] })
+    });
+    reaches(limits::MAX_SUMMARY, |count| {
+        let declared = (0..count).map(|i| (digest(i), 1)).collect();
+        let delivery = Delivery::default();
+        Message::PatternSync(PatternSync { space: 0, delivery, declared })
+    });
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::tag::{self, KEY_LEN};
 const SLOT: usize = 8 + KEY_LEN;
 /// Changes that are kept beside the sorted slots of a node, at least; above, one for each
 /// [`FEW`] slots.
-const LEAST_CHANGES: usize = 64;
+const LEAST_CHANGES: usize = 16;
 const FEW: usize = 64;
 
 /// A version in big-endian order, then the first bytes of the key hash of a record that has it as
@@ -169,7 +169,7 @@ impl Node {
             self.changes.remove(&slot);
         } else if presence == Presence::Present && self.sorted.last() < Some(&slot) {
             if self.sorted.len() == self.sorted.capacity() {
-                self.sorted.reserve_exact(self.sorted.len() / 32 + 16);
+                self.sorted.reserve_exact(self.sorted.len() / 32 + 4);
             }
             self.sorted.push(slot);
         } else {
@@ -184,7 +184,7 @@ impl Node {
         let mut sorted = Vec::new();
         sorted.reserve_exact(self.sorted.len() + self.changes.len());
         sorted.extend(self.within(&VersionRange { node: [0; 8], above: 0, upper: u64::MAX }));
-        sorted.shrink_to(sorted.len() + sorted.len() / 32 + 16);
+        sorted.shrink_to(sorted.len() + sorted.len() / 32 + 4);
         self.sorted = sorted;
         self.changes.clear();
     }
