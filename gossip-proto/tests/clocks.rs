@@ -68,7 +68,7 @@ fn bytes_beside_contents(contact: &Contact) -> usize {
 
 #[test]
 fn a_learner_that_opens_needs_one_round_trip() {
-    for news in [1, 10, 100] {
+    for (news, budget) in [(1, 410), (10, 800), (100, 4_500)] {
         let (a, b) = agreed(1_000);
         for n in 0..news {
             b.0.borrow_mut().submit(2, 5_000 + n, content(&format!("pattern_{}", 7 * n), 77));
@@ -81,11 +81,27 @@ fn a_learner_that_opens_needs_one_round_trip() {
         assert_eq!(contact.acceptor.stats.records_in, 0);
         assert_eq!(turns_to_records(&contact), 2);
         assert_eq!(descents(&contact), 0);
-        eprintln!("{news}: {} bytes", bytes_beside_contents(&contact));
-        for (from_opener, frame) in &contact.frames {
-            eprintln!("  {from_opener} kind {} {} bytes", frame[3], frame.len());
-        }
+        let bytes = bytes_beside_contents(&contact);
+        assert!(bytes <= budget, "{bytes} bytes for {news} records");
+        eprintln!("{bytes} bytes for {news} records");
     }
+}
+
+#[test]
+fn a_hundred_nodes_without_a_base_fit_a_few_packets() {
+    let mut state = State::default();
+    for n in 0..1_000 {
+        state.submit((n % 100) as u8, n + 1, content(&format!("pattern_{n}"), n as u32));
+    }
+    let (a, b) = (Store::clocked(state.clone()), Store::clocked(state));
+    b.0.borrow_mut().submit(2, 5_000, content("pattern_2", 77));
+    let contact = meet(&a, &b);
+    assert_eq!(contact.opener.result, Ending::InSync);
+    assert_eq!((contact.opener.stats.applied, descents(&contact)), (1, 0));
+    assert_eq!(turns_to_records(&contact), 2);
+    let bytes = bytes_beside_contents(&contact);
+    assert!(bytes <= 2_000, "{bytes} bytes");
+    eprintln!("{bytes} bytes");
 }
 
 #[test]

@@ -107,6 +107,11 @@ impl Pieces {
         Piece { must_follow, ..piece }
     }
 
+    /// Whether everything was taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.parts.is_empty() && self.suppressed.is_empty()
+    }
+
     /// Leaves a piece to the next message.
     pub(super) fn put_back(&mut self, piece: Piece) {
         self.ready.push_front(piece);

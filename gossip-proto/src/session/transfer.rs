@@ -216,6 +216,9 @@ impl Transfer {
                 break;
             }
             space = Some(pieces.place);
+            if pieces.is_empty() {
+                self.sending = None;
+            }
             size = size + piece.size;
             batch.records.extend(piece.delivery.records);
             batch.contents.extend(piece.delivery.contents);
