@@ -160,8 +160,7 @@ impl PeerTask {
         let machine = preview.machine.clone();
         let work = async move {
             let machine = |source: &dyn crate::replicas::Source| {
-                let (config, parameters) = source.setup(id, terms);
-                machine(config, parameters)
+                machine(source.setup(id, terms))
             };
             session::open(shared, id, machine, connection, before).await
         };

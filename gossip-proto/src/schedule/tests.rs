@@ -62,7 +62,7 @@ fn outcome(result: Ending, applied: u64, ours: u8, theirs: u8) -> Outcome {
         differed: true,
     };
     let stats = Stats { applied, records_in: applied, ..Stats::default() };
-    Outcome { result, stats, spaces: Arc::from([space]), cursor: None }
+    Outcome { result, stats, spaces: Arc::from([space]), cursor: None, postponed: false }
 }
 
 impl Driver {
