@@ -159,9 +159,7 @@ impl PeerTask {
         let (connection, before) = (link.connection.clone(), self.lingering.take_pending_fin());
         let machine = preview.machine.clone();
         let work = async move {
-            let machine = |source: &dyn crate::replicas::Source| {
-                machine(source.setup(id, terms))
-            };
+            let machine = |source: &dyn crate::replicas::Source| machine(source.setup(id, terms));
             session::open(shared, id, machine, connection, before).await
         };
         let serves = Serves::Preview(preview);

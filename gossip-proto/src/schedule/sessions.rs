@@ -217,7 +217,8 @@ impl<P: Copy + Ord> Scheduler<P> {
     pub(super) fn terms(&self, peer: P, now: Duration) -> Terms {
         let Some(found) = self.peers.get(&peer) else { return Terms::UNLIMITED };
         let receives = found.account.bytes(&self.config.limits.peer, now);
-        Terms { cursor: found.cursor, sends: self.sending.bytes(now).min(receives), receives }
+        let (cursor, postponed) = (found.cursor, found.postponed);
+        Terms { cursor, postponed, sends: self.sending.bytes(now).min(receives), receives }
     }
 
     // What sessions ask for.

@@ -364,6 +364,7 @@ impl Space {
         let mut state = self.state_mut();
         let (before, root) = (state.usage(), state.tree().root());
         let view_changed = state.install(staged, cause);
+        state.raise_own(journal.issuer.node(), journal.issuer.foreign());
         self.shared.replace_usage(before, state.usage());
         let root_changed = state.tree().root() != root;
         drop(state);
