@@ -1,4 +1,4 @@
-//! A running node: what it is told, and what it reports.
+//! A running node: obeys commands and signals, and reports events.
 
 use std::future;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ impl Host {
         });
     }
 
-    /// Obeys and reports until the node is told to end.
+    /// Obeys and reports until a command or a signal ends the node.
     pub(crate) async fn serve(&self, mut commands: Option<mpsc::Receiver<Command>>) {
         let (mut network, mut faults) = (self.node.gossip.events(), self.node.store.events());
         let mut look = interval(LOOK);

@@ -108,8 +108,8 @@ impl Notice {
             }
             StateEvent::OverCap { space, id, cap } => {
                 let reason = format!(
-                    "{} is reached, so what a peer sent was refused; what is held stays; raise the \
-                     key and start the node again",
+                    "{} is reached, so a record of a peer was refused; held records stay; raise the key \
+                     and start the node again",
                     cap.key()
                 );
                 Self { cap: Some(cap.key()), ..Self::about("over_cap", space, id, &reason) }

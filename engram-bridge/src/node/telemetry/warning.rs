@@ -12,7 +12,7 @@ use crate::replica::caps::{Cap, CapUsage};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// Changes cannot be stored. The node serves what it holds and takes nothing new.
+    /// Changes cannot be stored. The node serves the present state and takes nothing new.
     StorageFailure(StorageError),
     /// Records of peers were refused within the last hour because of a cap.
     OverCap(CapUsage),
@@ -81,13 +81,13 @@ impl Warning {
     pub fn next_step(&self) -> String {
         match self {
             Self::StorageFailure(_) => {
-                "mend the disk under store.path: what is stored stays, the next change is tried again, \
-                 and peers send again what was refused"
+                "mend the disk under store.path: the stored state stays, the next change is tried \
+                 again, and peers send the refused records again"
                     .to_owned()
             }
             Self::OverCap(usage) | Self::NearCap(usage) => format!(
-                "raise {} and start the node again: what it holds stays, and peers send again what \
-                 was refused",
+                "raise {} and start the node again: held records stay, and peers send the refused ones \
+                 again",
                 usage.cap.key()
             ),
             Self::Reissued { .. } => {
