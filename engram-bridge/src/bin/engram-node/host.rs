@@ -70,7 +70,7 @@ impl Host {
                 _ = look.tick() => self.tell_repeats(&mut notices),
             }
             let state = self.state();
-            if said.as_ref().is_none_or(|said| self.report.is_news(said, &state)) {
+            if said.as_ref().is_none_or(|said| self.report.is_worth_a_line(said, &state)) {
                 self.report.say(Event::State(state.clone()));
                 said = Some(state);
             }

@@ -8,7 +8,7 @@ use crate::durable::storage::StorageError;
 use crate::replica::caps::{Cap, CapUsage};
 
 /// A state of a node that needs a person. It displays as its cause; [`next_step`](Self::next_step)
-/// says what to do, which never removes data.
+/// gives advice that never removes data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
@@ -43,7 +43,7 @@ pub enum Warning {
     },
 }
 
-/// Why a node is not ready to serve what the cluster knows.
+/// Why a node is not ready to serve the cluster's state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unready {
@@ -76,7 +76,7 @@ impl Warning {
         matches!(self, Self::StorageFailure(_) | Self::OverCap(_))
     }
 
-    /// What to do.
+    /// The advice for the person.
     #[must_use]
     pub fn next_step(&self) -> String {
         match self {
