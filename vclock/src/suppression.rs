@@ -12,9 +12,9 @@ pub const MAX_LENGTH: u32 = 1 << 31;
 /// The digests of values that must not be shown, on any replica: a causal-length set (Yu and Rostad,
 /// 2020).
 ///
-/// Each digest has a length, the number of times that it was suppressed and released in turn; an odd
-/// length means suppressed. A join takes the greater length, so of two concurrent operations the one
-/// that changed the digest wins over the one that found it in the wanted state already.
+/// Each digest has a length, which every operation advances; an odd length means suppressed. A join
+/// takes the greater length. A digest that is suppressed already advances by two when it is suppressed
+/// again, so a suppression wins over a concurrent release.
 ///
 /// ```
 /// use engram_vclock::{Changed, Suppression};
@@ -38,12 +38,11 @@ pub struct Suppression<D = [u8; 32]> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Changed {
-    /// The digest changed its state.
+    /// The length of the digest advanced.
     Done,
-    /// The digest was in the wanted state already. Nothing changed.
+    /// The digest was not suppressed, so that there was nothing to release.
     Already,
-    /// The length of the digest is [`MAX_LENGTH`]. Nothing changed, and nothing can any more: the
-    /// digest stays released.
+    /// The length of the digest would exceed [`MAX_LENGTH`]. Nothing changed.
     AtBound,
 }
 
@@ -79,12 +78,13 @@ impl<D: Ord + Clone> Suppression<D> {
         self.position(digest).is_ok_and(|at| self.lengths[at].1 % 2 == 1)
     }
 
-    /// Suppresses the digest. O(log n), O(n) when the digest is new.
+    /// Suppresses the digest, also one that is suppressed already: no concurrent release undoes it.
+    /// O(log n), O(n) when the digest is new.
     ///
     /// Call [`bound`](Self::bound) after the last one: the set may have grown.
     pub fn suppress(&mut self, digest: D) -> Changed {
         match self.position(&digest) {
-            Ok(at) => self.advance(at, 0),
+            Ok(at) => self.advance(at, 1 + self.lengths[at].1 % 2),
             Err(at) => {
                 self.lengths.insert(at, (digest, 1));
                 Changed::Done
@@ -94,7 +94,8 @@ impl<D: Ord + Clone> Suppression<D> {
 
     /// Releases the digest. O(log n).
     pub fn release(&mut self, digest: &D) -> Changed {
-        self.position(digest).map_or(Changed::Already, |at| self.advance(at, 1))
+        let suppressed = self.position(digest).ok().filter(|at| self.lengths[*at].1 % 2 == 1);
+        suppressed.map_or(Changed::Already, |at| self.advance(at, 1))
     }
 
     /// Takes the greater length of each digest. Returns whether the set changed. O(n + m) for n and m
@@ -164,16 +165,13 @@ impl<D: Ord + Clone> Suppression<D> {
         self.lengths.binary_search_by(|(held, _)| held.cmp(digest))
     }
 
-    /// Adds 1 to the length at `at` if it has the parity `from`.
-    fn advance(&mut self, at: usize, from: u32) -> Changed {
+    /// Adds `by` to the length at `at`, within the bound.
+    fn advance(&mut self, at: usize, by: u32) -> Changed {
         let length = &mut self.lengths[at].1;
-        if *length % 2 != from {
-            return Changed::Already;
-        }
-        if *length == MAX_LENGTH {
+        if *length > MAX_LENGTH - by {
             return Changed::AtBound;
         }
-        *length += 1;
+        *length += by;
         Changed::Done
     }
 }

@@ -53,12 +53,12 @@ proptest! {
     }
 
     #[test]
-    fn prop_operations_alternate(a in any_set(8), digest in 0..8_u16) {
+    fn prop_operations_advance(a in any_set(8), digest in 0..8_u16) {
         let mut set = a.clone();
-        let was = a.is_suppressed(&digest);
-        prop_assert_eq!(set.suppress(digest) == Changed::Done, !was);
-        prop_assert!(set.is_suppressed(&digest));
-        prop_assert_eq!(set.suppress(digest), Changed::Already);
+        for _ in 0..2 {
+            prop_assert_eq!(set.suppress(digest), Changed::Done);
+            prop_assert!(set.is_suppressed(&digest));
+        }
         prop_assert_eq!(set.release(&digest), Changed::Done);
         prop_assert_eq!(set.release(&digest), Changed::Already);
         prop_assert!(!set.is_suppressed(&digest));
@@ -106,6 +106,9 @@ fn a_length_stops_at_the_bound() {
     assert_eq!(set.iter().next(), Some((&1, MAX_LENGTH)));
     assert_eq!(set.suppress(1), Changed::AtBound);
     assert_eq!(set.release(&1), Changed::Already);
+    let mut odd = Set::from_sorted([(1, MAX_LENGTH - 1)]).expect("within the bound");
+    assert_eq!(odd.suppress(1), Changed::AtBound);
+    assert!(odd.is_suppressed(&1));
     assert_eq!(set.iter().next(), Some((&1, MAX_LENGTH)));
 }
 
@@ -126,14 +129,20 @@ fn malformed_entries_are_refused() {
     );
 }
 
+/// Whatever happened before, also if the digest is suppressed already.
 #[test]
-fn a_forget_beats_a_release_it_has_not_seen() {
-    let mut released = Set::new();
-    let _ = released.suppress(7);
-    let _ = released.release(&7);
-    let mut forgotten = released.clone();
-    let _ = forgotten.suppress(7);
-    assert_eq!(released.release(&7), Changed::Already);
-    released.join(&forgotten);
-    assert!(released.is_suppressed(&7));
+fn a_suppression_beats_a_concurrent_release() {
+    let mut before = Set::new();
+    for _ in 0..3 {
+        let _ = before.suppress(7);
+        let (mut released, mut suppressed) = (before.clone(), before.clone());
+        let _ = released.release(&7);
+        let _ = suppressed.suppress(7);
+        assert!(joined(&released, &suppressed).is_suppressed(&7));
+        before = released;
+        let (mut released, mut suppressed) = (before.clone(), before.clone());
+        let _ = released.release(&7);
+        let _ = suppressed.suppress(7);
+        assert!(joined(&released, &suppressed).is_suppressed(&7));
+    }
 }

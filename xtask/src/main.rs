@@ -13,6 +13,8 @@ mod deny;
 mod diff;
 mod features;
 mod fuzz;
+mod model;
+mod mutants;
 mod netem;
 mod node;
 mod nostd;
@@ -54,6 +56,8 @@ enum Task {
     Diff(diff::Diff),
     Features(features::Features),
     Fuzz(fuzz::Fuzz),
+    Mutants(mutants::Mutants),
+    Model(model::Model),
     Netem(netem::Netem),
     Node(node::Node),
     Nostd(nostd::Nostd),
@@ -75,7 +79,10 @@ pub(crate) enum Verdict {
 /// The tasks in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Try", &["demo", "node", "sim", "certs", "watch", "diff"]),
-    ("Check", &["ci", "tidy", "features", "nostd", "deny", "semver", "fuzz", "netem"]),
+    (
+        "Check",
+        &["ci", "tidy", "features", "nostd", "deny", "semver", "model", "mutants", "fuzz", "netem"],
+    ),
     ("Measure", &["bench", "report"]),
     ("Ship", &["release", "dashboard", "completions"]),
 ];
@@ -99,6 +106,8 @@ fn main() -> ExitCode {
         Task::Diff(task) => task.run(),
         Task::Features(task) => task.run(),
         Task::Fuzz(task) => task.run(),
+        Task::Mutants(task) => task.run(),
+        Task::Model(task) => task.run(),
         Task::Netem(task) => task.run(),
         Task::Node(task) => task.run(),
         Task::Nostd(task) => task.run(),

@@ -66,8 +66,14 @@ impl DotIssuer {
         self.hybrid.recall(version);
     }
 
-    /// Takes note of a peer's hello: the greatest own version that the peer knows, and its clock,
-    /// which is 0 if no peer told one. An implausible version is ignored.
+    /// Forgets every own version but `greatest`, the greatest one in the node's own state.
+    pub(crate) fn relearn(&mut self, greatest: u64) {
+        self.hybrid = HybridClock::new(BUILT_AT);
+        self.hybrid.recall(greatest);
+    }
+
+    /// Takes note of a peer's hello: the greatest own version that the peer knows, and its clock; 0 for
+    /// none. An implausible version is ignored.
     pub(crate) fn greeted(&mut self, known: u64, clock: u64) {
         if clock > 0 {
             self.hybrid.hear(clock);

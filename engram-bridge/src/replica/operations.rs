@@ -208,8 +208,9 @@ impl SpaceState {
         if record == entry.record {
             return None;
         }
-        let change = Change::of(id, Some(entry));
-        Some(Change { record: Some(record), last_submitted: None, word: None, ..change })
+        // The engine's next submission is a write again, whatever it submitted before.
+        let row = Change { last_submitted: None, word: None, ..Change::of(id, Some(entry)) };
+        Some(Change { record: Some(record), ..row })
     }
 }
 

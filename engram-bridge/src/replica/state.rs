@@ -171,6 +171,12 @@ impl SpaceState {
         self.tallies.set_members(members);
     }
 
+    /// Counts the contexts of all records anew, after parts were removed. O(records).
+    pub(crate) fn recount(&mut self) {
+        let records = self.entries.values().map(|entry| &entry.record);
+        self.tallies.recount(records);
+    }
+
     pub(crate) fn stored_root(&self) -> StoredRoot {
         StoredRoot { root: self.tree.root(), count: self.tree.len() as u64 }
     }

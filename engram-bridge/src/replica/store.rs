@@ -20,12 +20,12 @@ use crate::replica::caps::{Cap, CapUsage, Caps, Usage};
 use crate::replica::encoding::{hash, put_bytes};
 use crate::replica::environment::{Environment, nanoseconds};
 use crate::replica::issuer::DotIssuer;
+use crate::replica::report::SubmitError;
 use crate::replica::retention::Retention;
 use crate::replica::shared::{Shared, StateEvent};
 use crate::replica::space::Space;
 use crate::replica::state::{Rules, SpaceState};
 use crate::replica::stats::WriteStats;
-use crate::sync::preview::Previews;
 
 /// The name of the space that is used where none is named.
 pub const DEFAULT_SPACE: &str = "default";
@@ -108,7 +108,6 @@ pub struct Store {
     stored: Option<Arc<dyn StateStore>>,
     shared: Arc<Shared>,
     spaces: BTreeMap<SpaceId, Arc<Space>>,
-    pub(crate) previews: Previews,
 }
 
 impl Store {
@@ -161,9 +160,9 @@ impl Store {
             (id.clone(), Arc::new(Space::new(id, Arc::clone(&shared), state)))
         };
         let spaces = states.into_iter().map(space).collect();
-        let (rules, previews) = (config.rules(), Previews::default());
+        let rules = config.rules();
         let (node, replaces) = (*node, replaces.clone());
-        Self { node, replaces, rules, recovery, stored, shared, spaces, previews }
+        Self { node, replaces, rules, recovery, stored, shared, spaces }
     }
 
     fn repair(&self, repairs: &Batch) -> Result<(), StorageError> {
@@ -277,6 +276,26 @@ impl Store {
     /// Takes the greeting of a peer: this node's next version is above the one that the peer knows.
     pub fn greeted(&self, greeting: Greeting) {
         self.shared.greeted(greeting);
+    }
+
+    /// Removes the parts of the record of `id` whose versions lie implausibly far in the future, from
+    /// this node only. Peers refuse these parts; every node that holds them needs the same call.
+    /// Returns whether there were any.
+    ///
+    /// If they are this node's own, written under a wrong clock, the engine's next submission is
+    /// written again, above the versions that are left. A resolution among them has removed the
+    /// versions that it replaced: write its result again.
+    ///
+    /// # Errors
+    /// [`SubmitError`] if the change cannot be stored; nothing was changed.
+    pub fn drop_implausible(&self, space: &SpaceId, id: &str) -> Result<bool, SubmitError> {
+        let Some(space) = self.space(space) else { return Ok(false) };
+        let dropped = space.drop_implausible(id)?;
+        if dropped {
+            let greatest = self.iter().map(|space| space.greatest(&self.node)).max();
+            self.shared.journal().issuer.relearn(greatest.unwrap_or(0));
+        }
+        Ok(dropped)
     }
 
     /// Writes a copy of everything that is stored to the new folder `to`, while the node runs.

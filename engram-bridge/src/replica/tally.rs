@@ -45,6 +45,13 @@ impl Tallies {
         }
     }
 
+    /// Counts all records anew: the greatest entries may fall.
+    pub(crate) fn recount<'r>(&mut self, records: impl Iterator<Item = &'r Record>) {
+        let members = Arc::clone(&self.members);
+        *self = Self { members, ..Self::default() };
+        records.for_each(|record| self.replace(&Record::default(), record));
+    }
+
     /// Takes the members of the roster, this node included.
     pub(crate) fn set_members(&mut self, members: &Arc<BTreeSet<[u8; 32]>>) {
         self.members = Arc::clone(members);

@@ -379,7 +379,7 @@ impl Spec {
                     lengths.retain(|content, _| live.contains(content));
                     live.iter().for_each(|content| {
                         let length = lengths.entry(*content).or_default();
-                        *length += 1 - *length % 2;
+                        *length += 1 + *length % 2;
                     });
                     let seen = self.of_id(node, id, |_| true);
                     self.write(Write { node, id, content: None, lengths, seen });

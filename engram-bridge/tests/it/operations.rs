@@ -9,15 +9,15 @@ use engram_bridge::{
     MANY_VERSIONS, MAX_EPISODES, MAX_SUPPRESSED, PatternError, Retention, SemanticPattern,
     StateEvent, Store, SubmitError, Submitted, Timestamp,
 };
-use engram_gossip_proto::View as _;
+use engram_gossip_proto::{Rejection, View as _};
 
-use crate::common::*;
+use crate::common::{self, *};
 
 /// A store whose pattern `p` has one version of each of so many other nodes.
 fn disputed(versions: u8) -> Store {
     let store = store(200, 4);
     for node in 0..versions {
-        let peer = only_space(&crate::common::store(node, 4));
+        let peer = only_space(&common::store(node, 4));
         peer.submit_pattern(&pattern("p", node)).unwrap();
         deliver(everything(&peer), &only_space(&store));
     }
@@ -44,7 +44,7 @@ fn two_hundred_nodes_may_disagree() {
     let space = only_space(&store);
     assert_eq!(space.submit_pattern(&pattern("p", 200)), Ok(Submitted::Written));
     assert_eq!(space.explain("p").unwrap().versions.len(), 200);
-    let peer = only_space(&crate::common::store(201, 4));
+    let peer = only_space(&common::store(201, 4));
     deliver(everything(&space), &peer);
     assert_eq!(fingerprint(&peer), fingerprint(&space));
     space.resolve(&pattern("p", 100), Citations::AsGiven).unwrap();
@@ -263,19 +263,24 @@ fn a_restart_goes_on_waiting_for_the_contact() {
     assert!(only_space(&open(1, kept).unwrap()).await_contact());
 }
 
+/// A clock that was eleven years ahead is put right; the versions written under it are dropped.
 #[test]
-fn a_dropped_own_word_is_written_again() {
-    let time = Arc::new(AtomicI64::new(2_500_000_000_000_000_000));
-    let (clock, (config, _)) = (Arc::clone(&time), parts(1, 4));
-    let now = move || Timestamp::from_nanoseconds(clock.load(Ordering::Relaxed));
-    let space = only_space(&Store::new(config, Environment::new(now, || 0)));
-    let peer = only_space(&store(2, 4));
-    peer.submit_pattern(&pattern("p", 2)).unwrap();
-    deliver(everything(&peer), &space);
-    assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Written));
+fn implausible_own_versions_can_be_dropped() {
+    const YEAR: i64 = 365 * 86_400 * 1_000_000_000;
+    let now = Arc::new(AtomicI64::new(1_800_000_000_000_000_000 + 11 * YEAR));
+    let (clock, peer) = (Arc::clone(&now), store(2, 4));
+    let (config, _) = parts(1, 4);
+    let clock = move || Timestamp::from_nanoseconds(clock.fetch_add(1_024, Ordering::Relaxed));
+    let node = Store::new(config, Environment::new(clock, || 0));
+    let (space, other) = (only_space(&node), only_space(&peer));
+    space.submit_pattern(&pattern("p", 1)).unwrap();
+    now.store(1_800_000_000_000_000_000, Ordering::Relaxed);
 
-    time.store(1_800_000_000_000_000_000, Ordering::Relaxed);
-    assert_eq!(space.drop_implausible("p"), Ok(true));
-    assert_eq!(records(&space), records(&peer));
+    let receipt = other.pin().apply(everything(&space));
+    assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::ImplausibleVersion)]);
+    assert_eq!(node.drop_implausible(&common::space(), "p"), Ok(true));
+    assert_eq!(node.drop_implausible(&common::space(), "p"), Ok(false));
     assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Written));
+    deliver(everything(&space), &other);
+    assert_eq!(fingerprint(&other), fingerprint(&space));
 }

@@ -1,5 +1,5 @@
 //! The replicated state under every fault of machines, clocks and members: counterexamples to weaker
-//! rules, random histories, and what members and restarts can cost. All over the store and the
+//! rules, random histories, and the cost of restarts and of bad members. All over the store and the
 //! sessions that ship, with time and randomness passed in.
 
 mod history;

@@ -14,7 +14,7 @@ use engram_gossip_proto::{
 
 use crate::support::space;
 
-/// What a session gave a store to take.
+/// An input that a session gave a store.
 #[derive(Clone, Debug)]
 pub(crate) enum Taken {
     Greeting(Greeting),
@@ -37,12 +37,7 @@ struct End {
 }
 
 impl End {
-    fn new(
-        store: &Arc<Store>,
-        peer: &Store,
-        mut config: SessionConfig,
-        begin: Begin,
-    ) -> Self {
+    fn new(store: &Arc<Store>, peer: &Store, mut config: SessionConfig, begin: Begin) -> Self {
         config.greeting = store.greeting(&peer.node());
         let taken = Rc::default();
         let view = Replicas::pin_for(&**store, &space(), peer.node()).unwrap();
@@ -67,26 +62,23 @@ impl End {
 pub(crate) struct Handover {
     opener: End,
     acceptor: End,
-    frames: usize,
     bytes: usize,
 }
 
-/// What became of a session.
+/// The state of a session, or its end.
 #[derive(Debug)]
 pub(crate) struct Report {
     /// How it ended, for the opener and the acceptor; `None` if it was cut.
     pub(crate) endings: [Option<Ending>; 2],
-    /// The frames that passed, and their bytes.
-    pub(crate) frames: usize,
+    /// The bytes that passed.
     pub(crate) bytes: usize,
 }
 
 impl Report {
     /// Whether both sides sent all that they knew of.
     pub(crate) fn is_complete(&self) -> bool {
-        let complete = |ending: &Option<Ending>| {
-            matches!(ending, Some(Ending::InSync | Ending::Synced))
-        };
+        let complete =
+            |ending: &Option<Ending>| matches!(ending, Some(Ending::InSync | Ending::Synced));
         self.endings.iter().all(complete)
     }
 }
@@ -96,7 +88,6 @@ impl Handover {
         Self {
             opener: End::new(one, other, config.clone(), Session::open),
             acceptor: End::new(other, one, config, Session::accept),
-            frames: 0,
             bytes: 0,
         }
     }
@@ -118,7 +109,6 @@ impl Handover {
                 frame.inspect(|frame| opener.handle(frame))
             }
         };
-        self.frames += usize::from(passed.is_some());
         self.bytes += passed.as_ref().map_or(0, Vec::len);
         passed.is_some()
     }
@@ -131,14 +121,14 @@ impl Handover {
         report
     }
 
-    /// What became of the session so far.
+    /// The state of the session.
     pub(crate) fn report(&self) -> Report {
         let ending = |end: &End| end.session.outcome().map(|outcome| outcome.result.clone());
         let endings = [ending(&self.opener), ending(&self.acceptor)];
-        Report { endings, frames: self.frames, bytes: self.bytes }
+        Report { endings, bytes: self.bytes }
     }
 
-    /// What each side took since this was asked last, in order.
+    /// The inputs of each side since the last call, in order.
     pub(crate) fn drain(&self) -> [Vec<Taken>; 2] {
         [&self.opener, &self.acceptor].map(|end| std::mem::take(&mut *end.taken.borrow_mut()))
     }
@@ -150,7 +140,7 @@ pub(crate) fn sync(one: &Arc<Store>, other: &Arc<Store>) -> bool {
     one.root() == other.root()
 }
 
-/// A view that remembers what it was given.
+/// A view that records the deliveries that it takes.
 struct Recorder {
     view: SpaceView,
     taken: Rc<RefCell<Vec<Taken>>>,

@@ -52,7 +52,7 @@ pub(super) const ORDINARY: [Step; 11] = [
     Step::new("nostd", "four crates link without std", |members| {
         members.iter().filter_map(nostd::without_std).collect()
     }),
-    Step::new("examples", "every example runs", |members| {
+    Step::new("examples", "every example runs, the quick simulations among them", |members| {
         members.iter().flat_map(|member| &member.examples).map(|name| example(name)).collect()
     }),
     Step::new("dashboard", "the generated files are as they would be generated", |_| {
@@ -62,25 +62,28 @@ pub(super) const ORDINARY: [Step; 11] = [
 ];
 
 /// The long proofs.
-pub(super) const DEEP: [Step; 10] = [
+pub(super) const DEEP: [Step; 11] = [
     Step::new("features", "each crate alone, with each of its features", |_| {
         vec![xtask(["features"])]
     }),
-    Step::new("slow", "kill -9 over and over, a hundred QUIC nodes, a browser", |_| {
-        vec![slow_tests()]
-    }),
+    Step::new(
+        "slow",
+        "kill -9 over and over, a hundred QUIC nodes, the state model, a browser",
+        |_| vec![slow_tests()],
+    ),
     Step::new("netem", "three hosts that lose, delay, repeat and cut packets", |_| {
         vec![xtask(["netem"])]
     }),
     Step::new("commands", "every command that a document shows", |_| {
         vec![xtask(["tidy", "--run-commands"])]
     }),
-    Step::new("simulation", "thousands of seeds with faults, and large clusters", |_| {
-        vec![xtask(["sim", "run", "--all"])]
+    Step::new("simulation", "simulated clusters of up to 1,000 nodes", |_| {
+        vec![xtask(["sim", "--all"])]
     }),
-    Step::new("mutants", "every deliberate mistake is noticed", |_| {
-        vec![xtask(["sim", "mutants"])]
+    Step::new("histories", "100,000 histories of a cluster with faults lose nothing", |_| {
+        vec![histories()]
     }),
+    Step::new("mutants", "every deliberate mistake is noticed", |_| vec![xtask(["mutants"])]),
     Step::with(
         Tool::FUZZ,
         Step::new("fuzz", "a minute for each target", |_| vec![xtask(["fuzz"])]),
@@ -124,6 +127,15 @@ fn tests() -> Command {
 fn slow_tests() -> Command {
     let mut command = cargo(["test", "--release", "--workspace", "--all-features", "--tests"]);
     command.args(["--", "--ignored", "--test-threads=1", "--show-output"]);
+    command.args(["--skip", HISTORIES]);
+    command
+}
+
+const HISTORIES: &str = "histories::many_random_histories_lose_nothing";
+
+fn histories() -> Command {
+    let mut command = cargo(["test", "--release", "--package=engram-bridge", "--test=state"]);
+    command.args(["--", "--ignored", "--exact", HISTORIES, "--show-output"]);
     command
 }
 

@@ -2,6 +2,7 @@
 
 use std::future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use engram_bridge::{ClusterConfig, Node, SnapshotFile, Space, StateEvent, Warning};
@@ -94,7 +95,8 @@ impl Host {
             Command::DropImplausible(space, id) => {
                 let done =
                     |space, pattern, found| Event::ImplausibleDropped { space, pattern, found };
-                let drop = Space::drop_implausible;
+                let store = Arc::clone(&self.node.store);
+                let drop = move |space: &Space, id: &str| store.drop_implausible(space.id(), id);
                 self.operate("drop-implausible", (space, id), drop, done).await;
             }
             Command::Resolve(space, version, id) => self.resolve(space, version, id).await,

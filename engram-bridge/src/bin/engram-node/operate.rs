@@ -33,7 +33,7 @@ impl Host {
         &self,
         command: &str,
         (space, pattern): (String, String),
-        operation: fn(&Space, &str) -> Result<bool, SubmitError>,
+        operation: impl FnOnce(&Space, &str) -> Result<bool, SubmitError> + Send + 'static,
         done: impl FnOnce(String, String, bool) -> Event,
     ) {
         let (command, id) = (format!("{command} {pattern} of {space}"), pattern.clone());

@@ -231,14 +231,13 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_limited_total",
         kind: Counter,
         unit: None,
-        help: "Sessions, datagrams, adverts and events that a limit turned away.",
+        help: "Sessions, datagrams and events that a limit turned away.",
         labels: &["reason"],
         read: |Reading { net, .. }| {
             let mut limited = counts(&net.sessions_over_allowance, ALLOWANCES);
             limited.extend([
                 Sample::count(&["sessions"], net.sessions_refused),
                 Sample::count(&["datagrams"], net.datagrams_over_limit),
-                Sample::count(&["adverts"], net.adverts_dropped),
                 Sample::count(&["events"], net.events_dropped),
             ]);
             limited

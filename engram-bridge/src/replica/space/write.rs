@@ -204,17 +204,14 @@ impl Space {
         Ok(())
     }
 
-    /// Removes the parts of the record of `id` whose versions lie implausibly far in the future, from
-    /// this node only. Peers that hold them are refused these parts. Returns whether there were any.
-    ///
-    /// # Errors
-    /// [`SubmitError`] if the change cannot be stored; nothing was changed.
-    pub fn drop_implausible(&self, id: &str) -> Result<bool, SubmitError> {
+    /// See [`Store::drop_implausible`](crate::Store::drop_implausible).
+    pub(crate) fn drop_implausible(&self, id: &str) -> Result<bool, SubmitError> {
         let dropped = self.change_each([id], &mut |state, _, id| {
             let is_plausible = |version| self.shared.is_plausible(version);
             Ok(state.plan_drop_implausible(id, is_plausible).map(Planned::from))
-        });
-        Ok(dropped? > 0)
+        })?;
+        self.state_mut().recount();
+        Ok(dropped > 0)
     }
 
     /// Waits with submissions from now on until [`take_in`](Self::take_in), unless the first contact

@@ -52,7 +52,7 @@ fn a_slow_disk_stops_no_reader() {
     let writer = Arc::clone(&store);
     let writing = thread::spawn(move || only_space(&writer).submit_pattern(&pattern("p", 1)));
     begins.recv_timeout(DEADLINE).unwrap();
-    // Neither those who read nor those who change what is not stored wait for the commit.
+    // Neither readers nor changes that are not stored wait for the commit.
     let (done, finished) = channel();
     let reader = Arc::clone(&store);
     let reading = thread::spawn(move || {

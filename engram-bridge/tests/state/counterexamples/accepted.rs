@@ -1,4 +1,4 @@
-//! The losses that are documented, each in its smallest form, and counted as what it is.
+//! The documented losses, each in its smallest history, counted under its case.
 
 use super::*;
 use crate::history::Clock::*;
@@ -65,7 +65,7 @@ fn d3_older_copy_after_a_clock_ahead() {
         Session(0, 1),
         Restore(Right),
     ]);
-    // What was written ahead is gone with the disk, and comes back with the copy.
+    // The word under the wrong clock goes with the disk, and comes back with the copy.
     assert_eq!(lost, Accepted { ahead: 1, destroyed: 1, ..Accepted::default() });
 }
 
@@ -73,7 +73,6 @@ fn d3_older_copy_after_a_clock_ahead() {
 fn d4_the_later_of_two_clones_covers() {
     let lost = lost(&[
         CloneDisk(Right),
-        TimeOut(3),
         Submit(0, 0, 0),
         Submit(3, 0, 1),
         Session(3, 2),

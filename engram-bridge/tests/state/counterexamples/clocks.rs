@@ -38,8 +38,7 @@ fn an_implausible_part_is_refused_alone() {
 
 #[test]
 fn an_implausible_part_withholds_no_other() {
-    let steps =
-        [Submit(1, 0, 2), Set(0, Ahead), Submit(0, 0, 1), Session(0, 1), Session(1, 2)];
+    let steps = [Submit(1, 0, 2), Set(0, Ahead), Submit(0, 0, 1), Session(0, 1), Session(1, 2)];
     let end = ends_well(&steps);
     end.shows(0, [1, 2]);
 }

@@ -1,4 +1,4 @@
-//! What was forgotten stays forgotten: suppression is a part of the record of its own.
+//! Forgotten values stay forgotten: suppression is a part of the record of its own.
 
 use super::*;
 use crate::history::Clock::*;
@@ -78,25 +78,28 @@ fn a_suppression_that_travels_alone_is_kept() {
 }
 
 #[test]
-fn a_forgetting_wins_over_a_concurrent_release() {
+fn equal_contexts_may_differ_in_suppression() {
     let end = ends_well(&[
-        Submit(0, 0, 0),
-        Session(0, 1),
-        Session(0, 2),
+        Submit(1, 0, 1),
+        Session(1, 2),
+        Submit(0, 0, 1),
         Forget(0, 0),
-        Resolve(1, 0, 0),
+        Suppression(0, 1, 0),
+        LoseDisk(0, Right),
     ]);
     end.shows(0, []);
 }
 
 #[test]
+fn a_forgetting_wins_over_a_concurrent_release() {
+    let end =
+        ends_well(&[Submit(0, 0, 0), Session(0, 1), Session(0, 2), Forget(0, 0), Resolve(1, 0, 0)]);
+    end.shows(0, []);
+}
+
+#[test]
 fn a_release_after_a_forgetting_wins() {
-    let end = ends_well(&[
-        Submit(0, 0, 0),
-        Session(0, 1),
-        Forget(0, 0),
-        Session(0, 1),
-        Resolve(1, 0, 0),
-    ]);
+    let end =
+        ends_well(&[Submit(0, 0, 0), Session(0, 1), Forget(0, 0), Session(0, 1), Resolve(1, 0, 0)]);
     end.shows(0, [0]);
 }

@@ -61,11 +61,8 @@ fn cut_sessions_make_progress() {
 #[test]
 fn sessions_out_of_budget_make_progress() {
     let (first, second) = (filled(1), store(2));
-    let config = SessionConfig {
-        max_patterns_per_sync: 1,
-        send_budget: 1,
-        ..SessionConfig::default()
-    };
+    let config =
+        SessionConfig { max_patterns_per_sync: 1, send_budget: 1, ..SessionConfig::default() };
     let sessions = sessions_until_equal(&first, &second, &config, usize::MAX);
     assert!(sessions <= usize::from(RECORDS));
 }

@@ -1,6 +1,8 @@
-//! What is owed: the acknowledged words that nothing has replaced, and the forgotten values.
+//! The book of a history: acknowledged words that nothing has replaced, and forgotten values.
 
 use std::ops::AddAssign;
+
+use engram_bridge::MAX_NODE_DOTS;
 
 use super::row::{KEYS, NODES, Row, Values};
 use super::step::Clock;
@@ -42,6 +44,8 @@ pub(crate) struct Accepted {
     pub(crate) ahead: u32,
     /// D4: a word of one of several processes under one key.
     pub(crate) clones: u32,
+    /// Words beyond the cap of dots of one node.
+    pub(crate) capped: u32,
 }
 
 impl AddAssign for Accepted {
@@ -51,19 +55,14 @@ impl AddAssign for Accepted {
         self.behind += other.behind;
         self.ahead += other.ahead;
         self.clones += other.clones;
+        self.capped += other.capped;
     }
 }
 
-impl Accepted {
-    pub(crate) const fn total(&self) -> u32 {
-        self.destroyed + self.unchanged + self.behind + self.ahead + self.clones
-    }
-}
-
-/// What happened to a node, as far as it explains a loss.
+/// The faults of a node that explain a loss.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Past {
-    /// Versions of it were lost: a disk, a row, or what was written after a copy.
+    /// It lost versions: with a disk, with a row, or because an older copy replaced them.
     pub(crate) lost_state: bool,
     /// It wrote under a clock that was ahead.
     pub(crate) was_ahead: bool,
@@ -76,13 +75,13 @@ pub(crate) struct Past {
 pub(crate) struct Book {
     /// For each process slot and pattern the word that is owed.
     pub(crate) owed: Vec<[Option<Word>; KEYS]>,
-    /// For each pattern: what was forgotten.
+    /// The forgotten values of each pattern.
     pub(crate) forgotten: [Values; KEYS],
-    /// What was resolved to, and so may be visible again.
+    /// The values of resolutions, which may be visible again.
     pub(crate) resolved: [Values; KEYS],
-    /// What a process released that knew of the only forgetting.
+    /// Values that a process released which knew of their only forgetting.
     pub(crate) released: [Values; KEYS],
-    /// Per node: what was taken back by an operation that saw it, and not said again since.
+    /// Per node: values that an operation took back after it saw them, and not said again since.
     pub(crate) taken_back: [[Values; KEYS]; NODES],
     /// The same, said again or not.
     pub(crate) ever_taken_back: [[Values; KEYS]; NODES],
@@ -164,11 +163,11 @@ impl Book {
         left: &[[Row; KEYS]],
         is_remembered: impl Fn(u64) -> bool,
     ) {
-        for slot in 0..self.owed.len() {
+        for (slot, &node) in nodes.iter().enumerate() {
             for key in 0..KEYS {
                 let Some(word) = self.owed[slot][key] else { continue };
                 let holds = |rows: &[Row; KEYS]| {
-                    let part = rows[key].parts[nodes[slot]];
+                    let part = rows[key].parts[node];
                     part.live.contains(word.value) && part.entry >= word.entry
                 };
                 if left.iter().any(holds) {
@@ -176,24 +175,36 @@ impl Book {
                 }
                 self.owed[slot][key] = None;
                 match word.removed {
-                    true => self.lose(nodes[slot], &word, is_remembered(word.serial)),
+                    true => self.lose(node, key, &word, left, is_remembered(word.serial)),
                     false => self.accepted.destroyed += 1,
                 }
             }
         }
     }
 
-    /// A word is gone. Counts it under the case that explains it.
-    pub(crate) fn lose(&mut self, node: usize, word: &Word, is_remembered: bool) {
+    /// A word is gone, and `left` is held. Counts it under the case that explains it.
+    pub(crate) fn lose(
+        &mut self,
+        node: usize,
+        key: usize,
+        word: &Word,
+        left: &[[Row; KEYS]],
+        is_remembered: bool,
+    ) {
         let past = self.past[node];
-        let behind = matches!(word.clock, Clock::Behind) && past.lost_state;
-        let case = match (is_remembered, word.acknowledged) {
-            (_, _) if past.was_cloned => &mut self.accepted.clones,
-            (true, _) => &mut self.lost,
-            (false, Acknowledged::Unchanged) if past.lost_state => &mut self.accepted.unchanged,
-            (false, _) if past.was_ahead => &mut self.accepted.ahead,
-            (false, _) if behind => &mut self.accepted.behind,
-            (false, _) => &mut self.lost,
+        // Clones whose clocks do not advance write under the same versions, and take each other back.
+        let same_versions = past.was_cloned && word.clock == Clock::Behind;
+        let behind = past.lost_state && word.clock == Clock::Behind;
+        let unchanged = past.lost_state && word.acknowledged == Acknowledged::Unchanged;
+        let capped = left.iter().any(|rows| rows[key].parts[node].dots == MAX_NODE_DOTS);
+        let case = match () {
+            () if capped => &mut self.accepted.capped,
+            () if is_remembered && !same_versions => &mut self.lost,
+            () if past.was_cloned => &mut self.accepted.clones,
+            () if unchanged => &mut self.accepted.unchanged,
+            () if past.was_ahead => &mut self.accepted.ahead,
+            () if behind => &mut self.accepted.behind,
+            () => &mut self.lost,
         };
         *case += 1;
     }

@@ -4,7 +4,7 @@ use super::step::Clock::{Ahead, Behind, Near, Right};
 use super::step::Step;
 
 /// Values that a random history uses of each pattern.
-const SPOKEN: u8 = 3;
+pub(super) const SPOKEN: u8 = 3;
 
 /// Histories with one kind of faults.
 pub(crate) struct Class {
@@ -35,13 +35,15 @@ pub(crate) const CLASSES: [Class; 22] = [
         ]
     }),
     Class::new("lost disk", |_| {
-        first_contact(&[Step::LoseDisk(0, Right), Step::LoseDisk(1, Right), Step::Restart(0, Right)])
+        first_contact(&[
+            Step::LoseDisk(0, Right),
+            Step::LoseDisk(1, Right),
+            Step::Restart(0, Right),
+        ])
     }),
     Class::new("lost disk, clock behind", |_| first_contact(&lost_behind())),
     Class::new("lost disk, clock ahead", |_| first_contact(&lost_ahead())),
-    Class::new("older copy", |_| {
-        vec![Step::Save, Step::Restore(Right), Step::Restart(0, Right)]
-    }),
+    Class::new("older copy", |_| vec![Step::Save, Step::Restore(Right), Step::Restart(0, Right)]),
     Class::new("older copy, clock behind", |_| older_behind()),
     Class::new("damaged row", |_| damaged()),
     Class::new("damaged row, clock behind", |_| {
@@ -149,7 +151,7 @@ fn resumed_behind() -> Vec<Step> {
     vec![Step::Save, Step::ResumeMachine, Step::Set(0, Behind), Step::Set(0, Right)]
 }
 
-/// Clones of node 0, and what they say and whom they meet.
+/// Clones of node 0, their words and their sessions.
 fn clones(nodes: usize, ways: &[Step]) -> Vec<Step> {
     let mut steps = [ways, &[Step::StopClone]].concat();
     for clone in nodes..nodes + 2 {
@@ -162,38 +164,6 @@ fn clones(nodes: usize, ways: &[Step]) -> Vec<Step> {
 
 /// The faults, and the end of the waits that they lead to.
 fn first_contact(faults: &[Step]) -> Vec<Step> {
-    [faults, &[Step::TimeOut(0), Step::TimeOut(1)]].concat()
-}
-
-/// Everything that engines and operators say.
-pub(crate) fn words(nodes: usize, keys: usize) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for node in 0..nodes {
-        for key in 0..keys {
-            steps.extend((0..SPOKEN).map(|value| Step::Submit(node, key, value)));
-            steps.extend([Step::Forget(node, key), Step::Withdraw(node, key)]);
-            steps.extend((0..SPOKEN).map(|value| Step::Resolve(node, key, value)));
-        }
-    }
-    steps
-}
-
-/// Every way in which records travel.
-pub(crate) fn travel(nodes: usize, keys: usize) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for one in 0..nodes {
-        for other in (0..nodes).filter(|other| *other != one) {
-            steps.extend([Step::Session(one, other); 2]);
-            steps.extend((0..keys).map(|key| Step::Part(one, other, key)));
-            steps.extend((1..5).map(|frames| Step::Cut(one, other, frames)));
-            let (frames, key) = (1 + (one + other) % 4, (one + other) % keys);
-            steps.push(Step::Amid(one, other, frames, key, one as u8 % SPOKEN));
-            steps.push(Step::Piece(one, other, key, other));
-            steps.push(Step::Piece(one, other, key, one));
-            steps.push(Step::Suppression(one, other, key));
-        }
-        steps.extend((0..keys).map(|key| Step::Send(one, key)));
-        steps.extend([Step::Deliver(one); 2]);
-    }
-    steps
+    let ends = [Step::TimeOut(0), Step::TimeOut(0), Step::TimeOut(0), Step::TimeOut(1)];
+    [faults, &ends].concat()
 }

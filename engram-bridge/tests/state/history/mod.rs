@@ -1,4 +1,4 @@
-//! Histories of a small cluster over the real store and sessions, with a book of what is owed.
+//! Histories of a small cluster over the real store and sessions, with a book of owed words.
 
 mod book;
 mod classes;
@@ -12,16 +12,16 @@ mod world;
 pub(crate) use book::Accepted;
 pub(crate) use classes::{CLASSES, Class};
 pub(crate) use random::History;
-pub(crate) use row::{KEYS, Values, valued};
+pub(crate) use row::Values;
 pub(crate) use step::{Clock, Step};
 pub(crate) use verdict::{Fault, Verdict};
 pub(crate) use world::{Pace, World};
 
-/// Plays a history of `nodes` nodes and judges it. Steps that are not possible are left out.
+/// Plays a history of `nodes` nodes, of which every step has to be possible, and judges it.
 pub(crate) fn judge(nodes: usize, pace: Pace, steps: &[Step]) -> Verdict {
     let mut world = World::new(nodes, pace);
     for step in steps {
-        world.play(step);
+        assert!(world.play(step), "{step:?} is not possible");
     }
     world.judge()
 }

@@ -1,7 +1,7 @@
 //! A process: a store, its disk, its clock, and all that was put into it.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use engram_bridge::{
     Citations, MemoryStateStore, Recovery, Space, StorageError, Store, SubmitError, Submitted,
@@ -145,11 +145,6 @@ impl Process {
         (self.store.root(), bytes(&self.space()))
     }
 
-    /// Whether nothing is held.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.space().summary().count == 0
-    }
-
     /// Whether this process, or the one that it is a copy of, took the input `serial`.
     pub(crate) fn remembers(&self, serial: u64) -> bool {
         self.log.iter().any(|logged| logged.serial == serial)
@@ -177,12 +172,10 @@ impl Process {
     fn perform(&self, input: &Input) -> Output {
         let space = self.space();
         match input.clone() {
-            Input::Submit(key, value) => {
-                match space.submit_pattern(&valued(key, value)) {
-                    Ok(submitted) => Output::Submitted(submitted),
-                    Err(error) => failed(&error),
-                }
-            }
+            Input::Submit(key, value) => match space.submit_pattern(&valued(key, value)) {
+                Ok(submitted) => Output::Submitted(submitted),
+                Err(error) => failed(&error),
+            },
             Input::Withdraw(key) => changed(space.withdraw(&name(key))),
             Input::WithdrawNode(node) => {
                 let node = node_id(u8::try_from(node + 1).unwrap());
@@ -223,7 +216,7 @@ impl Process {
         }
     }
 
-    /// The process that would start from the disk as it is now, with what it found there.
+    /// A process that starts from the present rows of the disk, and its recovery.
     pub(crate) fn reopened(&self) -> (Self, Recovery) {
         let (disk, time) = (self.disk.copy(), self.time.load(Ordering::Relaxed));
         let now = time - self.clock.offset();

@@ -1,6 +1,6 @@
 //! Random histories: drawn from a seed, judged, and made shorter if they fail.
 
-use super::classes::{Class, travel, words};
+use super::classes::{Class, SPOKEN};
 use super::row::KEYS;
 use super::step::Step;
 use super::verdict::{Fault, Verdict};
@@ -19,29 +19,24 @@ impl History {
     pub(crate) fn draw(class: &Class, seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let nodes = if random.u8(..4) == 0 { 4 } else { 3 };
-        let keys = random.usize(1..=KEYS);
         let faults = (class.faults)(nodes);
         let pace = match random.u8(..8) {
-            // What was written before the loss of a state must not be written again by chance.
+            // A version from before the loss of a state must not be minted again by chance.
             0 if !faults.iter().any(Step::loses_state) => Pace::Still,
             0 | 1 => Pace::Frozen { seed },
             _ => Pace::Ticking { seed },
         };
-        let (words, travel) = (words(nodes, keys), travel(nodes, keys));
-        let submits: Vec<Step> =
-            words.iter().copied().filter(|step| matches!(step, Step::Submit(..))).collect();
-        let said = if random.bool() { &words } else { &submits };
+        let keys = random.usize(1..=KEYS);
+        let mut draw = Draw { operations: random.bool(), nodes, keys, random };
         let mut history = Self { nodes, pace, steps: Vec::new() };
         let mut world = World::new(nodes, pace);
-        let length = random.usize(4..18);
+        let length = draw.random.usize(4..18);
         while history.steps.len() < length {
-            let from = match random.u8(..10) {
-                0..4 => said,
-                4..8 => &travel,
-                _ if faults.is_empty() => &travel,
-                _ => &faults,
+            let step = match draw.random.u8(..10) {
+                0..4 => draw.word(),
+                7..10 if !faults.is_empty() => draw.one_of(&faults),
+                _ => draw.travel(),
             };
-            let step = from[random.usize(..from.len())];
             if world.play(&step) {
                 history.steps.push(step);
             }
@@ -71,5 +66,57 @@ impl History {
             }
         }
         self
+    }
+}
+
+/// Draws single steps.
+struct Draw {
+    random: fastrand::Rng,
+    nodes: usize,
+    keys: usize,
+    /// Whether operators speak, too.
+    operations: bool,
+}
+
+impl Draw {
+    fn one_of(&mut self, steps: &[Step]) -> Step {
+        steps[self.random.usize(..steps.len())]
+    }
+
+    /// Most faults are of node 0, so it is drawn more often.
+    fn node(&mut self) -> usize {
+        if self.random.bool() { 0 } else { self.random.usize(..self.nodes) }
+    }
+
+    fn value(&mut self) -> u8 {
+        self.random.u8(..SPOKEN)
+    }
+
+    fn word(&mut self) -> Step {
+        let (node, key, value) = (self.node(), self.random.usize(..self.keys), self.value());
+        match self.random.u8(..8) {
+            0 if self.operations => Step::Forget(node, key),
+            1 if self.operations => Step::Withdraw(node, key),
+            2 | 3 if self.operations => Step::Resolve(node, key, value),
+            _ => Step::Submit(node, key, value),
+        }
+    }
+
+    fn travel(&mut self) -> Step {
+        let (one, key) = (self.node(), self.random.usize(..self.keys));
+        let other = (one + self.random.usize(1..self.nodes)) % self.nodes;
+        let frames = self.random.usize(1..6);
+        match self.random.u8(..16) {
+            0..4 => Step::Session(one, other),
+            4..6 => Step::Part(one, other, key),
+            6..8 => Step::Part(other, one, key),
+            8 => Step::Cut(one, other, frames),
+            9 => Step::Amid(one, other, frames, key, self.value()),
+            10 => Step::Piece(one, other, key, one),
+            11 => Step::Piece(one, other, key, other),
+            12 => Step::Suppression(one, other, key),
+            13 => Step::Send(one, key),
+            _ => Step::Deliver(other),
+        }
     }
 }

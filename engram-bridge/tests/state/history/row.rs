@@ -1,4 +1,4 @@
-//! What a process holds of one pattern, in numbers.
+//! The record of one pattern in a process, in numbers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -114,7 +114,7 @@ impl Row {
         row
     }
 
-    /// What `space` holds of a pattern.
+    /// The record of a pattern in `space`.
     pub(crate) fn held(space: &Arc<Space>, key: usize) -> Self {
         let view = space.pin();
         view.record(&NAMES.keys[key]).map(|record| Self::of(&record)).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! All processes of a history, what is on its way between them, and the book.
+//! The processes of a history, the record on its way between them, and the book.
 
 mod faults;
 mod travel;
@@ -118,7 +118,9 @@ impl World {
     fn is_possible(&self, step: &Step) -> bool {
         let runs = |process: usize| process < self.processes.len();
         let talk = |one: usize, other: usize| {
-            runs(one) && runs(other) && self.node(one) != self.node(other)
+            runs(one)
+                && runs(other)
+                && self.node(one) != self.node(other)
                 && ![one, other].iter().any(|process| self.evicted.contains(&self.node(*process)))
         };
         match *step {
@@ -169,8 +171,12 @@ impl World {
                 self.greet(from, to);
                 self.send_part(from, to, key, |_| true);
             }
-            Step::Piece(from, to, key, node) => self.send_part(from, to, key, |part| part == Some(node)),
-            Step::Suppression(from, to, key) => self.send_part(from, to, key, |part| part.is_none()),
+            Step::Piece(from, to, key, node) => {
+                self.send_part(from, to, key, |part| part == Some(node))
+            }
+            Step::Suppression(from, to, key) => {
+                self.send_part(from, to, key, |part| part.is_none())
+            }
             Step::Send(from, key) => self.send(from, key),
             Step::Deliver(to) => {
                 if let Some(letter) = self.letter.take() {

@@ -13,7 +13,7 @@ use crate::support::{environment, everything, only_space, store_config};
 const LISTENER: u8 = NODES as u8 + 1;
 
 impl World {
-    /// A fault of a machine: what it destroyed is settled afterwards.
+    /// Plays a fault of a machine, then settles the words that it destroyed.
     pub(super) fn fault(&mut self, step: &Step) {
         let suppressed = self.suppressed();
         match *step {
@@ -117,7 +117,7 @@ impl World {
     fn damage(&mut self, slot: usize, key: usize, clock: Clock) {
         self.book.past[self.processes[slot].node].lost_state = true;
         let has_content = !self.processes[slot].row(key).live().is_empty();
-        let (id, content) = (name(key), has_content && self.serial % 2 == 0);
+        let (id, content) = (name(key), has_content && self.serial.is_multiple_of(2));
         self.restart(slot, clock, |disk| {
             disk.spoil(|table, row, value| {
                 let rots = match table {

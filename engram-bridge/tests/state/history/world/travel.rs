@@ -1,7 +1,7 @@
 //! Sessions, and records on their way.
 
-use engram_merkle::Digest;
 use engram_gossip_proto::{Delivery, Greeting, Record, SessionConfig, View};
+use engram_merkle::Digest;
 
 use super::{Letter, World};
 use crate::history::process::{Input, Process};
@@ -64,7 +64,12 @@ impl World {
     }
 
     /// Takes note of what a session put into its two ends, whose rows were `before`.
-    fn note_session(&mut self, ends: [usize; 2], before: &[[Row; KEYS]; 2], taken: [Vec<Taken>; 2]) {
+    fn note_session(
+        &mut self,
+        ends: [usize; 2],
+        before: &[[Row; KEYS]; 2],
+        taken: [Vec<Taken>; 2],
+    ) {
         for (end, (taken, before)) in ends.into_iter().zip(taken.into_iter().zip(before)) {
             for input in taken {
                 self.serial += 1;

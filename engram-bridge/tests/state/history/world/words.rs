@@ -1,4 +1,4 @@
-//! What engines and operators say, and what is owed for it.
+//! Words of engines and operators, and their entries in the book.
 
 use engram_bridge::Submitted;
 

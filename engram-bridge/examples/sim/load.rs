@@ -1,0 +1,72 @@
+//! A cluster that is never quiet: how far behind the slowest node is.
+
+use std::time::Duration;
+
+use engram_gossip_proto::View;
+use engram_gossip_proto::sim::{Host, Random, World};
+
+use crate::replica::{Replica, default_space, pattern};
+use crate::run::{Run, SAMPLE, Setting};
+use crate::scenario::LAN;
+use crate::spread;
+
+/// How long patterns are made.
+const BUSY: Duration = Duration::from_secs(120);
+
+/// A pattern that is not everywhere yet.
+struct News {
+    born: Duration,
+    key: [u8; 32],
+    missing: Vec<usize>,
+}
+
+/// Patterns are made at random nodes, `per_minute` in the whole cluster. The run agrees after the
+/// longest lag: the time from the birth of a pattern until every node holds it.
+pub(crate) fn steady(nodes: usize, per_minute: u32, setting: Setting) -> Run {
+    let mut world = spread::settled(nodes, &LAN, setting);
+    let begin = world.now();
+    let mut random = Random::new(!setting.seed);
+    let mut fresh: Vec<News> = Vec::new();
+    let mut lags = Vec::new();
+    let mut made = 0;
+    let mut age = Duration::ZERO;
+    while age < BUSY || !fresh.is_empty() && age < 10 * BUSY {
+        let due = (age.min(BUSY).as_secs_f64() * f64::from(per_minute) / 60.0) as u32;
+        while made < due {
+            fresh.push(make(&mut world, made, random.below(nodes)));
+            made += 1;
+        }
+        age += SAMPLE;
+        world.run_until(begin + age);
+        for news in &mut fresh {
+            news.missing.retain(|node| !holds(&world, *node, &news.key));
+        }
+        let spread = |news: &News| news.missing.is_empty();
+        lags.extend(fresh.iter().filter(|news| spread(news)).map(|news| world.now() - news.born));
+        fresh.retain(|news| !spread(news));
+    }
+    let tally = world.tally();
+    Run {
+        seed: setting.seed,
+        agreed: fresh.is_empty().then(|| lags.iter().max().copied().unwrap_or_default()),
+        bytes_per_node: tally.bytes() / nodes as u64,
+        sessions: tally.sessions,
+        wasted_per_node: tally.wasted_bytes / nodes as u64,
+        lost: fresh.len() as u64,
+        trace: world.trace().to_owned(),
+        ..Run::default()
+    }
+}
+
+fn make(world: &mut World<Replica>, number: u32, node: usize) -> News {
+    let (space, id) = (default_space(), format!("pattern_{number}"));
+    world.host(node).submit(&space, &pattern(&id, number));
+    world.touch(node);
+    let key = world.host(node).pin(&space).key_of(&id);
+    let missing = (0..world.len()).filter(|other| *other != node).collect();
+    News { born: world.now(), key, missing }
+}
+
+fn holds(world: &World<Replica>, node: usize, key: &[u8; 32]) -> bool {
+    world.host(node).pin(&default_space()).record(key).is_some()
+}

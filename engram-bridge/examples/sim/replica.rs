@@ -1,0 +1,102 @@
+//! A simulated node over the store that ships.
+
+use std::sync::Arc;
+
+use engram_bridge::{
+    Confidence, Environment, SemanticPattern, Space, SpaceView, Store, StoreConfig, Timestamp,
+};
+use engram_gossip_net::{NodeId, Replicas};
+use engram_gossip_proto::sim::{Host, Random};
+use engram_gossip_proto::{Parameters, SpaceId, Summary};
+
+/// How many numbers an embedding has: few, since the simulation is not about their cost.
+const DIMENSION: usize = 4;
+/// The time that the clock of every store shows, 2026-01-01: a node's versions count up from it, and
+/// take as many bytes as those of a real clock.
+const TODAY: Timestamp = Timestamp::from_nanoseconds(1_767_225_600_000_000_000);
+
+/// A node.
+#[derive(Clone)]
+pub(crate) struct Replica(Arc<Store>);
+
+impl Replica {
+    /// An empty node number `node`. `random` gives its versions their lowest bits.
+    pub(crate) fn new(node: usize, spaces: &[SpaceId], random: Random) -> Self {
+        Self::with_dimension(node, spaces, random, DIMENSION)
+    }
+
+    /// As [`new`](Self::new), for embeddings of another length.
+    pub(crate) fn with_dimension(
+        node: usize,
+        spaces: &[SpaceId],
+        mut random: Random,
+        dimension: usize,
+    ) -> Self {
+        let mut config = StoreConfig::new(node_id(node), spaces.iter().cloned());
+        config.dimension = dimension;
+        let environment = Environment::new(|| TODAY, move || random.bits());
+        Self(Arc::new(Store::new(config, environment)))
+    }
+
+    /// One of the spaces that the node hosts.
+    fn space(&self, id: &SpaceId) -> &Arc<Space> {
+        self.0.space(id).expect("only hosted spaces are asked for")
+    }
+
+    /// How many patterns are visible, in all spaces.
+    pub(crate) fn visible(&self) -> u64 {
+        self.0.visible_len()
+    }
+
+    /// Writes what the engine of the node consolidated.
+    pub(crate) fn submit(&self, space: &SpaceId, pattern: &Arc<SemanticPattern>) {
+        self.space(space).submit_pattern(pattern).expect("simulated patterns are valid");
+    }
+}
+
+impl Host for Replica {
+    type View = SpaceView;
+
+    fn parameters(&self) -> Parameters {
+        self.0.parameters()
+    }
+
+    fn spaces(&self) -> Vec<SpaceId> {
+        self.0.spaces()
+    }
+
+    fn pin(&self, space: &SpaceId) -> SpaceView {
+        self.space(space).pin()
+    }
+
+    fn summary(&self, space: &SpaceId) -> Summary {
+        self.space(space).summary()
+    }
+}
+
+/// The id of node number `node`: bytes that compress as little as those of a hash.
+fn node_id(node: usize) -> NodeId {
+    let mut random = Random::new(node as u64);
+    let mut id = [0; 32];
+    id.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&random.bits().to_be_bytes()));
+    NodeId::from(id)
+}
+
+/// The space of all scenarios.
+pub(crate) fn default_space() -> SpaceId {
+    SpaceId::new(engram_bridge::DEFAULT_SPACE).expect("the default space has a valid name")
+}
+
+/// A pattern; each version has another content.
+pub(crate) fn pattern(id: &str, version: u32) -> Arc<SemanticPattern> {
+    let embedding: Vec<f32> =
+        (0..DIMENSION as u32).map(|n| (version % 1021 + n) as f32 / 1024.0).collect();
+    Arc::new(SemanticPattern {
+        id: id.to_owned(),
+        embedding: embedding.into(),
+        source_episodes: vec![format!("episode_{version}")],
+        strength: 0.5,
+        schema_confidence: Confidence::MEDIUM,
+        last_consolidated: Timestamp::from_nanoseconds(i64::from(version)),
+    })
+}

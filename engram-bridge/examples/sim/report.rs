@@ -1,0 +1,201 @@
+//! The result of all seeds of a scenario together.
+
+use std::time::Duration;
+
+use engram_gossip_proto::schedule::ScheduleConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::run::Run;
+use crate::scenario::Scenario;
+
+/// One line of the result. Percentiles are over the seeds that converged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    pub(crate) scenario: String,
+    pub(crate) nodes: usize,
+    pub(crate) seeds: u64,
+    /// Intervals of the timer that began until all agreed.
+    pub(crate) rounds_p50: Option<u64>,
+    pub(crate) rounds_p99: Option<u64>,
+    /// Virtual seconds until all agreed.
+    pub(crate) seconds_p99: Option<f64>,
+    /// Mean bytes that a node sent until then.
+    pub(crate) bytes_per_node: u64,
+    /// Acknowledged writes that were lost, over all seeds.
+    pub(crate) lost: u64,
+    pub(crate) converged: bool,
+}
+
+/// A line, and the causes of its bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Costs {
+    #[serde(flatten)]
+    pub(crate) line: Line,
+    /// Mean bytes that a node received until all agreed of records that it knew already.
+    pub(crate) wasted_per_node: u64,
+    /// Mean number of sessions that a node took part in until then.
+    pub(crate) sessions_per_node: f64,
+}
+
+/// The result of one scenario.
+pub(crate) struct Report {
+    pub(crate) costs: Costs,
+    /// The rules that were broken, with the command that repeats it.
+    pub(crate) complaints: Vec<String>,
+}
+
+impl Report {
+    /// Sums the runs of `scenario` up.
+    pub(crate) fn of(scenario: &Scenario, runs: &[Run]) -> Self {
+        let mut times: Vec<Duration> = runs.iter().filter_map(|run| run.agreed).collect();
+        times.sort_unstable();
+        let rounds = |percent| percentile(&times, percent).map(rounds);
+        let seconds = |time: Duration| rounded(time.as_secs_f64(), 1e3);
+        let count = runs.len().max(1) as f64;
+        let mean = |of: fn(&Run) -> u64| runs.iter().map(of).sum::<u64>() as f64 / count;
+        let line = Line {
+            scenario: scenario.name.to_owned(),
+            nodes: scenario.nodes,
+            seeds: runs.len() as u64,
+            rounds_p50: rounds(50),
+            rounds_p99: rounds(99),
+            seconds_p99: percentile(&times, 99).map(seconds),
+            bytes_per_node: mean(|run| run.bytes_per_node) as u64,
+            lost: runs.iter().map(|run| run.lost).sum(),
+            converged: times.len() == runs.len(),
+        };
+        let sessions = 2.0 * mean(|run| run.sessions) / scenario.nodes as f64;
+        let complaints = runs.iter().filter_map(|run| complaint(scenario, run));
+        let complaints = complaints.chain(too_slow(scenario, &line)).collect();
+        let costs = Costs {
+            line,
+            wasted_per_node: mean(|run| run.wasted_per_node) as u64,
+            sessions_per_node: rounded(sessions, 1e2),
+        };
+        Self { costs, complaints }
+    }
+
+    /// Whether nothing is to be complained of.
+    pub(crate) fn passed(&self) -> bool {
+        self.complaints.is_empty()
+    }
+
+    /// The heading of [`row`](Self::row).
+    pub(crate) const HEADING: &str = "scenario      nodes  seeds  rounds p50/p99  seconds p99  \
+         bytes/node  wasted/node  sessions/node  lost";
+
+    /// The meaning of the columns.
+    pub(crate) const LEGEND: &str = "\
+        All nodes have default settings. Percentiles are over the seeds, means over nodes and seeds.\n\
+        rounds         intervals of the timer (60 s) that began until all nodes agreed\n\
+        seconds        virtual time until then, from the news or from the healing\n\
+        bytes/node     bytes that a node sent until then, frames and adverts\n\
+        wasted/node    bytes that a node received of records that it knew already\n\
+        sessions/node  sessions that a node took part in\n\
+        lost           acknowledged writes that a node does not show";
+
+    /// One line of a table for people.
+    pub(crate) fn row(&self) -> String {
+        let Costs { line, wasted_per_node, sessions_per_node } = &self.costs;
+        let rounds = match (line.rounds_p50, line.rounds_p99) {
+            (Some(p50), Some(p99)) => format!("{p50}/{p99}"),
+            _ => "-".to_owned(),
+        };
+        let seconds = line.seconds_p99.map_or_else(|| "-".to_owned(), |s| format!("{s:.3}"));
+        let lost = match line.converged {
+            true => line.lost.to_string(),
+            false => "not converged".to_owned(),
+        };
+        format!(
+            "{:<13} {:>5} {:>6} {rounds:>15} {seconds:>12} {:>11} {wasted_per_node:>12} \
+             {sessions_per_node:>14.1} {lost:>5}",
+            line.scenario, line.nodes, line.seeds, line.bytes_per_node,
+        )
+    }
+}
+
+/// The result of all scenarios in one sentence.
+pub(crate) fn verdict(reports: &[Report]) -> String {
+    let failed = reports.iter().filter(|report| !report.passed());
+    let failed: Vec<&str> = failed.map(|report| report.costs.line.scenario.as_str()).collect();
+    match (&*failed, reports.len()) {
+        ([], 1) => "The scenario converged, and nothing was lost.".to_owned(),
+        ([], count) => format!("All {count} scenarios converged, and nothing was lost."),
+        (failed, count) => {
+            format!("{} of {count} scenarios failed: {}.", failed.len(), failed.join(", "))
+        }
+    }
+}
+
+/// The number of timer intervals that began within `time`.
+fn rounds(time: Duration) -> u64 {
+    time.as_nanos().div_ceil(ScheduleConfig::default().interval.as_nanos()).max(1) as u64
+}
+
+fn rounded(value: f64, parts: f64) -> f64 {
+    (value * parts).round() / parts
+}
+
+/// The smallest value that at least `percent` of 100 do not exceed.
+fn percentile<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
+    sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied()
+}
+
+fn complaint(scenario: &Scenario, run: &Run) -> Option<String> {
+    if run.passed() {
+        return None;
+    }
+    let mut what = Vec::new();
+    if run.agreed.is_none() {
+        what.push("the nodes did not agree until the deadline".to_owned());
+    }
+    if run.lost > 0 {
+        what.push(format!("{} acknowledged writes were lost", run.lost));
+    }
+    what.extend(run.faults.iter().take(3).cloned());
+    let (name, seed) = (scenario.name, run.seed);
+    let again = format!("cargo xtask sim --scenario {name} --seed {seed} --trace");
+    Some(format!("{name}, seed {seed}: {}\n  replay: {again}", what.join("; ")))
+}
+
+fn too_slow(scenario: &Scenario, line: &Line) -> Option<String> {
+    let Scenario { name, seconds: bound, .. } = scenario;
+    let seconds = line.seconds_p99.filter(|seconds| seconds > bound)?;
+    Some(format!("{name}: {seconds} s, at most {bound} s are allowed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_the_sample() {
+        let sample: Vec<u64> = (1..=200).collect();
+        assert_eq!(percentile(&sample, 50), Some(100));
+        assert_eq!(percentile(&sample, 99), Some(198));
+        assert_eq!(percentile(&[7], 99), Some(7));
+        assert_eq!(percentile::<u64>(&[], 99), None);
+    }
+
+    #[test]
+    fn a_round_is_an_interval_that_began() {
+        let seconds = [0, 1, 60, 61, 120, 121].map(Duration::from_secs);
+        assert_eq!(seconds.map(rounds), [1, 1, 1, 2, 2, 3]);
+    }
+
+    #[test]
+    fn a_slow_or_lossy_seed_fails_its_scenario() {
+        let scenario = crate::scenario::find("lan_one_3").unwrap();
+        let run = |agreed, lost| Run { agreed, lost, ..Run::default() };
+        let soon = Some(Duration::from_millis(10));
+        let failed = [run(None, 0), run(soon, 1), run(Some(Duration::from_secs(2)), 0)];
+        let good = Report::of(scenario, &[run(soon, 0)]);
+        assert!(good.passed());
+        for run in failed {
+            let bad = Report::of(scenario, &[run]);
+            assert!(!bad.passed());
+            assert_eq!(verdict(&[bad]), "1 of 1 scenarios failed: lan_one_3.");
+        }
+        assert_eq!(verdict(&[good]), "The scenario converged, and nothing was lost.");
+    }
+}

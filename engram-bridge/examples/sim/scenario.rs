@@ -1,0 +1,162 @@
+//! The scenarios by name: what happens in each, and how soon all nodes have to agree.
+
+use std::time::Duration;
+
+use engram_gossip_proto::sim::Latency;
+
+use crate::run::{Run, Setting};
+use crate::{load, pair, spread};
+
+/// A scenario.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) nodes: usize,
+    /// How many seeds run unless others are asked for.
+    pub(crate) seeds: u64,
+    /// Within so many virtual seconds 99 of 100 seeds have to agree.
+    pub(crate) seconds: f64,
+    /// Whether it runs only if it is named, or with `--all`.
+    pub(crate) size: Size,
+    plan: Plan,
+}
+
+/// How long a scenario takes to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    Quick,
+    Large,
+}
+
+/// What happens.
+enum Plan {
+    News(News, Weather),
+    Halves(u32),
+    Rush(u32),
+    Load(u32),
+    Pair,
+}
+
+/// What is new at the beginning.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum News {
+    /// One pattern at one node.
+    One,
+    /// So many patterns at one node.
+    Many(u32),
+    /// One pattern at each node.
+    All,
+}
+
+/// The network and the nodes that are dead.
+#[derive(Clone, Copy)]
+pub(crate) struct Weather {
+    pub(crate) latency: Latency,
+    /// The probability that a packet is lost.
+    pub(crate) loss: f64,
+    /// The share of nodes that lose their power at the moment of the news.
+    pub(crate) dead: f64,
+}
+
+pub(crate) const LAN: Weather = Weather { latency: Latency::LAN, loss: 0.0, dead: 0.0 };
+/// 75 to 85 ms from node to node, 2 % loss.
+const WAN: Weather = Weather {
+    latency: Latency { least: Duration::from_millis(75), spread: Duration::from_millis(10) },
+    loss: 0.02,
+    dead: 0.0,
+};
+const BAD: Weather = Weather { loss: 0.2, dead: 0.1, ..LAN };
+
+impl Weather {
+    /// The numbers of the dead nodes, evenly spread, never the first.
+    pub(crate) fn dead(&self, nodes: usize) -> Vec<usize> {
+        let dead = (nodes as f64 * self.dead) as usize;
+        (0..dead).map(|n| (n + 1) * nodes / (dead + 1)).collect()
+    }
+}
+
+impl Scenario {
+    /// Runs one seed.
+    pub(crate) fn run(&self, setting: Setting) -> Run {
+        match &self.plan {
+            Plan::News(news, weather) => spread::news(self.nodes, *news, weather, setting),
+            Plan::Halves(patterns) => spread::halves(self.nodes, *patterns, setting),
+            Plan::Rush(patterns) => spread::rush(self.nodes, *patterns, setting),
+            Plan::Load(per_minute) => load::steady(self.nodes, *per_minute, setting),
+            Plan::Pair => pair::seed(setting),
+        }
+    }
+}
+
+macro_rules! scenarios {
+    ($($name:literal, $nodes:literal nodes, $seeds:literal seeds, $size:ident, $seconds:literal s, $plan:expr, $about:literal;)*) => {
+        &[$(Scenario {
+            name: $name,
+            about: $about,
+            nodes: $nodes,
+            seeds: $seeds,
+            seconds: $seconds,
+            size: Size::$size,
+            plan: $plan,
+        }),*]
+    };
+}
+
+/// All scenarios.
+pub(crate) const ALL: &[Scenario] = scenarios! {
+    "pair", 2 nodes, 10 seeds, Quick, 1.0 s, Plan::Pair,
+        "two nodes differ in 550 patterns";
+    "lan_one_3", 3 nodes, 100 seeds, Quick, 1.0 s, Plan::News(News::One, LAN),
+        "one new pattern";
+    "lan_one_10", 10 nodes, 100 seeds, Quick, 1.0 s, Plan::News(News::One, LAN),
+        "one new pattern";
+    "lan_one_100", 100 nodes, 100 seeds, Quick, 1.0 s, Plan::News(News::One, LAN),
+        "one new pattern";
+    "lan_one_1000", 1000 nodes, 10 seeds, Large, 1.5 s, Plan::News(News::One, LAN),
+        "one new pattern";
+    "lan_all_10", 10 nodes, 100 seeds, Quick, 1.0 s, Plan::News(News::All, LAN),
+        "one new pattern at each node";
+    "lan_all_100", 100 nodes, 20 seeds, Quick, 1.0 s, Plan::News(News::All, LAN),
+        "one new pattern at each node";
+    "wan_one_100", 100 nodes, 100 seeds, Quick, 3.0 s, Plan::News(News::One, WAN),
+        "one new pattern; 75 to 85 ms between nodes, 2 % of the packets are lost";
+    "bad_one_100", 100 nodes, 100 seeds, Quick, 10.0 s, Plan::News(News::One, BAD),
+        "one new pattern; 20 % of the packets are lost, 10 % of the nodes are dead";
+    "bad_all_100", 100 nodes, 10 seeds, Quick, 10.0 s, Plan::News(News::All, BAD),
+        "one new pattern at each node; 20 % of the packets are lost, 10 % of the nodes are dead";
+    "bad_one_1000", 1000 nodes, 10 seeds, Large, 15.0 s, Plan::News(News::One, BAD),
+        "one new pattern; 20 % of the packets are lost, 10 % of the nodes are dead";
+    "many_100", 100 nodes, 3 seeds, Quick, 3.0 s, Plan::News(News::Many(1_000), LAN),
+        "1,000 new patterns at one node";
+    "healed_100", 100 nodes, 3 seeds, Quick, 5.0 s, Plan::Halves(1),
+        "two halves that were apart for ten minutes, from the moment of healing";
+    "storm_100", 100 nodes, 2 seeds, Quick, 5.0 s, Plan::Halves(100),
+        "the same, and the halves differ in 200 patterns: the sessions at each node stay bounded";
+    "rush_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Rush(100),
+        "all nodes call the one with 100 new patterns: it serves as many as it has permits";
+    "load_100", 100 nodes, 1 seeds, Quick, 3.0 s, Plan::Load(100),
+        "100 new patterns a minute for two minutes: the longest time until a pattern is everywhere";
+};
+
+/// The scenario called `name`.
+pub(crate) fn find(name: &str) -> Option<&'static Scenario> {
+    ALL.iter().find(|scenario| scenario.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let names: std::collections::BTreeSet<_> = ALL.iter().map(|s| s.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn a_tenth_is_dead_but_not_the_writer() {
+        let dead = BAD.dead(100);
+        assert_eq!(dead.len(), 10);
+        assert!(!dead.contains(&0));
+    }
+}

@@ -1,0 +1,96 @@
+//! How fast news reaches all nodes.
+
+use std::time::Duration;
+
+use engram_gossip_proto::schedule::ScheduleConfig;
+use engram_gossip_proto::sim::{Cut, Direction, Link, Random, World, WorldConfig};
+
+use crate::replica::{Replica, default_space, pattern};
+use crate::run::{Run, Setting, Tracing, until_agreed};
+use crate::scenario::{LAN, News, Weather};
+
+/// How long nodes run before anything happens.
+const SETTLING: Duration = Duration::from_secs(3);
+/// How long two halves are apart: connections are lost, and dials back off.
+const APART: Duration = Duration::from_secs(600);
+
+/// News at some nodes, and how long it takes to all of them.
+pub(crate) fn news(nodes: usize, news: News, weather: &Weather, setting: Setting) -> Run {
+    let mut world = settled(nodes, weather, setting);
+    let (writers, patterns) = match news {
+        News::One => (1, 1),
+        News::Many(patterns) => (1, patterns),
+        News::All => (nodes, 1),
+    };
+    let dead = weather.dead(nodes);
+    let mut written = 0;
+    for writer in (0..writers).filter(|writer| !dead.contains(writer)) {
+        written += write(&mut world, writer, patterns);
+    }
+    dead.into_iter().for_each(|node| world.crash(node));
+    finish(world, setting, written)
+}
+
+/// Two halves that each agree, and how long it takes after the network between them heals.
+pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
+    let mut world = settled(nodes, &LAN, setting);
+    let (from, to) = ((0..nodes / 2).collect(), (nodes / 2..nodes).collect());
+    world.cut(Cut { from, to, direction: Direction::BothWays, flapping: None });
+    let written = [0, nodes / 2].map(|writer| write(&mut world, writer, patterns));
+    world.run_until(SETTLING + APART);
+    let largest = world.agreeing();
+    world.heal();
+    world.reset_peaks();
+    let mut run = finish(world, setting, written.into_iter().sum());
+    if largest != nodes / 2 {
+        run.faults.push(format!("{largest} nodes of a half agreed before the halves were joined"));
+    }
+    run
+}
+
+/// News at one node, which all others call at the same moment.
+pub(crate) fn rush(nodes: usize, patterns: u32, setting: Setting) -> Run {
+    let mut world = settled(nodes, &LAN, setting);
+    let written = write(&mut world, 0, patterns);
+    (1..nodes).for_each(|caller| world.request(caller, 0));
+    finish(world, setting, written)
+}
+
+/// A cluster of empty nodes with default settings.
+pub(crate) fn settled(nodes: usize, weather: &Weather, setting: Setting) -> World<Replica> {
+    let mut random = Random::new(setting.seed ^ 0x6e6f_6465_7321);
+    let space = [default_space()];
+    let hosts = (0..nodes).map(|node| Replica::new(node, &space, random.fork())).collect();
+    let link = Link { latency: weather.latency, loss: weather.loss, duplication: 0.0 };
+    let mut world = World::new(WorldConfig::fair(setting.seed, link), hosts);
+    world.run_until(SETTLING);
+    if setting.trace == Tracing::On {
+        world.record_trace();
+    }
+    world
+}
+
+/// Writes so many patterns at a node. Returns their number.
+fn write(world: &mut World<Replica>, node: usize, patterns: u32) -> u64 {
+    for n in 0..patterns {
+        world.host(node).submit(&default_space(), &pattern(&format!("pattern_{node}_{n}"), n));
+    }
+    world.touch(node);
+    u64::from(patterns)
+}
+
+/// Runs until all nodes agree, and looks for lost writes and exceeded permits.
+pub(crate) fn finish(mut world: World<Replica>, setting: Setting, written: u64) -> Run {
+    let mut run = until_agreed(&mut world);
+    run.seed = setting.seed;
+    let alive = (0..world.len()).filter(|node| world.is_up(*node));
+    let fewest = alive.map(|node| world.host(node).visible()).min().unwrap_or_default();
+    run.lost = written.saturating_sub(fewest);
+    let ScheduleConfig { outbound_sessions, inbound_sessions, .. } = ScheduleConfig::default();
+    let (most, permits) = (world.tally().most_at_one_node, outbound_sessions + inbound_sessions);
+    if most > permits {
+        run.faults.push(format!("{most} sessions at one node at once; it has {permits} permits"));
+    }
+    run.trace = world.trace().to_owned();
+    run
+}

@@ -1,0 +1,153 @@
+//! Limits of the state that members can make a node keep.
+
+use std::sync::Arc;
+
+use engram_bridge::{Caps, MAX_UNLISTED_NODES, Store, Submitted};
+use engram_gossip_proto::{Delivery, Part, Receipt, Record, Rejection, View};
+
+use super::{converge, live};
+use crate::session::{Handover, sync};
+use crate::support::{node_id, only_space, pattern, store, store_config, ticking};
+
+fn capped(change: impl FnOnce(&mut Caps)) -> Arc<Store> {
+    let mut config = store_config(2);
+    change(&mut config.caps);
+    let store = Store::new(config, ticking());
+    store.set_members([node_id(1), node_id(2), node_id(3)]);
+    Arc::new(store)
+}
+
+/// A junk node, which no roster lists.
+fn junk(number: u32) -> [u8; 32] {
+    let mut node = [0xee; 32];
+    node[..4].copy_from_slice(&number.to_be_bytes());
+    node
+}
+
+/// Deletions of `count` ids that nobody wrote.
+fn deletions(count: u32) -> Delivery {
+    let record = |number: u32| Record {
+        id: format!("unknown-{number:08}"),
+        parts: vec![Part { node: *node_id(9).as_bytes(), entry: 1, dots: Vec::new() }],
+        suppressed: Vec::new(),
+    };
+    Delivery { records: (0..count).map(record).collect(), contents: Vec::new() }
+}
+
+/// A record of `id` that names `count` junk nodes.
+fn names(id: &str, first: u32, count: usize) -> Delivery {
+    let part = |number: u32| Part { node: junk(number), entry: 1, dots: Vec::new() };
+    let parts = (first..first + count as u32).map(part).collect();
+    let record = Record { id: id.to_owned(), parts, suppressed: Vec::new() };
+    Delivery { records: vec![record], contents: Vec::new() }
+}
+
+fn rejected(receipt: &Receipt) -> usize {
+    let over_cap = receipt.rejected.iter().filter(|(_, why)| *why == Rejection::OverCap).count();
+    assert_eq!(receipt.rejected.len(), over_cap);
+    over_cap
+}
+
+#[test]
+fn deletions_of_unknown_patterns_are_capped() {
+    let victim = capped(|caps| caps.deletions = 1_000);
+    let receipt = only_space(&victim).pin().apply(deletions(1_500));
+    assert_eq!((receipt.applied, rejected(&receipt)), (1_000, 500));
+    assert_eq!(only_space(&victim).stats().deletions, 1_000);
+    assert_eq!(over_cap(&victim), 500);
+    // Submissions and deletions of its own, and records that it holds, are never refused.
+    let submitted = only_space(&victim).submit_pattern(&pattern("p", 1)).unwrap();
+    assert_eq!(submitted, Submitted::Written);
+    assert!(only_space(&victim).forget("p").unwrap());
+    let again = only_space(&victim).pin().apply(deletions(1_000));
+    assert_eq!((again.stale, rejected(&again)), (1_000, 0));
+}
+
+#[test]
+fn live_patterns_of_peers_are_capped() {
+    let (victim, peer) = (capped(|caps| caps.live_records = 10), store(1));
+    for value in 0..20 {
+        only_space(&peer).submit_pattern(&pattern(&format!("p{value:02}"), value)).unwrap();
+    }
+    sync(&peer, &victim);
+    assert_eq!(only_space(&victim).visible_len(), 10);
+    assert_eq!(over_cap(&victim), 10);
+    for value in 0..5 {
+        only_space(&victim).submit_pattern(&pattern(&format!("own{value}"), value)).unwrap();
+    }
+    assert_eq!(only_space(&victim).visible_len(), 15);
+    // A new version of a pattern that is held is taken.
+    let held = only_space(&victim).view().patterns[5].id.clone();
+    only_space(&peer).submit_pattern(&pattern(&held, 99)).unwrap();
+    sync(&peer, &victim);
+    assert_eq!(live(&only_space(&victim), &held), ["episode-99"]);
+}
+
+#[test]
+fn contents_of_peers_are_capped_in_bytes() {
+    let (victim, peer) = (capped(|caps| caps.content_bytes = 1_000), store(1));
+    for value in 0..50 {
+        only_space(&peer).submit_pattern(&pattern(&format!("p{value:02}"), value)).unwrap();
+    }
+    sync(&peer, &victim);
+    let held = only_space(&victim).visible_len();
+    assert!((8..16).contains(&held), "{held}");
+}
+
+#[test]
+fn junk_names_are_capped_in_a_record() {
+    let victim = capped(|_| ());
+    only_space(&victim).submit_pattern(&pattern("p", 1)).unwrap();
+    let first = only_space(&victim).pin().apply(names("p", 0, MAX_UNLISTED_NODES));
+    assert_eq!((first.applied, rejected(&first)), (1, 0));
+    let second = only_space(&victim).pin().apply(names("p", 1_000_000, 1));
+    assert_eq!((second.applied, rejected(&second)), (0, 1));
+    assert_eq!(only_space(&victim).stats().unlisted_entries, MAX_UNLISTED_NODES as u64);
+}
+
+#[test]
+fn junk_names_are_capped_in_a_space() {
+    let victim = capped(|caps| caps.unlisted_entries = 10_000);
+    for record in 0..20 {
+        let delivery = names(&format!("p{record}"), record * 4_096, 1_024);
+        only_space(&victim).pin().apply(delivery);
+    }
+    assert_eq!(only_space(&victim).stats().unlisted_entries, 10_000);
+    assert!(over_cap(&victim) >= 10);
+    let submitted = only_space(&victim).submit_pattern(&pattern("p", 1)).unwrap();
+    assert_eq!(submitted, Submitted::Written);
+}
+
+#[test]
+fn junk_names_brick_no_pattern() {
+    let (one, third) = (store(1), store(3));
+    let victim = capped(|_| ());
+    for value in 0..3 {
+        only_space(&one).submit_pattern(&pattern(&format!("p{value}"), value)).unwrap();
+    }
+    converge(&[&one, &victim, &third]);
+    only_space(&victim).pin().apply(names("p0", 0, MAX_UNLISTED_NODES));
+    // The pattern goes on as if nothing had happened: it is written, resolved, and forgotten.
+    let all = [&one, &victim, &third];
+    for store in all {
+        store.set_members([node_id(1), node_id(2), node_id(3)]);
+    }
+    converge(&all);
+    only_space(&victim).submit_pattern(&pattern("p0", 77)).unwrap();
+    converge(&all);
+    assert_eq!(live(&only_space(&third), "p0"), ["episode-0", "episode-77"]);
+    only_space(&one).resolve(&pattern("p0", 88), engram_bridge::Citations::AsGiven).unwrap();
+    converge(&all);
+    assert_eq!(live(&only_space(&third), "p0"), ["episode-88"]);
+    assert!(only_space(&victim).forget("p0").unwrap());
+    converge(&all);
+    assert_eq!(live(&only_space(&third), "p0"), [""; 0]);
+    // Equal nodes pay nothing for the names.
+    let bytes = Handover::new(&one, &victim, Default::default()).finish().bytes;
+    assert!(bytes < 200, "{bytes}");
+}
+
+/// How many records, or parts of them, a cap refused.
+fn over_cap(store: &Store) -> u64 {
+    store.write_stats().over_cap.values().sum()
+}

@@ -1,0 +1,131 @@
+//! Dates and versions from the far future.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engram_bridge::{Retention, Store, Timestamp};
+use engram_gossip_proto::{Delivery, Record, Rejection, View};
+
+use super::{converge, live};
+use crate::support::{
+    environment, everything, node_id, only_space, open, pattern, store, store_config, ticking,
+};
+
+const YEAR: i64 = 365 * 86_400 * 1_000_000_000;
+/// The clock of the other tests, and one that is fifty years ahead of it.
+const NOW: i64 = 1_893_456_000_000_000_000;
+const FUTURE: i64 = NOW + 50 * YEAR;
+
+/// Node 3 wrote `id` under a clock that is far ahead.
+fn from_the_future(id: &str, value: u8) -> Delivery {
+    let store = Store::new(store_config(3), environment(|| FUTURE, || 0));
+    only_space(&store).submit_pattern(&pattern(id, value)).unwrap();
+    everything(&only_space(&store))
+}
+
+#[test]
+fn a_node_that_met_nobody_trusts_its_clock() {
+    let delivery = from_the_future("p", 1);
+    assert_eq!(delivery.records[0].parts[0].entry, FUTURE as u64 & !1_023);
+}
+
+/// The join of two records of different nodes.
+fn joined(mut one: Delivery, other: Delivery) -> Delivery {
+    let Record { parts, .. } = &mut one.records[0];
+    parts.extend(other.records.into_iter().flat_map(|record| record.parts));
+    parts.sort_by_key(|part| part.node);
+    one.contents.extend(other.contents);
+    one
+}
+
+#[test]
+fn a_far_future_version_is_refused_alone() {
+    let (one, peer) = (store(1), store(2));
+    only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
+    let both = joined(everything(&only_space(&one)), from_the_future("p", 2));
+    let receipt = only_space(&peer).pin().apply(both.clone());
+    assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::ImplausibleVersion)]);
+    assert_eq!(live(&only_space(&peer), "p"), ["episode-1"]);
+    assert_eq!(peer.write_stats().implausible, 1);
+
+    // Once its time has come, or the clock of this node is right, the same record is taken.
+    let late = Store::new(store_config(4), environment(|| FUTURE - 9 * YEAR, || 0));
+    let receipt = only_space(&late).pin().apply(both);
+    assert_eq!((receipt.applied, receipt.rejected), (1, vec![]));
+    assert_eq!(live(&only_space(&late), "p"), ["episode-1", "episode-2"]);
+}
+
+#[test]
+fn an_implausible_part_can_be_dropped() {
+    // The clock of node 1 was as wrong, so that it believed the version.
+    let disk = engram_bridge::MemoryStateStore::new();
+    let wrong = Store::open(store_config(1), environment(|| FUTURE, || 0), Arc::new(disk.clone()));
+    let (peer, wrong) = (store(2), wrong.unwrap());
+    only_space(&peer).submit_pattern(&pattern("p", 1)).unwrap();
+    let both = joined(everything(&only_space(&peer)), from_the_future("p", 2));
+    only_space(&wrong).pin().apply(both);
+    drop(wrong);
+
+    let one = open(1, &disk);
+    assert_eq!(live(&only_space(&one), "p"), ["episode-1", "episode-2"]);
+    let space = only_space(&one).id().clone();
+    assert_eq!(one.drop_implausible(&space, "p"), Ok(true));
+    assert_eq!(one.drop_implausible(&space, "p"), Ok(false));
+    assert_eq!(live(&only_space(&one), "p"), ["episode-1"]);
+    converge(&[&one, &peer]);
+}
+
+#[test]
+fn an_own_far_future_version_is_not_believed() {
+    let (one, peer) = (store(1), store(2));
+    only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
+    let mut forged = from_the_future("q", 2);
+    forged.records[0].parts[0].node = *node_id(1).as_bytes();
+    let receipt = only_space(&one).pin().apply(forged);
+    assert_eq!(receipt.rejected, [("q".to_owned(), Rejection::ImplausibleVersion)]);
+    // The next version is one that peers believe.
+    only_space(&one).submit_pattern(&pattern("q", 3)).unwrap();
+    converge(&[&one, &peer]);
+    assert_eq!(only_space(&peer).visible_len(), 2);
+}
+
+#[test]
+fn dropping_a_part_leaves_the_own_word_protected() {
+    let disk = engram_bridge::MemoryStateStore::new();
+    let (one, peer) = (open(1, &disk), store(2));
+    only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
+    assert_eq!(one.drop_implausible(only_space(&one).id(), "p"), Ok(false));
+    // A clone writes later, and unseen.
+    let clone = open(1, &engram_bridge::MemoryStateStore::new());
+    only_space(&clone).submit_pattern(&pattern("p", 2)).unwrap();
+    converge(&[&clone, &peer]);
+    converge(&[&one, &peer]);
+    assert_eq!(live(&only_space(&peer), "p"), ["episode-1", "episode-2"]);
+}
+
+#[test]
+fn one_far_date_hides_no_other_pattern() {
+    let limited = |number: u8| {
+        let mut config = store_config(number);
+        let year = Duration::from_nanos(YEAR as u64);
+        config.retention = Retention::default().with_max_age(year);
+        Arc::new(Store::new(config, ticking()))
+    };
+    let dated = |id: &str, nanoseconds: i64| {
+        let mut pattern = (*pattern(id, 1)).clone();
+        pattern.last_consolidated = Timestamp::from_nanoseconds(nanoseconds);
+        Arc::new(pattern)
+    };
+    let (one, other) = (limited(1), limited(2));
+    for hours in 0..100 {
+        let pattern = dated(&format!("p{hours}"), NOW - hours * 3_600_000_000_000);
+        only_space(&one).submit_pattern(&pattern).unwrap();
+    }
+    assert_eq!(only_space(&one).view().patterns.len(), 100);
+    only_space(&other).submit_pattern(&dated("future", NOW + 2 * YEAR)).unwrap();
+    converge(&[&one, &other]);
+    for store in [&one, &other] {
+        let view = only_space(store).view();
+        assert_eq!((view.patterns.len(), view.hidden), (101, 0));
+    }
+}

@@ -1,0 +1,115 @@
+//! Patterns that were deleted, and engines that find them again.
+
+use engram_bridge::{MemoryStateStore, Submitted};
+
+use super::{converge, live};
+use crate::session::sync;
+use crate::support::{only_space, open, pattern, store};
+
+#[test]
+fn a_restart_without_a_store_brings_nothing_back() {
+    let (one, second, third) = (store(1), store(2), store(3));
+    only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
+    converge(&[&one, &second, &third]);
+    only_space(&third).forget("p").unwrap();
+    converge(&[&one, &second, &third]);
+    drop(one);
+
+    // The engine finds the same pattern before the first session.
+    let one = store(1);
+    only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
+    converge(&[&one, &second, &third]);
+    for store in [&one, &second, &third] {
+        assert_eq!(only_space(store).visible_len(), 0);
+    }
+    let again = only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
+    assert_eq!(again, Submitted::Suppressed);
+    // Another content is news.
+    only_space(&one).submit_pattern(&pattern("p", 2)).unwrap();
+    converge(&[&one, &second, &third]);
+    assert_eq!(only_space(&second).visible_len(), 1);
+}
+
+#[test]
+fn a_lost_disk_brings_no_forgotten_pattern_back() {
+    for meets_peer_first in [false, true] {
+        let (one, peer) = (open(1, &MemoryStateStore::new()), store(2));
+        for (id, value) in [("x", 1), ("y", 2)] {
+            only_space(&one).submit_pattern(&pattern(id, value)).unwrap();
+        }
+        converge(&[&one, &peer]);
+        only_space(&peer).forget("x").unwrap();
+        converge(&[&one, &peer]);
+        drop(one);
+
+        let one = open(1, &MemoryStateStore::new());
+        assert!(only_space(&one).await_contact());
+        if meets_peer_first {
+            sync(&one, &peer);
+        }
+        for (id, value) in [("x", 1), ("y", 2)] {
+            let submitted = only_space(&one).submit_pattern(&pattern(id, value)).unwrap();
+            assert_eq!(submitted, Submitted::Waiting);
+        }
+        only_space(&one).take_in().unwrap();
+        converge(&[&one, &peer]);
+        assert_eq!(only_space(&one).visible_len(), 1);
+        assert_eq!(only_space(&peer).visible_len(), 1);
+    }
+}
+
+#[test]
+fn the_next_word_remembers_what_was_forgotten() {
+    for forgetting_node_writes in [false, true] {
+        let stores = [store(1), store(2), store(3)];
+        let all: Vec<_> = stores.iter().collect();
+        only_space(&stores[0]).submit_pattern(&pattern("p", 1)).unwrap();
+        converge(&all);
+        only_space(&stores[0]).forget("p").unwrap();
+        converge(&all);
+        let writer = if forgetting_node_writes { &stores[0] } else { &stores[1] };
+        only_space(writer).submit_pattern(&pattern("p", 2)).unwrap();
+        converge(&all);
+        let found_again = only_space(&stores[2]).submit_pattern(&pattern("p", 1)).unwrap();
+        assert_eq!(found_again, Submitted::Suppressed);
+        assert_eq!(live(&only_space(&stores[2]), "p"), ["episode-2"]);
+    }
+}
+
+#[test]
+fn an_empty_roster_brings_nothing_back() {
+    let (one, peer) = (store(1), store(2));
+    only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
+    let late = crate::support::everything(&only_space(&one));
+    converge(&[&one, &peer]);
+    only_space(&peer).forget("p").unwrap();
+    // A roster that is not loaded yet is empty.
+    peer.set_members([]);
+    let receipt = engram_gossip_proto::View::apply(&mut only_space(&peer).pin(), late);
+    assert_eq!((receipt.applied, receipt.stale), (0, 1));
+    assert_eq!(only_space(&peer).visible_len(), 0);
+    converge(&[&one, &peer]);
+    assert_eq!(only_space(&one).visible_len(), 0);
+}
+
+#[test]
+fn a_deletion_is_counted_and_kept() {
+    let disk = MemoryStateStore::new();
+    let one = open(1, &disk);
+    for value in 0..100 {
+        only_space(&one).submit_pattern(&pattern(&format!("p{value}"), value)).unwrap();
+    }
+    let ids: Vec<String> = (0..100).map(|value| format!("p{value}")).collect();
+    let forgotten = only_space(&one).forget_all(ids.iter().map(String::as_str)).unwrap();
+    let stats = only_space(&one).stats();
+    assert_eq!((forgotten, stats.visible, stats.deletions, stats.suppressed), (100, 0, 100, 100));
+    // A deletion takes about 100 bytes, and no content is left.
+    let (mut rows, mut bytes) = (0, 0);
+    disk.spoil(|table, key, value| {
+        rows += u32::from(table != engram_bridge::Table::Meta);
+        bytes += key.len() + value.len();
+        true
+    });
+    assert_eq!(rows, 100);
+    assert!(bytes < 100 * 200, "{bytes}");
+}

@@ -1,0 +1,71 @@
+//! Records that a member forges in the name of another one.
+
+use engram_bridge::Submitted;
+use engram_gossip_proto::{Delivery, Part, Record, Rejection, View};
+
+use super::{converge, live};
+use crate::support::{node_id, only_space, pattern, store};
+
+/// A time after all clocks of these tests, and believed.
+const LATER: u64 = 1_900_000_000_000_000_000;
+
+/// A record that claims to have seen everything that node 1 wrote until [`LATER`].
+fn forged(id: &str) -> Delivery {
+    let part = Part { node: *node_id(1).as_bytes(), entry: LATER, dots: Vec::new() };
+    let record = Record { id: id.to_owned(), parts: vec![part], suppressed: Vec::new() };
+    Delivery { records: vec![record], contents: Vec::new() }
+}
+
+#[test]
+fn a_forged_record_refuses_no_new_pattern() {
+    let (one, second, third) = (store(1), store(2), store(3));
+    only_space(&one).submit_pattern(&pattern("old", 1)).unwrap();
+    converge(&[&one, &second, &third]);
+    let receipt = only_space(&second).pin().apply(forged("unknown"));
+    assert_eq!((receipt.applied, receipt.rejected), (1, vec![]));
+    for value in 0..20 {
+        only_space(&one).submit_pattern(&pattern(&format!("new{value}"), value)).unwrap();
+    }
+    converge(&[&one, &second, &third]);
+    assert_eq!(only_space(&second).visible_len(), 21);
+    // The record of the forger is there to see.
+    assert_eq!(only_space(&second).stats().deletions, 1);
+}
+
+#[test]
+fn a_forged_record_deletes_nothing_unwritten() {
+    let (one, second) = (store(1), store(2));
+    only_space(&one).submit_pattern(&pattern("old", 1)).unwrap();
+    converge(&[&one, &second]);
+    only_space(&second).pin().apply(forged("secret"));
+    assert_ne!(one.root(), second.root(), "a forgery shows in the root");
+    let submitted = only_space(&one).submit_pattern(&pattern("secret", 7)).unwrap();
+    assert_eq!(submitted, Submitted::Written);
+    converge(&[&one, &second]);
+    assert_eq!(live(&only_space(&second), "secret"), ["episode-7"]);
+    assert_eq!(one.write_stats().reissued, 1);
+    let again = only_space(&one).submit_pattern(&pattern("secret", 7)).unwrap();
+    assert_eq!(again, Submitted::Unchanged);
+}
+
+#[test]
+fn a_forged_record_deletes_no_present_word() {
+    let (one, second, third) = (store(1), store(2), store(3));
+    only_space(&one).submit_pattern(&pattern("p", 7)).unwrap();
+    converge(&[&one, &second, &third]);
+    only_space(&second).pin().apply(forged("p"));
+    assert_eq!(live(&only_space(&second), "p"), [""; 0]);
+    converge(&[&one, &second, &third]);
+    assert_eq!(live(&only_space(&third), "p"), ["episode-7"]);
+}
+
+#[test]
+fn a_content_under_a_wrong_name_is_refused() {
+    let (one, second) = (store(1), store(2));
+    only_space(&one).submit_pattern(&pattern("p", 7)).unwrap();
+    let mut delivery = crate::support::everything(&only_space(&one));
+    delivery.contents[0].1.strength += 1.0;
+    let receipt = only_space(&second).pin().apply(delivery);
+    assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::WrongDigest)]);
+    assert_eq!(only_space(&second).stats().records, 0);
+}

@@ -1,0 +1,159 @@
+//! What the tasks of a node share.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use engram_gossip_proto::schedule::{ConfigError, Scheduler};
+use tokio::sync::{Notify, watch};
+
+use crate::driver::Schedule;
+use crate::endpoint::Socket;
+use crate::event::EventBus;
+use crate::membership::Membership;
+use crate::peer::Peer;
+use crate::replicas::Source;
+use crate::stats::{Counters, count};
+use crate::{Event, Identity, NetConfig, NodeId, Roster, SessionReport, SyncError};
+
+/// What the tasks of a node share. Locks guard single values and are never held across a wait.
+pub(crate) struct Shared {
+    pub(crate) us: NodeId,
+    pub(crate) config: NetConfig,
+    pub(crate) socket: Socket,
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) membership: Arc<dyn Membership>,
+    /// Something was put into the membership.
+    pub(crate) membership_spoke: Notify,
+    pub(crate) schedule: Arc<Schedule>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) events: EventBus,
+    /// Every task holds a subscription until its end.
+    pub(crate) phase: watch::Sender<Phase>,
+    /// The identity was replaced: connections have to be looked at again.
+    pub(crate) recheck: watch::Sender<()>,
+    identity: RwLock<Arc<Identity>>,
+    roster: RwLock<Arc<Roster>>,
+    peers: Mutex<BTreeMap<NodeId, Peer>>,
+}
+
+/// Whether a node begins anything new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Everything runs.
+    Running,
+    /// Nothing new is begun; sessions that run may end.
+    Draining,
+}
+
+impl Phase {
+    /// Waits until nothing new is to be begun.
+    pub(crate) async fn draining(phase: &mut watch::Receiver<Self>) {
+        // An error means that the node is gone altogether.
+        _ = phase.wait_for(|phase| *phase == Self::Draining).await;
+    }
+}
+
+/// What [`Shared`] is made of.
+pub(crate) struct SharedInit {
+    pub(crate) config: NetConfig,
+    pub(crate) identity: Identity,
+    pub(crate) roster: Roster,
+    pub(crate) socket: Socket,
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) membership: Arc<dyn Membership>,
+}
+
+impl Shared {
+    pub(crate) fn new(init: SharedInit) -> Result<Self, ConfigError> {
+        let SharedInit { config, identity, roster, socket, source, membership } = init;
+        let us = identity.node_id();
+        let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
+        let now = std::time::Duration::ZERO;
+        let scheduler = Scheduler::new(us, config.schedule.clone(), seed, now)?;
+        let counters = Arc::new(Counters::default());
+        Ok(Self {
+            us,
+            socket,
+            source,
+            membership,
+            membership_spoke: Notify::new(),
+            schedule: Arc::new(Schedule::new(scheduler)),
+            events: EventBus::new(counters.clone()),
+            counters,
+            phase: watch::Sender::new(Phase::Running),
+            recheck: watch::Sender::new(()),
+            identity: RwLock::new(Arc::new(identity)),
+            roster: RwLock::new(Arc::new(roster)),
+            peers: Mutex::default(),
+            config,
+        })
+    }
+
+    pub(crate) fn identity(&self) -> Arc<Identity> {
+        self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_identity(&self, identity: Identity) {
+        *self.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
+    }
+
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        self.roster.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_roster(&self, roster: Roster) {
+        *self.roster.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(roster);
+    }
+
+    pub(crate) fn peers(&self) -> MutexGuard<'_, BTreeMap<NodeId, Peer>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn peer(&self, id: &NodeId) -> Option<Peer> {
+        self.peers().get(id).cloned()
+    }
+
+    /// The time of the day. On a network in memory it passes as all other time there does.
+    pub(crate) fn wall_time(&self) -> SystemTime {
+        #[cfg(feature = "switch")]
+        if let Some(switch) = &self.config.switch {
+            return switch.wall_time();
+        }
+        SystemTime::now()
+    }
+
+    /// Counts a session that has ended, and tells subscribers.
+    pub(crate) fn publish_session(
+        &self,
+        peer: NodeId,
+        result: Result<&SessionReport, &SyncError>,
+        [sent, received]: [u64; 2],
+    ) {
+        self.counters.update(|stats| {
+            stats.session_bytes_sent += sent;
+            stats.session_bytes_received += received;
+            match result {
+                Ok(report) => {
+                    stats.records_in += report.outcome.stats.records_in;
+                    stats.records_out += report.outcome.stats.records_out;
+                    count(&mut stats.sessions, report.reason());
+                }
+                Err(error) => count(&mut stats.sessions_failed, error.reason()),
+            }
+        });
+        self.events.publish(match result {
+            Ok(report) => Event::Session(report.clone()),
+            Err(cause) => Event::SessionFailed { peer, cause: cause.clone() },
+        });
+    }
+
+    /// Passes on what the machine of a session noticed.
+    pub(crate) fn notice(&self, peer: NodeId, what: engram_gossip_proto::Event) {
+        self.events.publish(Event::Noticed { peer, what });
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        *self.phase.borrow() == Phase::Running
+    }
+}

@@ -1,0 +1,49 @@
+//! Losses that are accepted: documented, rare, and without a rule that avoids them.
+
+use super::judge;
+use crate::action::Action;
+use crate::action::Action::*;
+use crate::action::BEHIND;
+use crate::rules::Rules;
+use crate::verdict::Violation;
+
+fn loses(history: &[Action]) {
+    let found = judge(Rules::ADOPTED, 3, history);
+    assert!(found.has(Violation::Lost), "{:?}", found.violations);
+}
+
+#[test]
+fn d1_unchanged_on_a_stale_word_then_a_restart() {
+    loses(&[
+        Submit(0, 0, 0),
+        Save,
+        Submit(0, 0, 1),
+        Session(0, 1),
+        Restore(0),
+        Submit(0, 0, 0),
+        Restart(0, 0),
+    ]);
+}
+
+#[test]
+fn d2_lost_state_and_a_clock_behind() {
+    loses(&[Withdraw(0, 1), OneWay(0, 2, 1), LoseDisk(0, BEHIND), Resolve(0, 1, 2), Restart(0, 0)]);
+    loses(&[
+        Withdraw(0, 0),
+        Session(0, 2),
+        Damage(0, 0, BEHIND),
+        Resolve(0, 0, 0),
+        Session(0, 1),
+        Damage(0, 0, 0),
+    ]);
+}
+
+#[test]
+fn d4_the_later_of_two_clones_wins() {
+    loses(&[Clone(0), Submit(3, 0, 1), Session(3, 2), StopClone, Submit(0, 0, 2)]);
+}
+
+#[test]
+fn d4_an_old_key_that_is_still_used() {
+    loses(&[Clone(0), Submit(0, 0, 0), RenewKey(0, 0), Submit(3, 0, 1)]);
+}

@@ -1,0 +1,33 @@
+//! For each weaker rule the smallest history that breaks a law under it, and none under the
+//! adopted rules.
+
+mod accepted;
+mod echoes;
+mod joins;
+mod parts;
+mod submissions;
+mod suppression;
+mod versions;
+
+use crate::action::Action;
+use crate::rules::{Rules, Weaker};
+use crate::verdict::{Verdict, Violation};
+use crate::world::World;
+
+fn judge(rules: Rules, nodes: usize, history: &[Action]) -> Verdict {
+    World::run(nodes, rules, history).judge()
+}
+
+/// The weaker rule breaks the law, the adopted rules keep all of them. After a resumed memory or
+/// clones a superseded own word may be live again, until the node's next word.
+fn forbids(weaker: Weaker, violation: Violation, history: &[Action]) {
+    forbids_among(3, weaker, violation, history);
+}
+
+fn forbids_among(nodes: usize, weaker: Weaker, violation: Violation, history: &[Action]) {
+    let found = judge(Rules::but(weaker), nodes, history).violations;
+    assert!(found.contains(&violation), "{weaker:?} should break {violation:?}, breaks {found:?}");
+    let mut adopted = judge(Rules::ADOPTED, nodes, history).violations;
+    adopted.remove(&Violation::TakenBackLive);
+    assert!(adopted.is_empty(), "the adopted rules break {adopted:?}");
+}

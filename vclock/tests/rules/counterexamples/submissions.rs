@@ -1,0 +1,81 @@
+//! V7, V9 and V11: the promise of a submission, and the key that it is made under.
+
+use super::forbids;
+use crate::action::Action::*;
+use crate::action::BEHIND;
+use crate::rules::Weaker;
+use crate::verdict::Violation;
+
+#[test]
+fn a_join_may_change_last_submitted() {
+    let history = [
+        Submit(0, 0, 0),
+        Save,
+        Submit(0, 0, 1),
+        Session(0, 1),
+        Restore(0),
+        Session(0, 1),
+        Submit(0, 0, 0),
+    ];
+    forbids(Weaker::LastSubmittedKept, Violation::Unheard, &history);
+}
+
+#[test]
+fn an_unchanged_submission_claims_its_word() {
+    let history =
+        [Submit(0, 0, 0), Save, Submit(0, 0, 1), Session(0, 1), Restore(0), Submit(0, 0, 0)];
+    forbids(Weaker::UnchangedClaimsNothing, Violation::Lost, &history);
+}
+
+#[test]
+fn an_operation_takes_in_waiting_words() {
+    let history = [LoseDisk(0, 0), Submit(0, 0, 1), Resolve(0, 0, 2), TimeOut(0)];
+    forbids(Weaker::OperationPassesWaiting, Violation::Reordered, &history);
+}
+
+#[test]
+fn a_node_waits_until_a_session_completes() {
+    // One record came, then the process starts again: the store is not empty any more.
+    let history = [
+        Submit(2, 1, 0),
+        Submit(0, 0, 0),
+        OneWay(0, 1, 0),
+        LoseDisk(0, BEHIND),
+        OneWay(2, 0, 1),
+        Restart(0, BEHIND),
+        Submit(0, 0, 1),
+        Restart(0, 0),
+    ];
+    forbids(Weaker::WaitWhileEmpty, Violation::Lost, &history);
+}
+
+#[test]
+fn a_new_key_takes_words_over() {
+    let stale = [
+        Submit(0, 0, 0),
+        OneWay(0, 1, 0),
+        Submit(0, 0, 1),
+        OneWay(0, 2, 0),
+        NewKey(0, 0),
+        Session(0, 1),
+        Submit(0, 0, 0),
+    ];
+    forbids(Weaker::ReplacedCountsAsOwn, Violation::Lost, &stale);
+    let restored = [
+        Submit(0, 0, 0),
+        RenewKey(0, 0),
+        Save,
+        Submit(0, 0, 1),
+        OneWay(0, 2, 0),
+        Restore(0),
+        Submit(0, 0, 0),
+    ];
+    forbids(Weaker::ReplacedCountsAsOwn, Violation::Lost, &restored);
+}
+
+#[test]
+fn a_key_replaces_all_earlier_keys() {
+    let history =
+        [Submit(1, 0, 0), RenewKey(1, 0), RenewKey(1, 0), WithdrawOf(1, 0, 1), Submit(1, 0, 0)];
+    forbids(Weaker::ReplacesOne, Violation::Unheard, &history);
+}

@@ -1,0 +1,309 @@
+//! Acknowledged words, and the words that operations took back: an account that no rule reads.
+
+use crate::action::Action;
+use crate::operations::Outcome;
+use crate::record::{CONTENTS, IDS, NODES, Record, SUBMITTED, Set, Version, contains, members};
+use crate::world::World;
+
+/// An acknowledged word that nobody has superseded or taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Owed {
+    pub(crate) content: u8,
+    /// The node under which it was acknowledged, and that node's context entry then.
+    node: usize,
+    version: Version,
+    /// A join removed it on some machine.
+    dropped: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Ledger {
+    /// By machine and id: the word acknowledged last.
+    pub(crate) owed: Vec<[Option<Owed>; IDS]>,
+    /// The live contents and the visible pattern that a *forget* removed.
+    pub(crate) forgotten: [Set; IDS],
+    pub(crate) resolved: [Set; IDS],
+    /// How often each content was forgotten.
+    forgets: [[u8; CONTENTS as usize]; IDS],
+    /// Resolved to by somebody who knew of the only *forget*.
+    pub(crate) released: [Set; IDS],
+    /// By node: contents taken back by an operation that showed them live; first those not said
+    /// again since, then all.
+    pub(crate) taken_back: [[Set; IDS]; NODES],
+    ever_taken_back: [[Set; IDS]; NODES],
+    /// V6: suppressed digests that the limit removed somewhere.
+    pub(crate) suppressions_cut: [Set; IDS],
+    /// "Unchanged" was said of a word that nobody shows and nobody took back.
+    pub(crate) unheard: bool,
+    /// V9: a submission followed an operation that came after it.
+    pub(crate) reordered: bool,
+    /// A blend that nobody wrote became a word.
+    pub(crate) wrote_echo: bool,
+    /// A fault destroyed the last copy of a word that a join had dropped elsewhere.
+    pub(crate) dropped_then_destroyed: bool,
+    pub(crate) counts: Counts,
+}
+
+/// For the tables; never a violation.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Counts {
+    /// Owed words whose last copy a fault destroyed.
+    pub(crate) destroyed: u32,
+    /// Owed words that the limit of own dots removed.
+    pub(crate) words_cut: u32,
+    pub(crate) reissued: u32,
+    pub(crate) refused: u32,
+}
+
+impl Ledger {
+    pub(crate) fn new(nodes: usize) -> Self {
+        Self {
+            owed: vec![[None; IDS]; nodes + 2],
+            forgotten: [0; IDS],
+            resolved: [0; IDS],
+            forgets: Default::default(),
+            released: [0; IDS],
+            taken_back: Default::default(),
+            ever_taken_back: Default::default(),
+            suppressions_cut: [0; IDS],
+            unheard: false,
+            reordered: false,
+            wrote_echo: false,
+            dropped_then_destroyed: false,
+            counts: Counts::default(),
+        }
+    }
+
+    fn take_back(&mut self, node: usize, id: usize, contents: Set) {
+        self.taken_back[node][id] |= contents;
+        self.ever_taken_back[node][id] |= contents;
+    }
+
+    /// Settles the words of `node` on `id` that are among `live`.
+    fn settle(&mut self, node: usize, id: usize, live: Set) {
+        for owed in self.owed.iter_mut().map(|owed| &mut owed[id]) {
+            if owed.is_some_and(|o| o.node == node && contains(live, o.content)) {
+                *owed = None;
+            }
+        }
+    }
+}
+
+impl World {
+    /// The suppressed contents that any copy knows.
+    pub(crate) fn begin_step(&self) -> [Set; IDS] {
+        std::array::from_fn(|id| {
+            let stores = self.machines.iter().chain(self.saved.as_deref()).map(|m| &m.store);
+            let known = stores.fold(0, |set, store| set | store.records[id].suppressed());
+            known | self.mailed(id).map_or(0, Record::suppressed)
+        })
+    }
+
+    pub(crate) fn end_step(&mut self, action: &Action, suppressed: &[Set; IDS]) {
+        (0..self.machines.len()).for_each(|m| self.take_notes(m));
+        if destroys(action) {
+            self.settle_destroyed(suppressed);
+        }
+    }
+
+    fn mailed(&self, id: usize) -> Option<&Record> {
+        self.mail.as_ref().filter(|mail| mail.0 == id).map(|mail| &mail.1)
+    }
+
+    /// A later word of the same node, or of one that replaces it, settles the words that it superseded.
+    fn settle_words(&mut self, m: usize, id: usize, words: Set) {
+        self.ledger.owed[m][id] = None;
+        for node in members(self.machines[m].names()) {
+            self.ledger.settle(usize::from(node), id, words);
+        }
+    }
+
+    /// An operation settles all words that it showed live.
+    fn settle_all(&mut self, m: usize, id: usize) {
+        for node in 0..NODES {
+            let live = self.machines[m].store.records[id].parts[node].live();
+            self.ledger.settle(node, id, live);
+            self.ledger.take_back(node, id, live);
+        }
+    }
+
+    pub(crate) fn owe(&mut self, m: usize, id: usize, content: u8) {
+        let node = self.machines[m].node;
+        self.owe_as(m, id, content, node);
+        self.ledger.taken_back[node][id] &= !(1 << content);
+    }
+
+    fn owe_as(&mut self, m: usize, id: usize, content: u8, node: usize) {
+        let version = self.machines[m].store.records[id].parts[node].entry;
+        self.ledger.owed[m][id] = Some(Owed { content, node, version, dropped: false });
+    }
+
+    /// `words` were live under the node's names before the submission.
+    pub(crate) fn book_submission(
+        &mut self,
+        m: usize,
+        id: usize,
+        content: u8,
+        outcome: Outcome,
+        words: Set,
+    ) {
+        match outcome {
+            Outcome::Written => {
+                self.settle_words(m, id, words);
+                self.owe(m, id, content);
+            }
+            Outcome::Unchanged => self.book_unchanged(m, id, content),
+            Outcome::Suppressed | Outcome::Echo | Outcome::Waits => {}
+        }
+    }
+
+    /// "Unchanged" is a promise like any other, unless somebody took the word back.
+    fn book_unchanged(&mut self, m: usize, id: usize, content: u8) {
+        let machine = &self.machines[m];
+        let record = &machine.store.records[id];
+        let promises = |node: &usize| {
+            let live = record.parts[*node].live() & !self.ledger.taken_back[*node][id];
+            contains(machine.names(), *node) && contains(live, content)
+        };
+        // The own node's dot first.
+        if let Some(node) = [machine.node].into_iter().chain(0..NODES).find(promises) {
+            return self.owe_as(m, id, content, node);
+        }
+        let names = members(machine.names()).map(usize::from);
+        let taken_back = names.fold(0, |set, node| set | self.ledger.ever_taken_back[node][id]);
+        let settled = record.live() | record.suppressed() | taken_back | self.ledger.forgotten[id];
+        self.ledger.unheard |= !contains(settled, content);
+    }
+
+    pub(crate) fn book_withdrawal(&mut self, m: usize, id: usize) {
+        self.settle_words(m, id, self.machines[m].words(id));
+        for node in members(self.machines[m].names()).map(usize::from) {
+            let live = self.machines[m].store.records[id].parts[node].live();
+            self.ledger.take_back(node, id, live);
+        }
+    }
+
+    pub(crate) fn book_withdrawal_of(&mut self, m: usize, id: usize, node: usize) {
+        let live = self.machines[m].store.records[id].parts[node].live();
+        self.ledger.settle(node, id, live);
+        self.ledger.take_back(node, id, live);
+    }
+
+    /// An operator gives up the words of the dropped parts.
+    pub(crate) fn book_drop(&mut self, m: usize) {
+        let machine = &self.machines[m];
+        for id in 0..IDS {
+            for (node, part) in machine.store.records[id].parts.iter().enumerate() {
+                if machine.is_implausible(self.now, part.entry, &self.rules) {
+                    self.ledger.settle(node, id, part.live());
+                }
+            }
+        }
+    }
+
+    pub(crate) fn book_forget(&mut self, m: usize, id: usize) {
+        self.settle_words(m, id, self.machines[m].words(id));
+        self.settle_all(m, id);
+        let record = &self.machines[m].store.records[id];
+        let live = record.live();
+        self.ledger.forgotten[id] |= live | record.shown().map_or(0, |content| 1 << content);
+        self.ledger.released[id] &= !live;
+        for content in members(live) {
+            self.ledger.forgets[id][usize::from(content)] += 1;
+        }
+    }
+
+    pub(crate) fn book_resolution(&mut self, m: usize, id: usize, content: u8) {
+        self.settle_words(m, id, self.machines[m].words(id));
+        self.settle_all(m, id);
+        self.ledger.resolved[id] |= 1 << content;
+        let suppressed = self.machines[m].store.records[id].suppressed();
+        if self.ledger.forgets[id][usize::from(content)] == 1 && contains(suppressed, content) {
+            self.ledger.released[id] |= 1 << content;
+        }
+    }
+
+    /// Marks the owed words that the join removed on machine `m`.
+    pub(crate) fn book_join(&mut self, m: usize, id: usize, before: &Record) {
+        let after = &self.machines[m].store.records[id];
+        for owed in self.ledger.owed.iter_mut().filter_map(|owed| owed[id].as_mut()) {
+            let live = |record: &Record| contains(record.parts[owed.node].live(), owed.content);
+            let held = live(before) && before.parts[owed.node].entry >= owed.version;
+            owed.dropped |= held && !live(after);
+        }
+    }
+
+    pub(crate) fn take_notes(&mut self, m: usize) {
+        let notes = std::mem::take(&mut self.machines[m].notes);
+        self.ledger.counts.reissued += notes.reissued;
+        self.ledger.counts.refused += notes.refused;
+        self.ledger.wrote_echo |= notes.wrote_echo;
+        for id in 0..IDS {
+            self.ledger.suppressions_cut[id] |= notes.suppressions_cut[id];
+            for owed in self.ledger.owed.iter_mut().map(|owed| &mut owed[id]) {
+                if owed.is_some_and(|o| contains(notes.words_cut[id][o.node], o.content)) {
+                    *owed = None;
+                    self.ledger.counts.words_cut += 1;
+                }
+            }
+        }
+    }
+
+    /// After a fault: a word that no copy holds is destroyed.
+    pub(crate) fn settle_destroyed(&mut self, suppressed: &[Set; IDS]) {
+        self.settle_destroyed_words();
+        let left = self.begin_step();
+        for id in 0..IDS {
+            let lost = suppressed[id] & !left[id];
+            // The *forget* is destroyed, and with it the pattern that its node had shown.
+            let blends = if lost == 0 { 0 } else { Set::MAX << SUBMITTED };
+            self.ledger.forgotten[id] &= !(lost | blends);
+            let records = self.machines.iter().map(|machine| &machine.store.records[id]);
+            let records = records.chain(self.mailed(id));
+            let all = records.fold(Record::default(), |all, record| all.join(record));
+            // If all that is left says that a word lives, the operation that took it back is lost.
+            for node in 0..NODES {
+                self.ledger.taken_back[node][id] &= !all.parts[node].live();
+            }
+            self.ledger.released[id] &= !all.suppressed();
+        }
+    }
+
+    fn settle_destroyed_words(&mut self) {
+        for j in 0..self.ledger.owed.len() {
+            for id in 0..IDS {
+                let Some(owed) = self.ledger.owed[j][id] else { continue };
+                let has = |record: &Record| {
+                    let part = &record.parts[owed.node];
+                    contains(part.live(), owed.content) && part.entry >= owed.version
+                };
+                let held = self.machines.iter().any(|machine| has(&machine.store.records[id]));
+                if held || self.mailed(id).is_some_and(has) {
+                    continue;
+                }
+                self.ledger.owed[j][id] = None;
+                self.ledger.counts.destroyed += 1;
+                self.ledger.dropped_then_destroyed |= owed.dropped;
+            }
+        }
+    }
+}
+
+/// Whether a step may destroy the last copy of a word.
+fn destroys(action: &Action) -> bool {
+    use Action::*;
+    matches!(
+        action,
+        Restart(..)
+            | LoseDisk(..)
+            | Damage(..)
+            | DropImplausible(_)
+            | Save
+            | Restore(_)
+            | ResumeMemory
+            | StopClone
+            | NewKey(..)
+            | RenewKey(..)
+            | Send(..)
+    )
+}

@@ -1,0 +1,203 @@
+//! V3, V6, V9, V11 and the echo rule: a node's own operations on a record.
+
+use crate::machine::{Machine, Time};
+use crate::record::{Dot, IDS, NODES, Part, SUBMITTED, Set, contains};
+use crate::rules::{Rules, Weaker};
+
+/// The result of a submission.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// A new dot of the node holds the content.
+    Written,
+    /// The engine said it last, and the record says so.
+    Unchanged,
+    /// The content is suppressed.
+    Suppressed,
+    /// The content is a blend that the node itself showed.
+    Echo,
+    /// It waits for the first contact.
+    Waits,
+}
+
+impl Machine {
+    /// V3, *submit*: the new dot supersedes the own dots held here and no others, because the
+    /// engine never saw the peers' versions.
+    pub(crate) fn submit(&mut self, now: Time, id: usize, content: u8, rules: &Rules) -> Outcome {
+        if self.memory.is_waiting {
+            self.memory.waiting[id] = Some(content);
+            return Outcome::Waits;
+        }
+        if contains(self.store.records[id].suppressed(), content) {
+            self.store.last_submitted[id] = None;
+            return Outcome::Suppressed;
+        }
+        if self.is_echo(id, content, rules) {
+            return Outcome::Echo;
+        }
+        if self.is_unchanged(id, content, rules) {
+            self.claim(id, content, rules);
+            return Outcome::Unchanged;
+        }
+        self.store.last_submitted[id] = Some(content);
+        self.notes.wrote_echo |= self.is_stranger_to(id, content);
+        let suppressed = self.store.records[id].parts[self.node].carried;
+        self.remove_words(id);
+        self.write(now, id, Some(content), rules);
+        if rules.has(Weaker::SuppressedCarriedOn) {
+            self.own_mut(id).carried = suppressed;
+        }
+        Outcome::Written
+    }
+
+    /// V3 and V11: equal to `last_submitted` and the record is held; never while a replaced node's
+    /// dot is live, so that the first submission under a new key takes its words over.
+    fn is_unchanged(&self, id: usize, content: u8, rules: &Rules) -> bool {
+        let record = &self.store.records[id];
+        let replaced = record
+            .parts
+            .iter()
+            .enumerate()
+            .any(|(node, part)| contains(self.replaces, node) && part.live() != 0);
+        self.store.last_submitted[id] == Some(content)
+            && record.is_held()
+            && (!replaced || rules.has(Weaker::ReplacedCountsAsOwn))
+    }
+
+    /// V7: an unchanged submission makes the word this process's, so that V5 guards it.
+    fn claim(&mut self, id: usize, content: u8, rules: &Rules) {
+        let dot = self.own(id).dots().filter(|dot| dot.content == content).last();
+        if let (Some(dot), false) = (dot, rules.has(Weaker::UnchangedClaimsNothing)) {
+            self.memory.word[id] = self.memory.word[id].max(dot.version);
+        }
+    }
+
+    /// Echo: the content equals a blend that this process handed out, and no live content.
+    fn is_echo(&self, id: usize, content: u8, rules: &Rules) -> bool {
+        let record = &self.store.records[id];
+        let is_live = contains(record.live(), content);
+        match rules.weaker {
+            Some(Weaker::EchoWritten) => false,
+            Some(Weaker::EchoOfCurrentOnly) => !is_live && record.shown() == Some(content),
+            Some(Weaker::EchoOfLive) if record.shown() == Some(content) => {
+                !contains(self.own(id).live(), content)
+            }
+            _ => !is_live && contains(self.memory.blends[id], content),
+        }
+    }
+
+    /// Whether the content is a blend that no live dot of the record holds.
+    fn is_stranger_to(&self, id: usize, content: u8) -> bool {
+        content >= SUBMITTED && !contains(self.store.records[id].live(), content)
+    }
+
+    /// Echo: hands out the visible patterns, to the engine or to another reader.
+    pub(crate) fn hand_out(&mut self) -> [Option<u8>; IDS] {
+        for id in 0..IDS {
+            let record = &self.store.records[id];
+            let shown = record.shown();
+            self.memory.handed[id] = shown;
+            let blend = shown.filter(|content| !contains(record.live(), *content));
+            self.memory.blends[id] |= blend.map_or(0, |content| 1 << content);
+        }
+        self.memory.handed
+    }
+
+    /// V3, *withdraw*: own dots go, the own entry advances.
+    pub(crate) fn withdraw(&mut self, now: Time, id: usize, rules: &Rules) {
+        let carried = self.own(id).carried;
+        self.remove_words(id);
+        self.write(now, id, None, rules);
+        if rules.has(Weaker::SuppressedCarriedOn) {
+            self.own_mut(id).carried = carried;
+        }
+    }
+
+    /// V11: an operator removes the words of an evicted node; the own entry advances.
+    pub(crate) fn withdraw_of(&mut self, now: Time, id: usize, node: usize, rules: &Rules) {
+        self.store.records[id].parts[node].remove_dots();
+        let version = self.mint(now, rules);
+        self.own_mut(id).entry = version;
+    }
+
+    /// V1: an operator removes the parts that are implausible by now. An own part takes with it all
+    /// that this node knows of it: the next submission is written, at a plausible version.
+    pub(crate) fn drop_implausible(&mut self, now: Time, rules: &Rules) {
+        for id in 0..IDS {
+            for node in 0..NODES {
+                let entry = self.store.records[id].parts[node].entry;
+                if !self.is_implausible(now, entry, rules) {
+                    continue;
+                }
+                self.store.records[id].parts[node] = Part::default();
+                if node == self.node {
+                    self.memory.word[id] = 0;
+                    if !rules.has(Weaker::DropKeepsLastSubmitted) {
+                        self.store.last_submitted[id] = None;
+                    }
+                }
+            }
+        }
+        if !rules.has(Weaker::DropKeepsHighest) {
+            self.memory.highest = self.greatest_entry(self.node);
+        }
+        self.memory.summary = std::array::from_fn(|node| self.greatest_entry(node));
+    }
+
+    /// V3, *forget*: all dots go, the own entry advances, every live content is suppressed.
+    pub(crate) fn forget(&mut self, now: Time, id: usize, rules: &Rules) {
+        let (live, suppressed) =
+            (self.store.records[id].live(), self.store.records[id].suppressed());
+        self.remove_all(id);
+        self.write(now, id, None, rules);
+        if rules.suppresses_in_set() {
+            self.store.records[id].suppress(live);
+            self.trim(id, rules);
+        } else {
+            self.own_mut(id).carried = live | suppressed;
+        }
+    }
+
+    /// V3, *resolve*: all dots go; a new own dot holds the result, which loses its suppression.
+    pub(crate) fn resolve(&mut self, now: Time, id: usize, content: u8, rules: &Rules) {
+        let suppressed = self.store.records[id].suppressed();
+        self.remove_all(id);
+        self.write(now, id, Some(content), rules);
+        if rules.suppresses_in_set() {
+            self.store.records[id].release(content);
+        } else if rules.has(Weaker::SuppressedCarriedOn) {
+            self.own_mut(id).carried = suppressed & !(1 << content);
+        }
+    }
+
+    /// V9: removes and returns the waiting submissions of some ids.
+    pub(crate) fn take_waiting(&mut self, ids: std::ops::Range<usize>) -> Vec<(usize, u8)> {
+        let waiting = &mut self.memory.waiting;
+        ids.filter_map(|id| Some((id, waiting[id].take()?))).collect()
+    }
+
+    fn own_mut(&mut self, id: usize) -> &mut Part {
+        &mut self.store.records[id].parts[self.node]
+    }
+
+    /// Removes the own dots and, by V11, those of the nodes that this one replaces.
+    fn remove_words(&mut self, id: usize) {
+        let names: Set = self.names();
+        for (node, part) in self.store.records[id].parts.iter_mut().enumerate() {
+            if contains(names, node) {
+                part.remove_dots();
+            }
+        }
+    }
+
+    fn remove_all(&mut self, id: usize) {
+        self.store.records[id].parts.iter_mut().for_each(Part::remove_dots);
+    }
+
+    /// Mints a version for the own part, with a dot for `content` if there is one.
+    fn write(&mut self, now: Time, id: usize, content: Option<u8>, rules: &Rules) {
+        let version = self.mint(now, rules);
+        let dot = content.map(|content| Dot { version, content });
+        *self.own_mut(id) = Part::new(version, dot.as_slice());
+        self.memory.word[id] = version;
+    }
+}

@@ -1,0 +1,223 @@
+//! V2, V4 and V6: the record of one pattern id, a product over nodes, and its join.
+
+use std::fmt;
+
+use crate::rules::{Rules, Weaker};
+
+/// Node ids: up to four members, two that replace a key, and one that no roster lists.
+pub(crate) const NODES: usize = 7;
+/// The node that no roster lists and no machine runs.
+pub(crate) const STRANGER: usize = 6;
+/// Pattern ids. Histories write to the first two, sessions to all.
+pub(crate) const IDS: usize = 4;
+/// Contents: three that engines submit, then those that only a blend makes.
+pub(crate) const CONTENTS: u8 = 8;
+/// Contents that engines submit.
+pub(crate) const SUBMITTED: u8 = 3;
+/// More live dots of one node than any history reaches without a limit.
+const SLOTS: usize = 5;
+
+/// A version; a step of the clock is 256 of them.
+pub(crate) type Version = u32;
+
+/// A set of contents or of nodes, one bit each.
+pub(crate) type Set = u8;
+
+/// The members of a set.
+pub(crate) fn members(set: Set) -> impl Iterator<Item = u8> {
+    (0..CONTENTS).filter(move |n| set >> n & 1 == 1)
+}
+
+pub(crate) fn contains(set: Set, member: impl Into<usize>) -> bool {
+    set >> member.into() & 1 == 1
+}
+
+/// A live write: its node is the part's. Version 0 stands for an empty slot.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Dot {
+    pub(crate) version: Version,
+    pub(crate) content: u8,
+}
+
+impl fmt::Debug for Dot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.version, self.content)
+    }
+}
+
+/// One node's part of a record: a context entry, which covers everything of the node at or below
+/// it, and the node's live dots.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Part {
+    pub(crate) entry: Version,
+    slots: [Dot; SLOTS],
+    /// Suppressed digests in this node's last write; only for the weaker forms of V6.
+    pub(crate) carried: Set,
+}
+
+impl Part {
+    pub(crate) fn new(entry: Version, dots: &[Dot]) -> Self {
+        let mut part = Self { entry, ..Self::default() };
+        part.set_dots(dots.to_vec());
+        part
+    }
+
+    pub(crate) fn dots(&self) -> impl Iterator<Item = Dot> {
+        self.slots.into_iter().filter(|dot| dot.version != 0)
+    }
+
+    pub(crate) fn set_dots(&mut self, mut dots: Vec<Dot>) {
+        dots.sort_unstable();
+        dots.dedup();
+        assert!(dots.len() <= SLOTS, "{} live dots of one node", dots.len());
+        self.slots = [Dot::default(); SLOTS];
+        self.slots[..dots.len()].copy_from_slice(&dots);
+    }
+
+    pub(crate) fn has(&self, version: Version) -> bool {
+        self.dots().any(|dot| dot.version == version)
+    }
+
+    pub(crate) fn live(&self) -> Set {
+        self.dots().fold(0, |set, dot| set | 1 << dot.content)
+    }
+
+    /// Removes all dots; the entry stays and covers them.
+    pub(crate) fn remove_dots(&mut self) {
+        (self.slots, self.carried) = ([Dot::default(); SLOTS], 0);
+    }
+
+    /// V4: a dot stays if both have it, or one has it and the other's entry does not cover it.
+    /// The same dot with two contents keeps both.
+    fn join(&self, other: &Self) -> Self {
+        let kept = |a: &Self, b: &Self| -> Vec<Dot> {
+            a.dots().filter(|dot| dot.version > b.entry || b.has(dot.version)).collect()
+        };
+        let dots = [kept(self, other), kept(other, self)].concat();
+        let mut joined = Self::new(self.entry.max(other.entry), &dots);
+        joined.carried = match self.entry.cmp(&other.entry) {
+            std::cmp::Ordering::Greater => self.carried,
+            std::cmp::Ordering::Less => other.carried,
+            std::cmp::Ordering::Equal => self.carried | other.carried,
+        };
+        joined
+    }
+
+    /// V4: after every join the greatest `limit` dots by (version, content) stay. Returns the rest.
+    fn trim(&mut self, limit: usize) -> Set {
+        let mut dots: Vec<_> = self.dots().collect();
+        let removed = dots.drain(..dots.len().saturating_sub(limit));
+        let removed = removed.fold(0, |set, dot| set | 1 << dot.content);
+        self.set_dots(dots);
+        removed
+    }
+}
+
+/// The replicated state of one pattern id.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Record {
+    pub(crate) parts: [Part; NODES],
+    /// V6: the causal length of each content; odd means suppressed.
+    lengths: [u8; CONTENTS as usize],
+}
+
+/// Some parts of a record: a bit for each node, and one for the suppression.
+pub(crate) type Subset = u8;
+/// The suppression alone.
+pub(crate) const SUPPRESSION: Subset = 1 << NODES;
+/// The whole record.
+pub(crate) const WHOLE: Subset = u8::MAX;
+
+/// Contents that the limits removed from a record.
+#[derive(Default)]
+pub(crate) struct Trimmed {
+    pub(crate) suppressed: Set,
+    pub(crate) dots: [Set; NODES],
+}
+
+impl Record {
+    pub(crate) fn is_held(&self) -> bool {
+        *self != Self::default()
+    }
+
+    pub(crate) fn live(&self) -> Set {
+        self.parts.iter().fold(0, |set, part| set | part.live())
+    }
+
+    /// The contents that stay invisible.
+    pub(crate) fn suppressed(&self) -> Set {
+        let in_set = (0..CONTENTS).filter(|c| self.lengths[usize::from(*c)] % 2 == 1);
+        let in_set = in_set.fold(0, |set, content| set | 1 << content);
+        self.parts.iter().fold(in_set, |set, part| set | part.carried)
+    }
+
+    /// The contents from which the visible pattern is computed.
+    pub(crate) fn visible(&self) -> Set {
+        self.live() & !self.suppressed()
+    }
+
+    /// The visible pattern: the only content as it is; of several, a function of the set.
+    pub(crate) fn shown(&self) -> Option<u8> {
+        let visible = self.visible();
+        match visible.count_ones() {
+            0 => None,
+            1 => Some(visible.trailing_zeros() as u8),
+            _ => Some(SUBMITTED + (u16::from(visible) * 7 % 5) as u8),
+        }
+    }
+
+    /// V6, *forget*: even lengths of live contents become odd.
+    pub(crate) fn suppress(&mut self, contents: Set) {
+        for content in members(contents & !self.suppressed()) {
+            self.lengths[usize::from(content)] += 1;
+        }
+    }
+
+    /// V6, *resolve*: an odd length becomes even.
+    pub(crate) fn release(&mut self, content: u8) {
+        let length = &mut self.lengths[usize::from(content)];
+        *length += *length % 2;
+    }
+
+    /// The part of the record that travels in one message.
+    pub(crate) fn subset(&self, subset: Subset, rules: &Rules) -> Self {
+        let mut some = *self;
+        for (node, part) in some.parts.iter_mut().enumerate() {
+            if contains(subset, node) {
+                continue;
+            }
+            if rules.has(Weaker::PartsCarryWholeContext) {
+                part.remove_dots();
+            } else {
+                *part = Part::default();
+            }
+        }
+        if subset & SUPPRESSION == 0 {
+            some.lengths = Default::default();
+        }
+        some
+    }
+
+    pub(crate) fn join(&self, other: &Self) -> Self {
+        Self {
+            parts: std::array::from_fn(|node| self.parts[node].join(&other.parts[node])),
+            lengths: std::array::from_fn(|c| self.lengths[c].max(other.lengths[c])),
+        }
+    }
+
+    /// V4 and V6: the limits, functions of the state alone, applied after every join.
+    pub(crate) fn trim(&mut self, rules: &Rules) -> Trimmed {
+        let mut trimmed = Trimmed::default();
+        let counted: Vec<_> = (0..CONTENTS).filter(|c| self.lengths[usize::from(*c)] > 0).collect();
+        for content in counted.into_iter().skip(rules.max_suppressed) {
+            self.lengths[usize::from(content)] = 0;
+            trimmed.suppressed |= 1 << content;
+        }
+        if !rules.has(Weaker::TwinsUnbounded) {
+            for (node, part) in self.parts.iter_mut().enumerate() {
+                trimmed.dots[node] = part.trim(rules.max_dots);
+            }
+        }
+        trimmed
+    }
+}

@@ -1,0 +1,111 @@
+//! The adopted rules, their bounds, and the weaker rules that a counterexample forbids.
+
+/// One rule that differs from the adopted ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Weaker {
+    /// V1: a version is (incarnation, counter); a start takes a new incarnation.
+    IncarnationAndCounter,
+    /// V1: a version above the clock is the highest known + 1, without a random step.
+    NextWithoutRandom,
+    /// V1: a hello's version of the own node is believed, however far in the future it lies.
+    ImplausibleHelloBelieved,
+    /// V1: one implausible version refuses the whole record, not its part alone.
+    ImplausibleRecordRefused,
+    /// V1: the own clock is used, however far it lies above every clock that peers told.
+    OwnClockTrusted,
+    /// V1: an implausible own clock gives way to the highest known version, not to the told clock.
+    OwnClockByHighest,
+    /// V1: dropping an own implausible part keeps `last_submitted`.
+    DropKeepsLastSubmitted,
+    /// V1: dropping an own implausible part keeps the highest known version.
+    DropKeepsHighest,
+    /// V2: a part travels with the context of the whole record.
+    PartsCarryWholeContext,
+    /// V2: a new name over the cap refuses the whole record.
+    CapRefusesRecord,
+    /// V2: a full node refuses records of ids that it holds.
+    CapRefusesHeld,
+    /// V4: one version may carry any number of contents.
+    TwinsUnbounded,
+    /// V5: a removed word is never written again.
+    ReissueNever,
+    /// V5: a higher own version makes the node write all its own live words again.
+    ReissueAllOfNode,
+    /// V5: a higher own version makes the process write all its own live words again.
+    ReissueAllOfProcess,
+    /// V5: only a version that is ahead of the clock counts as foreign.
+    ReissueIfAheadOfClock,
+    /// V5: the re-issued dot supersedes the own dots that arrived.
+    ReissueSupersedes,
+    /// V5: the re-issued version is a new one, not the arriving entry + 1.
+    ReissueAtClock,
+    /// V5: a re-issue at the limit of own dots drops the lowest.
+    ReissueDropsLowest,
+    /// V6: suppressed digests live in the forgetting node's dot; its next write removes them.
+    SuppressedInTombstone,
+    /// V6: the same, but the node's next writes carry the digests on.
+    SuppressedCarriedOn,
+    /// V7: a join never changes `last_submitted`.
+    LastSubmittedKept,
+    /// V7: an unchanged submission does not make the word this process's.
+    UnchangedClaimsNothing,
+    /// V8: deletions that every node has are reaped; the greatest reaped versions refuse older ones.
+    DeletionsReaped,
+    /// V9: a node waits only while its store is empty; a restart after half a session ends it.
+    WaitWhileEmpty,
+    /// V9: an operation does not first take in the waiting submission of its id.
+    OperationPassesWaiting,
+    /// V11: a replaced node's dots count as own dots for "unchanged" and `last_submitted`.
+    ReplacedCountsAsOwn,
+    /// V11: a new key replaces one key only, not the keys that this one had replaced.
+    ReplacesOne,
+    /// Echo: a returned blend is written like any other content.
+    EchoWritten,
+    /// Echo: only the blend shown at the moment is recognised, not those handed out before.
+    EchoOfCurrentOnly,
+    /// Echo: a content that equals the shown one is an echo even if a peer's live dot holds it.
+    EchoOfLive,
+    /// Summaries: records are selected by live dots, not by context entries.
+    SelectByLiveDot,
+    /// Summaries: roots that differ at the end of a session always lead to a descent.
+    DescendAlways,
+    /// Summaries: records above the sender's own summary entry are sent like the others.
+    AboveOwnEntryFirst,
+    /// Summaries: a budget may separate records of equal version.
+    EqualVersionsSeparated,
+    /// Descent: a limited descent sends in the order of the ids.
+    DescentInFixedOrder,
+}
+
+/// The rules under test: the adopted ones, or these with one weakness, within small bounds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// The one rule that differs.
+    pub(crate) weaker: Option<Weaker>,
+    /// V2, V4: live dots of one node on one id (16 in the product).
+    pub(crate) max_dots: usize,
+    /// V6: suppressed digests of one id (1,024 in the product).
+    pub(crate) max_suppressed: usize,
+    /// V1: steps by which a version may lie above the clock (10 years in the product).
+    pub(crate) max_ahead: i64,
+}
+
+impl Rules {
+    /// The rules as adopted.
+    pub(crate) const ADOPTED: Self =
+        Self { weaker: None, max_dots: 2, max_suppressed: 2, max_ahead: 300 };
+
+    /// The adopted rules but for one.
+    pub(crate) const fn but(weaker: Weaker) -> Self {
+        Self { weaker: Some(weaker), ..Self::ADOPTED }
+    }
+
+    pub(crate) fn has(&self, weaker: Weaker) -> bool {
+        self.weaker == Some(weaker)
+    }
+
+    /// Whether suppressed digests are a part of the record of its own (V6).
+    pub(crate) fn suppresses_in_set(&self) -> bool {
+        !self.has(Weaker::SuppressedInTombstone) && !self.has(Weaker::SuppressedCarriedOn)
+    }
+}

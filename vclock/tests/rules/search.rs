@@ -1,0 +1,199 @@
+//! Random and exhaustive runs, and the shortest history of each kind of violation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::action::{Action, faults, travel, writes};
+use crate::record::SUBMITTED;
+use crate::rules::Rules;
+use crate::verdict::{Verdict, Violation};
+use crate::world::World;
+
+/// xorshift64*: the same seed gives the same histories everywhere.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    /// A number below `limit`.
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % limit
+    }
+
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+}
+
+/// The result of a run.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) histories: u64,
+    /// Not equal yet when the clocks were right.
+    pub(crate) late: u64,
+    pub(crate) rounds: usize,
+    pub(crate) dots: usize,
+    pub(crate) destroyed: u64,
+    pub(crate) reissued: u64,
+    pub(crate) words_cut: u64,
+    pub(crate) refused: u64,
+    /// How many histories break each law, and the shortest of them.
+    pub(crate) violations: BTreeMap<Violation, (u64, Vec<Action>)>,
+}
+
+impl Tally {
+    fn count(&mut self, verdict: &Verdict, history: &[Action]) {
+        self.histories += 1;
+        self.late += u64::from(verdict.is_late);
+        self.rounds = self.rounds.max(verdict.rounds);
+        self.dots = self.dots.max(verdict.dots);
+        self.destroyed += u64::from(verdict.counts.destroyed);
+        self.reissued += u64::from(verdict.counts.reissued);
+        self.words_cut += u64::from(verdict.counts.words_cut);
+        self.refused += u64::from(verdict.counts.refused);
+        for violation in &verdict.violations {
+            let found = self.violations.entry(*violation);
+            let (count, shortest) = found.or_insert_with(|| (0, history.to_vec()));
+            *count += 1;
+            if history.len() < shortest.len() {
+                *shortest = history.to_vec();
+            }
+        }
+    }
+}
+
+/// Random histories of a fault class.
+pub(crate) fn random(
+    rules: Rules,
+    class: &str,
+    nodes: usize,
+    count: u64,
+    length: usize,
+    seed: u64,
+) -> Tally {
+    let mut random = Random::new(seed);
+    let writes = writes(nodes, 2, SUBMITTED);
+    let submits: Vec<_> =
+        writes.iter().copied().filter(|action| matches!(action, Action::Submit(..))).collect();
+    let travel = travel(nodes, 2);
+    let mut faults = faults(class, nodes);
+    if !faults.is_empty() {
+        faults.extend((0..nodes).map(Action::TimeOut));
+    }
+    let mut tally = Tally::default();
+    for _ in 0..count {
+        let (mut world, mut history) = (World::new(nodes, rules), Vec::new());
+        let writes = if random.below(2) == 0 { &writes } else { &submits };
+        let steps = 4 + random.below(length);
+        while history.len() < steps {
+            let from = match random.below(10) {
+                0..=3 => writes,
+                4..=6 => &travel,
+                _ if faults.is_empty() => &travel,
+                _ => &faults,
+            };
+            let action = *random.pick(from);
+            if world.allows(&action) {
+                world.apply(&action);
+                history.push(action);
+            }
+        }
+        tally.count(&world.judge(), &history);
+    }
+    for (violation, (_, history)) in &mut tally.violations {
+        *history = shrink(rules, nodes, history, *violation);
+    }
+    tally
+}
+
+/// Takes actions away for as long as the same law stays broken.
+fn shrink(rules: Rules, nodes: usize, history: &[Action], violation: Violation) -> Vec<Action> {
+    let is_broken = |history: &[Action]| {
+        let mut world = World::new(nodes, rules);
+        for action in history {
+            if !world.allows(action) {
+                return false;
+            }
+            world.apply(action);
+        }
+        world.judge().has(violation)
+    };
+    let mut best = history.to_vec();
+    loop {
+        let shorter = (0..best.len()).map(|n| {
+            let mut shorter = best.clone();
+            shorter.remove(n);
+            shorter
+        });
+        match shorter.into_iter().find(|shorter| is_broken(shorter)) {
+            Some(shorter) => best = shorter,
+            None => return best,
+        }
+    }
+}
+
+/// How much of the alphabet an exhaustive run uses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Alphabet {
+    /// Submissions, whole sessions, and the faults.
+    Submissions,
+    /// All operations and single records as well.
+    Everything,
+}
+
+/// All histories up to a depth, with one id and two contents. States that are equal at the same
+/// depth count once; only histories are kept, and states are made again from them.
+pub(crate) fn exhaustive(
+    rules: Rules,
+    class: &str,
+    nodes: usize,
+    depth: usize,
+    alphabet: Alphabet,
+) -> Tally {
+    let contents = 2;
+    let mut actions = writes(nodes, 1, contents);
+    actions
+        .retain(|action| alphabet != Alphabet::Submissions || matches!(action, Action::Submit(..)));
+    actions.extend(travel(nodes, 1).into_iter().filter(|action| {
+        alphabet == Alphabet::Everything || matches!(action, Action::Session(..))
+    }));
+    actions.extend(faults(class, nodes));
+    actions.retain(|action| is_small(action, contents));
+    let mut tally = Tally::default();
+    let mut histories: Vec<Vec<Action>> = vec![Vec::new()];
+    for level in 1..=depth {
+        let (mut next, mut seen) = (Vec::new(), BTreeSet::new());
+        for history in &histories {
+            let world = World::run(nodes, rules, history);
+            for action in actions.iter().filter(|action| world.allows(action)) {
+                let mut world = world.clone();
+                world.apply(action);
+                if !seen.insert(world.fingerprint()) {
+                    continue;
+                }
+                let mut history = history.clone();
+                history.push(*action);
+                tally.count(&world.judge(), &history);
+                if level < depth {
+                    next.push(history);
+                }
+            }
+        }
+        histories = next;
+    }
+    tally
+}
+
+/// Whether a fault stays within one id and `contents`.
+fn is_small(action: &Action, contents: u8) -> bool {
+    use Action::*;
+    match *action {
+        Submit(_, id, c) => id == 0 && c < contents,
+        Damage(_, id, _) | Forge(_, id) | ReturnOne(_, id) | OneWaySome(_, _, id, _) => id == 0,
+        _ => true,
+    }
+}

@@ -1,0 +1,321 @@
+//! The mutants, each with the tests that have to notice it.
+
+/// A mistake.
+#[derive(Debug)]
+pub(super) struct Mutant {
+    pub(super) name: &'static str,
+    pub(super) edits: &'static [Edit],
+    pub(super) suite: &'static Suite,
+    /// The tests that have to fail, all of them.
+    pub(super) killers: &'static [&'static str],
+}
+
+/// The replacement of a text that occurs once in its file.
+#[derive(Debug)]
+pub(super) struct Edit {
+    pub(super) file: &'static str,
+    pub(super) from: &'static str,
+    pub(super) to: &'static str,
+}
+
+/// An integration test.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Suite {
+    pub(super) package: &'static str,
+    pub(super) features: &'static str,
+    pub(super) test: &'static str,
+}
+
+const STATE: Suite = Suite { package: "engram-bridge", features: "files", test: "state" };
+
+const OWN: &str = "vclock/src/siblings/own.rs";
+const SIBLINGS_JOIN: &str = "vclock/src/siblings/join.rs";
+const HYBRID: &str = "vclock/src/hybrid.rs";
+const WIRE_RECORD: &str = "gossip-proto/src/record.rs";
+const JOIN: &str = "engram-bridge/src/replica/join.rs";
+const OPERATIONS: &str = "engram-bridge/src/replica/operations.rs";
+const WRITE: &str = "engram-bridge/src/replica/space/write.rs";
+const SHARED: &str = "engram-bridge/src/replica/shared.rs";
+const ISSUER: &str = "engram-bridge/src/replica/issuer.rs";
+const SPACE_STATE: &str = "engram-bridge/src/replica/state.rs";
+const RESTORE: &str = "engram-bridge/src/durable/restore.rs";
+const ADMISSION: &str = "engram-bridge/src/sync/admission.rs";
+
+/// Weaker rules of the replicated state.
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "reissue: none",
+        edits: &[Edit {
+            file: OWN,
+            from: "word.filter(|word| self.holds_word(node, word))",
+            to: "word.filter(|_| false)",
+        }],
+        suite: &STATE,
+        killers: &[
+            "counterexamples::reissue::a_word_below_an_unseen_one_is_written_again",
+            "counterexamples::submissions::an_unchanged_word_is_claimed",
+        ],
+    },
+    Mutant {
+        name: "reissue: words of earlier processes",
+        edits: &[Edit {
+            file: JOIN,
+            from: "let (node, word) = (*issuer.node(), change.word);",
+            to: "let held = before.of_node(issuer.node()).last();
+                 let held = held.map(|(version, value)| engram_vclock::Word { version, value });
+                 let (node, word) = (*issuer.node(), change.word.or(held));",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::reissue::words_of_earlier_processes_stay_superseded"],
+    },
+    Mutant {
+        name: "reissue: only above the clock",
+        edits: &[Edit {
+            file: JOIN,
+            from: "let (node, word) = (*issuer.node(), change.word);",
+            to: "let (node, now) = (*issuer.node(), issuer.next_dot().version);
+                 let word = change.word.filter(|_| arrived.siblings.context().get(&node) > now);",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::reissue::the_clock_does_not_judge_a_reissue"],
+    },
+    Mutant {
+        name: "reissue: far above the arriving entry",
+        edits: &[Edit {
+            file: OWN,
+            from: "arriving.saturating_add(1)",
+            to: "arriving.saturating_add(1 << 50)",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::reissue::a_reissue_covers_no_unseen_word"],
+    },
+    Mutant {
+        name: "reissue: supersedes arriving words",
+        edits: &[Edit {
+            file: OWN,
+            from: "Some(word.value.clone()), |_| false)",
+            to: "Some(word.value.clone()), |older| older.node == *node)",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::reissue::a_reissue_stands_beside_arriving_words"],
+    },
+    Mutant {
+        name: "reissue: the oldest gives way at the cap",
+        edits: &[Edit {
+            file: OWN,
+            from: "Err(_) => outcome.given_up = Some(lost),",
+            to: "Err(_) => {
+                     self.live.remove(self.live.partition_point(|(held, _)| held.node < *node));
+                     let dot = Dot::new(node.clone(), word.version);
+                     _ = self.supersede(dot, Some(word.value.clone()), |_| false);
+                     clock.recall(word.version);
+                     (outcome.reissued, outcome.given_up) = (Some(word), None);
+                 }",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::reissue::a_word_beyond_the_cap_of_dots_is_given_up"],
+    },
+    Mutant {
+        name: "dots: no cap after a join",
+        edits: &[Edit {
+            file: SIBLINGS_JOIN,
+            from: "self.live.sort_unstable();
+        self.trim()",
+            to: "self.live.sort_unstable();
+        if false { self.trim() } else { 0 }",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::reissue::one_version_with_many_values_is_bounded"],
+    },
+    Mutant {
+        name: "dots: one value a version",
+        edits: &[Edit {
+            file: SIBLINGS_JOIN,
+            from: "!self.context.covers(&pair.0) || self.is_live(&pair.0) && !self.holds(pair)",
+            to: "!self.context.covers(&pair.0)",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::reissue::one_version_with_two_values_keeps_both"],
+    },
+    Mutant {
+        name: "claim: unchanged claims nothing",
+        edits: &[Edit {
+            file: OPERATIONS,
+            from: "let word = confirmed_word(entry, digest, issuer);",
+            to: "let word = entry.word;",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::submissions::an_unchanged_word_is_claimed"],
+    },
+    Mutant {
+        name: "adopt: a join leaves last_submitted",
+        edits: &[Edit {
+            file: JOIN,
+            from: "adopted(&before, &record, change.word.as_ref(), issuer)",
+            to: "adopted(&before, &record, change.word.as_ref(), issuer).filter(|_| false)",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::submissions::an_own_word_that_came_back_is_the_last_one"],
+    },
+    Mutant {
+        name: "submit: unchanged before suppressed",
+        edits: &[Edit {
+            file: OPERATIONS,
+            from: "if entry.record.suppression.is_suppressed(&digest) {",
+            to: "if entry.record.suppression.is_suppressed(&digest)
+                     && entry.last_submitted != Some(digest)
+                 {",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::submissions::a_suppressed_word_is_not_the_last_one"],
+    },
+    Mutant {
+        name: "submit: a suppressed word stays the last",
+        edits: &[Edit {
+            file: OPERATIONS,
+            from: "Change { last_submitted: None, ..Change::of(id, Some(entry)) }",
+            to: "Change::of(id, Some(entry))",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::submissions::a_suppressed_word_is_not_the_last_one"],
+    },
+    Mutant {
+        name: "submit: supersedes the peers",
+        edits: &[Edit {
+            file: OPERATIONS,
+            from: "|older: &Dot| issuer.is_own(&older.node);",
+            to: "|_: &Dot| true;",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::submissions::a_submission_hides_no_word_of_a_peer"],
+    },
+    Mutant {
+        name: "suppression: lifted by the next word",
+        edits: &[Edit {
+            file: OPERATIONS,
+            from: "change.record = Some(record);
+        change.contents = vec![content];",
+            to: "record.suppression = Default::default();
+        change.record = Some(record);
+        change.contents = vec![content];",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::deletions::the_next_word_lifts_no_suppression"],
+    },
+    Mutant {
+        name: "suppression: lifted by a resolution",
+        edits: &[Edit {
+            file: OPERATIONS,
+            from: "record.siblings.resolve(dot, digest).expect(FRESH);",
+            to: "record.siblings.resolve(dot, digest).expect(FRESH);
+        record.suppression = Default::default();",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::deletions::a_resolution_lifts_no_other_suppression"],
+    },
+    Mutant {
+        name: "suppression: dropped by a join",
+        edits: &[Edit {
+            file: JOIN,
+            from: "record.suppression.join(&arrived.suppression);",
+            to: "",
+        }],
+        suite: &STATE,
+        killers: &[
+            "counterexamples::deletions::a_lost_disk_brings_nothing_forgotten_back",
+            "counterexamples::deletions::a_suppression_that_travels_alone_is_kept",
+        ],
+    },
+    Mutant {
+        name: "suppression: equal contexts are equal records",
+        edits: &[Edit {
+            file: WIRE_RECORD,
+            from: "!self.context().eq(context.iter().copied()) && self.context().all(covered)",
+            to: "self.context().all(covered)",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::deletions::equal_contexts_may_differ_in_suppression"],
+    },
+    Mutant {
+        name: "plausibility: of whole records",
+        edits: &[Edit {
+            file: ADMISSION,
+            from: "let mut refusals = self.restrict_versions(arrived);",
+            to: "let mut refusals = self.restrict_versions(arrived);
+        if !refusals.is_empty() {
+            *arrived = Record::default();
+        }",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::clocks::an_implausible_part_is_refused_alone"],
+    },
+    Mutant {
+        name: "plausibility: records are believed",
+        edits: &[Edit {
+            file: ADMISSION,
+            from: "let plausible = self.shared.is_plausible(entry);",
+            to: "let plausible = entry > 0;",
+        }],
+        suite: &STATE,
+        killers: &["cases::clocks::a_far_future_version_is_refused_alone"],
+    },
+    Mutant {
+        name: "plausibility: greetings are believed",
+        edits: &[
+            Edit {
+                file: SHARED,
+                from: "if self.is_plausible(greeting.known) {",
+                to: "if greeting.known > 0 {",
+            },
+            Edit {
+                file: ISSUER,
+                from: "_ = self.hybrid.observe(known, self.now());",
+                to: "self.hybrid.recall(known);",
+            },
+        ],
+        suite: &STATE,
+        killers: &["counterexamples::clocks::a_lying_greeting_silences_no_node"],
+    },
+    Mutant {
+        name: "plausibility: a lie hides honest greetings",
+        edits: &[Edit {
+            file: SHARED,
+            from: "if self.is_plausible(greeting.known) {",
+            to: "if greeting.known > 0 {",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::clocks::a_lying_greeting_hides_no_honest_one"],
+    },
+    Mutant {
+        name: "clock: far ahead of all that were told",
+        edits: &[Edit {
+            file: HYBRID,
+            from: "Some(ClockFault::Ahead { told, .. }) => told,",
+            to: "Some(ClockFault::Ahead { .. }) => now,",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::clocks::a_greeting_corrects_a_clock_far_ahead"],
+    },
+    Mutant {
+        name: "first contact: no wait",
+        edits: &[Edit { file: SPACE_STATE, from: "if !self.settled {", to: "if false {" }],
+        suite: &STATE,
+        killers: &["counterexamples::submissions::the_first_contact_tells_a_node_its_versions"],
+    },
+    Mutant {
+        name: "first contact: no wait of a damaged store",
+        edits: &[Edit { file: RESTORE, from: "if settled && sound {", to: "if settled {" }],
+        suite: &STATE,
+        killers: &["counterexamples::submissions::a_damaged_store_waits_for_contact_again"],
+    },
+    Mutant {
+        name: "first contact: passed by an operation",
+        edits: &[Edit { file: WRITE, from: "self.take_in_only(&mut journal, &ids)?;", to: "" }],
+        suite: &STATE,
+        killers: &[
+            "counterexamples::submissions::an_operation_takes_in_first_what_waits",
+            "counterexamples::submissions::a_withdrawal_takes_in_first_what_waits",
+            "counterexamples::submissions::a_forgetting_takes_in_first_what_waits",
+        ],
+    },
+];
