@@ -15,6 +15,7 @@ pub(crate) const MAX_BLENDS: usize = 8;
 #[derive(Debug, Default)]
 pub(crate) struct Blends {
     /// Ascending by time. Absent for most patterns, which never had several versions.
+    #[expect(clippy::box_collection, reason = "8 bytes for each pattern instead of 32")]
     digests: Option<Box<VecDeque<Digest>>>,
     latest: Option<Arc<SemanticPattern>>,
 }
