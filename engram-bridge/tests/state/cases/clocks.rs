@@ -1,9 +1,10 @@
 //! Dates and versions from the far future.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use engram_bridge::{Retention, Store, Timestamp};
+use engram_bridge::{Retention, Store, Submitted, Timestamp};
 use engram_gossip_proto::{Delivery, Record, Rejection, View};
 
 use super::{converge, live};
@@ -91,16 +92,24 @@ fn an_own_far_future_version_is_not_believed() {
 
 #[test]
 fn dropping_a_part_leaves_the_own_word_protected() {
-    let disk = engram_bridge::MemoryStateStore::new();
-    let (one, peer) = (open(1, &disk), store(2));
+    // The clock of node 1 is right again while it runs.
+    let time = Arc::new(AtomicI64::new(FUTURE));
+    let shown = Arc::clone(&time);
+    let one = Store::new(store_config(1), environment(move || shown.load(Ordering::Relaxed), || 0));
+    let (one, peer) = (Arc::new(one), store(2));
+    only_space(&one).pin().apply(from_the_future("p", 2));
+    time.store(NOW, Ordering::Relaxed);
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
-    assert_eq!(one.drop_implausible(only_space(&one).id(), "p"), Ok(false));
+    assert_eq!(one.drop_implausible(only_space(&one).id(), "p"), Ok(true));
+    let again = only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
+    assert_eq!(again, Submitted::Unchanged);
+
     // A clone writes later, and unseen.
-    let clone = open(1, &engram_bridge::MemoryStateStore::new());
-    only_space(&clone).submit_pattern(&pattern("p", 2)).unwrap();
+    let clone = store(1);
+    only_space(&clone).submit_pattern(&pattern("p", 3)).unwrap();
     converge(&[&clone, &peer]);
     converge(&[&one, &peer]);
-    assert_eq!(live(&only_space(&peer), "p"), ["episode-1", "episode-2"]);
+    assert_eq!(live(&only_space(&peer), "p"), ["episode-1", "episode-3"]);
 }
 
 #[test]
