@@ -38,12 +38,12 @@ struct Node {
 impl Node {
     fn start(ca: &ClusterCa, credentials: &NodeCredentials) -> Self {
         let mut config = NetConfig::new(([127, 0, 0, 1], 0).into());
-        config.interval = Duration::from_secs(3_600);
-        config.advert_interval = Duration::from_secs(3_600);
-        config.advert_fanout = 0;
-        config.dial_spread = Duration::from_millis(1);
+        config.schedule.interval = Duration::from_secs(3_600);
+        config.schedule.advert_interval = Duration::from_secs(3_600);
+        config.schedule.advert_fanout = 0;
+        config.schedule.dial_spread = Duration::from_millis(1);
         // The roots that both tell each other when they meet call for a session of their own.
-        config.trigger_jitter = Duration::from_secs(10);
+        config.schedule.trigger_jitter = Duration::from_secs(10);
         let (certificate, key) = (&credentials.certificate_pem, &credentials.key_pem);
         let identity = Identity::from_pem(ca.certificate_pem(), certificate, key);
         let of_store = StoreConfig::new(credentials.node_id, [space()]);

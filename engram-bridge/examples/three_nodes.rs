@@ -72,7 +72,7 @@ fn start<'n>(
     let store = Arc::new(Store::new(config, Environment::system()));
 
     let mut network = NetConfig::new(([127, 0, 0, 1], 0).into());
-    network.backoff_min = Duration::from_millis(100);
+    network.schedule.backoff_min = Duration::from_millis(100);
     let gossip =
         Gossip::bind(network, identity, Roster::default(), store.parameters(), Arc::clone(&store))?;
     let gossiper = Binding::new(store, gossip).gossiper(&space)?;

@@ -13,7 +13,7 @@ use common::raw::{
 };
 use common::{Cluster, Node, quiet, roster};
 use criterion::{Criterion, criterion_group, criterion_main};
-use engram_gossip_net::{Allowance, NetConfig, Roster, SessionReport};
+use engram_gossip_net::{NetConfig, PeerQuota, Roster, SessionReport};
 use quinn::Connection;
 use tokio::runtime::{Builder, Runtime};
 
@@ -30,9 +30,9 @@ fn layouts() -> [(&'static str, [Arc<Runtime>; 2]); 2] {
 
 fn silent() -> NetConfig {
     let mut config = quiet();
-    config.advert_fanout = 0;
+    config.schedule.advert_fanout = 0;
     // A benchmark moves in seconds what a peer may move in minutes.
-    config.transfer.peer = Allowance::UNLIMITED;
+    config.schedule.limits.peer = PeerQuota::UNLIMITED;
     config
 }
 

@@ -6,14 +6,14 @@ use quinn::Incoming;
 use tokio::task::JoinSet;
 
 use crate::Event;
+use crate::command::Command;
 use crate::endpoint::HandshakePermit;
 use crate::link::Close;
-use crate::peer::Command;
-use crate::shared::{Phase, Shared};
+use crate::node::{Phase, Shared};
 use crate::stats::count;
 
 /// Answers connection attempts, each handshake for itself, until the node shuts down.
-pub(crate) async fn keep(shared: Arc<Shared>) {
+pub(crate) async fn run(shared: Arc<Shared>) {
     let mut phase = shared.phase.subscribe();
     let mut handshakes = JoinSet::new();
     loop {
@@ -32,6 +32,7 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
 
 async fn answer(shared: Arc<Shared>, incoming: Incoming, _permit: HandshakePermit) {
     let address = incoming.remote_address();
+    let address = (address.ip().to_canonical(), address.port()).into();
     let accepted = shared.socket.accept(incoming, &shared.identity(), shared.roster()).await;
     let (connection, id) = match accepted {
         Ok(accepted) => accepted,
@@ -43,7 +44,7 @@ async fn answer(shared: Arc<Shared>, incoming: Incoming, _permit: HandshakePermi
     shared.counters.update(|stats| stats.handshakes_accepted += 1);
     match shared.peer(&id) {
         // If the peer's task is just ending, the connection ends with the failed message.
-        Some(peer) => _ = peer.mailbox.send(Command::Accepted(connection)).await,
+        Some(peer) => peer.command(Command::Accepted(connection)),
         // Evicted since the handshake began.
         None => Close::Evicted.close(&connection),
     }

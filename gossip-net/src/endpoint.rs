@@ -9,9 +9,11 @@ use std::time::Duration;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{AsyncUdpSocket, IdleTimeout, Runtime as _, TokioRuntime, TransportConfig};
 use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, VarInt};
-use tokio::time::timeout;
+use socket2::{Domain, Protocol, Socket as Socket2, Type};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::limits::{self, HANDSHAKE_TIMEOUT};
+use crate::dial::{Attempt, DialError, Target, race};
+use crate::limits::{self, DIAL_DELAY, HANDSHAKE_TIMEOUT};
 use crate::tls::{self, Expected, PeerVerifier};
 use crate::{BindError, HandshakeError, Identity, NetConfig, NodeId, Roster};
 
@@ -82,7 +84,7 @@ impl Socket {
                 _ = incoming.retry();
                 continue;
             }
-            match self.handshakes.begin(incoming.remote_address().ip()) {
+            match self.handshakes.begin(incoming.remote_address().ip().to_canonical()) {
                 Some(permit) => return Some((incoming, permit)),
                 None => incoming.refuse(),
             }
@@ -103,44 +105,102 @@ impl Socket {
         let connecting = incoming
             .accept_with(Arc::new(server))
             .map_err(|error| HandshakeError::of_connection(&error))?;
-        let connection = handshake(connecting, &verifier).await?;
+        let within = Instant::now() + HANDSHAKE_TIMEOUT;
+        let connection = handshake(connecting, within, &verifier).await?;
         let peer = peer_id(&connection).ok_or(HandshakeError::NoCertificate)?;
         Ok((connection, peer))
     }
 
-    /// Dials `node` at `address`, and takes nobody else.
+    /// Dials a node at all of its addresses, and takes no other node.
+    ///
+    /// # Errors
+    /// [`DialError`] with the most telling of the causes.
     pub(crate) async fn dial(
         &self,
-        node: NodeId,
-        address: &str,
+        target: Target<'_>,
+        time: Duration,
         identity: &Identity,
-    ) -> Result<Connection, HandshakeError> {
-        let address = timeout(HANDSHAKE_TIMEOUT, self.resolve(address))
-            .await
-            .map_err(|_| HandshakeError::Address(format!("{address}: no answer from DNS")))??;
-        let verifier = PeerVerifier::new(identity.trust.clone(), Expected::Node(node));
-        let verifier = Arc::new(verifier);
-        let crypto = QuicClientConfig::try_from(tls::client_config(identity, verifier.clone()))
-            .expect("ring has the cipher suite of QUIC's first packets");
-        let mut client = ClientConfig::new(Arc::new(crypto));
-        client.transport_config(self.transport.clone());
-        let stopped = || HandshakeError::Closed("the node shuts down".into());
-        let connecting = self
-            .endpoint()
-            .ok_or_else(stopped)?
-            .connect_with(client, address, tls::SERVER_NAME)
-            .map_err(|error| HandshakeError::Address(error.to_string()))?;
-        handshake(connecting, &verifier).await
+    ) -> Result<Connection, DialError> {
+        let within = Instant::now() + time;
+        let addresses = timeout_at(within, self.resolve(&target)).await.map_err(|_| {
+            HandshakeError::Address(format!("{}: no answer from DNS", target.address))
+        })??;
+        let dial = |address| self.dial_one(target.node, address, within, identity.clone());
+        race(addresses.into_iter().map(dial).collect(), DIAL_DELAY).await
     }
 
-    /// The first address of `host:port` that this socket can reach.
-    async fn resolve(&self, address: &str) -> Result<SocketAddr, HandshakeError> {
+    fn dial_one(
+        &self,
+        node: NodeId,
+        address: SocketAddr,
+        within: Instant,
+        identity: Identity,
+    ) -> Attempt {
+        let (endpoint, transport) = (self.endpoint(), self.transport.clone());
+        Box::pin(async move {
+            let verifier = PeerVerifier::new(identity.trust.clone(), Expected::Node(node));
+            let verifier = Arc::new(verifier);
+            let crypto =
+                QuicClientConfig::try_from(tls::client_config(&identity, verifier.clone()))
+                    .expect("ring has the cipher suite of QUIC's first packets");
+            let mut client = ClientConfig::new(Arc::new(crypto));
+            client.transport_config(transport);
+            let stopped = || HandshakeError::Closed("the node shuts down".into());
+            let connecting = endpoint
+                .ok_or_else(stopped)?
+                .connect_with(client, address, tls::SERVER_NAME)
+                .map_err(|error| HandshakeError::Address(error.to_string()))?;
+            handshake(connecting, within, &verifier).await.map_err(|cause| {
+                let met = match cause {
+                    HandshakeError::WrongNode { found, .. } => Some((found, address)),
+                    _ => None,
+                };
+                DialError { cause, met }
+            })
+        })
+    }
+
+    /// The addresses of a node that this socket can reach, in the order in which they are tried: the
+    /// families by turns (RFC 8305, section 4).
+    async fn resolve(&self, target: &Target<'_>) -> Result<Vec<SocketAddr>, HandshakeError> {
+        let Target { address, sighted, .. } = target;
         let failed = |fault: String| HandshakeError::Address(format!("{address}: {fault}"));
-        let mut found =
-            tokio::net::lookup_host(address).await.map_err(|fault| failed(fault.to_string()))?;
-        found
-            .find(|found| found.is_ipv4() == self.address.is_ipv4())
-            .ok_or_else(|| failed("no address of the family that this node listens on".into()))
+        let found = tokio::net::lookup_host(address).await;
+        if let (Err(fault), None) = (&found, sighted) {
+            return Err(failed(fault.to_string()));
+        }
+        let found = found.into_iter().flatten().chain(*sighted);
+        let (v6, v4): (Vec<_>, Vec<_>) =
+            found.filter_map(|found| self.reach(found)).partition(|(_, v6)| *v6);
+        let mut addresses: Vec<SocketAddr> = Vec::new();
+        let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
+        loop {
+            let pair = [v6.next(), v4.next()];
+            if pair.iter().all(Option::is_none) {
+                break;
+            }
+            for (found, _) in pair.into_iter().flatten() {
+                if !addresses.contains(&found) && addresses.len() < limits::MAX_ADDRESSES {
+                    addresses.push(found);
+                }
+            }
+        }
+        match addresses.is_empty() {
+            false => Ok(addresses),
+            true => Err(failed("no address of the family that this node listens on".into())),
+        }
+    }
+
+    /// The address as this socket dials it, and whether it is IPv6; `None` if it cannot.
+    fn reach(&self, address: SocketAddr) -> Option<(SocketAddr, bool)> {
+        match (self.address, address) {
+            (SocketAddr::V4(_), SocketAddr::V4(_)) => Some((address, false)),
+            (SocketAddr::V6(_), SocketAddr::V6(_)) => Some((address, true)),
+            (SocketAddr::V6(ours), SocketAddr::V4(theirs)) if ours.ip().is_unspecified() => {
+                Some(((theirs.ip().to_ipv6_mapped(), theirs.port()).into(), false))
+            }
+            _ => None,
+        }
     }
 
     /// Closes what is still open and waits, at most `grace`, until peers were told and the port is
@@ -171,7 +231,18 @@ fn udp(config: &NetConfig) -> io::Result<Arc<dyn AsyncUdpSocket>> {
     if let Some(switch) = &config.switch {
         return switch.bind(config.listen);
     }
-    TokioRuntime.wrap_udp_socket(UdpSocket::bind(config.listen)?)
+    TokioRuntime.wrap_udp_socket(bind(config.listen)?)
+}
+
+/// Binds an address. The unspecified one of IPv6 takes IPv4 as well, whatever the system's default.
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket2::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        // A system without IPv4 has nothing to take.
+        _ = socket.set_only_v6(!address.ip().is_unspecified());
+    }
+    socket.bind(&address.into())?;
+    Ok(socket.into())
 }
 
 /// The identity that the peer of a complete handshake has proved.
@@ -188,9 +259,10 @@ pub(crate) fn peer_chain(
 
 async fn handshake(
     connecting: quinn::Connecting,
+    within: Instant,
     verifier: &PeerVerifier,
 ) -> Result<Connection, HandshakeError> {
-    let connection = timeout(HANDSHAKE_TIMEOUT, connecting)
+    let connection = timeout_at(within, connecting)
         .await
         .map_err(|_| HandshakeError::TimedOut)?
         // What our own verifier found is more precise than the alert that it led to.

@@ -92,6 +92,12 @@ pub enum SyncError {
     /// it is asked again after a pause.
     #[error("the peer grants no more for now; it is asked again later")]
     OverAllowance,
+    /// As many previews as may be run or wait already.
+    #[error("{cap} previews run or wait already, as many as may; ask again when one has ended")]
+    TooManyPreviews {
+        /// How many may: of the peer, or in all.
+        cap: usize,
+    },
     /// The peer ended the stream in the middle of the session.
     #[error("the peer ended the session early; its own log should say why")]
     Cut,
@@ -122,6 +128,7 @@ impl SyncError {
             Self::TimedOut(_) => "timed_out",
             Self::Busy => "busy",
             Self::OverAllowance => "over_allowance",
+            Self::TooManyPreviews { .. } => "too_many_previews",
             Self::Cut => "cut",
             Self::Session(_) => "session",
             Self::Panicked => "panicked",

@@ -26,7 +26,8 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
-    /// A peer could not be dialled, or did not accept this node.
+    /// A peer could not be dialled, or did not accept this node. Said once for each cause, until the
+    /// peer is connected.
     Unreachable {
         /// Who.
         peer: NodeId,
@@ -58,12 +59,26 @@ pub enum Event {
         /// What.
         what: engram_gossip_proto::Event,
     },
-    /// Sessions with a peer end again and again without progress and without becoming equal.
+    /// Sessions with a peer end again and again without progress and without becoming equal. Said once
+    /// an episode.
     Stalled {
         /// With whom.
         peer: NodeId,
         /// How many sessions in a row.
         sessions: u32,
+    },
+    /// The episode is over: a session made progress, or found both sides equal.
+    Recovered {
+        /// With whom.
+        peer: NodeId,
+        /// How many sessions in a row it took.
+        sessions: u32,
+    },
+    /// A session found no space that both nodes host; both should name a common one. Said once until
+    /// one is found.
+    NoCommonSpace {
+        /// With whom.
+        peer: NodeId,
     },
     /// The membership sees a member in another way, or in another life, than before.
     Member {

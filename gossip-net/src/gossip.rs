@@ -1,22 +1,25 @@
 //! The handle of a running node.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use engram_gossip_proto::{DecodeError, Parameters, RootAdvert};
+use engram_gossip_proto::schedule::{Agreement, ConfigError, RateLimits, Reach};
+use engram_gossip_proto::{DecodeError, Parameters, RootAdvert, SpaceId, View};
 use rustls::pki_types::UnixTime;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::command::{Command, PreviewRequest};
 use crate::endpoint::Socket;
 use crate::error::{AdvertError, RotateError};
 use crate::membership::{self, Membership, MembershipInput, StaticSeeds};
-use crate::peer::{self, Command};
-use crate::replicas::{Replicas, Replicated};
-use crate::rotation::Rotation;
-use crate::shared::{Parts, Phase, Shared};
+use crate::node::{Phase, Shared, SharedInit};
+use crate::peer::{self, Peer};
+use crate::replicas::{Replicas, Replicated, open_over};
 use crate::{
-    BindError, ConfigError, Event, Events, Identity, NetConfig, NodeId, PeerStatus, Roster,
-    RoundReport, SessionReport, Stats, SyncError, Transfer, accept, advert, rounds,
+    BindError, Event, Events, Identity, Member, NetConfig, NodeId, PeerStatus, Roster, RoundReport,
+    SessionReport, Stats, SyncError, accept, driver,
 };
 
 /// A running node: connected to the members of its roster, and kept equal with them.
@@ -31,7 +34,6 @@ pub struct Gossip {
 /// What the handles share; dropping it stops the node.
 struct Node {
     shared: Arc<Shared>,
-    rotation: Mutex<Rotation>,
     address: SocketAddr,
 }
 
@@ -72,20 +74,20 @@ impl Gossip {
         let source = Replicated::new(replicas, parameters, config.session.clone())?;
         let socket = Socket::bind(&config, &identity)?;
         let address = socket.address();
-        let parts =
-            Parts { config, identity, roster, socket, source: Arc::new(source), membership };
-        let shared = Arc::new(Shared::new(parts));
-        let us = shared.us;
-        shared.tell_membership(MembershipInput::Started { us, roster: &shared.roster() });
-        for member in shared.roster().iter().filter(|member| member.id != shared.us) {
-            let peer = peer::spawn(&shared, member.clone());
-            shared.peers().insert(member.id, peer);
+        let init =
+            SharedInit { config, identity, roster, socket, source: Arc::new(source), membership };
+        let shared = Arc::new(Shared::new(init)?);
+        let (us, roster) = (shared.us, shared.roster());
+        shared.tell_membership(MembershipInput::Started { us, roster: &roster });
+        for member in roster.iter().filter(|member| member.id != us) {
+            shared.peers().insert(member.id, peer::spawn(&shared, member.clone()));
         }
-        tokio::spawn(accept::keep(shared.clone()));
-        tokio::spawn(advert::keep(shared.clone()));
-        tokio::spawn(rounds::keep(shared.clone()));
-        tokio::spawn(membership::keep::keep(shared.clone()));
-        Ok(Self { node: Arc::new(Node { shared, rotation: Mutex::default(), address }) })
+        shared.tell_roots();
+        shared.tell_members(&roster);
+        tokio::spawn(accept::run(shared.clone()));
+        tokio::spawn(driver::run(shared.clone()));
+        tokio::spawn(membership::keep::run(shared.clone()));
+        Ok(Self { node: Arc::new(Node { shared, address }) })
     }
 
     /// Who this node is.
@@ -99,9 +101,9 @@ impl Gossip {
     }
 
     /// Says that the local state changed: peers hear of the new roots at once. Calls that follow
-    /// each other closely are told as one. Costs nothing more than a flag.
+    /// each other closely are told as one. A change that nobody announces is noticed within a second.
     pub fn announce(&self) {
-        self.shared().changed.notify_one();
+        self.shared().tell_roots();
     }
 
     /// Opens a session with `peer` that begins after this call, and waits for its end.
@@ -111,13 +113,48 @@ impl Gossip {
     /// # Errors
     /// [`SyncError`] says what stands in the way. Whatever was joined until then stays joined.
     pub async fn sync_with(&self, peer: NodeId) -> Result<SessionReport, SyncError> {
-        self.shared().sync_with(peer).await
+        let (answer, result) = oneshot::channel();
+        self.shared().ask_peer(peer, Command::Request(answer), result).await
+    }
+
+    /// Opens a session with `peer` over views that the caller brings, and waits for its end: for a
+    /// look at what a session would do, or at what the peer holds.
+    ///
+    /// `pin` is called right before the session begins, and once more if the session is opened again,
+    /// because it crossed one of the peer. The session claims nothing, so that it keeps no record from
+    /// others, and brings no turn of others forward. Sessions that sync go first. To the peer it is a
+    /// session like any other: a view that is not to change anything there answers with nothing of its
+    /// own.
+    ///
+    /// # Errors
+    /// As [`sync_with`](Self::sync_with), and [`SyncError::TooManyPreviews`] if
+    /// [`MAX_PEER_PREVIEWS`](crate::limits::MAX_PEER_PREVIEWS) of the peer or
+    /// [`MAX_PREVIEWS`](crate::limits::MAX_PREVIEWS) in all run or wait already.
+    pub async fn sync_with_view<V: View + Send + 'static>(
+        &self,
+        peer: NodeId,
+        pin: impl Fn() -> Vec<(SpaceId, V)> + Send + Sync + 'static,
+    ) -> Result<SessionReport, SyncError> {
+        let (answer, result) = oneshot::channel();
+        let machine = Arc::new(move |config, parameters| open_over::<V>(config, parameters, pin()));
+        let request = PreviewRequest { machine, answer };
+        self.shared().ask_peer(peer, Command::RequestPreview(request), result).await
     }
 
     /// Contacts up to `fanout` peers now, whatever the timer says. Peers whose dials fail are left
     /// out until their back-off ends, and a failure with one does not touch the others.
     pub async fn round(&self) -> RoundReport {
-        rounds::round(self.shared(), &self.node.rotation).await
+        let chosen = self.shared().schedule.ask(|scheduler, _| scheduler.choose_round());
+        let mut sessions = JoinSet::new();
+        for peer in chosen {
+            let gossip = self.clone();
+            sessions.spawn(async move { (peer, gossip.sync_with(peer).await) });
+        }
+        let mut report = RoundReport::default();
+        while let Some(contact) = sessions.join_next().await {
+            report.contacts.extend(contact);
+        }
+        report
     }
 
     /// Subscribes to what happens from now on.
@@ -129,31 +166,38 @@ impl Gossip {
     pub fn peers(&self) -> Vec<PeerStatus> {
         let now = Instant::now();
         // The membership is asked without a lock.
-        let peers = self.shared().peers().clone();
+        let peers: Vec<(NodeId, Peer)> =
+            self.shared().peers().iter().map(|(id, peer)| (*id, peer.clone())).collect();
         let membership = &*self.shared().membership;
-        peers.values().map(|peer| peer.board.status(now, membership)).collect()
+        let status = |(id, peer): &(NodeId, Peer)| {
+            let (agreement, stalled) = self
+                .shared()
+                .schedule
+                .ask(|scheduler, _| (scheduler.agreement(*id), scheduler.stalled_sessions(*id)));
+            let agreement = agreement.unwrap_or(Agreement::Unknown);
+            peer.state.status(now, membership, agreement, stalled)
+        };
+        peers.iter().map(status).collect()
     }
 
     /// What this node has done since it started.
     pub fn stats(&self) -> Stats {
-        self.shared().counters.snapshot()
+        let stats = self.shared().counters.snapshot();
+        self.shared().schedule.ask(|scheduler, _| stats.with(scheduler.stats()))
     }
 
     /// How much sessions may move, as it is in force.
-    pub fn transfer(&self) -> Transfer {
-        self.shared().transfer().transfer()
+    pub fn limits(&self) -> RateLimits {
+        self.shared().schedule.ask(|scheduler, _| scheduler.config().limits)
     }
 
-    /// Puts other bounds in force for sessions that begin from now on. What was used up stays so:
-    /// what is owed is paid back at the new rates.
+    /// Puts other bounds in force for sessions that begin from now on. What was used up stays so: a
+    /// debt is paid back at the new rates.
     ///
     /// # Errors
     /// [`ConfigError`] names the value that cannot work. The old bounds stay in force.
-    pub fn set_transfer(&self, transfer: Transfer) -> Result<(), ConfigError> {
-        transfer.check()?;
-        self.shared().transfer().set(transfer);
-        self.shared().transfer_changed.send_replace(());
-        Ok(())
+    pub fn set_limits(&self, limits: RateLimits) -> Result<(), ConfigError> {
+        self.shared().tell(|scheduler, now| scheduler.set_limits(limits, now))
     }
 
     /// The roster in force.
@@ -168,16 +212,15 @@ impl Gossip {
         // First the list that handshakes are checked against, so that nobody slips in meanwhile.
         shared.set_roster(roster.clone());
         let mut peers = shared.peers();
-        let before = peers.len();
-        peers.retain(|id, _| roster.contains(id));
-        let removed = before - peers.len();
+        let removed: Vec<NodeId> =
+            peers.keys().filter(|id| !roster.contains(id)).copied().collect();
+        removed.iter().for_each(|id| _ = peers.remove(id));
         let mut added = 0;
         for member in roster.iter().filter(|member| member.id != shared.us) {
             match peers.get(&member.id) {
                 Some(peer) => {
-                    peer.board.notes().member.clone_from(member);
-                    // Only a nudge to dial the new address at once: a full mailbox may lose it.
-                    _ = peer.mailbox.try_send(Command::Moved);
+                    peer.state.notes().member.clone_from(member);
+                    peer.command(Command::Moved);
                 }
                 None if shared.is_running() => {
                     peers.insert(member.id, peer::spawn(shared, member.clone()));
@@ -187,6 +230,11 @@ impl Gossip {
             }
         }
         drop(peers);
+        shared.tell(|scheduler, now| {
+            removed.iter().for_each(|id| scheduler.remove_member(*id, now));
+        });
+        shared.tell_members(&roster);
+        let removed = removed.len();
         shared.tell_membership(MembershipInput::Roster(&roster));
         shared.events.publish(Event::RosterChanged { added, removed });
     }
@@ -213,7 +261,8 @@ impl Gossip {
     /// The roots of this node in at most `room` bytes, for a membership layer that carries them in
     /// its own messages. With more spaces than fit, each call names the next ones in turn.
     pub fn advert(&self, room: usize) -> Vec<u8> {
-        self.shared().advert(room)
+        self.shared().tell_roots();
+        self.shared().schedule.ask(|scheduler, _| scheduler.advert(room))
     }
 
     /// Takes the roots of `peer` as its membership layer carried them. The carrier has to make sure
@@ -222,13 +271,12 @@ impl Gossip {
     /// # Errors
     /// [`AdvertError`] if `peer` is not in the roster or the bytes are no advert. They are ignored.
     pub fn handle_advert(&self, peer: NodeId, bytes: &[u8]) -> Result<(), AdvertError> {
-        let known = self.shared().peer(&peer).ok_or(AdvertError::NotInRoster(peer))?;
+        if self.shared().peer(&peer).is_none() {
+            return Err(AdvertError::NotInRoster(peer));
+        }
         let advert = RootAdvert::decode(bytes)
             .map_err(|fault: DecodeError| AdvertError::Unreadable(fault))?;
-        // A peer whose mailbox is full has adverts enough to look at.
-        if known.mailbox.try_send(Command::Heard(advert)).is_err() {
-            self.shared().counters.update(|stats| stats.adverts_dropped += 1);
-        }
+        self.shared().tell_advert(peer, &advert);
         Ok(())
     }
 
@@ -247,6 +295,35 @@ impl Gossip {
 
     fn shared(&self) -> &Arc<Shared> {
         &self.node.shared
+    }
+}
+
+impl Shared {
+    /// Passes a command on to a peer's task, and waits for the result.
+    async fn ask_peer(
+        &self,
+        peer: NodeId,
+        command: Command,
+        result: oneshot::Receiver<Result<SessionReport, SyncError>>,
+    ) -> Result<SessionReport, SyncError> {
+        // No task: the node shuts down, or the peer was never, or is no longer, in the roster.
+        let gone = || match self.is_running() {
+            true => SyncError::NotInRoster(peer),
+            false => SyncError::ShuttingDown,
+        };
+        self.peer(&peer).ok_or_else(gone)?.command(command);
+        result.await.map_err(|_| gone())?
+    }
+
+    /// Tells the scheduler which members there are, and which of them can be dialled.
+    fn tell_members(&self, roster: &Roster) {
+        let reach = |member: &Member| match member.address {
+            Some(_) => Reach::Dialable,
+            None => Reach::DialsUs,
+        };
+        self.tell(|scheduler, now| {
+            roster.iter().for_each(|member| scheduler.set_member(member.id, reach(member), now));
+        });
     }
 }
 

@@ -2,11 +2,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accept;
-mod advert;
-mod backoff;
-mod bucket;
-mod claims;
+mod command;
 mod config;
+mod dial;
+mod driver;
 mod endpoint;
 mod error;
 mod event;
@@ -18,28 +17,25 @@ mod issue;
 pub mod limits;
 mod link;
 mod membership;
+mod node;
 mod node_id;
 mod peer;
 mod replicas;
 mod report;
 mod roster;
-mod rotation;
-mod rounds;
 mod session;
-mod shared;
 mod stats;
 mod status;
 mod stream;
 #[cfg(feature = "switch")]
 mod switch;
 mod task;
-mod teller;
 mod tls;
-mod transfer;
-mod trigger;
 
-pub use bucket::Rate;
-pub use config::{ConfigError, NetConfig};
+pub use config::NetConfig;
+pub use engram_gossip_proto::schedule::{
+    Agreement, ConfigError, PeerQuota, QuietHours, Rate, RateLimits, ScheduleConfig,
+};
 pub use error::{AdvertError, BindError, RotateError, SyncError};
 pub use event::{Event, Events};
 pub use gossip::Gossip;
@@ -60,4 +56,3 @@ pub use stats::Stats;
 pub use status::{ConnectionState, PeerStatus, Traffic};
 #[cfg(feature = "switch")]
 pub use switch::{Sent, Switch, Weather};
-pub use transfer::{Allowance, QuietHours, Transfer};

@@ -1,12 +1,13 @@
 //! Every limit of the transport, in one place. Each is a number that some peer can run into.
 //!
 //! quinn's own defaults would let one peer claim hundreds of mebibytes; these let a peer claim at
-//! most [`CONNECTION_WINDOW`] and a stranger nothing but a bounded handshake.
+//! most [`CONNECTION_WINDOW`] and a stranger nothing but a bounded handshake. The limits of the scheduler
+//! stand here as well.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use crate::bucket::Rate;
+pub use engram_gossip_proto::schedule::limits::*;
 
 // What one connection may use up.
 
@@ -41,13 +42,13 @@ pub const MAX_HANDSHAKES: usize = 64;
 pub const RETRY_ABOVE_HANDSHAKES: usize = 16;
 /// Running handshakes of one address; further attempts of it are refused.
 pub const MAX_HANDSHAKES_PER_ADDRESS: usize = 32;
-/// How long a handshake may take, on either side.
-pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Dials that a node has under way at once. A node that starts in a large cluster would otherwise
-/// drown its peers, and its own socket, in handshakes that then all run out of time.
-pub const MAX_DIALS: usize = 8;
 /// How often the certificates of connected peers are verified again.
 pub const RECHECK_INTERVAL: Duration = Duration::from_secs(600);
+/// Addresses of a name that a dial tries.
+pub const MAX_ADDRESSES: usize = 8;
+/// How long a dial waits for an address to answer before it tries the next one beside it
+/// (RFC 8305, section 5).
+pub const DIAL_DELAY: Duration = Duration::from_millis(250);
 /// Certificates that a peer may send in its chain, its own included.
 pub const MAX_CHAIN: usize = 8;
 
@@ -59,46 +60,8 @@ pub const MAX_CHAIN: usize = 8;
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a whole session may take. What it did not get to, the next one does.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(600);
-/// How long an accepted session may wait for a permit before it is refused as busy.
-pub const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a session's last bytes are waited for to be acknowledged.
 pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long the other sessions leave out what one session has asked for, unless records come.
-pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the sessions of a peer that did not bring what was asked for hold up no others.
-pub const DISTRUST: Duration = Duration::from_secs(600);
-/// Records that sessions have claimed, or brought while others ran, at once; further ones may come
-/// twice.
-pub const MAX_CLAIMS: usize = 65_536;
-
-// What a member may make us do.
-
-/// Datagrams that are taken from a peer; those beyond it are dropped and counted.
-pub const DATAGRAMS: Rate = Rate { per_second: 20, burst: 32 };
-/// Bytes of sessions with one peer, both ways, unless the host allows it
-/// [others](crate::Allowance).
-pub const PEER_BYTES: Rate = Rate { per_second: 32 << 20, burst: 256 << 20 };
-/// Nodes and listings of the tree that one peer makes this node compare.
-pub const PEER_HASH_NODES: Rate = Rate { per_second: 100_000, burst: 1_000_000 };
-/// Records of sessions with one peer, both ways.
-pub const PEER_RECORDS: Rate = Rate { per_second: 20_000, burst: 200_000 };
-/// Seconds of its rate that a node which sends no faster may send at once.
-pub const SEND_BURST: u64 = 2;
-/// Bytes that a session may receive however little has accrued: one full frame and room for hashes.
-pub const LEAST_RECEIVED: u64 = 4 << 20;
-/// Bytes a second below which a message of records would take longer than peers wait.
-pub const LEAST_RATE: u64 = 1024;
-/// How long a session that a peer refused because too much was used up is not opened again.
-pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
-/// The least time between two sessions that adverts of one peer trigger. It doubles with each such
-/// session that brings no progress, so that a peer which lies about its roots is asked ever less.
-pub const TRIGGER_GAP: Duration = Duration::from_millis(100);
-/// How often [`TRIGGER_GAP`] is doubled at most.
-pub const MAX_TRIGGER_DOUBLINGS: u32 = 9;
-/// Sessions in a row without progress and without becoming equal after which a peer is reported
-/// as stalled.
-pub const STALLED_AFTER: u32 = 5;
 
 // What the membership may use up.
 
@@ -112,8 +75,6 @@ pub const MAX_INDIRECT_PROBES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2
 
 // Queues.
 
-/// Commands that may wait for a peer's task; adverts beyond it are dropped and counted.
-pub const MAILBOX: usize = 64;
 /// Events that a slow subscriber may lag behind; the oldest are dropped and counted.
 pub const EVENT_QUEUE: usize = 1024;
 /// Members of a roster.

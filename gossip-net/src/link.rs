@@ -71,14 +71,23 @@ pub(crate) enum LinkEvent {
     Closed(ConnectionError),
 }
 
+/// Whether the peer is known to have accepted our certificate. A dialler is told that its handshake
+/// is complete before the acceptor has looked at its certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// The peer has said nothing yet. A connection that lives until then was accepted, even if it
+    /// never does.
+    Awaited { until: Instant },
+    /// The peer dialled, or has sent something.
+    Given,
+}
+
 /// A connection to a peer whose identity is verified.
 pub(crate) struct Link {
     pub(crate) connection: Connection,
     pub(crate) dialled_by_us: bool,
     pub(crate) since: Instant,
-    /// Whether the peer is known to have accepted our certificate. A dialler is told that its
-    /// handshake is complete before the acceptor has looked at its certificate.
-    pub(crate) proved: bool,
+    pub(crate) proof: Proof,
     /// The wait for what happens next. It goes on while its owner does other things: to begin it anew
     /// each time costs as much as a session in sync has to spare.
     events: Pin<Box<dyn Future<Output = LinkEvent> + Send>>,
@@ -87,11 +96,12 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn dialled(connection: Connection, now: Instant) -> Self {
         let events = next_event(connection.clone());
-        Self { connection, dialled_by_us: true, since: now, proved: false, events }
+        let proof = Proof::Awaited { until: now + HANDSHAKE_TIMEOUT };
+        Self { connection, dialled_by_us: true, since: now, proof, events }
     }
 
     pub(crate) fn accepted(connection: Connection, now: Instant) -> Self {
-        Self { dialled_by_us: false, proved: true, ..Self::dialled(connection, now) }
+        Self { dialled_by_us: false, proof: Proof::Given, ..Self::dialled(connection, now) }
     }
 
     /// Waits for what happens next. Nothing is lost if the wait is given up.

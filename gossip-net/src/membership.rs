@@ -2,6 +2,7 @@
 
 mod host;
 pub(crate) mod keep;
+pub(crate) mod packet;
 #[cfg(feature = "swim")]
 mod swim;
 

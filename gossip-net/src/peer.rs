@@ -1,138 +1,97 @@
 //! One peer: its connection, its dials, its sessions. One task owns all of it.
+//!
+//! What is begun and when is the scheduler's decision; this task carries it out, and reports what came
+//! of it.
 
-mod connecting;
+mod connection;
 mod leaving;
-mod syncing;
+mod lingering;
+mod sessions;
 
-use std::pin::{Pin, pin};
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use engram_gossip_proto::RootAdvert;
-use quinn::{Connection, RecvStream, SendStream};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::backoff::{Backoff, jitter};
-use crate::bucket::TokenBucket;
-use crate::limits::{DATAGRAMS, HANDSHAKE_TIMEOUT, MAILBOX, RECHECK_INTERVAL};
-use crate::link::{Link, LinkEvent};
-use crate::membership::keep::Packet;
-use crate::report::SessionReport;
-use crate::session::Ended;
-use crate::shared::{Peer, Phase, Shared};
-use crate::status::Board;
-use crate::task::{Work, ready};
-use crate::transfer::Account;
-use crate::trigger::{Trigger, Verdict};
-use crate::{HandshakeError, Liveness, Member, MembershipInput, NodeId, SyncError};
+use self::connection::Dial;
+use self::lingering::Lingering;
+use self::sessions::Sessions;
+use crate::command::Command;
+use crate::limits::RECHECK_INTERVAL;
+use crate::link::{Link, LinkEvent, Proof};
+use crate::membership::packet::Packet;
+use crate::node::{Phase, Shared};
+use crate::status::PeerState;
+use crate::task::ready;
+use crate::{HandshakeError, Member, MembershipInput, NodeId};
 
-/// What others ask of a peer's task.
-pub(crate) enum Command {
-    /// The peer dialled us and proved who it is.
-    Accepted(Connection),
-    /// Open a session that begins after now, and say how it ended.
-    Sync(oneshot::Sender<Result<SessionReport, SyncError>>),
-    /// The peer's roots, by whatever way they came.
-    Heard(RootAdvert),
-    /// The roster may give the peer another address.
-    Moved,
+/// The others' handle of a peer's task. Dropping the last one evicts the peer.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    mailbox: mpsc::UnboundedSender<Command>,
+    pub(crate) state: Arc<PeerState>,
 }
 
-type Answer = oneshot::Sender<Result<SessionReport, SyncError>>;
-type Dial = Pin<Box<dyn Future<Output = Result<Connection, HandshakeError>> + Send>>;
-type Permit = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>;
+impl Peer {
+    /// Passes a command on. One that comes while the task ends is lost with it.
+    pub(crate) fn command(&self, command: Command) {
+        // The scheduler has a few commands outstanding for a peer, a caller one, and an accepted
+        // connection has a permit of its handshake: none piles up.
+        _ = self.mailbox.send(command);
+    }
+}
 
 /// The task of one peer.
 pub(crate) struct PeerTask {
     shared: Arc<Shared>,
-    board: Arc<Board>,
-    mailbox: mpsc::Receiver<Command>,
+    state: Arc<PeerState>,
+    mailbox: mpsc::UnboundedReceiver<Command>,
     id: NodeId,
     /// When it woke up last.
     now: Instant,
     address: Option<String>,
+    /// Where the peer was met, although the roster gives that address to another member.
+    sighted: Option<SocketAddr>,
     link: Option<Link>,
     dial: Option<Dial>,
-    dial_at: Instant,
-    dialled_at: Instant,
-    backoff: Backoff,
-    /// The wait for permission to open a session.
-    permit: Option<Permit>,
-    /// The session that we opened, and the one that the peer opened. Both run only while two
-    /// sessions cross.
-    opened: Option<Work<Ended>>,
-    accepted: Option<Work<Ended>>,
-    /// The stream of the peer's next session, if it comes before we have seen the end of the last.
-    queued: Option<(SendStream, RecvStream)>,
-    /// Whom the next session, and whom the running one, is to be reported to.
-    waiting: Vec<Answer>,
-    served: Vec<Answer>,
-    /// Where the last session left off, so that records which the peer refuses starve no others.
-    cursor: Option<u64>,
-    trigger: Trigger,
-    datagrams: TokenBucket,
-    /// What its sessions have used up, and until when none is opened because of that.
-    account: Account,
-    delayed_until: Option<Instant>,
-    /// The stream of the last session, if its end is not told yet, and by when it has to be.
-    unended: Option<(SendStream, Instant)>,
-    /// Streams whose last bytes may still be on their way, and how long they are waited for.
-    last_bytes: Vec<(RecvStream, Instant)>,
+    /// Why the peer cannot be reached, as it was told last.
+    told: Option<HandshakeError>,
+    sessions: Sessions,
+    lingering: Lingering,
     recheck_at: Instant,
 }
 
 /// Starts the task of `member`.
 pub(crate) fn spawn(shared: &Arc<Shared>, member: Member) -> Peer {
-    let (mailbox, commands) = mpsc::channel(MAILBOX);
-    let board = Arc::new(Board::new(member.clone()));
+    let (mailbox, commands) = mpsc::unbounded_channel();
+    let state = Arc::new(PeerState::new(member.clone()));
     let now = Instant::now();
-    let config = &shared.config;
     let task = PeerTask {
         shared: shared.clone(),
-        board: board.clone(),
+        state: state.clone(),
         mailbox: commands,
         id: member.id,
         now,
         address: member.address,
+        sighted: None,
         link: None,
         dial: None,
-        dial_at: now + first_pause(shared, member.id),
-        dialled_at: now,
-        backoff: Backoff::new(config.backoff_min, config.backoff_max),
-        permit: None,
-        opened: None,
-        accepted: None,
-        queued: None,
-        waiting: Vec::new(),
-        served: Vec::new(),
-        cursor: None,
-        trigger: Trigger::new(config.trigger_jitter, shared.us < member.id),
-        datagrams: TokenBucket::new(DATAGRAMS, now),
-        account: Account::new(config.transfer.peer, now),
-        delayed_until: None,
-        unended: None,
-        last_bytes: Vec::new(),
+        told: None,
+        sessions: Sessions::default(),
+        lingering: Lingering::default(),
         recheck_at: now + RECHECK_INTERVAL,
     };
     tokio::spawn(task.run());
-    Peer { mailbox, board }
-}
-
-/// The smaller id dials in the first half of the spread, so that dials seldom cross.
-fn first_pause(shared: &Shared, peer: NodeId) -> Duration {
-    let half = shared.config.dial_spread / 2;
-    let head_start = if shared.us < peer { Duration::ZERO } else { half };
-    head_start + shared.choose(|rng| jitter(half, rng))
+    Peer { mailbox, state }
 }
 
 impl PeerTask {
     async fn run(mut self) {
         let mut phase = self.shared.phase.subscribe();
-        let mut fetched = self.shared.chase.subscribe();
-        let mut brought = self.shared.source.claims().subscribe();
         let mut recheck = self.shared.recheck.subscribe();
-        let mut transfer = self.shared.transfer_changed.subscribe();
         let mut draining = pin!(Phase::draining(&mut phase));
         let mut timer = pin!(sleep_until(self.now));
         loop {
@@ -142,121 +101,71 @@ impl PeerTask {
             if timer.is_elapsed() || deadline < timer.deadline() {
                 timer.as_mut().reset(deadline);
             }
-            // In no order: whatever comes without end must keep nothing else waiting.
+            // Not `biased`: an always-ready branch must not starve the others.
             tokio::select! {
-                ended = ready(&mut self.opened) => self.woken().on_opened_ended(ended),
-                ended = ready(&mut self.accepted) => self.woken().on_accepted_ended(ended),
+                ended = ready(&mut self.sessions.opened) => self.tick().on_opened_ended(ended),
+                ended = ready(&mut self.sessions.accepted) => self.tick().on_accepted_ended(ended),
                 () = &mut draining => {
-                    self.woken();
+                    self.tick();
                     return self.leave_in_order().await;
                 }
                 command = self.mailbox.recv() => match command {
-                    Some(command) => self.woken().on_command(command),
+                    Some(command) => self.tick().on_command(command),
                     None => return self.leave_evicted(),
                 },
-                dialled = ready(&mut self.dial) => self.woken().on_dialled(dialled),
-                permit = ready(&mut self.permit) => self.woken().on_permit(permit),
-                _ = fetched.changed(), if self.trigger.is_postponed() => self.woken().trigger.resume(),
-                _ = brought.changed(), if self.trigger.is_postponed() => self.woken().trigger.resume(),
-                _ = recheck.changed() => self.woken().recheck(),
-                _ = transfer.changed(), if self.delayed_until.is_some() => {
-                    self.woken().delayed_until = None;
-                }
-                event = next_event(self.link.as_mut()) => self.woken().on_event(event),
+                dialled = ready(&mut self.dial) => self.tick().on_dialled(dialled),
+                _ = recheck.changed() => self.tick().recheck(),
+                event = next_event(self.link.as_mut()) => self.tick().on_event(event),
                 () = &mut timer => {
-                    self.woken();
+                    self.tick();
                 }
             }
         }
     }
 
     /// Notes the time at which something happened: what follows from it happens now.
-    pub(super) fn woken(&mut self) -> &mut Self {
+    fn tick(&mut self) -> &mut Self {
         self.now = Instant::now();
         self
     }
 
-    // What is due.
-
-    /// Begins whatever is due: a dial, a session, the certainty that the peer has accepted us.
+    /// Does what is due by time.
     fn advance(&mut self) {
         let now = self.now;
-        if self.link.is_none() && self.dial.is_none() && self.wants_dial() {
-            self.begin_dial();
-        }
-        if self.link.as_ref().is_some_and(|link| !link.proved && link.since + PROOF <= now) {
+        if self.proof_due().is_some_and(|due| due <= now) {
             self.prove();
         }
         if self.recheck_at <= now {
-            self.woken().recheck();
+            self.recheck();
         }
-        self.delayed_until = self.delayed_until.filter(|until| *until > now);
-        let is_due = self.may_open() && (!self.waiting.is_empty() || self.trigger_is_due());
-        if is_due && !self.is_delayed() {
-            self.open_session();
-        }
-        self.unended.take_if(|(_, by)| *by <= now);
-        self.last_bytes.retain(|(_, by)| *by > now);
+        self.lingering.expire(now);
     }
 
-    /// The next moment at which [`advance`](Self::advance) has something to begin.
+    /// The next moment at which [`advance`](Self::advance) has something to do.
     fn deadline(&self) -> Instant {
-        let now = self.now;
-        let dial = (self.link.is_none() && self.dial.is_none() && self.address.is_some())
-            .then_some(self.dial_at.max(now + MEMBERSHIP_POLL * u32::from(self.is_down())));
-        let proof = self.link.as_ref().filter(|link| !link.proved).map(|link| link.since + PROOF);
-        let trigger = self.trigger.due().filter(|_| self.may_open());
-        let end = self.unended.as_ref().map(|(_, by)| *by);
-        let last = self.last_bytes.first().map(|(_, by)| *by);
-        [dial, proof, trigger, end, last, self.delayed_until]
-            .into_iter()
-            .flatten()
-            .fold(self.recheck_at, Instant::min)
+        let dues = [self.proof_due(), self.lingering.next_due()];
+        dues.into_iter().flatten().fold(self.recheck_at, Instant::min)
     }
 
-    fn may_open(&self) -> bool {
-        let idle = self.permit.is_none() && self.opened.is_none() && self.accepted.is_none();
-        idle && self.link.is_some() && self.delayed_until.is_none()
-    }
-
-    fn wants_dial(&self) -> bool {
-        let in_turn = self.address.is_some() && self.dial_at <= self.now;
-        // If both sides took each other for dead, nobody else would ever find out.
-        let in_vain = self.is_down() && self.now < self.dialled_at + self.shared.config.backoff_max;
-        in_turn && !in_vain || !self.waiting.is_empty()
-    }
-
-    fn is_down(&self) -> bool {
-        self.shared.membership.liveness(&self.id) == Liveness::Down
-    }
-
-    /// Whether an advert of the peer still calls for a session.
-    fn trigger_is_due(&mut self) -> bool {
-        match self.trigger.check(self.now, &*self.shared.source, &self.shared.chase) {
-            Verdict::Open => true,
-            Verdict::Wait => false,
-            Verdict::Settled => {
-                self.shared.counters.update(|stats| stats.triggers_saved += 1);
-                false
-            }
+    fn proof_due(&self) -> Option<Instant> {
+        match self.link.as_ref()?.proof {
+            Proof::Awaited { until } => Some(until),
+            Proof::Given => None,
         }
     }
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Accepted(connection) => {
-                self.take_link(Link::accepted(connection, self.now));
-            }
-            Command::Sync(answer) => self.waiting.push(answer),
-            Command::Heard(advert) => self.on_advert(advert),
-            Command::Moved => {
-                let address = self.board.notes().member.address.clone();
-                if self.address != address {
-                    self.address = address;
-                    self.dial = None;
-                    self.dial_at = self.now;
-                }
-            }
+            Command::Accepted(connection) => self.take_link(Link::accepted(connection, self.now)),
+            Command::Request(answer) => self.on_request(answer),
+            Command::RequestPreview(request) => self.on_preview_request(request),
+            Command::Moved => self.on_moved(),
+            Command::Sighted(address) => self.on_sighted(address),
+            Command::Dial { timeout } => self.begin_dial(timeout),
+            Command::Open { session, terms } => self.open(session, terms),
+            Command::Preview { session, terms } => self.open_preview(session, terms),
+            Command::Accept { session, terms } => self.accept(session, terms),
+            Command::Refuse { reason } => self.refuse(reason),
         }
     }
 
@@ -272,7 +181,8 @@ impl PeerTask {
 
     fn on_datagram(&mut self, bytes: &[u8]) {
         self.note_sign_of_life();
-        if !self.datagrams.take(self.now) {
+        let id = self.id;
+        if !self.shared.schedule.ask(|scheduler, now| scheduler.admits_datagram(id, now)) {
             return self.shared.counters.update(|stats| stats.datagrams_over_limit += 1);
         }
         let advert = match Packet::parse(bytes) {
@@ -281,13 +191,13 @@ impl PeerTask {
                     stats.membership_received += 1;
                     stats.membership_bytes_received += bytes.len() as u64;
                 });
-                self.board.notes().received.membership += bytes.len() as u64;
-                self.shared.tell_membership(MembershipInput::Packet { from: self.id, bytes });
+                self.state.notes().received.membership += bytes.len() as u64;
+                self.shared.tell_membership(MembershipInput::Packet { from: id, bytes });
                 advert
             }
             None => bytes,
         };
-        self.board.notes().received.adverts += advert.len() as u64;
+        self.state.notes().received.adverts += advert.len() as u64;
         let len = advert.len() as u64;
         match RootAdvert::decode(advert) {
             Ok(advert) => {
@@ -295,34 +205,19 @@ impl PeerTask {
                     stats.adverts_received += 1;
                     stats.advert_bytes_received += len;
                 });
-                self.on_advert(advert);
+                self.shared.tell_advert(id, &advert);
             }
             Err(_) => self.shared.counters.update(|stats| stats.datagrams_malformed += 1),
         }
     }
 
-    fn on_advert(&mut self, advert: RootAdvert) {
-        let pause = self.jitter();
-        self.trigger.hear(advert, self.now, pause, &*self.shared.source);
-    }
-
-    /// A random share of the time over which triggered sessions are spread.
-    fn jitter(&self) -> Duration {
-        self.shared.choose(|rng| jitter(self.shared.config.trigger_jitter, rng))
-    }
-
-    /// Whatever a peer sends, it sends after having accepted us.
+    /// Whatever a peer sends, it sends after having accepted this node.
     fn note_sign_of_life(&mut self) {
-        if self.link.as_ref().is_some_and(|link| !link.proved) {
+        if self.proof_due().is_some() {
             self.prove();
         }
     }
 }
-
-/// A dialled connection that lives this long was accepted, even if the peer has said nothing.
-const PROOF: Duration = HANDSHAKE_TIMEOUT;
-/// How often a member that is down is looked up again.
-const MEMBERSHIP_POLL: Duration = Duration::from_secs(1);
 
 async fn next_event(link: Option<&mut Link>) -> LinkEvent {
     match link {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use engram_gossip_proto::schedule::{ClaimingView, Terms};
 use engram_gossip_proto::{
     Greeting, Outcome, Parameters, Session, SessionConfig, SessionError, SetupError, SpaceId,
     Summary, View,
@@ -10,8 +11,7 @@ use engram_gossip_proto::{
 use ring::rand::{Random, SystemRandom, generate};
 
 use crate::NodeId;
-use crate::claims::{ClaimingView, Claims};
-use crate::limits::LEAST_RECEIVED;
+use crate::driver::SessionClaims;
 
 /// The spaces that a node hosts.
 ///
@@ -54,34 +54,23 @@ pub trait Replicas: Send + Sync + 'static {
 
 /// The replicas without their type, so that all of the transport below is compiled once.
 pub(crate) trait Source: Send + Sync {
-    /// The machine of a session that we open with `peer`.
-    fn open(&self, peer: NodeId, terms: Terms) -> Result<Box<dyn Machine>, SetupError>;
+    /// The machine of a session that this node opens with `peer`.
+    fn open(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine;
     /// The machine of a session that `peer` opened.
-    fn accept(&self, peer: NodeId, terms: Terms) -> Result<Box<dyn Machine>, SetupError>;
+    fn accept(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine;
+    /// The configuration of a session with `peer` on these terms.
+    fn setup(&self, peer: NodeId, terms: Terms) -> (SessionConfig, Parameters);
     /// Hands on what `peer` told of versions and time.
     fn greeted(&self, peer: NodeId, greeting: Greeting);
-    /// What the running sessions are bringing.
-    fn claims(&self) -> &Claims;
     /// How the hosted spaces stand, ascending by name.
     fn summaries(&self) -> Vec<(SpaceId, Summary)>;
 }
 
-/// On which terms a session is held.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    /// Where the last session with the peer left off; sending goes on there.
-    pub(crate) cursor: Option<u64>,
-    /// Bytes of records that it may send.
-    pub(crate) sends: u64,
-    /// Bytes that it may receive.
-    pub(crate) receives: u64,
-}
+/// A machine, unless no session can begin.
+pub(crate) type NewMachine = Result<Box<dyn Machine>, SetupError>;
 
-impl Default for Terms {
-    fn default() -> Self {
-        Self { cursor: None, sends: u64::MAX, receives: u64::MAX }
-    }
-}
+/// Makes the machine of a preview. Asked again if the session is opened again.
+pub(crate) type MakeMachine = Arc<dyn Fn(SessionConfig, Parameters) -> NewMachine + Send + Sync>;
 
 /// A session without the type of its views. Time is counted from the beginning of the session.
 pub(crate) trait Machine: Send {
@@ -99,7 +88,6 @@ pub(crate) struct Replicated<R> {
     replicas: Arc<R>,
     parameters: Parameters,
     config: SessionConfig,
-    claims: Arc<Claims>,
     salts: Salts,
 }
 
@@ -110,33 +98,33 @@ impl<R: Replicas> Replicated<R> {
         parameters: Parameters,
         config: SessionConfig,
     ) -> Result<Self, SetupError> {
-        let (claims, salts) = (Arc::default(), Salts::default());
-        let replicated = Self { replicas, parameters, config, claims, salts };
-        replicated.open(NodeId::from([0; 32]), Terms::default())?;
+        let replicated = Self { replicas, parameters, config, salts: Salts::default() };
+        let spaces = replicated.replicas.spaces().into_iter();
+        let spaces =
+            spaces.filter_map(|space| Some((space.clone(), replicated.replicas.pin(&space)?)));
+        let (config, parameters) = replicated.setup(NodeId::from([0; 32]), Terms::UNLIMITED);
+        open_over(config, parameters, spaces.collect())?;
         Ok(replicated)
     }
 
-    fn config(&self, peer: NodeId, terms: Terms) -> SessionConfig {
-        let Terms { cursor, sends, receives } = terms;
-        let config = self.config.clone();
-        SessionConfig {
-            cursor,
-            salt: self.salts.draw(),
-            greeting: self.replicas.greeting(peer),
-            send_budget: config.send_budget.min(sends),
-            receive_budget: config.receive_budget.min(receives.max(LEAST_RECEIVED)),
-            ..config
-        }
-    }
-
-    fn pin(&self, peer: NodeId) -> Vec<(SpaceId, ClaimingView<R::View>)> {
-        let ticket = self.claims.begin(peer);
+    fn pin(&self, peer: NodeId, claims: &SessionClaims) -> Pinned<R> {
         let pin = |space: SpaceId| {
             let view = self.replicas.pin_for(&space, peer)?;
-            Some((space.clone(), ClaimingView { view, space, ticket: ticket.clone() }))
+            Some((space.clone(), ClaimingView::new(view, space, claims.clone())))
         };
         self.replicas.spaces().into_iter().filter_map(pin).collect()
     }
+}
+
+type Pinned<R> = Vec<(SpaceId, ClaimingView<<R as Replicas>::View, SessionClaims>)>;
+
+/// The machine of a session that this node opens over `spaces`.
+pub(crate) fn open_over<V: View + Send + 'static>(
+    config: SessionConfig,
+    parameters: Parameters,
+    spaces: Vec<(SpaceId, V)>,
+) -> NewMachine {
+    Ok(Box::new(Session::open(config, parameters, spaces, Duration::ZERO)?))
 }
 
 /// Numbers that no peer can foresee, one for every session: nobody can prepare records whose digests
@@ -162,24 +150,25 @@ impl Salts {
 }
 
 impl<R: Replicas> Source for Replicated<R> {
-    fn open(&self, peer: NodeId, terms: Terms) -> Result<Box<dyn Machine>, SetupError> {
-        let (config, spaces) = (self.config(peer, terms), self.pin(peer));
-        let session = Session::open(config, self.parameters.clone(), spaces, Duration::ZERO)?;
-        Ok(Box::new(session))
+    fn open(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine {
+        let (config, parameters) = self.setup(peer, terms);
+        open_over(config, parameters, self.pin(peer, &claims))
     }
 
-    fn accept(&self, peer: NodeId, terms: Terms) -> Result<Box<dyn Machine>, SetupError> {
-        let (config, spaces) = (self.config(peer, terms), self.pin(peer));
-        let session = Session::accept(config, self.parameters.clone(), spaces, Duration::ZERO)?;
-        Ok(Box::new(session))
+    fn accept(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine {
+        let (config, parameters) = self.setup(peer, terms);
+        let spaces = self.pin(peer, &claims);
+        Ok(Box::new(Session::accept(config, parameters, spaces, Duration::ZERO)?))
     }
 
     fn greeted(&self, peer: NodeId, greeting: Greeting) {
         self.replicas.greeted(peer, greeting);
     }
 
-    fn claims(&self) -> &Claims {
-        &self.claims
+    fn setup(&self, peer: NodeId, terms: Terms) -> (SessionConfig, Parameters) {
+        let (salt, greeting) = (self.salts.draw(), self.replicas.greeting(peer));
+        let config = SessionConfig { salt, greeting, ..self.config.clone() };
+        (terms.apply(config), self.parameters.clone())
     }
 
     fn summaries(&self) -> Vec<(SpaceId, Summary)> {

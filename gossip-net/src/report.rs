@@ -55,22 +55,6 @@ impl SessionReport {
     pub fn changed_us(&self) -> bool {
         self.outcome.stats.applied > 0
     }
-
-    /// Whether a budget or a cap left something for the next session.
-    pub(crate) fn left_something(&self) -> bool {
-        self.outcome.result == Ending::BudgetSpent
-    }
-
-    /// Whether differences were left to other sessions, which were bringing them.
-    pub(crate) fn left_to_others(&self) -> bool {
-        !self.is_equal() && self.outcome.stats.left_to_others > 0
-    }
-
-    /// Whether it was worth it. Records that were sent count only if they made both sides equal:
-    /// a peer could ask for the same ones for ever.
-    pub(crate) fn made_progress(&self) -> bool {
-        self.changed_us() || (self.is_equal() && self.outcome.stats.records_out > 0)
-    }
 }
 
 /// What a round brought: each chosen peer with the result of its session, in order of completion.

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use engram_gossip_proto::{Ending, Event as Notice, SessionError, SetupError, Stats};
+use engram_gossip_proto::schedule::{SessionEnd, Terms, Used};
+use engram_gossip_proto::{Ending, Event as Notice, SessionError, Stats};
 use quinn::{Connection, ConnectionError, RecvStream, SendStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
-use crate::limits::{FRAME_TIMEOUT, PERMIT_TIMEOUT, SESSION_TIMEOUT};
+use crate::driver::SessionClaims;
+use crate::limits::{FRAME_TIMEOUT, SESSION_TIMEOUT};
 use crate::link::Close;
-use crate::replicas::{Machine, Terms};
+use crate::node::Shared;
+use crate::replicas::{Machine, NewMachine, Source};
 use crate::report::{Opener, SessionReport};
-use crate::shared::Shared;
-use crate::stream::{Abort, FrameStream, Rest, StreamError};
-use crate::{Event, NodeId, SyncError};
+use crate::stream::{Abort, FrameStream, Linger, StreamError};
+use crate::{NodeId, SyncError};
 
 /// Bytes of a frame above which its packets are worth a turn of their own.
 const LARGE: usize = 64 << 10;
@@ -23,7 +24,7 @@ const LARGE: usize = 64 << 10;
 pub(crate) struct Ended {
     pub(crate) result: Result<SessionReport, Failure>,
     /// What is left to do for its stream.
-    pub(crate) rest: Option<Rest>,
+    pub(crate) linger: Option<Linger>,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
     /// What it moved and joined, be it before a failure.
@@ -43,44 +44,41 @@ pub(crate) enum Failure {
     Failed(SyncError),
 }
 
-/// Opens a session over `connection`. Its first packet takes along the end of the stream `before`.
+/// Opens a session over `connection`, with the machine that `machine` makes right before. Its first
+/// packet takes along the end of the stream `before`.
 pub(crate) async fn open(
     shared: Arc<Shared>,
     peer: NodeId,
-    terms: Terms,
+    machine: impl FnOnce(&dyn Source) -> NewMachine,
     connection: Connection,
     before: Option<SendStream>,
-    _permit: OwnedSemaphorePermit,
 ) -> Ended {
     let stream = match timeout(FRAME_TIMEOUT, connection.open_bi()).await {
         Ok(Ok((send, recv))) => FrameStream::after(before, send, recv),
         Ok(Err(error)) => return Ended::early(failure(StreamError::Connection(error), true)),
         Err(_) => return Ended::early(Failure::Failed(SyncError::Busy)),
     };
-    let machine = shared.source.open(peer, terms);
+    let machine = machine(&*shared.source);
     run(&shared, machine, stream, peer, Opener::Us).await
 }
 
-/// Holds a session that the peer opened, as soon as there is a permit.
+/// Holds a session that the peer opened.
 pub(crate) async fn accept(
     shared: Arc<Shared>,
     peer: NodeId,
+    claims: SessionClaims,
     terms: Terms,
-    mut send: SendStream,
-    mut recv: RecvStream,
+    send: SendStream,
+    recv: RecvStream,
 ) -> Ended {
-    let Ok(Ok(_permit)) = timeout(PERMIT_TIMEOUT, shared.inbound.acquire()).await else {
-        Abort::Busy.abort(&mut send, &mut recv);
-        return Ended::early(Failure::Failed(SyncError::Busy));
-    };
-    let machine = shared.source.accept(peer, terms);
+    let machine = shared.source.accept(peer, claims, terms);
     run(&shared, machine, FrameStream::after(None, send, recv), peer, Opener::Peer).await
 }
 
 /// Carries the session to its end, whatever that is.
 async fn run(
     shared: &Shared,
-    machine: Result<Box<dyn Machine>, SetupError>,
+    machine: NewMachine,
     mut stream: FrameStream,
     peer: NodeId,
     opener: Opener,
@@ -119,8 +117,8 @@ async fn run(
             Err(failure(error, unanswered))
         }
     };
-    let rest = stream.end();
-    Ended { result, rest, bytes_sent, bytes_received, stats: machine.stats() }
+    let linger = stream.end();
+    Ended { result, linger, bytes_sent, bytes_received, stats: machine.stats() }
 }
 
 /// The machine and the stream of one session.
@@ -183,7 +181,7 @@ fn publish(shared: &Shared, machine: &mut dyn Machine, peer: NodeId) {
     while let Some(what) = machine.poll_event() {
         match what {
             Notice::Greeted(greeting) => shared.source.greeted(peer, greeting),
-            what => shared.events.publish(Event::Noticed { peer, what }),
+            what => shared.notice(peer, what),
         }
     }
 }
@@ -201,6 +199,20 @@ fn failure(error: StreamError, unanswered: bool) -> Failure {
 }
 
 impl Ended {
+    /// The end as the scheduler sees it.
+    pub(crate) fn end(&self) -> SessionEnd<'_> {
+        match &self.result {
+            Ok(report) => SessionEnd::Outcome(&report.outcome),
+            Err(Failure::Crossed | Failure::Replaced) => SessionEnd::Displaced,
+            Err(Failure::Failed(SyncError::OverAllowance)) => SessionEnd::OverQuota,
+            Err(Failure::Unresponsive | Failure::Failed(_)) => SessionEnd::Failed,
+        }
+    }
+
+    pub(crate) fn used(&self) -> Used {
+        Used { stats: self.stats, sent: self.bytes_sent, received: self.bytes_received }
+    }
+
     /// The session's task panicked, in the host's view.
     pub(crate) fn panicked() -> Self {
         Self::early(Failure::Failed(SyncError::Panicked))
@@ -209,7 +221,7 @@ impl Ended {
     fn early(failure: Failure) -> Self {
         Self {
             result: Err(failure),
-            rest: None,
+            linger: None,
             bytes_sent: 0,
             bytes_received: 0,
             stats: Stats::default(),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use engram_gossip_proto::schedule::{Scarce, ScheduleStats};
+
 /// What a node has done since it started. All numbers only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -45,8 +47,6 @@ pub struct Stats {
     pub adverts_received: u64,
     /// Bytes of these.
     pub advert_bytes_received: u64,
-    /// Adverts of a membership layer that were dropped because the peer's task is busy.
-    pub adverts_dropped: u64,
     /// Packets of the membership that were sent, each with an advert.
     pub membership_sent: u64,
     /// Bytes of these, without the adverts.
@@ -65,6 +65,21 @@ pub struct Stats {
     pub triggers_saved: u64,
     /// Events that a slow subscriber missed.
     pub events_dropped: u64,
+}
+
+impl Stats {
+    /// Adds what the scheduler counts.
+    pub(crate) fn with(mut self, schedule: &ScheduleStats) -> Self {
+        let by_name = |counts: &BTreeMap<Scarce, u64>| {
+            counts.iter().map(|(what, count)| (what.name(), *count)).collect()
+        };
+        self.sessions_refused = schedule.sessions_refused;
+        self.sessions_over_allowance = by_name(&schedule.sessions_over_quota);
+        self.sessions_delayed = by_name(&schedule.sessions_delayed);
+        self.triggers = schedule.triggers;
+        self.triggers_saved = schedule.triggers_saved;
+        self
+    }
 }
 
 /// The live counters.

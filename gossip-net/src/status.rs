@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engram_gossip_proto::{SpaceId, Summary};
+use engram_gossip_proto::schedule::Agreement;
 use quinn::Connection;
 use tokio::time::Instant;
 
@@ -25,6 +25,8 @@ pub struct PeerStatus {
     pub last_session: Option<Result<SessionReport, SyncError>>,
     /// How many sessions were held with it.
     pub sessions: u64,
+    /// How it stands, by the roots that it told last.
+    pub agreement: Agreement,
     /// How many sessions in a row ended without progress and without becoming equal.
     pub stalled_sessions: u32,
     /// How many sessions ended in which way, by [`SessionReport::reason`] and [`SyncError::reason`].
@@ -91,7 +93,7 @@ pub enum ConnectionState {
 
 /// Where a peer's task notes how it stands, and others read it.
 #[derive(Debug)]
-pub(crate) struct Board {
+pub(crate) struct PeerState {
     notes: Mutex<Notes>,
 }
 
@@ -101,11 +103,8 @@ pub(crate) struct Notes {
     pub(crate) member: Member,
     pub(crate) state: State,
     pub(crate) equal_at: Option<Instant>,
-    /// The roots of the shared spaces, as both nodes had them when they were last equal.
-    agreed: Vec<(SpaceId, [u8; 32])>,
     pub(crate) last_session: Option<Result<SessionReport, SyncError>>,
     pub(crate) sessions: u64,
-    stalled_sessions: u32,
     outcomes: BTreeMap<&'static str, u64>,
     differing_records: Option<u64>,
     pub(crate) sent: Traffic,
@@ -121,16 +120,14 @@ pub(crate) enum State {
     BackOff { failures: u32, retry_at: Instant, cause: HandshakeError },
 }
 
-impl Board {
+impl PeerState {
     pub(crate) fn new(member: Member) -> Self {
         let notes = Notes {
             member,
             state: State::Idle,
             equal_at: None,
-            agreed: Vec::new(),
             last_session: None,
             sessions: 0,
-            stalled_sessions: 0,
             outcomes: BTreeMap::new(),
             differing_records: None,
             sent: Traffic::default(),
@@ -153,22 +150,24 @@ impl Board {
         }
     }
 
-    /// Whether dialling has to wait.
-    pub(crate) fn backs_off(&self) -> bool {
-        matches!(self.notes().state, State::BackOff { .. })
-    }
-
-    pub(crate) fn status(&self, now: Instant, membership: &dyn Membership) -> PeerStatus {
+    pub(crate) fn status(
+        &self,
+        now: Instant,
+        membership: &dyn Membership,
+        agreement: Agreement,
+        stalled_sessions: u32,
+    ) -> PeerStatus {
         let notes = self.notes();
         let (liveness, incarnation) =
             (membership.liveness(&notes.member.id), membership.incarnation(&notes.member.id));
         PeerStatus {
             member: notes.member.clone(),
             connection: notes.state.at(now),
+            agreement,
             equal_ago: notes.equal_at.map(|at| now.duration_since(at)),
             last_session: notes.last_session.clone(),
             sessions: notes.sessions,
-            stalled_sessions: notes.stalled_sessions,
+            stalled_sessions,
             outcomes: notes.outcomes.clone(),
             differing_records: notes.differing_records,
             sent: notes.sent,
@@ -180,42 +179,27 @@ impl Board {
 }
 
 impl Notes {
-    /// Whether the peer had these very roots when it was last equal with us: they are no news.
-    pub(crate) fn knows(&self, roots: &[(SpaceId, Summary)]) -> bool {
-        let is_current = |(space, root): &(SpaceId, [u8; 32])| {
-            roots
-                .binary_search_by_key(&space, |(name, _)| name)
-                .is_ok_and(|at| roots[at].1.root == *root)
-        };
-        !self.agreed.is_empty() && self.agreed.iter().all(is_current)
-    }
-
-    /// Notes how a session ended. Returns how many in a row have stalled.
+    /// Notes how a session ended.
     pub(crate) fn note_session(
         &mut self,
-        result: Result<&SessionReport, &SyncError>,
+        result: &Result<SessionReport, SyncError>,
         [sent, received]: [u64; 2],
         now: Instant,
-    ) -> u32 {
+    ) {
         self.sessions += 1;
         self.sent.sessions += sent;
         self.received.sessions += received;
-        let reason = result.map_or_else(SyncError::reason, SessionReport::reason);
+        let reason = result.as_ref().map_or_else(SyncError::reason, SessionReport::reason);
         count(&mut self.outcomes, reason);
         if let Ok(report) = result {
             if report.is_equal() {
                 self.equal_at = Some(now);
-                let shared = report.outcome.spaces.iter();
-                self.agreed = shared.map(|space| (space.space.clone(), space.ours)).collect();
             }
             let stats = &report.outcome.stats;
             self.differing_records =
                 Some(stats.records_in + stats.records_out + stats.left_to_others);
-            let stalled = !report.is_equal() && !report.made_progress();
-            self.stalled_sessions = if stalled { self.stalled_sessions + 1 } else { 0 };
         }
-        self.last_session = Some(result.cloned().map_err(Clone::clone));
-        self.stalled_sessions
+        self.last_session = Some(result.clone());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whole frames over a QUIC stream, with caps before allocation and deadlines on every wait.
 
+use engram_gossip_proto::schedule::Refusal;
 use engram_gossip_proto::{DecodeError, FrameHeader, HEADER_LEN};
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream, VarInt, WriteError};
 use tokio::time::{Instant, timeout_at};
@@ -56,6 +57,15 @@ impl Abort {
         Self::ALL.into_iter().find(|abort| abort.code() == code)
     }
 
+    /// The code for a refusal of the scheduler.
+    pub(crate) fn for_refusal(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Crossed => Self::Crossed,
+            Refusal::OverQuota => Self::OverAllowance,
+            _ => Self::Busy,
+        }
+    }
+
     /// Gives both directions of a stream up. One that is closed already is left alone.
     pub(crate) fn abort(self, send: &mut SendStream, recv: &mut RecvStream) {
         _ = send.reset(self.code());
@@ -80,13 +90,13 @@ pub(crate) struct FrameStream {
 }
 
 /// What is left to do for the stream of a session that is over.
-pub(crate) enum Rest {
+pub(crate) enum Linger {
     /// This side spoke last. The end of the peer's direction tells that all of it arrived; to drop the
     /// stream before would ask the peer for a reset.
-    LastBytes(RecvStream),
+    Drain(RecvStream),
     /// The peer spoke last and has all that was sent. Only the end of the stream is left to be told,
     /// by dropping it; a packet for that alone would double those of a session that finds nothing.
-    End(SendStream),
+    PendingFin(SendStream),
 }
 
 impl FrameStream {
@@ -158,11 +168,11 @@ impl FrameStream {
     }
 
     /// Ends a session that is over. After an abort nothing is left to do.
-    pub(crate) fn end(mut self) -> Option<Rest> {
+    pub(crate) fn end(mut self) -> Option<Linger> {
         if self.heard_last && has_ended(&mut self.recv) {
-            return Some(Rest::End(self.send));
+            return Some(Linger::PendingFin(self.send));
         }
-        self.send.finish().is_ok().then_some(Rest::LastBytes(self.recv))
+        self.send.finish().is_ok().then_some(Linger::Drain(self.recv))
     }
 }
 

@@ -157,7 +157,7 @@ impl Inner {
         let copies = usize::from(!is_lost) + usize::from(self.rng.f64() < duplication);
         let Some(inbox) = self.inboxes.get_mut(&to) else { return };
         for _copy in 0..copies {
-            let at = Instant::now() + latency + crate::backoff::jitter(jitter, &mut self.rng);
+            let at = Instant::now() + latency + jitter.mul_f64(self.rng.f64());
             self.packets += 1;
             inbox.flying.insert((at, self.packets), (from, packet.to_vec()));
         }

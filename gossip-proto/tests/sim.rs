@@ -1,6 +1,6 @@
 //! The sync machine under a hostile network, over a naive store.
 //!
-//! `engram-sim`, a binary of engram-bridge, runs the same world over the real store.
+//! `cargo xtask sim` runs the same world over the store of engram-bridge.
 
 #![cfg(feature = "sim")]
 

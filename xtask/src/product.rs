@@ -7,21 +7,20 @@ use anyhow::{Context, Result};
 
 use crate::command::{build, cargo};
 
+const PACKAGE: &str = "--package=engram-bridge";
+
 /// Builds the node, and returns where it lies.
 pub(crate) fn node() -> Result<PathBuf> {
-    program("engram-node", "node")
+    built(cargo(["build", "--release", PACKAGE, "--features=node", "--bin=engram-node"]))
 }
 
-/// Builds the simulator, and returns where it lies.
+/// Builds the simulator as tests are built, and returns where it lies.
 pub(crate) fn simulator() -> Result<PathBuf> {
-    program("engram-sim", "sim")
+    built(cargo(["build", PACKAGE, "--features=files", "--example=sim"]))
 }
 
-fn program(name: &str, feature: &str) -> Result<PathBuf> {
-    let (features, binary) = (format!("--features={feature}"), format!("--bin={name}"));
-    let built =
-        build(cargo(["build", "--release", "--package=engram-bridge", &features, &binary]))?;
-    built.into_iter().next_back().context("the build made no program")
+fn built(command: Command) -> Result<PathBuf> {
+    build(command)?.pop().context("the build made no program")
 }
 
 /// Runs a program in the caller's own folder, on the caller's terminal, and takes over how it ended.

@@ -110,31 +110,31 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "one new pattern";
     "lan_one_10", 10 nodes, 100 seeds, Quick, 1.0 s, Plan::News(News::One, LAN),
         "one new pattern";
-    "lan_one_100", 100 nodes, 20 seeds, Quick, 1.0 s, Plan::News(News::One, LAN),
+    "lan_one_100", 100 nodes, 100 seeds, Quick, 1.0 s, Plan::News(News::One, LAN),
         "one new pattern";
-    "lan_one_1000", 1000 nodes, 3 seeds, Large, 1.5 s, Plan::News(News::One, LAN),
+    "lan_one_1000", 1000 nodes, 10 seeds, Large, 1.5 s, Plan::News(News::One, LAN),
         "one new pattern";
     "lan_all_10", 10 nodes, 100 seeds, Quick, 1.0 s, Plan::News(News::All, LAN),
         "one new pattern at each node";
-    "lan_all_100", 100 nodes, 5 seeds, Quick, 3.0 s, Plan::News(News::All, LAN),
+    "lan_all_100", 100 nodes, 20 seeds, Quick, 1.0 s, Plan::News(News::All, LAN),
         "one new pattern at each node";
-    "wan_one_100", 100 nodes, 20 seeds, Quick, 3.0 s, Plan::News(News::One, WAN),
+    "wan_one_100", 100 nodes, 100 seeds, Quick, 3.0 s, Plan::News(News::One, WAN),
         "one new pattern; 75 to 85 ms between nodes, 2 % of the packets are lost";
-    "bad_one_100", 100 nodes, 20 seeds, Quick, 10.0 s, Plan::News(News::One, BAD),
+    "bad_one_100", 100 nodes, 100 seeds, Quick, 10.0 s, Plan::News(News::One, BAD),
         "one new pattern; 20 % of the packets are lost, 10 % of the nodes are dead";
-    "bad_all_100", 100 nodes, 5 seeds, Quick, 20.0 s, Plan::News(News::All, BAD),
+    "bad_all_100", 100 nodes, 10 seeds, Quick, 10.0 s, Plan::News(News::All, BAD),
         "one new pattern at each node; 20 % of the packets are lost, 10 % of the nodes are dead";
-    "bad_one_1000", 1000 nodes, 2 seeds, Large, 15.0 s, Plan::News(News::One, BAD),
+    "bad_one_1000", 1000 nodes, 10 seeds, Large, 15.0 s, Plan::News(News::One, BAD),
         "one new pattern; 20 % of the packets are lost, 10 % of the nodes are dead";
-    "many_100", 100 nodes, 2 seeds, Quick, 10.0 s, Plan::News(News::Many(1_000), LAN),
+    "many_100", 100 nodes, 3 seeds, Quick, 3.0 s, Plan::News(News::Many(1_000), LAN),
         "1,000 new patterns at one node";
-    "healed_100", 100 nodes, 3 seeds, Quick, 75.0 s, Plan::Halves(1),
+    "healed_100", 100 nodes, 3 seeds, Quick, 5.0 s, Plan::Halves(1),
         "two halves that were apart for ten minutes, from the moment of healing";
-    "storm_100", 100 nodes, 2 seeds, Quick, 75.0 s, Plan::Halves(100),
+    "storm_100", 100 nodes, 2 seeds, Quick, 5.0 s, Plan::Halves(100),
         "the same, and the halves differ in 200 patterns: the sessions at each node stay bounded";
-    "rush_100", 100 nodes, 5 seeds, Quick, 10.0 s, Plan::Rush(100),
+    "rush_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Rush(100),
         "all nodes call the one with 100 new patterns: it serves as many as it has permits";
-    "load_100", 100 nodes, 1 seeds, Quick, 10.0 s, Plan::Load(100),
+    "load_100", 100 nodes, 1 seeds, Quick, 3.0 s, Plan::Load(100),
         "100 new patterns a minute for two minutes: the longest time until a pattern is everywhere";
 };
 

@@ -166,7 +166,7 @@ impl Node {
         after.limits.check()?;
         self.gossip.set_identity(identity)?;
         self.gossip.set_roster(roster);
-        self.gossip.set_transfer(after.limits)?;
+        self.gossip.set_limits(after.limits)?;
         let mut waiting = Vec::new();
         for ((section, old), (_, new)) in before.sections().into_iter().zip(after.sections()) {
             let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
@@ -252,9 +252,9 @@ fn membership(config: &ClusterConfig) -> Result<Arc<dyn Membership>, StartError>
 
 fn net_config(config: &ClusterConfig) -> NetConfig {
     let mut network = NetConfig::new(config.node.listen);
-    network.interval = config.gossip.interval;
-    network.fanout = config.gossip.fanout;
-    network.transfer = config.limits;
+    network.schedule.interval = config.gossip.interval;
+    network.schedule.fanout = config.gossip.fanout;
+    network.schedule.limits = config.limits;
     network.session.max_patterns_per_sync = config.gossip.max_patterns_per_sync;
     network.session.compression = match config.gossip.enable_compression {
         true => Compression::Lz4,

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use engram_gossip_net::{NodeId, Transfer};
+use engram_gossip_net::{NodeId, RateLimits};
 use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, BaseDepth};
 
@@ -57,7 +57,7 @@ pub struct ClusterConfig {
     /// How concurrent versions are shown, equal on all nodes.
     pub conflict: ConflictConfig,
     /// How much sessions may move.
-    pub limits: Transfer,
+    pub limits: RateLimits,
     /// Who says which nodes are worth contacting.
     pub membership: MembershipConfig,
     /// Where the state is kept.

@@ -196,7 +196,7 @@ impl SpaceState {
     }
 
     /// Removes from the record of `id` the parts whose versions are not plausible. `None` if there
-    /// are none.
+    /// are none. The engine's next submission is written, since an own part may be among them.
     pub(crate) fn plan_drop_implausible(
         &self,
         id: &str,

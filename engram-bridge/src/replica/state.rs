@@ -142,9 +142,9 @@ impl SpaceState {
             state.tallies.replace(&Record::default(), &record);
             entries.push((id, Entry { record, last_submitted, visible, ..Entry::default() }));
         }
-        for held in state.contents.values() {
-            state.usage.bytes += content::encoded_len(&held.pattern) as u64;
-        }
+        let lengths =
+            state.contents.values().map(|held| content::encoded_len(&held.pattern) as u64);
+        state.usage.bytes = lengths.sum();
         // All at once: nodes of the map that are filled one by one in order stay half empty.
         state.entries = entries.into_iter().collect();
         state

@@ -26,7 +26,6 @@ use crate::replica::shared::{Shared, StateEvent};
 use crate::replica::space::Space;
 use crate::replica::state::{Rules, SpaceState};
 use crate::replica::stats::WriteStats;
-use crate::sync::preview::Previews;
 
 /// The name of the space that is used where none is named.
 pub const DEFAULT_SPACE: &str = "default";
@@ -109,7 +108,6 @@ pub struct Store {
     stored: Option<Arc<dyn StateStore>>,
     shared: Arc<Shared>,
     spaces: BTreeMap<SpaceId, Arc<Space>>,
-    pub(crate) previews: Previews,
 }
 
 impl Store {
@@ -162,9 +160,9 @@ impl Store {
             (id.clone(), Arc::new(Space::new(id, Arc::clone(&shared), state)))
         };
         let spaces = states.into_iter().map(space).collect();
-        let (rules, previews) = (config.rules(), Previews::default());
+        let rules = config.rules();
         let (node, replaces) = (*node, replaces.clone());
-        Self { node, replaces, rules, recovery, stored, shared, spaces, previews }
+        Self { node, replaces, rules, recovery, stored, shared, spaces }
     }
 
     fn repair(&self, repairs: &Batch) -> Result<(), StorageError> {

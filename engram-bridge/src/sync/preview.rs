@@ -15,6 +15,7 @@ use crate::replica::store::Store;
 use crate::replica::visible::visible;
 use crate::sync::admission::Admission;
 use crate::sync::apply::VerifiedContents;
+use crate::sync::view::SessionMode;
 
 /// What a sync with one peer would change, as of the moment of the question.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,60 +57,30 @@ impl PlannedChange {
 }
 
 impl Store {
-    /// Asks `peer` for all in which it differs from this node, and tells what a sync would change on
-    /// both sides. Nothing is changed on either, and no content is sent.
-    /// `gossip` must have been bound to this store.
+    /// Computes what a sync with `peer` would change on both sides. Nothing is changed on either, and
+    /// no content is sent. `gossip` must have been bound to this store.
     ///
-    /// The peer sends its differing records as in a real session, so it costs the bytes of one.
-    /// Another session with the same peer that begins meanwhile is part of the preview.
+    /// The peer sends its differing records as in a real session, so a preview costs the bytes of
+    /// one. At most two previews of a peer run at a time, beside real sessions.
     ///
     /// # Errors
-    /// [`SyncError`] if there was no session with it.
+    /// [`SyncError`] if there was no session with it, or if too many previews run.
     pub async fn plan(&self, gossip: &Gossip, peer: NodeId) -> Result<SyncPreview, SyncError> {
-        let stage = self.previews.begin(peer);
-        let session = gossip.sync_with(peer).await?;
-        let mut plan = stage.preview.notes().plan.clone();
-        plan.complete = session.outcome.result != Ending::BudgetSpent;
+        let preview = Arc::<Preview>::default();
+        let (mode, spaces) = (Arc::clone(&preview), self.iter().cloned().collect::<Vec<_>>());
+        let pin = move || {
+            let pinned = spaces.iter().map(|space| {
+                let mode = SessionMode::Preview(Arc::clone(&mode));
+                (space.id().clone(), space.pin_with(mode))
+            });
+            pinned.collect()
+        };
+        let session = gossip.sync_with_view(peer, pin).await?;
+        let mut plan = preview.notes().plan.clone();
+        let left_to_others = session.outcome.stats.left_to_others > 0;
+        plan.complete = session.outcome.result != Ending::BudgetSpent && !left_to_others;
         plan.spaces.retain(|_, space| *space != SpacePreview::default());
         Ok(plan)
-    }
-}
-
-/// The sessions of a store that only rehearse, by the peer.
-#[derive(Debug, Default)]
-pub(crate) struct Previews(Mutex<BTreeMap<NodeId, Arc<Preview>>>);
-
-/// One preview, until it is dropped.
-struct Stage<'s> {
-    previews: &'s Previews,
-    peer: NodeId,
-    preview: Arc<Preview>,
-}
-
-impl Previews {
-    fn begin(&self, peer: NodeId) -> Stage<'_> {
-        let preview = Arc::<Preview>::default();
-        self.all().insert(peer, Arc::clone(&preview));
-        Stage { previews: self, peer, preview }
-    }
-
-    /// What a session with `peer` rehearses, if it does.
-    pub(crate) fn with(&self, peer: &NodeId) -> Option<Arc<Preview>> {
-        self.all().get(peer).cloned()
-    }
-
-    fn all(&self) -> MutexGuard<'_, BTreeMap<NodeId, Arc<Preview>>> {
-        self.0.lock().expect("no code panics while it holds this lock")
-    }
-}
-
-impl Drop for Stage<'_> {
-    fn drop(&mut self) {
-        let mut all = self.previews.all();
-        // A later preview with the same peer goes on.
-        if all.get(&self.peer).is_some_and(|other| Arc::ptr_eq(other, &self.preview)) {
-            all.remove(&self.peer);
-        }
     }
 }
 

@@ -20,10 +20,7 @@ impl Replicas for Store {
     }
 
     fn pin_for(&self, space: &SpaceId, peer: NodeId) -> Option<SpaceView> {
-        let mode = match self.previews.with(&peer) {
-            Some(preview) => SessionMode::Preview(preview),
-            None => SessionMode::Sync(Some(Arc::new(peer))),
-        };
+        let mode = SessionMode::Sync(Some(Arc::new(peer)));
         self.space(space).map(|space| space.pin_with(mode))
     }
 

@@ -45,7 +45,7 @@ async fn peers_and_certificates_change_at_once_and_the_rest_waits() {
     let reload = node.reload(&before, &after).unwrap();
     assert_eq!(reload.waiting, ["gossip.fanout", "retention.max_patterns"]);
     assert_eq!(peers(), [other]);
-    let limits = node.gossip.transfer();
+    let limits = node.gossip.limits();
     assert_eq!((limits.send_rate, limits.peer.records.per_second), (Some(64 << 10), 9));
 
     // What does not fit changes nothing: the own id among the peers, another node's certificate.

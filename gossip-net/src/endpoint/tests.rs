@@ -71,7 +71,12 @@ mod two_ends {
             to: SocketAddr,
         ) -> impl Future<Output = Result<Connection, HandshakeError>> + 'static {
             let ([a, b], socket) = (self.identities.clone(), self.sockets[0].clone());
-            async move { socket.dial(b.node_id(), &to.to_string(), &a).await }
+            async move {
+                let address = to.to_string();
+                let target = Target { node: b.node_id(), address: &address, sighted: None };
+                let dialled = socket.dial(target, HANDSHAKE_TIMEOUT, &a).await;
+                dialled.map_err(|error| error.cause)
+            }
         }
 
         /// The next attempt at the second end, and whether its address had to be proved.

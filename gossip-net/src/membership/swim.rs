@@ -199,10 +199,21 @@ impl Engine {
         if roster.binary_search(&from).is_err() {
             return;
         }
-        let us = *foca.identity();
-        lives.insert(us.node, us.incarnation);
+        let mut us = *foca.identity();
         let Some(packet) = Relayed::parse(us.node, from, bytes) else { return };
+        // It ran with a clock that was ahead, and was known then: it goes above that incarnation.
+        let known = packet.incarnation_of(us.node).filter(|known| *known < MAX_LEARNT_INCARNATION);
+        if let Some(known) = known.filter(|known| *known > us.incarnation) {
+            us.incarnation = known + 1;
+            ignore(foca.change_identity(us, &mut *out));
+            ignore(foca.announce(*packet.sender(), &mut *out));
+        }
+        lives.insert(us.node, us.incarnation);
         let told = lives.entry(from).or_default();
+        if packet.sender().incarnation < *told {
+            let correction = codec::correction(us, *packet.sender(), *told);
+            out.packets.push_back((from, correction));
+        }
         *told = packet.sender().incarnation.max(*told);
         // Else a peer could make us probe whoever it likes, or bury others in lives to come.
         if let Some(known) = packet.about(|life| lives.get(&life.node) == Some(&life.incarnation)) {
@@ -257,6 +268,10 @@ impl Engine {
         out.packets.retain(|(to, packet)| !codec::says_down(packet) || is_down(to));
     }
 }
+
+/// A greater incarnation is not believed when others tell a node that it was known in it: a member
+/// gone bad could otherwise use up the numbers.
+const MAX_LEARNT_INCARNATION: u64 = u64::MAX / 2;
 
 fn liveness(state: State) -> Liveness {
     match state {

@@ -16,10 +16,10 @@ fn size() -> usize {
 async fn a_crowd_converges_by_adverts_although_a_tenth_of_it_dies() {
     let n = size();
     let mut config = quiet();
-    config.advert_interval = Duration::from_secs(1);
+    config.schedule.advert_interval = Duration::from_secs(1);
     // All handshakes share the cores of one machine here.
-    config.dial_spread = Duration::from_millis(60) * u32::try_from(n).unwrap();
-    config.backoff_max = Duration::from_secs(5);
+    config.schedule.dial_spread = Duration::from_millis(60) * u32::try_from(n).unwrap();
+    config.schedule.backoff_max = Duration::from_secs(5);
     let names: Vec<_> = (0..n).map(|i| format!("node-{i}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let mut nodes = Cluster::new().start(&names, &config);

@@ -151,7 +151,7 @@ async fn what_is_no_frame_is_refused_by_its_header() {
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_adverts_is_dropped_and_its_sender_soon_ignored() {
     let mut config = impatient();
-    config.trigger_jitter = Duration::ZERO;
+    config.schedule.trigger_jitter = Duration::ZERO;
     let mut scene = Scene::new(&config).await;
     let connection = scene.connect().await;
     let space = SpaceId::new("space").unwrap();
@@ -254,7 +254,7 @@ async fn a_peer_that_lies_about_its_root_is_reported_as_stalled() {
 #[tokio::test(start_paused = true)]
 async fn old_adverts_that_are_played_again_soon_call_for_nothing() {
     let mut config = impatient();
-    config.trigger_jitter = Duration::ZERO;
+    config.schedule.trigger_jitter = Duration::ZERO;
     let mut scene = Scene::new(&config).await;
     let old = scene.a.gossip.advert(1000);
     scene.honest_nodes_sync().await;

@@ -19,7 +19,7 @@ fn all_equal(nodes: &[&Node]) -> bool {
 async fn what_one_session_brings_no_other_one_asks_for() {
     const RECORDS: usize = 1000;
     let mut config = quiet();
-    config.advert_fanout = 0;
+    config.schedule.advert_fanout = 0;
     let [a, b, c, d] = take(Cluster::new().start(&["a", "b", "c", "d"], &config));
     settled(&[&a, &b, &c, &d]).await;
     for node in [&b, &c, &d] {
@@ -50,7 +50,7 @@ async fn an_announced_change_reaches_everybody_without_the_timer() {
 #[tokio::test]
 async fn a_greeting_arrives_before_any_record() {
     let mut config = quiet();
-    config.advert_fanout = 0;
+    config.schedule.advert_fanout = 0;
     let [a, b] = take(Cluster::new().start(&["a", "b"], &config));
     settled(&[&a, &b]).await;
     let before = [a.store.greeted().len(), b.store.greeted().len()];
@@ -121,7 +121,7 @@ async fn a_peer_that_never_answers_costs_the_others_nothing() {
 #[tokio::test]
 async fn dials_that_cross_leave_one_connection() {
     let mut config = quiet();
-    config.dial_spread = Duration::ZERO;
+    config.schedule.dial_spread = Duration::ZERO;
     for _ in 0..10 {
         let [mut a, mut b] = take(Cluster::new().start(&["a", "b"], &config));
         a.connected_to(b.id()).await;

@@ -224,7 +224,7 @@ async fn whoever_lies_about_its_root_for_ever_costs_the_others_little() {
     let scene = scene().await;
     let mut config = quiet();
     config.switch = Some(scene.switch.clone());
-    config.advert_interval = MILLISECOND * 10;
+    config.schedule.advert_interval = MILLISECOND * 10;
     let identity = scene.bad.identity();
     let lies = Arc::new(Liar(Store::new(scene.bad.id(), &["space"])));
     let members = roster([scene.a.member()]);

@@ -29,7 +29,7 @@ impl Carrier {
     /// Two replicas with these spaces, empty and, if they are nodes, connected.
     async fn two(self, spaces: [&[&str]; 2]) -> Two {
         let mut config = quiet();
-        config.advert_fanout = 0;
+        config.schedule.advert_fanout = 0;
         match self {
             Self::Memory => {
                 let store = |n: u8| Store::new(NodeId::from([n; 32]), spaces[usize::from(n)]);

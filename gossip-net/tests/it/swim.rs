@@ -251,6 +251,37 @@ fn nobody_is_buried_by_what_others_say_of_lives_to_come() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_excludes_nobody() {
+    const AHEAD: u64 = 1 << 40;
+    let mut world = World::new(4, 0.0);
+    // It ran with a clock far ahead, and starts again with the right one.
+    for incarnation in [AHEAD, 7, 3] {
+        world.nodes.remove(&id(2));
+        world.run(30);
+        world.start(2, incarnation);
+        world.run(10);
+        assert!(world.all_see((0..4).map(id), Liveness::Alive), "after {incarnation}");
+        assert!(world.nodes[&id(0)].incarnation(&id(2)) >= Some(AHEAD));
+    }
+}
+
+#[test]
+fn no_member_uses_up_the_incarnations_of_another() {
+    let world = World::new(3, 0.0);
+    // A gossip of the third: the first is down, in an incarnation that leaves no other.
+    let mut packet = [&1_u64.to_le_bytes()[..], &[0; 2], &1_u64.to_le_bytes(), &[8]].concat();
+    packet.extend_from_slice(&1_u16.to_be_bytes());
+    packet.extend_from_slice(id(0).as_bytes());
+    packet.extend_from_slice(&(u64::MAX - 1).to_le_bytes());
+    packet.extend_from_slice(&[0, 0, 2]);
+    let us = &world.nodes[&id(0)];
+    us.handle(MembershipInput::Packet { from: id(2), bytes: &packet }, world.now);
+    while let Some((_, sent)) = us.poll_packet() {
+        assert!(sent.starts_with(&1_u64.to_le_bytes()), "it stays in its incarnation");
+    }
+}
+
+#[test]
 fn damaged_packets_are_ignored() {
     let mut world = World::new(3, 0.0);
     let mut random = fastrand::Rng::with_seed(5);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::common::{Cluster, Node, quiet, take};
-use engram_gossip_net::{Allowance, NetConfig, QuietHours, Rate, Switch, SyncError, limits};
+use engram_gossip_net::{NetConfig, PeerQuota, QuietHours, Rate, Switch, SyncError, limits};
 use engram_gossip_proto::Ending;
 use tokio::time::{Instant, sleep};
 
@@ -32,14 +32,14 @@ async fn a_peer_that_used_up_its_allowance_is_refused_and_the_others_do_not_noti
     for what in ["peer_bytes", "peer_hash_nodes", "peer_records"] {
         let config = on_switch(quiet());
         let [a, greedy, other] = connected(["a", "greedy", "other"], &config).await;
-        let mut transfer = a.gossip.transfer();
-        let Allowance { bytes, hash_nodes, records, .. } = &mut transfer.peer;
+        let mut limits = a.gossip.limits();
+        let PeerQuota { bytes, hash_nodes, records, .. } = &mut limits.peer;
         match what {
             "peer_bytes" => *bytes = SCARCE,
             "peer_hash_nodes" => *hash_nodes = Rate { burst: 1, ..SCARCE },
             _ => *records = SCARCE,
         }
-        a.gossip.set_transfer(transfer).unwrap();
+        a.gossip.set_limits(limits).unwrap();
         (0..150).for_each(|n| greedy.store.write(&format!("{n}")));
         (0..150).for_each(|n| a.store.write(&format!("own {n}")));
         assert!(greedy.gossip.sync_with(a.id()).await.is_ok(), "{what}");
@@ -52,7 +52,7 @@ async fn a_peer_that_used_up_its_allowance_is_refused_and_the_others_do_not_noti
         assert!(other.gossip.sync_with(a.id()).await.is_ok(), "{what}");
         // What this node wants of the peer waits as well, and is done in the end.
         let begun = Instant::now();
-        a.gossip.set_transfer(Default::default()).unwrap();
+        a.gossip.set_limits(Default::default()).unwrap();
         assert!(a.gossip.sync_with(greedy.id()).await.is_ok());
         assert!(
             begun.elapsed() < Duration::from_secs(2),
@@ -64,7 +64,7 @@ async fn a_peer_that_used_up_its_allowance_is_refused_and_the_others_do_not_noti
 #[tokio::test(start_paused = true)]
 async fn an_own_session_waits_until_nothing_is_owed() {
     let mut config = on_switch(quiet());
-    config.transfer.peer.records = Rate { per_second: 10, burst: 50 };
+    config.schedule.limits.peer.records = Rate { per_second: 10, burst: 50 };
     let [a, b] = connected(["a", "b"], &config).await;
     (0..100).for_each(|n| b.store.write(&format!("{n}")));
     let first = a.gossip.sync_with(b.id()).await.unwrap();
@@ -79,9 +79,9 @@ async fn an_own_session_waits_until_nothing_is_owed() {
 #[tokio::test(start_paused = true)]
 async fn a_session_receives_a_message_however_little_is_left_and_no_more_than_the_limit() {
     let [a, b] = connected(["a", "b"], &on_switch(quiet())).await;
-    let mut transfer = a.gossip.transfer();
-    transfer.peer.bytes = SCARCE;
-    a.gossip.set_transfer(transfer).unwrap();
+    let mut limits = a.gossip.limits();
+    limits.peer.bytes = SCARCE;
+    a.gossip.set_limits(limits).unwrap();
     // Six megabytes.
     (0..2000).for_each(|n| b.store.write(&format!("{n}")));
     let report = a.gossip.sync_with(b.id()).await.unwrap();
@@ -111,7 +111,7 @@ const SLOW: u64 = 100_000;
 
 fn lively() -> NetConfig {
     let mut config = on_switch(quiet());
-    config.advert_interval = Duration::from_secs(1);
+    config.schedule.advert_interval = Duration::from_secs(1);
     config
 }
 
@@ -119,7 +119,7 @@ fn lively() -> NetConfig {
 async fn a_node_sends_no_faster_than_it_may() {
     let mut config = lively();
     assert!(catches_up(&config, |_| {}).await < Duration::from_secs(2));
-    config.transfer.send_rate = Some(SLOW);
+    config.schedule.limits.send_rate = Some(SLOW);
     let took = catches_up(&config, |_| {}).await;
     assert!((20..45).contains(&took.as_secs()), "{took:?}");
 }
@@ -128,12 +128,12 @@ async fn a_node_sends_no_faster_than_it_may() {
 async fn in_quiet_hours_a_node_sends_slowly_and_the_change_takes_effect_at_once() {
     let mut config = lively();
     // The whole day.
-    config.transfer.quiet_hours = Some(QuietHours::new(0, 0, SLOW));
+    config.schedule.limits.quiet_hours = Some(QuietHours::new(0, 0, SLOW));
     let took = catches_up(&config, |_| {}).await;
     assert!((20..45).contains(&took.as_secs()), "{took:?}");
     let took = catches_up(&lively(), |_| {}).await;
     assert!(took < Duration::from_secs(2), "{took:?}");
-    let loosen = |node: &Node| node.gossip.set_transfer(Default::default()).unwrap();
+    let loosen = |node: &Node| node.gossip.set_limits(Default::default()).unwrap();
     let took = catches_up(&config, loosen).await;
     assert!((8..25).contains(&took.as_secs()), "{took:?}");
 }
@@ -142,9 +142,9 @@ async fn in_quiet_hours_a_node_sends_slowly_and_the_change_takes_effect_at_once(
 async fn a_refused_session_is_opened_again_after_a_pause_and_not_sooner() {
     let config = lively();
     let [a, mut b] = connected(["a", "b"], &config).await;
-    let mut transfer = a.gossip.transfer();
-    transfer.peer.records = Rate { per_second: 1, burst: 1 };
-    a.gossip.set_transfer(transfer).unwrap();
+    let mut limits = a.gossip.limits();
+    limits.peer.records = Rate { per_second: 1, burst: 1 };
+    a.gossip.set_limits(limits).unwrap();
     a.store.write("first");
     a.store.write("second");
     a.gossip.announce();

@@ -103,8 +103,8 @@ async fn heals(count: usize) {
     until(&nodes, "all are connected again", all_connected).await;
     let permits = NetConfig::new(address(0));
     for sessions in sessions {
-        assert!(sessions.most_at_once(Opener::Us) <= permits.outbound_sessions);
-        assert!(sessions.most_at_once(Opener::Peer) <= permits.inbound_sessions);
+        assert!(sessions.most_at_once(Opener::Us) <= permits.schedule.outbound_sessions);
+        assert!(sessions.most_at_once(Opener::Peer) <= permits.schedule.inbound_sessions);
     }
 }
 

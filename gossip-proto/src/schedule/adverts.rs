@@ -16,7 +16,10 @@ impl<P: Copy + Ord> Scheduler<P> {
     pub fn handle_roots(&mut self, spaces: Vec<(SpaceId, Summary)>, now: Duration) {
         let Some(moved) = self.roots.update(spaces) else { return };
         self.peers.values_mut().for_each(|peer| peer.roots.renumber(&moved));
-        if self.config.advert_fanout > 0 && !self.agenda.is_planned(Due::Announcement) {
+        // A peer that connects later hears of the roots then.
+        let is_heard = self.peers.values().any(|peer| peer.contact == Contact::Connected);
+        let is_news = self.config.advert_fanout > 0 && is_heard;
+        if is_news && !self.agenda.is_planned(Due::Announcement) {
             // More changes may follow; one advert tells of all of them.
             self.agenda.set(Due::Announcement, now + self.config.advert_hold);
         }

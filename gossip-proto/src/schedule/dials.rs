@@ -126,7 +126,8 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// A connection has ended, and there is no other one with the peer. Returns the same as
-    /// [`handle_dial_failed`](Self::handle_dial_failed).
+    /// [`handle_dial_failed`](Self::handle_dial_failed), if the member is not dialled at once. Sessions
+    /// that the host requested are given up then, and if the peer has no address.
     pub fn handle_disconnected(
         &mut self,
         peer: P,
@@ -140,6 +141,7 @@ impl<P: Copy + Ord> Scheduler<P> {
                 self.set_contact(peer, Contact::Apart, now);
                 let pause = self.first_pause(peer);
                 self.plan_dial(peer, now + pause);
+                self.drop_hopeless_requests(peer);
                 self.dial_if_requested(peer, now);
                 None
             }

@@ -45,6 +45,8 @@ impl<P: Copy + Ord> Scheduler<P> {
             self.release_accepted(session, now);
             self.admit_next(peer, now);
         }
+        self.drop_hopeless_requests(peer);
+        self.dial_if_requested(peer, now);
         self.consider(peer, now);
     }
 

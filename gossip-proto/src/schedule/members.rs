@@ -58,6 +58,14 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
+    /// Gives up what the host requested of a peer that is lost and can only dial this node.
+    pub(super) fn drop_hopeless_requests(&mut self, peer: P) {
+        let is_hopeless = |found: &Peer| !found.has_link() && found.reach == Reach::DialsUs;
+        if self.peers.get(&peer).is_some_and(is_hopeless) {
+            self.drop_requests(peer);
+        }
+    }
+
     /// Gives up what the host requested of a peer; the driver tells the callers.
     pub(super) fn drop_requests(&mut self, peer: P) {
         let Some(found) = self.peers.get_mut(&peer) else { return };

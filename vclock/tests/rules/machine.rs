@@ -36,7 +36,7 @@ pub(crate) struct Memory {
     /// V9: submissions wait for the first contact.
     pub(crate) is_waiting: bool,
     pub(crate) waiting: [Option<u8>; IDS],
-    /// 5.2: everything of a node at or below its version has been handled here.
+    /// Summaries: everything of a node at or below its version has been handled here.
     pub(crate) summary: [Version; NODES],
     /// Echo: the snapshot handed out last, to anybody.
     pub(crate) handed: [Option<u8>; IDS],
@@ -232,7 +232,7 @@ impl Machine {
         }
     }
 
-    /// 5.2: raises a summary entry, never above the greatest entry of the records held.
+    /// Summaries: raises a summary entry, never above the greatest entry of the records held.
     pub(crate) fn raise_summary(&mut self, node: usize, version: Version) {
         let limit = version.min(self.greatest_entry(node));
         self.memory.summary[node] = self.memory.summary[node].max(limit);

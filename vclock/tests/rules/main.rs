@@ -19,7 +19,7 @@
 //! | V10 | clones re-issue, and the exchange ends | `join` |
 //! | V11 | a new key takes over the words of the keys that it replaces | `operations` |
 //! | echo | a returned blend is not written | `operations` |
-//! | 5.2-5.4 | sessions by version summaries, and the descent | `stream`, `session` |
+//! | summaries, descent | sessions by version summaries, and the descent | `stream`, `session` |
 //!
 //! Laws: S1 all replicas become equal. S2 no acknowledged word is lost. S3 nothing forgotten is
 //! visible again. S4 dots are bounded. S5 nothing is written at rest.

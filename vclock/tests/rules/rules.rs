@@ -65,15 +65,15 @@ pub(crate) enum Weaker {
     EchoOfCurrentOnly,
     /// Echo: a content that equals the shown one is an echo even if a peer's live dot holds it.
     EchoOfLive,
-    /// 5.2: records are selected by live dots, not by context entries.
+    /// Summaries: records are selected by live dots, not by context entries.
     SelectByLiveDot,
-    /// 5.2: roots that differ at the end of a session always lead to a descent.
+    /// Summaries: roots that differ at the end of a session always lead to a descent.
     DescendAlways,
-    /// 5.2: records above the sender's own summary entry are sent like the others.
+    /// Summaries: records above the sender's own summary entry are sent like the others.
     AboveOwnEntryFirst,
-    /// 5.2: a budget may separate records of equal version.
+    /// Summaries: a budget may separate records of equal version.
     EqualVersionsSeparated,
-    /// 5.3: a limited descent sends in the order of the ids.
+    /// Descent: a limited descent sends in the order of the ids.
     DescentInFixedOrder,
 }
 

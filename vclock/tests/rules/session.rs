@@ -1,4 +1,4 @@
-//! 5.2 to 5.4: sessions by version summaries, record by record, with a descent where roots differ.
+//! Sessions by version summaries, record by record, with a descent where roots differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! 5.2: one direction of a session, the records above the receiver's version summary.
+//! One direction of a session, the records above the receiver's version summary.
 
 use std::collections::BTreeSet;
 

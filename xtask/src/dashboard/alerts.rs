@@ -8,9 +8,7 @@ use super::Metric;
 
 struct Alert {
     name: &'static str,
-    /// The metric that it looks at.
-    metric: &'static str,
-    /// What of it is wrong; `METRIC` stands for its name.
+    /// The expression that holds while something is wrong.
     when: &'static str,
     /// How long before anybody is told.
     lasts: &'static str,
@@ -20,11 +18,10 @@ struct Alert {
     runbook: &'static str,
 }
 
-const ALERTS: [Alert; 6] = [
+const ALERTS: [Alert; 13] = [
     Alert {
         name: "EngramPeerLags",
-        metric: "engram_gossip_peer_lag_seconds",
-        when: "METRIC > 600",
+        when: "engram_gossip_peer_lag_seconds > 600",
         lasts: "5m",
         severity: "warning",
         says: "{{ $labels.instance }} and {{ $labels.peer }} were not equal for ten minutes.",
@@ -32,8 +29,7 @@ const ALERTS: [Alert; 6] = [
     },
     Alert {
         name: "EngramNoContact",
-        metric: "engram_gossip_rounds_total",
-        when: "sum by (instance) (increase(METRIC[15m])) == 0",
+        when: "sum by (instance) (increase(engram_gossip_rounds_total[15m])) == 0",
         lasts: "5m",
         severity: "critical",
         says: "{{ $labels.instance }} had no session for fifteen minutes.",
@@ -41,26 +37,79 @@ const ALERTS: [Alert; 6] = [
     },
     Alert {
         name: "EngramRefused",
-        metric: "engram_gossip_auth_failures_total",
-        when: "increase(METRIC[15m]) > 0",
+        when: "increase(engram_gossip_auth_failures_total[15m]) > 0",
         lasts: "0m",
         severity: "warning",
         says: "A handshake with {{ $labels.instance }} was refused: {{ $labels.reason }}.",
         runbook: "a-handshake-is-refused",
     },
     Alert {
-        name: "EngramNodeRunsTwice",
-        metric: "engram_gossip_incarnations_rolled_total",
-        when: "increase(METRIC[1h]) > 0",
+        name: "EngramReissued",
+        when: "engram_gossip_recent_reissues > 0",
         lasts: "0m",
         severity: "critical",
-        says: "{{ $labels.instance }} met writes of its own that it had not made.",
+        says: "Peers know later versions of {{ $labels.instance }} than it wrote: a second process runs under its key, or its clock or store was set back.",
         runbook: "a-node-runs-twice",
     },
     Alert {
+        name: "EngramStorageFailure",
+        when: "engram_gossip_storage_failure > 0",
+        lasts: "1m",
+        severity: "critical",
+        says: "{{ $labels.instance }} cannot store changes.",
+        runbook: "the-disk-is-full",
+    },
+    Alert {
+        name: "EngramStoreDamaged",
+        when: "engram_gossip_store_repaired_rows > 0 or engram_gossip_store_set_aside > 0",
+        lasts: "0m",
+        severity: "info",
+        says: "{{ $labels.instance }} found damaged rows when it started, or set its store aside.",
+        runbook: "the-store-is-damaged",
+    },
+    Alert {
+        name: "EngramOverCap",
+        when: "increase(engram_gossip_over_cap_total[1h]) > 0",
+        lasts: "0m",
+        severity: "critical",
+        says: "{{ $labels.instance }} refuses records of peers: {{ $labels.cap }} is reached.",
+        runbook: "a-cap-is-reached",
+    },
+    Alert {
+        name: "EngramNearCap",
+        when: "engram_gossip_cap_used >= 0.8 * engram_gossip_cap_limit",
+        lasts: "15m",
+        severity: "warning",
+        says: "{{ $labels.instance }} has used up 80 % of {{ $labels.cap }}.",
+        runbook: "a-cap-is-reached",
+    },
+    Alert {
+        name: "EngramClockFault",
+        when: "engram_gossip_clock_fault > 0",
+        lasts: "5m",
+        severity: "warning",
+        says: "The clock of {{ $labels.instance }} is {{ $labels.kind }}.",
+        runbook: "a-clock-is-wrong",
+    },
+    Alert {
+        name: "EngramClockAhead",
+        when: "increase(engram_gossip_members_ahead_total[1h]) > 0",
+        lasts: "0m",
+        severity: "warning",
+        says: "A member writes versions ahead of the clock of {{ $labels.instance }}.",
+        runbook: "a-clock-is-wrong",
+    },
+    Alert {
+        name: "EngramImplausible",
+        when: "increase(engram_gossip_implausible_total[1h]) > 0",
+        lasts: "0m",
+        severity: "warning",
+        says: "{{ $labels.instance }} refuses versions that lie too far in the future.",
+        runbook: "a-clock-is-wrong",
+    },
+    Alert {
         name: "EngramNotUnderstood",
-        metric: "engram_gossip_decode_errors_total",
-        when: "increase(METRIC[15m]) > 0",
+        when: "increase(engram_gossip_decode_errors_total[15m]) > 0",
         lasts: "15m",
         severity: "warning",
         says: "{{ $labels.instance }} gets bytes that it does not understand: {{ $labels.reason }}.",
@@ -68,8 +117,7 @@ const ALERTS: [Alert; 6] = [
     },
     Alert {
         name: "EngramConflictsPileUp",
-        metric: "engram_gossip_conflicts",
-        when: "METRIC > 0.1 * on (instance, space) group_left engram_gossip_visible_patterns",
+        when: "engram_gossip_conflicts > on (instance, space) 0.1 * engram_gossip_visible_patterns",
         lasts: "1h",
         severity: "info",
         says: "More than a tenth of the patterns of {{ $labels.space }} have several versions.",
@@ -84,11 +132,11 @@ pub(super) fn rules(metrics: &[Metric]) -> Result<String> {
          groups:\n  - name: engram-consolidation-gossip\n    rules:\n",
     );
     for alert in &ALERTS {
-        if !metrics.iter().any(|metric| metric.name == alert.metric) {
-            bail!("{} looks at {}, which no node has", alert.name, alert.metric);
+        let Alert { name, when, lasts, severity, says, runbook } = alert;
+        let is_known = |name: &&str| metrics.iter().any(|metric| metric.name == *name);
+        if let Some(unknown) = names(when).find(|name| !is_known(name)) {
+            bail!("{name} looks at {unknown}, which no node has");
         }
-        let Alert { name, lasts, severity, says, runbook, .. } = alert;
-        let when = alert.when.replace("METRIC", alert.metric);
         write!(
             text,
             "      - alert: {name}\n        expr: {when}\n        for: {lasts}\n        labels:\n          \
@@ -99,6 +147,12 @@ pub(super) fn rules(metrics: &[Metric]) -> Result<String> {
     Ok(text)
 }
 
+/// The metrics that an expression names.
+fn names(expression: &str) -> impl Iterator<Item = &str> {
+    let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("engram_gossip_"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::metric;
@@ -106,10 +160,12 @@ mod tests {
 
     #[test]
     fn an_alert_on_a_metric_that_is_gone_is_an_error() {
-        let all: Vec<_> = ALERTS.iter().map(|alert| metric(alert.metric, "gauge", &[])).collect();
+        let used = ALERTS.iter().flat_map(|alert| names(alert.when));
+        let mut all: Vec<_> = used.map(|name| metric(name, "gauge", &[])).collect();
         assert!(rules(&all).unwrap().contains("alert: EngramPeerLags"));
-        let error = rules(&all[1..]).unwrap_err().to_string();
-        assert!(error.contains("engram_gossip_peer_lag_seconds"), "{error}");
+        all.retain(|metric| metric.name != "engram_gossip_cap_limit");
+        let error = rules(&all).unwrap_err().to_string();
+        assert!(error.contains("EngramNearCap looks at engram_gossip_cap_limit"), "{error}");
     }
 
     #[test]

@@ -5,11 +5,25 @@ use serde_json::{Value, json};
 use super::Metric;
 
 /// Rows in the order in which one looks, each with words of the names of its metrics. The last row takes the rest.
-const ROWS: [(&str, &[&str]); 5] = [
+const ROWS: [(&str, &[&str]); 6] = [
     ("Convergence", &["lag", "divergent", "last_success", "rounds", "visibility", "triggers"]),
-    ("Patterns", &["patterns", "conflicts", "tombstones", "versions", "incarnations"]),
-    ("Traffic", &["bytes", "adverts", "duration", "round_trip"]),
-    ("Trouble", &["limited", "errors", "failures", "lost", "store"]),
+    ("Patterns", &["patterns", "conflicts", "deletions", "versions", "suppressed", "waiting"]),
+    (
+        "Versions, clocks and caps",
+        &[
+            "reissues",
+            "given_up",
+            "clashes",
+            "dropped",
+            "implausible",
+            "ahead",
+            "clock",
+            "cap",
+            "entries",
+        ],
+    ),
+    ("Traffic", &["bytes_total", "adverts", "duration", "round_trip"]),
+    ("Trouble", &["limited", "errors", "failure", "lost", "store", "delayed"]),
     ("Node", &[""]),
 ];
 

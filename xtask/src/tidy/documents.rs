@@ -85,7 +85,7 @@ fn refused(words: &[String]) -> Option<String> {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["cargo", "xtask", arguments @ ..] => crate::refuses(arguments),
-        ["cargo", _, ..] | ["engram-node" | "engram-sim", _, ..] => None,
+        ["cargo", _, ..] | ["engram-node", _, ..] => None,
         other => Some(format!(
             "`{}` is no command of this repository; show one that a reader can type",
             other.join(" ")

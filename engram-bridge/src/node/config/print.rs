@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use engram_gossip_net::Transfer;
+use engram_gossip_net::RateLimits;
 use engram_merkle::Hasher as _;
 use toml::{Table, Value};
 
@@ -117,7 +117,7 @@ impl ClusterConfig {
     }
 }
 
-fn limits_table(limits: &Transfer) -> Table {
+fn limits_table(limits: &RateLimits) -> Table {
     let quiet = limits.quiet_hours;
     let hours = quiet.map(|quiet| {
         let [from, until] = [quiet.from, quiet.until]

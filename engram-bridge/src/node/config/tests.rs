@@ -121,7 +121,7 @@ fn the_defaults_are_those_of_the_plan() {
     assert_eq!(config.merkle_tree.depth.slots(), 4_096);
     assert_eq!(config.merkle_tree.hash, AnyHasher::Sha256);
     assert_eq!(config.conflict.strategy, StrategyChoice::ConfidenceVoting);
-    assert_eq!(config.limits, Transfer::default());
+    assert_eq!(config.limits, RateLimits::default());
     assert_eq!(config.membership, MembershipConfig::Static);
     assert_eq!(config.store.path, None);
     assert_eq!(config.store.settle, crate::engram::binding::DEFAULT_SETTLE);

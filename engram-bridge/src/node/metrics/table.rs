@@ -231,14 +231,13 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_limited_total",
         kind: Counter,
         unit: None,
-        help: "What a limit turned away: sessions, datagrams, adverts and events.",
+        help: "What a limit turned away: sessions, datagrams and events.",
         labels: &["reason"],
         read: |Reading { net, .. }| {
             let mut limited = counts(&net.sessions_over_allowance, ALLOWANCES);
             limited.extend([
                 Sample::count(&["sessions"], net.sessions_refused),
                 Sample::count(&["datagrams"], net.datagrams_over_limit),
-                Sample::count(&["adverts"], net.adverts_dropped),
                 Sample::count(&["events"], net.events_dropped),
             ]);
             limited

@@ -33,13 +33,13 @@ pub(crate) struct Cluster {
 /// travels by adverts.
 pub(crate) fn quiet() -> NetConfig {
     let mut config = NetConfig::new(([127, 0, 0, 1], 0).into());
-    config.interval = Duration::from_secs(3_600);
-    config.advert_interval = Duration::from_secs(3_600);
-    config.advert_hold = Duration::from_millis(1);
-    config.trigger_jitter = Duration::from_millis(1);
-    config.dial_spread = Duration::from_millis(20);
-    config.backoff_min = Duration::from_millis(50);
-    config.backoff_max = Duration::from_millis(200);
+    config.schedule.interval = Duration::from_secs(3_600);
+    config.schedule.advert_interval = Duration::from_secs(3_600);
+    config.schedule.advert_hold = Duration::from_millis(1);
+    config.schedule.trigger_jitter = Duration::from_millis(1);
+    config.schedule.dial_spread = Duration::from_millis(20);
+    config.schedule.backoff_min = Duration::from_millis(50);
+    config.schedule.backoff_max = Duration::from_millis(200);
     config.seed = Some(7);
     config
 }
@@ -48,7 +48,7 @@ pub(crate) fn quiet() -> NetConfig {
 /// for, and so is what was written while nobody was connected.
 pub(crate) fn lively() -> NetConfig {
     let mut config = quiet();
-    config.advert_interval = Duration::from_millis(100);
+    config.schedule.advert_interval = Duration::from_millis(100);
     config
 }
 

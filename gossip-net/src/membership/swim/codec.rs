@@ -169,6 +169,19 @@ pub(super) fn mention(packet: &mut Vec<u8>, member: &Member<Life>) {
     put_member(packet, member);
 }
 
+/// A packet that tells `to` in which later incarnation it is known.
+pub(super) fn correction(us: Life, to: Life, known: u64) -> Vec<u8> {
+    let header = Header { src: us, src_incarnation: 0, dst: to, message: Message::Gossip };
+    let mut packet = Vec::new();
+    let encoded = Compact { us: us.node }.encode_header(&header, &mut packet);
+    encoded.expect("a vector grows");
+    let mut packet = packet.split_off(HEADER_SOURCE);
+    packet.extend_from_slice(&0_u16.to_be_bytes());
+    let known = Life { incarnation: known, ..to };
+    mention(&mut packet, &Member::new(known, 0, State::Down));
+    packet
+}
+
 /// A packet as it came, with the sender's id put back in front.
 pub(super) struct Relayed {
     packet: Vec<u8>,
@@ -190,6 +203,14 @@ impl Relayed {
 
     pub(super) fn sender(&self) -> &Life {
         &self.header.src
+    }
+
+    /// The greatest incarnation in which the packet lists `node`.
+    pub(super) fn incarnation_of(&self, node: NodeId) -> Option<u64> {
+        let (_, members) = self.packet.get(self.list..)?.split_first_chunk::<2>()?;
+        let lives =
+            members.chunks_exact(MEMBER).filter_map(|mut member| take_life(&mut member).ok());
+        lives.filter(|life| life.node == node).map(|life| life.incarnation).max()
     }
 
     /// The packet without the members that are not `known`. `None` if it is all about one of them,

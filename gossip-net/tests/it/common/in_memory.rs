@@ -56,7 +56,7 @@ pub(crate) async fn cluster(
         let mut config = NetConfig::new(address(n));
         config.switch = Some(switch.clone());
         config.seed = Some(n as u64);
-        config.dial_spread = Duration::from_millis(10) * u32::try_from(count).unwrap();
+        config.schedule.dial_spread = Duration::from_millis(10) * u32::try_from(count).unwrap();
         let store = Store::new(ready.id(), &["default"]);
         let gossip = Gossip::bind_with(
             config,

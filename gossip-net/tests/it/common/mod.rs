@@ -56,11 +56,11 @@ pub(crate) fn validity() -> Validity {
 /// A configuration in which nothing happens by itself within the life of a test.
 pub(crate) fn quiet() -> NetConfig {
     let mut config = NetConfig::new(([127, 0, 0, 1], 0).into());
-    config.interval = Duration::from_secs(3600);
-    config.advert_interval = Duration::from_secs(3600);
-    config.dial_spread = Duration::from_millis(20);
-    config.backoff_min = Duration::from_millis(50);
-    config.backoff_max = Duration::from_millis(200);
+    config.schedule.interval = Duration::from_secs(3600);
+    config.schedule.advert_interval = Duration::from_secs(3600);
+    config.schedule.dial_spread = Duration::from_millis(20);
+    config.schedule.backoff_min = Duration::from_millis(50);
+    config.schedule.backoff_max = Duration::from_millis(200);
     config.seed = Some(7);
     config
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engram_gossip_net::{QuietHours, Rate, Transfer};
+use engram_gossip_net::{QuietHours, Rate, RateLimits};
 
 use super::{
     Check, KIB_PER_SECOND, MIB_PER_SECOND, PER_SECOND, PROBE_INTERVAL_MS, PROBE_TIMEOUT_MS,
@@ -12,8 +12,8 @@ use crate::node::config::file::{Limits, Membership};
 use crate::node::config::{MembershipConfig, SwimTimes};
 
 impl Check<'_> {
-    pub(super) fn limits(&mut self, limits: &Limits) -> Option<Transfer> {
-        let mut transfer = Transfer::default();
+    pub(super) fn limits(&mut self, limits: &Limits) -> Option<RateLimits> {
+        let mut rates = RateLimits::default();
         let (key, range) = ("limits.send_kib_per_second", KIB_PER_SECOND);
         let sent = self.limit(key, limits.send_kib_per_second, range);
         let (key, range) = ("limits.quiet_kib_per_second", KIB_PER_SECOND);
@@ -26,7 +26,7 @@ impl Check<'_> {
             // A burst of as many seconds as by default.
             Some(Rate { per_second, burst: per_second * (rate.burst / rate.per_second) })
         };
-        let peer = transfer.peer;
+        let peer = rates.peer;
         let name = "peer_mib_per_second";
         let bytes = accrue(name, limits.peer_mib_per_second, peer.bytes, MIB, MIB_PER_SECOND);
         let name = "peer_hash_nodes_per_second";
@@ -34,13 +34,13 @@ impl Check<'_> {
         let hash_nodes = accrue(name, written, peer.hash_nodes, 1, PER_SECOND);
         let name = "peer_records_per_second";
         let records = accrue(name, limits.peer_records_per_second, peer.records, 1, PER_SECOND);
-        transfer.send_rate = sent?.map(|kib| kib * KIB);
+        rates.send_rate = sent?.map(|kib| kib * KIB);
         let quietly = quietly?.unsigned_abs() * KIB;
-        transfer.quiet_hours = hours?.map(|[from, until]| QuietHours::new(from, until, quietly));
-        transfer.peer.bytes = bytes?;
-        transfer.peer.hash_nodes = hash_nodes?;
-        transfer.peer.records = records?;
-        Some(transfer)
+        rates.quiet_hours = hours?.map(|[from, until]| QuietHours::new(from, until, quietly));
+        rates.peer.bytes = bytes?;
+        rates.peer.hash_nodes = hash_nodes?;
+        rates.peer.records = records?;
+        Some(rates)
     }
 
     /// The outer `None` for what is no time of the day.

@@ -4,21 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use fastrand::Rng;
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
-use tokio::time::Instant;
+use engram_gossip_proto::schedule::{ConfigError, Scheduler};
+use tokio::sync::{Notify, watch};
 
-use crate::advert::Chase;
+use crate::driver::Schedule;
 use crate::endpoint::Socket;
 use crate::event::EventBus;
-use crate::limits::MAX_DIALS;
 use crate::membership::Membership;
-use crate::peer::Command;
+use crate::peer::Peer;
 use crate::replicas::Source;
 use crate::stats::{Counters, count};
-use crate::status::Board;
-use crate::teller::Teller;
-use crate::transfer::Sending;
 use crate::{Event, Identity, NetConfig, NodeId, Roster, SessionReport, SyncError};
 
 /// What the tasks of a node share. Locks guard single values and are never held across a wait.
@@ -30,24 +25,9 @@ pub(crate) struct Shared {
     pub(crate) membership: Arc<dyn Membership>,
     /// Something was put into the membership.
     pub(crate) membership_spoke: Notify,
-    /// The membership counts time from here.
-    pub(crate) started: Instant,
+    pub(crate) schedule: Arc<Schedule>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) events: EventBus,
-    /// Dials that we may have under way at once.
-    pub(crate) dials: Semaphore,
-    /// Sessions that we may have opened at once.
-    pub(crate) outbound: Arc<Semaphore>,
-    /// Sessions that peers may have opened with us at once.
-    pub(crate) inbound: Arc<Semaphore>,
-    transfer: Mutex<Sending>,
-    /// How much sessions may move was changed: those that wait look again.
-    pub(crate) transfer_changed: watch::Sender<()>,
-    /// The local state changed, and nobody was told yet.
-    pub(crate) changed: Notify,
-    /// Which roots are being fetched at the moment, and from whom.
-    pub(crate) chase: Chase,
-    pub(crate) teller: Mutex<Teller>,
     /// Every task holds a subscription until its end.
     pub(crate) phase: watch::Sender<Phase>,
     /// The identity was replaced: connections have to be looked at again.
@@ -55,15 +35,14 @@ pub(crate) struct Shared {
     identity: RwLock<Arc<Identity>>,
     roster: RwLock<Arc<Roster>>,
     peers: Mutex<BTreeMap<NodeId, Peer>>,
-    rng: Mutex<Rng>,
 }
 
-/// Where a node is in its life.
+/// Whether a node begins anything new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Everything runs.
     Running,
-    /// Nothing new is begun; what runs may end.
+    /// Nothing new is begun; sessions that run may end.
     Draining,
 }
 
@@ -75,15 +54,8 @@ impl Phase {
     }
 }
 
-/// The others' handle of a peer's task. Dropping it evicts the peer.
-#[derive(Clone)]
-pub(crate) struct Peer {
-    pub(crate) mailbox: mpsc::Sender<Command>,
-    pub(crate) board: Arc<Board>,
-}
-
 /// What [`Shared`] is made of.
-pub(crate) struct Parts {
+pub(crate) struct SharedInit {
     pub(crate) config: NetConfig,
     pub(crate) identity: Identity,
     pub(crate) roster: Roster,
@@ -93,34 +65,29 @@ pub(crate) struct Parts {
 }
 
 impl Shared {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, identity, roster, socket, source, membership } = parts;
+    pub(crate) fn new(init: SharedInit) -> Result<Self, ConfigError> {
+        let SharedInit { config, identity, roster, socket, source, membership } = init;
+        let us = identity.node_id();
+        let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
+        let now = std::time::Duration::ZERO;
+        let scheduler = Scheduler::new(us, config.schedule.clone(), seed, now)?;
         let counters = Arc::new(Counters::default());
-        Self {
-            us: identity.node_id(),
+        Ok(Self {
+            us,
             socket,
             source,
             membership,
             membership_spoke: Notify::new(),
-            started: Instant::now(),
+            schedule: Arc::new(Schedule::new(scheduler)),
             events: EventBus::new(counters.clone()),
             counters,
-            dials: Semaphore::new(MAX_DIALS),
-            outbound: Arc::new(Semaphore::new(config.outbound_sessions)),
-            inbound: Arc::new(Semaphore::new(config.inbound_sessions)),
-            transfer_changed: watch::Sender::new(()),
-            transfer: Mutex::new(Sending::new(config.transfer)),
-            changed: Notify::new(),
-            chase: Chase::default(),
-            teller: Mutex::default(),
             phase: watch::Sender::new(Phase::Running),
             recheck: watch::Sender::new(()),
             identity: RwLock::new(Arc::new(identity)),
             roster: RwLock::new(Arc::new(roster)),
             peers: Mutex::default(),
-            rng: Mutex::new(config.seed.map_or_else(Rng::new, Rng::with_seed)),
             config,
-        }
+        })
     }
 
     pub(crate) fn identity(&self) -> Arc<Identity> {
@@ -147,12 +114,6 @@ impl Shared {
         self.peers().get(id).cloned()
     }
 
-    /// What this node sends, and how much it may. Locked for a moment only.
-    pub(crate) fn transfer(&self) -> MutexGuard<'_, Sending> {
-        // Each of its values is changed in one step.
-        self.transfer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The time of the day. On a network in memory it passes as all other time there does.
     pub(crate) fn wall_time(&self) -> SystemTime {
         #[cfg(feature = "switch")]
@@ -160,11 +121,6 @@ impl Shared {
             return switch.wall_time();
         }
         SystemTime::now()
-    }
-
-    /// Makes a random choice. The choice must not take any other lock.
-    pub(crate) fn choose<T>(&self, choice: impl FnOnce(&mut Rng) -> T) -> T {
-        choice(&mut self.rng.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts a session that has ended, and tells subscribers.
@@ -190,6 +146,11 @@ impl Shared {
             Ok(report) => Event::Session(report.clone()),
             Err(cause) => Event::SessionFailed { peer, cause: cause.clone() },
         });
+    }
+
+    /// Passes on what the machine of a session noticed.
+    pub(crate) fn notice(&self, peer: NodeId, what: engram_gossip_proto::Event) {
+        self.events.publish(Event::Noticed { peer, what });
     }
 
     pub(crate) fn is_running(&self) -> bool {

@@ -1,0 +1,125 @@
+//! One dial over several addresses: Happy Eyeballs (RFC 8305).
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use quinn::Connection;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::{HandshakeError, NodeId};
+
+/// Which node is dialled, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) node: NodeId,
+    /// `host:port` of the roster.
+    pub(crate) address: &'a str,
+    /// Where the node was met, although the roster gives that address to another member.
+    pub(crate) sighted: Option<SocketAddr>,
+}
+
+/// Why a dial failed.
+#[derive(Debug)]
+pub(crate) struct DialError {
+    pub(crate) cause: HandshakeError,
+    /// Which other node answered, and where.
+    pub(crate) met: Option<(NodeId, SocketAddr)>,
+}
+
+impl From<HandshakeError> for DialError {
+    fn from(cause: HandshakeError) -> Self {
+        Self { cause, met: None }
+    }
+}
+
+/// A handshake at one address.
+pub(crate) type Attempt<T = Connection> =
+    Pin<Box<dyn Future<Output = Result<T, DialError>> + Send>>;
+
+/// Begins the next attempt when the one before has failed or has had `delay`, and takes the first
+/// that succeeds.
+///
+/// # Errors
+/// The cause of the attempt that learned most: an answer tells more than silence.
+pub(crate) async fn race<T: Send + 'static>(
+    attempts: Vec<Attempt<T>>,
+    delay: Duration,
+) -> Result<T, DialError> {
+    let mut waiting = attempts.into_iter();
+    // Dropped with the race, it gives up the attempts that lost.
+    let mut running = JoinSet::new();
+    let mut failed: Option<DialError> = None;
+    loop {
+        let more = waiting.next();
+        let is_last = waiting.len() == 0;
+        if let Some(attempt) = more {
+            running.spawn(attempt);
+        }
+        let ended = tokio::select! {
+            ended = running.join_next() => ended,
+            () = sleep(delay), if !is_last => continue,
+        };
+        match ended {
+            Some(Ok(Ok(connection))) => return Ok(connection),
+            Some(Ok(Err(error))) => {
+                let says_more = |before: &DialError| before.cause == HandshakeError::TimedOut;
+                if failed.as_ref().is_none_or(says_more) {
+                    failed = Some(error);
+                }
+            }
+            // An attempt that panicked has failed, and is no reason to give the others up.
+            Some(Err(_)) => {}
+            None => return Err(failed.unwrap_or_else(|| HandshakeError::TimedOut.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const DELAY: Duration = Duration::from_millis(250);
+
+    fn attempt(after: u64, result: Result<u8, HandshakeError>) -> Attempt<u8> {
+        Box::pin(async move {
+            sleep(Duration::from_millis(after)).await;
+            result.map_err(DialError::from)
+        })
+    }
+
+    fn silent() -> Attempt<u8> {
+        attempt(5_000, Err(HandshakeError::TimedOut))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_address_delays_the_next_a_little() {
+        let begun = Instant::now();
+        let won = race(vec![silent(), silent(), attempt(10, Ok(3))], DELAY).await;
+        assert_eq!(won.unwrap(), 3);
+        assert_eq!(begun.elapsed(), DELAY * 2 + Duration::from_millis(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_address_delays_the_next_not_at_all() {
+        let begun = Instant::now();
+        let failed = attempt(5, Err(HandshakeError::Expired));
+        assert_eq!(race(vec![failed, attempt(10, Ok(2))], DELAY).await.unwrap(), 2);
+        assert_eq!(begun.elapsed(), Duration::from_millis(15));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_tells_more_than_silence() {
+        for refused_first in [true, false] {
+            let mut attempts = vec![silent(), attempt(5, Err(HandshakeError::Expired))];
+            if refused_first {
+                attempts.reverse();
+            }
+            let failed = race(attempts, DELAY).await.unwrap_err();
+            assert_eq!(failed.cause, HandshakeError::Expired);
+        }
+    }
+}

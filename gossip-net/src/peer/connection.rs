@@ -1,0 +1,214 @@
+//! Dialling a peer, being dialled by it, and losing it.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
+
+use engram_gossip_proto::schedule::{DialFailure, Disconnect};
+use quinn::{Connection, ConnectionError};
+use rustls::pki_types::UnixTime;
+
+use super::PeerTask;
+use crate::command::Command;
+use crate::dial::{DialError, Target};
+use crate::endpoint::peer_chain;
+use crate::limits::RECHECK_INTERVAL;
+use crate::link::{Close, Link, Proof, diagnose};
+use crate::stats::count;
+use crate::status::State;
+use crate::tls::{Expected, PeerVerifier};
+use crate::{Event, HandshakeError, MembershipInput};
+
+/// A dial that is under way.
+pub(super) type Dial = Pin<Box<dyn Future<Output = Result<Connection, DialError>> + Send>>;
+
+impl PeerTask {
+    pub(super) fn begin_dial(&mut self, timeout: Duration) {
+        let Some(address) = self.address.clone().filter(|_| self.link.is_none()) else { return };
+        let (shared, node, sighted) = (self.shared.clone(), self.id, self.sighted);
+        self.dial = Some(Box::pin(async move {
+            let target = Target { node, address: &address, sighted };
+            shared.socket.dial(target, timeout, &shared.identity()).await
+        }));
+        let mut notes = self.state.notes();
+        if !matches!(notes.state, State::BackOff { .. }) {
+            notes.state = State::Dialling;
+        }
+    }
+
+    pub(super) fn on_dialled(&mut self, dialled: Result<Connection, DialError>) {
+        self.dial = None;
+        match dialled {
+            Ok(connection) => {
+                self.shared.counters.update(|stats| stats.handshakes_dialled += 1);
+                self.take_link(Link::dialled(connection, self.now));
+            }
+            // A connection that the peer dialled is as good.
+            Err(_) if self.link.is_some() => {}
+            Err(DialError { cause, met }) => {
+                if let Some((other, address)) = met
+                    && let Some(other) = self.shared.peer(&other)
+                {
+                    other.command(Command::Sighted(address));
+                }
+                let failure = match cause {
+                    HandshakeError::TimedOut
+                    | HandshakeError::Busy
+                    | HandshakeError::Address(_) => DialFailure::Silent,
+                    _ => DialFailure::Refused,
+                };
+                self.on_dial_failed(failure, cause);
+            }
+        }
+    }
+
+    fn on_dial_failed(&mut self, failure: DialFailure, cause: HandshakeError) {
+        let id = self.id;
+        let retry =
+            self.shared.tell(|scheduler, now| scheduler.handle_dial_failed(id, failure, now));
+        self.note_unreachable(retry, cause);
+    }
+
+    /// Notes that the peer cannot be reached, and when it is dialled again. Each cause is told once
+    /// until the peer is connected.
+    fn note_unreachable(&mut self, retry: Option<(Duration, u32)>, cause: HandshakeError) {
+        let Some((retry_in, failures)) = retry else { return };
+        let retry_at = self.now + retry_in;
+        let state = State::BackOff { failures, retry_at, cause: cause.clone() };
+        self.state.notes().state = state;
+        self.shared.counters.update(|stats| count(&mut stats.connections_failed, cause.reason()));
+        self.give_up_requests(&cause.clone().into());
+        if self.told.as_ref() != Some(&cause) {
+            self.told = Some(cause.clone());
+            self.shared.events.publish(Event::Unreachable { peer: self.id, cause, retry_in });
+        }
+    }
+
+    /// The roster may give the peer another address.
+    pub(super) fn on_moved(&mut self) {
+        let address = self.state.notes().member.address.clone();
+        if self.address != address {
+            self.address = address;
+            self.sighted = None;
+            self.dial_anew();
+        }
+    }
+
+    /// The peer was met where another member should be.
+    pub(super) fn on_sighted(&mut self, address: SocketAddr) {
+        if self.sighted.replace(address) != Some(address) && self.link.is_none() {
+            self.dial_anew();
+        }
+    }
+
+    fn dial_anew(&mut self) {
+        self.dial = None;
+        self.told = None;
+        let id = self.id;
+        self.shared.tell(|scheduler, now| scheduler.redial(id, now));
+    }
+
+    /// Takes a new connection, unless the one there is stays.
+    pub(super) fn take_link(&mut self, newer: Link) {
+        if let Some(older) = self.link.take() {
+            self.shared.counters.update(|stats| stats.connections_replaced += 1);
+            if !older.yields_to(&newer, self.shared.us, self.id) {
+                Close::Replaced.close(&newer.connection);
+                self.link = Some(older);
+                return;
+            }
+            Close::Replaced.close(&older.connection);
+        }
+        if !newer.dialled_by_us && self.id < self.shared.us {
+            // Our own dial would lose against this connection.
+            self.dial = None;
+        }
+        let is_proved = newer.proof == Proof::Given;
+        self.link = Some(newer);
+        if is_proved {
+            return self.prove();
+        }
+        let id = self.id;
+        self.shared.tell(|scheduler, now| scheduler.handle_dialled(id, now));
+    }
+
+    /// The peer has accepted this node: the connection counts, and both learn each other's roots.
+    pub(super) fn prove(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        link.proof = Proof::Given;
+        self.told = None;
+        let state = State::Connected {
+            connection: link.connection.clone(),
+            since: link.since,
+            dialled_by_us: link.dialled_by_us,
+        };
+        let before = std::mem::replace(&mut self.state.notes().state, state);
+        if !matches!(before, State::Connected { .. }) {
+            self.shared.events.publish(Event::Connected { peer: self.id });
+        }
+        self.shared.tell_membership(MembershipInput::Connected(self.id));
+        let (id, roots) = (self.id, self.shared.source.summaries());
+        self.shared.tell(|scheduler, now| {
+            scheduler.handle_roots(roots, now);
+            scheduler.handle_connected(id, now);
+        });
+    }
+
+    /// Gives the connection up if its peer would not be accepted any more.
+    pub(super) fn recheck(&mut self) {
+        self.recheck_at = self.now + RECHECK_INTERVAL;
+        let Some(link) = &self.link else { return };
+        let chain = peer_chain(&link.connection).unwrap_or_default();
+        let trust = self.shared.identity().trust.clone();
+        let verifier = PeerVerifier::new(trust, Expected::Node(self.id));
+        let now = self.shared.wall_time().duration_since(SystemTime::UNIX_EPOCH);
+        let now = UnixTime::since_unix_epoch(now.unwrap_or_default());
+        if let Err(cause) = verifier.check_chain(&chain, now) {
+            self.give_up_link(Close::Outdated, Disconnect::Rejected, cause);
+        }
+    }
+
+    pub(super) fn on_closed(&mut self, error: &ConnectionError) {
+        let Some(link) = self.link.take() else { return };
+        let why = Close::of(error);
+        if link.proof != Proof::Given {
+            self.drop_incoming();
+            return self.on_dial_failed(DialFailure::Refused, diagnose(error));
+        }
+        let reason = why.map_or_else(|| error.to_string(), |why| why.reason().into());
+        self.shared.events.publish(Event::Disconnected { peer: self.id, reason });
+        self.shared.counters.update(|stats| match why {
+            Some(Close::Replaced) => stats.connections_replaced += 1,
+            Some(Close::Evicted | Close::Outdated | Close::Shutdown) => {}
+            _ => stats.connections_lost += 1,
+        });
+        match why {
+            Some(Close::Shutdown) => {
+                self.shared.tell_membership(MembershipInput::Left(self.id));
+                self.on_disconnected(Disconnect::Gone, diagnose(error));
+            }
+            Some(Close::Evicted | Close::Outdated) => {
+                self.on_disconnected(Disconnect::Rejected, diagnose(error));
+            }
+            _ => self.on_disconnected(Disconnect::Lost, diagnose(error)),
+        }
+    }
+
+    fn on_disconnected(&mut self, how: Disconnect, cause: HandshakeError) {
+        self.state.notes().state = State::Idle;
+        self.drop_incoming();
+        let id = self.id;
+        let retry = self.shared.tell(|scheduler, now| scheduler.handle_disconnected(id, how, now));
+        self.note_unreachable(retry, cause);
+        self.give_up_hopeless_requests();
+    }
+
+    /// Closes a connection that is of no use. It is dialled again after a pause.
+    pub(super) fn give_up_link(&mut self, why: Close, how: Disconnect, cause: HandshakeError) {
+        let Some(link) = self.link.take() else { return };
+        why.close(&link.connection);
+        let reason = why.reason().into();
+        self.shared.events.publish(Event::Disconnected { peer: self.id, reason });
+        self.on_disconnected(how, cause);
+    }
+}

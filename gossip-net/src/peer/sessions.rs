@@ -1,0 +1,293 @@
+//! Sessions with a peer: opened, accepted and refused as the scheduler says.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use engram_gossip_proto::schedule::{Disconnect, Refusal, RequestError, SessionId, Terms};
+use engram_gossip_proto::schedule::{SessionEnd, Used};
+use quinn::{RecvStream, SendStream};
+
+use super::PeerTask;
+use crate::command::{Answer, PreviewRequest};
+use crate::driver::SessionClaims;
+use crate::link::Close;
+use crate::report::SessionReport;
+use crate::session::{self, Ended, Failure};
+use crate::stream::Abort;
+use crate::task::Work;
+use crate::{HandshakeError, SyncError};
+
+/// The sessions with a peer, and those that wait for one.
+#[derive(Default)]
+pub(super) struct Sessions {
+    /// The session that this node opened, and the one that the peer opened. Both run only while two
+    /// sessions cross.
+    pub(super) opened: Option<Opened>,
+    pub(super) accepted: Option<Accepted>,
+    /// The stream of the peer's session that waits to be accepted.
+    incoming: Option<(SendStream, RecvStream)>,
+    /// The callers that the next session serves.
+    callers: Vec<Answer>,
+    previews: VecDeque<PreviewRequest>,
+}
+
+/// A session that this node opened.
+pub(super) struct Opened {
+    session: SessionId,
+    work: Work<Ended>,
+    serves: Serves,
+}
+
+/// For whom a session runs.
+enum Serves {
+    /// For the node, and for these callers.
+    Node(Vec<Answer>),
+    /// For one caller, who sees what it would do.
+    Preview(PreviewRequest),
+}
+
+/// A session that the peer opened.
+pub(super) struct Accepted {
+    session: SessionId,
+    work: Work<Ended>,
+}
+
+impl Future for Opened {
+    type Output = Option<Ended>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Ended>> {
+        Pin::new(&mut self.work).poll(context)
+    }
+}
+
+impl Future for Accepted {
+    type Output = Option<Ended>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Ended>> {
+        Pin::new(&mut self.work).poll(context)
+    }
+}
+
+impl Sessions {
+    pub(super) fn are_running(&self) -> bool {
+        self.opened.is_some() || self.accepted.is_some()
+    }
+}
+
+impl PeerTask {
+    // What callers want.
+
+    pub(super) fn on_request(&mut self, answer: Answer) {
+        self.sessions.callers.push(answer);
+        self.request();
+    }
+
+    fn request(&mut self) {
+        let id = self.id;
+        if let Err(refused) = self.shared.tell(|scheduler, now| scheduler.request(id, now)) {
+            self.answer_callers(&Err(self.refused(refused)));
+        }
+    }
+
+    pub(super) fn on_preview_request(&mut self, request: PreviewRequest) {
+        let id = self.id;
+        match self.shared.tell(|scheduler, now| scheduler.request_preview(id, now)) {
+            Ok(()) => self.sessions.previews.push_back(request),
+            Err(refused) => _ = request.answer.send(Err(self.refused(refused))),
+        }
+    }
+
+    fn refused(&self, refused: RequestError) -> SyncError {
+        match refused {
+            RequestError::NotDialable => HandshakeError::NoAddress.into(),
+            RequestError::TooManyPreviews { cap } => SyncError::TooManyPreviews { cap },
+            _ => SyncError::NotInRoster(self.id),
+        }
+    }
+
+    fn answer_callers(&mut self, result: &Result<SessionReport, SyncError>) {
+        answer(std::mem::take(&mut self.sessions.callers), result);
+    }
+
+    /// Nothing that callers wait for can begin.
+    pub(super) fn give_up_requests(&mut self, error: &SyncError) {
+        self.answer_callers(&Err(error.clone()));
+        for preview in self.sessions.previews.drain(..) {
+            _ = preview.answer.send(Err(error.clone()));
+        }
+    }
+
+    /// The peer is lost and can only dial this node: callers do not wait for that.
+    pub(super) fn give_up_hopeless_requests(&mut self) {
+        if self.link.is_none() && self.address.is_none() {
+            self.give_up_requests(&HandshakeError::NoAddress.into());
+        }
+    }
+
+    /// What callers wait for does not end either.
+    pub(super) fn give_up_sessions(&mut self, error: &SyncError) {
+        self.give_up_requests(error);
+        match self.sessions.opened.take().map(|opened| opened.serves) {
+            Some(Serves::Node(callers)) => answer(callers, &Err(error.clone())),
+            Some(Serves::Preview(preview)) => _ = preview.answer.send(Err(error.clone())),
+            None => {}
+        }
+    }
+
+    // What the scheduler decides.
+
+    pub(super) fn open(&mut self, session: SessionId, terms: Terms) {
+        let (id, shared) = (self.id, self.shared.clone());
+        let Some(link) = &self.link else { return self.report_without_link(session) };
+        let (connection, before) = (link.connection.clone(), self.lingering.take_pending_fin());
+        let claims = SessionClaims { schedule: shared.schedule.clone(), session };
+        let work = async move {
+            session::open(shared, id, |source| source.open(id, claims, terms), connection, before)
+                .await
+        };
+        let serves = Serves::Node(std::mem::take(&mut self.sessions.callers));
+        self.sessions.opened = Some(Opened { session, work: Work::new(work), serves });
+    }
+
+    pub(super) fn open_preview(&mut self, session: SessionId, terms: Terms) {
+        let (id, shared) = (self.id, self.shared.clone());
+        let Some(link) = &self.link else { return self.report_without_link(session) };
+        let Some(preview) = self.sessions.previews.pop_front() else {
+            return self.report_without_link(session);
+        };
+        let (connection, before) = (link.connection.clone(), self.lingering.take_pending_fin());
+        let machine = preview.machine.clone();
+        let work = async move {
+            let machine = |source: &dyn crate::replicas::Source| {
+                let (config, parameters) = source.setup(id, terms);
+                machine(config, parameters)
+            };
+            session::open(shared, id, machine, connection, before).await
+        };
+        let serves = Serves::Preview(preview);
+        self.sessions.opened = Some(Opened { session, work: Work::new(work), serves });
+    }
+
+    /// The connection was lost right before: the session is opened again on the next one.
+    fn report_without_link(&self, session: SessionId) {
+        let (id, end, used) = (self.id, SessionEnd::Displaced, Used::default());
+        self.shared.tell(|scheduler, now| {
+            scheduler.handle_session_ended(id, session, end, used, now);
+        });
+    }
+
+    /// The peer opens a session.
+    pub(super) fn on_stream(&mut self, mut send: SendStream, mut recv: RecvStream) {
+        self.note_sign_of_life();
+        // The end of the stream before came with this one.
+        self.lingering.forget_ended();
+        let id = self.id;
+        match self.shared.tell(|scheduler, now| scheduler.handle_incoming(id, now)) {
+            Ok(()) => self.sessions.incoming = Some((send, recv)),
+            Err(refusal) => Abort::for_refusal(refusal).abort(&mut send, &mut recv),
+        }
+    }
+
+    pub(super) fn accept(&mut self, session: SessionId, terms: Terms) {
+        let Some((send, recv)) = self.sessions.incoming.take() else {
+            return self.report_without_link(session);
+        };
+        let (id, shared) = (self.id, self.shared.clone());
+        let claims = SessionClaims { schedule: shared.schedule.clone(), session };
+        let work = session::accept(shared, id, claims, terms, send, recv);
+        self.sessions.accepted = Some(Accepted { session, work: Work::new(work) });
+    }
+
+    pub(super) fn refuse(&mut self, reason: Refusal) {
+        if let Some((mut send, mut recv)) = self.sessions.incoming.take() {
+            Abort::for_refusal(reason).abort(&mut send, &mut recv);
+        }
+    }
+
+    /// The connection of the session that waits is over.
+    pub(super) fn drop_incoming(&mut self) {
+        if self.sessions.incoming.take().is_some() {
+            let id = self.id;
+            self.shared.tell(|scheduler, now| scheduler.handle_incoming_gone(id, now));
+        }
+    }
+
+    // How sessions end.
+
+    pub(super) fn on_opened_ended(&mut self, ended: Option<Ended>) {
+        let Some(Opened { session, serves, .. }) = self.sessions.opened.take() else { return };
+        let ended = ended.unwrap_or_else(Ended::panicked);
+        let result = self.note_end(&ended);
+        match (serves, result) {
+            (Serves::Node(callers), Some(result)) => answer(callers, &result),
+            (Serves::Preview(preview), Some(result)) => _ = preview.answer.send(result),
+            // The callers did not get their session yet; it is opened again.
+            (Serves::Node(callers), None) => self.sessions.callers.extend(callers),
+            (Serves::Preview(preview), None) => self.sessions.previews.push_front(preview),
+        }
+        match &ended.result {
+            Err(Failure::Unresponsive) => {
+                let cause = HandshakeError::TimedOut;
+                self.give_up_link(Close::Unresponsive, Disconnect::Gone, cause);
+            }
+            Err(Failure::Replaced) => {
+                // On a connection that is over, the next one would fail at once, again and again.
+                let over = self.link.as_ref().and_then(|link| link.connection.close_reason());
+                if let Some(error) = over {
+                    self.on_closed(&error);
+                }
+            }
+            _ => {}
+        }
+        self.report(session, ended);
+        self.give_up_hopeless_requests();
+        if !self.sessions.callers.is_empty() {
+            self.request();
+        }
+    }
+
+    pub(super) fn on_accepted_ended(&mut self, ended: Option<Ended>) {
+        let Some(Accepted { session, .. }) = self.sessions.accepted.take() else { return };
+        let ended = ended.unwrap_or_else(Ended::panicked);
+        self.note_end(&ended);
+        self.report(session, ended);
+    }
+
+    /// Notes how a session ended and tells subscribers, unless it did not take place.
+    fn note_end(&mut self, ended: &Ended) -> Option<Result<SessionReport, SyncError>> {
+        let result = match &ended.result {
+            Ok(report) => Ok(report.clone()),
+            Err(Failure::Crossed | Failure::Replaced) => return None,
+            Err(Failure::Unresponsive) => Err(SyncError::TimedOut("answer")),
+            Err(Failure::Failed(error)) => Err(error.clone()),
+        };
+        let bytes = [ended.bytes_sent, ended.bytes_received];
+        self.shared.publish_session(self.id, result.as_ref(), bytes);
+        self.state.notes().note_session(&result, bytes, self.now);
+        if result.is_ok() {
+            self.note_sign_of_life();
+        }
+        Some(result)
+    }
+
+    /// Tells the scheduler how a session ended.
+    fn report(&mut self, session: SessionId, mut ended: Ended) {
+        if let Some(linger) = ended.linger.take() {
+            self.lingering.add(linger, self.now);
+        }
+        let roots = (ended.stats.applied > 0).then(|| self.shared.source.summaries());
+        let id = self.id;
+        self.shared.tell(|scheduler, now| {
+            if let Some(roots) = roots {
+                scheduler.handle_roots(roots, now);
+            }
+            scheduler.handle_session_ended(id, session, ended.end(), ended.used(), now);
+        });
+    }
+}
+
+fn answer(mut callers: Vec<Answer>, result: &Result<SessionReport, SyncError>) {
+    // A caller that no longer waits needs no answer.
+    callers.drain(..).for_each(|caller| _ = caller.send(result.clone()));
+}
