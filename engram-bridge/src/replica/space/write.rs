@@ -206,9 +206,9 @@ impl Space {
 
     /// See [`Store::drop_implausible`](crate::Store::drop_implausible).
     pub(crate) fn drop_implausible(&self, id: &str) -> Result<bool, SubmitError> {
-        let dropped = self.change_each([id], &mut |state, _, id| {
+        let dropped = self.change_each([id], &mut |state, issuer, id| {
             let is_plausible = |version| self.shared.is_plausible(version);
-            Ok(state.plan_drop_implausible(id, is_plausible).map(Planned::from))
+            Ok(state.plan_drop_implausible(id, issuer, is_plausible).map(Planned::from))
         })?;
         self.state_mut().recount();
         Ok(dropped > 0)
