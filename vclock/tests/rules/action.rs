@@ -178,7 +178,7 @@ pub(crate) const CLASSES: [Class; 28] = [
     class("keys-lost", D1),
     class("backup", D1),
     class("memory", LIVE_AGAIN),
-    class("memory-behind", LIVE_AGAIN),
+    class("memory-behind", D2_TO_D4),
     class("first-contact", D2_TO_D4),
     class("lost-behind", D2_TO_D4),
     class("lost-ahead", D2_TO_D4),

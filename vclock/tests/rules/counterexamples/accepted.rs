@@ -29,6 +29,16 @@ fn d1_unchanged_on_a_stale_word_then_a_restart() {
 fn d2_lost_state_and_a_clock_behind() {
     loses(&[Withdraw(0, 1), OneWay(0, 2, 1), LoseDisk(0, BEHIND), Resolve(0, 1, 2), Restart(0, 0)]);
     loses(&[
+        Save,
+        Submit(0, 0, 1),
+        SetClock(0, BEHIND),
+        OneWay(0, 1, 0),
+        ResumeMemory,
+        Submit(0, 0, 2),
+        OneWay(0, 2, 0),
+        ResumeMemory,
+    ]);
+    loses(&[
         Withdraw(0, 0),
         Session(0, 2),
         Damage(0, 0, BEHIND),
