@@ -150,7 +150,7 @@ impl Shared {
     }
 }
 
-/// How often the host is asked about its roots, its clock, and who is alive, if it says nothing.
+/// How often the host is asked about its roots and the liveness of members, if it says nothing.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Wakes the scheduler whenever something is due, until the node shuts down.

@@ -54,7 +54,7 @@ impl Gossip {
         Self::bind_with(config, identity, roster, parameters, replicas, Arc::new(StaticSeeds))
     }
 
-    /// As [`bind`](Self::bind), with a failure detector that says who is worth contacting.
+    /// As [`bind`](Self::bind), with a failure detector that says which members are worth contacting.
     ///
     /// # Errors
     /// As [`bind`](Self::bind).

@@ -15,8 +15,8 @@ pub(super) struct Node<H> {
     pub(super) host: H,
     pub(super) scheduler: Rc<RefCell<Scheduler<usize>>>,
     pub(super) up: bool,
-    /// Counts restarts, so that what was begun in an earlier life does not go on in a later one.
-    pub(super) life: u32,
+    /// Counts restarts, so that nothing that an earlier run began goes on in a later one.
+    pub(super) run: u32,
     /// How much the node's clock is ahead.
     pub(super) skew: Duration,
     /// What the node's clock shows.
@@ -27,7 +27,7 @@ pub(super) struct Node<H> {
     pub(super) records: u64,
     /// When the scheduler is woken next.
     pub(super) wake_at: Option<Duration>,
-    /// The life of the peer at the other end of each connection.
+    /// The run of the peer at the other end of each connection.
     pub(super) links: BTreeMap<usize, u32>,
     /// The dial of each peer that is under way.
     pub(super) dials: BTreeMap<usize, u64>,
@@ -67,7 +67,7 @@ impl<H: Host> Node<H> {
             host,
             scheduler: Rc::new(RefCell::new(scheduler)),
             up: true,
-            life: 0,
+            run: 0,
             skew: Duration::ZERO,
             clock: Rc::default(),
             roots: Vec::new(),
@@ -83,7 +83,7 @@ impl<H: Host> Node<H> {
     /// Forgets what only lived in memory.
     pub(super) fn fall(&mut self) {
         self.up = false;
-        self.life += 1;
+        self.run += 1;
         self.wake_at = None;
         self.links.clear();
         self.dials.clear();

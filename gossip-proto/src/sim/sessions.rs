@@ -40,10 +40,10 @@ impl<H: Host> World<H> {
         let us = &self.nodes[node];
         let machine = Session::open(config, us.host.parameters(), half, us.pin(session), now)
             .expect("the session of a simulation is set up by valid rules");
-        let life = us.links.get(&peer).copied().unwrap_or(self.nodes[peer].life);
+        let run = us.links.get(&peer).copied().unwrap_or(self.nodes[peer].run);
         let contact = self.tally.sessions;
         let stage = Stage::Running(session, Box::new(machine));
-        let ends = ((node, us.life), (peer, life));
+        let ends = ((node, us.run), (peer, run));
         self.contacts.insert(contact, Contact::new(ends.0, ends.1, self.config.transport, stage));
         self.tally.most_at_once = self.tally.most_at_once.max(self.contacts.len());
         self.note(format_args!("n{node} > n{peer}  session {contact} opens"));
@@ -105,8 +105,8 @@ impl<H: Host> World<H> {
         let Shipment { contact, end, number, parcel, .. } = shipment;
         let Some(found) = self.contacts.get(&contact) else { return };
         let (from, to) = (found.ends[end].node, found.ends[1 - end].node);
-        let life = found.ends[end].peer_life;
-        if !self.is_received(from, to, life) {
+        let run = found.ends[end].peer_run;
+        if !self.is_received(from, to, run) {
             return;
         }
         let Some(found) = self.contacts.get_mut(&contact) else { return };
