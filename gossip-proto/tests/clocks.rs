@@ -4,7 +4,8 @@ mod common;
 
 use common::{Contact, Pair, State, Store, content, node_id, parameters, space};
 use engram_gossip_proto::{
-    Clocks, Ending, Message, Part, Record, SessionConfig, ShortNode, SpaceId, VersionRange, limits,
+    Clocks, Delivery, Ending, Message, Part, Record, SessionConfig, ShortNode, SpaceId,
+    VersionRange, View, limits,
 };
 
 fn short(node: u8) -> ShortNode {
@@ -318,4 +319,117 @@ fn a_range_ends_with_its_node() {
     let all = |node| VersionRange { node: short(node), above: 0, upper: u64::MAX };
     let counts = [1, 2, 3, 4].map(|node| clocks.index.count(&all(node)));
     assert_eq!(counts, [11, 10, 10, 0]);
+}
+
+/// A session that breaks after so many frames; messages hold at most ten records.
+fn broken(a: &Store, b: &Store, frames: usize) -> Contact {
+    let spaces = |store: &Store| vec![(space("default"), store.pin())];
+    let config = |peer| SessionConfig { max_patterns_per_sync: 10, ..expecting(peer) };
+    Pair::new((config(2), config(1)), (parameters(), parameters()), (spaces(a), spaces(b)))
+        .run(|at, _, frame| if at < frames { vec![frame] } else { vec![] })
+}
+
+#[test]
+fn a_broken_session_keeps_what_was_declared() {
+    let (a, b) = agreed(30);
+    for n in 0..100 {
+        b.0.borrow_mut().submit(2, 5_000 + n, content(&format!("new_{n}"), 1));
+    }
+    // Two hellos, two summaries, and five messages of ten records.
+    let contact = broken(&a, &b, 9);
+    assert_eq!(contact.opener.stats.applied, 50);
+    let handled = a.clocks().index.summary().get(&short(2));
+    assert!((common::version(5_049)..common::version(5_050)).contains(&handled));
+    let contact = meet(&a, &b);
+    assert_eq!(contact.opener.result, Ending::InSync);
+    assert_eq!(contact.opener.stats.records_in, 50, "nothing comes twice");
+}
+
+#[test]
+fn agreement_raises_both_summaries() {
+    let (a, b) = agreed(30);
+    b.0.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
+    // Node 1 got the record outside a session by clocks, so that its summary does not cover it.
+    let mut view = a.pin();
+    let record = b.state().records[&common::key_of("pattern_5")].clone();
+    let contents =
+        vec![(common::content_digest(&content("pattern_5", 77)), content("pattern_5", 77))];
+    let receipt = view.apply(Delivery { records: vec![record], contents });
+    assert_eq!(receipt.applied, 1);
+    assert!(a.clocks().index.summary().get(&short(2)) < common::version(5_000));
+    a.0.borrow_mut().submit(1, 6_000, content("pattern_6", 78));
+    let contact = meet(&a, &b);
+    assert_eq!(contact.opener.result, Ending::InSync);
+    let summary = |store: &Store| store.clocks().index.summary();
+    assert_eq!(summary(&a), summary(&b));
+    assert_eq!(summary(&a).get(&short(2)), common::version(5_000));
+}
+
+#[test]
+fn records_of_equal_version_are_never_separated() {
+    let (a, b) = agreed(30);
+    // Two records of one version: the node was cloned.
+    for id in ["one", "two", "three"] {
+        b.0.borrow_mut().submit(2, 5_000, content(id, 1));
+    }
+    let spaces = |store: &Store| vec![(space("default"), store.pin())];
+    let limited =
+        |peer| SessionConfig { max_patterns_per_sync: 1, send_budget: 1, ..expecting(peer) };
+    let configs = (limited(2), limited(1));
+    let contact = Pair::new(configs, (parameters(), parameters()), (spaces(&a), spaces(&b)))
+        .run(|_, _, frame| vec![frame]);
+    assert_eq!(contact.opener.stats.applied, 3);
+    assert_eq!(a.clocks().index.summary().get(&short(2)), common::version(5_000));
+}
+
+#[test]
+fn a_record_of_several_ranges_is_sent_once() {
+    let (a, b) = agreed(30);
+    for node in [2, 3, 7] {
+        b.0.borrow_mut().submit(node, 5_000 + u64::from(node), content("pattern_5", node.into()));
+    }
+    let contact = meet(&a, &b);
+    assert_eq!(contact.opener.result, Ending::InSync);
+    assert_eq!(contact.opener.stats.records_in, 1);
+    assert_eq!(a.clocks().index.summary(), b.clocks().index.summary());
+}
+
+#[test]
+fn records_above_a_summary_do_not_come_back() {
+    let (a, b) = agreed(30);
+    // Node 2 holds records of node 9 that it does not know to be all.
+    let mut other = State::default();
+    (0..20).for_each(|n| other.submit(9, 5_000 + n, content(&format!("pattern_{n}"), 1)));
+    let records = other.records.values().cloned().collect();
+    let contents = other.contents.clone().into_iter().collect();
+    b.pin().apply(Delivery { records, contents });
+    assert_eq!(b.clocks().index.summary().get(&short(9)), 0);
+    for (opener, acceptor) in [(&b, &a), (&a, &b)] {
+        let (opener, acceptor) = (opener.fork(), acceptor.fork());
+        let contact = meet(&opener, &acceptor);
+        assert_eq!(contact.opener.result, Ending::InSync);
+        assert_eq!(descents(&contact), 0);
+        let stats = [contact.opener.stats, contact.acceptor.stats];
+        assert_eq!(stats.map(|stats| stats.records_in).iter().sum::<u64>(), 20);
+        assert_eq!(stats.map(|stats| stats.stale), [0, 0]);
+    }
+}
+
+#[test]
+fn trees_are_compared_as_they_are_after_the_delta() {
+    let (a, b) = agreed(300);
+    b.0.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
+    b.0.borrow_mut().submit(2, 5_001, content("pattern_6", 77));
+    a.0.borrow_mut().learn(&b.state(), "pattern_6");
+    a.clocks();
+    for n in 0..100 {
+        b.0.borrow_mut().submit(3, 6_000 + n, content(&format!("pattern_{}", 100 + n), 78));
+        a.0.borrow_mut().submit(1, 7_000 + n, content(&format!("pattern_{}", 200 + n), 79));
+    }
+    let contact = meet(&a, &b);
+    assert_eq!(contact.opener.result, Ending::InSync);
+    assert_eq!(descents(&contact), 1);
+    let stats = [contact.opener.stats, contact.acceptor.stats];
+    assert_eq!(stats.map(|stats| stats.records_in), [101, 100], "only what was hidden");
+    assert!(stats[0].hash_nodes + stats[1].hash_nodes < 40, "{stats:?}");
 }

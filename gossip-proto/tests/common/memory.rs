@@ -89,6 +89,12 @@ impl Store {
         Self { clocks: Some(Rc::default()), ..Self::new(state) }
     }
 
+    /// A store of its own with the same state and clocks.
+    pub fn fork(&self) -> Self {
+        let clocks = self.1.as_ref().map(|clocks| Rc::new(RefCell::new(clocks.borrow().clone())));
+        Self(Rc::new(RefCell::new(self.state())), clocks)
+    }
+
     /// The clocks, with all writes so far.
     pub fn clocks(&self) -> RefMut<'_, Indexed> {
         let mut clocks = self.clocks.as_ref().expect("a store with clocks").borrow_mut();
