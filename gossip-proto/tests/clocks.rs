@@ -333,7 +333,7 @@ fn broken(a: &Store, b: &Store, frames: usize) -> Contact {
 fn a_broken_session_keeps_what_was_declared() {
     let (a, b) = agreed(30);
     for n in 0..100 {
-        b.0.borrow_mut().submit(2, 5_000 + n, content(&format!("new_{n}"), 1));
+        b.state.borrow_mut().submit(2, 5_000 + n, content(&format!("new_{n}"), 1));
     }
     // Two hellos, two summaries, and five messages of ten records.
     let contact = broken(&a, &b, 9);
@@ -348,7 +348,7 @@ fn a_broken_session_keeps_what_was_declared() {
 #[test]
 fn agreement_raises_both_summaries() {
     let (a, b) = agreed(30);
-    b.0.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
+    b.state.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
     // Node 1 got the record outside a session by clocks, so that its summary does not cover it.
     let mut view = a.pin();
     let record = b.state().records[&common::key_of("pattern_5")].clone();
@@ -357,7 +357,7 @@ fn agreement_raises_both_summaries() {
     let receipt = view.apply(Delivery { records: vec![record], contents });
     assert_eq!(receipt.applied, 1);
     assert!(a.clocks().index.summary().get(&short(2)) < common::version(5_000));
-    a.0.borrow_mut().submit(1, 6_000, content("pattern_6", 78));
+    a.state.borrow_mut().submit(1, 6_000, content("pattern_6", 78));
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
     let summary = |store: &Store| store.clocks().index.summary();
@@ -370,7 +370,7 @@ fn records_of_equal_version_are_never_separated() {
     let (a, b) = agreed(30);
     // Two records of one version: the node was cloned.
     for id in ["one", "two", "three"] {
-        b.0.borrow_mut().submit(2, 5_000, content(id, 1));
+        b.state.borrow_mut().submit(2, 5_000, content(id, 1));
     }
     let spaces = |store: &Store| vec![(space("default"), store.pin())];
     let limited =
@@ -386,7 +386,7 @@ fn records_of_equal_version_are_never_separated() {
 fn a_record_of_several_ranges_is_sent_once() {
     let (a, b) = agreed(30);
     for node in [2, 3, 7] {
-        b.0.borrow_mut().submit(node, 5_000 + u64::from(node), content("pattern_5", node.into()));
+        b.state.borrow_mut().submit(node, 5_000 + u64::from(node), content("pattern_5", node.into()));
     }
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
@@ -418,13 +418,13 @@ fn records_above_a_summary_do_not_come_back() {
 #[test]
 fn trees_are_compared_as_they_are_after_the_delta() {
     let (a, b) = agreed(300);
-    b.0.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
-    b.0.borrow_mut().submit(2, 5_001, content("pattern_6", 77));
-    a.0.borrow_mut().learn(&b.state(), "pattern_6");
+    b.state.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
+    b.state.borrow_mut().submit(2, 5_001, content("pattern_6", 77));
+    a.state.borrow_mut().learn(&b.state(), "pattern_6");
     a.clocks();
     for n in 0..100 {
-        b.0.borrow_mut().submit(3, 6_000 + n, content(&format!("pattern_{}", 100 + n), 78));
-        a.0.borrow_mut().submit(1, 7_000 + n, content(&format!("pattern_{}", 200 + n), 79));
+        b.state.borrow_mut().submit(3, 6_000 + n, content(&format!("pattern_{}", 100 + n), 78));
+        a.state.borrow_mut().submit(1, 7_000 + n, content(&format!("pattern_{}", 200 + n), 79));
     }
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);

@@ -39,7 +39,6 @@ impl SpaceState {
     /// Joins `arrived` with the row of `change`.
     ///
     /// `arrived` names plausible versions only, and contents that are held or come along.
-    #[expect(clippy::result_large_err, reason = "the caller gets its row back")]
     pub(crate) fn plan_join(
         &self,
         mut change: Change,

@@ -91,8 +91,8 @@ impl Store {
 
     /// A store of its own with the same state and clocks.
     pub fn fork(&self) -> Self {
-        let clocks = self.1.as_ref().map(|clocks| Rc::new(RefCell::new(clocks.borrow().clone())));
-        Self(Rc::new(RefCell::new(self.state())), clocks)
+        let clocks = self.clocks.as_ref().map(|clocks| Rc::new(RefCell::new(clocks.borrow().clone())));
+        Self { clocks, ..Self::new(self.state()) }
     }
 
     /// The clocks, with all writes so far.
