@@ -1,6 +1,5 @@
 //! Blends that were handed out, so that they are not taken for findings of the engine.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use engram_merkle::Digest;
@@ -14,9 +13,8 @@ pub(crate) const MAX_BLENDS: usize = 8;
 /// of the engine does.
 #[derive(Debug, Default)]
 pub(crate) struct Blends {
-    /// Ascending by time. Absent for most patterns, which never had several versions.
-    #[expect(clippy::box_collection, reason = "8 bytes for each pattern instead of 32")]
-    digests: Option<Box<VecDeque<Digest>>>,
+    /// Ascending by time. Empty for most patterns, which never had several versions.
+    digests: Vec<Digest>,
     latest: Option<Arc<SemanticPattern>>,
 }
 
@@ -29,19 +27,18 @@ impl Blends {
     /// Remembers a blend and its digest.
     pub(crate) fn hand_out(&mut self, blend: &Arc<SemanticPattern>, digest: Digest) {
         self.latest = Some(Arc::clone(blend));
-        let digests = self.digests.get_or_insert_default();
-        if digests.contains(&digest) {
+        if self.contains(&digest) {
             return;
         }
-        if digests.len() == MAX_BLENDS {
-            digests.pop_front();
+        if self.digests.len() == MAX_BLENDS {
+            self.digests.remove(0);
         }
-        digests.push_back(digest);
+        self.digests.push(digest);
     }
 
     /// Whether a blend with this digest was handed out.
     pub(crate) fn contains(&self, digest: &Digest) -> bool {
-        self.digests.as_ref().is_some_and(|digests| digests.contains(digest))
+        self.digests.contains(digest)
     }
 }
 

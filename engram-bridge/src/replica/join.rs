@@ -8,10 +8,11 @@ use crate::replica::operations::{adopted, origin};
 use crate::replica::record::Record;
 use crate::replica::state::SpaceState;
 
-/// The row after a join, with what is to be reported of it.
+/// The row after a join.
 pub(crate) struct Joined {
     pub(crate) change: Change,
-    pub(crate) report: JoinReport,
+    /// The events of the join; `None` if the record that arrived held no news.
+    pub(crate) report: Option<JoinReport>,
 }
 
 /// Events of a join.
@@ -35,16 +36,15 @@ impl SpaceState {
         change.record.as_ref().or_else(|| self.record(&change.id))
     }
 
-    /// Joins `arrived` with the row of `change`. Returns the row as it was if there is no news.
+    /// Joins `arrived` with the row of `change`.
     ///
     /// `arrived` names plausible versions only, and contents that are held or come along.
-    #[expect(clippy::result_large_err, reason = "the caller gets its row back")]
     pub(crate) fn plan_join(
         &self,
         mut change: Change,
         arrived: &Record,
         issuer: &mut DotIssuer,
-    ) -> Result<Joined, Change> {
+    ) -> Joined {
         let before = self.base(&change).cloned().unwrap_or_default();
         let mut record = before.clone();
         let (node, word) = (*issuer.node(), change.word);
@@ -53,7 +53,7 @@ impl SpaceState {
         record.suppression.join(&arrived.suppression);
         let suppressions_dropped = record.suppression.bound().len();
         if record == before {
-            return Err(change);
+            return Joined { change, report: None };
         }
         change.word = match own.given_up {
             Some(_) => None,
@@ -71,6 +71,6 @@ impl SpaceState {
             dots_dropped: own.joined.dropped,
             suppressions_dropped,
         };
-        Ok(Joined { change, report })
+        Joined { change, report: Some(report) }
     }
 }

@@ -148,17 +148,18 @@ impl Batch<'_> {
         self.space.shared.watch_clocks(&arrived);
         let refused = !refusals.is_empty();
         refusals.into_iter().for_each(|refusal| self.refuse(&id, &refusal));
-        match self.state.plan_join(row, &arrived, issuer) {
-            Ok(Joined { mut change, report }) => {
+        let Joined { mut change, report } = self.state.plan_join(row, &arrived, issuer);
+        match report {
+            Some(report) => {
                 self.applied.receipt.applied += 1;
                 self.attach_contents(&mut change);
                 self.note(&id, report);
                 self.pending.insert(id, change);
             }
-            Err(row) => {
+            None => {
                 self.applied.receipt.stale += u32::from(!refused);
                 if known {
-                    self.pending.insert(id, row);
+                    self.pending.insert(id, change);
                 }
             }
         }
