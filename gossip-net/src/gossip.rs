@@ -136,7 +136,7 @@ impl Gossip {
         pin: impl Fn() -> Vec<(SpaceId, V)> + Send + Sync + 'static,
     ) -> Result<SessionReport, SyncError> {
         let (answer, result) = oneshot::channel();
-        let machine = Arc::new(move |config, parameters| open_over::<V>(config, parameters, pin()));
+        let machine = Arc::new(move |setup| open_over::<V>(setup, pin()));
         let request = PreviewRequest { machine, answer };
         self.shared().ask_peer(peer, Command::RequestPreview(request), result).await
     }

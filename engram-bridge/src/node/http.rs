@@ -3,21 +3,21 @@
 //! | path | answers |
 //! |-|-|
 //! | `/health/alive` | 200 as long as the process runs |
-//! | `/health/ready` | 200 once the node was equal with a peer, or has none, and can store changes; else 503; with warnings |
+//! | `/health/ready` | 200 if the node was equal with a peer, or has none, and can store changes, else 503; warnings |
 //! | `/metrics/prometheus` | every metric of [`METRICS`](crate::METRICS) |
 //! | `/cluster/consolidation` | the node, its spaces, its traffic |
 //! | `/cluster/consolidation/peers` | every peer: connection, lag, divergence, last session |
-//! | `/cluster/consolidation/diff?peer=` | what changed here since the peer was last equal |
+//! | `/cluster/consolidation/diff?peer=` | changes here since the peer was last equal |
 //! | `/cluster/consolidation/map` | how full each slot of the tree is, and where peers differ |
 //! | `/cluster/consolidation/slot?slot=` | the pattern ids in a slot |
 //! | `/cluster/consolidation/conflicts` | patterns with several versions; `after=` goes on |
-//! | `/cluster/consolidation/explain?id=` | why a pattern looks as it does |
-//! | `/cluster/consolidation/updates` | what changed lately, and who changed it |
+//! | `/cluster/consolidation/explain?id=` | the versions of a pattern, their writers, and the decision of the strategy |
+//! | `/cluster/consolidation/updates` | the latest changes of visible patterns, and their origins |
 //! | `/cluster/consolidation/page` | the status page |
 //!
 //! Those that are about one memory space take `space=`; without it they mean the only or the first.
 //! `peer` is a name of the roster or a node id. Everything is read-only; answers are JSON with
-//! stable names, errors are `{"error": "what, and what to do"}`.
+//! stable names, errors are `{"error": "cause; next step"}`.
 //!
 //! There are two ways to use it: [`Server`] listens by itself, with limits of its own; and
 //! [`axum_0_8`] gives the routes to a host that has an axum application already.

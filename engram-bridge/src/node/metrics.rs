@@ -1,4 +1,4 @@
-//! What a node measures: one table, and its text for Prometheus.
+//! Metrics of a node: one table, and its text for Prometheus.
 
 mod encode;
 mod reading;
@@ -15,15 +15,15 @@ use prometheus_client::metrics::histogram::Histogram;
 /// The content type of [`Telemetry::prometheus`](crate::Telemetry::prometheus).
 pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// One line of the table [`METRICS`]: what is measured, and how it is read.
+/// One row of the table [`METRICS`]: a metric, and how it is read.
 ///
-/// Whatever is about metrics (the text for Prometheus, documentation, dashboards) comes from that
-/// table, so that none of it can disagree.
+/// The text for Prometheus, documentation and dashboards all come from that table, so that they
+/// cannot disagree.
 #[derive(Debug)]
 pub struct Metric {
-    /// The whole name, as it stands in the exposition.
+    /// The whole name, as the exposition has it.
     pub name: &'static str,
-    /// What kind of numbers these are.
+    /// The kind of its numbers.
     pub kind: MetricKind,
     /// The unit, which the name repeats; `None` for plain counts.
     pub unit: Option<&'static str>,
@@ -35,7 +35,7 @@ pub struct Metric {
     read: fn(&Reading) -> Vec<Sample>,
 }
 
-/// What kind of numbers a metric has.
+/// The kind of a metric's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricKind {

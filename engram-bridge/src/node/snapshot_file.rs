@@ -55,7 +55,7 @@ pub struct FileSnapshot {
     pub snapshot: ConsolidationSnapshot,
     /// For each pattern of the snapshot, in the same order, the line it stood on.
     pub lines: Vec<u64>,
-    /// What could not be read.
+    /// The lines and patterns that could not be read.
     pub rejected: Vec<RejectedLine>,
 }
 
@@ -66,7 +66,7 @@ pub struct RejectedLine {
     pub line: u64,
     /// The pattern, if only that one was left out and its id could be read.
     pub pattern: Option<String>,
-    /// What is wrong, and what to do.
+    /// The cause, and the next step.
     pub reason: String,
 }
 
@@ -79,7 +79,7 @@ pub enum SnapshotFileError {
     Io {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The file has no line at all.
@@ -91,7 +91,7 @@ pub enum SnapshotFileError {
 }
 
 impl SnapshotFile {
-    /// Opens the file at `path` and learns what it holds. Rows of `embeddings.f32` beside it are
+    /// Opens the file at `path` and indexes its lines. Rows of `embeddings.f32` beside it are
     /// `dimension` numbers long.
     ///
     /// # Errors
@@ -135,7 +135,7 @@ impl SnapshotFile {
         &self.rejected
     }
 
-    /// Reads what each space had at `run`, in the order of the spaces.
+    /// Reads the snapshots of `run`, in the order of the spaces.
     ///
     /// # Errors
     /// [`SnapshotFileError::Io`] if the file changed or cannot be read any more.

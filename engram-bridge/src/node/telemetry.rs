@@ -1,4 +1,4 @@
-//! What can be known of a running node, for metrics, for health and for people.
+//! Observation of a running node, for metrics, for health and for people.
 
 mod agreed;
 mod recent;
@@ -41,7 +41,7 @@ struct Watch {
     seen: Mutex<Seen>,
 }
 
-/// What sessions have left.
+/// Results of sessions and faults.
 #[derive(Debug, Default)]
 struct Seen {
     totals: Totals,
@@ -107,7 +107,7 @@ impl Telemetry {
         Self { watch }
     }
 
-    /// What people call the node.
+    /// The name of the node for people.
     pub fn name(&self) -> &str {
         &self.watch.name
     }
@@ -127,7 +127,7 @@ impl Telemetry {
         self.watch.since.elapsed()
     }
 
-    /// Why the node is not ready to serve what the cluster knows; `None` if it is.
+    /// Why the node is not ready to serve the cluster's state; `None` if it is ready.
     ///
     /// It is ready once it was equal with one of its peers, or if it has none, as long as it can
     /// store changes. A peer that is gone makes it stale, not wrong.
@@ -165,10 +165,10 @@ impl Telemetry {
         warnings
     }
 
-    /// How `space` differs from what it was when `peer` was last equal with this node.
+    /// The changes of `space` since `peer` was last equal with this node.
     ///
-    /// That is what the peer is known to lack. What it has written itself since then is not known
-    /// here before the next session. Steps: O(d log n) for d differences; all of n for a peer that
+    /// The peer is known to lack them. Its own changes since then are not known here before the next
+    /// session. Steps: O(d log n) for d differences; all of n for a peer that
     /// never was equal.
     pub fn divergence(&self, peer: &NodeId, space: &Space) -> Divergence {
         let agreed = |seen: &Seen| seen.agreed.get(peer)?.of(space.id()).cloned();
@@ -260,7 +260,7 @@ impl Watch {
         let trees: Vec<_> = spaces
             .filter_map(|agreed| {
                 let tree = self.store.space(&agreed.space)?.tree();
-                // What was written meanwhile is not agreed; the next session will tell.
+                // Later writes are not agreed on; the next session compares them.
                 (<[u8; 32]>::from(tree.root()) == agreed.ours)
                     .then(|| (SpaceId::clone(&agreed.space), tree))
             })

@@ -15,7 +15,7 @@ pub struct WorldConfig {
     pub transport: Transport,
     /// When nodes talk to each other.
     pub schedule: ScheduleConfig,
-    /// What every session asks for. The salt is drawn anew for each; the terms are the scheduler's.
+    /// What every session asks for. The key is drawn anew for each; the terms are the scheduler's.
     pub session: SessionConfig,
     /// How the nodes begin.
     pub startup: Startup,

@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use super::Host;
 use crate::schedule::{ClaimTable, ClaimingView, Scheduler, SessionId};
-use crate::{KEY_LEN, SpaceId, Summary};
+use crate::{KEY_LEN, ShortNode, SpaceId, Summary};
 
 /// A node: its host, its scheduler, and what its transport keeps in mind.
 pub(super) struct Node<H> {
@@ -49,6 +49,10 @@ pub(super) struct SessionClaims {
 impl ClaimTable for SessionClaims {
     fn claim(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool {
         self.scheduler.borrow_mut().claim(self.session, space, key, self.clock.get())
+    }
+
+    fn claim_range(&self, space: &SpaceId, node: ShortNode) -> bool {
+        self.scheduler.borrow_mut().claim_range(self.session, space, node, self.clock.get())
     }
 
     fn deliver(&self, space: &SpaceId, keys: &[[u8; KEY_LEN]]) {

@@ -10,7 +10,7 @@ use super::event::{Event, Shipment};
 use super::pipe::{Parcel, Transport};
 use super::{Host, Side, World};
 use crate::schedule::{Disconnect, Refusal, SessionId, Terms};
-use crate::{Ending, Session, SessionConfig, SessionError, Stats};
+use crate::{Ending, KeyHalf, Session, SessionConfig, SessionError, Stats};
 
 impl<H: Host> World<H> {
     /// How many sessions there are at the moment.
@@ -28,10 +28,10 @@ impl<H: Host> World<H> {
         terms: Terms,
     ) {
         self.tally.sessions += 1;
-        let config = self.session_config(terms);
+        let (config, half) = self.session_config(peer, terms);
         let now = self.nodes[node].read_clock(self.now);
         let us = &self.nodes[node];
-        let machine = Session::open(config, us.host.parameters(), us.pin(session), now)
+        let machine = Session::open(config, us.host.parameters(), half, us.pin(session), now)
             .expect("the session of a simulation is set up by valid rules");
         let run = us.links.get(&peer).copied().unwrap_or(self.nodes[peer].run);
         let contact = self.tally.sessions;
@@ -50,10 +50,10 @@ impl<H: Host> World<H> {
         session: SessionId,
         terms: Terms,
     ) {
-        let config = self.session_config(terms);
+        let (config, half) = self.session_config(peer, terms);
         let now = self.nodes[node].read_clock(self.now);
         let us = &mut self.nodes[node];
-        let machine = Session::accept(config, us.host.parameters(), us.pin(session), now)
+        let machine = Session::accept(config, us.host.parameters(), half, us.pin(session), now)
             .expect("the session of a simulation is set up by valid rules");
         let contact = us.incoming.remove(&peer);
         let Some(contact) = contact.filter(|contact| self.contacts.contains_key(contact)) else {
@@ -83,10 +83,13 @@ impl<H: Host> World<H> {
         self.forget_if_over(contact);
     }
 
-    /// What a transport gives to a session: a fresh salt, and the terms of the scheduler.
-    fn session_config(&mut self, terms: Terms) -> SessionConfig {
-        let config = self.config.session.clone();
-        terms.apply(SessionConfig { salt: self.random.bits(), ..config })
+    /// The arguments that a transport gives to a session: the peer, the terms of the scheduler, and
+    /// half of a fresh key.
+    fn session_config(&mut self, peer: usize, terms: Terms) -> (SessionConfig, KeyHalf) {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&(peer as u64).to_be_bytes());
+        let config = SessionConfig { peer: Some(id), ..self.config.session.clone() };
+        (terms.apply(config), self.random.bits().to_le_bytes())
     }
 
     // What arrives.

@@ -1,7 +1,7 @@
 //! A node of a simulated cluster over a naive store.
 
 use engram_gossip_proto::sim::Host;
-use engram_gossip_proto::{Parameters, Part, SpaceId, Summary};
+use engram_gossip_proto::{Parameters, SpaceId, Summary};
 
 use super::{Memory, Store, content, node_id, parameters, space, version};
 
@@ -34,17 +34,16 @@ impl Replica {
         self.store.tree().len()
     }
 
-    /// Whether the version of `node` with this count, or a later one, is known of a pattern.
+    /// Whether the `count`-th write of `node` on a pattern is known.
     pub fn knows(&self, id: &str, node: usize, count: u64) -> bool {
-        let state = self.store.0.borrow();
+        let state = self.store.state.borrow();
         let parts = state.records.get(&super::key_of(id)).map(|record| &record.parts);
-        let of_node = |part: &&Part| part.node == node_id(node as u8);
-        let part = parts.into_iter().flatten().find(of_node);
+        let part = parts.into_iter().flatten().find(|part| part.node == node_id(node as u8));
         part.is_some_and(|part| part.entry >= version(count))
     }
 
     pub fn holds(&self, id: &str) -> bool {
-        self.store.0.borrow().records.contains_key(&super::key_of(id))
+        self.store.state.borrow().records.contains_key(&super::key_of(id))
     }
 }
 

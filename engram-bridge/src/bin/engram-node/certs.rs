@@ -10,7 +10,7 @@ use engram_gossip_net::{ClusterCa, NodeId, Validity};
 
 use crate::Failure;
 
-/// Makes a cluster's certificates, and shows whom one belongs to.
+/// Makes a cluster's certificates, and shows the node id of one.
 #[derive(Subcommand)]
 pub(crate) enum Certs {
     Ca(Ca),
@@ -18,7 +18,7 @@ pub(crate) enum Certs {
     Node(Order),
     /// Makes a new certificate for a node's key, so that its id stays, and replaces NAME.pem.
     ///
-    /// A running node takes it up when it is told to reload, by a hang-up signal.
+    /// A running node takes it up on a hang-up signal or the command `reload`.
     Rotate(Order),
     Show(Show),
 }
@@ -54,7 +54,7 @@ pub(crate) struct Order {
     days: u32,
 }
 
-/// Prints the node id of a certificate: what the peers' configurations name.
+/// Prints the node id of a certificate, as the peers' configurations name it.
 #[derive(Args)]
 pub(crate) struct Show {
     /// A certificate, such as node-a.pem.
@@ -135,7 +135,7 @@ impl Show {
     }
 }
 
-/// Replaces a file at once: whoever reads it meanwhile finds the old text or the new one, never half of one.
+/// Replaces a file at once: a concurrent reader finds the old text or the new one, never half of one.
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let new = path.with_extension("pem.new");
     let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));

@@ -6,14 +6,14 @@ use std::thread;
 
 use tokio::sync::mpsc;
 
-/// What a node is told.
+/// A command to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Write the visible patterns to a file.
     Export(PathBuf),
     /// Copy the state to a folder.
     Backup(PathBuf),
-    /// Withdraw what this node wrote of a pattern.
+    /// Withdraw this node's own version of a pattern.
     Withdraw(String, String),
     /// Delete a pattern on all nodes.
     Forget(String, String),
@@ -26,9 +26,9 @@ pub(crate) enum Command {
     DropImplausible(String, String),
     /// Read the configuration again.
     Reload,
-    /// Say how you stand, changed or not.
+    /// Report the state, changed or not.
     State,
-    /// End. The end of the input means the same: a node does not outlive whoever controls it.
+    /// End. The end of the input means the same: a node does not outlive its controller.
     Quit,
     /// None of these.
     Unknown(String),

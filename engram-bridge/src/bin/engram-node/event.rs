@@ -1,4 +1,4 @@
-//! What a node says about itself.
+//! Events that a node reports.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub(crate) enum Event {
     },
     /// The state in which the node found its store.
     Opened { node: String, recovery: &'static str, found: String },
-    /// A snapshot was submitted, and what is new in it is durable.
+    /// A snapshot was submitted, and its new patterns are durable.
     Snapshot(Snapshot),
     /// A line of the data, or a pattern of it, was left out.
     Rejected { file: String, line: Option<u64>, pattern: Option<String>, reason: String },
@@ -34,7 +34,7 @@ pub(crate) enum Event {
     Peer { peer: String, reason: String },
     /// The membership sees a peer in another way, or restarted.
     Member { peer: String, liveness: String, incarnation: Option<u64> },
-    /// How the node stands.
+    /// The state of the node.
     State(State),
     /// The visible patterns were written to a file.
     Exported { path: String },
@@ -92,7 +92,7 @@ pub(crate) struct Session {
     pub(crate) records_out: u64,
 }
 
-/// How a node stands.
+/// The state of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct State {
     pub(crate) node: String,
@@ -108,7 +108,7 @@ pub(crate) struct State {
     pub(crate) replay_done: bool,
 }
 
-/// For whom the lines are.
+/// The reader of the lines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reader {
     /// JSON on the standard output.
@@ -118,7 +118,7 @@ pub(crate) enum Reader {
 }
 
 impl Event {
-    /// Prints the line at once. If nobody reads any more there is nobody to tell: the line is lost.
+    /// Prints the line at once. Without a reader the line is lost.
     pub(crate) fn print(&self, reader: Reader) {
         let _ = match reader {
             Reader::Program => {

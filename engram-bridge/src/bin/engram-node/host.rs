@@ -1,4 +1,4 @@
-//! A running node: what it is told, and what it reports.
+//! A running node: obeys commands and signals, and reports events.
 
 use std::future;
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ impl Host {
         });
     }
 
-    /// Obeys and reports until the node is told to end.
+    /// Obeys and reports until a command or a signal ends the node.
     pub(crate) async fn serve(&self, mut commands: Option<mpsc::Receiver<Command>>) {
         let (mut network, mut faults) = (self.node.gossip.events(), self.node.store.events());
         let mut look = interval(LOOK);
@@ -71,7 +71,7 @@ impl Host {
                 _ = look.tick() => self.tell_repeats(&mut notices),
             }
             let state = self.state();
-            if said.as_ref().is_none_or(|said| self.report.is_news(said, &state)) {
+            if said.as_ref().is_none_or(|said| self.report.is_worth_a_line(said, &state)) {
                 self.report.say(Event::State(state.clone()));
                 said = Some(state);
             }

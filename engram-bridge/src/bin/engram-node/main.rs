@@ -1,5 +1,5 @@
 //! A node of a consolidation gossip cluster, without an Engram around it: it reads consolidation
-//! snapshots from a file, gossips them, and says how it stands.
+//! snapshots from a file, gossips them, and reports its state.
 
 mod certs;
 mod control;
@@ -37,7 +37,7 @@ enum Task {
     #[command(subcommand)]
     Certs(certs::Certs),
     Check(Check),
-    /// Prints every key of cluster.toml: what it takes, and what holds without it.
+    /// Prints every key of cluster.toml with its values and its default.
     Keys,
     Metrics(metrics::Metrics),
 }
@@ -90,5 +90,5 @@ fn main() -> ExitCode {
     }
 }
 
-/// What ends the program. Every error says for itself what to do.
+/// An error that ends the program. Every error names its next step.
 type Failure = Box<dyn Error + Send + Sync>;

@@ -1,4 +1,4 @@
-//! Tells what a node measures.
+//! Lists the metrics of a node.
 
 use clap::Args;
 use engram_bridge::METRICS;

@@ -6,7 +6,7 @@ use engram_gossip_proto::Event as Noticed;
 use crate::event::{Event, Session};
 use crate::notice::Notice;
 
-/// What to do when a peer and this node stay different. The one that refuses names each record and
+/// The advice when a peer and this node stay different. The one that refuses names each record and
 /// the reason; the other one learns only this.
 const STALLED: &str =
     "one of the two refuses records of the other, and reports there which and why";

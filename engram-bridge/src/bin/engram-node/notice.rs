@@ -7,7 +7,7 @@ use engram_gossip_net::NodeId;
 use engram_gossip_proto::{Rejection, SpaceId};
 use serde::Serialize;
 
-/// A fault, its cause, and what to do.
+/// A fault, its cause, and the next step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Notice {
     /// A stable word.
@@ -24,7 +24,7 @@ pub(crate) struct Notice {
     /// The key of the configuration that raises the cap.
     #[serde(skip_serializing_if = "Option::is_none")]
     cap: Option<&'static str>,
-    /// The cause, and what to do.
+    /// The cause, and the next step.
     reason: String,
 }
 
@@ -108,8 +108,8 @@ impl Notice {
             }
             StateEvent::OverCap { space, id, cap } => {
                 let reason = format!(
-                    "{} is reached, so what a peer sent was refused; what is held stays; raise the \
-                     key and start the node again",
+                    "{} is reached, so a record of a peer was refused; held records stay; raise the key \
+                     and start the node again",
                     cap.key()
                 );
                 Self { cap: Some(cap.key()), ..Self::about("over_cap", space, id, &reason) }

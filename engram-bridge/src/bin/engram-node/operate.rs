@@ -1,4 +1,4 @@
-//! What an operator does to a running node.
+//! Operations of an operator on a running node.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -96,7 +96,7 @@ impl Host {
         }
     }
 
-    /// Reads the configuration again and puts in force what can be.
+    /// Reads the configuration again and puts in force the keys that can change.
     pub(crate) fn reload(&self) {
         let reloaded = ClusterConfig::load_with(&self.path, std::env::vars())
             .map_err(|error| error.to_string())
@@ -109,7 +109,7 @@ impl Host {
         });
     }
 
-    /// Does what takes a while on another thread; tells if it fails. Returns whether it succeeded.
+    /// Runs slow work on another thread; reports a failure. Returns whether it succeeded.
     async fn attempt<E: Display + Send + 'static>(
         &self,
         command: &str,

@@ -36,7 +36,7 @@ impl Report {
 
     /// Whether `now` is worth a line: to a program, whenever anything was counted; to a person, only
     /// if there are other patterns.
-    pub(crate) fn is_news(&self, said: &State, now: &State) -> bool {
+    pub(crate) fn is_worth_a_line(&self, said: &State, now: &State) -> bool {
         match self.reader {
             Reader::Program => now != said,
             Reader::Person => (&now.root, now.patterns) != (&said.root, said.patterns),

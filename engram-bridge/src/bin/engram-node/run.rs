@@ -1,4 +1,4 @@
-//! Runs a node until it is told to end.
+//! Runs a node until a command or a signal ends it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(crate) struct Run {
     /// The pause between two snapshots, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 300)]
     replay_every: u64,
-    /// Says what happens as JSON, one object a line, on the standard output.
+    /// Reports events as JSON, one object a line, on the standard output.
     #[arg(long)]
     events: bool,
     /// Takes commands on the standard input, one a line: `export PATH`, `backup PATH`,

@@ -1,4 +1,4 @@
-//! What is answered about a node and its spaces, as JSON.
+//! Answers about a node and its spaces, as JSON.
 
 mod explained;
 mod planned;
@@ -110,7 +110,7 @@ impl CapOf {
     }
 }
 
-/// What this node wrote since its process started, and the faults that it met.
+/// Writes of this node since its process started, and the faults that it met.
 #[derive(Serialize)]
 struct Writes {
     written: u64,
@@ -337,11 +337,11 @@ pub(super) struct Update {
     strength_delta: f32,
     /// `scheduler`, `on_demand` or `gossip`.
     source: &'static str,
-    /// Who wrote the change, if it came by gossip.
+    /// The node that wrote the change, if it came by gossip.
     origin: Option<String>,
 }
 
-/// The newest changes of what is visible, newest first.
+/// The newest changes of visible patterns, newest first.
 pub(super) fn updates(node: &Telemetry, space: &Space) -> Vec<Update> {
     let updates = space.recent_updates();
     updates.into_iter().rev().take(MAX_IDS).map(|update| Update::of(node, update)).collect()
@@ -365,7 +365,7 @@ impl Update {
     }
 }
 
-/// What people call a node; its id, if it is not in the roster.
+/// The name of a node for people; its id, if the roster does not list it.
 fn name_of(node: &Telemetry, id: &NodeId) -> String {
     if *id == node.gossip().node_id() {
         return node.name().to_owned();

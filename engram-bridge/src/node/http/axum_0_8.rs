@@ -46,7 +46,7 @@ pub fn probes<S: Clone + Send + Sync + 'static>(telemetry: &Telemetry) -> Router
     routes.layer(map_response(harden)).with_state(telemetry.clone())
 }
 
-/// `/cluster/consolidation` and what is below it, the status page included.
+/// `/cluster/consolidation` and all routes below it, the status page included.
 pub fn cluster<S: Clone + Send + Sync + 'static>(telemetry: &Telemetry) -> Router<S> {
     let at = |path: &str| format!("/cluster/consolidation{path}");
     let routes = Router::new()
@@ -63,7 +63,7 @@ pub fn cluster<S: Clone + Send + Sync + 'static>(telemetry: &Telemetry) -> Route
     routes.layer(map_response(harden)).with_state(telemetry.clone())
 }
 
-/// What every answer says to a browser: keep nothing, guess nothing.
+/// Adds the headers of every answer: a browser stores nothing and guesses no type.
 async fn harden(mut response: Response) -> Response {
     const HARDENED: [(HeaderName, &str); 3] = [
         (CACHE_CONTROL, "no-store"),
@@ -76,7 +76,7 @@ async fn harden(mut response: Response) -> Response {
     response
 }
 
-/// What a request names. Every route reads what it needs.
+/// The parameters of a request. Every route reads those that it needs.
 #[derive(Deserialize)]
 struct Asked {
     space: Option<String>,
@@ -86,7 +86,7 @@ struct Asked {
     after: Option<String>,
 }
 
-/// What is wrong with a request.
+/// An error in a request.
 struct Wrong(StatusCode, String);
 
 impl IntoResponse for Wrong {

@@ -1,4 +1,4 @@
-//! Every limit of the own server, and of what one answer holds.
+//! Every limit of the own server and of one answer.
 
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-/// The page, and what a browser may do with it.
+/// The page, with the policy that a browser applies to it.
 pub(super) struct Page {
     pub(super) html: String,
     /// Its content security policy: nothing but its own style, its own script and this node.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::Telemetry;
 use crate::node::metrics::state_of;
 
-/// How it stands with one member of the roster. Durations are in seconds.
+/// The state of one member of the roster. Durations are in seconds.
 #[derive(Serialize)]
 pub(super) struct Peer {
     name: String,
@@ -23,7 +23,7 @@ pub(super) struct Peer {
     /// Since the roots were last equal; since the start, if they never were.
     lag_seconds: f64,
     ever_equal: bool,
-    /// What changed here since then, over all spaces.
+    /// Changes here since then, over all spaces.
     divergent_slots: usize,
     divergent_patterns: usize,
     last_session: Option<Session>,

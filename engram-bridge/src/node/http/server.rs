@@ -40,7 +40,7 @@ pub struct Server {
 pub struct ServerError {
     /// Where it should have listened.
     pub address: SocketAddr,
-    /// What the system said.
+    /// The error of the operating system.
     pub source: io::Error,
 }
 
@@ -75,7 +75,7 @@ impl Drop for Server {
     }
 }
 
-/// Serves whoever connects. Connections end with this task.
+/// Serves all connections. They end with this task.
 async fn accept(listener: TcpListener, routes: Router) {
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -90,7 +90,7 @@ async fn accept(listener: TcpListener, routes: Router) {
                     drop(permit);
                 });
             }
-            // The process has too many files open, or the client left already: both pass.
+            // Too many files are open, or the client left already: both pass.
             Err(_) => sleep(HEAD_TIMEOUT / 100).await,
         }
         while connections.try_join_next().is_some() {}
@@ -112,7 +112,7 @@ async fn serve(stream: TcpStream, routes: Router) {
     }
 }
 
-/// Answers only who asked for this machine by its address, or for `localhost`.
+/// Answers only requests that name this machine by its address or as `localhost`.
 async fn refuse_foreign_names(request: Request, next: Next) -> Response {
     if names_this_machine(request.headers()) {
         return next.run(request).await;

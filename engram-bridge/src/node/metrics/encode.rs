@@ -13,7 +13,7 @@ use super::{METRICS, Metric, MetricKind, Reading, Sample, Value};
 
 /// The text of all metrics, in the OpenMetrics format that Prometheus scrapes.
 pub(crate) fn encode(reading: Reading) -> String {
-    // A registry of one scrape: what is measured lives in the node, not in a recorder.
+    // A registry of one scrape: the counters live in the node, not in a recorder.
     let mut registry = Registry::default();
     registry.register_collector(Box::new(reading));
     let mut text = String::new();
@@ -44,7 +44,7 @@ impl Metric {
         })
     }
 
-    /// The name without what the encoder appends by itself: the unit, and `total` for counters.
+    /// The name without the suffixes that the encoder appends: the unit, and `total` for counters.
     fn stem(&self) -> &'static str {
         let name = self.name.strip_suffix("_total").unwrap_or(self.name);
         let unit = self.unit.and_then(|unit| name.strip_suffix(unit)?.strip_suffix('_'));

@@ -1,4 +1,4 @@
-//! All that the metrics are read from, at one moment.
+//! The values of all metrics at one moment.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use crate::node::telemetry::Totals;
 use crate::{Cap, CapUsage, SpaceStats, WriteStats};
 
-/// What a node's parts say at the moment of a scrape.
+/// The values of all metrics at the moment of a scrape.
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) net: Stats,
@@ -29,7 +29,7 @@ pub(crate) struct Reading {
     pub(crate) now: f64,
 }
 
-/// How it stands with one peer.
+/// The values of one peer.
 #[derive(Debug)]
 pub(crate) struct PeerReading {
     pub(crate) status: PeerStatus,
@@ -39,7 +39,7 @@ pub(crate) struct PeerReading {
     pub(crate) divergent_slots: usize,
 }
 
-/// How it stands with one memory space.
+/// The values of one memory space.
 #[derive(Debug)]
 pub(crate) struct SpaceReading {
     pub(crate) name: String,

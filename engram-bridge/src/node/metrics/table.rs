@@ -34,7 +34,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_rounds_total",
         kind: Counter,
         unit: None,
-        help: "Sessions with one peer, whoever opened them: is it running?",
+        help: "Sessions with one peer, opened by either side: is it running?",
         labels: &["outcome"],
         read: rounds,
     },
@@ -118,7 +118,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_payload_bytes_total",
         kind: Counter,
         unit: Some("bytes"),
-        help: "Those bytes of sessions, both ways, whose messages carry patterns.",
+        help: "Bytes of session messages that carry patterns, both ways.",
         labels: &[],
         read: |reading| vec![Sample::count(&[], reading.totals.record_bytes)],
     },
@@ -126,7 +126,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_patterns_total",
         kind: Counter,
         unit: None,
-        help: "Records that travelled, and what became of those that came.",
+        help: "Records that were sent, and those that were received by outcome.",
         labels: &["direction", "result"],
         read: |Reading { totals, .. }| {
             vec![
@@ -231,7 +231,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_limited_total",
         kind: Counter,
         unit: None,
-        help: "What a limit turned away: sessions, datagrams and events.",
+        help: "Sessions, datagrams and events that a limit turned away.",
         labels: &["reason"],
         read: |Reading { net, .. }| {
             let mut limited = counts(&net.sessions_over_allowance, ALLOWANCES);
@@ -255,7 +255,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_decode_errors_total",
         kind: Counter,
         unit: None,
-        help: "Datagrams, and sessions, that ended because what came was not understood.",
+        help: "Datagrams and sessions that were not understood.",
         labels: &["reason"],
         read: |Reading { net, .. }| {
             let sessions = net.sessions_failed.get("session").copied().unwrap_or(0);
@@ -277,7 +277,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_connection_failures_total",
         kind: Counter,
         unit: None,
-        help: "Handshakes that failed for reasons of the network, or because nobody was there.",
+        help: "Handshakes that failed for reasons of the network.",
         labels: &["reason"],
         read: |reading| reading.handshakes_failed(OF_THE_NETWORK, of_the_network),
     },
@@ -353,7 +353,7 @@ fn peers(reading: &Reading) -> Vec<Sample> {
     states.iter().map(|state| Sample::level(&[state], in_state(state) as f64)).collect()
 }
 
-/// The word for the state of a connection, here and in whatever else is shown of it.
+/// The word for the state of a connection, in metrics and answers.
 pub(crate) fn state_of(connection: &ConnectionState) -> &'static str {
     match connection {
         ConnectionState::Connected { .. } => "connected",

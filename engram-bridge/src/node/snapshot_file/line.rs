@@ -92,7 +92,7 @@ impl Line {
         Ok(Self { generated_at, stats, patterns })
     }
 
-    /// The patterns one by one; a bad one with its id, if that can be read, and what is wrong.
+    /// The patterns one by one; a bad one with its id, if that can be read, and the fault.
     pub(super) fn patterns(
         &self,
     ) -> impl Iterator<Item = Result<PatternLine, (Option<String>, String)>> {
@@ -102,7 +102,7 @@ impl Line {
     }
 }
 
-/// A pattern as it stands on a line. What may be missing or no number is an `Option`, so that its
+/// A pattern as a line has it. Fields that may be missing or no number are an `Option`, so that their
 /// absence can be explained.
 #[derive(Deserialize)]
 pub(super) struct PatternLine {
@@ -165,7 +165,7 @@ fn id_of(text: &str) -> Option<String> {
     parse::<Id>(text).ok().map(|pattern| pattern.id)
 }
 
-/// What serde_json says, without its position: the line it counts is not a line of the file.
+/// The message of serde_json without its position: it counts lines within the text, not the file.
 fn what_is_wrong(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()

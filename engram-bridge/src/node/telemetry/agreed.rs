@@ -1,4 +1,4 @@
-//! What a peer and this node last agreed on, and what changed since.
+//! The last common state of a peer and this node, and the changes since then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use engram_merkle::{AnyHasher, Digest, Tree};
 pub(crate) type SpaceTree = Tree<Arc<str>, AnyHasher>;
 
 /// The trees of the shared spaces, as both had them when their roots were last equal. They share
-/// their nodes with the live trees, so they cost what has changed since.
+/// their nodes with the live trees, so that only later changes cost memory.
 #[derive(Debug, Default)]
 pub(crate) struct Agreed(BTreeMap<SpaceId, SpaceTree>);
 
@@ -23,7 +23,7 @@ impl Agreed {
     }
 }
 
-/// How a space differs from what it was when a peer was last equal with this node.
+/// The changes of a space since a peer was last equal with this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divergence {
     known: bool,
@@ -32,8 +32,7 @@ pub struct Divergence {
 }
 
 impl Divergence {
-    /// What is in `tree` and not in `since`, and the other way round; all of `tree` if the two
-    /// nodes never were equal.
+    /// The differences between `tree` and `since`; all of `tree` if the two nodes never were equal.
     pub(crate) fn between(tree: &SpaceTree, since: Option<&SpaceTree>) -> Self {
         let known = since.is_some();
         let empty = SpaceTree::with_depth(*tree.hasher(), tree.depth());

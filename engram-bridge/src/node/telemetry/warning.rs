@@ -8,11 +8,11 @@ use crate::durable::storage::StorageError;
 use crate::replica::caps::{Cap, CapUsage};
 
 /// A state of a node that needs a person. It displays as its cause; [`next_step`](Self::next_step)
-/// says what to do, which never removes data.
+/// gives advice that never removes data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// Changes cannot be stored. The node serves what it holds and takes nothing new.
+    /// Changes cannot be stored. The node serves the present state and takes nothing new.
     StorageFailure(StorageError),
     /// Records of peers were refused within the last hour because of a cap.
     OverCap(CapUsage),
@@ -43,7 +43,7 @@ pub enum Warning {
     },
 }
 
-/// Why a node is not ready to serve what the cluster knows.
+/// Why a node is not ready to serve the cluster's state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unready {
@@ -76,18 +76,18 @@ impl Warning {
         matches!(self, Self::StorageFailure(_) | Self::OverCap(_))
     }
 
-    /// What to do.
+    /// The advice for the person.
     #[must_use]
     pub fn next_step(&self) -> String {
         match self {
             Self::StorageFailure(_) => {
-                "mend the disk under store.path: what is stored stays, the next change is tried again, \
-                 and peers send again what was refused"
+                "mend the disk under store.path: the stored state stays, the next change is tried \
+                 again, and peers send the refused records again"
                     .to_owned()
             }
             Self::OverCap(usage) | Self::NearCap(usage) => format!(
-                "raise {} and start the node again: what it holds stays, and peers send again what \
-                 was refused",
+                "raise {} and start the node again: held records stay, and peers send the refused ones \
+                 again",
                 usage.cap.key()
             ),
             Self::Reissued { .. } => {

@@ -9,12 +9,12 @@ use super::name_of;
 use crate::node::http::limits::MAX_IDS;
 use crate::{Introduced, LiveVersion, PatternExplanation, SemanticPattern, Space, Telemetry};
 
-/// Why a pattern looks as it does.
+/// The explanation of a pattern.
 #[derive(Serialize)]
 pub(in crate::node::http) struct Explained {
     id: String,
     space: String,
-    /// What is shown; nothing, if it was deleted.
+    /// The visible pattern; nothing, if no version is shown.
     visible: Option<Shown>,
     strategy: Option<String>,
     /// The rule that decided, for people.
@@ -48,7 +48,7 @@ struct Version {
     content: Shown,
     /// Its share of the visible embedding, 0 to 1.
     share: f64,
-    /// Whether it is what is shown, or stays visible beside it.
+    /// Whether it is the visible pattern, or stays visible beside it.
     kept: bool,
     citations_of_its_own: usize,
     writes_total: usize,

@@ -7,7 +7,7 @@ use super::explained::Shown;
 use crate::node::http::limits::MAX_IDS;
 use crate::{PlannedChange, SpacePreview, SyncPreview};
 
-/// What a sync with a peer would change.
+/// The changes that a sync with a peer would make.
 #[derive(Serialize)]
 pub(in crate::node::http) struct Planned {
     peer: String,

@@ -1,4 +1,4 @@
-// Small tools. Whatever comes from the node becomes text, never markup: there is no other way in here.
+// DOM functions. Data of the node becomes text, never markup: nothing here parses markup.
 
 const at = (id) => document.getElementById(id);
 
@@ -31,7 +31,7 @@ function keep(parent, items, keyOf, create, update) {
     if (parent.children[place] !== child) parent.insertBefore(child, parent.children[place] ?? null);
   });
   known.forEach((child) => child.remove());
-  // What is moved loses the focus.
+  // An element that moves loses the focus.
   if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 

@@ -1,7 +1,7 @@
-// Asks the node again and again, as long as somebody looks, and shows what it says.
+// Polls the node while the page is visible, and shows its answers.
 
 const PAUSE = 1500;
-/** What the node said last. */
+/** The latest answers of the node. */
 const latest = { peers: [], map: null, conflicts: null };
 let chosenSpace = null;
 let answeredAt = null;

@@ -61,7 +61,7 @@ function moveCursor(slot) {
   cursor.setAttribute('y', Math.floor(cursorAt / side) - 0.15);
 }
 
-/** Says what the cursor stands on; clears the list of another slot. */
+/** Describes the slot under the cursor; clears the list of another slot. */
 function readOut(moved) {
   if (moved) at('slot-ids').replaceChildren();
   if (!moved && document.activeElement !== at('slots')) return;

@@ -1,4 +1,4 @@
-// Patterns: conflicts, the explanation of any one of them, and what changed.
+// Patterns: conflicts, explanations, and the latest changes.
 
 const short = (digest) => digest.slice(0, 12);
 
@@ -34,7 +34,7 @@ function versionRow(version, position) {
   return row;
 }
 
-/** What is known of one pattern, for people. */
+/** Explains one pattern for people. */
 function explanation(known) {
   const heads = ['version', 'written by', 'confidence', 'citations', 'part'].map((head) => make('th', '', head));
   const table = make('table', 'versions', make('thead', '', make('tr', '', ...heads)),

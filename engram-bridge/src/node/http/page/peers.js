@@ -1,9 +1,9 @@
-// The peers: who is in step, who is behind, and who is not there.
+// The peers: in step, behind, or unreachable.
 
 /** The peer that is chosen, or null for all. */
 let chosenPeer = null;
 
-/** How it stands with a peer, in a word and a tone. */
+/** The state of a peer: a word and a tone. */
 function verdict(peer) {
   if (peer.state !== 'connected') return [peer.state === 'dialling' ? 'being dialled' : 'not reached', 'bad'];
   if (peer.stalled_sessions >= 5) return ['stalled', 'bad'];
@@ -60,7 +60,7 @@ function updatePeer(card, peer) {
   say(traffic, `${bytes(peer.bytes_sent)} sent, ${bytes(peer.bytes_received)} received`);
 }
 
-/** Whoever needs somebody to look comes first; the others stay where they are in the roster. */
+/** Peers in trouble come first; the others stay in the order of the roster. */
 function inOrder(peers) {
   const needsHelp = (peer) => verdict(peer)[1] === 'bad';
   return [...peers.filter(needsHelp), ...peers.filter((peer) => !needsHelp(peer))];

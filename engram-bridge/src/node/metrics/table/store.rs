@@ -17,7 +17,7 @@ pub(super) const COMMIT_SECONDS: Metric = Metric {
     name: "engram_gossip_store_commit_seconds_total",
     kind: Counter,
     unit: Some("seconds"),
-    help: "How long the disk took for all of them: divided by their number, for one.",
+    help: "Seconds that all commits took; divided by their number, those of one.",
     labels: &[],
     read: |reading| {
         let value = Value::Seconds(reading.writes.commit_time.as_secs_f64());
@@ -38,7 +38,7 @@ pub(super) const SIZE: Metric = Metric {
     name: "engram_gossip_store_size_bytes",
     kind: Gauge,
     unit: Some("bytes"),
-    help: "What the store takes on the disk; 0 if the node has none.",
+    help: "Bytes of the store on the disk; 0 if the node has none.",
     labels: &[],
     read: |reading| vec![Sample::level(&[], reading.writes.stored_bytes.unwrap_or(0) as f64)],
 };
