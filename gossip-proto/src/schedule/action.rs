@@ -1,12 +1,13 @@
 //! What goes into a scheduler and what comes out.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::limits::LEAST_RECEIVED;
-use crate::{Outcome, SessionConfig, Stats};
+use crate::{Outcome, SessionConfig, SpaceId, Stats};
 
 /// What the driver has to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action<P> {
     /// Dial a member; a dial of it that is under way is given up. Answered by
@@ -66,13 +67,15 @@ pub enum Action<P> {
 pub struct SessionId(pub(super) u64);
 
 /// On which terms a session is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Terms {
     /// Where the last session with the peer left off; sending goes on there.
     pub cursor: Option<u64>,
     /// How many sessions with the peer before it, in a row, left news to the next.
     pub postponed: u8,
+    /// Spaces whose root differs from the one that the peer told last.
+    pub suspects: Vec<SpaceId>,
     /// Bytes of records that it may send.
     pub sends: u64,
     /// Bytes that it may receive.
@@ -81,8 +84,13 @@ pub struct Terms {
 
 impl Terms {
     /// No limits, from the beginning.
-    pub const UNLIMITED: Self =
-        Self { cursor: None, postponed: 0, sends: u64::MAX, receives: u64::MAX };
+    pub const UNLIMITED: Self = Self {
+        cursor: None,
+        postponed: 0,
+        suspects: Vec::new(),
+        sends: u64::MAX,
+        receives: u64::MAX,
+    };
 
     /// The configuration of a session that is held on these terms. It may receive one full frame and
     /// room for hashes, however little has accrued: [`LEAST_RECEIVED`].
@@ -90,6 +98,7 @@ impl Terms {
         SessionConfig {
             cursor: self.cursor,
             postponed: self.postponed,
+            suspects: self.suspects,
             send_budget: config.send_budget.min(self.sends),
             receive_budget: config.receive_budget.min(self.receives.max(LEAST_RECEIVED)),
             ..config

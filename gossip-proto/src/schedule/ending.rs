@@ -113,7 +113,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         if self.mutant.is(Mutant::SkippedFollowUp) {
             return;
         }
-        if worth(outcome) == Worth::Progress && outcome.result == Ending::BudgetSpent {
+        let has_more = outcome.result == Ending::BudgetSpent || outcome.postponed;
+        if worth(outcome) == Worth::Progress && has_more {
             found.trigger.call(Call::Rest, at);
         } else if left_to_others(outcome) {
             found.trigger.call(Call::Claimed, at);

@@ -46,6 +46,8 @@ pub const MAX_GAP_DOUBLINGS: u32 = 9;
 /// Sessions in a row without progress and without becoming equal after which a peer is reported
 /// as stalled.
 pub const STALLED_AFTER: u32 = 5;
+/// Spaces that a session takes for differing from the beginning.
+pub const MAX_SUSPECTS: usize = 16;
 /// Previews of one peer that run or wait.
 pub const MAX_PEER_PREVIEWS: usize = 2;
 /// Previews of a node that run or wait.

@@ -120,6 +120,18 @@ impl PeerRoots {
         differing.map(|(told, _)| told.root).collect()
     }
 
+    /// The spaces whose told root differs from the local one.
+    pub(super) fn differing_spaces<'a>(
+        &'a self,
+        ours: &'a LocalRoots,
+    ) -> impl Iterator<Item = SpaceId> + 'a {
+        let spaces = self.told.iter().zip(&ours.spaces);
+        let differs = |told: &Told, ours: &Summary| told.root != short(&ours.root);
+        let differing = spaces
+            .filter(move |(told, (_, ours))| told.as_ref().is_some_and(|told| differs(told, ours)));
+        differing.map(|(_, (space, _))| space.clone())
+    }
+
     /// Whether the peer told roots, and all of them are equal to the local ones.
     pub(super) fn are_equal(&self, ours: &LocalRoots) -> bool {
         let mut pairs = self.pairs(ours).peekable();

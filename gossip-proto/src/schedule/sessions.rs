@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::limits::{MAX_PEER_PREVIEWS, MAX_PREVIEWS};
+use super::limits::{MAX_PEER_PREVIEWS, MAX_PREVIEWS, MAX_SUSPECTS};
 use super::mutant::Mutant;
 use super::peer::{Contact, Opened, Peer, Purpose};
 use super::trigger::Call;
@@ -218,7 +218,14 @@ impl<P: Copy + Ord> Scheduler<P> {
         let Some(found) = self.peers.get(&peer) else { return Terms::UNLIMITED };
         let receives = found.account.bytes(&self.config.limits.peer, now);
         let (cursor, postponed) = (found.cursor, found.postponed);
-        Terms { cursor, postponed, sends: self.sending.bytes(now).min(receives), receives }
+        let suspects = found.roots.differing_spaces(&self.roots).take(MAX_SUSPECTS).collect();
+        Terms {
+            cursor,
+            postponed,
+            suspects,
+            sends: self.sending.bytes(now).min(receives),
+            receives,
+        }
     }
 
     // What sessions ask for.

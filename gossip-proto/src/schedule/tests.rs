@@ -106,6 +106,22 @@ fn one_session_fetches_a_root_that_many_tell() {
 }
 
 #[test]
+fn a_session_suspects_spaces_that_differ() {
+    let mut driver = Driver::connected(ScheduleConfig::default());
+    let suspects = |driver: &mut Driver, root| {
+        driver.scheduler.handle_advert(0, &driver::advert(root), driver.now);
+        driver.scheduler.request(0, driver.now).unwrap();
+        let Some(Action::Open { session, terms, .. }) = driver.scheduler.poll_action() else {
+            panic!("a session was requested")
+        };
+        driver.end(0, session, 12);
+        terms.suspects.len()
+    };
+    assert_eq!(suspects(&mut driver, 9), 1);
+    assert_eq!(suspects(&mut driver, 0), 0, "an equal root needs no version summary");
+}
+
+#[test]
 fn the_larger_id_lets_the_smaller_open_first() {
     let config = ScheduleConfig::default();
     let jitter = config.trigger_jitter;

@@ -184,12 +184,12 @@ pub fn a_failed_fetch_is_repeated_elsewhere(mutant: Option<Mutant>) -> Verdict {
 /// What a budget leaves is asked for at once.
 pub fn the_rest_follows_at_once(mutant: Option<Mutant>) -> Verdict {
     let mut config = config(1, LAN, 0.0, mutant);
-    config.session.send_budget = 1;
+    (config.session.send_budget, config.session.max_patterns_per_sync) = (1, 10);
     config.schedule.advert_interval = SECOND * 60;
     let mut world = world(config, 2);
     (0..1_000).for_each(|n| world.host_mut(0).submit(&format!("pattern_{n}")));
     world.touch(0);
-    within("a thousand patterns", until_agreed(&mut world, SECOND * 600), SECOND * 4)
+    within("a thousand patterns", until_agreed(&mut world, SECOND * 600), SECOND * 15)
 }
 
 /// Silent members hold up no living one.
