@@ -25,8 +25,9 @@ pub(super) struct Sessions {
     /// sessions cross.
     pub(super) opened: Option<Opened>,
     pub(super) accepted: Option<Accepted>,
-    /// The stream of the peer's session that waits to be accepted.
-    incoming: Option<(SendStream, RecvStream)>,
+    /// The streams of the peer's sessions that wait to be accepted: one that is, as soon as the
+    /// command is taken, and one behind it. The scheduler decides about them in order.
+    incoming: VecDeque<(SendStream, RecvStream)>,
     /// The callers that the next session serves.
     callers: Vec<Answer>,
     previews: VecDeque<PreviewRequest>,
@@ -181,13 +182,13 @@ impl PeerTask {
         self.lingering.forget_ended();
         let id = self.id;
         match self.shared.tell(|scheduler, now| scheduler.handle_incoming(id, now)) {
-            Ok(()) => self.sessions.incoming = Some((send, recv)),
+            Ok(()) => self.sessions.incoming.push_back((send, recv)),
             Err(refusal) => Abort::for_refusal(refusal).abort(&mut send, &mut recv),
         }
     }
 
     pub(super) fn accept(&mut self, session: SessionId, terms: Terms) {
-        let Some((send, recv)) = self.sessions.incoming.take() else {
+        let Some((send, recv)) = self.sessions.incoming.pop_front() else {
             return self.report_without_link(session);
         };
         let (id, shared) = (self.id, self.shared.clone());
@@ -197,14 +198,15 @@ impl PeerTask {
     }
 
     pub(super) fn refuse(&mut self, reason: Refusal) {
-        if let Some((mut send, mut recv)) = self.sessions.incoming.take() {
+        if let Some((mut send, mut recv)) = self.sessions.incoming.pop_front() {
             Abort::for_refusal(reason).abort(&mut send, &mut recv);
         }
     }
 
-    /// The connection of the session that waits is over.
+    /// The connection of the sessions that wait is over.
     pub(super) fn drop_incoming(&mut self) {
-        if self.sessions.incoming.take().is_some() {
+        if !self.sessions.incoming.is_empty() {
+            self.sessions.incoming.clear();
             let id = self.id;
             self.shared.tell(|scheduler, now| scheduler.handle_incoming_gone(id, now));
         }
