@@ -19,16 +19,25 @@ impl<P: Copy + Ord> Scheduler<P> {
         // A peer that connects later hears of the roots then.
         let is_heard = self.peers.values().any(|peer| peer.contact == Contact::Connected);
         let is_news = self.config.advert_fanout > 0 && is_heard;
-        if is_news && !self.agenda.is_planned(Due::Announcement) {
+        let is_held = self.agenda.is_planned(Due::Announcement) && !self.has_second_wave;
+        if is_news && !is_held {
+            self.has_second_wave = false;
             // More changes may follow; one advert tells of all of them.
             self.agenda.set(Due::Announcement, now + self.config.advert_hold);
         }
     }
 
     /// A change was held long enough: a few peers hear of it that are not known to have it.
-    pub(super) fn on_announcement(&mut self, _now: Duration) {
+    ///
+    /// Those that still lack it a little later are told by a second wave: news doubles sooner, and in a
+    /// large cluster the last nodes hear of it earlier.
+    pub(super) fn on_announcement(&mut self, now: Duration) {
         if self.mutant.is(Mutant::NoAdvert) {
             return;
+        }
+        self.has_second_wave = !self.has_second_wave;
+        if self.has_second_wave {
+            self.agenda.set(Due::Announcement, now + self.config.advert_hold * WAVE_HOLDS);
         }
         let lacks_roots = |peer: &Peer| !peer.roots.are_equal(&self.roots);
         let mut lacking = self.connected(lacks_roots);
@@ -97,3 +106,6 @@ impl<P: Copy + Ord> Scheduler<P> {
         if self.us < peer { Duration::ZERO } else { self.config.trigger_jitter }
     }
 }
+
+/// How many times the hold of a change lies between the two waves of its adverts.
+const WAVE_HOLDS: u32 = 3;

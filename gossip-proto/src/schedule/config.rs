@@ -23,8 +23,8 @@ pub struct ScheduleConfig {
     pub interval: Duration,
     /// How many peers the timer contacts in each interval. Default: 3.
     pub fanout: usize,
-    /// How many connected peers hear at once that the local state changed; the others hear it from
-    /// them. Default: 4.
+    /// How many connected peers hear at once that the local state changed, and how many more a little
+    /// later; the others hear it from them. Default: 4.
     pub advert_fanout: usize,
     /// How often one peer in turn hears the local roots even though nothing changed; this repairs
     /// lost adverts. Default: 1 s.

@@ -100,6 +100,8 @@ pub struct Scheduler<P> {
     round_turns: Rotation<P>,
     advert_turns: Rotation<P>,
     advert_spaces: AdvertRotation,
+    /// Whether the announcement that is planned is the second one of a change.
+    has_second_wave: bool,
     /// Whether adverts travelled with other packets since the last one of the scheduler.
     adverts_carried: bool,
     sending: SendAccount,
@@ -176,6 +178,7 @@ impl<P: Copy + Ord> Scheduler<P> {
             round_turns: Rotation::new(),
             advert_turns: Rotation::new(),
             advert_spaces: AdvertRotation::new(),
+            has_second_wave: false,
             adverts_carried: false,
             sending: SendAccount::NEW,
             epoch: Duration::ZERO,
