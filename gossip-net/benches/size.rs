@@ -50,10 +50,16 @@ fn idle_hour() {
 
 /// Root adverts once a second, and with them the membership's packets.
 fn idle_traffic() {
-    let [own, wire] = virtual_time().block_on(idle(100, static_seeds));
-    rates("100 nodes, static seeds", own, wire);
-    let [own, wire] = virtual_time().block_on(idle(100, swim));
-    rates("100 nodes, SWIM", own, wire);
+    for (input, membership) in
+        [("100 nodes, static seeds", static_seeds as fn(usize) -> _), ("100 nodes, SWIM", swim)]
+    {
+        let [own, wire] = virtual_time().block_on(async {
+            let switch = Switch::new(2);
+            let nodes = cluster(&switch, 100, membership).await;
+            idle(&switch, &nodes).await
+        });
+        rates(input, own, wire);
+    }
 }
 
 fn rates(input: &str, own: f64, wire: f64) {
@@ -64,7 +70,11 @@ fn rates(input: &str, own: f64, wire: f64) {
 /// A hundred nodes with news, told by adverts alone; the slowest counts.
 fn news() {
     for (input, dying) in [("100 nodes", 0), ("100 nodes, 10 die", 10)] {
-        let took = virtual_time().block_on(converges(100, dying, Weather::default()));
+        let took = virtual_time().block_on(async {
+            let switch = Switch::new(3);
+            let nodes = cluster(&switch, 100, static_seeds).await;
+            converges(&switch, nodes, dying, Weather::default()).await
+        });
         print("news of all with all", input, took.as_secs_f64(), "s", ("10 s", NEWS));
     }
 }

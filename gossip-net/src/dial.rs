@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::Connection;
@@ -11,32 +12,23 @@ use tokio::time::sleep;
 use crate::{HandshakeError, NodeId};
 
 /// Which node is dialled, and where.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(crate) struct Target<'a> {
     pub(crate) node: NodeId,
     /// `host:port` of the roster.
     pub(crate) address: &'a str,
     /// Where the node was met, although the roster gives that address to another member.
     pub(crate) sighted: Option<SocketAddr>,
+    /// Hears which other node answers, and where.
+    pub(crate) on_met: OnMet,
 }
 
-/// Why a dial failed.
-#[derive(Debug)]
-pub(crate) struct DialError {
-    pub(crate) cause: HandshakeError,
-    /// Which other node answered, and where.
-    pub(crate) met: Option<(NodeId, SocketAddr)>,
-}
-
-impl From<HandshakeError> for DialError {
-    fn from(cause: HandshakeError) -> Self {
-        Self { cause, met: None }
-    }
-}
+/// Hears which node was met at an address of another one.
+pub(crate) type OnMet = Arc<dyn Fn(NodeId, SocketAddr) + Send + Sync>;
 
 /// A handshake at one address.
 pub(crate) type Attempt<T = Connection> =
-    Pin<Box<dyn Future<Output = Result<T, DialError>> + Send>>;
+    Pin<Box<dyn Future<Output = Result<T, HandshakeError>> + Send>>;
 
 /// Begins the next attempt when the one before has failed or has had `delay`, and takes the first
 /// that succeeds.
@@ -46,11 +38,11 @@ pub(crate) type Attempt<T = Connection> =
 pub(crate) async fn race<T: Send + 'static>(
     attempts: Vec<Attempt<T>>,
     delay: Duration,
-) -> Result<T, DialError> {
+) -> Result<T, HandshakeError> {
     let mut waiting = attempts.into_iter();
     // Dropped with the race, it gives up the attempts that lost.
     let mut running = JoinSet::new();
-    let mut failed: Option<DialError> = None;
+    let mut failed: Option<HandshakeError> = None;
     loop {
         let more = waiting.next();
         let is_last = waiting.len() == 0;
@@ -64,14 +56,13 @@ pub(crate) async fn race<T: Send + 'static>(
         match ended {
             Some(Ok(Ok(connection))) => return Ok(connection),
             Some(Ok(Err(error))) => {
-                let says_more = |before: &DialError| before.cause == HandshakeError::TimedOut;
-                if failed.as_ref().is_none_or(says_more) {
+                if failed.as_ref().is_none_or(|before| *before == HandshakeError::TimedOut) {
                     failed = Some(error);
                 }
             }
             // An attempt that panicked has failed, and is no reason to give the others up.
             Some(Err(_)) => {}
-            None => return Err(failed.unwrap_or_else(|| HandshakeError::TimedOut.into())),
+            None => return Err(failed.unwrap_or(HandshakeError::TimedOut)),
         }
     }
 }
@@ -87,7 +78,7 @@ mod tests {
     fn attempt(after: u64, result: Result<u8, HandshakeError>) -> Attempt<u8> {
         Box::pin(async move {
             sleep(Duration::from_millis(after)).await;
-            result.map_err(DialError::from)
+            result
         })
     }
 
@@ -119,7 +110,7 @@ mod tests {
                 attempts.reverse();
             }
             let failed = race(attempts, DELAY).await.unwrap_err();
-            assert_eq!(failed.cause, HandshakeError::Expired);
+            assert_eq!(failed, HandshakeError::Expired);
         }
     }
 }

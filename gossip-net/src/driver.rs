@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use engram_gossip_proto::schedule::{Action, ClaimTable, Notice, Scheduler, SessionId};
-use engram_gossip_proto::{KEY_LEN, RootAdvert, SpaceId};
+use engram_gossip_proto::{KEY_LEN, RootAdvert, ShortNode, SpaceId};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -150,7 +150,7 @@ impl Shared {
     }
 }
 
-/// How often the host is asked about its roots, its clock, and who is alive, if it says nothing.
+/// How often the host is asked about its roots and the liveness of members, if it says nothing.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Wakes the scheduler whenever something is due, until the node shuts down.
@@ -188,6 +188,10 @@ pub(crate) struct SessionClaims {
 impl ClaimTable for SessionClaims {
     fn claim(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool {
         self.schedule.ask(|scheduler, now| scheduler.claim(self.session, space, key, now))
+    }
+
+    fn claim_range(&self, space: &SpaceId, node: ShortNode) -> bool {
+        self.schedule.ask(|scheduler, now| scheduler.claim_range(self.session, space, node, now))
     }
 
     fn deliver(&self, space: &SpaceId, keys: &[[u8; KEY_LEN]]) {

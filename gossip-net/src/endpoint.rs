@@ -12,7 +12,7 @@ use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, Incoming, Server
 use socket2::{Domain, Protocol, Socket as Socket2, Type};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::dial::{Attempt, DialError, Target, race};
+use crate::dial::{Attempt, Target, race};
 use crate::limits::{self, DIAL_DELAY, HANDSHAKE_TIMEOUT};
 use crate::tls::{self, Expected, PeerVerifier};
 use crate::{BindError, HandshakeError, Identity, NetConfig, NodeId, Roster};
@@ -114,18 +114,29 @@ impl Socket {
     /// Dials a node at all of its addresses, and takes no other node.
     ///
     /// # Errors
-    /// [`DialError`] with the most telling of the causes.
+    /// [`HandshakeError`], the most telling of those of all addresses.
     pub(crate) async fn dial(
         &self,
         target: Target<'_>,
         time: Duration,
         identity: &Identity,
-    ) -> Result<Connection, DialError> {
+    ) -> Result<Connection, HandshakeError> {
         let within = Instant::now() + time;
         let addresses = timeout_at(within, self.resolve(&target)).await.map_err(|_| {
             HandshakeError::Address(format!("{}: no answer from DNS", target.address))
         })??;
-        let dial = |address| self.dial_one(target.node, address, within, identity.clone());
+        let dial = |address| {
+            let attempt = self.dial_one(target.node, address, within, identity.clone());
+            let on_met = target.on_met.clone();
+            let attempt: Attempt = Box::pin(async move {
+                attempt.await.inspect_err(|cause| {
+                    if let HandshakeError::WrongNode { found, .. } = cause {
+                        on_met(*found, address);
+                    }
+                })
+            });
+            attempt
+        };
         race(addresses.into_iter().map(dial).collect(), DIAL_DELAY).await
     }
 
@@ -150,13 +161,7 @@ impl Socket {
                 .ok_or_else(stopped)?
                 .connect_with(client, address, tls::SERVER_NAME)
                 .map_err(|error| HandshakeError::Address(error.to_string()))?;
-            handshake(connecting, within, &verifier).await.map_err(|cause| {
-                let met = match cause {
-                    HandshakeError::WrongNode { found, .. } => Some((found, address)),
-                    _ => None,
-                };
-                DialError { cause, met }
-            })
+            handshake(connecting, within, &verifier).await
         })
     }
 

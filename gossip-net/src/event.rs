@@ -1,4 +1,4 @@
-//! What happens at a node, for whoever wants to watch.
+//! What happens at a node, for subscribers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,9 +43,9 @@ pub enum Event {
         /// Why.
         cause: HandshakeError,
     },
-    /// A session reached a result, whoever opened it.
+    /// A session reached a result, whichever side opened it.
     Session(SessionReport),
-    /// A session failed, whoever opened it.
+    /// A session failed, whichever side opened it.
     SessionFailed {
         /// With whom.
         peer: NodeId,
@@ -80,13 +80,13 @@ pub enum Event {
         /// With whom.
         peer: NodeId,
     },
-    /// The membership sees a member in another way, or in another life, than before.
+    /// The membership sees a member in another way, or in another incarnation, than before.
     Member {
         /// Who.
         peer: NodeId,
         /// How it is seen now.
         liveness: Liveness,
-        /// In which of its lives, if that is known.
+        /// Its incarnation, if that is known.
         incarnation: Option<u64>,
     },
     /// The roster was replaced.

@@ -54,7 +54,7 @@ impl Gossip {
         Self::bind_with(config, identity, roster, parameters, replicas, Arc::new(StaticSeeds))
     }
 
-    /// As [`bind`](Self::bind), with a failure detector that says who is worth contacting.
+    /// As [`bind`](Self::bind), with a failure detector that says which members are worth contacting.
     ///
     /// # Errors
     /// As [`bind`](Self::bind).
@@ -136,7 +136,7 @@ impl Gossip {
         pin: impl Fn() -> Vec<(SpaceId, V)> + Send + Sync + 'static,
     ) -> Result<SessionReport, SyncError> {
         let (answer, result) = oneshot::channel();
-        let machine = Arc::new(move |config, parameters| open_over::<V>(config, parameters, pin()));
+        let machine = Arc::new(move |setup| open_over::<V>(setup, pin()));
         let request = PreviewRequest { machine, answer };
         self.shared().ask_peer(peer, Command::RequestPreview(request), result).await
     }

@@ -1,4 +1,4 @@
-//! Who is worth contacting: the seam for a failure detector.
+//! Which members are worth contacting: the interface to a failure detector.
 
 mod host;
 pub(crate) mod keep;
@@ -20,7 +20,7 @@ use crate::{NodeId, Roster};
 pub enum Liveness {
     /// Worth contacting. Also what is said of a member that nothing is known about.
     Alive,
-    /// It did not answer, and has a little time to show that it lives. Worth contacting.
+    /// It did not answer, and has a little time to show that it is alive. Worth contacting.
     Suspect,
     /// Not worth contacting often: it is down, or it has left.
     Down,
@@ -42,7 +42,7 @@ pub trait Membership: Send + Sync + 'static {
     /// How `node` is seen now.
     fn liveness(&self, node: &NodeId) -> Liveness;
 
-    /// Which life of `node` that is, as far as it is known. A larger number is a later one.
+    /// The incarnation of `node`, as far as it is known. A larger number is a later one.
     fn incarnation(&self, node: &NodeId) -> Option<u64> {
         let _ = node;
         None

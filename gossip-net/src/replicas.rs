@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use engram_gossip_proto::schedule::{ClaimingView, Terms};
 use engram_gossip_proto::{
-    Greeting, Outcome, Parameters, Session, SessionConfig, SessionError, SetupError, SpaceId,
-    Summary, View,
+    Greeting, KeyHalf, Outcome, Parameters, Session, SessionConfig, SessionError, SetupError,
+    SpaceId, Summary, View,
 };
 use ring::rand::{Random, SystemRandom, generate};
 
@@ -59,7 +59,7 @@ pub(crate) trait Source: Send + Sync {
     /// The machine of a session that `peer` opened.
     fn accept(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine;
     /// The configuration of a session with `peer` on these terms.
-    fn setup(&self, peer: NodeId, terms: Terms) -> (SessionConfig, Parameters);
+    fn setup(&self, peer: NodeId, terms: Terms) -> Setup;
     /// Hands on what `peer` told of versions and time.
     fn greeted(&self, peer: NodeId, greeting: Greeting);
     /// How the hosted spaces stand, ascending by name.
@@ -70,7 +70,14 @@ pub(crate) trait Source: Send + Sync {
 pub(crate) type NewMachine = Result<Box<dyn Machine>, SetupError>;
 
 /// Makes the machine of a preview. Asked again if the session is opened again.
-pub(crate) type MakeMachine = Arc<dyn Fn(SessionConfig, Parameters) -> NewMachine + Send + Sync>;
+pub(crate) type MakeMachine = Arc<dyn Fn(Setup) -> NewMachine + Send + Sync>;
+
+/// The arguments of a session that do not depend on its views.
+pub(crate) struct Setup {
+    config: SessionConfig,
+    parameters: Parameters,
+    key_half: KeyHalf,
+}
 
 /// A session without the type of its views. Time is counted from the beginning of the session.
 pub(crate) trait Machine: Send {
@@ -88,7 +95,7 @@ pub(crate) struct Replicated<R> {
     replicas: Arc<R>,
     parameters: Parameters,
     config: SessionConfig,
-    salts: Salts,
+    keys: KeyHalves,
 }
 
 impl<R: Replicas> Replicated<R> {
@@ -98,12 +105,12 @@ impl<R: Replicas> Replicated<R> {
         parameters: Parameters,
         config: SessionConfig,
     ) -> Result<Self, SetupError> {
-        let replicated = Self { replicas, parameters, config, salts: Salts::default() };
+        let replicated = Self { replicas, parameters, config, keys: KeyHalves::default() };
         let spaces = replicated.replicas.spaces().into_iter();
         let spaces =
             spaces.filter_map(|space| Some((space.clone(), replicated.replicas.pin(&space)?)));
-        let (config, parameters) = replicated.setup(NodeId::from([0; 32]), Terms::UNLIMITED);
-        open_over(config, parameters, spaces.collect())?;
+        let setup = replicated.setup(NodeId::from([0; 32]), Terms::UNLIMITED);
+        open_over(setup, spaces.collect())?;
         Ok(replicated)
     }
 
@@ -120,55 +127,55 @@ type Pinned<R> = Vec<(SpaceId, ClaimingView<<R as Replicas>::View, SessionClaims
 
 /// The machine of a session that this node opens over `spaces`.
 pub(crate) fn open_over<V: View + Send + 'static>(
-    config: SessionConfig,
-    parameters: Parameters,
+    setup: Setup,
     spaces: Vec<(SpaceId, V)>,
 ) -> NewMachine {
-    Ok(Box::new(Session::open(config, parameters, spaces, Duration::ZERO)?))
+    let Setup { config, parameters, key_half } = setup;
+    Ok(Box::new(Session::open(config, parameters, key_half, spaces, Duration::ZERO)?))
 }
 
-/// Numbers that no peer can foresee, one for every session: nobody can prepare records whose digests
-/// look equal once they are cut short.
+/// Halves of session keys that no peer can foresee, one for every session.
 ///
 /// They are drawn many at a time: to ask the system takes longer than all that a session in sync hashes.
 #[derive(Default)]
-struct Salts(Mutex<Vec<[u8; 8]>>);
+struct KeyHalves(Mutex<Vec<KeyHalf>>);
 
-impl Salts {
-    fn draw(&self) -> u64 {
+impl KeyHalves {
+    fn draw(&self) -> KeyHalf {
         // A panicking holder leaves unused numbers at worst.
         let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        u64::from_le_bytes(drawn.pop().unwrap_or_else(|| {
+        drawn.pop().unwrap_or_else(|| {
             let random: Random<[u8; 256]> = generate(&SystemRandom::new())
                 .expect("the system gives randomness, or TLS would not run");
             let random = random.expose();
-            let (salt, rest) = random.as_chunks().0.split_first().expect("256 bytes hold some");
+            let (half, rest) = random.as_chunks().0.split_first().expect("256 bytes hold some");
             drawn.extend(rest);
-            *salt
-        }))
+            *half
+        })
     }
 }
 
 impl<R: Replicas> Source for Replicated<R> {
     fn open(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine {
-        let (config, parameters) = self.setup(peer, terms);
-        open_over(config, parameters, self.pin(peer, &claims))
+        open_over(self.setup(peer, terms), self.pin(peer, &claims))
     }
 
     fn accept(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine {
-        let (config, parameters) = self.setup(peer, terms);
+        let Setup { config, parameters, key_half } = self.setup(peer, terms);
         let spaces = self.pin(peer, &claims);
-        Ok(Box::new(Session::accept(config, parameters, spaces, Duration::ZERO)?))
+        let session = Session::accept(config, parameters, key_half, spaces, Duration::ZERO)?;
+        Ok(Box::new(session))
     }
 
     fn greeted(&self, peer: NodeId, greeting: Greeting) {
         self.replicas.greeted(peer, greeting);
     }
 
-    fn setup(&self, peer: NodeId, terms: Terms) -> (SessionConfig, Parameters) {
-        let (salt, greeting) = (self.salts.draw(), self.replicas.greeting(peer));
-        let config = SessionConfig { salt, greeting, ..self.config.clone() };
-        (terms.apply(config), self.parameters.clone())
+    fn setup(&self, peer: NodeId, terms: Terms) -> Setup {
+        let (peer_id, greeting) = (Some(peer.into()), self.replicas.greeting(peer));
+        let config = SessionConfig { peer: peer_id, greeting, ..self.config.clone() };
+        let (parameters, key_half) = (self.parameters.clone(), self.keys.draw());
+        Setup { config: terms.apply(config), parameters, key_half }
     }
 
     fn summaries(&self) -> Vec<(SpaceId, Summary)> {

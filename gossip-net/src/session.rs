@@ -23,7 +23,7 @@ const LARGE: usize = 64 << 10;
 /// How a session ended.
 pub(crate) struct Ended {
     pub(crate) result: Result<SessionReport, Failure>,
-    /// What is left to do for its stream.
+    /// How its stream is closed.
     pub(crate) linger: Option<Linger>,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,

@@ -21,7 +21,7 @@ pub struct PeerStatus {
     pub connection: ConnectionState,
     /// How long ago a session last found both nodes equal; `None` if that never happened.
     pub equal_ago: Option<Duration>,
-    /// What the last session brought, whoever opened it.
+    /// What the last session brought, whichever side opened it.
     pub last_session: Option<Result<SessionReport, SyncError>>,
     /// How many sessions were held with it.
     pub sessions: u64,
@@ -40,7 +40,7 @@ pub struct PeerStatus {
     pub received: Traffic,
     /// How the membership sees it.
     pub liveness: Liveness,
-    /// In which of its lives the membership sees it, if it tells lives apart.
+    /// Its incarnation, if the membership knows one.
     pub incarnation: Option<u64>,
 }
 

@@ -77,7 +77,7 @@ impl Abort {
 pub(crate) struct FrameStream {
     send: SendStream,
     recv: RecvStream,
-    /// An earlier stream, whose end is told together with the first frame of this one.
+    /// An earlier stream, whose end leaves together with the first frame of this one.
     before: Option<SendStream>,
     /// What has arrived: a frame that was handed out, and what follows it.
     arrived: Vec<u8>,
@@ -89,7 +89,7 @@ pub(crate) struct FrameStream {
     pub(crate) bytes_received: u64,
 }
 
-/// What is left to do for the stream of a session that is over.
+/// How the stream of an ended session is closed.
 pub(crate) enum Linger {
     /// This side spoke last. The end of the peer's direction tells that all of it arrived; to drop the
     /// stream before would ask the peer for a reset.

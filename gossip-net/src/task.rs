@@ -20,7 +20,7 @@ impl<T> Future for Work<T> {
     type Output = Option<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
-        // Whoever gets `None` drops the work, and looks at nothing that it may have left half done.
+        // After `None` the owner drops the work, and looks at nothing that it may have left half done.
         match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context))) {
             Ok(polled) => Poll::Ready(Some(wait!(polled))),
             Err(_) => Poll::Ready(None),
@@ -28,7 +28,7 @@ impl<T> Future for Work<T> {
     }
 }
 
-/// Waits for the future in `slot`, or for ever if there is none. It stays in its slot if the wait
+/// Waits for the future in `slot`, or without end if there is none. It stays in its slot if the wait
 /// is given up, and has to be taken out once it is ready.
 pub(crate) async fn ready<F: Future + Unpin>(slot: &mut Option<F>) -> F::Output {
     match slot {

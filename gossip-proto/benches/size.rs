@@ -31,7 +31,8 @@ fn compression() {
         for (name, contents, budget) in cases {
             let batch = real::batch(contents[..count].to_vec());
             let plain = real::plain_len(&batch);
-            let message = Message::PatternSync(PatternSync { space: 0, delivery: batch });
+            let message =
+                Message::PatternSync(PatternSync { space: 0, delivery: batch, declared: vec![] });
             let packed = message.encode(Compression::Lz4, true).len();
             let input = format!("{count} real patterns");
             print(&format!("sync_frame/{name}"), &input, packed, ("plain encoding", plain), budget);

@@ -2,11 +2,12 @@
 
 use alloc::string::ToString;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
 use crate::limits::{MAX_DIMENSION, MAX_NAME, MAX_RECORDS};
-use crate::{Greeting, SessionError, SetupError};
+use crate::{Greeting, SessionError, SetupError, SpaceId};
 
 /// How embeddings are stored everywhere in the cluster. The wire is lossless either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -102,7 +103,7 @@ pub struct SessionConfig {
     pub max_patterns_per_sync: u32,
     /// Whether records are compressed.
     pub compression: Compression,
-    /// Most bytes of records that this side sends in the session. At least one message of records
+    /// Most bytes of records that this side sends in the session. One message of records in each turn
     /// is always sent, so that every session makes progress.
     pub send_budget: u64,
     /// Most bytes that this side takes from the peer in the session, hashes and headers included.
@@ -114,12 +115,16 @@ pub struct SessionConfig {
     pub session_timeout: Duration,
     /// Where in the key space the sending of records begins: the first 8 bytes of a key hash, read
     /// as a big-endian number. Pass the [`Outcome::cursor`](crate::Outcome) of the last session with
-    /// this peer, so that records which it keeps refusing cannot starve others. `None` begins anew,
-    /// with the records that changed lately.
+    /// this peer, so that records which it keeps refusing cannot starve others. `None` begins anew.
     pub cursor: Option<u64>,
-    /// A random number, fresh for every session. Digests are cut short in a way that both sides'
-    /// numbers decide, so that nobody can prepare two records whose difference goes unnoticed.
-    pub salt: u64,
+    /// The peer's node id, if it is known: it chooses the base to tell a version summary by.
+    pub peer: Option<[u8; 32]>,
+    /// Spaces whose root at the peer is known or believed to differ: their version summaries go along
+    /// with the first table, which saves half a round trip. At most 16 count.
+    pub suspects: Vec<SpaceId>,
+    /// How many sessions with this peer before this one, in a row, had an
+    /// [`Outcome::postponed`](crate::Outcome::postponed).
+    pub postponed: u8,
     /// What the hello tells the peer: its greatest version known here, and this node's clock.
     pub greeting: Greeting,
 }
@@ -134,7 +139,9 @@ impl Default for SessionConfig {
             idle_timeout: Duration::from_secs(10),
             session_timeout: Duration::from_secs(300),
             cursor: None,
-            salt: 0,
+            peer: None,
+            suspects: Vec::new(),
+            postponed: 0,
             greeting: Greeting::default(),
         }
     }

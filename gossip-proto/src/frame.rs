@@ -35,10 +35,16 @@ pub enum Kind {
     PatternSync = 6,
     /// The sender has nothing left to say; its final roots.
     Done = 7,
+    /// A version summary: send what lies above it.
+    Versions = 8,
+    /// How many records lie above a version summary.
+    RangeOffer = 9,
+    /// Which of these are taken.
+    RangeAnswer = 10,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Refuse,
         Self::MerkleRootExchange,
         Self::Spaces,
@@ -47,6 +53,9 @@ impl Kind {
         Self::PatternRequest,
         Self::PatternSync,
         Self::Done,
+        Self::Versions,
+        Self::RangeOffer,
+        Self::RangeAnswer,
     ];
 
     fn from_wire(byte: u8) -> Result<Self, DecodeError> {

@@ -6,6 +6,7 @@ extern crate alloc;
 
 mod advert;
 mod check;
+mod clocks;
 mod codec;
 mod config;
 mod error;
@@ -29,19 +30,21 @@ mod wire;
 
 pub use advert::{ADVERT_VERSION, RootAdvert};
 pub use check::{IdError, TooLarge, check_content, check_id};
+pub use clocks::{BaseId, ClockIndex, Clocks, ShortNode, VersionRange, VersionSummary};
 pub use config::{Compression, Parameters, Precision, SessionConfig};
 pub use error::{DecodeError, SessionError, SetupError};
 pub use frame::{FrameHeader, HEADER_LEN, Kind, WIRE_VERSION};
 pub use id::{SpaceId, SpaceIdError};
 pub use message::{
-    Done, Greeting, Hello, Line, Listing, Message, Node, PatternRequest, PatternSync, Refusal,
-    SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, WalkedRoot, Want,
+    Done, FinalRoots, Greeting, Hello, Line, Listing, Message, Node, PatternRequest, PatternSync,
+    RangeAnswer, RangeOffer, Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse,
+    VersionBase, Versions, WalkedRoot, Want,
 };
 pub use prefix::Prefix;
 use record::NodeId;
 pub use record::{Content, Part, Record};
 pub use session::{Ending, Event, Outcome, Session, SpaceOutcome, Stats};
-pub use tag::{KEY_LEN, TAG_LEN, Tag};
+pub use tag::{KEY_LEN, KeyHalf, TAG_LEN, Tag};
 pub use view::{Delivery, Entry, Receipt, Rejection, Summary, View};
 
 /// The first 8 bytes of a hash.

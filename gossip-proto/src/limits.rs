@@ -71,6 +71,18 @@ pub const MAX_PENDING: usize = 32_768;
 /// Further ones are offered first, by a listing, and the receiver asks for those that none of its
 /// other sessions is bringing. Few differences so cost no extra turn, and many are not sent twice.
 pub const MAX_UNASKED: u64 = 128;
+/// Records that a side sends by clocks without offering their ranges first, and records above its
+/// own version summary that it sends at all.
+pub const MAX_NEWS: u64 = 128;
+/// Entries of one version summary. A space of more nodes is compared by its tree alone.
+pub const MAX_SUMMARY: usize = 8_192;
+/// Entries of all version summaries that one side tells in a session.
+pub const MAX_SUMMARIES: usize = 65_536;
+/// Bases of one space that a [`ClockIndex`](crate::ClockIndex) keeps.
+pub const MAX_BASES: usize = 16;
+/// Sessions in a row of one pair that may leave a difference to the next one without comparing the
+/// trees, since there are still news by clocks.
+pub const MAX_POSTPONED: u8 = 4;
 /// Events that wait to be polled; further ones are dropped.
 pub const MAX_EVENTS: usize = 1_024;
 /// Turns of one session, both sides counted.

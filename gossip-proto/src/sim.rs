@@ -11,7 +11,7 @@
 //!
 //! What a node does and when is the scheduler's decision alone. The world carries it out as gossip-net
 //! does: a dial takes a handshake of three packets, a connection that hears nothing is given up, a
-//! node that restarted resets the connections of its former life.
+//! node that restarted resets the connections of its former run.
 //!
 //! A run has two phases: first faults, then everything heals and the nodes have until a hard
 //! deadline to agree ([`World::run_until_agreed`]).

@@ -1,45 +1,46 @@
-//! Digests cut short for one session.
+//! Digests abbreviated for one session.
 
 use alloc::vec::Vec;
+
+use sha2::{Digest, Sha256};
 
 /// Bytes of a key hash that name a record in listings and requests.
 pub const KEY_LEN: usize = 6;
 /// Bytes of a [`Tag`].
 pub const TAG_LEN: usize = size_of::<Tag>();
 
-/// A digest as one session cuts it short: two equal digests have equal tags, two different ones
-/// have equal tags with a probability of at most 2^-39.
+/// A digest as one session abbreviates it: two equal digests have equal tags, two different ones
+/// have equal tags with a probability of 2^-40.
 ///
-/// A pair with equal tags hides a difference for one session only, since each session cuts in
-/// another way, drawn by both sides; and it cannot make anybody believe to be in sync, since the
-/// full roots are compared at the end.
+/// A pair with equal tags hides a difference for one session only, since each session has a key of
+/// its own, drawn by both sides. It cannot make a side believe to be in sync, since the full roots
+/// are compared at the end.
 pub type Tag = [u8; 5];
 
-/// How one session cuts digests short.
+/// One side's half of the key of a session: 8 random bytes, fresh for every session.
 ///
-/// The first 8 bytes of a digest, as a big-endian number, are multiplied by an odd number modulo
-/// 2^64, and the upper 40 bits are kept: multiply-shift hashing (Dietzfelbinger, Hagerup,
-/// Katajainen, Penttonen: A reliable randomized algorithm for the closest-pair problem, 1997). Nobody can
-/// prepare two digests that collide without knowing the factor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Salt {
-    factor: u64,
-}
+/// Never use a constant: it lets a peer prepare records whose difference goes unnoticed.
+pub type KeyHalf = [u8; 8];
 
-impl Salt {
-    /// The salt of a session, from what each side drew.
-    pub(crate) fn of(ours: u64, theirs: u64) -> Self {
-        Self { factor: (ours ^ theirs) | 1 }
+/// The key under which one session abbreviates digests.
+///
+/// A tag is the first 5 bytes of SHA-256 over the key and the digest, so every bit of the digest
+/// counts, and without the key no one can prepare two digests whose tags collide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SessionKey([u8; 16]);
+
+impl SessionKey {
+    /// Joins what each side drew.
+    pub(crate) fn of(opener: KeyHalf, acceptor: KeyHalf) -> Self {
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&opener);
+        key[8..].copy_from_slice(&acceptor);
+        Self(key)
     }
 
     pub(crate) fn tag(self, digest: &[u8; 32]) -> Tag {
-        self.retag(crate::short(digest))
-    }
-
-    /// The tag of a digest of which only the first 8 bytes are known.
-    pub(crate) fn retag(self, short: [u8; 8]) -> Tag {
-        let product = u64::from_be_bytes(short).wrapping_mul(self.factor);
-        *product.to_be_bytes().first_chunk().expect("5 of 8 bytes")
+        let hash: [u8; 32] = Sha256::new_with_prefix(self.0).chain_update(digest).finalize().into();
+        *hash.first_chunk().expect("5 of 32 bytes")
     }
 
     /// The tags of some digests, ascending, each once.
@@ -50,12 +51,25 @@ impl Salt {
         tags
     }
 
-    pub(crate) fn children(self, children: [Option<[u8; 8]>; 16]) -> [Option<Tag>; 16] {
-        children.map(|child| child.map(|digest| self.retag(digest)))
+    pub(crate) fn children(self, children: [Option<[u8; 32]>; 16]) -> [Option<Tag>; 16] {
+        children.map(|child| child.map(|digest| self.tag(&digest)))
     }
 }
 
 /// The first bytes of a key hash.
 pub(crate) fn key(hash: &[u8; 32]) -> [u8; KEY_LEN] {
     *hash.first_chunk().expect("6 of 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_the_hash_of_key_and_digest() {
+        let half = |first: u8| core::array::from_fn(|at| first + at as u8);
+        let digest = core::array::from_fn(|at| at as u8);
+        let tag = SessionKey::of(half(0), half(8)).tag(&digest);
+        assert_eq!(tag, [0x95, 0xe6, 0x6c, 0xe4, 0x08]);
+    }
 }

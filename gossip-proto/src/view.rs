@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::tag::KEY_LEN;
-use crate::{Content, Prefix, Record};
+use crate::{Clocks, Content, Prefix, Record, VersionRange};
 
 /// The state of one space in three numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,9 +95,8 @@ pub trait View {
     /// How many records lie below `prefix` in the pinned tree.
     fn count(&self, prefix: &Prefix) -> u64;
 
-    /// The digests of the sixteen children of `prefix`, each cut to its first 8 bytes;
-    /// `None` where nothing lies below a child.
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16];
+    /// The digests of the sixteen children of `prefix`; `None` where nothing lies below a child.
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16];
 
     /// The entries below `prefix` in ascending key order.
     fn entries(&self, prefix: &Prefix) -> Vec<Entry>;
@@ -130,10 +129,25 @@ pub trait View {
         true
     }
 
-    /// Key hashes of records that changed lately, the latest first: they are sent first.
+    /// Whether this session may take a range of records from its peer. If another session is taking
+    /// it, the answer is no, and the range is left to a later session.
     ///
-    /// A hint; the default names none. The session reads at most 1,024 over all its spaces.
-    fn recent(&self) -> Vec<[u8; 32]> {
-        Vec::new()
+    /// Asked only if there are many records. The default always says yes.
+    fn claim_range(&self, range: &VersionRange) -> bool {
+        let _ = range;
+        true
     }
+
+    /// Lets `work` use the clocks of this space, and returns true; or returns false if there are none.
+    ///
+    /// With clocks, a session sends what the peer has not handled in one round trip, and compares the
+    /// trees only if the roots still differ. The default has none: the trees are compared at once.
+    fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
+        let _ = work;
+        false
+    }
+
+    /// Pins the live tree anew. Called before a delta by clocks, and before the trees are compared
+    /// after it; required of a view with clocks.
+    fn repin(&mut self) {}
 }

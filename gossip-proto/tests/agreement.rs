@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Contact, Pair, Store, content, parameters, space, sync};
+use common::{Contact, Pair, Store, content, parameters, space};
 use engram_gossip_proto::{
     Ending, Event, Greeting, Parameters, Precision, Refusal, Session, SessionConfig, SessionError,
     SetupError,
@@ -10,7 +10,7 @@ use engram_gossip_proto::{
 
 fn contact(ours: Parameters, theirs: Parameters) -> (Contact, Store, Store) {
     let (a, b) = (Store::default(), Store::default());
-    a.0.borrow_mut().submit(1, 1, content("pattern_1", 1));
+    a.state.borrow_mut().submit(1, 1, content("pattern_1", 1));
     let spaces = |store: &Store| vec![(space("default"), store.pin())];
     let config = SessionConfig::default();
     let contact = Pair::new((config.clone(), config), (ours, theirs), (spaces(&a), spaces(&b)))
@@ -81,8 +81,8 @@ fn another_wire_version_is_refused_by_number() {
 #[test]
 fn both_sides_learn_the_greeting_first() {
     let (a, b) = (Store::default(), Store::default());
-    a.0.borrow_mut().submit(1, 1, content("pattern_1", 1));
-    b.0.borrow_mut().submit(2, 1, content("pattern_2", 1));
+    a.state.borrow_mut().submit(1, 1, content("pattern_1", 1));
+    b.state.borrow_mut().submit(2, 1, content("pattern_2", 1));
     let greetings = [Greeting { known: 5, clock: 1 << 60 }, Greeting { known: u64::MAX, clock: 0 }];
     let [ours, theirs] =
         greetings.map(|greeting| SessionConfig { greeting, ..SessionConfig::default() });
@@ -111,8 +111,8 @@ fn a_refused_hello_is_no_greeting() {
     let spaces = vec![(space("default"), store.pin())];
     let now = std::time::Duration::ZERO;
     let other = Parameters { depth: 16, ..parameters() };
-    let mut opener = Session::open(config.clone(), other, spaces.clone(), now).unwrap();
-    let mut acceptor = Session::accept(config, parameters(), spaces, now).unwrap();
+    let mut opener = Session::open(config.clone(), other, [1; 8], spaces.clone(), now).unwrap();
+    let mut acceptor = Session::accept(config, parameters(), [2; 8], spaces, now).unwrap();
     let hello = opener.poll_frame(now).unwrap();
     assert!(acceptor.handle_frame(&hello, now).is_err());
     assert_eq!((acceptor.peer_greeting(), acceptor.poll_event()), (None, None));
@@ -122,7 +122,7 @@ fn a_refused_hello_is_no_greeting() {
 fn settings_outside_their_range_are_refused_before_anything_is_sent() {
     let open = |config: SessionConfig, parameters: Parameters| {
         let spaces = vec![(space("default"), Store::default().pin())];
-        Session::open(config, parameters, spaces, std::time::Duration::ZERO).err()
+        Session::open(config, parameters, [1; 8], spaces, std::time::Duration::ZERO).err()
     };
     let default = SessionConfig::default;
     assert_eq!(open(default(), parameters()), None);
@@ -141,27 +141,34 @@ fn settings_outside_their_range_are_refused_before_anything_is_sent() {
 #[test]
 fn a_space_is_named_once() {
     let spaces = ["default", "default"].map(|name| (space(name), Store::default().pin())).to_vec();
-    let opened =
-        Session::open(SessionConfig::default(), parameters(), spaces, std::time::Duration::ZERO);
+    let opened = Session::open(
+        SessionConfig::default(),
+        parameters(),
+        [1; 8],
+        spaces,
+        std::time::Duration::ZERO,
+    );
     assert_eq!(opened.err(), Some(SetupError::DuplicateSpace("default".into())));
 }
 
 #[test]
-fn the_salt_of_both_sides_changes_every_digest_and_nothing_else() {
-    let build = |i: u32| {
+fn each_half_of_the_key_changes_every_tag() {
+    let contact = |halves| {
         let (a, b) = (Store::default(), Store::default());
         for n in 0..200 {
-            a.0.borrow_mut().submit(1, n + 1, content(&format!("pattern_{n}"), n as u32));
+            a.state.borrow_mut().submit(1, n + 1, content(&format!("pattern_{n}"), n as u32));
         }
-        b.0.borrow_mut().submit(2, 1, content("pattern_b", i));
-        (a, b)
+        b.state.borrow_mut().submit(2, 1, content("pattern_b", 1));
+        let spaces = |store: &Store| vec![(space("default"), store.pin())];
+        let config = (SessionConfig::default(), SessionConfig::default());
+        Pair::keyed(halves, config, (parameters(), parameters()), (spaces(&a), spaces(&b)))
+            .run(|_, _, frame| vec![frame])
     };
-    let (a, b) = build(1);
-    let plain = sync(&a, &b);
-    let (a, b) = build(1);
-    let config = |salt| SessionConfig { salt, ..SessionConfig::default() };
-    let salted = common::sync_with(&a, &b, config(0x1234_5678_9abc_def0), config(99));
-    assert_eq!(plain.bytes(), salted.bytes());
-    assert_ne!(plain.frames[2], salted.frames[2]);
-    assert_eq!(salted.opener.result, Ending::InSync);
+    let contacts = [[[1; 8], [2; 8]], [[1; 8], [3; 8]], [[4; 8], [2; 8]]].map(contact);
+    for contact in &contacts {
+        assert_eq!(contact.opener.result, Ending::InSync);
+        assert_eq!(contact.bytes(), contacts[0].bytes());
+    }
+    let tags = contacts.map(|contact| contact.frames[2].1.clone());
+    assert!(tags[0] != tags[1] && tags[0] != tags[2] && tags[1] != tags[2]);
 }

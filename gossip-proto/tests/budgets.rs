@@ -8,9 +8,9 @@ use engram_gossip_proto::SessionConfig;
 
 fn contact(entries: usize, differences: usize, seed: u64) -> Contact {
     let (a, b) = pair(entries, differences, seed);
-    let salted = SessionConfig { salt: seed, ..SessionConfig::default() };
-    Pair::new(
-        (salted, SessionConfig::default()),
+    Pair::keyed(
+        [seed.to_le_bytes(), [2; 8]],
+        (SessionConfig::default(), SessionConfig::default()),
         (parameters(), parameters()),
         (vec![(space("default"), a)], vec![(space("default"), b)]),
     )

@@ -10,7 +10,7 @@ use engram_gossip_proto::{
 fn sizes(contents: Vec<Content>) -> (usize, usize, usize) {
     let batch = real::batch(contents);
     let plain = real::plain_len(&batch);
-    let message = Message::PatternSync(PatternSync { space: 0, delivery: batch });
+    let message = Message::PatternSync(PatternSync { space: 0, delivery: batch, declared: vec![] });
     let len = |compression| {
         let frame = message.encode(compression, false);
         assert_eq!(Message::decode(&frame).unwrap(), (message.clone(), false));
@@ -65,7 +65,7 @@ fn both_ends_may_choose_for_themselves() {
         let (a, b) = (Store::default(), Store::default());
         for (at, content) in real::contents().into_iter().enumerate() {
             let store = if at % 2 == 0 { &a } else { &b };
-            store.0.borrow_mut().submit(1, at as u64 + 1, content);
+            store.state.borrow_mut().submit(1, at as u64 + 1, content);
         }
         let spaces = |store: &Store| vec![(space("default"), store.pin())];
         let parameters = Parameters { dimension: 768, ..parameters() };

@@ -52,11 +52,10 @@ fn replicas(writes: &[Write]) -> (State, State) {
 }
 
 fn config() -> impl Strategy<Value = SessionConfig> {
-    (1..200u32, any::<bool>(), any::<u64>(), proptest::option::of(any::<u64>())).prop_map(
-        |(max_patterns_per_sync, lz4, salt, cursor)| SessionConfig {
+    (1..200u32, any::<bool>(), proptest::option::of(any::<u64>())).prop_map(
+        |(max_patterns_per_sync, lz4, cursor)| SessionConfig {
             max_patterns_per_sync,
             compression: if lz4 { Compression::Lz4 } else { Compression::Off },
-            salt,
             cursor,
             ..SessionConfig::default()
         },
@@ -156,29 +155,13 @@ fn nothing_travels_twice() {
 }
 
 #[test]
-fn what_changed_lately_comes_first() {
-    let mut state = State::default();
-    for i in 0..1_000u32 {
-        state.submit(1, u64::from(i) + 1, content(&format!("pattern_{i}"), i));
-    }
-    let latest: Vec<String> = (900..1_000).rev().map(|i| format!("pattern_{i}")).collect();
-    let (a, b) = (Store::new(state), Store::default());
-    let config = SessionConfig { send_budget: 1, ..SessionConfig::default() };
-    let contact = sync_with(&a, &b, config.clone(), config);
-    assert_eq!(contact.acceptor.result, Ending::BudgetSpent);
-    let arrived = b.state();
-    assert_eq!(arrived.records.len(), 100);
-    assert!(latest.iter().all(|id| arrived.records.contains_key(&common::key_of(id))));
-}
-
-#[test]
 fn refused_records_do_not_starve_the_others() {
     let mut state = State::default();
     for i in 0..500u32 {
         state.submit(1, u64::from(i) + 1, content(&format!("pattern_{i}"), i));
     }
     let (a, b) = (Store::new(state), Store::default());
-    b.0.borrow_mut().poison.extend((0..400).map(|i| format!("pattern_{i}")));
+    b.state.borrow_mut().poison.extend((0..400).map(|i| format!("pattern_{i}")));
     let mut cursor = None;
     for _ in 0..20 {
         let config = SessionConfig { send_budget: 1, cursor, ..SessionConfig::default() };
@@ -194,7 +177,7 @@ fn refused_records_are_reported_and_never_called_in_sync() {
     state.submit(1, 1, content("pattern_1", 1));
     state.submit(1, 2, content("pattern_2", 2));
     let (a, b) = (Store::new(state), Store::default());
-    b.0.borrow_mut().poison.insert("pattern_1".into());
+    b.state.borrow_mut().poison.insert("pattern_1".into());
     let contact = sync(&a, &b);
     assert_eq!(contact.opener.result, Ending::Synced);
     assert_eq!(contact.acceptor.result, Ending::Synced);

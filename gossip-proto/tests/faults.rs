@@ -97,7 +97,7 @@ fn writes_during_a_session_only_cost_bytes() {
         for (store, node) in [(&left, 1), (&right, 2)] {
             counter += 1;
             let id = format!("pattern_{}", at * 13 % 300);
-            store.0.borrow_mut().submit(node, counter, content(&id, counter as u32));
+            store.state.borrow_mut().submit(node, counter, content(&id, counter as u32));
         }
         vec![frame]
     });

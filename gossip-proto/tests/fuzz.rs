@@ -76,6 +76,9 @@ fn golden_frames_are_in_the_corpus() {
             Kind::PatternRequest => "pattern_request",
             Kind::PatternSync => "pattern_sync",
             Kind::Done => "done",
+            Kind::Versions => "versions",
+            Kind::RangeOffer => "range_offer",
+            Kind::RangeAnswer => "range_answer",
             kind => panic!("no target for {kind:?}"),
         };
         check("frame", name, &frame);

@@ -4,10 +4,11 @@ mod common;
 
 use common::{content, space};
 use engram_gossip_proto::{
-    Compression, Content, DecodeError, Delivery, Done, FrameHeader, Greeting, HEADER_LEN, Hello,
-    IdError, Line, Listing, Message, Node, Part, PatternRequest, PatternSync, Prefix, Record,
-    RootAdvert, SpaceId, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, Summary, WalkedRoot,
-    Want, check_content, check_id, limits,
+    Compression, Content, DecodeError, Delivery, Done, FinalRoots, FrameHeader, Greeting,
+    HEADER_LEN, Hello, IdError, Line, Listing, Message, Node, Part, PatternRequest, PatternSync,
+    Prefix, RangeAnswer, RangeOffer, Record, RootAdvert, SpaceId, SpaceRoot, Spaces,
+    SubtreeRequest, SubtreeResponse, Summary, VersionBase, Versions, WalkedRoot, Want,
+    check_content, check_id, limits,
 };
 
 /// A message made to measure is taken at the cap and refused one above it.
@@ -34,7 +35,11 @@ fn digest(i: usize) -> [u8; 32] {
 }
 
 fn sync(records: Vec<Record>, contents: Vec<([u8; 32], Content)>) -> Message {
-    Message::PatternSync(PatternSync { space: 0, delivery: Delivery { records, contents } })
+    Message::PatternSync(PatternSync {
+        space: 0,
+        delivery: Delivery { records, contents },
+        declared: vec![],
+    })
 }
 
 fn one_record(parts: Vec<Part>) -> Record {
@@ -70,7 +75,7 @@ fn of_the_hello() {
     let hello = |parameters| {
         Message::MerkleRootExchange(Hello {
             capabilities: 0,
-            salt: 0,
+            key: [0; 8],
             receive_budget: 0,
             greeting: Greeting::default(),
             parameters: Some(parameters),
@@ -101,7 +106,7 @@ fn of_spaces() {
     reaches(limits::MAX_SPACES / 8, |len| Message::Spaces(Spaces::Hosts(vec![0; len])));
     reaches(limits::MAX_SPACES, |count| {
         let roots = (0..count as u32).map(|space| WalkedRoot { space, root: [0; 32] }).collect();
-        Message::Done(Done { digest: [0; 32], kept_back: false, roots })
+        Message::Done(Done { roots: FinalRoots::All(roots), kept_back: false, has_news: false })
     });
     assert!(SpaceId::new("x".repeat(limits::MAX_SPACE_NAME)).is_ok());
     assert!(SpaceId::new("x".repeat(limits::MAX_SPACE_NAME + 1)).is_err());
@@ -280,6 +285,32 @@ fn of_what_a_frame_unfolds_to() {
 }
 
 #[test]
+fn of_version_summaries() {
+    let node = |i: usize| *digest(i).first_chunk().unwrap();
+    let others = |count: usize| (0..count).map(|i| (node(i), 1)).collect();
+    let versions = |base, changes, others| {
+        Message::Versions(Versions { space: 0, base, changes, others, repeat: false })
+    };
+    reaches(limits::MAX_SUMMARY, |count| versions(VersionBase::Whole, vec![], others(count)));
+    reaches(limits::MAX_SUMMARY, |count| {
+        let changes = (0..count as u32).map(|at| (at, 1)).collect();
+        versions(VersionBase::Yours, changes, vec![])
+    });
+    reaches(limits::MAX_SUMMARY, |count| {
+        let ranges = (0..count).map(|i| (node(i), 1, 1)).collect();
+        Message::RangeOffer(RangeOffer { space: 0, ranges })
+    });
+    reaches(limits::MAX_SUMMARY / 8, |len| {
+        Message::RangeAnswer(RangeAnswer { space: 0, taken: vec![0; len] })
+    });
+    reaches(limits::MAX_SUMMARY, |count| {
+        let declared = (0..count).map(|i| (digest(i), 1)).collect();
+        let delivery = Delivery::default();
+        Message::PatternSync(PatternSync { space: 0, delivery, declared })
+    });
+}
+
+#[test]
 fn of_an_advert() {
     let summary = Summary { root: [1; 32], count: 1, generation: 1 };
     let spaces: Vec<_> = (0..200).map(|i| (space(&format!("space-{i:03}")), summary)).collect();
@@ -320,17 +351,18 @@ fn of_what_waits_to_be_sent() {
     // A peer that asks for the same few keys again and again fills the queue, and no more.
     let store = common::Store::default();
     for i in 0..12 {
-        store.0.borrow_mut().submit(1, i + 1, content(&format!("pattern_{i}"), i as u32));
+        store.state.borrow_mut().submit(1, i + 1, content(&format!("pattern_{i}"), i as u32));
     }
     let now = std::time::Duration::ZERO;
     let config = engram_gossip_proto::SessionConfig::default();
     let spaces = vec![(space("default"), store.pin())];
     let mut session =
-        engram_gossip_proto::Session::accept(config, common::parameters(), spaces, now).unwrap();
+        engram_gossip_proto::Session::accept(config, common::parameters(), [3; 8], spaces, now)
+            .unwrap();
     let root = SpaceRoot { space: space("default"), root: [9; 32], count: 0, generation: 0 };
     let hello = Message::MerkleRootExchange(Hello {
         capabilities: 0,
-        salt: 0,
+        key: [0; 8],
         receive_budget: 512 << 20,
         greeting: Greeting::default(),
         parameters: Some(common::parameters()),

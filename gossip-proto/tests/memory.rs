@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use common::{parameters, samples, space, sparse};
-use engram_gossip_proto::{Compression, Message, Session, SessionConfig, limits};
+use engram_gossip_proto::{ClockIndex, Compression, Message, Session, SessionConfig, limits};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -101,8 +101,8 @@ fn a_session_stays_under_its_cap_however_much_differs() {
     };
     let config = SessionConfig { compression: Compression::Off, ..SessionConfig::default() };
     let spaces = |view| vec![(space("default"), view)];
-    let mut opener = Session::open(config.clone(), parameters(), spaces(a), now).unwrap();
-    let mut acceptor = Session::accept(config, parameters(), spaces(b), now).unwrap();
+    let mut opener = Session::open(config.clone(), parameters(), [1; 8], spaces(a), now).unwrap();
+    let mut acceptor = Session::accept(config, parameters(), [2; 8], spaces(b), now).unwrap();
     let (mut highest, mut frames) = (0, 0);
     loop {
         let mut moved = false;
@@ -128,4 +128,39 @@ fn a_session_stays_under_its_cap_however_much_differs() {
     let cap = 2 * limits::MAX_SESSION_MEMORY + limits::MAX_FRAME;
     assert!(highest <= cap, "{highest} bytes at the highest");
     eprintln!("{highest} bytes for two sessions, {frames} frames");
+}
+
+#[test]
+fn the_index_takes_16_bytes_an_entry() {
+    let _alone = ALONE.lock().unwrap();
+    const ENTRIES: u64 = 100_000;
+    let key = |n: u64| {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+        key
+    };
+    let node = |n: u64, nodes: u64| common::node_id((n % nodes) as u8);
+    // Written in order, learnt in another order, and written anew again and again.
+    let shuffled = |n: u64| n * 7_919 % ENTRIES;
+    for nodes in [3, 100] {
+        for (name, order) in [("in order", [0, 0]), ("shuffled", [1, 0]), ("anew", [0, 1])] {
+            let region = Region::new(GLOBAL);
+            let mut index = ClockIndex::new();
+            for n in 0..ENTRIES {
+                let n = if order[0] == 1 { shuffled(n) } else { n };
+                index.change(&key(n), &node(n, nodes), 0, n + 1);
+            }
+            for n in 0..order[1] * ENTRIES * 2 {
+                let id = shuffled(n % ENTRIES);
+                // The second time, a record has the entry that it got the first time.
+                let before = if n < ENTRIES { id + 1 } else { n + 1 };
+                index.change(&key(id), &node(id, nodes), before, ENTRIES + n + 1);
+            }
+            let change = region.change();
+            let resident = change.bytes_allocated - change.bytes_deallocated;
+            let each = resident as f64 / ENTRIES as f64;
+            assert!(each <= 16.0, "{nodes} nodes, {name}: {each} bytes");
+            eprintln!("{nodes} nodes, {name}: {each:.2} bytes an entry, told {}", index.memory());
+        }
+    }
 }

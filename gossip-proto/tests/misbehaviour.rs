@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use common::{State, Store, content, content_digest, key_of, parameters, space};
 use engram_gossip_proto::{
-    Compression, Delivery, Done, Ending, Event, Greeting, Hello, Listing, Message, Node,
-    PatternRequest, PatternSync, Prefix, Refusal, Session, SessionConfig, SessionError, SpaceRoot,
-    Spaces, SubtreeRequest, SubtreeResponse, Want, limits,
+    Clocks, Compression, Delivery, Done, Ending, Event, FinalRoots, Greeting, Hello, Listing,
+    Message, Node, Part, PatternRequest, PatternSync, Prefix, RangeAnswer, RangeOffer, Record,
+    Refusal, Session, SessionConfig, SessionError, SpaceRoot, Spaces, SubtreeRequest,
+    SubtreeResponse, VersionBase, Versions, Want, limits,
 };
 
 const NOW: Duration = Duration::from_secs(5);
@@ -21,9 +22,20 @@ struct Victim {
 
 impl Victim {
     fn new(state: State, config: SessionConfig) -> Self {
-        let store = Store::new(state);
+        Self::of(Store::new(state), config)
+    }
+
+    /// As [`greeted`](Self::greeted), with clocks: it has told its summary.
+    fn clocked(state: State) -> Self {
+        let mut victim = Self::of(Store::clocked(state), SessionConfig::default());
+        victim.say(&hello(), true).unwrap();
+        assert!(matches!(victim.listen()[..], [_, Message::Versions(_)]));
+        victim
+    }
+
+    fn of(store: Store, config: SessionConfig) -> Self {
         let spaces = vec![(space("default"), store.pin())];
-        let session = Session::accept(config, parameters(), spaces, NOW).unwrap();
+        let session = Session::accept(config, parameters(), [3; 8], spaces, NOW).unwrap();
         Self { session, store }
     }
 
@@ -65,7 +77,7 @@ fn hello() -> Message {
     let root = SpaceRoot { space: space("default"), root: [9; 32], count: 100, generation: 1 };
     Message::MerkleRootExchange(Hello {
         capabilities: 0,
-        salt: 0,
+        key: [0; 8],
         receive_budget: 512 << 20,
         greeting: Greeting::default(),
         parameters: Some(parameters()),
@@ -86,7 +98,11 @@ fn many() -> State {
 }
 
 fn done() -> Message {
-    Message::Done(Done { digest: [0; 32], kept_back: false, roots: vec![] })
+    Message::Done(Done {
+        roots: FinalRoots::Differing { digest: [0; 32], roots: vec![] },
+        kept_back: false,
+        has_news: false,
+    })
 }
 
 fn node(prefix: Prefix) -> Message {
@@ -104,7 +120,11 @@ fn records(ids: &[&str]) -> Message {
     ids.iter().for_each(|id| state.submit(7, 1, content(id, 7)));
     let records: Vec<_> = state.records.into_values().collect();
     let contents = ids.iter().map(|id| content(id, 7)).map(|c| (content_digest(&c), c)).collect();
-    Message::PatternSync(PatternSync { space: 0, delivery: Delivery { records, contents } })
+    Message::PatternSync(PatternSync {
+        space: 0,
+        delivery: Delivery { records, contents },
+        declared: vec![],
+    })
 }
 
 #[test]
@@ -283,6 +303,7 @@ fn contents_ahead_of_a_part_that_never_comes() {
         Message::PatternSync(PatternSync {
             space: 0,
             delivery: Delivery { records: vec![], contents },
+            declared: vec![],
         })
     };
     let mut sent = 0;
@@ -310,4 +331,112 @@ fn answers_about_spaces_that_do_not_fit() {
     let root = SpaceRoot { space: space("default"), root: [9; 32], count: 1, generation: 1 };
     let table = Spaces::Table { buckets: 0, spaces: vec![root] };
     assert!(matches!(say(table), SessionError::Violation(_)));
+}
+
+fn versions(base: VersionBase, changes: Vec<(u32, i64)>) -> Message {
+    let others = vec![([9; 8], 5)];
+    Message::Versions(Versions { space: 0, base, changes, others, repeat: false })
+}
+
+#[test]
+fn a_second_version_summary() {
+    let mut victim = Victim::clocked(few());
+    let told = versions(VersionBase::Yours, vec![]);
+    victim.say(&told, false).unwrap();
+    assert!(victim.say(&told, true).is_err());
+    assert_eq!(victim.ended(&few()).0, SessionError::Violation("a second version summary"));
+}
+
+#[test]
+fn a_version_summary_beyond_its_base() {
+    let mut victim = Victim::clocked(few());
+    assert!(victim.say(&versions(VersionBase::Yours, vec![(7, 1)]), true).is_err());
+    let (error, _) = victim.ended(&few());
+    assert_eq!(error, SessionError::Violation("a version summary beyond its base"));
+}
+
+#[test]
+fn ranges_that_were_not_asked_for() {
+    let offer = Message::RangeOffer(RangeOffer { space: 0, ranges: vec![([9; 8], 5, 1_000)] });
+    let answer = Message::RangeAnswer(RangeAnswer { space: 0, taken: vec![1] });
+    for (message, twice) in [(&offer, true), (&answer, false)] {
+        let mut victim = Victim::clocked(few());
+        if twice {
+            victim.say(message, false).unwrap();
+        }
+        assert!(victim.say(message, true).is_err());
+        let (error, _) = victim.ended(&few());
+        assert!(matches!(error, SessionError::Violation(what) if what.contains("unexpected")));
+        assert!(Victim::greeted(few()).say(message, true).is_err(), "without clocks");
+    }
+}
+
+#[test]
+fn records_at_or_below_the_told_summary_are_unasked() {
+    let mut victim = Victim::clocked(few());
+    let part = Part { node: common::node_id(1), entry: common::version(1), dots: vec![] };
+    let old = Record { id: "old".into(), parts: vec![part], suppressed: vec![] };
+    let delivery = Delivery { records: vec![old], contents: vec![] };
+    let sync = PatternSync { space: 0, delivery, declared: vec![] };
+    victim.say(&Message::PatternSync(sync), true).unwrap();
+    assert_eq!(victim.session.stats().unasked, 1);
+    assert_eq!(victim.store.state(), few());
+}
+
+#[test]
+fn a_range_declared_with_nothing_sent_hides_nothing() {
+    // A peer claims to have sent everything of nodes 1 and 7 and sends nothing.
+    let mut honest = few();
+    honest.submit(7, 50, content("pattern_7", 7));
+    honest.submit(7, 60, content("pattern_8", 8));
+    let mut state = few();
+    state.learn(&honest, "pattern_8");
+    let mut victim = Victim::clocked(state);
+    let declared = [1, 7].map(|node| (common::node_id(node), u64::MAX)).to_vec();
+    let sync = PatternSync { space: 0, delivery: Delivery::default(), declared };
+    victim.say(&Message::PatternSync(sync), true).unwrap();
+    let summary = victim.store.clocks().index.summary();
+    let short = *common::node_id(7).first_chunk().unwrap();
+    assert_eq!(summary.get(&short), common::version(60), "no more than is held");
+    // An honest session brings what the lie hides.
+    let honest = Store::clocked(honest);
+    let contact = common::sync(&honest, &victim.store);
+    assert_eq!(contact.opener.result, Ending::InSync);
+    assert_eq!(honest.state().records, victim.store.state().records);
+}
+
+#[test]
+fn too_many_summaries_are_refused_by_their_cap() {
+    let stores: Vec<Store> = (0..9).map(|_| Store::clocked(few())).collect();
+    let name = |n: usize| space(&format!("space-{n}"));
+    let spaces = stores.iter().enumerate().map(|(n, store)| (name(n), store.pin())).collect();
+    let config = SessionConfig::default();
+    let mut session = Session::accept(config, parameters(), [3; 8], spaces, NOW).unwrap();
+    let Message::MerkleRootExchange(hello) = hello() else { unreachable!() };
+    let root = |n| SpaceRoot { space: name(n), root: [9; 32], count: 1, generation: 1 };
+    let table = Spaces::Table { buckets: u16::MAX, spaces: (0..9).map(root).collect() };
+    let hello = Message::MerkleRootExchange(Hello { spaces: table, ..hello });
+    session.handle_frame(&hello.encode(Compression::Off, true), NOW).unwrap();
+    while session.poll_frame(NOW).is_some() {}
+    let node = |n: usize| (n as u64 + 1).to_be_bytes();
+    let others: Vec<_> = (0..limits::MAX_SUMMARY).map(|n| (node(n), 1)).collect();
+    let told = |space| {
+        let (base, changes, others) = (VersionBase::Whole, vec![], others.clone());
+        Message::Versions(Versions { space, base, changes, others, repeat: false })
+    };
+    let mut say = |space| session.handle_frame(&told(space).encode(Compression::Off, false), NOW);
+    assert!((0..8).all(|space| say(space).is_ok()), "as many as the cap");
+    let (what, cap) = ("entries of version summaries", limits::MAX_SUMMARIES as u64);
+    assert_eq!(say(8), Err(SessionError::OverLimit { what, cap }));
+}
+
+#[test]
+fn final_roots_that_refer_to_nothing() {
+    let yours = Done { roots: FinalRoots::Yours, kept_back: false, has_news: false };
+    let all = Done { roots: FinalRoots::All(vec![]), ..yours.clone() };
+    for done in [yours, all] {
+        let mut victim = Victim::greeted(few());
+        assert!(victim.say(&Message::Done(done), true).is_err());
+        assert!(matches!(victim.ended(&few()).0, SessionError::Violation(_)));
+    }
 }

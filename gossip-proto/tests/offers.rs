@@ -27,7 +27,7 @@ impl<V: View> View for Claiming<V> {
         self.view.count(prefix)
     }
 
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
         self.view.children(prefix)
     }
 

@@ -117,7 +117,7 @@ fn a_requested_record_in_pieces_is_not_echoed() {
     b.contents = a.contents.clone();
     // The peer knows three of the nodes, so it asks for the record.
     let (a, b) = (Store::new(a), Store::new(b));
-    b.0.borrow_mut().contents.retain(|_, content| content.source_episodes[0] < "000003".into());
+    b.state.borrow_mut().contents.retain(|_, content| content.source_episodes[0] < "000003".into());
     let contact = sync(&b, &a);
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_eq!(contact.opener.stats.records_out, 0);

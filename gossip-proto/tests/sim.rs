@@ -48,12 +48,12 @@ impl Model {
         self.counter += 1;
         let content = content(id, seed);
         let dot = (node_id(self.node), version(self.counter), content_digest(&content));
-        self.store.0.borrow_mut().submit(self.node, self.counter, content);
+        self.store.state.borrow_mut().submit(self.node, self.counter, content);
         dot
     }
 
     fn dots(&self, id: &str) -> BTreeSet<LiveDot> {
-        self.store.0.borrow().records.get(&key_of(id)).map(dots).unwrap_or_default()
+        self.store.state.borrow().records.get(&key_of(id)).map(dots).unwrap_or_default()
     }
 }
 
@@ -94,7 +94,7 @@ impl View for Picture {
         self.memory.count(prefix)
     }
 
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
         self.memory.children(prefix)
     }
 
@@ -122,7 +122,7 @@ impl View for Picture {
         let records = delivery.records.clone();
         let receipt = self.memory.apply(delivery);
         if let Some(trusted) = &self.trusted {
-            let mut live = self.store.0.borrow_mut();
+            let mut live = self.store.state.borrow_mut();
             for record in records {
                 let key = key_of(&record.id);
                 let read = trusted.records.get(&key);

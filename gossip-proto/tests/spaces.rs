@@ -13,7 +13,7 @@ type Node = BTreeMap<String, Store>;
 fn node(names: impl IntoIterator<Item = usize>) -> Node {
     let store = |name: &str| {
         let store = Store::default();
-        store.0.borrow_mut().submit(1, 1, content(&format!("pattern_of_{name}"), 1));
+        store.state.borrow_mut().submit(1, 1, content(&format!("pattern_of_{name}"), 1));
         store
     };
     names
@@ -34,7 +34,7 @@ fn contact(a: &Node, b: &Node) -> Contact {
 }
 
 fn write(node: &Node, name: &str, writer: u8, id: &str) {
-    node[name].0.borrow_mut().submit(writer, 9, content(id, 5));
+    node[name].state.borrow_mut().submit(writer, 9, content(id, 5));
 }
 
 fn assert_shared_equal(a: &Node, b: &Node) {

@@ -53,12 +53,3 @@ fn d4_a_clone_covers_the_word_of_an_ended_process() {
     let ended = [&steps[..], &[Restart(0)]].concat();
     assert_eq!(settled(World::run(3, &ended)), [1]);
 }
-
-#[test]
-fn d4_clones_use_one_version_for_a_removal() {
-    let ahead = [SetClock(0, WallClock::Ahead), Submit(0), Clone(0), SetClock(0, WallClock::Right)];
-    // Both count up from the version that is ahead: the removal and the word get the same one.
-    let world = World::run(3, &[&ahead[..], &[Remove(0), Submit(3)]].concat());
-    assert_eq!(world.writes[1].dot, world.writes[2].dot);
-    assert_eq!(settled(world), [0; 0]);
-}

@@ -21,8 +21,8 @@ impl Conversation {
         let pin = |host: &Replica| vec![(space.clone(), host.pin(&space))];
         let now = Duration::ZERO;
         let mut ends = [
-            Session::open(config.clone(), opener.parameters(), pin(opener), now),
-            Session::accept(config, acceptor.parameters(), pin(acceptor), now),
+            Session::open(config.clone(), opener.parameters(), [1; 8], pin(opener), now),
+            Session::accept(config, acceptor.parameters(), [2; 8], pin(acceptor), now),
         ]
         .map(|end| end.expect("the configuration is valid"));
         let mut frames = Vec::new();

@@ -21,6 +21,8 @@ pub(crate) struct DotIssuer {
     clock: Arc<Clock>,
     random: Box<dyn FnMut() -> u64 + Send>,
     minted: u64,
+    /// The greatest own version that this process did not mint.
+    foreign: u64,
 }
 
 impl DotIssuer {
@@ -32,7 +34,7 @@ impl DotIssuer {
     ) -> Self {
         let replaced = replaced.iter().map(|old| (*old).into()).collect();
         let (node, hybrid) = (node.into(), HybridClock::new(BUILT_AT));
-        Self { node, replaced, hybrid, clock, random, minted: 0 }
+        Self { node, replaced, hybrid, clock, random, minted: 0, foreign: 0 }
     }
 
     pub(crate) const fn node(&self) -> &[u8; 32] {
@@ -62,14 +64,29 @@ impl DotIssuer {
     }
 
     /// Takes note of an own version in the node's own state.
-    pub(crate) const fn recall(&mut self, version: u64) {
+    pub(crate) fn recall(&mut self, version: u64) {
+        self.note_foreign(version);
         self.hybrid.recall(version);
+    }
+
+    /// Takes note of an own version in a record that arrives.
+    pub(crate) fn note_foreign(&mut self, version: u64) {
+        if version > self.hybrid.highest() {
+            self.foreign = self.foreign.max(version);
+        }
+    }
+
+    /// The greatest own version that this process did not mint. A peer may hold records up to it that
+    /// are unknown here.
+    pub(crate) const fn foreign(&self) -> u64 {
+        self.foreign
     }
 
     /// Forgets every own version but `greatest`, the greatest one in the node's own state.
     pub(crate) fn relearn(&mut self, greatest: u64) {
         self.hybrid = HybridClock::new(BUILT_AT);
         self.hybrid.recall(greatest);
+        self.foreign = greatest;
     }
 
     /// Takes note of a peer's hello: the greatest own version that the peer knows, and its clock; 0 for
@@ -78,8 +95,9 @@ impl DotIssuer {
         if clock > 0 {
             self.hybrid.hear(clock);
         }
-        // The fault shows in the peer's records, too, and is reported there.
-        _ = self.hybrid.observe(known, self.now());
+        if self.hybrid.is_plausible(known, self.now()) {
+            self.recall(known);
+        }
     }
 
     /// The clock for a join of the node's own words.

@@ -48,6 +48,7 @@ impl SpaceState {
         let before = self.base(&change).cloned().unwrap_or_default();
         let mut record = before.clone();
         let (node, word) = (*issuer.node(), change.word);
+        issuer.note_foreign(arrived.siblings.context().get(&node));
         let own = &arrived.siblings;
         let own = record.siblings.join_own(own, &node, word.as_ref(), issuer.hybrid());
         record.suppression.join(&arrived.suppression);

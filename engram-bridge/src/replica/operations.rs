@@ -200,6 +200,7 @@ impl SpaceState {
     pub(crate) fn plan_drop_implausible(
         &self,
         id: &str,
+        issuer: &DotIssuer,
         is_plausible: impl Fn(u64) -> bool,
     ) -> Option<Change> {
         let (id, entry) = self.entry(id)?;
@@ -208,9 +209,14 @@ impl SpaceState {
         if record == entry.record {
             return None;
         }
-        // The engine's next submission is a write again, whatever it submitted before.
-        let row = Change { last_submitted: None, word: None, ..Change::of(id, Some(entry)) };
-        Some(Change { record: Some(record), ..row })
+        let own = |record: &Record| record.siblings.context().get(issuer.node());
+        let mut change = Change::of(id, Some(entry));
+        if own(&record) != own(&entry.record) {
+            // The engine's next submission is a write again, whatever it submitted before.
+            (change.last_submitted, change.word) = (None, None);
+        }
+        change.record = Some(record);
+        Some(change)
     }
 }
 

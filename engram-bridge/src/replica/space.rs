@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::{SpaceId, Summary};
+use engram_gossip_proto::{Clocks, SpaceId, Summary};
 use engram_merkle::Digest;
 #[cfg(feature = "metrics")]
 use engram_merkle::{AnyHasher, Tree};
@@ -136,6 +136,11 @@ impl Space {
 
     pub(crate) fn pin_with(self: &Arc<Self>, mode: SessionMode) -> SpaceView {
         SpaceView::new(Arc::clone(self), &self.state(), mode)
+    }
+
+    /// Lets `work` use the version summary of the space and its records by version.
+    pub(crate) fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) {
+        work(self.state_mut().clocks());
     }
 
     /// The greatest version of `node` that a record of the space covers; 0 if none does.

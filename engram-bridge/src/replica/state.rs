@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use engram_conflict::Strategy;
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::Summary;
+use engram_gossip_proto::{ClockIndex, Clocks as _, ShortNode, Summary};
 use engram_merkle::{AnyHasher, BaseDepth, Digest, Edit, Tree};
 
 use crate::engram::belief::{Cause, RecentUpdates};
@@ -96,6 +96,7 @@ pub(crate) struct SpaceState {
     contents: Contents,
     tree: Tree<Arc<str>, AnyHasher>,
     tallies: Tallies,
+    clocks: ClockIndex,
     usage: Usage,
     updates: RecentUpdates,
     generation: u64,
@@ -115,6 +116,7 @@ impl SpaceState {
             entries: BTreeMap::new(),
             contents: Contents::new(),
             tallies: Tallies::default(),
+            clocks: ClockIndex::new(),
             usage: Usage::default(),
             updates: RecentUpdates::default(),
             generation: 0,
@@ -140,11 +142,14 @@ impl SpaceState {
             state.visible += u64::from(visible.is_some());
             state.usage.add_record(&record);
             state.tallies.replace(&Record::default(), &record);
+            let key = state.tree.key_hash(id.as_bytes()).into();
+            index(&mut state.clocks, &key, &Record::default(), &record);
             entries.push((id, Entry { record, last_submitted, visible, ..Entry::default() }));
         }
         let lengths =
             state.contents.values().map(|held| content::encoded_len(&held.pattern) as u64);
         state.usage.bytes = lengths.sum();
+        state.clocks.restart();
         // All at once: nodes of the map that are filled one by one in order stay half empty.
         state.entries = entries.into_iter().collect();
         state
@@ -414,6 +419,8 @@ impl SpaceState {
             self.usage.remove_record(&entry.record);
             self.usage.add_record(&record);
             self.tallies.replace(&entry.record, &record);
+            let key = self.tree.key_hash(id.as_bytes()).into();
+            index(&mut self.clocks, &key, &entry.record, &record);
             entry.record = record;
             self.exchange_contents(added, &dropped);
             view_changed |= self.show(&id, origin, cause);
@@ -425,6 +432,20 @@ impl SpaceState {
             self.view_changed_at = cause.generated_at;
         }
         view_changed
+    }
+
+    /// The version summary of the space and its records by version.
+    pub(crate) const fn clocks(&mut self) -> &mut ClockIndex {
+        &mut self.clocks
+    }
+
+    /// Everything of this node is in the tree, if all versions up to `foreign` are: later ones it
+    /// minted itself.
+    pub(crate) fn raise_own(&mut self, node: &[u8; 32], foreign: u64) {
+        let own: ShortNode = *node.first_chunk().expect("a node id has 32 bytes");
+        if self.clocks.summary().get(&own) >= foreign {
+            self.clocks.raise(own, u64::MAX);
+        }
     }
 
     fn exchange_contents(&mut self, added: Vec<Content>, dropped: &[Digest]) {
@@ -468,5 +489,16 @@ fn edit(id: &Arc<str>, record: &Record, hasher: &AnyHasher) -> Edit<Arc<str>> {
     match *record == Record::default() {
         true => Edit::Remove(Arc::clone(id)),
         false => Edit::Upsert(Arc::clone(id), record.digest(id, hasher)),
+    }
+}
+
+/// Takes note of the context entries of a record that replaces `before`.
+fn index(clocks: &mut ClockIndex, key: &[u8; 32], before: &Record, after: &Record) {
+    let (before, after) = (before.siblings.context(), after.siblings.context());
+    for (node, entry) in after.iter() {
+        clocks.change(key, node, before.get(node), entry);
+    }
+    for (node, entry) in before.iter().filter(|(node, _)| after.get(node) == 0) {
+        clocks.change(key, node, entry, 0);
     }
 }

@@ -292,8 +292,9 @@ impl Store {
         let Some(space) = self.space(space) else { return Ok(false) };
         let dropped = space.drop_implausible(id)?;
         if dropped {
+            let mut journal = self.shared.journal();
             let greatest = self.iter().map(|space| space.greatest(&self.node)).max();
-            self.shared.journal().issuer.relearn(greatest.unwrap_or(0));
+            journal.issuer.relearn(greatest.unwrap_or(0));
         }
         Ok(dropped)
     }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::{Content, Delivery, Entry, Prefix, Receipt, Record, Summary, View};
+use engram_gossip_proto::{
+    Clocks, Content, Delivery, Entry, Prefix, Receipt, Record, Summary, View,
+};
 use engram_merkle::{AnyHasher, Digest, Path, Tree};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
@@ -52,13 +54,8 @@ impl View for SpaceView {
         self.tree.count(&path(prefix))
     }
 
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
-        let leading = |digest: Digest| {
-            let mut leading = [0; 8];
-            leading.copy_from_slice(&digest.as_bytes()[..8]);
-            leading
-        };
-        self.tree.children(&path(prefix)).map(|child| child.map(leading))
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
+        self.tree.children(&path(prefix)).map(|child| child.map(<[u8; 32]>::from))
     }
 
     fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
@@ -102,6 +99,20 @@ impl View for SpaceView {
             Ok(RuntimeFlavor::MultiThread) => block_in_place(|| self.space.apply(delivery, from)),
             _ => self.space.apply(delivery, from),
         }
+    }
+
+    fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
+        // A preview takes nothing, so that nothing that it was sent counts as handled.
+        let syncs = matches!(self.mode, SessionMode::Sync(_));
+        if syncs {
+            self.space.with_clocks(work);
+        }
+        syncs
+    }
+
+    fn repin(&mut self) {
+        let state = self.space.state();
+        (self.tree, self.pinned) = (state.tree().clone(), state.summary());
     }
 
     fn live_summary(&self) -> Summary {

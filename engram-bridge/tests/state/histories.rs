@@ -15,6 +15,7 @@ struct Tally {
     sessions: u64,
     rounds: u32,
     reissued: u64,
+    refused: u64,
     accepted: Accepted,
     /// The seeds of histories that met a fault.
     faults: BTreeMap<Fault, Vec<u64>>,
@@ -29,6 +30,7 @@ impl Tally {
             tally.sessions += verdict.sessions;
             tally.rounds = tally.rounds.max(verdict.rounds);
             tally.reissued += verdict.reissued;
+            tally.refused += verdict.refused;
             tally.accepted += verdict.accepted;
             for fault in verdict.faults {
                 tally.faults.entry(fault).or_default().push(seed);
@@ -40,8 +42,14 @@ impl Tally {
     fn print(&self, class: &Class) {
         let Accepted { destroyed, unchanged, behind, ahead, clones, .. } = self.accepted;
         println!(
-            "{:<30} {:>9} {:>9} {:>6} {:>9} {:>9} {unchanged:>4} {behind:>4} {ahead:>4} {clones:>4}",
-            class.name, self.histories, self.sessions, self.rounds, self.reissued, destroyed,
+            "{:<30} {:>9} {:>9} {:>6} {:>8} {:>7} {:>9} {unchanged:>4} {behind:>4} {ahead:>4} {clones:>4}",
+            class.name,
+            self.histories,
+            self.sessions,
+            self.rounds,
+            self.reissued,
+            self.refused,
+            destroyed,
         );
     }
 
@@ -62,8 +70,18 @@ impl Tally {
 
 fn run(seeds: Range<u64>) {
     println!(
-        "{:<30} {:>9} {:>9} {:>6} {:>9} {:>9} {:>4} {:>4} {:>4} {:>4}",
-        "class", "histories", "sessions", "rounds", "reissues", "destroyed", "D1", "D2", "D3", "D4"
+        "{:<30} {:>9} {:>9} {:>6} {:>8} {:>7} {:>9} {:>4} {:>4} {:>4} {:>4}",
+        "class",
+        "histories",
+        "sessions",
+        "rounds",
+        "reissued",
+        "refused",
+        "destroyed",
+        "D1",
+        "D2",
+        "D3",
+        "D4"
     );
     let mut complaints = Vec::new();
     for class in &CLASSES {

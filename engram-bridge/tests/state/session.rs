@@ -8,8 +8,8 @@ use std::time::Duration;
 use engram_bridge::{SpaceView, Store};
 use engram_gossip_net::Replicas;
 use engram_gossip_proto::{
-    Content, Delivery, Ending, Entry, Event, Greeting, Parameters, Prefix, Receipt, Record,
-    Session, SessionConfig, SetupError, SpaceId, Summary, View,
+    Clocks, Content, Delivery, Ending, Entry, Event, Greeting, KeyHalf, Parameters, Prefix,
+    Receipt, Record, Session, SessionConfig, SetupError, SpaceId, Summary, View,
 };
 
 use crate::support::space;
@@ -25,6 +25,7 @@ pub(crate) enum Taken {
 type Begin = fn(
     SessionConfig,
     Parameters,
+    KeyHalf,
     Vec<(SpaceId, Recorder)>,
     Duration,
 ) -> Result<Session<Recorder>, SetupError>;
@@ -37,12 +38,19 @@ struct End {
 }
 
 impl End {
-    fn new(store: &Arc<Store>, peer: &Store, mut config: SessionConfig, begin: Begin) -> Self {
+    fn new(
+        store: &Arc<Store>,
+        peer: &Store,
+        mut config: SessionConfig,
+        half: KeyHalf,
+        begin: Begin,
+    ) -> Self {
         config.greeting = store.greeting(&peer.node());
+        config.peer = Some(peer.node().into());
         let taken = Rc::default();
         let view = Replicas::pin_for(&**store, &space(), peer.node()).unwrap();
         let views = vec![(space(), Recorder { view, taken: Rc::clone(&taken) })];
-        let session = begin(config, store.parameters(), views, Duration::ZERO).unwrap();
+        let session = begin(config, store.parameters(), half, views, Duration::ZERO).unwrap();
         Self { store: Arc::clone(store), session, taken }
     }
 
@@ -85,9 +93,19 @@ impl Report {
 
 impl Handover {
     pub(crate) fn new(one: &Arc<Store>, other: &Arc<Store>, config: SessionConfig) -> Self {
+        Self::keyed(one, other, config, 0)
+    }
+
+    /// A session under a key of its own.
+    pub(crate) fn keyed(
+        one: &Arc<Store>,
+        other: &Arc<Store>,
+        config: SessionConfig,
+        key: u64,
+    ) -> Self {
         Self {
-            opener: End::new(one, other, config.clone(), Session::open),
-            acceptor: End::new(other, one, config, Session::accept),
+            opener: End::new(one, other, config.clone(), key.to_le_bytes(), Session::open),
+            acceptor: End::new(other, one, config, [1; 8], Session::accept),
             bytes: 0,
         }
     }
@@ -153,7 +171,7 @@ impl View for Recorder {
     fn count(&self, prefix: &Prefix) -> u64 {
         self.view.count(prefix)
     }
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
         self.view.children(prefix)
     }
     fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
@@ -177,5 +195,11 @@ impl View for Recorder {
     }
     fn live_summary(&self) -> Summary {
         self.view.live_summary()
+    }
+    fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
+        self.view.with_clocks(work)
+    }
+    fn repin(&mut self) {
+        self.view.repin();
     }
 }

@@ -73,9 +73,9 @@ mod two_ends {
             let ([a, b], socket) = (self.identities.clone(), self.sockets[0].clone());
             async move {
                 let address = to.to_string();
-                let target = Target { node: b.node_id(), address: &address, sighted: None };
-                let dialled = socket.dial(target, HANDSHAKE_TIMEOUT, &a).await;
-                dialled.map_err(|error| error.cause)
+                let (node, on_met) = (b.node_id(), Arc::new(|_, _| ()));
+                let target = Target { node, address: &address, sighted: None, on_met };
+                socket.dial(target, HANDSHAKE_TIMEOUT, &a).await
             }
         }
 

@@ -26,7 +26,7 @@ pub struct HostSwim {
 }
 
 impl HostSwim {
-    /// Says how the host sees `node` from now on, and in which of its lives.
+    /// Says how the host sees `node` from now on, and its incarnation.
     pub fn set(&self, node: NodeId, liveness: Liveness, incarnation: Option<u64>) {
         let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
         members.insert(node, (liveness, incarnation));

@@ -26,7 +26,7 @@ use crate::{Liveness, Membership, MembershipInput, NodeId, Roster};
 ///
 /// Its packets are QUIC datagrams between members that have proved who they are; each carries the
 /// sender's roots. A member gone bad can call another one down; that one notices, and begins a new
-/// life, which costs a round of packets and no data.
+/// incarnation, which costs a round of packets and no data.
 pub struct Swim {
     engine: Mutex<Engine>,
 }
@@ -34,25 +34,25 @@ pub struct Swim {
 struct Engine {
     config: SwimConfig,
     /// `None` until the node has started, and once it leaves.
-    foca: Option<Foca<Life, Compact, SmallRng, NoCustomBroadcast>>,
+    foca: Option<Foca<Instance, Compact, SmallRng, NoCustomBroadcast>>,
     roster: Vec<NodeId>,
     /// Where in the roster the next invitation is looked for.
     invited: usize,
-    /// Which life each member has itself told last. Nobody else is believed about that.
-    lives: BTreeMap<NodeId, u64>,
+    /// The greatest incarnation that each member has told itself. No other member is believed about it.
+    incarnations: BTreeMap<NodeId, u64>,
     seen: BTreeMap<NodeId, (Liveness, u64)>,
     out: Out,
     changes: VecDeque<(NodeId, Liveness)>,
 }
 
-/// A node in one of its lives: whom foca knows.
+/// A node in one of its incarnations: an identity of foca.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Life {
+struct Instance {
     node: NodeId,
     incarnation: u64,
 }
 
-impl Identity for Life {
+impl Identity for Instance {
     type Addr = NodeId;
 
     fn renew(&self) -> Option<Self> {
@@ -80,7 +80,7 @@ impl Swim {
             foca: None,
             roster: Vec::new(),
             invited: 0,
-            lives: BTreeMap::new(),
+            incarnations: BTreeMap::new(),
             seen: BTreeMap::new(),
             out: Out::default(),
             changes: VecDeque::new(),
@@ -146,9 +146,10 @@ impl Engine {
         let by_clock = || u64::try_from(clock().as_millis()).unwrap_or(u64::MAX);
         let incarnation = self.config.incarnation.unwrap_or_else(by_clock);
         let seed = self.config.seed.unwrap_or_else(|| fastrand::u64(..));
-        let life = Life { node: us, incarnation };
+        let instance = Instance { node: us, incarnation };
         let config = foca_config(&self.config, roster.len());
-        self.foca = Some(Foca::new(life, config, SmallRng::seed_from_u64(seed), Compact { us }));
+        self.foca =
+            Some(Foca::new(instance, config, SmallRng::seed_from_u64(seed), Compact { us }));
         self.set_roster(roster);
         self.out.schedule(Due::Invitation, self.config.probe_interval);
     }
@@ -156,9 +157,9 @@ impl Engine {
     fn set_roster(&mut self, roster: &Roster) {
         self.roster = roster.iter().map(|member| member.id).collect();
         self.roster.sort_unstable();
-        let Self { roster, seen, lives, .. } = self;
+        let Self { roster, seen, incarnations, .. } = self;
         seen.retain(|node, _| roster.binary_search(node).is_ok());
-        lives.retain(|node, _| roster.binary_search(node).is_ok());
+        incarnations.retain(|node, _| roster.binary_search(node).is_ok());
     }
 
     /// Asks a member that is not known to live for those that it knows.
@@ -166,7 +167,7 @@ impl Engine {
         let Self { foca: Some(foca), out, .. } = self else { return };
         if foca.iter_members().all(|member| member.id().node != peer) {
             // The incarnation is not looked at: it is whichever answers.
-            ignore(foca.announce(Life { node: peer, incarnation: 0 }, out));
+            ignore(foca.announce(Instance { node: peer, incarnation: 0 }, out));
         }
     }
 
@@ -176,9 +177,9 @@ impl Engine {
         self.out.schedule(Due::Invitation, self.config.probe_interval);
         let Some(foca) = &self.foca else { return };
         let us = foca.identity().node;
-        let lives = |node: &NodeId| foca.iter_members().any(|member| member.id().node == *node);
+        let is_known = |node: &NodeId| foca.iter_members().any(|member| member.id().node == *node);
         let (before, after) = self.roster.split_at(self.invited.min(self.roster.len()));
-        let next = after.iter().chain(before).find(|node| **node != us && !lives(node)).copied();
+        let next = after.iter().chain(before).find(|node| **node != us && !is_known(node)).copied();
         if let Some(next) = next {
             self.invited = self.roster.partition_point(|node| *node <= next);
             self.connected(next);
@@ -195,7 +196,7 @@ impl Engine {
     }
 
     fn packet(&mut self, from: NodeId, bytes: &[u8]) {
-        let Self { foca: Some(foca), out, roster, lives, .. } = self else { return };
+        let Self { foca: Some(foca), out, roster, incarnations, .. } = self else { return };
         if roster.binary_search(&from).is_err() {
             return;
         }
@@ -208,15 +209,17 @@ impl Engine {
             ignore(foca.change_identity(us, &mut *out));
             ignore(foca.announce(*packet.sender(), &mut *out));
         }
-        lives.insert(us.node, us.incarnation);
-        let told = lives.entry(from).or_default();
+        incarnations.insert(us.node, us.incarnation);
+        let told = incarnations.entry(from).or_default();
         if packet.sender().incarnation < *told {
             let correction = codec::correction(us, *packet.sender(), *told);
             out.packets.push_back((from, correction));
         }
         *told = packet.sender().incarnation.max(*told);
-        // Else a peer could make us probe whoever it likes, or bury others in lives to come.
-        if let Some(known) = packet.about(|life| lives.get(&life.node) == Some(&life.incarnation)) {
+        // Else a peer could make this node probe any node, or call others down in incarnations to come.
+        if let Some(known) =
+            packet.about(|instance| incarnations.get(&instance.node) == Some(&instance.incarnation))
+        {
             ignore(foca.handle_data(&known, out));
         }
     }
@@ -246,7 +249,7 @@ impl Engine {
     fn look(&mut self) {
         let Self { foca: Some(foca), out, roster, seen, changes, .. } = self else { return };
         for member in foca.iter_membership_state() {
-            let Life { node, incarnation } = *member.id();
+            let Instance { node, incarnation } = *member.id();
             let now = (liveness(member.state()), incarnation);
             if seen.get(&node) == Some(&now) || roster.binary_search(&node).is_err() {
                 continue;
@@ -281,7 +284,7 @@ fn liveness(state: State) -> Liveness {
     }
 }
 
-/// foca's errors are packets that make no sense (any more), and timers of a past life: nothing has
+/// foca's errors are packets that make no sense (any more), and timers of a past incarnation: nothing has
 /// happened, and nothing is to be done.
 fn ignore(result: Result<(), foca::Error>) {
     drop(result);

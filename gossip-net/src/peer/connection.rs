@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use engram_gossip_proto::schedule::{DialFailure, Disconnect};
@@ -10,7 +12,7 @@ use rustls::pki_types::UnixTime;
 
 use super::PeerTask;
 use crate::command::Command;
-use crate::dial::{DialError, Target};
+use crate::dial::{OnMet, Target};
 use crate::endpoint::peer_chain;
 use crate::limits::RECHECK_INTERVAL;
 use crate::link::{Close, Link, Proof, diagnose};
@@ -20,24 +22,43 @@ use crate::tls::{Expected, PeerVerifier};
 use crate::{Event, HandshakeError, MembershipInput};
 
 /// A dial that is under way.
-pub(super) type Dial = Pin<Box<dyn Future<Output = Result<Connection, DialError>> + Send>>;
+pub(super) struct Dial {
+    dialled: Pin<Box<dyn Future<Output = Result<Connection, HandshakeError>> + Send>>,
+    /// Where it looks for the peer beside the address of the roster.
+    sighted: Option<SocketAddr>,
+}
+
+impl Future for Dial {
+    type Output = Result<Connection, HandshakeError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.dialled.as_mut().poll(context)
+    }
+}
 
 impl PeerTask {
     pub(super) fn begin_dial(&mut self, timeout: Duration) {
         let Some(address) = self.address.clone().filter(|_| self.link.is_none()) else { return };
         let (shared, node, sighted) = (self.shared.clone(), self.id, self.sighted);
-        self.dial = Some(Box::pin(async move {
-            let target = Target { node, address: &address, sighted };
+        let dialled = Box::pin(async move {
+            let members = shared.clone();
+            let on_met: OnMet = Arc::new(move |other, address| {
+                if let Some(other) = members.peer(&other) {
+                    other.command(Command::Sighted(address));
+                }
+            });
+            let target = Target { node, address: &address, sighted, on_met };
             shared.socket.dial(target, timeout, &shared.identity()).await
-        }));
+        });
+        self.dial = Some(Dial { dialled, sighted });
         let mut notes = self.state.notes();
         if !matches!(notes.state, State::BackOff { .. }) {
             notes.state = State::Dialling;
         }
     }
 
-    pub(super) fn on_dialled(&mut self, dialled: Result<Connection, DialError>) {
-        self.dial = None;
+    pub(super) fn on_dialled(&mut self, dialled: Result<Connection, HandshakeError>) {
+        let sighted = self.dial.take().and_then(|dial| dial.sighted);
         match dialled {
             Ok(connection) => {
                 self.shared.counters.update(|stats| stats.handshakes_dialled += 1);
@@ -45,11 +66,9 @@ impl PeerTask {
             }
             // A connection that the peer dialled is as good.
             Err(_) if self.link.is_some() => {}
-            Err(DialError { cause, met }) => {
-                if let Some((other, address)) = met
-                    && let Some(other) = self.shared.peer(&other)
-                {
-                    other.command(Command::Sighted(address));
+            Err(cause) => {
+                if sighted != self.sighted {
+                    return self.dial_anew();
                 }
                 let failure = match cause {
                     HandshakeError::TimedOut
@@ -96,7 +115,8 @@ impl PeerTask {
 
     /// The peer was met where another member should be.
     pub(super) fn on_sighted(&mut self, address: SocketAddr) {
-        if self.sighted.replace(address) != Some(address) && self.link.is_none() {
+        let is_new = self.sighted.replace(address) != Some(address);
+        if is_new && self.link.is_none() && self.dial.is_none() {
             self.dial_anew();
         }
     }

@@ -1,4 +1,4 @@
-//! What is left of the streams of sessions that have ended.
+//! The streams of sessions that have ended, until their last bytes have arrived.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::limits::FINISH_TIMEOUT;
 use crate::stream::{Linger, has_ended};
 
-/// What is left of the streams of sessions that have ended.
+/// The streams of sessions that have ended.
 #[derive(Default)]
 pub(super) struct Lingering {
     /// The stream of the last session, if its end is not told yet, and by when it has to be.

@@ -159,10 +159,7 @@ impl PeerTask {
         let (connection, before) = (link.connection.clone(), self.lingering.take_pending_fin());
         let machine = preview.machine.clone();
         let work = async move {
-            let machine = |source: &dyn crate::replicas::Source| {
-                let (config, parameters) = source.setup(id, terms);
-                machine(config, parameters)
-            };
+            let machine = |source: &dyn crate::replicas::Source| machine(source.setup(id, terms));
             session::open(shared, id, machine, connection, before).await
         };
         let serves = Serves::Preview(preview);

@@ -5,11 +5,13 @@
 
 mod common;
 mod crowd;
+mod dialling;
 mod handshake;
 mod hostile;
 mod limits;
 mod mesh;
 mod neighbours;
+mod preview;
 mod processes;
 mod suite;
 mod swim;

@@ -68,8 +68,8 @@ fn hand_over(a: &Store, b: &Store) -> Outcome {
         spaces.map(|space| (space.clone(), store.pin(&space).unwrap())).collect()
     }
     let (config, now) = (SessionConfig::default(), Duration::ZERO);
-    let mut opener = Session::open(config.clone(), parameters(), pins(a), now).unwrap();
-    let mut acceptor = Session::accept(config, parameters(), pins(b), now).unwrap();
+    let mut opener = Session::open(config.clone(), parameters(), [1; 8], pins(a), now).unwrap();
+    let mut acceptor = Session::accept(config, parameters(), [2; 8], pins(b), now).unwrap();
     while opener.outcome().is_none() || acceptor.outcome().is_none() {
         while let Some(frame) = opener.poll_frame(now) {
             acceptor.handle_frame(&frame, now).unwrap();

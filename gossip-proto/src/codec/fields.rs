@@ -11,10 +11,10 @@ use super::text::{put_text, take_text};
 use crate::check::within;
 use crate::limits::{
     MAX_CONTENTS, MAX_EPISODE_ID, MAX_EPISODES, MAX_ID, MAX_NODE_DOTS, MAX_PARTS, MAX_RECORDS,
-    MAX_SUPPRESSED,
+    MAX_SUMMARY, MAX_SUPPRESSED,
 };
 use crate::wire::{Reader, put, put_count};
-use crate::{Content, DecodeError, Delivery, Part, Record, check_id};
+use crate::{Content, DecodeError, Delivery, NodeId, Part, Record, check_id};
 
 /// A dot whose content the receiver holds, or got earlier.
 const NAMED: u8 = 0;
@@ -34,10 +34,16 @@ impl Heading {
     }
 }
 
+/// What a section of fields holds.
+pub(super) type Fields = (Vec<Record>, Vec<(NodeId, u64)>, Vec<Heading>);
+
 /// The encoded fields, and the contents in the order of the encoding.
-pub(super) fn encode(batch: &Delivery) -> (Vec<u8>, Vec<&Content>) {
+pub(super) fn encode<'a>(
+    batch: &'a Delivery,
+    declared: &[(NodeId, u64)],
+) -> (Vec<u8>, Vec<&'a Content>) {
     let mut out = Vec::with_capacity(256 * batch.records.len());
-    let nodes = nodes_of(&batch.records);
+    let nodes = nodes_of(&batch.records, declared);
     nodes.put(&mut out);
     let mut left: BTreeMap<&[u8; 32], &Content> =
         batch.contents.iter().map(|(digest, content)| (digest, content)).collect();
@@ -52,6 +58,8 @@ pub(super) fn encode(batch: &Delivery) -> (Vec<u8>, Vec<&Content>) {
             None => false,
         });
     }
+    put_count(&mut out, declared.len());
+    declared.iter().for_each(|(node, upper)| nodes.put_entry(&mut out, node, *upper));
     put_count(&mut out, left.len());
     for (digest, content) in left {
         out.extend_from_slice(digest);
@@ -64,8 +72,8 @@ pub(super) fn encode(batch: &Delivery) -> (Vec<u8>, Vec<&Content>) {
     (out, contents)
 }
 
-fn nodes_of(records: &[Record]) -> NodeTable {
-    NodeTable::of(records.iter().flat_map(Record::context))
+fn nodes_of(records: &[Record], declared: &[(NodeId, u64)]) -> NodeTable {
+    NodeTable::of(records.iter().flat_map(Record::context).chain(declared.iter().copied()))
 }
 
 fn put_record(
@@ -102,18 +110,19 @@ fn put_heading(out: &mut Vec<u8>, content: &Content) {
     }
 }
 
-/// Reads records and contents from the unpacked section.
-pub(super) fn decode(
-    section: &[u8],
-    weight: &mut Weight,
-) -> Result<(Vec<Record>, Vec<Heading>), DecodeError> {
+/// Reads records, declared versions and contents from the unpacked section.
+pub(super) fn decode(section: &[u8], weight: &mut Weight) -> Result<Fields, DecodeError> {
     let mut r = Reader::new(section);
     let nodes = NodeTable::take(&mut r, || weight.add(size::NODE))?;
     let mut names: Vec<([u8; 32], String)> = Vec::new();
     let records = r.list("records of a batch", MAX_RECORDS, 5, |r| {
         take_record(r, &nodes, &mut names, weight)
     })?;
-    if nodes != nodes_of(&records) {
+    let declared: Vec<_> = r.list("declared versions", MAX_SUMMARY, 2, |r| nodes.take_entry(r))?;
+    if !declared.is_sorted_by(|a, b| a.0 < b.0) {
+        return Err(DecodeError::NotCanonical("the order of declared versions"));
+    }
+    if nodes != nodes_of(&records, &declared) {
         return Err(DecodeError::NotCanonical("the nodes of a batch"));
     }
     let inline = names.len();
@@ -128,7 +137,7 @@ pub(super) fn decode(
         .map(|(digest, id)| take_heading(&mut r, digest, id, weight))
         .collect::<Result<_, _>>()?;
     r.end()?;
-    Ok((records, headings))
+    Ok((records, declared, headings))
 }
 
 fn take_id(r: &mut Reader<'_>, weight: &mut Weight) -> Result<String, DecodeError> {

@@ -21,20 +21,25 @@ pub(crate) use size::{Size, Weight};
 
 use crate::limits::MAX_UNFOLDED;
 use crate::wire::Reader;
-use crate::{Compression, DecodeError, Delivery, check_content};
+use crate::{Compression, DecodeError, Delivery, NodeId, check_content};
 
-/// Appends a batch.
-pub(crate) fn encode(out: &mut Vec<u8>, batch: &Delivery, compression: Compression) {
-    let (fields, contents) = fields::encode(batch);
+/// Appends a batch, and what of its nodes it declares as sent.
+pub(crate) fn encode(
+    out: &mut Vec<u8>,
+    batch: &Delivery,
+    declared: &[(NodeId, u64)],
+    compression: Compression,
+) {
+    let (fields, contents) = fields::encode(batch, declared);
     section::put(out, &fields, compression);
     embeddings::put_embeddings(out, &contents, compression);
 }
 
-/// Reads a batch.
-pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Delivery, DecodeError> {
+/// Reads a batch, and what of its nodes it declares as sent.
+pub(crate) fn decode(r: &mut Reader<'_>) -> Result<(Delivery, Vec<(NodeId, u64)>), DecodeError> {
     let mut weight = Weight::up_to(MAX_UNFOLDED);
     let section = section::take(r, &mut weight)?;
-    let (records, headings) = fields::decode(&section, &mut weight)?;
+    let (records, declared, headings) = fields::decode(&section, &mut weight)?;
     let embeddings = embeddings::take_embeddings(r, headings.len(), &mut weight)?;
     let contents: Vec<_> = headings
         .into_iter()
@@ -42,5 +47,5 @@ pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Delivery, DecodeError> {
         .map(|(heading, embedding)| heading.complete(embedding))
         .collect();
     contents.iter().try_for_each(|(_, content)| check_content(content))?;
-    Ok(Delivery { records, contents })
+    Ok((Delivery { records, contents }, declared))
 }

@@ -89,7 +89,8 @@ impl Size {
     /// The size of one part of a record whose id has `id` bytes.
     pub(crate) fn of_part(part: &Part, id: usize) -> Self {
         let dots = part.dots.len();
-        let entry = NodeTable::NODE_WIRE + NodeTable::ENTRY_WIRE + COUNT_WIRE;
+        // Each node may be declared, too.
+        let entry = NodeTable::NODE_WIRE + 2 * NodeTable::ENTRY_WIRE + COUNT_WIRE;
         let wire = entry + dots * (VERSION_WIRE + 1 + DIGEST);
         // The ids of contents are taken from their record.
         let unfolded = NODE + PART + dots * (DOT + DIGEST + id) + wire;

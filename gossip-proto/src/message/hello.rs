@@ -6,16 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{MAX_NAME, MAX_SPACE_NAME, MAX_SPACES};
 use crate::wire::{Reader, put, put_bytes, put_count};
-use crate::{DecodeError, Parameters, Precision, SpaceId, Summary};
+use crate::{DecodeError, KeyHalf, Parameters, Precision, SpaceId, Summary, Tag};
 
 /// Who speaks, under which parameters, holding what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// What the sender can do beyond the base protocol; unknown bits are ignored.
     pub capabilities: u32,
-    /// What the sender drew for this session; the exclusive or of both sides' numbers decides how
-    /// digests are cut short.
-    pub salt: u64,
+    /// The sender's half of the session key, under which both sides abbreviate digests.
+    pub key: KeyHalf,
     /// Most bytes that the sender takes in this session.
     pub receive_budget: u64,
     /// What the sender knows of the receiver, and its clock.
@@ -64,9 +63,9 @@ pub enum Spaces {
         /// SHA-256 over names and roots in order of the names.
         digest: [u8; 32],
     },
-    /// The same in sixteen parts, by the first nibble of SHA-256 of the name, each cut to 8 bytes.
-    /// Answered by a table of the spaces whose part differs.
-    Buckets([Option<[u8; 8]>; 16]),
+    /// The tags of the same digest for each of sixteen parts, by the first nibble of SHA-256 of the
+    /// name. Answered by a table of the spaces whose part differs.
+    Buckets([Option<Tag>; 16]),
     /// The session's table, of which there is one. Answered by `Hosts`.
     Table {
         /// The buckets that the table covers, one bit each; all others are equal on both sides.
@@ -82,12 +81,30 @@ pub enum Spaces {
 /// The final word of a side that has nothing left to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// The digest of [`Spaces::Digest`] over the live roots of the spaces that both sides host.
-    pub digest: [u8; 32],
+    /// The live roots of the sender.
+    pub roots: FinalRoots,
     /// Whether the sender kept something back because a budget or a cap was reached.
     pub kept_back: bool,
-    /// The live roots of the spaces that differed at the beginning, ascending by place.
-    pub roots: Vec<WalkedRoot>,
+    /// Whether the sender holds records that it has handled and the receiver, by its version summary,
+    /// has not: they came during the session.
+    pub has_news: bool,
+}
+
+/// The live roots of the spaces that both sides host, in as few bytes as what was told before allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FinalRoots {
+    /// All are equal to those that the receiver told in its last `Done`.
+    Yours,
+    /// All of them, ascending by place.
+    All(Vec<WalkedRoot>),
+    /// Those of the spaces that differed at the beginning, ascending by place, and the digest of
+    /// [`Spaces::Digest`] over all.
+    Differing {
+        /// The digest.
+        digest: [u8; 32],
+        /// The roots.
+        roots: Vec<WalkedRoot>,
+    },
 }
 
 /// The final root of a space that differed at the beginning.
@@ -102,7 +119,7 @@ pub struct WalkedRoot {
 impl Hello {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         put(out, &self.capabilities);
-        out.extend_from_slice(&self.salt.to_le_bytes());
+        out.extend_from_slice(&self.key);
         put(out, &self.receive_budget);
         out.extend_from_slice(&self.greeting.known.to_le_bytes());
         out.extend_from_slice(&self.greeting.clock.to_le_bytes());
@@ -115,7 +132,7 @@ impl Hello {
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let capabilities = r.take("the capabilities")?;
-        let salt = u64::from_le_bytes(r.array("the salt")?);
+        let key = r.array("half of the session key")?;
         let receive_budget = r.take("the receive budget")?;
         let known = u64::from_le_bytes(r.array("the known version")?);
         let clock = u64::from_le_bytes(r.array("the clock")?);
@@ -125,7 +142,7 @@ impl Hello {
             false => None,
         };
         let spaces = Spaces::decode(r)?;
-        Ok(Self { capabilities, salt, receive_budget, greeting, parameters, spaces })
+        Ok(Self { capabilities, key, receive_budget, greeting, parameters, spaces })
     }
 }
 
@@ -219,28 +236,62 @@ fn take_table(r: &mut Reader<'_>) -> Result<Vec<SpaceRoot>, DecodeError> {
     }
 }
 
+const KEPT_BACK: u8 = 1;
+const HAS_NEWS: u8 = 2;
+
 impl Done {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        put(out, &(self.digest, self.kept_back));
-        put_count(out, self.roots.len());
-        for root in &self.roots {
-            put(out, root);
+        let kept_back = if self.kept_back { KEPT_BACK } else { 0 };
+        let has_news = if self.has_news { HAS_NEWS } else { 0 };
+        out.push(kept_back | has_news);
+        match &self.roots {
+            FinalRoots::Yours => out.push(0),
+            FinalRoots::All(roots) => {
+                out.push(1);
+                put_roots(out, roots);
+            }
+            FinalRoots::Differing { digest, roots } => {
+                out.push(2);
+                out.extend_from_slice(digest);
+                put_roots(out, roots);
+            }
         }
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (digest, kept_back) = r.take("the final digest")?;
-        let roots: Vec<WalkedRoot> =
-            r.list("final roots", MAX_SPACES, 33, |r| r.take("a final root"))?;
-        if !roots.is_sorted_by(|a, b| a.space < b.space) {
-            return Err(DecodeError::NotCanonical("the order of the final roots"));
+        let flags: u8 = r.take("the end of a session")?;
+        if flags & !(KEPT_BACK | HAS_NEWS) != 0 {
+            return Err(DecodeError::Invalid("the end of a session"));
         }
-        Ok(Self { digest, kept_back, roots })
+        let roots = match r.take::<u8>("the final roots")? {
+            0 => FinalRoots::Yours,
+            1 => FinalRoots::All(take_roots(r)?),
+            2 => {
+                let digest = r.array("the final digest")?;
+                FinalRoots::Differing { digest, roots: take_roots(r)? }
+            }
+            _ => return Err(DecodeError::Invalid("the final roots")),
+        };
+        Ok(Self { roots, kept_back: flags & KEPT_BACK != 0, has_news: flags & HAS_NEWS != 0 })
     }
 }
 
-/// Appends sixteen optional short digests: a mask of those present, then these.
-pub(super) fn put_children<const N: usize>(out: &mut Vec<u8>, children: &[Option<[u8; N]>; 16]) {
+fn put_roots(out: &mut Vec<u8>, roots: &[WalkedRoot]) {
+    put_count(out, roots.len());
+    roots.iter().for_each(|root| put(out, root));
+}
+
+fn take_roots(r: &mut Reader<'_>) -> Result<Vec<WalkedRoot>, DecodeError> {
+    let roots: Vec<WalkedRoot> =
+        r.list("final roots", MAX_SPACES, 33, |r| r.take("a final root"))?;
+    if !roots.is_sorted_by(|a, b| a.space < b.space) {
+        return Err(DecodeError::NotCanonical("the order of the final roots"));
+    }
+    Ok(roots)
+}
+
+/// Appends sixteen optional tags: a mask of those present, then these.
+pub(super) fn put_children(out: &mut Vec<u8>, children: &[Option<Tag>; 16]) {
     let mask = children.iter().enumerate().fold(0u16, |m, (i, c)| m | u16::from(c.is_some()) << i);
     out.extend_from_slice(&mask.to_le_bytes());
     for digest in children.iter().flatten() {
@@ -248,9 +299,7 @@ pub(super) fn put_children<const N: usize>(out: &mut Vec<u8>, children: &[Option
     }
 }
 
-pub(super) fn take_children<const N: usize>(
-    r: &mut Reader<'_>,
-) -> Result<[Option<[u8; N]>; 16], DecodeError> {
+pub(super) fn take_children(r: &mut Reader<'_>) -> Result<[Option<Tag>; 16], DecodeError> {
     let mask = u16::from_le_bytes(r.array("a mask of children")?);
     let mut children = [None; 16];
     for (nibble, child) in children.iter_mut().enumerate() {

@@ -1,5 +1,6 @@
 //! What the two sides say to each other, one variant a kind of frame.
 
+mod clocks;
 mod hello;
 mod patterns;
 mod refusal;
@@ -7,7 +8,9 @@ mod subtree;
 
 use alloc::vec::Vec;
 
-pub use hello::{Done, Greeting, Hello, SpaceRoot, Spaces, WalkedRoot};
+pub(crate) use clocks::range_of;
+pub use clocks::{RangeAnswer, RangeOffer, VersionBase, Versions};
+pub use hello::{Done, FinalRoots, Greeting, Hello, SpaceRoot, Spaces, WalkedRoot};
 pub use patterns::{PatternRequest, PatternSync, Want};
 pub use refusal::Refusal;
 pub use subtree::{Line, Listing, Node, SubtreeRequest, SubtreeResponse};
@@ -38,6 +41,13 @@ pub enum Message {
     PatternSync(PatternSync),
     /// Final roots. Two turns in a row that end so, the second with nothing else in it, end the session.
     Done(Done),
+    /// A version summary. Answered by one, unless the receiver told its own before, and by
+    /// `PatternSync` or `RangeOffer`.
+    Versions(Versions),
+    /// Ranges of many records. Answered by `RangeAnswer`.
+    RangeOffer(RangeOffer),
+    /// The ranges that are taken. Answered by `PatternSync`.
+    RangeAnswer(RangeAnswer),
 }
 
 impl Message {
@@ -52,6 +62,9 @@ impl Message {
             Self::PatternRequest(_) => Kind::PatternRequest,
             Self::PatternSync(_) => Kind::PatternSync,
             Self::Done(_) => Kind::Done,
+            Self::Versions(_) => Kind::Versions,
+            Self::RangeOffer(_) => Kind::RangeOffer,
+            Self::RangeAnswer(_) => Kind::RangeAnswer,
         }
     }
 
@@ -70,6 +83,9 @@ impl Message {
             Self::PatternRequest(request) => request.encode(&mut out),
             Self::PatternSync(sync) => sync.encode(&mut out, compression),
             Self::Done(done) => done.encode(&mut out),
+            Self::Versions(versions) => versions.encode(&mut out),
+            Self::RangeOffer(offer) => offer.encode(&mut out),
+            Self::RangeAnswer(answer) => answer.encode(&mut out),
         }
         frame::finish(&mut out);
         if ends_turn {
@@ -96,6 +112,9 @@ impl Message {
             Kind::PatternRequest => Self::PatternRequest(PatternRequest::decode(&mut r)?),
             Kind::PatternSync => Self::PatternSync(PatternSync::decode(&mut r)?),
             Kind::Done => Self::Done(Done::decode(&mut r)?),
+            Kind::Versions => Self::Versions(Versions::decode(&mut r)?),
+            Kind::RangeOffer => Self::RangeOffer(RangeOffer::decode(&mut r)?),
+            Kind::RangeAnswer => Self::RangeAnswer(RangeAnswer::decode(&mut r)?),
         };
         r.end()?;
         Ok((message, header.ends_turn))

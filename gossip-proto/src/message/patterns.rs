@@ -22,7 +22,7 @@ pub struct PatternRequest {
 pub struct Want {
     /// The first bytes of the key hash.
     pub key: [u8; KEY_LEN],
-    /// The digests of the contents that the sender holds under this key, cut short, strictly
+    /// The tags of the contents that the sender holds under this key, strictly
     /// ascending, at most [`MAX_WANT_HOLDS`].
     pub holds: Vec<Tag>,
     /// The context of the record that the sender holds under this key: node and entry, ascending by
@@ -42,6 +42,9 @@ pub struct PatternSync {
     /// this message names belong to a record of a later message and come last. All embeddings
     /// have the same length.
     pub delivery: Delivery,
+    /// Nodes and versions, strictly ascending by node: everything of the node above the receiver's
+    /// version summary, up to this version, has been sent. Each node is one of the records'.
+    pub declared: Vec<([u8; 32], u64)>,
 }
 
 impl PatternRequest {
@@ -98,11 +101,12 @@ impl PatternRequest {
 impl PatternSync {
     pub(super) fn encode(&self, out: &mut Vec<u8>, compression: Compression) {
         put(out, &self.space);
-        codec::encode(out, &self.delivery, compression);
+        codec::encode(out, &self.delivery, &self.declared, compression);
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let space = r.take("the space of a pattern sync")?;
-        Ok(Self { space, delivery: codec::decode(r)? })
+        let (delivery, declared) = codec::decode(r)?;
+        Ok(Self { space, delivery, declared })
     }
 }

@@ -22,7 +22,7 @@ pub struct SubtreeRequest {
 pub struct Node {
     /// Which node; at most 11 nibbles.
     pub prefix: Prefix,
-    /// The digests of its children, cut short; `None` where nothing lies below.
+    /// The tags of its children's digests; `None` where nothing lies below.
     pub children: [Option<Tag>; 16],
 }
 
@@ -44,12 +44,12 @@ pub struct Listing {
     pub lines: Vec<Line>,
 }
 
-/// One entry, cut short.
+/// One entry, abbreviated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line {
     /// The first bytes of the key hash.
     pub key: [u8; KEY_LEN],
-    /// The record's digest, cut short.
+    /// The tag of the record's digest.
     pub record: Tag,
 }
 

@@ -71,6 +71,8 @@ pub struct SessionId(pub(super) u64);
 pub struct Terms {
     /// Where the last session with the peer left off; sending goes on there.
     pub cursor: Option<u64>,
+    /// How many sessions with the peer before it, in a row, left news to the next.
+    pub postponed: u8,
     /// Bytes of records that it may send.
     pub sends: u64,
     /// Bytes that it may receive.
@@ -79,13 +81,15 @@ pub struct Terms {
 
 impl Terms {
     /// No limits, from the beginning.
-    pub const UNLIMITED: Self = Self { cursor: None, sends: u64::MAX, receives: u64::MAX };
+    pub const UNLIMITED: Self =
+        Self { cursor: None, postponed: 0, sends: u64::MAX, receives: u64::MAX };
 
     /// The configuration of a session that is held on these terms. It may receive one full frame and
     /// room for hashes, however little has accrued: [`LEAST_RECEIVED`].
     pub fn apply(self, config: SessionConfig) -> SessionConfig {
         SessionConfig {
             cursor: self.cursor,
+            postponed: self.postponed,
             send_budget: config.send_budget.min(self.sends),
             receive_budget: config.receive_budget.min(self.receives.max(LEAST_RECEIVED)),
             ..config

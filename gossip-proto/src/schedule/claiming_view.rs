@@ -2,7 +2,10 @@
 
 use alloc::vec::Vec;
 
-use crate::{Content, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, SpaceId, Summary, View};
+use crate::{
+    Clocks, Content, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, ShortNode, SpaceId,
+    Summary, VersionRange, View,
+};
 
 /// What a session asks about its claims: the scheduler, behind whatever lock the driver keeps it.
 ///
@@ -11,6 +14,9 @@ use crate::{Content, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, SpaceId,
 pub trait ClaimTable {
     /// Whether the session may ask for the record, and claims it.
     fn claim(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool;
+
+    /// Whether the session may take a range of records of the node, and claims it.
+    fn claim_range(&self, space: &SpaceId, node: ShortNode) -> bool;
 
     /// These records came.
     fn deliver(&self, space: &SpaceId, keys: &[[u8; KEY_LEN]]);
@@ -39,7 +45,7 @@ impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
         self.view.count(prefix)
     }
 
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
         self.view.children(prefix)
     }
 
@@ -81,7 +87,15 @@ impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
         self.claims.claim(&self.space, key) && self.view.claim(key)
     }
 
-    fn recent(&self) -> Vec<[u8; 32]> {
-        self.view.recent()
+    fn claim_range(&self, range: &VersionRange) -> bool {
+        self.claims.claim_range(&self.space, range.node) && self.view.claim_range(range)
+    }
+
+    fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
+        self.view.with_clocks(work)
+    }
+
+    fn repin(&mut self) {
+        self.view.repin();
     }
 }

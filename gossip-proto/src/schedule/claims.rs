@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use super::SessionId;
 use super::limits::{CLAIM_TIMEOUT, DISTRUST, MAX_CLAIMS};
-use crate::{KEY_LEN, SpaceId};
+use crate::{KEY_LEN, ShortNode, SpaceId};
 
 /// The key of a record within its space, as requests name it.
 type Key = [u8; KEY_LEN];
@@ -20,6 +20,8 @@ pub(super) struct Claims<P> {
     last: SessionId,
     sessions: BTreeMap<SessionId, Holder<P>>,
     spaces: BTreeMap<SpaceId, BTreeMap<Key, State>>,
+    /// The nodes all of whose records a session takes.
+    ranges: BTreeMap<(SpaceId, ShortNode), SessionId>,
     len: usize,
     /// Peers that let claims lapse, and until when they get no further ones.
     distrusted: BTreeMap<P, Duration>,
@@ -52,6 +54,7 @@ impl<P: Copy + Ord> Claims<P> {
             last: SessionId(0),
             sessions: BTreeMap::new(),
             spaces: BTreeMap::new(),
+            ranges: BTreeMap::new(),
             len: 0,
             distrusted: BTreeMap::new(),
         }
@@ -117,6 +120,29 @@ impl<P: Copy + Ord> Claims<P> {
         true
     }
 
+    /// Claims all records of a node until the session ends, unless another session has claimed them.
+    pub(super) fn claim_range(
+        &mut self,
+        session: SessionId,
+        space: &SpaceId,
+        node: ShortNode,
+        now: Duration,
+    ) -> bool {
+        let Self { sessions, ranges, .. } = self;
+        let known = ranges.get(&(space.clone(), node)).filter(|other| **other != session);
+        let holder = known.and_then(|other| sessions.get(other));
+        if holder.is_some_and(|holder| now < holder.until) {
+            return false;
+        }
+        let Some(holder) = sessions.get_mut(&session) else { return true };
+        if holder.is_trusted && ranges.len() < MAX_CLAIMS {
+            holder.until = now + CLAIM_TIMEOUT;
+            holder.has_claimed = true;
+            ranges.insert((space.clone(), node), session);
+        }
+        true
+    }
+
     /// These records came in `session`, claimed or not.
     pub(super) fn deliver(
         &mut self,
@@ -156,6 +182,7 @@ impl<P: Copy + Ord> Claims<P> {
             // It promised what it did not bring. Once is bad luck; no peer gets to do it often.
             self.distrusted.insert(holder.peer, now + DISTRUST);
         }
+        self.ranges.retain(|_, claimer| *claimer != session);
         let oldest = self.sessions.first_key_value().map(|(session, _)| *session);
         let Self { spaces, len, .. } = self;
         *len = 0;
@@ -242,6 +269,20 @@ mod tests {
         assert!(claims.claim(SessionId(4), &space(), KEY, later), "nobody is trusted with it");
         claims.deliver(SECOND, &space(), [KEY].into_iter(), later);
         assert_eq!(claims.sessions[&FIRST].open, 0);
+    }
+
+    #[test]
+    fn one_session_takes_a_range() {
+        let mut claims = claims(3);
+        let node = |n: u8| [n; 8];
+        assert!(claims.claim_range(FIRST, &space(), node(1), NOW));
+        assert!(claims.claim_range(FIRST, &space(), node(1), NOW));
+        assert!(!claims.claim_range(SECOND, &space(), node(1), NOW));
+        assert!(claims.claim_range(SECOND, &space(), node(2), NOW), "another node's");
+        claims.end(FIRST, NOW);
+        assert!(claims.claim_range(SECOND, &space(), node(1), NOW));
+        let later = NOW + CLAIM_TIMEOUT;
+        assert!(claims.claim_range(THIRD, &space(), node(1), later), "nothing came for too long");
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         match end {
             SessionEnd::Outcome(outcome) => {
                 let worth = worth(outcome);
-                found.cursor = outcome.cursor;
+                found.note_outcome(outcome);
                 found.trigger.end(worth, call, now);
                 if self.mutant.is(Mutant::NoBackoff) {
                     found.trigger.forgive();
@@ -92,7 +92,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     fn conclude_accepted(&mut self, peer: P, outcome: &Outcome, now: Duration) {
         let head_start = self.head_start(peer);
         let Some(found) = self.peers.get_mut(&peer) else { return };
-        found.cursor = outcome.cursor;
+        found.note_outcome(outcome);
         found.trigger.note_accepted(worth(outcome));
         self.follow_up(peer, outcome, now + head_start);
     }
@@ -160,6 +160,15 @@ impl StallNotice {
 }
 
 impl Peer {
+    /// Keeps what the next session goes on from.
+    fn note_outcome(&mut self, outcome: &Outcome) {
+        self.cursor = outcome.cursor;
+        self.postponed = match outcome.postponed {
+            true => self.postponed.saturating_add(1),
+            false => 0,
+        };
+    }
+
     fn note_stall(&mut self, worth: Worth, outcome: &Outcome) -> Option<StallNotice> {
         if worth == Worth::Nothing && outcome.result != Ending::NothingShared {
             self.stalled_sessions = self.stalled_sessions.saturating_add(1);

@@ -1,7 +1,6 @@
 //! When a node talks to whom: dials, sessions and adverts, without sockets, threads and clocks.
 //!
-//! A [`Scheduler`] is told what happens and says what to do. gossip-net drives it with QUIC and real
-//! time, the simulator ([`sim`](crate::sim)) drives it with virtual time: what is simulated is what
+//! A [`Scheduler`] takes events and gives actions. gossip-net drives it with QUIC and real time, the simulator ([`sim`](crate::sim)) drives it with virtual time: what is simulated is what
 //! runs. It works in the manner of the [`Session`](crate::Session):
 //!
 //! - *In*: `handle_*` for what happened, `set_*` for what is configured, `request*` for what the

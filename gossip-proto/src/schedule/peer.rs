@@ -35,6 +35,8 @@ pub(super) struct Peer {
     pub(super) roots: PeerRoots,
     /// Where the last session left off, so that records which the peer refuses starve no others.
     pub(super) cursor: Option<u64>,
+    /// How many sessions in a row left news to the next.
+    pub(super) postponed: u8,
     pub(super) stalled_sessions: u32,
     pub(super) account: PeerAccount,
     pub(super) datagrams: TokenBucket,
@@ -108,6 +110,7 @@ impl Peer {
             previews: Previews::default(),
             roots: PeerRoots::default(),
             cursor: None,
+            postponed: 0,
             stalled_sessions: 0,
             account: PeerAccount::NEW,
             datagrams: TokenBucket::FULL,

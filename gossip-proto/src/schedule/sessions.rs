@@ -9,7 +9,7 @@ use super::mutant::Mutant;
 use super::peer::{Contact, Opened, Peer, Purpose};
 use super::trigger::Call;
 use super::{Action, Due, Reach, RequestError, Scarce, Scheduler, SessionId, Terms};
-use crate::{KEY_LEN, SpaceId};
+use crate::{KEY_LEN, ShortNode, SpaceId};
 
 /// What the sessions with a peer need next.
 enum Next {
@@ -217,7 +217,8 @@ impl<P: Copy + Ord> Scheduler<P> {
     pub(super) fn terms(&self, peer: P, now: Duration) -> Terms {
         let Some(found) = self.peers.get(&peer) else { return Terms::UNLIMITED };
         let receives = found.account.bytes(&self.config.limits.peer, now);
-        Terms { cursor: found.cursor, sends: self.sending.bytes(now).min(receives), receives }
+        let (cursor, postponed) = (found.cursor, found.postponed);
+        Terms { cursor, postponed, sends: self.sending.bytes(now).min(receives), receives }
     }
 
     // What sessions ask for.
@@ -233,6 +234,18 @@ impl<P: Copy + Ord> Scheduler<P> {
         now: Duration,
     ) -> bool {
         self.mutant.is(Mutant::NoClaims) || self.claims.claim(session, space, *key, now)
+    }
+
+    /// Claims all records of a node for `session` until it ends, unless another session has claimed
+    /// them.
+    pub fn claim_range(
+        &mut self,
+        session: SessionId,
+        space: &SpaceId,
+        node: ShortNode,
+        now: Duration,
+    ) -> bool {
+        self.mutant.is(Mutant::NoClaims) || self.claims.claim_range(session, space, node, now)
     }
 
     /// These records came in `session`, claimed or not.

@@ -15,7 +15,7 @@ const US: u8 = 3;
 const PEERS: [u8; 6] = [0, 1, 2, 4, 5, 6];
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// A driver that does what it is told, and lets chance decide what comes of it.
+/// A driver that carries every action out, and lets chance decide its result.
 struct Driver {
     scheduler: Scheduler<u8>,
     now: Duration,
@@ -62,7 +62,7 @@ fn outcome(result: Ending, applied: u64, ours: u8, theirs: u8) -> Outcome {
         differed: true,
     };
     let stats = Stats { applied, records_in: applied, ..Stats::default() };
-    Outcome { result, stats, spaces: Arc::from([space]), cursor: None }
+    Outcome { result, stats, spaces: Arc::from([space]), cursor: None, postponed: false }
 }
 
 impl Driver {

@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use super::outcome::SpaceOutcome;
 use crate::limits::MAX_SPACES;
 use crate::message::WalkedRoot;
-use crate::{DecodeError, Event, SetupError, SpaceId, SpaceRoot, Spaces, Summary, View, short};
+use crate::tag::SessionKey;
+use crate::{DecodeError, Event, SetupError, SpaceId, SpaceRoot, Spaces, Summary, Tag, View};
 
 /// What separates this use of the hash from all others.
 const DIGEST_TAG: &[u8] = b"engram-gossip/spaces/1";
@@ -67,11 +68,11 @@ impl<V: View> Directory<V> {
     }
 
     /// What the acceptor says if the opener sent a digest that differs.
-    pub(super) fn narrowing(&mut self) -> Spaces {
+    pub(super) fn narrowing(&mut self, session_key: SessionKey) -> Spaces {
         if self.hosted.len() <= TABLE_AT_ONCE {
             self.own_table(u16::MAX)
         } else {
-            Spaces::Buckets(self.buckets())
+            Spaces::Buckets(self.buckets(session_key))
         }
     }
 
@@ -86,11 +87,26 @@ impl<V: View> Directory<V> {
         digest_of(shared.map(|space| (&space.id, space.view.live_summary().root)))
     }
 
-    fn buckets(&self) -> [Option<[u8; 8]>; 16] {
+    /// Whether both sides host exactly so many spaces.
+    pub(super) fn shares(&self, count: usize) -> bool {
+        self.hosted.iter().filter(|space| space.shared).count() == count
+    }
+
+    /// The digest over the roots that the peer told, if it told those of all shared spaces.
+    pub(super) fn told_digest(&self, count: usize) -> Option<[u8; 32]> {
+        if !self.shares(count) {
+            return None;
+        }
+        let shared = self.hosted.iter().filter(|space| space.shared);
+        let told: Option<Vec<_>> = shared.map(|space| Some((&space.id, space.theirs?))).collect();
+        told.map(|told| digest_of(told.into_iter()))
+    }
+
+    fn buckets(&self, session_key: SessionKey) -> [Option<Tag>; 16] {
         core::array::from_fn(|bucket| {
             let within = || self.hosted.iter().filter(|space| bucket_of(&space.id) == bucket);
             let digest = digest_of(within().map(|space| (&space.id, space.pinned.root)));
-            within().next().map(|_| short(&digest))
+            within().next().map(|_| session_key.tag(&digest))
         })
     }
 
@@ -106,8 +122,12 @@ impl<V: View> Directory<V> {
     }
 
     /// Names the spaces whose bucket differs from the peer's; the others are equal on both sides.
-    pub(super) fn answer_buckets(&mut self, theirs: &[Option<[u8; 8]>; 16]) -> Spaces {
-        let pairs = self.buckets().into_iter().zip(theirs).enumerate();
+    pub(super) fn answer_buckets(
+        &mut self,
+        theirs: &[Option<Tag>; 16],
+        session_key: SessionKey,
+    ) -> Spaces {
+        let pairs = self.buckets(session_key).into_iter().zip(theirs).enumerate();
         let differing = pairs.fold(0, |mask, (bucket, (a, b))| mask | u16::from(a != *b) << bucket);
         self.share_outside(differing);
         self.own_table(differing)
@@ -196,6 +216,24 @@ impl<V: View> Directory<V> {
         self.hosted.get(index).filter(|space| space.shared)
     }
 
+    /// The space at a place of the table, if this side hosts it.
+    pub(super) fn named(&self, place: u32) -> Option<&Hosted<V>> {
+        self.hosted.get((*self.places.as_ref()?.get(place as usize)?)?)
+    }
+
+    pub(super) fn named_mut(&mut self, place: u32) -> Option<&mut Hosted<V>> {
+        self.hosted.get_mut((*self.places.as_ref()?.get(place as usize)?)?)
+    }
+
+    /// The places of these spaces in the table.
+    pub(super) fn places_of(&self, spaces: &[SpaceId]) -> Vec<u32> {
+        let places = self.places.iter().flatten().enumerate();
+        let named = places.filter(|(_, index)| {
+            index.is_some_and(|index| spaces.contains(&self.hosted[index].id))
+        });
+        named.map(|(place, _)| place as u32).collect()
+    }
+
     pub(super) fn at_mut(&mut self, place: u32) -> Option<&mut Hosted<V>> {
         let index = (*self.places.as_ref()?.get(place as usize)?)?;
         self.hosted.get_mut(index).filter(|space| space.shared)
@@ -232,8 +270,16 @@ impl<V> Hosted<V> {
         self.differed = theirs != self.pinned.root;
     }
 
+    pub(super) fn differed(&self) -> bool {
+        self.differed
+    }
+
+    pub(super) fn theirs(&self) -> Option<[u8; 32]> {
+        self.theirs
+    }
+
     /// The peer begins to compare this space: its root differs, and is not known yet.
-    pub(super) fn walk(&mut self) {
+    pub(super) fn differs(&mut self) {
         if !self.differed {
             self.differed = true;
             self.theirs = None;

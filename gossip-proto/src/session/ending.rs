@@ -1,26 +1,56 @@
 //! The end: the last words of both sides, and what becomes of a session that breaks.
 
+use super::delta::ask;
 use super::turn::Turn;
-use super::{Ending, Outcome, Session, Stage};
-use crate::message::Done;
+use super::{Ending, Outcome, Said, Session, Stage};
+use crate::message::{Done, FinalRoots, WalkedRoot};
 use crate::{Compression, Message, Refusal, SessionError, View};
 
 impl<V: View> Session<V> {
     pub(super) fn on_done(&mut self, done: Done) -> Result<(), SessionError> {
-        for root in &done.roots {
-            let space = self.directory.at_mut(root.space);
-            space.ok_or(SessionError::Violation("a space that is not shared"))?.told(root.root);
-        }
         self.peer_kept_back |= done.kept_back;
-        self.told = Some(done.digest);
+        self.peer_has_news = done.has_news;
+        let digest = match done.roots {
+            FinalRoots::Yours => {
+                let said = self.said.take().ok_or(NOTHING_SAID)?;
+                self.note_roots(&said.roots)?;
+                said.digest
+            }
+            FinalRoots::All(roots) => {
+                self.note_roots(&roots)?;
+                self.directory.told_digest(roots.len()).ok_or(NOT_ALL)?
+            }
+            FinalRoots::Differing { digest, roots } => {
+                self.note_roots(&roots)?;
+                digest
+            }
+        };
+        self.told = Some(digest);
         Ok(())
     }
 
-    pub(super) fn done(&self) -> Done {
+    fn note_roots(&mut self, roots: &[WalkedRoot]) -> Result<(), SessionError> {
+        for root in roots {
+            let space = self.directory.at_mut(root.space);
+            space.ok_or(SessionError::Violation("a space that is not shared"))?.told(root.root);
+        }
+        Ok(())
+    }
+
+    pub(super) fn done(&mut self) -> Done {
+        let (digest, roots) = (self.directory.shared_digest(), self.directory.walked_roots());
+        let final_roots = if self.told == Some(digest) {
+            FinalRoots::Yours
+        } else if self.directory.shares(roots.len()) {
+            FinalRoots::All(roots.clone())
+        } else {
+            FinalRoots::Differing { digest, roots: roots.clone() }
+        };
+        self.said = Some(Said { digest, roots });
         Done {
-            digest: self.directory.shared_digest(),
+            roots: final_roots,
             kept_back: self.walk.kept_back() || self.transfer.kept_back(),
-            roots: self.directory.walked_roots(),
+            has_news: self.has_news(),
         }
     }
 
@@ -30,6 +60,7 @@ impl<V: View> Session<V> {
         let equal = self.stage == Stage::Equal || told_equal();
         let kept_back = self.peer_kept_back || self.walk.kept_back() || self.transfer.kept_back();
         self.turn = Turn::Over;
+        self.agree(equal);
         self.end(if self.directory.shares_nothing() {
             Ending::NothingShared
         } else if equal {
@@ -41,12 +72,34 @@ impl<V: View> Session<V> {
         });
     }
 
+    /// Whether this side has news by clocks for the next session.
+    fn has_news(&self) -> bool {
+        self.deltas.iter().any(|(place, delta)| {
+            self.directory.at(place).is_some_and(|space| delta.has_news(&space.view))
+        })
+    }
+
+    /// Where both sides hold the same, both have handled what either has.
+    fn agree(&mut self, all_equal: bool) {
+        for (place, told) in self.deltas.told() {
+            let Some(space) = self.directory.at(place) else { continue };
+            let root = space.view.live_summary().root;
+            if all_equal || space.theirs() == Some(root) {
+                ask(&space.view, |clocks| {
+                    told.iter().for_each(|(node, version)| clocks.raise(node, version));
+                    clocks.agree(&root, self.deltas.peer());
+                });
+            }
+        }
+    }
+
     fn end(&mut self, result: Ending) {
         self.outcome = Some(Outcome {
             result,
             stats: self.stats,
             spaces: self.directory.outcomes(),
             cursor: self.transfer.cursor(),
+            postponed: self.postponed,
         });
     }
 
@@ -62,3 +115,6 @@ impl<V: View> Session<V> {
         error
     }
 }
+
+const NOTHING_SAID: SessionError = SessionError::Violation("equal to roots that were not told");
+const NOT_ALL: SessionError = SessionError::Violation("all roots, and yet not of all spaces");

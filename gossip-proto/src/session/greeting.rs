@@ -1,11 +1,16 @@
 //! The first turns: do both sides fit together, and which spaces have to be compared?
 
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use super::{Session, Stage, Turn};
-use crate::message::Hello;
-use crate::tag::Salt;
+use crate::limits::MAX_POSTPONED;
+use crate::message::{Hello, Versions};
+use crate::tag::SessionKey;
 use crate::{Compression, Event, Message, Parameters, Prefix, SessionError, Spaces, View};
+
+/// Summaries that a side tells of spaces that it expects to differ.
+const MAX_EARLY: usize = 16;
 
 impl<V: View> Session<V> {
     pub(super) fn greet(&mut self, spaces: Spaces) {
@@ -15,7 +20,7 @@ impl<V: View> Session<V> {
         };
         self.queued.push_back(Message::MerkleRootExchange(Hello {
             capabilities,
-            salt: self.config.salt,
+            key: self.key_half,
             receive_budget: self.config.receive_budget,
             greeting: self.config.greeting,
             parameters: (!self.peer_agrees).then(|| self.parameters.clone()),
@@ -29,7 +34,10 @@ impl<V: View> Session<V> {
             self.compression = self.config.compression;
         }
         self.peer_takes = hello.receive_budget;
-        self.salt = Salt::of(self.config.salt, hello.salt);
+        self.session_key = match self.stats.turns {
+            0 => SessionKey::of(hello.key, self.key_half),
+            _ => SessionKey::of(self.key_half, hello.key),
+        };
         if self.stats.turns == 0 {
             self.answer_hello(&hello.spaces)?;
         } else {
@@ -64,7 +72,7 @@ impl<V: View> Session<V> {
             }
             Spaces::Digest { .. } => {
                 self.stage = Stage::Spaces;
-                self.directory.narrowing()
+                self.directory.narrowing(self.session_key)
             }
             Spaces::Table { buckets, spaces } => {
                 if *buckets == u16::MAX && self.directory.equals(spaces) {
@@ -76,6 +84,9 @@ impl<V: View> Session<V> {
             _ => return Err(SessionError::Violation("a hello names spaces or their digest")),
         };
         self.greet(answer);
+        if !self.adopted {
+            self.tell_early();
+        }
         Ok(())
     }
 
@@ -96,8 +107,9 @@ impl<V: View> Session<V> {
         match theirs {
             Spaces::Buckets(buckets) if !self.directory.has_table() => {
                 self.stage = Stage::Spaces;
-                let table = self.directory.answer_buckets(&buckets);
+                let table = self.directory.answer_buckets(&buckets, self.session_key);
                 self.queued.push_back(Message::Spaces(table));
+                self.tell_early();
             }
             Spaces::Table { buckets, spaces } if !self.directory.has_table() => {
                 let hosts = self.adopt(buckets, &spaces)?;
@@ -106,6 +118,7 @@ impl<V: View> Session<V> {
             Spaces::Hosts(bits) if self.directory.has_table() => {
                 self.stage = Stage::Walking;
                 let shared = self.directory.hosts(&bits).map_err(SessionError::Violation)?;
+                self.deltas.retain(&shared);
                 self.walk.expect_roots(shared);
             }
             _ => return Err(SessionError::Violation("an answer about spaces that does not fit")),
@@ -120,9 +133,73 @@ impl<V: View> Session<V> {
         let (hosts, differing) =
             self.directory.adopt(buckets, table).map_err(SessionError::Violation)?;
         for place in differing.into_iter().rev() {
+            self.begin_to_compare(place);
+        }
+        self.adopted = true;
+        Ok(hosts)
+    }
+
+    /// Begins to compare a space that differs: by clocks, or else by its tree.
+    fn begin_to_compare(&mut self, place: u32) {
+        let Some(space) = self.directory.at_mut(place) else { return };
+        if self.deltas.begin(place, space) {
+            // Either side may find that the trees have to be compared after all.
+            self.walk.expect_roots([place]);
+        } else {
+            self.stats.descents += 1;
             self.walk.push((place, Prefix::ROOT));
         }
-        Ok(hosts)
+    }
+
+    /// Tells the summaries of spaces that are expected to differ along with this side's table.
+    pub(super) fn tell_early(&mut self) {
+        for place in self.directory.places_of(&self.config.suspects).into_iter().take(MAX_EARLY) {
+            if let Some(space) = self.directory.named_mut(place) {
+                self.deltas.begin(place, space);
+            }
+        }
+    }
+
+    pub(super) fn on_versions(&mut self, versions: &Versions) -> Result<(), SessionError> {
+        let place = versions.space;
+        // A summary that was told early may be of a space that is not hosted here, or is equal.
+        let Some(space) = self.directory.at_mut(place) else { return Ok(()) };
+        if self.deltas.get(place).is_none() && !self.adopted && !space.differed() {
+            space.differs();
+            self.begin_to_compare(place);
+        }
+        let Some(space) = self.directory.at_mut(place) else { return Ok(()) };
+        if self.deltas.get(place).is_some() {
+            space.differs();
+        }
+        self.deltas.on_versions(versions, &space.view)
+    }
+
+    /// The peer has nothing left to say: compares the trees of spaces whose roots still differ.
+    pub(super) fn judge(&mut self) {
+        let over: Vec<u32> = (self.deltas.iter())
+            .filter(|(_, delta)| delta.is_over() && !delta.left_out())
+            .map(|(place, _)| place)
+            .collect();
+        let kept_back = self.peer_kept_back || self.transfer.kept_back();
+        for place in over {
+            let Some(space) = self.directory.at_mut(place) else { continue };
+            let equal = space.theirs() == Some(space.view.live_summary().root);
+            if equal || kept_back {
+                continue;
+            }
+            let has_news = self.deltas.get(place).is_some_and(|delta| delta.has_news(&space.view));
+            let has_moved = self.stats.applied + self.stats.records_out > 0;
+            let may_postpone = self.config.postponed < MAX_POSTPONED;
+            if (has_news || self.peer_has_news) && has_moved && may_postpone {
+                self.postponed = true;
+                continue;
+            }
+            self.deltas.end(place);
+            space.view.repin();
+            self.stats.descents += 1;
+            self.walk.push((place, Prefix::ROOT));
+        }
     }
 
     fn all_equal(&mut self, digest: Spaces) -> Spaces {

@@ -1,5 +1,6 @@
 //! The sync machine: one session between two nodes, without sockets and without a clock.
 
+mod delta;
 mod directory;
 mod ending;
 mod greeting;
@@ -7,6 +8,7 @@ mod outcome;
 mod pieces;
 mod receive;
 mod reconcile;
+mod stream;
 mod transfer;
 mod turn;
 mod walk;
@@ -15,17 +17,20 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use self::delta::Deltas;
 use self::directory::Directory;
 use self::outcome::Events;
 pub use self::outcome::{Ending, Event, Outcome, SpaceOutcome, Stats};
 use self::transfer::Transfer;
 use self::turn::{Turn, TurnSoFar};
 use self::walk::Walk;
+use crate::clocks::short_node;
 use crate::limits::MAX_TURNS;
-use crate::tag::Salt;
+use crate::message::WalkedRoot;
+use crate::tag::SessionKey;
 use crate::{
-    Compression, Greeting, Message, Parameters, SessionConfig, SessionError, SetupError, SpaceId,
-    View,
+    Compression, Greeting, KeyHalf, Message, Parameters, SessionConfig, SessionError, SetupError,
+    SpaceId, View,
 };
 
 /// One session with one peer, over one reliable, ordered stream of frames.
@@ -42,6 +47,7 @@ pub struct Session<V> {
     config: SessionConfig,
     parameters: Parameters,
     directory: Directory<V>,
+    deltas: Deltas,
     walk: Walk,
     transfer: Transfer,
     stage: Stage,
@@ -57,12 +63,20 @@ pub struct Session<V> {
     peer_closed: bool,
     /// The digest of the peer's last `Done`.
     told: Option<[u8; 32]>,
+    /// The last `Done` of this side.
+    said: Option<Said>,
     peer_kept_back: bool,
+    peer_has_news: bool,
+    /// Whether this side took the peer's table: then it knows which spaces differ.
+    adopted: bool,
+    /// Whether a difference is left to the next session, which takes it by clocks.
+    postponed: bool,
     /// Whether the peer's parameters equal this side's, the strategy included.
     peer_agrees: bool,
     peer_greeting: Option<Greeting>,
     compression: Compression,
-    salt: Salt,
+    key_half: KeyHalf,
+    session_key: SessionKey,
     /// Bytes that may still be sent.
     peer_takes: u64,
     sent_records: u64,
@@ -70,6 +84,12 @@ pub struct Session<V> {
     started: Duration,
     heard: Duration,
     outcome: Option<Outcome>,
+}
+
+/// The roots that a side told in its last `Done`.
+struct Said {
+    digest: [u8; 32],
+    roots: Vec<WalkedRoot>,
 }
 
 /// How far both sides know each other.
@@ -88,7 +108,7 @@ enum Stage {
 impl<V: View> Session<V> {
     /// Begins a session; the first frame is ready to be polled.
     ///
-    /// `spaces` are the spaces that this side hosts for the peer, each with a view that was pinned
+    /// `key_half` is this side's half of the session key, drawn for this session alone. `spaces` are the spaces that this side hosts for the peer, each with a view that was pinned
     /// just now. Those that both sides name are synced.
     ///
     /// # Errors
@@ -96,12 +116,14 @@ impl<V: View> Session<V> {
     pub fn open(
         config: SessionConfig,
         parameters: Parameters,
+        key_half: KeyHalf,
         spaces: Vec<(SpaceId, V)>,
         now: Duration,
     ) -> Result<Self, SetupError> {
-        let mut session = Self::new(config, parameters, spaces, now)?;
+        let mut session = Self::new(config, parameters, key_half, spaces, now)?;
         let spaces = session.directory.opening();
         session.greet(spaces);
+        session.tell_early();
         session.turn = Turn::Ours(TurnSoFar::default());
         Ok(session)
     }
@@ -113,15 +135,17 @@ impl<V: View> Session<V> {
     pub fn accept(
         config: SessionConfig,
         parameters: Parameters,
+        key_half: KeyHalf,
         spaces: Vec<(SpaceId, V)>,
         now: Duration,
     ) -> Result<Self, SetupError> {
-        Self::new(config, parameters, spaces, now)
+        Self::new(config, parameters, key_half, spaces, now)
     }
 
     fn new(
         config: SessionConfig,
         parameters: Parameters,
+        key_half: KeyHalf,
         spaces: Vec<(SpaceId, V)>,
         now: Duration,
     ) -> Result<Self, SetupError> {
@@ -129,6 +153,7 @@ impl<V: View> Session<V> {
         parameters.check()?;
         Ok(Self {
             directory: Directory::new(spaces)?,
+            deltas: Deltas::new(config.peer.as_ref().map(short_node)),
             walk: Walk::default(),
             transfer: Transfer::new(config.cursor),
             stage: Stage::Greeting,
@@ -139,11 +164,16 @@ impl<V: View> Session<V> {
             closed: false,
             peer_closed: false,
             told: None,
+            said: None,
             peer_kept_back: false,
+            peer_has_news: false,
+            adopted: false,
+            postponed: false,
             peer_agrees: false,
             peer_greeting: None,
             compression: Compression::Off,
-            salt: Salt::of(0, 0),
+            session_key: SessionKey::default(),
+            key_half,
             peer_takes: 0,
             sent_records: 0,
             stats: Stats::default(),
@@ -297,6 +327,8 @@ impl<V: View> Session<V> {
             (Stage::Greeting, Message::MerkleRootExchange(hello)) => self.on_hello(&hello),
             (Stage::Greeting, _) => violation("the first frame is not a hello"),
             (_, Message::MerkleRootExchange(_)) => violation("a second hello"),
+            // The opener tells some summaries before it knows that everything is equal.
+            (Stage::Equal | Stage::Spaces, Message::Versions(_)) => Ok(()),
             (Stage::Equal, _) => violation("more than a hello, where everything is equal"),
             (Stage::Spaces, Message::Spaces(spaces)) => self.on_spaces(spaces),
             (Stage::Spaces, _) => violation("an answer about spaces was to come"),
@@ -307,6 +339,15 @@ impl<V: View> Session<V> {
             }
             (Stage::Walking, Message::PatternRequest(request)) => self.on_pattern_request(request),
             (Stage::Walking, Message::PatternSync(sync)) => self.on_pattern_sync(sync),
+            (Stage::Walking, Message::Versions(versions)) => self.on_versions(&versions),
+            (Stage::Walking, Message::RangeOffer(offer)) => {
+                let space = self.directory.at(offer.space);
+                let space = space.ok_or(SessionError::Violation("a space that is not shared"))?;
+                let left = self.deltas.on_offer(&offer, &space.view)?;
+                self.stats.left_to_others = self.stats.left_to_others.saturating_add(left);
+                Ok(())
+            }
+            (Stage::Walking, Message::RangeAnswer(answer)) => self.deltas.on_answer(&answer),
             (Stage::Walking, Message::Done(done)) => self.on_done(done),
         }
     }

@@ -37,6 +37,9 @@ pub struct Outcome {
     /// Where the next session with this peer should begin, if this one kept something back: see
     /// [`SessionConfig::cursor`](crate::SessionConfig::cursor).
     pub cursor: Option<u64>,
+    /// Whether the session left a difference to the next one, which takes it by clocks: see
+    /// [`SessionConfig::postponed`](crate::SessionConfig::postponed).
+    pub postponed: bool,
 }
 
 /// What a session did to one shared space.
@@ -91,9 +94,11 @@ pub struct Stats {
     /// Records received, or keys requested, that this side never asked for or offered. Not stored,
     /// not answered.
     pub unasked: u64,
-    /// Keys that differ and that this side did not ask for, since another of its sessions is bringing
-    /// them: see [`View::claim`](crate::View::claim).
+    /// Records that this side did not ask for, since another of its sessions is bringing them: see
+    /// [`View::claim`](crate::View::claim) and [`View::claim_range`](crate::View::claim_range).
     pub left_to_others: u64,
+    /// Spaces whose trees were compared.
+    pub descents: u64,
 }
 
 impl Stats {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::transfer::{Named, Parcel};
 use crate::codec::Size;
 use crate::limits::MAX_PARTS;
-use crate::tag::{Salt, Tag};
+use crate::tag::{SessionKey, Tag};
 use crate::{Content, DecodeError, Delivery, Part, Record, View, check_content};
 
 /// A record of which something is still to be sent.
@@ -23,6 +23,8 @@ pub(super) struct Pieces {
     /// Parts with contents that the peer lacks come first, then others with live dots. Those with
     /// equal contents lie together, so that a content travels in as few messages as possible.
     parts: VecDeque<Part>,
+    /// Whether the first piece must follow the record before it.
+    follows: bool,
     /// Pieces that are cut already.
     ready: VecDeque<Piece>,
 }
@@ -32,14 +34,15 @@ pub(super) struct Piece {
     /// One record with its contents, or contents alone, ahead of a later piece.
     pub(super) delivery: Delivery,
     pub(super) size: Size,
-    /// Whether the piece before it holds contents ahead of it, so that it has to follow.
+    /// Whether it must not be left out once what came before it was sent: contents ahead of it, or a
+    /// record of the same version.
     pub(super) must_follow: bool,
 }
 
 /// What a session sends of every content.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
-    pub(super) salt: Salt,
+    pub(super) session_key: SessionKey,
     pub(super) dimension: u32,
 }
 
@@ -48,17 +51,21 @@ impl Pieces {
     ///
     /// # Errors
     /// No decoder would take the record.
-    pub(super) fn new(parcel: Parcel, record: Record, salt: Salt) -> Result<Self, DecodeError> {
+    pub(super) fn new(
+        parcel: Parcel,
+        record: Record,
+        session_key: SessionKey,
+    ) -> Result<Self, DecodeError> {
         record.check()?;
-        let Parcel { place, key, known } = parcel;
+        let Parcel { place, key, known, follows } = parcel;
         let Record { id, mut parts, suppressed } = record;
         parts.sort_by_cached_key(|part| {
             let contents: Vec<_> = part.dots.iter().map(|(_, digest)| *digest).collect();
-            let is_known = |digest| known.binary_search(&salt.tag(digest)).is_ok();
+            let is_known = |digest| known.binary_search(&session_key.tag(digest)).is_ok();
             (contents.iter().all(is_known), contents.is_empty(), contents)
         });
         let (parts, ready) = (parts.into(), VecDeque::new());
-        Ok(Self { place, key, id, known, suppressed, parts, ready })
+        Ok(Self { place, key, id, known, suppressed, parts, follows, ready })
     }
 
     /// Cuts the next piece; `None` if everything was taken.
@@ -85,13 +92,24 @@ impl Pieces {
             if let Err((part, contents)) = draft.add(part, contents) {
                 if draft.is_empty() {
                     self.ready = ahead(Draft::of(self.id.clone(), part), contents);
-                    return self.ready.pop_front();
+                    let first = self.ready.pop_front();
+                    return first.map(|piece| self.mark(piece));
                 }
                 self.parts.push_front(part);
                 break;
             }
         }
-        (!draft.is_empty()).then(|| draft.finish())
+        (!draft.is_empty()).then(|| self.mark(draft.finish()))
+    }
+
+    fn mark(&mut self, piece: Piece) -> Piece {
+        let must_follow = piece.must_follow || core::mem::take(&mut self.follows);
+        Piece { must_follow, ..piece }
+    }
+
+    /// Whether everything was taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.parts.is_empty() && self.suppressed.is_empty()
     }
 
     /// Leaves a piece to the next message.
@@ -108,7 +126,7 @@ impl Pieces {
         along: &BTreeSet<[u8; 32]>,
     ) -> Result<Vec<Named>, DecodeError> {
         let digests: BTreeSet<[u8; 32]> = part.dots.iter().map(|(_, digest)| *digest).collect();
-        let is_known = |digest| self.known.binary_search(&terms.salt.tag(digest)).is_ok();
+        let is_known = |digest| self.known.binary_search(&terms.session_key.tag(digest)).is_ok();
         let lacking = digests.difference(along).filter(|digest| !is_known(digest));
         lacking
             .filter_map(|digest| Some((*digest, view.content(digest)?)))

@@ -7,7 +7,7 @@ use super::directory::{Directory, Hosted};
 use super::transfer::{Named, Transfer};
 use crate::codec::Size;
 use crate::limits::{MAX_CARRIED, MAX_NODE_DOTS, MAX_UNFOLDED};
-use crate::tag::{self, Salt};
+use crate::tag::{self, SessionKey};
 use crate::{Delivery, Receipt, Record, SessionError, View};
 
 /// Contents that came ahead of their part.
@@ -32,6 +32,8 @@ pub(super) struct Received {
     pub(super) unasked: u32,
     /// The records that were asked for, with their keys.
     pub(super) requested: Vec<([u8; 32], Record)>,
+    /// The keys of records that lack a content and were left out.
+    pub(super) lacking: Vec<[u8; 32]>,
 }
 
 impl Transfer {
@@ -44,7 +46,7 @@ impl Transfer {
         place: u32,
         delivery: Delivery,
         space: &mut Hosted<V>,
-        told: impl Fn(&[u8; 32]) -> bool,
+        told: impl Fn(&[u8; 32], &Record) -> bool,
     ) -> Result<Received, SessionError> {
         let Delivery { mut records, mut contents } = delivery;
         if self.carried.place != place {
@@ -65,14 +67,39 @@ impl Transfer {
             if asked {
                 requested.push((key, record.clone()));
             }
-            asked || told(&key)
+            asked || told(&key, record)
         });
         let unasked = (came - records.len()) as u32;
+        let lacking = self.leave_incomplete(place, &mut records, &contents, &space.view);
         let named: BTreeSet<[u8; 32]> =
             records.iter().flat_map(Record::mentions).copied().collect();
         contents.retain(|(digest, _)| named.contains(digest));
         let receipt = space.view.apply(Delivery { records, contents });
-        Ok(Received { receipt, unasked, requested })
+        Ok(Received { receipt, unasked, requested, lacking })
+    }
+
+    /// Takes out the records that came by clocks without a content that is not held here either;
+    /// returns their keys, since they have to be asked for.
+    fn leave_incomplete(
+        &self,
+        place: u32,
+        records: &mut Vec<Record>,
+        contents: &[Named],
+        view: &impl View,
+    ) -> Vec<[u8; 32]> {
+        let along: BTreeSet<&[u8; 32]> = contents.iter().map(|(digest, _)| digest).collect();
+        let mut lacking = Vec::new();
+        records.retain(|record| {
+            let key = view.key_of(&record.id);
+            let held = |digest: &[u8; 32]| along.contains(digest) || view.holds(digest);
+            let asked = self.awaited.contains(&(place, tag::key(&key)));
+            let complete = asked || record.mentions().all(held);
+            if !complete {
+                lacking.push(key);
+            }
+            complete
+        });
+        lacking
     }
 
     /// Notes a piece of a record that was asked for. Pieces of one record follow each other.
@@ -81,23 +108,27 @@ impl Transfer {
         place: u32,
         (key, piece): ([u8; 32], Record),
         directory: &Directory<V>,
-        salt: Salt,
+        session_key: SessionKey,
     ) {
         match &mut self.arriving {
             Some(arriving) if arriving.continues(place, &key) => arriving.record.absorb(piece),
             _ => {
-                self.finish_arriving(directory, salt);
+                self.finish_arriving(directory, session_key);
                 self.arriving = Some(Arriving { place, key, record: piece });
             }
         }
     }
 
     /// Sends the record back if this side knows more than the peer sent: the peer lacks the rest.
-    pub(super) fn finish_arriving<V: View>(&mut self, directory: &Directory<V>, salt: Salt) {
+    pub(super) fn finish_arriving<V: View>(
+        &mut self,
+        directory: &Directory<V>,
+        session_key: SessionKey,
+    ) {
         let Some(Arriving { place, key, record }) = self.arriving.take() else { return };
         let joined = directory.at(place).and_then(|space| space.view.record(&key));
         if joined.is_some_and(|joined| joined != record) {
-            self.push_record(place, key, salt.tags(record.contents()));
+            self.push_record(place, key, session_key.tags(record.contents()));
         }
     }
 

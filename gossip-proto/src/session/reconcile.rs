@@ -3,12 +3,14 @@
 use alloc::vec::Vec;
 
 use super::Session;
+use super::delta::ask;
 use super::walk::At;
+use crate::clocks::short_node;
 use crate::limits::{MAX_DEPTH, MAX_LINES};
 use crate::message::{Line, Listing, Node, PatternRequest, PatternSync, SubtreeRequest};
 use crate::message::{SubtreeResponse, Want};
 use crate::tag::{self, KEY_LEN};
-use crate::{Entry, Event, Prefix, SessionError, View};
+use crate::{Entry, Event, Prefix, Record, SessionError, View};
 
 /// A listing is compared with so many entries at once; more are gone through child by child.
 const COMPARED_AT_ONCE: u64 = 4_096;
@@ -46,7 +48,8 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Serves keys that this side listed or asked for itself.
+    /// Serves keys that this side listed or asked for itself, and any key of a space by clocks: the
+    /// peer asks for a content that it only seemed to hold.
     pub(super) fn on_pattern_request(
         &mut self,
         request: PatternRequest,
@@ -55,7 +58,8 @@ impl<V: View> Session<V> {
         for want in &request.wants {
             let below = Prefix::of_key(&want.key);
             let known = self.walk.told(request.space, below.bits())
-                || self.transfer.awaits(request.space, &want.key);
+                || self.transfer.awaits(request.space, &want.key)
+                || self.deltas.get(request.space).is_some();
             if known {
                 for entry in self.view(request.space)?.entries(&below) {
                     self.answer_want(request.space, &entry, want);
@@ -74,18 +78,27 @@ impl<V: View> Session<V> {
         if record.is_older_than(&want.context) {
             self.want(place, want.key);
         } else {
-            let mut known = self.salt.tags(record.contents());
+            let mut known = self.session_key.tags(record.contents());
             known.retain(|tag| want.holds.binary_search(tag).is_ok());
             self.transfer.push_record(place, entry.key, known);
         }
     }
 
     pub(super) fn on_pattern_sync(&mut self, sync: PatternSync) -> Result<(), SessionError> {
-        let PatternSync { space: place, delivery } = sync;
+        let PatternSync { space: place, delivery, declared } = sync;
         self.stats.records_in += delivery.records.len() as u64;
         self.stats.contents_in += delivery.contents.len() as u64;
         let space = self.directory.at_mut(place).ok_or(NOT_SHARED)?;
-        let told = |key: &[u8; 32]| self.walk.told(place, key);
+        if let Some(delta) = self.deltas.get_mut(place) {
+            delivery
+                .records
+                .iter()
+                .for_each(|record| delta.note(&space.view.key_of(&record.id), record));
+        }
+        let delta = self.deltas.get(place);
+        let told = |key: &[u8; 32], record: &Record| {
+            self.walk.told(place, key) || delta.is_some_and(|delta| delta.awaits(record))
+        };
         let received = self.transfer.receive(place, delivery, space, told)?;
         self.stats.applied += u64::from(received.receipt.applied);
         self.stats.stale += u64::from(received.receipt.stale);
@@ -98,8 +111,16 @@ impl<V: View> Session<V> {
             let (space, records) = (space.id.clone(), received.unasked);
             self.events.push(Event::Unasked { space, records });
         }
+        if delta.is_some() {
+            ask(&space.view, |clocks| {
+                declared.iter().for_each(|(node, upper)| clocks.raise(short_node(node), *upper));
+            });
+        }
+        for key in received.lacking {
+            self.want(place, tag::key(&key));
+        }
         for piece in received.requested {
-            self.transfer.arrive(place, piece, &self.directory, self.salt);
+            self.transfer.arrive(place, piece, &self.directory, self.session_key);
         }
         Ok(())
     }
@@ -109,7 +130,12 @@ impl<V: View> Session<V> {
     }
 
     fn begin_to_walk(&mut self, place: u32) -> Result<(), SessionError> {
-        self.directory.at_mut(place).ok_or(NOT_SHARED)?.walk();
+        let space = self.directory.at_mut(place).ok_or(NOT_SHARED)?;
+        space.differs();
+        if self.deltas.end(place) {
+            space.view.repin();
+            self.stats.descents += 1;
+        }
         Ok(())
     }
 
@@ -120,7 +146,7 @@ impl<V: View> Session<V> {
     /// Looks closer at every child that differs; sends what the peer has nothing of.
     fn compare_node(&mut self, place: u32, node: &Node) {
         let Some(space) = self.directory.at(place) else { return };
-        let ours = self.salt.children(space.view.children(&node.prefix));
+        let ours = self.session_key.children(space.view.children(&node.prefix));
         let mut differing: Vec<(Prefix, Side)> = (0..16u8)
             .zip(ours.iter().zip(&node.children))
             .filter(|(_, (ours, theirs))| ours != theirs)
@@ -130,10 +156,15 @@ impl<V: View> Session<V> {
             })
             .collect();
         differing.sort_by_key(|(child, _)| self.transfer.rank(child.bits()));
+        for (child, side) in &differing {
+            if *side == Side::OursOnly {
+                self.give_subtree((place, *child));
+            }
+        }
+        // What is pushed last is answered first.
         for (child, side) in differing.into_iter().rev() {
-            match side {
-                Side::OursOnly => self.give_subtree((place, child)),
-                Side::Both => self.walk.push((place, child)),
+            if side == Side::Both {
+                self.walk.push((place, child));
             }
         }
     }
@@ -188,8 +219,8 @@ impl<V: View> Session<V> {
         ours: &[Entry],
         theirs: &[Line],
     ) -> Vec<Entry> {
-        let salt = self.salt;
-        let equal = |entry: &Entry, line: &Line| salt.tag(&entry.record) == line.record;
+        let session_key = self.session_key;
+        let equal = |entry: &Entry, line: &Line| session_key.tag(&entry.record) == line.record;
         let here = |line: &Line| ours.iter().any(|entry| equal(entry, line));
         let there = |entry: &Entry| theirs.iter().any(|line| equal(entry, line));
         if !theirs.iter().all(here) {
@@ -242,7 +273,7 @@ impl<V: View> Session<V> {
     }
 
     fn offer(&mut self, at: At, entries: &[Entry]) {
-        if !entries.is_empty() && !self.walk.offer(at, entries, self.salt) {
+        if !entries.is_empty() && !self.walk.offer(at, entries, self.session_key) {
             self.transfer.begin_next_at(at.1.bits());
         }
     }
@@ -258,6 +289,7 @@ enum Listed {
 }
 
 /// Who has something below a child that differs.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     OursOnly,
     Both,

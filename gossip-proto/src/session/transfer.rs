@@ -1,8 +1,9 @@
 //! The exchange of records: what to ask for, what to send, in which order, and how much of it.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
+use super::delta::Deltas;
 use super::directory::Directory;
 use super::outcome::Events;
 use super::pieces::Pieces;
@@ -10,19 +11,15 @@ use super::receive::{Arriving, Carried};
 use super::turn::Allowance;
 use super::walk::At;
 use crate::codec::{NodeTable, Size};
-use crate::limits::{
-    MAX_DEPTH, MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS,
-};
+use crate::limits::{MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS};
 use crate::message::{PatternRequest, PatternSync, Want};
-use crate::tag::{KEY_LEN, Salt, TAG_LEN, Tag};
+use crate::tag::{KEY_LEN, SessionKey, TAG_LEN, Tag};
 use crate::{Content, DecodeError, Delivery, Prefix, Record, View, short};
 
 /// A subtree of more entries is unfolded child by child, so that the queue stays short.
 const UNFOLDED_AT_ONCE: u64 = 4_096;
 /// Bytes of wanted keys after which a frame is closed.
 const FRAME_TARGET: usize = 64 << 10;
-/// How many recently changed keys are sent first, over all spaces.
-const RECENT: usize = 1_024;
 
 pub(super) type Named = ([u8; 32], Content);
 
@@ -40,6 +37,8 @@ pub(super) struct Parcel {
     pub(super) key: [u8; 32],
     /// The tags of the contents that the peer holds, ascending.
     pub(super) known: Vec<Tag>,
+    /// Whether it must not be separated from the record before it.
+    pub(super) follows: bool,
 }
 
 /// The state of the exchange.
@@ -51,14 +50,12 @@ pub(super) struct Transfer {
     pushes: VecDeque<Push>,
     /// How many of these the peer did not ask for.
     unasked: u64,
-    /// Keys that changed lately and were sent before the subtree they belong to.
-    sent_early: BTreeSet<(u32, [u8; 32])>,
     /// The record that is being sent.
     sending: Option<Pieces>,
     pub(super) carried: Carried,
     pub(super) arriving: Option<Arriving>,
-    /// Where sending begins; `None` begins with what changed lately.
-    start: Option<u64>,
+    /// Where sending begins.
+    start: u64,
     /// Where the next session begins, if this one kept something back.
     cursor: Option<u64>,
     arranged: bool,
@@ -72,11 +69,10 @@ impl Transfer {
             awaited: BTreeSet::new(),
             pushes: VecDeque::new(),
             unasked: 0,
-            sent_early: BTreeSet::new(),
             sending: None,
             carried: Carried::default(),
             arriving: None,
-            start,
+            start: start.unwrap_or(0),
             cursor: None,
             arranged: false,
             kept_back: false,
@@ -93,13 +89,16 @@ impl Transfer {
 
     /// The order in which keys are sent: from the start on, and round.
     pub(super) fn rank(&self, key: &[u8; 32]) -> u64 {
-        u64::from_be_bytes(short(key)).wrapping_sub(self.start.unwrap_or(0))
+        u64::from_be_bytes(short(key)).wrapping_sub(self.start)
     }
 
     /// Whether so many more records may be sent that the peer did not ask for.
+    ///
+    /// After the first no, nothing more may be: what is sent has no gaps, so that a later session can
+    /// go on at its end.
     pub(super) fn may_send_unasked(&mut self, records: u64) -> bool {
-        let may = self.unasked + records <= MAX_UNASKED;
-        self.unasked += if may { records } else { 0 };
+        let may = self.unasked.saturating_add(records) <= MAX_UNASKED;
+        self.unasked = if may { self.unasked + records } else { u64::MAX };
         may
     }
 
@@ -110,7 +109,7 @@ impl Transfer {
 
     /// The peer lacks a record, or knows only some of its contents.
     pub(super) fn push_record(&mut self, place: u32, key: [u8; 32], known: Vec<Tag>) {
-        self.push(Push::Record(Parcel { place, key, known }));
+        self.push(Push::Record(Parcel { place, key, known, follows: false }));
     }
 
     fn push(&mut self, push: Push) {
@@ -137,8 +136,12 @@ impl Transfer {
     }
 
     /// The peer's turn is over: what was asked for came or does not come.
-    pub(super) fn end_of_peers_turn<V: View>(&mut self, directory: &Directory<V>, salt: Salt) {
-        self.finish_arriving(directory, salt);
+    pub(super) fn end_of_peers_turn<V: View>(
+        &mut self,
+        directory: &Directory<V>,
+        session_key: SessionKey,
+    ) {
+        self.finish_arriving(directory, session_key);
         self.awaited.clear();
         self.carried = Carried::default();
     }
@@ -147,7 +150,7 @@ impl Transfer {
     pub(super) fn next_request<V: View>(
         &mut self,
         directory: &Directory<V>,
-        salt: Salt,
+        session_key: SessionKey,
     ) -> Option<PatternRequest> {
         let (space, _) = *self.wants.front()?;
         let view = &directory.at(space)?.view;
@@ -158,7 +161,7 @@ impl Transfer {
                 break;
             }
             let Some((_, key)) = self.wants.pop_front() else { break };
-            let want = want_of(view, key, salt);
+            let want = want_of(view, key, session_key);
             bytes += KEY_LEN + 4 + TAG_LEN * want.holds.len();
             bytes += (NodeTable::NODE_WIRE + NodeTable::ENTRY_WIRE) * want.context.len();
             self.awaited.insert((space, want.key));
@@ -173,20 +176,25 @@ impl Transfer {
     pub(super) fn next_sync<V: View>(
         &mut self,
         directory: &Directory<V>,
+        deltas: &mut Deltas,
         allowance: &Allowance,
         events: &mut Events,
     ) -> Option<PatternSync> {
-        self.arrange(directory);
+        self.arrange();
         let mut batch = Delivery::default();
         let mut size = Size::default();
         let mut space = None;
-        while batch.records.len() < allowance.records {
+        loop {
+            // The next record is looked up also if this message is full: then the one before is
+            // known to be sent.
             if self.sending.is_none() {
-                self.sending = self.next_pieces(directory, allowance.terms.salt, events);
+                self.sending =
+                    self.next_pieces(directory, deltas, allowance.terms.session_key, events);
             }
             let Some(pieces) = &mut self.sending else { break };
             let hosted = directory.at(pieces.place)?;
-            if space.is_some_and(|space| space != pieces.place) {
+            let is_full = batch.records.len() == allowance.records;
+            if is_full || space.is_some_and(|space| space != pieces.place) {
                 break;
             }
             let id = pieces.id.clone();
@@ -198,6 +206,7 @@ impl Transfer {
             if !piece.must_follow && allowance.is_spent(size.wire + piece.size.wire) {
                 let key = pieces.key;
                 self.give_up(&key);
+                deltas.stop();
                 break;
             }
             let is_ahead = piece.delivery.records.is_empty();
@@ -207,6 +216,9 @@ impl Transfer {
                 break;
             }
             space = Some(pieces.place);
+            if pieces.is_empty() {
+                self.sending = None;
+            }
             size = size + piece.size;
             batch.records.extend(piece.delivery.records);
             batch.contents.extend(piece.delivery.contents);
@@ -214,22 +226,25 @@ impl Transfer {
                 break;
             }
         }
-        Some(PatternSync { space: space?, delivery: batch })
+        let space = space.or_else(|| deltas.undeclared())?;
+        Some(PatternSync { space, delivery: batch, declared: deltas.declare(space) })
     }
 
     /// The next record to send, taken apart.
     fn next_pieces<V: View>(
         &mut self,
         directory: &Directory<V>,
-        salt: Salt,
+        deltas: &mut Deltas,
+        session_key: SessionKey,
         events: &mut Events,
     ) -> Option<Pieces> {
         loop {
-            let parcel = self.next_parcel(directory)?;
+            let parcel = deltas.next_parcel(directory, session_key);
+            let parcel = parcel.or_else(|| self.next_parcel(directory))?;
             let hosted = directory.at(parcel.place)?;
             let Some(record) = hosted.view.record(&parcel.key) else { continue };
             let id = record.id.clone();
-            match Pieces::new(parcel, record, salt) {
+            match Pieces::new(parcel, record, session_key) {
                 Ok(pieces) => return Some(pieces),
                 Err(error) => events.push(hosted.unsendable(&id, &error)),
             }
@@ -239,7 +254,7 @@ impl Transfer {
     /// The budget is spent: what is left waits for the next session, which begins at `key`.
     fn give_up(&mut self, key: &[u8; 32]) {
         self.kept_back = true;
-        self.cursor = Some(u64::from_be_bytes(short(key)));
+        self.cursor.get_or_insert_with(|| u64::from_be_bytes(short(key)));
         self.sending = None;
         self.pushes.clear();
     }
@@ -251,65 +266,24 @@ impl Transfer {
     }
 
     /// Stops asking and sending.
-    pub(super) fn stop(&mut self) {
-        self.kept_back |= !(self.wants.is_empty() && self.pushes.is_empty());
+    pub(super) fn stop(&mut self, deltas: &mut Deltas) {
+        self.kept_back |= deltas.stop() || !(self.wants.is_empty() && self.pushes.is_empty());
         self.wants.clear();
         self.pushes.clear();
     }
 
-    /// Puts what is to be sent in order: what changed lately first, then by key from the start on.
-    fn arrange<V: View>(&mut self, directory: &Directory<V>) {
+    /// Puts what is to be sent in order: by key, from the start on.
+    fn arrange(&mut self) {
         if self.arranged {
             return;
         }
         self.arranged = true;
-        let recent = if self.start.is_none() { self.recent(directory) } else { BTreeMap::new() };
-        let subtrees: BTreeSet<At> = self
-            .pushes
-            .iter()
-            .filter_map(|push| match push {
-                Push::Subtree(at) => Some(*at),
-                Push::Record(_) => None,
-            })
-            .collect();
-        for &(place, key) in recent.keys() {
-            let in_subtree = (0..=MAX_DEPTH)
-                .filter_map(|depth| Prefix::of(&key, depth))
-                .any(|prefix| subtrees.contains(&(place, prefix)));
-            if in_subtree && self.sent_early.insert((place, key)) {
-                self.pushes.push_back(Push::Record(Parcel { place, key, known: Vec::new() }));
-            }
-        }
-        let start = self.start.unwrap_or(0);
+        let start = self.start;
         let rank = |key: &[u8; 32]| u64::from_be_bytes(short(key)).wrapping_sub(start);
         self.pushes.make_contiguous().sort_by_cached_key(|push| match push {
-            Push::Record(parcel) => {
-                let changed = recent.get(&(parcel.place, parcel.key));
-                (changed.copied().unwrap_or(usize::MAX), parcel.place, rank(&parcel.key))
-            }
-            Push::Subtree((place, prefix)) => (usize::MAX, *place, rank(prefix.bits())),
+            Push::Record(parcel) => (parcel.place, rank(&parcel.key)),
+            Push::Subtree((place, prefix)) => (*place, rank(prefix.bits())),
         });
-    }
-
-    /// How lately a key of a space with something to send changed, 0 being the latest.
-    fn recent<V: View>(&self, directory: &Directory<V>) -> BTreeMap<(u32, [u8; 32]), usize> {
-        let places: BTreeSet<u32> = self
-            .pushes
-            .iter()
-            .map(|push| match push {
-                Push::Subtree((place, _)) => *place,
-                Push::Record(parcel) => parcel.place,
-            })
-            .collect();
-        let each = RECENT.div_ceil(places.len().max(1));
-        let keys = |place: u32| directory.at(place).map(|space| space.view.recent());
-        places
-            .into_iter()
-            .flat_map(|place| {
-                let keys = keys(place).unwrap_or_default().into_iter().take(each);
-                keys.enumerate().map(move |(age, key)| ((place, key), age))
-            })
-            .collect()
     }
 
     /// The next record to send; unfolds subtrees on the way.
@@ -328,9 +302,9 @@ impl Transfer {
             } else {
                 let mut keys: Vec<[u8; 32]> =
                     view.entries(&prefix).into_iter().map(|entry| entry.key).collect();
-                keys.retain(|key| !self.sent_early.contains(&(place, *key)));
                 keys.sort_by_key(|key| self.rank(key));
-                let parcel = |key| Push::Record(Parcel { place, key, known: Vec::new() });
+                let parcel =
+                    |key| Push::Record(Parcel { place, key, known: Vec::new(), follows: false });
                 keys.into_iter().map(parcel).collect()
             };
             unfolded.into_iter().rev().for_each(|push| self.pushes.push_front(push));
@@ -339,10 +313,10 @@ impl Transfer {
 }
 
 /// A request that tells what this side has under a key.
-fn want_of(view: &impl View, key: [u8; KEY_LEN], salt: Salt) -> Want {
+fn want_of(view: &impl View, key: [u8; KEY_LEN], session_key: SessionKey) -> Want {
     let entries = view.entries(&Prefix::of_key(&key));
     let records: Vec<Record> = entries.iter().filter_map(|entry| view.record(&entry.key)).collect();
-    let mut holds = salt.tags(records.iter().flat_map(Record::contents));
+    let mut holds = session_key.tags(records.iter().flat_map(Record::contents));
     holds.truncate(MAX_WANT_HOLDS);
     let context = match &records[..] {
         [record] if record.parts.len() <= MAX_WANT_CONTEXT => record.context().collect(),

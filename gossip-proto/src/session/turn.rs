@@ -31,6 +31,8 @@ pub(super) struct TurnSoFar {
     /// Something was said that the other side has to answer.
     pub(super) expects_answer: bool,
     pub(super) done: bool,
+    /// Whether records were said.
+    pub(super) has_records: bool,
 }
 
 impl TurnSoFar {
@@ -48,7 +50,8 @@ pub(super) struct Allowance {
     pub(super) terms: Terms,
     /// Bytes of records that may still be sent.
     pub(super) bytes: u64,
-    /// Nothing was sent yet: a first message is sent whatever it takes.
+    /// No records were sent in this turn yet: a first message is sent whatever it takes, so that
+    /// records which are refused again and again cannot starve those of later turns.
     pub(super) is_first: bool,
 }
 
@@ -62,7 +65,7 @@ impl<V: View> Session<V> {
     /// The peer has said all of its turn: either that was the end, or it is this side's turn.
     pub(super) fn end_of_peers_turn(&mut self, turn: TurnSoFar) {
         self.stats.turns += 1;
-        self.transfer.end_of_peers_turn(&self.directory, self.salt);
+        self.transfer.end_of_peers_turn(&self.directory, self.session_key);
         self.peer_closed = turn.done;
         let equal_on_both_sides = self.stage == Stage::Equal && self.queued.is_empty();
         if equal_on_both_sides || turn.is_bare() && self.closed {
@@ -71,7 +74,10 @@ impl<V: View> Session<V> {
         }
         if self.stats.turns + LAST_TURNS > MAX_TURNS || self.peer_takes < RESERVE {
             self.walk.stop();
-            self.transfer.stop();
+            self.transfer.stop(&mut self.deltas);
+        }
+        if turn.done {
+            self.judge();
         }
         self.walk.begin_turn();
         self.turn = Turn::Ours(TurnSoFar::default());
@@ -91,6 +97,7 @@ impl<V: View> Session<V> {
             };
             turn.frames += 1;
             turn.done = matches!(message, Message::Done(_));
+            turn.has_records |= matches!(message, Message::PatternSync(_));
             turn.expects_answer |= !matches!(message, Message::Done(_) | Message::PatternSync(_));
             self.turn = Turn::Ours(turn);
             let frame = self.encode(&message);
@@ -113,32 +120,40 @@ impl<V: View> Session<V> {
         if let Some(message) = self.queued.pop_front() {
             return Some(message);
         }
-        if self.stage != Stage::Walking || turn.done {
+        if self.stage == Stage::Greeting || self.stage == Stage::Spaces {
+            // Summaries may go along with a table of this side.
+            return self.deltas.next(&self.directory);
+        }
+        if self.stage == Stage::Equal || turn.done {
             return None;
         }
-        if let Some(message) = self.walk.next(&self.directory, self.salt) {
+        if let Some(message) = self.deltas.next(&self.directory) {
             return Some(message);
         }
-        if let Some(request) = self.transfer.next_request(&self.directory, self.salt) {
+        if let Some(message) = self.walk.next(&self.directory, self.session_key) {
+            return Some(message);
+        }
+        if let Some(request) = self.transfer.next_request(&self.directory, self.session_key) {
             return Some(Message::PatternRequest(request));
         }
-        let allowance = self.allowance();
-        let sync = self.transfer.next_sync(&self.directory, &allowance, &mut self.events);
+        let allowance = self.allowance(turn);
+        let (deltas, events) = (&mut self.deltas, &mut self.events);
+        let sync = self.transfer.next_sync(&self.directory, deltas, &allowance, events);
         if let Some(sync) = sync {
             return Some(Message::PatternSync(sync));
         }
         (!turn.expects_answer).then(|| Message::Done(self.done()))
     }
 
-    fn allowance(&self) -> Allowance {
+    fn allowance(&self, turn: TurnSoFar) -> Allowance {
         let ours = self.config.send_budget.saturating_sub(self.sent_records);
         let queued: u64 = self.outbox.iter().map(|frame| frame.len() as u64).sum();
         let theirs = self.peer_takes.saturating_sub(queued + RESERVE);
         Allowance {
             records: self.config.max_patterns_per_sync as usize,
-            terms: Terms { salt: self.salt, dimension: self.parameters.dimension },
+            terms: Terms { session_key: self.session_key, dimension: self.parameters.dimension },
             bytes: ours.min(theirs),
-            is_first: self.sent_records == 0,
+            is_first: !turn.has_records,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::directory::Directory;
 use crate::limits::{MAX_DEPTH, MAX_LINES, MAX_PENDING, NODES_PER_TURN};
 use crate::message::{Line, Listing, Node, SubtreeRequest, SubtreeResponse};
 use crate::prefix::nibble;
-use crate::tag::{self, KEY_LEN, Salt, TAG_LEN};
+use crate::tag::{self, KEY_LEN, SessionKey, TAG_LEN};
 use crate::{Entry, Message, Prefix, View};
 
 /// A subtree of at most so many entries is listed instead of walked.
@@ -81,14 +81,19 @@ impl Walk {
     /// The peer lacks these entries below a node, and is to say which of them it wants.
     ///
     /// Returns false if so much is offered already that this has to wait for the next session.
-    pub(super) fn offer(&mut self, (place, prefix): At, entries: &[Entry], salt: Salt) -> bool {
+    pub(super) fn offer(
+        &mut self,
+        (place, prefix): At,
+        entries: &[Entry],
+        session_key: SessionKey,
+    ) -> bool {
         if self.offered + entries.len() > MAX_PENDING || self.said.len() == MAX_PENDING {
             self.kept_back = true;
             return false;
         }
         self.offered += entries.len();
         self.said.insert((place, prefix), Said { unanswered: 0, told: u16::MAX });
-        self.offers.push_back((place, Listing { prefix, lines: lines(entries, salt) }));
+        self.offers.push_back((place, Listing { prefix, lines: lines(entries, session_key) }));
         true
     }
 
@@ -135,10 +140,10 @@ impl Walk {
     pub(super) fn next<V: View>(
         &mut self,
         directory: &Directory<V>,
-        salt: Salt,
+        session_key: SessionKey,
     ) -> Option<Message> {
         if self.ready.is_empty() {
-            self.answer(directory, salt);
+            self.answer(directory, session_key);
         }
         self.ready.pop_front().or_else(|| self.next_offer())
     }
@@ -163,7 +168,7 @@ impl Walk {
     }
 
     /// Answers pending subtrees of one space: at most a frame of nodes and one of listings.
-    fn answer<V: View>(&mut self, directory: &Directory<V>, salt: Salt) {
+    fn answer<V: View>(&mut self, directory: &Directory<V>, session_key: SessionKey) {
         let Some(&(space, _)) = self.pending.last() else { return };
         let Some(view) = directory.at(space).map(|hosted| &hosted.view) else { return };
         let (mut nodes, mut listings, mut bytes) = (Vec::new(), Vec::new(), 0);
@@ -176,12 +181,12 @@ impl Walk {
             };
             self.sent_this_turn += 1;
             let said = if is_listed(view, &prefix) {
-                let listing = list(view, prefix, salt);
+                let listing = list(view, prefix, session_key);
                 bytes += NODE_LEN + LINE_LEN * listing.lines.len();
                 listings.push(listing);
                 Said { unanswered: 0, told: u16::MAX }
             } else {
-                let node = Node { prefix, children: salt.children(view.children(&prefix)) };
+                let node = Node { prefix, children: session_key.children(view.children(&prefix)) };
                 bytes += NODE_LEN;
                 nodes.push(node);
                 Said { unanswered: u16::MAX, told: empty_children(&node) }
@@ -201,12 +206,13 @@ fn is_listed(view: &impl View, prefix: &Prefix) -> bool {
     prefix.nibbles() == MAX_DEPTH || view.count(prefix) <= LISTED
 }
 
-fn list(view: &impl View, prefix: Prefix, salt: Salt) -> Listing {
-    Listing { prefix, lines: lines(&view.entries(&prefix), salt) }
+fn list(view: &impl View, prefix: Prefix, session_key: SessionKey) -> Listing {
+    Listing { prefix, lines: lines(&view.entries(&prefix), session_key) }
 }
 
-fn lines(entries: &[Entry], salt: Salt) -> Vec<Line> {
-    let line = |entry: &Entry| Line { key: tag::key(&entry.key), record: salt.tag(&entry.record) };
+fn lines(entries: &[Entry], session_key: SessionKey) -> Vec<Line> {
+    let line =
+        |entry: &Entry| Line { key: tag::key(&entry.key), record: session_key.tag(&entry.record) };
     let mut lines: Vec<Line> = entries.iter().take(MAX_LINES).map(line).collect();
     lines.sort_unstable();
     lines.dedup();

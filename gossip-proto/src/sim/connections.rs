@@ -39,8 +39,8 @@ impl<H: Host> World<H> {
             return self.queue.schedule(self.now + pause, Event::Knock(dial));
         };
         let met = |node, peer, dial| {
-            let life = |node: usize| self.nodes[node].life;
-            Event::Met { node, life: life(node), peer, peer_life: life(peer), dial }
+            let run = |node: usize| self.nodes[node].run;
+            Event::Met { node, run: run(node), peer, peer_run: run(peer), dial }
         };
         let here = met(node, peer, Some(dial.serial));
         let at_peer = met(peer, node, None);
@@ -48,12 +48,12 @@ impl<H: Host> World<H> {
         self.queue.schedule(self.now + there + back + there, at_peer);
     }
 
-    pub(super) fn on_met(&mut self, node: usize, peer: usize, life: u32, dial: Option<u64>) {
-        if !self.lives(peer, life) || dial.is_some() && dial != self.dial_of(node, peer) {
+    pub(super) fn on_met(&mut self, node: usize, peer: usize, run: u32, dial: Option<u64>) {
+        if !self.is_running(peer, run) || dial.is_some() && dial != self.dial_of(node, peer) {
             return;
         }
         self.nodes[node].dials.remove(&peer);
-        if self.nodes[node].links.insert(peer, life).is_some_and(|before| before != life) {
+        if self.nodes[node].links.insert(peer, run).is_some_and(|before| before != run) {
             self.cut_contacts_between(node, peer);
         }
         self.note(format_args!("n{node} is connected to n{peer}"));
@@ -79,27 +79,27 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Whether `to` takes a packet that `from` sent on its connection to this life of it. If it knows
+    /// Whether `to` takes a packet that `from` sent on its connection to this run of `to`. If it knows
     /// nothing of that connection, it says so.
-    pub(super) fn is_received(&mut self, from: usize, to: usize, life: u32) -> bool {
+    pub(super) fn is_received(&mut self, from: usize, to: usize, run: u32) -> bool {
         if !self.nodes[to].up {
             return false;
         }
-        let knows = self.nodes[to].links.get(&from) == Some(&self.nodes[from].life);
-        if self.nodes[to].life == life && knows {
+        let knows = self.nodes[to].links.get(&from) == Some(&self.nodes[from].run);
+        if self.nodes[to].run == run && knows {
             return true;
         }
         if let Some(delay) = self.network.packet(to, from, self.now) {
-            let reset = Event::Reset { node: from, peer: to, peer_life: life };
+            let reset = Event::Reset { node: from, peer: to, peer_run: run };
             self.queue.schedule(self.now + delay, reset);
         }
         false
     }
 
-    pub(super) fn on_reset(&mut self, node: usize, peer: usize, peer_life: u32) {
+    pub(super) fn on_reset(&mut self, node: usize, peer: usize, peer_run: u32) {
         // A handshake that is complete here may not be there yet.
-        let is_current = self.lives(peer, peer_life);
-        if !is_current && self.nodes[node].links.get(&peer) == Some(&peer_life) {
+        let is_current = self.is_running(peer, peer_run);
+        if !is_current && self.nodes[node].links.get(&peer) == Some(&peer_run) {
             self.disconnect(node, peer, Disconnect::Lost);
         }
     }
@@ -133,12 +133,12 @@ impl<H: Host> World<H> {
         if self.healed_at > since {
             return;
         }
-        let is_silent = |node: usize, peer: usize, life: u32| {
-            !self.lives(peer, life) || self.network.is_cut(node, peer, since, self.now)
+        let is_silent = |node: usize, peer: usize, run: u32| {
+            !self.is_running(peer, run) || self.network.is_cut(node, peer, since, self.now)
         };
         let nodes = self.nodes.iter().enumerate();
         let links = nodes.flat_map(|(node, us)| us.links.iter().map(move |link| (node, link)));
-        let silent = links.filter(|(node, (peer, life))| is_silent(*node, **peer, **life));
+        let silent = links.filter(|(node, (peer, run))| is_silent(*node, **peer, **run));
         let silent: Vec<_> = silent.map(|(node, (peer, _))| (node, *peer)).collect();
         for (node, peer) in silent {
             self.disconnect(node, peer, Disconnect::Lost);

@@ -22,8 +22,8 @@ pub(super) struct Contact<V: View> {
 pub(super) struct End<V: View> {
     pub(super) node: usize,
     pub(super) stage: Stage<V>,
-    /// The life of the node at the other end, when it was last known.
-    pub(super) peer_life: u32,
+    /// The run of the node at the other end, when it was last known.
+    pub(super) peer_run: u32,
     /// What this end sends.
     pub(super) pipe: Pipe,
     /// When the session is woken next.
@@ -43,16 +43,16 @@ pub(super) enum Stage<V: View> {
 }
 
 impl<V: View> Contact<V> {
-    /// A contact between two nodes, each given with its life.
+    /// A contact between two nodes, each given with its run.
     pub(super) fn new(
         opener: (usize, u32),
         acceptor: (usize, u32),
         transport: Transport,
         stage: Stage<V>,
     ) -> Self {
-        let end = |node, peer_life, stage| {
+        let end = |node, peer_run, stage| {
             let (pipe, wake_at) = (Pipe::default(), None);
-            End { node, stage, peer_life, pipe, wake_at }
+            End { node, stage, peer_run, pipe, wake_at }
         };
         let ends = [end(opener.0, acceptor.1, stage), end(acceptor.0, opener.1, Stage::Unopened)];
         Self { ends, transport }

@@ -66,12 +66,12 @@ impl<H: Host> World<H> {
         let at = local.saturating_sub(us.skew).max(self.now);
         if us.wake_at.is_none_or(|planned| planned > at) {
             us.wake_at = Some(at);
-            self.queue.schedule(at, Event::Timeout { node, life: us.life });
+            self.queue.schedule(at, Event::Timeout { node, run: us.run });
         }
     }
 
-    pub(super) fn on_timeout(&mut self, node: usize, life: u32) {
-        if self.lives(node, life) && self.nodes[node].wake_at == Some(self.now) {
+    pub(super) fn on_timeout(&mut self, node: usize, run: u32) {
+        if self.is_running(node, run) && self.nodes[node].wake_at == Some(self.now) {
             self.nodes[node].wake_at = None;
             self.tell(node, Scheduler::handle_timeout);
         }
@@ -85,19 +85,19 @@ impl<H: Host> World<H> {
     // Adverts.
 
     fn advertise(&mut self, node: usize, peer: usize) {
-        let Some(life) = self.nodes[node].links.get(&peer).copied() else { return };
+        let Some(run) = self.nodes[node].links.get(&peer).copied() else { return };
         let bytes = self.nodes[node].scheduler.borrow_mut().advert(MAX_ADVERT);
         self.tally.adverts += 1;
         self.tally.advert_bytes += bytes.len() as u64;
         self.nodes[node].bytes += bytes.len() as u64;
         for delay in self.network.datagram(node, peer, self.now) {
-            let datagram = Event::Datagram { from: node, to: peer, life, bytes: bytes.clone() };
+            let datagram = Event::Datagram { from: node, to: peer, run, bytes: bytes.clone() };
             self.queue.schedule(self.now + delay, datagram);
         }
     }
 
-    pub(super) fn on_datagram(&mut self, from: usize, to: usize, life: u32, bytes: &[u8]) {
-        if !self.is_received(from, to, life) {
+    pub(super) fn on_datagram(&mut self, from: usize, to: usize, run: u32, bytes: &[u8]) {
+        if !self.is_received(from, to, run) {
             return;
         }
         let Ok(advert) = RootAdvert::decode(bytes) else { return };

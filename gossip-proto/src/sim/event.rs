@@ -10,19 +10,19 @@ use super::{Host, World};
 #[derive(Debug)]
 pub(super) enum Event {
     /// The scheduler of a node asked to be woken.
-    Timeout { node: usize, life: u32 },
+    Timeout { node: usize, run: u32 },
     /// A dial sends its first packet (again).
     Knock(Dial),
     /// A dial has taken too long.
     DialTimeout(Dial),
     /// A handshake is complete at the end that dialled, or at the other one.
-    Met { node: usize, life: u32, peer: usize, peer_life: u32, dial: Option<u64> },
+    Met { node: usize, run: u32, peer: usize, peer_run: u32, dial: Option<u64> },
     /// A node hears that its peer knows nothing of their connection.
-    Reset { node: usize, peer: usize, peer_life: u32 },
+    Reset { node: usize, peer: usize, peer_run: u32 },
     /// Connections whose packets were lost all the time since are given up.
     Silence { since: Duration },
     /// A datagram arrives.
-    Datagram { from: usize, to: usize, life: u32, bytes: Vec<u8> },
+    Datagram { from: usize, to: usize, run: u32, bytes: Vec<u8> },
     /// A parcel of a stream is sent (again).
     Attempt(Shipment),
     /// A parcel arrives.
@@ -57,17 +57,17 @@ pub(super) struct Shipment {
 impl<H: Host> World<H> {
     pub(super) fn on_event(&mut self, event: Event) {
         match event {
-            Event::Timeout { node, life } => self.on_timeout(node, life),
+            Event::Timeout { node, run } => self.on_timeout(node, run),
             Event::Knock(dial) => self.knock(dial),
             Event::DialTimeout(dial) => self.on_dial_timeout(dial),
-            Event::Met { node, life, peer, peer_life, dial } => {
-                if self.lives(node, life) {
-                    self.on_met(node, peer, peer_life, dial);
+            Event::Met { node, run, peer, peer_run, dial } => {
+                if self.is_running(node, run) {
+                    self.on_met(node, peer, peer_run, dial);
                 }
             }
-            Event::Reset { node, peer, peer_life } => self.on_reset(node, peer, peer_life),
+            Event::Reset { node, peer, peer_run } => self.on_reset(node, peer, peer_run),
             Event::Silence { since } => self.on_silence(since),
-            Event::Datagram { from, to, life, bytes } => self.on_datagram(from, to, life, &bytes),
+            Event::Datagram { from, to, run, bytes } => self.on_datagram(from, to, run, &bytes),
             Event::Attempt(shipment) => self.attempt(shipment),
             Event::Arrival(shipment) => self.on_arrival(shipment),
             Event::Wake { contact, end } => self.on_wake(contact, end),
@@ -75,7 +75,7 @@ impl<H: Host> World<H> {
         }
     }
 
-    pub(super) fn lives(&self, node: usize, life: u32) -> bool {
-        self.nodes[node].up && self.nodes[node].life == life
+    pub(super) fn is_running(&self, node: usize, run: u32) -> bool {
+        self.nodes[node].up && self.nodes[node].run == run
     }
 }

@@ -6,8 +6,8 @@ use crate::{Parameters, SpaceId, Summary, View};
 
 /// The state of one node: the real store, or a model of it.
 ///
-/// The world only reads through this trait. Whoever runs the world writes to its hosts directly and
-/// says so by [`World::touch`](super::World::touch).
+/// The world only reads through this trait. The code that runs the world writes to its hosts directly
+/// and says so by [`World::touch`](super::World::touch).
 pub trait Host {
     /// A pinned picture of one space.
     type View: View;

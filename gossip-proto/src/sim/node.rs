@@ -8,15 +8,15 @@ use std::vec::Vec;
 
 use super::Host;
 use crate::schedule::{ClaimTable, ClaimingView, Scheduler, SessionId};
-use crate::{KEY_LEN, SpaceId, Summary};
+use crate::{KEY_LEN, ShortNode, SpaceId, Summary};
 
 /// A node: its host, its scheduler, and what its transport keeps in mind.
 pub(super) struct Node<H> {
     pub(super) host: H,
     pub(super) scheduler: Rc<RefCell<Scheduler<usize>>>,
     pub(super) up: bool,
-    /// Counts restarts, so that what was begun in an earlier life does not go on in a later one.
-    pub(super) life: u32,
+    /// Counts restarts, so that nothing that an earlier run began goes on in a later one.
+    pub(super) run: u32,
     /// How much the node's clock is ahead.
     pub(super) skew: Duration,
     /// What the node's clock shows.
@@ -27,7 +27,7 @@ pub(super) struct Node<H> {
     pub(super) records: u64,
     /// When the scheduler is woken next.
     pub(super) wake_at: Option<Duration>,
-    /// The life of the peer at the other end of each connection.
+    /// The run of the peer at the other end of each connection.
     pub(super) links: BTreeMap<usize, u32>,
     /// The dial of each peer that is under way.
     pub(super) dials: BTreeMap<usize, u64>,
@@ -51,6 +51,10 @@ impl ClaimTable for SessionClaims {
         self.scheduler.borrow_mut().claim(self.session, space, key, self.clock.get())
     }
 
+    fn claim_range(&self, space: &SpaceId, node: ShortNode) -> bool {
+        self.scheduler.borrow_mut().claim_range(self.session, space, node, self.clock.get())
+    }
+
     fn deliver(&self, space: &SpaceId, keys: &[[u8; KEY_LEN]]) {
         self.scheduler.borrow_mut().deliver(self.session, space, keys, self.clock.get());
     }
@@ -63,7 +67,7 @@ impl<H: Host> Node<H> {
             host,
             scheduler: Rc::new(RefCell::new(scheduler)),
             up: true,
-            life: 0,
+            run: 0,
             skew: Duration::ZERO,
             clock: Rc::default(),
             roots: Vec::new(),
@@ -79,7 +83,7 @@ impl<H: Host> Node<H> {
     /// Forgets what only lived in memory.
     pub(super) fn fall(&mut self) {
         self.up = false;
-        self.life += 1;
+        self.run += 1;
         self.wake_at = None;
         self.links.clear();
         self.dials.clear();

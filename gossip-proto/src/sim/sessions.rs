@@ -9,7 +9,7 @@ use super::event::{Event, Shipment};
 use super::pipe::{Parcel, Transport};
 use super::{Host, Side, World};
 use crate::schedule::{Disconnect, Refusal, SessionEnd, SessionId, Terms, Used};
-use crate::{Ending, Outcome, Session, SessionConfig, SessionError, Stats};
+use crate::{Ending, KeyHalf, Outcome, Session, SessionConfig, SessionError, Stats};
 
 /// How an end of a contact ended.
 enum End {
@@ -35,15 +35,15 @@ impl<H: Host> World<H> {
         terms: Terms,
     ) {
         self.tally.sessions += 1;
-        let config = self.session_config(terms);
+        let (config, half) = self.session_config(peer, terms);
         let now = self.nodes[node].read_clock(self.now);
         let us = &self.nodes[node];
-        let machine = Session::open(config, us.host.parameters(), us.pin(session), now)
+        let machine = Session::open(config, us.host.parameters(), half, us.pin(session), now)
             .expect("the session of a simulation is set up by valid rules");
-        let life = us.links.get(&peer).copied().unwrap_or(self.nodes[peer].life);
+        let run = us.links.get(&peer).copied().unwrap_or(self.nodes[peer].run);
         let contact = self.tally.sessions;
         let stage = Stage::Running(session, Box::new(machine));
-        let ends = ((node, us.life), (peer, life));
+        let ends = ((node, us.run), (peer, run));
         self.contacts.insert(contact, Contact::new(ends.0, ends.1, self.config.transport, stage));
         self.tally.most_at_once = self.tally.most_at_once.max(self.contacts.len());
         self.note(format_args!("n{node} > n{peer}  session {contact} opens"));
@@ -57,10 +57,10 @@ impl<H: Host> World<H> {
         session: SessionId,
         terms: Terms,
     ) {
-        let config = self.session_config(terms);
+        let (config, half) = self.session_config(peer, terms);
         let now = self.nodes[node].read_clock(self.now);
         let us = &mut self.nodes[node];
-        let machine = Session::accept(config, us.host.parameters(), us.pin(session), now)
+        let machine = Session::accept(config, us.host.parameters(), half, us.pin(session), now)
             .expect("the session of a simulation is set up by valid rules");
         let contact = us.incoming.remove(&peer);
         let Some(contact) = contact.filter(|contact| self.contacts.contains_key(contact)) else {
@@ -90,10 +90,13 @@ impl<H: Host> World<H> {
         self.forget_if_over(contact);
     }
 
-    /// What a transport gives to a session: a fresh salt, and the terms of the scheduler.
-    fn session_config(&mut self, terms: Terms) -> SessionConfig {
-        let config = self.config.session.clone();
-        terms.apply(SessionConfig { salt: self.random.bits(), ..config })
+    /// The arguments that a transport gives to a session: the peer, the terms of the scheduler, and
+    /// half of a fresh key.
+    fn session_config(&mut self, peer: usize, terms: Terms) -> (SessionConfig, KeyHalf) {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&(peer as u64).to_be_bytes());
+        let config = SessionConfig { peer: Some(id), ..self.config.session.clone() };
+        (terms.apply(config), self.random.bits().to_le_bytes())
     }
 
     // What arrives.
@@ -102,8 +105,8 @@ impl<H: Host> World<H> {
         let Shipment { contact, end, number, parcel, .. } = shipment;
         let Some(found) = self.contacts.get(&contact) else { return };
         let (from, to) = (found.ends[end].node, found.ends[1 - end].node);
-        let life = found.ends[end].peer_life;
-        if !self.is_received(from, to, life) {
+        let run = found.ends[end].peer_run;
+        if !self.is_received(from, to, run) {
             return;
         }
         let Some(found) = self.contacts.get_mut(&contact) else { return };

@@ -27,7 +27,7 @@ pub struct WorldConfig {
     pub transport: Transport,
     /// When nodes talk to each other.
     pub schedule: ScheduleConfig,
-    /// What every session asks for. The salt is drawn anew for each; the terms are the scheduler's.
+    /// What every session asks for. The key is drawn anew for each; the terms are the scheduler's.
     pub session: SessionConfig,
     /// How the nodes begin.
     pub startup: Startup,
@@ -141,8 +141,8 @@ impl<H: Host> World<H> {
     fn connect(&mut self, node: usize) {
         let peers: Vec<usize> = (0..self.nodes.len()).filter(|peer| *peer != node).collect();
         for peer in &peers {
-            let life = self.nodes[*peer].life;
-            self.nodes[node].links.insert(*peer, life);
+            let run = self.nodes[*peer].run;
+            self.nodes[node].links.insert(*peer, run);
         }
         let now = self.nodes[node].read_clock(self.now);
         let scheduler = self.nodes[node].scheduler.clone();
@@ -237,7 +237,7 @@ impl<H: Host> World<H> {
     pub fn are_connected(&self, a: usize, b: usize) -> bool {
         let knows = |node: usize, peer: usize| {
             let (us, there) = (&self.nodes[node], &self.nodes[peer]);
-            us.up && there.up && us.links.get(&peer) == Some(&there.life)
+            us.up && there.up && us.links.get(&peer) == Some(&there.run)
         };
         knows(a, b) && knows(b, a)
     }
@@ -315,7 +315,7 @@ impl<H: Host> World<H> {
         self.plan_silence();
     }
 
-    /// Starts a node that crashed, over what is left of its state.
+    /// Starts a node that crashed, over the state that it has left.
     pub fn restart(&mut self, node: usize, host: H) {
         if self.nodes[node].up {
             self.crash(node);
@@ -331,7 +331,7 @@ impl<H: Host> World<H> {
         self.rise(node);
     }
 
-    /// Begins the life of a node.
+    /// Begins a run of a node.
     fn rise(&mut self, node: usize) {
         self.count_roots(node);
         self.tell_roots(node);

@@ -217,7 +217,7 @@ pub fn steady_writes_keep_up(nodes: usize, seconds: u32) -> Verdict {
         if node == 0 {
             unseen.retain(|(_, node, version)| {
                 let id = format!("pattern_{node}");
-                (0..nodes).any(|other| world.host(other).version_of(&id, *node) < *version)
+                (0..nodes).any(|other| !world.host(other).knows(&id, *node, *version))
             });
         }
         if let Some((at, node, version)) = unseen.first()

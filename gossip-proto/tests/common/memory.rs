@@ -1,11 +1,14 @@
 //! A naive store in memory, and its tree.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
-use engram_gossip_proto::{Content, Delivery, Entry, Prefix, Receipt, Record, Summary, View};
+use engram_gossip_proto::{
+    Clocks, Content, Delivery, Entry, Prefix, Receipt, Record, Summary, View,
+};
 use sha2::{Digest, Sha256};
 
+use super::indexed::{Indexed, Origin};
 use super::model::record_digest;
 use super::{State, key_of};
 
@@ -62,32 +65,52 @@ impl Tree {
         self.entries[self.range(prefix)].to_vec()
     }
 
-    pub fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
-        std::array::from_fn(|nibble| {
-            let digest = self.digest(&prefix.child(nibble as u8)?)?;
-            Some(digest[..8].try_into().unwrap())
-        })
+    pub fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
+        std::array::from_fn(|nibble| self.digest(&prefix.child(nibble as u8)?))
     }
 }
 
-/// A store that lives as long as somebody holds it, and its tree, while nothing was written since.
+/// A store that lives as long as somebody holds it, its tree while nothing was written since, and
+/// its clocks if it has some.
 #[derive(Clone, Default)]
-pub struct Store(pub Rc<RefCell<State>>, Rc<RefCell<Option<Rc<Tree>>>>);
+pub struct Store {
+    pub state: Rc<RefCell<State>>,
+    tree: Rc<RefCell<Option<Rc<Tree>>>>,
+    clocks: Option<Rc<RefCell<Indexed>>>,
+}
 
 impl Store {
     pub fn new(state: State) -> Self {
-        Self(Rc::new(RefCell::new(state)), Rc::default())
+        Self { state: Rc::new(RefCell::new(state)), ..Self::default() }
+    }
+
+    /// A store with clocks, which takes `state` for its own writes.
+    pub fn clocked(state: State) -> Self {
+        Self { clocks: Some(Rc::default()), ..Self::new(state) }
+    }
+
+    /// A store of its own with the same state and clocks.
+    pub fn fork(&self) -> Self {
+        let clocks = self.clocks.as_ref().map(|clocks| Rc::new(RefCell::new(clocks.borrow().clone())));
+        Self { clocks, ..Self::new(self.state()) }
+    }
+
+    /// The clocks, with all writes so far.
+    pub fn clocks(&self) -> RefMut<'_, Indexed> {
+        let mut clocks = self.clocks.as_ref().expect("a store with clocks").borrow_mut();
+        clocks.follow_writes(&self.state.borrow());
+        clocks
     }
 
     /// The tree, for writers that go by [`write`](Self::write) only.
     pub fn tree(&self) -> Rc<Tree> {
-        let mut known = self.1.borrow_mut();
-        known.get_or_insert_with(|| Rc::new(Tree::of(&self.0.borrow()))).clone()
+        let mut known = self.tree.borrow_mut();
+        known.get_or_insert_with(|| Rc::new(Tree::of(&self.state.borrow()))).clone()
     }
 
     pub fn write<T>(&self, write: impl FnOnce(&mut State) -> T) -> T {
-        *self.1.borrow_mut() = None;
-        write(&mut self.0.borrow_mut())
+        *self.tree.borrow_mut() = None;
+        write(&mut self.state.borrow_mut())
     }
 
     /// As [`pin`](Self::pin), over the known tree.
@@ -96,11 +119,11 @@ impl Store {
     }
 
     pub fn pin(&self) -> Memory {
-        Memory { tree: Rc::new(Tree::of(&self.0.borrow())), store: self.clone() }
+        Memory { tree: Rc::new(Tree::of(&self.state.borrow())), store: self.clone() }
     }
 
     pub fn state(&self) -> State {
-        self.0.borrow().clone()
+        self.state.borrow().clone()
     }
 }
 
@@ -120,7 +143,7 @@ impl View for Memory {
         self.tree.count(prefix)
     }
 
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
         self.tree.children(prefix)
     }
 
@@ -129,15 +152,15 @@ impl View for Memory {
     }
 
     fn record(&self, key: &[u8; 32]) -> Option<Record> {
-        self.store.0.borrow().records.get(key).cloned()
+        self.store.state.borrow().records.get(key).cloned()
     }
 
     fn content(&self, digest: &[u8; 32]) -> Option<Content> {
-        self.store.0.borrow().contents.get(digest).cloned()
+        self.store.state.borrow().contents.get(digest).cloned()
     }
 
     fn holds(&self, digest: &[u8; 32]) -> bool {
-        self.store.0.borrow().contents.contains_key(digest)
+        self.store.state.borrow().contents.contains_key(digest)
     }
 
     fn key_of(&self, id: &str) -> [u8; 32] {
@@ -145,15 +168,28 @@ impl View for Memory {
     }
 
     fn apply(&mut self, delivery: Delivery) -> Receipt {
-        self.store.write(|state| state.take(delivery))
+        let keys: Vec<_> = delivery.records.iter().map(|record| key_of(&record.id)).collect();
+        let clocks = self.store.clocks.is_some().then(|| self.store.clocks());
+        let receipt = self.store.write(|state| state.take(delivery));
+        if let Some(mut clocks) = clocks {
+            clocks.follow(&self.store.state.borrow(), keys.iter(), Origin::Peer);
+        }
+        receipt
     }
 
     fn live_summary(&self) -> Summary {
-        let state = self.store.0.borrow();
+        let state = self.store.state.borrow();
         Summary { root: state.root(), count: state.records.len() as u64, generation: 7 }
     }
 
-    fn recent(&self) -> Vec<[u8; 32]> {
-        self.store.0.borrow().recent.clone()
+    fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
+        if self.store.clocks.is_some() {
+            work(&mut self.store.clocks().index);
+        }
+        self.store.clocks.is_some()
+    }
+
+    fn repin(&mut self) {
+        self.tree = Rc::new(Tree::of(&self.store.state.borrow()));
     }
 }

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "sim")]
 pub mod cluster;
+mod indexed;
 mod memory;
 mod model;
 pub mod pair;

@@ -102,7 +102,6 @@ pub type Essence<'a> = (&'a BTreeMap<[u8; 32], Record>, BTreeMap<[u8; 32], &'a C
 pub struct State {
     pub records: BTreeMap<[u8; 32], Record>,
     pub contents: BTreeMap<[u8; 32], Content>,
-    pub recent: Vec<[u8; 32]>,
     /// Ids whose records are refused, as if they broke a rule.
     pub poison: BTreeSet<String>,
 }
@@ -125,7 +124,6 @@ impl State {
         let mut context: BTreeMap<_, _> = old.parts.iter().map(|p| (p.node, p.entry)).collect();
         context.insert(node, version(count));
         let record = record_of(id, context, &live, old.suppressed.into_iter().collect());
-        self.recent.insert(0, key);
         self.records.entry(key).or_insert(record)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use engram_gossip_proto::{Event, Outcome, Parameters, Session, SessionConfig, View};
+use engram_gossip_proto::{Event, KeyHalf, Outcome, Parameters, Session, SessionConfig, View};
 
 use super::{Spaces, Store, parameters, space};
 
@@ -42,10 +42,20 @@ impl<V: View> Pair<V> {
         parameters: (Parameters, Parameters),
         spaces: (Spaces<V>, Spaces<V>),
     ) -> Self {
+        Self::keyed([[1; 8], [2; 8]], config, parameters, spaces)
+    }
+
+    /// The same with halves of the session key.
+    pub fn keyed(
+        halves: [KeyHalf; 2],
+        config: (SessionConfig, SessionConfig),
+        parameters: (Parameters, Parameters),
+        spaces: (Spaces<V>, Spaces<V>),
+    ) -> Self {
         let now = Duration::from_secs(1_000);
         Self {
-            opener: Session::open(config.0, parameters.0, spaces.0, now).unwrap(),
-            acceptor: Session::accept(config.1, parameters.1, spaces.1, now).unwrap(),
+            opener: Session::open(config.0, parameters.0, halves[0], spaces.0, now).unwrap(),
+            acceptor: Session::accept(config.1, parameters.1, halves[1], spaces.1, now).unwrap(),
             now,
         }
     }

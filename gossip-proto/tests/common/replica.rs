@@ -3,7 +3,7 @@
 use engram_gossip_proto::sim::Host;
 use engram_gossip_proto::{Parameters, SpaceId, Summary};
 
-use super::{Memory, Store, actor, content, parameters, space};
+use super::{Memory, Store, content, node_id, parameters, space, version};
 
 /// A node over a naive store, with one space.
 #[derive(Clone)]
@@ -34,16 +34,16 @@ impl Replica {
         self.store.tree().len()
     }
 
-    /// The version of `node` that is known of a pattern.
-    pub fn version_of(&self, id: &str, node: usize) -> u64 {
-        let state = self.store.0.borrow();
-        let context = state.records.get(&super::key_of(id)).map(|record| &record.context);
-        let of_node = context.into_iter().flatten().find(|(known, _)| *known == actor(node as u8));
-        of_node.map_or(0, |(_, version)| *version)
+    /// Whether the `count`-th write of `node` on a pattern is known.
+    pub fn knows(&self, id: &str, node: usize, count: u64) -> bool {
+        let state = self.store.state.borrow();
+        let parts = state.records.get(&super::key_of(id)).map(|record| &record.parts);
+        let part = parts.into_iter().flatten().find(|part| part.node == node_id(node as u8));
+        part.is_some_and(|part| part.entry >= version(count))
     }
 
     pub fn holds(&self, id: &str) -> bool {
-        self.store.0.borrow().records.contains_key(&super::key_of(id))
+        self.store.state.borrow().records.contains_key(&super::key_of(id))
     }
 }
 

@@ -1,9 +1,10 @@
 //! One message of every kind and form, the same for ever: the golden frames are made of these.
 
 use engram_gossip_proto::{
-    Compression, Delivery, Done, Greeting, Hello, Line, Listing, Message, Node, Parameters, Part,
-    PatternRequest, PatternSync, Prefix, Record, Refusal, SpaceRoot, Spaces, SubtreeRequest,
-    SubtreeResponse, WalkedRoot, Want,
+    Compression, Delivery, Done, FinalRoots, Greeting, Hello, Line, Listing, Message, Node,
+    Parameters, Part, PatternRequest, PatternSync, Prefix, RangeAnswer, RangeOffer, Record,
+    Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, VersionBase, Versions, WalkedRoot,
+    Want,
 };
 
 use super::{content, content_digest, node_id, parameters, real, space, version};
@@ -33,6 +34,26 @@ pub fn all() -> Vec<(&'static str, Message, Compression)> {
         packed("pattern-sync-half-planes", half_planes()),
         packed("pattern-sync-planes", planes()),
         plain("done", done()),
+        plain(
+            "done-all",
+            Message::Done(Done { roots: all_roots(), kept_back: false, has_news: true }),
+        ),
+        plain(
+            "done-yours",
+            Message::Done(Done { roots: FinalRoots::Yours, kept_back: true, has_news: false }),
+        ),
+        plain("versions-whole", Message::Versions(whole())),
+        plain("versions-kept", Message::Versions(relative(VersionBase::Kept([0xba; 8])))),
+        plain("versions-yours", Message::Versions(relative(VersionBase::Yours))),
+        plain(
+            "range-offer",
+            Message::RangeOffer(RangeOffer {
+                space: 1,
+                ranges: vec![([1; 8], version(5), 300), ([2; 8], version(9), 1)],
+            }),
+        ),
+        plain("range-answer", Message::RangeAnswer(RangeAnswer { space: 1, taken: vec![0b10] })),
+        plain("pattern-sync-declared", declared()),
     ]
 }
 
@@ -43,7 +64,7 @@ fn parameter() -> Refusal {
 fn hello(parameters: Option<Parameters>, spaces: Spaces) -> Message {
     Message::MerkleRootExchange(Hello {
         capabilities: 1,
-        salt: 0x0123_4567_89ab_cdef,
+        key: 0x0123_4567_89ab_cdef_u64.to_le_bytes(),
         receive_budget: 512 << 20,
         greeting: Greeting { known: version(1), clock: version(2) },
         parameters,
@@ -63,8 +84,8 @@ fn table(buckets: u16) -> Spaces {
 
 fn buckets() -> Spaces {
     let mut buckets = [None; 16];
-    buckets[0] = Some([1, 2, 3, 4, 5, 6, 7, 8]);
-    buckets[13] = Some([0xff; 8]);
+    buckets[0] = Some([1, 2, 3, 4, 5]);
+    buckets[13] = Some([0xff; 5]);
     Spaces::Buckets(buckets)
 }
 
@@ -131,30 +152,63 @@ fn pattern_sync() -> Message {
         record(2, vec![part(2, 8, &[(8, digests[2])]), old]),
     ];
     let contents = contents.map(|c| (content_digest(&c), c)).to_vec();
-    Message::PatternSync(PatternSync { space: 0, delivery: Delivery { records, contents } })
+    Message::PatternSync(PatternSync {
+        space: 0,
+        delivery: Delivery { records, contents },
+        declared: vec![],
+    })
 }
 
 fn suppressed() -> Message {
     let suppressed = vec![([1; 32], 1), ([2; 32], 1 << 31)];
     let records = vec![Record { id: "gone".into(), parts: vec![part(4, 12, &[])], suppressed }];
-    Message::PatternSync(PatternSync { space: 3, delivery: Delivery { records, contents: vec![] } })
+    Message::PatternSync(PatternSync {
+        space: 3,
+        delivery: Delivery { records, contents: vec![] },
+        declared: vec![],
+    })
+}
+
+fn declared() -> Message {
+    let record = Record { id: "gone".into(), parts: vec![part(4, 12, &[])], suppressed: vec![] };
+    let delivery = Delivery { records: vec![record], contents: vec![] };
+    let declared = vec![(node_id(4), version(15))];
+    Message::PatternSync(PatternSync { space: 0, delivery, declared })
+}
+
+fn all_roots() -> FinalRoots {
+    FinalRoots::All(vec![WalkedRoot { space: 0, root: [0xaa; 32] }])
+}
+
+fn whole() -> Versions {
+    let others = vec![([1; 8], version(5)), ([2; 8], version(900)), ([3; 8], 1)];
+    Versions { space: 0, base: VersionBase::Whole, changes: vec![], others, repeat: true }
+}
+
+fn relative(base: VersionBase) -> Versions {
+    let changes = vec![(0, 1_000_000), (2, -5)];
+    Versions { space: 2, base, changes, others: vec![([9; 8], version(2))], repeat: false }
 }
 
 fn ahead() -> Message {
     let mut contents: Vec<_> =
         [1, 2].map(|seed| content("large", seed)).map(|c| (content_digest(&c), c)).to_vec();
     contents.sort_by_key(|(digest, _)| *digest);
-    Message::PatternSync(PatternSync { space: 0, delivery: Delivery { records: vec![], contents } })
+    Message::PatternSync(PatternSync {
+        space: 0,
+        delivery: Delivery { records: vec![], contents },
+        declared: vec![],
+    })
 }
 
 fn half_planes() -> Message {
     let delivery = real::batch(real::half_contents()[..1].to_vec());
-    Message::PatternSync(PatternSync { space: 0, delivery })
+    Message::PatternSync(PatternSync { space: 0, delivery, declared: vec![] })
 }
 
 fn planes() -> Message {
     let delivery = real::batch(real::contents()[..1].to_vec());
-    Message::PatternSync(PatternSync { space: 0, delivery })
+    Message::PatternSync(PatternSync { space: 0, delivery, declared: vec![] })
 }
 
 fn done() -> Message {
@@ -162,5 +216,9 @@ fn done() -> Message {
         WalkedRoot { space: 0, root: [0xaa; 32] },
         WalkedRoot { space: 300, root: [0xbb; 32] },
     ];
-    Message::Done(Done { digest: [0xdd; 32], kept_back: true, roots })
+    Message::Done(Done {
+        roots: FinalRoots::Differing { digest: [0xdd; 32], roots },
+        kept_back: true,
+        has_news: true,
+    })
 }

@@ -96,7 +96,7 @@ impl View for Sparse {
         self.tree.count(prefix)
     }
 
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
         self.tree.children(prefix)
     }
 

@@ -15,7 +15,7 @@ use engram_gossip_proto::{
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub(crate) const ALL: [Target; 13] = [
+pub(crate) const ALL: [Target; 16] = [
     ("frame", frame),
     ("refuse", |input| body(Kind::Refuse, input)),
     ("hello", |input| body(Kind::MerkleRootExchange, input)),
@@ -25,6 +25,9 @@ pub(crate) const ALL: [Target; 13] = [
     ("pattern_request", |input| body(Kind::PatternRequest, input)),
     ("pattern_sync", |input| body(Kind::PatternSync, input)),
     ("done", |input| body(Kind::Done, input)),
+    ("versions", |input| body(Kind::Versions, input)),
+    ("range_offer", |input| body(Kind::RangeOffer, input)),
+    ("range_answer", |input| body(Kind::RangeAnswer, input)),
     ("record", record),
     ("decompression", decompression),
     ("advert", advert),
@@ -57,8 +60,8 @@ pub(crate) fn record(input: &[u8]) {
     let record = record_of(input);
     let canonical = is_canonical(&record);
     let delivery = Delivery { records: vec![record.clone()], contents: Vec::new() };
-    let frame =
-        Message::PatternSync(PatternSync { space: 0, delivery }).encode(Compression::Off, true);
+    let frame = Message::PatternSync(PatternSync { space: 0, delivery, declared: vec![] })
+        .encode(Compression::Off, true);
     match Message::decode(&frame) {
         Ok((Message::PatternSync(sync), true)) => {
             assert!(canonical, "taken, but not canonical: {record:?}");

@@ -52,14 +52,14 @@ fn store(node: u8, setup: &[u8; 4]) -> Store {
         let writer = if n % 4 == 0 { node } else { 7 };
         let seed = u32::from(n) + 1_000 * u32::from(writer);
         let content = content(&format!("common-{n}"), seed);
-        store.0.borrow_mut().submit(writer, u64::from(n) + 1, content);
+        store.state.borrow_mut().submit(writer, u64::from(n) + 1, content);
     }
     // Keys with the same beginning, so that there is something to walk.
     let crowded = setup[usize::from(node)] >= 128;
     for n in 0..own {
         let name = if crowded { "crowd-one" } else { "own" };
         let content = content(&format!("{name}-{node}-{n}"), u32::from(n));
-        store.0.borrow_mut().submit(node, 1_000 + u64::from(n), content);
+        store.state.borrow_mut().submit(node, 1_000 + u64::from(n), content);
     }
     store
 }
@@ -82,8 +82,8 @@ fn open(stores: &[Store; 2], config: SessionConfig) -> [Session<Memory>; 2] {
     let [a, b] = stores.clone().map(|store| vec![(space("default"), store.pin())]);
     let now = Duration::ZERO;
     [
-        Session::open(config.clone(), parameters(), a, now).expect("a valid configuration"),
-        Session::accept(config, parameters(), b, now).expect("a valid configuration"),
+        Session::open(config.clone(), parameters(), [1; 8], a, now).expect("a valid configuration"),
+        Session::accept(config, parameters(), [2; 8], b, now).expect("a valid configuration"),
     ]
 }
 
@@ -172,7 +172,7 @@ impl Attack<'_> {
         self.writes += 1;
         let id = format!("common-{}", self.writes % 5);
         let content = content(&id, 5_000 + self.writes as u32);
-        self.stores[node].0.borrow_mut().submit(node as u8, 5_000 + self.writes, content);
+        self.stores[node].state.borrow_mut().submit(node as u8, 5_000 + self.writes, content);
     }
 
     /// Delivers what is left, then lets the deadlines pass.

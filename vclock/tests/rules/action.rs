@@ -140,8 +140,8 @@ fn clone_at_work(clone: usize) -> Vec<Action> {
     actions
 }
 
-/// A fault class, and the violations that are accepted in it: D1 to D4, and after a node lost or
-/// doubled its memory a superseded own word that is live again until the node's next word.
+/// A fault class, and the violations that are accepted in it: D1 to D4, and a superseded or
+/// withdrawn own word that is live again.
 pub(crate) struct Class {
     pub(crate) name: &'static str,
     pub(crate) accepted: &'static [Violation],
@@ -152,11 +152,12 @@ const fn class(name: &'static str, accepted: &'static [Violation]) -> Class {
 }
 
 /// D1: "unchanged" on a stale own word, then a restart or a second loss before the sync.
-const D1: &[Violation] = &[Violation::Lost];
+const D1: &[Violation] = &[Violation::Lost, Violation::TakenBackLive];
 /// D2 and D3: lost state and a clock behind an earlier one, then a restart or loss before the node
 /// met a peer that knows its older versions. D4: the later word of two clones covers the other's.
 const D2_TO_D4: &[Violation] =
     &[Violation::Lost, Violation::DroppedThenDestroyed, Violation::TakenBackLive];
+/// A node that lost a row or its memory does not remember a withdrawal: only *forget* outlives them.
 const LIVE_AGAIN: &[Violation] = &[Violation::TakenBackLive];
 
 /// The fault classes, in the order of the tables.
@@ -166,8 +167,8 @@ pub(crate) const CLASSES: [Class; 28] = [
     class("restarts", &[]),
     class("clocks", &[]),
     class("clocks-near", &[]),
-    class("lost", &[]),
-    class("damaged", &[]),
+    class("lost", LIVE_AGAIN),
+    class("damaged", LIVE_AGAIN),
     class("echo", &[]),
     class("caps", &[]),
     class("lies", &[]),
@@ -178,7 +179,7 @@ pub(crate) const CLASSES: [Class; 28] = [
     class("keys-lost", D1),
     class("backup", D1),
     class("memory", LIVE_AGAIN),
-    class("memory-behind", LIVE_AGAIN),
+    class("memory-behind", D2_TO_D4),
     class("first-contact", D2_TO_D4),
     class("lost-behind", D2_TO_D4),
     class("lost-ahead", D2_TO_D4),

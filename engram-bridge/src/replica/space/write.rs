@@ -206,9 +206,9 @@ impl Space {
 
     /// See [`Store::drop_implausible`](crate::Store::drop_implausible).
     pub(crate) fn drop_implausible(&self, id: &str) -> Result<bool, SubmitError> {
-        let dropped = self.change_each([id], &mut |state, _, id| {
+        let dropped = self.change_each([id], &mut |state, issuer, id| {
             let is_plausible = |version| self.shared.is_plausible(version);
-            Ok(state.plan_drop_implausible(id, is_plausible).map(Planned::from))
+            Ok(state.plan_drop_implausible(id, issuer, is_plausible).map(Planned::from))
         })?;
         self.state_mut().recount();
         Ok(dropped > 0)
@@ -364,6 +364,7 @@ impl Space {
         let mut state = self.state_mut();
         let (before, root) = (state.usage(), state.tree().root());
         let view_changed = state.install(staged, cause);
+        state.raise_own(journal.issuer.node(), journal.issuer.foreign());
         self.shared.replace_usage(before, state.usage());
         let root_changed = state.tree().root() != root;
         drop(state);

@@ -134,8 +134,8 @@ pub(crate) fn sync(one: &Store, other: &Store) -> bool {
     let now = Duration::ZERO;
     let pinned = |store: &Store| vec![(space(), Replicas::pin(store, &space()).unwrap())];
     let (config, parameters) = (SessionConfig::default, one.parameters());
-    let mut opener = Session::open(config(), parameters.clone(), pinned(one), now).unwrap();
-    let mut acceptor = Session::accept(config(), parameters, pinned(other), now).unwrap();
+    let mut opener = Session::open(config(), parameters.clone(), [1; 8], pinned(one), now).unwrap();
+    let mut acceptor = Session::accept(config(), parameters, [2; 8], pinned(other), now).unwrap();
     while opener.outcome().is_none() || acceptor.outcome().is_none() {
         let mut moved = false;
         while let Some(frame) = opener.poll_frame(now) {

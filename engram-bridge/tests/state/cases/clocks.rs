@@ -1,14 +1,17 @@
 //! Dates and versions from the far future.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use engram_bridge::{Retention, Store, Timestamp};
+use engram_bridge::{MemoryStateStore, Retention, Store, Submitted, Timestamp};
 use engram_gossip_proto::{Delivery, Record, Rejection, View};
 
 use super::{converge, live};
+use crate::session::sync;
 use crate::support::{
-    environment, everything, node_id, only_space, open, pattern, store, store_config, ticking,
+    environment, everything, node_id, only_space, open, pattern, space, store, store_config,
+    ticking,
 };
 
 const YEAR: i64 = 365 * 86_400 * 1_000_000_000;
@@ -58,7 +61,7 @@ fn a_far_future_version_is_refused_alone() {
 #[test]
 fn an_implausible_part_can_be_dropped() {
     // The clock of node 1 was as wrong, so that it believed the version.
-    let disk = engram_bridge::MemoryStateStore::new();
+    let disk = MemoryStateStore::new();
     let wrong = Store::open(store_config(1), environment(|| FUTURE, || 0), Arc::new(disk.clone()));
     let (peer, wrong) = (store(2), wrong.unwrap());
     only_space(&peer).submit_pattern(&pattern("p", 1)).unwrap();
@@ -68,9 +71,8 @@ fn an_implausible_part_can_be_dropped() {
 
     let one = open(1, &disk);
     assert_eq!(live(&only_space(&one), "p"), ["episode-1", "episode-2"]);
-    let space = only_space(&one).id().clone();
-    assert_eq!(one.drop_implausible(&space, "p"), Ok(true));
-    assert_eq!(one.drop_implausible(&space, "p"), Ok(false));
+    assert_eq!(one.drop_implausible(&space(), "p"), Ok(true));
+    assert_eq!(one.drop_implausible(&space(), "p"), Ok(false));
     assert_eq!(live(&only_space(&one), "p"), ["episode-1"]);
     converge(&[&one, &peer]);
 }
@@ -89,18 +91,45 @@ fn an_own_far_future_version_is_not_believed() {
     assert_eq!(only_space(&peer).visible_len(), 2);
 }
 
+/// Node 1, whose clock is far ahead until it is set right.
+fn clock_ahead() -> (Arc<Store>, impl Fn()) {
+    let time = Arc::new(AtomicI64::new(FUTURE));
+    let shown = Arc::clone(&time);
+    let store =
+        Store::new(store_config(1), environment(move || shown.load(Ordering::Relaxed), || 0));
+    (Arc::new(store), move || time.store(NOW, Ordering::Relaxed))
+}
+
 #[test]
 fn dropping_a_part_leaves_the_own_word_protected() {
-    let disk = engram_bridge::MemoryStateStore::new();
-    let (one, peer) = (open(1, &disk), store(2));
+    let ((one, set_right), peer) = (clock_ahead(), store(2));
+    only_space(&one).pin().apply(from_the_future("p", 2));
+    set_right();
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
-    assert_eq!(one.drop_implausible(only_space(&one).id(), "p"), Ok(false));
+    assert_eq!(one.drop_implausible(&space(), "p"), Ok(true));
+    let again = only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
+    assert_eq!(again, Submitted::Unchanged);
+
     // A clone writes later, and unseen.
-    let clone = open(1, &engram_bridge::MemoryStateStore::new());
-    only_space(&clone).submit_pattern(&pattern("p", 2)).unwrap();
+    let clone = store(1);
+    only_space(&clone).submit_pattern(&pattern("p", 3)).unwrap();
     converge(&[&clone, &peer]);
     converge(&[&one, &peer]);
-    assert_eq!(live(&only_space(&peer), "p"), ["episode-1", "episode-2"]);
+    assert_eq!(live(&only_space(&peer), "p"), ["episode-1", "episode-3"]);
+}
+
+#[test]
+fn a_dropped_own_word_is_written_again() {
+    let ((one, set_right), peer) = (clock_ahead(), store(2));
+    only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
+    set_right();
+    sync(&one, &peer);
+    assert_eq!(only_space(&peer).visible_len(), 0, "the peer does not believe the version");
+    assert_eq!(one.drop_implausible(&space(), "p"), Ok(true));
+    let again = only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
+    assert_eq!(again, Submitted::Written);
+    converge(&[&one, &peer]);
+    assert_eq!(live(&only_space(&peer), "p"), ["episode-1"]);
 }
 
 #[test]

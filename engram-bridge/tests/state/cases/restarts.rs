@@ -30,7 +30,9 @@ fn starts(value: impl Fn(u32) -> u8) {
     (0..2).for_each(|number| _ = start(&peer, value(number)));
     let second = start(&peer, value(2));
     for number in 3..STARTS {
-        assert_eq!(start(&peer, value(number)), second, "start {number}");
+        let bytes = start(&peer, value(number));
+        let differ = bytes.iter().zip(second).map(|(now, then)| now.abs_diff(then)).sum::<usize>();
+        assert!(differ <= 4, "start {number}: {bytes:?}, {second:?} at the second");
     }
     let explanation = only_space(&peer).explain("p").unwrap();
     assert_eq!(explanation.context.len(), 2);

@@ -55,6 +55,8 @@ pub(crate) struct Verdict {
     pub(crate) reissued: u64,
     /// Words that were given up, since too many own dots were live.
     pub(crate) given_up: u64,
+    /// Parts of records that were refused, since their versions were not believed.
+    pub(crate) refused: u64,
 }
 
 /// Rounds of sessions of all pairs after which all nodes are equal.
@@ -82,10 +84,11 @@ impl World {
         self.rest();
         self.reopen();
         let stats = self.processes.iter().map(|process| process.store.write_stats());
-        let (mut reissued, mut given_up) = (0, 0);
+        let (mut reissued, mut given_up, mut refused) = (0, 0, 0);
         for stats in stats {
             reissued += stats.reissued;
             given_up += stats.given_up;
+            refused += stats.implausible;
         }
         Verdict {
             faults: self.faults.into_iter().collect(),
@@ -95,6 +98,7 @@ impl World {
             sessions: self.sessions,
             reissued,
             given_up,
+            refused,
         }
     }
 

@@ -3,7 +3,7 @@
 use bytes::{Buf, BufMut};
 use foca::{Codec, Header, Member, Message, State};
 
-use super::Life;
+use super::Instance;
 use crate::NodeId;
 use crate::limits::MAX_MEMBERSHIP_PACKET;
 
@@ -25,12 +25,12 @@ pub(super) struct Compact {
 #[error("no membership packet of this version")]
 pub(super) struct Malformed;
 
-impl Codec<Life> for Compact {
+impl Codec<Instance> for Compact {
     type Error = Malformed;
 
     fn encode_header(
         &mut self,
-        header: &Header<Life>,
+        header: &Header<Instance>,
         mut buf: impl BufMut,
     ) -> Result<(), Malformed> {
         buf.put_slice(header.src.node.as_bytes());
@@ -59,21 +59,26 @@ impl Codec<Life> for Compact {
         buf.put_u8(tag);
         if let Some((member, number)) = about {
             buf.put_u8(*number);
-            member.into_iter().for_each(|life| put_life(&mut buf, life));
+            member.into_iter().for_each(|instance| put_instance(&mut buf, instance));
         }
         Ok(())
     }
 
-    fn decode_header(&mut self, mut buf: impl Buf) -> Result<Header<Life>, Malformed> {
+    fn decode_header(&mut self, mut buf: impl Buf) -> Result<Header<Instance>, Malformed> {
         let node = take_node(&mut buf)?;
         let (src, src_incarnation, dst, message) = take_short_header(&mut buf)?;
-        let src = Life { node, incarnation: src };
-        Ok(Header { src, src_incarnation, dst: Life { node: self.us, incarnation: dst }, message })
+        let src = Instance { node, incarnation: src };
+        Ok(Header {
+            src,
+            src_incarnation,
+            dst: Instance { node: self.us, incarnation: dst },
+            message,
+        })
     }
 
     fn encode_member(
         &mut self,
-        member: &Member<Life>,
+        member: &Member<Instance>,
         mut buf: impl BufMut,
     ) -> Result<(), Malformed> {
         if buf.remaining_mut() < MEMBER {
@@ -83,8 +88,8 @@ impl Codec<Life> for Compact {
         Ok(())
     }
 
-    fn decode_member(&mut self, mut buf: impl Buf) -> Result<Member<Life>, Malformed> {
-        let life = take_life(&mut buf)?;
+    fn decode_member(&mut self, mut buf: impl Buf) -> Result<Member<Instance>, Malformed> {
+        let instance = take_instance(&mut buf)?;
         let incarnation = buf.try_get_u16_le().map_err(|_| Malformed)?;
         let state = match buf.try_get_u8() {
             Ok(0) => State::Alive,
@@ -92,12 +97,12 @@ impl Codec<Life> for Compact {
             Ok(2) => State::Down,
             _ => return Err(Malformed),
         };
-        Ok(Member::new(life, incarnation, state))
+        Ok(Member::new(instance, incarnation, state))
     }
 }
 
-fn put_member(buf: &mut impl BufMut, member: &Member<Life>) {
-    put_life(buf, member.id());
+fn put_member(buf: &mut impl BufMut, member: &Member<Instance>) {
+    put_instance(buf, member.id());
     buf.put_u16_le(member.incarnation());
     buf.put_u8(match member.state() {
         State::Alive => 0,
@@ -106,9 +111,9 @@ fn put_member(buf: &mut impl BufMut, member: &Member<Life>) {
     });
 }
 
-fn put_life(buf: &mut impl BufMut, life: &Life) {
-    buf.put_slice(life.node.as_bytes());
-    buf.put_u64_le(life.incarnation);
+fn put_instance(buf: &mut impl BufMut, instance: &Instance) {
+    buf.put_slice(instance.node.as_bytes());
+    buf.put_u64_le(instance.incarnation);
 }
 
 fn take_node(buf: &mut impl Buf) -> Result<NodeId, Malformed> {
@@ -117,20 +122,20 @@ fn take_node(buf: &mut impl Buf) -> Result<NodeId, Malformed> {
     Ok(NodeId::from(node))
 }
 
-fn take_life(buf: &mut impl Buf) -> Result<Life, Malformed> {
+fn take_instance(buf: &mut impl Buf) -> Result<Instance, Malformed> {
     let node = take_node(buf)?;
-    Ok(Life { node, incarnation: buf.try_get_u64_le().map_err(|_| Malformed)? })
+    Ok(Instance { node, incarnation: buf.try_get_u64_le().map_err(|_| Malformed)? })
 }
 
-/// Life and count of refutations of the sender, life of the receiver, message.
-fn take_short_header(buf: &mut impl Buf) -> Result<(u64, u16, u64, Message<Life>), Malformed> {
+/// Incarnation and count of refutations of the sender, incarnation of the receiver, message.
+fn take_short_header(buf: &mut impl Buf) -> Result<(u64, u16, u64, Message<Instance>), Malformed> {
     let src = buf.try_get_u64_le().map_err(|_| Malformed)?;
     let src_incarnation = buf.try_get_u16_le().map_err(|_| Malformed)?;
     let dst = buf.try_get_u64_le().map_err(|_| Malformed)?;
     Ok((src, src_incarnation, dst, take_message(buf)?))
 }
 
-fn take_message(buf: &mut impl Buf) -> Result<Message<Life>, Malformed> {
+fn take_message(buf: &mut impl Buf) -> Result<Message<Instance>, Malformed> {
     let tag = buf.try_get_u8().map_err(|_| Malformed)?;
     let probe_number = match tag {
         0..=5 => buf.try_get_u8().map_err(|_| Malformed)?,
@@ -139,10 +144,10 @@ fn take_message(buf: &mut impl Buf) -> Result<Message<Life>, Malformed> {
     Ok(match tag {
         0 => Message::Ping(probe_number),
         1 => Message::Ack(probe_number),
-        2 => Message::PingReq { target: take_life(buf)?, probe_number },
-        3 => Message::IndirectPing { origin: take_life(buf)?, probe_number },
-        4 => Message::IndirectAck { target: take_life(buf)?, probe_number },
-        5 => Message::ForwardedAck { origin: take_life(buf)?, probe_number },
+        2 => Message::PingReq { target: take_instance(buf)?, probe_number },
+        3 => Message::IndirectPing { origin: take_instance(buf)?, probe_number },
+        4 => Message::IndirectAck { target: take_instance(buf)?, probe_number },
+        5 => Message::ForwardedAck { origin: take_instance(buf)?, probe_number },
         6 => Message::Announce,
         7 => Message::Feed,
         8 => Message::Gossip,
@@ -158,7 +163,7 @@ pub(super) fn says_down(mut packet: &[u8]) -> bool {
 }
 
 /// Adds a member to the list of a packet, if it has room and one of these.
-pub(super) fn mention(packet: &mut Vec<u8>, member: &Member<Life>) {
+pub(super) fn mention(packet: &mut Vec<u8>, member: &Member<Instance>) {
     let mut rest = &packet[..];
     let header = take_short_header(&mut rest).map(|_| packet.len() - rest.len());
     let (Ok(list), true) = (header, packet.len() + MEMBER <= MAX_MEMBERSHIP_PACKET) else { return };
@@ -170,14 +175,14 @@ pub(super) fn mention(packet: &mut Vec<u8>, member: &Member<Life>) {
 }
 
 /// A packet that tells `to` in which later incarnation it is known.
-pub(super) fn correction(us: Life, to: Life, known: u64) -> Vec<u8> {
+pub(super) fn correction(us: Instance, to: Instance, known: u64) -> Vec<u8> {
     let header = Header { src: us, src_incarnation: 0, dst: to, message: Message::Gossip };
     let mut packet = Vec::new();
     let encoded = Compact { us: us.node }.encode_header(&header, &mut packet);
     encoded.expect("a vector grows");
     let mut packet = packet.split_off(HEADER_SOURCE);
     packet.extend_from_slice(&0_u16.to_be_bytes());
-    let known = Life { incarnation: known, ..to };
+    let known = Instance { incarnation: known, ..to };
     mention(&mut packet, &Member::new(known, 0, State::Down));
     packet
 }
@@ -185,7 +190,7 @@ pub(super) fn correction(us: Life, to: Life, known: u64) -> Vec<u8> {
 /// A packet as it came, with the sender's id put back in front.
 pub(super) struct Relayed {
     packet: Vec<u8>,
-    header: Header<Life>,
+    header: Header<Instance>,
     /// Where the list of members begins.
     list: usize,
 }
@@ -201,29 +206,29 @@ impl Relayed {
         Some(Self { packet, header, list })
     }
 
-    pub(super) fn sender(&self) -> &Life {
+    pub(super) fn sender(&self) -> &Instance {
         &self.header.src
     }
 
     /// The greatest incarnation in which the packet lists `node`.
     pub(super) fn incarnation_of(&self, node: NodeId) -> Option<u64> {
         let (_, members) = self.packet.get(self.list..)?.split_first_chunk::<2>()?;
-        let lives =
-            members.chunks_exact(MEMBER).filter_map(|mut member| take_life(&mut member).ok());
-        lives.filter(|life| life.node == node).map(|life| life.incarnation).max()
+        let listed =
+            members.chunks_exact(MEMBER).filter_map(|mut member| take_instance(&mut member).ok());
+        listed.filter(|instance| instance.node == node).map(|instance| instance.incarnation).max()
     }
 
     /// The packet without the members that are not `known`. `None` if it is all about one of them,
     /// or if its list cannot be read.
-    pub(super) fn about(mut self, known: impl Fn(&Life) -> bool) -> Option<Vec<u8>> {
+    pub(super) fn about(mut self, known: impl Fn(&Instance) -> bool) -> Option<Vec<u8>> {
         let subject = match &self.header.message {
-            Message::PingReq { target: life, .. }
-            | Message::IndirectPing { origin: life, .. }
-            | Message::IndirectAck { target: life, .. }
-            | Message::ForwardedAck { origin: life, .. } => Some(life),
+            Message::PingReq { target: instance, .. }
+            | Message::IndirectPing { origin: instance, .. }
+            | Message::IndirectAck { target: instance, .. }
+            | Message::ForwardedAck { origin: instance, .. } => Some(instance),
             _ => None,
         };
-        if subject.is_some_and(|life| !known(life)) {
+        if subject.is_some_and(|instance| !known(instance)) {
             return None;
         }
         let list = self.packet.split_off(self.list);
@@ -235,7 +240,8 @@ impl Relayed {
         if !members.remainder().is_empty() || members.len() != count {
             return None;
         }
-        let is_known = |member: &&[u8]| take_life(&mut &member[..]).is_ok_and(|life| known(&life));
+        let is_known =
+            |member: &&[u8]| take_instance(&mut &member[..]).is_ok_and(|instance| known(&instance));
         let kept: Vec<u8> = members.filter(is_known).flatten().copied().collect();
         let count = u16::try_from(kept.len() / MEMBER).ok()?;
         self.packet.extend_from_slice(&count.to_be_bytes());
@@ -251,12 +257,12 @@ mod tests {
 
     use super::*;
 
-    fn life(n: u8) -> Life {
-        Life { node: NodeId::from([n; 32]), incarnation: 1 << 40 | u64::from(n) }
+    fn instance(n: u8) -> Instance {
+        Instance { node: NodeId::from([n; 32]), incarnation: 1 << 40 | u64::from(n) }
     }
 
-    fn every_message() -> Vec<Message<Life>> {
-        let (target, origin, probe_number) = (life(3), life(3), 9);
+    fn every_message() -> Vec<Message<Instance>> {
+        let (target, origin, probe_number) = (instance(3), instance(3), 9);
         vec![
             Message::Ping(7),
             Message::Ack(7),
@@ -272,10 +278,10 @@ mod tests {
         ]
     }
 
-    fn encode(message: Message<Life>) -> Vec<u8> {
-        let header = Header { src: life(1), src_incarnation: 5, dst: life(2), message };
+    fn encode(message: Message<Instance>) -> Vec<u8> {
+        let header = Header { src: instance(1), src_incarnation: 5, dst: instance(2), message };
         let mut bytes = Vec::new();
-        Compact { us: life(1).node }.encode_header(&header, &mut bytes).unwrap();
+        Compact { us: instance(1).node }.encode_header(&header, &mut bytes).unwrap();
         bytes
     }
 
@@ -284,11 +290,14 @@ mod tests {
         for message in every_message() {
             let bytes = encode(message.clone());
             let mut rest = &bytes[..];
-            let header = Compact { us: life(2).node }.decode_header(&mut rest).unwrap();
-            assert_eq!(header, Header { src: life(1), src_incarnation: 5, dst: life(2), message });
+            let header = Compact { us: instance(2).node }.decode_header(&mut rest).unwrap();
+            assert_eq!(
+                header,
+                Header { src: instance(1), src_incarnation: 5, dst: instance(2), message }
+            );
             assert!(rest.is_empty());
             for len in 0..bytes.len() {
-                assert!(Compact { us: life(2).node }.decode_header(&bytes[..len]).is_err());
+                assert!(Compact { us: instance(2).node }.decode_header(&bytes[..len]).is_err());
             }
         }
     }
@@ -316,7 +325,7 @@ mod tests {
         ];
         assert_eq!(packets, bodies.map(|body| format!("{header}{body}")));
         let mut member = Vec::new();
-        put_member(&mut member, &Member::new(life(3), 4, State::Suspect));
+        put_member(&mut member, &Member::new(instance(3), 4, State::Suspect));
         assert_eq!(hex(&member), format!("{}0300000000010000040001", "03".repeat(32)));
     }
 
@@ -332,23 +341,23 @@ mod tests {
         #[test]
         fn prop_no_packet_of_a_stranger_panics_or_grows(packet in packet(), node in any::<[u8; 32]>()) {
             says_down(&packet);
-            let (us, from) = (life(2).node, NodeId::from(node));
+            let (us, from) = (instance(2).node, NodeId::from(node));
             if let Some(relayed) = Relayed::parse(us, from, &packet) {
                 prop_assert_eq!(relayed.sender().node, from);
-                let about = relayed.about(|life| life.incarnation % 2 == 0);
+                let about = relayed.about(|instance| instance.incarnation % 2 == 0);
                 prop_assert!(about.is_none_or(|kept| kept.len() <= HEADER_SOURCE + packet.len()));
             }
             let mut mentioned = packet.clone();
-            mention(&mut mentioned, &Member::alive(life(3)));
+            mention(&mut mentioned, &Member::alive(instance(3)));
             prop_assert!([packet.len(), packet.len() + MEMBER].contains(&mentioned.len()));
         }
 
         /// Every packet has one form: what can be read is written as it was.
         #[test]
         fn prop_a_header_that_is_read_is_written_as_it_was(packet in packet()) {
-            let full = [life(1).node.as_bytes(), &packet[..]].concat();
+            let full = [instance(1).node.as_bytes(), &packet[..]].concat();
             let mut rest = &full[..];
-            let mut codec = Compact { us: life(2).node };
+            let mut codec = Compact { us: instance(2).node };
             if let Ok(header) = codec.decode_header(&mut rest) {
                 let mut written = Vec::new();
                 codec.encode_header(&header, &mut written).unwrap();
@@ -363,23 +372,23 @@ mod tests {
     }
 
     fn relayed(packet: &[u8]) -> Relayed {
-        Relayed::parse(life(2).node, life(1).node, packet).unwrap()
+        Relayed::parse(instance(2).node, instance(1).node, packet).unwrap()
     }
 
     #[test]
     fn members_that_are_not_known_are_left_out() {
         let mut packet = encode(Message::Gossip)[HEADER_SOURCE..].to_vec();
-        let members = [life(3), life(4), life(5)].map(Member::alive);
+        let members = [instance(3), instance(4), instance(5)].map(Member::alive);
         packet.extend_from_slice(&3_u16.to_be_bytes());
         for member in &members {
-            Compact { us: life(1).node }.encode_member(member, &mut packet).unwrap();
+            Compact { us: instance(1).node }.encode_member(member, &mut packet).unwrap();
         }
-        let known = relayed(&packet).about(|member| *member != life(4)).unwrap();
+        let known = relayed(&packet).about(|member| *member != instance(4)).unwrap();
         let lists = &known[known.len() - 2 * MEMBER - 2..];
         assert_eq!(lists[..2], 2_u16.to_be_bytes());
         for (member, bytes) in [&members[0], &members[2]].into_iter().zip(lists[2..].chunks(MEMBER))
         {
-            assert_eq!(Compact { us: life(1).node }.decode_member(bytes).unwrap(), *member);
+            assert_eq!(Compact { us: instance(1).node }.decode_member(bytes).unwrap(), *member);
         }
         packet.pop();
         assert_eq!(relayed(&packet).about(|_| true), None, "cut short");
@@ -387,7 +396,7 @@ mod tests {
 
     #[test]
     fn a_suspect_is_mentioned_where_a_list_is() {
-        let suspect = Member::new(life(2), 4, State::Suspect);
+        let suspect = Member::new(instance(2), 4, State::Suspect);
         let mut packet = encode(Message::Ping(1))[HEADER_SOURCE..].to_vec();
         let bare = packet.clone();
         mention(&mut packet, &suspect);
@@ -395,7 +404,7 @@ mod tests {
         packet.extend_from_slice(&0_u16.to_be_bytes());
         mention(&mut packet, &suspect);
         assert_eq!(packet[bare.len()..][..2], 1_u16.to_be_bytes());
-        let listed = Compact { us: life(2).node }.decode_member(&packet[bare.len() + 2..]);
+        let listed = Compact { us: instance(2).node }.decode_member(&packet[bare.len() + 2..]);
         assert_eq!(listed.unwrap(), suspect);
         packet.resize(MAX_MEMBERSHIP_PACKET, 0);
         let full = packet.clone();
@@ -405,9 +414,10 @@ mod tests {
 
     #[test]
     fn a_question_about_somebody_unknown_is_dropped() {
-        let packet = encode(Message::PingReq { target: life(9), probe_number: 1 });
+        let packet = encode(Message::PingReq { target: instance(9), probe_number: 1 });
         assert_eq!(
-            relayed(&packet[HEADER_SOURCE..]).about(|life| life.node != self::life(9).node),
+            relayed(&packet[HEADER_SOURCE..])
+                .about(|instance| instance.node != self::instance(9).node),
             None
         );
     }

@@ -17,9 +17,9 @@ pub struct SwimConfig {
     pub probe_interval: Duration,
     /// How long a probe may take, before others are asked to probe the same member. Default: 300 ms.
     pub probe_timeout: Duration,
-    /// How long a member that answers no probe may take to show that it lives. Default: 5 s.
+    /// How long a member that answers no probe may take to show that it is alive. Default: 5 s.
     pub suspicion: Duration,
-    /// Which life of this node begins; it has to be a larger number each time. `None`, the default,
+    /// The incarnation of this node, a larger number each time. A smaller one is corrected by the others. `None`, the default,
     /// takes the milliseconds of the system's clock.
     pub incarnation: Option<u64>,
     /// Makes the choice of whom to probe repeatable. `None`, the default, seeds from the system.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use foca::{Member, Timer};
 
-use super::Life;
+use super::Instance;
 use super::codec::{self, HEADER_SOURCE};
 use crate::NodeId;
 
@@ -19,14 +19,14 @@ pub(super) struct Out {
     scheduled: u64,
     /// Who is suspected: told so by every packet, for only they can refute it (the buddy system of
     /// Dadgar, Phillips, Currey: Lifeguard, SWIM-ing with situational awareness, 2018).
-    pub(super) suspects: BTreeMap<NodeId, Member<Life>>,
+    pub(super) suspects: BTreeMap<NodeId, Member<Instance>>,
     pub(super) stirred: bool,
 }
 
 /// What is due. It takes no part in the comparison of when.
 #[derive(Debug)]
 pub(super) enum Due {
-    Foca(Timer<Life>),
+    Foca(Timer<Instance>),
     /// The next member that is not known to live is asked whether it does.
     Invitation,
 }
@@ -51,14 +51,14 @@ impl Ord for Due {
     }
 }
 
-impl foca::Runtime<Life> for Out {
-    fn notify(&mut self, notification: foca::Notification<'_, Life>) {
+impl foca::Runtime<Instance> for Out {
+    fn notify(&mut self, notification: foca::Notification<'_, Instance>) {
         use foca::Notification::{MemberDown, MemberUp, Rejoin, Rename};
         self.stirred |=
             matches!(notification, MemberUp(_) | MemberDown(_) | Rename(..) | Rejoin(_));
     }
 
-    fn send_to(&mut self, to: Life, data: &[u8]) {
+    fn send_to(&mut self, to: Instance, data: &[u8]) {
         // Who sends is proved by the connection.
         let mut packet = data.get(HEADER_SOURCE..).unwrap_or_default().to_vec();
         if let Some(suspect) = self.suspects.get(&to.node) {
@@ -67,7 +67,7 @@ impl foca::Runtime<Life> for Out {
         self.packets.push_back((to.node, packet));
     }
 
-    fn submit_after(&mut self, event: Timer<Life>, after: Duration) {
+    fn submit_after(&mut self, event: Timer<Instance>, after: Duration) {
         self.schedule(Due::Foca(event), after);
     }
 }

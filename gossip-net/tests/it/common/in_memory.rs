@@ -97,16 +97,11 @@ pub(crate) fn handshakes(nodes: &[Node]) -> u64 {
 }
 
 /// Bytes a second and node, of our own and with all headers, while nothing happens.
-pub(crate) async fn idle(
-    count: usize,
-    membership: impl Fn(usize) -> Arc<dyn Membership>,
-) -> [f64; 2] {
+pub(crate) async fn idle(switch: &Switch, nodes: &[Node]) -> [f64; 2] {
     const SECONDS: u32 = 120;
-    let switch = Switch::new(2);
-    let nodes = cluster(&switch, count, membership).await;
     nodes[0].store.write("a pattern");
     nodes[0].gossip.announce();
-    until(&nodes, "all have it", all_equal).await;
+    until(nodes, "all have it", all_equal).await;
     // The search for the largest packet ends, and the members have met.
     sleep(Duration::from_secs(120)).await;
     let own = || -> u64 {
@@ -117,6 +112,7 @@ pub(crate) async fn idle(
     let before = [own(), wire()];
     sleep(Duration::from_secs(SECONDS.into())).await;
     let after = [own(), wire()];
+    let count = nodes.len();
     let rate = |n: usize| (after[n] - before[n]) as f64 / f64::from(SECONDS) / count as f64;
     let [own, wire] = [rate(0), rate(1)];
     println!("{count} idle nodes: {own:.0} B/s of our own, {wire:.0} B/s on the wire, each");
@@ -124,9 +120,13 @@ pub(crate) async fn idle(
 }
 
 /// How long it takes until news of all is with all, if the last `dying` nodes are cut off at once.
-pub(crate) async fn converges(count: usize, dying: usize, weather: Weather) -> Duration {
-    let switch = Switch::new(3);
-    let mut nodes = cluster(&switch, count, static_seeds).await;
+pub(crate) async fn converges(
+    switch: &Switch,
+    mut nodes: Vec<Node>,
+    dying: usize,
+    weather: Weather,
+) -> Duration {
+    let count = nodes.len();
     switch.set_weather(weather.clone());
     for node in &nodes {
         node.store.write(&node.name);

@@ -43,7 +43,7 @@ impl<V: View> View for Lie<V> {
         self.0.count(prefix)
     }
 
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
         self.0.children(prefix)
     }
 

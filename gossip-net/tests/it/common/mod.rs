@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "the benchmarks use a part of it")]
 
+pub(crate) mod dry;
 #[cfg(all(feature = "swim", feature = "switch"))]
 pub(crate) mod in_memory;
 pub(crate) mod liar;
@@ -217,8 +218,9 @@ pub(crate) async fn settled(nodes: &[&Node]) {
 }
 
 /// Makes `nodes` members of each other's roster.
-pub(crate) fn introduce(nodes: &[Node]) {
-    let roster = roster(nodes.iter().map(Node::member));
+pub(crate) fn introduce<'a>(nodes: impl IntoIterator<Item = &'a Node>) {
+    let nodes: Vec<_> = nodes.into_iter().collect();
+    let roster = roster(nodes.iter().map(|node| node.member()));
     nodes.iter().for_each(|node| node.gossip.set_roster(roster.clone()));
 }
 

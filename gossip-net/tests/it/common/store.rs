@@ -231,7 +231,7 @@ impl View for Pinned {
         self.below(prefix).count() as u64
     }
 
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 8]>; 16] {
+    fn children(&self, prefix: &Prefix) -> [Option<Digest>; 16] {
         std::array::from_fn(|nibble| {
             let mut sum = Digest::default();
             let mut is_empty = true;
@@ -239,7 +239,7 @@ impl View for Pinned {
                 add(&mut sum, key, digest);
                 is_empty = false;
             }
-            (!is_empty).then(|| *sum.first_chunk().unwrap())
+            (!is_empty).then_some(sum)
         })
     }
 

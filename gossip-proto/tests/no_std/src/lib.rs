@@ -33,7 +33,7 @@ impl View for Empty {
         0
     }
 
-    fn children(&self, _: &Prefix) -> [Option<[u8; 8]>; 16] {
+    fn children(&self, _: &Prefix) -> [Option<[u8; 32]>; 16] {
         [None; 16]
     }
 
@@ -78,10 +78,10 @@ pub extern "C" fn exercise() -> bool {
     };
     let spaces = |root| Vec::from([(space.clone(), Empty([root; 32]))]);
     let (config, now) = (SessionConfig::default(), Duration::ZERO);
-    let Ok(mut a) = Session::open(config.clone(), parameters.clone(), spaces(1), now) else {
+    let Ok(mut a) = Session::open(config.clone(), parameters.clone(), [1; 8], spaces(1), now) else {
         return false;
     };
-    let Ok(mut b) = Session::accept(config, parameters, spaces(2), now) else { return false };
+    let Ok(mut b) = Session::accept(config, parameters, [2; 8], spaces(2), now) else { return false };
     loop {
         let mut moved = false;
         while let Some(frame) = a.poll_frame(now) {
@@ -95,7 +95,7 @@ pub extern "C" fn exercise() -> bool {
         }
     }
 
-    let sync = Message::PatternSync(PatternSync { space: 0, delivery: Delivery::default() });
+    let sync = Message::PatternSync(PatternSync { space: 0, delivery: Delivery::default(), declared: Vec::new() });
     let frame = sync.encode(Compression::Lz4, true);
     let advert = RootAdvert::encode(&[(space, Empty([1; 32]).summary())], 100);
     a.outcome().is_some()

@@ -50,9 +50,8 @@ impl World {
             let process = &self.processes[end];
             process.set_time(self.now + process.clock.offset());
         }
-        let config = SessionConfig { salt: self.serial, ..SessionConfig::default() };
         let [one, other] = ends.map(|end| &self.processes[end].store);
-        Handover::new(one, other, config)
+        Handover::keyed(one, other, SessionConfig::default(), self.serial)
     }
 
     fn roots(&self, ends: [usize; 2]) -> [Digest; 2] {

@@ -1,0 +1,138 @@
+//! Which addresses are dialled, and what is told of those that do not answer.
+
+use std::time::Duration;
+
+use crate::common::{Cluster, Ready, absent, quiet, roster, take};
+use engram_gossip_net::{Agreement, Event, Roster, Switch};
+use tokio::time::sleep;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A node that listens on every address of the machine, or `None` where there is no IPv6.
+fn dual_stack(ready: &Ready) -> Option<crate::common::Node> {
+    std::net::UdpSocket::bind("[::1]:0").ok()?;
+    let mut config = quiet();
+    config.listen = "[::]:0".parse().unwrap();
+    Some(ready.start(&config, Roster::default()))
+}
+
+#[tokio::test]
+async fn a_dual_stack_socket_reaches_ipv4() {
+    let cluster = Cluster::new();
+    let [a] = take(cluster.start(&["a"], &quiet()));
+    let ready = cluster.issue("b");
+    let Some(mut b) = dual_stack(&ready) else { return };
+    let mut member = b.member();
+    member.address = None;
+    a.gossip.set_roster(roster([a.member(), member]));
+    b.gossip.set_roster(roster([a.member()]));
+    b.connected_to(a.id()).await;
+    assert!(b.gossip.sync_with(a.id()).await.unwrap().is_equal());
+}
+
+#[tokio::test]
+async fn every_address_of_a_name_is_tried() {
+    let cluster = Cluster::new();
+    let [a] = take(cluster.start(&["a"], &quiet()));
+    let ready = cluster.issue("b");
+    let Some(mut b) = dual_stack(&ready) else { return };
+    // Where the name stands for both families, nobody answers at the address that is tried first.
+    let name = format!("localhost:{}", a.gossip.local_addr().port());
+    let mut member = b.member();
+    member.address = None;
+    a.gossip.set_roster(roster([a.member(), member]));
+    let mut by_name = a.member();
+    by_name.address = Some(name);
+    b.gossip.set_roster(roster([by_name]));
+    b.connected_to(a.id()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_that_swapped_addresses_are_found() {
+    let mut config = quiet();
+    config.switch = Some(Switch::new(1));
+    let cluster = Cluster::new();
+    let [a, b, mut c] = take(cluster.start(&["a", "b", "c"], &config));
+    let unlisted = |node: &crate::common::Node| {
+        let mut member = node.member();
+        member.address = None;
+        member
+    };
+    // They do not dial the third; it has the address of the one for the other.
+    let [mut at_b, mut at_a] = [a.member(), b.member()];
+    std::mem::swap(&mut at_a.address, &mut at_b.address);
+    c.gossip.set_roster(Roster::default());
+    for node in [&a, &b] {
+        node.gossip.set_roster(roster([unlisted(&c)]));
+    }
+    c.gossip.set_roster(roster([at_a, at_b]));
+    c.connected_to(a.id()).await;
+    c.connected_to(b.id()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_member_is_told_once() {
+    let mut config = quiet();
+    config.switch = Some(Switch::new(1));
+    let cluster = Cluster::new();
+    let [mut a] = take(cluster.start(&["a"], &config));
+    let ghost = cluster.issue("ghost");
+    a.gossip.set_roster(roster([a.member(), absent(&ghost, "10.9.9.9:7700")]));
+    sleep(SECOND * 120).await;
+    let failed = a.gossip.stats().connections_failed["timed_out"];
+    assert!(failed > 10, "{failed} dials");
+    a.gossip.set_roster(roster([a.member()]));
+    let mut told = 0;
+    a.wait_for(|event| {
+        told += u32::from(matches!(event, Event::Unreachable { .. }));
+        matches!(event, Event::RosterChanged { removed: 1, .. }).then_some(())
+    })
+    .await;
+    assert_eq!(told, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_stands_as_it_told_last() {
+    let mut config = quiet();
+    config.switch = Some(Switch::new(1));
+    config.schedule.advert_fanout = 0;
+    let [mut a, b] = take(Cluster::new().start(&["a", "b"], &config));
+    a.connected_to(b.id()).await;
+    sleep(SECOND).await;
+    let agreement = |node: &crate::common::Node| node.gossip.peers()[0].agreement;
+    assert_eq!(agreement(&a), Agreement::InStep);
+    b.store.write("one");
+    b.store.write("two");
+    a.gossip.handle_advert(b.id(), &b.gossip.advert(1000)).unwrap();
+    assert_eq!(agreement(&a), Agreement::Behind(2));
+    a.gossip.sync_with(b.id()).await.unwrap();
+    assert_eq!(agreement(&a), Agreement::InStep);
+    a.store.write("three");
+    a.gossip.announce();
+    assert_ne!(agreement(&a), Agreement::InStep, "what is written here sets it apart at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_common_space_is_told_once() {
+    let mut config = quiet();
+    config.switch = Some(Switch::new(1));
+    let cluster = Cluster::new();
+    let start = |name: &str, space: &str| {
+        cluster.issue(name).start_with(&config, Roster::default(), &[space])
+    };
+    let (mut a, b) = (start("a", "default"), start("b", "defualt"));
+    crate::common::introduce([&a, &b]);
+    a.connected_to(b.id()).await;
+    for _ in 0..3 {
+        a.gossip.sync_with(b.id()).await.unwrap();
+    }
+    assert_eq!(a.gossip.peers()[0].agreement, Agreement::NoCommonSpace);
+    a.gossip.set_roster(roster([a.member()]));
+    let mut told = 0;
+    a.wait_for(|event| {
+        told += u32::from(matches!(event, Event::NoCommonSpace { .. }));
+        matches!(event, Event::RosterChanged { removed: 1, .. }).then_some(())
+    })
+    .await;
+    assert_eq!(told, 1);
+}

@@ -1,0 +1,264 @@
+//! A clock index in memory, at most 16 bytes for each context entry.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use super::{BaseId, Clocks, ShortNode, VersionRange, VersionSummary, short_node};
+use crate::limits::MAX_BASES;
+use crate::tag::{self, KEY_LEN};
+
+/// Bytes of a version and of a key's first bytes.
+const SLOT: usize = 8 + KEY_LEN;
+/// Changes that are kept beside the sorted slots of a node, at least; above, one for each
+/// [`FEW`] slots.
+const LEAST_CHANGES: usize = 16;
+const FEW: usize = 64;
+
+/// A version in big-endian order, then the first bytes of the key hash of a record that has it as
+/// its context entry of the node.
+type Slot = [u8; SLOT];
+
+/// The records of one space by context entry, their version summary, and its bases.
+///
+/// The host keeps one for each space, tells it every change of a context entry, and passes it to
+/// sessions through [`View::with_clocks`](crate::View::with_clocks). It lives in memory only: after
+/// a start, feed it the records held, then call [`restart`](Self::restart).
+#[derive(Clone, Debug, Default)]
+pub struct ClockIndex {
+    nodes: BTreeMap<ShortNode, Node>,
+    /// The latest last.
+    bases: VecDeque<Base>,
+    /// The base of the last agreement with each peer.
+    common: BTreeMap<ShortNode, BaseId>,
+}
+
+#[derive(Clone, Debug)]
+struct Base {
+    id: BaseId,
+    root: [u8; 32],
+    summary: VersionSummary,
+}
+
+impl ClockIndex {
+    /// An empty index.
+    pub const fn new() -> Self {
+        Self { nodes: BTreeMap::new(), bases: VecDeque::new(), common: BTreeMap::new() }
+    }
+
+    /// The context entry of `node` in the record whose key hash is `key` changed from `before` to
+    /// `now`; 0 means that there is none.
+    ///
+    /// Amortised time is constant for entries that only grow. The summary stays as it is: raise it
+    /// for what this node wrote itself, once that is durable and in the tree.
+    pub fn change(&mut self, key: &[u8; 32], node: &[u8; 32], before: u64, now: u64) {
+        if before == now {
+            return;
+        }
+        let node = self.nodes.entry(short_node(node)).or_default();
+        if before > 0 {
+            node.set(slot(before, key), Presence::Absent);
+        }
+        if now > 0 {
+            node.set(slot(now, key), Presence::Present);
+        }
+    }
+
+    /// Takes everything that is held for handled, as after a start.
+    ///
+    /// This may be too much, if the node was stopped amid a session; the descent then finds what is
+    /// missing.
+    pub fn restart(&mut self) {
+        self.nodes.values_mut().for_each(|node| node.handled = node.greatest());
+    }
+
+    /// Bytes of heap memory that the index takes, about.
+    pub fn memory(&self) -> usize {
+        let nodes: usize = self.nodes.values().map(Node::memory).sum();
+        let bases: usize = self.bases.iter().map(|base| 48 + 16 * base.summary.len()).sum();
+        nodes + bases + 24 * self.common.len()
+    }
+}
+
+impl Clocks for ClockIndex {
+    fn summary(&self) -> VersionSummary {
+        let entry =
+            |(node, index): (&ShortNode, &Node)| (*node, index.handled.min(index.greatest()));
+        self.nodes.iter().map(entry).collect()
+    }
+
+    fn greatest(&self) -> VersionSummary {
+        self.nodes.iter().map(|(node, index)| (*node, index.greatest())).collect()
+    }
+
+    fn count(&self, range: &VersionRange) -> u64 {
+        self.nodes.get(&range.node).map_or(0, |node| node.count(range))
+    }
+
+    fn records(&self, range: &VersionRange, limit: usize) -> Vec<(u64, [u8; KEY_LEN])> {
+        let Some(node) = self.nodes.get(&range.node) else { return Vec::new() };
+        let mut records: Vec<(u64, [u8; KEY_LEN])> = Vec::new();
+        for slot in node.within(range) {
+            let (version, key) = split(&slot);
+            if records.len() >= limit && records.last().is_some_and(|(last, _)| *last < version) {
+                break;
+            }
+            records.push((version, key));
+        }
+        records
+    }
+
+    fn raise(&mut self, node: ShortNode, version: u64) {
+        if let Some(node) = self.nodes.get_mut(&node) {
+            node.handled = version.min(node.greatest()).max(node.handled);
+        }
+    }
+
+    fn agree(&mut self, root: &[u8; 32], peer: Option<ShortNode>) {
+        let summary = self.summary();
+        let id = match self.bases.back() {
+            Some(last) if last.root == *root && last.summary == summary => last.id,
+            _ => {
+                let id = summary.base_id(root);
+                self.bases.retain(|base| base.id != id);
+                if self.bases.len() == MAX_BASES {
+                    self.bases.pop_front();
+                }
+                self.bases.push_back(Base { id, root: *root, summary });
+                let kept: Vec<BaseId> = self.bases.iter().map(|base| base.id).collect();
+                self.common.retain(|_, id| kept.contains(id));
+                id
+            }
+        };
+        if let Some(peer) = peer {
+            self.common.insert(peer, id);
+        }
+    }
+
+    fn base(&self, id: &BaseId) -> Option<VersionSummary> {
+        let base = self.bases.iter().find(|base| base.id == *id)?;
+        Some(base.summary.clone())
+    }
+
+    fn base_with(&self, peer: Option<ShortNode>) -> Option<BaseId> {
+        let common = peer.and_then(|peer| self.common.get(&peer).copied());
+        common.or_else(|| self.bases.back().map(|base| base.id))
+    }
+}
+
+/// The records of one node's entries.
+///
+/// Nearly all are in `sorted`; what changed since it was made is in `changes`.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    sorted: Vec<Slot>,
+    changes: BTreeMap<Slot, Presence>,
+    /// Everything up to this version has been handled.
+    handled: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    Present,
+    Absent,
+}
+
+impl Node {
+    fn set(&mut self, slot: Slot, presence: Presence) {
+        let is_sorted = self.sorted.binary_search(&slot).is_ok();
+        if is_sorted == (presence == Presence::Present) {
+            self.changes.remove(&slot);
+        } else if presence == Presence::Present && self.sorted.last() < Some(&slot) {
+            if self.sorted.len() == self.sorted.capacity() {
+                self.sorted.reserve_exact(self.sorted.len() / 32 + 4);
+            }
+            self.sorted.push(slot);
+        } else {
+            self.changes.insert(slot, presence);
+            if self.changes.len() > LEAST_CHANGES.max(self.sorted.len() / FEW) {
+                self.merge();
+            }
+        }
+    }
+
+    fn merge(&mut self) {
+        let mut sorted = Vec::new();
+        sorted.reserve_exact(self.sorted.len() + self.changes.len());
+        sorted.extend(self.within(&VersionRange { node: [0; 8], above: 0, upper: u64::MAX }));
+        sorted.shrink_to(sorted.len() + sorted.len() / 32 + 4);
+        self.sorted = sorted;
+        self.changes.clear();
+    }
+
+    fn within(&self, range: &VersionRange) -> impl Iterator<Item = Slot> {
+        let (sorted, changes) = self.cut(range);
+        let mut sorted = sorted.iter().copied().peekable();
+        let mut changes = changes.peekable();
+        core::iter::from_fn(move || {
+            loop {
+                let change = match (sorted.peek(), changes.peek()) {
+                    (Some(slot), Some((changed, _))) if slot < *changed => return sorted.next(),
+                    (_, Some(_)) => changes.next()?,
+                    (_, None) => return sorted.next(),
+                };
+                match change {
+                    (slot, Presence::Present) => return Some(*slot),
+                    // The slot that went is the next of the sorted ones.
+                    (_, Presence::Absent) => _ = sorted.next(),
+                }
+            }
+        })
+    }
+
+    fn count(&self, range: &VersionRange) -> u64 {
+        let (sorted, changes) = self.cut(range);
+        let changed = |count: u64, (_, presence): (&Slot, &Presence)| match presence {
+            Presence::Present => count + 1,
+            Presence::Absent => count - 1,
+        };
+        changes.fold(sorted.len() as u64, changed)
+    }
+
+    /// What of both lies in a range.
+    fn cut(&self, range: &VersionRange) -> (&[Slot], impl Iterator<Item = (&Slot, &Presence)>) {
+        let upper = range.upper.max(range.above);
+        let least = bound(range.above, u8::MAX);
+        let most = bound(upper, u8::MAX);
+        let from = self.sorted.partition_point(|slot| *slot <= least);
+        let to = self.sorted.partition_point(|slot| *slot <= most);
+        // No slot equals a bound: that would take a key of ones only, and then nothing is lost but
+        // one record to the descent.
+        let changes = self.changes.range(least..=most).filter(move |(slot, _)| **slot > least);
+        (&self.sorted[from..to], changes)
+    }
+
+    fn greatest(&self) -> u64 {
+        let sorted = self.sorted.iter().rev();
+        let kept = sorted.copied().find(|slot| !self.changes.contains_key(slot));
+        let mut changes = self.changes.iter().rev();
+        let added = changes.find(|(_, presence)| **presence == Presence::Present);
+        let added = added.map(|(slot, _)| *slot);
+        kept.max(added).map_or(0, |slot| split(&slot).0)
+    }
+
+    fn memory(&self) -> usize {
+        SLOT * self.sorted.capacity() + 2 * (SLOT + 1) * self.changes.len() + size_of::<Self>()
+    }
+}
+
+fn slot(version: u64, key: &[u8; 32]) -> Slot {
+    let mut slot = bound(version, 0);
+    slot[8..].copy_from_slice(&tag::key(key));
+    slot
+}
+
+/// The slot of `version` whose key consists of one byte.
+fn bound(version: u64, key: u8) -> Slot {
+    let mut slot = [key; SLOT];
+    slot[..8].copy_from_slice(&version.to_be_bytes());
+    slot
+}
+
+fn split(slot: &Slot) -> (u64, [u8; KEY_LEN]) {
+    let (version, key) = slot.split_first_chunk().expect("a slot begins with a version");
+    (u64::from_be_bytes(*version), key.try_into().expect("and ends with a key"))
+}

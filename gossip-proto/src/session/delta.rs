@@ -1,0 +1,377 @@
+//! Delta by clocks: both sides tell their version summaries, and send what lies above the other's.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::directory::{Directory, Hosted};
+use super::stream::{Stream, Told};
+use super::transfer::Parcel;
+use crate::clocks::short_node;
+use crate::limits::{MAX_NEWS, MAX_SUMMARIES, MAX_SUMMARY};
+use crate::message::{RangeAnswer, RangeOffer, VersionBase, Versions, range_of};
+use crate::record::NodeId;
+use crate::tag::{self, KEY_LEN, SessionKey};
+use crate::{Clocks, Message, Record, SessionError, ShortNode, VersionRange, VersionSummary, View};
+
+/// The spaces that are exchanged by clocks; each leaves when its trees are compared.
+#[derive(Default)]
+pub(super) struct Deltas {
+    spaces: BTreeMap<u32, Delta>,
+    /// The peer, which chooses the base to tell a summary by.
+    peer: Option<ShortNode>,
+    /// Entries of the summaries that this side told, and the peer.
+    entries: [usize; 2],
+}
+
+/// The delta of one space.
+pub(super) struct Delta {
+    /// This side's summary, pinned before the tree was.
+    ours: VersionSummary,
+    /// The peer's, once it told it, raised by what this side declared since.
+    theirs: Option<VersionSummary>,
+    tell: Tell,
+    offer: Offer,
+    answer: Option<RangeAnswer>,
+    stream: Option<Stream>,
+    /// Keys that came from the peer above its own summary: they need not go back.
+    over: BTreeSet<[u8; KEY_LEN]>,
+    /// Whether a range was not taken, on either side.
+    left_out: bool,
+    /// Whether the trees are compared by now.
+    ended: bool,
+}
+
+/// How this side's summary is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tell {
+    Relative,
+    Whole,
+    /// Whole, and the peer is to do the same.
+    WholeForWhole,
+    Told,
+}
+
+/// How far the ranges of this side are negotiated.
+enum Offer {
+    /// The peer's summary is to come.
+    Waiting,
+    /// The peer's summary came.
+    Due,
+    /// The peer's answer is to come.
+    Made(RangeOffer),
+    /// What is to be sent is known.
+    Settled,
+}
+
+impl Deltas {
+    pub(super) fn new(peer: Option<ShortNode>) -> Self {
+        Self { peer, ..Self::default() }
+    }
+
+    /// Begins the delta of a space that differs. Returns false if it has to go by its tree.
+    pub(super) fn begin<V: View>(&mut self, place: u32, space: &mut Hosted<V>) -> bool {
+        let Some(ours) = ask(&space.view, |clocks| clocks.summary()) else { return false };
+        if ours.len() > MAX_SUMMARY || self.entries[0] + ours.len() > MAX_SUMMARIES {
+            return false;
+        }
+        self.entries[0] += ours.len();
+        // What the summary covers is in the tree, since that is pinned after it.
+        space.view.repin();
+        let delta = Delta {
+            ours,
+            theirs: None,
+            tell: Tell::Relative,
+            offer: Offer::Waiting,
+            answer: None,
+            stream: None,
+            over: BTreeSet::new(),
+            left_out: false,
+            ended: false,
+        };
+        self.spaces.insert(place, delta);
+        true
+    }
+
+    /// Ends the delta of a space, whose trees are compared from now on.
+    ///
+    /// Returns false if it has none, or if that has ended before.
+    pub(super) fn end(&mut self, place: u32) -> bool {
+        self.get_mut(place).map(|delta| delta.ended = true).is_some()
+    }
+
+    /// The delta of a space, until its trees are compared.
+    pub(super) fn get(&self, place: u32) -> Option<&Delta> {
+        self.spaces.get(&place).filter(|delta| !delta.ended)
+    }
+
+    pub(super) fn get_mut(&mut self, place: u32) -> Option<&mut Delta> {
+        self.spaces.get_mut(&place).filter(|delta| !delta.ended)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Delta)> {
+        let all = self.spaces.iter().map(|(place, delta)| (*place, delta));
+        all.filter(|(_, delta)| !delta.ended)
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Delta)> {
+        let all = self.spaces.iter_mut().map(|(place, delta)| (*place, delta));
+        all.filter(|(_, delta)| !delta.ended)
+    }
+
+    /// The summaries that the peer told, raised by what this side declared, also of spaces whose
+    /// trees were compared since.
+    pub(super) fn told(&self) -> impl Iterator<Item = (u32, &VersionSummary)> {
+        self.spaces.iter().filter_map(|(place, delta)| Some((*place, delta.theirs.as_ref()?)))
+    }
+
+    /// Keeps only the deltas of these places, ascending.
+    pub(super) fn retain(&mut self, places: &[u32]) {
+        self.spaces.retain(|place, _| places.binary_search(place).is_ok());
+    }
+
+    pub(super) fn peer(&self) -> Option<ShortNode> {
+        self.peer
+    }
+
+    /// Leaves what is still to be sent to a later session; returns whether there was anything.
+    pub(super) fn stop(&mut self) -> bool {
+        let streams = self.iter_mut().filter_map(|(_, delta)| delta.stream.as_mut());
+        streams.fold(false, |stopped, stream| {
+            let was_done = stream.is_done();
+            stream.stop();
+            stopped || !was_done
+        })
+    }
+
+    /// The next record to send by clocks; the one before has been sent by now.
+    pub(super) fn next_parcel<V: View>(
+        &mut self,
+        directory: &Directory<V>,
+        session_key: SessionKey,
+    ) -> Option<Parcel> {
+        self.iter_mut().find_map(|(place, delta)| {
+            let view = &directory.at(place)?.view;
+            let Delta { ours, theirs, over, stream, .. } = delta;
+            let told = Told { ours, theirs: theirs.as_ref()?, came: over };
+            stream.as_mut()?.next(place, view, &told, session_key)
+        })
+    }
+
+    /// Takes what is to be declared of `place`.
+    pub(super) fn declare(&mut self, place: u32) -> Vec<(NodeId, u64)> {
+        let Some(delta) = self.get_mut(place) else { return Vec::new() };
+        let declared = delta.stream.as_mut().map(Stream::take_declared).unwrap_or_default();
+        if let Some(theirs) = &mut delta.theirs {
+            declared.iter().for_each(|(node, upper)| theirs.raise(short_node(node), *upper));
+        }
+        declared.into_iter().collect()
+    }
+
+    /// A space of which something is to be declared.
+    pub(super) fn undeclared(&self) -> Option<u32> {
+        let due = |(_, delta): &(u32, &Delta)| {
+            delta.stream.as_ref().is_some_and(Stream::has_declarations)
+        };
+        self.iter().find(due).map(|(place, _)| place)
+    }
+
+    /// Takes the peer's summary of a space that has a delta.
+    pub(super) fn on_versions(
+        &mut self,
+        versions: &Versions,
+        space: &impl View,
+    ) -> Result<(), SessionError> {
+        let Some(delta) = self.get_mut(versions.space) else { return Ok(()) };
+        if delta.theirs.is_some() {
+            return Err(SessionError::Violation("a second version summary"));
+        }
+        if versions.repeat {
+            delta.tell = Tell::Whole;
+        }
+        let base = match &versions.base {
+            VersionBase::Whole => Some(VersionSummary::default()),
+            VersionBase::Yours if delta.tell == Tell::Told => Some(delta.ours.clone()),
+            VersionBase::Yours => return Err(SessionError::Violation("a base that was not told")),
+            VersionBase::Kept(id) => ask(space, |clocks| clocks.base(id)).flatten(),
+        };
+        let Some(base) = base else {
+            delta.tell = Tell::WholeForWhole;
+            return Ok(());
+        };
+        let told = versions.resolve(&base);
+        let told = told.ok_or(SessionError::Violation("a version summary beyond its base"))?;
+        let entries = told.len();
+        delta.theirs = Some(told);
+        delta.offer = Offer::Due;
+        self.entries[1] += entries;
+        if self.entries[1] > MAX_SUMMARIES {
+            let (what, cap) = ("entries of version summaries", MAX_SUMMARIES as u64);
+            return Err(SessionError::OverLimit { what, cap });
+        }
+        Ok(())
+    }
+
+    /// Decides which of the peer's ranges this side takes; returns how many records it leaves.
+    pub(super) fn on_offer(
+        &mut self,
+        offer: &RangeOffer,
+        space: &impl View,
+    ) -> Result<u64, SessionError> {
+        const UNEXPECTED: SessionError = SessionError::Violation("an unexpected offer of ranges");
+        let delta = self.get_mut(offer.space).ok_or(UNEXPECTED)?;
+        if delta.tell != Tell::Told || delta.answer.is_some() {
+            return Err(UNEXPECTED);
+        }
+        let mut left: u64 = 0;
+        let answer = RangeAnswer::to(offer, |range| {
+            let takes = space.claim_range(&range_of(range, &delta.ours));
+            left = left.saturating_add(if takes { 0 } else { range.2 });
+            takes
+        });
+        delta.left_out |= left > 0;
+        delta.answer = Some(answer);
+        Ok(left)
+    }
+
+    /// Learns which of this side's ranges the peer takes.
+    pub(super) fn on_answer(&mut self, answer: &RangeAnswer) -> Result<(), SessionError> {
+        const UNEXPECTED: SessionError = SessionError::Violation("an unexpected answer to ranges");
+        let delta = self.get_mut(answer.space).ok_or(UNEXPECTED)?;
+        let Offer::Made(offer) = core::mem::replace(&mut delta.offer, Offer::Settled) else {
+            return Err(UNEXPECTED);
+        };
+        let taken = offer.ranges.iter().enumerate().filter(|(at, _)| answer.takes(*at));
+        let theirs = delta.theirs.clone().unwrap_or_default();
+        let taken: Vec<_> = taken.map(|(_, range)| range_of(range, &theirs)).collect();
+        let all = taken.len() == offer.ranges.len();
+        delta.left_out |= !all;
+        delta.stream = Some(Stream::new(taken, all));
+        Ok(())
+    }
+
+    /// The next message about summaries or ranges in this turn.
+    pub(super) fn next<V: View>(&mut self, directory: &Directory<V>) -> Option<Message> {
+        let peer = self.peer;
+        self.iter_mut().find_map(|(place, delta)| {
+            let view = &directory.named(place)?.view;
+            if let Some(told) = delta.next_summary(place, peer, view) {
+                return Some(Message::Versions(told));
+            }
+            if let Some(answer) = delta.answer.take() {
+                return Some(Message::RangeAnswer(answer));
+            }
+            delta.next_offer(place, view).map(Message::RangeOffer)
+        })
+    }
+}
+
+impl Delta {
+    /// Whether this side told its summary, so that the peer may send what lies above it.
+    fn told(&self) -> bool {
+        self.tell == Tell::Told
+    }
+
+    /// Whether both sides sent what they had, or left it to a later session.
+    pub(super) fn is_over(&self) -> bool {
+        let sent = match self.offer {
+            Offer::Waiting => true,
+            Offer::Due | Offer::Made(_) => false,
+            Offer::Settled => self.stream.as_ref().is_none_or(Stream::is_done),
+        };
+        self.told() && sent
+    }
+
+    pub(super) fn left_out(&self) -> bool {
+        self.left_out
+    }
+
+    /// Whether a record lies above what this side told to have handled.
+    pub(super) fn awaits(&self, record: &Record) -> bool {
+        let above = |(node, entry): ([u8; 32], u64)| entry > self.ours.get(&short_node(&node));
+        self.told() && record.context().any(above)
+    }
+
+    /// Notes a record that came, so that it does not go back.
+    pub(super) fn note(&mut self, key: &[u8; 32], record: &Record) {
+        let Some(theirs) = &self.theirs else { return };
+        let above = |(node, entry): ([u8; 32], u64)| entry > theirs.get(&short_node(&node));
+        if record.context().any(above) && self.over.len() < MAX_NEWS as usize {
+            self.over.insert(tag::key(key));
+        }
+    }
+
+    /// Whether this side holds records that it has handled and the peer has not.
+    pub(super) fn has_news(&self, view: &impl View) -> bool {
+        let Some(theirs) = &self.theirs else { return false };
+        let news = |clocks: &mut dyn Clocks| {
+            clocks.summary().iter().any(|(node, upper)| {
+                clocks.count(&VersionRange { node, above: theirs.get(&node), upper }) > 0
+            })
+        };
+        ask(view, news).unwrap_or(false)
+    }
+
+    fn next_summary(
+        &mut self,
+        place: u32,
+        peer: Option<ShortNode>,
+        view: &impl View,
+    ) -> Option<Versions> {
+        let tell = core::mem::replace(&mut self.tell, Tell::Told);
+        let whole = || {
+            let nothing = VersionSummary::default();
+            Versions::relative(place, &self.ours, VersionBase::Whole, &nothing)
+        };
+        match (tell, &self.theirs) {
+            (Tell::Told, _) => None,
+            (Tell::Whole, _) => Some(whole()),
+            (Tell::WholeForWhole, _) => Some(Versions { repeat: true, ..whole() }),
+            (Tell::Relative, Some(theirs)) => {
+                Some(Versions::relative(place, &self.ours, VersionBase::Yours, theirs))
+            }
+            (Tell::Relative, None) => {
+                let base = ask(view, |clocks| {
+                    let id = clocks.base_with(peer)?;
+                    Some((id, clocks.base(&id)?))
+                });
+                Some(match base.flatten() {
+                    Some((id, base)) => {
+                        Versions::relative(place, &self.ours, VersionBase::Kept(id), &base)
+                    }
+                    None => whole(),
+                })
+            }
+        }
+    }
+
+    /// Decides what to send, once the peer's summary is known; much is offered first.
+    fn next_offer(&mut self, place: u32, view: &impl View) -> Option<RangeOffer> {
+        let (Offer::Due, Some(theirs)) = (&self.offer, &self.theirs) else { return None };
+        let count = |clocks: &mut dyn Clocks| -> Vec<(ShortNode, u64, u64)> {
+            let counted = |(node, upper)| {
+                let range = VersionRange { node, above: theirs.get(&node), upper };
+                let count = if range.above < upper { clocks.count(&range) } else { 0 };
+                (count > 0).then_some((node, upper, count))
+            };
+            self.ours.iter().filter_map(counted).collect()
+        };
+        let ranges = ask(view, count).unwrap_or_default();
+        let records: u64 = ranges.iter().map(|(_, _, count)| *count).sum();
+        if records > MAX_NEWS {
+            let offer = RangeOffer { space: place, ranges };
+            self.offer = Offer::Made(offer.clone());
+            return Some(offer);
+        }
+        let ranges = ranges.iter().map(|range| range_of(range, theirs)).collect();
+        self.stream = Some(Stream::new(ranges, true));
+        self.offer = Offer::Settled;
+        None
+    }
+}
+
+/// Asks the clocks of a view, if it has some.
+pub(super) fn ask<T>(view: &impl View, work: impl FnOnce(&mut dyn Clocks) -> T) -> Option<T> {
+    let (mut work, mut answer) = (Some(work), None);
+    view.with_clocks(&mut |clocks| answer = work.take().map(|work| work(clocks)));
+    answer
+}

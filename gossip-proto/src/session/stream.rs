@@ -1,0 +1,234 @@
+//! What one side sends of a space by clocks: ranges of records, node by node, oldest first.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use super::delta::ask;
+use super::transfer::Parcel;
+use crate::clocks::short_node;
+use crate::limits::MAX_NEWS;
+use crate::record::NodeId;
+use crate::tag::{KEY_LEN, SessionKey};
+use crate::{Clocks, Prefix, Record, ShortNode, VersionRange, VersionSummary, View};
+
+/// Records that are looked up at once.
+const PAGE: usize = 256;
+
+/// The records of the ranges that the peer takes, each once, then those above this side's summary.
+pub(super) struct Stream {
+    /// The ranges, strictly ascending by node.
+    ranges: Vec<VersionRange>,
+    /// The range that is being sent.
+    current: usize,
+    /// The next records of it.
+    page: VecDeque<(u64, [u8; KEY_LEN])>,
+    /// Everything up to this version of the current range was looked up.
+    looked_up: u64,
+    /// The record that was handed out last, until it is known to be sent.
+    last: Option<Mark>,
+    /// What was sent completely and is not declared yet.
+    declared: BTreeMap<NodeId, u64>,
+    rest: Rest,
+}
+
+/// How far the records above this side's summary are.
+enum Rest {
+    /// They are left to the trees.
+    LeftOut,
+    /// The ranges come first.
+    Due,
+    /// They are being sent.
+    Sending(BTreeSet<[u8; KEY_LEN]>),
+    /// Nothing is left to send.
+    Done,
+}
+
+/// A record that was handed out, and its version.
+struct Mark {
+    node: NodeId,
+    version: u64,
+}
+
+/// What both sides told, as far as a stream depends on it.
+pub(super) struct Told<'a> {
+    pub(super) ours: &'a VersionSummary,
+    pub(super) theirs: &'a VersionSummary,
+    /// Records that came from the peer above its own summary.
+    pub(super) came: &'a BTreeSet<[u8; KEY_LEN]>,
+}
+
+impl Stream {
+    /// Sends these ranges; `all` says whether the peer takes everything that was offered.
+    pub(super) fn new(ranges: Vec<VersionRange>, all: bool) -> Self {
+        let looked_up = ranges.first().map_or(0, |range| range.above);
+        Self {
+            ranges,
+            current: 0,
+            page: VecDeque::new(),
+            looked_up,
+            last: None,
+            declared: BTreeMap::new(),
+            rest: if all { Rest::Due } else { Rest::LeftOut },
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.rest, Rest::Done)
+    }
+
+    /// Sends nothing more. What was handed out last does not count as sent.
+    pub(super) fn stop(&mut self) {
+        (self.last, self.rest) = (None, Rest::Done);
+    }
+
+    /// What is to be declared with the next message.
+    pub(super) fn take_declared(&mut self) -> BTreeMap<NodeId, u64> {
+        core::mem::take(&mut self.declared)
+    }
+
+    pub(super) fn has_declarations(&self) -> bool {
+        !self.declared.is_empty()
+    }
+
+    /// The next record; the one before has been sent by now.
+    pub(super) fn next(
+        &mut self,
+        place: u32,
+        view: &impl View,
+        told: &Told<'_>,
+        session_key: SessionKey,
+    ) -> Option<Parcel> {
+        if self.is_done() {
+            return None;
+        }
+        let parcel = self.next_of_ranges(place, view, told, session_key);
+        let parcel = parcel.or_else(|| self.next_of_rest(place, view, told, session_key));
+        if parcel.is_none() {
+            self.rest = Rest::Done;
+        }
+        parcel
+    }
+
+    fn next_of_ranges(
+        &mut self,
+        place: u32,
+        view: &impl View,
+        told: &Told<'_>,
+        session_key: SessionKey,
+    ) -> Option<Parcel> {
+        while let Some(range) = self.ranges.get(self.current).copied() {
+            self.look_up(view, &range);
+            let next = self.page.pop_front();
+            let follows = self.declare_last(&range, next);
+            let Some((version, short)) = next else {
+                self.current += 1;
+                self.looked_up = self.ranges.get(self.current).map_or(0, |range| range.above);
+                continue;
+            };
+            let Some((key, record)) = find(view, &short) else { continue };
+            let Some(node) = node_of(&record, &range.node) else { continue };
+            self.last = Some(Mark { node, version });
+            if !self.was_sent(&record) {
+                let known = session_key.tags(known_contents(&record, told.theirs));
+                return Some(Parcel { place, key, known, follows });
+            }
+        }
+        None
+    }
+
+    fn look_up(&mut self, view: &impl View, range: &VersionRange) {
+        if self.page.is_empty() && self.looked_up < range.upper {
+            let rest = VersionRange { above: self.looked_up, ..*range };
+            let page = ask(view, |clocks| clocks.records(&rest, PAGE)).unwrap_or_default();
+            self.looked_up = page.last().map_or(range.upper, |(version, _)| *version);
+            self.page = page.into();
+        }
+    }
+
+    /// Declares the record that was handed out last, as far as the next one allows. Returns whether
+    /// the next one has the same version, so that it must follow.
+    fn declare_last(&mut self, range: &VersionRange, next: Option<(u64, [u8; KEY_LEN])>) -> bool {
+        let Some(Mark { node, version }) = self.last.take() else { return false };
+        let upper = match next {
+            Some((next, _)) if next == version => return true,
+            Some((next, _)) => next - 1,
+            None => range.upper,
+        };
+        self.declared.insert(node, upper);
+        false
+    }
+
+    /// Whether a record was sent under an earlier range.
+    fn was_sent(&self, record: &Record) -> bool {
+        self.ranges[..self.current].iter().any(|range| lies_in(record, range))
+    }
+
+    /// Records above this side's summary go last, and only if they are few.
+    fn next_of_rest(
+        &mut self,
+        place: u32,
+        view: &impl View,
+        told: &Told<'_>,
+        session_key: SessionKey,
+    ) -> Option<Parcel> {
+        if matches!(self.rest, Rest::Due) {
+            self.rest = Rest::Sending(self.rest_of(view, told));
+        }
+        loop {
+            let Rest::Sending(keys) = &mut self.rest else { return None };
+            let short = keys.pop_first()?;
+            let Some((key, record)) = find(view, &short) else { continue };
+            if !self.ranges.iter().any(|range| lies_in(&record, range)) {
+                let known = session_key.tags(known_contents(&record, told.theirs));
+                return Some(Parcel { place, key, known, follows: false });
+            }
+        }
+    }
+
+    fn rest_of(&self, view: &impl View, told: &Told<'_>) -> BTreeSet<[u8; KEY_LEN]> {
+        let above = |clocks: &mut dyn Clocks| {
+            let greatest = clocks.greatest();
+            let ranges = greatest.iter().map(|(node, upper)| {
+                let above = told.theirs.get(&node).max(told.ours.get(&node));
+                VersionRange { node, above, upper }
+            });
+            let ranges: Vec<_> = ranges.filter(|range| range.above < range.upper).collect();
+            let count: u64 = ranges.iter().map(|range| clocks.count(range)).sum();
+            if count > MAX_NEWS {
+                return BTreeSet::new();
+            }
+            let records = ranges.iter().flat_map(|range| clocks.records(range, usize::MAX));
+            let keys: BTreeSet<_> = records.map(|(_, key)| key).collect();
+            keys.difference(told.came).copied().collect()
+        };
+        ask(view, above).unwrap_or_default()
+    }
+}
+
+/// The record whose key begins with these bytes; of several, one.
+fn find(view: &impl View, short: &[u8; KEY_LEN]) -> Option<([u8; 32], Record)> {
+    let entry = view.entries(&Prefix::of_key(short)).into_iter().next()?;
+    Some((entry.key, view.record(&entry.key)?))
+}
+
+fn node_of(record: &Record, node: &ShortNode) -> Option<NodeId> {
+    record.context().map(|(node, _)| node).find(|other| short_node(other) == *node)
+}
+
+fn lies_in(record: &Record, range: &VersionRange) -> bool {
+    record.context().any(|(node, entry)| {
+        short_node(&node) == range.node && range.above < entry && entry <= range.upper
+    })
+}
+
+/// The contents that a dot names which the peer has handled.
+fn known_contents<'a>(
+    record: &'a Record,
+    theirs: &VersionSummary,
+) -> impl Iterator<Item = &'a [u8; 32]> {
+    record.parts.iter().flat_map(|part| {
+        let handled = theirs.get(&short_node(&part.node));
+        let known = part.dots.iter().filter(move |(version, _)| *version <= handled);
+        known.map(|(_, digest)| digest)
+    })
+}
