@@ -1,9 +1,9 @@
 //! The table.
 
+mod network;
 mod state;
 mod store;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use engram_gossip_net::ConnectionState;
@@ -227,105 +227,13 @@ pub const METRICS: &[Metric] = &[
     store::FAILURE,
     store::REPAIRED_ROWS,
     store::SET_ASIDE,
-    Metric {
-        name: "engram_gossip_limited_total",
-        kind: Counter,
-        unit: None,
-        help: "Sessions, datagrams and events that a limit turned away.",
-        labels: &["reason"],
-        read: |Reading { net, .. }| {
-            let mut limited = counts(&net.sessions_over_allowance, ALLOWANCES);
-            limited.extend([
-                Sample::count(&["sessions"], net.sessions_refused),
-                Sample::count(&["datagrams"], net.datagrams_over_limit),
-                Sample::count(&["events"], net.events_dropped),
-            ]);
-            limited
-        },
-    },
-    Metric {
-        name: "engram_gossip_sessions_delayed_total",
-        kind: Counter,
-        unit: None,
-        help: "Own sessions that had to wait, because so much was used up.",
-        labels: &["reason"],
-        read: |Reading { net, .. }| counts(&net.sessions_delayed, ALLOWANCES),
-    },
-    Metric {
-        name: "engram_gossip_decode_errors_total",
-        kind: Counter,
-        unit: None,
-        help: "Datagrams and sessions that were not understood.",
-        labels: &["reason"],
-        read: |Reading { net, .. }| {
-            let sessions = net.sessions_failed.get("session").copied().unwrap_or(0);
-            vec![
-                Sample::count(&["datagram"], net.datagrams_malformed),
-                Sample::count(&["session"], sessions),
-            ]
-        },
-    },
-    Metric {
-        name: "engram_gossip_auth_failures_total",
-        kind: Counter,
-        unit: None,
-        help: "Handshakes that failed because one side did not accept the other.",
-        labels: &["reason"],
-        read: |reading| reading.handshakes_failed(OF_IDENTITY, |reason| !of_the_network(reason)),
-    },
-    Metric {
-        name: "engram_gossip_connection_failures_total",
-        kind: Counter,
-        unit: None,
-        help: "Handshakes that failed for reasons of the network.",
-        labels: &["reason"],
-        read: |reading| reading.handshakes_failed(OF_THE_NETWORK, of_the_network),
-    },
-    Metric {
-        name: "engram_gossip_connections_lost_total",
-        kind: Counter,
-        unit: None,
-        help: "Connections that broke.",
-        labels: &[],
-        read: |reading| vec![Sample::count(&[], reading.net.connections_lost)],
-    },
+    network::LIMITED,
+    network::DELAYED,
+    network::DECODE_ERRORS,
+    network::AUTH_FAILURES,
+    network::CONNECTION_FAILURES,
+    network::CONNECTIONS_LOST,
 ];
-
-/// Failures of a handshake for which neither side's identity is the reason.
-const OF_THE_NETWORK: &[&str] =
-    &["wire_version", "busy", "timed_out", "address", "no_address", "closed"];
-
-/// The other failures of a handshake: one side does not accept the other.
-const OF_IDENTITY: &[&str] = &[
-    "not_in_roster",
-    "wrong_node",
-    "other_authority",
-    "expired",
-    "not_yet_valid",
-    "unusable_certificate",
-    "key_not_proved",
-    "no_certificate",
-    "refused_not_in_roster",
-    "refused_wrong_node",
-    "refused_authority",
-    "refused_expired",
-    "refused_certificate",
-];
-
-/// The allowances that a session may use up.
-const ALLOWANCES: &[&str] = &["peer_bytes", "peer_hash_nodes", "peer_records", "send_rate"];
-
-fn of_the_network(reason: &str) -> bool {
-    OF_THE_NETWORK.contains(&reason)
-}
-
-/// The counts by reason. Those of `known` are there from the start, so that the first increase
-/// shows.
-fn counts(by_reason: &BTreeMap<&'static str, u64>, known: &[&'static str]) -> Vec<Sample> {
-    let mut counts: BTreeMap<_, u64> = known.iter().map(|reason| (*reason, 0)).collect();
-    counts.extend(by_reason);
-    counts.into_iter().map(|(reason, count)| Sample::count(&[reason], count)).collect()
-}
 
 /// A state that holds, 1, or does not, 0.
 fn flag(labels: &[&str], holds: bool) -> Sample {
@@ -374,10 +282,5 @@ impl Reading {
     fn by_space(&self, count: impl Fn(&SpaceReading) -> u64) -> Vec<Sample> {
         let sample = |space: &SpaceReading| Sample::level(&[&space.name], count(space) as f64);
         self.spaces.iter().map(sample).collect()
-    }
-
-    fn handshakes_failed(&self, known: &[&'static str], of: impl Fn(&str) -> bool) -> Vec<Sample> {
-        let failed = self.net.connections_failed.iter().filter(|(reason, _)| of(reason));
-        counts(&failed.map(|(reason, count)| (*reason, *count)).collect(), known)
     }
 }

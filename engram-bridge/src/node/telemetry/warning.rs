@@ -81,8 +81,7 @@ impl Warning {
     pub fn next_step(&self) -> String {
         match self {
             Self::StorageFailure(_) => {
-                "mend the disk under store.path: the stored state stays, the next change is tried \
-                 again, and peers send the refused records again"
+                "mend the disk under store.path; peers send the refused records again"
                     .to_owned()
             }
             Self::OverCap(usage) | Self::NearCap(usage) => format!(

@@ -1,0 +1,184 @@
+//! `/cluster/consolidation`: the node, its spaces, and the states that need a person.
+
+use serde::Serialize;
+
+use crate::{CapUsage, Space, Telemetry, Warning, WriteStats};
+
+/// `/cluster/consolidation`.
+#[derive(Serialize)]
+pub(in crate::node::http) struct Node {
+    name: String,
+    id: String,
+    version: &'static str,
+    uptime_seconds: f64,
+    /// Why the node is not ready, if it is not.
+    unready: Option<String>,
+    warnings: Vec<Warned>,
+    root: String,
+    parameters: Parameters,
+    spaces: Vec<SpaceOf>,
+    /// The state in which the node found its store.
+    recovery: String,
+    /// Bytes of the store; nothing if the state ends with the process.
+    stored_bytes: Option<u64>,
+    caps: Vec<CapOf>,
+    writes: Writes,
+    sessions: u64,
+    bytes_sent: u64,
+    bytes_received: u64,
+}
+
+#[derive(Serialize)]
+struct Parameters {
+    hash: String,
+    depth: u8,
+    dimension: u32,
+    precision: String,
+    strategy: String,
+}
+
+#[derive(Serialize)]
+struct SpaceOf {
+    name: String,
+    root: String,
+    visible: u64,
+    /// Records in the tree, those of deleted patterns included.
+    records: u64,
+    conflicts: u64,
+    deletions: u64,
+    /// Digests that records suppress, or suppressed once.
+    suppressed: u64,
+    context_entries: u64,
+    /// Those of nodes that the roster does not list.
+    unlisted_entries: u64,
+    /// Submissions that wait for the first contact.
+    waiting: u64,
+    /// Counts the changes here; says nothing about other nodes.
+    generation: u64,
+}
+
+/// A state that needs a person.
+#[derive(Serialize)]
+pub(in crate::node::http) struct Warned {
+    /// A stable word, as events and metrics use it.
+    code: &'static str,
+    /// `critical` or `warning`.
+    severity: &'static str,
+    reason: String,
+    next_step: String,
+}
+
+/// The present states of a node that need a person, critical ones first.
+pub(in crate::node::http) fn warnings(node: &Telemetry) -> Vec<Warned> {
+    node.warnings().iter().map(Warned::of).collect()
+}
+
+impl Warned {
+    fn of(warning: &Warning) -> Self {
+        Self {
+            code: warning.code(),
+            severity: if warning.is_critical() { "critical" } else { "warning" },
+            reason: warning.to_string(),
+            next_step: warning.next_step(),
+        }
+    }
+}
+
+/// How far a cap is used up.
+#[derive(Serialize)]
+struct CapOf {
+    /// The key that raises it.
+    key: &'static str,
+    used: u64,
+    limit: u64,
+}
+
+impl CapOf {
+    fn of(CapUsage { cap, used, limit }: CapUsage) -> Self {
+        Self { key: cap.key(), used, limit }
+    }
+}
+
+/// Writes of this node since its process started, and the faults that it met.
+#[derive(Serialize)]
+struct Writes {
+    written: u64,
+    reissued: u64,
+    given_up: u64,
+    clashes: u64,
+    dots_dropped: u64,
+    suppressions_dropped: u64,
+    implausible: u64,
+    /// Members that wrote versions ahead of this node's clock.
+    members_ahead: u64,
+    /// Over all caps.
+    over_cap: u64,
+    storage_failures: u64,
+}
+
+impl Writes {
+    fn of(stats: &WriteStats) -> Self {
+        Self {
+            written: stats.written,
+            reissued: stats.reissued,
+            given_up: stats.given_up,
+            clashes: stats.clashes,
+            dots_dropped: stats.dots_dropped,
+            suppressions_dropped: stats.suppressions_dropped,
+            implausible: stats.implausible,
+            members_ahead: stats.members_ahead,
+            over_cap: stats.over_cap.values().sum(),
+            storage_failures: stats.storage_failures,
+        }
+    }
+}
+
+impl Node {
+    pub(in crate::node::http) fn of(node: &Telemetry) -> Self {
+        let (store, stats) = (node.store(), node.gossip().stats());
+        let (parameters, writes) = (store.parameters(), store.write_stats());
+        Self {
+            name: node.name().to_owned(),
+            id: node.gossip().node_id().to_string(),
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: node.uptime().as_secs_f64(),
+            unready: node.unready().map(|reason| reason.to_string()),
+            warnings: warnings(node),
+            root: store.root().to_string(),
+            parameters: Parameters {
+                hash: parameters.hash.to_string(),
+                depth: parameters.depth,
+                dimension: parameters.dimension,
+                precision: parameters.precision.to_string(),
+                strategy: parameters.strategy.to_string(),
+            },
+            spaces: store.iter().map(|space| SpaceOf::of(space)).collect(),
+            recovery: store.recovery().to_string(),
+            stored_bytes: writes.stored_bytes,
+            caps: store.cap_usage().into_iter().map(CapOf::of).collect(),
+            writes: Writes::of(&writes),
+            sessions: stats.sessions.values().sum(),
+            bytes_sent: stats.session_bytes_sent + stats.advert_bytes_sent,
+            bytes_received: stats.session_bytes_received + stats.advert_bytes_received,
+        }
+    }
+}
+
+impl SpaceOf {
+    fn of(space: &Space) -> Self {
+        let stats = space.stats();
+        Self {
+            name: space.id().to_string(),
+            root: stats.root.to_string(),
+            visible: stats.visible,
+            records: stats.records,
+            conflicts: stats.conflicting,
+            deletions: stats.deletions,
+            suppressed: stats.suppressed,
+            context_entries: stats.context_entries,
+            unlisted_entries: stats.unlisted_entries,
+            waiting: space.waiting_len(),
+            generation: stats.generation,
+        }
+    }
+}
