@@ -386,7 +386,11 @@ fn records_of_equal_version_are_never_separated() {
 fn a_record_of_several_ranges_is_sent_once() {
     let (a, b) = agreed(30);
     for node in [2, 3, 7] {
-        b.state.borrow_mut().submit(node, 5_000 + u64::from(node), content("pattern_5", node.into()));
+        b.state.borrow_mut().submit(
+            node,
+            5_000 + u64::from(node),
+            content("pattern_5", node.into()),
+        );
     }
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);

@@ -91,7 +91,8 @@ impl Store {
 
     /// A store of its own with the same state and clocks.
     pub fn fork(&self) -> Self {
-        let clocks = self.clocks.as_ref().map(|clocks| Rc::new(RefCell::new(clocks.borrow().clone())));
+        let clocks =
+            self.clocks.as_ref().map(|clocks| Rc::new(RefCell::new(clocks.borrow().clone())));
         Self { clocks, ..Self::new(self.state()) }
     }
 
