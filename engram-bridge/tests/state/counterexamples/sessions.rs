@@ -97,7 +97,7 @@ fn a_word_said_during_a_session_costs_no_descent() {
 
 #[test]
 fn records_above_the_summary_all_arrive() {
-    // Two processes under one key wrote two patterns under the same version.
+    // Three processes under one key wrote a pattern each, all under the same version.
     let written = |id: &str| {
         let still = environment(|| 1_893_456_000_000_000_000, || 0);
         let store = Store::new(store_config(1), still);
