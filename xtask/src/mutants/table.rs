@@ -298,8 +298,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             Edit {
                 file: ISSUER,
-                from: "_ = self.hybrid.observe(known, self.now());",
-                to: "self.hybrid.recall(known);",
+                from: "if self.hybrid.is_plausible(known, self.now()) {",
+                to: "if known > 0 {",
             },
         ],
         suite: &STATE,
