@@ -43,6 +43,13 @@ impl SessionKey {
         *hash.first_chunk().expect("5 of 32 bytes")
     }
 
+    /// The tag of the first bytes of a key hash.
+    pub(crate) fn key_tag(self, key: &[u8; KEY_LEN]) -> Tag {
+        let mut digest = [0; 32];
+        digest[..KEY_LEN].copy_from_slice(key);
+        self.tag(&digest)
+    }
+
     /// The tags of some digests, ascending, each once.
     pub(crate) fn tags<'a>(self, digests: impl Iterator<Item = &'a [u8; 32]>) -> Vec<Tag> {
         let mut tags: Vec<Tag> = digests.map(|digest| self.tag(digest)).collect();

@@ -80,6 +80,8 @@ pub(crate) struct Report {
     pub(crate) endings: [Option<Ending>; 2],
     /// The bytes that passed.
     pub(crate) bytes: usize,
+    /// Whether the trees were compared.
+    pub(crate) descended: bool,
 }
 
 impl Report {
@@ -143,7 +145,9 @@ impl Handover {
     pub(crate) fn report(&self) -> Report {
         let ending = |end: &End| end.session.outcome().map(|outcome| outcome.result.clone());
         let endings = [ending(&self.opener), ending(&self.acceptor)];
-        Report { endings, bytes: self.bytes }
+        let compared = |end: &End| end.session.stats().descents > 0;
+        let descended = compared(&self.opener) || compared(&self.acceptor);
+        Report { endings, bytes: self.bytes, descended }
     }
 
     /// The inputs of each side since the last call, in order.

@@ -57,6 +57,7 @@ impl<V: View> Session<V> {
         self.stats.hash_nodes += request.wants.len() as u64;
         for want in &request.wants {
             let below = Prefix::of_key(&want.key);
+            self.transfer.on_want(request.space, want.key);
             let known = self.walk.told(request.space, below.bits())
                 || self.transfer.awaits(request.space, &want.key)
                 || self.deltas.get(request.space).is_some();
@@ -76,6 +77,7 @@ impl<V: View> Session<V> {
         let record = self.directory.at(place).and_then(|space| space.view.record(&entry.key));
         let Some(record) = record else { return };
         if record.is_older_than(&want.context) {
+            self.transfer.hold_back(place, want.key);
             self.want(place, want.key);
         } else {
             let mut known = self.session_key.tags(record.contents());
@@ -105,6 +107,10 @@ impl<V: View> Session<V> {
         self.stats.rejected += received.receipt.rejected.len() as u64;
         self.stats.unasked += u64::from(received.unasked);
         for (id, reason) in received.receipt.rejected {
+            let key = space.view.key_of(&id);
+            if self.transfer.release(place, tag::key(&key)) {
+                self.transfer.push_record(place, key, Vec::new());
+            }
             self.events.push(Event::Rejected { space: space.id.clone(), id, reason });
         }
         if received.unasked > 0 {

@@ -8,7 +8,7 @@ use super::transfer::Parcel;
 use crate::clocks::short_node;
 use crate::limits::MAX_NEWS;
 use crate::record::NodeId;
-use crate::tag::{KEY_LEN, SessionKey};
+use crate::tag::{KEY_LEN, SessionKey, Tag};
 use crate::{Clocks, Prefix, Record, ShortNode, VersionRange, VersionSummary, View};
 
 /// Records that are looked up at once.
@@ -37,8 +37,9 @@ enum Rest {
     LeftOut,
     /// The ranges come first.
     Due,
-    /// They are being sent.
-    Sending(BTreeSet<[u8; KEY_LEN]>),
+    /// They are being sent, in an order of this session's own: nothing can be declared of them, so
+    /// that sessions which break after the first ones must not begin with the same ones every time.
+    Sending(BTreeSet<(Tag, [u8; KEY_LEN])>),
     /// Nothing is left to send.
     Done,
 }
@@ -172,11 +173,12 @@ impl Stream {
         session_key: SessionKey,
     ) -> Option<Parcel> {
         if matches!(self.rest, Rest::Due) {
-            self.rest = Rest::Sending(self.rest_of(view, told));
+            let keys = self.rest_of(view, told).into_iter();
+            self.rest = Rest::Sending(keys.map(|key| (session_key.key_tag(&key), key)).collect());
         }
         loop {
             let Rest::Sending(keys) = &mut self.rest else { return None };
-            let short = keys.pop_first()?;
+            let (_, short) = keys.pop_first()?;
             let Some((key, record)) = find(view, &short) else { continue };
             if !self.ranges.iter().any(|range| lies_in(&record, range)) {
                 let known = session_key.tags(known_contents(&record, told.theirs));

@@ -32,6 +32,7 @@ const OWN: &str = "vclock/src/siblings/own.rs";
 const SIBLINGS_JOIN: &str = "vclock/src/siblings/join.rs";
 const HYBRID: &str = "vclock/src/hybrid.rs";
 const WIRE_RECORD: &str = "gossip-proto/src/record.rs";
+const STREAM: &str = "gossip-proto/src/session/stream.rs";
 const JOIN: &str = "engram-bridge/src/replica/join.rs";
 const OPERATIONS: &str = "engram-bridge/src/replica/operations.rs";
 const WRITE: &str = "engram-bridge/src/replica/space/write.rs";
@@ -237,6 +238,34 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["counterexamples::deletions::equal_contexts_may_differ_in_suppression"],
     },
     Mutant {
+        name: "selection: by live dots",
+        edits: &[Edit {
+            file: SPACE_STATE,
+            from: "        clocks.change(key, node, before.get(node), entry);",
+            to: "        let is_live = after_live.iter().any(|dot| dot.node == *node);
+        clocks.change(key, node, before.get(node), if is_live { entry } else { 0 });",
+        }, Edit {
+            file: SPACE_STATE,
+            from: "    let (before, after) = (before.siblings.context(), after.siblings.context());
+    for",
+            to: "    let after_live: Vec<_> = after.siblings.iter().map(|(dot, _)| *dot).collect();
+    let (before, after) = (before.siblings.context(), after.siblings.context());
+    for",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::sessions::deletions_travel_by_clocks"],
+    },
+    Mutant {
+        name: "selection: one order above the summary",
+        edits: &[Edit {
+            file: STREAM,
+            from: "(session_key.key_tag(&key), key)",
+            to: "([0; 5], key)",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::sessions::records_above_the_summary_all_arrive"],
+    },
+    Mutant {
         name: "plausibility: of whole records",
         edits: &[Edit {
             file: ADMISSION,
@@ -269,8 +298,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             Edit {
                 file: ISSUER,
-                from: "_ = self.hybrid.observe(known, self.now());",
-                to: "self.hybrid.recall(known);",
+                from: "if self.hybrid.is_plausible(known, self.now()) {",
+                to: "if known > 0 {",
             },
         ],
         suite: &STATE,

@@ -44,6 +44,20 @@ fn an_implausible_part_withholds_no_other() {
 }
 
 #[test]
+fn an_implausible_part_withholds_no_suppression() {
+    // Node 0 forgets, loses its disk, and writes far ahead: its context covers its own forgetting.
+    let steps = [
+        Submit(1, 0, 2),
+        Part(1, 0, 0),
+        Forget(0, 0),
+        Session(0, 2),
+        LoseDisk(0, Ahead),
+        Resolve(0, 0, 0),
+    ];
+    ends_well(&steps).shows(0, [0]);
+}
+
+#[test]
 fn a_greeting_corrects_a_clock_far_ahead() {
     let mut world = crate::history::World::new(3, TICKING);
     for step in [Set(0, Ahead), Session(0, 1), Submit(0, 0, 0), Session(0, 1)] {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use engram_bridge::Store;
-use engram_gossip_proto::SessionConfig;
+use engram_gossip_proto::{SessionConfig, View};
 
 use super::*;
 use crate::history::Step::*;
 use crate::session::{Handover, sync};
-use crate::support::{only_space, pattern, store};
+use crate::support::{environment, everything, only_space, pattern, store, store_config};
 
 const RECORDS: u8 = 40;
 
@@ -33,7 +33,7 @@ fn sessions_until_equal(
             return session;
         }
         let before = (one.root(), other.root());
-        Handover::new(one, other, config.clone()).pass(frames);
+        Handover::keyed(one, other, config.clone(), session as u64).pass(frames);
         assert_ne!(before, (one.root(), other.root()), "a session brings nothing");
     }
     panic!("no end");
@@ -65,6 +65,58 @@ fn sessions_out_of_budget_make_progress() {
         SessionConfig { max_patterns_per_sync: 1, send_budget: 1, ..SessionConfig::default() };
     let sessions = sessions_until_equal(&first, &second, &config, usize::MAX);
     assert!(sessions <= usize::from(RECORDS));
+}
+
+#[test]
+fn deletions_travel_by_clocks() {
+    let (first, second) = (filled(1), store(2));
+    assert!(sync(&first, &second));
+    assert!(only_space(&first).forget("pattern-3").unwrap());
+    assert!(only_space(&first).withdraw("pattern-4").unwrap());
+    let report = Handover::new(&first, &second, SessionConfig::default()).finish();
+    assert!(!report.descended, "a deletion has no live dot, but a context entry");
+    assert_eq!(first.root(), second.root());
+    assert_eq!(only_space(&second).visible_len(), u64::from(RECORDS) - 2);
+}
+
+#[test]
+fn a_word_said_during_a_session_costs_no_descent() {
+    let (first, second) = (filled(1), store(2));
+    assert!(sync(&first, &second));
+    for frames in 1..6 {
+        only_space(&first).submit_pattern(&pattern("p", frames)).unwrap();
+        let mut session = Handover::new(&first, &second, SessionConfig::default());
+        session.pass(frames.into());
+        only_space(&first).submit_pattern(&pattern("q", frames)).unwrap();
+        assert!(!session.finish().descended, "after {frames} frames");
+        let next = Handover::new(&first, &second, SessionConfig::default()).finish();
+        assert!(!next.descended, "after {frames} frames");
+        assert_eq!(first.root(), second.root());
+    }
+}
+
+#[test]
+fn records_above_the_summary_all_arrive() {
+    // Three processes under one key wrote a pattern each, all under the same version.
+    let written = |id: &str| {
+        let still = environment(|| 1_893_456_000_000_000_000, || 0);
+        let store = Store::new(store_config(1), still);
+        only_space(&store).submit_pattern(&pattern(id, 1)).unwrap();
+        everything(&only_space(&store))
+    };
+    let (first, second) = (store(3), store(2));
+    for id in ["p", "q", "r"] {
+        only_space(&first).pin().apply(written(id));
+    }
+    let config =
+        SessionConfig { max_patterns_per_sync: 1, send_budget: 1, ..SessionConfig::default() };
+    // Nothing can be declared of records above the sender's own summary, so that a session may bring
+    // one in vain; but no two sessions begin with the same ones.
+    for key in 0..64 {
+        Handover::keyed(&first, &second, config.clone(), key).finish();
+    }
+    assert_eq!(first.root(), second.root());
+    assert_eq!(only_space(&second).visible_len(), 3);
 }
 
 #[test]
