@@ -72,8 +72,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-
-    const DELAY: Duration = Duration::from_millis(250);
+    use crate::limits::DIAL_DELAY as DELAY;
 
     fn attempt(after: u64, result: Result<u8, HandshakeError>) -> Attempt<u8> {
         Box::pin(async move {

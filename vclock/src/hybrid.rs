@@ -99,7 +99,8 @@ impl HybridClock {
             Some(ClockFault::BeforeBuild { .. }) | None => now,
         };
         let random = random & RANDOM_BITS;
-        self.highest = ((time & !RANDOM_BITS) | random).max(self.highest.saturating_add(1 + random));
+        self.highest =
+            ((time & !RANDOM_BITS) | random).max(self.highest.saturating_add(1 + random));
         self.highest
     }
 

@@ -69,8 +69,7 @@ impl Socket {
         })
     }
 
-    /// The addresses of a node that this socket can reach, in the order in which they are tried: the
-    /// families by turns (RFC 8305, section 4).
+    /// The addresses of a node that this socket can reach, in the order in which they are tried.
     async fn resolve(&self, target: &Target<'_>) -> Result<Vec<SocketAddr>, HandshakeError> {
         let Target { address, sighted, .. } = target;
         let failed = |fault: String| HandshakeError::Address(format!("{address}: {fault}"));
@@ -79,21 +78,7 @@ impl Socket {
             return Err(failed(fault.to_string()));
         }
         let found = found.into_iter().flatten().chain(*sighted);
-        let (v6, v4): (Vec<_>, Vec<_>) =
-            found.filter_map(|found| self.reach(found)).partition(|(_, v6)| *v6);
-        let mut addresses: Vec<SocketAddr> = Vec::new();
-        let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
-        loop {
-            let pair = [v6.next(), v4.next()];
-            if pair.iter().all(Option::is_none) {
-                break;
-            }
-            for (found, _) in pair.into_iter().flatten() {
-                if !addresses.contains(&found) && addresses.len() < MAX_ADDRESSES {
-                    addresses.push(found);
-                }
-            }
-        }
+        let addresses = by_turns(found.filter_map(|found| self.reach(found)));
         match addresses.is_empty() {
             false => Ok(addresses),
             true => Err(failed("no address of the family that this node listens on".into())),
@@ -110,5 +95,42 @@ impl Socket {
             }
             _ => None,
         }
+    }
+}
+
+/// The first [`MAX_ADDRESSES`] different ones, the families by turns (RFC 8305, section 4); each comes
+/// with whether it is IPv6.
+fn by_turns(found: impl Iterator<Item = (SocketAddr, bool)>) -> Vec<SocketAddr> {
+    let (v6, v4): (Vec<_>, Vec<_>) = found.partition(|(_, is_v6)| *is_v6);
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
+    loop {
+        let pair = [v6.next(), v4.next()];
+        if pair.iter().all(Option::is_none) {
+            return addresses;
+        }
+        for (found, _) in pair.into_iter().flatten() {
+            if !addresses.contains(&found) && addresses.len() < MAX_ADDRESSES {
+                addresses.push(found);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    #[test]
+    fn a_name_with_many_addresses_is_tried_at_a_few_of_both_families() {
+        let v4 = |n: u8| (SocketAddr::from((Ipv4Addr::new(10, 0, 0, n), 7700)), false);
+        let v6 =
+            |n: u16| (SocketAddr::from((Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, n), 7700)), true);
+        let found = (0..200).flat_map(|n| [v4(n), v4(n)]).chain((0..2).map(v6));
+        let addresses = by_turns(found);
+        assert_eq!(addresses.len(), MAX_ADDRESSES);
+        assert_eq!(addresses[..4], [v6(0), v4(0), v6(1), v4(1)].map(|(address, _)| address)[..]);
     }
 }

@@ -1,6 +1,8 @@
 //! Whatever happens in whatever order: the bounds hold, nothing leaks, no peer is forgotten.
 
+mod dials;
 mod driver;
+mod terms;
 
 use alloc::vec::Vec;
 use core::time::Duration;

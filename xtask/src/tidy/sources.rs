@@ -50,7 +50,8 @@ impl Source {
         let text = fs::read_to_string(path)
             .with_context(|| format!("{}: cannot be read", path.display()))?;
         let place = path.strip_prefix(root()).unwrap_or(path).display().to_string();
-        let of_tests = path.starts_with(member.folder.join("tests")) || path.ends_with("tests.rs");
+        let within = path.strip_prefix(&member.folder).unwrap_or(path);
+        let of_tests = within.iter().any(|name| name == "tests" || name == "tests.rs");
         Ok(if of_tests { Self::of_tests(place, text) } else { Self::of_product(place, &text) })
     }
 

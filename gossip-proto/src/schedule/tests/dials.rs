@@ -1,0 +1,146 @@
+//! How many dials are under way, for how long, and how soon the next one of a member follows.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::super::limits::{
+    DIAL_PERMIT, HANDSHAKE_TIMEOUT, LEAST_DIAL_PERMIT, LOST_HANDSHAKE_TIMEOUT, LOST_PAUSE,
+    MAX_DIALS, MAX_DIALS_UNDER_WAY, MAX_LOST_DIALS, MAX_UNREACHABLE_DIALS, MET_LATELY,
+    PERMIT_HANDSHAKES,
+};
+use super::super::*;
+use super::MILLISECOND;
+
+const PEERS: core::ops::Range<u32> = 1..700;
+
+/// A scheduler whose dials end when a test says so.
+struct Dialling {
+    scheduler: Scheduler<u32>,
+    now: Duration,
+    most_permits: usize,
+}
+
+impl Dialling {
+    fn of(peers: impl Iterator<Item = u32>) -> Self {
+        let config = ScheduleConfig::default();
+        let mut scheduler = Scheduler::new(0, config, 7, Duration::ZERO).unwrap();
+        peers.for_each(|peer| scheduler.set_member(peer, Reach::Dialable, Duration::ZERO));
+        Self { scheduler, now: Duration::ZERO, most_permits: 0 }
+    }
+
+    /// Lets time pass; returns which members are dialled meanwhile, and how long that may take.
+    fn pass(&mut self, time: Duration) -> Vec<(u32, Duration)> {
+        let until = self.now + time;
+        let mut dialled = Vec::new();
+        loop {
+            while let Some(action) = self.scheduler.poll_action() {
+                if let Action::Dial { peer, timeout } = action {
+                    dialled.push((peer, timeout));
+                }
+            }
+            self.most_permits = self.most_permits.max(self.scheduler.dials_under_way()[0]);
+            let Some(at) = self.scheduler.poll_timeout().filter(|at| *at <= until) else { break };
+            self.now = at;
+            self.scheduler.handle_timeout(at);
+        }
+        self.now = until;
+        dialled
+    }
+
+    /// Lets time pass until a member is dialled; returns the members.
+    fn pass_until_dialled(&mut self) -> Vec<(u32, Duration)> {
+        for _ in 0..100_000 {
+            let dialled = self.pass(MILLISECOND);
+            if !dialled.is_empty() {
+                return dialled;
+            }
+        }
+        panic!("nobody is dialled");
+    }
+
+    fn connect(&mut self, peer: u32) {
+        self.scheduler.handle_dialled(peer, self.now);
+        self.scheduler.handle_connected(peer, self.now);
+    }
+}
+
+#[test]
+fn silent_dials_are_bounded() {
+    let mut dialling = Dialling::of(PEERS);
+    let dialled = dialling.pass(ScheduleConfig::default().dial_spread);
+    assert!(dialled.iter().all(|(_, timeout)| *timeout == HANDSHAKE_TIMEOUT));
+    let dialled = dialled.len() + dialling.pass(Duration::from_secs(60)).len();
+    assert_eq!(dialling.most_permits, MAX_DIALS);
+    assert_eq!(dialled, MAX_DIALS_UNDER_WAY);
+    assert_eq!(dialling.scheduler.dials_under_way()[1], MAX_DIALS_UNDER_WAY);
+}
+
+#[test]
+fn a_silent_dial_gives_its_permit_up_after_a_few_handshakes() {
+    let permit_after_handshake_of = |handshake: Option<Duration>| {
+        let mut dialling = Dialling::of(1..2);
+        dialling.pass_until_dialled();
+        if let Some(handshake) = handshake {
+            dialling.pass(handshake);
+            dialling.connect(1);
+            dialling.scheduler.set_member(2, Reach::Dialable, dialling.now);
+            dialling.pass_until_dialled();
+        }
+        let mut held = Duration::ZERO;
+        while dialling.scheduler.dials_under_way()[0] > 0 {
+            dialling.pass(MILLISECOND);
+            held += MILLISECOND;
+        }
+        held
+    };
+    // A dial begins within the millisecond before it is seen.
+    let is = |held: Duration, rule: Duration| held <= rule && rule < held + MILLISECOND * 2;
+    assert!(is(permit_after_handshake_of(None), DIAL_PERMIT));
+    let slow = MILLISECOND * 100;
+    let held = permit_after_handshake_of(Some(slow));
+    assert!(is(held, slow * PERMIT_HANDSHAKES) || held > slow * PERMIT_HANDSHAKES, "{held:?}");
+    assert!(is(permit_after_handshake_of(Some(MILLISECOND)), LEAST_DIAL_PERMIT));
+}
+
+#[test]
+fn unreachable_members_share_a_few_permits() {
+    let mut dialling = Dialling::of(1..40);
+    for (peer, _) in dialling.pass(Duration::from_secs(4)) {
+        dialling.scheduler.handle_dial_failed(peer, DialFailure::Silent, dialling.now);
+    }
+    assert_eq!(dialling.scheduler.dials_under_way(), [0, 0]);
+    dialling.most_permits = 0;
+    assert_eq!(dialling.pass(Duration::from_secs(10)).len(), 39);
+    assert_eq!(dialling.most_permits, MAX_UNREACHABLE_DIALS);
+}
+
+#[test]
+fn lost_members_are_dialled_soon_and_again() {
+    let mut dialling = Dialling::of(1..40);
+    let mut connected = 0;
+    while connected < 39 {
+        for (peer, _) in dialling.pass_until_dialled() {
+            dialling.connect(peer);
+            connected += 1;
+        }
+    }
+    for peer in 1..40 {
+        dialling.scheduler.handle_disconnected(peer, Disconnect::Lost, dialling.now);
+    }
+    dialling.most_permits = 0;
+    let (lost_at, mut last) = (dialling.now, Vec::from([Duration::ZERO; 40]));
+    while dialling.now < lost_at + MET_LATELY - LOST_PAUSE * 4 {
+        for (peer, timeout) in dialling.pass(MILLISECOND * 10) {
+            assert_eq!(timeout, LOST_HANDSHAKE_TIMEOUT);
+            dialling.scheduler.handle_dial_failed(peer, DialFailure::Silent, dialling.now);
+            last[peer as usize] = dialling.now;
+        }
+        // The pause, and the turn among the others that are lost.
+        let due = dialling.now.saturating_sub(lost_at).saturating_sub(LOST_PAUSE * 2);
+        assert!(last[1..].iter().all(|at| *at >= lost_at.min(*at) && due <= *at));
+    }
+    assert!(dialling.most_permits <= MAX_LOST_DIALS, "{}", dialling.most_permits);
+    dialling.pass(LOST_PAUSE * 4);
+    let later = dialling.pass(ScheduleConfig::default().backoff_max * 2);
+    assert!(later.iter().all(|(_, timeout)| *timeout == HANDSHAKE_TIMEOUT), "{later:?}");
+}
