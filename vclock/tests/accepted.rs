@@ -1,7 +1,7 @@
 //! The cases in which a word is lost, and which are accepted: D1 to D4 of the README. If one of these
 //! tests fails, a rule has become stronger, and the README says less than is true.
 
-use Step::{Clone, Join, LoseDisk, Remove, Restart, Restore, Save, SetClock, Submit};
+use Step::{Clone, Join, LoseDisk, Restart, Restore, Save, SetClock, Submit};
 use engram_vclock::Word;
 use engram_vclock::generate::{Step, WallClock, World};
 
