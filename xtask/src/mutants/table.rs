@@ -33,6 +33,7 @@ const SIBLINGS_JOIN: &str = "vclock/src/siblings/join.rs";
 const HYBRID: &str = "vclock/src/hybrid.rs";
 const WIRE_RECORD: &str = "gossip-proto/src/record.rs";
 const STREAM: &str = "gossip-proto/src/session/stream.rs";
+const RECONCILE: &str = "gossip-proto/src/session/reconcile.rs";
 const JOIN: &str = "engram-bridge/src/replica/join.rs";
 const OPERATIONS: &str = "engram-bridge/src/replica/operations.rs";
 const WRITE: &str = "engram-bridge/src/replica/space/write.rs";
@@ -277,6 +278,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }],
         suite: &STATE,
         killers: &["counterexamples::clocks::an_implausible_part_is_refused_alone"],
+    },
+    Mutant {
+        name: "plausibility: a held-back record is not sent",
+        edits: &[Edit {
+            file: RECONCILE,
+            from: "if self.transfer.release(place, tag::key(&key)) {",
+            to: "if false {",
+        }],
+        suite: &STATE,
+        killers: &["counterexamples::clocks::an_implausible_part_withholds_no_suppression"],
     },
     Mutant {
         name: "plausibility: records are believed",
