@@ -77,7 +77,6 @@ impl<V: View> Session<V> {
         let record = self.directory.at(place).and_then(|space| space.view.record(&entry.key));
         let Some(record) = record else { return };
         if record.is_older_than(&want.context) {
-            self.transfer.hold_back(place, want.key);
             self.want(place, want.key);
         } else {
             let mut known = self.session_key.tags(record.contents());
@@ -107,10 +106,6 @@ impl<V: View> Session<V> {
         self.stats.rejected += received.receipt.rejected.len() as u64;
         self.stats.unasked += u64::from(received.unasked);
         for (id, reason) in received.receipt.rejected {
-            let key = space.view.key_of(&id);
-            if self.transfer.release(place, tag::key(&key)) {
-                self.transfer.push_record(place, key, Vec::new());
-            }
             self.events.push(Event::Rejected { space: space.id.clone(), id, reason });
         }
         if received.unasked > 0 {

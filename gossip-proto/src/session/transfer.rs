@@ -47,11 +47,9 @@ pub(super) struct Transfer {
     wants: VecDeque<(u32, [u8; KEY_LEN])>,
     /// Keys that were asked for in the last turn; the peer answers them in its own.
     pub(super) awaited: BTreeSet<(u32, [u8; KEY_LEN])>,
-    /// Keys of these that the peer asked for in turn: its own record comes only if it refuses this
-    /// side's.
+    /// Keys of these that the peer asked for in turn: its record is older, and comes only if the peer
+    /// knows more after it took this side's, or refused a part of it.
     asked_back: BTreeSet<(u32, [u8; KEY_LEN])>,
-    /// Keys whose records were not sent, since the peer's record has seen all that they have.
-    held_back: BTreeSet<(u32, [u8; KEY_LEN])>,
     pushes: VecDeque<Push>,
     /// How many of these the peer did not ask for.
     unasked: u64,
@@ -73,7 +71,6 @@ impl Transfer {
             wants: VecDeque::new(),
             awaited: BTreeSet::new(),
             asked_back: BTreeSet::new(),
-            held_back: BTreeSet::new(),
             pushes: VecDeque::new(),
             unasked: 0,
             sending: None,
@@ -128,24 +125,11 @@ impl Transfer {
         }
     }
 
-    /// The peer asks for a key. If it was asked for it itself, it holds its own record back.
+    /// The peer asks for a key. If it was asked for that key itself, its own record may still come.
     pub(super) fn on_want(&mut self, place: u32, key: [u8; KEY_LEN]) {
         if self.awaits(place, &key) {
             self.asked_back.insert((place, key));
         }
-    }
-
-    /// The record of a key is not sent, since the peer's comes in its place and has seen more.
-    pub(super) fn hold_back(&mut self, place: u32, key: [u8; KEY_LEN]) {
-        if self.held_back.len() < MAX_PENDING {
-            self.held_back.insert((place, key));
-        }
-    }
-
-    /// The peer's record was refused, whole or in part. Returns whether this side's was held back for
-    /// it: then it has to be sent after all, since the join that the peer counts on was not made.
-    pub(super) fn release(&mut self, place: u32, key: [u8; KEY_LEN]) -> bool {
-        self.held_back.remove(&(place, key))
     }
 
     /// This side wants what the peer has under a key.

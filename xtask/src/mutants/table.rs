@@ -280,11 +280,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["counterexamples::clocks::an_implausible_part_is_refused_alone"],
     },
     Mutant {
-        name: "plausibility: a held-back record is not sent",
+        name: "plausibility: an older record is not awaited",
         edits: &[Edit {
             file: RECONCILE,
-            from: "if self.transfer.release(place, tag::key(&key)) {",
-            to: "if false {",
+            from: "self.transfer.on_want(request.space, want.key);",
+            to: "",
         }],
         suite: &STATE,
         killers: &["counterexamples::clocks::an_implausible_part_withholds_no_suppression"],
