@@ -51,7 +51,7 @@ pub enum Law {
     Set,
     /// S1: a digest breaks ties and decides nothing else. Renaming the versions of a set without
     /// ties changes nothing. A fold over pairs in order of digests breaks this law, and so does
-    /// "the first one wins": their results are arbitrary, and whoever picks digests picks them.
+    /// "the first one wins": their results are arbitrary, and an author who picks digests picks them.
     Names,
     /// S2: an answer for every valid set, without a panic.
     Total,

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-/// One live version (sibling) of a pattern, borrowed from whoever stores it.
+/// One live version (sibling) of a pattern, borrowed from its store.
 ///
 /// Two versions with one digest are one version: [`Versions::new`] keeps a single copy and adds
 /// the confirmations up.

@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::in_memory::{cluster, converges, handshakes, idle, static_seeds, swim};
-use engram_gossip_net::{Switch, Weather};
+use engram_gossip_net::{Conditions, Switch};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 
@@ -73,7 +73,7 @@ fn news() {
         let took = virtual_time().block_on(async {
             let switch = Switch::new(3);
             let nodes = cluster(&switch, 100, static_seeds).await;
-            converges(&switch, nodes, dying, Weather::default()).await
+            converges(&switch, nodes, dying, Conditions::default()).await
         });
         print("news of all with all", input, took.as_secs_f64(), "s", ("10 s", NEWS));
     }

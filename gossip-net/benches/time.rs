@@ -54,7 +54,7 @@ fn pair(ends: &[Arc<Runtime>; 2]) -> [Node; 2] {
         a.connected_to(ids[1]).await;
         b.connected_to(ids[0]).await;
     });
-    // Whoever hears of each session is woken by each, and the bare server tells nobody.
+    // A subscriber is woken by each session, and the bare server has none.
     [a.unheard(), b.unheard()]
 }
 

@@ -28,7 +28,7 @@ impl Validity {
 
 /// The authority that issues a cluster's certificates.
 ///
-/// Whoever holds its key can issue certificates, yet gets nobody in: the roster decides that.
+/// A holder of its key can issue certificates, yet admits no node: the roster decides that.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

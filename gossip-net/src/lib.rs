@@ -55,4 +55,4 @@ pub use roster::{Member, Roster, RosterError};
 pub use stats::Stats;
 pub use status::{ConnectionState, PeerStatus, Traffic};
 #[cfg(feature = "switch")]
-pub use switch::{Sent, Switch, Weather};
+pub use switch::{Conditions, Sent, Switch};

@@ -31,7 +31,7 @@ pub struct Switch {
 /// How a [`Switch`] treats packets.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Weather {
+pub struct Conditions {
     /// How long a packet takes at least.
     pub latency: Duration,
     /// How much longer it may take, at random: packets may overtake each other.
@@ -57,7 +57,7 @@ pub struct Sent {
 type Cut = Box<dyn Fn(SocketAddr, SocketAddr) -> bool + Send>;
 
 struct Inner {
-    weather: Weather,
+    conditions: Conditions,
     cut: Cut,
     rng: Rng,
     last_port: u16,
@@ -73,7 +73,7 @@ struct Inbox {
     reader: Option<Waker>,
 }
 
-impl Default for Weather {
+impl Default for Conditions {
     fn default() -> Self {
         let (latency, jitter) = (Duration::from_millis(1), Duration::ZERO);
         Self { latency, jitter, loss: 0.0, duplication: 0.0, mtu: 1472 }
@@ -81,10 +81,10 @@ impl Default for Weather {
 }
 
 impl Switch {
-    /// A switch in good weather whose random choices follow `seed`.
+    /// A switch in good conditions whose random choices follow `seed`.
     pub fn new(seed: u64) -> Self {
         let inner = Inner {
-            weather: Weather::default(),
+            conditions: Conditions::default(),
             cut: Box::new(|_, _| false),
             rng: Rng::with_seed(seed),
             last_port: 0,
@@ -97,8 +97,8 @@ impl Switch {
     }
 
     /// Changes how packets are treated from now on.
-    pub fn set_weather(&self, weather: Weather) {
-        self.lock().weather = weather;
+    pub fn set_conditions(&self, conditions: Conditions) {
+        self.lock().conditions = conditions;
     }
 
     /// From now on packets are lost for which `cut(from, to)` holds: partitions, one-way blocks.
@@ -143,7 +143,9 @@ impl Switch {
 
 impl fmt::Debug for Switch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Switch").field("weather", &self.lock().weather).finish_non_exhaustive()
+        f.debug_struct("Switch")
+            .field("conditions", &self.lock().conditions)
+            .finish_non_exhaustive()
     }
 }
 
@@ -152,7 +154,7 @@ impl Inner {
         let sent = self.sent.entry(from).or_default();
         sent.packets += 1;
         sent.bytes += packet.len() as u64 + HEADERS;
-        let Weather { latency, jitter, loss, duplication, mtu } = self.weather;
+        let Conditions { latency, jitter, loss, duplication, mtu } = self.conditions;
         let is_lost = self.rng.f64() < loss || packet.len() > mtu || (self.cut)(from, to);
         let copies = usize::from(!is_lost) + usize::from(self.rng.f64() < duplication);
         let Some(inbox) = self.inboxes.get_mut(&to) else { return };

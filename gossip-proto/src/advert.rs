@@ -1,6 +1,6 @@
 //! Root adverts: a datagram that says how this node's spaces stand.
 //!
-//! An advert is a hint. It may be lost, repeated or late; whoever hears of a root that differs from
+//! An advert is a hint. It may be lost, repeated or late; a node that receives a root which differs from
 //! its own opens a session, and only the session decides anything. It has a version of its own,
 //! since it travels beside the messages of a membership protocol and not in a session.
 

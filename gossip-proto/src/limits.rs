@@ -54,11 +54,9 @@ pub const MAX_SUPPRESSION_LENGTH: u32 = 1 << 31;
 pub const MAX_DIMENSION: u32 = 65_536;
 /// Bytes of what one `PatternSync` unfolds to: texts, records and embeddings, after decompression.
 pub const MAX_UNFOLDED: usize = 4 << 20;
-/// Bytes that one content takes on the wire without compression.
+/// Bytes that one content takes on the wire without compression. A receiver keeps at most
+/// [`MAX_NODE_DOTS`] contents until their part comes.
 pub const MAX_CONTENT_LEN: usize = 512 << 10;
-/// Bytes that the contents of one part take on the wire without compression, and that a receiver
-/// keeps of them until the part comes.
-pub const MAX_CARRIED: usize = MAX_NODE_DOTS * MAX_CONTENT_LEN;
 
 /// Subtrees that are answered in one turn; the others wait for the next one.
 pub const NODES_PER_TURN: usize = 512;

@@ -7,61 +7,25 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use common::{Pair, State, Store, content, parameters, space, sync};
+use engram_gossip_proto::schedule::{ClaimTable, ClaimingView};
 use engram_gossip_proto::{
-    Content, Delivery, Ending, Entry, KEY_LEN, Message, Prefix, Receipt, Record, SessionConfig,
-    Summary, View, limits,
+    Ending, KEY_LEN, Message, Prefix, SessionConfig, ShortNode, SpaceId, View, limits,
 };
 
-/// A view that leaves out what others have claimed.
-struct Claiming<V> {
-    view: V,
-    claimed: Rc<RefCell<BTreeSet<[u8; KEY_LEN]>>>,
-}
+/// What other sessions have claimed.
+#[derive(Clone, Default)]
+struct Claimed(Rc<RefCell<BTreeSet<[u8; KEY_LEN]>>>);
 
-impl<V: View> View for Claiming<V> {
-    fn summary(&self) -> Summary {
-        self.view.summary()
+impl ClaimTable for Claimed {
+    fn claim(&self, _space: &SpaceId, key: &[u8; KEY_LEN]) -> bool {
+        self.0.borrow_mut().insert(*key)
     }
 
-    fn count(&self, prefix: &Prefix) -> u64 {
-        self.view.count(prefix)
+    fn claim_range(&self, _space: &SpaceId, _node: ShortNode) -> bool {
+        true
     }
 
-    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
-        self.view.children(prefix)
-    }
-
-    fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
-        self.view.entries(prefix)
-    }
-
-    fn record(&self, key: &[u8; 32]) -> Option<Record> {
-        self.view.record(key)
-    }
-
-    fn content(&self, digest: &[u8; 32]) -> Option<Content> {
-        self.view.content(digest)
-    }
-
-    fn holds(&self, digest: &[u8; 32]) -> bool {
-        self.view.holds(digest)
-    }
-
-    fn key_of(&self, id: &str) -> [u8; 32] {
-        self.view.key_of(id)
-    }
-
-    fn apply(&mut self, delivery: Delivery) -> Receipt {
-        self.view.apply(delivery)
-    }
-
-    fn live_summary(&self) -> Summary {
-        self.view.live_summary()
-    }
-
-    fn claim(&self, key: &[u8; KEY_LEN]) -> bool {
-        self.claimed.borrow_mut().insert(*key)
-    }
+    fn deliver(&self, _space: &SpaceId, _keys: &[[u8; KEY_LEN]]) {}
 }
 
 fn unasked_records(frames: &[(bool, Vec<u8>)]) -> usize {
@@ -111,13 +75,14 @@ fn what_others_bring_is_left_out_and_the_roots_tell_so() {
     let (a, b) = stores(0, RECORDS as usize);
     let everything = b.pin().entries(&Prefix::ROOT);
     let keys = everything.iter().map(|entry| *entry.key.first_chunk().unwrap());
-    let claimed = Rc::new(RefCell::new(keys.collect::<BTreeSet<_>>()));
-    let view = |store: &Store, claimed: &Rc<RefCell<_>>| {
-        vec![(space("default"), Claiming { view: store.pin(), claimed: Rc::clone(claimed) })]
+    let claimed = Claimed(Rc::new(RefCell::new(keys.collect())));
+    let view = |store: &Store, claimed: &Claimed| {
+        let space = space("default");
+        vec![(space.clone(), ClaimingView::new(store.pin(), space, claimed.clone()))]
     };
     let session = || {
         let config = SessionConfig::default();
-        let spaces = (view(&a, &claimed), view(&b, &Rc::default()));
+        let spaces = (view(&a, &claimed), view(&b, &Claimed::default()));
         let pair = Pair::new((config.clone(), config), (parameters(), parameters()), spaces);
         pair.run(|_, _, frame| vec![frame])
     };
@@ -128,7 +93,7 @@ fn what_others_bring_is_left_out_and_the_roots_tell_so() {
     assert!(left >= RECORDS - limits::MAX_UNASKED);
     assert_eq!(contact.opener.result, Ending::Synced);
 
-    claimed.borrow_mut().clear();
+    claimed.0.borrow_mut().clear();
     let contact = session();
     assert_eq!(contact.opener.stats.left_to_others, 0);
     assert_eq!(contact.opener.result, Ending::InSync);

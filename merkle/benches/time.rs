@@ -89,7 +89,7 @@ fn upsert_ours<'a, H: Hasher>(c: &mut Criterion, mut tree: Tree<&'a str, H>, ids
         b.iter_batched(
             || {
                 let (at, number) = order.next().expect("the order has no end");
-                // Whoever changes an entry has its key at hand, not somewhere in cold memory.
+                // A caller that changes an entry has its key at hand, not somewhere in cold memory.
                 black_box(ids[at].bytes().last());
                 (ids[at].as_str(), value(number))
             },

@@ -8,7 +8,7 @@ use crate::{BaseDepth, Digest, Key, Path, Tree};
 /// What a root says about one key: proof that it has a certain value, or that it has none.
 ///
 /// A proof holds the entries of the one leaf in which the key must be, without their keys, and the
-/// digests beside the way from there to the root. Whoever knows the root, the hash function and
+/// digests beside the way from there to the root. A verifier that knows the root, the hash function and
 /// the base depth can check it without the tree.
 ///
 /// ```

@@ -1,11 +1,11 @@
 //! A node loses its disk while its wall clock is far behind, and writes under a low version. Its
-//! word survives the meeting with a peer that remembers the earlier ones.
+//! write survives the meeting with a peer that remembers the earlier ones.
 //!
 //! ```text
 //! cargo run --example lost_disk
 //! ```
 
-use engram_vclock::{Dot, HybridClock, Siblings, SiblingsError, Word};
+use engram_vclock::{Dot, HybridClock, LastWrite, Siblings, SiblingsError};
 
 const BUILT_AT: u64 = 1_750_000_000_000_000_000;
 
@@ -26,16 +26,16 @@ fn main() -> Result<(), SiblingsError> {
     let mut key = Siblings::new();
     let version = clock.next(wall_clock, random);
     key.submit(Dot::new("berlin", version), "tuesday's view")?;
-    let word = Word { version, value: "tuesday's view" };
+    let last_write = LastWrite { version, value: "tuesday's view" };
 
     // The peer covers that version without having seen it. Is its state plausible? Then join it.
     let mut arriving = peer.clone();
     arriving.retain_nodes(|_, entry| clock.is_plausible(entry, wall_clock));
-    let outcome = key.join_own(&arriving, &"berlin", Some(&word), &mut clock);
+    let outcome = key.join_own(&arriving, &"berlin", Some(&last_write), &mut clock);
     println!("issued again: {:?}", outcome.reissued);
     assert_eq!(key.values().collect::<Vec<_>>(), [&"monday's view", &"tuesday's view"]);
 
-    // The next word of the node replaces both, here and at the peer.
+    // The next write of the node replaces both, here and at the peer.
     let dot = Dot::new("berlin", clock.next(wall_clock, random));
     key.submit(dot, "wednesday's view")?;
     let mut peer = peer;

@@ -23,5 +23,5 @@ pub use clock::VectorClock;
 pub use dot::Dot;
 pub use error::{ClockError, Implausible, SiblingsError, SuppressionError};
 pub use hybrid::{ClockFault, HybridClock, MAX_AHEAD};
-pub use siblings::{Joined, MAX_NODE_DOTS, OwnJoin, Part, Siblings, Word};
+pub use siblings::{Joined, LastWrite, MAX_NODE_DOTS, OwnJoin, Part, Siblings};
 pub use suppression::{Changed, MAX_LENGTH, MAX_SUPPRESSED, Suppression};

@@ -1,8 +1,8 @@
-//! The cases in which a word is lost, and which are accepted: D1 to D4 of the README. If one of these
+//! The cases in which a write is lost, and which are accepted: D1 to D4 of the README. If one of these
 //! tests fails, a rule has become stronger, and the README says less than is true.
 
 use Step::{Clone, Join, LoseDisk, Restart, Restore, Save, SetClock, Submit};
-use engram_vclock::Word;
+use engram_vclock::LastWrite;
 use engram_vclock::generate::{Step, WallClock, World};
 
 /// The values that all replicas of a world of three nodes show in the end.
@@ -20,13 +20,14 @@ fn join(from: u8, into: u8) -> Step {
 #[test]
 fn d1_unchanged_after_a_restore_then_a_restart() {
     let mut world = World::run(3, &[Submit(0), Save(0), Submit(0), join(0, 1), Restore(0)]);
-    world.processes[0].word = Some(Word { version: world.writes[0].dot.version, value: 0 });
+    world.processes[0].last_write =
+        Some(LastWrite { version: world.writes[0].dot.version, value: 0 });
     world.take(Restart(0));
     assert_eq!(settled(world), [1]);
 }
 
 #[test]
-fn d2_a_low_word_then_a_restart() {
+fn d2_a_low_write_then_a_restart() {
     let lost = [Submit(0), join(0, 2), SetClock(0, WallClock::Behind), LoseDisk(0), Submit(0)];
     for sent in [&[][..], &[join(0, 1)]] {
         let steps = [&lost[..], sent].concat();
@@ -45,7 +46,7 @@ fn d3_a_backup_of_a_run_with_the_clock_ahead() {
 }
 
 #[test]
-fn d4_a_clone_covers_the_word_of_an_ended_process() {
+fn d4_a_clone_covers_the_write_of_an_ended_process() {
     let steps = [Clone(0), Submit(0), Submit(3)];
     let mut both = settled(World::run(3, &steps));
     both.sort_unstable();

@@ -3,7 +3,7 @@
 
 use Step::{Clone, Join, LoseDisk, Remove, Resolve, Restore, Save, SetClock, Submit};
 use engram_vclock::generate::{Process, State, Step, WallClock, World};
-use engram_vclock::{Changed, Dot, HybridClock, MAX_AHEAD, Siblings, Suppression, Word};
+use engram_vclock::{Changed, Dot, HybridClock, LastWrite, MAX_AHEAD, Siblings, Suppression};
 
 /// The number of the clone in a world of three nodes.
 const CLONE: u8 = 3;
@@ -45,7 +45,7 @@ fn settled(mut world: World) -> Vec<u32> {
 
 /// Weaker rule: no write is issued again.
 #[test]
-fn a_low_word_after_a_lost_disk_survives() {
+fn a_low_write_after_a_lost_disk_survives() {
     let mut steps = vec![Submit(0), join(0, 2)];
     steps.extend(lose_disk_and_clock(0));
     steps.push(Submit(0));
@@ -54,7 +54,7 @@ fn a_low_word_after_a_lost_disk_survives() {
 
 /// Weaker rule: a node issues its write again only if the foreign version is ahead of its clock.
 #[test]
-fn the_wall_clock_does_not_judge_a_lost_word() {
+fn the_wall_clock_does_not_judge_a_lost_write() {
     let mut steps = vec![Resolve(0), join(0, 1)];
     steps.extend(lose_disk_and_clock(0));
     steps.extend([Resolve(0), SetClock(0, WallClock::Right), join(1, 0)]);
@@ -63,12 +63,12 @@ fn the_wall_clock_does_not_judge_a_lost_word() {
 
 /// Weaker rule: the write that is issued again supersedes what arrived.
 #[test]
-fn two_clones_end_with_both_words() {
+fn two_clones_end_with_both_writes() {
     let world = run(&[Clone(0), Resolve(0), Submit(CLONE)]);
     assert_eq!(settled(world), [0, 1]);
 }
 
-/// Weaker rule: a version that the process did not mint makes it issue its words of all keys again.
+/// Weaker rule: a version that the process did not mint makes it issue its writes of all keys again.
 #[test]
 fn clones_that_write_two_keys_end() {
     let node = 0_u8;
@@ -77,34 +77,34 @@ fn clones_that_write_two_keys_end() {
         let (mut keys, mut clock) = ([State::new(), State::new()], HybridClock::new(0));
         let version = clock.next(1 << 20, key as u64);
         keys[key].submit(Dot::new(node, version), 7).expect("a new version");
-        (keys, clock, Word { version, value: 7 })
+        (keys, clock, LastWrite { version, value: 7 })
     });
     for (from, into) in [(0, 1), (1, 0), (0, 1), (1, 0)] {
         let sent = processes[from].0.clone();
-        let (keys, clock, word) = &mut processes[into];
+        let (keys, clock, last_write) = &mut processes[into];
         for (number, key) in keys.iter_mut().enumerate() {
-            let word = (number == into).then_some(&*word);
-            assert_eq!(key.join_own(&sent[number], &node, word, clock).reissued, None);
+            let last_write = (number == into).then_some(&*last_write);
+            assert_eq!(key.join_own(&sent[number], &node, last_write, clock).reissued, None);
         }
     }
     assert_eq!(processes[0].0, processes[1].0);
 }
 
-/// Weaker rule: a resumed process issues its word again over the newer one of the same node.
+/// Weaker rule: a resumed process issues its write again over the newer one of the same node.
 #[test]
-fn a_resumed_machine_keeps_the_newer_word() {
+fn a_resumed_machine_keeps_the_newer_write() {
     let mut world = run(&[Resolve(0)]);
     let image = world.processes[0].clone();
     [Submit(0)].into_iter().chain(session(0, 1)).for_each(|step| world.take(step));
     world.processes[0] = image;
     world.take(join(1, 0));
-    assert_eq!(values(&world.processes[0]), [1, 0], "the older word stands beside the newer");
-    // ... until the next word of the node.
+    assert_eq!(values(&world.processes[0]), [1, 0], "the older write stands beside the newer");
+    // ... until the next write of the node.
     world.take(Submit(0));
     assert_eq!(settled(world), [2]);
 }
 
-/// Weaker rule: a process issues the live words of earlier processes again.
+/// Weaker rule: a process issues the live writes of earlier processes again.
 #[test]
 fn a_restored_backup_reissues_nothing() {
     let mut steps = vec![Submit(0), Save(0), Submit(0), join(0, 2)];
@@ -128,20 +128,20 @@ fn a_reissue_covers_no_unseen_write() {
     assert!(settled(world).contains(&2));
 }
 
-/// Weaker rule: an unchanged submission does not make the word that it confirms this process's.
+/// Weaker rule: an unchanged submission does not make the write that it confirms this process's.
 #[test]
-fn a_confirmed_word_is_issued_again() {
+fn a_confirmed_write_is_issued_again() {
     let mut world = run(&[Submit(0), Save(0), Submit(0), join(0, 1), Restore(0)]);
     // The engine submits the first value again: it is live, so nothing is written.
-    let confirmed = Word { version: world.writes[0].dot.version, value: 0 };
-    world.processes[0].word = Some(confirmed);
+    let confirmed = LastWrite { version: world.writes[0].dot.version, value: 0 };
+    world.processes[0].last_write = Some(confirmed);
     world.take(join(1, 0));
     assert_eq!(values(&world.processes[0]), [1, 0]);
 }
 
-/// Weaker rule: a removal that saw the word counts as a loss of it.
+/// Weaker rule: a removal that saw the write counts as a loss of it.
 #[test]
-fn a_word_that_was_seen_and_removed_stays_removed() {
+fn a_write_that_was_seen_and_removed_stays_removed() {
     let world = run(&[Submit(0), join(0, 1), Remove(1), join(1, 0)]);
     assert_eq!(world.reissues, 0);
     assert_eq!(settled(world), []);
@@ -168,22 +168,23 @@ fn many_clones_end_at_the_limit() {
         state.submit(Dot::new(node, version), version as u32).expect("a new version");
         state
     };
-    // Twenty processes of one node, each with a word of its own.
+    // Twenty processes of one node, each with a write of its own.
     let mut processes: Vec<_> = (1..=20_u64)
-        .map(|version| (state(version), Some(Word { version, value: version as u32 })))
+        .map(|version| (state(version), Some(LastWrite { version, value: version as u32 })))
         .collect();
     let mut given_up = 0;
     for round in 0..3 {
         let mut reissues = 0;
         for from in 0..processes.len() {
             let sent = processes[from].0.clone();
-            for (state, word) in &mut processes {
+            for (state, last_write) in &mut processes {
                 let mut clock = HybridClock::new(0);
-                let outcome = state.join_own(&sent, &node, word.as_ref(), &mut clock);
+                let outcome = state.join_own(&sent, &node, last_write.as_ref(), &mut clock);
                 reissues += usize::from(outcome.reissued.is_some());
                 given_up += usize::from(outcome.given_up.is_some());
-                *word =
-                    outcome.reissued.or_else(|| word.take().filter(|_| outcome.given_up.is_none()));
+                *last_write = outcome
+                    .reissued
+                    .or_else(|| last_write.take().filter(|_| outcome.given_up.is_none()));
             }
         }
         assert!(round < 2 || reissues == 0, "writes without end");
@@ -257,9 +258,9 @@ impl Key {
     }
 }
 
-/// Weaker rule: the suppressed digests are a part of the removal's dot, or of the node's own word.
+/// Weaker rule: the suppressed digests are a part of the removal's dot, or of the node's own write.
 #[test]
-fn later_words_do_not_undo_a_suppression() {
+fn later_writes_do_not_undo_a_suppression() {
     // The node that forgets writes again.
     let (mut one, mut two) = (Key::default(), Key::default());
     one.submit(1, 1, "c");
@@ -288,7 +289,7 @@ fn later_words_do_not_undo_a_suppression() {
     assert_eq!(two.visible(), [""; 0]);
 }
 
-/// Weaker rule: own words carry the suppressed digests on.
+/// Weaker rule: own writes carry the suppressed digests on.
 #[test]
 fn a_lost_disk_does_not_undo_a_suppression() {
     let mut node = Key::default();

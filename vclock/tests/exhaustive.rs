@@ -232,12 +232,12 @@ fn every_short_history_with_faults_settles() {
         world.settle();
         assert_eq!(world.reissues, reissues, "{world:?}");
         for process in &world.processes {
-            let Some(word) = process.word else { continue };
-            let dot = Dot::new(process.node, word.version);
-            let live = shown.of_dot(&dot).iter().any(|(_, value)| *value == word.value);
+            let Some(last_write) = process.last_write else { continue };
+            let dot = Dot::new(process.node, last_write.version);
+            let live = shown.of_dot(&dot).iter().any(|(_, value)| *value == last_write.value);
             let superseded = world.writes.iter().any(|write| write.superseded.contains(&dot));
             let used_twice = world.writes.iter().filter(|write| write.dot == dot).count() > 1;
-            assert!(live || superseded || used_twice, "{word:?} is lost: {world:?}");
+            assert!(live || superseded || used_twice, "{last_write:?} is lost: {world:?}");
         }
         histories += 1;
     });

@@ -1,8 +1,8 @@
 //! Every limit is reached, every refusal leaves things as they were.
 
 use engram_vclock::{
-    Causality, ClockError, Dot, HybridClock, MAX_NODE_DOTS, Siblings, SiblingsError, VectorClock,
-    Word,
+    Causality, ClockError, Dot, HybridClock, LastWrite, MAX_NODE_DOTS, Siblings, SiblingsError,
+    VectorClock,
 };
 
 type State = Siblings<u64, u8>;
@@ -151,15 +151,15 @@ fn the_greatest_16_values_of_a_node_stay() {
 }
 
 #[test]
-fn a_word_is_given_up_among_16_others() {
+fn a_write_is_given_up_among_16_others() {
     let (node, mut clock) = (1, HybridClock::new(0));
     let mut state = State::new();
     state.submit(Dot::new(node, 1), 99).expect("a new version");
-    let word = Word { version: 1, value: 99 };
+    let last_write = LastWrite { version: 1, value: 99 };
     let mut crowd = crowded(MAX_NODE_DOTS);
     crowd.supersede(Dot::new(node, 17), Some(17), |dot| dot.version == 1).expect("one goes");
-    let outcome = state.join_own(&crowd, &node, Some(&word), &mut clock);
-    assert_eq!((outcome.reissued, outcome.given_up), (None, Some(word)));
+    let outcome = state.join_own(&crowd, &node, Some(&last_write), &mut clock);
+    assert_eq!((outcome.reissued, outcome.given_up), (None, Some(last_write)));
     assert_eq!(state, crowd);
     assert_eq!(clock.highest(), 17);
 
@@ -167,22 +167,22 @@ fn a_word_is_given_up_among_16_others() {
     let mut state = State::new();
     state.submit(Dot::new(node, 1), 99).expect("a new version");
     crowd.supersede(Dot::new(node, 18), None, |dot| dot.version == 2).expect("a new version");
-    let outcome = state.join_own(&crowd, &node, Some(&word), &mut clock);
-    assert_eq!(outcome.reissued, Some(Word { version: 19, value: 99 }));
+    let outcome = state.join_own(&crowd, &node, Some(&last_write), &mut clock);
+    assert_eq!(outcome.reissued, Some(LastWrite { version: 19, value: 99 }));
     assert_eq!(outcome.given_up, None);
     assert_eq!(state.of_node(&node).len(), MAX_NODE_DOTS);
     assert_eq!(clock.highest(), 19);
 }
 
 #[test]
-fn a_word_without_a_version_left_is_given_up() {
+fn a_write_without_a_version_left_is_given_up() {
     let (node, mut clock) = (1, HybridClock::new(0));
     let (mut state, mut last) = (State::new(), State::new());
     state.submit(Dot::new(node, 1), 1).expect("a new version");
     last.submit(Dot::new(node, u64::MAX), 2).expect("a new version");
-    let word = Word { version: 1, value: 1 };
-    let outcome = state.join_own(&last, &node, Some(&word), &mut clock);
-    assert_eq!((outcome.reissued, outcome.given_up), (None, Some(word)));
+    let last_write = LastWrite { version: 1, value: 1 };
+    let outcome = state.join_own(&last, &node, Some(&last_write), &mut clock);
+    assert_eq!((outcome.reissued, outcome.given_up), (None, Some(last_write)));
     assert_eq!(state, last);
 }
 

@@ -151,14 +151,14 @@ mod tests {
     fn rows_become_objects() {
         let mut table = Table::default();
         for line in [
-            "test runs::long_random ... | run | class | words cut |",
+            "test runs::long_random ... | run | class | writes cut |",
             "| - | - | - |",
             "| random | lost | 7 |",
             "  Lost in 2, shortest [Save]",
         ] {
             table.read(line);
         }
-        assert_eq!(table.rows, [json!({"run": "random", "class": "lost", "words_cut": 7})]);
+        assert_eq!(table.rows, [json!({"run": "random", "class": "lost", "writes_cut": 7})]);
     }
 
     #[test]

@@ -14,60 +14,68 @@ use crate::demo::Demo;
 use hosts::{Shape, lay};
 pub(crate) use hosts::{address, name};
 
-/// Run the demo on hosts of their own, in bad weather
+/// Run the demo on hosts of their own, under bad network conditions
 ///
-/// Each of three nodes gets a network namespace, with a router between them that treats their packets as the weather
+/// Each of three nodes gets a network namespace, with a router between them that treats their packets as the condition
 /// says. When they have converged, their states are compared as in the demo. Needs Linux with unshare, ip and tc, and
 /// no rights. What this machine cannot do is skipped by name. All of it is gone when the command ends.
 #[derive(Args)]
 pub(crate) struct Netem {
-    /// Only this weather; may be given several times
-    #[arg(long, value_name = "WEATHER")]
+    /// Only this condition; may be given several times
+    #[arg(long, value_name = "CONDITION")]
     only: Vec<String>,
-    /// Name the kinds of weather, and run none
+    /// Name the conditions, and run none
     #[arg(long)]
     list: bool,
-    /// Print how each weather ended as one JSON array on standard output
+    /// Print how each condition ended as one JSON array on standard output
     #[arg(long)]
     json: bool,
     /// For this command itself: it has just been put into namespaces of its own
-    #[arg(long, hide = true, value_name = "WEATHER")]
+    #[arg(long, hide = true, value_name = "CONDITION")]
     inside: Option<String>,
 }
 
-/// One kind of weather.
-pub(crate) struct Weather {
+/// One condition.
+pub(crate) struct Condition {
     name: &'static str,
     about: &'static str,
     shape: Shape,
 }
 
-const WEATHERS: [Weather; 10] = [
-    weather("loss-1", "one packet of a hundred is lost", Shape::Queue("netem loss 1%")),
-    weather("loss-5", "one packet of twenty is lost", Shape::Queue("netem loss 5%")),
-    weather("loss-20", "one packet of five is lost", Shape::Queue("netem loss 20%")),
-    weather("delay", "packets take 75 ms, 50 more or less", Shape::Queue("netem delay 75ms 50ms")),
-    weather(
+const CONDITIONS: [Condition; 10] = [
+    condition("loss-1", "one packet of a hundred is lost", Shape::Queue("netem loss 1%")),
+    condition("loss-5", "one packet of twenty is lost", Shape::Queue("netem loss 5%")),
+    condition("loss-20", "one packet of five is lost", Shape::Queue("netem loss 20%")),
+    condition(
+        "delay",
+        "packets take 75 ms, 50 more or less",
+        Shape::Queue("netem delay 75ms 50ms"),
+    ),
+    condition(
         "reorder",
         "a quarter of the packets overtakes others",
         Shape::Queue("netem delay 20ms reorder 25% 50%"),
     ),
-    weather("duplicate", "a fifth of the packets comes twice", Shape::Queue("netem duplicate 20%")),
-    weather(
+    condition(
+        "duplicate",
+        "a fifth of the packets comes twice",
+        Shape::Queue("netem duplicate 20%"),
+    ),
+    condition(
         "slow",
         "each host sends one megabit a second",
         Shape::Queue("tbf rate 1mbit burst 16kb latency 400ms"),
     ),
-    weather("narrow", "no packet is longer than 1,280 bytes", Shape::Mtu(1280)),
-    weather("one-way", "the first host is not heard by the second", Shape::OneWay),
-    weather("fair", "nothing is in the way", Shape::Mtu(1500)),
+    condition("narrow", "no packet is longer than 1,280 bytes", Shape::Mtu(1280)),
+    condition("one-way", "the first host is not heard by the second", Shape::OneWay),
+    condition("fair", "nothing is in the way", Shape::Mtu(1500)),
 ];
 
-const fn weather(name: &'static str, about: &'static str, shape: Shape) -> Weather {
-    Weather { name, about, shape }
+const fn condition(name: &'static str, about: &'static str, shape: Shape) -> Condition {
+    Condition { name, about, shape }
 }
 
-/// How a run under one weather ended.
+/// How a run under one condition ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Ending {
     Passed,
@@ -84,15 +92,17 @@ impl Netem {
         }
         let chosen = self.choose()?;
         if self.list {
-            chosen.iter().for_each(|weather| println!("{:<10} {}", weather.name, weather.about));
+            chosen
+                .iter()
+                .for_each(|condition| println!("{:<10} {}", condition.name, condition.about));
             return Ok(Verdict::Passed);
         }
         let lacking = lacks_namespaces();
         let mut endings = Vec::new();
-        for weather in chosen {
-            eprintln!("\n== {}: {} ==", weather.name, weather.about);
-            let lacking = lacking.clone().or_else(|| weather.shape.lacks());
-            endings.push((weather.name, lacking.map_or_else(|| under(weather), Ok)?));
+        for condition in chosen {
+            eprintln!("\n== {}: {} ==", condition.name, condition.about);
+            let lacking = lacking.clone().or_else(|| condition.shape.lacks());
+            endings.push((condition.name, lacking.map_or_else(|| under(condition), Ok)?));
         }
         eprintln!();
         for (name, ending) in &endings {
@@ -109,26 +119,26 @@ impl Netem {
         Ok(if failed { Verdict::Failed } else { Verdict::Passed })
     }
 
-    fn choose(&self) -> Result<Vec<&'static Weather>> {
+    fn choose(&self) -> Result<Vec<&'static Condition>> {
         match self.only.is_empty() {
-            true => Ok(WEATHERS.iter().collect()),
+            true => Ok(CONDITIONS.iter().collect()),
             false => self.only.iter().map(|name| find(name)).collect(),
         }
     }
 }
 
-fn find(name: &str) -> Result<&'static Weather> {
-    match WEATHERS.iter().find(|weather| weather.name == name) {
-        Some(weather) => Ok(weather),
-        None => bail!("there is no weather {name}; cargo xtask netem --list names them"),
+fn find(name: &str) -> Result<&'static Condition> {
+    match CONDITIONS.iter().find(|condition| condition.name == name) {
+        Some(condition) => Ok(condition),
+        None => bail!("there is no condition {name}; cargo xtask netem --list names them"),
     }
 }
 
 /// Starts this very program in new namespaces, where it lays the network and runs the demo.
-fn under(weather: &Weather) -> Result<Ending> {
+fn under(condition: &Condition) -> Result<Ending> {
     let us = std::env::current_exe().context("this program cannot find itself")?;
     let mut command = hosts::apart();
-    command.arg(us).args(["netem", "--inside", weather.name]);
+    command.arg(us).args(["netem", "--inside", condition.name]);
     // Standard output is for the result of this task alone.
     command.stdout(Stdio::from(std::io::stderr()));
     let status = command.status().with_context(|| format!("cannot start {}", spelled(&command)))?;
@@ -158,13 +168,13 @@ fn works(command: &mut Command) -> bool {
 }
 
 impl Ending {
-    fn json(&self, weather: &str) -> serde_json::Value {
+    fn json(&self, condition: &str) -> serde_json::Value {
         let (ending, reason) = match self {
             Self::Passed => ("passed", None),
             Self::Failed => ("failed", None),
             Self::Skipped(why) => ("skipped", Some(why)),
         };
-        json!({"weather": weather, "ending": ending, "reason": reason})
+        json!({"condition": condition, "ending": ending, "reason": reason})
     }
 }
 
@@ -173,12 +183,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_weather_has_a_name_of_its_own_and_is_found_by_it() {
-        for weather in &WEATHERS {
-            assert_eq!(find(weather.name).unwrap().about, weather.about);
+    fn every_condition_has_a_name_of_its_own_and_is_found_by_it() {
+        for condition in &CONDITIONS {
+            assert_eq!(find(condition.name).unwrap().about, condition.about);
         }
         let error = find("hail").err().unwrap().to_string();
-        assert!(error.contains("no weather hail;"), "{error}");
+        assert!(error.contains("no condition hail;"), "{error}");
     }
 
     #[test]

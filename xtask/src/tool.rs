@@ -1,4 +1,4 @@
-//! Subcommands of cargo that do not come with Rust. Whoever has none of them can still do everything else.
+//! Subcommands of cargo that do not come with Rust. Everything else works without them.
 
 use std::process::Stdio;
 

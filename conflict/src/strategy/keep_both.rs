@@ -4,7 +4,7 @@ use crate::{Outcome, Reason, Resolution, Strategy, StrategyId, Versions};
 
 /// Every version stays visible, the most confident first; of equal confidences the greater digest.
 ///
-/// Nothing is lost, and nothing is resolved: whoever reads sees all versions.
+/// Nothing is lost, and nothing is resolved: a reader sees all versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct KeepBoth;
 

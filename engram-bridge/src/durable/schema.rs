@@ -197,7 +197,8 @@ pub(crate) fn decode_record(key: &[u8], bytes: &[u8]) -> Option<StoredRow> {
     let mut bytes = Cursor::new(unchecked(key, bytes)?);
     let last_submitted = match bytes.byte()? {
         0 => None,
-        _ => Some(bytes.array::<32>()?.into()),
+        1 => Some(bytes.array::<32>()?.into()),
+        _ => return None,
     };
     let record = Record::decode(&mut bytes)?;
     bytes.end(StoredRow { record, last_submitted })

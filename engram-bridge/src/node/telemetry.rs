@@ -151,14 +151,14 @@ impl Telemetry {
         let caps = caps.into_iter().zip(&faults.over_cap);
         let (over, under): (Vec<_>, Vec<_>) = caps.partition(|(_, refused)| refused.rise(now) > 0);
         let near = under.into_iter().filter(|(usage, _)| usage.is_near());
-        let (words, parts) = (faults.reissued.rise(now), faults.implausible.rise(now));
+        let (writes, parts) = (faults.reissued.rise(now), faults.implausible.rise(now));
         let by_most = 2 * stats.implausible_members > members;
         let ahead = faults.members_ahead.rise(now);
         let mut warnings = Vec::new();
         warnings.extend(stats.storage_failure.map(Warning::StorageFailure));
         warnings.extend(over.into_iter().map(|(usage, _)| Warning::OverCap(usage)));
         warnings.extend(stats.clock_fault.map(Warning::ClockFault));
-        warnings.extend((words > 0).then_some(Warning::Reissued { words }));
+        warnings.extend((writes > 0).then_some(Warning::Reissued { writes }));
         warnings.extend((parts > 0).then_some(Warning::Implausible { parts, by_most }));
         warnings.extend((ahead > 0).then_some(Warning::ClockAhead { members: ahead }));
         warnings.extend(near.map(|(usage, _)| Warning::NearCap(usage)));

@@ -6,7 +6,7 @@ use engram_gossip_net::NodeId;
 use engram_merkle::{AnyHasher, Digest, Tree};
 
 use crate::replica::content::Content;
-use crate::replica::record::{Record, Word};
+use crate::replica::record::{LastWrite, Record};
 use crate::replica::state::{Entry, StoredRoot};
 
 /// The row of one pattern id after an operation.
@@ -17,7 +17,7 @@ pub(crate) struct Change {
     /// Contents that the new record names; those already held stay as they are.
     pub(crate) contents: Vec<Content>,
     pub(crate) last_submitted: Option<Digest>,
-    pub(crate) word: Option<Word>,
+    pub(crate) last_write: Option<LastWrite>,
     /// The node that wrote the change, if it came from a peer.
     pub(crate) origin: Option<NodeId>,
 }
@@ -30,7 +30,7 @@ impl Change {
             record: None,
             contents: Vec::new(),
             last_submitted: entry.and_then(|entry| entry.last_submitted),
-            word: entry.and_then(|entry| entry.word),
+            last_write: entry.and_then(|entry| entry.last_write),
             origin: None,
         }
     }
@@ -48,7 +48,7 @@ pub(crate) struct PlannedWrite {
     /// The record of the stored row, if the row changes.
     pub(crate) record: Option<Record>,
     pub(crate) last_submitted: Option<Digest>,
-    pub(super) word: Option<Word>,
+    pub(super) last_write: Option<LastWrite>,
     /// Contents that the record names and the space lacks.
     pub(crate) added: Vec<Content>,
     /// Contents that the space holds and no record names any more.

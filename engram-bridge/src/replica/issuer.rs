@@ -100,7 +100,7 @@ impl DotIssuer {
         }
     }
 
-    /// The clock for a join of the node's own words.
+    /// The clock for a join of the node's own writes.
     pub(crate) const fn hybrid(&mut self) -> &mut HybridClock {
         &mut self.hybrid
     }

@@ -11,16 +11,16 @@ use crate::replica::state::SpaceState;
 /// The row after a join.
 pub(crate) struct Joined {
     pub(crate) change: Change,
-    /// The events of the join; `None` if the record that arrived held no news.
+    /// The events of the join; `None` if the record that arrived changed nothing.
     pub(crate) report: Option<JoinReport>,
 }
 
 /// Events of a join.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct JoinReport {
-    /// The word of this process was written again.
+    /// The write of this process was written again.
     pub(crate) reissued: bool,
-    /// The word of this process was not written again, since too many own dots are live.
+    /// The write of this process was not written again, since too many own dots are live.
     pub(crate) given_up: bool,
     /// A dot under which both sides hold different contents.
     pub(crate) clash: Option<Dot>,
@@ -47,20 +47,20 @@ impl SpaceState {
     ) -> Joined {
         let before = self.base(&change).cloned().unwrap_or_default();
         let mut record = before.clone();
-        let (node, word) = (*issuer.node(), change.word);
+        let (node, last_write) = (*issuer.node(), change.last_write);
         issuer.note_foreign(arrived.siblings.context().get(&node));
         let own = &arrived.siblings;
-        let own = record.siblings.join_own(own, &node, word.as_ref(), issuer.hybrid());
+        let own = record.siblings.join_own(own, &node, last_write.as_ref(), issuer.hybrid());
         record.suppression.join(&arrived.suppression);
         let suppressions_dropped = record.suppression.bound().len();
         if record == before {
             return Joined { change, report: None };
         }
-        change.word = match own.given_up {
+        change.last_write = match own.given_up {
             Some(_) => None,
-            None => own.reissued.or(word),
+            None => own.reissued.or(last_write),
         };
-        if let Some(digest) = adopted(&before, &record, change.word.as_ref(), issuer) {
+        if let Some(digest) = adopted(&before, &record, change.last_write.as_ref(), issuer) {
             change.last_submitted = Some(digest);
         }
         change.origin = origin(&before, arrived);

@@ -11,7 +11,7 @@ use crate::engram::pattern::SemanticPattern;
 use crate::replica::change::Change;
 use crate::replica::content::{Content, MAX_EPISODES, PatternError};
 use crate::replica::issuer::DotIssuer;
-use crate::replica::record::{Record, Word};
+use crate::replica::record::{LastWrite, Record};
 use crate::replica::report::SuppressionFault;
 use crate::replica::state::{Entry, SpaceState};
 
@@ -72,9 +72,9 @@ impl SpaceState {
                 return Ok((Submitted::Suppressed, change));
             }
             if entry.last_submitted == Some(digest) && !holds_replaced(&entry.record, issuer) {
-                let word = confirmed_word(entry, digest, issuer);
-                let confirm = || Change { word, ..Change::of(id, Some(entry)) };
-                return Ok((Submitted::Unchanged, (word != entry.word).then(confirm)));
+                let last_write = confirmed_write(entry, digest, issuer);
+                let confirm = || Change { last_write, ..Change::of(id, Some(entry)) };
+                return Ok((Submitted::Unchanged, (last_write != entry.last_write).then(confirm)));
             }
             if is_echo(entry, &content) {
                 return Ok((Submitted::Echoed, None));
@@ -91,7 +91,7 @@ impl SpaceState {
         change.record = Some(record);
         change.contents = vec![content];
         change.last_submitted = Some(digest);
-        change.word = Some(Word { version: dot.version, value: digest });
+        change.last_write = Some(LastWrite { version: dot.version, value: digest });
         Ok((Submitted::Written, Some(change)))
     }
 
@@ -166,7 +166,7 @@ impl SpaceState {
         let change = Change {
             record: Some(record),
             contents: vec![content],
-            word: Some(Word { version: dot.version, value: digest }),
+            last_write: Some(LastWrite { version: dot.version, value: digest }),
             ..Change::of(&id, entry)
         };
         Ok(Planned { change, faults })
@@ -213,7 +213,7 @@ impl SpaceState {
         let mut change = Change::of(id, Some(entry));
         if own(&record) != own(&entry.record) {
             // The engine's next submission is a write again, whatever it submitted before.
-            (change.last_submitted, change.word) = (None, None);
+            (change.last_submitted, change.last_write) = (None, None);
         }
         change.record = Some(record);
         Some(change)
@@ -229,15 +229,17 @@ fn above(record: &Record, issuer: &mut DotIssuer) -> Result<Dot, PatternError> {
     }
 }
 
-/// The word that an unchanged submission confirms: the greatest dot of the present key under which
+/// The write that an unchanged submission confirms: the greatest dot of the present key under which
 /// `digest` is live.
-fn confirmed_word(entry: &Entry, digest: Digest, issuer: &DotIssuer) -> Option<Word> {
+fn confirmed_write(entry: &Entry, digest: Digest, issuer: &DotIssuer) -> Option<LastWrite> {
     let own = entry.record.of_node(issuer.node()).filter(|(_, live)| *live == digest);
-    let confirmed = own.map(|(version, value)| Word { version, value }).last();
-    match (confirmed, entry.word) {
-        (Some(confirmed), Some(word)) if word.version > confirmed.version => Some(word),
+    let confirmed = own.map(|(version, value)| LastWrite { version, value }).last();
+    match (confirmed, entry.last_write) {
+        (Some(confirmed), Some(last_write)) if last_write.version > confirmed.version => {
+            Some(last_write)
+        }
         (Some(confirmed), _) => Some(confirmed),
-        (None, word) => word,
+        (None, last_write) => last_write,
     }
 }
 
@@ -258,13 +260,13 @@ fn is_echo(entry: &Entry, content: &Content) -> bool {
 pub(crate) fn adopted(
     before: &Record,
     after: &Record,
-    word: Option<&Word>,
+    last_write: Option<&LastWrite>,
     issuer: &DotIssuer,
 ) -> Option<Digest> {
     let mut newest = None;
     for (version, digest) in after.of_node(issuer.node()) {
         let known = before.of_node(issuer.node()).any(|dot| dot == (version, digest));
-        if known || word.is_some_and(|word| word.version == version) {
+        if known || last_write.is_some_and(|last_write| last_write.version == version) {
             return None;
         }
         newest = Some(digest);

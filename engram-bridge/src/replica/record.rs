@@ -24,7 +24,7 @@ const LENGTH: usize = 32 + 4;
 
 pub(crate) type Siblings = engram_vclock::Siblings<Digest>;
 pub(crate) type Suppression = engram_vclock::Suppression<Digest>;
-pub(crate) type Word = engram_vclock::Word<Digest>;
+pub(crate) type LastWrite = engram_vclock::LastWrite<Digest>;
 
 /// What the nodes wrote under one id, and which contents are suppressed.
 ///

@@ -28,7 +28,7 @@ pub const STATE_EVENT_QUEUE: usize = 1_024;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum StateEvent {
-    /// A word of this process was written again: a later version of this node arrived that it did
+    /// A write of this process was written again: a later version of this node arrived that it did
     /// not write. A second process writes under the same key, or the clock was set back.
     Reissued {
         /// The space.
@@ -36,7 +36,7 @@ pub enum StateEvent {
         /// The pattern id.
         id: String,
     },
-    /// A word of this process was not written again, because [`MAX_NODE_DOTS`](crate::MAX_NODE_DOTS)
+    /// A write of this process was not written again, because [`MAX_NODE_DOTS`](crate::MAX_NODE_DOTS)
     /// own dots are live.
     GivenUp {
         /// The space.

@@ -18,7 +18,7 @@ use crate::replica::change::{Change, PlannedWrite, Staged};
 use crate::replica::content::{self, Content, Contents, Held};
 use crate::replica::explain::PatternExplanation;
 use crate::replica::first_contact::Waiting;
-use crate::replica::record::{Record, Word};
+use crate::replica::record::{LastWrite, Record};
 use crate::replica::retention::Retention;
 use crate::replica::stats::SpaceStats;
 use crate::replica::tally::Tallies;
@@ -49,7 +49,7 @@ pub(crate) struct Entry {
     /// The content that this node's own engine submitted last. Stored with the record.
     pub(crate) last_submitted: Option<Digest>,
     /// The write that this process made, or confirmed, last. It ends with the process.
-    pub(crate) word: Option<Word>,
+    pub(crate) last_write: Option<LastWrite>,
     visible: Option<Arc<SemanticPattern>>,
     blends: Blends,
 }
@@ -386,7 +386,7 @@ impl SpaceState {
     }
 
     fn plan_write(&self, change: Change, edits: &mut Vec<Edit<Arc<str>>>) -> PlannedWrite {
-        let Change { id, record, contents, last_submitted, word, origin } = change;
+        let Change { id, record, contents, last_submitted, last_write, origin } = change;
         let entry = self.entries.get(&id);
         let resubmitted = entry.filter(|entry| entry.last_submitted != last_submitted);
         let record = record.or_else(|| resubmitted.map(|entry| entry.record.clone()));
@@ -402,7 +402,7 @@ impl SpaceState {
             let before = entry.map(|entry| entry.record.live()).unwrap_or_default();
             dropped.extend(before.difference(&live));
         }
-        PlannedWrite { id, record, last_submitted, word, added, dropped, origin }
+        PlannedWrite { id, record, last_submitted, last_write, added, dropped, origin }
     }
 
     /// Makes visible what was staged on this very state. Returns whether the visible patterns
@@ -412,9 +412,10 @@ impl SpaceState {
         self.tree = staged.tree;
         let mut view_changed = false;
         for write in staged.writes {
-            let PlannedWrite { id, record, last_submitted, word, added, dropped, origin } = write;
+            let PlannedWrite { id, record, last_submitted, last_write, added, dropped, origin } =
+                write;
             let entry = self.entries.entry(Arc::clone(&id)).or_default();
-            (entry.last_submitted, entry.word) = (last_submitted, word);
+            (entry.last_submitted, entry.last_write) = (last_submitted, last_write);
             let Some(record) = record else { continue };
             self.usage.remove_record(&entry.record);
             self.usage.add_record(&record);

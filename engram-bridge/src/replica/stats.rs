@@ -54,10 +54,10 @@ pub struct SpaceStats {
 pub struct WriteStats {
     /// Versions that this node wrote, deletions included.
     pub written: u64,
-    /// Own words that were written again, because a peer knew a later version of this node than
+    /// Own writes that were written again, because a peer knew a later version of this node than
     /// this process: a second process writes under the same key, or the clock was set back.
     pub reissued: u64,
-    /// Own words that were not written again, because too many own dots were live already.
+    /// Own writes that were not written again, because too many own dots were live already.
     pub given_up: u64,
     /// Dots that arrived with another content than the one held under them. Both were kept.
     pub clashes: u64,

@@ -107,7 +107,7 @@ fn a_restored_copy_loses_no_later_write() {
 /// The disk is lost, and the engine submits before a peer is met: what the node wrote before is not
 /// known yet, and its next submission replaces it.
 #[test]
-fn the_next_word_replaces_that_of_a_lost_disk() {
+fn the_next_write_replaces_that_of_a_lost_disk() {
     let peer = only_space(&store(2, 4));
     let say = |space: &Arc<Space>, content| space.submit_pattern(&pattern("p", content)).unwrap();
     let space = only_space(&open(1, MemoryStateStore::new()).unwrap());

@@ -116,7 +116,7 @@ async fn a_clone_shows_at_both_of_them() {
     a.submit_pattern(&pattern("q", 3)).unwrap();
     deliver(everything(&a), &b);
     for (telemetry, mut events) in watched {
-        assert_eq!(telemetry.warnings(), [Warning::Reissued { words: 1 }]);
+        assert_eq!(telemetry.warnings(), [Warning::Reissued { writes: 1 }]);
         assert!(matches!(events.recv().await, Ok(StateEvent::Reissued { .. })));
         assert!(telemetry.prometheus().contains("engram_gossip_recent_reissues 1.0"));
     }

@@ -199,7 +199,7 @@ mod two_ends {
         }
     }
 
-    /// Passes on between whoever speaks to it and the second end; the first packet many times.
+    /// Passes on between its clients and the second end; the first packet many times.
     fn echo(switch: &Switch, n: u8, copies: usize) -> SocketAddr {
         let at = SocketAddr::from(([10, 2, 0, n], 7700));
         let socket = switch.bind(at).unwrap();

@@ -1,4 +1,4 @@
-//! Many real nodes in one process: news travels by adverts alone, whoever dies meanwhile.
+//! Many real nodes in one process: changes travel by adverts alone, even if nodes die meanwhile.
 //!
 //! `CROWD=100 cargo test --release --all-features --test it -- crowd --nocapture` makes it larger and
 //! prints what it took.

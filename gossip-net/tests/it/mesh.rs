@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::common::{Cluster, Node, absent, introduce, quiet, roster, settled, take};
 use engram_gossip_net::{
-    BindError, ConnectionState, Event, Gossip, HandshakeError, Opener, Roster, Switch, SyncError,
-    Weather,
+    BindError, Conditions, ConnectionState, Event, Gossip, HandshakeError, Opener, Roster, Switch,
+    SyncError,
 };
 use engram_gossip_proto::Greeting;
 use tokio::time::sleep;
@@ -202,9 +202,9 @@ async fn shutdown_ends_the_events_frees_the_port_and_tells_the_peers() {
 #[tokio::test(start_paused = true)]
 async fn a_session_that_runs_is_finished_before_the_node_stops() {
     let latency = Duration::from_millis(50);
-    let (switch, mut weather) = (Switch::new(1), Weather::default());
-    weather.latency = latency;
-    switch.set_weather(weather);
+    let (switch, mut conditions) = (Switch::new(1), Conditions::default());
+    conditions.latency = latency;
+    switch.set_conditions(conditions);
     let mut config = quiet();
     config.switch = Some(switch);
     let [mut a, mut b] = take(Cluster::new().start(&["a", "b"], &config));

@@ -9,7 +9,7 @@ use crate::common::raw::{Certificate, RawClient, client_config};
 use crate::common::scene::{ALPN, Scene, frame_header};
 use crate::common::store::{Store, parameters};
 use crate::common::{Cluster, Ready, absent, quiet, roster};
-use engram_gossip_net::{Gossip, Stats, Switch, Validity, Weather};
+use engram_gossip_net::{Conditions, Gossip, Stats, Switch, Validity};
 use engram_gossip_proto::{RootAdvert, SpaceId, Summary};
 use quinn::{Connection, VarInt};
 use tokio::time::{Instant, sleep};
@@ -150,9 +150,9 @@ async fn scene() -> Scene {
     let cluster = Cluster::new();
     let member = cluster.issue("member");
     let scene = Scene::with(&quiet(), cluster, member).await;
-    let mut weather = Weather::default();
-    weather.latency = MILLISECOND * 10;
-    scene.switch.set_weather(weather);
+    let mut conditions = Conditions::default();
+    conditions.latency = MILLISECOND * 10;
+    scene.switch.set_conditions(conditions);
     scene
 }
 
@@ -179,7 +179,7 @@ fn no_dearer(undisturbed: Duration, disturbed: Duration, by: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_misbehaves_is_counted_and_costs_the_others_little() {
+async fn a_peer_that_misbehaves_is_counted_and_costs_the_others_little() {
     let undisturbed = work(&scene().await).await;
     let now = SystemTime::now();
     for mischief in [
@@ -219,7 +219,7 @@ async fn whoever_misbehaves_is_counted_and_costs_the_others_little() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_lies_about_its_root_for_ever_costs_the_others_little() {
+async fn a_peer_that_lies_about_its_root_for_ever_costs_the_others_little() {
     let undisturbed = work(&scene().await).await;
     let scene = scene().await;
     let mut config = quiet();

@@ -1,4 +1,4 @@
-//! Real QUIC nodes on a network in memory, in virtual time: hours of idling, bad weather, partitions.
+//! Real QUIC nodes on a network in memory, in virtual time: hours of idling, bad conditions, partitions.
 //!
 //! A hundred nodes shake 4,950 hands, which takes most of the time of their test. The ignored tests
 //! are those of a few nodes with a hundred:
@@ -11,7 +11,7 @@ use crate::common::in_memory::{
     Node, address, all_connected, all_equal, cluster, converges, handshakes, idle, static_seeds,
     swim, until,
 };
-use engram_gossip_net::{Event, Gossip, Membership, NetConfig, Opener, Switch, Weather};
+use engram_gossip_net::{Conditions, Event, Gossip, Membership, NetConfig, Opener, Switch};
 use tokio::time::{Instant, sleep};
 
 #[tokio::test(start_paused = true)]
@@ -44,7 +44,7 @@ fn says_little([own, wire]: [f64; 2]) {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "a hundred nodes shake 4,950 hands"]
+#[ignore = "a hundred nodes make 4,950 handshakes"]
 async fn an_idle_node_of_a_hundred_with_swim_says_little() {
     idles(100, swim).await;
 }
@@ -55,27 +55,27 @@ async fn a_hundred_nodes_idle_and_then_tell_news() {
     let nodes = cluster(&switch, 100, static_seeds).await;
     says_little(idle(&switch, &nodes).await);
     // A tenth of them dies at once.
-    let took = converges(&switch, nodes, 10, Weather::default()).await;
+    let took = converges(&switch, nodes, 10, Conditions::default()).await;
     assert!(took <= Duration::from_secs(10), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn news_of_all_is_everywhere_in_seconds_in_any_weather() {
-    let weather = |change: fn(&mut Weather)| {
-        let mut weather = Weather::default();
-        change(&mut weather);
-        weather
+async fn news_of_all_is_everywhere_in_seconds_in_any_conditions() {
+    let conditions = |change: fn(&mut Conditions)| {
+        let mut conditions = Conditions::default();
+        change(&mut conditions);
+        conditions
     };
-    for (weather, limit) in [
-        (weather(|_| {}), 2),
-        (weather(|w| w.loss = 0.05), 10),
-        (weather(|w| (w.loss, w.mtu) = (0.2, 1280)), 30),
-        (weather(|w| (w.latency, w.jitter) = (millis(25), millis(100))), 10),
-        (weather(|w| (w.jitter, w.duplication) = (millis(20), 0.2)), 10),
+    for (conditions, limit) in [
+        (conditions(|_| {}), 2),
+        (conditions(|w| w.loss = 0.05), 10),
+        (conditions(|w| (w.loss, w.mtu) = (0.2, 1280)), 30),
+        (conditions(|w| (w.latency, w.jitter) = (millis(25), millis(100))), 10),
+        (conditions(|w| (w.jitter, w.duplication) = (millis(20), 0.2)), 10),
     ] {
         let switch = Switch::new(3);
         let nodes = cluster(&switch, 8, static_seeds).await;
-        let took = converges(&switch, nodes, 0, weather).await;
+        let took = converges(&switch, nodes, 0, conditions).await;
         assert!(took <= Duration::from_secs(limit), "{took:?}");
     }
 }
@@ -84,7 +84,7 @@ async fn news_of_all_is_everywhere_in_seconds_in_any_weather() {
 async fn a_node_that_dies_costs_the_others_nothing() {
     let switch = Switch::new(3);
     let nodes = cluster(&switch, 10, static_seeds).await;
-    let took = converges(&switch, nodes, 2, Weather::default()).await;
+    let took = converges(&switch, nodes, 2, Conditions::default()).await;
     assert!(took <= Duration::from_secs(2), "{took:?}");
 }
 
@@ -162,7 +162,7 @@ async fn a_partition_into_halves_heals_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "a hundred nodes shake 4,950 hands"]
+#[ignore = "a hundred nodes make 4,950 handshakes"]
 async fn a_partition_of_a_hundred_heals_by_itself() {
     heals(100).await;
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::directory::{Directory, Hosted};
 use super::transfer::{Named, Transfer};
 use crate::codec::Size;
-use crate::limits::{MAX_CARRIED, MAX_NODE_DOTS, MAX_UNFOLDED};
+use crate::limits::{MAX_NODE_DOTS, MAX_UNFOLDED};
 use crate::tag::{self, SessionKey};
 use crate::{Delivery, Receipt, Record, SessionError, View};
 
@@ -15,7 +15,6 @@ use crate::{Delivery, Receipt, Record, SessionError, View};
 pub(super) struct Carried {
     place: u32,
     contents: Vec<Named>,
-    bytes: usize,
 }
 
 /// A record that was asked for, as far as its pieces came.
@@ -133,14 +132,8 @@ impl Transfer {
     }
 
     fn carry(&mut self, contents: Vec<Named>) -> Result<(), SessionError> {
-        let bytes: usize = contents.iter().map(|(_, c)| Size::of_content(c).wire).sum();
-        self.carried.bytes += bytes;
         if self.carried.contents.len() + contents.len() > MAX_NODE_DOTS {
             let (what, cap) = ("contents ahead of their part", MAX_NODE_DOTS as u64);
-            return Err(SessionError::OverLimit { what, cap });
-        }
-        if self.carried.bytes > MAX_CARRIED {
-            let (what, cap) = ("bytes of contents ahead of their part", MAX_CARRIED as u64);
             return Err(SessionError::OverLimit { what, cap });
         }
         self.carried.contents.extend(contents);

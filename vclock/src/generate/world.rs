@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Step;
-use crate::{Dot, HybridClock, MAX_AHEAD, OwnJoin, Siblings, SiblingsError, Word};
+use crate::{Dot, HybridClock, LastWrite, MAX_AHEAD, OwnJoin, Siblings, SiblingsError};
 
 /// When a history begins, and the build date of its nodes, in nanoseconds since the Unix epoch.
 const START: u64 = 1_800_000_000_000_000_000;
@@ -35,7 +35,7 @@ pub struct Process {
     /// The state that it holds.
     pub state: State,
     /// The write that it made last, if it wrote a value.
-    pub word: Option<Word<u32>>,
+    pub last_write: Option<LastWrite<u32>>,
     /// Its source of versions.
     pub clock: HybridClock,
     wall_clock: WallClock,
@@ -144,11 +144,15 @@ impl World {
         let receiver = self.processes.get_mut(usize::from(into))?;
         let now = receiver.now(time);
         sent.retain_nodes(|_, entry| receiver.clock.is_plausible(entry, now));
-        let word = receiver.word;
-        let outcome =
-            receiver.state.join_own(&sent, &receiver.node, word.as_ref(), &mut receiver.clock);
-        if let Some(word) = outcome.reissued {
-            receiver.word = Some(word);
+        let last_write = receiver.last_write;
+        let outcome = receiver.state.join_own(
+            &sent,
+            &receiver.node,
+            last_write.as_ref(),
+            &mut receiver.clock,
+        );
+        if let Some(last_write) = outcome.reissued {
+            receiver.last_write = Some(last_write);
             self.reissues += 1;
         }
         self.irregular |= outcome.joined.clash.is_some() || outcome.joined.dropped > 0;
@@ -206,7 +210,7 @@ impl World {
         let superseded = (before.iter().map(|(dot, _)| *dot))
             .filter(|dot| writer.state.of_dot(dot).is_empty())
             .collect();
-        writer.word = has_value.then_some(Word { version, value });
+        writer.last_write = has_value.then_some(LastWrite { version, value });
         let state = writer.state.clone();
         self.writes.push(Write { dot, has_value, superseded, state });
     }
@@ -241,7 +245,7 @@ impl Process {
         let mut clock = HybridClock::new(START);
         clock.recall(state.context().get(&node));
         let backup = State::new();
-        Self { node, state, word: None, clock, wall_clock: WallClock::Right, backup }
+        Self { node, state, last_write: None, clock, wall_clock: WallClock::Right, backup }
     }
 
     /// Ends the process and starts another on `state`, on the same machine.

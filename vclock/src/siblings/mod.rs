@@ -7,7 +7,7 @@ use alloc::vec::{self, Vec};
 use core::{fmt, iter, slice};
 
 pub use join::Joined;
-pub use own::{OwnJoin, Word};
+pub use own::{LastWrite, OwnJoin};
 pub use parts::Part;
 
 use crate::{Dot, SiblingsError, VectorClock};

@@ -5,7 +5,7 @@ use crate::{Dot, HybridClock};
 
 /// The write of a key that the running process made or confirmed last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Word<V> {
+pub struct LastWrite<V> {
     /// The version of the write.
     pub version: u64,
     /// The value of the write.
@@ -19,27 +19,27 @@ pub struct Word<V> {
 pub struct OwnJoin<V, N = [u8; 32]> {
     /// The outcome of the join.
     pub joined: Joined<N>,
-    /// The process's word under its new version, if it was written again.
-    pub reissued: Option<Word<V>>,
-    /// The process's word, if it went because [`MAX_NODE_DOTS`](crate::MAX_NODE_DOTS) other own
+    /// The process's write under its new version, if it was written again.
+    pub reissued: Option<LastWrite<V>>,
+    /// The process's write, if it went because [`MAX_NODE_DOTS`](crate::MAX_NODE_DOTS) other own
     /// values are live.
-    pub given_up: Option<Word<V>>,
+    pub given_up: Option<LastWrite<V>>,
 }
 
 impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     /// Takes in another replica's state on the node that writes as `node`: a [`join`](Self::join)
-    /// that does not lose the node's own word.
+    /// that does not lose the node's own write.
     ///
     /// Where another process writes in the node's name (a clone), or an earlier one did under versions
     /// that the node no longer knows (a lost disk, an older copy of it, a wall clock set back), a
-    /// write under a greater version of the node supersedes a word that its writer never saw. If
-    /// `word` was live here, the join removes it, and the arriving entry for `node` is greater than
-    /// the one here, then the word is written again, just above the arriving entry, beside the own
-    /// values that arrive. If the entries are equal, a reader saw the word and superseded it: nothing
+    /// write under a greater version of the node supersedes a write that its writer never saw. If
+    /// `last_write` was live here, the join removes it, and the arriving entry for `node` is greater than
+    /// the one here, then the write is written again, just above the arriving entry, beside the own
+    /// values that arrive. If the entries are equal, a reader saw the write and superseded it: nothing
     /// is written.
     ///
-    /// `word` is the write that *this process* made or confirmed last, `None` if it made none; words
-    /// of earlier processes must not be passed. The result names the word to pass next time. Make it
+    /// `last_write` is the write that *this process* made or confirmed last, `None` if it made none; writes
+    /// of earlier processes must not be passed. The result names the write to pass next time. Make it
     /// durable together with the state.
     ///
     /// `clock` takes note of the arriving entry for `node`. Check before whether `other` is plausible,
@@ -50,24 +50,24 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
         &mut self,
         other: &Self,
         node: &N,
-        word: Option<&Word<V>>,
+        last_write: Option<&LastWrite<V>>,
         clock: &mut HybridClock,
     ) -> OwnJoin<V, N> {
         let arriving = other.context.get(node);
         clock.recall(arriving);
-        let mine = word.filter(|word| self.holds_word(node, word)).cloned();
+        let mine = last_write.filter(|last_write| self.holds_write(node, last_write)).cloned();
         let is_newer = arriving > self.context.get(node);
         let joined = self.join(other);
         let mut outcome = OwnJoin { joined, reissued: None, given_up: None };
-        let lost = mine.filter(|word| !self.holds_word(node, word));
-        if let Some(lost) = lost.filter(|word| is_newer || !other.removes(node, word)) {
+        let lost = mine.filter(|last_write| !self.holds_write(node, last_write));
+        if let Some(lost) = lost.filter(|last_write| is_newer || !other.removes(node, last_write)) {
             // Just above what arrives, not at the clock: it covers no write that is unknown here.
-            let word = Word { version: arriving.saturating_add(1), ..lost.clone() };
-            let dot = Dot::new(node.clone(), word.version);
-            match self.supersede(dot, Some(word.value.clone()), |_| false) {
+            let last_write = LastWrite { version: arriving.saturating_add(1), ..lost.clone() };
+            let dot = Dot::new(node.clone(), last_write.version);
+            match self.supersede(dot, Some(last_write.value.clone()), |_| false) {
                 Ok(_) => {
-                    clock.recall(word.version);
-                    outcome.reissued = Some(word);
+                    clock.recall(last_write.version);
+                    outcome.reissued = Some(last_write);
                 }
                 // Too many own values are live, or no version is left.
                 Err(_) => outcome.given_up = Some(lost),
@@ -76,14 +76,14 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
         outcome
     }
 
-    fn holds_word(&self, node: &N, word: &Word<V>) -> bool {
-        let dot = Dot::new(node.clone(), word.version);
-        self.of_dot(&dot).iter().any(|(_, value)| *value == word.value)
+    fn holds_write(&self, node: &N, last_write: &LastWrite<V>) -> bool {
+        let dot = Dot::new(node.clone(), last_write.version);
+        self.of_dot(&dot).iter().any(|(_, value)| *value == last_write.value)
     }
 
-    /// Whether the word was seen and superseded here.
-    fn removes(&self, node: &N, word: &Word<V>) -> bool {
-        let dot = Dot::new(node.clone(), word.version);
+    /// Whether the write was seen and superseded here.
+    fn removes(&self, node: &N, last_write: &LastWrite<V>) -> bool {
+        let dot = Dot::new(node.clone(), last_write.version);
         self.context.covers(&dot) && !self.is_live(&dot)
     }
 }

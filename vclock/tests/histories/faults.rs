@@ -34,21 +34,21 @@ proptest! {
         prop_assert_eq!(settled, (world.reissues, bytes(&world.processes[0].state)));
     }
 
-    /// The last word of a running process is shown, or a writer that saw it replaced it. The
+    /// The last write of a running process is shown, or a writer that saw it replaced it. The
     /// exception: two clones used one version, one of them for a removal.
     #[test]
-    fn prop_a_running_process_keeps_its_word(steps in steps(3, Faults::Any, 1..60)) {
+    fn prop_a_running_process_keeps_its_write(steps in steps(3, Faults::Any, 1..60)) {
         let mut world = World::run(3, &steps);
         world.settle();
         let superseded = knowingly_superseded(&world);
         for process in &world.processes {
-            let Some(word) = process.word else { continue };
-            let dot = Dot::new(process.node, word.version);
-            let live = process.state.of_dot(&dot).iter().any(|(_, value)| *value == word.value);
+            let Some(last_write) = process.last_write else { continue };
+            let dot = Dot::new(process.node, last_write.version);
+            let live = process.state.of_dot(&dot).iter().any(|(_, value)| *value == last_write.value);
             let used_twice =
-                (0..).zip(&world.writes).any(|(value, write)| write.dot == dot && value != word.value);
+                (0..).zip(&world.writes).any(|(value, write)| write.dot == dot && value != last_write.value);
             let excused = superseded.contains(&dot) || used_twice;
-            prop_assert!(live || excused, "{:?} of {:?}", word, process);
+            prop_assert!(live || excused, "{:?} of {:?}", last_write, process);
         }
     }
 

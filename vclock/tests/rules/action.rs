@@ -17,7 +17,7 @@ pub(crate) enum Action {
     Submit(usize, usize, u8),
     /// `(m, id)`
     Withdraw(usize, usize),
-    /// An operator at `m` removes a node's words: `(m, id, node)`.
+    /// An operator at `m` removes a node's writes: `(m, id, node)`.
     WithdrawOf(usize, usize, usize),
     /// `(m, id)`
     Forget(usize, usize),
@@ -141,7 +141,7 @@ fn clone_at_work(clone: usize) -> Vec<Action> {
 }
 
 /// A fault class, and the violations that are accepted in it: D1 to D4, and a superseded or
-/// withdrawn own word that is live again.
+/// withdrawn own write that is live again.
 pub(crate) struct Class {
     pub(crate) name: &'static str,
     pub(crate) accepted: &'static [Violation],
@@ -151,10 +151,10 @@ const fn class(name: &'static str, accepted: &'static [Violation]) -> Class {
     Class { name, accepted }
 }
 
-/// D1: "unchanged" on a stale own word, then a restart or a second loss before the sync.
+/// D1: "unchanged" on a stale own write, then a restart or a second loss before the sync.
 const D1: &[Violation] = &[Violation::Lost, Violation::TakenBackLive];
 /// D2 and D3: lost state and a clock behind an earlier one, then a restart or loss before the node
-/// met a peer that knows its older versions. D4: the later word of two clones covers the other's.
+/// met a peer that knows its older versions. D4: the later write of two clones covers the other's.
 const D2_TO_D4: &[Violation] =
     &[Violation::Lost, Violation::DroppedThenDestroyed, Violation::TakenBackLive];
 /// A node that lost a row or its memory does not remember a withdrawal: only *forget* outlives them.

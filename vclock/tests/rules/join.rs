@@ -76,16 +76,17 @@ impl Machine {
         let trimmed = self.store.records[id].trim(rules);
         self.notes.suppressions_cut[id] |= trimmed.suppressed;
         for (node, dots) in trimmed.dots.into_iter().enumerate() {
-            self.notes.words_cut[id][node] |= dots;
+            self.notes.writes_cut[id][node] |= dots;
         }
     }
 
-    /// V5: if the join removed the word of this process, and the arriving entry is greater than the
-    /// one held, the word is written again at the arriving entry + 1, beside the dots that arrived.
+    /// V5: if the join removed the write of this process, and the arriving entry is greater than the
+    /// one held, the write is written again at the arriving entry + 1, beside the dots that arrived.
     fn reissue(&mut self, now: Time, id: usize, before: &Record, theirs: &Part, rules: &Rules) {
         let (own, joined) = (before.parts[self.node], *self.own(id));
-        let word = own.dots().find(|dot| dot.version == self.memory.word[id]);
-        let Some(word) = word.filter(|dot| !joined.has(dot.version) && theirs.entry > own.entry)
+        let last_write = own.dots().find(|dot| dot.version == self.memory.last_write[id]);
+        let Some(last_write) =
+            last_write.filter(|dot| !joined.has(dot.version) && theirs.entry > own.entry)
         else {
             return;
         };
@@ -94,11 +95,12 @@ impl Machine {
         }
         let mut dots: Vec<_> = joined.dots().collect();
         if dots.len() >= rules.max_dots {
-            let dropped = if rules.has(Weaker::ReissueDropsLowest) { dots.remove(0) } else { word };
-            self.notes.words_cut[id][self.node] |= 1 << dropped.content;
-            if dropped == word {
-                // The word is given up, counted and named.
-                self.memory.word[id] = 0;
+            let dropped =
+                if rules.has(Weaker::ReissueDropsLowest) { dots.remove(0) } else { last_write };
+            self.notes.writes_cut[id][self.node] |= 1 << dropped.content;
+            if dropped == last_write {
+                // The write is given up, counted and named.
+                self.memory.last_write[id] = 0;
                 return;
             }
         }
@@ -112,9 +114,9 @@ impl Machine {
         if rules.has(Weaker::ReissueSupersedes) {
             dots.clear();
         }
-        dots.push(Dot { version, content: word.content });
+        dots.push(Dot { version, content: last_write.content });
         self.store.records[id].parts[self.node] = Part::new(version, &dots);
-        self.memory.word[id] = version;
+        self.memory.last_write[id] = version;
         self.notes.reissued += 1;
     }
 
@@ -143,7 +145,7 @@ impl Machine {
             for dot in self.store.records[id].parts[node].dots() {
                 let is_own = node == self.node;
                 let is_known = before.parts[node].dots().any(|known| known == dot)
-                    || is_own && dot.version == self.memory.word[id];
+                    || is_own && dot.version == self.memory.last_write[id];
                 if is_known {
                     return;
                 }

@@ -1,11 +1,11 @@
-//! Acknowledged words, and the words that operations took back: an account that no rule reads.
+//! Acknowledged writes, and the writes that operations took back: an account that no rule reads.
 
 use crate::action::Action;
 use crate::operations::Outcome;
 use crate::record::{CONTENTS, IDS, NODES, Record, SUBMITTED, Set, Version, contains, members};
 use crate::world::World;
 
-/// An acknowledged word that nobody has superseded or taken back.
+/// An acknowledged write that nobody has superseded or taken back.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Owed {
     pub(crate) content: u8,
@@ -18,7 +18,7 @@ pub(crate) struct Owed {
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Ledger {
-    /// By machine and id: the word acknowledged last.
+    /// By machine and id: the write acknowledged last.
     pub(crate) owed: Vec<[Option<Owed>; IDS]>,
     /// The live contents and the visible pattern that a *forget* removed.
     pub(crate) forgotten: [Set; IDS],
@@ -33,13 +33,13 @@ pub(crate) struct Ledger {
     ever_taken_back: [[Set; IDS]; NODES],
     /// V6: suppressed digests that the limit removed somewhere.
     pub(crate) suppressions_cut: [Set; IDS],
-    /// "Unchanged" was said of a word that nobody shows and nobody took back.
+    /// "Unchanged" was said of a write that nobody shows and nobody took back.
     pub(crate) unheard: bool,
     /// V9: a submission followed an operation that came after it.
     pub(crate) reordered: bool,
-    /// A blend that nobody wrote became a word.
+    /// A blend that nobody wrote became a write.
     pub(crate) wrote_echo: bool,
-    /// A fault destroyed the last copy of a word that a join had dropped elsewhere.
+    /// A fault destroyed the last copy of a write that a join had dropped elsewhere.
     pub(crate) dropped_then_destroyed: bool,
     pub(crate) counts: Counts,
 }
@@ -47,10 +47,10 @@ pub(crate) struct Ledger {
 /// For the tables; never a violation.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Counts {
-    /// Owed words whose last copy a fault destroyed.
+    /// Owed writes whose last copy a fault destroyed.
     pub(crate) destroyed: u32,
-    /// Owed words that the limit of own dots removed.
-    pub(crate) words_cut: u32,
+    /// Owed writes that the limit of own dots removed.
+    pub(crate) writes_cut: u32,
     pub(crate) reissued: u32,
     pub(crate) refused: u32,
 }
@@ -79,7 +79,7 @@ impl Ledger {
         self.ever_taken_back[node][id] |= contents;
     }
 
-    /// Settles the words of `node` on `id` that are among `live`.
+    /// Settles the writes of `node` on `id` that are among `live`.
     fn settle(&mut self, node: usize, id: usize, live: Set) {
         for owed in self.owed.iter_mut().map(|owed| &mut owed[id]) {
             if owed.is_some_and(|o| o.node == node && contains(live, o.content)) {
@@ -110,15 +110,15 @@ impl World {
         self.mail.as_ref().filter(|mail| mail.0 == id).map(|mail| &mail.1)
     }
 
-    /// A later word of the same node, or of one that replaces it, settles the words that it superseded.
-    fn settle_words(&mut self, m: usize, id: usize, words: Set) {
+    /// A later write of the same node, or of one that replaces it, settles the writes that it superseded.
+    fn settle_writes(&mut self, m: usize, id: usize, writes: Set) {
         self.ledger.owed[m][id] = None;
         for node in members(self.machines[m].names()) {
-            self.ledger.settle(usize::from(node), id, words);
+            self.ledger.settle(usize::from(node), id, writes);
         }
     }
 
-    /// An operation settles all words that it showed live.
+    /// An operation settles all writes that it showed live.
     fn settle_all(&mut self, m: usize, id: usize) {
         for node in 0..NODES {
             let live = self.machines[m].store.records[id].parts[node].live();
@@ -138,18 +138,18 @@ impl World {
         self.ledger.owed[m][id] = Some(Owed { content, node, version, dropped: false });
     }
 
-    /// `words` were live under the node's names before the submission.
+    /// `writes` were live under the node's names before the submission.
     pub(crate) fn book_submission(
         &mut self,
         m: usize,
         id: usize,
         content: u8,
         outcome: Outcome,
-        words: Set,
+        writes: Set,
     ) {
         match outcome {
             Outcome::Written => {
-                self.settle_words(m, id, words);
+                self.settle_writes(m, id, writes);
                 self.owe(m, id, content);
             }
             Outcome::Unchanged => self.book_unchanged(m, id, content),
@@ -157,7 +157,7 @@ impl World {
         }
     }
 
-    /// "Unchanged" is a promise like any other, unless somebody took the word back.
+    /// "Unchanged" is a promise like any other, unless somebody took the write back.
     fn book_unchanged(&mut self, m: usize, id: usize, content: u8) {
         let machine = &self.machines[m];
         let record = &machine.store.records[id];
@@ -176,7 +176,7 @@ impl World {
     }
 
     pub(crate) fn book_withdrawal(&mut self, m: usize, id: usize) {
-        self.settle_words(m, id, self.machines[m].words(id));
+        self.settle_writes(m, id, self.machines[m].writes(id));
         for node in members(self.machines[m].names()).map(usize::from) {
             let live = self.machines[m].store.records[id].parts[node].live();
             self.ledger.take_back(node, id, live);
@@ -189,7 +189,7 @@ impl World {
         self.ledger.take_back(node, id, live);
     }
 
-    /// An operator gives up the words of the dropped parts.
+    /// An operator gives up the writes of the dropped parts.
     pub(crate) fn book_drop(&mut self, m: usize) {
         let machine = &self.machines[m];
         for id in 0..IDS {
@@ -202,7 +202,7 @@ impl World {
     }
 
     pub(crate) fn book_forget(&mut self, m: usize, id: usize) {
-        self.settle_words(m, id, self.machines[m].words(id));
+        self.settle_writes(m, id, self.machines[m].writes(id));
         self.settle_all(m, id);
         let record = &self.machines[m].store.records[id];
         let live = record.live();
@@ -214,7 +214,7 @@ impl World {
     }
 
     pub(crate) fn book_resolution(&mut self, m: usize, id: usize, content: u8) {
-        self.settle_words(m, id, self.machines[m].words(id));
+        self.settle_writes(m, id, self.machines[m].writes(id));
         self.settle_all(m, id);
         self.ledger.resolved[id] |= 1 << content;
         let suppressed = self.machines[m].store.records[id].suppressed();
@@ -223,7 +223,7 @@ impl World {
         }
     }
 
-    /// Marks the owed words that the join removed on machine `m`.
+    /// Marks the owed writes that the join removed on machine `m`.
     pub(crate) fn book_join(&mut self, m: usize, id: usize, before: &Record) {
         let after = &self.machines[m].store.records[id];
         for owed in self.ledger.owed.iter_mut().filter_map(|owed| owed[id].as_mut()) {
@@ -241,17 +241,17 @@ impl World {
         for id in 0..IDS {
             self.ledger.suppressions_cut[id] |= notes.suppressions_cut[id];
             for owed in self.ledger.owed.iter_mut().map(|owed| &mut owed[id]) {
-                if owed.is_some_and(|o| contains(notes.words_cut[id][o.node], o.content)) {
+                if owed.is_some_and(|o| contains(notes.writes_cut[id][o.node], o.content)) {
                     *owed = None;
-                    self.ledger.counts.words_cut += 1;
+                    self.ledger.counts.writes_cut += 1;
                 }
             }
         }
     }
 
-    /// After a fault: a word that no copy holds is destroyed.
+    /// After a fault: a write that no copy holds is destroyed.
     pub(crate) fn settle_destroyed(&mut self, suppressed: &[Set; IDS]) {
-        self.settle_destroyed_words();
+        self.settle_destroyed_writes();
         let left = self.begin_step();
         for id in 0..IDS {
             let lost = suppressed[id] & !left[id];
@@ -261,7 +261,7 @@ impl World {
             let records = self.machines.iter().map(|machine| &machine.store.records[id]);
             let records = records.chain(self.mailed(id));
             let all = records.fold(Record::default(), |all, record| all.join(record));
-            // If all that is left says that a word lives, the operation that took it back is lost.
+            // If all that is left says that a write lives, the operation that took it back is lost.
             for node in 0..NODES {
                 self.ledger.taken_back[node][id] &= !all.parts[node].live();
             }
@@ -269,7 +269,7 @@ impl World {
         }
     }
 
-    fn settle_destroyed_words(&mut self) {
+    fn settle_destroyed_writes(&mut self) {
         for j in 0..self.ledger.owed.len() {
             for id in 0..IDS {
                 let Some(owed) = self.ledger.owed[j][id] else { continue };
@@ -289,7 +289,7 @@ impl World {
     }
 }
 
-/// Whether a step may destroy the last copy of a word.
+/// Whether a step may destroy the last copy of a write.
 fn destroys(action: &Action) -> bool {
     use Action::*;
     matches!(

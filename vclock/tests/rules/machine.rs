@@ -31,8 +31,8 @@ pub(crate) struct Memory {
     pub(crate) highest: Version,
     /// V1: the error of the greatest clock that a peer told.
     pub(crate) told: Option<Time>,
-    /// V5: the version of the word that this process wrote or confirmed last.
-    pub(crate) word: [Version; IDS],
+    /// V5: the version of the write that this process wrote or confirmed last.
+    pub(crate) last_write: [Version; IDS],
     /// V9: submissions wait for the first contact.
     pub(crate) is_waiting: bool,
     pub(crate) waiting: [Option<u8>; IDS],
@@ -55,9 +55,9 @@ pub(crate) struct Notes {
     pub(crate) refused: u32,
     /// Suppressed digests that the limit removed.
     pub(crate) suppressions_cut: [Set; IDS],
-    /// Words that the limit of own dots removed, by node.
-    pub(crate) words_cut: [[Set; NODES]; IDS],
-    /// A blend that nobody wrote became a word of this node.
+    /// Writes that the limit of own dots removed, by node.
+    pub(crate) writes_cut: [[Set; NODES]; IDS],
+    /// A blend that nobody wrote became a write of this node.
     pub(crate) wrote_echo: bool,
 }
 
@@ -136,7 +136,7 @@ impl Machine {
     }
 
     /// The contents that live under the node's own dots, or those of the nodes that it replaces.
-    pub(crate) fn words(&self, id: usize) -> Set {
+    pub(crate) fn writes(&self, id: usize) -> Set {
         let parts = self.store.records[id].parts.iter().enumerate();
         let named = parts.filter(|(node, _)| contains(self.names(), *node));
         named.fold(0, |set, (_, part)| set | part.live())
@@ -212,7 +212,7 @@ impl Machine {
         self.greatest_entry(node).max(own)
     }
 
-    /// The weaker forms of V5 that react to a version, not to a removed word.
+    /// The weaker forms of V5 that react to a version, not to a removed write.
     fn reissue_all(&mut self, now: Time, rules: &Rules) {
         let all = rules.has(Weaker::ReissueAllOfNode);
         if !all && !rules.has(Weaker::ReissueAllOfProcess) {
@@ -220,14 +220,14 @@ impl Machine {
         }
         for id in 0..IDS {
             let own = *self.own(id);
-            if own.live() == 0 || !all && !own.has(self.memory.word[id]) {
+            if own.live() == 0 || !all && !own.has(self.memory.last_write[id]) {
                 continue;
             }
             let version = self.mint(now, rules);
             let dots = members(own.live()).map(|content| Dot { version, content });
             let dots: Vec<_> = dots.collect();
             self.store.records[id].parts[self.node] = Part::new(version, &dots);
-            self.memory.word[id] = version;
+            self.memory.last_write[id] = version;
             self.notes.reissued += 1;
         }
     }

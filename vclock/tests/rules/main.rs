@@ -11,17 +11,17 @@
 //! | V2 | a record is a product over nodes; any of its parts travels and is refused alone; caps | `record`, `join` |
 //! | V3 | *submit* and *withdraw* supersede own dots, *forget* and *resolve* all dots | `operations` |
 //! | V4 | a dot stays if both have it, or one has it and the other's context does not cover it | `record` |
-//! | V5 | a word of this process that a join removed is written again, beside the arriving dots | `join` |
+//! | V5 | a write of this process that a join removed is written again, beside the arriving dots | `join` |
 //! | V6 | suppression is a causal-length set, a part of the record of its own | `record` |
-//! | V7 | `last_submitted` follows a join; an unchanged submission claims its word | `join`, `operations` |
+//! | V7 | `last_submitted` follows a join; an unchanged submission claims its write | `join`, `operations` |
 //! | V8 | deletions are records without dots, and stay | `record` |
 //! | V9 | a node without a completed session keeps submissions waiting | `machine`, `world` |
 //! | V10 | clones re-issue, and the exchange ends | `join` |
-//! | V11 | a new key takes over the words of the keys that it replaces | `operations` |
+//! | V11 | a new key takes over the writes of the keys that it replaces | `operations` |
 //! | echo | a returned blend is not written | `operations` |
 //! | summaries, descent | sessions by version summaries, and the descent | `stream`, `session` |
 //!
-//! Laws: S1 all replicas become equal. S2 no acknowledged word is lost. S3 nothing forgotten is
+//! Laws: S1 all replicas become equal. S2 no acknowledged write is lost. S3 nothing forgotten is
 //! visible again. S4 dots are bounded. S5 nothing is written at rest.
 //!
 //! Each weaker rule ([`rules::Weaker`]) has its smallest counterexample as a test. The bounds are

@@ -41,7 +41,7 @@ impl Machine {
         self.store.last_submitted[id] = Some(content);
         self.notes.wrote_echo |= self.is_stranger_to(id, content);
         let suppressed = self.store.records[id].parts[self.node].carried;
-        self.remove_words(id);
+        self.remove_writes(id);
         self.write(now, id, Some(content), rules);
         if rules.has(Weaker::SuppressedCarriedOn) {
             self.own_mut(id).carried = suppressed;
@@ -50,7 +50,7 @@ impl Machine {
     }
 
     /// V3 and V11: equal to `last_submitted` and the record is held; never while a replaced node's
-    /// dot is live, so that the first submission under a new key takes its words over.
+    /// dot is live, so that the first submission under a new key takes its writes over.
     fn is_unchanged(&self, id: usize, content: u8, rules: &Rules) -> bool {
         let record = &self.store.records[id];
         let replaced = record
@@ -63,11 +63,11 @@ impl Machine {
             && (!replaced || rules.has(Weaker::ReplacedCountsAsOwn))
     }
 
-    /// V7: an unchanged submission makes the word this process's, so that V5 guards it.
+    /// V7: an unchanged submission makes the write this process's, so that V5 guards it.
     fn claim(&mut self, id: usize, content: u8, rules: &Rules) {
         let dot = self.own(id).dots().filter(|dot| dot.content == content).last();
         if let (Some(dot), false) = (dot, rules.has(Weaker::UnchangedClaimsNothing)) {
-            self.memory.word[id] = self.memory.word[id].max(dot.version);
+            self.memory.last_write[id] = self.memory.last_write[id].max(dot.version);
         }
     }
 
@@ -105,14 +105,14 @@ impl Machine {
     /// V3, *withdraw*: own dots go, the own entry advances.
     pub(crate) fn withdraw(&mut self, now: Time, id: usize, rules: &Rules) {
         let carried = self.own(id).carried;
-        self.remove_words(id);
+        self.remove_writes(id);
         self.write(now, id, None, rules);
         if rules.has(Weaker::SuppressedCarriedOn) {
             self.own_mut(id).carried = carried;
         }
     }
 
-    /// V11: an operator removes the words of an evicted node; the own entry advances.
+    /// V11: an operator removes the writes of an evicted node; the own entry advances.
     pub(crate) fn withdraw_of(&mut self, now: Time, id: usize, node: usize, rules: &Rules) {
         self.store.records[id].parts[node].remove_dots();
         let version = self.mint(now, rules);
@@ -130,7 +130,7 @@ impl Machine {
                 }
                 self.store.records[id].parts[node] = Part::default();
                 if node == self.node {
-                    self.memory.word[id] = 0;
+                    self.memory.last_write[id] = 0;
                     if !rules.has(Weaker::DropKeepsLastSubmitted) {
                         self.store.last_submitted[id] = None;
                     }
@@ -180,7 +180,7 @@ impl Machine {
     }
 
     /// Removes the own dots and, by V11, those of the nodes that this one replaces.
-    fn remove_words(&mut self, id: usize) {
+    fn remove_writes(&mut self, id: usize) {
         let names: Set = self.names();
         for (node, part) in self.store.records[id].parts.iter_mut().enumerate() {
             if contains(names, node) {
@@ -198,6 +198,6 @@ impl Machine {
         let version = self.mint(now, rules);
         let dot = content.map(|content| Dot { version, content });
         *self.own_mut(id) = Part::new(version, dot.as_slice());
-        self.memory.word[id] = version;
+        self.memory.last_write[id] = version;
     }
 }

@@ -27,11 +27,11 @@ pub(crate) enum Weaker {
     CapRefusesHeld,
     /// V4: one version may carry any number of contents.
     TwinsUnbounded,
-    /// V5: a removed word is never written again.
+    /// V5: a removed write is never written again.
     ReissueNever,
-    /// V5: a higher own version makes the node write all its own live words again.
+    /// V5: a higher own version makes the node write all its own live writes again.
     ReissueAllOfNode,
-    /// V5: a higher own version makes the process write all its own live words again.
+    /// V5: a higher own version makes the process write all its own live writes again.
     ReissueAllOfProcess,
     /// V5: only a version that is ahead of the clock counts as foreign.
     ReissueIfAheadOfClock,
@@ -47,7 +47,7 @@ pub(crate) enum Weaker {
     SuppressedCarriedOn,
     /// V7: a join never changes `last_submitted`.
     LastSubmittedKept,
-    /// V7: an unchanged submission does not make the word this process's.
+    /// V7: an unchanged submission does not make the write this process's.
     UnchangedClaimsNothing,
     /// V8: deletions that every node has are reaped; the greatest reaped versions refuse older ones.
     DeletionsReaped,

@@ -42,7 +42,7 @@ const HISTORY_HEADING: [&str; 11] = [
     "late",
     "destroyed",
     "reissued",
-    "words cut",
+    "writes cut",
     "refused",
     "rounds",
 ];
@@ -61,7 +61,7 @@ fn report(run: &str, class: &Class, tally: &Tally) -> Vec<String> {
         tally.late.to_string(),
         tally.destroyed.to_string(),
         tally.reissued.to_string(),
-        tally.words_cut.to_string(),
+        tally.writes_cut.to_string(),
         tally.refused.to_string(),
         tally.rounds.to_string(),
     ]);

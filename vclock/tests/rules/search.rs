@@ -39,7 +39,7 @@ pub(crate) struct Tally {
     pub(crate) dots: usize,
     pub(crate) destroyed: u64,
     pub(crate) reissued: u64,
-    pub(crate) words_cut: u64,
+    pub(crate) writes_cut: u64,
     pub(crate) refused: u64,
     /// How many histories break each law, and the shortest of them.
     pub(crate) violations: BTreeMap<Violation, (u64, Vec<Action>)>,
@@ -53,7 +53,7 @@ impl Tally {
         self.dots = self.dots.max(verdict.dots);
         self.destroyed += u64::from(verdict.counts.destroyed);
         self.reissued += u64::from(verdict.counts.reissued);
-        self.words_cut += u64::from(verdict.counts.words_cut);
+        self.writes_cut += u64::from(verdict.counts.writes_cut);
         self.refused += u64::from(verdict.counts.refused);
         for violation in &verdict.violations {
             let found = self.violations.entry(*violation);

@@ -13,17 +13,17 @@ pub(crate) enum Violation {
     Diverged,
     /// S1: a plausible part of a held id did not reach every machine before clocks and caps gave way.
     Withheld,
-    /// S2: an acknowledged word is neither live nor suppressed.
+    /// S2: an acknowledged write is neither live nor suppressed.
     Lost,
-    /// S2: a join dropped a word, and then a fault destroyed its last copy.
+    /// S2: a join dropped a write, and then a fault destroyed its last copy.
     DroppedThenDestroyed,
-    /// S2: a live word is suppressed that nobody forgot, or that was released since.
+    /// S2: a live write is suppressed that nobody forgot, or that was released since.
     Hidden,
     /// S2: a submission was "unchanged", but nobody shows it.
     Unheard,
     /// S3: a forgotten content is visible.
     ForgottenVisible,
-    /// S3: a word that an operation took back is live again.
+    /// S3: a write that an operation took back is live again.
     TakenBackLive,
     /// S4: a node has more live dots than the limit.
     TooWide,
@@ -31,7 +31,7 @@ pub(crate) enum Violation {
     Endless,
     /// S5: engines that return handed-out patterns never stop writing.
     EchoEndless,
-    /// Echo: a blend that nobody wrote became a word.
+    /// Echo: a blend that nobody wrote became a write.
     EchoWritten,
     /// V9: a submission followed an operation that came after it.
     Reordered,
@@ -67,7 +67,7 @@ impl World {
         ended = ended && self.converge(&mut verdict);
         verdict.note(Violation::Endless, !ended);
         verdict.note(Violation::Diverged, !self.is_equal());
-        self.judge_words(&mut verdict);
+        self.judge_writes(&mut verdict);
         self.judge_ledger(&mut verdict);
         if self.machines.iter().any(|machine| machine.memory.engine.is_some()) {
             verdict.note(Violation::EchoEndless, self.echoes_endlessly());
@@ -136,7 +136,7 @@ impl World {
         })
     }
 
-    fn judge_words(&self, verdict: &mut Verdict) {
+    fn judge_writes(&self, verdict: &mut Verdict) {
         for id in 0..IDS {
             let record = &self.machines[0].store.records[id];
             let (live, visible) = (record.live(), record.visible());

@@ -236,9 +236,9 @@ impl World {
     }
 
     fn submit(&mut self, m: usize, id: usize, content: u8) {
-        let words = self.machines[m].words(id);
+        let writes = self.machines[m].writes(id);
         let outcome = self.machines[m].submit(self.now, id, content, &self.rules);
-        self.book_submission(m, id, content, outcome, words);
+        self.book_submission(m, id, content, outcome, writes);
     }
 
     /// V9: an operation first takes in the waiting submission of its id.

@@ -49,34 +49,34 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "reissue: none",
         edits: &[Edit {
             file: OWN,
-            from: "word.filter(|word| self.holds_word(node, word))",
-            to: "word.filter(|_| false)",
+            from: "last_write.filter(|last_write| self.holds_write(node, last_write))",
+            to: "last_write.filter(|_| false)",
         }],
         suite: &STATE,
         killers: &[
-            "counterexamples::reissue::a_word_below_an_unseen_one_is_written_again",
-            "counterexamples::submissions::an_unchanged_word_is_claimed",
+            "counterexamples::reissue::a_write_below_an_unseen_one_is_written_again",
+            "counterexamples::submissions::an_unchanged_write_is_claimed",
         ],
     },
     Mutant {
-        name: "reissue: words of earlier processes",
+        name: "reissue: writes of earlier processes",
         edits: &[Edit {
             file: JOIN,
-            from: "let (node, word) = (*issuer.node(), change.word);",
+            from: "let (node, last_write) = (*issuer.node(), change.last_write);",
             to: "let held = before.of_node(issuer.node()).last();
-                 let held = held.map(|(version, value)| engram_vclock::Word { version, value });
-                 let (node, word) = (*issuer.node(), change.word.or(held));",
+                 let held = held.map(|(version, value)| engram_vclock::LastWrite { version, value });
+                 let (node, last_write) = (*issuer.node(), change.last_write.or(held));",
         }],
         suite: &STATE,
-        killers: &["counterexamples::reissue::words_of_earlier_processes_stay_superseded"],
+        killers: &["counterexamples::reissue::writes_of_earlier_processes_stay_superseded"],
     },
     Mutant {
         name: "reissue: only above the clock",
         edits: &[Edit {
             file: JOIN,
-            from: "let (node, word) = (*issuer.node(), change.word);",
+            from: "let (node, last_write) = (*issuer.node(), change.last_write);",
             to: "let (node, now) = (*issuer.node(), issuer.next_dot().version);
-                 let word = change.word.filter(|_| arrived.siblings.context().get(&node) > now);",
+                 let last_write = change.last_write.filter(|_| arrived.siblings.context().get(&node) > now);",
         }],
         suite: &STATE,
         killers: &["counterexamples::reissue::the_clock_does_not_judge_a_reissue"],
@@ -89,17 +89,17 @@ pub(super) const MUTANTS: &[Mutant] = &[
             to: "arriving.saturating_add(1 << 50)",
         }],
         suite: &STATE,
-        killers: &["counterexamples::reissue::a_reissue_covers_no_unseen_word"],
+        killers: &["counterexamples::reissue::a_reissue_covers_no_unseen_write"],
     },
     Mutant {
-        name: "reissue: supersedes arriving words",
+        name: "reissue: supersedes arriving writes",
         edits: &[Edit {
             file: OWN,
-            from: "Some(word.value.clone()), |_| false)",
-            to: "Some(word.value.clone()), |older| older.node == *node)",
+            from: "Some(last_write.value.clone()), |_| false)",
+            to: "Some(last_write.value.clone()), |older| older.node == *node)",
         }],
         suite: &STATE,
-        killers: &["counterexamples::reissue::a_reissue_stands_beside_arriving_words"],
+        killers: &["counterexamples::reissue::a_reissue_stands_beside_arriving_writes"],
     },
     Mutant {
         name: "reissue: the oldest gives way at the cap",
@@ -108,14 +108,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
             from: "Err(_) => outcome.given_up = Some(lost),",
             to: "Err(_) => {
                      self.live.remove(self.live.partition_point(|(held, _)| held.node < *node));
-                     let dot = Dot::new(node.clone(), word.version);
-                     _ = self.supersede(dot, Some(word.value.clone()), |_| false);
-                     clock.recall(word.version);
-                     (outcome.reissued, outcome.given_up) = (Some(word), None);
+                     let dot = Dot::new(node.clone(), last_write.version);
+                     _ = self.supersede(dot, Some(last_write.value.clone()), |_| false);
+                     clock.recall(last_write.version);
+                     (outcome.reissued, outcome.given_up) = (Some(last_write), None);
                  }",
         }],
         suite: &STATE,
-        killers: &["counterexamples::reissue::a_word_beyond_the_cap_of_dots_is_given_up"],
+        killers: &["counterexamples::reissue::a_write_beyond_the_cap_of_dots_is_given_up"],
     },
     Mutant {
         name: "dots: no cap after a join",
@@ -143,21 +143,21 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "claim: unchanged claims nothing",
         edits: &[Edit {
             file: OPERATIONS,
-            from: "let word = confirmed_word(entry, digest, issuer);",
-            to: "let word = entry.word;",
+            from: "let last_write = confirmed_write(entry, digest, issuer);",
+            to: "let last_write = entry.last_write;",
         }],
         suite: &STATE,
-        killers: &["counterexamples::submissions::an_unchanged_word_is_claimed"],
+        killers: &["counterexamples::submissions::an_unchanged_write_is_claimed"],
     },
     Mutant {
         name: "adopt: a join leaves last_submitted",
         edits: &[Edit {
             file: JOIN,
-            from: "adopted(&before, &record, change.word.as_ref(), issuer)",
-            to: "adopted(&before, &record, change.word.as_ref(), issuer).filter(|_| false)",
+            from: "adopted(&before, &record, change.last_write.as_ref(), issuer)",
+            to: "adopted(&before, &record, change.last_write.as_ref(), issuer).filter(|_| false)",
         }],
         suite: &STATE,
-        killers: &["counterexamples::submissions::an_own_word_that_came_back_is_the_last_one"],
+        killers: &["counterexamples::submissions::an_own_write_that_came_back_is_the_last_one"],
     },
     Mutant {
         name: "submit: unchanged before suppressed",
@@ -169,17 +169,17 @@ pub(super) const MUTANTS: &[Mutant] = &[
                  {",
         }],
         suite: &STATE,
-        killers: &["counterexamples::submissions::a_suppressed_word_is_not_the_last_one"],
+        killers: &["counterexamples::submissions::a_suppressed_write_is_not_the_last_one"],
     },
     Mutant {
-        name: "submit: a suppressed word stays the last",
+        name: "submit: a suppressed write stays the last",
         edits: &[Edit {
             file: OPERATIONS,
             from: "Change { last_submitted: None, ..Change::of(id, Some(entry)) }",
             to: "Change::of(id, Some(entry))",
         }],
         suite: &STATE,
-        killers: &["counterexamples::submissions::a_suppressed_word_is_not_the_last_one"],
+        killers: &["counterexamples::submissions::a_suppressed_write_is_not_the_last_one"],
     },
     Mutant {
         name: "submit: supersedes the peers",
@@ -189,10 +189,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
             to: "|_: &Dot| true;",
         }],
         suite: &STATE,
-        killers: &["counterexamples::submissions::a_submission_hides_no_word_of_a_peer"],
+        killers: &["counterexamples::submissions::a_submission_hides_no_write_of_a_peer"],
     },
     Mutant {
-        name: "suppression: lifted by the next word",
+        name: "suppression: lifted by the next write",
         edits: &[Edit {
             file: OPERATIONS,
             from: "change.record = Some(record);
@@ -202,7 +202,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         change.contents = vec![content];",
         }],
         suite: &STATE,
-        killers: &["counterexamples::deletions::the_next_word_lifts_no_suppression"],
+        killers: &["counterexamples::deletions::the_next_write_lifts_no_suppression"],
     },
     Mutant {
         name: "suppression: lifted by a resolution",

@@ -18,7 +18,7 @@ pub(crate) struct Reading {
     pub(crate) spaces: Vec<SpaceReading>,
     pub(crate) strategy: String,
     pub(crate) writes: WriteStats,
-    /// Own words that were written again within the last hour.
+    /// Own writes that were written again within the last hour.
     pub(crate) recent_reissues: u64,
     pub(crate) caps: [CapUsage; Cap::ALL.len()],
     /// Rows of the store that were damaged or missing when the process started.

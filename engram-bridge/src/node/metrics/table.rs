@@ -261,7 +261,7 @@ fn peers(reading: &Reading) -> Vec<Sample> {
     states.iter().map(|state| Sample::level(&[state], in_state(state) as f64)).collect()
 }
 
-/// The word for the state of a connection, in metrics and answers.
+/// The name of the state of a connection, in metrics and answers.
 pub(crate) fn state_of(connection: &ConnectionState) -> &'static str {
     match connection {
         ConnectionState::Connected { .. } => "connected",

@@ -18,11 +18,11 @@ pub enum Warning {
     OverCap(CapUsage),
     /// A cap is nearly used up.
     NearCap(CapUsage),
-    /// Words of this process were written again within the last hour, because peers knew later
+    /// Writes of this process were written again within the last hour, because peers knew later
     /// versions of this node.
     Reissued {
         /// How many.
-        words: u64,
+        writes: u64,
     },
     /// The clock of the machine is wrong.
     ClockFault(ClockFault),
@@ -124,9 +124,9 @@ impl fmt::Display for Warning {
             Self::NearCap(usage) => {
                 write!(f, "{} is nearly used up ({})", usage.cap.key(), amount(usage))
             }
-            Self::Reissued { words } => write!(
+            Self::Reissued { writes } => write!(
                 f,
-                "{words} of this node's own words were written again within the last hour, because \
+                "{writes} of this node's own writes were written again within the last hour, because \
                  peers knew later versions of this node"
             ),
             Self::ClockFault(fault) => describe(f, fault),
@@ -186,7 +186,7 @@ mod tests {
             Warning::StorageFailure(StorageError::Full { place, reason: "os error 28".to_owned() }),
             Warning::OverCap(usage),
             Warning::NearCap(usage),
-            Warning::Reissued { words: 3 },
+            Warning::Reissued { writes: 3 },
             Warning::ClockFault(ClockFault::BeforeBuild { now: day, built_at: 3 * day }),
             Warning::ClockFault(ClockFault::Ahead { now: 9 * day, told: day }),
             Warning::Implausible { parts: 2, by_most: false },
@@ -199,9 +199,9 @@ mod tests {
     fn no_warning_advises_what_removes_data() {
         for warning in every() {
             let text = format!("{warning}; {}", warning.next_step()).to_lowercase();
-            for word in ["forget", "delet", "remove", "empty", "withdraw", "drop", "resolve"] {
+            for verb in ["forget", "delet", "remove", "empty", "withdraw", "drop", "resolve"] {
                 let text = text.replace("store.max_deletions", "");
-                assert!(!text.contains(word), "{word}: {text}");
+                assert!(!text.contains(verb), "{verb}: {text}");
             }
         }
     }

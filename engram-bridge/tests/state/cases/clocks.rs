@@ -101,7 +101,7 @@ fn clock_ahead() -> (Arc<Store>, impl Fn()) {
 }
 
 #[test]
-fn dropping_a_part_leaves_the_own_word_protected() {
+fn dropping_a_part_leaves_the_own_write_protected() {
     let ((one, set_right), peer) = (clock_ahead(), store(2));
     only_space(&one).pin().apply(from_the_future("p", 2));
     set_right();
@@ -119,7 +119,7 @@ fn dropping_a_part_leaves_the_own_word_protected() {
 }
 
 #[test]
-fn a_dropped_own_word_is_written_again() {
+fn a_dropped_own_write_is_written_again() {
     let ((one, set_right), peer) = (clock_ahead(), store(2));
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
     set_right();

@@ -10,7 +10,7 @@ use crate::session::sync;
 use crate::support::{environment, only_space, open, pattern, store, store_config};
 
 #[test]
-fn a_restored_backup_loses_no_later_word() {
+fn a_restored_backup_loses_no_later_write() {
     let disk = MemoryStateStore::new();
     let (one, peer) = (open(1, &disk), store(2));
     for value in 0..10 {
@@ -47,8 +47,8 @@ const BEGIN: i64 = 1_893_456_000_000_000_000;
 const SECOND: i64 = 1_000_000_000;
 
 /// A machine is set back to a moment at which its node was closed in good order, clock included. It
-/// writes `words` patterns before it meets its peer, who knows three that were lost.
-fn set_back(words: u8) {
+/// writes `writes` patterns before it meets its peer, who knows three that were lost.
+fn set_back(writes: u8) {
     let (disk, time) = (MemoryStateStore::new(), Arc::new(AtomicI64::new(BEGIN)));
     let (one, peer) = (at(&disk, &time), store(2));
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
@@ -63,14 +63,14 @@ fn set_back(words: u8) {
 
     time.store(BEGIN + SECOND, Ordering::Relaxed);
     let one = at(&copy, &time);
-    for (id, value) in [("q", 12), ("r", 13), ("s", 14)].into_iter().take(words.into()) {
+    for (id, value) in [("q", 12), ("r", 13), ("s", 14)].into_iter().take(writes.into()) {
         let submitted = only_space(&one).submit_pattern(&pattern(id, value)).unwrap();
         assert_eq!(submitted, Submitted::Written);
     }
     converge(&[&one, &peer]);
     // The same versions were used twice: both values stay, until the engine speaks again.
     for (id, lost, kept) in
-        [("q", 2, 12), ("r", 3, 13), ("s", 4, 14)].into_iter().take(words.into())
+        [("q", 2, 12), ("r", 3, 13), ("s", 4, 14)].into_iter().take(writes.into())
     {
         let both = [format!("episode-{kept}"), format!("episode-{lost}")];
         assert_eq!(live(&only_space(&peer), id), both);
@@ -78,7 +78,7 @@ fn set_back(words: u8) {
         assert_eq!(again, Submitted::Written);
     }
     converge(&[&one, &peer]);
-    for (id, value) in [("q", 22), ("r", 23), ("s", 24)].into_iter().take(words.into()) {
+    for (id, value) in [("q", 22), ("r", 23), ("s", 24)].into_iter().take(writes.into()) {
         assert_eq!(live(&only_space(&peer), id), [format!("episode-{value}")]);
     }
 }
@@ -114,7 +114,7 @@ fn a_machine_set_back_may_write_new_patterns() {
 }
 
 #[test]
-fn words_of_clones_all_arrive() {
+fn writes_of_clones_all_arrive() {
     let disk = MemoryStateStore::new();
     let (one, peer) = (open(1, &disk), store(2));
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();

@@ -59,7 +59,7 @@ fn a_lost_disk_brings_no_forgotten_pattern_back() {
 }
 
 #[test]
-fn the_next_word_remembers_what_was_forgotten() {
+fn the_next_write_remembers_what_was_forgotten() {
     for forgetting_node_writes in [false, true] {
         let stores = [store(1), store(2), store(3)];
         let all: Vec<_> = stores.iter().collect();

@@ -49,7 +49,7 @@ fn a_forged_record_deletes_nothing_unwritten() {
 }
 
 #[test]
-fn a_forged_record_deletes_no_present_word() {
+fn a_forged_record_deletes_no_present_write() {
     let (one, second, third) = (store(1), store(2), store(3));
     only_space(&one).submit_pattern(&pattern("p", 7)).unwrap();
     converge(&[&one, &second, &third]);

@@ -30,7 +30,7 @@ fn a_lying_greeting_hides_no_honest_one() {
 
 #[test]
 fn an_implausible_part_is_refused_alone() {
-    // Node 0 learns of the word of node 1 without a greeting, so it cannot know that its clock is wrong.
+    // Node 0 learns of the write of node 1 without a greeting, so it cannot know that its clock is wrong.
     let steps = [Submit(1, 0, 2), Set(0, Ahead), Send(1, 0), Deliver(0), Resolve(0, 0, 2)];
     let end = ends_well(&steps);
     end.shows(0, [2]);
@@ -67,7 +67,7 @@ fn a_greeting_corrects_a_clock_far_ahead() {
 }
 
 #[test]
-fn a_clock_far_ahead_covers_no_later_word() {
+fn a_clock_far_ahead_covers_no_later_write() {
     let steps = [
         Submit(0, 0, 0),
         Send(0, 0),
@@ -83,7 +83,7 @@ fn a_clock_far_ahead_covers_no_later_word() {
 }
 
 #[test]
-fn a_clock_ahead_costs_no_word() {
+fn a_clock_ahead_costs_no_write() {
     let end = ends_well(&[
         Set(0, Near),
         Submit(0, 0, 0),

@@ -5,7 +5,7 @@ use crate::history::Clock::*;
 use crate::history::Step::*;
 
 #[test]
-fn the_next_word_lifts_no_suppression() {
+fn the_next_write_lifts_no_suppression() {
     let end = ends_well(&[Submit(1, 1, 2), Submit(2, 1, 2), Forget(2, 1), Submit(2, 1, 0)]);
     end.shows(1, [0]);
 }

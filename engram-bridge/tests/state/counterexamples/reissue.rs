@@ -1,5 +1,5 @@
-//! A word that is superseded in the name of its own node is written again: just above the arriving
-//! entry, beside the arriving words, and only by the process that wrote it.
+//! A write that is superseded in the name of its own node is written again: just above the arriving
+//! entry, beside the arriving writes, and only by the process that wrote it.
 
 use super::*;
 use crate::history::Clock::*;
@@ -12,14 +12,14 @@ fn two_clones_come_to_rest() {
 }
 
 #[test]
-fn a_resumed_machine_keeps_the_newer_word() {
+fn a_resumed_machine_keeps_the_newer_write() {
     let end = ends_well(&[Resolve(0, 0, 2), Save, Submit(0, 0, 1), Session(0, 1), ResumeMachine]);
-    // The older word stands beside the newer one until the next word of the node.
+    // The older write stands beside the newer one until the next write of the node.
     end.shows(0, [1, 2]);
 }
 
 #[test]
-fn words_of_earlier_processes_stay_superseded() {
+fn writes_of_earlier_processes_stay_superseded() {
     let end = ends_well(&[
         Submit(0, 0, 0),
         Save,
@@ -34,7 +34,7 @@ fn words_of_earlier_processes_stay_superseded() {
 }
 
 #[test]
-fn a_word_below_an_unseen_one_is_written_again() {
+fn a_write_below_an_unseen_one_is_written_again() {
     let end = ends_well(&[
         Submit(0, 0, 0),
         Part(0, 2, 0),
@@ -61,14 +61,14 @@ fn the_clock_does_not_judge_a_reissue() {
 }
 
 #[test]
-fn a_reissue_stands_beside_arriving_words() {
+fn a_reissue_stands_beside_arriving_writes() {
     let end = ends_well(&[CloneDisk(Right), Resolve(0, 0, 2), Submit(3, 0, 0)]);
     end.shows(0, [0, 2]);
     assert_eq!(end.reissued, 1);
 }
 
 #[test]
-fn a_reissue_covers_no_unseen_word() {
+fn a_reissue_covers_no_unseen_write() {
     let end = ends_well(&[
         Resolve(0, 0, 2),
         Save,
@@ -95,7 +95,7 @@ fn no_version_is_used_for_two_patterns() {
     end.shows(1, [0, 1]);
 }
 
-/// Twenty clones of node 0, each with a word of its own.
+/// Twenty clones of node 0, each with a write of its own.
 fn twenty_clones() -> Vec<Step> {
     let submits = (0..20).map(|clone| Submit(3 + clone, 0, clone as u8));
     [Submit(0, 1, 0)].into_iter().chain([CloneDisk(Right); 20]).chain(submits).collect()
@@ -109,9 +109,9 @@ fn clones_at_the_cap_of_dots_come_to_rest() {
 }
 
 #[test]
-fn a_word_beyond_the_cap_of_dots_is_given_up() {
+fn a_write_beyond_the_cap_of_dots_is_given_up() {
     let mut steps = twenty_clones();
-    // From the greatest version down, so that each finds its word superseded.
+    // From the greatest version down, so that each finds its write superseded.
     steps.extend((0..20).rev().flat_map(|clone| [Session(3 + clone, 1); 2]));
     let end = judge(3, TICKING, &steps);
     assert_eq!((end.faults, end.accepted.capped), (vec![], 4));

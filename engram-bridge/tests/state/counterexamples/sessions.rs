@@ -40,7 +40,7 @@ fn sessions_until_equal(
 }
 
 #[test]
-fn a_word_said_during_a_session_arrives() {
+fn a_write_made_during_a_session_arrives() {
     for frames in 1..8 {
         let steps = [Submit(0, 0, 0), Submit(1, 0, 1), Amid(0, 1, frames, 1, 2), Session(0, 1)];
         ends_well(&steps).shows(0, [0, 1]).shows(1, [2]);
@@ -80,7 +80,7 @@ fn deletions_travel_by_clocks() {
 }
 
 #[test]
-fn a_word_said_during_a_session_costs_no_descent() {
+fn a_write_made_during_a_session_costs_no_descent() {
     let (first, second) = (filled(1), store(2));
     assert!(sync(&first, &second));
     for frames in 1..6 {

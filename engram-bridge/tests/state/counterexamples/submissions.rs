@@ -1,17 +1,17 @@
-//! Repeated submissions: when they are new words, and the promise of "unchanged".
+//! Repeated submissions: when they are new writes, and the promise of "unchanged".
 
 use super::*;
 use crate::history::Clock::*;
 use crate::history::Step::*;
 
 #[test]
-fn a_submission_hides_no_word_of_a_peer() {
+fn a_submission_hides_no_write_of_a_peer() {
     let end = ends_well(&[Submit(0, 0, 0), Session(0, 1), Submit(1, 0, 1), Session(0, 1)]);
     end.shows(0, [0, 1]);
 }
 
 #[test]
-fn an_own_word_that_came_back_is_the_last_one() {
+fn an_own_write_that_came_back_is_the_last_one() {
     let end = ends_well(&[
         Submit(0, 0, 0),
         Save,
@@ -25,7 +25,7 @@ fn an_own_word_that_came_back_is_the_last_one() {
 }
 
 #[test]
-fn an_unchanged_word_is_claimed() {
+fn an_unchanged_write_is_claimed() {
     let end = ends_well(&[
         Submit(0, 0, 0),
         Save,
@@ -34,12 +34,12 @@ fn an_unchanged_word_is_claimed() {
         Restore(Right),
         Submit(0, 0, 0),
     ]);
-    // The engine said 0 last; its word of the lost time stands beside it.
+    // The engine said 0 last; its write of the lost time stands beside it.
     end.shows(0, [0, 1]);
 }
 
 #[test]
-fn a_suppressed_word_is_not_the_last_one() {
+fn a_suppressed_write_is_not_the_last_one() {
     let end = ends_well(&[
         Submit(0, 0, 0),
         Forget(0, 0),
@@ -87,7 +87,7 @@ fn the_first_contact_tells_a_node_its_versions() {
         Session(0, 1),
         Restart(0, Behind),
     ]);
-    // The waiting word was written above the earlier one, and replaced it.
+    // The waiting write was written above the earlier one, and replaced it.
     end.shows(0, [1]);
     assert_eq!(end.reissued, 0);
 }

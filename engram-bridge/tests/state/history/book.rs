@@ -1,4 +1,4 @@
-//! The book of a history: acknowledged words that nothing has replaced, and forgotten values.
+//! The book of a history: acknowledged writes that nothing has replaced, and forgotten values.
 
 use std::ops::AddAssign;
 
@@ -7,9 +7,9 @@ use engram_bridge::MAX_NODE_DOTS;
 use super::row::{KEYS, NODES, Row, Values};
 use super::step::Clock;
 
-/// A word that was acknowledged.
+/// A write that was acknowledged.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Word {
+pub(crate) struct OwedWrite {
     pub(crate) value: u8,
     /// The entry of its node when it was acknowledged.
     pub(crate) entry: u64,
@@ -22,29 +22,29 @@ pub(crate) struct Word {
     pub(crate) removed: bool,
 }
 
-/// How a word was acknowledged.
+/// How a write was acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acknowledged {
     Written,
-    /// It was the last word already.
+    /// It was the last write already.
     Unchanged,
 }
 
-/// Words that were lost as documented.
+/// Writes that were lost as documented.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Accepted {
     /// A fault destroyed the last copy.
     pub(crate) destroyed: u32,
-    /// D1: an unchanged submission of a stale word, then the end of the process before a sync.
+    /// D1: an unchanged submission of a stale write, then the end of the process before a sync.
     pub(crate) unchanged: u32,
-    /// D2: a word under a clock that was behind, after the loss of the versions before it, then the
+    /// D2: a write under a clock that was behind, after the loss of the versions before it, then the
     /// end of the process.
     pub(crate) behind: u32,
-    /// D3: a word after one under a clock that was ahead.
+    /// D3: a write after one under a clock that was ahead.
     pub(crate) ahead: u32,
-    /// D4: a word of one of several processes under one key.
+    /// D4: a write of one of several processes under one key.
     pub(crate) clones: u32,
-    /// Words beyond the cap of dots of one node.
+    /// Writes beyond the cap of dots of one node.
     pub(crate) capped: u32,
 }
 
@@ -73,8 +73,8 @@ pub(crate) struct Past {
 /// The book of a history.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Book {
-    /// For each process slot and pattern the word that is owed.
-    pub(crate) owed: Vec<[Option<Word>; KEYS]>,
+    /// For each process slot and pattern the write that is owed.
+    pub(crate) owed: Vec<[Option<OwedWrite>; KEYS]>,
     /// The forgotten values of each pattern.
     pub(crate) forgotten: [Values; KEYS],
     /// The values of resolutions, which may be visible again.
@@ -88,24 +88,24 @@ pub(crate) struct Book {
     forgettings: [[u8; 32]; KEYS],
     pub(crate) past: [Past; NODES],
     pub(crate) accepted: Accepted,
-    /// Words whose loss no documented case explains.
+    /// Writes whose loss no documented case explains.
     pub(crate) lost: u32,
 }
 
 impl Book {
-    /// The process `slot` of `node` knows of `row` and has a new word: the words of its own node
+    /// The process `slot` of `node` knows of `row` and has a new write: the writes of its own node
     /// that it knows, and its own last one, are replaced.
     pub(crate) fn settle_own(&mut self, nodes: &[usize], slot: usize, key: usize, row: &Row) {
         let known = row.parts[nodes[slot]].live;
         for (other, owed) in self.owed.iter_mut().enumerate() {
-            let replaced = |word: &Word| {
-                other == slot || nodes[other] == nodes[slot] && known.contains(word.value)
+            let replaced = |write: &OwedWrite| {
+                other == slot || nodes[other] == nodes[slot] && known.contains(write.value)
             };
-            owed[key].take_if(|word| replaced(word));
+            owed[key].take_if(|write| replaced(write));
         }
     }
 
-    /// An operation at a process that knows `row` replaces the words of `of`.
+    /// An operation at a process that knows `row` replaces the writes of `of`.
     pub(crate) fn settle(
         &mut self,
         nodes: &[usize],
@@ -115,7 +115,7 @@ impl Book {
     ) {
         for (slot, owed) in self.owed.iter_mut().enumerate() {
             let known = row.parts[nodes[slot]].live;
-            owed[key].take_if(|word| of(nodes[slot]) && known.contains(word.value));
+            owed[key].take_if(|write| of(nodes[slot]) && known.contains(write.value));
         }
         for node in (0..NODES).filter(|node| of(*node)) {
             self.taken_back[node][key] |= row.parts[node].live;
@@ -123,9 +123,9 @@ impl Book {
         }
     }
 
-    pub(crate) fn owe(&mut self, node: usize, slot: usize, key: usize, word: Word) {
-        self.owed[slot][key] = Some(word);
-        self.taken_back[node][key] -= Values::of(word.value);
+    pub(crate) fn owe(&mut self, node: usize, slot: usize, key: usize, write: OwedWrite) {
+        self.owed[slot][key] = Some(write);
+        self.taken_back[node][key] -= Values::of(write.value);
     }
 
     pub(crate) fn forget(&mut self, key: usize, row: &Row) {
@@ -148,14 +148,14 @@ impl Book {
     /// A join at one process replaced `before` by `after`.
     pub(crate) fn note_join(&mut self, nodes: &[usize], key: usize, before: &Row, after: &Row) {
         for (slot, owed) in self.owed.iter_mut().enumerate() {
-            let Some(word) = &mut owed[key] else { continue };
+            let Some(write) = &mut owed[key] else { continue };
             let (before, after) = (before.parts[nodes[slot]], after.parts[nodes[slot]]);
-            let was_live = before.live.contains(word.value) && before.entry >= word.entry;
-            word.removed |= was_live && !after.live.contains(word.value);
+            let was_live = before.live.contains(write.value) && before.entry >= write.entry;
+            write.removed |= was_live && !after.live.contains(write.value);
         }
     }
 
-    /// After a fault: a word that no process holds any more, and nothing on its way, is destroyed.
+    /// After a fault: a write that no process holds any more, and nothing on its way, is destroyed.
     /// One that a join had removed elsewhere before is judged like any other loss.
     pub(crate) fn settle_destroyed(
         &mut self,
@@ -165,37 +165,37 @@ impl Book {
     ) {
         for (slot, &node) in nodes.iter().enumerate() {
             for key in 0..KEYS {
-                let Some(word) = self.owed[slot][key] else { continue };
+                let Some(write) = self.owed[slot][key] else { continue };
                 let holds = |rows: &[Row; KEYS]| {
                     let part = rows[key].parts[node];
-                    part.live.contains(word.value) && part.entry >= word.entry
+                    part.live.contains(write.value) && part.entry >= write.entry
                 };
                 if left.iter().any(holds) {
                     continue;
                 }
                 self.owed[slot][key] = None;
-                match word.removed {
-                    true => self.lose(node, key, &word, left, is_remembered(word.serial)),
+                match write.removed {
+                    true => self.lose(node, key, &write, left, is_remembered(write.serial)),
                     false => self.accepted.destroyed += 1,
                 }
             }
         }
     }
 
-    /// A word is gone, and `left` is held. Counts it under the case that explains it.
+    /// A write is gone, and `left` is held. Counts it under the case that explains it.
     pub(crate) fn lose(
         &mut self,
         node: usize,
         key: usize,
-        word: &Word,
+        write: &OwedWrite,
         left: &[[Row; KEYS]],
         is_remembered: bool,
     ) {
         let past = self.past[node];
         // Clones whose clocks do not advance write under the same versions, and take each other back.
-        let same_versions = past.was_cloned && word.clock == Clock::Behind;
-        let behind = past.lost_state && word.clock == Clock::Behind;
-        let unchanged = past.lost_state && word.acknowledged == Acknowledged::Unchanged;
+        let same_versions = past.was_cloned && write.clock == Clock::Behind;
+        let behind = past.lost_state && write.clock == Clock::Behind;
+        let unchanged = past.lost_state && write.acknowledged == Acknowledged::Unchanged;
         let capped = left.iter().any(|rows| rows[key].parts[node].dots == MAX_NODE_DOTS);
         let case = match () {
             () if capped => &mut self.accepted.capped,

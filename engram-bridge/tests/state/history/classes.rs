@@ -151,7 +151,7 @@ fn resumed_behind() -> Vec<Step> {
     vec![Step::Save, Step::ResumeMachine, Step::Set(0, Behind), Step::Set(0, Right)]
 }
 
-/// Clones of node 0, their words and their sessions.
+/// Clones of node 0, their writes and their sessions.
 fn clones(nodes: usize, ways: &[Step]) -> Vec<Step> {
     let mut steps = [ways, &[Step::StopClone]].concat();
     for clone in nodes..nodes + 2 {

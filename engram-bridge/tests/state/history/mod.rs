@@ -1,4 +1,4 @@
-//! Histories of a small cluster over the real store and sessions, with a book of owed words.
+//! Histories of a small cluster over the real store and sessions, with a book of owed writes.
 
 mod book;
 mod classes;

@@ -33,7 +33,7 @@ impl History {
         let length = draw.random.usize(4..18);
         while history.steps.len() < length {
             let step = match draw.random.u8(..10) {
-                0..4 => draw.word(),
+                0..4 => draw.last_write(),
                 7..10 if !faults.is_empty() => draw.one_of(&faults),
                 _ => draw.travel(),
             };
@@ -92,7 +92,7 @@ impl Draw {
         self.random.u8(..SPOKEN)
     }
 
-    fn word(&mut self) -> Step {
+    fn last_write(&mut self) -> Step {
         let (node, key, value) = (self.node(), self.random.usize(..self.keys), self.value());
         match self.random.u8(..8) {
             0 if self.operations => Step::Forget(node, key),

@@ -8,13 +8,13 @@
 pub(crate) enum Step {
     /// The engine of a process submits a value of a pattern.
     Submit(usize, usize, u8),
-    /// A process withdraws its words of a pattern.
+    /// A process withdraws its writes of a pattern.
     Withdraw(usize, usize),
     /// A process forgets a pattern.
     Forget(usize, usize),
     /// A process resolves a pattern to a value.
     Resolve(usize, usize, u8),
-    /// A process withdraws all words of a node.
+    /// A process withdraws all writes of a node.
     WithdrawNode(usize, usize),
 
     /// A whole session of two processes.

@@ -17,7 +17,7 @@ pub(crate) enum Fault {
     Diverged,
     /// The nodes are not equal after the rounds that they may take.
     Restless,
-    /// A word was lost that no documented case explains.
+    /// A write was lost that no documented case explains.
     Lost,
     /// A forgotten value is visible.
     Returned,
@@ -37,7 +37,7 @@ pub(crate) enum Fault {
     Minted,
     /// A store that was opened again differs from the one that wrote it.
     Reopened,
-    /// The words of a node with plausible versions are withheld.
+    /// The writes of a node with plausible versions are withheld.
     Withheld,
 }
 
@@ -51,9 +51,9 @@ pub(crate) struct Verdict {
     /// Rounds of sessions that changed anything.
     pub(crate) rounds: u32,
     pub(crate) sessions: u64,
-    /// Words that were written again.
+    /// Writes that were written again.
     pub(crate) reissued: u64,
-    /// Words that were given up, since too many own dots were live.
+    /// Writes that were given up, since too many own dots were live.
     pub(crate) given_up: u64,
     /// Parts of records that were refused, since their versions were not believed.
     pub(crate) refused: u64,
@@ -74,7 +74,7 @@ impl World {
             self.wait_for_the_future();
             rounds = rounds.max(self.converge());
         }
-        // Each clone may have a word to write again, of which the others learn in a further round.
+        // Each clone may have a write to write again, of which the others learn in a further round.
         let clones = u32::try_from(self.processes.len() - self.nodes).unwrap();
         if rounds > MAX_ROUNDS + clones {
             self.faults.insert(Fault::Restless);
@@ -177,15 +177,15 @@ impl World {
         let rows: Vec<_> = self.processes.iter().map(Process::rows).collect();
         for key in 0..KEYS {
             for slot in 0..self.book.owed.len() {
-                let Some(word) = self.book.owed[slot][key] else { continue };
-                let value = word.value;
+                let Some(write) = self.book.owed[slot][key] else { continue };
+                let value = write.value;
                 let kept =
                     |rows: &[Row; KEYS]| (rows[key].live() | rows[key].suppressed).contains(value);
                 if !rows.iter().all(kept) {
                     let node = if slot < self.nodes { slot } else { 0 };
-                    let remembered = |process: &Process| process.remembers(word.serial);
+                    let remembered = |process: &Process| process.remembers(write.serial);
                     let is_remembered = self.processes.iter().any(remembered);
-                    self.book.lose(node, key, &word, &rows, is_remembered);
+                    self.book.lose(node, key, &write, &rows, is_remembered);
                 }
                 let hidden = rows[0][key].live() & rows[0][key].suppressed;
                 if (hidden - self.book.forgotten[key]).contains(value) {

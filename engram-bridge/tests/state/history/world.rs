@@ -2,7 +2,7 @@
 
 mod faults;
 mod travel;
-mod words;
+mod writes;
 
 use std::collections::BTreeSet;
 

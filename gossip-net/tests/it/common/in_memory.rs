@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engram_gossip_net::{
-    ConnectionState, Gossip, Member, Membership, NetConfig, StaticSeeds, Swim, SwimConfig, Switch,
-    Weather,
+    Conditions, ConnectionState, Gossip, Member, Membership, NetConfig, StaticSeeds, Swim,
+    SwimConfig, Switch,
 };
 use tokio::time::{Instant, sleep};
 
@@ -124,10 +124,10 @@ pub(crate) async fn converges(
     switch: &Switch,
     mut nodes: Vec<Node>,
     dying: usize,
-    weather: Weather,
+    conditions: Conditions,
 ) -> Duration {
     let count = nodes.len();
-    switch.set_weather(weather.clone());
+    switch.set_conditions(conditions.clone());
     for node in &nodes {
         node.store.write(&node.name);
         node.gossip.announce();
@@ -145,6 +145,6 @@ pub(crate) async fn converges(
     };
     let whole = |nodes: &[Node]| nodes.iter().all(knows_all) && all_equal(nodes);
     let took = until(&nodes, "all have all", whole).await;
-    println!("{count} nodes, {dying} dying, {weather:?}: all have all after {took:?}");
+    println!("{count} nodes, {dying} dying, {conditions:?}: all have all after {took:?}");
     took
 }

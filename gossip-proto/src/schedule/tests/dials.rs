@@ -98,7 +98,9 @@ fn a_silent_dial_gives_its_permit_up_after_a_few_handshakes() {
     assert!(is(permit_after_handshake_of(None), DIAL_PERMIT));
     let slow = MILLISECOND * 100;
     let held = permit_after_handshake_of(Some(slow));
-    assert!(is(held, slow * PERMIT_HANDSHAKES) || held > slow * PERMIT_HANDSHAKES, "{held:?}");
+    let least = slow * PERMIT_HANDSHAKES;
+    let most = (slow + MILLISECOND * 2) * PERMIT_HANDSHAKES;
+    assert!(least <= held + MILLISECOND * 2 && held <= most, "{held:?}");
     assert!(is(permit_after_handshake_of(Some(MILLISECOND)), LEAST_DIAL_PERMIT));
 }
 
@@ -128,18 +130,19 @@ fn lost_members_are_dialled_soon_and_again() {
         dialling.scheduler.handle_disconnected(peer, Disconnect::Lost, dialling.now);
     }
     dialling.most_permits = 0;
-    let (lost_at, mut last) = (dialling.now, Vec::from([Duration::ZERO; 40]));
+    let lost_at = dialling.now;
+    let mut last = Vec::from([lost_at; 40]);
     while dialling.now < lost_at + MET_LATELY - LOST_PAUSE * 4 {
         for (peer, timeout) in dialling.pass(MILLISECOND * 10) {
             assert_eq!(timeout, LOST_HANDSHAKE_TIMEOUT);
             dialling.scheduler.handle_dial_failed(peer, DialFailure::Silent, dialling.now);
             last[peer as usize] = dialling.now;
         }
-        // The pause, and the turn among the others that are lost.
-        let due = dialling.now.saturating_sub(lost_at).saturating_sub(LOST_PAUSE * 2);
-        assert!(last[1..].iter().all(|at| *at >= lost_at.min(*at) && due <= *at));
+        // The first pause or a later one, and the turn among the others that are lost.
+        let longest = ScheduleConfig::default().dial_spread.max(LOST_PAUSE) + MILLISECOND * 20;
+        assert!(last[1..].iter().all(|at| dialling.now - *at <= longest));
     }
-    assert!(dialling.most_permits <= MAX_LOST_DIALS, "{}", dialling.most_permits);
+    assert_eq!(dialling.most_permits, MAX_LOST_DIALS);
     dialling.pass(LOST_PAUSE * 4);
     let later = dialling.pass(ScheduleConfig::default().backoff_max * 2);
     assert!(later.iter().all(|(_, timeout)| *timeout == HANDSHAKE_TIMEOUT), "{later:?}");

@@ -12,7 +12,7 @@ fn loses(history: &[Action]) {
 }
 
 #[test]
-fn d1_unchanged_on_a_stale_word_then_a_restart() {
+fn d1_unchanged_on_a_stale_write_then_a_restart() {
     loses(&[
         Submit(0, 0, 0),
         Save,
@@ -59,7 +59,7 @@ fn d4_an_old_key_that_is_still_used() {
 
 #[test]
 fn only_a_forget_outlives_a_lost_row() {
-    // The node does not remember its withdrawal, so its engine says the word again.
+    // The node does not remember its withdrawal, so its engine says the write again.
     let again = |[lose, keep]: [&[Action]; 2], remove: Action| {
         let before = [Submit(0, 0, 0), Session(0, 2)];
         let lost = [keep, &[remove, Session(0, 1)], lose].concat();

@@ -1,4 +1,4 @@
-//! V4 and V5: limits, and own words that a join removes.
+//! V4 and V5: limits, and own writes that a join removes.
 
 use super::forbids;
 use crate::action::Action::*;
@@ -20,7 +20,7 @@ fn dots_of_one_version_are_limited() {
 }
 
 #[test]
-fn a_removed_word_is_reissued() {
+fn a_removed_write_is_reissued() {
     let history =
         [Submit(0, 0, 0), OneWay(0, 2, 0), LoseDisk(0, BEHIND), Submit(0, 0, 2), TimeOut(0)];
     forbids(Weaker::ReissueNever, Violation::Lost, &history);
@@ -48,7 +48,7 @@ fn a_higher_version_alone_reissues_nothing() {
 }
 
 #[test]
-fn words_of_earlier_processes_stay() {
+fn writes_of_earlier_processes_stay() {
     let history = [
         Submit(0, 0, 0),
         Save,

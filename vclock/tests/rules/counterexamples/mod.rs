@@ -19,7 +19,7 @@ fn judge(rules: Rules, nodes: usize, history: &[Action]) -> Verdict {
 }
 
 /// The weaker rule breaks the law, the adopted rules keep all of them. After a resumed memory or
-/// clones a superseded own word may be live again, until the node's next word.
+/// clones a superseded own write may be live again, until the node's next write.
 fn forbids(weaker: Weaker, violation: Violation, history: &[Action]) {
     forbids_among(3, weaker, violation, history);
 }

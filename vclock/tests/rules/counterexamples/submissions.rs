@@ -21,14 +21,14 @@ fn a_join_may_change_last_submitted() {
 }
 
 #[test]
-fn an_unchanged_submission_claims_its_word() {
+fn an_unchanged_submission_claims_its_write() {
     let history =
         [Submit(0, 0, 0), Save, Submit(0, 0, 1), Session(0, 1), Restore(0), Submit(0, 0, 0)];
     forbids(Weaker::UnchangedClaimsNothing, Violation::Lost, &history);
 }
 
 #[test]
-fn an_operation_takes_in_waiting_words() {
+fn an_operation_takes_in_waiting_writes() {
     let history = [LoseDisk(0, 0), Submit(0, 0, 1), Resolve(0, 0, 2), TimeOut(0)];
     forbids(Weaker::OperationPassesWaiting, Violation::Reordered, &history);
 }
@@ -50,7 +50,7 @@ fn a_node_waits_until_a_session_completes() {
 }
 
 #[test]
-fn a_new_key_takes_words_over() {
+fn a_new_key_takes_writes_over() {
     let stale = [
         Submit(0, 0, 0),
         OneWay(0, 1, 0),

@@ -55,7 +55,7 @@ pub(super) const REISSUES: Metric = Metric {
     name: "engram_gossip_reissues_total",
     kind: Counter,
     unit: None,
-    help: "Own words written again since a peer knew later versions of this node: does it run twice?",
+    help: "Own writes written again since a peer knew later versions of this node: does it run twice?",
     labels: &[],
     read: |reading| count(reading.writes.reissued),
 };
@@ -70,10 +70,10 @@ pub(super) const RECENT_REISSUES: Metric = Metric {
 };
 
 pub(super) const GIVEN_UP: Metric = Metric {
-    name: "engram_gossip_words_given_up_total",
+    name: "engram_gossip_writes_given_up_total",
     kind: Counter,
     unit: None,
-    help: "Own words not written again, since too many own versions of the pattern were live.",
+    help: "Own writes not written again, since too many own versions of the pattern were live.",
     labels: &[],
     read: |reading| count(reading.writes.given_up),
 };

@@ -13,7 +13,7 @@ use crate::support::{environment, everything, only_space, store_config};
 const LISTENER: u8 = NODES as u8 + 1;
 
 impl World {
-    /// Plays a fault of a machine, then settles the words that it destroyed.
+    /// Plays a fault of a machine, then settles the writes that it destroyed.
     pub(super) fn fault(&mut self, step: &Step) {
         let suppressed = self.suppressed();
         match *step {

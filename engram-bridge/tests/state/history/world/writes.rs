@@ -1,9 +1,9 @@
-//! Words of engines and operators, and their entries in the book.
+//! Writes of engines and operators, and their entries in the book.
 
 use engram_bridge::Submitted;
 
 use super::World;
-use crate::history::book::{Acknowledged, Word};
+use crate::history::book::{Acknowledged, OwedWrite};
 use crate::history::process::{Input, Output};
 use crate::history::row::{KEYS, Row, Values};
 use crate::history::step::Clock;
@@ -63,8 +63,8 @@ impl World {
         };
         let entry = self.processes[process].row(key).parts[node].entry;
         let serial = self.serial;
-        let word = Word { value, entry, acknowledged, serial, clock, removed: false };
-        self.book.owe(node, process, key, word);
+        let write = OwedWrite { value, entry, acknowledged, serial, clock, removed: false };
+        self.book.owe(node, process, key, write);
     }
 
     pub(super) fn withdraw(&mut self, process: usize, key: usize) {
