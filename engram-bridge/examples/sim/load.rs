@@ -14,7 +14,7 @@ use crate::spread;
 const BUSY: Duration = Duration::from_secs(120);
 
 /// A pattern that is not everywhere yet.
-struct News {
+struct Spreading {
     born: Duration,
     key: [u8; 32],
     missing: Vec<usize>,
@@ -26,7 +26,7 @@ pub(crate) fn steady(nodes: usize, per_minute: u32, setting: Setting) -> Run {
     let mut world = spread::settled(nodes, &LAN, setting);
     let begin = world.now();
     let mut random = Random::new(!setting.seed);
-    let mut fresh: Vec<News> = Vec::new();
+    let mut fresh: Vec<Spreading> = Vec::new();
     let mut lags = Vec::new();
     let mut made = 0;
     let mut age = Duration::ZERO;
@@ -38,12 +38,17 @@ pub(crate) fn steady(nodes: usize, per_minute: u32, setting: Setting) -> Run {
         }
         age += SAMPLE;
         world.run_until(begin + age);
-        for news in &mut fresh {
-            news.missing.retain(|node| !holds(&world, *node, &news.key));
+        for pattern in &mut fresh {
+            pattern.missing.retain(|node| !holds(&world, *node, &pattern.key));
         }
-        let spread = |news: &News| news.missing.is_empty();
-        lags.extend(fresh.iter().filter(|news| spread(news)).map(|news| world.now() - news.born));
-        fresh.retain(|news| !spread(news));
+        let spread = |pattern: &Spreading| pattern.missing.is_empty();
+        lags.extend(
+            fresh
+                .iter()
+                .filter(|pattern| spread(pattern))
+                .map(|pattern| world.now() - pattern.born),
+        );
+        fresh.retain(|pattern| !spread(pattern));
     }
     let tally = world.tally();
     Run {
@@ -58,13 +63,13 @@ pub(crate) fn steady(nodes: usize, per_minute: u32, setting: Setting) -> Run {
     }
 }
 
-fn make(world: &mut World<Replica>, number: u32, node: usize) -> News {
+fn make(world: &mut World<Replica>, number: u32, node: usize) -> Spreading {
     let (space, id) = (default_space(), format!("pattern_{number}"));
     world.host(node).submit(&space, &pattern(&id, number));
     world.touch(node);
     let key = world.host(node).pin(&space).key_of(&id);
     let missing = (0..world.len()).filter(|other| *other != node).collect();
-    News { born: world.now(), key, missing }
+    Spreading { born: world.now(), key, missing }
 }
 
 fn holds(world: &World<Replica>, node: usize, key: &[u8; 32]) -> bool {

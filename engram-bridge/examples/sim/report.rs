@@ -88,7 +88,7 @@ impl Report {
     pub(crate) const LEGEND: &str = "\
         All nodes have default settings. Percentiles are over the seeds, means over nodes and seeds.\n\
         rounds         intervals of the timer (60 s) that began until all nodes agreed\n\
-        seconds        virtual time until then, from the news or from the healing\n\
+        seconds        virtual time until then, from the change or from the healing\n\
         bytes/node     bytes that a node sent until then, frames and adverts\n\
         wasted/node    bytes that a node received of records that it knew already\n\
         sessions/node  sessions that a node took part in\n\

@@ -30,7 +30,7 @@ pub(crate) enum Size {
 
 /// What happens.
 enum Plan {
-    News(News, Weather),
+    Spread(Change, Conditions),
     Halves(u32),
     Rush(u32),
     Load(u32),
@@ -39,7 +39,7 @@ enum Plan {
 
 /// What is new at the beginning.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum News {
+pub(crate) enum Change {
     /// One pattern at one node.
     One,
     /// So many patterns at one node.
@@ -50,24 +50,24 @@ pub(crate) enum News {
 
 /// The network and the nodes that are dead.
 #[derive(Clone, Copy)]
-pub(crate) struct Weather {
+pub(crate) struct Conditions {
     pub(crate) latency: Latency,
     /// The probability that a packet is lost.
     pub(crate) loss: f64,
-    /// The share of nodes that lose their power at the moment of the news.
+    /// The share of nodes that lose their power at the moment of the change.
     pub(crate) dead: f64,
 }
 
-pub(crate) const LAN: Weather = Weather { latency: Latency::LAN, loss: 0.0, dead: 0.0 };
+pub(crate) const LAN: Conditions = Conditions { latency: Latency::LAN, loss: 0.0, dead: 0.0 };
 /// 75 to 85 ms from node to node, 2 % loss.
-const WAN: Weather = Weather {
+const WAN: Conditions = Conditions {
     latency: Latency { least: Duration::from_millis(75), spread: Duration::from_millis(10) },
     loss: 0.02,
     dead: 0.0,
 };
-const BAD: Weather = Weather { loss: 0.2, dead: 0.1, ..LAN };
+const BAD: Conditions = Conditions { loss: 0.2, dead: 0.1, ..LAN };
 
-impl Weather {
+impl Conditions {
     /// The numbers of the dead nodes, evenly spread, never the first.
     pub(crate) fn dead(&self, nodes: usize) -> Vec<usize> {
         let dead = (nodes as f64 * self.dead) as usize;
@@ -79,7 +79,9 @@ impl Scenario {
     /// Runs one seed.
     pub(crate) fn run(&self, setting: Setting) -> Run {
         match &self.plan {
-            Plan::News(news, weather) => spread::news(self.nodes, *news, weather, setting),
+            Plan::Spread(change, conditions) => {
+                spread::spread(self.nodes, *change, conditions, setting)
+            }
             Plan::Halves(patterns) => spread::halves(self.nodes, *patterns, setting),
             Plan::Rush(patterns) => spread::rush(self.nodes, *patterns, setting),
             Plan::Load(per_minute) => load::steady(self.nodes, *per_minute, setting),
@@ -106,27 +108,27 @@ macro_rules! scenarios {
 pub(crate) const ALL: &[Scenario] = scenarios! {
     "pair", 2 nodes, 10 seeds, Quick, 1.0 s, Plan::Pair,
         "two nodes differ in 550 patterns";
-    "lan_one_3", 3 nodes, 100 seeds, Quick, 1.0 s, Plan::News(News::One, LAN),
+    "lan_one_3", 3 nodes, 100 seeds, Quick, 1.0 s, Plan::Spread(Change::One, LAN),
         "one new pattern";
-    "lan_one_10", 10 nodes, 100 seeds, Quick, 1.0 s, Plan::News(News::One, LAN),
+    "lan_one_10", 10 nodes, 100 seeds, Quick, 1.0 s, Plan::Spread(Change::One, LAN),
         "one new pattern";
-    "lan_one_100", 100 nodes, 100 seeds, Quick, 1.0 s, Plan::News(News::One, LAN),
+    "lan_one_100", 100 nodes, 100 seeds, Quick, 1.0 s, Plan::Spread(Change::One, LAN),
         "one new pattern";
-    "lan_one_1000", 1000 nodes, 10 seeds, Large, 1.5 s, Plan::News(News::One, LAN),
+    "lan_one_1000", 1000 nodes, 10 seeds, Large, 1.5 s, Plan::Spread(Change::One, LAN),
         "one new pattern";
-    "lan_all_10", 10 nodes, 100 seeds, Quick, 1.0 s, Plan::News(News::All, LAN),
+    "lan_all_10", 10 nodes, 100 seeds, Quick, 1.0 s, Plan::Spread(Change::All, LAN),
         "one new pattern at each node";
-    "lan_all_100", 100 nodes, 20 seeds, Quick, 1.0 s, Plan::News(News::All, LAN),
+    "lan_all_100", 100 nodes, 20 seeds, Quick, 1.0 s, Plan::Spread(Change::All, LAN),
         "one new pattern at each node";
-    "wan_one_100", 100 nodes, 100 seeds, Quick, 3.0 s, Plan::News(News::One, WAN),
+    "wan_one_100", 100 nodes, 100 seeds, Quick, 3.0 s, Plan::Spread(Change::One, WAN),
         "one new pattern; 75 to 85 ms between nodes, 2 % of the packets are lost";
-    "bad_one_100", 100 nodes, 100 seeds, Quick, 10.0 s, Plan::News(News::One, BAD),
+    "bad_one_100", 100 nodes, 100 seeds, Quick, 10.0 s, Plan::Spread(Change::One, BAD),
         "one new pattern; 20 % of the packets are lost, 10 % of the nodes are dead";
-    "bad_all_100", 100 nodes, 10 seeds, Quick, 10.0 s, Plan::News(News::All, BAD),
+    "bad_all_100", 100 nodes, 10 seeds, Quick, 10.0 s, Plan::Spread(Change::All, BAD),
         "one new pattern at each node; 20 % of the packets are lost, 10 % of the nodes are dead";
-    "bad_one_1000", 1000 nodes, 10 seeds, Large, 15.0 s, Plan::News(News::One, BAD),
+    "bad_one_1000", 1000 nodes, 10 seeds, Large, 15.0 s, Plan::Spread(Change::One, BAD),
         "one new pattern; 20 % of the packets are lost, 10 % of the nodes are dead";
-    "many_100", 100 nodes, 3 seeds, Quick, 3.0 s, Plan::News(News::Many(1_000), LAN),
+    "many_100", 100 nodes, 3 seeds, Quick, 3.0 s, Plan::Spread(Change::Many(1_000), LAN),
         "1,000 new patterns at one node";
     "healed_100", 100 nodes, 3 seeds, Quick, 5.0 s, Plan::Halves(1),
         "two halves that were apart for ten minutes, from the moment of healing";

@@ -1,4 +1,4 @@
-//! How fast news reaches all nodes.
+//! How fast a change reaches all nodes.
 
 use std::time::Duration;
 
@@ -7,22 +7,27 @@ use engram_gossip_proto::sim::{Cut, Direction, Link, Random, World, WorldConfig}
 
 use crate::replica::{Replica, default_space, pattern};
 use crate::run::{Run, Setting, Tracing, until_agreed};
-use crate::scenario::{LAN, News, Weather};
+use crate::scenario::{Change, Conditions, LAN};
 
 /// How long nodes run before anything happens.
 const SETTLING: Duration = Duration::from_secs(3);
 /// How long two halves are apart: connections are lost, and dials back off.
 const APART: Duration = Duration::from_secs(600);
 
-/// News at some nodes, and how long it takes to all of them.
-pub(crate) fn news(nodes: usize, news: News, weather: &Weather, setting: Setting) -> Run {
-    let mut world = settled(nodes, weather, setting);
-    let (writers, patterns) = match news {
-        News::One => (1, 1),
-        News::Many(patterns) => (1, patterns),
-        News::All => (nodes, 1),
+/// A change at some nodes, and how long it takes to all of them.
+pub(crate) fn spread(
+    nodes: usize,
+    change: Change,
+    conditions: &Conditions,
+    setting: Setting,
+) -> Run {
+    let mut world = settled(nodes, conditions, setting);
+    let (writers, patterns) = match change {
+        Change::One => (1, 1),
+        Change::Many(patterns) => (1, patterns),
+        Change::All => (nodes, 1),
     };
-    let dead = weather.dead(nodes);
+    let dead = conditions.dead(nodes);
     let mut written = 0;
     for writer in (0..writers).filter(|writer| !dead.contains(writer)) {
         written += write(&mut world, writer, patterns);
@@ -48,7 +53,7 @@ pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     run
 }
 
-/// News at one node, which all others call at the same moment.
+/// A change at one node, with which all others open a session at the same moment.
 pub(crate) fn rush(nodes: usize, patterns: u32, setting: Setting) -> Run {
     let mut world = settled(nodes, &LAN, setting);
     let written = write(&mut world, 0, patterns);
@@ -57,11 +62,11 @@ pub(crate) fn rush(nodes: usize, patterns: u32, setting: Setting) -> Run {
 }
 
 /// A cluster of empty nodes with default settings.
-pub(crate) fn settled(nodes: usize, weather: &Weather, setting: Setting) -> World<Replica> {
+pub(crate) fn settled(nodes: usize, conditions: &Conditions, setting: Setting) -> World<Replica> {
     let mut random = Random::new(setting.seed ^ 0x6e6f_6465_7321);
     let space = [default_space()];
     let hosts = (0..nodes).map(|node| Replica::new(node, &space, random.fork())).collect();
-    let link = Link { latency: weather.latency, loss: weather.loss, duplication: 0.0 };
+    let link = Link { latency: conditions.latency, loss: conditions.loss, duplication: 0.0 };
     let mut world = World::new(WorldConfig::fair(setting.seed, link), hosts);
     world.run_until(SETTLING);
     if setting.trace == Tracing::On {

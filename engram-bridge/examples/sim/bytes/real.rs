@@ -7,7 +7,7 @@ use engram_bridge::{ENGRAM_DIMENSION, SemanticPattern, SnapshotFile};
 use engram_gossip_proto::sim::Random;
 use engram_gossip_proto::{Compression, Ending, SessionConfig};
 
-use super::{Weight, copy};
+use super::Weight;
 use crate::Result;
 use crate::conversation::Conversation;
 use crate::replica::{Replica, default_space};
@@ -45,7 +45,11 @@ fn diverged(
     held.iter().for_each(|pattern| {
         sides[0].submit(&space, pattern);
     });
-    copy(&sides[0], &sides[1]);
+    // Afterwards each knows that the other has handled all of it.
+    if !held.is_empty() {
+        let first = Conversation::hold(&sides[0], &sides[1], SessionConfig::default());
+        assert_eq!(first.ending, Ending::InSync, "nobody writes meanwhile");
+    }
     for (n, pattern) in moved.iter().enumerate() {
         sides[n % 2].submit(&space, pattern);
     }
@@ -89,4 +93,16 @@ fn encoded_len(pattern: &SemanticPattern) -> usize {
     let part = NODE + VERSION + 1 + (VERSION + DIGEST);
     let record = 1 + pattern.id.len() + 1 + part + 1;
     record + DIGEST + lengths + plain_len(pattern)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn real_patterns_keep_their_budgets() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixture/small");
+        let weights = weigh(&folder).unwrap();
+        assert!(weights.iter().all(|weight| weight.met), "{weights:?}");
+    }
 }
