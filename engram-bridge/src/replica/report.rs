@@ -6,6 +6,7 @@ use crate::durable::storage::StorageError;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::content::PatternError;
+use crate::replica::operations::Submitted;
 
 /// The number of live versions from which on a pattern is reported: nodes disagree about it, and a
 /// person should look at it.
@@ -67,6 +68,35 @@ impl SubmitReport {
     #[must_use]
     pub const fn taken(&self) -> usize {
         self.written + self.unchanged + self.suppressed + self.echoed + self.waiting
+    }
+
+    pub(super) fn reject(&mut self, index: usize, id: &str, reason: PatternError) {
+        self.rejected.push(RejectedPattern { index, id: id.to_owned(), reason });
+    }
+
+    pub(super) fn count(&mut self, submitted: Submitted) {
+        *match submitted {
+            Submitted::Written => &mut self.written,
+            Submitted::Unchanged => &mut self.unchanged,
+            Submitted::Suppressed => &mut self.suppressed,
+            Submitted::Echoed => &mut self.echoed,
+            Submitted::Waiting => &mut self.waiting,
+        } += 1;
+    }
+
+    /// The outcome of a snapshot of one pattern.
+    pub(super) fn into_single(mut self) -> Result<Submitted, PatternError> {
+        if let Some(rejected) = self.rejected.pop() {
+            return Err(rejected.reason);
+        }
+        let outcomes = [
+            (self.written, Submitted::Written),
+            (self.suppressed, Submitted::Suppressed),
+            (self.echoed, Submitted::Echoed),
+            (self.waiting, Submitted::Waiting),
+        ];
+        let outcome = outcomes.into_iter().find(|(count, _)| *count > 0);
+        Ok(outcome.map_or(Submitted::Unchanged, |(_, outcome)| outcome))
     }
 }
 

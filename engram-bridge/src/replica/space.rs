@@ -1,5 +1,6 @@
 //! One memory space: what its own engine, an operator and the peers do to it.
 
+mod contact;
 mod write;
 
 use std::fmt;

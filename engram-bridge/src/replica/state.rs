@@ -1,20 +1,21 @@
 //! The state of one memory space: records, contents, tree, and the view computed from them.
 
+mod contact;
+mod install;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use engram_conflict::Strategy;
-use engram_gossip_net::NodeId;
 use engram_gossip_proto::{ClockIndex, Clocks as _, ShortNode, Summary};
 use engram_merkle::{AnyHasher, BaseDepth, Digest, Edit, Tree};
 
-use crate::engram::belief::{Cause, RecentUpdates};
+use crate::engram::belief::RecentUpdates;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::blends::Blends;
 use crate::replica::caps::Usage;
-use crate::replica::change::{Change, PlannedWrite, Staged};
 use crate::replica::content::{self, Content, Contents, Held};
 use crate::replica::explain::PatternExplanation;
 use crate::replica::first_contact::Waiting;
@@ -262,84 +263,6 @@ impl SpaceState {
         self.visible
     }
 
-    /// Waits with submissions from now on, unless the first contact is over. Returns whether it
-    /// waits.
-    pub(crate) fn await_contact(&mut self) -> bool {
-        if !self.settled {
-            self.waiting.get_or_insert_default();
-        }
-        self.waiting.is_some()
-    }
-
-    pub(crate) const fn is_settled(&self) -> bool {
-        self.settled
-    }
-
-    pub(crate) const fn is_waiting(&self) -> bool {
-        self.waiting.is_some()
-    }
-
-    /// The contents that wait for the first contact.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Content> {
-        self.waiting.iter().flat_map(|waiting| waiting.contents.values())
-    }
-
-    /// The cause of the latest submission that waits.
-    pub(crate) fn waiting_cause(&self) -> Option<Cause> {
-        self.waiting.as_ref()?.cause
-    }
-
-    /// Keeps the contents until the first contact. Returns whether the merged view changed.
-    pub(crate) fn wait_with(
-        &mut self,
-        contents: impl Iterator<Item = Content>,
-        cause: Cause,
-    ) -> bool {
-        let waiting = self.waiting.get_or_insert_default();
-        waiting.cause = Some(cause);
-        let mut changed = false;
-        for content in contents {
-            let (id, digest) = (Arc::from(content.pattern().id.as_str()), content.digest());
-            let before = waiting.contents.insert(id, content);
-            changed |= before.is_none_or(|before| before.digest() != digest);
-        }
-        if changed {
-            self.view_changed_at = cause.generated_at;
-        }
-        changed
-    }
-
-    /// The contents of these ids no longer wait.
-    pub(crate) fn stop_waiting(&mut self, ids: &BTreeSet<&str>) {
-        if let Some(waiting) = &mut self.waiting {
-            waiting.contents.retain(|id, _| !ids.contains(&**id));
-        }
-    }
-
-    /// The first contact is over: nothing waits any more.
-    pub(crate) fn settle(&mut self) {
-        (self.settled, self.waiting) = (true, None);
-    }
-
-    /// The visible patterns, and in place of those that are missing what waits for the first
-    /// contact, in ascending order of the ids.
-    pub(crate) fn merged(&self) -> Vec<Arc<SemanticPattern>> {
-        let mut patterns = self.visible();
-        let missing = self.waiting().filter(|content| {
-            let entry = self.entries.get(content.pattern().id.as_str());
-            entry.is_none_or(|entry| {
-                entry.visible.is_none()
-                    && !entry.record.suppression.is_suppressed(&content.digest())
-            })
-        });
-        let before = patterns.len();
-        patterns.extend(missing.map(|content| Arc::clone(content.pattern())));
-        if patterns.len() > before {
-            patterns.sort_by(|one, other| one.id.cmp(&other.id));
-        }
-        patterns
-    }
-
     /// The visible blends that were not handed out yet.
     pub(crate) fn new_blends(&self) -> Vec<(Arc<str>, Arc<SemanticPattern>)> {
         let several = self.entries.iter().filter(|(_, entry)| entry.record.siblings.len() > 1);
@@ -375,66 +298,6 @@ impl SpaceState {
         &self.updates
     }
 
-    /// Computes the effect of the changes, at most one per id, without any effect yet.
-    pub(crate) fn stage(&self, changes: Vec<Change>) -> Staged {
-        let mut edits = Vec::with_capacity(changes.len());
-        let plan = |change| self.plan_write(change, &mut edits);
-        let writes = changes.into_iter().map(plan).collect();
-        let mut tree = self.tree.clone();
-        tree.update(edits);
-        Staged { writes, tree }
-    }
-
-    fn plan_write(&self, change: Change, edits: &mut Vec<Edit<Arc<str>>>) -> PlannedWrite {
-        let Change { id, record, contents, last_submitted, last_write, origin } = change;
-        let entry = self.entries.get(&id);
-        let resubmitted = entry.filter(|entry| entry.last_submitted != last_submitted);
-        let record = record.or_else(|| resubmitted.map(|entry| entry.record.clone()));
-        let (mut added, mut dropped) = (Vec::new(), Vec::new());
-        if let Some(record) = &record {
-            edits.push(edit(&id, record, &self.rules.hasher));
-            let live = record.live();
-            added.extend(contents.into_iter().filter(|content| {
-                let digest = content.digest();
-                live.contains(&digest) && !self.contents.contains_key(&digest)
-            }));
-            // A digest covers the id, so no other record names a content that this one drops.
-            let before = entry.map(|entry| entry.record.live()).unwrap_or_default();
-            dropped.extend(before.difference(&live));
-        }
-        PlannedWrite { id, record, last_submitted, last_write, added, dropped, origin }
-    }
-
-    /// Makes visible what was staged on this very state. Returns whether the visible patterns
-    /// changed.
-    pub(crate) fn install(&mut self, staged: Staged, cause: Cause) -> bool {
-        self.generation += u64::from(staged.tree.root() != self.tree.root());
-        self.tree = staged.tree;
-        let mut view_changed = false;
-        for write in staged.writes {
-            let PlannedWrite { id, record, last_submitted, last_write, added, dropped, origin } =
-                write;
-            let entry = self.entries.entry(Arc::clone(&id)).or_default();
-            (entry.last_submitted, entry.last_write) = (last_submitted, last_write);
-            let Some(record) = record else { continue };
-            self.usage.remove_record(&entry.record);
-            self.usage.add_record(&record);
-            self.tallies.replace(&entry.record, &record);
-            let key = self.tree.key_hash(id.as_bytes()).into();
-            index(&mut self.clocks, &key, &entry.record, &record);
-            entry.record = record;
-            self.exchange_contents(added, &dropped);
-            view_changed |= self.show(&id, origin, cause);
-            if self.entries[&id].record == Record::default() {
-                self.entries.remove(&id);
-            }
-        }
-        if view_changed {
-            self.view_changed_at = cause.generated_at;
-        }
-        view_changed
-    }
-
     /// The version summary of the space and its records by version.
     pub(crate) const fn clocks(&mut self) -> &mut ClockIndex {
         &mut self.clocks
@@ -447,32 +310,6 @@ impl SpaceState {
         if self.clocks.summary().get(&own) >= foreign {
             self.clocks.raise(own, u64::MAX);
         }
-    }
-
-    fn exchange_contents(&mut self, added: Vec<Content>, dropped: &[Digest]) {
-        for digest in dropped {
-            if let Some(held) = self.contents.remove(digest) {
-                self.usage.bytes -= content::encoded_len(&held.pattern) as u64;
-            }
-        }
-        for content in added {
-            self.usage.bytes += content::encoded_len(content.pattern()) as u64;
-            self.contents.insert(content.digest(), content.into_held());
-        }
-    }
-
-    /// Computes the visible pattern of `id` anew; returns whether it changed.
-    fn show(&mut self, id: &str, origin: Option<NodeId>, cause: Cause) -> bool {
-        let entry = self.entries.get_mut(id).expect("the row was just installed");
-        let after = visible(id, &entry.record, &self.contents, &*self.rules.strategy);
-        let before = std::mem::replace(&mut entry.visible, after);
-        let after = entry.visible.as_deref();
-        self.visible = self.visible + u64::from(after.is_some()) - u64::from(before.is_some());
-        let changed = before.as_deref() != after;
-        if changed {
-            self.updates.push(cause.update(id, before.as_deref(), after, origin));
-        }
-        changed
     }
 }
 

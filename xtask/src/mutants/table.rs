@@ -40,6 +40,7 @@ const WRITE: &str = "engram-bridge/src/replica/space/write.rs";
 const SHARED: &str = "engram-bridge/src/replica/shared.rs";
 const ISSUER: &str = "engram-bridge/src/replica/issuer.rs";
 const SPACE_STATE: &str = "engram-bridge/src/replica/state.rs";
+const CONTACT: &str = "engram-bridge/src/replica/state/contact.rs";
 const RESTORE: &str = "engram-bridge/src/durable/restore.rs";
 const ADMISSION: &str = "engram-bridge/src/sync/admission.rs";
 
@@ -338,7 +339,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "first contact: no wait",
-        edits: &[Edit { file: SPACE_STATE, from: "if !self.settled {", to: "if false {" }],
+        edits: &[Edit { file: CONTACT, from: "if !self.settled {", to: "if false {" }],
         suite: &STATE,
         killers: &["counterexamples::submissions::the_first_contact_tells_a_node_its_versions"],
     },

@@ -15,9 +15,7 @@ use crate::replica::change::Change;
 use crate::replica::content::{Content, PatternError};
 use crate::replica::issuer::DotIssuer;
 use crate::replica::operations::{Citations, Planned, Submitted};
-use crate::replica::report::{
-    MANY_VERSIONS, RejectedPattern, SubmitError, SubmitReport, SuppressionFault,
-};
+use crate::replica::report::{MANY_VERSIONS, SubmitError, SubmitReport, SuppressionFault};
 use crate::replica::shared::StateEvent;
 use crate::replica::state::SpaceState;
 
@@ -105,16 +103,6 @@ impl Space {
             changes
         })?;
         Ok(())
-    }
-
-    /// Keeps the contents until the first contact of the space. Returns whether the merged view
-    /// changed.
-    fn wait_with(&self, contents: impl Iterator<Item = Content>, cause: Cause) -> bool {
-        let changed = self.state_mut().wait_with(contents, cause);
-        if changed {
-            self.note_view_change();
-        }
-        changed
     }
 
     /// [`submit`](Self::submit) for a single pattern.
@@ -214,49 +202,6 @@ impl Space {
         Ok(dropped > 0)
     }
 
-    /// Waits with submissions from now on until [`take_in`](Self::take_in), unless the first contact
-    /// of the space is over already. Returns whether it waits. A [`Binding`](crate::Binding) calls it.
-    ///
-    /// A space whose store is new, or lost rows, does not know which versions of this node its peers
-    /// hold. Written under a clock that is behind, a submission would be below them.
-    pub fn await_contact(&self) -> bool {
-        let _writers = self.shared.journal();
-        self.state_mut().await_contact()
-    }
-
-    /// Ends the wait of [`await_contact`](Self::await_contact): submits everything that waits. A
-    /// [`Binding`](crate::Binding) calls it after the first session that left nothing behind, or when
-    /// no peer was met for a while.
-    ///
-    /// # Errors
-    /// [`StorageError`] if the changes cannot be stored. They go on waiting.
-    pub fn take_in(&self) -> Result<(), StorageError> {
-        let mut journal = self.shared.journal();
-        let waiting: Vec<Content> = self.state().waiting().cloned().collect();
-        self.submit_waiting(&mut journal, waiting)?;
-        if !self.state().is_settled() {
-            let settled = journal.commit_settled(self.id());
-            self.shared.note_commit(&journal, &settled);
-            settled?;
-        }
-        self.state_mut().settle();
-        Ok(())
-    }
-
-    fn submit_waiting(
-        &self,
-        journal: &mut Journal,
-        waiting: Vec<Content>,
-    ) -> Result<(), StorageError> {
-        let Some(cause) = self.state().waiting_cause() else { return Ok(()) };
-        self.change(journal, cause, |state, issuer| {
-            // A clock at its end refuses the next submission of the engine, too, which reports it.
-            let plan = |content| state.plan_submit(content, issuer).ok()?.1;
-            waiting.into_iter().filter_map(plan).collect()
-        })?;
-        Ok(())
-    }
-
     /// Plans a change of each id, and makes all of them in one commit. First takes in what waits of
     /// these ids. Returns how many there were.
     fn change_each<'i>(
@@ -294,25 +239,6 @@ impl Space {
         Ok(planned)
     }
 
-    /// Submits what waits of these ids, so that an operation on them does not pass it.
-    fn take_in_only(
-        &self,
-        journal: &mut Journal,
-        ids: &BTreeSet<&str>,
-    ) -> Result<(), StorageError> {
-        let waiting: Vec<Content> = {
-            let state = self.state();
-            state
-                .waiting()
-                .filter(|content| ids.contains(&*content.pattern().id))
-                .cloned()
-                .collect()
-        };
-        self.submit_waiting(journal, waiting)?;
-        self.state_mut().stop_waiting(ids);
-        Ok(())
-    }
-
     fn report_suppression(&self, id: &str, fault: SuppressionFault) {
         if let SuppressionFault::Dropped { digests } = fault {
             self.shared.count(|stats| stats.suppressions_dropped += digests as u64);
@@ -323,7 +249,7 @@ impl Space {
 
     /// Changes the state for this node itself, and lets the peers know. Returns whether the visible
     /// patterns changed.
-    fn change(
+    pub(super) fn change(
         &self,
         journal: &mut Journal,
         cause: Cause,
@@ -380,37 +306,6 @@ impl Space {
 pub(crate) struct Effect {
     pub(crate) view_changed: bool,
     pub(crate) root_changed: bool,
-}
-
-impl SubmitReport {
-    fn reject(&mut self, index: usize, id: &str, reason: PatternError) {
-        self.rejected.push(RejectedPattern { index, id: id.to_owned(), reason });
-    }
-
-    fn count(&mut self, submitted: Submitted) {
-        *match submitted {
-            Submitted::Written => &mut self.written,
-            Submitted::Unchanged => &mut self.unchanged,
-            Submitted::Suppressed => &mut self.suppressed,
-            Submitted::Echoed => &mut self.echoed,
-            Submitted::Waiting => &mut self.waiting,
-        } += 1;
-    }
-
-    /// The outcome of a snapshot of one pattern.
-    fn into_single(mut self) -> Result<Submitted, PatternError> {
-        if let Some(rejected) = self.rejected.pop() {
-            return Err(rejected.reason);
-        }
-        let outcomes = [
-            (self.written, Submitted::Written),
-            (self.suppressed, Submitted::Suppressed),
-            (self.echoed, Submitted::Echoed),
-            (self.waiting, Submitted::Waiting),
-        ];
-        let outcome = outcomes.into_iter().find(|(count, _)| *count > 0);
-        Ok(outcome.map_or(Submitted::Unchanged, |(_, outcome)| outcome))
-    }
 }
 
 /// How many versions a strategy chooses from after the change.

@@ -1,0 +1,83 @@
+//! The wait of submissions for the first contact of the space.
+
+use std::collections::BTreeSet;
+
+use super::Space;
+use crate::durable::journal::Journal;
+use crate::durable::storage::StorageError;
+use crate::engram::belief::Cause;
+use crate::replica::content::Content;
+
+impl Space {
+    /// Waits with submissions from now on until [`take_in`](Self::take_in), unless the first contact
+    /// of the space is over already. Returns whether it waits. A [`Binding`](crate::Binding) calls it.
+    ///
+    /// A space whose store is new, or lost rows, does not know which versions of this node its peers
+    /// hold. Written under a clock that is behind, a submission would be below them.
+    pub fn await_contact(&self) -> bool {
+        let _writers = self.shared.journal();
+        self.state_mut().await_contact()
+    }
+
+    /// Ends the wait of [`await_contact`](Self::await_contact): submits everything that waits. A
+    /// [`Binding`](crate::Binding) calls it after the first session that left nothing behind, or when
+    /// no peer was met for a while.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the changes cannot be stored. They go on waiting.
+    pub fn take_in(&self) -> Result<(), StorageError> {
+        let mut journal = self.shared.journal();
+        let waiting: Vec<Content> = self.state().waiting().cloned().collect();
+        self.submit_waiting(&mut journal, waiting)?;
+        if !self.state().is_settled() {
+            let settled = journal.commit_settled(self.id());
+            self.shared.note_commit(&journal, &settled);
+            settled?;
+        }
+        self.state_mut().settle();
+        Ok(())
+    }
+
+    fn submit_waiting(
+        &self,
+        journal: &mut Journal,
+        waiting: Vec<Content>,
+    ) -> Result<(), StorageError> {
+        let Some(cause) = self.state().waiting_cause() else { return Ok(()) };
+        self.change(journal, cause, |state, issuer| {
+            // A clock at its end refuses the next submission of the engine, too, which reports it.
+            let plan = |content| state.plan_submit(content, issuer).ok()?.1;
+            waiting.into_iter().filter_map(plan).collect()
+        })?;
+        Ok(())
+    }
+
+    /// Keeps the contents until the first contact of the space. Returns whether the merged view
+    /// changed.
+    pub(super) fn wait_with(&self, contents: impl Iterator<Item = Content>, cause: Cause) -> bool {
+        let changed = self.state_mut().wait_with(contents, cause);
+        if changed {
+            self.note_view_change();
+        }
+        changed
+    }
+
+    /// Submits what waits of these ids, so that an operation on them does not pass it.
+    pub(super) fn take_in_only(
+        &self,
+        journal: &mut Journal,
+        ids: &BTreeSet<&str>,
+    ) -> Result<(), StorageError> {
+        let waiting: Vec<Content> = {
+            let state = self.state();
+            state
+                .waiting()
+                .filter(|content| ids.contains(&*content.pattern().id))
+                .cloned()
+                .collect()
+        };
+        self.submit_waiting(journal, waiting)?;
+        self.state_mut().stop_waiting(ids);
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! Submissions that wait for the first contact, and the view that shows them meanwhile.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::SpaceState;
+use crate::engram::belief::Cause;
+use crate::engram::pattern::SemanticPattern;
+use crate::replica::content::Content;
+
+impl SpaceState {
+    /// Waits with submissions from now on, unless the first contact is over. Returns whether it
+    /// waits.
+    pub(crate) fn await_contact(&mut self) -> bool {
+        if !self.settled {
+            self.waiting.get_or_insert_default();
+        }
+        self.waiting.is_some()
+    }
+
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// The contents that wait for the first contact.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Content> {
+        self.waiting.iter().flat_map(|waiting| waiting.contents.values())
+    }
+
+    /// The cause of the latest submission that waits.
+    pub(crate) fn waiting_cause(&self) -> Option<Cause> {
+        self.waiting.as_ref()?.cause
+    }
+
+    /// Keeps the contents until the first contact. Returns whether the merged view changed.
+    pub(crate) fn wait_with(
+        &mut self,
+        contents: impl Iterator<Item = Content>,
+        cause: Cause,
+    ) -> bool {
+        let waiting = self.waiting.get_or_insert_default();
+        waiting.cause = Some(cause);
+        let mut changed = false;
+        for content in contents {
+            let (id, digest) = (Arc::from(content.pattern().id.as_str()), content.digest());
+            let before = waiting.contents.insert(id, content);
+            changed |= before.is_none_or(|before| before.digest() != digest);
+        }
+        if changed {
+            self.view_changed_at = cause.generated_at;
+        }
+        changed
+    }
+
+    /// The contents of these ids no longer wait.
+    pub(crate) fn stop_waiting(&mut self, ids: &BTreeSet<&str>) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.contents.retain(|id, _| !ids.contains(&**id));
+        }
+    }
+
+    /// The first contact is over: nothing waits any more.
+    pub(crate) fn settle(&mut self) {
+        (self.settled, self.waiting) = (true, None);
+    }
+
+    /// The visible patterns, and in place of those that are missing what waits for the first
+    /// contact, in ascending order of the ids.
+    pub(crate) fn merged(&self) -> Vec<Arc<SemanticPattern>> {
+        let mut patterns = self.visible();
+        let missing = self.waiting().filter(|content| {
+            let entry = self.entries.get(content.pattern().id.as_str());
+            entry.is_none_or(|entry| {
+                entry.visible.is_none()
+                    && !entry.record.suppression.is_suppressed(&content.digest())
+            })
+        });
+        let before = patterns.len();
+        patterns.extend(missing.map(|content| Arc::clone(content.pattern())));
+        if patterns.len() > before {
+            patterns.sort_by(|one, other| one.id.cmp(&other.id));
+        }
+        patterns
+    }
+}
