@@ -82,7 +82,7 @@ impl Space {
 
     /// How many submitted patterns wait for the first contact of the space.
     pub fn waiting_len(&self) -> u64 {
-        self.state().waiting().count() as u64
+        self.state().waiting_len()
     }
 
     /// Explains the visible pattern of `id`: its versions, who wrote them, and the decision of the

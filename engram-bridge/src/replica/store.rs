@@ -221,6 +221,11 @@ impl Store {
         self.iter().map(|space| space.visible_len()).sum()
     }
 
+    /// How many submitted patterns wait for the first contact of their space, in all spaces.
+    pub fn waiting_len(&self) -> u64 {
+        self.iter().map(|space| space.waiting_len()).sum()
+    }
+
     /// The outcome of opening the store.
     pub fn recovery(&self) -> &Recovery {
         &self.recovery

@@ -22,6 +22,8 @@ pub(crate) enum Event {
 pub(crate) struct State {
     pub(crate) root: String,
     pub(crate) patterns: u64,
+    /// Submitted patterns that are not written yet.
+    pub(crate) waiting: u64,
     pub(crate) sessions: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
@@ -47,6 +49,7 @@ impl Event {
             "state" => Some(Self::State(State {
                 root: text("root"),
                 patterns: number("patterns"),
+                waiting: number("waiting"),
                 sessions: number("sessions"),
                 bytes_sent: number("bytes_sent"),
                 bytes_received: number("bytes_received"),
@@ -74,9 +77,10 @@ mod tests {
 
     #[test]
     fn understands_a_state_and_passes_over_what_it_does_not_know() {
-        let line = r#"{"event":"state","node":"a","root":"ab","patterns":3,"sessions":2,"bytes_sent":10,"bytes_received":20,"replay_done":true,"new":1}"#;
+        let line = r#"{"event":"state","node":"a","root":"ab","patterns":3,"waiting":1,"sessions":2,"bytes_sent":10,"bytes_received":20,"replay_done":true,"new":1}"#;
         let Some(Event::State(state)) = Event::parse(line) else { panic!("{line}") };
-        assert_eq!((state.root.as_str(), state.patterns, state.replay_done), ("ab", 3, true));
+        assert_eq!((state.root.as_str(), state.patterns, state.waiting), ("ab", 3, 1));
+        assert!(state.replay_done);
         assert_eq!(Event::parse(r#"{"event":"weather"}"#), None);
         assert_eq!(Event::parse("no JSON"), None);
     }

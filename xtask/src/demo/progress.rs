@@ -23,8 +23,8 @@ pub(crate) struct Progress {
     /// Patterns since the last line, by receiver and sender.
     transfers: BTreeMap<(String, String), u64>,
     said: Instant,
-    /// Something happened that the last line does not tell.
-    news: bool,
+    /// Something changed since the last line.
+    changed: bool,
     headed: bool,
 }
 
@@ -49,7 +49,7 @@ impl Progress {
             exports: 0,
             transfers: BTreeMap::new(),
             said: Instant::now(),
-            news: false,
+            changed: false,
             headed: false,
         }
     }
@@ -66,10 +66,11 @@ impl Progress {
         self.begun.elapsed().as_secs_f64()
     }
 
-    /// Every node has submitted all it was fed, and all have the same root. Since nothing is fed any more and each
+    /// Every node has written all it was fed, and all have the same root. Since nothing is fed any more and each
     /// root covers what its own node was fed, each covers everything.
     pub(crate) fn converged(&self) -> bool {
-        self.states.iter().all(|state| state.replay_done) && self.distinct_roots() == 1
+        let written = |state: &State| state.replay_done && state.waiting == 0;
+        self.states.iter().all(written) && self.distinct_roots() == 1
     }
 
     fn distinct_roots(&self) -> usize {
@@ -79,7 +80,7 @@ impl Progress {
     pub(crate) fn take(&mut self, node: usize, event: Event) {
         match event {
             Event::State(state) => {
-                self.news |= state.root != self.states[node].root;
+                self.changed |= state.root != self.states[node].root;
                 self.states[node] = state;
                 self.history.push(Sample {
                     seconds: self.seconds(),
@@ -92,7 +93,7 @@ impl Progress {
                 let peer = known.map_or(&peer, |number| &self.names[number]);
                 let transfer = (self.short(&self.names[node]), self.short(peer));
                 *self.transfers.entry(transfer).or_default() += records_in;
-                self.news = true;
+                self.changed = true;
             }
             Event::Exported => self.exports += 1,
             _ => {}
@@ -113,21 +114,21 @@ impl Progress {
         eprintln!("  time  roots and patterns of {names}; bytes; who took how many from whom");
     }
 
-    /// Writes a line if there is news and the last line is not too fresh.
+    /// Writes a line if something changed, at most one per [`PACE`].
     pub(crate) fn say(&mut self) {
         if self.said.elapsed() >= PACE {
             self.say_last();
         }
     }
 
-    /// Writes a line if there is news.
+    /// Writes a line if something changed.
     pub(crate) fn say_last(&mut self) {
-        if self.news {
+        if self.changed {
             self.headline();
             eprintln!("{}", self.line());
             self.transfers.clear();
             self.said = Instant::now();
-            self.news = false;
+            self.changed = false;
         }
     }
 
@@ -184,13 +185,18 @@ mod tests {
         Event::State(State { root: root.to_owned(), patterns, replay_done, ..State::default() })
     }
 
+    fn waiting(root: &str) -> Event {
+        let (root, replay_done) = (root.to_owned(), true);
+        Event::State(State { root, waiting: 1, replay_done, ..State::default() })
+    }
+
     fn two() -> Progress {
         let names = vec!["node-a".to_owned(), "node-b".to_owned()];
         Progress::new(names, vec!["ida".to_owned(), "idb".to_owned()], 3)
     }
 
     #[test]
-    fn equal_roots_count_only_after_everything_was_fed() {
+    fn equal_roots_count_only_when_all_is_written() {
         let mut progress = two();
         assert!(!progress.converged(), "nothing is known yet");
         progress.take(0, state("r", 3, true));
@@ -198,10 +204,12 @@ mod tests {
         assert!(!progress.converged());
         progress.take(1, state("s", 3, true));
         assert!(!progress.converged());
+        progress.take(1, waiting("r"));
+        assert!(!progress.converged());
         progress.take(1, state("r", 3, true));
         assert!(progress.converged());
         let roots: Vec<_> = progress.history().iter().map(|sample| sample.distinct_roots).collect();
-        assert_eq!(roots, [2, 1, 2, 1]);
+        assert_eq!(roots, [2, 1, 2, 1, 1]);
     }
 
     #[test]

@@ -99,6 +99,8 @@ pub(crate) struct State {
     pub(crate) root: String,
     /// Visible patterns, over all spaces.
     pub(crate) patterns: u64,
+    /// Submitted patterns that wait for the first contact of their space.
+    pub(crate) waiting: u64,
     pub(crate) sessions: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,

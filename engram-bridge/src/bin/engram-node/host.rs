@@ -109,17 +109,21 @@ impl Host {
         }
     }
 
+    /// The state of the node. The root covers everything that the other fields report as written.
     fn state(&self) -> State {
         let stats = self.node.gossip.stats();
+        let replay_done = self.report.replay_is_done();
+        let waiting = self.node.store.waiting_len();
         State {
             node: self.config.node.name.clone(),
             root: self.node.store.root().to_string(),
             patterns: self.node.store.visible_len(),
+            waiting,
             sessions: stats.sessions.values().sum(),
             bytes_sent: stats.session_bytes_sent,
             bytes_received: stats.session_bytes_received,
             rejected: self.report.rejected(),
-            replay_done: self.report.replay_is_done(),
+            replay_done,
         }
     }
 

@@ -31,6 +31,10 @@ impl SpaceState {
         self.waiting.iter().flat_map(|waiting| waiting.contents.values())
     }
 
+    pub(crate) fn waiting_len(&self) -> u64 {
+        self.waiting.as_ref().map_or(0, |waiting| waiting.contents.len() as u64)
+    }
+
     /// The cause of the latest submission that waits.
     pub(crate) fn waiting_cause(&self) -> Option<Cause> {
         self.waiting.as_ref()?.cause
