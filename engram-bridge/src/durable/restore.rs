@@ -10,7 +10,7 @@ use engram_merkle::AnyHasher;
 use crate::durable::recovery::{MAX_NAMED_LOSSES, OpenError, Recovery};
 use crate::durable::schema::{self, OWNER, Owner, SCHEMA};
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
-use crate::replica::content::Contents;
+use crate::replica::content::{Contents, Held};
 use crate::replica::state::{Rules, SpaceState, StoredRoot, StoredRow};
 
 /// A node's state as it was found.
@@ -228,12 +228,13 @@ impl Loaded {
     }
 
     /// Gives a space the contents that its records name. A record that names a content which is not
-    /// there is left out, and so is a content that no record names.
+    /// there, or which is one of another id, is left out, and so is a content that no record names.
     fn settle(&mut self, space: &SpaceId, found: &mut LoadedSpace, mut held: Contents) {
         let (mut named, rows) = (HashSet::with_capacity(held.len()), found.rows.len());
         found.rows.retain(|(id, row)| {
             let names = row.record.live();
-            let sound = names.iter().all(|digest| held.contains_key(digest));
+            let is_of = |content: &Held| content.pattern.id == **id;
+            let sound = names.iter().all(|digest| held.get(digest).is_some_and(is_of));
             if sound {
                 named.extend(names);
             } else {

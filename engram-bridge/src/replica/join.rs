@@ -4,7 +4,7 @@ use engram_vclock::Dot;
 
 use crate::replica::change::Change;
 use crate::replica::issuer::DotIssuer;
-use crate::replica::operations::{adopted, origin};
+use crate::replica::operations::{last_submitted_after, origin};
 use crate::replica::record::Record;
 use crate::replica::state::SpaceState;
 
@@ -60,9 +60,7 @@ impl SpaceState {
             Some(_) => None,
             None => own.reissued.or(last_write),
         };
-        if let Some(digest) = adopted(&before, &record, change.last_write.as_ref(), issuer) {
-            change.last_submitted = Some(digest);
-        }
+        change.last_submitted = last_submitted_after(&before, &change, &record, issuer);
         change.origin = origin(&before, arrived);
         change.record = Some(record);
         let report = JoinReport {

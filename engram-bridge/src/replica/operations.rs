@@ -255,23 +255,32 @@ fn is_echo(entry: &Entry, content: &Content) -> bool {
     entry.blends().contains(&digest) && !entry.record.live().contains(&digest)
 }
 
-/// The adoption of an own version that came back: the content of the greatest own dot, if own dots
-/// are live now but none of them was live here before, nor written by this process.
-pub(crate) fn adopted(
+/// The content that this node submitted last, after a join.
+///
+/// Usually the join does not change it. If own dots are live, but none that was live here before or
+/// that this process wrote, it is the content of the greatest. If a later own version leaves no own
+/// dot live, an earlier life of this node wrote after the submission that the row remembers: the
+/// last one is unknown, so that the next one is written.
+pub(crate) fn last_submitted_after(
     before: &Record,
+    change: &Change,
     after: &Record,
-    last_write: Option<&LastWrite>,
     issuer: &DotIssuer,
 ) -> Option<Digest> {
-    let mut newest = None;
-    for (version, digest) in after.of_node(issuer.node()) {
-        let known = before.of_node(issuer.node()).any(|dot| dot == (version, digest));
-        if known || last_write.is_some_and(|last_write| last_write.version == version) {
-            return None;
+    let (node, mut newest) = (issuer.node(), None);
+    for (version, digest) in after.of_node(node) {
+        let known = before.of_node(node).any(|dot| dot == (version, digest));
+        if known || change.last_write.is_some_and(|last_write| last_write.version == version) {
+            return change.last_submitted;
         }
         newest = Some(digest);
     }
-    newest
+    let entry = |record: &Record| record.siblings.context().get(node);
+    let is_covered = before.of_node(node).next().is_some() && entry(after) > entry(before);
+    match is_covered {
+        true => newest,
+        false => newest.or(change.last_submitted),
+    }
 }
 
 /// The node that wrote the news in `arrived`: the node with the greatest new entry.

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::Rejection;
+use engram_merkle::Digest;
 
 use crate::replica::caps::{Cap, MAX_UNLISTED_NODES, Usage};
-use crate::replica::content;
+use crate::replica::content::{self, Content};
 use crate::replica::record::Record;
 use crate::replica::shared::Shared;
 use crate::replica::state::SpaceState;
@@ -84,7 +85,7 @@ impl<'a> Admission<'a> {
         refusals
     }
 
-    /// Leaves out the parts whose contents neither are held nor came along.
+    /// Leaves out the parts whose contents neither are held under this id nor came along.
     fn restrict_contents(
         &self,
         id: &str,
@@ -98,16 +99,12 @@ impl<'a> Admission<'a> {
                 held.siblings.context().covers(dot)
                     && !held.of_node(&dot.node).any(|(version, _)| version == dot.version)
             });
-            if superseded || self.state.content(digest).is_some() {
+            if superseded {
                 continue;
             }
-            let reason = match self.contents.get(digest) {
-                Some(Ok(content)) if content.pattern().id == id => continue,
-                Some(Ok(_)) => Rejection::InvalidContent,
-                Some(Err(rejection)) => *rejection,
-                None => Rejection::MissingContent,
-            };
-            if refused.insert(dot.node) {
+            if let Err(reason) = self.content_of(id, digest)
+                && refused.insert(dot.node)
+            {
                 refusals.push(Refusal::Content(reason));
             }
         }
@@ -115,6 +112,19 @@ impl<'a> Admission<'a> {
             arrived.siblings.retain_nodes(|node, _| !refused.contains(node));
         }
         refusals
+    }
+
+    /// Looks for the content of a dot of `id`, among the held ones and those that came along. A
+    /// content of another id does not count: it would go with the dot, although its own record
+    /// names it.
+    fn content_of(&self, id: &str, digest: &Digest) -> Result<(), Rejection> {
+        let came = || Some(self.contents.get(digest)?.as_ref().map(Content::pattern));
+        match self.state.content(digest).map(Ok).or_else(came) {
+            Some(Ok(pattern)) if pattern.id == id => Ok(()),
+            Some(Ok(_)) => Err(Rejection::InvalidContent),
+            Some(Err(rejection)) => Err(*rejection),
+            None => Err(Rejection::MissingContent),
+        }
     }
 
     /// Leaves out nodes that neither the roster lists nor the held record names, beyond the caps.

@@ -131,7 +131,8 @@ impl Machine {
     }
 
     /// V7: if own dots are live, but none that was live here before or that this process wrote,
-    /// `last_submitted` becomes the content of the greatest.
+    /// `last_submitted` becomes the content of the greatest. If a later own version leaves no own dot
+    /// live, this node does not know what it submitted last.
     fn adopt(&mut self, id: usize, before: &Record, rules: &Rules) {
         if rules.has(Weaker::LastSubmittedKept) {
             return;
@@ -152,8 +153,15 @@ impl Machine {
                 newest = newest.max(Some((is_own, dot)));
             }
         }
+        let (held, own) = (before.parts[self.node], *self.own(id));
         if let Some((_, dot)) = newest {
             self.store.last_submitted[id] = Some(dot.content);
+        } else if held.live() != 0
+            && own.live() == 0
+            && own.entry > held.entry
+            && !rules.has(Weaker::CoveredLastSubmittedKept)
+        {
+            self.store.last_submitted[id] = None;
         }
     }
 }

@@ -47,6 +47,8 @@ pub(crate) enum Weaker {
     SuppressedCarriedOn,
     /// V7: a join never changes `last_submitted`.
     LastSubmittedKept,
+    /// V7: `last_submitted` outlives the own dots that a later own version covers.
+    CoveredLastSubmittedKept,
     /// V7: an unchanged submission does not make the write this process's.
     UnchangedClaimsNothing,
     /// V8: deletions that every node has are reaped; the greatest reaped versions refuse older ones.

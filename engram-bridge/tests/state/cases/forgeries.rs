@@ -1,10 +1,12 @@
 //! Records that a member forges in the name of another one.
 
-use engram_bridge::Submitted;
+use std::sync::Arc;
+
+use engram_bridge::{MemoryStateStore, Recovery, Space, Submitted};
 use engram_gossip_proto::{Delivery, Part, Record, Rejection, View};
 
 use super::{converge, live};
-use crate::support::{node_id, only_space, pattern, store};
+use crate::support::{everything, node_id, only_space, open, pattern, store};
 
 /// A time after all clocks of these tests, and believed.
 const LATER: u64 = 1_900_000_000_000_000_000;
@@ -60,10 +62,52 @@ fn a_forged_record_deletes_no_present_write() {
 }
 
 #[test]
+fn a_forged_record_is_written_over_after_a_restart() {
+    let (disk, second) = (MemoryStateStore::new(), store(2));
+    let one = open(1, &disk);
+    only_space(&one).submit_pattern(&pattern("p", 7)).unwrap();
+    converge(&[&one, &second]);
+    drop(one);
+    let one = open(1, &disk);
+    only_space(&second).pin().apply(forged("p"));
+    converge(&[&one, &second]);
+    let again = only_space(&one).submit_pattern(&pattern("p", 7)).unwrap();
+    assert_eq!(again, Submitted::Written);
+    converge(&[&one, &second]);
+    assert_eq!(live(&only_space(&second), "p"), ["episode-7"]);
+}
+
+/// A record of "theft" with a write of node 9 that names a content of "p".
+fn theft(space: &Arc<Space>, entry: u64, dots: usize) -> Delivery {
+    let content = everything(space).records[0].parts[0].dots[0].1;
+    let dots = vec![(entry, content); dots];
+    let part = Part { node: *node_id(9).as_bytes(), entry, dots };
+    let record = Record { id: "theft".to_owned(), parts: vec![part], suppressed: Vec::new() };
+    Delivery { records: vec![record], contents: Vec::new() }
+}
+
+#[test]
+fn a_record_names_no_content_of_another_id() {
+    let disk = MemoryStateStore::new();
+    let one = open(1, &disk);
+    only_space(&one).submit_pattern(&pattern("p", 7)).unwrap();
+    let space = only_space(&one);
+    let receipt = space.pin().apply(theft(&space, 5, 1));
+    assert_eq!(receipt.rejected, [("theft".to_owned(), Rejection::InvalidContent)]);
+    space.pin().apply(theft(&space, 6, 0));
+    assert_eq!(live(&space, "p"), ["episode-7"]);
+    assert_eq!(space.submit_pattern(&pattern("p", 8)), Ok(Submitted::Written));
+    drop((one, space));
+    let one = open(1, &disk);
+    assert_eq!(one.recovery(), &Recovery::Loaded { records: 2 });
+    assert_eq!(live(&only_space(&one), "p"), ["episode-8"]);
+}
+
+#[test]
 fn a_content_under_a_wrong_name_is_refused() {
     let (one, second) = (store(1), store(2));
     only_space(&one).submit_pattern(&pattern("p", 7)).unwrap();
-    let mut delivery = crate::support::everything(&only_space(&one));
+    let mut delivery = everything(&only_space(&one));
     delivery.contents[0].1.strength += 1.0;
     let receipt = only_space(&second).pin().apply(delivery);
     assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::WrongDigest)]);

@@ -25,6 +25,26 @@ fn an_own_write_that_came_back_is_the_last_one() {
 }
 
 #[test]
+fn a_covered_write_is_not_the_last_one() {
+    let restored_after = |removal| {
+        ends_well(&[
+            Submit(0, 0, 0),
+            Save,
+            Submit(0, 0, 1),
+            Session(0, 1),
+            removal,
+            Session(0, 1),
+            Restore(Right),
+            Session(0, 1),
+            Submit(0, 0, 0),
+        ])
+    };
+    restored_after(Withdraw(0, 0)).shows(0, [0]);
+    restored_after(Forget(1, 0)).shows(0, [0]);
+    restored_after(Resolve(1, 0, 2)).shows(0, [0, 2]);
+}
+
+#[test]
 fn an_unchanged_write_is_claimed() {
     let end = ends_well(&[
         Submit(0, 0, 0),

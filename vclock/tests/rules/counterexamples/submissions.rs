@@ -21,6 +21,25 @@ fn a_join_may_change_last_submitted() {
 }
 
 #[test]
+fn a_covered_submission_is_not_the_last_one() {
+    let removals = [Withdraw(0, 0), Forget(1, 0), Resolve(1, 0, 2)];
+    for removal in removals {
+        let history = [
+            Submit(0, 0, 0),
+            Save,
+            Submit(0, 0, 1),
+            Session(0, 1),
+            removal,
+            Session(0, 1),
+            Restore(0),
+            Session(0, 1),
+            Submit(0, 0, 0),
+        ];
+        forbids(Weaker::CoveredLastSubmittedKept, Violation::Unheard, &history);
+    }
+}
+
+#[test]
 fn an_unchanged_submission_claims_its_write() {
     let history =
         [Submit(0, 0, 0), Save, Submit(0, 0, 1), Session(0, 1), Restore(0), Submit(0, 0, 0)];
