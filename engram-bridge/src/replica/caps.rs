@@ -4,13 +4,14 @@ use crate::replica::record::Record;
 
 /// What members can make a node keep, over all of its spaces.
 ///
-/// A record whose id is held, and a submission of the own engine, is never refused for a cap.
+/// A submission of the own engine is never refused for a cap, and neither is what members of the
+/// roster write in a record whose id is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caps {
     /// Records with live dots. Default: 2,000,000.
     pub live_records: u64,
-    /// Records without live dots: deletions. Default: 2,000,000.
+    /// Deletions, which are records without live dots, and suppressed contents. Default: 2,000,000.
     pub deletions: u64,
     /// Bytes of contents, in their canonical form. Default: 8 GiB.
     pub content_bytes: u64,
@@ -98,7 +99,7 @@ const NEAR_PERCENT: u128 = 80;
 /// The most nodes outside of the roster that one record names.
 pub const MAX_UNLISTED_NODES: usize = 4_096;
 
-/// What a node keeps of what its caps limit.
+/// The amounts that caps limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) live_records: u64,
@@ -107,24 +108,15 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    pub(crate) fn add_record(&mut self, record: &Record) {
-        if let Some(count) = self.kind(record) {
-            *count += 1;
-        }
-    }
-
-    pub(crate) fn remove_record(&mut self, record: &Record) {
-        if let Some(count) = self.kind(record) {
-            *count -= 1;
-        }
-    }
-
-    /// The counter of the record; `None` for a record that holds nothing at all.
-    fn kind(&mut self, record: &Record) -> Option<&mut u64> {
-        match (record.is_deletion(), *record == Record::default()) {
-            (_, true) => None,
-            (false, _) => Some(&mut self.live_records),
-            (true, _) => Some(&mut self.deletions),
+    /// The usage of one record, without its contents.
+    pub(crate) fn of(record: &Record) -> Self {
+        let is_live = !record.is_deletion();
+        let is_deletion = !is_live && *record != Record::default();
+        let suppressed = record.suppression.len() as u64;
+        Self {
+            live_records: u64::from(is_live),
+            deletions: u64::from(is_deletion) + suppressed,
+            bytes: 0,
         }
     }
 

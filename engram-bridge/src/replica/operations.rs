@@ -67,9 +67,7 @@ impl SpaceState {
         let held = self.entry(&content.pattern().id);
         if let Some((id, entry)) = held {
             if entry.record.suppression.is_suppressed(&digest) {
-                let cleared = Change { last_submitted: None, ..Change::of(id, Some(entry)) };
-                let change = entry.last_submitted.is_some().then_some(cleared);
-                return Ok((Submitted::Suppressed, change));
+                return Ok((Submitted::Suppressed, plan_suppressed(id, entry, digest, issuer)?));
             }
             if entry.last_submitted == Some(digest) && !holds_replaced(&entry.record, issuer) {
                 let last_write = confirmed_write(entry, digest, issuer);
@@ -196,28 +194,58 @@ impl SpaceState {
     }
 
     /// Removes from the record of `id` the parts whose versions are not plausible. `None` if there
-    /// are none. The engine's next submission is written, since an own part may be among them.
+    /// are none. This node's own part among them is written again, under plausible versions.
     pub(crate) fn plan_drop_implausible(
         &self,
         id: &str,
-        issuer: &DotIssuer,
+        issuer: &mut DotIssuer,
         is_plausible: impl Fn(u64) -> bool,
-    ) -> Option<Change> {
-        let (id, entry) = self.entry(id)?;
+    ) -> Result<Option<Change>, PatternError> {
+        let Some((id, entry)) = self.entry(id) else { return Ok(None) };
         let mut record = entry.record.clone();
         record.siblings.retain_nodes(|_, version| is_plausible(version));
         if record == entry.record {
-            return None;
+            return Ok(None);
         }
-        let own = |record: &Record| record.siblings.context().get(issuer.node());
         let mut change = Change::of(id, Some(entry));
+        let own = |record: &Record| record.siblings.context().get(issuer.node());
         if own(&record) != own(&entry.record) {
-            // The engine's next submission is a write again, whatever it submitted before.
-            (change.last_submitted, change.last_write) = (None, None);
+            change.last_write = None;
+            let writes: Vec<Digest> =
+                entry.record.of_node(issuer.node()).map(|(_, digest)| digest).collect();
+            // A withdrawal is written again, too: it covers what peers still hold.
+            let removal = writes.is_empty().then_some(None);
+            for value in writes.into_iter().map(Some).chain(removal) {
+                let dot = above(&record, issuer)?;
+                record.siblings.supersede(dot, value, |_| false).expect(FRESH);
+                change.last_write = value.map(|value| LastWrite { version: dot.version, value });
+            }
         }
         change.record = Some(record);
-        Some(change)
+        Ok(Some(change))
     }
+}
+
+/// The change of a submission whose content is suppressed. It is not written, but replaces this
+/// node's other versions all the same.
+fn plan_suppressed(
+    id: &Arc<str>,
+    entry: &Entry,
+    digest: Digest,
+    issuer: &mut DotIssuer,
+) -> Result<Option<Change>, PatternError> {
+    let change = Change { last_submitted: None, ..Change::of(id, Some(entry)) };
+    let is_replaced =
+        |(dot, value): &(&Dot, &Digest)| issuer.is_own(&dot.node) && **value != digest;
+    let replaced: Vec<Dot> =
+        entry.record.siblings.iter().filter(is_replaced).map(|(dot, _)| *dot).collect();
+    if replaced.is_empty() {
+        return Ok(entry.last_submitted.is_some().then_some(change));
+    }
+    let mut record = entry.record.clone();
+    let dot = above(&record, issuer)?;
+    record.siblings.supersede(dot, None, |older| replaced.contains(older)).expect(FRESH);
+    Ok(Some(Change { record: Some(record), ..change }))
 }
 
 /// The next dot of this node, which has to be above the own entry of `record`.

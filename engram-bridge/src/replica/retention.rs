@@ -12,14 +12,14 @@ use crate::replica::state::SpaceState;
 /// learns of it: a hidden pattern is still stored, synced and explained, and appears again when the
 /// rule changes. Belief updates name it, too.
 ///
-/// The shown patterns are a function of the replicated state: nodes with equal state and equal
-/// rules show the same.
+/// The shown patterns are a function of the replicated state and of the roster: nodes with equal
+/// state, equal rosters and equal rules show the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
     /// How much older a pattern may be than the present of its space. The present is the lower
-    /// median, over the nodes with a live pattern, of the time of each node's newest one: no single
-    /// clock moves it, and a space in which nothing happens loses nothing.
+    /// median, over the members of the roster with a live pattern, of the time of each one's newest:
+    /// no single clock moves it, and a space in which nothing happens loses nothing.
     pub max_age: Option<Duration>,
     /// How many patterns a space shows: those with the highest confidence, and of equal ones the
     /// newest.
@@ -71,12 +71,13 @@ impl Retention {
     }
 }
 
-/// The lower median, over the nodes with a live pattern, of the time of each node's newest one.
+/// The lower median, over the members with a live pattern, of the time of each one's newest.
 fn present(state: &SpaceState) -> Option<i64> {
     let mut newest = BTreeMap::<[u8; 32], i64>::new();
     for (_, entry) in state.entries() {
         for (dot, digest) in entry.record.siblings.iter() {
-            if entry.record.suppression.is_suppressed(digest) {
+            let is_member = state.tallies().is_member(&dot.node);
+            if !is_member || entry.record.suppression.is_suppressed(digest) {
                 continue;
             }
             let content = state.content(digest).expect("every live content is held");

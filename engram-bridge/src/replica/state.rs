@@ -141,7 +141,7 @@ impl SpaceState {
         for (id, StoredRow { record, last_submitted }) in rows {
             let visible = visible(&id, &record, &state.contents, &*state.rules.strategy);
             state.visible += u64::from(visible.is_some());
-            state.usage.add_record(&record);
+            state.usage.replace(Usage::default(), Usage::of(&record));
             state.tallies.replace(&Record::default(), &record);
             let key = state.tree.key_hash(id.as_bytes()).into();
             index(&mut state.clocks, &key, &Record::default(), &record);
@@ -197,11 +197,12 @@ impl SpaceState {
 
     /// The present figures of the space. O(records).
     pub(crate) fn stats(&self) -> SpaceStats {
-        let (mut conflicting, mut crowded, mut suppressed) = (0, 0, 0);
+        let (mut conflicting, mut crowded, mut deletions, mut suppressed) = (0, 0, 0, 0);
         for entry in self.entries.values() {
             let versions = versions(&entry.record);
             conflicting += u64::from(versions > 1);
             crowded += u64::from(versions >= crate::MANY_VERSIONS);
+            deletions += u64::from(entry.record.is_deletion());
             suppressed += entry.record.suppression.len() as u64;
         }
         SpaceStats {
@@ -211,7 +212,7 @@ impl SpaceState {
             visible: self.visible,
             conflicting,
             crowded,
-            deletions: self.usage.deletions,
+            deletions,
             suppressed,
             context_entries: self.tallies.entries(),
             unlisted_entries: self.tallies.unlisted(),

@@ -283,25 +283,27 @@ impl Store {
         self.shared.greeted(greeting);
     }
 
-    /// Removes the parts of the record of `id` whose versions lie implausibly far in the future, from
-    /// this node only. Peers refuse these parts; every node that holds them needs the same call.
-    /// Returns whether there were any.
+    /// Drops the parts of records whose versions lie implausibly far in the future, on this node, in
+    /// all spaces. Peers with a right clock refuse these parts. Returns of how many records. O(records).
     ///
-    /// If they are this node's own, written under a wrong clock, the engine's next submission is
-    /// written again, above the versions that are left. A resolution among them has removed the
-    /// versions that it replaced: write its result again.
+    /// Call it once the clock of this node is right. This node's own writes and withdrawals among the
+    /// parts are written again, under plausible versions. Those of other nodes are gone from here, so
+    /// call it on the nodes that wrote them first.
     ///
     /// # Errors
-    /// [`SubmitError`] if the change cannot be stored; nothing was changed.
-    pub fn drop_implausible(&self, space: &SpaceId, id: &str) -> Result<bool, SubmitError> {
-        let Some(space) = self.space(space) else { return Ok(false) };
-        let dropped = space.drop_implausible(id)?;
-        if dropped {
-            let mut journal = self.shared.journal();
+    /// [`SubmitError`] if the changes of a space cannot be stored. That space and those after it are as
+    /// they were; call it again.
+    pub fn drop_implausible(&self) -> Result<usize, SubmitError> {
+        let mut journal = self.shared.journal();
+        let plausible = self.iter().map(|space| space.greatest_plausible(&self.node)).max();
+        journal.issuer.relearn(plausible.unwrap_or(0));
+        let dropped =
+            self.iter().map(|space| space.drop_implausible(&mut journal)).sum::<Result<usize, _>>();
+        if dropped.is_err() {
             let greatest = self.iter().map(|space| space.greatest(&self.node)).max();
-            journal.issuer.relearn(greatest.unwrap_or(0));
+            journal.issuer.recall(greatest.unwrap_or(0));
         }
-        Ok(dropped)
+        dropped
     }
 
     /// Writes a copy of everything that is stored to the new folder `to`, while the node runs.

@@ -64,6 +64,11 @@ impl Tallies {
         self.nodes.get(node).map_or(0, |tally| tally.greatest)
     }
 
+    /// Whether `node` is a member: the roster lists it, or lists nobody but this node.
+    pub(crate) fn is_member(&self, node: &[u8; 32]) -> bool {
+        self.members.len() <= 1 || self.is_listed(node)
+    }
+
     /// Whether the roster lists `node`.
     pub(crate) fn is_listed(&self, node: &[u8; 32]) -> bool {
         self.members.contains(node)

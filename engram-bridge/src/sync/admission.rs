@@ -67,9 +67,10 @@ impl<'a> Admission<'a> {
         let mut refusals = self.restrict_versions(arrived);
         refusals.extend(self.restrict_contents(id, held, arrived));
         refusals.extend(self.restrict_names(held, arrived));
-        if held.is_none() {
-            refusals.extend(self.restrict_record(arrived));
-        }
+        refusals.extend(match held {
+            None => self.restrict_record(arrived),
+            Some(_) => self.restrict_bytes(arrived),
+        });
         refusals
     }
 
@@ -158,11 +159,8 @@ impl<'a> Admission<'a> {
     /// Refuses a record whose id is not held, if a cap of the node is reached.
     fn restrict_record(&mut self, arrived: &mut Record) -> Option<Refusal> {
         let mut usage = self.usage;
-        usage.add_record(arrived);
-        let contents = arrived.live();
-        let lengths = contents.iter().filter_map(|digest| self.contents.get(digest)?.as_ref().ok());
-        usage.bytes +=
-            lengths.map(|content| content::encoded_len(content.pattern()) as u64).sum::<u64>();
+        usage.replace(Usage::default(), Usage::of(arrived));
+        usage.bytes += self.new_bytes(&arrived.live());
         match usage.exceeds(&self.shared.caps) {
             None => {
                 self.usage = usage;
@@ -173,5 +171,33 @@ impl<'a> Admission<'a> {
                 Some(Refusal::OverCap(cap))
             }
         }
+    }
+
+    /// Leaves out the parts of nodes that are no members, if their contents exceed the cap of bytes.
+    /// Those of members are always taken.
+    fn restrict_bytes(&mut self, arrived: &mut Record) -> Option<Refusal> {
+        let mut refused = BTreeSet::new();
+        for part in arrived.siblings.parts() {
+            let contents = part.live.iter().map(|(_, digest)| *digest).collect();
+            let (new, is_member) =
+                (self.new_bytes(&contents), self.state.tallies().is_member(part.node));
+            let room = self.shared.caps.content_bytes.saturating_sub(self.usage.bytes);
+            match is_member || new <= room {
+                true => self.usage.bytes += new,
+                false => _ = refused.insert(*part.node),
+            }
+        }
+        if refused.is_empty() {
+            return None;
+        }
+        arrived.siblings.retain_nodes(|node, _| !refused.contains(node));
+        Some(Refusal::OverCap(Cap::ContentBytes))
+    }
+
+    /// Bytes of those contents that came along and are not held.
+    fn new_bytes(&self, contents: &BTreeSet<Digest>) -> u64 {
+        let new = contents.iter().filter(|digest| self.state.content(digest).is_none());
+        let came = new.filter_map(|digest| self.contents.get(digest)?.as_ref().ok());
+        came.map(|content| content::encoded_len(content.pattern()) as u64).sum()
     }
 }

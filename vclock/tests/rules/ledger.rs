@@ -153,7 +153,8 @@ impl World {
                 self.owe(m, id, content);
             }
             Outcome::Unchanged => self.book_unchanged(m, id, content),
-            Outcome::Suppressed | Outcome::Echo | Outcome::Waits => {}
+            Outcome::Suppressed => self.settle_writes(m, id, writes & !(1 << content)),
+            Outcome::Echo | Outcome::Waits => {}
         }
     }
 

@@ -29,6 +29,9 @@ impl Machine {
         }
         if contains(self.store.records[id].suppressed(), content) {
             self.store.last_submitted[id] = None;
+            if !rules.has(Weaker::SuppressedSupersedesNothing) {
+                self.supersede_but(now, id, content, rules);
+            }
             return Outcome::Suppressed;
         }
         if self.is_echo(id, content, rules) {
@@ -47,6 +50,25 @@ impl Machine {
             self.own_mut(id).carried = suppressed;
         }
         Outcome::Written
+    }
+
+    /// V3: the engine replaced its own dots by a content that is suppressed. Those of other contents
+    /// go, and the own entry advances.
+    fn supersede_but(&mut self, now: Time, id: usize, content: u8, rules: &Rules) {
+        let names = self.names();
+        let parts = &self.store.records[id].parts;
+        let stays = |dot: &Dot| dot.content == content;
+        let own = parts.iter().enumerate().filter(|(node, _)| contains(names, *node));
+        if own.flat_map(|(_, part)| part.dots()).all(|dot| stays(&dot)) {
+            return;
+        }
+        let version = self.mint(now, rules);
+        for node in (0..NODES).filter(|node| contains(names, *node)) {
+            let part = &mut self.store.records[id].parts[node];
+            let kept: Vec<_> = part.dots().filter(stays).collect();
+            let entry = if node == self.node { version } else { part.entry };
+            *part = Part::new(entry, &kept);
+        }
     }
 
     /// V3 and V11: equal to `last_submitted` and the record is held; never while a replaced node's
@@ -119,28 +141,45 @@ impl Machine {
         self.own_mut(id).entry = version;
     }
 
-    /// V1: an operator removes the parts that are implausible by now. An own part takes with it all
-    /// that this node knows of it: the next submission is written, at a plausible version.
+    /// V1: an operator removes the parts that are implausible by now. The contents of an own part are
+    /// written again, at plausible versions, and so is a withdrawal.
     pub(crate) fn drop_implausible(&mut self, now: Time, rules: &Rules) {
-        for id in 0..IDS {
+        let mut dropped = [None; IDS];
+        for (id, own) in dropped.iter_mut().enumerate() {
             for node in 0..NODES {
-                let entry = self.store.records[id].parts[node].entry;
-                if !self.is_implausible(now, entry, rules) {
+                let part = self.store.records[id].parts[node];
+                if !self.is_implausible(now, part.entry, rules) {
                     continue;
                 }
                 self.store.records[id].parts[node] = Part::default();
                 if node == self.node {
                     self.memory.last_write[id] = 0;
-                    if !rules.has(Weaker::DropKeepsLastSubmitted) {
-                        self.store.last_submitted[id] = None;
-                    }
+                    *own = Some(part);
                 }
             }
         }
         if !rules.has(Weaker::DropKeepsHighest) {
             self.memory.highest = self.greatest_entry(self.node);
         }
+        if !rules.has(Weaker::DropForgetsWrites) {
+            for (id, own) in dropped.into_iter().enumerate() {
+                own.into_iter().for_each(|own| self.rewrite(now, id, &own, rules));
+            }
+        }
         self.memory.summary = std::array::from_fn(|node| self.greatest_entry(node));
+    }
+
+    /// Writes the contents of an own part again.
+    fn rewrite(&mut self, now: Time, id: usize, own: &Part, rules: &Rules) {
+        let mut dots = Vec::new();
+        for dot in own.dots() {
+            let version = self.mint(now, rules);
+            dots.push(Dot { version, ..dot });
+        }
+        let last = dots.last().map(|dot| dot.version);
+        let entry = last.unwrap_or_else(|| self.mint(now, rules));
+        *self.own_mut(id) = Part::new(entry, &dots);
+        self.memory.last_write[id] = entry;
     }
 
     /// V3, *forget*: all dots go, the own entry advances, every live content is suppressed.

@@ -15,8 +15,8 @@ pub(crate) enum Weaker {
     OwnClockTrusted,
     /// V1: an implausible own clock gives way to the highest known version, not to the told clock.
     OwnClockByHighest,
-    /// V1: dropping an own implausible part keeps `last_submitted`.
-    DropKeepsLastSubmitted,
+    /// V1: dropping an own implausible part does not write its contents again.
+    DropForgetsWrites,
     /// V1: dropping an own implausible part keeps the highest known version.
     DropKeepsHighest,
     /// V2: a part travels with the context of the whole record.
@@ -41,6 +41,8 @@ pub(crate) enum Weaker {
     ReissueAtClock,
     /// V5: a re-issue at the limit of own dots drops the lowest.
     ReissueDropsLowest,
+    /// V3: a submission of a suppressed content leaves the own dots that it replaces.
+    SuppressedSupersedesNothing,
     /// V6: suppressed digests live in the forgetting node's dot; its next write removes them.
     SuppressedInTombstone,
     /// V6: the same, but the node's next writes carry the digests on.

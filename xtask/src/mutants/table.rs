@@ -154,11 +154,44 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "adopt: a join leaves last_submitted",
         edits: &[Edit {
             file: JOIN,
-            from: "adopted(&before, &record, change.last_write.as_ref(), issuer)",
-            to: "adopted(&before, &record, change.last_write.as_ref(), issuer).filter(|_| false)",
+            from: "last_submitted_after(&before, &change, &record, issuer)",
+            to: "change.last_submitted",
         }],
         suite: &STATE,
         killers: &["counterexamples::submissions::an_own_write_that_came_back_is_the_last_one"],
+    },
+    Mutant {
+        name: "adopt: a covered write stays the last",
+        edits: &[Edit {
+            file: OPERATIONS,
+            from: "true => newest,",
+            to: "true => newest.or(change.last_submitted),",
+        }],
+        suite: &STATE,
+        killers: &[
+            "counterexamples::submissions::a_covered_write_is_not_the_last_one",
+            "cases::forgeries::a_forged_record_is_written_over_after_a_restart",
+        ],
+    },
+    Mutant {
+        name: "submit: a suppressed content replaces nothing",
+        edits: &[Edit {
+            file: OPERATIONS,
+            from: "if replaced.is_empty() {",
+            to: "if true || replaced.is_empty() {",
+        }],
+        suite: &STATE,
+        killers: &["cases::deletions::a_replay_ends_with_the_forgotten_content"],
+    },
+    Mutant {
+        name: "admission: contents of other ids count",
+        edits: &[Edit {
+            file: ADMISSION,
+            from: "Some(Ok(pattern)) if pattern.id == id => Ok(()),",
+            to: "Some(Ok(_)) if !id.is_empty() => Ok(()),",
+        }],
+        suite: &STATE,
+        killers: &["cases::forgeries::a_record_names_no_content_of_another_id"],
     },
     Mutant {
         name: "submit: unchanged before suppressed",

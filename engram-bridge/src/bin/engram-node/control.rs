@@ -22,8 +22,8 @@ pub(crate) enum Command {
     Resolve(String, String, String),
     /// Withdraw everything that another node wrote in a space: its space, its node id.
     WithdrawNode(String, String),
-    /// Drop the parts of a record whose versions lie too far in the future.
-    DropImplausible(String, String),
+    /// Drop the parts of all records whose versions lie too far in the future.
+    DropImplausible,
     /// Read the configuration again.
     Reload,
     /// Report the state, changed or not.
@@ -36,8 +36,7 @@ pub(crate) enum Command {
 
 /// The commands, for people.
 pub(crate) const COMMANDS: &str = "export PATH, backup PATH, withdraw SPACE ID, forget SPACE ID, \
-     resolve SPACE VERSION ID, withdraw-node SPACE NODE_ID, drop-implausible SPACE ID, reload, state, \
-     quit";
+     resolve SPACE VERSION ID, withdraw-node SPACE NODE_ID, drop-implausible, reload, state, quit";
 
 impl Command {
     fn parse(line: &str) -> Self {
@@ -48,9 +47,7 @@ impl Command {
             ("withdraw", pattern) if pattern.contains(' ') => Self::of(Self::Withdraw, pattern),
             ("forget", pattern) if pattern.contains(' ') => Self::of(Self::Forget, pattern),
             ("withdraw-node", node) if node.contains(' ') => Self::of(Self::WithdrawNode, node),
-            ("drop-implausible", pattern) if pattern.contains(' ') => {
-                Self::of(Self::DropImplausible, pattern)
-            }
+            ("drop-implausible", "") => Self::DropImplausible,
             ("resolve", pattern) => match pattern.splitn(3, ' ').collect::<Vec<_>>()[..] {
                 [space, version, id] if !version.is_empty() && !id.trim().is_empty() => {
                     Self::Resolve(space.to_owned(), version.to_owned(), id.trim().to_owned())
@@ -100,8 +97,7 @@ mod tests {
         assert_eq!(Command::parse("resolve notes a1 pattern 7"), resolve);
         let vague = "resolve notes a1";
         assert_eq!(Command::parse(vague), Command::Unknown(vague.to_owned()));
-        let drop = Command::DropImplausible(space.clone(), id.clone());
-        assert_eq!(Command::parse("drop-implausible notes pattern 7"), drop);
+        assert_eq!(Command::parse("drop-implausible"), Command::DropImplausible);
         let node = Command::WithdrawNode(space.clone(), "ab".to_owned());
         assert_eq!(Command::parse("withdraw-node notes ab"), node);
         assert_eq!(Command::parse("forget notes pattern 7"), Command::Forget(space, id));

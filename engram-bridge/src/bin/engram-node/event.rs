@@ -46,8 +46,8 @@ pub(crate) enum Event {
     Resolved { space: String, pattern: String, version: String },
     /// Everything that a node wrote in a space was withdrawn.
     NodeWithdrawn { space: String, node: String, patterns: usize },
-    /// The parts of a record with implausible versions were dropped here, if there were any.
-    ImplausibleDropped { space: String, pattern: String, found: bool },
+    /// The parts of records with implausible versions were dropped here.
+    ImplausibleDropped { patterns: usize },
     /// The configuration was read again; these keys wait for the next start.
     Reloaded { waiting: Vec<String> },
     /// The state was copied to a folder.
@@ -175,11 +175,8 @@ impl Event {
             Self::NodeWithdrawn { space, node, patterns } => {
                 format!("withdrew the versions that {node} wrote of {patterns} patterns of {space}")
             }
-            Self::ImplausibleDropped { space, pattern, found: true } => {
-                format!("dropped the implausible versions of {pattern:?} of {space} from this node")
-            }
-            Self::ImplausibleDropped { space, pattern, found: false } => {
-                format!("{pattern:?} of {space} has no implausible version; nothing was changed")
+            Self::ImplausibleDropped { patterns } => {
+                format!("dropped the implausible versions of {patterns} patterns from this node")
             }
             Self::Reloaded { waiting } if waiting.is_empty() => {
                 "the configuration is in force".into()

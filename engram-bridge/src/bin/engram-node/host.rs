@@ -2,7 +2,6 @@
 
 use std::future;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use engram_bridge::{ClusterConfig, Node, SnapshotFile, Space, StateEvent, Warning};
@@ -92,13 +91,7 @@ impl Host {
                 let done = |space, pattern, found| Event::Forgotten { space, pattern, found };
                 self.operate("forget", (space, id), Space::forget, done).await;
             }
-            Command::DropImplausible(space, id) => {
-                let done =
-                    |space, pattern, found| Event::ImplausibleDropped { space, pattern, found };
-                let store = Arc::clone(&self.node.store);
-                let drop = move |space: &Space, id: &str| store.drop_implausible(space.id(), id);
-                self.operate("drop-implausible", (space, id), drop, done).await;
-            }
+            Command::DropImplausible => self.drop_implausible().await,
             Command::Resolve(space, version, id) => self.resolve(space, version, id).await,
             Command::WithdrawNode(space, node) => self.withdraw_node(space, node).await,
             Command::Reload => self.reload(),

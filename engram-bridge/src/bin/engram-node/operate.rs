@@ -73,6 +73,18 @@ impl Host {
         }
     }
 
+    /// Drops the parts of records whose versions lie too far in the future.
+    pub(crate) async fn drop_implausible(&self) {
+        let store = Arc::clone(&self.node.store);
+        let dropped = tokio::task::spawn_blocking(move || store.drop_implausible()).await;
+        let dropped = dropped.map_err(|panic| panic.to_string());
+        let dropped = dropped.and_then(|dropped| dropped.map_err(|error| error.to_string()));
+        self.report.say(match dropped {
+            Ok(patterns) => Event::ImplausibleDropped { patterns },
+            Err(reason) => Event::Failed { command: "drop-implausible".to_owned(), reason },
+        });
+    }
+
     /// Changes a space on another thread, since the change waits for the disk. Reports a failure of
     /// `command`, and returns `None` then.
     async fn change<T: Send + 'static>(

@@ -239,7 +239,7 @@ pub(super) const KEYS: [Key; 38] = [
         "max_deletions",
         Number(check::RECORDS),
         Value("2000000"),
-        "How many deletions peers can make this node keep.",
+        "How many deletions and suppressed contents peers can make this node keep.",
     ),
     key(
         "store",

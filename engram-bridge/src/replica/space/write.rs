@@ -15,6 +15,7 @@ use crate::replica::change::Change;
 use crate::replica::content::{Content, PatternError};
 use crate::replica::issuer::DotIssuer;
 use crate::replica::operations::{Citations, Planned, Submitted};
+use crate::replica::record::Record;
 use crate::replica::report::{MANY_VERSIONS, SubmitError, SubmitReport, SuppressionFault};
 use crate::replica::shared::StateEvent;
 use crate::replica::state::SpaceState;
@@ -192,14 +193,31 @@ impl Space {
         Ok(())
     }
 
-    /// See [`Store::drop_implausible`](crate::Store::drop_implausible).
-    pub(crate) fn drop_implausible(&self, id: &str) -> Result<bool, SubmitError> {
-        let dropped = self.change_each([id], &mut |state, issuer, id| {
-            let is_plausible = |version| self.shared.is_plausible(version);
-            Ok(state.plan_drop_implausible(id, issuer, is_plausible).map(Planned::from))
+    /// Drops the implausible parts of all records, in one commit. Returns of how many records.
+    pub(crate) fn drop_implausible(&self, journal: &mut Journal) -> Result<usize, SubmitError> {
+        let is_plausible = |version| self.shared.is_plausible(version);
+        let ids: Vec<Arc<str>> = {
+            let state = self.state();
+            let concerned = |record: &Record| {
+                record.siblings.context().iter().any(|(_, version)| !is_plausible(version))
+            };
+            let all = state.entries().filter(|(_, entry)| concerned(&entry.record));
+            all.map(|(id, _)| Arc::clone(id)).collect()
+        };
+        let ids = ids.iter().map(|id| &**id).collect();
+        let dropped = self.change_planned(journal, ids, &mut |state, issuer, id| {
+            Ok(state.plan_drop_implausible(id, issuer, is_plausible)?.map(Planned::from))
         })?;
         self.state_mut().recount();
-        Ok(dropped > 0)
+        Ok(dropped)
+    }
+
+    /// The greatest plausible version that this node wrote. O(records).
+    pub(crate) fn greatest_plausible(&self, node: &NodeId) -> u64 {
+        let state = self.state();
+        let own = state.entries().map(|(_, entry)| entry.record.siblings.context());
+        let versions = own.map(|context| context.get(node.as_bytes()));
+        versions.filter(|version| self.shared.is_plausible(*version)).max().unwrap_or(0)
     }
 
     /// Plans a change of each id, and makes all of them in one commit. First takes in what waits of
@@ -212,9 +230,18 @@ impl Space {
         let ids: BTreeSet<&str> = ids.into_iter().collect();
         let mut journal = self.shared.journal();
         self.take_in_only(&mut journal, &ids)?;
+        self.change_planned(&mut journal, ids, plan)
+    }
+
+    fn change_planned(
+        &self,
+        journal: &mut Journal,
+        ids: BTreeSet<&str>,
+        plan: &mut Plan<'_>,
+    ) -> Result<usize, SubmitError> {
         let (mut failed, mut planned, mut faults) = (None, 0, Vec::new());
         let cause = self.cause(ConsolidationCacheSource::OnDemand);
-        self.change(&mut journal, cause, |state, issuer| {
+        self.change(journal, cause, |state, issuer| {
             let mut changes = Vec::with_capacity(ids.len());
             for id in ids {
                 match plan(state, issuer, id) {

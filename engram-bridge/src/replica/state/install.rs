@@ -7,6 +7,7 @@ use engram_merkle::{Digest, Edit};
 
 use super::{SpaceState, edit, index};
 use crate::engram::belief::Cause;
+use crate::replica::caps::Usage;
 use crate::replica::change::{Change, PlannedWrite, Staged};
 use crate::replica::content::{self, Content};
 use crate::replica::record::Record;
@@ -55,8 +56,7 @@ impl SpaceState {
             let entry = self.entries.entry(Arc::clone(&id)).or_default();
             (entry.last_submitted, entry.last_write) = (last_submitted, last_write);
             let Some(record) = record else { continue };
-            self.usage.remove_record(&entry.record);
-            self.usage.add_record(&record);
+            self.usage.replace(Usage::of(&entry.record), Usage::of(&record));
             self.tallies.replace(&entry.record, &record);
             let key = self.tree.key_hash(id.as_bytes()).into();
             index(&mut self.clocks, &key, &entry.record, &record);

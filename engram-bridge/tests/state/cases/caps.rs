@@ -7,7 +7,7 @@ use engram_gossip_proto::{Delivery, Part, Receipt, Record, Rejection, View};
 
 use super::{converge, live};
 use crate::session::{Handover, sync};
-use crate::support::{node_id, only_space, pattern, store, store_config, ticking};
+use crate::support::{everything, node_id, only_space, pattern, store, store_config, ticking};
 
 fn capped(change: impl FnOnce(&mut Caps)) -> Arc<Store> {
     let mut config = store_config(2);
@@ -93,6 +93,50 @@ fn contents_of_peers_are_capped_in_bytes() {
     sync(&peer, &victim);
     let held = only_space(&victim).visible_len();
     assert!((8..16).contains(&held), "{held}");
+}
+
+#[test]
+fn contents_of_unlisted_nodes_are_capped() {
+    let victim = capped(|caps| caps.content_bytes = 1_000);
+    let versions = |node: fn(u8) -> [u8; 32]| {
+        (0..50u8).map(move |value| {
+            let writer = store(4);
+            only_space(&writer).submit_pattern(&pattern("p", value)).unwrap();
+            let mut delivery = everything(&only_space(&writer));
+            delivery.records[0].parts[0].node = node(value);
+            delivery
+        })
+    };
+    only_space(&victim).submit_pattern(&pattern("p", 100)).unwrap();
+    for delivery in versions(|value| junk(value.into())) {
+        only_space(&victim).pin().apply(delivery);
+    }
+    let held = live(&only_space(&victim), "p").len();
+    assert!((8..16).contains(&held), "{held}");
+    assert_eq!(over_cap(&victim), 51 - held as u64);
+    // A member's version of the held id is taken.
+    let of_member = versions(|_| *node_id(3).as_bytes()).last().unwrap();
+    assert_eq!(rejected(&only_space(&victim).pin().apply(of_member)), 0);
+    assert_eq!(live(&only_space(&victim), "p").len(), held + 1);
+}
+
+#[test]
+fn suppressed_contents_count_as_deletions() {
+    let victim = capped(|caps| caps.deletions = 1_000);
+    let suppressing = |id: &str, count: u16| {
+        let digest = |number: u16| {
+            let mut digest = [0; 32];
+            digest[..2].copy_from_slice(&number.to_be_bytes());
+            (digest, 1)
+        };
+        let suppressed = (0..count).map(digest).collect();
+        let record = Record { id: id.to_owned(), parts: Vec::new(), suppressed };
+        Delivery { records: vec![record], contents: Vec::new() }
+    };
+    let apply = |delivery| rejected(&only_space(&victim).pin().apply(delivery));
+    assert_eq!(apply(suppressing("p", 900)), 0);
+    assert_eq!(apply(suppressing("q", 99)), 1);
+    assert_eq!(apply(suppressing("q", 98)), 0);
 }
 
 #[test]

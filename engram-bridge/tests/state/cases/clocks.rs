@@ -10,8 +10,7 @@ use engram_gossip_proto::{Delivery, Record, Rejection, View};
 use super::{converge, live};
 use crate::session::sync;
 use crate::support::{
-    environment, everything, node_id, only_space, open, pattern, space, store, store_config,
-    ticking,
+    environment, everything, node_id, only_space, open, pattern, store, store_config, ticking,
 };
 
 const YEAR: i64 = 365 * 86_400 * 1_000_000_000;
@@ -71,8 +70,7 @@ fn an_implausible_part_can_be_dropped() {
 
     let one = open(1, &disk);
     assert_eq!(live(&only_space(&one), "p"), ["episode-1", "episode-2"]);
-    assert_eq!(one.drop_implausible(&space(), "p"), Ok(true));
-    assert_eq!(one.drop_implausible(&space(), "p"), Ok(false));
+    assert_eq!([one.drop_implausible(), one.drop_implausible()], [Ok(1), Ok(0)]);
     assert_eq!(live(&only_space(&one), "p"), ["episode-1"]);
     converge(&[&one, &peer]);
 }
@@ -106,7 +104,7 @@ fn dropping_a_part_leaves_the_own_write_protected() {
     only_space(&one).pin().apply(from_the_future("p", 2));
     set_right();
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
-    assert_eq!(one.drop_implausible(&space(), "p"), Ok(true));
+    assert_eq!(one.drop_implausible(), Ok(1));
     let again = only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
     assert_eq!(again, Submitted::Unchanged);
 
@@ -125,11 +123,49 @@ fn a_dropped_own_write_is_written_again() {
     set_right();
     sync(&one, &peer);
     assert_eq!(only_space(&peer).visible_len(), 0, "the peer does not believe the version");
-    assert_eq!(one.drop_implausible(&space(), "p"), Ok(true));
-    let again = only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
-    assert_eq!(again, Submitted::Written);
+    assert_eq!(one.drop_implausible(), Ok(1));
     converge(&[&one, &peer]);
     assert_eq!(live(&only_space(&peer), "p"), ["episode-1"]);
+    let again = only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
+    assert_eq!(again, Submitted::Unchanged);
+}
+
+#[test]
+fn dropping_heals_all_ids_at_once() {
+    let ((one, set_right), peer) = (clock_ahead(), store(2));
+    let space = only_space(&one);
+    for id in ["p", "q", "withdrawn"] {
+        space.submit_pattern(&pattern(id, 1)).unwrap();
+    }
+    assert_eq!(space.withdraw("withdrawn"), Ok(true));
+    set_right();
+    // The known versions are ahead, so that the next one is, too.
+    space.submit_pattern(&pattern("r", 1)).unwrap();
+    assert_eq!(one.drop_implausible(), Ok(4));
+    for (id, value, expected) in [("q", 1, Submitted::Unchanged), ("r", 2, Submitted::Written)] {
+        assert_eq!(space.submit_pattern(&pattern(id, value)), Ok(expected));
+    }
+    assert_eq!(space.withdraw("p"), Ok(true));
+    converge(&[&one, &peer]);
+    let shown = only_space(&peer).view().patterns;
+    assert_eq!(shown.iter().map(|pattern| &*pattern.id).collect::<Vec<_>>(), ["q", "r"]);
+}
+
+#[test]
+fn each_node_that_believed_a_version_drops_it() {
+    let ((one, set_right), peer) = (clock_ahead(), store(3));
+    let time = Arc::new(AtomicI64::new(FUTURE));
+    let shown = Arc::clone(&time);
+    let clock = environment(move || shown.load(Ordering::Relaxed), || 0);
+    let believer = Arc::new(Store::new(store_config(2), clock));
+    only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
+    sync(&one, &believer);
+    set_right();
+    time.store(NOW, Ordering::Relaxed);
+    assert_eq!([one.drop_implausible(), believer.drop_implausible()], [Ok(1), Ok(1)]);
+    only_space(&one).submit_pattern(&pattern("p", 2)).unwrap();
+    converge(&[&one, &believer, &peer]);
+    assert_eq!(live(&only_space(&believer), "p"), ["episode-2"]);
 }
 
 #[test]
@@ -157,4 +193,26 @@ fn one_far_date_hides_no_other_pattern() {
         let view = only_space(store).view();
         assert_eq!((view.patterns.len(), view.hidden), (101, 0));
     }
+}
+
+#[test]
+fn invented_nodes_do_not_move_the_present() {
+    let mut config = store_config(1);
+    config.retention = Retention::default().with_max_age(Duration::from_nanos(YEAR as u64));
+    let one = Arc::new(Store::new(config, ticking()));
+    one.set_members([node_id(1), node_id(2)]);
+    let dated = |nanoseconds: i64| {
+        let mut pattern = (*pattern("p", 1)).clone();
+        pattern.last_consolidated = Timestamp::from_nanoseconds(nanoseconds);
+        Arc::new(pattern)
+    };
+    only_space(&one).submit_pattern(&dated(NOW)).unwrap();
+    for invented in 10..20 {
+        let other = store(invented);
+        only_space(&other).submit_pattern(&dated(NOW + 9 * YEAR)).unwrap();
+        only_space(&one).pin().apply(everything(&only_space(&other)));
+    }
+    assert_eq!(live(&only_space(&one), "p").len(), 2);
+    let view = only_space(&one).view();
+    assert_eq!((view.patterns.len(), view.hidden), (1, 0));
 }

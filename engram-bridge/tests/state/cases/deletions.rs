@@ -113,3 +113,21 @@ fn a_deletion_is_counted_and_kept() {
     assert_eq!(rows, 100);
     assert!(bytes < 100 * 200, "{bytes}");
 }
+
+#[test]
+fn a_replay_ends_with_the_forgotten_content() {
+    let peer = store(2);
+    for process in 0..3 {
+        // Each process starts without a store, and its engine says both contents again.
+        let one = store(1);
+        sync(&one, &peer);
+        only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
+        only_space(&one).submit_pattern(&pattern("p", 2)).unwrap();
+        converge(&[&one, &peer]);
+        if process == 0 {
+            assert!(only_space(&peer).forget("p").unwrap());
+            converge(&[&one, &peer]);
+        }
+        assert_eq!(live(&only_space(&peer), "p"), [""; 0]);
+    }
+}

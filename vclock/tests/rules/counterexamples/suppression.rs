@@ -5,6 +5,7 @@ use crate::action::Action::*;
 use crate::action::BEHIND;
 use crate::rules::{Rules, Weaker};
 use crate::verdict::Violation;
+use crate::world::World;
 
 #[test]
 fn suppression_is_no_part_of_a_dot() {
@@ -15,6 +16,25 @@ fn suppression_is_no_part_of_a_dot() {
     forbids(weaker, Violation::ForgottenVisible, &resolved);
     let withdrawn = [Submit(1, 0, 1), Forget(1, 0), Withdraw(1, 0), Submit(2, 0, 1)];
     forbids(weaker, Violation::ForgottenVisible, &withdrawn);
+}
+
+#[test]
+fn a_suppressed_submission_replaces_own_writes() {
+    let history = [
+        Submit(0, 0, 0),
+        Submit(0, 0, 1),
+        Session(0, 1),
+        Forget(1, 0),
+        LoseDisk(0, 0),
+        Session(0, 1),
+        TimeOut(0),
+        Submit(0, 0, 0),
+        Submit(0, 0, 1),
+    ];
+    let shown = |rules| World::run(3, rules, &history).machines[0].store.records[0].visible();
+    assert_eq!(shown(Rules::but(Weaker::SuppressedSupersedesNothing)), 1);
+    assert_eq!(shown(Rules::ADOPTED), 0);
+    assert!(judge(Rules::ADOPTED, 3, &history).violations.is_empty());
 }
 
 #[test]

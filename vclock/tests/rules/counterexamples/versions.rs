@@ -64,7 +64,7 @@ fn a_dropped_part_is_written_anew() {
         DropImplausible(0),
         Submit(0, 0, 0),
     ];
-    forbids(Weaker::DropKeepsLastSubmitted, Violation::Unheard, &history);
+    forbids(Weaker::DropForgetsWrites, Violation::Unheard, &history);
     assert!(judge(Rules::but(Weaker::DropKeepsHighest), 3, &history).is_late);
     assert!(!judge(Rules::ADOPTED, 3, &history).is_late);
 }

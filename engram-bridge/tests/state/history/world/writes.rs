@@ -49,7 +49,11 @@ impl World {
                     self.note_fault(Fault::Unheard);
                 }
             }
-            Submitted::Suppressed if row.suppressed.contains(value) => {}
+            Submitted::Suppressed if row.suppressed.contains(value) => {
+                let mut replaced = *before;
+                replaced.parts[node].live -= Values::of(value);
+                self.book.settle_own(&slots, process, key, &replaced);
+            }
             _ => self.note_fault(Fault::Unheard),
         }
     }
@@ -145,10 +149,10 @@ impl World {
     fn taken_in(&mut self, process: usize, key: usize, value: Option<u8>, before: &Row) {
         let Some(value) = value else { return };
         let (node, after) = (self.node(process), self.processes[process].row(key));
-        let submitted = if after.parts[node].entry > before.parts[node].entry {
-            Submitted::Written
-        } else if after.suppressed.contains(value) {
+        let submitted = if after.suppressed.contains(value) {
             Submitted::Suppressed
+        } else if after.parts[node].entry > before.parts[node].entry {
+            Submitted::Written
         } else {
             Submitted::Unchanged
         };
