@@ -39,6 +39,7 @@ impl SessionReport {
         match self.outcome.result {
             Ending::InSync => "in_sync",
             Ending::Synced => "synced",
+            Ending::Unsendable => "unsendable",
             Ending::BudgetSpent => "budget_spent",
             Ending::NothingShared => "nothing_shared",
             Ending::Failed(_) => "failed",

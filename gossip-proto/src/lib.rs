@@ -38,12 +38,12 @@ pub use id::{SpaceId, SpaceIdError};
 pub use message::{
     Done, FinalRoots, Greeting, Hello, Line, Listing, Message, Node, PatternRequest, PatternSync,
     RangeAnswer, RangeOffer, Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse,
-    VersionBase, Versions, WalkedRoot, Want,
+    UnsendableRecord, VersionBase, Versions, WalkedRoot, Want,
 };
 pub use prefix::Prefix;
 use record::NodeId;
 pub use record::{Content, Part, Record};
-pub use session::{Ending, Event, Outcome, Session, SpaceOutcome, Stats};
+pub use session::{Ending, Event, Holder, Outcome, Session, SpaceOutcome, Stats, Unsendable};
 pub use tag::{KEY_LEN, KeyHalf, TAG_LEN, Tag};
 pub use view::{Delivery, Entry, Receipt, Rejection, Summary, View};
 

@@ -81,6 +81,9 @@ pub const MAX_BASES: usize = 16;
 /// Sessions in a row of one pair that may leave a difference to the next one without comparing the
 /// trees, since there are still news by clocks.
 pub const MAX_POSTPONED: u8 = 4;
+/// Records that a `Done` and an outcome name, since they exceed a limit of the wire; further ones are
+/// counted only.
+pub const MAX_UNSENDABLE: usize = 64;
 /// Events that wait to be polled; further ones are dropped.
 pub const MAX_EVENTS: usize = 1_024;
 /// Turns of one session, both sides counted.

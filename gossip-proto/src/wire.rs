@@ -136,6 +136,12 @@ pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Appends a text with its length, cut to at most `cap` bytes.
+pub(crate) fn put_cut_text(out: &mut Vec<u8>, text: &str, cap: usize) {
+    let end = (0..=text.len().min(cap)).rev().find(|end| text.is_char_boundary(*end));
+    put_bytes(out, &text.as_bytes()[..end.unwrap_or(0)]);
+}
+
 /// A place to serialise to that only compares with what was read.
 struct Expect<'a>(&'a [u8]);
 

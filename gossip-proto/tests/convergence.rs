@@ -226,12 +226,18 @@ fn a_record_that_no_frame_can_carry_is_reported() {
     assert_eq!(contact.acceptor.stats.applied, 1);
     let mut reasons: Vec<String> = (contact.events.iter())
         .map(|event| match event {
-            engram_gossip_proto::Event::Unsendable { what, .. } => what.clone(),
+            engram_gossip_proto::Event::Unsendable(record) => record.what.clone(),
             other => panic!("{other:?}"),
         })
         .collect();
     reasons.sort_unstable();
+    reasons.dedup();
     assert_eq!(reasons.len(), 2);
+    let names = |outcome: &engram_gossip_proto::Outcome| -> Vec<usize> {
+        outcome.unsendable.iter().map(|record| record.id.len()).collect()
+    };
+    assert!(names(&contact.opener).contains(&129));
+    assert!(names(&contact.acceptor).contains(&limits::MAX_ID), "the peer learns the id, cut");
     assert!(reasons[0].contains(&format!("cap of {}", limits::MAX_CONTENT_LEN)), "{reasons:?}");
     assert!(reasons[1].contains(&format!("cap of {}", limits::MAX_ID)), "{reasons:?}");
 }

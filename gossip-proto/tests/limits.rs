@@ -7,8 +7,8 @@ use engram_gossip_proto::{
     Compression, Content, DecodeError, Delivery, Done, FinalRoots, FrameHeader, Greeting,
     HEADER_LEN, Hello, IdError, Line, Listing, Message, Node, Part, PatternRequest, PatternSync,
     Prefix, RangeAnswer, RangeOffer, Record, RootAdvert, SpaceId, SpaceRoot, Spaces,
-    SubtreeRequest, SubtreeResponse, Summary, VersionBase, Versions, WalkedRoot, Want,
-    check_content, check_id, limits,
+    SubtreeRequest, SubtreeResponse, Summary, UnsendableRecord, VersionBase, Versions, WalkedRoot,
+    Want, check_content, check_id, limits,
 };
 
 /// A message made to measure is taken at the cap and refused one above it.
@@ -54,6 +54,25 @@ fn part(node: usize) -> Part {
 /// A content that comes ahead of its record.
 fn alone(content: Content) -> Message {
     sync(vec![], vec![([1; 32], content)])
+}
+
+fn done(roots: FinalRoots, unsendable: Vec<UnsendableRecord>) -> Message {
+    Message::Done(Done { roots, kept_back: false, has_news: false, unsendable })
+}
+
+#[test]
+fn of_unsendable_records() {
+    let record = |id: usize, what: usize| UnsendableRecord {
+        space: 0,
+        id: "i".repeat(id),
+        what: "w".repeat(what),
+    };
+    reaches(limits::MAX_UNSENDABLE, |count| done(FinalRoots::Yours, vec![record(1, 1); count]));
+    // A longer text is cut, not refused.
+    let long = done(FinalRoots::Yours, vec![record(limits::MAX_ID + 1, limits::MAX_NAME + 1)]);
+    let cut = done(FinalRoots::Yours, vec![record(limits::MAX_ID, limits::MAX_NAME)]);
+    let frame = long.encode(Compression::Off, true);
+    assert_eq!(Message::decode(&frame), Ok((cut, true)));
 }
 
 #[test]
@@ -106,7 +125,7 @@ fn of_spaces() {
     reaches(limits::MAX_SPACES / 8, |len| Message::Spaces(Spaces::Hosts(vec![0; len])));
     reaches(limits::MAX_SPACES, |count| {
         let roots = (0..count as u32).map(|space| WalkedRoot { space, root: [0; 32] }).collect();
-        Message::Done(Done { roots: FinalRoots::All(roots), kept_back: false, has_news: false })
+        done(FinalRoots::All(roots), vec![])
     });
     assert!(SpaceId::new("x".repeat(limits::MAX_SPACE_NAME)).is_ok());
     assert!(SpaceId::new("x".repeat(limits::MAX_SPACE_NAME + 1)).is_err());

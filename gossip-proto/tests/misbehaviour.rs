@@ -9,7 +9,7 @@ use engram_gossip_proto::{
     Clocks, Compression, Delivery, Done, Ending, Event, FinalRoots, Greeting, Hello, Listing,
     Message, Node, Part, PatternRequest, PatternSync, Prefix, RangeAnswer, RangeOffer, Record,
     Refusal, Session, SessionConfig, SessionError, SpaceRoot, Spaces, SubtreeRequest,
-    SubtreeResponse, VersionBase, Versions, Want, limits,
+    SubtreeResponse, UnsendableRecord, VersionBase, Versions, Want, limits,
 };
 
 const NOW: Duration = Duration::from_secs(5);
@@ -102,6 +102,7 @@ fn done() -> Message {
         roots: FinalRoots::Differing { digest: [0; 32], roots: vec![] },
         kept_back: false,
         has_news: false,
+        unsendable: vec![],
     })
 }
 
@@ -432,9 +433,12 @@ fn too_many_summaries_are_refused_by_their_cap() {
 
 #[test]
 fn final_roots_that_refer_to_nothing() {
-    let yours = Done { roots: FinalRoots::Yours, kept_back: false, has_news: false };
+    let yours =
+        Done { roots: FinalRoots::Yours, kept_back: false, has_news: false, unsendable: vec![] };
     let all = Done { roots: FinalRoots::All(vec![]), ..yours.clone() };
-    for done in [yours, all] {
+    let record = UnsendableRecord { space: 7, id: "id".into(), what: "bytes".into() };
+    let elsewhere = Done { unsendable: vec![record], ..yours.clone() };
+    for done in [yours, all, elsewhere] {
         let mut victim = Victim::greeted(few());
         assert!(victim.say(&Message::Done(done), true).is_err());
         assert!(matches!(victim.ended(&few()).0, SessionError::Violation(_)));

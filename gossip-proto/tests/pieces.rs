@@ -4,7 +4,7 @@ mod common;
 
 use common::{Contact, State, Store, content, content_digest, key_of, sync, sync_with};
 use engram_gossip_proto::{
-    Content, Ending, Message, Part, Record, SessionConfig, check_content, limits,
+    Content, Ending, Event, Holder, Message, Part, Record, SessionConfig, check_content, limits,
 };
 use proptest::prelude::*;
 
@@ -151,14 +151,21 @@ fn a_part_that_cannot_travel_is_left_out_and_named() {
     let contents = vec![vec![content("id", 1)], vec![oversized], vec![content("id", 3)]];
     let (a, b) = (Store::new(state("id", contents, vec![])), Store::default());
     let contact = sync(&a, &b);
-    assert_eq!(contact.opener.result, Ending::Synced);
+    assert_eq!(contact.opener.result, Ending::Unsendable);
     let nodes: Vec<_> = b.state().records[&key_of("id")].parts.iter().map(|p| p.node).collect();
     assert_eq!(nodes, [node(0), node(2)]);
     let named = |event: &_| {
-        matches!(event, engram_gossip_proto::Event::Unsendable { id, what, .. }
-            if id == "id" && what.contains(&limits::MAX_CONTENT_LEN.to_string()))
+        matches!(event, Event::Unsendable(record)
+            if record.id == "id" && record.what.contains(&limits::MAX_CONTENT_LEN.to_string()))
     };
-    assert!(contact.events.iter().any(named), "{:?}", contact.events);
+    assert_eq!(contact.events.iter().filter(|event| named(event)).count(), 2, "once on each side");
+    for (outcome, holder) in [(&contact.opener, Holder::Us), (&contact.acceptor, Holder::Peer)] {
+        assert_eq!(outcome.result, Ending::Unsendable);
+        let [record] = &outcome.unsendable[..] else { panic!("{:?}", outcome.unsendable) };
+        assert_eq!((&*record.id, record.holder), ("id", holder));
+        let counts = [outcome.stats.unsendable, outcome.stats.peer_unsendable];
+        assert_eq!(counts, if holder == Holder::Us { [1, 0] } else { [0, 1] });
+    }
 }
 
 proptest! {

@@ -10,6 +10,9 @@ mod block;
 mod bucket;
 mod change;
 mod depth;
+#[cfg(feature = "sha2")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sha2")))]
+pub mod descent;
 mod diff;
 mod digest;
 mod digests;

@@ -69,6 +69,8 @@ pub(crate) struct Totals {
     pub(crate) stale: u64,
     pub(crate) rejected: u64,
     pub(crate) unasked: u64,
+    pub(crate) unsendable: u64,
+    pub(crate) peer_unsendable: u64,
 }
 
 impl Telemetry {
@@ -294,5 +296,7 @@ impl Totals {
         self.stale += stats.stale;
         self.rejected += stats.rejected;
         self.unasked += stats.unasked;
+        self.unsendable += stats.unsendable;
+        self.peer_unsendable += stats.peer_unsendable;
     }
 }

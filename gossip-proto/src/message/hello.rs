@@ -1,11 +1,12 @@
 //! The beginning and the end of a session: parameters, spaces, roots.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{MAX_NAME, MAX_SPACE_NAME, MAX_SPACES};
-use crate::wire::{Reader, put, put_bytes, put_count};
+use crate::limits::{MAX_ID, MAX_NAME, MAX_SPACE_NAME, MAX_SPACES, MAX_UNSENDABLE};
+use crate::wire::{Reader, put, put_bytes, put_count, put_cut_text};
 use crate::{DecodeError, KeyHalf, Parameters, Precision, SpaceId, Summary, Tag};
 
 /// Who speaks, under which parameters, holding what.
@@ -88,6 +89,20 @@ pub struct Done {
     /// Whether the sender holds records that it has handled and the receiver, by its version summary,
     /// has not: they came during the session.
     pub has_news: bool,
+    /// Records of the sender that exceed a limit of the wire, as far as no `Done` named them before;
+    /// at most [`MAX_UNSENDABLE`].
+    pub unsendable: Vec<UnsendableRecord>,
+}
+
+/// A record that exceeds a limit of the wire, as its holder names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsendableRecord {
+    /// The space's place in the table.
+    pub space: u32,
+    /// Its pattern id, cut to [`MAX_ID`] bytes.
+    pub id: String,
+    /// The limit that it exceeds, cut to [`MAX_NAME`] bytes.
+    pub what: String,
 }
 
 /// The live roots of the spaces that both sides host, in as few bytes as what was told before allows.
@@ -238,12 +253,14 @@ fn take_table(r: &mut Reader<'_>) -> Result<Vec<SpaceRoot>, DecodeError> {
 
 const KEPT_BACK: u8 = 1;
 const HAS_NEWS: u8 = 2;
+const NAMES_UNSENDABLE: u8 = 4;
 
 impl Done {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let kept_back = if self.kept_back { KEPT_BACK } else { 0 };
         let has_news = if self.has_news { HAS_NEWS } else { 0 };
-        out.push(kept_back | has_news);
+        let unsendable = if self.unsendable.is_empty() { 0 } else { NAMES_UNSENDABLE };
+        out.push(kept_back | has_news | unsendable);
         match &self.roots {
             FinalRoots::Yours => out.push(0),
             FinalRoots::All(roots) => {
@@ -256,11 +273,15 @@ impl Done {
                 put_roots(out, roots);
             }
         }
+        if !self.unsendable.is_empty() {
+            put_count(out, self.unsendable.len());
+            self.unsendable.iter().for_each(|record| record.encode(out));
+        }
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let flags: u8 = r.take("the end of a session")?;
-        if flags & !(KEPT_BACK | HAS_NEWS) != 0 {
+        if flags & !(KEPT_BACK | HAS_NEWS | NAMES_UNSENDABLE) != 0 {
             return Err(DecodeError::Invalid("the end of a session"));
         }
         let roots = match r.take::<u8>("the final roots")? {
@@ -272,7 +293,30 @@ impl Done {
             }
             _ => return Err(DecodeError::Invalid("the final roots")),
         };
-        Ok(Self { roots, kept_back: flags & KEPT_BACK != 0, has_news: flags & HAS_NEWS != 0 })
+        let unsendable = match flags & NAMES_UNSENDABLE {
+            0 => Vec::new(),
+            _ => r.list("unsendable records", MAX_UNSENDABLE, 3, UnsendableRecord::decode)?,
+        };
+        if unsendable.is_empty() != (flags & NAMES_UNSENDABLE == 0) {
+            return Err(DecodeError::NotCanonical("the unsendable records"));
+        }
+        let (kept_back, has_news) = (flags & KEPT_BACK != 0, flags & HAS_NEWS != 0);
+        Ok(Self { roots, kept_back, has_news, unsendable })
+    }
+}
+
+impl UnsendableRecord {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put(out, &self.space);
+        put_cut_text(out, &self.id, MAX_ID);
+        put_cut_text(out, &self.what, MAX_NAME);
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let space = r.take("the space of an unsendable record")?;
+        let id = r.text("the id of an unsendable record", MAX_ID)?.into();
+        let what = r.text("the limit of an unsendable record", MAX_NAME)?.into();
+        Ok(Self { space, id, what })
     }
 }
 

@@ -10,7 +10,9 @@ use alloc::vec::Vec;
 
 pub(crate) use clocks::range_of;
 pub use clocks::{RangeAnswer, RangeOffer, VersionBase, Versions};
-pub use hello::{Done, FinalRoots, Greeting, Hello, SpaceRoot, Spaces, WalkedRoot};
+pub use hello::{
+    Done, FinalRoots, Greeting, Hello, SpaceRoot, Spaces, UnsendableRecord, WalkedRoot,
+};
 pub use patterns::{PatternRequest, PatternSync, Want};
 pub use refusal::Refusal;
 pub use subtree::{Line, Listing, Node, SubtreeRequest, SubtreeResponse};

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::limits::MAX_NAME;
-use crate::wire::{Reader, put, put_bytes};
+use crate::wire::{Reader, put, put_cut_text};
 use crate::{DecodeError, SessionError};
 
 /// The last word of a side that ends the session.
@@ -81,17 +81,17 @@ impl Refusal {
             Self::Parameter { name, here, there } => {
                 out.push(1);
                 for text in [name, here, there] {
-                    put_text(out, text);
+                    put_cut_text(out, text, MAX_NAME);
                 }
             }
             Self::Limit { what, cap } => {
                 out.push(2);
-                put_text(out, what);
+                put_cut_text(out, what, MAX_NAME);
                 put(out, cap);
             }
             Self::Violation(what) => {
                 out.push(3);
-                put_text(out, what);
+                put_cut_text(out, what, MAX_NAME);
             }
             Self::Busy => out.push(4),
             Self::TimedOut => out.push(5),
@@ -110,13 +110,4 @@ impl Refusal {
             _ => return Err(DecodeError::Invalid("a refusal")),
         })
     }
-}
-
-/// Appends a text, cut to what every reader takes.
-fn put_text(out: &mut Vec<u8>, text: &str) {
-    let mut end = text.len().min(MAX_NAME);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    put_bytes(out, &text.as_bytes()[..end]);
 }

@@ -1,6 +1,5 @@
 //! The spaces of one side, and which of them both sides host.
 
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -10,7 +9,7 @@ use super::outcome::SpaceOutcome;
 use crate::limits::MAX_SPACES;
 use crate::message::WalkedRoot;
 use crate::tag::SessionKey;
-use crate::{DecodeError, Event, SetupError, SpaceId, SpaceRoot, Spaces, Summary, Tag, View};
+use crate::{SetupError, SpaceId, SpaceRoot, Spaces, Summary, Tag, View};
 
 /// What separates this use of the hash from all others.
 const DIGEST_TAG: &[u8] = b"engram-gossip/spaces/1";
@@ -284,11 +283,6 @@ impl<V> Hosted<V> {
             self.differed = true;
             self.theirs = None;
         }
-    }
-
-    /// The event that a record of this space cannot be sent.
-    pub(super) fn unsendable(&self, id: &str, error: &DecodeError) -> Event {
-        Event::Unsendable { space: self.id.clone(), id: id.into(), what: error.to_string() }
     }
 
     /// The peer told its final root.

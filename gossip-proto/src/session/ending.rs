@@ -10,6 +10,7 @@ impl<V: View> Session<V> {
     pub(super) fn on_done(&mut self, done: Done) -> Result<(), SessionError> {
         self.peer_kept_back |= done.kept_back;
         self.peer_has_news = done.has_news;
+        self.on_unsendable(done.unsendable)?;
         let digest = match done.roots {
             FinalRoots::Yours => {
                 let said = self.said.take().ok_or(NOTHING_SAID)?;
@@ -51,6 +52,7 @@ impl<V: View> Session<V> {
             roots: final_roots,
             kept_back: self.walk.kept_back() || self.transfer.kept_back(),
             has_news: self.has_news(),
+            unsendable: self.unsent.to_tell(),
         }
     }
 
@@ -67,6 +69,8 @@ impl<V: View> Session<V> {
             Ending::InSync
         } else if kept_back {
             Ending::BudgetSpent
+        } else if !self.unsent.is_empty() {
+            Ending::Unsendable
         } else {
             Ending::Synced
         });
@@ -100,6 +104,7 @@ impl<V: View> Session<V> {
             spaces: self.directory.outcomes(),
             cursor: self.transfer.cursor(),
             postponed: self.postponed,
+            unsendable: self.unsent.named(),
         });
     }
 

@@ -11,6 +11,7 @@ mod reconcile;
 mod stream;
 mod transfer;
 mod turn;
+mod unsent;
 mod walk;
 
 use alloc::collections::VecDeque;
@@ -20,9 +21,10 @@ use core::time::Duration;
 use self::delta::Deltas;
 use self::directory::Directory;
 use self::outcome::Events;
-pub use self::outcome::{Ending, Event, Outcome, SpaceOutcome, Stats};
+pub use self::outcome::{Ending, Event, Holder, Outcome, SpaceOutcome, Stats, Unsendable};
 use self::transfer::Transfer;
 use self::turn::{Turn, TurnSoFar};
+use self::unsent::Unsent;
 use self::walk::Walk;
 use crate::clocks::short_node;
 use crate::limits::MAX_TURNS;
@@ -57,6 +59,7 @@ pub struct Session<V> {
     /// At most two frames: the last one of a turn is marked, so the one after it must be known.
     outbox: VecDeque<Vec<u8>>,
     events: Events,
+    unsent: Unsent,
     /// Whether the last turn of this side ended with `Done`.
     closed: bool,
     /// Whether the last turn of the peer ended with `Done`.
@@ -161,6 +164,7 @@ impl<V: View> Session<V> {
             queued: VecDeque::new(),
             outbox: VecDeque::new(),
             events: Events::default(),
+            unsent: Unsent::default(),
             closed: false,
             peer_closed: false,
             told: None,

@@ -16,6 +16,10 @@ pub enum Ending {
     /// Both sides sent all that they knew of, yet the final roots differ: somebody wrote meanwhile,
     /// or a record was refused. The next session goes on.
     Synced,
+    /// Both sides sent all that the wire carries, yet the final roots differ: [`Outcome::unsendable`]
+    /// names the records that exceed a limit of the wire. They stay different until they are written
+    /// anew within the limit.
+    Unsendable,
     /// A budget or a cap ended the session before everything was sent. The next session goes on.
     BudgetSpent,
     /// The two sides host no common space.
@@ -40,6 +44,33 @@ pub struct Outcome {
     /// Whether the session left a difference to the next one, which takes it by clocks: see
     /// [`SessionConfig::postponed`](crate::SessionConfig::postponed).
     pub postponed: bool,
+    /// The records that exceed a limit of the wire, of both sides; at most
+    /// [`MAX_UNSENDABLE`](crate::limits::MAX_UNSENDABLE) of each. The [`stats`](Self::stats) count all.
+    /// A clone shares them.
+    pub unsendable: Arc<[Unsendable]>,
+}
+
+/// A record, or one part of it, that exceeds a limit of the wire, so that no peer receives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unsendable {
+    /// Its space.
+    pub space: SpaceId,
+    /// Its pattern id. The peer tells at most [`MAX_ID`](crate::limits::MAX_ID) bytes of it.
+    pub id: String,
+    /// The limit that it exceeds, or the rule that it breaks.
+    pub what: String,
+    /// The side that holds it.
+    pub holder: Holder,
+}
+
+/// The side of a session that holds a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Holder {
+    /// This side.
+    Us,
+    /// The peer.
+    Peer,
 }
 
 /// What a session did to one shared space.
@@ -89,6 +120,10 @@ pub struct Stats {
     /// Bytes received for records that were known already or not asked for. The records of a frame
     /// count as equally long.
     pub wasted_bytes: u64,
+    /// Records of this side, or parts of them, that exceed a limit of the wire.
+    pub unsendable: u64,
+    /// Records of the peer, or parts of them, that exceed a limit of the wire, as far as it named them.
+    pub peer_unsendable: u64,
     /// Records received that were refused.
     pub rejected: u64,
     /// Records received, or keys requested, that this side never asked for or offered. Not stored,
@@ -140,16 +175,8 @@ pub enum Event {
         /// How many.
         records: u32,
     },
-    /// A record of this node, or one part of it, exceeds a limit of the wire and can be sent to no
-    /// peer.
-    Unsendable {
-        /// Its space.
-        space: SpaceId,
-        /// Its pattern id.
-        id: String,
-        /// What is too large or not valid.
-        what: String,
-    },
+    /// A record of one side exceeds a limit of the wire and reaches no peer.
+    Unsendable(Unsendable),
 }
 
 /// Events that wait to be polled; what finds no room is dropped.

@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 
 use super::delta::Deltas;
 use super::directory::Directory;
-use super::outcome::Events;
 use super::pieces::Pieces;
 use super::receive::{Arriving, Carried};
 use super::turn::Allowance;
+use super::unsent::Unsent;
 use super::walk::At;
 use crate::codec::{NodeTable, Size};
 use crate::limits::{MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS};
@@ -189,7 +189,7 @@ impl Transfer {
         directory: &Directory<V>,
         deltas: &mut Deltas,
         allowance: &Allowance,
-        events: &mut Events,
+        unsent: &mut Unsent,
     ) -> Option<PatternSync> {
         self.arrange();
         let mut batch = Delivery::default();
@@ -200,7 +200,7 @@ impl Transfer {
             // known to be sent.
             if self.sending.is_none() {
                 self.sending =
-                    self.next_pieces(directory, deltas, allowance.terms.session_key, events);
+                    self.next_pieces(directory, deltas, allowance.terms.session_key, unsent);
             }
             let Some(pieces) = &mut self.sending else { break };
             let hosted = directory.at(pieces.place)?;
@@ -209,7 +209,8 @@ impl Transfer {
                 break;
             }
             let id = pieces.id.clone();
-            let unsendable = |error: DecodeError| events.push(hosted.unsendable(&id, &error));
+            let at = (pieces.place, hosted);
+            let unsendable = |error: DecodeError| unsent.note(at, &id, &error);
             let Some(piece) = pieces.next(&hosted.view, allowance.terms, unsendable) else {
                 self.sending = None;
                 continue;
@@ -247,17 +248,17 @@ impl Transfer {
         directory: &Directory<V>,
         deltas: &mut Deltas,
         session_key: SessionKey,
-        events: &mut Events,
+        unsent: &mut Unsent,
     ) -> Option<Pieces> {
         loop {
             let parcel = deltas.next_parcel(directory, session_key);
             let parcel = parcel.or_else(|| self.next_parcel(directory))?;
             let hosted = directory.at(parcel.place)?;
             let Some(record) = hosted.view.record(&parcel.key) else { continue };
-            let id = record.id.clone();
+            let (place, id) = (parcel.place, record.id.clone());
             match Pieces::new(parcel, record, session_key) {
                 Ok(pieces) => return Some(pieces),
-                Err(error) => events.push(hosted.unsendable(&id, &error)),
+                Err(error) => unsent.note((place, hosted), &id, &error),
             }
         }
     }

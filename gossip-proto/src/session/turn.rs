@@ -137,8 +137,9 @@ impl<V: View> Session<V> {
             return Some(Message::PatternRequest(request));
         }
         let allowance = self.allowance(turn);
-        let (deltas, events) = (&mut self.deltas, &mut self.events);
-        let sync = self.transfer.next_sync(&self.directory, deltas, &allowance, events);
+        let (deltas, unsent) = (&mut self.deltas, &mut self.unsent);
+        let sync = self.transfer.next_sync(&self.directory, deltas, &allowance, unsent);
+        self.report_unsent();
         if let Some(sync) = sync {
             return Some(Message::PatternSync(sync));
         }

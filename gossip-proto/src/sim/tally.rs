@@ -44,6 +44,7 @@ impl Tally {
         self.note_ending(match outcome.result {
             Ending::InSync => "in sync",
             Ending::Synced => "synced",
+            Ending::Unsendable => "unsendable",
             Ending::BudgetSpent => "budget spent",
             Ending::NothingShared => "nothing shared",
             Ending::Failed(_) => "failed",

@@ -3,8 +3,8 @@
 use engram_gossip_proto::{
     Compression, Delivery, Done, FinalRoots, Greeting, Hello, Line, Listing, Message, Node,
     Parameters, Part, PatternRequest, PatternSync, Prefix, RangeAnswer, RangeOffer, Record,
-    Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, VersionBase, Versions, WalkedRoot,
-    Want,
+    Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, UnsendableRecord, VersionBase,
+    Versions, WalkedRoot, Want,
 };
 
 use super::{content, content_digest, node_id, parameters, real, space, version};
@@ -36,12 +36,23 @@ pub fn all() -> Vec<(&'static str, Message, Compression)> {
         plain("done", done()),
         plain(
             "done-all",
-            Message::Done(Done { roots: all_roots(), kept_back: false, has_news: true }),
+            Message::Done(Done {
+                roots: all_roots(),
+                kept_back: false,
+                has_news: true,
+                unsendable: vec![],
+            }),
         ),
         plain(
             "done-yours",
-            Message::Done(Done { roots: FinalRoots::Yours, kept_back: true, has_news: false }),
+            Message::Done(Done {
+                roots: FinalRoots::Yours,
+                kept_back: true,
+                has_news: false,
+                unsendable: vec![],
+            }),
         ),
+        plain("done-unsendable", done_unsendable()),
         plain("versions-whole", Message::Versions(whole())),
         plain("versions-kept", Message::Versions(relative(VersionBase::Kept([0xba; 8])))),
         plain("versions-yours", Message::Versions(relative(VersionBase::Yours))),
@@ -211,6 +222,20 @@ fn planes() -> Message {
     Message::PatternSync(PatternSync { space: 0, delivery, declared: vec![] })
 }
 
+fn done_unsendable() -> Message {
+    let record = |space, id: &str| UnsendableRecord {
+        space,
+        id: id.into(),
+        what: "bytes of an id: 129 exceeds the cap of 128".into(),
+    };
+    Message::Done(Done {
+        roots: FinalRoots::Yours,
+        kept_back: false,
+        has_news: false,
+        unsendable: vec![record(0, "large"), record(3, "")],
+    })
+}
+
 fn done() -> Message {
     let roots = vec![
         WalkedRoot { space: 0, root: [0xaa; 32] },
@@ -220,5 +245,6 @@ fn done() -> Message {
         roots: FinalRoots::Differing { digest: [0xdd; 32], roots },
         kept_back: true,
         has_news: true,
+        unsendable: vec![],
     })
 }

@@ -8,8 +8,8 @@ use crate::notice::Notice;
 
 /// The advice when a peer and this node stay different. The one that refuses names each record and
 /// the reason; the other one learns only this.
-const STALLED: &str =
-    "one of the two refuses records of the other, and reports there which and why";
+const STALLED: &str = "one of the two refuses records of the other, and reports there which and why; \
+     or holds records that exceed a limit of the wire, which both report";
 
 /// An event that is reported.
 pub(crate) enum Report {
@@ -35,6 +35,9 @@ pub(crate) fn report(event: Net, name: impl Fn(NodeId) -> String) -> Option<Repo
         }
         Net::Noticed { peer, what: Noticed::Rejected { space, id, reason } } => {
             return Some(Report::Once(Notice::rejected(name(peer), &space, &id, reason)));
+        }
+        Net::Noticed { peer, what: Noticed::Unsendable(record) } => {
+            return Some(Report::Once(Notice::unsendable(name(peer), &record)));
         }
         Net::Refused { address, cause } => (address.to_string(), cause.to_string()),
         Net::Disconnected { peer, reason } => (name(peer), reason),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use engram_bridge::{MAX_NODE_DOTS, MAX_SUPPRESSED, StateEvent, StorageError, Warning};
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::{Rejection, SpaceId};
+use engram_gossip_proto::{Holder, Rejection, SpaceId, Unsendable};
 use serde::Serialize;
 
 /// A fault, its cause, and the next step.
@@ -144,6 +144,20 @@ impl Notice {
         Self { peer: Some(peer), ..Self::about(REJECTED, space, id, &why.to_string()) }
     }
 
+    /// A record of this node or of the peer exceeds a limit of the wire.
+    pub(crate) fn unsendable(peer: String, record: &Unsendable) -> Self {
+        let Unsendable { space, id, what, holder, .. } = record;
+        let (event, holder, peer) = match holder {
+            Holder::Us => ("record_unsendable", "this node", None),
+            Holder::Peer => ("peer_record_unsendable", &*peer, Some(peer.clone())),
+        };
+        let reason = format!(
+            "{holder} holds it and cannot send it: {what}; it stays there alone until it is written \
+             again within the limit"
+        );
+        Self { peer, ..Self::about(event, space, id, &reason) }
+    }
+
     /// Rejections are one kind for each reason.
     pub(crate) fn kind(&self) -> Kind {
         let reason = (self.event == REJECTED).then(|| self.reason.clone());
@@ -152,7 +166,8 @@ impl Notice {
 
     /// The notice for people.
     pub(crate) fn sentence(&self) -> String {
-        let refused = self.peer.as_ref().map(|peer| format!("refused from {peer}: "));
+        let refused = self.peer.as_ref().filter(|_| self.event == REJECTED);
+        let refused = refused.map(|peer| format!("refused from {peer}: "));
         let pattern = self.pattern.as_ref().zip(self.space.as_ref());
         let pattern = pattern.map(|(id, space)| format!("pattern {id:?} of {space}: "));
         let (refused, pattern) = (refused.unwrap_or_default(), pattern.unwrap_or_default());

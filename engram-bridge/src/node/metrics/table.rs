@@ -126,15 +126,17 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_patterns_total",
         kind: Counter,
         unit: None,
-        help: "Records that were sent, and those that were received by outcome.",
+        help: "Records that were sent, those that were received by outcome, and those of each side that exceed a limit of the wire, once for each session.",
         labels: &["direction", "result"],
         read: |Reading { totals, .. }| {
             vec![
                 Sample::count(&["sent", "sent"], totals.sent),
+                Sample::count(&["sent", "unsendable"], totals.unsendable),
                 Sample::count(&["received", "applied"], totals.applied),
                 Sample::count(&["received", "stale"], totals.stale),
                 Sample::count(&["received", "rejected"], totals.rejected),
                 Sample::count(&["received", "unasked"], totals.unasked),
+                Sample::count(&["received", "unsendable"], totals.peer_unsendable),
             ]
         },
     },

@@ -1,0 +1,93 @@
+//! The records that exceed a limit of the wire: each is named by the outcome of both sides.
+
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::directory::Hosted;
+use super::{Holder, Session, Unsendable};
+use crate::limits::MAX_UNSENDABLE;
+use crate::message::UnsendableRecord;
+use crate::{DecodeError, Event, SessionError, View};
+
+/// What a session could not send, and what the peer could not.
+#[derive(Default)]
+pub(super) struct Unsent {
+    ours: Vec<(u32, Unsendable)>,
+    theirs: Vec<Unsendable>,
+    /// How many of this side's were reported, and how many were told to the peer.
+    reported: usize,
+    told: usize,
+    /// How many of this side's found no room.
+    unnamed: u64,
+}
+
+impl Unsent {
+    /// A record of this side, or one part of it, cannot be sent.
+    pub(super) fn note<V>(
+        &mut self,
+        (place, space): (u32, &Hosted<V>),
+        id: &str,
+        why: &DecodeError,
+    ) {
+        let (space, what) = (space.id.clone(), why.to_string());
+        let record = Unsendable { space, id: id.into(), what, holder: Holder::Us };
+        if self.ours.iter().any(|(_, known)| *known == record) {
+            return;
+        }
+        if self.ours.len() == MAX_UNSENDABLE {
+            self.unnamed += 1;
+        } else {
+            self.ours.push((place, record));
+        }
+    }
+
+    /// What no `Done` has named yet.
+    pub(super) fn to_tell(&mut self) -> Vec<UnsendableRecord> {
+        let untold = &self.ours[self.told..];
+        self.told = self.ours.len();
+        let record = |(space, record): &(u32, Unsendable)| UnsendableRecord {
+            space: *space,
+            id: record.id.clone(),
+            what: record.what.clone(),
+        };
+        untold.iter().map(record).collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ours.is_empty() && self.theirs.is_empty()
+    }
+
+    pub(super) fn named(&self) -> Arc<[Unsendable]> {
+        self.ours.iter().map(|(_, record)| record).chain(&self.theirs).cloned().collect()
+    }
+}
+
+impl<V: View> Session<V> {
+    /// Reports what this side could not send since the last call.
+    pub(super) fn report_unsent(&mut self) {
+        for (_, record) in &self.unsent.ours[self.unsent.reported..] {
+            self.events.push(Event::Unsendable(record.clone()));
+        }
+        self.unsent.reported = self.unsent.ours.len();
+        self.stats.unsendable = self.unsent.ours.len() as u64 + self.unsent.unnamed;
+    }
+
+    /// Takes what the peer could not send.
+    pub(super) fn on_unsendable(
+        &mut self,
+        records: Vec<UnsendableRecord>,
+    ) -> Result<(), SessionError> {
+        for UnsendableRecord { space, id, what } in records {
+            let space = self.directory.at(space);
+            let space = space.ok_or(SessionError::Violation("a space that is not shared"))?;
+            let record = Unsendable { space: space.id.clone(), id, what, holder: Holder::Peer };
+            self.stats.peer_unsendable += 1;
+            self.events.push(Event::Unsendable(record.clone()));
+            if self.unsent.theirs.len() < MAX_UNSENDABLE {
+                self.unsent.theirs.push(record);
+            }
+        }
+        Ok(())
+    }
+}

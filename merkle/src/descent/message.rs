@@ -1,0 +1,213 @@
+//! The bytes of a descent. Numbers are little-endian.
+
+use alloc::vec::Vec;
+
+use super::tag::Tag;
+use super::{LAST_LEVEL, padded};
+use crate::{Digest, Path};
+
+/// Nodes of one request.
+pub const MAX_PATHS: usize = 1_024;
+/// Entries of one listing.
+pub const MAX_LINES: usize = 4_096;
+
+const CHILDREN: u8 = 0;
+const ENTRIES: u8 = 1;
+
+/// The nodes that one side wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub(super) paths: Vec<Path>,
+}
+
+/// What the other side has below these nodes, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    pub(super) seen: Vec<Seen>,
+}
+
+/// What one side has below a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The tags of its sixteen [children](crate::Tree::children); `None` where nothing lies below.
+    Children([Option<Tag>; 16]),
+    /// All entries.
+    Entries(Vec<Line>),
+}
+
+/// An entry in a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The first 8 bytes of the key hash.
+    pub key: [u8; 8],
+    /// The tag of the value.
+    pub tag: Tag,
+}
+
+/// Bytes are no message of a descent. Nothing of them was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// The bytes end too early, or go on after the end.
+    #[error("the message has another length than it says")]
+    Length,
+    /// More nodes or entries than a message has.
+    #[error("{found} nodes or entries exceed the limit of {limit}")]
+    TooMany {
+        /// How many the message announces.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A node or a form that no descent has.
+    #[error("the message names a node or a form that no descent has")]
+    Invalid,
+}
+
+impl Line {
+    pub(super) fn new(key_hash: &Digest, tag: Tag) -> Self {
+        Self { key: *key_hash.as_bytes().first_chunk().expect("8 of 32 bytes"), tag }
+    }
+
+    pub(super) fn path(&self) -> Path {
+        Path::leading(&padded(&self.key), LAST_LEVEL)
+    }
+}
+
+impl Request {
+    /// The nodes, up to [`MAX_PATHS`].
+    pub fn paths(&self) -> &[Path] {
+        &self.paths
+    }
+
+    /// The bytes: `u16` count; for each node a byte with the number of nibbles, and these, two a byte.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::from((self.paths.len() as u16).to_le_bytes());
+        for path in &self.paths {
+            let nibbles = path.level() / 4;
+            bytes.push(nibbles as u8);
+            bytes.extend_from_slice(&path.bits().as_bytes()[..usize::from(nibbles.div_ceil(2))]);
+        }
+        bytes
+    }
+
+    /// Reads the bytes of [`to_bytes`](Self::to_bytes).
+    ///
+    /// # Errors
+    /// [`MessageError`] for anything else; nothing is allocated before its length is checked.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, MessageError> {
+        let mut r = Reader(bytes);
+        let paths = (0..r.count(MAX_PATHS, 1)?).map(|_| r.path()).collect::<Result<_, _>>()?;
+        r.end()?;
+        Ok(Self { paths })
+    }
+}
+
+impl Response {
+    /// What the other side has, node by node.
+    pub fn seen(&self) -> &[Seen] {
+        &self.seen
+    }
+
+    /// The bytes: `u16` count; for each node a byte: 0, then a `u16` mask of the children present and
+    /// their tags; or 1, then a `u16` count of entries, each of 8 bytes of key hash and a tag.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::from((self.seen.len() as u16).to_le_bytes());
+        for seen in &self.seen {
+            match seen {
+                Seen::Children(children) => {
+                    let present = (0..16).filter(|nibble| children[*nibble].is_some());
+                    let mask = present.fold(0u16, |mask, nibble| mask | 1 << nibble);
+                    bytes.push(CHILDREN);
+                    bytes.extend_from_slice(&mask.to_le_bytes());
+                    children.iter().flatten().for_each(|tag| bytes.extend_from_slice(tag));
+                }
+                Seen::Entries(lines) => {
+                    bytes.push(ENTRIES);
+                    bytes.extend_from_slice(&(lines.len() as u16).to_le_bytes());
+                    for line in lines {
+                        bytes.extend_from_slice(&line.key);
+                        bytes.extend_from_slice(&line.tag);
+                    }
+                }
+            }
+        }
+        bytes
+    }
+
+    /// Reads the bytes of [`to_bytes`](Self::to_bytes).
+    ///
+    /// # Errors
+    /// [`MessageError`] for anything else; nothing is allocated before its length is checked.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, MessageError> {
+        let mut r = Reader(bytes);
+        let seen = (0..r.count(MAX_PATHS, 3)?).map(|_| r.seen()).collect::<Result<_, _>>()?;
+        r.end()?;
+        Ok(Self { seen })
+    }
+}
+
+/// What is left of a message.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], MessageError> {
+        let (head, rest) = self.0.split_first_chunk().ok_or(MessageError::Length)?;
+        self.0 = rest;
+        Ok(*head)
+    }
+
+    /// A count of things that take at least `least` bytes each.
+    fn count(&mut self, limit: usize, least: usize) -> Result<usize, MessageError> {
+        let found = usize::from(u16::from_le_bytes(self.take()?));
+        if found > limit {
+            return Err(MessageError::TooMany { found, limit });
+        }
+        if found * least > self.0.len() {
+            return Err(MessageError::Length);
+        }
+        Ok(found)
+    }
+
+    fn path(&mut self) -> Result<Path, MessageError> {
+        let [nibbles] = self.take()?;
+        let level = 4 * u16::from(nibbles);
+        if level > LAST_LEVEL {
+            return Err(MessageError::Invalid);
+        }
+        let len = usize::from(nibbles.div_ceil(2));
+        let (head, rest) = self.0.split_at_checked(len).ok_or(MessageError::Length)?;
+        self.0 = rest;
+        let mut key = [0; 8];
+        key[..len].copy_from_slice(head);
+        let bits = padded(&key);
+        let path = Path::leading(&bits, level);
+        if *path.bits() == bits { Ok(path) } else { Err(MessageError::Invalid) }
+    }
+
+    fn seen(&mut self) -> Result<Seen, MessageError> {
+        let [form] = self.take()?;
+        match form {
+            CHILDREN => {
+                let mask = u16::from_le_bytes(self.take()?);
+                let mut children = [None; 16];
+                for (nibble, child) in children.iter_mut().enumerate() {
+                    if mask & 1 << nibble != 0 {
+                        *child = Some(self.take()?);
+                    }
+                }
+                Ok(Seen::Children(children))
+            }
+            ENTRIES => {
+                let count = self.count(MAX_LINES, 13)?;
+                let line = |_| Ok(Line { key: self.take()?, tag: self.take()? });
+                Ok(Seen::Entries((0..count).map(line).collect::<Result<_, _>>()?))
+            }
+            _ => Err(MessageError::Invalid),
+        }
+    }
+
+    fn end(self) -> Result<(), MessageError> {
+        if self.0.is_empty() { Ok(()) } else { Err(MessageError::Length) }
+    }
+}

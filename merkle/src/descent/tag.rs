@@ -1,0 +1,56 @@
+//! Digests abbreviated under a key.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::Digest;
+
+/// A digest as one descent abbreviates it: equal digests have equal tags, different ones have equal
+/// tags with a probability of 2^-40.
+pub type Tag = [u8; 5];
+
+/// The key under which one descent abbreviates digests.
+///
+/// A tag is the first 5 bytes of SHA-256 over key and digest. Without the key nobody can prepare two
+/// values whose tags collide, so draw both halves at random, for each descent anew.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TagKey([u8; 16]);
+
+impl TagKey {
+    /// Joins what each side drew: the one that asks, and the one that answers.
+    pub fn of(asking: [u8; 8], answering: [u8; 8]) -> Self {
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&asking);
+        key[8..].copy_from_slice(&answering);
+        Self(key)
+    }
+
+    /// The tag of a digest. One hash.
+    pub fn tag(self, digest: &Digest) -> Tag {
+        let hash: [u8; 32] =
+            Sha256::new_with_prefix(self.0).chain_update(digest.as_bytes()).finalize().into();
+        *hash.first_chunk().expect("5 of 32 bytes")
+    }
+
+    pub(super) fn children(self, children: [Option<Digest>; 16]) -> [Option<Tag>; 16] {
+        children.map(|child| child.map(|digest| self.tag(&digest)))
+    }
+}
+
+impl core::fmt::Debug for TagKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("TagKey(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_the_hash_of_key_and_digest() {
+        let half = |first: u8| core::array::from_fn(|at| first + at as u8);
+        let digest = Digest::from(core::array::from_fn::<u8, 32, _>(|at| at as u8));
+        let tag = TagKey::of(half(0), half(8)).tag(&digest);
+        assert_eq!(tag, [0x95, 0xe6, 0x6c, 0xe4, 0x08]);
+    }
+}
