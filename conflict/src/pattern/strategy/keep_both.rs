@@ -1,6 +1,7 @@
 use alloc::vec::Vec;
 
-use crate::{Outcome, Reason, Resolution, Strategy, StrategyId, Versions};
+use crate::pattern::PatternValue;
+use crate::{Reason, Resolution, Strategy, StrategyId, Versions};
 
 /// Every version stays visible, the most confident first; of equal confidences the greater digest.
 ///
@@ -8,19 +9,28 @@ use crate::{Outcome, Reason, Resolution, Strategy, StrategyId, Versions};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct KeepBoth;
 
-impl Strategy for KeepBoth {
+impl KeepBoth {
+    /// The identity, `keep-both/1`.
+    #[must_use]
+    pub const fn id(&self) -> StrategyId {
+        StrategyId::literal("keep-both", 1)
+    }
+}
+
+impl<T: PatternValue> Strategy<T> for KeepBoth {
     fn id(&self) -> StrategyId {
-        StrategyId::new("keep-both", 1).expect("a valid literal")
+        self.id()
     }
 
-    fn resolve(&self, versions: &Versions<'_>) -> Resolution {
+    fn resolve(&self, versions: &Versions<T>) -> Resolution<T> {
         if versions.len() == 1 {
             return Resolution::chosen(0, Reason::Only);
         }
         let mut indices: Vec<usize> = (0..versions.len()).collect();
         indices.sort_by(|&a, &b| {
-            versions[b].confidence.total_cmp(&versions[a].confidence).then(b.cmp(&a))
+            let confidence = |index: usize| versions[index].value.confidence();
+            confidence(b).total_cmp(&confidence(a)).then(b.cmp(&a))
         });
-        Resolution { outcome: Outcome::Kept(indices), reason: Reason::All }
+        Resolution::kept(indices, Reason::All)
     }
 }
