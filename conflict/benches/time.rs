@@ -3,12 +3,14 @@
 #![allow(missing_docs, reason = "criterion_main writes a main without documentation")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use engram_conflict::{
-    ConfidenceVoting, ConfidenceWeighted, CrossIdView, KeepBoth, LastWriter, OwnedVersion, Pattern,
-    Rules, Strategy, Versions, blend, cosine,
+use engram_conflict::pattern::{
+    ConfidenceVoting, ConfidenceWeighted, CrossIdView, KeepBoth, LastWriter, OwnedPattern, Pattern,
+    Rules, blend, cosine,
 };
+use engram_conflict::{Strategy, Version, Versions};
 use simsimd::SpatialSimilarity;
 
 #[path = "../tests/common/mod.rs"]
@@ -40,7 +42,8 @@ fn plain_blend(weights: &[f32], vectors: &[&[f32]]) -> Vec<f32> {
 
 fn vectors(criterion: &mut Criterion) {
     let real = common::excerpt();
-    let (left, right) = (&real[0].version.embedding[..], &real[1].version.embedding[..]);
+    let (left, right) =
+        (&real[0].version.value.embedding[..], &real[1].version.value.embedding[..]);
 
     let mut group = criterion.benchmark_group("cosine");
     group.bench_function("ours/768", |b| b.iter(|| cosine(black_box(left), black_box(right))));
@@ -70,8 +73,12 @@ fn vectors(criterion: &mut Criterion) {
 /// Real patterns as if they were siblings of one id. The floor of each strategy is the check and
 /// the sorting that every one of them needs.
 fn strategies(criterion: &mut Criterion) {
-    let real: Vec<OwnedVersion> = common::excerpt().into_iter().map(|r| r.version).collect();
-    let strategies: [(&str, &dyn Strategy); 4] = [
+    let real = common::excerpt().into_iter().map(|r| r.version);
+    // Shared, as a store shares them: a set costs no copy of a pattern.
+    let real: Vec<Version<Arc<OwnedPattern>>> = real
+        .map(|v| Version::new(v.digest, Arc::new(v.value)).confirmed(v.confirmations))
+        .collect();
+    let strategies: [(&str, &dyn Strategy<Arc<OwnedPattern>>); 4] = [
         ("confidence-voting", &ConfidenceVoting),
         ("confidence-weighted", &ConfidenceWeighted::new()),
         ("last-writer", &LastWriter),
@@ -80,7 +87,7 @@ fn strategies(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("resolve");
     for number in [1, 3, 64] {
         let set = &real[..number];
-        let versions = || Versions::new(set.iter().map(OwnedVersion::as_version)).unwrap();
+        let versions = || Versions::new(set.iter().cloned()).unwrap();
         group.bench_function(format!("floor: the set alone/{number}"), |b| b.iter(versions));
         for (name, strategy) in strategies {
             group.bench_function(format!("{name}/{number}"), |b| {
@@ -92,8 +99,8 @@ fn strategies(criterion: &mut Criterion) {
 }
 
 /// As many patterns as asked for: mixtures of two real ones, with the episodes of both.
-fn mixtures(number: usize) -> Vec<(u32, OwnedVersion)> {
-    let real: Vec<OwnedVersion> = common::excerpt().into_iter().map(|r| r.version).collect();
+fn mixtures(number: usize) -> Vec<(u32, common::Sibling)> {
+    let real: Vec<OwnedPattern> = common::excerpt().into_iter().map(|r| r.version.value).collect();
     let mut state = 7u64;
     let mut below = |bound: usize| {
         state =
@@ -110,13 +117,10 @@ fn mixtures(number: usize) -> Vec<(u32, OwnedVersion)> {
         let named = |id: &String, copy: usize| format!("{id}-{copy}");
         let copy = below(number / 40 + 1);
         let citations = a.citations.iter().take(4).chain(b.citations.iter().take(3));
-        let version = OwnedVersion {
-            embedding,
-            citations: citations.map(|id| named(id, copy)).collect(),
-            confidence: below(1 << 24) as f32 / (1 << 24) as f32,
-            ..a.clone()
-        };
-        (i, version.named())
+        let citations = citations.map(|id| named(id, copy)).collect();
+        let mut pattern = OwnedPattern::new(embedding, citations);
+        pattern.confidence = below(1 << 24) as f32 / (1 << 24) as f32;
+        (i, Version::named(pattern))
     };
     (0..number as u32).map(&mut mixture).collect()
 }
@@ -141,14 +145,13 @@ fn view(criterion: &mut Criterion) {
         group.bench_function(format!("one changed pattern/{number}"), |b| {
             b.iter_batched(
                 || {
-                    let (id, pattern) = patterns[edit % number].clone();
+                    let (id, mut pattern) = patterns[edit % number].clone();
                     // On every other pass the confidence is another one: never a repeated edit.
-                    let confidence = match edit / number % 2 {
-                        0 => 1.0 - pattern.confidence,
-                        _ => pattern.confidence,
-                    };
+                    if (edit / number).is_multiple_of(2) {
+                        pattern.confidence = 1.0 - pattern.confidence;
+                    }
                     edit += 1;
-                    (id, Pattern { confidence, ..pattern })
+                    (id, pattern)
                 },
                 |(id, pattern)| view.upsert(id, pattern),
                 BatchSize::PerIteration,

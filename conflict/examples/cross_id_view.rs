@@ -1,19 +1,14 @@
 //! Four patterns that speak of each other: what is one memory, what is disputed, and why.
 
-use engram_conflict::{CrossIdView, OwnedVersion, Pattern, Rules};
+use engram_conflict::Version;
+use engram_conflict::pattern::{CrossIdView, OwnedPattern, Pattern, Rules};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pattern = |embedding: [f32; 3], citations: &[&str], confidence| {
-        OwnedVersion {
-            digest: [0; 32],
-            embedding: embedding.to_vec(),
-            citations: citations.iter().map(|id| id.to_string()).collect(),
-            strength: confidence,
-            confidence,
-            consolidated_at: 0,
-            confirmations: 1,
-        }
-        .named()
+        let citations = citations.iter().map(ToString::to_string).collect();
+        let mut pattern = OwnedPattern::new(embedding.to_vec(), citations);
+        pattern.confidence = confidence;
+        Version::named(pattern)
     };
     let patterns = [
         ("morning", pattern([0.9, 0.2, 0.1], &["mon", "tue", "wed"], 0.90)),
@@ -35,11 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn as_pattern(version: &OwnedVersion) -> Pattern<'_> {
-    Pattern {
-        digest: version.digest,
-        embedding: version.embedding.as_slice().into(),
-        citations: &version.citations,
-        confidence: version.confidence,
-    }
+fn as_pattern(version: &Version<OwnedPattern>) -> Pattern<'_> {
+    let OwnedPattern { embedding, citations, confidence, .. } = &version.value;
+    Pattern::new(version.digest, embedding.as_slice().into(), citations, *confidence)
 }

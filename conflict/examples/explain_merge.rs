@@ -1,21 +1,18 @@
 //! Three nodes wrote one pattern at the same time: what each strategy shows, and why.
 
-use engram_conflict::{
-    ConfidenceVoting, ConfidenceWeighted, KeepBoth, LastWriter, OwnedVersion, Strategy, Versions,
+use engram_conflict::pattern::{
+    ConfidenceVoting, ConfidenceWeighted, InvalidPattern, KeepBoth, LastWriter, OwnedPattern,
+    explain,
 };
+use engram_conflict::{InvalidVersions, Strategy, Version, Versions};
 
-fn main() -> Result<(), engram_conflict::InvalidVersions> {
+fn main() -> Result<(), InvalidVersions<InvalidPattern>> {
     let version = |embedding: [f32; 3], citations: &[&str], confidence, minute: i64| {
-        OwnedVersion {
-            digest: [0; 32],
-            embedding: embedding.to_vec(),
-            citations: citations.iter().map(|id| id.to_string()).collect(),
-            strength: confidence,
-            confidence,
-            consolidated_at: 1_740_829_742_789_000_000 + minute * 60_000_000_000,
-            confirmations: 1,
-        }
-        .named()
+        let citations = citations.iter().map(ToString::to_string).collect();
+        let mut pattern = OwnedPattern::new(embedding.to_vec(), citations);
+        (pattern.strength, pattern.confidence) = (confidence, confidence);
+        pattern.consolidated_at = 1_740_829_742_789_000_000 + minute * 60_000_000_000;
+        Version::named(pattern)
     };
     let mut nodes = [
         version([0.9, 0.1, 0.3], &["luke-1", "luke-2", "luke-3"], 0.81, 0),
@@ -25,8 +22,8 @@ fn main() -> Result<(), engram_conflict::InvalidVersions> {
     // A fourth node found what the first one found: one version, two confirmations.
     nodes[0].confirmations = 2;
 
-    let versions = Versions::new(nodes.iter().map(OwnedVersion::as_version))?;
-    let strategies: [&dyn Strategy; 5] = [
+    let versions = Versions::new(nodes.clone())?;
+    let strategies: [&dyn Strategy<OwnedPattern>; 5] = [
         &ConfidenceVoting,
         &ConfidenceWeighted::new(),
         &ConfidenceWeighted::by_confirmations(),
@@ -34,7 +31,7 @@ fn main() -> Result<(), engram_conflict::InvalidVersions> {
         &KeepBoth,
     ];
     for strategy in strategies {
-        println!("{}\n", strategy.explain(&versions));
+        println!("{}\n", explain(strategy, &versions));
     }
 
     // Another order of arrival, and one version twice: nothing changes.
@@ -42,7 +39,7 @@ fn main() -> Result<(), engram_conflict::InvalidVersions> {
     again.reverse();
     again[2].confirmations = 1;
     again.insert(1, again[2].clone());
-    let reordered = Versions::new(again.iter().map(OwnedVersion::as_version))?;
+    let reordered = Versions::new(again)?;
     for strategy in strategies {
         assert_eq!(strategy.resolve(&reordered), strategy.resolve(&versions));
     }

@@ -1,75 +1,78 @@
-//! A strategy of one's own: the version with the most citations, with the citations of all.
-//! The laws tell whether replicas may rely on it.
+//! A strategy of your own, for a value of your own: the cheapest version of a product, with the tags of all. The laws
+//! check that replicas can rely on it.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 use engram_conflict::{
-    Embedding, Laws, Merged, OwnedVersion, Reason, Resolution, Strategy, StrategyId, Versions,
-    assert_strategy_laws, union,
+    Laws, Random, Reason, Resolution, Strategy, StrategyId, Value, Version, Versions,
 };
 
-/// Of equal numbers of citations the more confident wins, of equal confidences the digest.
-struct BestSupported {
-    id: StrategyId,
+#[derive(Clone, Debug, Hash)]
+struct Product {
+    title: &'static str,
+    cents: u64,
+    tags: BTreeSet<&'static str>,
 }
 
-impl BestSupported {
-    fn new() -> Self {
-        Self { id: StrategyId::new("best-supported", 1).expect("a valid literal") }
+impl Value for Product {
+    type Invalid = Infallible;
+
+    fn validate(&self, _: &Self) -> Result<(), Infallible> {
+        Ok(())
     }
 }
 
-impl Strategy for BestSupported {
+/// The lowest price, with the tags of all versions.
+struct Cheapest;
+
+impl Strategy<Product> for Cheapest {
     fn id(&self) -> StrategyId {
-        self.id.clone()
+        StrategyId::literal("cheapest", 1)
     }
 
-    fn resolve(&self, versions: &Versions<'_>) -> Resolution {
-        let index = versions.best_by(|a, b| {
-            let by_citations = a.citations.len().cmp(&b.citations.len());
-            by_citations.then(a.confidence.total_cmp(&b.confidence))
-        });
-        let winner = versions[index];
-        let merged = Merged {
-            embedding: Embedding::Of(index),
-            citations: union(versions.iter().map(|version| version.citations)),
-            strength: winner.strength,
-            confidence: winner.confidence,
-            consolidated_at: winner.consolidated_at,
-        };
-        Resolution::composed(merged, versions, Reason::Other("the most citations".into()))
+    fn resolve(&self, versions: &Versions<Product>) -> Resolution<Product> {
+        let base = versions.best_by(|a, b| b.value.cents.cmp(&a.value.cents));
+        let tags = versions.values().flat_map(|product| &product.tags).copied().collect();
+        let product = Product { tags, ..versions[base].value };
+        Resolution::composed(product, base, versions, Reason::Other("the lowest price".into()))
     }
 }
 
 /// The same with a mistake that is easily made: the first version wins.
 struct FirstWins;
 
-impl Strategy for FirstWins {
+impl Strategy<Product> for FirstWins {
     fn id(&self) -> StrategyId {
-        StrategyId::new("first-wins", 1).expect("a valid literal")
+        StrategyId::literal("first-wins", 1)
     }
 
-    fn resolve(&self, _: &Versions<'_>) -> Resolution {
+    fn resolve(&self, _: &Versions<Product>) -> Resolution<Product> {
         Resolution::chosen(0, Reason::Other("the first".into()))
     }
 }
 
-fn main() {
-    // In a test this line is all it takes.
-    assert_strategy_laws!(BestSupported::new());
-    println!("best-supported/1 keeps the laws\n");
-
-    let version = |digest, citations: &[&str], confidence| OwnedVersion {
-        digest: [digest; 32],
-        embedding: vec![f32::from(digest), 1.0],
-        citations: citations.iter().map(|id| id.to_string()).collect(),
-        strength: confidence,
-        confidence,
-        consolidated_at: 1_740_829_742_789_000_000,
-        confirmations: 1,
+fn main() -> Result<(), engram_conflict::InvalidVersions<Infallible>> {
+    let product = |random: &mut Random, cents| Product {
+        title: random.pick(&["cup", "pen"]),
+        cents,
+        tags: (0..random.below(3)).map(|_| random.pick(&["new", "red", "sale"])).collect(),
     };
-    let owned = [version(1, &["mon", "tue"], 0.6), version(2, &["wed"], 0.9)];
-    let versions = Versions::new(owned.iter().map(OwnedVersion::as_version)).expect("valid");
-    println!("{}\n", BestSupported::new().explain(&versions));
+    let laws = Laws::new(
+        move |random| {
+            let cents = random.pick(&[0, 99, 99, u64::MAX]);
+            product(random, cents)
+        },
+        move |random, place| product(random, place as u64),
+    );
+    laws.assert(&Cheapest);
+    println!("cheapest/1 keeps the laws\n");
 
-    let broken = Laws::new().check(&FirstWins).expect_err("it is wrong");
-    println!("{broken}");
+    let cup = |cents, tag| Product { title: "cup", cents, tags: BTreeSet::from([tag]) };
+    let versions = Versions::new([cup(250, "new"), cup(199, "sale")].map(Version::named))?;
+    println!("{:?}", Cheapest.resolve(&versions).visible(&versions));
+    println!("{}\n", Cheapest.explain(&versions));
+
+    println!("{}", laws.check(&FirstWins).expect_err("the digests decide"));
+    Ok(())
 }

@@ -61,6 +61,24 @@ const MAX_NAME: usize = 64;
 const MAX_PARAMETERS: usize = 16;
 
 impl StrategyId {
+    /// An identity without parameters, from literals: for [`Strategy::id`](crate::Strategy::id), which cannot fail.
+    ///
+    /// ```
+    /// # use engram_conflict::StrategyId;
+    /// const ID: StrategyId = StrategyId::literal("longest", 1);
+    /// assert_eq!(ID.to_string(), "longest/1");
+    /// ```
+    ///
+    /// # Panics
+    /// If `name` is not 1 to 64 characters of `a-z 0-9 -`, or `version` is 0. In a `const` this is an error of the
+    /// compiler. For names of other origin use [`new`](Self::new).
+    #[must_use]
+    pub const fn literal(name: &'static str, version: u16) -> Self {
+        assert!(is_name(name), "a name is 1 to 64 characters of a-z, 0-9 and -");
+        let version = NonZeroU16::new(version).expect("a version is a number of 1 to 65535");
+        Self { name: Cow::Borrowed(name), version, parameters: BTreeMap::new() }
+    }
+
     /// An identity without parameters.
     ///
     /// # Errors
@@ -107,9 +125,17 @@ impl StrategyId {
     }
 }
 
+const fn is_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let mut index = 0;
+    while index < bytes.len() && matches!(bytes[index], b'a'..=b'z' | b'0'..=b'9' | b'-') {
+        index += 1;
+    }
+    index == bytes.len() && !bytes.is_empty() && bytes.len() <= MAX_NAME
+}
+
 fn checked_name(name: Cow<'static, str>) -> Result<Cow<'static, str>, InvalidStrategyId> {
-    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    match (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(allowed) {
+    match is_name(&name) {
         true => Ok(name),
         false => Err(InvalidStrategyId::Name(name.into_owned())),
     }

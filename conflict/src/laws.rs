@@ -1,41 +1,73 @@
-//! The laws that a strategy must keep, as a suite that anybody can run on their own.
+//! The laws that a strategy must keep, as a suite for strategies of your own.
 //!
-//! A case is a set of versions drawn from a seed. Cases are mean on purpose: equal confidences,
-//! zeros of both signs, subnormal and huge numbers, no citations, 64 versions.
+//! A case is a set of versions drawn from a seed.
 
-mod case;
 mod check;
-mod owned;
+mod random;
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-pub use owned::OwnedVersion;
+pub use random::Random;
 
-use self::case::Random;
-use crate::Strategy;
+use crate::value::FINGERPRINT;
+use crate::{Resolution, Strategy, Value, Versions};
 
-/// The suite: which laws are checked, and on how many cases.
+/// The suite: the laws that are checked, the values they are checked on, and the number of cases.
 ///
 /// ```
-/// use engram_conflict::{ConfidenceVoting, Law, Laws, LastWriter};
+/// use engram_conflict::{Law, Laws, Resolution, Strategy, StrategyId, Versions};
 ///
-/// let kept = Laws::new().cases(64).check(&ConfidenceVoting)?;
-/// assert_eq!(kept.cases, 64);
+/// /// The greatest number wins.
+/// struct Greatest;
 ///
-/// // The last writer loses citations, and says so.
-/// let broken = Laws::new().check(&LastWriter).unwrap_err();
-/// assert_eq!(broken.law, Law::Citations);
-/// assert_eq!(Laws::new().replay(broken.seed).check(&LastWriter).unwrap_err(), broken);
-/// Laws::new().except(Law::Citations).check(&LastWriter)?;
-/// # Ok::<(), engram_conflict::Broken>(())
+/// impl Strategy<u64> for Greatest {
+///     fn id(&self) -> StrategyId {
+///         StrategyId::literal("greatest", 1)
+///     }
+///
+///     fn resolve(&self, versions: &Versions<u64>) -> Resolution<u64> {
+///         versions.choose_by("the greatest number", |a, b| a.value.cmp(&b.value))
+///     }
+/// }
+///
+/// // Few numbers, so that ties are frequent; and for law `Names` numbers that ascend with their place.
+/// let laws = Laws::new(|random| random.draw() % 8, |random, place| place as u64 * 8 + random.draw() % 8);
+/// laws.assert(&Greatest);
+///
+/// /// The first version of the set wins: the digests decide.
+/// struct First;
+///
+/// impl Strategy<u64> for First {
+///     fn id(&self) -> StrategyId {
+///         StrategyId::literal("first", 1)
+///     }
+///
+///     fn resolve(&self, _: &Versions<u64>) -> Resolution<u64> {
+///         Resolution::chosen(0, engram_conflict::Reason::Other("the first".into()))
+///     }
+/// }
+///
+/// let broken = laws.check(&First).unwrap_err();
+/// assert_eq!(broken.law, Law::Names);
+/// assert_eq!(laws.clone().replay(broken.seed).check(&First).unwrap_err(), broken);
 /// ```
-#[derive(Clone, Debug)]
-pub struct Laws {
+#[derive(Clone)]
+pub struct Laws<T> {
     cases: Cases,
     excepted: Vec<Law>,
+    values: Generator<T>,
+    values_without_ties: Generator<T>,
+    laws_of_values: Vec<(Law, Check<T>)>,
 }
+
+/// As many values of one set as asked for.
+type Generator<T> = Arc<dyn Fn(&mut Random, usize) -> Vec<T> + Send + Sync>;
+
+/// The fault of a resolution, if it has one.
+type Check<T> = Arc<dyn Fn(&Versions<T>, &Resolution<T>) -> Option<String> + Send + Sync>;
 
 #[derive(Clone, Debug)]
 enum Cases {
@@ -43,31 +75,34 @@ enum Cases {
     Only(u64),
 }
 
-/// What a strategy must keep, so that replicas that hold the same set show the same.
+/// What a strategy must keep, so that replicas that hold the same set show the same value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Law {
-    /// S1: a function of the set, whatever order its versions came in and however often.
+    /// S1: a function of the set, independent of the order of its versions and of their repetition.
     Set,
-    /// S1: a digest breaks ties and decides nothing else. Renaming the versions of a set without
-    /// ties changes nothing. A fold over pairs in order of digests breaks this law, and so does
-    /// "the first one wins": their results are arbitrary, and an author who picks digests picks them.
+    /// S1: a digest breaks ties and decides nothing else. Other digests for the versions of a set without ties change
+    /// nothing. A fold over pairs in order of digests breaks this law, and so does "the first one wins": their results
+    /// are arbitrary, and an author who picks digests picks them.
     Names,
-    /// S2: an answer for every valid set, without a panic.
+    /// S2: an answer for every valid set, without a panic. Overflow of an integer panics with debug assertions, so run
+    /// the suite in a build that has them.
     Total,
-    /// S3: the answer is valid: indices of the set, finite numbers, a confidence in `0..=1`, the
-    /// dimension of the set, and a time that is not outside those of the set.
+    /// S3: the answer is valid: indices of the set, a value that [`Value::validate`] takes, shares that add up to 1, and a
+    /// reason that is true of the set as far as the set can tell.
     Valid,
     /// S4: of a single version the answer is that version, bit for bit.
     Single,
     /// S5: no clock, no randomness, no memory of earlier calls.
     Pure,
-    /// S7: no citation is lost. Not for every strategy: see [`Laws::except`].
+    /// S7, of [patterns](crate::pattern): no citation is lost. Not for every strategy: see [`Laws::except`].
     Citations,
-    /// S8: the confidence is not above the greatest of the set.
+    /// S8, of [patterns](crate::pattern): the confidence is not above the greatest of the set.
     Confidence,
     /// S9: the identity never changes, and its text reads back as the same identity.
     Identity,
+    /// A law of the values at hand, added by [`Laws::with_law`].
+    OfValues(&'static str),
 }
 
 /// The laws were kept.
@@ -76,17 +111,17 @@ pub enum Law {
 pub struct Kept {
     /// How many cases were checked.
     pub cases: u32,
-    /// A fingerprint of every bit of every answer. Law S6 asks that it be the same on every
-    /// machine and in every build: write it down in a test, and run the test elsewhere.
+    /// A fingerprint of every bit of every answer. Law S6 asks that it be the same on every machine and in every build:
+    /// compare it with a constant in a test, and run the test on other machines.
     pub fingerprint: u64,
 }
 
-/// A law was broken.
+/// A strategy breaks a law.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{strategy} breaks law {law}: {detail}; to see it again: Laws::new().replay({seed:#x})")]
+#[error("{strategy} breaks law {law}: {detail}; to see it again: replay({seed:#x})")]
 #[non_exhaustive]
 pub struct Broken {
-    /// Which law.
+    /// The law.
     pub law: Law,
     /// The seed of the case: [`Laws::replay`] checks this case alone.
     pub seed: u64,
@@ -96,16 +131,62 @@ pub struct Broken {
     pub detail: String,
 }
 
-impl Default for Laws {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Laws {
+impl<T: Value + Clone + fmt::Debug> Laws<T> {
     /// All laws on 1,000 cases from a fixed seed.
-    pub const fn new() -> Self {
-        Self { cases: Cases::Drawn { seed: 0, number: 1000 }, excepted: Vec::new() }
+    ///
+    /// `value` draws a value. Let it draw equal, extreme and empty values often: ties and limits are what strategies get
+    /// wrong. `distinct` draws a value for a set without ties: of two values the one with the greater place is greater by
+    /// every measure that a strategy compares. Its values are those of law [`Names`](Law::Names).
+    pub fn new(
+        value: impl Fn(&mut Random) -> T + Send + Sync + 'static,
+        distinct: impl Fn(&mut Random, usize) -> T + Send + Sync + 'static,
+    ) -> Self {
+        Self::of_sets(
+            move |random, number| (0..number).map(|_| value(random)).collect(),
+            move |random, number| (0..number).map(|place| distinct(random, place)).collect(),
+        )
+    }
+
+    /// All laws, with values that are drawn a set at a time.
+    pub(crate) fn of_sets(
+        values: impl Fn(&mut Random, usize) -> Vec<T> + Send + Sync + 'static,
+        values_without_ties: impl Fn(&mut Random, usize) -> Vec<T> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            cases: Cases::Drawn { seed: 0, number: 1000 },
+            excepted: Vec::new(),
+            values: Arc::new(values),
+            values_without_ties: Arc::new(values_without_ties),
+            laws_of_values: Vec::new(),
+        }
+    }
+
+    /// Adds a law of your own about one answer. `check` returns the fault of a resolution that breaks it.
+    ///
+    /// ```
+    /// # use engram_conflict::{Law, Laws, Resolution, Versions};
+    /// # let laws = Laws::new(|random| random.draw() % 8, |random, place| place as u64 * 8 + random.draw() % 8);
+    /// let laws = laws.with_law("no sum", |versions: &Versions<u64>, resolution: &Resolution<u64>| {
+    ///     let shown = resolution.visible(versions);
+    ///     (!versions.values().any(|value| value == shown)).then(|| format!("{shown} is new"))
+    /// });
+    /// ```
+    #[must_use]
+    pub fn with_law(
+        self,
+        name: &'static str,
+        check: impl Fn(&Versions<T>, &Resolution<T>) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(Law::OfValues(name), check)
+    }
+
+    pub(crate) fn with(
+        mut self,
+        law: Law,
+        check: impl Fn(&Versions<T>, &Resolution<T>) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.laws_of_values.push((law, Arc::new(check)));
+        self
     }
 
     /// Checks as many cases.
@@ -143,24 +224,23 @@ impl Laws {
     /// Checks the strategy.
     ///
     /// # Errors
-    /// [`Broken`] with the first law that is broken and the seed of the case. A panic of the
-    /// strategy is such an error too with the feature `std`; without it, the panic comes through.
-    pub fn check(&self, strategy: &(impl Strategy + ?Sized)) -> Result<Kept, Broken> {
-        let mut kept = Kept { cases: 0, fingerprint: owned::FINGERPRINT };
+    /// [`Broken`] with the first law that is broken and the seed of the case. A panic of the strategy is such an error
+    /// too with the feature `std`; without it, the panic comes through.
+    pub fn check(&self, strategy: &(impl Strategy<T> + ?Sized)) -> Result<Kept, Broken> {
+        let mut kept = Kept { cases: 0, fingerprint: FINGERPRINT };
         for seed in self.seeds() {
-            check::Case::new(&self.excepted, seed, &strategy).run(&mut kept.fingerprint)?;
+            check::Case::new(self, seed, &strategy).run(&mut kept.fingerprint)?;
             kept.cases += 1;
         }
         Ok(kept)
     }
 
-    /// Panics with the broken law. This is what
-    /// [`assert_strategy_laws!`](crate::assert_strategy_laws) calls.
+    /// Checks the strategy in a test.
     ///
     /// # Panics
-    /// If [`Laws::check`] finds a broken law.
+    /// If [`Laws::check`] finds a broken law; the message names it and the seed of the case.
     #[track_caller]
-    pub fn assert(&self, strategy: &(impl Strategy + ?Sized)) {
+    pub fn assert(&self, strategy: &(impl Strategy<T> + ?Sized)) {
         if let Err(broken) = self.check(strategy) {
             panic!("{broken}");
         }
@@ -175,26 +255,13 @@ impl Laws {
     }
 }
 
-/// Asserts that a strategy keeps the laws; in a test.
-///
-/// `except` names laws that the strategy does not promise. `replay` checks the one case that a
-/// failure has printed.
-///
-/// ```
-/// use engram_conflict::{ConfidenceWeighted, LastWriter, assert_strategy_laws};
-///
-/// assert_strategy_laws!(ConfidenceWeighted::new());
-/// assert_strategy_laws!(LastWriter, except Citations);
-/// assert_strategy_laws!(LastWriter, except Citations, replay 0x2a);
-/// ```
-#[macro_export]
-macro_rules! assert_strategy_laws {
-    ($strategy:expr $(, except $($law:ident)|+)? $(, replay $seed:expr)? $(,)?) => {
-        $crate::Laws::new()
-            $($(.except($crate::Law::$law))+)?
-            $(.replay($seed))?
-            .assert(&$strategy)
-    };
+impl<T> fmt::Debug for Laws<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let own: Vec<&Law> = self.laws_of_values.iter().map(|(law, _)| law).collect();
+        let mut laws = f.debug_struct("Laws");
+        laws.field("cases", &self.cases).field("excepted", &self.excepted);
+        laws.field("laws_of_values", &own).finish_non_exhaustive()
+    }
 }
 
 impl fmt::Display for Law {
@@ -209,6 +276,7 @@ impl fmt::Display for Law {
             Self::Citations => "S7 (no citation is lost)",
             Self::Confidence => "S8 (no confidence out of nothing)",
             Self::Identity => "S9 (a stable identity)",
+            Self::OfValues(name) => name,
         })
     }
 }

@@ -4,104 +4,99 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-/// One live version (sibling) of a pattern, borrowed from its store.
+use crate::value::{FINGERPRINT, fingerprint, same};
+use crate::{Outcome, Reason, Resolution, Value};
+
+/// One live version (sibling) of a value.
 ///
-/// Two versions with one digest are one version: [`Versions::new`] keeps a single copy and adds
-/// the confirmations up.
-#[derive(Clone, Copy, Debug)]
-pub struct Version<'a> {
-    /// Names the content: equal contents have equal digests, on every node.
+/// Two versions with one digest are one version: [`Versions::new`] keeps a single copy and adds the confirmations.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Version<T> {
+    /// The digest of the value: equal values have equal digests, on every node.
     pub digest: [u8; 32],
-    /// The embedding; all versions of a set have the same dimension. May be empty.
-    pub embedding: &'a [f32],
-    /// Ids of the episodes the version cites. A multiset: ids may repeat, in any order.
-    pub citations: &'a [String],
-    /// Coherence of the pattern: finite, not negative, may be a little above 1.
-    pub strength: f32,
-    /// Confidence, in `0..=1`.
-    pub confidence: f32,
-    /// When the version was consolidated, in nanoseconds since 1970-01-01 UTC.
-    pub consolidated_at: i64,
-    /// How many independent writes hold this content; at least 1.
+    /// The value. To share one instead of copying it, let `T` be an `Arc`.
+    pub value: T,
+    /// How many independent writes hold this value; at least 1.
     pub confirmations: u32,
+}
+
+impl<T> Version<T> {
+    /// A version that one write holds.
+    #[must_use]
+    pub const fn new(digest: [u8; 32], value: T) -> Self {
+        Self { digest, value, confirmations: 1 }
+    }
+
+    /// The version, held by as many writes.
+    #[must_use]
+    pub fn confirmed(mut self, confirmations: u32) -> Self {
+        self.confirmations = confirmations;
+        self
+    }
+}
+
+impl<T: Value> Version<T> {
+    /// A version with a digest of its value, for tests, generators and examples.
+    ///
+    /// The digest tells test data apart. It is not cryptographic.
+    #[must_use]
+    pub fn named(value: T) -> Self {
+        let mut digest = [0; 32];
+        let mut state = fingerprint(FINGERPRINT, &value);
+        for (i, eight) in digest.chunks_mut(8).enumerate() {
+            state = fingerprint(state, &(i as u8));
+            eight.copy_from_slice(&state.to_be_bytes());
+        }
+        Self::new(digest, value)
+    }
 }
 
 /// A non-empty set of valid versions in canonical order: by digest, each digest once.
 ///
-/// The only argument of a strategy. Whatever order the versions arrived in, and however often
-/// each of them arrived, the set is the same, so a strategy cannot depend on either.
+/// The only argument of a strategy. The set does not depend on the order in which the versions arrived, nor on how
+/// often each of them arrived, so a strategy cannot depend on either.
 #[derive(Clone, Debug)]
-pub struct Versions<'a> {
-    sorted: Vec<Version<'a>>,
+pub struct Versions<T> {
+    sorted: Vec<Version<T>>,
 }
 
 /// Why some versions are not a set that a strategy can resolve.
 ///
-/// Nothing was changed. Leave out the version that is named (by its digest), or correct it where
-/// it entered the system: a stored version should have passed the same checks.
+/// Nothing was changed. Leave out the version that is named (by its digest), or correct it where it entered the
+/// system: a stored version should have passed the same checks.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidVersions {
+pub enum InvalidVersions<E> {
     /// There is no version to choose from.
     #[error("no versions: a set to resolve has at least one")]
     Empty,
-    /// One of the versions is not valid.
+    /// A value is invalid.
     #[error(transparent)]
-    Version(#[from] InvalidVersion),
-    /// One digest over two contents: whichever were kept, two nodes could keep different ones.
-    #[error("two different contents have the digest {}", short(.digest))]
+    Value(InvalidValue<E>),
+    /// No write holds the version.
+    #[error("version {}: 0 confirmations, a live version has at least 1", short(.digest))]
+    Unconfirmed {
+        /// The digest of the version.
+        digest: [u8; 32],
+    },
+    /// Two values have one digest, so two nodes could keep different ones.
+    #[error("two different values have the digest {}", short(.digest))]
     Contradiction {
         /// The digest.
         digest: [u8; 32],
     },
 }
 
-/// Why one version is not valid, and which. Nothing was changed.
+/// A value that is invalid, and the cause. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("version {}: {cause}", short(.digest))]
 #[non_exhaustive]
-pub enum InvalidVersion {
-    /// An embedding of another dimension than the others.
-    #[error("version {}: embedding of {found} dimensions among versions of {expected}", short(.digest))]
-    Dimension {
-        /// Names the version.
-        digest: [u8; 32],
-        /// The dimension of the others; in a set, of the version with the smallest digest.
-        expected: usize,
-        /// The dimension of this one.
-        found: usize,
-    },
-    /// A component of an embedding that is NaN or infinite.
-    #[error("version {}: component {component} of the embedding is {value}, not a finite number", short(.digest))]
-    Component {
-        /// Names the version.
-        digest: [u8; 32],
-        /// Index of the first such component.
-        component: usize,
-        /// Its value.
-        value: f32,
-    },
-    /// A confidence that is NaN or outside `0..=1`.
-    #[error("version {}: confidence {value} is not in 0..=1", short(.digest))]
-    Confidence {
-        /// Names the version.
-        digest: [u8; 32],
-        /// The confidence.
-        value: f32,
-    },
-    /// A strength that is NaN, infinite or negative.
-    #[error("version {}: strength {value} is not a finite number of at least 0", short(.digest))]
-    Strength {
-        /// Names the version.
-        digest: [u8; 32],
-        /// The strength.
-        value: f32,
-    },
-    /// A version that nobody wrote.
-    #[error("version {}: 0 confirmations, a live version has at least 1", short(.digest))]
-    Unconfirmed {
-        /// Names the version.
-        digest: [u8; 32],
-    },
+pub struct InvalidValue<E> {
+    /// The digest of the value.
+    pub digest: [u8; 32],
+    /// The cause.
+    pub cause: E,
 }
 
 /// The first eight hexadecimal digits of a digest: enough to find a version in a log.
@@ -114,75 +109,30 @@ pub(crate) fn short(digest: &[u8; 32]) -> String {
     })
 }
 
-pub(crate) fn check_embedding(
-    digest: [u8; 32],
-    embedding: &[f32],
-    dimension: usize,
-) -> Result<(), InvalidVersion> {
-    if embedding.len() != dimension {
-        let found = embedding.len();
-        return Err(InvalidVersion::Dimension { digest, expected: dimension, found });
-    }
-    match embedding.iter().position(|x| !x.is_finite()) {
-        None => Ok(()),
-        Some(component) => {
-            Err(InvalidVersion::Component { digest, component, value: embedding[component] })
-        }
-    }
-}
-
-pub(crate) fn check_confidence(digest: [u8; 32], value: f32) -> Result<(), InvalidVersion> {
-    match (0.0..=1.0).contains(&value) {
-        true => Ok(()),
-        false => Err(InvalidVersion::Confidence { digest, value }),
-    }
-}
-
-impl Version<'_> {
-    fn validate(&self, dimension: usize) -> Result<(), InvalidVersion> {
-        let digest = self.digest;
-        check_embedding(digest, self.embedding, dimension)?;
-        check_confidence(digest, self.confidence)?;
-        if !(self.strength.is_finite() && self.strength >= 0.0) {
-            return Err(InvalidVersion::Strength { digest, value: self.strength });
-        }
-        if self.confirmations == 0 {
-            return Err(InvalidVersion::Unconfirmed { digest });
-        }
-        Ok(())
-    }
-
-    /// Whether two versions are the same bit for bit, confirmations aside.
-    pub(crate) fn same_content(&self, other: &Version<'_>) -> bool {
-        let bits = |v: &Version<'_>| {
-            (v.digest, v.strength.to_bits(), v.confidence.to_bits(), v.consolidated_at)
-        };
-        bits(self) == bits(other)
-            && self.citations == other.citations
-            && self.embedding.len() == other.embedding.len()
-            && self.embedding.iter().zip(other.embedding).all(|(a, b)| a.to_bits() == b.to_bits())
-    }
-}
-
-impl<'a> Versions<'a> {
+impl<T: Value> Versions<T> {
     /// Validates the versions, sorts them by digest and joins equal ones.
     ///
-    /// Confirmations of equal versions add up (they stop at `u32::MAX`), so give each write once:
-    /// a version per dot, or a version per content with the number of its dots. A zero with a sign, a
-    /// subnormal number and a strength above 1 are valid and stay as they are.
+    /// Confirmations of equal versions add up (they stop at `u32::MAX`), so pass each write once: a version per dot, or
+    /// a version per value with the number of its dots. Costs `O(n log n)`, and one validation of each value.
     ///
     /// # Errors
-    /// [`InvalidVersions`] names the first version, in order of digests, that is not valid, and
-    /// why. Costs `O(n log n)` and one look at each component.
-    pub fn new(versions: impl IntoIterator<Item = Version<'a>>) -> Result<Self, InvalidVersions> {
-        let mut sorted: Vec<Version<'a>> = versions.into_iter().collect();
+    /// [`InvalidVersions`] names the first version, in order of digests, that is invalid, and the cause.
+    pub fn new(
+        versions: impl IntoIterator<Item = Version<T>>,
+    ) -> Result<Self, InvalidVersions<T::Invalid>> {
+        let mut sorted: Vec<Version<T>> = versions.into_iter().collect();
         sorted.sort_by_key(|version| version.digest);
-        let dimension = sorted.first().ok_or(InvalidVersions::Empty)?.embedding.len();
-        for version in &sorted {
-            version.validate(dimension)?;
+        let first = sorted.first().ok_or(InvalidVersions::Empty)?;
+        for Version { digest, value, confirmations } in &sorted {
+            value
+                .validate(&first.value)
+                .map_err(|cause| InvalidVersions::Value(InvalidValue { digest: *digest, cause }))?;
+            if *confirmations == 0 {
+                return Err(InvalidVersions::Unconfirmed { digest: *digest });
+            }
         }
         for pair in sorted.windows(2) {
-            if pair[0].digest == pair[1].digest && !pair[0].same_content(&pair[1]) {
+            if pair[0].digest == pair[1].digest && !same(&pair[0].value, &pair[1].value) {
                 return Err(InvalidVersions::Contradiction { digest: pair[0].digest });
             }
         }
@@ -195,15 +145,22 @@ impl<'a> Versions<'a> {
         });
         Ok(Self { sorted })
     }
+}
 
+impl<T> Versions<T> {
     /// The versions in order of their digests; never empty.
-    pub fn as_slice(&self) -> &[Version<'a>] {
+    pub fn as_slice(&self) -> &[Version<T>] {
         &self.sorted
     }
 
     /// The versions in order of their digests.
-    pub fn iter(&self) -> core::slice::Iter<'_, Version<'a>> {
+    pub fn iter(&self) -> core::slice::Iter<'_, Version<T>> {
         self.sorted.iter()
+    }
+
+    /// The values in order of their digests.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &T> + Clone {
+        self.sorted.iter().map(|version| &version.value)
     }
 
     /// How many different versions there are; at least 1.
@@ -212,36 +169,48 @@ impl<'a> Versions<'a> {
         self.sorted.len()
     }
 
-    /// The dimension that all embeddings have.
-    pub fn dimension(&self) -> usize {
-        self.sorted[0].embedding.len()
-    }
-
     /// The index of the greatest version by `order`; among equals, of the greatest digest.
     ///
-    /// This is how a winner should be chosen: together the two are a total order.
-    pub fn best_by(&self, order: impl Fn(&Version<'a>, &Version<'a>) -> Ordering) -> usize {
+    /// Choose a winner by this function: together the two are a total order.
+    pub fn best_by(&self, order: impl Fn(&Version<T>, &Version<T>) -> Ordering) -> usize {
         // The versions ascend by digest, and `max_by` takes the last of equals.
         let best = (0..self.len()).max_by(|&i, &j| order(&self.sorted[i], &self.sorted[j]));
         best.expect("a set of versions is never empty")
     }
+
+    /// The choice of [`best_by`](Self::best_by), with its reason: the only version, the digest if several versions are
+    /// equal by `order`, otherwise `rule`.
+    pub fn choose_by(
+        &self,
+        rule: &'static str,
+        order: impl Fn(&Version<T>, &Version<T>) -> Ordering,
+    ) -> Resolution<T> {
+        let index = self.best_by(&order);
+        let tied = self.iter().filter(|version| order(version, &self[index]).is_eq()).count();
+        let reason = match tied {
+            _ if self.len() == 1 => Reason::Only,
+            1 => Reason::Other(rule.into()),
+            _ => Reason::Digest { tied },
+        };
+        Resolution { outcome: Outcome::Chosen(index), reason }
+    }
 }
 
-impl<'a> core::ops::Index<usize> for Versions<'a> {
-    type Output = Version<'a>;
+impl<T> core::ops::Index<usize> for Versions<T> {
+    type Output = Version<T>;
 
     /// The version at `index` of [`Versions::as_slice`].
     ///
     /// # Panics
     /// If `index` is not below [`Versions::len`].
-    fn index(&self, index: usize) -> &Version<'a> {
+    fn index(&self, index: usize) -> &Version<T> {
         &self.sorted[index]
     }
 }
 
-impl<'s, 'a> IntoIterator for &'s Versions<'a> {
-    type Item = &'s Version<'a>;
-    type IntoIter = core::slice::Iter<'s, Version<'a>>;
+impl<'s, T> IntoIterator for &'s Versions<T> {
+    type Item = &'s Version<T>;
+    type IntoIter = core::slice::Iter<'s, Version<T>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()

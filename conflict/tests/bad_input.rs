@@ -1,106 +1,103 @@
 //! Bad input: an error that names the version and the cause, or a documented result.
 
+use engram_conflict::pattern::{
+    ConfidenceVoting, ConfidenceWeighted, CrossIdView, InvalidPattern, KeepBoth, LastWriter,
+    Observed, OwnedPattern, Thresholds, blend, cosine, explain,
+};
 use engram_conflict::{
-    ConfidenceVoting, ConfidenceWeighted, InvalidStrategyId, InvalidVersion, InvalidVersions,
-    KeepBoth, LastWriter, Observed, OwnedVersion, Strategy, StrategyId, Thresholds, Versions,
-    blend, cosine,
+    Broken, Explanation, InvalidStrategyId, InvalidVersions, Strategy, StrategyId, Version,
+    Versions,
 };
 
-fn version(digest: u8) -> OwnedVersion {
-    OwnedVersion {
-        digest: [digest; 32],
-        embedding: vec![0.5; 40],
-        citations: vec!["e".to_string()],
-        strength: 1.0,
-        confidence: 0.5,
-        consolidated_at: 7,
-        confirmations: 1,
-    }
+type Sibling = Version<OwnedPattern>;
+
+/// A valid version, changed.
+fn version(digest: u8, change: impl FnOnce(&mut OwnedPattern)) -> Sibling {
+    let mut pattern = OwnedPattern::new(vec![0.5; 40], vec!["e".to_string()]);
+    (pattern.confidence, pattern.consolidated_at) = (0.5, 7);
+    change(&mut pattern);
+    Version::new([digest; 32], pattern)
+}
+
+fn valid(digest: u8) -> Sibling {
+    version(digest, |_| ())
 }
 
 #[track_caller]
-fn refused(owned: &[OwnedVersion]) -> InvalidVersions {
-    Versions::new(owned.iter().map(OwnedVersion::as_version)).expect_err("must be refused")
+fn refused(versions: impl IntoIterator<Item = Sibling>) -> InvalidVersions<InvalidPattern> {
+    Versions::new(versions).expect_err("must be refused")
 }
 
 #[test]
 fn an_empty_set_is_refused() {
-    assert_eq!(refused(&[]), InvalidVersions::Empty);
-    assert_eq!(refused(&[]).to_string(), "no versions: a set to resolve has at least one");
+    assert_eq!(refused([]), InvalidVersions::Empty);
+    assert_eq!(refused([]).to_string(), "no versions: a set to resolve has at least one");
 }
 
 #[test]
 fn numbers_that_are_none_are_refused_by_version_and_field() {
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let mut embedding = version(2);
-        embedding.embedding[33] = value;
-        let error = refused(&[version(1), embedding]).to_string();
+        let error = refused([valid(1), version(2, |p| p.embedding[33] = value)]).to_string();
         let expected = format!(
             "version 02020202: component 33 of the embedding is {value}, not a finite number"
         );
         assert_eq!(error, expected);
-        let strength = OwnedVersion { strength: value, ..version(2) };
-        let error = refused(&[version(1), strength]).to_string();
+        let error = refused([valid(1), version(2, |p| p.strength = value)]).to_string();
         assert!(error.starts_with("version 02020202: strength"), "{error}");
-        let confidence = OwnedVersion { confidence: value, ..version(2) };
-        let error = refused(&[version(1), confidence]).to_string();
+        let error = refused([valid(1), version(2, |p| p.confidence = value)]).to_string();
         assert!(error.starts_with("version 02020202: confidence"), "{error}");
     }
 }
 
 #[test]
 fn a_confidence_is_at_most_one_and_a_strength_may_be_above() {
-    let sure = OwnedVersion { confidence: 1.000_000_1, ..version(1) };
-    assert!(matches!(
-        refused(&[sure]),
-        InvalidVersions::Version(InvalidVersion::Confidence { value, .. }) if value > 1.0
-    ));
+    let InvalidVersions::Value(invalid) = refused([version(1, |p| p.confidence = 1.000_000_1)])
+    else {
+        panic!("the value is invalid")
+    };
+    assert_eq!(invalid.digest, [1; 32]);
+    assert!(matches!(invalid.cause, InvalidPattern::Confidence { value } if value > 1.0));
     // The engine emits this strength: it is taken, and comes out as it went in.
-    let strong = OwnedVersion { strength: 1.000_000_1, ..version(1) };
-    let versions = Versions::new([strong.as_version()]).unwrap();
+    let versions = Versions::new([version(1, |p| p.strength = 1.000_000_1)]).unwrap();
     let resolution = ConfidenceVoting.resolve(&versions);
     assert_eq!(resolution.visible(&versions).strength.to_bits(), 1.000_000_1f32.to_bits());
-    let negative = OwnedVersion { strength: -0.1, ..version(1) };
-    refused(&[negative]);
+    refused([version(1, |p| p.strength = -0.1)]);
 }
 
 #[test]
 fn other_dimensions_unwritten_and_contradicting_versions_are_refused() {
-    let short = OwnedVersion { embedding: vec![0.5; 39], ..version(2) };
     assert_eq!(
-        refused(&[short, version(1)]).to_string(),
+        refused([version(2, |p| p.embedding = vec![0.5; 39]), valid(1)]).to_string(),
         "version 02020202: embedding of 39 dimensions among versions of 40"
     );
-    let unwritten = OwnedVersion { confirmations: 0, ..version(1) };
-    assert!(refused(&[unwritten]).to_string().contains("0 confirmations"));
-    let contradiction = OwnedVersion { consolidated_at: 8, ..version(1) };
+    assert!(refused([valid(1).confirmed(0)]).to_string().contains("0 confirmations"));
     assert_eq!(
-        refused(&[version(1), contradiction]),
+        refused([valid(1), version(1, |p| p.consolidated_at = 8)]),
         InvalidVersions::Contradiction { digest: [1; 32] }
     );
-    let sign = OwnedVersion { confidence: 0.0, ..version(1) };
-    let other_sign = OwnedVersion { confidence: -0.0, ..version(1) };
-    assert!(matches!(refused(&[sign, other_sign]), InvalidVersions::Contradiction { .. }));
+    let signs = [0.0, -0.0].map(|zero| version(1, |p| p.confidence = zero));
+    assert!(matches!(refused(signs), InvalidVersions::Contradiction { .. }));
 }
 
 #[test]
 fn extremes_are_valid_and_resolved() {
     let extremes = [0.0, -0.0, 1e-45, f32::MIN_POSITIVE, f32::MAX, f32::MIN];
-    let owned: Vec<OwnedVersion> = (0..64)
-        .map(|i| OwnedVersion {
-            embedding: (0..40).map(|j| extremes[(i + j) % extremes.len()]).collect(),
-            confidence: [0.0, -0.0, 1e-45, 1.0][i % 4],
-            strength: [0.0, f32::MAX][i % 2],
-            consolidated_at: [i64::MIN, i64::MAX][i % 2],
-            confirmations: u32::MAX,
-            ..version(i as u8)
+    let owned: Vec<Sibling> = (0..64)
+        .map(|i| {
+            let change = |p: &mut OwnedPattern| {
+                p.embedding = (0..40).map(|j| extremes[(i + j) % extremes.len()]).collect();
+                p.confidence = [0.0, -0.0, 1e-45, 1.0][i % 4];
+                p.strength = [0.0, f32::MAX][i % 2];
+                p.consolidated_at = [i64::MIN, i64::MAX][i % 2];
+            };
+            version(i as u8, change).confirmed(u32::MAX)
         })
         .collect();
     // Twice each: confirmations stop at their maximum.
-    let versions = Versions::new(owned.iter().chain(&owned).map(OwnedVersion::as_version)).unwrap();
+    let versions = Versions::new(owned.iter().chain(&owned).cloned()).unwrap();
     assert_eq!(versions.len(), 64);
     assert!(versions.iter().all(|version| version.confirmations == u32::MAX));
-    let strategies: [&dyn Strategy; 5] = [
+    let strategies: [&dyn Strategy<OwnedPattern>; 5] = [
         &ConfidenceVoting,
         &ConfidenceWeighted::new(),
         &ConfidenceWeighted::by_confirmations(),
@@ -112,15 +109,18 @@ fn extremes_are_valid_and_resolved() {
         let visible = resolution.visible(&versions);
         assert!(visible.embedding.iter().all(|x| x.is_finite()));
         assert!(visible.strength.is_finite() && (0.0..=1.0).contains(&visible.confidence));
-        assert_eq!(strategy.explain(&versions).contributions.len(), 64);
+        assert_eq!(explain(strategy, &versions).contributions.len(), 64);
     }
 }
 
 #[test]
 fn patterns_without_embedding_or_citations_are_valid() {
-    let empty = OwnedVersion { embedding: vec![], citations: vec![], ..version(1) };
-    let other = OwnedVersion { digest: [2; 32], confidence: 0.25, ..empty.clone() };
-    let versions = Versions::new([empty.as_version(), other.as_version()]).unwrap();
+    let empty = |digest, confidence| {
+        version(digest, |p| {
+            (p.embedding, p.citations, p.confidence) = (Vec::new(), Vec::new(), confidence);
+        })
+    };
+    let versions = Versions::new([empty(1, 0.5), empty(2, 0.25)]).unwrap();
     let mean = ConfidenceWeighted::new().resolve(&versions);
     assert_eq!(mean.visible(&versions).embedding, [0.0; 0]);
     assert!(mean.visible(&versions).citations.is_empty());
@@ -143,8 +143,7 @@ fn a_cosine_is_there_or_it_is_not() {
 #[test]
 fn detection_is_total() {
     let citations = ["e".to_string()];
-    let observed =
-        |id, embedding| Observed { id, digest: [0; 32], embedding, citations: &citations };
+    let observed = |id, embedding| Observed::new(id, [0; 32], embedding, &citations);
     let thresholds = Thresholds::default();
     let conflict = thresholds.detect(None, &observed("a", &[]), &observed("b", &[f32::NAN]));
     // Without an angle two patterns are not alike, so a shared episode is disputed.
@@ -183,9 +182,9 @@ fn identities_have_one_spelling() {
 #[test]
 fn everything_can_be_sent_to_another_thread() {
     fn check<T: Send + Sync + 'static>() {}
-    check::<Versions<'static>>();
-    check::<Box<dyn Strategy>>();
-    check::<engram_conflict::Explanation>();
-    check::<engram_conflict::CrossIdView<String>>();
-    check::<engram_conflict::Broken>();
+    check::<Versions<OwnedPattern>>();
+    check::<Box<dyn Strategy<OwnedPattern>>>();
+    check::<Explanation>();
+    check::<CrossIdView<String>>();
+    check::<Broken>();
 }

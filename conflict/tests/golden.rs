@@ -7,11 +7,12 @@ mod common;
 
 use std::fmt::Write;
 
-use common::{Real, excerpt, naive};
-use engram_conflict::{
-    ConfidenceVoting, ConfidenceWeighted, CrossIdView, KeepBoth, LastWriter, Outcome, OwnedVersion,
-    Rules, Strategy, Versions, cosine,
+use common::{Real, Sibling, excerpt, naive};
+use engram_conflict::pattern::{
+    ConfidenceVoting, ConfidenceWeighted, CrossIdView, KeepBoth, LastWriter, OwnedPattern, Rules,
+    cosine,
 };
+use engram_conflict::{Outcome, Strategy, Version, Versions};
 
 #[test]
 fn results_are_those_of_every_other_machine() {
@@ -29,10 +30,10 @@ fn results_are_those_of_every_other_machine() {
 
 /// Real patterns as if they were siblings, in sets of one to seven, and one set of extremes.
 fn strategies() -> String {
-    let real: Vec<OwnedVersion> = excerpt().into_iter().map(|real| real.version).collect();
-    let mut sets: Vec<Vec<OwnedVersion>> = (1..8).map(|n| real[n * 8..n * 9].to_vec()).collect();
+    let real: Vec<Sibling> = excerpt().into_iter().map(|real| real.version).collect();
+    let mut sets: Vec<Vec<Sibling>> = (1..8).map(|n| real[n * 8..n * 9].to_vec()).collect();
     sets.push(extremes());
-    let strategies: [&dyn Strategy; 5] = [
+    let strategies: [&dyn Strategy<OwnedPattern>; 5] = [
         &ConfidenceVoting,
         &ConfidenceWeighted::new(),
         &ConfidenceWeighted::by_confirmations(),
@@ -41,7 +42,7 @@ fn strategies() -> String {
     ];
     let mut text = String::new();
     for (number, set) in sets.iter().enumerate() {
-        let versions = Versions::new(set.iter().map(OwnedVersion::as_version)).unwrap();
+        let versions = Versions::new(set.iter().cloned()).unwrap();
         for strategy in strategies {
             let resolution = strategy.resolve(&versions);
             let visible = resolution.visible(&versions);
@@ -58,7 +59,7 @@ fn strategies() -> String {
                 visible.strength.to_bits(),
                 visible.consolidated_at,
                 visible.citations.len(),
-                digest(visible.embedding),
+                digest(&visible.embedding),
             )
             .unwrap();
         }
@@ -66,17 +67,17 @@ fn strategies() -> String {
     text
 }
 
-fn extremes() -> Vec<OwnedVersion> {
+fn extremes() -> Vec<Sibling> {
     let components = [0.0, -0.0, 1e-45, -1e-45, f32::MIN_POSITIVE, f32::MAX, f32::MIN, 1.0 / 3.0];
     (0..9)
-        .map(|i| OwnedVersion {
-            digest: [i; 32],
-            embedding: (0..70).map(|j| components[(j * (i as usize + 1)) % 8]).collect(),
-            citations: vec![format!("e{}", i % 4); i as usize % 3],
-            strength: 1.0 + f32::from(i) / 7.0,
-            confidence: f32::from(i % 5) / 5.0,
-            consolidated_at: i64::from(i),
-            confirmations: u32::from(i) + 1,
+        .map(|i| {
+            let embedding = (0..70).map(|j| components[(j * (i as usize + 1)) % 8]).collect();
+            let citations = vec![format!("e{}", i % 4); i as usize % 3];
+            let mut pattern = OwnedPattern::new(embedding, citations);
+            pattern.strength = 1.0 + f32::from(i) / 7.0;
+            pattern.confidence = f32::from(i % 5) / 5.0;
+            pattern.consolidated_at = i64::from(i);
+            Version::new([i; 32], pattern).confirmed(u32::from(i) + 1)
         })
         .collect()
 }
@@ -84,8 +85,8 @@ fn extremes() -> Vec<OwnedVersion> {
 fn cosines() -> String {
     let mut text = String::new();
     let mut embeddings: Vec<Vec<f32>> =
-        excerpt().into_iter().step_by(7).map(|real| real.version.embedding).collect();
-    embeddings.extend(extremes().into_iter().map(|version| version.embedding));
+        excerpt().into_iter().step_by(7).map(|real| real.version.value.embedding).collect();
+    embeddings.extend(extremes().into_iter().map(|version| version.value.embedding));
     for (i, left) in embeddings.iter().enumerate() {
         for (j, right) in embeddings.iter().enumerate().skip(i) {
             let bits = cosine(left, right)

@@ -1,13 +1,14 @@
 //! Laws as properties over the exported generators; everything is compared as bits.
 
-use engram_conflict::{
-    ConfidenceVoting, ConfidenceWeighted, Containment, KeepBoth, LastWriter, Outcome, Overlap,
-    OwnedVersion, Strategy, StrategyId, Versions, blend, cosine, generate, union,
+use engram_conflict::pattern::{
+    ConfidenceVoting, ConfidenceWeighted, Containment, KeepBoth, LastWriter, Overlap, OwnedPattern,
+    blend, cosine, explain, generate, union,
 };
+use engram_conflict::{Outcome, Strategy, StrategyId, Version, Versions};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
 
-fn strategies() -> [Box<dyn Strategy>; 5] {
+fn strategies() -> [Box<dyn Strategy<OwnedPattern>>; 5] {
     [
         Box::new(ConfidenceVoting),
         Box::new(ConfidenceWeighted::new()),
@@ -17,22 +18,22 @@ fn strategies() -> [Box<dyn Strategy>; 5] {
     ]
 }
 
-fn set(owned: &[OwnedVersion]) -> Versions<'_> {
-    Versions::new(owned.iter().map(OwnedVersion::as_version)).unwrap()
+fn set(owned: &[Version<OwnedPattern>]) -> Versions<OwnedPattern> {
+    Versions::new(owned.iter().cloned()).unwrap()
 }
 
 /// All that is visible, as bits.
-fn bits(strategy: &dyn Strategy, owned: &[OwnedVersion]) -> Vec<(Vec<u32>, Vec<String>, i64)> {
+fn bits(
+    strategy: &dyn Strategy<OwnedPattern>,
+    owned: &[Version<OwnedPattern>],
+) -> Vec<(Vec<u32>, Vec<String>, i64)> {
     let versions = set(owned);
     let resolution = strategy.resolve(&versions);
-    let all = match &resolution.outcome {
-        Outcome::Kept(indices) => indices.iter().map(|&i| versions[i].into()).collect(),
-        _ => vec![resolution.visible(&versions)],
-    };
+    let all = resolution.all_visible(&versions);
     let bits = all.iter().map(|visible| {
         let scalars = [visible.strength, visible.confidence];
-        let numbers = scalars.iter().chain(visible.embedding).map(|x| x.to_bits()).collect();
-        (numbers, visible.citations.to_vec(), visible.consolidated_at)
+        let numbers = scalars.iter().chain(&visible.embedding).map(|x| x.to_bits()).collect();
+        (numbers, visible.citations.clone(), visible.consolidated_at)
     });
     bits.collect()
 }
@@ -89,7 +90,7 @@ proptest! {
             let alone = std::slice::from_ref(&version);
             let versions = set(alone);
             prop_assert_eq!(&strategy.resolve(&versions).outcome, &Outcome::Chosen(0));
-            prop_assert_eq!(&bits(&*strategy, alone)[0].1, &version.citations);
+            prop_assert_eq!(&bits(&*strategy, alone)[0].1, &version.value.citations);
         }
     }
 
@@ -99,9 +100,9 @@ proptest! {
         for strategy in strategies() {
             let resolution = strategy.resolve(&versions);
             let visible = resolution.visible(&versions);
-            prop_assert!(owned.iter().any(|v| v.confidence >= visible.confidence));
-            prop_assert!(owned.iter().any(|v| v.confidence <= visible.confidence));
-            prop_assert!(owned.iter().any(|v| v.strength >= visible.strength));
+            prop_assert!(owned.iter().any(|v| v.value.confidence >= visible.confidence));
+            prop_assert!(owned.iter().any(|v| v.value.confidence <= visible.confidence));
+            prop_assert!(owned.iter().any(|v| v.value.strength >= visible.strength));
             prop_assert!(visible.embedding.iter().all(|x| x.is_finite()));
         }
     }
@@ -110,22 +111,22 @@ proptest! {
     fn prop_default_keeps_every_citation(owned in generate::versions(1..=8, 2)) {
         let versions = set(&owned);
         let resolution = ConfidenceVoting.resolve(&versions);
-        let mut shown = resolution.visible(&versions).citations.to_vec();
+        let mut shown = resolution.visible(&versions).citations.clone();
         shown.sort();
         let count = |list: &[String], id: &String| list.iter().filter(|other| *other == id).count();
         for version in &owned {
-            for id in &version.citations {
-                prop_assert!(count(&shown, id) >= count(&version.citations, id));
+            for id in &version.value.citations {
+                prop_assert!(count(&shown, id) >= count(&version.value.citations, id));
             }
         }
-        prop_assert_eq!(ConfidenceVoting.explain(&versions).citations_lost, 0);
+        prop_assert_eq!(explain(&ConfidenceVoting, &versions).citations_lost, 0);
     }
 
     #[test]
     fn prop_explanation_shares_add_up(owned in generate::versions(1..=8, 2)) {
         let versions = set(&owned);
         for strategy in strategies() {
-            let explanation = strategy.explain(&versions);
+            let explanation = explain(&*strategy, &versions);
             let total: f64 = explanation.contributions.iter().map(|c| c.share).sum();
             prop_assert!((total - 1.0).abs() < 1e-12, "{explanation}");
         }

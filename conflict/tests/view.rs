@@ -5,12 +5,13 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::naive::{self, Line};
-use common::{Real, excerpt, pattern};
-use engram_conflict::{
-    ConflictKind, Containment, CrossIdView, OwnedVersion, Rules, Standing, Thresholds,
+use common::{Real, Sibling, excerpt, pattern};
+use engram_conflict::Version;
+use engram_conflict::pattern::{
+    ConflictKind, Containment, CrossIdView, OwnedPattern, Rules, Standing, Thresholds,
 };
 
-type Patterns = BTreeMap<String, OwnedVersion>;
+type Patterns = BTreeMap<String, Sibling>;
 
 fn real() -> Patterns {
     excerpt().into_iter().map(|Real { id, version }| (id, version)).collect()
@@ -24,8 +25,8 @@ fn from_scratch(patterns: &Patterns, rules: Rules) -> Vec<Line> {
 
 /// Rules under which the excerpt has every kind of conflict, in good numbers.
 fn mixed() -> Rules {
-    let thresholds = Thresholds { ownership_cosine: 0.84, ..Thresholds::default() };
-    Rules { thresholds, concept_cosine: 0.96, ..Rules::default() }
+    let thresholds = Thresholds::default().ownership_cosine(0.84);
+    Rules::default().thresholds(thresholds).concept_cosine(0.96)
 }
 
 #[test]
@@ -52,7 +53,7 @@ impl Random {
 }
 
 /// Patterns near a few centres, in `dimension` dimensions; some are zero or enormous.
-fn synthetic(random: &mut Random, number: usize, dimension: usize) -> Vec<(String, OwnedVersion)> {
+fn synthetic(random: &mut Random, number: usize, dimension: usize) -> Vec<(String, Sibling)> {
     let component = |random: &mut Random| random.below(2001) as f32 / 1000.0 - 1.0;
     let centres: Vec<Vec<f32>> =
         (0..4).map(|_| (0..dimension).map(|_| component(random)).collect()).collect();
@@ -62,17 +63,10 @@ fn synthetic(random: &mut Random, number: usize, dimension: usize) -> Vec<(Strin
         let centre = &centres[random.below(centres.len())];
         let embedding = centre.iter().map(|c| (c + spread * component(random)) * scale).collect();
         let citations = (0..random.below(5)).map(|_| format!("e{}", random.below(12))).collect();
-        let version = OwnedVersion {
-            digest: [0; 32],
-            embedding,
-            citations,
-            strength: 1.0,
-            // Few values, so that ranks are often decided by digests.
-            confidence: [0.0, -0.0, 0.05, 0.5, 0.9, 1.0][random.below(6)],
-            consolidated_at: 0,
-            confirmations: 1,
-        };
-        (format!("p{i:03}"), version.named())
+        let mut pattern = OwnedPattern::new(embedding, citations);
+        // Few values, so that ranks are often decided by digests.
+        pattern.confidence = [0.0, -0.0, 0.05, 0.5, 0.9, 1.0][random.below(6)];
+        (format!("p{i:03}"), Version::named(pattern))
     };
     (0..number).map(make).collect()
 }
@@ -89,7 +83,7 @@ fn incremental_is_from_scratch_is_naive() {
         let mut patterns = Patterns::new();
         let mut view = CrossIdView::new(rules).unwrap();
         for step in 0..60 {
-            let edits: Vec<(String, Option<OwnedVersion>)> = (0..1 + random.below(6))
+            let edits: Vec<(String, Option<Sibling>)> = (0..1 + random.below(6))
                 .map(|_| {
                     let (id, _) = &pool[random.below(40)];
                     // The content of an id changes: any content may come under it.
@@ -165,20 +159,14 @@ fn every_pattern_is_in_one_group_and_conflicts_with_its_head() {
     assert_eq!(grouped, view.len());
 }
 
-fn named(citations: &[&str], embedding: [f32; 2], confidence: f32) -> OwnedVersion {
-    OwnedVersion {
-        digest: [0; 32],
-        embedding: embedding.to_vec(),
-        citations: citations.iter().map(|id| id.to_string()).collect(),
-        strength: 1.0,
-        confidence,
-        consolidated_at: 0,
-        confirmations: 1,
-    }
-    .named()
+fn named(citations: &[&str], embedding: [f32; 2], confidence: f32) -> Sibling {
+    let citations = citations.iter().map(|id| id.to_string()).collect();
+    let mut pattern = OwnedPattern::new(embedding.to_vec(), citations);
+    pattern.confidence = confidence;
+    Version::named(pattern)
 }
 
-fn view_of(patterns: &[(&'static str, OwnedVersion)]) -> CrossIdView<&'static str> {
+fn view_of(patterns: &[(&'static str, Sibling)]) -> CrossIdView<&'static str> {
     let mut view = CrossIdView::new(Rules::default()).unwrap();
     view.update(patterns.iter().map(|(id, version)| (*id, Some(pattern(version))))).unwrap();
     view
@@ -234,9 +222,10 @@ fn a_bad_pattern_is_refused_and_the_view_is_as_before() {
     let good = named(&["1"], [1.0, 0.0], 0.9);
     let mut view = view_of(&[("good", good.clone())]);
     let before = view.get(&"good").unwrap().to_string();
-    let nan = OwnedVersion { embedding: vec![f32::NAN, 0.0], ..good.clone() };
-    let long = OwnedVersion { embedding: vec![1.0; 3], ..good.clone() };
-    let sure = OwnedVersion { confidence: 1.000_000_1, ..good.clone() };
+    let [mut nan, mut long, mut sure] = [(); 3].map(|()| good.clone());
+    nan.value.embedding = vec![f32::NAN, 0.0];
+    long.value.embedding = vec![1.0; 3];
+    sure.value.confidence = 1.000_000_1;
     for bad in [&nan, &long, &sure] {
         let edits = [("good", None), ("better", Some(pattern(&good))), ("bad", Some(pattern(bad)))];
         view.update(edits).unwrap_err();
@@ -257,10 +246,10 @@ fn hex(digest: &[u8; 32]) -> String {
 
 #[test]
 fn rules_out_of_range_are_refused_by_name() {
-    let rules = Rules { concept_cosine: f32::NAN, ..Rules::default() };
+    let rules = Rules::default().concept_cosine(f32::NAN);
     let error = CrossIdView::<u32>::new(rules).unwrap_err();
     assert_eq!(error.field, "concept_cosine");
-    let thresholds = Thresholds { divergent_jaccard: 0.0, ..Thresholds::default() };
-    let error = CrossIdView::<u32>::new(Rules { thresholds, ..Rules::default() }).unwrap_err();
+    let thresholds = Thresholds::default().divergent_jaccard(0.0);
+    let error = CrossIdView::<u32>::new(Rules::default().thresholds(thresholds)).unwrap_err();
     assert_eq!(error.field, "divergent_jaccard");
 }

@@ -30,11 +30,13 @@ impl BaseDepth {
     pub const ALL: [Self; 4] = [Self::Four, Self::Eight, Self::Twelve, Self::Sixteen];
 
     /// The depth as a number of levels.
+    #[must_use]
     pub const fn levels(self) -> u8 {
         self as u8
     }
 
     /// The number of slots, 2 to the power of [`levels`](Self::levels).
+    #[must_use]
     pub const fn slots(self) -> u32 {
         1 << self.levels()
     }

@@ -1,5 +1,6 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::fmt;
 use core::iter::{FusedIterator, Peekable};
 
 use crate::block::Node;
@@ -10,6 +11,7 @@ use crate::{BaseDepth, Digest, Entries, Entry, Key, Tree};
 
 /// A key whose value is not the same in two trees.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Difference<'a, K> {
     /// The key.
     pub key: &'a K,
@@ -82,6 +84,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 /// The differences between two trees, in the order of their key hashes.
 ///
 /// Made by [`Tree::diff`].
+#[must_use = "differences are found as they are taken"]
 pub struct Diff<'a, K> {
     /// Blocks of the same path that may differ, the next one last.
     pending: Vec<Pair<'a, K>>,
@@ -153,3 +156,16 @@ fn entries<K>(node: Option<&Node<K>>) -> Entries<'_, K> {
 }
 
 impl<K> FusedIterator for Diff<'_, K> {}
+
+impl<K> Clone for Diff<'_, K> {
+    fn clone(&self) -> Self {
+        let (left, right) = (self.left.clone(), self.right.clone());
+        Self { pending: self.pending.clone(), left, right }
+    }
+}
+
+impl<K> fmt::Debug for Diff<'_, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Diff").field("pending", &self.pending.len()).finish_non_exhaustive()
+    }
+}

@@ -28,6 +28,7 @@ impl Digest {
     pub const EMPTY: Self = Self([0; Self::LEN]);
 
     /// The bytes of the digest.
+    #[must_use]
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }

@@ -2,6 +2,7 @@ use crate::Digest;
 
 /// One key of a tree with its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry<K> {
     /// The hash of the key, which places the entry in the tree.
     pub key_hash: Digest,

@@ -9,6 +9,7 @@ use crate::slots::Slot;
 /// The entries below a node, in the order of their key hashes.
 ///
 /// Made by [`Tree::iter`](crate::Tree::iter) and [`Tree::entries`](crate::Tree::entries).
+#[must_use = "entries are read as they are taken"]
 pub struct Entries<'a, K> {
     bucket: slice::Iter<'a, Entry<K>>,
     /// The slots after that bucket in its own branch.

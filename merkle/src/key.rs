@@ -10,25 +10,32 @@ use alloc::vec::Vec;
 /// it back on iteration. A reference-counted key (`Arc<str>`) suits a tree with live snapshots
 /// best: a change then copies the keys near it.
 ///
+/// Texts, bytes, integers (as big-endian bytes), paths of files (as the bytes of this machine, with `std`) and
+/// `bytes::Bytes` (with `bytes`) are keys.
+///
 /// ```
-/// use engram_merkle::Key;
+/// use engram_merkle::{Digest, Key, Sha256, Tree};
 ///
 /// #[derive(Clone)]
-/// struct UserId([u8; 8]);
+/// struct UserId { shard: u16, number: u32 }
 ///
 /// impl Key for UserId {
-///     fn as_bytes(&self) -> &[u8] {
-///         &self.0
+///     fn as_bytes(&self) -> impl AsRef<[u8]> {
+///         (u64::from(self.shard) << 32 | u64::from(self.number)).to_be_bytes()
 ///     }
 /// }
+///
+/// let mut tree = Tree::new(Sha256);
+/// tree.upsert(UserId { shard: 1, number: 2 }, Digest::from([7; 32]));
+/// assert!(tree.contains_key(0x1_0000_0002_u64.to_be_bytes()));
 /// ```
 pub trait Key: Clone {
     /// The bytes that are hashed. They must stay the same for as long as the key lives.
-    fn as_bytes(&self) -> &[u8];
+    fn as_bytes(&self) -> impl AsRef<[u8]>;
 }
 
 impl<const N: usize> Key for [u8; N] {
-    fn as_bytes(&self) -> &[u8] {
+    fn as_bytes(&self) -> impl AsRef<[u8]> {
         self
     }
 }
@@ -36,7 +43,7 @@ impl<const N: usize> Key for [u8; N] {
 macro_rules! text_key {
     ($($text:ty),+) => {$(
         impl Key for $text {
-            fn as_bytes(&self) -> &[u8] {
+            fn as_bytes(&self) -> impl AsRef<[u8]> {
                 str::as_bytes(self)
             }
         }
@@ -46,8 +53,8 @@ macro_rules! text_key {
 macro_rules! bytes_key {
     ($($bytes:ty),+) => {$(
         impl Key for $bytes {
-            fn as_bytes(&self) -> &[u8] {
-                self
+            fn as_bytes(&self) -> impl AsRef<[u8]> {
+                &self[..]
             }
         }
     )+};
@@ -55,3 +62,30 @@ macro_rules! bytes_key {
 
 text_key!(&str, String, Box<str>, Rc<str>, Arc<str>);
 bytes_key!(&[u8], Vec<u8>, Box<[u8]>, Rc<[u8]>, Arc<[u8]>);
+#[cfg(feature = "bytes")]
+bytes_key!(bytes::Bytes);
+
+macro_rules! integer_key {
+    ($($integer:ty),+) => {$(
+        impl Key for $integer {
+            fn as_bytes(&self) -> impl AsRef<[u8]> {
+                self.to_be_bytes()
+            }
+        }
+    )+};
+}
+
+integer_key!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128);
+
+macro_rules! path_key {
+    ($($path:ty),+) => {$(
+        #[cfg(feature = "std")]
+        impl Key for $path {
+            fn as_bytes(&self) -> impl AsRef<[u8]> {
+                self.as_os_str().as_encoded_bytes()
+            }
+        }
+    )+};
+}
+
+path_key!(&std::path::Path, std::path::PathBuf);

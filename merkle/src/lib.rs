@@ -27,6 +27,8 @@ mod path;
 mod proof;
 mod rehash;
 mod scheme;
+#[cfg(feature = "serde")]
+mod serde;
 mod slots;
 mod stats;
 mod trail;
@@ -45,7 +47,7 @@ pub use hasher::Sha256;
 pub use hasher::{HEADER_LEN, Hasher, UnknownHash};
 pub use iter::Entries;
 pub use key::Key;
-pub use path::Path;
+pub use path::{Path, PathError};
 pub use proof::{Proof, ProofError};
 pub use scheme::LEAF_CAPACITY;
 pub use stats::Stats;

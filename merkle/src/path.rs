@@ -23,6 +23,27 @@ pub struct Path {
     level: u16,
 }
 
+/// Why bytes are not those of a [`Path`]. Refuse their sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PathError {
+    /// There are more or fewer bytes.
+    #[error("a path is 34 bytes, there are {found}")]
+    Length {
+        /// The number of bytes.
+        found: usize,
+    },
+    /// The level is below that of a key hash.
+    #[error("a path is of level 0 to 256, not {found}")]
+    Level {
+        /// The level.
+        found: u16,
+    },
+    /// A bit below the level is not zero.
+    #[error("the bits below the level of a path are zero, these are not")]
+    LooseBits,
+}
+
 impl Path {
     /// The path of every key hash.
     pub const ROOT: Self = Self { bits: Digest::EMPTY, level: 0 };
@@ -33,6 +54,7 @@ impl Path {
     /// The node at `level` above `key_hash`: its first `level` bits.
     ///
     /// `None` if `level` exceeds [`MAX_LEVEL`](Self::MAX_LEVEL).
+    #[must_use]
     pub fn of(key_hash: &Digest, level: u16) -> Option<Self> {
         (level <= Self::MAX_LEVEL).then(|| Self::leading(key_hash, level))
     }
@@ -48,17 +70,57 @@ impl Path {
         Self { bits: bits.into(), level }
     }
 
+    /// The length of [`to_bytes`](Self::to_bytes).
+    pub const LEN: usize = Digest::LEN + 2;
+
+    /// The [bits](Self::bits), then the level as a big-endian `u16`. Paths order as these bytes do.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        bytes[..Digest::LEN].copy_from_slice(self.bits.as_bytes());
+        bytes[Digest::LEN..].copy_from_slice(&self.level.to_be_bytes());
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    ///
+    /// ```
+    /// use engram_merkle::{Digest, Path, PathError};
+    ///
+    /// let path = Path::of(&Digest::from([0xff; 32]), 12).expect("12 is at most 256");
+    /// assert_eq!(Path::from_bytes(&path.to_bytes()), Ok(path));
+    /// assert_eq!(Path::from_bytes(&[0; 3]), Err(PathError::Length { found: 3 }));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`PathError`] if these are not the bytes of a path: each path has exactly one form.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PathError> {
+        let length = || PathError::Length { found: bytes.len() };
+        let (bits, level) = bytes.split_first_chunk::<{ Digest::LEN }>().ok_or_else(length)?;
+        let level = <[u8; 2]>::try_from(level).map_err(|_| length())?;
+        Self::from_parts(u16::from_be_bytes(level), Digest::from(*bits))
+    }
+
+    pub(crate) fn from_parts(level: u16, bits: Digest) -> Result<Self, PathError> {
+        let path = Self::of(&bits, level).ok_or(PathError::Level { found: level })?;
+        if path.bits == bits { Ok(path) } else { Err(PathError::LooseBits) }
+    }
+
     /// How many bits are fixed: 0 for the root, 256 for a single key hash.
+    #[must_use]
     pub fn level(&self) -> u16 {
         self.level
     }
 
     /// The fixed bits, then zeros: the least key hash below this node.
+    #[must_use]
     pub fn bits(&self) -> &Digest {
         &self.bits
     }
 
     /// Whether `key_hash` lies below this node.
+    #[must_use]
     pub fn contains(&self, key_hash: &Digest) -> bool {
         Self::leading(key_hash, self.level) == *self
     }
@@ -66,11 +128,13 @@ impl Path {
     /// The node at `level` on the way from the root to this one, both included.
     ///
     /// `None` if `level` is below this node.
+    #[must_use]
     pub fn ancestor(&self, level: u16) -> Option<Self> {
         (level <= self.level).then(|| Self::leading(&self.bits, level))
     }
 
     /// The two halves of this node, lesser key hashes first. `None` at the last level.
+    #[must_use]
     pub fn children(&self) -> Option<[Self; 2]> {
         let left = Self { level: self.level + 1, ..*self };
         (self.level < Self::MAX_LEVEL).then(|| [left, left.sibling()])
@@ -81,6 +145,7 @@ impl Path {
     /// `None` if `nibble` exceeds 15 or the tree ends before that level.
     ///
     /// [`Tree::children`]: crate::Tree::children
+    #[must_use]
     pub fn descendant(&self, nibble: u8) -> Option<Self> {
         if nibble > 15 || self.level + 4 > Self::MAX_LEVEL {
             return None;

@@ -71,7 +71,8 @@ pub enum ProofError {
 impl<K: Key, H: Hasher> Tree<K, H> {
     /// Proves which value `key` has, or that it has none. One hash and O(log n)
     /// steps.
-    pub fn prove(&self, key: &[u8]) -> Proof {
+    #[must_use]
+    pub fn prove(&self, key: impl AsRef<[u8]>) -> Proof {
         let key_hash = self.key_hash(key);
         let Some(top) = &self.top else {
             return Proof { entries: Vec::new(), siblings: Vec::from([Digest::EMPTY]) };
@@ -96,10 +97,10 @@ impl Proof {
         hasher: &H,
         depth: BaseDepth,
         root: &Digest,
-        key: &[u8],
+        key: impl AsRef<[u8]>,
     ) -> Result<Option<Digest>, ProofError> {
         let scheme = Scheme::new(hasher.clone(), depth);
-        let key_hash = scheme.key(key);
+        let key_hash = scheme.key(key.as_ref());
         let lines = self.entries.iter().map(|line| line.each_ref());
         let leaf = scheme.leaf(self.siblings.len() as u16, lines);
         if scheme.climb(&key_hash, leaf, &mut self.siblings.clone()) != *root {
@@ -115,6 +116,7 @@ impl Proof {
     /// levels in two; a bit for each level from the root down, padded with zeros to whole bytes,
     /// which is 1 if the sibling there is not empty; those siblings; key hash and value of each
     /// entry. Some 500 bytes in a tree of 10,000 entries.
+    #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let levels = self.siblings.len();
         let mut bytes = Vec::from([VERSION, self.entries.len() as u8]);

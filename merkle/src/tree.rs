@@ -1,3 +1,4 @@
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::block::{Node, Place};
@@ -44,11 +45,13 @@ pub struct Tree<K, H> {
 
 impl<K: Key, H: Hasher> Tree<K, H> {
     /// An empty tree of the default base depth, 12. Allocates nothing.
+    #[must_use]
     pub fn new(hasher: H) -> Self {
         Self::with_depth(hasher, BaseDepth::default())
     }
 
     /// An empty tree. Allocates nothing.
+    #[must_use]
     pub fn with_depth(hasher: H, depth: BaseDepth) -> Self {
         let scheme = Scheme::new(hasher, depth);
         let root = scheme.root([Digest::EMPTY; 2]);
@@ -56,41 +59,56 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     }
 
     /// The root: a digest of all entries, the hash function and the base depth. Free: it is kept.
+    #[must_use]
     pub fn root(&self) -> Digest {
         self.root
     }
 
     /// The number of entries. Free.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether the tree has no entry. Free.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// The hash function.
+    #[must_use]
     pub fn hasher(&self) -> &H {
         &self.scheme.hasher
     }
 
     /// The base depth.
+    #[must_use]
     pub fn depth(&self) -> BaseDepth {
         self.scheme.depth
     }
 
     /// The hash that places `key` in this tree. One hash.
-    pub fn key_hash(&self, key: &[u8]) -> Digest {
-        self.scheme.key(key)
+    #[must_use]
+    pub fn key_hash(&self, key: impl AsRef<[u8]>) -> Digest {
+        self.scheme.key(key.as_ref())
     }
 
-    /// The value of `key`. One hash and O(log n) steps.
-    pub fn get(&self, key: &[u8]) -> Option<Digest> {
+    /// The value of the key with these bytes: of a text `"key"`, of an integer `7_u64.to_be_bytes()`. One hash and
+    /// O(log n) steps.
+    #[must_use]
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Digest> {
         self.entry(&self.key_hash(key)).map(|entry| entry.value)
     }
 
+    /// Whether the tree holds the key with these bytes. One hash and O(log n) steps.
+    #[must_use]
+    pub fn contains_key(&self, key: impl AsRef<[u8]>) -> bool {
+        self.get(key).is_some()
+    }
+
     /// The entry whose key has this hash. O(log n) steps, no hash.
+    #[must_use]
     pub fn entry(&self, key_hash: &Digest) -> Option<&Entry<K>> {
         self.top.as_ref()?.find(0, key_hash)
     }
@@ -110,7 +128,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 
     /// Removes `key` and returns the value it had. Afterwards the root is what it would be had the
     /// key never been there. O(log n) hashes; one if the key is not there.
-    pub fn remove(&mut self, key: &[u8]) -> Option<Digest> {
+    pub fn remove(&mut self, key: impl AsRef<[u8]>) -> Option<Digest> {
         let key_hash = self.key_hash(key);
         let previous = self.entry(&key_hash)?.value;
         self.apply(&mut [Change { key_hash, outcome: None }]);
@@ -145,6 +163,29 @@ impl<K: Key, H: Hasher> Tree<K, H> {
             let value = self.entry(&change.key_hash).map(|entry| entry.value);
             value != change.value()
         });
+        self.apply(&mut changes);
+    }
+
+    /// Removes all entries. Free, but for the release of what no clone shares.
+    pub fn clear(&mut self) {
+        (self.top, self.len) = (None, 0);
+        self.root = self.scheme.root([Digest::EMPTY; 2]);
+    }
+
+    /// Removes the entries for which `keep` is false, and hashes each node that they leave only once. O(n) steps.
+    ///
+    /// ```
+    /// use engram_merkle::{Digest, Sha256, Tree};
+    ///
+    /// let mut tree = Tree::new(Sha256);
+    /// tree.extend((0..10_u32).map(|n| (n, Digest::from([n as u8; 32]))));
+    /// tree.retain(|key, _| key % 2 == 0);
+    /// assert_eq!(tree.len(), 5);
+    /// ```
+    pub fn retain(&mut self, mut keep: impl FnMut(&K, &Digest) -> bool) {
+        let removed = self.iter().filter(|entry| !keep(&entry.key, &entry.value));
+        let mut changes: Vec<_> =
+            removed.map(|entry| Change { key_hash: entry.key_hash, outcome: None }).collect();
         self.apply(&mut changes);
     }
 
@@ -203,6 +244,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     }
 
     /// How many entries lie below a node. O(log n) steps, no hash.
+    #[must_use]
     pub fn count(&self, path: &Path) -> u64 {
         self.locate(path).map_or(0, |place| place.entries.len() as u64)
     }
@@ -213,6 +255,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     /// It is a function of the path and the entries below it alone, and is defined for every path,
     /// also below a leaf: a remote tree of another shape can ask for any node. O(log n) steps; no
     /// hash, except for one below a leaf.
+    #[must_use]
     pub fn digest(&self, path: &Path) -> Digest {
         if path.level() == 0 {
             return self.root;
@@ -230,6 +273,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 
     /// The digests of the sixteen nodes four levels below `path`, which
     /// [`Path::descendant`] names; `None` where nothing lies below, or there is no such level.
+    #[must_use]
     pub fn children(&self, path: &Path) -> [Option<Digest>; 16] {
         core::array::from_fn(|nibble| {
             let digest = self.digest(&path.descendant(nibble as u8)?);

@@ -2,7 +2,8 @@
 
 use engram_merkle::generate::{depth, digest, edits, path};
 use engram_merkle::{
-    AnyHasher, BaseDepth, Digest, Edit, Hasher, Key, ParseDigestError, Path, Sha256, Tree,
+    AnyHasher, BaseDepth, Digest, Edit, Hasher, Key, ParseDigestError, Path, PathError, Sha256,
+    Tree,
 };
 use proptest::prelude::*;
 
@@ -42,6 +43,50 @@ proptest! {
             prop_assert_eq!(child.level(), level + 1);
             prop_assert_eq!(child.ancestor(level), Some(above));
         }
+    }
+
+    #[test]
+    fn prop_a_path_reads_back_from_its_bytes(path in path(), other in path()) {
+        prop_assert_eq!(Path::from_bytes(&path.to_bytes()), Ok(path));
+        prop_assert_eq!(path.cmp(&other), path.to_bytes().cmp(&other.to_bytes()));
+    }
+
+    #[test]
+    fn prop_bytes_are_a_path_in_one_form_only(bits in digest(), level in 0..300_u16, cut in 0..=Path::LEN) {
+        let mut bytes = [bits.as_bytes(), &level.to_be_bytes()[..]].concat();
+        match Path::from_bytes(&bytes) {
+            Ok(path) => prop_assert_eq!(path.to_bytes().to_vec(), bytes.clone()),
+            Err(PathError::Level { found }) => prop_assert!(found == level && level > 256),
+            Err(error) => prop_assert_eq!(error, PathError::LooseBits),
+        }
+        bytes.truncate(cut);
+        let is_whole = cut == Path::LEN;
+        prop_assert_eq!(Path::from_bytes(&bytes) == Err(PathError::Length { found: cut }), !is_whole);
+    }
+
+    #[test]
+    fn prop_values_survive_every_serde_format(digest in digest(), path in path()) {
+        let text = serde_json::to_string(&(digest, path)).unwrap();
+        prop_assert!(text.contains(&digest.to_string()));
+        prop_assert_eq!(serde_json::from_str::<(Digest, Path)>(&text).unwrap(), (digest, path));
+        let bytes = postcard::to_allocvec(&(digest, path)).unwrap();
+        prop_assert!(bytes.len() <= 32 + 2 + 32);
+        prop_assert_eq!(postcard::from_bytes::<(Digest, Path)>(&bytes).unwrap(), (digest, path));
+    }
+
+    #[test]
+    fn prop_retain_removes_what_one_by_one_would(edits in edits(40, 0..100), kept in any::<u8>()) {
+        let mut tree = Tree::new(Sha256);
+        tree.update(edits);
+        let mut twin = tree.clone();
+        let is_kept = |value: &Digest| value.as_bytes()[0] & kept != 0;
+        let gone: Vec<_> = tree.iter().filter(|entry| !is_kept(&entry.value)).cloned().collect();
+        tree.retain(|_, value| is_kept(value));
+        gone.iter().for_each(|entry| _ = twin.remove(entry.key.as_bytes()));
+        prop_assert_eq!((&tree, tree.len()), (&twin, twin.len()));
+        tree.clear();
+        prop_assert_eq!((tree.root(), tree.len()), (Tree::<String, _>::new(Sha256).root(), 0));
+        prop_assert_eq!(tree.iter().count(), 0);
     }
 
     #[test]
@@ -141,4 +186,39 @@ fn keys_are_their_bytes_whatever_holds_them() {
         root(std::sync::Arc::<[u8]>::from(*b"key")),
     ];
     assert!(roots.iter().all(|root| *root == roots[0]));
+}
+
+#[test]
+fn a_path_below_its_level_is_refused_by_serde() {
+    let loose = serde_json::to_string(&(0_u16, Digest::from([1; 32]))).unwrap();
+    assert!(serde_json::from_str::<Path>(&loose).unwrap_err().to_string().contains("bits below"));
+    assert!(serde_json::from_str::<Digest>("\"abc\"").is_err());
+}
+
+#[test]
+fn integers_paths_and_shared_bytes_are_keys() {
+    fn placed<K: Key>(key: K) -> Digest {
+        let mut tree = Tree::new(Sha256);
+        tree.upsert(key.clone(), Digest::EMPTY);
+        assert!(tree.contains_key(key.as_bytes()));
+        assert!(!tree.contains_key("another"));
+        tree.root()
+    }
+    assert_eq!(placed(7_u64), placed([0, 0, 0, 0, 0, 0, 0, 7]));
+    assert_eq!(placed(-1_i16), placed([0xff, 0xff]));
+    assert_eq!(placed(std::path::PathBuf::from("a/b")), placed("a/b"));
+    assert_eq!(placed(bytes::Bytes::from_static(b"ab")), placed("ab"));
+}
+
+#[test]
+fn differences_can_be_read_twice_and_printed() {
+    let mut left = Tree::new(Sha256);
+    left.extend((0..100_u32).map(|n| (n, Digest::EMPTY)));
+    let right = Tree::new(Sha256);
+    let mut diff = left.diff(&right).unwrap();
+    let first = diff.next();
+    let rest = diff.clone();
+    assert_eq!(first.into_iter().chain(diff).count(), 100);
+    assert_eq!(rest.count(), 99);
+    assert!(format!("{:?}", left.diff(&right).unwrap()).starts_with("Diff"));
 }

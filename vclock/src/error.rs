@@ -1,24 +1,20 @@
-use thiserror::Error;
+use core::error::Error;
+use core::fmt;
 
 use crate::hybrid::MAX_AHEAD;
 use crate::siblings::MAX_NODE_DOTS;
 use crate::suppression::{MAX_LENGTH, MAX_SUPPRESSED};
 
 /// Why entries are not a [`VectorClock`](crate::VectorClock). Nothing was built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClockError {
     /// The nodes do not strictly ascend.
-    #[error(
-        "entry {index} is not above the one before it; \
-         nothing was built, sort the entries and name no node twice"
-    )]
     OutOfOrder {
         /// The first entry that is out of place, from 0.
         index: usize,
     },
     /// An entry has version 0, which no write has.
-    #[error("entry {index} has version 0, which no write has; nothing was built, drop the entry")]
     ZeroVersion {
         /// The first such entry, from 0.
         index: usize,
@@ -26,50 +22,32 @@ pub enum ClockError {
 }
 
 /// Why [`Siblings`](crate::Siblings) refused a write or its parts. Nothing was changed or built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SiblingsError {
     /// The version of a write is not above the versions of its node that are known.
-    #[error(
-        "the version of the write is not above {known}, which is known of its node; \
-         nothing was written, let the node's clock recall {known} and write under its next version"
-    )]
     NotAbove {
         /// The greatest version known of the node.
         known: u64,
     },
     /// The write would make more than [`MAX_NODE_DOTS`] values of its node live.
-    #[error(
-        "{MAX_NODE_DOTS} values of the node are live and the write supersedes none of them; \
-         nothing was written, read the values and write under the present context"
-    )]
     TooManyValues,
     /// A live dot is not covered by the context.
-    #[error("sibling {index} is not covered by its context; nothing was built, refuse the sender")]
     NotCovered {
         /// The first such sibling, from 0.
         index: usize,
     },
     /// A live dot has version 0, which no write has.
-    #[error("sibling {index} has version 0, which no write has; nothing was built, drop it")]
     ZeroVersion {
         /// The first such sibling, from 0.
         index: usize,
     },
     /// The siblings do not strictly ascend by dot and value.
-    #[error(
-        "sibling {index} is not above the one before it; \
-         nothing was built, sort by dot and value and drop duplicates"
-    )]
     OutOfOrder {
         /// The first sibling that is out of place, from 0.
         index: usize,
     },
     /// More than [`MAX_NODE_DOTS`] siblings belong to one node.
-    #[error(
-        "sibling {index} exceeds the {MAX_NODE_DOTS} of one node; \
-         nothing was built, refuse the sender"
-    )]
     TooManyOfNode {
         /// The first sibling over the limit, from 0.
         index: usize,
@@ -78,12 +56,7 @@ pub enum SiblingsError {
 
 /// A version lies more than [`MAX_AHEAD`] above the wall clock and the build date. The clock that
 /// refused it is unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "version {version} is above {limit}, {} years after the wall clock and the build date; \
-     it was not observed, check the wall clocks of this node and of the writer",
-    MAX_AHEAD / YEAR
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Implausible {
     /// The refused version.
@@ -96,31 +69,117 @@ pub struct Implausible {
 pub(crate) const YEAR: u64 = 31_557_600_000_000_000;
 
 /// Why entries are not a [`Suppression`](crate::Suppression). Nothing was built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SuppressionError {
     /// The digests do not strictly ascend.
-    #[error(
-        "digest {index} is not above the one before it; \
-         nothing was built, sort the digests and name none twice"
-    )]
     OutOfOrder {
         /// The first digest that is out of place, from 0.
         index: usize,
     },
     /// An entry has length 0, which stands for a digest that was never suppressed.
-    #[error("digest {index} has length 0; nothing was built, drop the entry")]
     ZeroLength {
         /// The first such digest, from 0.
         index: usize,
     },
     /// A length is above [`MAX_LENGTH`].
-    #[error("digest {index} has a length above {MAX_LENGTH}; nothing was built, refuse the sender")]
     TooLong {
         /// The first such digest, from 0.
         index: usize,
     },
     /// There are more than [`MAX_SUPPRESSED`] digests.
-    #[error("there are more than {MAX_SUPPRESSED} digests; nothing was built, refuse the sender")]
     TooMany,
 }
+
+impl fmt::Display for ClockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfOrder { index } => write!(
+                f,
+                "entry {index} is not above the one before it; \
+                 nothing was built, sort the entries and name no node twice"
+            ),
+            Self::ZeroVersion { index } => write!(
+                f,
+                "entry {index} has version 0, which no write has; nothing was built, drop the entry"
+            ),
+        }
+    }
+}
+
+impl Error for ClockError {}
+
+impl fmt::Display for SiblingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAbove { known } => write!(
+                f,
+                "the version of the write is not above {known}, which is known of its node; \
+                 nothing was written, let the node's clock recall {known} and write under its next version"
+            ),
+            Self::TooManyValues => write!(
+                f,
+                "{MAX_NODE_DOTS} values of the node are live and the write supersedes none of them; \
+                 nothing was written, read the values and write under the present context"
+            ),
+            Self::NotCovered { index } => write!(
+                f,
+                "sibling {index} is not covered by its context; nothing was built, refuse the sender"
+            ),
+            Self::ZeroVersion { index } => write!(
+                f,
+                "sibling {index} has version 0, which no write has; nothing was built, drop it"
+            ),
+            Self::OutOfOrder { index } => write!(
+                f,
+                "sibling {index} is not above the one before it; \
+                 nothing was built, sort by dot and value and drop duplicates"
+            ),
+            Self::TooManyOfNode { index } => write!(
+                f,
+                "sibling {index} exceeds the {MAX_NODE_DOTS} of one node; \
+                 nothing was built, refuse the sender"
+            ),
+        }
+    }
+}
+
+impl Error for SiblingsError {}
+
+impl fmt::Display for SuppressionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfOrder { index } => write!(
+                f,
+                "digest {index} is not above the one before it; \
+                 nothing was built, sort the digests and name none twice"
+            ),
+            Self::ZeroLength { index } => {
+                write!(f, "digest {index} has length 0; nothing was built, drop the entry")
+            }
+            Self::TooLong { index } => write!(
+                f,
+                "digest {index} has a length above {MAX_LENGTH}; nothing was built, refuse the sender"
+            ),
+            Self::TooMany => write!(
+                f,
+                "there are more than {MAX_SUPPRESSED} digests; nothing was built, refuse the sender"
+            ),
+        }
+    }
+}
+
+impl Error for SuppressionError {}
+
+impl fmt::Display for Implausible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self { version, limit }, years) = (self, MAX_AHEAD / YEAR);
+        write!(
+            f,
+            "version {version} is above {limit}, {years} years after the wall clock and the build date; \
+             it was not observed, check the wall clocks of this node and of the writer"
+        )
+    }
+}
+
+impl Error for Implausible {}

@@ -3,52 +3,86 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt::Debug;
 
-use super::case::Random;
-use super::owned::absorb;
-use super::{Broken, Law, OwnedVersion};
-use crate::{Embedding, Outcome, Resolution, Strategy, Versions, union};
+use super::{Broken, Law, Laws, Random};
+use crate::value::{FINGERPRINT, fingerprint};
+use crate::{Outcome, Reason, Resolution, Strategy, Value, Version, Versions};
 
-pub(super) struct Case<'a> {
-    excepted: &'a [Law],
+pub(super) struct Case<'a, T> {
+    laws: &'a Laws<T>,
     seed: u64,
-    strategy: &'a dyn Strategy,
+    strategy: &'a dyn Strategy<T>,
     random: Random,
 }
 
 type Checked<T = ()> = Result<T, Broken>;
 
-impl<'a> Case<'a> {
-    pub(super) fn new(excepted: &'a [Law], seed: u64, strategy: &'a dyn Strategy) -> Self {
-        Self { excepted, seed, strategy, random: Random::new(seed) }
+/// What two replicas compare: the bits that are visible, and the reason.
+#[derive(Clone, PartialEq)]
+struct Answer {
+    visible: u64,
+    reason: String,
+}
+
+impl<'a, T: Value + Clone + Debug> Case<'a, T> {
+    pub(super) fn new(laws: &'a Laws<T>, seed: u64, strategy: &'a dyn Strategy<T>) -> Self {
+        Self { laws, seed, strategy, random: Random::new(seed) }
     }
 
-    /// Checks all laws on one set and takes the bits of the answer into `fingerprint`.
-    pub(super) fn run(mut self, fingerprint: &mut u64) -> Checked {
+    /// Checks all laws on one set and takes the bits of the answer into `state`.
+    pub(super) fn run(mut self, state: &mut u64) -> Checked {
         self.identity()?;
-        let owned = self.random.versions();
-        let answer = self.answer(&owned)?;
-        self.set(&owned, answer)?;
-        self.pure(&owned, answer)?;
-        owned.iter().try_for_each(|version| self.single(version))?;
+        let versions = self.versions();
+        let answer = self.answer(&versions)?;
+        self.set(&versions, &answer)?;
+        self.pure(&versions, &answer)?;
+        versions.iter().try_for_each(|version| self.single(version))?;
         self.names()?;
-        absorb(fingerprint, &answer.to_be_bytes());
+        *state = fingerprint(*state, &(answer.visible, answer.reason));
         Ok(())
     }
 
-    /// The bits of the answer, after the laws that look at one answer alone.
-    fn answer(&self, owned: &[OwnedVersion]) -> Checked<u64> {
-        let versions = borrowed(owned);
-        let resolution = self.resolve(&versions)?;
-        self.valid(&versions, &resolution)?;
-        self.citations(&versions, &resolution)?;
-        self.confidence(&versions, &resolution)?;
-        Ok(resolution.fingerprint(&versions))
+    /// A set with ties and repeated confirmations.
+    fn versions(&mut self) -> Vec<Version<T>> {
+        let number = self.number();
+        let values = (self.laws.values)(&mut self.random, number);
+        let versions = values.into_iter().map(|value| {
+            let confirmations = self.random.pick(&[1, 1, 2, 3, 1 << 20, u32::MAX]);
+            Version::named(value).confirmed(confirmations)
+        });
+        versions.collect()
     }
 
-    fn resolve(&self, versions: &Versions<'_>) -> Checked<Resolution> {
-        attempt(|| self.strategy.resolve(versions))
-            .map_err(|panic| self.broken(Law::Total, format!("it panics: {panic}")))
+    fn versions_without_ties(&mut self) -> Vec<Version<T>> {
+        let number = self.number();
+        let values = (self.laws.values_without_ties)(&mut self.random, number);
+        let versions = values.into_iter().enumerate().map(|(place, value)| {
+            let confirmations = place as u32 * 10 + 1 + self.random.below(5) as u32;
+            Version::new(self.random.digest(), value).confirmed(confirmations)
+        });
+        versions.collect()
+    }
+
+    fn number(&mut self) -> usize {
+        self.random.pick(&[1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 8, 64])
+    }
+
+    /// The answer, after the laws that look at one answer alone.
+    fn answer(&self, versions: &[Version<T>]) -> Checked<Answer> {
+        let versions = Versions::new(versions.iter().cloned()).map_err(|error| {
+            self.broken(Law::Valid, format!("the generated values are no set: {error}"))
+        })?;
+        let resolution = attempt(|| self.strategy.resolve(&versions))
+            .map_err(|panic| self.broken(Law::Total, format!("it panics: {panic}")))?;
+        self.valid(&versions, &resolution)?;
+        for (law, check) in &self.laws.laws_of_values {
+            let fault = check(&versions, &resolution);
+            self.expect(*law, fault.is_none(), || fault.unwrap_or_default())?;
+        }
+        let visible = resolution.all_visible(&versions);
+        let visible = visible.into_iter().fold(FINGERPRINT, fingerprint);
+        Ok(Answer { visible, reason: resolution.reason.to_string() })
     }
 
     fn identity(&self) -> Checked {
@@ -58,87 +92,68 @@ impl<'a> Case<'a> {
         self.expect(Law::Identity, stable, || format!("{id}, then {again}, read back {read:?}"))
     }
 
-    fn set(&mut self, owned: &[OwnedVersion], answer: u64) -> Checked {
-        let mut copies = owned.to_vec();
-        for copy in &mut copies[..owned.len() / 2] {
-            copy.confirmations -= copy.confirmations / 2;
+    /// Half of the versions come in two copies that share the confirmations, and all in another order.
+    fn set(&mut self, versions: &[Version<T>], answer: &Answer) -> Checked {
+        let mut copies = versions.to_vec();
+        for index in 0..versions.len() / 2 {
+            let half = copies[index].confirmations / 2;
+            if half > 0 {
+                copies[index].confirmations -= half;
+                copies.push(versions[index].clone().confirmed(half));
+            }
         }
-        let halves = copies[..owned.len() / 2].iter().zip(owned).map(|(copy, whole)| {
-            let confirmations = whole.confirmations - copy.confirmations;
-            OwnedVersion { confirmations, ..whole.clone() }
-        });
-        let halves: Vec<_> = halves.filter(|half| half.confirmations > 0).collect();
-        copies.extend(halves);
         self.random.shuffle(&mut copies);
         let shuffled = self.answer(&copies)?;
-        self.expect(Law::Set, shuffled == answer, || {
+        self.expect(Law::Set, shuffled == *answer, || {
             String::from("another order of the same versions, some of them twice, changes it")
         })
     }
 
     /// Other sets in between, and the parts of this one, must leave no trace.
-    fn pure(&mut self, owned: &[OwnedVersion], answer: u64) -> Checked {
-        let (other, mut parts) = (self.random.versions(), owned.to_vec());
+    fn pure(&mut self, versions: &[Version<T>], answer: &Answer) -> Checked {
+        let (other, mut parts) = (self.versions(), versions.to_vec());
         self.answer(&other)?;
         self.random.shuffle(&mut parts);
         for part in parts.chunks(1) {
             self.answer(part)?;
         }
         let again = self.answer(&parts)?;
-        self.expect(Law::Pure, again == answer, || {
+        self.expect(Law::Pure, again == *answer, || {
             String::from("the same set gives something else after other calls")
         })
     }
 
-    fn single(&self, version: &OwnedVersion) -> Checked {
-        let alone = core::slice::from_ref(version);
-        let itself = Resolution::chosen(0, crate::Reason::Only).fingerprint(&borrowed(alone));
-        let answer = self.answer(alone)?;
-        self.expect(Law::Single, answer == itself, || {
+    fn single(&self, version: &Version<T>) -> Checked {
+        let itself = fingerprint(FINGERPRINT, &version.value);
+        let answer = self.answer(core::slice::from_ref(version))?;
+        self.expect(Law::Single, answer.visible == itself, || {
             format!("the only version comes back changed: {version:?}")
         })
     }
 
     fn names(&mut self) -> Checked {
-        let mut owned = self.random.versions_without_ties();
-        let answer = self.answer(&owned)?;
-        self.random.rename(&mut owned);
-        let renamed = self.answer(&owned)?;
+        let mut versions = self.versions_without_ties();
+        let answer = self.answer(&versions)?;
+        versions.iter_mut().for_each(|version| version.digest = self.random.digest());
+        let renamed = self.answer(&versions)?;
         self.expect(Law::Names, renamed == answer, || {
             String::from("other digests change the result, though no versions are equal")
         })
     }
 
-    fn valid(&self, versions: &Versions<'_>, resolution: &Resolution) -> Checked {
-        let fault =
-            indices_fault(versions, resolution).or_else(|| value_fault(versions, resolution));
-        self.expect(Law::Valid, fault.is_none(), || fault.unwrap_or_default())?;
-        // Excepted or not: with indices that are not there, nothing can be read.
-        match indices_fault(versions, resolution) {
-            None => Ok(()),
-            Some(fault) => Err(self.broken(Law::Valid, fault)),
+    /// Excepted or not: with indices that are not there, nothing can be read.
+    fn valid(&self, versions: &Versions<T>, resolution: &Resolution<T>) -> Checked {
+        if let Some(fault) = indices_fault(versions, resolution) {
+            return Err(self.broken(Law::Valid, fault));
         }
-    }
-
-    fn citations(&self, versions: &Versions<'_>, resolution: &Resolution) -> Checked {
-        let all = union(versions.iter().map(|v| v.citations));
-        let visible = match &resolution.outcome {
-            Outcome::Kept(indices) => union(indices.iter().map(|&i| versions[i].citations)),
-            _ => union([resolution.visible(versions).citations]),
-        };
-        self.expect(Law::Citations, visible == all, || {
-            format!("it shows {visible:?}, the versions cite {all:?}")
-        })
-    }
-
-    fn confidence(&self, versions: &Versions<'_>, resolution: &Resolution) -> Checked {
-        let shown = resolution.visible(versions).confidence;
-        let within = versions.iter().any(|version| version.confidence >= shown);
-        self.expect(Law::Confidence, within, || format!("{shown} is above every version"))
+        let fault = value_fault(versions, resolution)
+            .or_else(|| shares_fault(versions, resolution))
+            .or_else(|| reason_fault(versions, resolution));
+        self.expect(Law::Valid, fault.is_none(), || fault.unwrap_or_default())
     }
 
     fn expect(&self, law: Law, kept: bool, detail: impl FnOnce() -> String) -> Checked {
-        match kept || self.excepted.contains(&law) {
+        match kept || self.laws.excepted.contains(&law) {
             true => Ok(()),
             false => Err(self.broken(law, detail())),
         }
@@ -149,18 +164,11 @@ impl<'a> Case<'a> {
     }
 }
 
-fn borrowed(owned: &[OwnedVersion]) -> Versions<'_> {
-    Versions::new(owned.iter().map(OwnedVersion::as_version)).expect("cases are valid sets")
-}
-
-fn indices_fault(versions: &Versions<'_>, resolution: &Resolution) -> Option<String> {
+fn indices_fault<T>(versions: &Versions<T>, resolution: &Resolution<T>) -> Option<String> {
     let indices = match &resolution.outcome {
         Outcome::Chosen(index) => core::slice::from_ref(index),
         Outcome::Kept(indices) => indices,
-        Outcome::Composed(merged) => match &merged.embedding {
-            Embedding::Of(index) => core::slice::from_ref(index),
-            Embedding::Blended(_) => return None,
-        },
+        Outcome::Composed(_) => return None,
     };
     let mut distinct = indices.to_vec();
     distinct.sort_unstable();
@@ -170,23 +178,36 @@ fn indices_fault(versions: &Versions<'_>, resolution: &Resolution) -> Option<Str
     (!sound).then(|| format!("indices {indices:?} of {} versions", versions.len()))
 }
 
-fn value_fault(versions: &Versions<'_>, resolution: &Resolution) -> Option<String> {
-    let visible = resolution.visible(versions);
-    let times = versions.iter().map(|v| v.consolidated_at);
-    let (first, last) = (times.clone().min()?, times.max()?);
-    if visible.embedding.len() != versions.dimension() {
-        Some(format!("{} of {} dimensions", visible.embedding.len(), versions.dimension()))
-    } else if !visible.embedding.iter().all(|x| x.is_finite()) {
-        Some(String::from("a component of the embedding is not finite"))
-    } else if !(0.0..=1.0).contains(&visible.confidence) {
-        Some(format!("confidence {}", visible.confidence))
-    } else if !(visible.strength.is_finite() && visible.strength >= 0.0) {
-        Some(format!("strength {}", visible.strength))
-    } else if !(first..=last).contains(&visible.consolidated_at) {
-        Some(format!("time {}, the versions have {first}..={last}", visible.consolidated_at))
-    } else {
-        None
-    }
+fn value_fault<T: Value>(versions: &Versions<T>, resolution: &Resolution<T>) -> Option<String> {
+    let fault = resolution.visible(versions).validate(&versions[0].value).err()?;
+    Some(format!("it shows an invalid value: {fault}"))
+}
+
+fn shares_fault<T>(versions: &Versions<T>, resolution: &Resolution<T>) -> Option<String> {
+    let Outcome::Composed(composed) = &resolution.outcome else {
+        return None;
+    };
+    let shares = &composed.shares;
+    let total: f64 = shares.iter().sum();
+    let sound = shares.len() == versions.len()
+        && shares.iter().all(|share| (0.0..=1.0).contains(share))
+        && (1.0 - 1e-9..=1.0 + 1e-9).contains(&total);
+    let number = versions.len();
+    (!sound).then(|| format!("{} shares of {number} versions add up to {total}", shares.len()))
+}
+
+/// What a set can tell about a reason without knowing the rule.
+fn reason_fault<T>(versions: &Versions<T>, resolution: &Resolution<T>) -> Option<String> {
+    let Resolution { outcome, reason } = resolution;
+    let (number, composed) = (versions.len(), matches!(outcome, Outcome::Composed(_)));
+    let is_true = match reason {
+        Reason::Only => number == 1,
+        Reason::Digest { tied } => (2..=number).contains(tied),
+        Reason::All => matches!(outcome, Outcome::Kept(indices) if indices.len() == number),
+        Reason::Mean | Reason::PlainMean => composed,
+        Reason::Confidence { .. } | Reason::Time { .. } | Reason::Other(_) => true,
+    };
+    (!is_true).then(|| format!("the reason is untrue of {number} versions: {reason}"))
 }
 
 /// Calls the strategy; a panic becomes its text.

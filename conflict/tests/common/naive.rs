@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use engram_conflict::{
-    Conflict, ConflictKind, CrossIdView, Observed, OwnedVersion, Rules, Standing,
-};
+use engram_conflict::pattern::{Conflict, ConflictKind, CrossIdView, Observed, Rules, Standing};
+
+use super::Sibling;
 
 /// What is compared: head, number of members, bits of what is shown, rival.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,18 +17,16 @@ pub struct Line {
     pub rival: Option<(String, Conflict)>,
 }
 
-pub fn view(patterns: &BTreeMap<String, OwnedVersion>, rules: &Rules) -> Vec<Line> {
-    let mut ranked: Vec<(&String, &OwnedVersion)> = patterns.iter().collect();
+pub fn view(patterns: &BTreeMap<String, Sibling>, rules: &Rules) -> Vec<Line> {
+    let mut ranked: Vec<(&String, &Sibling)> = patterns.iter().collect();
     ranked.sort_by(|(a, left), (b, right)| {
-        let by_confidence = (right.confidence + 0.0).total_cmp(&(left.confidence + 0.0));
+        let by_confidence =
+            (right.value.confidence + 0.0).total_cmp(&(left.value.confidence + 0.0));
         by_confidence.then(right.digest.cmp(&left.digest)).then(a.cmp(b))
     });
     let conflict = |i: usize, j: usize| {
-        let [left, right] = [ranked[i], ranked[j]].map(|(id, version)| Observed {
-            id,
-            digest: version.digest,
-            embedding: &version.embedding,
-            citations: &version.citations,
+        let [left, right] = [ranked[i], ranked[j]].map(|(id, Sibling { digest, value, .. })| {
+            Observed::new(id, *digest, &value.embedding, &value.citations)
         });
         rules.thresholds.detect(None, &left, &right)
     };
@@ -48,7 +46,7 @@ pub fn view(patterns: &BTreeMap<String, OwnedVersion>, rules: &Rules) -> Vec<Lin
 }
 
 fn line(
-    ranked: &[(&String, &OwnedVersion)],
+    ranked: &[(&String, &Sibling)],
     heads: &[usize],
     i: usize,
     conflict: &impl Fn(usize, usize) -> Option<Conflict>,
@@ -69,7 +67,7 @@ fn line(
     });
     let rivalry =
         rival.map_or(1.0, |(_, c)| 1.0 - f64::from(rules.rivalry) * f64::from(c.overlap.jaccard()));
-    let confidence = ranked[i].1.confidence;
+    let confidence = ranked[i].1.value.confidence;
     let lowered = (f64::from(confidence) * (ambiguity * rivalry)) as f32;
     let shown = if lowered >= rules.floor { lowered } else { confidence.min(rules.floor) };
     Line {

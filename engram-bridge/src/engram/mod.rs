@@ -8,3 +8,4 @@ pub(crate) mod pattern;
 pub(crate) mod ports;
 pub(crate) mod service;
 pub(crate) mod timestamp;
+mod value;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use engram_conflict::{ConfidenceVoting, ConfidenceWeighted, Strategy};
+use engram_conflict::Strategy;
+use engram_conflict::pattern::{ConfidenceVoting, ConfidenceWeighted};
 use engram_gossip_net::{
     BindError, Gossip, Identity, IdentityError, Member, Membership, NetConfig, NodeId, Roster,
     RosterError, RotateError, StaticSeeds,
@@ -15,6 +16,7 @@ use crate::durable::recovery::OpenError;
 use crate::durable::storage::StateStore;
 use crate::engram::binding::Binding;
 use crate::engram::gossiper::{ConsolidationGossiper, UnknownSpace};
+use crate::engram::pattern::SemanticPattern;
 use crate::node::config::{ClusterConfig, MembershipConfig, StrategyChoice};
 use crate::replica::environment::Environment;
 use crate::replica::store::{Store, StoreConfig};
@@ -219,7 +221,7 @@ fn stored(config: &ClusterConfig) -> Result<Option<Arc<dyn StateStore>>, StartEr
 }
 
 fn store_config(config: &ClusterConfig, node: NodeId) -> StoreConfig {
-    let strategy: Arc<dyn Strategy> = match config.conflict.strategy {
+    let strategy: Arc<dyn Strategy<Arc<SemanticPattern>>> = match config.conflict.strategy {
         StrategyChoice::ConfidenceVoting => Arc::new(ConfidenceVoting),
         StrategyChoice::ConfidenceWeighted => Arc::new(ConfidenceWeighted::new()),
     };

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use engram_conflict::{Explanation, Strategy};
+use engram_conflict::Strategy;
+use engram_conflict::pattern::{Explanation, explain};
 use engram_gossip_net::NodeId;
 use engram_merkle::Digest;
 use engram_vclock::{Dot, VectorClock};
@@ -73,11 +74,13 @@ impl From<&Introducer> for Introduced {
 }
 
 impl PatternExplanation {
-    pub(crate) fn new(entry: &Entry, contents: &Contents, strategy: &dyn Strategy) -> Self {
+    pub(crate) fn new(
+        entry: &Entry,
+        contents: &Contents,
+        strategy: &dyn Strategy<Arc<SemanticPattern>>,
+    ) -> Self {
         let Entry { record, last_submitted, .. } = entry;
-        let resolution = versions(record, contents).map(|versions| {
-            Explanation::new(strategy.id(), &versions, &strategy.resolve(&versions))
-        });
+        let resolution = versions(record, contents).map(|versions| explain(strategy, &versions));
         let suppressed = record.suppression.iter().map(|(digest, _)| *digest);
         let suppressed = suppressed.filter(|digest| record.suppression.is_suppressed(digest));
         Self {

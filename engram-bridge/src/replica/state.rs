@@ -31,7 +31,7 @@ pub(crate) struct Rules {
     pub(crate) hasher: AnyHasher,
     pub(crate) depth: BaseDepth,
     pub(crate) dimension: usize,
-    pub(crate) strategy: Arc<dyn Strategy>,
+    pub(crate) strategy: Arc<dyn Strategy<Arc<SemanticPattern>>>,
     pub(crate) retention: Retention,
 }
 
@@ -139,7 +139,7 @@ impl SpaceState {
         state.tree.update(rows.iter().map(|(id, row)| edit(id, &row.record, &hasher)));
         let mut entries = Vec::with_capacity(rows.len());
         for (id, StoredRow { record, last_submitted }) in rows {
-            let visible = visible(&id, &record, &state.contents, &*state.rules.strategy);
+            let visible = visible(&record, &state.contents, &*state.rules.strategy);
             state.visible += u64::from(visible.is_some());
             state.usage.replace(Usage::default(), Usage::of(&record));
             state.tallies.replace(&Record::default(), &record);
@@ -251,7 +251,7 @@ impl SpaceState {
         self.entries.get(id)?.visible.clone()
     }
 
-    pub(crate) fn strategy(&self) -> &dyn Strategy {
+    pub(crate) fn strategy(&self) -> &dyn Strategy<Arc<SemanticPattern>> {
         &*self.rules.strategy
     }
 

@@ -5,7 +5,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use engram_conflict::{ConfidenceVoting, Strategy};
+use engram_conflict::Strategy;
+use engram_conflict::pattern::ConfidenceVoting;
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::{Greeting, Parameters, Precision, SpaceId};
 use engram_merkle::{AnyHasher, BaseDepth, Digest, Hasher};
@@ -15,7 +16,7 @@ use crate::durable::journal::{Journal, backup};
 use crate::durable::recovery::{OpenError, Recovery};
 use crate::durable::restore::{Restored, restore};
 use crate::durable::storage::{Batch, StateStore, StorageError};
-use crate::engram::pattern::ENGRAM_DIMENSION;
+use crate::engram::pattern::{ENGRAM_DIMENSION, SemanticPattern};
 use crate::replica::caps::{Cap, CapUsage, Caps, Usage};
 use crate::replica::encoding::{hash, put_bytes};
 use crate::replica::environment::{Environment, nanoseconds};
@@ -51,11 +52,30 @@ pub struct StoreConfig {
     pub dimension: usize,
     /// The rule by which one of several versions is shown. Nodes that differ in it still sync, but
     /// show different patterns.
-    pub strategy: Arc<dyn Strategy>,
+    pub strategy: Arc<dyn Strategy<Arc<SemanticPattern>>>,
     /// The limit of what this node shows. It need not be equal on all nodes.
     pub retention: Retention,
     /// The limits of what members can make this node keep.
     pub caps: Caps,
+}
+
+/// The strategy is named by its identity.
+impl fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, replaces, spaces, hash, depth, dimension, strategy, retention, caps } =
+            self;
+        f.debug_struct("StoreConfig")
+            .field("node", node)
+            .field("replaces", replaces)
+            .field("spaces", spaces)
+            .field("hash", hash)
+            .field("depth", depth)
+            .field("dimension", dimension)
+            .field("strategy", &strategy.id())
+            .field("retention", retention)
+            .field("caps", caps)
+            .finish()
+    }
 }
 
 impl StoreConfig {

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engram_conflict::{Embedding, Outcome, Strategy, Version, Versions};
+use engram_conflict::{Strategy, Version, Versions};
 use engram_merkle::Digest;
 
-use crate::engram::pattern::{Confidence, SemanticPattern};
-use crate::engram::timestamp::Timestamp;
+use crate::engram::pattern::SemanticPattern;
 use crate::replica::content::Contents;
 use crate::replica::record::Record;
 
@@ -16,17 +15,17 @@ use crate::replica::record::Record;
 ///
 /// A pure function of that set of contents. A content that is shown unchanged is shared.
 pub(crate) fn visible(
-    id: &str,
     record: &Record,
     contents: &Contents,
-    strategy: &dyn Strategy,
+    strategy: &dyn Strategy<Arc<SemanticPattern>>,
 ) -> Option<Arc<SemanticPattern>> {
     let mut shown = shown(record);
     let first = shown.next()?;
     if shown.all(|other| other == first) {
         return Some(Arc::clone(&contents.get(first).expect(HELD).pattern));
     }
-    versions(record, contents).map(|versions| resolve(id, &versions, contents, strategy))
+    versions(record, contents)
+        .map(|versions| Arc::clone(strategy.resolve(&versions).visible(&versions)))
 }
 
 /// The contents of the live dots that are not suppressed, repeats kept.
@@ -36,52 +35,19 @@ fn shown(record: &Record) -> impl Iterator<Item = &Digest> {
 }
 
 /// The versions that a strategy chooses from; `None` if there are none.
-pub(crate) fn versions<'c>(record: &Record, contents: &'c Contents) -> Option<Versions<'c>> {
+pub(crate) fn versions(
+    record: &Record,
+    contents: &Contents,
+) -> Option<Versions<Arc<SemanticPattern>>> {
     let versions = confirmations(record).into_iter().map(|(digest, confirmations)| {
-        let pattern = &contents.get(&digest).expect(HELD).pattern;
-        Version {
-            digest: digest.into(),
-            embedding: &pattern.embedding,
-            citations: &pattern.source_episodes,
-            strength: pattern.strength,
-            confidence: pattern.schema_confidence.raw(),
-            consolidated_at: pattern.last_consolidated.as_nanoseconds(),
-            confirmations,
-        }
+        let pattern = Arc::clone(&contents.get(&digest).expect(HELD).pattern);
+        Version::new(digest.into(), pattern).confirmed(confirmations)
     });
     let versions: Vec<_> = versions.collect();
     (!versions.is_empty()).then(|| Versions::new(versions).expect("stored contents are valid"))
 }
 
 const HELD: &str = "every live content is held";
-
-fn resolve(
-    id: &str,
-    versions: &Versions<'_>,
-    contents: &Contents,
-    strategy: &dyn Strategy,
-) -> Arc<SemanticPattern> {
-    let content = |index: usize| &contents[&Digest::from(versions[index].digest)].pattern;
-    let resolution = strategy.resolve(versions);
-    let merged = match &resolution.outcome {
-        Outcome::Chosen(index) => return Arc::clone(content(*index)),
-        Outcome::Kept(indices) => return Arc::clone(content(indices[0])),
-        Outcome::Composed(merged) => merged,
-    };
-    let embedding = match &merged.embedding {
-        Embedding::Of(index) => Arc::clone(&content(*index).embedding),
-        Embedding::Blended(blend) => blend.components.as_slice().into(),
-    };
-    Arc::new(SemanticPattern {
-        id: id.to_owned(),
-        embedding,
-        source_episodes: merged.citations.clone(),
-        strength: merged.strength,
-        schema_confidence: Confidence::new(merged.confidence)
-            .expect("a strategy's confidence lies within that of its inputs"),
-        last_consolidated: Timestamp::from_nanoseconds(merged.consolidated_at),
-    })
-}
 
 /// The contents that are shown, ascending, each with the number of dots that name it.
 fn confirmations(record: &Record) -> BTreeMap<Digest, u32> {

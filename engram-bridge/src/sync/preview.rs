@@ -164,6 +164,6 @@ fn preview_change(
         None => Some((digest, arrived.get(&digest)?.as_ref().ok()?.clone().into_held())),
     };
     let contents: Contents = record.live().into_iter().filter_map(content).collect();
-    let after = visible(id, record, &contents, state.strategy());
+    let after = visible(record, &contents, state.strategy());
     PlannedChange { before: state.shown(id), after }
 }

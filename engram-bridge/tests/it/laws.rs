@@ -483,7 +483,7 @@ fn three_equally_sure_nodes_merge_to_the_same_bytes_in_all_six_orders() {
 fn with_strategy(strategy: &str) -> Store {
     let (mut config, environment) = parts(9, 4);
     if strategy == "weighted" {
-        config.strategy = Arc::new(engram_conflict::ConfidenceWeighted::new());
+        config.strategy = Arc::new(engram_conflict::pattern::ConfidenceWeighted::new());
     }
     Store::new(config, environment)
 }

@@ -6,10 +6,11 @@ extern crate alloc;
 use alloc::string::ToString;
 use core::alloc::{GlobalAlloc, Layout};
 
-use engram_conflict::{
-    ConfidenceVoting, ConfidenceWeighted, CrossIdView, Laws, OwnedVersion, Pattern, Rules,
-    Strategy, Versions, cosine,
+use engram_conflict::pattern::{
+    ConfidenceVoting, ConfidenceWeighted, CrossIdView, OwnedPattern, Pattern, Rules, cosine,
+    explain, laws,
 };
+use engram_conflict::{Version, Versions};
 
 struct NoMemory;
 
@@ -33,28 +34,19 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 /// Uses every part of the crate, so that every part is linked.
 #[unsafe(no_mangle)]
 pub extern "C" fn use_everything(length: usize) -> usize {
-    let version = OwnedVersion {
-        digest: [0; 32],
-        embedding: alloc::vec![1.0; length],
-        citations: alloc::vec!["a".to_string()],
-        strength: 1.0,
-        confidence: 0.5,
-        consolidated_at: 0,
-        confirmations: 1,
-    }
-    .named();
-    let Ok(versions) = Versions::new([version.as_version()]) else {
+    let pattern = OwnedPattern::new(alloc::vec![1.0; length], alloc::vec!["a".to_string()]);
+    let version = Version::named(pattern);
+    let Ok(versions) = Versions::new([version.clone()]) else {
         return 0;
     };
-    let explanation = ConfidenceVoting.explain(&versions).to_string();
-    let broken = Laws::new().check(&ConfidenceWeighted::new()).is_err();
+    let explanation = explain(&ConfidenceVoting, &versions).to_string();
+    let broken = laws().check(&ConfidenceWeighted::new()).is_err();
     let mut view = CrossIdView::new(Rules::default()).ok();
     if let Some(view) = &mut view {
-        let embedding = version.embedding.as_slice().into();
-        let (digest, citations) = (version.digest, &version.citations);
-        let pattern = Pattern { digest, embedding, citations, confidence: 0.5 };
+        let OwnedPattern { embedding, citations, .. } = &version.value;
+        let pattern = Pattern::new(version.digest, embedding.as_slice().into(), citations, 0.5);
         let _ = view.upsert(1u32, pattern);
     }
-    let alike = cosine(&version.embedding, &version.embedding).is_some();
+    let alike = cosine(&version.value.embedding, &version.value.embedding).is_some();
     explanation.len() + usize::from(broken) + usize::from(alike) + view.map_or(0, |v| v.len())
 }

@@ -88,7 +88,7 @@ impl SpaceState {
     /// Computes the visible pattern of `id` anew; returns whether it changed.
     fn show(&mut self, id: &str, origin: Option<NodeId>, cause: Cause) -> bool {
         let entry = self.entries.get_mut(id).expect("the row was just installed");
-        let after = visible(id, &entry.record, &self.contents, &*self.rules.strategy);
+        let after = visible(&entry.record, &self.contents, &*self.rules.strategy);
         let before = std::mem::replace(&mut entry.visible, after);
         let after = entry.visible.as_deref();
         self.visible = self.visible + u64::from(after.is_some()) - u64::from(before.is_some());

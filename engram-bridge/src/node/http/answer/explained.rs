@@ -1,6 +1,6 @@
 //! `/cluster/consolidation/explain`.
 
-use engram_conflict::Contribution;
+use engram_conflict::pattern::Contribution;
 use engram_gossip_net::NodeId;
 use engram_vclock::Dot;
 use serde::Serialize;

@@ -3,14 +3,14 @@
 use alloc::string::String;
 use core::cmp::Ordering;
 
-use crate::citation::distinct;
+use crate::pattern::citation::distinct;
 
 /// How many distinct episodes two patterns cite, and how many of them both.
 ///
 /// A citation that repeats counts once: the engine repeats them for technical reasons.
 ///
 /// ```
-/// use engram_conflict::{Containment, Overlap};
+/// use engram_conflict::pattern::{Containment, Overlap};
 ///
 /// let small = ["a", "b", "c"].map(String::from);
 /// let large = ["a", "b", "c", "d"].map(String::from);

@@ -1,10 +1,11 @@
 use super::Node;
-use crate::{Conflict, ConflictKind, Overlap, Thresholds};
+use crate::pattern::{Conflict, ConflictKind, Overlap, Thresholds};
 
 /// When the view takes two patterns for one memory, and how far a conflict lowers a confidence.
 ///
 /// Nodes with other rules show another view of the same state; nothing else depends on them.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Rules {
     /// From where on two patterns are in conflict at all.
     pub thresholds: Thresholds,
@@ -50,6 +51,41 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// The same with another [`thresholds`](Self#structfield.thresholds).
+    #[must_use]
+    pub const fn thresholds(mut self, thresholds: Thresholds) -> Self {
+        self.thresholds = thresholds;
+        self
+    }
+
+    /// The same with another [`concept_cosine`](Self#structfield.concept_cosine).
+    #[must_use]
+    pub const fn concept_cosine(mut self, concept_cosine: f32) -> Self {
+        self.concept_cosine = concept_cosine;
+        self
+    }
+
+    /// The same with another [`ambiguity`](Self#structfield.ambiguity).
+    #[must_use]
+    pub const fn ambiguity(mut self, ambiguity: f32) -> Self {
+        self.ambiguity = ambiguity;
+        self
+    }
+
+    /// The same with another [`rivalry`](Self#structfield.rivalry).
+    #[must_use]
+    pub const fn rivalry(mut self, rivalry: f32) -> Self {
+        self.rivalry = rivalry;
+        self
+    }
+
+    /// The same with another [`floor`](Self#structfield.floor).
+    #[must_use]
+    pub const fn floor(mut self, floor: f32) -> Self {
+        self.floor = floor;
+        self
+    }
+
     pub(super) fn validate(&self) -> Result<(), InvalidRules> {
         let Thresholds { divergent_cosine, divergent_jaccard, creation_cosine, ownership_cosine } =
             self.thresholds;

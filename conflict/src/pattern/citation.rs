@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 /// ```
 /// let left = ["a", "a", "b"].map(String::from);
 /// let right = ["c", "a"].map(String::from);
-/// assert_eq!(engram_conflict::union([&left[..], &right[..]]), ["a", "a", "b", "c"]);
+/// assert_eq!(engram_conflict::pattern::union([&left[..], &right[..]]), ["a", "a", "b", "c"]);
 /// ```
 pub fn union<'a>(lists: impl IntoIterator<Item = &'a [String]>) -> Vec<String> {
     let mut all: Vec<(&str, usize)> = Vec::new();

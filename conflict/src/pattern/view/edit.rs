@@ -8,10 +8,11 @@ use core::cmp::Reverse;
 use core::mem;
 
 use super::{CrossIdView, Edge, Node, Pattern, Rank, Slot, UNDECIDED};
-use crate::citation::distinct;
-use crate::vector::{Sketch, measured_cosine, squared_length};
-use crate::version::{check_confidence, check_embedding};
-use crate::{Conflict, ConflictKind, InvalidVersion};
+use crate::InvalidValue;
+use crate::pattern::citation::distinct;
+use crate::pattern::value::{check_confidence, check_embedding};
+use crate::pattern::vector::{Sketch, measured_cosine, squared_length};
+use crate::pattern::{Conflict, ConflictKind, InvalidPattern};
 
 impl<K: Ord + Clone> CrossIdView<K> {
     /// Puts a pattern in, in place of the one with the same id.
@@ -20,8 +21,12 @@ impl<K: Ord + Clone> CrossIdView<K> {
     /// since most comparisons end after an eighth of the components.
     ///
     /// # Errors
-    /// [`InvalidVersion`] if the pattern is not valid; the view is then as before.
-    pub fn upsert(&mut self, id: K, pattern: Pattern<'_>) -> Result<(), InvalidVersion> {
+    /// [`InvalidValue`] if the pattern is not valid; the view is then as before.
+    pub fn upsert(
+        &mut self,
+        id: K,
+        pattern: Pattern<'_>,
+    ) -> Result<(), InvalidValue<InvalidPattern>> {
         self.update([(id, Some(pattern))])
     }
 
@@ -37,11 +42,11 @@ impl<K: Ord + Clone> CrossIdView<K> {
     /// Of several edits of one id the last counts.
     ///
     /// # Errors
-    /// [`InvalidVersion`] names a pattern that is not valid; no edit was then applied.
+    /// [`InvalidValue`] names a pattern that is not valid; no edit was then applied.
     pub fn update<'a>(
         &mut self,
         edits: impl IntoIterator<Item = (K, Option<Pattern<'a>>)>,
-    ) -> Result<(), InvalidVersion> {
+    ) -> Result<(), InvalidValue<InvalidPattern>> {
         let edits: BTreeMap<K, Option<Pattern<'a>>> = edits.into_iter().collect();
         self.validate(&edits)?;
         let mut pending = BTreeSet::new();
@@ -59,14 +64,18 @@ impl<K: Ord + Clone> CrossIdView<K> {
     }
 
     /// All patterns that stay or come must agree on the dimension, so one batch can replace it.
-    fn validate(&self, edits: &BTreeMap<K, Option<Pattern<'_>>>) -> Result<(), InvalidVersion> {
+    fn validate(
+        &self,
+        edits: &BTreeMap<K, Option<Pattern<'_>>>,
+    ) -> Result<(), InvalidValue<InvalidPattern>> {
         let staying = self.slots.iter().find(|(id, _)| !edits.contains_key(*id));
         let staying = staying.map(|(_, &slot)| self.node(slot).embedding.len());
         let coming = edits.values().flatten().next().map(|pattern| pattern.embedding.len());
         let dimension = staying.or(coming).unwrap_or(0);
         edits.values().flatten().try_for_each(|pattern| {
-            check_embedding(pattern.digest, &pattern.embedding, dimension)?;
-            check_confidence(pattern.digest, pattern.confidence)
+            check_embedding(&pattern.embedding, dimension)
+                .and_then(|()| check_confidence(pattern.confidence))
+                .map_err(|cause| InvalidValue { digest: pattern.digest, cause })
         })
     }
 

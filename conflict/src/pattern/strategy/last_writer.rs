@@ -1,4 +1,5 @@
 use super::winner;
+use crate::pattern::PatternValue;
 use crate::{Reason, Resolution, Strategy, StrategyId, Versions};
 
 /// The version with the latest time, bit for bit; of equal times the greater digest.
@@ -8,18 +9,26 @@ use crate::{Reason, Resolution, Strategy, StrategyId, Versions};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LastWriter;
 
-impl Strategy for LastWriter {
+impl LastWriter {
+    /// The identity, `last-writer/1`.
+    #[must_use]
+    pub const fn id(&self) -> StrategyId {
+        StrategyId::literal("last-writer", 1)
+    }
+}
+
+impl<T: PatternValue> Strategy<T> for LastWriter {
     fn id(&self) -> StrategyId {
-        StrategyId::new("last-writer", 1).expect("a valid literal")
+        self.id()
     }
 
-    fn resolve(&self, versions: &Versions<'_>) -> Resolution {
-        let won = winner(versions, |a, b| a.consolidated_at.cmp(&b.consolidated_at));
+    fn resolve(&self, versions: &Versions<T>) -> Resolution<T> {
+        let won = winner(versions, |a: &T, b| a.consolidated_at().cmp(&b.consolidated_at()));
         let reason = match won.runner_up {
             None => Reason::Only,
             Some(_) if won.tied > 1 => Reason::Digest { tied: won.tied },
             Some(next) => {
-                Reason::Time { lead: won.version.consolidated_at.abs_diff(next.consolidated_at) }
+                Reason::Time { lead: won.value.consolidated_at().abs_diff(next.consolidated_at()) }
             }
         };
         Resolution::chosen(won.index, reason)

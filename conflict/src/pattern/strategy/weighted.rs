@@ -1,15 +1,14 @@
 use alloc::vec::Vec;
 
-use crate::{
-    Blend, Embedding, Merged, Reason, Resolution, Strategy, StrategyId, Version, Versions, blend,
-    union,
-};
+use super::latest;
+use crate::pattern::{Merged, PatternValue, blend};
+use crate::{Reason, Resolution, Strategy, StrategyId, Version, Versions};
 
 /// The mean of all versions at once, weighted by confidence, with the citations of all.
 ///
 /// Embedding, strength and confidence are weighted means, summed in `f64` and rounded once, so
 /// each lies between its smallest and greatest input. If every weight is zero, all weigh the
-/// same. Citations are the [`union`] of all, the time is the latest. Lost: nothing of the
+/// same. Citations are the [`union`](crate::pattern::union) of all, the time is the latest. Lost: nothing of the
 /// citations; no version's embedding stays as it was, so use it only where a mean of embeddings
 /// means something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,8 +35,19 @@ impl ConfidenceWeighted {
         Self { weight: Weight::Confirmations }
     }
 
-    fn weight(&self, version: &Version<'_>) -> f64 {
-        let confidence = f64::from(version.confidence);
+    /// The identity, for example `confidence-weighted/1;weight=confidence`.
+    #[must_use]
+    pub fn id(&self) -> StrategyId {
+        let weight = match self.weight {
+            Weight::Confidence => "confidence",
+            Weight::Confirmations => "confidence-confirmations",
+        };
+        let id = StrategyId::literal("confidence-weighted", 1);
+        id.with("weight", weight).expect("valid literals")
+    }
+
+    fn weight<T: PatternValue>(&self, version: &Version<T>) -> f64 {
+        let confidence = f64::from(version.value.confidence());
         match self.weight {
             Weight::Confidence => confidence,
             Weight::Confirmations => confidence * f64::from(version.confirmations),
@@ -45,7 +55,7 @@ impl ConfidenceWeighted {
     }
 
     /// The share of each version, and the order in which shares are summed.
-    fn shares(&self, versions: &Versions<'_>) -> (Vec<f64>, Vec<usize>, Reason) {
+    fn shares<T: PatternValue>(&self, versions: &Versions<T>) -> (Vec<f64>, Vec<usize>, Reason) {
         let mut weights: Vec<f64> = versions.iter().map(|v| self.weight(v)).collect();
         // Heaviest first, so that a digest orders nothing but equal weights.
         let mut order: Vec<usize> = (0..weights.len()).collect();
@@ -61,40 +71,30 @@ impl ConfidenceWeighted {
     }
 }
 
-impl Strategy for ConfidenceWeighted {
+impl<T: PatternValue> Strategy<T> for ConfidenceWeighted {
     fn id(&self) -> StrategyId {
-        let weight = match self.weight {
-            Weight::Confidence => "confidence",
-            Weight::Confirmations => "confidence-confirmations",
-        };
-        StrategyId::new("confidence-weighted", 1)
-            .and_then(|id| id.with("weight", weight))
-            .expect("valid literals")
+        self.id()
     }
 
-    fn resolve(&self, versions: &Versions<'_>) -> Resolution {
+    fn resolve(&self, versions: &Versions<T>) -> Resolution<T> {
         if versions.len() == 1 {
             return Resolution::chosen(0, Reason::Only);
         }
         let (shares, order, reason) = self.shares(versions);
-        let mean = |measure: fn(&Version<'_>) -> f32| {
-            let sum = order
-                .iter()
-                .fold(0.0, |sum, &i| sum + shares[i] * f64::from(measure(&versions[i])));
-            within(sum as f32, versions.iter().map(measure))
+        let mean = |measure: fn(&T) -> f32| {
+            let part = |i: usize| shares[i] * f64::from(measure(&versions[i].value));
+            let sum = order.iter().fold(0.0, |sum, &i| sum + part(i));
+            within(sum as f32, versions.values().map(measure))
         };
+        let embeddings = order.iter().map(|&i| (shares[i], versions[i].value.embedding()));
         let merged = Merged {
-            strength: mean(|v| v.strength),
-            confidence: mean(|v| v.confidence),
-            citations: union(versions.iter().map(|v| v.citations)),
-            consolidated_at: super::latest(versions),
-            embedding: Embedding::Blended(Blend {
-                components: blend(order.iter().map(|&i| (shares[i], versions[i].embedding)))
-                    .expect("a set of versions is not empty and has one dimension"),
-                shares,
-            }),
+            embedding: blend(embeddings),
+            strength: mean(T::strength),
+            confidence: mean(T::confidence),
+            consolidated_at: latest(versions),
+            ..Merged::of(0, versions)
         };
-        Resolution::composed(merged, versions, reason)
+        Resolution::blended(versions[0].value.merged(merged), shares, reason)
     }
 }
 

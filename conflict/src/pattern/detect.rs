@@ -4,10 +4,11 @@ use alloc::string::String;
 use core::cmp::Ordering;
 use core::fmt;
 
-use crate::{Containment, Overlap, cosine};
+use crate::pattern::{Containment, Overlap, cosine};
 
 /// One of two patterns that may be in conflict.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Observed<'a> {
     /// The id of the pattern.
     pub id: &'a str,
@@ -19,8 +20,22 @@ pub struct Observed<'a> {
     pub citations: &'a [String],
 }
 
+impl<'a> Observed<'a> {
+    /// A pattern with this id, whose content has this digest.
+    #[must_use]
+    pub const fn new(
+        id: &'a str,
+        digest: [u8; 32],
+        embedding: &'a [f32],
+        citations: &'a [String],
+    ) -> Self {
+        Self { id, digest, embedding, citations }
+    }
+}
+
 /// A conflict between two patterns, with the measurements that make it one.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Conflict {
     /// Which of the four.
     pub kind: ConflictKind,
@@ -51,6 +66,7 @@ pub enum ConflictKind {
 /// and dictionary glosses) the median pair that shares an episode has a cosine of 0.88, so cosine
 /// alone says little there: the default of each field tells how many pairs it finds.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Thresholds {
     /// Divergent consolidation: the cosine is above this, and the overlap enough. Default 0.8.
     pub divergent_cosine: f32,
@@ -77,6 +93,34 @@ impl Default for Thresholds {
 }
 
 impl Thresholds {
+    /// The same with another [`divergent_cosine`](Self#structfield.divergent_cosine).
+    #[must_use]
+    pub const fn divergent_cosine(mut self, divergent_cosine: f32) -> Self {
+        self.divergent_cosine = divergent_cosine;
+        self
+    }
+
+    /// The same with another [`divergent_jaccard`](Self#structfield.divergent_jaccard).
+    #[must_use]
+    pub const fn divergent_jaccard(mut self, divergent_jaccard: f32) -> Self {
+        self.divergent_jaccard = divergent_jaccard;
+        self
+    }
+
+    /// The same with another [`creation_cosine`](Self#structfield.creation_cosine).
+    #[must_use]
+    pub const fn creation_cosine(mut self, creation_cosine: f32) -> Self {
+        self.creation_cosine = creation_cosine;
+        self
+    }
+
+    /// The same with another [`ownership_cosine`](Self#structfield.ownership_cosine).
+    #[must_use]
+    pub const fn ownership_cosine(mut self, ownership_cosine: f32) -> Self {
+        self.ownership_cosine = ownership_cosine;
+        self
+    }
+
     /// The conflict between two patterns, or `None` if there is none.
     ///
     /// `causality` is how the left write relates to the right one, `None` if they are concurrent.
@@ -85,12 +129,12 @@ impl Thresholds {
     /// Total: any numbers give an answer.
     ///
     /// ```
-    /// use engram_conflict::{ConflictKind, Observed, Thresholds};
+    /// use engram_conflict::pattern::{ConflictKind, Observed, Thresholds};
     ///
     /// let (walks, runs) = (["mon", "tue", "wed"], ["mon", "tue", "sat"]);
     /// let (walks, runs) = (walks.map(String::from), runs.map(String::from));
-    /// let a = Observed { id: "a", digest: [1; 32], embedding: &[0.2, 0.8], citations: &walks };
-    /// let b = Observed { id: "b", digest: [2; 32], embedding: &[0.25, 0.75], citations: &runs };
+    /// let a = Observed::new("a", [1; 32], &[0.2, 0.8], &walks);
+    /// let b = Observed::new("b", [2; 32], &[0.25, 0.75], &runs);
     ///
     /// let conflict = Thresholds::default().detect(None, &a, &b).unwrap();
     /// assert_eq!(conflict.kind, ConflictKind::DivergentConsolidation);

@@ -1,12 +1,13 @@
 //! Generators for property tests of your own, with `proptest`.
 //!
 //! ```
-//! use engram_conflict::{Versions, generate};
+//! use engram_conflict::Versions;
+//! use engram_conflict::pattern::generate;
 //! use proptest::prelude::*;
 //!
-//! proptest!(|(owned in generate::versions(1..=8, 16))| {
-//!     let versions = Versions::new(owned.iter().map(|version| version.as_version()))?;
-//!     prop_assert!(versions.len() <= owned.len());
+//! proptest!(|(versions in generate::versions(1..=8, 16))| {
+//!     let number = versions.len();
+//!     prop_assert!(Versions::new(versions)?.len() <= number);
 //! });
 //! ```
 
@@ -18,39 +19,38 @@ use core::ops::RangeInclusive;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::OwnedVersion;
+use crate::Version;
+use crate::pattern::OwnedPattern;
 
-/// Valid versions of one dimension. Equal contents have equal digests.
-pub fn version(dimension: usize) -> impl Strategy<Value = OwnedVersion> {
+/// Valid patterns of one dimension.
+pub fn pattern(dimension: usize) -> impl Strategy<Value = OwnedPattern> {
     let parts = (
         vec(component(), dimension),
         citations(),
         prop_oneof![Just(0.0f32), 0.0f32..=1.0, Just(1.000_000_1), Just(f32::MAX)],
         confidence(),
         prop_oneof![0i64..5, any::<i64>()],
-        1u32..4,
     );
-    parts.prop_map(|(embedding, citations, strength, confidence, at, confirmations)| {
-        let digest = [0; 32];
-        let consolidated_at = at;
-        OwnedVersion {
-            digest,
-            embedding,
-            citations,
-            strength,
-            confidence,
-            consolidated_at,
-            confirmations,
-        }
-        .named()
+    parts.prop_map(|(embedding, citations, strength, confidence, consolidated_at)| OwnedPattern {
+        embedding,
+        citations,
+        strength,
+        confidence,
+        consolidated_at,
     })
+}
+
+/// Valid versions of one dimension. Equal patterns have equal digests.
+pub fn version(dimension: usize) -> impl Strategy<Value = Version<OwnedPattern>> {
+    let parts = (pattern(dimension), 1u32..4);
+    parts.prop_map(|(pattern, confirmations)| Version::named(pattern).confirmed(confirmations))
 }
 
 /// Sets of as many valid versions of one dimension; some of them may be equal.
 pub fn versions(
     number: RangeInclusive<usize>,
     dimension: usize,
-) -> impl Strategy<Value = Vec<OwnedVersion>> {
+) -> impl Strategy<Value = Vec<Version<OwnedPattern>>> {
     vec(version(dimension), number)
 }
 

@@ -4,11 +4,12 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{CrossIdView, Node, Slot};
-use crate::vector::measured_cosine;
-use crate::{Conflict, ConflictKind};
+use crate::pattern::vector::measured_cosine;
+use crate::pattern::{Conflict, ConflictKind};
 
 /// A pattern as the view shows it, and why. `Display` tells it in a few lines.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Viewed<'v, K> {
     /// Its id.
     pub id: &'v K,
@@ -47,6 +48,7 @@ pub enum Standing<'v, K> {
 
 /// A pattern that is in conflict with another.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Related<'v, K> {
     /// Its id.
     pub id: &'v K,
@@ -56,6 +58,7 @@ pub struct Related<'v, K> {
 
 /// A head with its members, best rank first.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Group<'v, K> {
     /// The head.
     pub head: &'v K,

@@ -27,9 +27,9 @@ const FAST: core::ops::RangeInclusive<f64> = 1e-20..=1e30;
 /// The relative error is below `3e-6` at 768 dimensions, the bits are the same on every machine.
 ///
 /// ```
-/// assert_eq!(engram_conflict::cosine(&[3.0, 4.0], &[3.0, 4.0]), Some(1.0));
-/// assert_eq!(engram_conflict::cosine(&[1.0, 0.0], &[0.0, 1.0]), Some(0.0));
-/// assert_eq!(engram_conflict::cosine(&[0.0, 0.0], &[0.0, 1.0]), None);
+/// assert_eq!(engram_conflict::pattern::cosine(&[3.0, 4.0], &[3.0, 4.0]), Some(1.0));
+/// assert_eq!(engram_conflict::pattern::cosine(&[1.0, 0.0], &[0.0, 1.0]), Some(0.0));
+/// assert_eq!(engram_conflict::pattern::cosine(&[0.0, 0.0], &[0.0, 1.0]), None);
 /// ```
 pub fn cosine(left: &[f32], right: &[f32]) -> Option<f32> {
     if left.len() != right.len() {
@@ -178,7 +178,7 @@ impl Sketch {
 /// `None` if the dimensions differ or there are no parts.
 ///
 /// ```
-/// let blend = engram_conflict::blend([(0.75, &[1.0f32, 0.0][..]), (0.25, &[0.0, 2.0])]);
+/// let blend = engram_conflict::pattern::blend([(0.75, &[1.0f32, 0.0][..]), (0.25, &[0.0, 2.0])]);
 /// assert_eq!(blend.unwrap(), [0.75, 0.5]);
 /// ```
 pub fn blend<'a>(parts: impl IntoIterator<Item = (f64, &'a [f32])>) -> Option<Vec<f32>> {

@@ -23,11 +23,12 @@ use core::cmp::Reverse;
 pub use read::{Group, Related, Standing, Viewed};
 pub use rules::{InvalidRules, Rules};
 
-use crate::Conflict;
-use crate::vector::{Measured, Sketch};
+use crate::pattern::Conflict;
+use crate::pattern::vector::{Measured, Sketch};
 
 /// A visible pattern as the view takes it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Pattern<'a> {
     /// Names the content.
     pub digest: [u8; 32],
@@ -39,6 +40,19 @@ pub struct Pattern<'a> {
     pub confidence: f32,
 }
 
+impl<'a> Pattern<'a> {
+    /// A pattern whose content has this digest.
+    #[must_use]
+    pub const fn new(
+        digest: [u8; 32],
+        embedding: Arc<[f32]>,
+        citations: &'a [String],
+        confidence: f32,
+    ) -> Self {
+        Self { digest, embedding, citations, confidence }
+    }
+}
+
 /// The view across ids over a set of visible patterns, kept up to date edit by edit.
 ///
 /// Equal sets give equal views, bit for bit, whatever edits led there. Nothing of a view may be
@@ -47,15 +61,12 @@ pub struct Pattern<'a> {
 /// `K` is the id of a pattern. One view is for one memory space.
 ///
 /// ```
-/// use engram_conflict::{CrossIdView, Pattern, Rules, Standing};
+/// use engram_conflict::pattern::{CrossIdView, Pattern, Rules, Standing};
 ///
 /// let (first, second) = (["a", "b", "c"].map(String::from), ["a", "b", "d"].map(String::from));
-/// let pattern = |digest, embedding: [f32; 2], citations, confidence| Pattern {
-///     digest: [digest; 32], embedding: embedding.into(), citations, confidence,
-/// };
 /// let mut view = CrossIdView::new(Rules::default())?;
-/// view.upsert("p1", pattern(1, [0.6, 0.8], &first, 0.9))?;
-/// view.upsert("p2", pattern(2, [0.8, 0.6], &second, 0.7))?;
+/// view.upsert("p1", Pattern::new([1; 32], [0.6, 0.8].into(), &first, 0.9))?;
+/// view.upsert("p2", Pattern::new([2; 32], [0.8, 0.6].into(), &second, 0.7))?;
 ///
 /// let entry = view.get(&"p2").unwrap();
 /// assert!(matches!(entry.standing, Standing::Member { head: &"p1", .. }));

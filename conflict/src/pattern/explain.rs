@@ -1,0 +1,126 @@
+//! The account of a resolution of patterns, with their citations.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::pattern::PatternValue;
+use crate::pattern::citation::{added, union};
+use crate::version::short;
+use crate::{Reason, Resolution, Strategy, StrategyId, Versions};
+
+/// A resolution in terms that an operator can check: the rule that decided, its margin, and the contribution of each
+/// version with its citations. `Display` writes it in a few lines.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// The strategy that decided.
+    pub strategy: StrategyId,
+    /// The rule that decided, and its margin.
+    pub reason: Reason,
+    /// The contribution of each version, in the order of [`Versions::as_slice`].
+    pub contributions: Vec<Contribution>,
+    /// The visible confidence.
+    pub confidence: f32,
+    /// How many citations are visible, repetitions included.
+    pub citations: usize,
+    /// How many citations of the versions are not visible: 0 if the strategy keeps them all.
+    pub citations_lost: usize,
+}
+
+/// The part of one version in the visible pattern.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Contribution {
+    /// The digest of the version.
+    pub digest: [u8; 32],
+    /// Its share of the visible embedding: 1 for the whole, 0 for nothing.
+    pub share: f64,
+    /// Its confidence.
+    pub confidence: f32,
+    /// Its time, in nanoseconds since 1970-01-01 UTC.
+    pub consolidated_at: i64,
+    /// How many independent writes hold it.
+    pub confirmations: u32,
+    /// How many citations it has, repetitions included.
+    pub citations: usize,
+    /// How many of those no other version has.
+    pub citations_of_its_own: usize,
+    /// Whether it stays visible as a version of its own.
+    pub kept: bool,
+}
+
+/// Resolves `versions` and explains the resolution.
+pub fn explain<T: PatternValue>(
+    strategy: &(impl Strategy<T> + ?Sized),
+    versions: &Versions<T>,
+) -> Explanation {
+    Explanation::new(strategy.id(), versions, &strategy.resolve(versions))
+}
+
+impl Explanation {
+    /// Explains `resolution`, which `strategy` gave for `versions`.
+    ///
+    /// # Panics
+    /// If `resolution` has an index that `versions` has not: it is then not theirs.
+    #[must_use]
+    pub fn new<T: PatternValue>(
+        strategy: StrategyId,
+        versions: &Versions<T>,
+        resolution: &Resolution<T>,
+    ) -> Self {
+        let crate::Explanation { strategy, reason, contributions } =
+            crate::Explanation::new(strategy, versions, resolution);
+        let visible = resolution.all_visible(versions);
+        let shown = union(visible.iter().map(|value| value.citations()));
+        let parts = contributions.iter().enumerate();
+        Self {
+            strategy,
+            reason,
+            contributions: parts.map(|(i, part)| contribution(versions, i, part)).collect(),
+            confidence: visible[0].confidence(),
+            citations: shown.len(),
+            citations_lost: added(&union(versions.values().map(T::citations)), &shown),
+        }
+    }
+}
+
+fn contribution<T: PatternValue>(
+    versions: &Versions<T>,
+    index: usize,
+    part: &crate::Contribution,
+) -> Contribution {
+    let value = &versions[index].value;
+    let others = versions.values().enumerate().filter(|(i, _)| *i != index);
+    let others = union(others.map(|(_, value)| value.citations()));
+    Contribution {
+        digest: part.digest,
+        share: part.share,
+        confidence: value.confidence(),
+        consolidated_at: value.consolidated_at(),
+        confirmations: part.confirmations,
+        citations: value.citations().len(),
+        citations_of_its_own: added(value.citations(), &others),
+        kept: part.kept,
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { strategy, reason, confidence, citations, citations_lost, .. } = self;
+        write!(f, "{strategy}: {reason}; confidence {confidence}, {citations} citations")?;
+        if *citations_lost > 0 {
+            write!(f, ", {citations_lost} not shown")?;
+        }
+        self.contributions.iter().try_for_each(|part| write!(f, "\n  {part}"))
+    }
+}
+
+impl fmt::Display for Contribution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (digest, percent) = (short(&self.digest), self.share * 100.0);
+        let Self { confidence, confirmations, citations, citations_of_its_own: own, .. } = self;
+        write!(f, "{digest}: {percent:.1} % of the embedding, confidence {confidence}, ")?;
+        write!(f, "{confirmations} x confirmed, {citations} citations ({own} of its own)")?;
+        f.write_str(if self.kept { ", stays visible" } else { "" })
+    }
+}

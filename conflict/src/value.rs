@@ -1,0 +1,159 @@
+//! What a strategy needs to know of a value: which bits it has, and whether it is valid.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::convert::Infallible;
+use core::hash::{Hash, Hasher};
+
+/// A value of which several versions can exist at the same time.
+///
+/// Two values are the same if and only if [`Hash`] feeds the same bytes to a hasher. `#[derive(Hash)]` gives that for
+/// all fields but floats; of a float, hash the bits (`to_bits`), since `0.0 == -0.0` and `NaN != NaN`. Everything that
+/// a reader can see must be hashed.
+///
+/// `String`, `Vec<u8>`, `u64` and `i64` are values, and so is an `Arc` of a value.
+///
+/// ```
+/// use engram_conflict::Value;
+///
+/// #[derive(Clone, Debug, Hash)]
+/// struct Product { title: String, cents: u64 }
+///
+/// #[derive(Debug)]
+/// struct NoTitle;
+/// # impl std::fmt::Display for NoTitle {
+/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("no title") }
+/// # }
+/// # impl std::error::Error for NoTitle {}
+///
+/// impl Value for Product {
+///     type Invalid = NoTitle; // `Infallible` where every value is valid.
+///
+///     fn validate(&self, _: &Self) -> Result<(), NoTitle> {
+///         if self.title.is_empty() { Err(NoTitle) } else { Ok(()) }
+///     }
+/// }
+/// ```
+pub trait Value: Hash {
+    /// Why a value is invalid.
+    type Invalid: core::error::Error;
+
+    /// Checks the value itself, and that it fits `first`, a value of the same set.
+    ///
+    /// # Errors
+    /// The cause. A set takes no invalid value, and law [`Valid`](crate::Law::Valid) lets no strategy make one.
+    fn validate(&self, first: &Self) -> Result<(), Self::Invalid>;
+}
+
+impl<V: Value + ?Sized> Value for Arc<V> {
+    type Invalid = V::Invalid;
+
+    fn validate(&self, first: &Self) -> Result<(), V::Invalid> {
+        (**self).validate(first)
+    }
+}
+
+macro_rules! always_valid {
+    ($($value:ty),+) => {
+        $(impl Value for $value {
+            type Invalid = Infallible;
+
+            fn validate(&self, _: &Self) -> Result<(), Infallible> {
+                Ok(())
+            }
+        })+
+    };
+}
+
+always_valid!(String, Vec<u8>, u64, i64);
+
+/// Whether two values are the same, bit for bit.
+pub(crate) fn same<T: Hash>(left: &T, right: &T) -> bool {
+    let bytes = |value: &T| {
+        let mut bytes = Portable(Vec::new());
+        value.hash(&mut bytes);
+        bytes.0
+    };
+    bytes(left) == bytes(right)
+}
+
+/// 64 bits of FNV-1a (RFC 9923) over the bytes of a value, continued from `state`.
+pub(crate) fn fingerprint<T: Hash + ?Sized>(state: u64, value: &T) -> u64 {
+    let mut hasher = Portable(Fnv(state));
+    value.hash(&mut hasher);
+    hasher.0.0
+}
+
+/// The offset basis of FNV-1a.
+pub(crate) const FINGERPRINT: u64 = 0xcbf2_9ce4_8422_2325;
+
+trait Sink {
+    fn absorb(&mut self, bytes: &[u8]);
+
+    fn result(&self) -> u64;
+}
+
+struct Fnv(u64);
+
+impl Sink for Fnv {
+    fn absorb(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn result(&self) -> u64 {
+        self.0
+    }
+}
+
+impl Sink for Vec<u8> {
+    fn absorb(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+
+    fn result(&self) -> u64 {
+        0
+    }
+}
+
+/// Feeds a sink with the same bytes on every machine: integers big-endian, `usize` as 64 bits.
+struct Portable<S>(S);
+
+macro_rules! portable {
+    ($($method:ident: $integer:ty),+) => {
+        $(fn $method(&mut self, integer: $integer) {
+            self.0.absorb(&integer.to_be_bytes());
+        })+
+    };
+}
+
+impl<S: Sink> Hasher for Portable<S> {
+    fn finish(&self) -> u64 {
+        self.0.result()
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.absorb(bytes);
+    }
+
+    portable!(write_u16: u16, write_u32: u32, write_u64: u64, write_u128: u128);
+
+    fn write_usize(&mut self, integer: usize) {
+        self.write_u64(integer as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_the_same_on_every_machine() {
+        let fingerprint = fingerprint(FINGERPRINT, &(1u32, "two", 3usize, -4i64));
+        assert_eq!(fingerprint, EXPECTED, "{fingerprint:#x}");
+    }
+
+    const EXPECTED: u64 = 0xa2dd_a8f4_b790_7205;
+}
