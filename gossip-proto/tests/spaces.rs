@@ -136,7 +136,8 @@ fn a_side_that_learns_spaces_is_told_all_that_it_lacks() {
     let mut learns = SessionConfig::default();
     learns.learn_spaces = true;
     // Every way to a table: in the hello, in its answer, after buckets; one side may host nothing.
-    for (ours, theirs) in [(0..1, 0..2), (0..2, 1..30), (0..40, 20..60), (0..10, 5..15), (0..0, 0..3)]
+    for (ours, theirs) in
+        [(0..1, 0..2), (0..2, 1..30), (0..40, 20..60), (0..10, 5..15), (0..0, 0..3)]
     {
         let (a, b) = (node(ours), node(theirs));
         let lacks = |one: &Node, other: &Node| -> Vec<String> {

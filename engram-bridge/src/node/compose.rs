@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use engram_conflict::{ConfidenceVoting, ConfidenceWeighted, Strategy};
 use engram_gossip_net::{
     BindError, Gossip, Identity, IdentityError, Member, Membership, NetConfig, NodeId, Roster,
     RosterError, RotateError, StaticSeeds,
@@ -15,9 +14,9 @@ use crate::durable::recovery::OpenError;
 use crate::durable::storage::StateStore;
 use crate::engram::binding::Binding;
 use crate::engram::gossiper::{ConsolidationGossiper, UnknownSpace};
-use crate::node::config::{ClusterConfig, MembershipConfig, StrategyChoice};
+use crate::node::config::{ClusterConfig, MembershipConfig};
 use crate::replica::environment::Environment;
-use crate::replica::store::{Store, StoreConfig};
+use crate::replica::store::{AddSpaceError, Store, StoreConfig};
 
 /// A running node, as `cluster.toml` describes it: its state, and the network over it.
 #[derive(Clone, Debug)]
@@ -113,6 +112,17 @@ impl Node {
         let settle = config.store.settle;
         let binding = Binding::with_settle(Arc::clone(&store), gossip.clone(), settle);
         Ok(Self { store, gossip, binding })
+    }
+
+    /// Hosts `space` from now on, lets the peers know, and returns its gossip. See
+    /// [`Binding::add_space`]: cheap for a space that is hosted already, so a program may call it
+    /// wherever it makes or opens a store.
+    ///
+    /// # Errors
+    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read; nothing
+    /// was changed.
+    pub fn add_space(&self, space: &SpaceId) -> Result<ConsolidationGossiper, AddSpaceError> {
+        self.binding.add_space(space)
     }
 
     /// The gossip of one of its memory spaces.
@@ -219,15 +229,14 @@ fn stored(config: &ClusterConfig) -> Result<Option<Arc<dyn StateStore>>, StartEr
 }
 
 fn store_config(config: &ClusterConfig, node: NodeId) -> StoreConfig {
-    let strategy: Arc<dyn Strategy> = match config.conflict.strategy {
-        StrategyChoice::ConfidenceVoting => Arc::new(ConfidenceVoting),
-        StrategyChoice::ConfidenceWeighted => Arc::new(ConfidenceWeighted::new()),
-    };
     StoreConfig {
         hash: config.merkle_tree.hash,
         depth: config.merkle_tree.depth,
-        strategy,
+        precision: config.merkle_tree.precision,
+        strategy: config.conflict.strategy.strategy(),
+        across_ids: config.conflict.across_ids,
         retention: config.retention,
+        learn_spaces: config.node.learn_spaces,
         replaces: config.node.replaces.clone(),
         caps: config.store.caps,
         ..StoreConfig::new(node, config.node.spaces.iter().cloned())
@@ -255,6 +264,7 @@ fn net_config(config: &ClusterConfig) -> NetConfig {
     network.schedule.interval = config.gossip.interval;
     network.schedule.fanout = config.gossip.fanout;
     network.schedule.limits = config.limits;
+    network.session.learn_spaces = config.node.learn_spaces;
     network.session.max_patterns_per_sync = config.gossip.max_patterns_per_sync;
     network.session.compression = match config.gossip.enable_compression {
         true => Compression::Lz4,

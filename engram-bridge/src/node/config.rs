@@ -8,12 +8,15 @@ mod variables;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use engram_conflict::{ConfidenceVoting, ConfidenceWeighted, KeepBoth, LastWriter, Strategy};
 use engram_gossip_net::{NodeId, RateLimits};
-use engram_gossip_proto::SpaceId;
+use engram_gossip_proto::{Precision, SpaceId};
 use engram_merkle::{AnyHasher, BaseDepth};
 
+use crate::replica::across_ids::AcrossIds;
 use crate::replica::caps::Caps;
 use crate::replica::retention::Retention;
 
@@ -77,6 +80,8 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// The memory spaces that this node hosts; `["default"]` unless said otherwise.
     pub spaces: Vec<SpaceId>,
+    /// Whether it also hosts every space that its store holds or a peer names: `spaces = "*"`.
+    pub learn_spaces: bool,
     /// Ids of keys that this node had before; none unless said otherwise.
     pub replaces: Vec<NodeId>,
 }
@@ -123,13 +128,17 @@ pub struct MerkleTreeConfig {
     pub depth: BaseDepth,
     /// The hash of the tree, of records and of contents; SHA-256.
     pub hash: AnyHasher,
+    /// The precision in which embeddings are kept; `f32`.
+    pub precision: Precision,
 }
 
 /// `[conflict]`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct ConflictConfig {
     /// Which of several versions is shown.
     pub strategy: StrategyChoice,
+    /// How visible patterns of different ids are compared; `None` for `across_ids = false`.
+    pub across_ids: Option<AcrossIds>,
 }
 
 /// `[membership]`.
@@ -183,6 +192,36 @@ pub enum StrategyChoice {
     ConfidenceVoting,
     /// `confidence-weighted`: the mean of all versions, weighted by confidence.
     ConfidenceWeighted,
+    /// `last-writer`: the version consolidated last, with its citations only.
+    LastWriter,
+    /// `keep-both`: every version under the same id, the surest first.
+    KeepBoth,
+}
+
+impl StrategyChoice {
+    /// All strategies.
+    pub const ALL: [Self; 4] =
+        [Self::ConfidenceVoting, Self::ConfidenceWeighted, Self::LastWriter, Self::KeepBoth];
+
+    /// Its name in `cluster.toml`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ConfidenceVoting => "confidence-voting",
+            Self::ConfidenceWeighted => "confidence-weighted",
+            Self::LastWriter => "last-writer",
+            Self::KeepBoth => "keep-both",
+        }
+    }
+
+    /// The strategy itself.
+    pub fn strategy(self) -> Arc<dyn Strategy> {
+        match self {
+            Self::ConfidenceVoting => Arc::new(ConfidenceVoting),
+            Self::ConfidenceWeighted => Arc::new(ConfidenceWeighted::new()),
+            Self::LastWriter => Arc::new(LastWriter),
+            Self::KeepBoth => Arc::new(KeepBoth),
+        }
+    }
 }
 
 /// What is wrong with a configuration: every problem that could be found, in the order of the file.

@@ -195,7 +195,7 @@ impl Telemetry {
             totals,
             session_seconds: self.watch.session_seconds.clone(),
             peers: peers.into_iter().map(|status| self.read_peer(status)).collect(),
-            spaces: store.iter().map(|space| read_space(space)).collect(),
+            spaces: store.iter().map(|space| read_space(&space)).collect(),
             strategy: store.parameters().strategy.to_string(),
             writes,
             recent_reissues,
@@ -211,7 +211,7 @@ impl Telemetry {
 
     fn read_peer(&self, status: PeerStatus) -> PeerReading {
         let peer = status.member.id;
-        let slots = |space: &Arc<Space>| self.divergence(&peer, space).slots().len();
+        let slots = |space: Arc<Space>| self.divergence(&peer, &space).slots().len();
         PeerReading {
             lag: self.lag(&status),
             divergent_slots: self.store().iter().map(slots).sum(),
@@ -230,6 +230,9 @@ fn read_space(space: &Space) -> SpaceReading {
         name: space.id().to_string(),
         stats: space.stats(),
         waiting: space.waiting_len(),
+        across_ids: space.across_ids_stats().unwrap_or_default(),
+        refused: space.refused_len(),
+        runs: space.run_stats(),
     }
 }
 

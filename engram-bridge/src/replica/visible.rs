@@ -1,4 +1,4 @@
-//! The visible pattern of a record: one, or none.
+//! The visible patterns of a record: none, one, or several if the strategy keeps several.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,8 +11,30 @@ use crate::engram::timestamp::Timestamp;
 use crate::replica::content::Contents;
 use crate::replica::record::Record;
 
-/// The pattern that `strategy` makes of the live contents of `record` that are not suppressed;
-/// `None` if there are none.
+/// The visible patterns of one id.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Visible {
+    first: Option<Arc<SemanticPattern>>,
+    /// Further ones, in the order of the strategy. No strategy but one that keeps all has any.
+    others: Box<[Arc<SemanticPattern>]>,
+}
+
+impl Visible {
+    /// The pattern that stands for the id.
+    pub(crate) const fn first(&self) -> Option<&Arc<SemanticPattern>> {
+        self.first.as_ref()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<SemanticPattern>> {
+        self.first.iter().chain(&self.others)
+    }
+
+    fn of(pattern: Arc<SemanticPattern>) -> Self {
+        Self { first: Some(pattern), others: Box::default() }
+    }
+}
+
+/// The patterns that `strategy` makes of the live contents of `record` that are not suppressed.
 ///
 /// A pure function of that set of contents. A content that is shown unchanged is shared.
 pub(crate) fn visible(
@@ -20,13 +42,14 @@ pub(crate) fn visible(
     record: &Record,
     contents: &Contents,
     strategy: &dyn Strategy,
-) -> Option<Arc<SemanticPattern>> {
+) -> Visible {
     let mut shown = shown(record);
-    let first = shown.next()?;
+    let Some(first) = shown.next() else { return Visible::default() };
     if shown.all(|other| other == first) {
-        return Some(Arc::clone(&contents.get(first).expect(HELD).pattern));
+        return Visible::of(Arc::clone(&contents.get(first).expect(HELD).pattern));
     }
-    versions(record, contents).map(|versions| resolve(id, &versions, contents, strategy))
+    let versions = versions(record, contents);
+    versions.map(|versions| resolve(id, &versions, contents, strategy)).unwrap_or_default()
 }
 
 /// The contents of the live dots that are not suppressed, repeats kept.
@@ -60,19 +83,22 @@ fn resolve(
     versions: &Versions<'_>,
     contents: &Contents,
     strategy: &dyn Strategy,
-) -> Arc<SemanticPattern> {
+) -> Visible {
     let content = |index: usize| &contents[&Digest::from(versions[index].digest)].pattern;
     let resolution = strategy.resolve(versions);
     let merged = match &resolution.outcome {
-        Outcome::Chosen(index) => return Arc::clone(content(*index)),
-        Outcome::Kept(indices) => return Arc::clone(content(indices[0])),
+        Outcome::Chosen(index) => return Visible::of(Arc::clone(content(*index))),
+        Outcome::Kept(indices) => {
+            let mut kept = indices.iter().map(|index| Arc::clone(content(*index)));
+            return Visible { first: kept.next(), others: kept.collect() };
+        }
         Outcome::Composed(merged) => merged,
     };
     let embedding = match &merged.embedding {
         Embedding::Of(index) => Arc::clone(&content(*index).embedding),
         Embedding::Blended(blend) => blend.components.as_slice().into(),
     };
-    Arc::new(SemanticPattern {
+    Visible::of(Arc::new(SemanticPattern {
         id: id.to_owned(),
         embedding,
         source_episodes: merged.citations.clone(),
@@ -80,7 +106,7 @@ fn resolve(
         schema_confidence: Confidence::new(merged.confidence)
             .expect("a strategy's confidence lies within that of its inputs"),
         last_consolidated: Timestamp::from_nanoseconds(merged.consolidated_at),
-    })
+    }))
 }
 
 /// The contents that are shown, ascending, each with the number of dots that name it.

@@ -2,6 +2,7 @@
 
 mod common;
 
+mod across_ids;
 #[cfg(feature = "http")]
 mod browser;
 #[cfg(feature = "files")]
@@ -16,11 +17,14 @@ mod laws;
 #[cfg(feature = "node")]
 mod members;
 mod operations;
+mod precision;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "config")]
 mod reload;
 #[cfg(feature = "files")]
 mod service;
+#[cfg(feature = "files")]
+mod spaces;
 #[cfg(feature = "http")]
 mod warnings;

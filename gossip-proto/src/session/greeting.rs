@@ -143,8 +143,10 @@ impl<V: View> Session<V> {
     fn adopt(&mut self, buckets: u16, table: &[crate::SpaceRoot]) -> Result<Spaces, SessionError> {
         debug_assert!(matches!(self.turn, Turn::Theirs(_)), "tables come in the peer's turn");
         self.stage = Stage::Walking;
-        let (hosts, differing) =
-            self.directory.adopt(buckets, table, self.peer_learns).map_err(SessionError::Violation)?;
+        let (hosts, differing) = self
+            .directory
+            .adopt(buckets, table, self.peer_learns)
+            .map_err(SessionError::Violation)?;
         for place in differing.into_iter().rev() {
             self.begin_to_compare(place);
         }

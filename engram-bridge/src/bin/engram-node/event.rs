@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use engram_bridge::Recovery;
+use engram_gossip_proto::SpaceId;
 use serde::Serialize;
 
 use crate::notice::{Kind, Notice};
@@ -23,7 +24,7 @@ pub(crate) enum Event {
         page: Option<String>,
     },
     /// The state in which the node found its store.
-    Opened { node: String, recovery: &'static str, found: String },
+    Opened { node: String, recovery: &'static str, found: String, unhosted: Vec<String> },
     /// A snapshot was submitted, and its new patterns are durable.
     Snapshot(Snapshot),
     /// A line of the data, or a pattern of it, was left out.
@@ -138,7 +139,16 @@ impl Event {
                 let page = page.unwrap_or_default();
                 format!("{node} listens on {address}; its node id is {node_id}{page}")
             }
-            Self::Opened { node, found, .. } => format!("{node}: {found}"),
+            Self::Opened { node, found, unhosted, .. } if unhosted.is_empty() => {
+                format!("{node}: {found}")
+            }
+            Self::Opened { node, found, unhosted, .. } => {
+                let unhosted = unhosted.join(", ");
+                format!(
+                    "{node}: {found}; the state of {unhosted} stays in the store, and node.spaces \
+                     does not name them"
+                )
+            }
             Self::Snapshot(snapshot) => snapshot.sentence(),
             Self::Rejected { file, line, pattern, reason } => {
                 let line = line.map(|line| format!(":{line}")).unwrap_or_default();
@@ -198,7 +208,7 @@ impl Event {
     }
 
     /// The state in which a node found its store.
-    pub(crate) fn opened(node: &str, found: &Recovery) -> Self {
+    pub(crate) fn opened(node: &str, found: &Recovery, unhosted: &[SpaceId]) -> Self {
         let recovery = match found {
             Recovery::InMemory => "in_memory",
             Recovery::New => "new",
@@ -207,7 +217,8 @@ impl Event {
             Recovery::SetAside { .. } => "set_aside",
             _ => "other",
         };
-        Self::Opened { node: node.to_owned(), recovery, found: found.to_string() }
+        let unhosted = unhosted.iter().map(SpaceId::to_string).collect();
+        Self::Opened { node: node.to_owned(), recovery, found: found.to_string(), unhosted }
     }
 
     pub(crate) fn exported(path: &Path) -> Self {
@@ -268,8 +279,12 @@ mod tests {
 
     #[test]
     fn a_new_store_is_said_to_be_new() {
-        let opened = Event::opened("node-a", &Recovery::New);
+        let opened = Event::opened("node-a", &Recovery::New, &[]);
         assert_eq!(opened.sentence(), "node-a: the store is new");
         assert!(json(&opened).contains(r#""recovery":"new""#));
+        let work = SpaceId::new("work").unwrap();
+        let opened = Event::opened("node-a", &Recovery::Loaded { records: 1 }, &[work]);
+        assert!(opened.sentence().contains("the state of work stays in the store"));
+        assert!(json(&opened).contains(r#""unhosted":["work"]"#));
     }
 }

@@ -82,7 +82,7 @@ impl Host {
         change: impl FnOnce(&Space) -> Result<T, String> + Send + 'static,
     ) -> Option<T> {
         let named = SpaceId::new(space).ok();
-        let hosted = named.and_then(|named| self.node.store.space(&named).cloned());
+        let hosted = named.and_then(|named| self.node.store.space(&named));
         let changed = match hosted {
             Some(hosted) => tokio::task::spawn_blocking(move || change(&hosted)).await,
             None => Ok(Err("this node hosts no such space; see node.spaces".to_owned())),

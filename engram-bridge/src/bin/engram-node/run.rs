@@ -52,7 +52,7 @@ impl Run {
             None => None,
         };
         let node = Node::start(&config)?;
-        report.say(Event::opened(&config.node.name, node.store.recovery()));
+        report.say(Event::opened(&config.node.name, node.store.recovery(), &node.store.unhosted()));
         let http = Self::answer_http(&config, &node).await?;
         report.say(Event::Listening {
             node: config.node.name.clone(),

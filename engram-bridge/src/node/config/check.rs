@@ -1,5 +1,6 @@
 //! From what is written to what is meant.
 
+mod conflict;
 mod running;
 
 use std::collections::BTreeSet;
@@ -9,13 +10,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::SpaceId;
+use engram_gossip_proto::{Precision, SpaceId};
 use engram_merkle::{AnyHasher, BaseDepth};
 
-use super::file::{self, Conflict, File, Gossip, Http, MerkleTree, Node, Peer, Store, Tls};
+pub(super) use self::conflict::{COSINE, JACCARD, PART};
+use super::file::{self, File, Gossip, Http, MerkleTree, Node, Peer, SpaceNames, Store, Tls};
 use super::{
-    ClusterConfig, ConfigProblem, ConflictConfig, GossipConfig, HttpConfig, MerkleTreeConfig,
-    NodeConfig, PeerConfig, StorageConfig, StrategyChoice, TlsConfig,
+    ClusterConfig, ConfigProblem, GossipConfig, HttpConfig, MerkleTreeConfig, NodeConfig,
+    PeerConfig, StorageConfig, TlsConfig,
 };
 use crate::replica::caps::Caps;
 use crate::replica::retention::Retention;
@@ -32,11 +34,14 @@ pub(super) const PROBE_TIMEOUT_MS: RangeInclusive<i64> = 10..=20_000;
 pub(super) const SUSPICION_MS: RangeInclusive<i64> = 100..=600_000;
 pub(super) const SETTLE_SECONDS: RangeInclusive<i64> = 0..=3_600;
 pub(super) const RECORDS: RangeInclusive<i64> = 1..=1_000_000_000;
+pub(super) const MAX_COMPARED: RangeInclusive<i64> = 1..=1_000_000;
 pub(super) const CONTENT_MIB: RangeInclusive<i64> = 1..=1 << 30;
 const MAX_REPLACED: usize = 16;
 pub(super) const MAX_AGE_DAYS: RangeInclusive<i64> = 1..=36_500;
 pub(super) const MAX_PATTERNS: RangeInclusive<i64> = 1..=1_000_000_000;
 const MAX_SPACES: usize = 1_024;
+/// Stands for every space that the store holds or a peer names.
+pub(super) const ALL_SPACES: &str = "*";
 const MIB: u64 = 1 << 20;
 
 /// Checks every key, also after one was found wrong; `None` if anything was.
@@ -132,9 +137,11 @@ impl Check<'_> {
     fn node(&mut self, node: Node) -> Option<NodeConfig> {
         let name = self.required("node.name", node.name, "\"node-a\"");
         let listen = self.address("node.listen", node.listen);
-        let spaces = self.spaces(node.spaces.unwrap_or_else(|| vec![DEFAULT_SPACE.to_owned()]));
+        let learn_spaces = matches!(node.spaces, Some(SpaceNames::All(_)));
+        let spaces = self.spaces(node.spaces);
         let replaces = self.replaces(node.replaces.unwrap_or_default());
-        Some(NodeConfig { name: name?, listen: listen?, spaces: spaces?, replaces: replaces? })
+        let (name, listen, spaces, replaces) = (name?, listen?, spaces?, replaces?);
+        Some(NodeConfig { name, listen, spaces, learn_spaces, replaces })
     }
 
     fn replaces(&mut self, ids: Vec<String>) -> Option<Vec<NodeId>> {
@@ -155,7 +162,18 @@ impl Check<'_> {
         (replaced.len() == count).then_some(replaced)
     }
 
-    fn spaces(&mut self, names: Vec<String>) -> Option<Vec<SpaceId>> {
+    fn spaces(&mut self, names: Option<SpaceNames>) -> Option<Vec<SpaceId>> {
+        let names = match names {
+            None => vec![DEFAULT_SPACE.to_owned()],
+            Some(SpaceNames::Listed(names)) => names,
+            Some(SpaceNames::All(text)) if text == ALL_SPACES => vec![DEFAULT_SPACE.to_owned()],
+            Some(SpaceNames::All(text)) => {
+                let message = format!(
+                    "{text:?} is not known; write \"*\" for all spaces, or a list of names"
+                );
+                return self.refuse("node.spaces", message);
+            }
+        };
         if !(1..=MAX_SPACES).contains(&names.len()) {
             let message = format!("a node hosts 1 to {MAX_SPACES} spaces, not {}", names.len());
             return self.refuse("node.spaces", message);
@@ -266,7 +284,15 @@ impl Check<'_> {
                 format!("{written} is not 2^{levels}; write {leaves} or leave it out"),
             );
         }
-        Some(MerkleTreeConfig { depth: depth?, hash: hash? })
+        let precision = match tree.precision.as_deref() {
+            None | Some("f32") => Some(Precision::F32),
+            Some("f16") => Some(Precision::F16),
+            Some(name) => self.refuse(
+                "merkle_tree.precision",
+                format!("{name:?} is not known; write \"f32\" (the default) or \"f16\""),
+            ),
+        };
+        Some(MerkleTreeConfig { depth: depth?, hash: hash?, precision: precision? })
     }
 
     fn http(&mut self, http: Http) -> Option<HttpConfig> {
@@ -278,20 +304,6 @@ impl Check<'_> {
             "http.listen",
             format!("{listen} can be reached by others, and there is no log-in; listen on 127.0.0.1, or add allow_remote = true"),
         )
-    }
-
-    fn conflict(&mut self, conflict: &Conflict) -> Option<ConflictConfig> {
-        let strategy = match conflict.strategy.as_deref().unwrap_or("confidence-voting") {
-            "confidence-voting" => StrategyChoice::ConfidenceVoting,
-            "confidence-weighted" => StrategyChoice::ConfidenceWeighted,
-            other => {
-                return self.refuse(
-                    "conflict.strategy",
-                    format!("{other:?} is not known; write \"confidence-voting\" (the default) or \"confidence-weighted\""),
-                );
-            }
-        };
-        Some(ConflictConfig { strategy })
     }
 
     fn retention(&mut self, retention: &file::Retention) -> Option<Retention> {

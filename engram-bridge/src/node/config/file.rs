@@ -29,8 +29,16 @@ pub(super) struct File {
 pub(super) struct Node {
     pub(super) name: Option<String>,
     pub(super) listen: Option<String>,
-    pub(super) spaces: Option<Vec<String>>,
+    pub(super) spaces: Option<SpaceNames>,
     pub(super) replaces: Option<Vec<String>>,
+}
+
+/// A list of names, or one text that stands for all spaces.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum SpaceNames {
+    All(String),
+    Listed(Vec<String>),
 }
 
 #[derive(Default, Deserialize)]
@@ -64,12 +72,23 @@ pub(super) struct MerkleTree {
     pub(super) depth: Option<i64>,
     pub(super) leaf_count: Option<i64>,
     pub(super) hash: Option<String>,
+    pub(super) precision: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Conflict {
     pub(super) strategy: Option<String>,
+    pub(super) across_ids: Option<bool>,
+    pub(super) across_ids_max_patterns: Option<i64>,
+    pub(super) divergent_cosine: Option<f64>,
+    pub(super) divergent_jaccard: Option<f64>,
+    pub(super) creation_cosine: Option<f64>,
+    pub(super) ownership_cosine: Option<f64>,
+    pub(super) concept_cosine: Option<f64>,
+    pub(super) ambiguity: Option<f64>,
+    pub(super) rivalry: Option<f64>,
+    pub(super) floor: Option<f64>,
 }
 
 #[derive(Default, Deserialize)]

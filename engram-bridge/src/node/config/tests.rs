@@ -81,6 +81,20 @@ fn problem(from: &str, to: &str) -> ConfigProblem {
 }
 
 #[test]
+fn a_star_stands_for_all_spaces() {
+    let all = WHOLE.replacen(r#"["notes", "default"]"#, r#""*""#, 1);
+    let config = ClusterConfig::parse(&all).unwrap();
+    assert!(config.node.learn_spaces);
+    assert_eq!(config.node.spaces, [SpaceId::new("default").unwrap()]);
+    assert!(config.to_string().contains("spaces = \"*\"\n"));
+    assert!(!ClusterConfig::parse(WHOLE).unwrap().node.learn_spaces);
+
+    let other = problem(r#"["notes", "default"]"#, r#""notes""#);
+    assert_eq!((other.key.as_str(), other.line), ("node.spaces", Some(5)));
+    assert!(other.message.contains("a list of names"), "{}", other.message);
+}
+
+#[test]
 fn every_key_is_taken() {
     let config = ClusterConfig::parse(WHOLE).unwrap();
     assert_eq!(config.node.name, "node-a");

@@ -6,7 +6,7 @@ use engram_gossip_net::{PeerStatus, Stats};
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::node::telemetry::Totals;
-use crate::{Cap, CapUsage, SpaceStats, WriteStats};
+use crate::{AcrossIdsStats, Cap, CapUsage, RunStats, SpaceStats, WriteStats};
 
 /// The values of all metrics at the moment of a scrape.
 #[derive(Debug)]
@@ -46,4 +46,10 @@ pub(crate) struct SpaceReading {
     pub(crate) stats: SpaceStats,
     /// Submissions that wait for the first contact.
     pub(crate) waiting: u64,
+    /// Conflicts across ids; all 0 if they are switched off.
+    pub(crate) across_ids: AcrossIdsStats,
+    /// Patterns of the own engine that are refused.
+    pub(crate) refused: u64,
+    /// Snapshots of the engine.
+    pub(crate) runs: RunStats,
 }

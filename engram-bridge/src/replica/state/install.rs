@@ -20,7 +20,7 @@ impl SpaceState {
         let writes = changes.into_iter().map(plan).collect();
         let mut tree = self.tree.clone();
         tree.update(edits);
-        Staged { writes, tree }
+        Staged { writes, tree, generated_at: self.generated_at }
     }
 
     fn plan_write(&self, change: Change, edits: &mut Vec<Edit<Arc<str>>>) -> PlannedWrite {
@@ -48,6 +48,7 @@ impl SpaceState {
     pub(crate) fn install(&mut self, staged: Staged, cause: Cause) -> bool {
         self.generation += u64::from(staged.tree.root() != self.tree.root());
         self.tree = staged.tree;
+        self.note_generated(staged.generated_at);
         let mut view_changed = false;
         for write in staged.writes {
             let PlannedWrite { id, record, last_submitted, last_write, added, dropped, origin } =
@@ -86,15 +87,17 @@ impl SpaceState {
     }
 
     /// Computes the visible pattern of `id` anew; returns whether it changed.
-    fn show(&mut self, id: &str, origin: Option<NodeId>, cause: Cause) -> bool {
+    fn show(&mut self, id: &Arc<str>, origin: Option<NodeId>, cause: Cause) -> bool {
         let entry = self.entries.get_mut(id).expect("the row was just installed");
         let after = visible(id, &entry.record, &self.contents, &*self.rules.strategy);
         let before = std::mem::replace(&mut entry.visible, after);
-        let after = entry.visible.as_deref();
-        self.visible = self.visible + u64::from(after.is_some()) - u64::from(before.is_some());
-        let changed = before.as_deref() != after;
+        let (was, is) = (before.first(), entry.visible.first());
+        self.visible = self.visible + u64::from(is.is_some()) - u64::from(was.is_some());
+        let changed = before != entry.visible;
         if changed {
-            self.updates.push(cause.update(id, before.as_deref(), after, origin));
+            let (was, is) = (was.map(|was| &**was), is.map(|is| &**is));
+            self.updates.push(cause.update(id, was, is, origin));
+            self.note_uncompared(id);
         }
         changed
     }

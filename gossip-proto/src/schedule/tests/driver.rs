@@ -57,7 +57,14 @@ pub(super) fn outcome(result: Ending, applied: u64, ours: u8, theirs: u8) -> Out
         differed: true,
     };
     let stats = Stats { applied, records_in: applied, ..Stats::default() };
-    Outcome { result, stats, spaces: Arc::from([space]), unhosted: Arc::from([]), cursor: None, postponed: false }
+    Outcome {
+        result,
+        stats,
+        spaces: Arc::from([space]),
+        unhosted: Arc::from([]),
+        cursor: None,
+        postponed: false,
+    }
 }
 
 impl Driver {
