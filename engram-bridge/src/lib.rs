@@ -13,7 +13,11 @@ mod engram;
 ///
 /// ```
 /// # #[allow(dead_code)]
-/// # mod engram { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/engram_stub/engram.rs")); }
+/// # mod engram {
+/// #     pub mod chrono { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/engram_stub/chrono.rs")); }
+/// #     pub mod engram_core { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/engram_stub/engram_core.rs")); }
+/// # }
+/// # use engram::{chrono, engram_core};
 #[doc = include_str!("../examples/engram_stub/adapter.rs")]
 /// # fn main() {}
 /// ```
@@ -38,6 +42,7 @@ pub use engram_gossip_proto::{Parameters, Precision, Rejection, SpaceId, SpaceId
 /// The tree, as it appears in this crate's signatures.
 pub use engram_merkle::{AnyHasher, BaseDepth, Digest};
 
+pub use durable::migrate::{MigrateError, Migration};
 pub use durable::recovery::{MAX_NAMED_LOSSES, OpenError, Recovery};
 #[cfg(feature = "redb")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redb")))]
@@ -56,7 +61,7 @@ pub use engram::service::GossipingConsolidationService;
 pub use engram::timestamp::{Timestamp, TimestampError};
 #[cfg(feature = "config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
-pub use node::compose::{Node, Reload, ReloadError, StartError};
+pub use node::compose::{MigrateStoreError, Node, Reload, ReloadError, StartError};
 #[cfg(feature = "config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
 pub use node::config::{

@@ -8,8 +8,9 @@ use engram_gossip_net::{
 };
 #[cfg(feature = "swim")]
 use engram_gossip_net::{Swim, SwimConfig, SwimConfigError};
-use engram_gossip_proto::{Compression, SpaceId};
+use engram_gossip_proto::{Compression, Precision, SpaceId};
 
+use crate::durable::migrate::{MigrateError, Migration};
 use crate::durable::recovery::OpenError;
 use crate::durable::storage::StateStore;
 use crate::engram::binding::Binding;
@@ -198,6 +199,35 @@ impl ClusterConfig {
         roster(self, node)?;
         Ok(node)
     }
+}
+
+impl ClusterConfig {
+    /// Brings the state under `store.path` to `precision`, while no node runs on it. See
+    /// [`Store::migrate`]. Then write the precision into `[merkle_tree]` of all nodes.
+    ///
+    /// # Errors
+    /// [`MigrateStoreError`]; nothing in the store was changed.
+    pub fn migrate(&self, precision: Precision) -> Result<Migration, MigrateStoreError> {
+        let node = identity(self).map_err(StartError::from)?.node_id();
+        let stored = stored(self)?.ok_or(MigrateStoreError::NothingStored)?;
+        let config = StoreConfig { precision, ..store_config(self, node) };
+        Ok(Store::migrate(&config, &*stored)?)
+    }
+}
+
+/// Why the store of a configuration was not migrated. Nothing in it was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MigrateStoreError {
+    /// The certificate or the store of the configuration cannot be used.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The configuration names no store.
+    #[error("store.path is not set; the state of this node ends with its process")]
+    NothingStored,
+    /// The store cannot be migrated.
+    #[error("store.path: {0}")]
+    Migrate(#[from] MigrateError),
 }
 
 fn identity(config: &ClusterConfig) -> Result<Identity, IdentityError> {

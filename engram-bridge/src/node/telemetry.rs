@@ -37,6 +37,7 @@ struct Watch {
     gossip: Gossip,
     since: Instant,
     session_seconds: Histogram,
+    compare_seconds: Histogram,
     /// Held for moments only.
     seen: Mutex<Seen>,
 }
@@ -85,6 +86,7 @@ impl Telemetry {
             since: Instant::now(),
             // From 1 ms to 16 s and a bit: a session on one machine, and one on a bad line.
             session_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
+            compare_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 15)),
             seen: Mutex::default(),
         });
         // The task must not keep the node alive, so it holds on to nothing between two events.
@@ -194,6 +196,7 @@ impl Telemetry {
             net: self.gossip().stats(),
             totals,
             session_seconds: self.watch.session_seconds.clone(),
+            compare_seconds: self.watch.compare_seconds.clone(),
             peers: peers.into_iter().map(|status| self.read_peer(status)).collect(),
             spaces: store.iter().map(|space| read_space(&space)).collect(),
             strategy: store.parameters().strategy.to_string(),
@@ -232,6 +235,7 @@ fn read_space(space: &Space) -> SpaceReading {
         waiting: space.waiting_len(),
         across_ids: space.across_ids_stats().unwrap_or_default(),
         refused: space.refused_len(),
+        conflicts_met: space.conflicts_met(),
         runs: space.run_stats(),
     }
 }
@@ -259,6 +263,10 @@ impl Watch {
 
     fn note_session(&self, session: &SessionReport) {
         self.session_seconds.observe(session.elapsed.as_secs_f64());
+        let stats = &session.outcome.stats;
+        if session.is_equal() && stats.records_in + stats.records_out == 0 {
+            self.compare_seconds.observe(session.elapsed.as_secs_f64());
+        }
         let spaces = session.outcome.spaces.iter().filter(|_| session.is_equal());
         let trees: Vec<_> = spaces
             .filter_map(|agreed| {

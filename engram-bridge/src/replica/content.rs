@@ -208,6 +208,13 @@ impl Content {
         Some(Self { held: Held { pattern, introducer }, digest })
     }
 
+    /// The same content in another shape.
+    pub(crate) fn reshaped(&self, shape: Shape, hasher: &AnyHasher) -> Result<Self, PatternError> {
+        let mut content = Self::new(&self.held.pattern, shape, hasher)?;
+        content.held.introducer = self.held.introducer.clone();
+        Ok(content)
+    }
+
     /// A content that the store holds under `digest`.
     pub(crate) fn of_held(digest: Digest, held: &Held) -> Self {
         Self { held: held.clone(), digest }

@@ -90,6 +90,11 @@ impl Space {
         self.state().visible_len()
     }
 
+    /// How many patterns came to have more than one version since the process started.
+    pub fn conflicts_met(&self) -> u64 {
+        self.state().conflicts_met()
+    }
+
     /// How many patterns of the own engine the cluster refuses.
     pub fn refused_len(&self) -> u64 {
         self.state().refused().len() as u64

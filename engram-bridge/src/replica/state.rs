@@ -108,6 +108,8 @@ pub(crate) struct SpaceState {
     usage: Usage,
     updates: RecentUpdates,
     generation: u64,
+    /// Patterns that came to have more than one version, since the process started.
+    conflicts_met: u64,
     visible: u64,
     /// Ids whose visible patterns changed since they were compared across ids; `None` if they are not
     /// compared.
@@ -135,6 +137,7 @@ impl SpaceState {
             usage: Usage::default(),
             updates: RecentUpdates::default(),
             generation: 0,
+            conflicts_met: 0,
             visible: 0,
             view_changed_at: Timestamp::EPOCH,
             generated_at: Timestamp::EPOCH,
@@ -318,6 +321,10 @@ impl SpaceState {
 
     pub(crate) fn take_collected(&mut self) -> (Vec<BeliefUpdateRecord>, u64) {
         self.updates.take_collected()
+    }
+
+    pub(crate) const fn conflicts_met(&self) -> u64 {
+        self.conflicts_met
     }
 
     /// The time of the latest snapshot or change.

@@ -13,6 +13,7 @@ use engram_merkle::{AnyHasher, BaseDepth, Digest, Hasher};
 use tokio::sync::{broadcast, watch};
 
 use crate::durable::journal::{Journal, backup};
+use crate::durable::migrate::{MigrateError, Migration, migrate};
 use crate::durable::recovery::{OpenError, Recovery};
 use crate::durable::restore::{Hosting, Restored, restore, restore_space};
 use crate::durable::storage::{Batch, StateStore, StorageError};
@@ -177,6 +178,19 @@ impl Store {
         opened.unhosted = Mutex::new(unhosted);
         opened.repair(&repairs)?;
         Ok(opened)
+    }
+
+    /// Brings the state in `store`, which no node has open, to the precision of `config`, in one
+    /// transaction. Stop all nodes of the cluster, and migrate each of them: equal states stay equal.
+    ///
+    /// # Errors
+    /// [`MigrateError`] if the store has that precision already, cannot be read or written, or holds a
+    /// content that does not fit. Nothing in it was changed.
+    pub fn migrate(
+        config: &StoreConfig,
+        store: &dyn StateStore,
+    ) -> Result<Migration, MigrateError> {
+        migrate(store, config.node, &config.rules(), config.precision)
     }
 
     fn with_states(

@@ -9,6 +9,7 @@ mod browser;
 mod cluster;
 mod convergence;
 mod durability;
+mod guide;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "node")]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use engram_bridge::{
-    ConsolidationCacheSource::Scheduler, KeepBoth, LastWriter, MemoryStateStore, OpenError,
-    PatternError, Precision, SemanticPattern, Space, Store, SubmitError, Submitted,
+    ConsolidationCacheSource::Scheduler, KeepBoth, LastWriter, MemoryStateStore, MigrateError,
+    OpenError, PatternError, Precision, Recovery, SemanticPattern, Space, Store, SubmitError,
+    Submitted,
 };
 use engram_gossip_proto::{Rejection, View};
 
@@ -64,6 +65,48 @@ fn a_store_of_another_precision_is_not_opened() {
     assert!(matches!(refused, OpenError::Parameters { .. }));
     let text = refused.to_string();
     assert!(text.contains("of f32") && text.contains("of f16"), "{text}");
+}
+
+#[test]
+fn a_migration_keeps_equal_states_equal_and_lists_what_it_releases() {
+    let stores = [1, 2].map(|node| (node, MemoryStateStore::new()));
+    {
+        let [one, two] = [0, 1].map(|at: usize| open(stores[at].0, stores[at].1.clone()).unwrap());
+        let (ours, theirs) = (only_space(&one), only_space(&two));
+        let fine = |id: &str, x: f32| with(id, [x / 3.0, 0.1, 0.2, x]);
+        for (id, x) in [("p", 1.0), ("q", 2.0), ("gone", 3.0)] {
+            ours.submit_pattern(&fine(id, x)).unwrap();
+        }
+        theirs.submit_pattern(&fine("p", 4.0)).unwrap();
+        deliver(everything(&ours), &theirs);
+        theirs.forget("gone").unwrap();
+        deliver(everything(&theirs), &ours);
+        assert_eq!(ours.root(), theirs.root());
+    }
+    let config = |node, precision| {
+        let (mut config, environment) = parts(node, 4);
+        config.precision = precision;
+        (config, environment)
+    };
+    for (node, kept) in &stores {
+        let (config, _) = config(*node, Precision::F16);
+        let done = Store::migrate(&config, kept).unwrap();
+        assert_eq!((done.spaces, done.records, done.rounded), (1, 3, 3));
+        let released: Vec<_> = done.released.iter().map(|(_, id, _)| id.as_str()).collect();
+        assert_eq!(released, ["gone"]);
+        let again = Store::migrate(&config, kept).unwrap_err();
+        assert!(matches!(again, MigrateError::Open(OpenError::Parameters { .. })), "{again}");
+    }
+    let opened = stores.map(|(node, kept)| {
+        let (config, environment) = config(node, Precision::F16);
+        Store::open(config, environment, Arc::new(kept)).unwrap()
+    });
+    let [ours, theirs] = [&opened[0], &opened[1]].map(only_space);
+    assert_eq!(opened[0].recovery(), &Recovery::Loaded { records: 3 });
+    assert_eq!(fingerprint(&ours), fingerprint(&theirs));
+    assert_eq!(ours.explain("p").unwrap().versions.len(), 2);
+    let submitted = ours.submit_pattern(&with("q", [2.0 / 3.0, 0.1, 0.2, 2.0])).unwrap();
+    assert_eq!(submitted, Submitted::Unchanged);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use engram_bridge::Recovery;
+use engram_bridge::{Recovery, Space};
 use engram_gossip_proto::SpaceId;
 use serde::Serialize;
 
@@ -45,6 +45,8 @@ pub(crate) enum Event {
     Forgotten { space: String, pattern: String, found: bool },
     /// One version of a pattern replaced all others.
     Resolved { space: String, pattern: String, version: String },
+    /// The conflicts of a space across ids.
+    Groups(Groups),
     /// Everything that a node wrote in a space was withdrawn.
     NodeWithdrawn { space: String, node: String, patterns: usize },
     /// The parts of a record with implausible versions were dropped here, if there were any.
@@ -166,6 +168,7 @@ impl Event {
             Self::State(State { node, root, patterns, .. }) => {
                 format!("{node}: {patterns} patterns, root {}", &root[..16])
             }
+            Self::Groups(groups) => groups.sentence(),
             Self::Exported { path } => format!("exported to {path}"),
             Self::Withdrawn { space, pattern, found: true } => {
                 format!("withdrew this node's version of {pattern:?} of {space}")
@@ -227,6 +230,55 @@ impl Event {
 
     pub(crate) fn backed_up(path: &Path) -> Self {
         Self::BackedUp { path: path.display().to_string() }
+    }
+}
+
+/// The conflicts of a space across ids.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Groups {
+    space: String,
+    /// Groups of at least two patterns.
+    groups: u64,
+    /// Patterns in these groups beside the representatives.
+    members: u64,
+    /// Patterns that dispute an episode with another one.
+    disputed: u64,
+    /// Changed patterns that were not compared yet.
+    pending: u64,
+    /// One of the members, explained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    example: Option<String>,
+}
+
+impl Groups {
+    /// `None` if the comparison is switched off.
+    pub(crate) fn of(space: &Space) -> Option<Self> {
+        let stats = space.across_ids_stats()?;
+        let first = space.groups(None, 1);
+        let member = first.first().and_then(|group| space.standing(group.members.first()?));
+        Some(Self {
+            space: space.id().to_string(),
+            groups: stats.groups,
+            members: stats.members,
+            disputed: stats.disputed,
+            pending: stats.pending,
+            example: member.map(|standing| standing.to_string()),
+        })
+    }
+
+    fn sentence(&self) -> String {
+        let Self { space, groups, members, disputed, pending, example } = self;
+        let mut sentence = format!(
+            "{space}: {groups} groups of patterns that are one memory, {members} patterns beside their \
+             representatives, {disputed} in dispute"
+        );
+        if *pending > 0 {
+            sentence += &format!(", {pending} not compared yet");
+        }
+        if let Some(example) = example {
+            sentence += &format!("; for example {}", example.replace('\n', ";"));
+        }
+        sentence
     }
 }
 

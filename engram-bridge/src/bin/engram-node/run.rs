@@ -31,7 +31,7 @@ pub(crate) struct Run {
     events: bool,
     /// Takes commands on the standard input, one a line: `export PATH`, `backup PATH`,
     /// `withdraw SPACE ID`, `forget SPACE ID`, `resolve SPACE VERSION ID`,
-    /// `withdraw-node SPACE NODE_ID`, `drop-implausible SPACE ID`, `reload`, `state`, `quit`.
+    /// `withdraw-node SPACE NODE_ID`, `drop-implausible SPACE ID`, `groups`, `reload`, `state`, `quit`.
     /// The end of the input ends the node.
     #[arg(long)]
     control: bool,

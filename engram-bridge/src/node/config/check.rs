@@ -14,7 +14,7 @@ use engram_gossip_proto::{Precision, SpaceId};
 use engram_merkle::{AnyHasher, BaseDepth};
 
 pub(super) use self::conflict::{COSINE, JACCARD, PART};
-use super::file::{self, File, Gossip, Http, MerkleTree, Node, Peer, SpaceNames, Store, Tls};
+use super::file::{self, File, Gossip, Http, MerkleTree, Node, Peer, SpaceNames, Store, Time, Tls};
 use super::{
     ClusterConfig, ConfigProblem, GossipConfig, HttpConfig, MerkleTreeConfig, NodeConfig,
     PeerConfig, StorageConfig, TlsConfig,
@@ -43,6 +43,7 @@ const MAX_SPACES: usize = 1_024;
 /// Stands for every space that the store holds or a peer names.
 pub(super) const ALL_SPACES: &str = "*";
 const MIB: u64 = 1 << 20;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Checks every key, also after one was found wrong; `None` if anything was.
 pub(super) fn check(file: File, problems: &mut Vec<ConfigProblem>) -> Option<ClusterConfig> {
@@ -108,6 +109,31 @@ impl Check<'_> {
         }
         let (least, most) = (range.start(), range.end());
         self.refuse(key, format!("{value} is not in {least}..={most}; the default is {default}"))
+    }
+
+    /// A time in the unit of its key; the outer `None` for what is no time.
+    fn time(&mut self, key: &str, written: Option<&Time>, unit: Duration) -> Option<Option<i64>> {
+        let text = match written {
+            None => return Some(None),
+            Some(Time::Units(units)) => return Some(Some(*units)),
+            Some(Time::Text(text)) => text,
+        };
+        match humantime::parse_duration(text) {
+            Ok(time) if time.as_nanos() % unit.as_nanos() == 0 => {
+                let units = i64::try_from(time.as_nanos() / unit.as_nanos());
+                Some(Some(units.unwrap_or(i64::MAX)))
+            }
+            Ok(_) => {
+                let unit = humantime::format_duration(unit);
+                self.refuse(key, format!("{text:?} is no multiple of {unit}; write one"))
+            }
+            Err(error) => {
+                let message = format!(
+                    "{text:?} is no time: {error}; write a number, or text as in \"1m 30s\""
+                );
+                self.refuse(key, message)
+            }
+        }
     }
 
     fn address(&mut self, key: &str, value: Option<String>) -> Option<SocketAddr> {
@@ -240,8 +266,9 @@ impl Check<'_> {
     }
 
     fn gossip(&mut self, gossip: &Gossip) -> Option<GossipConfig> {
-        let interval =
-            self.integer("gossip.interval_seconds", gossip.interval_seconds, 60, INTERVAL_SECONDS);
+        let (key, range) = ("gossip.interval_seconds", INTERVAL_SECONDS);
+        let interval = self.time(key, gossip.interval_seconds.as_ref(), SECOND);
+        let interval = interval.and_then(|written| self.integer(key, written, 60, range));
         let fanout = self.integer("gossip.fanout", gossip.fanout, 3, FANOUT);
         let patterns = self.integer(
             "gossip.max_patterns_per_sync",
@@ -307,7 +334,9 @@ impl Check<'_> {
     }
 
     fn retention(&mut self, retention: &file::Retention) -> Option<Retention> {
-        let days = self.limit("retention.max_age_days", retention.max_age_days, MAX_AGE_DAYS);
+        let (key, range) = ("retention.max_age_days", MAX_AGE_DAYS);
+        let days = self.time(key, retention.max_age_days.as_ref(), 86_400 * SECOND);
+        let days = days.and_then(|written| self.limit(key, written, range));
         let most = self.limit("retention.max_patterns", retention.max_patterns, MAX_PATTERNS);
         Some(Retention {
             max_age: days?.map(|days| Duration::from_secs(86_400 * days)),
@@ -333,7 +362,9 @@ impl Check<'_> {
     }
 
     fn store(&mut self, store: Store) -> Option<StorageConfig> {
-        let settle = self.integer("store.settle_seconds", store.settle_seconds, 10, SETTLE_SECONDS);
+        let (key, range) = ("store.settle_seconds", SETTLE_SECONDS);
+        let settle = self.time(key, store.settle_seconds.as_ref(), SECOND);
+        let settle = settle.and_then(|written| self.integer(key, written, 10, range));
         let caps = self.caps(&store);
         let path = match store.path {
             None => Some(None),

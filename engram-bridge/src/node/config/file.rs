@@ -33,9 +33,17 @@ pub(super) struct Node {
     pub(super) replaces: Option<Vec<String>>,
 }
 
+/// A time: a number of the unit that the key names, or a text such as `1m 30s`.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number, or a text such as \"1m 30s\"")]
+pub(super) enum Time {
+    Units(i64),
+    Text(String),
+}
+
 /// A list of names, or one text that stands for all spaces.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a list of names, or \"*\"")]
 pub(super) enum SpaceNames {
     All(String),
     Listed(Vec<String>),
@@ -60,7 +68,7 @@ pub(super) struct Peer {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Gossip {
-    pub(super) interval_seconds: Option<i64>,
+    pub(super) interval_seconds: Option<Time>,
     pub(super) fanout: Option<i64>,
     pub(super) max_patterns_per_sync: Option<i64>,
     pub(super) enable_compression: Option<bool>,
@@ -106,16 +114,16 @@ pub(super) struct Limits {
 #[serde(default)]
 pub(super) struct Membership {
     pub(super) kind: Option<String>,
-    pub(super) probe_interval_ms: Option<i64>,
-    pub(super) probe_timeout_ms: Option<i64>,
-    pub(super) suspicion_ms: Option<i64>,
+    pub(super) probe_interval_ms: Option<Time>,
+    pub(super) probe_timeout_ms: Option<Time>,
+    pub(super) suspicion_ms: Option<Time>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Store {
     pub(super) path: Option<String>,
-    pub(super) settle_seconds: Option<i64>,
+    pub(super) settle_seconds: Option<Time>,
     pub(super) max_live_records: Option<i64>,
     pub(super) max_deletions: Option<i64>,
     pub(super) max_content_mib: Option<i64>,
@@ -132,7 +140,7 @@ pub(super) struct Http {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Retention {
-    pub(super) max_age_days: Option<i64>,
+    pub(super) max_age_days: Option<Time>,
     pub(super) max_patterns: Option<i64>,
 }
 

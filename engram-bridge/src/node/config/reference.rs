@@ -393,7 +393,8 @@ const HEAD: &str = "\
 # cluster.toml
 
 Every key of a node's configuration, as `engram-node keys` prints it. Paths are relative to the folder of the file. A
-variable overrides a single value: `ENGRAM_GOSSIP__FANOUT=5`. Keys that do not stand here are refused.
+variable overrides a single value: `ENGRAM_GOSSIP__FANOUT=5`. Keys that do not stand here are refused. A key of a time, such
+as `settle_seconds`, takes a number or a text such as `\"1m 30s\"`.
 
 When a running node reloads the file, `[[peers]]`, `[tls]` and `[limits]` are in force at once; what else changed waits
 for the next start, and is named.

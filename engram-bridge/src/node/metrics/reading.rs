@@ -14,6 +14,8 @@ pub(crate) struct Reading {
     pub(crate) net: Stats,
     pub(crate) totals: Totals,
     pub(crate) session_seconds: Histogram,
+    /// Of sessions that found both sides equal and moved no record.
+    pub(crate) compare_seconds: Histogram,
     pub(crate) peers: Vec<PeerReading>,
     pub(crate) spaces: Vec<SpaceReading>,
     pub(crate) strategy: String,
@@ -50,6 +52,8 @@ pub(crate) struct SpaceReading {
     pub(crate) across_ids: AcrossIdsStats,
     /// Patterns of the own engine that are refused.
     pub(crate) refused: u64,
+    /// Patterns that came to have more than one version.
+    pub(crate) conflicts_met: u64,
     /// Snapshots of the engine.
     pub(crate) runs: RunStats,
 }

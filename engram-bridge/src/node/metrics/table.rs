@@ -205,6 +205,8 @@ pub const METRICS: &[Metric] = &[
     consolidation::CITATIONS,
     consolidation::GOSSIP_ROUNDS,
     consolidation::DELTAS_BYTES,
+    consolidation::CONFLICTS,
+    consolidation::COMPARE_SECONDS,
     across_ids::GROUPS,
     across_ids::MEMBERS,
     across_ids::DISPUTED,

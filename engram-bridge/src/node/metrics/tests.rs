@@ -26,6 +26,7 @@ fn reading() -> Reading {
     Reading {
         net,
         totals: Totals::default(),
+        compare_seconds: session_seconds.clone(),
         session_seconds,
         peers: Vec::new(),
         spaces: vec![SpaceReading {
@@ -51,6 +52,7 @@ fn reading() -> Reading {
                 ..AcrossIdsStats::default()
             },
             refused: 18,
+            conflicts_met: 20,
             runs: runs(),
         }],
         strategy: "confidence-voting/1".to_owned(),
@@ -128,6 +130,8 @@ fn samples_carry_their_labels_and_values() {
         r#"engram_consolidation_freshness_seconds{space="notes"} 10.0"#,
         r#"engram_consolidation_citations_current{space="notes"} 19.0"#,
         "engram_consolidation_gossip_rounds_total 4",
+        r#"engram_consolidation_conflicts_total{space="notes",type="concurrent_update"} 20"#,
+        "engram_consolidation_merkle_compare_seconds_count 1",
         "engram_consolidation_deltas_transferred_bytes 0.0",
         "engram_gossip_reissues_total 8",
         "engram_gossip_recent_reissues 2.0",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engram_gossip_net::NodeId;
 use engram_merkle::{Digest, Edit};
 
-use super::{SpaceState, edit, index};
+use super::{SpaceState, edit, index, versions};
 use crate::engram::belief::Cause;
 use crate::replica::change::{Change, PlannedWrite, Staged};
 use crate::replica::content::{self, Content};
@@ -59,6 +59,7 @@ impl SpaceState {
             self.usage.remove_record(&entry.record);
             self.usage.add_record(&record);
             self.tallies.replace(&entry.record, &record);
+            self.conflicts_met += u64::from(versions(&record) > 1 && versions(&entry.record) <= 1);
             let key = self.tree.key_hash(id.as_bytes()).into();
             index(&mut self.clocks, &key, &entry.record, &record);
             entry.record = record;

@@ -1,7 +1,7 @@
 //! The lines about consolidation itself, under the names of Engram and of its plan for gossip.
 
-use super::super::MetricKind::{Counter, Gauge};
-use super::{Metric, Reading, Sample};
+use super::super::MetricKind::{Counter, Gauge, Histogram};
+use super::{Metric, Reading, Sample, SpaceReading, Value};
 use crate::ConsolidationRun;
 
 pub(super) const RUNS: Metric = Metric {
@@ -86,6 +86,32 @@ pub(super) const DELTAS_BYTES: Metric = Metric {
     help: "Bytes of frames that carried records, both ways, since the start.",
     labels: &[],
     read: |reading| vec![Sample::level(&[], reading.totals.record_bytes as f64)],
+};
+
+pub(super) const CONFLICTS: Metric = Metric {
+    name: "engram_consolidation_conflicts_total",
+    kind: Counter,
+    unit: None,
+    help: "Patterns that came to have more than one version.",
+    labels: &["space", "type"],
+    read: |reading| {
+        let count = |space: &SpaceReading| {
+            Sample::count(&[&space.name, "concurrent_update"], space.conflicts_met)
+        };
+        reading.spaces.iter().map(count).collect()
+    },
+};
+
+pub(super) const COMPARE_SECONDS: Metric = Metric {
+    name: "engram_consolidation_merkle_compare_seconds",
+    kind: Histogram,
+    unit: Some("seconds"),
+    help: "The time of sessions that found both sides equal and moved no record.",
+    labels: &[],
+    read: |reading| {
+        let value = Value::Histogram(reading.compare_seconds.clone());
+        vec![Sample { labels: Vec::new(), value }]
+    },
 };
 
 pub(super) const REFUSED: Metric = Metric {
