@@ -81,7 +81,7 @@ fn peer() -> Arc<Space> {
     let space = SpaceId::new(DEFAULT_SPACE).expect("a name");
     let config = StoreConfig::new([7; 32].into(), [space.clone()]);
     let store = Store::new(config, Environment::system());
-    Arc::clone(store.space(&space).expect("it is hosted"))
+    store.space(&space).expect("it is hosted")
 }
 
 /// All that a space holds, as a session delivers it.

@@ -63,6 +63,9 @@ pub enum AdvertError {
     /// The node is not in the roster.
     #[error("{0} is not in the roster; add it first")]
     NotInRoster(NodeId),
+    /// No member of the roster has this name.
+    #[error("no member of the roster is called {0:?}; name the members as the host does")]
+    UnknownName(String),
     /// The bytes are no advert of this wire version.
     #[error("no root advert: {0}")]
     Unreadable(DecodeError),

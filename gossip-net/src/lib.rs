@@ -44,7 +44,7 @@ pub use identity::{Identity, IdentityError};
 #[cfg(feature = "issue")]
 pub use issue::{ClusterCa, IssueError, NodeCredentials, Validity};
 pub use membership::{
-    CONSOLIDATION_ROOT, HostSwim, Liveness, Membership, MembershipInput, StaticSeeds,
+    ADVERT_ROOM, CONSOLIDATION_ROOT, HostSwim, Liveness, Membership, MembershipInput, StaticSeeds,
 };
 #[cfg(feature = "swim")]
 pub use membership::{Swim, SwimConfig, SwimConfigError};

@@ -8,7 +8,7 @@ mod swim;
 
 use std::time::Duration;
 
-pub use host::{CONSOLIDATION_ROOT, HostSwim};
+pub use host::{ADVERT_ROOM, CONSOLIDATION_ROOT, HostSwim};
 #[cfg(feature = "swim")]
 pub use swim::{Swim, SwimConfig, SwimConfigError};
 

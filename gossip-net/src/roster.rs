@@ -92,6 +92,11 @@ impl Roster {
         self.members.get(id)
     }
 
+    /// The member called `name`. O(members).
+    pub fn named(&self, name: &str) -> Option<&Member> {
+        self.iter().find(|member| member.name == name)
+    }
+
     /// Whether `id` may take part.
     pub fn contains(&self, id: &NodeId) -> bool {
         self.members.contains_key(id)

@@ -127,6 +127,8 @@ pub struct SessionConfig {
     pub postponed: u8,
     /// What the hello tells the peer: its greatest version known here, and this node's clock.
     pub greeting: Greeting,
+    /// Whether the peer names its spaces that this side does not host. Default: no.
+    pub learn_spaces: bool,
 }
 
 impl Default for SessionConfig {
@@ -143,6 +145,7 @@ impl Default for SessionConfig {
             suspects: Vec::new(),
             postponed: 0,
             greeting: Greeting::default(),
+            learn_spaces: false,
         }
     }
 }

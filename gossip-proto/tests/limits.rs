@@ -124,6 +124,10 @@ fn of_spaces() {
     });
     reaches(limits::MAX_SPACES / 8, |len| Message::Spaces(Spaces::Hosts(vec![0; len])));
     reaches(limits::MAX_SPACES, |count| {
+        let others = (0..count).map(|i| space(&format!("space-{i:05}"))).collect();
+        Message::Spaces(Spaces::HostsAndOthers { hosts: vec![], others })
+    });
+    reaches(limits::MAX_SPACES, |count| {
         let roots = (0..count as u32).map(|space| WalkedRoot { space, root: [0; 32] }).collect();
         done(FinalRoots::All(roots), vec![])
     });

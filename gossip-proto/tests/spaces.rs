@@ -24,12 +24,15 @@ fn node(names: impl IntoIterator<Item = usize>) -> Node {
 }
 
 fn contact(a: &Node, b: &Node) -> Contact {
+    contact_with(a, b, SessionConfig::default(), SessionConfig::default())
+}
+
+fn contact_with(a: &Node, b: &Node, ours: SessionConfig, theirs: SessionConfig) -> Contact {
     let spaces = |node: &Node| {
         // Engram hosts its spaces in no particular order.
         node.iter().rev().map(|(name, store)| (space(name), store.pin())).collect::<Vec<_>>()
     };
-    let config = SessionConfig::default();
-    Pair::new((config.clone(), config), (parameters(), parameters()), (spaces(a), spaces(b)))
+    Pair::new((ours, theirs), (parameters(), parameters()), (spaces(a), spaces(b)))
         .run(|_, _, frame| vec![frame])
 }
 
@@ -126,4 +129,32 @@ fn every_changed_space_of_hundreds_in_one_session() {
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_shared_equal(&a, &b);
     assert_eq!(contact.opener.spaces.len(), 150);
+}
+
+#[test]
+fn a_side_that_learns_spaces_is_told_all_that_it_lacks() {
+    let mut learns = SessionConfig::default();
+    learns.learn_spaces = true;
+    // Every way to a table: in the hello, in its answer, after buckets; one side may host nothing.
+    for (ours, theirs) in
+        [(0..1, 0..2), (0..2, 1..30), (0..40, 20..60), (0..10, 5..15), (0..0, 0..3)]
+    {
+        let (a, b) = (node(ours), node(theirs));
+        let lacks = |one: &Node, other: &Node| -> Vec<String> {
+            other.keys().filter(|name| !one.contains_key(*name)).cloned().collect()
+        };
+        let learned = |outcome: &engram_gossip_proto::Outcome| -> Vec<String> {
+            let mut names: Vec<_> =
+                outcome.unhosted.iter().map(|space| space.as_str().to_owned()).collect();
+            names.sort();
+            names
+        };
+        let both = contact_with(&a, &b, learns.clone(), learns.clone());
+        assert_eq!(learned(&both.opener), lacks(&a, &b));
+        assert_eq!(learned(&both.acceptor), lacks(&b, &a));
+        let one = contact_with(&a, &b, learns.clone(), SessionConfig::default());
+        assert_eq!(learned(&one.opener), lacks(&a, &b));
+        let one = contact_with(&a, &b, SessionConfig::default(), learns.clone());
+        assert_eq!(learned(&one.acceptor), lacks(&b, &a));
+    }
 }

@@ -1,104 +1,165 @@
-//! Two Engrams, each with its own consolidation, that come to know the same. Engram itself is
-//! played by a stand-in with its signatures; the adapter is the one that a real Engram needs.
+//! Three Engrams, each with its own scheduler, that come to know the same, also in a space that one of
+//! them makes at run time. Engram is played by a stand-in with its paths and signatures; every other
+//! line is one that a real Engram needs.
 //!
 //! `cargo run -p engram-bridge --example engram_stub`
 
-/// The adapter, as the documentation shows it.
-#[allow(unreachable_pub, reason = "in a program of its own it would be a library")]
-mod adapter {
-    use super::engram;
-    include!("adapter.rs");
-}
-#[allow(dead_code, unreachable_pub, reason = "Engram's types have more than an example needs")]
+#![allow(dead_code, unreachable_pub, reason = "the modules are those of a library")]
+
 mod engram;
 
-use std::error::Error;
-use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+/// The adapter, as the guide shows it.
+mod adapter {
+    use super::engram::{chrono, engram_core};
+    include!("adapter.rs");
+}
+/// Start, spaces, schedulers, metrics, events and stop, as the guide shows them.
+mod cluster {
+    use super::engram::engram_core;
+    include!("cluster.rs");
+}
+/// The roots in SWIM's datagrams, as the guide shows them.
+mod swim {
+    include!("swim.rs");
+}
 
-use adapter::Clustered;
-use engram_bridge::{
-    Binding, ConsolidationGossiper, Environment, GossipingConsolidationService,
-    InMemoryConsolidationService, Store, StoreConfig,
-};
-use engram_gossip_net::{ClusterCa, Gossip, Identity, Member, NetConfig, Roster, Validity};
-use engram_gossip_proto::SpaceId;
+use std::error::Error;
+use std::fs;
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use engram_bridge::{Node, NodeId, SpaceId};
+use engram_gossip_net::{ClusterCa, Validity};
+use tokio::sync::watch;
+
+use self::engram::engram_core::completion::SchedulerConfig;
+use self::engram::engram_core::{MemorySpaceId, MemoryStore, metrics};
+
+const NAMES: [&str; 3] = ["ada", "ben", "cleo"];
+/// Patterns that the engine of the stand-in finds in a space.
+const FOUND: usize = 3;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let validity = Validity::days_from(SystemTime::now(), 1);
-    let ca = ClusterCa::generate("example", validity)?;
-    let (ada, ben) = (start("ada", &ca, validity)?, start("ben", &ca, validity)?);
-    let member = |name: &str, gossiper: &ConsolidationGossiper| Member {
-        id: gossiper.gossip().node_id(),
-        name: name.to_owned(),
-        address: Some(gossiper.gossip().local_addr().to_string()),
-    };
-    let roster = Roster::new([member("ada", &ada.1), member("ben", &ben.1)])?;
-    for (_, gossiper) in [&ada, &ben] {
-        gossiper.gossip().set_roster(roster.clone());
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let folder = tempfile::tempdir()?;
+    let files = configure(folder.path())?;
+    let stop = watch::Sender::new(false);
+    let (mut nodes, mut stores) = (Vec::new(), Vec::new());
+    for (name, file) in NAMES.iter().zip(&files) {
+        let node = cluster::start(file)?;
+        cluster::log_events(&node, move |event| eprintln!("{name}: {event}"));
+        stores.push(serve(&node, name, "default", folder.path(), &stop)?);
+        nodes.push(node);
     }
+    until_equal(&nodes, "default").await;
 
-    // What Engram's scheduler does after each run.
-    let scheduler = engram::ConsolidationCacheSource::Scheduler;
-    ada.0.consolidation_service().update_cache(&snapshot("rain", "ada"), scheduler);
-    ben.0.consolidation_service().update_cache(&snapshot("snow", "ben"), scheduler);
-    while ada.1.root_hash() != ben.1.root_hash() {
-        ada.1.gossip_round().await;
+    // Engram's server makes a space when a request names it.
+    stores.push(serve(&nodes[0], "ada", "work", folder.path(), &stop)?);
+    until_equal(&nodes, "work").await;
+
+    for (name, node) in NAMES.iter().zip(&nodes) {
+        for space in node.store.iter() {
+            let (view, runs) = (space.view(), space.run_stats());
+            println!(
+                "{name} shows {} patterns of {}, root {}; {} runs",
+                view.patterns.len(),
+                space.id(),
+                &space.root().to_string()[..12],
+                runs.scheduler_runs,
+            );
+        }
+        let log = fs::read_to_string(log_of(folder.path(), name, "default"))?;
+        println!("{name} logged {} changed beliefs, the last one: ", log.lines().count());
+        println!("  {}", log.lines().last().unwrap_or_default());
     }
-
-    for (name, (store, gossiper)) in [("ada", &ada), ("ben", &ben)] {
-        let service = store.consolidation_service();
-        let merged = service.cached_snapshot().expect("both have consolidated");
-        println!("{name} logs to {} and shows", service.alert_log_path().display());
-        for pattern in merged.patterns {
-            let confidence = pattern.schema_confidence.raw();
-            println!("  {} ({confidence}), from {:?}", pattern.id, pattern.source_episodes);
-        }
-        for update in service.recent_updates() {
-            let (id, change) = (update.pattern_id, update.confidence_delta);
-            println!("  {id}: confidence {change:+}, by {:?}", update.source);
-        }
-        gossiper.gossip().shutdown().await;
+    for (metric, value) in metrics::RECORDED.lock().expect("nothing panics with it").iter() {
+        println!("{metric} {value:.3}");
+    }
+    piggyback(&nodes)?;
+    for store in &stores {
+        assert!(store.consolidation_snapshot(0).is_some());
+    }
+    for node in &nodes {
+        cluster::stop(node, &stop).await?;
     }
     Ok(())
 }
 
-/// A node, and Engram's store on top of it.
-fn start(
+/// Opens a store and starts its scheduler, with a run each second.
+fn serve(
+    node: &Node,
     name: &str,
-    ca: &ClusterCa,
-    validity: Validity,
-) -> Result<(engram::MemoryStore, ConsolidationGossiper), Box<dyn Error>> {
-    let node = ca.issue_node(name, validity)?;
-    let identity = Identity::from_pem(ca.certificate_pem(), &node.certificate_pem, &node.key_pem)?;
-    let space = SpaceId::new("default")?;
-    let config = StoreConfig::new(node.node_id, [space.clone()]);
-    let store = Arc::new(Store::new(config, Environment::system()));
-    let network = NetConfig::new(([127, 0, 0, 1], 0).into());
-    let (roster, parameters) = (Roster::default(), store.parameters());
-    let gossip = Gossip::bind(network, identity, roster, parameters, Arc::clone(&store))?;
-
-    let gossiper = Binding::new(store, gossip).gossiper(&space)?;
-    let stock = Arc::new(InMemoryConsolidationService::new());
-    let service = GossipingConsolidationService::new(stock, gossiper.clone());
-    let clustered = Arc::new(Clustered(service, Mutex::default()));
-    Ok((engram::MemoryStore::with_consolidation_service(clustered), gossiper))
+    space: &str,
+    folder: &Path,
+    stop: &watch::Sender<bool>,
+) -> Result<Arc<MemoryStore>, Box<dyn Error + Send + Sync>> {
+    let store = cluster::open_store(node, &MemorySpaceId::from(space), 100_000)?;
+    store.set_consolidation_alert_log_path(log_of(folder, name, space));
+    let config = SchedulerConfig { consolidation_interval_secs: 1, ..SchedulerConfig::default() };
+    cluster::start_scheduler(&store, stop, config);
+    Ok(store)
 }
 
-/// What a consolidation run of Engram leaves.
-fn snapshot(topic: &str, node: &str) -> engram::ConsolidationSnapshot {
-    let pattern = engram::SemanticPattern {
-        id: format!("pattern_{topic}"),
-        embedding: std::array::from_fn(|at| (at as f32 / 768.0).sin()),
-        source_episodes: vec![format!("{node}-1"), format!("{node}-1"), format!("{node}-2")],
-        strength: 0.9,
-        schema_confidence: engram::Confidence::exact(0.9),
-        last_consolidated: engram::DateTime::from_timestamp_nanos(1_750_000_000_000_000_000),
-    };
-    engram::ConsolidationSnapshot {
-        generated_at: engram::DateTime::from_timestamp_nanos(1_750_000_300_000_000_000),
-        patterns: vec![pattern],
-        stats: engram::ConsolidationStats::default(),
+fn log_of(folder: &Path, name: &str, space: &str) -> PathBuf {
+    folder.join(name).join(space).join("belief_updates.jsonl")
+}
+
+/// Waits until all nodes host the space and show the same patterns of it.
+async fn until_equal(nodes: &[Node], space: &str) {
+    let space = SpaceId::new(space).expect("a valid name");
+    loop {
+        let spaces: Vec<_> = nodes.iter().filter_map(|node| node.store.space(&space)).collect();
+        let complete = spaces.len() == nodes.len()
+            && spaces.iter().all(|space| space.visible_len() == FOUND as u64);
+        if complete && spaces.windows(2).all(|pair| pair[0].root() == pair[1].root()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Sends the roots of the first node behind a SWIM message to the second, which knows it by its name.
+fn piggyback(nodes: &[Node]) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let space = SpaceId::new("default")?;
+    let (from, to) = (nodes[0].gossiper(&space)?, nodes[1].gossiper(&space)?);
+    let message = b"a ping of ada, encoded by Engram".to_vec();
+    let mut datagram = message.clone();
+    swim::append_roots(&mut datagram, &from);
+    let trailing = &datagram[message.len()..];
+    swim::take_roots("ada", trailing, &to)?;
+    println!("ben took {} bytes of roots behind a SWIM message of ada", trailing.len());
+    Ok(())
+}
+
+/// Writes certificates and a `cluster.toml` for each node; returns the paths of the latter.
+fn configure(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error + Send + Sync>> {
+    let validity = Validity::days_from(SystemTime::now(), 1);
+    let ca = ClusterCa::generate("example", validity)?;
+    fs::write(folder.join("ca.pem"), ca.certificate_pem())?;
+    let mut members: Vec<(&str, NodeId, u16)> = Vec::new();
+    for name in NAMES {
+        let issued = ca.issue_node(name, validity)?;
+        fs::write(folder.join(format!("{name}.pem")), &issued.certificate_pem)?;
+        fs::write(folder.join(format!("{name}.key")), &issued.key_pem)?;
+        let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+        members.push((name, issued.node_id, port));
+    }
+    let mut files = Vec::new();
+    for (name, _, port) in &members {
+        let mut text = format!(
+            "[node]\nname = '{name}'\nlisten = '127.0.0.1:{port}'\nspaces = '*'\n\
+             [tls]\nca = 'ca.pem'\ncertificate = '{name}.pem'\nkey = '{name}.key'\n"
+        );
+        for (peer, id, port) in members.iter().filter(|(peer, ..)| peer != name) {
+            text += &format!(
+                "[[peers]]\nname = '{peer}'\nnode_id = '{id}'\naddress = '127.0.0.1:{port}'\n"
+            );
+        }
+        let file = folder.join(format!("{name}.toml"));
+        fs::write(&file, text)?;
+        files.push(file);
+    }
+    Ok(files)
 }

@@ -39,7 +39,7 @@ impl Replica {
     }
 
     /// One of the spaces that the node hosts.
-    fn space(&self, id: &SpaceId) -> &Arc<Space> {
+    fn space(&self, id: &SpaceId) -> Arc<Space> {
         self.0.space(id).expect("only hosted spaces are asked for")
     }
 

@@ -9,6 +9,7 @@ use engram_gossip_proto::SpaceId;
 
 use crate::durable::schema;
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
+use crate::engram::timestamp::Timestamp;
 use crate::replica::change::Staged;
 use crate::replica::issuer::DotIssuer;
 use crate::replica::record::Record;
@@ -70,6 +71,17 @@ impl Journal {
             schema::root_key(space),
             schema::encode_root(space, &staged.stored_root()),
         );
+        put_generated(&mut batch, space, staged.generated_at);
+        self.commit_batch(&batch)
+    }
+
+    /// Makes the times durable that the spaces show.
+    pub(crate) fn commit_generated(
+        &mut self,
+        times: impl Iterator<Item = (SpaceId, Timestamp)>,
+    ) -> Result<(), StorageError> {
+        let mut batch = Batch::default();
+        times.for_each(|(space, at)| put_generated(&mut batch, &space, at));
         self.commit_batch(&batch)
     }
 
@@ -102,6 +114,11 @@ impl Journal {
             stats.storage_failures = durable.failures;
         }
     }
+}
+
+fn put_generated(batch: &mut Batch, space: &SpaceId, at: Timestamp) {
+    let (key, row) = (schema::generated_key(space), schema::encode_generated(space, at));
+    batch.put(Table::Meta, key, row);
 }
 
 /// Writes a copy of everything that is stored to `to`.

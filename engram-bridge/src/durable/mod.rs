@@ -1,6 +1,7 @@
 //! The part of a node's state that outlives the process.
 
 pub(crate) mod journal;
+pub(crate) mod migrate;
 pub(crate) mod recovery;
 pub(crate) mod restore;
 pub(crate) mod schema;

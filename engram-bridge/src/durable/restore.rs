@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
+use engram_gossip_proto::limits::MAX_SPACES;
 use engram_merkle::AnyHasher;
 
 use crate::durable::recovery::{MAX_NAMED_LOSSES, OpenError, Recovery};
 use crate::durable::schema::{self, OWNER, Owner, SCHEMA};
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
+use crate::engram::timestamp::Timestamp;
 use crate::replica::content::{Contents, Held};
 use crate::replica::state::{Rules, SpaceState, StoredRoot, StoredRow};
 
@@ -17,63 +19,77 @@ use crate::replica::state::{Rules, SpaceState, StoredRoot, StoredRow};
 pub(crate) struct Restored {
     pub(crate) recovery: Recovery,
     pub(crate) states: Vec<(SpaceId, SpaceState)>,
+    /// Spaces whose state is stored and was not read.
+    pub(crate) unhosted: BTreeSet<SpaceId>,
     /// What the store lacks of the state: to be committed before anything else.
     pub(crate) repairs: Batch,
+}
+
+/// The spaces that a node reads from its store.
+pub(crate) struct Hosting {
+    pub(crate) spaces: BTreeSet<SpaceId>,
+    /// Whether it also reads every other one.
+    pub(crate) learns: bool,
 }
 
 /// Reads the hosted spaces from `store`. Damaged rows are left out.
 pub(crate) fn restore(
     store: &dyn StateStore,
     node: NodeId,
-    hosted: BTreeSet<SpaceId>,
+    mut hosting: Hosting,
     rules: &Rules,
 ) -> Result<Restored, OpenError> {
     let owner = Owner::new(node.into(), rules);
     let (mut loaded, mut aside) = (Loaded::default(), None);
-    match loaded.load(store, &owner, &hosted, &rules.hasher) {
+    match loaded.load(store, &owner, &mut hosting, &rules.hasher) {
         Err(OpenError::Storage(StorageError::Damaged { reason, .. })) => {
             let place = store.set_aside()?;
             (loaded, aside) = (Loaded::default(), Some(Recovery::SetAside { place, reason }));
         }
         outcome => outcome?,
     }
-    let mut states = Vec::with_capacity(hosted.len());
-    for space in hosted {
-        let LoadedSpace { rows, contents, root, settled, damaged } =
-            loaded.spaces.remove(&space).unwrap_or_default();
-        let mut state = SpaceState::restore(rules.clone(), rows, contents);
-        let found = state.stored_root();
-        let sound = !damaged && root.is_none_or(|root| root == found);
-        if settled && sound {
-            state.settle();
-        } else if settled {
-            loaded.repairs.remove(Table::Meta, schema::settled_key(&space));
-        }
-        if root != Some(found) {
-            // A row is missing, or no longer the one that was committed last.
-            loaded.damaged += u64::from(root.is_some() && loaded.damaged == 0);
-            let key = schema::root_key(&space);
-            loaded.repairs.put(Table::Meta, key, schema::encode_root(&space, &found));
-        }
-        states.push((space, state));
-    }
+    let state = |space| {
+        let state = loaded.take_state(&space, rules);
+        (space, state)
+    };
+    let states: Vec<_> = hosting.spaces.into_iter().map(state).collect();
     if loaded.owner.is_none() {
         loaded.repairs.put(Table::Meta, OWNER.to_vec(), owner.encode());
     }
     let records = states.iter().map(|(_, state)| state.stored_root().count).sum();
-    let Loaded { owner, damaged: rows, lost, repairs, .. } = loaded;
+    let Loaded { owner, unhosted, damaged: rows, lost, repairs, .. } = loaded;
     let recovery = aside.unwrap_or(match (rows, owner) {
         (1.., _) => Recovery::Repaired { records, lost, rows },
         (0, Some(_)) => Recovery::Loaded { records },
         (0, None) => Recovery::New,
     });
-    Ok(Restored { recovery, states, repairs })
+    Ok(Restored { recovery, states, unhosted, repairs })
+}
+
+/// Reads one more space from the store of a running node, and the repairs to be committed. Damaged
+/// rows are left out.
+///
+/// # Errors
+/// [`OpenError`] if the store cannot be read. Nothing is set aside: the store is in use.
+pub(crate) fn restore_space(
+    store: &dyn StateStore,
+    node: NodeId,
+    space: &SpaceId,
+    rules: &Rules,
+) -> Result<(SpaceState, Batch), OpenError> {
+    let owner = Owner::new(node.into(), rules);
+    let mut hosting = Hosting { spaces: BTreeSet::from([space.clone()]), learns: false };
+    let mut loaded = Loaded::default();
+    loaded.load(store, &owner, &mut hosting, &rules.hasher)?;
+    let state = loaded.take_state(space, rules);
+    Ok((state, loaded.repairs))
 }
 
 /// The sound rows of a store.
 #[derive(Default)]
 struct Loaded {
     owner: Option<Owner>,
+    unhosted: BTreeSet<SpaceId>,
     spaces: BTreeMap<SpaceId, LoadedSpace>,
     /// Removes rows that are damaged, or that no other names.
     repairs: Batch,
@@ -87,6 +103,8 @@ struct LoadedSpace {
     rows: Vec<(Arc<str>, StoredRow)>,
     contents: Contents,
     root: Option<StoredRoot>,
+    /// The time that it showed last.
+    generated_at: Option<Timestamp>,
     /// Whether its first contact is over.
     settled: bool,
     damaged: bool,
@@ -98,10 +116,11 @@ impl Loaded {
         &mut self,
         store: &dyn StateStore,
         owner: &Owner,
-        hosted: &BTreeSet<SpaceId>,
+        hosting: &mut Hosting,
         hasher: &AnyHasher,
     ) -> Result<(), OpenError> {
-        self.load_meta(store, owner, hosted)?;
+        self.load_meta(store, owner, hosting)?;
+        let hosted = &hosting.spaces;
         let mut contents = self.load_contents(store, hosted, hasher)?;
         self.load_records(store, hosted)?;
         let mut spaces = std::mem::take(&mut self.spaces);
@@ -117,7 +136,7 @@ impl Loaded {
         &mut self,
         store: &dyn StateStore,
         owner: &Owner,
-        hosted: &BTreeSet<SpaceId>,
+        hosting: &mut Hosting,
     ) -> Result<(), OpenError> {
         let mut rows = BTreeMap::new();
         store.scan(Table::Meta, &mut |key, value| {
@@ -143,31 +162,63 @@ impl Loaded {
             return Err(OpenError::Parameters { found, configured });
         }
         self.owner = Some(found);
+        for space in rows.keys().filter_map(|key| schema::root_space(key)) {
+            if hosting.learns && hosting.spaces.len() < MAX_SPACES {
+                hosting.spaces.insert(space);
+            } else if !hosting.spaces.contains(&space) {
+                self.unhosted.insert(space);
+            }
+        }
         for (key, value) in rows {
-            self.load_mark(&key, &value, hosted);
+            self.load_mark(&key, &value, &hosting.spaces);
         }
         Ok(())
+    }
+
+    /// The state of a space that was loaded. Adds what the store lacks of it to the repairs.
+    fn take_state(&mut self, space: &SpaceId, rules: &Rules) -> SpaceState {
+        let LoadedSpace { rows, contents, root, generated_at, settled, damaged } =
+            self.spaces.remove(space).unwrap_or_default();
+        let mut state = SpaceState::restore(rules.clone(), rows, contents);
+        if let Some(at) = generated_at {
+            state.note_generated(at);
+        }
+        let found = state.stored_root();
+        let sound = !damaged && root.is_none_or(|root| root == found);
+        if settled && sound {
+            state.settle();
+        } else if settled {
+            self.repairs.remove(Table::Meta, schema::settled_key(space));
+        }
+        if root != Some(found) {
+            // A row is missing, or no longer the one that was committed last.
+            self.damaged += u64::from(root.is_some() && self.damaged == 0);
+            let key = schema::root_key(space);
+            self.repairs.put(Table::Meta, key, schema::encode_root(space, &found));
+        }
+        state
     }
 
     /// Reads a row about one space.
     fn load_mark(&mut self, key: &[u8], value: &[u8], hosted: &BTreeSet<SpaceId>) {
         let (of_root, of_mark) = (schema::root_space(key), schema::settled_space(key));
-        let Some(space) = of_root.as_ref().or(of_mark.as_ref()) else {
+        let of_time = schema::generated_space(key);
+        let Some(space) = of_root.as_ref().or(of_mark.as_ref()).or(of_time.as_ref()) else {
             return self.drop_row(Table::Meta, key);
         };
         if !hosted.contains(space) {
             return;
         }
         let found = self.spaces.entry(space.clone()).or_default();
-        let sound = match of_root.is_some() {
-            true => {
-                found.root = schema::decode_root(key, value);
-                found.root.is_some()
-            }
-            false => {
-                found.settled = schema::is_settled(key, value);
-                found.settled
-            }
+        let sound = if of_root.is_some() {
+            found.root = schema::decode_root(key, value);
+            found.root.is_some()
+        } else if of_mark.is_some() {
+            found.settled = schema::is_settled(key, value);
+            found.settled
+        } else {
+            found.generated_at = schema::decode_generated(key, value);
+            found.generated_at.is_some()
         };
         if !sound {
             found.damaged = true;

@@ -8,10 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::SpaceId;
+use engram_gossip_proto::{Precision, SpaceId};
 use engram_merkle::{AnyHasher, Digest};
 
-use crate::replica::content::{self, Content, Introducer};
+use crate::engram::timestamp::Timestamp;
+use crate::replica::content::{self, Content, Introducer, Shape};
 use crate::replica::encoding::{Cursor, hash, put_bytes};
 use crate::replica::record::Record;
 use crate::replica::state::{Rules, StoredRoot, StoredRow};
@@ -22,6 +23,7 @@ pub(crate) const SCHEMA: u32 = 2;
 pub(crate) const OWNER: &[u8] = b"owner";
 const ROOT: &[u8] = b"root";
 const SETTLED: &[u8] = b"settled";
+const GENERATED: &[u8] = b"generated";
 
 const CHECK: &[u8; 8] = b"ecb1chck";
 const CHECK_LEN: usize = 8;
@@ -33,12 +35,14 @@ pub(crate) struct Owner {
     pub(crate) hash: String,
     pub(crate) depth: u8,
     pub(crate) dimension: u64,
+    pub(crate) precision: Precision,
 }
 
 impl Owner {
     pub(crate) fn new(node: [u8; 32], rules: &Rules) -> Self {
         let hash = engram_merkle::Hasher::name(&rules.hasher).to_owned();
-        Self { node, hash, depth: rules.depth.levels(), dimension: rules.dimension as u64 }
+        let Shape { dimension, precision } = rules.shape;
+        Self { node, hash, depth: rules.depth.levels(), dimension: dimension as u64, precision }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -47,6 +51,10 @@ impl Owner {
         put_bytes(&mut bytes, self.hash.as_bytes());
         bytes.push(self.depth);
         bytes.extend(self.dimension.to_le_bytes());
+        bytes.push(match self.precision {
+            Precision::F32 => 0,
+            Precision::F16 => 1,
+        });
         checked(OWNER, bytes)
     }
 
@@ -62,14 +70,19 @@ impl Owner {
         let hash = bytes.text()?.to_owned();
         let depth = bytes.byte()?;
         let dimension = bytes.number()?;
-        bytes.end(Self { node, hash, depth, dimension })
+        let precision = match bytes.byte()? {
+            0 => Precision::F32,
+            1 => Precision::F16,
+            _ => return None,
+        };
+        bytes.end(Self { node, hash, depth, dimension, precision })
     }
 }
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hash, depth, dimension, .. } = self;
-        write!(f, "{hash}, depth {depth} and {dimension} dimensions")
+        let Self { hash, depth, dimension, precision, .. } = self;
+        write!(f, "{hash}, depth {depth} and {dimension} dimensions of {precision}")
     }
 }
 
@@ -99,6 +112,26 @@ pub(crate) fn encode_settled(space: &SpaceId) -> Vec<u8> {
 
 pub(crate) fn is_settled(key: &[u8], bytes: &[u8]) -> bool {
     unchecked(key, bytes).is_some_and(<[u8]>::is_empty)
+}
+
+/// The key of the time that a space showed last.
+pub(crate) fn generated_key(space: &SpaceId) -> Vec<u8> {
+    [GENERATED, space.as_str().as_bytes()].concat()
+}
+
+/// The space whose time is stored under `key`.
+pub(crate) fn generated_space(key: &[u8]) -> Option<SpaceId> {
+    space_of(GENERATED, key)
+}
+
+pub(crate) fn encode_generated(space: &SpaceId, at: Timestamp) -> Vec<u8> {
+    checked(&generated_key(space), at.as_nanoseconds().to_le_bytes().to_vec())
+}
+
+pub(crate) fn decode_generated(key: &[u8], bytes: &[u8]) -> Option<Timestamp> {
+    let mut bytes = Cursor::new(unchecked(key, bytes)?);
+    let at = Timestamp::from_nanoseconds(i64::from_le_bytes(bytes.array()?));
+    bytes.end(at)
 }
 
 fn space_of(prefix: &[u8], key: &[u8]) -> Option<SpaceId> {

@@ -9,6 +9,9 @@ use crate::{BeliefUpdateRecord, ConsolidationCacheSource, SemanticPattern, Times
 /// How many belief updates are remembered, as in Engram.
 pub(crate) const MAX_RECENT_UPDATES: usize = 512;
 
+/// How many belief updates wait for a log; the oldest give way.
+pub(crate) const MAX_COLLECTED_UPDATES: usize = 65_536;
+
 /// What caused a change of the merged view.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cause {
@@ -46,17 +49,72 @@ impl Cause {
 
 /// The newest updates; the oldest leave first.
 #[derive(Debug, Default)]
-pub(crate) struct RecentUpdates(VecDeque<BeliefUpdateRecord>);
+pub(crate) struct RecentUpdates {
+    recent: VecDeque<BeliefUpdateRecord>,
+    /// Updates for a belief log; `None` unless somebody takes them.
+    collected: Option<VecDeque<BeliefUpdateRecord>>,
+    /// Updates that nobody took in time.
+    missed: u64,
+}
 
 impl RecentUpdates {
     pub(crate) fn push(&mut self, update: BeliefUpdateRecord) {
-        if self.0.len() == MAX_RECENT_UPDATES {
-            self.0.pop_front();
+        if let Some(collected) = &mut self.collected {
+            self.missed += keep(collected, update.clone(), MAX_COLLECTED_UPDATES);
         }
-        self.0.push_back(update);
+        keep(&mut self.recent, update, MAX_RECENT_UPDATES);
     }
 
     pub(crate) fn to_vec(&self) -> Vec<BeliefUpdateRecord> {
-        self.0.iter().cloned().collect()
+        self.recent.iter().cloned().collect()
+    }
+
+    /// Collects the updates from now on.
+    pub(crate) fn collect(&mut self) {
+        self.collected.get_or_insert_default();
+    }
+
+    /// Takes what was collected, and the number of updates that gave way since the last call.
+    pub(crate) fn take_collected(&mut self) -> (Vec<BeliefUpdateRecord>, u64) {
+        let collected = self.collected.as_mut().map(std::mem::take).unwrap_or_default();
+        (collected.into(), std::mem::take(&mut self.missed))
+    }
+}
+
+/// Appends an update; returns how many gave way.
+fn keep(
+    updates: &mut VecDeque<BeliefUpdateRecord>,
+    update: BeliefUpdateRecord,
+    most: usize,
+) -> u64 {
+    let full = updates.len() >= most;
+    if full {
+        updates.pop_front();
+    }
+    updates.push_back(update);
+    full.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_updates_give_way_and_are_counted() {
+        let now = Timestamp::EPOCH;
+        let (source, generated_at) = (ConsolidationCacheSource::Gossip, now);
+        let cause = Cause { source, generated_at, snapshot_generated_at: now };
+        let mut updates = RecentUpdates::default();
+        updates.push(cause.update("before", None, None, None));
+        assert_eq!(updates.take_collected(), (vec![], 0));
+        updates.collect();
+        for n in 0..MAX_COLLECTED_UPDATES + 2 {
+            updates.push(cause.update(&n.to_string(), None, None, None));
+        }
+        let (collected, missed) = updates.take_collected();
+        assert_eq!((collected.len(), missed), (MAX_COLLECTED_UPDATES, 2));
+        assert_eq!(collected[0].pattern_id, "2");
+        assert_eq!(updates.to_vec().len(), MAX_RECENT_UPDATES);
+        assert_eq!(updates.take_collected(), (vec![], 0));
     }
 }

@@ -7,19 +7,23 @@ use std::time::Duration;
 
 use engram_gossip_net::{Event, Events, Gossip, SessionReport};
 use engram_gossip_proto::{Ending, SpaceId};
-use tokio::sync::watch;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
+use crate::engram::background::{compare_across_ids, spread_spaces};
 use crate::engram::gossiper::{ConsolidationGossiper, UnknownSpace};
 use crate::replica::first_contact::FirstContact;
-use crate::replica::store::Store;
+use crate::replica::space::Space;
+use crate::replica::store::{AddSpaceError, Store};
 
 /// How long a space that starts empty waits for a peer, unless progress extends it: 10 seconds.
 pub const DEFAULT_SETTLE: Duration = Duration::from_secs(10);
 
 /// Connects a store with its gossip: announces local changes to the peers, tells the store who the
-/// members are, and ends the wait of spaces that started empty.
+/// members are, ends the wait of spaces that started empty, spreads spaces that are added, and compares
+/// the visible patterns across ids.
 ///
 /// Cheap to clone. It works until the last clone, or the last [`ConsolidationGossiper`] made from
 /// it, is dropped.
@@ -31,7 +35,10 @@ pub struct Binding {
 struct Inner {
     store: Arc<Store>,
     gossip: Gossip,
-    task: AbortHandle,
+    runtime: Handle,
+    settle: Duration,
+    added: mpsc::UnboundedSender<SpaceId>,
+    tasks: [AbortHandle; 3],
 }
 
 impl Binding {
@@ -55,9 +62,32 @@ impl Binding {
     /// # Panics
     /// If called outside of a tokio runtime.
     pub fn with_settle(store: Arc<Store>, gossip: Gossip, settle: Duration) -> Self {
-        let driver = Driver::new(&store, &gossip, settle);
-        let task = tokio::spawn(driver.run()).abort_handle();
-        Self { inner: Arc::new(Inner { store, gossip, task }) }
+        let (added, additions) = mpsc::unbounded_channel();
+        let spread = watch::Sender::new(());
+        let spreader = tokio::spawn(spread_spaces(gossip.clone(), spread.subscribe()));
+        let comparing = compare_across_ids(Arc::downgrade(&store), store.view_changes());
+        let additions = (added.clone(), additions);
+        let driver = Driver::new(&store, &gossip, settle, additions, spread);
+        let tasks = [tokio::spawn(driver.run()), spreader, tokio::spawn(comparing)];
+        let tasks = tasks.map(|task| task.abort_handle());
+        let runtime = Handle::current();
+        Self { inner: Arc::new(Inner { store, gossip, runtime, settle, added, tasks }) }
+    }
+
+    /// Hosts `space` from now on, and opens a session with each connected peer: a peer that [learns
+    /// spaces](crate::StoreConfig::learn_spaces) hosts it too, any other syncs it once it hosts it.
+    /// Returns its gossip. For a space that is hosted already it is [`gossiper`](Self::gossiper).
+    ///
+    /// Waits for the disk if the store holds state of the space; never for the network.
+    ///
+    /// # Errors
+    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read; nothing
+    /// was changed.
+    pub fn add_space(&self, space: &SpaceId) -> Result<ConsolidationGossiper, AddSpaceError> {
+        let Inner { store, gossip, settle, added, .. } = &*self.inner;
+        let waits = !settle.is_zero() && !gossip.peers().is_empty();
+        let hosted = add_space(store, space, waits, added)?;
+        Ok(ConsolidationGossiper::of(self, hosted))
     }
 
     /// The gossip of one of the store's spaces.
@@ -77,6 +107,11 @@ impl Binding {
     pub fn gossip(&self) -> &Gossip {
         &self.inner.gossip
     }
+
+    /// The runtime on which it works.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.inner.runtime
+    }
 }
 
 impl fmt::Debug for Inner {
@@ -87,8 +122,29 @@ impl fmt::Debug for Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
     }
+}
+
+/// Adds a space that `waits` for its first contact or not, and tells the driver of it.
+fn add_space(
+    store: &Store,
+    space: &SpaceId,
+    waits: bool,
+    added: &mpsc::UnboundedSender<SpaceId>,
+) -> Result<Arc<Space>, AddSpaceError> {
+    let mut is_new = false;
+    let hosted = store.add_space_with(space, |new| {
+        is_new = true;
+        if waits {
+            new.await_contact();
+        }
+    })?;
+    if is_new {
+        // Without a driver the gossip has ended.
+        _ = added.send(space.clone());
+    }
+    Ok(hosted)
 }
 
 /// The task behind a [`Binding`].
@@ -99,11 +155,22 @@ struct Driver {
     changes: watch::Receiver<u64>,
     /// The spaces that wait for their first contact.
     waiting: BTreeMap<SpaceId, FirstContact>,
+    settle: Duration,
+    added: mpsc::UnboundedSender<SpaceId>,
+    additions: mpsc::UnboundedReceiver<SpaceId>,
+    /// Asks for a session with each connected peer.
+    spread: watch::Sender<()>,
     started: Instant,
 }
 
 impl Driver {
-    fn new(store: &Arc<Store>, gossip: &Gossip, settle: Duration) -> Self {
+    fn new(
+        store: &Arc<Store>,
+        gossip: &Gossip,
+        settle: Duration,
+        (added, additions): (mpsc::UnboundedSender<SpaceId>, mpsc::UnboundedReceiver<SpaceId>),
+        spread: watch::Sender<()>,
+    ) -> Self {
         let (events, changes) = (gossip.events(), store.local_changes());
         let mut driver = Self {
             store: Arc::downgrade(store),
@@ -111,6 +178,10 @@ impl Driver {
             events,
             changes,
             waiting: BTreeMap::new(),
+            settle,
+            added,
+            additions,
+            spread,
             started: Instant::now(),
         };
         driver.set_members(store);
@@ -140,6 +211,7 @@ impl Driver {
                     Ok(()) => self.gossip.announce(),
                     Err(_) => return,
                 },
+                Some(space) = self.additions.recv() => self.on_added(space),
                 () = timer => self.end_overdue().await,
             }
         }
@@ -147,9 +219,13 @@ impl Driver {
 
     async fn on_event(&mut self, event: Event) {
         match event {
-            Event::Session(session) if !self.waiting.is_empty() => self.on_session(&session).await,
-            // Nodes that are all empty have equal roots, which lead to no session by themselves.
-            Event::Connected { peer } if !self.waiting.is_empty() => {
+            Event::Session(session) => {
+                self.learn(&session.outcome.unhosted).await;
+                self.on_session(&session).await;
+            }
+            // Nodes that are all empty have equal roots, and a space that is hosted by one only has
+            // no root at the other: neither leads to a session by itself.
+            Event::Connected { peer } if !self.waiting.is_empty() || self.learns() => {
                 let gossip = self.gossip.clone();
                 tokio::spawn(async move { gossip.sync_with(peer).await });
             }
@@ -176,6 +252,38 @@ impl Driver {
         }
     }
 
+    fn learns(&self) -> bool {
+        self.store.upgrade().is_some_and(|store| store.learns_spaces())
+    }
+
+    /// Hosts the spaces that a peer named, if this node learns spaces.
+    async fn learn(&mut self, unhosted: &[SpaceId]) {
+        let Some(store) = self.store.upgrade().filter(|store| store.learns_spaces()) else {
+            return;
+        };
+        let (waits, added) = (!self.settle.is_zero(), self.added.clone());
+        let unhosted = unhosted.to_vec();
+        let learned = spawn_blocking(move || {
+            for space in &unhosted {
+                if let Err(error) = add_space(&store, space, waits, &added) {
+                    store.note_unlearned(space, &error);
+                }
+            }
+        });
+        _ = learned.await;
+    }
+
+    /// Takes note of a new space: it may wait for its first contact, and the peers do not know it.
+    fn on_added(&mut self, space: SpaceId) {
+        let hosted = self.store.upgrade().and_then(|store| store.space(&space));
+        if hosted.is_some_and(|space| space.is_waiting()) {
+            let contact = FirstContact::new(self.settle, self.started.elapsed());
+            self.waiting.insert(space, contact);
+        }
+        self.gossip.announce();
+        self.spread.send_replace(());
+    }
+
     async fn end_overdue(&mut self) {
         let now = self.started.elapsed();
         let overdue = self.waiting.iter().filter(|(_, contact)| contact.deadline() <= now);
@@ -189,8 +297,7 @@ impl Driver {
     /// deadline.
     async fn end(&mut self, space: &SpaceId) {
         let Some(mut contact) = self.waiting.remove(space) else { return };
-        let Some(hosted) = self.store.upgrade().and_then(|store| store.space(space).cloned())
-        else {
+        let Some(hosted) = self.store.upgrade().and_then(|store| store.space(space)) else {
             return;
         };
         let taken = spawn_blocking(move || hosted.take_in()).await;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engram_gossip_net::{AdvertError, Gossip, NodeId, RoundReport};
+use engram_gossip_net::{AdvertError, Gossip, RoundReport};
 use engram_gossip_proto::SpaceId;
 use engram_merkle::Digest;
+use tokio::runtime::Handle;
 
 use crate::durable::storage::StorageError;
 use crate::engram::binding::Binding;
@@ -15,12 +16,6 @@ use crate::replica::operations::{Citations, Submitted};
 use crate::replica::report::{SubmitError, SubmitReport};
 use crate::replica::space::Space;
 use crate::replica::stats::GossipStats;
-
-/// The key under which membership metadata carries the roots of a node.
-pub const CONSOLIDATION_ROOT: &str = "consolidation_root";
-
-/// Bytes of the roots at most: they fit a datagram beside a SWIM ping.
-pub const ADVERT_ROOM: usize = 512;
 
 /// Keeps one memory space equal on all nodes: Engram's consolidation goes in, and gossip goes on by
 /// itself.
@@ -34,9 +29,9 @@ pub struct ConsolidationGossiper {
     binding: Binding,
 }
 
-/// The node does not host this memory space. Name it in the store's configuration.
+/// The node does not host this memory space. Add it, or name it in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this node does not host the space {0}; add it to node.spaces")]
+#[error("this node does not host the space {0}; call Node::add_space, or add it to node.spaces")]
 pub struct UnknownSpace(pub SpaceId);
 
 impl ConsolidationGossiper {
@@ -46,8 +41,11 @@ impl ConsolidationGossiper {
     /// [`UnknownSpace`] if the store does not host it.
     pub fn new(binding: &Binding, space: &SpaceId) -> Result<Self, UnknownSpace> {
         let hosted = binding.store().space(space);
-        let space = hosted.cloned().ok_or_else(|| UnknownSpace(space.clone()))?;
-        Ok(Self { space, binding: binding.clone() })
+        Ok(Self::of(binding, hosted.ok_or_else(|| UnknownSpace(space.clone()))?))
+    }
+
+    pub(super) fn of(binding: &Binding, space: Arc<Space>) -> Self {
+        Self { space, binding: binding.clone() }
     }
 
     /// The space: its patterns, and the operations on them.
@@ -58,6 +56,11 @@ impl ConsolidationGossiper {
     /// The network.
     pub fn gossip(&self) -> &Gossip {
         self.binding.gossip()
+    }
+
+    /// The runtime of the gossip.
+    pub(crate) fn runtime(&self) -> &Handle {
+        self.binding.runtime()
     }
 
     /// Takes the patterns that this node's engine consolidated; the peers learn of new ones.
@@ -129,26 +132,22 @@ impl ConsolidationGossiper {
         self.space.root()
     }
 
-    /// Puts the roots of this node's spaces into the metadata of a membership message, under
-    /// [`CONSOLIDATION_ROOT`], in at most [`ADVERT_ROOM`] bytes. With more spaces than fit, the
-    /// messages that follow name the others.
+    /// Puts the roots of this node's spaces into the metadata of a membership message. See
+    /// [`Gossip::attach`].
     pub fn attach_consolidation_gossip(&self, metadata: &mut BTreeMap<String, Vec<u8>>) {
-        metadata.insert(CONSOLIDATION_ROOT.to_owned(), self.gossip().advert(ADVERT_ROOM));
+        self.gossip().attach(metadata);
     }
 
-    /// Takes the metadata of a membership message that `from` sent. If its roots differ from ours,
-    /// a session with it begins soon, in the background. Metadata without roots mean nothing.
+    /// Takes the metadata of a membership message that `from` sent, as the host calls it: the name of
+    /// a member in the roster. See [`Gossip::handle_named`].
     ///
     /// # Errors
-    /// [`AdvertError`] if `from` is not in the roster or its roots cannot be read. They are ignored.
+    /// [`AdvertError`] if no member has this name, or if its roots cannot be read. They are ignored.
     pub fn handle_consolidation_gossip(
         &self,
-        from: NodeId,
+        from: &str,
         metadata: &BTreeMap<String, Vec<u8>>,
     ) -> Result<(), AdvertError> {
-        match metadata.get(CONSOLIDATION_ROOT) {
-            Some(advert) => self.gossip().handle_advert(from, advert),
-            None => Ok(()),
-        }
+        self.gossip().handle_named(from, metadata)
     }
 }

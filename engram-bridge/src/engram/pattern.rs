@@ -8,7 +8,8 @@ use crate::Timestamp;
 /// How many numbers Engram's embeddings have.
 pub const ENGRAM_DIMENSION: usize = 768;
 
-/// How sure a node is of a pattern: a number in 0..=1, never NaN.
+/// How sure a node is of a pattern: a number in 0..=1. Only [`from_engine`](Self::from_engine) takes
+/// others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Confidence(f32);
 
@@ -40,7 +41,14 @@ impl Confidence {
         if (0.0..=1.0).contains(&raw) { Ok(Self(raw + 0.0)) } else { Err(ConfidenceError(raw)) }
     }
 
-    /// The number, in 0..=1.
+    /// Takes `raw` as an engine made it, without a look: NaN and numbers outside of 0..=1, too. A
+    /// pattern with such a confidence is refused by name when it is submitted, and stays in the local
+    /// view.
+    pub const fn from_engine(raw: f32) -> Self {
+        Self(raw + 0.0)
+    }
+
+    /// The number; in 0..=1 unless an engine made another.
     pub const fn raw(self) -> f32 {
         self.0
     }

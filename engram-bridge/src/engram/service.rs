@@ -1,28 +1,35 @@
 //! Engram's consolidation service, with a cluster behind it.
 
+mod observed;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::AbortHandle;
 
+use self::observed::Observed;
 use crate::durable::storage::StorageError;
 use crate::engram::gossiper::ConsolidationGossiper;
+use crate::engram::observer::ConsolidationObserver;
 use crate::engram::ports::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
     ConsolidationStats,
 };
-use crate::engram::timestamp::Timestamp;
 use crate::replica::content::is_same;
 use crate::replica::report::SubmitReport;
 
 /// Wraps a consolidation service, so that it serves the patterns of the whole cluster.
 ///
 /// - `update_cache` submits the patterns of the engine, and passes the *merged* snapshot on to the
-///   inner service, but only if the visible patterns changed: Engram calls it after every run,
-///   changed or not, and its stock service then logs a line per pattern.
+///   inner service, but only if the visible patterns changed.
 /// - Contributions of peers reach the inner service soon after they arrived, many changes at once.
-/// - `cached_snapshot` is the merged view; `recent_updates` lists its changes, each with the node
-///   that wrote it if it came from elsewhere.
+/// - `cached_snapshot` is the merged view, and in it the patterns of the own engine that the cluster
+///   [refused](crate::MergedView::refused); `recent_updates` lists its changes, each with the node that
+///   wrote it if it came from elsewhere.
+/// - Each changed belief is appended to the alert log, as one line of JSON in Engram's format. A space
+///   has one such log: give it one service.
+/// - Each `update_cache` counts as a run, in [`Space::run_stats`](crate::Space::run_stats), and goes to
+///   the [observer](Self::with_observer).
 /// - The merged view handed back to `update_cache` writes nothing.
 ///
 /// No method waits for the network. Calls to the inner service are made one at a time; at worst
@@ -35,6 +42,7 @@ pub struct GossipingConsolidationService {
 struct Shared {
     inner: Arc<dyn ConsolidationService>,
     gossiper: ConsolidationGossiper,
+    observed: Observed,
     /// Held for moments only.
     local: Mutex<Local>,
     /// The snapshot that was handed out last. Held while it is compared.
@@ -47,48 +55,59 @@ struct Shared {
 /// The last snapshot of the own engine, apart from its patterns.
 struct Local {
     snapshots: u64,
-    generated_at: Timestamp,
     stats: ConsolidationStats,
     report: Result<SubmitReport, StorageError>,
 }
 
 impl Default for Local {
     fn default() -> Self {
-        Self {
-            snapshots: 0,
-            generated_at: Timestamp::EPOCH,
-            stats: ConsolidationStats::default(),
-            report: Ok(SubmitReport::default()),
-        }
+        let (stats, report) = (ConsolidationStats::default(), Ok(SubmitReport::default()));
+        Self { snapshots: 0, stats, report }
     }
 }
 
 impl GossipingConsolidationService {
     /// Wraps `inner`, and passes on to it from now on what the peers contribute.
     ///
-    /// # Panics
-    /// If called outside of a tokio runtime.
+    /// It may be called outside of a tokio runtime: the work in the background runs on the runtime of
+    /// the gossip.
     pub fn new(inner: Arc<dyn ConsolidationService>, gossiper: ConsolidationGossiper) -> Self {
         let mut version = gossiper.space().view_version();
+        let observed = Observed::new(Arc::clone(gossiper.space()));
+        let runtime = gossiper.runtime().clone();
         let shared = Arc::new(Shared {
             inner,
             gossiper,
+            observed,
             local: Mutex::default(),
             handed_out: Mutex::default(),
             forwarded: Mutex::default(),
         });
         let following = Arc::clone(&shared);
-        let follower = tokio::spawn(async move {
+        let follower = runtime.spawn(async move {
             while version.changed().await.is_ok() {
                 let shared = Arc::clone(&following);
-                // The inner service may write files. If it panics, the next change tries again.
-                let refresh = move || {
-                    shared.forward(&mut shared.forwarded(), ConsolidationCacheSource::Gossip);
-                };
+                // It writes files. If the inner service panics, the next change tries again.
+                let refresh = move || shared.follow();
                 let _ = tokio::task::spawn_blocking(refresh).await;
             }
         });
         Self { shared, follower: follower.abort_handle() }
+    }
+
+    /// Also hands the figures of consolidation to `observer`.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn ConsolidationObserver>) -> Self {
+        self.shared.observed.set_observer(observer);
+        self
+    }
+
+    /// Leaves the alert log to the inner service. Engram's stock service writes a line for each
+    /// *visible* pattern whenever anything changed.
+    #[must_use]
+    pub fn without_belief_log(self) -> Self {
+        self.shared.observed.switch_log_off();
+        self
     }
 
     /// The gossip of this service's memory space.
@@ -142,6 +161,13 @@ impl Shared {
         self.forwarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Passes on what peers contributed.
+    fn follow(&self) {
+        let mut forwarded = self.forwarded();
+        self.observed.log(&self.inner.alert_log_path());
+        self.forward(&mut forwarded, ConsolidationCacheSource::Gossip);
+    }
+
     /// Gives the inner service the merged view, if it does not have it yet.
     fn forward(&self, forwarded: &mut Option<u64>, source: ConsolidationCacheSource) {
         // The version is read first: what changes after that is forwarded once more.
@@ -154,12 +180,8 @@ impl Shared {
 
     fn merged(&self) -> ConsolidationSnapshot {
         let view = self.gossiper.space().hand_out();
-        let local = self.local();
-        ConsolidationSnapshot {
-            generated_at: local.generated_at.max(view.changed_at),
-            patterns: view.patterns,
-            stats: local.stats.clone(),
-        }
+        let (generated_at, stats) = (view.generated_at, self.local().stats.clone());
+        ConsolidationSnapshot { generated_at, patterns: view.into_local(), stats }
     }
 }
 
@@ -175,18 +197,21 @@ impl ConsolidationService for GossipingConsolidationService {
     }
 
     fn update_cache(&self, snapshot: &ConsolidationSnapshot, source: ConsolidationCacheSource) {
+        let shared = &self.shared;
         // Taken before the submission, so that the follower does not forward it as if it had come
         // from a peer.
-        let mut forwarded = self.shared.forwarded();
-        let report = self.shared.submit(snapshot, source);
+        let mut forwarded = shared.forwarded();
+        let report = shared.submit(snapshot, source);
+        let rejected = report.as_ref().map(|report| report.rejected.clone()).unwrap_or_default();
         {
-            let mut local = self.shared.local();
+            let mut local = shared.local();
             local.snapshots += 1;
-            local.generated_at = snapshot.generated_at;
             local.stats.clone_from(&snapshot.stats);
             local.report = report;
         }
-        self.shared.forward(&mut forwarded, source);
+        let updates = shared.observed.log(&shared.inner.alert_log_path());
+        shared.observed.note_run(snapshot.generated_at, source, &updates, &rejected);
+        shared.forward(&mut forwarded, source);
     }
 
     fn set_alert_log_path(&self, path: PathBuf) {
@@ -206,5 +231,6 @@ impl ConsolidationService for GossipingConsolidationService {
 impl Drop for GossipingConsolidationService {
     fn drop(&mut self) {
         self.follower.abort();
+        self.shared.observed.switch_log_off();
     }
 }

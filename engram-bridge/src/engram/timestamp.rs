@@ -37,8 +37,6 @@ impl Timestamp {
     }
 }
 
-#[cfg(feature = "files")]
-#[cfg_attr(docsrs, doc(cfg(feature = "files")))]
 mod text {
     use std::fmt;
     use std::str::FromStr;
@@ -86,10 +84,9 @@ mod text {
     }
 }
 
-#[cfg(feature = "files")]
 pub use text::TimestampError;
 
-#[cfg(all(test, feature = "files"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -2,24 +2,22 @@
 
 use std::sync::Arc;
 
-use engram_conflict::Strategy;
-use engram_conflict::pattern::{ConfidenceVoting, ConfidenceWeighted};
 use engram_gossip_net::{
     BindError, Gossip, Identity, IdentityError, Member, Membership, NetConfig, NodeId, Roster,
     RosterError, RotateError, StaticSeeds,
 };
 #[cfg(feature = "swim")]
 use engram_gossip_net::{Swim, SwimConfig, SwimConfigError};
-use engram_gossip_proto::{Compression, SpaceId};
+use engram_gossip_proto::{Compression, Precision, SpaceId};
 
+use crate::durable::migrate::{MigrateError, Migration};
 use crate::durable::recovery::OpenError;
 use crate::durable::storage::StateStore;
 use crate::engram::binding::Binding;
 use crate::engram::gossiper::{ConsolidationGossiper, UnknownSpace};
-use crate::engram::pattern::SemanticPattern;
-use crate::node::config::{ClusterConfig, MembershipConfig, StrategyChoice};
+use crate::node::config::{ClusterConfig, MembershipConfig};
 use crate::replica::environment::Environment;
-use crate::replica::store::{Store, StoreConfig};
+use crate::replica::store::{AddSpaceError, Store, StoreConfig};
 
 /// A running node, as `cluster.toml` describes it: its state, and the network over it.
 #[derive(Clone, Debug)]
@@ -117,6 +115,17 @@ impl Node {
         Ok(Self { store, gossip, binding })
     }
 
+    /// Hosts `space` from now on, lets the peers know, and returns its gossip. See
+    /// [`Binding::add_space`]: cheap for a space that is hosted already, so a program may call it
+    /// wherever it makes or opens a store.
+    ///
+    /// # Errors
+    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read; nothing
+    /// was changed.
+    pub fn add_space(&self, space: &SpaceId) -> Result<ConsolidationGossiper, AddSpaceError> {
+        self.binding.add_space(space)
+    }
+
     /// The gossip of one of its memory spaces.
     ///
     /// # Errors
@@ -192,6 +201,35 @@ impl ClusterConfig {
     }
 }
 
+impl ClusterConfig {
+    /// Brings the state under `store.path` to `precision`, while no node runs on it. See
+    /// [`Store::migrate`]. Then write the precision into `[merkle_tree]` of all nodes.
+    ///
+    /// # Errors
+    /// [`MigrateStoreError`]; nothing in the store was changed.
+    pub fn migrate(&self, precision: Precision) -> Result<Migration, MigrateStoreError> {
+        let node = identity(self).map_err(StartError::from)?.node_id();
+        let stored = stored(self)?.ok_or(MigrateStoreError::NothingStored)?;
+        let config = StoreConfig { precision, ..store_config(self, node) };
+        Ok(Store::migrate(&config, &*stored)?)
+    }
+}
+
+/// Why the store of a configuration was not migrated. Nothing in it was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MigrateStoreError {
+    /// The certificate or the store of the configuration cannot be used.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The configuration names no store.
+    #[error("store.path is not set; the state of this node ends with its process")]
+    NothingStored,
+    /// The store cannot be migrated.
+    #[error("store.path: {0}")]
+    Migrate(#[from] MigrateError),
+}
+
 fn identity(config: &ClusterConfig) -> Result<Identity, IdentityError> {
     let tls = &config.tls;
     Identity::from_files(&tls.ca, &tls.certificate, &tls.key)
@@ -221,15 +259,14 @@ fn stored(config: &ClusterConfig) -> Result<Option<Arc<dyn StateStore>>, StartEr
 }
 
 fn store_config(config: &ClusterConfig, node: NodeId) -> StoreConfig {
-    let strategy: Arc<dyn Strategy<Arc<SemanticPattern>>> = match config.conflict.strategy {
-        StrategyChoice::ConfidenceVoting => Arc::new(ConfidenceVoting),
-        StrategyChoice::ConfidenceWeighted => Arc::new(ConfidenceWeighted::new()),
-    };
     StoreConfig {
         hash: config.merkle_tree.hash,
         depth: config.merkle_tree.depth,
-        strategy,
+        precision: config.merkle_tree.precision,
+        strategy: config.conflict.strategy.strategy(),
+        across_ids: config.conflict.across_ids,
         retention: config.retention,
+        learn_spaces: config.node.learn_spaces,
         replaces: config.node.replaces.clone(),
         caps: config.store.caps,
         ..StoreConfig::new(node, config.node.spaces.iter().cloned())
@@ -257,6 +294,7 @@ fn net_config(config: &ClusterConfig) -> NetConfig {
     network.schedule.interval = config.gossip.interval;
     network.schedule.fanout = config.gossip.fanout;
     network.schedule.limits = config.limits;
+    network.session.learn_spaces = config.node.learn_spaces;
     network.session.max_patterns_per_sync = config.gossip.max_patterns_per_sync;
     network.session.compression = match config.gossip.enable_compression {
         true => Compression::Lz4,

@@ -8,12 +8,19 @@ mod variables;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use engram_conflict::Strategy;
+use engram_conflict::pattern::{ConfidenceVoting, ConfidenceWeighted, KeepBoth, LastWriter};
 use engram_gossip_net::{NodeId, RateLimits};
-use engram_gossip_proto::SpaceId;
+use engram_gossip_proto::{Precision, SpaceId};
 use engram_merkle::{AnyHasher, BaseDepth};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
+use crate::engram::pattern::SemanticPattern;
+use crate::replica::across_ids::AcrossIds;
 use crate::replica::caps::Caps;
 use crate::replica::retention::Retention;
 
@@ -77,6 +84,8 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// The memory spaces that this node hosts; `["default"]` unless said otherwise.
     pub spaces: Vec<SpaceId>,
+    /// Whether it also hosts every space that its store holds or a peer names: `spaces = "*"`.
+    pub learn_spaces: bool,
     /// Ids of keys that this node had before; none unless said otherwise.
     pub replaces: Vec<NodeId>,
 }
@@ -123,13 +132,17 @@ pub struct MerkleTreeConfig {
     pub depth: BaseDepth,
     /// The hash of the tree, of records and of contents; SHA-256.
     pub hash: AnyHasher,
+    /// The precision in which embeddings are kept; `f32`.
+    pub precision: Precision,
 }
 
 /// `[conflict]`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct ConflictConfig {
     /// Which of several versions is shown.
     pub strategy: StrategyChoice,
+    /// How visible patterns of different ids are compared; `None` for `across_ids = false`.
+    pub across_ids: Option<AcrossIds>,
 }
 
 /// `[membership]`.
@@ -183,6 +196,36 @@ pub enum StrategyChoice {
     ConfidenceVoting,
     /// `confidence-weighted`: the mean of all versions, weighted by confidence.
     ConfidenceWeighted,
+    /// `last-writer`: the version consolidated last, with its citations only.
+    LastWriter,
+    /// `keep-both`: every version under the same id, the surest first.
+    KeepBoth,
+}
+
+impl StrategyChoice {
+    /// All strategies.
+    pub const ALL: [Self; 4] =
+        [Self::ConfidenceVoting, Self::ConfidenceWeighted, Self::LastWriter, Self::KeepBoth];
+
+    /// Its name in `cluster.toml`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ConfidenceVoting => "confidence-voting",
+            Self::ConfidenceWeighted => "confidence-weighted",
+            Self::LastWriter => "last-writer",
+            Self::KeepBoth => "keep-both",
+        }
+    }
+
+    /// The strategy itself.
+    pub fn strategy(self) -> Arc<dyn Strategy<Arc<SemanticPattern>>> {
+        match self {
+            Self::ConfidenceVoting => Arc::new(ConfidenceVoting),
+            Self::ConfidenceWeighted => Arc::new(ConfidenceWeighted::new()),
+            Self::LastWriter => Arc::new(LastWriter),
+            Self::KeepBoth => Arc::new(KeepBoth),
+        }
+    }
 }
 
 /// What is wrong with a configuration: every problem that could be found, in the order of the file.
@@ -253,12 +296,24 @@ impl ClusterConfig {
             }
             error => error,
         })?;
-        let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        for file in [&mut config.tls.ca, &mut config.tls.certificate, &mut config.tls.key] {
-            *file = folder.join(&*file);
-        }
-        config.store.path = config.store.path.map(|path| folder.join(path));
+        config.place_in(path.parent().unwrap_or_else(|| Path::new("")));
         Ok(config)
+    }
+
+    /// Takes relative paths from `folder`: for a configuration that was read as a section of another
+    /// file. [`load`](Self::load) does it by itself.
+    #[must_use]
+    pub fn relative_to(mut self, folder: &Path) -> Self {
+        self.place_in(folder);
+        self
+    }
+
+    fn place_in(&mut self, folder: &Path) {
+        let Self { tls, store, .. } = self;
+        let stored = store.path.as_mut();
+        for path in [&mut tls.ca, &mut tls.certificate, &mut tls.key].into_iter().chain(stored) {
+            *path = folder.join(&*path);
+        }
     }
 
     /// Checks the text of a configuration.
@@ -287,6 +342,44 @@ impl ClusterConfig {
                 Err(invalid(problems))
             }
         }
+    }
+}
+
+/// Reads a configuration as a section of another file, such as `[consolidation_gossip]` of the host's
+/// own. The error lists all problems. Relative paths stay as they are: see
+/// [`relative_to`](ClusterConfig::relative_to).
+///
+/// ```
+/// # use engram_bridge::ClusterConfig;
+/// #[derive(serde::Deserialize)]
+/// struct Host {
+///     consolidation_gossip: ClusterConfig,
+/// }
+///
+/// let host: Host = toml::from_str(r#"
+///     [consolidation_gossip]
+///     node = { name = "node-a", listen = "127.0.0.1:7701", spaces = "*" }
+///     tls = { ca = "ca.pem", certificate = "node-a.pem", key = "node-a.key" }
+///     gossip = { interval_seconds = "1m 30s" }
+/// "#)?;
+/// let config = host.consolidation_gossip.relative_to("/etc/engram".as_ref());
+/// assert_eq!(config.gossip.interval.as_secs(), 90);
+/// assert_eq!(config.tls.ca, std::path::Path::new("/etc/engram/ca.pem"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl<'de> Deserialize<'de> for ClusterConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let section = toml::Table::deserialize(deserializer)?;
+        Self::parse(&section.to_string()).map_err(|error| {
+            let problems = match error {
+                ConfigError::Invalid { problems, .. } => problems.into_iter(),
+                error @ ConfigError::Io { .. } => return D::Error::custom(error),
+            };
+            // The lines are those of the section alone.
+            let problems: Vec<_> =
+                problems.map(|problem| ConfigProblem { line: None, ..problem }).collect();
+            D::Error::custom(listing(None, &problems))
+        })
     }
 }
 

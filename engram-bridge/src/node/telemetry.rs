@@ -37,6 +37,7 @@ struct Watch {
     gossip: Gossip,
     since: Instant,
     session_seconds: Histogram,
+    compare_seconds: Histogram,
     /// Held for moments only.
     seen: Mutex<Seen>,
 }
@@ -87,6 +88,7 @@ impl Telemetry {
             since: Instant::now(),
             // From 1 ms to 16 s and a bit: a session on one machine, and one on a bad line.
             session_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
+            compare_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 15)),
             seen: Mutex::default(),
         });
         // The task must not keep the node alive, so it holds on to nothing between two events.
@@ -196,8 +198,9 @@ impl Telemetry {
             net: self.gossip().stats(),
             totals,
             session_seconds: self.watch.session_seconds.clone(),
+            compare_seconds: self.watch.compare_seconds.clone(),
             peers: peers.into_iter().map(|status| self.read_peer(status)).collect(),
-            spaces: store.iter().map(|space| read_space(space)).collect(),
+            spaces: store.iter().map(|space| read_space(&space)).collect(),
             strategy: store.parameters().strategy.to_string(),
             writes,
             recent_reissues,
@@ -213,7 +216,7 @@ impl Telemetry {
 
     fn read_peer(&self, status: PeerStatus) -> PeerReading {
         let peer = status.member.id;
-        let slots = |space: &Arc<Space>| self.divergence(&peer, space).slots().len();
+        let slots = |space: Arc<Space>| self.divergence(&peer, &space).slots().len();
         PeerReading {
             lag: self.lag(&status),
             divergent_slots: self.store().iter().map(slots).sum(),
@@ -232,6 +235,10 @@ fn read_space(space: &Space) -> SpaceReading {
         name: space.id().to_string(),
         stats: space.stats(),
         waiting: space.waiting_len(),
+        across_ids: space.across_ids_stats().unwrap_or_default(),
+        refused: space.refused_len(),
+        conflicts_met: space.conflicts_met(),
+        runs: space.run_stats(),
     }
 }
 
@@ -258,6 +265,10 @@ impl Watch {
 
     fn note_session(&self, session: &SessionReport) {
         self.session_seconds.observe(session.elapsed.as_secs_f64());
+        let stats = &session.outcome.stats;
+        if session.is_equal() && stats.records_in + stats.records_out == 0 {
+            self.compare_seconds.observe(session.elapsed.as_secs_f64());
+        }
         let spaces = session.outcome.spaces.iter().filter(|_| session.is_equal());
         let trees: Vec<_> = spaces
             .filter_map(|agreed| {

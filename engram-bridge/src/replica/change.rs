@@ -5,6 +5,7 @@ use std::sync::Arc;
 use engram_gossip_net::NodeId;
 use engram_merkle::{AnyHasher, Digest, Tree};
 
+use crate::engram::timestamp::Timestamp;
 use crate::replica::content::Content;
 use crate::replica::record::{LastWrite, Record};
 use crate::replica::state::{Entry, StoredRoot};
@@ -40,6 +41,8 @@ impl Change {
 pub(crate) struct Staged {
     pub(super) writes: Vec<PlannedWrite>,
     pub(super) tree: Tree<Arc<str>, AnyHasher>,
+    /// The time that the state will show.
+    pub(crate) generated_at: Timestamp,
 }
 
 /// The effect of one change.

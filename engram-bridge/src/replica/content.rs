@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::limits::MAX_CONTENT_LEN;
-use engram_gossip_proto::{TooLarge, check_content};
+use engram_gossip_proto::{Precision, TooLarge, check_content};
 use engram_merkle::{AnyHasher, Digest};
+use half::f16;
 
 use crate::engram::pattern::{Confidence, SemanticPattern};
 use crate::engram::timestamp::Timestamp;
@@ -48,6 +49,27 @@ pub enum PatternError {
         /// Which one, from 0.
         index: usize,
         /// NaN or an infinity.
+        value: f32,
+    },
+    /// A number whose magnitude is beyond half precision.
+    #[error(
+        "number {index} of its embedding is {value}, beyond what the cluster's half precision holds; \
+         embed it with a model of smaller numbers, or migrate the cluster to f32"
+    )]
+    BeyondHalf {
+        /// Which one, from 0.
+        index: usize,
+        /// What came.
+        value: f32,
+    },
+    /// A number that a peer sent and that half precision does not hold exactly.
+    #[error(
+        "number {index} of its embedding is {value}, which is not in the cluster's half precision"
+    )]
+    NotHalf {
+        /// Which one, from 0.
+        index: usize,
+        /// What came.
         value: f32,
     },
     /// NaN, infinite or negative. Slightly above 1 is fine: the engine emits that.
@@ -94,9 +116,17 @@ pub enum PatternError {
     VersionsExhausted,
 }
 
+/// The embeddings that a cluster agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) dimension: usize,
+    pub(crate) precision: Precision,
+}
+
 /// A valid pattern in its one canonical form: equal contents have equal digests.
 ///
-/// Canonical means: every float finite, no negative zero, episodes in ascending order with their
+/// Canonical means: every float finite, the embedding rounded to the agreed precision, no negative zero,
+/// episodes in ascending order with their
 /// repeats. The digest covers every byte, embedding included: hashing less would let two versions
 /// look alike for ever.
 #[derive(Clone, Debug)]
@@ -128,12 +158,12 @@ impl Content {
     /// Validates `pattern` and brings it into canonical form; shares it if it is canonical already.
     pub(crate) fn new(
         pattern: &Arc<SemanticPattern>,
-        dimension: usize,
+        shape: Shape,
         hasher: &AnyHasher,
     ) -> Result<Self, PatternError> {
-        validate(pattern, dimension)?;
+        validate(pattern, shape)?;
         check_size(pattern)?;
-        let pattern = canonical(pattern);
+        let pattern = canonical(pattern, shape.precision);
         let digest = digest(&pattern, hasher);
         Ok(Self { held: Held { pattern, introducer: Introducer::Engine }, digest })
     }
@@ -141,7 +171,7 @@ impl Content {
     /// Takes a content as it came from a peer: valid, and canonical already.
     pub(crate) fn from_wire(
         content: engram_gossip_proto::Content,
-        dimension: usize,
+        shape: Shape,
         hasher: &AnyHasher,
         introducer: Introducer,
     ) -> Result<Self, PatternError> {
@@ -155,7 +185,13 @@ impl Content {
                 .map_err(|_| PatternError::Confidence { value })?,
             last_consolidated: Timestamp::from_nanoseconds(content.last_consolidated),
         });
-        let mut content = Self::new(&pattern, dimension, hasher)?;
+        if shape.precision == Precision::F16 {
+            let inexact = |value: &f32| half(*value).to_bits() != value.to_bits();
+            if let Some(index) = pattern.embedding.iter().position(inexact) {
+                return Err(PatternError::NotHalf { index, value: pattern.embedding[index] });
+            }
+        }
+        let mut content = Self::new(&pattern, shape, hasher)?;
         content.held.introducer = introducer;
         Ok(content)
     }
@@ -172,14 +208,30 @@ impl Content {
         Some(Self { held: Held { pattern, introducer }, digest })
     }
 
+    /// The same content in another shape.
+    pub(crate) fn reshaped(&self, shape: Shape, hasher: &AnyHasher) -> Result<Self, PatternError> {
+        let mut content = Self::new(&self.held.pattern, shape, hasher)?;
+        content.held.introducer = self.held.introducer.clone();
+        Ok(content)
+    }
+
     /// A content that the store holds under `digest`.
     pub(crate) fn of_held(digest: Digest, held: &Held) -> Self {
         Self { held: held.clone(), digest }
     }
 
-    /// Whether `pattern` is this content, to the bit, and canonical like it.
-    pub(crate) fn is_of(&self, pattern: &Arc<SemanticPattern>) -> bool {
-        is_same(&self.held.pattern, pattern)
+    /// Whether `pattern` is this content, to the bit, once its embedding is rounded to `precision`, and
+    /// canonical like it otherwise.
+    pub(crate) fn is_of(&self, pattern: &Arc<SemanticPattern>, precision: Precision) -> bool {
+        let ours = &self.held.pattern;
+        match precision {
+            Precision::F32 => is_same(ours, pattern),
+            Precision::F16 => {
+                Arc::ptr_eq(ours, pattern)
+                    || (is_same_apart(ours, pattern)
+                        && rounds_to(&pattern.embedding, &ours.embedding))
+            }
+        }
     }
 
     pub(crate) fn pattern(&self) -> &Arc<SemanticPattern> {
@@ -202,12 +254,33 @@ impl Content {
 /// Whether two patterns are equal to the bit.
 pub(crate) fn is_same(one: &Arc<SemanticPattern>, other: &Arc<SemanticPattern>) -> bool {
     Arc::ptr_eq(one, other)
-        || (one.last_consolidated == other.last_consolidated
-            && one.strength.to_bits() == other.strength.to_bits()
-            && one.schema_confidence == other.schema_confidence
-            && one.source_episodes == other.source_episodes
-            && one.id == other.id
-            && equal_bits(&one.embedding, &other.embedding))
+        || (is_same_apart(one, other) && equal_bits(&one.embedding, &other.embedding))
+}
+
+/// Whether two patterns are equal to the bit apart from their embeddings.
+fn is_same_apart(one: &SemanticPattern, other: &SemanticPattern) -> bool {
+    one.last_consolidated == other.last_consolidated
+        && one.strength.to_bits() == other.strength.to_bits()
+        && one.schema_confidence.raw().to_bits() == other.schema_confidence.raw().to_bits()
+        && one.source_episodes == other.source_episodes
+        && one.id == other.id
+}
+
+/// Whether each number in half precision is the canonical one.
+fn rounds_to(numbers: &[f32], canonical: &[f32]) -> bool {
+    numbers.len() == canonical.len()
+        && (numbers.iter().zip(canonical))
+            .all(|(number, canonical)| half(*number).to_bits() == canonical.to_bits())
+}
+
+/// The number nearest to `value` in half precision, ties to even; zero is positive.
+fn half(value: f32) -> f32 {
+    f16::from_f32(value).to_f32() + 0.0
+}
+
+/// The embedding in half precision.
+pub(crate) fn halved(embedding: &[f32]) -> Arc<[f32]> {
+    embedding.iter().map(|value| half(*value)).collect()
 }
 
 /// A pattern as it travels.
@@ -229,8 +302,9 @@ pub(crate) fn validate_id(id: &str) -> Result<(), PatternError> {
     }
 }
 
-fn validate(pattern: &SemanticPattern, expected: usize) -> Result<(), PatternError> {
+fn validate(pattern: &SemanticPattern, shape: Shape) -> Result<(), PatternError> {
     validate_id(&pattern.id)?;
+    let expected = shape.dimension;
     let found = pattern.embedding.len();
     if found != expected {
         return Err(PatternError::Dimension { expected, found });
@@ -242,9 +316,18 @@ fn validate(pattern: &SemanticPattern, expected: usize) -> Result<(), PatternErr
     {
         return Err(PatternError::Embedding { index, value: pattern.embedding[index] });
     }
+    if shape.precision == Precision::F16
+        && let Some(index) = pattern.embedding.iter().position(|value| not_finite(half(*value)))
+    {
+        return Err(PatternError::BeyondHalf { index, value: pattern.embedding[index] });
+    }
     let value = pattern.strength;
     if !(value.is_finite() && value >= 0.0) {
         return Err(PatternError::Strength { value });
+    }
+    let value = pattern.schema_confidence.raw();
+    if !(0.0..=1.0).contains(&value) {
+        return Err(PatternError::Confidence { value });
     }
     let found = pattern.source_episodes.len();
     if found > MAX_EPISODES {
@@ -270,7 +353,13 @@ fn check_size(pattern: &SemanticPattern) -> Result<(), TooLarge> {
 /// At most how many bytes a content on the wire is longer than its canonical form.
 const WIRE_OVERHEAD: usize = 64;
 
-fn canonical(pattern: &Arc<SemanticPattern>) -> Arc<SemanticPattern> {
+fn canonical(pattern: &Arc<SemanticPattern>, precision: Precision) -> Arc<SemanticPattern> {
+    let rounded = precision == Precision::F32 || rounds_to(&pattern.embedding, &pattern.embedding);
+    if !rounded {
+        let embedding = halved(&pattern.embedding);
+        let pattern = SemanticPattern { embedding, ..(**pattern).clone() };
+        return canonical(&Arc::new(pattern), Precision::F32);
+    }
     let negative_zero = |value: f32| value.to_bits() == (-0.0_f32).to_bits();
     if pattern.source_episodes.is_sorted()
         && !negative_zero(pattern.strength)

@@ -10,6 +10,7 @@ use engram_merkle::Digest;
 use engram_vclock::{Dot, VectorClock};
 
 use crate::engram::pattern::SemanticPattern;
+use crate::replica::across_ids::PatternStanding;
 use crate::replica::content::{Contents, Introducer};
 use crate::replica::record::Record;
 use crate::replica::state::Entry;
@@ -33,6 +34,8 @@ pub struct PatternExplanation {
     /// The decision of the strategy, its margin, and the contribution of each version that is not
     /// suppressed, ascending by digest; `None` if there is none.
     pub resolution: Option<Explanation>,
+    /// The role of the visible pattern among those of other ids, as far as it was compared.
+    pub standing: Option<PatternStanding>,
 }
 
 /// A live version.
@@ -90,6 +93,7 @@ impl PatternExplanation {
             context: record.siblings.context().clone(),
             last_submitted: *last_submitted,
             resolution,
+            standing: None,
         }
     }
 }

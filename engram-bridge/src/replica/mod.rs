@@ -1,5 +1,6 @@
 //! The replicated state of a node, and the view computed from it.
 
+pub(crate) mod across_ids;
 pub(crate) mod blends;
 pub(crate) mod caps;
 pub(crate) mod change;
@@ -13,6 +14,7 @@ pub(crate) mod issuer;
 pub(crate) mod join;
 pub(crate) mod operations;
 pub(crate) mod record;
+pub(crate) mod refused;
 pub(crate) mod report;
 pub(crate) mod retention;
 pub(crate) mod shared;

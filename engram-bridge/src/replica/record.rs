@@ -1,6 +1,6 @@
 //! The replicated state of one pattern id: a record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engram_gossip_proto::{self as wire, Rejection};
 use engram_merkle::{AnyHasher, Digest};
@@ -103,6 +103,28 @@ impl Record {
             lengths.push((digest, u32::from_le_bytes(bytes.array()?)));
         }
         Self::from_parts(live, context, lengths)
+    }
+
+    /// The record with other digests for the same contents. Suppressed digests without another one are
+    /// left out, and returned.
+    pub(crate) fn renamed(&self, digests: &BTreeMap<Digest, Digest>) -> (Self, Vec<Digest>) {
+        let name = |digest: &Digest| digests.get(digest).copied();
+        let live =
+            self.siblings.iter().map(|(dot, digest)| (*dot, name(digest).unwrap_or(*digest)));
+        let context = self.siblings.context().iter().map(|(node, entry)| (*node, entry));
+        let (mut lengths, mut left_out) = (BTreeMap::<Digest, u32>::new(), Vec::new());
+        for (digest, length) in self.suppression.iter() {
+            match name(digest) {
+                Some(digest) => {
+                    let known = lengths.entry(digest).or_default();
+                    *known = length.max(*known);
+                }
+                None => left_out.push(*digest),
+            }
+        }
+        let lengths = lengths.into_iter().collect();
+        let renamed = Self::from_parts(live.collect(), context.collect(), lengths);
+        (renamed.expect("dots, contexts and lengths are those of a record"), left_out)
     }
 
     fn from_parts(

@@ -7,6 +7,7 @@ use crate::engram::pattern::SemanticPattern;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::content::PatternError;
 use crate::replica::operations::Submitted;
+use crate::replica::refused::RefusedPattern;
 
 /// The number of live versions from which on a pattern is reported: nodes disagree about it, and a
 /// person should look at it.
@@ -50,12 +51,36 @@ pub struct RejectedPattern {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct MergedView {
-    /// One pattern for each id with a version that is shown, in ascending order of the ids.
+    /// One pattern for each id with a version that is shown, in ascending order of the ids. A strategy
+    /// that keeps all versions shows them all, the first one for the id in front.
     pub patterns: Vec<Arc<SemanticPattern>>,
     /// How many further patterns the [`Retention`](crate::Retention) hides.
     pub hidden: usize,
-    /// The time of the last change, by the clock of this node; the epoch if there was none.
+    /// Patterns of the own engine that the cluster refuses, in ascending order of their ids. They are
+    /// not among `patterns`.
+    pub refused: Vec<RefusedPattern>,
+    /// The time of the last change in this process, by the clock of this node; the epoch if there was
+    /// none.
     pub changed_at: Timestamp,
+    /// The time of the latest snapshot of the engine, or of the latest change if that is later. It
+    /// outlives the process as far as the store does: of a snapshot that changed nothing only in an
+    /// orderly stop.
+    pub generated_at: Timestamp,
+}
+
+impl MergedView {
+    /// The patterns with the refused ones among them, unless the cluster has a pattern of their id.
+    pub(crate) fn into_local(self) -> Vec<Arc<SemanticPattern>> {
+        let Self { mut patterns, refused, .. } = self;
+        let of_id = |id: &str| patterns.binary_search_by(|pattern| pattern.id.as_str().cmp(id));
+        let missing = refused.into_iter().filter(|refused| of_id(&refused.pattern.id).is_err());
+        let missing: Vec<_> = missing.map(|refused| refused.pattern).collect();
+        if !missing.is_empty() {
+            patterns.extend(missing);
+            patterns.sort_by(|one, other| one.id.cmp(&other.id));
+        }
+        patterns
+    }
 }
 
 impl SubmitReport {

@@ -16,10 +16,12 @@ use crate::durable::storage::StorageError;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::caps::{Cap, Caps, Usage};
 use crate::replica::clocks::{ClockWatch, is_ahead};
+use crate::replica::content::PatternError;
 use crate::replica::environment::{Clock, nanoseconds};
 use crate::replica::issuer::{BUILT_AT, DotIssuer};
 use crate::replica::record::Record;
 use crate::replica::stats::WriteStats;
+use crate::replica::store::AddSpaceError;
 
 /// Events that wait for a subscriber; a slower one misses the oldest.
 pub const STATE_EVENT_QUEUE: usize = 1_024;
@@ -87,6 +89,30 @@ pub enum StateEvent {
         /// The cap.
         cap: Cap,
     },
+    /// A pattern of the own engine was refused. It stays in the local view; a repetition for the same
+    /// reason is no event.
+    PatternRefused {
+        /// The space.
+        space: SpaceId,
+        /// The pattern id.
+        id: String,
+        /// The cause, and what to do.
+        reason: PatternError,
+    },
+    /// The belief log cannot be written, or can be written again.
+    BeliefLog {
+        /// The space.
+        space: SpaceId,
+        /// The path and the cause; `None` if the last lines were written.
+        failure: Option<String>,
+    },
+    /// A space that a peer named was not added, although this node learns spaces.
+    SpaceRefused {
+        /// The space.
+        space: SpaceId,
+        /// The cause.
+        error: AddSpaceError,
+    },
     /// Changes can no longer be stored, or can be stored again.
     Storage {
         /// The failure; `None` if the last change was stored.
@@ -106,6 +132,7 @@ pub(crate) struct Shared {
     /// The greatest own version and the greatest clock that the greetings of peers named.
     greeted: (AtomicU64, AtomicU64),
     local_changes: watch::Sender<u64>,
+    view_changes: watch::Sender<u64>,
     events: broadcast::Sender<StateEvent>,
 }
 
@@ -126,6 +153,7 @@ impl Shared {
             clocks: Mutex::default(),
             greeted: (AtomicU64::new(0), AtomicU64::new(0)),
             local_changes: watch::Sender::new(0),
+            view_changes: watch::Sender::new(0),
             events: broadcast::Sender::new(STATE_EVENT_QUEUE),
         }
     }
@@ -242,6 +270,15 @@ impl Shared {
 
     pub(crate) fn local_changes(&self) -> watch::Receiver<u64> {
         self.local_changes.subscribe()
+    }
+
+    /// Counts a change of the visible patterns of a space.
+    pub(crate) fn note_view_change(&self) {
+        self.view_changes.send_modify(|changes| *changes += 1);
+    }
+
+    pub(crate) fn view_changes(&self) -> watch::Receiver<u64> {
+        self.view_changes.subscribe()
     }
 
     pub(crate) fn publish(&self, event: StateEvent) {

@@ -1,10 +1,12 @@
 //! One memory space: what its own engine, an operator and the peers do to it.
 
+mod across_ids;
 mod contact;
+mod observed;
 mod write;
 
 use std::fmt;
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::{Clocks, SpaceId, Summary};
@@ -14,8 +16,10 @@ use engram_merkle::{AnyHasher, Tree};
 use tokio::sync::watch;
 
 use crate::engram::belief::Cause;
+use crate::engram::observer::RunStats;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
+use crate::replica::across_ids::Comparison;
 use crate::replica::content::{Content, PatternError};
 use crate::replica::explain::PatternExplanation;
 use crate::replica::report::MergedView;
@@ -35,13 +39,19 @@ pub struct Space {
     pub(crate) shared: Arc<Shared>,
     state: RwLock<SpaceState>,
     view_version: watch::Sender<u64>,
+    pub(super) comparison: Option<Comparison>,
+    runs: Mutex<RunStats>,
+    /// Whether the last attempt to write the belief log failed.
+    log_fails: Mutex<bool>,
 }
 
 impl Space {
     pub(crate) fn new(id: SpaceId, shared: Arc<Shared>, mut state: SpaceState) -> Self {
         state.set_members(&shared.members());
         let (rules, view_version) = (state.rules().clone(), watch::Sender::new(0));
-        Self { id, rules, shared, state: RwLock::new(state), view_version }
+        let comparison = rules.across_ids.map(Comparison::new);
+        let (state, runs, log_fails) = (RwLock::new(state), Mutex::default(), Mutex::default());
+        Self { id, rules, shared, state, view_version, comparison, runs, log_fails }
     }
 
     /// The name of the space.
@@ -49,17 +59,17 @@ impl Space {
         &self.id
     }
 
-    /// The visible patterns, and those that wait for the first contact of the space. Shares the
-    /// patterns; O(patterns).
+    /// The visible patterns, those that wait for the first contact of the space, and those that were
+    /// refused. Shares the patterns; O(patterns).
     pub fn view(&self) -> MergedView {
-        let (all, changed_at, earliest) = {
-            let state = self.state();
-            let earliest = self.rules.retention.earliest(&state);
-            (state.merged(), state.view_changed_at(), earliest)
-        };
+        let state = self.state();
+        let earliest = self.rules.retention.earliest(&state);
+        let (all, refused) = (state.merged(), state.refused().iter().cloned().collect());
+        let (changed_at, generated_at) = (state.view_changed_at(), state.generated_at());
+        drop(state);
         let before = all.len();
         let patterns = self.rules.retention.shown(all, earliest);
-        MergedView { hidden: before - patterns.len(), patterns, changed_at }
+        MergedView { hidden: before - patterns.len(), patterns, refused, changed_at, generated_at }
     }
 
     /// [`view`](Self::view) for the cache of an engine, which may submit the patterns again: a blend
@@ -80,6 +90,16 @@ impl Space {
         self.state().visible_len()
     }
 
+    /// How many patterns came to have more than one version since the process started.
+    pub fn conflicts_met(&self) -> u64 {
+        self.state().conflicts_met()
+    }
+
+    /// How many patterns of the own engine the cluster refuses.
+    pub fn refused_len(&self) -> u64 {
+        self.state().refused().len() as u64
+    }
+
     /// How many submitted patterns wait for the first contact of the space.
     pub fn waiting_len(&self) -> u64 {
         self.state().waiting_len()
@@ -88,7 +108,8 @@ impl Space {
     /// Explains the visible pattern of `id`: its versions, who wrote them, and the decision of the
     /// strategy. `None` if no record of it is held.
     pub fn explain(&self, id: &str) -> Option<PatternExplanation> {
-        self.state().explain(id)
+        let explained = self.state().explain(id)?;
+        Some(PatternExplanation { standing: self.standing(id), ..explained })
     }
 
     /// The ids of up to `most` patterns with more than one version to choose from, ascending, from
@@ -154,7 +175,7 @@ impl Space {
     }
 
     fn content_of(&self, pattern: &Arc<SemanticPattern>) -> Result<Content, PatternError> {
-        Content::new(pattern, self.rules.dimension, &self.rules.hasher)
+        Content::new(pattern, self.rules.shape, &self.rules.hasher)
     }
 
     pub(crate) const fn rules(&self) -> &Rules {
@@ -182,6 +203,7 @@ impl Space {
 
     fn note_view_change(&self) {
         self.view_version.send_modify(|version| *version += 1);
+        self.shared.note_view_change();
     }
 }
 

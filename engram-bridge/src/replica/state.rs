@@ -2,6 +2,7 @@
 
 mod contact;
 mod install;
+mod uncompared;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,33 +14,38 @@ use engram_merkle::{AnyHasher, BaseDepth, Digest, Edit, Tree};
 
 use crate::engram::belief::RecentUpdates;
 use crate::engram::pattern::SemanticPattern;
+use crate::engram::ports::BeliefUpdateRecord;
 use crate::engram::timestamp::Timestamp;
+use crate::replica::across_ids::AcrossIds;
 use crate::replica::blends::Blends;
 use crate::replica::caps::Usage;
-use crate::replica::content::{self, Content, Contents, Held};
+use crate::replica::content::{self, Content, Contents, Held, Shape};
 use crate::replica::explain::PatternExplanation;
 use crate::replica::first_contact::Waiting;
 use crate::replica::record::{LastWrite, Record};
+use crate::replica::refused::Refused;
 use crate::replica::retention::Retention;
 use crate::replica::stats::SpaceStats;
 use crate::replica::tally::Tallies;
-use crate::replica::visible::visible;
+use crate::replica::visible::{Visible, visible};
 
 /// The parameters of a cluster's state, and how this node shows it.
 #[derive(Clone)]
 pub(crate) struct Rules {
     pub(crate) hasher: AnyHasher,
     pub(crate) depth: BaseDepth,
-    pub(crate) dimension: usize,
+    pub(crate) shape: Shape,
     pub(crate) strategy: Arc<dyn Strategy<Arc<SemanticPattern>>>,
     pub(crate) retention: Retention,
+    pub(crate) across_ids: Option<AcrossIds>,
 }
 
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hasher, depth, dimension, strategy, retention } = self;
+        let Self { hasher, depth, shape, strategy, retention, .. } = self;
+        let Shape { dimension, precision } = shape;
         let strategy = strategy.id().to_string();
-        write!(f, "{hasher:?}, {depth:?}, {dimension} dimensions, {strategy}, {retention:?}")
+        write!(f, "{hasher:?}, {depth:?}, {dimension} x {precision}, {strategy}, {retention:?}")
     }
 }
 
@@ -51,13 +57,14 @@ pub(crate) struct Entry {
     pub(crate) last_submitted: Option<Digest>,
     /// The write that this process made, or confirmed, last. It ends with the process.
     pub(crate) last_write: Option<LastWrite>,
-    visible: Option<Arc<SemanticPattern>>,
+    visible: Visible,
     blends: Blends,
 }
 
 impl Entry {
+    /// The visible pattern that stands for the id.
     pub(crate) const fn visible(&self) -> Option<&Arc<SemanticPattern>> {
-        self.visible.as_ref()
+        self.visible.first()
     }
 
     /// The blends of this id that were handed out.
@@ -67,7 +74,7 @@ impl Entry {
 
     /// The visible pattern, if it is a blend that was not handed out yet.
     fn new_blend(&self, contents: &Contents) -> Option<&Arc<SemanticPattern>> {
-        let visible = self.visible.as_ref().filter(|visible| !self.blends.is_latest(visible))?;
+        let visible = self.visible.first().filter(|visible| !self.blends.is_latest(visible))?;
         let is_it =
             |digest| contents.get(&digest).is_some_and(|it| Arc::ptr_eq(&it.pattern, visible));
         (!self.record.shown().into_iter().any(is_it)).then_some(visible)
@@ -101,8 +108,16 @@ pub(crate) struct SpaceState {
     usage: Usage,
     updates: RecentUpdates,
     generation: u64,
+    /// Patterns that came to have more than one version, since the process started.
+    conflicts_met: u64,
     visible: u64,
+    /// Ids whose visible patterns changed since they were compared across ids; `None` if they are not
+    /// compared.
+    uncompared: Option<BTreeSet<Arc<str>>>,
     view_changed_at: Timestamp,
+    /// The time of the latest snapshot or change. It outlives the process.
+    generated_at: Timestamp,
+    refused: Refused,
     /// Whether the first contact is over, in this process or in an earlier one with the same store.
     settled: bool,
     /// Submissions that wait for the first contact.
@@ -113,6 +128,7 @@ impl SpaceState {
     pub(crate) fn new(rules: Rules) -> Self {
         Self {
             tree: Tree::with_depth(rules.hasher, rules.depth),
+            uncompared: rules.across_ids.map(|_| BTreeSet::new()),
             rules,
             entries: BTreeMap::new(),
             contents: Contents::new(),
@@ -121,8 +137,11 @@ impl SpaceState {
             usage: Usage::default(),
             updates: RecentUpdates::default(),
             generation: 0,
+            conflicts_met: 0,
             visible: 0,
             view_changed_at: Timestamp::EPOCH,
+            generated_at: Timestamp::EPOCH,
+            refused: Refused::default(),
             settled: false,
             waiting: None,
         }
@@ -140,7 +159,7 @@ impl SpaceState {
         let mut entries = Vec::with_capacity(rows.len());
         for (id, StoredRow { record, last_submitted }) in rows {
             let visible = visible(&record, &state.contents, &*state.rules.strategy);
-            state.visible += u64::from(visible.is_some());
+            state.visible += u64::from(visible.first().is_some());
             state.usage.replace(Usage::default(), Usage::of(&record));
             state.tallies.replace(&Record::default(), &record);
             let key = state.tree.key_hash(id.as_bytes()).into();
@@ -153,6 +172,7 @@ impl SpaceState {
         state.clocks.restart();
         // All at once: nodes of the map that are filled one by one in order stay half empty.
         state.entries = entries.into_iter().collect();
+        state.compare_all();
         state
     }
 
@@ -248,7 +268,7 @@ impl SpaceState {
 
     /// The visible pattern of `id`.
     pub(crate) fn shown(&self, id: &str) -> Option<Arc<SemanticPattern>> {
-        self.entries.get(id)?.visible.clone()
+        self.entries.get(id)?.visible().cloned()
     }
 
     pub(crate) fn strategy(&self) -> &dyn Strategy<Arc<SemanticPattern>> {
@@ -278,9 +298,10 @@ impl SpaceState {
         }
     }
 
-    /// The visible patterns in ascending order of their ids.
+    /// The visible patterns in ascending order of their ids; those of one id in the order of the
+    /// strategy.
     pub(crate) fn visible(&self) -> Vec<Arc<SemanticPattern>> {
-        self.entries.values().filter_map(|entry| entry.visible.clone()).collect()
+        self.entries.values().flat_map(|entry| entry.visible.iter().cloned()).collect()
     }
 
     /// The ids with more than one live content, ascending.
@@ -293,6 +314,36 @@ impl SpaceState {
     pub(crate) fn explain(&self, id: &str) -> Option<PatternExplanation> {
         let entry = self.entries.get(id)?;
         Some(PatternExplanation::new(entry, &self.contents, &*self.rules.strategy))
+    }
+
+    pub(crate) fn collect_updates(&mut self) {
+        self.updates.collect();
+    }
+
+    pub(crate) fn take_collected(&mut self) -> (Vec<BeliefUpdateRecord>, u64) {
+        self.updates.take_collected()
+    }
+
+    pub(crate) const fn conflicts_met(&self) -> u64 {
+        self.conflicts_met
+    }
+
+    /// The time of the latest snapshot or change.
+    pub(crate) const fn generated_at(&self) -> Timestamp {
+        self.generated_at
+    }
+
+    /// Takes note of the time of a snapshot or change.
+    pub(crate) fn note_generated(&mut self, at: Timestamp) {
+        self.generated_at = self.generated_at.max(at);
+    }
+
+    pub(crate) const fn refused(&self) -> &Refused {
+        &self.refused
+    }
+
+    pub(crate) const fn refused_mut(&mut self) -> &mut Refused {
+        &mut self.refused
     }
 
     pub(crate) const fn updates(&self) -> &RecentUpdates {

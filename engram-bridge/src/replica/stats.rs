@@ -78,6 +78,12 @@ pub struct WriteStats {
     pub over_cap: BTreeMap<Cap, u64>,
     /// A fault of this machine's clock now, if there is evidence of one.
     pub clock_fault: Option<ClockFault>,
+    /// Patterns of the own engine that were refused, each once for each reason in a row.
+    pub refused: u64,
+    /// Attempts to write a belief log that failed.
+    pub belief_log_failures: u64,
+    /// Changes of beliefs that are in no belief log, since too many came at once.
+    pub beliefs_missed: u64,
     /// Batches that were made durable.
     pub commits: u64,
     /// The time that took, failed batches included.

@@ -3,21 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 
 use engram_conflict::Strategy;
 use engram_conflict::pattern::ConfidenceVoting;
 use engram_gossip_net::NodeId;
+use engram_gossip_proto::limits::MAX_SPACES;
 use engram_gossip_proto::{Greeting, Parameters, Precision, SpaceId};
 use engram_merkle::{AnyHasher, BaseDepth, Digest, Hasher};
 use tokio::sync::{broadcast, watch};
 
 use crate::durable::journal::{Journal, backup};
+use crate::durable::migrate::{MigrateError, Migration, migrate};
 use crate::durable::recovery::{OpenError, Recovery};
-use crate::durable::restore::{Restored, restore};
+use crate::durable::restore::{Hosting, Restored, restore, restore_space};
 use crate::durable::storage::{Batch, StateStore, StorageError};
 use crate::engram::pattern::{ENGRAM_DIMENSION, SemanticPattern};
+use crate::replica::across_ids::AcrossIds;
 use crate::replica::caps::{Cap, CapUsage, Caps, Usage};
+use crate::replica::content::Shape;
 use crate::replica::encoding::{hash, put_bytes};
 use crate::replica::environment::{Environment, nanoseconds};
 use crate::replica::issuer::DotIssuer;
@@ -42,19 +46,28 @@ pub struct StoreConfig {
     /// Ids of all keys that this node had before. Its submissions take over what was written under
     /// them, and its withdrawals remove it.
     pub replaces: Vec<NodeId>,
-    /// The memory spaces that it hosts.
+    /// The memory spaces that it hosts from the start on. See [`Store::add_space`] for others.
     pub spaces: Vec<SpaceId>,
+    /// Whether it also hosts every space whose state is stored, and every space that a peer names.
+    /// Default: no.
+    pub learn_spaces: bool,
     /// The hash of the tree, of records and of contents. Equal on all nodes.
     pub hash: AnyHasher,
     /// The base depth of the Merkle tree. Equal on all nodes.
     pub depth: BaseDepth,
     /// How many numbers an embedding has. Equal on all nodes.
     pub dimension: usize,
+    /// The precision in which embeddings are kept: with [`Precision::F16`] each number is rounded once,
+    /// when a pattern is submitted. Equal on all nodes.
+    pub precision: Precision,
     /// The rule by which one of several versions is shown. Nodes that differ in it still sync, but
     /// show different patterns.
     pub strategy: Arc<dyn Strategy<Arc<SemanticPattern>>>,
     /// The limit of what this node shows. It need not be equal on all nodes.
     pub retention: Retention,
+    /// The comparison of visible patterns across ids; `None` switches it off. It need not be equal on
+    /// all nodes.
+    pub across_ids: Option<AcrossIds>,
     /// The limits of what members can make this node keep.
     pub caps: Caps,
 }
@@ -62,52 +75,77 @@ pub struct StoreConfig {
 /// The strategy is named by its identity.
 impl fmt::Debug for StoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node, replaces, spaces, hash, depth, dimension, strategy, retention, caps } =
-            self;
         f.debug_struct("StoreConfig")
-            .field("node", node)
-            .field("replaces", replaces)
-            .field("spaces", spaces)
-            .field("hash", hash)
-            .field("depth", depth)
-            .field("dimension", dimension)
-            .field("strategy", &strategy.id())
-            .field("retention", retention)
-            .field("caps", caps)
+            .field("node", &self.node)
+            .field("replaces", &self.replaces)
+            .field("spaces", &self.spaces)
+            .field("learn_spaces", &self.learn_spaces)
+            .field("hash", &self.hash)
+            .field("depth", &self.depth)
+            .field("dimension", &self.dimension)
+            .field("precision", &self.precision)
+            .field("strategy", &self.strategy.id())
+            .field("retention", &self.retention)
+            .field("across_ids", &self.across_ids)
+            .field("caps", &self.caps)
             .finish()
     }
 }
 
 impl StoreConfig {
-    /// The defaults: SHA-256, depth 12, Engram's dimension, confidence voting, no retention.
+    /// The defaults: SHA-256, depth 12, Engram's dimension, confidence voting, no retention, patterns compared
+    /// across ids.
     pub fn new(node: NodeId, spaces: impl IntoIterator<Item = SpaceId>) -> Self {
         Self {
             node,
             replaces: Vec::new(),
             spaces: spaces.into_iter().collect(),
+            learn_spaces: false,
             hash: AnyHasher::Sha256,
             depth: BaseDepth::default(),
             dimension: ENGRAM_DIMENSION,
+            precision: Precision::F32,
             strategy: Arc::new(ConfidenceVoting),
             retention: Retention::default(),
+            across_ids: Some(AcrossIds::default()),
             caps: Caps::default(),
         }
     }
 
     fn rules(&self) -> Rules {
-        let Self { hash, depth, dimension, strategy, retention, .. } = self;
+        let Self { hash, depth, dimension, precision, strategy, .. } = self;
+        let Self { retention, across_ids, .. } = self;
         Rules {
             hasher: *hash,
             depth: *depth,
-            dimension: *dimension,
+            shape: Shape { dimension: *dimension, precision: *precision },
             strategy: Arc::clone(strategy),
             retention: *retention,
+            across_ids: *across_ids,
         }
     }
 
-    fn hosted(&self) -> BTreeSet<SpaceId> {
-        self.spaces.iter().cloned().collect()
+    fn hosting(&self) -> Hosting {
+        Hosting { spaces: self.spaces.iter().cloned().collect(), learns: self.learn_spaces }
     }
+}
+
+/// Why a space was not added. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddSpaceError {
+    /// The node hosts as many spaces as a session can name.
+    #[error(
+        "a node hosts at most {MAX_SPACES} spaces, so {space} stays local; distribute the spaces over \
+         several clusters"
+    )]
+    TooMany {
+        /// The space.
+        space: SpaceId,
+    },
+    /// The stored state of the space cannot be read or repaired.
+    #[error(transparent)]
+    Open(#[from] OpenError),
 }
 
 /// The replicated state of a node: every memory space that it hosts.
@@ -127,15 +165,21 @@ pub struct Store {
     recovery: Recovery,
     stored: Option<Arc<dyn StateStore>>,
     shared: Arc<Shared>,
-    spaces: BTreeMap<SpaceId, Arc<Space>>,
+    learns_spaces: bool,
+    /// Grows only.
+    spaces: RwLock<BTreeMap<SpaceId, Arc<Space>>>,
+    /// Spaces whose state is stored and that are not hosted. Locked while a space is added.
+    unhosted: Mutex<BTreeSet<SpaceId>>,
 }
+
+const HELD: &str = "no code panics while it holds this lock";
 
 impl Store {
     /// An empty store in memory.
     pub fn new(config: StoreConfig, environment: Environment) -> Self {
         let rules = config.rules();
         let state = |space| (space, SpaceState::new(rules.clone()));
-        let states = config.hosted().into_iter().map(state).collect();
+        let states = config.hosting().spaces.into_iter().map(state).collect();
         Self::with_states(&config, environment, Recovery::InMemory, None, states)
     }
 
@@ -149,11 +193,25 @@ impl Store {
         environment: Environment,
         store: Arc<dyn StateStore>,
     ) -> Result<Self, OpenError> {
-        let restored = restore(&*store, config.node, config.hosted(), &config.rules())?;
-        let Restored { recovery, states, repairs } = restored;
-        let opened = Self::with_states(&config, environment, recovery, Some(store), states);
+        let restored = restore(&*store, config.node, config.hosting(), &config.rules())?;
+        let Restored { recovery, states, unhosted, repairs } = restored;
+        let mut opened = Self::with_states(&config, environment, recovery, Some(store), states);
+        opened.unhosted = Mutex::new(unhosted);
         opened.repair(&repairs)?;
         Ok(opened)
+    }
+
+    /// Brings the state in `store`, which no node has open, to the precision of `config`, in one
+    /// transaction. Stop all nodes of the cluster, and migrate each of them: equal states stay equal.
+    ///
+    /// # Errors
+    /// [`MigrateError`] if the store has that precision already, cannot be read or written, or holds a
+    /// content that does not fit. Nothing in it was changed.
+    pub fn migrate(
+        config: &StoreConfig,
+        store: &dyn StateStore,
+    ) -> Result<Migration, MigrateError> {
+        migrate(store, config.node, &config.rules(), config.precision)
     }
 
     fn with_states(
@@ -179,10 +237,10 @@ impl Store {
         let space = |(id, state): (SpaceId, SpaceState)| {
             (id.clone(), Arc::new(Space::new(id, Arc::clone(&shared), state)))
         };
-        let spaces = states.into_iter().map(space).collect();
-        let rules = config.rules();
-        let (node, replaces) = (*node, replaces.clone());
-        Self { node, replaces, rules, recovery, stored, shared, spaces }
+        let spaces = RwLock::new(states.into_iter().map(space).collect());
+        let (rules, learns_spaces) = (config.rules(), config.learn_spaces);
+        let (node, replaces, unhosted) = (*node, replaces.clone(), Mutex::default());
+        Self { node, replaces, rules, recovery, stored, shared, learns_spaces, spaces, unhosted }
     }
 
     fn repair(&self, repairs: &Batch) -> Result<(), StorageError> {
@@ -201,23 +259,95 @@ impl Store {
     }
 
     /// The space called `id`, if this node hosts it.
-    pub fn space(&self, id: &SpaceId) -> Option<&Arc<Space>> {
-        self.spaces.get(id)
+    pub fn space(&self, id: &SpaceId) -> Option<Arc<Space>> {
+        self.spaces().get(id).cloned()
     }
 
-    /// The spaces in ascending order of their names.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Space>> {
-        self.spaces.values()
+    /// The spaces that are hosted now, in ascending order of their names.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Arc<Space>> + use<> {
+        self.spaces().values().cloned().collect::<Vec<_>>().into_iter()
+    }
+
+    fn spaces(&self) -> RwLockReadGuard<'_, BTreeMap<SpaceId, Arc<Space>>> {
+        self.spaces.read().expect(HELD)
+    }
+
+    /// Whether this node hosts every space that a peer names.
+    pub fn learns_spaces(&self) -> bool {
+        self.learns_spaces
+    }
+
+    /// The spaces whose state is stored and that this node does not host, ascending. Nothing of them
+    /// is removed: [`add_space`](Self::add_space) brings one back.
+    pub fn unhosted(&self) -> Vec<SpaceId> {
+        self.unhosted.lock().expect(HELD).iter().cloned().collect()
+    }
+
+    /// Hosts `id` from now on, with the state that is stored of it; returns the space. A space that
+    /// is hosted already is returned as it is.
+    ///
+    /// [`Node::add_space`](crate::Node::add_space) and [`Binding::add_space`](crate::Binding::add_space)
+    /// also let the peers know and wait for the first contact; this one is for a store without gossip. It
+    /// holds for this process: name the space in [`StoreConfig::spaces`] to host it after the next
+    /// start, too. Reads the whole store if it holds state of the space.
+    ///
+    /// # Errors
+    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read; nothing
+    /// was changed.
+    pub fn add_space(&self, id: &SpaceId) -> Result<Arc<Space>, AddSpaceError> {
+        self.add_space_with(id, |_| ())
+    }
+
+    /// [`add_space`](Self::add_space), with a look at a new space before anybody can use it.
+    pub(crate) fn add_space_with(
+        &self,
+        id: &SpaceId,
+        prepare: impl FnOnce(&Space),
+    ) -> Result<Arc<Space>, AddSpaceError> {
+        if let Some(space) = self.space(id) {
+            return Ok(space);
+        }
+        let mut unhosted = self.unhosted.lock().expect(HELD);
+        if let Some(space) = self.space(id) {
+            return Ok(space);
+        }
+        if self.spaces().len() >= MAX_SPACES {
+            return Err(AddSpaceError::TooMany { space: id.clone() });
+        }
+        let state = match &self.stored {
+            Some(store) if unhosted.contains(id) => self.load_space(&**store, id)?,
+            _ => SpaceState::new(self.rules.clone()),
+        };
+        self.shared.replace_usage(Usage::default(), state.usage());
+        let greatest = state.tallies().greatest(self.node.as_bytes());
+        self.shared.journal().issuer.recall(greatest);
+        let space = Arc::new(Space::new(id.clone(), Arc::clone(&self.shared), state));
+        prepare(&space);
+        self.spaces.write().expect(HELD).insert(id.clone(), Arc::clone(&space));
+        unhosted.remove(id);
+        Ok(space)
+    }
+
+    /// Reports a space that a peer named and that cannot be hosted.
+    pub(crate) fn note_unlearned(&self, space: &SpaceId, error: &AddSpaceError) {
+        let (space, error) = (space.clone(), error.clone());
+        self.shared.publish(StateEvent::SpaceRefused { space, error });
+    }
+
+    fn load_space(&self, store: &dyn StateStore, id: &SpaceId) -> Result<SpaceState, OpenError> {
+        let (state, repairs) = restore_space(store, self.node, id, &self.rules)?;
+        self.repair(&repairs)?;
+        Ok(state)
     }
 
     /// The parameters that a session compares with those of its peer.
     pub fn parameters(&self) -> Parameters {
-        let Rules { hasher, depth, dimension, strategy, .. } = &self.rules;
+        let Rules { hasher, depth, shape, strategy, .. } = &self.rules;
         Parameters {
             hash: hasher.name().into(),
             depth: depth.levels(),
-            dimension: u32::try_from(*dimension).unwrap_or(u32::MAX),
-            precision: Precision::F32,
+            dimension: u32::try_from(shape.dimension).unwrap_or(u32::MAX),
+            precision: shape.precision,
             strategy: strategy.id().to_string().into(),
         }
     }
@@ -282,6 +412,11 @@ impl Store {
         self.shared.local_changes()
     }
 
+    /// Counts the changes of the visible patterns of all spaces.
+    pub(crate) fn view_changes(&self) -> watch::Receiver<u64> {
+        self.shared.view_changes()
+    }
+
     /// Takes the members of the roster. Names of other nodes in the records of peers are bounded by
     /// [`Caps::unlisted_entries`].
     pub fn set_members(&self, members: impl IntoIterator<Item = NodeId>) {
@@ -338,24 +473,28 @@ impl Store {
         backup(self.stored.as_deref(), to)
     }
 
-    /// Ends the node in good order: takes in the submissions that wait for a first contact.
-    /// Everything else is durable already.
+    /// Ends the node in good order: takes in the submissions that wait for a first contact, and stores
+    /// the times of the last snapshots. Everything else is durable already.
     ///
     /// # Errors
     /// [`StorageError`] if they cannot be stored.
     pub fn close(&self) -> Result<(), StorageError> {
-        self.iter().try_for_each(|space| space.take_in())
+        self.iter().try_for_each(|space| space.take_in())?;
+        let time = |space: Arc<Space>| (space.id().clone(), space.state().generated_at());
+        let times: Vec<_> = self.iter().map(time).collect();
+        self.shared.journal().commit_generated(times.into_iter())
     }
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node, rules, recovery, spaces, .. } = self;
+        let Self { node, rules, recovery, .. } = self;
+        let spaces = self.spaces();
         f.debug_struct("Store")
             .field("node", node)
             .field("rules", rules)
             .field("recovery", recovery)
-            .field("spaces", spaces)
+            .field("spaces", &*spaces)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! The visible pattern of a record: one, or none.
+//! The visible patterns of a record: none, one, or several if the strategy keeps several.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,22 +10,46 @@ use crate::engram::pattern::SemanticPattern;
 use crate::replica::content::Contents;
 use crate::replica::record::Record;
 
-/// The pattern that `strategy` makes of the live contents of `record` that are not suppressed;
-/// `None` if there are none.
+/// The visible patterns of one id.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Visible {
+    first: Option<Arc<SemanticPattern>>,
+    /// Further ones, in the order of the strategy. No strategy but one that keeps all has any.
+    others: Box<[Arc<SemanticPattern>]>,
+}
+
+impl Visible {
+    /// The pattern that stands for the id.
+    pub(crate) const fn first(&self) -> Option<&Arc<SemanticPattern>> {
+        self.first.as_ref()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<SemanticPattern>> {
+        self.first.iter().chain(&self.others)
+    }
+
+    fn of(pattern: Arc<SemanticPattern>) -> Self {
+        Self { first: Some(pattern), others: Box::default() }
+    }
+}
+
+/// The patterns that `strategy` makes of the live contents of `record` that are not suppressed.
 ///
 /// A pure function of that set of contents. A content that is shown unchanged is shared.
 pub(crate) fn visible(
     record: &Record,
     contents: &Contents,
     strategy: &dyn Strategy<Arc<SemanticPattern>>,
-) -> Option<Arc<SemanticPattern>> {
+) -> Visible {
     let mut shown = shown(record);
-    let first = shown.next()?;
+    let Some(first) = shown.next() else { return Visible::default() };
     if shown.all(|other| other == first) {
-        return Some(Arc::clone(&contents.get(first).expect(HELD).pattern));
+        return Visible::of(Arc::clone(&contents.get(first).expect(HELD).pattern));
     }
-    versions(record, contents)
-        .map(|versions| Arc::clone(strategy.resolve(&versions).visible(&versions)))
+    let Some(versions) = versions(record, contents) else { return Visible::default() };
+    let resolution = strategy.resolve(&versions);
+    let mut visible = resolution.all_visible(&versions).into_iter().map(Arc::clone);
+    Visible { first: visible.next(), others: visible.collect() }
 }
 
 /// The contents of the live dots that are not suppressed, repeats kept.

@@ -59,9 +59,9 @@ impl Space {
         from: Option<&Arc<NodeId>>,
     ) -> VerifiedContents {
         let verified = contents.into_iter().map(|(claimed, content)| {
-            let Rules { dimension, hasher, .. } = self.rules();
+            let Rules { shape, hasher, .. } = self.rules();
             let introducer = Introducer::Peer(from.cloned());
-            let verified = match Content::from_wire(content, *dimension, hasher, introducer) {
+            let verified = match Content::from_wire(content, *shape, hasher, introducer) {
                 Ok(content) if content.digest() == claimed.into() => Ok(content),
                 Ok(_) => Err(Rejection::WrongDigest),
                 Err(_) => Err(Rejection::InvalidContent),

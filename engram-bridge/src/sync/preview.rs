@@ -67,7 +67,7 @@ impl Store {
     /// [`SyncError`] if there was no session with it, or if too many previews run.
     pub async fn plan(&self, gossip: &Gossip, peer: NodeId) -> Result<SyncPreview, SyncError> {
         let preview = Arc::<Preview>::default();
-        let (mode, spaces) = (Arc::clone(&preview), self.iter().cloned().collect::<Vec<_>>());
+        let (mode, spaces) = (Arc::clone(&preview), self.iter().collect::<Vec<_>>());
         let pin = move || {
             let pinned = spaces.iter().map(|space| {
                 let mode = SessionMode::Preview(Arc::clone(&mode));
@@ -165,5 +165,5 @@ fn preview_change(
     };
     let contents: Contents = record.live().into_iter().filter_map(content).collect();
     let after = visible(record, &contents, state.strategy());
-    PlannedChange { before: state.shown(id), after }
+    PlannedChange { before: state.shown(id), after: after.first().cloned() }
 }

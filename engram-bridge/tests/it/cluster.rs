@@ -183,18 +183,18 @@ async fn roots_in_membership_metadata_start_a_session() {
     cluster.nodes[0].space().submit(&invented("news", 3), Scheduler).unwrap();
     let mut metadata = BTreeMap::from([("rack".to_owned(), b"7".to_vec())]);
     let (a, b) = (cluster.nodes[0].gossiper(), cluster.nodes[1].gossiper());
-    b.handle_consolidation_gossip(a.gossip().node_id(), &metadata).unwrap();
+    b.handle_consolidation_gossip("a", &metadata).unwrap();
     a.attach_consolidation_gossip(&mut metadata);
     assert_eq!(metadata.len(), 2);
     assert!(metadata["consolidation_root"].len() <= engram_bridge::ADVERT_ROOM);
-    b.handle_consolidation_gossip(a.gossip().node_id(), &metadata).unwrap();
+    b.handle_consolidation_gossip("a", &metadata).unwrap();
     cluster.until(|nodes| agree(nodes) && nodes[1].space().visible_len() == 3).await;
     assert_eq!(a.root_hash(), b.root_hash());
 
-    let stranger = engram_gossip_net::NodeId::from([7; 32]);
-    assert!(b.handle_consolidation_gossip(stranger, &metadata).is_err());
+    let unknown = b.handle_consolidation_gossip("stranger", &metadata);
+    assert_eq!(unknown, Err(engram_bridge::AdvertError::UnknownName("stranger".to_owned())));
     metadata.insert("consolidation_root".to_owned(), b"no advert".to_vec());
-    assert!(b.handle_consolidation_gossip(a.gossip().node_id(), &metadata).is_err());
+    assert!(b.handle_consolidation_gossip("a", &metadata).is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

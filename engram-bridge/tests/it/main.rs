@@ -2,12 +2,14 @@
 
 mod common;
 
+mod across_ids;
 #[cfg(feature = "http")]
 mod browser;
 #[cfg(feature = "files")]
 mod cluster;
 mod convergence;
 mod durability;
+mod guide;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "node")]
@@ -16,11 +18,14 @@ mod laws;
 #[cfg(feature = "node")]
 mod members;
 mod operations;
+mod precision;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "config")]
 mod reload;
 #[cfg(feature = "files")]
 mod service;
+#[cfg(feature = "files")]
+mod spaces;
 #[cfg(feature = "http")]
 mod warnings;

@@ -1,30 +1,37 @@
 //! The decorated consolidation service, between an engine and peers.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use engram_bridge::{
-    BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
-    GossipingConsolidationService, SemanticPattern, Timestamp,
+    BeliefUpdateRecord, Confidence, ConsolidationCacheSource, ConsolidationObserver,
+    ConsolidationRun, ConsolidationService, ConsolidationSnapshot, GossipingConsolidationService,
+    MemoryStateStore, PatternError, RejectedPattern, SemanticPattern, StateEvent, Store, Timestamp,
 };
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::common::cluster::*;
-use crate::common::snapshot;
+use crate::common::{only_space, open, pattern, snapshot};
 
 /// An inner service that writes down what it is given.
 struct Witness {
     seen: Mutex<Vec<(usize, ConsolidationCacheSource)>>,
     calls: watch::Sender<usize>,
     path: Mutex<PathBuf>,
+    /// Removed with the witness.
+    _log: tempfile::TempPath,
 }
 
 impl Witness {
     fn new() -> Arc<Self> {
+        let log = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         Arc::new(Self {
             seen: Mutex::default(),
             calls: watch::Sender::new(0),
-            path: Mutex::default(),
+            path: Mutex::new(log.to_path_buf()),
+            _log: log,
         })
     }
 
@@ -149,6 +156,186 @@ async fn the_rest_is_the_inner_services_own_business() {
     assert_eq!(service.alert_log_path(), PathBuf::from("alerts.jsonl"));
 }
 
+/// The lines of a belief log: pattern, source, and origin.
+fn lines(path: &Path) -> Vec<(String, String, Option<String>)> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let text_of = |line: &Value, name: &str| line[name].as_str().map(str::to_owned);
+    let line = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let [id, source] = ["pattern_id", "source"].map(|name| text_of(&line, name).unwrap());
+        (id, source, text_of(&line, "origin"))
+    };
+    text.lines().map(line).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_changed_belief_is_one_line_of_the_log_and_each_call_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("alerts/beliefs.jsonl");
+    let cluster = Cluster::start(&["alone"], &quiet());
+    let (_, service) = service(&cluster.nodes[0]);
+    service.set_alert_log_path(path.clone());
+    for source in [Scheduler, Scheduler, OnDemand] {
+        service.update_cache(&snapshot(patterns("own", 2)), source);
+    }
+    let line = |id: &str| (id.to_owned(), "scheduler".to_owned(), None);
+    assert_eq!(lines(&path), [line("own_0"), line("own_1")]);
+    let runs = cluster.nodes[0].space().run_stats();
+    assert_eq!((runs.scheduler_runs, runs.on_demand_runs, runs.changing_runs), (2, 1, 1));
+    let last = runs.last.unwrap();
+    assert_eq!((last.patterns, last.updates, last.refused), (2, 0, 0));
+    assert!(last.citations > 0 && !last.age.is_zero());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beliefs_of_peers_are_lines_with_their_origin_and_no_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beliefs.jsonl");
+    let cluster = Cluster::start(&["a", "b"], &lively());
+    let (_, a) = service(&cluster.nodes[0]);
+    let (witness, b) = service(&cluster.nodes[1]);
+    b.set_alert_log_path(path.clone());
+    b.update_cache(&snapshot(patterns("of_b", 1)), Scheduler);
+    a.update_cache(&snapshot(patterns("of_a", 2)), Scheduler);
+    witness.until(3).await;
+    let origin = Some(cluster.nodes[0].gossip.node_id().to_string());
+    let line = |id: &str, source: &str, origin| (id.to_owned(), source.to_owned(), origin);
+    let expected = [
+        line("of_a_0", "gossip", origin.clone()),
+        line("of_a_1", "gossip", origin),
+        line("of_b_0", "scheduler", None),
+    ];
+    let logged = async || {
+        let mut lines = lines(&path);
+        lines.sort();
+        (lines == expected).then_some(())
+    };
+    eventually("line for each belief", logged).await;
+    assert_eq!(cluster.nodes[1].space().run_stats().scheduler_runs, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_cannot_be_written_is_reported_once_and_recovers() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(&["a"], &quiet());
+    let mut events = cluster.nodes[0].store.events();
+    let (_, service) = service(&cluster.nodes[0]);
+    // A folder in place of the file.
+    service.set_alert_log_path(folder.path().to_owned());
+    service.update_cache(&snapshot(patterns("one", 1)), Scheduler);
+    service.update_cache(&snapshot(patterns("two", 1)), Scheduler);
+    service.set_alert_log_path(folder.path().join("log.jsonl"));
+    service.update_cache(&snapshot(patterns("three", 1)), Scheduler);
+    let failure = |event: StateEvent| match event {
+        StateEvent::BeliefLog { failure, .. } => failure,
+        event => panic!("{event:?}"),
+    };
+    let failed = failure(events.try_recv().unwrap()).unwrap();
+    assert!(failed.starts_with(&folder.path().display().to_string()), "{failed}");
+    assert_eq!(failure(events.try_recv().unwrap()), None);
+    assert!(events.try_recv().is_err());
+    assert_eq!(cluster.nodes[0].store.write_stats().belief_log_failures, 2);
+}
+
+/// An observer that writes down what it is told.
+#[derive(Default)]
+struct Registry(Mutex<Vec<(ConsolidationRun, usize, usize)>>, Mutex<usize>, Mutex<usize>);
+
+impl ConsolidationObserver for Registry {
+    fn on_run(&self, run: &ConsolidationRun) {
+        let (updates, refused) = (*self.1.lock().unwrap(), *self.2.lock().unwrap());
+        self.0.lock().unwrap().push((*run, updates, refused));
+    }
+
+    fn on_updates(&self, updates: &[BeliefUpdateRecord]) {
+        *self.1.lock().unwrap() += updates.len();
+    }
+
+    fn on_refused(&self, refused: &[RejectedPattern]) {
+        *self.2.lock().unwrap() += refused.len();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_observer_is_told_each_run() {
+    let cluster = Cluster::start(&["a"], &quiet());
+    let registry = Arc::new(Registry::default());
+    let (_, service) = service(&cluster.nodes[0]);
+    let service = service.with_observer(registry.clone()).without_belief_log();
+    service.update_cache(&snapshot(patterns("own", 3)), Scheduler);
+    service.update_cache(&snapshot(patterns("own", 3)), OnDemand);
+    let runs = registry.0.lock().unwrap();
+    let told: Vec<_> =
+        runs.iter().map(|(run, updates, _)| (run.source, run.updates, *updates)).collect();
+    assert_eq!(told, [(Scheduler, 3, 3), (OnDemand, 0, 3)]);
+    assert!(!Path::new("data/consolidation").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_is_made_outside_of_the_runtime_too() {
+    let cluster = Cluster::start(&["a", "b"], &lively());
+    let (witness, gossiper) = (Witness::new(), cluster.nodes[1].gossiper());
+    let inner = witness.clone();
+    let made = std::thread::spawn(move || GossipingConsolidationService::new(inner, gossiper));
+    let service = made.join().unwrap().without_belief_log();
+    let gossiper = cluster.nodes[0].gossiper();
+    gossiper.rebuild_from_snapshot(&snapshot(patterns("of_a", 2)), Scheduler).unwrap();
+    witness.until(2).await;
+    drop(service);
+}
+
+#[test]
+fn the_time_of_the_merged_view_survives_a_restart() {
+    let kept = MemoryStateStore::new();
+    let shown = |store: &Store| only_space(store).view().generated_at;
+    let at = Timestamp::from_nanoseconds(2_000_000_000_000_000_000);
+    let store = open(1, kept.clone()).unwrap();
+    let made = |at| ConsolidationSnapshot { generated_at: at, ..snapshot(vec![pattern("p", 1)]) };
+    only_space(&store).submit(&made(at), Scheduler).unwrap();
+    assert_eq!(shown(&store), at);
+    drop(store);
+
+    // Without an orderly stop: what changed last.
+    let store = open(1, kept.clone()).unwrap();
+    assert_eq!(shown(&store), at);
+    let later = Timestamp::from_nanoseconds(at.as_nanoseconds() + 5);
+    only_space(&store).submit(&made(later), Scheduler).unwrap();
+    assert_eq!(shown(&store), later);
+    store.close().unwrap();
+    drop(store);
+
+    assert_eq!(shown(&open(1, kept).unwrap()), later);
+}
+
+#[test]
+fn a_refused_pattern_stays_in_the_local_view_until_it_is_taken() {
+    let store = crate::common::store(1, 4);
+    let (space, mut events) = (only_space(&store), store.events());
+    let mut bad = SemanticPattern::clone(&pattern("p", 1));
+    bad.schema_confidence = Confidence::from_engine(f32::NAN);
+    let bad = Arc::new(bad);
+    for _ in 0..2 {
+        let report =
+            space.submit(&snapshot(vec![bad.clone(), pattern("q", 2)]), Scheduler).unwrap();
+        assert_eq!(report.rejected.len(), 1);
+    }
+    let view = space.view();
+    assert_eq!((view.patterns.len(), view.refused.len()), (1, 1));
+    assert!(Arc::ptr_eq(&view.refused[0].pattern, &bad));
+    assert!(matches!(view.refused[0].reason, PatternError::Confidence { .. }));
+    // Reported once.
+    let event = events.try_recv().unwrap();
+    assert!(matches!(event, StateEvent::PatternRefused { id, .. } if id == "p"));
+    assert!(events.try_recv().is_err());
+    assert_eq!((store.write_stats().refused, space.refused_len()), (1, 1));
+
+    // Absence means nothing; a valid pattern of this id ends it.
+    space.submit(&snapshot(vec![]), Scheduler).unwrap();
+    assert_eq!(space.refused_len(), 1);
+    space.submit_pattern(&pattern("p", 1)).unwrap();
+    assert_eq!((space.refused_len(), space.view().patterns.len()), (0, 2));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_pattern_is_told_and_costs_only_itself() {
     let cluster = Cluster::start(&["a"], &quiet());
@@ -158,7 +345,7 @@ async fn a_refused_pattern_is_told_and_costs_only_itself() {
     let own =
         ConsolidationSnapshot { generated_at: Timestamp::from_nanoseconds(9), ..snapshot(own) };
     service.update_cache(&own, Scheduler);
-    assert_eq!(witness.seen(), [(1, Scheduler)]);
+    assert_eq!(witness.seen(), [(2, Scheduler)], "the engine still sees its own");
     let report = service.last_report().unwrap();
     assert_eq!((report.taken(), report.rejected.len()), (1, 1));
     assert_eq!(report.rejected[0].id, "own_0");

@@ -16,7 +16,7 @@ pub(crate) fn space() -> SpaceId {
 }
 
 pub(crate) fn only_space(store: &Store) -> Arc<Space> {
-    Arc::clone(store.space(&space()).unwrap())
+    store.space(&space()).unwrap()
 }
 
 /// The id of a node, by its number from 1.

@@ -7,8 +7,8 @@ use crate::{AdvertError, Gossip, Liveness, Membership, NodeId};
 
 /// The key under which roots stand in the metadata of a membership message.
 pub const CONSOLIDATION_ROOT: &str = "consolidation_root";
-/// Bytes of roots that one membership message carries: it has to fit into a datagram with others.
-const ADVERT_ROOM: usize = 512;
+/// Bytes of roots that one membership message carries: they fit a datagram beside a SWIM ping.
+pub const ADVERT_ROOM: usize = 512;
 
 /// Repeats what the host's failure detector says: for a host that runs SWIM itself.
 ///
@@ -54,7 +54,8 @@ impl Membership for HostSwim {
 
 impl Gossip {
     /// Puts this node's roots into the metadata of a membership message of the host, under
-    /// [`CONSOLIDATION_ROOT`]. With more spaces than fit, the messages that follow name the others.
+    /// [`CONSOLIDATION_ROOT`], in at most [`ADVERT_ROOM`] bytes. With more spaces than fit, the
+    /// messages that follow name the others.
     pub fn attach(&self, metadata: &mut BTreeMap<String, Vec<u8>>) {
         metadata.insert(CONSOLIDATION_ROOT.to_owned(), self.advert(ADVERT_ROOM));
     }
@@ -73,5 +74,20 @@ impl Gossip {
             Some(advert) => self.handle_advert(from, advert),
             None => Ok(()),
         }
+    }
+
+    /// [`handle`](Self::handle) for a host whose messages name the sender by a text: the name of a
+    /// member in the [`Roster`](crate::Roster). Name the members as the host does.
+    ///
+    /// # Errors
+    /// [`AdvertError::UnknownName`] if no member has this name; otherwise as
+    /// [`handle_advert`](Self::handle_advert).
+    pub fn handle_named(
+        &self,
+        from: &str,
+        metadata: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), AdvertError> {
+        let id = self.roster().named(from).map(|member| member.id);
+        self.handle(id.ok_or_else(|| AdvertError::UnknownName(from.to_owned()))?, metadata)
     }
 }

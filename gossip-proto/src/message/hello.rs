@@ -29,6 +29,8 @@ pub struct Hello {
 impl Hello {
     /// Capability bit: the sender takes compressed records.
     pub const LZ4: u32 = 1;
+    /// Capability bit: the sender learns the names of spaces that it does not host.
+    pub const LEARNS_SPACES: u32 = 2;
 }
 
 /// What the nodes of a session tell each other about versions and time.
@@ -77,6 +79,13 @@ pub enum Spaces {
     },
     /// Which spaces of the peer's table the sender hosts too: one bit each, least significant first.
     Hosts(Vec<u8>),
+    /// As `Hosts`, for a peer that [learns spaces](Hello::LEARNS_SPACES).
+    HostsAndOthers {
+        /// As in `Hosts`.
+        hosts: Vec<u8>,
+        /// The sender's spaces of the buckets of the table that the table does not name, ascending.
+        others: Vec<SpaceId>,
+    },
 }
 
 /// The final word of a side that has nothing left to say.
@@ -197,8 +206,7 @@ impl SpaceRoot {
     }
 
     pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let name = r.text("the name of a space", MAX_SPACE_NAME)?;
-        let space = SpaceId::new(name).map_err(|_| DecodeError::Invalid("the name of a space"))?;
+        let space = take_name(r)?;
         let (root, count, generation) = r.take("the root of a space")?;
         Ok(Self { space, root, count, generation })
     }
@@ -222,6 +230,12 @@ impl Spaces {
                 out.push(3);
                 put_bytes(out, bits);
             }
+            Self::HostsAndOthers { hosts, others } => {
+                out.push(4);
+                put_bytes(out, hosts);
+                put_count(out, others.len());
+                others.iter().for_each(|space| put_bytes(out, space.as_str().as_bytes()));
+            }
         }
     }
 
@@ -236,11 +250,32 @@ impl Spaces {
                 buckets: u16::from_le_bytes(r.array("the buckets of a table")?),
                 spaces: take_table(r)?,
             },
-            3 => Self::Hosts(r.bytes("the hosted spaces", MAX_SPACES / 8)?.into()),
+            3 => Self::Hosts(take_hosts(r)?),
+            4 => Self::HostsAndOthers { hosts: take_hosts(r)?, others: take_others(r)? },
             _ => return Err(DecodeError::Invalid("what is said of the spaces")),
         })
     }
 }
+
+fn take_hosts(r: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
+    Ok(r.bytes("the hosted spaces", MAX_SPACES / 8)?.into())
+}
+
+fn take_others(r: &mut Reader<'_>) -> Result<Vec<SpaceId>, DecodeError> {
+    let others = r.list("other spaces", MAX_SPACES, MIN_SPACE_NAME, take_name)?;
+    match others.is_sorted_by(|a, b| a < b) {
+        true => Ok(others),
+        false => Err(DecodeError::NotCanonical("the order of other spaces")),
+    }
+}
+
+fn take_name(r: &mut Reader<'_>) -> Result<SpaceId, DecodeError> {
+    let name = r.text("the name of a space", MAX_SPACE_NAME)?;
+    SpaceId::new(name).map_err(|_| DecodeError::Invalid("the name of a space"))
+}
+
+/// Bytes of the shortest name of a space, and of its length.
+const MIN_SPACE_NAME: usize = 4;
 
 fn take_table(r: &mut Reader<'_>) -> Result<Vec<SpaceRoot>, DecodeError> {
     let table = r.list("spaces in a table", MAX_SPACES, 38, SpaceRoot::decode)?;

@@ -23,6 +23,8 @@ pub(super) struct Directory<V> {
     hosted: Vec<Hosted<V>>,
     /// The table of the session: per place, the index of the space here, if it is hosted.
     places: Option<Vec<Option<usize>>>,
+    /// Spaces that the peer named and this side does not host, in the order of their naming.
+    unhosted: Vec<SpaceId>,
 }
 
 /// One space of this side.
@@ -54,7 +56,7 @@ impl<V: View> Directory<V> {
         if let Some(pair) = hosted.windows(2).find(|pair| pair[0].id == pair[1].id) {
             return Err(SetupError::DuplicateSpace(pair[0].id.as_str().into()));
         }
-        Ok(Self { hosted, places: None })
+        Ok(Self { hosted, places: None, unhosted: Vec::new() })
     }
 
     pub(super) fn into_spaces(self) -> impl Iterator<Item = (SpaceId, V)> {
@@ -146,11 +148,12 @@ impl<V: View> Directory<V> {
     }
 
     /// Takes the peer's table as the session's; answers which of it this side hosts, and the places
-    /// that differ.
+    /// that differ. A peer that `learns` is also told the spaces that its table lacks.
     pub(super) fn adopt(
         &mut self,
         buckets: u16,
         table: &[SpaceRoot],
+        learns: bool,
     ) -> Result<(Spaces, Vec<u32>), &'static str> {
         if !table.iter().all(|entry| covers(buckets, &entry.space)) {
             return Err("a table names only spaces of its buckets");
@@ -168,10 +171,38 @@ impl<V: View> Directory<V> {
                 if self.hosted[index].differed {
                     differing.push(place as u32);
                 }
+            } else {
+                self.unhosted.push(entry.space.clone());
             }
         }
         self.places = Some(places);
-        Ok((Spaces::Hosts(bits), differing))
+        let answer = match learns {
+            false => Spaces::Hosts(bits),
+            true => Spaces::HostsAndOthers { hosts: bits, others: self.others(buckets, table) },
+        };
+        Ok((answer, differing))
+    }
+
+    /// This side's spaces of some buckets that the table does not name.
+    fn others(&self, buckets: u16, table: &[SpaceRoot]) -> Vec<SpaceId> {
+        let is_named = |id: &SpaceId| table.binary_search_by(|entry| entry.space.cmp(id)).is_ok();
+        let ids = self.hosted.iter().map(|space| &space.id);
+        ids.filter(|id| covers(buckets, id) && !is_named(id)).cloned().collect()
+    }
+
+    /// Takes the peer's spaces that this side's table does not name.
+    pub(super) fn learn(&mut self, others: Vec<SpaceId>) -> Result<(), &'static str> {
+        let hosts = |id: &SpaceId| self.hosted.binary_search_by(|space| space.id.cmp(id)).is_ok();
+        if others.iter().any(hosts) {
+            return Err("the other spaces are none of the table");
+        }
+        self.unhosted.extend(others);
+        Ok(())
+    }
+
+    /// Spaces that the peer hosts and this side does not, as far as the peer named them.
+    pub(super) fn unhosted(&self) -> Arc<[SpaceId]> {
+        self.unhosted.as_slice().into()
     }
 
     /// Learns which places of this side's table the peer hosts; returns these.

@@ -102,6 +102,7 @@ impl<V: View> Session<V> {
             result,
             stats: self.stats,
             spaces: self.directory.outcomes(),
+            unhosted: self.directory.unhosted(),
             cursor: self.transfer.cursor(),
             postponed: self.postponed,
             unsendable: self.unsent.named(),

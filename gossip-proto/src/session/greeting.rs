@@ -14,10 +14,12 @@ const MAX_EARLY: usize = 16;
 
 impl<V: View> Session<V> {
     pub(super) fn greet(&mut self, spaces: Spaces) {
-        let capabilities = match self.config.compression {
+        let lz4 = match self.config.compression {
             Compression::Off => 0,
             Compression::Lz4 => Hello::LZ4,
         };
+        let learns = if self.config.learn_spaces { Hello::LEARNS_SPACES } else { 0 };
+        let capabilities = lz4 | learns;
         self.queued.push_back(Message::MerkleRootExchange(Hello {
             capabilities,
             key: self.key_half,
@@ -33,6 +35,7 @@ impl<V: View> Session<V> {
         if hello.capabilities & Hello::LZ4 != 0 {
             self.compression = self.config.compression;
         }
+        self.peer_learns = hello.capabilities & Hello::LEARNS_SPACES != 0;
         self.peer_takes = hello.receive_budget;
         self.session_key = match self.stats.turns {
             0 => SessionKey::of(hello.key, self.key_half),
@@ -115,14 +118,24 @@ impl<V: View> Session<V> {
                 let hosts = self.adopt(buckets, &spaces)?;
                 self.queued.push_back(Message::Spaces(hosts));
             }
-            Spaces::Hosts(bits) if self.directory.has_table() => {
-                self.stage = Stage::Walking;
-                let shared = self.directory.hosts(&bits).map_err(SessionError::Violation)?;
-                self.deltas.retain(&shared);
-                self.walk.expect_roots(shared);
+            Spaces::Hosts(bits) if self.directory.has_table() => self.on_hosts(&bits)?,
+            Spaces::HostsAndOthers { hosts, others }
+                if self.directory.has_table() && self.config.learn_spaces =>
+            {
+                self.directory.learn(others).map_err(SessionError::Violation)?;
+                self.on_hosts(&hosts)?;
             }
             _ => return Err(SessionError::Violation("an answer about spaces that does not fit")),
         }
+        Ok(())
+    }
+
+    /// Learns which spaces of this side's table the peer hosts.
+    fn on_hosts(&mut self, bits: &[u8]) -> Result<(), SessionError> {
+        self.stage = Stage::Walking;
+        let shared = self.directory.hosts(bits).map_err(SessionError::Violation)?;
+        self.deltas.retain(&shared);
+        self.walk.expect_roots(shared);
         Ok(())
     }
 
@@ -130,8 +143,10 @@ impl<V: View> Session<V> {
     fn adopt(&mut self, buckets: u16, table: &[crate::SpaceRoot]) -> Result<Spaces, SessionError> {
         debug_assert!(matches!(self.turn, Turn::Theirs(_)), "tables come in the peer's turn");
         self.stage = Stage::Walking;
-        let (hosts, differing) =
-            self.directory.adopt(buckets, table).map_err(SessionError::Violation)?;
+        let (hosts, differing) = self
+            .directory
+            .adopt(buckets, table, self.peer_learns)
+            .map_err(SessionError::Violation)?;
         for place in differing.into_iter().rev() {
             self.begin_to_compare(place);
         }

@@ -82,6 +82,8 @@ pub struct Session<V> {
     session_key: SessionKey,
     /// Bytes that may still be sent.
     peer_takes: u64,
+    /// Whether the peer learns the names of spaces that it does not host.
+    peer_learns: bool,
     sent_records: u64,
     stats: Stats,
     started: Duration,
@@ -179,6 +181,7 @@ impl<V: View> Session<V> {
             session_key: SessionKey::default(),
             key_half,
             peer_takes: 0,
+            peer_learns: false,
             sent_records: 0,
             stats: Stats::default(),
             started: now,

@@ -38,6 +38,9 @@ pub struct Outcome {
     pub stats: Stats,
     /// The shared spaces, ascending by name. A clone shares them.
     pub spaces: Arc<[SpaceOutcome]>,
+    /// Spaces that the peer hosts and this side does not, as far as the peer named them: all that
+    /// differ, if this side [learns spaces](crate::SessionConfig::learn_spaces).
+    pub unhosted: Arc<[SpaceId]>,
     /// Where the next session with this peer should begin, if this one kept something back: see
     /// [`SessionConfig::cursor`](crate::SessionConfig::cursor).
     pub cursor: Option<u64>,

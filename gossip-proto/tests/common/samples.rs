@@ -25,6 +25,7 @@ pub fn all() -> Vec<(&'static str, Message, Compression)> {
         plain("spaces-buckets", Message::Spaces(buckets())),
         plain("spaces-table", Message::Spaces(table(0b0010_0000_0000_1001))),
         plain("spaces-hosts", Message::Spaces(Spaces::Hosts(vec![0b101]))),
+        plain("spaces-hosts-and-others", Message::Spaces(hosts_and_others())),
         plain("subtree-request", subtree_request()),
         plain("subtree-response", subtree_response()),
         plain("pattern-request", pattern_request()),
@@ -66,6 +67,10 @@ pub fn all() -> Vec<(&'static str, Message, Compression)> {
         plain("range-answer", Message::RangeAnswer(RangeAnswer { space: 1, taken: vec![0b10] })),
         plain("pattern-sync-declared", declared()),
     ]
+}
+
+fn hosts_and_others() -> Spaces {
+    Spaces::HostsAndOthers { hosts: vec![0b101], others: vec![space("notes"), space("work")] }
 }
 
 fn parameter() -> Refusal {

@@ -24,6 +24,8 @@ pub(crate) enum Command {
     WithdrawNode(String, String),
     /// Drop the parts of all records whose versions lie too far in the future.
     DropImplausible,
+    /// Report the conflicts of each space across ids.
+    Groups,
     /// Read the configuration again.
     Reload,
     /// Report the state, changed or not.
@@ -36,7 +38,8 @@ pub(crate) enum Command {
 
 /// The commands, for people.
 pub(crate) const COMMANDS: &str = "export PATH, backup PATH, withdraw SPACE ID, forget SPACE ID, \
-     resolve SPACE VERSION ID, withdraw-node SPACE NODE_ID, drop-implausible, reload, state, quit";
+     resolve SPACE VERSION ID, withdraw-node SPACE NODE_ID, drop-implausible, groups, reload, state, \
+     quit";
 
 impl Command {
     fn parse(line: &str) -> Self {
@@ -54,6 +57,7 @@ impl Command {
                 }
                 _ => Self::Unknown(line.to_owned()),
             },
+            ("groups", "") => Self::Groups,
             ("reload", "") => Self::Reload,
             ("state", "") => Self::State,
             ("quit", "") => Self::Quit,
@@ -104,6 +108,7 @@ mod tests {
         let vague = "withdraw-node notes";
         assert_eq!(Command::parse(vague), Command::Unknown(vague.to_owned()));
         assert_eq!(Command::parse("forget notes"), Command::Unknown("forget notes".to_owned()));
+        assert_eq!(Command::parse("groups"), Command::Groups);
         assert_eq!(Command::parse("reload"), Command::Reload);
         assert_eq!(Command::parse("backup b"), Command::Backup("b".into()));
         assert_eq!(Command::parse(" state "), Command::State);

@@ -4,7 +4,8 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use engram_bridge::Recovery;
+use engram_bridge::{Recovery, Space};
+use engram_gossip_proto::SpaceId;
 use serde::Serialize;
 
 use crate::notice::{Kind, Notice};
@@ -23,7 +24,7 @@ pub(crate) enum Event {
         page: Option<String>,
     },
     /// The state in which the node found its store.
-    Opened { node: String, recovery: &'static str, found: String },
+    Opened { node: String, recovery: &'static str, found: String, unhosted: Vec<String> },
     /// A snapshot was submitted, and its new patterns are durable.
     Snapshot(Snapshot),
     /// A line of the data, or a pattern of it, was left out.
@@ -44,6 +45,8 @@ pub(crate) enum Event {
     Forgotten { space: String, pattern: String, found: bool },
     /// One version of a pattern replaced all others.
     Resolved { space: String, pattern: String, version: String },
+    /// The conflicts of a space across ids.
+    Groups(Groups),
     /// Everything that a node wrote in a space was withdrawn.
     NodeWithdrawn { space: String, node: String, patterns: usize },
     /// The parts of records with implausible versions were dropped here.
@@ -138,7 +141,16 @@ impl Event {
                 let page = page.unwrap_or_default();
                 format!("{node} listens on {address}; its node id is {node_id}{page}")
             }
-            Self::Opened { node, found, .. } => format!("{node}: {found}"),
+            Self::Opened { node, found, unhosted, .. } if unhosted.is_empty() => {
+                format!("{node}: {found}")
+            }
+            Self::Opened { node, found, unhosted, .. } => {
+                let unhosted = unhosted.join(", ");
+                format!(
+                    "{node}: {found}; the state of {unhosted} stays in the store, and node.spaces \
+                     does not name them"
+                )
+            }
             Self::Snapshot(snapshot) => snapshot.sentence(),
             Self::Rejected { file, line, pattern, reason } => {
                 let line = line.map(|line| format!(":{line}")).unwrap_or_default();
@@ -156,6 +168,7 @@ impl Event {
             Self::State(State { node, root, patterns, .. }) => {
                 format!("{node}: {patterns} patterns, root {}", &root[..16])
             }
+            Self::Groups(groups) => groups.sentence(),
             Self::Exported { path } => format!("exported to {path}"),
             Self::Withdrawn { space, pattern, found: true } => {
                 format!("withdrew this node's version of {pattern:?} of {space}")
@@ -195,7 +208,7 @@ impl Event {
     }
 
     /// The state in which a node found its store.
-    pub(crate) fn opened(node: &str, found: &Recovery) -> Self {
+    pub(crate) fn opened(node: &str, found: &Recovery, unhosted: &[SpaceId]) -> Self {
         let recovery = match found {
             Recovery::InMemory => "in_memory",
             Recovery::New => "new",
@@ -204,7 +217,8 @@ impl Event {
             Recovery::SetAside { .. } => "set_aside",
             _ => "other",
         };
-        Self::Opened { node: node.to_owned(), recovery, found: found.to_string() }
+        let unhosted = unhosted.iter().map(SpaceId::to_string).collect();
+        Self::Opened { node: node.to_owned(), recovery, found: found.to_string(), unhosted }
     }
 
     pub(crate) fn exported(path: &Path) -> Self {
@@ -213,6 +227,55 @@ impl Event {
 
     pub(crate) fn backed_up(path: &Path) -> Self {
         Self::BackedUp { path: path.display().to_string() }
+    }
+}
+
+/// The conflicts of a space across ids.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Groups {
+    space: String,
+    /// Groups of at least two patterns.
+    groups: u64,
+    /// Patterns in these groups beside the representatives.
+    members: u64,
+    /// Patterns that dispute an episode with another one.
+    disputed: u64,
+    /// Changed patterns that were not compared yet.
+    pending: u64,
+    /// One of the members, explained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    example: Option<String>,
+}
+
+impl Groups {
+    /// `None` if the comparison is switched off.
+    pub(crate) fn of(space: &Space) -> Option<Self> {
+        let stats = space.across_ids_stats()?;
+        let first = space.groups(None, 1);
+        let member = first.first().and_then(|group| space.standing(group.members.first()?));
+        Some(Self {
+            space: space.id().to_string(),
+            groups: stats.groups,
+            members: stats.members,
+            disputed: stats.disputed,
+            pending: stats.pending,
+            example: member.map(|standing| standing.to_string()),
+        })
+    }
+
+    fn sentence(&self) -> String {
+        let Self { space, groups, members, disputed, pending, example } = self;
+        let mut sentence = format!(
+            "{space}: {groups} groups of patterns that are one memory, {members} patterns beside their \
+             representatives, {disputed} in dispute"
+        );
+        if *pending > 0 {
+            sentence += &format!(", {pending} not compared yet");
+        }
+        if let Some(example) = example {
+            sentence += &format!("; for example {}", example.replace('\n', ";"));
+        }
+        sentence
     }
 }
 
@@ -265,8 +328,12 @@ mod tests {
 
     #[test]
     fn a_new_store_is_said_to_be_new() {
-        let opened = Event::opened("node-a", &Recovery::New);
+        let opened = Event::opened("node-a", &Recovery::New, &[]);
         assert_eq!(opened.sentence(), "node-a: the store is new");
         assert!(json(&opened).contains(r#""recovery":"new""#));
+        let work = SpaceId::new("work").unwrap();
+        let opened = Event::opened("node-a", &Recovery::Loaded { records: 1 }, &[work]);
+        assert!(opened.sentence().contains("the state of work stays in the store"));
+        assert!(json(&opened).contains(r#""unhosted":["work"]"#));
     }
 }

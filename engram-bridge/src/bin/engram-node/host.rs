@@ -94,6 +94,7 @@ impl Host {
             Command::DropImplausible => self.drop_implausible().await,
             Command::Resolve(space, version, id) => self.resolve(space, version, id).await,
             Command::WithdrawNode(space, node) => self.withdraw_node(space, node).await,
+            Command::Groups => self.groups().await,
             Command::Reload => self.reload(),
             Command::Unknown(command) => {
                 let reason = format!("not a command; there are {COMMANDS}");

@@ -8,6 +8,7 @@ mod event;
 mod export;
 mod host;
 mod metrics;
+mod migrate;
 mod network;
 mod notice;
 mod operate;
@@ -40,6 +41,7 @@ enum Task {
     /// Prints every key of cluster.toml with its values and its default.
     Keys,
     Metrics(metrics::Metrics),
+    Migrate(migrate::Migrate),
 }
 
 /// Checks a configuration and the certificates that it names, and starts nothing.
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Task::Metrics(task) => task.run(),
+        Task::Migrate(task) => task.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

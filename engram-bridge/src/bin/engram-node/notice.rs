@@ -114,6 +114,23 @@ impl Notice {
                 );
                 Self { cap: Some(cap.key()), ..Self::about("over_cap", space, id, &reason) }
             }
+            StateEvent::PatternRefused { space, id, reason } => Self::about(
+                "pattern_refused",
+                space,
+                id,
+                &format!("it stays on this node only: {reason}"),
+            ),
+            StateEvent::BeliefLog { space, failure } => {
+                let (event, reason) = match failure {
+                    Some(failure) => ("belief_log_failed", failure.clone()),
+                    None => ("belief_log_recovered", "belief updates are logged again".to_owned()),
+                };
+                Self { space: Some(space.to_string()), ..Self::new(event, reason) }
+            }
+            StateEvent::SpaceRefused { space, error } => {
+                let space = Some(space.to_string());
+                Self { space, ..Self::new("space_refused", error.to_string()) }
+            }
             StateEvent::Storage { failure } => Self::storage(failure.as_ref()),
             _ => return None,
         })
@@ -189,12 +206,16 @@ impl Kind {
 
 #[cfg(test)]
 mod tests {
-    use engram_bridge::Cap;
+    use engram_bridge::{AddSpaceError, Cap, PatternError};
 
     use super::*;
 
     fn space() -> SpaceId {
         SpaceId::new("notes").unwrap()
+    }
+
+    fn too_many() -> AddSpaceError {
+        AddSpaceError::TooMany { space: space() }
     }
 
     fn every() -> Vec<StateEvent> {
@@ -209,6 +230,14 @@ mod tests {
             StateEvent::Implausible { space: space.clone(), id: id.clone(), node },
             StateEvent::ClockAhead { node, ahead: 600 * 1_000_000_000 },
             StateEvent::OverCap { space, id, cap: Cap::Deletions },
+            StateEvent::SpaceRefused { space: self::space(), error: too_many() },
+            StateEvent::PatternRefused {
+                space: self::space(),
+                id: "p".to_owned(),
+                reason: PatternError::Strength { value: -1.0 },
+            },
+            StateEvent::BeliefLog { space: self::space(), failure: Some("full".to_owned()) },
+            StateEvent::BeliefLog { space: self::space(), failure: None },
             StateEvent::Storage { failure: Some(failure) },
             StateEvent::Storage { failure: None },
         ]

@@ -8,7 +8,7 @@ use engram_bridge::{Citations, ClusterConfig, Space, SubmitError};
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 
-use crate::event::Event;
+use crate::event::{Event, Groups};
 use crate::export;
 use crate::host::Host;
 
@@ -25,6 +25,16 @@ impl Host {
         let (store, to) = (Arc::clone(&self.node.store), path.clone());
         if self.attempt("backup", &path, move || store.backup(&to)).await {
             self.report.say(Event::backed_up(&path));
+        }
+    }
+
+    /// Reports the conflicts of each space across ids, as far as its patterns were compared.
+    pub(crate) async fn groups(&self) {
+        for space in self.node.store.iter() {
+            let read = tokio::task::spawn_blocking(move || Groups::of(&space)).await;
+            if let Ok(Some(groups)) = read {
+                self.report.say(Event::Groups(groups));
+            }
         }
     }
 
@@ -94,7 +104,7 @@ impl Host {
         change: impl FnOnce(&Space) -> Result<T, String> + Send + 'static,
     ) -> Option<T> {
         let named = SpaceId::new(space).ok();
-        let hosted = named.and_then(|named| self.node.store.space(&named).cloned());
+        let hosted = named.and_then(|named| self.node.store.space(&named));
         let changed = match hosted {
             Some(hosted) => tokio::task::spawn_blocking(move || change(&hosted)).await,
             None => Ok(Err("this node hosts no such space; see node.spaces".to_owned())),

@@ -31,7 +31,7 @@ pub(crate) struct Run {
     events: bool,
     /// Takes commands on the standard input, one a line: `export PATH`, `backup PATH`,
     /// `withdraw SPACE ID`, `forget SPACE ID`, `resolve SPACE VERSION ID`,
-    /// `withdraw-node SPACE NODE_ID`, `drop-implausible`, `reload`, `state`, `quit`.
+    /// `withdraw-node SPACE NODE_ID`, `drop-implausible`, `groups`, `reload`, `state`, `quit`.
     /// The end of the input ends the node.
     #[arg(long)]
     control: bool,
@@ -52,7 +52,7 @@ impl Run {
             None => None,
         };
         let node = Node::start(&config)?;
-        report.say(Event::opened(&config.node.name, node.store.recovery()));
+        report.say(Event::opened(&config.node.name, node.store.recovery(), &node.store.unhosted()));
         let http = Self::answer_http(&config, &node).await?;
         report.say(Event::Listening {
             node: config.node.name.clone(),

@@ -6,8 +6,16 @@ use crate::engram::pattern::{Confidence, SemanticPattern};
 use crate::engram::timestamp::Timestamp;
 use engram_vclock::Dot;
 
+const SHAPE: Shape = Shape { dimension: 3, precision: Precision::F32 };
+
 fn owner() -> Owner {
-    Owner { node: [1; 32], hash: "sha256".to_owned(), depth: 12, dimension: 768 }
+    Owner {
+        node: [1; 32],
+        hash: "sha256".to_owned(),
+        depth: 12,
+        dimension: 768,
+        precision: Precision::F32,
+    }
 }
 
 fn recorded() -> (Record, Option<Digest>) {
@@ -30,11 +38,12 @@ struct Row {
 }
 
 /// Every kind of row.
-fn rows() -> [Row; 4] {
+fn rows() -> [Row; 5] {
     let root = StoredRoot { root: Digest::from([5; 32]), count: 6 };
     let (record, submitted) = recorded();
     let id = key(&space(), b"pattern_7");
     let record = encode_record(&id, &record, submitted.as_ref());
+    let generated = encode_generated(&space(), Timestamp::from_nanoseconds(7));
     let row = |key, bytes, is_read| Row { key, bytes, is_read };
     [
         row(OWNER.to_vec(), owner().encode(), |_, bytes| Owner::decode(bytes).is_some()),
@@ -42,6 +51,9 @@ fn rows() -> [Row; 4] {
             decode_root(key, bytes).is_some()
         }),
         row(settled_key(&space()), encode_settled(&space()), is_settled),
+        row(generated_key(&space()), generated, |key, bytes| {
+            decode_generated(key, bytes).is_some()
+        }),
         row(id, record, |key, bytes| decode_record(key, bytes).is_some()),
     ]
 }
@@ -55,16 +67,17 @@ fn golden_rows() {
     assert_eq!(digests, GOLDEN);
 }
 
-const GOLDEN: [&str; 4] = [
-    "391aa799c80e93f4b99698ba7d36ef4c6e73431536e94c90ee6901fdc40a5f15",
+const GOLDEN: [&str; 5] = [
+    "81b0ce77986ae1efef71e46d84ef34b32a995859381f02118355d59d4bb1111a",
     "3e39f0f6e1b37046427da89b2375b5274e7d58fef89d58f532140185c53f8d56",
     "ea12d3dc8e8167c66a91a6fe8576a93e06996a861b7aea68f4b4f423d837c303",
+    "188164b0019f8f6a1b50f76dc2240946b69f774a286b5541927ab7eab19c15e9",
     "dc4df5e453077e4a38e5b4a94840b07b7cb34bfee9538c082bb6a03c4a724725",
 ];
 
 #[test]
 fn rows_round_trip() {
-    let [owned, _, _, record] = rows();
+    let [owned, _, _, _, record] = rows();
     assert_eq!(Owner::decode(&owned.bytes), Some(owner()));
     let found = decode_record(&record.key, &record.bytes).unwrap();
     assert_eq!((found.record, found.last_submitted), recorded());
@@ -83,17 +96,17 @@ fn damaged_and_moved_rows_are_noticed() {
             assert!(!is_read(&key, &bytes[..len]), "{len} bytes");
         }
     }
-    let [_, _, _, record] = rows();
+    let [_, _, _, _, record] = rows();
     assert!(!(record.is_read)(b"another", &record.bytes));
 }
 
 /// A content of each origin.
 fn contents() -> [Content; 3] {
-    let engine = Content::new(&Arc::new(pattern()), 3, &AnyHasher::Sha256).unwrap();
+    let engine = Content::new(&Arc::new(pattern()), SHAPE, &AnyHasher::Sha256).unwrap();
     let from = |peer: Option<NodeId>| {
         let introducer = Introducer::Peer(peer.map(Arc::new));
         let wire = content::to_wire(&pattern());
-        Content::from_wire(wire, 3, &AnyHasher::Sha256, introducer).unwrap()
+        Content::from_wire(wire, SHAPE, &AnyHasher::Sha256, introducer).unwrap()
     };
     [engine, from(None), from(Some(NodeId::from([9; 32])))]
 }

@@ -1,5 +1,6 @@
 //! From what is written to what is meant.
 
+mod conflict;
 mod running;
 
 use std::collections::BTreeSet;
@@ -9,13 +10,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::SpaceId;
+use engram_gossip_proto::{Precision, SpaceId};
 use engram_merkle::{AnyHasher, BaseDepth};
 
-use super::file::{self, Conflict, File, Gossip, Http, MerkleTree, Node, Peer, Store, Tls};
+pub(super) use self::conflict::{COSINE, JACCARD, PART};
+use super::file::{self, File, Gossip, Http, MerkleTree, Node, Peer, SpaceNames, Store, Time, Tls};
 use super::{
-    ClusterConfig, ConfigProblem, ConflictConfig, GossipConfig, HttpConfig, MerkleTreeConfig,
-    NodeConfig, PeerConfig, StorageConfig, StrategyChoice, TlsConfig,
+    ClusterConfig, ConfigProblem, GossipConfig, HttpConfig, MerkleTreeConfig, NodeConfig,
+    PeerConfig, StorageConfig, TlsConfig,
 };
 use crate::replica::caps::Caps;
 use crate::replica::retention::Retention;
@@ -32,12 +34,16 @@ pub(super) const PROBE_TIMEOUT_MS: RangeInclusive<i64> = 10..=20_000;
 pub(super) const SUSPICION_MS: RangeInclusive<i64> = 100..=600_000;
 pub(super) const SETTLE_SECONDS: RangeInclusive<i64> = 0..=3_600;
 pub(super) const RECORDS: RangeInclusive<i64> = 1..=1_000_000_000;
+pub(super) const MAX_COMPARED: RangeInclusive<i64> = 1..=1_000_000;
 pub(super) const CONTENT_MIB: RangeInclusive<i64> = 1..=1 << 30;
 const MAX_REPLACED: usize = 16;
 pub(super) const MAX_AGE_DAYS: RangeInclusive<i64> = 1..=36_500;
 pub(super) const MAX_PATTERNS: RangeInclusive<i64> = 1..=1_000_000_000;
 const MAX_SPACES: usize = 1_024;
+/// Stands for every space that the store holds or a peer names.
+pub(super) const ALL_SPACES: &str = "*";
 const MIB: u64 = 1 << 20;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Checks every key, also after one was found wrong; `None` if anything was.
 pub(super) fn check(file: File, problems: &mut Vec<ConfigProblem>) -> Option<ClusterConfig> {
@@ -105,6 +111,31 @@ impl Check<'_> {
         self.refuse(key, format!("{value} is not in {least}..={most}; the default is {default}"))
     }
 
+    /// A time in the unit of its key; the outer `None` for what is no time.
+    fn time(&mut self, key: &str, written: Option<&Time>, unit: Duration) -> Option<Option<i64>> {
+        let text = match written {
+            None => return Some(None),
+            Some(Time::Units(units)) => return Some(Some(*units)),
+            Some(Time::Text(text)) => text,
+        };
+        match humantime::parse_duration(text) {
+            Ok(time) if time.as_nanos() % unit.as_nanos() == 0 => {
+                let units = i64::try_from(time.as_nanos() / unit.as_nanos());
+                Some(Some(units.unwrap_or(i64::MAX)))
+            }
+            Ok(_) => {
+                let unit = humantime::format_duration(unit);
+                self.refuse(key, format!("{text:?} is no multiple of {unit}; write one"))
+            }
+            Err(error) => {
+                let message = format!(
+                    "{text:?} is no time: {error}; write a number, or text as in \"1m 30s\""
+                );
+                self.refuse(key, message)
+            }
+        }
+    }
+
     fn address(&mut self, key: &str, value: Option<String>) -> Option<SocketAddr> {
         let value = self.required(key, value, "\"127.0.0.1:7701\"")?;
         match value.parse() {
@@ -132,9 +163,11 @@ impl Check<'_> {
     fn node(&mut self, node: Node) -> Option<NodeConfig> {
         let name = self.required("node.name", node.name, "\"node-a\"");
         let listen = self.address("node.listen", node.listen);
-        let spaces = self.spaces(node.spaces.unwrap_or_else(|| vec![DEFAULT_SPACE.to_owned()]));
+        let learn_spaces = matches!(node.spaces, Some(SpaceNames::All(_)));
+        let spaces = self.spaces(node.spaces);
         let replaces = self.replaces(node.replaces.unwrap_or_default());
-        Some(NodeConfig { name: name?, listen: listen?, spaces: spaces?, replaces: replaces? })
+        let (name, listen, spaces, replaces) = (name?, listen?, spaces?, replaces?);
+        Some(NodeConfig { name, listen, spaces, learn_spaces, replaces })
     }
 
     fn replaces(&mut self, ids: Vec<String>) -> Option<Vec<NodeId>> {
@@ -155,7 +188,18 @@ impl Check<'_> {
         (replaced.len() == count).then_some(replaced)
     }
 
-    fn spaces(&mut self, names: Vec<String>) -> Option<Vec<SpaceId>> {
+    fn spaces(&mut self, names: Option<SpaceNames>) -> Option<Vec<SpaceId>> {
+        let names = match names {
+            None => vec![DEFAULT_SPACE.to_owned()],
+            Some(SpaceNames::Listed(names)) => names,
+            Some(SpaceNames::All(text)) if text == ALL_SPACES => vec![DEFAULT_SPACE.to_owned()],
+            Some(SpaceNames::All(text)) => {
+                let message = format!(
+                    "{text:?} is not known; write \"*\" for all spaces, or a list of names"
+                );
+                return self.refuse("node.spaces", message);
+            }
+        };
         if !(1..=MAX_SPACES).contains(&names.len()) {
             let message = format!("a node hosts 1 to {MAX_SPACES} spaces, not {}", names.len());
             return self.refuse("node.spaces", message);
@@ -222,8 +266,9 @@ impl Check<'_> {
     }
 
     fn gossip(&mut self, gossip: &Gossip) -> Option<GossipConfig> {
-        let interval =
-            self.integer("gossip.interval_seconds", gossip.interval_seconds, 60, INTERVAL_SECONDS);
+        let (key, range) = ("gossip.interval_seconds", INTERVAL_SECONDS);
+        let interval = self.time(key, gossip.interval_seconds.as_ref(), SECOND);
+        let interval = interval.and_then(|written| self.integer(key, written, 60, range));
         let fanout = self.integer("gossip.fanout", gossip.fanout, 3, FANOUT);
         let patterns = self.integer(
             "gossip.max_patterns_per_sync",
@@ -266,7 +311,15 @@ impl Check<'_> {
                 format!("{written} is not 2^{levels}; write {leaves} or leave it out"),
             );
         }
-        Some(MerkleTreeConfig { depth: depth?, hash: hash? })
+        let precision = match tree.precision.as_deref() {
+            None | Some("f32") => Some(Precision::F32),
+            Some("f16") => Some(Precision::F16),
+            Some(name) => self.refuse(
+                "merkle_tree.precision",
+                format!("{name:?} is not known; write \"f32\" (the default) or \"f16\""),
+            ),
+        };
+        Some(MerkleTreeConfig { depth: depth?, hash: hash?, precision: precision? })
     }
 
     fn http(&mut self, http: Http) -> Option<HttpConfig> {
@@ -280,22 +333,10 @@ impl Check<'_> {
         )
     }
 
-    fn conflict(&mut self, conflict: &Conflict) -> Option<ConflictConfig> {
-        let strategy = match conflict.strategy.as_deref().unwrap_or("confidence-voting") {
-            "confidence-voting" => StrategyChoice::ConfidenceVoting,
-            "confidence-weighted" => StrategyChoice::ConfidenceWeighted,
-            other => {
-                return self.refuse(
-                    "conflict.strategy",
-                    format!("{other:?} is not known; write \"confidence-voting\" (the default) or \"confidence-weighted\""),
-                );
-            }
-        };
-        Some(ConflictConfig { strategy })
-    }
-
     fn retention(&mut self, retention: &file::Retention) -> Option<Retention> {
-        let days = self.limit("retention.max_age_days", retention.max_age_days, MAX_AGE_DAYS);
+        let (key, range) = ("retention.max_age_days", MAX_AGE_DAYS);
+        let days = self.time(key, retention.max_age_days.as_ref(), 86_400 * SECOND);
+        let days = days.and_then(|written| self.limit(key, written, range));
         let most = self.limit("retention.max_patterns", retention.max_patterns, MAX_PATTERNS);
         Some(Retention {
             max_age: days?.map(|days| Duration::from_secs(86_400 * days)),
@@ -321,7 +362,9 @@ impl Check<'_> {
     }
 
     fn store(&mut self, store: Store) -> Option<StorageConfig> {
-        let settle = self.integer("store.settle_seconds", store.settle_seconds, 10, SETTLE_SECONDS);
+        let (key, range) = ("store.settle_seconds", SETTLE_SECONDS);
+        let settle = self.time(key, store.settle_seconds.as_ref(), SECOND);
+        let settle = settle.and_then(|written| self.integer(key, written, 10, range));
         let caps = self.caps(&store);
         let path = match store.path {
             None => Some(None),

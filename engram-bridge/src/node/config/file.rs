@@ -29,8 +29,24 @@ pub(super) struct File {
 pub(super) struct Node {
     pub(super) name: Option<String>,
     pub(super) listen: Option<String>,
-    pub(super) spaces: Option<Vec<String>>,
+    pub(super) spaces: Option<SpaceNames>,
     pub(super) replaces: Option<Vec<String>>,
+}
+
+/// A time: a number of the unit that the key names, or a text such as `1m 30s`.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number, or a text such as \"1m 30s\"")]
+pub(super) enum Time {
+    Units(i64),
+    Text(String),
+}
+
+/// A list of names, or one text that stands for all spaces.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a list of names, or \"*\"")]
+pub(super) enum SpaceNames {
+    All(String),
+    Listed(Vec<String>),
 }
 
 #[derive(Default, Deserialize)]
@@ -52,7 +68,7 @@ pub(super) struct Peer {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Gossip {
-    pub(super) interval_seconds: Option<i64>,
+    pub(super) interval_seconds: Option<Time>,
     pub(super) fanout: Option<i64>,
     pub(super) max_patterns_per_sync: Option<i64>,
     pub(super) enable_compression: Option<bool>,
@@ -64,12 +80,23 @@ pub(super) struct MerkleTree {
     pub(super) depth: Option<i64>,
     pub(super) leaf_count: Option<i64>,
     pub(super) hash: Option<String>,
+    pub(super) precision: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Conflict {
     pub(super) strategy: Option<String>,
+    pub(super) across_ids: Option<bool>,
+    pub(super) across_ids_max_patterns: Option<i64>,
+    pub(super) divergent_cosine: Option<f64>,
+    pub(super) divergent_jaccard: Option<f64>,
+    pub(super) creation_cosine: Option<f64>,
+    pub(super) ownership_cosine: Option<f64>,
+    pub(super) concept_cosine: Option<f64>,
+    pub(super) ambiguity: Option<f64>,
+    pub(super) rivalry: Option<f64>,
+    pub(super) floor: Option<f64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -87,16 +114,16 @@ pub(super) struct Limits {
 #[serde(default)]
 pub(super) struct Membership {
     pub(super) kind: Option<String>,
-    pub(super) probe_interval_ms: Option<i64>,
-    pub(super) probe_timeout_ms: Option<i64>,
-    pub(super) suspicion_ms: Option<i64>,
+    pub(super) probe_interval_ms: Option<Time>,
+    pub(super) probe_timeout_ms: Option<Time>,
+    pub(super) suspicion_ms: Option<Time>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Store {
     pub(super) path: Option<String>,
-    pub(super) settle_seconds: Option<i64>,
+    pub(super) settle_seconds: Option<Time>,
     pub(super) max_live_records: Option<i64>,
     pub(super) max_deletions: Option<i64>,
     pub(super) max_content_mib: Option<i64>,
@@ -113,7 +140,7 @@ pub(super) struct Http {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Retention {
-    pub(super) max_age_days: Option<i64>,
+    pub(super) max_age_days: Option<Time>,
     pub(super) max_patterns: Option<i64>,
 }
 

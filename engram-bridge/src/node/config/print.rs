@@ -4,11 +4,14 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use engram_conflict::pattern::Rules;
 use engram_gossip_net::RateLimits;
 use engram_merkle::Hasher as _;
 use toml::{Table, Value};
 
-use super::{ClusterConfig, MembershipConfig, StrategyChoice};
+use super::check::ALL_SPACES;
+use super::{ClusterConfig, ConflictConfig, MembershipConfig};
+use crate::replica::across_ids::AcrossIds;
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
@@ -41,13 +44,12 @@ impl ClusterConfig {
     pub(crate) fn sections(&self) -> [(&'static str, Table); 10] {
         let Self { node, tls, peers: _, gossip, merkle_tree, conflict, .. } = self;
         let Self { limits, membership, store, http, retention, .. } = self;
-        let spaces = node.spaces.iter().map(|space| text(space.as_str())).collect();
+        let spaces = match node.learn_spaces {
+            true => text(ALL_SPACES),
+            false => Value::Array(node.spaces.iter().map(|id| text(id.as_str())).collect()),
+        };
         let replaces = node.replaces.iter().map(|id| text(&id.to_string())).collect();
         let caps = store.caps;
-        let strategy = match conflict.strategy {
-            StrategyChoice::ConfidenceVoting => "confidence-voting",
-            StrategyChoice::ConfidenceWeighted => "confidence-weighted",
-        };
         let days = retention.max_age.map(|age| age.as_secs() / SECONDS_PER_DAY);
         let most = retention.max_patterns.map(|most| most as u64);
         [
@@ -56,7 +58,7 @@ impl ClusterConfig {
                 table([
                     ("name", Some(text(&node.name))),
                     ("listen", Some(text(&node.listen.to_string()))),
-                    ("spaces", Some(Value::Array(spaces))),
+                    ("spaces", Some(spaces)),
                     ("replaces", Some(Value::Array(replaces))),
                 ]),
             ),
@@ -83,9 +85,10 @@ impl ClusterConfig {
                     ("depth", number(merkle_tree.depth.levels().into())),
                     ("leaf_count", number(merkle_tree.depth.slots().into())),
                     ("hash", Some(text(merkle_tree.hash.name()))),
+                    ("precision", Some(text(&merkle_tree.precision.to_string()))),
                 ]),
             ),
-            ("conflict", table([("strategy", Some(text(strategy)))])),
+            ("conflict", conflict_table(conflict)),
             ("limits", limits_table(limits)),
             ("membership", membership_table(membership)),
             (
@@ -115,6 +118,25 @@ impl ClusterConfig {
             ),
         ]
     }
+}
+
+fn conflict_table(conflict: &ConflictConfig) -> Table {
+    let rules = conflict.across_ids.as_ref().map(AcrossIds::rules);
+    let most = conflict.across_ids.map(|across_ids| across_ids.max_patterns() as u64);
+    let of = |value: fn(&Rules) -> f32| rules.map(|rules| decimal(value(rules)));
+    table([
+        ("strategy", Some(text(conflict.strategy.name()))),
+        ("across_ids", Some(rules.is_some().into())),
+        ("across_ids_max_patterns", most.and_then(number)),
+        ("divergent_cosine", of(|rules| rules.thresholds.divergent_cosine)),
+        ("divergent_jaccard", of(|rules| rules.thresholds.divergent_jaccard)),
+        ("creation_cosine", of(|rules| rules.thresholds.creation_cosine)),
+        ("ownership_cosine", of(|rules| rules.thresholds.ownership_cosine)),
+        ("concept_cosine", of(|rules| rules.concept_cosine)),
+        ("ambiguity", of(|rules| rules.ambiguity)),
+        ("rivalry", of(|rules| rules.rivalry)),
+        ("floor", of(|rules| rules.floor)),
+    ])
 }
 
 fn limits_table(limits: &RateLimits) -> Table {
@@ -161,6 +183,12 @@ fn text(text: &str) -> Value {
 
 fn path(path: &Path) -> Value {
     text(&path.display().to_string())
+}
+
+/// A number as short as it can be written.
+fn decimal(number: f32) -> Value {
+    let written = number.to_string().parse();
+    Value::Float(written.unwrap_or_else(|_| f64::from(number)))
 }
 
 fn number(number: u64) -> Option<Value> {

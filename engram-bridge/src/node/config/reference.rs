@@ -17,6 +17,7 @@ pub(super) struct Key {
 /// Which values a key takes.
 pub(super) enum Takes {
     Number(RangeInclusive<i64>),
+    Decimal(RangeInclusive<f64>),
     OneOf(&'static [&'static str]),
     Flag,
     /// Text of a kind that one can only describe; an example of it, as it is written in the file.
@@ -33,7 +34,7 @@ pub(super) enum Without {
     Nothing(&'static str),
 }
 
-use Takes::{Flag, Number, OneOf, Text};
+use Takes::{Decimal, Flag, Number, OneOf, Text};
 use Without::{Nothing, Refused, Value};
 
 const fn key(
@@ -49,7 +50,7 @@ const fn key(
 const PEM: Takes = Text("path of a PEM file", "\"file.pem\"");
 
 /// In the order of the file. The tests hold it against what is really taken.
-pub(super) const KEYS: [Key; 38] = [
+pub(super) const KEYS: [Key; 49] = [
     key("node", "name", Text("text", "\"node-a\""), Refused, "A name for people."),
     key(
         "node",
@@ -61,7 +62,10 @@ pub(super) const KEYS: [Key; 38] = [
     key(
         "node",
         "spaces",
-        Text("1 to 1,024 names", "[\"notes\"]"),
+        Text(
+            "1 to 1,024 names, or `\"*\"` for every space that the store or a peer names",
+            "[\"notes\"]",
+        ),
         Value("[\"default\"]"),
         "The memory spaces that this node hosts. Two nodes sync those that both host.",
     ),
@@ -137,11 +141,93 @@ pub(super) const KEYS: [Key; 38] = [
         "The hash of contents, records and tree. Equal on all nodes, or they refuse each other.",
     ),
     key(
+        "merkle_tree",
+        "precision",
+        OneOf(&["\"f32\"", "\"f16\""]),
+        Value("\"f32\""),
+        "The precision of the embeddings that are kept. Equal on all nodes, or they refuse each other.",
+    ),
+    key(
         "conflict",
         "strategy",
-        OneOf(&["\"confidence-voting\"", "\"confidence-weighted\""]),
+        OneOf(&[
+            "\"confidence-voting\"",
+            "\"confidence-weighted\"",
+            "\"last-writer\"",
+            "\"keep-both\"",
+        ]),
         Value("\"confidence-voting\""),
         "Which of several versions is shown. Where nodes differ they say so, and sync all the same.",
+    ),
+    key(
+        "conflict",
+        "across_ids",
+        Flag,
+        Value("true"),
+        "Whether patterns of different ids are compared. The result is shown, and never written back.",
+    ),
+    key(
+        "conflict",
+        "across_ids_max_patterns",
+        Number(check::MAX_COMPARED),
+        Value("20000"),
+        "The most visible patterns of a space that is compared. The first pass is quadratic.",
+    ),
+    key(
+        "conflict",
+        "divergent_cosine",
+        Decimal(check::COSINE),
+        Value("0.8"),
+        "Two patterns are one memory above this cosine, if the overlap is enough.",
+    ),
+    key(
+        "conflict",
+        "divergent_jaccard",
+        Decimal(check::JACCARD),
+        Value("0.5"),
+        "The least Jaccard index of their episodes for that.",
+    ),
+    key(
+        "conflict",
+        "creation_cosine",
+        Decimal(check::COSINE),
+        Value("0.85"),
+        "Two patterns conflict above this cosine, whatever their episodes.",
+    ),
+    key(
+        "conflict",
+        "ownership_cosine",
+        Decimal(check::COSINE),
+        Value("0.6"),
+        "Two patterns dispute a common episode below this cosine.",
+    ),
+    key(
+        "conflict",
+        "concept_cosine",
+        Decimal(check::COSINE),
+        Value("0.95"),
+        "Two patterns are one memory from this cosine on, whatever their episodes.",
+    ),
+    key(
+        "conflict",
+        "ambiguity",
+        Decimal(check::PART),
+        Value("0.3"),
+        "A member keeps 1 - ambiguity * (1 - cosine) of its confidence; subsets and supersets all.",
+    ),
+    key(
+        "conflict",
+        "rivalry",
+        Decimal(check::PART),
+        Value("0.5"),
+        "Of two patterns that dispute an episode each keeps 1 - rivalry * Jaccard index.",
+    ),
+    key(
+        "conflict",
+        "floor",
+        Decimal(check::PART),
+        Value("0.1"),
+        "No confidence is shown below this.",
     ),
     key(
         "limits",
@@ -307,7 +393,8 @@ const HEAD: &str = "\
 # cluster.toml
 
 Every key of a node's configuration, as `engram-node keys` prints it. Paths are relative to the folder of the file. A
-variable overrides a single value: `ENGRAM_GOSSIP__FANOUT=5`. Keys that do not stand here are refused.
+variable overrides a single value: `ENGRAM_GOSSIP__FANOUT=5`. Keys that do not stand here are refused. A key of a time, such
+as `settle_seconds`, takes a number or a text such as `\"1m 30s\"`.
 
 When a running node reloads the file, `[[peers]]`, `[tls]` and `[limits]` are in force at once; what else changed waits
 for the next start, and is named.
@@ -319,6 +406,7 @@ impl std::fmt::Display for Takes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Number(range) => write!(f, "{} to {}", grouped(*range.start()), grouped(*range.end())),
+            Decimal(range) => write!(f, "{} to {}", range.start(), range.end()),
             OneOf(words) => write!(f, "`{}`", words.join("`, `")),
             Flag => f.write_str("`true`, `false`"),
             Text(kind, example) => write!(f, "{kind}: `{example}`"),
@@ -386,6 +474,13 @@ mod tests {
                     }
                     assert!(!taken(&(range.start() - 1).to_string()), "{name}");
                     assert!(!taken(&(range.end() + 1).to_string()), "{name}");
+                }
+                Decimal(range) => {
+                    for end in [range.start(), range.end()] {
+                        assert!(taken(&end.to_string()), "{name} = {end}");
+                    }
+                    let (below, above) = (range.start() - 0.125, range.end() + 0.125);
+                    assert!(!taken(&below.to_string()) && !taken(&above.to_string()), "{name}");
                 }
                 OneOf(words) => {
                     assert!(words.iter().all(|word| taken(word)), "{name}");

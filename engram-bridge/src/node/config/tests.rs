@@ -81,6 +81,43 @@ fn problem(from: &str, to: &str) -> ConfigProblem {
 }
 
 #[test]
+fn times_are_numbers_or_text() {
+    for (text, seconds) in [("5", 5), ("\"5s\"", 5), ("\"1m 30s\"", 90), ("\"2h\"", 7_200)] {
+        let whole =
+            WHOLE.replacen("interval_seconds = 5", &format!("interval_seconds = {text}"), 1);
+        assert_eq!(ClusterConfig::parse(&whole).unwrap().gossip.interval.as_secs(), seconds);
+    }
+    for text in ["\"500ms\"", "\"soon\"", "\"2days\""] {
+        let refused = problem("interval_seconds = 5", &format!("interval_seconds = {text}"));
+        assert_eq!(refused.key, "gossip.interval_seconds", "{text}");
+    }
+    let whole = WHOLE.replacen("probe_interval_ms = 2000", "probe_interval_ms = \"2s\"", 1);
+    assert!(ClusterConfig::parse(&whole).is_ok());
+}
+
+#[test]
+fn a_section_of_another_file_is_checked_as_a_whole() {
+    let error = toml::from_str::<ClusterConfig>("[gossip]\nfanout = 0\nspeed = 9").unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("gossip.fanout:") && text.contains("gossip.speed:"), "{text}");
+    assert!(!text.contains("(line"), "{text}");
+}
+
+#[test]
+fn a_star_stands_for_all_spaces() {
+    let all = WHOLE.replacen(r#"["notes", "default"]"#, r#""*""#, 1);
+    let config = ClusterConfig::parse(&all).unwrap();
+    assert!(config.node.learn_spaces);
+    assert_eq!(config.node.spaces, [SpaceId::new("default").unwrap()]);
+    assert!(config.to_string().contains("spaces = \"*\"\n"));
+    assert!(!ClusterConfig::parse(WHOLE).unwrap().node.learn_spaces);
+
+    let other = problem(r#"["notes", "default"]"#, r#""notes""#);
+    assert_eq!((other.key.as_str(), other.line), ("node.spaces", Some(5)));
+    assert!(other.message.contains("a list of names"), "{}", other.message);
+}
+
+#[test]
 fn every_key_is_taken() {
     let config = ClusterConfig::parse(WHOLE).unwrap();
     assert_eq!(config.node.name, "node-a");

@@ -1,5 +1,6 @@
 //! Answers about a node and its spaces, as JSON.
 
+mod across_ids;
 mod explained;
 mod overview;
 mod planned;
@@ -12,6 +13,7 @@ pub(super) use explained::Explained;
 pub(super) use overview::{Node, warnings};
 pub(super) use planned::Planned;
 
+use self::across_ids::AcrossIds;
 use super::limits::MAX_IDS;
 use crate::{BeliefUpdateRecord, ConsolidationCacheSource, Space, Telemetry};
 
@@ -130,6 +132,8 @@ pub(super) struct Conflicts {
     total: u64,
     /// The first of them, ascending by id; `after=` the last one gives the next.
     conflicts: Vec<Explained>,
+    /// Conflicts across ids; nothing if they are switched off.
+    across_ids: Option<AcrossIds>,
 }
 
 impl Conflicts {
@@ -143,6 +147,7 @@ impl Conflicts {
             space: space.id().to_string(),
             total: space.stats().conflicting,
             conflicts: explained.collect(),
+            across_ids: AcrossIds::of(space),
         }
     }
 }

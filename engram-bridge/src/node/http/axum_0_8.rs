@@ -105,7 +105,7 @@ impl Asked {
     }
 
     /// The space that is meant: the one that is named, or else the first.
-    fn space<'n>(&self, node: &'n Telemetry) -> Result<&'n Arc<Space>, Wrong> {
+    fn space(&self, node: &Telemetry) -> Result<Arc<Space>, Wrong> {
         let mut spaces = node.store().iter();
         let Some(name) = &self.space else {
             return spaces.next().ok_or_else(|| missing("this node hosts no space"));
@@ -160,26 +160,27 @@ async fn plan(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize>
 async fn diff(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize> {
     let asked = Asked::read(&uri)?;
     let (space, peer) = (asked.space(&node)?, asked.peer(&node)?);
-    Ok(Json(answer::Diff::of(&node, space, &peer)))
+    Ok(Json(answer::Diff::of(&node, &space, &peer)))
 }
 
 async fn map(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize> {
     let asked = Asked::read(&uri)?;
-    Ok(Json(answer::Map::of(&node, asked.space(&node)?)))
+    let space = asked.space(&node)?;
+    Ok(Json(answer::Map::of(&node, &space)))
 }
 
 async fn slot(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize> {
     let asked = Asked::read(&uri)?;
     let space = asked.space(&node)?;
     let slot = asked.slot.ok_or_else(|| needed("slot", "its number, from 0"))?;
-    let ids = answer::Slot::of(space, slot);
+    let ids = answer::Slot::of(&space, slot);
     ids.map(Json).ok_or_else(|| missing("the map has no such slot; the first one is 0"))
 }
 
 async fn conflicts(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize> {
     let asked = Asked::read(&uri)?;
     let space = asked.space(&node)?;
-    Ok(Json(answer::Conflicts::of(&node, space, asked.after.as_deref())))
+    Ok(Json(answer::Conflicts::of(&node, &space, asked.after.as_deref())))
 }
 
 async fn explain(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize> {
@@ -187,12 +188,13 @@ async fn explain(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Seriali
     let space = asked.space(&node)?;
     let id = asked.id.as_ref().ok_or_else(|| needed("id", "a pattern id"))?;
     let known = space.explain(id).ok_or_else(|| missing("no such pattern in that space"))?;
-    Ok(Json(answer::Explained::of(&node, space, id, &known)))
+    Ok(Json(answer::Explained::of(&node, &space, id, &known)))
 }
 
 async fn updates(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize> {
     let asked = Asked::read(&uri)?;
-    Ok(Json(answer::updates(&node, asked.space(&node)?)))
+    let space = asked.space(&node)?;
+    Ok(Json(answer::updates(&node, &space)))
 }
 
 async fn status_page() -> impl IntoResponse {

@@ -60,7 +60,7 @@ impl Peer {
     fn of(node: &Telemetry, status: PeerStatus) -> Self {
         let spaces = node.store().iter();
         let divergences: Vec<_> =
-            spaces.map(|space| node.divergence(&status.member.id, space)).collect();
+            spaces.map(|space| node.divergence(&status.member.id, &space)).collect();
         let peer = Self {
             state: state_of(&status.connection),
             lag_seconds: node.lag(&status).as_secs_f64(),

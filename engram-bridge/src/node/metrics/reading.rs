@@ -6,7 +6,7 @@ use engram_gossip_net::{PeerStatus, Stats};
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::node::telemetry::Totals;
-use crate::{Cap, CapUsage, SpaceStats, WriteStats};
+use crate::{AcrossIdsStats, Cap, CapUsage, RunStats, SpaceStats, WriteStats};
 
 /// The values of all metrics at the moment of a scrape.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(crate) struct Reading {
     pub(crate) net: Stats,
     pub(crate) totals: Totals,
     pub(crate) session_seconds: Histogram,
+    /// Of sessions that found both sides equal and moved no record.
+    pub(crate) compare_seconds: Histogram,
     pub(crate) peers: Vec<PeerReading>,
     pub(crate) spaces: Vec<SpaceReading>,
     pub(crate) strategy: String,
@@ -46,4 +48,12 @@ pub(crate) struct SpaceReading {
     pub(crate) stats: SpaceStats,
     /// Submissions that wait for the first contact.
     pub(crate) waiting: u64,
+    /// Conflicts across ids; all 0 if they are switched off.
+    pub(crate) across_ids: AcrossIdsStats,
+    /// Patterns of the own engine that are refused.
+    pub(crate) refused: u64,
+    /// Patterns that came to have more than one version.
+    pub(crate) conflicts_met: u64,
+    /// Snapshots of the engine.
+    pub(crate) runs: RunStats,
 }

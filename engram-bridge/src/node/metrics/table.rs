@@ -1,5 +1,7 @@
 //! The table.
 
+mod across_ids;
+mod consolidation;
 mod network;
 mod state;
 mod store;
@@ -194,6 +196,23 @@ pub const METRICS: &[Metric] = &[
     state::CONTEXT_ENTRIES,
     state::UNLISTED_ENTRIES,
     state::WAITING,
+    consolidation::REFUSED,
+    consolidation::REFUSALS,
+    consolidation::LOG_FAILURES,
+    consolidation::RUNS,
+    consolidation::FRESHNESS,
+    consolidation::NOVELTY,
+    consolidation::NOVELTY_VARIANCE,
+    consolidation::CITATION_CHURN,
+    consolidation::CITATIONS,
+    consolidation::GOSSIP_ROUNDS,
+    consolidation::DELTAS_BYTES,
+    consolidation::CONFLICTS,
+    consolidation::COMPARE_SECONDS,
+    across_ids::GROUPS,
+    across_ids::MEMBERS,
+    across_ids::DISPUTED,
+    across_ids::UNCOMPARED,
     Metric {
         name: "engram_gossip_merkle_patterns",
         kind: Gauge,

@@ -6,8 +6,12 @@ use engram_vclock::ClockFault;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::*;
+use crate::engram::observer::RunInput;
 use crate::node::telemetry::Totals;
-use crate::{Cap, CapUsage, SpaceStats, WriteStats};
+use crate::{
+    AcrossIdsStats, Cap, CapUsage, ConsolidationCacheSource, ConsolidationRun, RunStats,
+    SpaceStats, Timestamp, WriteStats,
+};
 
 fn reading() -> Reading {
     let mut net = Stats::default();
@@ -22,6 +26,7 @@ fn reading() -> Reading {
     Reading {
         net,
         totals: Totals::default(),
+        compare_seconds: session_seconds.clone(),
         session_seconds,
         peers: Vec::new(),
         spaces: vec![SpaceReading {
@@ -39,6 +44,16 @@ fn reading() -> Reading {
                 unlisted_entries: 1,
             },
             waiting: 6,
+            across_ids: AcrossIdsStats {
+                groups: 14,
+                members: 15,
+                disputed: 16,
+                pending: 17,
+                ..AcrossIdsStats::default()
+            },
+            refused: 18,
+            conflicts_met: 20,
+            runs: runs(),
         }],
         strategy: "confidence-voting/1".to_owned(),
         writes: WriteStats {
@@ -57,6 +72,20 @@ fn reading() -> Reading {
         set_aside: false,
         now: Duration::from_secs(1_000_000_000).as_secs_f64(),
     }
+}
+
+fn runs() -> RunStats {
+    let mut runs = RunStats::default();
+    runs.add(ConsolidationRun::new(&RunInput {
+        source: ConsolidationCacheSource::Scheduler,
+        generated_at: Timestamp::from_nanoseconds(999_999_990_000_000_000),
+        now: Timestamp::EPOCH,
+        patterns: 7,
+        citations: 19,
+        updates: &[],
+        refused: 18,
+    }));
+    runs
 }
 
 #[test]
@@ -91,6 +120,19 @@ fn samples_carry_their_labels_and_values() {
         r#"engram_gossip_context_entries{space="notes"} 11.0"#,
         r#"engram_gossip_unlisted_entries{space="notes"} 1.0"#,
         r#"engram_gossip_waiting_submissions{space="notes"} 6.0"#,
+        r#"engram_gossip_id_groups{space="notes"} 14.0"#,
+        r#"engram_gossip_id_group_members{space="notes"} 15.0"#,
+        r#"engram_gossip_disputed_patterns{space="notes"} 16.0"#,
+        r#"engram_gossip_uncompared_patterns{space="notes"} 17.0"#,
+        r#"engram_gossip_refused_patterns{space="notes"} 18.0"#,
+        r#"engram_consolidation_runs_total{space="notes",source="scheduler"} 1"#,
+        r#"engram_consolidation_runs_total{space="notes",source="on_demand"} 0"#,
+        r#"engram_consolidation_freshness_seconds{space="notes"} 10.0"#,
+        r#"engram_consolidation_citations_current{space="notes"} 19.0"#,
+        "engram_consolidation_gossip_rounds_total 4",
+        r#"engram_consolidation_conflicts_total{space="notes",type="concurrent_update"} 20"#,
+        "engram_consolidation_merkle_compare_seconds_count 1",
+        "engram_consolidation_deltas_transferred_bytes 0.0",
         "engram_gossip_reissues_total 8",
         "engram_gossip_recent_reissues 2.0",
         r#"engram_gossip_clock_fault{kind="ahead"} 1.0"#,
@@ -137,7 +179,8 @@ fn names_follow_the_rules_of_prometheus() {
     for metric in METRICS {
         let Metric { name, kind, unit, help, .. } = metric;
         assert!(names.insert(name), "{name} is there twice");
-        assert!(name.starts_with("engram_gossip_"), "{name}");
+        let known = ["engram_gossip_", "engram_consolidation_"];
+        assert!(known.iter().any(|prefix| name.starts_with(prefix)), "{name}");
         assert_eq!(name.ends_with("_total"), *kind == MetricKind::Counter, "{name}");
         let stem = name.strip_suffix("_total").unwrap_or(name);
         assert!(unit.is_none_or(|unit| stem.ends_with(unit)), "{name} hides its unit");

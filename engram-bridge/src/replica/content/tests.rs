@@ -1,5 +1,7 @@
 use super::*;
 
+const SHAPE: Shape = Shape { dimension: 3, precision: Precision::F32 };
+
 fn pattern() -> SemanticPattern {
     SemanticPattern {
         id: "pattern_7".to_owned(),
@@ -12,7 +14,7 @@ fn pattern() -> SemanticPattern {
 }
 
 fn content(pattern: SemanticPattern) -> Result<Content, PatternError> {
-    Content::new(&Arc::new(pattern), 3, &AnyHasher::Sha256)
+    Content::new(&Arc::new(pattern), SHAPE, &AnyHasher::Sha256)
 }
 
 fn changed(change: impl FnOnce(&mut SemanticPattern)) -> Result<Content, PatternError> {
@@ -25,7 +27,7 @@ fn changed(change: impl FnOnce(&mut SemanticPattern)) -> Result<Content, Pattern
 #[test]
 fn golden_digests() {
     let digest =
-        |hasher| Content::new(&Arc::new(pattern()), 3, &hasher).unwrap().digest().to_string();
+        |hasher| Content::new(&Arc::new(pattern()), SHAPE, &hasher).unwrap().digest().to_string();
     assert_eq!(
         digest(AnyHasher::Sha256),
         "380d54bf328d2359c81386b52bc6f0c29ac61879b6d4bf43fdcc67ef17064631"
@@ -70,7 +72,7 @@ fn equal_contents_have_one_form() {
 #[test]
 fn a_canonical_pattern_is_shared_and_not_copied() {
     let pattern = Arc::new(pattern());
-    let content = Content::new(&pattern, 3, &AnyHasher::Sha256).unwrap();
+    let content = Content::new(&pattern, SHAPE, &AnyHasher::Sha256).unwrap();
     assert!(Arc::ptr_eq(content.pattern(), &pattern));
 }
 
@@ -117,7 +119,7 @@ fn what_cannot_be_shared_is_named() {
 #[test]
 fn the_wire_form_round_trips() {
     let whole = content(pattern()).unwrap();
-    let taken = |wire| Content::from_wire(wire, 3, &AnyHasher::Sha256, Introducer::Peer(None));
+    let taken = |wire| Content::from_wire(wire, SHAPE, &AnyHasher::Sha256, Introducer::Peer(None));
     let again = taken(to_wire(whole.pattern())).unwrap();
     assert_eq!(again.digest(), whole.digest());
     let mut wire = to_wire(whole.pattern());

@@ -19,6 +19,11 @@ impl Space {
         self.state_mut().await_contact()
     }
 
+    /// Whether submissions wait for the first contact.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.state().is_waiting()
+    }
+
     /// Ends the wait of [`await_contact`](Self::await_contact): submits everything that waits. A
     /// [`Binding`](crate::Binding) calls it after the first session that left nothing behind, or when
     /// no peer was met for a while.

@@ -11,12 +11,15 @@ use crate::durable::storage::StorageError;
 use crate::engram::belief::Cause;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
-use crate::replica::change::Change;
+use crate::replica::change::{Change, Staged};
 use crate::replica::content::{Content, PatternError};
 use crate::replica::issuer::DotIssuer;
 use crate::replica::operations::{Citations, Planned, Submitted};
 use crate::replica::record::Record;
-use crate::replica::report::{MANY_VERSIONS, SubmitError, SubmitReport, SuppressionFault};
+use crate::replica::refused::RefusedPattern;
+use crate::replica::report::{
+    MANY_VERSIONS, RejectedPattern, SubmitError, SubmitReport, SuppressionFault,
+};
 use crate::replica::shared::StateEvent;
 use crate::replica::state::SpaceState;
 
@@ -46,7 +49,7 @@ impl Space {
         let known = self.last_submitted(&snapshot.patterns);
         for (index, (pattern, known)) in snapshot.patterns.iter().zip(known).enumerate() {
             let content = match known {
-                Some(known) if known.is_of(pattern) => Ok(known),
+                Some(known) if known.is_of(pattern, self.rules.shape.precision) => Ok(known),
                 _ => self.content_of(pattern),
             };
             let content = content.and_then(|content| match ids.insert(pattern.id.as_str()) {
@@ -64,7 +67,29 @@ impl Space {
             snapshot_generated_at: snapshot.generated_at,
         };
         self.submit_contents(contents, cause, &mut report)?;
+        self.note_refused(&snapshot.patterns, &report.rejected);
+        self.state_mut().note_generated(snapshot.generated_at);
         Ok(report)
+    }
+
+    /// Keeps the refused patterns for the local view, and reports those that were not refused before.
+    fn note_refused(&self, submitted: &[Arc<SemanticPattern>], rejected: &[RejectedPattern]) {
+        if rejected.is_empty() && self.state().refused().len() == 0 {
+            return;
+        }
+        let refused = rejected.iter().map(|rejected| RefusedPattern {
+            pattern: Arc::clone(&submitted[rejected.index]),
+            reason: rejected.reason.clone(),
+        });
+        let positions: HashSet<usize> = rejected.iter().map(|rejected| rejected.index).collect();
+        let taken = submitted.iter().enumerate().filter(|(at, _)| !positions.contains(at));
+        let taken = taken.map(|(_, pattern)| pattern.id.as_str());
+        let new = self.state_mut().refused_mut().update(taken, refused.collect());
+        self.shared.count(|stats| stats.refused += new.len() as u64);
+        for (id, reason) in new {
+            let space = self.id().clone();
+            self.shared.publish(StateEvent::PatternRefused { space, id, reason });
+        }
     }
 
     /// The content that the engine submitted last under the id of each pattern. Equal patterns have
@@ -111,10 +136,13 @@ impl Space {
     /// # Errors
     /// [`SubmitError`] if it is not valid or cannot be stored; nothing was changed.
     pub fn submit_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, SubmitError> {
-        let content = self.content_of(pattern)?;
         let cause = self.cause(ConsolidationCacheSource::OnDemand);
         let mut report = SubmitReport::default();
-        self.submit_contents(vec![(0, content)], cause, &mut report)?;
+        match self.content_of(pattern) {
+            Ok(content) => self.submit_contents(vec![(0, content)], cause, &mut report)?,
+            Err(reason) => report.reject(0, &pattern.id, reason),
+        }
+        self.note_refused(std::slice::from_ref(pattern), &report.rejected);
         report.into_single().map_err(SubmitError::from)
     }
 
@@ -306,7 +334,9 @@ impl Space {
             if changes.is_empty() {
                 return Ok(Effect::default());
             }
-            state.stage(changes)
+            let staged = state.stage(changes);
+            let generated_at = staged.generated_at.max(cause.generated_at);
+            Staged { generated_at: generated_at.max(cause.snapshot_generated_at), ..staged }
         };
         // The state is not locked while the disk works; the journal keeps other changes away.
         if staged.rows().next().is_some() {

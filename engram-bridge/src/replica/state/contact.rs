@@ -79,7 +79,7 @@ impl SpaceState {
         let missing = self.waiting().filter(|content| {
             let entry = self.entries.get(content.pattern().id.as_str());
             entry.is_none_or(|entry| {
-                entry.visible.is_none()
+                entry.visible().is_none()
                     && !entry.record.suppression.is_suppressed(&content.digest())
             })
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engram_gossip_net::NodeId;
 use engram_merkle::{Digest, Edit};
 
-use super::{SpaceState, edit, index};
+use super::{SpaceState, edit, index, versions};
 use crate::engram::belief::Cause;
 use crate::replica::caps::Usage;
 use crate::replica::change::{Change, PlannedWrite, Staged};
@@ -21,7 +21,7 @@ impl SpaceState {
         let writes = changes.into_iter().map(plan).collect();
         let mut tree = self.tree.clone();
         tree.update(edits);
-        Staged { writes, tree }
+        Staged { writes, tree, generated_at: self.generated_at }
     }
 
     fn plan_write(&self, change: Change, edits: &mut Vec<Edit<Arc<str>>>) -> PlannedWrite {
@@ -49,6 +49,7 @@ impl SpaceState {
     pub(crate) fn install(&mut self, staged: Staged, cause: Cause) -> bool {
         self.generation += u64::from(staged.tree.root() != self.tree.root());
         self.tree = staged.tree;
+        self.note_generated(staged.generated_at);
         let mut view_changed = false;
         for write in staged.writes {
             let PlannedWrite { id, record, last_submitted, last_write, added, dropped, origin } =
@@ -58,6 +59,7 @@ impl SpaceState {
             let Some(record) = record else { continue };
             self.usage.replace(Usage::of(&entry.record), Usage::of(&record));
             self.tallies.replace(&entry.record, &record);
+            self.conflicts_met += u64::from(versions(&record) > 1 && versions(&entry.record) <= 1);
             let key = self.tree.key_hash(id.as_bytes()).into();
             index(&mut self.clocks, &key, &entry.record, &record);
             entry.record = record;
@@ -86,15 +88,17 @@ impl SpaceState {
     }
 
     /// Computes the visible pattern of `id` anew; returns whether it changed.
-    fn show(&mut self, id: &str, origin: Option<NodeId>, cause: Cause) -> bool {
+    fn show(&mut self, id: &Arc<str>, origin: Option<NodeId>, cause: Cause) -> bool {
         let entry = self.entries.get_mut(id).expect("the row was just installed");
         let after = visible(&entry.record, &self.contents, &*self.rules.strategy);
         let before = std::mem::replace(&mut entry.visible, after);
-        let after = entry.visible.as_deref();
-        self.visible = self.visible + u64::from(after.is_some()) - u64::from(before.is_some());
-        let changed = before.as_deref() != after;
+        let (was, is) = (before.first(), entry.visible.first());
+        self.visible = self.visible + u64::from(is.is_some()) - u64::from(was.is_some());
+        let changed = before != entry.visible;
         if changed {
-            self.updates.push(cause.update(id, before.as_deref(), after, origin));
+            let (was, is) = (was.map(|was| &**was), is.map(|is| &**is));
+            self.updates.push(cause.update(id, was, is, origin));
+            self.note_uncompared(id);
         }
         changed
     }

@@ -55,6 +55,15 @@ pub(crate) fn lively() -> NetConfig {
 impl Cluster {
     /// Starts a node for each name, every one of them a member of every roster.
     pub(crate) fn start(names: &[&str], config: &NetConfig) -> Self {
+        Self::start_with(names, config, |_| ())
+    }
+
+    /// [`start`](Self::start), with a store of another configuration.
+    pub(crate) fn start_with(
+        names: &[&str],
+        config: &NetConfig,
+        prepare: impl Fn(&mut StoreConfig),
+    ) -> Self {
         let validity = Validity::days_from(SystemTime::now(), 1);
         let ca = ClusterCa::generate("test", validity).unwrap();
         let (sender, happened) = mpsc::unbounded_channel();
@@ -62,7 +71,8 @@ impl Cluster {
             let node = ca.issue_node(name, validity).unwrap();
             let identity =
                 Identity::from_pem(ca.certificate_pem(), &node.certificate_pem, &node.key_pem);
-            let config_of_store = StoreConfig::new(node.node_id, [super::space()]);
+            let mut config_of_store = StoreConfig::new(node.node_id, [super::space()]);
+            prepare(&mut config_of_store);
             let store = Arc::new(Store::new(config_of_store, Environment::system()));
             let (identity, roster) = (identity.unwrap(), Roster::default());
             let (parameters, replicas) = (store.parameters(), Arc::clone(&store));
@@ -138,8 +148,12 @@ impl Node {
     }
 
     pub(crate) fn gossiper(&self) -> ConsolidationGossiper {
+        self.binding().gossiper(&super::space()).unwrap()
+    }
+
+    pub(crate) fn binding(&self) -> &Binding {
         let bind = || Binding::new(Arc::clone(&self.store), self.gossip.clone());
-        self.binding.get_or_init(bind).gossiper(&super::space()).unwrap()
+        self.binding.get_or_init(bind)
     }
 
     fn member(&self) -> Member {

@@ -52,7 +52,7 @@ fn tick() -> Timestamp {
 }
 
 pub(crate) fn only_space(store: &Store) -> Arc<Space> {
-    Arc::clone(store.space(&space()).unwrap())
+    store.space(&space()).unwrap()
 }
 
 /// One of many different patterns of four dimensions; equal arguments give equal patterns.

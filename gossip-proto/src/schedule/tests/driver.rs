@@ -61,6 +61,7 @@ pub(super) fn outcome(result: Ending, applied: u64, ours: u8, theirs: u8) -> Out
         result,
         stats,
         spaces: Arc::from([space]),
+        unhosted: Arc::from([]),
         cursor: None,
         postponed: false,
         unsendable: Arc::from([]),

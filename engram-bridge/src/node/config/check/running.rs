@@ -8,7 +8,7 @@ use super::{
     Check, KIB_PER_SECOND, MIB_PER_SECOND, PER_SECOND, PROBE_INTERVAL_MS, PROBE_TIMEOUT_MS,
     SUSPICION_MS,
 };
-use crate::node::config::file::{Limits, Membership};
+use crate::node::config::file::{Limits, Membership, Time};
 use crate::node::config::{MembershipConfig, SwimTimes};
 
 impl Check<'_> {
@@ -59,14 +59,16 @@ impl Check<'_> {
     }
 
     pub(super) fn membership(&mut self, membership: &Membership) -> Option<MembershipConfig> {
-        let mut time = |name, written, default, range| {
-            let value = self.integer(&format!("membership.{name}"), written, default, range)?;
+        let mut time = |name, written: &Option<Time>, default, range| {
+            let key = format!("membership.{name}");
+            let written = self.time(&key, written.as_ref(), Duration::from_millis(1))?;
+            let value = self.integer(&key, written, default, range)?;
             Some(Duration::from_millis(value.unsigned_abs()))
         };
         let interval =
-            time("probe_interval_ms", membership.probe_interval_ms, 1_000, PROBE_INTERVAL_MS);
-        let timeout = time("probe_timeout_ms", membership.probe_timeout_ms, 300, PROBE_TIMEOUT_MS);
-        let suspicion = time("suspicion_ms", membership.suspicion_ms, 5_000, SUSPICION_MS);
+            time("probe_interval_ms", &membership.probe_interval_ms, 1_000, PROBE_INTERVAL_MS);
+        let timeout = time("probe_timeout_ms", &membership.probe_timeout_ms, 300, PROBE_TIMEOUT_MS);
+        let suspicion = time("suspicion_ms", &membership.suspicion_ms, 5_000, SUSPICION_MS);
         match membership.kind.as_deref().unwrap_or("static") {
             "static" => {
                 interval.and(timeout).and(suspicion)?;

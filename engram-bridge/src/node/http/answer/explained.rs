@@ -5,6 +5,7 @@ use engram_gossip_net::NodeId;
 use engram_vclock::Dot;
 use serde::Serialize;
 
+use super::across_ids::Standing;
 use super::name_of;
 use crate::node::http::limits::MAX_IDS;
 use crate::{Introduced, LiveVersion, PatternExplanation, SemanticPattern, Space, Telemetry};
@@ -29,6 +30,8 @@ pub(in crate::node::http) struct Explained {
     context_total: usize,
     /// For each node the greatest version that the record covers: the first of them.
     context: Vec<Write>,
+    /// Its role among the patterns of other ids; nothing if it was not compared.
+    across_ids: Option<Standing>,
 }
 
 /// A pattern in numbers.
@@ -94,6 +97,7 @@ impl Explained {
             suppressed: known.suppressed.iter().map(ToString::to_string).take(MAX_IDS).collect(),
             context_total: known.context.len(),
             context: context.take(MAX_IDS).collect(),
+            across_ids: known.standing.as_ref().map(Standing::of),
         }
     }
 }

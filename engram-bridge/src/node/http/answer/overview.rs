@@ -17,6 +17,8 @@ pub(in crate::node::http) struct Node {
     root: String,
     parameters: Parameters,
     spaces: Vec<SpaceOf>,
+    /// Spaces whose state is stored and that the node does not host.
+    unhosted: Vec<String>,
     /// The state in which the node found its store.
     recovery: String,
     /// Bytes of the store; nothing if the state ends with the process.
@@ -152,7 +154,8 @@ impl Node {
                 precision: parameters.precision.to_string(),
                 strategy: parameters.strategy.to_string(),
             },
-            spaces: store.iter().map(|space| SpaceOf::of(space)).collect(),
+            spaces: store.iter().map(|space| SpaceOf::of(&space)).collect(),
+            unhosted: store.unhosted().iter().map(|space| space.to_string()).collect(),
             recovery: store.recovery().to_string(),
             stored_bytes: writes.stored_bytes,
             caps: store.cap_usage().into_iter().map(CapOf::of).collect(),

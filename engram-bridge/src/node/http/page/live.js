@@ -29,7 +29,8 @@ function stored(node, space) {
   const size = node.stored_bytes === null ? '' : ` (${bytes(node.stored_bytes)})`;
   const waiting = space.waiting > 0 ? ` ${count(space.waiting, 'submission')} wait for a session with a peer.` : '';
   const used = node.caps.map((cap) => `${cap.key} ${(100 * cap.used / cap.limit).toFixed(0)} %`);
-  return `At the start: ${node.recovery}${size}.${waiting} Used of the caps: ${used.join(', ')}.`;
+  const unhosted = node.unhosted.length ? ` Stored, but not hosted: ${node.unhosted.join(', ')}.` : '';
+  return `At the start: ${node.recovery}${size}.${unhosted}${waiting} Used of the caps: ${used.join(', ')}.`;
 }
 
 function showNode(node) {

@@ -1,0 +1,30 @@
+// Roots in the datagrams of Engram's own SWIM: a stock node ignores bytes that follow a message.
+
+use std::collections::BTreeMap;
+
+use engram_bridge::{ADVERT_ROOM, AdvertError, CONSOLIDATION_ROOT, ConsolidationGossiper};
+
+/// The longest datagram that Engram sends.
+const MAX_DATAGRAM: usize = 1_400;
+
+/// Appends the roots of this node to an encoded SWIM message, if they fit.
+pub fn append_roots(datagram: &mut Vec<u8>, gossiper: &ConsolidationGossiper) {
+    if datagram.len() + ADVERT_ROOM <= MAX_DATAGRAM {
+        let mut metadata = BTreeMap::new();
+        gossiper.attach_consolidation_gossip(&mut metadata);
+        datagram.extend(&metadata[CONSOLIDATION_ROOT]);
+    }
+}
+
+/// Takes the bytes that follow the SWIM message of the member that Engram calls `from`.
+pub fn take_roots(
+    from: &str,
+    trailing: &[u8],
+    gossiper: &ConsolidationGossiper,
+) -> Result<(), AdvertError> {
+    if trailing.is_empty() {
+        return Ok(());
+    }
+    let metadata = BTreeMap::from([(CONSOLIDATION_ROOT.to_owned(), trailing.to_vec())]);
+    gossiper.handle_consolidation_gossip(from, &metadata)
+}

@@ -1,0 +1,51 @@
+//! Brings the store of a stopped node to another precision.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use engram_bridge::{ClusterConfig, Precision};
+
+use crate::Failure;
+
+/// Brings the state of a stopped node to another precision of embeddings.
+///
+/// Stop all nodes, migrate each, write the precision into [merkle_tree] of each, and start them. Dots and
+/// contexts stay, so that nodes that were in step are in step. Suppressed contents that are no longer
+/// held cannot be carried over, and are listed.
+#[derive(Args)]
+pub(crate) struct Migrate {
+    /// The configuration, cluster.toml.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The new precision.
+    #[arg(long)]
+    precision: Target,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Target {
+    F32,
+    F16,
+}
+
+impl Migrate {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let config = ClusterConfig::load_with(&self.config, std::env::vars())?;
+        let precision = match self.precision {
+            Target::F32 => Precision::F32,
+            Target::F16 => Precision::F16,
+        };
+        let done = config.migrate(precision)?;
+        println!(
+            "{} records of {} spaces are stored with {precision}; {} contents were rounded",
+            done.records, done.spaces, done.rounded
+        );
+        for (space, id, digest) in &done.released {
+            println!("no longer forgotten: content {digest} of pattern {id:?} of {space}");
+        }
+        println!(
+            "write precision = \"{precision}\" into [merkle_tree] of all nodes, and start them"
+        );
+        Ok(())
+    }
+}

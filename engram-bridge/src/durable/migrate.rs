@@ -1,0 +1,121 @@
+//! From one precision of embeddings to another, in the store of a node that does not run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use engram_gossip_net::NodeId;
+use engram_gossip_proto::{Precision, SpaceId};
+use engram_merkle::Digest;
+
+use crate::durable::recovery::OpenError;
+use crate::durable::restore::{Hosting, restore};
+use crate::durable::schema::{self, OWNER, Owner};
+use crate::durable::storage::{Batch, StateStore, StorageError, Table};
+use crate::replica::content::{Content, Contents, PatternError, Shape};
+use crate::replica::state::{Rules, SpaceState, StoredRow};
+
+/// The outcome of a migration of a store to another precision.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Migration {
+    /// Spaces that the store holds.
+    pub spaces: usize,
+    /// Records: all of them kept their dots and contexts.
+    pub records: u64,
+    /// Contents that were written anew, since rounding changed them.
+    pub rounded: u64,
+    /// Suppressed digests of contents that are not held: the content is gone, so that its digest under
+    /// the new precision is not known. An engine that finds such a content again makes it visible.
+    pub released: Vec<(SpaceId, String, Digest)>,
+}
+
+/// Why a store was not migrated. Nothing in it was changed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MigrateError {
+    /// The store cannot be read with the other precision.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A content does not fit the new precision.
+    #[error("pattern {id:?} of {space} cannot be kept: {reason}; forget it on all nodes first")]
+    Pattern {
+        /// The space.
+        space: SpaceId,
+        /// The pattern id.
+        id: String,
+        /// The cause.
+        reason: PatternError,
+    },
+    /// The result cannot be written.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Brings everything in `store` to `target`, in one transaction. Stop all nodes of the cluster, and
+/// migrate each: equal states stay equal.
+pub(crate) fn migrate(
+    store: &dyn StateStore,
+    node: NodeId,
+    rules: &Rules,
+    target: Precision,
+) -> Result<Migration, MigrateError> {
+    let with = |precision| Rules { shape: Shape { precision, ..rules.shape }, ..rules.clone() };
+    let source = match target {
+        Precision::F32 => with(Precision::F16),
+        Precision::F16 => with(Precision::F32),
+    };
+    let rules = with(target);
+    let hosting = Hosting { spaces: BTreeSet::new(), learns: true };
+    let restored = restore(store, node, hosting, &source)?;
+    let mut batch = restored.repairs;
+    let mut migration = Migration::default();
+    for (space, state) in &restored.states {
+        migration.spaces += 1;
+        migrate_space(space, state, &rules, &mut batch, &mut migration)?;
+    }
+    batch.put(Table::Meta, OWNER.to_vec(), Owner::new(node.into(), &rules).encode());
+    store.commit(&batch)?;
+    Ok(migration)
+}
+
+fn migrate_space(
+    space: &SpaceId,
+    state: &SpaceState,
+    rules: &Rules,
+    batch: &mut Batch,
+    migration: &mut Migration,
+) -> Result<(), MigrateError> {
+    let (mut rows, mut contents) = (Vec::new(), Contents::new());
+    for (id, entry) in state.entries() {
+        let mut renamed = BTreeMap::new();
+        for digest in entry.record.live() {
+            let held = state.held(&digest).expect("every live content is held");
+            let content = Content::of_held(digest, held).reshaped(rules.shape, &rules.hasher);
+            let content = content.map_err(|reason| MigrateError::Pattern {
+                space: space.clone(),
+                id: id.to_string(),
+                reason,
+            })?;
+            if content.digest() != digest {
+                migration.rounded += 1;
+                batch.remove(Table::Contents, schema::key(space, digest.as_bytes()));
+                let key = schema::key(space, content.digest().as_bytes());
+                batch.put(Table::Contents, key, schema::encode_content(&content));
+            }
+            renamed.insert(digest, content.digest());
+            contents.insert(content.digest(), content.into_held());
+        }
+        let (record, released) = entry.record.renamed(&renamed);
+        let released = released.into_iter().map(|digest| (space.clone(), id.to_string(), digest));
+        migration.released.extend(released);
+        let last_submitted = entry.last_submitted.and_then(|digest| renamed.get(&digest).copied());
+        let key = schema::key(space, id.as_bytes());
+        let row = schema::encode_record(&key, &record, last_submitted.as_ref());
+        batch.put(Table::Records, key, row);
+        rows.push((Arc::clone(id), StoredRow { record, last_submitted }));
+        migration.records += 1;
+    }
+    let root = SpaceState::restore(rules.clone(), rows, contents).stored_root();
+    batch.put(Table::Meta, schema::root_key(space), schema::encode_root(space, &root));
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Tasks beside the driver of a binding.
+
+use std::sync::{Arc, Weak};
+
+use engram_gossip_net::{ConnectionState, Gossip};
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+
+use crate::replica::space::Space;
+use crate::replica::store::Store;
+
+/// Patterns that are compared across ids at a time: 32 ms at 10,000 patterns.
+const SLICE: usize = 64;
+
+/// Opens a session with each connected peer whenever spaces were added. Requests that come during
+/// the sessions are served together.
+pub(super) async fn spread_spaces(gossip: Gossip, mut requests: watch::Receiver<()>) {
+    while requests.changed().await.is_ok() {
+        for peer in gossip.peers() {
+            if matches!(peer.connection, ConnectionState::Connected { .. }) {
+                // A peer that cannot be reached hears of the spaces in a later session.
+                _ = gossip.sync_with(peer.member.id).await;
+            }
+        }
+    }
+}
+
+/// Compares the patterns of all spaces across ids, now and whenever visible patterns changed.
+pub(super) async fn compare_across_ids(store: Weak<Store>, mut changes: watch::Receiver<u64>) {
+    loop {
+        let Some(spaces) = store.upgrade().map(|store| store.iter()) else { return };
+        for space in spaces {
+            while compare_some(&space).await {}
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Compares some patterns; returns whether there are more.
+async fn compare_some(space: &Arc<Space>) -> bool {
+    let space = Arc::clone(space);
+    let left = spawn_blocking(move || space.compare_across_ids(SLICE)).await;
+    left.is_ok_and(|left| left > 0)
+}

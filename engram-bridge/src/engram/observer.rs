@@ -1,0 +1,156 @@
+//! Observers of consolidation: what an engine's metrics are fed with.
+
+use std::time::Duration;
+
+use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
+use crate::engram::timestamp::Timestamp;
+use crate::replica::report::RejectedPattern;
+
+/// Takes the figures of consolidation, for a metrics registry of one's own. Without one,
+/// [`Telemetry`](crate::Telemetry) exports them for Prometheus all the same.
+///
+/// The methods are called on the thread of the engine or of the gossip, and should return quickly.
+pub trait ConsolidationObserver: Send + Sync {
+    /// The engine handed in a snapshot: after each `update_cache`, whether anything changed or not.
+    fn on_run(&self, run: &ConsolidationRun);
+
+    /// Visible beliefs changed, by the engine or by peers. By default nothing happens.
+    fn on_updates(&self, updates: &[BeliefUpdateRecord]) {
+        let _ = updates;
+    }
+
+    /// Patterns of the snapshot were refused; they stay in the local view. By default nothing happens.
+    fn on_refused(&self, refused: &[RejectedPattern]) {
+        let _ = refused;
+    }
+}
+
+/// The figures of one snapshot of the engine, as Engram's own metrics have them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ConsolidationRun {
+    /// The source of the snapshot. Engram counts those of the scheduler as runs.
+    pub source: ConsolidationCacheSource,
+    /// The time of the snapshot, by the clock of this node.
+    pub generated_at: Timestamp,
+    /// The age of the snapshot when it was handed in: Engram's freshness.
+    pub age: Duration,
+    /// Patterns in the merged view.
+    pub patterns: usize,
+    /// Citations of these patterns.
+    pub citations: usize,
+    /// Visible beliefs that the snapshot changed.
+    pub updates: usize,
+    /// The greatest change of a strength among them, without its sign.
+    pub max_novelty: f32,
+    /// The variance of these changes.
+    pub novelty_variance: f32,
+    /// The share of them with a change of their citations, in percent.
+    pub citation_churn: f32,
+    /// Patterns of the snapshot that were refused.
+    pub refused: usize,
+}
+
+/// What a snapshot is counted against.
+pub(crate) struct RunInput<'u> {
+    pub(crate) source: ConsolidationCacheSource,
+    pub(crate) generated_at: Timestamp,
+    pub(crate) now: Timestamp,
+    pub(crate) patterns: usize,
+    pub(crate) citations: usize,
+    pub(crate) updates: &'u [BeliefUpdateRecord],
+    pub(crate) refused: usize,
+}
+
+impl ConsolidationRun {
+    pub(crate) fn new(input: &RunInput<'_>) -> Self {
+        let RunInput { source, generated_at, now, patterns, citations, updates, refused } = *input;
+        let age = now.as_nanoseconds().saturating_sub(generated_at.as_nanoseconds()).max(0);
+        let count = updates.len().max(1) as f32;
+        let novelty = || updates.iter().map(|update| update.novelty.abs());
+        let mean = novelty().sum::<f32>() / count;
+        let cited = updates.iter().filter(|update| update.citation_delta != 0).count();
+        Self {
+            source,
+            generated_at,
+            age: Duration::from_nanos(age.unsigned_abs()),
+            patterns,
+            citations,
+            updates: updates.len(),
+            max_novelty: novelty().fold(0.0, f32::max),
+            novelty_variance: novelty().map(|one| (one - mean).powi(2)).sum::<f32>() / count,
+            citation_churn: 100.0 * cited as f32 / count,
+            refused,
+        }
+    }
+}
+
+/// The runs of one space since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct RunStats {
+    /// Snapshots of the scheduler.
+    pub scheduler_runs: u64,
+    /// Snapshots on demand.
+    pub on_demand_runs: u64,
+    /// Snapshots that changed a visible belief.
+    pub changing_runs: u64,
+    /// The last snapshot; `None` before the first one.
+    pub last: Option<ConsolidationRun>,
+}
+
+impl RunStats {
+    pub(crate) fn add(&mut self, run: ConsolidationRun) {
+        match run.source {
+            ConsolidationCacheSource::Scheduler => self.scheduler_runs += 1,
+            ConsolidationCacheSource::OnDemand | ConsolidationCacheSource::Gossip => {
+                self.on_demand_runs += 1;
+            }
+        }
+        self.changing_runs += u64::from(run.updates > 0);
+        self.last = Some(run);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_those_of_engram() {
+        let update = |novelty, citation_delta| BeliefUpdateRecord {
+            pattern_id: "p".to_owned(),
+            confidence_delta: 0.0,
+            citation_delta,
+            novelty,
+            generated_at: Timestamp::EPOCH,
+            snapshot_generated_at: Timestamp::EPOCH,
+            source: ConsolidationCacheSource::Scheduler,
+            origin: None,
+        };
+        let input = |updates| RunInput {
+            source: ConsolidationCacheSource::Scheduler,
+            generated_at: Timestamp::from_nanoseconds(5_000),
+            now: Timestamp::from_nanoseconds(7_000),
+            patterns: 3,
+            citations: 9,
+            updates,
+            refused: 1,
+        };
+        let updates = [update(-1.0, 2), update(0.5, 0)];
+        let run = ConsolidationRun::new(&input(&updates));
+        assert_eq!((run.age, run.updates), (Duration::from_micros(2), 2));
+        assert_eq!(
+            (run.max_novelty, run.novelty_variance, run.citation_churn),
+            (1.0, 0.0625, 50.0)
+        );
+        let nothing = ConsolidationRun::new(&input(&[]));
+        let figures = (nothing.max_novelty, nothing.novelty_variance, nothing.citation_churn);
+        assert_eq!(figures, (0.0, 0.0, 0.0));
+
+        let mut stats = RunStats::default();
+        stats.add(run);
+        stats.add(nothing);
+        assert_eq!((stats.scheduler_runs, stats.changing_runs, stats.last), (2, 1, Some(nothing)));
+    }
+}

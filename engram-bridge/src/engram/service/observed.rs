@@ -1,0 +1,104 @@
+//! The belief log, the run counts and the observer of a service.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::engram::belief_log;
+use crate::engram::observer::{ConsolidationObserver, ConsolidationRun, RunInput};
+use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
+use crate::engram::timestamp::Timestamp;
+use crate::replica::report::RejectedPattern;
+use crate::replica::space::Space;
+
+/// What a service tells of consolidation.
+pub(super) struct Observed {
+    space: Arc<Space>,
+    settings: Mutex<Settings>,
+    totals: Mutex<Totals>,
+}
+
+struct Settings {
+    observer: Option<Arc<dyn ConsolidationObserver>>,
+    writes_log: bool,
+}
+
+/// Figures of the merged view at one version of it.
+#[derive(Clone, Copy, Default)]
+struct Totals {
+    version: Option<u64>,
+    patterns: usize,
+    citations: usize,
+}
+
+const HELD: &str = "no code panics while it holds this lock";
+
+impl Observed {
+    pub(super) fn new(space: Arc<Space>) -> Self {
+        space.collect_updates();
+        let settings = Mutex::new(Settings { observer: None, writes_log: true });
+        Self { space, settings, totals: Mutex::default() }
+    }
+
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().expect(HELD)
+    }
+
+    pub(super) fn set_observer(&self, observer: Arc<dyn ConsolidationObserver>) {
+        self.settings().observer = Some(observer);
+    }
+
+    pub(super) fn switch_log_off(&self) {
+        self.settings().writes_log = false;
+    }
+
+    /// Appends the beliefs that changed since the last call to the log at `path`; returns them.
+    pub(super) fn log(&self, path: &Path) -> Vec<BeliefUpdateRecord> {
+        let (observer, writes_log) = {
+            let settings = self.settings();
+            (settings.observer.clone(), settings.writes_log)
+        };
+        let updates = self.space.collected_updates();
+        if writes_log && !updates.is_empty() {
+            self.space.note_belief_log(path, belief_log::append(path, &updates));
+        }
+        if let Some(observer) = observer.filter(|_| !updates.is_empty()) {
+            observer.on_updates(&updates);
+        }
+        updates
+    }
+
+    /// Counts a snapshot of the engine that changed `updates`.
+    pub(super) fn note_run(
+        &self,
+        generated_at: Timestamp,
+        source: ConsolidationCacheSource,
+        updates: &[BeliefUpdateRecord],
+        rejected: &[RejectedPattern],
+    ) {
+        let Totals { patterns, citations, .. } = self.totals();
+        let now = self.space.now();
+        let refused = rejected.len();
+        let input = RunInput { source, generated_at, now, patterns, citations, updates, refused };
+        let run = ConsolidationRun::new(&input);
+        self.space.note_run(run);
+        let observer = self.settings().observer.clone();
+        if let Some(observer) = observer {
+            observer.on_run(&run);
+            if !rejected.is_empty() {
+                observer.on_refused(rejected);
+            }
+        }
+    }
+
+    /// Counted anew only if the visible patterns changed.
+    fn totals(&self) -> Totals {
+        let version = Some(*self.space.view_version().borrow());
+        let mut totals = self.totals.lock().expect(HELD);
+        if totals.version != version {
+            let patterns = self.space.view().patterns;
+            let citations = patterns.iter().map(|pattern| pattern.source_episodes.len()).sum();
+            *totals = Totals { version, patterns: patterns.len(), citations };
+        }
+        *totals
+    }
+}

@@ -1,0 +1,118 @@
+//! Conflicts across ids, as parts of other answers.
+
+use serde::Serialize;
+
+use crate::node::http::limits::MAX_IDS;
+use crate::{AcrossIdsStats, PatternGroup, PatternRelation, PatternStanding, Space};
+
+/// The conflicts of a space across ids.
+#[derive(Serialize)]
+pub(super) struct AcrossIds {
+    groups_total: u64,
+    /// Patterns in groups beside the representatives.
+    members: u64,
+    /// Patterns that dispute an episode with another one.
+    disputed: u64,
+    /// Changed patterns that were not compared yet.
+    pending: u64,
+    /// Whether the space has too many patterns to be compared.
+    over_limit: bool,
+    /// The groups with the most confident representatives.
+    groups: Vec<Group>,
+}
+
+#[derive(Serialize)]
+struct Group {
+    representative: String,
+    members_total: usize,
+    /// The first of them, the most confident first.
+    members: Vec<Member>,
+}
+
+#[derive(Serialize)]
+struct Member {
+    id: String,
+    #[serde(flatten)]
+    standing: Standing,
+}
+
+/// The role of a pattern among those of other ids.
+#[derive(Serialize)]
+pub(super) struct Standing {
+    /// `alone`, `representative`, `subset`, `superset` or `duplicate`.
+    role: &'static str,
+    confidence: f32,
+    /// In this view only: nothing is written back.
+    adjusted_confidence: f32,
+    /// The representative of a member.
+    representative: Option<Relation>,
+    /// The pattern that disputes an episode with it and overlaps with it most.
+    rival: Option<Relation>,
+    /// For people.
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct Relation {
+    id: String,
+    cosine: Option<f32>,
+    jaccard: f32,
+    shared_episodes: usize,
+}
+
+impl AcrossIds {
+    pub(super) fn of(space: &Space) -> Option<Self> {
+        let AcrossIdsStats { groups, members, disputed, pending, over_limit } =
+            space.across_ids_stats()?;
+        let listed = space.groups(None, MAX_IDS);
+        Some(Self {
+            groups_total: groups,
+            members,
+            disputed,
+            pending,
+            over_limit,
+            groups: listed.iter().map(|group| Group::of(space, group)).collect(),
+        })
+    }
+}
+
+impl Group {
+    fn of(space: &Space, group: &PatternGroup) -> Self {
+        let members = group.members.iter().filter_map(|id| {
+            let standing = Standing::of(&space.standing(id)?);
+            Some(Member { id: id.to_string(), standing })
+        });
+        Self {
+            representative: group.representative.to_string(),
+            members_total: group.members.len(),
+            members: members.take(MAX_MEMBERS).collect(),
+        }
+    }
+}
+
+/// Members that a group lists.
+const MAX_MEMBERS: usize = 10;
+
+impl Standing {
+    pub(super) fn of(standing: &PatternStanding) -> Self {
+        Self {
+            role: standing.role.name(),
+            confidence: standing.confidence,
+            adjusted_confidence: standing.adjusted_confidence,
+            representative: standing.role.representative().map(Relation::of),
+            rival: standing.rival.as_ref().map(Relation::of),
+            reason: standing.to_string(),
+        }
+    }
+}
+
+impl Relation {
+    fn of(PatternRelation { id, conflict }: &PatternRelation) -> Self {
+        Self {
+            id: id.to_string(),
+            cosine: conflict.cosine,
+            jaccard: conflict.overlap.jaccard(),
+            shared_episodes: conflict.overlap.shared(),
+        }
+    }
+}

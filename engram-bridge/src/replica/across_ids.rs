@@ -1,0 +1,284 @@
+//! Conflicts across ids: patterns of different ids that are one memory, or dispute an episode.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use engram_conflict::pattern::{
+    Conflict, Containment, CrossIdView, InvalidRules, Pattern, Related, Rules, Standing, Viewed,
+};
+
+use crate::engram::pattern::SemanticPattern;
+
+/// The number of visible patterns up to which a space is compared across ids: 20,000.
+///
+/// A comparison of one pattern with all others is linear in their number, so that the first pass
+/// over a space is quadratic: about 3 s of one core at 10,000 patterns, 12 s at 20,000.
+pub const DEFAULT_MAX_COMPARED: usize = 20_000;
+
+/// The comparison of the visible patterns of a space across ids. Its result is a derived view: nothing
+/// of it is written back, and no peer learns of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AcrossIds {
+    rules: Rules,
+    max_patterns: usize,
+}
+
+impl AcrossIds {
+    /// Compares by `rules`, in spaces of at most `max_patterns` visible patterns.
+    ///
+    /// # Errors
+    /// [`InvalidRules`] names the number that is out of its range.
+    pub fn new(rules: Rules, max_patterns: usize) -> Result<Self, InvalidRules> {
+        CrossIdView::<()>::new(rules)?;
+        Ok(Self { rules, max_patterns })
+    }
+
+    /// The rules.
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The most visible patterns of a space that is compared.
+    pub const fn max_patterns(&self) -> usize {
+        self.max_patterns
+    }
+}
+
+impl Default for AcrossIds {
+    fn default() -> Self {
+        Self { rules: Rules::default(), max_patterns: DEFAULT_MAX_COMPARED }
+    }
+}
+
+/// The role of a visible pattern among the others of its space, and its confidence there.
+///
+/// `Display` explains it in a few lines.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PatternStanding {
+    /// The role.
+    pub role: PatternRole,
+    /// The confidence of the visible pattern.
+    pub confidence: f32,
+    /// The confidence beside the patterns that it conflicts with; never above `confidence`.
+    pub adjusted_confidence: f32,
+    /// The pattern that disputes an episode with this one and overlaps with it most.
+    pub rival: Option<PatternRelation>,
+    explanation: String,
+}
+
+/// The role of a visible pattern among the others of its space.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum PatternRole {
+    /// No other pattern is the same memory.
+    Alone,
+    /// It stands for a group.
+    Representative {
+        /// How many other patterns belong to the group.
+        members: usize,
+    },
+    /// A member whose episodes are part of those of the representative.
+    Subset(PatternRelation),
+    /// A member whose episodes contain those of the representative.
+    Superset(PatternRelation),
+    /// Any other member: the same memory, consolidated from other episodes.
+    Duplicate(PatternRelation),
+}
+
+/// Another pattern, and the conflict with it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PatternRelation {
+    /// The id of the other pattern.
+    pub id: Arc<str>,
+    /// The conflict: its kind, the cosine and the common episodes.
+    pub conflict: Conflict,
+}
+
+/// A group of patterns that are one memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PatternGroup {
+    /// The id of the pattern that stands for it.
+    pub representative: Arc<str>,
+    /// The ids of the other patterns, the most confident first.
+    pub members: Vec<Arc<str>>,
+}
+
+/// Figures of the comparison of a space across ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AcrossIdsStats {
+    /// Groups of at least two patterns.
+    pub groups: u64,
+    /// Patterns in these groups beside the representatives.
+    pub members: u64,
+    /// Patterns that dispute an episode with another one.
+    pub disputed: u64,
+    /// Changed patterns that were not compared yet.
+    pub pending: u64,
+    /// Whether the space has more visible patterns than are compared. The other figures are then 0.
+    pub over_limit: bool,
+}
+
+impl PatternRole {
+    /// The name of the role in answers and metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Alone => "alone",
+            Self::Representative { .. } => "representative",
+            Self::Subset(_) => "subset",
+            Self::Superset(_) => "superset",
+            Self::Duplicate(_) => "duplicate",
+        }
+    }
+
+    /// The representative of a member.
+    #[must_use]
+    pub const fn representative(&self) -> Option<&PatternRelation> {
+        match self {
+            Self::Alone | Self::Representative { .. } => None,
+            Self::Subset(of) | Self::Superset(of) | Self::Duplicate(of) => Some(of),
+        }
+    }
+}
+
+impl fmt::Display for PatternStanding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.explanation)
+    }
+}
+
+impl PatternStanding {
+    fn of(viewed: &Viewed<'_, Arc<str>>) -> Self {
+        Self {
+            role: role(&viewed.standing),
+            confidence: viewed.confidence,
+            adjusted_confidence: viewed.shown,
+            rival: viewed.rival.as_ref().map(PatternRelation::of),
+            explanation: viewed.to_string(),
+        }
+    }
+}
+
+impl PatternRelation {
+    fn of(related: &Related<'_, Arc<str>>) -> Self {
+        Self { id: Arc::clone(related.id), conflict: related.conflict }
+    }
+}
+
+fn role(standing: &Standing<'_, Arc<str>>) -> PatternRole {
+    match standing {
+        Standing::Head { members: 0 } => PatternRole::Alone,
+        Standing::Head { members } => PatternRole::Representative { members: *members },
+        Standing::Member { head, conflict } => {
+            let relation = PatternRelation { id: Arc::clone(head), conflict: *conflict };
+            match conflict.overlap.containment() {
+                Containment::Subset => PatternRole::Subset(relation),
+                Containment::Superset => PatternRole::Superset(relation),
+                _ => PatternRole::Duplicate(relation),
+            }
+        }
+    }
+}
+
+/// A changed pattern: its id, and the pattern with its digest, unless it is no longer visible.
+pub(crate) type Changed = (Arc<str>, Option<(Arc<SemanticPattern>, [u8; 32])>);
+
+/// The view across ids of one space.
+pub(crate) struct Comparison {
+    pub(crate) config: AcrossIds,
+    compared: Mutex<Compared>,
+}
+
+/// What was compared so far.
+pub(crate) struct Compared {
+    view: CrossIdView<Arc<str>>,
+    pub(crate) over_limit: bool,
+    /// Computed when somebody asks.
+    stats: Option<AcrossIdsStats>,
+}
+
+impl Comparison {
+    pub(crate) fn new(config: AcrossIds) -> Self {
+        let compared = Compared { view: empty(&config), over_limit: false, stats: None };
+        Self { config, compared: Mutex::new(compared) }
+    }
+
+    /// A view is a hint for people: one that a panic left half-way is still a view.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Compared> {
+        self.compared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn empty(config: &AcrossIds) -> CrossIdView<Arc<str>> {
+    CrossIdView::new(config.rules).expect("the rules were checked when they were made")
+}
+
+impl Compared {
+    /// Compares nothing any more: the space has too many patterns.
+    pub(crate) fn give_up(&mut self, config: &AcrossIds) {
+        if !self.over_limit {
+            (self.view, self.over_limit, self.stats) = (empty(config), true, None);
+        }
+    }
+
+    /// Takes the patterns that changed, and decides anew what depends on them.
+    pub(crate) fn update(&mut self, changed: &[Changed]) {
+        self.stats = None;
+        let edits = changed.iter().map(|(id, pattern)| {
+            let pattern = pattern.as_ref().map(|(pattern, digest)| as_pattern(pattern, *digest));
+            (Arc::clone(id), pattern)
+        });
+        if self.view.update(edits).is_ok() {
+            return;
+        }
+        // A strategy that breaks its laws composed an invalid pattern: leave only that one out.
+        for (id, pattern) in changed {
+            self.view.remove(id);
+            if let Some((pattern, digest)) = pattern {
+                _ = self.view.upsert(Arc::clone(id), as_pattern(pattern, *digest));
+            }
+        }
+    }
+
+    pub(crate) fn standing(&self, id: &Arc<str>) -> Option<PatternStanding> {
+        self.view.get(id).map(|viewed| PatternStanding::of(&viewed))
+    }
+
+    pub(crate) fn standings(&self) -> BTreeMap<Arc<str>, PatternStanding> {
+        self.view.iter().map(|of| (Arc::clone(of.id), PatternStanding::of(&of))).collect()
+    }
+
+    /// The groups of at least two patterns, the most confident representative first.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = PatternGroup> {
+        let groups = self.view.groups().filter(|group| !group.members.is_empty());
+        groups.map(|group| PatternGroup {
+            representative: Arc::clone(group.head),
+            members: group.members.into_iter().cloned().collect(),
+        })
+    }
+
+    /// O(patterns and their conflicts), if patterns changed since the last call.
+    pub(crate) fn stats(&mut self) -> AcrossIdsStats {
+        if let Some(stats) = self.stats {
+            return stats;
+        }
+        let mut stats = AcrossIdsStats { over_limit: self.over_limit, ..Default::default() };
+        for group in self.view.groups().filter(|group| !group.members.is_empty()) {
+            stats.groups += 1;
+            stats.members += group.members.len() as u64;
+        }
+        stats.disputed = self.view.iter().filter(|viewed| viewed.rival.is_some()).count() as u64;
+        self.stats = Some(stats);
+        stats
+    }
+}
+
+fn as_pattern(pattern: &SemanticPattern, digest: [u8; 32]) -> Pattern<'_> {
+    let (embedding, citations) = (Arc::clone(&pattern.embedding), &pattern.source_episodes);
+    Pattern::new(digest, embedding, citations, pattern.schema_confidence.raw())
+}

@@ -1,0 +1,89 @@
+//! The comparison of a space's visible patterns across ids.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Space;
+use crate::replica::across_ids::{
+    AcrossIds, AcrossIdsStats, Changed, PatternGroup, PatternStanding,
+};
+
+impl Space {
+    /// The comparison that is in force; `None` if it is switched off.
+    pub fn across_ids(&self) -> Option<&AcrossIds> {
+        self.comparison.as_ref().map(|comparison| &comparison.config)
+    }
+
+    /// Compares up to `most` changed patterns with all others. Returns how many are left.
+    ///
+    /// A [`Binding`](crate::Binding) calls it in the background whenever patterns changed. Linear in
+    /// the number of patterns for each changed one: about half a millisecond at 10,000. A reader of the
+    /// comparison waits for it; readers of the patterns and writers do not.
+    pub fn compare_across_ids(&self, most: usize) -> usize {
+        let Some(comparison) = &self.comparison else { return 0 };
+        // Locked before the state is read, so that changes are taken in their order.
+        let mut compared = comparison.lock();
+        let (changed, left) = {
+            let mut state = self.state_mut();
+            if state.visible_len() > comparison.config.max_patterns() as u64 {
+                compared.give_up(&comparison.config);
+                state.clear_uncompared();
+                return 0;
+            }
+            if std::mem::take(&mut compared.over_limit) {
+                state.compare_all();
+            }
+            state.take_uncompared(most)
+        };
+        let changed: Vec<Changed> = changed
+            .into_iter()
+            .map(|(id, visible)| {
+                let pattern = visible.and_then(|(pattern, digest)| {
+                    let digest = digest.or_else(|| Some(self.content_of(&pattern).ok()?.digest()));
+                    Some((pattern, digest?.into()))
+                });
+                (id, pattern)
+            })
+            .collect();
+        if !changed.is_empty() {
+            compared.update(&changed);
+        }
+        left
+    }
+
+    /// The role of the visible pattern of `id` among the others, as far as it was compared; `None` if
+    /// it was not, or if the comparison is switched off.
+    pub fn standing(&self, id: &str) -> Option<PatternStanding> {
+        self.comparison.as_ref()?.lock().standing(&Arc::from(id))
+    }
+
+    /// The roles of all visible patterns, as far as they were compared. O(patterns and their
+    /// conflicts).
+    pub fn standings(&self) -> BTreeMap<Arc<str>, PatternStanding> {
+        let comparison = self.comparison.as_ref();
+        comparison.map(|comparison| comparison.lock().standings()).unwrap_or_default()
+    }
+
+    /// Up to `most` groups of at least two patterns, the most confident representative first, from the
+    /// first after the group that `after` represents. O(patterns).
+    pub fn groups(&self, after: Option<&str>, most: usize) -> Vec<PatternGroup> {
+        let Some(comparison) = &self.comparison else { return Vec::new() };
+        let compared = comparison.lock();
+        let mut groups = compared.groups();
+        if let Some(after) = after {
+            groups.find(|group| &*group.representative == after);
+        }
+        groups.take(most).collect()
+    }
+
+    /// Figures of the comparison; `None` if it is switched off. O(patterns and their conflicts), if
+    /// patterns changed since the last call.
+    pub fn across_ids_stats(&self) -> Option<AcrossIdsStats> {
+        let stats = self.comparison.as_ref()?.lock().stats();
+        let pending = match stats.over_limit {
+            true => 0,
+            false => self.state().uncompared_len(),
+        };
+        Some(AcrossIdsStats { pending, ..stats })
+    }
+}

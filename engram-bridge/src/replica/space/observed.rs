@@ -1,0 +1,55 @@
+//! Figures of consolidation that a space keeps for metrics, and the beliefs for a log.
+
+use std::io;
+use std::path::Path;
+
+use super::Space;
+use crate::engram::observer::{ConsolidationRun, RunStats};
+use crate::engram::ports::BeliefUpdateRecord;
+use crate::engram::timestamp::Timestamp;
+use crate::replica::shared::StateEvent;
+
+impl Space {
+    /// The snapshots that the engine handed in since the process started.
+    pub fn run_stats(&self) -> RunStats {
+        *self.runs.lock().expect("no code panics while it holds this lock")
+    }
+
+    pub(crate) fn note_run(&self, run: ConsolidationRun) {
+        self.runs.lock().expect("no code panics while it holds this lock").add(run);
+    }
+
+    /// Collects the changes of beliefs from now on, for [`collected_updates`](Self::collected_updates).
+    pub(crate) fn collect_updates(&self) {
+        self.state_mut().collect_updates();
+    }
+
+    /// The changes of beliefs since the last call, oldest first.
+    pub(crate) fn collected_updates(&self) -> Vec<BeliefUpdateRecord> {
+        let (updates, missed) = self.state_mut().take_collected();
+        if missed > 0 {
+            self.shared.count(|stats| stats.beliefs_missed += missed);
+        }
+        updates
+    }
+
+    /// Takes note of an attempt to append to the belief log. Reports the first failure and the recovery.
+    pub(crate) fn note_belief_log(&self, path: &Path, outcome: io::Result<()>) {
+        let failure = outcome.err().map(|error| format!("{}: {error}", path.display()));
+        let mut failing = self.log_fails.lock().expect("no code panics while it holds this lock");
+        let changed = *failing != failure.is_some();
+        *failing = failure.is_some();
+        drop(failing);
+        if failure.is_some() {
+            self.shared.count(|stats| stats.belief_log_failures += 1);
+        }
+        if changed {
+            let space = self.id().clone();
+            self.shared.publish(StateEvent::BeliefLog { space, failure });
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.now()
+    }
+}
