@@ -16,7 +16,7 @@ use engram_bridge::{
     StoreConfig,
 };
 use engram_gossip_net::{ClusterCa, Gossip, Identity, NetConfig, Roster, Validity};
-use engram_gossip_proto::{Delivery, Prefix, SpaceId, View as _};
+use engram_gossip_proto::{Delivery, PatternContent, Prefix, SpaceId, View as _};
 use engram_merkle::{AnyHasher, HEADER_LEN, Hasher as _};
 
 mod common;
@@ -85,7 +85,7 @@ fn peer() -> Arc<Space> {
 }
 
 /// All that a space holds, as a session delivers it.
-fn delivery(space: &Arc<Space>) -> Delivery {
+fn delivery(space: &Arc<Space>) -> Delivery<PatternContent> {
     let view = space.pin();
     let mut delivery = Delivery::default();
     for entry in view.entries(&Prefix::ROOT) {

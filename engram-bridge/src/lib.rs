@@ -39,7 +39,7 @@ pub use engram_gossip_net::{
     RosterError, RoundReport, SessionReport, SyncError,
 };
 /// Names of spaces and parameters of a cluster, as they appear in this crate's signatures.
-pub use engram_gossip_proto::{Parameters, Precision, Rejection, SpaceId, SpaceIdError};
+pub use engram_gossip_proto::{Parameters, Rejection, SpaceId, SpaceIdError};
 /// The tree, as it appears in this crate's signatures.
 pub use engram_merkle::{AnyHasher, BaseDepth, Digest};
 
@@ -58,6 +58,7 @@ pub use engram::ports::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
     ConsolidationStats,
 };
+pub use engram::precision::Precision;
 pub use engram::service::GossipingConsolidationService;
 pub use engram::timestamp::{Timestamp, TimestampError};
 #[cfg(feature = "config")]

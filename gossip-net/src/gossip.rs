@@ -130,7 +130,7 @@ impl Gossip {
     /// As [`sync_with`](Self::sync_with), and [`SyncError::TooManyPreviews`] if
     /// [`MAX_PEER_PREVIEWS`](crate::limits::MAX_PEER_PREVIEWS) of the peer or
     /// [`MAX_PREVIEWS`](crate::limits::MAX_PREVIEWS) in all run or wait already.
-    pub async fn sync_with_view<V: View + Send + 'static>(
+    pub async fn sync_with_view<V: View<Content: Send> + Send + 'static>(
         &self,
         peer: NodeId,
         pin: impl Fn() -> Vec<(SpaceId, V)> + Send + Sync + 'static,

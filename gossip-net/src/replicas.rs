@@ -20,7 +20,7 @@ use crate::driver::SessionClaims;
 /// goes on writing.
 pub trait Replicas: Send + Sync + 'static {
     /// A pinned picture of one space.
-    type View: View + Send + 'static;
+    type View: View<Content: Send> + Send + 'static;
 
     /// The spaces that this node hosts, in any order.
     fn spaces(&self) -> Vec<SpaceId>;
@@ -126,7 +126,7 @@ impl<R: Replicas> Replicated<R> {
 type Pinned<R> = Vec<(SpaceId, ClaimingView<<R as Replicas>::View, SessionClaims>)>;
 
 /// The machine of a session that this node opens over `spaces`.
-pub(crate) fn open_over<V: View + Send + 'static>(
+pub(crate) fn open_over<V: View<Content: Send> + Send + 'static>(
     setup: Setup,
     spaces: Vec<(SpaceId, V)>,
 ) -> NewMachine {
@@ -188,7 +188,7 @@ impl<R: Replicas> Source for Replicated<R> {
     }
 }
 
-impl<V: View + Send> Machine for Session<V> {
+impl<V: View<Content: Send> + Send> Machine for Session<V> {
     fn handle_frame(&mut self, frame: &[u8], now: Duration) -> Result<(), SessionError> {
         self.handle_frame(frame, now)
     }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Pair, parameters, real, space, sparse};
-use engram_gossip_proto::{Compression, Content, Message, PatternSync, SessionConfig};
+use engram_gossip_proto::{Compression, Message, PatternContent, PatternSync, SessionConfig};
 
 fn print(name: &str, input: &str, value: usize, reference: (&str, usize), budget: f64) {
     let (floor, bytes) = reference;
@@ -32,7 +32,7 @@ fn compression() {
             let batch = real::batch(contents[..count].to_vec());
             let plain = real::plain_len(&batch);
             let message =
-                Message::PatternSync(PatternSync { space: 0, delivery: batch, declared: vec![] });
+                Message::PatternSync(PatternSync::new(0, batch, vec![], Compression::Off));
             let packed = message.encode(Compression::Lz4, true).len();
             let input = format!("{count} real patterns");
             print(&format!("sync_frame/{name}"), &input, packed, ("plain encoding", plain), budget);
@@ -68,13 +68,13 @@ fn overhead() {
     let real = real::contents();
     let contents = (0..100).map(|i| {
         let content = &real[i % real.len()];
-        Content { id: format!("{}{i}", content.id), ..content.clone() }
+        PatternContent { id: format!("{}{i}", content.id), ..content.clone() }
     });
-    let contents: Vec<Content> = contents.collect();
+    let contents: Vec<PatternContent> = contents.collect();
     let bare: usize = contents.iter().map(plain_len).sum();
     a.add(contents);
     let config = SessionConfig { compression: Compression::Off, ..SessionConfig::default() };
-    let parameters = engram_gossip_proto::Parameters { dimension: 768, ..parameters() };
+    let parameters = parameters().require("dimension", "768");
     let contact = Pair::new(
         (config.clone(), config),
         (parameters.clone(), parameters),
@@ -84,7 +84,7 @@ fn overhead() {
     print("session/uncompressed", "100 of 10000", contact.bytes(), ("bare contents", bare), 1.2);
 }
 
-fn plain_len(content: &Content) -> usize {
+fn plain_len(content: &PatternContent) -> usize {
     let episodes: usize = content.source_episodes.iter().map(|e| 1 + e.len()).sum();
     1 + content.id.len() + 1 + episodes + 4 + 4 + 8 + 4 * content.embedding.len()
 }

@@ -17,7 +17,7 @@ fn batch(c: &mut Criterion) {
             .flat_map(|c| c.embedding.iter().flat_map(|v| v.to_le_bytes()))
             .collect();
         let delivery = real::batch(contents);
-        let message = Message::PatternSync(PatternSync { space: 0, delivery, declared: vec![] });
+        let message = Message::PatternSync(PatternSync::new(0, delivery, vec![], Compression::Off));
         let frame = message.encode(Compression::Lz4, true);
         let packed = lz4_flex::block::compress(&floats);
 

@@ -1,10 +1,7 @@
 //! Whether the wire carries a content or an id: one answer for the encoder, the decoder and a store.
 
-use alloc::string::String;
-
-use crate::codec::Size;
-use crate::limits::{MAX_CONTENT_LEN, MAX_DIMENSION, MAX_EPISODE_ID, MAX_EPISODES, MAX_ID};
-use crate::{Content, DecodeError};
+use crate::limits::{MAX_CONTENT_LEN, MAX_ID};
+use crate::{DecodeError, Wire};
 
 /// Something is larger than the wire carries. Nothing was stored or sent; make it smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,21 +28,15 @@ pub enum IdError {
     TooLarge(#[from] TooLarge),
 }
 
-/// Checks that the wire carries `content`: the lengths of its id, embedding and episodes, and the
-/// bytes that it takes in all.
+/// Checks that the wire carries `content`: the limits of its codec, and the bytes that it takes.
 ///
-/// A store that asks this before it takes a content never holds one that no peer can receive. Takes
-/// time linear in the number of episodes.
+/// A store that asks this before it takes a content never holds one that no peer can receive.
 ///
 /// # Errors
 /// [`TooLarge`] names what exceeds its limit.
-pub fn check_content(content: &Content) -> Result<(), TooLarge> {
-    within("bytes of an id", content.id.len(), MAX_ID)?;
-    within("values of an embedding", content.embedding.len(), MAX_DIMENSION as usize)?;
-    within("episodes of a content", content.source_episodes.len(), MAX_EPISODES)?;
-    let longest = content.source_episodes.iter().map(String::len).max();
-    within("bytes of an episode id", longest.unwrap_or(0), MAX_EPISODE_ID)?;
-    within("bytes of a content", Size::of_content(content).wire, MAX_CONTENT_LEN)
+pub fn check_content(content: &impl Wire) -> Result<(), TooLarge> {
+    content.check()?;
+    within("bytes of a content", content.size().wire, MAX_CONTENT_LEN)
 }
 
 /// Checks that the wire carries `id`: 1 to [`MAX_ID`] bytes.

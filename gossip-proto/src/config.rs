@@ -1,88 +1,10 @@
-//! What both sides must agree on, and what each side may choose.
+//! What each side of a session chooses for itself.
 
-use alloc::string::ToString;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
 use core::time::Duration;
 
-use crate::limits::{MAX_DIMENSION, MAX_NAME, MAX_RECORDS};
-use crate::{Greeting, SessionError, SetupError, SpaceId};
-
-/// How embeddings are stored everywhere in the cluster. The wire is lossless either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Precision {
-    /// Four bytes a value (default).
-    #[default]
-    F32,
-    /// Rounded once to half precision when a pattern enters the store.
-    F16,
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-        })
-    }
-}
-
-/// The parameters of a node's state and of its view.
-///
-/// All but the last are *state parameters*: nodes that differ in one of them cannot compare their
-/// trees or keep each other's contents, so a session between them is refused. The strategy only
-/// decides what is shown; a difference is reported and does not stop the sync.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parameters {
-    /// Name of the hash, such as `sha256`.
-    pub hash: Arc<str>,
-    /// Base depth of the tree in bits.
-    pub depth: u8,
-    /// Values of one embedding.
-    pub dimension: u32,
-    /// Precision of the stored embeddings.
-    pub precision: Precision,
-    /// Name of the strategy that computes the visible patterns, with version and parameters.
-    pub strategy: Arc<str>,
-}
-
-impl Parameters {
-    /// Refuses the first state parameter that differs, with both values.
-    pub(crate) fn agree(&self, theirs: &Self) -> Result<(), SessionError> {
-        fn same<T: PartialEq + fmt::Display>(
-            name: &'static str,
-            ours: &T,
-            theirs: &T,
-        ) -> Result<(), SessionError> {
-            if ours == theirs {
-                return Ok(());
-            }
-            Err(SessionError::Parameter {
-                name,
-                ours: ours.to_string(),
-                theirs: theirs.to_string(),
-            })
-        }
-        same("hash", &self.hash, &theirs.hash)?;
-        same("depth", &self.depth, &theirs.depth)?;
-        same("dimension", &self.dimension, &theirs.dimension)?;
-        same("precision", &self.precision, &theirs.precision)
-    }
-
-    pub(crate) fn check(&self) -> Result<(), SetupError> {
-        if self.hash.len() > MAX_NAME {
-            return Err(SetupError::LongName("hash"));
-        }
-        if self.strategy.len() > MAX_NAME {
-            return Err(SetupError::LongName("strategy"));
-        }
-        if self.dimension == 0 || self.dimension > MAX_DIMENSION {
-            return Err(SetupError::Setting("dimension must be 1 to 65,536"));
-        }
-        Ok(())
-    }
-}
+use crate::limits::MAX_RECORDS;
+use crate::{Greeting, SetupError, SpaceId};
 
 /// Whether this side compresses what it sends, and takes what is compressed.
 ///
@@ -91,7 +13,7 @@ impl Parameters {
 pub enum Compression {
     /// Nothing is compressed.
     Off,
-    /// Bit-shuffled float planes and LZ4, where that is smaller (default).
+    /// LZ4, and what the codec of the contents does before it, where that is smaller (default).
     #[default]
     Lz4,
 }

@@ -61,9 +61,12 @@ pub enum SetupError {
     /// More spaces than a session covers; split them.
     #[error("{0} spaces are more than a session covers ({cap})", cap = crate::limits::MAX_SPACES)]
     TooManySpaces(usize),
-    /// A name in the parameters is longer than the wire allows; use a shorter one.
-    #[error("the {0} name is longer than {cap} bytes", cap = crate::limits::MAX_NAME)]
-    LongName(&'static str),
+    /// The name or the value of a parameter is longer than the wire allows; use a shorter one.
+    #[error("parameter {0} is longer than {cap} bytes", cap = crate::limits::MAX_NAME)]
+    LongParameter(String),
+    /// More pairs of parameters than the wire allows; join some.
+    #[error("{0} parameters are more than a hello takes ({cap})", cap = crate::limits::MAX_PARAMETERS)]
+    TooManyParameters(usize),
     /// A setting is outside its range; the text says which one and the range.
     #[error("{0}")]
     Setting(&'static str),
@@ -83,8 +86,8 @@ pub enum SessionError {
     /// A state parameter differs: these two nodes cannot share state. Make their configuration equal.
     #[error("{name} differs: {ours} here, {theirs} at the peer; state cannot be shared")]
     Parameter {
-        /// Which parameter: `hash`, `depth`, `dimension` or `precision`.
-        name: &'static str,
+        /// Which parameter: `hash`, `depth`, or a pair of the host.
+        name: String,
         /// The value of this node.
         ours: String,
         /// The value of the peer.

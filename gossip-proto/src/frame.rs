@@ -41,10 +41,12 @@ pub enum Kind {
     RangeOffer = 9,
     /// Which of these are taken.
     RangeAnswer = 10,
+    /// A piece of a content that no frame carries whole.
+    ContentPart = 11,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Refuse,
         Self::MerkleRootExchange,
         Self::Spaces,
@@ -56,6 +58,7 @@ impl Kind {
         Self::Versions,
         Self::RangeOffer,
         Self::RangeAnswer,
+        Self::ContentPart,
     ];
 
     fn from_wire(byte: u8) -> Result<Self, DecodeError> {

@@ -14,6 +14,8 @@ mod frame;
 mod id;
 pub mod limits;
 mod message;
+mod parameters;
+mod payload;
 mod prefix;
 #[cfg(doc)]
 #[doc = include_str!("../PROTOCOL.md")]
@@ -31,18 +33,20 @@ mod wire;
 pub use advert::{ADVERT_VERSION, RootAdvert};
 pub use check::{IdError, TooLarge, check_content, check_id};
 pub use clocks::{BaseId, ClockIndex, Clocks, ShortNode, VersionRange, VersionSummary};
-pub use config::{Compression, Parameters, Precision, SessionConfig};
+pub use config::{Compression, SessionConfig};
 pub use error::{DecodeError, SessionError, SetupError};
 pub use frame::{FrameHeader, HEADER_LEN, Kind, WIRE_VERSION};
 pub use id::{SpaceId, SpaceIdError};
 pub use message::{
-    Done, FinalRoots, Greeting, Hello, Line, Listing, Message, Node, PatternRequest, PatternSync,
-    RangeAnswer, RangeOffer, Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse,
-    UnsendableRecord, VersionBase, Versions, WalkedRoot, Want,
+    ContentPart, Done, FinalRoots, Greeting, Hello, HelloParameters, Line, Listing, Message, Node,
+    PatternRequest, PatternSync, RangeAnswer, RangeOffer, Refusal, SpaceRoot, Spaces,
+    SubtreeRequest, SubtreeResponse, UnsendableRecord, VersionBase, Versions, WalkedRoot, Want,
 };
+pub use parameters::{ParameterRule, Parameters};
+pub use payload::{ContentSize, OpaqueContent, PatternContent, Wire};
 pub use prefix::Prefix;
 use record::NodeId;
-pub use record::{Content, Part, Record};
+pub use record::{Part, Record};
 pub use session::{Ending, Event, Holder, Outcome, Session, SpaceOutcome, Stats, Unsendable};
 pub use tag::{KEY_LEN, KeyHalf, TAG_LEN, Tag};
 pub use view::{Delivery, Entry, Receipt, Rejection, Summary, View};

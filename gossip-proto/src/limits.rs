@@ -8,8 +8,10 @@
 pub const MAX_FRAME: usize = 1 << 20;
 /// Bytes of a frame's body.
 pub const MAX_BODY: usize = MAX_FRAME - crate::HEADER_LEN;
-/// Bytes of a name in the hello (hash, strategy) and of a text in a refusal.
+/// Bytes of the name of a parameter, of its value, and of a text in a refusal.
 pub const MAX_NAME: usize = 128;
+/// Pairs of the host among the parameters.
+pub const MAX_PARAMETERS: usize = 64;
 /// Bytes of the name of a space.
 pub const MAX_SPACE_NAME: usize = 64;
 /// Spaces that one session covers, and spaces that one side names.
@@ -52,11 +54,16 @@ pub const MAX_SUPPRESSED: usize = 1_024;
 pub const MAX_SUPPRESSION_LENGTH: u32 = 1 << 31;
 /// Values of one embedding.
 pub const MAX_DIMENSION: u32 = 65_536;
-/// Bytes of what one `PatternSync` unfolds to: texts, records and embeddings, after decompression.
+/// Bytes of what the fields of one `PatternSync` unfold to, and of what its contents do.
 pub const MAX_UNFOLDED: usize = 4 << 20;
-/// Bytes that one content takes on the wire without compression. A receiver keeps at most
-/// [`MAX_NODE_DOTS`] contents until their part comes.
-pub const MAX_CONTENT_LEN: usize = 512 << 10;
+/// Bytes that one content takes on the wire without compression. One that does not fit a frame
+/// travels in parts.
+pub const MAX_CONTENT_LEN: usize = 12 << 20;
+/// Bytes of memory that the decoder of one content in parts may allocate.
+pub const MAX_CONTENT_MEMORY: usize = 2 * MAX_CONTENT_LEN + (64 << 10);
+/// Bytes that the contents ahead of one part of a record take on the wire without compression. A
+/// receiver keeps so many, and at most [`MAX_NODE_DOTS`] contents, until their part of the record comes.
+pub const MAX_AHEAD: usize = 24 << 20;
 
 /// Subtrees that are answered in one turn; the others wait for the next one.
 pub const NODES_PER_TURN: usize = 512;
@@ -91,7 +98,7 @@ pub const MAX_TURNS: u32 = 4_096;
 /// Bytes of memory that a session takes at most, beside its views and the frame at hand.
 ///
 /// It follows from the limits above; a test measures it.
-pub const MAX_SESSION_MEMORY: usize = 24 << 20;
+pub const MAX_SESSION_MEMORY: usize = 96 << 20;
 
 /// Bytes of a root advert.
 pub const MAX_ADVERT: usize = 1_100;

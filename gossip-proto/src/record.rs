@@ -1,8 +1,7 @@
-//! Records: the replicated state of one pattern id, and the contents that it names.
+//! Records: the replicated state of one id.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::check::within;
@@ -39,23 +38,6 @@ pub struct Part {
     /// The live dots as version and content digest, strictly ascending; each version is 1 to
     /// `entry`. At most [`MAX_NODE_DOTS`].
     pub dots: Vec<(u64, [u8; 32])>,
-}
-
-/// One immutable content: the pattern as one node consolidated it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Content {
-    /// The pattern id it was written under.
-    pub id: String,
-    /// The embedding, in the cluster's dimension (768 for Engram).
-    pub embedding: Arc<[f32]>,
-    /// The cited episodes, ascending, repeats kept.
-    pub source_episodes: Vec<String>,
-    /// Coherence, at least 0; the engine emits values slightly above 1.
-    pub strength: f32,
-    /// Confidence, 0..=1.
-    pub schema_confidence: f32,
-    /// Nanoseconds since the Unix epoch.
-    pub last_consolidated: i64,
 }
 
 impl Record {

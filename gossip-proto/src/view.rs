@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::tag::KEY_LEN;
-use crate::{Clocks, Content, Prefix, Record, VersionRange};
+use crate::{Clocks, Prefix, Record, VersionRange, Wire};
 
 /// The state of one space in three numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +27,19 @@ pub struct Entry {
 }
 
 /// Records that arrived, with the contents that came along.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Delivery {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery<C> {
     /// The records, whole.
     pub records: Vec<Record>,
     /// Contents, each with the digest under which the records name it.
-    pub contents: Vec<([u8; 32], Content)>,
+    pub contents: Vec<([u8; 32], C)>,
+}
+
+impl<C> Default for Delivery<C> {
+    /// Nothing.
+    fn default() -> Self {
+        Self { records: Vec::new(), contents: Vec::new() }
+    }
 }
 
 /// What became of a delivery, record by record.
@@ -89,6 +96,9 @@ pub enum Rejection {
 /// Reads are answered from the picture that was pinned when the view was made, so that a session
 /// sees one consistent tree; records and contents may be newer, since joins make late reads harmless.
 pub trait View {
+    /// What is replicated under the ids.
+    type Content: Wire;
+
     /// Root, count and generation of the pinned tree.
     fn summary(&self) -> Summary;
 
@@ -105,7 +115,7 @@ pub trait View {
     fn record(&self, key: &[u8; 32]) -> Option<Record>;
 
     /// The content with this digest, if this node holds it.
-    fn content(&self, digest: &[u8; 32]) -> Option<Content>;
+    fn content(&self, digest: &[u8; 32]) -> Option<Self::Content>;
 
     /// Whether this node holds the content with this digest.
     fn holds(&self, digest: &[u8; 32]) -> bool;
@@ -114,7 +124,10 @@ pub trait View {
     fn key_of(&self, id: &str) -> [u8; 32];
 
     /// Verifies and joins what arrived. Atomic per record, idempotent, order-free.
-    fn apply(&mut self, delivery: Delivery) -> Receipt;
+    ///
+    /// Nothing was verified before: a content may have another digest than the one that names it, and
+    /// may be named by the record of another id.
+    fn apply(&mut self, delivery: Delivery<Self::Content>) -> Receipt;
 
     /// Root, count and generation of the live tree, after what was applied.
     fn live_summary(&self) -> Summary;

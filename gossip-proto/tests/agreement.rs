@@ -2,10 +2,9 @@
 
 mod common;
 
-use common::{Contact, Pair, Store, content, parameters, space};
+use common::{Contact, Pair, Store, content, parameters, parameters_of, space};
 use engram_gossip_proto::{
-    Ending, Event, Greeting, Parameters, Precision, Refusal, Session, SessionConfig, SessionError,
-    SetupError,
+    Ending, Event, Greeting, Parameters, Refusal, Session, SessionConfig, SessionError, SetupError,
 };
 
 fn contact(ours: Parameters, theirs: Parameters) -> (Contact, Store, Store) {
@@ -21,24 +20,27 @@ fn contact(ours: Parameters, theirs: Parameters) -> (Contact, Store, Store) {
 #[test]
 fn each_state_parameter_is_refused_by_name_with_both_values() {
     let cases = [
-        ("hash", "sha256", "blake3", Parameters { hash: "blake3".into(), ..parameters() }),
-        ("depth", "12", "16", Parameters { depth: 16, ..parameters() }),
-        ("dimension", "8", "384", Parameters { dimension: 384, ..parameters() }),
-        ("precision", "f32", "f16", Parameters { precision: Precision::F16, ..parameters() }),
+        ("hash", "sha256", "blake3", parameters_of("blake3", 12)),
+        ("depth", "12", "16", parameters_of("sha256", 16)),
+        ("dimension", "8", "384", parameters().require("dimension", "384")),
+        ("precision", "(absent)", "f16", parameters().require("precision", "f16")),
+        // One side that requires it is enough.
+        ("dimension", "8", "384", parameters().report("dimension", "384")),
+        ("strategy", "confidence-voting", "other", parameters().require("strategy", "other")),
     ];
     for (name, ours, theirs, other) in cases {
         let (contact, _, b) = contact(parameters(), other);
         assert_eq!(
-            contact.acceptor.result,
+            contact.opener.result,
             Ending::Failed(SessionError::Parameter {
-                name,
-                ours: theirs.into(),
-                theirs: ours.into()
+                name: name.into(),
+                ours: ours.into(),
+                theirs: theirs.into()
             })
         );
-        let (name, here, there) = (name.into(), theirs.into(), ours.into());
+        let (name, here, there) = (name.into(), ours.into(), theirs.into());
         assert_eq!(
-            contact.opener.result,
+            contact.acceptor.result,
             Ending::Failed(SessionError::RefusedByPeer(Refusal::Parameter { name, here, there }))
         );
         assert!(b.state().records.is_empty(), "nothing was stored");
@@ -46,18 +48,35 @@ fn each_state_parameter_is_refused_by_name_with_both_values() {
 }
 
 #[test]
+fn equal_roots_under_other_parameters_are_not_in_sync() {
+    let empty = || vec![(space("default"), Store::default().pin())];
+    let config = || (SessionConfig::default(), SessionConfig::default());
+    let run = |theirs| {
+        let pair = Pair::new(config(), (parameters(), theirs), (empty(), empty()));
+        let contact = pair.run(|_, _, frame| vec![frame]);
+        [contact.opener.result, contact.acceptor.result]
+    };
+    let refused = run(parameters().require("dimension", "384"));
+    assert!(refused.iter().all(|ending| matches!(ending, Ending::Failed(_))), "{refused:?}");
+    let reported = run(parameters().report("strategy", "other"));
+    assert_eq!(reported, [Ending::InSync, Ending::InSync]);
+}
+
+#[test]
 fn another_strategy_is_reported_and_stops_nothing() {
-    let other = Parameters { strategy: "last-writer".into(), ..parameters() };
+    let other = parameters().report("strategy", "last-writer");
     let (contact, a, b) = contact(parameters(), other);
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_eq!(a.state().records, b.state().records);
-    let differs = |ours: &str, theirs: &str| Event::StrategyDiffers {
+    let differs = |ours: &str, theirs: &str| Event::ParameterDiffers {
+        name: "strategy".into(),
         ours: ours.into(),
         theirs: theirs.into(),
     };
     assert_eq!(
         contact.events,
-        [differs("confidence-voting", "last-writer"), differs("last-writer", "confidence-voting")]
+        [differs("confidence-voting", "last-writer")],
+        "the side that opened reports it"
     );
 }
 
@@ -104,18 +123,19 @@ fn both_sides_learn_the_greeting_first() {
 
 #[test]
 fn a_refused_hello_is_no_greeting() {
-    let (contact, ..) = contact(parameters(), Parameters { depth: 16, ..parameters() });
-    assert!(matches!(contact.acceptor.result, Ending::Failed(_)));
+    let (contact, ..) = contact(parameters(), parameters_of("sha256", 16));
+    assert!(matches!(contact.opener.result, Ending::Failed(_)));
     let store = Store::default();
     let config = SessionConfig::default();
     let spaces = vec![(space("default"), store.pin())];
     let now = std::time::Duration::ZERO;
-    let other = Parameters { depth: 16, ..parameters() };
+    let other = parameters_of("sha256", 16);
     let mut opener = Session::open(config.clone(), other, [1; 8], spaces.clone(), now).unwrap();
     let mut acceptor = Session::accept(config, parameters(), [2; 8], spaces, now).unwrap();
-    let hello = opener.poll_frame(now).unwrap();
-    assert!(acceptor.handle_frame(&hello, now).is_err());
-    assert_eq!((acceptor.peer_greeting(), acceptor.poll_event()), (None, None));
+    acceptor.handle_frame(&opener.poll_frame(now).unwrap(), now).unwrap();
+    let answer = acceptor.poll_frame(now).unwrap();
+    assert!(opener.handle_frame(&answer, now).is_err());
+    assert_eq!((opener.peer_greeting(), opener.poll_event()), (None, None));
 }
 
 #[test]
@@ -132,10 +152,10 @@ fn settings_outside_their_range_are_refused_before_anything_is_sent() {
     }
     let config = SessionConfig { receive_budget: 1 << 20, ..default() };
     assert!(matches!(open(config, parameters()), Some(SetupError::Setting(_))));
-    let long = Parameters { strategy: "x".repeat(129).into(), ..parameters() };
-    assert_eq!(open(default(), long), Some(SetupError::LongName("strategy")));
-    let none = Parameters { dimension: 0, ..parameters() };
-    assert!(matches!(open(default(), none), Some(SetupError::Setting(_))));
+    let long = parameters().report("strategy", "x".repeat(129));
+    assert_eq!(open(default(), long), Some(SetupError::LongParameter("strategy".into())));
+    let many = (0..10_000).fold(parameters(), |all, n| all.report(format!("name-{n}"), "value"));
+    assert_eq!(open(default(), many), Some(SetupError::TooManyParameters(10_002)));
 }
 
 #[test]

@@ -55,7 +55,8 @@ fn descents(contact: &Contact) -> u64 {
 fn bytes_beside_contents(contact: &Contact) -> usize {
     let of = |(_, frame): &(bool, Vec<u8>)| match Message::decode(frame).unwrap().0 {
         Message::PatternSync(mut sync) => {
-            let contents = std::mem::take(&mut sync.delivery.contents);
+            let contents = std::mem::take(&mut sync.digests);
+            sync.contents.clear();
             let encode = |message: Message| {
                 message.encode(engram_gossip_proto::Compression::Off, true).len()
             };

@@ -191,7 +191,7 @@ fn refused_records_are_reported_and_never_called_in_sync() {
 #[test]
 fn a_record_larger_than_a_frame_arrives_whole() {
     let id = "pattern_1";
-    let large = |seed: u32| engram_gossip_proto::Content {
+    let large = |seed: u32| engram_gossip_proto::PatternContent {
         source_episodes: (0..1_500).map(|i| format!("{seed:04}-{i:0240}")).collect(),
         ..content(id, seed)
     };
@@ -218,8 +218,9 @@ fn a_record_that_no_frame_can_carry_is_reported() {
     let mut state = State::default();
     state.submit(1, 1, content("pattern_1", 1));
     state.submit(1, 2, content(&"x".repeat(129), 2));
-    let episodes = vec!["e".repeat(255); 2_100];
-    let large = engram_gossip_proto::Content { source_episodes: episodes, ..content("large", 3) };
+    let episodes = vec!["e".repeat(255); limits::MAX_EPISODES + 1];
+    let large =
+        engram_gossip_proto::PatternContent { source_episodes: episodes, ..content("large", 3) };
     state.submit(1, 3, large);
     let (a, b) = (Store::new(state), Store::default());
     let contact = sync(&a, &b);
@@ -238,8 +239,8 @@ fn a_record_that_no_frame_can_carry_is_reported() {
     };
     assert!(names(&contact.opener).contains(&129));
     assert!(names(&contact.acceptor).contains(&limits::MAX_ID), "the peer learns the id, cut");
-    assert!(reasons[0].contains(&format!("cap of {}", limits::MAX_CONTENT_LEN)), "{reasons:?}");
-    assert!(reasons[1].contains(&format!("cap of {}", limits::MAX_ID)), "{reasons:?}");
+    assert!(reasons[1].contains(&format!("cap of {}", limits::MAX_EPISODES)), "{reasons:?}");
+    assert!(reasons[0].contains(&format!("cap of {}", limits::MAX_ID)), "{reasons:?}");
 }
 
 #[test]

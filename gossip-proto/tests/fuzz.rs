@@ -79,6 +79,7 @@ fn golden_frames_are_in_the_corpus() {
             Kind::Versions => "versions",
             Kind::RangeOffer => "range_offer",
             Kind::RangeAnswer => "range_answer",
+            Kind::ContentPart => "content_part",
             kind => panic!("no target for {kind:?}"),
         };
         check("frame", name, &frame);

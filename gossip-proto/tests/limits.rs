@@ -2,21 +2,22 @@
 
 mod common;
 
-use common::{content, space};
+use common::{content, parameters_of, read, space};
 use engram_gossip_proto::{
-    Compression, Content, DecodeError, Delivery, Done, FinalRoots, FrameHeader, Greeting,
-    HEADER_LEN, Hello, IdError, Line, Listing, Message, Node, Part, PatternRequest, PatternSync,
-    Prefix, RangeAnswer, RangeOffer, Record, RootAdvert, SpaceId, SpaceRoot, Spaces,
-    SubtreeRequest, SubtreeResponse, Summary, UnsendableRecord, VersionBase, Versions, WalkedRoot,
-    Want, check_content, check_id, limits,
+    Compression, ContentPart, DecodeError, Delivery, Done, FinalRoots, FrameHeader, Greeting,
+    HEADER_LEN, Hello, HelloParameters, IdError, Line, Listing, Message, Node, OpaqueContent,
+    Parameters, Part, PatternContent, PatternRequest, PatternSync, Prefix, RangeAnswer, RangeOffer,
+    Record, RootAdvert, SpaceId, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, Summary,
+    UnsendableRecord, VersionBase, Versions, WalkedRoot, Want, Wire, check_content, check_id,
+    limits,
 };
 
 /// A message made to measure is taken at the cap and refused one above it.
 fn reaches(cap: usize, make: impl Fn(usize) -> Message) {
     let frame = make(cap).encode(Compression::Off, true);
     assert!(frame.len() <= limits::MAX_FRAME);
-    Message::decode(&frame).unwrap_or_else(|error| panic!("at the cap of {cap}: {error}"));
-    match Message::decode(&make(cap + 1).encode(Compression::Off, true)) {
+    read(&frame).unwrap_or_else(|error| panic!("at the cap of {cap}: {error}"));
+    match read(&make(cap + 1).encode(Compression::Off, true)) {
         Err(DecodeError::OverLimit { value, cap: named, .. }) => {
             assert_eq!((value, named), (cap as u64 + 1, cap as u64));
         }
@@ -34,12 +35,9 @@ fn digest(i: usize) -> [u8; 32] {
     digest
 }
 
-fn sync(records: Vec<Record>, contents: Vec<([u8; 32], Content)>) -> Message {
-    Message::PatternSync(PatternSync {
-        space: 0,
-        delivery: Delivery { records, contents },
-        declared: vec![],
-    })
+fn sync(records: Vec<Record>, contents: Vec<([u8; 32], PatternContent)>) -> Message {
+    let delivery = Delivery { records, contents };
+    Message::PatternSync(PatternSync::new(0, delivery, vec![], Compression::Off))
 }
 
 fn one_record(parts: Vec<Part>) -> Record {
@@ -52,7 +50,7 @@ fn part(node: usize) -> Part {
 }
 
 /// A content that comes ahead of its record.
-fn alone(content: Content) -> Message {
+fn alone(content: PatternContent) -> Message {
     sync(vec![], vec![([1; 32], content)])
 }
 
@@ -97,17 +95,22 @@ fn of_the_hello() {
             key: [0; 8],
             receive_budget: 0,
             greeting: Greeting::default(),
-            parameters: Some(parameters),
+            parameters: HelloParameters::Full(parameters),
             spaces: Spaces::Hosts(vec![]),
         })
     };
-    let parameters = common::parameters;
-    reaches(limits::MAX_NAME, |len| {
-        hello(engram_gossip_proto::Parameters { hash: "h".repeat(len).into(), ..parameters() })
+    let parameters = || parameters_of("sha256", 12);
+    reaches(limits::MAX_NAME, |len| hello(parameters_of(&"h".repeat(len), 12)));
+    reaches(limits::MAX_NAME, |len| hello(parameters().report("s".repeat(len), "")));
+    reaches(limits::MAX_NAME, |len| hello(parameters().require("s", "v".repeat(len))));
+    reaches(limits::MAX_PARAMETERS, |count| {
+        let none = Parameters::new("sha256", 12);
+        hello((0..count).fold(none, |all, n| all.require(format!("name-{n}"), "value")))
     });
-    reaches(limits::MAX_NAME, |len| {
-        hello(engram_gossip_proto::Parameters { strategy: "s".repeat(len).into(), ..parameters() })
-    });
+    let many = (0..10_000).fold(parameters(), |all, n| all.report(format!("name-{n}"), "value"));
+    let frame = hello(many).encode(Compression::Off, true);
+    let error = Message::decode(&frame).unwrap_err();
+    assert!(matches!(error, DecodeError::OverLimit { value: 10_002, cap: 64, .. }), "{error}");
 }
 
 #[test]
@@ -229,11 +232,22 @@ fn of_versions() {
     }
 }
 
+/// A pattern as large as its limits allow.
+fn documented() -> PatternContent {
+    PatternContent {
+        source_episodes: vec!["-".repeat(limits::MAX_EPISODE_ID); limits::MAX_EPISODES],
+        embedding: vec![1.5; limits::MAX_DIMENSION as usize].into(),
+        ..content(&"x".repeat(limits::MAX_ID), 1)
+    }
+}
+
 #[test]
 fn of_what_a_store_may_take() {
     // The functions that a store asks draw the line where the decoder does.
-    let agrees = |content: Content| {
-        let decoded = Message::decode(&alone(content.clone()).encode(Compression::Off, true));
+    let agrees = |content: PatternContent| {
+        let mut bytes = Vec::new();
+        Wire::encode(&[&content], Compression::Off, &mut bytes);
+        let decoded = PatternContent::decode(&bytes, 1, limits::MAX_CONTENT_MEMORY);
         match (check_content(&content), decoded) {
             (Ok(()), Ok(_)) => true,
             (Err(error), Err(DecodeError::OverLimit { value, cap, .. })) => {
@@ -246,22 +260,33 @@ fn of_what_a_store_may_take() {
     let base = || content("x", 1);
     let episodes = |count, len| vec!["-".repeat(len); count];
     let cases = [
-        (Content { source_episodes: episodes(limits::MAX_EPISODES, 1), ..base() }, true),
-        (Content { source_episodes: episodes(limits::MAX_EPISODES + 1, 1), ..base() }, false),
-        (Content { source_episodes: episodes(1, limits::MAX_EPISODE_ID + 1), ..base() }, false),
+        (PatternContent { source_episodes: episodes(limits::MAX_EPISODES, 1), ..base() }, true),
         (
-            Content { embedding: vec![1.0; limits::MAX_DIMENSION as usize + 1].into(), ..base() },
+            PatternContent { source_episodes: episodes(limits::MAX_EPISODES + 1, 1), ..base() },
             false,
         ),
-        (Content { source_episodes: episodes(2_000, 250), ..base() }, true),
-        (Content { source_episodes: episodes(2_100, 250), ..base() }, false),
+        (
+            PatternContent { source_episodes: episodes(1, limits::MAX_EPISODE_ID + 1), ..base() },
+            false,
+        ),
+        (
+            PatternContent {
+                embedding: vec![1.0; limits::MAX_DIMENSION as usize + 1].into(),
+                ..base()
+            },
+            false,
+        ),
+        (documented(), true),
     ];
     for (content, taken) in cases {
         assert_eq!(agrees(content), taken);
     }
-    let largest = (0..).map(|n| Content { source_episodes: episodes(n, 250), ..base() });
-    let last = largest.take_while(|content| check_content(content).is_ok()).last().unwrap();
-    assert!(agrees(last), "the largest content travels");
+    // Opaque bytes have no limit but that of all contents.
+    let overhead = OpaqueContent::size_of(0).wire;
+    let opaque = |len: usize| check_content(&OpaqueContent::new(vec![0; len]));
+    assert_eq!(opaque(limits::MAX_CONTENT_LEN - overhead), Ok(()));
+    let error = opaque(limits::MAX_CONTENT_LEN - overhead + 1).unwrap_err();
+    assert_eq!(error.limit, limits::MAX_CONTENT_LEN as u64);
     assert_eq!(check_id(&"x".repeat(limits::MAX_ID)), Ok(()));
     assert_eq!(check_id(""), Err(IdError::Empty));
     assert!(matches!(check_id(&"x".repeat(limits::MAX_ID + 1)), Err(IdError::TooLarge(_))));
@@ -269,42 +294,66 @@ fn of_what_a_store_may_take() {
 
 #[test]
 fn of_contents() {
-    let small = |_| Content { embedding: [1.0].into(), source_episodes: vec![], ..content("x", 1) };
+    let small =
+        |_| PatternContent { embedding: [1.0].into(), source_episodes: vec![], ..content("x", 1) };
     reaches(limits::MAX_CONTENTS, |count| {
         sync(vec![], (0..count).map(|i| (digest(i), small(i))).collect())
     });
     reaches(limits::MAX_EPISODES, |count| {
-        alone(Content { source_episodes: vec!["e".into(); count], ..small(0) })
+        alone(PatternContent { source_episodes: vec!["e".into(); count], ..small(0) })
     });
     reaches(limits::MAX_EPISODE_ID, |len| {
-        alone(Content { source_episodes: vec!["-".repeat(len)], ..small(0) })
+        alone(PatternContent { source_episodes: vec!["-".repeat(len)], ..small(0) })
     });
     reaches(limits::MAX_DIMENSION as usize, |dimension| {
-        alone(Content { embedding: vec![1.5; dimension].into(), ..small(0) })
+        alone(PatternContent { embedding: vec![1.5; dimension].into(), ..small(0) })
     });
 }
 
 #[test]
 fn of_what_a_frame_unfolds_to() {
     // Equal ids take three bytes each on the wire, and 256 in memory.
-    let bomb = |contents: usize| {
+    let bomb = |contents: usize, compression| {
         let episodes = vec!["e".repeat(256); 1_900];
-        let large =
-            Content { source_episodes: episodes, embedding: [1.0].into(), ..content("x", 1) };
-        sync(vec![], (0..contents).map(|i| (digest(i), large.clone())).collect())
+        let large = PatternContent {
+            source_episodes: episodes,
+            embedding: [1.0].into(),
+            ..content("x", 1)
+        };
+        let contents = (0..contents).map(|i| (digest(i), large.clone())).collect();
+        let delivery = Delivery { records: vec![], contents };
+        Message::PatternSync(PatternSync::new(0, delivery, vec![], compression))
     };
-    assert!(Message::decode(&bomb(6).encode(Compression::Off, true)).is_ok());
+    assert!(read(&bomb(6, Compression::Off).encode(Compression::Off, true)).is_ok());
     for compression in [Compression::Off, Compression::Lz4] {
-        let frame = bomb(16).encode(compression, true);
+        let frame = bomb(16, compression).encode(compression, true);
         assert!(frame.len() < 500_000);
         let cap = limits::MAX_UNFOLDED as u64;
-        match Message::decode(&frame) {
+        match read(&frame) {
             Err(DecodeError::OverLimit { what, cap: named, .. }) => {
                 assert_eq!((what, named), ("an unfolded batch", cap));
             }
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn of_a_content_in_parts() {
+    let part = |total: usize, offset: usize| {
+        let (total, offset) = (total as u32, offset as u32);
+        Message::ContentPart(ContentPart {
+            space: 0,
+            digest: [1; 32],
+            total,
+            offset,
+            bytes: vec![7],
+        })
+    };
+    reaches(limits::MAX_CONTENT_LEN, |total| part(total, 0));
+    let invalid = DecodeError::Invalid("the length of a part");
+    assert_eq!(read(&part(9, 8).encode(Compression::Off, true)), Ok(part(9, 8)));
+    assert_eq!(read(&part(9, 9).encode(Compression::Off, true)), Err(invalid));
 }
 
 #[test]
@@ -328,8 +377,8 @@ fn of_version_summaries() {
     });
     reaches(limits::MAX_SUMMARY, |count| {
         let declared = (0..count).map(|i| (digest(i), 1)).collect();
-        let delivery = Delivery::default();
-        Message::PatternSync(PatternSync { space: 0, delivery, declared })
+        let delivery = Delivery::<PatternContent>::default();
+        Message::PatternSync(PatternSync::new(0, delivery, declared, Compression::Off))
     });
 }
 
@@ -388,7 +437,7 @@ fn of_what_waits_to_be_sent() {
         key: [0; 8],
         receive_budget: 512 << 20,
         greeting: Greeting::default(),
-        parameters: Some(common::parameters()),
+        parameters: HelloParameters::Digest(common::parameters().digest()),
         spaces: Spaces::Table { buckets: u16::MAX, spaces: vec![root] },
     });
     session.handle_frame(&hello.encode(Compression::Off, true), now).unwrap();

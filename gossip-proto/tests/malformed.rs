@@ -90,7 +90,7 @@ fn the_header_names_what_is_wrong() {
     };
     assert_eq!(header(0, b'X'), Err(DecodeError::Magic(*b"XG")));
     assert_eq!(header(2, 2), Err(DecodeError::Version { ours: 1, theirs: 2 }));
-    assert_eq!(header(3, 11), Err(DecodeError::Kind(11)));
+    assert_eq!(header(3, 12), Err(DecodeError::Kind(12)));
     assert_eq!(header(4, 0b10), Err(DecodeError::Flags(0b10)));
     let cap = (1 << 20) - HEADER_LEN as u64;
     let value = u64::from(u32::from_le_bytes([frame[5], frame[6], frame[7], 0x7f]));

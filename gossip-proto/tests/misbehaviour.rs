@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use common::{State, Store, content, content_digest, key_of, parameters, space};
 use engram_gossip_proto::{
-    Clocks, Compression, Delivery, Done, Ending, Event, FinalRoots, Greeting, Hello, Listing,
-    Message, Node, Part, PatternRequest, PatternSync, Prefix, RangeAnswer, RangeOffer, Record,
-    Refusal, Session, SessionConfig, SessionError, SpaceRoot, Spaces, SubtreeRequest,
-    SubtreeResponse, UnsendableRecord, VersionBase, Versions, Want, limits,
+    Clocks, Compression, ContentPart, Delivery, Done, Ending, Event, FinalRoots, Greeting, Hello,
+    HelloParameters, Listing, Message, Node, Part, PatternContent, PatternRequest, PatternSync,
+    Prefix, RangeAnswer, RangeOffer, Record, Refusal, Session, SessionConfig, SessionError,
+    SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, UnsendableRecord, VersionBase, Versions,
+    Want, Wire, limits,
 };
 
 const NOW: Duration = Duration::from_secs(5);
@@ -80,7 +81,7 @@ fn hello() -> Message {
         key: [0; 8],
         receive_budget: 512 << 20,
         greeting: Greeting::default(),
-        parameters: Some(parameters()),
+        parameters: HelloParameters::Digest(parameters().digest()),
         spaces: Spaces::Table { buckets: u16::MAX, spaces: vec![root] },
     })
 }
@@ -116,16 +117,17 @@ fn listing(prefix: Prefix) -> Message {
     Message::SubtreeResponse(SubtreeResponse { space: 0, listings })
 }
 
+fn sync(records: Vec<Record>, contents: Vec<([u8; 32], PatternContent)>) -> Message {
+    let delivery = Delivery { records, contents };
+    Message::PatternSync(PatternSync::new(0, delivery, vec![], Compression::Off))
+}
+
 fn records(ids: &[&str]) -> Message {
     let mut state = State::default();
     ids.iter().for_each(|id| state.submit(7, 1, content(id, 7)));
     let records: Vec<_> = state.records.into_values().collect();
     let contents = ids.iter().map(|id| content(id, 7)).map(|c| (content_digest(&c), c)).collect();
-    Message::PatternSync(PatternSync {
-        space: 0,
-        delivery: Delivery { records, contents },
-        declared: vec![],
-    })
+    sync(records, contents)
 }
 
 #[test]
@@ -147,13 +149,15 @@ fn a_second_hello() {
 }
 
 #[test]
-fn an_opening_hello_without_parameters() {
-    let mut victim = Victim::new(few(), SessionConfig::default());
-    let Message::MerkleRootExchange(hello) = hello() else { unreachable!() };
-    let bare = Message::MerkleRootExchange(Hello { parameters: None, ..hello });
-    assert!(victim.say(&bare, true).is_err());
-    let what = "an opening hello without parameters";
-    assert_eq!(victim.ended(&few()).0, SessionError::Violation(what));
+fn an_opening_hello_without_the_digest_of_its_parameters() {
+    for parameters in [HelloParameters::Same, HelloParameters::Full(parameters())] {
+        let mut victim = Victim::new(few(), SessionConfig::default());
+        let Message::MerkleRootExchange(hello) = hello() else { unreachable!() };
+        let bare = Message::MerkleRootExchange(Hello { parameters, ..hello });
+        assert!(victim.say(&bare, true).is_err());
+        let what = "an opening hello tells a digest";
+        assert_eq!(victim.ended(&few()).0, SessionError::Violation(what));
+    }
 }
 
 #[test]
@@ -233,13 +237,14 @@ fn a_record_below_a_listing_is_taken_and_one_beside_it_is_not() {
 #[test]
 fn a_content_under_a_wrong_digest_is_rejected_alone() {
     let mut victim = Victim::greeted(few());
-    let Message::PatternSync(mut sync) = records(&["good", "bad"]) else { unreachable!() };
-    for (_, content) in &mut sync.delivery.contents {
+    let Message::PatternSync(good) = records(&["good", "bad"]) else { unreachable!() };
+    let mut delivery: Delivery<PatternContent> = good.into_delivery().unwrap();
+    for (_, content) in &mut delivery.contents {
         if content.id == "bad" {
             content.strength += 0.5;
         }
     }
-    victim.say(&Message::PatternSync(sync), true).unwrap();
+    victim.say(&sync(delivery.records, delivery.contents), true).unwrap();
     assert!(victim.store.state().records.contains_key(&key_of("good")));
     assert!(!victim.store.state().records.contains_key(&key_of("bad")));
     assert_eq!(victim.session.stats().rejected, 1);
@@ -296,16 +301,12 @@ fn a_peer_that_sends_its_limits_worth_of_garbage() {
 fn contents_ahead_of_a_part_that_never_comes() {
     let mut victim = Victim::greeted(few());
     let ahead = |seed: u32| {
-        let large = engram_gossip_proto::Content {
+        let large = PatternContent {
             source_episodes: (0..2_000).map(|i| format!("{seed}-{i:0240}")).collect(),
             ..content("late", seed)
         };
         let contents = vec![(content_digest(&large), large)];
-        Message::PatternSync(PatternSync {
-            space: 0,
-            delivery: Delivery { records: vec![], contents },
-            declared: vec![],
-        })
+        sync(vec![], contents)
     };
     let mut sent = 0;
     while victim.say(&ahead(sent), false).is_ok() {
@@ -377,8 +378,7 @@ fn records_at_or_below_the_told_summary_are_unasked() {
     let mut victim = Victim::clocked(few());
     let part = Part { node: common::node_id(1), entry: common::version(1), dots: vec![] };
     let old = Record { id: "old".into(), parts: vec![part], suppressed: vec![] };
-    let delivery = Delivery { records: vec![old], contents: vec![] };
-    let sync = PatternSync { space: 0, delivery, declared: vec![] };
+    let Message::PatternSync(sync) = sync(vec![old], vec![]) else { unreachable!() };
     victim.say(&Message::PatternSync(sync), true).unwrap();
     assert_eq!(victim.session.stats().unasked, 1);
     assert_eq!(victim.store.state(), few());
@@ -394,7 +394,8 @@ fn a_range_declared_with_nothing_sent_hides_nothing() {
     state.learn(&honest, "pattern_8");
     let mut victim = Victim::clocked(state);
     let declared = [1, 7].map(|node| (common::node_id(node), u64::MAX)).to_vec();
-    let sync = PatternSync { space: 0, delivery: Delivery::default(), declared };
+    let sync =
+        PatternSync::new(0, Delivery::<PatternContent>::default(), declared, Compression::Off);
     victim.say(&Message::PatternSync(sync), true).unwrap();
     let summary = victim.store.clocks().index.summary();
     let short = *common::node_id(7).first_chunk().unwrap();
@@ -443,4 +444,64 @@ fn final_roots_that_refer_to_nothing() {
         assert!(victim.say(&Message::Done(done), true).is_err());
         assert!(matches!(victim.ended(&few()).0, SessionError::Violation(_)));
     }
+}
+
+/// A content encoded alone, and its digest.
+fn encoded(content: &PatternContent) -> ([u8; 32], Vec<u8>) {
+    let mut bytes = Vec::new();
+    Wire::encode(&[content], Compression::Off, &mut bytes);
+    (content_digest(content), bytes)
+}
+
+fn part_of((digest, bytes): &([u8; 32], Vec<u8>), range: std::ops::Range<usize>) -> ContentPart {
+    let (total, offset) = (bytes.len() as u32, range.start as u32);
+    ContentPart { space: 0, digest: *digest, total, offset, bytes: bytes[range].to_vec() }
+}
+
+#[test]
+fn parts_that_make_no_content() {
+    let whole = encoded(&content("late", 7));
+    let other = encoded(&content("other", 8));
+    let (len, half) = (whole.1.len(), whole.1.len() / 2);
+    let first = part_of(&whole, 0..half);
+    let garbage = ContentPart { bytes: vec![0xff; len], ..part_of(&whole, 0..len) };
+    let longer = ContentPart { total: first.total + 1, ..part_of(&whole, half..len) };
+    let misfits: [(&[ContentPart], &str); 5] = [
+        (&[part_of(&whole, 1..half)], "does not follow"),
+        (&[first.clone(), first.clone()], "does not follow"),
+        (&[first.clone(), part_of(&other, half..other.1.len())], "does not follow"),
+        (&[first.clone(), longer], "does not follow"),
+        (&[garbage], "cannot be read"),
+    ];
+    for (parts, why) in misfits {
+        let mut victim = Victim::greeted(few());
+        let (last, before) = parts.split_last().unwrap();
+        for part in before {
+            victim.say(&Message::ContentPart(part.clone()), false).unwrap();
+        }
+        let error = victim.say(&Message::ContentPart(last.clone()), false).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    }
+}
+
+#[test]
+fn parts_that_never_end() {
+    let whole = encoded(&content("late", 7));
+    let first = Message::ContentPart(part_of(&whole, 0..whole.1.len() - 1));
+    let missing = SessionError::Violation("a content whose last part is missing");
+    // The turn ends, records follow, or parts of another space do.
+    let mut victim = Victim::greeted(few());
+    assert_eq!(victim.say(&first, true), Err(missing.clone()));
+    let mut victim = Victim::greeted(few());
+    victim.say(&first, false).unwrap();
+    assert_eq!(victim.say(&records(&["stranger-1"]), true), Err(missing));
+    // As many contents as there may be, and one more.
+    let mut victim = Victim::greeted(few());
+    for _ in 0..limits::MAX_NODE_DOTS {
+        let part = part_of(&whole, 0..whole.1.len());
+        victim.say(&Message::ContentPart(part), false).unwrap();
+    }
+    let part = Message::ContentPart(part_of(&whole, 0..whole.1.len()));
+    let (what, cap) = ("contents ahead of their part", limits::MAX_NODE_DOTS as u64);
+    assert_eq!(victim.say(&part, false), Err(SessionError::OverLimit { what, cap }));
 }

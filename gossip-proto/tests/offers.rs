@@ -33,7 +33,7 @@ fn unasked_records(frames: &[(bool, Vec<u8>)]) -> usize {
     let before_requests = messages.take_while(|m| !matches!(m, Message::PatternRequest(_)));
     before_requests
         .map(|message| match message {
-            Message::PatternSync(sync) => sync.delivery.records.len(),
+            Message::PatternSync(sync) => sync.records.len(),
             _ => 0,
         })
         .sum()

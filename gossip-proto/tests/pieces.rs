@@ -4,7 +4,8 @@ mod common;
 
 use common::{Contact, State, Store, content, content_digest, key_of, sync, sync_with};
 use engram_gossip_proto::{
-    Content, Ending, Event, Holder, Message, Part, Record, SessionConfig, check_content, limits,
+    Ending, Event, Holder, Message, Part, PatternContent, Record, SessionConfig, check_content,
+    limits,
 };
 use proptest::prelude::*;
 
@@ -16,25 +17,31 @@ fn node(number: u32) -> [u8; 32] {
 }
 
 /// A content whose episodes take about `kilobytes`.
-fn large(id: &str, seed: u32, kilobytes: usize) -> Content {
+fn large(id: &str, seed: u32, kilobytes: usize) -> PatternContent {
     let episode = |n| format!("{seed:06}-{n:0242}");
-    Content { source_episodes: (0..4 * kilobytes).map(episode).collect(), ..content(id, seed) }
+    PatternContent {
+        source_episodes: (0..4 * kilobytes).map(episode).collect(),
+        ..content(id, seed)
+    }
 }
 
-/// The largest content that travels.
-fn largest(id: &str, seed: u32) -> Content {
-    let mut content = large(id, seed, 507);
-    while check_content(&content).is_ok() {
-        content.source_episodes.push("e".repeat(100));
-    }
-    content.source_episodes.pop();
+/// A content of the largest documented size: episodes as many and as long as they may be, and a
+/// long embedding.
+fn largest(id: &str, seed: u32) -> PatternContent {
+    let episode = |n| format!("{seed:06}-{n:0249}");
+    let content = PatternContent {
+        source_episodes: (0..limits::MAX_EPISODES).map(episode).collect(),
+        embedding: vec![seed as f32; 16_384].into(),
+        ..content(id, seed)
+    };
+    check_content(&content).unwrap();
     content
 }
 
 /// A state of one record, with one part for each list of contents.
-fn state(id: &str, contents: Vec<Vec<Content>>, suppressed: Vec<([u8; 32], u32)>) -> State {
+fn state(id: &str, contents: Vec<Vec<PatternContent>>, suppressed: Vec<([u8; 32], u32)>) -> State {
     let mut state = State::default();
-    let mut part = |(number, contents): (usize, Vec<Content>)| {
+    let mut part = |(number, contents): (usize, Vec<PatternContent>)| {
         let mut dots: Vec<_> = (1..).zip(contents.iter().map(content_digest)).collect();
         dots.sort_unstable();
         state.contents.extend(contents.into_iter().map(|c| (content_digest(&c), c)));
@@ -53,7 +60,7 @@ fn digest(number: u32) -> [u8; 32] {
 fn pieces(contact: &Contact) -> usize {
     let messages = contact.frames.iter().map(|(_, frame)| Message::decode(frame).unwrap().0);
     let of = |message| match message {
-        Message::PatternSync(sync) => sync.delivery.records.len(),
+        Message::PatternSync(sync) => sync.records.len(),
         _ => 0,
     };
     messages.map(of).sum()
@@ -87,7 +94,7 @@ fn a_record_of_many_nodes_arrives() {
     assert_eq!(pieces(&contact), 3);
     let first =
         contact.frames.iter().find_map(|(_, frame)| match Message::decode(frame).unwrap().0 {
-            Message::PatternSync(sync) => sync.delivery.records.into_iter().next(),
+            Message::PatternSync(sync) => sync.records.into_iter().next(),
             _ => None,
         });
     let first = first.unwrap();
@@ -148,6 +155,7 @@ fn a_budget_leaves_pieces_to_later_sessions() {
 fn a_part_that_cannot_travel_is_left_out_and_named() {
     let mut oversized = largest("id", 2);
     oversized.source_episodes.push("e".repeat(200));
+    let cap = limits::MAX_EPISODES.to_string();
     let contents = vec![vec![content("id", 1)], vec![oversized], vec![content("id", 3)]];
     let (a, b) = (Store::new(state("id", contents, vec![])), Store::default());
     let contact = sync(&a, &b);
@@ -156,7 +164,7 @@ fn a_part_that_cannot_travel_is_left_out_and_named() {
     assert_eq!(nodes, [node(0), node(2)]);
     let named = |event: &_| {
         matches!(event, Event::Unsendable(record)
-            if record.id == "id" && record.what.contains(&limits::MAX_CONTENT_LEN.to_string()))
+            if record.id == "id" && record.what.contains(&cap))
     };
     assert_eq!(contact.events.iter().filter(|event| named(event)).count(), 2, "once on each side");
     for (outcome, holder) in [(&contact.opener, Holder::Us), (&contact.acceptor, Holder::Peer)] {

@@ -16,7 +16,7 @@ use engram_gossip_proto::sim::{
     Cut, Direction, Host, Latency, Link, Random, Transport, World, WorldConfig,
 };
 use engram_gossip_proto::{
-    Content, Delivery, Entry, Parameters, Prefix, Receipt, Record, SpaceId, Summary, View,
+    Delivery, Entry, Parameters, PatternContent, Prefix, Receipt, Record, SpaceId, Summary, View,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -86,6 +86,8 @@ struct Picture {
 }
 
 impl View for Picture {
+    type Content = PatternContent;
+
     fn summary(&self) -> Summary {
         self.memory.summary()
     }
@@ -106,7 +108,7 @@ impl View for Picture {
         self.memory.record(key)
     }
 
-    fn content(&self, digest: &[u8; 32]) -> Option<Content> {
+    fn content(&self, digest: &[u8; 32]) -> Option<PatternContent> {
         self.memory.content(digest)
     }
 
@@ -118,7 +120,7 @@ impl View for Picture {
         self.memory.key_of(id)
     }
 
-    fn apply(&mut self, delivery: Delivery) -> Receipt {
+    fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         let records = delivery.records.clone();
         let receipt = self.memory.apply(delivery);
         if let Some(trusted) = &self.trusted {

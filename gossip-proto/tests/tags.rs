@@ -4,7 +4,7 @@ mod common;
 
 use common::{Pair, key_of, node_id, parameters, space};
 use engram_gossip_proto::{
-    Content, Delivery, Entry, Part, Prefix, Receipt, Record, SessionConfig, Summary, View,
+    Delivery, Entry, Part, PatternContent, Prefix, Receipt, Record, SessionConfig, Summary, View,
 };
 
 const RECORDS: usize = 40;
@@ -31,6 +31,8 @@ impl Synthetic {
 }
 
 impl View for Synthetic {
+    type Content = PatternContent;
+
     fn summary(&self) -> Summary {
         let root = self.digest(&Prefix::ROOT).unwrap();
         Summary { root, count: RECORDS as u64, generation: 0 }
@@ -61,7 +63,7 @@ impl View for Synthetic {
         Some(Record { id, parts: vec![part], suppressed: vec![] })
     }
 
-    fn content(&self, _: &[u8; 32]) -> Option<Content> {
+    fn content(&self, _: &[u8; 32]) -> Option<PatternContent> {
         None
     }
 
@@ -73,7 +75,7 @@ impl View for Synthetic {
         key_of(id)
     }
 
-    fn apply(&mut self, delivery: Delivery) -> Receipt {
+    fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         assert!(delivery.records.iter().all(|record| record.id == "pattern_0"));
         self.received += delivery.records.len();
         Receipt { applied: delivery.records.len() as u32, ..Receipt::default() }

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::{Precision, SpaceId};
+use engram_gossip_proto::SpaceId;
 use engram_merkle::Digest;
 
 use crate::durable::recovery::OpenError;
 use crate::durable::restore::{Hosting, restore};
 use crate::durable::schema::{self, OWNER, Owner};
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
+use crate::engram::precision::Precision;
 use crate::replica::content::{Content, Contents, PatternError, Shape};
 use crate::replica::state::{Rules, SpaceState, StoredRow};
 

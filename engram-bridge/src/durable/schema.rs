@@ -8,9 +8,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::{Precision, SpaceId};
+use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, Digest};
 
+use crate::engram::precision::Precision;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::content::{self, Content, Introducer, Shape};
 use crate::replica::encoding::{Cursor, hash, put_bytes};

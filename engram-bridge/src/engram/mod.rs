@@ -9,6 +9,7 @@ pub(crate) mod in_memory;
 pub(crate) mod observer;
 pub(crate) mod pattern;
 pub(crate) mod ports;
+pub(crate) mod precision;
 pub(crate) mod service;
 pub(crate) mod timestamp;
 mod value;

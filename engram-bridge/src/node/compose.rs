@@ -8,13 +8,14 @@ use engram_gossip_net::{
 };
 #[cfg(feature = "swim")]
 use engram_gossip_net::{Swim, SwimConfig, SwimConfigError};
-use engram_gossip_proto::{Compression, Precision, SpaceId};
+use engram_gossip_proto::{Compression, SpaceId};
 
 use crate::durable::migrate::{MigrateError, Migration};
 use crate::durable::recovery::OpenError;
 use crate::durable::storage::StateStore;
 use crate::engram::binding::Binding;
 use crate::engram::gossiper::{ConsolidationGossiper, UnknownSpace};
+use crate::engram::precision::Precision;
 use crate::node::config::{ClusterConfig, MembershipConfig};
 use crate::replica::environment::Environment;
 use crate::replica::store::{AddSpaceError, Store, StoreConfig};

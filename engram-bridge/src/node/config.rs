@@ -14,12 +14,13 @@ use std::time::Duration;
 use engram_conflict::Strategy;
 use engram_conflict::pattern::{ConfidenceVoting, ConfidenceWeighted, KeepBoth, LastWriter};
 use engram_gossip_net::{NodeId, RateLimits};
-use engram_gossip_proto::{Precision, SpaceId};
+use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, BaseDepth};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::engram::pattern::SemanticPattern;
+use crate::engram::precision::Precision;
 use crate::replica::across_ids::AcrossIds;
 use crate::replica::caps::Caps;
 use crate::replica::retention::Retention;

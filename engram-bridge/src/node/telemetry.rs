@@ -201,7 +201,7 @@ impl Telemetry {
             compare_seconds: self.watch.compare_seconds.clone(),
             peers: peers.into_iter().map(|status| self.read_peer(status)).collect(),
             spaces: store.iter().map(|space| read_space(&space)).collect(),
-            strategy: store.parameters().strategy.to_string(),
+            strategy: store.strategy(),
             writes,
             recent_reissues,
             caps: store.cap_usage(),

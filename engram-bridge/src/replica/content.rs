@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::limits::MAX_CONTENT_LEN;
-use engram_gossip_proto::{Precision, TooLarge, check_content};
+use engram_gossip_proto::limits::{MAX_CONTENT_LEN, MAX_DIMENSION};
+use engram_gossip_proto::{TooLarge, check_content};
 use engram_merkle::{AnyHasher, Digest};
 use half::f16;
 
 use crate::engram::pattern::{Confidence, SemanticPattern};
+use crate::engram::precision::Precision;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::encoding::{Cursor, hash, put_bytes, put_count};
 
@@ -170,7 +171,7 @@ impl Content {
 
     /// Takes a content as it came from a peer: valid, and canonical already.
     pub(crate) fn from_wire(
-        content: engram_gossip_proto::Content,
+        content: engram_gossip_proto::PatternContent,
         shape: Shape,
         hasher: &AnyHasher,
         introducer: Introducer,
@@ -284,8 +285,8 @@ pub(crate) fn halved(embedding: &[f32]) -> Arc<[f32]> {
 }
 
 /// A pattern as it travels.
-pub(crate) fn to_wire(pattern: &SemanticPattern) -> engram_gossip_proto::Content {
-    engram_gossip_proto::Content {
+pub(crate) fn to_wire(pattern: &SemanticPattern) -> engram_gossip_proto::PatternContent {
+    engram_gossip_proto::PatternContent {
         id: pattern.id.clone(),
         embedding: Arc::clone(&pattern.embedding),
         source_episodes: pattern.source_episodes.clone(),
@@ -344,7 +345,8 @@ fn validate(pattern: &SemanticPattern, shape: Shape) -> Result<(), PatternError>
 fn check_size(pattern: &SemanticPattern) -> Result<(), TooLarge> {
     // The form on the wire has a few bytes more than the canonical one. It is only built where
     // these bytes could matter.
-    if encoded_len(pattern) + WIRE_OVERHEAD <= MAX_CONTENT_LEN {
+    let is_small = encoded_len(pattern) + WIRE_OVERHEAD <= MAX_CONTENT_LEN;
+    if is_small && pattern.embedding.len() <= MAX_DIMENSION as usize {
         return Ok(());
     }
     check_content(&to_wire(pattern))

@@ -9,7 +9,7 @@ use engram_conflict::Strategy;
 use engram_conflict::pattern::ConfidenceVoting;
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::limits::MAX_SPACES;
-use engram_gossip_proto::{Greeting, Parameters, Precision, SpaceId};
+use engram_gossip_proto::{Greeting, Parameters, SpaceId};
 use engram_merkle::{AnyHasher, BaseDepth, Digest, Hasher};
 use tokio::sync::{broadcast, watch};
 
@@ -19,6 +19,7 @@ use crate::durable::recovery::{OpenError, Recovery};
 use crate::durable::restore::{Hosting, Restored, restore, restore_space};
 use crate::durable::storage::{Batch, StateStore, StorageError};
 use crate::engram::pattern::{ENGRAM_DIMENSION, SemanticPattern};
+use crate::engram::precision::Precision;
 use crate::replica::across_ids::AcrossIds;
 use crate::replica::caps::{Cap, CapUsage, Caps, Usage};
 use crate::replica::content::Shape;
@@ -343,13 +344,19 @@ impl Store {
     /// The parameters that a session compares with those of its peer.
     pub fn parameters(&self) -> Parameters {
         let Rules { hasher, depth, shape, strategy, .. } = &self.rules;
-        Parameters {
-            hash: hasher.name().into(),
-            depth: depth.levels(),
-            dimension: u32::try_from(shape.dimension).unwrap_or(u32::MAX),
-            precision: shape.precision,
-            strategy: strategy.id().to_string().into(),
-        }
+        Parameters::new(hasher.name(), depth.levels())
+            .require("dimension", shape.dimension.to_string())
+            .require("precision", shape.precision.to_string())
+            .report("strategy", strategy.id().to_string())
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        self.rules.shape
+    }
+
+    /// The name of the strategy, with version and parameters.
+    pub(crate) fn strategy(&self) -> String {
+        self.rules.strategy.id().to_string()
     }
 
     /// One digest for the whole node: the root of its space, or, if it hosts several, the hash of

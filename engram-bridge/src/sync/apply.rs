@@ -25,7 +25,11 @@ pub(crate) type VerifiedContents = BTreeMap<Digest, Result<Content, Rejection>>;
 
 impl Space {
     /// Verifies and joins the records that a peer sent, one by one.
-    pub(crate) fn apply(&self, delivery: Delivery, from: Option<&Arc<NodeId>>) -> Receipt {
+    pub(crate) fn apply(
+        &self,
+        delivery: Delivery<wire::PatternContent>,
+        from: Option<&Arc<NodeId>>,
+    ) -> Receipt {
         let contents = self.verify(delivery.contents, from);
         let ids: Vec<String> = delivery.records.iter().map(|record| record.id.clone()).collect();
         let mut applied = Applied::default();
@@ -55,7 +59,7 @@ impl Space {
     /// Verifies each content that arrived: it must be valid, and hash to the digest that names it.
     pub(crate) fn verify(
         &self,
-        contents: Vec<([u8; 32], wire::Content)>,
+        contents: Vec<([u8; 32], wire::PatternContent)>,
         from: Option<&Arc<NodeId>>,
     ) -> VerifiedContents {
         let verified = contents.into_iter().map(|(claimed, content)| {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use engram_gossip_net::{Gossip, NodeId, SyncError};
-use engram_gossip_proto::{Delivery, Ending, Receipt, Record, Rejection, SpaceId};
+use engram_gossip_proto::{Delivery, Ending, PatternContent, Receipt, Record, Rejection, SpaceId};
 
 use crate::engram::pattern::SemanticPattern;
 use crate::replica::content::Contents;
@@ -112,7 +112,7 @@ impl Preview {
     }
 
     /// Looks at what the peer sent, and leaves it.
-    pub(crate) fn take(&self, space: &Space, delivery: Delivery) -> Receipt {
+    pub(crate) fn take(&self, space: &Space, delivery: Delivery<PatternContent>) -> Receipt {
         let contents = space.verify(delivery.contents, None);
         let state = space.state();
         let mut admission = Admission::new(&state, &space.shared, &contents);

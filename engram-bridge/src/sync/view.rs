@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::{
-    Clocks, Content, Delivery, Entry, Prefix, Receipt, Record, Summary, View,
+    Clocks, Delivery, Entry, PatternContent, Prefix, Receipt, Record, Summary, View,
 };
 use engram_merkle::{AnyHasher, Digest, Path, Tree};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -46,6 +46,8 @@ fn path(prefix: &Prefix) -> Path {
 }
 
 impl View for SpaceView {
+    type Content = PatternContent;
+
     fn summary(&self) -> Summary {
         self.pinned
     }
@@ -76,7 +78,7 @@ impl View for SpaceView {
         state.record(id).map(|record| record.to_wire(id))
     }
 
-    fn content(&self, digest: &[u8; 32]) -> Option<Content> {
+    fn content(&self, digest: &[u8; 32]) -> Option<PatternContent> {
         let pattern = self.space.state().content(&Digest::from(*digest)).cloned();
         pattern.map(|pattern| content::to_wire(&pattern))
     }
@@ -89,7 +91,7 @@ impl View for SpaceView {
         self.tree.key_hash(id.as_bytes()).into()
     }
 
-    fn apply(&mut self, delivery: Delivery) -> Receipt {
+    fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         let from = match &self.mode {
             SessionMode::Sync(from) => from.as_ref(),
             SessionMode::Preview(preview) => return preview.take(&self.space, delivery),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engram_bridge::{Citations, ConsolidationCacheSource::Scheduler, Space, Store, Submitted};
-use engram_gossip_proto::{Delivery, Record, Rejection, View};
+use engram_gossip_proto::{Record, Rejection, View};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

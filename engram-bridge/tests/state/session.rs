@@ -8,7 +8,7 @@ use std::time::Duration;
 use engram_bridge::{SpaceView, Store};
 use engram_gossip_net::Replicas;
 use engram_gossip_proto::{
-    Clocks, Content, Delivery, Ending, Entry, Event, Greeting, KeyHalf, Parameters, Prefix,
+    Clocks, Delivery, Ending, Entry, Event, Greeting, KeyHalf, Parameters, PatternContent, Prefix,
     Receipt, Record, Session, SessionConfig, SetupError, SpaceId, Summary, View,
 };
 
@@ -18,7 +18,7 @@ use crate::support::space;
 #[derive(Clone, Debug)]
 pub(crate) enum Taken {
     Greeting(Greeting),
-    Delivery(Delivery),
+    Delivery(Delivery<PatternContent>),
 }
 
 /// [`Session::open`] or [`Session::accept`].
@@ -169,6 +169,7 @@ struct Recorder {
 }
 
 impl View for Recorder {
+    type Content = PatternContent;
     fn summary(&self) -> Summary {
         self.view.summary()
     }
@@ -184,7 +185,7 @@ impl View for Recorder {
     fn record(&self, key: &[u8; 32]) -> Option<Record> {
         self.view.record(key)
     }
-    fn content(&self, digest: &[u8; 32]) -> Option<Content> {
+    fn content(&self, digest: &[u8; 32]) -> Option<PatternContent> {
         self.view.content(digest)
     }
     fn holds(&self, digest: &[u8; 32]) -> bool {
@@ -193,7 +194,7 @@ impl View for Recorder {
     fn key_of(&self, id: &str) -> [u8; 32] {
         self.view.key_of(id)
     }
-    fn apply(&mut self, delivery: Delivery) -> Receipt {
+    fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         self.taken.borrow_mut().push(Taken::Delivery(delivery.clone()));
         self.view.apply(delivery)
     }

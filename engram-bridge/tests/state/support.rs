@@ -8,7 +8,10 @@ use engram_bridge::{
     Timestamp,
 };
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::{Delivery, Prefix, Record, SpaceId, View};
+use engram_gossip_proto::{PatternContent, Prefix, Record, SpaceId, View};
+
+/// What a session delivers to a store.
+pub(crate) type Delivery = engram_gossip_proto::Delivery<PatternContent>;
 
 /// The space of all tests.
 pub(crate) fn space() -> SpaceId {
@@ -70,7 +73,10 @@ pub(crate) fn pattern(id: &str, value: u8) -> Arc<SemanticPattern> {
 }
 
 /// A record with the contents that it names, as a peer would send them.
-pub(crate) fn with_contents(view: &impl View, record: Record) -> Delivery {
+pub(crate) fn with_contents(
+    view: &impl View<Content = PatternContent>,
+    record: Record,
+) -> Delivery {
     let dots = record.parts.iter().flat_map(|part| &part.dots);
     let contents = dots.map(|(_, digest)| (*digest, view.content(digest).unwrap())).collect();
     Delivery { records: vec![record], contents }

@@ -1,8 +1,7 @@
-//! Everything of a batch but its embeddings.
+//! The records of a batch, what it declares, and which contents it carries.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::nodes::NodeTable;
@@ -10,66 +9,59 @@ use super::size::{self, Weight};
 use super::text::{put_text, take_text};
 use crate::check::within;
 use crate::limits::{
-    MAX_CONTENTS, MAX_EPISODE_ID, MAX_EPISODES, MAX_ID, MAX_NODE_DOTS, MAX_PARTS, MAX_RECORDS,
-    MAX_SUMMARY, MAX_SUPPRESSED,
+    MAX_CONTENTS, MAX_ID, MAX_NODE_DOTS, MAX_PARTS, MAX_RECORDS, MAX_SUMMARY, MAX_SUPPRESSED,
 };
 use crate::wire::{Reader, put, put_count};
-use crate::{Content, DecodeError, Delivery, NodeId, Part, Record, check_id};
+use crate::{DecodeError, NodeId, Part, Record, check_id};
 
 /// A dot whose content the receiver holds, or got earlier.
 const NAMED: u8 = 0;
 /// A dot whose content is in this batch.
 const INLINE: u8 = 1;
 
-/// A content without its embedding, under the digest that names it.
-pub(super) struct Heading {
-    digest: [u8; 32],
-    content: Content,
-}
-
-impl Heading {
-    pub(super) fn complete(mut self, embedding: Arc<[f32]>) -> ([u8; 32], Content) {
-        self.content.embedding = embedding;
-        (self.digest, self.content)
-    }
-}
-
 /// What a section of fields holds.
-pub(super) type Fields = (Vec<Record>, Vec<(NodeId, u64)>, Vec<Heading>);
+#[derive(Debug, PartialEq)]
+pub(crate) struct Fields {
+    pub(crate) records: Vec<Record>,
+    /// What of its nodes the batch declares as sent.
+    pub(crate) declared: Vec<(NodeId, u64)>,
+    /// The contents that come along, in their order.
+    pub(crate) contents: Vec<[u8; 32]>,
+}
 
-/// The encoded fields, and the contents in the order of the encoding.
-pub(super) fn encode<'a>(
-    batch: &'a Delivery,
+/// The encoded fields of a batch that carries `contents`.
+pub(super) fn encode(
+    records: &[Record],
     declared: &[(NodeId, u64)],
-) -> (Vec<u8>, Vec<&'a Content>) {
-    let mut out = Vec::with_capacity(256 * batch.records.len());
-    let nodes = nodes_of(&batch.records, declared);
+    contents: &[[u8; 32]],
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(128 * records.len());
+    let nodes = nodes_of(records, declared);
     nodes.put(&mut out);
-    let mut left: BTreeMap<&[u8; 32], &Content> =
-        batch.contents.iter().map(|(digest, content)| (digest, content)).collect();
-    let mut contents = Vec::with_capacity(batch.contents.len());
-    put_count(&mut out, batch.records.len());
-    for record in &batch.records {
-        put_record(&mut out, record, &nodes, |digest| match left.remove(digest) {
-            Some(content) => {
-                contents.push(content);
-                true
-            }
-            None => false,
-        });
+    let mut left: BTreeSet<&[u8; 32]> = contents.iter().collect();
+    put_count(&mut out, records.len());
+    for record in records {
+        put_record(&mut out, record, &nodes, |digest| left.remove(digest));
     }
     put_count(&mut out, declared.len());
     declared.iter().for_each(|(node, upper)| nodes.put_entry(&mut out, node, *upper));
     put_count(&mut out, left.len());
-    for (digest, content) in left {
-        out.extend_from_slice(digest);
-        put_text(&mut out, "", &content.id);
-        contents.push(content);
-    }
-    for content in &contents {
-        put_heading(&mut out, content);
-    }
-    (out, contents)
+    left.into_iter().for_each(|digest| out.extend_from_slice(digest));
+    out
+}
+
+/// The contents that come along in their order: each at the first dot that names it, then those that
+/// no record names, ascending.
+pub(crate) fn order<'a>(
+    records: &'a [Record],
+    contents: impl Iterator<Item = &'a [u8; 32]>,
+) -> Vec<[u8; 32]> {
+    let mut left: BTreeSet<&[u8; 32]> = contents.collect();
+    let mentions = records.iter().flat_map(Record::mentions);
+    let mut ordered: Vec<[u8; 32]> =
+        mentions.filter(|digest| left.remove(digest)).copied().collect();
+    ordered.extend(left);
+    ordered
 }
 
 fn nodes_of(records: &[Record], declared: &[(NodeId, u64)]) -> NodeTable {
@@ -100,23 +92,13 @@ fn put_record(
     }
 }
 
-fn put_heading(out: &mut Vec<u8>, content: &Content) {
-    put(out, &(content.strength, content.schema_confidence, content.last_consolidated));
-    put_count(out, content.source_episodes.len());
-    let mut before = "";
-    for episode in &content.source_episodes {
-        put_text(out, before, episode);
-        before = episode;
-    }
-}
-
-/// Reads records, declared versions and contents from the unpacked section.
+/// Reads the unpacked section.
 pub(super) fn decode(section: &[u8], weight: &mut Weight) -> Result<Fields, DecodeError> {
     let mut r = Reader::new(section);
     let nodes = NodeTable::take(&mut r, || weight.add(size::NODE))?;
-    let mut names: Vec<([u8; 32], String)> = Vec::new();
+    let mut contents: Vec<[u8; 32]> = Vec::new();
     let records = r.list("records of a batch", MAX_RECORDS, 5, |r| {
-        take_record(r, &nodes, &mut names, weight)
+        take_record(r, &nodes, &mut contents, weight)
     })?;
     let declared: Vec<_> = r.list("declared versions", MAX_SUMMARY, 2, |r| nodes.take_entry(r))?;
     if !declared.is_sorted_by(|a, b| a.0 < b.0) {
@@ -125,19 +107,18 @@ pub(super) fn decode(section: &[u8], weight: &mut Weight) -> Result<Fields, Deco
     if nodes != nodes_of(&records, &declared) {
         return Err(DecodeError::NotCanonical("the nodes of a batch"));
     }
-    let inline = names.len();
-    let ahead = r.list("contents ahead of their record", MAX_CONTENTS, 34, |r| {
-        Ok((r.array("the digest of a content")?, take_id(r, weight)?))
+    let ahead = r.list("contents ahead of their record", MAX_CONTENTS, size::DIGEST, |r| {
+        weight.add(size::DIGEST)?;
+        r.array("the digest of a content")
     })?;
-    names.extend(ahead);
-    within("contents of a batch", names.len(), MAX_CONTENTS)?;
-    check_names(&records, &names, inline)?;
-    let headings = names
-        .into_iter()
-        .map(|(digest, id)| take_heading(&mut r, digest, id, weight))
-        .collect::<Result<_, _>>()?;
     r.end()?;
-    Ok((records, declared, headings))
+    contents.extend(ahead);
+    within("contents of a batch", contents.len(), MAX_CONTENTS)?;
+    let distinct: BTreeSet<_> = contents.iter().collect();
+    if distinct.len() != contents.len() || order(&records, contents.iter()) != contents {
+        return Err(DecodeError::NotCanonical("the contents of a batch"));
+    }
+    Ok(Fields { records, declared, contents })
 }
 
 fn take_id(r: &mut Reader<'_>, weight: &mut Weight) -> Result<String, DecodeError> {
@@ -150,7 +131,7 @@ fn take_id(r: &mut Reader<'_>, weight: &mut Weight) -> Result<String, DecodeErro
 fn take_record(
     r: &mut Reader<'_>,
     nodes: &NodeTable,
-    names: &mut Vec<([u8; 32], String)>,
+    contents: &mut Vec<[u8; 32]>,
     weight: &mut Weight,
 ) -> Result<Record, DecodeError> {
     weight.add(size::RECORD)?;
@@ -162,8 +143,8 @@ fn take_record(
             weight.add(size::DOT)?;
             let (version, digest, form) = take_dot(r, entry)?;
             if form == INLINE {
-                weight.add(size::DIGEST + id.len())?;
-                names.push((digest, id.clone()));
+                weight.add(size::DIGEST)?;
+                contents.push(digest);
             }
             Ok((version, digest))
         })?;
@@ -187,46 +168,4 @@ fn take_dot(r: &mut Reader<'_>, entry: u64) -> Result<(u64, [u8; 32], u8), Decod
         return Err(DecodeError::Invalid("the form of a dot"));
     }
     Ok((version, r.array("the digest of a content")?, form))
-}
-
-/// A content is named once, at the first place that mentions it; the others ascend by digest.
-fn check_names(
-    records: &[Record],
-    names: &[([u8; 32], String)],
-    inline: usize,
-) -> Result<(), DecodeError> {
-    let not_canonical = Err(DecodeError::NotCanonical("the contents of a batch"));
-    let distinct: BTreeSet<_> = names.iter().map(|(digest, _)| digest).collect();
-    if distinct.len() != names.len() || !names[inline..].is_sorted_by(|a, b| a.0 < b.0) {
-        return not_canonical;
-    }
-    let mut mentioned = BTreeSet::new();
-    let mut first = records.iter().flat_map(Record::mentions).filter(|d| mentioned.insert(*d));
-    let in_order = names[..inline]
-        .iter()
-        .all(|(digest, _)| first.by_ref().find(|d| distinct.contains(d)) == Some(digest));
-    let ahead_is_unmentioned = first.all(|digest| !distinct.contains(digest));
-    if in_order && ahead_is_unmentioned { Ok(()) } else { not_canonical }
-}
-
-fn take_heading(
-    r: &mut Reader<'_>,
-    digest: [u8; 32],
-    id: String,
-    weight: &mut Weight,
-) -> Result<Heading, DecodeError> {
-    weight.add(size::CONTENT)?;
-    let (strength, schema_confidence, last_consolidated) = r.take("the numbers of a content")?;
-    let count = r.count("episodes of a content", MAX_EPISODES, 2)?;
-    let mut source_episodes: Vec<String> = Vec::new();
-    for _ in 0..count {
-        let before = source_episodes.last().map_or("", String::as_str);
-        let episode = take_text(r, before, "an episode id", MAX_EPISODE_ID)?;
-        weight.add(size::TEXT + episode.len())?;
-        source_episodes.push(episode);
-    }
-    let embedding = Arc::from([]);
-    let content =
-        Content { id, embedding, source_episodes, strength, schema_confidence, last_consolidated };
-    Ok(Heading { digest, content })
 }

@@ -1,51 +1,44 @@
 //! The body of a batch of records: small, lossless, and the same for every sender.
 //!
-//! A batch has two sections. *Fields* hold everything but the embeddings: the nodes, each named once;
-//! the records, which refer to a node by its place; the contents without their embeddings.
-//! *Embeddings* hold all floats of the batch in a row. Each section is packed on its own, and left
-//! as it is where packing does not make it smaller.
+//! A batch has two parts. *Fields* hold the nodes, each named once; the records, which refer to a node
+//! by its place; the digests of the contents that come along. The contents themselves follow, as their
+//! own codec writes them.
 
-mod embeddings;
 mod fields;
-mod half;
 mod nodes;
-mod planes;
-mod section;
+pub(crate) mod section;
 mod size;
-mod text;
+pub(crate) mod text;
 
 use alloc::vec::Vec;
 
+pub(crate) use fields::{Fields, order};
 pub(crate) use nodes::NodeTable;
 pub(crate) use size::{Size, Weight};
 
-use crate::limits::MAX_UNFOLDED;
-use crate::wire::Reader;
-use crate::{Compression, DecodeError, Delivery, NodeId, check_content};
+use crate::limits::{MAX_BODY, MAX_UNFOLDED};
+use crate::wire::{Reader, put_bytes};
+use crate::{Compression, DecodeError, NodeId, Record};
 
-/// Appends a batch, and what of its nodes it declares as sent.
+/// Appends a batch: its records, what it declares, and the contents under these digests.
 pub(crate) fn encode(
     out: &mut Vec<u8>,
-    batch: &Delivery,
-    declared: &[(NodeId, u64)],
+    (records, declared): (&[Record], &[(NodeId, u64)]),
+    (digests, contents): (&[[u8; 32]], &[u8]),
     compression: Compression,
 ) {
-    let (fields, contents) = fields::encode(batch, declared);
-    section::put(out, &fields, compression);
-    embeddings::put_embeddings(out, &contents, compression);
+    section::put(out, &fields::encode(records, declared, digests), compression);
+    put_bytes(out, contents);
 }
 
-/// Reads a batch, and what of its nodes it declares as sent.
-pub(crate) fn decode(r: &mut Reader<'_>) -> Result<(Delivery, Vec<(NodeId, u64)>), DecodeError> {
+/// Reads a batch, and the bytes of its contents.
+pub(crate) fn decode<'a>(r: &mut Reader<'a>) -> Result<(Fields, &'a [u8]), DecodeError> {
     let mut weight = Weight::up_to(MAX_UNFOLDED);
-    let section = section::take(r, &mut weight)?;
-    let (records, declared, headings) = fields::decode(&section, &mut weight)?;
-    let embeddings = embeddings::take_embeddings(r, headings.len(), &mut weight)?;
-    let contents: Vec<_> = headings
-        .into_iter()
-        .zip(embeddings)
-        .map(|(heading, embedding)| heading.complete(embedding))
-        .collect();
-    contents.iter().try_for_each(|(_, content)| check_content(content))?;
-    Ok((Delivery { records, contents }, declared))
+    let section = section::take(r, MAX_UNFOLDED, &mut weight)?;
+    let fields = fields::decode(&section, &mut weight)?;
+    let contents = r.bytes("the contents of a batch", MAX_BODY)?;
+    if fields.contents.is_empty() && !contents.is_empty() {
+        return Err(DecodeError::NotCanonical("the contents of a batch"));
+    }
+    Ok((fields, contents))
 }

@@ -5,7 +5,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Weight;
-use crate::limits::{MAX_BODY, MAX_UNFOLDED};
 use crate::wire::{Reader, put_bytes, put_count};
 use crate::{Compression, DecodeError};
 
@@ -14,7 +13,7 @@ const LZ4: u8 = 1;
 /// Bytes of the longest count.
 const COUNT_WIRE: usize = 5;
 
-pub(super) fn put(out: &mut Vec<u8>, section: &[u8], compression: Compression) {
+pub(crate) fn put(out: &mut Vec<u8>, section: &[u8], compression: Compression) {
     if compression == Compression::Lz4 {
         let start = out.len();
         out.push(LZ4);
@@ -32,7 +31,7 @@ pub(super) fn put(out: &mut Vec<u8>, section: &[u8], compression: Compression) {
 /// Appends `plain` in LZ4 with its length; returns how long the packed bytes are.
 ///
 /// They are made where they stay: batches are large, and fresh memory costs more than a packer does.
-pub(super) fn append_lz4(out: &mut Vec<u8>, plain: &[u8]) -> usize {
+pub(crate) fn append_lz4(out: &mut Vec<u8>, plain: &[u8]) -> usize {
     let start = out.len();
     let packed = start + COUNT_WIRE;
     out.resize(packed + lz4_flex::block::get_maximum_output_size(plain.len()), 0);
@@ -47,22 +46,24 @@ pub(super) fn append_lz4(out: &mut Vec<u8>, plain: &[u8]) -> usize {
     len
 }
 
-pub(super) fn take<'a>(
+/// Takes a section that unfolds to at most `cap` bytes.
+pub(crate) fn take<'a>(
     r: &mut Reader<'a>,
+    cap: usize,
     weight: &mut Weight,
 ) -> Result<Cow<'a, [u8]>, DecodeError> {
     match r.take::<u8>("the form of a section")? {
-        RAW => Ok(Cow::Borrowed(r.bytes("a section", MAX_BODY)?)),
+        RAW => Ok(Cow::Borrowed(r.bytes("a section", cap)?)),
         LZ4 => {
-            let len = r.count("an unpacked section", MAX_UNFOLDED, 0)?;
-            Ok(Cow::Owned(unpack(r.bytes("a packed section", MAX_BODY)?, len, weight)?))
+            let len = r.count("an unpacked section", cap, 0)?;
+            Ok(Cow::Owned(unpack(r.bytes("a packed section", cap)?, len, weight)?))
         }
         _ => Err(DecodeError::Invalid("the form of a section")),
     }
 }
 
 /// Unpacks to exactly `len` bytes, which are counted before they are allocated.
-pub(super) fn unpack(
+pub(crate) fn unpack(
     packed: &[u8],
     len: usize,
     weight: &mut Weight,

@@ -28,7 +28,7 @@ enum Tail {
 }
 
 /// Appends `text`, given the text before it (empty for the first).
-pub(super) fn put_text(out: &mut Vec<u8>, before: &str, text: &str) {
+pub(crate) fn put_text(out: &mut Vec<u8>, before: &str, text: &str) {
     let start = out.len();
     let shared = shared_len(before, text);
     out.push(shared as u8);
@@ -48,7 +48,7 @@ pub(super) fn put_text(out: &mut Vec<u8>, before: &str, text: &str) {
 }
 
 /// Takes a text of at most `cap` bytes, given the text before it.
-pub(super) fn take_text(
+pub(crate) fn take_text(
     r: &mut Reader<'_>,
     before: &str,
     what: &'static str,

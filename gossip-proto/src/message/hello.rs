@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{MAX_ID, MAX_NAME, MAX_SPACE_NAME, MAX_SPACES, MAX_UNSENDABLE};
 use crate::wire::{Reader, put, put_bytes, put_count, put_cut_text};
-use crate::{DecodeError, KeyHalf, Parameters, Precision, SpaceId, Summary, Tag};
+use crate::{DecodeError, KeyHalf, Parameters, SpaceId, Summary, Tag};
 
 /// Who speaks, under which parameters, holding what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +20,21 @@ pub struct Hello {
     pub receive_budget: u64,
     /// What the sender knows of the receiver, and its clock.
     pub greeting: Greeting,
-    /// State parameters and strategy. `None` in an answer: all are equal to the opener's.
-    pub parameters: Option<Parameters>,
+    /// The parameters.
+    pub parameters: HelloParameters,
     /// The sender's spaces.
     pub spaces: Spaces,
+}
+
+/// What a hello says of the sender's parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HelloParameters {
+    /// In an answer: they are those of the opener.
+    Same,
+    /// In the opening hello: their [digest](Parameters::digest).
+    Digest([u8; 8]),
+    /// In an answer: they are not those of the opener, but these.
+    Full(Parameters),
 }
 
 impl Hello {
@@ -147,10 +158,7 @@ impl Hello {
         put(out, &self.receive_budget);
         out.extend_from_slice(&self.greeting.known.to_le_bytes());
         out.extend_from_slice(&self.greeting.clock.to_le_bytes());
-        put(out, &self.parameters.is_some());
-        if let Some(parameters) = &self.parameters {
-            parameters.encode(out);
-        }
+        self.parameters.encode(out);
         self.spaces.encode(out);
     }
 
@@ -161,36 +169,34 @@ impl Hello {
         let known = u64::from_le_bytes(r.array("the known version")?);
         let clock = u64::from_le_bytes(r.array("the clock")?);
         let greeting = Greeting { known, clock };
-        let parameters = match r.take("the parameters")? {
-            true => Some(Parameters::decode(r)?),
-            false => None,
-        };
+        let parameters = HelloParameters::decode(r)?;
         let spaces = Spaces::decode(r)?;
         Ok(Self { capabilities, key, receive_budget, greeting, parameters, spaces })
     }
 }
 
-impl Parameters {
+impl HelloParameters {
     fn encode(&self, out: &mut Vec<u8>) {
-        put_bytes(out, self.hash.as_bytes());
-        let precision: u8 = match self.precision {
-            Precision::F32 => 0,
-            Precision::F16 => 1,
-        };
-        put(out, &(self.depth, self.dimension, precision));
-        put_bytes(out, self.strategy.as_bytes());
+        match self {
+            Self::Same => out.push(0),
+            Self::Digest(digest) => {
+                out.push(1);
+                out.extend_from_slice(digest);
+            }
+            Self::Full(parameters) => {
+                out.push(2);
+                parameters.encode(out);
+            }
+        }
     }
 
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let hash = r.text("the name of the hash", MAX_NAME)?.into();
-        let (depth, dimension, precision) = r.take::<(u8, u32, u8)>("the state parameters")?;
-        let precision = match precision {
-            0 => Precision::F32,
-            1 => Precision::F16,
-            _ => return Err(DecodeError::Invalid("the precision")),
-        };
-        let strategy = r.text("the name of the strategy", MAX_NAME)?.into();
-        Ok(Self { hash, depth, dimension, precision, strategy })
+        Ok(match r.take::<u8>("the parameters")? {
+            0 => Self::Same,
+            1 => Self::Digest(r.array("the digest of the parameters")?),
+            2 => Self::Full(Parameters::decode(r)?),
+            _ => return Err(DecodeError::Invalid("the parameters")),
+        })
     }
 }
 

@@ -11,9 +11,10 @@ use alloc::vec::Vec;
 pub(crate) use clocks::range_of;
 pub use clocks::{RangeAnswer, RangeOffer, VersionBase, Versions};
 pub use hello::{
-    Done, FinalRoots, Greeting, Hello, SpaceRoot, Spaces, UnsendableRecord, WalkedRoot,
+    Done, FinalRoots, Greeting, Hello, HelloParameters, SpaceRoot, Spaces, UnsendableRecord,
+    WalkedRoot,
 };
-pub use patterns::{PatternRequest, PatternSync, Want};
+pub use patterns::{ContentPart, PatternRequest, PatternSync, Want};
 pub use refusal::Refusal;
 pub use subtree::{Line, Listing, Node, SubtreeRequest, SubtreeResponse};
 
@@ -50,6 +51,8 @@ pub enum Message {
     RangeOffer(RangeOffer),
     /// The ranges that are taken. Answered by `PatternSync`.
     RangeAnswer(RangeAnswer),
+    /// A piece of a content that no frame carries whole. Answered as the `PatternSync` that follows.
+    ContentPart(ContentPart),
 }
 
 impl Message {
@@ -67,6 +70,7 @@ impl Message {
             Self::Versions(_) => Kind::Versions,
             Self::RangeOffer(_) => Kind::RangeOffer,
             Self::RangeAnswer(_) => Kind::RangeAnswer,
+            Self::ContentPart(_) => Kind::ContentPart,
         }
     }
 
@@ -88,6 +92,7 @@ impl Message {
             Self::Versions(versions) => versions.encode(&mut out),
             Self::RangeOffer(offer) => offer.encode(&mut out),
             Self::RangeAnswer(answer) => answer.encode(&mut out),
+            Self::ContentPart(part) => part.encode(&mut out),
         }
         frame::finish(&mut out);
         if ends_turn {
@@ -117,6 +122,7 @@ impl Message {
             Kind::Versions => Self::Versions(Versions::decode(&mut r)?),
             Kind::RangeOffer => Self::RangeOffer(RangeOffer::decode(&mut r)?),
             Kind::RangeAnswer => Self::RangeAnswer(RangeAnswer::decode(&mut r)?),
+            Kind::ContentPart => Self::ContentPart(ContentPart::decode(&mut r)?),
         };
         r.end()?;
         Ok((message, header.ends_turn))

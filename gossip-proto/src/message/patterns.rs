@@ -1,12 +1,15 @@
 //! Asking for records, and handing them over.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::codec::{self, NodeTable};
-use crate::limits::{MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS};
+use crate::codec::{self, Fields, NodeTable};
+use crate::limits::{
+    MAX_BODY, MAX_CONTENT_LEN, MAX_UNFOLDED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS,
+};
 use crate::tag::{KEY_LEN, TAG_LEN, Tag};
-use crate::wire::{Reader, put, put_count};
-use crate::{Compression, DecodeError, Delivery};
+use crate::wire::{Reader, put, put_bytes, put_count};
+use crate::{Compression, DecodeError, Delivery, Record, Wire};
 
 /// Keys of one space whose records the sender wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,20 +34,38 @@ pub struct Want {
     pub context: Vec<([u8; 32], u64)>,
 }
 
-/// Whole records of one space.
-#[derive(Clone, Debug, PartialEq)]
+/// Records of one space, whole or in parts, with contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternSync {
     /// The space's place in the table.
     pub space: u32,
-    /// The records, and the contents that the receiver is not known to hold.
-    ///
-    /// Contents come in the order in which the records first name them; contents that no record of
-    /// this message names belong to a record of a later message and come last. All embeddings
-    /// have the same length.
-    pub delivery: Delivery,
+    /// The records.
+    pub records: Vec<Record>,
     /// Nodes and versions, strictly ascending by node: everything of the node above the receiver's
     /// version summary, up to this version, has been sent. Each node is one of the records'.
     pub declared: Vec<([u8; 32], u64)>,
+    /// The digests of the contents that come along: those that the receiver is not known to hold.
+    ///
+    /// They come in the order in which the records first name them; contents that no record of this
+    /// message names belong to a record of a later message and come last, ascending.
+    pub digests: Vec<[u8; 32]>,
+    /// The contents in the same order, as their codec writes them; empty if there are none.
+    pub contents: Vec<u8>,
+}
+
+/// A piece of one content that no frame carries whole. The record that names it follows its last piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentPart {
+    /// The space's place in the table.
+    pub space: u32,
+    /// The digest of the content.
+    pub digest: [u8; 32],
+    /// Bytes of its whole encoding, at most [`MAX_CONTENT_LEN`].
+    pub total: u32,
+    /// Bytes of the encoding that came in earlier parts.
+    pub offset: u32,
+    /// The next bytes of the encoding, at least one.
+    pub bytes: Vec<u8>,
 }
 
 impl PatternRequest {
@@ -99,14 +120,73 @@ impl PatternRequest {
 }
 
 impl PatternSync {
+    /// A message of records and contents. `declared` is as in [`declared`](Self::declared).
+    pub fn new<C: Wire>(
+        space: u32,
+        delivery: Delivery<C>,
+        declared: Vec<([u8; 32], u64)>,
+        compression: Compression,
+    ) -> Self {
+        let Delivery { records, contents } = delivery;
+        let by_digest: BTreeMap<&[u8; 32], &C> =
+            contents.iter().map(|(digest, content)| (digest, content)).collect();
+        let digests = codec::order(&records, by_digest.keys().copied());
+        let ordered: Vec<&C> =
+            digests.iter().filter_map(|digest| by_digest.get(digest).copied()).collect();
+        let mut encoded = Vec::new();
+        if !ordered.is_empty() {
+            C::encode(&ordered, compression, &mut encoded);
+        }
+        Self { space, records, declared, digests, contents: encoded }
+    }
+
+    /// The records, with the contents read by their codec.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the bytes are not those of so many contents.
+    pub fn into_delivery<C: Wire>(self) -> Result<Delivery<C>, DecodeError> {
+        let contents = match self.digests.len() {
+            0 => Vec::new(),
+            count => C::decode(&self.contents, count, MAX_UNFOLDED)?,
+        };
+        if contents.len() != self.digests.len() {
+            return Err(DecodeError::Invalid("the number of contents"));
+        }
+        let contents = self.digests.into_iter().zip(contents).collect();
+        Ok(Delivery { records: self.records, contents })
+    }
+
     pub(super) fn encode(&self, out: &mut Vec<u8>, compression: Compression) {
         put(out, &self.space);
-        codec::encode(out, &self.delivery, &self.declared, compression);
+        let (fields, contents) =
+            ((&*self.records, &*self.declared), (&*self.digests, &*self.contents));
+        codec::encode(out, fields, contents, compression);
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let space = r.take("the space of a pattern sync")?;
-        let (delivery, declared) = codec::decode(r)?;
-        Ok(Self { space, delivery, declared })
+        let (Fields { records, declared, contents: digests }, contents) = codec::decode(r)?;
+        Ok(Self { space, records, declared, digests, contents: contents.into() })
+    }
+}
+
+impl ContentPart {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        put(out, &self.space);
+        out.extend_from_slice(&self.digest);
+        put(out, &(self.total, self.offset));
+        put_bytes(out, &self.bytes);
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let space = r.take("the space of a part")?;
+        let digest = r.array("the digest of a content")?;
+        let total = r.count("bytes of a content", MAX_CONTENT_LEN, 0)? as u32;
+        let offset = r.count("the offset of a part", MAX_CONTENT_LEN, 0)? as u32;
+        let bytes = r.bytes("the bytes of a part", MAX_BODY)?;
+        if bytes.is_empty() || offset as usize + bytes.len() > total as usize {
+            return Err(DecodeError::Invalid("the length of a part"));
+        }
+        Ok(Self { space, digest, total, offset, bytes: bytes.into() })
     }
 }

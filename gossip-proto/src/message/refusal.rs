@@ -68,7 +68,7 @@ impl Refusal {
             SessionError::Frame(error) => Self::Violation(alloc::format!("{error}")),
             SessionError::Violation(what) => Self::Violation((*what).into()),
             SessionError::Parameter { name, ours, theirs } => {
-                Self::Parameter { name: (*name).into(), here: ours.clone(), there: theirs.clone() }
+                Self::Parameter { name: name.clone(), here: ours.clone(), there: theirs.clone() }
             }
             SessionError::TimedOut(_) => Self::TimedOut,
             SessionError::RefusedByPeer(_) | SessionError::Over => return None,

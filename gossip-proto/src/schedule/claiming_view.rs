@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use crate::{
-    Clocks, Content, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, ShortNode, SpaceId,
-    Summary, VersionRange, View,
+    Clocks, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, ShortNode, SpaceId, Summary,
+    VersionRange, View,
 };
 
 /// What a session asks about its claims: the scheduler, behind whatever lock the driver keeps it.
@@ -37,6 +37,8 @@ impl<V, C> ClaimingView<V, C> {
 }
 
 impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
+    type Content = V::Content;
+
     fn summary(&self) -> Summary {
         self.view.summary()
     }
@@ -57,7 +59,7 @@ impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
         self.view.record(key)
     }
 
-    fn content(&self, digest: &[u8; 32]) -> Option<Content> {
+    fn content(&self, digest: &[u8; 32]) -> Option<V::Content> {
         self.view.content(digest)
     }
 
@@ -69,7 +71,7 @@ impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
         self.view.key_of(id)
     }
 
-    fn apply(&mut self, delivery: Delivery) -> Receipt {
+    fn apply(&mut self, delivery: Delivery<V::Content>) -> Receipt {
         let records = delivery.records.iter();
         let keys: Vec<_> = records
             .filter_map(|record| self.view.key_of(&record.id).first_chunk().copied())

@@ -1,19 +1,19 @@
 //! The first turns: do both sides fit together, and which spaces have to be compared?
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::{Session, Stage, Turn};
 use crate::limits::MAX_POSTPONED;
-use crate::message::{Hello, Versions};
+use crate::message::{Hello, HelloParameters, Versions};
+use crate::parameters::Difference;
 use crate::tag::SessionKey;
-use crate::{Compression, Event, Message, Parameters, Prefix, SessionError, Spaces, View};
+use crate::{Compression, Event, Message, Prefix, SessionError, Spaces, View};
 
 /// Summaries that a side tells of spaces that it expects to differ.
 const MAX_EARLY: usize = 16;
 
 impl<V: View> Session<V> {
-    pub(super) fn greet(&mut self, spaces: Spaces) {
+    pub(super) fn greet(&mut self, parameters: HelloParameters, spaces: Spaces) {
         let lz4 = match self.config.compression {
             Compression::Off => 0,
             Compression::Lz4 => Hello::LZ4,
@@ -25,18 +25,18 @@ impl<V: View> Session<V> {
             key: self.key_half,
             receive_budget: self.config.receive_budget,
             greeting: self.config.greeting,
-            parameters: (!self.peer_agrees).then(|| self.parameters.clone()),
+            parameters,
             spaces,
         }));
     }
 
     pub(super) fn on_hello(&mut self, hello: &Hello) -> Result<(), SessionError> {
-        self.compare_parameters(hello.parameters.as_ref())?;
+        self.compare_parameters(&hello.parameters)?;
         if hello.capabilities & Hello::LZ4 != 0 {
             self.compression = self.config.compression;
         }
         self.peer_learns = hello.capabilities & Hello::LEARNS_SPACES != 0;
-        self.peer_takes = hello.receive_budget;
+        (self.peer_budget, self.peer_takes) = (hello.receive_budget, hello.receive_budget);
         self.session_key = match self.stats.turns {
             0 => SessionKey::of(hello.key, self.key_half),
             _ => SessionKey::of(self.key_half, hello.key),
@@ -51,18 +51,22 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    fn compare_parameters(&mut self, theirs: Option<&Parameters>) -> Result<(), SessionError> {
-        let Some(theirs) = theirs else {
-            let is_answer = self.stats.turns > 0;
-            let nothing_to_equal = SessionError::Violation("an opening hello without parameters");
-            return if is_answer { Ok(()) } else { Err(nothing_to_equal) };
-        };
-        self.parameters.agree(theirs)?;
-        self.peer_agrees = self.parameters == *theirs;
-        if !self.peer_agrees {
-            let ours = self.parameters.strategy.to_string();
-            let theirs = theirs.strategy.to_string();
-            self.events.push(Event::StrategyDiffers { ours, theirs });
+    /// Compares the parameters, on the side that opened; the other one compares digests.
+    fn compare_parameters(&mut self, theirs: &HelloParameters) -> Result<(), SessionError> {
+        match (self.stats.turns, theirs) {
+            (0, HelloParameters::Digest(digest)) => {
+                self.peer_agrees = *digest == self.parameters.digest();
+            }
+            (0, _) => return Err(SessionError::Violation("an opening hello tells a digest")),
+            (_, HelloParameters::Same) => {}
+            (_, HelloParameters::Full(theirs)) => {
+                for Difference { name, ours, theirs } in self.parameters.compare(theirs)? {
+                    self.events.push(Event::ParameterDiffers { name, ours, theirs });
+                }
+            }
+            (_, HelloParameters::Digest(_)) => {
+                return Err(SessionError::Violation("an answer that tells a digest"));
+            }
         }
         Ok(())
     }
@@ -70,7 +74,8 @@ impl<V: View> Session<V> {
     /// The acceptor's side of the first turn.
     fn answer_hello(&mut self, theirs: &Spaces) -> Result<(), SessionError> {
         let answer = match theirs {
-            Spaces::Digest { .. } if *theirs == self.directory.digest() => {
+            // Another side's parameters are compared before equality is claimed.
+            Spaces::Digest { .. } if self.peer_agrees && *theirs == self.directory.digest() => {
                 self.all_equal(theirs.clone())
             }
             Spaces::Digest { .. } => {
@@ -78,7 +83,8 @@ impl<V: View> Session<V> {
                 self.directory.narrowing(self.session_key)
             }
             Spaces::Table { buckets, spaces } => {
-                if *buckets == u16::MAX && self.directory.equals(spaces) {
+                let is_whole = *buckets == u16::MAX;
+                if self.peer_agrees && is_whole && self.directory.equals(spaces) {
                     self.all_equal(self.directory.digest())
                 } else {
                     self.adopt(*buckets, spaces)?
@@ -86,7 +92,11 @@ impl<V: View> Session<V> {
             }
             _ => return Err(SessionError::Violation("a hello names spaces or their digest")),
         };
-        self.greet(answer);
+        let parameters = match self.peer_agrees {
+            true => HelloParameters::Same,
+            false => HelloParameters::Full(self.parameters.clone()),
+        };
+        self.greet(parameters, answer);
         if !self.adopted {
             self.tell_early();
         }

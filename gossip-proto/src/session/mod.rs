@@ -8,6 +8,7 @@ mod outcome;
 mod pieces;
 mod receive;
 mod reconcile;
+mod slices;
 mod stream;
 mod transfer;
 mod turn;
@@ -28,7 +29,7 @@ use self::unsent::Unsent;
 use self::walk::Walk;
 use crate::clocks::short_node;
 use crate::limits::MAX_TURNS;
-use crate::message::WalkedRoot;
+use crate::message::{HelloParameters, WalkedRoot};
 use crate::tag::SessionKey;
 use crate::{
     Compression, Greeting, KeyHalf, Message, Parameters, SessionConfig, SessionError, SetupError,
@@ -45,13 +46,13 @@ use crate::{
 /// session is over when there is an [`outcome`](Self::outcome) and no frame is left.
 ///
 /// `now` is the time since any fixed moment; it must not run backwards.
-pub struct Session<V> {
+pub struct Session<V: View> {
     config: SessionConfig,
     parameters: Parameters,
     directory: Directory<V>,
     deltas: Deltas,
     walk: Walk,
-    transfer: Transfer,
+    transfer: Transfer<V::Content>,
     stage: Stage,
     turn: Turn,
     /// What else is to be said in this turn, before anything that is computed.
@@ -74,13 +75,14 @@ pub struct Session<V> {
     adopted: bool,
     /// Whether a difference is left to the next session, which takes it by clocks.
     postponed: bool,
-    /// Whether the peer's parameters equal this side's, the strategy included.
+    /// Whether the peer's parameters equal this side's, those that are only reported included.
     peer_agrees: bool,
     peer_greeting: Option<Greeting>,
     compression: Compression,
     key_half: KeyHalf,
     session_key: SessionKey,
-    /// Bytes that may still be sent.
+    /// Bytes that the peer takes in this session, and how many of these may still be sent.
+    peer_budget: u64,
     peer_takes: u64,
     /// Whether the peer learns the names of spaces that it does not host.
     peer_learns: bool,
@@ -127,7 +129,8 @@ impl<V: View> Session<V> {
     ) -> Result<Self, SetupError> {
         let mut session = Self::new(config, parameters, key_half, spaces, now)?;
         let spaces = session.directory.opening();
-        session.greet(spaces);
+        let parameters = HelloParameters::Digest(session.parameters.digest());
+        session.greet(parameters, spaces);
         session.tell_early();
         session.turn = Turn::Ours(TurnSoFar::default());
         Ok(session)
@@ -180,6 +183,7 @@ impl<V: View> Session<V> {
             compression: Compression::Off,
             session_key: SessionKey::default(),
             key_half,
+            peer_budget: 0,
             peer_takes: 0,
             peer_learns: false,
             sent_records: 0,
@@ -212,12 +216,15 @@ impl<V: View> Session<V> {
                 return Err(SessionError::Violation("a turn that goes on after its end"));
             }
             self.turn = Turn::Theirs(turn);
-            if matches!(message, Message::PatternSync(_)) {
+            if matches!(message, Message::PatternSync(_) | Message::ContentPart(_)) {
                 self.stats.record_bytes += frame.len() as u64;
             }
             let before = self.stats;
             self.handle_message(message)?;
             self.stats.count_waste(&before, frame.len() as u64);
+            if ends_turn {
+                self.transfer.end_assembly()?;
+            }
             Ok(ends_turn)
         });
         match taken {
@@ -346,6 +353,7 @@ impl<V: View> Session<V> {
             }
             (Stage::Walking, Message::PatternRequest(request)) => self.on_pattern_request(request),
             (Stage::Walking, Message::PatternSync(sync)) => self.on_pattern_sync(sync),
+            (Stage::Walking, Message::ContentPart(part)) => self.on_content_part(part),
             (Stage::Walking, Message::Versions(versions)) => self.on_versions(&versions),
             (Stage::Walking, Message::RangeOffer(offer)) => {
                 let space = self.directory.at(offer.space);

@@ -155,11 +155,14 @@ impl Stats {
 pub enum Event {
     /// The peer's hello was accepted; nothing of the peer was applied yet.
     Greeted(Greeting),
-    /// The peer shows patterns by another strategy: states converge, what is visible may not.
-    StrategyDiffers {
-        /// The strategy of this node.
+    /// A parameter that is reported differs, say the strategy of what is shown: states converge, what
+    /// is visible may not.
+    ParameterDiffers {
+        /// The name of the parameter.
+        name: String,
+        /// Its value here.
         ours: String,
-        /// The strategy of the peer.
+        /// Its value at the peer.
         theirs: String,
     },
     /// A record of the peer was refused, whole or in part.

@@ -4,16 +4,21 @@ use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::slices::Slices;
 use super::transfer::{Named, Parcel};
+use crate::check::within;
 use crate::codec::Size;
-use crate::limits::MAX_PARTS;
+use crate::limits::{MAX_AHEAD, MAX_PARTS};
+use crate::message::ContentPart;
 use crate::tag::{SessionKey, Tag};
-use crate::{Content, DecodeError, Delivery, Part, Record, View, check_content};
+use crate::{
+    Compression, DecodeError, Delivery, Part, Record, TooLarge, View, Wire, check_content,
+};
 
 /// A record of which something is still to be sent.
 ///
 /// Joining the pieces equals joining the record, so each is a record of its own to the receiver.
-pub(super) struct Pieces {
+pub(super) struct Pieces<C> {
     pub(super) place: u32,
     pub(super) key: [u8; 32],
     pub(super) id: String,
@@ -26,27 +31,47 @@ pub(super) struct Pieces {
     /// Whether the first piece must follow the record before it.
     follows: bool,
     /// Pieces that are cut already.
-    ready: VecDeque<Piece>,
+    ready: VecDeque<Ready<C>>,
+    /// The content that is being sent in parts.
+    slices: Option<Slices>,
+    /// A piece that found no room in the last message.
+    put_back: Option<Piece<C>>,
+}
+
+/// What is cut of a record.
+enum Ready<C> {
+    Piece(Piece<C>),
+    /// One content, ahead of a later piece, that is to be sliced.
+    Large(Named<C>),
 }
 
 /// What one message takes of a record.
-pub(super) struct Piece {
-    /// One record with its contents, or contents alone, ahead of a later piece.
-    pub(super) delivery: Delivery,
+pub(super) struct Piece<C> {
+    pub(super) cut: Cut<C>,
     pub(super) size: Size,
     /// Whether it must not be left out once what came before it was sent: contents ahead of it, or a
     /// record of the same version.
     pub(super) must_follow: bool,
 }
 
-/// What a session sends of every content.
+/// What a piece holds.
+pub(super) enum Cut<C> {
+    /// One record with its contents, or contents alone, ahead of a later piece.
+    Batch(Delivery<C>),
+    /// A part of one content, ahead of a later piece.
+    Slice(ContentPart),
+}
+
+/// What a session sends of every content, and how.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
     pub(super) session_key: SessionKey,
-    pub(super) dimension: u32,
+    pub(super) compression: Compression,
+    /// Bytes of records that the peer takes in the whole session.
+    pub(super) peer_takes: u64,
 }
 
-impl Pieces {
+impl<C: Wire> Pieces<C> {
     /// Takes a record apart.
     ///
     /// # Errors
@@ -65,7 +90,18 @@ impl Pieces {
             (contents.iter().all(is_known), contents.is_empty(), contents)
         });
         let (parts, ready) = (parts.into(), VecDeque::new());
-        Ok(Self { place, key, id, known, suppressed, parts, follows, ready })
+        Ok(Self {
+            place,
+            key,
+            id,
+            known,
+            suppressed,
+            parts,
+            follows,
+            ready,
+            slices: None,
+            put_back: None,
+        })
     }
 
     /// Cuts the next piece; `None` if everything was taken.
@@ -73,11 +109,11 @@ impl Pieces {
     /// A part with a content that no decoder would take is left out, and `unsendable` learns why.
     pub(super) fn next(
         &mut self,
-        view: &impl View,
+        view: &impl View<Content = C>,
         terms: Terms,
         mut unsendable: impl FnMut(DecodeError),
-    ) -> Option<Piece> {
-        if let Some(piece) = self.ready.pop_front() {
+    ) -> Option<Piece<C>> {
+        if let Some(piece) = self.next_ready(terms) {
             return Some(piece);
         }
         let mut draft = Draft::new(self.id.clone(), core::mem::take(&mut self.suppressed));
@@ -91,9 +127,14 @@ impl Pieces {
             };
             if let Err((part, contents)) = draft.add(part, contents) {
                 if draft.is_empty() {
+                    if let Err(error) = fits_ahead(&contents, terms) {
+                        unsendable(error.into());
+                        continue;
+                    }
                     self.ready = ahead(Draft::of(self.id.clone(), part), contents);
-                    let first = self.ready.pop_front();
-                    return first.map(|piece| self.mark(piece));
+                    let first = self.next_ready(terms)?;
+                    // The contents ahead of a part may be left out, as long as none of them was sent.
+                    return Some(self.mark(Piece { must_follow: false, ..first }));
                 }
                 self.parts.push_front(part);
                 break;
@@ -102,59 +143,79 @@ impl Pieces {
         (!draft.is_empty()).then(|| self.mark(draft.finish()))
     }
 
-    fn mark(&mut self, piece: Piece) -> Piece {
+    /// The next of the pieces that are cut, a large content part by part.
+    fn next_ready(&mut self, terms: Terms) -> Option<Piece<C>> {
+        if let Some(piece) = self.put_back.take() {
+            return Some(piece);
+        }
+        if let Some(part) = self.slices.as_mut().and_then(Slices::next) {
+            return Some(Piece::slice(part));
+        }
+        match self.ready.pop_front()? {
+            Ready::Piece(piece) => Some(piece),
+            Ready::Large((digest, content)) => {
+                let mut slices = Slices::of(self.place, digest, &content, terms.compression);
+                let first = slices.next().map(Piece::slice);
+                self.slices = Some(slices);
+                first
+            }
+        }
+    }
+
+    fn mark(&mut self, piece: Piece<C>) -> Piece<C> {
         let must_follow = piece.must_follow || core::mem::take(&mut self.follows);
         Piece { must_follow, ..piece }
     }
 
     /// Whether everything was taken.
     pub(super) fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.parts.is_empty() && self.suppressed.is_empty()
+        self.put_back.is_none()
+            && self.ready.is_empty()
+            && self.slices.as_ref().is_none_or(Slices::is_empty)
+            && self.parts.is_empty()
+            && self.suppressed.is_empty()
     }
 
     /// Leaves a piece to the next message.
-    pub(super) fn put_back(&mut self, piece: Piece) {
-        self.ready.push_front(piece);
+    pub(super) fn put_back(&mut self, piece: Piece<C>) {
+        self.put_back = Some(piece);
     }
 
     /// The contents of a part that the peer lacks and that do not come along already.
     fn load(
         &self,
-        view: &impl View,
+        view: &impl View<Content = C>,
         terms: Terms,
         part: &Part,
         along: &BTreeSet<[u8; 32]>,
-    ) -> Result<Vec<Named>, DecodeError> {
+    ) -> Result<Vec<Named<C>>, DecodeError> {
         let digests: BTreeSet<[u8; 32]> = part.dots.iter().map(|(_, digest)| *digest).collect();
         let is_known = |digest| self.known.binary_search(&terms.session_key.tag(digest)).is_ok();
         let lacking = digests.difference(along).filter(|digest| !is_known(digest));
         lacking
             .filter_map(|digest| Some((*digest, view.content(digest)?)))
-            .map(|(digest, content)| self.check(&content, terms).map(|()| (digest, content)))
+            .map(|(digest, content)| Ok(check_content(&content).map(|()| (digest, content))?))
             .collect()
     }
+}
 
-    fn check(&self, content: &Content, terms: Terms) -> Result<(), DecodeError> {
-        if content.id != self.id {
-            return Err(DecodeError::Invalid("the id of a content"));
-        }
-        if content.embedding.len() != terms.dimension as usize {
-            return Err(DecodeError::Invalid("the dimension of a content"));
-        }
-        Ok(check_content(content)?)
+impl<C> Piece<C> {
+    fn slice(part: ContentPart) -> Self {
+        let size = Size { wire: part.bytes.len(), ..Size::default() };
+        Self { cut: Cut::Slice(part), size, must_follow: true }
     }
 }
 
 /// A piece that still grows.
-struct Draft {
+struct Draft<C> {
     record: Record,
-    contents: Vec<Named>,
+    contents: Vec<Named<C>>,
     /// The digests of `contents`.
     named: BTreeSet<[u8; 32]>,
     size: Size,
 }
 
-impl Draft {
+impl<C: Wire> Draft<C> {
     fn new(id: String, suppressed: Vec<([u8; 32], u32)>) -> Self {
         let record = Record { id, parts: Vec::new(), suppressed };
         let size = Size::of_head(&record);
@@ -163,17 +224,17 @@ impl Draft {
 
     fn of(id: String, part: Part) -> Self {
         let mut draft = Self::new(id, Vec::new());
-        draft.size = draft.size + Size::of_part(&part, draft.record.id.len());
+        draft.size = draft.size + Size::of_part(&part);
         draft.record.parts.push(part);
         draft
     }
 
     /// Adds a part with its contents, or gives them back if no frame would hold the whole.
-    fn add(&mut self, part: Part, contents: Vec<Named>) -> Result<(), (Part, Vec<Named>)> {
+    fn add(&mut self, part: Part, contents: Vec<Named<C>>) -> Result<(), (Part, Vec<Named<C>>)> {
         let size = contents
             .iter()
             .map(|(_, content)| Size::of_content(content))
-            .fold(self.size + Size::of_part(&part, self.record.id.len()), |sum, one| sum + one);
+            .fold(self.size + Size::of_part(&part), |sum, one| sum + one);
         if !size.fits_a_frame() || self.record.parts.len() == MAX_PARTS {
             return Err((part, contents));
         }
@@ -188,29 +249,45 @@ impl Draft {
         self.record.parts.is_empty() && self.record.suppressed.is_empty()
     }
 
-    fn finish(mut self) -> Piece {
+    fn finish(mut self) -> Piece<C> {
         self.record.parts.sort_unstable_by_key(|part| part.node);
         let delivery = Delivery { records: Vec::from([self.record]), contents: self.contents };
-        Piece { delivery, size: self.size, must_follow: false }
+        Piece { cut: Cut::Batch(delivery), size: self.size, must_follow: false }
     }
 }
 
+/// Whether the receiver takes these contents ahead of their part.
+fn fits_ahead<C: Wire>(contents: &[Named<C>], terms: Terms) -> Result<(), TooLarge> {
+    let bytes: usize = contents.iter().map(|(_, content)| content.size().wire).sum();
+    within("bytes of the contents of one node", bytes, MAX_AHEAD)?;
+    let takes = usize::try_from(terms.peer_takes).unwrap_or(usize::MAX);
+    within("bytes that the peer takes in a session", bytes, takes)
+}
+
 /// The pieces of a part that does not fit a frame with its contents: these first, the part last.
-fn ahead(part: Draft, contents: Vec<Named>) -> VecDeque<Piece> {
-    let mut pieces = VecDeque::new();
-    let mut delivery = Delivery::default();
-    let mut size = Size::default();
+fn ahead<C: Wire>(part: Draft<C>, contents: Vec<Named<C>>) -> VecDeque<Ready<C>> {
+    let mut ready = VecDeque::new();
+    let (mut batch, mut size) = (Vec::new(), Size::default());
+    let piece = |contents, size| {
+        let delivery = Delivery { records: Vec::new(), contents };
+        Ready::Piece(Piece { cut: Cut::Batch(delivery), size, must_follow: true })
+    };
     for named in contents {
         let one = Size::of_content(&named.1);
+        if !one.fits_a_frame() {
+            ready.push_back(Ready::Large(named));
+            continue;
+        }
         if !(size + one).fits_a_frame() {
-            let delivery = core::mem::take(&mut delivery);
-            pieces.push_back(Piece { delivery, size, must_follow: !pieces.is_empty() });
+            ready.push_back(piece(core::mem::take(&mut batch), size));
             size = Size::default();
         }
         size = size + one;
-        delivery.contents.push(named);
+        batch.push(named);
     }
-    pieces.push_back(Piece { delivery, size, must_follow: !pieces.is_empty() });
-    pieces.push_back(Piece { must_follow: true, ..part.finish() });
-    pieces
+    if !batch.is_empty() {
+        ready.push_back(piece(batch, size));
+    }
+    ready.push_back(Ready::Piece(Piece { must_follow: true, ..part.finish() }));
+    ready
 }

@@ -4,17 +4,34 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::directory::{Directory, Hosted};
+use super::slices::Assembly;
 use super::transfer::{Named, Transfer};
 use crate::codec::Size;
-use crate::limits::{MAX_NODE_DOTS, MAX_UNFOLDED};
+use crate::limits::{MAX_AHEAD, MAX_NODE_DOTS, MAX_UNFOLDED};
+use crate::message::ContentPart;
 use crate::tag::{self, SessionKey};
-use crate::{Delivery, Receipt, Record, SessionError, View};
+use crate::{Delivery, Receipt, Record, SessionError, View, Wire};
 
-/// Contents that came ahead of their part.
-#[derive(Default)]
-pub(super) struct Carried {
+/// Contents that came ahead of their part of a record.
+pub(super) struct Carried<C> {
     place: u32,
-    contents: Vec<Named>,
+    contents: Vec<Named<C>>,
+    /// Bytes that these take on the wire without compression.
+    bytes: usize,
+    /// The content that is coming in parts.
+    assembly: Option<Assembly>,
+}
+
+impl<C> Default for Carried<C> {
+    fn default() -> Self {
+        Self::at(0)
+    }
+}
+
+impl<C> Carried<C> {
+    fn at(place: u32) -> Self {
+        Self { place, contents: Vec::new(), bytes: 0, assembly: None }
+    }
 }
 
 /// A record that was asked for, as far as its pieces came.
@@ -35,28 +52,28 @@ pub(super) struct Received {
     pub(super) lacking: Vec<[u8; 32]>,
 }
 
-impl Transfer {
+impl<C: Wire> Transfer<C> {
     /// Applies what the peer sent, as far as it was asked for.
     ///
     /// A record was asked for if its key was requested, or if this side told the peer what it has
     /// around it (`told`) and the peer found this one missing.
-    pub(super) fn receive<V: View>(
+    pub(super) fn receive<V: View<Content = C>>(
         &mut self,
         place: u32,
-        delivery: Delivery,
+        delivery: Delivery<C>,
         space: &mut Hosted<V>,
         told: impl Fn(&[u8; 32], &Record) -> bool,
     ) -> Result<Received, SessionError> {
         let Delivery { mut records, mut contents } = delivery;
+        self.end_assembly()?;
         if self.carried.place != place {
-            self.carried = Carried { place, ..Carried::default() };
+            self.carried = Carried::at(place);
         }
         if records.is_empty() {
             self.carry(contents)?;
             return Ok(Received::default());
         }
-        contents.append(&mut core::mem::take(&mut self.carried).contents);
-        self.carried.place = place;
+        contents.append(&mut core::mem::replace(&mut self.carried, Carried::at(place)).contents);
 
         let came = records.len();
         let mut requested = Vec::new();
@@ -83,7 +100,7 @@ impl Transfer {
         &self,
         place: u32,
         records: &mut Vec<Record>,
-        contents: &[Named],
+        contents: &[Named<C>],
         view: &impl View,
     ) -> Vec<[u8; 32]> {
         let along: BTreeSet<&[u8; 32]> = contents.iter().map(|(digest, _)| digest).collect();
@@ -102,7 +119,7 @@ impl Transfer {
     }
 
     /// Notes a piece of a record that was asked for. Pieces of one record follow each other.
-    pub(super) fn arrive<V: View>(
+    pub(super) fn arrive<V: View<Content = C>>(
         &mut self,
         place: u32,
         (key, piece): ([u8; 32], Record),
@@ -119,7 +136,7 @@ impl Transfer {
     }
 
     /// Sends the record back if this side knows more than the peer sent: the peer lacks the rest.
-    pub(super) fn finish_arriving<V: View>(
+    pub(super) fn finish_arriving<V: View<Content = C>>(
         &mut self,
         directory: &Directory<V>,
         session_key: SessionKey,
@@ -131,10 +148,40 @@ impl Transfer {
         }
     }
 
-    fn carry(&mut self, contents: Vec<Named>) -> Result<(), SessionError> {
+    /// Takes the next part of a content.
+    ///
+    /// # Errors
+    /// It belongs to another content than the part before, or completes one that is no content.
+    pub(super) fn receive_part(&mut self, part: ContentPart) -> Result<(), SessionError> {
+        if self.carried.place != part.space {
+            self.end_assembly()?;
+            self.carried = Carried::at(part.space);
+        }
+        let assembly = self.carried.assembly.get_or_insert_with(|| Assembly::new(&part));
+        assembly.add(part)?;
+        match self.carried.assembly.take_if(|assembly| assembly.is_complete()) {
+            Some(complete) => self.carry(Vec::from([complete.finish()?])),
+            None => Ok(()),
+        }
+    }
+
+    /// No part of a content may be missing.
+    pub(super) fn end_assembly(&mut self) -> Result<(), SessionError> {
+        match self.carried.assembly.take() {
+            Some(_) => Err(SessionError::Violation("a content whose last part is missing")),
+            None => Ok(()),
+        }
+    }
+
+    fn carry(&mut self, contents: Vec<Named<C>>) -> Result<(), SessionError> {
+        let over = |what, cap| Err(SessionError::OverLimit { what, cap: cap as u64 });
         if self.carried.contents.len() + contents.len() > MAX_NODE_DOTS {
-            let (what, cap) = ("contents ahead of their part", MAX_NODE_DOTS as u64);
-            return Err(SessionError::OverLimit { what, cap });
+            return over("contents ahead of their part", MAX_NODE_DOTS);
+        }
+        self.carried.bytes +=
+            contents.iter().map(|(_, content)| content.size().wire).sum::<usize>();
+        if self.carried.bytes > MAX_AHEAD {
+            return over("bytes of contents ahead of their part", MAX_AHEAD);
         }
         self.carried.contents.extend(contents);
         Ok(())

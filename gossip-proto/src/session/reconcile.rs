@@ -7,7 +7,9 @@ use super::delta::ask;
 use super::walk::At;
 use crate::clocks::short_node;
 use crate::limits::{MAX_DEPTH, MAX_LINES};
-use crate::message::{Line, Listing, Node, PatternRequest, PatternSync, SubtreeRequest};
+use crate::message::{
+    ContentPart, Line, Listing, Node, PatternRequest, PatternSync, SubtreeRequest,
+};
 use crate::message::{SubtreeResponse, Want};
 use crate::tag::{self, KEY_LEN};
 use crate::{Entry, Event, Prefix, Record, SessionError, View};
@@ -85,11 +87,12 @@ impl<V: View> Session<V> {
         }
     }
 
-    pub(super) fn on_pattern_sync(&mut self, sync: PatternSync) -> Result<(), SessionError> {
-        let PatternSync { space: place, delivery, declared } = sync;
-        self.stats.records_in += delivery.records.len() as u64;
-        self.stats.contents_in += delivery.contents.len() as u64;
+    pub(super) fn on_pattern_sync(&mut self, mut sync: PatternSync) -> Result<(), SessionError> {
+        self.stats.records_in += sync.records.len() as u64;
+        self.stats.contents_in += sync.digests.len() as u64;
+        let (place, declared) = (sync.space, core::mem::take(&mut sync.declared));
         let space = self.directory.at_mut(place).ok_or(NOT_SHARED)?;
+        let delivery = sync.into_delivery::<V::Content>()?;
         if let Some(delta) = self.deltas.get_mut(place) {
             delivery
                 .records
@@ -124,6 +127,12 @@ impl<V: View> Session<V> {
             self.transfer.arrive(place, piece, &self.directory, self.session_key);
         }
         Ok(())
+    }
+
+    pub(super) fn on_content_part(&mut self, part: ContentPart) -> Result<(), SessionError> {
+        self.stats.contents_in += u64::from(part.offset == 0);
+        self.directory.at(part.space).ok_or(NOT_SHARED)?;
+        self.transfer.receive_part(part)
     }
 
     fn view(&self, place: u32) -> Result<&V, SessionError> {

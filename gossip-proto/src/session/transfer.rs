@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::delta::Deltas;
 use super::directory::Directory;
-use super::pieces::Pieces;
+use super::pieces::{Cut, Pieces};
 use super::receive::{Arriving, Carried};
 use super::turn::Allowance;
 use super::unsent::Unsent;
@@ -14,14 +14,15 @@ use crate::codec::{NodeTable, Size};
 use crate::limits::{MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS};
 use crate::message::{PatternRequest, PatternSync, Want};
 use crate::tag::{KEY_LEN, SessionKey, TAG_LEN, Tag};
-use crate::{Content, DecodeError, Delivery, Prefix, Record, View, short};
+use crate::{DecodeError, Delivery, Message, Prefix, Record, View, Wire, short};
 
 /// A subtree of more entries is unfolded child by child, so that the queue stays short.
 const UNFOLDED_AT_ONCE: u64 = 4_096;
 /// Bytes of wanted keys after which a frame is closed.
 const FRAME_TARGET: usize = 64 << 10;
 
-pub(super) type Named = ([u8; 32], Content);
+/// A content under the digest that names it.
+pub(super) type Named<C> = ([u8; 32], C);
 
 /// Something to send.
 enum Push {
@@ -42,7 +43,7 @@ pub(super) struct Parcel {
 }
 
 /// The state of the exchange.
-pub(super) struct Transfer {
+pub(super) struct Transfer<C> {
     /// Keys to ask for; what is held of each is looked up when the request is made.
     wants: VecDeque<(u32, [u8; KEY_LEN])>,
     /// Keys that were asked for in the last turn; the peer answers them in its own.
@@ -54,8 +55,8 @@ pub(super) struct Transfer {
     /// How many of these the peer did not ask for.
     unasked: u64,
     /// The record that is being sent.
-    sending: Option<Pieces>,
-    pub(super) carried: Carried,
+    sending: Option<Pieces<C>>,
+    pub(super) carried: Carried<C>,
     pub(super) arriving: Option<Arriving>,
     /// Where sending begins.
     start: u64,
@@ -65,7 +66,7 @@ pub(super) struct Transfer {
     kept_back: bool,
 }
 
-impl Transfer {
+impl<C: Wire> Transfer<C> {
     pub(super) fn new(start: Option<u64>) -> Self {
         Self {
             wants: VecDeque::new(),
@@ -147,7 +148,7 @@ impl Transfer {
     }
 
     /// The peer's turn is over: what was asked for came or does not come.
-    pub(super) fn end_of_peers_turn<V: View>(
+    pub(super) fn end_of_peers_turn<V: View<Content = C>>(
         &mut self,
         directory: &Directory<V>,
         session_key: SessionKey,
@@ -158,7 +159,7 @@ impl Transfer {
     }
 
     /// The next request of this turn.
-    pub(super) fn next_request<V: View>(
+    pub(super) fn next_request<V: View<Content = C>>(
         &mut self,
         directory: &Directory<V>,
         session_key: SessionKey,
@@ -183,15 +184,16 @@ impl Transfer {
         Some(PatternRequest { space, wants })
     }
 
-    /// The next message of records of this turn.
-    pub(super) fn next_sync<V: View>(
+    /// The next message of records, or a part of a content, of this turn.
+    pub(super) fn next_records<V: View<Content = C>>(
         &mut self,
         directory: &Directory<V>,
         deltas: &mut Deltas,
         allowance: &Allowance,
         unsent: &mut Unsent,
-    ) -> Option<PatternSync> {
+    ) -> Option<Message> {
         self.arrange();
+        let terms = allowance.terms;
         let mut batch = Delivery::default();
         let mut size = Size::default();
         let mut space = None;
@@ -199,8 +201,7 @@ impl Transfer {
             // The next record is looked up also if this message is full: then the one before is
             // known to be sent.
             if self.sending.is_none() {
-                self.sending =
-                    self.next_pieces(directory, deltas, allowance.terms.session_key, unsent);
+                self.sending = self.next_pieces(directory, deltas, terms.session_key, unsent);
             }
             let Some(pieces) = &mut self.sending else { break };
             let hosted = directory.at(pieces.place)?;
@@ -208,10 +209,9 @@ impl Transfer {
             if is_full || space.is_some_and(|space| space != pieces.place) {
                 break;
             }
-            let id = pieces.id.clone();
-            let at = (pieces.place, hosted);
+            let (at, id) = ((pieces.place, hosted), pieces.id.clone());
             let unsendable = |error: DecodeError| unsent.note(at, &id, &error);
-            let Some(piece) = pieces.next(&hosted.view, allowance.terms, unsendable) else {
+            let Some(piece) = pieces.next(&hosted.view, terms, unsendable) else {
                 self.sending = None;
                 continue;
             };
@@ -221,7 +221,7 @@ impl Transfer {
                 deltas.stop();
                 break;
             }
-            let is_ahead = piece.delivery.records.is_empty();
+            let is_ahead = !matches!(&piece.cut, Cut::Batch(batch) if !batch.records.is_empty());
             let fits = (size + piece.size).fits_a_frame() && !is_ahead;
             if space.is_some() && !fits {
                 pieces.put_back(piece);
@@ -232,24 +232,31 @@ impl Transfer {
                 self.sending = None;
             }
             size = size + piece.size;
-            batch.records.extend(piece.delivery.records);
-            batch.contents.extend(piece.delivery.contents);
+            match piece.cut {
+                Cut::Batch(one) => {
+                    batch.records.extend(one.records);
+                    batch.contents.extend(one.contents);
+                }
+                Cut::Slice(part) => return Some(Message::ContentPart(part)),
+            }
             if is_ahead {
                 break;
             }
         }
         let space = space.or_else(|| deltas.undeclared())?;
-        Some(PatternSync { space, delivery: batch, declared: deltas.declare(space) })
+        let declared = deltas.declare(space);
+        let sync = PatternSync::new(space, batch, declared, terms.compression);
+        Some(Message::PatternSync(sync))
     }
 
     /// The next record to send, taken apart.
-    fn next_pieces<V: View>(
+    fn next_pieces<V: View<Content = C>>(
         &mut self,
         directory: &Directory<V>,
         deltas: &mut Deltas,
         session_key: SessionKey,
         unsent: &mut Unsent,
-    ) -> Option<Pieces> {
+    ) -> Option<Pieces<C>> {
         loop {
             let parcel = deltas.next_parcel(directory, session_key);
             let parcel = parcel.or_else(|| self.next_parcel(directory))?;

@@ -97,8 +97,9 @@ impl<V: View> Session<V> {
             };
             turn.frames += 1;
             turn.done = matches!(message, Message::Done(_));
-            turn.has_records |= matches!(message, Message::PatternSync(_));
-            turn.expects_answer |= !matches!(message, Message::Done(_) | Message::PatternSync(_));
+            let has_records = matches!(message, Message::PatternSync(_) | Message::ContentPart(_));
+            turn.has_records |= has_records;
+            turn.expects_answer |= !turn.done && !has_records;
             self.turn = Turn::Ours(turn);
             let frame = self.encode(&message);
             self.outbox.push_back(frame);
@@ -107,12 +108,19 @@ impl<V: View> Session<V> {
 
     fn encode(&mut self, message: &Message) -> Vec<u8> {
         let frame = message.encode(self.compression, false);
-        if let Message::PatternSync(sync) = message {
-            self.stats.records_out += sync.delivery.records.len() as u64;
-            self.stats.contents_out += sync.delivery.contents.len() as u64;
-            self.stats.record_bytes += frame.len() as u64;
-            self.sent_records += frame.len() as u64;
+        match message {
+            Message::PatternSync(sync) => {
+                self.stats.records_out += sync.records.len() as u64;
+                self.stats.contents_out += sync.digests.len() as u64;
+            }
+            Message::ContentPart(part) => {
+                // The first part of a content counts for all.
+                self.stats.contents_out += u64::from(part.offset == 0);
+            }
+            _ => return frame,
         }
+        self.stats.record_bytes += frame.len() as u64;
+        self.sent_records += frame.len() as u64;
         frame
     }
 
@@ -138,10 +146,10 @@ impl<V: View> Session<V> {
         }
         let allowance = self.allowance(turn);
         let (deltas, unsent) = (&mut self.deltas, &mut self.unsent);
-        let sync = self.transfer.next_sync(&self.directory, deltas, &allowance, unsent);
+        let records = self.transfer.next_records(&self.directory, deltas, &allowance, unsent);
         self.report_unsent();
-        if let Some(sync) = sync {
-            return Some(Message::PatternSync(sync));
+        if records.is_some() {
+            return records;
         }
         (!turn.expects_answer).then(|| Message::Done(self.done()))
     }
@@ -152,7 +160,11 @@ impl<V: View> Session<V> {
         let theirs = self.peer_takes.saturating_sub(queued + RESERVE);
         Allowance {
             records: self.config.max_patterns_per_sync as usize,
-            terms: Terms { session_key: self.session_key, dimension: self.parameters.dimension },
+            terms: Terms {
+                session_key: self.session_key,
+                compression: self.compression,
+                peer_takes: self.peer_budget.saturating_sub(RESERVE),
+            },
             bytes: ours.min(theirs),
             is_first: !turn.has_records,
         }

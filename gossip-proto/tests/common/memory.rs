@@ -4,7 +4,7 @@ use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
 use engram_gossip_proto::{
-    Clocks, Content, Delivery, Entry, Prefix, Receipt, Record, Summary, View,
+    Clocks, Delivery, Entry, PatternContent, Prefix, Receipt, Record, Summary, View,
 };
 use sha2::{Digest, Sha256};
 
@@ -136,6 +136,8 @@ pub struct Memory {
 }
 
 impl View for Memory {
+    type Content = PatternContent;
+
     fn summary(&self) -> Summary {
         Summary { root: self.tree.root(), count: self.tree.len() as u64, generation: 7 }
     }
@@ -156,7 +158,7 @@ impl View for Memory {
         self.store.state.borrow().records.get(key).cloned()
     }
 
-    fn content(&self, digest: &[u8; 32]) -> Option<Content> {
+    fn content(&self, digest: &[u8; 32]) -> Option<PatternContent> {
         self.store.state.borrow().contents.get(digest).cloned()
     }
 
@@ -168,7 +170,7 @@ impl View for Memory {
         key_of(id)
     }
 
-    fn apply(&mut self, delivery: Delivery) -> Receipt {
+    fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         let keys: Vec<_> = delivery.records.iter().map(|record| key_of(&record.id)).collect();
         let clocks = self.store.clocks.is_some().then(|| self.store.clocks());
         let receipt = self.store.write(|state| state.take(delivery));

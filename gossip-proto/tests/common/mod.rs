@@ -12,7 +12,7 @@ pub mod replica;
 pub mod samples;
 pub mod sparse;
 
-use engram_gossip_proto::{Content, Parameters, Precision, SpaceId};
+use engram_gossip_proto::{DecodeError, Message, Parameters, PatternContent, SpaceId};
 use sha2::{Digest, Sha256};
 
 pub use memory::{Memory, Store, Tree};
@@ -22,13 +22,13 @@ pub use pair::{Contact, Pair, sync, sync_with};
 pub const DIMENSION: usize = 8;
 
 pub fn parameters() -> Parameters {
-    Parameters {
-        hash: "sha256".into(),
-        depth: 12,
-        dimension: DIMENSION as u32,
-        precision: Precision::F32,
-        strategy: "confidence-voting".into(),
-    }
+    parameters_of("sha256", 12)
+}
+
+pub fn parameters_of(hash: &str, depth: u8) -> Parameters {
+    Parameters::new(hash, depth)
+        .require("dimension", DIMENSION.to_string())
+        .report("strategy", "confidence-voting")
 }
 
 pub fn space(name: &str) -> SpaceId {
@@ -46,8 +46,8 @@ pub fn version(count: u64) -> u64 {
 }
 
 /// A small content; equal arguments make equal contents.
-pub fn content(id: &str, seed: u32) -> Content {
-    Content {
+pub fn content(id: &str, seed: u32) -> PatternContent {
+    PatternContent {
         id: id.into(),
         embedding: (0..DIMENSION).map(|i| ((seed as usize * 31 + i) % 97) as f32 / 97.0).collect(),
         source_episodes: vec![format!("episode-{seed:04}"), format!("episode-{:04}", seed + 1)],
@@ -68,6 +68,15 @@ pub fn key_of(id: &str) -> [u8; 32] {
         }
     }
     key
+}
+
+/// Reads a frame, and the contents in it.
+pub fn read(frame: &[u8]) -> Result<Message, DecodeError> {
+    let (message, _) = Message::decode(frame)?;
+    if let Message::PatternSync(sync) = &message {
+        sync.clone().into_delivery::<PatternContent>()?;
+    }
+    Ok(message)
 }
 
 /// What a session is opened over.

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engram_gossip_proto::{Content, Delivery, Part, Receipt, Record, Rejection};
+use engram_gossip_proto::{Delivery, Part, PatternContent, Receipt, Record, Rejection};
 use sha2::{Digest, Sha256};
 
 use super::{Tree, key_of, node_id, version};
 
-pub fn content_digest(content: &Content) -> [u8; 32] {
+pub fn content_digest(content: &PatternContent) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update((content.id.len() as u32).to_le_bytes());
     hash.update(&content.id);
@@ -95,13 +95,13 @@ pub fn join(a: &Record, b: &Record) -> Record {
 }
 
 /// Records, and the contents that they name.
-pub type Essence<'a> = (&'a BTreeMap<[u8; 32], Record>, BTreeMap<[u8; 32], &'a Content>);
+pub type Essence<'a> = (&'a BTreeMap<[u8; 32], Record>, BTreeMap<[u8; 32], &'a PatternContent>);
 
 /// The live state of one space.
 #[derive(Clone, Default, Debug, PartialEq)]
 pub struct State {
     pub records: BTreeMap<[u8; 32], Record>,
-    pub contents: BTreeMap<[u8; 32], Content>,
+    pub contents: BTreeMap<[u8; 32], PatternContent>,
     /// Ids whose records are refused, as if they broke a rule.
     pub poison: BTreeSet<String>,
 }
@@ -128,7 +128,7 @@ impl State {
     }
 
     /// A submission by `node`, which supersedes its own older writes of the id.
-    pub fn submit(&mut self, node: u8, count: u64, content: Content) {
+    pub fn submit(&mut self, node: u8, count: u64, content: PatternContent) {
         let digest = content_digest(&content);
         let others = |(writer, ..): &LiveDot| *writer != node_id(node);
         self.write(node, count, &content.id, others, Some(digest));
@@ -196,7 +196,7 @@ impl State {
         keys.into_iter().filter(|k| self.records.get(*k) != other.records.get(*k)).count()
     }
 
-    pub(super) fn take(&mut self, delivery: Delivery) -> Receipt {
+    pub(super) fn take(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         let mut receipt = Receipt::default();
         let offered: BTreeMap<_, _> = delivery.contents.into_iter().collect();
         for record in delivery.records {
@@ -212,7 +212,7 @@ impl State {
     fn take_record(
         &mut self,
         record: &Record,
-        offered: &BTreeMap<[u8; 32], Content>,
+        offered: &BTreeMap<[u8; 32], PatternContent>,
     ) -> Result<bool, Rejection> {
         if self.poison.contains(&record.id) {
             return Err(Rejection::OverCap);

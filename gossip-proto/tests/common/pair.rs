@@ -30,7 +30,7 @@ impl Contact {
 }
 
 /// Two sessions, one frame at a time.
-pub struct Pair<V> {
+pub struct Pair<V: View> {
     pub opener: Session<V>,
     pub acceptor: Session<V>,
     pub now: Duration,

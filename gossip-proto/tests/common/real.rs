@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use engram_gossip_proto::{Content, Delivery, Part, Record};
+use engram_gossip_proto::{Delivery, Part, PatternContent, Record};
 
 use super::{content_digest, node_id, version};
 
 /// The contents of `tests/data`, ascending by id.
-pub fn contents() -> Vec<Content> {
+pub fn contents() -> Vec<PatternContent> {
     let rows: &[u8] = include_bytes!("../data/patterns.f32");
     let lines = include_str!("../data/patterns.tsv").lines().filter(|line| !line.starts_with('#'));
     lines.zip(rows.chunks_exact(768 * 4)).map(|(line, row)| parse(line, row)).collect()
 }
 
-fn parse(line: &str, row: &[u8]) -> Content {
+fn parse(line: &str, row: &[u8]) -> PatternContent {
     let fields: Vec<&str> = line.split('\t').collect();
     let bits = |text| f32::from_bits(u32::from_str_radix(text, 16).unwrap());
-    Content {
+    PatternContent {
         id: fields[0].into(),
         embedding: row.chunks_exact(4).map(|v| f32::from_le_bytes(v.try_into().unwrap())).collect(),
         source_episodes: fields[4].split(',').map(String::from).collect(),
@@ -27,8 +27,8 @@ fn parse(line: &str, row: &[u8]) -> Content {
 }
 
 /// The same with embeddings rounded to half precision, as a store of that precision keeps them.
-pub fn half_contents() -> Vec<Content> {
-    let round = |content: Content| Content {
+pub fn half_contents() -> Vec<PatternContent> {
+    let round = |content: PatternContent| PatternContent {
         embedding: content
             .embedding
             .iter()
@@ -49,7 +49,7 @@ fn round_to_half(value: f32) -> f32 {
 }
 
 /// A batch as one node sends it: one record with one content each.
-pub fn batch(contents: Vec<Content>) -> Delivery {
+pub fn batch(contents: Vec<PatternContent>) -> Delivery<PatternContent> {
     let records = contents.iter().enumerate().map(|(at, content)| {
         let entry = version(at as u64 + 1);
         let dots = vec![(entry, content_digest(content))];
@@ -63,13 +63,13 @@ pub fn batch(contents: Vec<Content>) -> Delivery {
 
 /// Bytes of the batch in the plainest binary encoding: lengths and counts of one byte, texts as
 /// they are, every node in full, versions of eight bytes, floats of four.
-pub fn plain_len(batch: &Delivery) -> usize {
+pub fn plain_len(batch: &Delivery<PatternContent>) -> usize {
     let part = |p: &Part| 32 + 8 + 1 + p.dots.len() * (8 + 32);
     let record = |r: &Record| {
         let parts: usize = r.parts.iter().map(part).sum();
         1 + r.id.len() + 1 + parts + 1 + r.suppressed.len() * (32 + 4)
     };
-    let content = |c: &Content| {
+    let content = |c: &PatternContent| {
         let episodes: usize = c.source_episodes.iter().map(|e| 1 + e.len()).sum();
         32 + 1 + c.id.len() + 1 + episodes + 4 + 4 + 8 + 4 * c.embedding.len()
     };

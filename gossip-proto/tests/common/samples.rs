@@ -1,10 +1,10 @@
 //! One message of every kind and form, the same for ever: the golden frames are made of these.
 
 use engram_gossip_proto::{
-    Compression, Delivery, Done, FinalRoots, Greeting, Hello, Line, Listing, Message, Node,
-    Parameters, Part, PatternRequest, PatternSync, Prefix, RangeAnswer, RangeOffer, Record,
-    Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, UnsendableRecord, VersionBase,
-    Versions, WalkedRoot, Want,
+    Compression, ContentPart, Delivery, Done, FinalRoots, Greeting, Hello, HelloParameters, Line,
+    Listing, Message, Node, Part, PatternContent, PatternRequest, PatternSync, Prefix, RangeAnswer,
+    RangeOffer, Record, Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse,
+    UnsendableRecord, VersionBase, Versions, WalkedRoot, Want,
 };
 
 use super::{content, content_digest, node_id, parameters, real, space, version};
@@ -20,8 +20,18 @@ pub fn all() -> Vec<(&'static str, Message, Compression)> {
         plain("refuse-violation", Message::Refuse(Refusal::Violation("out of turn".into()))),
         plain("refuse-busy", Message::Refuse(Refusal::Busy)),
         plain("refuse-timed-out", Message::Refuse(Refusal::TimedOut)),
-        plain("hello-digest", hello(None, Spaces::Digest { count: 300, digest: [0xd1; 32] })),
-        plain("hello-table", hello(Some(parameters()), table(u16::MAX))),
+        plain(
+            "hello-digest",
+            hello(HelloParameters::Same, Spaces::Digest { count: 300, digest: [0xd1; 32] }),
+        ),
+        plain(
+            "hello-table",
+            hello(HelloParameters::Digest(parameters().digest()), table(u16::MAX)),
+        ),
+        plain(
+            "hello-parameters",
+            hello(HelloParameters::Full(parameters()), Spaces::Hosts(vec![1])),
+        ),
         plain("spaces-buckets", Message::Spaces(buckets())),
         plain("spaces-table", Message::Spaces(table(0b0010_0000_0000_1001))),
         plain("spaces-hosts", Message::Spaces(Spaces::Hosts(vec![0b101]))),
@@ -32,6 +42,7 @@ pub fn all() -> Vec<(&'static str, Message, Compression)> {
         plain("pattern-sync", pattern_sync()),
         plain("pattern-sync-suppressed", suppressed()),
         plain("pattern-sync-ahead", ahead()),
+        plain("content-part", part_of_content()),
         packed("pattern-sync-half-planes", half_planes()),
         packed("pattern-sync-planes", planes()),
         plain("done", done()),
@@ -77,7 +88,7 @@ fn parameter() -> Refusal {
     Refusal::Parameter { name: "depth".into(), here: "12".into(), there: "16".into() }
 }
 
-fn hello(parameters: Option<Parameters>, spaces: Spaces) -> Message {
+fn hello(parameters: HelloParameters, spaces: Spaces) -> Message {
     Message::MerkleRootExchange(Hello {
         capabilities: 1,
         key: 0x0123_4567_89ab_cdef_u64.to_le_bytes(),
@@ -168,28 +179,39 @@ fn pattern_sync() -> Message {
         record(2, vec![part(2, 8, &[(8, digests[2])]), old]),
     ];
     let contents = contents.map(|c| (content_digest(&c), c)).to_vec();
-    Message::PatternSync(PatternSync {
-        space: 0,
-        delivery: Delivery { records, contents },
-        declared: vec![],
-    })
+    Message::PatternSync(PatternSync::new(
+        0,
+        Delivery { records, contents },
+        vec![],
+        Compression::Off,
+    ))
 }
 
 fn suppressed() -> Message {
     let suppressed = vec![([1; 32], 1), ([2; 32], 1 << 31)];
     let records = vec![Record { id: "gone".into(), parts: vec![part(4, 12, &[])], suppressed }];
-    Message::PatternSync(PatternSync {
-        space: 3,
-        delivery: Delivery { records, contents: vec![] },
-        declared: vec![],
-    })
+    records_only(3, records, vec![])
 }
 
 fn declared() -> Message {
     let record = Record { id: "gone".into(), parts: vec![part(4, 12, &[])], suppressed: vec![] };
-    let delivery = Delivery { records: vec![record], contents: vec![] };
-    let declared = vec![(node_id(4), version(15))];
-    Message::PatternSync(PatternSync { space: 0, delivery, declared })
+    records_only(0, vec![record], vec![(node_id(4), version(15))])
+}
+
+fn records_only(space: u32, records: Vec<Record>, declared: Vec<([u8; 32], u64)>) -> Message {
+    let delivery: Delivery<PatternContent> = Delivery { records, contents: vec![] };
+    Message::PatternSync(PatternSync::new(space, delivery, declared, Compression::Off))
+}
+
+fn part_of_content() -> Message {
+    let bytes = (0..40).collect();
+    Message::ContentPart(ContentPart {
+        space: 1,
+        digest: [0xcd; 32],
+        total: 10 << 20,
+        offset: 512 << 10,
+        bytes,
+    })
 }
 
 fn all_roots() -> FinalRoots {
@@ -210,21 +232,18 @@ fn ahead() -> Message {
     let mut contents: Vec<_> =
         [1, 2].map(|seed| content("large", seed)).map(|c| (content_digest(&c), c)).to_vec();
     contents.sort_by_key(|(digest, _)| *digest);
-    Message::PatternSync(PatternSync {
-        space: 0,
-        delivery: Delivery { records: vec![], contents },
-        declared: vec![],
-    })
+    let delivery = Delivery { records: vec![], contents };
+    Message::PatternSync(PatternSync::new(0, delivery, vec![], Compression::Off))
 }
 
 fn half_planes() -> Message {
     let delivery = real::batch(real::half_contents()[..1].to_vec());
-    Message::PatternSync(PatternSync { space: 0, delivery, declared: vec![] })
+    Message::PatternSync(PatternSync::new(0, delivery, vec![], Compression::Lz4))
 }
 
 fn planes() -> Message {
     let delivery = real::batch(real::contents()[..1].to_vec());
-    Message::PatternSync(PatternSync { space: 0, delivery, declared: vec![] })
+    Message::PatternSync(PatternSync::new(0, delivery, vec![], Compression::Lz4))
 }
 
 fn done_unsendable() -> Message {

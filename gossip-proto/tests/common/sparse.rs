@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use engram_gossip_proto::{
-    Content, Delivery, Entry, Part, Prefix, Receipt, Record, Rejection, Summary, View,
+    Delivery, Entry, Part, PatternContent, Prefix, Receipt, Record, Rejection, Summary, View,
 };
 use sha2::{Digest, Sha256};
 
@@ -15,7 +15,7 @@ use super::{State, Tree, content, content_digest, key_of, node_id};
 pub struct Sparse {
     tree: Rc<Tree>,
     records: Rc<BTreeMap<[u8; 32], Record>>,
-    contents: Rc<BTreeMap<[u8; 32], Content>>,
+    contents: Rc<BTreeMap<[u8; 32], PatternContent>>,
 }
 
 /// Two trees of about `entries` entries that differ in exactly `differences` keys: half of them are
@@ -64,7 +64,7 @@ impl Sparse {
 
 impl Sparse {
     /// Adds records of one content each.
-    pub fn add(&mut self, contents: Vec<Content>) {
+    pub fn add(&mut self, contents: Vec<PatternContent>) {
         let mut state = State::default();
         for (at, content) in contents.into_iter().enumerate() {
             state.submit(1, at as u64 + 1, content);
@@ -88,6 +88,8 @@ impl Sparse {
 }
 
 impl View for Sparse {
+    type Content = PatternContent;
+
     fn summary(&self) -> Summary {
         Summary { root: self.tree.root(), count: self.tree.len() as u64, generation: 1_000 }
     }
@@ -108,7 +110,7 @@ impl View for Sparse {
         self.records.get(key).cloned()
     }
 
-    fn content(&self, digest: &[u8; 32]) -> Option<Content> {
+    fn content(&self, digest: &[u8; 32]) -> Option<PatternContent> {
         self.contents.get(digest).cloned()
     }
 
@@ -120,7 +122,7 @@ impl View for Sparse {
         key_of(id)
     }
 
-    fn apply(&mut self, delivery: Delivery) -> Receipt {
+    fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         let mut receipt = Receipt::default();
         for record in delivery.records {
             let whole = delivery.contents.iter().all(|(d, c)| content_digest(c) == *d);

@@ -7,15 +7,15 @@ use std::collections::BTreeSet;
 
 use engram_gossip_proto::limits::{MAX_ADVERT, MAX_NODE_DOTS, MAX_SUPPRESSION_LENGTH};
 use engram_gossip_proto::{
-    Compression, Delivery, Kind, Message, Part, PatternSync, Record, RootAdvert, SpaceId,
-    WIRE_VERSION,
+    Compression, Delivery, Kind, Message, OpaqueContent, Part, PatternContent, PatternSync, Record,
+    RootAdvert, SpaceId, WIRE_VERSION, Wire,
 };
 
 /// A target: its name, and what it does with any input.
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub(crate) const ALL: [Target; 16] = [
+pub(crate) const ALL: [Target; 18] = [
     ("frame", frame),
     ("refuse", |input| body(Kind::Refuse, input)),
     ("hello", |input| body(Kind::MerkleRootExchange, input)),
@@ -28,6 +28,8 @@ pub(crate) const ALL: [Target; 16] = [
     ("versions", |input| body(Kind::Versions, input)),
     ("range_offer", |input| body(Kind::RangeOffer, input)),
     ("range_answer", |input| body(Kind::RangeAnswer, input)),
+    ("content_part", |input| body(Kind::ContentPart, input)),
+    ("contents", contents),
     ("record", record),
     ("decompression", decompression),
     ("advert", advert),
@@ -38,7 +40,9 @@ pub(crate) const ALL: [Target; 16] = [
 pub(crate) fn frame(input: &[u8]) {
     let Ok((message, ends_turn)) = Message::decode(input) else { return };
     let again = message.encode(Compression::Off, ends_turn);
-    if let Message::PatternSync(_) = message {
+    if let Message::PatternSync(sync) = &message {
+        delivery::<PatternContent>(sync);
+        delivery::<OpaqueContent>(sync);
         // How a batch is packed is its sender's choice, but not what it unfolds to.
         let (unfolded, _) = Message::decode(&again).expect("what was encoded is taken");
         assert_eq!(unfolded.encode(Compression::Off, ends_turn), again);
@@ -50,22 +54,49 @@ pub(crate) fn frame(input: &[u8]) {
     }
 }
 
+/// The bytes of the contents of a message, by one codec. What is taken survives another encoding.
+fn delivery<C: Wire + Clone>(sync: &PatternSync) {
+    let Ok(delivery) = sync.clone().into_delivery::<C>() else { return };
+    for compression in [Compression::Off, Compression::Lz4] {
+        let again = PatternSync::new(0, delivery.clone(), Vec::new(), compression);
+        let read = again.clone().into_delivery::<C>().expect("what was encoded is taken");
+        assert_eq!(PatternSync::new(0, read, Vec::new(), compression).contents, again.contents);
+    }
+}
+
 /// Any bytes as the body of a frame of this kind.
 pub(crate) fn body(kind: Kind, input: &[u8]) {
     frame(&with_header(kind, input));
+}
+
+/// Any bytes as the encoding of some contents, by each codec, under a small cap.
+pub(crate) fn contents(input: &[u8]) {
+    const MEMORY: usize = 1 << 16;
+    let Some((&count, bytes)) = input.split_first() else { return };
+    fn take<C: Wire>(bytes: &[u8], count: usize) {
+        let Ok(contents) = C::decode(bytes, count, MEMORY) else { return };
+        assert_eq!(contents.len(), count);
+        contents.iter().try_for_each(C::check).expect("what is taken is within the limits");
+        let mut again = Vec::new();
+        C::encode(&contents.iter().collect::<Vec<_>>(), Compression::Lz4, &mut again);
+        assert!(count == 0 || C::decode(&again, count, usize::MAX / 4).is_ok());
+    }
+    take::<OpaqueContent>(bytes, count.into());
+    take::<PatternContent>(bytes, count.into());
 }
 
 /// A record out of raw parts, canonical or not: it is taken if and only if it is canonical.
 pub(crate) fn record(input: &[u8]) {
     let record = record_of(input);
     let canonical = is_canonical(&record);
-    let delivery = Delivery { records: vec![record.clone()], contents: Vec::new() };
-    let frame = Message::PatternSync(PatternSync { space: 0, delivery, declared: vec![] })
+    let contents = Vec::<(_, PatternContent)>::new();
+    let delivery = Delivery { records: vec![record.clone()], contents };
+    let frame = Message::PatternSync(PatternSync::new(0, delivery, vec![], Compression::Off))
         .encode(Compression::Off, true);
     match Message::decode(&frame) {
         Ok((Message::PatternSync(sync), true)) => {
             assert!(canonical, "taken, but not canonical: {record:?}");
-            assert_eq!(sync.delivery.records, [record]);
+            assert_eq!(sync.records, [record]);
         }
         Ok(other) => panic!("a batch was taken for {other:?}"),
         Err(error) => assert!(!canonical, "{error}: {record:?}"),
@@ -82,18 +113,20 @@ pub(crate) fn decompression(input: &[u8]) {
     fields.extend(packed);
     body(Kind::PatternSync, &fields);
     // One content ahead of its record, with a packed embedding.
-    let mut heading = vec![0, 0, 1];
-    heading.extend([7; 32]);
-    heading.extend([0, 2, b'i', b'd']);
+    let mut heading = vec![0, 2, b'i', b'd'];
     heading.extend([0; 9]);
     heading.push(0);
-    let mut planes = vec![0, RAW];
-    put(&mut planes, heading.len() as u32);
-    planes.extend(heading);
-    put(&mut planes, claim % 70_000);
-    planes.push(width % 5);
-    put(&mut planes, packed.len() as u32);
-    planes.extend(packed);
+    let mut content = vec![RAW];
+    put(&mut content, heading.len() as u32);
+    content.extend(heading);
+    put(&mut content, claim % 70_000);
+    content.push(width % 5);
+    put(&mut content, packed.len() as u32);
+    content.extend(packed);
+    let mut planes = vec![0, RAW, 4 + 32, 0, 0, 0, 1];
+    planes.extend([7; 32]);
+    put(&mut planes, content.len() as u32);
+    planes.extend(content);
     body(Kind::PatternSync, &planes);
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::{Precision, SpaceId};
+use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, BaseDepth};
 
 pub(super) use self::conflict::{COSINE, JACCARD, PART};
@@ -19,6 +19,7 @@ use super::{
     ClusterConfig, ConfigProblem, GossipConfig, HttpConfig, MerkleTreeConfig, NodeConfig,
     PeerConfig, StorageConfig, TlsConfig,
 };
+use crate::engram::precision::Precision;
 use crate::replica::caps::Caps;
 use crate::replica::retention::Retention;
 use crate::replica::store::DEFAULT_SPACE;

@@ -117,6 +117,16 @@ fn what_cannot_be_shared_is_named() {
 }
 
 #[test]
+fn an_embedding_that_the_wire_does_not_carry_is_refused() {
+    let dimension = MAX_DIMENSION as usize + 1;
+    let long = SemanticPattern { embedding: vec![0.5; dimension].into(), ..pattern() };
+    let shape = Shape { dimension, ..SHAPE };
+    let refused = Content::new(&Arc::new(long), shape, &AnyHasher::Sha256).unwrap_err();
+    let PatternError::TooLarge(too_large) = refused else { panic!("{refused:?}") };
+    assert_eq!((too_large.size, too_large.limit), (dimension as u64, MAX_DIMENSION.into()));
+}
+
+#[test]
 fn the_wire_form_round_trips() {
     let whole = content(pattern()).unwrap();
     let taken = |wire| Content::from_wire(wire, SHAPE, &AnyHasher::Sha256, Introducer::Peer(None));

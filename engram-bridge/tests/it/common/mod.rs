@@ -18,9 +18,12 @@ use engram_bridge::{
 };
 use engram_gossip_net::{NodeId, Replicas};
 use engram_gossip_proto::{
-    Delivery, Part, Prefix, Receipt, Record, Session, SessionConfig, SpaceId, View,
+    Part, PatternContent, Prefix, Receipt, Record, Session, SessionConfig, SpaceId, View,
 };
 use engram_vclock::Dot;
+
+/// What a session delivers to a store.
+pub(crate) type Delivery = engram_gossip_proto::Delivery<PatternContent>;
 
 /// The space of all tests that need one only.
 pub(crate) fn space() -> SpaceId {

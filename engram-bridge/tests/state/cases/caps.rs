@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use engram_bridge::{Caps, MAX_UNLISTED_NODES, Store, Submitted};
-use engram_gossip_proto::{Delivery, Part, Receipt, Record, Rejection, View};
+use engram_gossip_proto::{Part, Receipt, Record, Rejection, View};
 
 use super::{converge, live};
 use crate::session::{Handover, sync};
-use crate::support::{everything, node_id, only_space, pattern, store, store_config, ticking};
+use crate::support::{
+    Delivery, everything, node_id, only_space, pattern, store, store_config, ticking,
+};
 
 fn capped(change: impl FnOnce(&mut Caps)) -> Arc<Store> {
     let mut config = store_config(2);

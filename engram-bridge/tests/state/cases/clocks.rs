@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use engram_bridge::{MemoryStateStore, Retention, Store, Submitted, Timestamp};
-use engram_gossip_proto::{Delivery, Record, Rejection, View};
+use engram_gossip_proto::{Record, Rejection, View};
 
 use super::{converge, live};
 use crate::session::sync;
 use crate::support::{
-    environment, everything, node_id, only_space, open, pattern, store, store_config, ticking,
+    Delivery, environment, everything, node_id, only_space, open, pattern, store, store_config,
+    ticking,
 };
 
 const YEAR: i64 = 365 * 86_400 * 1_000_000_000;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use engram_bridge::{MemoryStateStore, Recovery, Space, Submitted};
-use engram_gossip_proto::{Delivery, Part, Record, Rejection, View};
+use engram_gossip_proto::{Part, Record, Rejection, View};
 
 use super::{converge, live};
-use crate::support::{everything, node_id, only_space, open, pattern, store};
+use crate::support::{Delivery, everything, node_id, only_space, open, pattern, store};
 
 /// A time after all clocks of these tests, and believed.
 const LATER: u64 = 1_900_000_000_000_000_000;

@@ -1,8 +1,8 @@
-//! Patterns that are large, too large, or large together.
+//! Patterns that are large, or large together.
 
 use std::sync::Arc;
 
-use engram_bridge::{PatternError, SemanticPattern, SubmitError};
+use engram_bridge::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, SemanticPattern};
 
 use super::converge;
 use crate::support::{only_space, pattern, store};
@@ -16,28 +16,25 @@ fn citing(id: &str, value: u8, count: usize, length: usize) -> Arc<SemanticPatte
 }
 
 #[test]
-fn an_oversized_pattern_is_refused_with_its_size() {
-    let one = store(1);
-    // Each number is within its own limit.
-    let refused = only_space(&one).submit_pattern(&citing("p", 1, 4_096, 256)).unwrap_err();
-    let SubmitError::Pattern(PatternError::TooLarge(too_large)) = &refused else {
-        panic!("{refused:?}");
-    };
-    assert_eq!(too_large.limit, 512 << 10);
-    assert!(too_large.size > 4_096 * 256, "{too_large}");
-    assert!(refused.to_string().contains(&too_large.size.to_string()), "{refused}");
-    assert_eq!(only_space(&one).stats().records, 0);
+fn a_pattern_of_the_largest_documented_size_arrives() {
+    for (count, length) in [(MAX_EPISODES, MAX_EPISODE_ID_BYTES), (4_096, 128), (2_048, 255)] {
+        let (one, peer) = (store(1), store(2));
+        only_space(&one).submit_pattern(&citing("p", 1, count, length)).unwrap();
+        only_space(&one).submit_pattern(&pattern("small", 2)).unwrap();
+        converge(&[&one, &peer]);
+        assert_eq!(only_space(&peer).visible_len(), 2);
+    }
 }
 
 #[test]
-fn every_pattern_that_is_taken_arrives() {
-    for (count, length) in [(4_096, 256), (4_096, 128), (4_096, 124), (4_096, 120), (2_048, 255)] {
-        let (one, peer) = (store(1), store(2));
-        let taken = only_space(&one).submit_pattern(&citing("p", 1, count, length)).is_ok();
-        only_space(&one).submit_pattern(&pattern("small", 2)).unwrap();
-        converge(&[&one, &peer]);
-        assert_eq!(only_space(&peer).visible_len(), 1 + u64::from(taken));
+fn sixteen_versions_of_the_largest_size_arrive() {
+    let stores: Vec<_> = (1..=16).map(store).collect();
+    for (value, store) in stores.iter().enumerate() {
+        let largest = citing("p", value as u8, MAX_EPISODES, MAX_EPISODE_ID_BYTES);
+        only_space(store).submit_pattern(&largest).unwrap();
     }
+    converge(&stores.iter().collect::<Vec<_>>());
+    assert_eq!(only_space(&stores[5]).explain("p").unwrap().versions.len(), 16);
 }
 
 #[test]

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use engram_bridge::{
     Citations, MemoryStateStore, Recovery, Space, StorageError, Store, SubmitError, Submitted,
 };
-use engram_gossip_proto::{Delivery, Greeting, View};
+use engram_gossip_proto::{Greeting, View};
 
 use super::row::{KEYS, Row, name, valued};
 use super::step::Clock;
 use crate::session::Taken;
-use crate::support::{bytes, environment, node_id, only_space, store_config};
+use crate::support::{Delivery, bytes, environment, node_id, only_space, store_config};
 
 /// A running node. A process is a function of its disk at the start and of its inputs, so that a
 /// copy of a machine, memory included, is made by putting the same in again.

@@ -4,10 +4,10 @@ mod faults;
 mod travel;
 mod writes;
 
+use crate::support::Delivery;
 use std::collections::BTreeSet;
 
 use engram_bridge::MemoryStateStore;
-use engram_gossip_proto::Delivery;
 
 use super::book::Book;
 use super::process::{Input, Machine, Output, Process};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use engram_gossip_proto::{
-    Content, Delivery, Entry, Prefix, Receipt, Record, SpaceId, Summary, View,
+    Delivery, Entry, PatternContent, Prefix, Receipt, Record, SpaceId, Summary, View,
 };
 
 use super::store::Store;
@@ -35,6 +35,8 @@ pub(crate) fn pin(
 }
 
 impl<V: View> View for Dry<V> {
+    type Content = PatternContent;
+
     fn summary(&self) -> Summary {
         self.view.summary()
     }
@@ -55,7 +57,7 @@ impl<V: View> View for Dry<V> {
         None
     }
 
-    fn content(&self, _: &[u8; 32]) -> Option<Content> {
+    fn content(&self, _: &[u8; 32]) -> Option<PatternContent> {
         None
     }
 
@@ -67,7 +69,7 @@ impl<V: View> View for Dry<V> {
         self.view.key_of(id)
     }
 
-    fn apply(&mut self, delivery: Delivery) -> Receipt {
+    fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         let ids = delivery.records.iter().map(|record| record.id.clone());
         self.seen.lock().unwrap().extend(ids);
         Receipt::default()

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use engram_gossip_net::Replicas;
-use engram_gossip_proto::{
-    Content, Delivery, Entry, Prefix, Receipt, Record, SpaceId, Summary, View,
-};
+use engram_gossip_proto::{Delivery, Entry, Prefix, Receipt, Record, SpaceId, Summary, View};
 
 use super::store::Store;
 
@@ -35,6 +33,8 @@ fn lie(summary: Summary) -> Summary {
 }
 
 impl<V: View> View for Lie<V> {
+    type Content = V::Content;
+
     fn summary(&self) -> Summary {
         lie(self.0.summary())
     }
@@ -55,7 +55,7 @@ impl<V: View> View for Lie<V> {
         self.0.record(key)
     }
 
-    fn content(&self, digest: &[u8; 32]) -> Option<Content> {
+    fn content(&self, digest: &[u8; 32]) -> Option<V::Content> {
         self.0.content(digest)
     }
 
@@ -67,7 +67,7 @@ impl<V: View> View for Lie<V> {
         self.0.key_of(id)
     }
 
-    fn apply(&mut self, delivery: Delivery) -> Receipt {
+    fn apply(&mut self, delivery: Delivery<V::Content>) -> Receipt {
         self.0.apply(delivery)
     }
 

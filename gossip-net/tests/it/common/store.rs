@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use engram_gossip_net::{NodeId, Replicas};
 use engram_gossip_proto::{
-    Content, Delivery, Entry, Greeting, Parameters, Part, Precision, Prefix, Receipt, Record,
-    SpaceId, Summary, View,
+    Delivery, Entry, Greeting, Parameters, Part, PatternContent, Prefix, Receipt, Record, SpaceId,
+    Summary, View,
 };
 
 type Digest = [u8; 32];
@@ -41,7 +41,7 @@ struct Open(Arc<Sessions>);
 struct Space {
     records: Arc<Records>,
     root: Digest,
-    contents: BTreeMap<Digest, Content>,
+    contents: BTreeMap<Digest, PatternContent>,
     generation: u64,
 }
 
@@ -59,13 +59,7 @@ pub(crate) struct Pinned {
 pub(crate) const DIMENSION: u32 = 768;
 
 pub(crate) fn parameters() -> Parameters {
-    Parameters {
-        hash: "sha256".into(),
-        depth: 12,
-        dimension: DIMENSION,
-        precision: Precision::F32,
-        strategy: "none".into(),
-    }
+    Parameters::new("sha256", 12).require("dimension", DIMENSION.to_string())
 }
 
 impl Store {
@@ -223,6 +217,8 @@ impl Pinned {
 }
 
 impl View for Pinned {
+    type Content = PatternContent;
+
     fn summary(&self) -> Summary {
         Summary { root: self.root, count: self.records.len() as u64, generation: self.generation }
     }
@@ -251,7 +247,7 @@ impl View for Pinned {
         self.live.lock().unwrap().records.get(key).map(|(record, _)| record.clone())
     }
 
-    fn content(&self, digest: &Digest) -> Option<Content> {
+    fn content(&self, digest: &Digest) -> Option<PatternContent> {
         self.live.lock().unwrap().contents.get(digest).cloned()
     }
 
@@ -263,7 +259,7 @@ impl View for Pinned {
         hash(id.as_bytes())
     }
 
-    fn apply(&mut self, delivery: Delivery) -> Receipt {
+    fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         assert!(!self.trap.swap(false, Ordering::SeqCst), "the trap of the test");
         let mut space = self.live.lock().unwrap();
         space.contents.extend(delivery.contents);
@@ -304,11 +300,11 @@ fn join_parts(a: Part, b: Part) -> Part {
     Part { node: a.node, entry: a.entry.max(b.entry), dots: dots.into_iter().collect() }
 }
 
-fn content(id: &str) -> Content {
+fn content(id: &str) -> PatternContent {
     let seed = hash(id.as_bytes()).first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
     let mut random = fastrand::Rng::with_seed(seed.unwrap());
     let embedding = (0..DIMENSION).map(|_| random.f32() * 2.0 - 1.0).collect();
-    Content {
+    PatternContent {
         id: id.into(),
         embedding,
         source_episodes: vec![format!("episode of {id}")],
@@ -318,7 +314,7 @@ fn content(id: &str) -> Content {
     }
 }
 
-fn digest_of_content(content: &Content) -> Digest {
+fn digest_of_content(content: &PatternContent) -> Digest {
     let values = content.embedding.iter().flat_map(|value| value.to_le_bytes());
     hash(&content.id.bytes().chain(values).collect::<Vec<_>>())
 }

@@ -9,7 +9,7 @@ use core::panic::PanicInfo;
 use core::time::Duration;
 
 use engram_gossip_proto::{
-    Compression, Content, Delivery, Entry, Message, Parameters, PatternSync, Precision, Prefix,
+    Compression, PatternContent, Delivery, Entry, Message, Parameters, PatternSync, Prefix,
     Receipt, Record, RootAdvert, Session, SessionConfig, SpaceId, Summary, View,
 };
 
@@ -25,6 +25,10 @@ fn panic(_: &PanicInfo<'_>) -> ! {
 struct Empty([u8; 32]);
 
 impl View for Empty {
+    type Content = PatternContent;
+
+    type PatternContent = PatternContent;
+
     fn summary(&self) -> Summary {
         Summary { root: self.0, count: 0, generation: 0 }
     }
@@ -45,7 +49,7 @@ impl View for Empty {
         None
     }
 
-    fn content(&self, _: &[u8; 32]) -> Option<Content> {
+    fn content(&self, _: &[u8; 32]) -> Option<PatternContent> {
         None
     }
 
@@ -57,7 +61,7 @@ impl View for Empty {
         [0; 32]
     }
 
-    fn apply(&mut self, _: Delivery) -> Receipt {
+    fn apply(&mut self, _: Delivery<PatternContent>) -> Receipt {
         Receipt::default()
     }
 
@@ -69,13 +73,7 @@ impl View for Empty {
 /// Runs a session between two empty spaces, and sends a batch and an advert through bytes.
 pub extern "C" fn exercise() -> bool {
     let Ok(space) = SpaceId::new("default") else { return false };
-    let parameters = Parameters {
-        hash: "sha256".into(),
-        depth: 12,
-        dimension: 768,
-        precision: Precision::F32,
-        strategy: "confidence-voting".into(),
-    };
+    let parameters = Parameters::new("sha256", 12).require("dimension", "768");
     let spaces = |root| Vec::from([(space.clone(), Empty([root; 32]))]);
     let (config, now) = (SessionConfig::default(), Duration::ZERO);
     let Ok(mut a) = Session::open(config.clone(), parameters.clone(), [1; 8], spaces(1), now) else {
@@ -95,7 +93,12 @@ pub extern "C" fn exercise() -> bool {
         }
     }
 
-    let sync = Message::PatternSync(PatternSync { space: 0, delivery: Delivery::default(), declared: Vec::new() });
+    let sync = Message::PatternSync(PatternSync::new(
+        0,
+        Delivery::<PatternContent>::default(),
+        Vec::new(),
+        Compression::Off,
+    ));
     let frame = sync.encode(Compression::Lz4, true);
     let advert = RootAdvert::encode(&[(space, Empty([1; 32]).summary())], 100);
     a.outcome().is_some()

@@ -34,7 +34,7 @@ pub(in crate::node::http) struct Node {
 struct Parameters {
     hash: String,
     depth: u8,
-    dimension: u32,
+    dimension: usize,
     precision: String,
     strategy: String,
 }
@@ -148,11 +148,11 @@ impl Node {
             warnings: warnings(node),
             root: store.root().to_string(),
             parameters: Parameters {
-                hash: parameters.hash.to_string(),
-                depth: parameters.depth,
-                dimension: parameters.dimension,
-                precision: parameters.precision.to_string(),
-                strategy: parameters.strategy.to_string(),
+                hash: parameters.hash().to_owned(),
+                depth: parameters.depth(),
+                dimension: store.shape().dimension,
+                precision: store.shape().precision.to_string(),
+                strategy: store.strategy(),
             },
             spaces: store.iter().map(|space| SpaceOf::of(&space)).collect(),
             unhosted: store.unhosted().iter().map(|space| space.to_string()).collect(),

@@ -1,6 +1,6 @@
 //! Sessions, and records on their way.
 
-use engram_gossip_proto::{Delivery, Greeting, Record, SessionConfig, View};
+use engram_gossip_proto::{Greeting, Record, SessionConfig, View};
 use engram_merkle::Digest;
 
 use super::{Letter, World};
@@ -8,7 +8,7 @@ use crate::history::process::{Input, Process};
 use crate::history::row::{KEYS, Row, hash};
 use crate::history::step::YEAR;
 use crate::session::{Handover, Taken};
-use crate::support::with_contents;
+use crate::support::{Delivery, with_contents};
 
 impl World {
     /// A whole session. Returns whether it changed anything.

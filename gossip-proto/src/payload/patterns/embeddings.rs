@@ -4,11 +4,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::half::narrow_exactly as half_of;
-use super::section::append_lz4;
-use super::{Weight, half, planes, section};
-use crate::limits::{MAX_BODY, MAX_DIMENSION};
+use super::{PatternContent, half, planes};
+use crate::codec::{Weight, section};
+use crate::limits::{MAX_CONTENT_LEN, MAX_DIMENSION};
 use crate::wire::{Reader, put, put_bytes};
-use crate::{Compression, Content, DecodeError};
+use crate::{Compression, DecodeError};
 
 /// Little-endian `f32`, as they are.
 const SINGLE: u8 = 0;
@@ -19,14 +19,24 @@ const SINGLE_PLANES: u8 = 2;
 /// Bit planes of halves in LZ4.
 const HALF_PLANES: u8 = 3;
 
-pub(super) fn put_embeddings(out: &mut Vec<u8>, contents: &[&Content], compression: Compression) {
-    let dimension = contents.first().map_or(0, |content| content.embedding.len());
-    put(out, &u32::try_from(dimension).expect("an embedding is far below 2^32 values"));
-    if dimension == 0 {
-        return;
-    }
+/// The lengths of the embeddings of a batch.
+enum Lengths {
+    /// All have this one.
+    Equal(usize),
+    Each(Vec<usize>),
+}
+
+pub(super) fn put_embeddings(
+    out: &mut Vec<u8>,
+    contents: &[&PatternContent],
+    compression: Compression,
+) {
+    put_lengths(out, contents.iter().map(|content| content.embedding.len()));
     let rows = || contents.iter().map(|content| &*content.embedding);
     let count = rows().map(<[f32]>::len).sum();
+    if count == 0 {
+        return;
+    }
     if compression == Compression::Off {
         return put_plain(out, SINGLE, rows(), |value| value.to_le_bytes());
     }
@@ -59,11 +69,42 @@ fn put_plain<'a, const WIDTH: usize>(
 fn put_packed(out: &mut Vec<u8>, form: u8, planes: &[u8], plain: usize) -> bool {
     let start = out.len();
     out.push(form);
-    let packed = append_lz4(out, planes);
+    let packed = section::append_lz4(out, planes);
     if packed >= plain {
         out.truncate(start);
     }
     packed < plain
+}
+
+fn put_lengths(out: &mut Vec<u8>, lengths: impl Iterator<Item = usize> + Clone) {
+    let length = |length: usize| u32::try_from(length).expect("an embedding is below 2^32 values");
+    let first = lengths.clone().next().unwrap_or(0);
+    if lengths.clone().all(|length| length == first) {
+        put(out, &(length(first) + 1));
+    } else {
+        put(out, &0u32);
+        lengths.for_each(|each| put(out, &length(each)));
+    }
+}
+
+fn take_lengths(r: &mut Reader<'_>, contents: usize) -> Result<Lengths, DecodeError> {
+    const WHAT: &str = "values of an embedding";
+    let within = |length: u32| match length <= MAX_DIMENSION {
+        true => Ok(length as usize),
+        false => {
+            let (value, cap) = (length.into(), MAX_DIMENSION.into());
+            Err(DecodeError::OverLimit { what: WHAT, value, cap })
+        }
+    };
+    if let Some(length) = r.take::<u32>(WHAT)?.checked_sub(1) {
+        return Ok(Lengths::Equal(within(length)?));
+    }
+    let each: Vec<usize> =
+        (0..contents).map(|_| within(r.take(WHAT)?)).collect::<Result<_, _>>()?;
+    match each.iter().all(|length| Some(length) == each.first()) {
+        true => Err(DecodeError::NotCanonical("the lengths of embeddings")),
+        false => Ok(Lengths::Each(each)),
+    }
 }
 
 pub(super) fn take_embeddings(
@@ -71,26 +112,22 @@ pub(super) fn take_embeddings(
     contents: usize,
     weight: &mut Weight,
 ) -> Result<Vec<Arc<[f32]>>, DecodeError> {
-    let dimension: u32 = r.take("the dimension")?;
-    if dimension > MAX_DIMENSION {
-        let (value, cap) = (dimension.into(), MAX_DIMENSION.into());
-        return Err(DecodeError::OverLimit { what: "the dimension", value, cap });
+    let lengths = take_lengths(r, contents)?;
+    let count = match &lengths {
+        Lengths::Equal(length) => contents * length,
+        Lengths::Each(lengths) => lengths.iter().sum(),
+    };
+    let mut rows = Rows::new(lengths, contents);
+    if count == 0 {
+        return Ok(rows.whole);
     }
-    if (dimension == 0) != (contents == 0) {
-        return Err(DecodeError::NotCanonical("the dimension"));
-    }
-    if contents == 0 {
-        return Ok(Vec::new());
-    }
-    let count = contents * dimension as usize;
     let form: u8 = r.take("the form of the embeddings")?;
-    let bytes = r.bytes("the embeddings", MAX_BODY)?;
+    let bytes = r.bytes("the embeddings", MAX_CONTENT_LEN)?;
     let width = match form {
         SINGLE | SINGLE_PLANES => 4,
         HALF | HALF_PLANES => 2,
         _ => return Err(DecodeError::Invalid("the form of the embeddings")),
     };
-    let mut rows = Rows::new(dimension as usize);
     let value_of = |bits: u32| match width {
         2 => half::widen(bits as u16),
         _ => f32::from_bits(bits),
@@ -118,25 +155,43 @@ fn joined(bytes: &[u8]) -> u32 {
 
 /// Embeddings, as their values come.
 struct Rows {
-    dimension: usize,
+    lengths: Lengths,
+    contents: usize,
     begun: Vec<f32>,
     whole: Vec<Arc<[f32]>>,
 }
 
 impl Rows {
-    fn new(dimension: usize) -> Self {
-        Self { dimension, begun: Vec::with_capacity(dimension), whole: Vec::new() }
+    fn new(lengths: Lengths, contents: usize) -> Self {
+        let mut rows = Self { lengths, contents, begun: Vec::new(), whole: Vec::new() };
+        rows.skip_empty();
+        rows
+    }
+
+    /// The length of the embedding that is to come.
+    fn next_length(&self) -> Option<usize> {
+        let at = self.whole.len();
+        match &self.lengths {
+            Lengths::Equal(length) => (at < self.contents).then_some(*length),
+            Lengths::Each(lengths) => lengths.get(at).copied(),
+        }
+    }
+
+    fn skip_empty(&mut self) {
+        while self.next_length() == Some(0) {
+            self.whole.push(Arc::from([]));
+        }
     }
 
     fn extend(&mut self, mut values: &[u32], value: impl Fn(u32) -> f32) {
-        while !values.is_empty() {
+        while let (false, Some(length)) = (values.is_empty(), self.next_length()) {
             let now;
-            let room = self.dimension - self.begun.len();
-            (now, values) = values.split_at(values.len().min(room));
+            (now, values) = values.split_at(values.len().min(length - self.begun.len()));
             self.begun.extend(now.iter().map(|&bits| value(bits)));
-            if self.begun.len() == self.dimension {
+            if self.begun.len() == length {
                 self.whole.push(self.begun.as_slice().into());
                 self.begun.clear();
+                self.skip_empty();
             }
         }
     }

@@ -1,0 +1,22 @@
+//! The precision of embeddings.
+
+use std::fmt;
+
+/// How embeddings are stored everywhere in the cluster. The wire is lossless either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// Four bytes a value (default).
+    #[default]
+    F32,
+    /// Rounded once to half precision when a pattern enters the store.
+    F16,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! Contents: what a view replicates under its ids, and how it travels.
+
+mod opaque;
+mod patterns;
+
+use alloc::vec::Vec;
+
+pub use opaque::OpaqueContent;
+pub use patterns::PatternContent;
+
+use crate::check::within;
+use crate::limits::MAX_CONTENT_LEN;
+use crate::{Compression, DecodeError, TooLarge};
+
+/// A content that travels between views: immutable, named by a digest that the view computes.
+///
+/// The contents of a message are encoded together, so that a codec can use what they have in common.
+/// [`OpaqueContent`] and [`PatternContent`] are ready-made; a content that knows how to write itself
+/// to bytes takes a few lines:
+///
+/// ```
+/// use engram_gossip_proto::{Compression, ContentSize, DecodeError, OpaqueContent, Wire};
+///
+/// /// A note, as its UTF-8 bytes.
+/// #[derive(Clone, Debug, PartialEq)]
+/// struct Note(String);
+///
+/// impl Wire for Note {
+///     fn size(&self) -> ContentSize {
+///         OpaqueContent::size_of(self.0.len())
+///     }
+///
+///     fn encode(contents: &[&Self], compression: Compression, out: &mut Vec<u8>) {
+///         OpaqueContent::encode_bytes(contents.iter().map(|note| note.0.as_bytes()), compression, out);
+///     }
+///
+///     fn decode(bytes: &[u8], count: usize, memory: usize) -> Result<Vec<Self>, DecodeError> {
+///         let note = |bytes: OpaqueContent| {
+///             let text = core::str::from_utf8(bytes.as_bytes());
+///             Ok(Self(text.map_err(|_| DecodeError::Invalid("a note"))?.into()))
+///         };
+///         OpaqueContent::decode(bytes, count, memory)?.into_iter().map(note).collect()
+///     }
+/// }
+///
+/// let notes = [Note("one".into()), Note("two".into())];
+/// let mut bytes = Vec::new();
+/// Wire::encode(&[&notes[0], &notes[1]], Compression::Lz4, &mut bytes);
+/// assert_eq!(Note::decode(&bytes, 2, 1_000)?, notes);
+/// # Ok::<(), DecodeError>(())
+/// ```
+pub trait Wire: Sized {
+    /// At most what the content takes, alone in a message.
+    fn size(&self) -> ContentSize;
+
+    /// Appends the encoding of some contents, one or more.
+    ///
+    /// Each adds at most its [`size`](Self::size) to it, with whatever others.
+    fn encode(contents: &[&Self], compression: Compression, out: &mut Vec<u8>);
+
+    /// Reads exactly `count` contents, and all of `bytes`.
+    ///
+    /// Allocates at most `memory` bytes, each before it is filled: the bytes come from a peer.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for anything but an encoding of so many contents. It ends the session.
+    fn decode(bytes: &[u8], count: usize, memory: usize) -> Result<Vec<Self>, DecodeError>;
+
+    /// Checks the limits of the codec itself. The default has none beyond [`MAX_CONTENT_LEN`].
+    ///
+    /// # Errors
+    /// [`TooLarge`] names the limit. A session leaves out a content that it refuses.
+    fn check(&self) -> Result<(), TooLarge> {
+        within("bytes of a content", self.size().wire, MAX_CONTENT_LEN)
+    }
+}
+
+/// What one content takes at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContentSize {
+    /// Bytes of its encoding without compression.
+    pub wire: usize,
+    /// Bytes that [`Wire::decode`] counts for it.
+    pub memory: usize,
+}

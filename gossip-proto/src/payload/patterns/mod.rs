@@ -1,0 +1,155 @@
+//! Engram's patterns as contents: texts in short forms, embeddings in bit planes.
+
+mod embeddings;
+mod half;
+mod planes;
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{ContentSize, Wire};
+use crate::check::within;
+use crate::codec::text::{put_text, take_text};
+use crate::codec::{Weight, section};
+use crate::limits::{MAX_CONTENT_LEN, MAX_DIMENSION, MAX_EPISODE_ID, MAX_EPISODES, MAX_ID};
+use crate::wire::{Reader, put, put_count};
+use crate::{Compression, DecodeError, TooLarge};
+
+/// One immutable content: the pattern as one node consolidated it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatternContent {
+    /// The pattern id it was written under.
+    pub id: String,
+    /// The embedding, in the cluster's dimension (768 for Engram).
+    pub embedding: Arc<[f32]>,
+    /// The cited episodes, ascending, repeats kept.
+    pub source_episodes: Vec<String>,
+    /// Coherence, at least 0; the engine emits values slightly above 1.
+    pub strength: f32,
+    /// Confidence, 0..=1.
+    pub schema_confidence: f32,
+    /// Nanoseconds since the Unix epoch.
+    pub last_consolidated: i64,
+}
+
+/// Bytes of memory that the decoder counts for each thing, at least what it really takes.
+const CONTENT: usize = 160;
+const TEXT: usize = 24;
+/// Bytes of the longest encoding of a length, and of the numbers of a content.
+const COUNT_WIRE: usize = 3;
+const NUMBERS_WIRE: usize = 18;
+/// Bytes of what frames headings and embeddings.
+const BATCH_WIRE: usize = 32;
+
+impl Wire for PatternContent {
+    fn size(&self) -> ContentSize {
+        let texts: usize = self.source_episodes.iter().map(String::len).sum();
+        let episodes = self.source_episodes.len();
+        let id = self.id.len() + 1 + COUNT_WIRE;
+        let fields = id + NUMBERS_WIRE + COUNT_WIRE + texts + episodes * (1 + COUNT_WIRE);
+        let embedding = self.embedding.len() * 4;
+        ContentSize {
+            wire: fields + embedding + BATCH_WIRE,
+            // Headings and embeddings are unpacked once before they are read. A batch fills its
+            // planes up to eight values.
+            memory: fields + CONTENT + id + texts + episodes * TEXT + 2 * embedding + BATCH_WIRE,
+        }
+    }
+
+    fn encode(contents: &[&Self], compression: Compression, out: &mut Vec<u8>) {
+        let mut headings = Vec::with_capacity(64 * contents.len());
+        let mut before = "";
+        for content in contents {
+            put_text(&mut headings, before, &content.id);
+            content.put_heading(&mut headings);
+            before = &content.id;
+        }
+        section::put(out, &headings, compression);
+        embeddings::put_embeddings(out, contents, compression);
+    }
+
+    fn decode(bytes: &[u8], count: usize, memory: usize) -> Result<Vec<Self>, DecodeError> {
+        let mut weight = Weight::up_to(memory);
+        let mut r = Reader::new(bytes);
+        let mut contents = take_headings(&mut r, count, memory, &mut weight)?;
+        let embeddings = embeddings::take_embeddings(&mut r, count, &mut weight)?;
+        r.end()?;
+        contents.iter_mut().zip(embeddings).for_each(|(content, embedding)| {
+            content.embedding = embedding;
+        });
+        contents.iter().try_for_each(Self::check)?;
+        Ok(contents)
+    }
+
+    /// Checks the lengths of id, embedding and episodes, and the bytes that all take. Takes time
+    /// linear in the number of episodes.
+    fn check(&self) -> Result<(), TooLarge> {
+        within("bytes of an id", self.id.len(), MAX_ID)?;
+        within("values of an embedding", self.embedding.len(), MAX_DIMENSION as usize)?;
+        within("episodes of a content", self.source_episodes.len(), MAX_EPISODES)?;
+        let longest = self.source_episodes.iter().map(String::len).max();
+        within("bytes of an episode id", longest.unwrap_or(0), MAX_EPISODE_ID)?;
+        within("bytes of a content", self.size().wire, MAX_CONTENT_LEN)
+    }
+}
+
+impl PatternContent {
+    /// Appends everything but id and embedding.
+    fn put_heading(&self, out: &mut Vec<u8>) {
+        put(out, &(self.strength, self.schema_confidence, self.last_consolidated));
+        put_count(out, self.source_episodes.len());
+        let mut before = "";
+        for episode in &self.source_episodes {
+            put_text(out, before, episode);
+            before = episode;
+        }
+    }
+}
+
+/// Takes contents without their embeddings.
+fn take_headings(
+    r: &mut Reader<'_>,
+    count: usize,
+    memory: usize,
+    weight: &mut Weight,
+) -> Result<Vec<PatternContent>, DecodeError> {
+    let section = section::take(r, memory, weight)?;
+    let mut r = Reader::new(&section);
+    let mut contents: Vec<PatternContent> = Vec::new();
+    for _ in 0..count {
+        weight.add(CONTENT)?;
+        let before = contents.last().map_or("", |content| &content.id);
+        let id = take_text(&mut r, before, "the id of a content", MAX_ID)?;
+        weight.add(id.len())?;
+        contents.push(take_heading(&mut r, id, weight)?);
+    }
+    r.end()?;
+    Ok(contents)
+}
+
+fn take_heading(
+    r: &mut Reader<'_>,
+    id: String,
+    weight: &mut Weight,
+) -> Result<PatternContent, DecodeError> {
+    let (strength, schema_confidence, last_consolidated) = r.take("the numbers of a content")?;
+    let count = r.count("episodes of a content", MAX_EPISODES, 2)?;
+    let mut source_episodes: Vec<String> = Vec::new();
+    for _ in 0..count {
+        let before = source_episodes.last().map_or("", String::as_str);
+        let episode = take_text(r, before, "an episode id", MAX_EPISODE_ID)?;
+        weight.add(TEXT + episode.len())?;
+        source_episodes.push(episode);
+    }
+    let embedding = Arc::from([]);
+    let content = PatternContent {
+        id,
+        embedding,
+        source_episodes,
+        strength,
+        schema_confidence,
+        last_consolidated,
+    };
+    Ok(content)
+}

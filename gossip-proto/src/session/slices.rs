@@ -1,0 +1,87 @@
+//! Contents that no frame carries whole: cut into parts, and put together again.
+
+use alloc::vec::Vec;
+
+use super::transfer::Named;
+use crate::limits::MAX_CONTENT_MEMORY;
+use crate::message::ContentPart;
+use crate::{Compression, SessionError, Wire};
+
+/// Bytes of one part. A peer's other business gets its turn between two of them.
+const PART: usize = 512 << 10;
+
+/// A content that is being sent in parts.
+pub(super) struct Slices {
+    space: u32,
+    digest: [u8; 32],
+    encoded: Vec<u8>,
+    sent: usize,
+}
+
+impl Slices {
+    pub(super) fn of<C: Wire>(
+        space: u32,
+        digest: [u8; 32],
+        content: &C,
+        compression: Compression,
+    ) -> Self {
+        let mut encoded = Vec::new();
+        C::encode(&[content], compression, &mut encoded);
+        Self { space, digest, encoded, sent: 0 }
+    }
+
+    /// The next part; `None` after the last one.
+    pub(super) fn next(&mut self) -> Option<ContentPart> {
+        let rest = &self.encoded[self.sent..];
+        let bytes = &rest[..rest.len().min(PART)];
+        let number = |bytes| u32::try_from(bytes).expect("a content is far below 2^32 bytes");
+        let (total, offset) = (number(self.encoded.len()), number(self.sent));
+        self.sent += bytes.len();
+        let (space, digest) = (self.space, self.digest);
+        let part = || ContentPart { space, digest, total, offset, bytes: bytes.into() };
+        (!bytes.is_empty()).then(part)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent == self.encoded.len()
+    }
+}
+
+/// A content that is being received in parts.
+pub(super) struct Assembly {
+    digest: [u8; 32],
+    total: usize,
+    encoded: Vec<u8>,
+}
+
+impl Assembly {
+    pub(super) fn new(part: &ContentPart) -> Self {
+        Self { digest: part.digest, total: part.total as usize, encoded: Vec::new() }
+    }
+
+    /// Adds the next part. Takes memory for the bytes that came, whatever the total says.
+    ///
+    /// # Errors
+    /// The part belongs to another content, or does not follow the one before.
+    pub(super) fn add(&mut self, part: ContentPart) -> Result<(), SessionError> {
+        let continues = part.offset as usize == self.encoded.len();
+        if part.digest != self.digest || part.total as usize != self.total || !continues {
+            return Err(SessionError::Violation("a part that does not follow the one before"));
+        }
+        self.encoded.extend(part.bytes);
+        Ok(())
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.encoded.len() == self.total
+    }
+
+    /// Reads the content.
+    pub(super) fn finish<C: Wire>(self) -> Result<Named<C>, SessionError> {
+        let mut contents = C::decode(&self.encoded, 1, MAX_CONTENT_MEMORY)?;
+        match (contents.pop(), contents.pop()) {
+            (Some(content), None) => Ok((self.digest, content)),
+            _ => Err(SessionError::Violation("a content in parts is one content")),
+        }
+    }
+}
