@@ -6,8 +6,12 @@ use std::collections::BTreeMap;
 
 use common::{Contact, LiveDot, Pair, State, Store, content, content_digest, dots, key_of};
 use common::{node_id, parameters, space, version};
-use engram_gossip_proto::{Clocks, Ending, SessionConfig, ShortNode, VersionRange};
+use engram_gossip_proto::{
+    Clocks, Compression, Ending, Message, SessionConfig, ShortNode, VersionRange, Versions,
+};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 const NODES: usize = 4;
 
@@ -51,10 +55,64 @@ enum Step {
         node: usize,
         of: usize,
     },
+    /// A session whose summaries are changed on their way.
+    Sabotage {
+        from: usize,
+        to: usize,
+        how: Sabotage,
+        salt: u64,
+    },
     /// A node forgets its summary and its bases, and starts again with what it holds.
     Restart {
         node: usize,
     },
+}
+
+/// What becomes of a version summary.
+#[derive(Clone, Copy, Debug)]
+enum Sabotage {
+    /// It says less than is handled.
+    Stale,
+    /// It says more.
+    High,
+    /// It says nothing.
+    Dropped,
+    /// It names nodes that do not exist, and any versions.
+    Garbage,
+}
+
+impl Sabotage {
+    const ALL: [Self; 4] = [Self::Stale, Self::High, Self::Dropped, Self::Garbage];
+
+    fn change(self, versions: &mut Versions, salt: u64) {
+        let mut random = salt | 1;
+        let mut draw = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            random >> 20
+        };
+        let Versions { changes, others, .. } = versions;
+        match self {
+            Self::Stale => {
+                changes.retain(|_| draw() % 2 == 0);
+                others.iter_mut().for_each(|(_, version)| *version -= draw() % *version);
+            }
+            Self::High => {
+                changes.iter_mut().for_each(|(_, by)| *by = by.wrapping_add(draw() as i64 + 1));
+                others.iter_mut().for_each(|(_, version)| *version += draw() >> 8);
+            }
+            Self::Dropped => {
+                changes.clear();
+                others.clear();
+            }
+            Self::Garbage => {
+                changes.iter_mut().for_each(|(_, by)| *by = draw() as i64 + 1);
+                others.iter_mut().for_each(|(node, _)| *node = draw().to_be_bytes());
+                others.sort_unstable();
+                others.dedup_by_key(|(node, _)| *node);
+            }
+        }
+        changes.retain(|(_, by)| *by != 0);
+    }
 }
 
 fn step(with_faults: bool) -> impl Strategy<Value = Step> {
@@ -77,6 +135,9 @@ fn step(with_faults: bool) -> impl Strategy<Value = Step> {
         faults => pair().prop_map(|(from, to)| Step::Limited { from, to }),
         faults => (node(), 0..12u8).prop_map(|(node, id)| Step::Refuse { node, id }),
         faults => (node(), node()).prop_map(|(node, of)| Step::Garbage { node, of }),
+        2 * faults => (pair(), 0..4usize, any::<u64>()).prop_map(|((from, to), how, salt)| {
+            Step::Sabotage { from, to, how: Sabotage::ALL[how], salt }
+        }),
         faults => node().prop_map(|node| Step::Restart { node }),
     ]
 }
@@ -88,6 +149,8 @@ struct Cluster {
     owed: BTreeMap<String, Vec<LiveDot>>,
     /// Sessions in a row of a pair that postponed.
     postponed: BTreeMap<(usize, usize), u8>,
+    sessions: u64,
+    bytes: u64,
     differed: u64,
     descents: u64,
     stale: u64,
@@ -109,6 +172,8 @@ impl Cluster {
             count: 0,
             owed: BTreeMap::new(),
             postponed: BTreeMap::new(),
+            sessions: 0,
+            bytes: 0,
             differed: 0,
             descents: 0,
             stale: 0,
@@ -154,6 +219,8 @@ impl Cluster {
         let again = contact.opener.postponed || contact.acceptor.postponed;
         self.postponed.insert(pair, if again { postponed + 1 } else { 0 });
         let [ours, theirs] = [contact.opener.stats, contact.acceptor.stats];
+        self.sessions += 1;
+        self.bytes += contact.bytes() as u64;
         self.differed += u64::from(contact.opener.spaces.iter().any(|space| space.differed));
         self.descents += ours.descents.max(theirs.descents);
         self.stale += ours.stale + theirs.stale;
@@ -210,6 +277,18 @@ impl Cluster {
             Step::Garbage { node, of } => {
                 self.stores[node].clocks().index.raise(short(of), u64::MAX);
             }
+            Step::Sabotage { from, to, how, salt } => {
+                self.session((from, to), config(true), |at, _, frame| {
+                    match Message::decode(&frame) {
+                        Ok((Message::Versions(mut versions), ends_turn)) => {
+                            how.change(&mut versions, salt.wrapping_add(at as u64));
+                            let message = Message::Versions(versions);
+                            vec![message.encode(Compression::Off, ends_turn)]
+                        }
+                        _ => vec![frame],
+                    }
+                });
+            }
             Step::Restart { node } => {
                 let state = self.stores[node].state();
                 self.stores[node] = Store::clocked(state);
@@ -260,6 +339,38 @@ impl Cluster {
 fn config(early: bool) -> SessionConfig {
     let suspects = if early { vec![space("default")] } else { vec![] };
     SessionConfig { suspects, ..SessionConfig::default() }
+}
+
+/// What the faults cost beside the same histories without them. `SEEDS` sets how many histories run.
+#[test]
+fn the_cost_of_faults() {
+    let seeds = std::env::var("SEEDS").map_or(20, |seeds| seeds.parse().unwrap());
+    for with_faults in [false, true] {
+        let mut runner = TestRunner::deterministic();
+        let history = proptest::collection::vec(step(with_faults), 40..80);
+        let (mut sessions, mut bytes, mut differed, mut descents) = (0, 0, 0, 0);
+        let (mut records, mut stale) = (0, 0);
+        for _ in 0..seeds {
+            let steps = history.new_tree(&mut runner).unwrap().current();
+            let mut cluster = Cluster::new();
+            steps.iter().for_each(|step| cluster.take(step));
+            cluster.settle();
+            sessions += cluster.sessions;
+            bytes += cluster.bytes;
+            differed += cluster.differed;
+            descents += cluster.descents;
+            records += cluster.records;
+            stale += cluster.stale;
+        }
+        eprintln!(
+            "{} faults, {seeds} histories: {sessions} sessions, {differed} with a difference, \
+             {descents} descents, {records} records, {stale} of them known, {bytes} bytes",
+            if with_faults { "with" } else { "without" },
+        );
+        let cap = if with_faults { differed / 2 } else { 0 };
+        assert!(descents <= cap, "{descents} descents of {differed} sessions that differed");
+        assert!(stale * 2 <= records, "{stale} of {records} records came in vain");
+    }
 }
 
 proptest! {

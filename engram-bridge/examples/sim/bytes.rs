@@ -1,18 +1,19 @@
 //! The bytes that the protocol sends, by the sessions and the codec that ship.
 
+mod learning;
+mod peers;
 mod real;
+mod several;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use engram_gossip_proto::sim::{Host, Latency, Link, Random, World, WorldConfig};
-use engram_gossip_proto::{Delivery, Ending, Prefix, SessionConfig, View};
+use engram_gossip_proto::{Delivery, Prefix, View};
 use serde::Serialize;
 
 use crate::Result;
-use crate::conversation::Conversation;
 use crate::replica::{Replica, default_space, pattern};
 
 /// Weighs the messages of the protocol, and fails if a budget is not met.
@@ -47,10 +48,15 @@ struct Weight {
 impl Options {
     pub(crate) fn run(&self) -> Result<bool> {
         let mut weights = vec![idle()];
-        weights.extend(learning(10_000, [1, 10, 100]));
-        if self.large {
-            weights.extend(learning(1_000_000, [1, 10, 100]));
+        for entries in if self.large { &[10_000, 1_000_000][..] } else { &[10_000] } {
+            for nodes in [3, 100] {
+                weights.extend(learning::by_clocks(*entries, nodes, &[1, 10, 100, 1_000]));
+            }
+            weights.extend(learning::by_descent(*entries));
+            weights.extend(peers::weigh(*entries, &[1, 100]));
         }
+        weights.push(several::confirmations());
+        weights.push(several::eight_sessions());
         let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixture/small");
         weights.extend(real::weigh(self.data.as_ref().unwrap_or(&default))?);
         if self.json {
@@ -80,11 +86,21 @@ impl Weight {
         Self { name, input, value, unit, reference, ratio, budget, met: ratio <= budget }
     }
 
+    /// A value that is shown beside another one, without a budget.
+    fn beside(name: &'static str, input: String, value: f64, unit: &'static str, of: f64) -> Self {
+        let reference = (format!("ours, {of} {unit}"), of);
+        Self::new(name, input, (value, unit), reference, f64::MAX)
+    }
+
     fn print(&self) {
         let Self { name, input, value, unit, reference, ratio, budget, met } = self;
         let verdict = if *met { "met" } else { "NOT MET" };
+        let budget = match *budget == f64::MAX {
+            true => String::new(),
+            false => format!(", budget {budget}: {verdict}"),
+        };
         println!(
-            "{name:<14} {input:<46} {value:>9} {unit:<11} {ratio:>7.3} of {reference}, budget {budget}: {verdict}"
+            "{name:<14} {input:<52} {value:>9} {unit:<11} {ratio:>7.3} of {reference}{budget}"
         );
     }
 }
@@ -107,71 +123,6 @@ fn idle() -> Weight {
     let bytes = world.tally().bytes() as f64 / (NODES as u64 * SECONDS) as f64;
     let input = format!("{NODES} nodes in sync for {SECONDS} s, a node and second");
     Weight::capped("idle", input, (bytes * 10.0).round() / 10.0, "bytes", 160.0)
-}
-
-/// Two nodes with the same `entries`, again and again made different in some of them.
-fn learning(entries: usize, differences: [usize; 3]) -> Vec<Weight> {
-    const TRIALS: u32 = 5;
-    /// Two version summaries are told, whatever differs among however many.
-    const BYTES: f64 = 250.0;
-    const ROUND_TRIPS: f64 = 1.0;
-    let space = default_space();
-    let mut random = Random::new(entries as u64);
-    let [left, right] =
-        [0, 1].map(|n| Replica::new(n, std::slice::from_ref(&space), random.fork()));
-    let id = |n: usize| format!("pattern_{n:016x}");
-    for n in 0..entries {
-        left.submit(&space, &pattern(&id(n), 0));
-    }
-    copy(&left, &right);
-    let mut weights = Vec::new();
-    let quiet = Conversation::hold(&left, &right, SessionConfig::default());
-    assert_eq!(quiet.ending, Ending::InSync, "the two were made equal");
-    let input = format!("{entries} entries, both sides equal");
-    weights.push(Weight::capped("in-sync", input, quiet.bytes() as f64, "bytes", 200.0));
-    // Nothing was learnt by clocks yet: the first session that differs offers everything.
-    left.submit(&space, &pattern("first", 0));
-    let first = Conversation::hold(&left, &right, SessionConfig::default());
-    assert_eq!(first.ending, Ending::InSync, "nobody writes meanwhile");
-    let (mut fresh, mut written) = (entries, 0);
-    for kind in [Change::New, Change::Updated] {
-        for count in differences {
-            let (mut bytes, mut round_trips) = (0, 0.0_f64);
-            for _ in 0..TRIALS {
-                for n in 0..count {
-                    written += 1;
-                    fresh += usize::from(kind == Change::New);
-                    let place = if kind == Change::New { fresh } else { random.below(entries) };
-                    let host = if n % 2 == 0 { &left } else { &right };
-                    host.submit(&space, &pattern(&id(place), written));
-                }
-                let talk = Conversation::hold(&left, &right, SessionConfig::default());
-                assert_eq!(talk.ending, Ending::InSync, "nobody writes meanwhile");
-                bytes = bytes.max(talk.learning_bytes());
-                round_trips = round_trips.max(talk.round_trips());
-            }
-            let input = format!("{count} {kind} of {entries} entries, worst of {TRIALS}");
-            weights.push(Weight::capped("learn", input.clone(), bytes as f64, "bytes", BYTES));
-            let (unit, cap) = ("round trips", ROUND_TRIPS);
-            weights.push(Weight::capped("learn", input, round_trips, unit, cap));
-        }
-    }
-    weights
-}
-
-/// The difference between two nodes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Change {
-    /// In entries that only one of them has, half of them on each side.
-    New,
-    /// In entries of which one of them has a newer version, half of them on each side.
-    Updated,
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if *self == Self::New { "new" } else { "updated" })
-    }
 }
 
 /// Gives `to` everything that `from` has, past the protocol.
@@ -198,6 +149,6 @@ mod tests {
 
     #[test]
     fn one_difference_among_a_thousand_is_learnt_cheaply() {
-        assert!(learning(1_000, [1, 2, 3]).iter().all(|weight| weight.met));
+        assert!(learning::by_clocks(1_000, 3, &[1, 2, 3]).iter().all(|weight| weight.met));
     }
 }

@@ -1,9 +1,13 @@
 //! A session between two nodes in memory, frame by frame.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use engram_gossip_proto::sim::Host;
-use engram_gossip_proto::{Ending, FrameHeader, Kind, Session, SessionConfig};
+use engram_gossip_proto::{
+    Delivery, Ending, Entry, Kind, Message, Parameters, Prefix, Receipt, Record, Session,
+    SessionConfig, Summary, View,
+};
 
 use crate::replica::{Replica, default_space};
 
@@ -11,6 +15,15 @@ use crate::replica::{Replica, default_space};
 pub(crate) struct Conversation {
     /// Whether the opener sent it, its kind, its length.
     frames: Vec<(bool, Kind, usize)>,
+    /// What the frames of records held.
+    records: usize,
+    context_entries: usize,
+    /// Nodes, once for each frame that names them.
+    nodes: usize,
+    suppressed: usize,
+    contents: usize,
+    /// Bytes of the contents, with the digests that name them.
+    content_bytes: usize,
     pub(crate) ending: Ending,
 }
 
@@ -18,26 +31,104 @@ impl Conversation {
     /// Lets the opener's session with the acceptor run to its end.
     pub(crate) fn hold(opener: &Replica, acceptor: &Replica, config: SessionConfig) -> Self {
         let space = default_space();
-        let pin = |host: &Replica| vec![(space.clone(), host.pin(&space))];
+        let parameters = [opener.parameters(), acceptor.parameters()];
+        Self::over([opener.pin(&space), acceptor.pin(&space)], parameters, config)
+    }
+
+    /// The same between two nodes that keep no clocks.
+    pub(crate) fn without_clocks(opener: &Replica, acceptor: &Replica) -> Self {
+        let space = default_space();
+        let parameters = [opener.parameters(), acceptor.parameters()];
+        let views = [opener, acceptor].map(|host| Clockless(host.pin(&space)));
+        Self::over(views, parameters, SessionConfig::default())
+    }
+
+    fn over<V: View>(views: [V; 2], parameters: [Parameters; 2], config: SessionConfig) -> Self {
         let now = Duration::ZERO;
+        let [ours, theirs] = views.map(|view| vec![(default_space(), view)]);
+        let [opening, accepting] = parameters;
         let mut ends = [
-            Session::open(config.clone(), opener.parameters(), [1; 8], pin(opener), now),
-            Session::accept(config, acceptor.parameters(), [2; 8], pin(acceptor), now),
+            Session::open(config.clone(), opening, [1; 8], ours, now),
+            Session::accept(config, accepting, [2; 8], theirs, now),
         ]
         .map(|end| end.expect("the configuration is valid"));
-        let mut frames = Vec::new();
+        let mut talk = Self {
+            frames: Vec::new(),
+            records: 0,
+            context_entries: 0,
+            nodes: 0,
+            suppressed: 0,
+            contents: 0,
+            content_bytes: 0,
+            ending: Ending::Synced,
+        };
         let mut sender = 0;
         while ends.iter().any(|end| end.outcome().is_none()) {
             while let Some(frame) = ends[sender].poll_frame(now) {
-                let header = frame.first_chunk().map(FrameHeader::parse);
-                let kind = header.expect("a frame has a header").expect("ours is valid").kind;
-                frames.push((sender == 0, kind, frame.len()));
+                talk.note(sender == 0, &frame);
                 ends[1 - sender].handle_frame(&frame, now).expect("both ends keep the rules");
             }
             sender = 1 - sender;
         }
-        let ending = ends[0].outcome().expect("the session is over").result.clone();
-        Self { frames, ending }
+        talk.ending = ends[0].outcome().expect("the session is over").result.clone();
+        talk
+    }
+
+    fn note(&mut self, by_opener: bool, frame: &[u8]) {
+        let (message, _) = Message::decode(frame).expect("ours is valid");
+        self.frames.push((by_opener, message.kind(), frame.len()));
+        if let Message::PatternSync(sync) = message {
+            self.records += sync.records.len();
+            let parts = || sync.records.iter().flat_map(|record| &record.parts);
+            self.context_entries += parts().count();
+            let declared = sync.declared.iter().map(|(node, _)| node);
+            self.nodes +=
+                parts().map(|part| &part.node).chain(declared).collect::<BTreeSet<_>>().len();
+            self.suppressed +=
+                sync.records.iter().map(|record| record.suppressed.len()).sum::<usize>();
+            self.contents += sync.digests.len();
+            self.content_bytes += sync.contents.len() + 32 * sync.digests.len();
+        }
+    }
+
+    /// How many records were sent.
+    pub(crate) fn records(&self) -> usize {
+        self.records
+    }
+
+    /// How many entries the contexts of these have.
+    pub(crate) fn context_entries(&self) -> usize {
+        self.context_entries
+    }
+
+    /// How many nodes these name, each once for a frame.
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    /// How many digests these suppress.
+    pub(crate) fn suppressed(&self) -> usize {
+        self.suppressed
+    }
+
+    /// How many contents were sent.
+    pub(crate) fn contents(&self) -> usize {
+        self.contents
+    }
+
+    /// The bytes of all frames, without the contents in them.
+    pub(crate) fn bytes_beside_contents(&self) -> usize {
+        self.bytes() - self.content_bytes
+    }
+
+    /// Half the number of turns up to the first one with records.
+    pub(crate) fn round_trips_to_records(&self) -> f64 {
+        let turns: Vec<_> = self.frames.chunk_by(|(a, ..), (b, ..)| a == b).collect();
+        let has_records = |turn: &&[(bool, Kind, usize)]| {
+            turn.iter().any(|(_, kind, _)| *kind == Kind::PatternSync)
+        };
+        let first = turns.iter().position(has_records);
+        first.map_or(1.0, |first| (first + 1) as f64 / 2.0)
     }
 
     /// The bytes of all frames.
@@ -57,13 +148,51 @@ impl Conversation {
         let learning = self.frames.iter().filter(|(_, kind, _)| !moves(*kind));
         learning.map(|(.., len)| len).sum()
     }
+}
 
-    /// Half the number of turns until both sides know which entries differ: up to the turn that
-    /// answers the last subtree.
-    pub(crate) fn round_trips(&self) -> f64 {
-        let walks = |kind| matches!(kind, Kind::SubtreeRequest | Kind::SubtreeResponse);
-        let turns: Vec<_> = self.frames.chunk_by(|(a, ..), (b, ..)| a == b).collect();
-        let last = turns.iter().rposition(|turn| turn.iter().any(|(_, kind, _)| walks(*kind)));
-        last.map_or(1.0, |last| (last + 2) as f64 / 2.0)
+/// A view whose clocks a session does not see.
+struct Clockless<V>(V);
+
+impl<V: View> View for Clockless<V> {
+    type Content = V::Content;
+
+    fn summary(&self) -> Summary {
+        self.0.summary()
+    }
+
+    fn count(&self, prefix: &Prefix) -> u64 {
+        self.0.count(prefix)
+    }
+
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
+        self.0.children(prefix)
+    }
+
+    fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
+        self.0.entries(prefix)
+    }
+
+    fn record(&self, key: &[u8; 32]) -> Option<Record> {
+        self.0.record(key)
+    }
+
+    fn content(&self, digest: &[u8; 32]) -> Option<V::Content> {
+        self.0.content(digest)
+    }
+
+    fn holds(&self, digest: &[u8; 32]) -> bool {
+        self.0.holds(digest)
+    }
+
+    fn key_of(&self, id: &str) -> [u8; 32] {
+        self.0.key_of(id)
+    }
+
+    fn apply(&mut self, delivery: Delivery<V::Content>) -> Receipt {
+        self.0.apply(delivery)
+    }
+
+    fn live_summary(&self) -> Summary {
+        self.0.live_summary()
     }
 }

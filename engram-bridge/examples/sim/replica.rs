@@ -54,6 +54,13 @@ impl Replica {
     }
 }
 
+impl Replica {
+    /// Deletes a pattern.
+    pub(crate) fn forget(&self, space: &SpaceId, id: &str) {
+        self.space(space).forget(id).expect("nothing but the disk refuses a deletion");
+    }
+}
+
 impl Host for Replica {
     type View = SpaceView;
 

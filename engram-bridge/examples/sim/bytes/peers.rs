@@ -1,0 +1,104 @@
+//! Other ways to find the same differences, in the same run.
+
+use std::collections::BTreeMap;
+
+use engram_gossip_proto::sim::Random;
+use engram_merkle::descent::{Descent, TagKey};
+use engram_merkle::{Digest, Sha256, Tree};
+use merkle_search_tree::MerkleSearchTree;
+use merkle_search_tree::diff::{PageRange, diff};
+use negentropy::{Id, Negentropy, NegentropyStorageVector};
+
+use super::Weight;
+
+/// Entries: the id of a record, and its state.
+type Entries = BTreeMap<[u8; 32], [u8; 32]>;
+
+/// What each takes to learn which of `entries` differ, whatever their contents.
+pub(super) fn weigh(entries: usize, counts: &[usize]) -> Vec<Weight> {
+    let mut random = Random::new(entries as u64);
+    let mut draw = || {
+        let mut bytes = [0; 32];
+        bytes.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&random.bits().to_le_bytes()));
+        bytes
+    };
+    let here: Entries = (0..entries).map(|_| (draw(), draw())).collect();
+    let mut weights = Vec::new();
+    for &count in counts {
+        let mut there = here.clone();
+        there.values_mut().step_by(entries / count).take(count).for_each(|state| *state = draw());
+        let (ours, trips) = by_descent(&here, &there);
+        let input = |trips: usize| format!("{count} of {entries}, {trips} round trips");
+        let (size, unit) = (ours as f64, "bytes");
+        weights.push(Weight::beside("descent", input(trips), size, unit, size));
+        let (bytes, trips) = by_negentropy(&here, &there);
+        weights.push(Weight::beside("negentropy", input(trips), bytes as f64, unit, size));
+        let bytes = by_search_tree(&here, &there);
+        weights.push(Weight::beside("search-tree", input(1), bytes as f64, unit, size));
+    }
+    weights
+}
+
+/// The descent of engram-merkle: bytes and round trips.
+fn by_descent(here: &Entries, there: &Entries) -> (usize, usize) {
+    let tree = |entries: &Entries| {
+        let mut tree = Tree::new(Sha256);
+        tree.extend(entries.iter().map(|(id, state)| (*id, Digest::from(*state))));
+        tree
+    };
+    let (here, there, key) = (tree(here), tree(there), TagKey::of([1; 8], [2; 8]));
+    let (mut descent, mut bytes, mut trips) = (Descent::new(&here, key), 0, 0);
+    while let Some(request) = descent.next_request() {
+        let response = there.answer(&request, key);
+        bytes += request.to_bytes().len() + response.to_bytes().len();
+        trips += 1;
+        descent.handle(response).expect("the other side keeps the rules");
+    }
+    (bytes, trips)
+}
+
+/// Range-based reconciliation: bytes and round trips.
+fn by_negentropy(here: &Entries, there: &Entries) -> (usize, usize) {
+    let storage = |entries: &Entries| {
+        let mut storage = NegentropyStorageVector::with_capacity(entries.len());
+        for (id, state) in entries {
+            // Its sets have no values: an id is the hash of both.
+            let id: [u8; 32] = std::array::from_fn(|at| id[at] ^ state[at]);
+            storage.insert(0, Id::from_byte_array(id)).expect("it is not sealed yet");
+        }
+        storage.seal().expect("it is sealed once");
+        storage
+    };
+    let (here, there) = (storage(here), storage(there));
+    let mut client = Negentropy::borrowed(&here, 0).expect("no limit is a valid limit");
+    let mut server = Negentropy::borrowed(&there, 0).expect("no limit is a valid limit");
+    let mut query = client.initiate().expect("it begins once");
+    let (mut have, mut need, mut bytes, mut trips) = (Vec::new(), Vec::new(), 0, 0);
+    loop {
+        let answer = server.reconcile(&query).expect("its own messages are valid");
+        bytes += query.len() + answer.len();
+        trips += 1;
+        let next = client.reconcile_with_ids(&answer, &mut have, &mut need);
+        match next.expect("its own messages are valid") {
+            Some(next) => query = next,
+            None => return (bytes, trips),
+        }
+    }
+}
+
+/// The pages of a Merkle search tree: those that the other side needs to compare, at their least: two
+/// keys of 32 bytes and a hash of 16 each.
+fn by_search_tree(here: &Entries, there: &Entries) -> usize {
+    let tree = |entries: &Entries| {
+        let mut tree = MerkleSearchTree::default();
+        entries.iter().for_each(|(id, state)| tree.upsert(*id, state));
+        tree.root_hash();
+        tree
+    };
+    let (here, there) = (tree(here), tree(there));
+    let [local, peer]: [Vec<PageRange<'_, [u8; 32]>>; 2] = [&here, &there]
+        .map(|tree| tree.serialise_page_ranges().expect("the root was just computed"));
+    let len = peer.len() * (2 * 32 + 16);
+    assert!(!diff(local, peer).is_empty(), "they differ");
+    len
+}
