@@ -187,6 +187,18 @@ fn a_content_that_the_peer_does_not_take_in_one_session_is_named() {
 }
 
 #[test]
+fn contents_that_exceed_a_session_together_take_several() {
+    let (a, b) = (Shelf::default(), Shelf::default());
+    for id in ["one", "two", "three"] {
+        a.put(id, &[&noise(10 * MIB)[id.len()..]]);
+    }
+    let config = SessionConfig { receive_budget: 24 << 20, ..SessionConfig::default() };
+    let endings = [(); 3].map(|()| sync(&a, &b, &config).opener.result);
+    assert_eq!(endings, [Ending::BudgetSpent, Ending::InSync, Ending::InSync]);
+    assert_eq!(a.0.borrow().records, b.0.borrow().records);
+}
+
+#[test]
 fn a_damaged_part_is_rejected_by_its_digest() {
     const CONTENT_PART: u8 = 11;
     let (a, b) = (Shelf::default(), Shelf::default());

@@ -1,6 +1,7 @@
 //! What the two sides say to each other, one variant a kind of frame.
 
 mod clocks;
+mod done;
 mod hello;
 mod patterns;
 mod refusal;
@@ -10,10 +11,8 @@ use alloc::vec::Vec;
 
 pub(crate) use clocks::range_of;
 pub use clocks::{RangeAnswer, RangeOffer, VersionBase, Versions};
-pub use hello::{
-    Done, FinalRoots, Greeting, Hello, HelloParameters, SpaceRoot, Spaces, UnsendableRecord,
-    WalkedRoot,
-};
+pub use done::{Done, FinalRoots, UnsendableRecord, WalkedRoot};
+pub use hello::{Greeting, Hello, HelloParameters, SpaceRoot, Spaces};
 pub use patterns::{ContentPart, PatternRequest, PatternSync, Want};
 pub use refusal::Refusal;
 pub use subtree::{Line, Listing, Node, SubtreeRequest, SubtreeResponse};

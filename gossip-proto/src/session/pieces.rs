@@ -52,6 +52,8 @@ pub(super) struct Piece<C> {
     /// Whether it must not be left out once what came before it was sent: contents ahead of it, or a
     /// record of the same version.
     pub(super) must_follow: bool,
+    /// Bytes of the pieces that must follow this one, if they are contents ahead of their part.
+    pub(super) ahead: usize,
 }
 
 /// What a piece holds.
@@ -127,14 +129,18 @@ impl<C: Wire> Pieces<C> {
             };
             if let Err((part, contents)) = draft.add(part, contents) {
                 if draft.is_empty() {
-                    if let Err(error) = fits_ahead(&contents, terms) {
-                        unsendable(error.into());
-                        continue;
-                    }
+                    let ahead_bytes = match fits_ahead(&contents, terms) {
+                        Ok(bytes) => bytes,
+                        Err(error) => {
+                            unsendable(error.into());
+                            continue;
+                        }
+                    };
                     self.ready = ahead(Draft::of(self.id.clone(), part), contents);
                     let first = self.next_ready(terms)?;
                     // The contents ahead of a part may be left out, as long as none of them was sent.
-                    return Some(self.mark(Piece { must_follow: false, ..first }));
+                    let first = Piece { must_follow: false, ahead: ahead_bytes, ..first };
+                    return Some(self.mark(first));
                 }
                 self.parts.push_front(part);
                 break;
@@ -202,7 +208,7 @@ impl<C: Wire> Pieces<C> {
 impl<C> Piece<C> {
     fn slice(part: ContentPart) -> Self {
         let size = Size { wire: part.bytes.len(), ..Size::default() };
-        Self { cut: Cut::Slice(part), size, must_follow: true }
+        Self { cut: Cut::Slice(part), size, must_follow: true, ahead: 0 }
     }
 }
 
@@ -252,16 +258,17 @@ impl<C: Wire> Draft<C> {
     fn finish(mut self) -> Piece<C> {
         self.record.parts.sort_unstable_by_key(|part| part.node);
         let delivery = Delivery { records: Vec::from([self.record]), contents: self.contents };
-        Piece { cut: Cut::Batch(delivery), size: self.size, must_follow: false }
+        Piece { cut: Cut::Batch(delivery), size: self.size, must_follow: false, ahead: 0 }
     }
 }
 
-/// Whether the receiver takes these contents ahead of their part.
-fn fits_ahead<C: Wire>(contents: &[Named<C>], terms: Terms) -> Result<(), TooLarge> {
+/// The bytes of contents that the receiver takes ahead of their part.
+fn fits_ahead<C: Wire>(contents: &[Named<C>], terms: Terms) -> Result<usize, TooLarge> {
     let bytes: usize = contents.iter().map(|(_, content)| content.size().wire).sum();
     within("bytes of the contents of one node", bytes, MAX_AHEAD)?;
     let takes = usize::try_from(terms.peer_takes).unwrap_or(usize::MAX);
-    within("bytes that the peer takes in a session", bytes, takes)
+    within("bytes that the peer takes in a session", bytes, takes)?;
+    Ok(bytes)
 }
 
 /// The pieces of a part that does not fit a frame with its contents: these first, the part last.
@@ -270,7 +277,7 @@ fn ahead<C: Wire>(part: Draft<C>, contents: Vec<Named<C>>) -> VecDeque<Ready<C>>
     let (mut batch, mut size) = (Vec::new(), Size::default());
     let piece = |contents, size| {
         let delivery = Delivery { records: Vec::new(), contents };
-        Ready::Piece(Piece { cut: Cut::Batch(delivery), size, must_follow: true })
+        Ready::Piece(Piece { cut: Cut::Batch(delivery), size, must_follow: true, ahead: 0 })
     };
     for named in contents {
         let one = Size::of_content(&named.1);

@@ -215,7 +215,9 @@ impl<C: Wire> Transfer<C> {
                 self.sending = None;
                 continue;
             };
-            if !piece.must_follow && allowance.is_spent(size.wire + piece.size.wire) {
+            let is_spent = allowance.is_spent(size.wire + piece.size.wire)
+                || allowance.exceeds_peer(piece.ahead);
+            if !piece.must_follow && is_spent {
                 let key = pieces.key;
                 self.give_up(&key);
                 deltas.stop();

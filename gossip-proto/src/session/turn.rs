@@ -50,6 +50,8 @@ pub(super) struct Allowance {
     pub(super) terms: Terms,
     /// Bytes of records that may still be sent.
     pub(super) bytes: u64,
+    /// Bytes that the peer still takes.
+    pub(super) peer_bytes: u64,
     /// No records were sent in this turn yet: a first message is sent whatever it takes, so that
     /// records which are refused again and again cannot starve those of later turns.
     pub(super) is_first: bool,
@@ -58,6 +60,11 @@ pub(super) struct Allowance {
 impl Allowance {
     pub(super) fn is_spent(&self, wire: usize) -> bool {
         !self.is_first && wire as u64 > self.bytes
+    }
+
+    /// Whether so many bytes, which must not be interrupted, are more than the peer still takes.
+    pub(super) fn exceeds_peer(&self, ahead: usize) -> bool {
+        ahead as u64 > self.peer_bytes
     }
 }
 
@@ -163,9 +170,10 @@ impl<V: View> Session<V> {
             terms: Terms {
                 session_key: self.session_key,
                 compression: self.compression,
-                peer_takes: self.peer_budget.saturating_sub(RESERVE),
+                peer_takes: self.peer_budget.saturating_sub(2 * RESERVE),
             },
             bytes: ours.min(theirs),
+            peer_bytes: theirs,
             is_first: !turn.has_records,
         }
     }

@@ -1,0 +1,145 @@
+//! The end of a session: final roots, and what could not be sent.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::DecodeError;
+use crate::limits::{MAX_ID, MAX_NAME, MAX_SPACES, MAX_UNSENDABLE};
+use crate::wire::{Reader, put, put_count, put_cut_text};
+
+/// The final word of a side that has nothing left to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// The live roots of the sender.
+    pub roots: FinalRoots,
+    /// Whether the sender kept something back because a budget or a cap was reached.
+    pub kept_back: bool,
+    /// Whether the sender holds records that it has handled and the receiver, by its version summary,
+    /// has not: they came during the session.
+    pub has_news: bool,
+    /// Records of the sender that exceed a limit of the wire, as far as no `Done` named them before;
+    /// at most [`MAX_UNSENDABLE`].
+    pub unsendable: Vec<UnsendableRecord>,
+}
+
+/// A record that exceeds a limit of the wire, as its holder names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsendableRecord {
+    /// The space's place in the table.
+    pub space: u32,
+    /// Its pattern id, cut to [`MAX_ID`] bytes.
+    pub id: String,
+    /// The limit that it exceeds, cut to [`MAX_NAME`] bytes.
+    pub what: String,
+}
+
+/// The live roots of the spaces that both sides host, in as few bytes as what was told before allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FinalRoots {
+    /// All are equal to those that the receiver told in its last `Done`.
+    Yours,
+    /// All of them, ascending by place.
+    All(Vec<WalkedRoot>),
+    /// Those of the spaces that differed at the beginning, ascending by place, and the digest of
+    /// [`Spaces::Digest`](crate::Spaces::Digest) over all.
+    Differing {
+        /// The digest.
+        digest: [u8; 32],
+        /// The roots.
+        roots: Vec<WalkedRoot>,
+    },
+}
+
+/// The final root of a space that differed at the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalkedRoot {
+    /// The space's place in the table.
+    pub space: u32,
+    /// Its live root.
+    pub root: [u8; 32],
+}
+
+const KEPT_BACK: u8 = 1;
+const HAS_NEWS: u8 = 2;
+const NAMES_UNSENDABLE: u8 = 4;
+
+impl Done {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let kept_back = if self.kept_back { KEPT_BACK } else { 0 };
+        let has_news = if self.has_news { HAS_NEWS } else { 0 };
+        let unsendable = if self.unsendable.is_empty() { 0 } else { NAMES_UNSENDABLE };
+        out.push(kept_back | has_news | unsendable);
+        match &self.roots {
+            FinalRoots::Yours => out.push(0),
+            FinalRoots::All(roots) => {
+                out.push(1);
+                put_roots(out, roots);
+            }
+            FinalRoots::Differing { digest, roots } => {
+                out.push(2);
+                out.extend_from_slice(digest);
+                put_roots(out, roots);
+            }
+        }
+        if !self.unsendable.is_empty() {
+            put_count(out, self.unsendable.len());
+            self.unsendable.iter().for_each(|record| record.encode(out));
+        }
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let flags: u8 = r.take("the end of a session")?;
+        if flags & !(KEPT_BACK | HAS_NEWS | NAMES_UNSENDABLE) != 0 {
+            return Err(DecodeError::Invalid("the end of a session"));
+        }
+        let roots = match r.take::<u8>("the final roots")? {
+            0 => FinalRoots::Yours,
+            1 => FinalRoots::All(take_roots(r)?),
+            2 => {
+                let digest = r.array("the final digest")?;
+                FinalRoots::Differing { digest, roots: take_roots(r)? }
+            }
+            _ => return Err(DecodeError::Invalid("the final roots")),
+        };
+        let unsendable = match flags & NAMES_UNSENDABLE {
+            0 => Vec::new(),
+            _ => r.list("unsendable records", MAX_UNSENDABLE, 3, UnsendableRecord::decode)?,
+        };
+        if unsendable.is_empty() != (flags & NAMES_UNSENDABLE == 0) {
+            return Err(DecodeError::NotCanonical("the unsendable records"));
+        }
+        let (kept_back, has_news) = (flags & KEPT_BACK != 0, flags & HAS_NEWS != 0);
+        Ok(Self { roots, kept_back, has_news, unsendable })
+    }
+}
+
+impl UnsendableRecord {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put(out, &self.space);
+        put_cut_text(out, &self.id, MAX_ID);
+        put_cut_text(out, &self.what, MAX_NAME);
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let space = r.take("the space of an unsendable record")?;
+        let id = r.text("the id of an unsendable record", MAX_ID)?.into();
+        let what = r.text("the limit of an unsendable record", MAX_NAME)?.into();
+        Ok(Self { space, id, what })
+    }
+}
+
+fn put_roots(out: &mut Vec<u8>, roots: &[WalkedRoot]) {
+    put_count(out, roots.len());
+    roots.iter().for_each(|root| put(out, root));
+}
+
+fn take_roots(r: &mut Reader<'_>) -> Result<Vec<WalkedRoot>, DecodeError> {
+    let roots: Vec<WalkedRoot> =
+        r.list("final roots", MAX_SPACES, 33, |r| r.take("a final root"))?;
+    if !roots.is_sorted_by(|a, b| a.space < b.space) {
+        return Err(DecodeError::NotCanonical("the order of the final roots"));
+    }
+    Ok(roots)
+}

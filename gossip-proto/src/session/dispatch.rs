@@ -1,0 +1,40 @@
+//! Which message is taken when, and by which part of the session.
+
+use super::{Session, Stage};
+use crate::{Message, SessionError, View};
+
+impl<V: View> Session<V> {
+    /// Takes one message of the peer's turn.
+    pub(super) fn handle_message(&mut self, message: Message) -> Result<(), SessionError> {
+        let violation = |what| Err(SessionError::Violation(what));
+        match (self.stage, message) {
+            (_, Message::Refuse(refusal)) => Err(SessionError::RefusedByPeer(refusal)),
+            (Stage::Greeting, Message::MerkleRootExchange(hello)) => self.on_hello(&hello),
+            (Stage::Greeting, _) => violation("the first frame is not a hello"),
+            (_, Message::MerkleRootExchange(_)) => violation("a second hello"),
+            // The opener tells some summaries before it knows that everything is equal.
+            (Stage::Equal | Stage::Spaces, Message::Versions(_)) => Ok(()),
+            (Stage::Equal, _) => violation("more than a hello, where everything is equal"),
+            (Stage::Spaces, Message::Spaces(spaces)) => self.on_spaces(spaces),
+            (Stage::Spaces, _) => violation("an answer about spaces was to come"),
+            (Stage::Walking, Message::Spaces(_)) => violation("the spaces are settled"),
+            (Stage::Walking, Message::SubtreeRequest(request)) => self.on_subtree_request(request),
+            (Stage::Walking, Message::SubtreeResponse(response)) => {
+                self.on_subtree_response(response)
+            }
+            (Stage::Walking, Message::PatternRequest(request)) => self.on_pattern_request(request),
+            (Stage::Walking, Message::PatternSync(sync)) => self.on_pattern_sync(sync),
+            (Stage::Walking, Message::ContentPart(part)) => self.on_content_part(part),
+            (Stage::Walking, Message::Versions(versions)) => self.on_versions(&versions),
+            (Stage::Walking, Message::RangeOffer(offer)) => {
+                let space = self.directory.at(offer.space);
+                let space = space.ok_or(SessionError::Violation("a space that is not shared"))?;
+                let left = self.deltas.on_offer(&offer, &space.view)?;
+                self.stats.left_to_others = self.stats.left_to_others.saturating_add(left);
+                Ok(())
+            }
+            (Stage::Walking, Message::RangeAnswer(answer)) => self.deltas.on_answer(&answer),
+            (Stage::Walking, Message::Done(done)) => self.on_done(done),
+        }
+    }
+}
