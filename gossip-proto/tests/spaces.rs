@@ -133,8 +133,7 @@ fn every_changed_space_of_hundreds_in_one_session() {
 
 #[test]
 fn a_side_that_learns_spaces_is_told_all_that_it_lacks() {
-    let mut learns = SessionConfig::default();
-    learns.learn_spaces = true;
+    let learns = SessionConfig { learn_spaces: true, ..SessionConfig::default() };
     // Every way to a table: in the hello, in its answer, after buckets; one side may host nothing.
     for (ours, theirs) in
         [(0..1, 0..2), (0..2, 1..30), (0..40, 20..60), (0..10, 5..15), (0..0, 0..3)]

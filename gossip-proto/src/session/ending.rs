@@ -52,7 +52,7 @@ impl<V: View> Session<V> {
             roots: final_roots,
             kept_back: self.walk.kept_back() || self.transfer.kept_back(),
             has_news: self.has_news(),
-            unsendable: self.unsent.to_tell(),
+            unsendable: self.unsent.take_untold(),
         }
     }
 

@@ -43,7 +43,7 @@ impl Unsent {
     }
 
     /// What no `Done` has named yet.
-    pub(super) fn to_tell(&mut self) -> Vec<UnsendableRecord> {
+    pub(super) fn take_untold(&mut self) -> Vec<UnsendableRecord> {
         let untold = &self.ours[self.told..];
         self.told = self.ours.len();
         let record = |(space, record): &(u32, Unsendable)| UnsendableRecord {
