@@ -33,6 +33,8 @@ mod task;
 mod tls;
 
 pub use config::NetConfig;
+/// The crate of the sessions, whose types this one takes and returns.
+pub use engram_gossip_proto as proto;
 pub use engram_gossip_proto::schedule::{
     Agreement, ConfigError, PeerQuota, QuietHours, Rate, RateLimits, ScheduleConfig,
 };

@@ -13,8 +13,8 @@ use crate::workspace::{Member, libraries, members};
 
 /// Check that every crate could be published now; publish only if told so
 ///
-/// The working tree is clean, the house rules hold, each package carries its licences and its pages, and each builds
-/// from its package alone.
+/// The working tree is clean, the house rules hold, each package carries its licences and its pages, builds from its
+/// package alone, and is no larger than 200 KiB.
 #[derive(Args)]
 pub(crate) struct Release {
     /// Really publish, from the bottom up
@@ -57,6 +57,9 @@ impl Release {
                 );
                 return Ok(Verdict::Failed);
             }
+        }
+        if archive::weigh_each(&libraries)? == Verdict::Failed {
+            return Ok(Verdict::Failed);
         }
         if self.archives { archive::test_each(&libraries) } else { Ok(Verdict::Passed) }
     }

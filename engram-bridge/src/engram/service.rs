@@ -2,6 +2,7 @@
 
 mod observed;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,6 +38,13 @@ use crate::replica::report::SubmitReport;
 pub struct GossipingConsolidationService {
     shared: Arc<Shared>,
     follower: AbortHandle,
+}
+
+impl fmt::Debug for GossipingConsolidationService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut service = f.debug_struct("GossipingConsolidationService");
+        service.field("gossiper", &self.shared.gossiper).finish_non_exhaustive()
+    }
 }
 
 struct Shared {

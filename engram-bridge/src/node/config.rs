@@ -51,6 +51,7 @@ use crate::replica::retention::Retention;
 /// # Ok::<(), engram_bridge::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ClusterConfig {
     /// This node.
     pub node: NodeConfig,
@@ -78,6 +79,7 @@ pub struct ClusterConfig {
 
 /// `[node]`.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct NodeConfig {
     /// A name for people.
     pub name: String,
@@ -93,6 +95,7 @@ pub struct NodeConfig {
 
 /// `[tls]`: paths of PEM files, relative to the folder of the configuration file.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct TlsConfig {
     /// The cluster's certificate authority.
     pub ca: PathBuf,
@@ -104,6 +107,7 @@ pub struct TlsConfig {
 
 /// One of `[[peers]]`.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct PeerConfig {
     /// A name for people.
     pub name: String,
@@ -115,6 +119,7 @@ pub struct PeerConfig {
 
 /// `[gossip]`.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct GossipConfig {
     /// Time between two rounds, 60 s. Rounds are the safety net: a change starts a sync at once.
     pub interval: Duration,
@@ -128,6 +133,7 @@ pub struct GossipConfig {
 
 /// `[merkle_tree]`.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct MerkleTreeConfig {
     /// Levels above the leaves, 12.
     pub depth: BaseDepth,
@@ -139,6 +145,7 @@ pub struct MerkleTreeConfig {
 
 /// `[conflict]`.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct ConflictConfig {
     /// Which of several versions is shown.
     pub strategy: StrategyChoice,
@@ -158,6 +165,7 @@ pub enum MembershipConfig {
 
 /// How soon SWIM notices what; the same on all nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SwimTimes {
     /// Each so often one node in turn is probed, 1 s.
     pub probe_interval: Duration,
@@ -169,6 +177,7 @@ pub struct SwimTimes {
 
 /// `[store]`.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct StorageConfig {
     /// A folder of the node's own, relative to that of the configuration file; made when it is
     /// missing. Without it the state is in memory only and ends with the process.
@@ -182,6 +191,7 @@ pub struct StorageConfig {
 
 /// `[http]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HttpConfig {
     /// Where to answer; port 0 takes a free one. A loopback address unless `allow_remote = true`
     /// says that others may read pattern ids: there is no log-in.
@@ -254,6 +264,7 @@ pub enum ConfigError {
 
 /// One thing that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConfigProblem {
     /// The key, such as `gossip.fanout` or `peers.1.address` (the second peer).
     pub key: String,

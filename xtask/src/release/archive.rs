@@ -10,6 +10,28 @@ use crate::command::{cargo, passes, spelled};
 use crate::scratch::Scratch;
 use crate::workspace::{Member, target_folder};
 
+/// The most that a package weighs: sources, pages and small tests, but no data.
+const MAX_KIB: u64 = 200;
+
+/// Prints the size of each package that cargo has made last. Fails if one is too large.
+pub(super) fn weigh_each(members: &[&Member]) -> Result<Verdict> {
+    let folder = target_folder()?.join("package");
+    let mut verdict = Verdict::Passed;
+    for member in members {
+        let path = folder.join(format!("{}-{}.crate", member.name, member.version));
+        let size = fs::metadata(&path)
+            .with_context(|| format!("{}: cannot be weighed", path.display()))?
+            .len()
+            .div_ceil(1024);
+        eprintln!("{}: {size} KiB", member.name);
+        if size > MAX_KIB {
+            eprintln!("the package of {} exceeds {MAX_KIB} KiB; exclude its data", member.name);
+            verdict = Verdict::Failed;
+        }
+    }
+    Ok(verdict)
+}
+
 /// Tests what cargo has packaged and unpacked last.
 pub(super) fn test_each(members: &[&Member]) -> Result<Verdict> {
     let target = target_folder()?;

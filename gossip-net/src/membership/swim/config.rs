@@ -14,10 +14,13 @@ use crate::limits::{MAX_INDIRECT_PROBES, MAX_MEMBERSHIP_PACKET};
 pub struct SwimConfig {
     /// Every so often one member in turn is probed, and so each member every `members` intervals.
     /// Default: 1 s.
+    /// At least three times `probe_timeout`, since others probe as well.
     pub probe_interval: Duration,
     /// How long a probe may take, before others are asked to probe the same member. Default: 300 ms.
+    /// At least 10 ms.
     pub probe_timeout: Duration,
     /// How long a member that answers no probe may take to show that it is alive. Default: 5 s.
+    /// At least `probe_interval`.
     pub suspicion: Duration,
     /// The incarnation of this node, a larger number each time. A smaller one is corrected by the others. `None`, the default,
     /// takes the milliseconds of the system's clock.
