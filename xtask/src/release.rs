@@ -14,7 +14,7 @@ use crate::workspace::{Member, libraries, members};
 /// Check that every crate could be published now; publish only if told so
 ///
 /// The working tree is clean, the house rules hold, each package carries its licences and its pages, builds from its
-/// package alone, and is no larger than 200 KiB.
+/// package alone, and is no larger than 200 KiB, the program no larger than 256 KiB.
 #[derive(Args)]
 pub(crate) struct Release {
     /// Really publish, from the bottom up
