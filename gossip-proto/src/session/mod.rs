@@ -18,6 +18,7 @@ mod walk;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use self::delta::Deltas;
@@ -111,6 +112,17 @@ enum Stage {
     Spaces,
     /// Trees are compared, records exchanged.
     Walking,
+}
+
+/// The stage, the stats and the outcome; nothing of the views.
+impl<V: View> fmt::Debug for Session<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("stage", &self.stage)
+            .field("stats", &self.stats)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<V: View> Session<V> {

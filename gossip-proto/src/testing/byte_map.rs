@@ -1,0 +1,305 @@
+//! A last-writer map of byte strings in memory, over a naive tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::string::{String, ToString};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::vec::Vec;
+
+use sha2::{Digest as _, Sha256};
+
+use super::tree::Tree;
+use crate::{
+    Delivery, Entry, IdError, OpaqueContent, Part, Prefix, Receipt, Record, Rejection, Summary,
+    View, check_id,
+};
+
+/// A replicated map from ids to byte strings: of concurrent writes under an id the one with the greatest version is
+/// shown, of equal versions that of the greatest node.
+///
+/// A clone is the same map. It keeps everything in memory and hashes the whole state for each tree, so it suits tests,
+/// first programs, and maps of some thousand ids.
+///
+/// ```
+/// use engram_gossip_proto::testing::ByteMap;
+///
+/// let map = ByteMap::new([1; 32]);
+/// map.insert("greeting", "hello")?;
+/// assert_eq!(map.get("greeting").as_deref(), Some(&b"hello"[..]));
+/// map.remove("greeting");
+/// assert!(map.to_map().is_empty());
+/// # Ok::<(), engram_gossip_proto::IdError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ByteMap(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    node: [u8; 32],
+    records: BTreeMap<[u8; 32], Record>,
+    contents: BTreeMap<[u8; 32], OpaqueContent>,
+    generation: u64,
+}
+
+impl ByteMap {
+    /// An empty map on the node with this id. Two nodes never have one id.
+    #[must_use]
+    pub fn new(node: [u8; 32]) -> Self {
+        let (records, contents) = Default::default();
+        Self(Arc::new(Mutex::new(State { node, records, contents, generation: 0 })))
+    }
+
+    /// Writes `bytes` under `id`, in place of what is there.
+    ///
+    /// # Errors
+    /// [`IdError`] if `id` is not 1 to 128 bytes; nothing was written.
+    pub fn insert(&self, id: &str, bytes: impl Into<Vec<u8>>) -> Result<(), IdError> {
+        check_id(id)?;
+        let content = OpaqueContent::new(bytes.into());
+        self.state().write(id, Some(content));
+        Ok(())
+    }
+
+    /// Removes what is under `id`, on all replicas that have seen no other write of it.
+    pub fn remove(&self, id: &str) {
+        if self.get(id).is_some() {
+            self.state().write(id, None);
+        }
+    }
+
+    /// The bytes under `id`.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<Vec<u8>> {
+        let state = self.state();
+        state.records.get(&key_of(id)).and_then(|record| state.shown(record))
+    }
+
+    /// All ids with their bytes.
+    #[must_use]
+    pub fn to_map(&self) -> BTreeMap<String, Vec<u8>> {
+        let state = self.state();
+        let shown = state.records.values().filter_map(|r| Some((r.id.clone(), state.shown(r)?)));
+        shown.collect()
+    }
+
+    /// A view of the present state, for one session.
+    #[must_use]
+    pub fn pin(&self) -> ByteMapView {
+        ByteMapView { tree: self.state().tree(), map: self.clone() }
+    }
+
+    /// Root, count and generation of the present state.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let state = self.state();
+        state.summary(&state.tree())
+    }
+
+    /// A thread that panicked while it held the lock has changed nothing half.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn write(&mut self, id: &str, content: Option<OpaqueContent>) {
+        let greatest = self.records.values().flat_map(|record| &record.parts);
+        let version = greatest.map(|part| part.entry).max().unwrap_or(0) + 1;
+        let named = content.map(|content| (digest(content.as_bytes()), content));
+        let dots = named.iter().map(|(digest, _)| (version, *digest)).collect();
+        let empty = || Record { id: id.to_string(), ..Record::default() };
+        let record = self.records.entry(key_of(id)).or_insert_with(empty);
+        record.parts.iter_mut().for_each(|part| part.dots.clear());
+        record.parts.retain(|part| part.node != self.node);
+        record.parts.push(Part { node: self.node, entry: version, dots });
+        record.parts.sort_by_key(|part| part.node);
+        self.contents.extend(named);
+        self.changed();
+    }
+
+    /// The content of the greatest live dot, then of the greatest node.
+    fn shown(&self, record: &Record) -> Option<Vec<u8>> {
+        let dots =
+            record.parts.iter().flat_map(|part| part.dots.iter().map(|dot| (dot, part.node)));
+        let ((_, digest), _) = dots.max_by_key(|((version, _), node)| (*version, *node))?;
+        self.contents.get(digest).map(|content| content.as_bytes().to_vec())
+    }
+
+    fn tree(&self) -> Tree {
+        let entry = |(key, record): (&[u8; 32], &Record)| Entry {
+            key: *key,
+            record: record_digest(record),
+        };
+        Tree::new(self.records.iter().map(entry).collect())
+    }
+
+    fn summary(&self, tree: &Tree) -> Summary {
+        let count = self.records.len() as u64;
+        Summary { root: tree.root(), count, generation: self.generation }
+    }
+
+    /// Joins one record whose contents are in `contents`, or held. Returns whether it changed anything.
+    fn join(
+        &mut self,
+        record: Record,
+        contents: &BTreeMap<[u8; 32], OpaqueContent>,
+        wrong: &BTreeSet<[u8; 32]>,
+    ) -> Result<bool, Rejection> {
+        record.check().map_err(|_| Rejection::InvalidRecord)?;
+        let known =
+            |digest: &[u8; 32]| contents.contains_key(digest) || self.contents.contains_key(digest);
+        if let Some(digest) = record.contents().find(|digest| !known(digest)) {
+            let is_wrong = wrong.contains(digest);
+            return Err(if is_wrong { Rejection::WrongDigest } else { Rejection::MissingContent });
+        }
+        let brought = record.contents().filter_map(|digest| Some((*digest, contents.get(digest)?)));
+        self.contents.extend(brought.map(|(digest, content)| (digest, content.clone())));
+        let key = key_of(&record.id);
+        let empty = || Record { id: record.id.clone(), ..Record::default() };
+        let held = self.records.entry(key).or_insert_with(empty);
+        let before = held.clone();
+        record.parts.into_iter().for_each(|part| join_part(held, part));
+        join_suppressed(held, record.suppressed);
+        let changed = *held != before;
+        self.changed();
+        Ok(changed)
+    }
+
+    /// Drops the contents that no live dot names any more.
+    fn changed(&mut self) {
+        self.generation += 1;
+        let live: BTreeSet<&[u8; 32]> = self.records.values().flat_map(Record::contents).collect();
+        self.contents.retain(|digest, _| live.contains(digest));
+    }
+}
+
+/// A dot stays if both sides hold it, or if the side that lacks it has not seen it.
+fn join_part(record: &mut Record, theirs: Part) {
+    let Some(ours) = record.parts.iter_mut().find(|part| part.node == theirs.node) else {
+        record.parts.push(theirs);
+        record.parts.sort_by_key(|part| part.node);
+        return;
+    };
+    let stays = |dot: &(u64, [u8; 32]), other: &Part| {
+        dot.0 > other.entry || other.dots.binary_search(dot).is_ok()
+    };
+    let mut dots: Vec<_> = ours.dots.iter().filter(|dot| stays(dot, &theirs)).copied().collect();
+    dots.extend(theirs.dots.iter().filter(|dot| stays(dot, ours)));
+    dots.sort_unstable();
+    dots.dedup();
+    ours.dots = dots;
+    ours.entry = ours.entry.max(theirs.entry);
+}
+
+/// This map suppresses nothing itself, and keeps what others suppress.
+fn join_suppressed(record: &mut Record, theirs: Vec<([u8; 32], u32)>) {
+    let mut all: BTreeMap<[u8; 32], u32> = record.suppressed.drain(..).collect();
+    for (digest, length) in theirs {
+        let held = all.entry(digest).or_default();
+        *held = length.max(*held);
+    }
+    record.suppressed.extend(all);
+}
+
+fn key_of(id: &str) -> [u8; 32] {
+    digest(id.as_bytes())
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Every list with its length, so that no two records have the same bytes.
+fn record_digest(record: &Record) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let mut number = |number: u64| hash.update(number.to_be_bytes());
+    number(record.parts.len() as u64);
+    number(record.suppressed.len() as u64);
+    for part in &record.parts {
+        hash.update(part.node);
+        hash.update(part.entry.to_be_bytes());
+        hash.update((part.dots.len() as u64).to_be_bytes());
+        for (version, digest) in &part.dots {
+            hash.update(version.to_be_bytes());
+            hash.update(digest);
+        }
+    }
+    for (digest, length) in &record.suppressed {
+        hash.update(digest);
+        hash.update(length.to_be_bytes());
+    }
+    hash.update(&record.id);
+    hash.finalize().into()
+}
+
+/// A pinned tree over a live [`ByteMap`].
+#[derive(Clone, Debug)]
+pub struct ByteMapView {
+    tree: Tree,
+    map: ByteMap,
+}
+
+impl View for ByteMapView {
+    type Content = OpaqueContent;
+
+    fn summary(&self) -> Summary {
+        let count = self.tree.entries(&Prefix::ROOT).len() as u64;
+        Summary { root: self.tree.root(), count, generation: self.map.state().generation }
+    }
+
+    fn count(&self, prefix: &Prefix) -> u64 {
+        self.tree.entries(prefix).len() as u64
+    }
+
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
+        core::array::from_fn(|nibble| self.tree.digest(&prefix.child(nibble as u8)?))
+    }
+
+    fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
+        self.tree.entries(prefix).to_vec()
+    }
+
+    fn record(&self, key: &[u8; 32]) -> Option<Record> {
+        self.map.state().records.get(key).cloned()
+    }
+
+    fn content(&self, digest: &[u8; 32]) -> Option<OpaqueContent> {
+        self.map.state().contents.get(digest).cloned()
+    }
+
+    fn holds(&self, digest: &[u8; 32]) -> bool {
+        self.map.state().contents.contains_key(digest)
+    }
+
+    fn key_of(&self, id: &str) -> [u8; 32] {
+        key_of(id)
+    }
+
+    fn apply(&mut self, delivery: Delivery<OpaqueContent>) -> Receipt {
+        let (mut contents, mut wrong) = (BTreeMap::new(), BTreeSet::new());
+        for (claimed, content) in delivery.contents {
+            match digest(content.as_bytes()) == claimed {
+                true => _ = contents.insert(claimed, content),
+                false => _ = wrong.insert(claimed),
+            }
+        }
+        let mut receipt = Receipt::default();
+        let mut state = self.map.state();
+        for record in delivery.records {
+            let id = record.id.clone();
+            match state.join(record, &contents, &wrong) {
+                Ok(true) => receipt.applied += 1,
+                Ok(false) => receipt.stale += 1,
+                Err(reason) => receipt.rejected.push((id, reason)),
+            }
+        }
+        receipt
+    }
+
+    fn live_summary(&self) -> Summary {
+        self.map.summary()
+    }
+
+    fn repin(&mut self) {
+        self.tree = self.map.state().tree();
+    }
+}

@@ -1,0 +1,112 @@
+//! A law suite for views, and a replica in memory to sync with: for tests and first programs.
+//!
+//! [`check_view`] drives a [`View`](crate::View) of your own and names the first law that it breaks. A view with such a
+//! mistake often syncs without any error: nothing is sent, or the same records again in each session.
+//!
+//! ```
+//! use engram_gossip_proto::testing::{ByteMap, Replica, check_view};
+//!
+//! # type YourStore = ByteMap;
+//! # type YourView = engram_gossip_proto::testing::ByteMapView;
+//! struct UnderTest(YourStore);
+//!
+//! impl Replica for UnderTest {
+//!     type View = YourView;
+//!
+//!     fn write(&mut self, id: &str, number: u64) {
+//!         self.0.insert(id, format!("content {number}")).expect("a valid id");
+//!     }
+//!
+//!     fn pin(&self) -> YourView {
+//!         self.0.pin()
+//!     }
+//! }
+//!
+//! check_view(|node| UnderTest(YourStore::new(node)))?;
+//! # Ok::<(), engram_gossip_proto::testing::BrokenView>(())
+//! ```
+
+mod byte_map;
+mod check;
+mod tree;
+
+use crate::View;
+
+pub use byte_map::{ByteMap, ByteMapView};
+pub use check::check_view;
+
+/// A replica of the store that a law suite drives.
+pub trait Replica {
+    /// Its view.
+    type View: View;
+
+    /// Writes a content under `id` as the node of this replica, in place of all that it sees under `id`.
+    ///
+    /// Different numbers are different contents.
+    fn write(&mut self, id: &str, number: u64);
+
+    /// A view of the present state, as a session takes it.
+    fn pin(&self) -> Self::View;
+}
+
+impl Replica for ByteMap {
+    type View = ByteMapView;
+
+    fn write(&mut self, id: &str, number: u64) {
+        let written = self.insert(id, number.to_be_bytes());
+        written.expect("a law suite writes under valid ids");
+    }
+
+    fn pin(&self) -> ByteMapView {
+        Self::pin(self)
+    }
+}
+
+/// What a [`View`] must keep. Each law names the mistake that breaks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ViewLaw {
+    /// `entries` ascend by key, each once, all below the prefix; every record has one.
+    Entries,
+    /// `count` and the count of `summary` are the number of `entries`.
+    Count,
+    /// `children` has a digest exactly where entries lie below a child.
+    Children,
+    /// `key_of` places an id where the tree has it.
+    KeyOf,
+    /// `record` returns the record of each entry, under its own id.
+    Records,
+    /// `content` returns, and `holds` confirms, each content by the digest under which a record names it.
+    Contents,
+    /// The pinned tree stays as it was when the view was made, whatever is written afterwards.
+    Pinned,
+    /// `live_summary` is that of the live tree, with what was applied and written since.
+    LiveSummary,
+    /// `apply` joins what is valid: a new record changes the state and counts as applied.
+    Apply,
+    /// `apply` refuses a record whose content has another digest, or is missing.
+    Verification,
+    /// Applied again, a record changes nothing and counts as stale.
+    Idempotence,
+    /// The order of records, and their distribution over deliveries, changes nothing.
+    Order,
+    /// The parts of a record, applied one by one, are the whole record.
+    Parts,
+    /// The digests are functions of the state: equal below a node if and only if the records there are equal.
+    Digests,
+    /// `repin` pins the live tree anew; required of a view with clocks.
+    Repin,
+    /// Two replicas hold the same after at most three sessions, and the last one ends in sync.
+    Convergence,
+}
+
+/// A view breaks a law: its sessions may leave replicas apart without an error. Correct the view.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the view breaks the law {law:?}: {detail}")]
+#[non_exhaustive]
+pub struct BrokenView {
+    /// The law.
+    pub law: ViewLaw,
+    /// What was expected, and what came.
+    pub detail: String,
+}

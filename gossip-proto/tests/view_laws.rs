@@ -1,0 +1,272 @@
+//! The law suite for views can fail: one view for each mistake, and the law that names it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use engram_gossip_proto::testing::{
+    BrokenView, ByteMap, ByteMapView, Replica, ViewLaw, check_view,
+};
+use engram_gossip_proto::{
+    ClockIndex, Clocks, Delivery, Entry, OpaqueContent, Prefix, Receipt, Record, Rejection,
+    Summary, View,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mistake {
+    UnsortedEntries,
+    EntriesOfTheWholeTree,
+    AMissingEntry,
+    CountOfTheWholeTree,
+    SummaryCountsOneMore,
+    ChildrenOfTheRoot,
+    NoChildren,
+    KeyOfAnotherHash,
+    RecordOfAnotherKey,
+    ContentsUnderAnotherDigest,
+    HoldsNothing,
+    TreeIsNotPinned,
+    LiveSummaryOfThePinnedTree,
+    AppliesNothing,
+    CountsNothingAsApplied,
+    AppliesWithoutVerification,
+    TakesRecordsWithoutContents,
+    CountsKnownAsApplied,
+    LastArrivalWins,
+    PartsReplaceTheRecord,
+    DigestsOfKeysAlone,
+    DigestsOfTheirOwn,
+    RepinsNothing,
+}
+
+use Mistake::*;
+
+struct Wrong {
+    mistake: Mistake,
+    map: ByteMap,
+    /// What this replica says in place of the state of the map, if its mistake needs a memory.
+    memory: Arc<Mutex<BTreeMap<String, u64>>>,
+    salt: u8,
+}
+
+struct WrongView {
+    mistake: Mistake,
+    inner: ByteMapView,
+    map: ByteMap,
+    memory: Arc<Mutex<BTreeMap<String, u64>>>,
+    salt: u8,
+}
+
+impl Replica for Wrong {
+    type View = WrongView;
+
+    fn write(&mut self, id: &str, number: u64) {
+        self.map.write(id, number);
+    }
+
+    fn pin(&self) -> WrongView {
+        WrongView {
+            mistake: self.mistake,
+            inner: self.map.pin(),
+            map: self.map.clone(),
+            memory: Arc::clone(&self.memory),
+            salt: self.salt,
+        }
+    }
+}
+
+fn changed(mut hash: [u8; 32], by: u8) -> [u8; 32] {
+    hash[31] ^= by;
+    hash
+}
+
+impl WrongView {
+    /// The tree that reads are answered from.
+    fn tree(&self) -> ByteMapView {
+        if self.mistake == TreeIsNotPinned { self.map.pin() } else { self.inner.clone() }
+    }
+
+    fn salted(&self, summary: Summary) -> Summary {
+        let salt = match self.mistake {
+            DigestsOfTheirOwn => self.salt,
+            LastArrivalWins => self.memory.lock().unwrap().len() as u8,
+            _ => 0,
+        };
+        Summary { root: changed(summary.root, salt), ..summary }
+    }
+}
+
+impl View for WrongView {
+    type Content = OpaqueContent;
+
+    fn summary(&self) -> Summary {
+        let summary = self.salted(self.tree().summary());
+        match self.mistake {
+            SummaryCountsOneMore => Summary { count: summary.count + 1, ..summary },
+            _ => summary,
+        }
+    }
+
+    fn count(&self, prefix: &Prefix) -> u64 {
+        let prefix = if self.mistake == CountOfTheWholeTree { &Prefix::ROOT } else { prefix };
+        self.tree().count(prefix)
+    }
+
+    fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
+        let children = match self.mistake {
+            NoChildren => return [None; 16],
+            ChildrenOfTheRoot => self.tree().children(&Prefix::ROOT),
+            _ => self.tree().children(prefix),
+        };
+        match self.mistake {
+            // As many entries below a child, the same digest.
+            DigestsOfKeysAlone => children.map(|child| child.map(|_| [7; 32])),
+            DigestsOfTheirOwn => children.map(|child| child.map(|d| changed(d, self.salt))),
+            _ => children,
+        }
+    }
+
+    fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
+        let mut entries = match self.mistake {
+            EntriesOfTheWholeTree => self.tree().entries(&Prefix::ROOT),
+            _ => self.tree().entries(prefix),
+        };
+        match self.mistake {
+            UnsortedEntries => entries.reverse(),
+            AMissingEntry => _ = entries.pop(),
+            _ => {}
+        }
+        entries
+    }
+
+    fn record(&self, key: &[u8; 32]) -> Option<Record> {
+        match self.mistake {
+            RecordOfAnotherKey => {
+                let entries = self.inner.entries(&Prefix::ROOT);
+                self.inner.record(&entries.first()?.key)
+            }
+            PartsReplaceTheRecord => {
+                let mut record = self.inner.record(key)?;
+                let last = self.memory.lock().unwrap().get(&record.id).copied();
+                record.parts.retain(|part| last.is_none_or(|last| u64::from(part.node[0]) == last));
+                Some(record)
+            }
+            _ => self.inner.record(key),
+        }
+    }
+
+    fn content(&self, digest: &[u8; 32]) -> Option<OpaqueContent> {
+        match self.mistake {
+            ContentsUnderAnotherDigest => self.inner.content(&changed(*digest, 1)),
+            _ => self.inner.content(digest),
+        }
+    }
+
+    fn holds(&self, digest: &[u8; 32]) -> bool {
+        self.mistake != HoldsNothing && self.inner.holds(digest)
+    }
+
+    fn key_of(&self, id: &str) -> [u8; 32] {
+        let by = u8::from(self.mistake == KeyOfAnotherHash);
+        changed(self.inner.key_of(id), by)
+    }
+
+    fn apply(&mut self, delivery: Delivery<OpaqueContent>) -> Receipt {
+        let number = delivery.records.len() as u32;
+        match self.mistake {
+            AppliesNothing => return Receipt { applied: number, ..Receipt::default() },
+            AppliesWithoutVerification => {
+                // The store believes the digest that came along: nothing is refused.
+                let mut receipt = self.inner.apply(delivery);
+                receipt.applied += receipt.rejected.len() as u32;
+                receipt.rejected.clear();
+                return receipt;
+            }
+            TakesRecordsWithoutContents => {
+                let mut receipt = self.inner.apply(delivery);
+                let missing = |(_, reason): &(_, Rejection)| *reason == Rejection::MissingContent;
+                receipt.rejected.retain(|rejected| !missing(rejected));
+                return receipt;
+            }
+            _ => {}
+        }
+        let only = delivery.records.first().filter(|_| number == 1).cloned();
+        let receipt = self.inner.apply(delivery);
+        if let Some(record) = only.filter(|_| receipt.applied == 1) {
+            let mut memory = self.memory.lock().unwrap();
+            let arrivals = memory.len() as u64;
+            match self.mistake {
+                LastArrivalWins => _ = memory.insert(record.id, arrivals),
+                PartsReplaceTheRecord => {
+                    _ = memory.insert(record.id, record.parts[0].node[0].into())
+                }
+                _ => {}
+            }
+        }
+        match self.mistake {
+            CountsNothingAsApplied => Receipt { applied: 0, stale: number, ..receipt },
+            CountsKnownAsApplied => Receipt { applied: number, stale: 0, ..receipt },
+            _ => receipt,
+        }
+    }
+
+    fn live_summary(&self) -> Summary {
+        match self.mistake {
+            LiveSummaryOfThePinnedTree => self.inner.summary(),
+            _ => self.salted(self.map.summary()),
+        }
+    }
+
+    fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
+        if self.mistake == RepinsNothing {
+            work(&mut ClockIndex::default());
+        }
+        self.mistake == RepinsNothing
+    }
+}
+
+fn check(mistake: Mistake) -> Result<(), BrokenView> {
+    check_view(|node| Wrong {
+        mistake,
+        map: ByteMap::new(node),
+        memory: Arc::default(),
+        salt: node[0],
+    })
+}
+
+#[test]
+fn each_mistake_is_named() {
+    let mistakes = [
+        (UnsortedEntries, ViewLaw::Entries),
+        (EntriesOfTheWholeTree, ViewLaw::Entries),
+        (AMissingEntry, ViewLaw::Count),
+        (CountOfTheWholeTree, ViewLaw::Count),
+        (SummaryCountsOneMore, ViewLaw::Count),
+        (ChildrenOfTheRoot, ViewLaw::Children),
+        (NoChildren, ViewLaw::Children),
+        (KeyOfAnotherHash, ViewLaw::KeyOf),
+        (RecordOfAnotherKey, ViewLaw::Records),
+        (ContentsUnderAnotherDigest, ViewLaw::Contents),
+        (HoldsNothing, ViewLaw::Contents),
+        (TreeIsNotPinned, ViewLaw::Pinned),
+        (LiveSummaryOfThePinnedTree, ViewLaw::LiveSummary),
+        (AppliesNothing, ViewLaw::Apply),
+        (CountsNothingAsApplied, ViewLaw::Apply),
+        (AppliesWithoutVerification, ViewLaw::Verification),
+        (TakesRecordsWithoutContents, ViewLaw::Verification),
+        (CountsKnownAsApplied, ViewLaw::Idempotence),
+        (LastArrivalWins, ViewLaw::Order),
+        (PartsReplaceTheRecord, ViewLaw::Parts),
+        (DigestsOfKeysAlone, ViewLaw::Digests),
+        (DigestsOfTheirOwn, ViewLaw::Apply),
+        (RepinsNothing, ViewLaw::Repin),
+    ];
+    for (mistake, law) in mistakes {
+        let broken = check(mistake).expect_err(&format!("{mistake:?} is not noticed"));
+        assert_eq!(broken.law, law, "{mistake:?}: {broken}");
+    }
+}
+
+#[test]
+fn a_right_view_keeps_the_laws() {
+    check_view(ByteMap::new).unwrap();
+}
