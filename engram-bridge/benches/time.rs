@@ -180,5 +180,29 @@ fn update_cache(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, update_cache);
+/// One changed pattern, compared with all others.
+fn across_ids(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("across_ids");
+    group.sample_size(20);
+    let (space, mut whole) = (peer(), snapshot(COUNT));
+    space.submit(&whole, Scheduler).expect("it is stored");
+    while space.compare_across_ids(64) > 0 {}
+    let mut version = 0_u32;
+    group.bench_function(format!("ours/one-changed-{COUNT}"), |bencher| {
+        let next = || {
+            version += 1;
+            let pattern = Arc::make_mut(&mut whole.patterns[COUNT / 2]);
+            pattern.source_episodes = vec![format!("another episode, {version}")];
+            space.submit_pattern(&whole.patterns[COUNT / 2]).expect("it is valid");
+        };
+        bencher.iter_batched(
+            next,
+            |()| assert_eq!(space.compare_across_ids(64), 0),
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, update_cache, across_ids);
 criterion_main!(benches);

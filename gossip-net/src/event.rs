@@ -44,7 +44,7 @@ pub enum Event {
         cause: HandshakeError,
     },
     /// A session reached a result, whichever side opened it.
-    Session(SessionReport),
+    Session(Box<SessionReport>),
     /// A session failed, whichever side opened it.
     SessionFailed {
         /// With whom.

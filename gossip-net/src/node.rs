@@ -143,7 +143,7 @@ impl Shared {
             }
         });
         self.events.publish(match result {
-            Ok(report) => Event::Session(report.clone()),
+            Ok(report) => Event::Session(Box::new(report.clone())),
             Err(cause) => Event::SessionFailed { peer, cause: cause.clone() },
         });
     }
