@@ -1,19 +1,35 @@
 //! What Engram's scheduler waits for: `update_cache`, and how long it takes until its cache has what a
 //! peer contributed, beside hashing the snapshot once.
 
+#[allow(dead_code, unreachable_pub, reason = "Engram's types have more than a benchmark needs")]
+mod chrono {
+    include!("../examples/engram_stub/chrono.rs");
+}
+#[allow(dead_code, unreachable_pub, reason = "Engram's types have more than a benchmark needs")]
+mod engram_core {
+    include!("../examples/engram_stub/engram_core.rs");
+}
+/// The adapter, as the guide shows it.
+#[allow(dead_code, unreachable_pub, reason = "in a program of its own it would be a library")]
+mod adapter {
+    use super::{chrono, engram_core};
+    include!("../examples/engram_stub/adapter.rs");
+}
+
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use adapter::Clustered;
 use common::snapshot;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use engram_bridge::{
     BeliefUpdateRecord, Binding, ConsolidationCacheSource, ConsolidationCacheSource::Scheduler,
     ConsolidationService, ConsolidationSnapshot, DEFAULT_SPACE, Environment,
     GossipingConsolidationService, InMemoryConsolidationService, SemanticPattern, Space, Store,
-    StoreConfig,
+    StoreConfig, Timestamp,
 };
 use engram_gossip_net::{ClusterCa, Gossip, Identity, NetConfig, Roster, Validity};
 use engram_gossip_proto::{Delivery, PatternContent, Prefix, SpaceId, View as _};
@@ -73,7 +89,8 @@ fn service() -> (GossipingConsolidationService, Receiver<()>) {
     let (given, word) = channel();
     let cache = InMemoryConsolidationService::new();
     let inner = Arc::new(Cache { cache, given: Mutex::new(given) });
-    (GossipingConsolidationService::new(inner, gossiper.expect("the space is hosted")), word)
+    let service = GossipingConsolidationService::new(inner, gossiper.expect("the space is hosted"));
+    (service.without_belief_log(), word)
 }
 
 /// The space of a peer, which writes one pattern again and again.
@@ -96,6 +113,24 @@ fn delivery(space: &Arc<Space>) -> Delivery<PatternContent> {
         delivery.records.push(record);
     }
     delivery
+}
+
+/// The snapshot in Engram's own types.
+fn as_engram(snapshot: &ConsolidationSnapshot) -> engram_core::completion::ConsolidationSnapshot {
+    let time = |time: Timestamp| chrono::DateTime::from_timestamp_nanos(time.as_nanoseconds());
+    let pattern = |pattern: &Arc<SemanticPattern>| engram_core::completion::SemanticPattern {
+        id: pattern.id.clone(),
+        embedding: (*pattern.embedding).try_into().expect("real embeddings have 768 numbers"),
+        source_episodes: pattern.source_episodes.clone(),
+        strength: pattern.strength,
+        schema_confidence: engram_core::Confidence::exact(pattern.schema_confidence.raw()),
+        last_consolidated: time(pattern.last_consolidated),
+    };
+    engram_core::completion::ConsolidationSnapshot {
+        generated_at: time(snapshot.generated_at),
+        patterns: snapshot.patterns.iter().map(pattern).collect(),
+        stats: Default::default(),
+    }
 }
 
 /// The snapshot with copies of all patterns, as an engine hands it over that owns its patterns.
@@ -136,6 +171,16 @@ fn update_cache(criterion: &mut Criterion) {
     group.bench_function(format!("ours/unchanged-{COUNT}"), |bencher| {
         let again = copied(&whole);
         bencher.iter(|| service.update_cache(&again, Scheduler));
+    });
+    group.bench_function(format!("adapter/unchanged-{COUNT}"), |bencher| {
+        let (adapter, again) = (Clustered::new(self::service().0), as_engram(&whole));
+        let scheduler = engram_core::consolidation::ConsolidationCacheSource::Scheduler;
+        engram_core::consolidation::ConsolidationService::update_cache(&adapter, &again, scheduler);
+        bencher.iter(|| {
+            engram_core::consolidation::ConsolidationService::update_cache(
+                &adapter, &again, scheduler,
+            );
+        });
     });
     group.bench_function(format!("ours/one-changed-{COUNT}"), |bencher| {
         let mut version = 0_u32;
@@ -180,5 +225,29 @@ fn update_cache(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, update_cache);
+/// One changed pattern, compared with all others.
+fn across_ids(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("across_ids");
+    group.sample_size(20);
+    let (space, mut whole) = (peer(), snapshot(COUNT));
+    space.submit(&whole, Scheduler).expect("it is stored");
+    while space.compare_across_ids(64) > 0 {}
+    let mut version = 0_u32;
+    group.bench_function(format!("ours/one-changed-{COUNT}"), |bencher| {
+        let next = || {
+            version += 1;
+            let pattern = Arc::make_mut(&mut whole.patterns[COUNT / 2]);
+            pattern.source_episodes = vec![format!("another episode, {version}")];
+            space.submit_pattern(&whole.patterns[COUNT / 2]).expect("it is valid");
+        };
+        bencher.iter_batched(
+            next,
+            |()| assert_eq!(space.compare_across_ids(64), 0),
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, update_cache, across_ids);
 criterion_main!(benches);

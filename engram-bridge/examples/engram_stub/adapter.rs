@@ -1,5 +1,6 @@
 // Engram's consolidation service, with a cluster behind it.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +18,8 @@ pub struct Clustered {
     service: bridge::GossipingConsolidationService,
     /// Statistics are the engine's own. They never travel, so they stay as they are.
     stats: Mutex<ConsolidationStats>,
+    /// What the engine submitted last, by id. Unchanged patterns are not copied again.
+    submitted: Mutex<HashMap<String, Arc<bridge::SemanticPattern>>>,
     /// The merged snapshot in Engram's types. It is converted anew only when it changed.
     converted: Mutex<Option<Converted>>,
 }
@@ -31,11 +34,11 @@ impl Clustered {
     /// Serves Engram with the patterns of the cluster.
     #[must_use]
     pub fn new(service: bridge::GossipingConsolidationService) -> Self {
-        Self { service, stats: Mutex::default(), converted: Mutex::default() }
+        let (stats, submitted) = (Mutex::default(), Mutex::default());
+        Self { service, stats, submitted, converted: Mutex::default() }
     }
 
-    /// The reasons for which patterns of the last snapshot were refused.
-    #[must_use]
+    /// What became of the last snapshot, with the patterns that were refused and the reasons.
     pub fn last_report(&self) -> Result<bridge::SubmitReport, bridge::StorageError> {
         self.service.last_report()
     }
@@ -46,17 +49,7 @@ impl ConsolidationService for Clustered {
         let merged = self.service.cached_snapshot()?;
         let generated_at = from_bridge_time(merged.generated_at);
         let stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut converted = self.converted.lock().unwrap_or_else(PoisonError::into_inner);
-        let patterns = match converted.as_ref() {
-            Some(known) if known.is_of(&merged) => known.patterns.clone(),
-            _ => {
-                let patterns: Vec<_> =
-                    merged.patterns.iter().map(|pattern| from_bridge(pattern)).collect();
-                *converted = Some(Converted { merged, patterns: patterns.clone() });
-                patterns
-            }
-        };
-        Some(ConsolidationSnapshot { generated_at, patterns, stats })
+        Some(ConsolidationSnapshot { generated_at, patterns: self.convert(merged), stats })
     }
 
     fn update_cache(&self, snapshot: &ConsolidationSnapshot, source: ConsolidationCacheSource) {
@@ -66,8 +59,8 @@ impl ConsolidationService for Clustered {
             ConsolidationCacheSource::OnDemand => bridge::ConsolidationCacheSource::OnDemand,
         };
         let snapshot = bridge::ConsolidationSnapshot {
-            generated_at: to_bridge_time(&snapshot.generated_at),
-            patterns: snapshot.patterns.iter().map(to_bridge).map(Arc::new).collect(),
+            generated_at: to_bridge_time(snapshot.generated_at),
+            patterns: snapshot.patterns.iter().map(|pattern| self.to_bridge(pattern)).collect(),
             ..bridge::ConsolidationSnapshot::default()
         };
         self.service.update_cache(&snapshot, source);
@@ -84,6 +77,43 @@ impl ConsolidationService for Clustered {
     fn recent_updates(&self) -> Vec<BeliefUpdateRecord> {
         self.service.recent_updates().into_iter().map(update_from_bridge).collect()
     }
+}
+
+impl Clustered {
+    /// The patterns of a merged snapshot in Engram's type.
+    fn convert(&self, merged: bridge::ConsolidationSnapshot) -> Vec<SemanticPattern> {
+        let mut converted = self.converted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = converted.as_ref()
+            && known.is_of(&merged)
+        {
+            return known.patterns.clone();
+        }
+        let patterns: Vec<_> = merged.patterns.iter().map(|pattern| from_bridge(pattern)).collect();
+        *converted = Some(Converted { merged, patterns: patterns.clone() });
+        drop(converted);
+        patterns
+    }
+
+    /// The pattern in the bridge's type: the one of the last snapshot if it is unchanged.
+    fn to_bridge(&self, pattern: &SemanticPattern) -> Arc<bridge::SemanticPattern> {
+        let mut submitted = self.submitted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = submitted.get(&pattern.id)
+            && is_same(known, pattern)
+        {
+            return Arc::clone(known);
+        }
+        let converted = Arc::new(to_bridge(pattern));
+        submitted.insert(pattern.id.clone(), Arc::clone(&converted));
+        converted
+    }
+}
+
+fn is_same(known: &bridge::SemanticPattern, pattern: &SemanticPattern) -> bool {
+    known.last_consolidated == to_bridge_time(pattern.last_consolidated)
+        && known.strength.to_bits() == pattern.strength.to_bits()
+        && known.schema_confidence.raw().to_bits() == pattern.schema_confidence.raw().to_bits()
+        && known.source_episodes == pattern.source_episodes
+        && *known.embedding == pattern.embedding
 }
 
 impl Converted {
@@ -117,7 +147,7 @@ fn to_bridge(pattern: &SemanticPattern) -> bridge::SemanticPattern {
         strength: pattern.strength,
         // Engram lets NaN through. The cluster refuses such a pattern by name.
         schema_confidence: bridge::Confidence::from_engine(pattern.schema_confidence.raw()),
-        last_consolidated: to_bridge_time(&pattern.last_consolidated),
+        last_consolidated: to_bridge_time(pattern.last_consolidated),
     }
 }
 
@@ -138,10 +168,10 @@ fn update_from_bridge(update: bridge::BeliefUpdateRecord) -> BeliefUpdateRecord 
     }
 }
 
-fn from_bridge_time(time: bridge::Timestamp) -> DateTime<Utc> {
+const fn from_bridge_time(time: bridge::Timestamp) -> DateTime<Utc> {
     DateTime::from_timestamp_nanos(time.as_nanoseconds())
 }
 
-fn to_bridge_time(time: &DateTime<Utc>) -> bridge::Timestamp {
+fn to_bridge_time(time: DateTime<Utc>) -> bridge::Timestamp {
     bridge::Timestamp::from_nanoseconds(time.timestamp_nanos_opt().unwrap_or(i64::MAX))
 }

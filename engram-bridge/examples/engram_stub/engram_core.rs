@@ -77,7 +77,9 @@ pub mod completion {
     }
 
     #[derive(Clone, Debug, Default)]
-    pub struct CompletionConfig;
+    pub struct CompletionConfig {
+        pub ca3_sparsity: f32,
+    }
 
     #[derive(Clone, Debug)]
     pub struct SchedulerConfig {

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use engram_bridge::{
-    ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, ENGRAM_DIMENSION, Introduced,
-    SemanticPattern, Space,
+    ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, ENGRAM_DIMENSION, Environment,
+    Gossip, Identity, Introduced, Member, Precision, Roster, SemanticPattern, Space, Store,
+    StoreConfig,
 };
+use engram_gossip_net::{ClusterCa, Validity};
 use engram_gossip_proto::Compression;
 
 use crate::common::cluster::*;
@@ -144,8 +147,8 @@ async fn one_of_three_nodes_dies_during_the_round_and_the_others_converge() {
     }
 }
 
-/// The plan hoped for less than half by LZ4. On real embeddings that is out of reach without loss;
-/// what is asserted is what bit-shuffled planes really save.
+/// The plan hoped for less than half by LZ4. On real embeddings that is out of reach without loss: it
+/// takes half precision.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn test_compression_effectiveness() {
     let bare: usize = {
@@ -157,10 +160,15 @@ async fn test_compression_effectiveness() {
         last.patterns.iter().map(|pattern| bytes(pattern)).sum()
     };
     let mut sent = BTreeMap::new();
-    for (name, compression) in [("raw", Compression::Off), ("lz4", Compression::Lz4)] {
+    for (name, compression, precision) in [
+        ("raw", Compression::Off, Precision::F32),
+        ("lz4", Compression::Lz4, Precision::F32),
+        ("f16", Compression::Lz4, Precision::F16),
+    ] {
         let mut config = quiet();
         config.session.compression = compression;
-        let cluster = Cluster::start(&["a", "b"], &config);
+        let cluster =
+            Cluster::start_with(&["a", "b"], &config, |store| store.precision = precision);
         cluster.nodes[0].space().submit(snapshots("node-c").last().unwrap(), Scheduler).unwrap();
         let report = cluster.nodes[1].gossip.sync_with(cluster.nodes[0].gossip.node_id()).await;
         let report = report.unwrap();
@@ -172,6 +180,33 @@ async fn test_compression_effectiveness() {
     println!("bytes received / bytes of the patterns: {sent:?}");
     assert!(sent["raw"] < 1.10, "{sent:?}");
     assert!(sent["lz4"] < 0.90, "{sent:?}");
+    assert!(sent["f16"] <= 0.48, "{sent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_of_different_precisions_refuse_each_other_by_name() {
+    let validity = Validity::days_from(SystemTime::now(), 1);
+    let ca = ClusterCa::generate("test", validity).unwrap();
+    let nodes = [Precision::F32, Precision::F16].map(|precision| {
+        let node = ca.issue_node("node", validity).unwrap();
+        let identity =
+            Identity::from_pem(ca.certificate_pem(), &node.certificate_pem, &node.key_pem).unwrap();
+        let mut config = StoreConfig::new(node.node_id, [crate::common::space()]);
+        config.precision = precision;
+        let store = Arc::new(Store::new(config, Environment::system()));
+        let parameters = store.parameters();
+        Gossip::bind(quiet(), identity, Roster::default(), parameters, store).unwrap()
+    });
+    let members = nodes.iter().enumerate().map(|(at, node)| Member {
+        id: node.node_id(),
+        name: at.to_string(),
+        address: Some(node.local_addr().to_string()),
+    });
+    let roster = Roster::new(members).unwrap();
+    nodes.iter().for_each(|node| node.set_roster(roster.clone()));
+    let refused = nodes[0].sync_with(nodes[1].node_id()).await;
+    let text = format!("{refused:?}");
+    assert!(text.contains("precision") && text.contains("f16"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

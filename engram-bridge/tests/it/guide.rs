@@ -20,6 +20,6 @@ fn every_rust_line_of_the_guide_is_one_of_the_example() {
         let (block, _) = block.split_once("```").unwrap();
         let block = lines(block);
         let shown = |source: &&str| lines(source).windows(block.len()).any(|run| run == block);
-        assert!(sources.iter().any(|source| shown(&source)), "{block:#?}");
+        assert!(sources.iter().any(|source| shown(source)), "{block:#?}");
     }
 }

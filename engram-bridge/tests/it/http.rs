@@ -67,11 +67,20 @@ async fn two_nodes_are_explained_by_either() {
     let peers = get(at, &format!("{CONSOLIDATION}/peers")).await.json();
     assert_eq!((&peers[0]["name"], &peers[0]["state"]), (&"node-b".into(), &"connected".into()));
 
+    let space = cluster.nodes[0].space();
+    let compared = async || (space.across_ids_stats().unwrap().pending == 0).then_some(());
+    eventually("comparison across ids", compared).await;
     let conflicts = get(at, &format!("{CONSOLIDATION}/conflicts")).await.json();
     assert_eq!(conflicts["total"], 1);
+    let groups = &conflicts["across_ids"];
+    assert_eq!(groups["groups_total"], space.across_ids_stats().unwrap().groups);
+    assert_eq!((&groups["pending"], &groups["over_limit"]), (&0.into(), &false.into()));
     let id = found.patterns[0].id.as_str();
     let explained = get(at, &format!("{CONSOLIDATION}/explain?id={id}")).await.json();
     assert_eq!(explained, conflicts["conflicts"][0]);
+    let standing = space.standing(id).unwrap();
+    assert_eq!(explained["across_ids"]["role"], standing.role.name());
+    assert_eq!(explained["across_ids"]["reason"], standing.to_string());
     let versions = explained["versions"].as_array().unwrap();
     let by = |name: &str| versions.iter().find(|v| v["writes"][0]["node"] == name).unwrap();
     assert_eq!((&by("node-a")["kept"], &by("node-b")["kept"]), (&false.into(), &false.into()));

@@ -12,6 +12,8 @@ pub(crate) enum Event {
     State(State),
     /// The answer to the command `export`.
     Exported,
+    /// One of the answers to the command `groups`, one for each space.
+    Groups(Groups),
     /// A command could not be carried out.
     Failed { reason: String },
     /// The node has closed its output: it is gone.
@@ -31,6 +33,22 @@ pub(crate) struct State {
     pub(crate) rejected: u64,
     /// All of its own snapshots have been submitted.
     pub(crate) replay_done: bool,
+}
+
+/// The conflicts of a space across ids.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Groups {
+    pub(crate) space: String,
+    /// Groups of at least two patterns.
+    pub(crate) groups: u64,
+    /// Patterns in these groups beside the representatives.
+    pub(crate) members: u64,
+    /// Patterns that dispute an episode with another one.
+    pub(crate) disputed: u64,
+    /// Changed patterns that were not compared yet.
+    pub(crate) pending: u64,
+    /// One of the members, explained.
+    pub(crate) example: Option<String>,
 }
 
 impl Event {
@@ -57,6 +75,14 @@ impl Event {
                 replay_done: value["replay_done"].as_bool().unwrap_or(false),
             })),
             "exported" => Some(Self::Exported),
+            "groups" => Some(Self::Groups(Groups {
+                space: text("space"),
+                groups: number("groups"),
+                members: number("members"),
+                disputed: number("disputed"),
+                pending: number("pending"),
+                example: value["example"].as_str().map(str::to_owned),
+            })),
             "failed" => Some(Self::Failed { reason: text("reason") }),
             _ => None,
         }

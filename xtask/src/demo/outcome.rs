@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::event::Groups;
 use super::picture;
 use super::progress::{Progress, human_bytes};
 use super::verify::Findings;
@@ -61,7 +62,35 @@ impl Outcome {
             "missing_patterns": self.findings.missing_patterns,
             "missing_citations": self.findings.missing_citations,
             "seconds": (self.seconds * 1e3).round() / 1e3,
+            "across_ids": {
+                "groups": self.total(|groups| groups.groups),
+                "members": self.total(|groups| groups.members),
+                "disputed": self.total(|groups| groups.disputed),
+            },
         })
+    }
+
+    fn total(&self, count: impl Fn(&Groups) -> u64) -> u64 {
+        self.progress.groups().iter().map(count).sum()
+    }
+
+    /// The conflicts across ids, and one of them explained; empty if there is none.
+    fn across_ids(&self) -> String {
+        let (groups, members) = (self.total(|of| of.groups), self.total(|of| of.members));
+        let disputed = self.total(|of| of.disputed);
+        let pending = self.total(|of| of.pending);
+        let mut text = format!(
+            "across ids: {groups} groups of {} patterns that are one memory, {disputed} patterns in dispute\n",
+            groups + members
+        );
+        if pending > 0 {
+            text += &format!("  {pending} patterns were not compared in time\n");
+        }
+        let example = self.progress.groups().iter().find_map(|of| of.example.as_deref());
+        for line in example.into_iter().flat_map(str::lines) {
+            text += &format!("  {line}\n");
+        }
+        text
     }
 
     pub(crate) fn table(&self) -> String {
@@ -98,7 +127,7 @@ impl Outcome {
         } else {
             format!("NOT converged after {:.1} s", self.seconds)
         };
-        format!("\n{table}\n{verdict}\n")
+        format!("\n{table}\n{verdict}\n{}", self.across_ids())
     }
 
     pub(crate) fn picture(&self) -> String {
@@ -117,6 +146,9 @@ mod tests {
         let root = "00112233445566778899".to_owned();
         let state = State { root, patterns: 2, sessions: 4, bytes_sent: 1_500, ..State::default() };
         progress.take(0, Event::State(state));
+        let (space, example) = ("notes".to_owned(), Some("q: one memory with p".to_owned()));
+        let groups = Groups { space, groups: 2, members: 3, disputed: 1, pending: 0, example };
+        progress.take(0, Event::Groups(groups));
         progress
     }
 
@@ -131,6 +163,7 @@ mod tests {
                 "bytes_sent": 1_500, "bytes_received": 0,
             }],
             "union_patterns": 3, "missing_patterns": 0, "missing_citations": 0, "seconds": 1.235,
+            "across_ids": { "groups": 2, "members": 3, "disputed": 1 },
         });
         assert_eq!(json, expected);
     }
@@ -152,5 +185,7 @@ mod tests {
             row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
         assert_eq!(cells, ["node-a", "001122334455", "2", "4", "1.5 kB", "0 B"]);
         assert!(table.contains("NOT converged"));
+        assert!(table.contains("2 groups of 5 patterns"), "{table}");
+        assert!(table.ends_with("  q: one memory with p\n"), "{table}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::event::{Event, State};
+use super::event::{Event, Groups, State};
 
 /// A line is written at most this often, unless it is the last one.
 const PACE: Duration = Duration::from_millis(500);
@@ -20,6 +20,8 @@ pub(crate) struct Progress {
     states: Vec<State>,
     history: Vec<Sample>,
     exports: usize,
+    /// What the first node answered last about conflicts across ids.
+    groups: Vec<Groups>,
     /// Patterns since the last line, by receiver and sender.
     transfers: BTreeMap<(String, String), u64>,
     said: Instant,
@@ -47,6 +49,7 @@ impl Progress {
             states,
             history: Vec::new(),
             exports: 0,
+            groups: Vec::new(),
             transfers: BTreeMap::new(),
             said: Instant::now(),
             changed: false,
@@ -96,6 +99,10 @@ impl Progress {
                 self.changed = true;
             }
             Event::Exported => self.exports += 1,
+            Event::Groups(groups) => {
+                self.groups.retain(|known| known.space != groups.space);
+                self.groups.push(groups);
+            }
             _ => {}
         }
     }
@@ -103,6 +110,15 @@ impl Progress {
     /// Every node has written what it shows.
     pub(crate) fn exported(&self) -> bool {
         self.exports == self.names.len()
+    }
+
+    /// The conflicts across ids of each space, as the first node answered.
+    pub(crate) fn groups(&self) -> &[Groups] {
+        &self.groups
+    }
+
+    pub(crate) fn forget_groups(&mut self) {
+        self.groups.clear();
     }
 
     /// Explains the columns of the lines to come, before the first.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -24,6 +25,9 @@ const ATTEMPTS: usize = 5;
 
 /// How long the nodes may take to write what they show.
 const EXPORT: Duration = Duration::from_secs(60);
+
+/// How long the first node may take to compare its patterns across ids.
+const COMPARISON: Duration = Duration::from_secs(120);
 
 /// How long to wait for news before looking at the clock and at Ctrl-C.
 const TICK: Duration = Duration::from_millis(100);
@@ -164,6 +168,7 @@ impl Run<'_> {
         if self.listen(nodes, events, deadline, &mut progress, Progress::exported)? != Wait::Done {
             bail!("the nodes did not export their patterns within {} s", EXPORT.as_secs());
         }
+        self.compare(nodes, events, &mut progress)?;
         let mut findings = verify(self.feeds, &exports)?;
         findings.problems.extend(self.disputed(&progress));
         if wait == Wait::TimedOut {
@@ -173,6 +178,27 @@ impl Run<'_> {
             );
         }
         Ok(Outcome::new(self.names(), progress, seconds, findings))
+    }
+
+    /// Asks the first node for its conflicts across ids until it has compared all patterns.
+    fn compare(
+        &self,
+        nodes: &mut Nodes,
+        events: &Receiver<(usize, Event)>,
+        progress: &mut Progress,
+    ) -> Result<()> {
+        let spaces: BTreeSet<_> = self.feeds.iter().flat_map(|feed| &feed.spaces).collect();
+        let answered = |progress: &Progress| progress.groups().len() == spaces.len();
+        let deadline = Instant::now() + COMPARISON;
+        loop {
+            progress.forget_groups();
+            nodes.0[0].tell("groups")?;
+            let wait = self.listen(nodes, events, deadline, progress, answered)?;
+            if wait != Wait::Done || progress.groups().iter().all(|groups| groups.pending == 0) {
+                return Ok(());
+            }
+            thread::sleep(TICK);
+        }
     }
 
     /// Nodes that took more or less of their files than they should have.

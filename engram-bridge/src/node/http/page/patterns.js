@@ -48,7 +48,8 @@ function explanation(known) {
     : null;
   const context = known.context.map(covered).join(', ') + beyond(known.context, known.context_total);
   return [make('p', '', visible), known.versions.length > 0 ? table : null, suppressed,
-    make('p', 'soft', `Versions covered: ${context}.`)].filter((part) => part !== null);
+    make('p', 'soft', `Versions covered: ${context}.`),
+    known.across_ids ? make('p', 'soft', `Across ids: ${known.across_ids.reason}.`) : null].filter((part) => part !== null);
 }
 
 function absence(known) {
@@ -73,7 +74,8 @@ function updateConflict(details, known) {
 /** Conflicts beyond the first answer that the reader asked for. */
 let furtherConflicts = [];
 
-function showConflicts({ total, conflicts }) {
+function showConflicts({ total, conflicts, across_ids: across }) {
+  showGroups(across);
   const first = new Set(conflicts.map((known) => known.id));
   const all = [...conflicts, ...furtherConflicts.filter((known) => !first.has(known.id))];
   say(at('conflicted'), total.toLocaleString('en'));
@@ -82,6 +84,21 @@ function showConflicts({ total, conflicts }) {
     : `${count(total, 'pattern')} ${total === 1 ? 'has' : 'have'} more than one version. None is lost; the strategy chooses what is shown.`);
   at('more').hidden = all.length >= total;
   keep(at('conflict-list'), all, (known) => known.id, createConflict, updateConflict);
+}
+
+/** Patterns of different ids that are one memory. */
+function showGroups(across) {
+  at('groups-say').hidden = across === null;
+  const groups = across === null ? [] : across.groups.slice(0, 5);
+  keep(at('group-list'), groups, (group) => group.representative, () => make('li', 'mono'), (item, group) => {
+    const members = group.members.map((member) => `${member.id} (${member.role})`).join(', ');
+    say(item, `${group.representative}: ${members}${beyond(group.members, group.members_total)}`);
+  });
+  if (across === null) return;
+  const pending = across.pending > 0 ? ` ${count(across.pending, 'pattern')} not compared yet.` : '';
+  say(at('groups-say'), across.over_limit
+    ? 'Too many patterns to compare them across ids.'
+    : `Across ids: ${count(across.groups_total, 'group')} of patterns that are one memory, ${count(across.disputed, 'pattern')} in dispute about episodes.${pending}`);
 }
 
 async function moreConflicts() {
