@@ -1,6 +1,7 @@
 //! Deliberate mistakes in the code that ships, each of which a named test has to notice.
 
 mod plant;
+mod scheduler;
 mod table;
 
 use std::collections::BTreeSet;
@@ -16,7 +17,7 @@ use crate::command::{cargo, passes, spelled};
 use crate::scratch::Scratch;
 use crate::workspace::target_folder;
 use plant::{copy_checkout, plant};
-use table::{MUTANTS, Mutant, Suite};
+use table::{Mutant, Suite};
 
 /// Plant deliberate mistakes in the code, and fail if a test does not notice its own
 ///
@@ -62,15 +63,20 @@ impl Mutants {
     }
 
     fn choose(&self) -> Result<Vec<&'static Mutant>> {
-        let is_known = |name: &&String| MUTANTS.iter().any(|mutant| mutant.name == name.as_str());
+        let is_known = |name: &&String| all().any(|mutant| mutant.name == name.as_str());
         if let Some(unknown) = self.only.iter().find(|name| !is_known(name)) {
             bail!("there is no mutant {unknown:?}; cargo xtask mutants --list names them");
         }
         let chosen = |mutant: &&Mutant| {
             self.only.is_empty() || self.only.iter().any(|name| name == mutant.name)
         };
-        Ok(MUTANTS.iter().filter(chosen).collect())
+        Ok(all().filter(chosen).collect())
     }
+}
+
+/// Every mutant.
+fn all() -> impl Iterator<Item = &'static Mutant> {
+    table::MUTANTS.iter().chain(scheduler::MUTANTS)
 }
 
 /// A copy of the checkout, with a target folder that stays for the next run.
@@ -146,14 +152,14 @@ mod tests {
 
     #[test]
     fn every_mutant_has_a_name_and_a_killer() {
-        let names: BTreeSet<_> = MUTANTS.iter().map(|mutant| mutant.name).collect();
-        assert_eq!(names.len(), MUTANTS.len());
-        assert!(MUTANTS.iter().all(|mutant| !mutant.killers.is_empty()));
+        let names: BTreeSet<_> = all().map(|mutant| mutant.name).collect();
+        assert_eq!(names.len(), all().count());
+        assert!(all().all(|mutant| !mutant.killers.is_empty()));
     }
 
     #[test]
     fn every_mutant_finds_its_texts() {
-        for mutant in MUTANTS {
+        for mutant in all() {
             for edit in mutant.edits {
                 let found = plant::occurrences(root(), edit).unwrap();
                 assert_eq!(found, 1, "{}: {}", mutant.name, edit.file);

@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::limits::DATAGRAMS;
-use super::mutant::Mutant;
 use super::peer::{Contact, Peer};
 use super::{Action, Due, Scheduler};
 use crate::{RootAdvert, SpaceId, Summary};
@@ -32,9 +31,6 @@ impl<P: Copy + Ord> Scheduler<P> {
     /// Those that still lack it a little later are told by a second wave: news doubles sooner, and in a
     /// large cluster the last nodes hear of it earlier.
     pub(super) fn on_announcement(&mut self, now: Duration) {
-        if self.mutant.is(Mutant::NoAdvert) {
-            return;
-        }
         self.has_second_wave = !self.has_second_wave;
         if self.has_second_wave {
             self.agenda.set(Due::Announcement, now + self.config.advert_hold * WAVE_HOLDS);

@@ -8,7 +8,6 @@ use super::limits::{
     MAX_DIALS, MAX_DIALS_UNDER_WAY, MAX_LOST_DIALS, MAX_UNREACHABLE_DIALS, MET_LATELY,
     PERMIT_HANDSHAKES,
 };
-use super::mutant::Mutant;
 use super::peer::{Contact, Peer};
 use super::{Action, DialFailure, Disconnect, Due, Reach, Scheduler};
 
@@ -216,13 +215,12 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     fn queue_dial(&mut self, peer: P, now: Duration) {
-        let is_fair = !self.mutant.is(Mutant::UnfairDials);
         let Some(found) = self.peers.get_mut(&peer) else { return };
         let class = if found.is_requested() {
             Class::Requested
-        } else if is_fair && found.is_lost(now) {
+        } else if found.is_lost(now) {
             Class::Lost
-        } else if is_fair && found.backoff.failures() > 0 {
+        } else if found.backoff.failures() > 0 {
             Class::Unreachable
         } else {
             Class::New
@@ -261,10 +259,7 @@ impl<P: Copy + Ord> Scheduler<P> {
                 self.dials.held[class as usize] += 1;
                 self.dials.under_way += 1;
                 let timeout = handshake_timeout(found, now);
-                let permit_time = match self.mutant.is(Mutant::UnfairDials) {
-                    true => timeout,
-                    false => self.dials.permit_time(),
-                };
+                let permit_time = self.dials.permit_time();
                 self.agenda.set(Due::DialPermit(peer), now + permit_time);
                 self.actions.push_back(Action::Dial { peer, timeout });
             }

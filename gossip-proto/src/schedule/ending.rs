@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use super::limits::{PREVIEW_PAUSE, REFUSED_PAUSE, STALLED_AFTER};
-use super::mutant::Mutant;
 use super::peer::{Opened, Peer, Purpose};
 use super::trigger::{Call, Worth};
 use super::{Notice, Scheduler, SessionEnd, SessionId, Used};
@@ -34,10 +33,7 @@ impl<P: Copy + Ord> Scheduler<P> {
                 Purpose::Sync(call) => self.conclude_opened(peer, call, end, now),
                 Purpose::Preview => self.conclude_preview(peer, opened, end, now),
             }
-            let failed = matches!(end, SessionEnd::Failed);
-            if !(failed && self.mutant.is(Mutant::PermitLeak)) {
-                self.release_opened(session, peer, now);
-            }
+            self.release_opened(session, peer, now);
         } else if found.accepted.take_if(|accepted| *accepted == session).is_some() {
             if let SessionEnd::Outcome(outcome) = end {
                 self.conclude_accepted(peer, outcome, now);
@@ -69,9 +65,6 @@ impl<P: Copy + Ord> Scheduler<P> {
                 let worth = worth(outcome);
                 found.note_outcome(outcome);
                 found.trigger.end(worth, call, now);
-                if self.mutant.is(Mutant::NoBackoff) {
-                    found.trigger.forgive();
-                }
                 let notice = found.note_stall(worth, outcome);
                 self.notices.extend(notice.map(|notice| notice.of(peer)));
                 self.follow_up(peer, outcome, now);
@@ -110,9 +103,6 @@ impl<P: Copy + Ord> Scheduler<P> {
     /// A side that gained something and knows that there is more asks for the rest.
     fn follow_up(&mut self, peer: P, outcome: &Outcome, at: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
-        if self.mutant.is(Mutant::SkippedFollowUp) {
-            return;
-        }
         let has_more = outcome.result == Ending::BudgetSpent || outcome.postponed;
         if worth(outcome) == Worth::Progress && has_more {
             found.trigger.call(Call::Rest, at);

@@ -36,7 +36,6 @@ mod ending;
 mod in_flight;
 pub mod limits;
 mod members;
-mod mutant;
 mod peer;
 mod permits;
 mod random;
@@ -64,8 +63,6 @@ use self::claims::Claims;
 pub use self::config::{ConfigError, ScheduleConfig};
 use self::dials::Dials;
 use self::in_flight::InFlightRoots;
-#[cfg(feature = "sim")]
-pub use self::mutant::Mutant;
 use self::peer::Peer;
 use self::permits::Permits;
 pub use self::random::Random;
@@ -111,7 +108,6 @@ pub struct Scheduler<P> {
     actions: VecDeque<Action<P>>,
     notices: VecDeque<Notice<P>>,
     stats: ScheduleStats,
-    mutant: mutant::Planted,
 }
 
 /// What is due at some time.
@@ -186,7 +182,6 @@ impl<P: Copy + Ord> Scheduler<P> {
             actions: VecDeque::new(),
             notices: VecDeque::new(),
             stats: ScheduleStats::default(),
-            mutant: mutant::Planted::default(),
             config,
         };
         let phase = scheduler.random.duration(scheduler.config.advert_interval);

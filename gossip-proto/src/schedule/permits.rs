@@ -4,7 +4,6 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use super::limits::PERMIT_TIMEOUT;
-use super::mutant::Mutant;
 use super::peer::Incoming;
 use super::{Action, Due, Refusal, Scheduler, SessionId};
 
@@ -46,9 +45,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     /// Gives the permit of an own session to the next that waits for one.
     pub(super) fn release_opened(&mut self, session: SessionId, peer: P, now: Duration) {
         self.permits.opened -= 1;
-        if !self.mutant.is(Mutant::StaleInFlightRoots) {
-            self.in_flight.end(peer);
-        }
+        self.in_flight.end(peer);
         self.claims.end(session, now);
         self.resume_postponed(now);
         while self.may_open_another()

@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::limits::{MAX_PEER_PREVIEWS, MAX_PREVIEWS, MAX_SUSPECTS};
-use super::mutant::Mutant;
 use super::peer::{Contact, Opened, Peer, Purpose};
 use super::trigger::Call;
 use super::{Action, Due, Reach, RequestError, Scarce, Scheduler, SessionId, Terms};
@@ -84,10 +83,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         let is_eligible = |peer: &Peer| peer.has_link() && !peer.trigger.is_patient(now);
         let eligible = self.peers.iter().filter(|(_, peer)| is_eligible(peer));
         let eligible: BTreeSet<P> = eligible.map(|(peer, _)| *peer).collect();
-        let next = match self.mutant.is(Mutant::NoRotation) {
-            true => eligible.first().copied(),
-            false => self.timer_turns.next(1, &eligible, &mut self.random).pop(),
-        };
+        let next = self.timer_turns.next(1, &eligible, &mut self.random).pop();
         let Some(peer) = next else { return };
         if let Some(found) = self.peers.get_mut(&peer) {
             found.trigger.is_timed = true;
@@ -240,7 +236,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         key: &[u8; KEY_LEN],
         now: Duration,
     ) -> bool {
-        self.mutant.is(Mutant::NoClaims) || self.claims.claim(session, space, *key, now)
+        self.claims.claim(session, space, *key, now)
     }
 
     /// Claims all records of a node for `session` until it ends, unless another session has claimed
@@ -252,7 +248,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         node: ShortNode,
         now: Duration,
     ) -> bool {
-        self.mutant.is(Mutant::NoClaims) || self.claims.claim_range(session, space, node, now)
+        self.claims.claim_range(session, space, node, now)
     }
 
     /// These records came in `session`, claimed or not.

@@ -97,11 +97,6 @@ impl Trigger {
             self.idle_streak = 0;
         }
     }
-
-    /// Forgets the sessions that brought nothing.
-    pub(super) fn forgive(&mut self) {
-        self.idle_streak = 0;
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{Link, Transport};
 use crate::SessionConfig;
-use crate::schedule::{Mutant, ScheduleConfig};
+use crate::schedule::ScheduleConfig;
 
 /// How a world behaves.
 #[derive(Clone, Debug)]
@@ -19,8 +19,6 @@ pub struct WorldConfig {
     pub session: SessionConfig,
     /// How the nodes begin.
     pub startup: Startup,
-    /// The mistake that every scheduler makes.
-    pub mutant: Option<Mutant>,
 }
 
 /// How the nodes of a world begin.
@@ -42,7 +40,6 @@ impl WorldConfig {
             schedule: ScheduleConfig::default(),
             session: SessionConfig::default(),
             startup: Startup::Connected,
-            mutant: None,
         }
     }
 }

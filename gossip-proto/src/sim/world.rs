@@ -85,12 +85,8 @@ impl<H: Host> World<H> {
 
     fn scheduler(&mut self, node: usize, now: Duration) -> Scheduler<usize> {
         let (config, seed) = (self.config.schedule.clone(), self.random.bits());
-        let mut scheduler = Scheduler::new(node, config, seed, now)
-            .expect("the schedule of a simulation follows valid rules");
-        if let Some(mutant) = self.config.mutant {
-            scheduler.plant(mutant);
-        }
-        scheduler
+        Scheduler::new(node, config, seed, now)
+            .expect("the schedule of a simulation follows valid rules")
     }
 
     /// Connects a node to all others, without a handshake.

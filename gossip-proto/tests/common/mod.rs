@@ -2,7 +2,6 @@
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
 #[cfg(feature = "sim")]
-pub mod cluster;
 mod indexed;
 mod memory;
 mod model;

@@ -1,0 +1,116 @@
+//! The mutants of the scheduler, noticed by clusters in virtual time.
+
+use super::table::{Edit, Mutant, Suite};
+
+const SCHEDULE: Suite = Suite { package: "engram-gossip-proto", features: "sim", test: "schedule" };
+
+const ADVERTS: &str = "gossip-proto/src/schedule/adverts.rs";
+const DIALS: &str = "gossip-proto/src/schedule/dials.rs";
+const ENDING: &str = "gossip-proto/src/schedule/ending.rs";
+const PERMITS: &str = "gossip-proto/src/schedule/permits.rs";
+const SESSIONS: &str = "gossip-proto/src/schedule/sessions.rs";
+
+/// Rules of the scheduler that are left out.
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "schedule: no advert",
+        edits: &[Edit {
+            file: ADVERTS,
+            from: "self.has_second_wave = !self.has_second_wave;",
+            to: "if now > Duration::ZERO { return; }
+        self.has_second_wave = !self.has_second_wave;",
+        }],
+        suite: &SCHEDULE,
+        killers: &["news_crosses_a_lan_in_a_second"],
+    },
+    Mutant {
+        name: "schedule: no rotation",
+        edits: &[Edit {
+            file: SESSIONS,
+            from: "self.timer_turns.next(1, &eligible, &mut self.random).pop()",
+            to: "eligible.first().copied()",
+        }],
+        suite: &SCHEDULE,
+        killers: &["every_pair_meets_by_the_timer"],
+    },
+    Mutant {
+        name: "schedule: no claims",
+        edits: &[
+            Edit {
+                file: SESSIONS,
+                from: "self.claims.claim(session, space, *key, now)",
+                to: "self.claims.claim(session, space, *key, now) || true",
+            },
+            Edit {
+                file: SESSIONS,
+                from: "self.claims.claim_range(session, space, node, now)",
+                to: "self.claims.claim_range(session, space, node, now) || true",
+            },
+        ],
+        suite: &SCHEDULE,
+        killers: &["nothing_comes_twice"],
+    },
+    Mutant {
+        name: "schedule: no back-off",
+        edits: &[Edit {
+            file: ENDING,
+            from: "found.trigger.end(worth, call, now);",
+            to: "found.trigger.end(Worth::Progress, call, now);",
+        }],
+        suite: &SCHEDULE,
+        killers: &["a_refusal_costs_ever_less", "refused_records_are_not_resent"],
+    },
+    Mutant {
+        name: "schedule: permit leak",
+        edits: &[Edit {
+            file: ENDING,
+            from: "            self.release_opened(session, peer, now);",
+            to: "            if !matches!(end, SessionEnd::Failed) {
+                self.release_opened(session, peer, now);
+            }",
+        }],
+        suite: &SCHEDULE,
+        killers: &["permits_come_back"],
+    },
+    Mutant {
+        name: "schedule: stale in-flight root",
+        edits: &[Edit { file: PERMITS, from: "self.in_flight.end(peer);", to: "" }],
+        suite: &SCHEDULE,
+        killers: &["a_failed_fetch_is_repeated_elsewhere"],
+    },
+    Mutant {
+        name: "schedule: skipped follow-up",
+        edits: &[Edit {
+            file: ENDING,
+            from: "outcome.result == Ending::BudgetSpent || outcome.postponed",
+            to: "outcome.result == Ending::BudgetSpent && false",
+        }],
+        suite: &SCHEDULE,
+        killers: &["the_rest_follows_at_once"],
+    },
+    Mutant {
+        name: "schedule: unfair dials",
+        edits: &[
+            Edit {
+                file: DIALS,
+                from: "found.is_lost(now) {
+            Class::Lost",
+                to: "found.is_lost(now) && false {
+            Class::Lost",
+            },
+            Edit {
+                file: DIALS,
+                from: "found.backoff.failures() > 0 {
+            Class::Unreachable",
+                to: "found.backoff.failures() > 0 && false {
+            Class::Unreachable",
+            },
+            Edit { file: DIALS, from: "self.dials.permit_time();", to: "timeout;" },
+        ],
+        suite: &SCHEDULE,
+        killers: &[
+            "silent_members_delay_no_start_and_no_return",
+            "one_living_member_of_401_is_found",
+        ],
+    },
+];
