@@ -352,6 +352,13 @@ impl Spec {
                 let (before, length) = (*last, self.lengths(node, id).get(&content).copied());
                 if length.is_some_and(|length| length % 2 == 1) {
                     self.last_submitted.insert((node, id), None);
+                    let other = |write: &Write| {
+                        write.node == node && write.content.is_some_and(|other| other != content)
+                    };
+                    if self.maximal(node, id).any(other) {
+                        let seen = self.of_id(node, id, other);
+                        self.write(Write { node, id, content: None, lengths: [].into(), seen });
+                    }
                 } else if before != Some(content) {
                     self.last_submitted.insert((node, id), Some(content));
                     let seen = self.of_id(node, id, |write| write.node == node);
