@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::command::cargo;
+use crate::command::{cargo, root};
 use crate::features;
 use crate::nostd;
 use crate::tool::Tool;
@@ -37,7 +37,7 @@ impl Step {
 }
 
 /// All packages and features go together wherever possible: each other selection builds the dependencies once more.
-pub(super) const ORDINARY: [Step; 11] = [
+pub(super) const ORDINARY: [Step; 13] = [
     Step::new("formatting", "cargo fmt changes nothing", |_| {
         vec![cargo(["fmt", "--all", "--check"])]
     }),
@@ -58,6 +58,14 @@ pub(super) const ORDINARY: [Step; 11] = [
     Step::new("dashboard", "the generated files are as they would be generated", |_| {
         vec![xtask(["dashboard", "--check"])]
     }),
+    Step::with(
+        Tool::PROMTOOL,
+        Step::new("alerts", "the alert rules load, and fire when they should", |_| alert_rules()),
+    ),
+    Step::with(
+        Tool::SYSTEMD_ANALYZE,
+        Step::new("unit", "systemd understands the unit", |_| vec![xtask(["unit"])]),
+    ),
     Step::new("demo", "three real processes converge", |_| vec![xtask(["demo"])]),
 ];
 
@@ -107,6 +115,15 @@ fn xtask<const N: usize>(arguments: [&str; N]) -> Command {
     let mut command = cargo(["xtask"]);
     command.args(arguments);
     command
+}
+
+fn alert_rules() -> Vec<Command> {
+    let promtool = |task: &str, file: &str| {
+        let mut command = Command::new("promtool");
+        command.args([task, "rules", file]).current_dir(root().join("engram-bridge/dashboard"));
+        command
+    };
+    vec![promtool("check", "alerts.yml"), promtool("test", "alerts.test.yml")]
 }
 
 fn lints() -> Command {

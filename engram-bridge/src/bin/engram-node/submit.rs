@@ -1,0 +1,76 @@
+//! Submission of a node's own snapshots.
+
+use engram_bridge::{ConsolidationCacheSource, FileSnapshot, Node, RejectedLine};
+
+use crate::event::{Event, Snapshot};
+use crate::notice::Notice;
+use crate::report::Report;
+
+/// Submits the snapshots of one file.
+#[derive(Clone)]
+pub(crate) struct Submitter {
+    /// The file, for people.
+    pub(crate) name: String,
+    pub(crate) node: Node,
+    pub(crate) report: Report,
+}
+
+/// What became of a snapshot.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) taken: usize,
+    pub(crate) written: usize,
+    pub(crate) rejected: usize,
+}
+
+impl Submitter {
+    /// Submits a snapshot, and reports what was left out. Waits for the disk.
+    pub(crate) fn submit(&self, read: FileSnapshot) -> Taken {
+        let unreadable = read.rejected.len();
+        for line in read.rejected {
+            self.reject(line);
+        }
+        let all = unreadable + read.lines.len();
+        let Some(space) = self.node.store.space(&read.space) else {
+            let reason = format!("this node does not host {}; add it to node.spaces", read.space);
+            for (line, pattern) in read.lines.iter().zip(&read.snapshot.patterns) {
+                let (pattern, reason) = (Some(pattern.id.clone()), reason.clone());
+                self.reject(RejectedLine { line: *line, pattern, reason });
+            }
+            return Taken { rejected: all, ..Taken::default() };
+        };
+        let report = match space.submit(&read.snapshot, ConsolidationCacheSource::Scheduler) {
+            Ok(report) => report,
+            Err(error) => {
+                let reason = error.to_string();
+                self.report.notify(Notice::snapshot_failed(&read.space, read.run, &reason));
+                return Taken { rejected: all, ..Taken::default() };
+            }
+        };
+        for rejected in &report.rejected {
+            self.reject(RejectedLine {
+                line: read.lines[rejected.index],
+                pattern: Some(rejected.id.clone()),
+                reason: rejected.reason.to_string(),
+            });
+        }
+        let rejected = unreadable + report.rejected.len();
+        let (taken, written) = (report.taken(), report.written);
+        self.report.say(&Event::Snapshot(Snapshot {
+            space: read.space.to_string(),
+            snapshot: read.run,
+            taken,
+            written,
+            waiting: report.waiting,
+            suppressed: report.suppressed,
+            rejected,
+        }));
+        self.report.changed();
+        Taken { taken, written, rejected }
+    }
+
+    /// Reports a line or a pattern that was left out.
+    pub(crate) fn reject(&self, line: RejectedLine) {
+        self.report.reject(&self.name, line);
+    }
+}
