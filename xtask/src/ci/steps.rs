@@ -70,7 +70,7 @@ pub(super) const ORDINARY: [Step; 13] = [
 ];
 
 /// The long proofs.
-pub(super) const DEEP: [Step; 11] = [
+pub(super) const DEEP: [Step; 12] = [
     Step::new("features", "each crate alone, with each of its features", |_| {
         vec![xtask(["features"])]
     }),
@@ -92,6 +92,10 @@ pub(super) const DEEP: [Step; 11] = [
         vec![histories()]
     }),
     Step::new("mutants", "every deliberate mistake is noticed", |_| vec![xtask(["mutants"])]),
+    Step::with(
+        Tool::PODMAN,
+        Step::new("image", "the image is built from its file, and its program runs", |_| image()),
+    ),
     Step::with(
         Tool::FUZZ,
         Step::new("fuzz", "a minute for each target", |_| vec![xtask(["fuzz"])]),
@@ -115,6 +119,19 @@ fn xtask<const N: usize>(arguments: [&str; N]) -> Command {
     let mut command = cargo(["xtask"]);
     command.args(arguments);
     command
+}
+
+fn image() -> Vec<Command> {
+    let podman = |arguments: &[&str]| {
+        let mut command = Command::new("podman");
+        command.args(arguments).current_dir(root());
+        command
+    };
+    let file = "engram-bridge/deploy/Containerfile";
+    vec![
+        podman(&["build", "-f", file, "-t", "engram-node", "."]),
+        podman(&["run", "--rm", "engram-node", "--version"]),
+    ]
 }
 
 fn alert_rules() -> Vec<Command> {

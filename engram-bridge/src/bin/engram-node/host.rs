@@ -1,11 +1,12 @@
 //! A running node: obeys requests and signals, and reports events.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engram_bridge::{ClusterConfig, Node, StateEvent, Telemetry, Warning};
-use engram_gossip_net::NodeId;
+use engram_gossip_net::{Agreement, NodeId};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
@@ -42,6 +43,8 @@ struct Told {
     clock_is_wrong: bool,
     /// The uptime at the last report of a certificate that expires.
     certificate: Option<Duration>,
+    /// Peers with which no space is shared.
+    strangers: BTreeSet<NodeId>,
 }
 
 /// The time between two reports of a certificate that expires.
@@ -157,7 +160,18 @@ impl Host {
             }
             Some(_) => {}
         }
+        let strangers = self.strangers();
+        for peer in strangers.difference(&told.strangers) {
+            self.report.notify(Notice::no_common_space(self.name(*peer)));
+        }
+        told.strangers = strangers;
         self.report.tell_repeats();
+    }
+
+    fn strangers(&self) -> BTreeSet<NodeId> {
+        let peers = self.node.gossip.peers().into_iter();
+        let strangers = peers.filter(|peer| peer.agreement == Agreement::NoCommonSpace);
+        strangers.map(|peer| peer.member.id).collect()
     }
 
     /// The name of a node for people; its id, if the roster does not list it.

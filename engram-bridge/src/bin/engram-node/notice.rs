@@ -193,6 +193,13 @@ impl Notice {
         Self::new("no_control_socket", reason)
     }
 
+    /// A peer hosts none of the spaces of this node.
+    pub(crate) fn no_common_space(peer: String) -> Self {
+        let reason =
+            "the two nodes host no common space, so nothing is exchanged; compare node.spaces";
+        Self::peer("no_common_space", Level::Warning, peer, reason.to_owned())
+    }
+
     /// Other users may read the private key.
     pub(crate) fn key_exposed(key: &Path) -> Self {
         let key = key.display();

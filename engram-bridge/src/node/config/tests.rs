@@ -324,7 +324,7 @@ fn what_is_wrong_with_a_variable_is_said_with_its_name() {
         "ENGRAM_GOSSIP__SPEED: there is no such key",
         "ENGRAM_GOSIP__FANOUT: there is no such key",
         "ENGRAM_PEERS__NAME: there is no such key",
-        "ENGRAM_GOSSIP__INTERVAL_SECONDS: invalid type",
+        "gossip.interval_seconds (ENGRAM_GOSSIP__INTERVAL_SECONDS): \"soon\" is no time",
     ] {
         assert!(error.contains(part), "{part} in {error}");
     }
