@@ -16,6 +16,9 @@ use crate::submit::Submitter;
 /// The pause between two looks at a file that did not grow.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// The pause before a snapshot that was not taken is submitted again.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Submits every line of a file, and those that are appended later. A file that is cut, or replaced by
 /// another of the same name, is read from its beginning; before that, the old one to its end. A cut is
 /// noticed while the file is shorter than what was read of it. The file may be missing for a while.
@@ -78,7 +81,12 @@ impl Follow {
     fn submit(&self, line: &[u8], lines: &mut SnapshotLines) {
         match lines.read(line) {
             Ok(Some(snapshot)) => {
-                self.submitter.submit(snapshot);
+                // The disk may be full for a while.
+                while self.submitter.submit(&snapshot).is_err()
+                    && !self.stop.load(Ordering::Relaxed)
+                {
+                    thread::sleep(RETRY);
+                }
             }
             Ok(None) => {}
             Err(rejected) => self.submitter.reject(rejected),

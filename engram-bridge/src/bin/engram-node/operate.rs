@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use engram_bridge::{
-    Citations, ClusterConfig, ENGRAM_DIMENSION, SnapshotFile, Space, SubmitError, http,
+    Citations, ClusterConfig, ENGRAM_DIMENSION, FileSnapshot, SnapshotFile, Space, SubmitError,
+    http,
 };
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
@@ -173,7 +174,12 @@ fn submit_file(path: &Path, submitter: &Submitter) -> Result<Event, Refusal> {
     }
     for run in file.runs() {
         for snapshot in file.read_run(run).map_err(|error| error.to_string())? {
-            let done = submitter.submit(snapshot);
+            let done = submitter.submit(&snapshot).map_err(|reason| {
+                let FileSnapshot { space, run, .. } = &snapshot;
+                format!(
+                    "snapshot {run} of {space} was not taken, {snapshots} were before it: {reason}"
+                )
+            })?;
             snapshots += 1;
             taken += done.taken;
             written += done.written;

@@ -54,7 +54,8 @@ impl Replay {
 
     fn submit_run(&mut self, run: u64) -> Result<(), SnapshotFileError> {
         for snapshot in self.file.read_run(run)? {
-            self.submitter.submit(snapshot);
+            // A failure was reported, and the next run brings what this one would have.
+            _ = self.submitter.submit(&snapshot);
         }
         Ok(())
     }

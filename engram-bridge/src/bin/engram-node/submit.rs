@@ -25,26 +25,25 @@ pub(crate) struct Taken {
 
 impl Submitter {
     /// Submits a snapshot, and reports what was left out. Waits for the disk.
-    pub(crate) fn submit(&self, read: FileSnapshot) -> Taken {
-        let unreadable = read.rejected.len();
-        for line in read.rejected {
-            self.reject(line);
-        }
-        let all = unreadable + read.lines.len();
+    ///
+    /// # Errors
+    /// Nothing of the snapshot was taken, for a reason that may pass; that is reported, too.
+    pub(crate) fn submit(&self, read: &FileSnapshot) -> Result<Taken, String> {
         let Some(space) = self.node.store.space(&read.space) else {
             let reason = format!("this node does not host {}; add it to node.spaces", read.space);
             for (line, pattern) in read.lines.iter().zip(&read.snapshot.patterns) {
                 let (pattern, reason) = (Some(pattern.id.clone()), reason.clone());
                 self.reject(RejectedLine { line: *line, pattern, reason });
             }
-            return Taken { rejected: all, ..Taken::default() };
+            let rejected = self.unreadable(read) + read.lines.len();
+            return Ok(Taken { rejected, ..Taken::default() });
         };
         let report = match space.submit(&read.snapshot, ConsolidationCacheSource::Scheduler) {
             Ok(report) => report,
             Err(error) => {
                 let reason = error.to_string();
                 self.report.notify(Notice::snapshot_failed(&read.space, read.run, &reason));
-                return Taken { rejected: all, ..Taken::default() };
+                return Err(reason);
             }
         };
         for rejected in &report.rejected {
@@ -54,7 +53,7 @@ impl Submitter {
                 reason: rejected.reason.to_string(),
             });
         }
-        let rejected = unreadable + report.rejected.len();
+        let rejected = self.unreadable(read) + report.rejected.len();
         let (taken, written) = (report.taken(), report.written);
         self.report.say(&Event::Snapshot(Snapshot {
             space: read.space.to_string(),
@@ -66,7 +65,13 @@ impl Submitter {
             rejected,
         }));
         self.report.changed();
-        Taken { taken, written, rejected }
+        Ok(Taken { taken, written, rejected })
+    }
+
+    /// Reports what could not be read of a snapshot. Returns how much that is.
+    fn unreadable(&self, read: &FileSnapshot) -> usize {
+        read.rejected.iter().cloned().for_each(|line| self.reject(line));
+        read.rejected.len()
     }
 
     /// Reports a line or a pattern that was left out.

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use engram_bridge::http::Server;
-use engram_bridge::{Environment, MemoryStateStore, StorageError, Store, Telemetry, Timestamp};
-use engram_gossip_net::{ClusterCa, Gossip, Identity, RateLimits, Roster, Validity};
+use engram_bridge::{
+    Environment, MemoryStateStore, StorageError, Store, StoreConfig, Telemetry, Timestamp,
+};
+use engram_gossip_net::{ClusterCa, Gossip, Identity, Roster, Validity};
 use engram_gossip_proto::SpaceId;
 
 use super::driver::Browser;
@@ -95,28 +97,28 @@ async fn expired_certificate(browser: &Browser) {
 }
 
 async fn lagging_peer(browser: &Browser) {
-    let mut cluster = Cluster::start(&["node-a", "node-b"], &lively());
+    // Both take 45 records of others. A node's own are taken beyond that.
+    let few = |config: &mut StoreConfig| config.caps.live_records = 45;
+    let mut cluster = Cluster::start_with(&["node-a", "node-b"], &lively(), few);
     let servers = serve(&cluster).await;
-    let found = snapshots("node-a").pop().unwrap();
-    super::submit(&cluster.nodes[0], &found);
+    super::submit(&cluster.nodes[0], &snapshots("node-a").pop().unwrap());
     cluster.until(agree).await;
     open(browser, &servers[0]).await;
     browser.wait_for(&text("in-step", "1 of 1")).await;
-    // What it sends at once overdraws its rate by far; what comes then has to wait.
-    let mut limits = RateLimits::default();
-    limits.send_rate = Some(1_024);
-    cluster.nodes[0].gossip.set_limits(limits).unwrap();
     super::submit(&cluster.nodes[0], &super::news(&snapshots("node-b").pop().unwrap()));
-    cluster.until(agree).await;
-    super::submit(&cluster.nodes[0], &super::contradictions(&found));
     browser
         .wait_for(
-            "//button[contains(@class,'peer')][contains(.,'behind')][contains(.,'changed here')]",
+            "//button[contains(@class,'peer')][contains(.,'behind') or contains(.,'stalled')]\
+             [contains(.,'changed here')]",
         )
         .await;
     browser.wait_for(&text("in-step", "0 of 1")).await;
     picture(browser, "lagging-peer").await;
     phone(browser, "lagging-peer").await;
+    // The peer says why.
+    open(browser, &servers[1]).await;
+    browser.wait_for(&fault("critical", "store.max_live_records is reached", "raise store")).await;
+    picture(browser, "lagging-peer-itself").await;
 }
 
 async fn evicted_node(browser: &Browser) {
@@ -133,7 +135,7 @@ async fn evicted_node(browser: &Browser) {
     picture(browser, "evicted-writer").await;
     // The evicted one learns that it is not wanted.
     open(browser, &servers[1]).await;
-    browser.wait_for(&fault("warning", "node-a: ", "see whether that node runs")).await;
+    browser.wait_for(&fault("warning", "Peer node-a: ", "see whether that node runs")).await;
     browser.wait_for("//*[@id='faults']//strong[contains(.,'roster')]").await;
     picture(browser, "evicted-node").await;
     phone(browser, "evicted-node").await;

@@ -34,7 +34,7 @@ function faultOfPeer(peer) {
     stalled: `${count(peer.stalled_sessions, 'session')} in a row made no progress: one of the two refuses records of the other`,
   };
   const code = `peer ${peer.name} ${word}`;
-  return { code, severity: 'warning', reason: `${peer.name}: ${causes[word]}`, next_step: steps[word] };
+  return { code, severity: 'warning', reason: `peer ${peer.name}: ${causes[word]}`, next_step: steps[word] };
 }
 
 function behind(peer) {
