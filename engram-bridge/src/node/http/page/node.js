@@ -1,6 +1,7 @@
 // The node: its faults, its state, and its spaces.
 
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+/** A sentence; a key of the configuration at its beginning stays as it is. */
+const capital = (text) => (/^[a-z]+[ ,]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text);
 
 function createFault() {
   return make('div', '', make('strong'), make('p'));

@@ -17,9 +17,16 @@ function verdict(peer) {
   }[peer.agreement] ?? ['not yet equal', 'care'];
 }
 
+/** Seconds without equality from which on a connected peer is a fault; that of the alert. */
+const LAGS = 600;
+
 /** The fault that a peer is, with its cause and the next step; null if it is none. */
 function faultOfPeer(peer) {
   const [word, tone] = verdict(peer);
+  if (tone === 'care' && peer.lag_seconds > LAGS) {
+    const reason = `peer ${peer.name} was not equal for ${duration(peer.lag_seconds)}: ${behind(peer)}`;
+    return { code: `peer ${peer.name} lags`, severity: 'warning', reason, next_step: 'look at the page of that node: it names what it refuses or cannot store' };
+  }
   if (tone !== 'bad' || word === 'being dialled') return null;
   const steps = {
     down: 'look at that node: its process or its machine is gone, or the network between the two',
