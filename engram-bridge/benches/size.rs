@@ -2,7 +2,7 @@
 //! on a store: one JSON object a line.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -108,7 +108,8 @@ fn run(folder: &Path, name: &str) -> Shown {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let peak = peak.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    writeln!(child.stdin.take().expect("it is piped"), "quit").expect("the node listens");
+    // The node ends at the end of its input.
+    drop(child.stdin.take());
     child.wait().expect("the node ends");
     Shown {
         peak: 1_024 * peak.expect("this system tells the peak of a process"),

@@ -79,10 +79,12 @@ pub use node::http;
 pub use node::metrics::{METRICS, METRICS_CONTENT_TYPE, Metric, MetricKind};
 #[cfg(feature = "files")]
 #[cfg_attr(docsrs, doc(cfg(feature = "files")))]
-pub use node::snapshot_file::{FileSnapshot, RejectedLine, SnapshotFile, SnapshotFileError};
+pub use node::snapshot_file::{
+    FileSnapshot, MAX_SNAPSHOT_LINE, RejectedLine, SnapshotFile, SnapshotFileError, SnapshotLines,
+};
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
-pub use node::telemetry::{Divergence, Telemetry, Unready, Warning};
+pub use node::telemetry::{Divergence, EXPIRY_NOTICE, Telemetry, Unready, Warning};
 pub use replica::across_ids::{
     AcrossIds, AcrossIdsStats, DEFAULT_MAX_COMPARED, PatternGroup, PatternRelation, PatternRole,
     PatternStanding,

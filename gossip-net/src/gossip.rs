@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use engram_gossip_proto::schedule::{Agreement, ConfigError, RateLimits, Reach};
 use engram_gossip_proto::{DecodeError, Parameters, RootAdvert, SpaceId, View};
-use rustls::pki_types::UnixTime;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ use crate::peer::{self, Peer};
 use crate::replicas::{Replicas, Replicated, open_over};
 use crate::{
     BindError, Event, Events, Identity, Member, NetConfig, NodeId, PeerStatus, Roster, RoundReport,
-    SessionReport, Stats, SyncError, accept, driver,
+    SessionReport, Stats, SyncError, Validity, accept, driver,
 };
 
 /// A running node: connected to the members of its roster, and kept equal with them.
@@ -70,7 +70,7 @@ impl Gossip {
             return Err(BindError::NoRuntime);
         }
         config.check()?;
-        identity.check(UnixTime::now())?;
+        identity.check(SystemTime::now())?;
         let source = Replicated::new(replicas, parameters, config.session.clone())?;
         let socket = Socket::bind(&config, &identity)?;
         let address = socket.address();
@@ -249,13 +249,19 @@ impl Gossip {
     /// identity stays in force.
     pub fn set_identity(&self, identity: Identity) -> Result<(), RotateError> {
         let shared = self.shared();
-        identity.check(UnixTime::now())?;
+        identity.check(SystemTime::now())?;
         if identity.node_id() != shared.us {
             return Err(RotateError::OtherNode { expected: shared.us, found: identity.node_id() });
         }
         shared.set_identity(identity);
         shared.recheck.send_replace(());
         Ok(())
+    }
+
+    /// When the certificate in force is valid. A node whose certificate has expired keeps its connections
+    /// for the moment, and makes no new ones.
+    pub fn certificate_validity(&self) -> Validity {
+        self.shared().identity().validity()
     }
 
     /// The roots of this node in at most `room` bytes, for a membership layer that carries them in

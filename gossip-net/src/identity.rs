@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
@@ -12,7 +13,7 @@ use rustls::server::{WebPkiClientVerifier, danger::ClientCertVerifier};
 use rustls::sign::CertifiedKey;
 
 use crate::tls::{self, Expected, PeerVerifier};
-use crate::{HandshakeError, NodeId};
+use crate::{HandshakeError, NodeId, Validity};
 
 /// A node's certificate chain and key, and the authority that issues the cluster's certificates.
 ///
@@ -30,6 +31,7 @@ use crate::{HandshakeError, NodeId};
 #[derive(Clone)]
 pub struct Identity {
     node_id: NodeId,
+    validity: Validity,
     pub(crate) certified: Arc<CertifiedKey>,
     pub(crate) trust: Trust,
     /// Survives restarts with the same key, so that peers believe our resets of dead connections.
@@ -123,6 +125,7 @@ impl Identity {
         let trust = Trust::new(authority)?;
         let chain = certificate.certificates()?;
         let node_id = certificate.node_id(&chain[0])?;
+        let validity = certificate.validity(&chain)?;
         let key_der = PrivateKeyDer::from_pem_slice(&key.bytes)
             .map_err(|fault| key.pem_error(&fault, "PRIVATE KEY"))?;
         let reset_secret = reset_secret(&key_der);
@@ -130,7 +133,7 @@ impl Identity {
             CertifiedKey::from_der(chain, key_der, &tls::provider()).map_err(|fault| {
                 IdentityError::Key { what: key.what.clone(), fault: fault.to_string() }
             })?;
-        Ok(Self { node_id, certified: Arc::new(certified), trust, reset_secret })
+        Ok(Self { node_id, validity, certified: Arc::new(certified), trust, reset_secret })
     }
 
     /// Who this is.
@@ -138,9 +141,19 @@ impl Identity {
         self.node_id
     }
 
+    /// When the own certificate is valid, and with it each further one of its chain.
+    pub fn validity(&self) -> Validity {
+        self.validity
+    }
+
     /// Checks, as a peer would, that the own certificate is of the own authority, is valid at
     /// `now`, and may be used by clients and servers.
-    pub(crate) fn check(&self, now: UnixTime) -> Result<(), IdentityError> {
+    ///
+    /// # Errors
+    /// [`IdentityError::Refused`] with what a peer would say.
+    pub fn check(&self, now: SystemTime) -> Result<(), IdentityError> {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = UnixTime::since_unix_epoch(now);
         let verifier = PeerVerifier::new(self.trust.clone(), Expected::Node(self.node_id));
         verifier.check_chain(&self.certified.cert, now).map_err(IdentityError::Refused)
     }
@@ -162,6 +175,17 @@ impl NodeId {
         let source = Source { what: "the certificate".into(), bytes: certificate.into() };
         let chain = source.certificates()?;
         source.node_id(&chain[0])
+    }
+}
+
+impl Validity {
+    /// The validity of `certificate`, a PEM text, and of each further one of its chain.
+    ///
+    /// # Errors
+    /// [`IdentityError`] if the text is not PEM, or holds no X.509 certificate.
+    pub fn of_certificate(certificate: &str) -> Result<Self, IdentityError> {
+        let source = Source { what: "the certificate".into(), bytes: certificate.into() };
+        source.validity(&source.certificates()?)
     }
 }
 
@@ -200,6 +224,11 @@ impl Source {
 
     fn node_id(&self, certificate: &CertificateDer<'_>) -> Result<NodeId, IdentityError> {
         tls::node_id(certificate).map_err(|fault| self.certificate_error(&fault))
+    }
+
+    fn validity(&self, chain: &[CertificateDer<'_>]) -> Result<Validity, IdentityError> {
+        let validity = Validity::of_chain(chain);
+        validity.ok_or_else(|| self.certificate_error(&"its validity cannot be read"))
     }
 
     fn pem_error(&self, fault: &dyn fmt::Display, section: &'static str) -> IdentityError {

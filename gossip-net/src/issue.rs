@@ -4,27 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    Issuer, KeyPair, KeyUsagePurpose, SerialNumber,
 };
+use ring::rand::{SecureRandom as _, SystemRandom};
 
-use crate::NodeId;
-
-/// How long a certificate is valid. Time is passed in; nothing here reads a clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Validity {
-    /// The first moment.
-    pub from: SystemTime,
-    /// The last moment.
-    pub until: SystemTime,
-}
-
-impl Validity {
-    /// From an hour before `now`, so that a peer whose clock lags believes it, to `days` after it.
-    pub fn days_from(now: SystemTime, days: u32) -> Self {
-        let day = Duration::from_secs(24 * 60 * 60);
-        Self { from: now - Duration::from_secs(60 * 60), until: now + day * days }
-    }
-}
+use crate::{NodeId, Validity};
 
 /// The authority that issues a cluster's certificates.
 ///
@@ -81,7 +65,7 @@ impl ClusterCa {
     /// [`IssueError::Failed`] if the system gives no randomness.
     pub fn generate(cluster: &str, validity: Validity) -> Result<Self, IssueError> {
         let key = KeyPair::generate().map_err(IssueError::failed)?;
-        let mut params = params(&format!("{cluster} gossip CA"), validity);
+        let mut params = params(&format!("{cluster} gossip CA"), validity)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate_pem = params.self_signed(&key).map_err(IssueError::failed)?.pem();
@@ -145,7 +129,7 @@ impl ClusterCa {
         if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
             return Err(IssueError::Name(name.into()));
         }
-        let mut params = params(name, validity);
+        let mut params = params(name, validity)?;
         let san = name.try_into().map_err(|_| IssueError::Name(name.into()))?;
         params.subject_alt_names = vec![rcgen::SanType::DnsName(san)];
         params.use_authority_key_identifier_extension = true;
@@ -182,7 +166,7 @@ impl IssueError {
     }
 }
 
-fn params(common_name: &str, validity: Validity) -> CertificateParams {
+fn params(common_name: &str, validity: Validity) -> Result<CertificateParams, IssueError> {
     let mut params = CertificateParams::default();
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common_name);
@@ -195,5 +179,16 @@ fn params(common_name: &str, validity: Validity) -> CertificateParams {
     };
     params.not_before = epoch + since_epoch(validity.from);
     params.not_after = epoch + since_epoch(validity.until);
-    params
+    params.serial_number = Some(serial_number()?);
+    Ok(params)
+}
+
+/// 16 random bytes: no two certificates of an authority may have the same number.
+fn serial_number() -> Result<SerialNumber, IssueError> {
+    let mut bytes = [0; 16];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled.map_err(|_| IssueError::Failed("the system gives no randomness".to_owned()))?;
+    // A number is positive and has no leading zero.
+    bytes[0] = bytes[0] & 0x7f | 0x40;
+    Ok(SerialNumber::from_slice(&bytes))
 }

@@ -31,6 +31,7 @@ mod stream;
 mod switch;
 mod task;
 mod tls;
+mod validity;
 
 pub use config::NetConfig;
 /// The crate of the sessions, whose types this one takes and returns.
@@ -44,7 +45,7 @@ pub use gossip::Gossip;
 pub use handshake::HandshakeError;
 pub use identity::{Identity, IdentityError};
 #[cfg(feature = "issue")]
-pub use issue::{ClusterCa, IssueError, NodeCredentials, Validity};
+pub use issue::{ClusterCa, IssueError, NodeCredentials};
 pub use membership::{
     ADVERT_ROOM, CONSOLIDATION_ROOT, HostSwim, Liveness, Membership, MembershipInput, StaticSeeds,
 };
@@ -58,3 +59,4 @@ pub use stats::Stats;
 pub use status::{ConnectionState, PeerStatus, Traffic};
 #[cfg(feature = "switch")]
 pub use switch::{Conditions, Sent, Switch};
+pub use validity::Validity;

@@ -9,15 +9,14 @@ use crate::product;
 /// Make, renew and show the certificates of a cluster
 ///
 /// `certs ca` makes the authority, `certs node --name NAME` a node's key and certificate, `certs rotate --name NAME` a new
-/// certificate for the same key, and `certs show FILE` prints the node id that the peers' configurations name. Add
-/// --help behind the part for its options.
+/// certificate for the same key, and `certs show FILE` prints the node id that the peers' configurations name. `certs
+/// PART -- --help` lists the options of a part.
 #[derive(Args)]
-#[command(disable_help_flag = true)]
 pub(crate) struct Certs {
     /// What to do
     #[arg(value_enum)]
     part: Part,
-    /// Options of the part
+    /// Options of the part; `certs PART -- --help` lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     options: Vec<String>,
 }

@@ -80,6 +80,7 @@ impl Demo {
             Some(folder) => folder.clone(),
             None => root().join("engram-bridge/fixture/small"),
         };
+        eprintln!("reading {}", data.strip_prefix(root()).unwrap_or(&data).display());
         let mut feeds = data::read_folder(&data)?;
         let count = self.node_count(&mut feeds)?;
         report_rejected(&feeds);

@@ -10,7 +10,6 @@ mod completions;
 mod dashboard;
 mod demo;
 mod deny;
-mod diff;
 mod features;
 mod fuzz;
 mod model;
@@ -24,10 +23,9 @@ mod report;
 mod scratch;
 mod semver;
 mod sim;
-mod status;
 mod tidy;
 mod tool;
-mod watch;
+mod unit;
 mod workspace;
 
 use std::process::ExitCode;
@@ -53,7 +51,6 @@ enum Task {
     Dashboard(dashboard::Dashboard),
     Demo(demo::Demo),
     Deny(deny::Deny),
-    Diff(diff::Diff),
     Features(features::Features),
     Fuzz(fuzz::Fuzz),
     Mutants(mutants::Mutants),
@@ -66,7 +63,7 @@ enum Task {
     Semver(semver::Semver),
     Sim(sim::Sim),
     Tidy(tidy::Tidy),
-    Watch(watch::Watch),
+    Unit(unit::Unit),
 }
 
 /// What a task found: not every failure is an error of the task itself.
@@ -78,10 +75,13 @@ pub(crate) enum Verdict {
 
 /// The tasks in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Try", &["demo", "node", "sim", "certs", "watch", "diff"]),
+    ("Try", &["demo", "node", "sim", "certs"]),
     (
         "Check",
-        &["ci", "tidy", "features", "nostd", "deny", "semver", "model", "mutants", "fuzz", "netem"],
+        &[
+            "ci", "tidy", "features", "nostd", "deny", "semver", "model", "mutants", "fuzz",
+            "netem", "unit",
+        ],
     ),
     ("Measure", &["bench", "report"]),
     ("Ship", &["release", "dashboard", "completions"]),
@@ -103,7 +103,6 @@ fn main() -> ExitCode {
         Task::Dashboard(task) => task.run(),
         Task::Demo(task) => task.run(),
         Task::Deny(task) => task.run(),
-        Task::Diff(task) => task.run(),
         Task::Features(task) => task.run(),
         Task::Fuzz(task) => task.run(),
         Task::Mutants(task) => task.run(),
@@ -116,7 +115,7 @@ fn main() -> ExitCode {
         Task::Semver(task) => task.run(),
         Task::Sim(task) => task.run(),
         Task::Tidy(task) => task.run(),
-        Task::Watch(task) => task.run(),
+        Task::Unit(task) => task.run(),
     };
     match result {
         Ok(Verdict::Passed) => ExitCode::SUCCESS,

@@ -1,23 +1,39 @@
-//! Subcommands of cargo that do not come with Rust. Everything else works without them.
+//! Programs that do not come with Rust. Everything else works without them.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::command::cargo;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Tool {
-    /// The crate that brings it.
+    /// A subcommand of cargo by the crate that brings it, or a program.
     pub(crate) name: &'static str,
+    /// How to have it.
+    install: &'static str,
 }
 
 impl Tool {
-    pub(crate) const DENY: Self = Self { name: "cargo-deny" };
-    pub(crate) const FUZZ: Self = Self { name: "cargo-fuzz" };
-    pub(crate) const NEXTEST: Self = Self { name: "cargo-nextest" };
-    pub(crate) const SEMVER: Self = Self { name: "cargo-semver-checks" };
+    pub(crate) const DENY: Self = Self { name: "cargo-deny", install: "cargo install cargo-deny" };
+    pub(crate) const FUZZ: Self = Self { name: "cargo-fuzz", install: "cargo install cargo-fuzz" };
+    pub(crate) const NEXTEST: Self =
+        Self { name: "cargo-nextest", install: "cargo install cargo-nextest" };
+    pub(crate) const SEMVER: Self =
+        Self { name: "cargo-semver-checks", install: "cargo install cargo-semver-checks" };
+    pub(crate) const PROMTOOL: Self =
+        Self { name: "promtool", install: "it comes with Prometheus (Debian: prometheus)" };
+    pub(crate) const PODMAN: Self = Self { name: "podman", install: "Debian: podman" };
+    pub(crate) const SYSTEMD_ANALYZE: Self =
+        Self { name: "systemd-analyze", install: "it comes with systemd" };
 
     pub(crate) fn is_here(self) -> bool {
-        let mut probe = cargo([self.name.trim_start_matches("cargo-"), "--version"]);
+        let mut probe = match self.name.strip_prefix("cargo-") {
+            Some(subcommand) => cargo([subcommand, "--version"]),
+            None => {
+                let mut probe = Command::new(self.name);
+                probe.arg("--version");
+                probe
+            }
+        };
         let status = probe.stdout(Stdio::null()).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
     }
@@ -26,7 +42,7 @@ impl Tool {
     pub(crate) fn is_here_or_say(self) -> bool {
         let is_here = self.is_here();
         if !is_here {
-            eprintln!("skipped: {} is not installed; cargo install {}", self.name, self.name);
+            eprintln!("skipped: {} is not installed; {}", self.name, self.install);
         }
         is_here
     }

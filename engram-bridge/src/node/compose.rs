@@ -1,6 +1,10 @@
 //! From a configuration to a running node.
 
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use engram_gossip_net::{
     BindError, Gossip, Identity, IdentityError, Member, Membership, NetConfig, NodeId, Roster,
@@ -9,6 +13,7 @@ use engram_gossip_net::{
 #[cfg(feature = "swim")]
 use engram_gossip_net::{Swim, SwimConfig, SwimConfigError};
 use engram_gossip_proto::{Compression, SpaceId};
+use toml::Table;
 
 use crate::durable::migrate::{MigrateError, Migration};
 use crate::durable::recovery::OpenError;
@@ -16,7 +21,7 @@ use crate::durable::storage::StateStore;
 use crate::engram::binding::Binding;
 use crate::engram::gossiper::{ConsolidationGossiper, UnknownSpace};
 use crate::engram::precision::Precision;
-use crate::node::config::{ClusterConfig, MembershipConfig};
+use crate::node::config::{ClusterConfig, MembershipConfig, PeerConfig};
 use crate::replica::environment::Environment;
 use crate::replica::store::{AddSpaceError, Store, StoreConfig};
 
@@ -37,9 +42,10 @@ pub enum StartError {
     /// A file that `[tls]` names is missing, or does not hold what it should.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// The certificate of one of the peers is this node's own.
+    /// A peer of another name has this node's own id.
     #[error(
-        "peers.{index}.node_id is this node's own ({node}); every node needs its own key and certificate"
+        "peers.{index}.node_id is this node's own ({node}), under another name; every node needs its \
+         own key and certificate"
     )]
     OwnPeer {
         /// Which of the peers, from 0.
@@ -53,6 +59,14 @@ pub enum StartError {
     /// What is stored cannot be used so. Nothing in it was changed.
     #[error("store.path: {0}")]
     Store(#[from] OpenError),
+    /// `store.path` cannot be a folder in which the node writes. Nothing was changed.
+    #[error("store.path: {} cannot be used: {reason}; name a folder of the node's own", path.display())]
+    Folder {
+        /// Which path.
+        path: PathBuf,
+        /// The error of the operating system.
+        reason: io::Error,
+    },
     /// This program cannot store anything.
     #[error(
         "store.path is set, but this program was built without the feature redb; rebuild it with \
@@ -136,6 +150,12 @@ impl Node {
     }
 }
 
+/// The keys whose values differ.
+fn differing<'t>(old: &'t Table, new: &'t Table) -> impl Iterator<Item = &'t String> {
+    let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
+    keys.filter(|key| old.get(*key) != new.get(*key))
+}
+
 /// What became of a changed configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reload {
@@ -181,25 +201,72 @@ impl Node {
         self.gossip.set_limits(after.limits)?;
         let mut waiting = Vec::new();
         for ((section, old), (_, new)) in before.sections().into_iter().zip(after.sections()) {
-            let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
-            let changed =
-                keys.filter(|key| !AT_ONCE.contains(&section) && old.get(*key) != new.get(*key));
-            waiting.extend(changed.map(|key| format!("{section}.{key}")));
+            if !AT_ONCE.contains(&section) {
+                waiting.extend(differing(&old, &new).map(|key| format!("{section}.{key}")));
+            }
         }
         Ok(Reload { waiting })
     }
 }
 
 impl ClusterConfig {
-    /// Reads the certificates and looks whether the roster fits them. Starts nothing.
+    /// What a reload puts in force at once and differs in `after`: keys of `[tls]` and `[limits]`, and
+    /// `peers`. The files of `[tls]` are read again anyway.
+    pub fn changed_at_once(&self, after: &Self) -> Vec<String> {
+        let mut changed = Vec::new();
+        for ((section, old), (_, new)) in self.sections().into_iter().zip(after.sections()) {
+            if AT_ONCE.contains(&section) {
+                changed.extend(differing(&old, &new).map(|key| format!("{section}.{key}")));
+            }
+        }
+        let member = |peer: &PeerConfig| (peer.node_id, peer.name.clone(), peer.address.clone());
+        if !self.peers.iter().map(member).eq(after.peers.iter().map(member)) {
+            changed.push("peers".to_owned());
+        }
+        changed
+    }
+
+    /// Checks everything that [`Node::start`] looks at, except the contents of the store and whether the
+    /// addresses are free: the certificates at the time `now`, as a peer would, the roster, the times of
+    /// the network, and whether `store.path` can be a folder. Starts nothing.
     ///
     /// # Errors
     /// [`StartError`], as [`Node::start`] would give it.
-    pub fn check(&self) -> Result<NodeId, StartError> {
-        let node = identity(self)?.node_id();
-        roster(self, node)?;
-        Ok(node)
+    pub fn check(&self, now: SystemTime) -> Result<Identity, StartError> {
+        let identity = identity(self)?;
+        identity.check(now).map_err(BindError::from)?;
+        roster(self, identity.node_id())?;
+        net_config(self).check().map_err(BindError::from)?;
+        membership(self)?;
+        stored(self)?;
+        if let Some(path) = &self.store.path {
+            usable(path).map_err(|reason| StartError::Folder { path: path.clone(), reason })?;
+        }
+        Ok(identity)
     }
+
+    /// Whether other users may read the private key, as far as the system tells.
+    pub fn key_is_exposed(&self) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let key = fs::metadata(&self.tls.key);
+            key.is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
+        }
+        #[cfg(not(unix))]
+        {
+            false
+        }
+    }
+}
+
+/// Looks whether a folder is there or could be made, and whether files can be made in it.
+fn usable(folder: &Path) -> io::Result<()> {
+    let there = folder.ancestors().find(|path| path.exists());
+    let there = there.unwrap_or_else(|| Path::new("."));
+    let probe = there.join(format!(".engram-check-{}", std::process::id()));
+    fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
+    fs::remove_file(probe)
 }
 
 impl ClusterConfig {
@@ -237,10 +304,13 @@ fn identity(config: &ClusterConfig) -> Result<Identity, IdentityError> {
 }
 
 fn roster(config: &ClusterConfig, node: NodeId) -> Result<Roster, StartError> {
-    if let Some(index) = config.peers.iter().position(|peer| peer.node_id == node) {
+    // One list may serve all nodes: the entry of this one is passed over.
+    let is_own = |peer: &PeerConfig| peer.node_id == node;
+    let stranger = |peer: &PeerConfig| is_own(peer) && peer.name != config.node.name;
+    if let Some(index) = config.peers.iter().position(stranger) {
         return Err(StartError::OwnPeer { index, node });
     }
-    let members = config.peers.iter().map(|peer| Member {
+    let members = config.peers.iter().filter(|peer| !is_own(peer)).map(|peer| Member {
         id: peer.node_id,
         name: peer.name.clone(),
         address: peer.address.clone(),
@@ -290,12 +360,16 @@ fn membership(config: &ClusterConfig) -> Result<Arc<dyn Membership>, StartError>
     }
 }
 
+/// How long a node that stops waits for sessions, and for peers to learn of it. They learn of it anyway.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+
 fn net_config(config: &ClusterConfig) -> NetConfig {
     let mut network = NetConfig::new(config.node.listen);
     network.schedule.interval = config.gossip.interval;
     network.schedule.fanout = config.gossip.fanout;
     network.schedule.limits = config.limits;
     network.session.learn_spaces = config.node.learn_spaces;
+    network.shutdown_grace = SHUTDOWN_GRACE;
     network.session.max_patterns_per_sync = config.gossip.max_patterns_per_sync;
     network.session.compression = match config.gossip.enable_compression {
         true => Compression::Lz4,

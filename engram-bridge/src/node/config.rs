@@ -6,6 +6,7 @@ mod print;
 mod reference;
 mod variables;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -286,11 +287,11 @@ impl ClusterConfig {
     /// [`load`](Self::load), with single values overridden by variables such as
     /// `ENGRAM_GOSSIP__FANOUT=5` or `ENGRAM_MERKLE_TREE__HASH=blake3`: `ENGRAM_`, the section, two
     /// underscores, the key. Variables of other forms are ignored. Hand over
-    /// [`std::env::vars`] for those of the process.
+    /// [`std::env::vars_os`] for those of the process.
     ///
     /// ```no_run
     /// # use engram_bridge::ClusterConfig;
-    /// let config = ClusterConfig::load_with("cluster.toml".as_ref(), std::env::vars())?;
+    /// let config = ClusterConfig::load_with("cluster.toml".as_ref(), std::env::vars_os())?;
     /// # Ok::<(), engram_bridge::ConfigError>(())
     /// ```
     ///
@@ -298,7 +299,7 @@ impl ClusterConfig {
     /// [`ConfigError`] with all problems at once; those of a variable name it.
     pub fn load_with(
         path: &Path,
-        variables: impl IntoIterator<Item = (String, String)>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
@@ -339,11 +340,11 @@ impl ClusterConfig {
 
     fn parse_with(
         text: &str,
-        variables: impl IntoIterator<Item = (String, String)>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let invalid = |problems| ConfigError::Invalid { path: None, problems };
         let (file, mut problems) = file::read(text).map_err(|problem| invalid(vec![problem]))?;
-        let overrides = variables::overrides(variables);
+        let overrides = variables::overrides(variables, &mut problems);
         let file = variables::apply(text, file, &overrides, &mut problems);
         match check::check(file, &mut problems) {
             Some(config) if problems.is_empty() => Ok(config),

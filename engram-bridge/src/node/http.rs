@@ -10,7 +10,7 @@
 //! | `/cluster/consolidation/diff?peer=` | changes here since the peer was last equal |
 //! | `/cluster/consolidation/map` | how full each slot of the tree is, and where peers differ |
 //! | `/cluster/consolidation/slot?slot=` | the pattern ids in a slot |
-//! | `/cluster/consolidation/conflicts` | patterns with several versions; `after=` goes on |
+//! | `/cluster/consolidation/conflicts` | patterns with several versions, at most `limit=`; `after=` goes on |
 //! | `/cluster/consolidation/explain?id=` | the versions of a pattern, their writers, and the decision of the strategy |
 //! | `/cluster/consolidation/updates` | the latest changes of visible patterns, and their origins |
 //! | `/cluster/consolidation/page` | the status page |
@@ -30,3 +30,12 @@ mod peer;
 mod server;
 
 pub use server::{Server, ServerError};
+
+use crate::{Space, Telemetry};
+
+/// The JSON that `/cluster/consolidation/explain` answers; `None` if `space` never held the pattern.
+pub fn explanation(node: &Telemetry, space: &Space, id: &str) -> Option<String> {
+    let known = space.explain(id)?;
+    let explained = answer::Explained::of(node, space, id, &known);
+    Some(serde_json::to_string(&explained).expect("an explanation is made of plain values"))
+}

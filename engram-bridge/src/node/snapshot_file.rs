@@ -1,6 +1,8 @@
 //! Consolidation snapshots from files of JSON lines, in both layouts that Engram's exports have.
 
 mod line;
+mod lines;
+mod patterns;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,11 +11,13 @@ use std::path::{Path, PathBuf};
 
 use engram_gossip_proto::SpaceId;
 
-use crate::{ConsolidationSnapshot, SemanticPattern, Timestamp};
-use line::{Line, PatternLine};
+use crate::{ConsolidationSnapshot, Timestamp};
+pub use lines::SnapshotLines;
+use patterns::Patterns;
 
-/// The longest line that is read: a snapshot of some 50,000 patterns.
-const MAX_LINE: u64 = 256 << 20;
+/// The longest line that is read, in bytes: a snapshot of some 50,000 patterns. A longer one is left
+/// out.
+pub const MAX_SNAPSHOT_LINE: usize = 256 << 20;
 
 /// A file of consolidation snapshots, read run by run.
 ///
@@ -32,7 +36,7 @@ const MAX_LINE: u64 = 256 << 20;
 pub struct SnapshotFile {
     path: PathBuf,
     lines: BufReader<File>,
-    embeddings: Option<Embeddings>,
+    patterns: Patterns,
     runs: BTreeMap<u64, BTreeMap<SpaceId, Vec<Place>>>,
     rejected: Vec<RejectedLine>,
 }
@@ -101,15 +105,13 @@ impl SnapshotFile {
         let mut file = Self {
             path: path.to_owned(),
             lines: BufReader::new(File::open(path).map_err(failed)?),
-            embeddings: None,
+            patterns: Patterns::beside(path, dimension),
             runs: BTreeMap::new(),
             rejected: Vec::new(),
         };
         if file.index().map_err(failed)? {
-            let rows = path.with_file_name("embeddings.f32");
-            let opened = Embeddings::open(&rows, dimension);
-            file.embeddings =
-                Some(opened.map_err(|source| SnapshotFileError::Io { path: rows, source })?);
+            let opened = file.patterns.open_rows();
+            opened.map_err(|(path, source)| SnapshotFileError::Io { path, source })?;
         }
         if file.runs.is_empty() && file.rejected.is_empty() {
             return Err(SnapshotFileError::Empty { path: path.to_owned() });
@@ -150,86 +152,36 @@ impl SnapshotFile {
         run: u64,
         places: &[Place],
     ) -> Result<FileSnapshot, SnapshotFileError> {
-        let mut read = FileSnapshot {
-            space,
-            run,
-            snapshot: ConsolidationSnapshot::default(),
-            lines: Vec::new(),
-            rejected: Vec::new(),
-        };
-        let mut text = String::new();
+        let mut read = FileSnapshot::empty(space, run);
+        let mut line = Vec::new();
         for place in places {
             let failed = |source| SnapshotFileError::Io { path: self.path.clone(), source };
             self.lines.seek(SeekFrom::Start(place.offset)).map_err(failed)?;
-            read_line(&mut self.lines, &mut text).map_err(failed)?;
-            self.read_patterns(&text, place.number, &mut read);
+            read_line(&mut self.lines, &mut line).map_err(failed)?;
+            match text(&line) {
+                Ok(text) => self.patterns.read(text, place.number, &mut read),
+                Err(reason) => {
+                    read.rejected.push(RejectedLine { line: place.number, pattern: None, reason });
+                }
+            }
         }
-        if read.snapshot.generated_at == Timestamp::EPOCH {
-            let newest = read.snapshot.patterns.iter().map(|p| p.last_consolidated).max();
-            read.snapshot.generated_at = newest.unwrap_or_default();
-        }
+        read.date();
         Ok(read)
-    }
-
-    /// Adds the patterns of one line to `read`.
-    fn read_patterns(&mut self, text: &str, number: u64, read: &mut FileSnapshot) {
-        let line = match Line::parse(text) {
-            Ok(line) => line,
-            Err(reason) => {
-                read.rejected.push(RejectedLine { line: number, pattern: None, reason });
-                return;
-            }
-        };
-        read.snapshot.generated_at = read.snapshot.generated_at.max(line.generated_at);
-        read.snapshot.stats.clone_from(&line.stats);
-        for pattern in line.patterns() {
-            let taken = pattern.and_then(|p| {
-                let id = p.id.clone();
-                self.finish(p).map_err(|reason| (Some(id), reason))
-            });
-            match taken {
-                Ok(pattern) => {
-                    read.snapshot.patterns.push(pattern.into());
-                    read.lines.push(number);
-                }
-                Err((pattern, reason)) => {
-                    read.rejected.push(RejectedLine { line: number, pattern, reason });
-                }
-            }
-        }
-    }
-
-    /// Turns a line's pattern into one with its embedding.
-    fn finish(&mut self, pattern: PatternLine) -> Result<SemanticPattern, String> {
-        let embedding = match (&pattern.embedding_b64, pattern.embedding_row, &mut self.embeddings)
-        {
-            (Some(base64), _, _) => line::embedding(base64)?,
-            (None, Some(row), Some(rows)) => rows.read(row)?,
-            _ => return Err("it has neither embedding_b64 nor embedding_row; add one".to_owned()),
-        };
-        pattern.finish(embedding)
     }
 
     /// Notes the place of every line; says whether any embedding is a row of another file.
     fn index(&mut self) -> io::Result<bool> {
         let mut rows = false;
-        let mut text = String::new();
+        let mut line = Vec::new();
         let mut place = Place { number: 0, offset: 0 };
         loop {
             place.number += 1;
-            let length = match read_line(&mut self.lines, &mut text) {
-                Ok(0) => return Ok(rows),
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    return Err(io::Error::new(
-                        error.kind(),
-                        format!("line {}: {error}", place.number),
-                    ));
-                }
-                Err(error) => return Err(error),
-            };
-            if !text.is_empty() {
-                match line::placement(&text) {
+            let length = read_line(&mut self.lines, &mut line)?;
+            if length == 0 {
+                return Ok(rows);
+            }
+            if !line.is_empty() {
+                match text(&line).and_then(line::placement) {
                     Ok(found) => {
                         rows |= found.rows;
                         let spaces = self.runs.entry(found.run).or_default();
@@ -247,48 +199,42 @@ impl SnapshotFile {
     }
 }
 
-/// Reads one line into `text`, without its end, and returns how many bytes it took in the file; 0
-/// at the end of the file.
-fn read_line(lines: &mut BufReader<File>, text: &mut String) -> io::Result<u64> {
-    text.clear();
-    let length = lines.take(MAX_LINE).read_line(text)? as u64;
-    if length == MAX_LINE {
-        let message = format!("a line is longer than {MAX_LINE} bytes; split it into snapshots");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+/// Reads one line, without its end, and returns how many bytes it took in the file; 0 at the end of
+/// the file. A line that is too long is passed over, and its beginning returned.
+fn read_line(lines: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<u64> {
+    line.clear();
+    let most = MAX_SNAPSHOT_LINE as u64 + 1;
+    let mut length = lines.take(most).read_until(b'\n', line)? as u64;
+    if length == most && line.last() != Some(&b'\n') {
+        length += lines.skip_until(b'\n')? as u64;
     }
-    text.truncate(text.trim_end().len());
+    line.truncate(line.trim_ascii_end().len());
     Ok(length)
 }
 
-/// Raw rows of little-endian f32.
-#[derive(Debug)]
-struct Embeddings {
-    path: PathBuf,
-    file: File,
-    dimension: usize,
-    rows: u64,
+/// A line as text, or why it is none.
+fn text(line: &[u8]) -> Result<&str, String> {
+    if line.len() > MAX_SNAPSHOT_LINE {
+        let most = MAX_SNAPSHOT_LINE;
+        return Err(format!("it is longer than {most} bytes; split it into several snapshots"));
+    }
+    std::str::from_utf8(line).map_err(|error| {
+        format!("it is not UTF-8 from its byte {} on; write it again", error.valid_up_to() + 1)
+    })
 }
 
-impl Embeddings {
-    fn open(path: &Path, dimension: usize) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let rows = file.metadata()?.len() / (dimension as u64 * 4);
-        Ok(Self { path: path.to_owned(), file, dimension, rows })
+impl FileSnapshot {
+    fn empty(space: SpaceId, run: u64) -> Self {
+        let snapshot = ConsolidationSnapshot::default();
+        Self { space, run, snapshot, lines: Vec::new(), rejected: Vec::new() }
     }
 
-    fn read(&mut self, row: u64) -> Result<Vec<f32>, String> {
-        let path = self.path.display();
-        if row >= self.rows {
-            let rows = self.rows;
-            return Err(format!("embedding_row {row} lies beyond the {rows} rows of {path}"));
+    /// Gives a snapshot without a time that of its newest pattern.
+    fn date(&mut self) {
+        if self.snapshot.generated_at == Timestamp::EPOCH {
+            let newest = self.snapshot.patterns.iter().map(|p| p.last_consolidated).max();
+            self.snapshot.generated_at = newest.unwrap_or_default();
         }
-        let mut bytes = vec![0; self.dimension * 4];
-        let read = self
-            .file
-            .seek(SeekFrom::Start(row * bytes.len() as u64))
-            .and_then(|_| self.file.read_exact(&mut bytes));
-        read.map_err(|error| format!("cannot read row {row} of {path}: {error}"))?;
-        Ok(line::floats(&bytes))
     }
 }
 

@@ -6,19 +6,19 @@ mod warning;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use engram_gossip_net::{Event, Gossip, NodeId, PeerStatus, SessionReport};
+use engram_gossip_net::{ConnectionState, Event, Gossip, NodeId, PeerStatus, SessionReport};
 use engram_gossip_proto::SpaceId;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::node::metrics::{self, PeerReading, Reading, SpaceReading};
-use crate::{Cap, Recovery, Space, Store, Timestamp, WriteStats};
+use crate::{Cap, Recovery, Space, Store, WriteStats};
 use agreed::Agreed;
 pub use agreed::Divergence;
 use recent::Recent;
-pub use warning::{Unready, Warning};
+pub use warning::{EXPIRY_NOTICE, Unready, Warning};
 
 /// Watches a node: counts what its sessions bring, remembers when and in which state its peers
 /// were last equal with it and which faults are recent, and reads everything else when asked.
@@ -134,12 +134,16 @@ impl Telemetry {
     /// Why the node is not ready to serve the cluster's state; `None` if it is ready.
     ///
     /// It is ready once it was equal with one of its peers, or if it has none, as long as it can
-    /// store changes. A peer that is gone makes it stale, not wrong.
+    /// store changes and is not evicted. A peer that is gone makes it stale, not wrong.
     pub fn unready(&self) -> Option<Unready> {
         if let Some(failure) = self.store().write_stats().storage_failure {
             return Some(Unready::Storage(failure));
         }
-        let alone = self.gossip().peers().is_empty();
+        let peers = self.gossip().peers();
+        if is_evicted(&peers) {
+            return Some(Unready::Evicted);
+        }
+        let alone = peers.is_empty();
         let joined = self.watch.seen().joined;
         (!alone && !joined).then_some(Unready::NeverEqual)
     }
@@ -161,12 +165,33 @@ impl Telemetry {
         let mut warnings = Vec::new();
         warnings.extend(stats.storage_failure.map(Warning::StorageFailure));
         warnings.extend(over.into_iter().map(|(usage, _)| Warning::OverCap(usage)));
+        warnings.extend(self.certificate_warning());
         warnings.extend(stats.clock_fault.map(Warning::ClockFault));
         warnings.extend((writes > 0).then_some(Warning::Reissued { writes }));
         warnings.extend((parts > 0).then_some(Warning::Implausible { parts, by_most }));
         warnings.extend((ahead > 0).then_some(Warning::ClockAhead { members: ahead }));
         warnings.extend(near.map(|(usage, _)| Warning::NearCap(usage)));
         warnings
+    }
+
+    /// The state of the certificate, if it needs a person by the store's clock: it has expired, or does so
+    /// within [`EXPIRY_NOTICE`].
+    pub fn certificate_warning(&self) -> Option<Warning> {
+        let validity = self.gossip().certificate_validity();
+        match validity.left(self.now()) {
+            None => Some(Warning::CertificateExpired { since: validity.until }),
+            Some(left) if left <= EXPIRY_NOTICE => {
+                let days = left.as_secs() / 86_400;
+                Some(Warning::CertificateExpires { at: validity.until, days })
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// What the store's clock shows.
+    pub(crate) fn now(&self) -> SystemTime {
+        let now = u64::try_from(self.store().now().as_nanoseconds()).unwrap_or(0);
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(now)
     }
 
     /// The changes of `space` since `peer` was last equal with this node.
@@ -210,7 +235,9 @@ impl Telemetry {
                 _ => 0,
             },
             set_aside: matches!(store.recovery(), Recovery::SetAside { .. }),
-            now: Timestamp::now().as_nanoseconds() as f64 / 1e9,
+            certificate_until: seconds(self.gossip().certificate_validity().until),
+            ready: self.unready().is_none(),
+            now: seconds(self.now()),
         }
     }
 
@@ -228,6 +255,21 @@ impl Telemetry {
     pub(crate) fn lag(&self, status: &PeerStatus) -> Duration {
         status.equal_ago.unwrap_or_else(|| self.uptime())
     }
+}
+
+/// Whether each peer that was dialled refused this node for good.
+fn is_evicted(peers: &[PeerStatus]) -> bool {
+    let refused = |peer: &PeerStatus| match &peer.connection {
+        ConnectionState::BackOff { cause, .. } => cause.reason() == "refused_not_in_roster",
+        _ => false,
+    };
+    let is_tried = |peer: &PeerStatus| matches!(peer.connection, ConnectionState::Dialling);
+    peers.iter().any(refused) && peers.iter().all(|peer| refused(peer) || is_tried(peer))
+}
+
+/// Seconds since the Unix epoch.
+fn seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 fn read_space(space: &Space) -> SpaceReading {

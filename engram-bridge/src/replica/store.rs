@@ -20,6 +20,7 @@ use crate::durable::restore::{Hosting, Restored, restore, restore_space};
 use crate::durable::storage::{Batch, StateStore, StorageError};
 use crate::engram::pattern::{ENGRAM_DIMENSION, SemanticPattern};
 use crate::engram::precision::Precision;
+use crate::engram::timestamp::Timestamp;
 use crate::replica::across_ids::AcrossIds;
 use crate::replica::caps::{Cap, CapUsage, Caps, Usage};
 use crate::replica::content::Shape;
@@ -381,6 +382,11 @@ impl Store {
     /// How many submitted patterns wait for the first contact of their space, in all spaces.
     pub fn waiting_len(&self) -> u64 {
         self.iter().map(|space| space.waiting_len()).sum()
+    }
+
+    /// What the store's clock shows.
+    pub fn now(&self) -> Timestamp {
+        self.shared.now()
     }
 
     /// The outcome of opening the store.

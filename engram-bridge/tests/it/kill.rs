@@ -229,7 +229,8 @@ impl Cluster {
     fn export(&mut self, node: usize) -> BTreeMap<String, Value> {
         let path = self.path(format!("{}.jsonl", NAMES[node]));
         let process = self.running[node].as_mut().unwrap();
-        writeln!(process.stdin, "export {}", path.display()).unwrap();
+        let request = json!({ "command": "export", "path": path });
+        writeln!(process.stdin, "{request}").unwrap();
         while process.events.recv_timeout(DEADLINE).unwrap()["event"] != "exported" {}
         let lines = BufReader::new(File::open(path).unwrap()).lines();
         let patterns = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
@@ -375,18 +376,18 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
     command.args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\""]);
     command.arg(env!("CARGO_BIN_EXE_engram-node"));
     cluster.start_by(command, 0, Some(0));
-    let (mut refused, begun) = (0, Instant::now());
-    while refused < 3 {
+    let (mut refused, begun) = (false, Instant::now());
+    while !refused {
         assert!(begun.elapsed() < DEADLINE, "nothing was refused");
         let process = cluster.running[0].as_ref().unwrap();
         let event = process.events.recv_timeout(DEADLINE).expect("the node goes on");
-        if event["event"] == "failed" {
+        if event["event"] == "snapshot_failed" {
             let reason = event["reason"].as_str().unwrap();
             assert!(
                 reason.contains("no room to write") && reason.contains("free some space"),
                 "{reason}"
             );
-            refused += 1;
+            refused = true;
         } else {
             cluster.note(0, 0, &event);
         }

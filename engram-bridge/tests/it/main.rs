@@ -8,6 +8,8 @@ mod browser;
 #[cfg(feature = "files")]
 mod cluster;
 mod convergence;
+#[cfg(all(feature = "node", unix))]
+mod ctl;
 mod durability;
 mod guide;
 #[cfg(feature = "http")]
@@ -17,12 +19,16 @@ mod kill;
 mod laws;
 #[cfg(feature = "node")]
 mod members;
+#[cfg(all(feature = "node", target_os = "linux"))]
+mod month;
 mod operations;
 mod precision;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "config")]
 mod reload;
+#[cfg(feature = "node")]
+mod run;
 #[cfg(feature = "files")]
 mod service;
 #[cfg(feature = "files")]

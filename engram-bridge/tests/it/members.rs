@@ -126,7 +126,7 @@ fn a_configured_membership_notices_who_crashes_who_leaves_and_who_comes_back() {
     members.until_all_see(2, "down", first);
     members.run(2);
     let second = members.until_all_see(2, "alive", first + 1);
-    members.end(2, Some("quit"));
+    members.end(2, Some(r#"{"command":"stop"}"#));
     members.until_all_see(2, "down", second);
     members.until_all_see(1, "alive", 0);
 }

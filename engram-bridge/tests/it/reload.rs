@@ -48,6 +48,11 @@ async fn peers_and_certificates_change_at_once_and_the_rest_waits() {
     let limits = node.gossip.limits();
     assert_eq!((limits.send_rate, limits.peer.records.per_second), (Some(64 << 10), 9));
 
+    // One list may serve all nodes.
+    let own = peer(us).replace("them", "us");
+    node.reload(&before, &config("us", &(own + &peer(other)))).unwrap();
+    assert_eq!(peers(), [other]);
+
     // What does not fit changes nothing: the own id among the peers, another node's certificate.
     let refused = node.reload(&before, &config("us", &peer(us))).unwrap_err();
     assert!(refused.to_string().contains("this node's own"), "{refused}");

@@ -1,6 +1,7 @@
 //! The states that need a person, as health and metrics tell them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
 
 use engram_bridge::http::Server;
@@ -17,7 +18,7 @@ use crate::common::*;
 
 /// Watches a node without peers over `store`.
 fn watch(store: Arc<Store>) -> Telemetry {
-    let validity = Validity::days_from(SystemTime::now(), 1);
+    let validity = Validity::days_from(SystemTime::now(), 3_650);
     let ca = ClusterCa::generate("test", validity).unwrap();
     let node = ca.issue_node("node-a", validity).unwrap();
     let identity = Identity::from_pem(ca.certificate_pem(), &node.certificate_pem, &node.key_pem);
@@ -136,4 +137,38 @@ async fn a_clock_that_contradicts_a_member_shows() {
     let shown =
         async || (telemetry.warnings() == [Warning::ClockAhead { members: 1 }]).then_some(());
     eventually("warning", shown).await;
+}
+
+#[tokio::test]
+async fn a_certificate_expires_as_the_clock_goes_on() {
+    let days = Arc::new(AtomicI64::new(0));
+    let (config, _) = parts(1, 4);
+    let clock = {
+        let days = Arc::clone(&days);
+        move || {
+            let day = 86_400 * 1_000_000_000;
+            let now = Timestamp::now().as_nanoseconds();
+            Timestamp::from_nanoseconds(now + days.load(Ordering::Relaxed) * day)
+        }
+    };
+    let telemetry = watch(Arc::new(Store::new(config, Environment::new(clock, || 7))));
+    let server = Server::start(([127, 0, 0, 1], 0).into(), &telemetry).await.unwrap();
+    let at = server.local_addr();
+    for (day, code, ready) in [
+        (3_600, None, true),
+        (3_619, None, true),
+        (3_621, Some("certificate_expires"), true),
+        (3_649, Some("certificate_expires"), true),
+        (3_651, Some("certificate_expired"), true),
+    ] {
+        days.store(day, Ordering::Relaxed);
+        let told: Vec<_> = telemetry.warnings().iter().map(Warning::code).collect();
+        assert_eq!(told, code.into_iter().collect::<Vec<_>>(), "day {day}");
+        assert_eq!(telemetry.certificate_warning().is_some(), code.is_some());
+        let page = get(at, "/cluster/consolidation").await.json();
+        let left = page["certificate_seconds"].as_f64().unwrap() / 86_400.0;
+        assert!((left - (3_650 - day) as f64).abs() < 0.1, "{left} on day {day}");
+        let health = get(at, "/health/ready").await.json();
+        assert_eq!((&health["ready"], &health["warnings"]), (&ready.into(), &page["warnings"]));
+    }
 }

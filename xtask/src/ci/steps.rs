@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::command::cargo;
+use crate::command::{cargo, root};
 use crate::features;
 use crate::nostd;
 use crate::tool::Tool;
@@ -37,7 +37,7 @@ impl Step {
 }
 
 /// All packages and features go together wherever possible: each other selection builds the dependencies once more.
-pub(super) const ORDINARY: [Step; 11] = [
+pub(super) const ORDINARY: [Step; 13] = [
     Step::new("formatting", "cargo fmt changes nothing", |_| {
         vec![cargo(["fmt", "--all", "--check"])]
     }),
@@ -58,11 +58,19 @@ pub(super) const ORDINARY: [Step; 11] = [
     Step::new("dashboard", "the generated files are as they would be generated", |_| {
         vec![xtask(["dashboard", "--check"])]
     }),
+    Step::with(
+        Tool::PROMTOOL,
+        Step::new("alerts", "the alert rules load, and fire when they should", |_| alert_rules()),
+    ),
+    Step::with(
+        Tool::SYSTEMD_ANALYZE,
+        Step::new("unit", "systemd understands the unit", |_| vec![xtask(["unit"])]),
+    ),
     Step::new("demo", "three real processes converge", |_| vec![xtask(["demo"])]),
 ];
 
 /// The long proofs.
-pub(super) const DEEP: [Step; 11] = [
+pub(super) const DEEP: [Step; 12] = [
     Step::new("features", "each crate alone, with each of its features", |_| {
         vec![xtask(["features"])]
     }),
@@ -84,6 +92,10 @@ pub(super) const DEEP: [Step; 11] = [
         vec![histories()]
     }),
     Step::new("mutants", "every deliberate mistake is noticed", |_| vec![xtask(["mutants"])]),
+    Step::with(
+        Tool::PODMAN,
+        Step::new("image", "the image is built from its file, and its program runs", |_| image()),
+    ),
     Step::with(
         Tool::FUZZ,
         Step::new("fuzz", "a minute for each target", |_| vec![xtask(["fuzz"])]),
@@ -107,6 +119,28 @@ fn xtask<const N: usize>(arguments: [&str; N]) -> Command {
     let mut command = cargo(["xtask"]);
     command.args(arguments);
     command
+}
+
+fn image() -> Vec<Command> {
+    let podman = |arguments: &[&str]| {
+        let mut command = Command::new("podman");
+        command.args(arguments).current_dir(root());
+        command
+    };
+    let file = "engram-bridge/deploy/Containerfile";
+    vec![
+        podman(&["build", "-f", file, "-t", "engram-node", "."]),
+        podman(&["run", "--rm", "engram-node", "--version"]),
+    ]
+}
+
+fn alert_rules() -> Vec<Command> {
+    let promtool = |task: &str, file: &str| {
+        let mut command = Command::new("promtool");
+        command.args([task, "rules", file]).current_dir(root().join("engram-bridge/dashboard"));
+        command
+    };
+    vec![promtool("check", "alerts.yml"), promtool("test", "alerts.test.yml")]
 }
 
 fn lints() -> Command {

@@ -18,7 +18,55 @@ struct Alert {
     runbook: &'static str,
 }
 
-const ALERTS: [Alert; 13] = [
+const ALERTS: [Alert; 19] = [
+    Alert {
+        name: "EngramNodeDown",
+        when: "up == 0 and on (instance, job) max_over_time(engram_gossip_build_info[1d])",
+        lasts: "2m",
+        severity: "critical",
+        says: "{{ $labels.instance }} does not answer, and did so within the last day.",
+        runbook: "a-node-is-down",
+    },
+    Alert {
+        name: "EngramNotReady",
+        when: "engram_gossip_ready == 0",
+        lasts: "5m",
+        severity: "critical",
+        says: "{{ $labels.instance }} is not ready: it never was equal with a peer, or cannot store changes.",
+        runbook: "a-node-is-not-ready",
+    },
+    Alert {
+        name: "EngramCertificateExpires",
+        when: "engram_gossip_certificate_expiry_timestamp_seconds - time() < 30 * 86400",
+        lasts: "0m",
+        severity: "warning",
+        says: "The certificate of {{ $labels.instance }} expires within thirty days.",
+        runbook: "rotate-a-certificate",
+    },
+    Alert {
+        name: "EngramCertificateExpired",
+        when: "engram_gossip_certificate_expiry_timestamp_seconds - time() < 0",
+        lasts: "0m",
+        severity: "critical",
+        says: "The certificate of {{ $labels.instance }} has expired: it makes no new connection.",
+        runbook: "rotate-a-certificate",
+    },
+    Alert {
+        name: "EngramRecordsRejected",
+        when: "increase(engram_gossip_patterns_total{result=\"rejected\"}[1h]) > 0",
+        lasts: "0m",
+        severity: "warning",
+        says: "{{ $labels.instance }} refuses records of peers; the event record_rejected names them and why.",
+        runbook: "roots-are-never-equal",
+    },
+    Alert {
+        name: "EngramStoreErrors",
+        when: "increase(engram_gossip_store_errors_total[15m]) > 0",
+        lasts: "0m",
+        severity: "warning",
+        says: "{{ $labels.instance }} could not store some changes, which did not happen.",
+        runbook: "the-disk-is-full",
+    },
     Alert {
         name: "EngramPeerLags",
         when: "engram_gossip_peer_lag_seconds > 600",
@@ -29,7 +77,7 @@ const ALERTS: [Alert; 13] = [
     },
     Alert {
         name: "EngramNoContact",
-        when: "sum by (instance) (increase(engram_gossip_rounds_total[15m])) == 0",
+        when: "sum by (instance) (increase(engram_gossip_rounds_total[15m])) == 0 and sum by (instance) (engram_gossip_peers) > 0",
         lasts: "5m",
         severity: "critical",
         says: "{{ $labels.instance }} had no session for fifteen minutes.",

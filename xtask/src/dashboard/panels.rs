@@ -31,18 +31,92 @@ const ROWS: [(&str, &[&str]); 6] = [
 const WIDTH: usize = 8;
 const HEIGHT: usize = 7;
 
+/// The first row: one number for each question of an operator who was just woken, its unit, and the value from which on
+/// it is red, or green if that is the good end.
+const OVERVIEW: [Number; 6] = [
+    Number {
+        title: "Nodes that are ready",
+        of: "sum(engram_gossip_ready{N})",
+        unit: "short",
+        bad: None,
+    },
+    Number {
+        title: "Nodes that are not ready",
+        of: "count(engram_gossip_ready{N}) - sum(engram_gossip_ready{N})",
+        unit: "short",
+        bad: Some(1),
+    },
+    Number {
+        title: "Disks that fail",
+        of: "sum(engram_gossip_storage_failure{N})",
+        unit: "short",
+        bad: Some(1),
+    },
+    Number {
+        title: "Longest time without equality",
+        of: "max(engram_gossip_peer_lag_seconds{N})",
+        unit: "s",
+        bad: Some(600),
+    },
+    Number {
+        title: "Until a certificate expires",
+        of: "min(engram_gossip_certificate_expiry_timestamp_seconds{N}) - time()",
+        unit: "s",
+        bad: None,
+    },
+    Number {
+        title: "Writes under a key that is used twice, last hour",
+        of: "sum(engram_gossip_recent_reissues{N})",
+        unit: "short",
+        bad: Some(1),
+    },
+];
+
+/// One number of the first row. In its query, `{N}` stands for the nodes that were chosen.
+struct Number {
+    title: &'static str,
+    of: &'static str,
+    unit: &'static str,
+    bad: Option<u32>,
+}
+
+/// The first row; it ends at the row of the grid that is returned.
+fn overview(panels: &mut Vec<Value>) -> usize {
+    panels.push(heading("Overview", panels.len() + 1, 0));
+    for (number, Number { title, of, unit, bad }) in OVERVIEW.iter().enumerate() {
+        let good = json!({"color": "green", "value": null});
+        let bad = bad.map(|bad| json!({"color": "red", "value": bad}));
+        let steps: Vec<_> = [good].into_iter().chain(bad).collect();
+        panels.push(json!({
+            "type": "stat", "id": panels.len() + 1, "title": title, "datasource": source(),
+            "gridPos": {"x": number * 4, "y": 1, "w": 4, "h": 4},
+            "fieldConfig": {
+                "defaults": {"unit": unit, "thresholds": {"mode": "absolute", "steps": steps}},
+                "overrides": [],
+            },
+            "options": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background"},
+            "targets": [{"refId": "A", "expr": of.replace("{N}", r#"{instance=~"$node"}"#)}],
+        }));
+    }
+    5
+}
+
+fn heading(title: &str, id: usize, top: usize) -> Value {
+    json!({
+        "type": "row", "title": title, "collapsed": false, "panels": [],
+        "id": id, "gridPos": {"x": 0, "y": top, "w": 24, "h": 1},
+    })
+}
+
 pub(super) fn dashboard(metrics: &[Metric]) -> Value {
     let mut panels = Vec::new();
-    let mut top = 0;
+    let mut top = overview(&mut panels);
     for (row, (title, _)) in ROWS.iter().enumerate() {
         let members: Vec<_> = metrics.iter().filter(|metric| row_of(&metric.name) == row).collect();
         if members.is_empty() {
             continue;
         }
-        panels.push(json!({
-            "type": "row", "title": title, "collapsed": false, "panels": [],
-            "id": panels.len() + 1, "gridPos": {"x": 0, "y": top, "w": 24, "h": 1},
-        }));
+        panels.push(heading(title, panels.len() + 1, top));
         top += 1;
         for (number, metric) in members.iter().enumerate() {
             let (x, y) = (number % 3 * WIDTH, top + number / 3 * HEIGHT);
@@ -144,6 +218,17 @@ mod tests {
         places.sort_unstable();
         places.dedup();
         assert_eq!(places.len(), names.len());
+    }
+
+    #[test]
+    fn the_overview_looks_at_metrics_that_the_alerts_know() {
+        let mut panels = Vec::new();
+        overview(&mut panels);
+        assert_eq!(panels.len(), 1 + OVERVIEW.len());
+        for panel in &panels[1..] {
+            let query = panel["targets"][0]["expr"].as_str().unwrap();
+            assert!(query.contains(r#"{instance=~"$node"}"#), "{query}");
+        }
     }
 
     #[test]

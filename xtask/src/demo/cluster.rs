@@ -102,7 +102,11 @@ impl<'a> Cluster<'a> {
             }
             None => Command::new(self.binary),
         };
-        command.arg("run").arg("--config").arg(self.config(member)).args(["--events", "--control"]);
+        command.arg("run").arg("--config").arg(self.config(member)).args([
+            "--events",
+            "--sessions",
+            "--control",
+        ]);
         if let Some(data) = &member.data {
             command
                 .arg("--snapshots")

@@ -61,12 +61,14 @@ impl Outcome {
             "union_patterns": self.findings.union_patterns,
             "missing_patterns": self.findings.missing_patterns,
             "missing_citations": self.findings.missing_citations,
-            "seconds": (self.seconds * 1e3).round() / 1e3,
             "across_ids": {
                 "groups": self.total(|groups| groups.groups),
                 "members": self.total(|groups| groups.members),
                 "disputed": self.total(|groups| groups.disputed),
             },
+            "contested_patterns": self.findings.contested,
+            "fed_seconds": self.progress.fed().map(millis),
+            "seconds": millis(self.seconds),
         })
     }
 
@@ -118,11 +120,17 @@ impl Outcome {
         }
         let Findings { union_patterns, missing_patterns, missing_citations, .. } = self.findings;
         let verdict = if self.converged() {
+            let fed = self.progress.fed().unwrap_or(self.seconds);
+            let nodes = match self.names.len() {
+                1 => "the only node shows".to_owned(),
+                nodes => format!("all {nodes} nodes show"),
+            };
             format!(
-                "converged in {:.1} s: all {} nodes show the union of {union_patterns} patterns, byte for byte\n\
-                 missing patterns: {missing_patterns}, missing citations: {missing_citations}",
-                self.seconds,
-                self.names.len(),
+                "fed for {fed:.1} s; equal {:.2} s after the last snapshot: {nodes} the union of {union_patterns} \
+                 patterns, byte for byte\n\
+                 missing patterns: {missing_patterns}, missing citations: {missing_citations}\n{}",
+                self.seconds - fed,
+                self.contested(),
             )
         } else {
             format!("NOT converged after {:.1} s", self.seconds)
@@ -130,10 +138,22 @@ impl Outcome {
         format!("\n{table}\n{verdict}\n{}", self.across_ids())
     }
 
+    /// How many ids had several versions, with one explained.
+    fn contested(&self) -> String {
+        let Findings { contested, example, .. } = &self.findings;
+        let example = example.as_ref().map(|example| format!("; {example}")).unwrap_or_default();
+        format!("ids with several versions: {contested}{example}")
+    }
+
     pub(crate) fn picture(&self) -> String {
         let union = self.findings.union_patterns;
         picture::draw(&self.names, union, self.progress.history(), self.seconds, self.converged())
     }
+}
+
+/// Seconds, rounded to thousandths.
+fn millis(seconds: f64) -> f64 {
+    (seconds * 1e3).round() / 1e3
 }
 
 #[cfg(test)]
@@ -162,8 +182,9 @@ mod tests {
                 "node": "node-a", "root": "00112233445566778899", "patterns": 3, "sessions": 4,
                 "bytes_sent": 1_500, "bytes_received": 0,
             }],
-            "union_patterns": 3, "missing_patterns": 0, "missing_citations": 0, "seconds": 1.235,
+            "union_patterns": 3, "missing_patterns": 0, "missing_citations": 0, "contested_patterns": 0,
             "across_ids": { "groups": 2, "members": 3, "disputed": 1 },
+            "fed_seconds": null, "seconds": 1.235,
         });
         assert_eq!(json, expected);
     }

@@ -22,6 +22,8 @@ pub(crate) struct Progress {
     exports: usize,
     /// What the first node answered last about conflicts across ids.
     groups: Vec<Groups>,
+    /// When every node had written all that it was fed, in seconds.
+    fed: Option<f64>,
     /// Patterns since the last line, by receiver and sender.
     transfers: BTreeMap<(String, String), u64>,
     said: Instant,
@@ -50,6 +52,7 @@ impl Progress {
             history: Vec::new(),
             exports: 0,
             groups: Vec::new(),
+            fed: None,
             transfers: BTreeMap::new(),
             said: Instant::now(),
             changed: false,
@@ -69,11 +72,19 @@ impl Progress {
         self.begun.elapsed().as_secs_f64()
     }
 
+    /// When every node had written all that it was fed, in seconds after the start; `None` before that.
+    pub(crate) fn fed(&self) -> Option<f64> {
+        self.fed
+    }
+
     /// Every node has written all it was fed, and all have the same root. Since nothing is fed any more and each
     /// root covers what its own node was fed, each covers everything.
     pub(crate) fn converged(&self) -> bool {
-        let written = |state: &State| state.replay_done && state.waiting == 0;
-        self.states.iter().all(written) && self.distinct_roots() == 1
+        self.written() && self.distinct_roots() == 1
+    }
+
+    fn written(&self) -> bool {
+        self.states.iter().all(|state| state.replay_done && state.waiting == 0)
     }
 
     fn distinct_roots(&self) -> usize {
@@ -85,6 +96,9 @@ impl Progress {
             Event::State(state) => {
                 self.changed |= state.root != self.states[node].root;
                 self.states[node] = state;
+                if self.fed.is_none() && self.written() {
+                    self.fed = Some(self.seconds());
+                }
                 self.history.push(Sample {
                     seconds: self.seconds(),
                     patterns: self.states.iter().map(|state| state.patterns).collect(),
@@ -141,7 +155,7 @@ impl Progress {
     pub(crate) fn say_last(&mut self) {
         if self.changed {
             self.headline();
-            eprintln!("{}", self.line());
+            eprintln!("{}", cut(&self.line(), columns()));
             self.transfers.clear();
             self.said = Instant::now();
             self.changed = false;
@@ -182,6 +196,22 @@ impl Progress {
         let prefix = name.rfind('-').map(|hyphen| &name[..=hyphen]).filter(common);
         name[prefix.map_or(0, str::len)..].to_owned()
     }
+}
+
+/// Columns of a line; a terminal that exports another number is believed.
+const COLUMNS: usize = 120;
+
+fn columns() -> usize {
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    told.filter(|columns| *columns >= 40).unwrap_or(COLUMNS)
+}
+
+/// The line, cut to a number of columns.
+fn cut(line: &str, columns: usize) -> String {
+    if line.chars().count() <= columns {
+        return line.to_owned();
+    }
+    line.chars().take(columns - 1).chain(['…']).collect()
 }
 
 /// Bytes in the unit that suits them, decimal.
@@ -248,6 +278,25 @@ mod tests {
         }
         let told = progress.largest_transfers();
         assert!(told.starts_with("a<-n7 8  a<-n6 7") && told.ends_with("and 2 more"), "{told}");
+    }
+
+    #[test]
+    fn a_long_line_is_cut() {
+        assert_eq!(cut("abcdef", 6), "abcdef");
+        assert_eq!(cut("abcdefg", 6), "abcde…");
+    }
+
+    #[test]
+    fn feeding_ends_with_the_last_snapshot_of_any_node() {
+        let mut progress = two();
+        progress.take(0, state("r", 3, true));
+        assert_eq!(progress.fed(), None);
+        progress.take(1, waiting("r"));
+        assert_eq!(progress.fed(), None);
+        progress.take(1, state("s", 3, true));
+        let fed = progress.fed().unwrap();
+        progress.take(1, state("r", 3, true));
+        assert_eq!(progress.fed(), Some(fed));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use serde_json::json;
 
 use super::cluster::Cluster;
 use super::data::Feed;
@@ -100,6 +101,11 @@ impl Run<'_> {
         let (sender, events) = mpsc::channel();
         let snapshots = self.feeds.iter().map(|feed| feed.snapshots).max().unwrap_or(1).max(1);
         let pause = REPLAY / snapshots as u32;
+        let fed = self.feeds.iter().map(|feed| feed.snapshots).sum::<usize>();
+        eprintln!(
+            "  feeding {fed} snapshots of consolidation, one to each node every {:.1} s",
+            pause.as_secs_f64()
+        );
         let mut nodes = Nodes(Vec::new());
         for (number, member) in self.cluster.members.iter().enumerate() {
             let command = self.cluster.command(member, pause);
@@ -161,7 +167,7 @@ impl Run<'_> {
         let mut exports = Vec::new();
         for (node, member) in nodes.0.iter_mut().zip(&self.cluster.members) {
             let file = self.folder.join(format!("{}.export.jsonl", member.name));
-            node.tell(&format!("export {}", file.display()))?;
+            node.tell(&json!({ "command": "export", "path": file }).to_string())?;
             exports.push(Export { node: member.name.clone(), file });
         }
         let deadline = Instant::now() + EXPORT;

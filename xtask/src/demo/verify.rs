@@ -24,6 +24,10 @@ pub(crate) struct Findings {
     pub(crate) missing_patterns: usize,
     /// Distinct (space, id, citation) that at least one node does not show.
     pub(crate) missing_citations: usize,
+    /// Distinct (space, id) of which the nodes were fed several versions.
+    pub(crate) contested: usize,
+    /// One of them, explained.
+    pub(crate) example: Option<String>,
     /// Patterns that each node shows, in the order of the exports.
     pub(crate) shown: Vec<usize>,
     pub(crate) problems: Vec<String>,
@@ -42,6 +46,9 @@ const LISTED: usize = 5;
 pub(crate) fn verify(feeds: &[Feed], exports: &[Export]) -> Result<Findings> {
     let expected = expectations(feeds);
     let mut check = Check::new(&expected);
+    let contested = expected.iter().filter(|(_, expected)| expected.versions.len() > 1);
+    check.findings.contested = contested.clone().count();
+    check.findings.example = contested.max_by_key(|(_, of)| of.versions.len()).map(explain);
     let mut first: Option<(&Export, Vec<u8>, usize)> = None;
     for export in exports {
         let bytes = fs::read(&export.file)
@@ -60,6 +67,22 @@ pub(crate) fn verify(feeds: &[Feed], exports: &[Export]) -> Result<Findings> {
         }
     }
     Ok(check.finish())
+}
+
+/// Explains which version of a pattern is shown.
+fn explain((key, expected): (&&Key, &Expected<'_>)) -> String {
+    let confidence = |version: &&&Content| f32::from_bits(version.confidence);
+    let mut confidences: Vec<_> = expected.versions.iter().map(|v| confidence(&v)).collect();
+    confidences.sort_by(|one, other| other.total_cmp(one));
+    let told: Vec<_> = confidences.iter().map(|confidence| format!("{confidence:.3}")).collect();
+    format!(
+        "{} of {}, for example, has {} with the confidences {}: the first is shown, with the {} citations of all",
+        key.id,
+        key.space,
+        expected.versions.len(),
+        told.join(", "),
+        expected.citations.len(),
+    )
 }
 
 fn expectations(feeds: &[Feed]) -> BTreeMap<&Key, Expected<'_>> {

@@ -1,14 +1,15 @@
 //! Certificates for a small cluster.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
+use engram_bridge::Timestamp;
 use engram_gossip_net::{ClusterCa, NodeId, Validity};
 
 use crate::Failure;
+use crate::files::{Access, write_new};
 
 /// Makes a cluster's certificates, and shows the node id of one.
 #[derive(Subcommand)]
@@ -54,7 +55,7 @@ pub(crate) struct Order {
     days: u32,
 }
 
-/// Prints the node id of a certificate, as the peers' configurations name it.
+/// Prints the node id of a certificate, as the peers' configurations name it, and its validity.
 #[derive(Args)]
 pub(crate) struct Show {
     /// A certificate, such as node-a.pem.
@@ -130,8 +131,22 @@ impl Show {
         let certificate = read(&self.certificate)?;
         let node_id = NodeId::of_certificate(&certificate)
             .map_err(|error| format!("{}: {error}", self.certificate.display()))?;
+        let validity = Validity::of_certificate(&certificate)?;
         println!("{node_id}");
+        println!("valid {}", until(validity, SystemTime::now()));
         Ok(())
+    }
+}
+
+/// The end of a validity, for people.
+pub(crate) fn until(validity: Validity, now: SystemTime) -> String {
+    let since = validity.until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let nanoseconds = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
+    let at = Timestamp::from_nanoseconds(nanoseconds);
+    match validity.left(now) {
+        _ if now < validity.from => format!("until {at}, but not yet; look at the clock"),
+        Some(left) => format!("until {at}, {} days from now", left.as_secs() / 86_400),
+        None => format!("until {at}, which is over; `engram-node certs rotate` renews it"),
     }
 }
 
@@ -148,25 +163,5 @@ fn read(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| {
         format!("cannot read {}: {error}; check the path and its permissions", path.display())
             .into()
-    })
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Owner,
-    Everybody,
-}
-
-/// Writes a file that must not be there yet: a key that was overwritten is lost.
-fn write_new(path: &Path, text: &str, access: Access) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    if access == Access::Owner {
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    }
-    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| {
-        format!("cannot write {}: {error}; nothing is overwritten", path.display()).into()
     })
 }

@@ -1,71 +1,108 @@
 //! Events that a node reports.
 
-use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::Path;
 
-use engram_bridge::{Recovery, Space};
+use engram_bridge::{Recovery, Space, Timestamp};
 use engram_gossip_proto::SpaceId;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::notice::{Kind, Notice};
 
-/// One line of output: JSON for programs, or a sentence for people.
+/// Something that a node reports. Its JSON has the stable code in the field `event`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
     /// The node is up.
     Listening {
-        node: String,
         node_id: String,
+        version: &'static str,
         address: SocketAddr,
         /// The status page, if HTTP is on.
         #[serde(skip_serializing_if = "Option::is_none")]
         page: Option<String>,
+        /// The socket of `engram-node ctl`, if the node has a state folder.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        socket: Option<String>,
     },
     /// The state in which the node found its store.
-    Opened { node: String, recovery: &'static str, found: String, unhosted: Vec<String> },
+    Opened { recovery: &'static str, found: String, unhosted: Vec<String> },
     /// A snapshot was submitted, and its new patterns are durable.
     Snapshot(Snapshot),
-    /// A line of the data, or a pattern of it, was left out.
-    Rejected { file: String, line: Option<u64>, pattern: Option<String>, reason: String },
+    /// Every snapshot of a file was submitted on request.
+    Submitted { path: String, snapshots: u64, taken: usize, written: usize, rejected: usize },
     /// A session with a peer ended.
     Session(Session),
-    /// A peer cannot be reached, or was refused.
-    Peer { peer: String, reason: String },
     /// The membership sees a peer in another way, or restarted.
     Member { peer: String, liveness: String, incarnation: Option<u64> },
     /// The state of the node.
     State(State),
     /// The visible patterns were written to a file.
     Exported { path: String },
+    /// The versions of a pattern were told.
+    Explained { space: String, pattern: String },
     /// This node's own version of a pattern was withdrawn, if there was one.
     Withdrawn { space: String, pattern: String, found: bool },
     /// A pattern was forgotten on all nodes, if there was one.
     Forgotten { space: String, pattern: String, found: bool },
     /// One version of a pattern replaced all others.
     Resolved { space: String, pattern: String, version: String },
-    /// The conflicts of a space across ids.
-    Groups(Groups),
-    /// Everything that a node wrote in a space was withdrawn.
-    NodeWithdrawn { space: String, node: String, patterns: usize },
+    /// The conflicts of all spaces across ids.
+    Groups { spaces: Vec<Groups> },
+    /// Everything that a node wrote was withdrawn, in one space or in all.
+    NodeWithdrawn {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        space: Option<String>,
+        writer: String,
+        patterns: usize,
+    },
     /// The parts of records with implausible versions were dropped here.
     ImplausibleDropped { patterns: usize },
-    /// The configuration was read again; these keys wait for the next start.
-    Reloaded { waiting: Vec<String> },
+    /// The configuration was read again: what changed at once, and the keys that wait for the next
+    /// start.
+    Reloaded { changed: Vec<String>, waiting: Vec<String> },
     /// The state was copied to a folder.
     BackedUp { path: String },
     /// A command could not be carried out.
     Failed { command: String, reason: String },
+    /// The node begins to stop.
+    Stopping { reason: &'static str },
+    /// The node has stopped, and its store is closed.
+    Stopped {},
     /// Further events of a kind that was reported before.
     Repeated {
         #[serde(flatten)]
         kind: Kind,
         count: u64,
     },
-    /// A fault.
+    /// The reader was too slow, or was not there.
+    EventsLost { count: u64 },
+    /// A state that may repeat.
     #[serde(untagged)]
     Notice(Notice),
+}
+
+/// How much an event matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Level {
+    /// All is well.
+    Info,
+    /// A person should look into it in office hours.
+    Warning,
+    /// Something was not done, or is refused until a person acts.
+    Error,
+}
+
+/// An event with its time and its node.
+#[derive(Serialize)]
+struct Line<'a> {
+    /// RFC 3339, in UTC.
+    time: String,
+    level: Level,
+    node: &'a str,
+    #[serde(flatten)]
+    event: &'a Event,
 }
 
 /// A snapshot that was submitted.
@@ -98,7 +135,6 @@ pub(crate) struct Session {
 /// The state of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct State {
-    pub(crate) node: String,
     pub(crate) root: String,
     /// Visible patterns, over all spaces.
     pub(crate) patterns: u64,
@@ -123,52 +159,73 @@ pub(crate) enum Reader {
 }
 
 impl Event {
-    /// Prints the line at once. Without a reader the line is lost.
-    pub(crate) fn print(&self, reader: Reader) {
-        let _ = match reader {
-            Reader::Program => {
-                let json = serde_json::to_string(self).expect("an event is made of plain values");
-                writeln!(io::stdout().lock(), "{json}")
+    /// The event as one line, without its end.
+    pub(crate) fn line(&self, reader: Reader, node: &str, now: Timestamp) -> String {
+        match reader {
+            Reader::Program => self.json(node, now).to_string(),
+            Reader::Person => {
+                let level = match self.level() {
+                    Level::Info => "info",
+                    Level::Warning => "warning",
+                    Level::Error => "error",
+                };
+                printable(&format!("{now} {level} {node}: {}", self.sentence()))
             }
-            Reader::Person => writeln!(io::stderr().lock(), "{}", self.sentence()),
-        };
+        }
     }
 
-    fn sentence(&self) -> String {
+    /// The event as a JSON object.
+    pub(crate) fn json(&self, node: &str, now: Timestamp) -> Value {
+        let line = Line { time: now.to_string(), level: self.level(), node, event: self };
+        serde_json::to_value(line).expect("an event is made of plain values")
+    }
+
+    fn level(&self) -> Level {
         match self {
-            Self::Listening { node, node_id, address, page } => {
-                let page = page.as_ref().map(|page| format!("; look at {page}"));
+            Self::Failed { .. } => Level::Error,
+            Self::EventsLost { .. } => Level::Warning,
+            Self::Member { liveness, .. } if liveness == "down" => Level::Warning,
+            Self::Opened { recovery: "repaired" | "set_aside", .. } => Level::Warning,
+            Self::Notice(notice) => notice.level(),
+            _ => Level::Info,
+        }
+    }
+
+    /// The event for people.
+    pub(crate) fn sentence(&self) -> String {
+        match self {
+            Self::Listening { node_id, version, address, page, socket: _ } => {
+                let page = page.as_ref().map(|page| format!("; the status page is {page}"));
                 let page = page.unwrap_or_default();
-                format!("{node} listens on {address}; its node id is {node_id}{page}")
+                format!("version {version} listens on {address} under the node id {node_id}{page}")
             }
-            Self::Opened { node, found, unhosted, .. } if unhosted.is_empty() => {
-                format!("{node}: {found}")
+            Self::Opened { found, unhosted, .. } if unhosted.is_empty() => found.clone(),
+            Self::Opened { found, unhosted, .. } => format!(
+                "{found}; the state of {} stays in the store, and node.spaces does not name them",
+                unhosted.join(", ")
+            ),
+            Self::Groups { spaces } if spaces.is_empty() => {
+                "conflict.across_ids is switched off".to_owned()
             }
-            Self::Opened { node, found, unhosted, .. } => {
-                let unhosted = unhosted.join(", ");
-                format!(
-                    "{node}: {found}; the state of {unhosted} stays in the store, and node.spaces \
-                     does not name them"
-                )
+            Self::Groups { spaces } => {
+                spaces.iter().map(Groups::sentence).collect::<Vec<_>>().join("; ")
             }
             Self::Snapshot(snapshot) => snapshot.sentence(),
-            Self::Rejected { file, line, pattern, reason } => {
-                let line = line.map(|line| format!(":{line}")).unwrap_or_default();
-                let pattern = pattern.as_ref().map(|id| format!(" {id}:")).unwrap_or_default();
-                format!("rejected: {file}{line}:{pattern} {reason}")
-            }
+            Self::Submitted { path, snapshots, taken, written, rejected } => format!(
+                "submitted {snapshots} snapshots of {path}: {taken} patterns, {written} new, \
+                 {rejected} rejected"
+            ),
             Self::Session(Session { peer, result, sent, received, records_in, records_out }) => {
                 format!(
                     "session with {peer}: {result}; {records_in} records and {received} bytes in, \
                      {records_out} records and {sent} bytes out"
                 )
             }
-            Self::Peer { peer, reason } => format!("{peer}: {reason}"),
             Self::Member { peer, liveness, .. } => format!("{peer} is {liveness}"),
-            Self::State(State { node, root, patterns, .. }) => {
-                format!("{node}: {patterns} patterns, root {}", &root[..16])
+            Self::State(State { root, patterns, .. }) => {
+                format!("{patterns} patterns, root {}", &root[..16])
             }
-            Self::Groups(groups) => groups.sentence(),
+            Self::Explained { space, pattern } => format!("explained {pattern:?} of {space}"),
             Self::Exported { path } => format!("exported to {path}"),
             Self::Withdrawn { space, pattern, found: true } => {
                 format!("withdrew this node's version of {pattern:?} of {space}")
@@ -185,30 +242,38 @@ impl Event {
             Self::Resolved { space, pattern, version } => {
                 format!("version {} of {pattern:?} of {space} replaced the others", &version[..12])
             }
-            Self::NodeWithdrawn { space, node, patterns } => {
-                format!("withdrew the versions that {node} wrote of {patterns} patterns of {space}")
+            Self::NodeWithdrawn { space, writer, patterns } => {
+                let space = space.as_ref().map(|space| format!(" of {space}")).unwrap_or_default();
+                format!("withdrew the versions that {writer} wrote of {patterns} patterns{space}")
             }
             Self::ImplausibleDropped { patterns } => {
                 format!("dropped the implausible versions of {patterns} patterns from this node")
             }
-            Self::Reloaded { waiting } if waiting.is_empty() => {
-                "the configuration is in force".into()
-            }
-            Self::Reloaded { waiting } => {
+            Self::Reloaded { changed, waiting } => {
+                let list = |keys: &[String]| match keys {
+                    [] => "nothing".to_owned(),
+                    keys => keys.join(", "),
+                };
                 format!(
-                    "peers, certificates and limits are in force; at the next start: {}",
-                    waiting.join(", ")
+                    "the certificates were read again; changed: {}; waits for the next start: {}",
+                    list(changed),
+                    list(waiting)
                 )
             }
             Self::BackedUp { path } => format!("backed up to {path}"),
             Self::Failed { command, reason } => format!("{command}: {reason}"),
+            Self::Stopping { reason } => format!("stops: {reason}"),
+            Self::Stopped {} => "stopped".to_owned(),
+            Self::EventsLost { count } => {
+                format!("{count} events were lost, since nobody read them in time")
+            }
             Self::Repeated { kind, count } => kind.repeated(*count),
             Self::Notice(notice) => notice.sentence(),
         }
     }
 
     /// The state in which a node found its store.
-    pub(crate) fn opened(node: &str, found: &Recovery, unhosted: &[SpaceId]) -> Self {
+    pub(crate) fn opened(found: &Recovery, unhosted: &[SpaceId]) -> Self {
         let recovery = match found {
             Recovery::InMemory => "in_memory",
             Recovery::New => "new",
@@ -218,16 +283,17 @@ impl Event {
             _ => "other",
         };
         let unhosted = unhosted.iter().map(SpaceId::to_string).collect();
-        Self::Opened { node: node.to_owned(), recovery, found: found.to_string(), unhosted }
+        Self::Opened { recovery, found: found.to_string(), unhosted }
     }
+}
 
-    pub(crate) fn exported(path: &Path) -> Self {
-        Self::Exported { path: path.display().to_string() }
+/// The text with its control characters escaped: ids and names of others must not steer a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
-
-    pub(crate) fn backed_up(path: &Path) -> Self {
-        Self::BackedUp { path: path.display().to_string() }
-    }
+    shown
 }
 
 /// The conflicts of a space across ids.
@@ -301,18 +367,28 @@ mod tests {
     use super::*;
 
     fn json(event: &Event) -> String {
-        serde_json::to_string(event).unwrap()
+        event.line(Reader::Program, "node-a", Timestamp::EPOCH)
+    }
+
+    fn text(event: &Event) -> String {
+        event.line(Reader::Person, "node-a", Timestamp::EPOCH)
     }
 
     #[test]
-    fn operations_have_events_of_their_own() {
+    fn an_event_has_time_level_node_and_code() {
         let (space, pattern) = ("notes".to_owned(), "p".to_owned());
         let forgotten = Event::Forgotten { space, pattern, found: true };
-        let line = r#"{"event":"forgotten","space":"notes","pattern":"p","found":true}"#;
-        assert_eq!(json(&forgotten), line);
-        let (space, node) = ("notes".to_owned(), "ab".to_owned());
-        let withdrawn = Event::NodeWithdrawn { space, node, patterns: 2 };
-        assert!(json(&withdrawn).contains(r#""event":"node_withdrawn""#));
+        let line = json(&forgotten);
+        for field in [
+            r#""time":"1970-01-01T00:00:00"#,
+            r#""level":"info""#,
+            r#""node":"node-a""#,
+            r#""event":"forgotten""#,
+            r#""pattern":"p""#,
+        ] {
+            assert!(line.contains(field), "{line}");
+        }
+        assert!(text(&forgotten).ends_with(" info node-a: forgot \"p\" of notes on all nodes"));
     }
 
     #[test]
@@ -320,20 +396,31 @@ mod tests {
         let place = "state.redb".to_owned();
         let failure = StorageError::Full { place, reason: "os error 28".to_owned() };
         let notice = Notice::warning(&Warning::StorageFailure(failure));
-        let repeated = Event::Repeated { kind: notice.kind(), count: 3 };
-        assert_eq!(json(&repeated), r#"{"event":"repeated","of":"storage_failure","count":3}"#);
+        let repeated = json(&Event::Repeated { kind: notice.kind(), count: 3 });
+        for field in [r#""event":"repeated""#, r#""of":"storage_failure""#, r#""count":3"#] {
+            assert!(repeated.contains(field), "{repeated}");
+        }
         let line = json(&Event::Notice(notice));
-        assert!(line.starts_with(r#"{"event":"storage_failure","reason":""#), "{line}");
+        for field in [r#""event":"storage_failure""#, r#""level":"error""#, r#""reason":""#] {
+            assert!(line.contains(field), "{line}");
+        }
     }
 
     #[test]
     fn a_new_store_is_said_to_be_new() {
-        let opened = Event::opened("node-a", &Recovery::New, &[]);
-        assert_eq!(opened.sentence(), "node-a: the store is new");
+        let opened = Event::opened(&Recovery::New, &[]);
+        assert_eq!(opened.sentence(), "the store is new");
         assert!(json(&opened).contains(r#""recovery":"new""#));
         let work = SpaceId::new("work").unwrap();
-        let opened = Event::opened("node-a", &Recovery::Loaded { records: 1 }, &[work]);
+        let opened = Event::opened(&Recovery::Loaded { records: 1 }, &[work]);
         assert!(opened.sentence().contains("the state of work stays in the store"));
         assert!(json(&opened).contains(r#""unhosted":["work"]"#));
+    }
+
+    #[test]
+    fn control_characters_of_others_do_not_reach_a_terminal() {
+        let (space, version) = ("a\u{1b}[2J".to_owned(), "0".repeat(64));
+        let event = Event::Resolved { space, pattern: "p\u{9b}\n".to_owned(), version };
+        assert!(!text(&event).chars().any(char::is_control));
     }
 }

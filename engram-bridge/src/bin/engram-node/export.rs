@@ -1,6 +1,6 @@
 //! The visible patterns of a node as a file.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
@@ -37,11 +37,12 @@ impl<'a> Line<'a> {
 }
 
 /// Writes the visible patterns of all spaces to `path`, one JSON object a line, sorted by space
-/// and id: equal views give equal files. The file appears whole or not at all.
+/// and id: equal views give equal files. The file appears whole or not at all, and only its
+/// owner may read it.
 pub(crate) fn export(store: &Store, path: &Path) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".part");
-    let mut file = BufWriter::new(File::create(&unfinished)?);
+    let mut file = BufWriter::new(create(unfinished.as_ref())?);
     for space in store.iter() {
         for pattern in space.view().patterns {
             serde_json::to_writer(&mut file, &Line::new(space.id().as_str(), &pattern))?;
@@ -50,4 +51,17 @@ pub(crate) fn export(store: &Store, path: &Path) -> io::Result<()> {
     }
     file.into_inner()?.sync_all()?;
     fs::rename(&unfinished, path)
+}
+
+/// Makes a file that only its owner may read.
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    // An unfinished file of an earlier export may be open to others.
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(file)
 }

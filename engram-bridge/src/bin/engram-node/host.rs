@@ -1,22 +1,22 @@
-//! A running node: obeys commands and signals, and reports events.
+//! A running node: obeys requests and signals, and reports events.
 
-use std::future;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engram_bridge::{ClusterConfig, Node, SnapshotFile, Space, StateEvent, Warning};
-use engram_gossip_net::NodeId;
+use engram_bridge::{ClusterConfig, Node, StateEvent, Telemetry, Warning};
+use engram_gossip_net::{Agreement, NodeId};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{MissedTickBehavior, interval};
 
-use crate::control::{COMMANDS, Command};
-use crate::episodes::Episodes;
+use crate::control::Asked;
 use crate::event::{Event, State};
 use crate::network;
-use crate::notice::{Kind, Notice};
-use crate::replay::Replay;
+use crate::notice::Notice;
 use crate::report::Report;
+use crate::signals::Signals;
 
 /// How often a state is looked at without a reason, since bytes are counted during sessions.
 const LOOK: Duration = Duration::from_millis(200);
@@ -27,89 +27,90 @@ pub(crate) struct Host {
     pub(crate) path: PathBuf,
     /// The configuration with which the node started.
     pub(crate) config: ClusterConfig,
+    /// The configuration that was read last.
+    pub(crate) present: Mutex<ClusterConfig>,
     pub(crate) node: Node,
+    pub(crate) telemetry: Telemetry,
     pub(crate) report: Report,
+    /// Tells that a request stops the node.
+    pub(crate) stop: Notify,
+    told: Mutex<Told>,
 }
 
+/// Lasting states that were reported.
+#[derive(Default)]
+struct Told {
+    clock_is_wrong: bool,
+    /// The uptime at the last report of a certificate that expires.
+    certificate: Option<Duration>,
+    /// Peers with which no space is shared.
+    strangers: BTreeSet<NodeId>,
+}
+
+/// The time between two reports of a certificate that expires.
+const DAY: Duration = Duration::from_secs(86_400);
+
 impl Host {
-    /// Starts to submit the snapshots of `file`.
-    pub(crate) fn replay(&self, file: SnapshotFile, name: String, pause: Duration) {
-        let (node, report) = (self.node.clone(), self.report.clone());
-        let replay = Replay { file, name, pause, node, report: report.clone() };
-        tokio::spawn(async move {
-            if let Err(error) = replay.run().await {
-                report.say(Event::Failed { command: "replay".into(), reason: error.to_string() });
-            }
-            report.finish_replay();
-        });
+    pub(crate) fn new(
+        path: PathBuf,
+        config: ClusterConfig,
+        node: Node,
+        telemetry: Telemetry,
+        report: Report,
+    ) -> Self {
+        let present = Mutex::new(config.clone());
+        let (stop, told) = (Notify::new(), Mutex::default());
+        Self { path, config, present, node, telemetry, report, stop, told }
     }
 
-    /// Obeys and reports until a command or a signal ends the node.
-    pub(crate) async fn serve(&self, mut commands: Option<mpsc::Receiver<Command>>) {
+    /// Obeys and reports until a request or a signal stops the node. Returns the reason.
+    pub(crate) async fn serve(
+        self: &Arc<Self>,
+        mut signals: Signals,
+        mut requests: mpsc::Receiver<Asked>,
+    ) -> &'static str {
         let (mut network, mut faults) = (self.node.gossip.events(), self.node.store.events());
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut said, mut notices) = (None, Notices::new());
-        let mut signal = std::pin::pin!(end_signal());
-        let mut reload = std::pin::pin!(reload_signal());
+        let mut said = None;
         loop {
             tokio::select! {
-                () = &mut signal => break,
-                command = next_command(&mut commands) => match command {
-                    Command::Quit => break,
-                    Command::State => said = None,
-                    command => self.obey(command).await,
+                () = signals.end.recv() => return "a signal",
+                () = self.stop.notified() => return "a request",
+                Some(asked) = requests.recv() => self.clone().start(asked),
+                () = signals.reload.recv() => match self.reload() {
+                    Ok(event) => self.report.say(&event),
+                    Err(reason) => {
+                        self.report.say(&Event::Failed { command: "reload".to_owned(), reason });
+                    }
                 },
-                () = &mut reload => {
-                    self.reload();
-                    reload.set(reload_signal());
-                }
-                Some(event) = network.next() => self.tell(event, &mut notices),
-                fault = faults.recv() => self.tell_fault(fault, &mut notices),
+                Some(event) = network.next() => self.tell(event),
+                fault = faults.recv() => self.tell_fault(fault),
                 () = self.report.until_changed() => {}
-                _ = look.tick() => self.tell_repeats(&mut notices),
+                _ = look.tick() => self.look(),
             }
             let state = self.state();
             if said.as_ref().is_none_or(|said| self.report.is_worth_a_line(said, &state)) {
-                self.report.say(Event::State(state.clone()));
+                self.report.say(&Event::State(state.clone()));
                 said = Some(state);
             }
         }
-        notices.episodes.finish().into_iter().for_each(|repeats| self.say_repeats(repeats));
     }
 
-    async fn obey(&self, command: Command) {
-        match command {
-            Command::Quit | Command::State => {}
-            Command::Export(path) => self.export(path).await,
-            Command::Backup(path) => self.backup(path).await,
-            Command::Withdraw(space, id) => {
-                let done = |space, pattern, found| Event::Withdrawn { space, pattern, found };
-                self.operate("withdraw", (space, id), Space::withdraw, done).await;
-            }
-            Command::Forget(space, id) => {
-                let done = |space, pattern, found| Event::Forgotten { space, pattern, found };
-                self.operate("forget", (space, id), Space::forget, done).await;
-            }
-            Command::DropImplausible => self.drop_implausible().await,
-            Command::Resolve(space, version, id) => self.resolve(space, version, id).await,
-            Command::WithdrawNode(space, node) => self.withdraw_node(space, node).await,
-            Command::Groups => self.groups().await,
-            Command::Reload => self.reload(),
-            Command::Unknown(command) => {
-                let reason = format!("not a command; there are {COMMANDS}");
-                self.report.say(Event::Failed { command, reason });
-            }
-        }
+    /// Carries out a request beside everything else: a backup takes a while.
+    fn start(self: Arc<Self>, Asked { request, answer }: Asked) {
+        tokio::spawn(async move {
+            // The client may be gone.
+            _ = answer.send(self.obey(request).await);
+        });
     }
 
     /// The state of the node. The root covers everything that the other fields report as written.
-    fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         let stats = self.node.gossip.stats();
         let replay_done = self.report.replay_is_done();
         let waiting = self.node.store.waiting_len();
         State {
-            node: self.config.node.name.clone(),
             root: self.node.store.root().to_string(),
             patterns: self.node.store.visible_len(),
             waiting,
@@ -121,46 +122,56 @@ impl Host {
         }
     }
 
-    fn tell(&self, event: engram_gossip_net::Event, notices: &mut Notices) {
+    fn tell(&self, event: engram_gossip_net::Event) {
         match network::report(event, |node| self.name(node)) {
-            Some(network::Report::Always(event)) => self.report.say(event),
-            Some(network::Report::Once(notice)) => self.notify(notice, notices),
+            Some(network::Report::Always(event)) => self.report.say(&event),
+            Some(network::Report::Once(notice)) => self.report.notify(notice),
             None => {}
         }
     }
 
-    fn tell_fault(&self, fault: Result<StateEvent, RecvError>, notices: &mut Notices) {
+    fn tell_fault(&self, fault: Result<StateEvent, RecvError>) {
         let notice = match fault {
             Ok(event) => Notice::of(&event, |node| self.name(node)),
             Err(RecvError::Lagged(missed)) => Some(Notice::missed(missed)),
             Err(RecvError::Closed) => None,
         };
         if let Some(notice) = notice {
-            self.notify(notice, notices);
+            self.report.notify(notice);
         }
     }
 
-    /// Reports a notice, if it begins an episode.
-    fn notify(&self, notice: Notice, notices: &mut Notices) {
-        if notices.episodes.begins(notice.kind(), notices.started.elapsed()) {
-            self.report.say(Event::Notice(notice));
-        }
-    }
-
-    /// Reports the counts that are due, and a clock that went wrong or right.
-    fn tell_repeats(&self, notices: &mut Notices) {
+    /// Reports the counts that are due, a clock that went wrong or right, and each day a certificate that
+    /// expires.
+    fn look(&self) {
         let fault = self.node.store.write_stats().clock_fault;
-        if fault.is_some() != notices.clock_is_wrong {
-            notices.clock_is_wrong = fault.is_some();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.clock_is_wrong != fault.is_some() {
+            told.clock_is_wrong = fault.is_some();
             let warning = fault.map(|fault| Notice::warning(&Warning::ClockFault(fault)));
-            self.notify(warning.unwrap_or_else(Notice::clock_recovered), notices);
+            self.report.notify(warning.unwrap_or_else(Notice::clock_recovered));
         }
-        let due = notices.episodes.due(notices.started.elapsed());
-        due.into_iter().for_each(|repeats| self.say_repeats(repeats));
+        let uptime = self.telemetry.uptime();
+        match self.telemetry.certificate_warning() {
+            None => told.certificate = None,
+            Some(warning) if told.certificate.is_none_or(|last| last + DAY <= uptime) => {
+                told.certificate = Some(uptime);
+                self.report.say(&Event::Notice(Notice::warning(&warning)));
+            }
+            Some(_) => {}
+        }
+        let strangers = self.strangers();
+        for peer in strangers.difference(&told.strangers) {
+            self.report.notify(Notice::no_common_space(self.name(*peer)));
+        }
+        told.strangers = strangers;
+        self.report.tell_repeats();
     }
 
-    fn say_repeats(&self, (kind, count): (Kind, u64)) {
-        self.report.say(Event::Repeated { kind, count });
+    fn strangers(&self) -> BTreeSet<NodeId> {
+        let peers = self.node.gossip.peers().into_iter();
+        let strangers = peers.filter(|peer| peer.agreement == Agreement::NoCommonSpace);
+        strangers.map(|peer| peer.member.id).collect()
     }
 
     /// The name of a node for people; its id, if the roster does not list it.
@@ -170,58 +181,5 @@ impl Host {
         }
         let roster = self.node.gossip.roster();
         roster.member(&node).map_or_else(|| node.to_string(), |member| member.name.clone())
-    }
-}
-
-/// Notices that were reported.
-struct Notices {
-    episodes: Episodes<Kind>,
-    started: Instant,
-    clock_is_wrong: bool,
-}
-
-impl Notices {
-    fn new() -> Self {
-        Self { episodes: Episodes::new(), started: Instant::now(), clock_is_wrong: false }
-    }
-}
-
-/// The next command; it never comes if none are taken.
-async fn next_command(commands: &mut Option<mpsc::Receiver<Command>>) -> Command {
-    match commands {
-        Some(commands) => commands.recv().await.unwrap_or(Command::Quit),
-        None => future::pending().await,
-    }
-}
-
-/// The next request to read the configuration again: on Unix a hang-up.
-async fn reload_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut hang_up) = signal(SignalKind::hangup())
-            && hang_up.recv().await.is_some()
-        {
-            return;
-        }
-    }
-    future::pending::<()>().await;
-}
-
-/// The first signal to end: Ctrl-C, or on Unix a polite kill.
-async fn end_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => return,
-                _ = terminate.recv() => return,
-            }
-        }
-    }
-    // Without a handler the system's own takes over, which ends the process, too.
-    if tokio::signal::ctrl_c().await.is_err() {
-        future::pending::<()>().await;
     }
 }

@@ -1,28 +1,42 @@
 //! A node of a consolidation gossip cluster, without an Engram around it: it reads consolidation
-//! snapshots from a file, gossips them, and reports its state.
+//! snapshots from a file, gossips them, and reports its state. Its operator's tools are here, too.
 
 mod certs;
+mod check;
 mod control;
+#[cfg(unix)]
+mod ctl;
+mod diff;
 mod episodes;
 mod event;
 mod export;
+mod files;
+mod follow;
 mod host;
+mod init;
 mod metrics;
 mod migrate;
 mod network;
 mod notice;
 mod operate;
+mod output;
 mod replay;
 mod report;
+mod request;
 mod run;
+mod signals;
+#[cfg(unix)]
+mod socket;
+mod status;
+mod submit;
+mod watch;
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use engram_bridge::ClusterConfig;
-use engram_gossip_proto::SpaceId;
 
 /// Consolidation gossip for Engram: one node.
 #[derive(Parser)]
@@ -35,48 +49,30 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Run(run::Run),
+    #[cfg(unix)]
+    Ctl(ctl::Ctl),
+    Init(init::Init),
     #[command(subcommand)]
     Certs(certs::Certs),
-    Check(Check),
+    Check(check::Check),
+    Watch(watch::Watch),
+    Diff(diff::Diff),
     /// Prints every key of cluster.toml with its values and its default.
     Keys,
     Metrics(metrics::Metrics),
     Migrate(migrate::Migrate),
 }
 
-/// Checks a configuration and the certificates that it names, and starts nothing.
-#[derive(clap::Args)]
-struct Check {
-    /// The configuration, cluster.toml.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-    /// Prints the configuration that would be in force, defaults and variables included, and looks
-    /// at no certificate.
-    #[arg(long)]
-    print_config: bool,
-}
-
-impl Check {
-    fn run(self) -> Result<(), Failure> {
-        let config = ClusterConfig::load_with(&self.config, std::env::vars())?;
-        if self.print_config {
-            print!("{config}");
-            return Ok(());
-        }
-        let node_id = config.check()?;
-        let spaces: Vec<_> = config.node.spaces.iter().map(SpaceId::as_str).collect();
-        println!("{} is fine", self.config.display());
-        println!("{} has the node id {node_id}", config.node.name);
-        println!("it hosts {} and knows {} peers", spaces.join(", "), config.peers.len());
-        Ok(())
-    }
-}
-
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Run(task) => task.run(),
+        #[cfg(unix)]
+        Task::Ctl(task) => task.run(),
+        Task::Init(task) => task.run(),
         Task::Certs(task) => task.run(),
         Task::Check(task) => task.run(),
+        Task::Watch(task) => task.run(),
+        Task::Diff(task) => task.run(),
         Task::Keys => {
             print!("{}", ClusterConfig::reference());
             Ok(())
@@ -91,6 +87,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The variables of the process, for values that override the configuration's.
+fn variables() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os()
 }
 
 /// An error that ends the program. Every error names its next step.

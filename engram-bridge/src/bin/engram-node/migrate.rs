@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use engram_bridge::{ClusterConfig, Precision};
 
-use crate::Failure;
+use crate::{Failure, variables};
 
 /// Brings the state of a stopped node to another precision of embeddings.
 ///
@@ -30,7 +30,7 @@ enum Target {
 
 impl Migrate {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let config = ClusterConfig::load_with(&self.config, std::env::vars())?;
+        let config = ClusterConfig::load_with(&self.config, variables())?;
         let precision = match self.precision {
             Target::F32 => Precision::F32,
             Target::F16 => Precision::F16,

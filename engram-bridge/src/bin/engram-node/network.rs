@@ -3,7 +3,7 @@
 use engram_gossip_net::{Event as Net, NodeId, SessionReport};
 use engram_gossip_proto::Event as Noticed;
 
-use crate::event::{Event, Session};
+use crate::event::{Event, Level, Session};
 use crate::notice::Notice;
 
 /// The advice when a peer and this node stay different. The one that refuses names each record and
@@ -19,19 +19,17 @@ pub(crate) enum Report {
     Once(Notice),
 }
 
-impl From<Event> for Report {
-    fn from(event: Event) -> Self {
-        Self::Always(event)
-    }
-}
-
 /// The report of an event; `None` if it is of no interest. `name` names a node for people.
 pub(crate) fn report(event: Net, name: impl Fn(NodeId) -> String) -> Option<Report> {
-    let (peer, reason) = match event {
-        Net::Session(session) => return Some(Event::Session(of(&session, name)).into()),
-        Net::SessionFailed { peer, cause } => (name(peer), format!("the session failed: {cause}")),
-        Net::Unreachable { peer, cause, retry_in } => {
-            (name(peer), format!("not reached: {cause}; tried again in {retry_in:.1?}"))
+    use Level::{Info, Warning};
+    let (code, level, peer, reason) = match event {
+        Net::Session(session) => {
+            return Some(Report::Always(Event::Session(of(&session, name))));
+        }
+        Net::Member { peer, liveness, incarnation } => {
+            let liveness = format!("{liveness:?}").to_lowercase();
+            let member = Event::Member { peer: name(peer), liveness, incarnation };
+            return Some(Report::Always(member));
         }
         Net::Noticed { peer, what: Noticed::Rejected { space, id, reason } } => {
             return Some(Report::Once(Notice::rejected(name(peer), &space, &id, reason)));
@@ -39,19 +37,23 @@ pub(crate) fn report(event: Net, name: impl Fn(NodeId) -> String) -> Option<Repo
         Net::Noticed { peer, what: Noticed::Unsendable(record) } => {
             return Some(Report::Once(Notice::unsendable(name(peer), &record)));
         }
-        Net::Refused { address, cause } => (address.to_string(), cause.to_string()),
-        Net::Disconnected { peer, reason } => (name(peer), reason),
-        Net::Connected { peer } => (name(peer), "connected".to_owned()),
-        Net::Member { peer, liveness, incarnation } => {
-            let liveness = format!("{liveness:?}").to_lowercase();
-            return Some(Event::Member { peer: name(peer), liveness, incarnation }.into());
+        Net::Refused { address, cause } => {
+            let notice = Notice::refused(&address.to_string(), &cause.to_string());
+            return Some(Report::Once(notice));
         }
+        Net::SessionFailed { peer, cause } => ("session_failed", Warning, peer, cause.to_string()),
+        Net::Unreachable { peer, cause, retry_in } => {
+            ("unreachable", Warning, peer, format!("{cause}; tried again in {retry_in:.1?}"))
+        }
+        Net::Disconnected { peer, reason } => ("disconnected", Info, peer, reason),
+        Net::Connected { peer } => ("connected", Info, peer, "a connection is up".to_owned()),
         Net::Stalled { peer, sessions } => {
-            (name(peer), format!("{sessions} sessions in a row made no progress: {STALLED}"))
+            let reason = format!("{sessions} sessions in a row made no progress: {STALLED}");
+            ("stalled", Warning, peer, reason)
         }
         _ => return None,
     };
-    Some(Event::Peer { peer, reason }.into())
+    Some(Report::Once(Notice::peer(code, level, name(peer), reason)))
 }
 
 fn of(session: &SessionReport, name: impl Fn(NodeId) -> String) -> Session {

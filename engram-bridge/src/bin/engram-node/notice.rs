@@ -1,5 +1,7 @@
 //! Faults that a node reports: its own, and those of its clock, its disk and its peers.
 
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use engram_bridge::{MAX_NODE_DOTS, MAX_SUPPRESSED, StateEvent, StorageError, Warning};
@@ -7,11 +9,15 @@ use engram_gossip_net::NodeId;
 use engram_gossip_proto::{Holder, Rejection, SpaceId, Unsendable};
 use serde::Serialize;
 
-/// A fault, its cause, and the next step.
+use crate::event::Level;
+
+/// A state that may repeat, its cause, and the next step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Notice {
     /// A stable word.
     event: &'static str,
+    #[serde(skip)]
+    level: Level,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -20,7 +26,7 @@ pub(crate) struct Notice {
     pattern: Option<String>,
     /// The node whose versions are at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
-    node: Option<String>,
+    writer: Option<String>,
     /// The key of the configuration that raises the cap.
     #[serde(skip_serializing_if = "Option::is_none")]
     cap: Option<&'static str>,
@@ -32,16 +38,25 @@ pub(crate) struct Notice {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Kind {
     /// The word of the event.
-    pub(crate) of: &'static str,
+    of: &'static str,
     /// The reason, where an event has several.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<String>,
+    reason: Option<String>,
+    /// The peer, where each has episodes of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<String>,
 }
 
 impl Notice {
     fn new(event: &'static str, reason: String) -> Self {
-        let (peer, space, pattern, node, cap) = (None, None, None, None, None);
-        Self { event, peer, space, pattern, node, cap, reason }
+        let (peer, space, pattern, writer, cap) = (None, None, None, None, None);
+        let level = Level::Warning;
+        Self { event, level, peer, space, pattern, writer, cap, reason }
+    }
+
+    /// The same at another level.
+    fn at(self, level: Level) -> Self {
+        Self { level, ..self }
     }
 
     fn about(event: &'static str, space: &SpaceId, id: &str, reason: &str) -> Self {
@@ -78,7 +93,7 @@ impl Notice {
                     "{node} wrote two contents under one version; both stay; look for a second \
                      process under its key"
                 );
-                Self { node: Some(node), ..Self::about("clash", space, id, &reason) }
+                Self { writer: Some(node), ..Self::about("clash", space, id, &reason) }
             }
             StateEvent::SuppressionDropped { space, id, digests } => Self::about(
                 "suppression_dropped",
@@ -95,7 +110,7 @@ impl Notice {
                     "the versions of {node} lie too far in the future and were refused for now, the \
                      rest was joined; set the clock of that node, or that of this one"
                 );
-                Self { node: Some(node), ..Self::about("implausible", space, id, &reason) }
+                Self { writer: Some(node), ..Self::about("implausible", space, id, &reason) }
             }
             StateEvent::ClockAhead { node, ahead } => {
                 let (node, ahead) = (name(*node), Duration::from_nanos(*ahead));
@@ -104,7 +119,7 @@ impl Notice {
                      joined all the same; compare the two clocks, and set the wrong one",
                     ahead.as_secs()
                 );
-                Self { node: Some(node), ..Self::new("clock_ahead", reason) }
+                Self { writer: Some(node), ..Self::new("clock_ahead", reason) }
             }
             StateEvent::OverCap { space, id, cap } => {
                 let reason = format!(
@@ -112,7 +127,8 @@ impl Notice {
                      and start the node again",
                     cap.key()
                 );
-                Self { cap: Some(cap.key()), ..Self::about("over_cap", space, id, &reason) }
+                let notice = Self::about("over_cap", space, id, &reason).at(Level::Error);
+                Self { cap: Some(cap.key()), ..notice }
             }
             StateEvent::PatternRefused { space, id, reason } => Self::about(
                 "pattern_refused",
@@ -121,11 +137,14 @@ impl Notice {
                 &format!("it stays on this node only: {reason}"),
             ),
             StateEvent::BeliefLog { space, failure } => {
-                let (event, reason) = match failure {
-                    Some(failure) => ("belief_log_failed", failure.clone()),
-                    None => ("belief_log_recovered", "belief updates are logged again".to_owned()),
+                let notice = match failure {
+                    Some(failure) => Self::new("belief_log_failed", failure.clone()),
+                    None => {
+                        let reason = "belief updates are logged again".to_owned();
+                        Self::new("belief_log_recovered", reason).at(Level::Info)
+                    }
                 };
-                Self { space: Some(space.to_string()), ..Self::new(event, reason) }
+                Self { space: Some(space.to_string()), ..notice }
             }
             StateEvent::SpaceRefused { space, error } => {
                 let space = Some(space.to_string());
@@ -139,21 +158,79 @@ impl Notice {
     fn storage(failure: Option<&StorageError>) -> Self {
         match failure {
             Some(failure) => Self::warning(&Warning::StorageFailure(failure.clone())),
-            None => Self::new("storage_recovered", "changes are stored again".to_owned()),
+            None => Self::new("storage_recovered", "changes are stored again".to_owned())
+                .at(Level::Info),
         }
     }
 
     pub(crate) fn warning(warning: &Warning) -> Self {
-        Self::new(warning.code(), format!("{warning}; {}", warning.next_step()))
+        let level = if warning.is_critical() { Level::Error } else { Level::Warning };
+        Self::new(warning.code(), format!("{warning}; {}", warning.next_step())).at(level)
     }
 
     pub(crate) fn clock_recovered() -> Self {
         Self::new("clock_recovered", "the clock of this machine is right again".to_owned())
+            .at(Level::Info)
     }
 
     pub(crate) fn missed(events: u64) -> Self {
         let reason = format!("{events} events were not reported; the metrics count them");
         Self::new("events_missed", reason)
+    }
+
+    /// Something happened to a peer, or to the connection with it.
+    pub(crate) fn peer(event: &'static str, level: Level, peer: String, reason: String) -> Self {
+        Self { peer: Some(peer), ..Self::new(event, reason).at(level) }
+    }
+
+    /// The socket of `engram-node ctl` cannot be made.
+    pub(crate) fn no_socket(folder: &Path, error: &io::Error) -> Self {
+        let reason = format!(
+            "no socket in {}: {error}; the node runs, and `engram-node ctl` cannot reach it; a path \
+             may have about 100 bytes",
+            folder.display()
+        );
+        Self::new("no_control_socket", reason)
+    }
+
+    /// A peer hosts none of the spaces of this node.
+    pub(crate) fn no_common_space(peer: String) -> Self {
+        let reason =
+            "the two nodes host no common space, so nothing is exchanged; compare node.spaces";
+        Self::peer("no_common_space", Level::Warning, peer, reason.to_owned())
+    }
+
+    /// Other users may read the private key.
+    pub(crate) fn key_exposed(key: &Path) -> Self {
+        let key = key.display();
+        let reason = format!("other users may read {key}; `chmod 600` it, or replace the key");
+        Self::new("key_exposed", reason)
+    }
+
+    /// A stranger was refused.
+    pub(crate) fn refused(address: &str, cause: &str) -> Self {
+        Self::new("refused", format!("a handshake with {address} was refused: {cause}"))
+    }
+
+    /// A snapshot could not be taken.
+    pub(crate) fn snapshot_failed(space: &SpaceId, run: u64, reason: &str) -> Self {
+        let reason = format!("snapshot {run} was not taken: {reason}");
+        Self { space: Some(space.to_string()), ..Self::new("snapshot_failed", reason) }
+    }
+
+    /// A line of the own data, or a pattern of it, was left out.
+    pub(crate) fn rejected_line(
+        file: &str,
+        line: Option<u64>,
+        pattern: Option<String>,
+        why: &str,
+    ) -> Self {
+        let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+        Self { pattern, ..Self::new("rejected", format!("{file}{line}: {why}")) }
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        self.level
     }
 
     /// A record of a peer was refused, whole or in part.
@@ -175,20 +252,24 @@ impl Notice {
         Self { peer, ..Self::about(event, space, id, &reason) }
     }
 
-    /// Rejections are one kind for each reason.
+    /// Rejections are one kind for each reason, other states of peers one for each peer.
     pub(crate) fn kind(&self) -> Kind {
-        let reason = (self.event == REJECTED).then(|| self.reason.clone());
-        Kind { of: self.event, reason }
+        let is_rejection = self.event == REJECTED;
+        let reason = is_rejection.then(|| self.reason.clone());
+        let peer = self.peer.clone().filter(|_| !is_rejection);
+        Kind { of: self.event, reason, peer }
     }
 
     /// The notice for people.
     pub(crate) fn sentence(&self) -> String {
-        let refused = self.peer.as_ref().filter(|_| self.event == REJECTED);
-        let refused = refused.map(|peer| format!("refused from {peer}: "));
-        let pattern = self.pattern.as_ref().zip(self.space.as_ref());
-        let pattern = pattern.map(|(id, space)| format!("pattern {id:?} of {space}: "));
-        let (refused, pattern) = (refused.unwrap_or_default(), pattern.unwrap_or_default());
-        format!("{refused}{pattern}{}", self.reason)
+        let refused = if self.event == REJECTED { "refused from " } else { "" };
+        let peer = self.peer.as_ref().map(|peer| format!("{refused}{peer}: "));
+        let pattern = self.pattern.as_ref().map(|id| {
+            let space = self.space.as_ref().map(|space| format!(" of {space}"));
+            format!("pattern {id:?}{}: ", space.unwrap_or_default())
+        });
+        let (peer, pattern) = (peer.unwrap_or_default(), pattern.unwrap_or_default());
+        format!("{}: {peer}{pattern}{}", self.event, self.reason)
     }
 }
 
@@ -197,10 +278,9 @@ const REJECTED: &str = "record_rejected";
 impl Kind {
     /// The line that reports `count` further events.
     pub(crate) fn repeated(&self, count: u64) -> String {
-        match &self.reason {
-            Some(reason) => format!("{count} more {}: {reason}", self.of),
-            None => format!("{count} more {}", self.of),
-        }
+        let detail = self.reason.as_ref().or(self.peer.as_ref());
+        let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+        format!("{count} more {}{detail}", self.of)
     }
 }
 
@@ -251,9 +331,10 @@ mod tests {
         kinds.sort();
         kinds.dedup();
         assert_eq!(kinds.len(), notices.len());
-        for sentence in notices.iter().map(Notice::sentence) {
-            assert!(!sentence.contains('\n'), "{sentence}");
-            assert!(!sentence.contains("forget") && !sentence.contains("delete "), "{sentence}");
+        for notice in &notices {
+            let reason = &notice.reason;
+            assert!(!reason.contains('\n'), "{reason}");
+            assert!(!reason.contains("forget") && !reason.contains("delete "), "{reason}");
         }
     }
 
@@ -261,8 +342,10 @@ mod tests {
     fn a_rejection_is_one_kind_for_each_reason() {
         let notice = |id: &str, why| Notice::rejected("node-b".to_owned(), &space(), id, why);
         let (one, two) = (notice("p", Rejection::OverCap), notice("q", Rejection::OverCap));
-        let sentence =
-            format!("refused from node-b: pattern \"p\" of notes: {}", Rejection::OverCap);
+        let sentence = format!(
+            "record_rejected: refused from node-b: pattern \"p\" of notes: {}",
+            Rejection::OverCap
+        );
         assert_eq!(one.sentence(), sentence);
         assert_eq!(one.kind(), two.kind());
         assert_ne!(one.kind(), notice("p", Rejection::TooLarge).kind());

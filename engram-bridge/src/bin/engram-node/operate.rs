@@ -1,152 +1,209 @@
-//! Operations of an operator on a running node.
+//! Requests to a running node, carried out.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use engram_bridge::{Citations, ClusterConfig, Space, SubmitError};
+use engram_bridge::{
+    Citations, ClusterConfig, ENGRAM_DIMENSION, FileSnapshot, SnapshotFile, Space, SubmitError,
+    http,
+};
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 
 use crate::event::{Event, Groups};
 use crate::export;
 use crate::host::Host;
+use crate::request::{Answer, Request};
+use crate::submit::Submitter;
+use crate::variables;
+
+/// Why a request was not carried out, and what to do.
+type Refusal = String;
 
 impl Host {
-    pub(crate) async fn export(&self, path: PathBuf) {
-        let (store, to) = (Arc::clone(&self.node.store), path.clone());
-        let exported = self.attempt("export", &path, move || export::export(&store, &to)).await;
-        if exported {
-            self.report.say(Event::exported(&path));
-        }
-    }
-
-    pub(crate) async fn backup(&self, path: PathBuf) {
-        let (store, to) = (Arc::clone(&self.node.store), path.clone());
-        if self.attempt("backup", &path, move || store.backup(&to)).await {
-            self.report.say(Event::backed_up(&path));
-        }
-    }
-
-    /// Reports the conflicts of each space across ids, as far as its patterns were compared.
-    pub(crate) async fn groups(&self) {
-        for space in self.node.store.iter() {
-            let read = tokio::task::spawn_blocking(move || Groups::of(&space)).await;
-            if let Ok(Some(groups)) = read {
-                self.report.say(Event::Groups(groups));
+    /// Carries out a request, and reports an event for it.
+    pub(crate) async fn obey(&self, request: Result<Request, String>) -> Answer {
+        let name = request.as_ref().map_or("request", Request::name);
+        match self.carry_out(request).await {
+            Ok((event, explanation)) => {
+                // The end itself is reported where it happens.
+                if !matches!(event, Event::Stopping { .. }) {
+                    self.report.say(&event);
+                }
+                let text = explanation.clone().unwrap_or_else(|| event.sentence());
+                let told = explanation.and_then(|json| serde_json::from_str(&json).ok());
+                Answer { done: true, text, json: told.unwrap_or_else(|| self.report.json(&event)) }
+            }
+            Err(reason) => {
+                let event = Event::Failed { command: name.to_owned(), reason: reason.clone() };
+                self.report.say(&event);
+                Answer { done: false, text: reason, json: self.report.json(&event) }
             }
         }
     }
 
-    /// Carries out an operation on a pattern, and reports whether there was anything to do.
-    pub(crate) async fn operate(
+    /// The event of a request, with the JSON of an explanation if that was asked for.
+    async fn carry_out(
         &self,
-        command: &str,
-        (space, pattern): (String, String),
+        request: Result<Request, String>,
+    ) -> Result<(Event, Option<String>), Refusal> {
+        let event = match request? {
+            Request::Explain { space, id } => {
+                let hosted = self.space(&space)?;
+                let known = http::explanation(&self.telemetry, &hosted, &id);
+                let known =
+                    known.ok_or_else(|| format!("{space} never held the pattern {id:?}"))?;
+                return Ok((Event::Explained { space, pattern: id }, Some(known)));
+            }
+            Request::Submit { path } => self.submit(path).await?,
+            Request::Export { path } => {
+                let (store, to) = (Arc::clone(&self.node.store), path.clone());
+                blocking(&path, move || export::export(&store, &to)).await?;
+                Event::Exported { path: path.display().to_string() }
+            }
+            Request::Backup { path } => {
+                let (store, to) = (Arc::clone(&self.node.store), path.clone());
+                blocking(&path, move || store.backup(&to)).await?;
+                Event::BackedUp { path: path.display().to_string() }
+            }
+            Request::Forget { space, id } => {
+                let found = self.operate(&space, &id, Space::forget).await?;
+                Event::Forgotten { space, pattern: id, found }
+            }
+            Request::Withdraw { space, id } => {
+                let found = self.operate(&space, &id, Space::withdraw).await?;
+                Event::Withdrawn { space, pattern: id, found }
+            }
+            Request::DropImplausible => {
+                let store = Arc::clone(&self.node.store);
+                let drop = move || store.drop_implausible().map_err(|error| error.to_string());
+                Event::ImplausibleDropped { patterns: change(drop).await? }
+            }
+            Request::Groups => {
+                let spaces: Vec<_> = self.node.store.iter().collect();
+                let read =
+                    move || Ok(spaces.iter().filter_map(|space| Groups::of(space)).collect());
+                Event::Groups { spaces: change(read).await? }
+            }
+            Request::Resolve { space, version, id } => self.resolve(space, version, id).await?,
+            Request::ForgetNode { node, space } => self.forget_node(node, space).await?,
+            Request::Reload => self.reload()?,
+            Request::State => Event::State(self.state()),
+            Request::Stop => {
+                self.stop.notify_one();
+                Event::Stopping { reason: "a request" }
+            }
+        };
+        self.report.changed();
+        Ok((event, None))
+    }
+
+    fn space(&self, name: &str) -> Result<Arc<Space>, Refusal> {
+        let named = SpaceId::new(name).ok();
+        let hosted = named.and_then(|named| self.node.store.space(&named));
+        hosted.ok_or_else(|| format!("this node hosts no space {name:?}; see node.spaces"))
+    }
+
+    /// Submits every snapshot of a file.
+    async fn submit(&self, path: PathBuf) -> Result<Event, Refusal> {
+        let (node, report) = (self.node.clone(), self.report.clone());
+        let name = path.display().to_string();
+        let submitter = Submitter { name: name.clone(), node, report };
+        let submitted = tokio::task::spawn_blocking(move || submit_file(&path, &submitter)).await;
+        submitted.map_err(|panic| panic.to_string())?
+    }
+
+    /// Carries out an operation on a pattern. Returns whether there was anything to do.
+    async fn operate(
+        &self,
+        space: &str,
+        id: &str,
         operation: impl FnOnce(&Space, &str) -> Result<bool, SubmitError> + Send + 'static,
-        done: impl FnOnce(String, String, bool) -> Event,
-    ) {
-        let (command, id) = (format!("{command} {pattern} of {space}"), pattern.clone());
-        let changed = self.change(command, &space, move |space| {
-            operation(space, &id).map_err(|error| error.to_string())
-        });
-        if let Some(found) = changed.await {
-            self.report.say(done(space, pattern, found));
-        }
+    ) -> Result<bool, Refusal> {
+        let (hosted, id) = (self.space(space)?, id.to_owned());
+        change(move || operation(&hosted, &id).map_err(|error| error.to_string())).await
     }
 
     /// Replaces all versions of a pattern by one of them, with the citations of all.
-    pub(crate) async fn resolve(&self, space: String, version: String, pattern: String) {
-        let (command, id) = (format!("resolve {pattern} of {space}"), pattern.clone());
-        let changed = self.change(command, &space, move |space| {
-            let versions = space.explain(&id).map(|known| known.versions).unwrap_or_default();
+    async fn resolve(&self, space: String, version: String, id: String) -> Result<Event, Refusal> {
+        let (hosted, pattern) = (self.space(&space)?, id.clone());
+        let version = change(move || {
+            let versions = hosted.explain(&id).map(|known| known.versions).unwrap_or_default();
             let digests: Vec<_> = versions.iter().map(|live| live.digest.to_string()).collect();
             let chosen = choose(&digests, &version)?;
-            let resolved = space.resolve(&versions[chosen].pattern, Citations::Union);
+            let resolved = hosted.resolve(&versions[chosen].pattern, Citations::Union);
             resolved.map_err(|error| error.to_string())?;
             Ok(digests[chosen].clone())
         });
-        if let Some(version) = changed.await {
-            self.report.say(Event::Resolved { space, pattern, version });
-        }
+        Ok(Event::Resolved { space, pattern, version: version.await? })
     }
 
-    /// Withdraws everything that another node wrote in a space.
-    pub(crate) async fn withdraw_node(&self, space: String, node: String) {
-        let (command, named) = (format!("withdraw-node {node} of {space}"), node.clone());
-        let changed = self.change(command, &space, move |space| {
-            let node: NodeId = named.parse().map_err(|error| format!("{error}"))?;
-            space.withdraw_node(&node).map_err(|error| error.to_string())
-        });
-        if let Some(patterns) = changed.await {
-            self.report.say(Event::NodeWithdrawn { space, node, patterns });
-        }
-    }
-
-    /// Drops the parts of records whose versions lie too far in the future.
-    pub(crate) async fn drop_implausible(&self) {
-        let store = Arc::clone(&self.node.store);
-        let dropped = tokio::task::spawn_blocking(move || store.drop_implausible()).await;
-        let dropped = dropped.map_err(|panic| panic.to_string());
-        let dropped = dropped.and_then(|dropped| dropped.map_err(|error| error.to_string()));
-        self.report.say(match dropped {
-            Ok(patterns) => Event::ImplausibleDropped { patterns },
-            Err(reason) => Event::Failed { command: "drop-implausible".to_owned(), reason },
-        });
-    }
-
-    /// Changes a space on another thread, since the change waits for the disk. Reports a failure of
-    /// `command`, and returns `None` then.
-    async fn change<T: Send + 'static>(
-        &self,
-        command: String,
-        space: &str,
-        change: impl FnOnce(&Space) -> Result<T, String> + Send + 'static,
-    ) -> Option<T> {
-        let named = SpaceId::new(space).ok();
-        let hosted = named.and_then(|named| self.node.store.space(&named));
-        let changed = match hosted {
-            Some(hosted) => tokio::task::spawn_blocking(move || change(&hosted)).await,
-            None => Ok(Err("this node hosts no such space; see node.spaces".to_owned())),
+    /// Withdraws everything that another node wrote.
+    async fn forget_node(&self, writer: String, space: Option<String>) -> Result<Event, Refusal> {
+        let node: NodeId = writer.parse().map_err(|error| format!("{writer:?}: {error}"))?;
+        let spaces: Vec<Arc<Space>> = match &space {
+            Some(space) => vec![self.space(space)?],
+            None => self.node.store.iter().collect(),
         };
-        match changed.unwrap_or_else(|panic| Err(panic.to_string())) {
-            Ok(done) => Some(done),
-            Err(reason) => {
-                self.report.say(Event::Failed { command, reason });
-                None
-            }
-        }
+        let patterns = change(move || {
+            let withdrawn = spaces.iter().map(|space| space.withdraw_node(&node));
+            withdrawn.sum::<Result<usize, _>>().map_err(|error| error.to_string())
+        });
+        Ok(Event::NodeWithdrawn { space, writer, patterns: patterns.await? })
     }
 
     /// Reads the configuration again and puts in force the keys that can change.
-    pub(crate) fn reload(&self) {
-        let reloaded = ClusterConfig::load_with(&self.path, std::env::vars())
-            .map_err(|error| error.to_string())
-            .and_then(|after| {
-                self.node.reload(&self.config, &after).map_err(|error| error.to_string())
-            });
-        self.report.say(match reloaded {
-            Ok(reload) => Event::Reloaded { waiting: reload.waiting },
-            Err(reason) => Event::Failed { command: "reload".to_owned(), reason },
-        });
+    pub(crate) fn reload(&self) -> Result<Event, Refusal> {
+        let after =
+            ClusterConfig::load_with(&self.path, variables()).map_err(|error| error.to_string())?;
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let reload = self.node.reload(&self.config, &after).map_err(|error| error.to_string())?;
+        let changed = present.changed_at_once(&after);
+        *present = after;
+        Ok(Event::Reloaded { changed, waiting: reload.waiting })
     }
+}
 
-    /// Runs slow work on another thread; reports a failure. Returns whether it succeeded.
-    async fn attempt<E: Display + Send + 'static>(
-        &self,
-        command: &str,
-        path: &Path,
-        work: impl FnOnce() -> Result<(), E> + Send + 'static,
-    ) -> bool {
-        let reason = match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(())) => return true,
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        let command = format!("{command} {}", path.display());
-        self.report.say(Event::Failed { command, reason });
-        false
+fn submit_file(path: &Path, submitter: &Submitter) -> Result<Event, Refusal> {
+    let mut file = SnapshotFile::open(path, ENGRAM_DIMENSION).map_err(|error| error.to_string())?;
+    let (mut snapshots, mut taken, mut written) = (0, 0, 0);
+    let mut rejected = file.rejected().len();
+    for line in file.rejected() {
+        submitter.reject(line.clone());
     }
+    for run in file.runs() {
+        for snapshot in file.read_run(run).map_err(|error| error.to_string())? {
+            let done = submitter.submit(&snapshot).map_err(|reason| {
+                let FileSnapshot { space, run, .. } = &snapshot;
+                format!(
+                    "snapshot {run} of {space} was not taken, {snapshots} were before it: {reason}"
+                )
+            })?;
+            snapshots += 1;
+            taken += done.taken;
+            written += done.written;
+            rejected += done.rejected;
+        }
+    }
+    Ok(Event::Submitted { path: path.display().to_string(), snapshots, taken, written, rejected })
+}
+
+/// Runs a change on another thread, since it waits for the disk.
+async fn change<T: Send + 'static>(
+    change: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let changed = tokio::task::spawn_blocking(change).await;
+    changed.unwrap_or_else(|panic| Err(panic.to_string()))
+}
+
+/// Writes to `path` on another thread.
+async fn blocking<E: Display + Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> Result<(), E> + Send + 'static,
+) -> Result<(), Refusal> {
+    let path = path.display().to_string();
+    change(move || work().map_err(|error| format!("{path}: {error}"))).await
 }
 
 /// The position of the one digest that begins with `version`.

@@ -3,20 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use engram_bridge::{
-    ConsolidationCacheSource, FileSnapshot, Node, RejectedLine, SnapshotFile, SnapshotFileError,
-};
+use engram_bridge::{SnapshotFile, SnapshotFileError};
 
-use crate::event::{Event, Snapshot};
+use crate::notice::Notice;
 use crate::report::Report;
+use crate::submit::Submitter;
 
 /// Submits the runs of a file one after the other.
 pub(crate) struct Replay {
     pub(crate) file: SnapshotFile,
-    pub(crate) name: String,
     pub(crate) pause: Duration,
-    pub(crate) node: Node,
-    pub(crate) report: Report,
+    pub(crate) submitter: Submitter,
 }
 
 /// Opens a file of snapshots. One that holds nothing is reported, and the node starts empty.
@@ -28,9 +25,8 @@ pub(crate) fn open(
     match SnapshotFile::open(path, dimension) {
         Ok(file) => Ok(Some(file)),
         Err(error @ SnapshotFileError::Empty { .. }) => {
-            let reason = error.to_string();
             let file = path.display().to_string();
-            report.reject(Event::Rejected { file, line: None, pattern: None, reason });
+            report.notify(Notice::rejected_line(&file, None, None, &error.to_string()));
             Ok(None)
         }
         Err(error) => Err(error),
@@ -41,7 +37,7 @@ impl Replay {
     /// Submits every run, with a pause after each.
     pub(crate) async fn run(mut self) -> Result<(), SnapshotFileError> {
         for line in self.file.rejected().to_vec() {
-            self.reject(line);
+            self.submitter.reject(line);
         }
         let runs = self.file.runs();
         for (at, run) in runs.iter().copied().enumerate() {
@@ -58,52 +54,9 @@ impl Replay {
 
     fn submit_run(&mut self, run: u64) -> Result<(), SnapshotFileError> {
         for snapshot in self.file.read_run(run)? {
-            self.submit(snapshot);
+            // A failure was reported, and the next run brings what this one would have.
+            _ = self.submitter.submit(&snapshot);
         }
         Ok(())
-    }
-
-    fn submit(&self, read: FileSnapshot) {
-        let unreadable = read.rejected.len();
-        for line in read.rejected {
-            self.reject(line);
-        }
-        let Some(space) = self.node.store.space(&read.space) else {
-            let reason = format!("this node does not host {}; add it to node.spaces", read.space);
-            for (line, pattern) in read.lines.iter().zip(&read.snapshot.patterns) {
-                let (pattern, reason) = (Some(pattern.id.clone()), reason.clone());
-                self.reject(RejectedLine { line: *line, pattern, reason });
-            }
-            return;
-        };
-        let report = match space.submit(&read.snapshot, ConsolidationCacheSource::Scheduler) {
-            Ok(report) => report,
-            Err(error) => {
-                let command = format!("snapshot {} of {}", read.run, read.space);
-                return self.report.say(Event::Failed { command, reason: error.to_string() });
-            }
-        };
-        for rejected in &report.rejected {
-            self.reject(RejectedLine {
-                line: read.lines[rejected.index],
-                pattern: Some(rejected.id.clone()),
-                reason: rejected.reason.to_string(),
-            });
-        }
-        self.report.say(Event::Snapshot(Snapshot {
-            space: read.space.to_string(),
-            snapshot: read.run,
-            taken: report.taken(),
-            written: report.written,
-            waiting: report.waiting,
-            suppressed: report.suppressed,
-            rejected: unreadable + report.rejected.len(),
-        }));
-        self.report.changed();
-    }
-
-    fn reject(&self, RejectedLine { line, pattern, reason }: RejectedLine) {
-        let (file, line) = (self.name.clone(), Some(line));
-        self.report.reject(Event::Rejected { file, line, pattern, reason });
     }
 }

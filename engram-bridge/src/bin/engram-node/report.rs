@@ -1,52 +1,120 @@
 //! Where everything that happens is reported.
 
-use std::sync::Arc;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use engram_bridge::{RejectedLine, Timestamp};
+use serde_json::Value;
 use tokio::sync::Notify;
 
+use crate::episodes::Episodes;
 use crate::event::{Event, Reader, State};
+use crate::notice::{Kind, Notice};
+use crate::output::Output;
 
 /// Reports events to the reader of the node's output. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Report {
-    reader: Reader,
     shared: Arc<Shared>,
 }
 
 struct Shared {
+    node: String,
+    reader: Reader,
+    /// Whether each session is reported.
+    sessions: bool,
+    output: Output,
+    started: Instant,
+    episodes: Mutex<Episodes<Kind>>,
     rejected: AtomicU64,
     replay_done: AtomicBool,
     changed: Notify,
 }
 
 impl Report {
-    pub(crate) fn new(reader: Reader) -> Self {
+    /// Reports for the node of this name.
+    pub(crate) fn new(node: &str, reader: Reader, sessions: bool) -> Self {
+        let output = match reader {
+            Reader::Program => Output::to(io::stdout()),
+            Reader::Person => Output::to(io::stderr()),
+        };
         let shared = Shared {
+            node: node.to_owned(),
+            reader,
+            sessions,
+            output,
+            started: Instant::now(),
+            episodes: Mutex::new(Episodes::new()),
             rejected: AtomicU64::new(0),
             replay_done: AtomicBool::new(false),
             changed: Notify::new(),
         };
-        Self { reader, shared: Arc::new(shared) }
+        Self { shared: Arc::new(shared) }
     }
 
-    pub(crate) fn say(&self, event: Event) {
-        event.print(self.reader);
+    /// Reports an event. Never waits for the reader.
+    pub(crate) fn say(&self, event: &Event) {
+        if matches!(event, Event::Session(_)) && !self.shared.sessions {
+            return;
+        }
+        let line = |event: &Event| event.line(self.shared.reader, &self.shared.node, now());
+        self.shared.output.line(line(event), |count| line(&Event::EventsLost { count }));
     }
 
-    /// Whether `now` is worth a line: to a program, whenever anything was counted; to a person, only
-    /// if there are other patterns.
-    pub(crate) fn is_worth_a_line(&self, said: &State, now: &State) -> bool {
-        match self.reader {
-            Reader::Program => now != said,
-            Reader::Person => (&now.root, now.patterns) != (&said.root, said.patterns),
+    /// The event as it is reported to programs.
+    pub(crate) fn json(&self, event: &Event) -> Value {
+        event.json(&self.shared.node, now())
+    }
+
+    /// Reports a notice, if it begins an episode.
+    pub(crate) fn notify(&self, notice: Notice) {
+        if self.episodes().begins(notice.kind(), self.elapsed()) {
+            self.say(&Event::Notice(notice));
         }
     }
 
+    /// Reports the counts of repeated notices that are due.
+    pub(crate) fn tell_repeats(&self) {
+        let due = self.episodes().due(self.elapsed());
+        due.into_iter().for_each(|repeats| self.say_repeats(repeats));
+    }
+
+    /// Reports what is not reported yet, and waits a moment for the reader.
+    pub(crate) fn finish(&self, last: &Event) {
+        let counts = self.episodes().finish();
+        counts.into_iter().for_each(|repeats| self.say_repeats(repeats));
+        self.say(last);
+        self.shared.output.flush();
+    }
+
+    fn say_repeats(&self, (kind, count): (Kind, u64)) {
+        self.say(&Event::Repeated { kind, count });
+    }
+
+    fn episodes(&self) -> MutexGuard<'_, Episodes<Kind>> {
+        self.shared.episodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.shared.started.elapsed()
+    }
+
+    /// Whether `now` is worth a line: if sessions are reported, whenever anything was counted; else
+    /// only if the patterns or the own data are others.
+    pub(crate) fn is_worth_a_line(&self, said: &State, now: &State) -> bool {
+        let shown = |state: &State| {
+            (state.root.clone(), state.patterns, state.waiting, state.rejected, state.replay_done)
+        };
+        if self.shared.sessions { now != said } else { shown(now) != shown(said) }
+    }
+
     /// Counts a line or a pattern of the own data that was left out, and reports it.
-    pub(crate) fn reject(&self, event: Event) {
+    pub(crate) fn reject(&self, file: &str, left_out: RejectedLine) {
+        let RejectedLine { line, pattern, reason } = left_out;
         self.shared.rejected.fetch_add(1, Ordering::Relaxed);
-        self.say(event);
+        self.notify(Notice::rejected_line(file, Some(line), pattern, &reason));
     }
 
     /// How many were left out.
@@ -73,4 +141,8 @@ impl Report {
     pub(crate) fn replay_is_done(&self) -> bool {
         self.shared.replay_done.load(Ordering::Relaxed)
     }
+}
+
+fn now() -> Timestamp {
+    Timestamp::now()
 }

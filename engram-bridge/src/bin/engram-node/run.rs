@@ -1,20 +1,26 @@
-//! Runs a node until a command or a signal ends it.
+//! Runs a node until a request or a signal stops it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
 use engram_bridge::{ClusterConfig, ENGRAM_DIMENSION, Node, Telemetry, http};
+use tokio::sync::mpsc;
 
-use crate::Failure;
-use crate::control;
+use crate::control::{self, Asked};
 use crate::event::{Event, Reader};
+use crate::follow::Follow;
 use crate::host::Host;
-use crate::replay;
+use crate::notice::Notice;
+use crate::replay::{self, Replay};
 use crate::report::Report;
+use crate::signals::Signals;
+use crate::submit::Submitter;
+use crate::{Failure, variables};
 
-/// Runs a node: gossips, and replays its consolidation snapshots from a file.
+/// Runs a node: gossips, and submits consolidation snapshots from a file.
 #[derive(Args)]
 pub(crate) struct Run {
     /// The configuration, cluster.toml.
@@ -24,66 +30,142 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE")]
     snapshots: Option<PathBuf>,
     /// The pause between two snapshots, in milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 300)]
+    #[arg(long, value_name = "MS", default_value_t = 300, conflicts_with = "follow")]
     replay_every: u64,
+    /// Submits each line of --snapshots at once, and lines that are appended later. The file may be
+    /// rotated, may be missing for a while, and may be a named pipe.
+    #[arg(long, requires = "snapshots")]
+    follow: bool,
     /// Reports events as JSON, one object a line, on the standard output.
     #[arg(long)]
     events: bool,
-    /// Takes commands on the standard input, one a line: `export PATH`, `backup PATH`,
-    /// `withdraw SPACE ID`, `forget SPACE ID`, `resolve SPACE VERSION ID`,
-    /// `withdraw-node SPACE NODE_ID`, `drop-implausible`, `groups`, `reload`, `state`, `quit`.
-    /// The end of the input ends the node.
+    /// Reports each session, and the state after each.
+    #[arg(long)]
+    sessions: bool,
+    /// Takes requests on the standard input, one JSON object a line, as `engram-node ctl` sends them:
+    /// {"command":"export","path":"/tmp/patterns.jsonl"}. The end of the input stops the node.
     #[arg(long)]
     control: bool,
 }
 
+/// Requests that wait until the node takes them.
+const REQUESTS: usize = 16;
+
 impl Run {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let config = ClusterConfig::load_with(&self.config, std::env::vars())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.serve(config))
+        let done = runtime.block_on(self.serve());
+        // A thread that waits for a pipe or a terminal must not hold up the end.
+        runtime.shutdown_background();
+        done
     }
 
-    async fn serve(self, config: ClusterConfig) -> Result<(), Failure> {
+    async fn serve(self) -> Result<(), Failure> {
+        // First of all: a signal during the start must not end the process.
+        let signals = Signals::listen()?;
+        let config = ClusterConfig::load_with(&self.config, variables())?;
         let reader = if self.events { Reader::Program } else { Reader::Person };
-        let report = Report::new(reader);
+        let report = Report::new(&config.node.name, reader, self.sessions);
         let replay = match &self.snapshots {
-            Some(path) => replay::open(path, ENGRAM_DIMENSION, &report)?.map(|file| (path, file)),
-            None => None,
+            Some(path) if !self.follow => replay::open(path, ENGRAM_DIMENSION, &report)?,
+            _ => None,
         };
-        let node = Node::start(&config)?;
-        report.say(Event::opened(&config.node.name, node.store.recovery(), &node.store.unhosted()));
-        let http = Self::answer_http(&config, &node).await?;
-        report.say(Event::Listening {
-            node: config.node.name.clone(),
-            node_id: node.gossip.node_id().to_string(),
-            address: node.gossip.local_addr(),
-            page: http.as_ref().map(|http| format!("http://{}/", http.local_addr())),
-        });
-        let path = self.config.clone();
-        let host = Host { path, config, node, report };
-        match replay {
-            Some((path, file)) => {
-                let pause = Duration::from_millis(self.replay_every);
-                host.replay(file, path.display().to_string(), pause);
-            }
-            None => host.report.finish_replay(),
+        if config.key_is_exposed() {
+            report.notify(Notice::key_exposed(&config.tls.key));
         }
-        let commands = self.control.then(control::listen);
-        host.serve(commands).await;
-        drop(http);
-        host.node.gossip.shutdown().await;
-        Ok(host.node.store.close()?)
-    }
-
-    /// Health, metrics and the status page, if the configuration has an `[http]`.
-    async fn answer_http(
-        config: &ClusterConfig,
-        node: &Node,
-    ) -> Result<Option<http::Server>, Failure> {
-        let Some(http) = config.http else { return Ok(None) };
+        let node = Node::start(&config)?;
+        report.say(&Event::opened(node.store.recovery(), &node.store.unhosted()));
         let (store, gossip) = (Arc::clone(&node.store), node.gossip.clone());
         let telemetry = Telemetry::new(config.node.name.clone(), store, gossip);
-        Ok(Some(http::Server::start(http.listen, &telemetry).await?))
+        let http = match config.http {
+            Some(http) => Some(http::Server::start(http.listen, &telemetry).await?),
+            None => None,
+        };
+        let (sender, requests) = mpsc::channel(REQUESTS);
+        let socket = listen(config.store.path.as_deref(), &sender, &report);
+        report.say(&Event::Listening {
+            node_id: node.gossip.node_id().to_string(),
+            version: env!("CARGO_PKG_VERSION"),
+            address: node.gossip.local_addr(),
+            page: http.as_ref().map(|http| format!("http://{}/", http.local_addr())),
+            socket: socket.as_ref().map(|socket| socket.path().display().to_string()),
+        });
+        if self.control {
+            control::listen(sender);
+        }
+        let host = Arc::new(Host::new(self.config.clone(), config, node, telemetry, report));
+        let following = Arc::new(AtomicBool::new(false));
+        self.feed(&host, replay, &following);
+        let reason = host.serve(signals, requests).await;
+        host.report.say(&Event::Stopping { reason });
+        following.store(true, Ordering::Relaxed);
+        drop(http);
+        if let Some(socket) = socket {
+            socket.close().await;
+        }
+        host.node.gossip.shutdown().await;
+        let closed = host.node.store.close();
+        host.report.finish(&Event::Stopped {});
+        Ok(closed?)
+    }
+
+    /// Starts to submit the node's own snapshots.
+    fn feed(
+        &self,
+        host: &Host,
+        replay: Option<engram_bridge::SnapshotFile>,
+        stop: &Arc<AtomicBool>,
+    ) {
+        let report = host.report.clone();
+        let Some(path) = &self.snapshots else { return report.finish_replay() };
+        let name = path.display().to_string();
+        let submitter = Submitter { name, node: host.node.clone(), report: report.clone() };
+        if self.follow {
+            return Follow { path: path.clone(), submitter, stop: Arc::clone(stop) }.start();
+        }
+        let Some(file) = replay else { return report.finish_replay() };
+        let replay = Replay { file, pause: Duration::from_millis(self.replay_every), submitter };
+        tokio::spawn(async move {
+            if let Err(error) = replay.run().await {
+                let (command, reason) = ("replay".to_owned(), error.to_string());
+                report.say(&Event::Failed { command, reason });
+            }
+            report.finish_replay();
+        });
+    }
+}
+
+/// Listens in the state folder, if there is one. A node without the socket runs all the same.
+#[cfg(unix)]
+fn listen(
+    folder: Option<&Path>,
+    requests: &mpsc::Sender<Asked>,
+    report: &Report,
+) -> Option<crate::socket::Socket> {
+    let folder = folder?;
+    match crate::socket::Socket::listen(folder, requests.clone()) {
+        Ok(socket) => Some(socket),
+        Err(error) => {
+            report.notify(Notice::no_socket(folder, &error));
+            None
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn listen(_: Option<&Path>, _: &mpsc::Sender<Asked>, _: &Report) -> Option<NoSocket> {
+    None
+}
+
+/// The socket of systems that have none.
+#[cfg(not(unix))]
+struct NoSocket;
+
+#[cfg(not(unix))]
+impl NoSocket {
+    async fn close(self) {}
+
+    fn path(&self) -> &Path {
+        Path::new("")
     }
 }

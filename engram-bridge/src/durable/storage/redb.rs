@@ -132,7 +132,7 @@ impl StateStore for RedbStateStore {
 
     fn backup(&self, to: &Path) -> Result<(), StorageError> {
         let failed = |error: &io::Error| io_error(error, to.display().to_string());
-        fs::create_dir(to).map_err(|error| failed(&error))?;
+        make_private(to).map_err(|error| failed(&error))?;
         self.with(|database| {
             let transaction = database.begin_read()?;
             let target = open_file(to, Check::AfterCrash)?;
@@ -175,6 +175,14 @@ fn open_file(folder: &Path, check: Check) -> Result<Database, redb::Error> {
 
 fn definition(table: Table) -> Definition {
     TableDefinition::new(table.name())
+}
+
+/// Makes a folder that only its owner may read.
+fn make_private(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// Makes a new name in `folder` durable.

@@ -291,6 +291,25 @@ fn variables_override_single_values() {
 }
 
 #[test]
+fn a_text_may_look_like_a_number() {
+    for name in ["123456789012", "true", "nan", "0x1f", "[1]"] {
+        assert_eq!(with(&[("ENGRAM_NODE__NAME", name)]).unwrap().node.name, name);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_variable_that_is_not_utf8_is_named_or_none_of_ours() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let bytes = || OsString::from_vec(b"caf\xe9".to_vec());
+    let others = [(bytes(), "x".into()), ("LC_NAME".into(), bytes())];
+    assert!(ClusterConfig::parse_with(WHOLE, others).is_ok());
+    let error = ClusterConfig::parse_with(WHOLE, [("ENGRAM_NODE__NAME".into(), bytes())]);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("ENGRAM_NODE__NAME: its value is not UTF-8"), "{error}");
+}
+
+#[test]
 fn what_is_wrong_with_a_variable_is_said_with_its_name() {
     let error = with(&[
         ("ENGRAM_GOSSIP__FANOUT", "0"),
@@ -305,7 +324,7 @@ fn what_is_wrong_with_a_variable_is_said_with_its_name() {
         "ENGRAM_GOSSIP__SPEED: there is no such key",
         "ENGRAM_GOSIP__FANOUT: there is no such key",
         "ENGRAM_PEERS__NAME: there is no such key",
-        "ENGRAM_GOSSIP__INTERVAL_SECONDS: invalid type",
+        "gossip.interval_seconds (ENGRAM_GOSSIP__INTERVAL_SECONDS): \"soon\" is no time",
     ] {
         assert!(error.contains(part), "{part} in {error}");
     }

@@ -1,5 +1,7 @@
 //! Single values of the configuration from variables, for containers and service managers.
 
+use std::ffi::OsString;
+
 use toml::{Table, Value};
 
 use super::ConfigProblem;
@@ -14,16 +16,30 @@ pub(super) struct Override {
     section: String,
     key: String,
     value: Value,
+    /// The value as it was written, for keys that take text: a name may look like a number.
+    text: String,
 }
 
-/// The variables that mean a key, in the order of their names.
-pub(super) fn overrides(variables: impl IntoIterator<Item = (String, String)>) -> Vec<Override> {
-    let meant = variables.into_iter().filter_map(|(variable, text)| {
-        let (section, key) = variable.strip_prefix(PREFIX)?.split_once(BETWEEN)?;
+/// The variables that mean a key, in the order of their names; one that is not UTF-8 is a problem.
+pub(super) fn overrides(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    problems: &mut Vec<ConfigProblem>,
+) -> Vec<Override> {
+    let mut meant = Vec::new();
+    for (variable, text) in variables {
+        // A name that is not UTF-8 is none of ours.
+        let Ok(variable) = variable.into_string() else { continue };
+        let place = variable.strip_prefix(PREFIX).and_then(|rest| rest.split_once(BETWEEN));
+        let Some((section, key)) = place else { continue };
         let (section, key) = (section.to_ascii_lowercase(), key.to_ascii_lowercase());
-        Some(Override { section, key, value: value(&text), variable })
-    });
-    let mut meant: Vec<_> = meant.collect();
+        match text.into_string() {
+            Ok(text) => meant.push(Override { section, key, value: value(&text), text, variable }),
+            Err(_) => {
+                let message = "its value is not UTF-8; set it again or unset it".to_owned();
+                problems.push(ConfigProblem { key: variable, line: None, message });
+            }
+        }
+    }
     meant.sort_by(|one, other| one.variable.cmp(&other.variable));
     meant
 }
@@ -44,28 +60,38 @@ pub(super) fn apply(
     problems: &mut Vec<ConfigProblem>,
 ) -> File {
     let (mut file, mut table) = (file, text.parse::<Table>().unwrap_or_default());
-    for Override { variable, section, key, value } in overrides {
-        let mut candidate = table.clone();
-        let sections = candidate.entry(section.clone()).or_insert_with(|| Table::new().into());
-        if let Some(section) = sections.as_table_mut() {
-            section.insert(key.clone(), value.clone());
-        }
-        let (path, mut known) = (format!("{section}.{key}"), sections.is_table());
-        let read = serde_ignored::deserialize(Value::Table(candidate.clone()), |ignored| {
-            let ignored = ignored.to_string();
-            known &= ignored != path && ignored != *section;
-        });
-        let message = match read {
-            Ok(read) if known => {
-                (file, table) = (read, candidate);
-                continue;
+    for meant in overrides {
+        let written = Value::String(meant.text.clone());
+        let read = set(&table, meant, &meant.value)
+            .or_else(|error| set(&table, meant, &written).map_err(|_| error));
+        match read {
+            Ok(read) => (file, table) = read,
+            Err(message) => {
+                problems.push(ConfigProblem { key: meant.variable.clone(), line: None, message });
             }
-            Ok(_) => "there is no such key; check the name of the variable or unset it".to_owned(),
-            Err::<File, toml::de::Error>(error) => error.message().to_owned(),
-        };
-        problems.push(ConfigProblem { key: variable.clone(), line: None, message });
+        }
     }
     file
+}
+
+/// The table with a value of a variable in it, or why that cannot be.
+fn set(table: &Table, meant: &Override, value: &Value) -> Result<(File, Table), String> {
+    let Override { section, key, .. } = meant;
+    let mut candidate = table.clone();
+    let sections = candidate.entry(section.clone()).or_insert_with(|| Table::new().into());
+    if let Some(section) = sections.as_table_mut() {
+        section.insert(key.clone(), value.clone());
+    }
+    let (path, mut known) = (format!("{section}.{key}"), sections.is_table());
+    let read = serde_ignored::deserialize(Value::Table(candidate.clone()), |ignored| {
+        let ignored = ignored.to_string();
+        known &= ignored != path && ignored != *section;
+    });
+    match read {
+        Ok(read) if known => Ok((read, candidate)),
+        Ok(_) => Err("there is no such key; check the name of the variable or unset it".to_owned()),
+        Err::<File, toml::de::Error>(error) => Err(error.message().to_owned()),
+    }
 }
 
 /// Names the variable where it is to blame, instead of a line that was overridden.

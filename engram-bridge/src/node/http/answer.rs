@@ -137,8 +137,8 @@ pub(super) struct Conflicts {
 }
 
 impl Conflicts {
-    pub(super) fn of(node: &Telemetry, space: &Space, after: Option<&str>) -> Self {
-        let ids = space.conflicting(after, MAX_IDS);
+    pub(super) fn of(node: &Telemetry, space: &Space, after: Option<&str>, limit: usize) -> Self {
+        let ids = space.conflicting(after, limit);
         let explained = ids.iter().filter_map(|id| {
             let known = space.explain(id)?;
             Some(Explained::of(node, space, id, &known))

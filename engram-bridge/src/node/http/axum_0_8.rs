@@ -29,6 +29,7 @@ use engram_gossip_net::PeerStatus;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::limits::MAX_IDS;
 use super::{answer, page, peer};
 use crate::{METRICS_CONTENT_TYPE, Space, Telemetry};
 
@@ -84,6 +85,7 @@ struct Asked {
     id: Option<String>,
     slot: Option<u32>,
     after: Option<String>,
+    limit: Option<usize>,
 }
 
 /// An error in a request.
@@ -180,7 +182,8 @@ async fn slot(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize>
 async fn conflicts(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize> {
     let asked = Asked::read(&uri)?;
     let space = asked.space(&node)?;
-    Ok(Json(answer::Conflicts::of(&node, &space, asked.after.as_deref())))
+    let limit = asked.limit.unwrap_or(MAX_IDS).min(MAX_IDS);
+    Ok(Json(answer::Conflicts::of(&node, &space, asked.after.as_deref(), limit)))
 }
 
 async fn explain(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Connections that are served at once; others wait until one ends.
+/// Connections that are served at once. A further one ends the oldest that has no request under way; if
+/// all have one, it waits.
 pub const MAX_CONNECTIONS: usize = 32;
 /// Bytes of one request's head; longer ones are refused. Bodies are never read.
 pub const MAX_HEAD_BYTES: usize = 16 * 1024;

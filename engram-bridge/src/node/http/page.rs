@@ -21,6 +21,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/peers.js"),
     include_str!("page/map.js"),
     include_str!("page/patterns.js"),
+    include_str!("page/node.js"),
     include_str!("page/live.js"),
 );
 

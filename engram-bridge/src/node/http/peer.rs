@@ -1,6 +1,8 @@
 //! `/cluster/consolidation/peers`.
 
-use engram_gossip_net::{ConnectionState, Opener, PeerStatus, SessionReport, SyncError};
+use engram_gossip_net::{
+    Agreement, ConnectionState, Liveness, Opener, PeerStatus, SessionReport, SyncError,
+};
 use serde::Serialize;
 
 use crate::Telemetry;
@@ -20,6 +22,13 @@ pub(super) struct Peer {
     failures: u32,
     cause: Option<String>,
     retry_in_seconds: Option<f64>,
+    /// How it stands by the roots that it told last: `in_step`, `behind`, `ahead`, `apart`, `unknown` or
+    /// `no_common_space`. `behind`: this node lacks records that the peer has.
+    agreement: &'static str,
+    /// How many records one of the two has more, at least; for `behind` and `ahead`.
+    records_apart: Option<u64>,
+    /// How the membership sees it: `alive`, `suspect` or `down`.
+    liveness: &'static str,
     /// Since the roots were last equal; since the start, if they never were.
     lag_seconds: f64,
     ever_equal: bool,
@@ -61,8 +70,16 @@ impl Peer {
         let spaces = node.store().iter();
         let divergences: Vec<_> =
             spaces.map(|space| node.divergence(&status.member.id, &space)).collect();
+        let (agreement, records_apart) = standing(status.agreement);
         let peer = Self {
             state: state_of(&status.connection),
+            agreement,
+            records_apart,
+            liveness: match status.liveness {
+                Liveness::Suspect => "suspect",
+                Liveness::Down => "down",
+                _ => "alive",
+            },
             lag_seconds: node.lag(&status).as_secs_f64(),
             ever_equal: status.equal_ago.is_some(),
             divergent_slots: divergences.iter().map(|divergence| divergence.slots().len()).sum(),
@@ -95,6 +112,17 @@ impl Peer {
             },
             _ => peer,
         }
+    }
+}
+
+fn standing(agreement: Agreement) -> (&'static str, Option<u64>) {
+    match agreement {
+        Agreement::InStep => ("in_step", None),
+        Agreement::Behind(records) => ("behind", Some(records)),
+        Agreement::Ahead(records) => ("ahead", Some(records)),
+        Agreement::Apart => ("apart", None),
+        Agreement::NoCommonSpace => ("no_common_space", None),
+        _ => ("unknown", None),
     }
 }
 

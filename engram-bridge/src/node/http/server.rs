@@ -1,8 +1,10 @@
 //! A small server for the routes, for nodes that have no other.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::extract::Request;
@@ -14,7 +16,6 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -77,23 +78,83 @@ impl Drop for Server {
 
 /// Serves all connections. They end with this task.
 async fn accept(listener: TcpListener, routes: Router) {
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut connections = JoinSet::new();
+    let mut connections = Connections::default();
     loop {
-        let permit = Arc::clone(&permits).acquire_owned().await;
-        let permit = permit.expect("the semaphore is never closed");
         match listener.accept().await {
             Ok((stream, _)) => {
-                let routes = routes.clone();
-                connections.spawn(async move {
-                    serve(stream, routes).await;
-                    drop(permit);
-                });
+                connections.make_room().await;
+                connections.serve(stream, routes.clone());
             }
             // Too many files are open, or the client left already: both pass.
             Err(_) => sleep(HEAD_TIMEOUT / 100).await,
         }
-        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// The connections that are served.
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    /// The oldest first.
+    served: VecDeque<Served>,
+}
+
+struct Served {
+    task: AbortHandle,
+    /// Requests that are being answered: 0 or 1.
+    requests: Arc<AtomicUsize>,
+}
+
+impl Connections {
+    /// Makes room for one more. If as many are served as may be, the oldest one without a request ends; if
+    /// all have one, it waits for an end.
+    async fn make_room(&mut self) {
+        loop {
+            while self.tasks.try_join_next().is_some() {}
+            self.served.retain(|served| !served.task.is_finished());
+            if self.served.len() < MAX_CONNECTIONS {
+                return;
+            }
+            let idle = |served: &Served| served.requests.load(Ordering::Relaxed) == 0;
+            match self.served.iter().position(idle) {
+                Some(oldest) => {
+                    let ended = self.served.remove(oldest).expect("it was found above");
+                    return ended.task.abort();
+                }
+                None => _ = self.tasks.join_next().await,
+            }
+        }
+    }
+
+    fn serve(&mut self, stream: TcpStream, routes: Router) {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&requests);
+        let count = from_fn(move |request: Request, next: Next| {
+            let answering = Answering::begin(&counted);
+            async move {
+                let response = next.run(request).await;
+                drop(answering);
+                response
+            }
+        });
+        let task = self.tasks.spawn(serve(stream, routes.layer(count)));
+        self.served.push_back(Served { task, requests });
+    }
+}
+
+/// A request that is being answered.
+struct Answering(Arc<AtomicUsize>);
+
+impl Answering {
+    fn begin(requests: &Arc<AtomicUsize>) -> Self {
+        requests.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(requests))
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

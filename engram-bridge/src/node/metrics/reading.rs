@@ -27,6 +27,9 @@ pub(crate) struct Reading {
     pub(crate) repaired_rows: u64,
     /// Whether the store was set aside when the process started.
     pub(crate) set_aside: bool,
+    /// When the certificate expires, in seconds since the epoch.
+    pub(crate) certificate_until: f64,
+    pub(crate) ready: bool,
     /// Seconds since the Unix epoch.
     pub(crate) now: f64,
 }

@@ -33,6 +33,22 @@ pub const METRICS: &[Metric] = &[
         read: |_| vec![Sample::level(&[], f64::from(WIRE_VERSION))],
     },
     Metric {
+        name: "engram_gossip_ready",
+        kind: Gauge,
+        unit: None,
+        help: "1 if the node is ready to serve the cluster's state, else 0.",
+        labels: &[],
+        read: |reading| vec![flag(&[], reading.ready)],
+    },
+    Metric {
+        name: "engram_gossip_certificate_expiry_timestamp_seconds",
+        kind: Gauge,
+        unit: Some("seconds"),
+        help: "When the certificate of this node expires.",
+        labels: &[],
+        read: |reading| vec![Sample::level(&[], reading.certificate_until)],
+    },
+    Metric {
         name: "engram_gossip_rounds_total",
         kind: Counter,
         unit: None,

@@ -70,6 +70,8 @@ fn reading() -> Reading {
         caps: Cap::ALL.map(|cap| CapUsage { cap, used: 1, limit: 5 }),
         repaired_rows: 12,
         set_aside: false,
+        certificate_until: 1_900_000_000.0,
+        ready: true,
         now: Duration::from_secs(1_000_000_000).as_secs_f64(),
     }
 }
@@ -147,6 +149,8 @@ fn samples_carry_their_labels_and_values() {
         "engram_gossip_storage_failure 0.0",
         "engram_gossip_store_repaired_rows 12.0",
         "engram_gossip_store_set_aside 0.0",
+        "engram_gossip_certificate_expiry_timestamp_seconds 1900000000.0",
+        "engram_gossip_ready 1.0",
         r#"engram_gossip_round_duration_seconds_bucket{le="0.1"} 1"#,
         "engram_gossip_round_duration_seconds_count 1",
     ] {

@@ -170,3 +170,39 @@ fn bits_survive_decimal_numbers() {
         assert_eq!(read.snapshot.patterns[0].strength.to_bits(), bits, "{text}");
     }
 }
+
+#[test]
+fn a_line_that_is_not_utf8_costs_only_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("node.jsonl");
+    let mut bytes = snapshot(0, &[with_embedding("p0")]).into_bytes();
+    bytes.extend(b"\n{\"id\":\"caf\xe9\"}\n");
+    bytes.extend(snapshot(1, &[with_embedding("p1")]).into_bytes());
+    fs::write(&path, &bytes).unwrap();
+    let mut file = SnapshotFile::open(&path, 2).unwrap();
+    let [rejected] = file.rejected().to_vec().try_into().unwrap();
+    assert_eq!((rejected.line, &rejected.pattern), (2, &None));
+    assert!(rejected.reason.contains("not UTF-8 from its byte 11 on"), "{rejected:?}");
+    assert_eq!(ids(&file.read_run(1).unwrap()[0]), ["p1"]);
+
+    let mut lines = SnapshotLines::new(&path, 2);
+    let read: Vec<_> = bytes.split(|byte| *byte == b'\n').map(|line| lines.read(line)).collect();
+    assert_eq!(ids(read[0].as_ref().unwrap().as_ref().unwrap()), ["p0"]);
+    assert_eq!(read[1].as_ref().unwrap_err(), &rejected);
+    assert_eq!(ids(read[2].as_ref().unwrap().as_ref().unwrap()), ["p1"]);
+}
+
+#[test]
+fn rows_may_be_appended_between_two_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, rows) = (folder.path().join("n.jsonl"), folder.path().join("embeddings.f32"));
+    let mut lines = SnapshotLines::new(&path, 2);
+    let line = |row: u32| pattern(&format!("p{row}"), &format!(r#","embedding_row":{row}"#));
+    fs::write(&rows, [1.0_f32, 0.0].map(f32::to_le_bytes).concat()).unwrap();
+    let read = |lines: &mut SnapshotLines, row| lines.read(line(row).as_bytes()).unwrap().unwrap();
+    assert_eq!(ids(&read(&mut lines, 0)), ["p0"]);
+    assert!(read(&mut lines, 1).rejected[0].reason.contains("beyond the 1 rows"));
+    fs::write(&rows, [1.0_f32, 0.0, 0.0, 1.0].map(f32::to_le_bytes).concat()).unwrap();
+    assert_eq!(*read(&mut lines, 1).snapshot.patterns[0].embedding, [0.0, 1.0]);
+    assert!(lines.read(b" ").unwrap().is_none());
+}

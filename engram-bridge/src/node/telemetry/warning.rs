@@ -1,11 +1,17 @@
 //! States of a node that need a person.
 
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use engram_vclock::ClockFault;
 
 use crate::durable::storage::StorageError;
+#[cfg(feature = "files")]
+use crate::engram::timestamp::Timestamp;
 use crate::replica::caps::{Cap, CapUsage};
+
+/// How long before a certificate expires a node warns.
+pub const EXPIRY_NOTICE: Duration = Duration::from_secs(30 * 86_400);
 
 /// A state of a node that needs a person. It displays as its cause; [`next_step`](Self::next_step)
 /// gives advice that never removes data.
@@ -23,6 +29,18 @@ pub enum Warning {
     Reissued {
         /// How many.
         writes: u64,
+    },
+    /// The certificate of this node has expired. Peers refuse new connections.
+    CertificateExpired {
+        /// Since when.
+        since: SystemTime,
+    },
+    /// The certificate of this node expires within [`EXPIRY_NOTICE`].
+    CertificateExpires {
+        /// When.
+        at: SystemTime,
+        /// Whole days until then.
+        days: u64,
     },
     /// The clock of the machine is wrong.
     ClockFault(ClockFault),
@@ -50,6 +68,12 @@ pub enum Unready {
     /// It has peers, and its state was never equal to the state of one of them.
     #[error("this node was not yet equal with any of its peers")]
     NeverEqual,
+    /// No peer lets it in, since none has it in its roster.
+    #[error(
+        "every peer refuses this node, since it is not in their roster; if it belongs to the cluster, \
+         add its id to their [[peers]]"
+    )]
+    Evicted,
     /// It cannot store changes.
     #[error("changes cannot be stored: {0}")]
     Storage(#[from] StorageError),
@@ -64,6 +88,8 @@ impl Warning {
             Self::OverCap(_) => "over_cap",
             Self::NearCap(_) => "near_cap",
             Self::Reissued { .. } => "reissued",
+            Self::CertificateExpired { .. } => "certificate_expired",
+            Self::CertificateExpires { .. } => "certificate_expires",
             Self::ClockFault(_) => "clock_fault",
             Self::Implausible { .. } => "implausible",
             Self::ClockAhead { .. } => "clock_ahead",
@@ -73,7 +99,7 @@ impl Warning {
     /// Whether the node takes less than its peers and its engine bring.
     #[must_use]
     pub const fn is_critical(&self) -> bool {
-        matches!(self, Self::StorageFailure(_) | Self::OverCap(_))
+        matches!(self, Self::StorageFailure(_) | Self::OverCap(_) | Self::CertificateExpired { .. })
     }
 
     /// The advice for the person.
@@ -93,6 +119,11 @@ impl Warning {
                 "look for a second process under this node's key, and give it a key of its own; if \
                  there is none, the clock was set back or an older copy of the store was put back, and \
                  there is nothing to do"
+                    .to_owned()
+            }
+            Self::CertificateExpired { .. } | Self::CertificateExpires { .. } => {
+                "rotate the certificate and reload: `engram-node certs rotate`, then `engram-node ctl \
+                 reload`"
                     .to_owned()
             }
             Self::ClockFault(_) => "set the clock of this machine".to_owned(),
@@ -129,6 +160,14 @@ impl fmt::Display for Warning {
                 "{writes} of this node's own writes were written again within the last hour, because \
                  peers knew later versions of this node"
             ),
+            Self::CertificateExpired { since } => write!(
+                f,
+                "the certificate of this node expired at {}, so that peers refuse new connections",
+                date(*since)
+            ),
+            Self::CertificateExpires { at, days } => {
+                write!(f, "the certificate of this node expires in {days} days, at {}", date(*at))
+            }
             Self::ClockFault(fault) => describe(f, fault),
             Self::Implausible { parts, .. } => write!(
                 f,
@@ -141,6 +180,20 @@ impl fmt::Display for Warning {
                  clock of this machine"
             ),
         }
+    }
+}
+
+/// A time in whole seconds since the epoch, as people write it where the crate can.
+fn date(time: SystemTime) -> String {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    #[cfg(feature = "files")]
+    {
+        let nanoseconds = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
+        Timestamp::from_nanoseconds(nanoseconds).to_string()
+    }
+    #[cfg(not(feature = "files"))]
+    {
+        format!("Unix time {}", since.as_secs())
     }
 }
 
@@ -192,6 +245,8 @@ mod tests {
             Warning::Implausible { parts: 2, by_most: false },
             Warning::Implausible { parts: 2, by_most: true },
             Warning::ClockAhead { members: 1 },
+            Warning::CertificateExpired { since: SystemTime::UNIX_EPOCH },
+            Warning::CertificateExpires { at: SystemTime::UNIX_EPOCH, days: 7 },
         ]
     }
 

@@ -6,6 +6,7 @@
 //! The pictures that it takes stay in `target/browser`.
 
 mod driver;
+mod states;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,14 +27,7 @@ const HOSTILE: &str = r#"<img src=x onerror=document.title=1>"'`${1}"#;
 #[ignore = "needs Chromium; see the top of the file"]
 async fn a_person_sees_how_the_cluster_stands() {
     let profile = tempfile::tempdir().unwrap();
-    let Some(browser) = driver::start(profile.path()).await else {
-        let required = std::env::var("ENGRAM_BROWSER").is_ok_and(|value| value == "required");
-        assert!(
-            !required,
-            "ENGRAM_BROWSER=required, but chromedriver or Chromium is not installed"
-        );
-        return println!("skipped: chromedriver or Chromium is not installed");
-    };
+    let Some(browser) = start(profile.path()).await else { return };
     says_what_is_not_there_yet(&browser).await;
     let mut cluster = Cluster::start(&NAMES, &lively());
     let servers = serve(&cluster).await;
@@ -80,6 +74,20 @@ async fn a_person_sees_how_the_cluster_stands() {
     let expected = |complaint: &String| complaint.contains("ERR_CONNECTION_REFUSED");
     assert_eq!(complaints.into_iter().filter(|c| !expected(c)).collect::<Vec<_>>(), [""; 0]);
     browser.close().await;
+}
+
+/// A browser. Without one it says so and returns `None`, or fails if one is required.
+async fn start(profile: &Path) -> Option<Browser> {
+    let browser = driver::start(profile).await;
+    if browser.is_none() {
+        let required = std::env::var("ENGRAM_BROWSER").is_ok_and(|value| value == "required");
+        assert!(
+            !required,
+            "ENGRAM_BROWSER=required, but chromedriver or Chromium is not installed"
+        );
+        println!("skipped: chromedriver or Chromium is not installed");
+    }
+    browser
 }
 
 /// A node without a peer and without a pattern.

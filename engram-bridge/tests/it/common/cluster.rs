@@ -64,7 +64,7 @@ impl Cluster {
         config: &NetConfig,
         prepare: impl Fn(&mut StoreConfig),
     ) -> Self {
-        let validity = Validity::days_from(SystemTime::now(), 1);
+        let validity = Validity::days_from(SystemTime::now(), 3_650);
         let ca = ClusterCa::generate("test", validity).unwrap();
         let (sender, happened) = mpsc::unbounded_channel();
         let start = |name: &&str| {

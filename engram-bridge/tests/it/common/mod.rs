@@ -6,6 +6,8 @@
 pub(crate) mod client;
 #[cfg(feature = "files")]
 pub(crate) mod cluster;
+#[cfg(feature = "node")]
+pub(crate) mod process;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -23,9 +23,12 @@ disagrees) root=$name ;;
 esac
 echo '{"event":"listening"}'
 echo "{\"event\":\"state\",\"root\":\"$root\",\"patterns\":1,\"replay_done\":true}"
-while read -r command path; do
-    if [ "$command" = export ]; then
+while read -r request; do
+    case $request in
+    *'"command":"export"'*)
+        path=$(echo "$request" | sed 's/.*"path":"\([^"]*\)".*/\1/')
         cp "$folder/shown" "$path"
         echo '{"event":"exported"}'
-    fi
+        ;;
+    esac
 done

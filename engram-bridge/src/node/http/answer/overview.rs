@@ -14,6 +14,8 @@ pub(in crate::node::http) struct Node {
     /// Why the node is not ready, if it is not.
     unready: Option<String>,
     warnings: Vec<Warned>,
+    /// Seconds until the certificate expires; negative once it has.
+    certificate_seconds: f64,
     root: String,
     parameters: Parameters,
     spaces: Vec<SpaceOf>,
@@ -146,6 +148,7 @@ impl Node {
             uptime_seconds: node.uptime().as_secs_f64(),
             unready: node.unready().map(|reason| reason.to_string()),
             warnings: warnings(node),
+            certificate_seconds: certificate_seconds(node),
             root: store.root().to_string(),
             parameters: Parameters {
                 hash: parameters.hash().to_owned(),
@@ -164,6 +167,14 @@ impl Node {
             bytes_sent: stats.session_bytes_sent + stats.advert_bytes_sent,
             bytes_received: stats.session_bytes_received + stats.advert_bytes_received,
         }
+    }
+}
+
+fn certificate_seconds(node: &Telemetry) -> f64 {
+    let (until, now) = (node.gossip().certificate_validity().until, node.now());
+    match until.duration_since(now) {
+        Ok(left) => left.as_secs_f64(),
+        Err(over) => -over.duration().as_secs_f64(),
     }
 }
 

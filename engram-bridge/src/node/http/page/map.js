@@ -34,7 +34,7 @@ function showMap(map) {
   if (cells.length !== map.fill.length) layOut(map.fill.length);
   const peers = map.peers.filter((peer) => chosenPeer === null || peer.peer === chosenPeer);
   const met = peers.filter((peer) => peer.ever_equal);
-  differing = new Set(met.flatMap((peer) => peer.slots));
+  differing = new Set(met.flatMap(slotsOf));
   cells.forEach((cell, slot) => {
     const records = parseInt(map.fill[slot], 36) || 0;
     const className = differing.has(slot) ? 'differs' : records === 0 ? 'empty' : `fill-${Math.min(records, 3)}`;
@@ -42,6 +42,12 @@ function showMap(map) {
   });
   say(at('map-says'), summary(peers, met));
   readOut(false);
+}
+
+/** The slots in which a peer differs: none if it told the root of this node. */
+function slotsOf(peer) {
+  const told = latest.peers.find((one) => one.name === peer.peer);
+  return told?.agreement === 'in_step' ? [] : peer.slots;
 }
 
 function summary(peers, met) {
@@ -67,7 +73,7 @@ function readOut(moved) {
   if (!moved && document.activeElement !== at('slots')) return;
   const fill = latest.map.fill[cursorAt];
   const records = fill === 'z' ? '35 or more patterns' : count(parseInt(fill, 36) || 0, 'pattern');
-  const peers = latest.map.peers.filter((peer) => peer.ever_equal && peer.slots.includes(cursorAt));
+  const peers = latest.map.peers.filter((peer) => peer.ever_equal && slotsOf(peer).includes(cursorAt));
   const changed = peers.length > 0 ? `; changed since ${peers.map((peer) => peer.peer).join(', ')} was equal` : '';
   const hex = cursorAt.toString(16).padStart(Math.ceil(latest.map.bits / 4), '0');
   say(at('readout'), `slot ${hex}: ${records}${changed}`);

@@ -2,8 +2,8 @@
 
 const short = (digest) => digest.slice(0, 12);
 
-/** The writer of a version; an id that the roster does not list is cut. */
-const writer = (write) => (write.node === write.node_id ? short(write.node_id) : write.node);
+/** The writer of a version; of one that the roster does not list, the beginning of its id. */
+const writer = (write) => (write.node === write.node_id ? `evicted ${short(write.node_id)}` : write.node);
 
 /** A version of a node. It is no time, and says nothing about other nodes. */
 const covered = (write) => `${writer(write)} ${write.version}`;
@@ -13,7 +13,7 @@ const beyond = (list, total) => (total > list.length ? ` and ${(total - list.len
 
 function writers(version) {
   const nodes = [...new Set(version.writes.map(writer))];
-  return nodes.join(', ') + beyond(version.writes, version.writes_total);
+  return nodes.join(' and ') + beyond(version.writes, version.writes_total);
 }
 
 function versionRow(version, position) {
@@ -34,6 +34,9 @@ function versionRow(version, position) {
   return row;
 }
 
+/** A text with its numbers cut to three digits behind the point. */
+const rounded = (text) => (text ?? '').replace(/(\d+\.\d{3})\d+/g, '$1');
+
 /** Explains one pattern for people. */
 function explanation(known) {
   const heads = ['version', 'written by', 'confidence', 'citations', 'part'].map((head) => make('th', '', head));
@@ -41,7 +44,7 @@ function explanation(known) {
     make('tbody', '', ...known.versions.map(versionRow)));
   const lost = known.citations_lost > 0 ? ` ${count(known.citations_lost, 'citation')} not shown.` : '';
   const visible = known.visible
-    ? `Shown with confidence ${known.visible.confidence.toFixed(3)} and ${count(known.visible.citations, 'citation')}, as ${known.strategy} decides: ${known.reason}.${lost}`
+    ? `Shown with confidence ${known.visible.confidence.toFixed(3)} and ${count(known.visible.citations, 'citation')}, as ${known.strategy} decides: ${rounded(known.reason)}.${lost}`
     : `Nothing is shown: ${absence(known)}.`;
   const suppressed = known.suppressed_total > 0
     ? make('p', 'soft', `Forgotten contents: ${known.suppressed.map(short).join(', ')}${beyond(known.suppressed, known.suppressed_total)}.`)
@@ -67,21 +70,23 @@ function updateConflict(details, known) {
   details.told = told;
   const [summary, body] = details.children;
   say(summary.children[0], known.id);
-  say(summary.children[1], `${known.versions_total} versions by ${[...new Set(known.versions.map(writers))].join(' and ')}: ${known.reason}`);
+  say(summary.children[1], `${known.versions_total} versions, ${known.versions.map((version) => `by ${writers(version)}`).join('; ')}. Shown: ${rounded(known.reason)}`);
   body.replaceChildren(...explanation(known));
 }
 
 /** Conflicts beyond the first answer that the reader asked for. */
 let furtherConflicts = [];
 
+/** Conflicts in one answer: a screen or two. */
+const CONFLICTS = 20;
+
 function showConflicts({ total, conflicts, across_ids: across }) {
   showGroups(across);
   const first = new Set(conflicts.map((known) => known.id));
   const all = [...conflicts, ...furtherConflicts.filter((known) => !first.has(known.id))];
-  say(at('conflicted'), total.toLocaleString('en'));
   say(at('conflicts-say'), total === 0
     ? 'No pattern has more than one version.'
-    : `${count(total, 'pattern')} ${total === 1 ? 'has' : 'have'} more than one version. None is lost; the strategy chooses what is shown.`);
+    : `${count(total, 'pattern')} ${total === 1 ? 'has' : 'have'} more than one version, ${all.length.toLocaleString('en')} of them below. None is lost; the strategy chooses what is shown.`);
   at('more').hidden = all.length >= total;
   keep(at('conflict-list'), all, (known) => known.id, createConflict, updateConflict);
 }
@@ -103,7 +108,7 @@ function showGroups(across) {
 
 async function moreConflicts() {
   const last = at('conflict-list').lastElementChild?.dataset.key ?? '';
-  const { conflicts } = await ask('conflicts', { space: chosenSpace, after: last });
+  const { conflicts } = await ask('conflicts', { space: chosenSpace, after: last, limit: CONFLICTS });
   furtherConflicts = furtherConflicts.concat(conflicts);
   showConflicts(latest.conflicts);
 }

@@ -3,16 +3,52 @@
 /** The peer that is chosen, or null for all. */
 let chosenPeer = null;
 
-/** The state of a peer: a word and a tone. */
+/** The state of a peer by the roots that it told last: a word and a tone. */
 function verdict(peer) {
+  if (peer.liveness === 'down') return ['down', 'bad'];
   if (peer.state !== 'connected') return [peer.state === 'dialling' ? 'being dialled' : 'not reached', 'bad'];
+  if (peer.agreement === 'no_common_space') return ['no common space', 'bad'];
   if (peer.stalled_sessions >= 5) return ['stalled', 'bad'];
-  if (!peer.ever_equal) return ['not yet equal', 'care'];
-  return peer.divergent_slots > 0 ? ['behind', 'care'] : ['in step', 'good'];
+  return {
+    in_step: ['in step', 'good'],
+    behind: ['this node is behind', 'care'],
+    ahead: ['behind', 'care'],
+    apart: ['differs', 'care'],
+  }[peer.agreement] ?? ['not yet equal', 'care'];
+}
+
+/** Seconds without equality from which on a connected peer is a fault; that of the alert. */
+const LAGS = 600;
+
+/** The fault that a peer is, with its cause and the next step; null if it is none. */
+function faultOfPeer(peer) {
+  const [word, tone] = verdict(peer);
+  if (tone === 'care' && peer.lag_seconds > LAGS) {
+    const reason = `peer ${peer.name} was not equal for ${duration(peer.lag_seconds)}: ${behind(peer)}`;
+    return { code: `peer ${peer.name} lags`, severity: 'warning', reason, next_step: 'look at the page of that node: it names what it refuses or cannot store' };
+  }
+  if (tone !== 'bad' || word === 'being dialled') return null;
+  const steps = {
+    down: 'look at that node: its process or its machine is gone, or the network between the two',
+    'not reached': 'see whether that node runs, and whether the UDP port is open in both directions',
+    'no common space': 'name a common space in node.spaces of both',
+    stalled: 'look for the event record_rejected at both nodes: it names the records and says what to do',
+  };
+  const causes = {
+    down: 'the membership sees no sign of life',
+    'not reached': peer.cause ?? 'it has no connection, and did not dial this node',
+    'no common space': 'the two host no common space, so nothing is exchanged',
+    stalled: `${count(peer.stalled_sessions, 'session')} in a row made no progress: one of the two refuses records of the other`,
+  };
+  const code = `peer ${peer.name} ${word}`;
+  return { code, severity: 'warning', reason: `peer ${peer.name}: ${causes[word]}`, next_step: steps[word] };
 }
 
 function behind(peer) {
   const since = peer.ever_equal ? `since they were equal ${duration(peer.lag_seconds)} ago` : 'never equal so far';
+  if (peer.agreement === 'in_step') return 'equal now';
+  const apart = peer.records_apart === null ? '' : `${count(peer.records_apart, 'record')} or more`;
+  if (peer.agreement === 'behind') return `it has ${apart} that this node lacks, ${since}`;
   if (peer.divergent_slots === 0) return peer.ever_equal ? `equal ${duration(peer.lag_seconds)} ago` : since;
   return `${count(peer.divergent_patterns, 'pattern')} in ${count(peer.divergent_slots, 'slot')} changed here, ${since}`;
 }
@@ -50,7 +86,7 @@ function updatePeer(card, peer) {
   const [name, state, lag, connection, session, traffic] = card.children;
   const [word, tone] = verdict(peer);
   card.setAttribute('aria-pressed', String(chosenPeer === peer.name));
-  card.title = peer.id;
+  card.title = `${peer.id}\n${peer.address ?? 'no address'}`;
   say(name, peer.name);
   say(state, word);
   state.className = `verdict ${tone}`;

@@ -3,37 +3,37 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::Verdict;
+use crate::Failure;
+use crate::event::printable;
 use crate::status::{Page, text};
 
-/// Watch running nodes: roots, patterns, and how far each peer is behind
+/// Shows running nodes: readiness, warnings, roots, patterns, and how far each peer is behind.
 ///
 /// Reads /cluster/consolidation of each node, which the section http of its configuration switches on.
 #[derive(Args)]
 pub(crate) struct Watch {
-    /// The pages of the nodes, such as 127.0.0.1:7801
+    /// The pages of the nodes, such as 127.0.0.1:7801.
     #[arg(required = true, value_name = "PAGE", value_parser = Page::parse)]
     pages: Vec<Page>,
-    /// Seconds between two looks
+    /// Seconds between two looks.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
     every: u64,
-    /// Look once, and end
+    /// Looks once, and ends.
     #[arg(long)]
     once: bool,
-    /// Print each look as one line of JSON
+    /// Prints each look as one line of JSON.
     #[arg(long)]
     json: bool,
 }
 
 /// What one node said, or why it did not.
-type Look = Result<(Value, Vec<Value>)>;
+type Look = Result<(Value, Vec<Value>), Failure>;
 
 impl Watch {
-    pub(crate) fn run(self) -> Result<Verdict> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         loop {
             let looks: Vec<_> = self.pages.iter().map(look).collect();
             let shown = if self.json { in_json(&looks) } else { in_text(&looks) };
@@ -42,8 +42,11 @@ impl Watch {
             print!("{home}{shown}");
             io::stdout().flush()?;
             if self.once {
-                let all = looks.iter().all(Result::is_ok);
-                return Ok(if all { Verdict::Passed } else { Verdict::Failed });
+                let silent = looks.iter().filter(|look| look.is_err()).count();
+                return match silent {
+                    0 => Ok(()),
+                    silent => Err(format!("{silent} nodes did not answer").into()),
+                };
             }
             std::thread::sleep(Duration::from_secs(self.every));
         }
@@ -57,7 +60,7 @@ fn look(page: &Page) -> Look {
 fn in_json(looks: &[Look]) -> String {
     let looks = looks.iter().map(|look| match look {
         Ok((node, peers)) => json!({"node": node, "peers": peers}),
-        Err(error) => json!({"error": format!("{error:#}")}),
+        Err(error) => json!({"error": error.to_string()}),
     });
     format!("{}\n", json!(looks.collect::<Vec<_>>()))
 }
@@ -71,20 +74,38 @@ fn in_text(looks: &[Look]) -> String {
                     spaces(node).filter_map(|space| space["visible"].as_u64()).sum();
                 let conflicts: u64 =
                     spaces(node).filter_map(|space| space["conflicts"].as_u64()).sum();
+                let ready = text(node, "unready");
+                let ready = if ready.is_empty() {
+                    "ready".to_owned()
+                } else {
+                    format!("not ready: {ready}")
+                };
                 shown += &format!(
-                    "{:<12} root {:.12}  {patterns} patterns, {conflicts} conflicts  sent {} received {} bytes\n",
-                    text(node, "name"),
+                    "{:<12} {}, up {} s\n",
+                    printable(&text(node, "name")),
+                    printable(&ready),
+                    node["uptime_seconds"].as_f64().unwrap_or_default() as u64,
+                );
+                shown.extend(node["warnings"].as_array().into_iter().flatten().map(warning));
+                shown += &format!(
+                    "  root {:.12}  {patterns} patterns, {conflicts} conflicts  sent {} received {} bytes\n",
                     text(node, "root"),
                     text(node, "bytes_sent"),
                     text(node, "bytes_received"),
                 );
                 shown.extend(peers.iter().map(peer));
             }
-            Err(error) => shown += &format!("{error:#}\n"),
+            Err(error) => shown += &format!("{}\n", printable(&error.to_string())),
         }
         shown.push('\n');
     }
     shown
+}
+
+fn warning(warning: &Value) -> String {
+    let (severity, code) = (text(warning, "severity"), text(warning, "code"));
+    let (reason, next) = (text(warning, "reason"), text(warning, "next_step"));
+    format!("  {severity}: {code}: {}; {}\n", printable(&reason), printable(&next))
 }
 
 fn spaces(node: &Value) -> impl Iterator<Item = &Value> {
@@ -93,11 +114,12 @@ fn spaces(node: &Value) -> impl Iterator<Item = &Value> {
 
 fn peer(peer: &Value) -> String {
     let lag = peer["lag_seconds"].as_f64().unwrap_or_default();
-    let cause = text(peer, "cause");
+    let cause = printable(&text(peer, "cause"));
     format!(
-        "  {:<12} {:<10} equal {lag:>6.0} s ago  {:>6} patterns differ  {:>6} sessions  {cause}\n",
-        text(peer, "name"),
+        "  {:<12} {:<10} {:<9} equal {lag:>6.0} s ago  {:>6} changed here since  {:>6} sessions  {cause}\n",
+        printable(&text(peer, "name")),
         text(peer, "state"),
+        text(peer, "agreement"),
         text(peer, "divergent_patterns"),
         text(peer, "sessions"),
     )
@@ -109,11 +131,12 @@ mod tests {
 
     #[test]
     fn a_node_that_is_silent_does_not_hide_the_others() {
-        let node = json!({"name": "node-a", "root": "abcdef0123456789", "spaces": [{"visible": 3, "conflicts": 1}]});
+        let node = json!({"name": "node-a", "root": "abcdef0123456789", "warnings": [{"severity": "critical", "code": "storage_failure"}], "spaces": [{"visible": 3, "conflicts": 1}]});
         let peers = vec![json!({"name": "node-b", "state": "connected", "lag_seconds": 7.2})];
-        let shown = in_text(&[Err(anyhow::anyhow!("gone")), Ok((node, peers))]);
+        let shown = in_text(&[Err("gone".into()), Ok((node, peers))]);
         assert!(
             shown.contains("gone")
+                && shown.contains("critical: storage_failure")
                 && shown.contains("root abcdef012345 ")
                 && shown.contains("3 patterns")
         );

@@ -1,25 +1,25 @@
 //! In what two running nodes differ.
 
-use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::Verdict;
+use crate::Failure;
+use crate::event::printable;
 use crate::status::{Page, text};
 
-/// Compare two running nodes, memory space by memory space
+/// Compares two running nodes, memory space by memory space.
 ///
-/// Exit status 0 if every space that both host has the same root, 1 if not. What changed at one of them since they were
+/// Exit status 0 if they share a space, and every space that both host has the same root; 1 if not. What changed at one of them since they were
 /// last equal is listed by the ids of its patterns.
 #[derive(Args)]
 pub(crate) struct Diff {
-    /// The page of a node, such as 127.0.0.1:7801
+    /// The page of a node, such as 127.0.0.1:7801.
     #[arg(value_name = "PAGE", value_parser = Page::parse)]
     left: Page,
-    /// The page of another
+    /// The page of another.
     #[arg(value_name = "OTHER", value_parser = Page::parse)]
     right: Page,
-    /// Print the result as one JSON array
+    /// Prints the result as one JSON array.
     #[arg(long)]
     json: bool,
 }
@@ -34,7 +34,7 @@ struct Compared {
 }
 
 impl Diff {
-    pub(crate) fn run(self) -> Result<Verdict> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         let nodes = [self.left.node()?, self.right.node()?];
         let names = nodes.each_ref().map(|node| text(node, "name"));
         let mut compared = compare(&nodes);
@@ -49,8 +49,7 @@ impl Diff {
         } else {
             compared.iter().for_each(|space| print!("{}", space.text(&names)));
         }
-        let equal = !compared.iter().any(Compared::differs);
-        Ok(if equal { Verdict::Passed } else { Verdict::Failed })
+        verdict(&compared)
     }
 }
 
@@ -74,6 +73,17 @@ fn compare(nodes: &[Value; 2]) -> Vec<Compared> {
         .collect()
 }
 
+/// An error if any common space differs, or if there is none.
+fn verdict(compared: &[Compared]) -> Result<(), Failure> {
+    if !compared.iter().any(Compared::is_common) {
+        return Err("the two nodes share no space; compare node.spaces of both".into());
+    }
+    match compared.iter().filter(|space| space.differs()).count() {
+        0 => Ok(()),
+        differ => Err(format!("{differ} spaces differ").into()),
+    }
+}
+
 fn ids(diff: &Value) -> Vec<String> {
     let ids = diff["ids"].as_array().into_iter().flatten();
     ids.filter_map(|id| id.as_str().map(str::to_owned)).collect()
@@ -83,6 +93,10 @@ impl Compared {
     /// Whether both host it, in different states.
     fn differs(&self) -> bool {
         matches!(&self.sides, [Some((left, _)), Some((right, _))] if left != right)
+    }
+
+    fn is_common(&self) -> bool {
+        self.sides.iter().all(Option::is_some)
     }
 
     fn verdict(&self) -> &'static str {
@@ -111,7 +125,8 @@ impl Compared {
         let [left, right] = self.sides.each_ref().map(count);
         let mut text = format!("{:<20} {:<18} {left}  {right}\n", self.space, self.verdict());
         for (name, changed) in names.iter().zip(&self.changed) {
-            changed.iter().for_each(|id| text += &format!("    changed at {name}: {id}\n"));
+            let (name, ids) = (printable(name), changed.iter().map(|id| printable(id)));
+            ids.for_each(|id| text += &format!("    changed at {name}: {id}\n"));
         }
         text
     }
@@ -137,5 +152,8 @@ mod tests {
         let verdicts: Vec<_> =
             compared.iter().map(|space| (space.space.as_str(), space.verdict())).collect();
         assert_eq!(verdicts, [("a", "equal"), ("b", "differs"), ("c", "hosted by one only")]);
+        assert_eq!(verdict(&compared).unwrap_err().to_string(), "1 spaces differ");
+        assert!(verdict(&compared[..1]).is_ok());
+        assert!(verdict(&compared[2..]).unwrap_err().to_string().contains("share no space"));
     }
 }

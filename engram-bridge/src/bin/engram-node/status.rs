@@ -1,7 +1,8 @@
 //! What running nodes say of themselves over HTTP.
 
-use anyhow::{Context, Result, bail};
 use serde_json::Value;
+
+use crate::Failure;
 
 /// A node takes longer than this only if it is in trouble.
 const PATIENCE: u64 = 5;
@@ -21,32 +22,49 @@ impl Page {
     }
 
     /// `/cluster/consolidation`.
-    pub(crate) fn node(&self) -> Result<Value> {
+    pub(crate) fn node(&self) -> Result<Value, Failure> {
         self.get("/cluster/consolidation")
     }
 
     /// `/cluster/consolidation/peers`.
-    pub(crate) fn peers(&self) -> Result<Vec<Value>> {
+    pub(crate) fn peers(&self) -> Result<Vec<Value>, Failure> {
         let peers = self.get("/cluster/consolidation/peers")?;
-        peers.as_array().cloned().with_context(|| format!("{}: not a node of this kind", self.0))
+        let listed = peers.as_array().cloned();
+        listed.ok_or_else(|| format!("{}: not a node of this kind", self.0).into())
     }
 
     /// `/cluster/consolidation/diff`.
-    pub(crate) fn diff(&self, peer: &str, space: &str) -> Result<Value> {
+    pub(crate) fn diff(&self, peer: &str, space: &str) -> Result<Value, Failure> {
+        let (peer, space) = (encoded(peer), encoded(space));
         self.get(&format!("/cluster/consolidation/diff?peer={peer}&space={space}"))
     }
 
-    fn get(&self, path: &str) -> Result<Value> {
+    fn get(&self, path: &str) -> Result<Value, Failure> {
         let address = format!("{}{path}", self.0);
-        let answer = minreq::get(&address).with_timeout(PATIENCE).send();
-        let answer = answer
-            .with_context(|| format!("{address}: no answer; does [http] of that node say so?"))?;
-        let text = answer.as_str().with_context(|| address.clone())?;
+        let answer = minreq::get(&address).with_timeout(PATIENCE).send().map_err(|error| {
+            format!("{address}: no answer ({error}); does [http] of that node say so?")
+        })?;
+        let text = answer.as_str().map_err(|error| format!("{address}: {error}"))?;
         if answer.status_code != 200 {
-            bail!("{address}: {} {}", answer.status_code, text.trim());
+            return Err(format!("{address}: {} {}", answer.status_code, text.trim()).into());
         }
-        serde_json::from_str(text).with_context(|| format!("{address}: not a node of this kind"))
+        let read = serde_json::from_str(text);
+        read.map_err(|_| format!("{address}: not a node of this kind").into())
     }
+}
+
+/// A value of a query, with everything but plain characters as `%` and two digits.
+fn encoded(value: &str) -> String {
+    let mut text = String::new();
+    for byte in value.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                text.push(char::from(byte));
+            }
+            _ => text += &format!("%{byte:02X}"),
+        }
+    }
+    text
 }
 
 /// A field as text, whatever it holds.
@@ -61,6 +79,11 @@ pub(crate) fn text(value: &Value, field: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_with_blanks_fits_into_a_query() {
+        assert_eq!(encoded("node a&b=1/é"), "node%20a%26b%3D1%2F%C3%A9");
+    }
 
     #[test]
     fn a_page_is_named_as_one_would() {

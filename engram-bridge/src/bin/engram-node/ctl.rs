@@ -1,0 +1,191 @@
+//! Asks a running node, over the socket in its state folder.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf, absolute};
+
+use clap::{Args, Subcommand};
+use engram_bridge::ClusterConfig;
+
+use crate::event::printable;
+use crate::request::{Answer, Request};
+use crate::socket::SOCKET;
+use crate::{Failure, variables};
+
+/// Asks a running node on this machine to do something. Only its owner and root may.
+///
+/// An id with blanks is quoted for the shell. One that begins with a quotation mark is read as a JSON
+/// string, so that ids with control characters can be written: '"tab\there"'. The node reads and writes
+/// the files of submit, export and backup under its own user.
+#[derive(Args)]
+pub(crate) struct Ctl {
+    /// The node's configuration, whose store.path names the state folder.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The state folder itself. Without it and a configuration, that of the shipped unit and image.
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with = "config",
+        default_value = "/var/lib/engram-node/state"
+    )]
+    state_folder: PathBuf,
+    /// Prints the answer as one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Submits every snapshot of a file.
+    Submit { path: PathBuf },
+    /// Deletes a pattern on all nodes, or withdraws everything that an evicted node wrote.
+    Forget(Forget),
+    /// Withdraws this node's own version of a pattern.
+    Withdraw(Pattern),
+    /// Replaces all versions of a pattern by one of them, with the citations of all.
+    Resolve {
+        space: String,
+        /// The beginning of the version's digest, as explain and the status page show it.
+        version: String,
+        id: String,
+    },
+    /// Prints the versions of a pattern, their writers, and the decision of the strategy.
+    Explain(Pattern),
+    /// Drops versions that lie too far in the future from this node, and writes its own of them again.
+    DropImplausible,
+    /// Prints the conflicts of each space across ids.
+    Groups,
+    /// Copies the state to a new folder.
+    Backup { path: PathBuf },
+    /// Writes the visible patterns to a file, one JSON object a line.
+    Export { path: PathBuf },
+    /// Reads the configuration and the certificates again.
+    Reload,
+    /// Prints root, patterns and traffic.
+    State,
+    /// Stops the node in order.
+    Stop,
+}
+
+#[derive(Args)]
+struct Pattern {
+    /// The memory space of the pattern.
+    space: String,
+    /// The id of the pattern.
+    id: String,
+}
+
+#[derive(Args)]
+struct Forget {
+    /// The memory space; with --node, all of them unless one is named.
+    #[arg(required_unless_present = "node")]
+    space: Option<String>,
+    /// The id of the pattern.
+    #[arg(required_unless_present = "node", conflicts_with = "node")]
+    id: Option<String>,
+    /// Withdraws every version that this node wrote; patterns that others wrote as well stay visible.
+    #[arg(long, value_name = "NODE_ID")]
+    node: Option<String>,
+}
+
+impl Ctl {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let request = self.task.request()?;
+        let folder = match &self.config {
+            Some(config) => state_folder(config)?,
+            None => self.state_folder,
+        };
+        let answer = ask(&folder.join(SOCKET), &request)?;
+        if self.json {
+            println!("{}", answer.json);
+        } else if answer.done {
+            println!("{}", printable(&answer.text));
+        }
+        match (answer.done, self.json) {
+            (true, _) => Ok(()),
+            (false, true) => Err("the node refused".into()),
+            (false, false) => Err(printable(&answer.text).into()),
+        }
+    }
+}
+
+impl Task {
+    fn request(self) -> Result<Request, Failure> {
+        Ok(match self {
+            Self::Submit { path } => Request::Submit { path: absolute(path)? },
+            Self::Backup { path } => Request::Backup { path: absolute(path)? },
+            Self::Export { path } => Request::Export { path: absolute(path)? },
+            Self::Forget(Forget { node: Some(node), space, .. }) => {
+                Request::ForgetNode { node, space }
+            }
+            Self::Forget(Forget { space, id, node: None }) => {
+                let (space, id) = (space.unwrap_or_default(), id.unwrap_or_default());
+                Request::Forget { space, id: unquoted(id)? }
+            }
+            Self::Withdraw(Pattern { space, id }) => Request::Withdraw { space, id: unquoted(id)? },
+            Self::Explain(Pattern { space, id }) => Request::Explain { space, id: unquoted(id)? },
+            Self::DropImplausible => Request::DropImplausible,
+            Self::Groups => Request::Groups,
+            Self::Resolve { space, version, id } => {
+                Request::Resolve { space, version, id: unquoted(id)? }
+            }
+            Self::Reload => Request::Reload,
+            Self::State => Request::State,
+            Self::Stop => Request::Stop,
+        })
+    }
+}
+
+/// An id as it is, or as a JSON string.
+fn unquoted(id: String) -> Result<String, Failure> {
+    if !id.starts_with('"') {
+        return Ok(id);
+    }
+    serde_json::from_str(&id).map_err(|error| {
+        format!("{id} begins with a quotation mark and is no JSON string ({error})").into()
+    })
+}
+
+fn state_folder(config: &Path) -> Result<PathBuf, Failure> {
+    let config = ClusterConfig::load_with(config, variables())?;
+    let folder = config.store.path;
+    folder.ok_or_else(|| {
+        "store.path is not set, so the node has no state folder and takes no requests; set it"
+            .into()
+    })
+}
+
+fn ask(socket: &Path, request: &Request) -> Result<Answer, Failure> {
+    let failed = |error: std::io::Error| -> Failure {
+        format!(
+            "cannot ask the node on {}: {error}; is it running, and are you its user or root?",
+            socket.display()
+        )
+        .into()
+    };
+    let mut stream = UnixStream::connect(socket).map_err(failed)?;
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line).map_err(failed)?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).map_err(failed)?;
+    serde_json::from_str(&answer).map_err(|_| -> Failure {
+        "the node closed the connection without an answer; look at its log, and ask for the state"
+            .into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_may_be_json() {
+        assert_eq!(unquoted("a b".to_owned()).unwrap(), "a b");
+        assert_eq!(unquoted(r#""a\tb\u001b""#.to_owned()).unwrap(), "a\tb\u{1b}");
+        assert!(unquoted("\"a".to_owned()).is_err());
+    }
+}

@@ -1,0 +1,156 @@
+//! Follows a file of snapshots that grows, or a pipe.
+
+use std::fs::{File, Metadata};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use engram_bridge::{ENGRAM_DIMENSION, MAX_SNAPSHOT_LINE, SnapshotLines};
+
+use crate::notice::Notice;
+use crate::submit::Submitter;
+
+/// The pause between two looks at a file that did not grow.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The pause before a snapshot that was not taken is submitted again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Submits every line of a file, and those that are appended later. A file that is cut, or replaced by
+/// another of the same name, is read from its beginning; before that, the old one to its end. A cut is
+/// noticed while the file is shorter than what was read of it. The file may be missing for a while.
+pub(crate) struct Follow {
+    pub(crate) path: PathBuf,
+    pub(crate) submitter: Submitter,
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+impl Follow {
+    /// Follows on a thread of its own: opening and reading a pipe waits for its writer.
+    pub(crate) fn start(self) {
+        thread::spawn(move || {
+            let mut lines = SnapshotLines::new(&self.path, ENGRAM_DIMENSION);
+            let mut caught_up = || self.submitter.report.finish_replay();
+            while !self.stop.load(Ordering::Relaxed) {
+                let read = Source::open(&self.path)
+                    .and_then(|source| self.read(source, &mut lines, &mut caught_up));
+                if let Err(error) = read {
+                    let reason = format!("{error}; tried again until it can be read");
+                    let file = self.path.display().to_string();
+                    self.submitter.report.notify(Notice::rejected_line(&file, None, None, &reason));
+                    caught_up();
+                    thread::sleep(PAUSE);
+                }
+            }
+        });
+    }
+
+    /// Reads one file, until another one has its name.
+    fn read(
+        &self,
+        mut source: Source,
+        lines: &mut SnapshotLines,
+        caught_up: &mut impl FnMut(),
+    ) -> io::Result<()> {
+        let mut line = Vec::new();
+        while !self.stop.load(Ordering::Relaxed) {
+            if line.last() == Some(&b'\n') || source.read_line(&mut line)? {
+                self.submit(&line, lines);
+                line.clear();
+                continue;
+            }
+            caught_up();
+            if source.is_over(&self.path)? {
+                // What was written before the rotation was seen.
+                let known = line.len();
+                if source.read_line(&mut line)? || line.len() > known {
+                    continue;
+                }
+                // A writer that ended left its last line without an end.
+                self.submit(&line, lines);
+                return Ok(());
+            }
+            thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    fn submit(&self, line: &[u8], lines: &mut SnapshotLines) {
+        match lines.read(line) {
+            Ok(Some(snapshot)) => {
+                // The disk may be full for a while.
+                while self.submitter.submit(&snapshot).is_err()
+                    && !self.stop.load(Ordering::Relaxed)
+                {
+                    thread::sleep(RETRY);
+                }
+            }
+            Ok(None) => {}
+            Err(rejected) => self.submitter.reject(rejected),
+        }
+    }
+}
+
+/// An open file or pipe.
+struct Source {
+    file: BufReader<File>,
+    opened: Metadata,
+}
+
+impl Source {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let opened = file.metadata()?;
+        Ok(Self { file: BufReader::new(file), opened })
+    }
+
+    /// Reads on in the present line. Returns whether it is complete.
+    fn read_line(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
+        let most = MAX_SNAPSHOT_LINE + 1;
+        let room = most.saturating_sub(line.len()) as u64;
+        self.file.by_ref().take(room).read_until(b'\n', line)?;
+        if line.len() == most && line.last() != Some(&b'\n') {
+            // The beginning makes the line known as too long.
+            self.file.skip_until(b'\n')?;
+            return Ok(true);
+        }
+        Ok(line.last() == Some(&b'\n'))
+    }
+
+    /// Whether nothing more will come from this file, after its end was reached.
+    fn is_over(&mut self, path: &Path) -> io::Result<bool> {
+        if is_pipe(&self.opened) {
+            return Ok(true);
+        }
+        let read = self.file.stream_position()?;
+        if self.file.get_ref().metadata()?.len() < read {
+            return Ok(true);
+        }
+        // A file that is missing may be in the middle of a rotation.
+        Ok(std::fs::metadata(path).is_ok_and(|named| !is_same(&named, &self.opened)))
+    }
+}
+
+#[cfg(unix)]
+fn is_pipe(file: &Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&file.file_type())
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Metadata) -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    one.created().ok() == other.created().ok()
+}

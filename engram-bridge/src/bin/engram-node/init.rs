@@ -1,0 +1,116 @@
+//! The files of a new cluster.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use clap::Args;
+use engram_gossip_net::{ClusterCa, NodeCredentials, Validity};
+
+use crate::Failure;
+use crate::files::{Access, write_new};
+
+/// Makes a cluster: an authority, and for each node a folder with configuration, certificate and key.
+///
+/// The nodes know each other. Without --address they all run on this machine. Copy each folder to its
+/// machine, and keep ca.key where no node is. Nothing is overwritten.
+#[derive(Args)]
+pub(crate) struct Init {
+    /// How many nodes; node-a, node-b and so on.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=26))]
+    nodes: u16,
+    /// The folder to make the files in.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    /// Where the peers reach a node, HOST:PORT; once for each node, in their order. The node listens on
+    /// that port of all addresses.
+    #[arg(long = "address", value_name = "HOST:PORT")]
+    addresses: Vec<String>,
+    /// How long the certificates of the nodes are valid; the authority is valid for ten years.
+    #[arg(long, value_name = "DAYS", default_value_t = 365)]
+    days: u32,
+}
+
+/// How long the authority is valid, in days.
+const CA_DAYS: u32 = 3_650;
+/// The ports of the first node on this machine, for gossip and for the status page.
+const PORTS: [u16; 2] = [7_701, 7_801];
+
+/// One node of the new cluster.
+struct Planned {
+    name: String,
+    credentials: NodeCredentials,
+    listen: String,
+    address: String,
+    page: SocketAddr,
+}
+
+impl Init {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        if !self.addresses.is_empty() && self.addresses.len() != usize::from(self.nodes) {
+            let (given, nodes) = (self.addresses.len(), self.nodes);
+            return Err(format!("{given} addresses for {nodes} nodes; give one for each").into());
+        }
+        let now = SystemTime::now();
+        let ca = ClusterCa::generate("engram", Validity::days_from(now, CA_DAYS))?;
+        let validity = Validity::days_from(now, self.days);
+        let planned = (0..self.nodes).map(|at| self.plan(at, &ca, validity));
+        let nodes = planned.collect::<Result<Vec<_>, _>>()?;
+        make_folder(&self.out)?;
+        write_new(&self.out.join("ca.key"), &ca.key_pem(), Access::Owner)?;
+        write_new(&self.out.join("ca.pem"), ca.certificate_pem(), Access::Everybody)?;
+        for node in &nodes {
+            let folder = self.out.join(&node.name);
+            make_folder(&folder)?;
+            let Planned { credentials, .. } = node;
+            write_new(&folder.join("node.key"), &credentials.key_pem, Access::Owner)?;
+            write_new(&folder.join("node.pem"), &credentials.certificate_pem, Access::Everybody)?;
+            write_new(&folder.join("ca.pem"), ca.certificate_pem(), Access::Everybody)?;
+            let file = folder.join("cluster.toml");
+            write_new(&file, &node.configuration(&nodes), Access::Everybody)?;
+            println!("engram-node run --config {}", file.display());
+        }
+        Ok(())
+    }
+
+    fn plan(&self, at: u16, ca: &ClusterCa, validity: Validity) -> Result<Planned, Failure> {
+        let letter = char::from(b'a' + u8::try_from(at)?);
+        let name = format!("node-{letter}");
+        let credentials = ca.issue_node(&name, validity)?;
+        let page = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let Some(address) = self.addresses.get(usize::from(at)) else {
+            let [gossip, http] = PORTS.map(|port| port + at);
+            let (address, page) = (format!("127.0.0.1:{gossip}"), page(http));
+            return Ok(Planned { name, credentials, listen: address.clone(), address, page });
+        };
+        let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        let port = port.ok_or_else(|| format!("{address:?}: write a host and a port"))?;
+        let (listen, address) = (format!("[::]:{port}"), address.clone());
+        Ok(Planned { name, credentials, listen, address, page: page(PORTS[1]) })
+    }
+}
+
+impl Planned {
+    /// The node's cluster.toml.
+    fn configuration(&self, nodes: &[Self]) -> String {
+        let Self { name, listen, page, .. } = self;
+        let mut text = format!(
+            "[node]\nname = \"{name}\"\nlisten = \"{listen}\"\n\n\
+             [tls]\nca = \"ca.pem\"\ncertificate = \"node.pem\"\nkey = \"node.key\"\n\n\
+             [store]\npath = \"state\"\n\n\
+             [http]\nlisten = \"{page}\"\n"
+        );
+        for peer in nodes.iter().filter(|peer| peer.name != *name) {
+            let (name, id, address) = (&peer.name, peer.credentials.node_id, &peer.address);
+            text += &format!(
+                "\n[[peers]]\nname = \"{name}\"\nnode_id = \"{id}\"\naddress = \"{address}\"\n"
+            );
+        }
+        text
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(path).map_err(|error| format!("{}: {error}", path.display()).into())
+}

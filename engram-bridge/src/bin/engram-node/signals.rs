@@ -1,0 +1,98 @@
+//! Signals to the process.
+
+use std::future;
+use std::io;
+
+/// The signals that a node handles. From their making on, none of them ends the process.
+pub(crate) struct Signals {
+    /// The request to stop: Ctrl-C, or SIGTERM on Unix.
+    pub(crate) end: End,
+    /// The request to read the configuration again: SIGHUP on Unix.
+    pub(crate) reload: Reload,
+}
+
+impl Signals {
+    /// Must be called on a tokio runtime.
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self { end: End::listen()?, reload: Reload::listen()? })
+    }
+}
+
+#[cfg(unix)]
+mod system {
+    use std::io;
+
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    pub(crate) struct End {
+        interrupt: Signal,
+        terminate: Signal,
+    }
+
+    impl End {
+        pub(super) fn listen() -> io::Result<Self> {
+            let interrupt = signal(SignalKind::interrupt())?;
+            Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
+        }
+
+        pub(crate) async fn recv(&mut self) {
+            tokio::select! {
+                Some(()) = self.interrupt.recv() => {}
+                Some(()) = self.terminate.recv() => {}
+                else => super::never().await,
+            }
+        }
+    }
+
+    pub(crate) struct Reload(Signal);
+
+    impl Reload {
+        pub(super) fn listen() -> io::Result<Self> {
+            signal(SignalKind::hangup()).map(Self)
+        }
+
+        pub(crate) async fn recv(&mut self) {
+            if self.0.recv().await.is_none() {
+                super::never().await;
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod system {
+    use std::io;
+
+    pub(crate) struct End;
+
+    impl End {
+        pub(super) fn listen() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub(crate) async fn recv(&mut self) {
+            // Without a handler the system's own takes over, which ends the process, too.
+            if tokio::signal::ctrl_c().await.is_err() {
+                super::never().await;
+            }
+        }
+    }
+
+    pub(crate) struct Reload;
+
+    impl Reload {
+        pub(super) fn listen() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub(crate) async fn recv(&mut self) {
+            super::never().await;
+        }
+    }
+}
+
+pub(crate) use system::{End, Reload};
+
+async fn never() {
+    future::pending().await
+}

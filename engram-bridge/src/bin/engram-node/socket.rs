@@ -1,0 +1,151 @@
+//! The socket in the state folder, on which `engram-node ctl` asks.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf, absolute};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use crate::control::Asked;
+use crate::request::{Answer, MAX_REQUEST, Request};
+
+/// The name of the socket in the state folder.
+pub(crate) const SOCKET: &str = "control.sock";
+/// Requests that are served at once; others wait.
+const MAX_CONNECTIONS: usize = 8;
+/// How long a client may take to send its request, and to take its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the end waits for answers under way.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// A socket that is listened on.
+pub(crate) struct Socket {
+    path: PathBuf,
+    end: Arc<Notify>,
+    accepting: JoinHandle<()>,
+}
+
+impl Socket {
+    /// Listens in `folder`, which must be locked by this process. Only the owner of the socket and
+    /// root are served.
+    pub(crate) fn listen(folder: &Path, requests: mpsc::Sender<Asked>) -> io::Result<Self> {
+        let path = absolute(folder)?.join(SOCKET);
+        // A node that was killed leaves its socket. The folder is ours, so nobody listens there.
+        if fs::symlink_metadata(&path).is_ok_and(|file| file.file_type().is_socket()) {
+            fs::remove_file(&path)?;
+        }
+        let listener = UnixListener::bind(&path)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        let owner = fs::metadata(&path)?.uid();
+        let end = Arc::new(Notify::new());
+        let accepting = tokio::spawn(accept(listener, owner, requests, Arc::clone(&end)));
+        Ok(Self { path, end, accepting })
+    }
+
+    /// Stops listening, finishes the answers under way, and removes the socket.
+    pub(crate) async fn close(self) {
+        // A socket that stays is replaced at the next start.
+        _ = fs::remove_file(&self.path);
+        self.end.notify_one();
+        let abort = self.accepting.abort_handle();
+        if timeout(LAST_ANSWERS, self.accepting).await.is_err() {
+            abort.abort();
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+async fn accept(
+    listener: UnixListener,
+    owner: u32,
+    requests: mpsc::Sender<Asked>,
+    end: Arc<Notify>,
+) {
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let free = async {
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            (permit.expect("the semaphore is never closed"), listener.accept().await)
+        };
+        let (permit, accepted) = tokio::select! {
+            accepted = free => accepted,
+            () = end.notified() => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let requests = requests.clone();
+                connections.spawn(async move {
+                    // How the connection ends is the client's affair.
+                    _ = serve(stream, owner, &requests).await;
+                    drop(permit);
+                });
+            }
+            // Too many files are open: that passes.
+            Err(_) => sleep(PATIENCE / 100).await,
+        }
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Answers one request.
+async fn serve(stream: UnixStream, owner: u32, requests: &mpsc::Sender<Asked>) -> io::Result<()> {
+    let asking = stream.peer_cred()?.uid();
+    if asking != owner && asking != 0 {
+        return Ok(());
+    }
+    let line = timeout(PATIENCE, read_line(&stream)).await??;
+    let (asked, answered) = Asked::new(Request::parse(&line));
+    let answer = match requests.send(asked).await {
+        Ok(()) => answered.await.unwrap_or_else(|_| stopping()),
+        Err(_) => stopping(),
+    };
+    let mut line = serde_json::to_vec(&answer)?;
+    line.push(b'\n');
+    timeout(PATIENCE, write_all(&stream, &line)).await?
+}
+
+/// Reads to the end of a line, or as much as a request may have.
+async fn read_line(stream: &UnixStream) -> io::Result<Vec<u8>> {
+    let (mut line, mut part) = (Vec::new(), [0; 4_096]);
+    while line.len() < MAX_REQUEST && line.last() != Some(&b'\n') {
+        stream.readable().await?;
+        match stream.try_read(&mut part) {
+            Ok(0) => break,
+            Ok(read) => line.extend_from_slice(&part[..read]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(line)
+}
+
+async fn write_all(stream: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        stream.writable().await?;
+        match stream.try_write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn stopping() -> Answer {
+    let text = "the node stops; ask again once it runs".to_owned();
+    Answer { done: false, json: serde_json::json!({ "error": text }), text }
+}

@@ -1,0 +1,81 @@
+//! Submission of a node's own snapshots.
+
+use engram_bridge::{ConsolidationCacheSource, FileSnapshot, Node, RejectedLine};
+
+use crate::event::{Event, Snapshot};
+use crate::notice::Notice;
+use crate::report::Report;
+
+/// Submits the snapshots of one file.
+#[derive(Clone)]
+pub(crate) struct Submitter {
+    /// The file, for people.
+    pub(crate) name: String,
+    pub(crate) node: Node,
+    pub(crate) report: Report,
+}
+
+/// What became of a snapshot.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) taken: usize,
+    pub(crate) written: usize,
+    pub(crate) rejected: usize,
+}
+
+impl Submitter {
+    /// Submits a snapshot, and reports what was left out. Waits for the disk.
+    ///
+    /// # Errors
+    /// Nothing of the snapshot was taken, for a reason that may pass; that is reported, too.
+    pub(crate) fn submit(&self, read: &FileSnapshot) -> Result<Taken, String> {
+        let Some(space) = self.node.store.space(&read.space) else {
+            let reason = format!("this node does not host {}; add it to node.spaces", read.space);
+            for (line, pattern) in read.lines.iter().zip(&read.snapshot.patterns) {
+                let (pattern, reason) = (Some(pattern.id.clone()), reason.clone());
+                self.reject(RejectedLine { line: *line, pattern, reason });
+            }
+            let rejected = self.unreadable(read) + read.lines.len();
+            return Ok(Taken { rejected, ..Taken::default() });
+        };
+        let report = match space.submit(&read.snapshot, ConsolidationCacheSource::Scheduler) {
+            Ok(report) => report,
+            Err(error) => {
+                let reason = error.to_string();
+                self.report.notify(Notice::snapshot_failed(&read.space, read.run, &reason));
+                return Err(reason);
+            }
+        };
+        for rejected in &report.rejected {
+            self.reject(RejectedLine {
+                line: read.lines[rejected.index],
+                pattern: Some(rejected.id.clone()),
+                reason: rejected.reason.to_string(),
+            });
+        }
+        let rejected = self.unreadable(read) + report.rejected.len();
+        let (taken, written) = (report.taken(), report.written);
+        self.report.say(&Event::Snapshot(Snapshot {
+            space: read.space.to_string(),
+            snapshot: read.run,
+            taken,
+            written,
+            waiting: report.waiting,
+            suppressed: report.suppressed,
+            rejected,
+        }));
+        self.report.changed();
+        Ok(Taken { taken, written, rejected })
+    }
+
+    /// Reports what could not be read of a snapshot. Returns how much that is.
+    fn unreadable(&self, read: &FileSnapshot) -> usize {
+        read.rejected.iter().cloned().for_each(|line| self.reject(line));
+        read.rejected.len()
+    }
+
+    /// Reports a line or a pattern that was left out.
+    pub(crate) fn reject(&self, line: RejectedLine) {
+        self.report.reject(&self.name, line);
+    }
+}

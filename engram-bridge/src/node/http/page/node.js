@@ -1,0 +1,114 @@
+// The node: its faults, its state, and its spaces.
+
+/** A sentence; a key of the configuration at its beginning stays as it is. */
+const capital = (text) => (/^[a-z]+[ ,]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text);
+
+function createFault() {
+  return make('div', '', make('strong'), make('p'));
+}
+
+function updateFault(card, fault) {
+  card.className = `warning ${fault.severity}`;
+  say(card.children[0], `${capital(fault.reason)}.`);
+  say(card.children[1], `Next: ${fault.next_step}.`);
+}
+
+/** Every fault, critical ones first: of the node, then of its peers. */
+function showFaults(node, peers) {
+  const told = node.warnings.some((warning) => warning.severity === 'critical');
+  const unready = node.unready !== null && !told
+    ? [{ code: 'unready', severity: 'critical', reason: `not ready: ${node.unready}`, next_step: 'see the peers below; a node that just started takes some seconds' }]
+    : [];
+  const faults = [...unready, ...node.warnings, ...peers.map(faultOfPeer).filter((fault) => fault !== null)];
+  at('faults').hidden = faults.length === 0;
+  keep(at('faults'), faults, (fault) => `${fault.code} ${fault.next_step}`, createFault, updateFault);
+}
+
+/** The store, and how much of a space counts against the caps. */
+function stored(node, space) {
+  const waiting = space.waiting > 0 ? ` ${count(space.waiting, 'submission')} wait for a session with a peer.` : '';
+  const used = node.caps.map((cap) => `${cap.key} ${(100 * cap.used / cap.limit).toFixed(0)} %`);
+  const unhosted = node.unhosted.length ? ` Stored, but not hosted: ${node.unhosted.join(', ')}.` : '';
+  return `At the start: ${node.recovery}.${unhosted}${waiting} Used of the caps: ${used.join(', ')}.`;
+}
+
+function showState(node) {
+  const failing = node.warnings.some((warning) => warning.code === 'storage_failure');
+  const days = node.certificate_seconds / 86400;
+  say(at('readiness'), node.unready === null ? 'ready' : 'not ready');
+  at('readiness').classList.toggle('bad', node.unready !== null);
+  say(at('uptime'), `up ${duration(node.uptime_seconds)}`);
+  say(at('certificate'), days < 0 ? 'expired' : days < 1 ? duration(node.certificate_seconds) : count(Math.floor(days), 'day'));
+  at('certificate').classList.toggle('bad', days < 0);
+  at('certificate').classList.toggle('care', days >= 0 && days <= 30);
+  say(at('disk'), failing ? 'failing' : node.stored_bytes === null ? 'none' : bytes(node.stored_bytes));
+  at('disk').classList.toggle('bad', failing);
+  say(at('disk-says'), node.stored_bytes === null ? 'store: the state ends with the process' : 'store on the disk');
+  say(at('version'), node.version);
+}
+
+/** Spaces that are listed before the reader asks for all. */
+const SPACES = 12;
+let allSpaces = false;
+
+/** Why a space needs a look; empty if it does not. */
+function attention(space) {
+  const parts = [];
+  if (space.conflicts > 0) parts.push(`${space.conflicts.toLocaleString('en')} in conflict`);
+  if (space.waiting > 0) parts.push(`${space.waiting.toLocaleString('en')} waiting for a peer`);
+  return parts.join(', ');
+}
+
+function createSpace(space) {
+  const button = make('button', '', make('span'), make('span', 'soft'));
+  button.type = 'button';
+  button.addEventListener('click', () => chooseSpace(space.name));
+  return make('li', '', button);
+}
+
+function updateSpace(item, space) {
+  const [button] = item.children;
+  button.setAttribute('aria-pressed', String(space.name === chosenSpace));
+  say(button.children[0], space.name);
+  const rest = attention(space);
+  say(button.children[1], `${count(space.visible, 'pattern')}${rest === '' ? '' : `, ${rest}`}`);
+}
+
+/** Totals over all spaces, and those spaces that need attention first. */
+function showSpaces(spaces) {
+  const sum = (field) => spaces.reduce((total, space) => total + space[field], 0);
+  say(at('visible'), sum('visible').toLocaleString('en'));
+  say(at('conflicted'), sum('conflicts').toLocaleString('en'));
+  say(at('deleted'), sum('deletions').toLocaleString('en'));
+  const urgency = (space) => space.conflicts + space.waiting;
+  const sorted = [...spaces].sort((a, b) => urgency(b) - urgency(a));
+  const needing = spaces.filter((space) => urgency(space) > 0).length;
+  at('spaces').hidden = spaces.length < 2;
+  say(at('spaces-say'), `${count(spaces.length, 'space')}; ${needing === 0 ? 'none needs' : needing === 1 ? 'one needs' : `${needing} need`} attention. Choose one for the map, the conflicts and the changes.`);
+  at('all-spaces').hidden = allSpaces || spaces.length <= SPACES;
+  keep(at('space-list'), allSpaces ? sorted : sorted.slice(0, SPACES), (space) => space.name, createSpace, updateSpace);
+}
+
+function showNode(node, peers) {
+  const space = node.spaces.find((one) => one.name === chosenSpace) ?? node.spaces[0];
+  document.title = `${node.name} · Engram consolidation`;
+  say(at('name'), node.name);
+  say(at('identity'), node.id);
+  say(at('traffic'), bytes(node.bytes_sent + node.bytes_received));
+  say(at('root'), space.root);
+  const { hash, depth, dimension, precision, strategy } = node.parameters;
+  say(at('parameters'), `Tree of depth ${depth} with ${hash}; ${dimension} × ${precision}; shown by ${strategy}.`);
+  say(at('stored'), stored(node, space));
+  showFaults(node, peers);
+  showState(node);
+  showSpaces(node.spaces);
+  at('space-label').hidden = node.spaces.length < 2;
+  keep(at('space'), node.spaces, (one) => one.name, (one) => new Option(one.name, one.name), () => {});
+}
+
+function chooseSpace(name) {
+  chosenSpace = name;
+  at('space').value = name;
+  furtherConflicts = [];
+  look().catch(lost);
+}

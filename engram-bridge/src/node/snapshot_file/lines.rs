@@ -1,0 +1,42 @@
+//! Single lines, of a file that grows or of a pipe.
+
+use std::path::Path;
+
+use super::patterns::Patterns;
+use super::{FileSnapshot, RejectedLine, line, text};
+
+/// Reads consolidation snapshots line by line, in both layouts of [`SnapshotFile`](super::SnapshotFile).
+/// Each line is a snapshot of its own.
+#[derive(Debug)]
+pub struct SnapshotLines {
+    patterns: Patterns,
+    number: u64,
+}
+
+impl SnapshotLines {
+    /// Reads lines of the file at `path`, which is not opened. Rows of `embeddings.f32` beside it are
+    /// `dimension` numbers long.
+    pub fn new(path: &Path, dimension: usize) -> Self {
+        Self { patterns: Patterns::beside(path, dimension), number: 0 }
+    }
+
+    /// Reads the next line. Returns `None` for an empty one.
+    ///
+    /// # Errors
+    /// [`RejectedLine`] if the line as a whole cannot be read. The next one is read all the same.
+    pub fn read(&mut self, line: &[u8]) -> Result<Option<FileSnapshot>, RejectedLine> {
+        self.number += 1;
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return Ok(None);
+        }
+        let number = self.number;
+        let rejected = |reason| RejectedLine { line: number, pattern: None, reason };
+        let text = text(line).map_err(rejected)?;
+        let place = line::placement(text).map_err(rejected)?;
+        let mut read = FileSnapshot::empty(place.space, place.run);
+        self.patterns.read(text, number, &mut read);
+        read.date();
+        Ok(Some(read))
+    }
+}

@@ -1,0 +1,107 @@
+//! Requests to a running node over the socket in its state folder.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::common::process::*;
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn every_step_of_the_runbook_is_a_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let mut process = Process::start(&["--config", "cluster.toml"], &node);
+    let socket = process.event("listening")["socket"].as_str().unwrap().to_owned();
+    assert_eq!(mode(Path::new(&socket)), 0o600);
+    let ctl = |arguments: &[&str]| {
+        let all = [&["ctl", "--config", "cluster.toml", "--json"], arguments].concat();
+        serde_json::from_str::<Value>(&succeeds(&all, &node)).unwrap()
+    };
+    let odd = "a b\tc\u{1b}[31m";
+    let json = serde_json::to_string(odd).unwrap();
+    fs::write(node.join("own.jsonl"), line(0, &["p", "q", odd])).unwrap();
+
+    let submitted = ctl(&["submit", "own.jsonl"]);
+    assert_eq!((&submitted["event"], &submitted["written"]), (&"submitted".into(), &3.into()));
+    assert_eq!(ctl(&["state"])["patterns"], 3);
+    let explained = ctl(&["explain", "default", &json]);
+    let version = explained["versions"][0]["digest"].as_str().unwrap().to_owned();
+    assert_eq!(explained["id"], odd);
+    assert_eq!(ctl(&["resolve", "default", &version[..12], &json])["version"], *version);
+    assert_eq!(ctl(&["withdraw", "default", "q"])["found"], true);
+    assert_eq!(ctl(&["forget", "default", &json])["found"], true);
+    assert_eq!(ctl(&["forget", "default", "none"])["found"], false);
+    assert_eq!(ctl(&["drop-implausible"])["patterns"], 0);
+    assert_eq!(ctl(&["groups"])["event"], "groups");
+    assert_eq!(ctl(&["forget", "--node", &"ab".repeat(32)])["patterns"], 0);
+    assert_eq!(ctl(&["export", "shown.jsonl"])["event"], "exported");
+    assert_eq!(fs::read_to_string(node.join("shown.jsonl")).unwrap().lines().count(), 1);
+    assert_eq!(ctl(&["backup", "copy"])["event"], "backed_up");
+    assert_eq!(mode(&node.join("shown.jsonl")), 0o600);
+    assert_eq!(mode(&node.join("copy")), 0o700);
+    assert_eq!(ctl(&["reload"])["changed"], Value::Array(vec![]));
+
+    let state = ["ctl", "--config", "cluster.toml", "state"];
+    assert!(succeeds(&state, &node).starts_with("1 patterns, root "));
+    for (wrong, complaint) in [
+        (&["forget", "other", "p"][..], "hosts no space \"other\""),
+        (&["explain", "default", "none"], "never held the pattern \"none\""),
+        (&["resolve", "default", "ff", "p"], "the beginning of none"),
+        (&["submit", "missing.jsonl"], "cannot read"),
+        (&["backup", "copy"], "copy: "),
+        (&["forget", "--node", "ab"], "\"ab\": "),
+    ] {
+        let said = fails(&[&["ctl", "--config", "cluster.toml"], wrong].concat(), &node);
+        assert!(said.contains(complaint), "{wrong:?}: {said}");
+    }
+
+    assert_eq!(ctl(&["stop"])["event"], "stopping");
+    process.event("stopped");
+    assert!(process.ends());
+    assert!(fails(&state, &node).contains("is it running"));
+    assert!(!Path::new(&socket).exists());
+    // Each request left an event.
+    for code in [
+        "submitted",
+        "explained",
+        "resolved",
+        "withdrawn",
+        "forgotten",
+        "implausible_dropped",
+        "node_withdrawn",
+        "exported",
+        "backed_up",
+        "reloaded",
+        "failed",
+    ] {
+        let event = process.seen.iter().find(|event| event["event"] == code);
+        let event = event.unwrap_or_else(|| panic!("no {code} in {:#?}", process.seen));
+        assert_eq!(event["node"], "node-a");
+        assert!(event["time"].as_str().unwrap().ends_with('Z') && event["level"].is_string());
+    }
+}
+
+#[test]
+fn a_socket_of_a_killed_node_is_replaced_and_silent_clients_hold_up_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let mut first = Process::start(&["--config", "cluster.toml"], &node);
+    first.event("listening");
+    drop(first);
+    assert!(node.join("state/control.sock").exists(), "a killed node leaves it");
+    let mut second = Process::start(&["--config", "cluster.toml"], &node);
+    let socket = second.event("listening")["socket"].as_str().unwrap().to_owned();
+    let silent: Vec<_> = (0..7).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    succeeds(&["ctl", "--config", "cluster.toml", "state"], &node);
+    drop(silent);
+    second.signal("TERM");
+    second.event("stopped");
+    assert!(second.ends());
+}

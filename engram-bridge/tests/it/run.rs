@@ -1,0 +1,114 @@
+//! `engram-node run`: its own snapshots, signals, and readers of its output.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::common::process::*;
+
+fn append(path: &Path, bytes: &[u8]) {
+    let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+/// Waits for so many patterns, and returns how many lines and patterns were left out by then.
+fn patterns(process: &mut Process, least: u64) -> u64 {
+    let state = process.until("state", |event| event["patterns"].as_u64() >= Some(least));
+    state["rejected"].as_u64().unwrap()
+}
+
+#[test]
+fn a_file_is_followed_over_bad_lines_and_rotation() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let (path, old) = (node.join("own.jsonl"), node.join("own.jsonl.1"));
+    let arguments = ["--config", "cluster.toml", "--follow", "--snapshots", "own.jsonl"];
+    // The file comes later.
+    let mut process = Process::start(&arguments, &node);
+    process.event("rejected");
+    append(&path, line(0, &["a"]).as_bytes());
+    patterns(&mut process, 1);
+    // Half a line waits for its end.
+    let next = line(1, &["b"]);
+    append(&path, &next.as_bytes()[..40]);
+    append(&path, &next.as_bytes()[40..]);
+    patterns(&mut process, 2);
+    append(&path, b"{\"id\":\"caf\xe9\"}\nno JSON\n");
+    append(&path, line(2, &["c"]).as_bytes());
+    assert_eq!(patterns(&mut process, 3), 2);
+    // The writer goes on for a moment after the rotation, and leaves no end of its line.
+    fs::rename(&path, &old).unwrap();
+    append(&old, line(3, &["d"]).trim_end().as_bytes());
+    append(&path, line(4, &["e", "f"]).as_bytes());
+    patterns(&mut process, 6);
+    // Cut, and written anew.
+    fs::write(&path, line(5, &["g"])).unwrap();
+    patterns(&mut process, 7);
+    process.signal("TERM");
+    process.event("stopped");
+    assert!(process.ends());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_is_followed_from_writer_to_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let path = node.join("own.pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let arguments = ["--config", "cluster.toml", "--follow", "--snapshots", "own.pipe"];
+    let mut process = Process::start(&arguments, &node);
+    // Nobody writes, and the node is up.
+    process.event("listening");
+    append(&path, line(0, &["a"]).as_bytes());
+    patterns(&mut process, 1);
+    append(&path, line(1, &["b"]).as_bytes());
+    patterns(&mut process, 2);
+    process.signal("TERM");
+    process.event("stopped");
+    assert!(process.ends());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_hang_up_during_the_start_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let mut process = Process::start(&["--config", "cluster.toml"], &node);
+    process.event("opened");
+    process.signal("HUP");
+    process.signal("HUP");
+    process.event("reloaded");
+    process.signal("TERM");
+    process.event("stopped");
+    assert!(process.ends());
+}
+
+#[test]
+#[cfg(unix)]
+fn an_output_that_nobody_reads_holds_up_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    // More events than a pipe and the queue hold.
+    let lines: String = (0..6_000).map(|run| line(run, &[])).collect();
+    fs::write(node.join("own.jsonl"), lines).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_engram-node"))
+        .args(["run", "--events", "--config", "cluster.toml", "--snapshots", "own.jsonl"])
+        .args(["--replay-every", "0"])
+        .current_dir(&node)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let ctl = |request: &str| {
+        let arguments = ["ctl", "--config", "cluster.toml", "--json", request];
+        let output = engram_node(&arguments, &node);
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).ok()
+    };
+    let begun = std::time::Instant::now();
+    while !ctl("state").is_some_and(|state| state["replay_done"] == true) {
+        assert!(begun.elapsed() < DEADLINE, "the replay is held up");
+    }
+    ctl("stop").unwrap();
+    assert!(child.wait().unwrap().success());
+}
