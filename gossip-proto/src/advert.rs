@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 
 use crate::limits::MAX_ADVERT;
-use crate::message::SpaceRoot;
 use crate::wire::{Reader, put_count};
 use crate::{DecodeError, SpaceId, Summary, short};
 
@@ -17,35 +16,42 @@ use crate::{DecodeError, SpaceId, Summary, short};
 pub const ADVERT_VERSION: u8 = 1;
 
 const MAGIC: [u8; 2] = *b"EA";
-/// One space, in full.
-const FULL: u8 = 0;
-/// Many spaces, as pairs of short hashes.
-const PAIRS: u8 = 1;
-/// Magic, version, form, and a count of at most two bytes.
-const PAIRS_OVERHEAD: usize = 6;
-const PAIR: usize = 16;
-
-/// The first 8 bytes of SHA-256 of a space's name, and of its root.
-type Pair = ([u8; 8], [u8; 8]);
+/// Magic, version, and a count of one byte.
+const OVERHEAD: usize = 4;
+/// A short name, a short root, and a number of records.
+const ENTRY: usize = 8 + 8 + 4;
 
 /// The roots of a node's spaces, as far as they fit into a datagram.
 ///
-/// One space is told in full, 48 bytes for a short name. Several are told as pairs of 8 bytes each:
-/// of SHA-256 of the name, and of the root.
+/// A space takes 20 bytes: the first 8 bytes of SHA-256 of its name, the first 8 bytes of its root,
+/// and the number of its records.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RootAdvert(Form);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Form {
-    Full(SpaceRoot),
+pub struct RootAdvert {
     /// Strictly ascending by space.
-    Pairs(Vec<Pair>),
+    spaces: Vec<([u8; 8], AdvertisedRoot)>,
+}
+
+/// What an advert tells of one space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdvertisedRoot {
+    /// The first 8 bytes of the root.
+    pub root: [u8; 8],
+    /// How many records the space holds; [`u32::MAX`] stands for that many or more.
+    pub count: u32,
+}
+
+impl AdvertisedRoot {
+    /// The form in which a summary is advertised.
+    pub fn of(summary: &Summary) -> Self {
+        let count = u32::try_from(summary.count).unwrap_or(u32::MAX);
+        Self { root: short(&summary.root), count }
+    }
 }
 
 impl RootAdvert {
-    /// How many spaces are told in at most `room` bytes, if there are several.
+    /// How many spaces are told in at most `room` bytes.
     pub fn capacity(room: usize) -> usize {
-        room.min(MAX_ADVERT).saturating_sub(PAIRS_OVERHEAD) / PAIR
+        room.min(MAX_ADVERT).saturating_sub(OVERHEAD) / ENTRY
     }
 
     /// Encodes the roots of `spaces` into at most `room` bytes.
@@ -53,26 +59,18 @@ impl RootAdvert {
     /// If not all fit, the first [`capacity`](Self::capacity) are told: put those first that changed,
     /// and let the others take turns. Without room for anything the advert is empty.
     pub fn encode(spaces: &[(SpaceId, Summary)], room: usize) -> Vec<u8> {
+        let told = spaces.iter().take(Self::capacity(room));
+        let mut told: Vec<_> =
+            told.map(|(space, summary)| (tag(space), AdvertisedRoot::of(summary))).collect();
+        told.sort_unstable_by_key(|(tag, _)| *tag);
+        told.dedup_by_key(|(tag, _)| *tag);
         let mut out = MAGIC.to_vec();
         out.push(ADVERT_VERSION);
-        if let [(space, summary)] = spaces {
-            let mut full = out.clone();
-            full.push(FULL);
-            SpaceRoot::new(space, summary).encode(&mut full);
-            if full.len() <= room {
-                return full;
-            }
-        }
-        let told = spaces.iter().take(Self::capacity(room));
-        let mut pairs: Vec<_> =
-            told.map(|(space, summary)| (tag(space), short(&summary.root))).collect();
-        pairs.sort_unstable();
-        pairs.dedup_by_key(|(tag, _)| *tag);
-        out.push(PAIRS);
-        put_count(&mut out, pairs.len());
-        for (space, root) in &pairs {
+        put_count(&mut out, told.len());
+        for (space, AdvertisedRoot { root, count }) in &told {
             out.extend_from_slice(space);
             out.extend_from_slice(root);
+            out.extend_from_slice(&count.to_le_bytes());
         }
         out
     }
@@ -95,53 +93,23 @@ impl RootAdvert {
         if version != ADVERT_VERSION {
             return Err(DecodeError::Version { ours: ADVERT_VERSION, theirs: version });
         }
-        let form = match r.take::<u8>("the form of an advert")? {
-            FULL => Form::Full(SpaceRoot::decode(&mut r)?),
-            PAIRS => Form::Pairs(take_pairs(&mut r)?),
-            _ => return Err(DecodeError::Invalid("the form of an advert")),
-        };
+        let spaces = r.list("spaces of an advert", Self::capacity(MAX_ADVERT), ENTRY, |r| {
+            let space = r.array("a space of an advert")?;
+            let root = r.array("a root of an advert")?;
+            let count = u32::from_le_bytes(r.array("a number of records of an advert")?);
+            Ok((space, AdvertisedRoot { root, count }))
+        })?;
         r.end()?;
-        Ok(Self(form))
-    }
-
-    /// The first 8 bytes of the root that is told for `space`; `None` if it is not mentioned.
-    pub fn root_of(&self, space: &SpaceId) -> Option<[u8; 8]> {
-        match &self.0 {
-            Form::Full(told) => (told.space == *space).then(|| short(&told.root)),
-            Form::Pairs(pairs) => {
-                let at = pairs.binary_search_by_key(&tag(space), |(tag, _)| *tag).ok()?;
-                Some(pairs[at].1)
-            }
+        match spaces.is_sorted_by(|(a, _), (b, _)| a < b) {
+            true => Ok(Self { spaces }),
+            false => Err(DecodeError::NotCanonical("the order of an advert")),
         }
     }
 
-    /// The told roots, cut to 8 bytes, that differ from these of the same space.
-    pub fn differing(&self, ours: &[(SpaceId, Summary)]) -> Vec<[u8; 8]> {
-        let told = ours.iter().filter_map(|(space, summary)| {
-            let theirs = self.root_of(space)?;
-            (theirs != short(&summary.root)).then_some(theirs)
-        });
-        told.collect()
-    }
-
-    /// The one space that is told in full, with its count and generation.
-    pub fn full(&self) -> Option<&SpaceRoot> {
-        match &self.0 {
-            Form::Full(told) => Some(told),
-            Form::Pairs(_) => None,
-        }
-    }
-}
-
-fn take_pairs(r: &mut Reader<'_>) -> Result<Vec<Pair>, DecodeError> {
-    let cap = RootAdvert::capacity(MAX_ADVERT);
-    let pairs = r.list("spaces of an advert", cap, PAIR, |r| {
-        Ok((r.array("a space of an advert")?, r.array("a root of an advert")?))
-    })?;
-    if pairs.is_sorted_by(|(a, _), (b, _)| a < b) {
-        Ok(pairs)
-    } else {
-        Err(DecodeError::NotCanonical("the order of an advert"))
+    /// What is told of `space`; `None` if it is not mentioned. O(log n).
+    pub fn get(&self, space: &SpaceId) -> Option<AdvertisedRoot> {
+        let at = self.spaces.binary_search_by_key(&tag(space), |(tag, _)| *tag).ok()?;
+        Some(self.spaces[at].1)
     }
 }
 

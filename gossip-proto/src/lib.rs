@@ -33,7 +33,7 @@ pub mod testing;
 mod view;
 mod wire;
 
-pub use advert::{ADVERT_VERSION, RootAdvert};
+pub use advert::{ADVERT_VERSION, AdvertisedRoot, RootAdvert};
 pub use check::{IdError, TooLarge, check_content, check_id};
 pub use clocks::{BaseId, ClockIndex, Clocks, ShortNode, VersionRange, VersionSummary};
 pub use config::{Compression, SessionConfig};

@@ -97,6 +97,6 @@ fn golden_frames_are_in_the_corpus() {
     let summary = engram_gossip_proto::Summary { root: [7; 32], count: 9, generation: 2 };
     let spaces = [(default, summary), (common::space("notes"), summary)];
     let advert = |n| engram_gossip_proto::RootAdvert::encode(&spaces[..n], 1_000);
-    check("advert", "full", &advert(1));
-    check("advert", "pairs", &advert(2));
+    check("advert", "one", &advert(1));
+    check("advert", "two", &advert(2));
 }

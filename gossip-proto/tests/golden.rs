@@ -50,9 +50,9 @@ fn frames() {
 fn adverts() {
     let summary = |byte, count| Summary { root: [byte; 32], count, generation: 300 };
     let one = [(common::space("default"), summary(0xaa, 10_000))];
-    check("advert-full", &RootAdvert::encode(&one, 1_000));
+    check("advert", &RootAdvert::encode(&one, 1_000));
     let two = [one[0].clone(), (common::space("notes"), summary(0xbb, 3))];
-    check("advert-pairs", &RootAdvert::encode(&two, 1_000));
+    check("advert-spaces", &RootAdvert::encode(&two, 1_000));
 }
 
 #[test]

@@ -49,7 +49,7 @@ mod tests {
 
     fn told(advert: &[u8], spaces: &[(SpaceId, Summary)]) -> Vec<usize> {
         let advert = RootAdvert::decode(advert).unwrap();
-        (0..spaces.len()).filter(|i| advert.root_of(&spaces[*i].0).is_some()).collect()
+        (0..spaces.len()).filter(|i| advert.get(&spaces[*i].0).is_some()).collect()
     }
 
     #[test]
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn every_space_has_a_turn_and_changes_go_first() {
-        let room = 6 + 16 * 10;
+        let room = 4 + 20 * 10;
         let quiet = spaces(25, 25);
         let mut rotation = AdvertRotation::new();
         let mut heard: Vec<_> =

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::in_flight::ShortRoot;
-use crate::{RootAdvert, SpaceId, SpaceOutcome, Summary, short};
+use crate::{AdvertisedRoot, RootAdvert, SpaceId, SpaceOutcome, Summary, short};
 
 /// How a peer stands, by the roots that it told last, in an advert or at the end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,10 +78,9 @@ impl PeerRoots {
 
     /// Takes the roots of an advert.
     pub(super) fn hear(&mut self, advert: &RootAdvert, ours: &LocalRoots) {
-        let full = advert.full();
         self.take(ours, |space| {
-            let root = advert.root_of(space)?;
-            Some(Told { root, count: full.map(|told| told.count) })
+            let AdvertisedRoot { root, count } = advert.get(space)?;
+            Some(Told { root, count: Some(count.into()) })
         });
     }
 
@@ -198,6 +197,20 @@ mod tests {
         }
         let written = local(&[("space", 9, 11)]);
         assert_eq!(roots.agreement(&written), Agreement::Ahead(1), "a write here sets it apart");
+    }
+
+    #[test]
+    fn numbers_of_several_spaces_are_added() {
+        let ours = local(&[("aaa", 1, 10), ("bbb", 1, 10), ("ccc", 1, 10)]);
+        let after = |told: &[(&str, u8, u64)]| {
+            let mut roots = PeerRoots::default();
+            roots.hear(&advert(told), &ours);
+            roots.agreement(&ours)
+        };
+        assert_eq!(after(&[("aaa", 2, 13), ("bbb", 2, 14), ("ccc", 1, 10)]), Agreement::Behind(7));
+        assert_eq!(after(&[("aaa", 2, 7), ("bbb", 1, 10), ("ccc", 2, 6)]), Agreement::Ahead(7));
+        assert_eq!(after(&[("aaa", 2, 13), ("bbb", 2, 6), ("ccc", 1, 10)]), Agreement::Apart);
+        assert_eq!(after(&[("aaa", 2, 13), ("bbb", 2, 10), ("ccc", 1, 10)]), Agreement::Apart);
     }
 
     #[test]
