@@ -133,15 +133,15 @@ impl Telemetry {
 
     /// Why the node is not ready to serve the cluster's state; `None` if it is ready.
     ///
-    /// It is ready once it was equal with one of its peers, or if it has none, as long as it can
-    /// store changes. A peer that is gone makes it stale, not wrong.
+    /// It is ready as long as it can store changes, is connected with a peer, and was equal with one
+    /// since it started. A node without peers only has to store.
     pub fn unready(&self) -> Option<Unready> {
         if let Some(failure) = self.store().write_stats().storage_failure {
             return Some(Unready::Storage(failure));
         }
-        let alone = self.gossip().peers().is_empty();
-        let joined = self.watch.seen().joined;
-        (!alone && !joined).then_some(Unready::NeverEqual)
+        let peers = self.gossip().peers();
+        let joined = peers.is_empty() || self.watch.seen().joined;
+        Unready::of_connections(&peers).or_else(|| (!joined).then_some(Unready::NeverEqual))
     }
 
     /// The states that need a person, critical ones first.
