@@ -3,7 +3,7 @@
 //! | path | answers |
 //! |-|-|
 //! | `/health/alive` | 200 as long as the process runs |
-//! | `/health/ready` | 200 if the node was equal with a peer, or has none, and can store changes, else 503; warnings |
+//! | `/health/ready` | 200 if the node can store changes, and is connected with a peer and was equal with one, or has none, else 503; warnings |
 //! | `/metrics/prometheus` | every metric of [`METRICS`](crate::METRICS) |
 //! | `/cluster/consolidation` | the node, its spaces, its traffic |
 //! | `/cluster/consolidation/peers` | every peer: connection, lag, divergence, last session |

@@ -133,19 +133,15 @@ impl Telemetry {
 
     /// Why the node is not ready to serve the cluster's state; `None` if it is ready.
     ///
-    /// It is ready once it was equal with one of its peers, or if it has none, as long as it can
-    /// store changes and is not evicted. A peer that is gone makes it stale, not wrong.
+    /// It is ready as long as it can store changes, is connected with a peer, and was equal with one
+    /// since it started. A node without peers only has to store.
     pub fn unready(&self) -> Option<Unready> {
         if let Some(failure) = self.store().write_stats().storage_failure {
             return Some(Unready::Storage(failure));
         }
         let peers = self.gossip().peers();
-        if is_evicted(&peers) {
-            return Some(Unready::Evicted);
-        }
-        let alone = peers.is_empty();
-        let joined = self.watch.seen().joined;
-        (!alone && !joined).then_some(Unready::NeverEqual)
+        let joined = peers.is_empty() || self.watch.seen().joined;
+        Unready::of_connections(&peers).or_else(|| (!joined).then_some(Unready::NeverEqual))
     }
 
     /// The states that need a person, critical ones first.
@@ -255,16 +251,6 @@ impl Telemetry {
     pub(crate) fn lag(&self, status: &PeerStatus) -> Duration {
         status.equal_ago.unwrap_or_else(|| self.uptime())
     }
-}
-
-/// Whether each peer that was dialled refused this node for good.
-fn is_evicted(peers: &[PeerStatus]) -> bool {
-    let refused = |peer: &PeerStatus| match &peer.connection {
-        ConnectionState::BackOff { cause, .. } => cause.reason() == "refused_not_in_roster",
-        _ => false,
-    };
-    let is_tried = |peer: &PeerStatus| matches!(peer.connection, ConnectionState::Dialling);
-    peers.iter().any(refused) && peers.iter().all(|peer| refused(peer) || is_tried(peer))
 }
 
 /// Seconds since the Unix epoch.

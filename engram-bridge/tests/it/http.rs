@@ -8,7 +8,10 @@ use engram_bridge::http::Server;
 use engram_bridge::http::limits::{
     CONNECTION_LIFE, HEAD_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_HEADERS, MAX_IDS,
 };
-use engram_bridge::{Confidence, ConsolidationSnapshot, METRICS, SemanticPattern, Telemetry};
+use engram_bridge::{
+    Confidence, ConsolidationSnapshot, METRICS, SemanticPattern, Telemetry, Unready,
+};
+use engram_gossip_net::Roster;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -184,7 +187,31 @@ async fn what_a_lost_peer_lacks_is_known() {
     let line = format!("engram_gossip_peer_divergent_leaves{{peer=\"node-b\"}} {slots}.0");
     assert!(metrics.contains(&line), "{line} is not in {metrics}");
     assert_eq!(get(at, CONSOLIDATION).await.json()["root"], news, "a lost peer stops nothing");
-    assert_eq!(get(at, "/health/ready").await.status, 200, "a node that was ready stays so");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_cut_off_or_evicted_is_not_ready_any_more() {
+    let cluster = Cluster::start(&["node-a", "node-b"], &lively());
+    cluster.settled().await;
+    let (a, server) = serve(&cluster.nodes[0]).await;
+    let at = server.local_addr();
+    a.gossip().sync_with(cluster.nodes[1].gossip.node_id()).await.unwrap();
+    let roster = cluster.nodes[1].gossip.roster();
+    let unready = async |expected: Option<Unready>| {
+        eventually("state", async || (a.unready() == expected).then_some(())).await;
+        let ready = get(at, "/health/ready").await;
+        assert_eq!(ready.status, if expected.is_none() { 200 } else { 503 });
+        let reason = expected.map(|reason| reason.to_string());
+        assert_eq!(ready.json()["reason"], serde_json::json!(reason));
+    };
+
+    unready(None).await;
+    cluster.nodes[1].gossip.set_roster(Roster::default());
+    unready(Some(Unready::Evicted)).await;
+    cluster.nodes[1].gossip.set_roster(roster);
+    unready(None).await;
+    cluster.nodes[1].gossip.shutdown().await;
+    unready(Some(Unready::CutOff)).await;
 }
 
 #[tokio::test]

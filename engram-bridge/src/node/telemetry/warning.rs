@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use engram_gossip_net::{ConnectionState, HandshakeError, PeerStatus};
 use engram_vclock::ClockFault;
 
 use crate::durable::storage::StorageError;
@@ -68,15 +69,38 @@ pub enum Unready {
     /// It has peers, and its state was never equal to the state of one of them.
     #[error("this node was not yet equal with any of its peers")]
     NeverEqual,
-    /// No peer lets it in, since none has it in its roster.
+    /// It has peers, and is connected with none of them.
+    #[error("no peer is connected; the state of each names the cause")]
+    CutOff,
+    /// The same, and peers refuse it, since it is not in their roster.
     #[error(
-        "every peer refuses this node, since it is not in their roster; if it belongs to the cluster, \
-         add its id to their [[peers]]"
+        "peers refuse this node, since it is not in their roster; if it belongs to the cluster, add its \
+         id to their [[peers]]"
     )]
     Evicted,
     /// It cannot store changes.
     #[error("changes cannot be stored: {0}")]
     Storage(#[from] StorageError),
+}
+
+impl Unready {
+    /// What the connections with all peers say.
+    pub(super) fn of_connections(peers: &[PeerStatus]) -> Option<Self> {
+        let is_connected =
+            |peer: &PeerStatus| matches!(peer.connection, ConnectionState::Connected { .. });
+        let refuses = |peer: &PeerStatus| {
+            let cause = match &peer.connection {
+                ConnectionState::BackOff { cause, .. } => Some(cause),
+                _ => None,
+            };
+            cause == Some(&HandshakeError::RefusedNotInRoster)
+        };
+        match () {
+            () if peers.is_empty() || peers.iter().any(is_connected) => None,
+            () if peers.iter().any(refuses) => Some(Self::Evicted),
+            () => Some(Self::CutOff),
+        }
+    }
 }
 
 impl Warning {
