@@ -15,10 +15,9 @@ use crate::driver::SessionClaims;
 
 /// The spaces that a node hosts.
 ///
-/// All methods are called often and from several tasks at once; they have to be quick. One that waits, as for
-/// an SQL store, waits within [`block_in_place`](tokio::task::block_in_place), so that the sessions with other
-/// peers go on; on a runtime of one thread it must not wait. A view is pinned per session, so that a session sees one consistent tree while the node
-/// goes on writing.
+/// All methods are called often and from several tasks at once; they have to be quick. One that waits, as for an SQL store,
+/// waits within `tokio::task::block_in_place`, so that the sessions with other peers go on; on a runtime of one thread it
+/// must not wait. A view is pinned per session, so that a session sees one consistent tree while the node goes on writing.
 pub trait Replicas: Send + Sync + 'static {
     /// A pinned picture of one space.
     type View: View<Content: Send> + Send + 'static;

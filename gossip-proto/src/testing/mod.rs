@@ -1,6 +1,6 @@
 //! A law suite for views, and a replica in memory to sync with: for tests and first programs.
 //!
-//! [`check_view`] drives a [`View`](crate::View) of your own and names the first law that it breaks. A view with such a
+//! [`check_view`] drives a [`View`] of your own and names the first law that it breaks. A view with such a
 //! mistake often syncs without any error: nothing is sent, or the same records again in each session.
 //!
 //! ```
