@@ -9,6 +9,7 @@ pub(crate) mod in_memory;
 pub(crate) mod observer;
 pub(crate) mod pattern;
 pub(crate) mod ports;
+mod retry;
 pub(crate) mod service;
 pub(crate) mod timestamp;
 mod value;

@@ -7,7 +7,13 @@ mod across_ids;
 mod browser;
 #[cfg(feature = "files")]
 mod cluster;
+#[cfg(feature = "conformance")]
+mod conformance;
 mod convergence;
+#[cfg(feature = "redb")]
+mod damage;
+#[cfg(feature = "node")]
+mod disks;
 mod durability;
 mod guide;
 #[cfg(feature = "http")]
@@ -25,6 +31,8 @@ mod redb;
 mod reload;
 #[cfg(feature = "files")]
 mod service;
+#[cfg(feature = "http")]
+mod slow_disk;
 #[cfg(feature = "files")]
 mod spaces;
 #[cfg(feature = "http")]
