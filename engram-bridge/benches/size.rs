@@ -1,76 +1,210 @@
 //! Memory of a node's process beside the bare bytes of its patterns, and how long it takes to start
 //! on a store: one JSON object a line.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
+use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 use std::time::{Instant, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use common::{content_bytes, snapshot};
 use engram_bridge::{
-    ConsolidationCacheSource::Scheduler, DEFAULT_SPACE, Environment, RedbStateStore, Store,
-    StoreConfig,
+    ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, DEFAULT_SPACE, Environment,
+    RedbStateStore, SemanticPattern, Store, StoreConfig,
 };
-use engram_gossip_net::{ClusterCa, Validity};
+use engram_gossip_net::{ClusterCa, NodeId, Validity};
 use engram_gossip_proto::SpaceId;
 use serde_json::{Value, json};
 
 mod common;
 
+/// Bytes that a whole node with 10,000 patterns may take.
+const WHOLE: f64 = 50e6;
+
 fn main() {
     let folder = tempfile::tempdir().expect("a folder");
-    prepare(folder.path(), "empty", &[]);
-    let empty = run(folder.path(), "empty");
+    let cluster = Cluster::new(folder.path());
+    cluster.prepare("empty", &[]);
+    let empty = cluster.start("empty", &[]).until(0);
     println!("# an empty node: {} bytes of memory at most", empty.peak);
-    measure(folder.path(), 1_000, &empty, None);
-    measure(folder.path(), 10_000, &empty, Some(1.35));
-}
-
-/// What a node takes that holds `count` patterns, beside an empty one. The memory may be so many times
-/// the bytes of the contents.
-fn measure(folder: &Path, count: usize, empty: &Shown, budget: Option<f64>) {
-    let whole = snapshot(count);
-    let bare: usize = whole.patterns.iter().map(|pattern| content_bytes(pattern)).sum();
-    let name = format!("full-{count}");
-    let stored = prepare(folder, &name, &[&whole]);
-    drop(whole);
-    let full = run(folder, &name);
-    assert_eq!(full.patterns, count as u64);
-    let memory = full.peak - empty.peak;
-    let input = format!("{count} patterns of {bare} bytes");
-    report("node_memory", &input, memory as f64, "B", bare as f64, budget);
-    report("node_store", &input, stored as f64, "B", bare as f64, None);
-    report("node_warm_start", &input, full.started, "s", 1.0, Some(1.0));
-}
-
-/// Makes a node's configuration, and a store with these snapshots. Returns the size of its file.
-fn prepare(folder: &Path, name: &str, snapshots: &[&engram_bridge::ConsolidationSnapshot]) -> u64 {
-    let validity = Validity::days_from(SystemTime::now(), 1);
-    let ca = ClusterCa::generate("bench", validity).expect("a certificate authority");
-    let node = ca.issue_node(name, validity).expect("a certificate");
-    let write = |ending: &str, text: &str| {
-        fs::write(folder.join(format!("{name}{ending}")), text).expect("room in the folder");
-    };
-    write("-ca.pem", ca.certificate_pem());
-    write(".pem", &node.certificate_pem);
-    write(".key", &node.key_pem);
-    let config = format!(
-        "[node]\nname = '{name}'\nlisten = '127.0.0.1:0'\n[store]\npath = '{name}'\n\
-         [tls]\nca = '{name}-ca.pem'\ncertificate = '{name}.pem'\nkey = '{name}.key'\n"
-    );
-    write(".toml", &config);
-    let space = SpaceId::new(DEFAULT_SPACE).expect("a name");
-    let config = StoreConfig::new(node.node_id, [space.clone()]);
-    let kept = Arc::new(RedbStateStore::new(folder.join(name)));
-    let store = Store::open(config, Environment::system(), kept).expect("a new store");
-    for snapshot in snapshots {
-        let space = store.space(&space).expect("it is hosted");
-        space.submit(snapshot, Scheduler).expect("room on the disk");
+    for (count, budget) in [(1_000, None), (10_000, Some(1.35)), (100_000, Some(1.35))] {
+        cluster.measure_start(count, &empty, budget);
     }
-    store.close().expect("room on the disk");
-    fs::metadata(folder.join(name).join("state.redb")).map_or(0, |file| file.len())
+    cluster.measure_feeding_and_sync(10_000, &empty);
+}
+
+/// Nodes of one authority, in one folder.
+struct Cluster<'f> {
+    folder: &'f Path,
+    ca: ClusterCa,
+    validity: Validity,
+}
+
+/// A node that a configuration names.
+struct Peer {
+    name: &'static str,
+    id: String,
+    port: u16,
+}
+
+impl<'f> Cluster<'f> {
+    fn new(folder: &'f Path) -> Self {
+        let validity = Validity::days_from(SystemTime::now(), 1);
+        let ca = ClusterCa::generate("bench", validity).expect("a certificate authority");
+        fs::write(folder.join("ca.pem"), ca.certificate_pem()).expect("room in the folder");
+        Self { folder, ca, validity }
+    }
+
+    /// What a node takes that starts with `count` patterns on its disk, beside an empty one. The memory
+    /// may be so many times the bytes of the contents.
+    fn measure_start(&self, count: usize, empty: &Shown, budget: Option<f64>) {
+        let whole = snapshot(count);
+        let bare = bytes(&whole);
+        let name = format!("full-{count}");
+        let stored = self.prepare(&name, &[&whole]);
+        drop(whole);
+        let full = self.start(&name, &[]).until(count as u64);
+        let memory = full.peak - empty.peak;
+        let input = format!("{count} patterns of {bare} bytes");
+        report("node_memory", &input, memory as f64, "B", bare, budget);
+        report("node_store", &input, stored as f64, "B", bare, None);
+        report("node_warm_start", &input, full.started, "s", 1.0, None);
+    }
+
+    /// What a node takes after it was fed with `count` patterns, and one after it got them from there.
+    fn measure_feeding_and_sync(&self, count: usize, empty: &Shown) {
+        let whole = snapshot(count);
+        let bare = bytes(&whole);
+        let ports = [free_port(), free_port()];
+        let [fed, synced] = [("fed", ports[0]), ("synced", ports[1])].map(|(name, port)| {
+            let id = self.issue(name);
+            Peer { name, id, port }
+        });
+        self.configure(&fed, &synced);
+        self.configure(&synced, &fed);
+        let feed = self.folder.join("feed.jsonl");
+        write_feed(&feed, &whole);
+        drop(whole);
+        let feed = feed.display().to_string();
+        let input = format!("{count} patterns of {bare} bytes");
+        let from = self.start(fed.name, &["--replay-every", "1", "--snapshots", &feed]);
+        let to = self.start(synced.name, &[]);
+        for (what, node) in [("node_memory_synced", to), ("node_memory_fed", from)] {
+            let shown = node.until(count as u64);
+            let memory = (shown.peak - empty.peak) as f64;
+            report(what, &input, memory, "B", bare, Some(1.35));
+            report(&format!("{what}_whole"), &input, shown.peak as f64, "B", WHOLE, Some(1.0));
+        }
+    }
+
+    /// Makes a certificate and a key.
+    fn issue(&self, name: &str) -> String {
+        let node = self.ca.issue_node(name, self.validity).expect("a certificate");
+        self.write(name, ".pem", &node.certificate_pem);
+        self.write(name, ".key", &node.key_pem);
+        node.node_id.to_string()
+    }
+
+    fn write(&self, name: &str, ending: &str, text: &str) {
+        fs::write(self.folder.join(format!("{name}{ending}")), text).expect("room in the folder");
+    }
+
+    fn config(name: &str, port: u16) -> String {
+        format!(
+            "[node]\nname = '{name}'\nlisten = '127.0.0.1:{port}'\n[store]\npath = '{name}'\n\
+             [tls]\nca = 'ca.pem'\ncertificate = '{name}.pem'\nkey = '{name}.key'\n"
+        )
+    }
+
+    fn configure(&self, node: &Peer, peer: &Peer) {
+        let Peer { name, id, port } = peer;
+        let peer =
+            format!("[[peers]]\nname = '{name}'\nnode_id = '{id}'\naddress = '127.0.0.1:{port}'\n");
+        self.write(node.name, ".toml", &(Self::config(node.name, node.port) + &peer));
+    }
+
+    /// Makes a node's configuration, and a store with these snapshots. Returns the size of its file.
+    fn prepare(&self, name: &str, snapshots: &[&ConsolidationSnapshot]) -> u64 {
+        let node: NodeId = self.issue(name).parse().expect("a node id");
+        self.write(name, ".toml", &Self::config(name, 0));
+        let space = SpaceId::new(DEFAULT_SPACE).expect("a name");
+        let config = StoreConfig::new(node, [space.clone()]);
+        let kept = Arc::new(RedbStateStore::new(self.folder.join(name)));
+        let store = Store::open(config, Environment::system(), kept).expect("a new store");
+        for snapshot in snapshots {
+            let space = store.space(&space).expect("it is hosted");
+            space.submit(snapshot, Scheduler).expect("room on the disk");
+        }
+        store.close().expect("room on the disk");
+        fs::metadata(self.folder.join(name).join("state.redb")).map_or(0, |file| file.len())
+    }
+
+    fn start(&self, name: &str, options: &[&str]) -> Running {
+        let begun = Instant::now();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_engram-node"))
+            .args(["run", "--events", "--control", "--config"])
+            .arg(self.folder.join(format!("{name}.toml")))
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the node starts");
+        let output = BufReader::new(child.stdout.take().expect("it is piped"));
+        let (sender, events) = channel();
+        // All of it is read: a node must not wait for a full pipe.
+        thread::spawn(move || {
+            for line in output.lines() {
+                let event: Value = serde_json::from_str(&line.expect("text")).expect("JSON");
+                _ = sender.send(event);
+            }
+        });
+        Running { child, events, begun }
+    }
+}
+
+fn bytes(snapshot: &ConsolidationSnapshot) -> f64 {
+    snapshot.patterns.iter().map(|pattern| content_bytes(pattern)).sum::<usize>() as f64
+}
+
+/// A port that is free now.
+fn free_port() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.local_addr().expect("it is bound").port()
+}
+
+/// Writes a snapshot as a hundred runs of an engine.
+fn write_feed(path: &Path, whole: &ConsolidationSnapshot) {
+    let mut file = BufWriter::new(File::create(path).expect("room in the folder"));
+    for (run, part) in whole.patterns.chunks(whole.patterns.len().div_ceil(100)).enumerate() {
+        let pattern = |pattern: &Arc<SemanticPattern>| {
+            let embedding: Vec<u8> =
+                pattern.embedding.iter().flat_map(|x| x.to_le_bytes()).collect();
+            json!({
+                "id": pattern.id,
+                "source_episodes": pattern.source_episodes,
+                "strength": pattern.strength,
+                "schema_confidence": pattern.schema_confidence.raw(),
+                "last_consolidated": "2026-01-01T00:00:00.000000000Z",
+                "embedding_b64": STANDARD.encode(embedding),
+            })
+        };
+        let patterns: Vec<Value> = part.iter().map(pattern).collect();
+        writeln!(file, "{}", json!({ "snapshot": run, "patterns": patterns })).expect("room");
+    }
+    file.flush().expect("room in the folder");
+}
+
+/// A node that runs.
+struct Running {
+    child: Child,
+    events: Receiver<Value>,
+    begun: Instant,
 }
 
 /// What a process showed.
@@ -79,42 +213,27 @@ struct Shown {
     peak: u64,
     /// Seconds from its start until it listens.
     started: f64,
-    patterns: u64,
 }
 
-fn run(folder: &Path, name: &str) -> Shown {
-    let begun = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_engram-node"))
-        .args(["run", "--events", "--control", "--config"])
-        .arg(folder.join(format!("{name}.toml")))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the node starts");
-    let output = BufReader::new(child.stdout.take().expect("it is piped"));
-    let mut started = 0.0;
-    let mut patterns = 0;
-    for line in output.lines() {
-        let event: Value = serde_json::from_str(&line.expect("text")).expect("JSON");
-        match event["event"].as_str() {
-            Some("listening") => started = begun.elapsed().as_secs_f64(),
-            Some("state") => {
-                patterns = event["patterns"].as_u64().expect("a number");
-                break;
+impl Running {
+    /// Waits until the node shows so many patterns, and ends it.
+    fn until(mut self, patterns: u64) -> Shown {
+        let mut started = 0.0;
+        for event in &self.events {
+            match event["event"].as_str() {
+                Some("listening") => started = self.begun.elapsed().as_secs_f64(),
+                Some("state") if event["patterns"] == patterns => break,
+                _ => {}
             }
-            _ => {}
         }
-    }
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    // The node ends at the end of its input.
-    drop(child.stdin.take());
-    child.wait().expect("the node ends");
-    Shown {
-        peak: 1_024 * peak.expect("this system tells the peak of a process"),
-        started,
-        patterns,
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        // The node ends at the end of its input.
+        drop(self.child.stdin.take());
+        self.child.wait().expect("the node ends");
+        Shown { peak: 1_024 * peak.expect("this system tells the peak of a process"), started }
     }
 }
 

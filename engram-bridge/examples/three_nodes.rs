@@ -40,6 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let patterns = vec![pattern(name, name)?, pattern("shared", name)?];
         let snapshot = ConsolidationSnapshot { patterns, ..ConsolidationSnapshot::default() };
         service.update_cache(&snapshot, ConsolidationCacheSource::Scheduler);
+        service.durable().await?;
     }
 
     // Rounds until all are equal. In a running cluster adverts and the timer see to that.

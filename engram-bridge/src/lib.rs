@@ -43,12 +43,17 @@ pub use engram_gossip_proto::{Parameters, Rejection, SpaceId, SpaceIdError};
 /// The tree, as it appears in this crate's signatures.
 pub use engram_merkle::{AnyHasher, BaseDepth, Digest};
 
+#[cfg(feature = "conformance")]
+#[cfg_attr(docsrs, doc(cfg(feature = "conformance")))]
+pub use durable::conformance;
 pub use durable::migrate::{MigrateError, Migration};
 pub use durable::recovery::{MAX_NAMED_LOSSES, OpenError, Recovery};
 #[cfg(feature = "redb")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redb")))]
 pub use durable::storage::RedbStateStore;
-pub use durable::storage::{Batch, Edit, MemoryStateStore, StateStore, StorageError, Table};
+pub use durable::storage::{
+    Batch, Edit, MemoryStateStore, StateStore, StorageError, StoreUsage, Table,
+};
 pub use engram::binding::{Binding, DEFAULT_SETTLE};
 pub use engram::gossiper::{ConsolidationGossiper, UnknownSpace};
 pub use engram::in_memory::InMemoryConsolidationService;

@@ -38,11 +38,11 @@ enum Suite {
     Proto,
     /// Sessions over QUIC, and what a cluster sends while nothing happens
     Net,
-    /// A node: what the scheduler waits for, memory, start
+    /// A node: what the scheduler waits for, memory, the store on its disk
     Bridge,
 }
 
-/// A benchmark: what is counted is called `size` and prints its results, all others are timed by criterion.
+/// A benchmark: `size` and `disk` print their results, all others are timed by criterion.
 struct Benchmark {
     package: &'static str,
     name: &'static str,
@@ -67,8 +67,11 @@ impl Suite {
             benchmark("engram-bridge", "net"),
             benchmark("engram-gossip-net", "size"),
         ];
-        const BRIDGE: &[Benchmark] =
-            &[benchmark("engram-bridge", "time"), benchmark("engram-bridge", "size")];
+        const BRIDGE: &[Benchmark] = &[
+            benchmark("engram-bridge", "time"),
+            benchmark("engram-bridge", "size"),
+            benchmark("engram-bridge", "disk"),
+        ];
         match self {
             Self::Core => CORE,
             Self::Proto => PROTO,
@@ -98,7 +101,7 @@ impl Bench {
         let mut results = Vec::new();
         for benchmark in self.suite.benchmarks() {
             match benchmark.name {
-                "size" => results.extend(measure_sizes(benchmark)?),
+                "size" | "disk" => results.extend(measure_sizes(benchmark)?),
                 _ => measure_times(benchmark, &home)?,
             }
         }

@@ -1,52 +1,69 @@
-//! The single writer of a node: its dots, and the store in which its changes become durable.
+//! The way of changes to the disk: as many at once as wait for it.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use engram_gossip_proto::SpaceId;
+use tokio::sync::broadcast;
 
 use crate::durable::schema;
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
 use crate::engram::timestamp::Timestamp;
 use crate::replica::change::Staged;
-use crate::replica::issuer::DotIssuer;
 use crate::replica::record::Record;
+use crate::replica::shared::StateEvent;
 use crate::replica::stats::WriteStats;
 
-/// Issues the dots of a node and makes its changes durable.
+/// Makes the changes of all spaces durable.
 ///
-/// A node has one, behind one lock. A writer holds the lock from the moment it plans a change until
-/// the change is visible: nobody sees a change that a crash could take back, and a change that
-/// cannot be stored has never happened. Readers do not need it.
+/// One thread commits at a time. The changes of those that wait for it meanwhile become durable
+/// together, in the next commit: one wait for the disk for all of them. No lock is held while the
+/// disk works.
 pub(crate) struct Journal {
-    pub(crate) issuer: DotIssuer,
-    durable: Option<Durable>,
+    store: Option<Arc<dyn StateStore>>,
+    queue: Mutex<Queue>,
+    ended: Condvar,
+    events: broadcast::Sender<StateEvent>,
 }
 
-struct Durable {
-    store: Arc<dyn StateStore>,
+/// The outcome of a commit, for everybody whose changes are in it.
+type Outcome = OnceLock<Result<(), StorageError>>;
+
+#[derive(Default)]
+struct Queue {
+    /// The changes that the next commit makes durable.
+    next: Batch,
+    outcome: Arc<Outcome>,
+    /// Whether a thread commits.
+    busy: bool,
+    /// What the store lacked at the start: goes before the changes of the first commit that succeeds.
+    repairs: Batch,
+    figures: Figures,
+}
+
+#[derive(Default)]
+struct Figures {
     commits: u64,
     commit_time: Duration,
     failures: u64,
+    failure: Option<StorageError>,
 }
 
 impl Journal {
-    /// The journal of a node whose state ends with the process.
-    pub(crate) const fn in_memory(issuer: DotIssuer) -> Self {
-        Self { issuer, durable: None }
-    }
-
-    /// The journal of a node whose state is in `store`.
-    pub(crate) fn durable(issuer: DotIssuer, store: Arc<dyn StateStore>) -> Self {
-        let durable = Durable { store, commits: 0, commit_time: Duration::ZERO, failures: 0 };
-        Self { issuer, durable: Some(durable) }
+    /// The journal of a node whose state is in `store`, or ends with the process.
+    pub(crate) fn new(
+        store: Option<Arc<dyn StateStore>>,
+        events: broadcast::Sender<StateEvent>,
+    ) -> Self {
+        Self { store, queue: Mutex::default(), ended: Condvar::new(), events }
     }
 
     /// Makes staged changes of a space durable. They are installed only if this succeeds.
-    pub(crate) fn commit(&mut self, space: &SpaceId, staged: &Staged) -> Result<(), StorageError> {
-        if self.durable.is_none() {
+    pub(crate) fn commit(&self, space: &SpaceId, staged: &Staged) -> Result<(), StorageError> {
+        if self.store.is_none() {
             return Ok(());
         }
         let mut batch = Batch::default();
@@ -72,47 +89,125 @@ impl Journal {
             schema::encode_root(space, &staged.stored_root()),
         );
         put_generated(&mut batch, space, staged.generated_at);
-        self.commit_batch(&batch)
+        self.commit_batch(batch)
     }
 
     /// Makes the times durable that the spaces show.
     pub(crate) fn commit_generated(
-        &mut self,
+        &self,
         times: impl Iterator<Item = (SpaceId, Timestamp)>,
     ) -> Result<(), StorageError> {
         let mut batch = Batch::default();
         times.for_each(|(space, at)| put_generated(&mut batch, &space, at));
-        self.commit_batch(&batch)
+        self.commit_batch(batch)
     }
 
     /// Notes that the first contact of a space is over.
-    pub(crate) fn commit_settled(&mut self, space: &SpaceId) -> Result<(), StorageError> {
+    pub(crate) fn commit_settled(&self, space: &SpaceId) -> Result<(), StorageError> {
         let mut batch = Batch::default();
         let (key, mark) = (schema::settled_key(space), schema::encode_settled(space));
         batch.put(Table::Meta, key, mark);
-        self.commit_batch(&batch)
+        self.commit_batch(batch)
     }
 
-    /// Makes a batch durable.
-    pub(crate) fn commit_batch(&mut self, batch: &Batch) -> Result<(), StorageError> {
-        let Some(durable) = &mut self.durable else { return Ok(()) };
-        let begun = Instant::now();
-        let committed = durable.store.commit(batch);
-        durable.commit_time += begun.elapsed();
-        durable.commits += u64::from(committed.is_ok());
-        durable.failures += u64::from(committed.is_err());
-        committed
-    }
-
-    /// Puts the figures of the journal into `stats`.
-    pub(crate) fn report(&self, stats: &mut WriteStats) {
-        stats.written = self.issuer.minted();
-        if let Some(durable) = &self.durable {
-            stats.commits = durable.commits;
-            stats.commit_time = durable.commit_time;
-            stats.stored_bytes = durable.store.size();
-            stats.storage_failures = durable.failures;
+    /// Makes good what the store lacks of the state. If the disk takes no writes now, the first commit
+    /// that succeeds does it.
+    pub(crate) fn repair(&self, repairs: Batch) -> Result<(), StorageError> {
+        if repairs.is_empty() {
+            return Ok(());
         }
+        self.queue().repairs.append(repairs);
+        match self.commit_batch(Batch::default()) {
+            Err(error) if !error.refuses_writes() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tries whether the store takes changes again, if it did not take the last one.
+    pub(crate) fn retry(&self) {
+        if self.queue().figures.failure.is_some() {
+            // The outcome goes into the figures and the events.
+            _ = self.commit_batch(Batch::default());
+        }
+    }
+
+    /// Makes a batch durable, with those of everybody who waits.
+    fn commit_batch(&self, batch: Batch) -> Result<(), StorageError> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let mut queue = self.queue();
+        queue.next.append(batch);
+        let outcome = Arc::clone(&queue.outcome);
+        while outcome.get().is_none() {
+            if queue.busy {
+                queue = self.ended.wait(queue).expect(HELD);
+                continue;
+            }
+            let (mut all, others) = (queue.repairs.clone(), std::mem::take(&mut queue.next));
+            all.append(others);
+            let finished = std::mem::take(&mut queue.outcome);
+            queue.busy = true;
+            drop(queue);
+            let begun = Instant::now();
+            let committed = store_all(&**store, &all);
+            queue = self.queue();
+            queue.busy = false;
+            self.note(&mut queue, &committed, begun.elapsed());
+            finished.set(committed).expect("one thread commits");
+            self.ended.notify_all();
+        }
+        outcome.get().cloned().expect("the loop ends with it")
+    }
+
+    fn note(&self, queue: &mut Queue, committed: &Result<(), StorageError>, took: Duration) {
+        let figures = &mut queue.figures;
+        figures.commit_time += took;
+        figures.commits += u64::from(committed.is_ok());
+        figures.failures += u64::from(committed.is_err());
+        let failure = committed.clone().err();
+        if figures.failure.is_some() != failure.is_some() {
+            // No subscriber is no fault.
+            _ = self.events.send(StateEvent::Storage { failure: failure.clone() });
+        }
+        figures.failure = failure;
+        if committed.is_ok() {
+            queue.repairs = Batch::default();
+        }
+    }
+
+    /// Puts the figures of the journal into `stats`. Waits for no commit.
+    pub(crate) fn report(&self, stats: &mut WriteStats) {
+        let Some(store) = &self.store else { return };
+        let usage = store.usage();
+        let queue = self.queue();
+        let Figures { commits, commit_time, failures, failure } = &queue.figures;
+        (stats.commits, stats.commit_time) = (*commits, *commit_time);
+        (stats.storage_failures, stats.storage_failure) = (*failures, failure.clone());
+        (stats.stored_bytes, stats.stored_records) = (usage.bytes, usage.records);
+    }
+
+    /// Writes a copy of everything that is stored to `to`.
+    pub(crate) fn backup(&self, to: &Path) -> Result<(), StorageError> {
+        self.stored(&to.display().to_string())?.backup(to)
+    }
+
+    /// Gives space that the rows do not need back to the system.
+    pub(crate) fn compact(&self) -> Result<(), StorageError> {
+        self.stored("the store")?.compact()
+    }
+
+    /// The store, if the state does not end with the process.
+    pub(crate) fn store(&self) -> Option<&dyn StateStore> {
+        self.store.as_deref()
+    }
+
+    fn stored(&self, place: &str) -> Result<&dyn StateStore, StorageError> {
+        let reason = "this node keeps its state in memory only, set store.path";
+        let failed = || StorageError::Failed { place: place.to_owned(), reason: reason.to_owned() };
+        self.store.as_deref().ok_or_else(failed)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().expect(HELD)
     }
 }
 
@@ -121,15 +216,18 @@ fn put_generated(batch: &mut Batch, space: &SpaceId, at: Timestamp) {
     batch.put(Table::Meta, key, row);
 }
 
-/// Writes a copy of everything that is stored to `to`.
-pub(crate) fn backup(store: Option<&dyn StateStore>, to: &Path) -> Result<(), StorageError> {
-    let place = || to.display().to_string();
-    let reason = "this node keeps its state in memory only, set store.path".to_owned();
-    store.ok_or_else(|| StorageError::Failed { place: place(), reason })?.backup(to)
+const HELD: &str = "no code panics while it holds this lock";
+
+/// Commits a batch. A store that panics must not leave the others waiting.
+fn store_all(store: &dyn StateStore, batch: &Batch) -> Result<(), StorageError> {
+    catch_unwind(AssertUnwindSafe(|| store.commit(batch))).unwrap_or_else(|_| {
+        let (place, reason) = ("the store".to_owned(), "it panicked".to_owned());
+        Err(StorageError::Failed { place, reason })
+    })
 }
 
 impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Journal").field("issuer", &self.issuer).finish_non_exhaustive()
+        f.debug_struct("Journal").field("durable", &self.store.is_some()).finish_non_exhaustive()
     }
 }

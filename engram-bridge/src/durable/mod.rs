@@ -1,5 +1,7 @@
 //! The part of a node's state that outlives the process.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub(crate) mod journal;
 pub(crate) mod migrate;
 pub(crate) mod recovery;

@@ -42,6 +42,16 @@ pub enum Recovery {
     },
 }
 
+impl Recovery {
+    /// How many records the node started with.
+    pub(crate) const fn records(&self) -> u64 {
+        match self {
+            Self::Loaded { records } | Self::Repaired { records, .. } => *records,
+            Self::InMemory | Self::New | Self::SetAside { .. } => 0,
+        }
+    }
+}
+
 /// How many lost records [`Recovery::Repaired`] names at most.
 pub const MAX_NAMED_LOSSES: usize = 100;
 

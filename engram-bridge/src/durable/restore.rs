@@ -299,7 +299,10 @@ impl Loaded {
             held.keys().filter(|digest| !named.contains(*digest)).copied().collect();
         orphans.sort();
         for digest in orphans {
-            held.remove(&digest);
+            if let Some(orphan) = held.remove(&digest) {
+                // Commits are atomic: it was named by a row that is missing.
+                self.lose(space, &orphan.pattern.id);
+            }
             self.repairs.remove(Table::Contents, schema::key(space, digest.as_bytes()));
         }
         found.contents = held;
@@ -311,8 +314,9 @@ impl Loaded {
     }
 
     fn lose(&mut self, space: &SpaceId, id: &str) {
-        if self.lost.len() < MAX_NAMED_LOSSES {
-            self.lost.push((space.clone(), id.to_owned()));
+        let lost = (space.clone(), id.to_owned());
+        if self.lost.len() < MAX_NAMED_LOSSES && !self.lost.contains(&lost) {
+            self.lost.push(lost);
         }
     }
 }

@@ -18,6 +18,7 @@ pub use redb::RedbStateStore;
 /// ([`MemoryStateStore`], for tests).
 ///
 /// Calls may wait for a disk. Commits are made one at a time; the other methods may run beside them.
+/// The suite in `conformance` (feature `conformance`) checks an implementation.
 pub trait StateStore: Send + Sync {
     /// Hands every row of `table` to `row`, in any order: first the key, then the value.
     ///
@@ -32,9 +33,17 @@ pub trait StateStore: Send + Sync {
     /// [`StorageError`]. The next commit may succeed: a full disk may have been cleared meanwhile.
     fn commit(&self, batch: &Batch) -> Result<(), StorageError>;
 
-    /// Bytes that the store takes; `None` if that is not known.
-    fn size(&self) -> Option<u64> {
-        None
+    /// The size of the store, as far as it is known. Waits for no commit.
+    fn usage(&self) -> StoreUsage {
+        StoreUsage::default()
+    }
+
+    /// Gives space that the rows do not need back to the system. Commits may wait for it.
+    ///
+    /// # Errors
+    /// [`StorageError`]; no row was changed.
+    fn compact(&self) -> Result<(), StorageError> {
+        Ok(())
     }
 
     /// Puts data aside that cannot be read, and begins empty. Returns the new place of the data.
@@ -48,6 +57,24 @@ pub trait StateStore: Send + Sync {
     /// # Errors
     /// [`StorageError`] if this store cannot be copied, or if the copy cannot be written.
     fn backup(&self, to: &Path) -> Result<(), StorageError>;
+}
+
+/// The size of a [`StateStore`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreUsage {
+    /// Bytes on the disk; `None` if that is not known.
+    pub bytes: Option<u64>,
+    /// Rows of [`Table::Records`]; `None` if that is not known.
+    pub records: Option<u64>,
+}
+
+impl StoreUsage {
+    /// The size of a store that takes `bytes` and has `records` rows of [`Table::Records`].
+    #[must_use]
+    pub const fn new(bytes: Option<u64>, records: Option<u64>) -> Self {
+        Self { bytes, records }
+    }
 }
 
 /// A table of a [`StateStore`].
@@ -109,6 +136,23 @@ impl Batch {
     pub fn remove(&mut self, table: Table, key: Vec<u8>) {
         self.edits.push(Edit { table, key, value: None });
     }
+
+    /// Appends the changes of another batch.
+    pub fn append(&mut self, other: Self) {
+        self.edits.extend(other.edits);
+    }
+
+    /// Whether there are no changes.
+    pub fn is_empty(&self) -> bool {
+        self.edits.is_empty()
+    }
+}
+
+impl StorageError {
+    /// Whether the disk takes no writes now, but its rows may be readable.
+    pub(crate) const fn refuses_writes(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::ReadOnly { .. })
+    }
 }
 
 /// Why the state could not be written or read. What is in memory stays as it was and is served on;
@@ -127,6 +171,16 @@ pub enum StorageError {
         "{place}: no room to write ({reason}); nothing was taken, free some space and it is tried again"
     )]
     Full {
+        /// Which file.
+        place: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// It cannot be written to, though it may be readable.
+    #[error(
+        "{place} cannot be written ({reason}); nothing was taken, mount the disk for writing or set the permissions, and it is tried again"
+    )]
+    ReadOnly {
         /// Which file.
         place: String,
         /// What the system said.

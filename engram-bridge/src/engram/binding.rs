@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::engram::background::{compare_across_ids, spread_spaces};
 use crate::engram::gossiper::{ConsolidationGossiper, UnknownSpace};
+use crate::engram::retry::retry_storage;
 use crate::replica::first_contact::FirstContact;
 use crate::replica::space::Space;
 use crate::replica::store::{AddSpaceError, Store};
@@ -22,8 +23,9 @@ use crate::replica::store::{AddSpaceError, Store};
 pub const DEFAULT_SETTLE: Duration = Duration::from_secs(10);
 
 /// Connects a store with its gossip: announces local changes to the peers, tells the store who the
-/// members are, ends the wait of spaces that started empty, spreads spaces that are added, and compares
-/// the visible patterns across ids.
+/// members are, ends the wait of spaces that started empty, spreads spaces that are added, compares
+/// the visible patterns across ids, and tries from time to time whether a disk that refused a change
+/// takes writes again.
 ///
 /// Cheap to clone. It works until the last clone, or the last [`ConsolidationGossiper`] made from
 /// it, is dropped.
@@ -38,7 +40,7 @@ struct Inner {
     runtime: Handle,
     settle: Duration,
     added: mpsc::UnboundedSender<SpaceId>,
-    tasks: [AbortHandle; 3],
+    tasks: [AbortHandle; 4],
 }
 
 impl Binding {
@@ -66,9 +68,11 @@ impl Binding {
         let spread = watch::Sender::new(());
         let spreader = tokio::spawn(spread_spaces(gossip.clone(), spread.subscribe()));
         let comparing = compare_across_ids(Arc::downgrade(&store), store.view_changes());
+        let retrying = retry_storage(Arc::downgrade(&store), store.events());
         let additions = (added.clone(), additions);
         let driver = Driver::new(&store, &gossip, settle, additions, spread);
-        let tasks = [tokio::spawn(driver.run()), spreader, tokio::spawn(comparing)];
+        let (comparing, retrying) = (tokio::spawn(comparing), tokio::spawn(retrying));
+        let tasks = [tokio::spawn(driver.run()), spreader, comparing, retrying];
         let tasks = tasks.map(|task| task.abort_handle());
         let runtime = Handle::current();
         Self { inner: Arc::new(Inner { store, gossip, runtime, settle, added, tasks }) }

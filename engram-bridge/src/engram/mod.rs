@@ -10,6 +10,7 @@ pub(crate) mod observer;
 pub(crate) mod pattern;
 pub(crate) mod ports;
 pub(crate) mod precision;
+mod retry;
 pub(crate) mod service;
 pub(crate) mod timestamp;
 mod value;

@@ -1,14 +1,17 @@
 //! Engram's consolidation service, with a cluster behind it.
 
 mod observed;
+mod pending;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::task::AbortHandle;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, spawn_blocking};
 
 use self::observed::Observed;
+use self::pending::{Handed, Pending};
 use crate::durable::storage::StorageError;
 use crate::engram::gossiper::ConsolidationGossiper;
 use crate::engram::observer::ConsolidationObserver;
@@ -21,8 +24,9 @@ use crate::replica::report::SubmitReport;
 
 /// Wraps a consolidation service, so that it serves the patterns of the whole cluster.
 ///
-/// - `update_cache` submits the patterns of the engine, and passes the *merged* snapshot on to the
-///   inner service, but only if the visible patterns changed.
+/// - `update_cache` hands the patterns of the engine over and returns: it waits for no disk. They are
+///   submitted in the background, in order, and the *merged* snapshot is passed on to the inner service,
+///   but only if the visible patterns changed. [`durable`](Self::durable) says when they are stored.
 /// - Contributions of peers reach the inner service soon after they arrived, many changes at once.
 /// - `cached_snapshot` is the merged view, and in it the patterns of the own engine that the cluster
 ///   [refused](crate::MergedView::refused); `recent_updates` lists its changes, each with the node that
@@ -33,8 +37,8 @@ use crate::replica::report::SubmitReport;
 ///   the [observer](Self::with_observer).
 /// - The merged view handed back to `update_cache` writes nothing.
 ///
-/// No method waits for the network. Calls to the inner service are made one at a time; at worst
-/// `update_cache` waits for one of them.
+/// No method waits for the network or the disk but [`durable`](Self::durable). Calls to the inner service
+/// are made one at a time, in the background.
 pub struct GossipingConsolidationService {
     shared: Arc<Shared>,
     follower: AbortHandle,
@@ -51,6 +55,7 @@ struct Shared {
     inner: Arc<dyn ConsolidationService>,
     gossiper: ConsolidationGossiper,
     observed: Observed,
+    pending: Pending,
     /// Held for moments only.
     local: Mutex<Local>,
     /// The snapshot that was handed out last. Held while it is compared.
@@ -80,26 +85,21 @@ impl GossipingConsolidationService {
     /// It may be called outside of a tokio runtime: the work in the background runs on the runtime of
     /// the gossip.
     pub fn new(inner: Arc<dyn ConsolidationService>, gossiper: ConsolidationGossiper) -> Self {
-        let mut version = gossiper.space().view_version();
+        let version = gossiper.space().view_version();
         let observed = Observed::new(Arc::clone(gossiper.space()));
         let runtime = gossiper.runtime().clone();
         let shared = Arc::new(Shared {
             inner,
             gossiper,
             observed,
+            pending: Pending::new(),
             local: Mutex::default(),
             handed_out: Mutex::default(),
             forwarded: Mutex::default(),
         });
-        let following = Arc::clone(&shared);
-        let follower = runtime.spawn(async move {
-            while version.changed().await.is_ok() {
-                let shared = Arc::clone(&following);
-                // It writes files. If the inner service panics, the next change tries again.
-                let refresh = move || shared.follow();
-                let _ = tokio::task::spawn_blocking(refresh).await;
-            }
-        });
+        // Both receivers are made before the first snapshot comes.
+        let handed = shared.pending.handed();
+        let follower = runtime.spawn(Arc::clone(&shared).work(handed, version));
         Self { shared, follower: follower.abort_handle() }
     }
 
@@ -121,6 +121,17 @@ impl GossipingConsolidationService {
     /// The gossip of this service's memory space.
     pub fn gossiper(&self) -> &ConsolidationGossiper {
         &self.shared.gossiper
+    }
+
+    /// Waits until every snapshot that was handed over before the call is durable, and the inner
+    /// service has the merged view with it. Call it before the process ends: a snapshot that is not
+    /// stored yet ends with it. Returns what [`last_report`](Self::last_report) does then.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the last of them could not be stored.
+    pub async fn durable(&self) -> Result<SubmitReport, StorageError> {
+        self.shared.pending.all_stored().await;
+        self.last_report()
     }
 
     /// What became of the snapshot that was submitted last, with every pattern that was refused;
@@ -153,15 +164,53 @@ impl Shared {
         })
     }
 
-    fn submit(
-        &self,
-        snapshot: &ConsolidationSnapshot,
-        source: ConsolidationCacheSource,
-    ) -> Result<SubmitReport, StorageError> {
-        if self.is_echo(snapshot) {
-            return Ok(SubmitReport::of_echo(snapshot.patterns.len()));
+    /// Submits what the engine hands over, and passes on what the peers contribute.
+    async fn work(
+        self: Arc<Self>,
+        mut handed: watch::Receiver<u64>,
+        mut version: watch::Receiver<u64>,
+    ) {
+        loop {
+            let going_on = tokio::select! {
+                handed = handed.changed() => handed,
+                changed = version.changed() => changed,
+            };
+            if going_on.is_err() {
+                return;
+            }
+            while let Some(snapshot) = self.pending.pop() {
+                let (shared, number) = (Arc::clone(&self), snapshot.number());
+                _ = spawn_blocking(move || shared.take(&snapshot)).await;
+                self.pending.note_stored(number);
+            }
+            let shared = Arc::clone(&self);
+            // It writes files. If the inner service panics, the next change tries again.
+            _ = spawn_blocking(move || shared.follow()).await;
         }
-        self.gossiper.rebuild_from_snapshot(snapshot, source)
+    }
+
+    /// Submits a snapshot of the engine, and gives the inner service the merged view with it.
+    fn take(&self, handed: &Handed) {
+        let Handed { snapshot, source, .. } = handed;
+        let mut forwarded = self.forwarded();
+        let report = self.submit(handed);
+        let rejected = report.as_ref().map(|report| report.rejected.clone()).unwrap_or_default();
+        {
+            let mut local = self.local();
+            local.snapshots += 1;
+            local.stats.clone_from(&snapshot.stats);
+            local.report = report;
+        }
+        let updates = self.observed.log(&self.inner.alert_log_path());
+        self.observed.note_run(snapshot.generated_at, *source, &updates, &rejected);
+        self.forward(&mut forwarded, *source);
+    }
+
+    fn submit(&self, handed: &Handed) -> Result<SubmitReport, StorageError> {
+        if handed.is_echo {
+            return Ok(SubmitReport::of_echo(handed.snapshot.patterns.len()));
+        }
+        self.gossiper.rebuild_from_snapshot(&handed.snapshot, handed.source)
     }
 
     /// Whether the inner service panicked or not, the version it has is what the lock says.
@@ -194,7 +243,7 @@ impl Shared {
 }
 
 impl ConsolidationService for GossipingConsolidationService {
-    /// The merged view: `None` until this node consolidated or heard of a pattern.
+    /// The merged view of what is durable: `None` until this node consolidated or heard of a pattern.
     fn cached_snapshot(&self) -> Option<ConsolidationSnapshot> {
         let merged = self.shared.merged();
         let anything = !merged.patterns.is_empty() || self.shared.local().snapshots > 0;
@@ -205,21 +254,8 @@ impl ConsolidationService for GossipingConsolidationService {
     }
 
     fn update_cache(&self, snapshot: &ConsolidationSnapshot, source: ConsolidationCacheSource) {
-        let shared = &self.shared;
-        // Taken before the submission, so that the follower does not forward it as if it had come
-        // from a peer.
-        let mut forwarded = shared.forwarded();
-        let report = shared.submit(snapshot, source);
-        let rejected = report.as_ref().map(|report| report.rejected.clone()).unwrap_or_default();
-        {
-            let mut local = shared.local();
-            local.snapshots += 1;
-            local.stats.clone_from(&snapshot.stats);
-            local.report = report;
-        }
-        let updates = shared.observed.log(&shared.inner.alert_log_path());
-        shared.observed.note_run(snapshot.generated_at, source, &updates, &rejected);
-        shared.forward(&mut forwarded, source);
+        let is_echo = self.shared.is_echo(snapshot);
+        self.shared.pending.push(snapshot.clone(), source, is_echo);
     }
 
     fn set_alert_log_path(&self, path: PathBuf) {

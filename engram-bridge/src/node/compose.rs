@@ -323,7 +323,11 @@ fn stored(config: &ClusterConfig) -> Result<Option<Arc<dyn StateStore>>, StartEr
     match &config.store.path {
         None => Ok(None),
         #[cfg(feature = "redb")]
-        Some(path) => Ok(Some(Arc::new(crate::durable::storage::RedbStateStore::new(path)))),
+        Some(path) => {
+            let cache = usize::try_from(config.store.cache_bytes).unwrap_or(usize::MAX);
+            let store = crate::durable::storage::RedbStateStore::new(path).with_cache(cache);
+            Ok(Some(Arc::new(store)))
+        }
         #[cfg(not(feature = "redb"))]
         Some(_) => Err(StartError::NothingToStoreIn),
     }

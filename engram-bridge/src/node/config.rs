@@ -186,6 +186,8 @@ pub struct StorageConfig {
     /// How long a space that starts empty waits for a peer, 10 s; see
     /// [`Binding::with_settle`](crate::Binding::with_settle).
     pub settle: Duration,
+    /// Bytes of the store's pages in memory, 256 KiB. The state is in memory beside them.
+    pub cache_bytes: u64,
     /// The limits of what members can make this node keep.
     pub caps: Caps,
 }

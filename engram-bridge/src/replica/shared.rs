@@ -12,7 +12,7 @@ use engram_vclock::{ClockFault, HybridClock};
 use tokio::sync::{broadcast, watch};
 
 use crate::durable::journal::Journal;
-use crate::durable::storage::StorageError;
+use crate::durable::storage::{StateStore, StorageError};
 use crate::engram::timestamp::Timestamp;
 use crate::replica::caps::{Cap, Caps, Usage};
 use crate::replica::clocks::{ClockWatch, is_ahead};
@@ -124,7 +124,8 @@ pub enum StateEvent {
 pub(crate) struct Shared {
     pub(crate) clock: Arc<Clock>,
     pub(crate) caps: Caps,
-    journal: Mutex<Journal>,
+    pub(crate) journal: Journal,
+    issuer: Mutex<DotIssuer>,
     stats: Mutex<WriteStats>,
     usage: Mutex<Usage>,
     members: Mutex<Arc<BTreeSet<[u8; 32]>>>,
@@ -139,22 +140,28 @@ pub(crate) struct Shared {
 const HELD: &str = "no code panics while it holds this lock";
 
 impl Shared {
-    pub(crate) fn new(clock: Arc<Clock>, caps: Caps, journal: Journal, usage: Usage) -> Self {
-        let members = Arc::new(BTreeSet::from([*journal.issuer.node()]));
-        let mut stats = WriteStats::default();
-        journal.report(&mut stats);
+    pub(crate) fn new(
+        clock: Arc<Clock>,
+        caps: Caps,
+        issuer: DotIssuer,
+        stored: Option<Arc<dyn StateStore>>,
+        usage: Usage,
+    ) -> Self {
+        let members = Arc::new(BTreeSet::from([*issuer.node()]));
+        let events = broadcast::Sender::new(STATE_EVENT_QUEUE);
         Self {
             clock,
             caps,
-            journal: Mutex::new(journal),
-            stats: Mutex::new(stats),
+            journal: Journal::new(stored, events.clone()),
+            issuer: Mutex::new(issuer),
+            stats: Mutex::default(),
             usage: Mutex::new(usage),
             members: Mutex::new(members),
             clocks: Mutex::default(),
             greeted: (AtomicU64::new(0), AtomicU64::new(0)),
             local_changes: watch::Sender::new(0),
             view_changes: watch::Sender::new(0),
-            events: broadcast::Sender::new(STATE_EVENT_QUEUE),
+            events,
         }
     }
 
@@ -162,8 +169,10 @@ impl Shared {
         (self.clock)()
     }
 
-    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
-        self.journal.lock().expect(HELD)
+    /// The issuer of dots. Held while changes are planned, and never over a commit. Taken before
+    /// the state of a space.
+    pub(crate) fn issuer(&self) -> MutexGuard<'_, DotIssuer> {
+        self.issuer.lock().expect(HELD)
     }
 
     pub(crate) fn members(&self) -> Arc<BTreeSet<[u8; 32]>> {
@@ -185,7 +194,8 @@ impl Shared {
 
     /// Figures, without waiting for a writer.
     pub(crate) fn stats(&self) -> WriteStats {
-        let stats = self.stats.lock().expect(HELD).clone();
+        let mut stats = self.stats.lock().expect(HELD).clone();
+        self.journal.report(&mut stats);
         WriteStats { clock_fault: self.clock_fault(), ..stats }
     }
 
@@ -201,21 +211,6 @@ impl Shared {
 
     pub(crate) fn count(&self, count: impl FnOnce(&mut WriteStats)) {
         count(&mut self.stats.lock().expect(HELD));
-    }
-
-    /// Takes note of a commit: its duration and its outcome.
-    pub(crate) fn note_commit(&self, journal: &Journal, outcome: &Result<(), StorageError>) {
-        let failure = outcome.clone().err();
-        let mut stats = self.stats.lock().expect(HELD);
-        let began = stats.storage_failure.is_none() && failure.is_some();
-        let ended = stats.storage_failure.is_some() && failure.is_none();
-        journal.report(&mut stats);
-        stats.storage_failure = failure.clone();
-        let event = StateEvent::Storage { failure };
-        drop(stats);
-        if began || ended {
-            self.publish(event);
-        }
     }
 
     /// Takes the greeting of a peer. Waits for no writer: the next one looks at it. An implausible

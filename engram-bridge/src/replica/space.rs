@@ -6,7 +6,7 @@ mod observed;
 mod write;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::{Clocks, SpaceId, Summary};
@@ -28,15 +28,24 @@ use crate::replica::state::{Rules, SpaceState};
 use crate::replica::stats::{SpaceStats, WriteStats};
 use crate::sync::view::{SessionMode, SpaceView};
 
+/// The right to change a space, from the plan of a change until it is visible: nobody sees a change
+/// that a crash could take back, and a change that cannot be stored has never happened. Readers do
+/// not need it.
+pub(crate) struct Writer<'s> {
+    _alone: MutexGuard<'s, ()>,
+}
+
 /// One memory space of a [`Store`](crate::Store), shared by everything that works on it.
 ///
 /// All methods are synchronous, and none waits for the network. Patterns are validated and hashed
-/// before any lock is taken. A writer waits until its change is durable, and other writers wait for
-/// it; a reader waits no longer than it takes to change maps.
+/// before any lock is taken. A writer waits until its change is durable, and other writers of the
+/// space wait for it; those of other spaces become durable together with it. A reader waits no longer
+/// than it takes to change maps. Many changes are made in parts, so that nobody waits for all of them.
 pub struct Space {
     id: SpaceId,
     rules: Rules,
     pub(crate) shared: Arc<Shared>,
+    writers: Mutex<()>,
     state: RwLock<SpaceState>,
     view_version: watch::Sender<u64>,
     pub(super) comparison: Option<Comparison>,
@@ -51,7 +60,8 @@ impl Space {
         let (rules, view_version) = (state.rules().clone(), watch::Sender::new(0));
         let comparison = rules.across_ids.map(Comparison::new);
         let (state, runs, log_fails) = (RwLock::new(state), Mutex::default(), Mutex::default());
-        Self { id, rules, shared, state, view_version, comparison, runs, log_fails }
+        let writers = Mutex::new(());
+        Self { id, rules, shared, writers, state, view_version, comparison, runs, log_fails }
     }
 
     /// The name of the space.
@@ -191,6 +201,11 @@ impl Space {
     #[cfg(feature = "metrics")]
     pub(crate) fn tree(&self) -> Tree<Arc<str>, AnyHasher> {
         self.state().tree().clone()
+    }
+
+    /// The right to change the space.
+    pub(crate) fn writer(&self) -> Writer<'_> {
+        Writer { _alone: self.writers.lock().expect("no code panics while it holds this lock") }
     }
 
     pub(crate) fn state(&self) -> RwLockReadGuard<'_, SpaceState> {

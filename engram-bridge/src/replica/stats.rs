@@ -90,6 +90,9 @@ pub struct WriteStats {
     pub commit_time: Duration,
     /// Bytes of the store; `None` if nothing is stored.
     pub stored_bytes: Option<u64>,
+    /// Records that are stored, those of spaces that are no longer hosted included; `None` if nothing
+    /// is stored.
+    pub stored_records: Option<u64>,
     /// Batches that could not be stored.
     pub storage_failures: u64,
     /// The cause, if the last batch could not.

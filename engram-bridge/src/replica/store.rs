@@ -13,11 +13,10 @@ use engram_gossip_proto::{Greeting, Parameters, SpaceId};
 use engram_merkle::{AnyHasher, BaseDepth, Digest, Hasher};
 use tokio::sync::{broadcast, watch};
 
-use crate::durable::journal::{Journal, backup};
 use crate::durable::migrate::{MigrateError, Migration, migrate};
 use crate::durable::recovery::{OpenError, Recovery};
 use crate::durable::restore::{Hosting, Restored, restore, restore_space};
-use crate::durable::storage::{Batch, StateStore, StorageError};
+use crate::durable::storage::{StateStore, StorageError};
 use crate::engram::pattern::{ENGRAM_DIMENSION, SemanticPattern};
 use crate::engram::precision::Precision;
 use crate::engram::timestamp::Timestamp;
@@ -36,6 +35,13 @@ use crate::replica::stats::WriteStats;
 
 /// The name of the space that is used where none is named.
 pub const DEFAULT_SPACE: &str = "default";
+
+/// A store that takes so many times the bytes of its rows, and more than a small one, is compacted
+/// when it is opened.
+const SPARSE: u64 = 3;
+const SMALL_STORE: u64 = 16 << 20;
+/// What a record takes beside its contents, roughly.
+const ROW_BYTES: u64 = 512;
 
 const ROOT_OF_SPACES: &[u8; 8] = b"ecb1root";
 
@@ -165,7 +171,6 @@ pub struct Store {
     replaces: Vec<NodeId>,
     rules: Rules,
     recovery: Recovery,
-    stored: Option<Arc<dyn StateStore>>,
     shared: Arc<Shared>,
     learns_spaces: bool,
     /// Grows only.
@@ -199,7 +204,8 @@ impl Store {
         let Restored { recovery, states, unhosted, repairs } = restored;
         let mut opened = Self::with_states(&config, environment, recovery, Some(store), states);
         opened.unhosted = Mutex::new(unhosted);
-        opened.repair(&repairs)?;
+        opened.shared.journal.repair(repairs)?;
+        opened.compact_if_sparse();
         Ok(opened)
     }
 
@@ -231,28 +237,24 @@ impl Store {
             issuer.recall(state.tallies().greatest(node.as_bytes()));
             usage.replace(Usage::default(), state.usage());
         }
-        let journal = match &stored {
-            None => Journal::in_memory(issuer),
-            Some(store) => Journal::durable(issuer, Arc::clone(store)),
-        };
-        let shared = Arc::new(Shared::new(clock, *caps, journal, usage));
+        let shared = Arc::new(Shared::new(clock, *caps, issuer, stored, usage));
         let space = |(id, state): (SpaceId, SpaceState)| {
             (id.clone(), Arc::new(Space::new(id, Arc::clone(&shared), state)))
         };
         let spaces = RwLock::new(states.into_iter().map(space).collect());
         let (rules, learns_spaces) = (config.rules(), config.learn_spaces);
         let (node, replaces, unhosted) = (*node, replaces.clone(), Mutex::default());
-        Self { node, replaces, rules, recovery, stored, shared, learns_spaces, spaces, unhosted }
+        Self { node, replaces, rules, recovery, shared, learns_spaces, spaces, unhosted }
     }
 
-    fn repair(&self, repairs: &Batch) -> Result<(), StorageError> {
-        if repairs.edits().is_empty() {
-            return Ok(());
+    /// Compacts a store that takes much more than its rows need. That it fails costs nothing but the
+    /// space.
+    fn compact_if_sparse(&self) {
+        let needed = self.shared.usage().bytes + ROW_BYTES * self.recovery.records();
+        let taken = self.shared.stats().stored_bytes.unwrap_or(0);
+        if taken > SPARSE * needed + SMALL_STORE {
+            _ = self.compact();
         }
-        let mut journal = self.shared.journal();
-        let repaired = journal.commit_batch(repairs);
-        self.shared.note_commit(&journal, &repaired);
-        repaired
     }
 
     /// The id of this node.
@@ -316,13 +318,13 @@ impl Store {
         if self.spaces().len() >= MAX_SPACES {
             return Err(AddSpaceError::TooMany { space: id.clone() });
         }
-        let state = match &self.stored {
-            Some(store) if unhosted.contains(id) => self.load_space(&**store, id)?,
+        let state = match self.shared.journal.store() {
+            Some(store) if unhosted.contains(id) => self.load_space(store, id)?,
             _ => SpaceState::new(self.rules.clone()),
         };
         self.shared.replace_usage(Usage::default(), state.usage());
         let greatest = state.tallies().greatest(self.node.as_bytes());
-        self.shared.journal().issuer.recall(greatest);
+        self.shared.issuer().recall(greatest);
         let space = Arc::new(Space::new(id.clone(), Arc::clone(&self.shared), state));
         prepare(&space);
         self.spaces.write().expect(HELD).insert(id.clone(), Arc::clone(&space));
@@ -338,7 +340,7 @@ impl Store {
 
     fn load_space(&self, store: &dyn StateStore, id: &SpaceId) -> Result<SpaceState, OpenError> {
         let (state, repairs) = restore_space(store, self.node, id, &self.rules)?;
-        self.repair(&repairs)?;
+        self.shared.journal.repair(repairs)?;
         Ok(state)
     }
 
@@ -462,14 +464,16 @@ impl Store {
     /// [`SubmitError`] if the changes of a space cannot be stored. That space and those after it are as
     /// they were; call it again.
     pub fn drop_implausible(&self) -> Result<usize, SubmitError> {
-        let mut journal = self.shared.journal();
-        let plausible = self.iter().map(|space| space.greatest_plausible(&self.node)).max();
-        journal.issuer.relearn(plausible.unwrap_or(0));
-        let dropped =
-            self.iter().map(|space| space.drop_implausible(&mut journal)).sum::<Result<usize, _>>();
+        let spaces: Vec<_> = self.iter().collect();
+        // No space writes under a version that is learnt anew.
+        let writers: Vec<_> = spaces.iter().map(|space| space.writer()).collect();
+        let plausible = spaces.iter().map(|space| space.greatest_plausible(&self.node)).max();
+        self.shared.issuer().relearn(plausible.unwrap_or(0));
+        let drop = |(space, writer): (&Arc<Space>, _)| space.drop_implausible(writer);
+        let dropped = spaces.iter().zip(&writers).map(drop).sum::<Result<usize, _>>();
         if dropped.is_err() {
-            let greatest = self.iter().map(|space| space.greatest(&self.node)).max();
-            journal.issuer.recall(greatest.unwrap_or(0));
+            let greatest = spaces.iter().map(|space| space.greatest(&self.node)).max();
+            self.shared.issuer().recall(greatest.unwrap_or(0));
         }
         dropped
     }
@@ -483,7 +487,21 @@ impl Store {
     /// # Errors
     /// [`StorageError`] if nothing is stored, if `to` exists, or if it cannot be written.
     pub fn backup(&self, to: &Path) -> Result<(), StorageError> {
-        backup(self.stored.as_deref(), to)
+        self.shared.journal.backup(to)
+    }
+
+    /// Gives space that the stored rows do not need back to the system. Changes wait for it, readers
+    /// do not. A store that takes much more than its rows need is compacted when it is opened.
+    ///
+    /// # Errors
+    /// [`StorageError`] if nothing is stored, or if it cannot be written. No row was changed.
+    pub fn compact(&self) -> Result<(), StorageError> {
+        self.shared.journal.compact()
+    }
+
+    /// Tries whether the disk takes writes again, if the last change could not be stored.
+    pub(crate) fn retry_storage(&self) {
+        self.shared.journal.retry();
     }
 
     /// Ends the node in good order: takes in the submissions that wait for a first contact, and stores
@@ -495,7 +513,7 @@ impl Store {
         self.iter().try_for_each(|space| space.take_in())?;
         let time = |space: Arc<Space>| (space.id().clone(), space.state().generated_at());
         let times: Vec<_> = self.iter().map(time).collect();
-        self.shared.journal().commit_generated(times.into_iter())
+        self.shared.journal.commit_generated(times.into_iter())
     }
 }
 

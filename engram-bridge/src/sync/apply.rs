@@ -34,8 +34,8 @@ impl Space {
         let ids: Vec<String> = delivery.records.iter().map(|record| record.id.clone()).collect();
         let mut applied = Applied::default();
         let cause = self.cause(ConsolidationCacheSource::Gossip);
-        let mut journal = self.shared.journal();
-        let committed = self.commit(&mut journal, cause, |state, issuer| {
+        let writer = self.writer();
+        let committed = self.commit(&writer, cause, |state, issuer| {
             let mut batch = Batch {
                 space: self,
                 state,
@@ -49,7 +49,7 @@ impl Space {
             }
             batch.pending.into_values().collect()
         });
-        drop(journal);
+        drop(writer);
         match committed {
             Ok(_) => self.report(applied),
             Err(_) => unavailable(applied.receipt, ids),

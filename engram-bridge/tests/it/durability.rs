@@ -207,6 +207,48 @@ fn a_batch_is_one_commit() {
     assert_eq!(kept.commits() - before, 1, "what is no news is not written");
 }
 
+/// 2,048 operations make one commit; a greater number is committed in parts, and what a part could not
+/// store is stored by the next call.
+#[test]
+fn many_operations_share_commits() {
+    const MANY: usize = 2_048;
+    let kept = MemoryStateStore::new();
+    let store = open(1, kept.clone()).unwrap();
+    let (space, before) = (only_space(&store), kept.commits());
+    let all = snapshot((0..=MANY).map(|n| pattern(&format!("p_{n:04}"), 1)).collect());
+    space.submit(&all, Scheduler).unwrap();
+    assert_eq!(kept.commits() - before, 2);
+    let ids: Vec<String> = all.patterns.iter().map(|pattern| pattern.id.clone()).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    assert_eq!(space.forget_all(ids[..MANY].iter().copied()), Ok(MANY));
+    assert_eq!(kept.commits() - before, 3);
+    assert_eq!(space.visible_len(), 1);
+    assert_eq!(store.write_stats().stored_records, Some(MANY as u64 + 1));
+
+    // Contents of more than 4 MiB are committed in parts, too.
+    let large = |n: usize| {
+        let mut pattern = (*pattern(&format!("large_{n}"), n as u8)).clone();
+        pattern.source_episodes = (0..1_000).map(|n| format!("{n:0>200}")).collect();
+        Arc::new(pattern)
+    };
+    let large = snapshot((0..40).map(large).collect());
+    let before = kept.commits();
+    space.submit(&large, Scheduler).unwrap();
+    assert_eq!(kept.commits() - before, 2);
+
+    let node: engram_gossip_net::NodeId = [1; 32].into();
+    space
+        .submit(&snapshot(all.patterns.iter().map(|p| pattern(&p.id, 2)).collect()), Scheduler)
+        .unwrap();
+    kept.fail_after(1, full());
+    assert!(space.withdraw_node(&node).is_err());
+    let left = space.visible_len();
+    // Of 2,089 patterns the first commit withdrew 2,048.
+    assert_eq!(left, 41);
+    kept.fail(None);
+    assert_eq!(space.withdraw_node(&node), Ok(left as usize));
+}
+
 #[test]
 fn damaged_rows_come_back_from_peers() {
     let kept = MemoryStateStore::new();

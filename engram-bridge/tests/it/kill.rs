@@ -23,7 +23,7 @@ use crate::common::*;
 
 const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
 /// No wait takes this long unless the test fails.
-const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 /// Snapshots that a process replays: more than it acknowledges before it is killed.
 const SNAPSHOTS: usize = 400;
 /// The pattern that all nodes write again and again.
@@ -41,19 +41,19 @@ impl Random {
 }
 
 /// A node that runs.
-struct Process {
-    child: Child,
+pub(crate) struct Process {
+    pub(crate) child: Child,
     stdin: ChildStdin,
-    events: Receiver<Value>,
+    pub(crate) events: Receiver<Value>,
     root: String,
 }
 
-struct Cluster {
+pub(crate) struct Cluster {
     folder: tempfile::TempDir,
     ids: [NodeId; 3],
-    running: [Option<Process>; 3],
+    pub(crate) running: [Option<Process>; 3],
     /// Per node, the snapshots that were acknowledged: cycle and number.
-    acknowledged: [Vec<(usize, usize)>; 3],
+    pub(crate) acknowledged: [Vec<(usize, usize)>; 3],
     /// Per node, how many of these its store lost with the last damage, until it got them back.
     spoilt: [usize; 3],
     /// Per node, an id above all that it wrote before the last damage of its store.
@@ -66,7 +66,7 @@ struct Cluster {
 
 impl Cluster {
     /// Nodes whose submissions wait so many seconds for a first contact.
-    fn new(settle_seconds: u32) -> Self {
+    pub(crate) fn new(settle_seconds: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: String| folder.path().join(name);
         let validity = Validity::days_from(SystemTime::now(), 1);
@@ -102,16 +102,16 @@ impl Cluster {
         Self { folder, ids, running, acknowledged, spoilt, lost, copies, dots }
     }
 
-    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Starts a node; with a cycle, it replays the snapshots of that cycle.
-    fn start(&mut self, node: usize, cycle: Option<usize>) {
+    pub(crate) fn start(&mut self, node: usize, cycle: Option<usize>) {
         self.start_by(Command::new(env!("CARGO_BIN_EXE_engram-node")), node, cycle);
     }
 
-    fn start_by(&mut self, mut command: Command, node: usize, cycle: Option<usize>) {
+    pub(crate) fn start_by(&mut self, mut command: Command, node: usize, cycle: Option<usize>) {
         command.args(["run", "--events", "--control", "--replay-every", "1", "--config"]);
         command.arg(self.path(format!("{}.toml", NAMES[node])));
         if let Some(cycle) = cycle {
@@ -136,7 +136,7 @@ impl Cluster {
 
     /// Kills the node after it took `after` snapshots, and takes note of everything that it
     /// acknowledged.
-    fn kill(&mut self, node: usize, cycle: usize, after: usize) {
+    pub(crate) fn kill(&mut self, node: usize, cycle: usize, after: usize) {
         let mut process = self.running[node].take().unwrap();
         let mut seen = 0;
         while seen < after {
@@ -151,7 +151,7 @@ impl Cluster {
         }
     }
 
-    fn note(&mut self, node: usize, cycle: usize, event: &Value) -> usize {
+    pub(crate) fn note(&mut self, node: usize, cycle: usize, event: &Value) -> usize {
         assert_ne!(event["event"], "failed", "{event}");
         assert_ne!(event["event"], "rejected", "{event}");
         if event["event"] != "snapshot" {
@@ -166,7 +166,7 @@ impl Cluster {
     }
 
     /// Opens a copy of the killed node's file: every acknowledged snapshot must be in it.
-    fn inspect(&mut self, node: usize) {
+    pub(crate) fn inspect(&mut self, node: usize) {
         let (source, copy) = (self.path(NAMES[node]), self.path("copy"));
         if !source.join("state.redb").exists() {
             // Its file was removed, and it was killed before it made another one.

@@ -7,9 +7,15 @@ mod across_ids;
 mod browser;
 #[cfg(feature = "files")]
 mod cluster;
+#[cfg(feature = "conformance")]
+mod conformance;
 mod convergence;
 #[cfg(all(feature = "node", unix))]
 mod ctl;
+#[cfg(feature = "redb")]
+mod damage;
+#[cfg(feature = "node")]
+mod disks;
 mod durability;
 mod guide;
 #[cfg(feature = "http")]
@@ -31,6 +37,8 @@ mod reload;
 mod run;
 #[cfg(feature = "files")]
 mod service;
+#[cfg(feature = "http")]
+mod slow_disk;
 #[cfg(feature = "files")]
 mod spaces;
 #[cfg(feature = "http")]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use engram_bridge::{
     ConsolidationCacheSource::Scheduler, OpenError, Recovery, RedbStateStore, StorageError, Store,
@@ -111,57 +112,46 @@ fn a_backup_is_restored_by_starting_on_it() {
     assert!(texts.contains_key("later"));
 }
 
-/// Damages the file in many ways: the node starts, shows nothing that was not written, and names
-/// the loss.
-#[test]
-fn a_damaged_file_is_noticed_and_never_believed() {
-    let folder = folder();
-    let before = left(folder.path());
-    let file = folder.path().join("state/state.redb");
-    let whole = fs::read(&file).unwrap();
-    let mut random = 7_u64;
-    let mut below = |limit: usize| {
-        random =
-            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) as usize % limit
-    };
-    let (mut aside, mut intact) = (0, 0);
-    for round in 0..40 {
-        let mut spoilt = whole.clone();
-        match round % 3 {
-            0 => spoilt.truncate(below(whole.len())),
-            1 => spoilt[below(whole.len())] ^= 1 << below(8),
-            _ => {
-                let at = below(whole.len() - 4_096);
-                spoilt[at..at + 4_096].fill(0);
-            }
-        }
-        let other = folder.path().join(format!("spoilt-{round}"));
-        fs::create_dir(&other).unwrap();
-        fs::write(other.join("state.redb"), &spoilt).unwrap();
-        let store = open(1, RedbStateStore::new(&other)).unwrap();
-        match store.recovery() {
-            Recovery::SetAside { place, .. } => {
-                assert_eq!(fs::read(place).unwrap().len(), spoilt.len(), "the evidence is kept");
-                aside += 1;
-            }
-            // A byte that the file does not use may change.
-            Recovery::Loaded { records: 50 } => {
-                assert_eq!(shown(&store), before);
-                intact += 1;
-            }
-            Recovery::Repaired { records, .. } => assert!(*records < 50),
-            other => panic!("round {round}: {other:?}"),
-        }
-        only_space(&store).submit_pattern(&pattern("p", 1)).unwrap();
-    }
-    assert!(aside > 0 && intact > 0, "{aside} {intact}");
-}
-
 #[test]
 fn a_path_that_cannot_be_used_is_named() {
     let folder = folder();
     fs::write(folder.path().join("state"), "no folder").unwrap();
     let error = open(1, kept(folder.path())).unwrap_err().to_string();
     assert!(error.contains("state") && error.contains("check the path"), "{error}");
+}
+
+/// A file of which little is in use is compacted when it is opened, and at any time.
+#[test]
+fn a_sparse_file_is_compacted() {
+    let folder = folder();
+    let large = |n: u8| {
+        let mut pattern = (*pattern(&format!("large_{n}"), n)).clone();
+        pattern.source_episodes = (0..1_000).map(|episode| format!("{episode:0>200}")).collect();
+        Arc::new(pattern)
+    };
+    let size = |store: &Store| store.write_stats().stored_bytes.unwrap();
+    for on_demand in [true, false] {
+        let mut store = open(1, kept(folder.path())).unwrap();
+        let space = only_space(&store);
+        space.submit(&snapshot((0..120).map(large).collect()), Scheduler).unwrap();
+        assert_eq!(space.withdraw_node(&[1; 32].into()), Ok(120));
+        let full = size(&store);
+        assert!(full > 24 << 20, "{full}");
+        match on_demand {
+            true => store.compact().unwrap(),
+            false => {
+                drop((store, space));
+                store = open(1, kept(folder.path())).unwrap();
+            }
+        }
+        assert!(size(&store) < 2 << 20, "{} of {full}", size(&store));
+        // As many rows as records.
+        let records = only_space(&store).stats().records;
+        assert_eq!((records, store.write_stats().stored_records), (120, Some(120)));
+        let again = snapshot((0..120).map(large).collect());
+        assert_eq!(only_space(&store).submit(&again, Scheduler).unwrap().unchanged, 120);
+        if on_demand {
+            fs::remove_dir_all(folder.path().join("state")).unwrap();
+        }
+    }
 }

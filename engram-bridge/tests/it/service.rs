@@ -96,6 +96,7 @@ async fn the_inner_service_is_called_only_when_the_merged_view_changed() {
     // Engram calls after every run, and empty snapshots are normal.
     service.update_cache(&snapshot(vec![]), Scheduler);
     service.update_cache(&snapshot(vec![]), Scheduler);
+    service.durable().await.unwrap();
     assert_eq!(witness.seen(), [(0, Scheduler)]);
     assert!(service.cached_snapshot().unwrap().patterns.is_empty());
 
@@ -103,10 +104,12 @@ async fn the_inner_service_is_called_only_when_the_merged_view_changed() {
     for _ in 0..10 {
         service.update_cache(&own, OnDemand);
     }
+    service.durable().await.unwrap();
     assert_eq!(witness.seen(), [(0, Scheduler), (3, OnDemand)]);
 
     // A restarted engine has forgotten everything; its cluster has not.
     service.update_cache(&snapshot(vec![]), Scheduler);
+    service.durable().await.unwrap();
     assert_eq!(witness.seen().len(), 2);
     assert_eq!(service.cached_snapshot().unwrap().patterns.len(), 3);
 }
@@ -117,6 +120,7 @@ async fn what_peers_contribute_reaches_the_cache_with_its_origin() {
     let (_, a) = service(&cluster.nodes[0]);
     let (witness, b) = service(&cluster.nodes[1]);
     b.update_cache(&snapshot(patterns("of_b", 2)), Scheduler);
+    b.durable().await.unwrap();
     a.update_cache(&snapshot(patterns("of_a", 5)), Scheduler);
     witness.until(7).await;
     assert_eq!(witness.seen().last(), Some(&(7, Gossip)));
@@ -142,9 +146,9 @@ async fn the_merged_view_handed_back_is_no_news() {
     witness.until(5).await;
     let (root, merged) = (cluster.nodes[1].store.root(), b.cached_snapshot().unwrap());
     b.update_cache(&merged, OnDemand);
+    assert_eq!(b.durable().await.unwrap().echoed, 5);
     assert_eq!(cluster.nodes[1].store.root(), root);
     assert_eq!(cluster.nodes[1].store.write_stats().written, 0);
-    assert_eq!(b.last_report().unwrap().echoed, 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,6 +182,7 @@ async fn each_changed_belief_is_one_line_of_the_log_and_each_call_a_run() {
     for source in [Scheduler, Scheduler, OnDemand] {
         service.update_cache(&snapshot(patterns("own", 2)), source);
     }
+    service.durable().await.unwrap();
     let line = |id: &str| (id.to_owned(), "scheduler".to_owned(), None);
     assert_eq!(lines(&path), [line("own_0"), line("own_1")]);
     let runs = cluster.nodes[0].space().run_stats();
@@ -211,6 +216,7 @@ async fn beliefs_of_peers_are_lines_with_their_origin_and_no_runs() {
         (lines == expected).then_some(())
     };
     eventually("line for each belief", logged).await;
+    b.durable().await.unwrap();
     assert_eq!(cluster.nodes[1].space().run_stats().scheduler_runs, 1);
 }
 
@@ -224,8 +230,10 @@ async fn a_log_that_cannot_be_written_is_reported_once_and_recovers() {
     service.set_alert_log_path(folder.path().to_owned());
     service.update_cache(&snapshot(patterns("one", 1)), Scheduler);
     service.update_cache(&snapshot(patterns("two", 1)), Scheduler);
+    service.durable().await.unwrap();
     service.set_alert_log_path(folder.path().join("log.jsonl"));
     service.update_cache(&snapshot(patterns("three", 1)), Scheduler);
+    service.durable().await.unwrap();
     let failure = |event: StateEvent| match event {
         StateEvent::BeliefLog { failure, .. } => failure,
         event => panic!("{event:?}"),
@@ -264,6 +272,7 @@ async fn an_observer_is_told_each_run() {
     let service = service.with_observer(registry.clone()).without_belief_log();
     service.update_cache(&snapshot(patterns("own", 3)), Scheduler);
     service.update_cache(&snapshot(patterns("own", 3)), OnDemand);
+    service.durable().await.unwrap();
     let runs = registry.0.lock().unwrap();
     let told: Vec<_> =
         runs.iter().map(|(run, updates, _)| (run.source, run.updates, *updates)).collect();
@@ -345,8 +354,9 @@ async fn a_refused_pattern_is_told_and_costs_only_itself() {
     let own =
         ConsolidationSnapshot { generated_at: Timestamp::from_nanoseconds(9), ..snapshot(own) };
     service.update_cache(&own, Scheduler);
+    let report = service.durable().await.unwrap();
     assert_eq!(witness.seen(), [(2, Scheduler)], "the engine still sees its own");
-    let report = service.last_report().unwrap();
+    assert_eq!(service.last_report().unwrap().rejected.len(), 1);
     assert_eq!((report.taken(), report.rejected.len()), (1, 1));
     assert_eq!(report.rejected[0].id, "own_0");
     assert!(service.cached_snapshot().unwrap().generated_at.as_nanoseconds() >= 9);

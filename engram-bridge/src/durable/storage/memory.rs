@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Batch, StateStore, StorageError, Table};
+use super::{Batch, StateStore, StorageError, StoreUsage, Table};
 
 /// Keeps the rows in memory. All clones are one store, so that a test can end a
 /// [`Store`](crate::Store) and open another one on what it left, and can spoil the rows in between.
@@ -18,6 +18,8 @@ struct Inner {
     rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     commits: u64,
     failure: Option<StorageError>,
+    /// Commits that still succeed before the failure.
+    spared: u64,
 }
 
 impl MemoryStateStore {
@@ -28,7 +30,15 @@ impl MemoryStateStore {
 
     /// From now on every commit ends with `failure`, until it is `None` again.
     pub fn fail(&self, failure: Option<StorageError>) {
-        self.inner().failure = failure;
+        let mut inner = self.inner();
+        (inner.failure, inner.spared) = (failure, 0);
+    }
+
+    /// After `commits` more commits every one ends with `failure`, until [`fail`](Self::fail) says
+    /// otherwise.
+    pub fn fail_after(&self, commits: u64, failure: StorageError) {
+        let mut inner = self.inner();
+        (inner.failure, inner.spared) = (Some(failure), commits);
     }
 
     /// How many batches were committed.
@@ -67,8 +77,9 @@ impl StateStore for MemoryStateStore {
 
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
         let mut inner = self.inner();
-        if let Some(failure) = &inner.failure {
-            return Err(failure.clone());
+        match &inner.failure {
+            Some(failure) if inner.spared == 0 => return Err(failure.clone()),
+            _ => inner.spared = inner.spared.saturating_sub(1),
         }
         for edit in batch.edits() {
             let key = (edit.table, edit.key.clone());
@@ -79,6 +90,13 @@ impl StateStore for MemoryStateStore {
         }
         inner.commits += 1;
         Ok(())
+    }
+
+    fn usage(&self) -> StoreUsage {
+        let inner = self.inner();
+        let records = inner.rows.keys().filter(|(table, _)| *table == Table::Records).count();
+        let bytes: usize = inner.rows.iter().map(|((_, key), value)| key.len() + value.len()).sum();
+        StoreUsage::new(Some(bytes as u64), Some(records as u64))
     }
 
     fn set_aside(&self) -> Result<String, StorageError> {

@@ -1,45 +1,70 @@
-//! A state store in a folder of its own: an embedded database.
+//! A state store in a file.
+
+mod error;
+mod file;
+mod overlay;
 
 use std::any::Any;
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _};
 
-use super::{Batch, StateStore, StorageError, Table};
-
-type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+use self::error::{io_error, storage_error};
+use self::file::{Check, definition, open_file, open_unwritten, sync};
+use super::{Batch, StateStore, StorageError, StoreUsage, Table};
 
 const STATE: &str = "state.redb";
-/// The state is in memory anyway, so the database needs pages for its own work only.
-const CACHE: usize = 256 << 10;
 
 /// Keeps the state in a folder: `state.redb`, a redb database of which every commit is synced to
 /// the disk.
 ///
 /// One process at a time has it open. The folder is made when it is first used. After a failure
-/// the database is opened anew at the next attempt.
+/// the database is opened again at the next attempt; while the disk is full, an attempt costs one
+/// write of the size of the batch. A file that cannot be written is still read.
 #[derive(Debug)]
 pub struct RedbStateStore {
     folder: PathBuf,
-    /// Held for moments only, so that nothing waits for a commit but the next one.
-    open: Mutex<Open>,
+    cache: usize,
+    /// Read while the database works, so that only an opening or a compaction waits for a commit.
+    open: RwLock<Open>,
+    /// Rows of the records, as of the last commit; [`u64::MAX`] before the first opening.
+    records: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Open {
-    database: Option<Arc<Database>>,
+    database: Option<Database>,
     /// Whether this process checked the whole file already.
     checked: bool,
+    /// Bytes for which the disk had no room.
+    lacking: u64,
+    /// The rows of a file that cannot be written, from the first scan to the first commit.
+    unwritten: Option<Database>,
 }
 
 impl RedbStateStore {
+    /// Bytes of database pages in memory, unless [`with_cache`](Self::with_cache) says otherwise: the
+    /// state is in memory anyway, so the database needs pages for its own work only.
+    pub const DEFAULT_CACHE: usize = 256 << 10;
+
     /// The store in `folder`. Nothing is read or made yet.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), open: Mutex::default() }
+        Self {
+            folder: folder.into(),
+            cache: Self::DEFAULT_CACHE,
+            open: RwLock::default(),
+            records: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// Keeps at most `bytes` of database pages in memory. More makes commits of many rows faster.
+    #[must_use]
+    pub fn with_cache(self, bytes: usize) -> Self {
+        Self { cache: bytes, ..self }
     }
 
     fn state(&self) -> PathBuf {
@@ -50,20 +75,25 @@ impl RedbStateStore {
         self.state().display().to_string()
     }
 
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open_mut(&self) -> RwLockWriteGuard<'_, Open> {
+        self.open.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The database, which is opened if need be.
-    fn database(&self) -> Result<Arc<Database>, redb::Error> {
-        let mut open = self.open();
-        if let Some(database) = &open.database {
-            return Ok(Arc::clone(database));
+    /// Opens the database, unless it is open.
+    fn prepare(&self) -> Result<(), redb::Error> {
+        let mut open = self.open_mut();
+        if open.database.is_some() {
+            return Ok(());
+        }
+        if open.lacking > 0 {
+            file::probe(&self.folder, open.lacking)?;
         }
         let check = if open.checked { Check::AfterCrash } else { Check::Whole };
-        let database = Arc::new(open_file(&self.folder, check)?);
-        (open.database, open.checked) = (Some(Arc::clone(&database)), true);
-        Ok(database)
+        let database = open_file(&self.folder, self.cache, check)?;
+        let rows = database.begin_read()?.open_table(definition(Table::Records))?.len()?;
+        self.records.store(rows, Relaxed);
+        (open.database, open.checked) = (Some(database), true);
+        Ok(())
     }
 
     /// Runs `work` on the database, and closes it after any error.
@@ -74,9 +104,23 @@ impl RedbStateStore {
         &self,
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, StorageError> {
-        let done = catch_unwind(AssertUnwindSafe(|| work(&*self.database()?)));
+        self.guarded(|| {
+            loop {
+                let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+                if let Some(database) = &open.database {
+                    return work(database);
+                }
+                drop(open);
+                self.prepare()?;
+            }
+        })
+    }
+
+    /// Runs `work`, which uses the database, and closes that after any error.
+    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, StorageError> {
+        let done = catch_unwind(AssertUnwindSafe(work));
         if !matches!(done, Ok(Ok(_))) {
-            self.open().database = None;
+            self.open_mut().database = None;
         }
         match done {
             Ok(done) => done.map_err(|error| storage_error(error, self.place())),
@@ -86,23 +130,52 @@ impl RedbStateStore {
             }
         }
     }
+
+    fn is_unwritten(&self) -> bool {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).unwritten.is_some()
+    }
+
+    /// The rows of a file that cannot be written now. What a crash left unfinished is put right in
+    /// memory.
+    fn scan_unwritten(
+        &self,
+        table: Table,
+        row: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<(), StorageError> {
+        self.guarded(|| {
+            let mut open = self.open_mut();
+            let database = match open.unwritten.take() {
+                Some(database) => database,
+                None => open_unwritten(&self.state(), self.cache)?,
+            };
+            scan_rows(open.unwritten.insert(database), table, row)
+        })
+    }
 }
 
 impl StateStore for RedbStateStore {
     fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
-        self.with(|database| {
-            let transaction = database.begin_read()?;
-            for entry in transaction.open_table(definition(table))?.iter()? {
-                let (key, value) = entry?;
-                row(key.value(), value.value());
+        if self.is_unwritten() {
+            return self.scan_unwritten(table, row);
+        }
+        // The database is opened beforehand: no row is handed out twice.
+        match self.with(|_| Ok(())) {
+            Ok(()) => self.with(|database| scan_rows(database, table, row)),
+            Err(error) if error.refuses_writes() && self.state().exists() => {
+                self.scan_unwritten(table, row)
             }
-            Ok(())
-        })
+            Err(error) => Err(error),
+        }
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
-        self.with(|database| {
+        // A backup holds the lock, too: it is taken for changes only if there is one to make.
+        if self.is_unwritten() {
+            self.open_mut().unwritten = None;
+        }
+        let committed = self.with(|database| {
             let transaction = database.begin_write()?;
+            let mut records = 0;
             for table in Table::ALL {
                 let mut rows = transaction.open_table(definition(table))?;
                 for edit in batch.edits().iter().filter(|edit| edit.table == table) {
@@ -111,17 +184,44 @@ impl StateStore for RedbStateStore {
                         None => _ = rows.remove(&*edit.key)?,
                     }
                 }
+                if table == Table::Records {
+                    records = rows.len()?;
+                }
             }
-            Ok(transaction.commit()?)
+            transaction.commit()?;
+            Ok(records)
+        });
+        match committed {
+            Ok(records) => {
+                self.records.store(records, Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                if matches!(error, StorageError::Full { .. }) {
+                    self.open_mut().lacking = file::room_for(batch);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn usage(&self) -> StoreUsage {
+        let bytes = fs::metadata(self.state()).ok().map(|file| file.len());
+        let records = Some(self.records.load(Relaxed)).filter(|records| *records != u64::MAX);
+        StoreUsage::new(bytes, records)
+    }
+
+    fn compact(&self) -> Result<(), StorageError> {
+        self.with(|_| Ok(()))?;
+        self.guarded(|| match &mut self.open_mut().database {
+            // It failed meanwhile; the next commit opens it again.
+            None => Ok(()),
+            Some(database) => Ok(database.compact().map(|_| ())?),
         })
     }
 
-    fn size(&self) -> Option<u64> {
-        fs::metadata(self.state()).ok().map(|file| file.len())
-    }
-
     fn set_aside(&self) -> Result<String, StorageError> {
-        *self.open() = Open::default();
+        *self.open_mut() = Open::default();
         let free = (1..).map(|n| self.folder.join(format!("{STATE}.damaged-{n}")));
         let mut free = free.skip_while(|path| path.exists());
         let aside = free.next().expect("some number is free");
@@ -131,93 +231,71 @@ impl StateStore for RedbStateStore {
     }
 
     fn backup(&self, to: &Path) -> Result<(), StorageError> {
-        let failed = |error: &io::Error| io_error(error, to.display().to_string());
-        make_private(to).map_err(|error| failed(&error))?;
-        self.with(|database| {
-            let transaction = database.begin_read()?;
-            let target = open_file(to, Check::AfterCrash)?;
-            let copied = target.begin_write()?;
-            for table in Table::ALL {
-                let mut rows = copied.open_table(definition(table))?;
-                for entry in transaction.open_table(definition(table))?.iter()? {
-                    let (key, value) = entry?;
-                    rows.insert(key.value(), value.value())?;
-                }
-            }
-            Ok(copied.commit()?)
-        })?;
-        sync(to).map_err(|error| failed(&error))
+        let place = || to.display().to_string();
+        make_private(to).map_err(|error| io_error(&error, place()))?;
+        let copied = self.with(|database| copy(database, to, self.cache)).and_then(|copied| {
+            copied.map_err(|error| storage_error(error, place()))?;
+            sync(to).map_err(|error| io_error(&error, place()))
+        });
+        if copied.is_err() {
+            // It is not a backup. The error that counts is the first one.
+            _ = fs::remove_dir_all(to);
+        }
+        copied
     }
 }
 
-/// How much of a file is checked when it is opened.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Check {
-    /// All pages.
-    Whole,
-    /// What a crash may have left unfinished.
-    AfterCrash,
-}
-
-/// Opens the database of a folder, and makes what is missing.
-fn open_file(folder: &Path, check: Check) -> Result<Database, redb::Error> {
-    fs::create_dir_all(folder)?;
-    let mut builder = Database::builder();
-    builder.set_cache_size(CACHE).set_check_integrity_on_open(check == Check::Whole);
-    let database = builder.create(folder.join(STATE))?;
-    let transaction = database.begin_write()?;
+/// Copies all rows of one moment to a new file in the folder `to`. The outer error is that of the
+/// database, the inner one that of the copy.
+fn copy(
+    database: &Database,
+    to: &Path,
+    cache: usize,
+) -> Result<Result<(), redb::Error>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let begun = open_file(to, cache, Check::AfterCrash)
+        .and_then(|target| Ok((target.begin_write()?, target)));
+    let (copied, _target) = match begun {
+        Ok(begun) => begun,
+        Err(error) => return Ok(Err(error)),
+    };
     for table in Table::ALL {
-        transaction.open_table(definition(table))?;
+        let mut rows = match copied.open_table(definition(table)) {
+            Ok(rows) => rows,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        for entry in transaction.open_table(definition(table))?.iter()? {
+            let (key, value) = entry?;
+            if let Err(error) = rows.insert(key.value(), value.value()) {
+                return Ok(Err(error.into()));
+            }
+        }
     }
-    transaction.commit()?;
-    Ok(database)
-}
-
-fn definition(table: Table) -> Definition {
-    TableDefinition::new(table.name())
+    Ok(copied.commit().map_err(redb::Error::from))
 }
 
 /// Makes a folder that only its owner may read.
-fn make_private(folder: &Path) -> io::Result<()> {
+fn make_private(folder: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
 }
 
-/// Makes a new name in `folder` durable.
-fn sync(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+fn scan_rows(
+    database: &Database,
+    table: Table,
+    row: &mut dyn FnMut(&[u8], &[u8]),
+) -> Result<(), redb::Error> {
+    let transaction = database.begin_read()?;
+    for entry in transaction.open_table(definition(table))?.iter()? {
+        let (key, value) = entry?;
+        row(key.value(), value.value());
+    }
+    Ok(())
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason")
-}
-
-fn storage_error(error: redb::Error, place: String) -> StorageError {
-    let reason = error.to_string();
-    match error {
-        redb::Error::DatabaseAlreadyOpen => StorageError::InUse { place },
-        redb::Error::Io(error) => io_error(&error, place),
-        redb::Error::UpgradeRequired(_) => StorageError::Newer { place, reason },
-        redb::Error::Corrupted(_)
-        | redb::Error::RepairAborted
-        | redb::Error::TableTypeMismatch { .. }
-        | redb::Error::TypeDefinitionChanged { .. } => StorageError::Damaged { place, reason },
-        _ => StorageError::Failed { place, reason },
-    }
-}
-
-fn io_error(error: &io::Error, place: String) -> StorageError {
-    let reason = error.to_string();
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            StorageError::Full { place, reason }
-        }
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-            StorageError::Damaged { place, reason }
-        }
-        _ => StorageError::Failed { place, reason },
-    }
 }

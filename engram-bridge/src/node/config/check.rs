@@ -34,6 +34,7 @@ pub(super) const PROBE_INTERVAL_MS: RangeInclusive<i64> = 100..=60_000;
 pub(super) const PROBE_TIMEOUT_MS: RangeInclusive<i64> = 10..=20_000;
 pub(super) const SUSPICION_MS: RangeInclusive<i64> = 100..=600_000;
 pub(super) const SETTLE_SECONDS: RangeInclusive<i64> = 0..=3_600;
+pub(super) const CACHE_KIB: RangeInclusive<i64> = 64..=16_777_216;
 pub(super) const RECORDS: RangeInclusive<i64> = 1..=1_000_000_000;
 pub(super) const MAX_COMPARED: RangeInclusive<i64> = 1..=1_000_000;
 pub(super) const CONTENT_MIB: RangeInclusive<i64> = 1..=1 << 30;
@@ -366,6 +367,7 @@ impl Check<'_> {
         let (key, range) = ("store.settle_seconds", SETTLE_SECONDS);
         let settle = self.time(key, store.settle_seconds.as_ref(), SECOND);
         let settle = settle.and_then(|written| self.integer(key, written, 10, range));
+        let cache = self.integer("store.cache_kib", store.cache_kib, 256, CACHE_KIB);
         let caps = self.caps(&store);
         let path = match store.path {
             None => Some(None),
@@ -374,6 +376,7 @@ impl Check<'_> {
         Some(StorageConfig {
             path: path?.map(PathBuf::from),
             settle: Duration::from_secs(settle?.unsigned_abs()),
+            cache_bytes: cache?.unsigned_abs() << 10,
             caps: caps?,
         })
     }

@@ -124,6 +124,7 @@ pub(super) struct Membership {
 pub(super) struct Store {
     pub(super) path: Option<String>,
     pub(super) settle_seconds: Option<Time>,
+    pub(super) cache_kib: Option<i64>,
     pub(super) max_live_records: Option<i64>,
     pub(super) max_deletions: Option<i64>,
     pub(super) max_content_mib: Option<i64>,

@@ -96,6 +96,7 @@ impl ClusterConfig {
                 table([
                     ("path", store.path.as_deref().map(path)),
                     ("settle_seconds", number(store.settle.as_secs())),
+                    ("cache_kib", number(store.cache_bytes >> 10)),
                     ("max_live_records", number(caps.live_records)),
                     ("max_deletions", number(caps.deletions)),
                     ("max_content_mib", number(caps.content_bytes >> 20)),

@@ -50,7 +50,7 @@ const fn key(
 const PEM: Takes = Text("path of a PEM file", "\"file.pem\"");
 
 /// In the order of the file. The tests hold it against what is really taken.
-pub(super) const KEYS: [Key; 49] = [
+pub(super) const KEYS: [Key; 50] = [
     key("node", "name", Text("text", "\"node-a\""), Refused, "A name for people."),
     key(
         "node",
@@ -312,6 +312,13 @@ pub(super) const KEYS: [Key; 49] = [
         Number(check::SETTLE_SECONDS),
         Value("10"),
         "How long a node that starts without state waits for a peer before it writes; 0 does not wait.",
+    ),
+    key(
+        "store",
+        "cache_kib",
+        Number(check::CACHE_KIB),
+        Value("256"),
+        "KiB of pages of the store in memory. The state is in memory beside them.",
     ),
     key(
         "store",

@@ -56,6 +56,7 @@ suspicion_ms = 8000
 [store]
 path = "state"
 settle_seconds = 30
+cache_kib = 1024
 
 [http]
 listen = "127.0.0.1:7801"
@@ -143,6 +144,7 @@ fn every_key_is_taken() {
     assert_eq!(config.membership, MembershipConfig::Swim(times));
     assert_eq!(config.store.path.as_deref(), Some(Path::new("state")));
     assert_eq!(config.store.settle, Duration::from_secs(30));
+    assert_eq!(config.store.cache_bytes, 1 << 20);
     assert_eq!(config.retention.max_age, Some(Duration::from_secs(90 * 86_400)));
     assert_eq!(config.retention.max_patterns, Some(5_000));
 }
@@ -162,6 +164,7 @@ fn the_defaults_are_those_of_the_plan() {
     assert_eq!(config.membership, MembershipConfig::Static);
     assert_eq!(config.store.path, None);
     assert_eq!(config.store.settle, crate::engram::binding::DEFAULT_SETTLE);
+    assert_eq!(config.store.cache_bytes, 256 << 10);
     assert_eq!(config.store.caps, Caps::default());
     assert_eq!(config.retention, Retention::default());
 }
@@ -170,6 +173,7 @@ fn the_defaults_are_those_of_the_plan() {
 fn values_that_cannot_be_meant_are_refused_by_key_and_line() {
     for (from, to, key, line, part) in [
         ("settle_seconds = 30", "settle_seconds = -1", "store.settle_seconds", 51, "10"),
+        ("cache_kib = 1024", "cache_kib = 63", "store.cache_kib", 52, "256"),
         ("fanout = 2", "fanout = 0", "gossip.fanout", 23, "1..=64"),
         ("interval_seconds = 5", "interval_seconds = 0", "gossip.interval_seconds", 22, "60"),
         ("interval_seconds = 5", "interval_seconds = -1", "gossip.interval_seconds", 22, "-1"),
@@ -204,8 +208,8 @@ fn values_that_cannot_be_meant_are_refused_by_key_and_line() {
         ("_ms = 2000", "_ms = 1000", "membership.probe_interval_ms", 45, "at least 1500"),
         ("_ms = 8000", "_ms = 1000", "membership.suspicion_ms", 47, "at least 2000"),
         ("path = \"state\"", "path = \"\"", "store.path", 50, "empty"),
-        ("_days = 90", "_days = 0", "retention.max_age_days", 57, "leave it out"),
-        ("_patterns = 5000", "_patterns = -1", "retention.max_patterns", 58, "leave it out"),
+        ("_days = 90", "_days = 0", "retention.max_age_days", 58, "leave it out"),
+        ("_patterns = 5000", "_patterns = -1", "retention.max_patterns", 59, "leave it out"),
     ] {
         let found = problem(from, to);
         assert_eq!((found.key.as_str(), found.line), (key, Some(line)), "{found:?}");

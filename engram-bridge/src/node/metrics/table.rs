@@ -261,6 +261,7 @@ pub const METRICS: &[Metric] = &[
     store::COMMIT_SECONDS,
     store::ERRORS,
     store::SIZE,
+    store::RECORDS,
     store::FAILURE,
     store::REPAIRED_ROWS,
     store::SET_ASIDE,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Space;
-use crate::durable::journal::Journal;
+use super::write::MAX_ROWS;
+use super::{Space, Writer};
 use crate::durable::storage::StorageError;
 use crate::engram::belief::Cause;
 use crate::replica::content::Content;
@@ -15,7 +15,7 @@ impl Space {
     /// A space whose store is new, or lost rows, does not know which versions of this node its peers
     /// hold. Written under a clock that is behind, a submission would be below them.
     pub fn await_contact(&self) -> bool {
-        let _writers = self.shared.journal();
+        let _writer = self.writer();
         self.state_mut().await_contact()
     }
 
@@ -29,27 +29,31 @@ impl Space {
     /// no peer was met for a while.
     ///
     /// # Errors
-    /// [`StorageError`] if the changes cannot be stored. They go on waiting.
+    /// [`StorageError`] if the changes cannot be stored. Those that are not stored go on waiting.
     pub fn take_in(&self) -> Result<(), StorageError> {
-        let mut journal = self.shared.journal();
-        let waiting: Vec<Content> = self.state().waiting().cloned().collect();
-        self.submit_waiting(&mut journal, waiting)?;
-        if !self.state().is_settled() {
-            let settled = journal.commit_settled(self.id());
-            self.shared.note_commit(&journal, &settled);
-            settled?;
+        loop {
+            let writer = self.writer();
+            let part: Vec<Content> = self.state().waiting().take(MAX_ROWS).cloned().collect();
+            if part.is_empty() {
+                if !self.state().is_settled() {
+                    self.shared.journal.commit_settled(self.id())?;
+                }
+                self.state_mut().settle();
+                return Ok(());
+            }
+            let ids = part.iter().map(|content| content.pattern().id.as_str()).collect();
+            self.submit_waiting(&writer, part.clone())?;
+            self.state_mut().stop_waiting(&ids);
         }
-        self.state_mut().settle();
-        Ok(())
     }
 
     fn submit_waiting(
         &self,
-        journal: &mut Journal,
+        writer: &Writer<'_>,
         waiting: Vec<Content>,
     ) -> Result<(), StorageError> {
         let Some(cause) = self.state().waiting_cause() else { return Ok(()) };
-        self.change(journal, cause, |state, issuer| {
+        self.change(writer, cause, |state, issuer| {
             // A clock at its end refuses the next submission of the engine, too, which reports it.
             let plan = |content| state.plan_submit(content, issuer).ok()?.1;
             waiting.into_iter().filter_map(plan).collect()
@@ -70,7 +74,7 @@ impl Space {
     /// Submits what waits of these ids, so that an operation on them does not pass it.
     pub(super) fn take_in_only(
         &self,
-        journal: &mut Journal,
+        writer: &Writer<'_>,
         ids: &BTreeSet<&str>,
     ) -> Result<(), StorageError> {
         let waiting: Vec<Content> = {
@@ -81,7 +85,7 @@ impl Space {
                 .cloned()
                 .collect()
         };
-        self.submit_waiting(journal, waiting)?;
+        self.submit_waiting(writer, waiting)?;
         self.state_mut().stop_waiting(ids);
         Ok(())
     }

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
 
-use super::Space;
-use crate::durable::journal::Journal;
+use super::{Space, Writer};
 use crate::durable::storage::StorageError;
 use crate::engram::belief::Cause;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
 use crate::replica::change::{Change, Staged};
-use crate::replica::content::{Content, PatternError};
+use crate::replica::content::{self, Content, PatternError};
 use crate::replica::issuer::DotIssuer;
 use crate::replica::operations::{Citations, Planned, Submitted};
 use crate::replica::record::Record;
@@ -27,17 +26,25 @@ use crate::replica::state::SpaceState;
 type Plan<'p> =
     dyn FnMut(&SpaceState, &mut DotIssuer, &str) -> Result<Option<Planned>, PatternError> + 'p;
 
+/// Patterns, or ids of an operation, in one commit at most.
+pub(super) const MAX_ROWS: usize = 2_048;
+/// Bytes of the contents in one commit of a submission, but for a last one that exceeds it.
+const MAX_BYTES: usize = 4 << 20;
+
 impl Space {
     /// Takes the patterns that this node's engine consolidated.
     ///
     /// A pattern that equals this node's last submission under its id changes nothing. Any other is
     /// a new version beside those of the peers. A pattern that is missing is *not* removed: Engram's
     /// snapshot shrinks at every restart. When this returns, everything new is durable. Costs a
-    /// comparison of every pattern with the one submitted last, a hash of each that differs, and
-    /// one update of the tree for all of them.
+    /// comparison of every pattern with the one submitted last, and a hash of each that differs.
+    ///
+    /// Up to 2,048 patterns, or 4 MiB of contents, become durable and visible together. Between such
+    /// parts of a larger snapshot other writers have their turn.
     ///
     /// # Errors
-    /// [`StorageError`] if the changes cannot be stored. Nothing was changed; submit them again.
+    /// [`StorageError`] if a part cannot be stored. The parts before it stay; submit the snapshot
+    /// again, and they are unchanged.
     pub fn submit(
         &self,
         snapshot: &ConsolidationSnapshot,
@@ -45,9 +52,36 @@ impl Space {
     ) -> Result<SubmitReport, StorageError> {
         let mut report = SubmitReport::default();
         let mut ids = HashSet::with_capacity(snapshot.patterns.len());
-        let mut contents = Vec::with_capacity(snapshot.patterns.len());
-        let known = self.last_submitted(&snapshot.patterns);
-        for (index, (pattern, known)) in snapshot.patterns.iter().zip(known).enumerate() {
+        let cause = Cause {
+            source,
+            generated_at: self.shared.now(),
+            snapshot_generated_at: snapshot.generated_at,
+        };
+        let mut rest = snapshot.patterns.as_slice();
+        while !rest.is_empty() {
+            let first = snapshot.patterns.len() - rest.len();
+            let (part, after) = rest.split_at(part_len(rest));
+            let contents = self.contents_of(part, first, &mut ids, &mut report);
+            self.submit_contents(contents, cause, &mut report)?;
+            rest = after;
+        }
+        self.note_refused(&snapshot.patterns, &report.rejected);
+        self.state_mut().note_generated(snapshot.generated_at);
+        Ok(report)
+    }
+
+    /// The contents of the valid patterns in a part of a snapshot, each with its position; the first
+    /// pattern is at `first`.
+    fn contents_of<'p>(
+        &self,
+        part: &'p [Arc<SemanticPattern>],
+        first: usize,
+        ids: &mut HashSet<&'p str>,
+        report: &mut SubmitReport,
+    ) -> Vec<(usize, Content)> {
+        let mut contents = Vec::with_capacity(part.len());
+        let known = self.last_submitted(part);
+        for (index, (pattern, known)) in (first..).zip(part.iter().zip(known)) {
             let content = match known {
                 Some(known) if known.is_of(pattern, self.rules.shape.precision) => Ok(known),
                 _ => self.content_of(pattern),
@@ -61,15 +95,7 @@ impl Space {
                 Err(reason) => report.reject(index, &pattern.id, reason),
             }
         }
-        let cause = Cause {
-            source,
-            generated_at: self.shared.now(),
-            snapshot_generated_at: snapshot.generated_at,
-        };
-        self.submit_contents(contents, cause, &mut report)?;
-        self.note_refused(&snapshot.patterns, &report.rejected);
-        self.state_mut().note_generated(snapshot.generated_at);
-        Ok(report)
+        contents
     }
 
     /// Keeps the refused patterns for the local view, and reports those that were not refused before.
@@ -105,14 +131,14 @@ impl Space {
         cause: Cause,
         report: &mut SubmitReport,
     ) -> Result<(), StorageError> {
-        let mut journal = self.shared.journal();
+        let writer = self.writer();
         if self.state().is_waiting() {
-            report.waiting = contents.len();
+            report.waiting += contents.len();
             let contents = contents.into_iter().map(|(_, content)| content);
-            report.view_changed = self.wait_with(contents, cause);
+            report.view_changed |= self.wait_with(contents, cause);
             return Ok(());
         }
-        report.view_changed = self.change(&mut journal, cause, |state, issuer| {
+        report.view_changed |= self.change(&writer, cause, |state, issuer| {
             let mut changes = Vec::new();
             for (index, content) in contents {
                 let id = content.pattern().id.clone();
@@ -160,11 +186,12 @@ impl Space {
         Ok(withdrawn? > 0)
     }
 
-    /// Withdraws what `node` wrote, under all ids, in one commit. For a node that was evicted and
-    /// cannot do it itself. Returns how many patterns it concerned. O(records).
+    /// Withdraws what `node` wrote, under all ids, up to 2,048 of them in one commit. For a node that
+    /// was evicted and cannot do it itself. Returns how many patterns it concerned. O(records).
     ///
     /// # Errors
-    /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
+    /// [`SubmitError`] if a change cannot be made or stored. The commits before it stay; call it
+    /// again.
     pub fn withdraw_node(&self, node: &NodeId) -> Result<usize, SubmitError> {
         let ids: Vec<Arc<str>> = self.state().entries().map(|(id, _)| Arc::clone(id)).collect();
         self.change_each(ids.iter().map(|id| &**id), &mut |state, issuer, id| {
@@ -185,11 +212,12 @@ impl Space {
         Ok(self.forget_all([id])? > 0)
     }
 
-    /// [`forget`](Self::forget) for many ids, in one commit. Returns how many there were anything to
-    /// forget of.
+    /// [`forget`](Self::forget) for many ids, up to 2,048 of them in one commit. Returns how many there
+    /// were anything to forget of.
     ///
     /// # Errors
-    /// [`SubmitError`] if the changes cannot be made or stored; nothing was changed.
+    /// [`SubmitError`] if a change cannot be made or stored. The commits before it stay; call it
+    /// again.
     pub fn forget_all<'i>(
         &self,
         ids: impl IntoIterator<Item = &'i str>,
@@ -222,7 +250,7 @@ impl Space {
     }
 
     /// Drops the implausible parts of all records, in one commit. Returns of how many records.
-    pub(crate) fn drop_implausible(&self, journal: &mut Journal) -> Result<usize, SubmitError> {
+    pub(crate) fn drop_implausible(&self, writer: &Writer<'_>) -> Result<usize, SubmitError> {
         let is_plausible = |version| self.shared.is_plausible(version);
         let ids: Vec<Arc<str>> = {
             let state = self.state();
@@ -233,7 +261,7 @@ impl Space {
             all.map(|(id, _)| Arc::clone(id)).collect()
         };
         let ids = ids.iter().map(|id| &**id).collect();
-        let dropped = self.change_planned(journal, ids, &mut |state, issuer, id| {
+        let dropped = self.change_planned(writer, ids, &mut |state, issuer, id| {
             Ok(state.plan_drop_implausible(id, issuer, is_plausible)?.map(Planned::from))
         })?;
         self.state_mut().recount();
@@ -248,28 +276,40 @@ impl Space {
         versions.filter(|version| self.shared.is_plausible(*version)).max().unwrap_or(0)
     }
 
-    /// Plans a change of each id, and makes all of them in one commit. First takes in what waits of
-    /// these ids. Returns how many there were.
+    /// Plans a change of each id, and makes up to [`MAX_ROWS`] of them in one commit. First takes in
+    /// what waits of these ids. Returns how many there were.
     fn change_each<'i>(
         &self,
         ids: impl IntoIterator<Item = &'i str>,
         plan: &mut Plan<'_>,
     ) -> Result<usize, SubmitError> {
-        let ids: BTreeSet<&str> = ids.into_iter().collect();
-        let mut journal = self.shared.journal();
-        self.take_in_only(&mut journal, &ids)?;
-        self.change_planned(&mut journal, ids, plan)
+        let mut ids: BTreeSet<&str> = ids.into_iter().collect();
+        let mut changed = 0;
+        loop {
+            let rest = match ids.iter().nth(MAX_ROWS).copied() {
+                Some(after) => ids.split_off(after),
+                None => BTreeSet::new(),
+            };
+            let writer = self.writer();
+            self.take_in_only(&writer, &ids)?;
+            changed += self.change_planned(&writer, ids, plan)?;
+            if rest.is_empty() {
+                return Ok(changed);
+            }
+            ids = rest;
+        }
     }
 
+    /// Plans a change of each id, and makes all of them in one commit. Returns how many there were.
     fn change_planned(
         &self,
-        journal: &mut Journal,
+        writer: &Writer<'_>,
         ids: BTreeSet<&str>,
         plan: &mut Plan<'_>,
     ) -> Result<usize, SubmitError> {
         let (mut failed, mut planned, mut faults) = (None, 0, Vec::new());
         let cause = self.cause(ConsolidationCacheSource::OnDemand);
-        self.change(journal, cause, |state, issuer| {
+        self.change(writer, cause, |state, issuer| {
             let mut changes = Vec::with_capacity(ids.len());
             for id in ids {
                 match plan(state, issuer, id) {
@@ -306,11 +346,11 @@ impl Space {
     /// patterns changed.
     pub(super) fn change(
         &self,
-        journal: &mut Journal,
+        writer: &Writer<'_>,
         cause: Cause,
         plan: impl FnOnce(&SpaceState, &mut DotIssuer) -> Vec<Change>,
     ) -> Result<bool, StorageError> {
-        let effect = self.commit(journal, cause, plan)?;
+        let effect = self.commit(writer, cause, plan)?;
         if effect.root_changed {
             self.shared.note_local_change();
         }
@@ -319,18 +359,21 @@ impl Space {
 
     /// The only way to change the state: plans changes, makes them durable, and installs them.
     ///
-    /// The journal's lock makes it one step for all writers. Readers see the state before until the
-    /// change is durable, and wait only while it is installed.
+    /// The writer makes it one step for all others of the space. Readers see the state before until
+    /// the change is durable, and wait only while it is installed.
     pub(crate) fn commit(
         &self,
-        journal: &mut Journal,
+        _writer: &Writer<'_>,
         cause: Cause,
         plan: impl FnOnce(&SpaceState, &mut DotIssuer) -> Vec<Change>,
     ) -> Result<Effect, StorageError> {
-        self.shared.pass_greetings(&mut journal.issuer);
         let staged = {
+            let mut issuer = self.shared.issuer();
+            self.shared.pass_greetings(&mut issuer);
             let state = self.state();
-            let changes = plan(&state, &mut journal.issuer);
+            let changes = plan(&state, &mut issuer);
+            self.shared.count(|stats| stats.written = issuer.minted());
+            drop(issuer);
             if changes.is_empty() {
                 return Ok(Effect::default());
             }
@@ -338,16 +381,18 @@ impl Space {
             let generated_at = staged.generated_at.max(cause.generated_at);
             Staged { generated_at: generated_at.max(cause.snapshot_generated_at), ..staged }
         };
-        // The state is not locked while the disk works; the journal keeps other changes away.
+        // The state is not locked while the disk works; the writer keeps other changes away.
         if staged.rows().next().is_some() {
-            let committed = journal.commit(self.id(), &staged);
-            self.shared.note_commit(journal, &committed);
-            committed?;
+            self.shared.journal.commit(self.id(), &staged)?;
         }
+        let (node, foreign) = {
+            let issuer = self.shared.issuer();
+            (*issuer.node(), issuer.foreign())
+        };
         let mut state = self.state_mut();
         let (before, root) = (state.usage(), state.tree().root());
         let view_changed = state.install(staged, cause);
-        state.raise_own(journal.issuer.node(), journal.issuer.foreign());
+        state.raise_own(&node, foreign);
         self.shared.replace_usage(before, state.usage());
         let root_changed = state.tree().root() != root;
         drop(state);
@@ -363,6 +408,17 @@ impl Space {
 pub(crate) struct Effect {
     pub(crate) view_changed: bool,
     pub(crate) root_changed: bool,
+}
+
+/// How many of the patterns make the next part of a submission.
+fn part_len(patterns: &[Arc<SemanticPattern>]) -> usize {
+    let mut bytes = 0;
+    let within = patterns.iter().take(MAX_ROWS).take_while(|pattern| {
+        let fits = bytes < MAX_BYTES;
+        bytes += content::encoded_len(pattern);
+        fits
+    });
+    within.count()
 }
 
 /// How many versions a strategy chooses from after the change.

@@ -6,7 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use engram_bridge::{Batch, MemoryStateStore, StateStore, StorageError, Store, Table};
+use engram_bridge::{
+    Batch, ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, MemoryStateStore, Space,
+    StateStore, StorageError, Store, Table,
+};
+use engram_gossip_proto::SpaceId;
 
 use crate::support::{node_id, only_space, pattern, store_config, ticking};
 
@@ -37,18 +41,29 @@ impl StateStore for SlowStore {
     }
 }
 
-#[test]
-fn a_slow_disk_stops_no_reader() {
+/// A node on a slow disk, which hosts these spaces; word of each commit that begins, and the
+/// permission to end one.
+fn slow_node(spaces: &[&str]) -> (Arc<Store>, Receiver<()>, Sender<()>) {
     let (began, begins) = channel();
     let (end, may_end) = channel();
     let rows = MemoryStateStore::new();
     let slow = SlowStore { rows, began: Mutex::new(began), may_end: Mutex::new(may_end) };
     // The first commit names the owner of the store.
     end.send(()).unwrap();
-    let store = Store::open(store_config(1), ticking(), Arc::new(slow)).unwrap();
+    let mut config = store_config(1);
+    config.spaces = spaces.iter().map(|name| SpaceId::new(*name).unwrap()).collect();
+    let store = Store::open(config, ticking(), Arc::new(slow)).unwrap();
     begins.recv_timeout(DEADLINE).unwrap();
+    (Arc::new(store), begins, end)
+}
 
-    let store = Arc::new(store);
+fn space(store: &Store, name: &str) -> Arc<Space> {
+    store.space(&SpaceId::new(name).unwrap()).unwrap()
+}
+
+#[test]
+fn a_slow_disk_stops_no_reader() {
+    let (store, begins, end) = slow_node(&["default"]);
     let writer = Arc::clone(&store);
     let writing = thread::spawn(move || only_space(&writer).submit_pattern(&pattern("p", 1)));
     begins.recv_timeout(DEADLINE).unwrap();
@@ -66,4 +81,62 @@ fn a_slow_disk_stops_no_reader() {
     reading.join().unwrap();
     assert_eq!(visible, Ok(0));
     assert_eq!(only_space(&store).visible_len(), 1);
+}
+
+/// A large submission goes to the disk in parts, and a write in another space goes with the next one.
+#[test]
+fn a_bulk_submission_stops_no_other_space() {
+    const PATTERNS: usize = 5 * 2_048;
+    let (store, begins, end) = slow_node(&["bulk", "other"]);
+    let (bulk, other) = (space(&store, "bulk"), space(&store, "other"));
+    let patterns = (0..PATTERNS).map(|n| pattern(&format!("p{n}"), 1)).collect();
+    let whole = ConsolidationSnapshot { patterns, ..ConsolidationSnapshot::default() };
+    let submitting = Arc::clone(&bulk);
+    let submission = thread::spawn(move || submitting.submit(&whole, Scheduler));
+    begins.recv_timeout(DEADLINE).unwrap();
+    // It plans its change, and waits for the disk.
+    let planned = store.write_stats().written;
+    let (done, finished) = channel();
+    let writing = thread::spawn(move || {
+        other.submit_pattern(&pattern("p", 1)).unwrap();
+        done.send(()).unwrap();
+    });
+    while store.write_stats().written == planned {
+        thread::yield_now();
+    }
+    // Three more parts at most: it came before the second of them was gathered, or just after.
+    let mut parts = 1;
+    while finished.try_recv().is_err() && parts < 4 {
+        end.send(()).unwrap();
+        begins.recv_timeout(DEADLINE).unwrap();
+        parts += 1;
+    }
+    assert!(!submission.is_finished());
+    writing.join().unwrap();
+    assert!((1..PATTERNS as u64).contains(&bulk.visible_len()), "{}", bulk.visible_len());
+    (0..8).for_each(|_| end.send(()).unwrap());
+    assert_eq!(submission.join().unwrap().unwrap().written, PATTERNS);
+}
+
+/// Writers that wait for one commit become durable together in the next.
+#[test]
+fn writers_of_many_spaces_share_a_commit() {
+    let names: Vec<String> = (0..16).map(|n| format!("space-{n}")).collect();
+    let (store, begins, end) = slow_node(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let writers: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let space = space(&store, name);
+            thread::spawn(move || space.submit_pattern(&pattern("p", 1)))
+        })
+        .collect();
+    while store.write_stats().written < names.len() as u64 {
+        thread::yield_now();
+    }
+    // The first commit is not over, so that all others wait or are about to.
+    (0..names.len()).for_each(|_| end.send(()).unwrap());
+    writers.into_iter().for_each(|writer| _ = writer.join().unwrap().unwrap());
+    let commits = begins.try_iter().count();
+    assert!(commits < names.len() / 2, "{commits} commits");
+    assert_eq!(store.visible_len(), names.len() as u64);
 }

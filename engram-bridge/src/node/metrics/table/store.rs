@@ -43,6 +43,15 @@ pub(super) const SIZE: Metric = Metric {
     read: |reading| vec![Sample::level(&[], reading.writes.stored_bytes.unwrap_or(0) as f64)],
 };
 
+pub(super) const RECORDS: Metric = Metric {
+    name: "engram_gossip_store_records",
+    kind: Gauge,
+    unit: None,
+    help: "Rows of records in the store: as many as the spaces hold; 0 if the node has no store.",
+    labels: &[],
+    read: |reading| vec![Sample::level(&[], reading.writes.stored_records.unwrap_or(0) as f64)],
+};
+
 pub(super) const FAILURE: Metric = Metric {
     name: "engram_gossip_storage_failure",
     kind: Gauge,

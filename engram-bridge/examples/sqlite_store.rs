@@ -1,0 +1,181 @@
+//! A state store of one's own: SQLite. The suite of the crate checks it, and a node's state goes
+//! into it and comes back.
+//!
+//! `cargo run -p engram-bridge --example sqlite_store --features conformance`
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use engram_bridge::{
+    Batch, Confidence, DEFAULT_SPACE, ENGRAM_DIMENSION, Environment, SemanticPattern, StateStore,
+    StorageError, Store, StoreConfig, StoreUsage, Table, Timestamp, conformance,
+};
+use engram_gossip_proto::SpaceId;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
+
+const SCHEMA: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    CREATE TABLE IF NOT EXISTS engram_rows (
+        kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key)
+    ) WITHOUT ROWID;";
+
+/// Keeps the state in one SQLite file. Each commit is a transaction.
+struct SqliteStateStore {
+    file: PathBuf,
+    /// The connection that writes. Scans use one of their own, so that they wait for no commit.
+    writer: Mutex<Option<Connection>>,
+}
+
+impl SqliteStateStore {
+    /// The store in `file`. Nothing is read or made yet.
+    fn new(file: impl Into<PathBuf>) -> Self {
+        Self { file: file.into(), writer: Mutex::default() }
+    }
+
+    fn connect(&self) -> Result<Connection, rusqlite::Error> {
+        let connection = Connection::open(&self.file)?;
+        connection.execute_batch(SCHEMA)?;
+        Ok(connection)
+    }
+
+    /// Runs `work` on the connection that writes, and closes it after an error.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, StorageError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = match &mut *writer {
+            Some(connection) => work(connection),
+            None => self.connect().and_then(|connection| work(writer.insert(connection))),
+        };
+        if done.is_err() {
+            *writer = None;
+        }
+        done.map_err(|error| self.error(&error))
+    }
+
+    fn error(&self, error: &rusqlite::Error) -> StorageError {
+        let (place, reason) = (self.file.display().to_string(), error.to_string());
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => StorageError::Full { place, reason },
+            Some(ErrorCode::ReadOnly) => StorageError::ReadOnly { place, reason },
+            Some(ErrorCode::DatabaseBusy) => StorageError::InUse { place },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                StorageError::Damaged { place, reason }
+            }
+            _ => StorageError::Failed { place, reason },
+        }
+    }
+}
+
+impl StateStore for SqliteStateStore {
+    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
+        let scanned = self.connect().and_then(|connection| {
+            let query = "SELECT key, value FROM engram_rows WHERE kind = ?1";
+            let mut statement = connection.prepare(query)?;
+            let mut rows = statement.query(params![table.name()])?;
+            while let Some(found) = rows.next()? {
+                row(found.get_ref(0)?.as_blob()?, found.get_ref(1)?.as_blob()?);
+            }
+            Ok(())
+        });
+        scanned.map_err(|error| self.error(&error))
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
+        self.write(|connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            {
+                let mut put = transaction
+                    .prepare("INSERT OR REPLACE INTO engram_rows VALUES (?1, ?2, ?3)")?;
+                let mut remove =
+                    transaction.prepare("DELETE FROM engram_rows WHERE kind = ?1 AND key = ?2")?;
+                for edit in batch.edits() {
+                    let kind = edit.table.name();
+                    match &edit.value {
+                        Some(value) => put.execute(params![kind, edit.key, value])?,
+                        None => remove.execute(params![kind, edit.key])?,
+                    };
+                }
+            }
+            transaction.commit()
+        })
+    }
+
+    fn usage(&self) -> StoreUsage {
+        StoreUsage::new(fs::metadata(&self.file).ok().map(|file| file.len()), None)
+    }
+
+    fn compact(&self) -> Result<(), StorageError> {
+        self.write(|connection| connection.execute_batch("VACUUM"))
+    }
+
+    fn set_aside(&self) -> Result<String, StorageError> {
+        *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let aside = (1..).map(|n| PathBuf::from(format!("{}.damaged-{n}", self.file.display())));
+        let aside = aside.into_iter().find(|path| !path.exists()).expect("some number is free");
+        let place = aside.display().to_string();
+        // What the log holds belongs to the damaged file.
+        for part in ["-wal", "-shm", ""] {
+            let from = PathBuf::from(format!("{}{part}", self.file.display()));
+            if from.exists() {
+                let to = format!("{place}{part}");
+                fs::rename(from, to).map_err(|error| StorageError::Failed {
+                    place: place.clone(),
+                    reason: error.to_string(),
+                })?;
+            }
+        }
+        Ok(place)
+    }
+
+    fn backup(&self, to: &Path) -> Result<(), StorageError> {
+        let to = to.display().to_string();
+        let copied = self.connect().and_then(|connection| {
+            // Refuses a file that exists.
+            connection.execute("VACUUM INTO ?1", params![to]).map(|_| ())
+        });
+        copied.map_err(|error| self.error(&error))
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    conformance::check(folder.path(), &mut |place| Ok(Arc::new(SqliteStateStore::new(place))))?;
+    println!("the SQLite store keeps the contract of a state store");
+
+    let file = folder.path().join("state.sqlite");
+    let node = open(&file)?;
+    let space = node.iter().next().ok_or("no space")?;
+    space.submit_pattern(&Arc::new(pattern()?))?;
+    let root = node.root();
+    drop(node);
+    let node = open(&file)?;
+    println!("{}, with the root {}", node.recovery(), node.root());
+    if node.root() != root || node.visible_len() != 1 {
+        return Err("the node lost its state".into());
+    }
+    Ok(())
+}
+
+/// The state of a node, as a program opens it that runs no network. `Node::start_with` takes such a
+/// store, too.
+fn open(file: &Path) -> Result<Store, Box<dyn Error>> {
+    let config = StoreConfig::new([1; 32].into(), [SpaceId::new(DEFAULT_SPACE)?]);
+    Ok(Store::open(config, Environment::system(), Arc::new(SqliteStateStore::new(file)))?)
+}
+
+fn pattern() -> Result<SemanticPattern, Box<dyn Error>> {
+    Ok(SemanticPattern {
+        id: "pattern_rain".to_owned(),
+        embedding: vec![0.5; ENGRAM_DIMENSION].into(),
+        source_episodes: vec!["episode-1".to_owned()],
+        strength: 0.9,
+        schema_confidence: Confidence::new(0.9)?,
+        last_consolidated: Timestamp::now(),
+    })
+}

@@ -1,0 +1,227 @@
+//! The rules of the contract, each by itself.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use super::super::storage::{Batch, StateStore, StorageError, Table};
+use super::{Rows, Subject, Violation, compare};
+
+/// Rows of one batch that are changed together.
+const TORN_ROWS: u8 = 32;
+/// Scans beside commits.
+const TORN_SCANS: u64 = 40;
+
+/// Commits `batch`, and makes its changes in `rows`.
+pub(super) fn commit(
+    step: &'static str,
+    store: &dyn StateStore,
+    batch: &Batch,
+    rows: &mut Rows,
+) -> Result<(), Violation> {
+    store.commit(batch).map_err(|error| Violation::Failed { step, error })?;
+    for edit in batch.edits() {
+        let row = (edit.table, edit.key.clone());
+        match &edit.value {
+            Some(value) => _ = rows.insert(row, value.clone()),
+            None => _ = rows.remove(&row),
+        }
+    }
+    Ok(())
+}
+
+/// Keys and values of all shapes, the same keys in all tables, before and after a new opening.
+pub(super) fn rows_are_kept(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
+    let (step, mut rows) = ("rows of all shapes are committed", Rows::new());
+    let store = subject.open(step, "rows")?;
+    compare("a new store is opened", &*store, &rows)?;
+    let keys = [vec![0], vec![0, 0], vec![255; 3], b"key".to_vec(), vec![7; 1_024]];
+    let mut batch = Batch::default();
+    for (nth, table) in Table::ALL.into_iter().enumerate() {
+        for (len, key) in [0, 1, 100, 5_000, 1 << 20].into_iter().zip(&keys) {
+            batch.put(table, key.clone(), vec![nth as u8; len]);
+        }
+    }
+    commit(step, &*store, &batch, &mut rows)?;
+    compare(step, &*store, &rows)?;
+    let mut removal = Batch::default();
+    removal.remove(Table::Records, keys[0].clone());
+    removal.remove(Table::Contents, b"of no row".to_vec());
+    commit("rows are removed", &*store, &removal, &mut rows)?;
+    compare("rows are removed", &*store, &rows)?;
+    commit("an empty batch is committed", &*store, &Batch::default(), &mut rows)?;
+    drop(store);
+    let step = "the store is opened again";
+    compare(step, &*subject.open(step, "rows")?, &rows)
+}
+
+/// Edits of one row in one batch, in all orders that differ, and in batches that follow each other.
+pub(super) fn edits_take_effect_in_order(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
+    let (step, mut rows) = ("edits of one row are committed in order", Rows::new());
+    let store = subject.open(step, "order")?;
+    let (table, key) = (Table::Records, |key: u8| vec![key]);
+    let mut batch = Batch::default();
+    batch.put(table, key(1), b"first".to_vec());
+    batch.put(table, key(1), b"second".to_vec());
+    batch.put(table, key(2), b"first".to_vec());
+    batch.remove(table, key(2));
+    batch.remove(table, key(3));
+    batch.put(table, key(3), b"last".to_vec());
+    commit(step, &*store, &batch, &mut rows)?;
+    compare(step, &*store, &rows)?;
+    let step = "batches are committed in order";
+    for value in 0..8_u8 {
+        let mut batch = Batch::default();
+        batch.put(table, key(4), vec![value]);
+        match value % 2 {
+            0 => batch.put(table, key(5), vec![value]),
+            _ => batch.remove(table, key(5)),
+        }
+        commit(step, &*store, &batch, &mut rows)?;
+        compare(step, &*store, &rows)?;
+    }
+    drop(store);
+    compare(step, &*subject.open(step, "order")?, &rows)
+}
+
+/// A batch changes many rows to one value, while another thread scans: all values are equal.
+pub(super) fn scans_see_whole_batches(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
+    let step = "batches are committed while another thread scans";
+    let store = subject.open(step, "torn")?;
+    let batch = |value: u8| {
+        let mut batch = Batch::default();
+        (0..TORN_ROWS).for_each(|key| batch.put(Table::Records, vec![key], vec![value]));
+        batch
+    };
+    let failed = |error: StorageError| Violation::Failed { step, error };
+    store.commit(&batch(0)).map_err(failed)?;
+    let (done, scans) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                let mut values = Vec::new();
+                let mut scan = |_: &[u8], value: &[u8]| values.push(value.to_vec());
+                store.scan(Table::Records, &mut scan).map_err(failed)?;
+                let whole = values.len() == usize::from(TORN_ROWS);
+                if !whole || values.iter().any(|value| *value != values[0]) {
+                    return Err(Violation::Torn);
+                }
+                scans.fetch_add(1, Ordering::AcqRel);
+            }
+            Ok(())
+        });
+        let enough = || reader.is_finished() || scans.load(Ordering::Acquire) >= TORN_SCANS;
+        let mut values = (1..=u8::MAX).cycle().take_while(|_| !enough());
+        let mut last = 0;
+        let committed = values.try_for_each(|value| {
+            last = value;
+            store.commit(&batch(value))
+        });
+        done.store(true, Ordering::Release);
+        let read = reader.join().expect("a scan that panics breaks the contract, too");
+        committed.map_err(failed).and(read)?;
+        let rows = (0..TORN_ROWS).map(|key| ((Table::Records, vec![key]), vec![last]));
+        compare(step, &*store, &rows.collect())
+    })
+}
+
+fn single(key: &[u8], value: &[u8]) -> Batch {
+    let mut batch = Batch::default();
+    batch.put(Table::Records, key.to_vec(), value.to_vec());
+    batch
+}
+
+/// Two paths are two stores.
+pub(super) fn paths_are_separate(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
+    let step = "two stores are open at two paths";
+    let (mut one, mut other) = (Rows::new(), Rows::new());
+    let stores = [subject.open(step, "one")?, subject.open(step, "other")?];
+    commit(step, &*stores[0], &single(b"key", b"one"), &mut one)?;
+    compare(step, &*stores[1], &other)?;
+    commit(step, &*stores[1], &single(b"key", b"other"), &mut other)?;
+    compare(step, &*stores[0], &one)?;
+    drop(stores);
+    compare(step, &*subject.open(step, "one")?, &one)?;
+    compare(step, &*subject.open(step, "other")?, &other)
+}
+
+/// Two openings of one path lose no write of each other, unless the second is refused.
+pub(super) fn a_second_opening_is_refused_or_coherent(
+    subject: &mut Subject<'_, '_>,
+) -> Result<(), Violation> {
+    let (step, mut rows) = ("one path is opened twice", Rows::new());
+    let first = subject.open(step, "twice")?;
+    commit(step, &*first, &single(b"a", b"1"), &mut rows)?;
+    if let Ok(second) = subject.open(step, "twice") {
+        // A store that opens its files with the first call is refused only now.
+        if second.commit(&single(b"b", b"2")).is_ok() {
+            rows.insert((Table::Records, b"b".to_vec()), b"2".to_vec());
+            compare(step, &*first, &rows)?;
+            commit(step, &*first, &single(b"c", b"3"), &mut rows)?;
+            compare(step, &*second, &rows)?;
+        }
+    }
+    commit(step, &*first, &single(b"d", b"4"), &mut rows)?;
+    compare(step, &*first, &rows)?;
+    drop(first);
+    compare(step, &*subject.open(step, "twice")?, &rows)
+}
+
+/// A store that was set aside goes on empty, and takes new rows.
+pub(super) fn a_set_aside_store_is_empty(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
+    let step = "the store is set aside";
+    let store = subject.open(step, "aside")?;
+    let mut rows = Rows::new();
+    for value in [b"old", b"new"] {
+        commit(step, &*store, &single(value, b"row"), &mut rows)?;
+        compare(step, &*store, &rows)?;
+        store.set_aside().map_err(|error| Violation::Failed { step, error })?;
+        rows.clear();
+        compare(step, &*store, &rows)?;
+    }
+    commit(step, &*store, &single(b"last", b"row"), &mut rows)?;
+    drop(store);
+    compare(step, &*subject.open(step, "aside")?, &rows)
+}
+
+/// A backup holds the rows of its moment, and overwrites nothing. A store without backups refuses
+/// each of them.
+pub(super) fn a_backup_has_all_rows(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
+    let (step, mut rows) = ("the store is backed up", Rows::new());
+    let store = subject.open(step, "backed up")?;
+    let mut batch = single(b"key", b"record");
+    batch.put(Table::Meta, b"key".to_vec(), b"meta".to_vec());
+    batch.put(Table::Contents, b"key".to_vec(), vec![1; 100_000]);
+    commit(step, &*store, &batch, &mut rows)?;
+    let to = subject.root.join("backup");
+    if store.backup(&to).is_err() {
+        return Ok(());
+    }
+    let backed_up = rows.clone();
+    commit(step, &*store, &single(b"later", b"record"), &mut rows)?;
+    if store.backup(&to).is_ok() {
+        return Err(Violation::Overwritten);
+    }
+    compare(step, &*store, &rows)?;
+    let step = "the backup is opened";
+    compare(step, &*subject.open(step, "backup")?, &backed_up)
+}
+
+/// A compaction changes no row.
+pub(super) fn compaction_keeps_all_rows(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
+    let (step, mut rows) = ("the store is compacted", Rows::new());
+    let store = subject.open(step, "compacted")?;
+    let (mut many, mut fewer) = (Batch::default(), Batch::default());
+    for key in 0..200_u8 {
+        many.put(Table::Contents, vec![key], vec![key; 3_000]);
+        if key % 4 > 0 {
+            fewer.remove(Table::Contents, vec![key]);
+        }
+    }
+    commit(step, &*store, &many, &mut rows)?;
+    commit(step, &*store, &fewer, &mut rows)?;
+    store.compact().map_err(|error| Violation::Failed { step, error })?;
+    compare(step, &*store, &rows)?;
+    commit(step, &*store, &single(b"later", b"record"), &mut rows)?;
+    drop(store);
+    compare(step, &*subject.open(step, "compacted")?, &rows)
+}

@@ -1,0 +1,119 @@
+//! The file of a store: opening, making, and room on the disk.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use redb::{Builder, Database, TableDefinition};
+
+use super::super::{Batch, Table};
+use super::STATE;
+use super::overlay::Overlay;
+
+type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+const PROBE: &str = "state.redb.probe";
+/// What a commit needs beside the rows themselves: pages above the changed ones.
+const COMMIT_ROOM: u64 = 256 << 10;
+
+/// How much of a file is checked when it is opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Check {
+    /// All pages.
+    Whole,
+    /// What a crash may have left unfinished.
+    AfterCrash,
+}
+
+pub(super) fn definition(table: Table) -> Definition {
+    TableDefinition::new(table.name())
+}
+
+/// Opens the database of a folder, and makes what is missing. A file that cannot be made leaves
+/// nothing behind.
+pub(super) fn open_file(
+    folder: &Path,
+    cache: usize,
+    check: Check,
+) -> Result<Database, redb::Error> {
+    fs::create_dir_all(folder)?;
+    let file = folder.join(STATE);
+    let is_new = !file.exists();
+    let opened = builder(cache, check).create(&file).map_err(redb::Error::from);
+    let ready = opened.and_then(|database| make_tables(&database).map(|()| database));
+    match ready {
+        Ok(database) => {
+            if is_new {
+                sync(folder)?;
+            }
+            Ok(database)
+        }
+        Err(error) => {
+            if is_new {
+                // It holds no row. The error that counts is the first one.
+                _ = fs::remove_file(file);
+            }
+            Err(error)
+        }
+    }
+}
+
+fn make_tables(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    let existing = transaction.list_tables()?.count();
+    if existing == Table::ALL.len() {
+        return Ok(transaction.abort()?);
+    }
+    for table in Table::ALL {
+        transaction.open_table(definition(table))?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Opens the database in a file without a change of it: what a crash left unfinished is put right
+/// in memory.
+pub(super) fn open_unwritten(file: &Path, cache: usize) -> Result<Database, redb::Error> {
+    let overlay = Overlay::over(File::open(file)?)?;
+    let database = builder(cache, Check::Whole).create_with_backend(overlay)?;
+    make_tables(&database)?;
+    Ok(database)
+}
+
+fn builder(cache: usize, check: Check) -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(cache).set_check_integrity_on_open(check == Check::Whole);
+    builder
+}
+
+/// The bytes that the disk needs for a batch.
+pub(super) fn room_for(batch: &Batch) -> u64 {
+    let bytes =
+        batch.edits().iter().map(|edit| edit.key.len() + edit.value.as_ref().map_or(0, Vec::len));
+    bytes.sum::<usize>() as u64 + COMMIT_ROOM
+}
+
+/// Finds out whether the disk of `folder` has room for so many bytes, without a look at the
+/// database.
+pub(super) fn probe(folder: &Path, bytes: u64) -> io::Result<()> {
+    let path = folder.join(PROBE);
+    let written = fill(&path, bytes);
+    let removed = fs::remove_file(&path);
+    written.and(removed)
+}
+
+fn fill(path: &Path, bytes: u64) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    let zeros = [0; 64 << 10];
+    let mut left = bytes;
+    while left > 0 {
+        let now = left.min(zeros.len() as u64);
+        file.write_all(&zeros[..now as usize])?;
+        left -= now;
+    }
+    file.sync_all()
+}
+
+/// Makes a new name in `folder` durable.
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}

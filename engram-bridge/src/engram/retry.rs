@@ -1,0 +1,78 @@
+//! The end of a storage failure, when nobody writes.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::replica::shared::StateEvent;
+use crate::replica::store::Store;
+
+/// The pause before an attempt to write after a failure.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Tries to write from time to time while the last change could not be stored, until the store is
+/// gone. `events` are those of the store.
+pub(super) async fn retry_storage(store: Weak<Store>, mut events: broadcast::Receiver<StateEvent>) {
+    while let Some(held) = store.upgrade() {
+        let failed = held.write_stats().storage_failure.is_some();
+        drop(held);
+        if failed {
+            sleep(PAUSE).await;
+            let Some(store) = store.upgrade() else { return };
+            _ = spawn_blocking(move || store.retry_storage()).await;
+        } else if events.recv().await == Err(RecvError::Closed) {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use engram_gossip_proto::SpaceId;
+
+    use super::*;
+    use crate::engram::pattern::{Confidence, SemanticPattern};
+    use crate::engram::timestamp::Timestamp;
+    use crate::{Environment, MemoryStateStore, StorageError, StoreConfig};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_ends_by_itself() {
+        let disk = MemoryStateStore::new();
+        let space = SpaceId::new("default").unwrap();
+        let mut config = StoreConfig::new([1; 32].into(), [space.clone()]);
+        config.dimension = 1;
+        let store = Store::open(config, Environment::system(), Arc::new(disk.clone())).unwrap();
+        let store = Arc::new(store);
+        let mut events = store.events();
+        let retrying = tokio::spawn(retry_storage(Arc::downgrade(&store), store.events()));
+
+        let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+        let full = StorageError::Full { place, reason };
+        disk.fail(Some(full.clone()));
+        let pattern = SemanticPattern {
+            id: "p".to_owned(),
+            embedding: Arc::from([1.0]),
+            source_episodes: vec![],
+            strength: 1.0,
+            schema_confidence: Confidence::CERTAIN,
+            last_consolidated: Timestamp::EPOCH,
+        };
+        let hosted = store.space(&space).unwrap();
+        assert!(hosted.submit_pattern(&Arc::new(pattern)).is_err());
+        assert_eq!(events.recv().await, Ok(StateEvent::Storage { failure: Some(full) }));
+        // It goes on trying, and says nothing while nothing changes.
+        while store.write_stats().storage_failures < 4 {
+            sleep(PAUSE).await;
+        }
+        assert!(events.is_empty());
+        disk.fail(None);
+        assert_eq!(events.recv().await, Ok(StateEvent::Storage { failure: None }));
+        drop(store);
+        retrying.await.unwrap();
+    }
+}

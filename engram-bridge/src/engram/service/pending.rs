@@ -1,0 +1,150 @@
+//! Snapshots of the engine on their way to the disk.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::watch;
+
+use crate::engram::pattern::SemanticPattern;
+use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
+
+/// Snapshots that wait at most. One more is united with the last of them.
+const MAX_PENDING: usize = 8;
+
+/// A snapshot that the engine handed over.
+pub(super) struct Handed {
+    pub(super) snapshot: ConsolidationSnapshot,
+    pub(super) source: ConsolidationCacheSource,
+    /// Whether it is the merged view that was handed out last.
+    pub(super) is_echo: bool,
+    /// Its number, from 1.
+    number: u64,
+}
+
+/// The snapshots that are not stored yet, in the order in which they came.
+pub(super) struct Pending {
+    /// Held for moments only.
+    queue: Mutex<VecDeque<Handed>>,
+    handed: watch::Sender<u64>,
+    stored: watch::Sender<u64>,
+}
+
+impl Pending {
+    pub(super) fn new() -> Self {
+        let (handed, stored) = (watch::Sender::new(0), watch::Sender::new(0));
+        Self { queue: Mutex::default(), handed, stored }
+    }
+
+    /// Appends a snapshot.
+    pub(super) fn push(
+        &self,
+        snapshot: ConsolidationSnapshot,
+        source: ConsolidationCacheSource,
+        is_echo: bool,
+    ) {
+        let mut queue = self.queue();
+        let number = *self.handed.borrow() + 1;
+        let mut handed = Handed { snapshot, source, is_echo, number };
+        if queue.len() >= MAX_PENDING
+            && let Some(last) = queue.pop_back()
+        {
+            handed.unite(last);
+        }
+        queue.push_back(handed);
+        self.handed.send_replace(number);
+    }
+
+    /// The first snapshot that is not stored.
+    pub(super) fn pop(&self) -> Option<Handed> {
+        self.queue().pop_front()
+    }
+
+    /// Takes note that this snapshot, and all before it, were stored or could not be.
+    pub(super) fn note_stored(&self, number: u64) {
+        self.stored.send_replace(number);
+    }
+
+    /// Counts the snapshots that came.
+    pub(super) fn handed(&self) -> watch::Receiver<u64> {
+        self.handed.subscribe()
+    }
+
+    /// Waits until everything that came before the call was stored, or could not be.
+    pub(super) async fn all_stored(&self) {
+        let all = *self.handed.borrow();
+        // It cannot fail: the sender is in this very struct.
+        _ = self.stored.subscribe().wait_for(|stored| *stored >= all).await;
+    }
+
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Handed>> {
+        self.queue.lock().expect("no code panics while it holds this lock")
+    }
+}
+
+impl Handed {
+    pub(super) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Takes over the patterns of an earlier snapshot whose ids this one lacks.
+    fn unite(&mut self, earlier: Self) {
+        if earlier.is_echo {
+            return;
+        }
+        if self.is_echo {
+            (self.snapshot.patterns, self.is_echo) = (earlier.snapshot.patterns, false);
+            return;
+        }
+        let ids: HashSet<&str> =
+            self.snapshot.patterns.iter().map(|pattern| pattern.id.as_str()).collect();
+        let lacks = |pattern: &Arc<SemanticPattern>| !ids.contains(pattern.id.as_str());
+        let missing: Vec<_> = earlier.snapshot.patterns.into_iter().filter(lacks).collect();
+        drop(ids);
+        self.snapshot.patterns.extend(missing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engram::pattern::Confidence;
+    use crate::engram::timestamp::Timestamp;
+
+    fn snapshot(patterns: &[(String, f32)]) -> ConsolidationSnapshot {
+        let pattern = |(id, strength): &(String, f32)| {
+            Arc::new(SemanticPattern {
+                id: id.clone(),
+                embedding: Arc::from([1.0]),
+                source_episodes: vec![],
+                strength: *strength,
+                schema_confidence: Confidence::CERTAIN,
+                last_consolidated: Timestamp::EPOCH,
+            })
+        };
+        let patterns = patterns.iter().map(pattern).collect();
+        ConsolidationSnapshot { patterns, ..ConsolidationSnapshot::default() }
+    }
+
+    /// More snapshots than may wait lose no pattern, and of one id the latest is kept.
+    #[test]
+    fn snapshots_beyond_the_bound_are_united() {
+        let pending = Pending::new();
+        for n in 0..MAX_PENDING + 4 {
+            let strength = n as f32;
+            let patterns = [(format!("own-{n}"), strength), ("shared".to_owned(), strength)];
+            pending.push(snapshot(&patterns), ConsolidationCacheSource::Scheduler, false);
+            pending.push(snapshot(&[]), ConsolidationCacheSource::Scheduler, true);
+        }
+        let queued: Vec<Handed> = std::iter::from_fn(|| pending.pop()).collect();
+        assert_eq!(queued.len(), MAX_PENDING);
+        let last = queued.last().unwrap();
+        assert_eq!(last.number(), 2 * (MAX_PENDING as u64 + 4));
+        let mut latest = std::collections::BTreeMap::new();
+        for handed in queued.iter().filter(|handed| !handed.is_echo) {
+            let patterns = handed.snapshot.patterns.iter();
+            latest.extend(patterns.map(|pattern| (pattern.id.clone(), pattern.strength)));
+        }
+        assert_eq!(latest.len(), MAX_PENDING + 5);
+        assert_eq!(latest["shared"], (MAX_PENDING + 3) as f32);
+    }
+}

@@ -1,0 +1,291 @@
+//! The contract of a state store: the stores of this crate keep it, and each kind of breach is found.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use engram_bridge::conformance::{Violation, check};
+use engram_bridge::{Batch, MemoryStateStore, StateStore, StorageError, StoreUsage, Table};
+
+#[test]
+fn the_memory_store_keeps_the_contract() {
+    assert_eq!(check(Path::new("memory"), &mut |place| Ok(Arc::new(Memory::at(place)))), Ok(()));
+}
+
+#[cfg(feature = "redb")]
+#[test]
+fn the_file_store_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = &mut |place: &Path| -> Result<Arc<dyn StateStore>, StorageError> {
+        Ok(Arc::new(engram_bridge::RedbStateStore::new(place)))
+    };
+    assert_eq!(check(folder.path(), open), Ok(()));
+}
+
+/// The memory stores of a test, by their paths.
+type Places = Mutex<BTreeMap<PathBuf, MemoryStateStore>>;
+
+thread_local! {
+    static PLACES: Places = Places::default();
+}
+
+/// A memory store that a test can open again, and whose calls may break the contract.
+struct Memory {
+    rows: MemoryStateStore,
+    fault: Fault,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    None,
+    /// Every fifth batch is not taken.
+    LosesAWrite,
+    /// The last batch is taken only with the next one, so that a restart loses it.
+    LosesAWriteAtTheEnd,
+    /// The edits of a batch take effect from the last to the first.
+    ReordersABatch,
+    /// Every other batch takes effect after the one that follows it.
+    ReordersBatches,
+    /// A scan shows the rows that were there before the last batch.
+    ReturnsStaleRows,
+    /// All paths have one content.
+    SharesAFolder,
+    /// Each opening has rows of its own, which the last one to commit writes back.
+    WritesBackAtWill,
+    /// The edits of a batch take effect one by one.
+    TearsBatches,
+    /// A row is handed out twice.
+    RepeatsRows,
+    /// What is set aside is still there.
+    KeepsWhatIsSetAside,
+    /// A removal is not taken.
+    KeepsRemovedRows,
+    Miscounts,
+    /// A compaction drops what was not compacted before.
+    CompactsRowsAway,
+}
+
+#[derive(Default)]
+struct State {
+    commits: u64,
+    held_back: Option<Batch>,
+    /// What a scan shows; `None` for the rows themselves.
+    shown: Option<MemoryStateStore>,
+}
+
+impl Memory {
+    fn at(place: &Path) -> Self {
+        Self::with(Fault::None, place)
+    }
+
+    fn with(fault: Fault, place: &Path) -> Self {
+        let place = match fault {
+            Fault::SharesAFolder => PathBuf::new(),
+            _ => place.to_owned(),
+        };
+        let rows = PLACES.with(|places| places.lock().unwrap().entry(place).or_default().clone());
+        let mut state = State::default();
+        match fault {
+            Fault::ReturnsStaleRows | Fault::WritesBackAtWill => state.shown = Some(rows.copy()),
+            _ => {}
+        }
+        Self { rows, fault, state: Mutex::new(state) }
+    }
+
+    fn edits(batch: &Batch, keep: impl Fn(&Option<Vec<u8>>) -> bool) -> Vec<Batch> {
+        let edits = batch.edits().iter().filter(|edit| keep(&edit.value));
+        let each = edits.map(|edit| {
+            let mut batch = Batch::default();
+            match &edit.value {
+                Some(value) => batch.put(edit.table, edit.key.clone(), value.clone()),
+                None => batch.remove(edit.table, edit.key.clone()),
+            }
+            batch
+        });
+        each.collect()
+    }
+
+    /// Replaces the rows by those of another store.
+    fn replace(&self, by: &MemoryStateStore) -> Result<(), StorageError> {
+        self.rows.spoil(|_, _, _| false);
+        for table in Table::ALL {
+            let mut batch = Batch::default();
+            by.scan(table, &mut |key, value| batch.put(table, key.to_vec(), value.to_vec()))?;
+            self.rows.commit(&batch)?;
+        }
+        Ok(())
+    }
+}
+
+impl StateStore for Memory {
+    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
+        if self.fault == Fault::RepeatsRows {
+            self.rows.scan(table, row)?;
+        }
+        if self.fault == Fault::TearsBatches {
+            // It does not wait for a commit.
+            return self.rows.scan(table, row);
+        }
+        let shown = self.state.lock().unwrap().shown.clone();
+        shown.as_ref().unwrap_or(&self.rows).scan(table, row)
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
+        let mut state = self.state.lock().unwrap();
+        state.commits += 1;
+        match self.fault {
+            Fault::LosesAWrite if state.commits % 5 == 0 => Ok(()),
+            Fault::LosesAWriteAtTheEnd => {
+                let shown = state.shown.take().unwrap_or_else(|| self.rows.copy());
+                shown.commit(batch)?;
+                state.shown = Some(shown);
+                match state.held_back.replace(batch.clone()) {
+                    Some(held_back) => self.rows.commit(&held_back),
+                    None => Ok(()),
+                }
+            }
+            Fault::ReordersABatch => {
+                Self::edits(batch, |_| true).iter().rev().try_for_each(|one| self.rows.commit(one))
+            }
+            Fault::ReordersBatches => match state.held_back.take() {
+                None => {
+                    state.held_back = Some(batch.clone());
+                    self.rows.commit(batch)
+                }
+                Some(held_back) => {
+                    self.rows.commit(batch)?;
+                    self.rows.commit(&held_back)
+                }
+            },
+            Fault::ReturnsStaleRows => {
+                state.shown = Some(self.rows.copy());
+                self.rows.commit(batch)
+            }
+            Fault::WritesBackAtWill => {
+                let own = state.shown.clone().expect("each opening has rows of its own");
+                own.commit(batch)?;
+                self.replace(&own)
+            }
+            Fault::TearsBatches => Self::edits(batch, |_| true).iter().try_for_each(|one| {
+                std::thread::yield_now();
+                self.rows.commit(one)
+            }),
+            Fault::KeepsRemovedRows => {
+                Self::edits(batch, Option::is_some).iter().try_for_each(|one| self.rows.commit(one))
+            }
+            _ => self.rows.commit(batch),
+        }
+    }
+
+    fn usage(&self) -> StoreUsage {
+        match self.fault {
+            Fault::Miscounts => StoreUsage::new(None, Some(3)),
+            Fault::None => self.rows.usage(),
+            _ => StoreUsage::default(),
+        }
+    }
+
+    fn compact(&self) -> Result<(), StorageError> {
+        if self.fault == Fault::CompactsRowsAway {
+            self.rows.spoil(|_, key, _| key[0] > 0);
+        }
+        Ok(())
+    }
+
+    fn set_aside(&self) -> Result<String, StorageError> {
+        match self.fault {
+            Fault::KeepsWhatIsSetAside => Ok("nowhere".to_owned()),
+            _ => self.rows.set_aside(),
+        }
+    }
+
+    fn backup(&self, to: &Path) -> Result<(), StorageError> {
+        self.rows.backup(to)
+    }
+}
+
+/// The kind of breach that the suite finds in stores with this fault.
+fn found(fault: Fault) -> &'static str {
+    PLACES.with(|places| places.lock().unwrap().clear());
+    let checked = check(Path::new("memory"), &mut |place| Ok(Arc::new(Memory::with(fault, place))));
+    match checked.expect_err(&format!("a store passes that has the fault {fault:?}")) {
+        Violation::Lost { .. } => "lost",
+        Violation::Stale { .. } => "stale",
+        Violation::Unknown { .. } => "unknown",
+        Violation::Repeated { .. } => "repeated",
+        Violation::Torn => "torn",
+        Violation::Miscounted { .. } => "miscounted",
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn every_kind_of_breach_is_found() {
+    for (fault, expected) in [
+        (Fault::LosesAWrite, ["lost", "stale"]),
+        (Fault::LosesAWriteAtTheEnd, ["lost", "stale"]),
+        (Fault::ReordersABatch, ["stale", "stale"]),
+        (Fault::ReordersBatches, ["lost", "unknown"]),
+        (Fault::ReturnsStaleRows, ["lost", "stale"]),
+        (Fault::SharesAFolder, ["unknown", "unknown"]),
+        (Fault::WritesBackAtWill, ["lost", "lost"]),
+        (Fault::TearsBatches, ["torn", "torn"]),
+        (Fault::RepeatsRows, ["repeated", "repeated"]),
+        (Fault::KeepsWhatIsSetAside, ["unknown", "unknown"]),
+        (Fault::KeepsRemovedRows, ["unknown", "unknown"]),
+        (Fault::Miscounts, ["miscounted", "miscounted"]),
+        (Fault::CompactsRowsAway, ["lost", "lost"]),
+    ] {
+        let found = found(fault);
+        assert!(BTreeSet::from(expected).contains(found), "{expected:?}, but {found}");
+    }
+}
+
+/// A backup that overwrites, and one that lacks a row.
+#[test]
+fn a_bad_backup_is_found() {
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Backup {
+        Overwrites,
+        LacksARow,
+    }
+    struct Copying(Memory, Backup);
+    impl StateStore for Copying {
+        fn scan(
+            &self,
+            table: Table,
+            row: &mut dyn FnMut(&[u8], &[u8]),
+        ) -> Result<(), StorageError> {
+            self.0.scan(table, row)
+        }
+        fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
+            self.0.commit(batch)
+        }
+        fn set_aside(&self) -> Result<String, StorageError> {
+            self.0.set_aside()
+        }
+        fn backup(&self, to: &Path) -> Result<(), StorageError> {
+            let copy = Memory::at(to);
+            if self.1 == Backup::LacksARow && copy.usage().records > Some(0) {
+                let (place, reason) = (to.display().to_string(), "it exists".to_owned());
+                return Err(StorageError::Failed { place, reason });
+            }
+            copy.replace(&self.0.rows)?;
+            copy.rows.spoil(|table, _, _| self.1 == Backup::Overwrites || table != Table::Meta);
+            Ok(())
+        }
+    }
+    for (kind, expected) in [(Backup::Overwrites, "overwritten"), (Backup::LacksARow, "lost")] {
+        PLACES.with(|places| places.lock().unwrap().clear());
+        let open = &mut |place: &Path| -> Result<Arc<dyn StateStore>, StorageError> {
+            Ok(Arc::new(Copying(Memory::at(place), kind)))
+        };
+        let found = match check(Path::new("memory"), open) {
+            Err(Violation::Overwritten) => "overwritten",
+            Err(Violation::Lost { table: Table::Meta, .. }) => "lost",
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,153 @@
+//! Real processes on disks that take no writes: they start, serve what they have, refuse changes with
+//! the system's error, and recover by themselves.
+
+#![cfg(target_os = "linux")]
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::kill::{Cluster, DEADLINE};
+
+/// Runs the node below a shell that first does `setup`.
+fn node_after(setup: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{setup} && exec \"$0\" \"$@\"")]);
+    command.arg(env!("CARGO_BIN_EXE_engram-node"));
+    command
+}
+
+/// Whether a command exists and may be used here.
+fn is_possible(command: &str) -> bool {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).stdout(Stdio::null()).stderr(Stdio::null());
+    let possible = shell.status().is_ok_and(|status| status.success());
+    if !possible {
+        eprintln!("left out, since `{command}` fails here");
+    }
+    possible
+}
+
+/// What a node says that starts on a disk without writes, until it refused a snapshot: the finding of
+/// its store, how many patterns it shows, the reason of the refusal.
+fn started(cluster: &mut Cluster) -> (String, u64, String) {
+    let process = cluster.running[0].as_ref().unwrap();
+    let (mut found, mut patterns, mut refused) = (None, None, None);
+    let begun = Instant::now();
+    while found.is_none() || patterns.is_none() || refused.is_none() {
+        assert!(begun.elapsed() < DEADLINE, "{found:?} {patterns:?} {refused:?}");
+        let event = process.events.recv_timeout(DEADLINE).expect("the node goes on");
+        let text = |field: &str| event[field].as_str().map(str::to_owned);
+        match event["event"].as_str() {
+            Some("opened") => found = text("recovery"),
+            Some("state") => patterns = event["patterns"].as_u64(),
+            Some("failed") => refused = text("reason"),
+            _ => {}
+        }
+    }
+    (found.unwrap(), patterns.unwrap(), refused.unwrap())
+}
+
+/// A node that was killed with acknowledged patterns on its disk.
+fn killed() -> (Cluster, u64) {
+    let mut cluster = Cluster::new(0);
+    cluster.start(0, Some(0));
+    cluster.kill(0, 0, 5);
+    let acknowledged = cluster.acknowledged[0].len() as u64;
+    (cluster, acknowledged)
+}
+
+/// No file of the process may be written until its limit is lifted: to the node, the disk is full.
+#[test]
+fn a_node_starts_on_a_full_disk_and_recovers() {
+    if !is_possible("prlimit --version") {
+        return;
+    }
+    let (mut cluster, acknowledged) = killed();
+    cluster.start_by(node_after("trap '' XFSZ; ulimit -S -f 0"), 0, Some(1));
+    let (found, patterns, refused) = started(&mut cluster);
+    assert_eq!(found, "loaded");
+    assert!(patterns > acknowledged, "{patterns} of {acknowledged} and the shared one");
+    assert!(refused.contains("no room to write"), "{refused}");
+
+    let process = cluster.running[0].as_ref().unwrap();
+    let pid = process.child.id().to_string();
+    let lifted = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status();
+    assert!(lifted.unwrap().success());
+    let after = cluster.acknowledged[0].len() + 3;
+    while cluster.acknowledged[0].len() < after {
+        let process = cluster.running[0].as_ref().unwrap();
+        let event = process.events.recv_timeout(DEADLINE).expect("the node goes on");
+        if event["event"] == "snapshot" {
+            cluster.note(0, 1, &event);
+        }
+    }
+    let mut process = cluster.running[0].take().unwrap();
+    process.child.kill().unwrap();
+    process.child.wait().unwrap();
+    cluster.inspect(0);
+}
+
+#[test]
+fn a_node_starts_on_a_read_only_disk() {
+    if !is_possible("unshare -rm sh -c 'mount --bind / /mnt'") {
+        return;
+    }
+    let (mut cluster, acknowledged) = killed();
+    let disk = cluster.path("node-a").display().to_string();
+    let mount = format!("mount --bind {disk} {disk} && mount -o remount,bind,ro {disk}");
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "sh", "-c", &format!("{mount} && exec \"$0\" \"$@\"")]);
+    command.arg(env!("CARGO_BIN_EXE_engram-node"));
+    cluster.start_by(command, 0, Some(1));
+    let (found, patterns, refused) = started(&mut cluster);
+    assert_eq!(found, "loaded");
+    assert!(patterns > acknowledged, "{patterns} of {acknowledged} and the shared one");
+    assert!(refused.contains("cannot be written") && refused.contains("Read-only"), "{refused}");
+}
+
+/// Two processes on one folder: the second names the folder and ends, the first goes on.
+#[test]
+fn a_second_process_on_a_folder_ends() {
+    let mut cluster = Cluster::new(0);
+    cluster.start(0, Some(0));
+    while cluster.acknowledged[0].is_empty() {
+        let process = cluster.running[0].as_ref().unwrap();
+        let event = process.events.recv_timeout(DEADLINE).expect("the node goes on");
+        cluster.note(0, 0, &event);
+    }
+    let mut second = Command::new(env!("CARGO_BIN_EXE_engram-node"));
+    second.args(["run", "--config"]).arg(cluster.path("node-a.toml"));
+    let ended = second.env("ENGRAM_NODE__LISTEN", "127.0.0.1:0").output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(!ended.status.success() && said.contains("in use by another process"), "{said}");
+    assert!(said.contains("node-a"), "{said}");
+    cluster.kill(0, 0, 2);
+    cluster.inspect(0);
+}
+
+/// The disk moves to another path and machine: another device, other inodes, the same key.
+#[test]
+fn a_moved_disk_is_as_good_as_before() {
+    let (mut cluster, acknowledged) = killed();
+    let (here, there) = (cluster.path("node-a"), cluster.path("moved"));
+    let copied = Command::new("cp").arg("-r").arg(&here).arg(&there).status().unwrap();
+    assert!(copied.success());
+    std::fs::remove_dir_all(&here).unwrap();
+    std::fs::rename(&there, &here).unwrap();
+    cluster.start(0, None);
+    let process = cluster.running[0].as_ref().unwrap();
+    let event = loop {
+        let event = process.events.recv_timeout(DEADLINE).expect("the node goes on");
+        if event["event"] == "opened" {
+            break event;
+        }
+    };
+    assert_eq!(event["recovery"], "loaded", "{event}");
+    let state = loop {
+        let event = process.events.recv_timeout(Duration::from_secs(60)).expect("a state");
+        if event["event"] == "state" {
+            break event;
+        }
+    };
+    assert!(state["patterns"].as_u64().unwrap() > acknowledged, "{state}");
+}
