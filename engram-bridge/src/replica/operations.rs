@@ -71,8 +71,10 @@ impl SpaceState {
             }
             if entry.last_submitted == Some(digest) && !holds_replaced(&entry.record, issuer) {
                 let last_write = confirmed_write(entry, digest, issuer);
-                let confirm = || Change { last_write, ..Change::of(id, Some(entry)) };
-                return Ok((Submitted::Unchanged, (last_write != entry.last_write).then(confirm)));
+                let record = self.is_in_doubt(id).then(|| entry.record.clone());
+                let confirms = last_write != entry.last_write || record.is_some();
+                let confirm = || Change { record, last_write, ..Change::of(id, Some(entry)) };
+                return Ok((Submitted::Unchanged, confirms.then(confirm)));
             }
             if is_echo(entry, &content) {
                 return Ok((Submitted::Echoed, None));

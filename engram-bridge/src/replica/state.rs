@@ -118,6 +118,8 @@ pub(crate) struct SpaceState {
     /// The time of the latest snapshot or change. It outlives the process.
     generated_at: Timestamp,
     refused: Refused,
+    /// Ids whose stored rows are not known, since a commit failed that may have taken effect.
+    in_doubt: BTreeSet<Arc<str>>,
     /// Whether the first contact is over, in this process or in an earlier one with the same store.
     settled: bool,
     /// Submissions that wait for the first contact.
@@ -142,6 +144,7 @@ impl SpaceState {
             view_changed_at: Timestamp::EPOCH,
             generated_at: Timestamp::EPOCH,
             refused: Refused::default(),
+            in_doubt: BTreeSet::new(),
             settled: false,
             waiting: None,
         }

@@ -384,7 +384,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "first contact: passed by an operation",
-        edits: &[Edit { file: WRITE, from: "self.take_in_only(&mut journal, &ids)?;", to: "" }],
+        edits: &[Edit { file: WRITE, from: "self.take_in_only(&writer, &ids)?;", to: "" }],
         suite: &STATE,
         killers: &[
             "counterexamples::submissions::an_operation_takes_in_first_what_waits",

@@ -382,8 +382,11 @@ impl Space {
             Staged { generated_at: generated_at.max(cause.snapshot_generated_at), ..staged }
         };
         // The state is not locked while the disk works; the writer keeps other changes away.
-        if staged.rows().next().is_some() {
-            self.shared.journal.commit(self.id(), &staged)?;
+        if staged.rows().next().is_some()
+            && let Err(failure) = self.shared.journal.commit(self.id(), &staged)
+        {
+            self.state_mut().doubt(&staged);
+            return Err(failure);
         }
         let (node, foreign) = {
             let issuer = self.shared.issuer();

@@ -1,5 +1,6 @@
 //! Changes of the state: staged, then installed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
@@ -13,15 +14,55 @@ use crate::replica::content::{self, Content};
 use crate::replica::record::Record;
 use crate::replica::visible::visible;
 
+/// Rows in doubt that one commit writes again.
+const MAX_RESTATED: usize = 2_048;
+
 impl SpaceState {
     /// Computes the effect of the changes, at most one per id, without any effect yet.
+    ///
+    /// Rows in doubt are written again along with them.
     pub(crate) fn stage(&self, changes: Vec<Change>) -> Staged {
         let mut edits = Vec::with_capacity(changes.len());
+        let changed: BTreeSet<Arc<str>> =
+            changes.iter().map(|change| Arc::clone(&change.id)).collect();
         let plan = |change| self.plan_write(change, &mut edits);
-        let writes = changes.into_iter().map(plan).collect();
+        let mut writes: Vec<PlannedWrite> = changes.into_iter().map(plan).collect();
+        let restated = self.in_doubt.difference(&changed).take(MAX_RESTATED);
+        writes.extend(restated.map(|id| self.restate(id)));
         let mut tree = self.tree.clone();
         tree.update(edits);
         Staged { writes, tree, generated_at: self.generated_at }
+    }
+
+    /// The row of an id as it is, with all of its contents.
+    fn restate(&self, id: &Arc<str>) -> PlannedWrite {
+        let entry = self.entries.get(id);
+        let Change { id, last_submitted, last_write, .. } = Change::of(id, entry);
+        let record = entry.map(|entry| entry.record.clone()).unwrap_or_default();
+        PlannedWrite {
+            added: self.held_contents(&record.live()).collect(),
+            record: Some(record),
+            dropped: Vec::new(),
+            origin: None,
+            id,
+            last_submitted,
+            last_write,
+        }
+    }
+
+    fn held_contents(&self, digests: &BTreeSet<Digest>) -> impl Iterator<Item = Content> {
+        let held = |digest: &Digest| Some(Content::of_held(*digest, self.contents.get(digest)?));
+        digests.iter().filter_map(held)
+    }
+
+    /// A commit of the changes failed, and may have taken effect all the same.
+    pub(crate) fn doubt(&mut self, staged: &Staged) {
+        self.in_doubt.extend(staged.rows().map(|(write, _)| Arc::clone(&write.id)));
+    }
+
+    /// Whether the stored row of `id` is not known.
+    pub(crate) fn is_in_doubt(&self, id: &str) -> bool {
+        self.in_doubt.contains(id)
     }
 
     fn plan_write(&self, change: Change, edits: &mut Vec<Edit<Arc<str>>>) -> PlannedWrite {
@@ -37,6 +78,9 @@ impl SpaceState {
                 let digest = content.digest();
                 live.contains(&digest) && !self.contents.contains_key(&digest)
             }));
+            if self.in_doubt.contains(&id) {
+                added.extend(self.held_contents(&live));
+            }
             // A digest covers the id, so no other record names a content that this one drops.
             let before = entry.map(|entry| entry.record.live()).unwrap_or_default();
             dropped.extend(before.difference(&live));
@@ -57,6 +101,7 @@ impl SpaceState {
             let entry = self.entries.entry(Arc::clone(&id)).or_default();
             (entry.last_submitted, entry.last_write) = (last_submitted, last_write);
             let Some(record) = record else { continue };
+            self.in_doubt.remove(&id);
             self.usage.replace(Usage::of(&entry.record), Usage::of(&record));
             self.tallies.replace(&entry.record, &record);
             self.conflicts_met += u64::from(versions(&record) > 1 && versions(&entry.record) <= 1);
@@ -82,8 +127,10 @@ impl SpaceState {
             }
         }
         for content in added {
-            self.usage.bytes += content::encoded_len(content.pattern()) as u64;
-            self.contents.insert(content.digest(), content.into_held());
+            let (digest, bytes) = (content.digest(), content::encoded_len(content.pattern()));
+            if self.contents.insert(digest, content.into_held()).is_none() {
+                self.usage.bytes += bytes as u64;
+            }
         }
     }
 

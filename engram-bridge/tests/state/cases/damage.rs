@@ -1,10 +1,16 @@
-//! Rows that rot.
+//! Rows that rot, and commits that report the wrong outcome.
 
-use engram_bridge::{MemoryStateStore, Recovery, Table};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use engram_bridge::{
+    Batch, MemoryStateStore, Recovery, StateStore, StorageError, Store, Submitted, Table,
+};
 use engram_gossip_proto::View;
 
-use super::converge;
-use crate::support::{everything, only_space, open, pattern, space, store};
+use super::{converge, live};
+use crate::support::{everything, only_space, open, pattern, space, store, store_config, ticking};
 
 /// A node loses a pattern to one damaged row of `table`, which costs it `rows` rows, after deletions.
 /// Its peer has to bring the pattern back.
@@ -70,4 +76,66 @@ fn a_lost_row_comes_back_from_a_peer() {
     assert!(matches!(one.recovery(), Recovery::Repaired { records: 4, .. }), "{}", one.recovery());
     converge(&[&one, &peer]);
     assert_eq!(only_space(&one).visible_len(), 5);
+}
+
+/// A store whose commits take effect and fail all the same, as if the last wait for the disk failed.
+#[derive(Default)]
+struct FailingStore {
+    rows: MemoryStateStore,
+    fails: AtomicBool,
+}
+
+impl StateStore for FailingStore {
+    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
+        self.rows.scan(table, row)
+    }
+    fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
+        self.rows.commit(batch)?;
+        match self.fails.load(Ordering::Relaxed) {
+            true => Err(StorageError::Failed { place: "disk".into(), reason: "EIO".into() }),
+            false => Ok(()),
+        }
+    }
+    fn set_aside(&self) -> Result<String, StorageError> {
+        self.rows.set_aside()
+    }
+    fn backup(&self, to: &Path) -> Result<(), StorageError> {
+        self.rows.backup(to)
+    }
+}
+
+/// A node with a stored write of "p", and with failed changes of "p" and "q" on its disk.
+fn after_failed_commits() -> (Arc<Store>, MemoryStateStore) {
+    let disk = Arc::new(FailingStore::default());
+    let one = Store::open(store_config(1), ticking(), Arc::clone(&disk) as Arc<_>).unwrap();
+    let space = only_space(&one);
+    space.submit_pattern(&pattern("p", 1)).unwrap();
+    disk.fails.store(true, Ordering::Relaxed);
+    assert!(space.submit_pattern(&pattern("p", 2)).is_err());
+    assert!(space.submit_pattern(&pattern("q", 2)).is_err());
+    disk.fails.store(false, Ordering::Relaxed);
+    (Arc::new(one), disk.rows.clone())
+}
+
+#[test]
+fn a_failed_commit_hides_no_later_one() {
+    let (one, disk) = after_failed_commits();
+    let peer = store(2);
+    only_space(&peer).submit_pattern(&pattern("p", 3)).unwrap();
+    assert_eq!(only_space(&one).pin().apply(everything(&only_space(&peer))).applied, 1);
+    drop(one);
+    let one = open(1, &disk);
+    assert_eq!(one.recovery(), &Recovery::Loaded { records: 1 });
+    assert_eq!(live(&only_space(&one), "p"), ["episode-1", "episode-3"]);
+}
+
+#[test]
+fn an_unchanged_write_after_a_failed_commit_is_stored() {
+    let (one, disk) = after_failed_commits();
+    let unchanged = only_space(&one).submit_pattern(&pattern("p", 1));
+    assert_eq!(unchanged, Ok(Submitted::Unchanged));
+    drop(one);
+    let one = open(1, &disk);
+    assert_eq!(one.recovery(), &Recovery::Loaded { records: 1 });
+    assert_eq!(live(&only_space(&one), "p"), ["episode-1"]);
 }
