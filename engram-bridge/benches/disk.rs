@@ -196,10 +196,12 @@ impl Node {
         })
     }
 
+    /// Ends the node, and waits until nothing has its store open.
     fn stop(self, runtime: &Runtime) {
-        runtime.block_on(self.gossip.shutdown());
-        drop(self.server);
-        while Arc::strong_count(&self.store) > 1 {
+        let Self { store, gossip, server } = self;
+        runtime.block_on(gossip.shutdown());
+        drop((gossip, server));
+        while Arc::strong_count(&store) > 1 {
             thread::sleep(Duration::from_millis(5));
         }
     }

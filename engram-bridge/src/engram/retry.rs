@@ -72,7 +72,7 @@ mod tests {
         assert!(events.is_empty());
         disk.fail(None);
         assert_eq!(events.recv().await, Ok(StateEvent::Storage { failure: None }));
-        drop(store);
+        drop((store, hosted));
         retrying.await.unwrap();
     }
 }

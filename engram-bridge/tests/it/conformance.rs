@@ -135,7 +135,7 @@ impl StateStore for Memory {
         let mut state = self.state.lock().unwrap();
         state.commits += 1;
         match self.fault {
-            Fault::LosesAWrite if state.commits % 5 == 0 => Ok(()),
+            Fault::LosesAWrite if state.commits.is_multiple_of(5) => Ok(()),
             Fault::LosesAWriteAtTheEnd => {
                 let shown = state.shown.take().unwrap_or_else(|| self.rows.copy());
                 shown.commit(batch)?;
