@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use engram_gossip_net::{ConnectionState, Event, Gossip, NodeId, PeerStatus, SessionReport};
+use engram_gossip_net::{Event, Gossip, NodeId, PeerStatus, SessionReport};
 use engram_gossip_proto::SpaceId;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tokio::sync::broadcast::error::RecvError;

@@ -20,6 +20,6 @@ fn every_rust_line_of_the_guide_is_one_of_the_example() {
         let (_, block) = block.split_once('\n').unwrap();
         let (block, _) = block.split_once("```").unwrap();
         let shown = |source: &&str| bare(source).contains(&bare(block));
-        assert!(sources.iter().any(|source| shown(source)), "{block}");
+        assert!(sources.iter().any(shown), "{block}");
     }
 }
