@@ -78,7 +78,7 @@ fn start<'n>(
         Gossip::bind(network, identity, Roster::default(), store.parameters(), Arc::clone(&store))?;
     let gossiper = Binding::new(store, gossip).gossiper(&space)?;
     let stock = Arc::new(InMemoryConsolidationService::new());
-    Ok((name, GossipingConsolidationService::new(stock, gossiper)))
+    Ok((name, GossipingConsolidationService::new(stock, gossiper).without_belief_log()))
 }
 
 fn pattern(id: &str, seen_by: &str) -> Result<Arc<SemanticPattern>, Box<dyn Error>> {

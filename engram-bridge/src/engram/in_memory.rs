@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// Keeps the latest snapshot and how it differs from the one before. Nothing leaves the process:
-/// the path of the alert log is remembered, but no file is written.
+/// the path of the alert log is remembered, but no file is written. The path begins as in Engram, with
+/// the variable `ENGRAM_CONSOLIDATION_ALERT_LOG` or its default.
 ///
 /// `update_cache` *replaces*, as in Engram. Wrapped in a
 /// [`GossipingConsolidationService`](crate::GossipingConsolidationService) it only ever sees
@@ -34,10 +35,16 @@ impl Default for InMemoryConsolidationService {
             state: Mutex::new(State {
                 snapshot: None,
                 updates: RecentUpdates::default(),
-                alert_log_path: PathBuf::from("data/consolidation/alerts/belief_updates.jsonl"),
+                alert_log_path: default_alert_log_path(),
             }),
         }
     }
+}
+
+/// The path that Engram's stock service begins with.
+fn default_alert_log_path() -> PathBuf {
+    let path = std::env::var_os("ENGRAM_CONSOLIDATION_ALERT_LOG");
+    path.unwrap_or_else(|| "data/consolidation/alerts/belief_updates.jsonl".into()).into()
 }
 
 impl InMemoryConsolidationService {

