@@ -1,14 +1,17 @@
 //! Who is let in, who is not, and what either side is told: over QUIC on loopback.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::common::raw::{Certificate, client_config, raw_client, raw_server};
 use crate::common::{Cluster, Node, Ready, absent, introduce, quiet, roster, take};
 use engram_gossip_net::{
-    BindError, ConnectionState, Event, Gossip, HandshakeError, Identity, IdentityError, NodeId,
-    Roster, RotateError, SyncError, Validity,
+    BindError, ClusterCa, ConnectionState, Event, Gossip, HandshakeError, Identity, IdentityError,
+    NodeId, Roster, RotateError, SyncError, Validity,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 /// Waits until `node` has refused a handshake, and says why.
 async fn refusal(node: &mut Node) -> HandshakeError {
@@ -227,6 +230,37 @@ async fn a_renewed_certificate_is_used_without_a_restart() {
     let nodes = cluster.start(&["d"], &quiet());
     let refused = nodes[0].gossip.set_identity(other.identity());
     assert!(matches!(refused, Err(RotateError::OtherNode { found, .. }) if found == other.id()));
+}
+
+#[test]
+fn certificates_have_serial_numbers_of_their_own_and_tell_their_validity() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let validity = Validity::days_from(now, 90);
+    let ca = ClusterCa::generate("test", Validity::days_from(now, 3_650)).unwrap();
+    let node = ca.issue_node("node-a", validity).unwrap();
+    let mut serials = BTreeSet::new();
+    for _ in 0..20 {
+        let renewed = ca.renew_node("node-a", &node.key_pem, validity).unwrap();
+        let der = CertificateDer::from_pem_slice(renewed.certificate_pem.as_bytes()).unwrap();
+        let (_, parsed) = x509_parser::parse_x509_certificate(&der).unwrap();
+        serials.insert(parsed.raw_serial().to_vec());
+    }
+    assert_eq!(serials.len(), 20);
+
+    let day = Duration::from_secs(86_400);
+    assert_eq!(Validity::of_certificate(&node.certificate_pem).unwrap(), validity);
+    assert_eq!(validity.left(now + 89 * day), Some(day));
+    assert_eq!(validity.left(now + 91 * day), None);
+    // A chain is valid as long as each certificate is.
+    let chain = format!("{}{}", node.certificate_pem, ca.certificate_pem());
+    assert_eq!(Validity::of_certificate(&chain).unwrap().until, validity.until);
+    let identity =
+        Identity::from_pem(ca.certificate_pem(), &node.certificate_pem, &node.key_pem).unwrap();
+    assert_eq!(identity.validity(), validity);
+    assert!(identity.check(now + 89 * day).is_ok());
+    let expired = identity.check(now + 91 * day).unwrap_err();
+    assert!(matches!(expired, IdentityError::Refused(HandshakeError::Expired)), "{expired}");
+    assert!(Validity::of_certificate("no PEM").is_err());
 }
 
 #[tokio::test]

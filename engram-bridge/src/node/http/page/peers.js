@@ -46,7 +46,7 @@ function faultOfPeer(peer) {
 
 function behind(peer) {
   const since = peer.ever_equal ? `since they were equal ${duration(peer.lag_seconds)} ago` : 'never equal so far';
-  if (peer.agreement === 'in_step') return 'equal now';
+  if (peer.agreement === 'in_step' && peer.state === 'connected') return 'equal now';
   const apart = peer.records_apart === null ? '' : `${count(peer.records_apart, 'record')} or more`;
   if (peer.agreement === 'behind') return `it has ${apart} that this node lacks, ${since}`;
   if (peer.divergent_slots === 0) return peer.ever_equal ? `equal ${duration(peer.lag_seconds)} ago` : since;
