@@ -91,6 +91,14 @@ pub enum Rejection {
     StorageUnavailable,
 }
 
+impl Rejection {
+    /// Whether the same record would be refused again, until somebody changes it or a cap.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::MissingContent | Self::ImplausibleVersion | Self::StorageUnavailable)
+    }
+}
+
 /// What the sync machine asks of one space: a pinned picture to read, a live state to write.
 ///
 /// Reads are answered from the picture that was pinned when the view was made, so that a session

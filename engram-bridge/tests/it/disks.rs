@@ -40,7 +40,7 @@ fn started(cluster: &mut Cluster) -> (String, u64, String) {
         match event["event"].as_str() {
             Some("opened") => found = text("recovery"),
             Some("state") => patterns = event["patterns"].as_u64(),
-            Some("failed") => refused = text("reason"),
+            Some("snapshot_failed") => refused = text("reason"),
             _ => {}
         }
     }

@@ -81,8 +81,7 @@ impl ClockIndex {
 
 impl Clocks for ClockIndex {
     fn summary(&self) -> VersionSummary {
-        let entry =
-            |(node, index): (&ShortNode, &Node)| (*node, index.handled.min(index.greatest()));
+        let entry = |(node, index): (&ShortNode, &Node)| (*node, index.handled.min(index.limit()));
         self.nodes.iter().map(entry).collect()
     }
 
@@ -109,7 +108,13 @@ impl Clocks for ClockIndex {
 
     fn raise(&mut self, node: ShortNode, version: u64) {
         if let Some(node) = self.nodes.get_mut(&node) {
-            node.handled = version.min(node.greatest()).max(node.handled);
+            node.handled = version.min(node.limit()).max(node.handled);
+        }
+    }
+
+    fn refuse(&mut self, node: ShortNode, version: u64) {
+        if let Some(node) = self.nodes.get_mut(&node) {
+            node.refused = node.refused.max(version);
         }
     }
 
@@ -154,6 +159,8 @@ struct Node {
     changes: BTreeMap<Slot, Presence>,
     /// Everything up to this version has been handled.
     handled: u64,
+    /// The greatest context entry of a refused record.
+    refused: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,6 +245,11 @@ impl Node {
         let added = changes.find(|(_, presence)| **presence == Presence::Present);
         let added = added.map(|(slot, _)| *slot);
         kept.max(added).map_or(0, |slot| split(&slot).0)
+    }
+
+    /// The greatest version that may count as handled.
+    fn limit(&self) -> u64 {
+        self.greatest().max(self.refused)
     }
 
     fn memory(&self) -> usize {

@@ -51,8 +51,13 @@ pub trait Clocks {
 
     /// Everything of `node` up to `version` has been handled: raises the summary.
     ///
-    /// No entry of the summary exceeds the greatest context entry of its node.
+    /// No entry of the summary exceeds the greatest context entry of its node, among the records held
+    /// and the [refused](Self::refuse) ones.
     fn raise(&mut self, node: ShortNode, version: u64);
+
+    /// A record with this context entry of `node` came and was refused for good: a range that ends
+    /// with it may count as handled. Nodes of which nothing is held are passed over.
+    fn refuse(&mut self, node: ShortNode, version: u64);
 
     /// The space has the same `root` here and at `peer`: keeps the summary as a base.
     fn agree(&mut self, root: &[u8; 32], peer: Option<ShortNode>);

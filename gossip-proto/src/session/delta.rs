@@ -234,7 +234,11 @@ impl Deltas {
     }
 
     /// Learns which of this side's ranges the peer takes.
-    pub(super) fn on_answer(&mut self, answer: &RangeAnswer) -> Result<(), SessionError> {
+    pub(super) fn on_answer(
+        &mut self,
+        answer: &RangeAnswer,
+        session_key: SessionKey,
+    ) -> Result<(), SessionError> {
         const UNEXPECTED: SessionError = SessionError::Violation("an unexpected answer to ranges");
         let delta = self.get_mut(answer.space).ok_or(UNEXPECTED)?;
         let Offer::Made(offer) = core::mem::replace(&mut delta.offer, Offer::Settled) else {
@@ -245,12 +249,16 @@ impl Deltas {
         let taken: Vec<_> = taken.map(|(_, range)| range_of(range, &theirs)).collect();
         let all = taken.len() == offer.ranges.len();
         delta.left_out |= !all;
-        delta.stream = Some(Stream::new(taken, all));
+        delta.stream = Some(Stream::new(taken, all, session_key));
         Ok(())
     }
 
     /// The next message about summaries or ranges in this turn.
-    pub(super) fn next<V: View>(&mut self, directory: &Directory<V>) -> Option<Message> {
+    pub(super) fn next<V: View>(
+        &mut self,
+        directory: &Directory<V>,
+        session_key: SessionKey,
+    ) -> Option<Message> {
         let peer = self.peer;
         self.iter_mut().find_map(|(place, delta)| {
             let view = &directory.named(place)?.view;
@@ -260,7 +268,7 @@ impl Deltas {
             if let Some(answer) = delta.answer.take() {
                 return Some(Message::RangeAnswer(answer));
             }
-            delta.next_offer(place, view).map(Message::RangeOffer)
+            delta.next_offer(place, view, session_key).map(Message::RangeOffer)
         })
     }
 }
@@ -345,7 +353,12 @@ impl Delta {
     }
 
     /// Decides what to send, once the peer's summary is known; much is offered first.
-    fn next_offer(&mut self, place: u32, view: &impl View) -> Option<RangeOffer> {
+    fn next_offer(
+        &mut self,
+        place: u32,
+        view: &impl View,
+        session_key: SessionKey,
+    ) -> Option<RangeOffer> {
         let (Offer::Due, Some(theirs)) = (&self.offer, &self.theirs) else { return None };
         let count = |clocks: &mut dyn Clocks| -> Vec<(ShortNode, u64, u64)> {
             let counted = |(node, upper)| {
@@ -363,7 +376,7 @@ impl Delta {
             return Some(offer);
         }
         let ranges = ranges.iter().map(|range| range_of(range, theirs)).collect();
-        self.stream = Some(Stream::new(ranges, true));
+        self.stream = Some(Stream::new(ranges, true, session_key));
         self.offer = Offer::Settled;
         None
     }

@@ -33,7 +33,9 @@ impl<V: View> Session<V> {
                 self.stats.left_to_others = self.stats.left_to_others.saturating_add(left);
                 Ok(())
             }
-            (Stage::Walking, Message::RangeAnswer(answer)) => self.deltas.on_answer(&answer),
+            (Stage::Walking, Message::RangeAnswer(answer)) => {
+                self.deltas.on_answer(&answer, self.session_key)
+            }
             (Stage::Walking, Message::Done(done)) => self.on_done(done),
         }
     }

@@ -26,10 +26,14 @@ pub(super) struct Pieces<C> {
     known: Vec<Tag>,
     suppressed: Vec<([u8; 32], u32)>,
     /// Parts with contents that the peer lacks come first, then others with live dots. Those with
-    /// equal contents lie together, so that a content travels in as few messages as possible.
+    /// equal contents lie together, so that a content travels in as few messages as possible. The
+    /// order is the session's own: sessions that break do not begin with the same parts every time.
     parts: VecDeque<Part>,
     /// Whether the first piece must follow the record before it.
     follows: bool,
+    /// Whether a piece was sent. The others then follow, whatever this side's own budget is: a record
+    /// larger than the budget would otherwise begin anew in each session.
+    pub(super) begun: bool,
     /// Pieces that are cut already.
     ready: VecDeque<Ready<C>>,
     /// The content that is being sent in parts.
@@ -87,8 +91,9 @@ impl<C: Wire> Pieces<C> {
         let Parcel { place, key, known, follows } = parcel;
         let Record { id, mut parts, suppressed } = record;
         parts.sort_by_cached_key(|part| {
-            let contents: Vec<_> = part.dots.iter().map(|(_, digest)| *digest).collect();
-            let is_known = |digest| known.binary_search(&session_key.tag(digest)).is_ok();
+            let contents: Vec<Tag> =
+                part.dots.iter().map(|(_, digest)| session_key.tag(digest)).collect();
+            let is_known = |tag| known.binary_search(tag).is_ok();
             (contents.iter().all(is_known), contents.is_empty(), contents)
         });
         let (parts, ready) = (parts.into(), VecDeque::new());
@@ -100,6 +105,7 @@ impl<C: Wire> Pieces<C> {
             suppressed,
             parts,
             follows,
+            begun: false,
             ready,
             slices: None,
             put_back: None,

@@ -1,5 +1,6 @@
 //! What follows from what the peer said: who lacks which record, and where to look closer.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::Session;
@@ -12,7 +13,7 @@ use crate::message::{
 };
 use crate::message::{SubtreeResponse, Want};
 use crate::tag::{self, KEY_LEN};
-use crate::{Entry, Event, Prefix, Record, SessionError, View};
+use crate::{Entry, Event, Prefix, Record, SessionError, ShortNode, View};
 
 /// A listing is compared with so many entries at once; more are gone through child by child.
 const COMPARED_AT_ONCE: u64 = 4_096;
@@ -93,6 +94,7 @@ impl<V: View> Session<V> {
         let (place, declared) = (sync.space, core::mem::take(&mut sync.declared));
         let space = self.directory.at_mut(place).ok_or(NOT_SHARED)?;
         let delivery = sync.into_delivery::<V::Content>()?;
+        let came = greatest_entries(&delivery.records);
         if let Some(delta) = self.deltas.get_mut(place) {
             delivery
                 .records
@@ -108,6 +110,8 @@ impl<V: View> Session<V> {
         self.stats.stale += u64::from(received.receipt.stale);
         self.stats.rejected += received.receipt.rejected.len() as u64;
         self.stats.unasked += u64::from(received.unasked);
+        let rejected = &received.receipt.rejected;
+        let is_handled = !rejected.is_empty() && rejected.iter().all(|(_, why)| why.is_final());
         for (id, reason) in received.receipt.rejected {
             self.events.push(Event::Rejected { space: space.id.clone(), id, reason });
         }
@@ -117,6 +121,9 @@ impl<V: View> Session<V> {
         }
         if delta.is_some() {
             ask(&space.view, |clocks| {
+                if is_handled {
+                    came.iter().for_each(|(node, entry)| clocks.refuse(*node, *entry));
+                }
                 declared.iter().for_each(|(node, upper)| clocks.raise(short_node(node), *upper));
             });
         }
@@ -306,3 +313,13 @@ enum Side {
 }
 
 const NOT_SHARED: SessionError = SessionError::Violation("a space that is not shared");
+
+/// The greatest context entry of each node among some records.
+fn greatest_entries(records: &[Record]) -> BTreeMap<ShortNode, u64> {
+    let mut greatest = BTreeMap::new();
+    for (node, entry) in records.iter().flat_map(Record::context) {
+        let known: &mut u64 = greatest.entry(short_node(&node)).or_default();
+        *known = entry.max(*known);
+    }
+    greatest
+}

@@ -16,7 +16,8 @@ const PAGE: usize = 256;
 
 /// The records of the ranges that the peer takes, each once, then those above this side's summary.
 pub(super) struct Stream {
-    /// The ranges, strictly ascending by node.
+    /// The ranges, one for each node. They begin at a node of the session's own choice: records that
+    /// are refused again and again must not keep those of other nodes waiting every time.
     ranges: Vec<VersionRange>,
     /// The range that is being sent.
     current: usize,
@@ -60,7 +61,9 @@ pub(super) struct Told<'a> {
 
 impl Stream {
     /// Sends these ranges; `all` says whether the peer takes everything that was offered.
-    pub(super) fn new(ranges: Vec<VersionRange>, all: bool) -> Self {
+    pub(super) fn new(mut ranges: Vec<VersionRange>, all: bool, session_key: SessionKey) -> Self {
+        let first = u64::from(session_key.key_tag(&[0; KEY_LEN])[0]) * ranges.len() as u64 / 256;
+        ranges.rotate_left(first as usize);
         let looked_up = ranges.first().map_or(0, |range| range.above);
         Self {
             ranges,

@@ -215,8 +215,11 @@ impl<C: Wire> Transfer<C> {
                 self.sending = None;
                 continue;
             };
-            let is_spent = allowance.is_spent(size.wire + piece.size.wire)
-                || allowance.exceeds_peer(piece.ahead);
+            let wire = size.wire + piece.size.wire;
+            let is_spent = match pieces.begun {
+                true => allowance.exceeds_peer(wire),
+                false => allowance.is_spent(wire) || allowance.exceeds_peer(piece.ahead),
+            };
             if !piece.must_follow && is_spent {
                 let key = pieces.key;
                 self.give_up(&key);
@@ -230,6 +233,7 @@ impl<C: Wire> Transfer<C> {
                 break;
             }
             space = Some(pieces.place);
+            pieces.begun = true;
             if pieces.is_empty() {
                 self.sending = None;
             }

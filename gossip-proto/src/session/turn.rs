@@ -63,8 +63,8 @@ impl Allowance {
     }
 
     /// Whether so many bytes, which must not be interrupted, are more than the peer still takes.
-    pub(super) fn exceeds_peer(&self, ahead: usize) -> bool {
-        ahead as u64 > self.peer_bytes
+    pub(super) fn exceeds_peer(&self, bytes: usize) -> bool {
+        bytes as u64 > self.peer_bytes
     }
 }
 
@@ -137,12 +137,12 @@ impl<V: View> Session<V> {
         }
         if self.stage == Stage::Greeting || self.stage == Stage::Spaces {
             // Summaries may go along with a table of this side.
-            return self.deltas.next(&self.directory);
+            return self.deltas.next(&self.directory, self.session_key);
         }
         if self.stage == Stage::Equal || turn.done {
             return None;
         }
-        if let Some(message) = self.deltas.next(&self.directory) {
+        if let Some(message) = self.deltas.next(&self.directory, self.session_key) {
             return Some(message);
         }
         if let Some(message) = self.walk.next(&self.directory, self.session_key) {

@@ -198,7 +198,7 @@ impl Run<'_> {
         let deadline = Instant::now() + COMPARISON;
         loop {
             progress.forget_groups();
-            nodes.0[0].tell("groups")?;
+            nodes.0[0].tell(&json!({ "command": "groups" }).to_string())?;
             let wait = self.listen(nodes, events, deadline, progress, answered)?;
             if wait != Wait::Done || progress.groups().iter().all(|groups| groups.pending == 0) {
                 return Ok(());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engram_bridge::{Caps, MAX_UNLISTED_NODES, Store, Submitted};
-use engram_gossip_proto::{Part, Receipt, Record, Rejection, View};
+use engram_gossip_proto::{Part, Receipt, Record, Rejection, SessionConfig, View};
 
 use super::{converge, live};
 use crate::session::{Handover, sync};
@@ -84,6 +84,28 @@ fn live_patterns_of_peers_are_capped() {
     only_space(&peer).submit_pattern(&pattern(&held, 99)).unwrap();
     sync(&peer, &victim);
     assert_eq!(live(&only_space(&victim), &held), ["episode-99"]);
+}
+
+#[test]
+fn refused_patterns_keep_no_other_waiting() {
+    let (victim, peer) = (capped(|caps| caps.live_records = 10), store(1));
+    let submit = |id: String, value| {
+        only_space(&peer).submit_pattern(&pattern(&id, value)).unwrap();
+    };
+    (0..10).for_each(|number| submit(format!("held{number}"), 1));
+    sync(&peer, &victim);
+    (0..300).for_each(|number| submit(format!("new{number}"), 1));
+    (0..10).for_each(|number| submit(format!("held{number}"), 2));
+    let mut bytes = 0;
+    for key in 0..40 {
+        let config = SessionConfig { send_budget: 5_000, ..SessionConfig::default() };
+        bytes = Handover::keyed(&peer, &victim, config, key).finish().bytes;
+    }
+    for number in 0..10 {
+        assert_eq!(live(&only_space(&victim), &format!("held{number}")), ["episode-2"]);
+    }
+    // A later session does not begin with the refused ones again.
+    assert!(bytes < 30_000, "{bytes}");
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use engram_bridge::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, SemanticPattern};
+use engram_gossip_proto::SessionConfig;
 
 use super::converge;
+use crate::session::Handover;
 use crate::support::{only_space, pattern, store};
 
 /// A pattern that cites `count` episodes of `length` bytes each.
@@ -50,4 +52,20 @@ fn large_versions_of_many_nodes_converge() {
     let late = store(50);
     converge(&[&late, &stores[3]]);
     assert_eq!(only_space(&late).explain("p").unwrap().versions.len(), 12);
+}
+
+#[test]
+fn a_record_larger_than_a_budget_arrives() {
+    let stores: Vec<_> = (1..=6).map(store).collect();
+    for (value, store) in stores.iter().enumerate() {
+        only_space(store).submit_pattern(&citing("p", value as u8, 4_096, 110)).unwrap();
+        only_space(store).submit_pattern(&pattern(&format!("small{value}"), 1)).unwrap();
+    }
+    converge(&stores.iter().collect::<Vec<_>>());
+    let late = store(50);
+    for key in 0..8 {
+        let config = SessionConfig { send_budget: 100_000, ..SessionConfig::default() };
+        Handover::keyed(&stores[0], &late, config, key).finish();
+    }
+    assert_eq!(late.root(), stores[0].root());
 }

@@ -27,7 +27,6 @@ fn a_suppressed_submission_replaces_own_writes() {
         Forget(1, 0),
         LoseDisk(0, 0),
         Session(0, 1),
-        TimeOut(0),
         Submit(0, 0, 0),
         Submit(0, 0, 1),
     ];
