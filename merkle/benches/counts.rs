@@ -113,7 +113,8 @@ fn counted<T>(work: impl FnOnce() -> T) -> (T, Counts) {
 impl Counts {
     fn report(&self, what: &str, who: &str, entries: usize, times: u64) {
         let per = |count: u64| count as f64 / times as f64;
-        let hashes = self.hashes.map_or("null".to_string(), |hashes| format!("{:.2}", per(hashes)));
+        let hashes =
+            self.hashes.map_or_else(|| "null".to_string(), |hashes| format!("{:.2}", per(hashes)));
         println!(
             "{{\"what\":\"{what}\",\"who\":\"{who}\",\"entries\":{entries},\"hashes\":{hashes},\
              \"allocations\":{:.2},\"bytes_allocated\":{:.0}}}",

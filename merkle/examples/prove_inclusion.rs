@@ -8,19 +8,19 @@ fn main() -> Result<(), ProofError> {
     let root = tree.root();
 
     for key in [7_u32, 1_000_000] {
-        let bytes = tree.prove(&key.to_be_bytes()).to_bytes();
+        let bytes = tree.prove(key.to_be_bytes()).to_bytes();
 
         // From here on the tree is not needed: the bytes may come from a stranger.
         let proof = Proof::from_bytes(&bytes)?;
-        match proof.verify(&Sha256, BaseDepth::default(), &root, &key.to_be_bytes())? {
+        match proof.verify(&Sha256, BaseDepth::default(), &root, key.to_be_bytes())? {
             Some(value) => println!("{key} has the value {value}, proven by {} bytes", bytes.len()),
             None => println!("{key} is not in the tree, proven by {} bytes", bytes.len()),
         }
     }
 
-    let proof = tree.prove(&7_u32.to_be_bytes());
+    let proof = tree.prove(7_u32.to_be_bytes());
     tree.upsert(7_u32.to_be_bytes(), Digest::from([0xff; 32]));
-    let stale = proof.verify(&Sha256, BaseDepth::default(), &tree.root(), &7_u32.to_be_bytes());
+    let stale = proof.verify(&Sha256, BaseDepth::default(), &tree.root(), 7_u32.to_be_bytes());
     println!("the same proof for the next root: {:?}", stale.map_err(|error| error.to_string()));
     Ok(())
 }

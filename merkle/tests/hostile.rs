@@ -29,7 +29,7 @@ fn ten_thousand_keys_in_one_slot_leave_changes_logarithmic() {
         tree.upsert(key, value(20_000 + number as u64));
         let hashes = hasher.take();
         assert!(hashes <= 2 + 12 + 20, "{hashes} hashes");
-        tree.remove(&key);
+        tree.remove(key);
         let hashes = hasher.take();
         assert!(hashes <= 2 + 12 + 20, "{hashes} hashes");
         tree.upsert(key, value(number as u64));
@@ -54,7 +54,7 @@ fn keys_that_share_all_but_the_last_bits_go_to_the_last_level() {
     assert_eq!(tree.stats().deepest_level, 253);
     assert_eq!(tree.iter().count(), 256);
     for number in 0..=255 {
-        assert_eq!(tree.remove(&place("", number)), Some(value(number)));
+        assert_eq!(tree.remove(place("", number)), Some(value(number)));
     }
     assert!(tree.is_empty());
 }

@@ -309,7 +309,7 @@ proptest! {
         right.extend(b.iter().map(|(key, number)| (*key, value(number + 1))));
         let mut expected = Vec::new();
         for key in left.iter().chain(&right).map(|entry| entry.key) {
-            let values = (left.get(&key), right.get(&key));
+            let values = (left.get(key), right.get(key));
             if values.0 != values.1 {
                 expected.push((key, values.0, values.1));
             }

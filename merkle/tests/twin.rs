@@ -86,7 +86,7 @@ proptest! {
                 for edit in edits {
                     match edit {
                         Edit::Upsert(key, value) => drop(tree.upsert(key, value)),
-                        Edit::Remove(key) => drop(tree.remove(&key)),
+                        Edit::Remove(key) => drop(tree.remove(key)),
                     }
                 }
             }
@@ -112,7 +112,7 @@ fn grow_and_shrink(depth: BaseDepth, bits: &str, counts: std::ops::RangeInclusiv
         }
     }
     for number in (0..*counts.end()).rev() {
-        tree.remove(&place(bits, number));
+        tree.remove(place(bits, number));
         assert_eq!(Some(tree.root()), {
             roots.pop();
             roots.last().copied()
