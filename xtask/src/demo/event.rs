@@ -12,8 +12,8 @@ pub(crate) enum Event {
     State(State),
     /// The answer to the command `export`.
     Exported,
-    /// One of the answers to the command `groups`, one for each space.
-    Groups(Groups),
+    /// The answer to the command `groups`, space by space.
+    Groups(Vec<Groups>),
     /// A command could not be carried out.
     Failed { reason: String },
     /// The node has closed its output: it is gone.
@@ -51,6 +51,20 @@ pub(crate) struct Groups {
     pub(crate) example: Option<String>,
 }
 
+impl Groups {
+    fn of(space: &Value) -> Self {
+        let number = |name: &str| space[name].as_u64().unwrap_or(0);
+        Self {
+            space: space["space"].as_str().unwrap_or_default().to_owned(),
+            groups: number("groups"),
+            members: number("members"),
+            disputed: number("disputed"),
+            pending: number("pending"),
+            example: space["example"].as_str().map(str::to_owned),
+        }
+    }
+}
+
 impl Event {
     /// Understands one line; kinds that the demo has no use for are `None`.
     pub(crate) fn parse(line: &str) -> Option<Self> {
@@ -75,14 +89,9 @@ impl Event {
                 replay_done: value["replay_done"].as_bool().unwrap_or(false),
             })),
             "exported" => Some(Self::Exported),
-            "groups" => Some(Self::Groups(Groups {
-                space: text("space"),
-                groups: number("groups"),
-                members: number("members"),
-                disputed: number("disputed"),
-                pending: number("pending"),
-                example: value["example"].as_str().map(str::to_owned),
-            })),
+            "groups" => {
+                Some(Self::Groups(value["spaces"].as_array()?.iter().map(Groups::of).collect()))
+            }
             "failed" => Some(Self::Failed { reason: text("reason") }),
             _ => None,
         }
@@ -99,6 +108,15 @@ mod tests {
         let line = r#"{"event":"listening","node":"a","page":"http://127.0.0.1:7801/"}"#;
         assert_eq!(Event::parse(line), page("http://127.0.0.1:7801/"));
         assert_eq!(Event::parse(r#"{"event":"listening"}"#), Some(Event::Listening { page: None }));
+    }
+
+    #[test]
+    fn understands_the_groups_of_each_space() {
+        let line = r#"{"event":"groups","spaces":[{"space":"work","groups":2,"members":3,"disputed":1,"pending":4,"example":"e"}]}"#;
+        let Some(Event::Groups(spaces)) = Event::parse(line) else { panic!("{line}") };
+        let [of] = &spaces[..] else { panic!("{spaces:?}") };
+        assert_eq!((of.space.as_str(), of.groups, of.members), ("work", 2, 3));
+        assert_eq!((of.disputed, of.pending, of.example.as_deref()), (1, 4, Some("e")));
     }
 
     #[test]

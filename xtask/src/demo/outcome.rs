@@ -168,7 +168,7 @@ mod tests {
         progress.take(0, Event::State(state));
         let (space, example) = ("notes".to_owned(), Some("q: one memory with p".to_owned()));
         let groups = Groups { space, groups: 2, members: 3, disputed: 1, pending: 0, example };
-        progress.take(0, Event::Groups(groups));
+        progress.take(0, Event::Groups(vec![groups]));
         progress
     }
 

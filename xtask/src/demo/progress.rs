@@ -21,7 +21,7 @@ pub(crate) struct Progress {
     history: Vec<Sample>,
     exports: usize,
     /// What the first node answered last about conflicts across ids.
-    groups: Vec<Groups>,
+    groups: Option<Vec<Groups>>,
     /// When every node had written all that it was fed, in seconds.
     fed: Option<f64>,
     /// Patterns since the last line, by receiver and sender.
@@ -51,7 +51,7 @@ impl Progress {
             states,
             history: Vec::new(),
             exports: 0,
-            groups: Vec::new(),
+            groups: None,
             fed: None,
             transfers: BTreeMap::new(),
             said: Instant::now(),
@@ -113,10 +113,7 @@ impl Progress {
                 self.changed = true;
             }
             Event::Exported => self.exports += 1,
-            Event::Groups(groups) => {
-                self.groups.retain(|known| known.space != groups.space);
-                self.groups.push(groups);
-            }
+            Event::Groups(groups) => self.groups = Some(groups),
             _ => {}
         }
     }
@@ -128,11 +125,16 @@ impl Progress {
 
     /// The conflicts across ids of each space, as the first node answered.
     pub(crate) fn groups(&self) -> &[Groups] {
-        &self.groups
+        self.groups.as_deref().unwrap_or_default()
+    }
+
+    /// The first node has answered about conflicts across ids.
+    pub(crate) fn compared(&self) -> bool {
+        self.groups.is_some()
     }
 
     pub(crate) fn forget_groups(&mut self) {
-        self.groups.clear();
+        self.groups = None;
     }
 
     /// Explains the columns of the lines to come, before the first.

@@ -193,8 +193,7 @@ impl Run<'_> {
         events: &Receiver<(usize, Event)>,
         progress: &mut Progress,
     ) -> Result<()> {
-        let spaces: BTreeSet<_> = self.feeds.iter().flat_map(|feed| &feed.spaces).collect();
-        let answered = |progress: &Progress| progress.groups().len() == spaces.len();
+        let answered = Progress::compared;
         let deadline = Instant::now() + COMPARISON;
         loop {
             progress.forget_groups();

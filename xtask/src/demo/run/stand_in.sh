@@ -30,6 +30,6 @@ while read -r request; do
         cp "$folder/shown" "$path"
         echo '{"event":"exported"}'
         ;;
-    *'"command":"groups"'*) echo '{"event":"groups","space":"default"}' ;;
+    *'"command":"groups"'*) echo '{"event":"groups","spaces":[]}' ;;
     esac
 done
