@@ -353,11 +353,13 @@ impl Store {
             .report("strategy", strategy.id().to_string())
     }
 
+    #[cfg(feature = "http")]
     pub(crate) fn shape(&self) -> Shape {
         self.rules.shape
     }
 
     /// The name of the strategy, with version and parameters.
+    #[cfg(feature = "metrics")]
     pub(crate) fn strategy(&self) -> String {
         self.rules.strategy.id().to_string()
     }
