@@ -214,12 +214,14 @@ impl Shared {
     }
 
     /// Takes the greeting of a peer. Waits for no writer: the next one looks at it. An implausible
-    /// version is ignored at once, so that it hides no plausible one that another peer names.
+    /// version or time is ignored at once, so that it hides no plausible one that another peer names.
     pub(crate) fn greeted(&self, greeting: Greeting) {
         if self.is_plausible(greeting.known) {
             self.greeted.0.fetch_max(greeting.known, Relaxed);
         }
-        self.greeted.1.fetch_max(greeting.clock, Relaxed);
+        if self.is_plausible(greeting.clock) {
+            self.greeted.1.fetch_max(greeting.clock, Relaxed);
+        }
     }
 
     /// Tells the issuer what the greetings of peers said so far.

@@ -72,7 +72,10 @@ impl Space {
     /// The visible patterns, those that wait for the first contact of the space, and those that were
     /// refused. Shares the patterns; O(patterns).
     pub fn view(&self) -> MergedView {
-        let state = self.state();
+        self.view_of(self.state())
+    }
+
+    fn view_of(&self, state: RwLockReadGuard<'_, SpaceState>) -> MergedView {
         let earliest = self.rules.retention.earliest(&state);
         let (all, refused) = (state.merged(), state.refused().iter().cloned().collect());
         let (changed_at, generated_at) = (state.view_changed_at(), state.generated_at());
@@ -85,14 +88,17 @@ impl Space {
     /// [`view`](Self::view) for the cache of an engine, which may submit the patterns again: a blend
     /// of several versions that comes back writes nothing. Costs a hash of each new blend.
     pub fn hand_out(&self) -> MergedView {
-        let blends = self.state().new_blends();
+        let state = self.state();
+        let blends = state.new_blends();
+        // The view of the same moment: a blend that is composed later is not in it.
+        let view = self.view_of(state);
         for (id, blend) in blends {
             // A strategy composes valid patterns. One that does not is handed out all the same.
             if let Ok(content) = self.content_of(&blend) {
                 self.state_mut().hand_out(&id, &blend, content.digest());
             }
         }
-        self.view()
+        view
     }
 
     /// How many patterns are visible, those that the retention hides included.

@@ -9,8 +9,8 @@ use crate::{Failure, variables};
 
 /// Brings the state of a stopped node to another precision of embeddings.
 ///
-/// Stop all nodes, migrate each, write the precision into [merkle_tree] of each, and start them. Dots and
-/// contexts stay, so that nodes that were in step are in step. Suppressed contents that are no longer
+/// Stop all nodes, migrate each, write the precision into the `merkle_tree` section of each, and start
+/// them. Dots and contexts stay, so that nodes that were in step are in step. Suppressed contents that are no longer
 /// held cannot be carried over, and are listed.
 #[derive(Args)]
 pub(crate) struct Migrate {

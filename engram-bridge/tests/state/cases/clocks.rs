@@ -217,3 +217,14 @@ fn invented_nodes_do_not_move_the_present() {
     let view = only_space(&one).view();
     assert_eq!((view.patterns.len(), view.hidden), (1, 0));
 }
+
+#[test]
+fn a_false_time_of_a_peer_protects_no_wrong_clock() {
+    let ahead = Arc::new(Store::new(store_config(1), environment(|| FUTURE, || 0)));
+    let told = |clock: i64| ahead.greeted(Greeting { known: 0, clock: clock.unsigned_abs() });
+    told(i64::MAX);
+    told(NOW);
+    assert!(ahead.write_stats().clock_fault.is_some());
+    only_space(&ahead).submit_pattern(&pattern("p", 1)).unwrap();
+    converge(&[&ahead, &store(2)]);
+}

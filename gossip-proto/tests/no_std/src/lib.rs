@@ -27,8 +27,6 @@ struct Empty([u8; 32]);
 impl View for Empty {
     type Content = PatternContent;
 
-    type PatternContent = PatternContent;
-
     fn summary(&self) -> Summary {
         Summary { root: self.0, count: 0, generation: 0 }
     }
