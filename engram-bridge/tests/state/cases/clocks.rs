@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use engram_bridge::{MemoryStateStore, Retention, Store, Submitted, Timestamp};
-use engram_gossip_proto::{Record, Rejection, View};
+use engram_gossip_proto::{Greeting, Record, Rejection, View};
 
 use super::{converge, live};
 use crate::session::sync;
