@@ -49,7 +49,7 @@ impl AdvertisedRoot {
 }
 
 impl RootAdvert {
-    /// How many spaces are told in at most `room` bytes.
+    /// Returns how many spaces fit into `room` bytes.
     pub fn capacity(room: usize) -> usize {
         room.min(MAX_ADVERT).saturating_sub(OVERHEAD) / ENTRY
     }

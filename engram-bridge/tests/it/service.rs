@@ -245,7 +245,7 @@ async fn a_log_that_cannot_be_written_is_reported_once_and_recovers() {
     assert_eq!(cluster.nodes[0].store.write_stats().belief_log_failures, 2);
 }
 
-/// An observer that writes down what it is told.
+/// An observer that records its calls.
 #[derive(Default)]
 struct Registry(Mutex<Vec<(ConsolidationRun, usize, usize)>>, Mutex<usize>, Mutex<usize>);
 
