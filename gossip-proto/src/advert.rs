@@ -106,7 +106,7 @@ impl RootAdvert {
         }
     }
 
-    /// What is told of `space`; `None` if it is not mentioned. O(log n).
+    /// Returns the root and the count of `space`; `None` if the advert does not name it. O(log n).
     pub fn get(&self, space: &SpaceId) -> Option<AdvertisedRoot> {
         let at = self.spaces.binary_search_by_key(&tag(space), |(tag, _)| *tag).ok()?;
         Some(self.spaces[at].1)

@@ -29,7 +29,7 @@ pub(crate) struct Journal {
     events: broadcast::Sender<StateEvent>,
 }
 
-/// The outcome of a commit, for everybody whose changes are in it.
+/// The outcome of a commit, shared by the writers whose changes are in it.
 type Outcome = OnceLock<Result<(), StorageError>>;
 
 #[derive(Default)]

@@ -289,8 +289,8 @@ fn is_echo(entry: &Entry, content: &Content) -> bool {
 ///
 /// Usually the join does not change it. If own dots are live, but none that was live here before or
 /// that this process wrote, it is the content of the greatest. If a later own version leaves no own
-/// dot live, an earlier life of this node wrote after the submission that the row remembers: the
-/// last one is unknown, so that the next one is written.
+/// dot live, this node wrote after the submission that the row remembers: the last one is unknown,
+/// so that the next one is written.
 pub(crate) fn last_submitted_after(
     before: &Record,
     change: &Change,

@@ -276,7 +276,7 @@ fn a_month_of_a_cluster() {
         fs::write(machine.folder.join("own.jsonl"), line(7 + at, &["q"])).unwrap();
         machine.ctl(&["submit", "own.jsonl"]);
     }
-    // At least one of the two learns of the other's write, whoever is connected last.
+    // At least one of the two learns of the other's write, in whichever order they connect.
     let begun = Instant::now();
     let noticed = |machine: &Machine| {
         let node = machine.json("/cluster/consolidation");

@@ -48,7 +48,7 @@ impl ByteMap {
         Self(Arc::new(Mutex::new(State { node, records, contents, generation: 0 })))
     }
 
-    /// Writes `bytes` under `id`, in place of what is there.
+    /// Writes `bytes` under `id`, and replaces the previous value.
     ///
     /// # Errors
     /// [`IdError`] if `id` is not 1 to 128 bytes; nothing was written.
