@@ -14,10 +14,12 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use common::{content_bytes, snapshot};
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::durable::RedbStateStore;
 use engram_bridge::http::Server;
+use engram_bridge::telemetry::Telemetry;
 use engram_bridge::{
-    ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, DEFAULT_SPACE, Environment,
-    RedbStateStore, SemanticPattern, Space, Store, StoreConfig, Telemetry,
+    ConsolidationSnapshot, DEFAULT_SPACE, Environment, SemanticPattern, Space, Store, StoreConfig,
 };
 use engram_gossip_net::{ClusterCa, Gossip, Identity, NetConfig, Roster, Validity};
 use engram_gossip_proto::SpaceId;

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant, SystemTime};
 use bare::Bare;
 use common::content_bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::snapshot_file::SnapshotFile;
 use engram_bridge::{
-    ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, DEFAULT_SPACE, ENGRAM_DIMENSION,
-    Environment, SemanticPattern, SnapshotFile, Store, StoreConfig,
+    ConsolidationSnapshot, DEFAULT_SPACE, ENGRAM_DIMENSION, Environment, SemanticPattern, Store,
+    StoreConfig,
 };
 use engram_gossip_net::{
     ClusterCa, ConnectionState, Gossip, Identity, Member, NetConfig, NodeCredentials, Roster,

@@ -14,9 +14,10 @@ use std::time::{Instant, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use common::{content_bytes, snapshot};
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::durable::RedbStateStore;
 use engram_bridge::{
-    ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, DEFAULT_SPACE, Environment,
-    RedbStateStore, SemanticPattern, Store, StoreConfig,
+    ConsolidationSnapshot, DEFAULT_SPACE, Environment, SemanticPattern, Store, StoreConfig,
 };
 use engram_gossip_net::{ClusterCa, NodeId, Validity};
 use engram_gossip_proto::SpaceId;

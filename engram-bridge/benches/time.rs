@@ -25,11 +25,12 @@ use std::time::SystemTime;
 use adapter::Clustered;
 use common::snapshot;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::sync::SpaceView;
 use engram_bridge::{
-    BeliefUpdateRecord, Binding, ConsolidationCacheSource, ConsolidationCacheSource::Scheduler,
-    ConsolidationService, ConsolidationSnapshot, DEFAULT_SPACE, Environment,
-    GossipingConsolidationService, InMemoryConsolidationService, SemanticPattern, Space, Store,
-    StoreConfig, Timestamp,
+    BeliefUpdateRecord, Binding, ConsolidationCacheSource, ConsolidationService,
+    ConsolidationSnapshot, DEFAULT_SPACE, Environment, GossipingConsolidationService,
+    InMemoryConsolidationService, SemanticPattern, Space, Store, StoreConfig, Timestamp,
 };
 use engram_gossip_net::{ClusterCa, Gossip, Identity, NetConfig, Roster, Validity};
 use engram_gossip_proto::{Delivery, PatternContent, Prefix, SpaceId, View as _};
@@ -103,7 +104,7 @@ fn peer() -> Arc<Space> {
 
 /// All that a space holds, as a session delivers it.
 fn delivery(space: &Arc<Space>) -> Delivery<PatternContent> {
-    let view = space.pin();
+    let view = SpaceView::pin(space);
     let mut delivery = Delivery::default();
     for entry in view.entries(&Prefix::ROOT) {
         let record = view.record(&entry.key).expect("it was just listed");
@@ -225,7 +226,7 @@ fn update_cache(criterion: &mut Criterion) {
         bencher.iter_batched(
             next,
             |delivery| {
-                let receipt = space.pin().apply(delivery);
+                let receipt = SpaceView::pin(space).apply(delivery);
                 word.recv().expect("the cache is there");
                 receipt
             },

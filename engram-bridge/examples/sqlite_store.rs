@@ -8,9 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use engram_bridge::durable::{Batch, StateStore, StorageError, StoreUsage, Table, conformance};
 use engram_bridge::{
-    Batch, Confidence, DEFAULT_SPACE, ENGRAM_DIMENSION, Environment, SemanticPattern, StateStore,
-    StorageError, Store, StoreConfig, StoreUsage, Table, Timestamp, conformance,
+    Confidence, DEFAULT_SPACE, ENGRAM_DIMENSION, Environment, SemanticPattern, Store, StoreConfig,
+    Timestamp,
 };
 use engram_gossip_proto::SpaceId;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};

@@ -5,9 +5,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use engram_bridge::{
-    ConsolidationSnapshot, ENGRAM_DIMENSION, FileSnapshot, SemanticPattern, SnapshotFile,
-};
+use engram_bridge::snapshot_file::{FileSnapshot, SnapshotFile};
+use engram_bridge::{ConsolidationSnapshot, ENGRAM_DIMENSION, SemanticPattern};
 
 /// A snapshot of `count` patterns. Each has an id and an embedding of its own; lengths, episodes and
 /// most of the numbers are those of real patterns.

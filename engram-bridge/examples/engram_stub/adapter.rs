@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use engram_bridge as bridge;
 use engram_bridge::ConsolidationService as _;
+use engram_bridge::durable::StorageError;
+use engram_bridge::replica::SubmitReport;
 use engram_core::Confidence;
 use engram_core::completion::{ConsolidationSnapshot, ConsolidationStats, SemanticPattern};
 use engram_core::consolidation::{
@@ -39,7 +41,7 @@ impl Clustered {
     }
 
     /// What became of the last snapshot, with the patterns that were refused and the reasons.
-    pub fn last_report(&self) -> Result<bridge::SubmitReport, bridge::StorageError> {
+    pub fn last_report(&self) -> Result<SubmitReport, StorageError> {
         self.service.last_report()
     }
 }

@@ -3,10 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use engram_bridge::{
-    ClusterConfig, ConsolidationCacheSource, ConsolidationObserver, ConsolidationRun,
-    GossipingConsolidationService, InMemoryConsolidationService, Node, SpaceId,
-};
+use engram_bridge::{ConsolidationCacheSource, ConsolidationObserver, ConsolidationRun, GossipingConsolidationService, InMemoryConsolidationService, Node, SpaceId};
+use engram_bridge::config::ClusterConfig;
 use engram_core::completion::{CompletionConfig, ConsolidationScheduler, SchedulerConfig};
 use engram_core::{MemorySpaceId, MemoryStore, metrics};
 use tokio::sync::watch;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use engram_bridge::{ADVERT_ROOM, AdvertError, CONSOLIDATION_ROOT, ConsolidationGossiper};
+use engram_bridge::ConsolidationGossiper;
+use engram_bridge::net::{ADVERT_ROOM, AdvertError, CONSOLIDATION_ROOT};
 
 /// The longest datagram that Engram sends.
 const MAX_DATAGRAM: usize = 1_400;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use engram_bridge::sync::SpaceView;
 use engram_bridge::{
-    Confidence, Environment, SemanticPattern, Space, SpaceView, Store, StoreConfig, Timestamp,
+    Confidence, Environment, SemanticPattern, Space, Store, StoreConfig, Timestamp,
 };
 use engram_gossip_net::{NodeId, Replicas};
 use engram_gossip_proto::sim::{Host, Random};
@@ -73,7 +74,7 @@ impl Host for Replica {
     }
 
     fn pin(&self, space: &SpaceId) -> SpaceView {
-        self.space(space).pin()
+        SpaceView::pin(&self.space(space))
     }
 
     fn summary(&self, space: &SpaceId) -> Summary {

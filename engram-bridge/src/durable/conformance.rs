@@ -2,7 +2,7 @@
 //!
 //! ```
 //! # use std::{collections::BTreeMap, path::Path, sync::Arc};
-//! use engram_bridge::{MemoryStateStore, conformance};
+//! use engram_bridge::durable::{MemoryStateStore, conformance};
 //!
 //! let mut stores = BTreeMap::new();
 //! conformance::check(Path::new("in memory"), &mut |place| {

@@ -7,15 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use engram_gossip_proto::SpaceId;
-use tokio::sync::broadcast;
 
 use crate::durable::schema;
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
 use crate::engram::timestamp::Timestamp;
 use crate::replica::change::Staged;
 use crate::replica::record::Record;
-use crate::replica::shared::StateEvent;
-use crate::replica::stats::WriteStats;
 
 /// Makes the changes of all spaces durable.
 ///
@@ -26,8 +23,11 @@ pub(crate) struct Journal {
     store: Option<Arc<dyn StateStore>>,
     queue: Mutex<Queue>,
     ended: Condvar,
-    events: broadcast::Sender<StateEvent>,
+    on_state: OnState,
 }
+
+/// Takes the state of the store when it changes: the failure of the last commit, or none.
+type OnState = Box<dyn Fn(Option<StorageError>) + Send + Sync>;
 
 /// The outcome of a commit, shared by the writers whose changes are in it.
 type Outcome = OnceLock<Result<(), StorageError>>;
@@ -44,21 +44,26 @@ struct Queue {
     figures: Figures,
 }
 
-#[derive(Default)]
-struct Figures {
-    commits: u64,
-    commit_time: Duration,
-    failures: u64,
-    failure: Option<StorageError>,
+/// Figures of the commits since the process started.
+#[derive(Clone, Default)]
+pub(crate) struct Figures {
+    pub(crate) commits: u64,
+    /// The time that took, failed commits included.
+    pub(crate) commit_time: Duration,
+    pub(crate) failures: u64,
+    /// The cause, if the last commit failed.
+    pub(crate) failure: Option<StorageError>,
 }
 
 impl Journal {
-    /// The journal of a node whose state is in `store`, or ends with the process.
+    /// The journal of a node whose state is in `store`, or ends with the process. `on_state` is called
+    /// when commits begin to fail, and when they succeed again.
     pub(crate) fn new(
         store: Option<Arc<dyn StateStore>>,
-        events: broadcast::Sender<StateEvent>,
+        on_state: impl Fn(Option<StorageError>) + Send + Sync + 'static,
     ) -> Self {
-        Self { store, queue: Mutex::default(), ended: Condvar::new(), events }
+        let on_state = Box::new(on_state);
+        Self { store, queue: Mutex::default(), ended: Condvar::new(), on_state }
     }
 
     /// Makes staged changes of a space durable. They are installed only if this succeeds.
@@ -165,8 +170,7 @@ impl Journal {
         figures.failures += u64::from(committed.is_err());
         let failure = committed.clone().err();
         if figures.failure.is_some() != failure.is_some() {
-            // No subscriber is no fault.
-            _ = self.events.send(StateEvent::Storage { failure: failure.clone() });
+            (self.on_state)(failure.clone());
         }
         figures.failure = failure;
         if committed.is_ok() {
@@ -174,15 +178,9 @@ impl Journal {
         }
     }
 
-    /// Puts the figures of the journal into `stats`. Waits for no commit.
-    pub(crate) fn report(&self, stats: &mut WriteStats) {
-        let Some(store) = &self.store else { return };
-        let usage = store.usage();
-        let queue = self.queue();
-        let Figures { commits, commit_time, failures, failure } = &queue.figures;
-        (stats.commits, stats.commit_time) = (*commits, *commit_time);
-        (stats.storage_failures, stats.storage_failure) = (*failures, failure.clone());
-        (stats.stored_bytes, stats.stored_records) = (usage.bytes, usage.records);
+    /// The figures of the commits so far. Waits for no commit.
+    pub(crate) fn figures(&self) -> Figures {
+        self.queue().figures.clone()
     }
 
     /// Writes a copy of everything that is stored to `to`.

@@ -13,7 +13,8 @@ use crate::durable::schema::{self, OWNER, Owner};
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
 use crate::engram::precision::Precision;
 use crate::replica::content::{Content, Contents, PatternError, Shape};
-use crate::replica::state::{Rules, SpaceState, StoredRow};
+use crate::replica::rules::Rules;
+use crate::replica::state::{SpaceState, StoredRow};
 
 /// The outcome of a migration of a store to another precision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

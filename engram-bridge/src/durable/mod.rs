@@ -1,6 +1,7 @@
 //! The part of a node's state that outlives the process.
 
 #[cfg(feature = "conformance")]
+#[cfg_attr(docsrs, doc(cfg(feature = "conformance")))]
 pub mod conformance;
 pub(crate) mod journal;
 pub(crate) mod migrate;
@@ -8,3 +9,10 @@ pub(crate) mod recovery;
 pub(crate) mod restore;
 pub(crate) mod schema;
 pub(crate) mod storage;
+
+pub use migrate::{MigrateError, Migration};
+pub use recovery::{MAX_NAMED_LOSSES, OpenError, Recovery};
+#[cfg(feature = "redb")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redb")))]
+pub use storage::RedbStateStore;
+pub use storage::{Batch, Edit, MemoryStateStore, StateStore, StorageError, StoreUsage, Table};

@@ -13,7 +13,8 @@ use crate::durable::schema::{self, OWNER, Owner, SCHEMA};
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
 use crate::engram::timestamp::Timestamp;
 use crate::replica::content::{Contents, Held};
-use crate::replica::state::{Rules, SpaceState, StoredRoot, StoredRow};
+use crate::replica::rules::Rules;
+use crate::replica::state::{SpaceState, StoredRoot, StoredRow};
 
 /// A node's state as it was found.
 pub(crate) struct Restored {

@@ -16,7 +16,8 @@ use crate::engram::timestamp::Timestamp;
 use crate::replica::content::{self, Content, Introducer, Shape};
 use crate::replica::encoding::{Cursor, hash, put_bytes};
 use crate::replica::record::Record;
-use crate::replica::state::{Rules, StoredRoot, StoredRow};
+use crate::replica::rules::Rules;
+use crate::replica::state::{StoredRoot, StoredRow};
 
 /// The version of everything that is stored. A program refuses a store of another one.
 pub(crate) const SCHEMA: u32 = 2;

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use engram_gossip_net::NodeId;
 
-use crate::{BeliefUpdateRecord, ConsolidationCacheSource, SemanticPattern, Timestamp};
+use crate::engram::pattern::SemanticPattern;
+use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
+use crate::engram::timestamp::Timestamp;
 
 /// How many belief updates are remembered, as in Engram.
 pub(crate) const MAX_RECENT_UPDATES: usize = 512;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Timestamp;
+use crate::engram::timestamp::Timestamp;
 
 /// How many numbers Engram's embeddings have.
 pub const ENGRAM_DIMENSION: usize = 768;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
 
-use crate::{SemanticPattern, Timestamp};
+use crate::engram::pattern::SemanticPattern;
+use crate::engram::timestamp::Timestamp;
 
 /// What one consolidation run left.
 #[derive(Clone, Debug, Default)]

@@ -18,12 +18,13 @@ use toml::Table;
 use crate::durable::migrate::{MigrateError, Migration};
 use crate::durable::recovery::OpenError;
 use crate::durable::storage::StateStore;
-use crate::engram::binding::Binding;
-use crate::engram::gossiper::{ConsolidationGossiper, UnknownSpace};
 use crate::engram::precision::Precision;
 use crate::node::config::{ClusterConfig, MembershipConfig, PeerConfig};
 use crate::replica::environment::Environment;
-use crate::replica::store::{AddSpaceError, Store, StoreConfig};
+use crate::service::binding::Binding;
+use crate::service::gossiper::{ConsolidationGossiper, UnknownSpace};
+use crate::spaces::error::AddSpaceError;
+use crate::spaces::store::{Store, StoreConfig};
 
 /// A running node, as `cluster.toml` describes it: its state, and the network over it.
 #[derive(Clone, Debug)]

@@ -29,7 +29,7 @@ use crate::replica::retention::Retention;
 /// A node's configuration: the contents of `cluster.toml`, checked as a whole.
 ///
 /// ```
-/// # use engram_bridge::ClusterConfig;
+/// # use engram_bridge::config::ClusterConfig;
 /// let config = ClusterConfig::parse(r#"
 ///     [node]
 ///     name = "node-a"
@@ -49,7 +49,7 @@ use crate::replica::retention::Retention;
 /// let refused = ClusterConfig::parse("[gossip]\nfanout = 0\nspeed = 9").unwrap_err();
 /// assert!(refused.to_string().contains("gossip.fanout (line 2)"));
 /// assert!(refused.to_string().contains("gossip.speed (line 3)"));
-/// # Ok::<(), engram_bridge::ConfigError>(())
+/// # Ok::<(), engram_bridge::config::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -292,9 +292,9 @@ impl ClusterConfig {
     /// [`std::env::vars_os`] for those of the process.
     ///
     /// ```no_run
-    /// # use engram_bridge::ClusterConfig;
+    /// # use engram_bridge::config::ClusterConfig;
     /// let config = ClusterConfig::load_with("cluster.toml".as_ref(), std::env::vars_os())?;
-    /// # Ok::<(), engram_bridge::ConfigError>(())
+    /// # Ok::<(), engram_bridge::config::ConfigError>(())
     /// ```
     ///
     /// # Errors
@@ -365,7 +365,7 @@ impl ClusterConfig {
 /// [`relative_to`](ClusterConfig::relative_to).
 ///
 /// ```
-/// # use engram_bridge::ClusterConfig;
+/// # use engram_bridge::config::ClusterConfig;
 /// #[derive(serde::Deserialize)]
 /// struct Host {
 ///     consolidation_gossip: ClusterConfig,

@@ -4,7 +4,7 @@
 //! |-|-|
 //! | `/health/alive` | 200 as long as the process runs |
 //! | `/health/ready` | 200 if the node can store changes, and is connected with a peer and was equal with one, or has none, else 503; warnings |
-//! | `/metrics/prometheus` | every metric of [`METRICS`](crate::METRICS) |
+//! | `/metrics/prometheus` | every metric of [`METRICS`](crate::metrics::METRICS) |
 //! | `/cluster/consolidation` | the node, its spaces, its traffic |
 //! | `/cluster/consolidation/peers` | every peer: connection, lag, divergence, last session |
 //! | `/cluster/consolidation/diff?peer=` | changes here since the peer was last equal |
@@ -31,7 +31,8 @@ mod server;
 
 pub use server::{Server, ServerError};
 
-use crate::{Space, Telemetry};
+use crate::node::telemetry::Telemetry;
+use crate::spaces::space::Space;
 
 /// The JSON that `/cluster/consolidation/explain` answers; `None` if `space` never held the pattern.
 pub fn explanation(node: &Telemetry, space: &Space, id: &str) -> Option<String> {

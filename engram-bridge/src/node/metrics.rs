@@ -12,7 +12,7 @@ pub(crate) use table::state_of;
 
 use prometheus_client::metrics::histogram::Histogram;
 
-/// The content type of [`Telemetry::prometheus`](crate::Telemetry::prometheus).
+/// The content type of [`Telemetry::prometheus`](crate::telemetry::Telemetry::prometheus).
 pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// One row of the table [`METRICS`]: a metric, and how it is read.

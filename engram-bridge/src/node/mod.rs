@@ -3,12 +3,12 @@
 #[cfg(feature = "config")]
 pub(crate) mod compose;
 #[cfg(feature = "config")]
-pub(crate) mod config;
+pub mod config;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "metrics")]
-pub(crate) mod metrics;
+pub mod metrics;
 #[cfg(feature = "files")]
-pub(crate) mod snapshot_file;
+pub mod snapshot_file;
 #[cfg(feature = "metrics")]
-pub(crate) mod telemetry;
+pub mod telemetry;

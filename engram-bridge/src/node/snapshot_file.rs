@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use engram_gossip_proto::SpaceId;
 
-use crate::{ConsolidationSnapshot, Timestamp};
+use crate::engram::ports::ConsolidationSnapshot;
+use crate::engram::timestamp::Timestamp;
 pub use lines::SnapshotLines;
 use patterns::Patterns;
 

@@ -13,8 +13,12 @@ use engram_gossip_proto::SpaceId;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::durable::recovery::Recovery;
 use crate::node::metrics::{self, PeerReading, Reading, SpaceReading};
-use crate::{Cap, Recovery, Space, Store, WriteStats};
+use crate::replica::caps::Cap;
+use crate::spaces::space::Space;
+use crate::spaces::stats::WriteStats;
+use crate::spaces::store::Store;
 use agreed::Agreed;
 pub use agreed::Divergence;
 use recent::Recent;
@@ -201,8 +205,8 @@ impl Telemetry {
         Divergence::between(&space.tree(), since.as_ref())
     }
 
-    /// Every number of [`METRICS`](crate::METRICS) in the text format that Prometheus scrapes, of
-    /// the type [`METRICS_CONTENT_TYPE`](crate::METRICS_CONTENT_TYPE).
+    /// Every number of [`METRICS`](crate::metrics::METRICS) in the text format that Prometheus scrapes, of
+    /// the type [`METRICS_CONTENT_TYPE`](crate::metrics::METRICS_CONTENT_TYPE).
     pub fn prometheus(&self) -> String {
         metrics::encode(self.reading())
     }

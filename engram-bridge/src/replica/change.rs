@@ -7,8 +7,9 @@ use engram_merkle::{AnyHasher, Digest, Tree};
 
 use crate::engram::timestamp::Timestamp;
 use crate::replica::content::Content;
+use crate::replica::entry::Entry;
 use crate::replica::record::{LastWrite, Record};
-use crate::replica::state::{Entry, StoredRoot};
+use crate::replica::state::StoredRoot;
 
 /// The row of one pattern id after an operation.
 pub(crate) struct Change {
@@ -60,6 +61,12 @@ pub(crate) struct PlannedWrite {
 }
 
 impl Staged {
+    /// The same changes, shown at `time` at the earliest.
+    pub(crate) fn not_before(mut self, time: Timestamp) -> Self {
+        self.generated_at = self.generated_at.max(time);
+        self
+    }
+
     /// The writes whose stored rows change, each with its record.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&PlannedWrite, &Record)> {
         self.writes.iter().filter_map(|write| Some((write, write.record.as_ref()?)))

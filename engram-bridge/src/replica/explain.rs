@@ -12,8 +12,8 @@ use engram_vclock::{Dot, VectorClock};
 use crate::engram::pattern::SemanticPattern;
 use crate::replica::across_ids::PatternStanding;
 use crate::replica::content::{Contents, Introducer};
+use crate::replica::entry::Entry;
 use crate::replica::record::Record;
-use crate::replica::state::Entry;
 use crate::replica::visible::versions;
 
 /// Everything that a node knows of one pattern id: the live versions, who wrote them, and the rule

@@ -1,4 +1,4 @@
-//! The replicated state of a node, and the view computed from it.
+//! The replicated state of a memory space, and the view computed from it.
 
 pub(crate) mod across_ids;
 pub(crate) mod blends;
@@ -7,6 +7,7 @@ pub(crate) mod change;
 pub(crate) mod clocks;
 pub(crate) mod content;
 pub(crate) mod encoding;
+pub(crate) mod entry;
 pub(crate) mod environment;
 pub(crate) mod explain;
 pub(crate) mod first_contact;
@@ -17,10 +18,25 @@ pub(crate) mod record;
 pub(crate) mod refused;
 pub(crate) mod report;
 pub(crate) mod retention;
-pub(crate) mod shared;
-pub(crate) mod space;
+pub(crate) mod rules;
 pub(crate) mod state;
 pub(crate) mod stats;
-pub(crate) mod store;
 pub(crate) mod tally;
 pub(crate) mod visible;
+
+pub use across_ids::{
+    AcrossIds, AcrossIdsStats, DEFAULT_MAX_COMPARED, PatternGroup, PatternRelation, PatternRole,
+    PatternStanding,
+};
+pub use caps::{Cap, CapUsage, Caps, MAX_UNLISTED_NODES};
+pub use clocks::CLOCK_TOLERANCE;
+pub use content::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, MAX_ID_BYTES, PatternError};
+pub use explain::{Introduced, LiveVersion, PatternExplanation};
+pub use operations::Citations;
+pub use record::{MAX_NODE_DOTS, MAX_SUPPRESSED};
+pub use refused::RefusedPattern;
+pub use report::{
+    MANY_VERSIONS, MergedView, RejectedPattern, SubmitReport, Submitted, SuppressionFault,
+};
+pub use retention::Retention;
+pub use stats::SpaceStats;

@@ -10,26 +10,11 @@ use engram_vclock::{Changed, Dot};
 use crate::engram::pattern::SemanticPattern;
 use crate::replica::change::Change;
 use crate::replica::content::{Content, MAX_EPISODES, PatternError};
+use crate::replica::entry::Entry;
 use crate::replica::issuer::DotIssuer;
 use crate::replica::record::{LastWrite, Record};
-use crate::replica::report::SuppressionFault;
-use crate::replica::state::{Entry, SpaceState};
-
-/// The outcome of a submitted pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Submitted {
-    /// It is a new version.
-    Written,
-    /// This node submitted the same content last; nothing was written.
-    Unchanged,
-    /// Its content was forgotten on purpose and stays so; nothing was written.
-    Suppressed,
-    /// It is a blend of several versions that was handed out before; nothing was written.
-    Echoed,
-    /// It waits until the space met a peer. The merged view shows it already.
-    Waiting,
-}
+use crate::replica::report::{Submitted, SuppressionFault};
+use crate::replica::state::SpaceState;
 
 /// The citations of a resolution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

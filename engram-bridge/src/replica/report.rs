@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::durable::storage::StorageError;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::content::PatternError;
-use crate::replica::operations::Submitted;
 use crate::replica::refused::RefusedPattern;
 
 /// The number of live versions from which on a pattern is reported: nodes disagree about it, and a
@@ -54,7 +52,7 @@ pub struct MergedView {
     /// One pattern for each id with a version that is shown, in ascending order of the ids. A strategy
     /// that keeps all versions shows them all, the first one for the id in front.
     pub patterns: Vec<Arc<SemanticPattern>>,
-    /// How many further patterns the [`Retention`](crate::Retention) hides.
+    /// How many further patterns the [`Retention`](crate::replica::Retention) hides.
     pub hidden: usize,
     /// Patterns of the own engine that the cluster refuses, in ascending order of their ids. They are
     /// not among `patterns`.
@@ -95,11 +93,11 @@ impl SubmitReport {
         self.written + self.unchanged + self.suppressed + self.echoed + self.waiting
     }
 
-    pub(super) fn reject(&mut self, index: usize, id: &str, reason: PatternError) {
+    pub(crate) fn reject(&mut self, index: usize, id: &str, reason: PatternError) {
         self.rejected.push(RejectedPattern { index, id: id.to_owned(), reason });
     }
 
-    pub(super) fn count(&mut self, submitted: Submitted) {
+    pub(crate) fn count(&mut self, submitted: Submitted) {
         *match submitted {
             Submitted::Written => &mut self.written,
             Submitted::Unchanged => &mut self.unchanged,
@@ -110,7 +108,7 @@ impl SubmitReport {
     }
 
     /// The outcome of a snapshot of one pattern.
-    pub(super) fn into_single(mut self) -> Result<Submitted, PatternError> {
+    pub(crate) fn into_single(mut self) -> Result<Submitted, PatternError> {
         if let Some(rejected) = self.rejected.pop() {
             return Err(rejected.reason);
         }
@@ -125,23 +123,27 @@ impl SubmitReport {
     }
 }
 
-/// Why an operation on a pattern failed. Nothing was changed.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+/// The outcome of a submitted pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum SubmitError {
-    /// The pattern cannot be shared.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
-    /// The change cannot be stored.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
+pub enum Submitted {
+    /// It is a new version.
+    Written,
+    /// This node submitted the same content last; nothing was written.
+    Unchanged,
+    /// Its content was forgotten on purpose and stays so; nothing was written.
+    Suppressed,
+    /// It is a blend of several versions that was handed out before; nothing was written.
+    Echoed,
+    /// It waits until the space met a peer. The merged view shows it already.
+    Waiting,
 }
 
 /// A limit of suppression that an operation reached. The operation itself was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SuppressionFault {
-    /// A record suppresses [`MAX_SUPPRESSED`](crate::MAX_SUPPRESSED) contents: the greatest digests
+    /// A record suppresses [`MAX_SUPPRESSED`](crate::replica::MAX_SUPPRESSED) contents: the greatest digests
     /// gave way, and an engine that finds those contents again makes them visible.
     Dropped {
         /// How many digests gave way.

@@ -1,12 +1,10 @@
 //! Retention: a limit of what one node shows.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engram::pattern::SemanticPattern;
-use crate::replica::state::SpaceState;
 
 /// Hides old or uncertain patterns from the view of one node. Nothing is removed and no peer
 /// learns of it: a hidden pattern is still stored, synced and explained, and appears again when the
@@ -43,9 +41,10 @@ impl Retention {
     }
 
     /// The earliest time of a pattern that is shown, in nanoseconds; `None` if age does not matter.
-    pub(crate) fn earliest(&self, state: &SpaceState) -> Option<i64> {
+    /// `present` computes the present of the space.
+    pub(crate) fn earliest(&self, present: impl FnOnce() -> Option<i64>) -> Option<i64> {
         let max_age = i64::try_from(self.max_age?.as_nanos()).unwrap_or(i64::MAX);
-        present(state).map(|present| present.saturating_sub(max_age))
+        present().map(|present| present.saturating_sub(max_age))
     }
 
     /// Those of `patterns` that are shown, in the same order.
@@ -69,25 +68,6 @@ impl Retention {
         }
         patterns
     }
-}
-
-/// The lower median, over the members with a live pattern, of the time of each one's newest.
-fn present(state: &SpaceState) -> Option<i64> {
-    let mut newest = BTreeMap::<[u8; 32], i64>::new();
-    for (_, entry) in state.entries() {
-        for (dot, digest) in entry.record.siblings.iter() {
-            let is_member = state.tallies().is_member(&dot.node);
-            if !is_member || entry.record.suppression.is_suppressed(digest) {
-                continue;
-            }
-            let content = state.content(digest).expect("every live content is held");
-            let time = content.last_consolidated.as_nanoseconds();
-            newest.entry(dot.node).and_modify(|newest| *newest = time.max(*newest)).or_insert(time);
-        }
-    }
-    let mut times: Vec<i64> = newest.into_values().collect();
-    times.sort_unstable();
-    times.get(times.len().checked_sub(1)? / 2).copied()
 }
 
 #[cfg(test)]

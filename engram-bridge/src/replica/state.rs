@@ -2,84 +2,31 @@
 
 mod contact;
 mod install;
+mod present;
 mod uncompared;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
 use engram_conflict::Strategy;
 use engram_gossip_proto::{ClockIndex, Clocks as _, ShortNode, Summary};
-use engram_merkle::{AnyHasher, BaseDepth, Digest, Edit, Tree};
+use engram_merkle::{AnyHasher, Digest, Edit, Tree};
 
 use crate::engram::belief::RecentUpdates;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::BeliefUpdateRecord;
 use crate::engram::timestamp::Timestamp;
-use crate::replica::across_ids::AcrossIds;
-use crate::replica::blends::Blends;
 use crate::replica::caps::Usage;
-use crate::replica::content::{self, Content, Contents, Held, Shape};
+use crate::replica::content::{self, Content, Contents, Held};
+use crate::replica::entry::Entry;
 use crate::replica::explain::PatternExplanation;
 use crate::replica::first_contact::Waiting;
-use crate::replica::record::{LastWrite, Record};
+use crate::replica::record::Record;
 use crate::replica::refused::Refused;
-use crate::replica::retention::Retention;
+use crate::replica::rules::Rules;
 use crate::replica::stats::SpaceStats;
 use crate::replica::tally::Tallies;
-use crate::replica::visible::{Visible, visible};
-
-/// The parameters of a cluster's state, and how this node shows it.
-#[derive(Clone)]
-pub(crate) struct Rules {
-    pub(crate) hasher: AnyHasher,
-    pub(crate) depth: BaseDepth,
-    pub(crate) shape: Shape,
-    pub(crate) strategy: Arc<dyn Strategy<Arc<SemanticPattern>>>,
-    pub(crate) retention: Retention,
-    pub(crate) across_ids: Option<AcrossIds>,
-}
-
-impl fmt::Debug for Rules {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hasher, depth, shape, strategy, retention, .. } = self;
-        let Shape { dimension, precision } = shape;
-        let strategy = strategy.id().to_string();
-        write!(f, "{hasher:?}, {depth:?}, {dimension} x {precision}, {strategy}, {retention:?}")
-    }
-}
-
-/// The row of one pattern id.
-#[derive(Debug, Default)]
-pub(crate) struct Entry {
-    pub(crate) record: Record,
-    /// The content that this node's own engine submitted last. Stored with the record.
-    pub(crate) last_submitted: Option<Digest>,
-    /// The write that this process made, or confirmed, last. It ends with the process.
-    pub(crate) last_write: Option<LastWrite>,
-    visible: Visible,
-    blends: Blends,
-}
-
-impl Entry {
-    /// The visible pattern that stands for the id.
-    pub(crate) const fn visible(&self) -> Option<&Arc<SemanticPattern>> {
-        self.visible.first()
-    }
-
-    /// The blends of this id that were handed out.
-    pub(crate) const fn blends(&self) -> &Blends {
-        &self.blends
-    }
-
-    /// The visible pattern, if it is a blend that was not handed out yet.
-    fn new_blend(&self, contents: &Contents) -> Option<&Arc<SemanticPattern>> {
-        let visible = self.visible.first().filter(|visible| !self.blends.is_latest(visible))?;
-        let is_it =
-            |digest| contents.get(&digest).is_some_and(|it| Arc::ptr_eq(&it.pattern, visible));
-        (!self.record.shown().into_iter().any(is_it)).then_some(visible)
-    }
-}
+use crate::replica::visible::visible;
 
 /// A row as it is stored.
 pub(crate) struct StoredRow {
@@ -224,7 +171,7 @@ impl SpaceState {
         for entry in self.entries.values() {
             let versions = versions(&entry.record);
             conflicting += u64::from(versions > 1);
-            crowded += u64::from(versions >= crate::MANY_VERSIONS);
+            crowded += u64::from(versions >= crate::replica::MANY_VERSIONS);
             deletions += u64::from(entry.record.is_deletion());
             suppressed += entry.record.suppression.len() as u64;
         }

@@ -3,7 +3,7 @@
 //! A record is a product over nodes, so a part that may not be joined is left out alone: the
 //! other parts and the suppression are joined.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::Rejection;
@@ -12,9 +12,11 @@ use engram_merkle::Digest;
 use crate::replica::caps::{Cap, MAX_UNLISTED_NODES, Usage};
 use crate::replica::content::{self, Content};
 use crate::replica::record::Record;
-use crate::replica::shared::Shared;
 use crate::replica::state::SpaceState;
-use crate::sync::apply::VerifiedContents;
+use crate::spaces::shared::Shared;
+
+/// The contents of a delivery, each verified against the digest that names it.
+pub(crate) type VerifiedContents = BTreeMap<Digest, Result<Content, Rejection>>;
 
 /// A part of a record, or all of it, that is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,77 +14,73 @@ use crate::replica::content::{Content, Introducer};
 use crate::replica::issuer::DotIssuer;
 use crate::replica::join::{JoinReport, Joined};
 use crate::replica::record::Record;
-use crate::replica::shared::StateEvent;
-use crate::replica::space::Space;
-use crate::replica::state::{Rules, SpaceState};
-use crate::replica::stats::WriteStats;
-use crate::sync::admission::{Admission, Refusal};
+use crate::replica::rules::Rules;
+use crate::replica::state::SpaceState;
+use crate::spaces::event::StateEvent;
+use crate::spaces::space::Space;
+use crate::spaces::stats::WriteStats;
+use crate::sync::admission::{Admission, Refusal, VerifiedContents};
 
-/// The contents of a delivery, each verified against the digest that names it.
-pub(crate) type VerifiedContents = BTreeMap<Digest, Result<Content, Rejection>>;
-
-impl Space {
-    /// Verifies and joins the records that a peer sent, one by one.
-    pub(crate) fn apply(
-        &self,
-        delivery: Delivery<wire::PatternContent>,
-        from: Option<&Arc<NodeId>>,
-    ) -> Receipt {
-        let contents = self.verify(delivery.contents, from);
-        let ids: Vec<String> = delivery.records.iter().map(|record| record.id.clone()).collect();
-        let mut applied = Applied::default();
-        let cause = self.cause(ConsolidationCacheSource::Gossip);
-        let writer = self.writer();
-        let committed = self.commit(&writer, cause, |state, issuer| {
-            let mut batch = Batch {
-                space: self,
-                state,
-                contents: &contents,
-                admission: Admission::new(state, &self.shared, &contents),
-                pending: BTreeMap::new(),
-                applied: &mut applied,
-            };
-            for record in delivery.records {
-                batch.take(record, issuer);
-            }
-            batch.pending.into_values().collect()
-        });
-        drop(writer);
-        match committed {
-            Ok(_) => self.report(applied),
-            Err(_) => unavailable(applied.receipt, ids),
+/// Verifies and joins the records that a peer sent, one by one.
+pub(crate) fn apply(
+    space: &Space,
+    delivery: Delivery<wire::PatternContent>,
+    from: Option<&Arc<NodeId>>,
+) -> Receipt {
+    let contents = verify(space, delivery.contents, from);
+    let ids: Vec<String> = delivery.records.iter().map(|record| record.id.clone()).collect();
+    let mut applied = Applied::default();
+    let cause = space.cause(ConsolidationCacheSource::Gossip);
+    let writer = space.writer();
+    let committed = space.commit(&writer, cause, |state, issuer| {
+        let mut batch = Batch {
+            space,
+            state,
+            contents: &contents,
+            admission: Admission::new(state, &space.shared, &contents),
+            pending: BTreeMap::new(),
+            applied: &mut applied,
+        };
+        for record in delivery.records {
+            batch.take(record, issuer);
         }
+        batch.pending.into_values().collect()
+    });
+    drop(writer);
+    match committed {
+        Ok(_) => report(space, applied),
+        Err(_) => unavailable(applied.receipt, ids),
     }
+}
 
-    /// Verifies each content that arrived: it must be valid, and hash to the digest that names it.
-    pub(crate) fn verify(
-        &self,
-        contents: Vec<([u8; 32], wire::PatternContent)>,
-        from: Option<&Arc<NodeId>>,
-    ) -> VerifiedContents {
-        let verified = contents.into_iter().map(|(claimed, content)| {
-            let Rules { shape, hasher, .. } = self.rules();
-            let introducer = Introducer::Peer(from.cloned());
-            let verified = match Content::from_wire(content, *shape, hasher, introducer) {
-                Ok(content) if content.digest() == claimed.into() => Ok(content),
-                Ok(_) => Err(Rejection::WrongDigest),
-                Err(_) => Err(Rejection::InvalidContent),
-            };
-            (Digest::from(claimed), verified)
-        });
-        verified.collect()
-    }
+/// Verifies each content that arrived: it must be valid, and hash to the digest that names it.
+pub(crate) fn verify(
+    space: &Space,
+    contents: Vec<([u8; 32], wire::PatternContent)>,
+    from: Option<&Arc<NodeId>>,
+) -> VerifiedContents {
+    let verified = contents.into_iter().map(|(claimed, content)| {
+        let Rules { shape, hasher, .. } = space.rules();
+        let introducer = Introducer::Peer(from.cloned());
+        let verified = match Content::from_wire(content, *shape, hasher, introducer) {
+            Ok(content) if content.digest() == claimed.into() => Ok(content),
+            Ok(_) => Err(Rejection::WrongDigest),
+            Err(_) => Err(Rejection::InvalidContent),
+        };
+        (Digest::from(claimed), verified)
+    });
+    verified.collect()
+}
 
-    /// Counts and publishes what the delivery met. Returns the receipt.
-    fn report(&self, applied: Applied) -> Receipt {
-        let Applied { receipt, met, events } = applied;
-        self.shared.count(|stats| met.add_to(stats));
-        if met.reissued > 0 {
-            self.shared.note_local_change();
-        }
-        events.into_iter().for_each(|event| self.shared.publish(event));
-        receipt
+/// Counts and publishes what the delivery met. Returns the receipt.
+fn report(space: &Space, applied: Applied) -> Receipt {
+    let Applied { receipt, met, events } = applied;
+    space.shared.count(|stats| met.add_to(stats));
+    if met.reissued > 0 {
+        space.shared.note_local_change();
     }
+    events.into_iter().for_each(|event| space.shared.publish(event));
+    receipt
 }
 
 /// The receipt of records of which none could be stored.

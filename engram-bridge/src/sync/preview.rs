@@ -3,19 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use engram_gossip_net::{Gossip, NodeId, SyncError};
-use engram_gossip_proto::{Delivery, Ending, PatternContent, Receipt, Record, Rejection, SpaceId};
+use engram_gossip_proto::{Delivery, PatternContent, Receipt, Record, Rejection, SpaceId};
 
 use crate::engram::pattern::SemanticPattern;
 use crate::replica::content::Contents;
 use crate::replica::record;
-use crate::replica::space::Space;
 use crate::replica::state::SpaceState;
-use crate::replica::store::Store;
 use crate::replica::visible::visible;
-use crate::sync::admission::Admission;
-use crate::sync::apply::VerifiedContents;
-use crate::sync::view::SessionMode;
+use crate::spaces::space::Space;
+use crate::sync::admission::{Admission, VerifiedContents};
+use crate::sync::apply::verify;
 
 /// What a sync with one peer would change, as of the moment of the question.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,34 +53,6 @@ impl PlannedChange {
     }
 }
 
-impl Store {
-    /// Computes what a sync with `peer` would change on both sides. Nothing is changed on either, and
-    /// no content is sent. `gossip` must have been bound to this store.
-    ///
-    /// The peer sends its differing records as in a real session, so a preview costs the bytes of
-    /// one. At most two previews of a peer run at a time, beside real sessions.
-    ///
-    /// # Errors
-    /// [`SyncError`] if there was no session with it, or if too many previews run.
-    pub async fn plan(&self, gossip: &Gossip, peer: NodeId) -> Result<SyncPreview, SyncError> {
-        let preview = Arc::<Preview>::default();
-        let (mode, spaces) = (Arc::clone(&preview), self.iter().collect::<Vec<_>>());
-        let pin = move || {
-            let pinned = spaces.iter().map(|space| {
-                let mode = SessionMode::Preview(Arc::clone(&mode));
-                (space.id().clone(), space.pin_with(mode))
-            });
-            pinned.collect()
-        };
-        let session = gossip.sync_with_view(peer, pin).await?;
-        let mut plan = preview.notes().plan.clone();
-        let left_to_others = session.outcome.stats.left_to_others > 0;
-        plan.complete = session.outcome.result != Ending::BudgetSpent && !left_to_others;
-        plan.spaces.retain(|_, space| *space != SpacePreview::default());
-        Ok(plan)
-    }
-}
-
 /// What came up in a preview so far.
 #[derive(Debug, Default)]
 pub(crate) struct Preview(Mutex<Notes>);
@@ -96,6 +65,11 @@ struct Notes {
 }
 
 impl Preview {
+    /// The preview so far.
+    pub(crate) fn so_far(&self) -> SyncPreview {
+        self.notes().plan.clone()
+    }
+
     fn notes(&self) -> MutexGuard<'_, Notes> {
         self.0.lock().expect("no code panics while it holds this lock")
     }
@@ -113,7 +87,7 @@ impl Preview {
 
     /// Looks at what the peer sent, and leaves it.
     pub(crate) fn take(&self, space: &Space, delivery: Delivery<PatternContent>) -> Receipt {
-        let contents = space.verify(delivery.contents, None);
+        let contents = verify(space, delivery.contents, None);
         let state = space.state();
         let mut admission = Admission::new(&state, &space.shared, &contents);
         let Notes { plan, came } = &mut *self.notes();

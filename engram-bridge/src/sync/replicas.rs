@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engram_gossip_net::{NodeId, Replicas};
 use engram_gossip_proto::{Greeting, SpaceId, Summary};
 
-use crate::replica::store::Store;
+use crate::spaces::store::Store;
 use crate::sync::view::{SessionMode, SpaceView};
 
 impl Replicas for Store {
@@ -16,12 +16,12 @@ impl Replicas for Store {
     }
 
     fn pin(&self, space: &SpaceId) -> Option<SpaceView> {
-        self.space(space).map(|space| space.pin())
+        self.space(space).map(|space| SpaceView::pin(&space))
     }
 
     fn pin_for(&self, space: &SpaceId, peer: NodeId) -> Option<SpaceView> {
         let mode = SessionMode::Sync(Some(Arc::new(peer)));
-        self.space(space).map(|space| space.pin_with(mode))
+        self.space(space).map(|space| SpaceView::pin_with(&space, mode))
     }
 
     fn summary(&self, space: &SpaceId) -> Option<Summary> {

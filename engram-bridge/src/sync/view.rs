@@ -11,8 +11,8 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
 use crate::replica::content;
-use crate::replica::space::Space;
-use crate::replica::state::SpaceState;
+use crate::spaces::space::Space;
+use crate::sync::apply::apply;
 use crate::sync::preview::Preview;
 
 /// A space, pinned for one session: the tree stays as it was, so that the peer sees one consistent
@@ -35,8 +35,15 @@ pub(crate) enum SessionMode {
 }
 
 impl SpaceView {
-    pub(crate) fn new(space: Arc<Space>, state: &SpaceState, mode: SessionMode) -> Self {
-        Self { space, tree: state.tree().clone(), pinned: state.summary(), mode }
+    /// Pins the present state of a space for one session with a peer. O(1).
+    pub fn pin(space: &Arc<Space>) -> Self {
+        Self::pin_with(space, SessionMode::Sync(None))
+    }
+
+    pub(crate) fn pin_with(space: &Arc<Space>, mode: SessionMode) -> Self {
+        let state = space.state();
+        let (tree, pinned) = (state.tree().clone(), state.summary());
+        Self { space: Arc::clone(space), tree, pinned, mode }
     }
 }
 
@@ -98,8 +105,8 @@ impl View for SpaceView {
         };
         // A task drives the session, and the disk may be slow.
         match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-            Ok(RuntimeFlavor::MultiThread) => block_in_place(|| self.space.apply(delivery, from)),
-            _ => self.space.apply(delivery, from),
+            Ok(RuntimeFlavor::MultiThread) => block_in_place(|| apply(&self.space, delivery, from)),
+            _ => apply(&self.space, delivery, from),
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use engram_bridge::{
-    AcrossIds, Confidence, MemoryStateStore, PatternRole, Rules, SemanticPattern, Space, Store,
-};
+use engram_bridge::conflict::pattern::Rules;
+use engram_bridge::durable::MemoryStateStore;
+use engram_bridge::replica::{AcrossIds, PatternRole};
+use engram_bridge::{Confidence, SemanticPattern, Space, Store};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

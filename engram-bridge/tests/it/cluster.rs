@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::net::{Gossip, Identity, Member, Roster};
+use engram_bridge::replica::Introduced;
+use engram_bridge::sync::SyncPreview;
 use engram_bridge::{
-    ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, ENGRAM_DIMENSION, Environment,
-    Gossip, Identity, Introduced, Member, Precision, Roster, SemanticPattern, Space, Store,
+    ConsolidationSnapshot, ENGRAM_DIMENSION, Environment, Precision, SemanticPattern, Space, Store,
     StoreConfig,
 };
 use engram_gossip_net::{ClusterCa, Validity};
@@ -222,13 +225,13 @@ async fn roots_in_membership_metadata_start_a_session() {
     b.handle_consolidation_gossip("a", &metadata).unwrap();
     a.attach_consolidation_gossip(&mut metadata);
     assert_eq!(metadata.len(), 2);
-    assert!(metadata["consolidation_root"].len() <= engram_bridge::ADVERT_ROOM);
+    assert!(metadata["consolidation_root"].len() <= engram_bridge::net::ADVERT_ROOM);
     b.handle_consolidation_gossip("a", &metadata).unwrap();
     cluster.until(|nodes| agree(nodes) && nodes[1].space().visible_len() == 3).await;
     assert_eq!(a.root_hash(), b.root_hash());
 
     let unknown = b.handle_consolidation_gossip("stranger", &metadata);
-    assert_eq!(unknown, Err(engram_bridge::AdvertError::UnknownName("stranger".to_owned())));
+    assert_eq!(unknown, Err(engram_bridge::net::AdvertError::UnknownName("stranger".to_owned())));
     metadata.insert("consolidation_root".to_owned(), b"no advert".to_vec());
     assert!(b.handle_consolidation_gossip("a", &metadata).is_err());
 }
@@ -248,7 +251,9 @@ async fn a_plan_tells_what_a_sync_does_and_changes_nothing() {
     b.submit_pattern(&Arc::new(disputed)).unwrap();
     let before = [&a, &b].map(|space| fingerprint(space));
 
-    let plan = cluster.nodes[0].store.plan(&cluster.nodes[0].gossip, b_id).await.unwrap();
+    let plan = SyncPreview::compute(&cluster.nodes[0].store, &cluster.nodes[0].gossip, b_id)
+        .await
+        .unwrap();
     assert!(plan.complete);
     let space = &plan.spaces[a.id()];
     let here: Vec<_> = space.here.keys().map(String::as_str).collect();
@@ -263,7 +268,9 @@ async fn a_plan_tells_what_a_sync_does_and_changes_nothing() {
         assert_eq!(a.explain(id).unwrap().visible, planned.after, "{id}");
     }
     assert!(there.is_subset(&ids(&b)));
-    let again = cluster.nodes[0].store.plan(&cluster.nodes[0].gossip, b_id).await.unwrap();
+    let again = SyncPreview::compute(&cluster.nodes[0].store, &cluster.nodes[0].gossip, b_id)
+        .await
+        .unwrap();
     assert!(again.complete && again.spaces.is_empty());
 
     // Who wrote a version, and who brought it, are two things.

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use engram_bridge::conformance::{Violation, check};
-use engram_bridge::{Batch, MemoryStateStore, StateStore, StorageError, StoreUsage, Table};
+use engram_bridge::durable::conformance::{Violation, check};
+use engram_bridge::durable::{
+    Batch, MemoryStateStore, StateStore, StorageError, StoreUsage, Table,
+};
 
 #[test]
 fn the_memory_store_keeps_the_contract() {
@@ -17,7 +19,7 @@ fn the_memory_store_keeps_the_contract() {
 fn the_file_store_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let open = &mut |place: &Path| -> Result<Arc<dyn StateStore>, StorageError> {
-        Ok(Arc::new(engram_bridge::RedbStateStore::new(place)))
+        Ok(Arc::new(engram_bridge::durable::RedbStateStore::new(place)))
     };
     assert_eq!(check(folder.path(), open), Ok(()));
 }

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use engram_bridge::{
-    ConsolidationCacheSource::Scheduler, MemoryStateStore, Recovery, RedbStateStore, StateStore,
-    Store, Table,
-};
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::Store;
+use engram_bridge::durable::{MemoryStateStore, Recovery, RedbStateStore, StateStore, Table};
 
 use crate::common::*;
 
@@ -136,7 +135,7 @@ fn damage_rows(step: usize) -> Found {
     let mut trial =
         |table: Table, key: &[u8], changed: Option<(Vec<u8>, Vec<u8>)>, damage: &str| {
             let damaged = kept.copy();
-            let mut batch = engram_bridge::Batch::default();
+            let mut batch = engram_bridge::durable::Batch::default();
             batch.remove(table, key.to_vec());
             if let Some((key, value)) = changed {
                 batch.put(table, key, value);

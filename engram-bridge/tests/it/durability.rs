@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 
-use engram_bridge::{
-    Batch, Citations, ConsolidationCacheSource::Scheduler, MemoryStateStore, OpenError, Recovery,
-    Space, StateStore, StorageError, Store, SubmitError, Submitted, Table,
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::durable::{
+    Batch, MemoryStateStore, OpenError, Recovery, StateStore, StorageError, Table,
 };
+use engram_bridge::replica::{Citations, Submitted};
+use engram_bridge::spaces::SubmitError;
+use engram_bridge::sync::SpaceView;
+use engram_bridge::{Space, Store};
 use engram_gossip_proto::{Rejection, View};
 use engram_merkle::AnyHasher;
 use engram_vclock::Dot;
@@ -137,7 +141,7 @@ fn a_change_that_cannot_be_stored_never_happened() {
     assert_eq!(space.forget("own_0"), Err(SubmitError::Storage(full())));
     let peer = only_space(&crate::common::store(3, 4));
     peer.submit_pattern(&pattern("q", 1)).unwrap();
-    let receipt = space.pin().apply(everything(&peer));
+    let receipt = SpaceView::pin(&space).apply(everything(&peer));
     assert_eq!(receipt.rejected, [("q".to_owned(), Rejection::StorageUnavailable)]);
     assert_eq!((receipt.applied, receipt.stale), (0, 0));
     assert_eq!((fingerprint(&space), *space.view_version().borrow()), (before, version));
@@ -168,7 +172,7 @@ impl StateStore for Onlooker {
     }
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
         if let Some(space) = self.space.lock().unwrap().upgrade() {
-            assert_eq!(space.view().patterns.len() as u64, space.pin().summary().count);
+            assert_eq!(space.view().patterns.len() as u64, SpaceView::pin(&space).summary().count);
             self.seen.lock().unwrap().push(space.visible_len());
         }
         self.kept.commit(batch)
@@ -390,7 +394,7 @@ proptest! {
                             let part = &mut record.parts[0];
                             (part.node, part.entry, part.dots[0].0) = ([3 + content; 32], 7, 7);
                         }
-                        space.pin().apply(delivery);
+                        SpaceView::pin(&space).apply(delivery);
                     }
                     Op::Restart => {}
                 }

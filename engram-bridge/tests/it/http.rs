@@ -8,9 +8,9 @@ use engram_bridge::http::Server;
 use engram_bridge::http::limits::{
     CONNECTION_LIFE, HEAD_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_HEADERS, MAX_IDS,
 };
-use engram_bridge::{
-    Confidence, ConsolidationSnapshot, METRICS, SemanticPattern, Telemetry, Unready,
-};
+use engram_bridge::metrics::METRICS;
+use engram_bridge::telemetry::{Telemetry, Unready};
+use engram_bridge::{Confidence, ConsolidationSnapshot, SemanticPattern};
 use engram_gossip_net::Roster;
 use tokio::net::TcpStream;
 use tokio::time::Instant;

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use engram_bridge::{ENGRAM_DIMENSION, Environment, RedbStateStore, Store, StoreConfig, Timestamp};
+use engram_bridge::durable::RedbStateStore;
+use engram_bridge::{ENGRAM_DIMENSION, Environment, Store, StoreConfig, Timestamp};
 use engram_gossip_net::{ClusterCa, NodeId, Validity};
 use engram_vclock::Dot;
 use serde_json::{Value, json};

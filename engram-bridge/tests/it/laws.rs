@@ -5,7 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use engram_bridge::{Citations, ConsolidationCacheSource::Scheduler, Space, Store, Submitted};
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::replica::{Citations, Submitted};
+use engram_bridge::sync::SpaceView;
+use engram_bridge::{Space, Store};
 use engram_gossip_proto::{Record, Rejection, View};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -311,7 +314,7 @@ fn contents(
     space: &Arc<Space>,
     of: impl Fn(&Record, &[u8; 32]) -> bool,
 ) -> BTreeMap<String, Vec<String>> {
-    let view = space.pin();
+    let view = SpaceView::pin(space);
     let mut live = BTreeMap::new();
     for (id, record) in records(space) {
         let digests = dots(&record).map(|(_, digest)| digest).filter(|digest| of(&record, digest));
@@ -646,7 +649,7 @@ fn a_part_with_a_missing_content_is_left_out() {
     let mut both = everything(&spaces[0]);
     both.contents.retain(|(_, content)| content.source_episodes[0] == "episode-2");
     let space = only_space(&store(3, 4));
-    let receipt = space.pin().apply(both);
+    let receipt = SpaceView::pin(&space).apply(both);
     assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::MissingContent)]);
     assert_eq!((receipt.applied, live(&space)["p"].as_slice()), (1, &["episode-2".to_owned()][..]));
 }
@@ -697,7 +700,7 @@ fn a_delivery_is_refused_record_by_record() {
     }
     delivery.contents.retain(|(_, content)| content.id != "missing");
     let space = only_space(&store(2, 4));
-    let receipt = space.pin().apply(delivery);
+    let receipt = SpaceView::pin(&space).apply(delivery);
     assert_eq!((receipt.applied, receipt.stale), (1, 0));
     let expected = [
         ("missing", Rejection::MissingContent),

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use engram_bridge::{
-    Citations, ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, Environment,
-    MANY_VERSIONS, MAX_EPISODES, MAX_SUPPRESSED, PatternError, Retention, SemanticPattern,
-    StateEvent, Store, SubmitError, Submitted, Timestamp,
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::replica::{
+    Citations, MANY_VERSIONS, MAX_EPISODES, MAX_SUPPRESSED, PatternError, Retention, Submitted,
 };
+use engram_bridge::spaces::{StateEvent, SubmitError};
+use engram_bridge::sync::SpaceView;
+use engram_bridge::{ConsolidationSnapshot, Environment, SemanticPattern, Store, Timestamp};
 use engram_gossip_proto::{Rejection, View as _};
 
 use crate::common::{self, *};
@@ -60,7 +62,7 @@ fn suppression_keeps_the_smallest_digests() {
         assert_eq!(peer.submit_pattern(&Arc::new(version)), Ok(Submitted::Written));
         deliver(everything(&peer), &space);
         assert!(space.forget("p").unwrap());
-        let receipt = peer.pin().apply(everything(&space));
+        let receipt = SpaceView::pin(&peer).apply(everything(&space));
         assert_eq!((receipt.applied, receipt.rejected), (1, vec![]), "after {n}");
         assert_eq!(peer.root(), space.root());
     }
@@ -85,7 +87,7 @@ fn a_resolution_with_too_many_citations_is_refused() {
 
 #[test]
 fn forgetting_many_ids_is_one_commit() {
-    let kept = engram_bridge::MemoryStateStore::new();
+    let kept = engram_bridge::durable::MemoryStateStore::new();
     let space = only_space(&open(1, kept.clone()).unwrap());
     let ids: Vec<String> = (0..2_000).map(|n| format!("p_{n}")).collect();
     let patterns = ids.iter().map(|id| pattern(id, 1)).collect();
@@ -216,7 +218,7 @@ fn a_far_future_pattern_hides_no_others() {
 
 #[test]
 fn a_new_space_waits_for_its_first_contact() {
-    let kept = engram_bridge::MemoryStateStore::new();
+    let kept = engram_bridge::durable::MemoryStateStore::new();
     let space = only_space(&open(1, kept.clone()).unwrap());
     assert!(space.await_contact());
     assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Waiting));
@@ -253,7 +255,7 @@ fn an_operation_does_not_pass_what_waits() {
 
 #[test]
 fn a_restart_goes_on_waiting_for_the_contact() {
-    let kept = engram_bridge::MemoryStateStore::new();
+    let kept = engram_bridge::durable::MemoryStateStore::new();
     let space = only_space(&open(1, kept.clone()).unwrap());
     assert!(space.await_contact());
     let peer = only_space(&store(2, 4));
@@ -276,7 +278,7 @@ fn implausible_own_versions_can_be_dropped() {
     space.submit_pattern(&pattern("p", 1)).unwrap();
     now.store(1_800_000_000_000_000_000, Ordering::Relaxed);
 
-    let receipt = other.pin().apply(everything(&space));
+    let receipt = SpaceView::pin(&other).apply(everything(&space));
     assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::ImplausibleVersion)]);
     assert_eq!([node.drop_implausible(), node.drop_implausible()], [Ok(1), Ok(0)]);
     assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Unchanged));

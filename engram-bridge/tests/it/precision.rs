@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use engram_bridge::{
-    ConsolidationCacheSource::Scheduler, KeepBoth, LastWriter, MemoryStateStore, MigrateError,
-    OpenError, PatternError, Precision, Recovery, SemanticPattern, Space, Store, SubmitError,
-    Submitted,
-};
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::conflict::pattern::{KeepBoth, LastWriter};
+use engram_bridge::durable::{MemoryStateStore, MigrateError, OpenError, Recovery};
+use engram_bridge::replica::{PatternError, Submitted};
+use engram_bridge::spaces::SubmitError;
+use engram_bridge::sync::SpaceView;
+use engram_bridge::{Precision, SemanticPattern, Space, Store};
 use engram_gossip_proto::{Rejection, View};
 
 use crate::common::*;
@@ -48,7 +50,7 @@ fn what_arrives_and_is_not_half_is_refused() {
     for pattern in [exact, fine] {
         only_space(&theirs).submit_pattern(&pattern).unwrap();
     }
-    let receipt = only_space(&ours).pin().apply(everything(&only_space(&theirs)));
+    let receipt = SpaceView::pin(&only_space(&ours)).apply(everything(&only_space(&theirs)));
     assert_eq!(receipt.rejected, [("q".to_owned(), Rejection::InvalidContent)]);
     let ids: Vec<_> =
         only_space(&ours).view().patterns.iter().map(|pattern| pattern.id.clone()).collect();
@@ -118,7 +120,7 @@ fn keep_both_shows_every_version_and_last_writer_the_latest() {
         space.view().patterns.into_iter().map(of).collect()
     };
     let version = |id: &str, content| (id.to_owned(), content);
-    let with = |strategy: Arc<dyn engram_bridge::Strategy<Arc<SemanticPattern>>>| {
+    let with = |strategy: Arc<dyn engram_bridge::conflict::Strategy<Arc<SemanticPattern>>>| {
         let (mut config, environment) = parts(1, 4);
         config.strategy = strategy;
         let store = Store::new(config, environment);

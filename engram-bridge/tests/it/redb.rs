@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use engram_bridge::{
-    ConsolidationCacheSource::Scheduler, OpenError, Recovery, RedbStateStore, StorageError, Store,
-};
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::Store;
+use engram_bridge::durable::{OpenError, Recovery, RedbStateStore, StorageError};
 use tempfile::TempDir;
 
 use crate::common::*;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::SystemTime;
 
-use engram_bridge::{ClusterConfig, Node, ReloadError};
+use engram_bridge::config::ClusterConfig;
+use engram_bridge::{Node, ReloadError};
 use engram_gossip_net::{ClusterCa, NodeId, Validity};
 
 /// In force at once.

@@ -4,10 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use engram_bridge::durable::MemoryStateStore;
+use engram_bridge::replica::{PatternError, RejectedPattern};
+use engram_bridge::spaces::StateEvent;
 use engram_bridge::{
     BeliefUpdateRecord, Confidence, ConsolidationCacheSource, ConsolidationObserver,
     ConsolidationRun, ConsolidationService, ConsolidationSnapshot, GossipingConsolidationService,
-    MemoryStateStore, PatternError, RejectedPattern, SemanticPattern, StateEvent, Store, Timestamp,
+    SemanticPattern, Store, Timestamp,
 };
 use serde_json::Value;
 use tokio::sync::watch;

@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::durable::{Batch, MemoryStateStore, StateStore, StorageError, Table};
 use engram_bridge::http::Server;
-use engram_bridge::{
-    Batch, Environment, MemoryStateStore, StateStore, StorageError, Store, StoreConfig, Table,
-    Telemetry,
-};
+use engram_bridge::telemetry::Telemetry;
+use engram_bridge::{Environment, Store, StoreConfig};
 use engram_gossip_net::{ClusterCa, Gossip, Identity, Roster, Validity};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;

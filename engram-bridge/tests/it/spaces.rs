@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use engram_bridge::{AddSpaceError, MemoryStateStore, Recovery, Store};
+use engram_bridge::Store;
+use engram_bridge::durable::{MemoryStateStore, Recovery};
+use engram_bridge::spaces::AddSpaceError;
 use engram_gossip_net::NetConfig;
 use engram_gossip_proto::SpaceId;
 use engram_gossip_proto::limits::MAX_SPACES;

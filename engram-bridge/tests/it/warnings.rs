@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
 
+use engram_bridge::durable::{MemoryStateStore, StorageError};
 use engram_bridge::http::Server;
-use engram_bridge::{
-    Cap, CapUsage, Environment, MemoryStateStore, StateEvent, StorageError, Store, StoreConfig,
-    Telemetry, Timestamp, Unready, Warning,
-};
+use engram_bridge::replica::{Cap, CapUsage};
+use engram_bridge::spaces::StateEvent;
+use engram_bridge::sync::SpaceView;
+use engram_bridge::telemetry::{Telemetry, Unready, Warning};
+use engram_bridge::{Environment, Store, StoreConfig, Timestamp};
 use engram_gossip_net::{ClusterCa, Gossip, Identity, NodeId, Roster, Validity};
 use engram_gossip_proto::View as _;
 
@@ -96,7 +98,7 @@ async fn a_cap_is_near_and_then_reached() {
     for n in 4..7 {
         peer.submit_pattern(&pattern(&format!("p_{n}"), n)).unwrap();
     }
-    assert_eq!(space.pin().apply(everything(&peer)).rejected.len(), 2);
+    assert_eq!(SpaceView::pin(&space).apply(everything(&peer)).rejected.len(), 2);
     assert_eq!(telemetry.warnings(), [Warning::OverCap(near(5))]);
     assert!(telemetry.warnings()[0].next_step().contains("raise store.max_live_records"));
     let line = r#"engram_gossip_over_cap_total{cap="store.max_live_records"} 2"#;

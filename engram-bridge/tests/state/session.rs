@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engram_bridge::{SpaceView, Store};
+use engram_bridge::Store;
+use engram_bridge::sync::SpaceView;
 use engram_gossip_net::Replicas;
 use engram_gossip_proto::{
     Clocks, Delivery, Ending, Entry, Event, Greeting, KeyHalf, Parameters, PatternContent, Prefix,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use engram_bridge::durable::MemoryStateStore;
+use engram_bridge::sync::SpaceView;
 use engram_bridge::{
-    Confidence, Environment, MemoryStateStore, SemanticPattern, Space, Store, StoreConfig,
-    Timestamp,
+    Confidence, Environment, SemanticPattern, Space, Store, StoreConfig, Timestamp,
 };
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::{PatternContent, Prefix, Record, SpaceId, View};
@@ -84,7 +85,7 @@ pub(crate) fn with_contents(
 
 /// Everything that `space` holds, as a peer would send it.
 pub(crate) fn everything(space: &Arc<Space>) -> Delivery {
-    let view = space.pin();
+    let view = SpaceView::pin(space);
     let mut all = Delivery::default();
     for entry in view.entries(&Prefix::ROOT) {
         let one = with_contents(&view, view.record(&entry.key).unwrap());

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use engram_bridge::{ENGRAM_DIMENSION, SemanticPattern, SnapshotFile};
+use engram_bridge::snapshot_file::SnapshotFile;
+use engram_bridge::{ENGRAM_DIMENSION, SemanticPattern};
 use engram_gossip_proto::sim::Random;
 use engram_gossip_proto::{Compression, Ending, SessionConfig};
 

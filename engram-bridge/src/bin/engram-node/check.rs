@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::Args;
-use engram_bridge::{ClusterConfig, EXPIRY_NOTICE};
+use engram_bridge::config::ClusterConfig;
+use engram_bridge::telemetry::EXPIRY_NOTICE;
 use engram_gossip_proto::SpaceId;
 
 use crate::certs::until;

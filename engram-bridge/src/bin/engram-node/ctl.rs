@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf, absolute};
 
 use clap::{Args, Subcommand};
-use engram_bridge::ClusterConfig;
+use engram_bridge::config::ClusterConfig;
 
 use crate::event::printable;
 use crate::request::{Answer, Request};

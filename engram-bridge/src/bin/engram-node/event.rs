@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use engram_bridge::{Recovery, Space, Timestamp};
+use engram_bridge::durable::Recovery;
+use engram_bridge::{Space, Timestamp};
 use engram_gossip_proto::SpaceId;
 use serde::Serialize;
 use serde_json::Value;
@@ -362,7 +363,8 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use engram_bridge::{StorageError, Warning};
+    use engram_bridge::durable::StorageError;
+    use engram_bridge::telemetry::Warning;
 
     use super::*;
 

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use engram_bridge::{ENGRAM_DIMENSION, MAX_SNAPSHOT_LINE, SnapshotLines};
+use engram_bridge::ENGRAM_DIMENSION;
+use engram_bridge::snapshot_file::{MAX_SNAPSHOT_LINE, SnapshotLines};
 
 use crate::notice::Notice;
 use crate::submit::Submitter;

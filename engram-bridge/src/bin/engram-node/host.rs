@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engram_bridge::{ClusterConfig, Node, StateEvent, Telemetry, Warning};
+use engram_bridge::Node;
+use engram_bridge::config::ClusterConfig;
+use engram_bridge::spaces::StateEvent;
+use engram_bridge::telemetry::{Telemetry, Warning};
 use engram_gossip_net::{Agreement, NodeId};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, mpsc};

@@ -36,7 +36,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use engram_bridge::ClusterConfig;
+use engram_bridge::config::ClusterConfig;
 
 /// Consolidation gossip for Engram: one node.
 #[derive(Parser)]

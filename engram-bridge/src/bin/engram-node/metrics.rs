@@ -1,7 +1,7 @@
 //! Lists the metrics of a node.
 
 use clap::Args;
-use engram_bridge::METRICS;
+use engram_bridge::metrics::METRICS;
 use serde_json::json;
 
 use crate::Failure;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use engram_bridge::{ClusterConfig, Precision};
+use engram_bridge::Precision;
+use engram_bridge::config::ClusterConfig;
 
 use crate::{Failure, variables};
 

@@ -4,7 +4,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use engram_bridge::{MAX_NODE_DOTS, MAX_SUPPRESSED, StateEvent, StorageError, Warning};
+use engram_bridge::durable::StorageError;
+use engram_bridge::replica::{MAX_NODE_DOTS, MAX_SUPPRESSED};
+use engram_bridge::spaces::StateEvent;
+use engram_bridge::telemetry::Warning;
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::{Holder, Rejection, SpaceId, Unsendable};
 use serde::Serialize;
@@ -286,7 +289,8 @@ impl Kind {
 
 #[cfg(test)]
 mod tests {
-    use engram_bridge::{AddSpaceError, Cap, PatternError};
+    use engram_bridge::replica::{Cap, PatternError};
+    use engram_bridge::spaces::AddSpaceError;
 
     use super::*;
 

@@ -4,10 +4,11 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use engram_bridge::{
-    Citations, ClusterConfig, ENGRAM_DIMENSION, FileSnapshot, SnapshotFile, Space, SubmitError,
-    http,
-};
+use engram_bridge::config::ClusterConfig;
+use engram_bridge::replica::Citations;
+use engram_bridge::snapshot_file::{FileSnapshot, SnapshotFile};
+use engram_bridge::spaces::SubmitError;
+use engram_bridge::{ENGRAM_DIMENSION, Space, http};
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use engram_bridge::{SnapshotFile, SnapshotFileError};
+use engram_bridge::snapshot_file::{SnapshotFile, SnapshotFileError};
 
 use crate::notice::Notice;
 use crate::report::Report;

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use engram_bridge::{RejectedLine, Timestamp};
+use engram_bridge::Timestamp;
+use engram_bridge::snapshot_file::RejectedLine;
 use serde_json::Value;
 use tokio::sync::Notify;
 

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use engram_bridge::{ClusterConfig, ENGRAM_DIMENSION, Node, Telemetry, http};
+use engram_bridge::config::ClusterConfig;
+use engram_bridge::telemetry::Telemetry;
+use engram_bridge::{ENGRAM_DIMENSION, Node, http};
 use tokio::sync::mpsc;
 
 use crate::control::{self, Asked};
@@ -113,7 +115,7 @@ impl Run {
     fn feed(
         &self,
         host: &Host,
-        replay: Option<engram_bridge::SnapshotFile>,
+        replay: Option<engram_bridge::snapshot_file::SnapshotFile>,
         stop: &Arc<AtomicBool>,
     ) {
         let report = host.report.clone();

@@ -1,6 +1,7 @@
 //! Submission of a node's own snapshots.
 
-use engram_bridge::{ConsolidationCacheSource, FileSnapshot, Node, RejectedLine};
+use engram_bridge::snapshot_file::{FileSnapshot, RejectedLine};
+use engram_bridge::{ConsolidationCacheSource, Node};
 
 use crate::event::{Event, Snapshot};
 use crate::notice::Notice;

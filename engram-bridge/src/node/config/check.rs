@@ -22,7 +22,7 @@ use super::{
 use crate::engram::precision::Precision;
 use crate::replica::caps::Caps;
 use crate::replica::retention::Retention;
-use crate::replica::store::DEFAULT_SPACE;
+use crate::spaces::store::DEFAULT_SPACE;
 
 pub(super) const INTERVAL_SECONDS: RangeInclusive<i64> = 1..=86_400;
 pub(super) const FANOUT: RangeInclusive<i64> = 1..=64;

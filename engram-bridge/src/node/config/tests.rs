@@ -3,7 +3,7 @@ use std::path::Path;
 use engram_gossip_net::{QuietHours, Rate};
 
 use super::*;
-use crate::Retention;
+use crate::replica::retention::Retention;
 
 pub(super) const WHOLE: &str = r#"
 [node]
@@ -163,7 +163,7 @@ fn the_defaults_are_those_of_the_plan() {
     assert_eq!(config.limits, RateLimits::default());
     assert_eq!(config.membership, MembershipConfig::Static);
     assert_eq!(config.store.path, None);
-    assert_eq!(config.store.settle, crate::engram::binding::DEFAULT_SETTLE);
+    assert_eq!(config.store.settle, crate::service::binding::DEFAULT_SETTLE);
     assert_eq!(config.store.cache_bytes, 256 << 10);
     assert_eq!(config.store.caps, Caps::default());
     assert_eq!(config.retention, Retention::default());

@@ -15,7 +15,9 @@ pub(super) use planned::Planned;
 
 use self::across_ids::AcrossIds;
 use super::limits::MAX_IDS;
-use crate::{BeliefUpdateRecord, ConsolidationCacheSource, Space, Telemetry};
+use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
+use crate::node::telemetry::Telemetry;
+use crate::spaces::space::Space;
 
 /// `/cluster/consolidation/diff`.
 #[derive(Serialize)]

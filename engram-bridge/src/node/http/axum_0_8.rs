@@ -5,7 +5,8 @@
 //! gets a module of its own beside it, and neither can break the other's users.
 //!
 //! ```no_run
-//! # use engram_bridge::{Telemetry, http::axum_0_8};
+//! # use engram_bridge::http::axum_0_8;
+//! # use engram_bridge::telemetry::Telemetry;
 //! # fn host(application: axum::Router, telemetry: &Telemetry) -> axum::Router {
 //! application.merge(axum_0_8::cluster(telemetry))
 //! # }
@@ -31,7 +32,10 @@ use serde_json::json;
 
 use super::limits::MAX_IDS;
 use super::{answer, page, peer};
-use crate::{METRICS_CONTENT_TYPE, Space, Telemetry};
+use crate::node::metrics::METRICS_CONTENT_TYPE;
+use crate::node::telemetry::Telemetry;
+use crate::spaces::space::Space;
+use crate::sync::preview::SyncPreview;
 
 /// All routes: [`probes`] and [`cluster`].
 pub fn router<S: Clone + Send + Sync + 'static>(telemetry: &Telemetry) -> Router<S> {
@@ -153,7 +157,7 @@ async fn prometheus(State(node): State<Telemetry>) -> impl IntoResponse {
 /// Changes nothing, but needs a session with the peer.
 async fn plan(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize> {
     let peer = Asked::read(&uri)?.peer(&node)?;
-    match node.store().plan(node.gossip(), peer.member.id).await {
+    match SyncPreview::compute(node.store(), node.gossip(), peer.member.id).await {
         Ok(preview) => Ok(Json(answer::Planned::of(&peer, &preview))),
         Err(error) => Err(Wrong(StatusCode::BAD_GATEWAY, error.to_string())),
     }

@@ -5,8 +5,8 @@ use engram_gossip_net::{
 };
 use serde::Serialize;
 
-use crate::Telemetry;
 use crate::node::metrics::state_of;
+use crate::node::telemetry::Telemetry;
 
 /// The state of one member of the roster. Durations are in seconds.
 #[derive(Serialize)]

@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use super::axum_0_8::router;
 use super::limits::{CONNECTION_LIFE, HEAD_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_HEADERS};
-use crate::Telemetry;
+use crate::node::telemetry::Telemetry;
 
 /// Serves all routes of [`http`](crate::http), within the limits of
 /// [`limits`](crate::node::http::limits), until it is dropped.

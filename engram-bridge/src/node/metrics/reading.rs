@@ -6,7 +6,11 @@ use engram_gossip_net::{PeerStatus, Stats};
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::node::telemetry::Totals;
-use crate::{AcrossIdsStats, Cap, CapUsage, RunStats, SpaceStats, WriteStats};
+use crate::replica::across_ids::AcrossIdsStats;
+use crate::replica::caps::{Cap, CapUsage};
+use crate::replica::stats::SpaceStats;
+use crate::spaces::observer::RunStats;
+use crate::spaces::stats::WriteStats;
 
 /// The values of all metrics at the moment of a scrape.
 #[derive(Debug)]

@@ -6,12 +6,15 @@ use engram_vclock::ClockFault;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::*;
-use crate::engram::observer::RunInput;
+use crate::engram::ports::ConsolidationCacheSource;
+use crate::engram::timestamp::Timestamp;
 use crate::node::telemetry::Totals;
-use crate::{
-    AcrossIdsStats, Cap, CapUsage, ConsolidationCacheSource, ConsolidationRun, RunStats,
-    SpaceStats, Timestamp, WriteStats,
-};
+use crate::replica::across_ids::AcrossIdsStats;
+use crate::replica::caps::{Cap, CapUsage};
+use crate::replica::stats::SpaceStats;
+use crate::spaces::observer::RunInput;
+use crate::spaces::observer::{ConsolidationRun, RunStats};
+use crate::spaces::stats::WriteStats;
 
 fn reading() -> Reading {
     let mut net = Stats::default();

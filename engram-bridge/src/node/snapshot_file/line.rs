@@ -9,7 +9,10 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::{Confidence, ConsolidationStats, DEFAULT_SPACE, SemanticPattern, Timestamp};
+use crate::engram::pattern::{Confidence, SemanticPattern};
+use crate::engram::ports::ConsolidationStats;
+use crate::engram::timestamp::Timestamp;
+use crate::spaces::store::DEFAULT_SPACE;
 
 /// Where a line belongs.
 pub(super) struct Placement {

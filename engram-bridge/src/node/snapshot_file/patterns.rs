@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::line::{self, Line, PatternLine};
 use super::{FileSnapshot, RejectedLine};
-use crate::SemanticPattern;
+use crate::engram::pattern::SemanticPattern;
 
 /// Reads the patterns of lines. Their embeddings stand in the lines, or in `embeddings.f32` beside the
 /// file, as raw rows of little-endian f32.

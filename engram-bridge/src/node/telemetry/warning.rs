@@ -55,7 +55,7 @@ pub enum Warning {
         by_most: bool,
     },
     /// Members were found within the last hour that wrote versions ahead of this node's clock by
-    /// more than [`CLOCK_TOLERANCE`](crate::CLOCK_TOLERANCE). The versions were joined.
+    /// more than [`CLOCK_TOLERANCE`](crate::replica::CLOCK_TOLERANCE). The versions were joined.
     ClockAhead {
         /// How many members.
         members: u64,

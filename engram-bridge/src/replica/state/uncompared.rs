@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use engram_merkle::Digest;
 
-use super::{Entry, SpaceState};
+use super::SpaceState;
 use crate::engram::pattern::SemanticPattern;
+use crate::replica::entry::Entry;
 
 /// An id, and its visible pattern with its digest; no digest for a pattern that is no live content.
 type Visible = (Arc<str>, Option<(Arc<SemanticPattern>, Option<Digest>)>);

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use driver::{Browser, DOWN, ENTER, ESCAPE, RIGHT, TAB};
 use engram_bridge::ConsolidationCacheSource::Scheduler;
 use engram_bridge::http::Server;
-use engram_bridge::{Confidence, ConsolidationSnapshot, MAX_ID_BYTES, SemanticPattern, Telemetry};
+use engram_bridge::replica::MAX_ID_BYTES;
+use engram_bridge::telemetry::Telemetry;
+use engram_bridge::{Confidence, ConsolidationSnapshot, SemanticPattern};
 
 use crate::common::cluster::*;
 

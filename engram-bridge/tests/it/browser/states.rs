@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use engram_bridge::durable::{MemoryStateStore, StorageError};
 use engram_bridge::http::Server;
-use engram_bridge::{
-    Environment, MemoryStateStore, StorageError, Store, StoreConfig, Telemetry, Timestamp,
-};
+use engram_bridge::telemetry::Telemetry;
+use engram_bridge::{Environment, Store, StoreConfig, Timestamp};
 use engram_gossip_net::{ClusterCa, Gossip, Identity, Roster, Validity};
 use engram_gossip_proto::SpaceId;
 

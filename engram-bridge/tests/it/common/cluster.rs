@@ -4,9 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use engram_bridge::{
-    Binding, ConsolidationGossiper, Environment, SnapshotFile, Space, Store, StoreConfig,
-};
+use engram_bridge::snapshot_file::SnapshotFile;
+use engram_bridge::{Binding, ConsolidationGossiper, Environment, Space, Store, StoreConfig};
 use engram_gossip_net::{ClusterCa, Gossip, Identity, Member, NetConfig, Roster, Validity};
 use tokio::sync::mpsc;
 use tokio::time::timeout;

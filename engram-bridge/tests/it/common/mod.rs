@@ -14,9 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use engram_bridge::durable::{OpenError, StateStore};
+use engram_bridge::sync::SpaceView;
 use engram_bridge::{
-    Confidence, ConsolidationSnapshot, Environment, OpenError, SemanticPattern, Space, StateStore,
-    Store, StoreConfig, Timestamp,
+    Confidence, ConsolidationSnapshot, Environment, SemanticPattern, Space, Store, StoreConfig,
+    Timestamp,
 };
 use engram_gossip_net::{NodeId, Replicas};
 use engram_gossip_proto::{
@@ -80,7 +82,7 @@ pub(crate) fn snapshot(patterns: Vec<Arc<SemanticPattern>>) -> ConsolidationSnap
 
 /// Every record of a space with the contents that it names, as a peer would be sent them.
 pub(crate) fn everything(space: &Arc<Space>) -> Delivery {
-    let view = space.pin();
+    let view = SpaceView::pin(space);
     let mut delivery = Delivery::default();
     for entry in view.entries(&Prefix::ROOT) {
         let record = view.record(&entry.key).unwrap();
@@ -102,7 +104,7 @@ pub(crate) fn dots(record: &Record) -> impl Iterator<Item = (Dot, [u8; 32])> {
 }
 
 pub(crate) fn deliver(delivery: Delivery, to: &Arc<Space>) -> Receipt {
-    let receipt = to.pin().apply(delivery);
+    let receipt = SpaceView::pin(to).apply(delivery);
     assert_eq!(receipt.rejected, []);
     receipt
 }

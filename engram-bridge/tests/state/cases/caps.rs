@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use engram_bridge::{Caps, MAX_UNLISTED_NODES, Store, Submitted};
+use engram_bridge::Store;
+use engram_bridge::replica::{Caps, MAX_UNLISTED_NODES, Submitted};
+use engram_bridge::sync::SpaceView;
 use engram_gossip_proto::{Part, Receipt, Record, Rejection, SessionConfig, View};
 
 use super::{converge, live};
@@ -53,7 +55,7 @@ fn rejected(receipt: &Receipt) -> usize {
 #[test]
 fn deletions_of_unknown_patterns_are_capped() {
     let victim = capped(|caps| caps.deletions = 1_000);
-    let receipt = only_space(&victim).pin().apply(deletions(1_500));
+    let receipt = SpaceView::pin(&only_space(&victim)).apply(deletions(1_500));
     assert_eq!((receipt.applied, rejected(&receipt)), (1_000, 500));
     assert_eq!(only_space(&victim).stats().deletions, 1_000);
     assert_eq!(over_cap(&victim), 500);
@@ -61,7 +63,7 @@ fn deletions_of_unknown_patterns_are_capped() {
     let submitted = only_space(&victim).submit_pattern(&pattern("p", 1)).unwrap();
     assert_eq!(submitted, Submitted::Written);
     assert!(only_space(&victim).forget("p").unwrap());
-    let again = only_space(&victim).pin().apply(deletions(1_000));
+    let again = SpaceView::pin(&only_space(&victim)).apply(deletions(1_000));
     assert_eq!((again.stale, rejected(&again)), (1_000, 0));
 }
 
@@ -133,14 +135,14 @@ fn contents_of_unlisted_nodes_are_capped() {
     };
     only_space(&victim).submit_pattern(&pattern("p", 100)).unwrap();
     for delivery in versions(|value| junk(value.into())) {
-        only_space(&victim).pin().apply(delivery);
+        SpaceView::pin(&only_space(&victim)).apply(delivery);
     }
     let held = live(&only_space(&victim), "p").len();
     assert!((8..16).contains(&held), "{held}");
     assert_eq!(over_cap(&victim), 51 - held as u64);
     // A member's version of the held id is taken.
     let of_member = versions(|_| *node_id(3).as_bytes()).next_back().unwrap();
-    assert_eq!(rejected(&only_space(&victim).pin().apply(of_member)), 0);
+    assert_eq!(rejected(&SpaceView::pin(&only_space(&victim)).apply(of_member)), 0);
     assert_eq!(live(&only_space(&victim), "p").len(), held + 1);
 }
 
@@ -157,7 +159,7 @@ fn suppressed_contents_count_as_deletions() {
         let record = Record { id: id.to_owned(), parts: Vec::new(), suppressed };
         Delivery { records: vec![record], contents: Vec::new() }
     };
-    let apply = |delivery| rejected(&only_space(&victim).pin().apply(delivery));
+    let apply = |delivery| rejected(&SpaceView::pin(&only_space(&victim)).apply(delivery));
     assert_eq!(apply(suppressing("p", 900)), 0);
     assert_eq!(apply(suppressing("q", 99)), 1);
     assert_eq!(apply(suppressing("q", 98)), 0);
@@ -167,9 +169,9 @@ fn suppressed_contents_count_as_deletions() {
 fn junk_names_are_capped_in_a_record() {
     let victim = capped(|_| ());
     only_space(&victim).submit_pattern(&pattern("p", 1)).unwrap();
-    let first = only_space(&victim).pin().apply(names("p", 0, MAX_UNLISTED_NODES));
+    let first = SpaceView::pin(&only_space(&victim)).apply(names("p", 0, MAX_UNLISTED_NODES));
     assert_eq!((first.applied, rejected(&first)), (1, 0));
-    let second = only_space(&victim).pin().apply(names("p", 1_000_000, 1));
+    let second = SpaceView::pin(&only_space(&victim)).apply(names("p", 1_000_000, 1));
     assert_eq!((second.applied, rejected(&second)), (0, 1));
     assert_eq!(only_space(&victim).stats().unlisted_entries, MAX_UNLISTED_NODES as u64);
 }
@@ -179,7 +181,7 @@ fn junk_names_are_capped_in_a_space() {
     let victim = capped(|caps| caps.unlisted_entries = 10_000);
     for record in 0..20 {
         let delivery = names(&format!("p{record}"), record * 4_096, 1_024);
-        only_space(&victim).pin().apply(delivery);
+        SpaceView::pin(&only_space(&victim)).apply(delivery);
     }
     assert_eq!(only_space(&victim).stats().unlisted_entries, 10_000);
     assert!(over_cap(&victim) >= 10);
@@ -195,7 +197,7 @@ fn junk_names_brick_no_pattern() {
         only_space(&one).submit_pattern(&pattern(&format!("p{value}"), value)).unwrap();
     }
     converge(&[&one, &victim, &third]);
-    only_space(&victim).pin().apply(names("p0", 0, MAX_UNLISTED_NODES));
+    SpaceView::pin(&only_space(&victim)).apply(names("p0", 0, MAX_UNLISTED_NODES));
     // The pattern goes on as if nothing had happened: it is written, resolved, and forgotten.
     let all = [&one, &victim, &third];
     for store in all {
@@ -205,7 +207,9 @@ fn junk_names_brick_no_pattern() {
     only_space(&victim).submit_pattern(&pattern("p0", 77)).unwrap();
     converge(&all);
     assert_eq!(live(&only_space(&third), "p0"), ["episode-0", "episode-77"]);
-    only_space(&one).resolve(&pattern("p0", 88), engram_bridge::Citations::AsGiven).unwrap();
+    only_space(&one)
+        .resolve(&pattern("p0", 88), engram_bridge::replica::Citations::AsGiven)
+        .unwrap();
     converge(&all);
     assert_eq!(live(&only_space(&third), "p0"), ["episode-88"]);
     assert!(only_space(&victim).forget("p0").unwrap());

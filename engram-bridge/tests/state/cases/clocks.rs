@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use engram_bridge::{MemoryStateStore, Retention, Store, Submitted, Timestamp};
+use engram_bridge::durable::MemoryStateStore;
+use engram_bridge::replica::{Retention, Submitted};
+use engram_bridge::sync::SpaceView;
+use engram_bridge::{Store, Timestamp};
 use engram_gossip_proto::{Greeting, Record, Rejection, View};
 
 use super::{converge, live};
@@ -46,14 +49,14 @@ fn a_far_future_version_is_refused_alone() {
     let (one, peer) = (store(1), store(2));
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
     let both = joined(everything(&only_space(&one)), from_the_future("p", 2));
-    let receipt = only_space(&peer).pin().apply(both.clone());
+    let receipt = SpaceView::pin(&only_space(&peer)).apply(both.clone());
     assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::ImplausibleVersion)]);
     assert_eq!(live(&only_space(&peer), "p"), ["episode-1"]);
     assert_eq!(peer.write_stats().implausible, 1);
 
     // Once its time has come, or the clock of this node is right, the same record is taken.
     let late = Store::new(store_config(4), environment(|| FUTURE - 9 * YEAR, || 0));
-    let receipt = only_space(&late).pin().apply(both);
+    let receipt = SpaceView::pin(&only_space(&late)).apply(both);
     assert_eq!((receipt.applied, receipt.rejected), (1, vec![]));
     assert_eq!(live(&only_space(&late), "p"), ["episode-1", "episode-2"]);
 }
@@ -66,7 +69,7 @@ fn an_implausible_part_can_be_dropped() {
     let (peer, wrong) = (store(2), wrong.unwrap());
     only_space(&peer).submit_pattern(&pattern("p", 1)).unwrap();
     let both = joined(everything(&only_space(&peer)), from_the_future("p", 2));
-    only_space(&wrong).pin().apply(both);
+    SpaceView::pin(&only_space(&wrong)).apply(both);
     drop(wrong);
 
     let one = open(1, &disk);
@@ -82,7 +85,7 @@ fn an_own_far_future_version_is_not_believed() {
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
     let mut forged = from_the_future("q", 2);
     forged.records[0].parts[0].node = *node_id(1).as_bytes();
-    let receipt = only_space(&one).pin().apply(forged);
+    let receipt = SpaceView::pin(&only_space(&one)).apply(forged);
     assert_eq!(receipt.rejected, [("q".to_owned(), Rejection::ImplausibleVersion)]);
     // The next version is one that peers believe.
     only_space(&one).submit_pattern(&pattern("q", 3)).unwrap();
@@ -102,7 +105,7 @@ fn clock_ahead() -> (Arc<Store>, impl Fn()) {
 #[test]
 fn dropping_a_part_leaves_the_own_write_protected() {
     let ((one, set_right), peer) = (clock_ahead(), store(2));
-    only_space(&one).pin().apply(from_the_future("p", 2));
+    SpaceView::pin(&only_space(&one)).apply(from_the_future("p", 2));
     set_right();
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
     assert_eq!(one.drop_implausible(), Ok(1));
@@ -211,7 +214,7 @@ fn invented_nodes_do_not_move_the_present() {
     for invented in 10..20 {
         let other = store(invented);
         only_space(&other).submit_pattern(&dated(NOW + 9 * YEAR)).unwrap();
-        only_space(&one).pin().apply(everything(&only_space(&other)));
+        SpaceView::pin(&only_space(&one)).apply(everything(&only_space(&other)));
     }
     assert_eq!(live(&only_space(&one), "p").len(), 2);
     let view = only_space(&one).view();

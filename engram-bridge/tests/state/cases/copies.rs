@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use engram_bridge::{MemoryStateStore, Recovery, Store, Submitted};
+use engram_bridge::Store;
+use engram_bridge::durable::{MemoryStateStore, Recovery};
+use engram_bridge::replica::Submitted;
 
 use super::{converge, live};
 use crate::session::sync;

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use engram_bridge::{
-    Batch, MemoryStateStore, Recovery, StateStore, StorageError, Store, Submitted, Table,
-};
+use engram_bridge::Store;
+use engram_bridge::durable::{Batch, MemoryStateStore, Recovery, StateStore, StorageError, Table};
+use engram_bridge::replica::Submitted;
+use engram_bridge::sync::SpaceView;
 use engram_gossip_proto::View;
 
 use super::{converge, live};
@@ -44,7 +45,7 @@ fn damaged(table: Table, rows: u64) {
     let lost = vec![(space(), "b3".to_owned())];
     assert_eq!(*one.recovery(), Recovery::Repaired { records: 11, lost, rows });
     assert_eq!(only_space(&one).visible_len(), 9);
-    let receipt = only_space(&one).pin().apply(everything(&only_space(&peer)));
+    let receipt = SpaceView::pin(&only_space(&one)).apply(everything(&only_space(&peer)));
     assert_eq!((receipt.applied, receipt.rejected), (1, vec![]));
     converge(&[&one, &peer]);
     assert_eq!(only_space(&one).visible_len(), 10);
@@ -122,7 +123,7 @@ fn a_failed_commit_hides_no_later_one() {
     let (one, disk) = after_failed_commits();
     let peer = store(2);
     only_space(&peer).submit_pattern(&pattern("p", 3)).unwrap();
-    assert_eq!(only_space(&one).pin().apply(everything(&only_space(&peer))).applied, 1);
+    assert_eq!(SpaceView::pin(&only_space(&one)).apply(everything(&only_space(&peer))).applied, 1);
     drop(one);
     let one = open(1, &disk);
     assert_eq!(one.recovery(), &Recovery::Loaded { records: 1 });

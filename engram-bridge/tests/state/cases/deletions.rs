@@ -1,6 +1,8 @@
 //! Patterns that were deleted, and engines that find them again.
 
-use engram_bridge::{MemoryStateStore, Submitted};
+use engram_bridge::durable::MemoryStateStore;
+use engram_bridge::replica::Submitted;
+use engram_bridge::sync::SpaceView;
 
 use super::{converge, live};
 use crate::session::sync;
@@ -85,7 +87,7 @@ fn an_empty_roster_brings_nothing_back() {
     only_space(&peer).forget("p").unwrap();
     // A roster that is not loaded yet is empty.
     peer.set_members([]);
-    let receipt = engram_gossip_proto::View::apply(&mut only_space(&peer).pin(), late);
+    let receipt = engram_gossip_proto::View::apply(&mut SpaceView::pin(&only_space(&peer)), late);
     assert_eq!((receipt.applied, receipt.stale), (0, 1));
     assert_eq!(only_space(&peer).visible_len(), 0);
     converge(&[&one, &peer]);
@@ -106,7 +108,7 @@ fn a_deletion_is_counted_and_kept() {
     // A deletion takes about 100 bytes, and no content is left.
     let (mut rows, mut bytes) = (0, 0);
     disk.spoil(|table, key, value| {
-        rows += u32::from(table != engram_bridge::Table::Meta);
+        rows += u32::from(table != engram_bridge::durable::Table::Meta);
         bytes += key.len() + value.len();
         true
     });

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use engram_bridge::{MemoryStateStore, Recovery, Space, Submitted};
+use engram_bridge::Space;
+use engram_bridge::durable::{MemoryStateStore, Recovery};
+use engram_bridge::replica::Submitted;
+use engram_bridge::sync::SpaceView;
 use engram_gossip_proto::{Part, Record, Rejection, View};
 
 use super::{converge, live};
@@ -23,7 +26,7 @@ fn a_forged_record_refuses_no_new_pattern() {
     let (one, second, third) = (store(1), store(2), store(3));
     only_space(&one).submit_pattern(&pattern("old", 1)).unwrap();
     converge(&[&one, &second, &third]);
-    let receipt = only_space(&second).pin().apply(forged("unknown"));
+    let receipt = SpaceView::pin(&only_space(&second)).apply(forged("unknown"));
     assert_eq!((receipt.applied, receipt.rejected), (1, vec![]));
     for value in 0..20 {
         only_space(&one).submit_pattern(&pattern(&format!("new{value}"), value)).unwrap();
@@ -39,7 +42,7 @@ fn a_forged_record_deletes_nothing_unwritten() {
     let (one, second) = (store(1), store(2));
     only_space(&one).submit_pattern(&pattern("old", 1)).unwrap();
     converge(&[&one, &second]);
-    only_space(&second).pin().apply(forged("secret"));
+    SpaceView::pin(&only_space(&second)).apply(forged("secret"));
     assert_ne!(one.root(), second.root(), "a forgery shows in the root");
     let submitted = only_space(&one).submit_pattern(&pattern("secret", 7)).unwrap();
     assert_eq!(submitted, Submitted::Written);
@@ -55,7 +58,7 @@ fn a_forged_record_deletes_no_present_write() {
     let (one, second, third) = (store(1), store(2), store(3));
     only_space(&one).submit_pattern(&pattern("p", 7)).unwrap();
     converge(&[&one, &second, &third]);
-    only_space(&second).pin().apply(forged("p"));
+    SpaceView::pin(&only_space(&second)).apply(forged("p"));
     assert_eq!(live(&only_space(&second), "p"), [""; 0]);
     converge(&[&one, &second, &third]);
     assert_eq!(live(&only_space(&third), "p"), ["episode-7"]);
@@ -69,7 +72,7 @@ fn a_forged_record_is_written_over_after_a_restart() {
     converge(&[&one, &second]);
     drop(one);
     let one = open(1, &disk);
-    only_space(&second).pin().apply(forged("p"));
+    SpaceView::pin(&only_space(&second)).apply(forged("p"));
     converge(&[&one, &second]);
     let again = only_space(&one).submit_pattern(&pattern("p", 7)).unwrap();
     assert_eq!(again, Submitted::Written);
@@ -92,9 +95,9 @@ fn a_record_names_no_content_of_another_id() {
     let one = open(1, &disk);
     only_space(&one).submit_pattern(&pattern("p", 7)).unwrap();
     let space = only_space(&one);
-    let receipt = space.pin().apply(theft(&space, 5, 1));
+    let receipt = SpaceView::pin(&space).apply(theft(&space, 5, 1));
     assert_eq!(receipt.rejected, [("theft".to_owned(), Rejection::InvalidContent)]);
-    space.pin().apply(theft(&space, 6, 0));
+    SpaceView::pin(&space).apply(theft(&space, 6, 0));
     assert_eq!(live(&space, "p"), ["episode-7"]);
     assert_eq!(space.submit_pattern(&pattern("p", 8)), Ok(Submitted::Written));
     drop((one, space));
@@ -109,7 +112,7 @@ fn a_content_under_a_wrong_name_is_refused() {
     only_space(&one).submit_pattern(&pattern("p", 7)).unwrap();
     let mut delivery = everything(&only_space(&one));
     delivery.contents[0].1.strength += 1.0;
-    let receipt = only_space(&second).pin().apply(delivery);
+    let receipt = SpaceView::pin(&only_space(&second)).apply(delivery);
     assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::WrongDigest)]);
     assert_eq!(only_space(&second).stats().records, 0);
 }

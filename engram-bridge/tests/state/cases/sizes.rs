@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use engram_bridge::{MAX_EPISODE_ID_BYTES, MAX_EPISODES, SemanticPattern};
+use engram_bridge::SemanticPattern;
+use engram_bridge::replica::{MAX_EPISODE_ID_BYTES, MAX_EPISODES};
 use engram_gossip_proto::SessionConfig;
 
 use super::converge;

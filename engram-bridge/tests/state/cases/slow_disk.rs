@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use engram_bridge::{
-    Batch, ConsolidationCacheSource::Scheduler, ConsolidationSnapshot, MemoryStateStore, Space,
-    StateStore, StorageError, Store, Table,
-};
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::durable::{Batch, MemoryStateStore, StateStore, StorageError, Table};
+use engram_bridge::{ConsolidationSnapshot, Space, Store};
 use engram_gossip_proto::SpaceId;
 
 use crate::support::{node_id, only_space, pattern, store_config, ticking};

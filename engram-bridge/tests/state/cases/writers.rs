@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use engram_bridge::{Citations, MAX_NODE_DOTS, Store};
+use engram_bridge::Store;
+use engram_bridge::replica::{Citations, MAX_NODE_DOTS};
 
 use crate::session::sync;
 use crate::support::{bytes, only_space, pattern, store};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use engram_bridge::Store;
+use engram_bridge::sync::SpaceView;
 use engram_gossip_proto::{SessionConfig, View};
 
 use super::*;
@@ -106,7 +107,7 @@ fn records_above_the_summary_all_arrive() {
     };
     let (first, second) = (store(3), store(2));
     for id in ["p", "q", "r"] {
-        only_space(&first).pin().apply(written(id));
+        SpaceView::pin(&only_space(&first)).apply(written(id));
     }
     let config =
         SessionConfig { max_patterns_per_sync: 1, send_budget: 1, ..SessionConfig::default() };

@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-use engram_bridge::MAX_NODE_DOTS;
+use engram_bridge::replica::MAX_NODE_DOTS;
 
 use super::row::{KEYS, NODES, Row, Values};
 use super::step::Clock;

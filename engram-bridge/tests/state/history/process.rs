@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use engram_bridge::{
-    Citations, MemoryStateStore, Recovery, Space, StorageError, Store, SubmitError, Submitted,
-};
+use engram_bridge::durable::{MemoryStateStore, Recovery, StorageError};
+use engram_bridge::replica::{Citations, Submitted};
+use engram_bridge::spaces::SubmitError;
+use engram_bridge::sync::SpaceView;
+use engram_bridge::{Space, Store};
 use engram_gossip_proto::{Greeting, View};
 
 use super::row::{KEYS, Row, name, valued};
@@ -187,7 +189,7 @@ impl Process {
                 changed(resolved.map(|()| true))
             }
             Input::Deliver(delivery) => {
-                space.pin().apply(delivery);
+                SpaceView::pin(&space).apply(delivery);
                 Output::Done
             }
             Input::Greet(greeting) => {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::{BitAnd, BitOr, BitOrAssign, Sub, SubAssign};
 use std::sync::{Arc, LazyLock};
 
+use engram_bridge::sync::SpaceView;
 use engram_bridge::{SemanticPattern, Space, Store};
 use engram_gossip_proto::{Record, View};
 
@@ -116,7 +117,7 @@ impl Row {
 
     /// The record of a pattern in `space`.
     pub(crate) fn held(space: &Arc<Space>, key: usize) -> Self {
-        let view = space.pin();
+        let view = SpaceView::pin(space);
         view.record(&NAMES.keys[key]).map(|record| Self::of(&record)).unwrap_or_default()
     }
 
@@ -152,7 +153,7 @@ struct Names {
 /// The store gives each value its digest.
 static NAMES: LazyLock<Names> = LazyLock::new(|| {
     let space = only_space(&Store::new(store_config(1), environment(|| 0, || 0)));
-    let keys = std::array::from_fn(|key| space.pin().key_of(&name(key)));
+    let keys = std::array::from_fn(|key| SpaceView::pin(&space).key_of(&name(key)));
     let mut digests = BTreeMap::new();
     for key in 0..KEYS {
         for value in 0..VALUES {

@@ -1,7 +1,8 @@
 //! The end of a history: all faults end, sessions go on until nothing changes, and the result is
 //! compared with the book.
 
-use engram_bridge::{MAX_NODE_DOTS, Recovery};
+use engram_bridge::durable::Recovery;
+use engram_bridge::replica::MAX_NODE_DOTS;
 use engram_vclock::MAX_AHEAD;
 
 use super::book::Accepted;

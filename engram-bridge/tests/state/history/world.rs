@@ -7,7 +7,7 @@ mod writes;
 use crate::support::Delivery;
 use std::collections::BTreeSet;
 
-use engram_bridge::MemoryStateStore;
+use engram_bridge::durable::MemoryStateStore;
 
 use super::book::Book;
 use super::process::{Input, Machine, Output, Process};

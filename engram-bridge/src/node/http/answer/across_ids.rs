@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::node::http::limits::MAX_IDS;
-use crate::{AcrossIdsStats, PatternGroup, PatternRelation, PatternStanding, Space};
+use crate::replica::across_ids::{AcrossIdsStats, PatternGroup, PatternRelation, PatternStanding};
+use crate::spaces::space::Space;
 
 /// The conflicts of a space across ids.
 #[derive(Serialize)]

@@ -7,8 +7,11 @@ use serde::Serialize;
 
 use super::across_ids::Standing;
 use super::name_of;
+use crate::engram::pattern::SemanticPattern;
 use crate::node::http::limits::MAX_IDS;
-use crate::{Introduced, LiveVersion, PatternExplanation, SemanticPattern, Space, Telemetry};
+use crate::node::telemetry::Telemetry;
+use crate::replica::explain::{Introduced, LiveVersion, PatternExplanation};
+use crate::spaces::space::Space;
 
 /// The explanation of a pattern.
 #[derive(Serialize)]

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::{CapUsage, Space, Telemetry, Warning, WriteStats};
+use crate::node::telemetry::{Telemetry, Warning};
+use crate::replica::caps::CapUsage;
+use crate::spaces::space::Space;
+use crate::spaces::stats::WriteStats;
 
 /// `/cluster/consolidation`.
 #[derive(Serialize)]

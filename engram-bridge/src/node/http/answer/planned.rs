@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::explained::Shown;
 use crate::node::http::limits::MAX_IDS;
-use crate::{PlannedChange, SpacePreview, SyncPreview};
+use crate::sync::preview::{PlannedChange, SpacePreview, SyncPreview};
 
 /// The changes that a sync with a peer would make.
 #[derive(Serialize)]

@@ -2,7 +2,7 @@
 
 use super::super::MetricKind::{Counter, Gauge, Histogram};
 use super::{Metric, Reading, Sample, SpaceReading, Value};
-use crate::ConsolidationRun;
+use crate::spaces::observer::ConsolidationRun;
 
 pub(super) const RUNS: Metric = Metric {
     name: "engram_consolidation_runs_total",

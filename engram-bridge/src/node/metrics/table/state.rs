@@ -4,7 +4,7 @@ use engram_vclock::ClockFault;
 
 use super::super::MetricKind::{Counter, Gauge};
 use super::{Metric, Reading, Sample, flag};
-use crate::CapUsage;
+use crate::replica::caps::CapUsage;
 
 pub(super) const DELETIONS: Metric = Metric {
     name: "engram_gossip_deletions",

@@ -1,6 +1,8 @@
 //! Processes and their faults.
 
-use engram_bridge::{MemoryStateStore, Store, Table};
+use engram_bridge::Store;
+use engram_bridge::durable::{MemoryStateStore, Table};
+use engram_bridge::sync::SpaceView;
 use engram_gossip_proto::View;
 
 use super::{Saved, Waiting, World};
@@ -227,10 +229,10 @@ impl World {
         let listener = Store::new(store_config(LISTENER), listener);
         let space = only_space(&listener);
         for process in &self.processes {
-            space.pin().apply(everything(&process.space()));
+            SpaceView::pin(&space).apply(everything(&process.space()));
         }
         if let Some(letter) = &self.letter {
-            space.pin().apply(letter.delivery.clone());
+            SpaceView::pin(&space).apply(letter.delivery.clone());
         }
         std::array::from_fn(|key| Row::held(&space, key))
     }

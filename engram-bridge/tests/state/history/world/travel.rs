@@ -1,5 +1,6 @@
 //! Sessions, and records on their way.
 
+use engram_bridge::sync::SpaceView;
 use engram_gossip_proto::{Greeting, Record, SessionConfig, View};
 use engram_merkle::Digest;
 
@@ -111,7 +112,7 @@ impl World {
         key: usize,
         sent: impl Fn(Option<usize>) -> bool,
     ) {
-        let view = self.processes[from].space().pin();
+        let view = SpaceView::pin(&self.processes[from].space());
         let Some(mut record) = view.record(&hash(key)) else { return };
         record.parts.retain(|part| sent(Some(usize::from(part.node[0]) - 1)));
         if !sent(None) {
@@ -122,7 +123,7 @@ impl World {
     }
 
     pub(super) fn send(&mut self, from: usize, key: usize) {
-        let view = self.processes[from].space().pin();
+        let view = SpaceView::pin(&self.processes[from].space());
         let Some(record) = view.record(&hash(key)) else { return };
         let row = Row::of(&record);
         self.letter = Some(Letter { from, key, row, delivery: with_contents(&view, record) });

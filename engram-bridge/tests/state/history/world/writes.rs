@@ -1,6 +1,6 @@
 //! Writes of engines and operators, and their entries in the book.
 
-use engram_bridge::Submitted;
+use engram_bridge::replica::Submitted;
 
 use super::World;
 use crate::history::book::{Acknowledged, OwedWrite};

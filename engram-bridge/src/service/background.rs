@@ -6,8 +6,8 @@ use engram_gossip_net::{ConnectionState, Gossip};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-use crate::replica::space::Space;
-use crate::replica::store::Store;
+use crate::spaces::space::Space;
+use crate::spaces::store::Store;
 
 /// Patterns that are compared across ids at a time: 32 ms at 10,000 patterns.
 const SLICE: usize = 64;

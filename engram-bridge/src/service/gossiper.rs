@@ -9,13 +9,15 @@ use engram_merkle::Digest;
 use tokio::runtime::Handle;
 
 use crate::durable::storage::StorageError;
-use crate::engram::binding::Binding;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
-use crate::replica::operations::{Citations, Submitted};
-use crate::replica::report::{SubmitError, SubmitReport};
-use crate::replica::space::Space;
-use crate::replica::stats::GossipStats;
+use crate::replica::operations::Citations;
+use crate::replica::report::SubmitReport;
+use crate::replica::report::Submitted;
+use crate::service::binding::Binding;
+use crate::spaces::error::{AddSpaceError, SubmitError};
+use crate::spaces::space::Space;
+use crate::spaces::stats::GossipStats;
 
 /// Keeps one memory space equal on all nodes: Engram's consolidation goes in, and gossip goes on by
 /// itself.
@@ -34,20 +36,32 @@ pub struct ConsolidationGossiper {
 #[error("this node does not host the space {0}; call Node::add_space, or add it to node.spaces")]
 pub struct UnknownSpace(pub SpaceId);
 
-impl ConsolidationGossiper {
-    /// The gossip of `space`.
+impl Binding {
+    /// Hosts `space` from now on, and opens a session with each connected peer: a peer that [learns
+    /// spaces](crate::StoreConfig::learn_spaces) hosts it too, any other syncs it once it hosts it.
+    /// Returns its gossip. For a space that is hosted already it is [`gossiper`](Self::gossiper).
+    ///
+    /// Waits for the disk if the store holds state of the space; never for the network.
+    ///
+    /// # Errors
+    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read; nothing
+    /// was changed.
+    pub fn add_space(&self, space: &SpaceId) -> Result<ConsolidationGossiper, AddSpaceError> {
+        let hosted = self.host(space)?;
+        Ok(ConsolidationGossiper { space: hosted, binding: self.clone() })
+    }
+
+    /// The gossip of one of the store's spaces.
     ///
     /// # Errors
     /// [`UnknownSpace`] if the store does not host it.
-    pub fn new(binding: &Binding, space: &SpaceId) -> Result<Self, UnknownSpace> {
-        let hosted = binding.store().space(space);
-        Ok(Self::of(binding, hosted.ok_or_else(|| UnknownSpace(space.clone()))?))
+    pub fn gossiper(&self, space: &SpaceId) -> Result<ConsolidationGossiper, UnknownSpace> {
+        let hosted = self.store().space(space).ok_or_else(|| UnknownSpace(space.clone()))?;
+        Ok(ConsolidationGossiper { space: hosted, binding: self.clone() })
     }
+}
 
-    pub(super) fn of(binding: &Binding, space: Arc<Space>) -> Self {
-        Self { space, binding: binding.clone() }
-    }
-
+impl ConsolidationGossiper {
     /// The space: its patterns, and the operations on them.
     pub fn space(&self) -> &Arc<Space> {
         &self.space

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::engram::belief_log;
-use crate::engram::observer::{ConsolidationObserver, ConsolidationRun, RunInput};
 use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
 use crate::engram::timestamp::Timestamp;
 use crate::replica::report::RejectedPattern;
-use crate::replica::space::Space;
+use crate::service::belief_log;
+use crate::spaces::observer::{ConsolidationObserver, ConsolidationRun, RunInput};
+use crate::spaces::space::Space;
 
 /// What a service tells of consolidation.
 pub(super) struct Observed {

@@ -26,12 +26,14 @@ use crate::replica::content::Shape;
 use crate::replica::encoding::{hash, put_bytes};
 use crate::replica::environment::{Environment, nanoseconds};
 use crate::replica::issuer::DotIssuer;
-use crate::replica::report::SubmitError;
 use crate::replica::retention::Retention;
-use crate::replica::shared::{Shared, StateEvent};
-use crate::replica::space::Space;
-use crate::replica::state::{Rules, SpaceState};
-use crate::replica::stats::WriteStats;
+use crate::replica::rules::Rules;
+use crate::replica::state::SpaceState;
+use crate::spaces::error::{AddSpaceError, SubmitError};
+use crate::spaces::event::StateEvent;
+use crate::spaces::shared::Shared;
+use crate::spaces::space::Space;
+use crate::spaces::stats::WriteStats;
 
 /// The name of the space that is used where none is named.
 pub const DEFAULT_SPACE: &str = "default";
@@ -136,24 +138,6 @@ impl StoreConfig {
     fn hosting(&self) -> Hosting {
         Hosting { spaces: self.spaces.iter().cloned().collect(), learns: self.learn_spaces }
     }
-}
-
-/// Why a space was not added. Nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AddSpaceError {
-    /// The node hosts as many spaces as a session can name.
-    #[error(
-        "a node hosts at most {MAX_SPACES} spaces, so {space} stays local; distribute the spaces over \
-         several clusters"
-    )]
-    TooMany {
-        /// The space.
-        space: SpaceId,
-    },
-    /// The stored state of the space cannot be read or repaired.
-    #[error(transparent)]
-    Open(#[from] OpenError),
 }
 
 /// The replicated state of a node: every memory space that it hosts.

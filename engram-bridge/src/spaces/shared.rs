@@ -7,118 +7,20 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::{Greeting, SpaceId};
+use engram_gossip_proto::Greeting;
 use engram_vclock::{ClockFault, HybridClock};
 use tokio::sync::{broadcast, watch};
 
 use crate::durable::journal::Journal;
-use crate::durable::storage::{StateStore, StorageError};
+use crate::durable::storage::StateStore;
 use crate::engram::timestamp::Timestamp;
-use crate::replica::caps::{Cap, Caps, Usage};
+use crate::replica::caps::{Caps, Usage};
 use crate::replica::clocks::{ClockWatch, is_ahead};
-use crate::replica::content::PatternError;
 use crate::replica::environment::{Clock, nanoseconds};
 use crate::replica::issuer::{BUILT_AT, DotIssuer};
 use crate::replica::record::Record;
-use crate::replica::stats::WriteStats;
-use crate::replica::store::AddSpaceError;
-
-/// Events that wait for a subscriber; a slower one misses the oldest.
-pub const STATE_EVENT_QUEUE: usize = 1_024;
-
-/// An event of a node's state that a person may want to know of.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum StateEvent {
-    /// A write of this process was written again: a later version of this node arrived that it did
-    /// not write. A second process writes under the same key, or the clock was set back.
-    Reissued {
-        /// The space.
-        space: SpaceId,
-        /// The pattern id.
-        id: String,
-    },
-    /// A write of this process was not written again, because [`MAX_NODE_DOTS`](crate::MAX_NODE_DOTS)
-    /// own dots are live.
-    GivenUp {
-        /// The space.
-        space: SpaceId,
-        /// The pattern id.
-        id: String,
-    },
-    /// One dot arrived with another content than the one held under it. Both stay.
-    Clash {
-        /// The space.
-        space: SpaceId,
-        /// The pattern id.
-        id: String,
-        /// The node that wrote twice under one version.
-        node: NodeId,
-    },
-    /// A record suppresses more contents than it may: the greatest digests gave way.
-    SuppressionDropped {
-        /// The space.
-        space: SpaceId,
-        /// The pattern id.
-        id: String,
-        /// How many digests gave way.
-        digests: usize,
-    },
-    /// A peer sent versions of a node that lie too far in the future.
-    Implausible {
-        /// The space.
-        space: SpaceId,
-        /// The pattern id.
-        id: String,
-        /// The node whose versions they are.
-        node: NodeId,
-    },
-    /// A member writes versions ahead of this node's clock: one of the two clocks is wrong.
-    ClockAhead {
-        /// The member.
-        node: NodeId,
-        /// How far, in nanoseconds.
-        ahead: u64,
-    },
-    /// Records of peers were refused because of a cap.
-    OverCap {
-        /// The space.
-        space: SpaceId,
-        /// The pattern id.
-        id: String,
-        /// The cap.
-        cap: Cap,
-    },
-    /// A pattern of the own engine was refused. It stays in the local view; a repetition for the same
-    /// reason is no event.
-    PatternRefused {
-        /// The space.
-        space: SpaceId,
-        /// The pattern id.
-        id: String,
-        /// The cause, and what to do.
-        reason: PatternError,
-    },
-    /// The belief log cannot be written, or can be written again.
-    BeliefLog {
-        /// The space.
-        space: SpaceId,
-        /// The path and the cause; `None` if the last lines were written.
-        failure: Option<String>,
-    },
-    /// A space that a peer named was not added, although this node learns spaces.
-    SpaceRefused {
-        /// The space.
-        space: SpaceId,
-        /// The cause.
-        error: AddSpaceError,
-    },
-    /// Changes can no longer be stored, or can be stored again.
-    Storage {
-        /// The failure; `None` if the last change was stored.
-        failure: Option<StorageError>,
-    },
-}
+use crate::spaces::event::{STATE_EVENT_QUEUE, StateEvent};
+use crate::spaces::stats::WriteStats;
 
 /// One for each store.
 pub(crate) struct Shared {
@@ -149,10 +51,15 @@ impl Shared {
     ) -> Self {
         let members = Arc::new(BTreeSet::from([*issuer.node()]));
         let events = broadcast::Sender::new(STATE_EVENT_QUEUE);
+        let storage = events.clone();
+        let on_state = move |failure| {
+            // No subscriber is no fault.
+            _ = storage.send(StateEvent::Storage { failure });
+        };
         Self {
             clock,
             caps,
-            journal: Journal::new(stored, events.clone()),
+            journal: Journal::new(stored, on_state),
             issuer: Mutex::new(issuer),
             stats: Mutex::default(),
             usage: Mutex::new(usage),
@@ -194,9 +101,21 @@ impl Shared {
 
     /// Figures, without waiting for a writer.
     pub(crate) fn stats(&self) -> WriteStats {
-        let mut stats = self.stats.lock().expect(HELD).clone();
-        self.journal.report(&mut stats);
-        WriteStats { clock_fault: self.clock_fault(), ..stats }
+        let stats = self.stats.lock().expect(HELD).clone();
+        let Some(store) = self.journal.store() else {
+            return WriteStats { clock_fault: self.clock_fault(), ..stats };
+        };
+        let (usage, figures) = (store.usage(), self.journal.figures());
+        WriteStats {
+            clock_fault: self.clock_fault(),
+            commits: figures.commits,
+            commit_time: figures.commit_time,
+            storage_failures: figures.failures,
+            storage_failure: figures.failure,
+            stored_bytes: usage.bytes,
+            stored_records: usage.records,
+            ..stats
+        }
     }
 
     /// A fault of this machine's clock, as far as the build date and the greetings of peers show it.

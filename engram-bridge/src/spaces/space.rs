@@ -16,17 +16,18 @@ use engram_merkle::{AnyHasher, Tree};
 use tokio::sync::watch;
 
 use crate::engram::belief::Cause;
-use crate::engram::observer::RunStats;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
 use crate::replica::across_ids::Comparison;
 use crate::replica::content::{Content, PatternError};
 use crate::replica::explain::PatternExplanation;
 use crate::replica::report::MergedView;
-use crate::replica::shared::Shared;
-use crate::replica::state::{Rules, SpaceState};
-use crate::replica::stats::{SpaceStats, WriteStats};
-use crate::sync::view::{SessionMode, SpaceView};
+use crate::replica::rules::Rules;
+use crate::replica::state::SpaceState;
+use crate::replica::stats::SpaceStats;
+use crate::spaces::observer::RunStats;
+use crate::spaces::shared::Shared;
+use crate::spaces::stats::WriteStats;
 
 /// The right to change a space, from the plan of a change until it is visible: nobody sees a change
 /// that a crash could take back, and a change that cannot be stored has never happened. Readers do
@@ -76,7 +77,7 @@ impl Space {
     }
 
     fn view_of(&self, state: RwLockReadGuard<'_, SpaceState>) -> MergedView {
-        let earliest = self.rules.retention.earliest(&state);
+        let earliest = self.rules.retention.earliest(|| state.present());
         let (all, refused) = (state.merged(), state.refused().iter().cloned().collect());
         let (changed_at, generated_at) = (state.view_changed_at(), state.generated_at());
         drop(state);
@@ -165,15 +166,6 @@ impl Space {
     /// slow one misses no outcome, however many changes there were.
     pub fn view_version(&self) -> watch::Receiver<u64> {
         self.view_version.subscribe()
-    }
-
-    /// Pins the present state for one session with a peer. O(1).
-    pub fn pin(self: &Arc<Self>) -> SpaceView {
-        self.pin_with(SessionMode::Sync(None))
-    }
-
-    pub(crate) fn pin_with(self: &Arc<Self>, mode: SessionMode) -> SpaceView {
-        SpaceView::new(Arc::clone(self), &self.state(), mode)
     }
 
     /// Lets `work` use the version summary of the space and its records by version.

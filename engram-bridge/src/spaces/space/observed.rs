@@ -4,10 +4,10 @@ use std::io;
 use std::path::Path;
 
 use super::Space;
-use crate::engram::observer::{ConsolidationRun, RunStats};
 use crate::engram::ports::BeliefUpdateRecord;
 use crate::engram::timestamp::Timestamp;
-use crate::replica::shared::StateEvent;
+use crate::spaces::event::StateEvent;
+use crate::spaces::observer::{ConsolidationRun, RunStats};
 
 impl Space {
     /// The snapshots that the engine handed in since the process started.

@@ -7,7 +7,7 @@ use crate::engram::timestamp::Timestamp;
 use crate::replica::report::RejectedPattern;
 
 /// Takes the figures of consolidation, for a metrics registry of one's own. Without one,
-/// [`Telemetry`](crate::Telemetry) exports them for Prometheus all the same.
+/// [`Telemetry`](crate::telemetry::Telemetry) exports them for Prometheus all the same.
 ///
 /// The methods are called on the thread of the engine or of the gossip, and should return quickly.
 pub trait ConsolidationObserver: Send + Sync {

@@ -12,12 +12,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
-use crate::engram::background::{compare_across_ids, spread_spaces};
-use crate::engram::gossiper::{ConsolidationGossiper, UnknownSpace};
-use crate::engram::retry::retry_storage;
 use crate::replica::first_contact::FirstContact;
-use crate::replica::space::Space;
-use crate::replica::store::{AddSpaceError, Store};
+use crate::service::background::{compare_across_ids, spread_spaces};
+use crate::service::retry::retry_storage;
+use crate::spaces::error::AddSpaceError;
+use crate::spaces::space::Space;
+use crate::spaces::store::Store;
 
 /// How long a space that starts empty waits for a peer, unless progress extends it: 10 seconds.
 pub const DEFAULT_SETTLE: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ pub const DEFAULT_SETTLE: Duration = Duration::from_secs(10);
 /// the visible patterns across ids, and tries from time to time whether a disk that refused a change
 /// takes writes again.
 ///
-/// Cheap to clone. It works until the last clone, or the last [`ConsolidationGossiper`] made from
+/// Cheap to clone. It works until the last clone, or the last [`ConsolidationGossiper`](crate::ConsolidationGossiper) made from
 /// it, is dropped.
 #[derive(Clone, Debug)]
 pub struct Binding {
@@ -78,28 +78,11 @@ impl Binding {
         Self { inner: Arc::new(Inner { store, gossip, runtime, settle, added, tasks }) }
     }
 
-    /// Hosts `space` from now on, and opens a session with each connected peer: a peer that [learns
-    /// spaces](crate::StoreConfig::learn_spaces) hosts it too, any other syncs it once it hosts it.
-    /// Returns its gossip. For a space that is hosted already it is [`gossiper`](Self::gossiper).
-    ///
-    /// Waits for the disk if the store holds state of the space; never for the network.
-    ///
-    /// # Errors
-    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read; nothing
-    /// was changed.
-    pub fn add_space(&self, space: &SpaceId) -> Result<ConsolidationGossiper, AddSpaceError> {
+    /// Hosts `space` from now on.
+    pub(super) fn host(&self, space: &SpaceId) -> Result<Arc<Space>, AddSpaceError> {
         let Inner { store, gossip, settle, added, .. } = &*self.inner;
         let waits = !settle.is_zero() && !gossip.peers().is_empty();
-        let hosted = add_space(store, space, waits, added)?;
-        Ok(ConsolidationGossiper::of(self, hosted))
-    }
-
-    /// The gossip of one of the store's spaces.
-    ///
-    /// # Errors
-    /// [`UnknownSpace`] if the store does not host it.
-    pub fn gossiper(&self, space: &SpaceId) -> Result<ConsolidationGossiper, UnknownSpace> {
-        ConsolidationGossiper::new(self, space)
+        add_space(store, space, waits, added)
     }
 
     /// The store.

@@ -13,14 +13,14 @@ use tokio::task::{AbortHandle, spawn_blocking};
 use self::observed::Observed;
 use self::pending::{Handed, Pending};
 use crate::durable::storage::StorageError;
-use crate::engram::gossiper::ConsolidationGossiper;
-use crate::engram::observer::ConsolidationObserver;
 use crate::engram::ports::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
     ConsolidationStats,
 };
 use crate::replica::content::is_same;
 use crate::replica::report::SubmitReport;
+use crate::service::gossiper::ConsolidationGossiper;
+use crate::spaces::observer::ConsolidationObserver;
 
 /// Wraps a consolidation service, so that it serves the patterns of the whole cluster.
 ///
@@ -29,7 +29,7 @@ use crate::replica::report::SubmitReport;
 ///   but only if the visible patterns changed. [`durable`](Self::durable) says when they are stored.
 /// - Contributions of peers reach the inner service soon after they arrived, many changes at once.
 /// - `cached_snapshot` is the merged view, and in it the patterns of the own engine that the cluster
-///   [refused](crate::MergedView::refused); `recent_updates` lists its changes, each with the node that
+///   [refused](crate::replica::MergedView::refused); `recent_updates` lists its changes, each with the node that
 ///   wrote it if it came from elsewhere.
 /// - Each changed belief is appended to the alert log, as one line of JSON in Engram's format. A space
 ///   has one such log: give it one service.

@@ -7,8 +7,8 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::replica::shared::StateEvent;
-use crate::replica::store::Store;
+use crate::spaces::event::StateEvent;
+use crate::spaces::store::Store;
 
 /// The pause before an attempt to write after a failure.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -36,9 +36,11 @@ mod tests {
     use engram_gossip_proto::SpaceId;
 
     use super::*;
+    use crate::durable::storage::{MemoryStateStore, StorageError};
     use crate::engram::pattern::{Confidence, SemanticPattern};
     use crate::engram::timestamp::Timestamp;
-    use crate::{Environment, MemoryStateStore, StorageError, StoreConfig};
+    use crate::replica::environment::Environment;
+    use crate::spaces::store::StoreConfig;
 
     #[tokio::test(start_paused = true)]
     async fn a_failure_ends_by_itself() {

@@ -10,17 +10,17 @@ use crate::durable::storage::StorageError;
 use crate::engram::belief::Cause;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
-use crate::replica::change::{Change, Staged};
+use crate::replica::change::Change;
 use crate::replica::content::{self, Content, PatternError};
 use crate::replica::issuer::DotIssuer;
-use crate::replica::operations::{Citations, Planned, Submitted};
+use crate::replica::operations::{Citations, Planned};
 use crate::replica::record::Record;
 use crate::replica::refused::RefusedPattern;
-use crate::replica::report::{
-    MANY_VERSIONS, RejectedPattern, SubmitError, SubmitReport, SuppressionFault,
-};
-use crate::replica::shared::StateEvent;
+use crate::replica::report::Submitted;
+use crate::replica::report::{MANY_VERSIONS, RejectedPattern, SubmitReport, SuppressionFault};
 use crate::replica::state::SpaceState;
+use crate::spaces::error::SubmitError;
+use crate::spaces::event::StateEvent;
 
 /// A change of one id that an operation plans; `None` if there is nothing to change.
 type Plan<'p> =
@@ -378,8 +378,7 @@ impl Space {
                 return Ok(Effect::default());
             }
             let staged = state.stage(changes);
-            let generated_at = staged.generated_at.max(cause.generated_at);
-            Staged { generated_at: generated_at.max(cause.snapshot_generated_at), ..staged }
+            staged.not_before(cause.generated_at.max(cause.snapshot_generated_at))
         };
         // The state is not locked while the disk works; the writer keeps other changes away.
         if staged.rows().next().is_some()

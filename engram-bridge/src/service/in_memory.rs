@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::engram::belief::{Cause, RecentUpdates};
-use crate::{
+use crate::engram::pattern::SemanticPattern;
+use crate::engram::ports::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
-    SemanticPattern, Timestamp,
 };
+use crate::engram::timestamp::Timestamp;
 
 /// Keeps the latest snapshot and how it differs from the one before. Nothing leaves the process:
 /// the path of the alert log is remembered, but no file is written. The path begins as in Engram, with
@@ -129,8 +130,8 @@ fn changes<'p>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Confidence;
-    use crate::ConsolidationCacheSource::Scheduler;
+    use crate::engram::pattern::Confidence;
+    use crate::engram::ports::ConsolidationCacheSource::Scheduler;
 
     fn snapshot(patterns: &[(&str, f32)]) -> ConsolidationSnapshot {
         let pattern = |&(id, strength): &(&str, f32)| {

@@ -1,0 +1,38 @@
+//! Sessions that change nothing.
+
+use std::sync::Arc;
+
+use engram_gossip_net::{Gossip, NodeId, SyncError};
+use engram_gossip_proto::Ending;
+
+use crate::spaces::store::Store;
+use crate::sync::preview::{Preview, SpacePreview, SyncPreview};
+use crate::sync::view::{SessionMode, SpaceView};
+
+impl SyncPreview {
+    /// Computes what a sync with `peer` would change on both sides. Nothing is changed on either, and
+    /// no content is sent. `gossip` must have been bound to `store`.
+    ///
+    /// The peer sends its differing records as in a real session, so a preview costs the bytes of
+    /// one. At most two previews of a peer run at a time, beside real sessions.
+    ///
+    /// # Errors
+    /// [`SyncError`] if there was no session with it, or if too many previews run.
+    pub async fn compute(store: &Store, gossip: &Gossip, peer: NodeId) -> Result<Self, SyncError> {
+        let preview = Arc::<Preview>::default();
+        let (mode, spaces) = (Arc::clone(&preview), store.iter().collect::<Vec<_>>());
+        let pin = move || {
+            let pinned = spaces.iter().map(|space| {
+                let mode = SessionMode::Preview(Arc::clone(&mode));
+                (space.id().clone(), SpaceView::pin_with(space, mode))
+            });
+            pinned.collect()
+        };
+        let session = gossip.sync_with_view(peer, pin).await?;
+        let mut plan = preview.so_far();
+        let left_to_others = session.outcome.stats.left_to_others > 0;
+        plan.complete = session.outcome.result != Ending::BudgetSpent && !left_to_others;
+        plan.spaces.retain(|_, space| *space != SpacePreview::default());
+        Ok(plan)
+    }
+}
