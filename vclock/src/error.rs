@@ -1,7 +1,6 @@
 use core::error::Error;
 use core::fmt;
 
-use crate::hybrid::MAX_AHEAD;
 use crate::siblings::MAX_NODE_DOTS;
 use crate::suppression::{MAX_LENGTH, MAX_SUPPRESSED};
 
@@ -53,20 +52,6 @@ pub enum SiblingsError {
         index: usize,
     },
 }
-
-/// A version lies more than [`MAX_AHEAD`] above the wall clock and the build date. The clock that
-/// refused it is unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Implausible {
-    /// The refused version.
-    pub version: u64,
-    /// The greatest version that is plausible now.
-    pub limit: u64,
-}
-
-/// Nanoseconds in a year of 365.25 days.
-pub(crate) const YEAR: u64 = 31_557_600_000_000_000;
 
 /// Why entries are not a [`Suppression`](crate::Suppression). Nothing was built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,16 +155,3 @@ impl fmt::Display for SuppressionError {
 }
 
 impl Error for SuppressionError {}
-
-impl fmt::Display for Implausible {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self { version, limit }, years) = (self, MAX_AHEAD / YEAR);
-        write!(
-            f,
-            "version {version} is above {limit}, {years} years after the wall clock and the build date; \
-             it was not observed, check the wall clocks of this node and of the writer"
-        )
-    }
-}
-
-impl Error for Implausible {}

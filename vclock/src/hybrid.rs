@@ -1,5 +1,8 @@
-use crate::Implausible;
-use crate::error::YEAR;
+use core::error::Error;
+use core::fmt;
+
+/// Nanoseconds in a year of 365.25 days.
+const YEAR: u64 = 31_557_600_000_000_000;
 
 /// How far a version or a wall clock may lie ahead and still be believed: 10 years, in nanoseconds.
 pub const MAX_AHEAD: u64 = 10 * YEAR;
@@ -147,3 +150,27 @@ pub enum ClockFault {
         built_at: u64,
     },
 }
+
+/// A version lies more than [`MAX_AHEAD`] above the wall clock and the build date. The clock that
+/// refused it is unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Implausible {
+    /// The refused version.
+    pub version: u64,
+    /// The greatest version that is plausible now.
+    pub limit: u64,
+}
+
+impl fmt::Display for Implausible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self { version, limit }, years) = (self, MAX_AHEAD / YEAR);
+        write!(
+            f,
+            "version {version} is above {limit}, {years} years after the wall clock and the build date; \
+             it was not observed, check the wall clocks of this node and of the writer"
+        )
+    }
+}
+
+impl Error for Implausible {}

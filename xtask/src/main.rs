@@ -12,6 +12,7 @@ mod demo;
 mod deny;
 mod features;
 mod fuzz;
+mod hosts;
 mod model;
 mod mutants;
 mod netem;

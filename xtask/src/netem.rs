@@ -1,7 +1,5 @@
 //! Real nodes on hosts of their own, joined by a network that loses, delays, repeats and cuts.
 
-mod hosts;
-
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -11,8 +9,7 @@ use serde_json::json;
 use crate::Verdict;
 use crate::command::spelled;
 use crate::demo::Demo;
-use hosts::{Shape, lay};
-pub(crate) use hosts::{address, name};
+use crate::hosts::{self, Shape, lay};
 
 /// Run the demo on hosts of their own, under bad network conditions
 ///

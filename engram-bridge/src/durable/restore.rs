@@ -12,9 +12,10 @@ use crate::durable::recovery::{MAX_NAMED_LOSSES, OpenError, Recovery};
 use crate::durable::schema::{self, OWNER, Owner, SCHEMA};
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
 use crate::engram::timestamp::Timestamp;
+use crate::replica::change::StoredRoot;
 use crate::replica::content::{Contents, Held};
 use crate::replica::rules::Rules;
-use crate::replica::state::{SpaceState, StoredRoot, StoredRow};
+use crate::replica::state::{SpaceState, StoredRow};
 
 /// A node's state as it was found.
 pub(crate) struct Restored {

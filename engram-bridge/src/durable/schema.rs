@@ -13,11 +13,12 @@ use engram_merkle::{AnyHasher, Digest};
 
 use crate::engram::precision::Precision;
 use crate::engram::timestamp::Timestamp;
+use crate::replica::change::StoredRoot;
 use crate::replica::content::{self, Content, Introducer, Shape};
 use crate::replica::encoding::{Cursor, hash, put_bytes};
 use crate::replica::record::Record;
 use crate::replica::rules::Rules;
-use crate::replica::state::{StoredRoot, StoredRow};
+use crate::replica::state::StoredRow;
 
 /// The version of everything that is stored. A program refuses a store of another one.
 pub(crate) const SCHEMA: u32 = 2;

@@ -3,12 +3,14 @@
 mod encode;
 mod reading;
 mod table;
+mod totals;
 
 pub(crate) use encode::encode;
 pub(crate) use reading::{PeerReading, Reading, SpaceReading};
 pub use table::METRICS;
 #[cfg(feature = "http")]
 pub(crate) use table::state_of;
+pub(crate) use totals::Totals;
 
 use prometheus_client::metrics::histogram::Histogram;
 

@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::durable::recovery::Recovery;
-use crate::node::metrics::{self, PeerReading, Reading, SpaceReading};
+use crate::node::metrics::{self, PeerReading, Reading, SpaceReading, Totals};
 use crate::replica::caps::Cap;
 use crate::spaces::space::Space;
 use crate::spaces::stats::WriteStats;
@@ -63,19 +63,6 @@ struct Faults {
     implausible: Recent,
     members_ahead: Recent,
     over_cap: [Recent; Cap::ALL.len()],
-}
-
-/// Sums over all sessions with a result.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Totals {
-    pub(crate) record_bytes: u64,
-    pub(crate) sent: u64,
-    pub(crate) applied: u64,
-    pub(crate) stale: u64,
-    pub(crate) rejected: u64,
-    pub(crate) unasked: u64,
-    pub(crate) unsendable: u64,
-    pub(crate) peer_unsendable: u64,
 }
 
 impl Telemetry {
@@ -327,19 +314,5 @@ impl Faults {
         for (cap, recent) in Cap::ALL.iter().zip(&mut self.over_cap) {
             recent.observe(stats.over_cap.get(cap).copied().unwrap_or(0), now);
         }
-    }
-}
-
-impl Totals {
-    fn add(&mut self, session: &SessionReport) {
-        let stats = &session.outcome.stats;
-        self.record_bytes += stats.record_bytes;
-        self.sent += stats.records_out;
-        self.applied += stats.applied;
-        self.stale += stats.stale;
-        self.rejected += stats.rejected;
-        self.unasked += stats.unasked;
-        self.unsendable += stats.unsendable;
-        self.peer_unsendable += stats.peer_unsendable;
     }
 }

@@ -9,7 +9,6 @@ use crate::engram::timestamp::Timestamp;
 use crate::replica::content::Content;
 use crate::replica::entry::Entry;
 use crate::replica::record::{LastWrite, Record};
-use crate::replica::state::StoredRoot;
 
 /// The row of one pattern id after an operation.
 pub(crate) struct Change {
@@ -36,6 +35,13 @@ impl Change {
             origin: None,
         }
     }
+}
+
+/// The root of a space as it is stored beside the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoredRoot {
+    pub(crate) root: Digest,
+    pub(crate) count: u64,
 }
 
 /// The effect of a list of changes, computed but not yet visible.

@@ -17,6 +17,7 @@ use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::BeliefUpdateRecord;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::caps::Usage;
+use crate::replica::change::StoredRoot;
 use crate::replica::content::{self, Content, Contents, Held};
 use crate::replica::entry::Entry;
 use crate::replica::explain::PatternExplanation;
@@ -32,13 +33,6 @@ use crate::replica::visible::visible;
 pub(crate) struct StoredRow {
     pub(crate) record: Record,
     pub(crate) last_submitted: Option<Digest>,
-}
-
-/// The root of a space as it is stored beside the rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StoredRoot {
-    pub(crate) root: Digest,
-    pub(crate) count: u64,
 }
 
 /// The live state of a space.

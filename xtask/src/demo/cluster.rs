@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::data::Feed;
-use crate::netem;
+use crate::hosts;
 
 /// The node binary, and the folder in which a cluster of its processes lives.
 pub(crate) struct Cluster<'a> {
@@ -66,7 +66,7 @@ impl<'a> Cluster<'a> {
     /// Chooses free ports and writes the configurations. May be called again if a port is lost to somebody else.
     pub(crate) fn configure(&mut self, spaces: &[String], interval: u64) -> Result<()> {
         let addresses = if self.on_hosts {
-            (0..self.members.len()).map(netem::address).collect()
+            (0..self.members.len()).map(hosts::address).collect()
         } else {
             free_addresses(self.members.len())?
         };
@@ -97,7 +97,7 @@ impl<'a> Cluster<'a> {
         let mut command = match self.host(member) {
             Some(host) => {
                 let mut command = Command::new("ip");
-                command.args(["netns", "exec", &netem::name(host)]).arg(self.binary);
+                command.args(["netns", "exec", &hosts::name(host)]).arg(self.binary);
                 command
             }
             None => Command::new(self.binary),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use engram_gossip_net::{PeerStatus, Stats};
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::node::telemetry::Totals;
+use crate::node::metrics::Totals;
 use crate::replica::across_ids::AcrossIdsStats;
 use crate::replica::caps::{Cap, CapUsage};
 use crate::replica::stats::SpaceStats;

@@ -8,7 +8,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use super::*;
 use crate::engram::ports::ConsolidationCacheSource;
 use crate::engram::timestamp::Timestamp;
-use crate::node::telemetry::Totals;
+use crate::node::metrics::Totals;
 use crate::replica::across_ids::AcrossIdsStats;
 use crate::replica::caps::{Cap, CapUsage};
 use crate::replica::stats::SpaceStats;
