@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("\nWithout \"morning\" the others are decided anew:\n");
     view.remove(&"morning");
     for group in view.groups() {
-        println!("{} {:?}", group.head, group.members);
+        println!("{} {:?}", group.representative, group.members);
     }
     Ok(())
 }

@@ -108,7 +108,7 @@ pub enum Law {
 /// The laws were kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Kept {
+pub struct Passed {
     /// How many cases were checked.
     pub cases: u32,
     /// A fingerprint of every bit of every answer. Law S6 asks that it be the same on every machine and in every build:
@@ -120,7 +120,7 @@ pub struct Kept {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{strategy} breaks law {law}: {detail}; to see it again: replay({seed:#x})")]
 #[non_exhaustive]
-pub struct Broken {
+pub struct Violation {
     /// The law.
     pub law: Law,
     /// The seed of the case: [`Laws::replay`] checks this case alone.
@@ -207,7 +207,7 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         self
     }
 
-    /// Checks the one case that a [`Broken`] names.
+    /// Checks the one case that a [`Violation`] names.
     #[must_use]
     pub fn replay(mut self, seed: u64) -> Self {
         self.cases = Cases::Only(seed);
@@ -224,10 +224,10 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
     /// Checks the strategy.
     ///
     /// # Errors
-    /// [`Broken`] with the first law that is broken and the seed of the case. A panic of the strategy is such an error
+    /// [`Violation`] with the first law that is broken and the seed of the case. A panic of the strategy is such an error
     /// too with the feature `std`; without it, the panic comes through.
-    pub fn check(&self, strategy: &(impl Strategy<T> + ?Sized)) -> Result<Kept, Broken> {
-        let mut kept = Kept { cases: 0, fingerprint: FINGERPRINT };
+    pub fn check(&self, strategy: &(impl Strategy<T> + ?Sized)) -> Result<Passed, Violation> {
+        let mut kept = Passed { cases: 0, fingerprint: FINGERPRINT };
         for seed in self.seeds() {
             check::Case::new(self, seed, &strategy).run(&mut kept.fingerprint)?;
             kept.cases += 1;

@@ -17,7 +17,7 @@ mod version;
 
 pub use explain::{Contribution, Explanation};
 pub use id::{InvalidStrategyId, StrategyId};
-pub use laws::{Broken, Kept, Law, Laws, Random};
+pub use laws::{Law, Laws, Passed, Random, Violation};
 pub use resolution::{Composed, Outcome, Reason, Resolution};
 pub use strategy::Strategy;
 pub use value::Value;

@@ -5,8 +5,8 @@ use engram_conflict::pattern::{
     Observed, OwnedPattern, Thresholds, blend, cosine, explain,
 };
 use engram_conflict::{
-    Broken, Explanation, InvalidStrategyId, InvalidVersions, Strategy, StrategyId, Version,
-    Versions,
+    Explanation, InvalidStrategyId, InvalidVersions, Strategy, StrategyId, Version, Versions,
+    Violation,
 };
 
 type Sibling = Version<OwnedPattern>;
@@ -186,5 +186,5 @@ fn everything_can_be_sent_to_another_thread() {
     check::<Box<dyn Strategy<OwnedPattern>>>();
     check::<Explanation>();
     check::<CrossIdView<String>>();
-    check::<Broken>();
+    check::<Violation>();
 }

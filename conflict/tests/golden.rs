@@ -120,7 +120,7 @@ fn view() -> String {
     let real = excerpt();
     view.update(real.iter().map(|real: &Real| (real.id.clone(), Some(real.pattern())))).unwrap();
     naive::lines(&view).iter().fold(String::new(), |mut text, line| {
-        writeln!(text, "view\t{}\t{}\t{:08x}", line.id, line.head, line.shown).unwrap();
+        writeln!(text, "view\t{}\t{}\t{:08x}", line.id, line.representative, line.shown).unwrap();
         text
     })
 }

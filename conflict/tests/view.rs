@@ -8,7 +8,7 @@ use common::naive::{self, Line};
 use common::{Real, Sibling, excerpt, pattern};
 use engram_conflict::Version;
 use engram_conflict::pattern::{
-    ConflictKind, Containment, CrossIdView, OwnedPattern, Rules, Standing, Thresholds,
+    ConflictKind, Containment, CrossIdView, OwnedPattern, Role, Rules, Thresholds,
 };
 
 type Patterns = BTreeMap<String, Sibling>;
@@ -147,13 +147,16 @@ fn every_pattern_is_in_one_group_and_conflicts_with_its_head() {
         for member in group.members {
             let viewed = view.get(member).unwrap();
             assert!(viewed.shown <= viewed.confidence);
-            let Standing::Member { head, conflict } = viewed.standing else {
+            let Role::Member { representative, conflict } = viewed.role else {
                 panic!("{member} is not a member")
             };
-            assert_eq!(head, group.head);
+            assert_eq!(representative, group.representative);
             // Directly, not through somebody else.
             let all = view.scan_conflicts(member);
-            assert!(all.iter().any(|related| related.id == head && related.conflict == conflict));
+            assert!(
+                all.iter()
+                    .any(|related| related.id == representative && related.conflict == conflict)
+            );
         }
     }
     assert_eq!(grouped, view.len());
@@ -180,7 +183,8 @@ fn grouping_is_not_transitive() {
         ("b", named(&["2", "3", "4"], [0.9, 0.4], 0.8)),
         ("c", named(&["3", "4", "5"], [0.6, 0.75], 0.7)),
     ]);
-    let groups: Vec<_> = view.groups().map(|group| (*group.head, group.members.len())).collect();
+    let groups: Vec<_> =
+        view.groups().map(|group| (*group.representative, group.members.len())).collect();
     assert_eq!(groups, [("a", 1), ("c", 0)]);
 }
 
@@ -192,7 +196,7 @@ fn a_subset_is_said_to_be_one_and_keeps_its_confidence() {
         ("other", named(&["1", "2", "4", "5"], [0.9, 0.4], 0.7)),
     ]);
     let small = view.get(&"small").unwrap();
-    let Standing::Member { conflict, .. } = &small.standing else { panic!("{small}") };
+    let Role::Member { conflict, .. } = &small.role else { panic!("{small}") };
     assert_eq!(conflict.overlap.containment(), Containment::Subset);
     assert_eq!(small.shown, 0.8);
     assert!(small.to_string().contains("a strict subset"), "{small}");

@@ -258,7 +258,7 @@ fn a_sum_of_confirmations_that_overflows() {
 }
 
 /// Beyond the suite: the answer differs between machines. A fingerprint that is compared on each of them (law S6,
-/// [`engram_conflict::Kept::fingerprint`]) finds it.
+/// [`engram_conflict::Passed::fingerprint`]) finds it.
 #[test]
 fn an_answer_that_depends_on_the_machine_needs_two_machines() {
     let on = |is_wide: bool| {

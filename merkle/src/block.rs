@@ -1,15 +1,15 @@
 //! The storage of the tree: blocks of four binary levels each.
 //!
 //! The block at level L keeps the digests of its binary nodes at the levels L + 1 to L + 4 and,
-//! below them, either its entries (a bucket) or a block for each of its sixteen slots (a branch).
-//! It is a bucket exactly if none of its slots has to split, so the storage, like the digests, is
+//! below them, either its entries (a leaf block) or a block for each of its sixteen slots (a branch).
+//! It is a leaf block exactly if none of its slots has to split, so the storage, like the digests, is
 //! a function of the set of entries alone.
 
 use alloc::sync::Arc;
 
-use crate::bucket::Bucket;
 use crate::digests::{Digests, Heap, SLOTS};
 use crate::hasher::Hasher;
+use crate::leaf_block::LeafBlock;
 use crate::path::nibble;
 use crate::scheme::Scheme;
 use crate::slots::Slots;
@@ -21,7 +21,7 @@ pub(crate) const SPAN: u16 = 4;
 /// A block, shared with the clones of the tree until one of them changes it.
 #[derive(Clone)]
 pub(crate) enum Node<K> {
-    Bucket(Arc<Block<Bucket<K>>>),
+    LeafBlock(Arc<Block<LeafBlock<K>>>),
     Branch(Arc<Block<Slots<K>>>),
 }
 
@@ -50,14 +50,14 @@ impl<K> Node<K> {
     /// The entries below a node of the block.
     pub(crate) fn below(&self, node: Heap) -> Entries<'_, K> {
         match self {
-            Self::Bucket(block) => block.body.below(node),
+            Self::LeafBlock(block) => block.body.below(node),
             Self::Branch(block) => block.body.below(node),
         }
     }
 
     pub(crate) fn digests(&self) -> &Digests {
         match self {
-            Self::Bucket(block) => &block.digests,
+            Self::LeafBlock(block) => &block.digests,
             Self::Branch(block) => &block.digests,
         }
     }
@@ -72,7 +72,7 @@ impl<K> Node<K> {
         let mut node = self;
         loop {
             match node {
-                Self::Bucket(block) => {
+                Self::LeafBlock(block) => {
                     let at = block.body.position(level, key_hash).ok()?;
                     return Some(&block.body.entries()[at]);
                 }
@@ -87,7 +87,7 @@ impl<K> Node<K> {
         let (mut node, mut level) = (self, 0);
         while path.level() > level + SPAN {
             match node {
-                Self::Bucket(block) => {
+                Self::LeafBlock(block) => {
                     return Some(Place {
                         entries: block.body.below_path(level, path),
                         digest: None,

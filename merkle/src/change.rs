@@ -5,9 +5,9 @@ use alloc::vec::{self, Vec};
 use core::mem;
 
 use crate::block::{Block, Node};
-use crate::bucket::Bucket;
 use crate::digests::{self, Mask};
 use crate::hasher::Hasher;
+use crate::leaf_block::LeafBlock;
 use crate::path::nibble;
 use crate::scheme::Scheme;
 use crate::slots::Slots;
@@ -63,13 +63,14 @@ impl<K: Clone> Node<K> {
         take: usize,
     ) -> Self {
         let next = &entries.as_slice()[..take];
-        let starts = scheme.may_be_bucket(level).then(|| Bucket::starts(level, next)).flatten();
+        let starts =
+            scheme.may_be_leaf_block(level).then(|| LeafBlock::starts(level, next)).flatten();
         match starts {
             Some(starts) => {
                 let mut own = Vec::with_capacity(take);
                 own.extend(entries.take(take));
-                let body = Bucket::new(starts, own);
-                Self::Bucket(Arc::new(Block::new(scheme, level, body)))
+                let body = LeafBlock::new(starts, own);
+                Self::LeafBlock(Arc::new(Block::new(scheme, level, body)))
             }
             None => {
                 let body = Slots::build(scheme, level, entries, take);
@@ -93,7 +94,7 @@ impl<K: Clone> Node<K> {
     /// All entries, copied if a clone of the tree shares them.
     pub(crate) fn into_entries(self) -> Vec<Entry<K>> {
         match self {
-            Self::Bucket(block) => Arc::unwrap_or_clone(block).body.into_entries(),
+            Self::LeafBlock(block) => Arc::unwrap_or_clone(block).body.into_entries(),
             Self::Branch(block) => Arc::unwrap_or_clone(block).body.into_entries(),
         }
     }
@@ -109,7 +110,7 @@ impl<K: Clone> Node<K> {
         let nibbles = changes.iter().map(|change| nibble(&change.key_hash, level));
         let dirty = nibbles.fold(0, |dirty, nibble| dirty | digests::mask_to(nibble));
         match self {
-            Self::Bucket(shared) => {
+            Self::LeafBlock(shared) => {
                 let block = Arc::make_mut(shared);
                 let before = block.body.entries().len();
                 let fits = block.body.apply(level, changes);
@@ -125,9 +126,9 @@ impl<K: Clone> Node<K> {
             Self::Branch(shared) => {
                 let block = Arc::make_mut(shared);
                 let grown = block.body.apply(scheme, level, changes);
-                if block.belongs_into_a_bucket(scheme, level) {
-                    let bucket = block.join(scheme, level, dirty);
-                    *self = Self::Bucket(Arc::new(bucket));
+                if block.belongs_into_a_leaf_block(scheme, level) {
+                    let leaf_block = block.join(scheme, level, dirty);
+                    *self = Self::LeafBlock(Arc::new(leaf_block));
                 } else {
                     block.rehash(scheme, level, dirty);
                 }
@@ -137,8 +138,8 @@ impl<K: Clone> Node<K> {
     }
 }
 
-impl<K: Clone> Block<Bucket<K>> {
-    /// The branch that takes the place of this bucket, of which some slot splits.
+impl<K: Clone> Block<LeafBlock<K>> {
+    /// The branch that takes the place of this leaf block, of which some slot splits.
     fn split<H: Hasher>(&mut self, scheme: &Scheme<H>, level: u16, dirty: Mask) -> Block<Slots<K>> {
         let entries = self.body.take_entries();
         let take = entries.len();
@@ -150,18 +151,24 @@ impl<K: Clone> Block<Bucket<K>> {
 }
 
 impl<K: Clone> Block<Slots<K>> {
-    fn belongs_into_a_bucket<H: Hasher>(&self, scheme: &Scheme<H>, level: u16) -> bool {
-        scheme.may_be_bucket(level) && self.body.fit_a_bucket()
+    fn belongs_into_a_leaf_block<H: Hasher>(&self, scheme: &Scheme<H>, level: u16) -> bool {
+        scheme.may_be_leaf_block(level) && self.body.fit_a_leaf_block()
     }
 
-    /// The bucket that takes the place of this branch, none of whose slots splits any more.
-    fn join<H: Hasher>(&mut self, scheme: &Scheme<H>, level: u16, dirty: Mask) -> Block<Bucket<K>> {
+    /// The leaf block that takes the place of this branch, none of whose slots splits any more.
+    fn join<H: Hasher>(
+        &mut self,
+        scheme: &Scheme<H>,
+        level: u16,
+        dirty: Mask,
+    ) -> Block<LeafBlock<K>> {
         let entries = mem::replace(&mut self.body, Slots::EMPTY).into_entries();
-        let starts = Bucket::starts(level, &entries).expect("no slot has more than a leaf holds");
-        let body = Bucket::new(starts, entries);
-        let mut bucket = Block { digests: mem::take(&mut self.digests), body };
-        bucket.rehash(scheme, level, dirty);
-        bucket
+        let starts =
+            LeafBlock::starts(level, &entries).expect("no slot has more than a leaf holds");
+        let body = LeafBlock::new(starts, entries);
+        let mut leaf_block = Block { digests: mem::take(&mut self.digests), body };
+        leaf_block.rehash(scheme, level, dirty);
+        leaf_block
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) type Mask = u32;
 /// Every node of a block but the block itself, whose digest its parent keeps.
 pub(crate) const ALL: Mask = !0b11;
 
-/// The nodes on the way from the block to the slot `nibble`, from depth 1 down.
+/// The nodes on the path from the block to the slot `nibble`, from depth 1 down.
 fn way_to(nibble: u8) -> impl Iterator<Item = Heap> {
     let slot = SLOTS + Heap::from(nibble);
     (0..4).rev().map(move |height| slot >> height)
@@ -64,7 +64,7 @@ impl Digests {
         self.stored == 0
     }
 
-    /// Appends the digest beside each node on the way to the slot `nibble`, down to the first that
+    /// Appends the digest beside each node on the path to the slot `nibble`, down to the first that
     /// is a leaf or empty, and returns that node; the slot, if there is none above.
     #[inline]
     pub(crate) fn append_beside(&self, nibble: u8, siblings: &mut Vec<Digest>) -> Heap {
@@ -77,7 +77,7 @@ impl Digests {
         SLOTS + Heap::from(nibble)
     }
 
-    /// Replaces the digests on the way to the slot `nibble`, as far as it is stored, by the next.
+    /// Replaces the digests on the path to the slot `nibble`, as far as it is stored, by the next.
     pub(crate) fn replace_way<'a>(
         &mut self,
         nibble: u8,

@@ -11,8 +11,8 @@ use crate::slots::Slot;
 /// Made by [`Tree::iter`](crate::Tree::iter) and [`Tree::entries`](crate::Tree::entries).
 #[must_use = "entries are read as they are taken"]
 pub struct Entries<'a, K> {
-    bucket: slice::Iter<'a, Entry<K>>,
-    /// The slots after that bucket in its own branch.
+    leaf_block: slice::Iter<'a, Entry<K>>,
+    /// The slots after that leaf block in its own branch.
     slots: slice::Iter<'a, Slot<K>>,
     /// What is left of the branches above, the deepest last.
     above: Vec<slice::Iter<'a, Slot<K>>>,
@@ -21,17 +21,17 @@ pub struct Entries<'a, K> {
 
 impl<'a, K> Entries<'a, K> {
     pub(crate) fn empty() -> Self {
-        Self::in_bucket(&[])
+        Self::in_leaf_block(&[])
     }
 
-    pub(crate) fn in_bucket(entries: &'a [Entry<K>]) -> Self {
+    pub(crate) fn in_leaf_block(entries: &'a [Entry<K>]) -> Self {
         let remaining = entries.len();
-        Self { bucket: entries.iter(), slots: [].iter(), above: Vec::new(), remaining }
+        Self { leaf_block: entries.iter(), slots: [].iter(), above: Vec::new(), remaining }
     }
 
     /// Of slots that hold `count` entries together.
     pub(crate) fn in_slots(slots: &'a [Slot<K>], count: usize) -> Self {
-        Self { bucket: [].iter(), slots: slots.iter(), above: Vec::new(), remaining: count }
+        Self { leaf_block: [].iter(), slots: slots.iter(), above: Vec::new(), remaining: count }
     }
 }
 
@@ -40,7 +40,7 @@ impl<'a, K> Iterator for Entries<'a, K> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(entry) = self.bucket.next() {
+            if let Some(entry) = self.leaf_block.next() {
                 self.remaining -= 1;
                 return Some(entry);
             }
@@ -50,7 +50,7 @@ impl<'a, K> Iterator for Entries<'a, K> {
             };
             match &slot.node {
                 None => {}
-                Some(Node::Bucket(block)) => self.bucket = block.body.entries().iter(),
+                Some(Node::LeafBlock(block)) => self.leaf_block = block.body.entries().iter(),
                 Some(Node::Branch(block)) => {
                     self.above.push(mem::replace(&mut self.slots, block.body.slots().iter()));
                 }
@@ -69,7 +69,7 @@ impl<K> FusedIterator for Entries<'_, K> {}
 impl<K> Clone for Entries<'_, K> {
     fn clone(&self) -> Self {
         Self {
-            bucket: self.bucket.clone(),
+            leaf_block: self.leaf_block.clone(),
             slots: self.slots.clone(),
             above: self.above.clone(),
             remaining: self.remaining,

@@ -7,7 +7,6 @@ extern crate alloc;
 extern crate std;
 
 mod block;
-mod bucket;
 mod change;
 mod depth;
 #[cfg(feature = "sha2")]
@@ -23,6 +22,8 @@ pub mod generate;
 mod hasher;
 mod iter;
 mod key;
+mod leaf_block;
+mod merkle_path;
 mod path;
 mod proof;
 mod rehash;
@@ -31,7 +32,6 @@ mod scheme;
 mod serde;
 mod slots;
 mod stats;
-mod trail;
 mod tree;
 
 pub use depth::{BaseDepth, BaseDepthError};

@@ -125,7 +125,7 @@ impl Path {
         Self::leading(key_hash, self.level) == *self
     }
 
-    /// The node at `level` on the way from the root to this one, both included.
+    /// The node at `level` on the path from the root to this one, both included.
     ///
     /// `None` if `level` is below this node.
     #[must_use]

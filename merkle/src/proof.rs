@@ -1,14 +1,14 @@
 use alloc::vec::Vec;
 
 use crate::hasher::Hasher;
+use crate::merkle_path::MerklePath;
 use crate::scheme::{LEAF_CAPACITY, Scheme};
-use crate::trail::Trail;
 use crate::{BaseDepth, Digest, Key, Path, Tree};
 
 /// What a root says about one key: proof that it has a certain value, or that it has none.
 ///
 /// A proof holds the entries of the one leaf in which the key must be, without their keys, and the
-/// digests beside the way from there to the root. A verifier that knows the root, the hash function and
+/// digests beside the path from there to the root. A verifier that knows the root, the hash function and
 /// the base depth can check it without the tree.
 ///
 /// ```
@@ -27,7 +27,7 @@ use crate::{BaseDepth, Digest, Key, Path, Tree};
 pub struct Proof {
     /// Key hash and value of each entry of the leaf; at most [`LEAF_CAPACITY`].
     entries: Vec<[Digest; 2]>,
-    /// The digest beside the way at each level from 1 down to the leaf; 1 to 256 of them.
+    /// The digest beside the path at each level from 1 down to the leaf; 1 to 256 of them.
     siblings: Vec<Digest>,
 }
 
@@ -77,7 +77,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         let Some(top) = &self.top else {
             return Proof { entries: Vec::new(), siblings: Vec::from([Digest::EMPTY]) };
         };
-        let Trail { siblings, leaf } = top.trail(&key_hash);
+        let MerklePath { siblings, leaf } = top.merkle_path(&key_hash);
         let entries = leaf.map(|entry| [entry.key_hash, entry.value]).collect();
         Proof { entries, siblings }
     }

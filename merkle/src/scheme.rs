@@ -51,7 +51,7 @@ impl<H: Hasher> Scheme<H> {
     }
 
     /// Whether the block at `level` may keep entries: its slots may be leaves.
-    pub(crate) fn may_be_bucket(&self, level: u16) -> bool {
+    pub(crate) fn may_be_leaf_block(&self, level: u16) -> bool {
         level + SPAN >= u16::from(self.depth.levels())
     }
 
@@ -102,10 +102,10 @@ impl<H: Hasher> Scheme<H> {
         self.hasher.hash(&header, halves.as_flattened())
     }
 
-    /// The root of a tree in which the leaf on the way to `key_hash` has this digest.
+    /// The root of a tree in which the leaf on the path to `key_hash` has this digest.
     ///
-    /// `beside` are the digests beside the way, from level 1 down to the leaf. Each is exchanged for
-    /// the digest on the way itself.
+    /// `beside` are the digests beside the path, from level 1 down to the leaf. Each is exchanged for
+    /// the digest on the path itself.
     pub(crate) fn climb(&self, key_hash: &Digest, leaf: Digest, beside: &mut [Digest]) -> Digest {
         let mut digest = leaf;
         for (level, beside) in beside.iter_mut().enumerate().rev() {

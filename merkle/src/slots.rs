@@ -1,4 +1,4 @@
-//! The sixteen blocks below a block that is not a bucket.
+//! The sixteen blocks below a block that is not a leaf block.
 
 use alloc::vec::{self, Vec};
 
@@ -41,8 +41,8 @@ impl<K> Slots<K> {
         Entries::in_slots(&self.0[slots_below(node)], self.count(node) as usize)
     }
 
-    /// Whether every slot has so few entries that they belong into a bucket.
-    pub(crate) fn fit_a_bucket(&self) -> bool {
+    /// Whether every slot has so few entries that they belong into a leaf block.
+    pub(crate) fn fit_a_leaf_block(&self) -> bool {
         self.0.iter().all(|slot| slot.count <= LEAF_CAPACITY as u64)
     }
 }

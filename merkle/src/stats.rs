@@ -37,7 +37,7 @@ impl Stats {
         self.bytes += 2 * size_of::<usize>() + node.digests().bytes();
         self.deepest_level = self.deepest_level.max(level + node.digests().deepest());
         match node {
-            Node::Bucket(block) => {
+            Node::LeafBlock(block) => {
                 self.entries += block.body.entries().len();
                 self.bytes += size_of_val(&**block) + block.body.bytes();
             }

@@ -4,8 +4,8 @@ use core::fmt;
 use crate::block::{Node, Place};
 use crate::change::{Change, in_order};
 use crate::hasher::Hasher;
+use crate::merkle_path::MerklePath;
 use crate::scheme::Scheme;
-use crate::trail::Trail;
 use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 
 /// A map from keys to digests that always knows the Merkle root of its entries.
@@ -16,7 +16,7 @@ use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 ///
 /// A clone costs a reference count and never changes again: it is the snapshot to read from while
 /// the original goes on. The first change near a place that is still shared copies the three to
-/// five blocks on the way to it.
+/// five blocks on the path to it.
 ///
 /// The costs below are for n entries; log n is the base depth (12) up to some 10,000 entries and
 /// grows by one with each doubling from there, crafted keys or not.
@@ -190,10 +190,10 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     }
 
     /// Gives a key that is there this value and returns the one it had. The shape of the tree stays,
-    /// and with it all but the digests on the way to the key.
+    /// and with it all but the digests on the path to the key.
     fn replace(&mut self, key_hash: &Digest, value: Digest) -> Option<Digest> {
         let top = self.top.as_mut()?;
-        let Trail { siblings: mut way, leaf } = top.trail(key_hash);
+        let MerklePath { siblings: mut path, leaf } = top.merkle_path(key_hash);
         let previous = leaf.clone().find(|entry| entry.key_hash == *key_hash)?.value;
         if previous == value {
             return Some(previous);
@@ -202,9 +202,9 @@ impl<K: Key, H: Hasher> Tree<K, H> {
             true => [&entry.key_hash, &value],
             false => entry.line(),
         });
-        let leaf = self.scheme.leaf(way.len() as u16, lines);
-        self.root = self.scheme.climb(key_hash, leaf, &mut way);
-        top.replace(key_hash, value, &way);
+        let leaf = self.scheme.leaf(path.len() as u16, lines);
+        self.root = self.scheme.climb(key_hash, leaf, &mut path);
+        top.replace(key_hash, value, &path);
         Some(previous)
     }
 

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Debug;
 
-use super::{Broken, Law, Laws, Random};
+use super::{Law, Laws, Random, Violation};
 use crate::value::{FINGERPRINT, fingerprint};
 use crate::{Outcome, Reason, Resolution, Strategy, Value, Version, Versions};
 
@@ -16,7 +16,7 @@ pub(super) struct Case<'a, T> {
     random: Random,
 }
 
-type Checked<T = ()> = Result<T, Broken>;
+type Checked<T = ()> = Result<T, Violation>;
 
 /// What two replicas compare: the bits that are visible, and the reason.
 #[derive(Clone, PartialEq)]
@@ -71,10 +71,10 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
     /// The answer, after the laws that look at one answer alone.
     fn answer(&self, versions: &[Version<T>]) -> Checked<Answer> {
         let versions = Versions::new(versions.iter().cloned()).map_err(|error| {
-            self.broken(Law::Valid, format!("the generated values are no set: {error}"))
+            self.violation(Law::Valid, format!("the generated values are no set: {error}"))
         })?;
         let resolution = attempt(|| self.strategy.resolve(&versions))
-            .map_err(|panic| self.broken(Law::Total, format!("it panics: {panic}")))?;
+            .map_err(|panic| self.violation(Law::Total, format!("it panics: {panic}")))?;
         self.valid(&versions, &resolution)?;
         for (law, check) in &self.laws.laws_of_values {
             let fault = check(&versions, &resolution);
@@ -144,7 +144,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
     /// Excepted or not: with indices that are not there, nothing can be read.
     fn valid(&self, versions: &Versions<T>, resolution: &Resolution<T>) -> Checked {
         if let Some(fault) = indices_fault(versions, resolution) {
-            return Err(self.broken(Law::Valid, fault));
+            return Err(self.violation(Law::Valid, fault));
         }
         let fault = value_fault(versions, resolution)
             .or_else(|| shares_fault(versions, resolution))
@@ -155,12 +155,12 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
     fn expect(&self, law: Law, kept: bool, detail: impl FnOnce() -> String) -> Checked {
         match kept || self.laws.excepted.contains(&law) {
             true => Ok(()),
-            false => Err(self.broken(law, detail())),
+            false => Err(self.violation(law, detail())),
         }
     }
 
-    fn broken(&self, law: Law, detail: String) -> Broken {
-        Broken { law, seed: self.seed, strategy: self.strategy.id().to_string(), detail }
+    fn violation(&self, law: Law, detail: String) -> Violation {
+        Violation { law, seed: self.seed, strategy: self.strategy.id().to_string(), detail }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{Law, Laws, Outcome, Random, Reason, Resolution, Versions};
 /// // The last writer loses citations, and says so.
 /// assert_eq!(laws().check(&LastWriter).unwrap_err().law, Law::Citations);
 /// laws().except(Law::Citations).assert(&LastWriter);
-/// # Ok::<(), engram_conflict::Broken>(())
+/// # Ok::<(), engram_conflict::Violation>(())
 /// ```
 #[must_use]
 pub fn laws() -> Laws<OwnedPattern> {

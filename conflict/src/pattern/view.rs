@@ -1,13 +1,13 @@
 //! The derived view across ids: which patterns are one memory, and which dispute an episode.
 //!
 //! Patterns are ranked: greater confidence first, then greater digest, then smaller id. In this
-//! order each pattern joins the first *head* that it is in conflict with, or becomes a head. So
+//! order each pattern joins the first *representative* that it is in conflict with, or becomes a representative. So
 //! the role of a pattern is a function of the roles of its better-ranked neighbours, and of
 //! nothing else; by induction over the ranks there is exactly one solution. An edit therefore
 //! only has to re-decide, in order of rank, those patterns whose better-ranked neighbours
 //! changed: the result is the one from scratch, whatever the history was.
 //!
-//! Every member conflicts with its head itself. Nothing is passed on from member to member: on
+//! Every member conflicts with its representative itself. Nothing is passed on from member to member: on
 //! real data the transitive closure swallows a third of all patterns into one group.
 
 mod edit;
@@ -20,7 +20,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-pub use read::{Group, Related, Standing, Viewed};
+pub use read::{Group, Related, Role, Viewed};
 pub use rules::{InvalidRules, Rules};
 
 use crate::pattern::Conflict;
@@ -61,7 +61,7 @@ impl<'a> Pattern<'a> {
 /// `K` is the id of a pattern. One view is for one memory space.
 ///
 /// ```
-/// use engram_conflict::pattern::{CrossIdView, Pattern, Rules, Standing};
+/// use engram_conflict::pattern::{CrossIdView, Pattern, Rules, Role};
 ///
 /// let (first, second) = (["a", "b", "c"].map(String::from), ["a", "b", "d"].map(String::from));
 /// let mut view = CrossIdView::new(Rules::default())?;
@@ -69,7 +69,7 @@ impl<'a> Pattern<'a> {
 /// view.upsert("p2", Pattern::new([2; 32], [0.8, 0.6].into(), &second, 0.7))?;
 ///
 /// let entry = view.get(&"p2").unwrap();
-/// assert!(matches!(entry.standing, Standing::Member { head: &"p1", .. }));
+/// assert!(matches!(entry.role, Role::Member { representative: &"p1", .. }));
 /// println!("{entry}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -89,7 +89,7 @@ pub struct CrossIdView<K> {
 
 type Slot = u32;
 
-/// No head yet: the pattern is new and has not been decided.
+/// No representative yet: the pattern is new and has not been decided.
 const UNDECIDED: Slot = Slot::MAX;
 
 /// Confidences are not negative, so their bits ascend with them.
@@ -105,8 +105,8 @@ struct Node<K> {
     citations: Vec<Arc<str>>,
     /// Every other pattern that decides about this one, or about which this one decides.
     edges: Vec<Edge>,
-    /// The slot of the head it belongs to: its own if it is a head.
-    head: Slot,
+    /// The slot of the representative it belongs to: its own if it is a representative.
+    representative: Slot,
 }
 
 /// A neighbour and the measurements; the kind of conflict follows from them.

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use engram_conflict::pattern::{Conflict, ConflictKind, CrossIdView, Observed, Rules, Standing};
+use engram_conflict::pattern::{Conflict, ConflictKind, CrossIdView, Observed, Role, Rules};
 
 use super::Sibling;
 
-/// What is compared: head, number of members, bits of what is shown, rival.
+/// What is compared: representative, number of members, bits of what is shown, rival.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
     pub id: String,
-    pub head: String,
+    pub representative: String,
     pub members: usize,
     pub shown: u32,
     pub conflict: Option<Conflict>,
@@ -35,24 +35,24 @@ pub fn view(patterns: &BTreeMap<String, Sibling>, rules: &Rules) -> Vec<Line> {
         ConflictKind::ConcurrentCreation => conflict.cosine >= Some(rules.concept_cosine),
         _ => false,
     };
-    let mut heads: Vec<usize> = Vec::new();
+    let mut representatives: Vec<usize> = Vec::new();
     for i in 0..ranked.len() {
         let joined = (0..i).find(|&j| {
-            heads[j] == j && conflict(i, j).is_some_and(|conflict| one_memory(&conflict))
+            representatives[j] == j && conflict(i, j).is_some_and(|conflict| one_memory(&conflict))
         });
-        heads.push(joined.unwrap_or(i));
+        representatives.push(joined.unwrap_or(i));
     }
-    (0..ranked.len()).map(|i| line(&ranked, &heads, i, &conflict, rules)).collect()
+    (0..ranked.len()).map(|i| line(&ranked, &representatives, i, &conflict, rules)).collect()
 }
 
 fn line(
     ranked: &[(&String, &Sibling)],
-    heads: &[usize],
+    representatives: &[usize],
     i: usize,
     conflict: &impl Fn(usize, usize) -> Option<Conflict>,
     rules: &Rules,
 ) -> Line {
-    let joined = if heads[i] == i { None } else { conflict(i, heads[i]) };
+    let joined = if representatives[i] == i { None } else { conflict(i, representatives[i]) };
     let mut rival: Option<(usize, Conflict)> = None;
     for j in (0..ranked.len()).filter(|&j| j != i) {
         let disputes = |c: &Conflict| c.kind == ConflictKind::EpisodeOwnership;
@@ -72,8 +72,12 @@ fn line(
     let shown = if lowered >= rules.floor { lowered } else { confidence.min(rules.floor) };
     Line {
         id: ranked[i].0.clone(),
-        head: ranked[heads[i]].0.clone(),
-        members: heads.iter().enumerate().filter(|&(j, &head)| j != i && head == i).count(),
+        representative: ranked[representatives[i]].0.clone(),
+        members: representatives
+            .iter()
+            .enumerate()
+            .filter(|&(j, &representative)| j != i && representative == i)
+            .count(),
         shown: shown.to_bits(),
         conflict: joined,
         rival: rival.map(|(j, conflict)| (ranked[j].0.clone(), conflict)),
@@ -82,13 +86,13 @@ fn line(
 
 pub fn lines(view: &CrossIdView<String>) -> Vec<Line> {
     let lines = view.iter().map(|viewed| {
-        let (head, members, conflict) = match &viewed.standing {
-            Standing::Head { members } => (viewed.id, *members, None),
-            Standing::Member { head, conflict } => (*head, 0, Some(*conflict)),
+        let (representative, members, conflict) = match &viewed.role {
+            Role::Representative { members } => (viewed.id, *members, None),
+            Role::Member { representative, conflict } => (*representative, 0, Some(*conflict)),
         };
         Line {
             id: viewed.id.clone(),
-            head: head.clone(),
+            representative: representative.clone(),
             members,
             shown: viewed.shown.to_bits(),
             conflict,

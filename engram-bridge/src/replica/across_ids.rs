@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engram_conflict::pattern::{
-    Conflict, Containment, CrossIdView, InvalidRules, Pattern, Related, Rules, Standing, Viewed,
+    Conflict, Containment, CrossIdView, InvalidRules, Pattern, Related, Role, Rules, Viewed,
 };
 
 use crate::engram::pattern::SemanticPattern;
@@ -56,7 +56,7 @@ impl Default for AcrossIds {
 /// `Display` explains it in a few lines.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct PatternStanding {
+pub struct ComparedPattern {
     /// The role.
     pub role: PatternRole,
     /// The confidence of the visible pattern.
@@ -146,16 +146,16 @@ impl PatternRole {
     }
 }
 
-impl fmt::Display for PatternStanding {
+impl fmt::Display for ComparedPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.explanation)
     }
 }
 
-impl PatternStanding {
+impl ComparedPattern {
     fn of(viewed: &Viewed<'_, Arc<str>>) -> Self {
         Self {
-            role: role(&viewed.standing),
+            role: role(&viewed.role),
             confidence: viewed.confidence,
             adjusted_confidence: viewed.shown,
             rival: viewed.rival.as_ref().map(PatternRelation::of),
@@ -170,12 +170,12 @@ impl PatternRelation {
     }
 }
 
-fn role(standing: &Standing<'_, Arc<str>>) -> PatternRole {
-    match standing {
-        Standing::Head { members: 0 } => PatternRole::Alone,
-        Standing::Head { members } => PatternRole::Representative { members: *members },
-        Standing::Member { head, conflict } => {
-            let relation = PatternRelation { id: Arc::clone(head), conflict: *conflict };
+fn role(role: &Role<'_, Arc<str>>) -> PatternRole {
+    match role {
+        Role::Representative { members: 0 } => PatternRole::Alone,
+        Role::Representative { members } => PatternRole::Representative { members: *members },
+        Role::Member { representative, conflict } => {
+            let relation = PatternRelation { id: Arc::clone(representative), conflict: *conflict };
             match conflict.overlap.containment() {
                 Containment::Subset => PatternRole::Subset(relation),
                 Containment::Superset => PatternRole::Superset(relation),
@@ -245,19 +245,19 @@ impl Compared {
         }
     }
 
-    pub(crate) fn standing(&self, id: &Arc<str>) -> Option<PatternStanding> {
-        self.view.get(id).map(|viewed| PatternStanding::of(&viewed))
+    pub(crate) fn compared(&self, id: &Arc<str>) -> Option<ComparedPattern> {
+        self.view.get(id).map(|viewed| ComparedPattern::of(&viewed))
     }
 
-    pub(crate) fn standings(&self) -> BTreeMap<Arc<str>, PatternStanding> {
-        self.view.iter().map(|of| (Arc::clone(of.id), PatternStanding::of(&of))).collect()
+    pub(crate) fn all_compared(&self) -> BTreeMap<Arc<str>, ComparedPattern> {
+        self.view.iter().map(|of| (Arc::clone(of.id), ComparedPattern::of(&of))).collect()
     }
 
     /// The groups of at least two patterns, the most confident representative first.
     pub(crate) fn groups(&self) -> impl Iterator<Item = PatternGroup> {
         let groups = self.view.groups().filter(|group| !group.members.is_empty());
         groups.map(|group| PatternGroup {
-            representative: Arc::clone(group.head),
+            representative: Arc::clone(group.representative),
             members: group.members.into_iter().cloned().collect(),
         })
     }

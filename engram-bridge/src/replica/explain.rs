@@ -10,7 +10,7 @@ use engram_merkle::Digest;
 use engram_vclock::{Dot, VectorClock};
 
 use crate::engram::pattern::SemanticPattern;
-use crate::replica::across_ids::PatternStanding;
+use crate::replica::across_ids::ComparedPattern;
 use crate::replica::content::{Contents, Introducer};
 use crate::replica::entry::Entry;
 use crate::replica::record::Record;
@@ -35,7 +35,7 @@ pub struct PatternExplanation {
     /// suppressed, ascending by digest; `None` if there is none.
     pub resolution: Option<Explanation>,
     /// The role of the visible pattern among those of other ids, as far as it was compared.
-    pub standing: Option<PatternStanding>,
+    pub compared: Option<ComparedPattern>,
 }
 
 /// A live version.
@@ -93,7 +93,7 @@ impl PatternExplanation {
             context: record.siblings.context().clone(),
             last_submitted: *last_submitted,
             resolution,
-            standing: None,
+            compared: None,
         }
     }
 }

@@ -25,8 +25,8 @@ pub(crate) mod tally;
 pub(crate) mod visible;
 
 pub use across_ids::{
-    AcrossIds, AcrossIdsStats, DEFAULT_MAX_COMPARED, PatternGroup, PatternRelation, PatternRole,
-    PatternStanding,
+    AcrossIds, AcrossIdsStats, ComparedPattern, DEFAULT_MAX_COMPARED, PatternGroup,
+    PatternRelation, PatternRole,
 };
 pub use caps::{Cap, CapUsage, Caps, MAX_UNLISTED_NODES};
 pub use clocks::CLOCK_TOLERANCE;

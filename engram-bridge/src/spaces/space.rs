@@ -126,7 +126,7 @@ impl Space {
     /// strategy. `None` if no record of it is held.
     pub fn explain(&self, id: &str) -> Option<PatternExplanation> {
         let explained = self.state().explain(id)?;
-        Some(PatternExplanation { standing: self.standing(id), ..explained })
+        Some(PatternExplanation { compared: self.compared(id), ..explained })
     }
 
     /// The ids of up to `most` patterns with more than one version to choose from, ascending, from

@@ -45,34 +45,34 @@ fn roles_are_shown_and_nothing_is_written() {
         ],
     );
     let (root, shown) = (space.root(), bytes(&space));
-    assert_eq!(space.standing("grown"), None, "not compared yet");
+    assert_eq!(space.compared("grown"), None, "not compared yet");
     assert_eq!(space.across_ids_stats().unwrap().pending, 4);
     compare(&space);
     let stats = space.across_ids_stats().unwrap();
     assert_eq!((stats.groups, stats.members, stats.pending), (1, 2, 0));
     assert_eq!((space.root(), bytes(&space)), (root, shown));
 
-    let standing = |id: &str| space.standing(id).unwrap();
-    assert_eq!(standing("grown").role, PatternRole::Representative { members: 2 });
-    let early = standing("early");
+    let compared = |id: &str| space.compared(id).unwrap();
+    assert_eq!(compared("grown").role, PatternRole::Representative { members: 2 });
+    let early = compared("early");
     assert!(matches!(&early.role, PatternRole::Subset(of) if &*of.id == "grown"));
     assert_eq!(early.role.name(), "subset");
-    let other = standing("other");
+    let other = compared("other");
     assert!(matches!(&other.role, PatternRole::Duplicate(of) if &*of.id == "grown"));
     assert!(other.adjusted_confidence < other.confidence);
-    let rain = standing("rain");
+    let rain = compared("rain");
     assert_eq!(rain.role, PatternRole::Alone);
     assert!(rain.rival.is_some() && rain.adjusted_confidence < 0.6, "{rain}");
     assert!(other.to_string().contains("one memory with grown"), "{other}");
     let explained = space.explain("early").unwrap();
-    assert_eq!(explained.standing, Some(early));
+    assert_eq!(explained.compared, Some(early));
     assert_eq!(explained.visible.unwrap().schema_confidence.raw(), 0.8);
 
     let groups = space.groups(None, 10);
     assert_eq!(groups.len(), 1);
     assert_eq!((&*groups[0].representative, groups[0].members.len()), ("grown", 2));
     assert!(space.groups(Some("grown"), 10).is_empty());
-    assert_eq!(space.standings().len(), 4);
+    assert_eq!(space.all_compared().len(), 4);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_space_over_the_limit_is_not_compared_until_it_is_below_again() {
     compare(&space);
     let stats = space.across_ids_stats().unwrap();
     assert!(stats.over_limit);
-    assert_eq!((stats.groups, stats.pending, space.standing("p")), (0, 0, None));
+    assert_eq!((stats.groups, stats.pending, space.compared("p")), (0, 0, None));
     space.forget("r").unwrap();
     compare(&space);
     let stats = space.across_ids_stats().unwrap();
@@ -101,7 +101,7 @@ fn a_comparison_that_is_off_keeps_nothing() {
     let space = only_space(&store);
     submit(&space, &[pattern("p", 1)]);
     assert_eq!(space.compare_across_ids(9), 0);
-    assert_eq!((space.across_ids_stats(), space.standing("p")), (None, None));
+    assert_eq!((space.across_ids_stats(), space.compared("p")), (None, None));
 }
 
 proptest! {
@@ -133,7 +133,7 @@ proptest! {
         compare(&space);
         let after = only_space(&open(1, kept).unwrap());
         compare(&after);
-        prop_assert_eq!(space.standings(), after.standings());
+        prop_assert_eq!(space.all_compared(), after.all_compared());
         prop_assert_eq!(space.groups(None, 99), after.groups(None, 99));
         prop_assert_eq!(space.across_ids_stats(), after.across_ids_stats());
     }

@@ -81,9 +81,9 @@ async fn two_nodes_are_explained_by_either() {
     let id = found.patterns[0].id.as_str();
     let explained = get(at, &format!("{CONSOLIDATION}/explain?id={id}")).await.json();
     assert_eq!(explained, conflicts["conflicts"][0]);
-    let standing = space.standing(id).unwrap();
-    assert_eq!(explained["across_ids"]["role"], standing.role.name());
-    assert_eq!(explained["across_ids"]["reason"], standing.to_string());
+    let compared = space.compared(id).unwrap();
+    assert_eq!(explained["across_ids"]["role"], compared.role.name());
+    assert_eq!(explained["across_ids"]["reason"], compared.to_string());
     let versions = explained["versions"].as_array().unwrap();
     let by = |name: &str| versions.iter().find(|v| v["writes"][0]["node"] == name).unwrap();
     assert_eq!((&by("node-a")["kept"], &by("node-b")["kept"]), (&false.into(), &false.into()));

@@ -92,7 +92,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
             && node.citations.iter().map(|id| &**id).eq(distinct(pattern.citations))
     }
 
-    /// Takes the pattern out of the graph; those that had it as their head are pending.
+    /// Takes the pattern out of the graph; those that had it as their representative are pending.
     fn take_out(&mut self, id: &K, pending: &mut BTreeSet<Rank<K>>) {
         let Some(slot) = self.slots.remove(id) else {
             return;
@@ -111,8 +111,8 @@ impl<K: Ord + Clone> CrossIdView<K> {
         for edge in &node.edges {
             let neighbour = self.node_mut(edge.slot);
             neighbour.edges.retain(|back| back.slot != slot);
-            if neighbour.head == slot {
-                neighbour.head = UNDECIDED;
+            if neighbour.representative == slot {
+                neighbour.representative = UNDECIDED;
                 pending.insert(neighbour.rank.clone());
             }
         }
@@ -193,9 +193,9 @@ impl<K: Ord + Clone> CrossIdView<K> {
             let Some(&slot) = self.ranking.get(&rank) else {
                 continue;
             };
-            let head = self.decide(slot);
-            let was = mem::replace(&mut self.node_mut(slot).head, head);
-            if (was == slot) != (head == slot) {
+            let representative = self.decide(slot);
+            let was = mem::replace(&mut self.node_mut(slot).representative, representative);
+            if (was == slot) != (representative == slot) {
                 let node = self.node(slot);
                 let neighbours = node.edges.iter().map(|edge| &self.node(edge.slot).rank);
                 pending.extend(neighbours.filter(|&other| *other > node.rank).cloned());
@@ -203,17 +203,20 @@ impl<K: Ord + Clone> CrossIdView<K> {
         }
     }
 
-    /// The best-ranked head that the pattern is one memory with, or the pattern itself.
+    /// The best-ranked representative that the pattern is one memory with, or the pattern itself.
     fn decide(&self, slot: Slot) -> Slot {
         let node = self.node(slot);
-        let heads = node.edges.iter().filter(|edge| {
+        let representatives = node.edges.iter().filter(|edge| {
             let other = self.node(edge.slot);
-            other.head == edge.slot && other.rank < node.rank
+            other.representative == edge.slot && other.rank < node.rank
         });
-        let joined = heads.filter(|edge| {
+        let joined = representatives.filter(|edge| {
             self.conflict(slot, edge).is_some_and(|conflict| self.rules.groups(&conflict))
         });
-        joined.map(|edge| edge.slot).min_by_key(|&head| &self.node(head).rank).unwrap_or(slot)
+        joined
+            .map(|edge| edge.slot)
+            .min_by_key(|&representative| &self.node(representative).rank)
+            .unwrap_or(slot)
     }
 }
 
@@ -228,7 +231,7 @@ impl<K> Node<K> {
             squared_length: squared_length(&pattern.embedding),
             citations: distinct(pattern.citations).into_iter().map(Arc::from).collect(),
             edges: Vec::new(),
-            head: UNDECIDED,
+            representative: UNDECIDED,
         }
     }
 }

@@ -19,28 +19,28 @@ pub struct Viewed<'v, K> {
     pub confidence: f32,
     /// The confidence the view shows: never above the one it has.
     pub shown: f32,
-    /// What is left of the confidence because it is not quite its head: 1 if all.
+    /// What is left of the confidence because it is not quite its representative: 1 if all.
     pub ambiguity: f64,
     /// What is left of the confidence because another claims its episodes: 1 if all.
     pub rivalry: f64,
     /// Its role.
-    pub standing: Standing<'v, K>,
+    pub role: Role<'v, K>,
     /// Of those that dispute an episode with it, the one with the greatest overlap.
     pub rival: Option<Related<'v, K>>,
 }
 
 /// The role of a pattern in the view.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Standing<'v, K> {
+pub enum Role<'v, K> {
     /// It stands for a memory, together with as many members; often with none.
-    Head {
+    Representative {
         /// How many other patterns belong to it.
         members: usize,
     },
     /// It is one memory with a better-ranked pattern.
     Member {
-        /// The id of that pattern, which is a head.
-        head: &'v K,
+        /// The id of that pattern, which is a representative.
+        representative: &'v K,
         /// What makes them one, seen from the member.
         conflict: Conflict,
     },
@@ -56,13 +56,13 @@ pub struct Related<'v, K> {
     pub conflict: Conflict,
 }
 
-/// A head with its members, best rank first.
+/// A representative with its members, best rank first.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Group<'v, K> {
-    /// The head.
-    pub head: &'v K,
-    /// The members: each is in conflict with the head itself.
+    /// The representative.
+    pub representative: &'v K,
+    /// The members: each is in conflict with the representative itself.
     pub members: Vec<&'v K>,
 }
 
@@ -87,11 +87,12 @@ impl<K: Ord + Clone> CrossIdView<K> {
         self.ranking.values().map(|&slot| self.viewed(slot))
     }
 
-    /// All groups, best head first. A pattern without members is a group of its own.
+    /// All groups, best representative first. A pattern without members is a group of its own.
     pub fn groups(&self) -> impl Iterator<Item = Group<'_, K>> {
-        let heads = self.ranking.values().filter(|&&slot| self.node(slot).head == slot);
-        heads.map(|&slot| Group {
-            head: self.node(slot).id(),
+        let representatives =
+            self.ranking.values().filter(|&&slot| self.node(slot).representative == slot);
+        representatives.map(|&slot| Group {
+            representative: self.node(slot).id(),
             members: self.members(slot).into_iter().map(Node::id).collect(),
         })
     }
@@ -118,19 +119,20 @@ impl<K: Ord + Clone> CrossIdView<K> {
             .collect()
     }
 
-    fn members(&self, head: Slot) -> Vec<&Node<K>> {
-        let neighbours = self.node(head).edges.iter().map(|edge| self.node(edge.slot));
-        let mut members: Vec<&Node<K>> = neighbours.filter(|node| node.head == head).collect();
+    fn members(&self, representative: Slot) -> Vec<&Node<K>> {
+        let neighbours = self.node(representative).edges.iter().map(|edge| self.node(edge.slot));
+        let mut members: Vec<&Node<K>> =
+            neighbours.filter(|node| node.representative == representative).collect();
         members.sort_unstable_by_key(|node| &node.rank);
         members
     }
 
     fn viewed(&self, slot: Slot) -> Viewed<'_, K> {
         let node = self.node(slot);
-        let (standing, ambiguity) = match self.joined(slot) {
-            None => (Standing::Head { members: self.members(slot).len() }, 1.0),
-            Some(Related { id: head, conflict }) => {
-                (Standing::Member { head, conflict }, self.rules.ambiguity_factor(&conflict))
+        let (role, ambiguity) = match self.joined(slot) {
+            None => (Role::Representative { members: self.members(slot).len() }, 1.0),
+            Some(Related { id: representative, conflict }) => {
+                (Role::Member { representative, conflict }, self.rules.ambiguity_factor(&conflict))
             }
         };
         let rival = self.rival(slot);
@@ -143,17 +145,17 @@ impl<K: Ord + Clone> CrossIdView<K> {
             shown: self.rules.lowered(node.confidence, ambiguity * rivalry),
             ambiguity,
             rivalry,
-            standing,
+            role,
             rival,
         }
     }
 
-    /// The head of a member; `None` for a head.
+    /// The representative of a member; `None` for a representative.
     fn joined(&self, slot: Slot) -> Option<Related<'_, K>> {
-        let head = self.node(slot).head;
-        let edge = self.node(slot).edges.iter().find(|edge| edge.slot == head)?;
+        let representative = self.node(slot).representative;
+        let edge = self.node(slot).edges.iter().find(|edge| edge.slot == representative)?;
         let conflict = self.conflict(slot, edge)?;
-        Some(Related { id: self.node(head).id(), conflict })
+        Some(Related { id: self.node(representative).id(), conflict })
     }
 
     /// Of those that dispute an episode, the one with the greatest overlap; of equals the best.
@@ -187,11 +189,17 @@ impl<K: fmt::Display> fmt::Display for Viewed<'_, K> {
         if self.shown != self.confidence {
             write!(f, ", shown as {}", self.shown)?;
         }
-        match &self.standing {
-            Standing::Head { members: 0 } => f.write_str("\n  a memory of its own")?,
-            Standing::Head { members } => write!(f, "\n  stands for {members} other patterns")?,
-            Standing::Member { head, conflict } => {
-                write!(f, "\n  one memory with {head}: {conflict}; keeps {:.4}", self.ambiguity)?;
+        match &self.role {
+            Role::Representative { members: 0 } => f.write_str("\n  a memory of its own")?,
+            Role::Representative { members } => {
+                write!(f, "\n  stands for {members} other patterns")?
+            }
+            Role::Member { representative, conflict } => {
+                write!(
+                    f,
+                    "\n  one memory with {representative}: {conflict}; keeps {:.4}",
+                    self.ambiguity
+                )?;
             }
         }
         match &self.rival {

@@ -14,8 +14,8 @@ pub struct Rules {
     /// groups, the largest of 167; the 0.85 at which a conflict is reported would leave 735, the
     /// largest of 576.
     pub concept_cosine: f32,
-    /// A member keeps `1 - ambiguity * (1 - cosine to its head)` of its confidence. Default 0.3.
-    /// A member whose episodes contain those of the head, or are contained in them, keeps all:
+    /// A member keeps `1 - ambiguity * (1 - cosine to its representative)` of its confidence. Default 0.3.
+    /// A member whose episodes contain those of the representative, or are contained in them, keeps all:
     /// the one is an earlier state of the other, and they do not disagree.
     pub ambiguity: f32,
     /// Of two patterns that dispute an episode each keeps `1 - rivalry * Jaccard index`, by its

@@ -319,14 +319,14 @@ impl Groups {
     pub(crate) fn of(space: &Space) -> Option<Self> {
         let stats = space.across_ids_stats()?;
         let first = space.groups(None, 1);
-        let member = first.first().and_then(|group| space.standing(group.members.first()?));
+        let member = first.first().and_then(|group| space.compared(group.members.first()?));
         Some(Self {
             space: space.id().to_string(),
             groups: stats.groups,
             members: stats.members,
             disputed: stats.disputed,
             pending: stats.pending,
-            example: member.map(|standing| standing.to_string()),
+            example: member.map(|compared| compared.to_string()),
         })
     }
 

@@ -70,7 +70,7 @@ impl Peer {
         let spaces = node.store().iter();
         let divergences: Vec<_> =
             spaces.map(|space| node.divergence(&status.member.id, &space)).collect();
-        let (agreement, records_apart) = standing(status.agreement);
+        let (agreement, records_apart) = agreement_name(status.agreement);
         let peer = Self {
             state: state_of(&status.connection),
             agreement,
@@ -115,7 +115,7 @@ impl Peer {
     }
 }
 
-fn standing(agreement: Agreement) -> (&'static str, Option<u64>) {
+fn agreement_name(agreement: Agreement) -> (&'static str, Option<u64>) {
     match agreement {
         Agreement::InStep => ("in_step", None),
         Agreement::Behind(records) => ("behind", Some(records)),

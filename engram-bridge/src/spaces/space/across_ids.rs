@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Space;
 use crate::replica::across_ids::{
-    AcrossIds, AcrossIdsStats, Changed, PatternGroup, PatternStanding,
+    AcrossIds, AcrossIdsStats, Changed, ComparedPattern, PatternGroup,
 };
 
 impl Space {
@@ -53,15 +53,15 @@ impl Space {
 
     /// The role of the visible pattern of `id` among the others, as far as it was compared; `None` if
     /// it was not, or if the comparison is switched off.
-    pub fn standing(&self, id: &str) -> Option<PatternStanding> {
-        self.comparison.as_ref()?.lock().standing(&Arc::from(id))
+    pub fn compared(&self, id: &str) -> Option<ComparedPattern> {
+        self.comparison.as_ref()?.lock().compared(&Arc::from(id))
     }
 
     /// The roles of all visible patterns, as far as they were compared. O(patterns and their
     /// conflicts).
-    pub fn standings(&self) -> BTreeMap<Arc<str>, PatternStanding> {
+    pub fn all_compared(&self) -> BTreeMap<Arc<str>, ComparedPattern> {
         let comparison = self.comparison.as_ref();
-        comparison.map(|comparison| comparison.lock().standings()).unwrap_or_default()
+        comparison.map(|comparison| comparison.lock().all_compared()).unwrap_or_default()
     }
 
     /// Up to `most` groups of at least two patterns, the most confident representative first, from the

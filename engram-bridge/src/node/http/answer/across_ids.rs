@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::node::http::limits::MAX_IDS;
-use crate::replica::across_ids::{AcrossIdsStats, PatternGroup, PatternRelation, PatternStanding};
+use crate::replica::across_ids::{AcrossIdsStats, ComparedPattern, PatternGroup, PatternRelation};
 use crate::spaces::space::Space;
 
 /// The conflicts of a space across ids.
@@ -34,12 +34,12 @@ struct Group {
 struct Member {
     id: String,
     #[serde(flatten)]
-    standing: Standing,
+    compared: Compared,
 }
 
 /// The role of a pattern among those of other ids.
 #[derive(Serialize)]
-pub(super) struct Standing {
+pub(super) struct Compared {
     /// `alone`, `representative`, `subset`, `superset` or `duplicate`.
     role: &'static str,
     confidence: f32,
@@ -80,8 +80,8 @@ impl AcrossIds {
 impl Group {
     fn of(space: &Space, group: &PatternGroup) -> Self {
         let members = group.members.iter().filter_map(|id| {
-            let standing = Standing::of(&space.standing(id)?);
-            Some(Member { id: id.to_string(), standing })
+            let compared = Compared::of(&space.compared(id)?);
+            Some(Member { id: id.to_string(), compared })
         });
         Self {
             representative: group.representative.to_string(),
@@ -94,15 +94,15 @@ impl Group {
 /// Members that a group lists.
 const MAX_MEMBERS: usize = 10;
 
-impl Standing {
-    pub(super) fn of(standing: &PatternStanding) -> Self {
+impl Compared {
+    pub(super) fn of(compared: &ComparedPattern) -> Self {
         Self {
-            role: standing.role.name(),
-            confidence: standing.confidence,
-            adjusted_confidence: standing.adjusted_confidence,
-            representative: standing.role.representative().map(Relation::of),
-            rival: standing.rival.as_ref().map(Relation::of),
-            reason: standing.to_string(),
+            role: compared.role.name(),
+            confidence: compared.confidence,
+            adjusted_confidence: compared.adjusted_confidence,
+            representative: compared.role.representative().map(Relation::of),
+            rival: compared.rival.as_ref().map(Relation::of),
+            reason: compared.to_string(),
         }
     }
 }

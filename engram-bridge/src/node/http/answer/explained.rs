@@ -5,7 +5,7 @@ use engram_gossip_net::NodeId;
 use engram_vclock::Dot;
 use serde::Serialize;
 
-use super::across_ids::Standing;
+use super::across_ids::Compared;
 use super::name_of;
 use crate::engram::pattern::SemanticPattern;
 use crate::node::http::limits::MAX_IDS;
@@ -34,7 +34,7 @@ pub(in crate::node::http) struct Explained {
     /// For each node the greatest version that the record covers: the first of them.
     context: Vec<Write>,
     /// Its role among the patterns of other ids; nothing if it was not compared.
-    across_ids: Option<Standing>,
+    across_ids: Option<Compared>,
 }
 
 /// A pattern in numbers.
@@ -100,7 +100,7 @@ impl Explained {
             suppressed: known.suppressed.iter().map(ToString::to_string).take(MAX_IDS).collect(),
             context_total: known.context.len(),
             context: context.take(MAX_IDS).collect(),
-            across_ids: known.standing.as_ref().map(Standing::of),
+            across_ids: known.compared.as_ref().map(Compared::of),
         }
     }
 }

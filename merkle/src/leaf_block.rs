@@ -15,17 +15,17 @@ use crate::{Digest, Entries, Entry, Path};
 /// Entries in the order of their key hashes, at most eight in each slot of their block, and no more
 /// room than they need.
 #[derive(Clone)]
-pub(crate) struct Bucket<K> {
+pub(crate) struct LeafBlock<K> {
     entries: Vec<Entry<K>>,
     starts: Starts,
 }
 
-/// Where each slot begins in a bucket. The last can begin at 121 at most.
+/// Where each slot begins in a leaf block. The last can begin at 121 at most.
 pub(crate) type Starts = [u8; SLOTS as usize];
 
-impl<K> Bucket<K> {
+impl<K> LeafBlock<K> {
     /// Where the slots of the block at `level` begin in these sorted entries; `None` if some slot
-    /// has too many of them for a bucket.
+    /// has too many of them for a leaf block.
     pub(crate) fn starts(level: u16, entries: &[Entry<K>]) -> Option<Starts> {
         let mut starts = Starts::default();
         let mut at = 0;
@@ -54,7 +54,7 @@ impl<K> Bucket<K> {
         self.entries
     }
 
-    /// Takes all entries out, after which the bucket is only good to be replaced.
+    /// Takes all entries out, after which the leaf block is only good to be replaced.
     pub(crate) fn take_entries(&mut self) -> Vec<Entry<K>> {
         mem::take(&mut self.entries)
     }
@@ -64,7 +64,7 @@ impl<K> Bucket<K> {
         self.entries.capacity() * size_of::<Entry<K>>()
     }
 
-    /// Where the entry of `key_hash` is, or would have to be, in the bucket of the block at `level`.
+    /// Where the entry of `key_hash` is, or would have to be, in the leaf block of the block at `level`.
     pub(crate) fn position(&self, level: u16, key_hash: &Digest) -> Result<usize, usize> {
         let slot = usize::from(nibble(key_hash, level));
         let range = self.range(slot..slot + 1);
@@ -78,7 +78,7 @@ impl<K> Bucket<K> {
 
     /// The entries below a node of the block.
     pub(crate) fn below(&self, node: Heap) -> Entries<'_, K> {
-        Entries::in_bucket(self.slice(node))
+        Entries::in_leaf_block(self.slice(node))
     }
 
     /// The entries below `path`, which lies below a slot of the block at `level`.
@@ -86,10 +86,10 @@ impl<K> Bucket<K> {
         let (Ok(start) | Err(start)) = self.position(level, path.bits());
         let below = |entry: &Entry<K>| path.contains(&entry.key_hash);
         let end = start + self.entries[start..].partition_point(below);
-        Entries::in_bucket(&self.entries[start..end])
+        Entries::in_leaf_block(&self.entries[start..end])
     }
 
-    /// Applies sorted changes, each with an effect, to the bucket of the block at `level`. Returns
+    /// Applies sorted changes, each with an effect, to the leaf block of the block at `level`. Returns
     /// whether it still fits; otherwise it is only good to [take its entries](Self::take_entries).
     pub(crate) fn apply(&mut self, level: u16, changes: &mut [Change<K>]) -> bool {
         if let [change] = changes {
@@ -122,9 +122,9 @@ impl<K> Bucket<K> {
         self.range(slot..slot + 1).len() <= LEAF_CAPACITY
     }
 
-    /// Gives the entry of `key_hash`, which is in the bucket of the block at `level`, a new value.
+    /// Gives the entry of `key_hash`, which is in the leaf block of the block at `level`, a new value.
     pub(crate) fn replace(&mut self, level: u16, key_hash: &Digest, value: Digest) {
-        let at = self.position(level, key_hash).expect("the entry is in this bucket");
+        let at = self.position(level, key_hash).expect("the entry is in this leaf_block");
         self.entries[at].value = value;
     }
 
@@ -139,7 +139,7 @@ impl<K> Bucket<K> {
     }
 }
 
-impl<K> Body for Bucket<K> {
+impl<K> Body for LeafBlock<K> {
     fn count(&self, node: Heap) -> u64 {
         self.slice(node).len() as u64
     }

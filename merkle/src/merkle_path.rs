@@ -1,4 +1,4 @@
-//! The way of one entry: what proves it, and what its change touches.
+//! The path of one entry: the digests that prove it, and the nodes that its change touches.
 //!
 //! A change of a value reads everything that it needs first and writes afterwards. To claim a block
 //! for writing is an atomic operation, which waits for all that was asked of the memory before; on
@@ -12,9 +12,9 @@ use crate::digests::SLOTS;
 use crate::path::nibble;
 use crate::{Digest, Entries};
 
-/// What lies on the way from the root to the leaf in which a key is, if it is anywhere.
-pub(crate) struct Trail<'a, K> {
-    /// The digest beside the way at each level from 1 down to the leaf.
+/// What lies on the path from the root to the leaf in which a key is, if it is anywhere.
+pub(crate) struct MerklePath<'a, K> {
+    /// The digest beside the path at each level from 1 down to the leaf.
     pub(crate) siblings: Vec<Digest>,
     /// The entries of the leaf, which may be none.
     pub(crate) leaf: Entries<'a, K>,
@@ -25,7 +25,7 @@ const USUAL_LEVELS: usize = 24;
 
 impl<K> Node<K> {
     /// Follows `key_hash` from this block, which is at level 0.
-    pub(crate) fn trail(&self, key_hash: &Digest) -> Trail<'_, K> {
+    pub(crate) fn merkle_path(&self, key_hash: &Digest) -> MerklePath<'_, K> {
         let mut siblings = Vec::with_capacity(USUAL_LEVELS);
         let (mut node, mut level) = (self, 0);
         loop {
@@ -37,7 +37,7 @@ impl<K> Node<K> {
             };
             match next.filter(|next| !next.digests().is_empty()) {
                 Some(next) => node = next,
-                None => return Trail { siblings, leaf: node.below(end) },
+                None => return MerklePath { siblings, leaf: node.below(end) },
             }
             level += SPAN;
         }
@@ -45,7 +45,7 @@ impl<K> Node<K> {
 }
 
 impl<K: Clone> Node<K> {
-    /// Gives `key_hash`, which is there, another value. `digests` are those of the nodes on the way
+    /// Gives `key_hash`, which is there, another value. `digests` are those of the nodes on the path
     /// afterwards, from level 1 down to the leaf.
     pub(crate) fn replace(&mut self, key_hash: &Digest, value: Digest, digests: &[Digest]) {
         let mut digests = digests.iter();
@@ -53,7 +53,7 @@ impl<K: Clone> Node<K> {
         loop {
             let nibble = nibble(key_hash, level);
             match node {
-                Self::Bucket(shared) => {
+                Self::LeafBlock(shared) => {
                     let block = Arc::make_mut(shared);
                     block.digests.replace_way(nibble, &mut digests);
                     return block.body.replace(level, key_hash, value);
