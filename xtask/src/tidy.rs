@@ -1,9 +1,11 @@
 //! House rules that no compiler knows.
 
-mod arrows;
+mod dependencies;
+mod doc_commands;
 mod documents;
-mod papers;
-mod shown;
+mod modules;
+mod names;
+mod package_files;
 mod sources;
 
 use std::fmt;
@@ -18,8 +20,9 @@ use sources::Source;
 
 /// Check the house rules that no compiler knows
 ///
-/// Which crate may depend on which; licences, crate pages and changelogs; no clock, thread, network or unordered map below
-/// gossip-net; every limit named in a test; links and commands in documents that are right.
+/// Which crate and which module may use which; licences, crate pages and changelogs; no clock, thread, network or
+/// unordered map below gossip-net; every limit named in a test; names that are retired or too long; links, commands and
+/// code in documents that exist.
 #[derive(Args)]
 pub(crate) struct Tidy {
     /// Also run the commands that the documents show, as a reader would type them; takes minutes
@@ -47,20 +50,33 @@ impl Tidy {
     pub(crate) fn run(self) -> Result<Verdict> {
         let members = members()?;
         let mut violations = Vec::new();
+        let mut all = Vec::new();
         for member in &members {
-            violations.extend(arrows::check(member));
+            violations.extend(dependencies::check(member));
+            let sources = Source::read_all(member, &["src", "tests"])?;
+            violations.extend(modules::check_circles(&member.name, &sources));
+            violations.extend(names::check_retired(&sources));
+            violations.extend(names::check_tests(&sources));
             if member.is_library {
-                violations.extend(papers::check(member));
-                let sources = Source::read_all(member)?;
+                violations.extend(package_files::check(member));
                 violations.extend(sources::check_purity(&member.name, &sources));
                 violations.extend(sources::check_limits(&sources));
             }
+            if member.name == "engram-bridge" {
+                violations.extend(modules::check_rooms(&sources));
+                violations.extend(modules::check_root(&sources));
+            }
+            all.extend(sources);
+            all.extend(Source::read_all(member, &["examples", "benches"])?);
         }
+        let names = all.iter().flat_map(Source::names).map(str::to_owned).collect();
+        let files: Vec<_> = all.iter().map(|source| source.place.clone()).collect();
         let documents = documents::read_all()?;
         violations.extend(documents::check_links(&documents));
         violations.extend(documents::check_commands(&documents));
+        violations.extend(documents::check_code(&documents, &names, &files));
         if self.run_commands && violations.is_empty() {
-            violations.extend(shown::run(&documents)?);
+            violations.extend(doc_commands::run(&documents)?);
         }
         for violation in &violations {
             eprintln!("{violation}");

@@ -125,7 +125,7 @@ mod tests {
         let Some(Event::State(state)) = Event::parse(line) else { panic!("{line}") };
         assert_eq!((state.root.as_str(), state.patterns, state.waiting), ("ab", 3, 1));
         assert!(state.replay_done);
-        assert_eq!(Event::parse(r#"{"event":"weather"}"#), None);
+        assert_eq!(Event::parse(r#"{"event":"rain"}"#), None);
         assert_eq!(Event::parse("no JSON"), None);
     }
 }

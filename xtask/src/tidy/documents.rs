@@ -9,6 +9,9 @@ use anyhow::{Context, Result};
 use super::Violation;
 use crate::command::root;
 
+/// Names of Engram's own code that documents mention.
+const ENGRAM: [&str; 2] = ["ConsolidationEngine", "ripple_replay"];
+
 pub(crate) struct Document {
     /// Relative to the root.
     place: PathBuf,
@@ -79,6 +82,46 @@ pub(super) fn check_commands(documents: &[Document]) -> Vec<Violation> {
             Some(Violation { place: shown.place, says })
         })
         .collect()
+}
+
+/// Names in back-ticks that nothing has: a `Type::item` whose parts no source names, and a file that
+/// does not exist.
+pub(super) fn check_code(
+    documents: &[Document],
+    names: &BTreeSet<String>,
+    files: &[String],
+) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for document in documents {
+        for (number, line) in document.prose() {
+            for span in spans(line) {
+                let says = unknown_item(span, names).or_else(|| unknown_file(span, files));
+                if let Some(says) = says {
+                    let place = format!("{}:{number}", document.place.display());
+                    violations.push(Violation { place, says });
+                }
+            }
+        }
+    }
+    violations
+}
+
+/// Why `Type::item` cannot be found in the sources.
+fn unknown_item(span: &str, names: &BTreeSet<String>) -> Option<String> {
+    let path = span.split(['(', '<', ' ', '!']).next().unwrap_or_default();
+    let is_name = |part: &str| part.starts_with(|c: char| c.is_alphabetic());
+    let mut parts = path.split("::").filter(|part| path.contains("::") && is_name(part));
+    let part = parts.find(|part| !names.contains(*part) && !ENGRAM.contains(part))?;
+    Some(format!("`{span}`: no source names {part}"))
+}
+
+/// Why a file cannot be found. It may be named by the end of its path.
+fn unknown_file(span: &str, files: &[String]) -> Option<String> {
+    let is_file = span.ends_with(".rs") && !span.contains(['*', ' ', '<']);
+    let is_file = is_file && !span.starts_with("engram-core/");
+    let ending = format!("/{}", span.trim_start_matches("./"));
+    let is_there = files.iter().any(|file| format!("/{file}").ends_with(&ending));
+    (is_file && !is_there).then(|| format!("`{span}`: there is no such file"))
 }
 
 fn refused(words: &[String]) -> Option<String> {
@@ -199,6 +242,19 @@ mod tests {
         let found = check_links(&documents);
         assert_eq!(says(&found), ["gone.md does not exist", "#c: there is no such heading"]);
         assert_eq!(found[0].place, "README.md:3");
+    }
+
+    #[test]
+    fn a_name_that_nothing_has_is_found() {
+        let names = ["Space", "apply"].map(str::to_owned).into();
+        let files = ["a/src/space.rs".to_owned()];
+        let documents = [document(
+            "`Space::apply(x)` and `Space::leave`\n`src/space.rs`, `gone.rs` and `a: b`\n",
+        )];
+        let found = check_code(&documents, &names, &files);
+        let expected =
+            ["`Space::leave`: no source names leave", "`gone.rs`: there is no such file"];
+        assert_eq!(says(&found), expected);
     }
 
     #[test]

@@ -27,16 +27,16 @@ const IMPURE: [&str; 8] = [
 
 /// One file of a crate, its tests apart from the rest.
 pub(crate) struct Source {
-    place: String,
-    product: String,
-    tests: String,
+    pub(super) place: String,
+    pub(super) product: String,
+    pub(super) tests: String,
 }
 
 impl Source {
-    /// Every Rust file of a member below `src` and `tests`.
-    pub(crate) fn read_all(member: &Member) -> Result<Vec<Self>> {
+    /// Every Rust file of a member below `folders`.
+    pub(crate) fn read_all(member: &Member, folders: &[&str]) -> Result<Vec<Self>> {
         let mut paths = Vec::new();
-        for folder in ["src", "tests"] {
+        for folder in folders {
             let folder = member.folder.join(folder);
             if folder.is_dir() {
                 list(&folder, &mut paths)?;
@@ -55,12 +55,32 @@ impl Source {
         Ok(if of_tests { Self::of_tests(place, text) } else { Self::of_product(place, &text) })
     }
 
+    /// The path of its module from the crate root; `None` if no other module can use it.
+    pub(super) fn module(&self) -> Option<Vec<&str>> {
+        let (_, within) = self.place.split_once("/src/")?;
+        let mut names: Vec<_> = within.strip_suffix(".rs")?.split('/').collect();
+        names.pop_if(|last| ["mod", "lib", "main"].contains(last));
+        (!names.is_empty() && !self.is_of_program()).then_some(names)
+    }
+
+    /// Every name in the code.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let lines = self.product.lines().chain(self.tests.lines());
+        let code = lines.filter_map(|line| line.split("//").next());
+        code.flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_'))
+    }
+
+    /// Whether it belongs to a program of the crate, not to its library.
+    fn is_of_program(&self) -> bool {
+        self.place.contains("/src/bin/")
+    }
+
     fn of_tests(place: String, tests: String) -> Self {
         Self { place, product: String::new(), tests }
     }
 
     /// By custom the tests are the last thing in a file.
-    fn of_product(place: String, text: &str) -> Self {
+    pub(super) fn of_product(place: String, text: &str) -> Self {
         let begin = text.find("#[cfg(test)]\nmod ").unwrap_or(text.len());
         let (product, tests) = text.split_at(begin);
         Self { place, product: product.to_owned(), tests: tests.to_owned() }
