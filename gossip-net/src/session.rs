@@ -98,7 +98,9 @@ async fn run(
     let unanswered = opener == Opener::Us && bytes_received == 0;
     let result = match (driven, machine.outcome()) {
         (Ok(()), Some(outcome)) => match &outcome.result {
-            Ending::Failed(SessionError::TimedOut(_)) if unanswered => Err(Failure::Unresponsive),
+            Ending::Failed(SessionError::Idle | SessionError::TimedOut) if unanswered => {
+                Err(Failure::Unresponsive)
+            }
             Ending::Failed(error) => Err(Failure::Failed(SyncError::Session(error.clone()))),
             _ => Ok(SessionReport {
                 peer,

@@ -73,15 +73,15 @@ impl Default for SessionConfig {
 }
 
 /// The least that a side must be willing to receive: one full frame and room for the hashes.
-const MIN_RECEIVE_BUDGET: u64 = 4 << 20;
+pub(crate) const MIN_RECEIVE_BUDGET: u64 = 4 << 20;
 
 impl SessionConfig {
     pub(crate) fn check(&self) -> Result<(), SetupError> {
         if !(1..=MAX_RECORDS as u32).contains(&self.max_patterns_per_sync) {
-            return Err(SetupError::Setting("max_patterns_per_sync must be 1 to 1,024"));
+            return Err(SetupError::MaxPatternsPerSync(self.max_patterns_per_sync));
         }
         if self.receive_budget < MIN_RECEIVE_BUDGET {
-            return Err(SetupError::Setting("receive_budget must be at least 4 MiB"));
+            return Err(SetupError::ReceiveBudget(self.receive_budget));
         }
         Ok(())
     }

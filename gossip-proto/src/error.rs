@@ -2,7 +2,8 @@
 
 use alloc::string::String;
 
-use crate::Refusal;
+use crate::config::MIN_RECEIVE_BUDGET;
+use crate::{ProtocolViolation, Refusal};
 
 /// Why bytes are not a message. Nothing of them was used, and nothing was stored.
 ///
@@ -67,9 +68,14 @@ pub enum SetupError {
     /// More pairs of parameters than the wire allows; join some.
     #[error("{0} parameters are more than a hello takes ({cap})", cap = crate::limits::MAX_PARAMETERS)]
     TooManyParameters(usize),
-    /// A setting is outside its range; the text says which one and the range.
-    #[error("{0}")]
-    Setting(&'static str),
+    /// [`SessionConfig::max_patterns_per_sync`](crate::SessionConfig::max_patterns_per_sync) is outside
+    /// its range.
+    #[error("max_patterns_per_sync is {0}; set it to 1 to {cap}", cap = crate::limits::MAX_RECORDS)]
+    MaxPatternsPerSync(u32),
+    /// [`SessionConfig::receive_budget`](crate::SessionConfig::receive_budget) is below a frame and
+    /// the hashes of a session.
+    #[error("receive_budget is {0} bytes; set it to at least {MIN_RECEIVE_BUDGET}")]
+    ReceiveBudget(u64),
 }
 
 /// Why a session ended early. What was applied until then stays and is valid; nothing else was
@@ -80,9 +86,9 @@ pub enum SessionError {
     /// The peer sent bytes that are not a message.
     #[error("the peer's frame cannot be read: {0}")]
     Frame(#[from] DecodeError),
-    /// The peer broke a rule of the protocol, named here.
+    /// The peer broke a rule of the protocol.
     #[error("the peer broke the protocol: {0}")]
-    Violation(&'static str),
+    Violation(#[from] ProtocolViolation),
     /// A state parameter differs: these two nodes cannot share state. Make their configuration equal.
     #[error("{name} differs: {ours} here, {theirs} at the peer; state cannot be shared")]
     Parameter {
@@ -104,9 +110,12 @@ pub enum SessionError {
     /// The peer ended the session and said why.
     #[error("the peer refused: {0}")]
     RefusedByPeer(Refusal),
-    /// The peer sent nothing for too long, or the session took too long.
-    #[error("the session ran out of time: {0}")]
-    TimedOut(&'static str),
+    /// The peer sent nothing within [`SessionConfig::idle_timeout`](crate::SessionConfig::idle_timeout).
+    #[error("the session ran out of time: the peer was silent for too long")]
+    Idle,
+    /// The session exceeded [`SessionConfig::session_timeout`](crate::SessionConfig::session_timeout).
+    #[error("the session ran out of time: it took too long")]
+    TimedOut,
     /// A frame arrived after the end of the session. It was ignored.
     #[error("the session is over")]
     Over,

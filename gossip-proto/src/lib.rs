@@ -31,6 +31,7 @@ mod tag;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod view;
+mod violation;
 mod wire;
 
 pub use advert::{ADVERT_VERSION, AdvertisedRoot, RootAdvert};
@@ -53,6 +54,7 @@ pub use record::{Part, Record};
 pub use session::{Ending, Event, Holder, Outcome, Session, SpaceOutcome, Stats, Unsendable};
 pub use tag::{KEY_LEN, KeyHalf, TAG_LEN, Tag};
 pub use view::{Delivery, Entry, Receipt, Rejection, Summary, View};
+pub use violation::ProtocolViolation;
 
 /// The first 8 bytes of a hash.
 fn short(hash: &[u8; 32]) -> [u8; 8] {

@@ -148,10 +148,10 @@ fn settings_outside_their_range_are_refused_before_anything_is_sent() {
     assert_eq!(open(default(), parameters()), None);
     for max_patterns_per_sync in [0, 1_025] {
         let config = SessionConfig { max_patterns_per_sync, ..default() };
-        assert!(matches!(open(config, parameters()), Some(SetupError::Setting(_))));
+        assert!(matches!(open(config, parameters()), Some(SetupError::MaxPatternsPerSync(_))));
     }
     let config = SessionConfig { receive_budget: 1 << 20, ..default() };
-    assert!(matches!(open(config, parameters()), Some(SetupError::Setting(_))));
+    assert!(matches!(open(config, parameters()), Some(SetupError::ReceiveBudget(_))));
     let long = parameters().report("strategy", "x".repeat(129));
     assert_eq!(open(default(), long), Some(SetupError::LongParameter("strategy".into())));
     let many = (0..10_000).fold(parameters(), |all, n| all.report(format!("name-{n}"), "value"));

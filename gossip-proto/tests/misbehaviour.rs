@@ -8,9 +8,9 @@ use common::{State, Store, content, content_digest, key_of, parameters, space};
 use engram_gossip_proto::{
     Clocks, Compression, ContentPart, Delivery, Done, Ending, Event, FinalRoots, Greeting, Hello,
     HelloParameters, Listing, Message, Node, Part, PatternContent, PatternRequest, PatternSync,
-    Prefix, RangeAnswer, RangeOffer, Record, Refusal, Session, SessionConfig, SessionError,
-    SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, UnsendableRecord, VersionBase, Versions,
-    Want, Wire, limits,
+    Prefix, ProtocolViolation, RangeAnswer, RangeOffer, Record, Refusal, Session, SessionConfig,
+    SessionError, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, UnsendableRecord,
+    VersionBase, Versions, Want, Wire, limits,
 };
 
 const NOW: Duration = Duration::from_secs(5);
@@ -136,7 +136,7 @@ fn a_first_frame_that_is_no_hello() {
         let mut victim = Victim::new(few(), SessionConfig::default());
         assert!(victim.say(&message, true).is_err());
         let (error, refusal) = victim.ended(&few());
-        assert_eq!(error, SessionError::Violation("the first frame is not a hello"));
+        assert_eq!(error, SessionError::Violation(ProtocolViolation::NoHello));
         assert!(matches!(refusal, Some(Refusal::Violation(_))));
     }
 }
@@ -145,7 +145,7 @@ fn a_first_frame_that_is_no_hello() {
 fn a_second_hello() {
     let mut victim = Victim::greeted(few());
     assert!(victim.say(&hello(), true).is_err());
-    assert_eq!(victim.ended(&few()).0, SessionError::Violation("a second hello"));
+    assert_eq!(victim.ended(&few()).0, SessionError::Violation(ProtocolViolation::SecondHello));
 }
 
 #[test]
@@ -155,8 +155,8 @@ fn an_opening_hello_without_the_digest_of_its_parameters() {
         let Message::MerkleRootExchange(hello) = hello() else { unreachable!() };
         let bare = Message::MerkleRootExchange(Hello { parameters, ..hello });
         assert!(victim.say(&bare, true).is_err());
-        let what = "an opening hello tells a digest";
-        assert_eq!(victim.ended(&few()).0, SessionError::Violation(what));
+        let violation = ProtocolViolation::NoParameterDigest;
+        assert_eq!(victim.ended(&few()).0, SessionError::Violation(violation));
     }
 }
 
@@ -165,7 +165,7 @@ fn a_frame_out_of_turn() {
     let mut victim = Victim::new(few(), SessionConfig::default());
     victim.say(&hello(), true).unwrap();
     assert!(victim.say(&done(), true).is_err(), "it is the victim's turn");
-    assert_eq!(victim.ended(&few()).0, SessionError::Violation("a frame out of turn"));
+    assert_eq!(victim.ended(&few()).0, SessionError::Violation(ProtocolViolation::OutOfTurn));
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_subtree_that_was_not_asked_for() {
         let mut victim = Victim::greeted(many());
         assert!(victim.say(&message, true).is_err());
         let (error, _) = victim.ended(&many());
-        assert!(matches!(error, SessionError::Violation(what) if what.contains("not asked for")));
+        assert_eq!(error, SessionError::Violation(ProtocolViolation::UnsolicitedSubtree));
     }
 }
 
@@ -194,7 +194,7 @@ fn a_subtree_that_is_answered_twice() {
     victim.say(&node(child), false).unwrap();
     assert!(victim.say(&listing(child), true).is_err());
     let (error, _) = victim.ended(&many());
-    assert!(matches!(error, SessionError::Violation(what) if what.contains("asked for once")));
+    assert_eq!(error, SessionError::Violation(ProtocolViolation::UnsolicitedSubtree));
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_space_outside_the_table() {
     let mut victim = Victim::greeted(few());
     let strange = Message::SubtreeRequest(SubtreeRequest { space: 1, nodes: vec![] });
     assert!(victim.say(&strange, true).is_err());
-    assert_eq!(victim.ended(&few()).0, SessionError::Violation("a space that is not shared"));
+    assert_eq!(victim.ended(&few()).0, SessionError::Violation(ProtocolViolation::UnsharedSpace));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_turn_that_goes_on_after_done() {
     let mut victim = Victim::greeted(few());
     assert!(victim.say(&done(), false).is_err());
     let (error, _) = victim.ended(&few());
-    assert_eq!(error, SessionError::Violation("a turn that goes on after its end"));
+    assert_eq!(error, SessionError::Violation(ProtocolViolation::TurnAfterEnd));
 }
 
 #[test]
@@ -346,7 +346,7 @@ fn a_second_version_summary() {
     let told = versions(VersionBase::Yours, vec![]);
     victim.say(&told, false).unwrap();
     assert!(victim.say(&told, true).is_err());
-    assert_eq!(victim.ended(&few()).0, SessionError::Violation("a second version summary"));
+    assert_eq!(victim.ended(&few()).0, SessionError::Violation(ProtocolViolation::SecondSummary));
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn a_version_summary_beyond_its_base() {
     let mut victim = Victim::clocked(few());
     assert!(victim.say(&versions(VersionBase::Yours, vec![(7, 1)]), true).is_err());
     let (error, _) = victim.ended(&few());
-    assert_eq!(error, SessionError::Violation("a version summary beyond its base"));
+    assert_eq!(error, SessionError::Violation(ProtocolViolation::SummaryBeyondBase));
 }
 
 #[test]
@@ -368,7 +368,8 @@ fn ranges_that_were_not_asked_for() {
         }
         assert!(victim.say(message, true).is_err());
         let (error, _) = victim.ended(&few());
-        assert!(matches!(error, SessionError::Violation(what) if what.contains("unexpected")));
+        let violations = [ProtocolViolation::UnexpectedOffer, ProtocolViolation::UnexpectedAnswer];
+        assert!(violations.map(SessionError::Violation).contains(&error), "{error}");
         assert!(Victim::greeted(few()).say(message, true).is_err(), "without clocks");
     }
 }
@@ -488,7 +489,7 @@ fn parts_that_make_no_content() {
 fn parts_that_never_end() {
     let whole = encoded(&content("late", 7));
     let first = Message::ContentPart(part_of(&whole, 0..whole.1.len() - 1));
-    let missing = SessionError::Violation("a content whose last part is missing");
+    let missing = SessionError::Violation(ProtocolViolation::MissingPart);
     // The turn ends, records follow, or parts of another space do.
     let mut victim = Victim::greeted(few());
     assert_eq!(victim.say(&first, true), Err(missing.clone()));

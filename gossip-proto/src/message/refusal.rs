@@ -66,11 +66,11 @@ impl Refusal {
                 Self::Limit { what: (*what).into(), cap: *cap }
             }
             SessionError::Frame(error) => Self::Violation(alloc::format!("{error}")),
-            SessionError::Violation(what) => Self::Violation((*what).into()),
+            SessionError::Violation(violation) => Self::Violation(alloc::format!("{violation}")),
             SessionError::Parameter { name, ours, theirs } => {
                 Self::Parameter { name: name.clone(), here: ours.clone(), there: theirs.clone() }
             }
-            SessionError::TimedOut(_) => Self::TimedOut,
+            SessionError::Idle | SessionError::TimedOut => Self::TimedOut,
             SessionError::RefusedByPeer(_) | SessionError::Over => return None,
         })
     }

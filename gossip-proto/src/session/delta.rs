@@ -11,7 +11,10 @@ use crate::limits::{MAX_NEWS, MAX_SUMMARIES, MAX_SUMMARY};
 use crate::message::{RangeAnswer, RangeOffer, VersionBase, Versions, range_of};
 use crate::record::NodeId;
 use crate::tag::{self, KEY_LEN, SessionKey};
-use crate::{Clocks, Message, Record, SessionError, ShortNode, VersionRange, VersionSummary, View};
+use crate::{
+    Clocks, Message, ProtocolViolation, Record, SessionError, ShortNode, VersionRange,
+    VersionSummary, View,
+};
 
 /// The spaces that are exchanged by clocks; each leaves when its trees are compared.
 #[derive(Default)]
@@ -183,7 +186,7 @@ impl Deltas {
     ) -> Result<(), SessionError> {
         let Some(delta) = self.get_mut(versions.space) else { return Ok(()) };
         if delta.theirs.is_some() {
-            return Err(SessionError::Violation("a second version summary"));
+            return Err(SessionError::Violation(ProtocolViolation::SecondSummary));
         }
         if versions.repeat {
             delta.tell = Tell::Whole;
@@ -191,7 +194,9 @@ impl Deltas {
         let base = match &versions.base {
             VersionBase::Whole => Some(VersionSummary::default()),
             VersionBase::Yours if delta.tell == Tell::Told => Some(delta.ours.clone()),
-            VersionBase::Yours => return Err(SessionError::Violation("a base that was not told")),
+            VersionBase::Yours => {
+                return Err(SessionError::Violation(ProtocolViolation::UnknownBase));
+            }
             VersionBase::Kept(id) => ask(space, |clocks| clocks.base(id)).flatten(),
         };
         let Some(base) = base else {
@@ -199,7 +204,7 @@ impl Deltas {
             return Ok(());
         };
         let told = versions.resolve(&base);
-        let told = told.ok_or(SessionError::Violation("a version summary beyond its base"))?;
+        let told = told.ok_or(SessionError::Violation(ProtocolViolation::SummaryBeyondBase))?;
         let entries = told.len();
         delta.theirs = Some(told);
         delta.offer = Offer::Due;
@@ -217,7 +222,8 @@ impl Deltas {
         offer: &RangeOffer,
         space: &impl View,
     ) -> Result<u64, SessionError> {
-        const UNEXPECTED: SessionError = SessionError::Violation("an unexpected offer of ranges");
+        const UNEXPECTED: SessionError =
+            SessionError::Violation(ProtocolViolation::UnexpectedOffer);
         let delta = self.get_mut(offer.space).ok_or(UNEXPECTED)?;
         if delta.tell != Tell::Told || delta.answer.is_some() {
             return Err(UNEXPECTED);
@@ -239,7 +245,8 @@ impl Deltas {
         answer: &RangeAnswer,
         session_key: SessionKey,
     ) -> Result<(), SessionError> {
-        const UNEXPECTED: SessionError = SessionError::Violation("an unexpected answer to ranges");
+        const UNEXPECTED: SessionError =
+            SessionError::Violation(ProtocolViolation::UnexpectedAnswer);
         let delta = self.get_mut(answer.space).ok_or(UNEXPECTED)?;
         let Offer::Made(offer) = core::mem::replace(&mut delta.offer, Offer::Settled) else {
             return Err(UNEXPECTED);

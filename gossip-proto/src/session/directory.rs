@@ -9,7 +9,7 @@ use super::outcome::SpaceOutcome;
 use crate::limits::MAX_SPACES;
 use crate::message::WalkedRoot;
 use crate::tag::SessionKey;
-use crate::{SetupError, SpaceId, SpaceRoot, Spaces, Summary, Tag, View};
+use crate::{ProtocolViolation, SetupError, SpaceId, SpaceRoot, Spaces, Summary, Tag, View};
 
 /// What separates this use of the hash from all others.
 const DIGEST_TAG: &[u8] = b"engram-gossip/spaces/1";
@@ -154,9 +154,9 @@ impl<V: View> Directory<V> {
         buckets: u16,
         table: &[SpaceRoot],
         learns: bool,
-    ) -> Result<(Spaces, Vec<u32>), &'static str> {
+    ) -> Result<(Spaces, Vec<u32>), ProtocolViolation> {
         if !table.iter().all(|entry| covers(buckets, &entry.space)) {
-            return Err("a table names only spaces of its buckets");
+            return Err(ProtocolViolation::OtherBuckets);
         }
         self.share_outside(buckets);
         let mut bits = alloc::vec![0; table.len().div_ceil(8)];
@@ -191,10 +191,10 @@ impl<V: View> Directory<V> {
     }
 
     /// Takes the peer's spaces that this side's table does not name.
-    pub(super) fn learn(&mut self, others: Vec<SpaceId>) -> Result<(), &'static str> {
+    pub(super) fn learn(&mut self, others: Vec<SpaceId>) -> Result<(), ProtocolViolation> {
         let hosts = |id: &SpaceId| self.hosted.binary_search_by(|space| space.id.cmp(id)).is_ok();
         if others.iter().any(hosts) {
-            return Err("the other spaces are none of the table");
+            return Err(ProtocolViolation::SpaceOutOfPlace);
         }
         self.unhosted.extend(others);
         Ok(())
@@ -206,15 +206,15 @@ impl<V: View> Directory<V> {
     }
 
     /// Learns which places of this side's table the peer hosts; returns these.
-    pub(super) fn hosts(&mut self, bits: &[u8]) -> Result<Vec<u32>, &'static str> {
+    pub(super) fn hosts(&mut self, bits: &[u8]) -> Result<Vec<u32>, ProtocolViolation> {
         let table = self.places.as_deref().unwrap_or_default();
         let places = table.len();
         if bits.len() != places.div_ceil(8) {
-            return Err("an answer to a table has one bit for each space");
+            return Err(ProtocolViolation::HostsCount);
         }
         let is_set = |place: usize| bits[place / 8] & 1 << (place % 8) != 0;
         if (places..bits.len() * 8).any(is_set) {
-            return Err("an answer to a table has no bits beyond it");
+            return Err(ProtocolViolation::HostsBeyondTable);
         }
         let shared: Vec<u32> = (0..places).filter(|&p| is_set(p)).map(|p| p as u32).collect();
         for &place in &shared {

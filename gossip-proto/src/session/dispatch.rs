@@ -1,7 +1,7 @@
 //! Which message is taken when, and by which part of the session.
 
 use super::{Session, Stage};
-use crate::{Message, SessionError, View};
+use crate::{Message, ProtocolViolation, SessionError, View};
 
 impl<V: View> Session<V> {
     /// Takes one message of the peer's turn.
@@ -10,14 +10,14 @@ impl<V: View> Session<V> {
         match (self.stage, message) {
             (_, Message::Refuse(refusal)) => Err(SessionError::RefusedByPeer(refusal)),
             (Stage::Greeting, Message::MerkleRootExchange(hello)) => self.on_hello(&hello),
-            (Stage::Greeting, _) => violation("the first frame is not a hello"),
-            (_, Message::MerkleRootExchange(_)) => violation("a second hello"),
+            (Stage::Greeting, _) => violation(ProtocolViolation::NoHello),
+            (_, Message::MerkleRootExchange(_)) => violation(ProtocolViolation::SecondHello),
             // The opener tells some summaries before it knows that everything is equal.
             (Stage::Equal | Stage::Spaces, Message::Versions(_)) => Ok(()),
-            (Stage::Equal, _) => violation("more than a hello, where everything is equal"),
+            (Stage::Equal, _) => violation(ProtocolViolation::AfterEquality),
             (Stage::Spaces, Message::Spaces(spaces)) => self.on_spaces(spaces),
-            (Stage::Spaces, _) => violation("an answer about spaces was to come"),
-            (Stage::Walking, Message::Spaces(_)) => violation("the spaces are settled"),
+            (Stage::Spaces, _) => violation(ProtocolViolation::SpacesExpected),
+            (Stage::Walking, Message::Spaces(_)) => violation(ProtocolViolation::SecondSpaces),
             (Stage::Walking, Message::SubtreeRequest(request)) => self.on_subtree_request(request),
             (Stage::Walking, Message::SubtreeResponse(response)) => {
                 self.on_subtree_response(response)
@@ -28,7 +28,8 @@ impl<V: View> Session<V> {
             (Stage::Walking, Message::Versions(versions)) => self.on_versions(&versions),
             (Stage::Walking, Message::RangeOffer(offer)) => {
                 let space = self.directory.at(offer.space);
-                let space = space.ok_or(SessionError::Violation("a space that is not shared"))?;
+                let space =
+                    space.ok_or(SessionError::Violation(ProtocolViolation::UnsharedSpace))?;
                 let left = self.deltas.on_offer(&offer, &space.view)?;
                 self.stats.left_to_others = self.stats.left_to_others.saturating_add(left);
                 Ok(())

@@ -4,7 +4,7 @@ use super::delta::ask;
 use super::turn::Turn;
 use super::{Ending, Outcome, Said, Session, Stage};
 use crate::message::{Done, FinalRoots, WalkedRoot};
-use crate::{Compression, Message, Refusal, SessionError, View};
+use crate::{Compression, Message, ProtocolViolation, Refusal, SessionError, View};
 
 impl<V: View> Session<V> {
     pub(super) fn on_done(&mut self, done: Done) -> Result<(), SessionError> {
@@ -33,7 +33,7 @@ impl<V: View> Session<V> {
     fn note_roots(&mut self, roots: &[WalkedRoot]) -> Result<(), SessionError> {
         for root in roots {
             let space = self.directory.at_mut(root.space);
-            space.ok_or(SessionError::Violation("a space that is not shared"))?.told(root.root);
+            space.ok_or(SessionError::Violation(ProtocolViolation::UnsharedSpace))?.told(root.root);
         }
         Ok(())
     }
@@ -122,5 +122,5 @@ impl<V: View> Session<V> {
     }
 }
 
-const NOTHING_SAID: SessionError = SessionError::Violation("equal to roots that were not told");
-const NOT_ALL: SessionError = SessionError::Violation("all roots, and yet not of all spaces");
+const NOTHING_SAID: SessionError = SessionError::Violation(ProtocolViolation::UnnamedRoots);
+const NOT_ALL: SessionError = SessionError::Violation(ProtocolViolation::MissingRoots);

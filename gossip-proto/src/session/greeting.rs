@@ -7,7 +7,7 @@ use crate::limits::MAX_POSTPONED;
 use crate::message::{Hello, HelloParameters, Versions};
 use crate::parameters::Difference;
 use crate::tag::SessionKey;
-use crate::{Compression, Event, Message, Prefix, SessionError, Spaces, View};
+use crate::{Compression, Event, Message, Prefix, ProtocolViolation, SessionError, Spaces, View};
 
 /// Summaries that a side tells of spaces that it expects to differ.
 const MAX_EARLY: usize = 16;
@@ -57,7 +57,7 @@ impl<V: View> Session<V> {
             (0, HelloParameters::Digest(digest)) => {
                 self.peer_agrees = *digest == self.parameters.digest();
             }
-            (0, _) => return Err(SessionError::Violation("an opening hello tells a digest")),
+            (0, _) => return Err(SessionError::Violation(ProtocolViolation::NoParameterDigest)),
             (_, HelloParameters::Same) => {}
             (_, HelloParameters::Full(theirs)) => {
                 for Difference { name, ours, theirs } in self.parameters.compare(theirs)? {
@@ -65,7 +65,7 @@ impl<V: View> Session<V> {
                 }
             }
             (_, HelloParameters::Digest(_)) => {
-                return Err(SessionError::Violation("an answer that tells a digest"));
+                return Err(SessionError::Violation(ProtocolViolation::UnexpectedParameterDigest));
             }
         }
         Ok(())
@@ -90,7 +90,7 @@ impl<V: View> Session<V> {
                     self.adopt(*buckets, spaces)?
                 }
             }
-            _ => return Err(SessionError::Violation("a hello names spaces or their digest")),
+            _ => return Err(SessionError::Violation(ProtocolViolation::NoSpaces)),
         };
         let parameters = match self.peer_agrees {
             true => HelloParameters::Same,
@@ -108,7 +108,7 @@ impl<V: View> Session<V> {
         if let Spaces::Digest { .. } = theirs {
             let ours = self.directory.digest();
             if *theirs != ours {
-                return Err(SessionError::Violation("an equal digest that is not equal"));
+                return Err(SessionError::Violation(ProtocolViolation::FalseEquality));
             }
             self.all_equal(ours);
             return Ok(());
@@ -135,7 +135,7 @@ impl<V: View> Session<V> {
                 self.directory.learn(others).map_err(SessionError::Violation)?;
                 self.on_hosts(&hosts)?;
             }
-            _ => return Err(SessionError::Violation("an answer about spaces that does not fit")),
+            _ => return Err(SessionError::Violation(ProtocolViolation::UnexpectedSpaces)),
         }
         Ok(())
     }

@@ -34,8 +34,8 @@ use crate::limits::MAX_TURNS;
 use crate::message::{HelloParameters, WalkedRoot};
 use crate::tag::SessionKey;
 use crate::{
-    Compression, Greeting, KeyHalf, Message, Parameters, SessionConfig, SessionError, SetupError,
-    SpaceId, View,
+    Compression, Greeting, KeyHalf, Message, Parameters, ProtocolViolation, SessionConfig,
+    SessionError, SetupError, SpaceId, View,
 };
 
 /// One session with one peer, over one reliable, ordered stream of frames.
@@ -226,7 +226,7 @@ impl<V: View> Session<V> {
             turn.frames += 1;
             turn.done = matches!(message, Message::Done(_));
             if turn.done && !ends_turn {
-                return Err(SessionError::Violation("a turn that goes on after its end"));
+                return Err(SessionError::Violation(ProtocolViolation::TurnAfterEnd));
             }
             self.turn = Turn::Theirs(turn);
             if matches!(message, Message::PatternSync(_) | Message::ContentPart(_)) {
@@ -299,8 +299,7 @@ impl<V: View> Session<V> {
             return;
         }
         let whole = now >= self.started + self.config.session_timeout;
-        let what = if whole { "it took too long" } else { "the peer was silent for too long" };
-        self.fail(SessionError::TimedOut(what));
+        self.fail(if whole { SessionError::TimedOut } else { SessionError::Idle });
     }
 
     /// How the session ended; `None` while it runs.
@@ -331,7 +330,7 @@ impl<V: View> Session<V> {
         }
         self.fail(match Message::decode(frame) {
             Ok((Message::Refuse(refusal), _)) => SessionError::RefusedByPeer(refusal),
-            _ => SessionError::Violation("a frame out of turn"),
+            _ => SessionError::Violation(ProtocolViolation::OutOfTurn),
         })
     }
 

@@ -10,7 +10,7 @@ use crate::codec::Size;
 use crate::limits::{MAX_AHEAD, MAX_NODE_DOTS, MAX_UNFOLDED};
 use crate::message::ContentPart;
 use crate::tag::{self, SessionKey};
-use crate::{Delivery, Receipt, Record, SessionError, View, Wire};
+use crate::{Delivery, ProtocolViolation, Receipt, Record, SessionError, View, Wire};
 
 /// Contents that came ahead of their part of a record.
 pub(super) struct Carried<C> {
@@ -168,7 +168,7 @@ impl<C: Wire> Transfer<C> {
     /// No part of a content may be missing.
     pub(super) fn end_assembly(&mut self) -> Result<(), SessionError> {
         match self.carried.assembly.take() {
-            Some(_) => Err(SessionError::Violation("a content whose last part is missing")),
+            Some(_) => Err(SessionError::Violation(ProtocolViolation::MissingPart)),
             None => Ok(()),
         }
     }

@@ -13,7 +13,7 @@ use crate::message::{
 };
 use crate::message::{SubtreeResponse, Want};
 use crate::tag::{self, KEY_LEN};
-use crate::{Entry, Event, Prefix, Record, SessionError, ShortNode, View};
+use crate::{Entry, Event, Prefix, ProtocolViolation, Record, SessionError, ShortNode, View};
 
 /// A listing is compared with so many entries at once; more are gone through child by child.
 const COMPARED_AT_ONCE: u64 = 4_096;
@@ -312,7 +312,7 @@ enum Side {
     Both,
 }
 
-const NOT_SHARED: SessionError = SessionError::Violation("a space that is not shared");
+const NOT_SHARED: SessionError = SessionError::Violation(ProtocolViolation::UnsharedSpace);
 
 /// The greatest context entry of each node among some records.
 fn greatest_entries(records: &[Record]) -> BTreeMap<ShortNode, u64> {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::transfer::Named;
 use crate::limits::MAX_CONTENT_MEMORY;
 use crate::message::ContentPart;
-use crate::{Compression, SessionError, Wire};
+use crate::{Compression, ProtocolViolation, SessionError, Wire};
 
 /// Bytes of one part. A peer's other business gets its turn between two of them.
 const PART: usize = 512 << 10;
@@ -66,7 +66,7 @@ impl Assembly {
     pub(super) fn add(&mut self, part: ContentPart) -> Result<(), SessionError> {
         let continues = part.offset as usize == self.encoded.len();
         if part.digest != self.digest || part.total as usize != self.total || !continues {
-            return Err(SessionError::Violation("a part that does not follow the one before"));
+            return Err(SessionError::Violation(ProtocolViolation::PartOutOfOrder));
         }
         self.encoded.extend(part.bytes);
         Ok(())
@@ -81,7 +81,7 @@ impl Assembly {
         let mut contents = C::decode(&self.encoded, 1, MAX_CONTENT_MEMORY)?;
         match (contents.pop(), contents.pop()) {
             (Some(content), None) => Ok((self.digest, content)),
-            _ => Err(SessionError::Violation("a content in parts is one content")),
+            _ => Err(SessionError::Violation(ProtocolViolation::SeveralContents)),
         }
     }
 }

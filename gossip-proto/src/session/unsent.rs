@@ -8,7 +8,7 @@ use super::directory::Hosted;
 use super::{Holder, Session, Unsendable};
 use crate::limits::MAX_UNSENDABLE;
 use crate::message::UnsendableRecord;
-use crate::{DecodeError, Event, SessionError, View};
+use crate::{DecodeError, Event, ProtocolViolation, SessionError, View};
 
 /// What a session could not send, and what the peer could not.
 #[derive(Default)]
@@ -80,7 +80,7 @@ impl<V: View> Session<V> {
     ) -> Result<(), SessionError> {
         for UnsendableRecord { space, id, what } in records {
             let space = self.directory.at(space);
-            let space = space.ok_or(SessionError::Violation("a space that is not shared"))?;
+            let space = space.ok_or(SessionError::Violation(ProtocolViolation::UnsharedSpace))?;
             let record = Unsendable { space: space.id.clone(), id, what, holder: Holder::Peer };
             self.stats.peer_unsendable += 1;
             self.events.push(Event::Unsendable(record.clone()));

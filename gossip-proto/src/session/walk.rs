@@ -8,7 +8,7 @@ use crate::limits::{MAX_DEPTH, MAX_LINES, MAX_PENDING, NODES_PER_TURN};
 use crate::message::{Line, Listing, Node, SubtreeRequest, SubtreeResponse};
 use crate::prefix::nibble;
 use crate::tag::{self, KEY_LEN, SessionKey, TAG_LEN};
-use crate::{Entry, Message, Prefix, View};
+use crate::{Entry, Message, Prefix, ProtocolViolation, View};
 
 /// A subtree of at most so many entries is listed instead of walked.
 ///
@@ -102,7 +102,7 @@ impl Walk {
     }
 
     /// Whether the peer may send this node now; each at most once.
-    pub(super) fn admit(&mut self, (place, prefix): At) -> Result<(), &'static str> {
+    pub(super) fn admit(&mut self, (place, prefix): At) -> Result<(), ProtocolViolation> {
         let admitted = match prefix.parent() {
             None => self.roots.remove(&place),
             Some((parent, nibble)) => self.said.get_mut(&(place, parent)).is_some_and(|said| {
@@ -111,7 +111,7 @@ impl Walk {
                 open
             }),
         };
-        if admitted { Ok(()) } else { Err("a subtree that was not asked for, or asked for once") }
+        if admitted { Ok(()) } else { Err(ProtocolViolation::UnsolicitedSubtree) }
     }
 
     /// Whether this side told the peer what it has below `prefix`, so that the peer may offer what

@@ -187,7 +187,8 @@ impl<H: Host> World<H> {
             stats.bytes_out + stats.bytes_in,
         ));
         let is_unanswered = end == OPENER && stats.bytes_in == 0;
-        let is_timed_out = matches!(outcome.result, Ending::Failed(SessionError::TimedOut(_)));
+        let is_timed_out =
+            matches!(outcome.result, Ending::Failed(SessionError::Idle | SessionError::TimedOut));
         self.ship(contact, end, Parcel::End);
         let how = match outcome.result {
             Ending::Failed(_) => End::Failed(*stats),
