@@ -137,7 +137,7 @@ fn an_invalid_product_is_refused_by_digest() {
 }
 
 #[test]
-fn a_chosen_version_says_by_which_rule() {
+fn chosen_version_names_its_rule() {
     let versions = Versions::new([3u64, 9, 9].map(Version::named)).unwrap();
     assert_eq!(versions.len(), 2);
     let greatest = versions.choose_by("the greatest", |a, b| a.value.cmp(&b.value));

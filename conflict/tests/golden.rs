@@ -15,7 +15,7 @@ use engram_conflict::pattern::{
 use engram_conflict::{Outcome, Strategy, Version, Versions};
 
 #[test]
-fn results_are_those_of_every_other_machine() {
+fn results_match_the_golden_file() {
     let found = strategies() + &cosines() + &lanes() + &view();
     if std::env::var_os("WRITE_GOLDEN").is_some() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/golden.tsv");

@@ -30,7 +30,7 @@ fn mixed() -> Rules {
 }
 
 #[test]
-fn the_view_of_real_patterns_is_the_naive_one() {
+fn view_of_real_patterns_matches_the_naive_one() {
     for rules in [Rules::default(), mixed()] {
         let lines = from_scratch(&real(), rules);
         assert_eq!(lines, naive::view(&real(), &rules));
@@ -73,7 +73,7 @@ fn synthetic(random: &mut Random, number: usize, dimension: usize) -> Vec<(Strin
 
 /// Random edits, one by one and in batches; after each the view is the one from scratch.
 #[test]
-fn incremental_is_from_scratch_is_naive() {
+fn incremental_view_matches_rebuilt_and_naive() {
     for seed in 0..12 {
         // 300 dimensions have early cuts, 5 have none.
         let dimension = [5, 300][seed as usize % 2];
@@ -117,7 +117,7 @@ fn incremental_is_from_scratch_is_naive() {
 }
 
 #[test]
-fn real_patterns_taken_out_and_put_back_leave_no_trace() {
+fn reinserted_patterns_restore_the_view() {
     let patterns = real();
     let expected = from_scratch(&patterns, Rules::default());
     let mut view = CrossIdView::new(Rules::default()).unwrap();
@@ -137,7 +137,7 @@ fn real_patterns_taken_out_and_put_back_leave_no_trace() {
 }
 
 #[test]
-fn every_pattern_is_in_one_group_and_conflicts_with_its_head() {
+fn members_conflict_with_their_representative() {
     let mut view = CrossIdView::new(Rules::default()).unwrap();
     let patterns = real();
     view.update(patterns.iter().map(|(id, v)| (id.as_str(), Some(pattern(v))))).unwrap();
@@ -189,7 +189,7 @@ fn grouping_is_not_transitive() {
 }
 
 #[test]
-fn a_subset_is_said_to_be_one_and_keeps_its_confidence() {
+fn subset_keeps_its_confidence() {
     let view = view_of(&[
         ("large", named(&["1", "2", "3", "4"], [1.0, 0.0], 0.9)),
         ("small", named(&["1", "2", "3", "3"], [0.9, 0.4], 0.8)),
@@ -206,7 +206,7 @@ fn a_subset_is_said_to_be_one_and_keeps_its_confidence() {
 }
 
 #[test]
-fn of_two_patterns_that_dispute_an_episode_both_lose_confidence() {
+fn disputed_episode_lowers_both_confidences() {
     let view = view_of(&[
         ("a", named(&["1", "2", "3"], [1.0, 0.0], 0.9)),
         ("b", named(&["3", "4", "5"], [0.0, 1.0], 0.8)),
@@ -222,7 +222,7 @@ fn of_two_patterns_that_dispute_an_episode_both_lose_confidence() {
 }
 
 #[test]
-fn a_bad_pattern_is_refused_and_the_view_is_as_before() {
+fn refused_pattern_leaves_the_view_unchanged() {
     let good = named(&["1"], [1.0, 0.0], 0.9);
     let mut view = view_of(&[("good", good.clone())]);
     let before = view.get(&"good").unwrap().to_string();

@@ -80,7 +80,7 @@ fn a_mean_of_pairs() {
 }
 
 #[test]
-fn the_time_of_now() {
+fn reads_the_wall_clock() {
     let now = || i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos());
     let rule =
         Rule(move |versions: &Versions| voted(versions, |v| v.consolidated_at = now().unwrap()));
@@ -88,7 +88,7 @@ fn the_time_of_now() {
 }
 
 #[test]
-fn a_generation_that_counts_calls() {
+fn counts_its_own_calls() {
     let calls = AtomicU64::new(0);
     killed(
         Law::Pure,
@@ -103,7 +103,7 @@ fn a_generation_that_counts_calls() {
 
 /// "If the remote one is at least as confident, take it": what is remote depends on the node.
 #[test]
-fn a_tie_to_the_remote_version() {
+fn remote_version_wins_ties() {
     let local: Mutex<Option<[u8; 32]>> = Mutex::new(None);
     let rule = Rule(move |versions: &Versions| {
         let mut local = local.lock().unwrap();
@@ -119,7 +119,7 @@ fn a_tie_to_the_remote_version() {
 }
 
 #[test]
-fn the_first_one_wins() {
+fn first_version_wins() {
     let rule = |versions: &Versions| Merged::of(0, versions).over(0, versions, RULE);
     killed(Law::Names, Rule(rule));
 }
@@ -260,7 +260,7 @@ fn a_sum_of_confirmations_that_overflows() {
 /// Beyond the suite: the answer differs between machines. A fingerprint that is compared on each of them (law S6,
 /// [`engram_conflict::Passed::fingerprint`]) finds it.
 #[test]
-fn an_answer_that_depends_on_the_machine_needs_two_machines() {
+fn machine_dependence_needs_two_machines() {
     let on = |is_wide: bool| {
         Rule(move |versions: &Versions| match is_wide {
             true => KeepBoth.resolve(versions),
@@ -273,7 +273,7 @@ fn an_answer_that_depends_on_the_machine_needs_two_machines() {
 
 /// Beyond the suite: two parameters, one identity. The suite sees one strategy, and each of them keeps the laws.
 #[test]
-fn a_parameter_that_is_not_in_the_identity_needs_two_strategies() {
+fn parameter_outside_the_identity_is_not_seen() {
     let weighted = |by_confirmations| match by_confirmations {
         true => ConfidenceWeighted::by_confirmations(),
         false => ConfidenceWeighted::new(),

@@ -17,7 +17,7 @@ fn crowd() -> Vec<[u8; 32]> {
 }
 
 #[test]
-fn ten_thousand_keys_in_one_slot_leave_changes_logarithmic() {
+fn changes_in_a_full_slot_stay_logarithmic() {
     let hasher = Counting::new(Placed);
     let mut tree = Tree::new(hasher.clone());
     tree.extend(crowd().into_iter().zip((0..).map(value)));
@@ -45,7 +45,7 @@ fn ten_thousand_keys_in_one_slot_leave_changes_logarithmic() {
 }
 
 #[test]
-fn keys_that_share_all_but_the_last_bits_go_to_the_last_level() {
+fn keys_with_long_shared_prefixes_are_kept() {
     // 256 keys that differ in their last eight bits only: the worst that a broken hash could do.
     let mut tree = Tree::new(Placed);
     for number in 0..=255 {

@@ -48,7 +48,7 @@ fn insert_then_remove_equals_never() {
 }
 
 #[test]
-fn an_edit_without_effect_costs_the_hash_of_its_key() {
+fn edit_without_effect_hashes_only_its_key() {
     let hasher = Counting::new(Sha256);
     let mut tree = Tree::new(hasher.clone());
     tree.extend(patterns(1000));
@@ -148,7 +148,7 @@ fn the_last_edit_of_a_key_counts() {
 }
 
 #[test]
-fn a_batch_that_trades_entries_between_slots_reshapes() {
+fn batch_across_slots_splits_and_joins_them() {
     // As many come as go, so that only the slots tell that one splits and one joins.
     let full = LEAF_CAPACITY as u64;
     for entries in [full, full + 1] {
@@ -193,7 +193,7 @@ fn test_merkle_divergence_detection() {
 }
 
 #[test]
-fn trees_with_other_parameters_are_never_equal_nor_compared() {
+fn trees_with_other_parameters_are_unequal() {
     let entries = patterns(10);
     let mut trees = Vec::new();
     for hasher in AnyHasher::ALL {
@@ -237,7 +237,7 @@ fn every_value_bit_reaches_the_root() {
 }
 
 #[test]
-fn a_snapshot_stays_as_it_was() {
+fn snapshot_is_immutable() {
     let entries = patterns(500);
     let mut tree = built(&entries);
     let snapshots: Vec<_> = entries
@@ -296,7 +296,7 @@ proptest! {
     }
 
     #[test]
-    fn prop_roots_are_equal_exactly_if_the_entries_are(a in small_tree(), b in small_tree()) {
+    fn prop_roots_are_equal_iff_entries_are_equal(a in small_tree(), b in small_tree()) {
         let (a, b) = (of(&a), of(&b));
         prop_assert_eq!(a.root() == b.root(), a.iter().eq(b.iter()));
     }
@@ -323,7 +323,7 @@ proptest! {
     }
 
     #[test]
-    fn prop_children_are_the_digests_four_levels_below(entries in small_tree(), level in 0..20_u16) {
+    fn prop_children_are_digests_four_levels_down(entries in small_tree(), level in 0..20_u16) {
         let tree = of(&entries);
         for entry in tree.iter().take(3) {
             let path = Path::of(&entry.key_hash, level).unwrap();

@@ -35,7 +35,7 @@ fn proves_presence_and_absence_at_every_size() {
 }
 
 #[test]
-fn proves_in_crowded_slots_down_to_the_last_level() {
+fn proves_in_full_slots_to_the_last_level() {
     for depth in BaseDepth::ALL {
         let mut tree = Tree::with_depth(Placed, depth);
         tree.extend((0..40).map(|number| (place("", number), value(number))));
@@ -48,7 +48,7 @@ fn proves_in_crowded_slots_down_to_the_last_level() {
 }
 
 #[test]
-fn a_proof_is_good_for_one_key_root_and_scheme_only() {
+fn proof_is_valid_for_one_key_root_and_scheme() {
     let mut tree = tree(1000);
     let ids = pattern_ids(1000);
     let (root, key) = (tree.root(), ids[0].as_bytes());
@@ -91,7 +91,7 @@ fn every_flipped_bit_and_every_cut_is_refused() {
 }
 
 #[test]
-fn each_error_says_what_is_wrong() {
+fn each_error_names_its_cause() {
     let bytes = tree(300).prove(b"absent").to_bytes();
     let with = |at: usize, byte: u8| {
         let mut bytes = bytes.clone();

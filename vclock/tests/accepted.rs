@@ -46,7 +46,7 @@ fn d3_a_backup_of_a_run_with_the_clock_ahead() {
 }
 
 #[test]
-fn d4_a_clone_covers_the_write_of_an_ended_process() {
+fn d4_clone_covers_write_of_ended_process() {
     let steps = [Clone(0), Submit(0), Submit(3)];
     let mut both = settled(World::run(3, &steps));
     both.sort_unstable();

@@ -141,7 +141,7 @@ fn a_confirmed_write_is_issued_again() {
 
 /// Weaker rule: a removal that saw the write counts as a loss of it.
 #[test]
-fn a_write_that_was_seen_and_removed_stays_removed() {
+fn seen_and_removed_write_stays_removed() {
     let world = run(&[Submit(0), join(0, 1), Remove(1), join(1, 0)]);
     assert_eq!(world.reissues, 0);
     assert_eq!(settled(world), []);
@@ -215,7 +215,7 @@ fn an_implausible_part_is_refused_alone() {
 
 /// Weaker rule: a wild wall clock is replaced by the greatest own version known plus 1.
 #[test]
-fn a_wild_wall_clock_gives_way_to_the_told_one() {
+fn wild_wall_clock_yields_to_the_told_clock() {
     let now = 1_800_000_000_000_000_000;
     let mut clock = HybridClock::new(now);
     clock.recall(now - 5);

@@ -27,7 +27,7 @@ fn entries_must_ascend() {
 }
 
 #[test]
-fn version_0_is_no_entry() {
+fn version_0_is_ignored() {
     let mut clock = VectorClock::from_iter([(1_u8, 0)]);
     assert!(clock.is_empty() && !clock.observe(&Dot::new(1, 0)) && clock.is_empty());
     assert!(clock.observe(&Dot::new(1, u64::MAX)) && !clock.observe(&Dot::new(1, 0)));
@@ -151,7 +151,7 @@ fn the_greatest_16_values_of_a_node_stay() {
 }
 
 #[test]
-fn a_write_is_given_up_among_16_others() {
+fn write_is_given_up_among_16_others() {
     let (node, mut clock) = (1, HybridClock::new(0));
     let mut state = State::new();
     state.submit(Dot::new(node, 1), 99).expect("a new version");

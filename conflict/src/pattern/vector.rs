@@ -244,7 +244,7 @@ mod tests {
 
     /// Vectors at every angle to a first one, and how often a sketch tells them apart.
     #[test]
-    fn a_sketch_never_hides_a_similar_pair_and_hides_most_others() {
+    fn sketch_filters_only_dissimilar_pairs() {
         for dimension in [1, 31, 95, 96, 97, 300, 768] {
             let mut state = dimension as u64;
             let mut vector = |scale: f32| -> Vec<f32> {

@@ -58,7 +58,7 @@ fn d4_an_old_key_that_is_still_used() {
 }
 
 #[test]
-fn only_a_forget_outlives_a_lost_row() {
+fn only_a_forget_survives_a_lost_row() {
     // The node does not remember its withdrawal, so its engine says the write again.
     let again = |[lose, keep]: [&[Action]; 2], remove: Action| {
         let before = [Submit(0, 0, 0), Session(0, 2)];

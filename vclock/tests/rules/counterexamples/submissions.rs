@@ -47,7 +47,7 @@ fn an_unchanged_submission_claims_its_write() {
 }
 
 #[test]
-fn an_operation_takes_in_waiting_writes() {
+fn operation_applies_waiting_writes() {
     let history = [LoseDisk(0, 0), Submit(0, 0, 1), Resolve(0, 0, 2), TimeOut(0)];
     forbids(Weaker::OperationPassesWaiting, Violation::Reordered, &history);
 }
