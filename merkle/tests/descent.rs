@@ -1,4 +1,4 @@
-//! A descent finds what a comparison of the two trees finds, whatever the trees are.
+//! A descent finds the same differences as a comparison of the two trees.
 
 mod common;
 
@@ -19,14 +19,14 @@ fn key() -> TagKey {
     TagKey::of([3; 8], [9; 8])
 }
 
-/// What a descent found, and what it cost.
+/// The result and the cost of a descent.
 struct Walked {
     found: BTreeMap<Path, Holder>,
     round_trips: usize,
     bytes: usize,
 }
 
-/// Descends, with every message through bytes.
+/// Descends; encodes and decodes every message.
 fn descend([here, there]: &Trees) -> Walked {
     let mut descent = Descent::new(here, key());
     let mut walked = Walked { found: BTreeMap::new(), round_trips: 0, bytes: 0 };
@@ -45,7 +45,7 @@ fn descend([here, there]: &Trees) -> Walked {
     walked
 }
 
-/// The same by comparing the two trees in memory.
+/// Finds the same differences by comparing the two trees in memory.
 fn compare([here, there]: &Trees) -> BTreeMap<Path, Holder> {
     let place = |difference: Difference<'_, String>| {
         let holder = match (difference.left, difference.right) {
@@ -127,7 +127,7 @@ fn opened() -> (Descent<String, Sha256>, Request) {
     (descent, request)
 }
 
-/// A response, as its bytes say it.
+/// Builds a response through its bytes.
 fn response(seen: &[Seen]) -> Response {
     let mut bytes = Vec::from((seen.len() as u16).to_le_bytes());
     for seen in seen {

@@ -1,4 +1,4 @@
-//! What a tree holds, as the allocator counts it.
+//! The memory of a tree, as the allocator counts it.
 
 #[path = "common/ids.rs"]
 mod ids;
@@ -12,10 +12,10 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// How many bytes more are allocated after `make` than before.
+/// The number of bytes that `make` leaves allocated.
 ///
-/// The count is of the process, and the thread of the test harness allocates, too, now and then: a
-/// number that two measurements in a row agree on is that of `make`.
+/// The counter covers the process, and the thread of the test harness allocates now and then, too:
+/// two equal measurements in a row are those of `make`.
 fn held<T>(mut make: impl FnMut() -> T) -> (usize, T) {
     let mut measure = || {
         let region = Region::new(ALLOCATOR);
@@ -88,7 +88,7 @@ fn change_beside_a_snapshot_copies_one_path() {
     assert!((1..10_000).contains(&bytes), "{bytes} bytes copied");
     assert_ne!(changed.root(), snapshot.root());
 
-    // Nothing is copied where nothing changes, and nothing twice.
+    // Unchanged blocks are not copied, and no block is copied twice.
     let (bytes, _) = held(|| tree.upsert(&ids[0], Digest::from([1; 32])));
     assert_eq!(bytes, 0);
     tree.upsert(&ids[0], Digest::from([3; 32]));

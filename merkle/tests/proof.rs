@@ -1,4 +1,4 @@
-//! Proofs: what they prove, and that nothing else passes for one.
+//! Proofs verify for their key and root, and everything else is refused.
 
 mod common;
 
@@ -103,7 +103,7 @@ fn each_error_names_its_cause() {
     assert!(matches!(with(2, 1), ProofError::Limits { levels, .. } if levels > 256));
     assert!(matches!(with(3, 0), ProofError::Limits { levels: 0, .. }));
     assert_eq!(Proof::from_bytes(&[1]), Err(ProofError::Length { expected: 4, found: 1 }));
-    // 65,535 levels and 255 entries announced by four bytes: refused before anything is allocated.
+    // Four bytes announce 65,535 levels and 255 entries: refused before an allocation.
     assert!(matches!(Proof::from_bytes(&[1, 255, 255, 255]), Err(ProofError::Limits { .. })));
     assert!(matches!(Proof::from_bytes(&[1, 8, 1, 0]), Err(ProofError::Length { .. })));
 }
@@ -136,7 +136,7 @@ fn a_proof_leads_to_the_root_of_the_twin() {
     assert_eq!(found, Ok(Some(value(0))));
 }
 
-/// Takes any bytes; must neither panic nor read something that it would not write.
+/// Accepts any bytes; must neither panic nor decode bytes that it would not encode.
 fn fuzz_proof(bytes: &[u8]) {
     if let Ok(proof) = Proof::from_bytes(bytes) {
         assert_eq!(proof.to_bytes(), bytes);

@@ -1,4 +1,4 @@
-//! Digests, paths and parameters: small values, each with its laws.
+//! Laws of the small values: digests, paths and parameters.
 
 use engram_merkle::generate::{depth, digest, edits, path};
 use engram_merkle::{
@@ -111,7 +111,7 @@ proptest! {
         prop_assert_eq!(walked, path);
     }
 
-    /// The tree beside the map it is, for whatever keys and depths.
+    /// Compares the tree with a map, for any keys and depths.
     #[test]
     fn prop_a_tree_is_a_map(depth in depth(), batches in prop::collection::vec(edits(200, 0..300), 1..4)) {
         let mut tree = Tree::with_depth(Sha256, depth);
