@@ -1,4 +1,4 @@
-//! V7, V9 and V11: the promise of a submission, and the key that it is made under.
+//! V7, V9 and V11: the guarantee of a submission, and the key under which it is made.
 
 use super::forbids;
 use crate::action::Action::*;
@@ -54,7 +54,7 @@ fn operation_applies_waiting_writes() {
 
 #[test]
 fn a_node_waits_until_a_session_completes() {
-    // One record came, then the process starts again: the store is not empty any more.
+    // One record arrived, then the process restarts: the store is no longer empty.
     let history = [
         Submit(2, 1, 0),
         Submit(0, 0, 0),
