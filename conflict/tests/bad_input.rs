@@ -57,7 +57,7 @@ fn strength_may_exceed_one_confidence_may_not() {
     };
     assert_eq!(invalid.digest, [1; 32]);
     assert!(matches!(invalid.cause, InvalidPattern::Confidence { value } if value > 1.0));
-    // The engine emits this strength: it is taken, and comes out as it went in.
+    // The engine emits this strength: it is accepted and returned unchanged.
     let versions = Versions::new([version(1, |p| p.strength = 1.000_000_1)]).unwrap();
     let resolution = ConfidenceVoting.resolve(&versions);
     assert_eq!(resolution.visible(&versions).strength.to_bits(), 1.000_000_1f32.to_bits());
@@ -93,7 +93,7 @@ fn extremes_are_valid_and_resolved() {
             version(i as u8, change).confirmed(u32::MAX)
         })
         .collect();
-    // Twice each: confirmations stop at their maximum.
+    // Twice each: confirmations saturate.
     let versions = Versions::new(owned.iter().chain(&owned).cloned()).unwrap();
     assert_eq!(versions.len(), 64);
     assert!(versions.iter().all(|version| version.confirmations == u32::MAX));
@@ -146,7 +146,7 @@ fn detection_is_total() {
     let observed = |id, embedding| Observed::new(id, [0; 32], embedding, &citations);
     let thresholds = Thresholds::default();
     let conflict = thresholds.detect(None, &observed("a", &[]), &observed("b", &[f32::NAN]));
-    // Without an angle two patterns are not alike, so a shared episode is disputed.
+    // Without a cosine two patterns are not similar, so a shared episode is disputed.
     assert_eq!(
         conflict.unwrap().to_string(),
         "episode ownership: no cosine, 1 episodes in common (Jaccard 1.000, the same episodes)"

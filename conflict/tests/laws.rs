@@ -7,7 +7,7 @@ use engram_conflict::pattern::{
 use engram_conflict::{Law, Laws, Outcome, Reason, Strategy, Version, Versions};
 use std::sync::Arc;
 
-/// Every strategy of the crate, with the laws it does not promise.
+/// Every strategy of the crate, with the laws from which it is exempt.
 fn strategies() -> [(Box<dyn Strategy<OwnedPattern>>, Option<Law>); 5] {
     [
         (Box::new(ConfidenceVoting), None),
@@ -41,7 +41,7 @@ fn each_strategy_keeps_its_laws_from_other_seeds() {
     }
 }
 
-/// Law S6: these numbers were written on x86-64. Every machine and build must find them again.
+/// Law S6: these numbers were written on x86-64. Every machine and build must reproduce them.
 #[test]
 fn fingerprints_of_all_answers_are_golden() {
     let fingerprints = strategies().map(|(strategy, excepted)| {
@@ -67,7 +67,7 @@ fn version(digest: u8, embedding: [f32; 3], citation: &str) -> Version<OwnedPatt
     Version::new([digest; 32], pattern)
 }
 
-/// What replicas do: they join sets. Folding pairs of results is what does not converge.
+/// Replicas join sets. Folding pairs of results would not converge.
 #[test]
 fn equal_confidences_agree_in_six_merge_orders() {
     let nodes = [
