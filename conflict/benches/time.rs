@@ -1,4 +1,4 @@
-//! Times of the cosine, the blend, the strategies and the view, each beside what it is compared with.
+//! Measures the cosine, the blend, the strategies and the view, each next to its reference.
 
 #![allow(missing_docs, reason = "criterion_main writes a main without documentation")]
 
@@ -16,7 +16,7 @@ use simsimd::SpatialSimilarity;
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-/// One accumulator after the other, as one writes it first.
+/// The naive cosine.
 fn plain_cosine(left: &[f32], right: &[f32]) -> f32 {
     let (mut dot, mut left_norm, mut right_norm) = (0f32, 0f32, 0f32);
     for (a, b) in left.iter().zip(right) {
@@ -27,7 +27,7 @@ fn plain_cosine(left: &[f32], right: &[f32]) -> f32 {
     dot / (left_norm.sqrt() * right_norm.sqrt())
 }
 
-/// Component after component, as one writes it first.
+/// The naive blend.
 fn plain_blend(weights: &[f32], vectors: &[&[f32]]) -> Vec<f32> {
     let component = |i: usize| {
         let (mut sum, mut total) = (0f64, 0f64);
@@ -70,11 +70,11 @@ fn vectors(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Real patterns as if they were siblings of one id. The floor of each strategy is the check and
-/// the sorting that every one of them needs.
+/// Real patterns as siblings of one id. The floor of each strategy is the validation and
+/// sorting that all of them need.
 fn strategies(criterion: &mut Criterion) {
     let real = common::excerpt().into_iter().map(|r| r.version);
-    // Shared, as a store shares them: a set costs no copy of a pattern.
+    // Shared, like in a store: a set copies no pattern.
     let real: Vec<Version<Arc<OwnedPattern>>> = real
         .map(|v| Version::new(v.digest, Arc::new(v.value)).confirmed(v.confirmations))
         .collect();
@@ -98,7 +98,7 @@ fn strategies(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// As many patterns as asked for: mixtures of two real ones, with the episodes of both.
+/// Generates patterns: mixtures of two real ones, with the episodes of both.
 fn mixtures(number: usize) -> Vec<(u32, common::Sibling)> {
     let real: Vec<OwnedPattern> = common::excerpt().into_iter().map(|r| r.version.value).collect();
     let mut state = 7u64;
@@ -109,7 +109,7 @@ fn mixtures(number: usize) -> Vec<(u32, common::Sibling)> {
     };
     let mut mixture = |i: u32| {
         let (a, b) = (&real[below(real.len())], &real[below(real.len())]);
-        // A third of the components lie elsewhere, so that most pairs are as unlike as real ones.
+        // Noise makes most pairs as dissimilar as real ones.
         let stray =
             |below: &mut dyn FnMut(usize) -> usize| (below(2001) as f32 / 1000.0 - 1.0) * 0.06;
         let embedding = a.embedding.iter().zip(&b.embedding);
@@ -146,7 +146,7 @@ fn view(criterion: &mut Criterion) {
             b.iter_batched(
                 || {
                     let (id, mut pattern) = patterns[edit % number].clone();
-                    // On every other pass the confidence is another one: never a repeated edit.
+                    // Every other pass uses a different confidence, so no edit repeats.
                     if (edit / number).is_multiple_of(2) {
                         pattern.confidence = 1.0 - pattern.confidence;
                     }

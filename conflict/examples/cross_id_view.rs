@@ -1,4 +1,4 @@
-//! Four patterns that speak of each other: what is one memory, what is disputed, and why.
+//! Four related patterns: which are one memory, which are disputed, and why.
 
 use engram_conflict::Version;
 use engram_conflict::pattern::{CrossIdView, OwnedPattern, Pattern, Rules};
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{viewed}");
     }
 
-    println!("\nWithout \"morning\" the others are decided anew:\n");
+    println!("\nWithout \"morning\" the others are decided again:\n");
     view.remove(&"morning");
     for group in view.groups() {
         println!("{} {:?}", group.representative, group.members);

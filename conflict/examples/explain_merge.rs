@@ -1,4 +1,4 @@
-//! Three nodes wrote one pattern at the same time: what each strategy shows, and why.
+//! Three nodes wrote one pattern concurrently. Prints what each strategy shows, and why.
 
 use engram_conflict::pattern::{
     ConfidenceVoting, ConfidenceWeighted, InvalidPattern, KeepBoth, LastWriter, OwnedPattern,
@@ -19,7 +19,7 @@ fn main() -> Result<(), InvalidVersions<InvalidPattern>> {
         version([0.8, 0.3, 0.3], &["luke-1", "luke-2", "luke-4"], 0.78, 5),
         version([0.8, 0.2, 0.4], &["luke-2", "luke-3", "luke-3"], 0.81, 2),
     ];
-    // A fourth node found what the first one found: one version, two confirmations.
+    // A fourth node found the same as the first: one version, two confirmations.
     nodes[0].confirmations = 2;
 
     let versions = Versions::new(nodes.clone())?;
@@ -34,7 +34,7 @@ fn main() -> Result<(), InvalidVersions<InvalidPattern>> {
         println!("{}\n", explain(strategy, &versions));
     }
 
-    // Another order of arrival, and one version twice: nothing changes.
+    // Another order of arrival and a repeated version change nothing.
     let mut again = nodes.to_vec();
     again.reverse();
     again[2].confirmations = 1;

@@ -1,4 +1,4 @@
-//! A strategy of your own, for a value of your own: the cheapest version of a product, with the tags of all. The laws
+//! A custom strategy for a custom value: the cheapest version of a product, with the tags of all. The laws
 //! check that replicas can rely on it.
 
 use std::collections::BTreeSet;
@@ -39,7 +39,7 @@ impl Strategy<Product> for Cheapest {
     }
 }
 
-/// The same with a mistake that is easily made: the first version wins.
+/// The same with a common mistake: the first version wins.
 struct FirstWins;
 
 impl Strategy<Product> for FirstWins {

@@ -1,4 +1,4 @@
-//! The account of a resolution, version by version.
+//! Explanations of resolutions, version by version.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -19,7 +19,7 @@ pub struct Explanation {
     pub contributions: Vec<Contribution>,
 }
 
-/// The part of one version in the visible value.
+/// The contribution of one version to the visible value.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Contribution {
@@ -27,17 +27,17 @@ pub struct Contribution {
     pub digest: [u8; 32],
     /// Its share of the visible value: 1 for the whole, 0 for nothing.
     pub share: f64,
-    /// How many independent writes hold it.
+    /// The number of independent writes that hold it.
     pub confirmations: u32,
-    /// Whether it stays visible as a version of its own.
+    /// Whether it stays visible as a separate version.
     pub kept: bool,
 }
 
 impl Explanation {
-    /// Explains `resolution`, which `strategy` gave for `versions`.
+    /// Explains `resolution`, the answer of `strategy` for `versions`.
     ///
     /// # Panics
-    /// If `resolution` keeps no version: it breaks law [`Valid`](crate::Law::Valid).
+    /// If `resolution` keeps no version and thereby breaks law [`Valid`](crate::Law::Valid).
     #[must_use]
     pub fn new<T>(
         strategy: StrategyId,

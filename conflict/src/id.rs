@@ -1,4 +1,4 @@
-//! The identity of a strategy: what two nodes compare before they believe to show the same.
+//! The identity of a strategy, which nodes compare in a handshake.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -9,10 +9,9 @@ use core::str::FromStr;
 
 /// Name, version and parameters of a strategy.
 ///
-/// Two nodes show the same only if their strategies have equal ids, so everything that can change
-/// a result belongs in it. The canonical text, for example
-/// `confidence-weighted/1;weight=confidence`, is what goes into a handshake; `Display` writes it
-/// and `FromStr` reads it, and nothing but it.
+/// Two nodes show the same values only if their strategies have equal ids, so everything that can
+/// change a result belongs in the id. A handshake carries the canonical text, for example
+/// `confidence-weighted/1;weight=confidence`. `Display` writes it, and `FromStr` accepts nothing else.
 ///
 /// ```
 /// use engram_conflict::StrategyId;
@@ -29,39 +28,39 @@ pub struct StrategyId {
     parameters: BTreeMap<Cow<'static, str>, Cow<'static, str>>,
 }
 
-/// Why something is not the identity of a strategy. Nothing was changed.
+/// The identity of a strategy is invalid. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidStrategyId {
-    /// A name of a strategy or parameter that is empty, too long or has other characters.
+    /// A name of a strategy or parameter is empty, too long or has invalid characters.
     #[error("{0:?} is not a name: 1 to {MAX_NAME} characters of a-z, 0-9 and -")]
     Name(String),
-    /// Not a version: a number of 1 to 65535 without leading zeros.
+    /// A version is not a number of 1 to 65535 without leading zeros.
     #[error("{0:?} is not a version: a number of 1 to 65535 without leading zeros")]
     Version(String),
-    /// A value of a parameter that is empty, too long or has other characters.
+    /// A value of a parameter is empty, too long or has invalid characters.
     #[error(
         "{0:?} is not a value: 1 to {MAX_NAME} characters of A-Z, a-z, 0-9, '.', '_', '+' and -"
     )]
     Value(String),
-    /// A parameter that is there twice, or not in the order of the names.
-    #[error("parameter {0:?} is there twice or out of order: names must ascend")]
+    /// A parameter occurs twice, or out of order.
+    #[error("parameter {0:?} occurs twice or out of order: names must ascend")]
     Order(String),
-    /// More parameters than anybody needs.
+    /// The identity has too many parameters.
     #[error("more than {MAX_PARAMETERS} parameters")]
     TooMany,
-    /// A text without the parts that each identity has.
+    /// The text does not have the form of an identity.
     #[error("{0:?} is not of the form name/version;parameter=value")]
     Form(String),
 }
 
-/// Most characters of a name or value.
+/// The maximum number of characters of a name or value.
 const MAX_NAME: usize = 64;
-/// Most parameters of one strategy. With the limit on names it bounds the text of an identity.
+/// The maximum number of parameters. With the limit on names it bounds the text of an identity.
 const MAX_PARAMETERS: usize = 16;
 
 impl StrategyId {
-    /// An identity without parameters, from literals: for [`Strategy::id`](crate::Strategy::id), which cannot fail.
+    /// Creates an identity without parameters from literals, for [`Strategy::id`](crate::Strategy::id), which cannot fail.
     ///
     /// ```
     /// # use engram_conflict::StrategyId;
@@ -70,8 +69,8 @@ impl StrategyId {
     /// ```
     ///
     /// # Panics
-    /// If `name` is not 1 to 64 characters of `a-z 0-9 -`, or `version` is 0. In a `const` this is an error of the
-    /// compiler. For names of other origin use [`new`](Self::new).
+    /// If `name` is not 1 to 64 characters of `a-z 0-9 -`, or `version` is 0. In a `const` this is a compile error.
+    /// For names that are not literals use [`new`](Self::new).
     #[must_use]
     pub const fn literal(name: &'static str, version: u16) -> Self {
         assert!(is_name(name), "a name is 1 to 64 characters of a-z, 0-9 and -");
@@ -79,7 +78,7 @@ impl StrategyId {
         Self { name: Cow::Borrowed(name), version, parameters: BTreeMap::new() }
     }
 
-    /// An identity without parameters.
+    /// Creates an identity without parameters.
     ///
     /// # Errors
     /// [`InvalidStrategyId`] if `name` is not 1 to 64 characters of `a-z 0-9 -`, or `version` is 0.
@@ -92,7 +91,7 @@ impl StrategyId {
         Ok(Self { name: checked_name(name.into())?, version, parameters: BTreeMap::new() })
     }
 
-    /// The identity with one more parameter, or with another value of one that it has.
+    /// Adds a parameter, or replaces the value of an existing one.
     ///
     /// # Errors
     /// [`InvalidStrategyId`] if `name` is not 1 to 64 characters of `a-z 0-9 -`, `value` is not 1
@@ -114,12 +113,12 @@ impl StrategyId {
         &self.name
     }
 
-    /// The version of its rule: a strategy that can give another result has another version.
+    /// The version of the rule. Any change of results needs a new version.
     pub fn version(&self) -> u16 {
         self.version.get()
     }
 
-    /// The parameters, names ascending.
+    /// The parameters in ascending order of their names.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
         self.parameters.iter().map(|(name, value)| (&**name, &**value))
     }
@@ -159,7 +158,7 @@ impl fmt::Display for StrategyId {
 impl FromStr for StrategyId {
     type Err = InvalidStrategyId;
 
-    /// Reads the canonical text. Every identity has exactly one: other spellings are errors.
+    /// Parses the canonical text. Every identity has exactly one; other spellings are errors.
     fn from_str(text: &str) -> Result<Self, InvalidStrategyId> {
         let form = || InvalidStrategyId::Form(text.chars().take(MAX_NAME).collect());
         let mut parts = text.split(';');

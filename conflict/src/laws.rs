@@ -1,4 +1,4 @@
-//! The laws that a strategy must keep, as a suite for strategies of your own.
+//! A suite that checks the laws of a strategy.
 //!
 //! A case is a set of versions drawn from a seed.
 
@@ -15,7 +15,7 @@ pub use random::Random;
 use crate::value::FINGERPRINT;
 use crate::{Resolution, Strategy, Value, Versions};
 
-/// The suite: the laws that are checked, the values they are checked on, and the number of cases.
+/// The suite: the laws to check, the generators of values, and the number of cases.
 ///
 /// ```
 /// use engram_conflict::{Law, Laws, Resolution, Strategy, StrategyId, Versions};
@@ -33,7 +33,7 @@ use crate::{Resolution, Strategy, Value, Versions};
 ///     }
 /// }
 ///
-/// // Few numbers, so that ties are frequent; and for law `Names` numbers that ascend with their place.
+/// // Few numbers, so ties are frequent; for law `Names`, numbers that ascend with their place.
 /// let laws = Laws::new(|random| random.draw() % 8, |random, place| place as u64 * 8 + random.draw() % 8);
 /// laws.assert(&Greatest);
 ///
@@ -63,10 +63,10 @@ pub struct Laws<T> {
     laws_of_values: Vec<(Law, Check<T>)>,
 }
 
-/// As many values of one set as asked for.
+/// Generates a given number of values for one set.
 type Generator<T> = Arc<dyn Fn(&mut Random, usize) -> Vec<T> + Send + Sync>;
 
-/// The fault of a resolution, if it has one.
+/// Returns the fault of a resolution, if it has one.
 type Check<T> = Arc<dyn Fn(&Versions<T>, &Resolution<T>) -> Option<String> + Send + Sync>;
 
 #[derive(Clone, Debug)]
@@ -75,68 +75,68 @@ enum Cases {
     Only(u64),
 }
 
-/// What a strategy must keep, so that replicas that hold the same set show the same value.
+/// A law of strategies. Replicas with the same set show the same value if their strategy keeps the laws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Law {
-    /// S1: a function of the set, independent of the order of its versions and of their repetition.
+    /// S1: the answer is a function of the set, independent of order and repetition of its versions.
     Set,
-    /// S1: a digest breaks ties and decides nothing else. Other digests for the versions of a set without ties change
-    /// nothing. A fold over pairs in order of digests breaks this law, and so does "the first one wins": their results
-    /// are arbitrary, and an author who picks digests picks them.
+    /// S1: digests only break ties. In a set without ties, different digests for the versions change nothing. A fold
+    /// over pairs in order of digests breaks this law, and so does "the first version wins": their results are
+    /// arbitrary, and an author who chooses digests chooses the result.
     Names,
-    /// S2: an answer for every valid set, without a panic. Overflow of an integer panics with debug assertions, so run
+    /// S2: every valid set has an answer, without a panic. Integer overflow panics with debug assertions, so run
     /// the suite in a build that has them.
     Total,
-    /// S3: the answer is valid: indices of the set, a value that [`Value::validate`] takes, shares that add up to 1, and a
-    /// reason that is true of the set as far as the set can tell.
+    /// S3: the answer is valid: indices of the set, a value that [`Value::validate`] accepts, shares that add up to 1,
+    /// and a reason that holds for the set, as far as the set shows it.
     Valid,
-    /// S4: of a single version the answer is that version, bit for bit.
+    /// S4: a single version is returned unchanged, bit for bit.
     Single,
     /// S5: no clock, no randomness, no memory of earlier calls.
     Pure,
-    /// S7, of [patterns](crate::pattern): no citation is lost. Not for every strategy: see [`Laws::except`].
+    /// S7, for [patterns](crate::pattern): no citation is lost. Strategies may be exempt: see [`Laws::except`].
     Citations,
-    /// S8, of [patterns](crate::pattern): the confidence is not above the greatest of the set.
+    /// S8, for [patterns](crate::pattern): the confidence is not above the greatest of the set.
     Confidence,
-    /// S9: the identity never changes, and its text reads back as the same identity.
+    /// S9: the identity never changes, and its text parses to the same identity.
     Identity,
-    /// A law of the values at hand, added by [`Laws::with_law`].
+    /// A law of the value type, added by [`Laws::with_law`].
     OfValues(&'static str),
 }
 
-/// The laws were kept.
+/// The strategy keeps the laws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Passed {
-    /// How many cases were checked.
+    /// The number of checked cases.
     pub cases: u32,
-    /// A fingerprint of every bit of every answer. Law S6 asks that it be the same on every machine and in every build:
-    /// compare it with a constant in a test, and run the test on other machines.
+    /// A fingerprint of every bit of every answer. Law S6 requires the same value on every machine and in every build:
+    /// compare it with a constant in a test, and run the test on several machines.
     pub fingerprint: u64,
 }
 
 /// A strategy breaks a law.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{strategy} breaks law {law}: {detail}; to see it again: replay({seed:#x})")]
+#[error("{strategy} breaks law {law}: {detail}; to repeat this case: replay({seed:#x})")]
 #[non_exhaustive]
 pub struct Violation {
     /// The law.
     pub law: Law,
-    /// The seed of the case: [`Laws::replay`] checks this case alone.
+    /// The seed of the case: [`Laws::replay`] checks only this case.
     pub seed: u64,
     /// The text of the identity of the strategy.
     pub strategy: String,
-    /// What was expected, and what came.
+    /// A description of the fault.
     pub detail: String,
 }
 
 impl<T: Value + Clone + fmt::Debug> Laws<T> {
     /// All laws on 1,000 cases from a fixed seed.
     ///
-    /// `value` draws a value. Let it draw equal, extreme and empty values often: ties and limits are what strategies get
-    /// wrong. `distinct` draws a value for a set without ties: of two values the one with the greater place is greater by
-    /// every measure that a strategy compares. Its values are those of law [`Names`](Law::Names).
+    /// `value` draws a value. It should draw equal, extreme and empty values often, because wrong strategies fail at ties
+    /// and limits. `distinct` draws a value for a set without ties, for law [`Names`](Law::Names): a value at a greater
+    /// place must be greater by every measure that a strategy compares.
     pub fn new(
         value: impl Fn(&mut Random) -> T + Send + Sync + 'static,
         distinct: impl Fn(&mut Random, usize) -> T + Send + Sync + 'static,
@@ -147,7 +147,7 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         )
     }
 
-    /// All laws, with values that are drawn a set at a time.
+    /// All laws, with generators that draw a whole set at a time.
     pub(crate) fn of_sets(
         values: impl Fn(&mut Random, usize) -> Vec<T> + Send + Sync + 'static,
         values_without_ties: impl Fn(&mut Random, usize) -> Vec<T> + Send + Sync + 'static,
@@ -161,7 +161,7 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         }
     }
 
-    /// Adds a law of your own about one answer. `check` returns the fault of a resolution that breaks it.
+    /// Adds your own law about one answer. `check` returns the fault of a resolution that breaks it.
     ///
     /// ```
     /// # use engram_conflict::{Law, Laws, Resolution, Versions};
@@ -189,7 +189,7 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         self
     }
 
-    /// Checks as many cases.
+    /// Sets the number of cases.
     #[must_use]
     pub fn cases(mut self, number: u32) -> Self {
         let (Cases::Drawn { seed, .. } | Cases::Only(seed)) = self.cases;
@@ -197,7 +197,7 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         self
     }
 
-    /// Draws other cases.
+    /// Sets the seed from which the cases are drawn.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.cases = match self.cases {
@@ -214,7 +214,7 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         self
     }
 
-    /// Leaves a law out, because the strategy does not promise it.
+    /// Exempts the strategy from a law that it does not promise.
     #[must_use]
     pub fn except(mut self, law: Law) -> Self {
         self.excepted.push(law);
@@ -224,8 +224,8 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
     /// Checks the strategy.
     ///
     /// # Errors
-    /// [`Violation`] with the first law that is broken and the seed of the case. A panic of the strategy is such an error
-    /// too with the feature `std`; without it, the panic comes through.
+    /// [`Violation`] with the first broken law and the seed of the case. With the feature `std` a panic of the strategy
+    /// is such an error, too; without it, the panic propagates.
     pub fn check(&self, strategy: &(impl Strategy<T> + ?Sized)) -> Result<Passed, Violation> {
         let mut kept = Passed { cases: 0, fingerprint: FINGERPRINT };
         for seed in self.seeds() {
@@ -235,7 +235,7 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         Ok(kept)
     }
 
-    /// Checks the strategy in a test.
+    /// Checks the strategy and panics on a broken law, for tests.
     ///
     /// # Panics
     /// If [`Laws::check`] finds a broken law; the message names it and the seed of the case.

@@ -1,8 +1,8 @@
 //! Patterns with an embedding: strategies, laws, cosine, and the view across ids.
 //!
 //! A pattern has an embedding (`f32`), citations (a multiset of ids), a strength, a confidence in `0..=1` and a time.
-//! [`PatternValue`] gives the strategies of this module access to a type of your own; [`OwnedPattern`] is a ready-made
-//! one.
+//! Implement [`PatternValue`] to use the strategies of this module with your own type; [`OwnedPattern`] is a
+//! ready-made one.
 //!
 //! ```
 //! use engram_conflict::pattern::{ConfidenceVoting, OwnedPattern, explain};

@@ -19,14 +19,14 @@ pub struct Resolution<T> {
     pub reason: Reason,
 }
 
-/// What is visible of a set of versions.
+/// The visible value or values of a set of versions.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome<T> {
     /// The version at this index, bit for bit.
     Chosen(usize),
     /// A value that no version holds.
     Composed(Composed<T>),
-    /// All these versions stay visible side by side, the one to show first in front.
+    /// All these versions stay visible, the one to show first in front.
     Kept(Vec<usize>),
 }
 
@@ -36,11 +36,11 @@ pub enum Outcome<T> {
 pub struct Composed<T> {
     /// The value.
     pub value: T,
-    /// The share of each version in the value, in the order of [`Versions::as_slice`]; they add up to 1.
+    /// The share of each version in the value, in the order of [`Versions::as_slice`]. The shares add up to 1.
     pub shares: Vec<f64>,
 }
 
-/// The rule that decided, and by how much.
+/// The rule that decided, and its margin.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -48,50 +48,50 @@ pub enum Reason {
     Only,
     /// The greatest confidence.
     Confidence {
-        /// How far it is above the next.
+        /// The distance to the second greatest.
         lead: f32,
     },
     /// The latest time.
     Time {
-        /// How many nanoseconds it is after the next.
+        /// The distance to the second latest, in nanoseconds.
         lead: u64,
     },
-    /// The greatest digest, among versions that were equal by the rule before.
+    /// The greatest digest among versions that the rule before found equal.
     Digest {
-        /// How many versions were equal; at least 2.
+        /// The number of equal versions, at least 2.
         tied: usize,
     },
-    /// The mean of all versions, weighted as [`Composed::shares`] say.
+    /// The mean of all versions, weighted by [`Composed::shares`].
     Mean,
     /// The plain mean of all versions, because every weight was zero.
     PlainMean,
-    /// No version was left out.
+    /// All versions are kept.
     All,
-    /// The rule of a strategy that this crate does not know.
+    /// The rule of a custom strategy.
     Other(Cow<'static, str>),
 }
 
 impl<T> Resolution<T> {
-    /// The version at `index`, for `reason`.
+    /// Chooses the version at `index`, for `reason`.
     #[must_use]
     pub const fn chosen(index: usize, reason: Reason) -> Self {
         Self { outcome: Outcome::Chosen(index), reason }
     }
 
-    /// The versions at `indices`, side by side, the one to show first in front.
+    /// Keeps the versions at `indices`, the one to show first in front.
     #[must_use]
     pub const fn kept(indices: Vec<usize>, reason: Reason) -> Self {
         Self { outcome: Outcome::Kept(indices), reason }
     }
 
-    /// A new value of which each version has a share. The shares add up to 1.
+    /// Composes a new value from shares of all versions. The shares must add up to 1.
     #[must_use]
     pub const fn blended(value: T, shares: Vec<f64>, reason: Reason) -> Self {
         Self { outcome: Outcome::Composed(Composed { value, shares }), reason }
     }
 
-    /// The version at `base` with changes: a composition if `value` differs from that version, otherwise the choice of
-    /// it. The whole share is that version's.
+    /// Shows a changed copy of the version at `base`: a composition if `value` differs from that version, otherwise a
+    /// choice of it. The version at `base` has the whole share.
     ///
     /// # Panics
     /// If `base` is not an index of `versions`.
@@ -107,10 +107,10 @@ impl<T> Resolution<T> {
         Self::blended(value, shares.collect(), reason)
     }
 
-    /// The value to show: of several kept versions the first.
+    /// The value to show. If several versions are kept, the first.
     ///
     /// # Panics
-    /// If an index is not one of `versions`, or nothing was kept: the resolution is then not one of these versions, or
+    /// If an index is out of range of `versions`, or nothing was kept: the resolution belongs to another set, or
     /// the strategy breaks law [`Valid`](crate::Law::Valid).
     pub fn visible<'a>(&'a self, versions: &'a Versions<T>) -> &'a T {
         match &self.outcome {
@@ -120,7 +120,7 @@ impl<T> Resolution<T> {
         }
     }
 
-    /// All visible values: one, or those kept side by side.
+    /// All visible values: one, or all kept ones.
     ///
     /// # Panics
     /// As [`visible`](Self::visible).

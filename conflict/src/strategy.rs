@@ -5,14 +5,14 @@ use alloc::sync::Arc;
 
 use crate::{Explanation, Resolution, StrategyId, Versions};
 
-/// A rule that says which value is visible of a set of concurrent versions.
+/// A rule that decides which value of a set of concurrent versions is visible.
 ///
 /// Replicas hold the same set and never exchange results, so `resolve` must be a pure function of the set, equal bit
 /// for bit on every node: no clock, no randomness, no memory of earlier calls, no order of a hash map, and of floats
-/// only `+ - * /` and the square root, in a fixed order. Folding pairs need not be associative: the rule always sees
-/// all versions at once.
+/// only `+ - * /` and the square root, in a fixed order. The rule always receives all versions at once, so it need not
+/// be associative.
 ///
-/// [`Laws`](crate::Laws) tests a strategy of your own.
+/// [`Laws`](crate::Laws) tests your own strategies.
 ///
 /// ```
 /// use engram_conflict::{Resolution, Strategy, StrategyId, Version, Versions};
@@ -42,7 +42,7 @@ pub trait Strategy<T>: Send + Sync {
     /// The visible value of `versions`.
     fn resolve(&self, versions: &Versions<T>) -> Resolution<T>;
 
-    /// The resolution with the part that each version has in it. Resolves anew.
+    /// Resolves `versions` and explains the contribution of each version.
     fn explain(&self, versions: &Versions<T>) -> Explanation {
         Explanation::new(self.id(), versions, &self.resolve(versions))
     }

@@ -1,4 +1,4 @@
-//! What a strategy needs to know of a value: which bits it has, and whether it is valid.
+//! The requirements on values: their bits, and whether they are valid.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::hash::{Hash, Hasher};
 
-/// A value of which several versions can exist at the same time.
+/// A value that can have several concurrent versions.
 ///
-/// Two values are the same if and only if [`Hash`] feeds the same bytes to a hasher. `#[derive(Hash)]` gives that for
-/// all fields but floats; of a float, hash the bits (`to_bits`), since `0.0 == -0.0` and `NaN != NaN`. Everything that
-/// a reader can see must be hashed.
+/// Two values are equal if and only if [`Hash`] feeds the same bytes to a hasher. `#[derive(Hash)]` is correct for
+/// all fields but floats; hash the bits of a float (`to_bits`), because `0.0 == -0.0` and `NaN != NaN`. Hash
+/// everything that a reader can see.
 ///
 /// `String`, `Vec<u8>`, `u64` and `i64` are values, and so is an `Arc` of a value.
 ///
@@ -28,7 +28,7 @@ use core::hash::{Hash, Hasher};
 /// # impl std::error::Error for NoTitle {}
 ///
 /// impl Value for Product {
-///     type Invalid = NoTitle; // `Infallible` where every value is valid.
+///     type Invalid = NoTitle; // `Infallible` if every value is valid.
 ///
 ///     fn validate(&self, _: &Self) -> Result<(), NoTitle> {
 ///         if self.title.is_empty() { Err(NoTitle) } else { Ok(()) }
@@ -36,13 +36,13 @@ use core::hash::{Hash, Hasher};
 /// }
 /// ```
 pub trait Value: Hash {
-    /// Why a value is invalid.
+    /// The cause of an invalid value.
     type Invalid: core::error::Error;
 
-    /// Checks the value itself, and that it fits `first`, a value of the same set.
+    /// Checks the value itself, and that it is compatible with `first`, a value of the same set.
     ///
     /// # Errors
-    /// The cause. A set takes no invalid value, and law [`Valid`](crate::Law::Valid) lets no strategy make one.
+    /// The cause. Sets refuse invalid values, and law [`Valid`](crate::Law::Valid) forbids a strategy to compose one.
     fn validate(&self, first: &Self) -> Result<(), Self::Invalid>;
 }
 
@@ -68,7 +68,7 @@ macro_rules! always_valid {
 
 always_valid!(String, Vec<u8>, u64, i64);
 
-/// Whether two values are the same, bit for bit.
+/// Whether two values are equal, bit for bit.
 pub(crate) fn same<T: Hash>(left: &T, right: &T) -> bool {
     let bytes = |value: &T| {
         let mut bytes = Portable(Vec::new());

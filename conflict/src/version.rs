@@ -1,4 +1,4 @@
-//! One version, and the validated set of versions that every strategy takes.
+//! Versions, and the validated sets that strategies resolve.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,20 +15,20 @@ use crate::{Outcome, Reason, Resolution, Value};
 pub struct Version<T> {
     /// The digest of the value: equal values have equal digests, on every node.
     pub digest: [u8; 32],
-    /// The value. To share one instead of copying it, let `T` be an `Arc`.
+    /// The value. Let `T` be an `Arc` to share values instead of copying them.
     pub value: T,
-    /// How many independent writes hold this value; at least 1.
+    /// The number of independent writes that hold this value, at least 1.
     pub confirmations: u32,
 }
 
 impl<T> Version<T> {
-    /// A version that one write holds.
+    /// Creates a version with one confirmation.
     #[must_use]
     pub const fn new(digest: [u8; 32], value: T) -> Self {
         Self { digest, value, confirmations: 1 }
     }
 
-    /// The version, held by as many writes.
+    /// Sets the number of writes that hold the version.
     #[must_use]
     pub fn confirmed(mut self, confirmations: u32) -> Self {
         self.confirmations = confirmations;
@@ -37,9 +37,9 @@ impl<T> Version<T> {
 }
 
 impl<T: Value> Version<T> {
-    /// A version with a digest of its value, for tests, generators and examples.
+    /// Creates a version with a digest of its value, for tests, generators and examples.
     ///
-    /// The digest tells test data apart. It is not cryptographic.
+    /// The digest distinguishes test data. It is not cryptographic.
     #[must_use]
     pub fn named(value: T) -> Self {
         let mut digest = [0; 32];
@@ -54,33 +54,33 @@ impl<T: Value> Version<T> {
 
 /// A non-empty set of valid versions in canonical order: by digest, each digest once.
 ///
-/// The only argument of a strategy. The set does not depend on the order in which the versions arrived, nor on how
-/// often each of them arrived, so a strategy cannot depend on either.
+/// The only argument of a strategy. The set does not depend on the order or repetition in which versions
+/// arrived, so a strategy cannot depend on either.
 #[derive(Clone, Debug)]
 pub struct Versions<T> {
     sorted: Vec<Version<T>>,
 }
 
-/// Why some versions are not a set that a strategy can resolve.
+/// Versions do not form a set that a strategy can resolve.
 ///
-/// Nothing was changed. Leave out the version that is named (by its digest), or correct it where it entered the
+/// Nothing was changed. Leave out the named version, or correct it where it entered the
 /// system: a stored version should have passed the same checks.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidVersions<E> {
-    /// There is no version to choose from.
+    /// The set is empty.
     #[error("no versions: a set to resolve has at least one")]
     Empty,
     /// A value is invalid.
     #[error(transparent)]
     Value(InvalidValue<E>),
-    /// No write holds the version.
+    /// A version has no confirmation.
     #[error("version {}: 0 confirmations, a live version has at least 1", short(.digest))]
     Unconfirmed {
         /// The digest of the version.
         digest: [u8; 32],
     },
-    /// Two values have one digest, so two nodes could keep different ones.
+    /// Two different values have the same digest, so two nodes could keep different ones.
     #[error("two different values have the digest {}", short(.digest))]
     Contradiction {
         /// The digest.
@@ -88,7 +88,7 @@ pub enum InvalidVersions<E> {
     },
 }
 
-/// A value that is invalid, and the cause. Nothing was changed.
+/// A value is invalid. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("version {}: {cause}", short(.digest))]
 #[non_exhaustive]
@@ -110,10 +110,10 @@ pub(crate) fn short(digest: &[u8; 32]) -> String {
 }
 
 impl<T: Value> Versions<T> {
-    /// Validates the versions, sorts them by digest and joins equal ones.
+    /// Validates the versions, sorts them by digest and merges equal ones.
     ///
-    /// Confirmations of equal versions add up (they stop at `u32::MAX`), so pass each write once: a version per dot, or
-    /// a version per value with the number of its dots. Costs `O(n log n)`, and one validation of each value.
+    /// Confirmations of equal versions add up (saturating at `u32::MAX`), so pass each write once: a version per dot, or
+    /// a version per value with the number of its dots. `O(n log n)`, plus one validation of each value.
     ///
     /// # Errors
     /// [`InvalidVersions`] names the first version, in order of digests, that is invalid, and the cause.
@@ -163,23 +163,23 @@ impl<T> Versions<T> {
         self.sorted.iter().map(|version| &version.value)
     }
 
-    /// How many different versions there are; at least 1.
+    /// The number of versions, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "a set of versions is never empty")]
     pub fn len(&self) -> usize {
         self.sorted.len()
     }
 
-    /// The index of the greatest version by `order`; among equals, of the greatest digest.
+    /// The index of the greatest version by `order`; among equals, the one with the greatest digest.
     ///
-    /// Choose a winner by this function: together the two are a total order.
+    /// Use this function to choose a winner: `order` and digest together are a total order.
     pub fn best_by(&self, order: impl Fn(&Version<T>, &Version<T>) -> Ordering) -> usize {
         // The versions ascend by digest, and `max_by` takes the last of equals.
         let best = (0..self.len()).max_by(|&i, &j| order(&self.sorted[i], &self.sorted[j]));
         best.expect("a set of versions is never empty")
     }
 
-    /// The choice of [`best_by`](Self::best_by), with its reason: the only version, the digest if several versions are
-    /// equal by `order`, otherwise `rule`.
+    /// Chooses the version of [`best_by`](Self::best_by). The reason is the only version, the digest if several versions
+    /// are equal by `order`, otherwise `rule`.
     pub fn choose_by(
         &self,
         rule: &'static str,

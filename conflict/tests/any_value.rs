@@ -1,4 +1,4 @@
-//! Strategies and laws for values that are no patterns: products of a catalogue.
+//! Strategies and laws for values other than patterns: products of a catalogue.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -121,7 +121,7 @@ fn each_law_stops_a_wrong_strategy_of_products() {
     });
     let calls = AtomicUsize::new(0);
     killed(Law::Pure, move |versions| {
-        // It hides within one answer and its repetition.
+        // It does not show in one answer and its repetition.
         let base = calls.fetch_add(1, Ordering::Relaxed) / 3 % versions.len();
         let tags = versions.values().flat_map(|product| product.tags.iter().cloned()).collect();
         let product = Product { tags, ..versions[base].value.clone() };
@@ -137,7 +137,7 @@ fn an_invalid_product_is_refused_by_digest() {
 }
 
 #[test]
-fn a_chosen_version_says_by_which_rule() {
+fn chosen_version_names_its_rule() {
     let versions = Versions::new([3u64, 9, 9].map(Version::named)).unwrap();
     assert_eq!(versions.len(), 2);
     let greatest = versions.choose_by("the greatest", |a, b| a.value.cmp(&b.value));

@@ -35,7 +35,7 @@ fn an_empty_set_is_refused() {
 }
 
 #[test]
-fn numbers_that_are_none_are_refused_by_version_and_field() {
+fn non_finite_numbers_are_refused_by_field() {
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let error = refused([valid(1), version(2, |p| p.embedding[33] = value)]).to_string();
         let expected = format!(
@@ -50,14 +50,14 @@ fn numbers_that_are_none_are_refused_by_version_and_field() {
 }
 
 #[test]
-fn a_confidence_is_at_most_one_and_a_strength_may_be_above() {
+fn strength_may_exceed_one_confidence_may_not() {
     let InvalidVersions::Value(invalid) = refused([version(1, |p| p.confidence = 1.000_000_1)])
     else {
         panic!("the value is invalid")
     };
     assert_eq!(invalid.digest, [1; 32]);
     assert!(matches!(invalid.cause, InvalidPattern::Confidence { value } if value > 1.0));
-    // The engine emits this strength: it is taken, and comes out as it went in.
+    // The engine emits this strength: it is accepted and returned unchanged.
     let versions = Versions::new([version(1, |p| p.strength = 1.000_000_1)]).unwrap();
     let resolution = ConfidenceVoting.resolve(&versions);
     assert_eq!(resolution.visible(&versions).strength.to_bits(), 1.000_000_1f32.to_bits());
@@ -65,7 +65,7 @@ fn a_confidence_is_at_most_one_and_a_strength_may_be_above() {
 }
 
 #[test]
-fn other_dimensions_unwritten_and_contradicting_versions_are_refused() {
+fn versions_that_do_not_match_are_refused() {
     assert_eq!(
         refused([version(2, |p| p.embedding = vec![0.5; 39]), valid(1)]).to_string(),
         "version 02020202: embedding of 39 dimensions among versions of 40"
@@ -93,7 +93,7 @@ fn extremes_are_valid_and_resolved() {
             version(i as u8, change).confirmed(u32::MAX)
         })
         .collect();
-    // Twice each: confirmations stop at their maximum.
+    // Twice each: confirmations saturate.
     let versions = Versions::new(owned.iter().chain(&owned).cloned()).unwrap();
     assert_eq!(versions.len(), 64);
     assert!(versions.iter().all(|version| version.confirmations == u32::MAX));
@@ -114,7 +114,7 @@ fn extremes_are_valid_and_resolved() {
 }
 
 #[test]
-fn patterns_without_embedding_or_citations_are_valid() {
+fn empty_embedding_and_citations_are_valid() {
     let empty = |digest, confidence| {
         version(digest, |p| {
             (p.embedding, p.citations, p.confidence) = (Vec::new(), Vec::new(), confidence);
@@ -127,7 +127,7 @@ fn patterns_without_embedding_or_citations_are_valid() {
 }
 
 #[test]
-fn a_cosine_is_there_or_it_is_not() {
+fn cosine_of_unusable_vectors_is_none() {
     assert_eq!(cosine(&[], &[]), None);
     assert_eq!(cosine(&[1.0], &[1.0, 2.0]), None);
     assert_eq!(cosine(&[f32::NAN], &[1.0]), None);
@@ -146,7 +146,7 @@ fn detection_is_total() {
     let observed = |id, embedding| Observed::new(id, [0; 32], embedding, &citations);
     let thresholds = Thresholds::default();
     let conflict = thresholds.detect(None, &observed("a", &[]), &observed("b", &[f32::NAN]));
-    // Without an angle two patterns are not alike, so a shared episode is disputed.
+    // Without a cosine two patterns are not similar, so a shared episode is disputed.
     assert_eq!(
         conflict.unwrap().to_string(),
         "episode ownership: no cosine, 1 episodes in common (Jaccard 1.000, the same episodes)"
@@ -180,7 +180,7 @@ fn identities_have_one_spelling() {
 }
 
 #[test]
-fn everything_can_be_sent_to_another_thread() {
+fn public_types_are_send_and_sync() {
     fn check<T: Send + Sync + 'static>() {}
     check::<Versions<OwnedPattern>>();
     check::<Box<dyn Strategy<OwnedPattern>>>();

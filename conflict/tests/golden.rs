@@ -1,6 +1,6 @@
-//! Results on real and fixed inputs, as bits. Every machine and every build must find them again.
+//! Results on real and fixed inputs, as bits. Every machine and every build must reproduce them.
 //!
-//! A change of `tests/data/golden.tsv` is a change of results: it needs new versions of the
+//! A change of `tests/data/golden.tsv` changes results and needs new versions of the
 //! strategies. To write the file: `WRITE_GOLDEN=1 cargo test --test golden`.
 
 mod common;
@@ -15,7 +15,7 @@ use engram_conflict::pattern::{
 use engram_conflict::{Outcome, Strategy, Version, Versions};
 
 #[test]
-fn results_are_those_of_every_other_machine() {
+fn results_match_the_golden_file() {
     let found = strategies() + &cosines() + &lanes() + &view();
     if std::env::var_os("WRITE_GOLDEN").is_some() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/golden.tsv");
@@ -28,7 +28,7 @@ fn results_are_those_of_every_other_machine() {
     assert_eq!(found.lines().count(), golden.lines().count());
 }
 
-/// Real patterns as if they were siblings, in sets of one to seven, and one set of extremes.
+/// Real patterns as siblings, in sets of one to seven, and one set of extremes.
 fn strategies() -> String {
     let real: Vec<Sibling> = excerpt().into_iter().map(|real| real.version).collect();
     let mut sets: Vec<Vec<Sibling>> = (1..8).map(|n| real[n * 8..n * 9].to_vec()).collect();
@@ -97,8 +97,8 @@ fn cosines() -> String {
     text
 }
 
-/// Where the lanes are, and in which order they are added: two huge products cancel, and what is
-/// left of the others depends on when each of the two met them. One digest for each first lane.
+/// The positions of the lanes and the order in which they are added: two huge products cancel, and
+/// the rest depends on the order. One digest for each first lane.
 fn lanes() -> String {
     const HUGE: f32 = (1_u32 << 30) as f32;
     let mut text = String::new();

@@ -7,7 +7,7 @@ use engram_conflict::pattern::{
 use engram_conflict::{Law, Laws, Outcome, Reason, Strategy, Version, Versions};
 use std::sync::Arc;
 
-/// Every strategy of the crate, with the laws it does not promise.
+/// Every strategy of the crate, with the laws from which it is exempt.
 fn strategies() -> [(Box<dyn Strategy<OwnedPattern>>, Option<Law>); 5] {
     [
         (Box::new(ConfidenceVoting), None),
@@ -26,7 +26,7 @@ fn each_strategy_keeps_its_laws() {
 }
 
 #[test]
-fn a_shared_pattern_is_resolved_like_an_owned_one() {
+fn shared_and_owned_patterns_resolve_alike() {
     let shared = laws_of(Arc::new).check(&ConfidenceWeighted::new()).unwrap();
     assert_eq!(shared, laws().check(&ConfidenceWeighted::new()).unwrap());
 }
@@ -41,9 +41,9 @@ fn each_strategy_keeps_its_laws_from_other_seeds() {
     }
 }
 
-/// Law S6: these numbers were written on x86-64. Every machine and build must find them again.
+/// Law S6: these numbers were written on x86-64. Every machine and build must reproduce them.
 #[test]
-fn the_bits_of_all_answers_are_those_of_every_other_machine() {
+fn fingerprints_of_all_answers_are_golden() {
     let fingerprints = strategies().map(|(strategy, excepted)| {
         let laws = excepted.into_iter().fold(laws(), Laws::except);
         (strategy.id().to_string(), laws.check(&*strategy).unwrap().fingerprint)
@@ -67,9 +67,9 @@ fn version(digest: u8, embedding: [f32; 3], citation: &str) -> Version<OwnedPatt
     Version::new([digest; 32], pattern)
 }
 
-/// What replicas do: they join sets. Folding pairs of results is what does not converge.
+/// Replicas join sets. Folding pairs of results would not converge.
 #[test]
-fn three_nodes_with_equal_confidence_agree_in_all_six_merge_orders() {
+fn equal_confidences_agree_in_six_merge_orders() {
     let nodes = [
         version(1, [1.0, 0.0, 0.3], "a"),
         version(2, [0.0, 1.0, 0.1], "b"),
@@ -91,7 +91,7 @@ fn three_nodes_with_equal_confidence_agree_in_all_six_merge_orders() {
 }
 
 #[test]
-fn voting_takes_the_most_confident_and_all_citations() {
+fn voting_unites_citations_of_all_versions() {
     let (mut sure, mut late) = (version(1, [1.0; 3], "a"), version(2, [0.5; 3], "b"));
     sure.value.confidence = 0.875;
     late.value.consolidated_at += 5;
@@ -106,7 +106,7 @@ fn voting_takes_the_most_confident_and_all_citations() {
 }
 
 #[test]
-fn voting_chooses_a_version_that_has_everything_instead_of_copying_it() {
+fn voting_chooses_a_complete_version_uncopied() {
     let (mut rich, poor) = (version(1, [1.0; 3], "a"), version(2, [0.5; 3], "a"));
     rich.value.confidence = 1.0;
     rich.value.citations = ["shared", "a", "b"].map(String::from).to_vec();
@@ -115,7 +115,7 @@ fn voting_chooses_a_version_that_has_everything_instead_of_copying_it() {
 }
 
 #[test]
-fn equal_confidences_are_decided_by_the_greater_digest() {
+fn greater_digest_breaks_confidence_ties() {
     let nodes = [version(1, [1.0; 3], "a"), version(2, [0.5; 3], "b"), version(3, [0.1; 3], "c")];
     let versions = Versions::new(nodes.clone()).unwrap();
     let resolution = ConfidenceVoting.resolve(&versions);
@@ -126,7 +126,7 @@ fn equal_confidences_are_decided_by_the_greater_digest() {
 }
 
 #[test]
-fn the_weighted_mean_weighs_all_versions_at_once() {
+fn weighted_mean_covers_all_versions_at_once() {
     let mut nodes = [
         version(1, [1.0, 0.0, 0.0], "a"),
         version(2, [0.0, 1.0, 0.0], "b"),
@@ -145,7 +145,7 @@ fn the_weighted_mean_weighs_all_versions_at_once() {
 }
 
 #[test]
-fn without_any_weight_the_mean_is_plain() {
+fn zero_weights_give_the_plain_mean() {
     let mut nodes = [version(1, [1.0, 0.0, 0.5], "a"), version(2, [0.0, 1.0, 0.5], "b")];
     nodes.iter_mut().for_each(|node| node.value.confidence = 0.0);
     let versions = Versions::new(nodes.clone()).unwrap();
@@ -156,7 +156,7 @@ fn without_any_weight_the_mean_is_plain() {
 }
 
 #[test]
-fn an_explanation_tells_the_story_of_the_resolution() {
+fn explanation_lists_shares_and_citations() {
     let (mut sure, other) = (version(1, [1.0; 3], "a"), version(2, [0.5; 3], "b"));
     sure.value.confidence = 0.875;
     let versions = Versions::new([sure.clone(), other.clone()]).unwrap();

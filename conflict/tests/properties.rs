@@ -1,4 +1,4 @@
-//! Laws as properties over the exported generators; everything is compared as bits.
+//! Laws as properties over the exported generators, compared as bits.
 
 use engram_conflict::pattern::{
     ConfidenceVoting, ConfidenceWeighted, Containment, KeepBoth, LastWriter, Overlap, OwnedPattern,
@@ -22,7 +22,7 @@ fn set(owned: &[Version<OwnedPattern>]) -> Versions<OwnedPattern> {
     Versions::new(owned.iter().cloned()).unwrap()
 }
 
-/// All that is visible, as bits.
+/// The visible values as bits.
 fn bits(
     strategy: &dyn Strategy<OwnedPattern>,
     owned: &[Version<OwnedPattern>],
@@ -48,7 +48,7 @@ fn vectors(dimensions: std::ops::Range<usize>) -> impl Generator<Value = [Vec<f3
     })
 }
 
-/// The definition of the cosine, without a thought for speed.
+/// The cosine by its definition.
 fn defined_cosine(left: &[f32], right: &[f32]) -> Option<f32> {
     let sum = |a: &[f32], b: &[f32]| {
         let mut lanes = [0f32; 32];
@@ -95,7 +95,7 @@ proptest! {
     }
 
     #[test]
-    fn prop_confidence_and_strength_stay_within_the_inputs(owned in generate::versions(1..=64, 3)) {
+    fn prop_confidence_stays_within_the_inputs(owned in generate::versions(1..=64, 3)) {
         let versions = set(&owned);
         for strategy in strategies() {
             let resolution = strategy.resolve(&versions);
@@ -142,7 +142,7 @@ proptest! {
     }
 
     #[test]
-    fn prop_overlap_is_that_of_sets(a in generate::citations(), b in generate::citations()) {
+    fn prop_overlap_matches_set_intersection(a in generate::citations(), b in generate::citations()) {
         use std::collections::BTreeSet;
         let (left, right): (BTreeSet<_>, BTreeSet<_>) = (a.iter().collect(), b.iter().collect());
         let overlap = Overlap::of(&a, &b);
@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn prop_cosine_is_its_definition([a, b, _] in vectors(0..200)) {
+    fn prop_cosine_matches_its_definition([a, b, _] in vectors(0..200)) {
         let bits = |cosine: Option<f32>| cosine.map(f32::to_bits);
         prop_assert_eq!(bits(cosine(&a, &b)), bits(defined_cosine(&a, &b)));
         prop_assert_eq!(bits(cosine(&a, &b)), bits(cosine(&b, &a)));
@@ -163,7 +163,7 @@ proptest! {
     }
 
     #[test]
-    fn prop_blend_is_its_definition([a, b, c] in vectors(1..100), x in 0.0f64..1.0, y in 0.0f64..1.0) {
+    fn prop_blend_matches_its_definition([a, b, c] in vectors(1..100), x in 0.0f64..1.0, y in 0.0f64..1.0) {
         let shares = [x / 2.0, y / 2.0, 1.0 - x / 2.0 - y / 2.0];
         let blended = blend([(shares[0], &a[..]), (shares[1], &b), (shares[2], &c)]).unwrap();
         for i in 0..a.len() {

@@ -1,4 +1,4 @@
-//! The view across ids: incremental equals from scratch equals the naive twin, bit for bit.
+//! The view across ids: the incremental view, a rebuilt one and the naive twin are equal, bit for bit.
 
 mod common;
 
@@ -23,14 +23,14 @@ fn from_scratch(patterns: &Patterns, rules: Rules) -> Vec<Line> {
     naive::lines(&view)
 }
 
-/// Rules under which the excerpt has every kind of conflict, in good numbers.
+/// Rules under which the excerpt has many conflicts of every kind.
 fn mixed() -> Rules {
     let thresholds = Thresholds::default().ownership_cosine(0.84);
     Rules::default().thresholds(thresholds).concept_cosine(0.96)
 }
 
 #[test]
-fn the_view_of_real_patterns_is_the_naive_one() {
+fn view_of_real_patterns_matches_the_naive_one() {
     for rules in [Rules::default(), mixed()] {
         let lines = from_scratch(&real(), rules);
         assert_eq!(lines, naive::view(&real(), &rules));
@@ -52,7 +52,7 @@ impl Random {
     }
 }
 
-/// Patterns near a few centres, in `dimension` dimensions; some are zero or enormous.
+/// Patterns near a few centres, in `dimension` dimensions; some are zero or huge.
 fn synthetic(random: &mut Random, number: usize, dimension: usize) -> Vec<(String, Sibling)> {
     let component = |random: &mut Random| random.below(2001) as f32 / 1000.0 - 1.0;
     let centres: Vec<Vec<f32>> =
@@ -64,16 +64,16 @@ fn synthetic(random: &mut Random, number: usize, dimension: usize) -> Vec<(Strin
         let embedding = centre.iter().map(|c| (c + spread * component(random)) * scale).collect();
         let citations = (0..random.below(5)).map(|_| format!("e{}", random.below(12))).collect();
         let mut pattern = OwnedPattern::new(embedding, citations);
-        // Few values, so that ranks are often decided by digests.
+        // Few values, so digests often decide ranks.
         pattern.confidence = [0.0, -0.0, 0.05, 0.5, 0.9, 1.0][random.below(6)];
         (format!("p{i:03}"), Version::named(pattern))
     };
     (0..number).map(make).collect()
 }
 
-/// Random edits, one by one and in batches; after each the view is the one from scratch.
+/// Random edits, one by one and in batches; after each the view equals a rebuild.
 #[test]
-fn incremental_is_from_scratch_is_naive() {
+fn incremental_view_matches_rebuilt_and_naive() {
     for seed in 0..12 {
         // 300 dimensions have early cuts, 5 have none.
         let dimension = [5, 300][seed as usize % 2];
@@ -86,7 +86,7 @@ fn incremental_is_from_scratch_is_naive() {
             let edits: Vec<(String, Option<Sibling>)> = (0..1 + random.below(6))
                 .map(|_| {
                     let (id, _) = &pool[random.below(40)];
-                    // The content of an id changes: any content may come under it.
+                    // The content of an id may change to any other.
                     let (_, content) = &pool[random.below(60)];
                     (id.clone(), (random.below(3) > 0).then(|| content.clone()))
                 })
@@ -117,7 +117,7 @@ fn incremental_is_from_scratch_is_naive() {
 }
 
 #[test]
-fn real_patterns_taken_out_and_put_back_leave_no_trace() {
+fn reinserted_patterns_restore_the_view() {
     let patterns = real();
     let expected = from_scratch(&patterns, Rules::default());
     let mut view = CrossIdView::new(Rules::default()).unwrap();
@@ -137,7 +137,7 @@ fn real_patterns_taken_out_and_put_back_leave_no_trace() {
 }
 
 #[test]
-fn every_pattern_is_in_one_group_and_conflicts_with_its_head() {
+fn members_conflict_with_their_representative() {
     let mut view = CrossIdView::new(Rules::default()).unwrap();
     let patterns = real();
     view.update(patterns.iter().map(|(id, v)| (id.as_str(), Some(pattern(v))))).unwrap();
@@ -151,7 +151,7 @@ fn every_pattern_is_in_one_group_and_conflicts_with_its_head() {
                 panic!("{member} is not a member")
             };
             assert_eq!(representative, group.representative);
-            // Directly, not through somebody else.
+            // Directly, not transitively.
             let all = view.scan_conflicts(member);
             assert!(
                 all.iter()
@@ -175,7 +175,7 @@ fn view_of(patterns: &[(&'static str, Sibling)]) -> CrossIdView<&'static str> {
     view
 }
 
-/// a - b - c is a chain: a and c have nothing to do with each other.
+/// a - b - c is a chain: a and c are not in conflict.
 #[test]
 fn grouping_is_not_transitive() {
     let view = view_of(&[
@@ -189,7 +189,7 @@ fn grouping_is_not_transitive() {
 }
 
 #[test]
-fn a_subset_is_said_to_be_one_and_keeps_its_confidence() {
+fn subset_keeps_its_confidence() {
     let view = view_of(&[
         ("large", named(&["1", "2", "3", "4"], [1.0, 0.0], 0.9)),
         ("small", named(&["1", "2", "3", "3"], [0.9, 0.4], 0.8)),
@@ -206,7 +206,7 @@ fn a_subset_is_said_to_be_one_and_keeps_its_confidence() {
 }
 
 #[test]
-fn of_two_patterns_that_dispute_an_episode_both_lose_confidence() {
+fn disputed_episode_lowers_both_confidences() {
     let view = view_of(&[
         ("a", named(&["1", "2", "3"], [1.0, 0.0], 0.9)),
         ("b", named(&["3", "4", "5"], [0.0, 1.0], 0.8)),
@@ -216,13 +216,13 @@ fn of_two_patterns_that_dispute_an_episode_both_lose_confidence() {
     let rival = a.rival.as_ref().unwrap();
     assert_eq!((*rival.id, rival.conflict.kind), ("b", ConflictKind::EpisodeOwnership));
     assert_eq!(a.shown, (f64::from(0.9f32) * (1.0 - 0.5 * f64::from(0.2f32))) as f32);
-    // A confidence below the floor is not lifted to it.
+    // A confidence below the floor is not raised to it.
     assert_eq!(view.get(&"c").unwrap().shown, 0.05);
-    assert!(a.to_string().contains("beside its rival b"), "{a}");
+    assert!(a.to_string().contains("disputed by b"), "{a}");
 }
 
 #[test]
-fn a_bad_pattern_is_refused_and_the_view_is_as_before() {
+fn refused_pattern_leaves_the_view_unchanged() {
     let good = named(&["1"], [1.0, 0.0], 0.9);
     let mut view = view_of(&[("good", good.clone())]);
     let before = view.get(&"good").unwrap().to_string();
@@ -235,7 +235,7 @@ fn a_bad_pattern_is_refused_and_the_view_is_as_before() {
         view.update(edits).unwrap_err();
         assert_eq!((view.len(), view.get(&"good").unwrap().to_string()), (1, before.clone()));
     }
-    // Only if no pattern of the old dimension stays may the dimension change.
+    // The dimension may change only if no pattern of the old dimension stays.
     assert_eq!(
         view.upsert("long", pattern(&long)).unwrap_err().to_string(),
         format!("version {}: embedding of 3 dimensions among versions of 2", hex(&long.digest))

@@ -1,5 +1,5 @@
-//! The law suite can fail: twenty wrong strategies, and the law that stops each of them. Two are beyond any suite that
-//! runs one strategy on one machine; they are named at the end.
+//! Twenty wrong strategies, and the law that detects each of them. A suite that runs one strategy on one machine cannot
+//! detect two of them; they are at the end.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use engram_conflict::{Law, Outcome, Reason, Resolution, Strategy, StrategyId};
 type Versions = engram_conflict::Versions<OwnedPattern>;
 type Answer = Resolution<OwnedPattern>;
 
-/// A strategy made of a rule alone.
+/// A strategy that consists of a rule only.
 struct Rule<F>(F);
 
 impl<F: Fn(&Versions) -> Answer + Send + Sync> Strategy<OwnedPattern> for Rule<F> {
@@ -32,7 +32,7 @@ fn most_confident(versions: &Versions) -> usize {
     versions.best_by(|a, b| a.value.confidence.total_cmp(&b.value.confidence))
 }
 
-/// A right value with one thing changed: the most confident version, with the citations of all.
+/// A correct value with one change: the most confident version, with the citations of all.
 fn voted(versions: &Versions, change: impl FnOnce(&mut OwnedPattern)) -> Answer {
     let base = most_confident(versions);
     let mut value = versions[base].value.merged(Merged::of(base, versions));
@@ -40,7 +40,7 @@ fn voted(versions: &Versions, change: impl FnOnce(&mut OwnedPattern)) -> Answer 
     Resolution::composed(value, base, versions, RULE)
 }
 
-/// The same, but a single version stays as it is.
+/// The same, but a single version stays unchanged.
 fn voted_of_several(versions: &Versions, change: impl FnOnce(&mut OwnedPattern)) -> Answer {
     match versions.len() {
         1 => Resolution::chosen(0, RULE),
@@ -48,7 +48,7 @@ fn voted_of_several(versions: &Versions, change: impl FnOnce(&mut OwnedPattern))
     }
 }
 
-/// The suite must break `law`, and the printed seed must show the same again.
+/// Checks that the suite reports `law`, and that the printed seed repeats the violation.
 #[track_caller]
 fn killed(law: Law, strategy: impl Strategy<OwnedPattern>) {
     let broken = laws().check(&strategy).expect_err("the suite must fail");
@@ -80,7 +80,7 @@ fn a_mean_of_pairs() {
 }
 
 #[test]
-fn the_time_of_now() {
+fn reads_the_wall_clock() {
     let now = || i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos());
     let rule =
         Rule(move |versions: &Versions| voted(versions, |v| v.consolidated_at = now().unwrap()));
@@ -88,22 +88,22 @@ fn the_time_of_now() {
 }
 
 #[test]
-fn a_generation_that_counts_calls() {
+fn counts_its_own_calls() {
     let calls = AtomicU64::new(0);
     killed(
         Law::Pure,
         Rule(move |versions: &Versions| {
             let nth = calls.fetch_add(1, Ordering::Relaxed) as usize;
-            // It hides within one answer and its repetition.
+            // It does not show in one answer and its repetition.
             let base = nth / 3 % versions.len();
             Merged::of(base, versions).over(base, versions, RULE)
         }),
     );
 }
 
-/// "If the remote one is at least as confident, take it": what is remote depends on the node.
+/// "If the remote version is at least as confident, take it": which one is remote depends on the node.
 #[test]
-fn a_tie_to_the_remote_version() {
+fn remote_version_wins_ties() {
     let local: Mutex<Option<[u8; 32]>> = Mutex::new(None);
     let rule = Rule(move |versions: &Versions| {
         let mut local = local.lock().unwrap();
@@ -119,7 +119,7 @@ fn a_tie_to_the_remote_version() {
 }
 
 #[test]
-fn the_first_one_wins() {
+fn first_version_wins() {
     let rule = |versions: &Versions| Merged::of(0, versions).over(0, versions, RULE);
     killed(Law::Names, Rule(rule));
 }
@@ -168,7 +168,7 @@ fn panics_if_no_version_has_confidence() {
 #[test]
 fn changes_a_single_version() {
     let rule = |versions: &Versions| {
-        // Rounds -0.0 to 0.0: equal as a number, other as bits.
+        // Rounds -0.0 to 0.0: equal as numbers, different as bits.
         voted(versions, |value| value.embedding.iter_mut().for_each(|x| *x += 0.0))
     };
     killed(Law::Single, Rule(rule));
@@ -246,7 +246,7 @@ fn an_invented_reason() {
     assert_eq!(broken.law, Law::Valid);
 }
 
-/// The sum overflows: a panic here, another number in a build without overflow checks.
+/// The sum overflows: a panic here, a wrong number in a build without overflow checks.
 #[test]
 #[cfg(debug_assertions)]
 fn a_sum_of_confirmations_that_overflows() {
@@ -257,10 +257,10 @@ fn a_sum_of_confirmations_that_overflows() {
     killed(Law::Total, Rule(rule));
 }
 
-/// Beyond the suite: the answer differs between machines. A fingerprint that is compared on each of them (law S6,
+/// Not detectable by the suite: the answer differs between machines. Comparing fingerprints of several machines (law S6,
 /// [`engram_conflict::Passed::fingerprint`]) finds it.
 #[test]
-fn an_answer_that_depends_on_the_machine_needs_two_machines() {
+fn machine_dependence_needs_two_machines() {
     let on = |is_wide: bool| {
         Rule(move |versions: &Versions| match is_wide {
             true => KeepBoth.resolve(versions),
@@ -271,9 +271,9 @@ fn an_answer_that_depends_on_the_machine_needs_two_machines() {
     assert_ne!(fingerprints[0], fingerprints[1]);
 }
 
-/// Beyond the suite: two parameters, one identity. The suite sees one strategy, and each of them keeps the laws.
+/// Not detectable by the suite: two parameters, one identity. The suite runs one strategy, and each keeps the laws.
 #[test]
-fn a_parameter_that_is_not_in_the_identity_needs_two_strategies() {
+fn parameter_outside_the_identity_is_not_seen() {
     let weighted = |by_confirmations| match by_confirmations {
         true => ConfidenceWeighted::by_confirmations(),
         false => ConfidenceWeighted::new(),

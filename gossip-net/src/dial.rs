@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_address_delays_the_next_a_little() {
+    async fn silent_address_delays_the_next_briefly() {
         let begun = Instant::now();
         let won = race(vec![silent(), silent(), attempt(10, Ok(3))], DELAY).await;
         assert_eq!(won.unwrap(), 3);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failed_address_delays_the_next_not_at_all() {
+    async fn failed_address_does_not_delay_the_next() {
         let begun = Instant::now();
         let failed = attempt(5, Err(HandshakeError::Expired));
         assert_eq!(race(vec![failed, attempt(10, Ok(2))], DELAY).await.unwrap(), 2);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_tells_more_than_silence() {
+    async fn reported_failure_prefers_answer_to_silence() {
         for refused_first in [true, false] {
             let mut attempts = vec![silent(), attempt(5, Err(HandshakeError::Expired))];
             if refused_first {

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_slow_subscriber_misses_the_oldest_events_and_they_are_counted() {
+    async fn slow_subscriber_loses_oldest_events_counted() {
         let counters = Arc::new(Counters::default());
         let bus = EventBus::new(counters.clone());
         let mut events = bus.subscribe();

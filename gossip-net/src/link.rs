@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn of_crossing_dials_both_sides_keep_the_one_of_the_smaller_id_in_every_order() {
+    fn crossing_dials_keep_smaller_id() {
         for gap in [Duration::ZERO, HANDSHAKE_TIMEOUT] {
             for order in [[true, false], [false, true]] {
                 assert!(survivor(true, order, gap), "the smaller keeps its own");
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_dials_again_later_has_lost_the_old_connection() {
+    fn later_dial_replaces_the_old_connection() {
         for us_is_smaller in [true, false] {
             for order in [[true, true], [true, false], [false, true], [false, false]] {
                 assert_eq!(survivor(us_is_smaller, order, CROSSING), order[1]);

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_is_no_id_is_refused_by_name() {
+    fn invalid_id_text_is_refused_by_cause() {
         assert_eq!("ab".parse::<NodeId>(), Err(NodeIdError::Length(2)));
         let text = "g".repeat(64);
         assert_eq!(text.parse::<NodeId>(), Err(NodeIdError::Character('g')));

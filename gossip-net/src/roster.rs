@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_roster_has_room_for_its_limit_and_not_for_one_more() {
+    fn roster_holds_at_most_max_members() {
         let many = |n: usize| {
             Roster::new((0..n).map(|n| {
                 let mut id = [0; 32];

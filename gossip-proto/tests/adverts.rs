@@ -26,13 +26,13 @@ fn a_space_takes_twenty_bytes() {
 }
 
 #[test]
-fn a_number_of_records_beyond_the_field_is_its_greatest_value() {
+fn record_count_saturates() {
     let summary = Summary { root: [1; 32], count: 1 << 40, generation: 1 };
     assert_eq!(AdvertisedRoot::of(&summary).count, u32::MAX);
 }
 
 #[test]
-fn as_many_spaces_as_fit_the_first_ones_first() {
+fn advert_takes_the_first_spaces_that_fit() {
     let many = spaces(90);
     assert_eq!(RootAdvert::capacity(1_100), 54);
     for room in [0, 4, 24, 100, 1_000, 1_100, 5_000] {

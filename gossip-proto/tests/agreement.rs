@@ -18,7 +18,7 @@ fn contact(ours: Parameters, theirs: Parameters) -> (Contact, Store, Store) {
 }
 
 #[test]
-fn each_state_parameter_is_refused_by_name_with_both_values() {
+fn parameter_mismatch_names_both_values() {
     let cases = [
         ("hash", "sha256", "blake3", parameters_of("blake3", 12)),
         ("depth", "12", "16", parameters_of("sha256", 16)),
@@ -48,7 +48,7 @@ fn each_state_parameter_is_refused_by_name_with_both_values() {
 }
 
 #[test]
-fn equal_roots_under_other_parameters_are_not_in_sync() {
+fn equal_roots_need_equal_parameters() {
     let empty = || vec![(space("default"), Store::default().pin())];
     let config = || (SessionConfig::default(), SessionConfig::default());
     let run = |theirs| {
@@ -63,7 +63,7 @@ fn equal_roots_under_other_parameters_are_not_in_sync() {
 }
 
 #[test]
-fn another_strategy_is_reported_and_stops_nothing() {
+fn different_strategy_is_only_reported() {
     let other = parameters().report("strategy", "last-writer");
     let (contact, a, b) = contact(parameters(), other);
     assert_eq!(contact.opener.result, Ending::InSync);
@@ -122,7 +122,7 @@ fn both_sides_learn_the_greeting_first() {
 }
 
 #[test]
-fn a_refused_hello_is_no_greeting() {
+fn refused_hello_yields_no_greeting() {
     let (contact, ..) = contact(parameters(), parameters_of("sha256", 16));
     assert!(matches!(contact.opener.result, Ending::Failed(_)));
     let store = Store::default();
@@ -139,7 +139,7 @@ fn a_refused_hello_is_no_greeting() {
 }
 
 #[test]
-fn settings_outside_their_range_are_refused_before_anything_is_sent() {
+fn out_of_range_settings_are_refused_at_setup() {
     let open = |config: SessionConfig, parameters: Parameters| {
         let spaces = vec![(space("default"), Store::default().pin())];
         Session::open(config, parameters, [1; 8], spaces, std::time::Duration::ZERO).err()

@@ -90,7 +90,7 @@ fn a_learner_that_opens_needs_one_round_trip() {
 }
 
 #[test]
-fn a_hundred_nodes_without_a_base_fit_a_few_packets() {
+fn hundred_nodes_without_base_fit_few_packets() {
     let mut state = State::default();
     for n in 0..1_000 {
         state.submit((n % 100) as u8, n + 1, content(&format!("pattern_{n}"), n as u32));
@@ -169,7 +169,7 @@ fn a_content_that_only_seems_known_is_asked_for() {
 }
 
 #[test]
-fn an_unknown_base_costs_one_turn() {
+fn unknown_base_adds_one_turn() {
     let (a, b) = agreed(300);
     // The other side forgets its bases, as after a restart.
     let state = b.state();
@@ -294,7 +294,7 @@ fn a_write_into_a_session_is_left_to_the_next() {
 }
 
 #[test]
-fn at_most_so_many_sessions_postpone() {
+fn at_most_max_postponed_sessions_postpone() {
     let (a, b) = agreed(300);
     let postponed = limits::MAX_POSTPONED;
     b.state.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
@@ -421,7 +421,7 @@ fn records_above_a_summary_do_not_come_back() {
 }
 
 #[test]
-fn trees_are_compared_as_they_are_after_the_delta() {
+fn trees_are_compared_after_the_delta() {
     let (a, b) = agreed(300);
     b.state.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
     b.state.borrow_mut().submit(2, 5_001, content("pattern_6", 77));

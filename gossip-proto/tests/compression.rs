@@ -43,7 +43,7 @@ fn a_single_pattern_is_packed_as_well() {
 }
 
 #[test]
-fn what_cannot_be_packed_is_left_as_it_is() {
+fn incompressible_values_stay_unpacked() {
     // Every bit is drawn: nothing is smaller than the values themselves.
     let mut state = 1u64;
     let mut draw = || {

@@ -122,7 +122,7 @@ proptest! {
 }
 
 #[test]
-fn a_session_is_not_limited_by_the_size_of_a_message() {
+fn session_exceeds_the_message_size() {
     let mut state = State::default();
     for i in 0..10_000u32 {
         state.submit(1, u64::from(i) + 1, content(&format!("pattern_{i}"), i));
@@ -135,7 +135,7 @@ fn a_session_is_not_limited_by_the_size_of_a_message() {
 }
 
 #[test]
-fn nothing_travels_twice() {
+fn no_record_travels_twice() {
     let (mut a, mut b) = (State::default(), State::default());
     for i in 0..2_000u32 {
         let id = format!("pattern_{i}");
@@ -155,7 +155,7 @@ fn nothing_travels_twice() {
 }
 
 #[test]
-fn refused_records_do_not_starve_the_others() {
+fn refused_records_starve_no_others() {
     let mut state = State::default();
     for i in 0..500u32 {
         state.submit(1, u64::from(i) + 1, content(&format!("pattern_{i}"), i));
@@ -172,7 +172,7 @@ fn refused_records_do_not_starve_the_others() {
 }
 
 #[test]
-fn refused_records_are_reported_and_never_called_in_sync() {
+fn refused_records_are_never_in_sync() {
     let mut state = State::default();
     state.submit(1, 1, content("pattern_1", 1));
     state.submit(1, 2, content("pattern_2", 2));

@@ -89,7 +89,7 @@ fn any_message_may_be_damaged() {
 }
 
 #[test]
-fn writes_during_a_session_only_cost_bytes() {
+fn writes_during_a_session_only_add_bytes() {
     let (a, b) = replicas();
     let (left, right) = (Store::new(a), Store::new(b));
     let mut counter = 100_000;
@@ -135,7 +135,7 @@ fn silence_ends_a_session() {
 }
 
 #[test]
-fn a_session_that_takes_too_long_ends_even_if_the_peer_talks() {
+fn session_timeout_ends_an_active_session() {
     let (a, b) = replicas();
     let (left, right) = (Store::new(a), Store::new(b));
     let mut pair = pair(&left, &right);

@@ -46,7 +46,7 @@ fn simple_inputs_are_survived() {
 }
 
 #[test]
-fn an_undisturbed_session_of_every_setup_ends_in_sync() {
+fn undisturbed_session_ends_in_sync() {
     for setup in 0..64_u8 {
         let mut input = vec![setup.wrapping_mul(7), setup.wrapping_mul(13), setup, setup];
         input.extend([0, 1].repeat(20));

@@ -36,7 +36,7 @@ fn read(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn frames() {
+fn frames_are_golden() {
     for (name, message, compression) in samples::all() {
         // Another LZ4 packs the same batch in other bytes: packed frames are only read.
         if compression == Compression::Off || std::env::var_os("BLESS").is_some() {
@@ -47,7 +47,7 @@ fn frames() {
 }
 
 #[test]
-fn adverts() {
+fn adverts_are_golden() {
     let summary = |byte, count| Summary { root: [byte; 32], count, generation: 300 };
     let one = [(common::space("default"), summary(0xaa, 10_000))];
     check("advert", &RootAdvert::encode(&one, 1_000));

@@ -109,7 +109,7 @@ fn the_last_bases_are_kept() {
 }
 
 #[test]
-fn after_a_restart_everything_held_is_handled() {
+fn restart_counts_all_held_versions_as_handled() {
     let mut index = ClockIndex::new();
     for n in 1..=100u64 {
         index.change(&key_of(&n.to_string()), &node_id((n % 2) as u8), 0, n);

@@ -59,7 +59,7 @@ fn done(roots: FinalRoots, unsendable: Vec<UnsendableRecord>) -> Message {
 }
 
 #[test]
-fn of_unsendable_records() {
+fn unsendable_records_are_limited() {
     let record = |id: usize, what: usize| UnsendableRecord {
         space: 0,
         id: "i".repeat(id),
@@ -74,7 +74,7 @@ fn of_unsendable_records() {
 }
 
 #[test]
-fn of_a_frame() {
+fn frame_length_is_limited() {
     let header = |body_len: usize| {
         let mut header: [u8; HEADER_LEN] = Message::Refuse(engram_gossip_proto::Refusal::Busy)
             .encode(Compression::Off, true)[..HEADER_LEN]
@@ -88,7 +88,7 @@ fn of_a_frame() {
 }
 
 #[test]
-fn of_the_hello() {
+fn hello_is_limited() {
     let hello = |parameters| {
         Message::MerkleRootExchange(Hello {
             capabilities: 0,
@@ -114,7 +114,7 @@ fn of_the_hello() {
 }
 
 #[test]
-fn of_spaces() {
+fn spaces_are_limited() {
     let root = |i| SpaceRoot {
         space: space(&format!("space-{i:05}")),
         root: [0; 32],
@@ -139,7 +139,7 @@ fn of_spaces() {
 }
 
 #[test]
-fn of_the_walk() {
+fn descent_messages_are_limited() {
     let node = Node { prefix: Prefix::ROOT, children: [None; 16] };
     reaches(limits::MAX_NODES, |count| {
         Message::SubtreeRequest(SubtreeRequest { space: 0, nodes: vec![node; count] })
@@ -166,7 +166,7 @@ fn of_the_walk() {
 }
 
 #[test]
-fn of_requests() {
+fn requests_are_limited() {
     let want = |i| Want { key: key(i), holds: vec![], context: vec![] };
     let request = |wants| Message::PatternRequest(PatternRequest { space: 0, wants });
     reaches(limits::MAX_WANTS, |count| request((0..count).map(want).collect()));
@@ -186,7 +186,7 @@ fn of_requests() {
 }
 
 #[test]
-fn of_records() {
+fn records_are_limited() {
     reaches(limits::MAX_RECORDS, |count| {
         sync((0..count).map(|_| one_record(vec![])).collect(), vec![])
     });
@@ -216,7 +216,7 @@ fn of_records() {
 }
 
 #[test]
-fn of_versions() {
+fn entry_versions_are_checked() {
     // Every version from 1 on may travel; the wire does not judge whether it is plausible.
     for entry in [1, 2, 1 << 60, u64::MAX - 1, u64::MAX] {
         let dots = vec![(1, digest(1)), (entry, digest(2))];
@@ -242,7 +242,7 @@ fn documented() -> PatternContent {
 }
 
 #[test]
-fn of_what_a_store_may_take() {
+fn store_checks_match_the_decoder() {
     // The functions that a store asks draw the line where the decoder does.
     let agrees = |content: PatternContent| {
         let mut bytes = Vec::new();
@@ -293,7 +293,7 @@ fn of_what_a_store_may_take() {
 }
 
 #[test]
-fn of_contents() {
+fn contents_are_limited() {
     let small =
         |_| PatternContent { embedding: [1.0].into(), source_episodes: vec![], ..content("x", 1) };
     reaches(limits::MAX_CONTENTS, |count| {
@@ -311,7 +311,7 @@ fn of_contents() {
 }
 
 #[test]
-fn of_what_a_frame_unfolds_to() {
+fn decoded_frame_memory_is_limited() {
     // Equal ids take three bytes each on the wire, and 256 in memory.
     let bomb = |contents: usize, compression| {
         let episodes = vec!["e".repeat(256); 1_900];
@@ -339,7 +339,7 @@ fn of_what_a_frame_unfolds_to() {
 }
 
 #[test]
-fn of_a_content_in_parts() {
+fn content_parts_are_limited() {
     let part = |total: usize, offset: usize| {
         let (total, offset) = (total as u32, offset as u32);
         Message::ContentPart(ContentPart {
@@ -357,7 +357,7 @@ fn of_a_content_in_parts() {
 }
 
 #[test]
-fn of_version_summaries() {
+fn version_summaries_are_limited() {
     let node = |i: usize| *digest(i).first_chunk().unwrap();
     let others = |count: usize| (0..count).map(|i| (node(i), 1)).collect();
     let versions = |base, changes, others| {
@@ -383,7 +383,7 @@ fn of_version_summaries() {
 }
 
 #[test]
-fn of_an_advert() {
+fn advert_length_is_limited() {
     let summary = Summary { root: [1; 32], count: 1, generation: 1 };
     let spaces: Vec<_> = (0..200).map(|i| (space(&format!("space-{i:03}")), summary)).collect();
     let mut told = RootAdvert::encode(&spaces, usize::MAX);
@@ -394,7 +394,7 @@ fn of_an_advert() {
 }
 
 #[test]
-fn of_subtrees_in_a_turn() {
+fn subtrees_in_a_turn_are_limited() {
     let (a, b) = common::sparse::pair(20_000, 20_000, 3);
     let config = engram_gossip_proto::SessionConfig::default();
     let contact = common::Pair::new(
@@ -419,7 +419,7 @@ fn of_subtrees_in_a_turn() {
 }
 
 #[test]
-fn of_what_waits_to_be_sent() {
+fn send_queue_is_limited() {
     // A peer that asks for the same few keys again and again fills the queue, and no more.
     let store = common::Store::default();
     for i in 0..12 {

@@ -50,7 +50,7 @@ fn every_flipped_bit_is_refused_or_canonical() {
 }
 
 #[test]
-fn every_byte_value_in_every_place_of_small_frames() {
+fn every_byte_value_in_small_frames_is_handled() {
     for (name, message, compression) in samples::all() {
         let mut frame = message.encode(compression, true);
         if frame.len() > 600 {

@@ -86,7 +86,7 @@ fn varint(mut value: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_session_stays_under_its_cap_however_much_differs() {
+fn session_memory_stays_under_its_cap() {
     let _alone = ALONE.lock().unwrap();
     let now = Duration::ZERO;
     let (mut a, mut b) = sparse::pair(60_000, 60_000, 1);

@@ -131,7 +131,7 @@ fn records(ids: &[&str]) -> Message {
 }
 
 #[test]
-fn a_first_frame_that_is_no_hello() {
+fn first_frame_must_be_a_hello() {
     for message in [done(), node(Prefix::ROOT), records(&["x"])] {
         let mut victim = Victim::new(few(), SessionConfig::default());
         assert!(victim.say(&message, true).is_err());
@@ -142,14 +142,14 @@ fn a_first_frame_that_is_no_hello() {
 }
 
 #[test]
-fn a_second_hello() {
+fn second_hello_is_refused() {
     let mut victim = Victim::greeted(few());
     assert!(victim.say(&hello(), true).is_err());
     assert_eq!(victim.ended(&few()).0, SessionError::Violation(ProtocolViolation::SecondHello));
 }
 
 #[test]
-fn an_opening_hello_without_the_digest_of_its_parameters() {
+fn opening_hello_needs_a_parameter_digest() {
     for parameters in [HelloParameters::Same, HelloParameters::Full(parameters())] {
         let mut victim = Victim::new(few(), SessionConfig::default());
         let Message::MerkleRootExchange(hello) = hello() else { unreachable!() };
@@ -161,7 +161,7 @@ fn an_opening_hello_without_the_digest_of_its_parameters() {
 }
 
 #[test]
-fn a_frame_out_of_turn() {
+fn frame_out_of_turn_is_refused() {
     let mut victim = Victim::new(few(), SessionConfig::default());
     victim.say(&hello(), true).unwrap();
     assert!(victim.say(&done(), true).is_err(), "it is the victim's turn");
@@ -177,7 +177,7 @@ fn a_refusal_may_come_at_any_time() {
 }
 
 #[test]
-fn a_subtree_that_was_not_asked_for() {
+fn unrequested_subtree_is_refused() {
     let deep = Prefix::of(&[0x55; 32], 3).unwrap();
     for message in [node(Prefix::ROOT), node(deep), listing(deep)] {
         let mut victim = Victim::greeted(many());
@@ -188,7 +188,7 @@ fn a_subtree_that_was_not_asked_for() {
 }
 
 #[test]
-fn a_subtree_that_is_answered_twice() {
+fn repeated_subtree_answer_is_refused() {
     let child = Prefix::ROOT.child(3).unwrap();
     let mut victim = Victim::greeted(many());
     victim.say(&node(child), false).unwrap();
@@ -198,7 +198,7 @@ fn a_subtree_that_is_answered_twice() {
 }
 
 #[test]
-fn a_space_outside_the_table() {
+fn space_outside_the_table_is_refused() {
     let mut victim = Victim::greeted(few());
     let strange = Message::SubtreeRequest(SubtreeRequest { space: 1, nodes: vec![] });
     assert!(victim.say(&strange, true).is_err());
@@ -206,7 +206,7 @@ fn a_space_outside_the_table() {
 }
 
 #[test]
-fn a_turn_that_goes_on_after_done() {
+fn turn_must_end_with_done() {
     let mut victim = Victim::greeted(few());
     assert!(victim.say(&done(), false).is_err());
     let (error, _) = victim.ended(&few());
@@ -214,7 +214,7 @@ fn a_turn_that_goes_on_after_done() {
 }
 
 #[test]
-fn records_that_nobody_asked_for_are_counted_and_forgotten() {
+fn unrequested_records_are_counted_and_dropped() {
     // The victim sent digests of its root's children: only what lies below an empty child is new.
     let mut victim = Victim::greeted(many());
     victim.say(&records(&["stranger-1", "stranger-2"]), true).unwrap();
@@ -226,7 +226,7 @@ fn records_that_nobody_asked_for_are_counted_and_forgotten() {
 }
 
 #[test]
-fn a_record_below_a_listing_is_taken_and_one_beside_it_is_not() {
+fn record_below_a_listing_is_accepted() {
     let mut victim = Victim::greeted(few());
     // Five entries were listed at once, so the peer may send whatever is missing there.
     victim.say(&records(&["stranger-1"]), true).unwrap();
@@ -235,7 +235,7 @@ fn a_record_below_a_listing_is_taken_and_one_beside_it_is_not() {
 }
 
 #[test]
-fn a_content_under_a_wrong_digest_is_rejected_alone() {
+fn content_with_wrong_digest_is_rejected_alone() {
     let mut victim = Victim::greeted(few());
     let Message::PatternSync(good) = records(&["good", "bad"]) else { unreachable!() };
     let mut delivery: Delivery<PatternContent> = good.into_delivery().unwrap();
@@ -263,7 +263,7 @@ fn keys_that_were_not_listed_are_not_served() {
 }
 
 #[test]
-fn a_peer_that_never_finishes() {
+fn turns_of_a_session_are_limited() {
     let mut victim = Victim::greeted(few());
     let idle = Message::PatternRequest(PatternRequest { space: 0, wants: vec![] });
     let mut turns = 0u32;
@@ -279,7 +279,7 @@ fn a_peer_that_never_finishes() {
 }
 
 #[test]
-fn a_peer_that_sends_its_limits_worth_of_garbage() {
+fn bytes_of_a_session_are_limited() {
     let cap = 4 << 20;
     let config = SessionConfig { receive_budget: cap, ..SessionConfig::default() };
     let mut victim = Victim::new(many(), config);
@@ -298,7 +298,7 @@ fn a_peer_that_sends_its_limits_worth_of_garbage() {
 }
 
 #[test]
-fn contents_ahead_of_a_part_that_never_comes() {
+fn contents_ahead_of_their_part_are_limited() {
     let mut victim = Victim::greeted(few());
     let ahead = |seed: u32| {
         let large = PatternContent {
@@ -320,7 +320,7 @@ fn contents_ahead_of_a_part_that_never_comes() {
 }
 
 #[test]
-fn answers_about_spaces_that_do_not_fit() {
+fn mismatched_space_answers_are_refused() {
     let say = |spaces: Spaces| {
         let mut victim = Victim::new(few(), SessionConfig::default());
         let Message::MerkleRootExchange(hello) = hello() else { unreachable!() };
@@ -341,7 +341,7 @@ fn versions(base: VersionBase, changes: Vec<(u32, i64)>) -> Message {
 }
 
 #[test]
-fn a_second_version_summary() {
+fn second_version_summary_is_refused() {
     let mut victim = Victim::clocked(few());
     let told = versions(VersionBase::Yours, vec![]);
     victim.say(&told, false).unwrap();
@@ -350,7 +350,7 @@ fn a_second_version_summary() {
 }
 
 #[test]
-fn a_version_summary_beyond_its_base() {
+fn version_summary_beyond_its_base_is_refused() {
     let mut victim = Victim::clocked(few());
     assert!(victim.say(&versions(VersionBase::Yours, vec![(7, 1)]), true).is_err());
     let (error, _) = victim.ended(&few());
@@ -358,7 +358,7 @@ fn a_version_summary_beyond_its_base() {
 }
 
 #[test]
-fn ranges_that_were_not_asked_for() {
+fn unrequested_ranges_are_refused() {
     let offer = Message::RangeOffer(RangeOffer { space: 0, ranges: vec![([9; 8], 5, 1_000)] });
     let answer = Message::RangeAnswer(RangeAnswer { space: 0, taken: vec![1] });
     for (message, twice) in [(&offer, true), (&answer, false)] {
@@ -375,7 +375,7 @@ fn ranges_that_were_not_asked_for() {
 }
 
 #[test]
-fn records_at_or_below_the_told_summary_are_unasked() {
+fn records_within_the_told_summary_are_unasked() {
     let mut victim = Victim::clocked(few());
     let part = Part { node: common::node_id(1), entry: common::version(1), dots: vec![] };
     let old = Record { id: "old".into(), parts: vec![part], suppressed: vec![] };
@@ -386,7 +386,7 @@ fn records_at_or_below_the_told_summary_are_unasked() {
 }
 
 #[test]
-fn a_range_declared_with_nothing_sent_hides_nothing() {
+fn empty_declared_range_hides_no_record() {
     // A peer claims to have sent everything of nodes 1 and 7 and sends nothing.
     let mut honest = few();
     honest.submit(7, 50, content("pattern_7", 7));
@@ -434,7 +434,7 @@ fn too_many_summaries_are_refused_by_their_cap() {
 }
 
 #[test]
-fn final_roots_that_refer_to_nothing() {
+fn final_report_names_only_known_spaces() {
     let yours =
         Done { roots: FinalRoots::Yours, kept_back: false, has_news: false, unsendable: vec![] };
     let all = Done { roots: FinalRoots::All(vec![]), ..yours.clone() };
@@ -460,7 +460,7 @@ fn part_of((digest, bytes): &([u8; 32], Vec<u8>), range: std::ops::Range<usize>)
 }
 
 #[test]
-fn parts_that_make_no_content() {
+fn parts_of_no_content_are_refused() {
     let whole = encoded(&content("late", 7));
     let other = encoded(&content("other", 8));
     let (len, half) = (whole.1.len(), whole.1.len() / 2);
@@ -486,7 +486,7 @@ fn parts_that_make_no_content() {
 }
 
 #[test]
-fn parts_that_never_end() {
+fn unfinished_parts_are_refused() {
     let whole = encoded(&content("late", 7));
     let first = Message::ContentPart(part_of(&whole, 0..whole.1.len() - 1));
     let missing = SessionError::Violation(ProtocolViolation::MissingPart);

@@ -53,7 +53,7 @@ fn stores(here: usize, there: usize) -> (Store, Store) {
 }
 
 #[test]
-fn few_records_are_sent_at_once_and_many_are_offered() {
+fn few_records_are_sent_many_are_offered() {
     let cap = usize::try_from(limits::MAX_UNASKED).unwrap();
     let (a, b) = stores(0, cap);
     assert_eq!(unasked_records(&sync(&a, &b).frames), cap);
@@ -70,7 +70,7 @@ fn few_records_are_sent_at_once_and_many_are_offered() {
 }
 
 #[test]
-fn what_others_bring_is_left_out_and_the_roots_tell_so() {
+fn claimed_records_are_left_out_of_the_session() {
     const RECORDS: u64 = 500;
     let (a, b) = stores(0, RECORDS as usize);
     let everything = b.pin().entries(&Prefix::ROOT);

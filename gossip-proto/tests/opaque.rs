@@ -155,7 +155,7 @@ fn contents_of_any_size_travel() {
 }
 
 #[test]
-fn what_a_node_may_hold_of_a_record_and_no_more() {
+fn record_size_is_limited_per_node() {
     let half = limits::MAX_AHEAD / 2 - 1_000;
     let (a, b) = (Shelf::default(), Shelf::default());
     let [one, two, three] = [0, 1, 2].map(|byte| vec![byte; half]);
@@ -175,7 +175,7 @@ fn what_a_node_may_hold_of_a_record_and_no_more() {
 }
 
 #[test]
-fn a_content_that_the_peer_does_not_take_in_one_session_is_named() {
+fn content_over_the_receive_budget_is_named() {
     let (a, b) = (Shelf::default(), Shelf::default());
     a.put("large", &[&noise(10 * MIB)]);
     a.put("small", &[b"small"]);
@@ -187,7 +187,7 @@ fn a_content_that_the_peer_does_not_take_in_one_session_is_named() {
 }
 
 #[test]
-fn contents_that_exceed_a_session_together_take_several() {
+fn contents_over_a_budget_take_several_sessions() {
     let (a, b) = (Shelf::default(), Shelf::default());
     for id in ["one", "two", "three"] {
         a.put(id, &[&noise(10 * MIB)[id.len()..]]);

@@ -152,7 +152,7 @@ fn a_budget_leaves_pieces_to_later_sessions() {
 }
 
 #[test]
-fn a_part_that_cannot_travel_is_left_out_and_named() {
+fn unsendable_part_is_left_out_and_named() {
     let mut oversized = largest("id", 2);
     oversized.source_episodes.push("e".repeat(200));
     let cap = limits::MAX_EPISODES.to_string();

@@ -111,7 +111,7 @@ fn every_pair_meets_by_the_timer() -> Verdict {
 
 /// A node that catches up with many peers at once gets each record about once.
 #[test]
-fn nothing_comes_twice() -> Verdict {
+fn no_record_arrives_twice() -> Verdict {
     const PEERS: usize = 4;
     let mut config = config(1, WAN, 0.0);
     config.schedule.outbound_sessions = PEERS;
@@ -144,7 +144,7 @@ fn nothing_comes_twice() -> Verdict {
 
 /// A peer that refuses a record is asked and told ever less.
 #[test]
-fn a_refusal_costs_ever_less() -> Verdict {
+fn refused_record_is_retried_ever_less() -> Verdict {
     let mut world = world(config(1, LAN, 0.0), 2);
     world.host_mut(1).refuse("poison");
     submit(&mut world, 0, "poison");
@@ -211,7 +211,7 @@ fn a_failed_fetch_is_repeated_elsewhere() -> Verdict {
 
 /// What a budget leaves is asked for at once.
 #[test]
-fn the_rest_follows_at_once() -> Verdict {
+fn records_over_the_budget_follow_at_once() -> Verdict {
     let mut config = config(1, LAN, 0.0);
     (config.session.send_budget, config.session.max_patterns_per_sync) = (1, 10);
     config.schedule.advert_interval = SECOND * 60;

@@ -241,14 +241,14 @@ fn one_trial(seed: u64, transport: Transport, reads: Reads) -> Result<Trial, Str
 }
 
 #[test]
-fn nothing_is_lost_over_streams_whatever_the_network_does() {
+fn streams_lose_nothing_on_a_faulty_network() {
     for seed in 0..12 {
         one_trial(seed, Transport::STREAM, Reads::Harmless).unwrap();
     }
 }
 
 #[test]
-fn nothing_is_lost_where_single_frames_are_lost_duplicated_and_reordered() {
+fn frames_lose_nothing_on_a_faulty_network() {
     for seed in 0..12 {
         one_trial(seed, Transport::Frames, Reads::Harmless).unwrap();
     }

@@ -58,7 +58,7 @@ fn hundreds_of_spaces_in_sync_cost_one_digest() {
 }
 
 #[test]
-fn one_changed_space_of_hundreds_is_found_by_its_bucket() {
+fn changed_space_is_found_by_its_bucket() {
     let (a, b) = (node(0..300), node(0..300));
     write(&a, "topic-123", 1, "new");
     let contact = contact(&a, &b);
@@ -94,7 +94,7 @@ fn spaces_of_one_side_stay_there() {
 }
 
 #[test]
-fn two_sides_without_a_common_space_say_so() {
+fn sides_without_a_common_space_report_it() {
     for (ours, theirs) in [(0..1, 1..2), (0..30, 30..60), (0..0, 0..1), (0..0, 0..0), (0..0, 0..40)]
     {
         let contact = contact(&node(ours), &node(theirs));
@@ -104,7 +104,7 @@ fn two_sides_without_a_common_space_say_so() {
 }
 
 #[test]
-fn equal_ids_of_two_spaces_have_nothing_to_do_with_each_other() {
+fn equal_ids_of_two_spaces_are_independent() {
     let (a, b) = (node(0..2), node(0..2));
     write(&a, "topic-000", 1, "same");
     write(&a, "topic-001", 2, "same");
@@ -114,7 +114,7 @@ fn equal_ids_of_two_spaces_have_nothing_to_do_with_each_other() {
 }
 
 #[test]
-fn every_changed_space_of_hundreds_in_one_session() {
+fn all_changed_spaces_sync_in_one_session() {
     let (a, b) = (node(0..250), node(100..400));
     for n in 0..400 {
         let name = format!("topic-{n:03}");
@@ -132,7 +132,7 @@ fn every_changed_space_of_hundreds_in_one_session() {
 }
 
 #[test]
-fn a_side_that_learns_spaces_is_told_all_that_it_lacks() {
+fn learning_side_is_told_every_space_it_lacks() {
     let learns = SessionConfig { learn_spaces: true, ..SessionConfig::default() };
     // Every way to a table: in the hello, in its answer, after buckets; one side may host nothing.
     for (ours, theirs) in

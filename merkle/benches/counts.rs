@@ -1,4 +1,4 @@
-//! Hashes and allocations, which are the same on every machine and under every load: one JSON object a line.
+//! Counts hashes and allocations, independent of the machine and its load: one JSON object per line.
 //!
 //! `cargo bench -p engram-merkle --bench counts`
 
@@ -27,7 +27,7 @@ fn count() {
     HASHES.set(HASHES.get() + 1);
 }
 
-/// SHA-256 that counts its calls, for both crates that take a hash of the caller.
+/// SHA-256 that counts its calls, for both crates that accept the caller's hash.
 #[derive(Clone)]
 struct Counted;
 
@@ -61,12 +61,12 @@ fn main() {
         });
         built.report("build", "engram-merkle", entries, 1);
         let (_, built) = counted(|| {
-            // Its leaves are hashes of key and value, as a keyed set needs them.
+            // Its leaves are hashes of key and value, as a keyed set needs.
             let leaf = |id: &String| <Counted as rs_merkle::Hasher>::hash(id.as_bytes());
             MerkleTree::<Counted>::from_leaves(&ids.iter().map(leaf).collect::<Vec<_>>()).root()
         });
         built.report("build", "rs_merkle", entries, 1);
-        // A change of a list is a build of its tree anew.
+        // A change of a list rebuilds its tree.
         built.report("change", "rs_merkle", entries, 1);
 
         let changed = || (0..CHANGES).map(|n| splitmix64(n) as usize % entries);
@@ -90,7 +90,7 @@ fn main() {
                 let _ = peer.root_hash();
             }
         });
-        // Its hashes are made inside of it, where no caller can count them.
+        // It hashes internally, so its hashes cannot be counted.
         Counts { hashes: None, ..changes }.report("change", "merkle-search-tree", entries, CHANGES);
     }
 }

@@ -1,4 +1,4 @@
-//! Bytes that a tree holds, as the allocator counts them: one JSON object a line.
+//! Measures the bytes of a tree as the allocator counts them: one JSON object per line.
 //!
 //! `cargo bench -p engram-merkle --bench size`
 
@@ -24,7 +24,7 @@ fn main() {
             tree.extend(ids.iter().map(|id| (id.as_str(), Digest::from([1; 32]))));
             tree
         });
-        // The peer clones nothing of a `&str` key either: both hold it as a pointer and a length.
+        // Both crates hold a `&str` key as a pointer and a length.
         let (peer, _peer) = held(|| {
             let mut tree = MerkleSearchTree::default();
             for id in &ids {
@@ -50,7 +50,7 @@ fn main() {
     }
 }
 
-/// How many bytes more are allocated after `make` than before.
+/// The number of bytes that `make` leaves allocated.
 fn held<T>(make: impl FnOnce() -> T) -> (usize, T) {
     let region = Region::new(ALLOCATOR);
     let made = make();

@@ -1,6 +1,6 @@
-//! Times, each beside its floor or its peer: `cargo bench -p engram-merkle --bench time`.
+//! Measures times, each next to its floor or its peer: `cargo bench -p engram-merkle --bench time`.
 //!
-//! Floors are the bare hashes that a change needs, made with the hash crate alone, each feeding the
+//! Floors are the bare hashes that a change needs, computed with the hash crate alone, each feeding the
 //! next as in the tree. Peers are published crates that do the same job on the same entries.
 
 #[path = "../tests/common/ids.rs"]
@@ -28,13 +28,13 @@ fn built<H: Hasher>(hasher: H, ids: &[String]) -> Tree<&str, H> {
     tree
 }
 
-/// An order that visits the keys as changes do: all over the tree.
+/// An order that visits keys all over the tree, like real changes.
 fn scattered(ids: &[String]) -> impl Iterator<Item = usize> + Clone {
     let len = ids.len() as u64;
     (0..).map(move |step| (splitmix64(step) % len) as usize)
 }
 
-/// What the change of one entry hashes: the key, a leaf of so many entries, so many nodes.
+/// The hash inputs of one change: the key, the entries of its leaf, the number of nodes.
 struct Bare<'a> {
     key: &'a str,
     entries: usize,
@@ -89,7 +89,7 @@ fn upsert_ours<'a, H: Hasher>(c: &mut Criterion, mut tree: Tree<&'a str, H>, ids
         b.iter_batched(
             || {
                 let (at, number) = order.next().expect("the order has no end");
-                // A caller that changes an entry has its key at hand, not somewhere in cold memory.
+                // A caller that changes an entry has its key in the cache.
                 black_box(ids[at].bytes().last());
                 (ids[at].as_str(), value(number))
             },

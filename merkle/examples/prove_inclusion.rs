@@ -1,4 +1,4 @@
-//! A node proves to somebody who knows nothing but the root what it holds, and what it does not.
+//! A node proves, to a verifier that knows only the root, which keys it holds and which it does not.
 
 use engram_merkle::{BaseDepth, Digest, Proof, ProofError, Sha256, Tree};
 
@@ -10,7 +10,7 @@ fn main() -> Result<(), ProofError> {
     for key in [7_u32, 1_000_000] {
         let bytes = tree.prove(key.to_be_bytes()).to_bytes();
 
-        // From here on the tree is not needed: the bytes may come from a stranger.
+        // The verifier does not need the tree, and the bytes may be untrusted.
         let proof = Proof::from_bytes(&bytes)?;
         match proof.verify(&Sha256, BaseDepth::default(), &root, key.to_be_bytes())? {
             Some(value) => println!("{key} has the value {value}, proven by {} bytes", bytes.len()),

@@ -1,9 +1,9 @@
-//! Two replicas drift apart, find out by their roots, and list what differs.
+//! Two replicas diverge, compare their roots, and list their differences.
 
 use engram_merkle::{Digest, Incomparable, Sha256, Tree};
 use sha2::Digest as _;
 
-/// The tree keeps digests; what they stand for stays with its owner.
+/// The tree stores digests; the caller keeps the values.
 fn digest_of(text: &str) -> Digest {
     Digest::from(<[u8; 32]>::from(sha2::Sha256::digest(text)))
 }

@@ -1,4 +1,4 @@
-//! A reader keeps a picture of the tree while a writer goes on: clones share what did not change.
+//! A reader keeps a snapshot of the tree while a writer continues: clones share unchanged blocks.
 
 use std::sync::Arc;
 use std::thread;
@@ -12,7 +12,7 @@ fn main() {
     let snapshot: Tree<Arc<str>, Sha256> = tree.clone();
     let pinned = snapshot.root();
     let reader = thread::spawn(move || {
-        // A whole session reads from one consistent tree, whatever is written meanwhile.
+        // A whole session reads from one consistent tree, regardless of concurrent writes.
         let below: u64 = (0..16)
             .filter_map(|nibble| Path::ROOT.descendant(nibble))
             .map(|path| snapshot.count(&path))

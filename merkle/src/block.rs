@@ -2,8 +2,8 @@
 //!
 //! The block at level L keeps the digests of its binary nodes at the levels L + 1 to L + 4 and,
 //! below them, either its entries (a leaf block) or a block for each of its sixteen slots (a branch).
-//! It is a leaf block exactly if none of its slots has to split, so the storage, like the digests, is
-//! a function of the set of entries alone.
+//! It is a leaf block exactly if none of its slots has to split, so the storage, like the digests,
+//! depends only on the set of entries.
 
 use alloc::sync::Arc;
 
@@ -32,9 +32,9 @@ pub(crate) struct Block<B> {
     pub(crate) body: B,
 }
 
-/// What lies below the digests of a block.
+/// The entries or child blocks below the digests of a block.
 pub(crate) trait Body {
-    /// How many entries lie below a node of the block.
+    /// The number of entries below a node of the block.
     fn count(&self, node: Heap) -> u64;
 
     /// The digest of a leaf or of a slot, which is not empty. `level` is that of `node`.
@@ -82,7 +82,7 @@ impl<K> Node<K> {
         }
     }
 
-    /// Finds what lies below `path`, starting from this block, which is at level 0.
+    /// Finds the place that `path` names, starting from this block, which is at level 0.
     pub(crate) fn locate(&self, path: &Path) -> Option<Place<'_, K>> {
         let (mut node, mut level) = (self, 0);
         while path.level() > level + SPAN {

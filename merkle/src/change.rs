@@ -13,7 +13,7 @@ use crate::scheme::Scheme;
 use crate::slots::Slots;
 use crate::{Digest, Entry};
 
-/// An edit on its way down: where to, and what is to be there afterwards.
+/// An edit with its target and outcome.
 pub(crate) struct Change<K> {
     pub(crate) key_hash: Digest,
     /// Taken when the change is applied; `None` removes.
@@ -21,7 +21,7 @@ pub(crate) struct Change<K> {
 }
 
 impl<K> Change<K> {
-    /// The value that the key is to have.
+    /// The value of the key after the change.
     pub(crate) fn value(&self) -> Option<Digest> {
         self.outcome.as_ref().map(|(_, value)| *value)
     }
@@ -32,10 +32,10 @@ impl<K> Change<K> {
     }
 }
 
-/// Sorts changes by key hash. If several have the same, only the last of them is left.
+/// Sorts changes by key hash and keeps only the last of those with the same key hash.
 pub(crate) fn in_order<K>(mut changes: Vec<Change<K>>) -> Vec<Change<K>> {
-    // Small records are sorted in place of the changes themselves, which are several times larger.
-    // Eight bytes of the hash decide, unless somebody has crafted keys that share them.
+    // Sorts small records instead of the changes themselves, which are several times larger.
+    // Eight bytes of the hash decide, unless crafted keys share them.
     let prefixes = changes.iter().map(|change| change.key_hash.prefix());
     let mut order: Vec<(u64, usize)> = prefixes.zip(0..).collect();
     order.sort_unstable_by(|(a, i), (b, j)| {
@@ -55,7 +55,7 @@ pub(crate) fn in_order<K>(mut changes: Vec<Change<K>>) -> Vec<Change<K>> {
 }
 
 impl<K: Clone> Node<K> {
-    /// Builds the block at `level` from the next `take` entries, which are sorted.
+    /// Builds the block at `level` from the next `take` sorted entries.
     pub(crate) fn build<H: Hasher>(
         scheme: &Scheme<H>,
         level: u16,
@@ -79,7 +79,7 @@ impl<K: Clone> Node<K> {
         }
     }
 
-    /// Builds the block at `level` from sorted changes of different keys, all of which insert.
+    /// Builds the block at `level` from sorted insertions of distinct keys.
     pub(crate) fn from_changes<H: Hasher>(
         scheme: &Scheme<H>,
         level: u16,
@@ -99,8 +99,8 @@ impl<K: Clone> Node<K> {
         }
     }
 
-    /// Applies changes as [`in_order`] leaves them, each with an effect, and brings every digest of
-    /// the block up to date. Returns by how much the entries became more.
+    /// Applies changes, sorted by [`in_order`], each of which has an effect, and updates every digest
+    /// of the block. Returns the change of the number of entries.
     pub(crate) fn apply<H: Hasher>(
         &mut self,
         scheme: &Scheme<H>,
@@ -139,7 +139,7 @@ impl<K: Clone> Node<K> {
 }
 
 impl<K: Clone> Block<LeafBlock<K>> {
-    /// The branch that takes the place of this leaf block, of which some slot splits.
+    /// Returns the branch that replaces this leaf block, because some slot splits.
     fn split<H: Hasher>(&mut self, scheme: &Scheme<H>, level: u16, dirty: Mask) -> Block<Slots<K>> {
         let entries = self.body.take_entries();
         let take = entries.len();
@@ -155,7 +155,7 @@ impl<K: Clone> Block<Slots<K>> {
         scheme.may_be_leaf_block(level) && self.body.fit_a_leaf_block()
     }
 
-    /// The leaf block that takes the place of this branch, none of whose slots splits any more.
+    /// Returns the leaf block that replaces this branch, because no slot splits any more.
     fn join<H: Hasher>(
         &mut self,
         scheme: &Scheme<H>,

@@ -1,9 +1,9 @@
-/// How many levels of the tree are always there: the number of slots is 2 to the power of it.
+/// The number of levels that every tree has: a tree of depth d has 2^d slots.
 ///
-/// It is part of the root, so all nodes of a cluster must choose the same. A slot that holds more
+/// The root depends on it, so all nodes of a cluster must choose the same. A slot that holds more
 /// than [`LEAF_CAPACITY`](crate::LEAF_CAPACITY) entries splits by the next bits of the key hashes,
-/// so the depth is no limit; it decides how many hashes a change of a small tree costs and how
-/// finely two small trees are compared.
+/// so the depth does not limit the tree; it decides how many hashes a change of a small tree costs
+/// and how finely two small trees are compared.
 ///
 /// ```
 /// use engram_merkle::BaseDepth;
@@ -26,7 +26,7 @@ pub enum BaseDepth {
 }
 
 impl BaseDepth {
-    /// Every depth there is, in ascending order.
+    /// All depths, in ascending order.
     pub const ALL: [Self; 4] = [Self::Four, Self::Eight, Self::Twelve, Self::Sixteen];
 
     /// The depth as a number of levels.
@@ -53,11 +53,11 @@ impl TryFrom<u8> for BaseDepth {
     }
 }
 
-/// A number of levels is not that of a [`BaseDepth`]. Choose 4, 8, 12 or 16.
+/// No [`BaseDepth`] has this number of levels. Choose 4, 8, 12 or 16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the base depth of a tree is 4, 8, 12 or 16 levels, not {found}")]
 #[non_exhaustive]
 pub struct BaseDepthError {
-    /// The number that was asked for.
+    /// The requested number of levels.
     pub found: u8,
 }

@@ -17,15 +17,15 @@ pub struct Difference<'a, K> {
     pub key: &'a K,
     /// The hash of the key.
     pub key_hash: Digest,
-    /// Its value in the tree that was asked, `None` if that tree does not hold the key.
+    /// Its value in the tree that [`Tree::diff`] was called on, `None` if that tree does not hold the key.
     pub left: Option<Digest>,
-    /// Its value in the tree that was given, `None` if that tree does not hold the key.
+    /// Its value in the other tree, `None` if that tree does not hold the key.
     pub right: Option<Digest>,
 }
 
-/// Two trees cannot be compared, because they hash differently or have different base depths.
+/// Two trees cannot be compared, because their hash functions or base depths differ.
 ///
-/// Nothing was compared. Build one of them again with the parameters of the other.
+/// Nothing was compared. Rebuild one tree with the parameters of the other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "trees with different parameters cannot be compared: \
@@ -34,14 +34,14 @@ pub struct Difference<'a, K> {
 )]
 #[non_exhaustive]
 pub struct Incomparable {
-    /// Hash function and base depth of the tree that was asked.
+    /// Hash function and base depth of the tree that [`Tree::diff`] was called on.
     pub left: (&'static str, BaseDepth),
-    /// Hash function and base depth of the tree that was given.
+    /// Hash function and base depth of the other tree.
     pub right: (&'static str, BaseDepth),
 }
 
 impl<K: Key, H: Hasher> Tree<K, H> {
-    /// The keys in which two trees differ, in the order of their key hashes, found lazily.
+    /// The keys in which two trees differ, in the order of their key hashes. Lazy.
     ///
     /// Follows only nodes whose digests differ: O(d log n) steps for d differences, no hash.
     ///
@@ -63,7 +63,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     ///
     /// # Errors
     ///
-    /// If the trees have another hash function or base depth: their digests mean different things.
+    /// If the hash functions or base depths differ: the digests are then not comparable.
     pub fn diff<'a>(&'a self, other: &'a Self) -> Result<Diff<'a, K>, Incomparable> {
         if !self.scheme.matches(&other.scheme) {
             let parameters = |tree: &Self| (tree.hasher().name(), tree.depth());
@@ -88,7 +88,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 pub struct Diff<'a, K> {
     /// Blocks of the same path that may differ, the next one last.
     pending: Vec<Pair<'a, K>>,
-    /// The entries of the pair that is being compared.
+    /// The entries of the current pair.
     left: Peekable<Entries<'a, K>>,
     right: Peekable<Entries<'a, K>>,
 }
@@ -96,13 +96,13 @@ pub struct Diff<'a, K> {
 type Pair<'a, K> = (Option<&'a Node<K>>, Option<&'a Node<K>>);
 
 impl<'a, K> Diff<'a, K> {
-    /// Goes on with the entries below the same node of both trees.
+    /// Continues with the entries below the same node of both trees.
     fn compare(&mut self, left: Entries<'a, K>, right: Entries<'a, K>) {
         self.left = left.peekable();
         self.right = right.peekable();
     }
 
-    /// Goes on with the slots in which two branches of the same path differ.
+    /// Continues with the slots in which two branches of the same path differ.
     fn follow(&mut self, digests: [&Digests; 2], slots: [&'a Slots<K>; 2]) {
         for nibble in (0..16).rev() {
             let [left, right] = digests.map(|digests| digests.get(SLOTS + Heap::from(nibble)));
@@ -114,7 +114,7 @@ impl<'a, K> Diff<'a, K> {
         }
     }
 
-    /// The next pair of entries of the same key, one of which may be missing.
+    /// The entries of the next key; one of them may be missing.
     fn next_pair(&mut self) -> Option<[Option<&'a Entry<K>>; 2]> {
         let order = match (self.left.peek(), self.right.peek()) {
             (None, None) => return None,

@@ -21,10 +21,9 @@ impl Digest {
     /// The length of a digest in bytes.
     pub const LEN: usize = 32;
 
-    /// The digest of a node below which nothing lies, at any level.
+    /// The digest of an empty node, at any level.
     ///
-    /// It is not the hash of anything: no input of SHA-256 or BLAKE3 that hashes to 32 zero bytes
-    /// is known.
+    /// No input of SHA-256 or BLAKE3 that hashes to 32 zero bytes is known.
     pub const EMPTY: Self = Self([0; Self::LEN]);
 
     /// The bytes of the digest.
@@ -46,7 +45,7 @@ impl Digest {
     }
 }
 
-/// Bytewise. Every search compares digests, so they are compared a word at a time.
+/// Bytewise order. Compares a word at a time, because every search compares digests.
 impl Ord for Digest {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
@@ -118,20 +117,20 @@ impl FromStr for Digest {
     }
 }
 
-/// Why a text is not a [`Digest`]. Give 64 hexadecimal digits and nothing else.
+/// A text is not a [`Digest`]. Pass exactly 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseDigestError {
-    /// The text has another length than 64 bytes.
+    /// The length of the text is not 64 bytes.
     #[error("a digest is 64 hexadecimal digits, this text has {found} bytes")]
     Length {
         /// The length of the text in bytes.
         found: usize,
     },
     /// A byte of the text is not a hexadecimal digit.
-    #[error("a digest is 64 hexadecimal digits, the byte at position {position} is none")]
+    #[error("a digest is 64 hexadecimal digits, the byte at position {position} is not one")]
     Digit {
-        /// Where, counted in bytes from 0.
+        /// The position of the byte, from 0.
         position: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! The digests inside one block: a binary heap of four levels that stores only what exists.
+//! The digests inside one block: a sparse binary heap of four levels.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -15,7 +15,7 @@ pub(crate) const SLOTS: Heap = 16;
 /// A set of nodes of a block, one bit each.
 pub(crate) type Mask = u32;
 
-/// Every node of a block but the block itself, whose digest its parent keeps.
+/// All nodes of a block except the block itself, whose digest its parent stores.
 pub(crate) const ALL: Mask = !0b11;
 
 /// The nodes on the path from the block to the slot `nibble`, from depth 1 down.
@@ -47,7 +47,7 @@ fn below(node: Heap) -> Mask {
     mask
 }
 
-/// The digests of the nodes 2 to 31, those that are stored, in ascending order.
+/// The stored digests of the nodes 2 to 31, in ascending order.
 #[derive(Clone, Default)]
 pub(crate) struct Digests {
     stored: Mask,
@@ -59,13 +59,13 @@ impl Digests {
         self.has(node).then(|| self.list[self.rank(node)])
     }
 
-    /// Whether nothing is stored, because the block is a leaf as a whole.
+    /// Whether no digest is stored, because the whole block is one leaf.
     pub(crate) fn is_empty(&self) -> bool {
         self.stored == 0
     }
 
-    /// Appends the digest beside each node on the path to the slot `nibble`, down to the first that
-    /// is a leaf or empty, and returns that node; the slot, if there is none above.
+    /// Appends the digest beside each node on the path to the slot `nibble`, down to the first node
+    /// that is a leaf or empty. Returns that node, or the slot if no node above it is one.
     #[inline]
     pub(crate) fn append_beside(&self, nibble: u8, siblings: &mut Vec<Digest>) -> Heap {
         for node in way_to(nibble) {
@@ -77,7 +77,7 @@ impl Digests {
         SLOTS + Heap::from(nibble)
     }
 
-    /// Replaces the digests on the path to the slot `nibble`, as far as it is stored, by the next.
+    /// Replaces the stored digests on the path to the slot `nibble` by the next of `digests`.
     pub(crate) fn replace_way<'a>(
         &mut self,
         nibble: u8,
@@ -101,7 +101,7 @@ impl Digests {
         }
     }
 
-    /// Makes room for the digests of `nodes`, so that setting them does not allocate.
+    /// Reserves room for the digests of `nodes`.
     pub(crate) fn reserve(&mut self, nodes: Mask) {
         self.list.reserve_exact((nodes & !self.stored).count_ones() as usize);
     }
@@ -134,7 +134,7 @@ impl Digests {
         self.stored &= nodes;
     }
 
-    /// The deepest level of the heap that is stored: 1 to 4, or 0 if nothing is.
+    /// The deepest stored level of the heap: 1 to 4, or 0 if nothing is stored.
     pub(crate) fn deepest(&self) -> u16 {
         self.stored.checked_ilog2().map_or(0, |node| node.ilog2() as u16)
     }
@@ -148,7 +148,7 @@ impl Digests {
         self.stored >> node & 1 == 1
     }
 
-    /// How many nodes before `node` are stored: its place in the list.
+    /// The number of stored nodes before `node`, which is its index in the list.
     fn rank(&self, node: Heap) -> usize {
         // Most blocks of a large tree are complete, and counting bits is slow on old processors.
         match self.stored {

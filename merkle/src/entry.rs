@@ -6,14 +6,14 @@ use crate::Digest;
 pub struct Entry<K> {
     /// The hash of the key, which places the entry in the tree.
     pub key_hash: Digest,
-    /// What the key stands for, as a digest; the tree does not look behind it.
+    /// The digest of the value. The tree does not interpret it.
     pub value: Digest,
     /// The key.
     pub key: K,
 }
 
 impl<K> Entry<K> {
-    /// What a leaf hashes of the entry.
+    /// The part of the entry that a leaf hashes.
     pub(crate) fn line(&self) -> [&Digest; 2] {
         [&self.key_hash, &self.value]
     }
@@ -22,7 +22,7 @@ impl<K> Entry<K> {
 /// One change of a batch, for [`Tree::update`](crate::Tree::update).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit<K> {
-    /// Gives the key this value, whether or not the tree holds the key.
+    /// Sets the value of the key, whether or not the tree holds the key.
     Upsert(K, Digest),
     /// Removes the key, if the tree holds it.
     Remove(K),

@@ -1,6 +1,6 @@
-//! Generators for property tests of your own, with `proptest`.
+//! Generators for your own property tests with `proptest`.
 //!
-//! Real hashes spread keys evenly, so that random keys alone hardly ever fill a slot. To meet
+//! Real hashes spread keys evenly, so random keys alone rarely fill a slot. To cover
 //! splits, joins and deep levels, generate many edits and choose the smallest [`BaseDepth`].
 //!
 //! ```
@@ -44,8 +44,8 @@ pub fn key(keys: u32) -> impl Strategy<Value = String> {
     (0..keys.max(1)).prop_map(|number| format!("key-{number}"))
 }
 
-/// Edits of `keys` keys, of a number within `len`. One in four removes; values repeat, so that some
-/// edits have no effect.
+/// A number of edits within `len`, of `keys` different keys. One in four removes; values repeat, so
+/// some edits have no effect.
 pub fn edits(keys: u32, len: Range<usize>) -> impl Strategy<Value = Vec<Edit<String>>> {
     let value = (0..4_u8).prop_map(|number| Digest::from([number; 32]));
     let edit = prop_oneof![

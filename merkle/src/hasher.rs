@@ -5,13 +5,13 @@ pub const HEADER_LEN: usize = 24;
 
 /// A collision-resistant hash with 32 bytes of output, chosen as a value.
 ///
-/// Every hash of the tree is one of a header of fixed length, which says what is hashed (a key, a
-/// leaf, an inner node or the root), at which level and how long it is, and of a body. An
-/// implementation must depend on every byte of both; `H(header || body)` does.
+/// Every input consists of a header of fixed length and a body. The header names the kind of input
+/// (a key, a leaf, an inner node or the root), its level and its length. The output must depend on
+/// every byte of both; `H(header || body)` does.
 ///
-/// It must also be the same function on every machine and in every release: digests are compared
-/// with those of other nodes. A hasher that is not collision-resistant, or one that a stranger can
-/// steer, gives a tree in which different contents look equal.
+/// The function must be the same on every machine and in every release, because nodes compare
+/// digests with each other. With a function that is not collision-resistant, different entries can
+/// have equal roots.
 ///
 /// ```
 /// use engram_merkle::{Digest, HEADER_LEN, Hasher};
@@ -32,8 +32,8 @@ pub const HEADER_LEN: usize = 24;
 /// }
 /// ```
 pub trait Hasher: Clone {
-    /// The name of the function. It is part of the root, so that two nodes that hash differently
-    /// never look equal.
+    /// The name of the function. The root depends on it, so nodes with different functions never
+    /// have equal roots.
     fn name(&self) -> &'static str;
 
     /// Hashes `header` and `body`.
@@ -64,11 +64,10 @@ impl Hasher for Sha256 {
     }
 }
 
-/// SHA-256 of messages of at most two blocks, as nodes, keys and small leaves are.
+/// SHA-256 of messages of at most two blocks: nodes, keys and small leaves.
 ///
-/// The message is put together where it is hashed, with its padding. Fed through the general
-/// interface, which must expect any number of pieces of any length, it would be copied twice more,
-/// for a third of the time of the whole.
+/// Assembles the padded message where it is hashed. The general interface accepts any number of
+/// pieces of any length and would copy the message twice more, a third of the total time.
 #[cfg(feature = "sha2")]
 mod short {
     use sha2::block_api::compress256;
@@ -117,7 +116,7 @@ mod short {
         use super::*;
 
         #[test]
-        fn agrees_with_the_general_interface_at_every_length() {
+        fn short_input_hash_matches_sha2() {
             let header = core::array::from_fn(|at| at as u8);
             let body: [u8; MAX_LEN] = core::array::from_fn(|at| !at as u8);
             for len in 0..=MAX_LEN - HEADER_LEN {
@@ -151,7 +150,7 @@ impl Hasher for Blake3 {
     }
 }
 
-/// One of the hash functions of this crate, chosen at run time, as by a configuration file.
+/// A hash function of this crate, chosen at run time, for example by a configuration file.
 ///
 /// ```
 /// use engram_merkle::{AnyHasher, Hasher};
@@ -178,7 +177,7 @@ pub enum AnyHasher {
 
 #[cfg(any(feature = "sha2", feature = "blake3"))]
 impl AnyHasher {
-    /// Every function that this build knows.
+    /// All functions of this build.
     pub const ALL: &'static [Self] = &[
         #[cfg(feature = "sha2")]
         Self::Sha256,
@@ -217,7 +216,7 @@ impl core::str::FromStr for AnyHasher {
     }
 }
 
-/// A name is not that of a hash function of this build. The names are `sha256` (feature `sha2`)
+/// No hash function of this build has this name. The names are `sha256` (feature `sha2`)
 /// and `blake3` (feature `blake3`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown hash function; this crate has \"sha256\" and \"blake3\", if built with them")]

@@ -14,7 +14,7 @@ pub struct Entries<'a, K> {
     leaf_block: slice::Iter<'a, Entry<K>>,
     /// The slots after that leaf block in its own branch.
     slots: slice::Iter<'a, Slot<K>>,
-    /// What is left of the branches above, the deepest last.
+    /// The remaining slots of the branches above, the deepest last.
     above: Vec<slice::Iter<'a, Slot<K>>>,
     remaining: usize,
 }
@@ -29,7 +29,7 @@ impl<'a, K> Entries<'a, K> {
         Self { leaf_block: entries.iter(), slots: [].iter(), above: Vec::new(), remaining }
     }
 
-    /// Of slots that hold `count` entries together.
+    /// The entries in `slots`, which are `count` in total.
     pub(crate) fn in_slots(slots: &'a [Slot<K>], count: usize) -> Self {
         Self { leaf_block: [].iter(), slots: slots.iter(), above: Vec::new(), remaining: count }
     }

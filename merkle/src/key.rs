@@ -4,14 +4,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// What names an entry: a value that is made of bytes.
+/// A key of the tree: a value with a byte form.
 ///
-/// Two keys with the same bytes are the same key. The tree keeps the key that came first and gives
-/// it back on iteration. A reference-counted key (`Arc<str>`) suits a tree with live snapshots
-/// best: a change then copies the keys near it.
+/// Two keys with the same bytes are the same key. The tree keeps the first of equal keys and returns
+/// it on iteration. Prefer a reference-counted key (`Arc<str>`) if snapshots are alive: a change then
+/// copies the keys near it.
 ///
-/// Texts, bytes, integers (as big-endian bytes), paths of files (as the bytes of this machine, with `std`) and
-/// `bytes::Bytes` (with `bytes`) are keys.
+/// Implemented for texts, bytes, integers (as big-endian bytes), file paths (in the platform's encoding, with
+/// `std`) and `bytes::Bytes` (with `bytes`).
 ///
 /// ```
 /// use engram_merkle::{Digest, Key, Sha256, Tree};
@@ -30,7 +30,7 @@ use alloc::vec::Vec;
 /// assert!(tree.contains_key(0x1_0000_0002_u64.to_be_bytes()));
 /// ```
 pub trait Key: Clone {
-    /// The bytes that are hashed. They must stay the same for as long as the key lives.
+    /// The bytes to hash. They must not change while the tree holds the key.
     fn as_bytes(&self) -> impl AsRef<[u8]>;
 }
 

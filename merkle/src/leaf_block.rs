@@ -1,4 +1,4 @@
-//! The entries of a block that are not in blocks of their own.
+//! The entries that a block stores itself instead of in child blocks.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -12,8 +12,8 @@ use crate::path::nibble;
 use crate::scheme::{LEAF_CAPACITY, Scheme};
 use crate::{Digest, Entries, Entry, Path};
 
-/// Entries in the order of their key hashes, at most eight in each slot of their block, and no more
-/// room than they need.
+/// Entries in the order of their key hashes, at most eight in each slot of their block. Allocates
+/// exactly the room they need.
 #[derive(Clone)]
 pub(crate) struct LeafBlock<K> {
     entries: Vec<Entry<K>>,
@@ -54,7 +54,7 @@ impl<K> LeafBlock<K> {
         self.entries
     }
 
-    /// Takes all entries out, after which the leaf block is only good to be replaced.
+    /// Takes all entries out. The caller must then replace the leaf block.
     pub(crate) fn take_entries(&mut self) -> Vec<Entry<K>> {
         mem::take(&mut self.entries)
     }
@@ -64,7 +64,7 @@ impl<K> LeafBlock<K> {
         self.entries.capacity() * size_of::<Entry<K>>()
     }
 
-    /// Where the entry of `key_hash` is, or would have to be, in the leaf block of the block at `level`.
+    /// The position of the entry of `key_hash` in the leaf block at `level`, or of its insertion.
     pub(crate) fn position(&self, level: u16, key_hash: &Digest) -> Result<usize, usize> {
         let slot = usize::from(nibble(key_hash, level));
         let range = self.range(slot..slot + 1);
@@ -89,8 +89,8 @@ impl<K> LeafBlock<K> {
         Entries::in_leaf_block(&self.entries[start..end])
     }
 
-    /// Applies sorted changes, each with an effect, to the leaf block of the block at `level`. Returns
-    /// whether it still fits; otherwise it is only good to [take its entries](Self::take_entries).
+    /// Applies sorted changes, each with an effect, to the leaf block at `level`. Returns whether the
+    /// entries still fit; if not, the caller must [take them](Self::take_entries).
     pub(crate) fn apply(&mut self, level: u16, changes: &mut [Change<K>]) -> bool {
         if let [change] = changes {
             return self.apply_one(level, change);
@@ -122,7 +122,7 @@ impl<K> LeafBlock<K> {
         self.range(slot..slot + 1).len() <= LEAF_CAPACITY
     }
 
-    /// Gives the entry of `key_hash`, which is in the leaf block of the block at `level`, a new value.
+    /// Replaces the value of `key_hash`, which the leaf block at `level` holds.
     pub(crate) fn replace(&mut self, level: u16, key_hash: &Digest, value: Digest) {
         let at = self.position(level, key_hash).expect("the entry is in this leaf_block");
         self.entries[at].value = value;

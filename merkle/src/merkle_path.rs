@@ -1,8 +1,8 @@
 //! The path of one entry: the digests that prove it, and the nodes that its change touches.
 //!
-//! A change of a value reads everything that it needs first and writes afterwards. To claim a block
-//! for writing is an atomic operation, which waits for all that was asked of the memory before; on
-//! the way down it would make the blocks of a tree that exceeds the caches arrive one by one.
+//! A change of a value first reads everything that it needs and then writes. Claiming a block for
+//! writing is an atomic operation, which waits for all outstanding loads; on the way down it would
+//! serialise the cache misses of a large tree.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use crate::digests::SLOTS;
 use crate::path::nibble;
 use crate::{Digest, Entries};
 
-/// What lies on the path from the root to the leaf in which a key is, if it is anywhere.
+/// The path from the root to the leaf that would hold a key.
 pub(crate) struct MerklePath<'a, K> {
     /// The digest beside the path at each level from 1 down to the leaf.
     pub(crate) siblings: Vec<Digest>,
@@ -45,8 +45,8 @@ impl<K> Node<K> {
 }
 
 impl<K: Clone> Node<K> {
-    /// Gives `key_hash`, which is there, another value. `digests` are those of the nodes on the path
-    /// afterwards, from level 1 down to the leaf.
+    /// Replaces the value of `key_hash`, which the tree holds. `digests` are the new digests of the
+    /// nodes on the path, from level 1 down to the leaf.
     pub(crate) fn replace(&mut self, key_hash: &Digest, value: Digest, digests: &[Digest]) {
         let mut digests = digests.iter();
         let (mut node, mut level) = (self, 0);

@@ -23,24 +23,24 @@ pub struct Path {
     level: u16,
 }
 
-/// Why bytes are not those of a [`Path`]. Refuse their sender.
+/// Bytes do not encode a [`Path`]. Reject the message that they came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathError {
-    /// There are more or fewer bytes.
-    #[error("a path is 34 bytes, there are {found}")]
+    /// The number of bytes is not [`Path::LEN`].
+    #[error("a path is 34 bytes, found {found}")]
     Length {
         /// The number of bytes.
         found: usize,
     },
-    /// The level is below that of a key hash.
-    #[error("a path is of level 0 to 256, not {found}")]
+    /// The level exceeds that of a key hash.
+    #[error("the level of a path is 0 to 256, found {found}")]
     Level {
         /// The level.
         found: u16,
     },
     /// A bit below the level is not zero.
-    #[error("the bits below the level of a path are zero, these are not")]
+    #[error("the path has nonzero bits below its level")]
     LooseBits,
 }
 
@@ -82,7 +82,7 @@ impl Path {
         bytes
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    /// Decodes the bytes of [`to_bytes`](Self::to_bytes).
     ///
     /// ```
     /// use engram_merkle::{Digest, Path, PathError};
@@ -94,7 +94,7 @@ impl Path {
     ///
     /// # Errors
     ///
-    /// [`PathError`] if these are not the bytes of a path: each path has exactly one form.
+    /// [`PathError`] if `bytes` do not encode a path. Each path has exactly one encoding.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PathError> {
         let length = || PathError::Length { found: bytes.len() };
         let (bits, level) = bytes.split_first_chunk::<{ Digest::LEN }>().ok_or_else(length)?;
@@ -107,7 +107,7 @@ impl Path {
         if path.bits == bits { Ok(path) } else { Err(PathError::LooseBits) }
     }
 
-    /// How many bits are fixed: 0 for the root, 256 for a single key hash.
+    /// The number of fixed bits: 0 for the root, 256 for a single key hash.
     #[must_use]
     pub fn level(&self) -> u16 {
         self.level
@@ -161,7 +161,7 @@ impl Path {
         Some(Self { bits: bits.into(), level: self.level + 4 })
     }
 
-    /// The other half of this node's parent; the root is returned as it is.
+    /// The other half of this node's parent; the root for the root.
     pub(crate) fn sibling(&self) -> Self {
         let mut bits = *self.bits.as_bytes();
         if let Some(last) = self.level.checked_sub(1) {

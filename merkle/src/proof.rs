@@ -5,9 +5,9 @@ use crate::merkle_path::MerklePath;
 use crate::scheme::{LEAF_CAPACITY, Scheme};
 use crate::{BaseDepth, Digest, Key, Path, Tree};
 
-/// What a root says about one key: proof that it has a certain value, or that it has none.
+/// Proves that a key has a certain value, or that it has none, under a given root.
 ///
-/// A proof holds the entries of the one leaf in which the key must be, without their keys, and the
+/// A proof holds the entries of the leaf on the path to the key, without their keys, and the
 /// digests beside the path from there to the root. A verifier that knows the root, the hash function and
 /// the base depth can check it without the tree.
 ///
@@ -31,26 +31,26 @@ pub struct Proof {
     siblings: Vec<Digest>,
 }
 
-/// Why a proof was refused. It proves nothing; ask for another one, or another root.
+/// A proof was refused. It proves nothing; ask for another proof, or for the current root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
-    /// The proof leads to another root: it was tampered with, is about another key, or the root is
-    /// that of another state, hash function or base depth.
+    /// The proof leads to another root: it was tampered with, covers another key, or the root
+    /// belongs to another state, hash function or base depth.
     #[error("the proof does not lead to the expected root")]
     WrongRoot,
-    /// The bytes are of an unknown version.
+    /// The bytes have an unknown version.
     #[error("version {found} of the proof format is unknown; this crate reads version 1")]
     Version {
-        /// The version that the bytes name.
+        /// The version in the bytes.
         found: u8,
     },
-    /// There are more or fewer bytes than the first four announce.
-    #[error("a proof of {expected} bytes was announced, but there are {found}")]
+    /// The number of bytes differs from the one that the first four announce.
+    #[error("the proof announces {expected} bytes, found {found}")]
     Length {
-        /// The length that the first bytes announce; 4 if there are fewer than that.
+        /// The length that the first four bytes announce; 4 if there are fewer than four.
         expected: usize,
-        /// The length that was given.
+        /// The actual length.
         found: usize,
     },
     /// The bytes announce more entries or levels than a proof can have.
@@ -63,14 +63,13 @@ pub enum ProofError {
         /// The announced number of levels.
         levels: usize,
     },
-    /// The bytes are not those that [`Proof::to_bytes`] writes for any proof.
+    /// [`Proof::to_bytes`] never writes these bytes.
     #[error("the proof is not in canonical form")]
     NotCanonical,
 }
 
 impl<K: Key, H: Hasher> Tree<K, H> {
-    /// Proves which value `key` has, or that it has none. One hash and O(log n)
-    /// steps.
+    /// Proves which value `key` has, or that it has none. One hash and O(log n) steps.
     #[must_use]
     pub fn prove(&self, key: impl AsRef<[u8]>) -> Proof {
         let key_hash = self.key_hash(key);
@@ -84,14 +83,14 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 }
 
 impl Proof {
-    /// The value that the tree with this root, hash function and base depth gives to `key`;
-    /// `None` if it is proven that the tree does not hold the key.
+    /// Returns the value of `key` in the tree with this root, hash function and base depth;
+    /// `None` if the proof shows that the tree does not hold the key.
     ///
     /// One hash for the key, one for the leaf, one for each level.
     ///
     /// # Errors
     ///
-    /// [`ProofError::WrongRoot`] if the proof does not show that. The key may then have any value.
+    /// [`ProofError::WrongRoot`] if the proof does not lead to `root`. The key may then have any value.
     pub fn verify<H: Hasher>(
         &self,
         hasher: &H,
@@ -110,7 +109,7 @@ impl Proof {
         Ok(own.map(|[_, value]| *value))
     }
 
-    /// The proof as bytes, in the only form that [`from_bytes`](Self::from_bytes) takes.
+    /// Encodes the proof, in the only form that [`from_bytes`](Self::from_bytes) accepts.
     ///
     /// Numbers are big-endian: version (1) in one byte, number of entries in one byte, number of
     /// levels in two; a bit for each level from the root down, padded with zeros to whole bytes,
@@ -134,12 +133,12 @@ impl Proof {
         bytes
     }
 
-    /// Reads a proof. Its length is checked before anything is allocated.
+    /// Decodes a proof. Checks the length before it allocates.
     ///
     /// # Errors
     ///
-    /// If the bytes are not exactly those of one proof. A proof that reads well may still prove
-    /// nothing: that is for [`verify`](Self::verify) to say.
+    /// If the bytes are not exactly those of one proof. A well-formed proof may still prove
+    /// nothing; [`verify`](Self::verify) decides.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ProofError> {
         let Some((&[version, entries, high, low], rest)) = bytes.split_first_chunk::<PREFIX>()
         else {

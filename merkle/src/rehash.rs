@@ -1,4 +1,4 @@
-//! Bringing the digests of a block up to date after its entries or slots have changed.
+//! Updates the digests of a block after its entries or slots have changed.
 
 use crate::Digest;
 use crate::block::{Block, Body};
@@ -7,7 +7,7 @@ use crate::hasher::Hasher;
 use crate::scheme::Scheme;
 
 impl<B: Body> Block<B> {
-    /// The block at `level` with a new body, all of whose digests are yet to be computed.
+    /// Creates the block at `level` from a body and computes all its digests.
     pub(crate) fn new<H: Hasher>(scheme: &Scheme<H>, level: u16, body: B) -> Self {
         let mut block = Self { digests: Digests::default(), body };
         if !scheme.is_leaf(level, block.body.count(1)) {
@@ -18,8 +18,8 @@ impl<B: Body> Block<B> {
         block
     }
 
-    /// Hashes each node in `dirty` once, and those that were not stored but must be; the others
-    /// keep their digest. The blocks in the slots must be up to date.
+    /// Hashes once each node in `dirty` and each node that has no stored digest but needs one; the
+    /// others keep their digest. The blocks in the slots must be up to date.
     pub(crate) fn rehash<H: Hasher>(&mut self, scheme: &Scheme<H>, level: u16, dirty: Mask) {
         if scheme.is_leaf(level, self.body.count(1)) {
             self.digests.forget_below(1);
@@ -44,7 +44,7 @@ struct Pass<'a, B, H> {
 }
 
 impl<B: Body, H: Hasher> Pass<'_, B, H> {
-    /// The digest of `node`. Stores it, unless nothing lies there.
+    /// Returns the digest of `node`, and stores it unless the node is empty.
     fn refresh(&mut self, node: Heap) -> Digest {
         if self.dirty >> node & 1 == 0
             && let Some(digest) = self.block.digests.get(node)

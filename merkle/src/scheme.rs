@@ -1,4 +1,4 @@
-//! What is hashed for a key, a leaf, an inner node and the root. Nothing else in the crate hashes.
+//! The hash inputs of keys, leaves, inner nodes and the root. All hashing of the tree happens here.
 
 use alloc::vec;
 
@@ -26,8 +26,8 @@ type Line = [[u8; Digest::LEN]; 2];
 pub(crate) struct Scheme<H> {
     pub(crate) hasher: H,
     pub(crate) depth: BaseDepth,
-    /// Names hash, depth and capacity in every root. Half a digest, which fits into a header, so
-    /// that a root costs no more than an inner node.
+    /// Binds every root to hash, depth and capacity. Half a digest fits into a header, so
+    /// a root costs no more than an inner node.
     parameters: [u8; 16],
 }
 
@@ -93,8 +93,8 @@ impl<H: Hasher> Scheme<H> {
         self.root_of(&line_of(&left, &right))
     }
 
-    /// Binds the parameters too: they stand where other inputs have their level and length, which
-    /// are the same for every root.
+    /// Binds the parameters, too: they replace level and length in the header, which are the same
+    /// for every root.
     fn root_of(&self, halves: &Line) -> Digest {
         let mut header = [0; HEADER_LEN];
         header[..8].copy_from_slice(ROOT);
@@ -104,13 +104,13 @@ impl<H: Hasher> Scheme<H> {
 
     /// The root of a tree in which the leaf on the path to `key_hash` has this digest.
     ///
-    /// `beside` are the digests beside the path, from level 1 down to the leaf. Each is exchanged for
+    /// `beside` are the digests beside the path, from level 1 down to the leaf. Each is replaced by
     /// the digest on the path itself.
     pub(crate) fn climb(&self, key_hash: &Digest, leaf: Digest, beside: &mut [Digest]) -> Digest {
         let mut digest = leaf;
         for (level, beside) in beside.iter_mut().enumerate().rev() {
             let level = level as u16;
-            // An index, not a branch: the side is as good as random.
+            // An index, not a branch: the side is unpredictable.
             let mut halves = [*beside.as_bytes(); 2];
             halves[usize::from(bit(key_hash, level))] = *digest.as_bytes();
             *beside = digest;

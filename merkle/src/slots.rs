@@ -10,14 +10,14 @@ use crate::path::nibble;
 use crate::scheme::{LEAF_CAPACITY, Scheme};
 use crate::{Digest, Entries, Entry};
 
-/// A block for each slot that is not empty, side by side: one step in memory leads to the next.
+/// A block for each slot that is not empty, contiguous in memory.
 #[derive(Clone)]
 pub(crate) struct Slots<K>([Slot<K>; SLOTS as usize]);
 
 #[derive(Clone)]
 pub(crate) struct Slot<K> {
     pub(crate) node: Option<Node<K>>,
-    /// How many entries the block holds. Kept here so that nobody must look into it to know.
+    /// The number of entries in the block, kept here to avoid a read of the block.
     count: u64,
 }
 
@@ -41,14 +41,14 @@ impl<K> Slots<K> {
         Entries::in_slots(&self.0[slots_below(node)], self.count(node) as usize)
     }
 
-    /// Whether every slot has so few entries that they belong into a leaf block.
+    /// Whether every slot has few enough entries for a leaf block.
     pub(crate) fn fit_a_leaf_block(&self) -> bool {
         self.0.iter().all(|slot| slot.count <= LEAF_CAPACITY as u64)
     }
 }
 
 impl<K: Clone> Slots<K> {
-    /// Builds the slots of the block at `level` from the next `take` entries, which are sorted.
+    /// Builds the slots of the block at `level` from the next `take` sorted entries.
     pub(crate) fn build<H: Hasher>(
         scheme: &Scheme<H>,
         level: u16,
@@ -67,8 +67,8 @@ impl<K: Clone> Slots<K> {
         slots
     }
 
-    /// Applies sorted changes, each with an effect, to the slots of the block at `level`. Returns by
-    /// how much the entries became more.
+    /// Applies sorted changes, each with an effect, to the slots of the block at `level`. Returns the
+    /// change of the number of entries.
     pub(crate) fn apply<H: Hasher>(
         &mut self,
         scheme: &Scheme<H>,
@@ -103,7 +103,7 @@ impl<K: Clone> Slots<K> {
 }
 
 impl<K> Slot<K> {
-    /// Accounts for entries that have come or gone, and empties the slot after the last.
+    /// Counts added or removed entries, and empties the slot after the last.
     fn grow(&mut self, grown: isize) {
         self.count = self.count.wrapping_add_signed(grown as i64);
         if self.count == 0 {

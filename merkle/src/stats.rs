@@ -1,7 +1,7 @@
 use crate::Tree;
 use crate::block::{Node, SPAN};
 
-/// What a tree holds and what it costs, for display.
+/// The size of a tree, for display.
 ///
 /// Made by [`Tree::stats`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,18 +9,18 @@ use crate::block::{Node, SPAN};
 pub struct Stats {
     /// The number of entries.
     pub entries: usize,
-    /// The level of the deepest leaf: how many nodes are hashed for the change of an entry there,
-    /// beside key and leaf. At least the base depth, unless the tree is empty.
+    /// The level of the deepest leaf: the number of nodes that a change of an entry there hashes,
+    /// besides key and leaf. At least the base depth, unless the tree is empty.
     pub deepest_level: u16,
-    /// The number of storage blocks, each an allocation of its own.
+    /// The number of storage blocks, each a separate allocation.
     pub blocks: usize,
-    /// The bytes requested from the allocator, in full even where a clone shares them. What keys
-    /// hold on the heap themselves is not known to the tree and not counted.
+    /// The bytes requested from the allocator, in full even if a clone shares them. Heap memory owned
+    /// by the keys is not counted.
     pub bytes: usize,
 }
 
 impl<K, H> Tree<K, H> {
-    /// Counts what the tree holds. Visits every block: O(n) steps.
+    /// Measures the size of the tree. Visits every block: O(n) steps.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         if let Some(top) = &self.top {

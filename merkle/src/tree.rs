@@ -11,15 +11,14 @@ use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 /// A map from keys to digests that always knows the Merkle root of its entries.
 ///
 /// Two trees with the same hash function and base depth have the same root exactly if they hold
-/// the same entries, whatever happened to them before. The tree stores values as digests only:
-/// what they stand for is kept by its owner.
+/// the same entries, regardless of their history. The tree stores digests of values; the caller
+/// keeps the values themselves.
 ///
-/// A clone costs a reference count and never changes again: it is the snapshot to read from while
-/// the original goes on. The first change near a place that is still shared copies the three to
-/// five blocks on the path to it.
+/// A clone increments a reference count and is a snapshot: changes of the original do not affect
+/// it. The first change near a shared place copies the three to five blocks on the path to it.
 ///
 /// The costs below are for n entries; log n is the base depth (12) up to some 10,000 entries and
-/// grows by one with each doubling from there, crafted keys or not.
+/// grows by one with each doubling beyond. Crafted keys do not change this.
 ///
 /// ```
 /// use engram_merkle::{Digest, Sha256, Tree};
@@ -44,13 +43,13 @@ pub struct Tree<K, H> {
 }
 
 impl<K: Key, H: Hasher> Tree<K, H> {
-    /// An empty tree of the default base depth, 12. Allocates nothing.
+    /// Creates an empty tree of the default base depth, 12. Allocates nothing.
     #[must_use]
     pub fn new(hasher: H) -> Self {
         Self::with_depth(hasher, BaseDepth::default())
     }
 
-    /// An empty tree. Allocates nothing.
+    /// Creates an empty tree. Allocates nothing.
     #[must_use]
     pub fn with_depth(hasher: H, depth: BaseDepth) -> Self {
         let scheme = Scheme::new(hasher, depth);
@@ -58,7 +57,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         Self { scheme, top: None, root, len: 0 }
     }
 
-    /// The root: a digest of all entries, the hash function and the base depth. Free: it is kept.
+    /// The root: a digest of all entries, the hash function and the base depth. Free: it is stored.
     #[must_use]
     pub fn root(&self) -> Digest {
         self.root
@@ -94,7 +93,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         self.scheme.key(key.as_ref())
     }
 
-    /// The value of the key with these bytes: of a text `"key"`, of an integer `7_u64.to_be_bytes()`. One hash and
+    /// The value of the key with these bytes: `"key"` for a text, `7_u64.to_be_bytes()` for an integer. One hash and
     /// O(log n) steps.
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Digest> {
@@ -113,10 +112,10 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         self.top.as_ref()?.find(0, key_hash)
     }
 
-    /// Gives `key` this value and returns the one it had.
+    /// Sets the value of `key` and returns the previous one.
     ///
     /// O(log n) hashes: one of the key, one of its leaf, one of each node above. An upsert of the
-    /// value that is there already changes nothing and copies nothing.
+    /// current value changes nothing and copies nothing.
     pub fn upsert(&mut self, key: K, value: Digest) -> Option<Digest> {
         let key_hash = self.key_hash(key.as_bytes());
         let previous = self.replace(&key_hash, value);
@@ -126,8 +125,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         previous
     }
 
-    /// Removes `key` and returns the value it had. Afterwards the root is what it would be had the
-    /// key never been there. O(log n) hashes; one if the key is not there.
+    /// Removes `key` and returns its value. The root becomes that of a tree which never held the
+    /// key. O(log n) hashes; one if the tree does not hold the key.
     pub fn remove(&mut self, key: impl AsRef<[u8]>) -> Option<Digest> {
         let key_hash = self.key_hash(key);
         let previous = self.entry(&key_hash)?.value;
@@ -137,7 +136,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 
     /// Applies edits as if one after the other, but hashes each node that they touch only once.
     ///
-    /// This is also the way to build a tree from scratch. If a key occurs more than once, its last
+    /// Use it to build a tree from scratch, too. If a key occurs more than once, its last
     /// edit counts. O(m log m) comparisons and at most O(m log n) hashes for m edits.
     ///
     /// ```
@@ -166,13 +165,13 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         self.apply(&mut changes);
     }
 
-    /// Removes all entries. Free, but for the release of what no clone shares.
+    /// Removes all entries. Free, except for releasing the blocks that no clone shares.
     pub fn clear(&mut self) {
         (self.top, self.len) = (None, 0);
         self.root = self.scheme.root([Digest::EMPTY; 2]);
     }
 
-    /// Removes the entries for which `keep` is false, and hashes each node that they leave only once. O(n) steps.
+    /// Removes the entries for which `keep` is false. Hashes each affected node only once. O(n) steps.
     ///
     /// ```
     /// use engram_merkle::{Digest, Sha256, Tree};
@@ -189,8 +188,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         self.apply(&mut changes);
     }
 
-    /// Gives a key that is there this value and returns the one it had. The shape of the tree stays,
-    /// and with it all but the digests on the path to the key.
+    /// Sets the value of a key that the tree holds and returns the previous one. Changes only the
+    /// digests on the path to the key; the shape of the tree stays.
     fn replace(&mut self, key_hash: &Digest, value: Digest) -> Option<Digest> {
         let top = self.top.as_mut()?;
         let MerklePath { siblings: mut path, leaf } = top.merkle_path(key_hash);
@@ -208,7 +207,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         Some(previous)
     }
 
-    /// Applies changes as [`in_order`] leaves them, each with an effect.
+    /// Applies changes, sorted by [`in_order`], each of which has an effect.
     fn apply(&mut self, changes: &mut [Change<K>]) {
         let grown = match &mut self.top {
             _ if changes.is_empty() => return,
@@ -221,7 +220,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         self.refresh(grown);
     }
 
-    /// Brings root and length up to date after changes that made the entries `grown` more.
+    /// Updates root and length after changes that added `grown` entries.
     fn refresh(&mut self, grown: isize) {
         self.len = self.len.wrapping_add_signed(grown);
         if self.len == 0 {
@@ -243,7 +242,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         self.locate(path).map_or_else(Entries::empty, |place| place.entries)
     }
 
-    /// How many entries lie below a node. O(log n) steps, no hash.
+    /// The number of entries below a node. O(log n) steps, no hash.
     #[must_use]
     pub fn count(&self, path: &Path) -> u64 {
         self.locate(path).map_or(0, |place| place.entries.len() as u64)
@@ -252,9 +251,9 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     /// The digest of a node, [`Digest::EMPTY`] if nothing lies below it; that of [`Path::ROOT`] is
     /// the [root](Self::root).
     ///
-    /// It is a function of the path and the entries below it alone, and is defined for every path,
-    /// also below a leaf: a remote tree of another shape can ask for any node. O(log n) steps; no
-    /// hash, except for one below a leaf.
+    /// It depends only on the path and the entries below it, and is defined for every path,
+    /// including paths below a leaf, so a remote tree of another shape can ask for any node.
+    /// O(log n) steps; no hash, or one for a path below a leaf.
     #[must_use]
     pub fn digest(&self, path: &Path) -> Digest {
         if path.level() == 0 {
@@ -263,7 +262,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         let Some(Place { entries, digest }) = self.locate(path) else {
             return Digest::EMPTY;
         };
-        // What is not stored lies below a leaf, and is a leaf, too.
+        // A node without a stored digest lies below a leaf, and is a leaf, too.
         digest.unwrap_or_else(|| self.scheme.leaf(path.level(), entries.map(Entry::line)))
     }
 
@@ -271,8 +270,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         self.top.as_ref()?.locate(path)
     }
 
-    /// The digests of the sixteen nodes four levels below `path`, which
-    /// [`Path::descendant`] names; `None` where nothing lies below, or there is no such level.
+    /// The digests of the sixteen nodes four levels below `path`, in the order of
+    /// [`Path::descendant`]; `None` for an empty node, or if the level does not exist.
     #[must_use]
     pub fn children(&self, path: &Path) -> [Option<Digest>; 16] {
         core::array::from_fn(|nibble| {
@@ -282,7 +281,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     }
 }
 
-/// Trees are equal if their roots are: with the same entries, hash function and base depth. Free.
+/// Trees are equal if their roots are, that is with equal entries, hash function and base depth. Free.
 impl<K: Key, H: Hasher> PartialEq for Tree<K, H> {
     fn eq(&self, other: &Self) -> bool {
         self.root == other.root

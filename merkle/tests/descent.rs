@@ -1,4 +1,4 @@
-//! A descent finds what a comparison of the two trees finds, whatever the trees are.
+//! A descent finds the same differences as a comparison of the two trees.
 
 mod common;
 
@@ -19,14 +19,14 @@ fn key() -> TagKey {
     TagKey::of([3; 8], [9; 8])
 }
 
-/// What a descent found, and what it cost.
+/// The result and the cost of a descent.
 struct Walked {
     found: BTreeMap<Path, Holder>,
     round_trips: usize,
     bytes: usize,
 }
 
-/// Descends, with every message through bytes.
+/// Descends; encodes and decodes every message.
 fn descend([here, there]: &Trees) -> Walked {
     let mut descent = Descent::new(here, key());
     let mut walked = Walked { found: BTreeMap::new(), round_trips: 0, bytes: 0 };
@@ -45,7 +45,7 @@ fn descend([here, there]: &Trees) -> Walked {
     walked
 }
 
-/// The same by comparing the two trees in memory.
+/// Finds the same differences by comparing the two trees in memory.
 fn compare([here, there]: &Trees) -> BTreeMap<Path, Holder> {
     let place = |difference: Difference<'_, String>| {
         let holder = match (difference.left, difference.right) {
@@ -87,7 +87,7 @@ proptest! {
 }
 
 #[test]
-fn many_differences_take_no_more_round_trips_than_one() {
+fn round_trips_do_not_grow_with_differences() {
     let ids = pattern_ids(10_000);
     let mut here = Tree::new(Sha256);
     here.extend(ids.iter().cloned().zip((0..).map(value)));
@@ -109,7 +109,7 @@ fn many_differences_take_no_more_round_trips_than_one() {
 }
 
 #[test]
-fn an_empty_side_learns_everything() {
+fn empty_side_learns_every_entry() {
     let full = built((0..5_000).map(|id| (id, 1)), BaseDepth::default());
     let empty = Tree::new(Sha256);
     for (trees, holder) in
@@ -127,7 +127,7 @@ fn opened() -> (Descent<String, Sha256>, Request) {
     (descent, request)
 }
 
-/// A response, as its bytes say it.
+/// Builds a response through its bytes.
 fn response(seen: &[Seen]) -> Response {
     let mut bytes = Vec::from((seen.len() as u16).to_le_bytes());
     for seen in seen {
@@ -149,7 +149,7 @@ fn response(seen: &[Seen]) -> Response {
 }
 
 #[test]
-fn a_response_that_does_not_fit_is_refused_by_name() {
+fn mismatched_response_is_refused_by_cause() {
     let line = |first| Line { key: [first; 8], tag: [0; 5] };
     let (mut descent, _) = opened();
     let count = descent.handle(response(&[]));
@@ -172,7 +172,7 @@ fn a_response_that_does_not_fit_is_refused_by_name() {
 }
 
 #[test]
-fn made_up_children_end_at_the_limit() {
+fn invented_children_stop_at_the_limit() {
     let mut descent = Descent::new(&Tree::<String, _>::new(Sha256), key()).with_limit(5_000);
     let (mut asked, mut tag) = (0, 0u32);
     let error = loop {
@@ -206,7 +206,7 @@ fn children_below_the_last_level_are_refused() {
 }
 
 #[test]
-fn damaged_messages_are_refused_and_limits_are_reached() {
+fn damaged_and_oversized_messages_are_refused() {
     let tree = built((0..500).map(|id| (id, 1)), BaseDepth::default());
     let mut descent = Descent::new(&built([], BaseDepth::default()), key());
     let mut samples = Vec::new();

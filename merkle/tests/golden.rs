@@ -1,4 +1,4 @@
-//! Bytes that nodes of different releases exchange: changing one needs a new version.
+//! Bytes that nodes of different releases exchange: a change needs a new version.
 
 #[path = "common/ids.rs"]
 mod ids;

@@ -1,11 +1,11 @@
-//! What somebody gains who chooses the keys: little.
+//! Crafted keys gain an attacker little.
 
 mod common;
 
 use common::{Counting, Placed, place, value};
 use engram_merkle::Tree;
 
-/// 10,000 keys of one slot, spread below it as hashes with a common beginning are.
+/// 10,000 keys of one slot, spread below it like hashes with a common prefix.
 fn crowd() -> Vec<[u8; 32]> {
     let spread = |number| {
         let bits: String = (0..64)
@@ -17,11 +17,11 @@ fn crowd() -> Vec<[u8; 32]> {
 }
 
 #[test]
-fn ten_thousand_keys_in_one_slot_leave_changes_logarithmic() {
+fn changes_in_a_full_slot_stay_logarithmic() {
     let hasher = Counting::new(Placed);
     let mut tree = Tree::new(hasher.clone());
     tree.extend(crowd().into_iter().zip((0..).map(value)));
-    // log2(10,000 / 8) is between 10 and 11; a few ways go deeper.
+    // log2(10,000 / 8) is between 10 and 11; a few paths go deeper.
     assert!((12 + 10..12 + 20).contains(&tree.stats().deepest_level), "{:?}", tree.stats());
     let before = tree.clone();
     hasher.take();
@@ -45,8 +45,8 @@ fn ten_thousand_keys_in_one_slot_leave_changes_logarithmic() {
 }
 
 #[test]
-fn keys_that_share_all_but_the_last_bits_go_to_the_last_level() {
-    // 256 keys that differ in their last eight bits only: the worst that a broken hash could do.
+fn keys_with_long_shared_prefixes_are_kept() {
+    // 256 keys that differ only in their last eight bits: the worst case of a broken hash.
     let mut tree = Tree::new(Placed);
     for number in 0..=255 {
         tree.upsert(place("", number), value(number));
@@ -61,13 +61,13 @@ fn keys_that_share_all_but_the_last_bits_go_to_the_last_level() {
 
 #[test]
 fn keys_with_one_hash_are_one_key() {
-    // No two inputs of a real hash are known that collide. If they were, the tree would stay sound.
+    // No collision of a real hash is known. With one, the tree would stay sound.
     let mut tree: Tree<Vec<u8>, _> = Tree::new(Placed);
     let short = b"hashes to a place".to_vec();
     let place = tree.key_hash(&short).as_bytes().to_vec();
     tree.upsert(short.clone(), value(1));
     assert_eq!(tree.upsert(place.clone(), value(2)), Some(value(1)));
     assert_eq!(tree.len(), 1);
-    assert_eq!(tree.iter().next().unwrap().key, short, "the key that came first is kept");
+    assert_eq!(tree.iter().next().unwrap().key, short, "the tree keeps the first key");
     assert_eq!(tree.remove(&place), Some(value(2)));
 }

@@ -1,4 +1,4 @@
-//! What holds for every tree, whatever was done to it.
+//! Laws that hold for every tree, regardless of its history.
 
 mod common;
 
@@ -48,7 +48,7 @@ fn insert_then_remove_equals_never() {
 }
 
 #[test]
-fn an_edit_without_effect_costs_the_hash_of_its_key() {
+fn edit_without_effect_hashes_only_its_key() {
     let hasher = Counting::new(Sha256);
     let mut tree = Tree::new(hasher.clone());
     tree.extend(patterns(1000));
@@ -89,7 +89,7 @@ fn test_merkle_tree_determinism() {
 
 #[test]
 fn test_pattern_to_leaf_determinism() {
-    // The slot of an id is a published fact: other nodes, releases and languages must find it.
+    // The slot of an id is part of the format: other nodes, releases and languages must find it.
     let id = b"pattern_1000136338110019954";
     let tree: Tree<&str, _> = Tree::new(Sha256);
     let slot = Path::of(&tree.key_hash(id), 12).unwrap();
@@ -105,7 +105,7 @@ fn test_merkle_path_recomputation() {
     hasher.take();
     for (id, old) in entries.iter().take(1000) {
         tree.upsert(id.clone(), value(77_777));
-        assert_eq!(hasher.take(), 1 + 1 + 12, "key, leaf, and one node a level");
+        assert_eq!(hasher.take(), 1 + 1 + 12, "key, leaf, and one node per level");
         tree.upsert(id.clone(), *old);
         hasher.take();
     }
@@ -121,9 +121,9 @@ fn a_batch_hashes_each_touched_node_once() {
     let mut tree = Tree::new(hasher.clone());
     let upsert = |bits: &str, number| Edit::Upsert(place(bits, number), value(number));
     hasher.take();
-    // Two slots whose ways part at level 10: eleven nodes are shared, and one above each leaf is not.
+    // Two slots whose paths part at level 10: eleven nodes are shared, and one above each leaf is not.
     tree.update([upsert("000000000000", 1), upsert("000000000000", 2), upsert("000000000010", 3)]);
-    assert_eq!(hasher.take(), 3 + 2 + 2 + 11, "keys, leaves, nodes of each way, shared nodes");
+    assert_eq!(hasher.take(), 3 + 2 + 2 + 11, "keys, leaves, nodes of each path, shared nodes");
     tree.update([upsert("000000000000", 4), upsert("000000000011", 5)]);
     assert_eq!(hasher.take(), 2 + 2 + 2 + 11);
     tree.update([upsert("000000000000", 6), upsert("000000000000", 7)]);
@@ -148,8 +148,8 @@ fn the_last_edit_of_a_key_counts() {
 }
 
 #[test]
-fn a_batch_that_trades_entries_between_slots_reshapes() {
-    // As many come as go, so that only the slots tell that one splits and one joins.
+fn batch_across_slots_splits_and_joins_them() {
+    // As many entries arrive as leave, so only the slots show that one splits and one joins.
     let full = LEAF_CAPACITY as u64;
     for entries in [full, full + 1] {
         let mut tree = Tree::new(Placed);
@@ -193,7 +193,7 @@ fn test_merkle_divergence_detection() {
 }
 
 #[test]
-fn trees_with_other_parameters_are_never_equal_nor_compared() {
+fn trees_with_other_parameters_are_unequal() {
     let entries = patterns(10);
     let mut trees = Vec::new();
     for hasher in AnyHasher::ALL {
@@ -237,7 +237,7 @@ fn every_value_bit_reaches_the_root() {
 }
 
 #[test]
-fn a_snapshot_stays_as_it_was() {
+fn snapshot_is_immutable() {
     let entries = patterns(500);
     let mut tree = built(&entries);
     let snapshots: Vec<_> = entries
@@ -266,7 +266,7 @@ fn trees_cross_threads() {
 }
 
 fn small_tree() -> impl Strategy<Value = Vec<([u8; 32], u64)>> {
-    // All over the tree, in the few slots of one corner, and so many in one slot that it splits.
+    // All over the tree, in the few slots of one corner, and enough in one slot to split it.
     let bits = prop_oneof!["[01]{0,14}", "000000000000[01]{1,5}", Just(String::new())];
     let key = (bits, 0..40_u64).prop_map(|(bits, number)| place(&bits, number));
     prop::collection::vec((key, 0..3_u64), 0..200)
@@ -296,7 +296,7 @@ proptest! {
     }
 
     #[test]
-    fn prop_roots_are_equal_exactly_if_the_entries_are(a in small_tree(), b in small_tree()) {
+    fn prop_roots_are_equal_iff_entries_are_equal(a in small_tree(), b in small_tree()) {
         let (a, b) = (of(&a), of(&b));
         prop_assert_eq!(a.root() == b.root(), a.iter().eq(b.iter()));
     }
@@ -323,7 +323,7 @@ proptest! {
     }
 
     #[test]
-    fn prop_children_are_the_digests_four_levels_below(entries in small_tree(), level in 0..20_u16) {
+    fn prop_children_are_digests_four_levels_down(entries in small_tree(), level in 0..20_u16) {
         let tree = of(&entries);
         for entry in tree.iter().take(3) {
             let path = Path::of(&entry.key_hash, level).unwrap();

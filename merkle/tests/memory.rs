@@ -1,4 +1,4 @@
-//! What a tree holds, as the allocator counts it.
+//! The memory of a tree, as the allocator counts it.
 
 #[path = "common/ids.rs"]
 mod ids;
@@ -12,10 +12,10 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// How many bytes more are allocated after `make` than before.
+/// The number of bytes that `make` leaves allocated.
 ///
-/// The count is of the process, and the thread of the test harness allocates, too, now and then: a
-/// number that two measurements in a row agree on is that of `make`.
+/// The counter covers the process, and the thread of the test harness allocates now and then, too:
+/// two equal measurements in a row are those of `make`.
 fn held<T>(mut make: impl FnMut() -> T) -> (usize, T) {
     let mut measure = || {
         let region = Region::new(ALLOCATOR);
@@ -42,12 +42,12 @@ fn built(ids: &[String]) -> Tree<&str, Sha256> {
 /// One test, so that no other allocates at the same time.
 #[test]
 fn memory_is_bounded_and_known() {
-    a_tree_holds_what_its_stats_say_and_no_more_than_its_limit();
-    a_tree_that_shrank_holds_no_more_than_one_that_never_grew();
-    a_snapshot_is_free_and_a_change_beside_it_copies_the_way_to_the_entry();
+    allocated_bytes_match_stats_and_limit();
+    shrunken_tree_equals_one_that_never_grew();
+    change_beside_a_snapshot_copies_one_path();
 }
 
-fn a_tree_holds_what_its_stats_say_and_no_more_than_its_limit() {
+fn allocated_bytes_match_stats_and_limit() {
     let (bytes, empty) = held(|| Tree::<&str, _>::new(Sha256));
     assert_eq!(bytes, 0);
     assert_eq!(empty.stats().bytes, 0);
@@ -65,7 +65,7 @@ fn a_tree_holds_what_its_stats_say_and_no_more_than_its_limit() {
     }
 }
 
-fn a_tree_that_shrank_holds_no_more_than_one_that_never_grew() {
+fn shrunken_tree_equals_one_that_never_grew() {
     let ids = pattern_ids(5000);
     let mut tree = built(&ids);
     for id in &ids[100..] {
@@ -74,7 +74,7 @@ fn a_tree_that_shrank_holds_no_more_than_one_that_never_grew() {
     assert_eq!(tree.stats(), built(&ids[..100]).stats());
 }
 
-fn a_snapshot_is_free_and_a_change_beside_it_copies_the_way_to_the_entry() {
+fn change_beside_a_snapshot_copies_one_path() {
     let ids = pattern_ids(5000);
     let mut tree = built(&ids);
     let (bytes, snapshot) = held(|| tree.clone());
@@ -88,7 +88,7 @@ fn a_snapshot_is_free_and_a_change_beside_it_copies_the_way_to_the_entry() {
     assert!((1..10_000).contains(&bytes), "{bytes} bytes copied");
     assert_ne!(changed.root(), snapshot.root());
 
-    // Nothing is copied where nothing changes, and nothing twice.
+    // Unchanged blocks are not copied, and no block is copied twice.
     let (bytes, _) = held(|| tree.upsert(&ids[0], Digest::from([1; 32])));
     assert_eq!(bytes, 0);
     tree.upsert(&ids[0], Digest::from([3; 32]));

@@ -1,4 +1,4 @@
-//! Proofs: what they prove, and that nothing else passes for one.
+//! Proofs verify for their key and root, and everything else is refused.
 
 mod common;
 
@@ -35,7 +35,7 @@ fn proves_presence_and_absence_at_every_size() {
 }
 
 #[test]
-fn proves_in_crowded_slots_down_to_the_last_level() {
+fn proves_in_full_slots_to_the_last_level() {
     for depth in BaseDepth::ALL {
         let mut tree = Tree::with_depth(Placed, depth);
         tree.extend((0..40).map(|number| (place("", number), value(number))));
@@ -48,7 +48,7 @@ fn proves_in_crowded_slots_down_to_the_last_level() {
 }
 
 #[test]
-fn a_proof_is_good_for_one_key_root_and_scheme_only() {
+fn proof_is_valid_for_one_key_root_and_scheme() {
     let mut tree = tree(1000);
     let ids = pattern_ids(1000);
     let (root, key) = (tree.root(), ids[0].as_bytes());
@@ -91,7 +91,7 @@ fn every_flipped_bit_and_every_cut_is_refused() {
 }
 
 #[test]
-fn each_error_says_what_is_wrong() {
+fn each_error_names_its_cause() {
     let bytes = tree(300).prove(b"absent").to_bytes();
     let with = |at: usize, byte: u8| {
         let mut bytes = bytes.clone();
@@ -103,7 +103,7 @@ fn each_error_says_what_is_wrong() {
     assert!(matches!(with(2, 1), ProofError::Limits { levels, .. } if levels > 256));
     assert!(matches!(with(3, 0), ProofError::Limits { levels: 0, .. }));
     assert_eq!(Proof::from_bytes(&[1]), Err(ProofError::Length { expected: 4, found: 1 }));
-    // 65,535 levels and 255 entries announced by four bytes: refused before anything is allocated.
+    // Four bytes announce 65,535 levels and 255 entries: refused before an allocation.
     assert!(matches!(Proof::from_bytes(&[1, 255, 255, 255]), Err(ProofError::Limits { .. })));
     assert!(matches!(Proof::from_bytes(&[1, 8, 1, 0]), Err(ProofError::Length { .. })));
 }
@@ -136,7 +136,7 @@ fn a_proof_leads_to_the_root_of_the_twin() {
     assert_eq!(found, Ok(Some(value(0))));
 }
 
-/// Takes any bytes; must neither panic nor read something that it would not write.
+/// Accepts any bytes; must neither panic nor decode bytes that it would not encode.
 fn fuzz_proof(bytes: &[u8]) {
     if let Ok(proof) = Proof::from_bytes(bytes) {
         assert_eq!(proof.to_bytes(), bytes);

@@ -1,4 +1,4 @@
-//! The tree against its slow twin, after random edits of many shapes.
+//! Compares the tree with its slow twin after random edits of many shapes.
 
 mod common;
 
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 type Keys = [u8; 32];
 
-/// Everything that a tree says must be what its twin says, on the way to `keys` and beside it.
+/// Checks that tree and twin agree on every query, on the paths to `keys` and beside them.
 fn assert_agree<H: Hasher>(tree: &Tree<Keys, H>, twin: &Naive<H>, keys: &[Keys]) {
     assert_eq!(tree.root(), twin.root());
     let entries: Vec<_> = tree.iter().map(|entry| (entry.key_hash, entry.value)).collect();
@@ -31,7 +31,7 @@ fn assert_agree<H: Hasher>(tree: &Tree<Keys, H>, twin: &Naive<H>, keys: &[Keys])
     }
 }
 
-/// A tree built in one go must not differ from one that grew, in digests and in storage.
+/// Checks that a tree built in one batch equals one that grew, in digests and in storage.
 fn assert_rebuilt<H: Hasher>(tree: &Tree<Keys, H>) {
     let mut rebuilt = Tree::with_depth(tree.hasher().clone(), tree.depth());
     rebuilt.extend(tree.iter().map(|entry| (entry.key, entry.value)));
@@ -39,7 +39,7 @@ fn assert_rebuilt<H: Hasher>(tree: &Tree<Keys, H>) {
     assert_eq!(rebuilt.stats(), tree.stats());
 }
 
-/// Key hashes that crowd: a few leading bits, then one of a few tails, or long common prefixes.
+/// Clustered key hashes: a few leading bits, then one of a few tails, or long common prefixes.
 fn crowded_key() -> impl Strategy<Value = Keys> {
     let bits = prop_oneof![
         4 => "[01]{0,3}",
@@ -96,7 +96,7 @@ proptest! {
     }
 }
 
-/// Adds entries one by one and takes them away again, in a slot whose first bits are `bits`.
+/// Adds entries one by one and removes them again, in a slot whose first bits are `bits`.
 fn grow_and_shrink(depth: BaseDepth, bits: &str, counts: std::ops::RangeInclusive<u64>) {
     let mut tree = Tree::with_depth(Placed, depth);
     let mut twin = Naive::new(Placed, depth.levels());

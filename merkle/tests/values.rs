@@ -1,4 +1,4 @@
-//! Digests, paths and parameters: small values, each with its laws.
+//! Laws of the small values: digests, paths and parameters.
 
 use engram_merkle::generate::{depth, digest, edits, path};
 use engram_merkle::{
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 proptest! {
     #[test]
-    fn prop_a_digest_is_read_as_it_was_printed(digest in digest()) {
+    fn prop_digest_text_round_trips(digest in digest()) {
         let text = digest.to_string();
         prop_assert_eq!(text.parse(), Ok(digest));
         prop_assert_eq!(text.to_uppercase().parse(), Ok(digest));
@@ -17,7 +17,7 @@ proptest! {
     }
 
     #[test]
-    fn prop_digests_order_as_their_bytes_and_as_their_texts(a in digest(), b in digest(), equal in 0..=32_usize) {
+    fn prop_digests_order_like_bytes_and_text(a in digest(), b in digest(), equal in 0..=32_usize) {
         // Random digests differ in the first byte: let some agree for longer.
         let mut bytes = *b.as_bytes();
         bytes[..equal].copy_from_slice(&a.as_bytes()[..equal]);
@@ -34,7 +34,7 @@ proptest! {
     }
 
     #[test]
-    fn prop_a_key_hash_lies_below_one_child_of_each_node_above_it(key_hash in digest(), level in 0..256_u16) {
+    fn prop_key_hash_is_below_one_child_per_node(key_hash in digest(), level in 0..256_u16) {
         let above = Path::of(&key_hash, level).unwrap();
         let children = above.children().unwrap();
         prop_assert!(above.contains(&key_hash));
@@ -111,7 +111,7 @@ proptest! {
         prop_assert_eq!(walked, path);
     }
 
-    /// The tree beside the map it is, for whatever keys and depths.
+    /// Compares the tree with a map, for any keys and depths.
     #[test]
     fn prop_a_tree_is_a_map(depth in depth(), batches in prop::collection::vec(edits(200, 0..300), 1..4)) {
         let mut tree = Tree::with_depth(Sha256, depth);
@@ -133,7 +133,7 @@ proptest! {
 }
 
 #[test]
-fn a_text_that_is_no_digest_is_refused_with_the_place() {
+fn invalid_digest_text_is_refused_by_position() {
     let parse = |text: &str| text.parse::<Digest>().unwrap_err();
     assert_eq!(parse(""), ParseDigestError::Length { found: 0 });
     assert_eq!(parse(&"0".repeat(65)), ParseDigestError::Length { found: 65 });
@@ -166,7 +166,7 @@ fn parameters_are_chosen_by_name_and_number() {
 }
 
 #[test]
-fn keys_are_their_bytes_whatever_holds_them() {
+fn key_types_with_equal_bytes_are_equal() {
     fn root<K: Key>(key: K) -> Digest {
         let mut tree = Tree::new(Sha256);
         tree.upsert(key, Digest::from([1; 32]));

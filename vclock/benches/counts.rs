@@ -1,5 +1,4 @@
-//! Comparisons of nodes and allocations, which are the same on every machine and under every load: one JSON object a
-//! line.
+//! Counts node comparisons and allocations, independent of the machine and its load: one JSON object per line.
 //!
 //! `cargo bench -p engram-vclock --bench counts`
 
@@ -29,7 +28,7 @@ fn look() {
     LOOKS.set(LOOKS.get() + 1);
 }
 
-/// A node that counts how often it is compared or hashed.
+/// A node that counts its comparisons and hashes.
 #[derive(Clone, Copy, Debug, Eq)]
 struct Node(u64);
 
@@ -79,7 +78,7 @@ fn main() {
         measure("merge", "engram-vclock", nodes, &input, ours, |a, b| {
             a.merge(b);
         });
-        // It takes the other clock by value: a caller that keeps its own has to clone it.
+        // It takes the other clock by value: a caller that keeps that clock must clone it.
         measure("merge", "crdts", nodes, &input, crdts, |a, b| a.merge(b.clone()));
         measure("merge", "vclock", nodes, &input, vclock, |a, b| a.merge(b));
         measure("compare", "engram-vclock", nodes, &input, ours, |a, b| {

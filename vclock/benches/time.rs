@@ -1,8 +1,8 @@
-//! Clocks and siblings beside the crates that one would pick instead, in the same run.
+//! Measures clocks and siblings and their alternatives in one run.
 //!
 //! Ids are `<group>/<ours or a peer>/<input>`, inputs are numbers of nodes. Clocks have random
 //! `u64` nodes with hybrid versions, the same for every crate. Every measurement cycles through the
-//! same pool of pairs, so that no branch predictor can learn one of them.
+//! same pool of pairs, so the branch predictor cannot learn one of them.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use input::{Clock, POOL, Relation, pairs};
 
 const NODES: [usize; 3] = [3, 16, 100];
 
-/// Measures `op` over a pool of inputs, one a call.
+/// Measures `op` over a pool of inputs, one per call.
 fn cycle<T, R>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     who: &str,
@@ -46,7 +46,7 @@ fn group<'c>(criterion: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, Wal
     group
 }
 
-/// Both clocks of each pair, as a crate has them.
+/// Both clocks of each pair in the type of one crate.
 fn both<T>(pairs: &[(Clock, Clock)], convert: fn(&Clock) -> T) -> Vec<(T, T)> {
     pairs.iter().map(|(left, right)| (convert(left), convert(right))).collect()
 }
@@ -63,13 +63,13 @@ fn vclock(entries: &Clock) -> vclock::VClock<u64, u64> {
     entries.iter().copied().collect::<std::collections::HashMap<_, _>>().into()
 }
 
-/// Merging in place when the nodes are known, the usual case.
+/// Measures merging in place if the nodes are known, the usual case.
 fn merge(criterion: &mut Criterion) {
     let mut group = group(criterion, "clock_merge");
     for nodes in NODES {
         let input = pairs(nodes, Relation::Concurrent);
         cycle(&mut group, "ours", nodes, both(&input, ours), |(a, b)| a.merge(b));
-        // crdts takes the other clock by value: a caller that keeps its own has to clone it.
+        // crdts takes the other clock by value: a caller that keeps that clock must clone it.
         cycle(&mut group, "crdts", nodes, both(&input, crdts), |(a, b)| a.merge(b.clone()));
         cycle(&mut group, "vclock", nodes, both(&input, vclock), |(a, b)| a.merge(b));
     }
@@ -93,13 +93,13 @@ fn compare(criterion: &mut Criterion) {
     }
 }
 
-/// Joining two replicas of one key that hold the same concurrent values, one for each node.
+/// Measures joining two replicas of one key that hold the same concurrent values, one for each node.
 fn join(criterion: &mut Criterion) {
     let mut group = group(criterion, "siblings_join");
     for nodes in [1, 3, 16] {
         let input = pairs(nodes, Relation::Equal);
         cycle(&mut group, "ours", nodes, both(&input, siblings), |(a, b)| a.join(b));
-        // A register of crdts is merged by value too.
+        // crdts merges registers by value, too.
         cycle(&mut group, "crdts", nodes, both(&input, register), |(a, b)| a.merge(b.clone()));
     }
     group.finish();

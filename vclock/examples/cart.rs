@@ -1,5 +1,5 @@
-//! A shopping cart on two nodes. Clients read, change what they read, and write under what they
-//! have seen; nothing that a client put into the cart is lost.
+//! A shopping cart on two nodes. Clients read the cart, change it, and write under the context of
+//! their read; no item is lost.
 //!
 //! ```text
 //! cargo run --example cart
@@ -13,7 +13,7 @@ use engram_vclock::{Dot, HybridClock, Siblings, VectorClock};
 /// The items of a cart.
 type Items = BTreeSet<&'static str>;
 
-/// The answer to a read: the items, and the context to write under.
+/// The answer to a read: the items, and the context for a later write.
 type Read = (Items, VectorClock<&'static str>);
 
 struct Node {
@@ -33,7 +33,7 @@ impl Node {
         (items, self.cart.context().clone())
     }
 
-    /// Writes for a client that has read under `seen`, at this node or another. `now` is the wall
+    /// Writes for a client that has read under `seen`, on this node or another. `now` is the wall
     /// clock in nanoseconds.
     fn write(
         &mut self,
@@ -42,7 +42,7 @@ impl Node {
         now: u64,
     ) -> Result<(), Box<dyn Error>> {
         self.clock.observe(seen.get(&self.name), now)?;
-        let random = now; // Ask a generator of random numbers.
+        let random = now; // Ask a random number generator.
         let dot = Dot::new(self.name, self.clock.next(now, random));
         self.cart.write(dot, items, seen)?;
         Ok(())
@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     berlin.write(items, &seen, tick())?;
     lisbon.cart.join(&berlin.cart);
 
-    // The link between the nodes fails. Two clients go on shopping, each at one node.
+    // The link between the nodes fails. Two clients continue shopping, each at one node.
     let (mut items, seen) = berlin.read();
     items.insert("butter");
     berlin.write(items, &seen, tick())?;
@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     items.insert("jam");
     lisbon.write(items, &seen, tick())?;
 
-    // The link is back: the carts are siblings, and a read shows all that is in them.
+    // The link is back: the carts are siblings, and a read shows the items of both.
     berlin.cart.join(&lisbon.cart);
     let (mut items, seen) = berlin.read();
     println!("{} siblings, read as {items:?}", berlin.cart.len());

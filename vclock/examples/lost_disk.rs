@@ -1,5 +1,5 @@
 //! A node loses its disk while its wall clock is far behind, and writes under a low version. Its
-//! write survives the meeting with a peer that remembers the earlier ones.
+//! write survives the join with a peer that knows the earlier versions.
 //!
 //! ```text
 //! cargo run --example lost_disk
@@ -11,15 +11,15 @@ const BUILT_AT: u64 = 1_750_000_000_000_000_000;
 
 fn main() -> Result<(), SiblingsError> {
     let now = 1_800_000_000_000_000_000;
-    let random = 0x5eed; // Ask a generator of random numbers.
+    let random = 0x5eed; // Ask a random number generator.
 
-    // A first process writes, and a peer takes the state in.
+    // A first process writes, and a peer joins the state.
     let mut clock = HybridClock::new(BUILT_AT);
     let mut key = Siblings::new();
     key.submit(Dot::new("berlin", clock.next(now, random)), "monday's view")?;
     let peer = key;
 
-    // The disk is lost, the battery of the wall clock too: it starts in 1970. The node writes.
+    // The disk is lost, and the wall clock starts in 1970. The node writes.
     let wall_clock = 1_000_000_000;
     let mut clock = HybridClock::new(BUILT_AT);
     println!("fault of the clock: {:?}", clock.fault(wall_clock));
@@ -28,14 +28,14 @@ fn main() -> Result<(), SiblingsError> {
     key.submit(Dot::new("berlin", version), "tuesday's view")?;
     let last_write = LastWrite { version, value: "tuesday's view" };
 
-    // The peer covers that version without having seen it. Is its state plausible? Then join it.
+    // The peer covers that version without having seen it. Check that its state is plausible, then join it.
     let mut arriving = peer.clone();
     arriving.retain_nodes(|_, entry| clock.is_plausible(entry, wall_clock));
     let outcome = key.join_own(&arriving, &"berlin", Some(&last_write), &mut clock);
     println!("issued again: {:?}", outcome.reissued);
     assert_eq!(key.values().collect::<Vec<_>>(), [&"monday's view", &"tuesday's view"]);
 
-    // The next write of the node replaces both, here and at the peer.
+    // The next write of the node replaces both, on both nodes.
     let dot = Dot::new("berlin", clock.next(wall_clock, random));
     key.submit(dot, "wednesday's view")?;
     let mut peer = peer;

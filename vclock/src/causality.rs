@@ -1,11 +1,10 @@
 use core::cmp::Ordering;
 
-/// The relation of two clocks or two states: a partial order, with a name for each of its four
-/// outcomes.
+/// The relation of two clocks or two states: the four outcomes of a partial order.
 ///
-/// There is deliberately no `PartialOrd` on clocks. With operators, `!(a < b)` reads as "b is not
-/// newer" while it is also true of concurrent clocks, and that misreading loses writes. Code that
-/// wants the standard type converts to `Option<Ordering>`, where `None` means concurrent.
+/// Clocks deliberately do not implement `PartialOrd`. `!(a < b)` reads as "b is not newer", but it
+/// also holds for concurrent clocks, and that misreading loses writes. Convert to
+/// `Option<Ordering>` for the standard type; `None` means concurrent.
 ///
 /// ```
 /// use core::cmp::Ordering;
@@ -17,7 +16,7 @@ use core::cmp::Ordering;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Causality {
-    /// The left side is known to the right side, which has seen more.
+    /// The right side has seen all that the left side has, and more.
     Before,
     /// Both sides have seen exactly the same.
     Equal,
@@ -38,8 +37,7 @@ impl Causality {
         }
     }
 
-    /// Returns the relation of two sides, given whether the left side lacks something and whether the
-    /// right side does.
+    /// Returns the relation of two sides, given whether each lacks something that the other has.
     #[inline]
     pub(crate) const fn from_lacks(left_lacks: bool, right_lacks: bool) -> Self {
         match (left_lacks, right_lacks) {

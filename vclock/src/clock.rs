@@ -9,8 +9,8 @@ use crate::{ClockError, Dot};
 /// Storage is canonical: entries ascend by node, no node twice, no version 0. Equal clocks are
 /// equal bytes, and merging or comparing is one pass over two sorted slices.
 ///
-/// Vector clocks are due to Fidge (1988) and Mattern (1989). Here they describe what a *state* has
-/// seen, which the literature calls a version vector (Parker et al., 1983).
+/// Vector clocks are due to Fidge (1988) and Mattern (1989). Here they describe the writes that a
+/// *state* has seen, which the literature calls a version vector (Parker et al., 1983).
 ///
 /// ```
 /// use engram_vclock::{Causality, Dot, VectorClock};
@@ -30,7 +30,7 @@ pub struct VectorClock<N = [u8; 32]> {
 }
 
 impl<N> VectorClock<N> {
-    /// Returns the clock that has seen nothing. Allocates nothing.
+    /// Returns the empty clock, which has seen nothing. Allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
         Self { entries: Vec::new() }
@@ -77,8 +77,8 @@ impl<N: Ord + Clone> VectorClock<N> {
         dot.version <= self.get(&dot.node)
     }
 
-    /// Covers `dot`, and with it all lower versions of its node. Returns whether the clock changed;
-    /// version 0 changes nothing. O(log n), O(n) when the node is new.
+    /// Covers `dot` and all lower versions of its node. Returns whether the clock changed;
+    /// version 0 changes nothing. O(log n), O(n) if the node is new.
     pub fn observe(&mut self, dot: &Dot<N>) -> bool {
         match self.position(&dot.node) {
             Ok(at) => self.entries[at].raise(dot.version),
@@ -96,7 +96,7 @@ impl<N: Ord + Clone> VectorClock<N> {
     /// lacks. O(n + m) for n and m nodes.
     pub fn merge(&mut self, other: &Self) -> bool {
         let (mut at, mut changed) = (0, false);
-        // Replicas mostly know the same nodes: while the entries are aligned, nothing is searched.
+        // Replicas mostly know the same nodes: no search while the entries are aligned.
         for (mine, theirs) in self.entries.iter_mut().zip(&other.entries) {
             if mine.node != theirs.node {
                 break;
@@ -143,7 +143,7 @@ impl<N: Ord + Clone> VectorClock<N> {
         self.entries.binary_search_by(|entry| entry.node.cmp(node))
     }
 
-    /// Merges in the `missing` entries of `theirs` whose nodes this clock lacks; the others are
+    /// Inserts the `missing` entries of `theirs` whose nodes this clock lacks; the others are
     /// merged already.
     #[cold]
     fn insert_missing(&mut self, theirs: &[Dot<N>], missing: usize) {

@@ -35,7 +35,7 @@ struct Lacks {
 }
 
 impl Lacks {
-    /// Compares the versions of one node; 0 stands for a missing entry.
+    /// Compares the versions of one node; 0 denotes a missing entry.
     #[inline]
     const fn note(&mut self, left: u64, right: u64) {
         self.left |= left < right;
@@ -48,7 +48,7 @@ impl Lacks {
     }
 }
 
-/// Compares the ends of two clocks, where each side may lack nodes of the other.
+/// Compares the remaining entries of two clocks; each side may lack nodes of the other.
 fn compare_rest<N: Ord>(mut left: &[Dot<N>], mut right: &[Dot<N>], mut lacks: Lacks) -> Causality {
     while let ([mine, mine_rest @ ..], [theirs, theirs_rest @ ..]) = (left, right) {
         match mine.node.cmp(&theirs.node) {

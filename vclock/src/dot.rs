@@ -4,7 +4,7 @@ use core::fmt;
 ///
 /// Versions come from the node's [`HybridClock`](crate::HybridClock). They order the writes of one
 /// node; versions of different nodes are never compared. The derived order, by node and then
-/// version, is that of storage and says nothing about causality.
+/// version, is the storage order and does not express causality.
 ///
 /// ```
 /// use engram_vclock::Dot;
@@ -17,7 +17,7 @@ use core::fmt;
 pub struct Dot<N = [u8; 32]> {
     /// The node that writes, by default the 32-byte hash of its public key.
     pub node: N,
-    /// The version of the write, at least 1: no write has version 0.
+    /// The version of the write, at least 1.
     pub version: u64,
 }
 
@@ -27,11 +27,11 @@ impl<N> Dot<N> {
         Self { node, version }
     }
 
-    /// Raises the version to `version` if that is greater. Returns whether it was.
+    /// Raises the version to `version` if that is greater. Returns whether it changed.
     #[inline]
     pub(crate) const fn raise(&mut self, version: u64) -> bool {
         let greater = self.version < version;
-        // Without a branch on `greater`, which no predictor can learn.
+        // No branch on `greater`, which is unpredictable.
         self.version = if greater { version } else { self.version };
         greater
     }
@@ -40,7 +40,7 @@ impl<N> Dot<N> {
 impl Dot {
     /// Displays the first four bytes of the node in hexadecimal, and the version.
     ///
-    /// An array has no `Display` of its own, so a dot of the default node has none either.
+    /// Arrays do not implement `Display`, so a dot of the default node does not either.
     #[must_use]
     pub const fn short(&self) -> impl fmt::Display + use<> {
         let [a, b, c, d, ..] = self.node;

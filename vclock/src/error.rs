@@ -4,7 +4,7 @@ use core::fmt;
 use crate::siblings::MAX_NODE_DOTS;
 use crate::suppression::{MAX_LENGTH, MAX_SUPPRESSED};
 
-/// Why entries are not a [`VectorClock`](crate::VectorClock). Nothing was built.
+/// Entries do not form a [`VectorClock`](crate::VectorClock). Nothing was built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClockError {
@@ -20,13 +20,13 @@ pub enum ClockError {
     },
 }
 
-/// Why [`Siblings`](crate::Siblings) refused a write or its parts. Nothing was changed or built.
+/// [`Siblings`](crate::Siblings) refused a write or its parts. Nothing was changed or built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SiblingsError {
-    /// The version of a write is not above the versions of its node that are known.
+    /// The version of a write is not above the known versions of its node.
     NotAbove {
-        /// The greatest version known of the node.
+        /// The greatest known version of the node.
         known: u64,
     },
     /// The write would make more than [`MAX_NODE_DOTS`] values of its node live.
@@ -53,7 +53,7 @@ pub enum SiblingsError {
     },
 }
 
-/// Why entries are not a [`Suppression`](crate::Suppression). Nothing was built.
+/// Entries do not form a [`Suppression`](crate::Suppression). Nothing was built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SuppressionError {
@@ -62,7 +62,7 @@ pub enum SuppressionError {
         /// The first digest that is out of place, from 0.
         index: usize,
     },
-    /// An entry has length 0, which stands for a digest that was never suppressed.
+    /// An entry has length 0, which denotes a digest that was never suppressed.
     ZeroLength {
         /// The first such digest, from 0.
         index: usize,
@@ -99,13 +99,13 @@ impl fmt::Display for SiblingsError {
         match self {
             Self::NotAbove { known } => write!(
                 f,
-                "the version of the write is not above {known}, which is known of its node; \
+                "the version of the write is not above {known}, the greatest known version of its node; \
                  nothing was written, let the node's clock recall {known} and write under its next version"
             ),
             Self::TooManyValues => write!(
                 f,
                 "{MAX_NODE_DOTS} values of the node are live and the write supersedes none of them; \
-                 nothing was written, read the values and write under the present context"
+                 nothing was written, read the values and write under the current context"
             ),
             Self::NotCovered { index } => write!(
                 f,

@@ -4,19 +4,20 @@ use core::fmt;
 /// Nanoseconds in a year of 365.25 days.
 const YEAR: u64 = 31_557_600_000_000_000;
 
-/// How far a version or a wall clock may lie ahead and still be believed: 10 years, in nanoseconds.
+/// How far ahead a version or a wall clock is still plausible: 10 years, in nanoseconds.
 pub const MAX_AHEAD: u64 = 10 * YEAR;
 
-/// The bits of a version that are random: the lowest 10, about a microsecond.
+/// The random bits of a version: the lowest 10, about a microsecond.
 const RANDOM_BITS: u64 = (1 << 10) - 1;
 
 /// Mints the versions of one node: a hybrid logical clock (Kulkarni et al., 2014).
 ///
 /// A version is the greater of the wall clock, with its lowest 10 bits random, and the greatest own
-/// version known plus a random step of 1 to 1,024: two processes that continue from the same state
-/// under a wall clock that is behind rarely mint the same version. So the versions of a process strictly ascend whatever its wall clock does;
-/// a node that lost its disk, or fell back to an older copy of it, mints above its earlier versions
-/// as soon as its wall clock is right or one peer names them. Nothing needs to be stored.
+/// version known plus a random step of 1 to 1,024. Because of the random bits, two processes that
+/// continue from the same state with a wall clock that is behind rarely mint the same version. The
+/// versions of a process strictly ascend even if its wall clock is set back. A node that lost its
+/// disk, or fell back to an older copy of it, mints above its earlier versions as soon as its wall
+/// clock is right or one peer names them. Nothing needs to be stored.
 ///
 /// Times are nanoseconds since the Unix epoch. The clock reads no time and no randomness: the caller
 /// passes both. All arithmetic saturates.
@@ -25,7 +26,7 @@ const RANDOM_BITS: u64 = (1 << 10) - 1;
 ///   context in its state.
 /// - **When a peer names an own version**, in a state or in a greeting, [`observe`](Self::observe)
 ///   it. [`Siblings::join_own`](crate::Siblings::join_own) does so for states.
-/// - **When a peer tells its wall clock**, [`hear`](Self::hear) it: it replaces an own wall clock
+/// - **When a peer reports its wall clock**, [`hear`](Self::hear) it: it replaces an own wall clock
 ///   that is far ahead.
 ///
 /// ```
@@ -33,11 +34,11 @@ const RANDOM_BITS: u64 = (1 << 10) - 1;
 ///
 /// let mut clock = HybridClock::new(1_700_000_000_000_000_000);
 /// let now = 1_800_000_000_000_000_000; // Ask the operating system.
-/// let random = 0x5eed; // Ask a generator of random numbers.
+/// let random = 0x5eed; // Ask a random number generator.
 /// let first = clock.next(now, random);
 /// assert_eq!(first >> 10, now >> 10);
 ///
-/// // The wall clock is set back: versions ascend all the same.
+/// // The wall clock is set back, and versions still ascend.
 /// assert!(clock.next(0, random) > first);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub struct HybridClock {
     built_at: u64,
     /// The greatest own version known, 0 for none.
     highest: u64,
-    /// The greatest wall clock that a peer told.
+    /// The greatest wall clock that a peer reported.
     told: Option<u64>,
 }
 
@@ -57,20 +58,20 @@ impl HybridClock {
         Self { built_at, highest: 0, told: None }
     }
 
-    /// Takes note of an own version in the node's own state. It is believed whatever it is, so that
-    /// no version is minted twice.
+    /// Records an own version from the node's own state. Accepts any version, so that no version is
+    /// minted twice.
     pub const fn recall(&mut self, version: u64) {
         if version > self.highest {
             self.highest = version;
         }
     }
 
-    /// Takes note of an own version that a peer names. `now` is the wall clock.
+    /// Records an own version that a peer names. `now` is the wall clock.
     ///
     /// # Errors
     ///
     /// [`Implausible`] if the version lies more than [`MAX_AHEAD`] above the wall clock and the build
-    /// date. A node that believed it would mint versions which its peers refuse.
+    /// date. A node that accepted it would mint versions that its peers refuse.
     pub fn observe(&mut self, version: u64, now: u64) -> Result<(), Implausible> {
         let limit = self.limit(now);
         if version > limit {
@@ -80,7 +81,7 @@ impl HybridClock {
         Ok(())
     }
 
-    /// Takes note of the wall clock that a peer tells; the greatest one counts.
+    /// Records the wall clock that a peer reports; the greatest one counts.
     pub fn hear(&mut self, clock: u64) {
         self.told = self.told.max(Some(clock));
     }
@@ -94,7 +95,7 @@ impl HybridClock {
 
     /// Mints the next version of the node from the wall clock `now` and a random number.
     ///
-    /// A wall clock that is [`ClockFault::Ahead`] gives way to the greatest one that a peer told. The
+    /// If the wall clock is [`ClockFault::Ahead`], the greatest one that a peer reported replaces it. The
     /// result is greater than every own version known, unless that is `u64::MAX`.
     pub fn next(&mut self, now: u64, random: u64) -> u64 {
         let time = match self.fault(now) {
@@ -107,7 +108,7 @@ impl HybridClock {
         self.highest
     }
 
-    /// Returns what is wrong with the wall clock `now`, as far as the process can tell.
+    /// Returns the fault of the wall clock `now`, as far as the process can detect one.
     #[must_use]
     pub fn fault(&self, now: u64) -> Option<ClockFault> {
         if now < self.built_at {
@@ -134,12 +135,12 @@ impl HybridClock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClockFault {
-    /// The wall clock is more than [`MAX_AHEAD`] above every clock that a peer told, and above the
+    /// The wall clock is more than [`MAX_AHEAD`] above every clock that a peer reported, and above the
     /// build date.
     Ahead {
         /// The wall clock.
         now: u64,
-        /// The greatest clock that a peer told.
+        /// The greatest clock that a peer reported.
         told: u64,
     },
     /// The wall clock is before the build date.
@@ -158,7 +159,7 @@ pub enum ClockFault {
 pub struct Implausible {
     /// The refused version.
     pub version: u64,
-    /// The greatest version that is plausible now.
+    /// The greatest version that was plausible.
     pub limit: u64,
 }
 

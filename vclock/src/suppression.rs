@@ -3,18 +3,17 @@ use core::{fmt, iter, slice};
 
 use crate::SuppressionError;
 
-/// The most digests that a [`Suppression`] keeps: 1,024, the smallest ones.
+/// The maximum number of digests in a [`Suppression`]: 1,024. The smallest stay.
 pub const MAX_SUPPRESSED: usize = 1024;
 
-/// The greatest causal length of a digest: 2^31. At the bound an operation changes nothing.
+/// The maximum causal length of a digest: 2^31. At the bound an operation changes nothing.
 pub const MAX_LENGTH: u32 = 1 << 31;
 
-/// The digests of values that must not be shown, on any replica: a causal-length set (Yu and Rostad,
-/// 2020).
+/// The digests of values that no replica may show: a causal-length set (Yu and Rostad, 2020).
 ///
 /// Each digest has a length, which every operation advances; an odd length means suppressed. A join
-/// takes the greater length. A digest that is suppressed already advances by two when it is suppressed
-/// again, so a suppression wins over a concurrent release.
+/// takes the greater length. Suppressing a suppressed digest again advances its length by two, so a
+/// suppression wins over a concurrent release.
 ///
 /// ```
 /// use engram_vclock::{Changed, Suppression};
@@ -40,14 +39,14 @@ pub struct Suppression<D = [u8; 32]> {
 pub enum Changed {
     /// The length of the digest advanced.
     Done,
-    /// The digest was not suppressed, so that there was nothing to release.
+    /// The digest was not suppressed. There was nothing to release.
     Already,
     /// The length of the digest would exceed [`MAX_LENGTH`]. Nothing changed.
     AtBound,
 }
 
 impl<D> Suppression<D> {
-    /// Returns the set in which nothing was ever suppressed. Allocates nothing.
+    /// Returns the empty set, in which nothing was ever suppressed. Allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
         Self { lengths: Vec::new() }
@@ -78,10 +77,10 @@ impl<D: Ord + Clone> Suppression<D> {
         self.position(digest).is_ok_and(|at| self.lengths[at].1 % 2 == 1)
     }
 
-    /// Suppresses the digest, also one that is suppressed already: no concurrent release undoes it.
-    /// O(log n), O(n) when the digest is new.
+    /// Suppresses the digest, even if it is suppressed already: no concurrent release undoes it.
+    /// O(log n), O(n) if the digest is new.
     ///
-    /// Call [`bound`](Self::bound) after the last one: the set may have grown.
+    /// The set may grow beyond its bound; call [`bound`](Self::bound) after the last suppression.
     pub fn suppress(&mut self, digest: D) -> Changed {
         match self.position(&digest) {
             Ok(at) => self.advance(at, 1 + self.lengths[at].1 % 2),
@@ -101,8 +100,8 @@ impl<D: Ord + Clone> Suppression<D> {
     /// Takes the greater length of each digest. Returns whether the set changed. O(n + m) for n and m
     /// digests; allocates only if `other` has a digest that this set lacks.
     ///
-    /// Call [`bound`](Self::bound) afterwards: the set may have grown. Digests that it then drops count as
-    /// a change here.
+    /// The set may grow beyond its bound; call [`bound`](Self::bound) afterwards. A change is reported even if
+    /// `bound` then drops the new digests.
     pub fn join(&mut self, other: &Self) -> bool {
         let (mut at, known, mut changed) = (0, self.lengths.len(), false);
         for (digest, length) in &other.lengths {
@@ -126,7 +125,7 @@ impl<D: Ord + Clone> Suppression<D> {
 
     /// Keeps the [`MAX_SUPPRESSED`] smallest digests and returns the others, in ascending order.
     ///
-    /// What stays is a function of the set alone, so replicas that bound at different times agree
+    /// The result depends only on the set, so replicas that bound at different times agree
     /// after a join.
     pub fn bound(&mut self) -> Vec<D> {
         let kept = self.lengths.len().min(MAX_SUPPRESSED);

@@ -1,11 +1,11 @@
-//! The cases in which a write is lost, and which are accepted: D1 to D4 of the README. If one of these
-//! tests fails, a rule has become stronger, and the README says less than is true.
+//! The accepted cases of a lost write: D1 to D4 of the README. If one of these tests fails, a rule has
+//! become stronger, and the README is out of date.
 
 use Step::{Clone, Join, LoseDisk, Restart, Restore, Save, SetClock, Submit};
 use engram_vclock::LastWrite;
 use engram_vclock::generate::{Step, WallClock, World};
 
-/// The values that all replicas of a world of three nodes show in the end.
+/// The final values of all replicas of a world of three nodes.
 fn settled(mut world: World) -> Vec<u32> {
     world.settle();
     let shown = world.processes[0].state.clone();
@@ -46,7 +46,7 @@ fn d3_a_backup_of_a_run_with_the_clock_ahead() {
 }
 
 #[test]
-fn d4_a_clone_covers_the_write_of_an_ended_process() {
+fn d4_clone_covers_write_of_ended_process() {
     let steps = [Clone(0), Submit(0), Submit(3)];
     let mut both = settled(World::run(3, &steps));
     both.sort_unstable();

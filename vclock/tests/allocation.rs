@@ -1,4 +1,4 @@
-//! Operations that change nothing allocate nothing. A single test, since the allocator counts for the
+//! Operations that change nothing allocate nothing. A single test, because the allocator counts the
 //! whole process.
 
 use std::alloc::System;
@@ -9,7 +9,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The fewest allocations of several runs: the test harness allocates too, now and then.
+/// The fewest allocations of several runs: the test harness also allocates now and then.
 fn allocations(mut run: impl FnMut()) -> usize {
     let count = |()| {
         let region = Region::new(ALLOCATOR);

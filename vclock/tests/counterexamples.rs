@@ -1,11 +1,11 @@
-//! Histories in which a weaker rule loses a write, brings one back, or never ends. Each test names the
+//! Histories in which a weaker rule loses a write, revives one, or never ends. Each test names the
 //! weaker rule that its history forbids.
 
 use Step::{Clone, Join, LoseDisk, Remove, Resolve, Restore, Save, SetClock, Submit};
 use engram_vclock::generate::{Process, State, Step, WallClock, World};
 use engram_vclock::{Changed, Dot, HybridClock, LastWrite, MAX_AHEAD, Siblings, Suppression};
 
-/// The number of the clone in a world of three nodes.
+/// The process number of the clone in a world of three nodes.
 const CLONE: u8 = 3;
 
 fn run(steps: &[Step]) -> World {
@@ -16,7 +16,7 @@ fn join(from: u8, into: u8) -> Step {
     Join { from, into }
 }
 
-/// Both exchange their states.
+/// Two processes exchange their states.
 fn session(a: u8, b: u8) -> [Step; 2] {
     [join(a, b), join(b, a)]
 }
@@ -30,8 +30,7 @@ fn values(process: &Process) -> Vec<u32> {
     process.state.values().copied().collect()
 }
 
-/// Settles the world, and returns the values that all replicas then show, in
-/// ascending order.
+/// Settles the world, and returns the values of all replicas in ascending order.
 fn settled(mut world: World) -> Vec<u32> {
     world.settle();
     let reissues = world.reissues;
@@ -43,7 +42,7 @@ fn settled(mut world: World) -> Vec<u32> {
     shown
 }
 
-/// Weaker rule: no write is issued again.
+/// Weaker rule: no write is re-issued.
 #[test]
 fn a_low_write_after_a_lost_disk_survives() {
     let mut steps = vec![Submit(0), join(0, 2)];
@@ -52,7 +51,7 @@ fn a_low_write_after_a_lost_disk_survives() {
     assert_eq!(settled(run(&steps)), [0, 1]);
 }
 
-/// Weaker rule: a node issues its write again only if the foreign version is ahead of its clock.
+/// Weaker rule: a node re-issues its write only if the foreign version is ahead of its clock.
 #[test]
 fn the_wall_clock_does_not_judge_a_lost_write() {
     let mut steps = vec![Resolve(0), join(0, 1)];
@@ -61,18 +60,18 @@ fn the_wall_clock_does_not_judge_a_lost_write() {
     assert_eq!(settled(run(&steps)), [0, 1]);
 }
 
-/// Weaker rule: the write that is issued again supersedes what arrived.
+/// Weaker rule: a re-issued write supersedes the arriving values.
 #[test]
 fn two_clones_end_with_both_writes() {
     let world = run(&[Clone(0), Resolve(0), Submit(CLONE)]);
     assert_eq!(settled(world), [0, 1]);
 }
 
-/// Weaker rule: a version that the process did not mint makes it issue its writes of all keys again.
+/// Weaker rule: a version that the process did not mint makes it re-issue its writes of all keys.
 #[test]
 fn clones_that_write_two_keys_end() {
     let node = 0_u8;
-    // Each of two processes has one clock, and writes the key of its number.
+    // Each of two processes has one clock, and writes the key with its number.
     let mut processes = [0, 1].map(|key| {
         let (mut keys, mut clock) = ([State::new(), State::new()], HybridClock::new(0));
         let version = clock.next(1 << 20, key as u64);
@@ -90,7 +89,7 @@ fn clones_that_write_two_keys_end() {
     assert_eq!(processes[0].0, processes[1].0);
 }
 
-/// Weaker rule: a resumed process issues its write again over the newer one of the same node.
+/// Weaker rule: a resumed process re-issues its write over the newer one of the same node.
 #[test]
 fn a_resumed_machine_keeps_the_newer_write() {
     let mut world = run(&[Resolve(0)]);
@@ -104,7 +103,7 @@ fn a_resumed_machine_keeps_the_newer_write() {
     assert_eq!(settled(world), [2]);
 }
 
-/// Weaker rule: a process issues the live writes of earlier processes again.
+/// Weaker rule: a process re-issues the live writes of earlier processes.
 #[test]
 fn a_restored_backup_reissues_nothing() {
     let mut steps = vec![Submit(0), Save(0), Submit(0), join(0, 2)];
@@ -115,7 +114,7 @@ fn a_restored_backup_reissues_nothing() {
     assert_eq!(settled(world), [1, 2]);
 }
 
-/// Weaker rule: the write is issued again at the clock, not just above the arriving entry.
+/// Weaker rule: the write is re-issued at the clock, not just above the arriving entry.
 #[test]
 fn a_reissue_covers_no_unseen_write() {
     let mut world = run(&[Resolve(0)]);
@@ -124,11 +123,11 @@ fn a_reissue_covers_no_unseen_write() {
     world.processes[0] = image;
     world.take(join(1, 0));
     assert_eq!(world.reissues, 1);
-    // The write 2 is at node 2 only.
+    // Only node 2 holds the write 2.
     assert!(settled(world).contains(&2));
 }
 
-/// Weaker rule: an unchanged submission does not make the write that it confirms this process's.
+/// Weaker rule: an unchanged submission does not claim the confirmed write for this process.
 #[test]
 fn a_confirmed_write_is_issued_again() {
     let mut world = run(&[Submit(0), Save(0), Submit(0), join(0, 1), Restore(0)]);
@@ -141,13 +140,13 @@ fn a_confirmed_write_is_issued_again() {
 
 /// Weaker rule: a removal that saw the write counts as a loss of it.
 #[test]
-fn a_write_that_was_seen_and_removed_stays_removed() {
+fn seen_and_removed_write_stays_removed() {
     let world = run(&[Submit(0), join(0, 1), Remove(1), join(1, 0)]);
     assert_eq!(world.reissues, 0);
     assert_eq!(settled(world), []);
 }
 
-/// Weaker rule: versions are counted, so that a resumed process mints them again.
+/// Weaker rule: versions are counters, so a resumed process mints them again.
 #[test]
 fn a_resumed_machine_mints_other_versions() {
     let mut world = run(&[]);
@@ -168,7 +167,7 @@ fn many_clones_end_at_the_limit() {
         state.submit(Dot::new(node, version), version as u32).expect("a new version");
         state
     };
-    // Twenty processes of one node, each with a write of its own.
+    // Twenty processes of one node, each with its own write.
     let mut processes: Vec<_> = (1..=20_u64)
         .map(|version| (state(version), Some(LastWrite { version, value: version as u32 })))
         .collect();
@@ -194,7 +193,7 @@ fn many_clones_end_at_the_limit() {
     assert_eq!(processes[0].0.len(), 16);
 }
 
-/// Weaker rule: a node believes every own version that a peer names.
+/// Weaker rule: a node accepts every own version that a peer names.
 #[test]
 fn a_lie_about_an_own_version_is_refused() {
     let now = 1_800_000_000_000_000_000;
@@ -204,7 +203,7 @@ fn a_lie_about_an_own_version_is_refused() {
     assert!(clock.next(now, 0) <= now, "peers believe the next version");
 }
 
-/// Weaker rule: an implausible version refuses the whole state.
+/// Weaker rule: an implausible version makes a node refuse the whole state.
 #[test]
 fn an_implausible_part_is_refused_alone() {
     let far = SetClock(1, WallClock::FarAhead);
@@ -215,7 +214,7 @@ fn an_implausible_part_is_refused_alone() {
 
 /// Weaker rule: a wild wall clock is replaced by the greatest own version known plus 1.
 #[test]
-fn a_wild_wall_clock_gives_way_to_the_told_one() {
+fn wild_wall_clock_yields_to_the_told_clock() {
     let now = 1_800_000_000_000_000_000;
     let mut clock = HybridClock::new(now);
     clock.recall(now - 5);
@@ -223,7 +222,7 @@ fn a_wild_wall_clock_gives_way_to_the_told_one() {
     assert_eq!(clock.next(now + 3 * MAX_AHEAD, 0) >> 10, (now + 4096) >> 10);
 }
 
-/// One key with suppression, as an application composes them.
+/// One key with suppression, composed like in an application.
 #[derive(Default, Clone)]
 struct Key {
     siblings: Siblings<&'static str, u8>,
@@ -289,7 +288,7 @@ fn later_writes_do_not_undo_a_suppression() {
     assert_eq!(two.visible(), [""; 0]);
 }
 
-/// Weaker rule: own writes carry the suppressed digests on.
+/// Weaker rule: own writes carry the suppressed digests.
 #[test]
 fn a_lost_disk_does_not_undo_a_suppression() {
     let mut node = Key::default();

@@ -1,8 +1,8 @@
-//! Every state that a small world can reach: three nodes, two writes each, in every order; and every
-//! short history of a small world with faults.
+//! Visits every state that a small world can reach: three nodes, two writes each, in every order; and
+//! every short history of a small world with faults.
 //!
-//! The specification is told with bit sets of writes, without clocks. The same search with a rule
-//! that looks innocent, but is wrong, must find the write that the rule loses.
+//! The specification uses bit sets of writes, without clocks. The same search with a plausible but
+//! wrong rule must find the write that the rule loses.
 
 mod common;
 
@@ -20,7 +20,7 @@ type State = Siblings<u32, u8>;
 /// A set of writes: bit `node * WRITES + n` is the `n`-th write of `node`, from 0.
 type Writes = u8;
 
-/// A way to write.
+/// A write operation.
 type Rule = fn(&mut State, Dot<u8>, u32) -> Result<usize, SiblingsError>;
 
 const NOT_THE_MEANING: &str = "a node does not show the meaning of the writes that it knows";
@@ -30,9 +30,9 @@ const SPLIT: &str = "two nodes have seen the same and show different values";
 #[derive(Clone)]
 struct World {
     states: [State; NODES],
-    /// Per node, the writes it has heard of.
+    /// Per node, its known writes.
     known: [Writes; NODES],
-    /// Per node, how often it wrote.
+    /// Per node, the number of its writes.
     written: [u64; NODES],
     /// Per write, the writes that it replaced.
     replaced: [Writes; NODES * WRITES as usize],
@@ -49,7 +49,7 @@ impl World {
     }
 
     fn write(&self, node: usize, rule: Rule, replaced: Writes) -> Option<Self> {
-        // Nodes are alike, so they may be numbered in the order of their first writes.
+        // Nodes are interchangeable, so they can be numbered in the order of their first writes.
         if self.written[node] == WRITES || self.written[..node].contains(&0) {
             return None;
         }
@@ -84,7 +84,7 @@ impl World {
         })
     }
 
-    /// The writes that are known and not replaced by a known one.
+    /// The known writes that no known write has replaced.
     fn meaning(&self, known: Writes) -> Writes {
         let replaced =
             self.replaced.iter().enumerate().filter(|(write, _)| known >> write & 1 == 1);
@@ -121,7 +121,7 @@ impl World {
     }
 }
 
-/// Visits every world that can be reached from the empty one; stops at the first that is wrong.
+/// Visits every world reachable from the empty one; stops at the first faulty one.
 fn explore(
     next: impl Fn(&World) -> Vec<World>,
     fault: impl Fn(&World) -> Option<&'static str>,
@@ -141,7 +141,7 @@ fn explore(
     Ok(seen.len())
 }
 
-/// Everything that can happen next, under the given rules.
+/// All possible next steps under the given rules.
 fn steps(world: &World, submit: Rule, resolve: Rule) -> Vec<World> {
     let mut next = Vec::new();
     for node in 0..NODES {
@@ -161,15 +161,15 @@ fn no_write_is_lost() {
     assert_eq!(worlds, Ok(116_359));
 }
 
-/// The textbook's receive-then-tick: the clock claims that the writer has seen values which it never
-/// looked at.
+/// The textbook's receive-then-tick: the clock claims that the writer has seen values that it never
+/// read.
 #[test]
 fn ticking_a_merged_clock_loses_writes() {
     let worlds = explore(|world| steps(world, State::resolve, State::resolve), World::fault);
     assert_eq!(worlds, Err(NOT_THE_MEANING));
 }
 
-/// A writer that keeps its own older values makes every node's first value eternal.
+/// If a writer keeps its own older values, every node's first value stays forever.
 #[test]
 fn keeping_own_older_values_is_found() {
     let keep: Rule = |state, dot, value| state.supersede(dot, Some(value), |_| false);
@@ -177,7 +177,7 @@ fn keeping_own_older_values_is_found() {
     assert_eq!(worlds, Err(NOT_THE_MEANING));
 }
 
-/// Without a dot of its own a deletion cannot be told from not having been there.
+/// Without its own dot a deletion cannot be distinguished from a value that never existed.
 #[test]
 fn deleting_without_a_dot_splits_replicas() {
     let erase: Rule = |state, _, _| {

@@ -1,4 +1,4 @@
-//! The clock that mints versions.
+//! Properties and limits of the hybrid clock.
 
 use engram_vclock::{ClockFault, HybridClock, MAX_AHEAD};
 use proptest::prelude::*;
@@ -57,7 +57,7 @@ proptest! {
         }
     }
 
-    /// A right wall clock is the version, but for its lowest 10 bits, which are random.
+    /// With a right wall clock the version is the time, except for the lowest 10 bits, which are random.
     #[test]
     fn prop_versions_are_times(now in BUILT..BUILT + YEAR, random in any::<u64>(), known in 1..BUILT) {
         let mut clock = HybridClock::new(BUILT);
@@ -65,7 +65,7 @@ proptest! {
         let version = clock.next(now, random);
         prop_assert_eq!(version >> 10, now >> 10);
         prop_assert_eq!(version & 1023, random & 1023);
-        // The clock stands still or is set back.
+        // The clock stops or is set back.
         prop_assert_eq!(clock.next(now & !1023, 0), version + 1);
         prop_assert_eq!(clock.next(known, random), version + 2 + (random & 1023));
     }
@@ -116,13 +116,13 @@ fn the_bound_is_ten_years() {
 fn a_wild_clock_needs_a_witness() {
     let wild = BUILT + 3 * MAX_AHEAD;
     let mut clock = HybridClock::new(BUILT);
-    // No peer has told its clock yet: the own one is all there is.
+    // No peer has reported its clock yet: the node has only its own.
     assert_eq!(clock.fault(wild), None);
     clock.hear(BUILT + YEAR);
     clock.hear(BUILT);
     assert_eq!(clock.fault(wild), Some(ClockFault::Ahead { now: wild, told: BUILT + YEAR }));
     assert_eq!(clock.next(wild, 0) >> 10, (BUILT + YEAR) >> 10);
-    // A clock behind the build date is reported, and its versions ascend from the known ones.
+    // A clock behind the build date is reported, and versions ascend from the known ones.
     let highest = clock.highest();
     assert_eq!(clock.fault(5), Some(ClockFault::BeforeBuild { now: 5, built_at: BUILT }));
     assert_eq!(clock.next(5, 0), highest + 1);
@@ -135,6 +135,6 @@ fn an_own_version_in_the_state_is_believed() {
     clock.recall(7);
     assert_eq!(clock.highest(), u64::MAX - 1);
     assert_eq!(clock.next(BUILT, 0), u64::MAX);
-    // No version is left: the clock saturates, and a state refuses the write.
+    // No version is left: the clock saturates, and the state refuses the write.
     assert_eq!(clock.next(BUILT, 0), u64::MAX);
 }

@@ -1,4 +1,4 @@
-//! Every limit is reached, every refusal leaves things as they were.
+//! Reaches every limit; every refusal leaves the state unchanged.
 
 use engram_vclock::{
     Causality, ClockError, Dot, HybridClock, LastWrite, MAX_NODE_DOTS, Siblings, SiblingsError,
@@ -11,7 +11,7 @@ fn clock(entries: &[(u8, u64)]) -> VectorClock<u8> {
     VectorClock::from_sorted(entries.iter().copied()).expect("sorted")
 }
 
-/// A state in which `count` values of node 1 are live, each its version.
+/// A state with `count` live values of node 1, each equal to its version.
 fn crowded(count: usize) -> State {
     let live = (1..).take(count).map(|version| (Dot::new(1, version), version)).collect();
     Siblings::from_parts(live, clock(&[(1, count as u64)])).expect("within the limit")
@@ -27,7 +27,7 @@ fn entries_must_ascend() {
 }
 
 #[test]
-fn version_0_is_no_entry() {
+fn version_0_is_ignored() {
     let mut clock = VectorClock::from_iter([(1_u8, 0)]);
     assert!(clock.is_empty() && !clock.observe(&Dot::new(1, 0)) && clock.is_empty());
     assert!(clock.observe(&Dot::new(1, u64::MAX)) && !clock.observe(&Dot::new(1, 0)));
@@ -67,7 +67,7 @@ fn a_hundred_nodes_disagree() {
 fn ten_thousand_restarts_leave_one_entry() {
     let mut peer = State::new();
     for now in (1..=10_000_u64).map(|start| start << 10) {
-        // Without a store: the process knows nothing of the ones before it.
+        // Without a store: the process knows nothing of earlier ones.
         let (mut state, mut clock) = (State::new(), HybridClock::new(0));
         state.submit(Dot::new(1, clock.next(now, now)), now).expect("a new version");
         assert!(peer.join(&state).changed);
@@ -112,7 +112,7 @@ fn a_retry_adds_a_sibling_up_to_the_limit() {
     let full = cart.clone();
     assert_eq!(cart.write(Dot::new(1, 17), 0, &seen), Err(SiblingsError::TooManyValues));
     assert_eq!(cart, full);
-    // Another node has a limit of its own, and a write that has read ends it.
+    // Another node has its own limit, and a write after a read frees the values.
     assert_eq!(cart.write(Dot::new(2, 1), 0, &seen), Ok(0));
     let seen = cart.context().clone();
     assert_eq!(cart.write(Dot::new(1, 17), 1, &seen), Ok(17));
@@ -121,7 +121,7 @@ fn a_retry_adds_a_sibling_up_to_the_limit() {
 
 #[test]
 fn the_greatest_16_values_of_a_node_stay() {
-    // One dot with 32 values, as a process makes that repeats its versions.
+    // One dot with 32 values, as from a process that repeats its versions.
     let half = |values: std::ops::Range<u64>| {
         let live = values.map(|value| (Dot::new(1, 1), value)).collect();
         Siblings::from_parts(live, clock(&[(1, 1)])).expect("within the limit")
@@ -131,12 +131,12 @@ fn the_greatest_16_values_of_a_node_stay() {
     assert!(outcome.changed);
     assert_eq!((outcome.clash, outcome.dropped), (Some(Dot::new(1, 1)), 16));
     assert_eq!(low, high);
-    // The low half changes nothing where it arrives.
+    // The low half changes nothing on arrival.
     let outcome = high.join(&half(0..16));
     assert_eq!((outcome.changed, outcome.dropped), (false, 16));
     assert_eq!(low, high);
 
-    // Greater versions go first, and other nodes keep theirs.
+    // Greater versions win, and other nodes keep theirs.
     let mut state = crowded(MAX_NODE_DOTS);
     let mut newer = crowded(MAX_NODE_DOTS);
     for state in [&mut state, &mut newer] {
@@ -151,7 +151,7 @@ fn the_greatest_16_values_of_a_node_stay() {
 }
 
 #[test]
-fn a_write_is_given_up_among_16_others() {
+fn write_is_given_up_among_16_others() {
     let (node, mut clock) = (1, HybridClock::new(0));
     let mut state = State::new();
     state.submit(Dot::new(node, 1), 99).expect("a new version");
@@ -163,7 +163,7 @@ fn a_write_is_given_up_among_16_others() {
     assert_eq!(state, crowd);
     assert_eq!(clock.highest(), 17);
 
-    // With one value less there is room.
+    // With one value less the re-issue fits.
     let mut state = State::new();
     state.submit(Dot::new(node, 1), 99).expect("a new version");
     crowd.supersede(Dot::new(node, 18), None, |dot| dot.version == 2).expect("a new version");

@@ -1,4 +1,4 @@
-//! Suppression: a lattice of causal lengths, bounded by a function of the set alone.
+//! Suppression: a lattice of causal lengths with a bound that depends only on the set.
 
 mod common;
 
@@ -65,7 +65,7 @@ proptest! {
         prop_assert_eq!(bytes(&joined(&set, &a)), bytes(&set));
     }
 
-    /// Replicas may bound before a join or after it: what stays is the same.
+    /// Replicas may bound before or after a join: the result is the same.
     #[test]
     fn prop_bound_is_a_function_of_the_set(
         starts in proptest::collection::vec((0..2_000_u16, 1..=MAX_SUPPRESSED), 1..5),
@@ -122,14 +122,14 @@ fn malformed_entries_are_refused() {
     assert_eq!(refused(&[(1, MAX_LENGTH + 1)]), Some(SuppressionError::TooLong { index: 0 }));
     let too_many = (0..).take(MAX_SUPPRESSED + 1).map(|digest: u16| (digest, 1));
     assert_eq!(Set::from_sorted(too_many), Err(SuppressionError::TooMany));
-    // No more is read than is needed to know.
+    // Reads no more entries than it needs.
     assert_eq!(
         Suppression::from_sorted((0_u64..).map(|digest| (digest, 1))),
         Err(SuppressionError::TooMany)
     );
 }
 
-/// Whatever happened before, also if the digest is suppressed already.
+/// In any state, even if the digest is suppressed already.
 #[test]
 fn a_suppression_beats_a_concurrent_release() {
     let mut before = Set::new();

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missed_budget_stands_out() {
+    fn missed_budget_is_marked() {
         let line = r#"{"name":"a","input":"3","value":10,"unit":"B","reference":"b","ratio":2,"budget":0.85,"met":false}"#;
         let table = table(&[Measured::parse(line).unwrap()]);
         assert!(table.contains("NOT MET") && table.contains("1 budgets not met"), "{table}");

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn every_step_has_a_name_of_its_own() {
+    fn step_names_are_unique() {
         let mut names: Vec<_> = ORDINARY.iter().chain(&DEEP).map(|step| step.name).collect();
         let count = names.len();
         names.sort_unstable();
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn what_a_command_skips_is_kept() {
+    fn skipped_lines_of_a_command_are_kept() {
         let mut command = Command::new("sh");
         command.args(["-c", "echo one; echo 'skipped: rain'; echo skipped  snow >&2"]);
         let (ending, skipped) = run(vec![command]).unwrap();

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_condition_has_a_name_of_its_own_and_is_found_by_it() {
+    fn every_condition_is_found_by_its_unique_name() {
         for condition in &CONDITIONS {
             assert_eq!(find(condition.name).unwrap().about, condition.about);
         }
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_machine_lacks_is_named() {
+    fn skipped_condition_names_its_reason() {
         let skipped = Ending::Skipped("no rain here".to_owned()).json("rain");
         assert_eq!(
             (&skipped["ending"], &skipped["reason"]),

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scratch_folder_is_gone_afterwards_and_a_kept_one_stays() {
+    fn only_kept_scratch_folders_remain() {
         let scratch = Scratch::new().unwrap();
         let path = scratch.path().to_owned();
         let inner = path.join("kept");
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_something_in_it_is_not_taken() {
+    fn non_empty_folder_is_refused() {
         let scratch = Scratch::new().unwrap();
         fs::write(scratch.path().join("mine"), "").unwrap();
         let error = Scratch::keep(scratch.path()).unwrap_err().to_string();

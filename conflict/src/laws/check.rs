@@ -1,4 +1,4 @@
-//! One case: the laws, each as a short function.
+//! Checks the laws on one case, each in a short function.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -18,7 +18,7 @@ pub(super) struct Case<'a, T> {
 
 type Checked<T = ()> = Result<T, Violation>;
 
-/// What two replicas compare: the bits that are visible, and the reason.
+/// The parts of an answer that must be equal on two replicas: the visible bits and the reason.
 #[derive(Clone, PartialEq)]
 struct Answer {
     visible: u64,
@@ -30,7 +30,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         Self { laws, seed, strategy, random: Random::new(seed) }
     }
 
-    /// Checks all laws on one set and takes the bits of the answer into `state`.
+    /// Checks all laws on one set and hashes the bits of the answer into `state`.
     pub(super) fn run(mut self, state: &mut u64) -> Checked {
         self.identity()?;
         let versions = self.versions();
@@ -68,10 +68,10 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         self.random.pick(&[1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 8, 64])
     }
 
-    /// The answer, after the laws that look at one answer alone.
+    /// Resolves the set, and checks the laws that concern a single answer.
     fn answer(&self, versions: &[Version<T>]) -> Checked<Answer> {
         let versions = Versions::new(versions.iter().cloned()).map_err(|error| {
-            self.violation(Law::Valid, format!("the generated values are no set: {error}"))
+            self.violation(Law::Valid, format!("the generated values are not a valid set: {error}"))
         })?;
         let resolution = attempt(|| self.strategy.resolve(&versions))
             .map_err(|panic| self.violation(Law::Total, format!("it panics: {panic}")))?;
@@ -92,7 +92,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         self.expect(Law::Identity, stable, || format!("{id}, then {again}, read back {read:?}"))
     }
 
-    /// Half of the versions come in two copies that share the confirmations, and all in another order.
+    /// Splits half of the versions into two copies that share the confirmations, and shuffles all.
     fn set(&mut self, versions: &[Version<T>], answer: &Answer) -> Checked {
         let mut copies = versions.to_vec();
         for index in 0..versions.len() / 2 {
@@ -109,7 +109,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         })
     }
 
-    /// Other sets in between, and the parts of this one, must leave no trace.
+    /// Resolves other sets and subsets in between, which must not affect the answer.
     fn pure(&mut self, versions: &[Version<T>], answer: &Answer) -> Checked {
         let (other, mut parts) = (self.versions(), versions.to_vec());
         self.answer(&other)?;
@@ -119,7 +119,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         }
         let again = self.answer(&parts)?;
         self.expect(Law::Pure, again == *answer, || {
-            String::from("the same set gives something else after other calls")
+            String::from("the same set gives a different answer after other calls")
         })
     }
 
@@ -127,7 +127,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         let itself = fingerprint(FINGERPRINT, &version.value);
         let answer = self.answer(core::slice::from_ref(version))?;
         self.expect(Law::Single, answer.visible == itself, || {
-            format!("the only version comes back changed: {version:?}")
+            format!("the only version is returned changed: {version:?}")
         })
     }
 
@@ -141,7 +141,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         })
     }
 
-    /// Excepted or not: with indices that are not there, nothing can be read.
+    /// Checks the indices even if the law is exempt: invalid ones cannot be read.
     fn valid(&self, versions: &Versions<T>, resolution: &Resolution<T>) -> Checked {
         if let Some(fault) = indices_fault(versions, resolution) {
             return Err(self.violation(Law::Valid, fault));
@@ -196,7 +196,7 @@ fn shares_fault<T>(versions: &Versions<T>, resolution: &Resolution<T>) -> Option
     (!sound).then(|| format!("{} shares of {number} versions add up to {total}", shares.len()))
 }
 
-/// What a set can tell about a reason without knowing the rule.
+/// Checks a reason as far as that is possible without knowing the rule.
 fn reason_fault<T>(versions: &Versions<T>, resolution: &Resolution<T>) -> Option<String> {
     let Resolution { outcome, reason } = resolution;
     let (number, composed) = (versions.len(), matches!(outcome, Outcome::Composed(_)));
@@ -207,10 +207,10 @@ fn reason_fault<T>(versions: &Versions<T>, resolution: &Resolution<T>) -> Option
         Reason::Mean | Reason::PlainMean => composed,
         Reason::Confidence { .. } | Reason::Time { .. } | Reason::Other(_) => true,
     };
-    (!is_true).then(|| format!("the reason is untrue of {number} versions: {reason}"))
+    (!is_true).then(|| format!("the reason is false for {number} versions: {reason}"))
 }
 
-/// Calls the strategy; a panic becomes its text.
+/// Calls the strategy; returns the text of a panic.
 #[cfg(feature = "std")]
 fn attempt<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));

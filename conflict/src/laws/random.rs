@@ -28,12 +28,12 @@ impl Random {
         from[self.below(from.len())]
     }
 
-    /// A number of 0 to 1 with all 24 bits of a mantissa.
+    /// A number of 0 to 1 with 24 random mantissa bits.
     pub fn unit(&mut self) -> f32 {
         (self.draw() >> 40) as f32 / (1u32 << 24) as f32
     }
 
-    /// Puts `items` in another order.
+    /// Shuffles `items`.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for end in (1..items.len()).rev() {
             items.swap(end, self.below(end + 1));

@@ -1,4 +1,4 @@
-//! Citations are multisets: the engine emits `[a, a, b]`, and what it emits is kept.
+//! Citations are multisets: the engine emits `[a, a, b]`, and repetitions are kept.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,13 +18,13 @@ pub fn union<'a>(lists: impl IntoIterator<Item = &'a [String]>) -> Vec<String> {
     for list in lists {
         all.extend(occurrences(list));
     }
-    // An id and how many of it came before in its list: equal pairs of two lists are one.
+    // Pairs of an id and the number of its earlier occurrences: equal pairs of two lists merge.
     all.sort_unstable();
     all.dedup();
     all.into_iter().map(|(id, _)| String::from(id)).collect()
 }
 
-/// Every citation of one list with its number among its equals, sorted.
+/// Every citation of a list with the number of its earlier occurrences, sorted.
 fn occurrences(list: &[String]) -> impl Iterator<Item = (&str, usize)> {
     let mut sorted: Vec<&str> = list.iter().map(String::as_str).collect();
     sorted.sort_unstable();
@@ -36,12 +36,12 @@ fn occurrences(list: &[String]) -> impl Iterator<Item = (&str, usize)> {
     })
 }
 
-/// Whether two lists hold the same citations equally often, in whatever order.
+/// Whether two lists hold the same citations equally often, in any order.
 pub(crate) fn same(left: &[String], right: &[String]) -> bool {
     left.len() == right.len() && (left == right || occurrences(left).eq(occurrences(right)))
 }
 
-/// How many citations of `list`, repetitions included, `others` do not hold.
+/// The number of citations of `list`, including repetitions, that `others` does not hold.
 pub(crate) fn added(list: &[String], others: &[String]) -> usize {
     let mut known: Vec<(&str, usize)> = occurrences(others).collect();
     known.sort_unstable();

@@ -1,4 +1,4 @@
-//! The four conflicts of consolidation, and the thresholds that tell them apart.
+//! The four conflicts of consolidation, and the thresholds that distinguish them.
 
 use alloc::string::String;
 use core::cmp::Ordering;
@@ -12,16 +12,16 @@ use crate::pattern::{Containment, Overlap, cosine};
 pub struct Observed<'a> {
     /// The id of the pattern.
     pub id: &'a str,
-    /// Names the content.
+    /// The digest of the content.
     pub digest: [u8; 32],
     /// The embedding.
     pub embedding: &'a [f32],
-    /// The episodes it cites; repetitions count once.
+    /// The cited episodes; repetitions count once.
     pub citations: &'a [String],
 }
 
 impl<'a> Observed<'a> {
-    /// A pattern with this id, whose content has this digest.
+    /// Creates a pattern with this id, content digest, embedding and citations.
     #[must_use]
     pub const fn new(
         id: &'a str,
@@ -33,13 +33,13 @@ impl<'a> Observed<'a> {
     }
 }
 
-/// A conflict between two patterns, with the measurements that make it one.
+/// A conflict between two patterns, with its measurements.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Conflict {
-    /// Which of the four.
+    /// The kind of conflict.
     pub kind: ConflictKind,
-    /// Cosine similarity; `None` where [`cosine`] has no answer, which counts as not similar.
+    /// Cosine similarity; `None` if [`cosine`] is undefined, which counts as not similar.
     pub cosine: Option<f32>,
     /// Common episodes, seen from the left pattern.
     pub overlap: Overlap,
@@ -49,26 +49,26 @@ pub struct Conflict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ConflictKind {
-    /// Much the same episodes, consolidated differently: two ids, one memory.
+    /// Mostly the same episodes, consolidated differently: two ids, one memory.
     DivergentConsolidation,
-    /// Alike, from other episodes: two nodes formed one concept on their own.
+    /// Similar patterns from different episodes: two nodes formed the same concept independently.
     ConcurrentCreation,
-    /// Two contents of one id, neither of which knew the other.
+    /// Two contents of one id, written without knowledge of each other.
     ConcurrentUpdate,
-    /// Unlike, yet they claim the same episode.
+    /// Dissimilar patterns that claim the same episode.
     EpisodeOwnership,
 }
 
-/// From where on two patterns are in conflict.
+/// The thresholds from which two patterns are in conflict.
 ///
 /// The defaults are the published ones of Engram's plan for divergent consolidation. They were
 /// chosen for unit vectors of unrelated memories. On 10,433 real patterns (768 dimensions, verses
 /// and dictionary glosses) the median pair that shares an episode has a cosine of 0.88, so cosine
-/// alone says little there: the default of each field tells how many pairs it finds.
+/// alone says little there. Each field states how many real pairs its default finds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Thresholds {
-    /// Divergent consolidation: the cosine is above this, and the overlap enough. Default 0.8.
+    /// Divergent consolidation: the cosine is above this, and the overlap sufficient. Default 0.8.
     pub divergent_cosine: f32,
     /// Divergent consolidation: the Jaccard index is at least this. Default 0.5: the plan's own
     /// example, `{1, 2, 3}` and `{1, 2, 4}`, has exactly 0.5. Real data: 70,868 pairs.
@@ -93,28 +93,28 @@ impl Default for Thresholds {
 }
 
 impl Thresholds {
-    /// The same with another [`divergent_cosine`](Self#structfield.divergent_cosine).
+    /// Sets [`divergent_cosine`](Self#structfield.divergent_cosine).
     #[must_use]
     pub const fn divergent_cosine(mut self, divergent_cosine: f32) -> Self {
         self.divergent_cosine = divergent_cosine;
         self
     }
 
-    /// The same with another [`divergent_jaccard`](Self#structfield.divergent_jaccard).
+    /// Sets [`divergent_jaccard`](Self#structfield.divergent_jaccard).
     #[must_use]
     pub const fn divergent_jaccard(mut self, divergent_jaccard: f32) -> Self {
         self.divergent_jaccard = divergent_jaccard;
         self
     }
 
-    /// The same with another [`creation_cosine`](Self#structfield.creation_cosine).
+    /// Sets [`creation_cosine`](Self#structfield.creation_cosine).
     #[must_use]
     pub const fn creation_cosine(mut self, creation_cosine: f32) -> Self {
         self.creation_cosine = creation_cosine;
         self
     }
 
-    /// The same with another [`ownership_cosine`](Self#structfield.ownership_cosine).
+    /// Sets [`ownership_cosine`](Self#structfield.ownership_cosine).
     #[must_use]
     pub const fn ownership_cosine(mut self, ownership_cosine: f32) -> Self {
         self.ownership_cosine = ownership_cosine;
@@ -123,9 +123,9 @@ impl Thresholds {
 
     /// The conflict between two patterns, or `None` if there is none.
     ///
-    /// `causality` is how the left write relates to the right one, `None` if they are concurrent.
-    /// Of ordered writes the later one knew the earlier: that is never a conflict.
-    /// Between a cosine of 0.6 and 0.8 an overlap is neither the same memory nor a dispute.
+    /// `causality` is the relation of the left write to the right one, `None` if they are concurrent.
+    /// Ordered writes never conflict, because the later one knew the earlier.
+    /// An overlap with a cosine between 0.6 and 0.8 is neither the same memory nor a dispute.
     /// Total: any numbers give an answer.
     ///
     /// ```

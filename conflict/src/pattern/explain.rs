@@ -1,4 +1,4 @@
-//! The account of a resolution of patterns, with their citations.
+//! Explanations of resolutions of patterns, with their citations.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -21,13 +21,13 @@ pub struct Explanation {
     pub contributions: Vec<Contribution>,
     /// The visible confidence.
     pub confidence: f32,
-    /// How many citations are visible, repetitions included.
+    /// The number of visible citations, including repetitions.
     pub citations: usize,
-    /// How many citations of the versions are not visible: 0 if the strategy keeps them all.
+    /// The number of citations of the versions that are not visible: 0 if the strategy keeps them all.
     pub citations_lost: usize,
 }
 
-/// The part of one version in the visible pattern.
+/// The contribution of one version to the visible pattern.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Contribution {
@@ -39,13 +39,13 @@ pub struct Contribution {
     pub confidence: f32,
     /// Its time, in nanoseconds since 1970-01-01 UTC.
     pub consolidated_at: i64,
-    /// How many independent writes hold it.
+    /// The number of independent writes that hold it.
     pub confirmations: u32,
-    /// How many citations it has, repetitions included.
+    /// The number of its citations, including repetitions.
     pub citations: usize,
-    /// How many of those no other version has.
+    /// The number of its citations that no other version has.
     pub citations_of_its_own: usize,
-    /// Whether it stays visible as a version of its own.
+    /// Whether it stays visible as a separate version.
     pub kept: bool,
 }
 
@@ -58,10 +58,10 @@ pub fn explain<T: PatternValue>(
 }
 
 impl Explanation {
-    /// Explains `resolution`, which `strategy` gave for `versions`.
+    /// Explains `resolution`, the answer of `strategy` for `versions`.
     ///
     /// # Panics
-    /// If `resolution` has an index that `versions` has not: it is then not theirs.
+    /// If `resolution` has an index that is out of range of `versions`: it belongs to another set.
     #[must_use]
     pub fn new<T: PatternValue>(
         strategy: StrategyId,

@@ -1,4 +1,4 @@
-//! Generators for property tests of your own, with `proptest`.
+//! Generators for your own property tests with `proptest`.
 //!
 //! ```
 //! use engram_conflict::Versions;
@@ -46,7 +46,7 @@ pub fn version(dimension: usize) -> impl Strategy<Value = Version<OwnedPattern>>
     parts.prop_map(|(pattern, confirmations)| Version::named(pattern).confirmed(confirmations))
 }
 
-/// Sets of as many valid versions of one dimension; some of them may be equal.
+/// Sets of valid versions of one dimension; some of the versions may be equal.
 pub fn versions(
     number: RangeInclusive<usize>,
     dimension: usize,
@@ -59,7 +59,7 @@ pub fn confidence() -> impl Strategy<Value = f32> {
     prop_oneof![0.0f32..=1.0, prop::sample::select(&[0.0f32, -0.0, 1e-45, 0.5, 0.9, 1.0][..])]
 }
 
-/// Sorted multisets of few episodes, so that they overlap.
+/// Sorted multisets of few episodes, so they overlap.
 pub fn citations() -> impl Strategy<Value = Vec<String>> {
     vec(0u8..12, 0..6).prop_map(|mut numbers| {
         numbers.sort_unstable();

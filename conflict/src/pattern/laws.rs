@@ -1,6 +1,6 @@
-//! The laws of patterns, and the sets of patterns that strategies are tested on.
+//! The laws of patterns, and the sets of patterns on which strategies are tested.
 //!
-//! Cases have many limits on purpose: equal confidences, zeros of both signs, subnormal and huge numbers, no citations.
+//! Many cases are extreme on purpose: equal confidences, zeros of both signs, subnormal and huge numbers, no citations.
 
 use alloc::format;
 use alloc::string::String;
@@ -10,8 +10,8 @@ use core::fmt::Debug;
 use crate::pattern::{OwnedPattern, PatternValue, union};
 use crate::{Law, Laws, Outcome, Random, Reason, Resolution, Versions};
 
-/// The laws of every strategy, and those of patterns: [`Valid`](Law::Valid) also asks for a time within the set's, for
-/// sorted citations of a composed pattern, and for a reason with the true lead; [`Citations`](Law::Citations);
+/// The laws of every strategy, and those of patterns: [`Valid`](Law::Valid) also requires a time within those of the set,
+/// sorted citations in a composed pattern, and a reason with the true lead; [`Citations`](Law::Citations);
 /// [`Confidence`](Law::Confidence).
 ///
 /// ```
@@ -20,7 +20,7 @@ use crate::{Law, Laws, Outcome, Random, Reason, Resolution, Versions};
 ///
 /// assert_eq!(laws().cases(64).check(&ConfidenceVoting)?.cases, 64);
 ///
-/// // The last writer loses citations, and says so.
+/// // The last writer loses citations, so it is exempt from that law.
 /// assert_eq!(laws().check(&LastWriter).unwrap_err().law, Law::Citations);
 /// laws().except(Law::Citations).assert(&LastWriter);
 /// # Ok::<(), engram_conflict::Violation>(())
@@ -30,7 +30,7 @@ pub fn laws() -> Laws<OwnedPattern> {
     laws_of(|pattern| pattern)
 }
 
-/// The same laws for a type of your own, which `make` makes of a pattern.
+/// The same laws for your own type, which `make` creates from a pattern.
 pub fn laws_of<T: PatternValue + Clone + Debug + 'static>(
     make: impl Fn(OwnedPattern) -> T + Clone + Send + Sync + 'static,
 ) -> Laws<T> {
@@ -58,7 +58,7 @@ fn valid<T: PatternValue>(versions: &Versions<T>, resolution: &Resolution<T>) ->
     }
 }
 
-/// A lead is the distance of the greatest to the next.
+/// Checks that a lead is the distance of the greatest to the second greatest.
 fn lead_fault<T: PatternValue>(versions: &Versions<T>, reason: &Reason) -> Option<String> {
     let is_true = match reason {
         Reason::Confidence { lead } => {
@@ -73,7 +73,7 @@ fn lead_fault<T: PatternValue>(versions: &Versions<T>, reason: &Reason) -> Optio
         }
         _ => true,
     };
-    (!is_true).then(|| format!("the reason is untrue of the set: {reason}"))
+    (!is_true).then(|| format!("the reason is false for the set: {reason}"))
 }
 
 fn citations<T: PatternValue>(
@@ -105,7 +105,7 @@ fn distinct_patterns(random: &mut Random, number: usize) -> Vec<OwnedPattern> {
     let dimension = dimension(random);
     let patterns = (0..number).map(|i| {
         let mut pattern = pattern(random, dimension, false);
-        // Every scalar is its place plus less than one place, so all are distinct.
+        // Every scalar is its place plus less than one, so all are distinct.
         let mut place = || (i as f32 + random.unit() * 0.5) / number as f32;
         pattern.confidence = place();
         pattern.strength = place() + 0.25;
@@ -122,7 +122,7 @@ fn dimension(random: &mut Random) -> usize {
 }
 
 fn pattern(random: &mut Random, dimension: usize, extreme: bool) -> OwnedPattern {
-    // Few episodes and few confidences: overlaps, repetitions and ties are the rule.
+    // Few episodes and few confidences: overlaps, repetitions and ties are frequent.
     let mut citations: Vec<String> =
         (0..random.below(6)).map(|_| episode(random.below(8))).collect();
     citations.sort();
@@ -144,7 +144,7 @@ fn component(random: &mut Random, extreme: bool) -> f32 {
     }
 }
 
-/// Long ago, so that a clock inside a strategy is seen; sometimes the ends of time.
+/// Long ago, so a strategy that reads a clock is detected; sometimes the extremes of time.
 fn time(random: &mut Random) -> i64 {
     match random.below(40) {
         0 => random.pick(&[i64::MIN, i64::MAX]),

@@ -1,13 +1,13 @@
-//! How far two patterns rest on the same episodes.
+//! The overlap of the episodes of two patterns.
 
 use alloc::string::String;
 use core::cmp::Ordering;
 
 use crate::pattern::citation::distinct;
 
-/// How many distinct episodes two patterns cite, and how many of them both.
+/// The numbers of distinct episodes that two patterns cite separately and in common.
 ///
-/// A citation that repeats counts once: the engine repeats them for technical reasons.
+/// A repeated citation counts once: the engine repeats them for technical reasons.
 ///
 /// ```
 /// use engram_conflict::pattern::{Containment, Overlap};
@@ -25,12 +25,12 @@ pub struct Overlap {
     right: usize,
 }
 
-/// How the episodes of the left pattern lie to those of the right one.
+/// The relation of the episodes of the left pattern to those of the right one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Containment {
-    /// No episode in common; also if one of them cites none.
+    /// No episode in common; also if one pattern cites none.
     Disjoint,
-    /// Some episodes in common, and each has some for itself.
+    /// Some episodes in common, and each pattern has others.
     Partial,
     /// All episodes of the left one are in the right one, which has more.
     Subset,
@@ -48,18 +48,18 @@ impl Overlap {
         Self { shared, left: left.len(), right: right.len() }
     }
 
-    /// From counts of distinct episodes; `shared` is at most the smaller of the two.
+    /// From counts of distinct episodes; `shared` must be at most the smaller of the two.
     pub(crate) fn from_counts(shared: usize, left: usize, right: usize) -> Self {
         debug_assert!(shared <= left.min(right), "both sets hold what they share");
         Self { shared, left, right }
     }
 
-    /// How many distinct episodes both cite.
+    /// The number of distinct episodes that both cite.
     pub fn shared(&self) -> usize {
         self.shared
     }
 
-    /// The Jaccard index: shared episodes by all episodes, in `0..=1`; 0 if there are none.
+    /// The Jaccard index: shared episodes divided by all episodes, in `0..=1`; 0 if there are none.
     pub fn jaccard(&self) -> f32 {
         match self.left + self.right - self.shared {
             0 => 0.0,

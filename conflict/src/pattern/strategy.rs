@@ -1,4 +1,4 @@
-//! The strategies of patterns.
+//! Strategies for patterns.
 
 mod keep_both;
 mod last_writer;
@@ -15,13 +15,13 @@ pub use weighted::ConfidenceWeighted;
 use crate::Versions;
 use crate::pattern::PatternValue;
 
-/// The version that wins by `order` and then by digest, and what it beat.
+/// The version that wins by `order` and then by digest, and the runner-up.
 struct Winner<'a, T> {
     index: usize,
     value: &'a T,
-    /// The best of the others, if there are others.
+    /// The best of the others, if any.
     runner_up: Option<&'a T>,
-    /// How many versions, the winner included, are equal to the winner by `order`.
+    /// The number of versions, including the winner, that are equal to the winner by `order`.
     tied: usize,
 }
 

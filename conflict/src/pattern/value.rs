@@ -1,4 +1,4 @@
-//! The values that the strategies of patterns read and compose.
+//! The pattern values that strategies read and compose.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,26 +8,26 @@ use core::hash::{Hash, Hasher};
 use crate::pattern::citation;
 use crate::{Reason, Resolution, Value, Versions};
 
-/// A pattern: what the strategies of this module read, and how they compose a new one.
+/// A pattern that the strategies of this module can read and compose.
 ///
-/// Implement [`Value::validate`] by [`validate`]. Every field of the type takes part in `Hash`, floats by their bits.
+/// Implement [`Value::validate`] with [`validate`]. `Hash` must cover every field, floats by their bits.
 pub trait PatternValue: Value<Invalid = InvalidPattern> + Sized {
-    /// The embedding; all versions of a set have the same dimension. May be empty.
+    /// The embedding. All versions of a set have the same dimension, which may be 0.
     fn embedding(&self) -> &[f32];
 
-    /// Ids of the episodes the pattern cites. A multiset: ids may repeat, in any order.
+    /// The ids of the cited episodes. A multiset: ids may repeat, in any order.
     fn citations(&self) -> &[String];
 
-    /// Coherence of the pattern: finite, not negative, may be a little above 1.
+    /// The coherence of the pattern: finite, not negative, may slightly exceed 1.
     fn strength(&self) -> f32;
 
-    /// Confidence, in `0..=1`.
+    /// The confidence, in `0..=1`.
     fn confidence(&self) -> f32;
 
-    /// When the pattern was consolidated, in nanoseconds since 1970-01-01 UTC.
+    /// The time of consolidation, in nanoseconds since 1970-01-01 UTC.
     fn consolidated_at(&self) -> i64;
 
-    /// This pattern with the parts of `merged`, and with its own embedding if `merged` has none.
+    /// Returns this pattern with the parts of `merged`, and with its own embedding if `merged` has none.
     #[must_use]
     fn merged(&self, merged: Merged) -> Self;
 }
@@ -36,20 +36,20 @@ pub trait PatternValue: Value<Invalid = InvalidPattern> + Sized {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Merged {
-    /// A new embedding; `None` to share that of the pattern which the composition starts from.
+    /// A new embedding; `None` to share that of the base pattern.
     pub embedding: Option<Vec<f32>>,
     /// The citations, sorted.
     pub citations: Vec<String>,
     /// The strength: finite, not negative.
     pub strength: f32,
-    /// The confidence: never above that of every version.
+    /// The confidence: at most the greatest of the versions.
     pub confidence: f32,
     /// Nanoseconds since 1970-01-01 UTC.
     pub consolidated_at: i64,
 }
 
 impl Merged {
-    /// The scalars of `base` and the citations of all versions; change what your rule changes.
+    /// The scalars of `base` and the citations of all versions, as a starting point for a rule.
     #[must_use]
     pub fn of<T: PatternValue>(base: usize, versions: &Versions<T>) -> Self {
         let value = &versions[base].value;
@@ -62,8 +62,8 @@ impl Merged {
         }
     }
 
-    /// The version at `base` with these parts: a composition if they differ from that version's, otherwise the choice
-    /// of it. Citations in another order are no difference. The whole share is that version's.
+    /// Shows the version at `base` with these parts: a composition if they differ from that version's, otherwise a
+    /// choice of it. The order of citations does not matter. The version at `base` has the whole share.
     #[must_use]
     pub fn over<T: PatternValue>(
         self,
@@ -104,7 +104,7 @@ pub struct OwnedPattern {
 }
 
 impl OwnedPattern {
-    /// A pattern of strength 1, confidence 1 and time 0; set the fields that differ.
+    /// Creates a pattern of strength 1, confidence 1 and time 0; set the fields that differ.
     #[must_use]
     pub const fn new(embedding: Vec<f32>, citations: Vec<String>) -> Self {
         Self { embedding, citations, strength: 1.0, confidence: 1.0, consolidated_at: 0 }
@@ -181,11 +181,11 @@ impl<P: PatternValue> PatternValue for Arc<P> {
     }
 }
 
-/// Why a pattern is invalid. Nothing was changed.
+/// A pattern is invalid. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPattern {
-    /// An embedding of another dimension than the others.
+    /// The dimension of an embedding differs from that of the others.
     #[error("embedding of {found} dimensions among versions of {expected}")]
     Dimension {
         /// The dimension of the others; in a set, of the version with the smallest digest.
@@ -193,7 +193,7 @@ pub enum InvalidPattern {
         /// The dimension of this one.
         found: usize,
     },
-    /// A component of an embedding that is NaN or infinite.
+    /// A component of an embedding is NaN or infinite.
     #[error("component {component} of the embedding is {value}, not a finite number")]
     Component {
         /// Index of the first such component.
@@ -201,13 +201,13 @@ pub enum InvalidPattern {
         /// Its value.
         value: f32,
     },
-    /// A confidence that is NaN or outside `0..=1`.
+    /// A confidence is NaN or outside `0..=1`.
     #[error("confidence {value} is not in 0..=1")]
     Confidence {
         /// The confidence.
         value: f32,
     },
-    /// A strength that is NaN, infinite or negative.
+    /// A strength is NaN, infinite or negative.
     #[error("strength {value} is not a finite number of at least 0")]
     Strength {
         /// The strength.
@@ -217,10 +217,10 @@ pub enum InvalidPattern {
 
 /// Checks a pattern: finite numbers in their ranges, and the dimension of `first`. For [`Value::validate`].
 ///
-/// A zero with a sign, a subnormal number and a strength above 1 are valid.
+/// Signed zeros, subnormal numbers and a strength above 1 are valid.
 ///
 /// # Errors
-/// [`InvalidPattern`] names the first part that is invalid.
+/// [`InvalidPattern`] names the first invalid part.
 pub fn validate<P: PatternValue>(pattern: &P, first: &P) -> Result<(), InvalidPattern> {
     check_embedding(pattern.embedding(), first.embedding().len())?;
     check_confidence(pattern.confidence())?;

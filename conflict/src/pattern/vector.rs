@@ -13,18 +13,18 @@ use core::array;
 /// Independent sums.
 const LANES: usize = 32;
 
-/// Three sums of this many lanes fit into 16 registers of 128 bits: all of them at once do not.
+/// Three sums of this many lanes fit into 16 registers of 128 bits; three sums of all lanes do not.
 const HALF: usize = LANES / 2;
 
-/// Squared norms between these bounds neither overflowed nor lost a digit in `f32` lanes.
+/// Squared norms between these bounds neither overflow nor lose a digit in `f32` lanes.
 const FAST: core::ops::RangeInclusive<f64> = 1e-20..=1e30;
 
 /// The cosine of the angle between two vectors, in `-1..=1`, never `-0.0`.
 ///
-/// `None` if there is no such angle: dimensions differ, a vector is zero or empty, or a component
-/// is NaN or infinite. The products are summed in 32 fixed lanes of `f32`, which are added in
-/// `f64`; vectors so large or small that `f32` would overflow or underflow are summed in `f64`.
-/// The relative error is below `3e-6` at 768 dimensions, the bits are the same on every machine.
+/// `None` if the angle is undefined: dimensions differ, a vector is zero or empty, or a component
+/// is NaN or infinite. Sums the products in 32 fixed lanes of `f32` and adds those in
+/// `f64`; sums vectors for which `f32` would overflow or underflow entirely in `f64`.
+/// The relative error is below `3e-6` at 768 dimensions; the bits are the same on every machine.
 ///
 /// ```
 /// assert_eq!(engram_conflict::pattern::cosine(&[3.0, 4.0], &[3.0, 4.0]), Some(1.0));
@@ -44,7 +44,7 @@ pub fn cosine(left: &[f32], right: &[f32]) -> Option<f32> {
     }
 }
 
-/// In the lanes from `FIRST` on: the products of two vectors, and of each with itself.
+/// Sums, in the lanes from `FIRST` on, the products of two vectors and of each with itself.
 #[inline(always)]
 fn half_sums<const FIRST: usize>(left: &[f32], right: &[f32]) -> [[f32; HALF]; 3] {
     // Three arrays and no closure: compilers keep these in registers.
@@ -78,7 +78,7 @@ fn total(low: &[f32; HALF], high: &[f32; HALF]) -> f64 {
     (by_4[0] + by_4[2]) + (by_4[1] + by_4[3])
 }
 
-/// The same sums in `f64`, where no product of two `f32` overflows or underflows.
+/// The same sums in `f64`, in which no product of two `f32` overflows or underflows.
 #[cold]
 fn wide_cosine(left: &[f32], right: &[f32]) -> Option<f32> {
     let wide_dot = |left: &[f32], right: &[f32]| {
@@ -114,7 +114,7 @@ fn dot(left: &[f32], right: &[f32]) -> f64 {
     total(&halves[0], &halves[1])
 }
 
-/// A vector with its squared length, to be compared with many others.
+/// A vector with its squared length, for comparison with many others.
 pub(crate) type Measured<'a> = (&'a [f32], f64);
 
 /// The squared length of a vector, from the same lanes as in [`cosine`].
@@ -130,9 +130,9 @@ pub(crate) fn measured_cosine((a, left): Measured<'_>, (b, right): Measured<'_>)
     }
 }
 
-/// The direction of a vector in short: its first components if its length were 1, and the length
-/// of the others. Most pairs of real embeddings are told apart by that alone, and sketches lie
-/// side by side in memory where vectors do not.
+/// An abbreviated direction of a vector: the first components of the normalised vector, and the length
+/// of the rest. Sketches alone rule out most pairs of real embeddings, and unlike vectors they are
+/// contiguous in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Sketch {
     head: [f32; Self::HEAD],
@@ -142,12 +142,12 @@ pub(crate) struct Sketch {
 impl Sketch {
     const HEAD: usize = 3 * LANES;
 
-    /// A sketch that is certainly below any bound above 0: for a place without a vector.
+    /// A sketch that is certainly below any bound above 0, for a free slot.
     pub(crate) const NOTHING: Self = Self { head: [0.0; Self::HEAD], tail: 0.0 };
 
     pub(crate) fn of((vector, squared_length): Measured<'_>) -> Self {
         if !FAST.contains(&squared_length) {
-            // Nothing is certain of it.
+            // Nothing is certain about this vector.
             return Self { tail: f32::INFINITY, ..Self::NOTHING };
         }
         let length = libm::sqrt(squared_length);
@@ -163,7 +163,7 @@ impl Sketch {
     /// Whether the cosine of the two vectors is certainly below `bound`.
     ///
     /// The tails add at most the product of their lengths (Cauchy and Schwarz). Rounding moves
-    /// either side by less than 1e-5; a hundred times that is kept clear.
+    /// either side by less than 1e-5; the margin is a hundred times that.
     pub(crate) fn certainly_below(&self, other: &Self, bound: f32) -> bool {
         let tails = f64::from(self.tail) * f64::from(other.tail);
         let most = dot(&self.head, &other.head) + tails;
@@ -171,9 +171,9 @@ impl Sketch {
     }
 }
 
-/// The weighted blend of vectors of one dimension, all at once: `sum(share * vector)`.
+/// The weighted blend of vectors of one dimension: `sum(share * vector)`.
 ///
-/// `parts` are pairs of a share and a vector; give shares that add up to 1. Each component is
+/// `parts` are pairs of a share and a vector; the shares should add up to 1. Each component is
 /// summed in `f64` in the order of `parts` and rounded once to `f32`; it is never `-0.0`.
 /// `None` if the dimensions differ or there are no parts.
 ///
@@ -212,7 +212,7 @@ pub fn blend<'a>(parts: impl IntoIterator<Item = (f64, &'a [f32])>) -> Option<Ve
     Some(blended)
 }
 
-/// A share, and the vector in whole chunks and what is left of it.
+/// A share, and the vector in whole chunks and a remainder.
 struct Part<'a> {
     share: f64,
     chunks: &'a [[f32; LANES]],
@@ -230,7 +230,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// To `f32`, once. The rounding can give -0.0; adding 0.0 takes the sign away.
+/// Rounds to `f32` once. Rounding can give -0.0; adding 0.0 removes the sign.
 #[inline(always)]
 fn rounded(sum: f64) -> f32 {
     sum as f32 + 0.0
@@ -242,9 +242,9 @@ mod tests {
 
     use super::{Sketch, cosine, measured_cosine, squared_length};
 
-    /// Vectors at every angle to a first one, and how often a sketch tells them apart.
+    /// Compares sketches of vectors at every angle to a first one with their exact cosines.
     #[test]
-    fn a_sketch_never_hides_a_similar_pair_and_hides_most_others() {
+    fn sketch_filters_only_dissimilar_pairs() {
         for dimension in [1, 31, 95, 96, 97, 300, 768] {
             let mut state = dimension as u64;
             let mut vector = |scale: f32| -> Vec<f32> {

@@ -1,14 +1,14 @@
 //! The derived view across ids: which patterns are one memory, and which dispute an episode.
 //!
 //! Patterns are ranked: greater confidence first, then greater digest, then smaller id. In this
-//! order each pattern joins the first *representative* that it is in conflict with, or becomes a representative. So
-//! the role of a pattern is a function of the roles of its better-ranked neighbours, and of
-//! nothing else; by induction over the ranks there is exactly one solution. An edit therefore
-//! only has to re-decide, in order of rank, those patterns whose better-ranked neighbours
-//! changed: the result is the one from scratch, whatever the history was.
+//! order each pattern joins the first *representative* that it is in conflict with, or becomes a representative. The
+//! role of a pattern therefore depends only on the roles of its better-ranked neighbours in the
+//! graph of conflicts; by induction over the ranks there is exactly one solution. An edit
+//! only has to re-decide, in order of rank, the patterns whose better-ranked neighbours
+//! changed: the result equals a rebuild, regardless of history.
 //!
-//! Every member conflicts with its representative itself. Nothing is passed on from member to member: on
-//! real data the transitive closure swallows a third of all patterns into one group.
+//! Every member conflicts with its representative directly. Grouping is not transitive: on
+//! real data the transitive closure would put a third of all patterns into one group.
 
 mod edit;
 mod read;
@@ -26,22 +26,22 @@ pub use rules::{InvalidRules, Rules};
 use crate::pattern::Conflict;
 use crate::pattern::vector::{Measured, Sketch};
 
-/// A visible pattern as the view takes it.
+/// A visible pattern, the input of the view.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Pattern<'a> {
-    /// Names the content.
+    /// The digest of the content.
     pub digest: [u8; 32],
     /// The embedding; shared, not copied. All patterns of a view have one dimension.
     pub embedding: Arc<[f32]>,
-    /// The episodes it cites; repetitions count once.
+    /// The cited episodes; repetitions count once.
     pub citations: &'a [String],
-    /// Its confidence, in `0..=1`.
+    /// The confidence, in `0..=1`.
     pub confidence: f32,
 }
 
 impl<'a> Pattern<'a> {
-    /// A pattern whose content has this digest.
+    /// Creates a pattern with this content digest, embedding, citations and confidence.
     #[must_use]
     pub const fn new(
         digest: [u8; 32],
@@ -53,12 +53,12 @@ impl<'a> Pattern<'a> {
     }
 }
 
-/// The view across ids over a set of visible patterns, kept up to date edit by edit.
+/// The view across ids over a set of visible patterns, updated with each edit.
 ///
-/// Equal sets give equal views, bit for bit, whatever edits led there. Nothing of a view may be
-/// written back into the replicated state: it would change what the view is computed from.
+/// Equal sets give equal views, bit for bit, regardless of the edits. Never write any part of a view
+/// back into the replicated state: that would change the input of the view.
 ///
-/// `K` is the id of a pattern. One view is for one memory space.
+/// `K` is the id of a pattern. A view covers one memory space.
 ///
 /// ```
 /// use engram_conflict::pattern::{CrossIdView, Pattern, Rules, Role};
@@ -76,20 +76,20 @@ impl<'a> Pattern<'a> {
 #[derive(Clone, Debug)]
 pub struct CrossIdView<K> {
     rules: Rules,
-    /// A pattern keeps its slot for as long as it is there; free slots are used again.
+    /// A pattern keeps its slot until it is removed; free slots are reused.
     nodes: Vec<Option<Node<K>>>,
-    /// Of each slot; of a free one, a sketch of nothing.
+    /// The sketch of each slot; an empty one for a free slot.
     sketches: Vec<Sketch>,
     free: Vec<Slot>,
     slots: BTreeMap<K, Slot>,
     ranking: BTreeMap<Rank<K>, Slot>,
-    /// The inverted index: who cites an episode.
+    /// The inverted index: the slots that cite each episode.
     claims: BTreeMap<Arc<str>, Vec<Slot>>,
 }
 
 type Slot = u32;
 
-/// No representative yet: the pattern is new and has not been decided.
+/// No representative yet: the pattern is new and undecided.
 const UNDECIDED: Slot = Slot::MAX;
 
 /// Confidences are not negative, so their bits ascend with them.
@@ -103,13 +103,13 @@ struct Node<K> {
     squared_length: f64,
     /// Distinct episodes.
     citations: Vec<Arc<str>>,
-    /// Every other pattern that decides about this one, or about which this one decides.
+    /// All patterns that influence the decision about this one, or that this one influences.
     edges: Vec<Edge>,
-    /// The slot of the representative it belongs to: its own if it is a representative.
+    /// The slot of its representative: its own slot if it is a representative.
     representative: Slot,
 }
 
-/// A neighbour and the measurements; the kind of conflict follows from them.
+/// A neighbour and the measurements that determine the kind of conflict.
 #[derive(Clone, Copy, Debug)]
 struct Edge {
     slot: Slot,
@@ -118,10 +118,10 @@ struct Edge {
 }
 
 impl<K: Ord + Clone> CrossIdView<K> {
-    /// A view of nothing.
+    /// Creates an empty view.
     ///
     /// # Errors
-    /// [`InvalidRules`] names the number that is out of its range.
+    /// [`InvalidRules`] names the field that is out of range.
     pub fn new(rules: Rules) -> Result<Self, InvalidRules> {
         rules.validate()?;
         Ok(Self {
@@ -143,7 +143,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         self.nodes[slot as usize].as_mut().expect("edges, ranks and ids name occupied slots")
     }
 
-    /// The conflict that an edge stands for, seen from the node at `slot`.
+    /// The conflict of an edge, seen from the node at `slot`.
     fn conflict(&self, slot: Slot, edge: &Edge) -> Option<Conflict> {
         self.rules.between(self.node(slot), self.node(edge.slot), edge.shared, edge.cosine)
     }

@@ -11,14 +11,14 @@ use engram_conflict::pattern::{OwnedPattern, Pattern};
 /// A version of a pattern.
 pub type Sibling = Version<OwnedPattern>;
 
-/// A real pattern, as the engine made it.
+/// A real pattern of the engine.
 #[derive(Clone, Debug)]
 pub struct Real {
     pub id: String,
     pub version: Sibling,
 }
 
-/// 76 real patterns; `tests/data/PROVENANCE.md` tells where they come from.
+/// 76 real patterns; `tests/data/PROVENANCE.md` names their source.
 pub fn excerpt() -> Vec<Real> {
     let components: Vec<f32> = include_bytes!("../data/embeddings.f16")
         .chunks_exact(2)

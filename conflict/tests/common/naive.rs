@@ -1,4 +1,4 @@
-//! The view across ids, written down as its definition: slow, without an index, from scratch.
+//! The view across ids by its definition: slow, without an index, always rebuilt.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use engram_conflict::pattern::{Conflict, ConflictKind, CrossIdView, Observed, Ro
 
 use super::Sibling;
 
-/// What is compared: representative, number of members, bits of what is shown, rival.
+/// The compared results: representative, number of members, bits of the shown confidence, rival.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
     pub id: String,

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn dearer_is_beyond_the_tolerance() {
+    fn cost_above_the_tolerance_is_reported() {
         let baseline = [costs(10, 4.0, 1_000)];
         assert!(dearer(&baseline, &costs(10, 4.1, 1_040)).is_empty());
         assert_eq!(dearer(&baseline, &costs(10, 5.0, 1_060)).len(), 2);

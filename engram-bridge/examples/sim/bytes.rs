@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_difference_among_a_thousand_is_learnt_cheaply() {
+    fn learning_one_of_a_thousand_meets_its_budget() {
         assert!(learning::by_clocks(1_000, 3, &[1, 2, 3]).iter().all(|weight| weight.met));
     }
 }

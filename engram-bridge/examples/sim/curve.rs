@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_curve_goes_from_corner_to_corner() {
+    fn curve_spans_the_plot() {
         let curve = vec![(0.0, 100), (1.0, 150), (2.0, 200)];
         let svg = svg("test", &[Run { curve, ..Run::default() }]);
         assert!(svg.contains("points=\"48.0,312.0 360.0,180.0 672.0,48.0 \""), "{svg}");

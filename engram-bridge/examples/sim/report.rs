@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_those_of_the_sample() {
+    fn percentiles_are_taken_from_the_sample() {
         let sample: Vec<u64> = (1..=200).collect();
         assert_eq!(percentile(&sample, 50), Some(100));
         assert_eq!(percentile(&sample, 99), Some(198));

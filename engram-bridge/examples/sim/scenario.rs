@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenth_is_dead_but_not_the_writer() {
+    fn a_tenth_of_the_nodes_dies_never_the_writer() {
         let dead = BAD.dead(100);
         assert_eq!(dead.len(), 10);
         assert!(!dead.contains(&0));

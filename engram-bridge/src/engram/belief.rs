@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_updates_give_way_and_are_counted() {
+    fn oldest_updates_are_dropped_and_counted() {
         let now = Timestamp::EPOCH;
         let (source, generated_at) = (ConsolidationCacheSource::Gossip, now);
         let cause = Cause { source, generated_at, snapshot_generated_at: now };

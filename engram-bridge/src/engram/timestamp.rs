@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn unparsable_and_out_of_range_text_is_refused() {
         assert!(matches!("yesterday".parse::<Timestamp>(), Err(TimestampError::Format { .. })));
         assert!(matches!(
             "2262-04-11T23:47:16.854775808Z".parse::<Timestamp>(),

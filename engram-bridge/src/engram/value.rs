@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shipped_strategies_keep_the_laws_of_patterns() {
+    fn shipped_strategies_keep_the_pattern_laws() {
         let laws = laws_of(pattern).cases(200);
         laws.assert(&ConfidenceVoting);
         laws.assert(&ConfidenceWeighted::new());

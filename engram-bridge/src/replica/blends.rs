@@ -49,7 +49,7 @@ mod tests {
     use crate::engram::timestamp::Timestamp;
 
     #[test]
-    fn the_oldest_blend_gives_way() {
+    fn oldest_blend_is_dropped() {
         let mut blends = Blends::default();
         let blend = Arc::new(SemanticPattern {
             id: "p".to_owned(),

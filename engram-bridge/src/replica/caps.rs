@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cap_is_near_from_eighty_percent_on() {
+    fn cap_is_near_from_eighty_percent() {
         let usage = |used, limit| CapUsage { cap: Cap::Deletions, used, limit };
         assert!(!usage(799, 1_000).is_near() && usage(800, 1_000).is_near());
         assert!(!usage(0, 1).is_near() && usage(u64::MAX, u64::MAX).is_near());

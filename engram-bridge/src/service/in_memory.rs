@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_appeared_or_left_is_told_and_nothing_else() {
+    fn updates_report_exactly_the_changes() {
         let service = InMemoryConsolidationService::new();
         let told = |patterns: &[(&str, f32)]| -> Vec<(String, f32, i32)> {
             let known = service.recent_updates().len();

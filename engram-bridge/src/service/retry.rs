@@ -43,7 +43,7 @@ mod tests {
     use crate::spaces::store::StoreConfig;
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_ends_by_itself() {
+    async fn retry_ends_a_storage_failure() {
         let disk = MemoryStateStore::new();
         let space = SpaceId::new("default").unwrap();
         let mut config = StoreConfig::new([1; 32].into(), [space.clone()]);

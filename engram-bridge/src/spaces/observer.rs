@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_those_of_engram() {
+    fn run_figures_match_engram() {
         let update = |novelty, citation_delta| BeliefUpdateRecord {
             pattern_id: "p".to_owned(),
             confidence_delta: 0.0,

@@ -76,7 +76,7 @@ fn roles_are_shown_and_nothing_is_written() {
 }
 
 #[test]
-fn a_space_over_the_limit_is_not_compared_until_it_is_below_again() {
+fn space_over_the_limit_is_not_compared() {
     let (mut config, environment) = parts(1, 4);
     config.across_ids = Some(AcrossIds::new(Rules::default(), 2).unwrap());
     let store = Store::new(config, environment);
@@ -108,7 +108,7 @@ proptest! {
     /// Whatever led there, in whichever slices: the view is the one of a node that starts with the
     /// same state.
     #[test]
-    fn edits_give_the_view_of_a_restart(
+    fn incremental_view_equals_a_restarted_one(
         writes in vec((0_u8..6, 0_u8..9, 0_u8..4), 1..40), slice in 1_usize..4,
     ) {
         let kept = MemoryStateStore::new();

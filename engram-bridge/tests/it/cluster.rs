@@ -128,7 +128,7 @@ async fn test_gossip_convergence_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_of_three_nodes_dies_during_the_round_and_the_others_converge() {
+async fn others_converge_when_a_node_dies_in_a_round() {
     let mut cluster = Cluster::start(&["a", "b", "c"], &lively());
     for (at, node) in cluster.nodes.iter().enumerate() {
         node.space().submit(&invented(&format!("of_{at}"), 40), Scheduler).unwrap();
@@ -188,7 +188,7 @@ async fn test_compression_effectiveness() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_of_different_precisions_refuse_each_other_by_name() {
+async fn different_precisions_refuse_each_other() {
     let validity = Validity::days_from(SystemTime::now(), 1);
     let ca = ClusterCa::generate("test", validity).unwrap();
     let nodes = [Precision::F32, Precision::F16].map(|precision| {
@@ -237,7 +237,7 @@ async fn roots_in_membership_metadata_start_a_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_plan_tells_what_a_sync_does_and_changes_nothing() {
+async fn plan_predicts_a_sync_and_changes_nothing() {
     let cluster = Cluster::start(&["a", "b"], &quiet());
     cluster.settled().await;
     let [a, b] = [0, 1].map(|node| cluster.nodes[node].space());
@@ -281,7 +281,7 @@ async fn a_plan_tells_what_a_sync_does_and_changes_nothing() {
 
 /// A pattern goes from the first to the third by the second, who is the one to be asked about it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_introducer_is_who_brought_it_and_not_who_wrote_it() {
+async fn introducer_is_the_sender_not_the_writer() {
     let cluster = Cluster::start(&["a", "b", "c"], &quiet());
     cluster.settled().await;
     cluster.connect(&[&[0, 1], &[2]]);

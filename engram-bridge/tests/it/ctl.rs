@@ -89,7 +89,7 @@ fn every_step_of_the_runbook_is_a_request() {
 }
 
 #[test]
-fn a_socket_of_a_killed_node_is_replaced_and_silent_clients_hold_up_nobody() {
+fn stale_control_socket_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let node = init(folder.path(), 1).remove(0);
     let mut first = Process::start(&["--config", "cluster.toml"], &node);

@@ -127,7 +127,7 @@ fn a_second_process_on_a_folder_ends() {
 
 /// The disk moves to another path and machine: another device, other inodes, the same key.
 #[test]
-fn a_moved_disk_is_as_good_as_before() {
+fn moved_disk_opens_unchanged() {
     let (mut cluster, acknowledged) = killed();
     let (here, there) = (cluster.path("node-a"), cluster.path("moved"));
     let copied = Command::new("cp").arg("-r").arg(&here).arg(&there).status().unwrap();

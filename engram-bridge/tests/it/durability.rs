@@ -47,7 +47,7 @@ fn eventful(kept: &MemoryStateStore) -> Store {
 }
 
 #[test]
-fn a_node_goes_on_with_what_it_stored() {
+fn restart_restores_the_stored_state() {
     let kept = MemoryStateStore::new();
     let before = eventful(&kept);
     assert_eq!(*before.recovery(), Recovery::New);

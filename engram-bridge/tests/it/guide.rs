@@ -7,7 +7,7 @@ fn bare(text: &str) -> String {
 }
 
 #[test]
-fn every_rust_line_of_the_guide_is_one_of_the_example() {
+fn guide_quotes_the_example_verbatim() {
     let sources = [
         include_str!("../../examples/engram_stub/cluster.rs"),
         include_str!("../../examples/engram_stub/engram_core.rs"),

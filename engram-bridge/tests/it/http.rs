@@ -50,7 +50,7 @@ fn contradicted(snapshot: &ConsolidationSnapshot) -> ConsolidationSnapshot {
 const CONSOLIDATION: &str = "/cluster/consolidation";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_nodes_are_explained_by_either() {
+async fn both_nodes_are_explained_over_http() {
     let mut cluster = Cluster::start(&["node-a", "node-b"], &lively());
     let (a, server) = serve(&cluster.nodes[0]).await;
     let at = server.local_addr();
@@ -110,7 +110,7 @@ async fn two_nodes_are_explained_by_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_names_no_more_patterns_than_the_limit() {
+async fn answer_lists_at_most_max_ids_patterns() {
     let cluster = Cluster::start(&["node-a", "node-b"], &quiet());
     let (_a, server) = serve(&cluster.nodes[0]).await;
     let real = last_snapshot("node-a");
@@ -148,7 +148,7 @@ async fn a_plan_names_what_would_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_lost_peer_lacks_is_known() {
+async fn diff_with_a_lost_peer_is_known() {
     let mut cluster = Cluster::start(&["node-a", "node-b"], &lively());
     let (_a, server) = serve(&cluster.nodes[0]).await;
     let at = server.local_addr();
@@ -190,7 +190,7 @@ async fn what_a_lost_peer_lacks_is_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_cut_off_or_evicted_is_not_ready_any_more() {
+async fn cut_off_or_evicted_node_is_not_ready() {
     let cluster = Cluster::start(&["node-a", "node-b"], &lively());
     cluster.settled().await;
     let (a, server) = serve(&cluster.nodes[0]).await;
@@ -215,7 +215,7 @@ async fn a_node_that_is_cut_off_or_evicted_is_not_ready_any_more() {
 }
 
 #[tokio::test]
-async fn a_node_that_met_nobody_is_not_ready() {
+async fn node_without_contact_is_not_ready() {
     let cluster = Cluster::start(&["node-a", "node-b"], &quiet());
     cluster.nodes[1].gossip.shutdown().await;
     let (_, server) = serve(&cluster.nodes[0]).await;
@@ -227,7 +227,7 @@ async fn a_node_that_met_nobody_is_not_ready() {
 }
 
 #[tokio::test]
-async fn a_wrong_question_is_answered_with_what_to_do() {
+async fn invalid_request_is_answered_with_advice() {
     let cluster = Cluster::start(&["node-a"], &quiet());
     let (_, server) = serve(&cluster.nodes[0]).await;
     let at = server.local_addr();
@@ -253,7 +253,7 @@ async fn a_wrong_question_is_answered_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn the_page_may_use_nothing_but_itself() {
+async fn page_policy_allows_only_its_own_files() {
     let cluster = Cluster::start(&["node-a"], &quiet());
     let (_, server) = serve(&cluster.nodes[0]).await;
     let at = server.local_addr();
@@ -266,7 +266,7 @@ async fn the_page_may_use_nothing_but_itself() {
 }
 
 #[tokio::test]
-async fn a_name_that_somebody_pointed_here_is_refused() {
+async fn foreign_host_name_is_refused() {
     let cluster = Cluster::start(&["node-a"], &quiet());
     let (_, server) = serve(&cluster.nodes[0]).await;
     let foreign = "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
@@ -290,7 +290,7 @@ async fn a_head_has_its_limits() {
 }
 
 #[tokio::test]
-async fn silent_connections_do_not_hold_up_a_probe() {
+async fn silent_connections_do_not_delay_a_probe() {
     let cluster = Cluster::start(&["node-a"], &quiet());
     let (_, server) = serve(&cluster.nodes[0]).await;
     let at = server.local_addr();
@@ -313,7 +313,7 @@ async fn silent_connections_do_not_hold_up_a_probe() {
 
 /// The clock is ours: it jumps to the next deadline when nothing else happens.
 #[tokio::test]
-async fn who_says_nothing_for_too_long_is_let_go() {
+async fn silent_connection_is_closed_in_time() {
     let cluster = Cluster::start(&["node-a"], &quiet());
     let (_, server) = serve(&cluster.nodes[0]).await;
     let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();

@@ -112,7 +112,7 @@ proptest! {
 
     /// L1, L2, L5: commutative, associative, and any order or repetition gives one state.
     #[test]
-    fn prop_any_order_and_repetition_of_deltas_gives_one_state(
+    fn prop_delta_order_and_repetition_do_not_matter(
         history in history(),
         repeats in vec(0..NODES, 0..4),
     ) {
@@ -237,7 +237,7 @@ proptest! {
 
     /// L12: what is sent is what is held; nodes that were sent everything send the same.
     #[test]
-    fn prop_what_is_sent_is_what_is_held(history in history()) {
+    fn prop_sent_records_equal_held_records(history in history()) {
         for space in &World::after(&history).spaces {
             prop_assert_eq!(records(&listener(&[everything(space)])), records(space));
         }
@@ -246,7 +246,7 @@ proptest! {
     /// L13: the live contents are those of the causally maximal operations, and suppressed are those
     /// whose causal length is odd.
     #[test]
-    fn prop_the_state_is_that_of_the_specification(history in history()) {
+    fn prop_state_matches_the_specification(history in history()) {
         let world = World::new();
         let mut spec = Spec::default();
         for op in &history {
@@ -467,7 +467,7 @@ impl Spec {
 
 /// The task's hardest case: three nodes, equally sure, all six orders, the same bytes.
 #[test]
-fn three_equally_sure_nodes_merge_to_the_same_bytes_in_all_six_orders() {
+fn equal_confidences_merge_alike_in_six_orders() {
     for strategy in ["voting", "weighted"] {
         let deltas: Vec<_> = (0..3_u8)
             .map(|node| {
@@ -499,7 +499,7 @@ fn with_strategy(strategy: &str) -> Store {
 }
 
 #[test]
-fn a_thousand_repeated_snapshots_leave_roots_and_counters_unchanged() {
+fn repeated_snapshots_write_nothing() {
     let world = World::new();
     let own = |node: u8| snapshot((0..8).map(|id| pattern(&name(id), node)).collect());
     let round = |world: &World| {
@@ -520,7 +520,7 @@ fn a_thousand_repeated_snapshots_leave_roots_and_counters_unchanged() {
 }
 
 #[test]
-fn alternating_contents_write_one_version_for_each_change() {
+fn alternating_contents_write_once_per_change() {
     let world = World::new();
     for turn in 0..100_u8 {
         let content = turn / 2 % 2;
@@ -655,7 +655,7 @@ fn a_part_with_a_missing_content_is_left_out() {
 }
 
 #[test]
-fn duplicates_in_a_snapshot_are_refused_and_the_first_is_kept() {
+fn first_of_duplicate_patterns_is_kept() {
     let space = only_space(&store(1, 4));
     let report = space
         .submit(&snapshot(vec![pattern("p", 1), pattern("q", 1), pattern("p", 2)]), Scheduler)
@@ -667,7 +667,7 @@ fn duplicates_in_a_snapshot_are_refused_and_the_first_is_kept() {
 }
 
 #[test]
-fn a_bad_pattern_costs_only_itself() {
+fn bad_pattern_is_refused_alone() {
     let mut bad = (*pattern("bad", 1)).clone();
     bad.embedding = Arc::from([0.0, f32::NAN, 0.0, 0.0]);
     let mut wide = (*pattern("wide", 1)).clone();
@@ -712,7 +712,7 @@ fn a_delivery_is_refused_record_by_record() {
 }
 
 #[test]
-fn a_record_that_comes_twice_in_a_delivery_is_joined_twice() {
+fn repeated_record_of_a_delivery_joins_twice() {
     let spaces = [1, 2].map(|node| only_space(&store(node, 4)));
     spaces[0].submit_pattern(&pattern("p", 1)).unwrap();
     spaces[1].submit_pattern(&pattern("p", 2)).unwrap();

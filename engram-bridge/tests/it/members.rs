@@ -119,7 +119,7 @@ impl Drop for Members {
 }
 
 #[test]
-fn a_configured_membership_notices_who_crashes_who_leaves_and_who_comes_back() {
+fn membership_reports_crash_leave_and_return() {
     let mut members = Members::start();
     let first = members.until_all_see(2, "alive", 0);
     members.end(2, None);

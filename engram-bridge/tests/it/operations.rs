@@ -27,7 +27,7 @@ fn disputed(versions: u8) -> Store {
 }
 
 #[test]
-fn many_versions_are_pointed_out_from_eight_on() {
+fn many_versions_are_reported_from_eight() {
     for others in [MANY_VERSIONS as u8 - 2, MANY_VERSIONS as u8 - 1] {
         let space = only_space(&disputed(others));
         let snapshot = snapshot(vec![pattern("p", 100), pattern("q", 100)]);
@@ -72,7 +72,7 @@ fn suppression_keeps_the_smallest_digests() {
 }
 
 #[test]
-fn a_resolution_with_too_many_citations_is_refused() {
+fn resolution_over_max_citations_is_refused() {
     let space = only_space(&store(1, 4));
     let citing = |prefix: &str| {
         let episodes = (0..MAX_EPISODES / 2 + 1).map(|n| format!("{prefix}-{n:04}")).collect();
@@ -174,7 +174,7 @@ fn the_generation_counts_changes_of_the_state() {
 /// An engine may find ten times as much at once, and then return to the state of yesterday. Its last
 /// submission counts, whatever its clock says; a pattern that it no longer submits stays.
 #[test]
-fn snapshots_may_grow_tenfold_and_go_back_in_time() {
+fn snapshots_may_grow_and_go_back_in_time() {
     let store = store(1, 4);
     let space = only_space(&store);
     let at = |seconds: i64| Timestamp::from_nanoseconds(seconds * 1_000_000_000);
@@ -202,7 +202,7 @@ fn snapshots_may_grow_tenfold_and_go_back_in_time() {
 
 /// One pattern two years ahead, from a node with a wrong clock, hides nothing.
 #[test]
-fn a_far_future_pattern_hides_no_others() {
+fn far_future_pattern_hides_no_others() {
     let (mut config, environment) = parts(1, 4);
     config.retention = Retention::ALL.with_max_age(Duration::from_secs(365 * 86_400));
     let space = only_space(&Store::new(config, environment));
@@ -241,7 +241,7 @@ fn a_new_space_waits_for_its_first_contact() {
 }
 
 #[test]
-fn an_operation_does_not_pass_what_waits() {
+fn operation_first_applies_waiting_patterns() {
     let space = only_space(&store(1, 4));
     space.await_contact();
     space.submit(&snapshot(vec![pattern("p", 1), pattern("q", 1)]), Scheduler).unwrap();
@@ -254,7 +254,7 @@ fn an_operation_does_not_pass_what_waits() {
 }
 
 #[test]
-fn a_restart_goes_on_waiting_for_the_contact() {
+fn restart_resumes_waiting_for_contact() {
     let kept = engram_bridge::durable::MemoryStateStore::new();
     let space = only_space(&open(1, kept.clone()).unwrap());
     assert!(space.await_contact());

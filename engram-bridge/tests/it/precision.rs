@@ -25,7 +25,7 @@ fn with(id: &str, embedding: [f32; 4]) -> Arc<SemanticPattern> {
 }
 
 #[test]
-fn embeddings_are_rounded_once_when_they_are_submitted() {
+fn embeddings_are_rounded_at_submission() {
     let store = half(1);
     let space = only_space(&store);
     let fine = with("p", [1.0 / 3.0, -1e-9, 0.5, 1.0 + f32::EPSILON]);
@@ -44,7 +44,7 @@ fn embeddings_are_rounded_once_when_they_are_submitted() {
 }
 
 #[test]
-fn what_arrives_and_is_not_half_is_refused() {
+fn arriving_full_precision_content_is_refused() {
     let (exact, fine) = (with("p", [0.5, 0.25, 0.0, 1.0]), with("q", [0.1, 0.2, 0.3, 0.4]));
     let (ours, theirs) = (half(1), store(2, 4));
     for pattern in [exact, fine] {
@@ -70,7 +70,7 @@ fn a_store_of_another_precision_is_not_opened() {
 }
 
 #[test]
-fn a_migration_keeps_equal_states_equal_and_lists_what_it_releases() {
+fn precision_migration_keeps_equal_states_equal() {
     let stores = [1, 2].map(|node| (node, MemoryStateStore::new()));
     {
         let [one, two] = [0, 1].map(|at: usize| open(stores[at].0, stores[at].1.clone()).unwrap());
@@ -112,7 +112,7 @@ fn a_migration_keeps_equal_states_equal_and_lists_what_it_releases() {
 }
 
 #[test]
-fn keep_both_shows_every_version_and_last_writer_the_latest() {
+fn keep_both_shows_all_last_writer_the_latest() {
     let shown = |space: &Space| -> Vec<(String, i64)> {
         let of = |pattern: Arc<SemanticPattern>| {
             (pattern.id.clone(), pattern.last_consolidated.as_nanoseconds() / 1_000)

@@ -36,7 +36,7 @@ fn folder() -> TempDir {
 }
 
 #[test]
-fn a_node_goes_on_with_its_file() {
+fn restart_restores_the_state_file() {
     let folder = folder();
     let before = left(folder.path());
     for _ in 0..2 {
@@ -58,7 +58,7 @@ fn a_folder_serves_one_node_at_a_time() {
 
 /// The file may be a copy at any path, and an older one: a start resumes no identity.
 #[test]
-fn a_copied_and_an_older_file_are_as_good_as_any() {
+fn copied_and_older_files_open_normally() {
     let (original, copy, peer) = (folder(), folder(), only_space(&store(2, 4)));
     let before = left(original.path());
     let state = original.path().join("state");

@@ -11,7 +11,7 @@ use engram_gossip_net::{ClusterCa, NodeId, Validity};
 const LIMITS: &str = "[limits]\nsend_kib_per_second = 64\npeer_records_per_second = 9\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn peers_and_certificates_change_at_once_and_the_rest_waits() {
+async fn reload_applies_peers_and_certificates() {
     let folder = tempfile::tempdir().unwrap();
     let validity = Validity::days_from(SystemTime::now(), 1);
     let ca = ClusterCa::generate("test", validity).unwrap();

@@ -19,7 +19,7 @@ fn patterns(process: &mut Process, least: u64) -> u64 {
 }
 
 #[test]
-fn a_file_is_followed_over_bad_lines_and_rotation() {
+fn file_is_followed_over_bad_lines_and_rotation() {
     let folder = tempfile::tempdir().unwrap();
     let node = init(folder.path(), 1).remove(0);
     let (path, old) = (node.join("own.jsonl"), node.join("own.jsonl.1"));
@@ -72,7 +72,7 @@ fn a_pipe_is_followed_from_writer_to_writer() {
 
 #[test]
 #[cfg(unix)]
-fn a_hang_up_during_the_start_ends_nothing() {
+fn hang_up_during_the_start_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let node = init(folder.path(), 1).remove(0);
     let mut process = Process::start(&["--config", "cluster.toml"], &node);
@@ -87,7 +87,7 @@ fn a_hang_up_during_the_start_ends_nothing() {
 
 #[test]
 #[cfg(unix)]
-fn an_output_that_nobody_reads_holds_up_nothing() {
+fn unread_output_blocks_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let node = init(folder.path(), 1).remove(0);
     // More events than a pipe and the queue hold.

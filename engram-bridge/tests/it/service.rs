@@ -91,7 +91,7 @@ fn patterns(prefix: &str, count: usize) -> Vec<Arc<SemanticPattern>> {
 use ConsolidationCacheSource::{Gossip, OnDemand, Scheduler};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_inner_service_is_called_only_when_the_merged_view_changed() {
+async fn inner_service_is_called_only_on_view_changes() {
     let cluster = Cluster::start(&["a"], &quiet());
     let (witness, service) = service(&cluster.nodes[0]);
     assert!(service.cached_snapshot().is_none());
@@ -118,7 +118,7 @@ async fn the_inner_service_is_called_only_when_the_merged_view_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_peers_contribute_reaches_the_cache_with_its_origin() {
+async fn peer_patterns_reach_the_cache_with_origin() {
     let cluster = Cluster::start(&["a", "b"], &lively());
     let (_, a) = service(&cluster.nodes[0]);
     let (witness, b) = service(&cluster.nodes[1]);
@@ -141,7 +141,7 @@ async fn what_peers_contribute_reaches_the_cache_with_its_origin() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_merged_view_handed_back_is_no_news() {
+async fn resubmitted_merged_view_writes_nothing() {
     let cluster = Cluster::start(&["a", "b"], &lively());
     let (_, a) = service(&cluster.nodes[0]);
     let (witness, b) = service(&cluster.nodes[1]);
@@ -155,7 +155,7 @@ async fn the_merged_view_handed_back_is_no_news() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_rest_is_the_inner_services_own_business() {
+async fn other_calls_reach_the_inner_service() {
     let cluster = Cluster::start(&["a"], &quiet());
     let (witness, service) = service(&cluster.nodes[0]);
     service.set_alert_log_path("alerts.jsonl".into());
@@ -176,7 +176,7 @@ fn lines(path: &Path) -> Vec<(String, String, Option<String>)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_changed_belief_is_one_line_of_the_log_and_each_call_a_run() {
+async fn belief_log_has_a_line_per_changed_belief() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("alerts/beliefs.jsonl");
     let cluster = Cluster::start(&["alone"], &quiet());
@@ -196,7 +196,7 @@ async fn each_changed_belief_is_one_line_of_the_log_and_each_call_a_run() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beliefs_of_peers_are_lines_with_their_origin_and_no_runs() {
+async fn peer_beliefs_are_logged_with_their_origin() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("beliefs.jsonl");
     let cluster = Cluster::start(&["a", "b"], &lively());
@@ -224,7 +224,7 @@ async fn beliefs_of_peers_are_lines_with_their_origin_and_no_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_cannot_be_written_is_reported_once_and_recovers() {
+async fn unwritable_log_is_reported_once() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = Cluster::start(&["a"], &quiet());
     let mut events = cluster.nodes[0].store.events();
@@ -268,7 +268,7 @@ impl ConsolidationObserver for Registry {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_observer_is_told_each_run() {
+async fn observer_receives_each_run() {
     let cluster = Cluster::start(&["a"], &quiet());
     let registry = Arc::new(Registry::default());
     let (_, service) = service(&cluster.nodes[0]);
@@ -284,7 +284,7 @@ async fn an_observer_is_told_each_run() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_is_made_outside_of_the_runtime_too() {
+async fn service_starts_outside_a_runtime() {
     let cluster = Cluster::start(&["a", "b"], &lively());
     let (witness, gossiper) = (Witness::new(), cluster.nodes[1].gossiper());
     let inner = witness.clone();
@@ -297,7 +297,7 @@ async fn a_service_is_made_outside_of_the_runtime_too() {
 }
 
 #[test]
-fn the_time_of_the_merged_view_survives_a_restart() {
+fn merged_view_time_survives_a_restart() {
     let kept = MemoryStateStore::new();
     let shown = |store: &Store| only_space(store).view().generated_at;
     let at = Timestamp::from_nanoseconds(2_000_000_000_000_000_000);
@@ -320,7 +320,7 @@ fn the_time_of_the_merged_view_survives_a_restart() {
 }
 
 #[test]
-fn a_refused_pattern_stays_in_the_local_view_until_it_is_taken() {
+fn refused_pattern_stays_in_the_local_view() {
     let store = crate::common::store(1, 4);
     let (space, mut events) = (only_space(&store), store.events());
     let mut bad = SemanticPattern::clone(&pattern("p", 1));
@@ -349,7 +349,7 @@ fn a_refused_pattern_stays_in_the_local_view_until_it_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_pattern_is_told_and_costs_only_itself() {
+async fn refused_pattern_is_reported_alone() {
     let cluster = Cluster::start(&["a"], &quiet());
     let (witness, service) = service(&cluster.nodes[0]);
     let mut own = patterns("own", 2);

@@ -23,7 +23,7 @@ fn learning() -> NetConfig {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn peers_that_learn_spaces_host_one_that_is_added_at_run_time() {
+async fn learning_peers_host_an_added_space() {
     let mut cluster = Cluster::start_with(&["a", "b", "c"], &learning(), |store| {
         store.learn_spaces = true;
         store.dimension = 4;
@@ -41,7 +41,7 @@ async fn peers_that_learn_spaces_host_one_that_is_added_at_run_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn peers_that_do_not_learn_spaces_sync_one_once_they_add_it() {
+async fn other_peers_sync_a_space_once_they_add_it() {
     let mut cluster = Cluster::start_with(&["a", "b"], &lively(), |store| store.dimension = 4);
     let [a, b] = [0, 1].map(|at| cluster.nodes[at].binding().clone());
     a.add_space(&work()).unwrap().update_pattern(&pattern("p", 1)).unwrap();
@@ -52,7 +52,7 @@ async fn peers_that_do_not_learn_spaces_sync_one_once_they_add_it() {
 }
 
 #[test]
-fn the_state_of_a_space_that_is_no_longer_hosted_stays_and_is_named() {
+fn unhosted_space_keeps_its_state_and_is_named() {
     let kept = Arc::new(MemoryStateStore::new());
     let open = |learns: bool| {
         let (mut config, environment) = parts(1, 4);
@@ -83,7 +83,7 @@ fn the_state_of_a_space_that_is_no_longer_hosted_stays_and_is_named() {
 }
 
 #[test]
-fn a_node_hosts_as_many_spaces_as_a_session_names() {
+fn node_hosts_at_most_max_spaces() {
     let store = crate::common::store(1, 4);
     for n in 1..MAX_SPACES {
         store.add_space(&SpaceId::new(format!("space-{n:04}")).unwrap()).unwrap();

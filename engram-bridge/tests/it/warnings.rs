@@ -37,7 +37,7 @@ fn in_memory(change: impl FnOnce(&mut StoreConfig)) -> Arc<Store> {
 }
 
 #[tokio::test]
-async fn a_storage_failure_is_a_state_of_its_own() {
+async fn storage_failure_is_a_separate_state() {
     let (config, environment) = parts(1, 4);
     let kept = Arc::new(MemoryStateStore::new());
     let store = Arc::new(Store::open(config, environment, kept.clone()).unwrap());
@@ -106,7 +106,7 @@ async fn a_cap_is_near_and_then_reached() {
 }
 
 #[tokio::test]
-async fn a_clone_shows_at_both_of_them() {
+async fn clone_is_reported_by_both_nodes() {
     let (one, other) = (in_memory(|_| {}), in_memory(|_| {}));
     let watched = [&one, &other].map(|store| (watch(Arc::clone(store)), store.events()));
     let (a, b) = (only_space(&one), only_space(&other));
@@ -142,7 +142,7 @@ async fn a_clock_that_contradicts_a_member_shows() {
 }
 
 #[tokio::test]
-async fn a_certificate_expires_as_the_clock_goes_on() {
+async fn certificate_expiry_follows_the_clock() {
     let days = Arc::new(AtomicI64::new(0));
     let (config, _) = parts(1, 4);
     let clock = {

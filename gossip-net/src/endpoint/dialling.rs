@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_many_addresses_is_tried_at_a_few_of_both_families() {
+    fn dial_tries_few_addresses_of_both_families() {
         let v4 = |n: u8| (SocketAddr::from((Ipv4Addr::new(10, 0, 0, n), 7700)), false);
         let v6 =
             |n: u16| (SocketAddr::from((Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, n), 7700)), true);

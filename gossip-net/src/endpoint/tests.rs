@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn handshakes_are_limited_by_address_and_in_all() {
+fn handshakes_are_limited_per_address_and_total() {
     let handshakes = Arc::new(Handshakes::default());
     let address = |n: u8| IpAddr::from([10, 0, 0, n]);
     let fill = |n: u8| std::iter::from_fn(|| handshakes.begin(address(n))).collect::<Vec<_>>();
@@ -115,7 +115,7 @@ mod two_ends {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_holds_back_what_nobody_reads() {
+    async fn unread_bytes_stop_at_the_windows() {
         let [dialled, _accepted] = Ends::new().connect().await;
         let taken = write_all_there_is(&dialled).await;
         assert_eq!(taken.len(), usize::try_from(limits::MAX_STREAMS).unwrap());
@@ -125,7 +125,7 @@ mod two_ends {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_waits_to_be_acknowledged_than_the_window_to_send() {
+    async fn unacknowledged_bytes_stop_at_the_send_window() {
         let ends = Ends::new();
         let [dialled, _accepted] = ends.connect().await;
         ends.switch.cut(|_, _| true);
@@ -145,7 +145,7 @@ mod two_ends {
     const DATAGRAM: usize = 1000;
 
     #[tokio::test(start_paused = true)]
-    async fn of_datagrams_that_wait_to_be_sent_the_oldest_are_dropped() {
+    async fn oldest_queued_datagram_is_dropped() {
         let [dialled, accepted] = Ends::new().connect().await;
         (0..100).for_each(|n| dialled.send_datagram(vec![n; DATAGRAM].into()).unwrap());
         let came = datagrams(&accepted).await;
@@ -155,7 +155,7 @@ mod two_ends {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_datagrams_that_nobody_reads_the_oldest_are_dropped() {
+    async fn oldest_unread_datagram_is_dropped() {
         let [dialled, accepted] = Ends::new().connect().await;
         for n in 0..100 {
             dialled.send_datagram(vec![n; DATAGRAM].into()).unwrap();
@@ -168,7 +168,7 @@ mod two_ends {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn attempts_that_nobody_can_look_at_are_ignored_beyond_the_limit() {
+    async fn incoming_attempts_over_the_limit_are_ignored() {
         let ends = Ends::new();
         let mut dials = JoinSet::new();
         (0..limits::MAX_INCOMING + 10).for_each(|_| _ = dials.spawn(ends.dial(address(2))));
@@ -186,7 +186,7 @@ mod two_ends {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn once_there_are_many_handshakes_addresses_have_to_be_proved() {
+    async fn many_handshakes_require_a_retry() {
         for (running, has_to) in
             [(limits::RETRY_ABOVE_HANDSHAKES - 1, false), (limits::RETRY_ABOVE_HANDSHAKES, true)]
         {
@@ -230,7 +230,7 @@ mod two_ends {
     const HANDSHAKE_BYTES: u64 = 8 * 1024;
 
     #[tokio::test(start_paused = true)]
-    async fn of_an_attempt_that_waits_no_more_is_kept_than_the_limit() {
+    async fn waiting_attempt_buffers_up_to_the_limit() {
         let ends = Ends::new();
         let dialled = tokio::spawn(ends.dial(echo(&ends.switch, 1, 100)));
         sleep(SECOND).await;
@@ -242,7 +242,7 @@ mod two_ends {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_all_attempts_that_wait_no_more_is_kept_than_the_limit() {
+    async fn waiting_attempts_share_one_buffer_limit() {
         const ATTEMPTS: u8 = 80;
         let ends = Ends::new();
         let mut dialled = JoinSet::new();
@@ -297,7 +297,7 @@ mod two_ends {
     const LOST: usize = 2;
 
     #[tokio::test(start_paused = true)]
-    async fn a_handshake_that_arrives_out_of_order_is_kept_up_to_the_limit() {
+    async fn out_of_order_handshake_bytes_are_limited() {
         let certificate = Ends::new().identities[0].certified.cert[0].len();
         let fits = limits::CRYPTO_BUFFER / 2 / certificate;
         assert!(fits > limits::MAX_CHAIN, "it is refused only for the length of its chain");

@@ -34,14 +34,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_packet_is_taken_apart_as_it_was_put_together() {
+    fn packet_round_trips() {
         let datagram = Packet { advert: b"roots", membership: b"members" }.encode();
         let packet = Packet::parse(&datagram).unwrap();
         assert_eq!((packet.advert, packet.membership), (&b"roots"[..], &b"members"[..]));
     }
 
     #[test]
-    fn what_is_cut_short_too_long_or_strange_is_no_packet() {
+    fn truncated_or_oversized_packet_is_rejected() {
         let datagram = Packet { advert: b"roots", membership: b"" }.encode();
         assert!((0..datagram.len()).all(|len| Packet::parse(&datagram[..len]).is_none()));
         let long = vec![0; MAX_MEMBERSHIP_PACKET + 1];

@@ -13,7 +13,7 @@ fn size() -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crowd_converges_by_adverts_although_a_tenth_of_it_dies() {
+async fn many_nodes_converge_while_a_tenth_dies() {
     let n = size();
     let mut config = quiet();
     config.schedule.advert_interval = Duration::from_secs(1);

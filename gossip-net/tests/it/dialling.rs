@@ -71,7 +71,7 @@ async fn members_that_swapped_addresses_are_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_member_is_told_once() {
+async fn silent_member_is_reported_once() {
     let mut config = quiet();
     config.switch = Some(Switch::new(1));
     let cluster = Cluster::new();
@@ -92,7 +92,7 @@ async fn a_silent_member_is_told_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_stands_as_it_told_last() {
+async fn agreement_follows_the_latest_advert() {
     let mut config = quiet();
     config.switch = Some(Switch::new(1));
     config.schedule.advert_fanout = 0;
@@ -113,7 +113,7 @@ async fn a_peer_stands_as_it_told_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_common_space_is_told_once() {
+async fn missing_common_space_is_reported_once() {
     let mut config = quiet();
     config.switch = Some(Switch::new(1));
     let cluster = Cluster::new();

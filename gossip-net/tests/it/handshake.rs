@@ -36,7 +36,7 @@ fn unreachable(cause: HandshakeError) -> Result<(), SyncError> {
 }
 
 #[tokio::test]
-async fn a_stranger_with_a_good_certificate_is_refused_and_both_sides_say_why() {
+async fn node_outside_the_roster_is_refused() {
     let cluster = Cluster::new();
     let mut host = cluster.issue("host").start(&quiet(), Roster::default());
     let mut stranger = cluster.issue("stranger").start(&quiet(), roster([host.member()]));
@@ -51,7 +51,7 @@ async fn a_stranger_with_a_good_certificate_is_refused_and_both_sides_say_why() 
 }
 
 #[tokio::test]
-async fn another_authority_is_refused_by_the_acceptor_and_by_the_dialler() {
+async fn foreign_authority_is_refused_by_both_sides() {
     let mut a = Cluster::new().issue("a").start(&quiet(), Roster::default());
     let mut b = Cluster::new().issue("b").start(&quiet(), roster([a.member()]));
     // The dialler sees the other side's certificate first, and refuses it.
@@ -104,7 +104,7 @@ fn start_error(ready: &Ready) -> BindError {
 }
 
 #[tokio::test]
-async fn the_dialler_takes_nobody_but_the_node_it_dials() {
+async fn dialler_accepts_only_the_node_it_dials() {
     let cluster = Cluster::new();
     let [a, c] = take(cluster.start(&["a", "c"], &quiet()));
     let [mut a, mut c] = [a, c];
@@ -139,7 +139,7 @@ async fn a_certificate_without_its_key_proves_nothing() {
 }
 
 #[tokio::test]
-async fn no_certificate_is_no_entry() {
+async fn missing_certificate_is_refused() {
     let [mut a] = take(Cluster::new().start(&["a"], &quiet()));
     let config = client_config(Certificate::None, &[b"engram-gossip/1"]);
     let closed = raw_client().connect_and_wait(config, a.gossip.local_addr()).await;
@@ -148,7 +148,7 @@ async fn no_certificate_is_no_entry() {
 }
 
 #[tokio::test]
-async fn another_wire_version_and_none_are_refused_by_the_acceptor() {
+async fn acceptor_refuses_other_wire_versions() {
     let cluster = Cluster::new();
     let [mut a] = take(cluster.start(&["a"], &quiet()));
     let b = cluster.issue("b");
@@ -162,7 +162,7 @@ async fn another_wire_version_and_none_are_refused_by_the_acceptor() {
 }
 
 #[tokio::test]
-async fn another_wire_version_and_none_are_refused_by_the_dialler() {
+async fn dialler_refuses_other_wire_versions() {
     let cluster = Cluster::new();
     let [mut a] = take(cluster.start(&["a"], &quiet()));
     let b = cluster.issue("b");
@@ -193,7 +193,7 @@ async fn nothing_is_resumed_and_nothing_is_sent_early() {
 }
 
 #[tokio::test]
-async fn an_address_nobody_has_is_said_to_be_silent() {
+async fn unusable_address_is_reported() {
     let cluster = Cluster::new();
     let [mut a] = take(cluster.start(&["a"], &quiet()));
     let ghost = cluster.issue("ghost");
@@ -209,7 +209,7 @@ async fn an_address_nobody_has_is_said_to_be_silent() {
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_is_used_without_a_restart() {
+async fn renewed_certificate_applies_without_restart() {
     let cluster = Cluster::new();
     let [a, mut b] = take(cluster.start(&["a", "b"], &quiet()));
     b.connected_to(a.id()).await;
@@ -233,7 +233,7 @@ async fn a_renewed_certificate_is_used_without_a_restart() {
 }
 
 #[test]
-fn certificates_have_serial_numbers_of_their_own_and_tell_their_validity() {
+fn certificates_have_unique_serials_and_validity() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let validity = Validity::days_from(now, 90);
     let ca = ClusterCa::generate("test", Validity::days_from(now, 3_650)).unwrap();
@@ -264,7 +264,7 @@ fn certificates_have_serial_numbers_of_their_own_and_tell_their_validity() {
 }
 
 #[tokio::test]
-async fn peers_of_an_authority_that_is_no_longer_trusted_lose_their_connection() {
+async fn distrusted_authority_loses_its_connections() {
     let cluster = Cluster::new();
     let [mut a, b] = take(cluster.start(&["a", "b"], &quiet()));
     a.connected_to(b.id()).await;
@@ -307,7 +307,7 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
-fn without_a_runtime_there_is_an_error_and_no_panic() {
+fn missing_runtime_is_an_error() {
     let ready = Cluster::new().issue("a");
     assert!(matches!(start_error(&ready), BindError::NoRuntime));
 }

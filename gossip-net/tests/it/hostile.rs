@@ -14,7 +14,7 @@ use quinn::VarInt;
 use tokio::time::{Instant, sleep};
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_streams_take_no_turn_of_the_others() {
+async fn stream_flood_starves_no_other_peer() {
     let mut scene = Scene::new(&quiet()).await;
     let connection = scene.connect().await;
     let flood = tokio::spawn(async move {
@@ -34,7 +34,7 @@ async fn ten_thousand_streams_take_no_turn_of_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_streams_that_come_at_once_one_is_a_session_one_waits_and_the_others_are_refused() {
+async fn surplus_streams_are_refused_as_busy() {
     let mut scene = Scene::new(&quiet()).await;
     let connection = scene.connect().await;
     let mut open = Vec::new();
@@ -79,7 +79,7 @@ async fn unread_bytes_are_held_back_at_the_sender() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_byte_a_minute_gains_no_time() {
+async fn trickled_bytes_extend_no_deadline() {
     let config = quiet();
     let mut scene = Scene::new(&config).await;
     let connection = scene.connect().await;
@@ -106,7 +106,7 @@ async fn a_byte_a_minute_gains_no_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_closed_cut_and_reset_streams_end_their_session_only() {
+async fn broken_stream_ends_only_its_session() {
     let mut scene = Scene::new(&quiet()).await;
     let connection = scene.connect().await;
 
@@ -130,7 +130,7 @@ async fn half_closed_cut_and_reset_streams_end_their_session_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_frame_is_refused_by_its_header() {
+async fn invalid_frame_header_is_refused() {
     let mut scene = Scene::new(&quiet()).await;
     let connection = scene.connect().await;
     let mut huge = frame_header(0);
@@ -152,7 +152,7 @@ async fn what_is_no_frame_is_refused_by_its_header() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_of_adverts_is_dropped_and_its_sender_soon_ignored() {
+async fn advert_flood_is_dropped() {
     let mut config = impatient();
     config.schedule.trigger_jitter = Duration::ZERO;
     let mut scene = Scene::new(&config).await;
@@ -174,7 +174,7 @@ async fn a_flood_of_adverts_is_dropped_and_its_sender_soon_ignored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chain_beyond_the_limit_is_not_looked_at() {
+async fn certificate_chain_over_the_limit_is_refused() {
     let mut scene = Scene::new(&quiet()).await;
     for (length, is_taken) in [(limits::MAX_CHAIN, true), (limits::MAX_CHAIN + 1, false)] {
         let certificate = Certificate::Chain { of: &scene.bad, length };
@@ -195,7 +195,7 @@ async fn a_chain_beyond_the_limit_is_not_looked_at() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_answers_no_session_is_taken_for_dead() {
+async fn peer_that_never_answers_is_disconnected() {
     let mut scene = Scene::new(&impatient()).await;
     let connection = scene.connect().await;
     let result = scene.a.gossip.sync_with(scene.bad.id()).await;
@@ -211,7 +211,7 @@ async fn a_peer_that_answers_no_session_is_taken_for_dead() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hundred_strangers_at_the_door_keep_nobody_out() {
+async fn unknown_dialers_exclude_no_member() {
     let mut scene = Scene::new(&quiet()).await;
     let address = scene.a.gossip.local_addr();
     let strangers: Vec<_> = (0..100)
@@ -232,7 +232,7 @@ async fn a_hundred_strangers_at_the_door_keep_nobody_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_lies_about_its_root_is_reported_as_stalled() {
+async fn false_root_is_reported_as_stalled() {
     let mut scene = Scene::new(&quiet()).await;
     let (a, bad) = (&mut scene.a, &scene.bad);
     let truth = Store::new(bad.id(), &["space"]);
@@ -255,7 +255,7 @@ async fn a_peer_that_lies_about_its_root_is_reported_as_stalled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn old_adverts_that_are_played_again_soon_call_for_nothing() {
+async fn replayed_adverts_soon_open_no_session() {
     let mut config = impatient();
     config.schedule.trigger_jitter = Duration::ZERO;
     let mut scene = Scene::new(&config).await;
@@ -281,7 +281,7 @@ async fn old_adverts_that_are_played_again_soon_call_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_says_it_has_another_connection_and_has_none_is_dialled_and_not_asked_again() {
+async fn false_replacement_close_fails_the_session() {
     let mut scene = Scene::new(&quiet()).await;
     let connection = scene.connect().await;
     let gossip = scene.a.gossip.clone();

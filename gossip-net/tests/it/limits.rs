@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_takes_no_frame_is_taken_for_dead() {
+async fn peer_that_reads_no_frame_is_disconnected() {
     let mut scene = Scene::new(&quiet()).await;
     let mut transport = patient();
     transport.stream_receive_window(1_u32.into());
@@ -29,7 +29,7 @@ async fn a_peer_that_takes_no_frame_is_taken_for_dead() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_gives_no_room_for_a_stream_is_not_waited_for_any_longer() {
+async fn wait_for_a_stream_ends_at_the_frame_timeout() {
     let mut scene = Scene::new(&quiet()).await;
     let mut transport = patient();
     transport.max_concurrent_bidi_streams(0_u32.into());
@@ -55,7 +55,7 @@ async fn no_session_takes_longer_than_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_waits_for_a_permit_as_long_as_the_limit() {
+async fn wait_for_a_permit_ends_at_the_limit() {
     let mut config = quiet();
     config.schedule.inbound_sessions = 1;
     let mut scene = Scene::new(&config).await;
@@ -74,7 +74,7 @@ async fn a_session_waits_for_a_permit_as_long_as_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn last_bytes_that_nobody_acknowledges_hold_a_shutdown_up_no_longer() {
+async fn shutdown_waits_finish_timeout_for_last_bytes() {
     let mut config = quiet();
     config.shutdown_grace = limits::FINISH_TIMEOUT * 10;
     let scene = Scene::new(&config).await;
@@ -112,7 +112,7 @@ async fn few_dials_are_under_way_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn datagrams_beyond_the_burst_are_dropped_and_counted() {
+async fn datagrams_over_the_burst_are_counted() {
     const SENT: u64 = 100;
     let mut scene = Scene::new(&quiet()).await;
     let connection = scene.connect().await;
@@ -128,7 +128,7 @@ async fn datagrams_beyond_the_burst_are_dropped_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_certificate_that_expires_ends_its_connection_at_the_next_check() {
+async fn expired_certificate_ends_its_connection() {
     const HOUR: Duration = Duration::from_secs(3600);
     let cluster = Cluster::new();
     let now = SystemTime::now();

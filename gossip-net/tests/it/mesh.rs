@@ -16,7 +16,7 @@ fn all_equal(nodes: &[&Node]) -> bool {
 }
 
 #[tokio::test]
-async fn what_one_session_brings_no_other_one_asks_for() {
+async fn parallel_sessions_fetch_a_record_once() {
     const RECORDS: usize = 1000;
     let mut config = quiet();
     config.schedule.advert_fanout = 0;
@@ -38,7 +38,7 @@ async fn what_one_session_brings_no_other_one_asks_for() {
 }
 
 #[tokio::test]
-async fn an_announced_change_reaches_everybody_without_the_timer() {
+async fn announced_change_spreads_without_the_timer() {
     let mut nodes = Cluster::new().start(&["a", "b", "c", "d"], &quiet());
     nodes[0].store.write("news");
     nodes[0].gossip.announce();
@@ -65,7 +65,7 @@ async fn a_greeting_arrives_before_any_record() {
 }
 
 #[tokio::test]
-async fn nodes_that_meet_with_different_states_sync_at_once() {
+async fn connected_nodes_sync_at_once() {
     let cluster = Cluster::new();
     let ready = ["a", "b"].map(|name| cluster.issue(name));
     let nodes = ready.map(|ready| ready.start(&quiet(), Roster::default()));
@@ -77,7 +77,7 @@ async fn nodes_that_meet_with_different_states_sync_at_once() {
 }
 
 #[tokio::test]
-async fn a_peer_that_dies_during_the_round_costs_the_others_nothing() {
+async fn peer_death_in_a_round_delays_no_others() {
     let [a, b, c, d] = take(Cluster::new().start(&["a", "b", "c", "d"], &quiet()));
     let mut a = a;
     for peer in [b.id(), c.id(), d.id()] {
@@ -95,7 +95,7 @@ async fn a_peer_that_dies_during_the_round_costs_the_others_nothing() {
 }
 
 #[tokio::test]
-async fn a_peer_that_never_answers_costs_the_others_nothing() {
+async fn silent_peer_delays_no_others() {
     let cluster = Cluster::new();
     let [mut a, b] = take(cluster.start(&["a", "b"], &quiet()));
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -153,7 +153,7 @@ async fn an_evicted_member_loses_its_live_connection() {
 }
 
 #[tokio::test]
-async fn a_member_that_joins_later_is_dialled_and_caught_up() {
+async fn late_member_is_dialled_and_synced() {
     let cluster = Cluster::new();
     let [mut a] = take(cluster.start(&["a"], &quiet()));
     a.store.write("old news");
@@ -183,7 +183,7 @@ async fn a_restarted_node_is_connected_again_at_once() {
 }
 
 #[tokio::test]
-async fn shutdown_ends_the_events_frees_the_port_and_tells_the_peers() {
+async fn shutdown_ends_events_and_frees_the_port() {
     let [mut a, b] = take(Cluster::new().start(&["a", "b"], &quiet()));
     a.connected_to(b.id()).await;
     let mut events = b.gossip.events();
@@ -200,7 +200,7 @@ async fn shutdown_ends_the_events_frees_the_port_and_tells_the_peers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_runs_is_finished_before_the_node_stops() {
+async fn shutdown_finishes_running_sessions() {
     let latency = Duration::from_millis(50);
     let (switch, mut conditions) = (Switch::new(1), Conditions::default());
     conditions.latency = latency;
@@ -223,7 +223,7 @@ async fn a_session_that_runs_is_finished_before_the_node_stops() {
 }
 
 #[tokio::test]
-async fn a_view_that_panics_ends_its_session_and_nothing_else() {
+async fn panicking_view_ends_only_its_session() {
     let [a, b] = take(Cluster::new().start(&["a", "b"], &quiet()));
     b.store.write("news");
     a.store.set_trap();

@@ -179,7 +179,7 @@ fn no_dearer(undisturbed: Duration, disturbed: Duration, by: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_misbehaves_is_counted_and_costs_the_others_little() {
+async fn misbehaving_peer_barely_slows_others() {
     let undisturbed = work(&scene().await).await;
     let now = SystemTime::now();
     for mischief in [
@@ -219,7 +219,7 @@ async fn a_peer_that_misbehaves_is_counted_and_costs_the_others_little() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_lies_about_its_root_for_ever_costs_the_others_little() {
+async fn lasting_false_root_barely_slows_others() {
     let undisturbed = work(&scene().await).await;
     let scene = scene().await;
     let mut config = quiet();

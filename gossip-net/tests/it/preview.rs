@@ -45,7 +45,7 @@ async fn a_preview_changes_nothing_on_either_side() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_previews_and_a_session_answer_for_themselves() {
+async fn concurrent_previews_answer_separately() {
     let [a, b] = pair(&on_switch(quiet())).await;
     (0..300).for_each(|n| b.store.write(&format!("{n:03}")));
     let seen = [Seen::default(), Seen::default()];
@@ -77,7 +77,7 @@ async fn more_previews_than_the_limit_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn previews_without_end_starve_nobody() {
+async fn endless_previews_starve_no_peer() {
     let mut config = on_switch(quiet());
     config.schedule.advert_interval = SECOND;
     let [mut a, mut b] = pair(&config).await;
@@ -108,7 +108,7 @@ async fn previews_without_end_starve_nobody() {
 }
 
 #[tokio::test]
-async fn a_preview_of_a_stranger_is_refused() {
+async fn preview_of_an_unknown_peer_is_refused() {
     let [a, b] = take(Cluster::new().start(&["a", "b"], &quiet()));
     settled(&[&a, &b]).await;
     let stranger = engram_gossip_net::NodeId::from([7; 32]);

@@ -191,7 +191,7 @@ impl Drop for Processes {
 }
 
 #[test]
-fn five_processes_notice_who_crashes_who_leaves_and_who_comes_back() {
+fn five_processes_see_crash_leave_and_return() {
     if env::var(PROCESS).is_ok() {
         return;
     }

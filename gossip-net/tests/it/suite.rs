@@ -81,7 +81,7 @@ fn hand_over(a: &Store, b: &Store) -> Outcome {
     opener.outcome().unwrap().clone()
 }
 
-async fn one_session_makes_both_equal_in_both_directions(carrier: Carrier) {
+async fn one_session_syncs_both_directions(carrier: Carrier) {
     let two = carrier.two([&["space"]; 2]).await;
     (0..300).for_each(|n| two.a.write(&format!("from a {n}")));
     (0..200).for_each(|n| two.b.write(&format!("from b {n}")));
@@ -135,7 +135,7 @@ macro_rules! over_every_carrier {
 }
 
 over_every_carrier!(
-    one_session_makes_both_equal_in_both_directions,
+    one_session_syncs_both_directions,
     what_is_equal_costs_next_to_nothing,
     what_both_wrote_at_the_same_time_both_keep,
     only_the_spaces_that_both_host_are_synced,

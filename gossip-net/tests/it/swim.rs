@@ -124,7 +124,7 @@ impl World {
 }
 
 #[test]
-fn a_crashed_member_is_noticed_by_all_within_the_detection_time() {
+fn crash_is_detected_within_the_detection_time() {
     for nodes in [2, 3, 5, 16] {
         let mut world = World::new(nodes, 0.0);
         let crashed = id(nodes - 1);
@@ -150,7 +150,7 @@ fn a_member_that_leaves_is_down_at_once() {
 }
 
 #[test]
-fn of_one_that_only_some_saw_leave_all_hear_soon() {
+fn leave_seen_by_one_node_spreads() {
     let mut world = World::new(16, 0.0);
     world.nodes.remove(&id(15));
     world.nodes[&id(0)].handle(MembershipInput::Left(id(15)), world.now);
@@ -159,7 +159,7 @@ fn of_one_that_only_some_saw_leave_all_hear_soon() {
 }
 
 #[test]
-fn a_restarted_member_is_alive_in_a_new_incarnation() {
+fn restarted_member_has_a_new_incarnation() {
     let mut world = World::new(5, 0.0);
     for (incarnation, downtime) in [(2, 0), (3, 1), (4, 60)] {
         world.nodes.remove(&id(4));
@@ -173,7 +173,7 @@ fn a_restarted_member_is_alive_in_a_new_incarnation() {
 }
 
 #[test]
-fn a_member_that_was_unreachable_for_a_moment_refutes_the_suspicion() {
+fn brief_outage_refutes_the_suspicion() {
     let mut world = World::new(5, 0.0);
     world.deaf = Some(id(2));
     world.run(3);
@@ -187,7 +187,7 @@ fn a_member_that_was_unreachable_for_a_moment_refutes_the_suspicion() {
 }
 
 #[test]
-fn one_that_was_called_down_and_lives_comes_back_by_itself() {
+fn live_member_called_down_returns() {
     let mut world = World::new(5, 0.0);
     world.deaf = Some(id(2));
     world.run(60);
@@ -205,7 +205,7 @@ fn one_that_was_called_down_and_lives_comes_back_by_itself() {
 }
 
 #[test]
-fn with_a_tenth_of_all_packets_lost_nobody_who_lives_stays_down() {
+fn ten_percent_loss_leaves_no_live_member_down() {
     let mut world = World::new(10, 0.1);
     world.run(600);
     let downs = world.changes.iter().filter(|(.., liveness)| *liveness == Liveness::Down).count();
@@ -217,7 +217,7 @@ fn with_a_tenth_of_all_packets_lost_nobody_who_lives_stays_down() {
 }
 
 #[test]
-fn a_member_that_left_the_roster_is_forgotten_and_strangers_are_not_believed() {
+fn members_outside_the_roster_are_ignored() {
     let mut world = World::new(3, 0.0);
     let without = Roster::new(world.roster.iter().filter(|m| m.id != id(2)).cloned()).unwrap();
     let a = &world.nodes[&id(0)];
@@ -230,7 +230,7 @@ fn a_member_that_left_the_roster_is_forgotten_and_strangers_are_not_believed() {
 }
 
 #[test]
-fn nobody_is_buried_by_what_others_say_of_lives_to_come() {
+fn future_incarnations_kill_no_member() {
     let mut world = World::new(4, 0.0);
     // A gossip of the fourth: the third is down, in the last of all lives.
     let mut packet = [&1_u64.to_le_bytes()[..], &[0; 2], &1_u64.to_le_bytes(), &[8]].concat();
@@ -251,7 +251,7 @@ fn nobody_is_buried_by_what_others_say_of_lives_to_come() {
 }
 
 #[test]
-fn a_clock_that_was_ahead_excludes_nobody() {
+fn past_clock_ahead_excludes_no_member() {
     const AHEAD: u64 = 1 << 40;
     let mut world = World::new(4, 0.0);
     // It ran with a clock far ahead, and starts again with the right one.
@@ -298,7 +298,7 @@ fn damaged_packets_are_ignored() {
 }
 
 #[test]
-fn an_idle_member_says_little() {
+fn idle_member_sends_little() {
     for nodes in [3, 20, 50] {
         let mut world = World::new(nodes, 0.0);
         world.run(60);
@@ -310,7 +310,7 @@ fn an_idle_member_says_little() {
 }
 
 #[test]
-fn values_that_cannot_work_are_named() {
+fn invalid_settings_are_named() {
     let mut config = SwimConfig::default();
     config.probe_interval = config.probe_timeout;
     let error = Swim::new(config).unwrap_err();

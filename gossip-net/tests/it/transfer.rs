@@ -28,7 +28,7 @@ async fn connected<const N: usize>(names: [&str; N], config: &NetConfig) -> [Nod
 const SCARCE: Rate = Rate { per_second: 1, burst: 60 };
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_used_up_its_allowance_is_refused_and_the_others_do_not_notice() {
+async fn peer_over_quota_is_refused_alone() {
     for what in ["peer_bytes", "peer_hash_nodes", "peer_records"] {
         let config = on_switch(quiet());
         let [a, greedy, other] = connected(["a", "greedy", "other"], &config).await;
@@ -62,7 +62,7 @@ async fn a_peer_that_used_up_its_allowance_is_refused_and_the_others_do_not_noti
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_own_session_waits_until_nothing_is_owed() {
+async fn own_session_waits_for_the_quota() {
     let mut config = on_switch(quiet());
     config.schedule.limits.peer.records = Rate { per_second: 10, burst: 50 };
     let [a, b] = connected(["a", "b"], &config).await;
@@ -77,7 +77,7 @@ async fn an_own_session_waits_until_nothing_is_owed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_receives_a_message_however_little_is_left_and_no_more_than_the_limit() {
+async fn session_always_receives_one_message() {
     let [a, b] = connected(["a", "b"], &on_switch(quiet())).await;
     let mut limits = a.gossip.limits();
     limits.peer.bytes = SCARCE;
@@ -125,7 +125,7 @@ async fn a_node_sends_no_faster_than_it_may() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_quiet_hours_a_node_sends_slowly_and_the_change_takes_effect_at_once() {
+async fn quiet_hours_limit_the_send_rate_at_once() {
     let mut config = lively();
     // The whole day.
     config.schedule.limits.quiet_hours = Some(QuietHours::new(0, 0, SLOW));
@@ -139,7 +139,7 @@ async fn in_quiet_hours_a_node_sends_slowly_and_the_change_takes_effect_at_once(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_session_is_opened_again_after_a_pause_and_not_sooner() {
+async fn refused_session_reopens_after_the_pause() {
     let config = lively();
     let [a, mut b] = connected(["a", "b"], &config).await;
     let mut limits = a.gossip.limits();

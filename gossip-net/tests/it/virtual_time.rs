@@ -13,7 +13,7 @@ use engram_gossip_net::{Conditions, Event, Gossip, Membership, NetConfig, Opener
 use tokio::time::{Instant, sleep};
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_cluster_shakes_hands_only_once_in_an_hour() {
+async fn idle_cluster_keeps_its_connections() {
     let switch = Switch::new(1);
     let nodes = cluster(&switch, 3, static_seeds).await;
     let first = handshakes(&nodes);
@@ -25,7 +25,7 @@ async fn an_idle_cluster_shakes_hands_only_once_in_an_hour() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_node_says_little() {
+async fn idle_node_sends_little() {
     for membership in [static_seeds, swim as fn(usize) -> Arc<dyn Membership>] {
         let switch = Switch::new(2);
         let nodes = cluster(&switch, 10, membership).await;
@@ -38,7 +38,7 @@ fn says_little([own, wire]: [f64; 2]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hundred_nodes_idle_and_heal_and_tell_news() {
+async fn hundred_nodes_idle_heal_and_spread_news() {
     let switch = Switch::new(3);
     let nodes = cluster(&switch, 100, swim).await;
     says_little(idle(&switch, &nodes).await);
@@ -49,7 +49,7 @@ async fn a_hundred_nodes_idle_and_heal_and_tell_news() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn news_of_all_is_everywhere_in_seconds_in_any_conditions() {
+async fn news_spreads_in_seconds_in_any_conditions() {
     let conditions = |change: fn(&mut Conditions)| {
         let mut conditions = Conditions::default();
         change(&mut conditions);
@@ -70,7 +70,7 @@ async fn news_of_all_is_everywhere_in_seconds_in_any_conditions() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_dies_costs_the_others_nothing() {
+async fn node_death_delays_no_others() {
     let switch = Switch::new(3);
     let nodes = cluster(&switch, 10, static_seeds).await;
     let took = converges(&switch, nodes, 2, Conditions::default()).await;
@@ -153,7 +153,7 @@ async fn a_partition_into_halves_heals_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_cannot_be_heard_is_no_loss_to_the_others() {
+async fn unheard_node_delays_no_others() {
     let switch = Switch::new(5);
     let nodes = cluster(&switch, 4, static_seeds).await;
     // The first one hears all, and nobody hears it.

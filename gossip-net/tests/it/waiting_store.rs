@@ -131,7 +131,7 @@ fn start(ready: &Ready, slow: Option<(NodeId, Arc<Gate>)>) -> (Gossip, ByteMap) 
 
 /// One worker: if the wait took it, nothing else would run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn an_apply_that_waits_stalls_no_session_with_another_peer() {
+async fn blocked_apply_stalls_no_other_session() {
     let cluster = Cluster::new();
     let [a, slow, quick] = ["a", "slow", "quick"].map(|name| cluster.issue(name));
     let gate = Arc::new(Gate::default());

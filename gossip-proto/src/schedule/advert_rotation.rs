@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn spaces_that_fit_are_always_told() {
+    fn advert_names_all_spaces_that_fit() {
         let spaces = spaces(5, 5);
         let mut rotation = AdvertRotation::new();
         for _ in 0..3 {

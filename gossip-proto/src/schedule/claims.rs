@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_breaks_a_promise_is_distrusted() {
+    fn peer_with_an_expired_claim_is_distrusted() {
         let mut claims = claims(2);
         assert!(claims.claim(SECOND, &space(), KEY, NOW));
         claims.end(SECOND, NOW);

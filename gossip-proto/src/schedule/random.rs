@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_means_the_same_for_ever() {
+    fn seed_matches_the_reference_numbers() {
         let mut random = Random::new(1_234_567);
         // The first numbers of the published reference implementation for this seed.
         assert_eq!(random.bits(), 6_457_827_717_110_365_317);

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_root_told_decides() {
+    fn latest_advertised_root_decides() {
         let ours = local(&[("space", 1, 10)]);
         let mut roots = PeerRoots::default();
         assert_eq!(roots.agreement(&ours), Agreement::Unknown);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn no_common_space_is_a_state_until_one_is_met() {
+    fn no_common_space_lasts_until_one_matches() {
         let ours = local(&[("space", 1, 10)]);
         let mut roots = PeerRoots::default();
         roots.note_no_common_space();
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn told_roots_follow_their_space() {
+    fn advertised_roots_follow_their_space() {
         let mut ours = local(&[("bbb", 1, 1), ("ddd", 2, 1)]);
         let mut roots = PeerRoots::default();
         roots.hear(&advert(&[("bbb", 1, 1), ("ddd", 3, 1)]), &ours);

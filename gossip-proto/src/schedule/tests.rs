@@ -91,7 +91,7 @@ proptest! {
 }
 
 #[test]
-fn one_session_fetches_a_root_that_many_tell() {
+fn one_session_fetches_a_root_many_advertise() {
     let mut driver = Driver::connected(ScheduleConfig::default());
     PEERS.iter().for_each(|peer| driver.take(&Step::Advert(*peer, 9)));
     driver.wait(MILLISECOND * 200);
@@ -137,7 +137,7 @@ fn the_larger_id_lets_the_smaller_open_first() {
 }
 
 #[test]
-fn of_crossing_sessions_the_smaller_id_goes_on() {
+fn crossing_sessions_keep_smaller_id() {
     let mut driver = Driver::connected(ScheduleConfig::default());
     driver.take(&Step::Request(2));
     driver.take(&Step::Request(4));
@@ -181,7 +181,7 @@ fn previews_are_bounded_and_leave_turns() {
 }
 
 #[test]
-fn a_stall_is_told_once_and_so_is_its_end() {
+fn stall_and_its_end_are_reported_once() {
     let mut driver = Driver::connected(ScheduleConfig::default());
     let mut notices = Vec::new();
     let mut session = |driver: &mut Driver, how| {

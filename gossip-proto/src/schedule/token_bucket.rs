@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_debt_accrues_before_anything_is_granted() {
+    fn debt_is_repaid_before_tokens_are_granted() {
         let rate = Rate { per_second: 100, burst: 200 };
         let mut bucket = TokenBucket::FULL;
         bucket.charge(500, rate, SECOND);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_nothing_is_ever_owed() {
+    fn unlimited_rate_has_no_debt() {
         let mut bucket = TokenBucket::FULL;
         bucket.charge(u64::MAX / 2, Rate::UNLIMITED, SECOND);
         assert!(bucket.solvent_at() <= SECOND && bucket.take(Rate::UNLIMITED, SECOND));
@@ -154,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_more_than_the_burst_and_what_accrued(
+        fn grants_stay_within_burst_and_accrual(
             per_second in 1_u64..1_000_000,
             burst in 1_u64..1_000_000,
             asked in proptest::collection::vec((0_u64..2_000, 0_u64..1_000_000), 1..100),

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn idle_sessions_become_rarer_up_to_a_bound() {
+    fn idle_sessions_become_rarer() {
         let mut trigger = Trigger::default();
         let mut now = Duration::from_secs(1);
         let mut pauses = Vec::new();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_advert_during_a_session_calls_for_another() {
+    fn advert_during_a_session_opens_another() {
         let mut trigger = Trigger::default();
         trigger.on_advert(Duration::ZERO);
         assert_eq!(trigger.begin(), Some(Call::Advert));
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn timed_sessions_that_bring_nothing_wait() {
+    fn fruitless_timed_sessions_wait() {
         let mut trigger = Trigger::default();
         let now = Duration::from_secs(1);
         assert!(!trigger.is_patient(now));

@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_that_nobody_polls_stop_piling_up_at_max_events() {
+    fn unpolled_events_stop_at_max_events() {
         let space = SpaceId::new("space").unwrap();
         let mut events = Events::default();
         for records in 0..=MAX_EVENTS as u32 {

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_one_way_leaves_the_other() {
+    fn one_way_cut_leaves_the_other_direction() {
         let mut network = network(0.0, 0.0);
         let direction = Direction::OneWay;
         network.cut(SECOND, Cut { from: vec![0], to: vec![1, 2], direction, flapping: None });

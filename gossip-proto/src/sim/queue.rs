@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_come_in_order_of_time_then_of_scheduling() {
+    fn events_run_in_time_then_schedule_order() {
         let mut queue = Queue::new();
         for (second, name) in [(3, "d"), (1, "a"), (2, "b"), (2, "c")] {
             queue.schedule(Duration::from_secs(second), name);

@@ -6,30 +6,30 @@ use super::tag::Tag;
 use super::{LAST_LEVEL, padded};
 use crate::{Digest, Path};
 
-/// Nodes of one request.
+/// The maximum number of nodes in one request.
 pub const MAX_PATHS: usize = 1_024;
-/// Entries of one listing.
+/// The maximum number of entries in one listing.
 pub const MAX_LINES: usize = 4_096;
 
 const CHILDREN: u8 = 0;
 const ENTRIES: u8 = 1;
 
-/// The nodes that one side wants to see.
+/// Asks for the contents of nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub(super) paths: Vec<Path>,
 }
 
-/// What the other side has below these nodes, in their order.
+/// Answers a [`Request`], node by node, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     pub(super) seen: Vec<Seen>,
 }
 
-/// What one side has below a node.
+/// The contents of a node at the answering side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// The tags of its sixteen [children](crate::Tree::children); `None` where nothing lies below.
+    /// The tags of its sixteen [children](crate::Tree::children); `None` for an empty child.
     Children([Option<Tag>; 16]),
     /// All entries.
     Entries(Vec<Line>),
@@ -44,23 +44,23 @@ pub struct Line {
     pub tag: Tag,
 }
 
-/// Bytes are no message of a descent. Nothing of them was used.
+/// Bytes do not encode a message of a descent. None of them were used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageError {
-    /// The bytes end too early, or go on after the end.
-    #[error("the message has another length than it says")]
+    /// The message is truncated, or bytes follow its end.
+    #[error("the length of the message does not match its content")]
     Length,
-    /// More nodes or entries than a message has.
+    /// The message announces too many nodes or entries.
     #[error("{found} nodes or entries exceed the limit of {limit}")]
     TooMany {
-        /// How many the message announces.
+        /// The announced number.
         found: usize,
         /// The limit.
         limit: usize,
     },
-    /// A node or a form that no descent has.
-    #[error("the message names a node or a form that no descent has")]
+    /// The message contains an invalid node or an unknown form.
+    #[error("the message contains an invalid node or an unknown form")]
     Invalid,
 }
 
@@ -75,12 +75,13 @@ impl Line {
 }
 
 impl Request {
-    /// The nodes, up to [`MAX_PATHS`].
+    /// The requested nodes, at most [`MAX_PATHS`].
     pub fn paths(&self) -> &[Path] {
         &self.paths
     }
 
-    /// The bytes: `u16` count; for each node a byte with the number of nibbles, and these, two a byte.
+    /// Encodes the request: `u16` count; for each node a byte with the number of nibbles, then the
+    /// nibbles, two per byte.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::from((self.paths.len() as u16).to_le_bytes());
         for path in &self.paths {
@@ -104,13 +105,13 @@ impl Request {
 }
 
 impl Response {
-    /// What the other side has, node by node.
+    /// The contents of the requested nodes, in the order of the request.
     pub fn seen(&self) -> &[Seen] {
         &self.seen
     }
 
-    /// The bytes: `u16` count; for each node a byte: 0, then a `u16` mask of the children present and
-    /// their tags; or 1, then a `u16` count of entries, each of 8 bytes of key hash and a tag.
+    /// Encodes the response: `u16` count; for each node a byte: 0, then a `u16` mask of the present children and
+    /// their tags; or 1, then a `u16` count of entries, each 8 bytes of key hash and a tag.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::from((self.seen.len() as u16).to_le_bytes());
         for seen in &self.seen {
@@ -147,7 +148,7 @@ impl Response {
     }
 }
 
-/// What is left of a message.
+/// The unread rest of a message.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -157,7 +158,7 @@ impl Reader<'_> {
         Ok(*head)
     }
 
-    /// A count of things that take at least `least` bytes each.
+    /// Reads a count of items that take at least `least` bytes each.
     fn count(&mut self, limit: usize, least: usize) -> Result<usize, MessageError> {
         let found = usize::from(u16::from_le_bytes(self.take()?));
         if found > limit {

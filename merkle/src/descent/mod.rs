@@ -1,4 +1,4 @@
-//! The comparison of two trees at two places, without any I/O.
+//! Comparison of a local tree with a remote one, without I/O.
 
 mod message;
 mod tag;
@@ -13,17 +13,17 @@ pub use tag::{Tag, TagKey};
 use crate::hasher::Hasher;
 use crate::{Digest, Entry, Key, Path, Tree};
 
-/// The level at which two keys are taken for one place: the first 64 bits of a key hash.
+/// The last level of a descent: keys whose hashes share 64 bits are one place.
 const LAST_LEVEL: u16 = 64;
-/// A node with at most so many entries is listed instead of opened.
+/// A node with at most this many entries is listed instead of opened.
 const LISTED: u64 = 12;
-/// The limit of a [`Descent`] that is not given one.
+/// The default limit of a [`Descent`].
 const DEFAULT_LIMIT: u64 = 1 << 20;
 
-/// Finds the places where a tree elsewhere differs from this one, by requests and responses that the
-/// caller carries.
+/// Finds the places where a remote tree differs from this one, through requests and responses that
+/// the caller carries.
 ///
-/// One side holds a `Descent`; the other one answers by [`Tree::answer`] and keeps no state. Each
+/// One side holds a `Descent`; the other answers with [`Tree::answer`] and keeps no state. Each
 /// request names all nodes of a level that differ, up to [`MAX_PATHS`], so the number of round trips
 /// depends on the depth of the trees, not on the number of differences: three for some 10,000 entries,
 /// four for a million. Digests travel as [`Tag`]s of 5 bytes.
@@ -37,7 +37,7 @@ const DEFAULT_LIMIT: u64 = 1 << 20;
 /// let mut there = here.clone();
 /// there.upsert(7_u32.to_be_bytes(), Digest::from([2; 32]));
 ///
-/// let key = TagKey::of([0x5e; 8], [0xa1; 8]); // Each side draws a half, for each descent anew.
+/// let key = TagKey::of([0x5e; 8], [0xa1; 8]); // Each side draws a new half for each descent.
 /// let mut descent = Descent::new(&here, key);
 /// while let Some(request) = descent.next_request() {
 ///     let request = Request::from_bytes(&request.to_bytes())?; // Over a network.
@@ -52,17 +52,17 @@ const DEFAULT_LIMIT: u64 = 1 << 20;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Two digests have equal tags with a probability of 2^-40, and the difference is then missed: compare
-/// the roots when the differences are dealt with, and descend again under another key.
+/// Two digests have equal tags with a probability of 2^-40, and the descent then misses the difference:
+/// compare the roots after resolving the differences, and descend again under another key if they differ.
 #[derive(Clone)]
 pub struct Descent<K, H> {
     tree: Tree<K, H>,
     key: TagKey,
     /// Nodes that differ, the next one last.
     pending: Vec<Path>,
-    /// The nodes of the request that is not answered yet.
+    /// The nodes of the unanswered request.
     asked: Vec<Path>,
-    /// How many nodes may be asked for, and how many of these may still be.
+    /// How many nodes the descent may ask for, in total and from here on.
     limit: u64,
     left: u64,
     found: VecDeque<RemoteDifference>,
@@ -73,7 +73,7 @@ pub struct Descent<K, H> {
 pub struct RemoteDifference {
     /// The first 64 bits of the key hashes that differ; nearly always those of one key.
     ///
-    /// [`Tree::entries`] of it are the entries of a side.
+    /// [`Tree::entries`] with this path returns the entries of one side.
     pub path: Path,
     /// The side that holds entries there.
     pub holder: Holder,
@@ -90,13 +90,13 @@ pub enum Holder {
     Both,
 }
 
-/// A response that a [`Descent`] cannot use. What was found before stays valid; begin another descent,
-/// with another peer if this one answers so again.
+/// A [`Descent`] cannot use a response. Earlier differences stay valid; begin another descent, with
+/// another peer if this one repeats the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DescentError {
-    /// The response answers another number of nodes than the request named.
-    #[error("{answered} nodes were answered, {asked} were asked for")]
+    /// The response answers more or fewer nodes than the request named.
+    #[error("the response answers {answered} nodes, the request named {asked}")]
     Count {
         /// Nodes of the last request; 0 if there was none.
         asked: usize,
@@ -106,10 +106,10 @@ pub enum DescentError {
     /// A listing has an entry of another node.
     #[error("a listed entry does not lie below its node")]
     ForeignEntry,
-    /// A node that is to be listed was opened, or a listing is longer than it may be.
-    #[error("a node was answered in a form that it may not have")]
+    /// A node that must be listed was opened, or a listing is too long.
+    #[error("the response opens a node that must be listed, or lists too many entries")]
     Form,
-    /// The other side leads to more nodes than the limit of this descent allows.
+    /// The answers lead to more nodes than the limit of this descent allows.
     #[error(
         "the descent exceeds its limit of {limit} nodes; raise the limit if the peer is trusted"
     )]
@@ -120,9 +120,9 @@ pub enum DescentError {
 }
 
 impl<K: Key, H: Hasher + Clone> Descent<K, H> {
-    /// Begins at the root of `tree` as it is now; later changes of it do not matter. Free, as a clone is.
+    /// Begins at the root of a snapshot of `tree`; later changes do not affect the descent. Free: it clones the tree.
     ///
-    /// `key` must be the key under which the other side answers.
+    /// The other side must answer under the same `key`.
     pub fn new(tree: &Tree<K, H>, key: TagKey) -> Self {
         Self {
             tree: tree.clone(),
@@ -137,16 +137,15 @@ impl<K: Key, H: Hasher + Clone> Descent<K, H> {
 }
 
 impl<K: Key, H: Hasher> Descent<K, H> {
-    /// Asks for at most `nodes` nodes, instead of a million.
+    /// Limits the descent to `nodes` nodes, instead of a million.
     ///
-    /// A side that answers with made-up tags can make a descent long; this bounds it.
+    /// The limit bounds a descent against a peer that invents tags.
     #[must_use]
     pub fn with_limit(self, nodes: u64) -> Self {
         Self { limit: nodes, left: nodes, ..self }
     }
 
-    /// The next request; `None` while one is not answered, and when the descent is finished.
-    ///
+    /// The next request; `None` while one is unanswered, and when the descent is finished.
     pub fn next_request(&mut self) -> Option<Request> {
         if !self.asked.is_empty() || self.pending.is_empty() {
             return None;
@@ -159,20 +158,20 @@ impl<K: Key, H: Hasher> Descent<K, H> {
         (!self.asked.is_empty()).then(|| Request { paths: self.asked.clone() })
     }
 
-    /// Whether everything was compared.
+    /// Whether the comparison is complete.
     pub fn is_finished(&self) -> bool {
         self.asked.is_empty() && self.pending.is_empty()
     }
 
-    /// The next place that differs, of those that were found so far.
+    /// The next of the differences found so far.
     pub fn next_difference(&mut self) -> Option<RemoteDifference> {
         self.found.pop_front()
     }
 
-    /// Compares what the other side has. O(log n) steps and at most 16 hashes for each node.
+    /// Compares the answered nodes. O(log n) steps and at most 16 hashes for each node.
     ///
     /// # Errors
-    /// [`DescentError`] if the response does not fit the request, or leads beyond the limit.
+    /// [`DescentError`] if the response does not match the request, or leads beyond the limit.
     pub fn handle(&mut self, response: Response) -> Result<(), DescentError> {
         let asked = core::mem::take(&mut self.asked);
         if asked.is_empty() || asked.len() != response.seen.len() {
@@ -215,7 +214,7 @@ impl<K: Key, H: Hasher> Descent<K, H> {
         if lines.len() as u64 > LISTED && path.level() < LAST_LEVEL {
             return Err(DescentError::Form);
         }
-        // The tags that each side has at a place.
+        // The tags of each side at each place.
         let mut places: BTreeMap<Path, [BTreeSet<Tag>; 2]> = BTreeMap::new();
         for entry in self.tree.entries(&path) {
             let [ours, _] = places.entry(place(entry)).or_default();
@@ -265,10 +264,10 @@ fn place<K>(entry: &Entry<K>) -> Path {
 }
 
 impl<K: Key, H: Hasher> Tree<K, H> {
-    /// Answers a request of a [`Descent`] elsewhere, under the key of that descent.
+    /// Answers a request of a remote [`Descent`] under the key of that descent.
     ///
-    /// Keeps no state: the tree may change between two requests, and the descent then finds what
-    /// differs from either picture. At most 16 hashes for each node of the request.
+    /// Keeps no state. The tree may change between two requests; the descent then finds differences
+    /// from either state. At most 16 hashes for each node of the request.
     pub fn answer(&self, request: &Request, key: TagKey) -> Response {
         let see = |path: &Path| {
             if self.count(path) > LISTED && path.level() < LAST_LEVEL {
@@ -281,7 +280,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     }
 }
 
-/// The digest that a key hash stands for in a listing.
+/// Extends the abbreviated key hash of a listing with zeros.
 fn padded(key: &[u8; 8]) -> Digest {
     let mut bits = [0; 32];
     bits[..8].copy_from_slice(key);

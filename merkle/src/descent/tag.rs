@@ -1,22 +1,22 @@
-//! Digests abbreviated under a key.
+//! Keyed abbreviations of digests.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::Digest;
 
-/// A digest as one descent abbreviates it: equal digests have equal tags, different ones have equal
-/// tags with a probability of 2^-40.
+/// An abbreviated digest: equal digests have equal tags, different ones have equal tags with a
+/// probability of 2^-40.
 pub type Tag = [u8; 5];
 
 /// The key under which one descent abbreviates digests.
 ///
-/// A tag is the first 5 bytes of SHA-256 over key and digest. Without the key nobody can prepare two
-/// values whose tags collide, so draw both halves at random, for each descent anew.
+/// A tag is the first 5 bytes of SHA-256 over key and digest. An attacker who does not know the key
+/// cannot prepare two values whose tags collide, so draw both halves at random for each descent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TagKey([u8; 16]);
 
 impl TagKey {
-    /// Joins what each side drew: the one that asks, and the one that answers.
+    /// Joins the random halves of the asking and the answering side.
     pub fn of(asking: [u8; 8], answering: [u8; 8]) -> Self {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&asking);

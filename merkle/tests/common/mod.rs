@@ -1,4 +1,4 @@
-//! What several test files share.
+//! Helpers shared by several test files.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod ids;
@@ -9,9 +9,9 @@ use std::rc::Rc;
 
 use engram_merkle::{Digest, HEADER_LEN, Hasher, Sha256};
 
-/// Places a key of 32 bytes where its own bytes say, and hashes everything else with SHA-256.
+/// Uses a key of 32 bytes as its own hash, and hashes everything else with SHA-256.
 ///
-/// With it a test chooses the shape of the tree, and an attacker's crafted keys cost nothing.
+/// A test can thereby choose the shape of the tree and craft keys for free.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Placed;
 
@@ -28,7 +28,7 @@ impl Hasher for Placed {
     }
 }
 
-/// Counts how often it hashes; clones count together.
+/// Counts its hashes; clones share the counter.
 #[derive(Clone, Debug)]
 pub(crate) struct Counting<H>(H, Rc<Cell<u64>>);
 
@@ -37,7 +37,7 @@ impl<H> Counting<H> {
         Self(hasher, Rc::default())
     }
 
-    /// The number of hashes since this was last asked.
+    /// Returns the number of hashes since the last call.
     pub(crate) fn take(&self) -> u64 {
         self.1.take()
     }
@@ -54,7 +54,7 @@ impl<H: Hasher> Hasher for Counting<H> {
     }
 }
 
-/// A value that differs for each number.
+/// A distinct value for each number.
 pub(crate) fn value(number: u64) -> Digest {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&number.to_be_bytes());

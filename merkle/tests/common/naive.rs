@@ -1,7 +1,7 @@
-//! The slow twin: the same digests, straight from their definition.
+//! The slow twin: computes the same digests directly from their definition.
 //!
-//! It keeps a sorted map, stores no digest and hashes everything again for each question. It
-//! shares nothing with the tree but the hash function, so that both are right or one is wrong.
+//! It keeps a sorted map, stores no digest and hashes everything again for each query. It
+//! shares only the hash function with the tree, so an error in either one shows.
 
 use std::collections::BTreeMap;
 

@@ -1,12 +1,12 @@
 //! Clocks from a fixed seed, the same for every crate: random nodes, and versions of one year.
 
-/// How many inputs a measurement cycles through.
+/// The number of inputs that a measurement cycles through.
 pub(crate) const POOL: usize = 64;
 
 /// A clock as entries, ascending by node.
 pub(crate) type Clock = Vec<(u64, u64)>;
 
-/// How the left clock of a pair relates to the right one.
+/// The relation of the left clock of a pair to the right one.
 #[derive(Clone, Copy)]
 pub(crate) enum Relation {
     Before,
@@ -14,7 +14,7 @@ pub(crate) enum Relation {
     Concurrent,
 }
 
-/// `POOL` pairs of clocks, both of a pair over the same `nodes` nodes.
+/// `POOL` pairs of clocks; both clocks of a pair have the same `nodes` nodes.
 pub(crate) fn pairs(nodes: usize, relation: Relation) -> Vec<(Clock, Clock)> {
     let mut random = SplitMix(nodes as u64);
     (0..POOL).map(|_| random.pair(nodes, relation)).collect()
@@ -45,7 +45,7 @@ impl SplitMix {
     fn pair(&mut self, nodes: usize, relation: Relation) -> (Clock, Clock) {
         let mut left = self.clock(nodes);
         let mut right = left.clone();
-        // The first and the last entry make the relation hold, whatever the random ones are.
+        // The first and the last entry ensure the relation, regardless of the random ones.
         let last = nodes - 1;
         match relation {
             Relation::Equal => {}

@@ -1,5 +1,5 @@
-//! Generators for property tests: clocks, and histories of one key on several nodes, with the faults
-//! that real nodes have.
+//! Generators for property tests: clocks, and histories of one key on several nodes with realistic
+//! faults.
 //!
 //! ```
 //! use engram_vclock::generate::{Faults, World, steps};
@@ -27,7 +27,7 @@ pub use world::{Process, State, WallClock, World, Write};
 
 use crate::VectorClock;
 
-/// Generates versions of every magnitude, small ones most often, the greatest now and then.
+/// Generates versions of every magnitude: small ones most often, the greatest now and then.
 pub fn version() -> impl Strategy<Value = u64> {
     prop_oneof![6 => 1..=4_u64, 3 => 1..=300_u64, 1 => 1..=u64::MAX, 1 => u64::MAX - 1..=u64::MAX]
 }
@@ -43,12 +43,12 @@ pub fn clock<N: Ord + Clone + fmt::Debug>(
 /// An event in the history of one key.
 ///
 /// Processes are numbered from 0. Process p < n writes as node p of n nodes; process n is the clone,
-/// which runs only after [`Clone`](Self::Clone) and does nothing before.
+/// which does nothing before [`Clone`](Self::Clone).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The process writes without looking at the other nodes' values.
+    /// The process writes without reading the other nodes' values.
     Submit(u8),
-    /// The process takes its node's values back.
+    /// The process withdraws its node's values.
     Withdraw(u8),
     /// The process replaces all values that it holds.
     Resolve(u8),
@@ -60,13 +60,13 @@ pub enum Step {
     Write(u8),
     /// The process `into` receives the state of the process `from`.
     Join {
-        /// The process that sends.
+        /// The sending process.
         from: u8,
-        /// The process that receives.
+        /// The receiving process.
         into: u8,
     },
-    /// The process `into` learns from the process `from` its wall clock, and the greatest version
-    /// that it knows of the receiver's node.
+    /// The process `into` learns the wall clock of the process `from`, and the greatest version
+    /// that `from` knows of the receiver's node.
     Greet {
         /// The process that sends.
         from: u8,

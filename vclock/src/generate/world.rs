@@ -1,11 +1,11 @@
-//! Runs histories of one key.
+//! A simulator for histories of one key.
 
 use alloc::vec::Vec;
 
 use super::Step;
 use crate::{Dot, HybridClock, LastWrite, MAX_AHEAD, OwnJoin, Siblings, SiblingsError};
 
-/// When a history begins, and the build date of its nodes, in nanoseconds since the Unix epoch.
+/// The start of a history and the build date of its nodes, in nanoseconds since the Unix epoch.
 const START: u64 = 1_800_000_000_000_000_000;
 
 /// The nanoseconds between two steps.
@@ -14,27 +14,27 @@ const STEP: u64 = 1 << 12;
 /// A state of the key. Values number the writes of the history from 0.
 pub type State = Siblings<u32, u8>;
 
-/// How far the wall clock of a process is from the true time.
+/// The error of a process's wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WallClock {
-    /// Not at all.
+    /// Right.
     Right,
     /// Before the beginning of the history.
     Behind,
     /// Ahead, but less than [`MAX_AHEAD`].
     Ahead,
-    /// Ahead by more than [`MAX_AHEAD`]: peers refuse its versions for now.
+    /// Ahead by more than [`MAX_AHEAD`]: peers refuse its versions until then.
     FarAhead,
 }
 
-/// A process that runs.
+/// A running process.
 #[derive(Clone, Debug)]
 pub struct Process {
     /// The node in whose name the process writes.
     pub node: u8,
     /// The state that it holds.
     pub state: State,
-    /// The write that it made last, if it wrote a value.
+    /// Its last write, if that has a value.
     pub last_write: Option<LastWrite<u32>>,
     /// Its source of versions.
     pub clock: HybridClock,
@@ -42,7 +42,7 @@ pub struct Process {
     backup: State,
 }
 
-/// A write of the history, as it was made.
+/// A write of the history.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Write {
@@ -50,8 +50,7 @@ pub struct Write {
     pub dot: Dot<u8>,
     /// Whether the write has a value. If so, the value is the number of the write.
     pub has_value: bool,
-    /// The dots that the write superseded and that were live at the process, or where the client
-    /// read.
+    /// The superseded dots that were live at the process, or at the one where the client read.
     pub superseded: Vec<Dot<u8>>,
     /// The state of the writer after the write.
     pub state: State,
@@ -60,13 +59,13 @@ pub struct Write {
 /// One key on several nodes.
 #[derive(Clone, Debug)]
 pub struct World {
-    /// The processes that run now: one for each node, and the clone if it was started.
+    /// The running processes: one for each node, and the clone if it was started.
     pub processes: Vec<Process>,
     /// The writes so far, without those that a join made.
     pub writes: Vec<Write>,
     /// The number of writes that joins made, see [`OwnJoin::reissued`].
     pub reissues: usize,
-    /// Values under one dot that a join found to differ, or that exceeded the limit of a node.
+    /// Whether a join found a clash or values over the limit of a node.
     pub irregular: bool,
     nodes: u8,
     time: u64,
@@ -89,7 +88,7 @@ impl World {
         }
     }
 
-    /// Takes the steps from a new world. A step of a process that does not exist changes nothing.
+    /// Runs the steps in a new world. A step of a process that does not exist changes nothing.
     #[must_use]
     pub fn run(nodes: u8, steps: &[Step]) -> Self {
         let mut world = Self::new(nodes);
@@ -136,8 +135,8 @@ impl World {
         }
     }
 
-    /// Takes in the state of the process `from` at the process `into`, without the parts that are
-    /// implausible there. `None` if one of them does not exist.
+    /// Joins the state of the process `from` into the process `into`, without the parts that are
+    /// implausible there. `None` if one of the processes does not exist.
     pub fn join(&mut self, from: u8, into: u8) -> Option<OwnJoin<u32, u8>> {
         let mut sent = self.processes.get(usize::from(from))?.state.clone();
         let time = self.time;
@@ -159,8 +158,8 @@ impl World {
         Some(outcome)
     }
 
-    /// Sets all wall clocks right, lets time pass until every version is plausible, and joins each
-    /// process with each other, twice: then all replicas are equal.
+    /// Sets all wall clocks right, lets time pass until every version is plausible, and joins every
+    /// pair of processes twice. All replicas are then equal.
     pub fn settle(&mut self) {
         self.time += 3 * MAX_AHEAD;
         self.processes.iter_mut().for_each(|process| process.wall_clock = WallClock::Right);
@@ -248,7 +247,7 @@ impl Process {
         Self { node, state, last_write: None, clock, wall_clock: WallClock::Right, backup }
     }
 
-    /// Ends the process and starts another on `state`, on the same machine.
+    /// Ends the process and starts another on `state` on the same machine.
     fn restart(&mut self, state: State) {
         let (backup, wall_clock) = (self.backup.clone(), self.wall_clock);
         *self = Self { backup, wall_clock, ..Self::start(self.node, state) };

@@ -1,4 +1,4 @@
-//! Two states: their join and their order.
+//! The join and the order of two states.
 
 use alloc::vec::Vec;
 
@@ -11,19 +11,20 @@ use crate::{Causality, Dot};
 pub struct Joined<N = [u8; 32]> {
     /// Whether the state changed.
     pub changed: bool,
-    /// The first dot under which the two states held different values. All of them stay. Several
-    /// processes write in the name of its node.
+    /// The first dot under which the two states held different values. All of them stay. A clash
+    /// means that several processes write in the name of the node.
     pub clash: Option<Dot<N>>,
-    /// The number of values that went because more than [`MAX_NODE_DOTS`] of a node were live.
+    /// The number of values dropped because a node had more than [`MAX_NODE_DOTS`].
     pub dropped: usize,
 }
 
 impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
-    /// Takes in another replica's state: the least upper bound of both.
+    /// Joins another replica's state into this one: the least upper bound of both.
     ///
-    /// A value stays if both states hold its dot live, whatever the value, or if one does and the
-    /// other's context does not cover the dot. Of a node with more than [`MAX_NODE_DOTS`] values the
-    /// greatest by version and value stay. The context takes the greater version for each node.
+    /// A value stays if its dot is live in both states, even with different values, or if it is live
+    /// in one and the other's context does not cover the dot. If a node then has more than
+    /// [`MAX_NODE_DOTS`] values, the greatest by version and value stay. The context takes the
+    /// greater version for each node.
     ///
     /// Commutative and idempotent; associative as long as no value is dropped. Allocates nothing if
     /// nothing changes. O(n + m + (s + t) log (n m s t)) for s and t values, n and m nodes.
@@ -68,12 +69,12 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
         self.live != other.live && (self.live.iter().any(removed) || other.live.iter().any(added))
     }
 
-    /// Whether this very value is live under this dot.
+    /// Whether this value is live under this dot.
     fn holds(&self, pair: &(Dot<N>, V)) -> bool {
         self.live.binary_search(pair).is_ok()
     }
 
-    /// The first dot under which both states hold values, but not the same.
+    /// The first dot under which both states hold different values.
     fn clash(&self, other: &Self) -> Option<Dot<N>> {
         let clashes = |(dot, _): &&(Dot<N>, V)| {
             let theirs = other.of_dot(dot);
@@ -82,7 +83,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
         self.live.iter().find(clashes).map(|(dot, _)| dot.clone())
     }
 
-    /// The values of `other` that are not here and were not superseded here.
+    /// The values of `other` that this state neither holds nor has superseded.
     fn arriving(&self, other: &Self) -> Vec<(Dot<N>, V)> {
         let arrives = |pair: &&(Dot<N>, V)| {
             !self.context.covers(&pair.0) || self.is_live(&pair.0) && !self.holds(pair)
@@ -90,7 +91,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
         other.live.iter().filter(arrives).cloned().collect()
     }
 
-    /// Adds values that are not here, and returns the number of values over the limit of a node.
+    /// Adds new values, and returns the number of values over the limit of a node.
     fn insert(&mut self, arriving: Vec<(Dot<N>, V)>) -> usize {
         if arriving.is_empty() {
             return 0;
@@ -100,7 +101,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
         self.trim()
     }
 
-    /// Keeps the greatest `MAX_NODE_DOTS` values of each node. Returns the number of the others.
+    /// Keeps the greatest `MAX_NODE_DOTS` values of each node. Returns the number of dropped values.
     fn trim(&mut self) -> usize {
         let over = |pair: &[(Dot<N>, V)]| pair[0].0.node == pair[MAX_NODE_DOTS].0.node;
         let over: Vec<bool> = self.live.windows(MAX_NODE_DOTS + 1).map(over).collect();

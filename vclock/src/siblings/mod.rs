@@ -12,10 +12,10 @@ pub use parts::Part;
 
 use crate::{Dot, SiblingsError, VectorClock};
 
-/// The most values of one node that are live on a key: 16.
+/// The maximum number of live values of one node on a key: 16.
 ///
-/// A node that submits has one. More stand beside each other after concurrent writes of clients at
-/// one node, or where several processes write in the name of one node.
+/// A node that submits has one. A node has several after concurrent writes of its clients, or if
+/// several processes write in its name.
 pub const MAX_NODE_DOTS: usize = 16;
 
 /// The concurrent values of one key, each under the dot that wrote it, and the context: the clock of
@@ -29,20 +29,20 @@ pub const MAX_NODE_DOTS: usize = 16;
 ///
 /// | operation | for | supersedes |
 /// |-|-|-|
-/// | [`submit`](Self::submit) | a node that did not look at the others, with a value | its node's values |
-/// | [`withdraw`](Self::withdraw) | such a node, without a value | its node's values |
-/// | [`write`](Self::write) | a client that has read, here or elsewhere | the values that it read |
-/// | [`resolve`](Self::resolve) | a reader of every value here, with a value | all values here |
-/// | [`remove`](Self::remove) | a reader of every value here, without a value | all values here |
+/// | [`submit`](Self::submit) | a node that did not read the other values | its node's values |
+/// | [`withdraw`](Self::withdraw) | the same, without a value | its node's values |
+/// | [`write`](Self::write) | a client that has read, on this or another replica | the values that it read |
+/// | [`resolve`](Self::resolve) | a reader of every value on this replica | all values on this replica |
+/// | [`remove`](Self::remove) | the same, without a value | all values on this replica |
 ///
-/// Each takes a new dot, the removals too: without one, two replicas would have seen the same writes
-/// and hold different values.
+/// Each takes a new dot, including the removals: without one, two replicas could have seen the same
+/// writes and hold different values.
 ///
-/// A state is a product over nodes: each node's entry and its live dots travel together, but the
-/// nodes may travel apart, see [`parts`](Self::parts). An entry that arrives without its dots
-/// declares them superseded, and deletes them.
+/// A state is a product over nodes: each node's entry and its live dots travel together, but
+/// different nodes may travel separately, see [`parts`](Self::parts). An entry that arrives without
+/// its dots declares them superseded, and deletes them.
 ///
-/// Two values under one dot are possible only where two processes write in the name of one node (a
+/// Two values under one dot are possible only if two processes write in the name of one node (a
 /// copied disk, a restored virtual machine). Both stay.
 ///
 /// Preguiça, Baquero, Almeida, Fonte, Gonçalves: *Dotted version vectors* (2010); Almeida, Baquero,
@@ -109,13 +109,13 @@ impl<V, N> Siblings<V, N> {
         &self.context
     }
 
-    /// Takes the state apart. The inverse of [`from_parts`](Self::from_parts).
+    /// Splits the state into live values and context. The inverse of [`from_parts`](Self::from_parts).
     #[must_use]
     pub fn into_parts(self) -> (Vec<(Dot<N>, V)>, VectorClock<N>) {
         (self.live, self.context)
     }
 
-    /// The live values with their dots, as they are stored.
+    /// The live values with their dots, in stored order.
     #[cfg(feature = "serde")]
     pub(crate) fn live(&self) -> &[(Dot<N>, V)] {
         &self.live
@@ -148,7 +148,7 @@ impl<V, N: Ord> Siblings<V, N> {
 }
 
 impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
-    /// Builds a state from live values and a context that were stored or received. O(s log n) for s
+    /// Builds a state from stored or received live values and their context. O(s log n) for s
     /// values and n nodes.
     ///
     /// # Errors

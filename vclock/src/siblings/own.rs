@@ -1,9 +1,9 @@
-//! A node's own write that comes back superseded by a write of its own name.
+//! Protection of a node's own write against a write of the same name that never saw it.
 
 use super::{Joined, Siblings};
 use crate::{Dot, HybridClock};
 
-/// The write of a key that the running process made or confirmed last.
+/// The last write of a key that the running process made or confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LastWrite<V> {
     /// The version of the write.
@@ -19,30 +19,29 @@ pub struct LastWrite<V> {
 pub struct OwnJoin<V, N = [u8; 32]> {
     /// The outcome of the join.
     pub joined: Joined<N>,
-    /// The process's write under its new version, if it was written again.
+    /// The process's write under its new version, if it was re-issued.
     pub reissued: Option<LastWrite<V>>,
-    /// The process's write, if it went because [`MAX_NODE_DOTS`](crate::MAX_NODE_DOTS) other own
-    /// values are live.
+    /// The process's write, if it was dropped because [`MAX_NODE_DOTS`](crate::MAX_NODE_DOTS) other own
+    /// values are live or no version is left.
     pub given_up: Option<LastWrite<V>>,
 }
 
 impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
-    /// Takes in another replica's state on the node that writes as `node`: a [`join`](Self::join)
-    /// that does not lose the node's own write.
+    /// Joins another replica's state on the node that writes as `node`. Unlike [`join`](Self::join),
+    /// it does not lose the node's own write.
     ///
-    /// Where another process writes in the node's name (a clone), or an earlier one did under versions
+    /// If another process writes in the node's name (a clone), or an earlier one did under versions
     /// that the node no longer knows (a lost disk, an older copy of it, a wall clock set back), a
-    /// write under a greater version of the node supersedes a write that its writer never saw. If
-    /// `last_write` was live here, the join removes it, and the arriving entry for `node` is greater than
-    /// the one here, then the write is written again, just above the arriving entry, beside the own
-    /// values that arrive. If the entries are equal, a reader saw the write and superseded it: nothing
+    /// write under a greater version of the node can supersede a write that its writer never saw. If
+    /// `last_write` is live, the join removes it, and the arriving entry for `node` is greater than
+    /// the local one, then the write is re-issued just above the arriving entry; the arriving own
+    /// values stay. If the entries are equal, a reader saw the write and superseded it: nothing
     /// is written.
     ///
-    /// `last_write` is the write that *this process* made or confirmed last, `None` if it made none; writes
-    /// of earlier processes must not be passed. The result names the write to pass next time. Make it
-    /// durable together with the state.
+    /// `last_write` is the last write that *this process* made or confirmed, `None` if it made none. Do
+    /// not pass writes of earlier processes. If the result has a `reissued` write, pass that next time.
     ///
-    /// `clock` takes note of the arriving entry for `node`. Check before whether `other` is plausible,
+    /// `clock` records the arriving entry for `node`. First check that `other` is plausible,
     /// see [`HybridClock::is_plausible`] and [`retain_nodes`](Self::retain_nodes).
     ///
     /// The cost is that of `join`.
@@ -61,7 +60,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
         let mut outcome = OwnJoin { joined, reissued: None, given_up: None };
         let lost = mine.filter(|last_write| !self.holds_write(node, last_write));
         if let Some(lost) = lost.filter(|last_write| is_newer || !other.removes(node, last_write)) {
-            // Just above what arrives, not at the clock: it covers no write that is unknown here.
+            // Just above the arriving entry, not at the clock: it covers no unknown write.
             let last_write = LastWrite { version: arriving.saturating_add(1), ..lost.clone() };
             let dot = Dot::new(node.clone(), last_write.version);
             match self.supersede(dot, Some(last_write.value.clone()), |_| false) {
@@ -81,7 +80,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
         self.of_dot(&dot).iter().any(|(_, value)| *value == last_write.value)
     }
 
-    /// Whether the write was seen and superseded here.
+    /// Whether this state has seen and superseded the write.
     fn removes(&self, node: &N, last_write: &LastWrite<V>) -> bool {
         let dot = Dot::new(node.clone(), last_write.version);
         self.context.covers(&dot) && !self.is_live(&dot)

@@ -28,8 +28,8 @@ impl<V, N: Ord> Siblings<V, N> {
     /// values.
     ///
     /// The parts are independent of each other: any subset of them, each with its entry and all of its
-    /// live values, is a state, and joining the parts in any order equals joining the whole. So a
-    /// state that is too large for one message travels in several.
+    /// live values, is a state, and joining the parts in any order equals joining the whole. A
+    /// state that is too large for one message can therefore travel in several.
     pub fn parts(&self) -> impl Iterator<Item = Part<'_, V, N>> {
         let mut rest = self.live.as_slice();
         self.context.iter().map(move |(node, entry)| {
@@ -42,9 +42,9 @@ impl<V, N: Ord> Siblings<V, N> {
     /// Keeps the parts for which `keep`, given a node and its entry, is true. O(n + s log n) for n
     /// nodes and s values.
     ///
-    /// The remaining nodes are a state of their own, to be joined or sent. A replica that drops a part
-    /// of its own state forgets that it has seen the writes of that node: superseded values may come
-    /// back.
+    /// The remaining nodes form a state that can be joined or sent. A replica that drops a part
+    /// of its own state forgets that it has seen the writes of that node: superseded values may
+    /// return.
     pub fn retain_nodes(&mut self, mut keep: impl FnMut(&N, u64) -> bool) {
         self.context.retain(|entry| keep(&entry.node, entry.version));
         let entries = self.context.entries();

@@ -1,4 +1,4 @@
-//! The operations that write, and the general one that they are made of.
+//! The operations that write, and the general operation on which they are built.
 
 use alloc::vec::Vec;
 
@@ -6,15 +6,15 @@ use super::{MAX_NODE_DOTS, Siblings};
 use crate::{Dot, SiblingsError, VectorClock};
 
 impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
-    /// Writes for a node that did not look at the other nodes' values: supersedes the live values of
-    /// its own node, and no others.
+    /// Writes for a node that did not read the other nodes' values: supersedes only the live values of
+    /// its own node.
     ///
-    /// This is the operation of a blind writer, such as a scheduler that recomputes its own view. A
-    /// writer that superseded its peers' values too would delete values that nobody has seen.
+    /// This is the operation of a blind writer, such as a scheduler that recomputes its own view. If
+    /// it superseded its peers' values, too, it would delete values that it has not read.
     ///
     /// A blind writer that repeats itself should compare with the value that it *submitted last*, and
-    /// write nothing if that is equal. If it compares with the visible values, nodes answer each
-    /// other without end.
+    /// write nothing if the two are equal. If it compares with the visible values, nodes answer each
+    /// other endlessly.
     ///
     /// Returns the number of values superseded. O(s + log n) for s values and n nodes.
     ///
@@ -26,7 +26,7 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
         self.supersede(dot, Some(value), |older| older.node == node)
     }
 
-    /// Takes the node's own values back: [`submit`](Self::submit) without a value.
+    /// Withdraws the node's own values: [`submit`](Self::submit) without a value.
     ///
     /// # Errors
     ///
@@ -36,10 +36,10 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
         self.supersede(dot, None, |older| older.node == node)
     }
 
-    /// Writes for a reader of every value that is live here: supersedes them all.
+    /// Writes for a reader of every live value of this state: supersedes them all.
     ///
     /// Call it for a person or a program that compared the values, never automatically on receipt. A
-    /// concurrent value that is unknown here survives.
+    /// concurrent value that this state does not know survives.
     ///
     /// Returns the number of values superseded. O(s + log n) for s values and n nodes.
     ///
@@ -50,10 +50,10 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
         self.supersede(dot, Some(value), |_| true)
     }
 
-    /// Removes every value that is live here: [`resolve`](Self::resolve) without a value.
+    /// Removes every live value of this state: [`resolve`](Self::resolve) without a value.
     ///
-    /// A node that submits a removed value again makes it live again. Where that must not happen,
-    /// suppress the values, see [`Suppression`](crate::Suppression).
+    /// A node that submits a removed value again makes it live again. To prevent that, suppress the
+    /// values, see [`Suppression`](crate::Suppression).
     ///
     /// # Errors
     ///
@@ -62,14 +62,14 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
         self.supersede(dot, None, |_| true)
     }
 
-    /// Writes for a client that has read: supersedes the values that `seen` covers, and no others.
+    /// Writes for a client that has read: supersedes only the values that `seen` covers.
     ///
-    /// `seen` is the [`context`](Self::context) under which the client read, here or at another
-    /// replica. It is merged into the context, so that a value which the client read elsewhere is
-    /// superseded when it arrives here.
+    /// `seen` is the [`context`](Self::context) under which the client read, on this or another
+    /// replica. It is merged into the context, so a value that the client read elsewhere is
+    /// superseded when it arrives.
     ///
-    /// A retry under the same `seen` does not cover the first attempt, so it adds a sibling beside it.
-    /// A client that does not know whether its write arrived reads again and then decides.
+    /// A retry under the same `seen` does not cover the first attempt, so it adds a sibling. A client
+    /// that does not know whether its write arrived must read again and then decide.
     ///
     /// Returns the number of values superseded. O(s log n + m) for s values, and n and m nodes in the
     /// context and in `seen`.
@@ -93,15 +93,15 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
         Ok(superseded)
     }
 
-    /// Supersedes the live values for whose dots `superseded` is true, and writes `value`, if any,
-    /// under `dot`. The other operations are made of this one.
+    /// Supersedes the live values for whose dots `superseded` returns true, and writes `value`, if
+    /// any, under `dot`. The other operations are built on this one.
     ///
     /// The context gains `dot` and nothing else. Never supersede a value that the writer does not
-    /// know: it is deleted on all replicas.
+    /// know: all replicas delete it.
     ///
-    /// To retire a node that does not come back, supersede its dots under a dot of another node.
+    /// To retire a node for good, supersede its dots under a dot of another node.
     ///
-    /// Returns the number of values superseded. `superseded` is asked once for each live value. O(s +
+    /// Returns the number of values superseded. Calls `superseded` once for each live value. O(s +
     /// log n) for s values and n nodes.
     ///
     /// # Errors

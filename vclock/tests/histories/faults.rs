@@ -1,4 +1,4 @@
-//! Every fault together: clones, and wall clocks that are set back and forth, besides those of disks.
+//! All faults together: disk faults, clones, and wall clocks that are set back and forth.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::common::bytes;
 
-/// The dots that a write superseded whose writer held them live.
+/// The dots superseded by a write whose writer held them live.
 fn knowingly_superseded(world: &World) -> BTreeSet<Dot<u8>> {
     world.writes.iter().flat_map(|write| &write.superseded).copied().collect()
 }
@@ -34,7 +34,7 @@ proptest! {
         prop_assert_eq!(settled, (world.reissues, bytes(&world.processes[0].state)));
     }
 
-    /// The last write of a running process is shown, or a writer that saw it replaced it. The
+    /// The last write of a running process is live, or a writer that saw it replaced it. The
     /// exception: two clones used one version, one of them for a removal.
     #[test]
     fn prop_a_running_process_keeps_its_write(steps in steps(3, Faults::Any, 1..60)) {
@@ -52,7 +52,7 @@ proptest! {
         }
     }
 
-    /// The versions of a process ascend, and so do its states, also when its wall clock is set back.
+    /// The versions and the states of a process ascend, even when its wall clock is set back.
     #[test]
     fn prop_steps_ascend(steps in steps(3, Faults::Any, 1..24)) {
         let mut world = World::new(3);

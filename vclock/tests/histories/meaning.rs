@@ -1,5 +1,5 @@
-//! The meaning of a history, told with sets of writes and without any clock: a replica shows the
-//! writes that it knows and that no write which it knows has replaced.
+//! The meaning of a history, defined by sets of writes without clocks: a replica shows the known
+//! writes that no known write has replaced.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::common::bytes;
 
-/// For each process the writes that it knows, for each write the writes that it replaced.
+/// The known writes of each process, and the replaced writes of each write.
 #[derive(Default)]
 struct Meaning {
     known: Vec<BTreeSet<u32>>,
@@ -27,14 +27,14 @@ impl Meaning {
         meaning
     }
 
-    /// The values that the process shows.
+    /// The visible values of the process.
     fn values(&self, process: usize) -> BTreeSet<u32> {
         let (known, replaced) = (&self.known[process], self.replaced(process));
         let live = known.difference(&replaced).copied();
         live.filter(|write| self.has_value[*write as usize]).collect()
     }
 
-    /// The writes that a write which the process knows has replaced.
+    /// The writes that a known write of the process has replaced.
     fn replaced(&self, process: usize) -> BTreeSet<u32> {
         let known = self.known[process].iter();
         known.flat_map(|&write| &self.replaced[write as usize]).copied().collect()
@@ -66,7 +66,7 @@ impl Meaning {
         &self.known[usize::from(node)]
     }
 
-    /// The node's own writes that it knows.
+    /// The known own writes of the node.
     fn known_of(&self, node: u8) -> BTreeSet<u32> {
         let own = |write: &&u32| self.writers[**write as usize] == node;
         self.known(node).iter().filter(own).copied().collect()
@@ -76,7 +76,7 @@ impl Meaning {
         let mut replaced = replaced(self);
         let write = self.writers.len() as u32;
         self.known[usize::from(node)].extend(replaced.iter().copied().chain([write]));
-        // A version covers the node's earlier writes too, also those that the node has lost.
+        // A version also covers the node's earlier writes, including those that the node has lost.
         let own = (0..write).filter(|write| self.writers[*write as usize] == node);
         let lost = own.filter(|write| !self.known(node).contains(write));
         replaced.extend(lost.collect::<Vec<_>>());
@@ -113,7 +113,7 @@ proptest! {
         }
     }
 
-    /// Nothing comes back changed where wall clocks are right and no node is cloned.
+    /// If wall clocks are right and no node is cloned, joins re-issue nothing and find no clash.
     #[test]
     fn prop_disk_faults_reissue_nothing(steps in steps(3, Faults::Disks, 1..40)) {
         let mut world = World::run(3, &steps);

@@ -1,4 +1,4 @@
-//! The laws of clocks and of siblings, on bytes.
+//! The laws of clocks and siblings, checked on their bytes.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! The laws of siblings: a lattice, in which the nodes are independent of each other.
+//! The laws of siblings: a lattice in which nodes are independent of each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,8 +26,8 @@ fn all_states(world: &World) -> Vec<State> {
     world.writes.iter().map(|write| &write.state).chain(ends).cloned().collect()
 }
 
-/// Three states that one history really had, or any three: few nodes and versions, several values
-/// under one dot, but never more than a node may have.
+/// Three states of one history, or any three: few nodes and versions, several values
+/// under one dot, within the limit of a node.
 fn three_states() -> impl Strategy<Value = [State; 3]> {
     let real = (steps(3, Faults::Any, 0..24), any::<[Index; 3]>()).prop_map(|(steps, at)| {
         let states = all_states(&World::run(3, &steps));
@@ -51,7 +51,7 @@ fn any_state(values: u32) -> impl Strategy<Value = State> {
     })
 }
 
-/// The rule of the join, pair by pair.
+/// The definition of the join, pair by pair.
 fn join_by_definition(a: &State, b: &State) -> State {
     let context: VectorClock<u8> =
         a.context().iter().chain(b.context()).map(|(n, v)| (*n, v)).collect();
@@ -91,7 +91,7 @@ proptest! {
         prop_assert_eq!(bytes(&joined(&a, &b)), bytes(&joined(&b, &a)));
     }
 
-    /// Also where values are dropped: a replica that has taken a state in gains nothing by it again.
+    /// Holds even if values are dropped: joining a state again changes nothing.
     #[test]
     fn prop_join_is_idempotent([a, b] in [any_state(9), any_state(9)]) {
         let mut both = joined(&a, &b);
@@ -142,7 +142,7 @@ proptest! {
         prop_assert_eq!(b.compare(&a), expected.reverse());
     }
 
-    /// A state may travel in any pieces, each node whole, in any order, more than once.
+    /// A state may travel in any pieces of whole nodes, in any order, repeatedly.
     #[test]
     fn prop_parts_join_to_the_whole(
         [a, b, _] in three_states(),
@@ -169,7 +169,7 @@ proptest! {
         }
     }
 
-    /// The order, the repetition and the grouping of joins do not matter.
+    /// Order, repetition and grouping of joins do not matter.
     #[test]
     fn prop_order_and_grouping_do_not_matter(
         steps in steps(3, Faults::Any, 1..24),
@@ -184,7 +184,7 @@ proptest! {
         let repeated = copies.iter().map(|at| at.get(&sent));
         let mut pile: Vec<State> = sent.iter().chain(repeated).cloned().collect();
         pile.sort_by_cached_key(|_| order.next());
-        // Joins any two of the pile until one is left.
+        // Joins any two states until one is left.
         for group in groups.iter().cycle() {
             let Some(one) = pile.pop() else { break };
             if pile.is_empty() {

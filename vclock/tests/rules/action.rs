@@ -24,13 +24,13 @@ pub(crate) enum Action {
     /// `(m, id, c)`
     Resolve(usize, usize, u8),
 
-    /// The engine of `m` is handed the visible patterns.
+    /// The engine of `m` receives the visible patterns.
     Take(usize),
-    /// Another reader of `m` is handed them.
+    /// Another reader of `m` receives them.
     Read(usize),
-    /// The engine returns the whole snapshot that it was handed.
+    /// The engine returns the whole snapshot that it received.
     Return(usize),
-    /// The engine returns one pattern of it in a snapshot of its own: `(m, id)`.
+    /// The engine returns one pattern of it in a separate snapshot: `(m, id)`.
     ReturnOne(usize, usize),
 
     /// A process starts on the intact store.
@@ -49,9 +49,9 @@ pub(crate) enum Action {
     Fork,
     /// A second machine starts on the store of machine 0.
     Clone(Time),
-    /// A third machine does.
+    /// A third machine starts on the store of machine 0.
     CloneAgain(Time),
-    /// The last clone is thrown away.
+    /// The last clone is removed.
     StopClone,
     /// `m` starts with an empty store under a new key, which replaces its old one (V11).
     NewKey(usize, Time),
@@ -63,22 +63,22 @@ pub(crate) enum Action {
     DropImplausible(usize),
     /// A hello tells `m` a version of its own node that does not exist.
     Lie(usize, Version),
-    /// A member sends `m` a context entry of a stranger: `(m, id)`.
+    /// A member sends `m` a context entry of an unlisted node: `(m, id)`.
     Forge(usize, usize),
     /// `m` reaches its caps.
     Fill(usize),
-    /// V9: `settle_seconds` are over.
+    /// V9: `settle_seconds` have passed.
     TimeOut(usize),
-    /// Everybody has the deletion of `id` (weaker form of V8).
+    /// Every node has the deletion of `id` (weaker form of V8).
     Reap(usize),
 
-    /// A record sets out, and may arrive late, in parts, repeatedly, or never: `(m, id)`.
+    /// A record is sent, and may arrive late, in parts, repeatedly, or never: `(m, id)`.
     Send(usize, usize),
     Deliver(usize),
     DeliverSome(usize, Subset),
-    /// One record of a session that broke: `(i, j, id)`.
+    /// One record of a broken session: `(i, j, id)`.
     OneWay(usize, usize, usize),
-    /// Some parts of it.
+    /// Some parts of such a record.
     OneWaySome(usize, usize, usize, Subset),
     Session(usize, usize),
 }
@@ -98,7 +98,7 @@ pub(crate) fn writes(machines: usize, ids: usize, contents: u8) -> Vec<Action> {
     actions
 }
 
-/// How records travel whole.
+/// The ways in which whole records travel.
 pub(crate) fn travel(machines: usize, ids: usize) -> Vec<Action> {
     let mut actions = Vec::new();
     for i in 0..machines {
@@ -116,7 +116,7 @@ pub(crate) fn travel(machines: usize, ids: usize) -> Vec<Action> {
     actions
 }
 
-/// How parts of records travel: one node's alone, the suppression alone, all but one node's.
+/// The ways in which parts of records travel: one node's alone, the suppression alone, all but one node's.
 fn travel_in_parts(machines: usize, ids: usize) -> Vec<Action> {
     let nodes = (0..machines).chain([machines, machines + 1].into_iter().filter(|n| *n < STRANGER));
     let single = nodes.flat_map(|node| [1 << node, WHOLE & !(1 << node)]);
@@ -133,7 +133,7 @@ fn travel_in_parts(machines: usize, ids: usize) -> Vec<Action> {
     actions
 }
 
-/// Everything that a clone does.
+/// All actions of clones.
 fn clone_at_work(clone: usize) -> Vec<Action> {
     let mut actions: Vec<_> = (0..SUBMITTED).map(|c| Submit(clone, 0, c)).collect();
     actions.extend([StopClone, Session(clone, 1), Session(clone, 2)]);
@@ -151,13 +151,13 @@ const fn class(name: &'static str, accepted: &'static [Violation]) -> Class {
     Class { name, accepted }
 }
 
-/// D1: "unchanged" on a stale own write, then a restart or a second loss before the sync.
+/// D1: "unchanged" for a stale own write, then a restart or a second loss before the sync.
 const D1: &[Violation] = &[Violation::Lost, Violation::TakenBackLive];
 /// D2 and D3: lost state and a clock behind an earlier one, then a restart or loss before the node
-/// met a peer that knows its older versions. D4: the later write of two clones covers the other's.
+/// syncs with a peer that knows its older versions. D4: the later write of two clones covers the other's.
 const D2_TO_D4: &[Violation] =
     &[Violation::Lost, Violation::DroppedThenDestroyed, Violation::TakenBackLive];
-/// A node that lost a row or its memory does not remember a withdrawal: only *forget* outlives them.
+/// A node that lost a row or its memory does not remember a withdrawal: only *forget* survives them.
 const LIVE_AGAIN: &[Violation] = &[Violation::TakenBackLive];
 
 /// The fault classes, in the order of the tables.

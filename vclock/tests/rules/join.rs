@@ -23,8 +23,8 @@ impl Machine {
         self.adopt(id, &before, rules);
     }
 
-    /// V1 and V2: removes the refused parts. A part is refused alone, a record of a new id at the
-    /// cap whole. A cap never refuses an id or a name that is held.
+    /// V1 and V2: removes the refused parts. A part is refused alone; at the cap a record of a new id
+    /// is refused whole. A cap never refuses a held id or name.
     fn admit(
         &mut self,
         now: Time,
@@ -81,7 +81,7 @@ impl Machine {
     }
 
     /// V5: if the join removed the write of this process, and the arriving entry is greater than the
-    /// one held, the write is written again at the arriving entry + 1, beside the dots that arrived.
+    /// held one, re-issues the write at the arriving entry + 1 and keeps the arriving dots.
     fn reissue(&mut self, now: Time, id: usize, before: &Record, theirs: &Part, rules: &Rules) {
         let (own, joined) = (before.parts[self.node], *self.own(id));
         let last_write = own.dots().find(|dot| dot.version == self.memory.last_write[id]);
@@ -104,8 +104,8 @@ impl Machine {
                 return;
             }
         }
-        // Just above the arriving entry, never the clock: the new entry must not cover own dots
-        // that this node has not seen.
+        // Just above the arriving entry, never the clock: the new entry must not cover unseen own
+        // dots.
         let version = match rules.weaker {
             Some(Weaker::ReissueAtClock) => self.mint(now, rules),
             _ => theirs.entry + 1,
@@ -130,9 +130,9 @@ impl Machine {
         }
     }
 
-    /// V7: if own dots are live, but none that was live here before or that this process wrote,
+    /// V7: if own dots are live, but none of them was live before or written by this process,
     /// `last_submitted` becomes the content of the greatest. If a later own version leaves no own dot
-    /// live, this node does not know what it submitted last.
+    /// live, the last submission is unknown.
     fn adopt(&mut self, id: usize, before: &Record, rules: &Rules) {
         if rules.has(Weaker::LastSubmittedKept) {
             return;

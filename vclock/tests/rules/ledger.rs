@@ -1,11 +1,11 @@
-//! Acknowledged writes, and the writes that operations took back: an account that no rule reads.
+//! Acknowledged writes, and the writes that operations withdrew: a ledger that no rule reads.
 
 use crate::action::Action;
 use crate::operations::Outcome;
 use crate::record::{CONTENTS, IDS, NODES, Record, SUBMITTED, Set, Version, contains, members};
 use crate::world::World;
 
-/// An acknowledged write that nobody has superseded or taken back.
+/// An acknowledged write that no operation has superseded or withdrawn.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Owed {
     pub(crate) content: u8,
@@ -18,33 +18,33 @@ pub(crate) struct Owed {
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Ledger {
-    /// By machine and id: the write acknowledged last.
+    /// By machine and id: the last acknowledged write.
     pub(crate) owed: Vec<[Option<Owed>; IDS]>,
     /// The live contents and the visible pattern that a *forget* removed.
     pub(crate) forgotten: [Set; IDS],
     pub(crate) resolved: [Set; IDS],
     /// How often each content was forgotten.
     forgets: [[u8; CONTENTS as usize]; IDS],
-    /// Resolved to by somebody who knew of the only *forget*.
+    /// Contents chosen by a *resolve* that knew of the only *forget*.
     pub(crate) released: [Set; IDS],
-    /// By node: contents taken back by an operation that showed them live; first those not said
+    /// By node: contents withdrawn by an operation that showed them live; first those not submitted
     /// again since, then all.
     pub(crate) taken_back: [[Set; IDS]; NODES],
     ever_taken_back: [[Set; IDS]; NODES],
     /// V6: suppressed digests that the limit removed somewhere.
     pub(crate) suppressions_cut: [Set; IDS],
-    /// "Unchanged" was said of a write that nobody shows and nobody took back.
+    /// A submission was "unchanged", but no machine shows the write and no operation withdrew it.
     pub(crate) unheard: bool,
     /// V9: a submission followed an operation that came after it.
     pub(crate) reordered: bool,
-    /// A blend that nobody wrote became a write.
+    /// A blend that no engine wrote became a write.
     pub(crate) wrote_echo: bool,
     /// A fault destroyed the last copy of a write that a join had dropped elsewhere.
     pub(crate) dropped_then_destroyed: bool,
     pub(crate) counts: Counts,
 }
 
-/// For the tables; never a violation.
+/// Counts for the tables; never a violation.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Counts {
     /// Owed writes whose last copy a fault destroyed.
@@ -90,7 +90,7 @@ impl Ledger {
 }
 
 impl World {
-    /// The suppressed contents that any copy knows.
+    /// The suppressed contents in any copy.
     pub(crate) fn begin_step(&self) -> [Set; IDS] {
         std::array::from_fn(|id| {
             let stores = self.machines.iter().chain(self.saved.as_deref()).map(|m| &m.store);
@@ -110,7 +110,7 @@ impl World {
         self.mail.as_ref().filter(|mail| mail.0 == id).map(|mail| &mail.1)
     }
 
-    /// A later write of the same node, or of one that replaces it, settles the writes that it superseded.
+    /// A later write of the same node, or of its replacement, settles the writes that it superseded.
     fn settle_writes(&mut self, m: usize, id: usize, writes: Set) {
         self.ledger.owed[m][id] = None;
         for node in members(self.machines[m].names()) {
@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    /// "Unchanged" is a promise like any other, unless somebody took the write back.
+    /// "Unchanged" acknowledges the write, unless an operation withdrew it.
     fn book_unchanged(&mut self, m: usize, id: usize, content: u8) {
         let machine = &self.machines[m];
         let record = &machine.store.records[id];
@@ -190,7 +190,7 @@ impl World {
         self.ledger.take_back(node, id, live);
     }
 
-    /// An operator gives up the writes of the dropped parts.
+    /// Settles the writes of the parts that an operator drops.
     pub(crate) fn book_drop(&mut self, m: usize) {
         let machine = &self.machines[m];
         for id in 0..IDS {
@@ -250,19 +250,19 @@ impl World {
         }
     }
 
-    /// After a fault: a write that no copy holds is destroyed.
+    /// After a fault: marks the writes that no copy holds as destroyed.
     pub(crate) fn settle_destroyed(&mut self, suppressed: &[Set; IDS]) {
         self.settle_destroyed_writes();
         let left = self.begin_step();
         for id in 0..IDS {
             let lost = suppressed[id] & !left[id];
-            // The *forget* is destroyed, and with it the pattern that its node had shown.
+            // The *forget* is destroyed, and the pattern that its node had shown with it.
             let blends = if lost == 0 { 0 } else { Set::MAX << SUBMITTED };
             self.ledger.forgotten[id] &= !(lost | blends);
             let records = self.machines.iter().map(|machine| &machine.store.records[id]);
             let records = records.chain(self.mailed(id));
             let all = records.fold(Record::default(), |all, record| all.join(record));
-            // If all that is left says that a write lives, the operation that took it back is lost.
+            // If all remaining copies hold the write live, the operation that withdrew it is lost.
             for node in 0..NODES {
                 self.ledger.taken_back[node][id] &= !all.parts[node].live();
             }

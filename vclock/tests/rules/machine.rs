@@ -1,4 +1,4 @@
-//! A machine that runs one process of a node: its store and its memory.
+//! A machine that runs one process of a node, with its store and its memory.
 
 use crate::record::{Dot, IDS, NODES, Part, Record, Set, Version, contains, members};
 use crate::rules::{Rules, Weaker};
@@ -10,13 +10,13 @@ const BUILT_AT: Time = 900;
 /// Versions of one step of the clock.
 const STEP: Version = 256;
 
-/// The state that outlives the process.
+/// The state that survives the process.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Store {
     pub(crate) records: [Record; IDS],
-    /// V7: the engine's last submission, as far as the record shows.
+    /// V7: the engine's last submission, as far as the record shows it.
     pub(crate) last_submitted: [Option<u8>; IDS],
-    /// V9: a session ended complete since the store was created.
+    /// V9: a session has completed since the store was created.
     pub(crate) met_peer: bool,
     /// The greatest versions of reaped deletions; only for the weaker form of V8.
     pub(crate) reaped: [Version; NODES],
@@ -29,26 +29,26 @@ pub(crate) struct Memory {
     pub(crate) clock_error: Time,
     /// V1: the highest own version known.
     pub(crate) highest: Version,
-    /// V1: the error of the greatest clock that a peer told.
+    /// V1: the error of the greatest clock that a peer reported.
     pub(crate) told: Option<Time>,
-    /// V5: the version of the write that this process wrote or confirmed last.
+    /// V5: the version of the last write that this process made or confirmed.
     pub(crate) last_write: [Version; IDS],
     /// V9: submissions wait for the first contact.
     pub(crate) is_waiting: bool,
     pub(crate) waiting: [Option<u8>; IDS],
-    /// Summaries: everything of a node at or below its version has been handled here.
+    /// Summaries: this machine has handled all writes of a node at or below the version.
     pub(crate) summary: [Version; NODES],
-    /// Echo: the snapshot handed out last, to anybody.
+    /// Echo: the last handed-out snapshot.
     pub(crate) handed: [Option<u8>; IDS],
     /// Echo: the blends that this process handed out.
     pub(crate) blends: [Set; IDS],
-    /// The snapshot that the engine was handed, to return it later.
+    /// The snapshot that the engine received, to return it later.
     pub(crate) engine: Option<[Option<u8>; IDS]>,
     /// The weaker forms of V1: this process's incarnation, and its writes.
     incarnation: (Version, Version),
 }
 
-/// Events since the world collected them last; no rule reads them.
+/// Events since the last collection by the world; no rule reads them.
 #[derive(Clone, Default)]
 pub(crate) struct Notes {
     pub(crate) reissued: u32,
@@ -57,17 +57,17 @@ pub(crate) struct Notes {
     pub(crate) suppressions_cut: [Set; IDS],
     /// Writes that the limit of own dots removed, by node.
     pub(crate) writes_cut: [[Set; NODES]; IDS],
-    /// A blend that nobody wrote became a write of this node.
+    /// A blend that no engine wrote became a write of this node.
     pub(crate) wrote_echo: bool,
 }
 
 #[derive(Clone)]
 pub(crate) struct Machine {
-    /// The node in whose name it writes.
+    /// The node in whose name the machine writes.
     pub(crate) node: usize,
     /// V11: the nodes that this one replaces.
     pub(crate) replaces: Set,
-    /// It is at its caps: new ids and new names of unknown nodes are refused.
+    /// The machine is at its caps and refuses new ids and new names of unknown nodes.
     pub(crate) is_full: bool,
     pub(crate) store: Store,
     pub(crate) memory: Memory,
@@ -89,7 +89,7 @@ impl Machine {
         machine
     }
 
-    /// Starts a process on the store as it is. A start is nothing special (V1).
+    /// Starts a process on the current store. A start needs no special handling (V1).
     pub(crate) fn start(&mut self, now: Time, clock_error: Time, rules: &Rules) {
         let is_empty = !self.store.records.iter().any(Record::is_held);
         self.memory = Memory {
@@ -100,7 +100,7 @@ impl Machine {
             } else {
                 !self.store.met_peer
             },
-            // It may be too high; the descent repairs that.
+            // The summary may be too high; the descent repairs that.
             summary: std::array::from_fn(|node| self.greatest_entry(node)),
             ..Memory::default()
         };
@@ -108,7 +108,7 @@ impl Machine {
         self.memory.incarnation = ((self.clock(now) / STEP).max(known), 0);
     }
 
-    /// V11: continues under a new key, which replaces the present one.
+    /// V11: continues under a new key, which replaces the current one.
     pub(crate) fn take_key(&mut self, node: usize, rules: &Rules) {
         if rules.has(Weaker::ReplacesOne) {
             self.replaces = 0;
@@ -130,19 +130,19 @@ impl Machine {
         &self.store.records[id].parts[self.node]
     }
 
-    /// The node itself and those that it replaces.
+    /// The node itself and the nodes that it replaces.
     pub(crate) fn names(&self) -> Set {
         self.replaces | 1 << self.node
     }
 
-    /// The contents that live under the node's own dots, or those of the nodes that it replaces.
+    /// The live contents of the node's own dots and of the nodes that it replaces.
     pub(crate) fn writes(&self, id: usize) -> Set {
         let parts = self.store.records[id].parts.iter().enumerate();
         let named = parts.filter(|(node, _)| contains(self.names(), *node));
         named.fold(0, |set, (_, part)| set | part.live())
     }
 
-    /// V1: whether a version lies too far above max(clock, build date) to be believed.
+    /// V1: whether a version is implausibly far above max(clock, build date).
     pub(crate) fn is_implausible(&self, now: Time, version: Version, rules: &Rules) -> bool {
         let latest = (now + self.memory.clock_error).max(BUILT_AT) + rules.max_ahead;
         version >= at(latest) + STEP
@@ -161,8 +161,8 @@ impl Machine {
         version
     }
 
-    /// V1: an own clock that lies too far above every clock that peers told gives way to the
-    /// greatest of them.
+    /// V1: if the own clock lies too far above every clock that peers reported, uses the greatest of
+    /// those.
     fn trusted_clock(&self, now: Time, rules: &Rules) -> Version {
         let Some(told) = self.memory.told else { return self.clock(now) };
         let latest = (now + told).max(BUILT_AT) + rules.max_ahead;
@@ -172,14 +172,14 @@ impl Machine {
         if rules.has(Weaker::OwnClockByHighest) { 0 } else { at(now + told) }
     }
 
-    /// Takes note of a version that this process minted.
+    /// Records a version that this process minted.
     pub(crate) fn note_own(&mut self, version: Version) {
         self.memory.highest = self.memory.highest.max(version);
         let summary = &mut self.memory.summary[self.node];
         *summary = (*summary).max(version);
     }
 
-    /// V1: an own version that a record names.
+    /// V1: records an own version that a record names.
     pub(crate) fn observe(&mut self, now: Time, version: Version, rules: &Rules) {
         let is_foreign = if rules.has(Weaker::IncarnationAndCounter) {
             version > self.memory.incarnation.0 * STEP + self.memory.incarnation.1
@@ -192,7 +192,7 @@ impl Machine {
         }
     }
 
-    /// V1: a peer's hello tells the greatest version of this node that the peer knows, and the
+    /// V1: a peer's hello carries the greatest version of this node that the peer knows, and the
     /// peer's clock.
     pub(crate) fn hear(&mut self, now: Time, version: Version, error: Time, rules: &Rules) {
         self.memory.told = self.memory.told.max(Some(error));
@@ -206,7 +206,7 @@ impl Machine {
         }
     }
 
-    /// The greatest version of a node known here, as a hello tells it.
+    /// The greatest known version of a node, for a hello.
     pub(crate) fn greatest_known(&self, node: usize) -> Version {
         let own = if node == self.node { self.memory.highest } else { 0 };
         self.greatest_entry(node).max(own)
@@ -239,8 +239,8 @@ impl Machine {
     }
 }
 
-/// The random step above the highest known version. The model takes it from the true time, which
-/// no two steps of a history share.
+/// The random step above the highest known version. The model derives it from the true time, which
+/// differs for each step of a history.
 fn step(now: Time, rules: &Rules) -> Version {
     if rules.has(Weaker::NextWithoutRandom) { 1 } else { 1 + now.unsigned_abs() as Version % 64 }
 }

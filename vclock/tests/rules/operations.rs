@@ -9,13 +9,13 @@ use crate::rules::{Rules, Weaker};
 pub(crate) enum Outcome {
     /// A new dot of the node holds the content.
     Written,
-    /// The engine said it last, and the record says so.
+    /// The record confirms that it is the engine's last submission.
     Unchanged,
     /// The content is suppressed.
     Suppressed,
-    /// The content is a blend that the node itself showed.
+    /// The content is a blend that the node handed out.
     Echo,
-    /// It waits for the first contact.
+    /// The submission waits for the first contact.
     Waits,
 }
 
@@ -52,8 +52,8 @@ impl Machine {
         Outcome::Written
     }
 
-    /// V3: the engine replaced its own dots by a content that is suppressed. Those of other contents
-    /// go, and the own entry advances.
+    /// V3: the engine replaced its own dots by a suppressed content. Removes own dots of other
+    /// contents, and advances the own entry.
     fn supersede_but(&mut self, now: Time, id: usize, content: u8, rules: &Rules) {
         let names = self.names();
         let parts = &self.store.records[id].parts;
@@ -72,7 +72,7 @@ impl Machine {
     }
 
     /// V3 and V11: equal to `last_submitted` and the record is held; never while a replaced node's
-    /// dot is live, so that the first submission under a new key takes its writes over.
+    /// dot is live, so the first submission under a new key takes over its writes.
     fn is_unchanged(&self, id: usize, content: u8, rules: &Rules) -> bool {
         let record = &self.store.records[id];
         let replaced = record
@@ -85,7 +85,7 @@ impl Machine {
             && (!replaced || rules.has(Weaker::ReplacedCountsAsOwn))
     }
 
-    /// V7: an unchanged submission makes the write this process's, so that V5 guards it.
+    /// V7: an unchanged submission claims the write for this process, so V5 protects it.
     fn claim(&mut self, id: usize, content: u8, rules: &Rules) {
         let dot = self.own(id).dots().filter(|dot| dot.content == content).last();
         if let (Some(dot), false) = (dot, rules.has(Weaker::UnchangedClaimsNothing)) {
@@ -124,7 +124,7 @@ impl Machine {
         self.memory.handed
     }
 
-    /// V3, *withdraw*: own dots go, the own entry advances.
+    /// V3, *withdraw*: removes own dots and advances the own entry.
     pub(crate) fn withdraw(&mut self, now: Time, id: usize, rules: &Rules) {
         let carried = self.own(id).carried;
         self.remove_writes(id);
@@ -134,15 +134,15 @@ impl Machine {
         }
     }
 
-    /// V11: an operator removes the writes of an evicted node; the own entry advances.
+    /// V11: an operator removes the writes of an evicted node. Advances the own entry.
     pub(crate) fn withdraw_of(&mut self, now: Time, id: usize, node: usize, rules: &Rules) {
         self.store.records[id].parts[node].remove_dots();
         let version = self.mint(now, rules);
         self.own_mut(id).entry = version;
     }
 
-    /// V1: an operator removes the parts that are implausible by now. The contents of an own part are
-    /// written again, at plausible versions, and so is a withdrawal.
+    /// V1: an operator removes the parts that are implausible now. Writes the contents of an own part,
+    /// or its withdrawal, again at plausible versions.
     pub(crate) fn drop_implausible(&mut self, now: Time, rules: &Rules) {
         let mut dropped = [None; IDS];
         for (id, own) in dropped.iter_mut().enumerate() {
@@ -182,7 +182,7 @@ impl Machine {
         self.memory.last_write[id] = entry;
     }
 
-    /// V3, *forget*: all dots go, the own entry advances, every live content is suppressed.
+    /// V3, *forget*: removes all dots, advances the own entry, and suppresses every live content.
     pub(crate) fn forget(&mut self, now: Time, id: usize, rules: &Rules) {
         let (live, suppressed) =
             (self.store.records[id].live(), self.store.records[id].suppressed());
@@ -196,7 +196,7 @@ impl Machine {
         }
     }
 
-    /// V3, *resolve*: all dots go; a new own dot holds the result, which loses its suppression.
+    /// V3, *resolve*: replaces all dots by a new own dot with the result, and releases its suppression.
     pub(crate) fn resolve(&mut self, now: Time, id: usize, content: u8, rules: &Rules) {
         let suppressed = self.store.records[id].suppressed();
         self.remove_all(id);

@@ -4,17 +4,17 @@ use std::fmt;
 
 use crate::rules::{Rules, Weaker};
 
-/// Node ids: up to four members, two that replace a key, and one that no roster lists.
+/// Node ids: up to four members, two replacements of a key, and one outside the roster.
 pub(crate) const NODES: usize = 7;
-/// The node that no roster lists and no machine runs.
+/// The node outside the roster, which no machine runs.
 pub(crate) const STRANGER: usize = 6;
 /// Pattern ids. Histories write to the first two, sessions to all.
 pub(crate) const IDS: usize = 4;
-/// Contents: three that engines submit, then those that only a blend makes.
+/// Contents: three that engines submit, then those that only blends produce.
 pub(crate) const CONTENTS: u8 = 8;
 /// Contents that engines submit.
 pub(crate) const SUBMITTED: u8 = 3;
-/// More live dots of one node than any history reaches without a limit.
+/// More live dots of one node than any history without a limit reaches.
 const SLOTS: usize = 5;
 
 /// A version; a step of the clock is 256 of them.
@@ -32,7 +32,7 @@ pub(crate) fn contains(set: Set, member: impl Into<usize>) -> bool {
     set >> member.into() & 1 == 1
 }
 
-/// A live write: its node is the part's. Version 0 stands for an empty slot.
+/// A live write of the part's node. Version 0 denotes an empty slot.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Dot {
     pub(crate) version: Version,
@@ -45,7 +45,7 @@ impl fmt::Debug for Dot {
     }
 }
 
-/// One node's part of a record: a context entry, which covers everything of the node at or below
+/// One node's part of a record: a context entry, which covers all versions of the node at or below
 /// it, and the node's live dots.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Part {
@@ -144,7 +144,7 @@ impl Record {
         self.parts.iter().fold(0, |set, part| set | part.live())
     }
 
-    /// The contents that stay invisible.
+    /// The suppressed contents.
     pub(crate) fn suppressed(&self) -> Set {
         let in_set = (0..CONTENTS).filter(|c| self.lengths[usize::from(*c)] % 2 == 1);
         let in_set = in_set.fold(0, |set, content| set | 1 << content);
@@ -156,7 +156,7 @@ impl Record {
         self.live() & !self.suppressed()
     }
 
-    /// The visible pattern: the only content as it is; of several, a function of the set.
+    /// The visible pattern: the only content unchanged; for several, a function of the set.
     pub(crate) fn shown(&self) -> Option<u8> {
         let visible = self.visible();
         match visible.count_ones() {

@@ -7,13 +7,13 @@ pub(crate) enum Weaker {
     IncarnationAndCounter,
     /// V1: a version above the clock is the highest known + 1, without a random step.
     NextWithoutRandom,
-    /// V1: a hello's version of the own node is believed, however far in the future it lies.
+    /// V1: a node accepts any version of itself from a hello, however far in the future.
     ImplausibleHelloBelieved,
-    /// V1: one implausible version refuses the whole record, not its part alone.
+    /// V1: one implausible version makes a node refuse the whole record, not only its part.
     ImplausibleRecordRefused,
     /// V1: the own clock is used, however far it lies above every clock that peers told.
     OwnClockTrusted,
-    /// V1: an implausible own clock gives way to the highest known version, not to the told clock.
+    /// V1: the highest known version replaces an implausible own clock, not the reported clock.
     OwnClockByHighest,
     /// V1: dropping an own implausible part does not write its contents again.
     DropForgetsWrites,
@@ -41,7 +41,7 @@ pub(crate) enum Weaker {
     ReissueAtClock,
     /// V5: a re-issue at the limit of own dots drops the lowest.
     ReissueDropsLowest,
-    /// V3: a submission of a suppressed content leaves the own dots that it replaces.
+    /// V3: a submission of a suppressed content keeps the own dots that it replaces.
     SuppressedSupersedesNothing,
     /// V6: suppressed digests live in the forgetting node's dot; its next write removes them.
     SuppressedInTombstone,
@@ -49,9 +49,9 @@ pub(crate) enum Weaker {
     SuppressedCarriedOn,
     /// V7: a join never changes `last_submitted`.
     LastSubmittedKept,
-    /// V7: `last_submitted` outlives the own dots that a later own version covers.
+    /// V7: `last_submitted` stays when a later own version covers the own dots.
     CoveredLastSubmittedKept,
-    /// V7: an unchanged submission does not make the write this process's.
+    /// V7: an unchanged submission does not claim the write for this process.
     UnchangedClaimsNothing,
     /// V8: deletions that every node has are reaped; the greatest reaped versions refuse older ones.
     DeletionsReaped,
@@ -65,7 +65,7 @@ pub(crate) enum Weaker {
     ReplacesOne,
     /// Echo: a returned blend is written like any other content.
     EchoWritten,
-    /// Echo: only the blend shown at the moment is recognised, not those handed out before.
+    /// Echo: only the current blend is recognised, not those handed out before.
     EchoOfCurrentOnly,
     /// Echo: a content that equals the shown one is an echo even if a peer's live dot holds it.
     EchoOfLive,
@@ -99,7 +99,7 @@ impl Rules {
     pub(crate) const ADOPTED: Self =
         Self { weaker: None, max_dots: 2, max_suppressed: 2, max_ahead: 300 };
 
-    /// The adopted rules but for one.
+    /// The adopted rules except for one.
     pub(crate) const fn but(weaker: Weaker) -> Self {
         Self { weaker: Some(weaker), ..Self::ADOPTED }
     }
@@ -108,7 +108,7 @@ impl Rules {
         self.weaker == Some(weaker)
     }
 
-    /// Whether suppressed digests are a part of the record of its own (V6).
+    /// Whether suppressed digests are a separate part of the record (V6).
     pub(crate) fn suppresses_in_set(&self) -> bool {
         !self.has(Weaker::SuppressedInTombstone) && !self.has(Weaker::SuppressedCarriedOn)
     }

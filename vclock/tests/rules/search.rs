@@ -33,7 +33,7 @@ impl Random {
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) histories: u64,
-    /// Not equal yet when the clocks were right.
+    /// Histories that were not equal yet when the clocks became right.
     pub(crate) late: u64,
     pub(crate) rounds: usize,
     pub(crate) dots: usize,
@@ -41,7 +41,7 @@ pub(crate) struct Tally {
     pub(crate) reissued: u64,
     pub(crate) writes_cut: u64,
     pub(crate) refused: u64,
-    /// How many histories break each law, and the shortest of them.
+    /// The number of histories that break each law, and the shortest of them.
     pub(crate) violations: BTreeMap<Violation, (u64, Vec<Action>)>,
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn random(
     tally
 }
 
-/// Takes actions away for as long as the same law stays broken.
+/// Removes actions while the same law stays broken.
 fn shrink(rules: Rules, nodes: usize, history: &[Action], violation: Violation) -> Vec<Action> {
     let is_broken = |history: &[Action]| {
         let mut world = World::new(nodes, rules);
@@ -136,17 +136,17 @@ fn shrink(rules: Rules, nodes: usize, history: &[Action], violation: Violation) 
     }
 }
 
-/// How much of the alphabet an exhaustive run uses.
+/// The part of the alphabet that an exhaustive run uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Alphabet {
     /// Submissions, whole sessions, and the faults.
     Submissions,
-    /// All operations and single records as well.
+    /// All operations and single records, too.
     Everything,
 }
 
-/// All histories up to a depth, with one id and two contents. States that are equal at the same
-/// depth count once; only histories are kept, and states are made again from them.
+/// All histories up to a depth, with one id and two contents. Equal states at the same depth count
+/// once; only histories are kept, and states are recomputed from them.
 pub(crate) fn exhaustive(
     rules: Rules,
     class: &str,

@@ -1,4 +1,4 @@
-//! Sessions by version summaries, record by record, with a descent where roots differ.
+//! Sessions by version summaries, record by record, with a descent if roots differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +16,9 @@ const MAX_LEFT: u8 = 4;
 pub(crate) struct Session {
     pub(crate) ends: [usize; 2],
     streams: [Stream; 2],
-    /// It changed a record.
+    /// The session changed a record.
     moved: bool,
-    /// The records that the descent still sends: receiver, id, record.
+    /// The records that the descent has yet to send: receiver, id, record.
     descent: Option<Vec<(usize, usize, Record)>>,
     /// Records that the descent may still send.
     budget: usize,
@@ -26,20 +26,20 @@ pub(crate) struct Session {
     expected: [[Record; IDS]; 2],
     /// A side refused a record.
     refused: bool,
-    /// Something else changed a record while it ran.
+    /// Another event changed a record during the session.
     is_disturbed: bool,
-    /// Re-issues before it; a re-issue writes during the session, as an engine does.
+    /// Re-issues before the session; a re-issue writes during the session, like an engine.
     reissued: u32,
 }
 
-/// Costs of sessions, and `unequal`, which must stay 0.
+/// The costs of sessions, and `unequal`, which must stay 0.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Counts {
     /// Sessions whose roots differed.
     pub(crate) differed: u64,
     pub(crate) equal: u64,
     pub(crate) descents: u64,
-    /// Left to the next session: by a budget or claim, or because news came in meanwhile.
+    /// Left to the next session by a budget or claim, or because news arrived meanwhile.
     pub(crate) left: u64,
     pub(crate) left_as_news: u64,
     pub(crate) apart_by_refusal: u64,
@@ -49,7 +49,7 @@ pub(crate) struct Counts {
     pub(crate) refused: u64,
     pub(crate) sent_by_descent: u64,
     pub(crate) broken: u64,
-    /// Undisturbed, nothing refused, nothing left out, and yet not equal: forbidden.
+    /// Undisturbed, nothing refused or left out, and still not equal: forbidden.
     pub(crate) unequal: u64,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Sessions {
     random: Random,
 }
 
-/// Whether a session goes on after a step.
+/// Whether a session continues after a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
     Open,
@@ -97,7 +97,7 @@ impl Sessions {
         self.refusals[m].is_some_and(|(refused, until)| refused == id && until > self.world.now)
     }
 
-    /// The nodes whose ranges a running session brings to `m`: another one does not take them.
+    /// The nodes whose ranges a running session delivers to `m`: other sessions do not request them.
     fn claimed(&self, m: usize) -> BTreeSet<usize> {
         let streams = self.open.iter().flat_map(|session| &session.streams);
         streams.filter(|stream| stream.to == m).flat_map(Stream::on_its_way).collect()
@@ -133,7 +133,7 @@ impl Sessions {
         self.open.push(session);
     }
 
-    /// Sends one record, or ends a phase. `way` is the direction that goes first.
+    /// Sends one record, or ends a phase. `way` is the first direction.
     pub(crate) fn step(&mut self, n: usize, way: usize) -> Progress {
         let ends = self.open[n].ends;
         self.open[n].is_disturbed |= self.open[n].expected != self.records(ends);
@@ -175,7 +175,7 @@ impl Sessions {
         changed
     }
 
-    /// The roots after the records by clocks. Decides whether the session descends.
+    /// Compares the roots after the records by clocks, and decides whether the session descends.
     fn end_streams(&mut self, n: usize) -> Progress {
         let session = &self.open[n];
         let (ends, moved) = (session.ends, session.moved);
@@ -203,8 +203,8 @@ impl Sessions {
         Progress::Open
     }
 
-    /// The listing: whole records both ways, in the order of the session's tags. A refused
-    /// record is not sent again before its back-off.
+    /// The listing: whole records in both directions, in the order of the session's tags. A refused
+    /// record is not sent again before its back-off ends.
     fn list(&mut self, n: usize) -> Vec<(usize, usize, Record)> {
         let ends = self.open[n].ends;
         let [a, b] = self.records(ends);
@@ -261,7 +261,7 @@ impl Sessions {
         Progress::Ended
     }
 
-    /// Breaks a session, wherever it is.
+    /// Breaks a session at any point.
     pub(crate) fn break_off(&mut self, n: usize) {
         self.counts.broken += 1;
         self.open.remove(n);
@@ -285,7 +285,7 @@ impl Sessions {
         }
     }
 
-    /// Nothing is refused any more, and no session runs.
+    /// Ends all refusals and sessions.
     fn end_faults(&mut self) {
         self.refusals.iter_mut().for_each(|refusal| *refusal = None);
         self.open.clear();

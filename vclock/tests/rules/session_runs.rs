@@ -7,13 +7,13 @@ use crate::search::Random;
 use crate::session::{Counts, Sessions};
 use crate::world::World;
 
-/// Faults that sessions meet.
+/// Faults during sessions.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Conditions {
     pub(crate) name: &'static str,
-    /// Half of the sessions send at most 0 to 2 records a direction.
+    /// Half of the sessions send at most 0 to 2 records per direction.
     budgets: bool,
-    /// A session breaks at any record, by clocks or in the descent.
+    /// A session breaks at any record, by clocks or during the descent.
     breaks: bool,
     /// A receiver refuses an id for a while.
     refusals: bool,
@@ -21,7 +21,7 @@ pub(crate) struct Conditions {
     two_at_once: bool,
     /// Single records travel outside sessions.
     single_records: bool,
-    /// Writes fall into running sessions.
+    /// Writes happen during sessions.
     writes_inside: bool,
     /// A summary entry jumps to the greatest that its limit allows.
     garbage: bool,
@@ -236,7 +236,7 @@ impl Run {
     }
 }
 
-/// The set that a step is drawn from.
+/// The set from which a step is drawn.
 #[derive(Clone, Copy)]
 enum Source {
     Writes,

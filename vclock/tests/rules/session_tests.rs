@@ -1,4 +1,4 @@
-//! The weaker rules of sessions: they stall, or descend without need.
+//! The weaker rules of sessions: they stall, or descend unnecessarily.
 
 use crate::action::Action::{self, *};
 use crate::rules::{Rules, Weaker};
@@ -11,7 +11,7 @@ fn after(rules: Rules, history: &[Action]) -> Sessions {
     Sessions::new(World::run(3, rules, history), 7)
 }
 
-/// How often the session between nodes 0 and 1 descends, if a write falls into it.
+/// The number of descents of a session between nodes 0 and 1 with a write during the session.
 fn descents(rules: Rules, before: &[Action], inside: &[Action]) -> u64 {
     let mut sessions = after(rules, before);
     sessions.open([0, 1], ALL);
@@ -72,8 +72,8 @@ fn equal_versions_stay_together() {
 
 #[test]
 fn a_cut_descent_varies_its_order() {
-    // Both summaries are too high, as they may be after a start; node 0 has the older record of
-    // id 0, which a descent in the order of the ids sends first, in vain, each time.
+    // Both summaries are too high, as after a start; node 0 has the older record of id 0, which a
+    // descent in the order of the ids sends first each time, without effect.
     let history = [
         Submit(0, 0, 0),
         OneWay(0, 1, 0),

@@ -6,7 +6,7 @@ use crate::record::{IDS, NODES, Record, Version};
 use crate::rules::Weaker;
 use crate::world::World;
 
-/// The records that one side sends by clocks; all but `sent` is fixed at the hello.
+/// The records that one side sends by clocks; all fields but `sent` are fixed at the hello.
 pub(crate) struct Stream {
     pub(crate) to: usize,
     records: [Record; IDS],
@@ -14,7 +14,7 @@ pub(crate) struct Stream {
     base: [Version; NODES],
     /// The ranges that the receiver takes.
     takes: [bool; NODES],
-    /// The sender declares that it sends everything of a node up to here.
+    /// The sender declares that it sends all records of a node up to this version.
     upper: [Version; NODES],
     order: Vec<usize>,
     pub(crate) sent: usize,
@@ -64,7 +64,7 @@ impl Stream {
                 }
             }
         }
-        // Nothing can be declared of records above the own entry: last, and only if all fit.
+        // No range can cover records above the own entry: they go last, and only if all fit.
         above_own.retain(|id| !self.order.contains(id));
         if self.order.len() + above_own.len() <= budget {
             self.order.extend(above_own);
@@ -88,7 +88,7 @@ impl Stream {
         ids
     }
 
-    /// How many records the budget allows; records of equal version are never separated.
+    /// The number of records that the budget allows; records of equal version are never separated.
     fn cut(&self, budget: usize, world: &World) -> usize {
         let mut cut = budget.min(self.order.len());
         let are_equal = |a: usize, b: usize| {
@@ -113,7 +113,7 @@ impl Stream {
         self.order.get(self.sent).map(|id| (*id, self.records[*id]))
     }
 
-    /// The nodes of which a record is still on its way.
+    /// The nodes with unsent records.
     pub(crate) fn on_its_way(&self) -> impl Iterator<Item = usize> + '_ {
         (0..NODES).filter(|node| {
             let mut open = self.order[self.sent..].iter();
@@ -122,7 +122,7 @@ impl Stream {
         })
     }
 
-    /// Raises the receiver's summary for the ranges of which nothing is on its way any more.
+    /// Raises the receiver's summary for the ranges without unsent records.
     pub(crate) fn raise(&self, world: &mut World) {
         for node in (0..NODES).filter(|node| self.takes[*node]) {
             let range = self.base[node] + 1..=self.upper[node];

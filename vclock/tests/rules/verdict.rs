@@ -1,4 +1,4 @@
-//! The end of a history: all faults end, sessions run until nothing changes, and the laws are judged.
+//! The end of a history: all faults end, sessions run until nothing changes, and the laws are checked.
 
 use std::collections::BTreeSet;
 
@@ -11,19 +11,19 @@ use crate::world::World;
 pub(crate) enum Violation {
     /// S1: two replicas differ after all sessions.
     Diverged,
-    /// S1: a plausible part of a held id did not reach every machine before clocks and caps gave way.
+    /// S1: a plausible part of a held id did not reach every machine before clocks and caps were lifted.
     Withheld,
     /// S2: an acknowledged write is neither live nor suppressed.
     Lost,
     /// S2: a join dropped a write, and then a fault destroyed its last copy.
     DroppedThenDestroyed,
-    /// S2: a live write is suppressed that nobody forgot, or that was released since.
+    /// S2: a live write is suppressed although it was never forgotten, or was released since.
     Hidden,
-    /// S2: a submission was "unchanged", but nobody shows it.
+    /// S2: a submission was "unchanged", but no machine shows it.
     Unheard,
     /// S3: a forgotten content is visible.
     ForgottenVisible,
-    /// S3: a write that an operation took back is live again.
+    /// S3: a withdrawn write is live again.
     TakenBackLive,
     /// S4: a node has more live dots than the limit.
     TooWide,
@@ -31,7 +31,7 @@ pub(crate) enum Violation {
     Endless,
     /// S5: engines that return handed-out patterns never stop writing.
     EchoEndless,
-    /// Echo: a blend that nobody wrote became a write.
+    /// Echo: a blend that no engine wrote became a write.
     EchoWritten,
     /// V9: a submission followed an operation that came after it.
     Reordered,
@@ -40,7 +40,7 @@ pub(crate) enum Violation {
 #[derive(Clone, Default)]
 pub(crate) struct Verdict {
     pub(crate) violations: BTreeSet<Violation>,
-    /// Not equal yet when all clocks are right: implausible versions wait for their time.
+    /// Not equal yet when all clocks are right: implausible versions are still refused.
     pub(crate) is_late: bool,
     /// Rounds of all pairwise sessions until nothing changed.
     pub(crate) rounds: usize,
@@ -49,11 +49,11 @@ pub(crate) struct Verdict {
     pub(crate) counts: Counts,
 }
 
-/// More rounds than any history needs that ends at all.
+/// More rounds than any terminating history needs.
 const ROUNDS: usize = 24;
 
 impl World {
-    /// Ends all faults, syncs, and judges.
+    /// Ends all faults, syncs, and checks the laws.
     pub(crate) fn judge(mut self) -> Verdict {
         let suppressed = self.begin_step();
         (self.mail, self.saved) = (None, None);
@@ -75,7 +75,7 @@ impl World {
         verdict
     }
 
-    /// Clocks are right, caps are raised, and so much time passes that no version is implausible.
+    /// Sets clocks right, raises caps, and lets time pass until no version is implausible.
     pub(crate) fn end_refusals(&mut self) {
         for machine in &mut self.machines {
             (machine.memory.clock_error, machine.is_full) = (0, false);
@@ -88,7 +88,7 @@ impl World {
         self.machines.iter().all(|machine| &machine.store.records == first)
     }
 
-    /// Runs rounds of all pairwise sessions. Returns whether they come to an end.
+    /// Runs rounds of all pairwise sessions. Returns whether they terminate.
     fn converge(&mut self, verdict: &mut Verdict) -> bool {
         for round in 0..ROUNDS {
             self.now += 1;
@@ -115,7 +115,7 @@ impl World {
         changed
     }
 
-    /// Whether a machine lacks a plausible part that no cap of its own may refuse.
+    /// Whether a machine lacks a plausible part that its caps may not refuse.
     fn withholds(&self) -> bool {
         (0..IDS).any(|id| {
             let records = || self.machines.iter().map(|machine| &machine.store.records[id]);
@@ -173,7 +173,7 @@ impl World {
         verdict.counts = self.ledger.counts;
     }
 
-    /// Lets every engine return each pattern that it was handed one round before.
+    /// Lets every engine return each pattern that it received one round before.
     fn echoes_endlessly(mut self) -> bool {
         for _ in 0..ROUNDS {
             self.now += 1;

@@ -1,4 +1,4 @@
-//! All machines, the record on its way, and the effect of each step of a history.
+//! All machines, the record in flight, and the effect of each step of a history.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -14,10 +14,10 @@ pub(crate) struct World {
     pub(crate) now: Time,
     /// Nodes first, then clones of node 0.
     pub(crate) machines: Vec<Machine>,
-    /// Without clones.
+    /// The number of nodes, without clones.
     pub(crate) nodes: usize,
     pub(crate) saved: Option<Box<Machine>>,
-    /// A record on its way: pattern id and content. It may arrive at any time, or again.
+    /// A record in flight: pattern id and content. It may arrive at any time and repeatedly.
     pub(crate) mail: Option<(usize, Record)>,
     /// The next new key.
     next_key: usize,
@@ -34,7 +34,7 @@ impl World {
             (machine.memory.is_waiting, machine.store.met_peer) = (false, true);
         }
         let ledger = Ledger::new(nodes);
-        // Four nodes leave room for two new keys, as three do.
+        // Four nodes leave room for two new keys, like three.
         Self { rules, now, machines, nodes, saved: None, mail: None, next_key: 4, ledger }
     }
 
@@ -150,7 +150,7 @@ impl World {
             }
             Save => self.saved = Some(Box::new(self.machines[0].clone())),
             Restore(error) => {
-                // The key and the roster are not a part of the store.
+                // The store contains neither the key nor the roster.
                 self.machines[0].store = self.saved.clone().expect("a copy was saved").store;
                 self.machines[0].start(now, error, &rules);
             }
@@ -197,7 +197,7 @@ impl World {
         }
     }
 
-    /// A member sends a part of a node that nobody lists.
+    /// A member sends a part of an unlisted node.
     fn forge(&mut self, m: usize, id: usize) {
         let mut record = Record::default();
         let version = self.now as u32 * 256;
@@ -205,7 +205,7 @@ impl World {
         self.join(m, id, &record);
     }
 
-    /// V9: a waiting submission becomes a submission like any other.
+    /// V9: applies a waiting submission like any other.
     pub(crate) fn take_in(&mut self, m: usize, ids: std::ops::Range<usize>) {
         if !self.machines[m].memory.is_waiting {
             return;
@@ -219,7 +219,7 @@ impl World {
         self.machines[m].store.met_peer |= is_all;
     }
 
-    /// Echo: a snapshot equal to the last one handed out writes nothing.
+    /// Echo: a snapshot equal to the last handed-out one writes nothing.
     fn return_all(&mut self, m: usize) {
         let memory = &self.machines[m].memory;
         let is_echo = memory.engine == Some(memory.handed);
@@ -241,7 +241,7 @@ impl World {
         self.book_submission(m, id, content, outcome, writes);
     }
 
-    /// V9: an operation first takes in the waiting submission of its id.
+    /// V9: an operation first applies the waiting submission of its id.
     fn prepare(&mut self, m: usize, id: usize) {
         if !self.rules.has(Weaker::OperationPassesWaiting) {
             self.take_in(m, id..id + 1);
@@ -299,7 +299,7 @@ impl World {
         self.book_join(m, id, &before);
     }
 
-    /// V1: a hello tells the greatest version known of the other's node, and the own clock.
+    /// V1: a hello carries the greatest known version of the other's node, and the own clock.
     pub(crate) fn exchange_hellos(&mut self, i: usize, j: usize) {
         let (a, b) = (&self.machines[i], &self.machines[j]);
         let told_to_a = (b.greatest_known(a.node), b.memory.clock_error);
@@ -308,7 +308,7 @@ impl World {
         self.machines[j].hear(self.now, told_to_b.0, told_to_b.1, &self.rules);
     }
 
-    /// A whole session. Returns whether it changed anything.
+    /// Runs a whole session. Returns whether it changed anything.
     pub(crate) fn session(&mut self, i: usize, j: usize) -> bool {
         let records = |world: &Self| [i, j].map(|m| world.machines[m].store.records);
         let before = records(self);

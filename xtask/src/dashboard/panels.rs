@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metric_has_a_panel_and_none_lies_on_another() {
+    fn every_metric_has_a_panel_without_overlap() {
         let names = [
             "a_lag_seconds",
             "a_bytes_total",
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_overview_looks_at_metrics_that_the_alerts_know() {
+    fn overview_queries_filter_by_node() {
         let mut panels = Vec::new();
         overview(&mut panels);
         assert_eq!(panels.len(), 1 + OVERVIEW.len());

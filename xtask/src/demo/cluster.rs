@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_roster_of_a_node_holds_all_the_others() {
+    fn node_roster_lists_all_other_nodes() {
         let members = [member("a"), member("b"), member("c")];
         let text = configuration(&members[1], &members, &["one".to_owned(), "t\"wo".to_owned()], 5);
         assert!(text.contains(r#"spaces = ["one", "t\"wo"]"#), "{text}");

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn rejects_what_is_bad_and_takes_the_rest_of_the_file() {
+    fn bad_patterns_of_a_file_are_rejected_alone() {
         let good = pattern("good", "");
         let snapshot = [
             good.clone(),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_rows_of_the_embedding_file_in_the_order_of_snapshots() {
+    fn embedding_rows_follow_snapshot_order() {
         let scratch = Scratch::new().unwrap();
         let row = |value: f32| value.to_le_bytes().repeat(DIMENSION);
         fs::write(scratch.path().join("embeddings.f32"), [row(0.25), row(0.5)].concat()).unwrap();
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_said_to_be_empty() {
+    fn empty_file_is_reported() {
         let feed = read("\n").unwrap();
         assert!(feed.rejected[0].reason.contains("empty") && feed.patterns.is_empty());
     }

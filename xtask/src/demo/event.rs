@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn understands_where_to_look() {
+    fn parses_the_page_address() {
         let page = |page: &str| Some(Event::Listening { page: Some(page.to_owned()) });
         let line = r#"{"event":"listening","node":"a","page":"http://127.0.0.1:7801/"}"#;
         assert_eq!(Event::parse(line), page("http://127.0.0.1:7801/"));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn understands_the_groups_of_each_space() {
+    fn parses_the_groups_of_each_space() {
         let line = r#"{"event":"groups","spaces":[{"space":"work","groups":2,"members":3,"disputed":1,"pending":4,"example":"e"}]}"#;
         let Some(Event::Groups(spaces)) = Event::parse(line) else { panic!("{line}") };
         let [of] = &spaces[..] else { panic!("{spaces:?}") };
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn understands_a_state_and_passes_over_what_it_does_not_know() {
+    fn parses_states_and_ignores_unknown_events() {
         let line = r#"{"event":"state","node":"a","root":"ab","patterns":3,"waiting":1,"sessions":2,"bytes_sent":10,"bytes_received":20,"replay_done":true,"new":1}"#;
         let Some(Event::State(state)) = Event::parse(line) else { panic!("{line}") };
         assert_eq!((state.root.as_str(), state.patterns, state.waiting), ("ab", 3, 1));

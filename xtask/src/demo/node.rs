@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_heard_told_and_ended_by_the_end_of_its_input() {
+    fn node_exchanges_lines_and_ends_with_its_input() {
         let scratch = Scratch::new().unwrap();
         let (sender, events) = mpsc::channel();
         let script = r#"echo '{"event":"listening"}'; echo noise >&2; read line; echo "{\"event\":\"$line\"}"; cat"#;

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_problem_nothing_has_converged() {
+    fn problem_means_not_converged() {
         let findings = Findings {
             union_patterns: 3,
             missing_patterns: 1,

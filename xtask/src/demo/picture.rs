@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn every_node_has_a_line_from_the_start_to_the_end() {
+    fn every_node_has_a_line_over_the_whole_time() {
         let sample = |seconds, patterns: [u64; 2], distinct_roots| Sample {
             seconds,
             patterns: patterns.into(),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_of_nothing_is_still_a_picture() {
+    fn empty_history_draws_a_picture() {
         assert!(!draw(&[], 0, &[], 0.0, false).contains("NaN"));
     }
 }

@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_names_roots_patterns_and_the_sum_of_transfers() {
+    fn line_shows_roots_patterns_and_transfer_sums() {
         let mut progress = two();
         progress.take(0, state("0123456789", 2, false));
         for records_in in [2, 0, 3] {
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn feeding_ends_with_the_last_snapshot_of_any_node() {
+    fn feeding_ends_with_the_last_snapshot() {
         let mut progress = two();
         progress.take(0, state("r", 3, true));
         assert_eq!(progress.fed(), None);

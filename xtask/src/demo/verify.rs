@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_union_of_all_citations_with_the_most_confident_version_is_right() {
+    fn most_confident_version_cites_the_union() {
         let right = feed("", &[("p", &["e1", "e3"], 0.75), ("q", &["e2", "e2"], 0.5)]);
         let findings = verified(&disagreeing(), &[&right, &right]);
         assert_eq!(findings.problems, [""; 0]);

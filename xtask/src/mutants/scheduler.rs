@@ -48,7 +48,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
         ],
         suite: &SCHEDULE,
-        killers: &["nothing_comes_twice"],
+        killers: &["no_record_arrives_twice"],
     },
     Mutant {
         name: "schedule: no back-off",
@@ -58,7 +58,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             to: "found.trigger.end(Worth::Progress, call, now);",
         }],
         suite: &SCHEDULE,
-        killers: &["a_refusal_costs_ever_less", "refused_records_are_not_resent"],
+        killers: &["refused_record_is_retried_ever_less", "refused_records_are_not_resent"],
     },
     Mutant {
         name: "schedule: permit leak",
@@ -86,7 +86,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             to: "outcome.result == Ending::BudgetSpent && false",
         }],
         suite: &SCHEDULE,
-        killers: &["the_rest_follows_at_once"],
+        killers: &["records_over_the_budget_follow_at_once"],
     },
     Mutant {
         name: "schedule: unfair dials",

@@ -100,7 +100,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             to: "Some(last_write.value.clone()), |older| older.node == *node)",
         }],
         suite: &STATE,
-        killers: &["counterexamples::reissue::a_reissue_stands_beside_arriving_writes"],
+        killers: &["counterexamples::reissue::reissue_keeps_arriving_writes"],
     },
     Mutant {
         name: "reissue: the oldest gives way at the cap",
@@ -158,7 +158,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             to: "change.last_submitted",
         }],
         suite: &STATE,
-        killers: &["counterexamples::submissions::an_own_write_that_came_back_is_the_last_one"],
+        killers: &["counterexamples::submissions::returned_own_write_becomes_last_submitted"],
     },
     Mutant {
         name: "adopt: a covered write stays the last",
@@ -169,8 +169,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }],
         suite: &STATE,
         killers: &[
-            "counterexamples::submissions::a_covered_write_is_not_the_last_one",
-            "cases::forgeries::a_forged_record_is_written_over_after_a_restart",
+            "counterexamples::submissions::covered_write_is_not_last_submitted",
+            "cases::forgeries::forged_record_is_overwritten_after_restart",
         ],
     },
     Mutant {
@@ -203,7 +203,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                  {",
         }],
         suite: &STATE,
-        killers: &["counterexamples::submissions::a_suppressed_write_is_not_the_last_one"],
+        killers: &["counterexamples::submissions::suppressed_write_is_not_last_submitted"],
     },
     Mutant {
         name: "submit: a suppressed write stays the last",
@@ -213,7 +213,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             to: "Change::of(id, Some(entry))",
         }],
         suite: &STATE,
-        killers: &["counterexamples::submissions::a_suppressed_write_is_not_the_last_one"],
+        killers: &["counterexamples::submissions::suppressed_write_is_not_last_submitted"],
     },
     Mutant {
         name: "submit: supersedes the peers",
@@ -258,8 +258,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }],
         suite: &STATE,
         killers: &[
-            "counterexamples::deletions::a_lost_disk_brings_nothing_forgotten_back",
-            "counterexamples::deletions::a_suppression_that_travels_alone_is_kept",
+            "counterexamples::deletions::lost_disk_revives_no_forgotten_content",
+            "counterexamples::deletions::suppression_without_dots_is_kept",
         ],
     },
     Mutant {
@@ -321,7 +321,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             to: "",
         }],
         suite: &STATE,
-        killers: &["counterexamples::clocks::an_implausible_part_withholds_no_suppression"],
+        killers: &["counterexamples::clocks::implausible_part_does_not_block_suppression"],
     },
     Mutant {
         name: "plausibility: records are believed",
@@ -374,7 +374,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "first contact: no wait",
         edits: &[Edit { file: CONTACT, from: "if !self.settled {", to: "if false {" }],
         suite: &STATE,
-        killers: &["counterexamples::submissions::the_first_contact_tells_a_node_its_versions"],
+        killers: &["counterexamples::submissions::first_contact_teaches_own_versions"],
     },
     Mutant {
         name: "first contact: no wait of a damaged store",
@@ -387,9 +387,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
         edits: &[Edit { file: WRITE, from: "self.take_in_only(&writer, &ids)?;", to: "" }],
         suite: &STATE,
         killers: &[
-            "counterexamples::submissions::an_operation_takes_in_first_what_waits",
-            "counterexamples::submissions::a_withdrawal_takes_in_first_what_waits",
-            "counterexamples::submissions::a_forgetting_takes_in_first_what_waits",
+            "counterexamples::submissions::operation_first_applies_waiting_writes",
+            "counterexamples::submissions::withdrawal_first_applies_waiting_writes",
+            "counterexamples::submissions::forgetting_first_applies_waiting_writes",
         ],
     },
 ];

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missed_budget_stands_out() {
+    fn missed_budget_is_marked() {
         let row = json!({"name": "n", "input": "i", "ratio": 2.0, "budget": 1.0, "met": false});
         let page = page(row);
         let html = page.render();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_measured_becomes_markup() {
+    fn measured_text_never_becomes_markup() {
         let html = page(json!({"name": "<script>"})).render();
         assert!(
             html.contains("&lt;script&gt;")

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_published_is_found() {
+    fn unpublishable_dependency_is_found() {
         assert!(
             said("engram-bridge", "engram-merkle", false, "*")[0].contains("without a version")
         );

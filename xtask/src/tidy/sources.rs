@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_without_an_order_in_a_pure_crate_is_found() {
+    fn unordered_map_in_a_pure_crate_is_found() {
         let planted = [source("a.rs", "use std::collections::HashMap;\n")];
         let found = check_purity("engram-vclock", &planted);
         assert!(found.len() == 1 && found[0].says.contains("BTreeMap"), "{found:?}");

@@ -3,9 +3,9 @@ use alloc::vec::Vec;
 use crate::pattern::PatternValue;
 use crate::{Reason, Resolution, Strategy, StrategyId, Versions};
 
-/// Every version stays visible, the most confident first; of equal confidences the greater digest.
+/// Keeps every version visible, the most confident first; the greater digest breaks ties.
 ///
-/// Nothing is lost, and nothing is resolved: a reader sees all versions.
+/// Loses nothing and resolves nothing: a reader sees all versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct KeepBoth;
 

@@ -2,10 +2,10 @@ use super::winner;
 use crate::pattern::PatternValue;
 use crate::{Reason, Resolution, Strategy, StrategyId, Versions};
 
-/// The version with the latest time, bit for bit; of equal times the greater digest.
+/// Chooses the version with the latest time, bit for bit; the greater digest breaks ties.
 ///
-/// Lost: everything of the other versions, their citations included. The times are those that the
-/// nodes wrote, so a clock that is ahead wins for as long as it is ahead.
+/// Hides the other versions, including their citations. The nodes write the times, so a node whose
+/// clock is ahead wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LastWriter;
 

@@ -2,12 +2,12 @@ use super::{latest, winner};
 use crate::pattern::{Merged, PatternValue};
 use crate::{Reason, Resolution, Strategy, StrategyId, Versions};
 
-/// The version with the greatest confidence, with the citations of all. The default.
+/// Chooses the version with the greatest confidence, with the citations of all versions. The default.
 ///
 /// Embedding, strength and confidence are the winner's, bit for bit. Citations are the [`union`](crate::pattern::union)
-/// of all versions, and the time is the latest of all, since it is the time of the newest
-/// citation. Equal confidences are decided by the greater digest. Lost: the embeddings of the
-/// others, which stay in the replicated set.
+/// of all versions, and the time is the latest of all, because it is the time of the newest
+/// citation. The greater digest breaks ties. Hides the embeddings of the other versions, which stay in the replicated
+/// set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ConfidenceVoting;
 

@@ -4,13 +4,12 @@ use super::latest;
 use crate::pattern::{Merged, PatternValue, blend};
 use crate::{Reason, Resolution, Strategy, StrategyId, Version, Versions};
 
-/// The mean of all versions at once, weighted by confidence, with the citations of all.
+/// Computes the mean of all versions at once, weighted by confidence, with the citations of all.
 ///
 /// Embedding, strength and confidence are weighted means, summed in `f64` and rounded once, so
-/// each lies between its smallest and greatest input. If every weight is zero, all weigh the
-/// same. Citations are the [`union`](crate::pattern::union) of all, the time is the latest. Lost: nothing of the
-/// citations; no version's embedding stays as it was, so use it only where a mean of embeddings
-/// means something.
+/// each lies between its smallest and greatest input. If every weight is zero, all versions weigh
+/// the same. Citations are the [`union`](crate::pattern::union) of all, the time is the latest. No original embedding
+/// stays visible, so use it only if a mean of embeddings is meaningful.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ConfidenceWeighted {
     weight: Weight,
@@ -29,8 +28,8 @@ impl ConfidenceWeighted {
         Self { weight: Weight::Confidence }
     }
 
-    /// Weighs each version by its confidence times its confirmations, so that two nodes that
-    /// found the same count for two.
+    /// Weighs each version by its confidence times its confirmations: two nodes that found the same
+    /// version count twice.
     pub const fn by_confirmations() -> Self {
         Self { weight: Weight::Confirmations }
     }
@@ -57,7 +56,7 @@ impl ConfidenceWeighted {
     /// The share of each version, and the order in which shares are summed.
     fn shares<T: PatternValue>(&self, versions: &Versions<T>) -> (Vec<f64>, Vec<usize>, Reason) {
         let mut weights: Vec<f64> = versions.iter().map(|v| self.weight(v)).collect();
-        // Heaviest first, so that a digest orders nothing but equal weights.
+        // Heaviest first, so digests only order equal weights.
         let mut order: Vec<usize> = (0..weights.len()).collect();
         order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
         let mut total = order.iter().fold(0.0, |sum, &i| sum + weights[i]);
@@ -98,7 +97,7 @@ impl<T: PatternValue> Strategy<T> for ConfidenceWeighted {
     }
 }
 
-/// `mean`, or the nearest of the values if rounding carried it past all of them.
+/// Returns `mean`, or the nearest of the values if rounding moved it past all of them.
 fn within(mean: f32, values: impl Iterator<Item = f32> + Clone) -> f32 {
     let smallest = values.clone().min_by(f32::total_cmp).unwrap_or(mean);
     let greatest = values.max_by(f32::total_cmp).unwrap_or(mean);

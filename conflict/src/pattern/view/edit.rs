@@ -1,4 +1,4 @@
-//! Edits: what changes in the graph, and which decisions follow.
+//! Edits of the graph, and the decisions that follow.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -15,13 +15,13 @@ use crate::pattern::vector::{Sketch, measured_cosine, squared_length};
 use crate::pattern::{Conflict, ConflictKind, InvalidPattern};
 
 impl<K: Ord + Clone> CrossIdView<K> {
-    /// Puts a pattern in, in place of the one with the same id.
+    /// Inserts a pattern, or replaces the one with the same id.
     ///
     /// Compares it with all others: `O(n)`, half a millisecond at 10^4 patterns of 768 dimensions,
-    /// since most comparisons end after an eighth of the components.
+    /// because most comparisons end after an eighth of the components.
     ///
     /// # Errors
-    /// [`InvalidValue`] if the pattern is not valid; the view is then as before.
+    /// [`InvalidValue`] if the pattern is invalid; the view is unchanged.
     pub fn upsert(
         &mut self,
         id: K,
@@ -30,19 +30,19 @@ impl<K: Ord + Clone> CrossIdView<K> {
         self.update([(id, Some(pattern))])
     }
 
-    /// Takes a pattern out; an id that is not there changes nothing.
+    /// Removes a pattern; an unknown id changes nothing.
     pub fn remove(&mut self, id: &K) {
         let mut pending = BTreeSet::new();
         self.take_out(id, &mut pending);
         self.settle(pending);
     }
 
-    /// Applies many edits and decides once: `None` removes. Also the way to build from scratch.
+    /// Applies many edits and decides once: `None` removes. Use it to build from scratch, too.
     ///
-    /// Of several edits of one id the last counts.
+    /// If an id occurs more than once, its last edit counts.
     ///
     /// # Errors
-    /// [`InvalidValue`] names a pattern that is not valid; no edit was then applied.
+    /// [`InvalidValue`] names an invalid pattern; no edit was applied.
     pub fn update<'a>(
         &mut self,
         edits: impl IntoIterator<Item = (K, Option<Pattern<'a>>)>,
@@ -63,7 +63,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         Ok(())
     }
 
-    /// All patterns that stay or come must agree on the dimension, so one batch can replace it.
+    /// All remaining and new patterns must agree on the dimension, so one batch can change it.
     fn validate(
         &self,
         edits: &BTreeMap<K, Option<Pattern<'_>>>,
@@ -79,7 +79,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         })
     }
 
-    /// Whether the view holds exactly this already.
+    /// Whether the view already holds exactly this pattern.
     fn holds(&self, id: &K, pattern: &Pattern<'_>) -> bool {
         let Some(node) = self.slots.get(id).map(|&slot| self.node(slot)) else {
             return false;
@@ -92,7 +92,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
             && node.citations.iter().map(|id| &**id).eq(distinct(pattern.citations))
     }
 
-    /// Takes the pattern out of the graph; those that had it as their representative are pending.
+    /// Removes the pattern from the graph; its members become pending.
     fn take_out(&mut self, id: &K, pending: &mut BTreeSet<Rank<K>>) {
         let Some(slot) = self.slots.remove(id) else {
             return;
@@ -118,11 +118,11 @@ impl<K: Ord + Clone> CrossIdView<K> {
         }
     }
 
-    /// Puts a new pattern into the graph, undecided, and gives its rank.
+    /// Inserts a new, undecided pattern into the graph and returns its rank.
     fn put_in(&mut self, id: K, pattern: &Pattern<'_>) -> Rank<K> {
         let mut node = Node::new(id.clone(), pattern);
         for citation in &mut node.citations {
-            // One copy of each episode's name, however many patterns cite it.
+            // One copy of each episode's name for all patterns that cite it.
             if let Some((known, _)) = self.claims.get_key_value(citation) {
                 *citation = Arc::clone(known);
             }
@@ -148,7 +148,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         rank
     }
 
-    /// The conflicts of a new pattern that matter to the view.
+    /// The conflicts of a new pattern that are relevant to the view.
     fn edges_of(&self, node: &Node<K>, sketch: &Sketch) -> Vec<Edge> {
         let matters = |conflict: &Conflict| {
             self.rules.groups(conflict) || conflict.kind == ConflictKind::EpisodeOwnership
@@ -156,7 +156,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         let shared = self.shared_episodes(node);
         let mut edges = Vec::new();
         for (slot, (&shared, other)) in shared.iter().zip(&self.sketches).enumerate() {
-            // Without a common episode only a concept in common can matter.
+            // Without a common episode only a common concept is relevant.
             if shared == 0 && sketch.certainly_below(other, self.rules.concept_cosine) {
                 continue;
             }
@@ -172,7 +172,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         edges
     }
 
-    /// How many episodes each slot has in common with `node`.
+    /// The number of episodes that each slot has in common with `node`.
     pub(super) fn shared_episodes(&self, node: &Node<K>) -> Vec<u32> {
         let mut shared = vec![0; self.nodes.len()];
         for claimants in node.citations.iter().filter_map(|citation| self.claims.get(citation)) {
@@ -183,13 +183,13 @@ impl<K: Ord + Clone> CrossIdView<K> {
         shared
     }
 
-    /// Decides all pending patterns, best rank first, and those that depend on what changed.
+    /// Decides all pending patterns, best rank first, and the patterns that depend on changed ones.
     ///
-    /// A decision only looks at better ranks and only makes worse ranks pending, so each pattern
-    /// is decided at most once, when all that it depends on is final.
+    /// A decision only depends on better ranks and only makes worse ranks pending, so each pattern
+    /// is decided at most once, after everything on which it depends.
     fn settle(&mut self, mut pending: BTreeSet<Rank<K>>) {
         while let Some(rank) = pending.pop_first() {
-            // A pattern may have been taken out by a later edit of the same batch.
+            // A later edit of the same batch may have removed the pattern.
             let Some(&slot) = self.ranking.get(&rank) else {
                 continue;
             };
@@ -203,7 +203,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         }
     }
 
-    /// The best-ranked representative that the pattern is one memory with, or the pattern itself.
+    /// The best-ranked representative of the pattern's memory, or the pattern itself.
     fn decide(&self, slot: Slot) -> Slot {
         let node = self.node(slot);
         let representatives = node.edges.iter().filter(|edge| {
@@ -222,7 +222,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
 
 impl<K> Node<K> {
     fn new(id: K, pattern: &Pattern<'_>) -> Self {
-        // Adding 0.0 takes the sign from a zero: the rank is one of numbers, not of signs.
+        // Adding 0.0 removes the sign of a zero: ranks compare numbers, not signs.
         let ascending = (pattern.confidence + 0.0).to_bits();
         Self {
             rank: (Reverse(ascending), Reverse(pattern.digest), id),

@@ -1,4 +1,4 @@
-//! Reading the view: roles, groups, confidences, and the reasons for them.
+//! Queries of the view: roles, groups, confidences, and the reasons for them.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -7,52 +7,52 @@ use super::{CrossIdView, Node, Slot};
 use crate::pattern::vector::measured_cosine;
 use crate::pattern::{Conflict, ConflictKind};
 
-/// A pattern as the view shows it, and why. `Display` tells it in a few lines.
+/// A pattern in the view, with the reasons for its role and confidence. `Display` prints a few lines.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Viewed<'v, K> {
-    /// Its id.
+    /// The id of the pattern.
     pub id: &'v K,
-    /// Names its content.
+    /// The digest of its content.
     pub digest: [u8; 32],
-    /// The confidence it has.
+    /// Its own confidence.
     pub confidence: f32,
-    /// The confidence the view shows: never above the one it has.
+    /// The confidence that the view shows: at most its own.
     pub shown: f32,
-    /// What is left of the confidence because it is not quite its representative: 1 if all.
+    /// The factor on the confidence for the distance to its representative: 1 for no loss.
     pub ambiguity: f64,
-    /// What is left of the confidence because another claims its episodes: 1 if all.
+    /// The factor on the confidence for a disputed episode: 1 for no loss.
     pub rivalry: f64,
     /// Its role.
     pub role: Role<'v, K>,
-    /// Of those that dispute an episode with it, the one with the greatest overlap.
+    /// The pattern with the greatest overlap among those that dispute an episode with it.
     pub rival: Option<Related<'v, K>>,
 }
 
 /// The role of a pattern in the view.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Role<'v, K> {
-    /// It stands for a memory, together with as many members; often with none.
+    /// The pattern represents a memory, often without members.
     Representative {
-        /// How many other patterns belong to it.
+        /// The number of its members.
         members: usize,
     },
-    /// It is one memory with a better-ranked pattern.
+    /// The pattern belongs to the memory of a better-ranked one.
     Member {
-        /// The id of that pattern, which is a representative.
+        /// The id of the representative.
         representative: &'v K,
-        /// What makes them one, seen from the member.
+        /// The conflict that groups them, seen from the member.
         conflict: Conflict,
     },
 }
 
-/// A pattern that is in conflict with another.
+/// A pattern in conflict with another.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Related<'v, K> {
-    /// Its id.
+    /// The id of the pattern.
     pub id: &'v K,
-    /// The conflict, seen from the pattern that was asked about.
+    /// The conflict, seen from the queried pattern.
     pub conflict: Conflict,
 }
 
@@ -62,22 +62,22 @@ pub struct Related<'v, K> {
 pub struct Group<'v, K> {
     /// The representative.
     pub representative: &'v K,
-    /// The members: each is in conflict with the representative itself.
+    /// The members. Each is in conflict with the representative directly.
     pub members: Vec<&'v K>,
 }
 
 impl<K: Ord + Clone> CrossIdView<K> {
-    /// How many patterns there are.
+    /// The number of patterns.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Whether there is no pattern.
+    /// Whether the view has no pattern.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// The pattern with this id, as the view shows it. Costs a look at each of its neighbours.
+    /// The pattern with this id. Visits each of its neighbours in the graph.
     pub fn get(&self, id: &K) -> Option<Viewed<'_, K>> {
         self.slots.get(id).map(|&slot| self.viewed(slot))
     }
@@ -87,7 +87,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         self.ranking.values().map(|&slot| self.viewed(slot))
     }
 
-    /// All groups, best representative first. A pattern without members is a group of its own.
+    /// All groups, best representative first. A representative without members is a separate group.
     pub fn groups(&self) -> impl Iterator<Item = Group<'_, K>> {
         let representatives =
             self.ranking.values().filter(|&&slot| self.node(slot).representative == slot);
@@ -99,8 +99,8 @@ impl<K: Ord + Clone> CrossIdView<K> {
 
     /// Every conflict of the pattern with this id, best rank first; none for an unknown id.
     ///
-    /// Compares it with all others: these are all conflicts by the thresholds, many more than
-    /// those which decide about groups.
+    /// Compares the pattern with all others and returns all conflicts by the thresholds, many more
+    /// than those that decide about groups.
     pub fn scan_conflicts(&self, id: &K) -> Vec<Related<'_, K>> {
         let Some(&slot) = self.slots.get(id) else {
             return Vec::new();
@@ -158,7 +158,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         Some(Related { id: self.node(representative).id(), conflict })
     }
 
-    /// Of those that dispute an episode, the one with the greatest overlap; of equals the best.
+    /// The pattern with the greatest overlap among those that dispute an episode; the best of equals.
     fn rival(&self, slot: Slot) -> Option<Related<'_, K>> {
         let conflicts = self.node(slot).edges.iter().filter_map(|edge| {
             let conflict = self.conflict(slot, edge)?;
@@ -190,9 +190,9 @@ impl<K: fmt::Display> fmt::Display for Viewed<'_, K> {
             write!(f, ", shown as {}", self.shown)?;
         }
         match &self.role {
-            Role::Representative { members: 0 } => f.write_str("\n  a memory of its own")?,
+            Role::Representative { members: 0 } => f.write_str("\n  a separate memory")?,
             Role::Representative { members } => {
-                write!(f, "\n  stands for {members} other patterns")?
+                write!(f, "\n  represents {members} other patterns")?
             }
             Role::Member { representative, conflict } => {
                 write!(
@@ -205,7 +205,7 @@ impl<K: fmt::Display> fmt::Display for Viewed<'_, K> {
         match &self.rival {
             None => Ok(()),
             Some(Related { id, conflict }) => {
-                write!(f, "\n  beside its rival {id}: {conflict}; keeps {:.4}", self.rivalry)
+                write!(f, "\n  disputed by {id}: {conflict}; keeps {:.4}", self.rivalry)
             }
         }
     }

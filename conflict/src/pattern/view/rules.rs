@@ -1,31 +1,31 @@
 use super::Node;
 use crate::pattern::{Conflict, ConflictKind, Overlap, Thresholds};
 
-/// When the view takes two patterns for one memory, and how far a conflict lowers a confidence.
+/// The rules by which the view groups patterns, and by which conflicts lower a confidence.
 ///
-/// Nodes with other rules show another view of the same state; nothing else depends on them.
+/// Nodes with different rules show different views of the same state; nothing else depends on the rules.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Rules {
-    /// From where on two patterns are in conflict at all.
+    /// The thresholds from which two patterns are in conflict.
     pub thresholds: Thresholds,
-    /// Patterns created concurrently are one concept from this cosine on. Default 0.95, where
-    /// Engram's own store takes two episodes for one. On 10,433 real patterns that leaves 1,817
-    /// groups, the largest of 167; the 0.85 at which a conflict is reported would leave 735, the
+    /// Concurrently created patterns are one concept from this cosine on. Default 0.95, the value from
+    /// which Engram's own store merges two episodes. On 10,433 real patterns this gives 1,817
+    /// groups, the largest of 167; the 0.85 at which a conflict is reported would give 735, the
     /// largest of 576.
     pub concept_cosine: f32,
     /// A member keeps `1 - ambiguity * (1 - cosine to its representative)` of its confidence. Default 0.3.
-    /// A member whose episodes contain those of the representative, or are contained in them, keeps all:
-    /// the one is an earlier state of the other, and they do not disagree.
+    /// A member whose episodes contain those of the representative, or are contained in them, keeps all of it:
+    /// one is an earlier state of the other, and they do not disagree.
     pub ambiguity: f32,
-    /// Of two patterns that dispute an episode each keeps `1 - rivalry * Jaccard index`, by its
-    /// strongest rival. Default 0.5.
+    /// Two patterns that dispute an episode each keep `1 - rivalry * Jaccard index` of their confidence;
+    /// the strongest rival counts. Default 0.5.
     pub rivalry: f32,
     /// No confidence is lowered below this. Default 0.1.
     pub floor: f32,
 }
 
-/// Why some rules cannot be applied: the field and the range of its numbers.
+/// A field of the rules is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("{field} is {value}, not a number {range}; use the default of the field if in doubt")]
 #[non_exhaustive]
@@ -34,7 +34,7 @@ pub struct InvalidRules {
     pub field: &'static str,
     /// Its value.
     pub value: f32,
-    /// The numbers it may have.
+    /// The allowed numbers.
     pub range: &'static str,
 }
 
@@ -51,35 +51,35 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// The same with another [`thresholds`](Self#structfield.thresholds).
+    /// Sets [`thresholds`](Self#structfield.thresholds).
     #[must_use]
     pub const fn thresholds(mut self, thresholds: Thresholds) -> Self {
         self.thresholds = thresholds;
         self
     }
 
-    /// The same with another [`concept_cosine`](Self#structfield.concept_cosine).
+    /// Sets [`concept_cosine`](Self#structfield.concept_cosine).
     #[must_use]
     pub const fn concept_cosine(mut self, concept_cosine: f32) -> Self {
         self.concept_cosine = concept_cosine;
         self
     }
 
-    /// The same with another [`ambiguity`](Self#structfield.ambiguity).
+    /// Sets [`ambiguity`](Self#structfield.ambiguity).
     #[must_use]
     pub const fn ambiguity(mut self, ambiguity: f32) -> Self {
         self.ambiguity = ambiguity;
         self
     }
 
-    /// The same with another [`rivalry`](Self#structfield.rivalry).
+    /// Sets [`rivalry`](Self#structfield.rivalry).
     #[must_use]
     pub const fn rivalry(mut self, rivalry: f32) -> Self {
         self.rivalry = rivalry;
         self
     }
 
-    /// The same with another [`floor`](Self#structfield.floor).
+    /// Sets [`floor`](Self#structfield.floor).
     #[must_use]
     pub const fn floor(mut self, floor: f32) -> Self {
         self.floor = floor;
@@ -106,7 +106,7 @@ impl Rules {
         {
             check(field, value, (0.0..=1.0).contains(&value), "in 0..=1")?;
         }
-        // A pattern that shares nothing is never a divergent one: the index relies on it.
+        // Patterns without a common episode are never divergent: the index relies on this.
         let above_zero = divergent_jaccard > 0.0 && divergent_jaccard <= 1.0;
         check("divergent_jaccard", divergent_jaccard, above_zero, "above 0 and at most 1")
     }
@@ -125,7 +125,7 @@ impl Rules {
         Some(Conflict { kind, cosine, overlap })
     }
 
-    /// Whether a conflict makes two patterns one memory. The same from either side.
+    /// Whether a conflict makes two patterns one memory. Symmetric.
     pub(super) fn groups(&self, conflict: &Conflict) -> bool {
         match conflict.kind {
             ConflictKind::DivergentConsolidation => true,
@@ -136,7 +136,7 @@ impl Rules {
         }
     }
 
-    /// What a member keeps of its confidence, as a factor.
+    /// The factor on the confidence of a member.
     pub(super) fn ambiguity_factor(&self, conflict: &Conflict) -> f64 {
         if conflict.overlap.containment().is_nested() {
             return 1.0;
@@ -145,12 +145,12 @@ impl Rules {
         1.0 - f64::from(self.ambiguity) * (1.0 - cosine)
     }
 
-    /// What a pattern keeps of its confidence beside its strongest rival, as a factor.
+    /// The factor on the confidence of a disputed pattern.
     pub(super) fn rivalry_factor(&self, conflict: &Conflict) -> f64 {
         1.0 - f64::from(self.rivalry) * f64::from(conflict.overlap.jaccard())
     }
 
-    /// A confidence lowered by both factors, once rounded, and by the floor.
+    /// The confidence lowered by both factors, rounded once, and bounded by the floor.
     pub(super) fn lowered(&self, confidence: f32, factors: f64) -> f32 {
         let lowered = (f64::from(confidence) * factors) as f32;
         if lowered >= self.floor {

@@ -1,4 +1,4 @@
-//! A program without std that resolves, explains, detects and keeps a view.
+//! A program without std that resolves, explains, detects and maintains a view.
 #![no_std]
 
 extern crate alloc;
@@ -14,7 +14,7 @@ use engram_conflict::{Version, Versions};
 
 struct NoMemory;
 
-// SAFETY: it never hands out memory.
+// SAFETY: it never returns memory.
 unsafe impl GlobalAlloc for NoMemory {
     unsafe fn alloc(&self, _: Layout) -> *mut u8 {
         core::ptr::null_mut()
@@ -31,7 +31,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// Uses every part of the crate, so that every part is linked.
+/// Uses every part of the crate to link it.
 #[unsafe(no_mangle)]
 pub extern "C" fn use_everything(length: usize) -> usize {
     let pattern = OwnedPattern::new(alloc::vec![1.0; length], alloc::vec!["a".to_string()]);

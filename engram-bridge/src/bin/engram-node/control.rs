@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_that_is_no_request_costs_only_itself() {
+    fn invalid_request_line_is_skipped() {
         let mut input = b"{\"command\":\"state\"}\n\xff\xfe\n\n".to_vec();
         input.extend([b'x'; MAX_REQUEST + 7]);
         input.extend(b"\n{\"command\":\"reload\"}");

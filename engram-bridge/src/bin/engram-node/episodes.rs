@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_have_episodes_of_their_own() {
+    fn each_kind_has_its_own_episodes() {
         let mut episodes = Episodes::new();
         assert!(episodes.begins("full", at(0)) && episodes.begins("clash", at(50)));
         assert!(!episodes.begins("full", at(51)) && !episodes.begins("clash", at(51)));
@@ -130,7 +130,7 @@ mod tests {
     /// The storage of a node fails, its snapshots and the records of two peers are refused, and the sessions
     /// with them fail or stall.
     #[test]
-    fn an_hour_of_a_full_disk_is_less_than_a_hundred_lines() {
+    fn full_disk_for_an_hour_logs_under_100_lines() {
         let kinds = [
             "storage_failure",
             "snapshot_failed",

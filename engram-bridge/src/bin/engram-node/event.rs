@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_store_is_said_to_be_new() {
+    fn new_store_is_reported_as_new() {
         let opened = Event::opened(&Recovery::New, &[]);
         assert_eq!(opened.sentence(), "the store is new");
         assert!(json(&opened).contains(r#""recovery":"new""#));
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_of_others_do_not_reach_a_terminal() {
+    fn control_characters_never_reach_the_terminal() {
         let (space, version) = ("a\u{1b}[2J".to_owned(), "0".repeat(64));
         let event = Event::Resolved { space, pattern: "p\u{9b}\n".to_owned(), version };
         assert!(!text(&event).chars().any(char::is_control));

@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_has_a_kind_of_its_own() {
+    fn every_event_has_its_own_kind() {
         let notice = |event: &StateEvent| Notice::of(event, |_| "node-b".to_owned()).unwrap();
         let notices: Vec<Notice> = every().iter().map(notice).collect();
         let mut kinds: Vec<Kind> = notices.iter().map(Notice::kind).collect();

@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_chosen_by_its_beginning() {
+    fn version_is_chosen_by_its_prefix() {
         let digests = ["a1", "a2"].map(|first| first.repeat(32));
         assert_eq!(choose(&digests, "a2"), Ok(1));
         for wrong in ["a", "b", "A2"] {

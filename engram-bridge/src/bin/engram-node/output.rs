@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_that_does_not_read_blocks_nobody_and_learns_how_much_it_missed() {
+    fn slow_reader_learns_how_many_lines_it_lost() {
         let (reader, writer) = io::pipe().unwrap();
         let output = Output::to(writer);
         let line = "x".repeat(1_000);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_gone_costs_the_lines_only() {
+    fn closed_pipe_loses_only_the_lines() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let output = Output::to(writer);

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn malformed_request_is_refused() {
         for line in [
             &b"state"[..],
             b"{}",

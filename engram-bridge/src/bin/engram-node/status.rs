@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_named_as_one_would() {
+    fn page_addresses_are_parsed() {
         for name in ["127.0.0.1:7801", "http://node-a.example:7801/", "[::1]:80"] {
             assert!(Page::parse(name).is_ok(), "{name}");
         }

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_that_is_silent_does_not_hide_the_others() {
+    fn silent_node_does_not_hide_the_others() {
         let node = json!({"name": "node-a", "root": "abcdef0123456789", "warnings": [{"severity": "critical", "code": "storage_failure"}], "spaces": [{"visible": 3, "conflicts": 1}]});
         let peers = vec![json!({"name": "node-b", "state": "connected", "lag_seconds": 7.2})];
         let shown = in_text(&[Err("gone".into()), Ok((node, peers))]);

@@ -167,7 +167,7 @@ fn a_damaged_row_never_reads_as_another_content() {
 proptest! {
     /// The checksum guards against accidents: any bytes can stand before a right one.
     #[test]
-    fn prop_a_row_with_a_right_check_never_panics(body in vec(any::<u8>(), 0..256)) {
+    fn prop_any_checked_row_never_panics(body in vec(any::<u8>(), 0..256)) {
         for Row { key, is_read, .. } in rows() {
             is_read(&key, &checked(&key, body.clone()));
         }
@@ -175,7 +175,7 @@ proptest! {
 
     /// As above, but nearly right. A record has one form.
     #[test]
-    fn prop_a_damaged_row_with_a_right_check_never_panics(
+    fn prop_damaged_checked_row_never_panics(
         which in 0..rows().len(), edits in vec((any::<usize>(), any::<u8>()), 1..4),
     ) {
         let Row { key, bytes, is_read } = &rows()[which];
@@ -194,7 +194,7 @@ proptest! {
 
     /// A content has one form, also where somebody computed the digest of another.
     #[test]
-    fn prop_a_content_with_a_right_digest_never_panics(
+    fn prop_content_with_valid_digest_never_panics(
         edits in vec((any::<usize>(), any::<u8>()), 0..4),
     ) {
         let mut body = content::encode(&pattern());

@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_reference_allows_is_taken_and_the_rest_refused() {
+    fn parser_takes_exactly_the_documented_values() {
         for key in &KEYS {
             let taken = |value: &str| with(key, Some(value)).is_ok();
             let name = key.name;
@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_without_a_key_is_what_the_reference_says() {
+    fn defaults_match_the_reference() {
         for key in &KEYS {
             let without = with(key, None).map(|config| config.to_string());
             match key.without {

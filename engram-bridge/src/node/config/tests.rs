@@ -97,7 +97,7 @@ fn times_are_numbers_or_text() {
 }
 
 #[test]
-fn a_section_of_another_file_is_checked_as_a_whole() {
+fn embedded_section_reports_all_problems() {
     let error = toml::from_str::<ClusterConfig>("[gossip]\nfanout = 0\nspeed = 9").unwrap_err();
     let text = error.to_string();
     assert!(text.contains("gossip.fanout:") && text.contains("gossip.speed:"), "{text}");
@@ -105,7 +105,7 @@ fn a_section_of_another_file_is_checked_as_a_whole() {
 }
 
 #[test]
-fn a_star_stands_for_all_spaces() {
+fn star_hosts_all_spaces() {
     let all = WHOLE.replacen(r#"["notes", "default"]"#, r#""*""#, 1);
     let config = ClusterConfig::parse(&all).unwrap();
     assert!(config.node.learn_spaces);
@@ -150,7 +150,7 @@ fn every_key_is_taken() {
 }
 
 #[test]
-fn the_defaults_are_those_of_the_plan() {
+fn defaults_match_the_plan() {
     let least = "[node]\nname='a'\nlisten='[::1]:0'\n[tls]\nca='1'\ncertificate='2'\nkey='3'\n";
     let config = ClusterConfig::parse(least).unwrap();
     assert_eq!(config.node.spaces, [SpaceId::new("default").unwrap()]);
@@ -170,7 +170,7 @@ fn the_defaults_are_those_of_the_plan() {
 }
 
 #[test]
-fn values_that_cannot_be_meant_are_refused_by_key_and_line() {
+fn invalid_value_is_refused_by_key_and_line() {
     for (from, to, key, line, part) in [
         ("settle_seconds = 30", "settle_seconds = -1", "store.settle_seconds", 51, "10"),
         ("cache_kib = 1024", "cache_kib = 63", "store.cache_kib", 52, "256"),
@@ -218,7 +218,7 @@ fn values_that_cannot_be_meant_are_refused_by_key_and_line() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_said_at_once_in_the_order_of_the_file() {
+fn all_problems_are_reported_in_file_order() {
     let wrong = WHOLE.replace("fanout = 2", "fanot = 2\nfanout = 0").replace("ca = \"ca.pem\"", "");
     let wrong = wrong.replace("[conflict]", "[conflikt]");
     let keys: Vec<_> = problems(&wrong).into_iter().map(|p| (p.key, p.line)).collect();
@@ -232,7 +232,7 @@ fn everything_that_is_wrong_is_said_at_once_in_the_order_of_the_file() {
 }
 
 #[test]
-fn what_is_no_toml_or_of_another_type_is_refused_with_its_line() {
+fn syntax_and_type_errors_name_the_line() {
     let found = problem("fanout = 2", "fanout = \"two\"");
     assert_eq!((found.key.as_str(), found.line), ("fanout", Some(23)));
     let found = problem("fanout = 2", "fanout = ");
@@ -246,7 +246,7 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn paths_are_those_of_the_files_folder() {
+fn paths_are_relative_to_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cluster.toml");
     std::fs::write(&path, WHOLE).unwrap();
@@ -259,7 +259,7 @@ fn paths_are_those_of_the_files_folder() {
 }
 
 #[test]
-fn a_page_that_others_can_reach_has_to_be_meant() {
+fn remote_page_needs_allow_remote() {
     let open = "listen = \"0.0.0.0:7801\"";
     let problem = problem("listen = \"127.0.0.1:7801\"", open);
     assert_eq!(problem.key, "http.listen");
@@ -303,7 +303,7 @@ fn a_text_may_look_like_a_number() {
 
 #[test]
 #[cfg(unix)]
-fn a_variable_that_is_not_utf8_is_named_or_none_of_ours() {
+fn non_utf8_variable_is_refused_or_foreign() {
     use std::os::unix::ffi::OsStringExt as _;
     let bytes = || OsString::from_vec(b"caf\xe9".to_vec());
     let others = [(bytes(), "x".into()), ("LC_NAME".into(), bytes())];
@@ -314,7 +314,7 @@ fn a_variable_that_is_not_utf8_is_named_or_none_of_ours() {
 }
 
 #[test]
-fn what_is_wrong_with_a_variable_is_said_with_its_name() {
+fn invalid_variable_is_reported_by_name() {
     let error = with(&[
         ("ENGRAM_GOSSIP__FANOUT", "0"),
         ("ENGRAM_GOSSIP__SPEED", "9"),
@@ -335,7 +335,7 @@ fn what_is_wrong_with_a_variable_is_said_with_its_name() {
 }
 
 #[test]
-fn what_is_printed_means_the_same_again() {
+fn printed_config_parses_to_the_same() {
     let least =
         "[node]\nname='a \"b\"'\nlisten='[::1]:0'\n[tls]\nca='1'\ncertificate='2'\nkey='3'\n";
     for text in [WHOLE, least] {

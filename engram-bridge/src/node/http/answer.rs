@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_of_the_map_is_the_node_of_the_tree_with_its_bits() {
+    fn map_slot_is_the_tree_node_with_its_bits() {
         let path = path(0xabc, 12);
         assert_eq!((path.level(), path.bits().as_bytes()[..2].to_vec()), (12, vec![0xab, 0xc0]));
         assert_eq!(super::path(0xf, 4).bits().as_bytes()[0], 0xf0);

@@ -60,7 +60,7 @@ mod tests {
 
     /// Ids and names come from strangers: they may become text and nothing else.
     #[test]
-    fn nothing_of_the_data_can_become_markup() {
+    fn data_never_becomes_markup() {
         for way in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
             assert!(!SCRIPT.contains(way), "the script has {way}");
         }

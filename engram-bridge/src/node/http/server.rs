@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_addresses_and_localhost_name_this_machine() {
+    fn only_addresses_and_localhost_are_local_hosts() {
         let named = |host: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, HeaderValue::from_static(host));

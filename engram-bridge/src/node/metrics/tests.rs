@@ -95,7 +95,7 @@ fn runs() -> RunStats {
 }
 
 #[test]
-fn the_exposition_has_every_metric_of_the_table_and_no_other() {
+fn exposition_has_exactly_the_metrics_table() {
     let text = encode(reading());
     let described: BTreeSet<_> = text
         .lines()

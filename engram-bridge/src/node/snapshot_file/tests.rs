@@ -97,7 +97,7 @@ fn a_missing_file_of_rows_is_named() {
 }
 
 #[test]
-fn a_bad_line_costs_only_itself() {
+fn bad_line_is_skipped_alone() {
     let whole = snapshot(0, &[with_embedding("p1")]);
     let folder = Folder::with(&[
         whole[..whole.len() / 2].to_owned(),
@@ -116,7 +116,7 @@ fn a_bad_line_costs_only_itself() {
 }
 
 #[test]
-fn a_bad_pattern_costs_only_itself() {
+fn bad_pattern_is_refused_alone() {
     let patterns = [
         with_embedding("good").replace("0.5", "1.0000001"),
         with_embedding("nan").replace("0.5", "NaN"),
@@ -172,7 +172,7 @@ fn bits_survive_decimal_numbers() {
 }
 
 #[test]
-fn a_line_that_is_not_utf8_costs_only_itself() {
+fn non_utf8_line_is_skipped_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("node.jsonl");
     let mut bytes = snapshot(0, &[with_embedding("p0")]).into_bytes();

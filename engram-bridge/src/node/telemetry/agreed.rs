@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_changed_or_went_since_is_a_divergence() {
+    fn added_changed_and_removed_ids_diverge() {
         let since = tree(&["stays", "changes", "goes"]);
         let mut now = tree(&["stays", "comes"]);
         now.upsert(Arc::from("changes"), Digest::from([8; 32]));
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_stranger_everything_may_differ() {
+    fn without_agreed_tree_all_ids_may_differ() {
         let divergence = Divergence::between(&tree(&["a", "b"]), None);
         assert_eq!((divergence.is_known(), divergence.ids().len()), (false, 2));
         let equal = Divergence::between(&tree(&["a"]), Some(&tree(&["a"])));

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_that_never_rests_is_bounded() {
+    fn history_of_a_busy_counter_is_bounded() {
         let mut recent = Recent::default();
         for second in 0..5 * 3_600 {
             recent.observe(second, Duration::from_secs(second));

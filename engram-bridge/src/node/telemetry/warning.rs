@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn no_warning_advises_what_removes_data() {
+    fn no_warning_advises_removing_data() {
         for warning in every() {
             let text = format!("{warning}; {}", warning.next_step()).to_lowercase();
             for verb in ["forget", "delet", "remove", "empty", "withdraw", "drop", "resolve"] {

@@ -77,7 +77,7 @@ fn a_canonical_pattern_is_shared_and_not_copied() {
 }
 
 #[test]
-fn what_the_engine_emits_is_taken() {
+fn extreme_engine_values_are_accepted() {
     assert!(changed(|p| p.strength = 1.000_000_1).is_ok());
     assert!(changed(|p| p.strength = 0.0).is_ok());
     assert!(changed(|p| p.source_episodes.clear()).is_ok());
@@ -88,7 +88,7 @@ fn what_the_engine_emits_is_taken() {
 }
 
 #[test]
-fn what_cannot_be_shared_is_named() {
+fn unshareable_pattern_is_refused_by_field() {
     let refused = |change: fn(&mut SemanticPattern)| changed(change).unwrap_err();
     assert_eq!(refused(|p| p.id.clear()), PatternError::IdLength { bytes: 0 });
     assert_eq!(
@@ -117,7 +117,7 @@ fn what_cannot_be_shared_is_named() {
 }
 
 #[test]
-fn an_embedding_that_the_wire_does_not_carry_is_refused() {
+fn embedding_over_the_wire_limit_is_refused() {
     let dimension = MAX_DIMENSION as usize + 1;
     let long = SemanticPattern { embedding: vec![0.5; dimension].into(), ..pattern() };
     let shape = Shape { dimension, ..SHAPE };

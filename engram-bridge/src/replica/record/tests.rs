@@ -52,7 +52,7 @@ fn the_wire_form_round_trips() {
 }
 
 #[test]
-fn records_that_are_not_canonical_are_refused() {
+fn non_canonical_records_are_refused() {
     for change in [
         (|r| r.id.clear()) as fn(&mut wire::Record),
         |r| r.parts.reverse(),

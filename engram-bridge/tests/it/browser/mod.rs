@@ -27,7 +27,7 @@ const HOSTILE: &str = r#"<img src=x onerror=document.title=1>"'`${1}"#;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium; see the top of the file"]
-async fn a_person_sees_how_the_cluster_stands() {
+async fn page_shows_the_state_of_the_cluster() {
     let profile = tempfile::tempdir().unwrap();
     let Some(browser) = start(profile.path()).await else { return };
     says_what_is_not_there_yet(&browser).await;

@@ -17,7 +17,7 @@ use crate::common::*;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium; see the top of the file"]
-async fn the_page_names_the_fault_and_the_next_step_in_six_states() {
+async fn page_names_fault_and_next_step_in_six_states() {
     let profile = tempfile::tempdir().unwrap();
     let Some(browser) = start(profile.path()).await else { return };
     full_disk(&browser).await;

@@ -68,7 +68,7 @@ fn deletions_of_unknown_patterns_are_capped() {
 }
 
 #[test]
-fn live_patterns_of_peers_are_capped() {
+fn live_patterns_from_peers_are_capped() {
     let (victim, peer) = (capped(|caps| caps.live_records = 10), store(1));
     for value in 0..20 {
         only_space(&peer).submit_pattern(&pattern(&format!("p{value:02}"), value)).unwrap();
@@ -89,7 +89,7 @@ fn live_patterns_of_peers_are_capped() {
 }
 
 #[test]
-fn refused_patterns_keep_no_other_waiting() {
+fn refused_patterns_delay_no_others() {
     let (victim, peer) = (capped(|caps| caps.live_records = 10), store(1));
     let submit = |id: String, value| {
         only_space(&peer).submit_pattern(&pattern(&id, value)).unwrap();

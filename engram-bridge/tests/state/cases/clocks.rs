@@ -30,7 +30,7 @@ fn from_the_future(id: &str, value: u8) -> Delivery {
 }
 
 #[test]
-fn a_node_that_met_nobody_trusts_its_clock() {
+fn node_without_contact_trusts_its_clock() {
     let delivery = from_the_future("p", 1);
     assert_eq!(delivery.records[0].parts[0].entry, FUTURE as u64 & !1_023);
 }
@@ -103,7 +103,7 @@ fn clock_ahead() -> (Arc<Store>, impl Fn()) {
 }
 
 #[test]
-fn dropping_a_part_leaves_the_own_write_protected() {
+fn dropping_a_part_keeps_own_write_protected() {
     let ((one, set_right), peer) = (clock_ahead(), store(2));
     SpaceView::pin(&only_space(&one)).apply(from_the_future("p", 2));
     set_right();
@@ -222,7 +222,7 @@ fn invented_nodes_do_not_move_the_present() {
 }
 
 #[test]
-fn a_false_time_of_a_peer_protects_no_wrong_clock() {
+fn false_peer_time_confirms_no_wrong_clock() {
     let ahead = Arc::new(Store::new(store_config(1), environment(|| FUTURE, || 0)));
     let told = |clock: i64| ahead.greeted(Greeting { known: 0, clock: clock.unsigned_abs() });
     told(i64::MAX);

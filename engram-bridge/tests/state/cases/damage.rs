@@ -131,7 +131,7 @@ fn a_failed_commit_hides_no_later_one() {
 }
 
 #[test]
-fn an_unchanged_write_after_a_failed_commit_is_stored() {
+fn unchanged_write_stores_after_failed_commit() {
     let (one, disk) = after_failed_commits();
     let unchanged = only_space(&one).submit_pattern(&pattern("p", 1));
     assert_eq!(unchanged, Ok(Submitted::Unchanged));

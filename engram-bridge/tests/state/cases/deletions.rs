@@ -9,7 +9,7 @@ use crate::session::sync;
 use crate::support::{only_space, open, pattern, store};
 
 #[test]
-fn a_restart_without_a_store_brings_nothing_back() {
+fn restart_without_store_revives_no_deletion() {
     let (one, second, third) = (store(1), store(2), store(3));
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
     converge(&[&one, &second, &third]);
@@ -33,7 +33,7 @@ fn a_restart_without_a_store_brings_nothing_back() {
 }
 
 #[test]
-fn a_lost_disk_brings_no_forgotten_pattern_back() {
+fn lost_disk_revives_no_forgotten_pattern() {
     for meets_peer_first in [false, true] {
         let (one, peer) = (open(1, &MemoryStateStore::new()), store(2));
         for (id, value) in [("x", 1), ("y", 2)] {
@@ -79,7 +79,7 @@ fn the_next_write_remembers_what_was_forgotten() {
 }
 
 #[test]
-fn an_empty_roster_brings_nothing_back() {
+fn empty_roster_revives_no_deletion() {
     let (one, peer) = (store(1), store(2));
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
     let late = crate::support::everything(&only_space(&one));

@@ -65,7 +65,7 @@ fn a_forged_record_deletes_no_present_write() {
 }
 
 #[test]
-fn a_forged_record_is_written_over_after_a_restart() {
+fn forged_record_is_overwritten_after_restart() {
     let (disk, second) = (MemoryStateStore::new(), store(2));
     let one = open(1, &disk);
     only_space(&one).submit_pattern(&pattern("p", 7)).unwrap();

@@ -43,11 +43,11 @@ fn starts(value: impl Fn(u32) -> u8) {
 }
 
 #[test]
-fn starts_with_the_same_content_cost_nothing() {
+fn restarts_with_equal_content_add_no_entry() {
     starts(|_| 1);
 }
 
 #[test]
-fn starts_with_other_contents_cost_nothing() {
+fn restarts_with_new_contents_add_no_entry() {
     starts(|number| 100 + (number % 100) as u8);
 }

@@ -19,7 +19,7 @@ fn citing(id: &str, value: u8, count: usize, length: usize) -> Arc<SemanticPatte
 }
 
 #[test]
-fn a_pattern_of_the_largest_documented_size_arrives() {
+fn pattern_of_the_documented_size_arrives() {
     for (count, length) in [(MAX_EPISODES, MAX_EPISODE_ID_BYTES), (4_096, 128), (2_048, 255)] {
         let (one, peer) = (store(1), store(2));
         only_space(&one).submit_pattern(&citing("p", 1, count, length)).unwrap();

@@ -83,7 +83,7 @@ fn d4_the_later_of_two_clones_covers() {
 }
 
 #[test]
-fn what_only_a_lost_disk_held_is_destroyed() {
+fn write_held_only_by_a_lost_disk_is_destroyed() {
     let lost = lost(&[Submit(0, 0, 0), LoseDisk(0, Right)]);
     assert_eq!(lost, Accepted { destroyed: 1, ..Accepted::default() });
 }

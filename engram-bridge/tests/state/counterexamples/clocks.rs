@@ -37,14 +37,14 @@ fn an_implausible_part_is_refused_alone() {
 }
 
 #[test]
-fn an_implausible_part_withholds_no_other() {
+fn implausible_part_does_not_block_other_parts() {
     let steps = [Submit(1, 0, 2), Set(0, Ahead), Submit(0, 0, 1), Session(0, 1), Session(1, 2)];
     let end = ends_well(&steps);
     end.shows(0, [1, 2]);
 }
 
 #[test]
-fn an_implausible_part_withholds_no_suppression() {
+fn implausible_part_does_not_block_suppression() {
     // Node 0 forgets, loses its disk, and writes far ahead: its context covers its own forgetting.
     let steps = [
         Submit(1, 0, 2),
@@ -83,7 +83,7 @@ fn a_clock_far_ahead_covers_no_later_write() {
 }
 
 #[test]
-fn a_clock_ahead_costs_no_write() {
+fn clock_ahead_loses_no_write() {
     let end = ends_well(&[
         Set(0, Near),
         Submit(0, 0, 0),

@@ -29,7 +29,7 @@ fn a_withdrawal_lifts_no_suppression() {
 }
 
 #[test]
-fn a_lost_disk_brings_nothing_forgotten_back() {
+fn lost_disk_revives_no_forgotten_content() {
     let history = |first_contact: &[Step]| {
         let before = [Submit(0, 1, 0), Forget(0, 1), Session(0, 2), LoseDisk(0, Right)];
         [&before, first_contact, &[Submit(0, 1, 0)]].concat()
@@ -65,7 +65,7 @@ fn a_forgetting_reaches_all_nodes() {
 }
 
 #[test]
-fn a_suppression_that_travels_alone_is_kept() {
+fn suppression_without_dots_is_kept() {
     let end = ends_well(&[
         Submit(0, 0, 1),
         Submit(1, 0, 1),

@@ -6,7 +6,7 @@ use crate::history::Clock::*;
 use crate::history::Step::*;
 
 #[test]
-fn two_clones_come_to_rest() {
+fn two_clones_stop_reissuing() {
     let end = ends_well(&[CloneDisk(Right), Submit(3, 0, 2), Submit(0, 1, 1)]);
     end.shows(0, [2]).shows(1, [1]);
 }
@@ -61,7 +61,7 @@ fn the_clock_does_not_judge_a_reissue() {
 }
 
 #[test]
-fn a_reissue_stands_beside_arriving_writes() {
+fn reissue_keeps_arriving_writes() {
     let end = ends_well(&[CloneDisk(Right), Resolve(0, 0, 2), Submit(3, 0, 0)]);
     end.shows(0, [0, 2]);
     assert_eq!(end.reissued, 1);
@@ -102,7 +102,7 @@ fn twenty_clones() -> Vec<Step> {
 }
 
 #[test]
-fn clones_at_the_cap_of_dots_come_to_rest() {
+fn clones_at_the_dot_cap_stop_reissuing() {
     let end = judge(3, TICKING, &twenty_clones());
     assert_eq!((end.faults, end.accepted.capped), (vec![], 4));
     assert_eq!(end.rows[0].parts[0].dots, 16);

@@ -81,7 +81,7 @@ fn deletions_travel_by_clocks() {
 }
 
 #[test]
-fn a_write_made_during_a_session_costs_no_descent() {
+fn write_during_a_session_needs_no_descent() {
     let (first, second) = (filled(1), store(2));
     assert!(sync(&first, &second));
     for frames in 1..6 {
@@ -121,7 +121,7 @@ fn records_above_the_summary_all_arrive() {
 }
 
 #[test]
-fn a_session_of_equal_nodes_costs_the_same() {
+fn session_of_equal_nodes_has_constant_bytes() {
     let (first, second) = (filled(1), store(2));
     assert!(sync(&first, &second));
     let bytes = || Handover::new(&first, &second, SessionConfig::default()).finish().bytes;

@@ -11,7 +11,7 @@ fn a_submission_hides_no_write_of_a_peer() {
 }
 
 #[test]
-fn an_own_write_that_came_back_is_the_last_one() {
+fn returned_own_write_becomes_last_submitted() {
     let end = ends_well(&[
         Submit(0, 0, 0),
         Save,
@@ -25,7 +25,7 @@ fn an_own_write_that_came_back_is_the_last_one() {
 }
 
 #[test]
-fn a_covered_write_is_not_the_last_one() {
+fn covered_write_is_not_last_submitted() {
     let restored_after = |removal| {
         ends_well(&[
             Submit(0, 0, 0),
@@ -59,7 +59,7 @@ fn an_unchanged_write_is_claimed() {
 }
 
 #[test]
-fn a_suppressed_write_is_not_the_last_one() {
+fn suppressed_write_is_not_last_submitted() {
     let end = ends_well(&[
         Submit(0, 0, 0),
         Forget(0, 0),
@@ -74,19 +74,19 @@ fn a_suppressed_write_is_not_the_last_one() {
 }
 
 #[test]
-fn an_operation_takes_in_first_what_waits() {
+fn operation_first_applies_waiting_writes() {
     let end = ends_well(&[LoseDisk(0, Right), Submit(0, 0, 1), Resolve(0, 0, 2), TimeOut(0)]);
     end.shows(0, [2]);
 }
 
 #[test]
-fn a_withdrawal_takes_in_first_what_waits() {
+fn withdrawal_first_applies_waiting_writes() {
     let end = ends_well(&[LoseDisk(0, Right), Submit(0, 0, 1), Withdraw(0, 0), TimeOut(0)]);
     end.shows(0, []);
 }
 
 #[test]
-fn a_forgetting_takes_in_first_what_waits() {
+fn forgetting_first_applies_waiting_writes() {
     let end = ends_well(&[
         LoseDisk(0, Right),
         Submit(0, 0, 1),
@@ -98,7 +98,7 @@ fn a_forgetting_takes_in_first_what_waits() {
 }
 
 #[test]
-fn the_first_contact_tells_a_node_its_versions() {
+fn first_contact_teaches_own_versions() {
     let end = ends_well(&[
         Submit(0, 0, 0),
         Session(0, 1),
@@ -127,7 +127,7 @@ fn a_damaged_store_waits_for_contact_again() {
 }
 
 #[test]
-fn an_interrupted_contact_takes_nothing_in() {
+fn interrupted_contact_applies_nothing() {
     let end = ends_well(&[
         Submit(0, 0, 0),
         Session(0, 1),

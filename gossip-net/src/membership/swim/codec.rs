@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn every_header_comes_back_as_it_was() {
+    fn every_header_round_trips() {
         for message in every_message() {
             let bytes = encode(message.clone());
             let mut rest = &bytes[..];
@@ -339,7 +339,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn prop_no_packet_of_a_stranger_panics_or_grows(packet in packet(), node in any::<[u8; 32]>()) {
+        fn prop_unknown_packet_never_panics_or_grows(packet in packet(), node in any::<[u8; 32]>()) {
             says_down(&packet);
             let (us, from) = (instance(2).node, NodeId::from(node));
             if let Some(relayed) = Relayed::parse(us, from, &packet) {
@@ -354,7 +354,7 @@ mod tests {
 
         /// Every packet has one form: what can be read is written as it was.
         #[test]
-        fn prop_a_header_that_is_read_is_written_as_it_was(packet in packet()) {
+        fn prop_decoded_header_encodes_to_same_bytes(packet in packet()) {
             let full = [instance(1).node.as_bytes(), &packet[..]].concat();
             let mut rest = &full[..];
             let mut codec = Compact { us: instance(2).node };
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn members_that_are_not_known_are_left_out() {
+    fn unknown_members_are_left_out() {
         let mut packet = encode(Message::Gossip)[HEADER_SOURCE..].to_vec();
         let members = [instance(3), instance(4), instance(5)].map(Member::alive);
         packet.extend_from_slice(&3_u16.to_be_bytes());
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_about_somebody_unknown_is_dropped() {
+    fn ping_request_for_unknown_node_is_dropped() {
         let packet = encode(Message::PingReq { target: instance(9), probe_number: 1 });
         assert_eq!(
             relayed(&packet[HEADER_SOURCE..])

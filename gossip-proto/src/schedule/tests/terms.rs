@@ -13,7 +13,7 @@ use super::driver::{Driver, Step};
 use crate::{RootAdvert, SessionConfig, SpaceId, Summary};
 
 #[test]
-fn a_session_may_receive_a_frame_however_little_has_accrued() {
+fn session_may_always_receive_one_frame() {
     let terms = Terms { receives: 0, sends: 0, ..Terms::UNLIMITED };
     let config = terms.apply(SessionConfig::default());
     assert_eq!((config.receive_budget, config.send_budget), (LEAST_RECEIVED, 0));
@@ -43,7 +43,7 @@ fn datagrams_beyond_the_burst_are_dropped() {
 }
 
 #[test]
-fn a_refused_session_is_opened_again_after_a_pause() {
+fn refused_session_reopens_after_the_pause() {
     let mut driver = Driver::connected(ScheduleConfig::default());
     driver.take(&Step::Advert(4, 8));
     driver.wait(MILLISECOND * 100);
@@ -69,7 +69,7 @@ fn previews_of_a_peer_pause() {
 }
 
 #[test]
-fn a_long_debt_is_looked_at_again_when_quiet_hours_may_have_ended() {
+fn long_debt_is_rechecked_after_quiet_hours() {
     let mut config = ScheduleConfig::default();
     config.limits.quiet_hours = Some(QuietHours::new(0, 2, LEAST_RATE));
     let mut driver = Driver::connected(config);

@@ -1,4 +1,4 @@
-//! Uses the whole of the crate where there is `core` and `alloc` only.
+//! Uses the whole crate with only `core` and `alloc`.
 
 #![no_std]
 

@@ -1,4 +1,4 @@
-//! Losses that are accepted: documented, rare, and without a rule that avoids them.
+//! Accepted losses: documented, rare, and without a rule that avoids them.
 
 use super::judge;
 use crate::action::Action::{self, *};
@@ -58,8 +58,8 @@ fn d4_an_old_key_that_is_still_used() {
 }
 
 #[test]
-fn only_a_forget_outlives_a_lost_row() {
-    // The node does not remember its withdrawal, so its engine says the write again.
+fn only_a_forget_survives_a_lost_row() {
+    // The node does not remember its withdrawal, so its engine submits the write again.
     let again = |[lose, keep]: [&[Action]; 2], remove: Action| {
         let before = [Submit(0, 0, 0), Session(0, 2)];
         let lost = [keep, &[remove, Session(0, 1)], lose].concat();

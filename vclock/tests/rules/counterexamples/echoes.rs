@@ -45,8 +45,8 @@ fn a_forgotten_blend_stays_forgotten() {
 }
 
 #[test]
-fn a_peers_live_content_is_no_echo() {
-    // The engine of node 1 agrees with node 0, which then takes its write back.
+fn live_content_of_a_peer_is_no_echo() {
+    // The engine of node 1 submits the content of node 0, which then withdraws its write.
     let history = [Submit(0, 0, 0), Session(0, 1), Submit(1, 0, 0), Withdraw(0, 0)];
     let shown = |rules| {
         let mut world = World::run(3, rules, &history);

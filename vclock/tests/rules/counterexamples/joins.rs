@@ -63,7 +63,7 @@ fn writes_of_earlier_processes_stay() {
 }
 
 #[test]
-fn a_reissue_stands_beside_arriving_dots() {
+fn reissue_keeps_arriving_dots() {
     let history = [Clone(0), Resolve(0, 0, 2), Submit(3, 0, 0)];
     forbids(Weaker::ReissueSupersedes, Violation::Endless, &history);
 }

@@ -1,4 +1,4 @@
-//! For each weaker rule the smallest history that breaks a law under it, and none under the
+//! For each weaker rule, the smallest history that breaks a law under it and no law under the
 //! adopted rules.
 
 mod accepted;
@@ -18,8 +18,8 @@ fn judge(rules: Rules, nodes: usize, history: &[Action]) -> Verdict {
     World::run(nodes, rules, history).judge()
 }
 
-/// The weaker rule breaks the law, the adopted rules keep all of them. After a resumed memory or
-/// clones a superseded own write may be live again, until the node's next write.
+/// Checks that the weaker rule breaks the law and the adopted rules keep all laws. After a resumed
+/// memory or clones a superseded own write may be live again, until the node's next write.
 fn forbids(weaker: Weaker, violation: Violation, history: &[Action]) {
     forbids_among(3, weaker, violation, history);
 }

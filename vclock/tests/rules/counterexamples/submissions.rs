@@ -1,4 +1,4 @@
-//! V7, V9 and V11: the promise of a submission, and the key that it is made under.
+//! V7, V9 and V11: the guarantee of a submission, and the key under which it is made.
 
 use super::forbids;
 use crate::action::Action::*;
@@ -47,14 +47,14 @@ fn an_unchanged_submission_claims_its_write() {
 }
 
 #[test]
-fn an_operation_takes_in_waiting_writes() {
+fn operation_applies_waiting_writes() {
     let history = [LoseDisk(0, 0), Submit(0, 0, 1), Resolve(0, 0, 2), TimeOut(0)];
     forbids(Weaker::OperationPassesWaiting, Violation::Reordered, &history);
 }
 
 #[test]
 fn a_node_waits_until_a_session_completes() {
-    // One record came, then the process starts again: the store is not empty any more.
+    // One record arrived, then the process restarts: the store is no longer empty.
     let history = [
         Submit(2, 1, 0),
         Submit(0, 0, 0),

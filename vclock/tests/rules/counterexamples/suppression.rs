@@ -8,7 +8,7 @@ use crate::verdict::Violation;
 use crate::world::World;
 
 #[test]
-fn suppression_is_no_part_of_a_dot() {
+fn suppression_is_separate_from_dots() {
     let weaker = Weaker::SuppressedInTombstone;
     let own = [Submit(1, 1, 2), Submit(2, 1, 2), Forget(2, 1), Submit(2, 1, 0)];
     forbids(weaker, Violation::ForgottenVisible, &own);

@@ -40,7 +40,7 @@ fn a_version_above_the_clock_is_random() {
 }
 
 #[test]
-fn a_hello_may_lie() {
+fn false_hello_is_refused() {
     let history = [Lie(0, 1 << 30), Submit(0, 1, 0)];
     forbids(Weaker::ImplausibleHelloBelieved, Violation::Diverged, &history);
     forbids(Weaker::ImplausibleHelloBelieved, Violation::Lost, &history);
@@ -70,14 +70,14 @@ fn a_dropped_part_is_written_anew() {
 }
 
 #[test]
-fn an_implausible_clock_gives_way() {
+fn implausible_clock_is_replaced() {
     let history = [SetClock(0, AHEAD), Session(0, 1), Submit(0, 0, 0)];
     assert!(judge(Rules::but(Weaker::OwnClockTrusted), 3, &history).is_late);
     assert!(!judge(Rules::ADOPTED, 3, &history).is_late);
 }
 
 #[test]
-fn it_gives_way_to_the_told_clock() {
+fn implausible_clock_takes_the_told_value() {
     let history = [
         Submit(0, 0, 0),
         Send(0, 0),

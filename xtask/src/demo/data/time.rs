@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_moments() {
+    fn timestamps_parse_to_instants() {
         assert_eq!(nanoseconds("1970-01-01T00:00:00Z"), Some(0));
         assert_eq!(nanoseconds("2024-02-29T23:30:00-00:30"), nanoseconds("2024-03-01T00:00:00.0Z"));
         assert_eq!(nanoseconds("1969-12-31T23:59:59.999999999Z"), Some(-1));

@@ -43,14 +43,14 @@ fn run(mode: &str, interrupted: bool) -> Result<Outcome> {
 }
 
 #[test]
-fn one_root_is_not_believed_without_the_patterns() {
+fn equal_roots_need_equal_patterns() {
     let json = run("agrees", false).unwrap().json();
     assert_eq!(json["converged"], false);
     assert_eq!((&json["missing_patterns"], &json["missing_citations"]), (&1.into(), &2.into()));
 }
 
 #[test]
-fn after_a_time_out_it_is_known_how_much_is_missing() {
+fn time_out_reports_missing_patterns() {
     let outcome = run("disagrees", false).unwrap();
     let json = outcome.json();
     assert_eq!((&json["converged"], &json["missing_patterns"]), (&false.into(), &1.into()));

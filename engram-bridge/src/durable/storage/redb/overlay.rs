@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_hide_the_file_and_leave_it_as_it_was() {
+    fn overlay_shadows_the_file_and_never_writes_it() {
         let bytes: Vec<u8> = (0..10_000_u32).map(|n| n as u8).collect();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
