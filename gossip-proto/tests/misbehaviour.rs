@@ -155,7 +155,7 @@ fn an_opening_hello_without_the_digest_of_its_parameters() {
         let Message::MerkleRootExchange(hello) = hello() else { unreachable!() };
         let bare = Message::MerkleRootExchange(Hello { parameters, ..hello });
         assert!(victim.say(&bare, true).is_err());
-        let what = "an opening hello tells a digest";
+        let what = "an opening hello without a digest";
         assert_eq!(victim.ended(&few()).0, SessionError::Violation(what));
     }
 }
@@ -210,7 +210,7 @@ fn a_turn_that_goes_on_after_done() {
     let mut victim = Victim::greeted(few());
     assert!(victim.say(&done(), false).is_err());
     let (error, _) = victim.ended(&few());
-    assert_eq!(error, SessionError::Violation("a turn that goes on after its end"));
+    assert_eq!(error, SessionError::Violation("a turn that continues after its end"));
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! Which message is taken when, and by which part of the session.
+//! Dispatches each message by the stage of the session; refuses messages out of order.
 
 use super::{Session, Stage};
 use crate::{Message, SessionError, View};
 
 impl<V: View> Session<V> {
-    /// Takes one message of the peer's turn.
+    /// Handles one message of the peer's turn.
     pub(super) fn handle_message(&mut self, message: Message) -> Result<(), SessionError> {
         let violation = |what| Err(SessionError::Violation(what));
         match (self.stage, message) {
@@ -12,12 +12,12 @@ impl<V: View> Session<V> {
             (Stage::Greeting, Message::MerkleRootExchange(hello)) => self.on_hello(&hello),
             (Stage::Greeting, _) => violation("the first frame is not a hello"),
             (_, Message::MerkleRootExchange(_)) => violation("a second hello"),
-            // The opener tells some summaries before it knows that everything is equal.
+            // The opener sends some summaries before it knows that everything is equal.
             (Stage::Equal | Stage::Spaces, Message::Versions(_)) => Ok(()),
-            (Stage::Equal, _) => violation("more than a hello, where everything is equal"),
+            (Stage::Equal, _) => violation("a message after a hello, although all roots are equal"),
             (Stage::Spaces, Message::Spaces(spaces)) => self.on_spaces(spaces),
-            (Stage::Spaces, _) => violation("an answer about spaces was to come"),
-            (Stage::Walking, Message::Spaces(_)) => violation("the spaces are settled"),
+            (Stage::Spaces, _) => violation("another message than an answer about spaces"),
+            (Stage::Walking, Message::Spaces(_)) => violation("spaces after they were settled"),
             (Stage::Walking, Message::SubtreeRequest(request)) => self.on_subtree_request(request),
             (Stage::Walking, Message::SubtreeResponse(response)) => {
                 self.on_subtree_response(response)
