@@ -1,4 +1,4 @@
-//! Three maps of byte strings stay equal over QUIC. In a program of yours each node is a process.
+//! Three maps of byte strings stay equal over QUIC. In practice, each node is a process.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! Bytes, not time: one JSON object a line, for `cargo bench --bench size`.
+//! Measures bytes, not time: one JSON object per line, for `cargo bench --bench size`.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -21,7 +21,7 @@ fn main() {
     overhead();
 }
 
-/// A batch against its plainest binary encoding.
+/// A batch, compared with its plainest binary encoding.
 fn compression() {
     for count in [1, 10, 90] {
         let cases = [
@@ -40,7 +40,7 @@ fn compression() {
     }
 }
 
-/// Bytes until both sides know what differs, against the budget.
+/// Bytes until both sides know which records differ, compared with the budget.
 fn learning() {
     let tables = [
         (10_000, [(0, 200), (1, 700), (10, 3_500), (100, 21_000)]),
@@ -62,7 +62,7 @@ fn learning() {
     }
 }
 
-/// All bytes of a session at 1 % divergence, against the bare contents that had to travel.
+/// All bytes of a session at 1 % divergence, compared with the bare contents that had to travel.
 fn overhead() {
     let (mut a, b) = sparse::pair(10_000, 0, 0);
     let real = real::contents();

@@ -1,4 +1,4 @@
-//! Time of the codec, and of sessions in memory, each beside its floor.
+//! Times of the codec and of sessions in memory, each with its lower bound.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -9,7 +9,7 @@ use common::{Pair, parameters, real, space, sparse};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engram_gossip_proto::{Compression, Message, PatternSync, SessionConfig};
 
-/// A batch of real patterns; the floor is LZ4 alone over the same floats.
+/// A batch of real patterns; the lower bound is LZ4 alone over the same floats.
 fn batch(c: &mut Criterion) {
     for (name, contents) in [("f32", real::contents()), ("f16", real::half_contents())] {
         let floats: Vec<u8> = contents

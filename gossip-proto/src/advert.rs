@@ -1,8 +1,9 @@
-//! Root adverts: a datagram that says how this node's spaces stand.
+//! Root adverts: one datagram with the roots of this node's spaces.
 //!
-//! An advert is a hint. It may be lost, repeated or late; a node that receives a root which differs from
-//! its own opens a session, and only the session decides anything. It has a version of its own,
-//! since it travels beside the messages of a membership protocol and not in a session.
+//! An advert is a hint: it may be lost, repeated or late. A node that receives a root different
+//! from its own opens a session, and only the session changes state. Adverts have a separate
+//! version, because they travel alongside the messages of a membership protocol and not in a
+//! session.
 
 use alloc::vec::Vec;
 
@@ -31,17 +32,17 @@ pub struct RootAdvert {
     spaces: Vec<([u8; 8], AdvertisedRoot)>,
 }
 
-/// What an advert tells of one space.
+/// The root and the record count of one space, as an advert carries them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdvertisedRoot {
     /// The first 8 bytes of the root.
     pub root: [u8; 8],
-    /// How many records the space holds; [`u32::MAX`] stands for that many or more.
+    /// Number of records in the space; saturates at [`u32::MAX`].
     pub count: u32,
 }
 
 impl AdvertisedRoot {
-    /// The form in which a summary is advertised.
+    /// Abbreviates a summary for an advert.
     pub fn of(summary: &Summary) -> Self {
         let count = u32::try_from(summary.count).unwrap_or(u32::MAX);
         Self { root: short(&summary.root), count }
@@ -49,15 +50,15 @@ impl AdvertisedRoot {
 }
 
 impl RootAdvert {
-    /// Returns how many spaces fit into `room` bytes.
+    /// Returns the number of spaces that fit into `room` bytes.
     pub fn capacity(room: usize) -> usize {
         room.min(MAX_ADVERT).saturating_sub(OVERHEAD) / ENTRY
     }
 
     /// Encodes the roots of `spaces` into at most `room` bytes.
     ///
-    /// If not all fit, the first [`capacity`](Self::capacity) are told: put those first that changed,
-    /// and let the others take turns. Without room for anything the advert is empty.
+    /// Takes the first [`capacity`](Self::capacity) spaces if not all fit: put changed spaces first
+    /// and rotate the others. Without room for a space, the advert names none.
     pub fn encode(spaces: &[(SpaceId, Summary)], room: usize) -> Vec<u8> {
         let told = spaces.iter().take(Self::capacity(room));
         let mut told: Vec<_> =
@@ -75,10 +76,11 @@ impl RootAdvert {
         out
     }
 
-    /// Reads an advert.
+    /// Decodes an advert.
     ///
     /// # Errors
-    /// [`DecodeError`] for anything but the one encoding of an advert of this version; ignore it then.
+    /// [`DecodeError`] if `bytes` are not the canonical encoding of an advert of this version.
+    /// Ignore such an advert.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         if bytes.len() > MAX_ADVERT {
             let (value, cap) = (bytes.len() as u64, MAX_ADVERT as u64);
@@ -106,7 +108,8 @@ impl RootAdvert {
         }
     }
 
-    /// Returns the root and the count of `space`; `None` if the advert does not name it. O(log n).
+    /// Returns the root and the count of `space`; `None` if the advert does not name it. Takes
+    /// O(log n) for n spaces.
     pub fn get(&self, space: &SpaceId) -> Option<AdvertisedRoot> {
         let at = self.spaces.binary_search_by_key(&tag(space), |(tag, _)| *tag).ok()?;
         Some(self.spaces[at].1)

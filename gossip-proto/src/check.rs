@@ -1,14 +1,14 @@
-//! Whether the wire carries a content or an id: one answer for the encoder, the decoder and a store.
+//! Checks that the wire carries a content or an id, for the encoder, the decoder and stores.
 
 use crate::limits::{MAX_CONTENT_LEN, MAX_ID};
 use crate::{DecodeError, Wire};
 
-/// Something is larger than the wire carries. Nothing was stored or sent; make it smaller.
+/// A value is larger than the wire carries. Nothing was stored or sent; make it smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {size} exceeds the limit of {limit}; nothing was stored, make it smaller")]
 #[non_exhaustive]
 pub struct TooLarge {
-    /// What is too large or too many, with its unit.
+    /// The quantity that exceeds its limit, with its unit.
     pub what: &'static str,
     /// The size.
     pub size: u64,
@@ -28,12 +28,12 @@ pub enum IdError {
     TooLarge(#[from] TooLarge),
 }
 
-/// Checks that the wire carries `content`: the limits of its codec, and the bytes that it takes.
+/// Checks that the wire carries `content`: the limits of its codec and its encoded size.
 ///
-/// A store that asks this before it takes a content never holds one that no peer can receive.
+/// A store that calls this before it accepts a content never holds one that no peer can receive.
 ///
 /// # Errors
-/// [`TooLarge`] names what exceeds its limit.
+/// [`TooLarge`] names the exceeded limit.
 pub fn check_content(content: &impl Wire) -> Result<(), TooLarge> {
     content.check()?;
     within("bytes of a content", content.size().wire, MAX_CONTENT_LEN)

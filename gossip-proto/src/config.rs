@@ -1,4 +1,4 @@
-//! What each side of a session chooses for itself.
+//! Settings that each side of a session chooses for itself.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -6,14 +6,14 @@ use core::time::Duration;
 use crate::limits::MAX_RECORDS;
 use crate::{Greeting, SetupError, SpaceId};
 
-/// Whether this side compresses what it sends, and takes what is compressed.
+/// Whether this side compresses records and tells the peer that it accepts compressed ones.
 ///
-/// A frame is compressed only if both sides have it on; the state is the same either way.
+/// Records are compressed only if both sides enable it; the resulting state is the same either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Compression {
-    /// Nothing is compressed.
+    /// No compression.
     Off,
-    /// LZ4, and what the codec of the contents does before it, where that is smaller (default).
+    /// LZ4 after the transformations of the content's codec, where that is smaller (default).
     #[default]
     Lz4,
 }
@@ -21,35 +21,38 @@ pub enum Compression {
 /// The limits of one session that each side chooses for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
-    /// Most records in one message, 1 to 1,024. A session sends as many messages as it needs.
+    /// Maximum number of records in one message, 1 to 1,024. A session sends as many messages as it
+    /// needs.
     pub max_patterns_per_sync: u32,
-    /// Whether records are compressed.
+    /// Whether to compress records.
     pub compression: Compression,
-    /// Most bytes of records that this side sends in the session. One message of records in each turn
-    /// is always sent, so that every session makes progress.
+    /// Maximum bytes of records that this side sends in the session. One message of records in each
+    /// turn is always sent, so that every session makes progress.
     pub send_budget: u64,
-    /// Most bytes that this side takes from the peer in the session, hashes and headers included.
-    /// The peer is told, and ends its sending in time.
+    /// Maximum bytes that this side accepts from the peer in the session, hashes and headers
+    /// included. The hello announces it, so that the peer stops in time.
     pub receive_budget: u64,
-    /// Longest silence while it is the peer's turn.
+    /// Maximum silence during the peer's turn.
     pub idle_timeout: Duration,
-    /// Longest duration of the whole session.
+    /// Maximum duration of the whole session.
     pub session_timeout: Duration,
-    /// Where in the key space the sending of records begins: the first 8 bytes of a key hash, read
-    /// as a big-endian number. Pass the [`Outcome::cursor`](crate::Outcome) of the last session with
-    /// this peer, so that records which it keeps refusing cannot starve others. `None` begins anew.
+    /// Position in the key space at which sending records begins: the first 8 bytes of a key hash,
+    /// read as a big-endian number. Pass the [`Outcome::cursor`](crate::Outcome) of the last
+    /// session with this peer, so that records which the peer keeps refusing cannot starve others.
+    /// `None` starts at the beginning.
     pub cursor: Option<u64>,
-    /// The peer's node id, if it is known: it chooses the base to tell a version summary by.
+    /// The peer's node id, if known. It selects the base of version summaries.
     pub peer: Option<[u8; 32]>,
-    /// Spaces whose root at the peer is known or believed to differ: their version summaries go along
-    /// with the first table, which saves half a round trip. At most 16 count.
+    /// Spaces whose root is known or expected to differ at the peer. Their version summaries travel
+    /// with the first table, which saves half a round trip. At most 16 are used.
     pub suspects: Vec<SpaceId>,
-    /// How many sessions with this peer before this one, in a row, had an
+    /// Number of consecutive sessions with this peer, directly before this one, that set
     /// [`Outcome::postponed`](crate::Outcome::postponed).
     pub postponed: u8,
-    /// What the hello tells the peer: its greatest version known here, and this node's clock.
+    /// Sent in the hello: the peer's greatest version known here, and this node's clock.
     pub greeting: Greeting,
-    /// Whether the peer names its spaces that this side does not host. Default: no.
+    /// Whether to ask the peer for the names of its spaces that this side does not host. Default:
+    /// false.
     pub learn_spaces: bool,
 }
 
@@ -72,7 +75,7 @@ impl Default for SessionConfig {
     }
 }
 
-/// The least that a side must be willing to receive: one full frame and room for the hashes.
+/// Minimum receive budget: one full frame and room for hashes.
 pub(crate) const MIN_RECEIVE_BUDGET: u64 = 4 << 20;
 
 impl SessionConfig {

@@ -1,24 +1,24 @@
-//! What can be wrong with bytes, and with a peer.
+//! Errors of decoding, of session setup and of sessions.
 
 use alloc::string::String;
 
 use crate::config::MIN_RECEIVE_BUDGET;
 use crate::{ProtocolViolation, Refusal};
 
-/// Why bytes are not a message. Nothing of them was used, and nothing was stored.
+/// Why bytes are not a message. No part of them was used or stored.
 ///
-/// The stream they came from cannot be trusted to be in step any more: end the session.
+/// The stream may be out of step from here on: end the session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The bytes end inside `0`: a frame was cut, or its length is wrong.
+    /// The bytes end inside the named value: a frame was cut, or its length is wrong.
     #[error("the bytes end inside {0}")]
     Truncated(&'static str),
-    /// The first bytes are not those of this protocol: something else is talking.
+    /// The bytes do not begin with the magic of this protocol: the sender speaks another one.
     #[error("not a gossip frame: it begins with {0:02x?}")]
     Magic([u8; 2]),
     /// A wire version that this build does not speak. Upgrade the older side.
-    #[error("wire version {theirs} is not spoken here, only version {ours}")]
+    #[error("wire version {theirs} is not supported, this build speaks version {ours}")]
     Version {
         /// The version that this build speaks.
         ours: u8,
@@ -34,25 +34,25 @@ pub enum DecodeError {
     /// A declared size or count is above its cap; nothing was allocated for it.
     #[error("{what}: {value} exceeds the cap of {cap}")]
     OverLimit {
-        /// What is too large or too many.
+        /// The quantity that exceeds its cap.
         what: &'static str,
-        /// What was declared.
+        /// The declared value.
         value: u64,
         /// The cap, from [`limits`](crate::limits).
         cap: u64,
     },
-    /// A valid meaning in another spelling than the only one that is allowed.
+    /// A valid value in another form than the canonical one.
     #[error("{0} is not in its canonical form")]
     NotCanonical(&'static str),
-    /// A value that has no meaning.
-    #[error("{0} has a value without a meaning")]
+    /// A value that this wire version does not define.
+    #[error("{0} has an undefined value")]
     Invalid(&'static str),
     /// Bytes follow the end of the message.
     #[error("{0} bytes follow the end of the message")]
     Trailing(usize),
 }
 
-/// Why a session could not even begin. Nothing was sent.
+/// Why a session could not start. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {
@@ -65,8 +65,8 @@ pub enum SetupError {
     /// The name or the value of a parameter is longer than the wire allows; use a shorter one.
     #[error("parameter {0} is longer than {cap} bytes", cap = crate::limits::MAX_NAME)]
     LongParameter(String),
-    /// More pairs of parameters than the wire allows; join some.
-    #[error("{0} parameters are more than a hello takes ({cap})", cap = crate::limits::MAX_PARAMETERS)]
+    /// More pairs of parameters than the wire allows; merge some.
+    #[error("{0} parameters are more than a hello carries ({cap})", cap = crate::limits::MAX_PARAMETERS)]
     TooManyParameters(usize),
     /// [`SessionConfig::max_patterns_per_sync`](crate::SessionConfig::max_patterns_per_sync) is outside
     /// its range.
@@ -78,8 +78,8 @@ pub enum SetupError {
     ReceiveBudget(u64),
 }
 
-/// Why a session ended early. What was applied until then stays and is valid; nothing else was
-/// stored. Start a new session later: sessions keep no state.
+/// Why a session ended early. Records applied before stay and are valid; nothing else was stored.
+/// Start a new session later: sessions keep no state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
@@ -89,7 +89,8 @@ pub enum SessionError {
     /// The peer broke a rule of the protocol.
     #[error("the peer broke the protocol: {0}")]
     Violation(#[from] ProtocolViolation),
-    /// A state parameter differs: these two nodes cannot share state. Make their configuration equal.
+    /// A state parameter differs: these two nodes cannot share state. Make their configuration
+    /// equal.
     #[error("{name} differs: {ours} here, {theirs} at the peer; state cannot be shared")]
     Parameter {
         /// Which parameter: `hash`, `depth`, or a pair of the host.
@@ -102,7 +103,7 @@ pub enum SessionError {
     /// The peer exceeded a cap of the whole session.
     #[error("{what}: the peer exceeded the cap of {cap}")]
     OverLimit {
-        /// What was exceeded.
+        /// The exceeded quantity.
         what: &'static str,
         /// The cap.
         cap: u64,

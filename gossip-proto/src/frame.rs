@@ -1,4 +1,4 @@
-//! The fixed header of every frame, written by hand so that any version can read it.
+//! The fixed header of every frame, encoded by hand so that any version can read it.
 
 use alloc::vec::Vec;
 
@@ -14,7 +14,7 @@ const MAGIC: [u8; 2] = *b"EG";
 const ENDS_TURN: u8 = 0b0000_0001;
 const FLAGS_AT: usize = 4;
 
-/// What a frame carries. The numbers are part of the wire; new kinds are only ever appended.
+/// The kind of a frame. The numbers are part of the wire; new kinds are appended only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -23,9 +23,9 @@ pub enum Kind {
     Refuse = 0,
     /// The hello: parameters, capabilities, and the roots of the sender's spaces.
     MerkleRootExchange = 1,
-    /// Which spaces, when the hello could not say it: narrowing down a long list.
+    /// Narrows down the spaces that differ, when the hello could not list them.
     Spaces = 2,
-    /// Digests of subtrees: go on wherever yours differ.
+    /// Digests of subtrees; the receiver descends where its own differ.
     SubtreeRequest = 3,
     /// The entries of small subtrees.
     SubtreeResponse = 4,
@@ -33,15 +33,15 @@ pub enum Kind {
     PatternRequest = 5,
     /// Whole records with their contents.
     PatternSync = 6,
-    /// The sender has nothing left to say; its final roots.
+    /// The sender has nothing more to send; its final roots.
     Done = 7,
-    /// A version summary: send what lies above it.
+    /// A version summary; the receiver sends the records above it.
     Versions = 8,
-    /// How many records lie above a version summary.
+    /// The numbers of records above a version summary.
     RangeOffer = 9,
-    /// Which of these are taken.
+    /// The offered ranges that the sender takes.
     RangeAnswer = 10,
-    /// A piece of a content that no frame carries whole.
+    /// A piece of a content too large for one frame.
     ContentPart = 11,
 }
 
@@ -72,7 +72,7 @@ impl Kind {
 /// more; the length is within [`MAX_BODY`](crate::limits::MAX_BODY), so it is safe to allocate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
-    /// What the body is.
+    /// The kind of the body.
     pub kind: Kind,
     /// Whether this is the last frame of the sender's turn.
     pub ends_turn: bool,
@@ -80,11 +80,11 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Reads a header.
+    /// Decodes a header.
     ///
     /// # Errors
-    /// [`DecodeError`] if these bytes do not begin a frame of this wire version, or if the body
-    /// they announce is above its cap.
+    /// [`DecodeError`] if `bytes` do not begin a frame of this wire version, or if the announced
+    /// body is above its cap.
     pub fn parse(bytes: &[u8; HEADER_LEN]) -> Result<Self, DecodeError> {
         let [m0, m1, version, kind, flags, length @ ..] = *bytes;
         if [m0, m1] != MAGIC {
@@ -108,13 +108,13 @@ impl FrameHeader {
         Ok(Self { kind, ends_turn: flags & ENDS_TURN != 0, body_len })
     }
 
-    /// How many bytes follow the header.
+    /// Length of the body in bytes.
     pub fn body_len(&self) -> usize {
         self.body_len as usize
     }
 }
 
-/// Cuts a whole frame into header and body.
+/// Splits a whole frame into header and body.
 pub(crate) fn split(frame: &[u8]) -> Result<(FrameHeader, &[u8]), DecodeError> {
     let (header, body) =
         frame.split_first_chunk().ok_or(DecodeError::Truncated("the frame header"))?;
@@ -126,7 +126,7 @@ pub(crate) fn split(frame: &[u8]) -> Result<(FrameHeader, &[u8]), DecodeError> {
     }
 }
 
-/// Begins a frame; the body is to be appended, and [`finish`] to be called.
+/// Begins a frame. The caller appends the body and calls [`finish`].
 pub(crate) fn begin(kind: Kind) -> Vec<u8> {
     let mut frame = Vec::with_capacity(128);
     frame.extend_from_slice(&MAGIC);
@@ -136,14 +136,14 @@ pub(crate) fn begin(kind: Kind) -> Vec<u8> {
 
 /// Writes the length of the body into the header.
 ///
-/// The encoders split by measured size, so a body over its cap is a mistake of this crate.
+/// The encoders split by measured size, so a body over its cap is a bug in this crate.
 pub(crate) fn finish(frame: &mut [u8]) {
     let body_len = frame.len() - HEADER_LEN;
     debug_assert!(body_len <= MAX_BODY, "a frame of {body_len} bytes was built");
     frame[FLAGS_AT + 1..HEADER_LEN].copy_from_slice(&(body_len as u32).to_le_bytes());
 }
 
-/// Marks a frame as the last one of its sender's turn.
+/// Marks a frame as the last of its sender's turn.
 pub(crate) fn end_turn(frame: &mut [u8]) {
     frame[FLAGS_AT] |= ENDS_TURN;
 }

@@ -6,11 +6,12 @@ use core::fmt;
 
 /// The name of a memory space: 3 to 64 characters out of `a-z 0-9 _ -`, as Engram spells it.
 ///
-/// A clone shares the text. State is kept per (space, pattern id): equal ids of two spaces have nothing to do with each other.
+/// Clones share the text. State is kept per (space, pattern id): equal ids in two spaces are
+/// unrelated.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpaceId(Arc<str>);
 
-/// Why a string is not the name of a memory space. Nothing was changed; use another name.
+/// Why a string is not the name of a memory space. Nothing changed; use another name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpaceIdError {
@@ -18,12 +19,12 @@ pub enum SpaceIdError {
     #[error("a space name has 3 to 64 characters, this one has {0}")]
     Length(usize),
     /// A character outside `a-z 0-9 _ -`.
-    #[error("a space name is made of a-z, 0-9, _ and -, not of {0:?}")]
+    #[error("a space name consists of a-z, 0-9, _ and -, not {0:?}")]
     Character(char),
 }
 
 impl SpaceId {
-    /// Takes `name` if it is a valid space name.
+    /// Creates the id from `name`.
     ///
     /// # Errors
     /// [`SpaceIdError`] names the rule that `name` breaks.

@@ -1,7 +1,7 @@
 //! Every cap of the wire and of the session, in one place.
 //!
-//! All of them are checked before anything of the size in question is allocated. A peer that
-//! exceeds one is refused, and the refusal names the cap. Changing a limit of the wire needs a new
+//! Each cap is checked before memory of that size is allocated. A peer that exceeds one is
+//! refused, and the refusal names the cap. Changing a limit of the wire needs a new
 //! wire version; `PROTOCOL.md` repeats them for a second implementation.
 
 /// Bytes of one frame, header included.
@@ -10,7 +10,7 @@ pub const MAX_FRAME: usize = 1 << 20;
 pub const MAX_BODY: usize = MAX_FRAME - crate::HEADER_LEN;
 /// Bytes of the name of a parameter, of its value, and of a text in a refusal.
 pub const MAX_NAME: usize = 128;
-/// Pairs of the host among the parameters.
+/// Host-defined pairs among the parameters.
 pub const MAX_PARAMETERS: usize = 64;
 /// Bytes of the name of a space.
 pub const MAX_SPACE_NAME: usize = 64;
@@ -23,20 +23,20 @@ pub const MAX_NODES: usize = 1_024;
 pub const MAX_LISTINGS: usize = 1_024;
 /// Entries of one listing.
 pub const MAX_LINES: usize = 4_096;
-/// Nibbles of the longest prefix that is walked; a subtree this deep is listed, however large.
+/// Nibbles of the longest prefix of the descent; a subtree this deep is listed, however large.
 pub const MAX_DEPTH: u8 = 12;
 /// Keys in one `PatternRequest`.
 pub const MAX_WANTS: usize = 4_096;
-/// Nodes of a context that is announced with a wanted key; a longer one is left out.
+/// Nodes of a context sent with a wanted key; a longer context is omitted.
 pub const MAX_WANT_CONTEXT: usize = 16;
-/// Digests of held contents that are announced with a wanted key; further ones are left out.
+/// Digests of held contents sent with a wanted key; further digests are omitted.
 pub const MAX_WANT_HOLDS: usize = 256;
 
 /// Records in one `PatternSync`.
 pub const MAX_RECORDS: usize = 1_024;
 /// Contents in one `PatternSync`.
 pub const MAX_CONTENTS: usize = 4_096;
-/// Different nodes in one `PatternSync` or `PatternRequest`.
+/// Distinct nodes in one `PatternSync` or `PatternRequest`.
 pub const MAX_NODE_IDS: usize = 16_384;
 /// Bytes of a pattern id.
 pub const MAX_ID: usize = 128;
@@ -44,7 +44,7 @@ pub const MAX_ID: usize = 128;
 pub const MAX_EPISODE_ID: usize = 256;
 /// Episodes that one content cites.
 pub const MAX_EPISODES: usize = 4_096;
-/// Parts of one `Record` in a message; a record of more nodes travels in several.
+/// Parts of one `Record` in a message; a record with more parts travels in pieces.
 pub const MAX_PARTS: usize = 8_192;
 /// Live dots that one node has in a record.
 pub const MAX_NODE_DOTS: usize = 16;
@@ -54,48 +54,49 @@ pub const MAX_SUPPRESSED: usize = 1_024;
 pub const MAX_SUPPRESSION_LENGTH: u32 = 1 << 31;
 /// Values of one embedding.
 pub const MAX_DIMENSION: u32 = 65_536;
-/// Bytes of what the fields of one `PatternSync` unfold to, and of what its contents do.
+/// Bytes of memory that the fields of one `PatternSync` unfold to; its contents have the same cap.
 pub const MAX_UNFOLDED: usize = 4 << 20;
-/// Bytes that one content takes on the wire without compression. One that does not fit a frame
+/// Bytes of one content on the wire without compression. A content that does not fit a frame
 /// travels in parts.
 pub const MAX_CONTENT_LEN: usize = 12 << 20;
 /// Bytes of memory that the decoder of one content in parts may allocate.
 pub const MAX_CONTENT_MEMORY: usize = 2 * MAX_CONTENT_LEN + (64 << 10);
-/// Bytes that the contents ahead of one part of a record take on the wire without compression. A
-/// receiver keeps so many, and at most [`MAX_NODE_DOTS`] contents, until their part of the record comes.
+/// Bytes of the contents ahead of one part of a record, on the wire without compression. A receiver
+/// keeps at most this many bytes and at most [`MAX_NODE_DOTS`] contents until that part arrives.
 pub const MAX_AHEAD: usize = 24 << 20;
 
-/// Subtrees that are answered in one turn; the others wait for the next one.
+/// Subtrees answered in one turn; the others wait for the next turn.
 pub const NODES_PER_TURN: usize = 512;
-/// Subtrees, pushes or requests that wait at any time, each kind for itself.
+/// Subtrees, pushes or requests that wait at any time; the limit applies to each kind separately.
 ///
-/// What does not fit is left to the next session, which the outcome says.
+/// The rest is left to the next session, and the outcome says so.
 pub const MAX_PENDING: usize = 32_768;
 /// Records that a side sends in a session without being asked for them.
 ///
-/// Further ones are offered first, by a listing, and the receiver asks for those that none of its
-/// other sessions is bringing. Few differences so cost no extra turn, and many are not sent twice.
+/// Further records are offered first, in a listing, and the receiver requests those that no other
+/// of its sessions is bringing. A few differences thus cost no extra turn, and many are not sent
+/// twice.
 pub const MAX_UNASKED: u64 = 128;
-/// Records that a side sends by clocks without offering their ranges first, and records above its
-/// own version summary that it sends at all.
+/// Records that a side sends by clocks without offering their ranges first. Also the maximum number
+/// of records above its own version summary that it sends.
 pub const MAX_NEWS: u64 = 128;
-/// Entries of one version summary. A space of more nodes is compared by its tree alone.
+/// Entries of one version summary. A space with more nodes is compared by its tree alone.
 pub const MAX_SUMMARY: usize = 8_192;
-/// Entries of all version summaries that one side tells in a session.
+/// Entries of all version summaries that one side sends in a session.
 pub const MAX_SUMMARIES: usize = 65_536;
 /// Bases of one space that a [`ClockIndex`](crate::ClockIndex) keeps.
 pub const MAX_BASES: usize = 16;
-/// Sessions in a row of one pair that may leave a difference to the next one without comparing the
-/// trees, since there are still news by clocks.
+/// Consecutive sessions of one pair that may leave a difference to the next session without
+/// comparing the trees, because records by clocks are still outstanding.
 pub const MAX_POSTPONED: u8 = 4;
-/// Records that a `Done` and an outcome name, since they exceed a limit of the wire; further ones are
-/// counted only.
+/// Records beyond a limit of the wire that a `Done` and an outcome name; further records are only
+/// counted.
 pub const MAX_UNSENDABLE: usize = 64;
-/// Events that wait to be polled; further ones are dropped.
+/// Events that wait to be polled; further events are dropped.
 pub const MAX_EVENTS: usize = 1_024;
 /// Turns of one session, both sides counted.
 pub const MAX_TURNS: u32 = 4_096;
-/// Bytes of memory that a session takes at most, beside its views and the frame at hand.
+/// Maximum bytes of memory of a session, in addition to its views and the current frame.
 ///
 /// It follows from the limits above; a test measures it.
 pub const MAX_SESSION_MEMORY: usize = 96 << 20;

@@ -1,4 +1,4 @@
-//! What both sides must agree on, and what they only compare.
+//! Parameters that both sides must agree on, and parameters that they only compare.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -11,7 +11,7 @@ use crate::limits::{MAX_NAME, MAX_PARAMETERS};
 use crate::wire::{Reader, put, put_bytes, put_count};
 use crate::{DecodeError, SessionError, SetupError, short};
 
-/// The parameters of a node's state: hash and depth of its tree, and pairs of the host's own.
+/// The parameters of a node's state: hash and depth of its tree, and host-defined pairs.
 ///
 /// A session is refused if hash, depth or a required pair differ, since the nodes could not compare
 /// their trees or keep each other's contents. A reported pair may differ: the side that opened the
@@ -38,7 +38,7 @@ struct Pair {
     rule: ParameterRule,
 }
 
-/// What follows if a pair is not the same on both sides.
+/// The consequence of a pair that differs between the sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ParameterRule {
@@ -48,27 +48,27 @@ pub enum ParameterRule {
     Reported = 1,
 }
 
-/// A reported pair that is not the same on both sides.
+/// A reported pair that differs between the sides.
 pub(crate) struct Difference {
     pub(crate) name: String,
     pub(crate) ours: String,
     pub(crate) theirs: String,
 }
 
-/// What separates this use of the hash from all others.
+/// Domain separation of this hash.
 const DIGEST_TAG: &[u8] = b"engram-gossip/parameters/1";
-/// The value of a parameter that a side does not have.
+/// Shown as the value of a parameter that a side lacks.
 const ABSENT: &str = "(absent)";
 
 impl Parameters {
-    /// A tree of this hash and base depth, without pairs.
+    /// Creates the parameters of a tree with this hash and base depth in bits, without pairs.
     pub fn new(hash: impl Into<Arc<str>>, depth: u8) -> Self {
         Self { hash: hash.into(), depth, pairs: BTreeMap::new() }
     }
 
     /// Adds a pair that must be the same on both sides, or replaces the pair of this name.
     ///
-    /// A side that lacks a pair which the other requires is refused, too.
+    /// The session is also refused if only one side has the pair.
     pub fn require(self, name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
         self.with(name.into(), value.into(), ParameterRule::Required)
     }
@@ -93,7 +93,7 @@ impl Parameters {
         self.depth
     }
 
-    /// The value of a pair.
+    /// The value of the pair `name`.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.pairs.get(name).map(|pair| &*pair.value)
     }
@@ -103,7 +103,8 @@ impl Parameters {
         self.pairs.iter().map(|(name, pair)| (&**name, &*pair.value, pair.rule))
     }
 
-    /// The first 8 bytes of a hash of all: equal digests mean equal parameters, rules included.
+    /// The first 8 bytes of a hash over all parameters, rules included. Equal digests mean equal
+    /// parameters.
     pub fn digest(&self) -> [u8; 8] {
         let mut bytes = Vec::new();
         self.encode(&mut bytes);
@@ -111,7 +112,8 @@ impl Parameters {
         short(&hash.finalize().into())
     }
 
-    /// Refuses the first parameter that differs and must not; returns those that may.
+    /// Returns the reported pairs that differ; fails on the first parameter that must be equal and
+    /// is not.
     pub(crate) fn compare(&self, theirs: &Self) -> Result<Vec<Difference>, SessionError> {
         let refuse = |name: &str, ours: &str, theirs: &str| {
             let [name, ours, theirs] = [name, ours, theirs].map(String::from);

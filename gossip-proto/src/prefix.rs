@@ -2,7 +2,7 @@
 
 use crate::tag::KEY_LEN;
 
-/// The keys whose hash begins with the same nibbles (4-bit steps): one node of the descent.
+/// One node of the descent: the keys whose hash begins with the same nibbles (4-bit steps).
 ///
 /// The root is the empty prefix; each step of the descent adds one nibble, so a prefix has
 /// sixteen children.
@@ -31,12 +31,12 @@ impl Prefix {
         Some(Self { bits, nibbles })
     }
 
-    /// How many nibbles are fixed: 0 for the root, 64 for one single key hash.
+    /// Number of fixed nibbles: 0 for the root, 64 for a single key hash.
     pub fn nibbles(&self) -> u8 {
         self.nibbles
     }
 
-    /// How many bits are fixed, four for each nibble.
+    /// Number of fixed bits, four for each nibble.
     pub fn bit_len(&self) -> u16 {
         u16::from(self.nibbles) * 4
     }

@@ -28,12 +28,12 @@ pub struct Record {
     pub suppressed: Vec<([u8; 32], u32)>,
 }
 
-/// What one node wrote under a pattern id.
+/// One node's part of a record: its context entry and its live dots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// The node: SHA-256 of its certificate's public key.
     pub node: [u8; 32],
-    /// The context entry, at least 1: it covers everything of the node at or below this version.
+    /// The context entry, at least 1: it covers all versions of the node up to this one.
     pub entry: u64,
     /// The live dots as version and content digest, strictly ascending; each version is 1 to
     /// `entry`. At most [`MAX_NODE_DOTS`].
@@ -56,9 +56,9 @@ impl Record {
         self.parts.iter().map(|part| (part.node, part.entry))
     }
 
-    /// Whether `context` covers the whole context of this record, and more.
+    /// Whether `context` covers the context of this record and differs from it.
     ///
-    /// Equal contexts do not count: the records may still differ in what is suppressed.
+    /// Equal contexts do not count: the records may still differ in their suppressed digests.
     pub(crate) fn is_older_than(&self, context: &[(NodeId, u64)]) -> bool {
         let covered = |(node, entry): (NodeId, u64)| {
             let at = context.binary_search_by_key(&node, |(other, _)| *other);
@@ -77,7 +77,7 @@ impl Record {
         self.suppressed.dedup_by_key(|(digest, _)| *digest);
     }
 
-    /// Refuses what no decoder would take, but for the number of parts.
+    /// Checks the rules and limits of decoders, except the number of parts.
     pub(crate) fn check(&self) -> Result<(), DecodeError> {
         check_id(&self.id)?;
         if !self.parts.is_sorted_by(|a, b| a.node < b.node) {

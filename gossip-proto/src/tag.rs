@@ -9,12 +9,12 @@ pub const KEY_LEN: usize = 6;
 /// Bytes of a [`Tag`].
 pub const TAG_LEN: usize = size_of::<Tag>();
 
-/// A digest as one session abbreviates it: two equal digests have equal tags, two different ones
-/// have equal tags with a probability of 2^-40.
+/// A digest abbreviated for one session. Equal digests have equal tags; different digests have
+/// equal tags with a probability of 2^-40.
 ///
-/// A pair with equal tags hides a difference for one session only, since each session has a key of
-/// its own, drawn by both sides. It cannot make a side believe to be in sync, since the full roots
-/// are compared at the end.
+/// A collision hides a difference for one session only, because both sides draw a fresh key for
+/// each session. It cannot cause a false *in sync*, because the sides compare full roots at the
+/// end.
 pub type Tag = [u8; 5];
 
 /// One side's half of the key of a session: 8 random bytes, fresh for every session.
@@ -25,12 +25,12 @@ pub type KeyHalf = [u8; 8];
 /// The key under which one session abbreviates digests.
 ///
 /// A tag is the first 5 bytes of SHA-256 over the key and the digest, so every bit of the digest
-/// counts, and without the key no one can prepare two digests whose tags collide.
+/// counts. Without the key, nobody can prepare two digests whose tags collide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SessionKey([u8; 16]);
 
 impl SessionKey {
-    /// Joins what each side drew.
+    /// Joins the halves of both sides.
     pub(crate) fn of(opener: KeyHalf, acceptor: KeyHalf) -> Self {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&opener);

@@ -1,4 +1,4 @@
-//! All that the sync machine asks of the data.
+//! The interface of the sync machine to the data.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,18 +6,18 @@ use alloc::vec::Vec;
 use crate::tag::KEY_LEN;
 use crate::{Clocks, Prefix, Record, VersionRange, Wire};
 
-/// The state of one space in three numbers.
+/// Root, record count and generation of one space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// The root of the space's tree. Equal roots mean equal state.
     pub root: [u8; 32],
-    /// How many records the space holds, deletions included.
+    /// Number of records in the space, deletions included.
     pub count: u64,
-    /// How often the space changed since this node started. For display only, never for decisions.
+    /// Number of changes since this node started. For display only, never for decisions.
     pub generation: u64,
 }
 
-/// A leaf's line: which key, and in which state.
+/// One record in the tree: its key and its digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
     /// The hash of the pattern id, which places it in the tree.
@@ -26,57 +26,57 @@ pub struct Entry {
     pub record: [u8; 32],
 }
 
-/// Records that arrived, with the contents that came along.
+/// Records and the contents sent with them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery<C> {
-    /// The records, whole.
+    /// The records.
     pub records: Vec<Record>,
     /// Contents, each with the digest under which the records name it.
     pub contents: Vec<([u8; 32], C)>,
 }
 
 impl<C> Default for Delivery<C> {
-    /// Nothing.
+    /// An empty delivery.
     fn default() -> Self {
         Self { records: Vec::new(), contents: Vec::new() }
     }
 }
 
-/// What became of a delivery, record by record.
+/// The result of applying a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// Records that changed the state.
+    /// Number of records that changed the state.
     pub applied: u32,
-    /// Records that were known already, or older.
+    /// Number of records that were already known or older.
     pub stale: u32,
-    /// Records that were refused, whole or in part. A record of which one part was refused counts as
-    /// applied or stale, too.
+    /// Ids of records that were refused, whole or in part, with the reason. A record refused in
+    /// part also counts as applied or stale.
     pub rejected: Vec<(String, Rejection)>,
 }
 
-/// Why a record, or one part of it, was refused. The rest of its delivery is not affected.
+/// Why a record, or one part of it, was refused. The rest of the delivery is not affected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
     /// A content does not hash to the digest that names it.
-    #[error("a content does not match its digest; the record held stays as it is, check the peer")]
+    #[error("a content does not match its digest; the held record is unchanged, check the peer")]
     WrongDigest,
-    /// A content that the record names neither came along nor is held.
-    #[error("a content is missing; the record held stays as it is, a later session brings both")]
+    /// A content that the record names is neither in the delivery nor held.
+    #[error("a content is missing; the held record is unchanged, a later session brings both")]
     MissingContent,
     /// A content breaks a rule of patterns: dimension, finite floats, confidence.
-    #[error("a content breaks a rule of patterns; the record held stays as it is, check the peer")]
+    #[error("a content breaks a rule of patterns; the held record is unchanged, check the peer")]
     InvalidContent,
     /// The record is not canonical.
-    #[error("the record is not canonical; the record held stays as it is, check the peer")]
+    #[error("the record is not canonical; the held record is unchanged, check the peer")]
     InvalidRecord,
-    /// A content, an id or the record is larger than this node carries.
+    /// A content, an id or the record is larger than this node accepts.
     #[error(
-        "it is larger than this node carries; the record held stays as it is, write less under this id"
+        "it is larger than this node accepts; the held record is unchanged, write less under this id"
     )]
     TooLarge,
-    /// A cap of this node on what its peers make it keep is reached.
-    #[error("a cap of this node is reached; what is held stays, raise the cap")]
+    /// A cap of this node on the data that it keeps for its peers is reached.
+    #[error("a cap of this node is reached; held records are unchanged, raise the cap")]
     OverCap,
     /// A version lies so far in the future that its node's clock must be wrong. The other parts of
     /// the record were joined.
@@ -86,34 +86,34 @@ pub enum Rejection {
     ImplausibleVersion,
     /// The store of this node cannot write now.
     #[error(
-        "the store cannot write; what is held stays, mend the store and a later session brings it"
+        "the store cannot write; the held record is unchanged, repair the store and sync again"
     )]
     StorageUnavailable,
 }
 
 impl Rejection {
-    /// Whether the same record would be refused again, until somebody changes it or a cap.
+    /// Whether the same record would be refused again until the record or a cap changes.
     #[must_use]
     pub const fn is_final(self) -> bool {
         !matches!(self, Self::MissingContent | Self::ImplausibleVersion | Self::StorageUnavailable)
     }
 }
 
-/// What the sync machine asks of one space: a pinned picture to read, a live state to write.
+/// One space as the sync machine uses it: a pinned snapshot to read, a live state to write.
 ///
-/// Reads are answered from the picture that was pinned when the view was made, so that a session
-/// sees one consistent tree; records and contents may be newer, since joins make late reads harmless.
+/// Reads use the snapshot that was pinned when the view was made, so that a session sees one
+/// consistent tree. Records and contents may be newer, because joins make late reads harmless.
 pub trait View {
-    /// What is replicated under the ids.
+    /// The type of the contents replicated under the ids.
     type Content: Wire;
 
     /// Root, count and generation of the pinned tree.
     fn summary(&self) -> Summary;
 
-    /// How many records lie below `prefix` in the pinned tree.
+    /// Number of records below `prefix` in the pinned tree.
     fn count(&self, prefix: &Prefix) -> u64;
 
-    /// The digests of the sixteen children of `prefix`; `None` where nothing lies below a child.
+    /// The digests of the sixteen children of `prefix`; `None` for a child without entries.
     fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16];
 
     /// The entries below `prefix` in ascending key order.
@@ -131,44 +131,46 @@ pub trait View {
     /// The hash that places `id` in the tree.
     fn key_of(&self, id: &str) -> [u8; 32];
 
-    /// Verifies and joins what arrived. Atomic per record, idempotent, order-free.
+    /// Verifies and joins a delivery. Atomic per record, idempotent, independent of order.
     ///
-    /// Nothing was verified before: a content may have another digest than the one that names it, and
-    /// may be named by the record of another id.
+    /// The session has verified nothing: a content may not match the digest that names it, and the
+    /// record of another id may name it.
     fn apply(&mut self, delivery: Delivery<Self::Content>) -> Receipt;
 
-    /// Root, count and generation of the live tree, after what was applied.
+    /// Root, count and generation of the live tree, including everything applied so far.
     fn live_summary(&self) -> Summary;
 
-    /// Whether this session may ask for the records whose key hash begins with `key`. If another
-    /// session is bringing them, the answer is no, and the difference is left to a later session.
+    /// Whether this session may request the records whose key hash begins with `key`. Return false
+    /// if another session is bringing them; the difference is then left to a later session.
     ///
-    /// Asked right before a request; with a yes the caller counts on the session to bring them. The
-    /// default always says yes: sessions with several peers then bring some records twice.
+    /// Called right before a request; after `true`, other sessions may rely on this one to bring
+    /// the records. The default returns true: sessions with several peers then bring some records
+    /// twice.
     fn claim(&self, key: &[u8; KEY_LEN]) -> bool {
         let _ = key;
         true
     }
 
-    /// Whether this session may take a range of records from its peer. If another session is taking
-    /// it, the answer is no, and the range is left to a later session.
+    /// Whether this session may take a range of records from its peer. Return false if another
+    /// session is taking it; the range is then left to a later session.
     ///
-    /// Asked only if there are many records. The default always says yes.
+    /// Called only if there are many records. The default returns true.
     fn claim_range(&self, range: &VersionRange) -> bool {
         let _ = range;
         true
     }
 
-    /// Lets `work` use the clocks of this space, and returns true; or returns false if there are none.
+    /// Calls `work` with the clocks of this space and returns true; returns false if it has none.
     ///
-    /// With clocks, a session sends what the peer has not handled in one round trip, and compares the
-    /// trees only if the roots still differ. The default has none: the trees are compared at once.
+    /// With clocks, a session sends the records that the peer has not handled in one round trip,
+    /// and compares the trees only if the roots still differ. The default has none: sessions
+    /// compare the trees at once.
     fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
         let _ = work;
         false
     }
 
-    /// Pins the live tree anew. Called before a delta by clocks, and before the trees are compared
-    /// after it; required of a view with clocks.
+    /// Pins the live tree again. Called before a delta by clocks, and before the comparison of
+    /// trees after it. A view with clocks must implement it.
     fn repin(&mut self) {}
 }

@@ -1,10 +1,11 @@
-//! Reading and writing bodies: postcard for the values, explicit limits for everything with a length.
+//! Reading and writing bodies: postcard for the values, explicit limits for everything with a
+//! length.
 //!
-//! Plain values and small structs are postcard's. Lists, texts and byte strings are laid out as
-//! postcard lays them out, but read here, because their length must be checked against a named cap
-//! and against the bytes that remain before anything is allocated. Reading is strict: a value in
-//! any other spelling than the writer's (an overlong number, say) is refused, so that a message has
-//! one encoding only.
+//! Postcard encodes plain values and small structs. Lists, texts and byte strings have postcard's
+//! layout but are read here, because their length must be checked against a named cap and against
+//! the remaining bytes before anything is allocated. Reading is strict: it refuses a value that is
+//! encoded in another way than the writer's (an overlong number, for example), so that each message
+//! has exactly one encoding.
 
 use alloc::vec::Vec;
 
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::DecodeError;
 
-/// What is left of a body.
+/// The unread rest of a body.
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -100,17 +101,17 @@ impl<'a> Reader<'a> {
         core::str::from_utf8(self.bytes(what, cap)?).map_err(|_| DecodeError::Invalid(what))
     }
 
-    /// The present place, for [`since`](Self::since).
+    /// The current position, for [`since`](Self::since).
     pub(crate) fn mark(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// The bytes that were taken since `mark`.
+    /// The bytes taken since `mark`.
     pub(crate) fn since(&self, mark: &'a [u8]) -> &'a [u8] {
         &mark[..mark.len() - self.rest.len()]
     }
 
-    /// The body must be used up.
+    /// Checks that the whole body was read.
     pub(crate) fn end(self) -> Result<(), DecodeError> {
         match self.rest.len() {
             0 => Ok(()),
@@ -142,7 +143,7 @@ pub(crate) fn put_cut_text(out: &mut Vec<u8>, text: &str, cap: usize) {
     put_bytes(out, &text.as_bytes()[..end.unwrap_or(0)]);
 }
 
-/// A place to serialise to that only compares with what was read.
+/// A serialiser output that compares with the bytes read.
 struct Expect<'a>(&'a [u8]);
 
 impl Flavor for Expect<'_> {
@@ -162,7 +163,7 @@ impl Flavor for Expect<'_> {
     }
 }
 
-/// A place to serialise to at the end of a buffer.
+/// A serialiser output that appends to a buffer.
 struct Append<'a>(&'a mut Vec<u8>);
 
 impl Flavor for Append<'_> {

@@ -1,4 +1,4 @@
-//! Root adverts: small, and honest about what they do not say.
+//! Root adverts: their size, and the spaces that they omit.
 
 mod common;
 

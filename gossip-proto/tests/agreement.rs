@@ -1,4 +1,4 @@
-//! What two sides must agree on before they exchange anything.
+//! The parameters that two sides must agree on before they exchange records.
 
 mod common;
 
@@ -24,7 +24,7 @@ fn parameter_mismatch_names_both_values() {
         ("depth", "12", "16", parameters_of("sha256", 16)),
         ("dimension", "8", "384", parameters().require("dimension", "384")),
         ("precision", "(absent)", "f16", parameters().require("precision", "f16")),
-        // One side that requires it is enough.
+        // It is enough that one side requires it.
         ("dimension", "8", "384", parameters().report("dimension", "384")),
         ("strategy", "confidence-voting", "other", parameters().require("strategy", "other")),
     ];

@@ -1,4 +1,4 @@
-//! What it costs to learn the differences: a table that a change must not worsen unseen.
+//! Bytes and turns to find the differences: a change must not worsen this table unnoticed.
 
 mod common;
 
@@ -17,7 +17,7 @@ fn contact(entries: usize, differences: usize, seed: u64) -> Contact {
     .run(|_, _, frame| vec![frame])
 }
 
-/// Turns until both sides know what to send, in pairs.
+/// Pairs of turns until both sides know which records to send.
 fn round_trips(contact: &Contact) -> f64 {
     let learning: Vec<bool> = (contact.frames.iter())
         .filter(|(_, frame)| ![6, 7].contains(&frame[3]))

@@ -1,4 +1,4 @@
-//! Delta by clocks: one round trip for what the other side has not handled.
+//! Delta by clocks: one round trip for the records that the other side has not handled.
 
 mod common;
 
@@ -12,13 +12,13 @@ fn short(node: u8) -> ShortNode {
     *node_id(node).first_chunk().unwrap()
 }
 
-/// Expects a difference, as a node does that heard of another root.
+/// Expects a difference, like a node that received another root.
 fn expecting(peer: u8) -> SessionConfig {
     let suspects = vec![SpaceId::new("default").unwrap()];
     SessionConfig { suspects, peer: Some(node_id(peer)), ..SessionConfig::default() }
 }
 
-/// A session of nodes 1 and 2.
+/// Runs a session of nodes 1 and 2.
 fn meet(a: &Store, b: &Store) -> Contact {
     let spaces = |store: &Store| vec![(space("default"), store.pin())];
     let configs = (expecting(2), SessionConfig { suspects: vec![], ..expecting(1) });
@@ -40,7 +40,7 @@ fn agreed(count: u64) -> (Store, Store) {
     (a, b)
 }
 
-/// Frames until the first record came, as turns.
+/// Turns until the first record arrived.
 fn turns_to_records(contact: &Contact) -> usize {
     let until = contact.frames.iter().position(|(_, frame)| frame[3] == 6).unwrap();
     let sides: Vec<bool> = contact.frames[..=until].iter().map(|(side, _)| *side).collect();
@@ -60,7 +60,7 @@ fn bytes_beside_contents(contact: &Contact) -> usize {
             let encode = |message: Message| {
                 message.encode(engram_gossip_proto::Compression::Off, true).len()
             };
-            // Each content takes its digest along.
+            // Each content travels with its digest.
             encode(Message::PatternSync(sync)) - 32 * contents.len()
         }
         _ => frame.len(),
@@ -129,7 +129,7 @@ fn news_of_both_sides_cross() {
     assert_eq!(descents(&contact), 0);
     let stats = [contact.opener.stats, contact.acceptor.stats];
     assert_eq!(stats.map(|stats| stats.applied), [50, 50]);
-    assert_eq!(stats.map(|stats| stats.contents_in), [50, 50], "no content goes back");
+    assert_eq!(stats.map(|stats| stats.contents_in), [50, 50], "no content is sent back");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn confirmations_carry_no_contents() {
 #[test]
 fn a_content_that_only_seems_known_is_asked_for() {
     let (a, b) = agreed(300);
-    // The content lies under a dot that was handled here and superseded since.
+    // The content belongs to a dot that was handled here and superseded since.
     b.state.borrow_mut().submit(2, 5_000, content("pattern_3", 3));
     a.state.borrow_mut().submit(1, 6_000, content("pattern_3", 99));
     let digest = common::content_digest(&content("pattern_3", 3));
@@ -262,7 +262,7 @@ fn a_summary_that_is_too_high_hides_nothing() {
     b.state.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
     b.state.borrow_mut().submit(2, 5_001, content("pattern_6", 77));
     a.state.borrow_mut().learn(&b.state(), "pattern_6");
-    // Node 1 believes to have handled everything of node 2 by now.
+    // By now, the summary of node 1 covers everything of node 2.
     a.clocks();
     assert_eq!(a.clocks().index.summary().get(&short(2)), common::version(5_001));
     let contact = meet(&a, &b);
@@ -322,7 +322,7 @@ fn a_range_ends_with_its_node() {
     assert_eq!(counts, [11, 10, 10, 0]);
 }
 
-/// A session that breaks after so many frames; messages hold at most ten records.
+/// Runs a session that breaks after a number of frames; messages hold at most ten records.
 fn broken(a: &Store, b: &Store, frames: usize) -> Contact {
     let spaces = |store: &Store| vec![(space("default"), store.pin())];
     let config = |peer| SessionConfig { max_patterns_per_sync: 10, ..expecting(peer) };
@@ -343,14 +343,14 @@ fn a_broken_session_keeps_what_was_declared() {
     assert!((common::version(5_049)..common::version(5_050)).contains(&handled));
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
-    assert_eq!(contact.opener.stats.records_in, 50, "nothing comes twice");
+    assert_eq!(contact.opener.stats.records_in, 50, "nothing arrives twice");
 }
 
 #[test]
 fn agreement_raises_both_summaries() {
     let (a, b) = agreed(30);
     b.state.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
-    // Node 1 got the record outside a session by clocks, so that its summary does not cover it.
+    // Node 1 received the record outside a session by clocks, so its summary does not cover it.
     let mut view = a.pin();
     let record = b.state().records[&common::key_of("pattern_5")].clone();
     let contents =
@@ -402,7 +402,7 @@ fn a_record_of_several_ranges_is_sent_once() {
 #[test]
 fn records_above_a_summary_do_not_come_back() {
     let (a, b) = agreed(30);
-    // Node 2 holds records of node 9 that it does not know to be all.
+    // Node 2 holds records of node 9, but does not know whether it holds all of them.
     let mut other = State::default();
     (0..20).for_each(|n| other.submit(9, 5_000 + n, content(&format!("pattern_{n}"), 1)));
     let records = other.records.values().cloned().collect();
@@ -435,6 +435,6 @@ fn trees_are_compared_after_the_delta() {
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_eq!(descents(&contact), 1);
     let stats = [contact.opener.stats, contact.acceptor.stats];
-    assert_eq!(stats.map(|stats| stats.records_in), [101, 100], "only what was hidden");
+    assert_eq!(stats.map(|stats| stats.records_in), [101, 100], "only the hidden records");
     assert!(stats[0].hash_nodes + stats[1].hash_nodes < 40, "{stats:?}");
 }

@@ -1,4 +1,4 @@
-//! What the codec makes of real patterns.
+//! The size of real patterns in the codec.
 
 mod common;
 
@@ -44,7 +44,7 @@ fn a_single_pattern_is_packed_as_well() {
 
 #[test]
 fn incompressible_values_stay_unpacked() {
-    // Every bit is drawn: nothing is smaller than the values themselves.
+    // Every bit is random: no form is smaller than the values themselves.
     let mut state = 1u64;
     let mut draw = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -1,4 +1,4 @@
-//! What sessions achieve: both sides end equal, or closer.
+//! Convergence: after a session, both sides are equal, or differ less.
 
 mod common;
 
@@ -8,7 +8,7 @@ use common::{
 use engram_gossip_proto::{Compression, Ending, SessionConfig, limits};
 use proptest::prelude::*;
 
-/// One write at one of two replicas, and whether the other learnt of it at once.
+/// One write at one of two replicas, and whether the other replica received it at once.
 #[derive(Clone, Debug)]
 struct Write {
     id: u16,
@@ -32,7 +32,7 @@ fn write() -> impl Strategy<Value = Write> {
     )
 }
 
-/// Two replicas, each written by nodes of its own, with records exchanged now and then.
+/// Two replicas, each written by different nodes, with some records exchanged.
 fn replicas(writes: &[Write]) -> (State, State) {
     let (mut a, mut b) = (State::default(), State::default());
     for (at, write) in writes.iter().enumerate() {
@@ -117,7 +117,7 @@ proptest! {
             prop_assert_eq!(in_sync, after == 0);
             cursor = contact.opener.cursor;
         }
-        prop_assert!(false, "the budget never suffices");
+        prop_assert!(false, "the budget is never sufficient");
     }
 }
 
@@ -139,7 +139,7 @@ fn no_record_travels_twice() {
     let (mut a, mut b) = (State::default(), State::default());
     for i in 0..2_000u32 {
         let id = format!("pattern_{i}");
-        // The same content on both sides, as nodes with the same episodes make it.
+        // The same content on both sides, as from nodes with the same episodes.
         a.submit(1, u64::from(i) + 1, content(&id, i));
         b.submit(2, u64::from(i) + 1, content(&id, i));
     }
@@ -168,7 +168,7 @@ fn refused_records_starve_no_others() {
         let contact = sync_with(&a, &b, config.clone(), config);
         cursor = contact.opener.cursor;
     }
-    assert_eq!(b.state().records.len(), 100, "all that may be taken has arrived");
+    assert_eq!(b.state().records.len(), 100, "all acceptable records have arrived");
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn refused_records_are_never_in_sync() {
     assert_eq!(contact.acceptor.stats.applied, 1);
     assert_eq!(contact.events.len(), 1);
     let roots = &contact.opener.spaces[0];
-    assert_ne!(Some(roots.ours), roots.theirs, "both roots are told");
+    assert_ne!(Some(roots.ours), roots.theirs, "both roots are known");
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Lost, repeated and damaged messages, and writers that do not wait.
+//! Lost, repeated and damaged messages, and writes during a session.
 
 mod common;
 
 use common::{Pair, State, Store, content, parameters, space, sync};
 use engram_gossip_proto::{Ending, SessionConfig, SessionError};
 
-/// Two replicas with changes of every sort.
+/// Two replicas with changes of every kind.
 fn replicas() -> (State, State) {
     let (mut a, mut b) = (State::default(), State::default());
     for i in 0..240u32 {
@@ -31,10 +31,10 @@ fn pair(a: &Store, b: &Store) -> Pair<common::Memory> {
     Pair::new((config.clone(), config), (parameters(), parameters()), (spaces(a), spaces(b)))
 }
 
-/// Every record is between what its side had and what both sides had together.
+/// Checks that every record lies between its side's former record and the join of both sides'.
 fn assert_valid(before: &State, union: &State, after: &State) {
     assert!(after.is_whole());
-    assert_eq!(after.merged(union).records, union.records, "nothing came from nowhere");
+    assert_eq!(after.merged(union).records, union.records, "nothing was invented");
     assert_eq!(after.merged(before).records, after.records, "nothing was lost");
 }
 
@@ -48,7 +48,7 @@ fn any_message_may_be_lost() {
         pair(&left, &right).run(|at, _, frame| if at == lost { vec![] } else { vec![frame] });
         assert_valid(&a, &union, &left.state());
         assert_valid(&b, &union, &right.state());
-        // Nothing is remembered of the broken session, and nothing is needed of it.
+        // The next session needs nothing from the broken one.
         assert_eq!(sync(&left, &right).opener.result, Ending::InSync, "after losing frame {lost}");
         assert_eq!(left.state().records, union.records);
     }
@@ -82,8 +82,8 @@ fn any_message_may_be_damaged() {
             }
             vec![frame]
         });
-        // A damaged counter is the business of the transport, which authenticates. Here it may not
-        // break what a store relies on.
+        // Authentication in the transport protects from damaged counters. Here they must not break
+        // the invariants of a store.
         assert!(left.state().is_whole() && right.state().is_whole());
     }
 }

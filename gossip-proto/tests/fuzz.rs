@@ -1,8 +1,8 @@
-//! The bodies of the fuzz targets over the committed corpus: every golden frame, and some of what the
-//! fuzzer found, so that a mistake in what it reaches is noticed without it.
+//! The bodies of the fuzz targets over the committed corpus: every golden frame, and some inputs
+//! that the fuzzer found, so that tests without a fuzzer reach the same code.
 //!
-//! `cargo fuzz run <target>` in `fuzz/` goes on from there. Set `SEED_CORPUS=1` to write the golden
-//! frames into the corpus again after the wire changed.
+//! `cargo fuzz run <target>` in `fuzz/` continues from there. Set `SEED_CORPUS=1` to write the
+//! golden frames into the corpus again after the wire changed.
 
 #[path = "fuzz/bodies.rs"]
 mod bodies;
@@ -33,7 +33,7 @@ fn the_corpus_is_survived() {
     }
 }
 
-/// Inputs that no fuzzer is needed for: nothing, and a little of everything.
+/// Inputs that need no fuzzer: nothing, and every byte once and 64 times.
 #[test]
 fn simple_inputs_are_survived() {
     for (_, body) in bodies::ALL {

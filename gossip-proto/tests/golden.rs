@@ -1,6 +1,6 @@
-//! The bytes of every message. A change of one of these files needs a new wire version.
+//! The bytes of every message. A change to one of these files needs a new wire version.
 //!
-//! `BLESS=1 cargo test --test golden` writes them anew.
+//! `BLESS=1 cargo test --test golden` rewrites them.
 
 mod common;
 
@@ -38,7 +38,7 @@ fn read(name: &str) -> Vec<u8> {
 #[test]
 fn frames_are_golden() {
     for (name, message, compression) in samples::all() {
-        // Another LZ4 packs the same batch in other bytes: packed frames are only read.
+        // Another LZ4 packs the same batch into other bytes, so packed frames are only decoded.
         if compression == Compression::Off || std::env::var_os("BLESS").is_some() {
             check(name, &message.encode(compression, true));
         }

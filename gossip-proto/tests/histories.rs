@@ -1,4 +1,4 @@
-//! Random histories of several nodes with clocks: whatever the summaries say, nothing is lost.
+//! Random histories of several nodes with clocks: wrong summaries lose nothing.
 
 mod common;
 
@@ -27,7 +27,7 @@ enum Step {
         node: usize,
         id: u8,
     },
-    /// A whole session; a write may fall into it.
+    /// A whole session, with or without a write during it.
     Meet {
         from: usize,
         to: usize,
@@ -45,17 +45,17 @@ enum Step {
         from: usize,
         to: usize,
     },
-    /// The peer's records of an id are refused from now on, or taken again.
+    /// A node refuses the records of an id from now on, or accepts them again.
     Refuse {
         node: usize,
         id: u8,
     },
-    /// The summary of a node claims to have handled everything that is held of another.
+    /// The summary of a node claims all held versions of another node as handled.
     Garbage {
         node: usize,
         of: usize,
     },
-    /// A session whose summaries are changed on their way.
+    /// A session whose summaries are changed in transit.
     Sabotage {
         from: usize,
         to: usize,
@@ -68,14 +68,14 @@ enum Step {
     },
 }
 
-/// What becomes of a version summary.
+/// The change of a version summary in transit.
 #[derive(Clone, Copy, Debug)]
 enum Sabotage {
-    /// It says less than is handled.
+    /// It claims less than was handled.
     Stale,
-    /// It says more.
+    /// It claims more.
     High,
-    /// It says nothing.
+    /// It claims nothing.
     Dropped,
     /// It names nodes that do not exist, and any versions.
     Garbage,
@@ -145,9 +145,9 @@ fn step(with_faults: bool) -> impl Strategy<Value = Step> {
 struct Cluster {
     stores: Vec<Store>,
     count: u64,
-    /// Of each id the dots that were written and are not superseded by a write that saw them.
+    /// For each id, the dots that were written and not superseded by a write that saw them.
     owed: BTreeMap<String, Vec<LiveDot>>,
-    /// Sessions in a row of a pair that postponed.
+    /// Consecutive postponed sessions of each pair.
     postponed: BTreeMap<(usize, usize), u8>,
     sessions: u64,
     bytes: u64,
@@ -297,7 +297,7 @@ impl Cluster {
         }
     }
 
-    /// Every pair meets often enough; then all are equal, and nothing that is owed is missing.
+    /// Runs enough sessions of every pair, then checks that all are equal and hold every owed dot.
     fn settle(&mut self) {
         self.stores.iter().for_each(|store| store.state.borrow_mut().poison.clear());
         for _ in 0..3 {
@@ -322,7 +322,7 @@ impl Cluster {
         self.check_summaries();
     }
 
-    /// No summary entry exceeds the greatest context entry that is held.
+    /// Checks that no summary entry exceeds the greatest held context entry.
     fn check_summaries(&self) {
         for store in &self.stores {
             let clocks = store.clocks();
@@ -341,7 +341,7 @@ fn config(early: bool) -> SessionConfig {
     SessionConfig { suspects, ..SessionConfig::default() }
 }
 
-/// What the faults cost beside the same histories without them. `SEEDS` sets how many histories run.
+/// The cost of random histories with and without faults. `SEEDS` sets the number of histories.
 #[test]
 fn the_cost_of_faults() {
     let seeds = std::env::var("SEEDS").map_or(20, |seeds| seeds.parse().unwrap());
@@ -369,7 +369,7 @@ fn the_cost_of_faults() {
         );
         let cap = if with_faults { differed / 2 } else { 0 };
         assert!(descents <= cap, "{descents} descents of {differed} sessions that differed");
-        assert!(stale * 2 <= records, "{stale} of {records} records came in vain");
+        assert!(stale * 2 <= records, "{stale} of {records} records were redundant");
     }
 }
 
@@ -380,7 +380,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Without faults no trees are compared, and hardly a record comes in vain.
+    /// Without faults, no trees are compared and hardly any record is redundant.
     #[test]
     fn prop_clocks_alone_suffice(steps in proptest::collection::vec(step(false), 1..60)) {
         let mut cluster = Cluster::new();
@@ -389,8 +389,8 @@ proptest! {
         prop_assert_eq!(cluster.descents, 0);
     }
 
-    /// Broken sessions, budgets, refusals, writes in between, restarts and wrong summaries cost
-    /// bytes, and nothing else.
+    /// Broken sessions, budgets, refusals, concurrent writes, restarts and wrong summaries cost
+    /// only bytes.
     #[test]
     fn prop_faults_lose_nothing(steps in proptest::collection::vec(step(true), 1..80)) {
         let mut cluster = Cluster::new();

@@ -1,4 +1,4 @@
-//! The clock index in memory against a naive one.
+//! The clock index in memory, compared with a naive one.
 
 mod common;
 
@@ -30,7 +30,7 @@ fn records(naive: &Naive, node: u8, range: &VersionRange) -> BTreeSet<(u64, [u8;
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Ranges, counts and greatest entries are those of the records held, whatever changes.
+    /// Ranges, counts and greatest entries match the held records after any changes.
     #[test]
     fn prop_the_index_is_the_naive_one(
         changes in proptest::collection::vec((0..3u8, 0..400u16, 0..500u64), 0..1_500),
@@ -50,7 +50,7 @@ proptest! {
             let range = VersionRange { node: short(node), above, upper };
             let expected = records(&naive, node, &range);
             prop_assert_eq!(index.count(&range), expected.len() as u64);
-            // Pages hold everything once, and never separate records of equal entry.
+            // Pages hold every record once, and never separate records with equal entries.
             let (mut paged, mut from) = (Vec::new(), range);
             loop {
                 let page = index.records(&from, limit);

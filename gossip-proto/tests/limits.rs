@@ -1,4 +1,4 @@
-//! Every limit of the wire: what reaches it is taken, what exceeds it is refused by its cap.
+//! Every limit of the wire: decoders accept a value at the limit, and refuse one above it.
 
 mod common;
 
@@ -12,7 +12,7 @@ use engram_gossip_proto::{
     limits,
 };
 
-/// A message made to measure is taken at the cap and refused one above it.
+/// Checks that a message is accepted at the cap and refused one above it.
 fn reaches(cap: usize, make: impl Fn(usize) -> Message) {
     let frame = make(cap).encode(Compression::Off, true);
     assert!(frame.len() <= limits::MAX_FRAME);
@@ -49,7 +49,7 @@ fn part(node: usize) -> Part {
     Part { node: digest(node), entry: 1 << 60, dots: vec![] }
 }
 
-/// A content that comes ahead of its record.
+/// A content sent ahead of its record.
 fn alone(content: PatternContent) -> Message {
     sync(vec![], vec![([1; 32], content)])
 }
@@ -217,7 +217,7 @@ fn records_are_limited() {
 
 #[test]
 fn entry_versions_are_checked() {
-    // Every version from 1 on may travel; the wire does not judge whether it is plausible.
+    // Every version from 1 on may travel; the wire does not check whether it is plausible.
     for entry in [1, 2, 1 << 60, u64::MAX - 1, u64::MAX] {
         let dots = vec![(1, digest(1)), (entry, digest(2))];
         let message = sync(vec![one_record(vec![Part { entry, dots, ..part(0) }])], vec![]);
@@ -243,7 +243,7 @@ fn documented() -> PatternContent {
 
 #[test]
 fn store_checks_match_the_decoder() {
-    // The functions that a store asks draw the line where the decoder does.
+    // The checks for stores have the same limits as the decoder.
     let agrees = |content: PatternContent| {
         let mut bytes = Vec::new();
         Wire::encode(&[&content], Compression::Off, &mut bytes);
@@ -281,7 +281,7 @@ fn store_checks_match_the_decoder() {
     for (content, taken) in cases {
         assert_eq!(agrees(content), taken);
     }
-    // Opaque bytes have no limit but that of all contents.
+    // Opaque bytes have only the limit of all contents.
     let overhead = OpaqueContent::size_of(0).wire;
     let opaque = |len: usize| check_content(&OpaqueContent::new(vec![0; len]));
     assert_eq!(opaque(limits::MAX_CONTENT_LEN - overhead), Ok(()));
@@ -415,12 +415,12 @@ fn subtrees_in_a_turn_are_limited() {
         }
     }
     assert_eq!(turns.iter().max(), Some(&limits::NODES_PER_TURN), "{turns:?}");
-    assert!(contact.opener.stats.records_in > 14_000, "the walk goes on in later turns");
+    assert!(contact.opener.stats.records_in > 14_000, "the descent continues in later turns");
 }
 
 #[test]
 fn send_queue_is_limited() {
-    // A peer that asks for the same few keys again and again fills the queue, and no more.
+    // A peer that requests the same few keys again and again only fills the queue.
     let store = common::Store::default();
     for i in 0..12 {
         store.state.borrow_mut().submit(1, i + 1, content(&format!("pattern_{i}"), i as u32));

@@ -5,12 +5,12 @@ mod common;
 use common::samples;
 use engram_gossip_proto::{Compression, DecodeError, FrameHeader, HEADER_LEN, Message, RootAdvert};
 
-/// Bytes that are taken as a message must be the one encoding of that message.
+/// Checks that bytes which decode to a message are the canonical encoding of that message.
 fn accepts_only_canonical(name: &str, bytes: &[u8]) {
     let Ok((message, ends_turn)) = Message::decode(bytes) else { return };
     match &message {
         Message::PatternSync(_) => {
-            // How a batch is packed is the sender's choice; what it unfolds to is not.
+            // The sender chooses the packing of a batch, but not the content.
             let again = message.encode(Compression::Off, ends_turn);
             let (read, _) = Message::decode(&again).unwrap();
             assert_eq!(read.encode(Compression::Off, ends_turn), again, "{name}");
@@ -27,7 +27,7 @@ fn every_truncation_is_refused() {
         let frame = message.encode(compression, true);
         for len in 0..frame.len() {
             assert!(Message::decode(&frame[..len]).is_err(), "{name} cut to {len} bytes");
-            // Cut, with a header that knows it.
+            // Cut, with a header that has the new length.
             if let Some(body_len) = len.checked_sub(HEADER_LEN) {
                 let mut cut = frame[..len].to_vec();
                 cut[5..HEADER_LEN].copy_from_slice(&(body_len as u32).to_le_bytes());
@@ -73,7 +73,7 @@ fn bytes_after_the_end_are_refused() {
         let mut frame = message.encode(compression, true);
         frame.push(0);
         assert_eq!(Message::decode(&frame), Err(DecodeError::Trailing(1)), "{name}");
-        // The same with a header that counts it in.
+        // The same with a header that includes the extra byte.
         let body_len = (frame.len() - HEADER_LEN) as u32;
         frame[5..HEADER_LEN].copy_from_slice(&body_len.to_le_bytes());
         assert!(Message::decode(&frame).is_err(), "{name}");

@@ -1,4 +1,4 @@
-//! What strangers can make this crate allocate, measured by a counting allocator.
+//! Memory that a peer can make this crate allocate, measured by a counting allocator.
 
 mod common;
 
@@ -13,10 +13,10 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The counters are those of the whole process: one measurement at a time.
+/// The counters belong to the whole process: one measurement at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// All that was allocated while `work` ran, freed or not.
+/// Bytes allocated while `work` ran, freed or not.
 fn allocated<T>(work: impl FnOnce() -> T) -> usize {
     let region = Region::new(GLOBAL);
     let result = work();
@@ -45,7 +45,7 @@ fn a_damaged_frame_never_unfolds_beyond_its_cap() {
 #[test]
 fn a_length_alone_allocates_nothing() {
     let _alone = ALONE.lock().unwrap();
-    // The header of each kind, and a body that only claims: every byte is a large number.
+    // The header of each kind, and a body of claims only: every byte is a large number.
     for kind in 0..8u8 {
         for len in [1usize, 5, 40] {
             let mut frame = vec![b'E', b'G', 1, kind, 1, len as u8, 0, 0, 0];
@@ -59,8 +59,8 @@ fn a_length_alone_allocates_nothing() {
 #[test]
 fn a_packed_section_is_not_unpacked_on_its_word() {
     let _alone = ALONE.lock().unwrap();
-    // A megabyte of zeros packs to 4 KiB: claimed as more than the cap, as much, and as too much
-    // for so few bytes.
+    // A megabyte of zeros packs to 4 KiB. The claims: more than the cap, the cap, and too much for
+    // the number of packed bytes.
     let packed = lz4_flex::block::compress(&vec![0; 1 << 20]);
     for claimed in [limits::MAX_UNFOLDED + 1, limits::MAX_UNFOLDED, 3 << 20] {
         let mut body = vec![0, 1];
@@ -90,7 +90,7 @@ fn session_memory_stays_under_its_cap() {
     let _alone = ALONE.lock().unwrap();
     let now = Duration::ZERO;
     let (mut a, mut b) = sparse::pair(60_000, 60_000, 1);
-    // Contexts as long as a request may tell them.
+    // Contexts as long as a request may hold.
     for side in [&mut a, &mut b] {
         side.widen(limits::MAX_WANT_CONTEXT as u8 - 1);
     }
@@ -123,10 +123,10 @@ fn session_memory_stays_under_its_cap() {
         }
     }
     assert!(opener.outcome().is_some() && acceptor.outcome().is_some());
-    assert!(opener.stats().records_in > 20_000, "much was exchanged in {frames} frames");
+    assert!(opener.stats().records_in > 20_000, "many records were exchanged in {frames} frames");
     // Two sessions, and one frame between them.
     let cap = 2 * limits::MAX_SESSION_MEMORY + limits::MAX_FRAME;
-    assert!(highest <= cap, "{highest} bytes at the highest");
+    assert!(highest <= cap, "{highest} bytes at the peak");
     eprintln!("{highest} bytes for two sessions, {frames} frames");
 }
 
@@ -140,7 +140,7 @@ fn the_index_takes_16_bytes_an_entry() {
         key
     };
     let node = |n: u64, nodes: u64| common::node_id((n % nodes) as u8);
-    // Written in order, learnt in another order, and written anew again and again.
+    // Written in order, received in another order, and rewritten several times.
     let shuffled = |n: u64| n * 7_919 % ENTRIES;
     for nodes in [3, 100] {
         for (name, order) in [("in order", [0, 0]), ("shuffled", [1, 0]), ("anew", [0, 1])] {
@@ -152,7 +152,7 @@ fn the_index_takes_16_bytes_an_entry() {
             }
             for n in 0..order[1] * ENTRIES * 2 {
                 let id = shuffled(n % ENTRIES);
-                // The second time, a record has the entry that it got the first time.
+                // The second time, a record still has the entry from the first time.
                 let before = if n < ENTRIES { id + 1 } else { n + 1 };
                 index.change(&key(id), &node(id, nodes), before, ENTRIES + n + 1);
             }

@@ -15,7 +15,7 @@ use engram_gossip_proto::{
 
 const NOW: Duration = Duration::from_secs(5);
 
-/// An acceptor, and what a peer says to it by hand.
+/// An acceptor under test, and a peer whose messages are made by hand.
 struct Victim {
     session: Session<common::Memory>,
     store: Store,
@@ -26,7 +26,7 @@ impl Victim {
         Self::of(Store::new(state), config)
     }
 
-    /// As [`greeted`](Self::greeted), with clocks: it has told its summary.
+    /// Like [`greeted`](Self::greeted), but with clocks: it has sent its summary.
     fn clocked(state: State) -> Self {
         let mut victim = Self::of(Store::clocked(state), SessionConfig::default());
         victim.say(&hello(), true).unwrap();
@@ -40,7 +40,7 @@ impl Victim {
         Self { session, store }
     }
 
-    /// Greeted by a peer with another root, and with its own turn behind it.
+    /// A victim after the hello of a peer with another root and after its own turn.
     fn greeted(state: State) -> Self {
         let mut victim = Self::new(state, SessionConfig::default());
         victim.say(&hello(), true).unwrap();
@@ -58,7 +58,8 @@ impl Victim {
             .collect()
     }
 
-    /// The session has ended so, the peer was told, and nothing was stored.
+    /// Checks that the session ended with an error and that nothing was stored; returns the error
+    /// and the refusal for the peer.
     fn ended(mut self, before: &State) -> (SessionError, Option<Refusal>) {
         assert_eq!(self.store.state(), *before);
         let refusal = match &self.listen()[..] {
@@ -67,7 +68,7 @@ impl Victim {
             other => panic!("after the end: {other:?}"),
         };
         let Some(Ending::Failed(error)) = self.session.outcome().map(|o| o.result.clone()) else {
-            panic!("the session goes on");
+            panic!("the session continues");
         };
         assert_eq!(self.say(&hello(), true), Err(SessionError::Over));
         (error, refusal)
@@ -215,7 +216,7 @@ fn turn_must_end_with_done() {
 
 #[test]
 fn unrequested_records_are_counted_and_dropped() {
-    // The victim sent digests of its root's children: only what lies below an empty child is new.
+    // The victim sent digests of its root's children: only records below an empty child are new.
     let mut victim = Victim::greeted(many());
     victim.say(&records(&["stranger-1", "stranger-2"]), true).unwrap();
     assert_eq!(victim.store.state(), many());
@@ -228,7 +229,7 @@ fn unrequested_records_are_counted_and_dropped() {
 #[test]
 fn record_below_a_listing_is_accepted() {
     let mut victim = Victim::greeted(few());
-    // Five entries were listed at once, so the peer may send whatever is missing there.
+    // Five entries were listed at once, so the peer may send any record missing there.
     victim.say(&records(&["stranger-1"]), true).unwrap();
     assert_eq!(victim.session.stats().applied, 1);
     assert!(victim.store.state().records.contains_key(&key_of("stranger-1")));
@@ -311,7 +312,7 @@ fn contents_ahead_of_their_part_are_limited() {
     let mut sent = 0;
     while victim.say(&ahead(sent), false).is_ok() {
         sent += 1;
-        assert!(sent < 100, "contents are kept without end");
+        assert!(sent < 100, "contents are kept without a limit");
     }
     let (error, refusal) = victim.ended(&few());
     let (what, cap) = ("contents ahead of their part", limits::MAX_NODE_DOTS as u64);
@@ -400,8 +401,8 @@ fn empty_declared_range_hides_no_record() {
     victim.say(&Message::PatternSync(sync), true).unwrap();
     let summary = victim.store.clocks().index.summary();
     let short = *common::node_id(7).first_chunk().unwrap();
-    assert_eq!(summary.get(&short), common::version(60), "no more than is held");
-    // An honest session brings what the lie hides.
+    assert_eq!(summary.get(&short), common::version(60), "not above the held records");
+    // An honest session brings the records that the lie hides.
     let honest = Store::clocked(honest);
     let contact = common::sync(&honest, &victim.store);
     assert_eq!(contact.opener.result, Ending::InSync);
@@ -496,7 +497,7 @@ fn unfinished_parts_are_refused() {
     let mut victim = Victim::greeted(few());
     victim.say(&first, false).unwrap();
     assert_eq!(victim.say(&records(&["stranger-1"]), true), Err(missing));
-    // As many contents as there may be, and one more.
+    // The maximum number of contents, and one more.
     let mut victim = Victim::greeted(few());
     for _ in 0..limits::MAX_NODE_DOTS {
         let part = part_of(&whole, 0..whole.1.len());

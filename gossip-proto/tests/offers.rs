@@ -1,4 +1,5 @@
-//! Much that a peer lacks is offered before it is sent, so that of several sessions one brings it.
+//! Many missing records are offered before they are sent, so that only one of several sessions
+//! brings them.
 
 mod common;
 
@@ -12,7 +13,7 @@ use engram_gossip_proto::{
     Ending, KEY_LEN, Message, Prefix, SessionConfig, ShortNode, SpaceId, View, limits,
 };
 
-/// What other sessions have claimed.
+/// The claims of other sessions.
 #[derive(Clone, Default)]
 struct Claimed(Rc<RefCell<BTreeSet<[u8; KEY_LEN]>>>);
 
@@ -87,7 +88,7 @@ fn claimed_records_are_left_out_of_the_session() {
         pair.run(|_, _, frame| vec![frame])
     };
     let contact = session();
-    // The few that come unasked are no exception that matters.
+    // The few unasked records make no difference.
     let left = contact.opener.stats.left_to_others;
     assert_eq!(left + contact.opener.stats.applied, RECORDS);
     assert!(left >= RECORDS - limits::MAX_UNASKED);

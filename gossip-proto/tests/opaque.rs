@@ -1,4 +1,4 @@
-//! Contents of any bytes: the session knows nothing of what it carries.
+//! Contents of any bytes: a session does not interpret its contents.
 
 mod common;
 
@@ -13,7 +13,7 @@ use engram_gossip_proto::{
 };
 use sha2::{Digest, Sha256};
 
-/// A store of records that only grow, over contents of any bytes.
+/// A store of records that only grow, with contents of any bytes.
 #[derive(Clone, Default)]
 struct Shelf(Rc<RefCell<Held>>);
 
@@ -28,7 +28,7 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
 }
 
 impl Shelf {
-    /// Puts contents under an id, as versions of one node.
+    /// Writes contents under an id, as versions of one node.
     fn put(&self, id: &str, contents: &[&[u8]]) {
         let mut held = self.0.borrow_mut();
         let mut dots: Vec<_> = (1..).zip(contents.iter().map(|bytes| digest(bytes))).collect();
@@ -124,7 +124,7 @@ fn sync_through(
         .run(|_, _, frame| vec![tamper(frame)])
 }
 
-/// Bytes that nothing packs.
+/// Incompressible bytes.
 fn noise(len: usize) -> Vec<u8> {
     let mut state = 1u64;
     let mut draw = || {

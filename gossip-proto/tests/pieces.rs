@@ -1,4 +1,4 @@
-//! Records that are too large for one message: they arrive whole, in pieces.
+//! Records too large for one message arrive whole, in pieces.
 
 mod common;
 
@@ -25,8 +25,8 @@ fn large(id: &str, seed: u32, kilobytes: usize) -> PatternContent {
     }
 }
 
-/// A content of the largest documented size: episodes as many and as long as they may be, and a
-/// long embedding.
+/// A content of the largest documented size: the maximum number and length of episodes, and a long
+/// embedding.
 fn largest(id: &str, seed: u32) -> PatternContent {
     let episode = |n| format!("{seed:06}-{n:0249}");
     let content = PatternContent {
@@ -56,7 +56,7 @@ fn digest(number: u32) -> [u8; 32] {
     node(number)
 }
 
-/// How many messages held a record.
+/// Number of messages that held a record.
 fn pieces(contact: &Contact) -> usize {
     let messages = contact.frames.iter().map(|(_, frame)| Message::decode(frame).unwrap().0);
     let of = |message| match message {
@@ -179,7 +179,7 @@ fn unsendable_part_is_left_out_and_named() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The pieces of a record, joined by the peer, are the record; nothing comes back.
+    /// The peer's join of the pieces equals the record; nothing is sent back.
     #[test]
     fn prop_pieces_are_the_whole(
         parts in proptest::collection::vec(

@@ -9,7 +9,7 @@ use engram_gossip_proto::{Ending, SessionConfig};
 
 type Node = BTreeMap<String, Store>;
 
-/// A node that hosts `names`, with a pattern of its own in each space.
+/// A node that hosts `names`, with a different pattern in each space.
 fn node(names: impl IntoIterator<Item = usize>) -> Node {
     let store = |name: &str| {
         let store = Store::default();
@@ -134,7 +134,7 @@ fn all_changed_spaces_sync_in_one_session() {
 #[test]
 fn learning_side_is_told_every_space_it_lacks() {
     let learns = SessionConfig { learn_spaces: true, ..SessionConfig::default() };
-    // Every way to a table: in the hello, in its answer, after buckets; one side may host nothing.
+    // A table in the hello, in its answer, or after buckets; one side may host nothing.
     for (ours, theirs) in
         [(0..1, 0..2), (0..2, 1..30), (0..40, 20..60), (0..10, 5..15), (0..0, 0..3)]
     {

@@ -1,4 +1,4 @@
-//! Tags hide no difference, whichever bytes of a digest it is in.
+//! Tags hide no difference in any byte of a digest.
 
 mod common;
 
@@ -9,7 +9,8 @@ use engram_gossip_proto::{
 
 const RECORDS: usize = 40;
 
-/// A space in which every digest above and of one record is zero but for one byte.
+/// A space in which the digests of one record and of the nodes above it are zero except for one
+/// byte.
 struct Synthetic {
     byte: usize,
     value: u8,

@@ -1,4 +1,4 @@
-//! The law suite for views can fail: one view for each mistake, and the law that names it.
+//! The law suite for views can fail: each view has one mistake, which the named law detects.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -43,7 +43,7 @@ use Mistake::*;
 struct Wrong {
     mistake: Mistake,
     map: ByteMap,
-    /// What this replica says in place of the state of the map, if its mistake needs a memory.
+    /// Arrivals and writers by id, for the mistakes that need them.
     memory: Arc<Mutex<BTreeMap<String, u64>>>,
     salt: u8,
 }
@@ -80,7 +80,7 @@ fn changed(mut hash: [u8; 32], by: u8) -> [u8; 32] {
 }
 
 impl WrongView {
-    /// The tree that reads are answered from.
+    /// The tree for reads.
     fn tree(&self) -> ByteMapView {
         if self.mistake == TreeIsNotPinned { self.map.pin() } else { self.inner.clone() }
     }
@@ -118,7 +118,7 @@ impl View for WrongView {
             _ => self.tree().children(prefix),
         };
         match self.mistake {
-            // As many entries below a child, the same digest.
+            // Children with equally many entries have the same digest.
             DigestsOfKeysAlone => children.map(|child| child.map(|_| [7; 32])),
             DigestsOfTheirOwn => children.map(|child| child.map(|d| changed(d, self.salt))),
             _ => children,
@@ -175,7 +175,7 @@ impl View for WrongView {
         match self.mistake {
             AppliesNothing => return Receipt { applied: number, ..Receipt::default() },
             AppliesWithoutVerification => {
-                // The store believes the digest that came along: nothing is refused.
+                // The store trusts the digest in the delivery: nothing is refused.
                 let mut receipt = self.inner.apply(delivery);
                 receipt.applied += receipt.rejected.len() as u32;
                 receipt.rejected.clear();

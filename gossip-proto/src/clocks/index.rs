@@ -9,24 +9,24 @@ use crate::tag::{self, KEY_LEN};
 
 /// Bytes of a version and of a key's first bytes.
 const SLOT: usize = 8 + KEY_LEN;
-/// Changes that are kept beside the sorted slots of a node, at least; above, one for each
-/// [`FEW`] slots.
+/// Minimum number of changes kept alongside the sorted slots of a node; a large node keeps one for
+/// each [`FEW`] slots.
 const LEAST_CHANGES: usize = 16;
 const FEW: usize = 64;
 
-/// A version in big-endian order, then the first bytes of the key hash of a record that has it as
-/// its context entry of the node.
+/// A version in big-endian order, then the first bytes of the key hash of a record whose context
+/// entry of the node is this version.
 type Slot = [u8; SLOT];
 
 /// The records of one space by context entry, their version summary, and its bases.
 ///
-/// The host keeps one for each space, tells it every change of a context entry, and passes it to
-/// sessions through [`View::with_clocks`](crate::View::with_clocks). It lives in memory only: after
-/// a start, feed it the records held, then call [`restart`](Self::restart).
+/// The host keeps one per space, reports every change of a context entry to it, and passes it to
+/// sessions through [`View::with_clocks`](crate::View::with_clocks). The index is not persistent:
+/// after a start, add the held records, then call [`restart`](Self::restart).
 #[derive(Clone, Debug, Default)]
 pub struct ClockIndex {
     nodes: BTreeMap<ShortNode, Node>,
-    /// The latest last.
+    /// Oldest first.
     bases: VecDeque<Base>,
     /// The base of the last agreement with each peer.
     common: BTreeMap<ShortNode, BaseId>,
@@ -40,16 +40,16 @@ struct Base {
 }
 
 impl ClockIndex {
-    /// An empty index.
+    /// Creates an empty index.
     pub const fn new() -> Self {
         Self { nodes: BTreeMap::new(), bases: VecDeque::new(), common: BTreeMap::new() }
     }
 
-    /// The context entry of `node` in the record whose key hash is `key` changed from `before` to
-    /// `now`; 0 means that there is none.
+    /// Notes that the context entry of `node` in the record with key hash `key` changed from
+    /// `before` to `now`; 0 means no entry.
     ///
-    /// Amortised time is constant for entries that only grow. The summary stays as it is: raise it
-    /// for what this node wrote itself, once that is durable and in the tree.
+    /// Takes amortised O(log n) time for n entries. Does not change the summary: call
+    /// [`raise`](Clocks::raise) for this node's own writes once they are durable and in the tree.
     pub fn change(&mut self, key: &[u8; 32], node: &[u8; 32], before: u64, now: u64) {
         if before == now {
             return;
@@ -63,15 +63,15 @@ impl ClockIndex {
         }
     }
 
-    /// Takes everything that is held for handled, as after a start.
+    /// Marks all held records as handled; call it after a start.
     ///
-    /// This may be too much, if the node was stopped amid a session; the descent then finds what is
-    /// missing.
+    /// This claims too much if the node stopped during a session; the descent then finds the
+    /// missing records.
     pub fn restart(&mut self) {
         self.nodes.values_mut().for_each(|node| node.handled = node.greatest());
     }
 
-    /// Bytes of heap memory that the index takes, about.
+    /// Approximate bytes of heap memory of the index.
     pub fn memory(&self) -> usize {
         let nodes: usize = self.nodes.values().map(Node::memory).sum();
         let bases: usize = self.bases.iter().map(|base| 48 + 16 * base.summary.len()).sum();
@@ -152,7 +152,7 @@ impl Clocks for ClockIndex {
 
 /// The records of one node's entries.
 ///
-/// Nearly all are in `sorted`; what changed since it was made is in `changes`.
+/// Most are in `sorted`; `changes` holds the changes since `sorted` was built.
 #[derive(Clone, Debug, Default)]
 struct Node {
     sorted: Vec<Slot>,
@@ -209,7 +209,7 @@ impl Node {
                 };
                 match change {
                     (slot, Presence::Present) => return Some(*slot),
-                    // The slot that went is the next of the sorted ones.
+                    // The removed slot is the next sorted one.
                     (_, Presence::Absent) => _ = sorted.next(),
                 }
             }
@@ -225,15 +225,14 @@ impl Node {
         changes.fold(sorted.len() as u64, changed)
     }
 
-    /// What of both lies in a range.
+    /// The sorted slots and the changes in a range.
     fn cut(&self, range: &VersionRange) -> (&[Slot], impl Iterator<Item = (&Slot, &Presence)>) {
         let upper = range.upper.max(range.above);
         let least = bound(range.above, u8::MAX);
         let most = bound(upper, u8::MAX);
         let from = self.sorted.partition_point(|slot| *slot <= least);
         let to = self.sorted.partition_point(|slot| *slot <= most);
-        // No slot equals a bound: that would take a key of ones only, and then nothing is lost but
-        // one record to the descent.
+        // A bound is at or above every slot of its version.
         let changes = self.changes.range(least..=most).filter(move |(slot, _)| **slot > least);
         (&self.sorted[from..to], changes)
     }
@@ -263,7 +262,7 @@ fn slot(version: u64, key: &[u8; 32]) -> Slot {
     slot
 }
 
-/// The slot of `version` whose key consists of one byte.
+/// The slot of `version` with every byte of the key set to `key`.
 fn bound(version: u64, key: u8) -> Slot {
     let mut slot = [key; SLOT];
     slot[..8].copy_from_slice(&version.to_be_bytes());

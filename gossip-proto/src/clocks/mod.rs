@@ -1,4 +1,4 @@
-//! Delta by clocks: what a side needs to know to send only what the other has not handled.
+//! Delta by clocks: the versions that each side has handled, so that the other sends only the rest.
 
 mod index;
 mod summary;
@@ -13,8 +13,8 @@ use crate::tag::KEY_LEN;
 /// The first 8 bytes of a node id: enough for a hint.
 pub type ShortNode = [u8; 8];
 
-/// Names a base: the first 8 bytes of SHA-256 over a root and the version summary that a side had
-/// when its root was this one.
+/// Identifies a base: the first 8 bytes of SHA-256 over a root and the version summary that a side
+/// had at that root.
 pub type BaseId = [u8; 8];
 
 /// Records by the context entry of one node: those above `above`, up to `upper`.
@@ -30,39 +30,39 @@ pub struct VersionRange {
 
 /// The version summary of one space, and its records by version.
 ///
-/// All of it is a hint: whatever it says, a session loses nothing, since the trees are compared at
-/// the end. [`ClockIndex`] is a ready-made implementation in memory.
+/// Clocks are a hint: wrong ones lose nothing, because sessions compare the roots at the end, and
+/// the trees where they differ. [`ClockIndex`] is a ready-made implementation in memory.
 pub trait Clocks {
-    /// The version summary: everything of a node at or below its entry has been handled here.
+    /// The version summary: this side has handled all versions of a node up to the node's entry.
     ///
-    /// The entry of this node itself covers only what is durable and in the tree.
+    /// This node's own entry covers only writes that are durable and in the tree.
     fn summary(&self) -> VersionSummary;
 
     /// The greatest context entry of each node among the records held.
     fn greatest(&self) -> VersionSummary;
 
-    /// How many records lie in a range.
+    /// Number of records in a range.
     fn count(&self, range: &VersionRange) -> u64;
 
     /// The first records of a range, ascending: context entry, and first bytes of the key hash.
     ///
-    /// About `limit` of them: records of equal entry are never separated.
+    /// Returns about `limit` records: records with equal entries are never separated.
     fn records(&self, range: &VersionRange, limit: usize) -> Vec<(u64, [u8; KEY_LEN])>;
 
-    /// Everything of `node` up to `version` has been handled: raises the summary.
+    /// Raises the summary: all versions of `node` up to `version` have been handled.
     ///
-    /// No entry of the summary exceeds the greatest context entry of its node, among the records held
-    /// and the [refused](Self::refuse) ones.
+    /// No entry of the summary exceeds the greatest context entry of its node, among the records
+    /// held and the [refused](Self::refuse) ones.
     fn raise(&mut self, node: ShortNode, version: u64);
 
-    /// A record with this context entry of `node` came and was refused for good: a range that ends
-    /// with it may count as handled. Nodes of which nothing is held are passed over.
+    /// Notes that a record with this context entry of `node` was refused for good, so that a range
+    /// that ends with it may count as handled. Ignores nodes without held records.
     fn refuse(&mut self, node: ShortNode, version: u64);
 
-    /// The space has the same `root` here and at `peer`: keeps the summary as a base.
+    /// Keeps the summary as a base: the space has the same `root` here and at `peer`.
     fn agree(&mut self, root: &[u8; 32], peer: Option<ShortNode>);
 
-    /// The summary that a base names, if it is still kept.
+    /// The summary of a base, if it is still kept.
     fn base(&self, id: &BaseId) -> Option<VersionSummary>;
 
     /// The base that `peer` most likely keeps as well.

@@ -1,4 +1,4 @@
-//! Version summaries: what of each node has been handled.
+//! Version summaries: the versions of each node that have been handled.
 
 use alloc::vec::Vec;
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{BaseId, ShortNode};
 use crate::short;
 
-/// What separates this use of the hash from all others.
+/// Domain separation of this hash.
 const BASE_TAG: &[u8] = b"engram-gossip/base/1";
 
 /// Node to version, strictly ascending by node; a node without an entry has version 0.
@@ -28,7 +28,7 @@ impl VersionSummary {
         self.0.iter().copied()
     }
 
-    /// How many nodes have an entry.
+    /// Number of nodes with an entry.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -47,7 +47,7 @@ impl VersionSummary {
         }
     }
 
-    /// The id of this summary as a base, at the root that it belongs to.
+    /// The id of this summary as a base at `root`.
     pub fn base_id(&self, root: &[u8; 32]) -> BaseId {
         let mut hash = Sha256::new_with_prefix(BASE_TAG).chain_update(root);
         for (node, version) in &self.0 {
@@ -63,7 +63,7 @@ impl VersionSummary {
 }
 
 impl FromIterator<(ShortNode, u64)> for VersionSummary {
-    /// Takes entries in any order; the greatest version of a node counts, version 0 is no entry.
+    /// Takes entries in any order; keeps the greatest version of each node and drops version 0.
     fn from_iter<I: IntoIterator<Item = (ShortNode, u64)>>(entries: I) -> Self {
         let mut entries: Vec<_> = entries.into_iter().filter(|(_, version)| *version > 0).collect();
         entries.sort_unstable_by(|a, b| b.cmp(a));

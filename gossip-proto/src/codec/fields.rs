@@ -1,4 +1,4 @@
-//! The records of a batch, what it declares, and which contents it carries.
+//! The fields of a batch: its records, its declared versions, and the digests of its contents.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -14,22 +14,22 @@ use crate::limits::{
 use crate::wire::{Reader, put, put_count};
 use crate::{DecodeError, NodeId, Part, Record, check_id};
 
-/// A dot whose content the receiver holds, or got earlier.
+/// A dot whose content the receiver holds, or received earlier.
 const NAMED: u8 = 0;
 /// A dot whose content is in this batch.
 const INLINE: u8 = 1;
 
-/// What a section of fields holds.
+/// The decoded fields of a batch.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Fields {
     pub(crate) records: Vec<Record>,
-    /// What of its nodes the batch declares as sent.
+    /// The versions that the batch declares as sent, by node.
     pub(crate) declared: Vec<(NodeId, u64)>,
-    /// The contents that come along, in their order.
+    /// The digests of the contents of the batch, in order.
     pub(crate) contents: Vec<[u8; 32]>,
 }
 
-/// The encoded fields of a batch that carries `contents`.
+/// Encodes the fields of a batch that carries `contents`.
 pub(super) fn encode(
     records: &[Record],
     declared: &[(NodeId, u64)],
@@ -50,8 +50,8 @@ pub(super) fn encode(
     out
 }
 
-/// The contents that come along in their order: each at the first dot that names it, then those that
-/// no record names, ascending.
+/// The order of the contents of a batch: each at the first dot that names it, then those that no
+/// record names, ascending.
 pub(crate) fn order<'a>(
     records: &'a [Record],
     contents: impl Iterator<Item = &'a [u8; 32]>,
@@ -92,7 +92,7 @@ fn put_record(
     }
 }
 
-/// Reads the unpacked section.
+/// Decodes the unpacked section.
 pub(super) fn decode(section: &[u8], weight: &mut Weight) -> Result<Fields, DecodeError> {
     let mut r = Reader::new(section);
     let nodes = NodeTable::take(&mut r, || weight.add(size::NODE))?;

@@ -1,8 +1,8 @@
 //! The body of a batch of records: small, lossless, and the same for every sender.
 //!
-//! A batch has two parts. *Fields* hold the nodes, each named once; the records, which refer to a node
-//! by its place; the digests of the contents that come along. The contents themselves follow, as their
-//! own codec writes them.
+//! A batch has two sections. The *fields* hold the nodes, each once; the records, which refer to a
+//! node by its index; and the digests of the contents. The contents follow, encoded by their own
+//! codec.
 
 mod fields;
 mod nodes;
@@ -20,7 +20,7 @@ use crate::limits::{MAX_BODY, MAX_UNFOLDED};
 use crate::wire::{Reader, put_bytes};
 use crate::{Compression, DecodeError, NodeId, Record};
 
-/// Appends a batch: its records, what it declares, and the contents under these digests.
+/// Appends a batch: its records, its declared versions, and the contents with these digests.
 pub(crate) fn encode(
     out: &mut Vec<u8>,
     (records, declared): (&[Record], &[(NodeId, u64)]),
@@ -31,7 +31,7 @@ pub(crate) fn encode(
     put_bytes(out, contents);
 }
 
-/// Reads a batch, and the bytes of its contents.
+/// Decodes the fields of a batch; returns them with the bytes of its contents.
 pub(crate) fn decode<'a>(r: &mut Reader<'a>) -> Result<(Fields, &'a [u8]), DecodeError> {
     let mut weight = Weight::up_to(MAX_UNFOLDED);
     let section = section::take(r, MAX_UNFOLDED, &mut weight)?;

@@ -1,4 +1,4 @@
-//! The node ids of a message, each named once; everything else refers to a node by its place.
+//! The node ids of a message, each named once; everything else refers to a node by its index.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -7,17 +7,17 @@ use crate::limits::MAX_NODE_IDS;
 use crate::wire::{Reader, put, put_count};
 use crate::{DecodeError, NodeId};
 
-/// The node table of a message, ascending, with the greatest entry that the message has of each.
+/// The nodes of a message, ascending, each with its greatest entry in the message.
 ///
-/// Entries are written as what they lack to the greatest one: hybrid versions of one message lie
-/// close together, so that this takes fewer bytes than the versions themselves.
+/// An entry is encoded as its distance below the greatest one: the hybrid versions of a message are
+/// close together, so the distance takes fewer bytes than the version itself.
 #[derive(PartialEq, Eq)]
 pub(crate) struct NodeTable(Vec<(NodeId, u64)>);
 
 impl NodeTable {
     /// Bytes of one node in the table.
     pub(crate) const NODE_WIRE: usize = 40;
-    /// Bytes of the longest encoding of a place and a difference.
+    /// Bytes of the longest encoding of an index and a difference.
     pub(crate) const ENTRY_WIRE: usize = 13;
 
     /// The table of all entries of a message.
@@ -40,7 +40,7 @@ impl NodeTable {
 
     /// Takes a table; calls `count` before it allocates a node.
     ///
-    /// The caller compares the table with that of the rest of the message, so that it has one form.
+    /// The caller compares it with the table of the decoded message, so that it has one form only.
     pub(crate) fn take(
         r: &mut Reader<'_>,
         mut count: impl FnMut() -> Result<(), DecodeError>,
@@ -52,18 +52,18 @@ impl NodeTable {
         Ok(Self(nodes))
     }
 
-    /// Appends the place of `node`, which the table has, and its `entry`.
+    /// Appends the index of `node`, which must be in the table, and its `entry`.
     pub(crate) fn put_entry(&self, out: &mut Vec<u8>, node: &NodeId, entry: u64) {
         let place = self.0.binary_search_by_key(node, |(node, _)| *node);
         let place = place.expect("the table has every node of its message");
         put(out, &(place as u32, self.0[place].1 - entry));
     }
 
-    /// Takes a place and an entry, which is at least 1.
+    /// Takes an index and an entry, which is at least 1.
     pub(crate) fn take_entry(&self, r: &mut Reader<'_>) -> Result<(NodeId, u64), DecodeError> {
         let (place, below) = r.take::<(u32, u64)>("an entry")?;
         let (node, greatest) =
-            self.0.get(place as usize).ok_or(DecodeError::Invalid("the place of a node"))?;
+            self.0.get(place as usize).ok_or(DecodeError::Invalid("the index of a node"))?;
         match greatest.checked_sub(below) {
             None | Some(0) => Err(DecodeError::Invalid("an entry")),
             Some(entry) => Ok((*node, entry)),

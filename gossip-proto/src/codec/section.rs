@@ -1,4 +1,4 @@
-//! A section of bytes: as it is, or LZ4 where that is smaller.
+//! A section of bytes: raw, or LZ4 where that is smaller.
 
 use alloc::borrow::Cow;
 use alloc::vec;
@@ -28,9 +28,9 @@ pub(crate) fn put(out: &mut Vec<u8>, section: &[u8], compression: Compression) {
     put_bytes(out, section);
 }
 
-/// Appends `plain` in LZ4 with its length; returns how long the packed bytes are.
+/// Appends `plain` in LZ4 with its length; returns the length of the packed bytes.
 ///
-/// They are made where they stay: batches are large, and fresh memory costs more than a packer does.
+/// Compresses directly into `out`: batches are large, and fresh memory costs more than compressing.
 pub(crate) fn append_lz4(out: &mut Vec<u8>, plain: &[u8]) -> usize {
     let start = out.len();
     let packed = start + COUNT_WIRE;
@@ -68,7 +68,7 @@ pub(crate) fn unpack(
     len: usize,
     weight: &mut Weight,
 ) -> Result<Vec<u8>, DecodeError> {
-    // No LZ4 block unfolds to more than 255 times its size: a larger claim need not be tried.
+    // No LZ4 block unfolds to more than 255 times its size: refuse a larger claim at once.
     if len > packed.len().saturating_mul(255) {
         return Err(DecodeError::Invalid("the length of a packed section"));
     }

@@ -1,4 +1,4 @@
-//! How much a batch takes, on the wire and unfolded, without encoding it.
+//! Upper bounds for the size of a batch, on the wire and unfolded, without encoding it.
 
 use core::ops::Add;
 
@@ -6,7 +6,7 @@ use super::NodeTable;
 use crate::limits::{MAX_BODY, MAX_CONTENTS, MAX_NODE_IDS, MAX_UNFOLDED};
 use crate::{DecodeError, Part, Record, Wire};
 
-/// Bytes of memory that the decoder counts for each thing, at least what it really takes.
+/// Bytes of memory that the decoder counts for each item, at least its real size.
 pub(super) const RECORD: usize = 128;
 pub(super) const NODE: usize = 80;
 pub(super) const PART: usize = 128;
@@ -14,14 +14,15 @@ pub(super) const DOT: usize = 80;
 pub(super) const SUPPRESSED: usize = 72;
 pub(super) const DIGEST: usize = 32;
 
-/// Bytes of the longest encoding of the length of a list, and of what frames the two sections.
+/// Bytes of the longest encoding of the length of a list.
 const COUNT_WIRE: usize = 3;
 /// Bytes of the longest encoding of a version and of the length of a suppression.
 const VERSION_WIRE: usize = 10;
 const LENGTH_WIRE: usize = 5;
+/// Bytes that frame the two sections.
 const BATCH_WIRE: usize = 64;
 
-/// How much more a batch may unfold to: a small frame must not become a large allocation.
+/// The memory that a batch may still unfold to: a small frame must not become a large allocation.
 pub(crate) struct Weight {
     left: usize,
     cap: usize,
@@ -41,16 +42,16 @@ impl Weight {
     }
 }
 
-/// At most what something takes, whatever its values are.
+/// Upper bounds for the size of a part of a batch, for any values in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Size {
     /// Bytes on the wire without compression.
     pub(crate) wire: usize,
-    /// What the decoder counts for it.
+    /// Bytes of memory that the decoder counts.
     pub(crate) unfolded: usize,
-    /// Different nodes.
+    /// Distinct nodes.
     pub(crate) nodes: usize,
-    /// Contents that come along.
+    /// Contents.
     pub(crate) contents: usize,
 }
 
@@ -68,7 +69,7 @@ impl Add for Size {
 }
 
 impl Size {
-    /// Whether every decoder takes a batch of this size.
+    /// Whether every decoder accepts a batch of this size.
     pub(crate) fn fits_a_frame(self) -> bool {
         self.wire + BATCH_WIRE <= MAX_BODY
             && self.unfolded + BATCH_WIRE <= MAX_UNFOLDED
@@ -87,7 +88,7 @@ impl Size {
     /// The size of one part of a record.
     pub(crate) fn of_part(part: &Part) -> Self {
         let dots = part.dots.len();
-        // Each node may be declared, too.
+        // Each node may also be declared.
         let entry = NodeTable::NODE_WIRE + 2 * NodeTable::ENTRY_WIRE + COUNT_WIRE;
         let wire = entry + dots * (VERSION_WIRE + 1 + DIGEST);
         let unfolded = NODE + PART + dots * (DOT + DIGEST) + wire;

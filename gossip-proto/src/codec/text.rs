@@ -1,8 +1,9 @@
-//! Ids as short as they allow: known shapes in binary, others as what differs from the text before.
+//! Compact ids: known shapes in binary, other texts as the difference from the previous text.
 //!
-//! One byte says how: up to [`MAX_SHARED`] it is how many bytes are shared with the text before, and
-//! the rest follows as text; above, it names one of nine packed shapes. The shorter of both is used,
-//! the packed one if they are equally long, so that every text has one encoding.
+//! The first byte selects the form. Up to [`MAX_SHARED`] it is the number of bytes shared with the
+//! previous text, and the rest follows as text; above, it names one of nine packed shapes. The
+//! shorter form is used, the packed one if both are equally long, so that every text has one
+//! encoding.
 
 use alloc::format;
 use alloc::string::String;
@@ -11,13 +12,13 @@ use alloc::vec::Vec;
 use crate::DecodeError;
 use crate::wire::{Reader, put, put_bytes};
 
-/// The most bytes that a text can share with the one before.
+/// Maximum number of bytes that a text shares with the previous one.
 const MAX_SHARED: usize = FIRST_SHAPE as usize - 1;
 const FIRST_SHAPE: u8 = 247;
-/// What a packed shape may begin with.
+/// Prefixes of packed shapes.
 const PREFIXES: [&str; 3] = ["", "pattern_", "episode_"];
 
-/// What follows the prefix of a packed shape.
+/// The rest of a packed shape after its prefix.
 enum Tail {
     /// A decimal number without leading zeros.
     Decimal(u64),
@@ -27,7 +28,7 @@ enum Tail {
     Hex(Vec<u8>),
 }
 
-/// Appends `text`, given the text before it (empty for the first).
+/// Appends `text`, given the previous text (empty for the first).
 pub(crate) fn put_text(out: &mut Vec<u8>, before: &str, text: &str) {
     let start = out.len();
     let shared = shared_len(before, text);
@@ -47,7 +48,7 @@ pub(crate) fn put_text(out: &mut Vec<u8>, before: &str, text: &str) {
     }
 }
 
-/// Takes a text of at most `cap` bytes, given the text before it.
+/// Takes a text of at most `cap` bytes, given the previous text.
 pub(crate) fn take_text(
     r: &mut Reader<'_>,
     before: &str,
@@ -127,7 +128,7 @@ fn digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// Where a UUID has its hyphens, as places in the text.
+/// Offsets of the hyphens in the text of a UUID.
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
 fn uuid(text: &str) -> Option<[u8; 16]> {

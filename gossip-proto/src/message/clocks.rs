@@ -1,4 +1,4 @@
-//! Delta by clocks: version summaries, and ranges of records that are offered and taken.
+//! Delta by clocks: version summaries, range offers and range answers.
 
 use alloc::vec::Vec;
 
@@ -7,54 +7,54 @@ use crate::limits::MAX_SUMMARY;
 use crate::wire::{Reader, put, put_bytes, put_count};
 use crate::{DecodeError, VersionRange};
 
-/// The sender's version summary of one space: the receiver sends what lies above it.
+/// The sender's version summary of one space; the receiver sends the records above it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Versions {
-    /// The space's place in the table.
+    /// Index of the space in the table.
     pub space: u32,
-    /// What the entries are relative to.
+    /// The base of the entries.
     pub base: VersionBase,
-    /// Entries that differ from those of the base: their place in it, strictly ascending, and the
-    /// difference modulo 2^64.
+    /// Entries that differ from those of the base: their index in the base, strictly ascending, and
+    /// the difference modulo 2^64.
     pub changes: Vec<(u32, i64)>,
     /// Entries of nodes that the base lacks, strictly ascending by node, each at least 1.
     pub others: Vec<(ShortNode, u64)>,
-    /// Whether the receiver is to tell its own summary whole, since its base is not kept here.
+    /// Asks the receiver to send its own summary whole, because the sender does not keep its base.
     pub repeat: bool,
 }
 
-/// What a version summary is relative to.
+/// The base of a version summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VersionBase {
-    /// Nothing: it is whole.
+    /// No base: the summary is whole.
     Whole,
     /// The summary that both sides keep under this id.
     Kept(BaseId),
-    /// The summary that the receiver told in this session.
+    /// The summary that the receiver sent in this session.
     Yours,
 }
 
-/// How many records the sender has above the receiver's summary, if they are many.
+/// The numbers of records that the sender holds above the receiver's summary, if they are many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeOffer {
-    /// The space's place in the table.
+    /// Index of the space in the table.
     pub space: u32,
     /// The upper end of each node's range, and the number of records in it, strictly ascending by
     /// node. The lower end is the entry of the receiver's summary.
     pub ranges: Vec<(ShortNode, u64, u64)>,
 }
 
-/// Which of the offered ranges the sender takes.
+/// The offered ranges that the sender takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeAnswer {
-    /// The space's place in the table.
+    /// Index of the space in the table.
     pub space: u32,
     /// One bit for each range, least significant first.
     pub taken: Vec<u8>,
 }
 
 impl Versions {
-    /// Writes `summary` relative to a base.
+    /// Expresses `summary` relative to a base, whose summary is `known`.
     pub(crate) fn relative(
         space: u32,
         summary: &VersionSummary,
@@ -70,7 +70,7 @@ impl Versions {
         Self { space, base, changes, others, repeat: false }
     }
 
-    /// The summary that this is, relative to its base; `None` if it does not fit the base.
+    /// Resolves the summary against `known`, the summary of its base; `None` if it does not fit.
     pub(crate) fn resolve(&self, known: &VersionSummary) -> Option<VersionSummary> {
         let mut entries: Vec<(ShortNode, u64)> = known.iter().collect();
         for (at, difference) in &self.changes {
@@ -190,7 +190,7 @@ impl RangeOffer {
 }
 
 impl RangeAnswer {
-    /// The answer that takes the ranges for which `takes` says so.
+    /// Builds the answer that takes the ranges for which `takes` returns true.
     pub(crate) fn to(
         offer: &RangeOffer,
         mut takes: impl FnMut(&(ShortNode, u64, u64)) -> bool,
@@ -202,7 +202,7 @@ impl RangeAnswer {
         Self { space: offer.space, taken }
     }
 
-    /// Whether a range was taken.
+    /// Whether the range at index `at` was taken.
     pub(crate) fn takes(&self, at: usize) -> bool {
         self.taken.get(at / 8).is_some_and(|byte| byte & 1 << (at % 8) != 0)
     }
@@ -218,7 +218,7 @@ impl RangeAnswer {
     }
 }
 
-/// A range that is offered, above the entry of the receiver's summary.
+/// An offered range, above the entry of the receiver's summary.
 pub(crate) fn range_of(
     (node, upper, _): &(ShortNode, u64, u64),
     summary: &VersionSummary,

@@ -1,4 +1,4 @@
-//! The end of a session: final roots, and what could not be sent.
+//! The end of a session: final roots and unsendable records.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,25 +9,25 @@ use crate::DecodeError;
 use crate::limits::{MAX_ID, MAX_NAME, MAX_SPACES, MAX_UNSENDABLE};
 use crate::wire::{Reader, put, put_count, put_cut_text};
 
-/// The final word of a side that has nothing left to say.
+/// Sent by a side that has nothing more to send or to request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
     /// The live roots of the sender.
     pub roots: FinalRoots,
     /// Whether the sender kept something back because a budget or a cap was reached.
     pub kept_back: bool,
-    /// Whether the sender holds records that it has handled and the receiver, by its version summary,
-    /// has not: they came during the session.
+    /// Whether the sender has handled records that the receiver, by its version summary, has not:
+    /// they arrived during the session.
     pub has_news: bool,
-    /// Records of the sender that exceed a limit of the wire, as far as no `Done` named them before;
-    /// at most [`MAX_UNSENDABLE`].
+    /// Records of the sender that exceed a limit of the wire and that no earlier `Done` named; at
+    /// most [`MAX_UNSENDABLE`].
     pub unsendable: Vec<UnsendableRecord>,
 }
 
-/// A record that exceeds a limit of the wire, as its holder names it.
+/// A record that exceeds a limit of the wire, as named by its holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnsendableRecord {
-    /// The space's place in the table.
+    /// Index of the space in the table.
     pub space: u32,
     /// Its pattern id, cut to [`MAX_ID`] bytes.
     pub id: String,
@@ -35,15 +35,16 @@ pub struct UnsendableRecord {
     pub what: String,
 }
 
-/// The live roots of the spaces that both sides host, in as few bytes as what was told before allows.
+/// The live roots of the spaces that both sides host, in the shortest form that earlier messages
+/// allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FinalRoots {
-    /// All are equal to those that the receiver told in its last `Done`.
+    /// All roots equal those in the receiver's last `Done`.
     Yours,
-    /// All of them, ascending by place.
+    /// All roots, ascending by index.
     All(Vec<WalkedRoot>),
-    /// Those of the spaces that differed at the beginning, ascending by place, and the digest of
-    /// [`Spaces::Digest`](crate::Spaces::Digest) over all.
+    /// The roots of the spaces that differed at the beginning, ascending by index, and the digest
+    /// of [`Spaces::Digest`](crate::Spaces::Digest) over all roots.
     Differing {
         /// The digest.
         digest: [u8; 32],
@@ -55,7 +56,7 @@ pub enum FinalRoots {
 /// The final root of a space that differed at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalkedRoot {
-    /// The space's place in the table.
+    /// Index of the space in the table.
     pub space: u32,
     /// Its live root.
     pub root: [u8; 32],

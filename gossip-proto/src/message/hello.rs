@@ -1,4 +1,4 @@
-//! The beginning of a session: parameters, spaces, roots.
+//! The beginning of a session: parameters, spaces and roots.
 
 use alloc::vec::Vec;
 
@@ -6,16 +6,16 @@ use crate::limits::{MAX_SPACE_NAME, MAX_SPACES};
 use crate::wire::{Reader, put, put_bytes, put_count};
 use crate::{DecodeError, KeyHalf, Parameters, SpaceId, Summary, Tag};
 
-/// Who speaks, under which parameters, holding what.
+/// The first message of each side: its capabilities, parameters and spaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// What the sender can do beyond the base protocol; unknown bits are ignored.
+    /// Capabilities of the sender beyond the base protocol; receivers ignore unknown bits.
     pub capabilities: u32,
     /// The sender's half of the session key, under which both sides abbreviate digests.
     pub key: KeyHalf,
-    /// Most bytes that the sender takes in this session.
+    /// Maximum bytes that the sender accepts in this session.
     pub receive_budget: u64,
-    /// What the sender knows of the receiver, and its clock.
+    /// The receiver's greatest version known to the sender, and the sender's clock.
     pub greeting: Greeting,
     /// The parameters.
     pub parameters: HelloParameters,
@@ -23,25 +23,25 @@ pub struct Hello {
     pub spaces: Spaces,
 }
 
-/// What a hello says of the sender's parameters.
+/// The sender's parameters, as a hello carries them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HelloParameters {
-    /// In an answer: they are those of the opener.
+    /// In an answer: equal to the opener's.
     Same,
     /// In the opening hello: their [digest](Parameters::digest).
     Digest([u8; 8]),
-    /// In an answer: they are not those of the opener, but these.
+    /// In an answer: the whole parameters, which differ from the opener's.
     Full(Parameters),
 }
 
 impl Hello {
-    /// Capability bit: the sender takes compressed records.
+    /// Capability bit: the sender accepts compressed records.
     pub const LZ4: u32 = 1;
-    /// Capability bit: the sender learns the names of spaces that it does not host.
+    /// Capability bit: the sender asks for the names of spaces that it does not host.
     pub const LEARNS_SPACES: u32 = 2;
 }
 
-/// What the nodes of a session tell each other about versions and time.
+/// The versions and the time that the nodes of a session exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Greeting {
     /// The greatest version of the receiver's own node that the sender knows; 0 if it knows none.
@@ -53,45 +53,46 @@ pub struct Greeting {
 /// The root of one space, as its node announces it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpaceRoot {
-    /// Which space.
+    /// The space.
     pub space: SpaceId,
     /// The root of its tree.
     pub root: [u8; 32],
-    /// How many records it holds.
+    /// Number of its records.
     pub count: u64,
-    /// How often it changed since its node started; for display only.
+    /// Number of its changes since its node started; for display only.
     pub generation: u64,
 }
 
-/// What a side says about its spaces. New variants are only ever appended.
+/// A description of a side's spaces. New variants are appended only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Spaces {
     /// One digest over all names and roots: equal digests mean that everything is equal.
     Digest {
-        /// How many spaces.
+        /// Number of spaces.
         count: u32,
         /// SHA-256 over names and roots in order of the names.
         digest: [u8; 32],
     },
-    /// The tags of the same digest for each of sixteen parts, by the first nibble of SHA-256 of the
-    /// name. Answered by a table of the spaces whose part differs.
+    /// The tag of the same digest for each of sixteen buckets, by the first nibble of SHA-256 of
+    /// the name. Answered by a table of the spaces whose bucket differs.
     Buckets([Option<Tag>; 16]),
-    /// The session's table, of which there is one. Answered by `Hosts`.
+    /// The session's only table. Answered by `Hosts` or `HostsAndOthers`.
     Table {
         /// The buckets that the table covers, one bit each; all others are equal on both sides.
         buckets: u16,
-        /// The sender's spaces of these buckets, ascending by name. Later messages call a space by
-        /// its place here.
+        /// The sender's spaces in these buckets, ascending by name. Later messages refer to a space
+        /// by its index here.
         spaces: Vec<SpaceRoot>,
     },
-    /// Which spaces of the peer's table the sender hosts too: one bit each, least significant first.
+    /// The spaces of the peer's table that the sender hosts too: one bit each, least significant
+    /// first.
     Hosts(Vec<u8>),
-    /// As `Hosts`, for a peer that [learns spaces](Hello::LEARNS_SPACES).
+    /// Like `Hosts`, for a peer that [asks for other spaces](Hello::LEARNS_SPACES).
     HostsAndOthers {
         /// As in `Hosts`.
         hosts: Vec<u8>,
-        /// The sender's spaces of the buckets of the table that the table does not name, ascending.
+        /// The sender's spaces in the table's buckets that the table does not name, ascending.
         others: Vec<SpaceId>,
     },
 }
@@ -191,7 +192,7 @@ impl Spaces {
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match r.take::<u8>("what is said of the spaces")? {
+        Ok(match r.take::<u8>("the form of the spaces")? {
             0 => {
                 let (count, digest) = r.take("the digest of the spaces")?;
                 Self::Digest { count, digest }
@@ -203,7 +204,7 @@ impl Spaces {
             },
             3 => Self::Hosts(take_hosts(r)?),
             4 => Self::HostsAndOthers { hosts: take_hosts(r)?, others: take_others(r)? },
-            _ => return Err(DecodeError::Invalid("what is said of the spaces")),
+            _ => return Err(DecodeError::Invalid("the form of the spaces")),
         })
     }
 }
@@ -225,7 +226,7 @@ fn take_name(r: &mut Reader<'_>) -> Result<SpaceId, DecodeError> {
     SpaceId::new(name).map_err(|_| DecodeError::Invalid("the name of a space"))
 }
 
-/// Bytes of the shortest name of a space, and of its length.
+/// Bytes of the shortest space name with its length.
 const MIN_SPACE_NAME: usize = 4;
 
 fn take_table(r: &mut Reader<'_>) -> Result<Vec<SpaceRoot>, DecodeError> {
@@ -237,7 +238,7 @@ fn take_table(r: &mut Reader<'_>) -> Result<Vec<SpaceRoot>, DecodeError> {
     }
 }
 
-/// Appends sixteen optional tags: a mask of those present, then these.
+/// Appends sixteen optional tags: a mask of the present ones, then the tags.
 pub(super) fn put_children(out: &mut Vec<u8>, children: &[Option<Tag>; 16]) {
     let mask = children.iter().enumerate().fold(0u16, |m, (i, c)| m | u16::from(c.is_some()) << i);
     out.extend_from_slice(&mask.to_le_bytes());

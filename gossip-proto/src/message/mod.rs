@@ -1,4 +1,4 @@
-//! What the two sides say to each other, one variant a kind of frame.
+//! The messages of the protocol, one variant per kind of frame.
 
 mod clocks;
 mod done;
@@ -22,8 +22,8 @@ use crate::{Compression, DecodeError, Kind, frame};
 
 /// One message of the protocol.
 ///
-/// A [`Session`](crate::Session) reads and writes these by itself; the type is public for tools that
-/// watch the wire and for tests of a second implementation.
+/// A [`Session`](crate::Session) reads and writes messages itself; the type is public for tools
+/// that watch the wire and for tests of other implementations.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Message {
@@ -31,31 +31,32 @@ pub enum Message {
     Refuse(Refusal),
     /// The hello of both sides. Answered by a hello; equal digests end the session.
     MerkleRootExchange(Hello),
-    /// More about spaces. Answered by `Spaces` or by `SubtreeRequest`.
+    /// Narrows down the spaces that differ. Answered by `Spaces` or by `SubtreeRequest`.
     Spaces(Spaces),
     /// Digests of subtrees. Answered, where they differ, one level deeper.
     SubtreeRequest(SubtreeRequest),
     /// Entries of small subtrees. Answered by `PatternRequest` and `PatternSync`.
     SubtreeResponse(SubtreeResponse),
-    /// Keys whose records are wanted. Answered by `PatternSync`.
+    /// Keys whose records the sender wants. Answered by `PatternSync`.
     PatternRequest(PatternRequest),
     /// Records. Answered only where the receiver knows more after joining them.
     PatternSync(PatternSync),
-    /// Final roots. Two turns in a row that end so, the second with nothing else in it, end the session.
+    /// Final roots. Two consecutive turns that end with `Done`, the second with nothing else in it,
+    /// end the session.
     Done(Done),
-    /// A version summary. Answered by one, unless the receiver told its own before, and by
+    /// A version summary. Answered by the receiver's own, unless it was sent before, and by
     /// `PatternSync` or `RangeOffer`.
     Versions(Versions),
     /// Ranges of many records. Answered by `RangeAnswer`.
     RangeOffer(RangeOffer),
-    /// The ranges that are taken. Answered by `PatternSync`.
+    /// The ranges that the sender takes. Answered by `PatternSync`.
     RangeAnswer(RangeAnswer),
-    /// A piece of a content that no frame carries whole. Answered as the `PatternSync` that follows.
+    /// A piece of a content too large for one frame. Answered like the `PatternSync` that follows.
     ContentPart(ContentPart),
 }
 
 impl Message {
-    /// What kind of frame carries this message.
+    /// The kind of frame that carries this message.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Refuse(_) => Kind::Refuse,
@@ -73,10 +74,10 @@ impl Message {
         }
     }
 
-    /// The whole frame, header included. `compression` matters for `PatternSync` only.
+    /// Encodes the whole frame, header included. `compression` affects `PatternSync` only.
     ///
-    /// The session splits what it sends so that each message obeys its limits; a message that was
-    /// made by hand and exceeds one is encoded all the same, and refused by every reader.
+    /// A session splits its messages so that each obeys the limits. A message made by hand that
+    /// exceeds a limit is still encoded, but every reader refuses it.
     pub fn encode(&self, compression: Compression, ends_turn: bool) -> Vec<u8> {
         let mut out = frame::begin(self.kind());
         match self {
@@ -100,12 +101,12 @@ impl Message {
         out
     }
 
-    /// Reads one whole frame; also tells whether it ends its sender's turn.
+    /// Decodes one whole frame; the flag says whether it ends the sender's turn.
     ///
     /// # Errors
-    /// [`DecodeError`] for anything but the one encoding of a message. Memory beyond the frame is
-    /// bounded by [`limits::MAX_UNFOLDED`](crate::limits::MAX_UNFOLDED) and a small factor of the
-    /// frame's own length.
+    /// [`DecodeError`] if `frame` is not the canonical encoding of a message. Memory beyond the
+    /// frame is bounded by [`limits::MAX_UNFOLDED`](crate::limits::MAX_UNFOLDED) and a small factor
+    /// of the frame's own length.
     pub fn decode(frame: &[u8]) -> Result<(Self, bool), DecodeError> {
         let (header, body) = frame::split(frame)?;
         let mut r = Reader::new(body);

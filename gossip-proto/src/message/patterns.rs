@@ -1,4 +1,4 @@
-//! Asking for records, and handing them over.
+//! Requests for records, and the records themselves.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -14,55 +14,57 @@ use crate::{Compression, DecodeError, Delivery, Record, Wire};
 /// Keys of one space whose records the sender wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternRequest {
-    /// The space's place in the table.
+    /// Index of the space in the table.
     pub space: u32,
     /// The keys, strictly ascending, at most [`MAX_WANTS`].
     pub wants: Vec<Want>,
 }
 
-/// One wanted record, and what of it need not be sent.
+/// One wanted record, with the contents and the context that the sender already holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
     /// The first bytes of the key hash.
     pub key: [u8; KEY_LEN],
-    /// The tags of the contents that the sender holds under this key, strictly
-    /// ascending, at most [`MAX_WANT_HOLDS`].
+    /// The tags of the contents that the sender holds under this key, strictly ascending, at most
+    /// [`MAX_WANT_HOLDS`].
     pub holds: Vec<Tag>,
     /// The context of the record that the sender holds under this key: node and entry, ascending by
-    /// node, at most [`MAX_WANT_CONTEXT`]. A receiver whose record has nothing beyond it asks for
-    /// the sender's instead of answering. Empty if the sender holds none, or too long a one.
+    /// node, at most [`MAX_WANT_CONTEXT`]. A receiver whose own context it covers and does not
+    /// equal requests the sender's record instead of answering. Empty if the sender holds no single
+    /// record under this key, or if its context is longer.
     pub context: Vec<([u8; 32], u64)>,
 }
 
 /// Records of one space, whole or in parts, with contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternSync {
-    /// The space's place in the table.
+    /// Index of the space in the table.
     pub space: u32,
     /// The records.
     pub records: Vec<Record>,
-    /// Nodes and versions, strictly ascending by node: everything of the node above the receiver's
-    /// version summary, up to this version, has been sent. Each node is one of the records'.
+    /// Nodes and versions, strictly ascending by node: every record of the node above the
+    /// receiver's version summary, up to this version, has been sent.
     pub declared: Vec<([u8; 32], u64)>,
-    /// The digests of the contents that come along: those that the receiver is not known to hold.
+    /// The digests of the contents of this message: those that the receiver is not known to hold.
     ///
-    /// They come in the order in which the records first name them; contents that no record of this
-    /// message names belong to a record of a later message and come last, ascending.
+    /// They are in the order in which the records first name them. Contents that no record of this
+    /// message names belong to a record of a later message and are last, ascending.
     pub digests: Vec<[u8; 32]>,
-    /// The contents in the same order, as their codec writes them; empty if there are none.
+    /// The contents in the same order, encoded by their codec; empty if there are none.
     pub contents: Vec<u8>,
 }
 
-/// A piece of one content that no frame carries whole. The record that names it follows its last piece.
+/// A piece of one content too large for a frame. The record that names the content follows its last
+/// piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentPart {
-    /// The space's place in the table.
+    /// Index of the space in the table.
     pub space: u32,
     /// The digest of the content.
     pub digest: [u8; 32],
     /// Bytes of its whole encoding, at most [`MAX_CONTENT_LEN`].
     pub total: u32,
-    /// Bytes of the encoding that came in earlier parts.
+    /// Bytes of the encoding in earlier parts.
     pub offset: u32,
     /// The next bytes of the encoding, at least one.
     pub bytes: Vec<u8>,
@@ -120,7 +122,8 @@ impl PatternRequest {
 }
 
 impl PatternSync {
-    /// A message of records and contents. `declared` is as in [`declared`](Self::declared).
+    /// Builds a message of records and contents with the given [`declared`](Self::declared)
+    /// versions.
     pub fn new<C: Wire>(
         space: u32,
         delivery: Delivery<C>,
@@ -140,10 +143,10 @@ impl PatternSync {
         Self { space, records, declared, digests, contents: encoded }
     }
 
-    /// The records, with the contents read by their codec.
+    /// Decodes the contents and returns them with the records.
     ///
     /// # Errors
-    /// [`DecodeError`] if the bytes are not those of so many contents.
+    /// [`DecodeError`] if the bytes do not encode exactly one content per digest.
     pub fn into_delivery<C: Wire>(self) -> Result<Delivery<C>, DecodeError> {
         let contents = match self.digests.len() {
             0 => Vec::new(),

@@ -1,4 +1,4 @@
-//! Why a session is refused, in words that the other side can act on.
+//! Refusals: the reason for ending a session, for the other side to act on.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,7 +8,7 @@ use crate::limits::MAX_NAME;
 use crate::wire::{Reader, put, put_cut_text};
 use crate::{DecodeError, SessionError};
 
-/// The last word of a side that ends the session.
+/// The last message of a side that ends the session early.
 ///
 /// Its layout never changes, in any wire version, so that nodes of different versions can still
 /// tell each other what is wrong.
@@ -19,7 +19,7 @@ pub enum Refusal {
     Version(u8),
     /// A state parameter differs.
     Parameter {
-        /// Which one.
+        /// Name of the parameter.
         name: String,
         /// Its value at the sender of the refusal.
         here: String,
@@ -28,7 +28,7 @@ pub enum Refusal {
     },
     /// The receiver exceeded a limit of the sender.
     Limit {
-        /// What was too large or too many.
+        /// The quantity that exceeded its cap.
         what: String,
         /// The cap.
         cap: u64,
@@ -37,16 +37,16 @@ pub enum Refusal {
     Violation(String),
     /// The sender has no room for a session now; try again later.
     Busy,
-    /// The sender ran out of patience or is going away.
+    /// A deadline of the sender passed.
     TimedOut,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Version(version) => write!(f, "only wire version {version} is spoken there"),
+            Self::Version(version) => write!(f, "the peer speaks only wire version {version}"),
             Self::Parameter { name, here, there } => {
-                write!(f, "{name} is {here} there and {there} here; make them equal")
+                write!(f, "{name} is {here} at the peer and {there} here; make them equal")
             }
             Self::Limit { what, cap } => write!(f, "{what} exceeded the cap of {cap}"),
             Self::Violation(what) => write!(f, "protocol violation: {what}"),
@@ -57,7 +57,7 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
-    /// What to tell a peer whose session ended with `error`; `None` if there is nothing to tell.
+    /// The refusal to send after `error`; `None` if the peer needs none.
     pub(crate) fn of(error: &SessionError) -> Option<Self> {
         Some(match error {
             SessionError::Frame(DecodeError::Version { ours, .. }) => Self::Version(*ours),

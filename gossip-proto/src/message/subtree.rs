@@ -1,4 +1,4 @@
-//! Walking the tree: digests of subtrees, and the entries of small ones.
+//! The descent: digests of subtrees, and the entries of small ones.
 
 use alloc::vec::Vec;
 
@@ -11,36 +11,36 @@ use crate::{DecodeError, Prefix};
 /// Digests of the sender's subtrees in one space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubtreeRequest {
-    /// The space's place in the table.
+    /// Index of the space in the table.
     pub space: u32,
     /// The nodes, at most [`MAX_NODES`].
     pub nodes: Vec<Node>,
 }
 
-/// One inner node: what lies below each of its sixteen children.
+/// One inner node with the digests of its sixteen children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// Which node; at most 11 nibbles.
+    /// The prefix of the node, at most 11 nibbles.
     pub prefix: Prefix,
-    /// The tags of its children's digests; `None` where nothing lies below.
+    /// The tags of its children's digests; `None` for a child without entries.
     pub children: [Option<Tag>; 16],
 }
 
 /// The entries of small subtrees in one space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubtreeResponse {
-    /// The space's place in the table.
+    /// Index of the space in the table.
     pub space: u32,
     /// The listings, at most [`MAX_LISTINGS`].
     pub listings: Vec<Listing>,
 }
 
-/// Everything below one node.
+/// Entries below one node: all of them, or those that the sender offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
-    /// Which node; at most 12 nibbles.
+    /// The prefix of the node, at most 12 nibbles.
     pub prefix: Prefix,
-    /// Its entries, ascending, at most [`MAX_LINES`]. No lines mean that nothing lies below.
+    /// The entries, ascending, at most [`MAX_LINES`]. Empty if the sender has none below the node.
     pub lines: Vec<Line>,
 }
 
@@ -111,12 +111,12 @@ fn take_listing(r: &mut Reader<'_>) -> Result<Listing, DecodeError> {
     Ok(Listing { prefix, lines })
 }
 
-/// How many whole bytes of every key below `prefix` need not be repeated.
+/// Number of whole bytes that all keys below `prefix` share.
 fn known_bytes(prefix: &Prefix) -> usize {
     usize::from(prefix.nibbles() / 2)
 }
 
-/// Appends the number of nibbles, then these, two a byte.
+/// Appends the number of nibbles, then the nibbles, two per byte.
 fn put_prefix(out: &mut Vec<u8>, prefix: &Prefix) {
     out.push(prefix.nibbles());
     out.extend_from_slice(&prefix.bits()[..usize::from(prefix.nibbles().div_ceil(2))]);

@@ -1,4 +1,4 @@
-//! Contents: what a view replicates under its ids, and how it travels.
+//! Contents: the values that a view replicates under its ids, and their codecs.
 
 mod opaque;
 mod patterns;
@@ -14,9 +14,9 @@ use crate::{Compression, DecodeError, TooLarge};
 
 /// A content that travels between views: immutable, named by a digest that the view computes.
 ///
-/// The contents of a message are encoded together, so that a codec can use what they have in common.
-/// [`OpaqueContent`] and [`PatternContent`] are ready-made; a content that knows how to write itself
-/// to bytes takes a few lines:
+/// The contents of a message are encoded together, so that a codec can use what they have in
+/// common. [`OpaqueContent`] and [`PatternContent`] are ready-made; a content that converts to and
+/// from bytes takes a few lines:
 ///
 /// ```
 /// use engram_gossip_proto::{Compression, ContentSize, DecodeError, OpaqueContent, Wire};
@@ -50,32 +50,33 @@ use crate::{Compression, DecodeError, TooLarge};
 /// # Ok::<(), DecodeError>(())
 /// ```
 pub trait Wire: Sized {
-    /// At most what the content takes, alone in a message.
+    /// Upper bounds for the size of the content, alone in a message.
     fn size(&self) -> ContentSize;
 
-    /// Appends the encoding of some contents, one or more.
+    /// Appends the encoding of one or more contents.
     ///
-    /// Each adds at most its [`size`](Self::size) to it, with whatever others.
+    /// Each content adds at most its [`size`](Self::size), regardless of the others.
     fn encode(contents: &[&Self], compression: Compression, out: &mut Vec<u8>);
 
-    /// Reads exactly `count` contents, and all of `bytes`.
+    /// Decodes exactly `count` contents from all of `bytes`.
     ///
-    /// Allocates at most `memory` bytes, each before it is filled: the bytes come from a peer.
+    /// Must allocate at most `memory` bytes, and check this before each allocation: `bytes` come
+    /// from a peer.
     ///
     /// # Errors
-    /// [`DecodeError`] for anything but an encoding of so many contents. It ends the session.
+    /// [`DecodeError`] if `bytes` are not an encoding of `count` contents. It ends the session.
     fn decode(bytes: &[u8], count: usize, memory: usize) -> Result<Vec<Self>, DecodeError>;
 
     /// Checks the limits of the codec itself. The default has none beyond [`MAX_CONTENT_LEN`].
     ///
     /// # Errors
-    /// [`TooLarge`] names the limit. A session leaves out a content that it refuses.
+    /// [`TooLarge`] names the limit. A session omits a content that fails the check.
     fn check(&self) -> Result<(), TooLarge> {
         within("bytes of a content", self.size().wire, MAX_CONTENT_LEN)
     }
 }
 
-/// What one content takes at most.
+/// Upper bounds for the size of one content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ContentSize {
     /// Bytes of its encoding without compression.

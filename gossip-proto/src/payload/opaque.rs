@@ -1,4 +1,4 @@
-//! Contents that are bytes to everyone but their owner.
+//! Contents of plain bytes.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -11,15 +11,15 @@ use crate::{Compression, DecodeError};
 
 /// Bytes of the longest encoding of a length.
 const LEN_WIRE: usize = 5;
-/// Bytes of memory that a content takes beside its bytes.
+/// Bytes of memory that a content takes in addition to its own bytes.
 const OVERHEAD: usize = 64;
 
-/// A content of any bytes, packed by LZ4 where that is smaller. A clone shares the bytes.
+/// A content of any bytes, compressed with LZ4 where that is smaller. Clones share the bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct OpaqueContent(Arc<[u8]>);
 
 impl OpaqueContent {
-    /// A content of these bytes.
+    /// Creates a content of `bytes`.
     pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
         Self(bytes.into())
     }
@@ -29,13 +29,13 @@ impl OpaqueContent {
         &self.0
     }
 
-    /// The size of a content of so many bytes.
+    /// The size of a content of `len` bytes.
     pub const fn size_of(len: usize) -> ContentSize {
         // The bytes are unpacked once before they are read.
         ContentSize { wire: len + 3 * LEN_WIRE, memory: 2 * (len + LEN_WIRE) + OVERHEAD }
     }
 
-    /// Appends contents of these bytes, as [`Wire::encode`] does.
+    /// Appends one content per byte string, like [`Wire::encode`].
     pub fn encode_bytes<'a>(
         contents: impl Iterator<Item = &'a [u8]>,
         compression: Compression,

@@ -1,4 +1,4 @@
-//! Delta by clocks: both sides tell their version summaries, and send what lies above the other's.
+//! Delta by clocks: both sides send their version summaries, then the records above the other's.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -16,53 +16,53 @@ use crate::{
     VersionSummary, View,
 };
 
-/// The spaces that are exchanged by clocks; each leaves when its trees are compared.
+/// The spaces exchanged by clocks; each ends when the comparison of its trees begins.
 #[derive(Default)]
 pub(super) struct Deltas {
     spaces: BTreeMap<u32, Delta>,
-    /// The peer, which chooses the base to tell a summary by.
+    /// The peer, which selects the base of a summary.
     peer: Option<ShortNode>,
-    /// Entries of the summaries that this side told, and the peer.
+    /// Entries of the summaries of this side and of the peer.
     entries: [usize; 2],
 }
 
 /// The delta of one space.
 pub(super) struct Delta {
-    /// This side's summary, pinned before the tree was.
+    /// This side's summary, read before the tree was pinned.
     ours: VersionSummary,
-    /// The peer's, once it told it, raised by what this side declared since.
+    /// The peer's summary once it arrived, raised by this side's declarations since.
     theirs: Option<VersionSummary>,
     tell: Tell,
     offer: Offer,
     answer: Option<RangeAnswer>,
     stream: Option<Stream>,
-    /// Keys that came from the peer above its own summary: they need not go back.
+    /// Keys of records from the peer above its own summary: they need not be sent back.
     over: BTreeSet<[u8; KEY_LEN]>,
-    /// Whether a range was not taken, on either side.
+    /// Whether either side did not take a range.
     left_out: bool,
-    /// Whether the trees are compared by now.
+    /// Whether the comparison of the trees has begun.
     ended: bool,
 }
 
-/// How this side's summary is to be told.
+/// The form in which to send this side's summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tell {
     Relative,
     Whole,
-    /// Whole, and the peer is to do the same.
+    /// Whole, and asks the peer for the same.
     WholeForWhole,
     Told,
 }
 
-/// How far the ranges of this side are negotiated.
+/// The state of the negotiation of this side's ranges.
 enum Offer {
-    /// The peer's summary is to come.
+    /// Waiting for the peer's summary.
     Waiting,
-    /// The peer's summary came.
+    /// The peer's summary arrived.
     Due,
-    /// The peer's answer is to come.
+    /// Waiting for the peer's answer.
     Made(RangeOffer),
-    /// What is to be sent is known.
+    /// The ranges to send are known.
     Settled,
 }
 
@@ -71,14 +71,15 @@ impl Deltas {
         Self { peer, ..Self::default() }
     }
 
-    /// Begins the delta of a space that differs. Returns false if it has to go by its tree.
+    /// Begins the delta of a space that differs. Returns false if its trees must be compared
+    /// instead.
     pub(super) fn begin<V: View>(&mut self, place: u32, space: &mut Hosted<V>) -> bool {
         let Some(ours) = ask(&space.view, |clocks| clocks.summary()) else { return false };
         if ours.len() > MAX_SUMMARY || self.entries[0] + ours.len() > MAX_SUMMARIES {
             return false;
         }
         self.entries[0] += ours.len();
-        // What the summary covers is in the tree, since that is pinned after it.
+        // Pinned after the summary was read, the tree contains everything that it covers.
         space.view.repin();
         let delta = Delta {
             ours,
@@ -95,14 +96,14 @@ impl Deltas {
         true
     }
 
-    /// Ends the delta of a space, whose trees are compared from now on.
+    /// Ends the delta of a space: the comparison of its trees begins.
     ///
-    /// Returns false if it has none, or if that has ended before.
+    /// Returns false if the space has no delta or its delta has ended before.
     pub(super) fn end(&mut self, place: u32) -> bool {
         self.get_mut(place).map(|delta| delta.ended = true).is_some()
     }
 
-    /// The delta of a space, until its trees are compared.
+    /// The delta of a space, unless it has ended.
     pub(super) fn get(&self, place: u32) -> Option<&Delta> {
         self.spaces.get(&place).filter(|delta| !delta.ended)
     }
@@ -121,8 +122,7 @@ impl Deltas {
         all.filter(|(_, delta)| !delta.ended)
     }
 
-    /// The summaries that the peer told, raised by what this side declared, also of spaces whose
-    /// trees were compared since.
+    /// The peer's summaries, raised by this side's declarations, including those of ended deltas.
     pub(super) fn told(&self) -> impl Iterator<Item = (u32, &VersionSummary)> {
         self.spaces.iter().filter_map(|(place, delta)| Some((*place, delta.theirs.as_ref()?)))
     }
@@ -136,7 +136,7 @@ impl Deltas {
         self.peer
     }
 
-    /// Leaves what is still to be sent to a later session; returns whether there was anything.
+    /// Leaves unsent records to a later session; returns whether a stream was unfinished.
     pub(super) fn stop(&mut self) -> bool {
         let streams = self.iter_mut().filter_map(|(_, delta)| delta.stream.as_mut());
         streams.fold(false, |stopped, stream| {
@@ -146,7 +146,7 @@ impl Deltas {
         })
     }
 
-    /// The next record to send by clocks; the one before has been sent by now.
+    /// The next record to send by clocks. Call it after the previous one was sent.
     pub(super) fn next_parcel<V: View>(
         &mut self,
         directory: &Directory<V>,
@@ -160,7 +160,7 @@ impl Deltas {
         })
     }
 
-    /// Takes what is to be declared of `place`.
+    /// Takes the versions to declare of the space at `place`.
     pub(super) fn declare(&mut self, place: u32) -> Vec<(NodeId, u64)> {
         let Some(delta) = self.get_mut(place) else { return Vec::new() };
         let declared = delta.stream.as_mut().map(Stream::take_declared).unwrap_or_default();
@@ -170,7 +170,7 @@ impl Deltas {
         declared.into_iter().collect()
     }
 
-    /// A space of which something is to be declared.
+    /// A space with versions to declare.
     pub(super) fn undeclared(&self) -> Option<u32> {
         let due = |(_, delta): &(u32, &Delta)| {
             delta.stream.as_ref().is_some_and(Stream::has_declarations)
@@ -216,7 +216,8 @@ impl Deltas {
         Ok(())
     }
 
-    /// Decides which of the peer's ranges this side takes; returns how many records it leaves.
+    /// Decides which of the peer's ranges this side takes; returns the number of records in the
+    /// others.
     pub(super) fn on_offer(
         &mut self,
         offer: &RangeOffer,
@@ -239,7 +240,7 @@ impl Deltas {
         Ok(left)
     }
 
-    /// Learns which of this side's ranges the peer takes.
+    /// Handles the peer's answer to this side's ranges.
     pub(super) fn on_answer(
         &mut self,
         answer: &RangeAnswer,
@@ -281,12 +282,12 @@ impl Deltas {
 }
 
 impl Delta {
-    /// Whether this side told its summary, so that the peer may send what lies above it.
+    /// Whether this side sent its summary, so that the peer may send the records above it.
     fn told(&self) -> bool {
         self.tell == Tell::Told
     }
 
-    /// Whether both sides sent what they had, or left it to a later session.
+    /// Whether this side sent its summary and its records, or left the records to a later session.
     pub(super) fn is_over(&self) -> bool {
         let sent = match self.offer {
             Offer::Waiting => true,
@@ -300,13 +301,13 @@ impl Delta {
         self.left_out
     }
 
-    /// Whether a record lies above what this side told to have handled.
+    /// Whether a record lies above the summary that this side sent.
     pub(super) fn awaits(&self, record: &Record) -> bool {
         let above = |(node, entry): ([u8; 32], u64)| entry > self.ours.get(&short_node(&node));
         self.told() && record.context().any(above)
     }
 
-    /// Notes a record that came, so that it does not go back.
+    /// Notes a received record, so that it is not sent back.
     pub(super) fn note(&mut self, key: &[u8; 32], record: &Record) {
         let Some(theirs) = &self.theirs else { return };
         let above = |(node, entry): ([u8; 32], u64)| entry > theirs.get(&short_node(&node));
@@ -315,7 +316,7 @@ impl Delta {
         }
     }
 
-    /// Whether this side holds records that it has handled and the peer has not.
+    /// Whether this side has handled records that the peer has not.
     pub(super) fn has_news(&self, view: &impl View) -> bool {
         let Some(theirs) = &self.theirs else { return false };
         let news = |clocks: &mut dyn Clocks| {
@@ -359,7 +360,8 @@ impl Delta {
         }
     }
 
-    /// Decides what to send, once the peer's summary is known; much is offered first.
+    /// Decides which ranges to send once the peer's summary is known; offers them if they hold many
+    /// records.
     fn next_offer(
         &mut self,
         place: u32,
@@ -389,7 +391,7 @@ impl Delta {
     }
 }
 
-/// Asks the clocks of a view, if it has some.
+/// Runs `work` on the clocks of a view, if it has any.
 pub(super) fn ask<T>(view: &impl View, work: impl FnOnce(&mut dyn Clocks) -> T) -> Option<T> {
     let (mut work, mut answer) = (Some(work), None);
     view.with_clocks(&mut |clocks| answer = work.take().map(|work| work(clocks)));

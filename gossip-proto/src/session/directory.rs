@@ -11,19 +11,20 @@ use crate::message::WalkedRoot;
 use crate::tag::SessionKey;
 use crate::{ProtocolViolation, SetupError, SpaceId, SpaceRoot, Spaces, Summary, Tag, View};
 
-/// What separates this use of the hash from all others.
+/// Domain separation of this hash.
 const DIGEST_TAG: &[u8] = b"engram-gossip/spaces/1";
-/// So few spaces are named at once in the first hello: the list is hardly longer than a digest.
+/// Maximum number of spaces that the first hello lists: the list is hardly longer than a digest.
 const TABLE_IN_HELLO: usize = 2;
-/// So few spaces are named at once by the side that answers a digest with a list.
+/// Maximum number of spaces that a side lists in answer to a digest.
 const TABLE_AT_ONCE: usize = 16;
 
 /// All spaces of this side, ascending by name.
 pub(super) struct Directory<V> {
     hosted: Vec<Hosted<V>>,
-    /// The table of the session: per place, the index of the space here, if it is hosted.
+    /// The table of the session: for each place, the index in `hosted`, if this side hosts the
+    /// space.
     places: Option<Vec<Option<usize>>>,
-    /// Spaces that the peer named and this side does not host, in the order of their naming.
+    /// Spaces that the peer named and this side does not host, in the order of arrival.
     unhosted: Vec<SpaceId>,
 }
 
@@ -31,7 +32,7 @@ pub(super) struct Directory<V> {
 pub(super) struct Hosted<V> {
     pub(super) id: SpaceId,
     pub(super) view: V,
-    /// The tree as it was when the session began.
+    /// The summary of the tree when the session began.
     pub(super) pinned: Summary,
     /// Whether the peer hosts the space too.
     shared: bool,
@@ -63,12 +64,12 @@ impl<V: View> Directory<V> {
         self.hosted.into_iter().map(|space| (space.id, space.view))
     }
 
-    /// What the opener says first.
+    /// The spaces in the opener's hello.
     pub(super) fn opening(&mut self) -> Spaces {
         if self.hosted.len() <= TABLE_IN_HELLO { self.own_table(u16::MAX) } else { self.digest() }
     }
 
-    /// What the acceptor says if the opener sent a digest that differs.
+    /// The acceptor's answer to a digest that differs.
     pub(super) fn narrowing(&mut self, session_key: SessionKey) -> Spaces {
         if self.hosted.len() <= TABLE_AT_ONCE {
             self.own_table(u16::MAX)
@@ -88,12 +89,13 @@ impl<V: View> Directory<V> {
         digest_of(shared.map(|space| (&space.id, space.view.live_summary().root)))
     }
 
-    /// Whether both sides host exactly so many spaces.
+    /// Whether the sides share exactly `count` spaces.
     pub(super) fn shares(&self, count: usize) -> bool {
         self.hosted.iter().filter(|space| space.shared).count() == count
     }
 
-    /// The digest over the roots that the peer told, if it told those of all shared spaces.
+    /// The digest over the peer's roots, if they are known for all of exactly `count` shared
+    /// spaces.
     pub(super) fn told_digest(&self, count: usize) -> Option<[u8; 32]> {
         if !self.shares(count) {
             return None;
@@ -111,7 +113,7 @@ impl<V: View> Directory<V> {
         })
     }
 
-    /// Makes the session's table out of this side's spaces in some buckets.
+    /// Builds the session's table from this side's spaces in `buckets`.
     fn own_table(&mut self, buckets: u16) -> Spaces {
         let indices = 0..self.hosted.len();
         let named = indices.filter(|&index| covers(buckets, &self.hosted[index].id));
@@ -122,7 +124,7 @@ impl<V: View> Directory<V> {
         Spaces::Table { buckets, spaces }
     }
 
-    /// Names the spaces whose bucket differs from the peer's; the others are equal on both sides.
+    /// Lists the spaces whose bucket differs from the peer's; the others are equal on both sides.
     pub(super) fn answer_buckets(
         &mut self,
         theirs: &[Option<Tag>; 16],
@@ -134,7 +136,7 @@ impl<V: View> Directory<V> {
         self.own_table(differing)
     }
 
-    /// The spaces outside some buckets are equal on both sides.
+    /// Marks the spaces outside `buckets` as shared and equal.
     fn share_outside(&mut self, buckets: u16) {
         let outside = self.hosted.iter_mut().filter(|space| !covers(buckets, &space.id));
         outside.for_each(|space| space.share(space.pinned.root));
@@ -147,8 +149,9 @@ impl<V: View> Directory<V> {
                 .all(|(ours, theirs)| ours.id == theirs.space && ours.pinned.root == theirs.root)
     }
 
-    /// Takes the peer's table as the session's; answers which of it this side hosts, and the places
-    /// that differ. A peer that `learns` is also told the spaces that its table lacks.
+    /// Takes the peer's table as the session's. Returns the answer that names the hosted spaces,
+    /// and the places that differ. For a peer that `learns`, the answer includes spaces that its
+    /// table lacks.
     pub(super) fn adopt(
         &mut self,
         buckets: u16,
@@ -183,14 +186,14 @@ impl<V: View> Directory<V> {
         Ok((answer, differing))
     }
 
-    /// This side's spaces of some buckets that the table does not name.
+    /// This side's spaces in `buckets` that the table does not name.
     fn others(&self, buckets: u16, table: &[SpaceRoot]) -> Vec<SpaceId> {
         let is_named = |id: &SpaceId| table.binary_search_by(|entry| entry.space.cmp(id)).is_ok();
         let ids = self.hosted.iter().map(|space| &space.id);
         ids.filter(|id| covers(buckets, id) && !is_named(id)).cloned().collect()
     }
 
-    /// Takes the peer's spaces that this side's table does not name.
+    /// Notes the peer's spaces that this side's table does not name.
     pub(super) fn learn(&mut self, others: Vec<SpaceId>) -> Result<(), ProtocolViolation> {
         let hosts = |id: &SpaceId| self.hosted.binary_search_by(|space| space.id.cmp(id)).is_ok();
         if others.iter().any(hosts) {
@@ -205,7 +208,7 @@ impl<V: View> Directory<V> {
         self.unhosted.as_slice().into()
     }
 
-    /// Learns which places of this side's table the peer hosts; returns these.
+    /// Handles the peer's answer to this side's table; returns the places that the peer hosts.
     pub(super) fn hosts(&mut self, bits: &[u8]) -> Result<Vec<u32>, ProtocolViolation> {
         let table = self.places.as_deref().unwrap_or_default();
         let places = table.len();
@@ -226,7 +229,7 @@ impl<V: View> Directory<V> {
         Ok(shared)
     }
 
-    /// Everything is shared and equal.
+    /// Marks all spaces as shared and equal.
     pub(super) fn all_equal(&mut self) {
         self.hosted.iter_mut().for_each(|space| space.share(space.pinned.root));
     }
@@ -308,7 +311,7 @@ impl<V> Hosted<V> {
         self.theirs
     }
 
-    /// The peer begins to compare this space: its root differs, and is not known yet.
+    /// Notes that the peer begins to compare this space: its root there differs and is unknown.
     pub(super) fn differs(&mut self) {
         if !self.differed {
             self.differed = true;
@@ -316,7 +319,7 @@ impl<V> Hosted<V> {
         }
     }
 
-    /// The peer told its final root.
+    /// Notes the peer's final root.
     pub(super) fn told(&mut self, root: [u8; 32]) {
         self.theirs = Some(root);
     }
@@ -333,7 +336,7 @@ fn bucket_of(id: &SpaceId) -> usize {
 fn digest_of<'a>(roots: impl Iterator<Item = (&'a SpaceId, [u8; 32])>) -> [u8; 32] {
     let mut hash = Sha256::new_with_prefix(DIGEST_TAG);
     for (id, root) in roots {
-        // Names have at most 64 bytes; the length keeps neighbours apart.
+        // Names have at most 64 bytes; the length makes the hashed bytes unambiguous.
         hash.update([id.as_str().len() as u8]);
         hash.update(id.as_str());
         hash.update(root);

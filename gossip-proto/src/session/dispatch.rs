@@ -1,10 +1,10 @@
-//! Which message is taken when, and by which part of the session.
+//! Dispatches each message by the stage of the session; refuses messages out of order.
 
 use super::{Session, Stage};
 use crate::{Message, ProtocolViolation, SessionError, View};
 
 impl<V: View> Session<V> {
-    /// Takes one message of the peer's turn.
+    /// Handles one message of the peer's turn.
     pub(super) fn handle_message(&mut self, message: Message) -> Result<(), SessionError> {
         let violation = |what| Err(SessionError::Violation(what));
         match (self.stage, message) {
@@ -12,7 +12,7 @@ impl<V: View> Session<V> {
             (Stage::Greeting, Message::MerkleRootExchange(hello)) => self.on_hello(&hello),
             (Stage::Greeting, _) => violation(ProtocolViolation::NoHello),
             (_, Message::MerkleRootExchange(_)) => violation(ProtocolViolation::SecondHello),
-            // The opener tells some summaries before it knows that everything is equal.
+            // The opener sends some summaries before it knows that everything is equal.
             (Stage::Equal | Stage::Spaces, Message::Versions(_)) => Ok(()),
             (Stage::Equal, _) => violation(ProtocolViolation::AfterEquality),
             (Stage::Spaces, Message::Spaces(spaces)) => self.on_spaces(spaces),

@@ -1,4 +1,4 @@
-//! The end: the last words of both sides, and what becomes of a session that breaks.
+//! The end of a session: final messages, outcome and failure.
 
 use super::delta::ask;
 use super::turn::Turn;
@@ -56,7 +56,7 @@ impl<V: View> Session<V> {
         }
     }
 
-    /// Both sides have said their last word.
+    /// Ends the session after the final messages of both sides.
     pub(super) fn finish(&mut self) {
         let told_equal = || self.told == Some(self.directory.shared_digest());
         let equal = self.stage == Stage::Equal || told_equal();
@@ -76,14 +76,15 @@ impl<V: View> Session<V> {
         });
     }
 
-    /// Whether this side has news by clocks for the next session.
+    /// Whether this side has records by clocks for the next session.
     fn has_news(&self) -> bool {
         self.deltas.iter().any(|(place, delta)| {
             self.directory.at(place).is_some_and(|space| delta.has_news(&space.view))
         })
     }
 
-    /// Where both sides hold the same, both have handled what either has.
+    /// Raises the summary and keeps a base for each space with equal roots: there, both sides have
+    /// handled the same records.
     fn agree(&mut self, all_equal: bool) {
         for (place, told) in self.deltas.told() {
             let Some(space) = self.directory.at(place) else { continue };
@@ -109,7 +110,7 @@ impl<V: View> Session<V> {
         });
     }
 
-    /// Ends the session at once; leaves a refusal to be polled if the peer can use it.
+    /// Ends the session at once; queues a refusal if the peer can use it.
     pub(super) fn fail(&mut self, error: SessionError) -> SessionError {
         self.turn = Turn::Over;
         self.queued.clear();

@@ -1,4 +1,4 @@
-//! The first turns: do both sides fit together, and which spaces have to be compared?
+//! The first turns: compares the parameters and finds the spaces that differ.
 
 use alloc::vec::Vec;
 
@@ -9,7 +9,7 @@ use crate::parameters::Difference;
 use crate::tag::SessionKey;
 use crate::{Compression, Event, Message, Prefix, ProtocolViolation, SessionError, Spaces, View};
 
-/// Summaries that a side tells of spaces that it expects to differ.
+/// Maximum number of summaries that a side sends early, for spaces that it expects to differ.
 const MAX_EARLY: usize = 16;
 
 impl<V: View> Session<V> {
@@ -51,7 +51,7 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Compares the parameters, on the side that opened; the other one compares digests.
+    /// Compares the parameters: the opener compares all pairs, the acceptor the digests.
     fn compare_parameters(&mut self, theirs: &HelloParameters) -> Result<(), SessionError> {
         match (self.stats.turns, theirs) {
             (0, HelloParameters::Digest(digest)) => {
@@ -74,7 +74,7 @@ impl<V: View> Session<V> {
     /// The acceptor's side of the first turn.
     fn answer_hello(&mut self, theirs: &Spaces) -> Result<(), SessionError> {
         let answer = match theirs {
-            // Another side's parameters are compared before equality is claimed.
+            // Equality requires equal parameters, too.
             Spaces::Digest { .. } if self.peer_agrees && *theirs == self.directory.digest() => {
                 self.all_equal(theirs.clone())
             }
@@ -140,7 +140,7 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Learns which spaces of this side's table the peer hosts.
+    /// Handles the peer's answer to this side's table.
     fn on_hosts(&mut self, bits: &[u8]) -> Result<(), SessionError> {
         self.stage = Stage::Walking;
         let shared = self.directory.hosts(bits).map_err(SessionError::Violation)?;
@@ -149,7 +149,7 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Takes the peer's table, and begins to compare what differs.
+    /// Takes the peer's table, and begins to compare the spaces that differ.
     fn adopt(&mut self, buckets: u16, table: &[crate::SpaceRoot]) -> Result<Spaces, SessionError> {
         debug_assert!(matches!(self.turn, Turn::Theirs(_)), "tables come in the peer's turn");
         self.stage = Stage::Walking;
@@ -164,11 +164,11 @@ impl<V: View> Session<V> {
         Ok(hosts)
     }
 
-    /// Begins to compare a space that differs: by clocks, or else by its tree.
+    /// Begins to compare a space that differs: by clocks if possible, otherwise by its tree.
     fn begin_to_compare(&mut self, place: u32) {
         let Some(space) = self.directory.at_mut(place) else { return };
         if self.deltas.begin(place, space) {
-            // Either side may find that the trees have to be compared after all.
+            // The peer may begin to compare the trees after all.
             self.walk.expect_roots([place]);
         } else {
             self.stats.descents += 1;
@@ -176,7 +176,8 @@ impl<V: View> Session<V> {
         }
     }
 
-    /// Tells the summaries of spaces that are expected to differ along with this side's table.
+    /// Begins the deltas of spaces that are expected to differ, so that their summaries travel with
+    /// this side's table.
     pub(super) fn tell_early(&mut self) {
         for place in self.directory.places_of(&self.config.suspects).into_iter().take(MAX_EARLY) {
             if let Some(space) = self.directory.named_mut(place) {
@@ -187,7 +188,7 @@ impl<V: View> Session<V> {
 
     pub(super) fn on_versions(&mut self, versions: &Versions) -> Result<(), SessionError> {
         let place = versions.space;
-        // A summary that was told early may be of a space that is not hosted here, or is equal.
+        // A summary sent early may belong to a space that is not hosted here, or is equal.
         let Some(space) = self.directory.at_mut(place) else { return Ok(()) };
         if self.deltas.get(place).is_none() && !self.adopted && !space.differed() {
             space.differs();
@@ -200,7 +201,7 @@ impl<V: View> Session<V> {
         self.deltas.on_versions(versions, &space.view)
     }
 
-    /// The peer has nothing left to say: compares the trees of spaces whose roots still differ.
+    /// Begins to compare the trees of spaces whose roots still differ after the peer's `Done`.
     pub(super) fn judge(&mut self) {
         let over: Vec<u32> = (self.deltas.iter())
             .filter(|(_, delta)| delta.is_over() && !delta.left_out())

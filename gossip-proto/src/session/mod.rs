@@ -40,12 +40,11 @@ use crate::{
 
 /// One session with one peer, over one reliable, ordered stream of frames.
 ///
-/// Calls are of three kinds. *In*: [`handle_frame`](Self::handle_frame) and
-/// [`handle_timeout`](Self::handle_timeout). *Out*: [`poll_frame`](Self::poll_frame),
-/// [`poll_event`](Self::poll_event), [`poll_timeout`](Self::poll_timeout). *Getters*:
-/// [`outcome`](Self::outcome), [`stats`](Self::stats). After each call that puts something in, poll frames until
-/// there are none. Frames are made one at a time, so that a slow stream holds the machine back. The
-/// session is over when there is an [`outcome`](Self::outcome) and no frame is left.
+/// Inputs are [`handle_frame`](Self::handle_frame) and [`handle_timeout`](Self::handle_timeout);
+/// outputs are [`poll_frame`](Self::poll_frame), [`poll_event`](Self::poll_event) and
+/// [`poll_timeout`](Self::poll_timeout). After each input, poll frames until there are none. The
+/// session makes frames one at a time, so that a slow stream slows it down. The session is over
+/// when it has an [`outcome`](Self::outcome) and no frame is left.
 ///
 /// `now` is the time since any fixed moment; it must not run backwards.
 pub struct Session<V: View> {
@@ -57,9 +56,10 @@ pub struct Session<V: View> {
     transfer: Transfer<V::Content>,
     stage: Stage,
     turn: Turn,
-    /// What else is to be said in this turn, before anything that is computed.
+    /// Messages to send in this turn before any computed ones.
     queued: VecDeque<Message>,
-    /// At most two frames: the last one of a turn is marked, so the one after it must be known.
+    /// At most two frames: the last frame of a turn is marked, so it must be known whether another
+    /// follows.
     outbox: VecDeque<Vec<u8>>,
     events: Events,
     unsent: Unsent,
@@ -75,18 +75,19 @@ pub struct Session<V: View> {
     peer_has_news: bool,
     /// Whether this side took the peer's table: then it knows which spaces differ.
     adopted: bool,
-    /// Whether a difference is left to the next session, which takes it by clocks.
+    /// Whether a difference is left to the next session, which resolves it by clocks.
     postponed: bool,
-    /// Whether the peer's parameters equal this side's, those that are only reported included.
+    /// Whether the peer's parameters equal this side's, including those that are only reported.
     peer_agrees: bool,
     peer_greeting: Option<Greeting>,
     compression: Compression,
     key_half: KeyHalf,
     session_key: SessionKey,
-    /// Bytes that the peer takes in this session, and how many of these may still be sent.
+    /// Bytes that the peer accepts in this session.
     peer_budget: u64,
+    /// The rest of `peer_budget`.
     peer_takes: u64,
-    /// Whether the peer learns the names of spaces that it does not host.
+    /// Whether the peer asks for the names of spaces that it does not host.
     peer_learns: bool,
     sent_records: u64,
     stats: Stats,
@@ -95,26 +96,26 @@ pub struct Session<V: View> {
     outcome: Option<Outcome>,
 }
 
-/// The roots that a side told in its last `Done`.
+/// The roots in this side's last `Done`.
 struct Said {
     digest: [u8; 32],
     roots: Vec<WalkedRoot>,
 }
 
-/// How far both sides know each other.
+/// The stage of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The peer's hello is to come.
+    /// Waiting for the peer's hello.
     Greeting,
-    /// The hello showed that everything is equal; only the answer is left to be sent.
+    /// The hello showed that everything is equal; at most the answer is left to send.
     Equal,
-    /// The session's table, or the answer to it, is to come.
+    /// Waiting for the session's table, or for the answer to it.
     Spaces,
-    /// Trees are compared, records exchanged.
+    /// Comparing trees, exchanging records.
     Walking,
 }
 
-/// The stage, the stats and the outcome; nothing of the views.
+/// Shows the stage, the stats and the outcome, but not the views.
 impl<V: View> fmt::Debug for Session<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
@@ -128,8 +129,9 @@ impl<V: View> fmt::Debug for Session<V> {
 impl<V: View> Session<V> {
     /// Begins a session; the first frame is ready to be polled.
     ///
-    /// `key_half` is this side's half of the session key, drawn for this session alone. `spaces` are the spaces that this side hosts for the peer, each with a view that was pinned
-    /// just now. Those that both sides name are synced.
+    /// `key_half` is this side's half of the session key, drawn for this session alone. `spaces`
+    /// are the spaces that this side hosts for the peer, each with a freshly pinned view. The
+    /// session syncs those that both sides name.
     ///
     /// # Errors
     /// [`SetupError`] names the setting that is outside its range; nothing was sent.
@@ -209,11 +211,12 @@ impl<V: View> Session<V> {
         })
     }
 
-    /// Takes one whole frame of the peer.
+    /// Handles one whole frame of the peer.
     ///
     /// # Errors
-    /// The session is over, with the same error as its outcome. A refusal that tells the peer why
-    /// may be left to be polled. What was applied before stays and is valid.
+    /// The session has ended with this error as its outcome, or was [`Over`](SessionError::Over)
+    /// before. A refusal for the peer may be left to poll. Records applied before stay and are
+    /// valid.
     pub fn handle_frame(&mut self, frame: &[u8], now: Duration) -> Result<(), SessionError> {
         let Turn::Theirs(mut turn) = self.turn else {
             return Err(self.handle_out_of_turn(frame));
@@ -250,7 +253,7 @@ impl<V: View> Session<V> {
         }
     }
 
-    /// The next frame to send, whole. Frames are to be sent in the order in which they are polled.
+    /// The next whole frame to send. Send frames in the order in which they are polled.
     #[must_use]
     pub fn poll_frame(&mut self, now: Duration) -> Option<Vec<u8>> {
         self.fill_outbox();
@@ -273,16 +276,17 @@ impl<V: View> Session<V> {
         Some(frame)
     }
 
-    /// What happened that an operator wants to know.
+    /// The next event of interest to an operator.
     ///
-    /// At most [`MAX_EVENTS`](crate::limits::MAX_EVENTS) wait; further ones are dropped. The
+    /// At most [`MAX_EVENTS`](crate::limits::MAX_EVENTS) wait; further events are dropped. The
     /// [`stats`](Self::stats) count refused and unasked records in full.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called, unless a frame comes first.
+    /// The deadline for calling [`handle_timeout`](Self::handle_timeout), unless a frame arrives
+    /// first.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let whole = self.started + self.config.session_timeout;
@@ -302,28 +306,29 @@ impl<V: View> Session<V> {
         self.fail(if whole { SessionError::TimedOut } else { SessionError::Idle });
     }
 
-    /// How the session ended; `None` while it runs.
+    /// The outcome of the session; `None` while it runs.
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome> {
         self.outcome.as_ref()
     }
 
-    /// What the peer's hello said of versions and time; `None` until it was accepted.
+    /// The greeting in the peer's hello; `None` until the hello was accepted.
     pub fn peer_greeting(&self) -> Option<Greeting> {
         self.peer_greeting
     }
 
-    /// What was moved so far.
+    /// The statistics so far.
     pub fn stats(&self) -> Stats {
         self.stats
     }
 
-    /// Gives the views back, ascending by the name of their space.
+    /// Returns the views, ascending by the name of their space.
     pub fn into_spaces(self) -> impl Iterator<Item = (SpaceId, V)> {
         self.directory.into_spaces()
     }
 
-    /// Out of turn, a peer may only refuse: it need not wait for the end of what it refuses.
+    /// Out of turn, a peer may only refuse: it need not wait for the end of the turn that it
+    /// refuses.
     fn handle_out_of_turn(&mut self, frame: &[u8]) -> SessionError {
         if self.turn == Turn::Over {
             return SessionError::Over;
@@ -334,7 +339,7 @@ impl<V: View> Session<V> {
         })
     }
 
-    /// The peer may not take more of this side's time and memory than was agreed.
+    /// Checks the caps on received bytes and on turns.
     fn check_received(&self) -> Result<(), SessionError> {
         let over = |what, cap| Err(SessionError::OverLimit { what, cap });
         if self.stats.bytes_in > self.config.receive_budget {

@@ -1,4 +1,4 @@
-//! What a session tells its driver.
+//! The results of a session: outcome, statistics and events.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -7,49 +7,49 @@ use alloc::sync::Arc;
 use crate::limits::MAX_EVENTS;
 use crate::{Greeting, Rejection, SessionError, SpaceId};
 
-/// How a session ended.
+/// The way in which a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {
     /// Both sides compared their full roots at the end, and all of them were equal.
     InSync,
-    /// Both sides sent all that they knew of, yet the final roots differ: somebody wrote meanwhile,
-    /// or a record was refused. The next session goes on.
+    /// Both sides sent every difference that they found, yet the final roots differ: a write
+    /// happened meanwhile, or a record was refused. The next session continues.
     Synced,
-    /// Both sides sent all that the wire carries, yet the final roots differ: [`Outcome::unsendable`]
-    /// names the records that exceed a limit of the wire. They stay different until they are written
-    /// anew within the limit.
+    /// Both sides sent everything that the wire carries, yet the final roots differ:
+    /// [`Outcome::unsendable`] names the records that exceed a limit of the wire. They stay
+    /// different until they are rewritten within the limit.
     Unsendable,
-    /// A budget or a cap ended the session before everything was sent. The next session goes on.
+    /// A budget or a cap ended the session before everything was sent. The next session continues.
     BudgetSpent,
     /// The two sides host no common space.
     NothingShared,
-    /// The session ended early. What was applied until then stays and is valid.
+    /// The session ended early. Records applied before stay and are valid.
     Failed(SessionError),
 }
 
-/// The final account of a session.
+/// The result of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// How it ended.
+    /// The ending.
     pub result: Ending,
-    /// What was moved.
+    /// The statistics.
     pub stats: Stats,
-    /// The shared spaces, ascending by name. A clone shares them.
+    /// The shared spaces, ascending by name. Clones share them.
     pub spaces: Arc<[SpaceOutcome]>,
-    /// Spaces that the peer hosts and this side does not, as far as the peer named them: all that
-    /// differ, if this side [learns spaces](crate::SessionConfig::learn_spaces).
+    /// Spaces that the peer named and this side does not host: all of the peer's, if this side
+    /// [asks for them](crate::SessionConfig::learn_spaces).
     pub unhosted: Arc<[SpaceId]>,
-    /// Where the next session with this peer should begin, if this one kept something back: see
+    /// The cursor of the next session with this peer, if this one kept something back: see
     /// [`SessionConfig::cursor`](crate::SessionConfig::cursor).
     pub cursor: Option<u64>,
-    /// Whether the session left a difference to the next one, which takes it by clocks: see
+    /// Whether the session left a difference to the next one, which resolves it by clocks: see
     /// [`SessionConfig::postponed`](crate::SessionConfig::postponed).
     pub postponed: bool,
-    /// The records that exceed a limit of the wire, of both sides; at most
-    /// [`MAX_UNSENDABLE`](crate::limits::MAX_UNSENDABLE) of each. The [`stats`](Self::stats) count all.
-    /// A clone shares them.
+    /// The records of both sides that exceed a limit of the wire; at most
+    /// [`MAX_UNSENDABLE`](crate::limits::MAX_UNSENDABLE) of each side. The [`stats`](Self::stats)
+    /// count all of them. Clones share them.
     pub unsendable: Arc<[Unsendable]>,
 }
 
@@ -59,7 +59,7 @@ pub struct Outcome {
 pub struct Unsendable {
     /// Its space.
     pub space: SpaceId,
-    /// Its pattern id. The peer tells at most [`MAX_ID`](crate::limits::MAX_ID) bytes of it.
+    /// Its pattern id; a peer's is cut to [`MAX_ID`](crate::limits::MAX_ID) bytes.
     pub id: String,
     /// The limit that it exceeds, or the rule that it breaks.
     pub what: String,
@@ -76,21 +76,21 @@ pub enum Holder {
     Peer,
 }
 
-/// What a session did to one shared space.
+/// The result of a session for one shared space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpaceOutcome {
-    /// Which space.
+    /// The space.
     pub space: SpaceId,
     /// This side's live root at the end.
     pub ours: [u8; 32],
-    /// The peer's last known root; `None` if the session ended before it told.
+    /// The peer's last known root; `None` if the session ended before the peer sent it.
     pub theirs: Option<[u8; 32]>,
     /// Whether the roots differed at the beginning.
     pub differed: bool,
 }
 
-/// What a session moved so far. Records are counted as often as they travelled.
+/// The statistics of a session so far. A record counts each time it travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -104,9 +104,9 @@ pub struct Stats {
     pub bytes_out: u64,
     /// Bytes received, frame headers included.
     pub bytes_in: u64,
-    /// Bytes of the above, both ways, in frames that carry records.
+    /// Bytes sent and received in frames that carry records.
     pub record_bytes: u64,
-    /// Nodes and listings of the tree, and keys, that the peer made this side look at.
+    /// Tree nodes, listings and requested keys received.
     pub hash_nodes: u64,
     /// Records sent.
     pub records_out: u64,
@@ -118,29 +118,30 @@ pub struct Stats {
     pub contents_in: u64,
     /// Records received that changed this side's state.
     pub applied: u64,
-    /// Records received that were known already: wasted bytes.
+    /// Records received that were already known.
     pub stale: u64,
-    /// Bytes received for records that were known already or not asked for. The records of a frame
+    /// Bytes received for records that were already known or not asked for. The records of a frame
     /// count as equally long.
     pub wasted_bytes: u64,
     /// Records of this side, or parts of them, that exceed a limit of the wire.
     pub unsendable: u64,
-    /// Records of the peer, or parts of them, that exceed a limit of the wire, as far as it named them.
+    /// Records of the peer, or parts of them, that exceed a limit of the wire, as far as it named
+    /// them.
     pub peer_unsendable: u64,
     /// Records received that were refused.
     pub rejected: u64,
-    /// Records received, or keys requested, that this side never asked for or offered. Not stored,
-    /// not answered.
+    /// Records received that this side never asked for, and keys requested that it never offered.
+    /// It neither stores nor answers them.
     pub unasked: u64,
-    /// Records that this side did not ask for, since another of its sessions is bringing them: see
-    /// [`View::claim`](crate::View::claim) and [`View::claim_range`](crate::View::claim_range).
+    /// Records that this side did not ask for, because another of its sessions is bringing them:
+    /// see [`View::claim`](crate::View::claim) and [`View::claim_range`](crate::View::claim_range).
     pub left_to_others: u64,
     /// Spaces whose trees were compared.
     pub descents: u64,
 }
 
 impl Stats {
-    /// Counts the bytes of a frame, taken since `before`, that brought nothing.
+    /// Counts the wasted bytes of the frame that was handled since `before`.
     pub(super) fn count_waste(&mut self, before: &Self, frame: u64) {
         let useless = self.stale + self.unasked - before.stale - before.unasked;
         if let Some(each) = frame.checked_div(self.records_in - before.records_in) {
@@ -149,14 +150,14 @@ impl Stats {
     }
 }
 
-/// Something that an operator wants to know while a session runs.
+/// An event of interest to an operator while a session runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The peer's hello was accepted; nothing of the peer was applied yet.
+    /// The peer's hello was accepted; no record of the peer was applied yet.
     Greeted(Greeting),
-    /// A parameter that is reported differs, say the strategy of what is shown: states converge, what
-    /// is visible may not.
+    /// A reported parameter differs, for example the strategy: the states converge, but the visible
+    /// results may differ.
     ParameterDiffers {
         /// The name of the parameter.
         name: String,
@@ -171,21 +172,21 @@ pub enum Event {
         space: SpaceId,
         /// Its pattern id.
         id: String,
-        /// Why.
+        /// The reason.
         reason: Rejection,
     },
-    /// The peer sent records that were not asked for; nothing of them was stored.
+    /// The peer sent records that were not asked for; none of them was stored.
     Unasked {
         /// Their space.
         space: SpaceId,
-        /// How many.
+        /// Number of records.
         records: u32,
     },
     /// A record of one side exceeds a limit of the wire and reaches no peer.
     Unsendable(Unsendable),
 }
 
-/// Events that wait to be polled; what finds no room is dropped.
+/// Events that wait to be polled; drops further events at [`MAX_EVENTS`].
 #[derive(Default)]
 pub(super) struct Events(VecDeque<Event>);
 

@@ -1,4 +1,4 @@
-//! One record on its way out: whole if it fits a message, else in pieces of some of its parts.
+//! Sending one record: whole if it fits a message, otherwise in pieces of some of its parts.
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
@@ -15,9 +15,9 @@ use crate::{
     Compression, DecodeError, Delivery, Part, Record, TooLarge, View, Wire, check_content,
 };
 
-/// A record of which something is still to be sent.
+/// A record that is not sent completely yet.
 ///
-/// Joining the pieces equals joining the record, so each is a record of its own to the receiver.
+/// Joining the pieces equals joining the record, so the receiver treats each piece as a record.
 pub(super) struct Pieces<C> {
     pub(super) place: u32,
     pub(super) key: [u8; 32],
@@ -25,42 +25,43 @@ pub(super) struct Pieces<C> {
     /// The tags of the contents that the peer holds, ascending.
     known: Vec<Tag>,
     suppressed: Vec<([u8; 32], u32)>,
-    /// Parts with contents that the peer lacks come first, then others with live dots. Those with
-    /// equal contents lie together, so that a content travels in as few messages as possible. The
-    /// order is the session's own: sessions that break do not begin with the same parts every time.
+    /// Parts with contents that the peer lacks come first, then others with live dots. Parts with
+    /// equal contents are adjacent, so that a content travels in as few messages as possible. The
+    /// order depends on the session key: sessions that break do not begin with the same parts every
+    /// time.
     parts: VecDeque<Part>,
-    /// Whether the first piece must follow the record before it.
+    /// Whether the first piece must follow the previous record.
     follows: bool,
-    /// Whether a piece was sent. The others then follow, whatever this side's own budget is: a record
-    /// larger than the budget would otherwise begin anew in each session.
+    /// Whether a piece was sent. The others then follow regardless of this side's budget: a record
+    /// larger than the budget would otherwise start again in each session.
     pub(super) begun: bool,
-    /// Pieces that are cut already.
+    /// Pieces already cut.
     ready: VecDeque<Ready<C>>,
-    /// The content that is being sent in parts.
+    /// The content being sent in parts.
     slices: Option<Slices>,
-    /// A piece that found no room in the last message.
+    /// A piece that did not fit the last message.
     put_back: Option<Piece<C>>,
 }
 
-/// What is cut of a record.
+/// A cut piece of a record.
 enum Ready<C> {
     Piece(Piece<C>),
-    /// One content, ahead of a later piece, that is to be sliced.
+    /// One content to slice, ahead of a later piece.
     Large(Named<C>),
 }
 
-/// What one message takes of a record.
+/// The piece of a record for one message.
 pub(super) struct Piece<C> {
     pub(super) cut: Cut<C>,
     pub(super) size: Size,
-    /// Whether it must not be left out once what came before it was sent: contents ahead of it, or a
-    /// record of the same version.
+    /// Whether it must be sent once its predecessor was: contents ahead of it, or a record of the
+    /// same version.
     pub(super) must_follow: bool,
-    /// Bytes of the pieces that must follow this one, if they are contents ahead of their part.
+    /// In the first of several contents ahead of a part: their bytes in all.
     pub(super) ahead: usize,
 }
 
-/// What a piece holds.
+/// The data of a piece.
 pub(super) enum Cut<C> {
     /// One record with its contents, or contents alone, ahead of a later piece.
     Batch(Delivery<C>),
@@ -68,20 +69,20 @@ pub(super) enum Cut<C> {
     Slice(ContentPart),
 }
 
-/// What a session sends of every content, and how.
+/// Settings of a session for the records that it sends.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
     pub(super) session_key: SessionKey,
     pub(super) compression: Compression,
-    /// Bytes of records that the peer takes in the whole session.
+    /// Bytes of records that the peer accepts in the whole session.
     pub(super) peer_takes: u64,
 }
 
 impl<C: Wire> Pieces<C> {
-    /// Takes a record apart.
+    /// Splits a record into its parts and sorts them.
     ///
     /// # Errors
-    /// No decoder would take the record.
+    /// No decoder would accept the record.
     pub(super) fn new(
         parcel: Parcel,
         record: Record,
@@ -112,9 +113,10 @@ impl<C: Wire> Pieces<C> {
         })
     }
 
-    /// Cuts the next piece; `None` if everything was taken.
+    /// Cuts the next piece; `None` if nothing is left.
     ///
-    /// A part with a content that no decoder would take is left out, and `unsendable` learns why.
+    /// Omits a part with a content that no decoder would accept, and passes the reason to
+    /// `unsendable`.
     pub(super) fn next(
         &mut self,
         view: &impl View<Content = C>,
@@ -144,7 +146,7 @@ impl<C: Wire> Pieces<C> {
                     };
                     self.ready = ahead(Draft::of(self.id.clone(), part), contents);
                     let first = self.next_ready(terms)?;
-                    // The contents ahead of a part may be left out, as long as none of them was sent.
+                    // The contents ahead of a part may be omitted as long as none of them was sent.
                     let first = Piece { must_follow: false, ahead: ahead_bytes, ..first };
                     return Some(self.mark(first));
                 }
@@ -155,7 +157,7 @@ impl<C: Wire> Pieces<C> {
         (!draft.is_empty()).then(|| self.mark(draft.finish()))
     }
 
-    /// The next of the pieces that are cut, a large content part by part.
+    /// The next of the cut pieces; a large content is returned part by part.
     fn next_ready(&mut self, terms: Terms) -> Option<Piece<C>> {
         if let Some(piece) = self.put_back.take() {
             return Some(piece);
@@ -179,7 +181,7 @@ impl<C: Wire> Pieces<C> {
         Piece { must_follow, ..piece }
     }
 
-    /// Whether everything was taken.
+    /// Whether nothing is left to send.
     pub(super) fn is_empty(&self) -> bool {
         self.put_back.is_none()
             && self.ready.is_empty()
@@ -188,12 +190,12 @@ impl<C: Wire> Pieces<C> {
             && self.suppressed.is_empty()
     }
 
-    /// Leaves a piece to the next message.
+    /// Keeps a piece for the next message.
     pub(super) fn put_back(&mut self, piece: Piece<C>) {
         self.put_back = Some(piece);
     }
 
-    /// The contents of a part that the peer lacks and that do not come along already.
+    /// Loads the contents of a part that the peer lacks and that are not in `along`.
     fn load(
         &self,
         view: &impl View<Content = C>,
@@ -218,7 +220,7 @@ impl<C> Piece<C> {
     }
 }
 
-/// A piece that still grows.
+/// A piece under construction.
 struct Draft<C> {
     record: Record,
     contents: Vec<Named<C>>,
@@ -241,7 +243,7 @@ impl<C: Wire> Draft<C> {
         draft
     }
 
-    /// Adds a part with its contents, or gives them back if no frame would hold the whole.
+    /// Adds a part with its contents, or returns them if the result would not fit a frame.
     fn add(&mut self, part: Part, contents: Vec<Named<C>>) -> Result<(), (Part, Vec<Named<C>>)> {
         let size = contents
             .iter()
@@ -268,7 +270,7 @@ impl<C: Wire> Draft<C> {
     }
 }
 
-/// The bytes of contents that the receiver takes ahead of their part.
+/// Checks that the receiver accepts these contents ahead of their part; returns their bytes.
 fn fits_ahead<C: Wire>(contents: &[Named<C>], terms: Terms) -> Result<usize, TooLarge> {
     let bytes: usize = contents.iter().map(|(_, content)| content.size().wire).sum();
     within("bytes of the contents of one node", bytes, MAX_AHEAD)?;
@@ -277,7 +279,7 @@ fn fits_ahead<C: Wire>(contents: &[Named<C>], terms: Terms) -> Result<usize, Too
     Ok(bytes)
 }
 
-/// The pieces of a part that does not fit a frame with its contents: these first, the part last.
+/// Cuts a part that does not fit a frame with its contents: the contents first, the part last.
 fn ahead<C: Wire>(part: Draft<C>, contents: Vec<Named<C>>) -> VecDeque<Ready<C>> {
     let mut ready = VecDeque::new();
     let (mut batch, mut size) = (Vec::new(), Size::default());

@@ -1,4 +1,4 @@
-//! Taking records: only what was asked for, and only when it is whole.
+//! Receiving records: only those that were asked for, and only with their contents.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -12,13 +12,13 @@ use crate::message::ContentPart;
 use crate::tag::{self, SessionKey};
 use crate::{Delivery, ProtocolViolation, Receipt, Record, SessionError, View, Wire};
 
-/// Contents that came ahead of their part of a record.
+/// Contents that arrived ahead of their part of a record.
 pub(super) struct Carried<C> {
     place: u32,
     contents: Vec<Named<C>>,
-    /// Bytes that these take on the wire without compression.
+    /// Bytes of `contents` on the wire without compression.
     bytes: usize,
-    /// The content that is coming in parts.
+    /// The content that is arriving in parts.
     assembly: Option<Assembly>,
 }
 
@@ -34,29 +34,29 @@ impl<C> Carried<C> {
     }
 }
 
-/// A record that was asked for, as far as its pieces came.
+/// A requested record, as far as its pieces have arrived.
 pub(super) struct Arriving {
     place: u32,
     key: [u8; 32],
     record: Record,
 }
 
-/// What came of a message of records.
+/// The result of receiving a message of records.
 #[derive(Default)]
 pub(super) struct Received {
     pub(super) receipt: Receipt,
     pub(super) unasked: u32,
-    /// The records that were asked for, with their keys.
+    /// The requested records, with their keys.
     pub(super) requested: Vec<([u8; 32], Record)>,
-    /// The keys of records that lack a content and were left out.
+    /// The keys of records that lack a content and were not applied.
     pub(super) lacking: Vec<[u8; 32]>,
 }
 
 impl<C: Wire> Transfer<C> {
-    /// Applies what the peer sent, as far as it was asked for.
+    /// Applies the records of a delivery that this side asked for.
     ///
-    /// A record was asked for if its key was requested, or if this side told the peer what it has
-    /// around it (`told`) and the peer found this one missing.
+    /// This side asked for a record if it requested its key, or if it told the peer which records
+    /// it holds around that key (`told`), so that the peer found this one missing.
     pub(super) fn receive<V: View<Content = C>>(
         &mut self,
         place: u32,
@@ -94,8 +94,8 @@ impl<C: Wire> Transfer<C> {
         Ok(Received { receipt, unasked, requested, lacking })
     }
 
-    /// Takes out the records that came by clocks without a content that is not held here either;
-    /// returns their keys, since they have to be asked for.
+    /// Removes the records that arrived without request and lack a content that is not held here
+    /// either; returns their keys, which must be requested.
     fn leave_incomplete(
         &self,
         place: u32,
@@ -118,7 +118,7 @@ impl<C: Wire> Transfer<C> {
         lacking
     }
 
-    /// Notes a piece of a record that was asked for. Pieces of one record follow each other.
+    /// Notes a piece of a requested record. The pieces of one record are consecutive.
     pub(super) fn arrive<V: View<Content = C>>(
         &mut self,
         place: u32,
@@ -135,7 +135,7 @@ impl<C: Wire> Transfer<C> {
         }
     }
 
-    /// Sends the record back if this side knows more than the peer sent: the peer lacks the rest.
+    /// Queues the record for the peer if this side knows more than the peer sent.
     pub(super) fn finish_arriving<V: View<Content = C>>(
         &mut self,
         directory: &Directory<V>,
@@ -148,10 +148,10 @@ impl<C: Wire> Transfer<C> {
         }
     }
 
-    /// Takes the next part of a content.
+    /// Adds the next part of a content.
     ///
     /// # Errors
-    /// It belongs to another content than the part before, or completes one that is no content.
+    /// The part does not continue the previous one, or completes bytes that are no content.
     pub(super) fn receive_part(&mut self, part: ContentPart) -> Result<(), SessionError> {
         if self.carried.place != part.space {
             self.end_assembly()?;
@@ -165,7 +165,7 @@ impl<C: Wire> Transfer<C> {
         }
     }
 
-    /// No part of a content may be missing.
+    /// Fails if the content that is arriving is incomplete.
     pub(super) fn end_assembly(&mut self) -> Result<(), SessionError> {
         match self.carried.assembly.take() {
             Some(_) => Err(SessionError::Violation(ProtocolViolation::MissingPart)),
@@ -189,8 +189,8 @@ impl<C: Wire> Transfer<C> {
 }
 
 impl Arriving {
-    /// Whether a piece belongs to this record. A record that unfolds to more than a frame may is
-    /// compared in parts, which costs bytes and no memory.
+    /// Whether a piece belongs to this record. A record that unfolds to more than [`MAX_UNFOLDED`]
+    /// is compared in parts, which costs bytes but no memory.
     fn continues(&self, place: u32, key: &[u8; 32]) -> bool {
         let small = Size::of_record(&self.record).unfolded <= MAX_UNFOLDED;
         self.place == place && self.key == *key && small

@@ -1,4 +1,5 @@
-//! What follows from what the peer said: who lacks which record, and where to look closer.
+//! Compares the peer's digests and listings with this side's: finds missing records, and the
+//! subtrees to descend into.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -15,7 +16,7 @@ use crate::message::{SubtreeResponse, Want};
 use crate::tag::{self, KEY_LEN};
 use crate::{Entry, Event, Prefix, ProtocolViolation, Record, SessionError, ShortNode, View};
 
-/// A listing is compared with so many entries at once; more are gone through child by child.
+/// Maximum number of entries compared with a listing at once; more are compared child by child.
 const COMPARED_AT_ONCE: u64 = 4_096;
 
 impl<V: View> Session<V> {
@@ -25,7 +26,7 @@ impl<V: View> Session<V> {
     ) -> Result<(), SessionError> {
         self.begin_to_walk(request.space)?;
         self.stats.hash_nodes += request.nodes.len() as u64;
-        // What is pushed last is answered first: the nodes, and their children, in order.
+        // Reversed, because the last pushed subtree is answered first.
         for node in request.nodes.iter().rev() {
             self.admit(request.space, node.prefix)?;
             self.compare_node(request.space, node);
@@ -51,8 +52,8 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Serves keys that this side listed or asked for itself, and any key of a space by clocks: the
-    /// peer asks for a content that it only seemed to hold.
+    /// Serves keys that this side listed or requested itself, and any key of a space by clocks:
+    /// there the peer requests a content that it was wrongly taken to hold.
     pub(super) fn on_pattern_request(
         &mut self,
         request: PatternRequest,
@@ -75,7 +76,7 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Sends the record; or asks for the peer's, if that has seen all that this one has, and more.
+    /// Sends the record, or requests the peer's if its context covers this one's and differs.
     fn answer_want(&mut self, place: u32, entry: &Entry, want: &Want) {
         let record = self.directory.at(place).and_then(|space| space.view.record(&entry.key));
         let Some(record) = record else { return };
@@ -160,7 +161,8 @@ impl<V: View> Session<V> {
         self.walk.admit((place, prefix)).map_err(SessionError::Violation)
     }
 
-    /// Looks closer at every child that differs; sends what the peer has nothing of.
+    /// Descends into every child that differs; sends or offers a child that the peer has no entries
+    /// of.
     fn compare_node(&mut self, place: u32, node: &Node) {
         let Some(space) = self.directory.at(place) else { return };
         let ours = self.session_key.children(space.view.children(&node.prefix));
@@ -178,7 +180,7 @@ impl<V: View> Session<V> {
                 self.give_subtree((place, *child));
             }
         }
-        // What is pushed last is answered first.
+        // Reversed, because the last pushed subtree is answered first.
         for (child, side) in differing.into_iter().rev() {
             if side == Side::Both {
                 self.walk.push((place, child));
@@ -210,7 +212,7 @@ impl<V: View> Session<V> {
         }
     }
 
-    /// Goes through both lists, key by key; returns what the peer lacks.
+    /// Compares both lists key by key; returns the entries that the peer lacks.
     fn compare_entries(&mut self, place: u32, ours: &[Entry], theirs: &[Line]) -> Vec<Entry> {
         let (mut ours, mut theirs) = (ours, theirs);
         let mut lacking = Vec::new();
@@ -228,7 +230,7 @@ impl<V: View> Session<V> {
         }
     }
 
-    /// Compares what both sides have under a shortened key: nearly always one record each.
+    /// Compares the records of both sides under a shortened key, nearly always one each.
     fn compare_key(
         &mut self,
         place: u32,
@@ -241,15 +243,15 @@ impl<V: View> Session<V> {
         let here = |line: &Line| ours.iter().any(|entry| equal(entry, line));
         let there = |entry: &Entry| theirs.iter().any(|line| equal(entry, line));
         if !theirs.iter().all(here) {
-            // Nobody knows yet whose record is newer. The request tells what this side has, so that
-            // the peer sends only what is missing here, or asks back if it is the one that lags.
+            // It is unknown whose record is newer. The request names the context and the contents
+            // held here, so that the peer sends only the missing ones, or asks back if it lags.
             self.want(place, key);
             return Vec::new();
         }
         ours.iter().filter(|entry| !there(entry)).copied().collect()
     }
 
-    /// Asks for what the peer has under a key, unless another session is bringing it.
+    /// Requests the peer's records under a key, unless another session is bringing them.
     fn want(&mut self, place: u32, key: [u8; KEY_LEN]) {
         let Some(view) = self.directory.at(place).map(|space| &space.view) else { return };
         if !view.claim(&key) {
@@ -259,7 +261,7 @@ impl<V: View> Session<V> {
         self.transfer.want(place, key);
     }
 
-    /// The peer lacks these entries below a node: few are sent at once, many are offered first.
+    /// Sends entries below a node that the peer lacks, or offers them first if they are many.
     fn give_entries(&mut self, at: At, lacking: &[Entry]) {
         if self.transfer.may_send_unasked(lacking.len() as u64) {
             lacking.iter().for_each(|entry| self.transfer.push_record(at.0, entry.key, Vec::new()));
@@ -268,7 +270,7 @@ impl<V: View> Session<V> {
         }
     }
 
-    /// The peer has nothing below a node.
+    /// Sends or offers all entries below a node, where the peer has none.
     fn give_subtree(&mut self, at: At) {
         let Some(space) = self.directory.at(at.0) else { return };
         if self.transfer.may_send_unasked(space.view.count(&at.1)) {
@@ -296,16 +298,16 @@ impl<V: View> Session<V> {
     }
 }
 
-/// What a listing of the peer holds.
+/// The meaning of a listing of the peer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Listed {
-    /// All that the peer has below the node.
+    /// All entries of the peer below the node.
     All,
-    /// What the peer has and this side, as it told, has not.
+    /// Entries of the peer that this side, by its own listing, lacks.
     Offered,
 }
 
-/// Who has something below a child that differs.
+/// The sides that have entries below a child that differs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     OursOnly,

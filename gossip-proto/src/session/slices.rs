@@ -1,4 +1,4 @@
-//! Contents that no frame carries whole: cut into parts, and put together again.
+//! Contents too large for one frame: cut into parts and reassembled.
 
 use alloc::vec::Vec;
 
@@ -7,7 +7,7 @@ use crate::limits::MAX_CONTENT_MEMORY;
 use crate::message::ContentPart;
 use crate::{Compression, ProtocolViolation, SessionError, Wire};
 
-/// Bytes of one part. A peer's other business gets its turn between two of them.
+/// Bytes of one part. Other traffic with the peer can interleave between two parts.
 const PART: usize = 512 << 10;
 
 /// A content that is being sent in parts.
@@ -59,10 +59,10 @@ impl Assembly {
         Self { digest: part.digest, total: part.total as usize, encoded: Vec::new() }
     }
 
-    /// Adds the next part. Takes memory for the bytes that came, whatever the total says.
+    /// Adds the next part. Allocates for the received bytes only, not for the announced total.
     ///
     /// # Errors
-    /// The part belongs to another content, or does not follow the one before.
+    /// The part belongs to another content, or does not follow the previous one.
     pub(super) fn add(&mut self, part: ContentPart) -> Result<(), SessionError> {
         let continues = part.offset as usize == self.encoded.len();
         if part.digest != self.digest || part.total as usize != self.total || !continues {
@@ -76,7 +76,7 @@ impl Assembly {
         self.encoded.len() == self.total
     }
 
-    /// Reads the content.
+    /// Decodes the content.
     pub(super) fn finish<C: Wire>(self) -> Result<Named<C>, SessionError> {
         let mut contents = C::decode(&self.encoded, 1, MAX_CONTENT_MEMORY)?;
         match (contents.pop(), contents.pop()) {

@@ -1,4 +1,4 @@
-//! What one side sends of a space by clocks: ranges of records, node by node, oldest first.
+//! The records that one side sends of a space by clocks: ranges, node by node, oldest first.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -11,56 +11,57 @@ use crate::record::NodeId;
 use crate::tag::{KEY_LEN, SessionKey, Tag};
 use crate::{Clocks, Prefix, Record, ShortNode, VersionRange, VersionSummary, View};
 
-/// Records that are looked up at once.
+/// Maximum number of records looked up at once.
 const PAGE: usize = 256;
 
-/// The records of the ranges that the peer takes, each once, then those above this side's summary.
+/// The records of the ranges that the peer takes, each once, then the records above this side's
+/// summary.
 pub(super) struct Stream {
-    /// The ranges, one for each node. They begin at a node of the session's own choice: records that
-    /// are refused again and again must not keep those of other nodes waiting every time.
+    /// The ranges, one per node. The session key chooses the first node: records that are refused
+    /// again and again must not delay those of other nodes every time.
     ranges: Vec<VersionRange>,
-    /// The range that is being sent.
+    /// The index of the range being sent.
     current: usize,
-    /// The next records of it.
+    /// The next records of that range.
     page: VecDeque<(u64, [u8; KEY_LEN])>,
-    /// Everything up to this version of the current range was looked up.
+    /// The version up to which the current range was looked up.
     looked_up: u64,
-    /// The record that was handed out last, until it is known to be sent.
+    /// The last returned record, until it is known to be sent.
     last: Option<Mark>,
-    /// What was sent completely and is not declared yet.
+    /// Versions that were sent completely and are not declared yet.
     declared: BTreeMap<NodeId, u64>,
     rest: Rest,
 }
 
-/// How far the records above this side's summary are.
+/// The state of the records above this side's summary.
 enum Rest {
-    /// They are left to the trees.
+    /// Left to the comparison of the trees.
     LeftOut,
-    /// The ranges come first.
+    /// Waiting for the ranges.
     Due,
-    /// They are being sent, in an order of this session's own: nothing can be declared of them, so
-    /// that sessions which break after the first ones must not begin with the same ones every time.
+    /// Being sent, in an order that depends on the session key: they are never declared, so
+    /// sessions that break after the first ones must not begin with the same ones every time.
     Sending(BTreeSet<(Tag, [u8; KEY_LEN])>),
     /// Nothing is left to send.
     Done,
 }
 
-/// A record that was handed out, and its version.
+/// The node and the version of a returned record.
 struct Mark {
     node: NodeId,
     version: u64,
 }
 
-/// What both sides told, as far as a stream depends on it.
+/// The summaries and the received keys that a stream depends on.
 pub(super) struct Told<'a> {
     pub(super) ours: &'a VersionSummary,
     pub(super) theirs: &'a VersionSummary,
-    /// Records that came from the peer above its own summary.
+    /// Keys of records from the peer above its own summary.
     pub(super) came: &'a BTreeSet<[u8; KEY_LEN]>,
 }
 
 impl Stream {
-    /// Sends these ranges; `all` says whether the peer takes everything that was offered.
+    /// Creates a stream of `ranges`; `all` says whether the peer takes every range.
     pub(super) fn new(mut ranges: Vec<VersionRange>, all: bool, session_key: SessionKey) -> Self {
         let first = u64::from(session_key.key_tag(&[0; KEY_LEN])[0]) * ranges.len() as u64 / 256;
         ranges.rotate_left(first as usize);
@@ -80,12 +81,12 @@ impl Stream {
         matches!(self.rest, Rest::Done)
     }
 
-    /// Sends nothing more. What was handed out last does not count as sent.
+    /// Stops sending. The last returned record does not count as sent.
     pub(super) fn stop(&mut self) {
         (self.last, self.rest) = (None, Rest::Done);
     }
 
-    /// What is to be declared with the next message.
+    /// Takes the versions to declare with the next message.
     pub(super) fn take_declared(&mut self) -> BTreeMap<NodeId, u64> {
         core::mem::take(&mut self.declared)
     }
@@ -94,7 +95,7 @@ impl Stream {
         !self.declared.is_empty()
     }
 
-    /// The next record; the one before has been sent by now.
+    /// The next record. Call it after the previous one was sent.
     pub(super) fn next(
         &mut self,
         place: u32,
@@ -149,7 +150,7 @@ impl Stream {
         }
     }
 
-    /// Declares the record that was handed out last, as far as the next one allows. Returns whether
+    /// Declares the last returned record, up to the version before the next one. Returns whether
     /// the next one has the same version, so that it must follow.
     fn declare_last(&mut self, range: &VersionRange, next: Option<(u64, [u8; KEY_LEN])>) -> bool {
         let Some(Mark { node, version }) = self.last.take() else { return false };
@@ -167,7 +168,8 @@ impl Stream {
         self.ranges[..self.current].iter().any(|range| lies_in(record, range))
     }
 
-    /// Records above this side's summary go last, and only if they are few.
+    /// The next record above this side's summary. These records are sent last, and only if they are
+    /// few.
     fn next_of_rest(
         &mut self,
         place: u32,
@@ -210,7 +212,7 @@ impl Stream {
     }
 }
 
-/// The record whose key begins with these bytes; of several, one.
+/// A record whose key begins with these bytes.
 fn find(view: &impl View, short: &[u8; KEY_LEN]) -> Option<([u8; 32], Record)> {
     let entry = view.entries(&Prefix::of_key(short)).into_iter().next()?;
     Some((entry.key, view.record(&entry.key)?))
@@ -226,7 +228,7 @@ fn lies_in(record: &Record, range: &VersionRange) -> bool {
     })
 }
 
-/// The contents that a dot names which the peer has handled.
+/// The contents named by dots that the peer has handled.
 fn known_contents<'a>(
     record: &'a Record,
     theirs: &VersionSummary,

@@ -1,4 +1,4 @@
-//! The exchange of records: what to ask for, what to send, in which order, and how much of it.
+//! The exchange of records: requests, records to send, their order, and budgets.
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -16,7 +16,7 @@ use crate::message::{PatternRequest, PatternSync, Want};
 use crate::tag::{KEY_LEN, SessionKey, TAG_LEN, Tag};
 use crate::{DecodeError, Delivery, Message, Prefix, Record, View, Wire, short};
 
-/// A subtree of more entries is unfolded child by child, so that the queue stays short.
+/// A subtree with more entries is unfolded child by child, so that the queue stays short.
 const UNFOLDED_AT_ONCE: u64 = 4_096;
 /// Bytes of wanted keys after which a frame is closed.
 const FRAME_TARGET: usize = 64 << 10;
@@ -24,9 +24,9 @@ const FRAME_TARGET: usize = 64 << 10;
 /// A content under the digest that names it.
 pub(super) type Named<C> = ([u8; 32], C);
 
-/// Something to send.
+/// An item to send.
 enum Push {
-    /// Everything below a node.
+    /// All records below a node.
     Subtree(At),
     /// One record.
     Record(Parcel),
@@ -38,29 +38,29 @@ pub(super) struct Parcel {
     pub(super) key: [u8; 32],
     /// The tags of the contents that the peer holds, ascending.
     pub(super) known: Vec<Tag>,
-    /// Whether it must not be separated from the record before it.
+    /// Whether it must follow the previous record.
     pub(super) follows: bool,
 }
 
 /// The state of the exchange.
 pub(super) struct Transfer<C> {
-    /// Keys to ask for; what is held of each is looked up when the request is made.
+    /// Keys to request; the held records of each are looked up when the request is made.
     wants: VecDeque<(u32, [u8; KEY_LEN])>,
-    /// Keys that were asked for in the last turn; the peer answers them in its own.
+    /// Keys requested in this side's last turn; the peer answers them in its turn.
     pub(super) awaited: BTreeSet<(u32, [u8; KEY_LEN])>,
-    /// Keys of these that the peer asked for in turn: its record is older, and comes only if the peer
-    /// knows more after it took this side's, or refused a part of it.
+    /// Awaited keys that the peer requested in turn: its record is older, and it sends that record
+    /// only if it knows more after joining this side's, or refused a part of it.
     asked_back: BTreeSet<(u32, [u8; KEY_LEN])>,
     pushes: VecDeque<Push>,
-    /// How many of these the peer did not ask for.
+    /// Number of records to send that the peer did not ask for.
     unasked: u64,
-    /// The record that is being sent.
+    /// The record being sent.
     sending: Option<Pieces<C>>,
     pub(super) carried: Carried<C>,
     pub(super) arriving: Option<Arriving>,
-    /// Where sending begins.
+    /// The key at which sending begins.
     start: u64,
-    /// Where the next session begins, if this one kept something back.
+    /// The key at which the next session begins, if this one kept something back.
     cursor: Option<u64>,
     arranged: bool,
     kept_back: bool,
@@ -92,27 +92,27 @@ impl<C: Wire> Transfer<C> {
         self.cursor
     }
 
-    /// The order in which keys are sent: from the start on, and round.
+    /// The sending order of keys: ascending from `start`, wrapping around.
     pub(super) fn rank(&self, key: &[u8; 32]) -> u64 {
         u64::from_be_bytes(short(key)).wrapping_sub(self.start)
     }
 
-    /// Whether so many more records may be sent that the peer did not ask for.
+    /// Whether `records` more records may be sent that the peer did not ask for.
     ///
-    /// After the first no, nothing more may be: what is sent has no gaps, so that a later session can
-    /// go on at its end.
+    /// After the first false, all further calls return false: the records sent have no gaps, so
+    /// that a later session can continue at their end.
     pub(super) fn may_send_unasked(&mut self, records: u64) -> bool {
         let may = self.unasked.saturating_add(records) <= MAX_UNASKED;
         self.unasked = if may { self.unasked + records } else { u64::MAX };
         may
     }
 
-    /// The peer lacks everything below a node.
+    /// Queues all records below a node; the peer lacks them.
     pub(super) fn push_subtree(&mut self, at: At) {
         self.push(Push::Subtree(at));
     }
 
-    /// The peer lacks a record, or knows only some of its contents.
+    /// Queues a record; the peer lacks it, or holds only the contents in `known`.
     pub(super) fn push_record(&mut self, place: u32, key: [u8; 32], known: Vec<Tag>) {
         self.push(Push::Record(Parcel { place, key, known, follows: false }));
     }
@@ -126,14 +126,15 @@ impl<C: Wire> Transfer<C> {
         }
     }
 
-    /// The peer asks for a key. If it was asked for that key itself, its own record may still come.
+    /// Notes that the peer requests a key. If this side requested the key too, the peer's record
+    /// may still arrive.
     pub(super) fn on_want(&mut self, place: u32, key: [u8; KEY_LEN]) {
         if self.awaits(place, &key) {
             self.asked_back.insert((place, key));
         }
     }
 
-    /// This side wants what the peer has under a key.
+    /// Queues a request for the peer's records under a key.
     pub(super) fn want(&mut self, place: u32, key: [u8; KEY_LEN]) {
         if self.wants.len() < MAX_PENDING {
             self.wants.push_back((place, key));
@@ -142,12 +143,12 @@ impl<C: Wire> Transfer<C> {
         }
     }
 
-    /// Whether this side asked for a key in its last turn.
+    /// Whether this side requested a key in its last turn.
     pub(super) fn awaits(&self, place: u32, key: &[u8; KEY_LEN]) -> bool {
         self.awaited.contains(&(place, *key))
     }
 
-    /// The peer's turn is over: what was asked for came or does not come.
+    /// Ends the peer's turn: requested records have arrived or will not arrive.
     pub(super) fn end_of_peers_turn<V: View<Content = C>>(
         &mut self,
         directory: &Directory<V>,
@@ -184,7 +185,7 @@ impl<C: Wire> Transfer<C> {
         Some(PatternRequest { space, wants })
     }
 
-    /// The next message of records, or a part of a content, of this turn.
+    /// The next message of this turn that holds records or a part of a content.
     pub(super) fn next_records<V: View<Content = C>>(
         &mut self,
         directory: &Directory<V>,
@@ -198,8 +199,8 @@ impl<C: Wire> Transfer<C> {
         let mut size = Size::default();
         let mut space = None;
         loop {
-            // The next record is looked up also if this message is full: then the one before is
-            // known to be sent.
+            // Look up the next record even if this message is full: then the previous one is known
+            // to be sent.
             if self.sending.is_none() {
                 self.sending = self.next_pieces(directory, deltas, terms.session_key, unsent);
             }
@@ -255,7 +256,7 @@ impl<C: Wire> Transfer<C> {
         Some(Message::PatternSync(sync))
     }
 
-    /// The next record to send, taken apart.
+    /// The next record to send, split into parts.
     fn next_pieces<V: View<Content = C>>(
         &mut self,
         directory: &Directory<V>,
@@ -276,7 +277,7 @@ impl<C: Wire> Transfer<C> {
         }
     }
 
-    /// The budget is spent: what is left waits for the next session, which begins at `key`.
+    /// Drops the queue because the budget is spent; the next session begins at `key`.
     fn give_up(&mut self, key: &[u8; 32]) {
         self.kept_back = true;
         self.cursor.get_or_insert_with(|| u64::from_be_bytes(short(key)));
@@ -284,20 +285,20 @@ impl<C: Wire> Transfer<C> {
         self.pushes.clear();
     }
 
-    /// What is left from `key` on waits for the next session.
+    /// Leaves the records from `key` on to the next session.
     pub(super) fn begin_next_at(&mut self, key: &[u8; 32]) {
         self.kept_back = true;
         self.cursor.get_or_insert_with(|| u64::from_be_bytes(short(key)));
     }
 
-    /// Stops asking and sending.
+    /// Stops requesting and sending.
     pub(super) fn stop(&mut self, deltas: &mut Deltas) {
         self.kept_back |= deltas.stop() || !(self.wants.is_empty() && self.pushes.is_empty());
         self.wants.clear();
         self.pushes.clear();
     }
 
-    /// Puts what is to be sent in order: by key, from the start on.
+    /// Sorts the queue by space, then by key from `start` on.
     fn arrange(&mut self) {
         if self.arranged {
             return;
@@ -337,7 +338,7 @@ impl<C: Wire> Transfer<C> {
     }
 }
 
-/// A request that tells what this side has under a key.
+/// Builds the request for a key, with the contents and the context held under it.
 fn want_of(view: &impl View, key: [u8; KEY_LEN], session_key: SessionKey) -> Want {
     let entries = view.entries(&Prefix::of_key(&key));
     let records: Vec<Record> = entries.iter().filter_map(|entry| view.record(&entry.key)).collect();

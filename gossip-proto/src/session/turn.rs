@@ -1,4 +1,4 @@
-//! Turns: both sides speak by turns, and a side that has nothing left to say closes.
+//! Turns: the sides take turns to send, and a side with nothing more to send closes.
 
 use alloc::vec::Vec;
 
@@ -7,52 +7,52 @@ use super::{Session, Stage};
 use crate::limits::MAX_TURNS;
 use crate::{Message, View, frame};
 
-/// Room that is kept of the peer's receive budget for hashes and for the end of the session.
+/// Bytes of the peer's receive budget reserved for hashes and for the end of the session.
 const RESERVE: u64 = 1 << 20;
-/// Turns before the cap at which this side begins nothing new, so that the session ends in order.
+/// Number of turns before the cap in which this side starts nothing new, so that the session ends
+/// in order.
 const LAST_TURNS: u32 = 16;
 
-/// Whose turn it is, and what happened in it.
+/// The current turn: which side has it, and its progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// This side makes frames.
     Ours(TurnSoFar),
-    /// The last frame of this side's turn is made, and still to be polled.
+    /// The last frame of this side's turn is made but not polled yet.
     Flushing(TurnSoFar),
     /// The peer sends frames.
     Theirs(TurnSoFar),
-    /// Nothing is expected any more; a last frame may still be to be polled.
+    /// The session is over; a last frame may be left to poll.
     Over,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct TurnSoFar {
     pub(super) frames: u32,
-    /// Something was said that the other side has to answer.
+    /// Whether the turn holds a message that the other side has to answer.
     pub(super) expects_answer: bool,
     pub(super) done: bool,
-    /// Whether records were said.
+    /// Whether the turn holds records.
     pub(super) has_records: bool,
 }
 
 impl TurnSoFar {
-    /// Whether the turn said nothing but `Done`.
+    /// Whether the turn holds nothing but `Done`.
     pub(super) fn is_bare(self) -> bool {
         self.done && self.frames == 1
     }
 }
 
-/// What may be put into the next message of records.
+/// The limits of the next message of records.
 pub(super) struct Allowance {
-    /// Most records.
+    /// Maximum number of records.
     pub(super) records: usize,
-    /// What is sent of contents.
     pub(super) terms: Terms,
     /// Bytes of records that may still be sent.
     pub(super) bytes: u64,
-    /// Bytes that the peer still takes.
+    /// Bytes that the peer still accepts.
     pub(super) peer_bytes: u64,
-    /// No records were sent in this turn yet: a first message is sent whatever it takes, so that
+    /// Whether no records were sent in this turn yet. The first message ignores `bytes`, so that
     /// records which are refused again and again cannot starve those of later turns.
     pub(super) is_first: bool,
 }
@@ -62,14 +62,15 @@ impl Allowance {
         !self.is_first && wire as u64 > self.bytes
     }
 
-    /// Whether so many bytes, which must not be interrupted, are more than the peer still takes.
+    /// Whether `bytes`, which must be sent without interruption, exceed what the peer still
+    /// accepts.
     pub(super) fn exceeds_peer(&self, bytes: usize) -> bool {
         bytes as u64 > self.peer_bytes
     }
 }
 
 impl<V: View> Session<V> {
-    /// The peer has said all of its turn: either that was the end, or it is this side's turn.
+    /// Ends the peer's turn: finishes the session, or begins this side's turn.
     pub(super) fn end_of_peers_turn(&mut self, turn: TurnSoFar) {
         self.stats.turns += 1;
         self.transfer.end_of_peers_turn(&self.directory, self.session_key);
@@ -97,7 +98,7 @@ impl<V: View> Session<V> {
                 return;
             }
             let Some(message) = self.next_message(turn) else {
-                let last = self.outbox.back_mut().expect("no turn is empty: the least is `Done`");
+                let last = self.outbox.back_mut().expect("a turn holds at least `Done`");
                 frame::end_turn(last);
                 self.turn = Turn::Flushing(turn);
                 return;
@@ -121,7 +122,7 @@ impl<V: View> Session<V> {
                 self.stats.contents_out += sync.digests.len() as u64;
             }
             Message::ContentPart(part) => {
-                // The first part of a content counts for all.
+                // A content counts once, at its first part.
                 self.stats.contents_out += u64::from(part.offset == 0);
             }
             _ => return frame,
@@ -136,7 +137,7 @@ impl<V: View> Session<V> {
             return Some(message);
         }
         if self.stage == Stage::Greeting || self.stage == Stage::Spaces {
-            // Summaries may go along with a table of this side.
+            // Summaries may travel with this side's table.
             return self.deltas.next(&self.directory, self.session_key);
         }
         if self.stage == Stage::Equal || turn.done {

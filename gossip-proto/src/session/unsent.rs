@@ -1,4 +1,4 @@
-//! The records that exceed a limit of the wire: each is named by the outcome of both sides.
+//! The records that exceed a limit of the wire; the outcomes of both sides name them.
 
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -10,20 +10,21 @@ use crate::limits::MAX_UNSENDABLE;
 use crate::message::UnsendableRecord;
 use crate::{DecodeError, Event, ProtocolViolation, SessionError, View};
 
-/// What a session could not send, and what the peer could not.
+/// The records that this side and the peer could not send.
 #[derive(Default)]
 pub(super) struct Unsent {
     ours: Vec<(u32, Unsendable)>,
     theirs: Vec<Unsendable>,
-    /// How many of this side's were reported, and how many were told to the peer.
+    /// Number of records in `ours` that were reported as events.
     reported: usize,
+    /// Number of records in `ours` that were sent to the peer.
     told: usize,
-    /// How many of this side's found no room.
+    /// Number of this side's records that exceed [`MAX_UNSENDABLE`].
     unnamed: u64,
 }
 
 impl Unsent {
-    /// A record of this side, or one part of it, cannot be sent.
+    /// Notes that a record of this side, or one part of it, cannot be sent.
     pub(super) fn note<V>(
         &mut self,
         (place, space): (u32, &Hosted<V>),
@@ -42,7 +43,7 @@ impl Unsent {
         }
     }
 
-    /// What no `Done` has named yet.
+    /// Takes the records that no `Done` has named yet.
     pub(super) fn take_untold(&mut self) -> Vec<UnsendableRecord> {
         let untold = &self.ours[self.told..];
         self.told = self.ours.len();
@@ -64,7 +65,7 @@ impl Unsent {
 }
 
 impl<V: View> Session<V> {
-    /// Reports what this side could not send since the last call.
+    /// Reports the records that this side could not send since the last call.
     pub(super) fn report_unsent(&mut self) {
         for (_, record) in &self.unsent.ours[self.unsent.reported..] {
             self.events.push(Event::Unsendable(record.clone()));
@@ -73,7 +74,7 @@ impl<V: View> Session<V> {
         self.stats.unsendable = self.unsent.ours.len() as u64 + self.unsent.unnamed;
     }
 
-    /// Takes what the peer could not send.
+    /// Notes the records that the peer could not send.
     pub(super) fn on_unsendable(
         &mut self,
         records: Vec<UnsendableRecord>,

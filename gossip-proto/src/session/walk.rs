@@ -1,4 +1,4 @@
-//! The comparison of two trees: which subtrees differ, one level (four bits) a turn.
+//! The comparison of two trees: finds the subtrees that differ, one level (four bits) per turn.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ use crate::prefix::nibble;
 use crate::tag::{self, KEY_LEN, SessionKey, TAG_LEN};
 use crate::{Entry, Message, Prefix, ProtocolViolation, View};
 
-/// A subtree of at most so many entries is listed instead of walked.
+/// Maximum number of entries of a subtree that is listed instead of descended into.
 ///
 /// With one difference among twelve entries a listing costs about 120 bytes; one more level and a
 /// listing of one or two entries cost 65 bytes and half a round trip. A longer listing pays
@@ -28,18 +28,19 @@ pub(super) type At = (u32, Prefix);
 /// The state of the comparison.
 #[derive(Default)]
 pub(super) struct Walk {
-    /// Subtrees that differ and that this side has to answer; the last comes first, so that what
-    /// was begun is finished before more is begun, which bounds the list.
+    /// Subtrees that differ and that this side has to answer, last in first out: each is finished
+    /// before the next begins, which bounds the list.
     pending: Vec<At>,
-    /// What this side sent, and what the peer may still answer to it.
+    /// The nodes and listings that this side sent, with the answers still open.
     said: BTreeMap<At, Said>,
     /// Spaces whose root the peer may still send.
     roots: BTreeSet<u32>,
     sent_this_turn: usize,
-    /// Frames that were made together with the one before.
+    /// Messages made together with the previous one.
     ready: VecDeque<Message>,
-    /// Listings of what the peer lacks, and how many entries they have.
+    /// Listings of entries that the peer lacks.
     offers: VecDeque<(u32, Listing)>,
+    /// Number of entries offered in the session.
     offered: usize,
     kept_back: bool,
 }
@@ -48,17 +49,17 @@ pub(super) struct Walk {
 struct Said {
     /// Children that the peer may still answer with a node or a listing.
     unanswered: u16,
-    /// Children below which the peer may send records unasked: this side told what it has there.
+    /// Children below which the peer may send records unasked: this side listed its entries there.
     told: u16,
 }
 
 impl Walk {
-    /// The peer will answer for these spaces from the root.
+    /// Lets the peer begin at the root of these spaces.
     pub(super) fn expect_roots(&mut self, places: impl IntoIterator<Item = u32>) {
         self.roots.extend(places);
     }
 
-    /// This side has to answer a subtree.
+    /// Queues a subtree that this side has to answer.
     pub(super) fn push(&mut self, at: At) {
         if self.pending.len() < MAX_PENDING {
             self.pending.push(at);
@@ -71,16 +72,17 @@ impl Walk {
         self.kept_back || !self.pending.is_empty() || !self.offers.is_empty()
     }
 
-    /// Gives up what is left.
+    /// Leaves the rest to the next session.
     pub(super) fn stop(&mut self) {
         self.kept_back = self.kept_back();
         self.pending.clear();
         self.offers.clear();
     }
 
-    /// The peer lacks these entries below a node, and is to say which of them it wants.
+    /// Offers entries below a node that the peer lacks; the peer requests those that it wants.
     ///
-    /// Returns false if so much is offered already that this has to wait for the next session.
+    /// Returns false if too many entries are offered already, so that these have to wait for the
+    /// next session.
     pub(super) fn offer(
         &mut self,
         (place, prefix): At,
@@ -114,8 +116,8 @@ impl Walk {
         if admitted { Ok(()) } else { Err(ProtocolViolation::UnsolicitedSubtree) }
     }
 
-    /// Whether this side told the peer what it has below `prefix`, so that the peer may offer what
-    /// is missing there.
+    /// Whether this side listed its entries below `prefix`, so that the peer may offer missing
+    /// ones.
     pub(super) fn told_all(&self, (place, prefix): At) -> bool {
         let listed = self.said.get(&(place, prefix)).is_some_and(|said| said.told == u16::MAX);
         let mut above = prefix;
@@ -127,7 +129,7 @@ impl Walk {
         told
     }
 
-    /// Whether this side told the peer what it has around `key`, so that records may come unasked.
+    /// Whether this side listed its entries around `key`, so that records may arrive unasked.
     pub(super) fn told(&self, place: u32, key: &[u8; 32]) -> bool {
         (0..=MAX_DEPTH).any(|depth| {
             Prefix::of(key, depth)
@@ -167,7 +169,7 @@ impl Walk {
         Some(Message::SubtreeResponse(SubtreeResponse { space, listings }))
     }
 
-    /// Answers pending subtrees of one space: at most a frame of nodes and one of listings.
+    /// Answers pending subtrees of one space with at most one frame of nodes and one of listings.
     fn answer<V: View>(&mut self, directory: &Directory<V>, session_key: SessionKey) {
         let Some(&(space, _)) = self.pending.last() else { return };
         let Some(view) = directory.at(space).map(|hosted| &hosted.view) else { return };
@@ -219,7 +221,7 @@ fn lines(entries: &[Entry], session_key: SessionKey) -> Vec<Line> {
     lines
 }
 
-/// A mask of the children below which nothing lies.
+/// A mask of the children without entries.
 fn empty_children(node: &Node) -> u16 {
     (node.children.iter().enumerate())
         .fold(0, |mask, (nibble, child)| mask | u16::from(child.is_none()) << nibble)

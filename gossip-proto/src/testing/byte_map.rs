@@ -13,11 +13,11 @@ use crate::{
     View, check_id,
 };
 
-/// A replicated map from ids to byte strings: of concurrent writes under an id the one with the greatest version is
-/// shown, of equal versions that of the greatest node.
+/// A replicated map from ids to byte strings. Concurrent writes under one id resolve to the write
+/// with the greatest version, then to the one of the greatest node.
 ///
-/// A clone is the same map. It keeps everything in memory and hashes the whole state for each tree, so it suits tests,
-/// first programs, and maps of some thousand ids.
+/// Clones share the map. It keeps everything in memory and hashes the whole state for each tree, so
+/// it suits tests, first programs, and maps of a few thousand ids.
 ///
 /// ```
 /// use engram_gossip_proto::testing::ByteMap;
@@ -41,7 +41,7 @@ struct State {
 }
 
 impl ByteMap {
-    /// An empty map on the node with this id. Two nodes never have one id.
+    /// Creates an empty map on the node with this id. Each node needs a unique id.
     #[must_use]
     pub fn new(node: [u8; 32]) -> Self {
         let (records, contents) = Default::default();
@@ -59,7 +59,7 @@ impl ByteMap {
         Ok(())
     }
 
-    /// Removes what is under `id`, on all replicas that have seen no other write of it.
+    /// Removes the value under `id`. Writes that this replica has not seen survive.
     pub fn remove(&self, id: &str) {
         if self.get(id).is_some() {
             self.state().write(id, None);
@@ -81,20 +81,20 @@ impl ByteMap {
         shown.collect()
     }
 
-    /// A view of the present state, for one session.
+    /// Pins the current state in a view for one session.
     #[must_use]
     pub fn pin(&self) -> ByteMapView {
         ByteMapView { tree: self.state().tree(), map: self.clone() }
     }
 
-    /// Root, count and generation of the present state.
+    /// Root, count and generation of the current state.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let state = self.state();
         state.summary(&state.tree())
     }
 
-    /// A thread that panicked while it held the lock has changed nothing half.
+    /// Recovers the state after a panic under the lock, which leaves no partial change.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,7 +116,7 @@ impl State {
         self.changed();
     }
 
-    /// The content of the greatest live dot, then of the greatest node.
+    /// The content of the live dot with the greatest version, then with the greatest node.
     fn shown(&self, record: &Record) -> Option<Vec<u8>> {
         let dots =
             record.parts.iter().flat_map(|part| part.dots.iter().map(|dot| (dot, part.node)));
@@ -137,7 +137,8 @@ impl State {
         Summary { root: tree.root(), count, generation: self.generation }
     }
 
-    /// Joins one record whose contents are in `contents`, or held. Returns whether it changed anything.
+    /// Joins one record whose contents are in `contents` or held. Returns whether the state
+    /// changed.
     fn join(
         &mut self,
         record: Record,
@@ -164,7 +165,7 @@ impl State {
         Ok(changed)
     }
 
-    /// Drops the contents that no live dot names any more.
+    /// Counts a change, and drops the contents that no live dot names any more.
     fn changed(&mut self) {
         self.generation += 1;
         let live: BTreeSet<&[u8; 32]> = self.records.values().flat_map(Record::contents).collect();
@@ -190,7 +191,7 @@ fn join_part(record: &mut Record, theirs: Part) {
     ours.entry = ours.entry.max(theirs.entry);
 }
 
-/// This map suppresses nothing itself, and keeps what others suppress.
+/// This map suppresses nothing itself, but keeps the suppressed digests of others.
 fn join_suppressed(record: &mut Record, theirs: Vec<([u8; 32], u32)>) {
     let mut all: BTreeMap<[u8; 32], u32> = record.suppressed.drain(..).collect();
     for (digest, length) in theirs {
@@ -208,7 +209,7 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// Every list with its length, so that no two records have the same bytes.
+/// Hashes every list with its length, so that no two records hash the same bytes.
 fn record_digest(record: &Record) -> [u8; 32] {
     let mut hash = Sha256::new();
     let mut number = |number: u64| hash.update(number.to_be_bytes());

@@ -17,10 +17,11 @@ type Checked<T = ()> = Result<T, BrokenView>;
 /// Enough ids that several share the first nibbles of their key hashes.
 const IDS: u64 = 48;
 
-/// Checks the laws of a view on replicas that `new` makes: empty ones, each on the node with the given id.
+/// Checks the laws of a view on replicas from `new`, which creates an empty replica on the node
+/// with the given id.
 ///
 /// # Errors
-/// [`BrokenView`] names the first law that is broken. A panic of the view comes through.
+/// [`BrokenView`] names the first broken law. A panic of the view propagates.
 pub fn check_view<R: Replica>(new: impl Fn([u8; 32]) -> R) -> Result<(), BrokenView> {
     let (mut a, mut b) = (new([1; 32]), new([2; 32]));
     reads(&a.pin(), &BTreeSet::new())?;
@@ -49,7 +50,7 @@ fn expect(law: ViewLaw, kept: bool, detail: impl FnOnce() -> String) -> Checked 
     if kept { Ok(()) } else { Err(BrokenView { law, detail: detail() }) }
 }
 
-/// The laws of a picture that nothing changes.
+/// Checks the laws of a snapshot that nothing changes.
 fn reads(view: &impl View, ids: &BTreeSet<String>) -> Checked {
     let entries = view.entries(&Prefix::ROOT);
     below(view, &Prefix::ROOT, &entries)?;
@@ -69,7 +70,7 @@ fn reads(view: &impl View, ids: &BTreeSet<String>) -> Checked {
     entries.iter().try_for_each(|entry| record(view, entry))
 }
 
-/// Entries, counts and children below a prefix, as far down as several entries lie.
+/// Checks entries, counts and children below a prefix, down to nodes with a single entry.
 fn below(view: &impl View, prefix: &Prefix, expected: &[Entry]) -> Checked {
     let (entries, count) = (view.entries(prefix), view.count(prefix));
     let place = || format!("below the first {} bits of {}", prefix.bit_len(), hex(prefix.bits()));
@@ -136,16 +137,16 @@ fn live<V: View>(view: &V, fresh: &V) -> Checked {
     let (live, fresh) = (view.live_summary(), fresh.summary());
     let is_live = (live.root, live.count) == (fresh.root, fresh.count);
     expect(ViewLaw::LiveSummary, is_live, || {
-        "after a change live_summary is not what a new view has as its summary".to_string()
+        "after a change live_summary differs from the summary of a new view".to_string()
     })
 }
 
-/// Everything that a view holds.
+/// All records of a view.
 fn all<V: View>(view: &V) -> Vec<Record> {
     view.entries(&Prefix::ROOT).iter().filter_map(|entry| view.record(&entry.key)).collect()
 }
 
-/// Some records with their contents.
+/// A delivery of `records` with their contents.
 fn delivery<V: View>(from: &V, records: Vec<Record>) -> Delivery<V::Content> {
     let digests: BTreeSet<&[u8; 32]> = records.iter().flat_map(Record::contents).collect();
     let contents = digests.into_iter().filter_map(|digest| Some((*digest, from.content(digest)?)));
@@ -204,7 +205,7 @@ fn verification<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     Ok(())
 }
 
-/// One by one, the last first.
+/// Applies records one by one, the last first.
 fn order<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     let (from, to) = (from.pin(), new([3; 32]));
     let mut view = to.pin();
@@ -216,7 +217,7 @@ fn order<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     })
 }
 
-/// A record that two nodes wrote, node by node, in both orders.
+/// Applies a record that two nodes wrote part by part, in both orders.
 fn parts<R: Replica>(a: &R, b: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     let (merged, common) = (new([3; 32]), id(IDS / 2));
     let mut view = merged.pin();
@@ -250,7 +251,7 @@ fn piece(record: &Record, part: &Part) -> Record {
     Record { parts: Vec::from([part.clone()]), ..record.clone() }
 }
 
-/// One record more: the digests above it differ, all others are equal.
+/// Adds one record: the digests above it must differ, all others must be equal.
 fn digests<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     let mut to = new([3; 32]);
     let from = from.pin();
@@ -259,7 +260,7 @@ fn digests<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     let to = to.pin();
     let key = to.key_of("one more");
     expect(ViewLaw::Digests, from.summary().root != to.summary().root, || {
-        "two states have one root".to_string()
+        "two different states have the same root".to_string()
     })?;
     let mut prefix = Prefix::ROOT;
     while from.count(&prefix) > 0 {
@@ -329,7 +330,7 @@ fn session<V: View>(a: V, b: V) -> Checked<Ending> {
         match (a.outcome(), from_a.is_none() && from_b.is_none()) {
             (Some(outcome), true) => return Ok(outcome.result.clone()),
             (None, true) => {
-                let detail = "a session stands still".to_string();
+                let detail = "a session stalls".to_string();
                 return Err(BrokenView { law: ViewLaw::Convergence, detail });
             }
             (_, false) => {}

@@ -1,7 +1,7 @@
 //! A law suite for views, and a replica in memory to sync with: for tests and first programs.
 //!
-//! [`check_view`] drives a [`View`] of your own and names the first law that it breaks. A view with such a
-//! mistake often syncs without any error: nothing is sent, or the same records again in each session.
+//! [`check_view`] drives your [`View`] and names the first law that it breaks. A view with such a
+//! mistake often syncs without any error: sessions send nothing, or the same records each time.
 //!
 //! ```
 //! use engram_gossip_proto::testing::{ByteMap, Replica, check_view};
@@ -35,17 +35,18 @@ use crate::View;
 pub use byte_map::{ByteMap, ByteMapView};
 pub use check::check_view;
 
-/// A replica of the store that a law suite drives.
+/// A replica of the store that the law suite drives.
 pub trait Replica {
-    /// Its view.
+    /// The view under test.
     type View: View;
 
-    /// Writes a content under `id` as the node of this replica, in place of all that it sees under `id`.
+    /// Writes a content under `id` as the node of this replica, and replaces all contents that it
+    /// sees under `id`.
     ///
-    /// Different numbers are different contents.
+    /// Different numbers must give different contents.
     fn write(&mut self, id: &str, number: u64);
 
-    /// A view of the present state, as a session takes it.
+    /// Pins the current state, as for a session.
     fn pin(&self) -> Self::View;
 }
 
@@ -62,7 +63,7 @@ impl Replica for ByteMap {
     }
 }
 
-/// What a [`View`] must keep. Each law names the mistake that breaks it.
+/// The laws that a [`View`] must obey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ViewLaw {
@@ -76,13 +77,14 @@ pub enum ViewLaw {
     KeyOf,
     /// `record` returns the record of each entry, under its own id.
     Records,
-    /// `content` returns, and `holds` confirms, each content by the digest under which a record names it.
+    /// `content` returns, and `holds` confirms, each content by the digest under which a record
+    /// names it.
     Contents,
-    /// The pinned tree stays as it was when the view was made, whatever is written afterwards.
+    /// Later writes do not change the pinned tree of a view.
     Pinned,
-    /// `live_summary` is that of the live tree, with what was applied and written since.
+    /// `live_summary` is that of the live tree, including everything applied and written since.
     LiveSummary,
-    /// `apply` joins what is valid: a new record changes the state and counts as applied.
+    /// `apply` joins valid records: a new record changes the state and counts as applied.
     Apply,
     /// `apply` refuses a record whose content has another digest, or is missing.
     Verification,
@@ -92,11 +94,13 @@ pub enum ViewLaw {
     Order,
     /// The parts of a record, applied one by one, are the whole record.
     Parts,
-    /// The digests are functions of the state: equal below a node if and only if the records there are equal.
+    /// The digests are functions of the state: equal below a node if and only if the records there
+    /// are equal.
     Digests,
     /// `repin` pins the live tree anew; required of a view with clocks.
     Repin,
-    /// Two replicas hold the same after at most three sessions, and the last one ends in sync.
+    /// Two replicas hold the same state after at most three sessions, and the last one ends in
+    /// sync.
     Convergence,
 }
 
@@ -107,6 +111,6 @@ pub enum ViewLaw {
 pub struct BrokenView {
     /// The law.
     pub law: ViewLaw,
-    /// What was expected, and what came.
+    /// The expectation and the finding.
     pub detail: String,
 }

@@ -15,7 +15,7 @@ pub struct Indexed {
     contexts: BTreeMap<[u8; 32], Context>,
 }
 
-/// Who made a change.
+/// The origin of a change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// A node of this store: it is durable at once, so the summary covers it.
@@ -33,7 +33,7 @@ fn short(node: &[u8; 32]) -> [u8; 8] {
 }
 
 impl Indexed {
-    /// Takes what changed in the records of these keys since.
+    /// Updates the index with the changes to the records of these keys.
     pub fn follow<'a>(
         &mut self,
         state: &State,
@@ -58,7 +58,7 @@ impl Indexed {
         }
     }
 
-    /// As [`follow`](Self::follow), for all writes of this store itself.
+    /// Like [`follow`](Self::follow), for all writes of this store itself.
     pub fn follow_writes(&mut self, state: &State) {
         let changed: Vec<_> = state
             .records

@@ -70,8 +70,7 @@ impl Tree {
     }
 }
 
-/// A store that lives as long as somebody holds it, its tree while nothing was written since, and
-/// its clocks if it has some.
+/// A shared store, its tree as of the last write, and its clocks if it has any.
 #[derive(Clone, Default)]
 pub struct Store {
     pub state: Rc<RefCell<State>>,
@@ -84,12 +83,12 @@ impl Store {
         Self { state: Rc::new(RefCell::new(state)), ..Self::default() }
     }
 
-    /// A store with clocks, which takes `state` for its own writes.
+    /// A store with clocks that treats `state` as its own writes.
     pub fn clocked(state: State) -> Self {
         Self { clocks: Some(Rc::default()), ..Self::new(state) }
     }
 
-    /// A store of its own with the same state and clocks.
+    /// An independent copy of the store with the same state and clocks.
     pub fn fork(&self) -> Self {
         let clocks =
             self.clocks.as_ref().map(|clocks| Rc::new(RefCell::new(clocks.borrow().clone())));
@@ -103,7 +102,7 @@ impl Store {
         clocks
     }
 
-    /// The tree, for writers that go by [`write`](Self::write) only.
+    /// The tree, for writers that use only [`write`](Self::write).
     pub fn tree(&self) -> Rc<Tree> {
         let mut known = self.tree.borrow_mut();
         known.get_or_insert_with(|| Rc::new(Tree::of(&self.state.borrow()))).clone()
@@ -114,7 +113,7 @@ impl Store {
         write(&mut self.state.borrow_mut())
     }
 
-    /// As [`pin`](Self::pin), over the known tree.
+    /// Like [`pin`](Self::pin), with the known tree.
     pub fn pin_tree(&self) -> Memory {
         Memory { tree: self.tree(), store: self.clone() }
     }

@@ -1,4 +1,4 @@
-//! What the tests share: a naive model of a node, and two of them in session.
+//! Shared test code: a naive model of a node, and a session between two nodes.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
 #[cfg(feature = "sim")]
@@ -57,9 +57,9 @@ pub fn content(id: &str, seed: u32) -> PatternContent {
     }
 }
 
-/// Ids of the form `clash-<group>-<rest>` have keys that agree in the first 6 bytes of their group,
-/// and so cannot be told apart by a shortened key; those of the form `crowd-<group>-<rest>` agree in
-/// 4 bytes, so that they are told apart deep in the tree.
+/// Keys of ids `clash-<group>-<rest>` agree in their first 6 bytes within a group, so a shortened
+/// key does not distinguish them; keys of ids `crowd-<group>-<rest>` agree in 4 bytes, so they
+/// differ only deep in the tree.
 pub fn key_of(id: &str) -> [u8; 32] {
     let mut key: [u8; 32] = Sha256::digest(id).into();
     for (form, shared) in [("clash-", 6), ("crowd-", 4)] {
@@ -70,7 +70,7 @@ pub fn key_of(id: &str) -> [u8; 32] {
     key
 }
 
-/// Reads a frame, and the contents in it.
+/// Decodes a frame and the contents in it.
 pub fn read(frame: &[u8]) -> Result<Message, DecodeError> {
     let (message, _) = Message::decode(frame)?;
     if let Message::PatternSync(sync) = &message {
@@ -79,5 +79,5 @@ pub fn read(frame: &[u8]) -> Result<Message, DecodeError> {
     Ok(message)
 }
 
-/// What a session is opened over.
+/// The spaces of a session.
 pub type Spaces<V> = Vec<(SpaceId, V)>;

@@ -107,7 +107,7 @@ pub struct State {
 }
 
 impl State {
-    /// Writes under `id` as `node`: `keeps` says which of the live dots stay, `new` adds one.
+    /// Writes under `id` as `node`: `keeps` selects the live dots that stay, `new` adds one.
     fn write(
         &mut self,
         node: u8,
@@ -135,7 +135,7 @@ impl State {
         self.contents.insert(digest, content);
     }
 
-    /// A deletion by `node` of all that is live here, which also suppresses it.
+    /// A deletion by `node` of all live contents, which also suppresses them.
     pub fn delete(&mut self, node: u8, count: u64, id: &str) {
         let old = self.records.get(&key_of(id)).map(dots).unwrap_or_default();
         let record = self.write(node, count, id, |_| false, None);
@@ -147,7 +147,7 @@ impl State {
         record.suppressed = suppressed.into_iter().collect();
     }
 
-    /// Joins the record of one id, as another replica has it.
+    /// Joins another replica's record of one id.
     pub fn learn(&mut self, other: &Self, id: &str) {
         let key = key_of(id);
         let theirs = &other.records[&key];
@@ -168,7 +168,7 @@ impl State {
         })
     }
 
-    /// Only what the wire can carry.
+    /// The part of the state that the wire carries.
     pub fn essence(&self) -> Essence<'_> {
         let live = self.records.values().flat_map(dots);
         let contents = live.filter_map(|(.., digest)| Some((digest, self.contents.get(&digest)?)));
@@ -190,7 +190,7 @@ impl State {
         Tree::of(self).root()
     }
 
-    /// How many keys differ between two states.
+    /// Number of keys that differ between two states.
     pub fn difference(&self, other: &Self) -> usize {
         let keys: BTreeSet<_> = self.records.keys().chain(other.records.keys()).collect();
         keys.into_iter().filter(|k| self.records.get(*k) != other.records.get(*k)).count()

@@ -7,7 +7,7 @@ use engram_gossip_proto::{Event, KeyHalf, Outcome, Parameters, Session, SessionC
 
 use super::{Spaces, Store, parameters, space};
 
-/// What became of a session, seen from both ends.
+/// The result of a session at both ends.
 #[derive(Debug)]
 pub struct Contact {
     pub opener: Outcome,
@@ -22,14 +22,14 @@ impl Contact {
         self.frames.iter().map(|(_, frame)| frame.len()).sum()
     }
 
-    /// Bytes of the frames that carry no records, up to the first that does.
+    /// Bytes of all frames except `PatternSync` and `Done`.
     pub fn bytes_to_learn(&self) -> usize {
         let frames = self.frames.iter().map(|(_, frame)| frame);
         frames.filter(|frame| ![6, 7].contains(&frame[3])).map(Vec::len).sum()
     }
 }
 
-/// Two sessions, one frame at a time.
+/// Two connected sessions, driven frame by frame.
 pub struct Pair<V: View> {
     pub opener: Session<V>,
     pub acceptor: Session<V>,
@@ -45,7 +45,7 @@ impl<V: View> Pair<V> {
         Self::keyed([[1; 8], [2; 8]], config, parameters, spaces)
     }
 
-    /// The same with halves of the session key.
+    /// The same with given halves of the session key.
     pub fn keyed(
         halves: [KeyHalf; 2],
         config: (SessionConfig, SessionConfig),
@@ -87,7 +87,7 @@ impl<V: View> Pair<V> {
         let mut events = Vec::new();
         for session in [&mut self.opener, &mut self.acceptor] {
             let events_of_one = std::iter::from_fn(|| session.poll_event());
-            // Every session has its greeting, which has tests of its own.
+            // Every session has a greeting, which separate tests cover.
             events.extend(events_of_one.filter(|event| !matches!(event, Event::Greeted(_))));
         }
         Contact {

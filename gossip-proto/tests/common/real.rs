@@ -42,7 +42,7 @@ pub fn half_contents() -> Vec<PatternContent> {
 /// Rounds to the nearest half, ties to even; the values of embeddings are far from overflow.
 fn round_to_half(value: f32) -> f32 {
     let magnitude = value.abs();
-    // The distance between neighbouring halves around the value, at least that of subnormals.
+    // The distance between adjacent halves around the value, at least that of subnormals.
     let exponent = ((magnitude.to_bits() >> 23) as i32 - 127).max(-14);
     let step = 2f64.powi(exponent - 10);
     ((f64::from(value) / step).round_ties_even() * step) as f32
@@ -61,8 +61,8 @@ pub fn batch(contents: Vec<PatternContent>) -> Delivery<PatternContent> {
     Delivery { records, contents }
 }
 
-/// Bytes of the batch in the plainest binary encoding: lengths and counts of one byte, texts as
-/// they are, every node in full, versions of eight bytes, floats of four.
+/// Bytes of the batch in the plainest binary encoding: lengths and counts of one byte, raw texts,
+/// every node in full, versions of eight bytes, floats of four.
 pub fn plain_len(batch: &Delivery<PatternContent>) -> usize {
     let part = |p: &Part| 32 + 8 + 1 + p.dots.len() * (8 + 32);
     let record = |r: &Record| {

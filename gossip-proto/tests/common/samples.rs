@@ -1,4 +1,4 @@
-//! One message of every kind and form, the same for ever: the golden frames are made of these.
+//! One message of every kind and form. The golden frames encode them, so they never change.
 
 use engram_gossip_proto::{
     Compression, ContentPart, Delivery, Done, FinalRoots, Greeting, Hello, HelloParameters, Line,
@@ -9,7 +9,7 @@ use engram_gossip_proto::{
 
 use super::{content, content_digest, node_id, parameters, real, space, version};
 
-/// Name, message, and how it is encoded.
+/// Name, message and compression.
 pub fn all() -> Vec<(&'static str, Message, Compression)> {
     let plain = |name, message| (name, message, Compression::Off);
     let packed = |name, message| (name, message, Compression::Lz4);

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{State, Tree, content, content_digest, key_of, node_id};
 
-/// A pinned tree without a store: what arrives is counted and forgotten.
+/// A pinned tree without a store; it counts received records and drops them.
 #[derive(Clone)]
 pub struct Sparse {
     tree: Rc<Tree>,
@@ -19,7 +19,7 @@ pub struct Sparse {
 }
 
 /// Two trees of about `entries` entries that differ in exactly `differences` keys: half of them are
-/// changed records, the others are missing on one side or the other by turns.
+/// changed records, the others are missing on alternating sides.
 pub fn pair(entries: usize, differences: usize, seed: u64) -> (Sparse, Sparse) {
     let id = |i: usize| format!("pattern_{seed}_{i}");
     let same = (0..entries)

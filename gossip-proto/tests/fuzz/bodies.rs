@@ -1,7 +1,7 @@
-//! What each fuzz target does with its input: plain functions, so that `cargo test` runs them over
-//! the committed corpus and `cargo fuzz` over everything else.
+//! The bodies of the fuzz targets: plain functions, which `cargo test` runs over the committed
+//! corpus and `cargo fuzz` over generated inputs.
 //!
-//! None of them may panic, and none may need more memory than the limits allow.
+//! They must not panic or need more memory than the limits allow.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use engram_gossip_proto::{
     RootAdvert, SpaceId, WIRE_VERSION, Wire,
 };
 
-/// A target: its name, and what it does with any input.
+/// The name and the body of a target.
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
@@ -36,30 +36,30 @@ pub(crate) const ALL: [Target; 18] = [
     ("session", super::session::run),
 ];
 
-/// Any bytes as a whole frame. What is taken must be the one encoding of what it means.
+/// Any bytes as a whole frame. A frame that decodes must be the canonical encoding of its message.
 pub(crate) fn frame(input: &[u8]) {
     let Ok((message, ends_turn)) = Message::decode(input) else { return };
     let again = message.encode(Compression::Off, ends_turn);
     if let Message::PatternSync(sync) = &message {
         delivery::<PatternContent>(sync);
         delivery::<OpaqueContent>(sync);
-        // How a batch is packed is its sender's choice, but not what it unfolds to.
-        let (unfolded, _) = Message::decode(&again).expect("what was encoded is taken");
+        // The sender chooses the packing of a batch, but not the content.
+        let (unfolded, _) = Message::decode(&again).expect("an encoded message decodes");
         assert_eq!(unfolded.encode(Compression::Off, ends_turn), again);
         let packed = message.encode(Compression::Lz4, ends_turn);
-        let (unfolded, _) = Message::decode(&packed).expect("what was packed is taken");
+        let (unfolded, _) = Message::decode(&packed).expect("a packed message decodes");
         assert_eq!(unfolded.encode(Compression::Off, ends_turn), again);
     } else {
         assert_eq!(again, input, "two encodings of one message");
     }
 }
 
-/// The bytes of the contents of a message, by one codec. What is taken survives another encoding.
+/// The bytes of the contents of a message, by one codec. Decoded contents survive another encoding.
 fn delivery<C: Wire + Clone>(sync: &PatternSync) {
     let Ok(delivery) = sync.clone().into_delivery::<C>() else { return };
     for compression in [Compression::Off, Compression::Lz4] {
         let again = PatternSync::new(0, delivery.clone(), Vec::new(), compression);
-        let read = again.clone().into_delivery::<C>().expect("what was encoded is taken");
+        let read = again.clone().into_delivery::<C>().expect("an encoded message decodes");
         assert_eq!(PatternSync::new(0, read, Vec::new(), compression).contents, again.contents);
     }
 }
@@ -76,7 +76,7 @@ pub(crate) fn contents(input: &[u8]) {
     fn take<C: Wire>(bytes: &[u8], count: usize) {
         let Ok(contents) = C::decode(bytes, count, MEMORY) else { return };
         assert_eq!(contents.len(), count);
-        contents.iter().try_for_each(C::check).expect("what is taken is within the limits");
+        contents.iter().try_for_each(C::check).expect("decoded contents are within the limits");
         let mut again = Vec::new();
         C::encode(&contents.iter().collect::<Vec<_>>(), Compression::Lz4, &mut again);
         assert!(count == 0 || C::decode(&again, count, usize::MAX / 4).is_ok());
@@ -85,7 +85,7 @@ pub(crate) fn contents(input: &[u8]) {
     take::<PatternContent>(bytes, count.into());
 }
 
-/// A record out of raw parts, canonical or not: it is taken if and only if it is canonical.
+/// A record of raw parts, canonical or not: it decodes if and only if it is canonical.
 pub(crate) fn record(input: &[u8]) {
     let record = record_of(input);
     let canonical = is_canonical(&record);
@@ -95,7 +95,7 @@ pub(crate) fn record(input: &[u8]) {
         .encode(Compression::Off, true);
     match Message::decode(&frame) {
         Ok((Message::PatternSync(sync), true)) => {
-            assert!(canonical, "taken, but not canonical: {record:?}");
+            assert!(canonical, "decoded, but not canonical: {record:?}");
             assert_eq!(sync.records, [record]);
         }
         Ok(other) => panic!("a batch was taken for {other:?}"),
@@ -103,7 +103,7 @@ pub(crate) fn record(input: &[u8]) {
     }
 }
 
-/// Any bytes as the packed sections of a batch, under any claim of what they unfold to.
+/// Any bytes as the packed sections of a batch, with any claim of the unpacked length.
 pub(crate) fn decompression(input: &[u8]) {
     let Some((&[claim @ .., width], packed)) = input.split_first_chunk::<4>() else { return };
     let claim = u32::from_le_bytes([claim[0], claim[1], claim[2], 0]);
@@ -182,7 +182,7 @@ fn record_of(input: &[u8]) -> Record {
     Record { id, parts, suppressed }
 }
 
-/// The rules of the specification, in other words than the decoder's.
+/// The rules of the specification, independent of the decoder.
 fn is_canonical(record: &Record) -> bool {
     let nodes = record.parts.iter().map(|part| part.node);
     let digests = record.suppressed.iter().map(|(digest, _)| *digest);
@@ -198,7 +198,7 @@ fn is_canonical(record: &Record) -> bool {
         })
 }
 
-/// Whether items come in the order of the set of them.
+/// Whether items are strictly ascending.
 fn ascends<T: Ord + Copy>(items: impl Iterator<Item = T> + Clone) -> bool {
     items.clone().collect::<BTreeSet<_>>().into_iter().eq(items)
 }

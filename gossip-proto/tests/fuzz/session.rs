@@ -7,12 +7,12 @@ use engram_gossip_proto::{Compression, Ending, Kind, Session, SessionConfig};
 
 use super::common::{Memory, Store, content, parameters, space};
 
-/// Two nodes in session, and the wire between them under attack.
+/// Two nodes in session, over a wire that an attacker controls.
 struct Attack<'a> {
     input: &'a [u8],
     stores: [Store; 2],
     ends: [Session<Memory>; 2],
-    /// What each end has sent and the other has not got.
+    /// Frames sent by each end and not delivered yet.
     wires: [VecDeque<Vec<u8>>; 2],
     now: Duration,
     /// Whether anything but real frames was delivered.
@@ -20,10 +20,11 @@ struct Attack<'a> {
     writes: u64,
 }
 
-/// Sets two nodes up as the first bytes say, and does to their session what the others say.
+/// Sets up two nodes from the first bytes, and disturbs their session with the operations in the
+/// others.
 ///
-/// Whatever happens to the frames: nothing panics, and both ends come to an end. If no frame was
-/// forged, an undisturbed session afterwards makes the two equal.
+/// Whatever happens to the frames, nothing panics and both sessions end. If no frame was forged, an
+/// undisturbed session afterwards makes the two equal.
 pub(crate) fn run(input: &[u8]) {
     let Some((setup, operations)) = input.split_first_chunk::<4>() else { return };
     let stores = [0, 1].map(|node| store(node, setup));
@@ -48,13 +49,13 @@ fn store(node: u8, setup: &[u8; 4]) -> Store {
     let own = few(setup[usize::from(node)]);
     let common = few(setup[2]);
     for n in 0..common {
-        // Each node holds its own version of every fourth one, and the same one of the others.
+        // Each node holds a different version of every fourth record, and the same of the others.
         let writer = if n % 4 == 0 { node } else { 7 };
         let seed = u32::from(n) + 1_000 * u32::from(writer);
         let content = content(&format!("common-{n}"), seed);
         store.state.borrow_mut().submit(writer, u64::from(n) + 1, content);
     }
-    // Keys with the same beginning, so that there is something to walk.
+    // Keys with the same beginning, so that the descent has several levels.
     let crowded = setup[usize::from(node)] >= 128;
     for n in 0..own {
         let name = if crowded { "crowd-one" } else { "own" };
@@ -64,7 +65,7 @@ fn store(node: u8, setup: &[u8; 4]) -> Store {
     store
 }
 
-/// Mostly two or three, which is enough for nearly all that can happen and leaves time for more of it.
+/// Mostly two or three, which is enough for nearly every case and keeps runs short.
 fn few(byte: u8) -> u8 {
     if byte % 16 == 15 { 12 } else { byte % 4 }
 }
@@ -99,7 +100,7 @@ impl Attack<'_> {
             | usize::from(self.take().unwrap_or_default())
     }
 
-    /// Puts what the ends have to say on the wires.
+    /// Polls the frames of both ends onto the wires.
     fn collect(&mut self) {
         for (end, wire) in self.ends.iter_mut().zip(&mut self.wires) {
             while let Some(frame) = end.poll_frame(self.now) {
@@ -167,7 +168,7 @@ impl Attack<'_> {
         self.forged = true;
     }
 
-    /// A node's engine writes while the session runs.
+    /// Writes to a node while the session runs.
     fn write(&mut self, node: usize) {
         self.writes += 1;
         let id = format!("common-{}", self.writes % 5);
@@ -175,7 +176,7 @@ impl Attack<'_> {
         self.stores[node].state.borrow_mut().submit(node as u8, 5_000 + self.writes, content);
     }
 
-    /// Delivers what is left, then lets the deadlines pass.
+    /// Delivers the remaining frames, then lets the deadlines pass.
     fn finish(mut self) {
         loop {
             self.collect();
@@ -189,8 +190,8 @@ impl Attack<'_> {
             if let Some(deadline) = end.poll_timeout() {
                 end.handle_timeout(deadline);
             }
-            assert!(end.outcome().is_some(), "an end did not come to an end");
-            assert!(end.poll_timeout().is_none(), "an end that is over waits for something");
+            assert!(end.outcome().is_some(), "a session did not end");
+            assert!(end.poll_timeout().is_none(), "a session that is over has a deadline");
         }
         if !self.forged {
             self.reconcile();
@@ -204,7 +205,7 @@ impl Attack<'_> {
         while idle < 2 {
             idle += 1;
             while let Some(frame) = ends[from].poll_frame(self.now) {
-                ends[1 - from].handle_frame(&frame, self.now).expect("both keep the rules");
+                ends[1 - from].handle_frame(&frame, self.now).expect("both obey the protocol");
                 idle = 0;
             }
             from = 1 - from;
@@ -213,6 +214,6 @@ impl Attack<'_> {
             assert_eq!(end.outcome().map(|outcome| &outcome.result), Some(&Ending::InSync));
         }
         let [a, b] = self.stores.map(|store| store.state());
-        assert!(a.essence() == b.essence(), "in sync, and yet different");
+        assert!(a.essence() == b.essence(), "in sync, but different");
     }
 }

@@ -1,4 +1,4 @@
-//! The floats of a batch: one form for all of them, chosen by the sender.
+//! The embeddings of a batch, all in one form that the sender chooses.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ use crate::limits::{MAX_CONTENT_LEN, MAX_DIMENSION};
 use crate::wire::{Reader, put, put_bytes};
 use crate::{Compression, DecodeError};
 
-/// Little-endian `f32`, as they are.
+/// Little-endian `f32`.
 const SINGLE: u8 = 0;
 /// Little-endian halves, which widen to exactly the values.
 const HALF: u8 = 1;
@@ -21,7 +21,7 @@ const HALF_PLANES: u8 = 3;
 
 /// The lengths of the embeddings of a batch.
 enum Lengths {
-    /// All have this one.
+    /// All embeddings have this length.
     Equal(usize),
     Each(Vec<usize>),
 }
@@ -65,7 +65,7 @@ fn put_plain<'a, const WIDTH: usize>(
     put_bytes(out, plain.as_flattened());
 }
 
-/// Appends the planes in LZ4 if that takes less than `plain` bytes, and else nothing.
+/// Appends the planes in LZ4 if that takes less than `plain` bytes; returns whether it did.
 fn put_packed(out: &mut Vec<u8>, form: u8, planes: &[u8], plain: usize) -> bool {
     let start = out.len();
     out.push(form);
@@ -136,7 +136,7 @@ pub(super) fn take_embeddings(
         let planes = section::unpack(bytes, count.div_ceil(8) * 8 * width, weight)?;
         weight.add(count * 4)?;
         planes::unshuffle(&planes, width, count, |values| rows.extend(values, value_of))
-            .ok_or(DecodeError::NotCanonical("the filling of the planes"))?;
+            .ok_or(DecodeError::NotCanonical("the padding of the planes"))?;
     } else {
         if bytes.len() != count * width {
             return Err(DecodeError::Invalid("the length of the embeddings"));
@@ -153,7 +153,7 @@ fn joined(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
 }
 
-/// Embeddings, as their values come.
+/// Builds embeddings from values that arrive in pieces.
 struct Rows {
     lengths: Lengths,
     contents: usize,
@@ -168,7 +168,7 @@ impl Rows {
         rows
     }
 
-    /// The length of the embedding that is to come.
+    /// The length of the next embedding.
     fn next_length(&self) -> Option<usize> {
         let at = self.whole.len();
         match &self.lengths {

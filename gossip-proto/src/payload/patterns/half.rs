@@ -1,4 +1,4 @@
-//! Half precision, as far as losslessness needs it: widening, and narrowing what is exactly half.
+//! Lossless half precision: widening, and narrowing of values that a half represents exactly.
 
 /// The `f32` that equals an IEEE 754 half-precision value.
 pub(super) fn widen(half: u16) -> f32 {

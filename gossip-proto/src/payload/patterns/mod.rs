@@ -1,4 +1,4 @@
-//! Engram's patterns as contents: texts in short forms, embeddings in bit planes.
+//! Engram's patterns as contents: compact texts, embeddings in bit planes.
 
 mod embeddings;
 mod half;
@@ -19,7 +19,7 @@ use crate::{Compression, DecodeError, TooLarge};
 /// One immutable content: the pattern as one node consolidated it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatternContent {
-    /// The pattern id it was written under.
+    /// The pattern id under which it was written.
     pub id: String,
     /// The embedding, in the cluster's dimension (768 for Engram).
     pub embedding: Arc<[f32]>,
@@ -33,13 +33,13 @@ pub struct PatternContent {
     pub last_consolidated: i64,
 }
 
-/// Bytes of memory that the decoder counts for each thing, at least what it really takes.
+/// Bytes of memory that the decoder counts for each item, at least its real size.
 const CONTENT: usize = 160;
 const TEXT: usize = 24;
 /// Bytes of the longest encoding of a length, and of the numbers of a content.
 const COUNT_WIRE: usize = 3;
 const NUMBERS_WIRE: usize = 18;
-/// Bytes of what frames headings and embeddings.
+/// Bytes that frame headings and embeddings.
 const BATCH_WIRE: usize = 32;
 
 impl Wire for PatternContent {
@@ -51,8 +51,8 @@ impl Wire for PatternContent {
         let embedding = self.embedding.len() * 4;
         ContentSize {
             wire: fields + embedding + BATCH_WIRE,
-            // Headings and embeddings are unpacked once before they are read. A batch fills its
-            // planes up to eight values.
+            // Headings and embeddings are unpacked once before they are read. A batch pads its
+            // planes to a multiple of eight values.
             memory: fields + CONTENT + id + texts + episodes * TEXT + 2 * embedding + BATCH_WIRE,
         }
     }
@@ -82,8 +82,8 @@ impl Wire for PatternContent {
         Ok(contents)
     }
 
-    /// Checks the lengths of id, embedding and episodes, and the bytes that all take. Takes time
-    /// linear in the number of episodes.
+    /// Checks the lengths of id, embedding and episodes, and the total size. Takes time linear in
+    /// the number of episodes.
     fn check(&self) -> Result<(), TooLarge> {
         within("bytes of an id", self.id.len(), MAX_ID)?;
         within("values of an embedding", self.embedding.len(), MAX_DIMENSION as usize)?;

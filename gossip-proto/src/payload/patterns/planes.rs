@@ -1,25 +1,25 @@
 //! Bit planes: the same bit of many numbers side by side.
 //!
 //! Signs and exponents of an embedding's values resemble each other, their mantissas are noise.
-//! LZ4 finds nothing while both are interleaved; once every bit has a plane of its own, the planes
-//! of the exponents shrink and the others cost nothing extra.
+//! LZ4 finds no repetition while both are interleaved. With a separate plane for every bit, the
+//! planes of the exponents shrink and the others cost nothing extra.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Groups of eight values that are transposed at once: as many as fill a vector register with one
-/// byte of each.
+/// Groups of eight values that are transposed at once: one byte of each fills a vector register.
 const GROUPS: usize = 16;
 /// Values that are transposed at once.
 const VALUES: usize = 8 * GROUPS;
 
-/// Row `n` holds value `n` of each group; or, transposed, bit `n` of each byte of the group's values.
+/// Row `n` holds value `n` of each group; or, transposed, bit `n` of each byte of the group's
+/// values.
 type Block = [[u32; GROUPS]; 8];
 
-/// Sorts the bits of `count` values, of which the lower `width` bytes matter, into planes.
+/// Sorts the bits of the lower `width` bytes of `count` values into planes.
 ///
-/// The values come in rows, each turned into bits by `bits`; the first that has none ends it all.
-/// Their number is filled up with zeros to a multiple of eight.
+/// `bits` converts each value of the rows; returns `None` at the first value that it does not
+/// convert. Zeros pad the values to a multiple of eight.
 pub(super) fn shuffle<'a>(
     rows: impl Iterator<Item = &'a [f32]>,
     count: usize,
@@ -50,7 +50,7 @@ pub(super) fn shuffle<'a>(
     Some(planes)
 }
 
-/// Puts the groups from `first` on into the planes, as far as these reach.
+/// Writes the groups from `first` on into the planes, up to the end of the planes.
 fn shuffle_block(values: &[u32; VALUES], planes: &mut [u8], groups: usize, first: usize) {
     let mut block = Block::default();
     for (group, eight) in values.chunks_exact(8).enumerate() {
@@ -67,10 +67,10 @@ fn shuffle_block(values: &[u32; VALUES], planes: &mut [u8], groups: usize, first
     }
 }
 
-/// Undoes [`shuffle`] for `count` values, which are handed out in pieces; `None` if the filling is
-/// not zero.
+/// Undoes [`shuffle`] for `count` values and passes them to `put` in pieces; `None` if the padding
+/// is not zero.
 ///
-/// `planes` must be as long as `shuffle` makes it for that number.
+/// `planes` must have the length that `shuffle` returns for `count` values.
 pub(super) fn unshuffle(
     planes: &[u8],
     width: usize,
@@ -109,16 +109,16 @@ fn unshuffle_block(planes: &[u8], width: usize, groups: usize, first: usize) -> 
     values
 }
 
-/// The bytes of a transposed block, plane by plane: all of the lowest byte first.
+/// The bytes of a transposed block, plane by plane, the planes of the lowest byte first.
 fn bytes_of(block: &Block) -> impl Iterator<Item = [u8; GROUPS]> {
     let lanes = (0..u32::BITS).step_by(8);
     lanes.flat_map(move |shift| block.iter().map(move |row| row.map(|word| (word >> shift) as u8)))
 }
 
-/// Transposes 8 x 8 matrices of bits: of each group and each byte, the eight rows are the matrix.
+/// Transposes 8 x 8 bit matrices: for each group and each byte, the eight rows form one matrix.
 ///
-/// Squares of 4 x 4, 2 x 2 and single bits change places across the diagonal (Warren, Hacker's
-/// Delight, section 7-3). Every step is the same for all groups, so that it compiles to vector code.
+/// Squares of 4 x 4, 2 x 2 and single bits swap across the diagonal (Warren, Hacker's Delight,
+/// section 7-3). Every step is the same for all groups, so that it compiles to vector code.
 fn transpose(block: &mut Block) {
     for (distance, mask) in [(4, 0x0f0f_0f0f), (2, 0x3333_3333), (1, 0x5555_5555)] {
         for upper in (0..8).filter(|row| row & distance == 0) {
@@ -140,7 +140,7 @@ mod tests {
 
     fn shuffled(values: &[u32], width: usize) -> Vec<u8> {
         let values: Vec<f32> = values.iter().map(|&bits| f32::from_bits(bits)).collect();
-        // Rows that end anywhere within a block.
+        // Row ends do not align with blocks.
         let planes = shuffle(values.chunks(37), values.len(), width, |value| Some(value.to_bits()));
         planes.unwrap()
     }

@@ -1,4 +1,4 @@
-//! Uses the whole of the crate in a world that has `core` and `alloc` only.
+//! Uses the whole crate with only `core` and `alloc`.
 
 #![no_std]
 
@@ -21,7 +21,7 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// A space without records, whose root is given.
+/// A space without records, with a given root.
 struct Empty([u8; 32]);
 
 impl View for Empty {
@@ -68,7 +68,7 @@ impl View for Empty {
     }
 }
 
-/// Runs a session between two empty spaces, and sends a batch and an advert through bytes.
+/// Runs a session between two empty spaces, and encodes and decodes a batch and an advert.
 pub extern "C" fn exercise() -> bool {
     let Ok(space) = SpaceId::new("default") else { return false };
     let parameters = Parameters::new("sha256", 12).require("dimension", "768");
