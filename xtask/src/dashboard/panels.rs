@@ -31,7 +31,7 @@ const ROWS: [(&str, &[&str]); 6] = [
 const WIDTH: usize = 8;
 const HEIGHT: usize = 7;
 
-/// The first row: one number for each question of an operator who was just woken, its unit, and the value from which on
+/// The first row: one number for each first question of an operator, its unit, and the value from which on
 /// it is red, or green if that is the good end.
 const OVERVIEW: [Number; 6] = [
     Number {
