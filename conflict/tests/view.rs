@@ -34,7 +34,7 @@ fn view_of_real_patterns_matches_the_naive_one() {
     for rules in [Rules::default(), mixed()] {
         let lines = from_scratch(&real(), rules);
         assert_eq!(lines, naive::view(&real(), &rules));
-        assert!(lines.iter().any(|line| line.members > 3), "a group worth the name");
+        assert!(lines.iter().any(|line| line.members > 3), "a group of several members");
         assert!(lines.iter().any(|line| line.conflict.is_some()));
     }
     let rivals = from_scratch(&real(), mixed()).iter().filter(|l| l.rival.is_some()).count();

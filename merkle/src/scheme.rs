@@ -18,7 +18,7 @@ const LEAF: &[u8; 8] = b"emt1leaf";
 const NODE: &[u8; 8] = b"emt1node";
 const ROOT: &[u8; 8] = b"emt1root";
 
-/// Two digests as they are hashed: the halves of a node, or the key hash and the value of an entry.
+/// Two digests of a hash input: the halves of a node, or the key hash and the value of an entry.
 type Line = [[u8; Digest::LEN]; 2];
 
 /// The hash function and the base depth: two trees must share them to be comparable.

@@ -112,7 +112,7 @@ fn test_merkle_path_recomputation() {
     tree.upsert("a new one".into(), value(1));
     assert_eq!(hasher.take(), 14);
     tree.remove(b"a new one");
-    assert_eq!(hasher.take(), 13, "it was alone in its leaf");
+    assert_eq!(hasher.take(), 13, "its leaf is empty now");
 }
 
 #[test]

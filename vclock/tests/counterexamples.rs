@@ -97,7 +97,7 @@ fn a_resumed_machine_keeps_the_newer_write() {
     [Submit(0)].into_iter().chain(session(0, 1)).for_each(|step| world.take(step));
     world.processes[0] = image;
     world.take(join(1, 0));
-    assert_eq!(values(&world.processes[0]), [1, 0], "the older write stands beside the newer");
+    assert_eq!(values(&world.processes[0]), [1, 0], "both writes are live");
     // ... until the next write of the node.
     world.take(Submit(0));
     assert_eq!(settled(world), [2]);

@@ -1,4 +1,4 @@
-//! Measures what the budgets are about, each value beside its floor or its peer of the same run.
+//! Measures the values of the budgets, each next to its floor or peer of the same run.
 
 mod budgets;
 mod estimate;
@@ -18,11 +18,11 @@ use estimate::Estimates;
 
 /// Measure, and compare with the budgets
 ///
-/// Every value is measured in the same run as what it is compared with: the bare cost of the work, or the crate one
-/// would take instead. Exit status 1 if a budget is not met.
+/// Measures every value in the same run as its reference: the bare cost of the work, or an alternative crate. Exit status
+/// 1 if a budget is not met.
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// What to measure
+    /// The part to measure
     #[arg(value_enum, default_value_t = Suite::Core)]
     suite: Suite,
     /// Print the results as one JSON array on standard output
@@ -36,9 +36,9 @@ enum Suite {
     Core,
     /// The wire format and the sync machine
     Proto,
-    /// Sessions over QUIC, and what a cluster sends while nothing happens
+    /// Sessions over QUIC, and the traffic of an idle cluster
     Net,
-    /// A node: what the scheduler waits for, memory, the store on its disk
+    /// A node: time on the scheduler's thread, memory, the store on its disk
     Bridge,
 }
 
@@ -92,7 +92,7 @@ impl Suite {
 
 impl Bench {
     pub(crate) fn run(self) -> Result<Verdict> {
-        // A folder of its own, emptied first: no result of an earlier run can pass for one of this.
+        // A separate folder, emptied first: results of earlier runs cannot be mistaken for new ones.
         let home = target_folder()?.join("bench");
         if home.exists() {
             std::fs::remove_dir_all(&home)
@@ -128,7 +128,7 @@ fn measure_times(benchmark: &Benchmark, home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Sizes are not estimated but counted: the benchmark prints them, one JSON object a line.
+/// Sizes are counted, not estimated: the benchmark prints one JSON object per line.
 fn measure_sizes(benchmark: &Benchmark) -> Result<Vec<Measured>> {
     let mut command = benchmark.command();
     eprintln!("$ {}", spelled(&command));
@@ -154,7 +154,7 @@ impl Benchmark {
     }
 }
 
-/// One line of the result.
+/// A row of the result.
 #[derive(Clone, PartialEq, Debug)]
 struct Measured {
     name: String,
@@ -164,7 +164,7 @@ struct Measured {
     /// The floor or the peer of the same run, or the limit itself.
     reference: String,
     ratio: f64,
-    /// The ratio may be this high; a value without a budget is only shown.
+    /// The maximum ratio; a value without a budget is only shown.
     budget: Option<f64>,
     met: bool,
 }
@@ -238,7 +238,7 @@ fn table(measured: &[Measured]) -> String {
     lines.join("\n")
 }
 
-/// A time in the unit that suits it.
+/// Formats a time in a suitable unit.
 fn time(nanoseconds: f64) -> String {
     match nanoseconds {
         ..1e3 => format!("{nanoseconds:.1} ns"),

@@ -1,4 +1,4 @@
-//! Certificates, made by the node's own program.
+//! Certificates, issued by the node's own program.
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -6,14 +6,14 @@ use clap::{Args, ValueEnum};
 use crate::Verdict;
 use crate::product;
 
-/// Make, renew and show the certificates of a cluster
+/// Issue, renew and show the certificates of a cluster
 ///
-/// `certs ca` makes the authority, `certs node --name NAME` a node's key and certificate, `certs rotate --name NAME` a new
-/// certificate for the same key, and `certs show FILE` prints the node id that the peers' configurations name. `certs
+/// `certs ca` creates the authority, `certs node --name NAME` a node's key and certificate, `certs rotate --name NAME` a
+/// new certificate for the same key, and `certs show FILE` prints the node id for the peers' configurations. `certs
 /// PART -- --help` lists the options of a part.
 #[derive(Args)]
 pub(crate) struct Certs {
-    /// What to do
+    /// The action
     #[arg(value_enum)]
     part: Part,
     /// Options of the part; `certs PART -- --help` lists them
@@ -23,13 +23,13 @@ pub(crate) struct Certs {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Make the cluster's authority
+    /// Create the cluster's authority
     Ca,
-    /// Make a node's key and certificate
+    /// Create a node's key and certificate
     Node,
-    /// Make a new certificate for a node's key, so that its id stays
+    /// Issue a new certificate for a node's key; the node id stays
     Rotate,
-    /// Print whose certificate a file holds
+    /// Print the owner of a certificate file
     Show,
 }
 

@@ -1,4 +1,4 @@
-//! Every check of a change, in the order in which a mistake is found soonest.
+//! All checks of a change, ordered so that mistakes are found early.
 
 mod report;
 mod steps;
@@ -17,23 +17,23 @@ use crate::workspace::members;
 use report::{Ending, Report, summarise};
 use steps::{DEEP, ORDINARY, Step};
 
-/// Run every check of a change: all that CI runs
+/// Run all checks of CI
 ///
 /// Formatting, house rules, lints, tests, doctests, documentation, every crate without its features, the builds without
-/// std, the examples, and a real demo. Each command is printed before it runs, and again if it fails. With --deep also
-/// the long proofs; what needs a tool that is not installed is skipped by name.
+/// std, the examples, and a real demo. Prints each command before it runs, and again if it fails. With --deep also runs
+/// the long checks. Skips steps whose tool is not installed, and names them.
 #[derive(Args)]
 pub(crate) struct Ci {
-    /// Also the long proofs, some of which take many minutes
+    /// Also run the long checks, some of which take many minutes
     #[arg(long)]
     deep: bool,
-    /// Only this step, of the ordinary or the deep ones; may be given several times
+    /// Run only this step, ordinary or deep; may be given several times
     #[arg(long, value_name = "STEP")]
     only: Vec<String>,
-    /// Go on after a failure, and report all of them
+    /// Continue after a failure, and report all failures
     #[arg(long)]
     keep_going: bool,
-    /// Name the steps, and run none
+    /// List the steps without running them
     #[arg(long)]
     list: bool,
     /// Print the outcome of each step as one JSON array on standard output
@@ -83,7 +83,7 @@ impl Ci {
     }
 }
 
-/// Runs the commands of one step until one fails, and collects what they say that they skipped.
+/// Runs the commands of one step until one fails, and collects the lines in which they report skipped parts.
 fn run(commands: Vec<Command>) -> Result<(Ending, Vec<String>)> {
     let mut skipped = Vec::new();
     for mut command in commands {
@@ -97,8 +97,8 @@ fn run(commands: Vec<Command>) -> Result<(Ending, Vec<String>)> {
     Ok((Ending::Passed, skipped))
 }
 
-/// Runs the command, shows on stderr what it prints, and keeps the lines that tell of something skipped: in the middle of
-/// a long run nobody would see them. Standard output is for the result of this task alone.
+/// Runs the command, forwards its output to stderr, and collects the lines that begin with "skipped", which are easily
+/// overlooked in a long run. Standard output is reserved for the result of this task.
 fn follow(command: &mut Command, skipped: &mut Vec<String>) -> Result<bool> {
     let (output, input) = std::io::pipe()?;
     command.stdout(input.try_clone()?).stderr(input);
@@ -106,7 +106,7 @@ fn follow(command: &mut Command, skipped: &mut Vec<String>) -> Result<bool> {
         command.env("CARGO_TERM_COLOR", "always");
     }
     let mut child = command.spawn()?;
-    // The command still holds the ends to write into; unless it lets go of them, the reading never ends.
+    // The command still holds the write ends of the pipe; reading would not end before it is dropped.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     for line in BufReader::new(output).split(b'\n') {
         let line = line?;

@@ -1,4 +1,4 @@
-//! Running other programs so that a reader can follow and repeat what was run.
+//! Runs other programs, and prints the commands so that they can be repeated.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// The root of the repository, whatever the current directory. Cargo tells it to the programs that it runs; a program
-/// that is started by itself belongs to the repository that it was built in.
+/// The root of the repository, independent of the current directory. Cargo passes it to the programs that it runs; a
+/// program that is started directly uses the repository in which it was built.
 pub(crate) fn root() -> &'static Path {
     static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
         let told = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
@@ -20,11 +20,11 @@ pub(crate) fn root() -> &'static Path {
     &ROOT
 }
 
-/// The cargo that runs this task, started in the root.
+/// Creates a command for the cargo that runs this task, in the root.
 pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
-    // What cargo told this process about its package would make build scripts run again that look at such variables.
+    // Variables about this package would make build scripts that read them run again.
     for (name, _) in std::env::vars_os().filter(|(name, _)| describes_a_package(name)) {
         command.env_remove(name);
     }
@@ -37,7 +37,7 @@ fn describes_a_package(variable: &OsStr) -> bool {
     ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
-/// How a person would type the command in the root of the repository.
+/// The command in shell syntax, for the root of the repository.
 pub(crate) fn spelled(command: &Command) -> String {
     let variables = command.get_envs().filter_map(|(name, value)| {
         Some(format!("{}='{}'", name.to_string_lossy(), value?.to_string_lossy()))
@@ -60,14 +60,14 @@ fn quoted(argument: &str) -> String {
     }
 }
 
-/// Prints the command, runs it, and says whether it succeeded.
+/// Prints and runs the command. Returns whether it succeeded.
 pub(crate) fn passes(command: &mut Command) -> Result<bool> {
     eprintln!("$ {}", spelled(command));
     let status = command.status().with_context(|| format!("cannot start {}", spelled(command)))?;
     Ok(status.success())
 }
 
-/// The standard output of a command that must succeed.
+/// Runs a command that must succeed, and returns its standard output.
 pub(crate) fn said(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot start {}", spelled(command)))?;
     if !output.status.success() {
@@ -76,7 +76,7 @@ pub(crate) fn said(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Builds with cargo, its progress shown on stderr, and returns the executables it made.
+/// Builds with cargo, with progress on stderr, and returns the built executables.
 pub(crate) fn build(mut command: Command) -> Result<Vec<PathBuf>> {
     eprintln!("$ {}", spelled(&command));
     command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());

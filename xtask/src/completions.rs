@@ -1,4 +1,4 @@
-//! What a shell may offer behind `cargo xtask`.
+//! Shell completions for `cargo xtask`.
 
 use std::io;
 
@@ -10,14 +10,14 @@ use crate::Verdict;
 
 /// Print completions for a shell
 ///
-/// They complete a command called `xtask`, as shells know no alias of cargo. For bash, in ~/.bashrc:
+/// They complete a command called `xtask`, because shells do not know cargo's aliases. For bash, in ~/.bashrc:
 ///
 ///     xtask() { cargo xtask "$@"; }
 ///     source <(cargo xtask completions bash)
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Completions {
-    /// Which shell
+    /// The shell
     shell: Shell,
 }
 

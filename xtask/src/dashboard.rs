@@ -1,5 +1,5 @@
-//! What is generated for operators: a Grafana dashboard and alert rules from the node's table of metrics, the reference of
-//! `cluster.toml` from its table of keys.
+//! Generates files for operators: a Grafana dashboard and alert rules from the node's table of metrics, and the reference
+//! of `cluster.toml` from its table of keys.
 
 mod alerts;
 mod panels;
@@ -16,13 +16,13 @@ use crate::Verdict;
 use crate::command::{root, said};
 use crate::product;
 
-/// Write the Grafana dashboard, the alert rules and the reference of cluster.toml, as the node has them
+/// Generate the Grafana dashboard, the alert rules and the reference of cluster.toml
 ///
-/// Into engram-bridge/dashboard and engram-bridge/docs/CONFIGURATION.md. Every metric that the node has gets a panel; an
-/// alert on a metric that it does not have is an error.
+/// Writes to engram-bridge/dashboard and engram-bridge/docs/CONFIGURATION.md. Every metric of the node gets a panel; an
+/// alert on a metric that the node does not have is an error.
 #[derive(Args)]
 pub(crate) struct Dashboard {
-    /// Write nothing; fail if the files are not as they would be written
+    /// Write nothing; fail if the files are out of date
     #[arg(long)]
     check: bool,
 }
@@ -58,7 +58,7 @@ impl Dashboard {
             }
         }
         for path in &stale {
-            eprintln!("{}: is stale; run cargo xtask dashboard", path.display());
+            eprintln!("{}: is out of date; run cargo xtask dashboard", path.display());
         }
         Ok(if stale.is_empty() { Verdict::Passed } else { Verdict::Failed })
     }

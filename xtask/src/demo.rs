@@ -1,4 +1,4 @@
-//! Real node processes converge on real consolidation state, and the outcome is checked without taking their word.
+//! Real node processes converge on real consolidation state, and an independent check verifies the outcome.
 
 mod cluster;
 mod data;
@@ -30,21 +30,21 @@ use run::Run;
 
 /// Watch real nodes converge on real patterns
 ///
-/// Builds the node, issues throw-away certificates, starts one process per node on this machine, and replays to each
-/// its own consolidation snapshots. When all have one root, every node's visible patterns are compared byte for byte
-/// with the others', and with the union of what was fed in. Ctrl-C ends it cleanly.
+/// Builds the node, issues temporary certificates, starts one process per node on this machine, and replays to each
+/// its own consolidation snapshots. When all roots are equal, compares every node's visible patterns byte for byte
+/// with those of the others, and with the union of the input. Ctrl-C ends it cleanly.
 #[derive(Args)]
 pub(crate) struct Demo {
-    /// How many nodes to run, up to 16; those beyond the files start empty [default: one per file, at least 3]
+    /// Number of nodes, up to 16; nodes beyond the files start empty [default: one per file, at least 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=MOST_NODES))]
     nodes: Option<u8>,
     /// Folder with one *.jsonl of snapshots per node [default: the three nodes of the fixture]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Seconds between the timed gossip rounds; changes are announced at once anyway
+    /// Seconds between timed gossip rounds; changes are always announced at once
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     interval: u64,
-    /// Keep the nodes running after the check, until Ctrl-C, so that one can look at their pages
+    /// Keep the nodes and their status pages running after the check, until Ctrl-C
     #[arg(long)]
     hold: bool,
     /// Print the result as one JSON object on standard output
@@ -56,18 +56,18 @@ pub(crate) struct Demo {
     /// Give up if the nodes have not converged after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
-    /// Whether each node has a host of its own, laid out before.
+    /// Whether each node has a separate host, created before.
     #[arg(skip)]
     on_hosts: bool,
 }
 
 const MOST_NODES: i64 = 16;
 
-/// Rejected lines of a file beyond this many are counted, not listed.
+/// The maximum number of listed rejected lines of a file; further ones are counted.
 const LISTED: usize = 10;
 
 impl Demo {
-    /// The demo of the fixture's nodes, each in the network namespace of its host.
+    /// Creates the demo of the fixture's nodes, each in the network namespace of its host.
     pub(crate) fn on_hosts() -> Self {
         let (nodes, data, keep) = (None, None, None);
         let (interval, timeout) = (5, 180);
@@ -87,7 +87,7 @@ impl Demo {
         let union =
             feeds.iter().flat_map(|feed| feed.patterns.keys()).collect::<BTreeSet<_>>().len();
         if union == 0 {
-            bail!("{}: holds no pattern that could be taken", data.display());
+            bail!("{}: contains no valid pattern", data.display());
         }
 
         let binary = product::node()?;
@@ -124,7 +124,7 @@ impl Demo {
         Ok(if outcome.converged() { Verdict::Passed } else { Verdict::Failed })
     }
 
-    /// How many nodes to run; files beyond that many are left out.
+    /// The number of nodes to run; further files are left out.
     fn node_count(&self, feeds: &mut Vec<Feed>) -> Result<usize> {
         let count = match self.nodes {
             Some(count) => usize::from(count),
@@ -136,7 +136,7 @@ impl Demo {
             );
         }
         for feed in feeds.drain(count.min(feeds.len())..) {
-            eprintln!("left out, there are only {count} nodes: {}", feed.file.display());
+            eprintln!("ignored, because there are only {count} nodes: {}", feed.file.display());
         }
         Ok(count)
     }
@@ -148,13 +148,13 @@ impl Demo {
             None => binary.ancestors().nth(2).expect("cargo builds into folders").join("demo"),
         };
         fs::create_dir_all(&folder)
-            .with_context(|| format!("{}: cannot be made", folder.display()))?;
+            .with_context(|| format!("{}: cannot be created", folder.display()))?;
         Ok(folder.join("convergence.svg"))
     }
 }
 
-/// Sets the flag at Ctrl-C and its kin, so that the demo ends in order. A second one ends it at once; the nodes then
-/// notice the end of their input.
+/// Sets the flag on Ctrl-C and similar signals, so that the demo ends in order. A second signal ends it at once; the nodes
+/// then end with their input.
 fn watch_for_interrupts() -> Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in signal_hook::consts::TERM_SIGNALS {
@@ -176,6 +176,6 @@ fn report_rejected(feeds: &[Feed]) {
         }
     }
     if feeds.iter().any(|feed| !feed.rejected.is_empty()) {
-        eprintln!("The demo goes on with all other patterns; correct or remove these.\n");
+        eprintln!("The demo continues with all other patterns; correct or remove these.\n");
     }
 }

@@ -1,4 +1,4 @@
-//! Licences, bans and advisories of everything that is linked.
+//! Checks licences, bans and advisories of all dependencies.
 
 use std::process::Command;
 
@@ -9,13 +9,13 @@ use crate::Verdict;
 use crate::command::{cargo, passes};
 use crate::tool::Tool;
 
-/// Check the licences, the bans and the advisories of everything that is linked
+/// Check the licences, bans and advisories of all dependencies
 ///
-/// Needs cargo-deny, and for the advisories the network: where they cannot be fetched, they are skipped. What is allowed,
-/// and why, is said in xtask/deny.toml.
+/// Needs cargo-deny, and network access for the advisories: skips them if they cannot be fetched. xtask/deny.toml lists
+/// the allowed licences with reasons.
 #[derive(Args)]
 pub(crate) struct Deny {
-    /// Fetch nothing; use the advisories as they were last fetched
+    /// Use the advisories that were fetched last
     #[arg(long)]
     offline: bool,
 }

@@ -1,4 +1,4 @@
-//! Each crate by itself, as somebody would take it who needs no more.
+//! Builds of each crate alone, like those of a user of a single crate.
 
 use std::process::Command;
 
@@ -11,10 +11,10 @@ use crate::workspace::{Member, members};
 
 /// Check each crate alone: without features, and with each feature by itself
 ///
-/// What a workspace builds together hides what one of its crates forgot to ask for.
+/// A build of the whole workspace hides missing features of a single crate.
 #[derive(Args)]
 pub(crate) struct Features {
-    /// Only this crate; may be given several times
+    /// Check only this crate; may be given several times
     #[arg(long, value_name = "NAME")]
     package: Vec<String>,
 }
@@ -43,7 +43,7 @@ fn each(member: &Member) -> Vec<Command> {
     [without(member)].into_iter().chain(named).collect()
 }
 
-/// Checks a crate with nothing but what it cannot do without.
+/// Checks a crate with only its required dependencies.
 pub(crate) fn without(member: &Member) -> Command {
     cargo(["check", "--no-default-features", &format!("--package={}", member.name)])
 }

@@ -1,4 +1,4 @@
-//! The fuzz targets of the wire format and of the sync machine.
+//! Runs the fuzz targets of the wire format and the sync machine.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -12,19 +12,19 @@ use crate::Verdict;
 use crate::command::{cargo, root, spelled};
 use crate::workspace::target_folder;
 
-/// Feed every parser of the wire, and whole sessions, with what a fuzzer makes up
+/// Fuzz every wire parser and whole sessions
 ///
-/// Needs cargo-fuzz (`cargo install cargo-fuzz`); works on a stable compiler. Starts from the committed corpus and keeps
-/// what it finds in gossip-proto/fuzz/corpus. An input that fails is left in gossip-proto/fuzz/artifacts, and the command
-/// that runs it again is printed.
+/// Needs cargo-fuzz (`cargo install cargo-fuzz`); works with a stable compiler. Starts from the committed corpus and stores
+/// new inputs in gossip-proto/fuzz/corpus. Stores a failing input in gossip-proto/fuzz/artifacts, and prints the command
+/// that repeats it.
 #[derive(Args)]
 pub(crate) struct Fuzz {
-    /// Only these targets
+    /// Run only these targets
     targets: Vec<String>,
-    /// How long each target runs
+    /// Seconds per target
     #[arg(long, value_name = "N", default_value_t = 60)]
     seconds: u64,
-    /// How many inputs each target takes, however long that lasts
+    /// Inputs per target, instead of a time
     #[arg(long, value_name = "N", conflicts_with = "seconds")]
     runs: Option<u64>,
     /// Print the results as one JSON array on standard output
@@ -32,7 +32,7 @@ pub(crate) struct Fuzz {
     json: bool,
 }
 
-/// The folder that holds `fuzz/`.
+/// The folder that contains `fuzz/`.
 const CRATE: &str = "gossip-proto";
 
 impl Fuzz {
@@ -52,7 +52,7 @@ impl Fuzz {
         Ok(if survived { Verdict::Passed } else { Verdict::Failed })
     }
 
-    /// Runs one target and counts what it took.
+    /// Runs one target and counts its inputs.
     fn feed(&self, target: &str) -> Result<Fed> {
         let mut command = cargo(["fuzz", "run", "--sanitizer=none"]);
         command.current_dir(root().join(CRATE));
@@ -91,7 +91,7 @@ impl Fuzz {
     }
 }
 
-/// What a target took.
+/// The result of one target.
 struct Fed {
     target: String,
     runs: u64,
@@ -109,7 +109,7 @@ impl Fed {
     }
 }
 
-/// The targets, as the folder of their sources names them.
+/// The names of the targets, from the folder of their sources.
 fn targets() -> Result<Vec<String>> {
     let folder = root().join(CRATE).join("fuzz/fuzz_targets");
     let entries = std::fs::read_dir(&folder).with_context(|| format!("{}", folder.display()))?;

@@ -1,4 +1,4 @@
-//! Hosts in network namespaces, a router between them, and what it does to their packets.
+//! Hosts in network namespaces, with a router between them that shapes their packets.
 
 use std::fs;
 use std::process::Command;
@@ -7,17 +7,17 @@ use anyhow::{Context, Result};
 
 use crate::command::said;
 
-/// How the network treats packets.
+/// The treatment of packets by the network.
 pub(crate) enum Shape {
-    /// Each host sends through this queue of tc's.
+    /// Each host sends through this `tc` queue.
     Queue(&'static str),
-    /// Each link takes packets of so many bytes at most.
+    /// The maximum packet size of each link, in bytes.
     Mtu(u32),
-    /// The router drops what the first host sends to the second.
+    /// The router drops packets from the first host to the second.
     OneWay,
 }
 
-/// How many hosts there are.
+/// The number of hosts.
 const HOSTS: usize = 3;
 
 /// The namespace of a host, counted from 0.
@@ -25,21 +25,21 @@ pub(crate) fn name(host: usize) -> String {
     format!("host-{host}")
 }
 
-/// Where the node of a host listens.
+/// The listen address of a host's node.
 pub(crate) fn address(host: usize) -> String {
     format!("10.77.{host}.2:7701")
 }
 
-/// Whatever is added to this command runs in new user, network and mount namespaces, as their master.
+/// Runs its arguments as a command in new user, network and mount namespaces, as their root.
 pub(crate) fn apart() -> Command {
     let mut command = Command::new("unshare");
     command.args(["--map-root-user", "--net", "--mount"]);
     command
 }
 
-/// Lays hosts and router in the namespaces of this process, which have to be new.
+/// Creates hosts and router in the namespaces of this process, which must be new.
 pub(crate) fn lay(shape: &Shape) -> Result<()> {
-    // ip keeps the names of namespaces below /run; here that is nobody else's.
+    // `ip` stores the names of namespaces below /run, which is private here.
     run("mount -t tmpfs tmpfs /run")?;
     fs::create_dir_all("/run/netns").context("/run/netns: cannot be made")?;
     run("ip link set lo up")?;

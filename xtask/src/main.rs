@@ -1,6 +1,6 @@
-//! Every workflow of this repository: `cargo xtask` alone lists them.
+//! All workflows of this repository: `cargo xtask` without arguments lists them.
 //!
-//! One file per command. No command links the product: each calls cargo, or the product's own binaries, as a user would.
+//! One file per command. No command links the product: each calls cargo or the product's own binaries, like a user.
 
 mod bench;
 mod certs;
@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-/// Consolidation gossip for Engram: every workflow, one command each.
+/// Consolidation gossip for Engram: one command per workflow.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
 struct Cli {
@@ -67,14 +67,14 @@ enum Task {
     Unit(unit::Unit),
 }
 
-/// What a task found: not every failure is an error of the task itself.
+/// The result of a task: a failed check is not an error of the task itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
     Passed,
     Failed,
 }
 
-/// The tasks in the order in which a newcomer meets them.
+/// The tasks in the order in which a newcomer needs them.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Try", &["demo", "node", "sim", "certs"]),
     (
@@ -94,7 +94,7 @@ fn main() -> ExitCode {
         print!("{}", overview());
         return ExitCode::SUCCESS;
     }
-    // Clap itself ends the process with status 2 on a wrong command line, and with 0 after help.
+    // Clap exits with status 2 on a wrong command line, and with 0 after help.
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let result = match cli.task {
         Task::Bench(task) => task.run(),
@@ -128,7 +128,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Why a command line would be refused, in one line. One that only lacks something is named, not spelled out.
+/// The reason why a command line is refused, in one line. Ignores missing arguments.
 pub(crate) fn refuses(arguments: &[&str]) -> Option<String> {
     let line = ["cargo xtask"].into_iter().chain(arguments.iter().copied());
     let error = Cli::command().try_get_matches_from(line).err()?;
@@ -137,12 +137,12 @@ pub(crate) fn refuses(arguments: &[&str]) -> Option<String> {
         ErrorKind::MissingSubcommand,
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
     ];
-    // Asking for help is no mistake.
+    // A request for help is valid.
     (error.use_stderr() && !lacks.contains(&error.kind()))
         .then(|| error.to_string().lines().next().unwrap_or_default().to_owned())
 }
 
-/// The grouped list of tasks, made from the tasks' own descriptions so that the two cannot disagree.
+/// The grouped list of tasks, generated from the tasks' own descriptions.
 fn overview() -> String {
     let command = Cli::command();
     let mut text = String::from("Usage: cargo xtask <task> [options]\n");
@@ -156,8 +156,8 @@ fn overview() -> String {
         }
     }
     text.push_str(
-        "\nEach task explains itself: cargo xtask <task> --help\n\
-         Exit status: 0 all went well, 1 something failed, 2 wrong command line\n",
+        "\nDetails of a task: cargo xtask <task> --help\n\
+         Exit status: 0 success, 1 failure, 2 wrong command line\n",
     );
     text
 }

@@ -1,4 +1,4 @@
-//! The long searches of the model of the state rules.
+//! Runs the long searches of the model of the state rules.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -13,11 +13,11 @@ use crate::command::{cargo, spelled};
 /// Search the model of the state rules for histories that break a law
 ///
 /// Random histories and all short ones of every fault class, and sessions record by record. A row is one class: forbidden
-/// violations fail the search, accepted ones are the losses that the rules document. Each violation is printed with its
+/// violations fail the search, accepted ones are the losses that the rules document. Prints each violation with its
 /// shortest history. The model is in vclock/tests/rules; the counterexamples of weaker rules are ordinary tests there.
 #[derive(Args)]
 pub(crate) struct Model {
-    /// Only these searches
+    /// Run only these searches
     #[arg(value_enum)]
     searches: Vec<Search>,
     /// Random histories for each fault class; a twentieth of them for each condition of sessions
@@ -32,10 +32,10 @@ pub(crate) struct Model {
     /// Steps of a random history beyond the first four
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..))]
     length: u64,
-    /// The same seed gives the same histories
+    /// The seed of the histories
     #[arg(long, value_name = "S", default_value_t = 42)]
     seed: u64,
-    /// Only this fault class; may be given several times
+    /// Search only this fault class; may be given several times
     #[arg(long = "class", value_name = "NAME")]
     classes: Vec<String>,
     /// Print the rows as one JSON array on standard output
@@ -113,7 +113,7 @@ impl Model {
     }
 }
 
-/// The rows that the model prints.
+/// The rows printed by the model.
 #[derive(Default)]
 struct Table {
     heading: Vec<String>,
@@ -121,9 +121,9 @@ struct Table {
 }
 
 impl Table {
-    /// Takes a line of output: a heading begins with `run`, a row with the name of a search.
+    /// Reads a line of output: a heading begins with `run`, a row with the name of a search.
     fn read(&mut self, line: &str) {
-        // The test runner prints the first heading behind the name of the test.
+        // The test runner prints the first heading after the name of the test.
         let Some(cells) = line.find("| ").map(|begin| &line[begin..]) else { return };
         let cells: Vec<_> = cells.trim_matches(['|', ' ']).split(" | ").collect();
         match cells.first() {

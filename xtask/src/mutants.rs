@@ -1,4 +1,4 @@
-//! Deliberate mistakes in the code that ships, each of which a named test has to notice.
+//! Deliberate mistakes in the shipped code, each of which named tests must detect.
 
 mod plant;
 mod scheduler;
@@ -19,16 +19,16 @@ use crate::workspace::target_folder;
 use plant::{copy_checkout, plant};
 use table::{Mutant, Suite};
 
-/// Plant deliberate mistakes in the code, and fail if a test does not notice its own
+/// Plant deliberate mistakes in the code, and fail if a test does not detect them
 ///
-/// Each mutant replaces a text of one or more source files in a copy of the checkout, and names the tests that have to
-/// fail then. A text that is not found exactly once is an error: the code has changed, and the mutant has to follow.
+/// Each mutant replaces text in one or more source files of a copy of the checkout, and names the tests that must
+/// then fail. A text that does not occur exactly once is an error: the code has changed, and the mutant must follow.
 #[derive(Args)]
 pub(crate) struct Mutants {
-    /// Only this mutant; may be given several times
+    /// Run only this mutant; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Name the mutants, and run none
+    /// List the mutants without running them
     #[arg(long)]
     list: bool,
     /// Print the outcomes as one JSON array on standard output
@@ -79,7 +79,7 @@ fn all() -> impl Iterator<Item = &'static Mutant> {
     table::MUTANTS.iter().chain(scheduler::MUTANTS)
 }
 
-/// A copy of the checkout, with a target folder that stays for the next run.
+/// A copy of the checkout, with a target folder that is kept for the next run.
 struct Copy {
     scratch: Scratch,
     target: PathBuf,
@@ -92,7 +92,7 @@ impl Copy {
         Ok(Self { scratch, target })
     }
 
-    /// Without a mutant every test has to pass: one that fails anyway would notice everything.
+    /// Checks that every test passes without a mutant: a failing test would appear to detect all of them.
     fn check_unchanged(&self, mutants: &[&Mutant]) -> Result<()> {
         let suites: BTreeSet<&Suite> = mutants.iter().map(|mutant| mutant.suite).collect();
         for suite in suites {
@@ -105,14 +105,14 @@ impl Copy {
         Ok(())
     }
 
-    /// Plants a mutant, and returns the tests that do not notice it.
+    /// Plants a mutant, and returns the tests that do not detect it.
     fn survived(&self, mutant: &'static Mutant) -> Result<Vec<&'static str>> {
         let _planted = plant(self.scratch.path(), mutant.edits)?;
         let failed = self.failed(mutant.suite, &mutant.killers.iter().copied().collect())?;
         Ok(mutant.killers.iter().copied().filter(|test| !failed.contains(*test)).collect())
     }
 
-    /// Runs tests, and returns those that fail. Each has to exist.
+    /// Runs tests, and returns those that fail. Each must exist.
     fn failed(&self, suite: &Suite, tests: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
         let mut build = self.test(suite);
         ensure!(passes(build.arg("--no-run"))?, "it does not compile: {}", spelled(&build));
@@ -122,7 +122,7 @@ impl Copy {
         let output = String::from_utf8_lossy(&output.stdout);
         let outcome = |test: &str| {
             let line = output.lines().find(|line| line.starts_with(&format!("test {test} ... ")));
-            line.with_context(|| format!("{test} did not run to its end"))
+            line.with_context(|| format!("{test} did not finish"))
         };
         let mut failed = BTreeSet::new();
         for test in tests {

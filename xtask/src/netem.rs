@@ -1,4 +1,4 @@
-//! Real nodes on hosts of their own, joined by a network that loses, delays, repeats and cuts.
+//! Runs real nodes on separate hosts, joined by a network that loses, delays, repeats and cuts.
 
 use std::process::{Command, Stdio};
 
@@ -11,23 +11,23 @@ use crate::command::spelled;
 use crate::demo::Demo;
 use crate::hosts::{self, Shape, lay};
 
-/// Run the demo on hosts of their own, under bad network conditions
+/// Run the demo on separate hosts under bad network conditions
 ///
-/// Each of three nodes gets a network namespace, with a router between them that treats their packets as the condition
-/// says. When they have converged, their states are compared as in the demo. Needs Linux with unshare, ip and tc, and
-/// no rights. What this machine cannot do is skipped by name. All of it is gone when the command ends.
+/// Each of three nodes gets a network namespace; a router between them applies the condition to their packets. When the
+/// nodes have converged, compares their states as in the demo. Needs Linux with unshare, ip and tc, but no privileges.
+/// Skips conditions that this machine does not support, and names them. Leaves nothing behind.
 #[derive(Args)]
 pub(crate) struct Netem {
-    /// Only this condition; may be given several times
+    /// Run only this condition; may be given several times
     #[arg(long, value_name = "CONDITION")]
     only: Vec<String>,
-    /// Name the conditions, and run none
+    /// List the conditions without running them
     #[arg(long)]
     list: bool,
-    /// Print how each condition ended as one JSON array on standard output
+    /// Print the outcome of each condition as one JSON array on standard output
     #[arg(long)]
     json: bool,
-    /// For this command itself: it has just been put into namespaces of its own
+    /// Internal: this process runs in its new namespaces
     #[arg(long, hide = true, value_name = "CONDITION")]
     inside: Option<String>,
 }
@@ -45,39 +45,39 @@ const CONDITIONS: [Condition; 10] = [
     condition("loss-20", "one packet of five is lost", Shape::Queue("netem loss 20%")),
     condition(
         "delay",
-        "packets take 75 ms, 50 more or less",
+        "packets take 75 ms, plus or minus 50 ms",
         Shape::Queue("netem delay 75ms 50ms"),
     ),
     condition(
         "reorder",
-        "a quarter of the packets overtakes others",
+        "a quarter of the packets are reordered",
         Shape::Queue("netem delay 20ms reorder 25% 50%"),
     ),
     condition(
         "duplicate",
-        "a fifth of the packets comes twice",
+        "a fifth of the packets are duplicated",
         Shape::Queue("netem duplicate 20%"),
     ),
     condition(
         "slow",
-        "each host sends one megabit a second",
+        "each host sends one megabit per second",
         Shape::Queue("tbf rate 1mbit burst 16kb latency 400ms"),
     ),
     condition("narrow", "no packet is longer than 1,280 bytes", Shape::Mtu(1280)),
-    condition("one-way", "the first host is not heard by the second", Shape::OneWay),
-    condition("fair", "nothing is in the way", Shape::Mtu(1500)),
+    condition("one-way", "packets from the first host to the second are lost", Shape::OneWay),
+    condition("fair", "an unimpaired network", Shape::Mtu(1500)),
 ];
 
 const fn condition(name: &'static str, about: &'static str, shape: Shape) -> Condition {
     Condition { name, about, shape }
 }
 
-/// How a run under one condition ended.
+/// The outcome of a run under one condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Ending {
     Passed,
     Failed,
-    /// What the machine lacks.
+    /// The missing requirement of the machine.
     Skipped(String),
 }
 
@@ -131,12 +131,12 @@ fn find(name: &str) -> Result<&'static Condition> {
     }
 }
 
-/// Starts this very program in new namespaces, where it lays the network and runs the demo.
+/// Starts this program in new namespaces, where it creates the network and runs the demo.
 fn under(condition: &Condition) -> Result<Ending> {
     let us = std::env::current_exe().context("this program cannot find itself")?;
     let mut command = hosts::apart();
     command.arg(us).args(["netem", "--inside", condition.name]);
-    // Standard output is for the result of this task alone.
+    // Standard output is reserved for the result of this task.
     command.stdout(Stdio::from(std::io::stderr()));
     let status = command.status().with_context(|| format!("cannot start {}", spelled(&command)))?;
     Ok(if status.success() { Ending::Passed } else { Ending::Failed })
@@ -149,7 +149,7 @@ fn lacks_namespaces() -> Option<Ending> {
 }
 
 impl Shape {
-    /// What this machine lacks to make it.
+    /// The requirement of the condition that this machine lacks, if any.
     fn lacks(&self) -> Option<Ending> {
         let Self::Queue(queue) = self else { return None };
         let mut probe = hosts::apart();

@@ -1,4 +1,4 @@
-//! One node, from its configuration.
+//! Runs one node from its configuration.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The builds without std.
+//! Builds without std.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::Verdict;
 use crate::command::{cargo, passes, root};
 use crate::workspace::{Member, members};
 
-/// Link the crates that promise to need no std into programs that have none
+/// Link the no_std crates into programs without std
 #[derive(Args)]
 pub(crate) struct Nostd {}
 
@@ -17,7 +17,7 @@ impl Nostd {
     pub(crate) fn run(self) -> Result<Verdict> {
         for mut command in members()?.iter().filter_map(without_std) {
             if !passes(&mut command)? {
-                eprintln!("\na duplicate lang item means that something below it links std");
+                eprintln!("\na duplicate lang item means that a dependency links std");
                 return Ok(Verdict::Failed);
             }
         }
@@ -25,7 +25,7 @@ impl Nostd {
     }
 }
 
-/// A crate proves that it needs no std by a package below its tests that has none to link.
+/// Each no_std crate has a package below its tests that links it without std.
 pub(crate) fn without_std(member: &Member) -> Option<Command> {
     let manifest = member.folder.join("tests/no_std/Cargo.toml");
     let relative = manifest.strip_prefix(root()).unwrap_or(&manifest);

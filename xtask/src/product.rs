@@ -1,4 +1,4 @@
-//! The product's own programs: built first, then run as a user would.
+//! Builds the product's own programs and runs them like a user.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,21 +9,21 @@ use crate::command::{build, cargo};
 
 const PACKAGE: &str = "--package=engram-bridge";
 
-/// Builds the node, and returns where it lies.
+/// Builds the node, and returns its path.
 pub(crate) fn node() -> Result<PathBuf> {
     built(cargo(["build", "--release", PACKAGE, "--features=node", "--bin=engram-node"]))
 }
 
-/// Builds the simulator as tests are built, and returns where it lies.
+/// Builds the simulator with the profile of tests, and returns its path.
 pub(crate) fn simulator() -> Result<PathBuf> {
     built(cargo(["build", PACKAGE, "--features=files", "--example=sim"]))
 }
 
 fn built(command: Command) -> Result<PathBuf> {
-    build(command)?.pop().context("the build made no program")
+    build(command)?.pop().context("the build produced no program")
 }
 
-/// Runs a program in the caller's own folder, on the caller's terminal, and takes over how it ended.
+/// Runs a program in the caller's folder and terminal, and exits with its status.
 pub(crate) fn hand_over(program: PathBuf, arguments: &[String]) -> Result<crate::Verdict> {
     let status = Command::new(&program).args(arguments).status();
     let status = status.with_context(|| format!("cannot start {}", program.display()))?;

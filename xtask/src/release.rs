@@ -1,4 +1,4 @@
-//! Publishing, dry unless told otherwise.
+//! Publishing; a dry run by default.
 
 mod archive;
 
@@ -11,24 +11,24 @@ use crate::Verdict;
 use crate::command::{cargo, passes, root, said, spelled};
 use crate::workspace::{Member, libraries, members};
 
-/// Check that every crate could be published now; publish only if told so
+/// Check that every crate can be published; publish only with --execute
 ///
-/// The working tree is clean, the house rules hold, each package carries its licences and its pages, builds from its
-/// package alone, and is no larger than 200 KiB, the program no larger than 256 KiB.
+/// Checks that the working tree is clean, that the house rules hold, and that each package contains its licences and
+/// documents, builds alone, and is no larger than 200 KiB (256 KiB for the program).
 #[derive(Args)]
 pub(crate) struct Release {
-    /// Really publish, from the bottom up
+    /// Publish, dependencies first
     #[arg(long, conflicts_with = "allow_dirty")]
     execute: bool,
-    /// Check in spite of changes that are not committed
+    /// Check despite uncommitted changes
     #[arg(long)]
     allow_dirty: bool,
-    /// Also test each package where it is alone, as those will have it who download it; takes minutes
+    /// Also test each package alone, as downloaded by a user; takes minutes
     #[arg(long, conflicts_with = "execute")]
     archives: bool,
 }
 
-/// What every package must hold.
+/// The files that every package must contain.
 const PAPERS: [&str; 5] =
     ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE", "Cargo.toml"];
 
@@ -52,7 +52,7 @@ impl Release {
         for mut command in [cargo(["xtask", "tidy"]), publish] {
             if !passes(&mut command)? {
                 eprintln!(
-                    "\nthis command failed; run it by itself to look closer:\n$ {}",
+                    "\nthis command failed; run it alone for details:\n$ {}",
                     spelled(&command)
                 );
                 return Ok(Verdict::Failed);
@@ -65,13 +65,13 @@ impl Release {
     }
 }
 
-/// What is published must be what is committed.
+/// Refuses uncommitted changes: packages must match a commit.
 fn refuse_changes() -> Result<()> {
     let mut command = Command::new("git");
     let changes = said(command.current_dir(root()).args(["status", "--porcelain"]))?;
     if !changes.is_empty() {
         bail!(
-            "there are changes that are not committed; commit them, or look with --allow-dirty:\n{changes}"
+            "there are uncommitted changes; commit them, or check with --allow-dirty:\n{changes}"
         );
     }
     Ok(())

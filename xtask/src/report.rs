@@ -1,4 +1,4 @@
-//! One page with everything that can be measured: budgets, simulation, compression.
+//! A page with all measurements: budgets, simulation, compression.
 
 mod page;
 
@@ -15,22 +15,22 @@ use crate::scratch::Scratch;
 use crate::workspace::target_folder;
 use page::{Page, Section};
 
-/// Measure everything, and write one page about it
+/// Measure everything, and write a page with the results
 ///
-/// Benchmarks beside their floors and peers, what the protocol sends, and how simulated clusters converge, with the
-/// machine and the commit that it came from. Takes the better part of an hour; close other programs first. Exit status
-/// 1 if a budget is not met.
+/// Benchmarks next to their floors and peers, the bytes that the protocol sends, and the convergence of simulated clusters,
+/// with the machine and the commit. Takes most of an hour; close other programs first. Exit status 1 if a budget is not
+/// met.
 #[derive(Args)]
 pub(crate) struct Report {
-    /// Where to write the page [default: target/report.html]
+    /// The page to write [default: target/report.html]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Only these parts; may be given several times
+    /// Measure only these parts; may be given several times
     #[arg(long, value_name = "PART", value_parser = PARTS.map(|part| part.name))]
     part: Vec<String>,
 }
 
-/// What is measured, by which task.
+/// A part of the page and the task that measures it.
 struct Part {
     name: &'static str,
     title: &'static str,
@@ -42,7 +42,7 @@ const PARTS: [Part; 6] = [
     Part { name: "proto", title: "The sync machine", arguments: &["bench", "proto"] },
     Part { name: "net", title: "Sessions over QUIC", arguments: &["bench", "net"] },
     Part { name: "bridge", title: "A node", arguments: &["bench", "bridge"] },
-    Part { name: "bytes", title: "What the protocol sends", arguments: &["sim", "bytes"] },
+    Part { name: "bytes", title: "Bytes of the protocol", arguments: &["sim", "bytes"] },
     Part { name: "sim", title: "Simulated clusters", arguments: &["sim", "run", "--all"] },
 ];
 
@@ -67,7 +67,7 @@ impl Report {
 }
 
 impl Part {
-    /// Runs the task; that a budget is missed is part of its result.
+    /// Runs the task; a missed budget is part of its result.
     fn measure(&self, scratch: &Path) -> Result<Section> {
         let curves = scratch.join(self.name);
         let mut command = cargo(["xtask"]);
@@ -89,7 +89,7 @@ impl Part {
     }
 }
 
-/// The curves that were drawn, in the order of their names.
+/// The drawn curves, in the order of their names.
 fn pictures(folder: &Path) -> Result<Vec<String>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
@@ -101,7 +101,7 @@ fn pictures(folder: &Path) -> Result<Vec<String>> {
     paths.iter().map(|path| Ok(std::fs::read_to_string(path)?)).collect()
 }
 
-/// The machine and the commit, one line each.
+/// Describes the machine and the commit, one line each.
 fn origin() -> Result<Vec<(&'static str, String)>> {
     let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model =

@@ -1,4 +1,4 @@
-//! A folder to work in: gone afterwards, unless the user wants to look at it.
+//! A working folder that is removed afterwards, unless the user keeps it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// A new folder below the system's temporary one, readable by this user only: it will hold private keys.
+    /// Creates a folder below the system's temporary one, readable by this user only, because it will hold private keys.
     pub(crate) fn new() -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         loop {
@@ -21,27 +21,25 @@ impl Scratch {
             let name = format!("engram-xtask-{}-{number}", std::process::id());
             let path = std::env::temp_dir().join(name);
             match create_private(&path) {
-                // Left over by a process that had the same number.
+                // Left over by an earlier process with the same id.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 result => {
-                    result.with_context(|| format!("{}: cannot be made", path.display()))?;
+                    result.with_context(|| format!("{}: cannot be created", path.display()))?;
                     return Ok(Self { path, kept: false });
                 }
             }
         }
     }
 
-    /// A folder of the user's choice, which stays. It may exist, but must hold nothing yet.
+    /// Uses a folder of the user's choice, which is kept. It may exist, but must be empty.
     pub(crate) fn keep(path: &Path) -> Result<Self> {
         let shown = path.display();
-        fs::create_dir_all(path).with_context(|| format!("{shown}: cannot be made"))?;
+        fs::create_dir_all(path).with_context(|| format!("{shown}: cannot be created"))?;
         let path = path.canonicalize().with_context(|| format!("{shown}: cannot be resolved"))?;
         let mut entries =
             fs::read_dir(&path).with_context(|| format!("{shown}: cannot be listed"))?;
         if entries.next().is_some() {
-            anyhow::bail!(
-                "{shown}: is not empty; name a new folder, so that nothing is overwritten"
-            );
+            anyhow::bail!("{shown}: is not empty, and nothing was overwritten; name a new folder");
         }
         Ok(Self { path, kept: true })
     }

@@ -1,4 +1,4 @@
-//! Whether the version tells what changed for those who use a crate.
+//! Checks that breaking changes come with a new version.
 
 use std::process::Command;
 
@@ -34,7 +34,7 @@ impl Semver {
     }
 }
 
-/// What was released last. A comparison with the commit at hand would find nothing, ever.
+/// The newest tag. A comparison with the current commit would never find anything.
 fn newest_tag() -> Option<String> {
     let mut command = Command::new("git");
     command.current_dir(root()).args(["describe", "--tags", "--abbrev=0"]);

@@ -1,4 +1,4 @@
-//! Simulated clusters, run by the product's own simulator.
+//! Runs the product's own simulator of clusters.
 
 use std::path::PathBuf;
 
@@ -9,32 +9,32 @@ use crate::Verdict;
 use crate::command::{passes, root};
 use crate::product;
 
-/// Simulate clusters of up to 1,000 nodes, and judge how they converge
+/// Simulate clusters of up to 1,000 nodes, and check their convergence
 ///
-/// Without options: every quick scenario over its usual seeds, judged by its bound and by the committed baseline. The
-/// nodes run the scheduler, the sessions and the store that ship, with default settings, in virtual time. A seed that
-/// fails is printed with the command that replays it.
+/// Without options, runs every quick scenario over its usual seeds, and compares it with its bound and the committed
+/// baseline. The nodes run the shipped scheduler, sessions and store, with default settings, in virtual time. Prints a
+/// failing seed with the command that replays it.
 #[derive(Args)]
 pub(crate) struct Sim {
-    /// What to do
+    /// The action
     #[arg(value_enum, default_value_t = Part::Run)]
     part: Part,
-    /// Only this scenario; may be given several times
+    /// Run only this scenario; may be given several times
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
-    /// Other seeds than usual, the last one excluded
+    /// A range of seeds instead of the usual ones, end excluded
     #[arg(long, value_name = "A..B")]
     seeds: Option<String>,
-    /// One seed
+    /// A single seed
     #[arg(long, value_name = "S", conflicts_with = "seeds")]
     seed: Option<u64>,
     /// Print every event of one scenario and one seed
     #[arg(long, requires = "seed", requires = "scenario")]
     trace: bool,
-    /// Also large clusters, and for `bytes` a million entries
+    /// Include large clusters, and for `bytes` a million entries
     #[arg(long)]
     all: bool,
-    /// A folder of consolidation snapshots for `bytes` to weigh instead of the fixture
+    /// A folder of consolidation snapshots for `bytes` instead of the fixture
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
     /// Print the results as one JSON array on standard output
@@ -43,7 +43,7 @@ pub(crate) struct Sim {
     /// Draw the convergence curves of each scenario into this folder
     #[arg(long, value_name = "FOLDER")]
     curves: Option<PathBuf>,
-    /// Make the results the baseline
+    /// Save the results as the baseline
     #[arg(long)]
     bless: bool,
 }
@@ -52,9 +52,9 @@ pub(crate) struct Sim {
 enum Part {
     /// Run scenarios
     Run,
-    /// Weigh what the protocol sends
+    /// Measure the bytes of the protocol
     Bytes,
-    /// Name the scenarios
+    /// List the scenarios
     List,
 }
 

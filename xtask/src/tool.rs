@@ -1,4 +1,4 @@
-//! Programs that do not come with Rust. Everything else works without them.
+//! Optional programs that do not come with Rust.
 
 use std::process::{Command, Stdio};
 
@@ -6,9 +6,9 @@ use crate::command::cargo;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Tool {
-    /// A subcommand of cargo by the crate that brings it, or a program.
+    /// The crate of a cargo subcommand, or a program.
     pub(crate) name: &'static str,
-    /// How to have it.
+    /// Installation instructions.
     install: &'static str,
 }
 
@@ -38,7 +38,7 @@ impl Tool {
         status.is_ok_and(|status| status.success())
     }
 
-    /// As [`Self::is_here`]; if it is not, says what is skipped and how to have it.
+    /// Like [`Self::is_here`]; if the tool is missing, also prints that it is skipped and how to install it.
     pub(crate) fn is_here_or_say(self) -> bool {
         let is_here = self.is_here();
         if !is_here {

@@ -1,4 +1,4 @@
-//! The unit that ships, verified by systemd.
+//! Verifies the shipped systemd unit.
 
 use std::fs;
 use std::process::Command;
@@ -11,10 +11,9 @@ use crate::command::{passes, root};
 use crate::scratch::Scratch;
 use crate::tool::Tool;
 
-/// Verify the systemd unit that ships
+/// Verify the shipped systemd unit
 ///
-/// Without systemd-analyze it says that it is skipped. The unit names a program in /usr/local/bin; the copy that is
-/// verified names one that is there.
+/// Skipped without systemd-analyze. The unit names a program in /usr/local/bin; the verified copy names one that exists.
 #[derive(Args)]
 pub(crate) struct Unit {}
 

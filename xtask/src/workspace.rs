@@ -1,4 +1,4 @@
-//! The members of this workspace, as cargo sees them.
+//! The members of this workspace, from cargo's metadata.
 
 use std::path::PathBuf;
 
@@ -19,20 +19,20 @@ pub(crate) struct Member {
 
 pub(crate) struct Dependency {
     pub(crate) name: String,
-    /// Needed by tests, examples and benchmarks only.
+    /// Only tests, examples and benchmarks need it.
     pub(crate) is_dev: bool,
-    /// A member of this workspace.
+    /// Whether it is a member of this workspace.
     pub(crate) is_ours: bool,
-    /// `*` if the manifest asks for none.
+    /// `*` if the manifest requires no version.
     pub(crate) version: String,
 }
 
-/// All members, from the bottom up.
+/// All members, dependencies first.
 pub(crate) fn members() -> Result<Vec<Member>> {
     list(&metadata()?, "packages")?.iter().map(member).collect()
 }
 
-/// The published crates, or those of them that are named.
+/// The published crates, or the named ones among them.
 pub(crate) fn libraries<'a>(members: &'a [Member], named: &[String]) -> Result<Vec<&'a Member>> {
     let libraries: Vec<_> = members.iter().filter(|member| member.is_library).collect();
     let is_unknown = |name: &&String| !libraries.iter().any(|member| member.name == **name);
@@ -44,7 +44,7 @@ pub(crate) fn libraries<'a>(members: &'a [Member], named: &[String]) -> Result<V
     Ok(libraries.into_iter().filter(wanted).collect())
 }
 
-/// The folder that cargo builds into.
+/// Cargo's target folder.
 pub(crate) fn target_folder() -> Result<PathBuf> {
     text(&metadata()?, "target_directory").map(PathBuf::from)
 }

@@ -220,7 +220,7 @@ impl World {
         let (now, context) = (sender.now(time), sender.state.context().clone());
         self.alter(into, |receiver| {
             receiver.clock.hear(now);
-            // Refused if implausible: the receiver's versions stay as they are.
+            // Refused if implausible: the receiver's versions do not change.
             let _ = receiver.clock.observe(context.get(&receiver.node), receiver.now(time));
         });
     }

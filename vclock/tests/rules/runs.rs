@@ -9,7 +9,7 @@ use crate::session_runs::{self, CONDITIONS};
 /// A size from the environment.
 fn size(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")),
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")),
         Err(_) => default,
     }
 }
@@ -19,7 +19,7 @@ fn is_chosen(name: &str) -> bool {
     let Ok(chosen) = std::env::var("MODEL_CLASSES") else { return true };
     for chosen in chosen.split(',') {
         let is_known = CLASSES.iter().any(|class| class.name == chosen);
-        assert!(is_known, "there is no fault class {chosen}");
+        assert!(is_known, "unknown fault class {chosen}");
     }
     chosen.split(',').any(|chosen| chosen == name)
 }

@@ -172,7 +172,7 @@ impl World {
             }
             RenewKey(m, error) => self.renew_key(m, error),
             Reap(id) => self.reap(id),
-            _ => unreachable!("{action:?} is no fault of a machine"),
+            _ => unreachable!("{action:?} is not a fault of a machine"),
         }
     }
 

@@ -1,21 +1,21 @@
-//! The budgets for times: what may cost how much, beside what. Sizes carry their budgets themselves.
+//! The budgets for times, each with its reference. Sizes carry their budgets themselves.
 
 #[derive(Clone, Copy)]
 pub(super) struct Budget {
     pub(super) name: &'static str,
     pub(super) input: &'static str,
-    /// The benchmark of ours, `group/who/input`.
+    /// Our benchmark, `group/who/input`.
     pub(super) ours: &'static str,
     pub(super) reference: Reference,
-    /// The ratio of ours to the reference may be this high; without a limit it is only shown.
+    /// The maximum ratio of ours to the reference; without a limit it is only shown.
     pub(super) at_most: Option<f64>,
 }
 
 #[derive(Clone, Copy)]
 pub(super) enum Reference {
-    /// A benchmark of the same run: a floor, or the crate one would take instead.
+    /// A benchmark of the same run: a floor, or an alternative crate.
     Measured { name: &'static str, id: &'static str },
-    /// A limit that holds on any machine of this decade.
+    /// An absolute limit for any current machine.
     Nanoseconds(f64),
 }
 
@@ -51,7 +51,7 @@ const fn within(
     Budget { name, input, ours, reference, at_most: Some(1.0) }
 }
 
-// Ids of patterns and embeddings are real; what exceeds the real sets comes from fixed generators.
+// Pattern ids and embeddings are real; inputs beyond the real sets come from fixed generators.
 #[rustfmt::skip]
 pub(super) const CORE: &[Budget] = &[
     beside("one upsert and root", "10^4, SHA-256", "merkle_upsert/ours/sha256-10000", 1.3, "bare hashes", "merkle_upsert/floor/sha256-10000"),
@@ -84,7 +84,7 @@ pub(super) const CORE: &[Budget] = &[
     within("view, one changed pattern", "10^4 from real ones", "view/one changed pattern/10000", 10e6),
 ];
 
-// The wire's own budgets are sizes. Its times are shown beside LZ4, which alone saves nothing on these floats.
+// The wire's own budgets are sizes. Its times are shown next to LZ4, which alone saves nothing on these floats.
 #[rustfmt::skip]
 pub(super) const PROTO: &[Budget] = &[
     shown("encoding of records", "90 real patterns", "sync_encode/ours/f32", "LZ4 of the floats", "sync_encode/lz4/f32"),
@@ -95,7 +95,7 @@ pub(super) const PROTO: &[Budget] = &[
     within("a session, both ends", "10^4, one difference", "session/ours/1_of_10000", 500_000.0),
 ];
 
-// Memory and start are sizes. What the scheduler waits for is shown beside hashing all that it hands over.
+// Memory and start are sizes. The time on the scheduler's thread is shown next to that of hashing its whole submission.
 #[rustfmt::skip]
 pub(super) const BRIDGE: &[Budget] = &[
     shown("update_cache, unchanged", "10^4 from real ones", "update_cache/ours/unchanged-10000", "hashing the snapshot", "update_cache/floor/hash-10000"),
@@ -104,8 +104,8 @@ pub(super) const BRIDGE: &[Budget] = &[
     shown("a peer's change in the cache", "10^4 from real ones", "update_cache/ours/remote-change-10000", "hashing the snapshot", "update_cache/floor/hash-10000"),
 ];
 
-// Bytes and connections are counted, and carry their budgets themselves. What two threads need to wake each other varies
-// more than what is compared, so the budget is that of one thread. Seven tenths of the throughput are
+// Bytes and connections are counted, and carry their budgets themselves. The time for two threads to wake each other
+// varies more than the compared values, so the budget applies to one thread. Seven tenths of the throughput are
 // 1 / 0.7 of the time.
 #[rustfmt::skip]
 pub(super) const NET: &[Budget] = &[

@@ -1,4 +1,4 @@
-//! What criterion has measured.
+//! Results of criterion.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,12 +9,12 @@ use serde_json::Value;
 
 /// The time of every benchmark, in nanoseconds, by its full name `group/who/input`.
 ///
-/// It is the time that nine of ten samples exceed. What else the machine does can only add to a sample, and never takes the
-/// same from both sides of a comparison.
+/// It is the time that nine of ten samples exceed. Other load of the machine only adds to a sample, and adds different
+/// amounts to the two sides of a comparison.
 pub(super) struct Estimates(BTreeMap<String, f64>);
 
 impl Estimates {
-    /// Reads all results below the folder that criterion wrote to.
+    /// Reads all results below criterion's folder.
     pub(super) fn read(home: &Path) -> Result<Self> {
         let mut times = BTreeMap::new();
         collect(home, &mut times)?;
@@ -23,11 +23,11 @@ impl Estimates {
 
     pub(super) fn nanoseconds(&self, id: &str) -> Result<f64> {
         let time = self.0.get(id).copied();
-        time.with_context(|| format!("no benchmark measured {id}; mend the table of budgets"))
+        time.with_context(|| format!("no benchmark measured {id}; correct the table of budgets"))
     }
 }
 
-/// Criterion makes safe file names of the benchmarks' names, and keeps the true ones in a file beside the result.
+/// Criterion derives safe file names from the names of benchmarks, and stores the real names in a file next to the result.
 fn collect(folder: &Path, times: &mut BTreeMap<String, f64>) -> Result<()> {
     for entry in
         fs::read_dir(folder).with_context(|| format!("{}: cannot be listed", folder.display()))?
@@ -48,7 +48,7 @@ fn collect(folder: &Path, times: &mut BTreeMap<String, f64>) -> Result<()> {
     Ok(())
 }
 
-/// The time of one iteration that a tenth of the samples stays below.
+/// The time of one iteration at the tenth percentile of the samples.
 fn fastest_tenth(sample: &Value) -> Option<f64> {
     let numbers = |field: &str| -> Option<Vec<f64>> {
         sample[field].as_array()?.iter().map(Value::as_f64).collect()

@@ -1,4 +1,4 @@
-//! How each step ended.
+//! Reports of finished steps.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::tool::Tool;
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Ending {
     Passed,
-    /// The command that failed, as one would type it.
+    /// The failed command, in shell syntax.
     Failed(String),
-    /// The tool that is not installed.
+    /// The missing tool.
     Skipped(Tool),
 }
 
@@ -19,7 +19,7 @@ pub(super) struct Report {
     pub(super) step: &'static str,
     pub(super) took: Duration,
     pub(super) ending: Ending,
-    /// What its commands left out, in their own words.
+    /// The lines in which its commands reported skipped parts.
     pub(super) skipped: Vec<String>,
 }
 
@@ -50,16 +50,14 @@ pub(super) fn summarise(reports: &[Report]) {
         let (verdict, reason) = match ending {
             Ending::Passed => ("passed", String::new()),
             Ending::Failed(_) => ("FAILED", String::new()),
-            Ending::Skipped(tool) => {
-                ("skipped", format!(": cargo install {}, to have it run", tool.name))
-            }
+            Ending::Skipped(tool) => ("skipped", format!(": install {} to run it", tool.name)),
         };
         eprintln!("{verdict:<7}  {:>5} s  {step}{reason}", took.as_secs());
         skipped.iter().for_each(|line| eprintln!("{:20}{line}", ""));
     }
     for report in reports {
         if let Ending::Failed(command) = &report.ending {
-            eprintln!("\nthis command failed; run it by itself to look closer:\n$ {command}");
+            eprintln!("\nthis command failed; run it alone for details:\n$ {command}");
         }
     }
 }

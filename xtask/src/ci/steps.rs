@@ -1,4 +1,4 @@
-//! What is checked, and by which commands.
+//! The steps of CI and their commands.
 
 use std::process::Command;
 
@@ -8,11 +8,11 @@ use crate::nostd;
 use crate::tool::Tool;
 use crate::workspace::Member;
 
-/// Commands that belong together.
+/// A named group of commands.
 pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) about: &'static str,
-    /// Without it the step is skipped.
+    /// The tool without which the step is skipped.
     pub(super) tool: Option<Tool>,
     pub(super) commands: fn(&[Member]) -> Vec<Command>,
 }
@@ -30,32 +30,32 @@ impl Step {
         Self { tool: Some(tool), ..step }
     }
 
-    /// The tool that this step cannot do without, if it is not installed.
+    /// The required tool, if it is not installed.
     pub(super) fn missing(&self) -> Option<Tool> {
         self.tool.filter(|tool| !tool.is_here())
     }
 }
 
-/// All packages and features go together wherever possible: each other selection builds the dependencies once more.
+/// Steps select all packages and features if possible: every other selection rebuilds the dependencies.
 pub(super) const ORDINARY: [Step; 13] = [
     Step::new("formatting", "cargo fmt changes nothing", |_| {
         vec![cargo(["fmt", "--all", "--check"])]
     }),
-    Step::new("tidy", "the house rules that no compiler knows", |_| vec![xtask(["tidy"])]),
-    Step::new("lints", "no warning of the compiler or of clippy", |_| vec![lints()]),
+    Step::new("tidy", "the house rules that no compiler checks", |_| vec![xtask(["tidy"])]),
+    Step::new("lints", "no warning of the compiler or clippy", |_| vec![lints()]),
     Step::new("tests", "the tests of all crates", |_| vec![tests()]),
     Step::new("doctests", "the examples in the documentation", |_| vec![doctests()]),
-    Step::new("documentation", "it builds without a warning", |_| vec![documentation()]),
+    Step::new("documentation", "rustdoc gives no warning", |_| vec![documentation()]),
     Step::new("bare", "each crate alone, without its features", |members| {
         members.iter().filter(|member| member.is_library).map(features::without).collect()
     }),
     Step::new("nostd", "four crates link without std", |members| {
         members.iter().filter_map(nostd::without_std).collect()
     }),
-    Step::new("examples", "every example runs, the quick simulations among them", |members| {
+    Step::new("examples", "every example runs, including the quick simulations", |members| {
         members.iter().flat_map(|member| &member.examples).map(|name| example(name)).collect()
     }),
-    Step::new("dashboard", "the generated files are as they would be generated", |_| {
+    Step::new("dashboard", "the generated files are up to date", |_| {
         vec![xtask(["dashboard", "--check"])]
     }),
     Step::with(
@@ -64,25 +64,23 @@ pub(super) const ORDINARY: [Step; 13] = [
     ),
     Step::with(
         Tool::SYSTEMD_ANALYZE,
-        Step::new("unit", "systemd understands the unit", |_| vec![xtask(["unit"])]),
+        Step::new("unit", "systemd accepts the unit", |_| vec![xtask(["unit"])]),
     ),
     Step::new("demo", "three real processes converge", |_| vec![xtask(["demo"])]),
 ];
 
-/// The long proofs.
+/// The long checks.
 pub(super) const DEEP: [Step; 12] = [
     Step::new("features", "each crate alone, with each of its features", |_| {
         vec![xtask(["features"])]
     }),
-    Step::new(
-        "slow",
-        "kill -9 over and over, a hundred QUIC nodes, the state model, a browser",
-        |_| vec![slow_tests()],
-    ),
+    Step::new("slow", "repeated kill -9, a hundred QUIC nodes, the state model, a browser", |_| {
+        vec![slow_tests()]
+    }),
     Step::new("netem", "three hosts that lose, delay, repeat and cut packets", |_| {
         vec![xtask(["netem"])]
     }),
-    Step::new("commands", "every command that a document shows", |_| {
+    Step::new("commands", "every command in the documents runs", |_| {
         vec![xtask(["tidy", "--run-commands"])]
     }),
     Step::new("simulation", "simulated clusters of up to 1,000 nodes", |_| {
@@ -91,10 +89,10 @@ pub(super) const DEEP: [Step; 12] = [
     Step::new("histories", "100,000 histories of a cluster with faults lose nothing", |_| {
         vec![histories()]
     }),
-    Step::new("mutants", "every deliberate mistake is noticed", |_| vec![xtask(["mutants"])]),
+    Step::new("mutants", "a test detects every deliberate mistake", |_| vec![xtask(["mutants"])]),
     Step::with(
         Tool::PODMAN,
-        Step::new("image", "the image is built from its file, and its program runs", |_| image()),
+        Step::new("image", "the container image builds, and its program runs", |_| image()),
     ),
     Step::with(
         Tool::FUZZ,
@@ -106,13 +104,15 @@ pub(super) const DEEP: [Step; 12] = [
     ),
     Step::with(
         Tool::SEMVER,
-        Step::new("semver", "no break of an interface that the version does not tell", |_| {
+        Step::new("semver", "no breaking change without a new version", |_| {
             vec![xtask(["semver"])]
         }),
     ),
-    Step::new("release", "each package could be published, and tests from its archive", |_| {
-        vec![xtask(["release", "--allow-dirty", "--archives"])]
-    }),
+    Step::new(
+        "release",
+        "each package can be published, and passes its tests from its archive",
+        |_| vec![xtask(["release", "--allow-dirty", "--archives"])],
+    ),
 ];
 
 fn xtask<const N: usize>(arguments: [&str; N]) -> Command {
@@ -147,7 +147,7 @@ fn lints() -> Command {
     cargo(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
 }
 
-/// Nextest, if it is installed: it runs the tests of all crates side by side.
+/// Prefers nextest, which runs the tests of all crates in parallel.
 fn tests() -> Command {
     if Tool::NEXTEST.is_here() {
         cargo(["nextest", "run", "--workspace", "--all-features"])
@@ -156,8 +156,8 @@ fn tests() -> Command {
     }
 }
 
-/// The tests that are ignored because they take minutes, or need what not every machine has. One at a time: they start
-/// many processes themselves.
+/// The ignored tests, which take minutes or have special requirements. They run one at a time, because they start many
+/// processes themselves.
 fn slow_tests() -> Command {
     let mut command = cargo(["test", "--release", "--workspace", "--all-features", "--tests"]);
     command.args(["--", "--ignored", "--test-threads=1", "--show-output"]);

@@ -1,4 +1,4 @@
-//! When somebody should be woken, and what to do then.
+//! The alerts, with their entries in the runbook.
 
 use std::fmt::Write as _;
 
@@ -8,9 +8,9 @@ use super::Metric;
 
 struct Alert {
     name: &'static str,
-    /// The expression that holds while something is wrong.
+    /// The expression that holds during the fault.
     when: &'static str,
-    /// How long before anybody is told.
+    /// The time before the alert fires.
     lasts: &'static str,
     severity: &'static str,
     says: &'static str,
@@ -183,7 +183,7 @@ pub(super) fn rules(metrics: &[Metric]) -> Result<String> {
         let Alert { name, when, lasts, severity, says, runbook } = alert;
         let is_known = |name: &&str| metrics.iter().any(|metric| metric.name == *name);
         if let Some(unknown) = names(when).find(|name| !is_known(name)) {
-            bail!("{name} looks at {unknown}, which no node has");
+            bail!("{name} uses {unknown}, which no node has");
         }
         write!(
             text,
@@ -195,7 +195,7 @@ pub(super) fn rules(metrics: &[Metric]) -> Result<String> {
     Ok(text)
 }
 
-/// The metrics that an expression names.
+/// The metrics in an expression.
 fn names(expression: &str) -> impl Iterator<Item = &str> {
     let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.filter(|word| word.starts_with("engram_gossip_"))
@@ -213,7 +213,7 @@ mod tests {
         assert!(rules(&all).unwrap().contains("alert: EngramPeerLags"));
         all.retain(|metric| metric.name != "engram_gossip_cap_limit");
         let error = rules(&all).unwrap_err().to_string();
-        assert!(error.contains("EngramNearCap looks at engram_gossip_cap_limit"), "{error}");
+        assert!(error.contains("EngramNearCap uses engram_gossip_cap_limit"), "{error}");
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! One panel for each metric, in rows by the question that it answers.
+//! One panel for each metric, in rows by topic.
 
 use serde_json::{Value, json};
 
 use super::Metric;
 
-/// Rows in the order in which one looks, each with words of the names of its metrics. The last row takes the rest.
+/// The rows in display order, each with parts of the names of its metrics. The last row takes the rest.
 const ROWS: [(&str, &[&str]); 6] = [
     ("Convergence", &["lag", "divergent", "last_success", "rounds", "visibility", "triggers"]),
     ("Patterns", &["patterns", "conflicts", "deletions", "versions", "suppressed", "waiting"]),
@@ -27,11 +27,11 @@ const ROWS: [(&str, &[&str]); 6] = [
     ("Node", &[""]),
 ];
 
-/// A grid has 24 columns; three panels stand beside each other.
+/// A grid has 24 columns, for three panels in a row.
 const WIDTH: usize = 8;
 const HEIGHT: usize = 7;
 
-/// The first row: one number for each question of an operator who was just woken, its unit, and the value from which on
+/// The first row: one number for each first question of an operator, its unit, and the value from which on
 /// it is red, or green if that is the good end.
 const OVERVIEW: [Number; 6] = [
     Number {
@@ -72,7 +72,7 @@ const OVERVIEW: [Number; 6] = [
     },
 ];
 
-/// One number of the first row. In its query, `{N}` stands for the nodes that were chosen.
+/// One number of the first row. In its query, `{N}` is replaced by the selected nodes.
 struct Number {
     title: &'static str,
     of: &'static str,
@@ -80,7 +80,7 @@ struct Number {
     bad: Option<u32>,
 }
 
-/// The first row; it ends at the row of the grid that is returned.
+/// Adds the first row, and returns the row of the grid at which it ends.
 fn overview(panels: &mut Vec<Value>) -> usize {
     panels.push(heading("Overview", panels.len() + 1, 0));
     for (number, Number { title, of, unit, bad }) in OVERVIEW.iter().enumerate() {

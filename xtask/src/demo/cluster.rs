@@ -1,4 +1,4 @@
-//! Lays out a throw-away cluster: certificates, addresses, and one configuration per node.
+//! Sets up a temporary cluster: certificates, addresses, and one configuration per node.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,21 +12,21 @@ use anyhow::{Context, Result, bail};
 use super::data::Feed;
 use crate::hosts;
 
-/// The node binary, and the folder in which a cluster of its processes lives.
+/// The node binary, and the folder of a cluster of its processes.
 pub(crate) struct Cluster<'a> {
     binary: &'a Path,
     folder: &'a Path,
-    /// Whether each member has a host of its own, laid out by [`netem`]; otherwise all share this one.
+    /// Whether each member has a separate host, created by [`netem`]; otherwise all share this one.
     pub(crate) on_hosts: bool,
     pub(crate) members: Vec<Member>,
 }
 
-/// One node to be.
+/// A node of the cluster.
 pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) node_id: String,
     pub(crate) address: String,
-    /// What it replays; a node beyond the files starts empty.
+    /// The feed that it replays; a node beyond the files starts empty.
     pub(crate) data: Option<PathBuf>,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Cluster<'a> {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// Chooses free ports and writes the configurations. May be called again if a port is lost to somebody else.
+    /// Chooses free ports and writes the configurations. May be called again if another process takes a port.
     pub(crate) fn configure(&mut self, spaces: &[String], interval: u64) -> Result<()> {
         let addresses = if self.on_hosts {
             (0..self.members.len()).map(hosts::address).collect()
@@ -86,13 +86,13 @@ impl<'a> Cluster<'a> {
         self.folder.join(format!("{}.toml", member.name))
     }
 
-    /// The host of a member, if it has one of its own.
+    /// The separate host of a member, if any.
     fn host(&self, member: &Member) -> Option<usize> {
         let host = self.members.iter().position(|other| other.name == member.name);
         host.filter(|_| self.on_hosts)
     }
 
-    /// The command that runs a member, with `pause` between its snapshots.
+    /// Creates the command that runs a member, with `pause` between its snapshots.
     pub(crate) fn command(&self, member: &Member, pause: Duration) -> Command {
         let mut command = match self.host(member) {
             Some(host) => {
@@ -118,15 +118,15 @@ impl<'a> Cluster<'a> {
     }
 }
 
-/// Addresses of this machine that are free now.
+/// Currently free addresses of this machine.
 fn free_addresses(count: usize) -> Result<Vec<String>> {
-    // All are held at once, so that no two nodes get the same.
+    // Holds all at once, so no two nodes get the same.
     let bind = |_| UdpSocket::bind("127.0.0.1:0").context("no free UDP port on 127.0.0.1");
     let sockets = (0..count).map(bind).collect::<Result<Vec<_>>>()?;
     sockets.iter().map(|socket| Ok(socket.local_addr()?.to_string())).collect()
 }
 
-/// The nodes of the files, then `node-d` and so on as far as these names are free.
+/// The nodes of the files, then `node-d` and so on, if these names are free.
 fn names(feeds: &[Feed], count: usize) -> Vec<String> {
     let mut names: Vec<String> = feeds.iter().take(count).map(|feed| feed.node.clone()).collect();
     let mut spare = (b'a'..=b'z').map(|letter| format!("node-{}", char::from(letter)));
@@ -174,7 +174,7 @@ listen = "127.0.0.1:0"
     text
 }
 
-/// A basic string of TOML, which escapes as JSON does.
+/// A basic string of TOML, which has the same escapes as JSON.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

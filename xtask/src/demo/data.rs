@@ -1,7 +1,7 @@
-//! Reads what the nodes will be fed, on its own: the reader shares no code with the nodes that it is used to check.
+//! Reads the input of the nodes. The reader shares no code with the nodes that it helps to check.
 //!
-//! Two layouts, told apart line by line: a whole snapshot with embeddings in base64, or one pattern with the row of its
-//! embedding in `embeddings.f32` beside the file.
+//! A line has one of two layouts: a whole snapshot with embeddings in base64, or one pattern with the row of its
+//! embedding in `embeddings.f32` next to the file.
 
 mod embedding;
 mod pattern;
@@ -19,7 +19,7 @@ use embedding::{Rows, inline_embedding};
 pub(crate) use pattern::{Content, Key, exported_pattern};
 use pattern::{content, space_of};
 
-/// The longest pattern id that a node takes.
+/// The longest pattern id that a node accepts.
 const MAX_ID: usize = 128;
 
 /// One node's file.
@@ -27,23 +27,23 @@ const MAX_ID: usize = 128;
 pub(crate) struct Feed {
     pub(crate) node: String,
     pub(crate) file: PathBuf,
-    /// Snapshots that the node will replay one after the other.
+    /// The number of snapshots that the node will replay.
     pub(crate) snapshots: usize,
     pub(crate) spaces: BTreeSet<String>,
-    /// The last version of each pattern: absence from a later snapshot takes nothing away.
+    /// The last version of each pattern: absence from a later snapshot removes nothing.
     pub(crate) patterns: BTreeMap<Key, Content>,
     pub(crate) rejected: Vec<Rejected>,
 }
 
-/// A line, or one pattern of it, that no node may take.
+/// A line, or one pattern of it, that nodes must reject.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Rejected {
-    /// From 1; 0 for the file as a whole.
+    /// The line, from 1; 0 for the whole file.
     pub(crate) line: usize,
     pub(crate) reason: String,
 }
 
-/// Reads every `*.jsonl` of a folder, in the order of their names; each becomes a node of that name.
+/// Reads every `*.jsonl` of a folder in the order of their names; each becomes a node of that name.
 pub(crate) fn read_folder(folder: &Path) -> Result<Vec<Feed>> {
     let entries = fs::read_dir(folder)
         .with_context(|| format!("{}: cannot be read; --data takes a folder", folder.display()))?;
@@ -57,7 +57,7 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Vec<Feed>> {
     files.sort();
     if files.is_empty() {
         bail!(
-            "{}: holds no *.jsonl; put one file of snapshots there for each node",
+            "{}: contains no *.jsonl; put one file of snapshots there for each node",
             folder.display()
         );
     }
@@ -65,7 +65,7 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Vec<Feed>> {
     files.into_iter().map(|file| Feed::read(unique_name(&file, &mut names), file)).collect()
 }
 
-/// A name that is also a host name and a file name, whatever the data file is called.
+/// Derives a node name that is valid as host name and file name from the name of any data file.
 fn unique_name(file: &Path, taken: &mut BTreeSet<String>) -> String {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let plain: String =
@@ -113,7 +113,7 @@ impl Feed {
         Ok(feed)
     }
 
-    /// The lines of each run, in the order in which a node replays them.
+    /// Reads the lines of each run, in the order in which a node replays them.
     fn read_lines(&mut self) -> Result<BTreeMap<u64, Vec<(usize, Value)>>> {
         let shown = self.file.display().to_string();
         let file = File::open(&self.file).with_context(|| format!("{shown}: cannot be opened"))?;
@@ -197,7 +197,7 @@ impl Feed {
     }
 }
 
-/// What is wrong with a line, and where in it; the parser's own count of lines would mislead.
+/// Describes the fault of a line and its column; the parser's own line count would be misleading.
 fn not_json(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let cause = text.split(" at line ").next().unwrap_or_default();

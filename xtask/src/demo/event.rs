@@ -1,4 +1,4 @@
-//! What a node says about itself: one JSON object per line of its standard output.
+//! The events of a node: one JSON object per line of its standard output.
 
 use serde_json::Value;
 
@@ -8,15 +8,15 @@ pub(crate) enum Event {
     Listening { page: Option<String> },
     /// A session with a peer ended; `peer` is a name or a node id.
     Session { peer: String, records_in: u64 },
-    /// Something of this changed.
+    /// Part of the node's state changed.
     State(State),
     /// The answer to the command `export`.
     Exported,
     /// The answer to the command `groups`, space by space.
     Groups(Vec<Groups>),
-    /// A command could not be carried out.
+    /// A command failed.
     Failed { reason: String },
-    /// The node has closed its output: it is gone.
+    /// The node has closed its output and ended.
     Ended,
 }
 
@@ -24,14 +24,14 @@ pub(crate) enum Event {
 pub(crate) struct State {
     pub(crate) root: String,
     pub(crate) patterns: u64,
-    /// Submitted patterns that are not written yet.
+    /// Submitted patterns that are not yet written.
     pub(crate) waiting: u64,
     pub(crate) sessions: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
-    /// Lines and patterns of its data that it did not take.
+    /// Rejected lines and patterns of its data.
     pub(crate) rejected: u64,
-    /// All of its own snapshots have been submitted.
+    /// Whether all of its own snapshots are submitted.
     pub(crate) replay_done: bool,
 }
 
@@ -41,11 +41,11 @@ pub(crate) struct Groups {
     pub(crate) space: String,
     /// Groups of at least two patterns.
     pub(crate) groups: u64,
-    /// Patterns in these groups beside the representatives.
+    /// Patterns in these groups other than the representatives.
     pub(crate) members: u64,
     /// Patterns that dispute an episode with another one.
     pub(crate) disputed: u64,
-    /// Changed patterns that were not compared yet.
+    /// Changed patterns that are not yet compared.
     pub(crate) pending: u64,
     /// One of the members, explained.
     pub(crate) example: Option<String>,
@@ -66,7 +66,7 @@ impl Groups {
 }
 
 impl Event {
-    /// Understands one line; kinds that the demo has no use for are `None`.
+    /// Parses one line; `None` for events that the demo does not use.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(line).ok()?;
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! The processes of a demo: started, spoken to, and ended by handle, never by name.
+//! The processes of a demo, controlled through their handles, never by name.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use super::event::Event;
 
-/// How long a node may take to end by itself before it is killed.
+/// The time for a node to end by itself before it is killed.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// A running node process.
@@ -24,7 +24,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Starts `command`; its events go to `events` under the node's `number`, what it logs to the file `log`.
+    /// Starts `command`; its events go to `events` under the node's `number`, its log to the file `log`.
     pub(crate) fn start(
         name: &str,
         number: usize,
@@ -33,7 +33,7 @@ impl Node {
         events: Sender<(usize, Event)>,
     ) -> Result<Self> {
         let file =
-            File::create(&log).with_context(|| format!("{}: cannot be made", log.display()))?;
+            File::create(&log).with_context(|| format!("{}: cannot be created", log.display()))?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file);
         leave_terminal_signals_to_us(&mut command);
         let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
@@ -43,7 +43,7 @@ impl Node {
             let spoken =
                 output.lines().map_while(Result::ok).filter_map(|line| Event::parse(&line));
             for event in spoken.chain([Event::Ended]) {
-                // Nobody listens any more: the demo is over.
+                // The receiver is gone: the demo is over.
                 if events.send((number, event)).is_err() {
                     break;
                 }
@@ -56,10 +56,10 @@ impl Node {
     pub(crate) fn tell(&mut self, command: &str) -> Result<()> {
         let input = self.input.as_mut().expect("the input is open until the node is stopped");
         writeln!(input, "{command}")
-            .with_context(|| format!("{} does not listen any more", self.name))
+            .with_context(|| format!("{} no longer reads its input", self.name))
     }
 
-    /// The last lines that the node logged: what it has to say about its end.
+    /// The last lines of the node's log, which explain its end.
     pub(crate) fn last_words(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = log.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -67,12 +67,12 @@ impl Node {
     }
 }
 
-/// Ends all its nodes when dropped, together: each first gets the chance to end by itself.
+/// Ends all its nodes together when dropped: each may first end by itself.
 pub(crate) struct Nodes(pub(crate) Vec<Node>);
 
 impl Drop for Nodes {
     fn drop(&mut self) {
-        // A node ends at the end of its input, so it also ends should this process be killed.
+        // A node ends with its input, so it also ends if this process is killed.
         for node in &mut self.0 {
             node.input = None;
         }
@@ -81,15 +81,15 @@ impl Drop for Nodes {
             while matches!(node.child.try_wait(), Ok(None)) && Instant::now() < deadline {
                 thread::sleep(Duration::from_millis(5));
             }
-            // Both fail only for a process that has ended already, which is what is wanted.
+            // Both fail only for a process that has already ended.
             let _ = node.child.kill();
             let _ = node.child.wait();
         }
     }
 }
 
-/// Ctrl-C reaches every process of the terminal's foreground group. The nodes get a group each, so that they are ended
-/// in order, by us.
+/// Ctrl-C reaches every process of the terminal's foreground group. Each node gets a separate group, so that the demo ends
+/// the nodes in order.
 fn leave_terminal_signals_to_us(command: &mut Command) {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);

@@ -1,4 +1,4 @@
-//! How a demo ended, for people and for programs.
+//! The outcome of a demo as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use super::verify::Findings;
 pub(crate) struct Outcome {
     names: Vec<String>,
     progress: Progress,
-    /// From the start of the processes to one root on all, or to giving up.
+    /// From the start of the processes to equal roots, or to the time-out.
     seconds: f64,
     findings: Findings,
 }
@@ -31,7 +31,7 @@ impl Outcome {
         self.findings.problems.is_empty()
     }
 
-    /// What went wrong, if anything, on stderr.
+    /// Prints the problems, if any, to stderr.
     pub(crate) fn explain(&self) {
         for problem in &self.findings.problems {
             eprintln!("problem: {problem}");
@@ -86,7 +86,7 @@ impl Outcome {
             groups + members
         );
         if pending > 0 {
-            text += &format!("  {pending} patterns were not compared in time\n");
+            text += &format!("  {pending} patterns not compared in time\n");
         }
         let example = self.progress.groups().iter().find_map(|of| of.example.as_deref());
         for line in example.into_iter().flat_map(str::lines) {
@@ -138,7 +138,7 @@ impl Outcome {
         format!("\n{table}\n{verdict}\n{}", self.across_ids())
     }
 
-    /// How many ids had several versions, with one explained.
+    /// The number of ids with several versions, with one explained.
     fn contested(&self) -> String {
         let Findings { contested, example, .. } = &self.findings;
         let example = example.as_ref().map(|example| format!("; {example}")).unwrap_or_default();

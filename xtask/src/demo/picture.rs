@@ -1,4 +1,4 @@
-//! The picture of a convergence: patterns per node above, distinct roots below, over the same time.
+//! The picture of a convergence: patterns per node above, distinct roots below, over time.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ const RIGHT: f64 = 700.0;
 const COLOURS: [&str; 8] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#555555"];
 
-/// One of the two diagrams: where it is, and how far its values go.
+/// One of the two diagrams: its position and its greatest value.
 struct Panel {
     top: f64,
     bottom: f64,
@@ -18,7 +18,7 @@ struct Panel {
     highest: f64,
 }
 
-/// An SVG of `history`, up to `seconds`.
+/// Draws `history` up to `seconds` as SVG.
 pub(crate) fn draw(
     names: &[String],
     union: usize,
@@ -26,7 +26,7 @@ pub(crate) fn draw(
     seconds: f64,
     converged: bool,
 ) -> String {
-    // A little beyond the end, so that the end can be seen.
+    // Slightly beyond the end, to show the end.
     let span = seconds * 1.05;
     let highest = history.iter().flat_map(|sample| &sample.patterns).copied().max().unwrap_or(0);
     let patterns = Panel {
@@ -85,7 +85,7 @@ impl Panel {
         self.bottom - (self.bottom - self.top) * value / self.highest
     }
 
-    /// A value holds until the next one is known.
+    /// A value holds until the next one.
     fn steps(&self, samples: impl Iterator<Item = (f64, f64)>) -> String {
         let mut path = format!("M{:.1} {:.1}", self.x(0.0), self.y(0.0));
         for (seconds, value) in samples {
@@ -96,7 +96,7 @@ impl Panel {
         path
     }
 
-    /// Axes, grid lines with their values, and the name of what is drawn.
+    /// Draws axes, grid lines with their values, and the title.
     fn frame(&self, label: &str) -> String {
         let mut svg = String::new();
         let mut add = |part: String| {
@@ -132,7 +132,7 @@ impl Panel {
         svg
     }
 
-    /// The line that every node has to reach.
+    /// Draws the line that every node must reach.
     fn union(&self, union: usize) -> String {
         let y = self.y(union as f64);
         format!(
@@ -143,7 +143,7 @@ impl Panel {
     }
 }
 
-/// From 0 up to `highest` in steps of 1, 2 or 5 times a power of ten, none below `least`: at most seven values.
+/// Values from 0 up to `highest` in steps of 1, 2 or 5 times a power of ten, at least `least`: at most seven values.
 fn ticks(highest: f64, least: f64) -> Vec<f64> {
     let magnitude = 10_f64.powf((highest / 3.0).log10().floor());
     let step = [5.0, 2.0, 1.0]
@@ -153,7 +153,7 @@ fn ticks(highest: f64, least: f64) -> Vec<f64> {
     let step = step.unwrap_or(magnitude).max(least);
     (0..=(highest / step) as u64)
         .map(|count| {
-            // Without the last bits of noise that would show in the label.
+            // Rounds off the noise that would show in the label.
             (count as f64 * step * 1e6).round() / 1e6
         })
         .collect()

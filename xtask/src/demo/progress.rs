@@ -1,17 +1,17 @@
-//! What the nodes have reported so far, told in lines that read well on a terminal and in a log.
+//! The progress of the nodes, in lines for terminals and logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::event::{Event, Groups, State};
 
-/// A line is written at most this often, unless it is the last one.
+/// The minimum time between two lines, except for the last.
 const PACE: Duration = Duration::from_millis(500);
 
-/// Transfers that a line names, the largest first; the others are counted.
+/// The number of transfers that a line lists, the largest first; further ones are counted.
 const NAMED: usize = 6;
 
-/// The whole cluster, as far as it is known.
+/// The known state of the whole cluster.
 pub(crate) struct Progress {
     names: Vec<String>,
     node_ids: Vec<String>,
@@ -20,14 +20,14 @@ pub(crate) struct Progress {
     states: Vec<State>,
     history: Vec<Sample>,
     exports: usize,
-    /// What the first node answered last about conflicts across ids.
+    /// The first node's last answer about conflicts across ids.
     groups: Option<Vec<Groups>>,
-    /// When every node had written all that it was fed, in seconds.
+    /// The time at which every node had written its whole input, in seconds.
     fed: Option<f64>,
     /// Patterns since the last line, by receiver and sender.
     transfers: BTreeMap<(String, String), u64>,
     said: Instant,
-    /// Something changed since the last line.
+    /// Whether the state changed since the last line.
     changed: bool,
     headed: bool,
 }
@@ -72,13 +72,13 @@ impl Progress {
         self.begun.elapsed().as_secs_f64()
     }
 
-    /// When every node had written all that it was fed, in seconds after the start; `None` before that.
+    /// The time at which every node had written its whole input, in seconds after the start; `None` before that.
     pub(crate) fn fed(&self) -> Option<f64> {
         self.fed
     }
 
-    /// Every node has written all it was fed, and all have the same root. Since nothing is fed any more and each
-    /// root covers what its own node was fed, each covers everything.
+    /// Whether every node has written its whole input and all roots are equal. Each root then covers the input of every
+    /// node.
     pub(crate) fn converged(&self) -> bool {
         self.written() && self.distinct_roots() == 1
     }
@@ -118,17 +118,17 @@ impl Progress {
         }
     }
 
-    /// Every node has written what it shows.
+    /// Whether every node has exported its visible patterns.
     pub(crate) fn exported(&self) -> bool {
         self.exports == self.names.len()
     }
 
-    /// The conflicts across ids of each space, as the first node answered.
+    /// The conflicts across ids of each space, from the first node.
     pub(crate) fn groups(&self) -> &[Groups] {
         self.groups.as_deref().unwrap_or_default()
     }
 
-    /// The first node has answered about conflicts across ids.
+    /// Whether the first node has answered about conflicts across ids.
     pub(crate) fn compared(&self) -> bool {
         self.groups.is_some()
     }
@@ -137,23 +137,23 @@ impl Progress {
         self.groups = None;
     }
 
-    /// Explains the columns of the lines to come, before the first.
+    /// Prints the header that explains the columns of the lines.
     fn headline(&mut self) {
         if std::mem::replace(&mut self.headed, true) {
             return;
         }
         let names = self.names.join(" ");
-        eprintln!("  time  roots and patterns of {names}; bytes; who took how many from whom");
+        eprintln!("  time  roots and patterns of {names}; bytes; patterns by receiver<-sender");
     }
 
-    /// Writes a line if something changed, at most one per [`PACE`].
+    /// Writes a line if the state changed, at most one per [`PACE`].
     pub(crate) fn say(&mut self) {
         if self.said.elapsed() >= PACE {
             self.say_last();
         }
     }
 
-    /// Writes a line if something changed.
+    /// Writes a line if the state changed.
     pub(crate) fn say_last(&mut self) {
         if self.changed {
             self.headline();
@@ -165,7 +165,7 @@ impl Progress {
     }
 
     fn line(&self) -> String {
-        // Enough digits to tell a handful of roots apart, few enough for sixteen nodes in one line.
+        // Enough digits to distinguish the roots, few enough for sixteen nodes in one line.
         let digits = if self.states.len() <= 4 { 8 } else { 4 };
         let width = self.union.to_string().len();
         let roots = self.states.iter().map(|state| format!("{:-<digits$.digits$}", state.root));
@@ -192,7 +192,7 @@ impl Progress {
         named.chain(more).collect::<Vec<_>>().join("  ")
     }
 
-    /// What is left of a name without what all names have in common, up to a hyphen.
+    /// A name without the prefix that all names share, up to a hyphen.
     fn short(&self, name: &str) -> String {
         let common = |prefix: &&str| self.names.iter().all(|name| name.starts_with(*prefix));
         let prefix = name.rfind('-').map(|hyphen| &name[..=hyphen]).filter(common);
@@ -200,7 +200,7 @@ impl Progress {
     }
 }
 
-/// Columns of a line; a terminal that exports another number is believed.
+/// The columns of a line, from the environment if the terminal exports them.
 const COLUMNS: usize = 120;
 
 fn columns() -> usize {
@@ -208,7 +208,7 @@ fn columns() -> usize {
     told.filter(|columns| *columns >= 40).unwrap_or(COLUMNS)
 }
 
-/// The line, cut to a number of columns.
+/// Cuts the line to a number of columns.
 fn cut(line: &str, columns: usize) -> String {
     if line.chars().count() <= columns {
         return line.to_owned();
@@ -216,7 +216,7 @@ fn cut(line: &str, columns: usize) -> String {
     line.chars().take(columns - 1).chain(['…']).collect()
 }
 
-/// Bytes in the unit that suits them, decimal.
+/// Formats bytes in a suitable decimal unit.
 pub(crate) fn human_bytes(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),

@@ -1,4 +1,4 @@
-//! One run of a cluster, from the first process to the last check.
+//! A run of a cluster, from the first process to the last check.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,19 +18,19 @@ use super::outcome::Outcome;
 use super::progress::Progress;
 use super::verify::{Export, verify};
 
-/// A replay takes about this long, however many snapshots there are: long enough to watch.
+/// The approximate duration of a replay, independent of the number of snapshots: long enough to watch.
 const REPLAY: Duration = Duration::from_secs(3);
 
-/// How often lost ports are replaced before something else must be wrong.
+/// The number of attempts to find free ports.
 const ATTEMPTS: usize = 5;
 
-/// How long the nodes may take to write what they show.
+/// The time for the nodes to export their visible patterns.
 const EXPORT: Duration = Duration::from_secs(60);
 
-/// How long the first node may take to compare its patterns across ids.
+/// The time for the first node to compare its patterns across ids.
 const COMPARISON: Duration = Duration::from_secs(120);
 
-/// How long to wait for news before looking at the clock and at Ctrl-C.
+/// The time to wait for events before checking the clock and Ctrl-C.
 const TICK: Duration = Duration::from_millis(100);
 
 pub(crate) struct Run<'a> {
@@ -38,31 +38,31 @@ pub(crate) struct Run<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) feeds: &'a [Feed],
     pub(crate) union: usize,
-    /// Seconds between the timed rounds.
+    /// Seconds between timed rounds.
     pub(crate) interval: u64,
     pub(crate) timeout: Duration,
     pub(crate) interrupted: &'a AtomicBool,
 }
 
-/// How waiting for the nodes ended.
+/// The outcome of waiting for the nodes.
 #[derive(PartialEq)]
 enum Wait {
     Done,
     TimedOut,
-    /// Somebody else took the port between its choice and the node's start.
+    /// Another process took the port before the node started.
     PortTaken,
 }
 
-/// Nodes that have converged. They end with this value.
+/// Converged nodes. Dropping this ends them.
 pub(crate) struct Running {
     _nodes: Nodes,
     events: Receiver<(usize, Event)>,
 }
 
 impl Running {
-    /// Lets the nodes run until somebody interrupts, or one of them ends.
+    /// Lets the nodes run until an interrupt, or until one of them ends.
     pub(crate) fn hold(&self, interrupted: &AtomicBool) {
-        eprintln!("The nodes run on; look at their pages. Ctrl-C ends them.");
+        eprintln!("The nodes keep running; see their status pages. Ctrl-C ends them.");
         while !interrupted.load(Ordering::Relaxed) {
             match self.events.recv_timeout(TICK) {
                 Ok((_, Event::Ended)) | Err(RecvTimeoutError::Disconnected) => return,
@@ -73,8 +73,8 @@ impl Running {
 }
 
 impl Run<'_> {
-    /// Runs the cluster until it has converged or its time is over, and checks the outcome. The nodes run on until what
-    /// comes with it is dropped.
+    /// Runs the cluster until it has converged or timed out, and checks the outcome. The nodes keep running until the
+    /// returned value is dropped.
     pub(crate) fn converge(mut self) -> Result<(Outcome, Running)> {
         let spaces: BTreeSet<_> =
             self.feeds.iter().flat_map(|feed| &feed.spaces).cloned().collect();
@@ -92,9 +92,11 @@ impl Run<'_> {
                 let outcome = self.check(&mut nodes, &events, progress, wait)?;
                 return Ok((outcome, Running { _nodes: nodes, events }));
             }
-            eprintln!("a port was taken by somebody else; choosing others");
+            eprintln!("another process took a port; choosing others");
         }
-        bail!("no port of 127.0.0.1 stayed free in {ATTEMPTS} attempts; try again later")
+        bail!(
+            "other processes took the chosen ports of 127.0.0.1 in {ATTEMPTS} attempts; try again later"
+        )
     }
 
     fn start(&self) -> Result<(Nodes, Receiver<(usize, Event)>)> {
@@ -115,7 +117,7 @@ impl Run<'_> {
         Ok((nodes, events))
     }
 
-    /// Follows the nodes until `done`. A node that ends meanwhile is an error, told in its own words.
+    /// Follows the nodes until `done`. A node that ends meanwhile is an error with the end of its log.
     fn listen(
         &self,
         nodes: &Nodes,
@@ -126,7 +128,7 @@ impl Run<'_> {
     ) -> Result<Wait> {
         while !done(progress) {
             if self.interrupted.load(Ordering::Relaxed) {
-                bail!("interrupted; all nodes are ended");
+                bail!("interrupted; all nodes were stopped");
             }
             if Instant::now() >= deadline {
                 return Ok(Wait::TimedOut);
@@ -154,8 +156,8 @@ impl Run<'_> {
         Ok(Wait::Done)
     }
 
-    /// Has every node write what it shows, and compares that with what was fed in; also after a time-out, so that it is
-    /// known how much is missing.
+    /// Makes every node export its visible patterns, and compares them with the input; also after a time-out, to report
+    /// how much is missing.
     fn check(
         &self,
         nodes: &mut Nodes,
@@ -206,7 +208,7 @@ impl Run<'_> {
         }
     }
 
-    /// Nodes that took more or less of their files than they should have.
+    /// Reports nodes that accepted more or less of their files than they should.
     fn disputed(&self, progress: &Progress) -> Vec<String> {
         let counts = self.feeds.iter().zip(progress.states());
         counts

@@ -1,4 +1,4 @@
-//! Checks the outcome without taking a node's word for it: what the nodes export against what they were fed.
+//! Checks the outcome independently: compares the exports of the nodes with their input.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,22 +9,22 @@ use serde_json::Value;
 
 use super::data::{Content, Feed, Key, exported_pattern};
 
-/// The visible patterns of one node, as it wrote them to a file.
+/// The exported visible patterns of one node.
 pub(crate) struct Export {
     pub(crate) node: String,
     pub(crate) file: PathBuf,
 }
 
-/// What the check found. All went well if and only if `problems` is empty.
+/// The result of the check. It passed if and only if `problems` is empty.
 #[derive(Default, Debug)]
 pub(crate) struct Findings {
-    /// Distinct (space, id) over all files that were fed in.
+    /// Distinct (space, id) over all input files.
     pub(crate) union_patterns: usize,
-    /// How many of them at least one node does not show.
+    /// The number of them that at least one node does not show.
     pub(crate) missing_patterns: usize,
     /// Distinct (space, id, citation) that at least one node does not show.
     pub(crate) missing_citations: usize,
-    /// Distinct (space, id) of which the nodes were fed several versions.
+    /// Distinct (space, id) with several versions in the input.
     pub(crate) contested: usize,
     /// One of them, explained.
     pub(crate) example: Option<String>,
@@ -33,14 +33,14 @@ pub(crate) struct Findings {
     pub(crate) problems: Vec<String>,
 }
 
-/// Every version of a pattern that some node held last, and all that they cite together.
+/// The last version of a pattern on each node, and the union of their citations.
 #[derive(Default)]
 struct Expected<'a> {
     versions: BTreeSet<&'a Content>,
     citations: BTreeSet<&'a str>,
 }
 
-/// Problems of one kind are counted beyond this many, not listed.
+/// The maximum number of listed problems of one kind; further ones are counted.
 const LISTED: usize = 5;
 
 pub(crate) fn verify(feeds: &[Feed], exports: &[Export]) -> Result<Findings> {
@@ -54,7 +54,7 @@ pub(crate) fn verify(feeds: &[Feed], exports: &[Export]) -> Result<Findings> {
         let bytes = fs::read(&export.file)
             .with_context(|| format!("{}: the export cannot be read", export.file.display()))?;
         match &first {
-            // Equal bytes were checked already.
+            // Equal bytes have been checked already.
             Some((_, known, shown)) if *known == bytes => check.findings.shown.push(*shown),
             Some((one, ..)) => {
                 check.problem(format!("{} and {} show different bytes", one.node, export.node));
@@ -69,7 +69,7 @@ pub(crate) fn verify(feeds: &[Feed], exports: &[Export]) -> Result<Findings> {
     Ok(check.finish())
 }
 
-/// Explains which version of a pattern is shown.
+/// Explains which version of a pattern the nodes show.
 fn explain((key, expected): (&&Key, &Expected<'_>)) -> String {
     let confidence = |version: &&&Content| f32::from_bits(version.confidence);
     let mut confidences: Vec<_> = expected.versions.iter().map(|v| confidence(&v)).collect();
@@ -165,7 +165,7 @@ impl<'a> Check<'a> {
             self.missing_citations.insert((key, citation));
         }
         let as_fed = match expected.versions.first() {
-            // Nobody disagreed: not one bit may change, not even how often an episode is cited.
+            // All versions agree: not one bit may change, not even the number of repeated citations.
             Some(only) if expected.versions.len() == 1 => *only == content,
             _ => cited == expected.citations && is_most_confident(&expected.versions, content),
         };
@@ -192,9 +192,9 @@ impl<'a> Check<'a> {
     }
 }
 
-/// Confidence voting shows one of the most confident versions as it is, but for its citations.
+/// Confidence voting shows one of the most confident versions, unchanged except for its citations.
 fn is_most_confident(versions: &BTreeSet<&Content>, shown: &Content) -> bool {
-    // Confidences are not negative, so their bits are in the order of their values.
+    // Confidences are not negative, so their bits order like their values.
     let highest = versions.iter().map(|version| version.confidence).max();
     versions.iter().any(|version| {
         Some(version.confidence) == highest

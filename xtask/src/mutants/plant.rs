@@ -1,4 +1,4 @@
-//! Changes of source files that are taken back.
+//! Temporary changes of source files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::table::Edit;
 use crate::command::{root, said};
 
-/// Copies every file of the checkout, changes that are not committed included.
+/// Copies every file of the checkout, including uncommitted changes.
 pub(super) fn copy_checkout(to: &Path) -> Result<()> {
     let mut listed = Command::new("git");
     listed.current_dir(root());
@@ -26,7 +26,7 @@ pub(super) fn copy_checkout(to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Files that were changed. They are as before when this is dropped.
+/// Changed files. Dropping this restores them.
 pub(super) struct Planted {
     before: Vec<(PathBuf, String)>,
 }
@@ -45,14 +45,14 @@ pub(super) fn plant(root: &Path, edits: &[Edit]) -> Result<Planted> {
     Ok(planted)
 }
 
-/// How often the text of an edit occurs in its file.
+/// The number of occurrences of the text of an edit in its file.
 pub(super) fn occurrences(root: &Path, edit: &Edit) -> Result<usize> {
     Ok(read(&root.join(edit.file))?.matches(edit.from).count())
 }
 
 impl Drop for Planted {
     fn drop(&mut self) {
-        // The last edit first: several may be of one file.
+        // The last edit first: several may change one file.
         for (file, text) in self.before.iter().rev() {
             if let Err(error) = write(file, text) {
                 eprintln!("warning: {error:#}");

@@ -1,4 +1,4 @@
-//! The mutants of the scheduler, noticed by clusters in virtual time.
+//! The mutants of the scheduler, detected by clusters in virtual time.
 
 use super::table::{Edit, Mutant, Suite};
 
@@ -10,7 +10,7 @@ const ENDING: &str = "gossip-proto/src/schedule/ending.rs";
 const PERMITS: &str = "gossip-proto/src/schedule/permits.rs";
 const SESSIONS: &str = "gossip-proto/src/schedule/sessions.rs";
 
-/// Rules of the scheduler that are left out.
+/// Mutants that each remove a rule of the scheduler.
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "schedule: no advert",

@@ -1,12 +1,12 @@
-//! The mutants, each with the tests that have to notice it.
+//! The mutants, each with the tests that must detect it.
 
-/// A mistake.
+/// A deliberate mistake.
 #[derive(Debug)]
 pub(super) struct Mutant {
     pub(super) name: &'static str,
     pub(super) edits: &'static [Edit],
     pub(super) suite: &'static Suite,
-    /// The tests that have to fail, all of them.
+    /// The tests, all of which must fail.
     pub(super) killers: &'static [&'static str],
 }
 
@@ -44,7 +44,7 @@ const CONTACT: &str = "engram-bridge/src/replica/state/contact.rs";
 const RESTORE: &str = "engram-bridge/src/durable/restore.rs";
 const ADMISSION: &str = "engram-bridge/src/sync/admission.rs";
 
-/// Weaker rules of the replicated state.
+/// Mutants that each weaken a rule of the replicated state.
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "reissue: none",

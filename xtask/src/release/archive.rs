@@ -1,4 +1,4 @@
-//! The tests of each package, run where nothing of this repository is around it.
+//! Runs the tests of each package outside of this repository.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,20 +10,20 @@ use crate::command::{cargo, passes, spelled};
 use crate::scratch::Scratch;
 use crate::workspace::{Member, target_folder};
 
-/// The most that a package weighs: sources, pages and small tests, but no data. The program also carries its lock file,
-/// its page and what an operator installs.
+/// The maximum size of a package: sources, documents and small tests, but no data. The program also contains its lock
+/// file, its status page and the files that an operator installs.
 fn max_kib(member: &Member) -> u64 {
     if member.name == "engram-bridge" { 256 } else { 200 }
 }
 
-/// Prints the size of each package that cargo has made last. Fails if one is too large.
+/// Prints the size of each package that cargo built last. Fails if one is too large.
 pub(super) fn weigh_each(members: &[&Member]) -> Result<Verdict> {
     let folder = target_folder()?.join("package");
     let mut verdict = Verdict::Passed;
     for member in members {
         let path = folder.join(format!("{}-{}.crate", member.name, member.version));
         let size = fs::metadata(&path)
-            .with_context(|| format!("{}: cannot be weighed", path.display()))?
+            .with_context(|| format!("{}: cannot read its size", path.display()))?
             .len()
             .div_ceil(1024);
         eprintln!("{}: {size} KiB", member.name);
@@ -36,7 +36,7 @@ pub(super) fn weigh_each(members: &[&Member]) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// Tests what cargo has packaged and unpacked last.
+/// Tests the packages that cargo packaged and unpacked last.
 pub(super) fn test_each(members: &[&Member]) -> Result<Verdict> {
     let target = target_folder()?;
     let scratch = Scratch::new()?;
@@ -46,7 +46,7 @@ pub(super) fn test_each(members: &[&Member]) -> Result<Verdict> {
     }
     for member in members {
         let folder = scratch.path().join(&member.name);
-        // The workspace's profile, which is not in a package: without it property tests take many times as long.
+        // The workspace's profile, which packages do not contain: without it property tests take many times as long.
         let mut command = cargo(["test", "--all-features", "--config=profile.dev.opt-level=1"]);
         command.current_dir(&folder).arg("--target-dir").arg(target.join("archives"));
         command.args(siblings(member, scratch.path()));
@@ -58,7 +58,7 @@ pub(super) fn test_each(members: &[&Member]) -> Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
-/// What is not yet on the registry is taken from beside it.
+/// Replaces dependencies that are not on the registry yet by the other packages.
 fn siblings(member: &Member, folder: &Path) -> Vec<String> {
     let ours = member.dependencies.iter().filter(|d| d.is_ours && !d.is_dev);
     ours.map(|d| {

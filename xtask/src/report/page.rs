@@ -1,4 +1,4 @@
-//! The page as HTML: one file, without anything from elsewhere.
+//! The page as one self-contained HTML file.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ pub(super) struct Page {
 
 pub(super) struct Section {
     pub(super) title: &'static str,
-    /// How to repeat it.
+    /// The command that repeats the measurement.
     pub(super) command: String,
     pub(super) rows: Vec<Value>,
     /// SVG.
@@ -30,12 +30,12 @@ figure { margin: 1rem 0; overflow-x: auto; background: #fff; }
 code { font-size: .9em; }
 ";
 
-/// What is read from left to right; other fields follow.
+/// The first columns from left to right; other fields follow.
 const COLUMNS: [&str; 9] =
     ["name", "scenario", "input", "value", "unit", "reference", "ratio", "budget", "met"];
 
 impl Page {
-    /// What was not met, by its name and input.
+    /// The missed budgets, by name and input.
     pub(super) fn missed(&self) -> impl Iterator<Item = String> {
         let rows = self.sections.iter().flat_map(|section| &section.rows);
         rows.filter(|row| missed(row)).map(|row| {
@@ -86,7 +86,7 @@ impl Section {
         self.pictures.iter().for_each(|svg| _ = writeln!(html, "<figure>{svg}</figure>"));
     }
 
-    /// The fields of the first row, since all have the same, in the order in which one reads them.
+    /// The fields of the first row in display order. All rows have the same fields.
     fn columns(&self) -> Vec<String> {
         let first = self.rows.first().and_then(Value::as_object);
         let mut columns: Vec<_> =
@@ -98,12 +98,12 @@ impl Section {
     }
 }
 
-/// A budget that was not met, or a cluster that did not converge.
+/// Whether the row has a missed budget or a cluster that did not converge.
 fn missed(row: &Value) -> bool {
     row["met"] == false || row["converged"] == false
 }
 
-/// The ratio as a bar, with a mark where the budget ends.
+/// The ratio as a bar, with a mark at the budget.
 fn bar(row: &Value) -> Option<String> {
     let (ratio, budget) = (row["ratio"].as_f64()?, row["budget"].as_f64()?);
     let scale = 100.0 / (1.25 * budget.max(ratio));

@@ -1,4 +1,4 @@
-//! Embeddings, from base64 beside the pattern or from a row of a file beside the snapshots.
+//! Embeddings, from base64 in the pattern or from a row of a file next to the snapshots.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-/// The embedding length of every pattern that Engram makes.
+/// The embedding length of every Engram pattern.
 pub(super) const DIMENSION: usize = 768;
 
 pub(super) fn inline_embedding(value: &Value) -> Result<Vec<f32>, String> {
@@ -30,7 +30,7 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
     numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
-/// The rows of `embeddings.f32`, opened at the first pattern that asks for one.
+/// The rows of `embeddings.f32`, opened on first use.
 pub(super) struct Rows {
     path: PathBuf,
     file: Option<File>,
@@ -41,12 +41,12 @@ impl Rows {
         Self { path: data.with_file_name("embeddings.f32"), file: None }
     }
 
-    /// The row, or why that one cannot be had; an error if no row can.
+    /// Reads a row. Returns the reason if this row is not readable, and an error if no row is.
     pub(super) fn read(&mut self, row: u64) -> Result<Result<Vec<f32>, String>> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(File::open(&self.path).with_context(|| {
-                format!("{}: cannot be opened; a pattern's embedding is in it", self.path.display())
+                format!("{}: cannot be opened; a pattern refers to it", self.path.display())
             })?),
         };
         let mut bytes = vec![0; DIMENSION * 4];

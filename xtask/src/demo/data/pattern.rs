@@ -1,37 +1,37 @@
-//! One pattern as JSON, and the form in which two equal patterns are equal values.
+//! Patterns in JSON, and their canonical form.
 
 use serde_json::Value;
 
 use super::embedding::{DIMENSION, inline_embedding};
 use super::time::nanoseconds;
 
-/// The longest episode id, and the most episodes of a pattern, that a node takes.
+/// The longest episode id, and the maximum number of episodes of a pattern, that a node accepts.
 const MAX_EPISODE_ID: usize = 256;
 const MAX_EPISODES: usize = 4_096;
 
-/// The space of a line that names none.
+/// The default space.
 const DEFAULT_SPACE: &str = "default";
 
-/// What a pattern is known by: its id is unique only within its memory space.
+/// The key of a pattern: its id is unique only within its memory space.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Key {
     pub(crate) space: String,
     pub(crate) id: String,
 }
 
-/// All of a pattern but its key, in the one form in which two equal patterns are equal values: floats by their bits,
-/// minus zero as zero, citations sorted with their repeats.
+/// A pattern without its key in canonical form: floats by their bits, minus zero as zero, citations sorted with
+/// repetitions.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Content {
     pub(crate) embedding: Vec<u32>,
     pub(crate) citations: Vec<String>,
     pub(crate) strength: u32,
     pub(crate) confidence: u32,
-    /// Nanoseconds since the Unix epoch.
+    /// The time, in nanoseconds since the Unix epoch.
     pub(crate) consolidated: i128,
 }
 
-/// The pattern of one line of a node's export.
+/// Reads the pattern of one line of a node's export.
 pub(crate) fn exported_pattern(value: &Value) -> Result<(Key, Content), String> {
     let id = value["id"].as_str().ok_or("the line has no \"id\"")?;
     let space = space_of(value)?;
@@ -71,13 +71,13 @@ pub(super) fn content(value: &Value, embedding: &[f32]) -> Result<Content, Strin
     })
 }
 
-/// Equal numbers have equal bits: there is one zero.
+/// Maps equal numbers to equal bits: both zeros become one.
 fn canonical_bits(number: f32) -> u32 {
     if number == 0.0 { 0 } else { number.to_bits() }
 }
 
 fn number(value: &Value, name: &str) -> Result<f32, String> {
-    // A shortest f32 decimal, read as f64, rounds back to the very same f32.
+    // The shortest decimal of an f32, read as f64, rounds to the same f32.
     let number = value[name]
         .as_f64()
         .ok_or_else(|| format!("\"{name}\" is missing or not a number"))? as f32;

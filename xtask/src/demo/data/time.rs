@@ -1,4 +1,4 @@
-//! Times as text. An own reader, so that the nodes' is checked, and so that this crate compiles in seconds.
+//! A parser of RFC 3339 times, independent of the nodes' parser, and without a dependency to keep compile time low.
 
 /// Nanoseconds since the Unix epoch of an RFC 3339 time.
 pub(super) fn nanoseconds(time: &str) -> Option<i128> {
@@ -26,7 +26,7 @@ pub(super) fn nanoseconds(time: &str) -> Option<i128> {
     valid.then_some(i128::from(seconds) * 1_000_000_000 + fraction)
 }
 
-/// The numbers in `text` if it has the form of `pattern`, where a run of zeros stands for as many digits.
+/// The numbers in `text` if it matches `pattern`, in which a run of zeros matches as many digits.
 fn digits<const N: usize>(text: &str, pattern: &str) -> Option<[i64; N]> {
     let form = |c: char| if c.is_ascii_digit() { '0' } else { c };
     if !text.chars().map(form).eq(pattern.chars()) {

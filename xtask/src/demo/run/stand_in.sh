@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stands in for the node: speaks its protocol, and misbehaves as the file `mode` in the cluster's folder says.
+# A stand-in for the node: speaks its protocol, and misbehaves according to the file `mode` in the cluster's folder.
 if [ "$1" = certs ]; then
     echo "0123456789abcdef"
     exit 0

@@ -7,7 +7,7 @@ use crate::command::root;
 use crate::demo::data::{Content, Key};
 use crate::scratch::Scratch;
 
-/// Runs two stand-ins, one of them fed with one pattern. They show nothing.
+/// Runs two stand-ins, one of which receives one pattern. They show nothing.
 fn run(mode: &str, interrupted: bool) -> Result<Outcome> {
     let scratch = Scratch::new().unwrap();
     fs::write(scratch.path().join("mode"), mode).unwrap();
@@ -35,7 +35,7 @@ fn run(mode: &str, interrupted: bool) -> Result<Outcome> {
         feeds: &feeds,
         union: 1,
         interval: 1,
-        // Only the run that never agrees is cut short.
+        // Only the run that never converges has a short time-out.
         timeout: Duration::from_secs(if mode == "disagrees" { 0 } else { 60 }),
         interrupted: &AtomicBool::new(interrupted),
     };
