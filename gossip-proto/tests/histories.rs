@@ -62,7 +62,7 @@ enum Step {
         how: Sabotage,
         salt: u64,
     },
-    /// A node forgets its summary and its bases, and starts again with what it holds.
+    /// A node forgets its summary and its bases, and restarts with its held records.
     Restart {
         node: usize,
     },

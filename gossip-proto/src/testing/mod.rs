@@ -97,7 +97,7 @@ pub enum ViewLaw {
     /// The digests are functions of the state: equal below a node if and only if the records there
     /// are equal.
     Digests,
-    /// `repin` pins the live tree anew; required of a view with clocks.
+    /// `repin` pins the live tree again; required of a view with clocks.
     Repin,
     /// Two replicas hold the same state after at most three sessions, and the last one ends in
     /// sync.
