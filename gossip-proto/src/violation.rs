@@ -68,7 +68,7 @@ pub enum ProtocolViolation {
     #[error("an unsolicited or repeated subtree")]
     UnsolicitedSubtree,
     /// A part of a content does not follow the part before it.
-    #[error("a part that does not follow the one before")]
+    #[error("a part that does not follow the previous one")]
     PartOutOfOrder,
     /// The parts of one content hold several.
     #[error("several contents in the parts of one")]
@@ -77,7 +77,7 @@ pub enum ProtocolViolation {
     #[error("a content whose last part is missing")]
     MissingPart,
     /// Frames follow the last frame of a turn.
-    #[error("a turn that goes on after its end")]
+    #[error("a turn that continues after its end")]
     TurnAfterEnd,
     /// A frame other than a refusal comes while it is this side's turn.
     #[error("a frame out of turn")]
