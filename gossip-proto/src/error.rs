@@ -68,12 +68,12 @@ pub enum SetupError {
     /// More pairs of parameters than the wire allows; merge some.
     #[error("{0} parameters are more than a hello carries ({cap})", cap = crate::limits::MAX_PARAMETERS)]
     TooManyParameters(usize),
-    /// [`SessionConfig::max_patterns_per_sync`](crate::SessionConfig::max_patterns_per_sync) is outside
-    /// its range.
+    /// [`SessionConfig::max_patterns_per_sync`](crate::SessionConfig::max_patterns_per_sync) is
+    /// outside its range.
     #[error("max_patterns_per_sync is {0}; set it to 1 to {cap}", cap = crate::limits::MAX_RECORDS)]
     MaxPatternsPerSync(u32),
-    /// [`SessionConfig::receive_budget`](crate::SessionConfig::receive_budget) is below a frame and
-    /// the hashes of a session.
+    /// [`SessionConfig::receive_budget`](crate::SessionConfig::receive_budget) has no room for a
+    /// frame and the hashes of a session.
     #[error("receive_budget is {0} bytes; set it to at least {MIN_RECEIVE_BUDGET}")]
     ReceiveBudget(u64),
 }
@@ -111,10 +111,12 @@ pub enum SessionError {
     /// The peer ended the session and said why.
     #[error("the peer refused: {0}")]
     RefusedByPeer(Refusal),
-    /// The peer sent nothing within [`SessionConfig::idle_timeout`](crate::SessionConfig::idle_timeout).
+    /// The peer sent nothing within
+    /// [`SessionConfig::idle_timeout`](crate::SessionConfig::idle_timeout).
     #[error("the session ran out of time: the peer was silent for too long")]
     Idle,
-    /// The session exceeded [`SessionConfig::session_timeout`](crate::SessionConfig::session_timeout).
+    /// The session exceeded
+    /// [`SessionConfig::session_timeout`](crate::SessionConfig::session_timeout).
     #[error("the session ran out of time: it took too long")]
     TimedOut,
     /// A frame arrived after the end of the session. It was ignored.

@@ -1,91 +1,92 @@
 //! The rules of a session that a peer can break.
 
-/// A rule of the protocol that the peer broke. The session ends; what was applied before stays.
+/// A rule of the protocol that the peer broke. The session ends; records applied before stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolViolation {
-    /// The first message is not a hello.
+    /// The first frame is not a hello.
     #[error("the first frame is not a hello")]
     NoHello,
-    /// A side says hello twice.
+    /// The peer sends a second hello.
     #[error("a second hello")]
     SecondHello,
     /// The opener's hello carries no digest of its parameters.
-    #[error("an opening hello without the digest of its parameters")]
+    #[error("an opening hello without a digest of its parameters")]
     NoParameterDigest,
-    /// The answer to a hello carries a digest of parameters, as only the opener's does.
+    /// The answer to a hello carries a digest of parameters, which only the opener sends.
     #[error("an answer to a hello with a digest of parameters")]
     UnexpectedParameterDigest,
-    /// A hello names its spaces in a form that belongs to a later message.
-    #[error("a hello that names neither its spaces nor their digest")]
+    /// A hello describes its spaces in a form that belongs to a later message.
+    #[error("a hello with neither its spaces nor their digest")]
     NoSpaces,
-    /// The peer answers with a digest of its spaces, as if they were equal, and they are not.
-    #[error("a digest of spaces that is called equal and is not")]
+    /// The peer answers with a digest of its spaces, which claims equality, but it differs.
+    #[error("an answer with a digest of spaces that differs")]
     FalseEquality,
-    /// Further messages follow although all spaces are equal.
-    #[error("a message after hellos that are equal")]
+    /// A message follows although all spaces are equal.
+    #[error("a message after equal hellos")]
     AfterEquality,
-    /// Another message comes in place of the table of spaces.
-    #[error("another message in place of the table of spaces")]
+    /// Another message arrives in place of an answer about spaces.
+    #[error("another message in place of an answer about spaces")]
     SpacesExpected,
-    /// The table of spaces comes twice.
-    #[error("a second table of spaces")]
+    /// A message about spaces arrives after they were settled.
+    #[error("a message about spaces after they were settled")]
     SecondSpaces,
-    /// The answer about spaces has a form that does not fit the question.
-    #[error("an answer about spaces that does not fit the question")]
+    /// An answer about spaces has a form that this side did not ask for.
+    #[error("an unexpected answer about spaces")]
     UnexpectedSpaces,
-    /// The answer about spaces covers another number of spaces than the table.
-    #[error("an answer about another number of spaces than were listed")]
+    /// The answer to a table does not have one bit for each space.
+    #[error("an answer to a table without one bit for each space")]
     HostsCount,
-    /// The answer about spaces sets bits beyond the table.
-    #[error("an answer about spaces that were not listed")]
+    /// The answer to a table sets bits beyond the table.
+    #[error("an answer to a table with bits beyond it")]
     HostsBeyondTable,
-    /// The table of spaces covers another number of buckets than were asked for.
-    #[error("a table of other buckets than were asked for")]
+    /// A table names a space outside its buckets.
+    #[error("a table with a space outside its buckets")]
     OtherBuckets,
-    /// A table or list names a space twice, or one that its sender did not announce.
-    #[error("a space that is listed twice or out of place")]
+    /// The spaces that a table lacks include one that this side hosts.
+    #[error("other spaces with one that the receiver hosts")]
     SpaceOutOfPlace,
-    /// A message is about a space that not both sides host.
+    /// A message is about a space that one side does not host.
     #[error("a space that is not shared")]
     UnsharedSpace,
-    /// A version summary comes twice.
+    /// The peer sends a second version summary of a space.
     #[error("a second version summary")]
     SecondSummary,
-    /// A version summary refers to a base that this side did not name.
-    #[error("a version summary over a base that was not named")]
+    /// A version summary is relative to a summary that this side did not send.
+    #[error("a version summary over a base that was not sent")]
     UnknownBase,
     /// A version summary changes entries that its base does not have.
     #[error("a version summary beyond its base")]
     SummaryBeyondBase,
-    /// An offer of ranges comes unasked or twice.
+    /// An offer of ranges arrives unasked or twice.
     #[error("an unexpected offer of ranges")]
     UnexpectedOffer,
-    /// An answer to an offer comes without the offer, or does not fit it.
+    /// An answer to ranges arrives without an open offer.
     #[error("an unexpected answer to ranges")]
     UnexpectedAnswer,
-    /// A subtree comes that this side did not ask for, or comes twice.
+    /// A subtree arrives that this side did not ask for, or arrives twice.
     #[error("an unsolicited or repeated subtree")]
     UnsolicitedSubtree,
-    /// A part of a content does not follow the part before it.
+    /// A part of a content does not follow the previous one.
     #[error("a part that does not follow the previous one")]
     PartOutOfOrder,
-    /// The parts of one content hold several.
-    #[error("several contents in the parts of one")]
+    /// The parts of a content do not decode to exactly one content.
+    #[error("a content in parts that is not one content")]
     SeveralContents,
-    /// The turn ends before the last part of a content.
+    /// Records, parts of another space or the end of the turn arrive before the last part of a
+    /// content.
     #[error("a content whose last part is missing")]
     MissingPart,
-    /// Frames follow the last frame of a turn.
+    /// A `Done` does not end its turn.
     #[error("a turn that continues after its end")]
     TurnAfterEnd,
-    /// A frame other than a refusal comes while it is this side's turn.
+    /// A frame other than a refusal arrives during this side's turn.
     #[error("a frame out of turn")]
     OutOfTurn,
-    /// The peer calls roots equal that this side did not name.
-    #[error("roots called equal that were not named")]
+    /// The final roots claim to equal roots that this side did not send.
+    #[error("equal to roots that were not sent")]
     UnnamedRoots,
-    /// The final roots leave out spaces.
-    #[error("final roots that leave out spaces")]
+    /// The final roots claim to cover all shared spaces, but do not.
+    #[error("all final roots, but not of all spaces")]
     MissingRoots,
 }
