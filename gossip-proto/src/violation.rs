@@ -30,7 +30,7 @@ pub enum ProtocolViolation {
     SpacesExpected,
     /// A message about spaces arrives after they were settled.
     #[error("a message about spaces after they were settled")]
-    SecondSpaces,
+    LateSpaces,
     /// An answer about spaces has a form that this side did not ask for.
     #[error("an unexpected answer about spaces")]
     UnexpectedSpaces,
@@ -42,10 +42,10 @@ pub enum ProtocolViolation {
     HostsBeyondTable,
     /// A table names a space outside its buckets.
     #[error("a table with a space outside its buckets")]
-    OtherBuckets,
+    SpaceOutsideBuckets,
     /// The spaces that a table lacks include one that this side hosts.
     #[error("other spaces with one that the receiver hosts")]
-    SpaceOutOfPlace,
+    SpaceIsHosted,
     /// A message is about a space that one side does not host.
     #[error("a space that is not shared")]
     UnsharedSpace,
@@ -72,7 +72,7 @@ pub enum ProtocolViolation {
     PartOutOfOrder,
     /// The parts of a content do not decode to exactly one content.
     #[error("a content in parts that is not one content")]
-    SeveralContents,
+    NotOneContent,
     /// Records, parts of another space or the end of the turn arrive before the last part of a
     /// content.
     #[error("a content whose last part is missing")]

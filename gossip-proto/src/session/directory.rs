@@ -159,7 +159,7 @@ impl<V: View> Directory<V> {
         learns: bool,
     ) -> Result<(Spaces, Vec<u32>), ProtocolViolation> {
         if !table.iter().all(|entry| covers(buckets, &entry.space)) {
-            return Err(ProtocolViolation::OtherBuckets);
+            return Err(ProtocolViolation::SpaceOutsideBuckets);
         }
         self.share_outside(buckets);
         let mut bits = alloc::vec![0; table.len().div_ceil(8)];
@@ -197,7 +197,7 @@ impl<V: View> Directory<V> {
     pub(super) fn learn(&mut self, others: Vec<SpaceId>) -> Result<(), ProtocolViolation> {
         let hosts = |id: &SpaceId| self.hosted.binary_search_by(|space| space.id.cmp(id)).is_ok();
         if others.iter().any(hosts) {
-            return Err(ProtocolViolation::SpaceOutOfPlace);
+            return Err(ProtocolViolation::SpaceIsHosted);
         }
         self.unhosted.extend(others);
         Ok(())

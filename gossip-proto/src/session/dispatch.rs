@@ -17,7 +17,7 @@ impl<V: View> Session<V> {
             (Stage::Equal, _) => violation(ProtocolViolation::AfterEquality),
             (Stage::Spaces, Message::Spaces(spaces)) => self.on_spaces(spaces),
             (Stage::Spaces, _) => violation(ProtocolViolation::SpacesExpected),
-            (Stage::Walking, Message::Spaces(_)) => violation(ProtocolViolation::SecondSpaces),
+            (Stage::Walking, Message::Spaces(_)) => violation(ProtocolViolation::LateSpaces),
             (Stage::Walking, Message::SubtreeRequest(request)) => self.on_subtree_request(request),
             (Stage::Walking, Message::SubtreeResponse(response)) => {
                 self.on_subtree_response(response)

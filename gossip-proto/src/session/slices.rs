@@ -81,7 +81,7 @@ impl Assembly {
         let mut contents = C::decode(&self.encoded, 1, MAX_CONTENT_MEMORY)?;
         match (contents.pop(), contents.pop()) {
             (Some(content), None) => Ok((self.digest, content)),
-            _ => Err(SessionError::Violation(ProtocolViolation::SeveralContents)),
+            _ => Err(SessionError::Violation(ProtocolViolation::NotOneContent)),
         }
     }
 }
