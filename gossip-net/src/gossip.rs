@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use crate::command::{Command, PreviewRequest};
 use crate::endpoint::Socket;
 use crate::error::{AdvertError, RotateError};
+use crate::handle::Peer;
 use crate::membership::{self, Membership, MembershipInput, StaticSeeds};
 use crate::node::{Phase, Shared, SharedInit};
-use crate::peer::{self, Peer};
+use crate::peer;
 use crate::replicas::{Replicas, Replicated, open_over};
 use crate::{
     BindError, Event, Events, Identity, Member, NetConfig, NodeId, PeerStatus, Roster, RoundReport,

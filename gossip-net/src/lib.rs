@@ -10,6 +10,7 @@ mod endpoint;
 mod error;
 mod event;
 mod gossip;
+mod handle;
 mod handshake;
 mod identity;
 #[cfg(feature = "issue")]
@@ -23,6 +24,7 @@ mod peer;
 mod replicas;
 mod report;
 mod roster;
+mod schedule;
 mod session;
 mod stats;
 mod status;
