@@ -1,5 +1,6 @@
 //! A cluster that is never quiet: how far behind the slowest node is.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use engram_gossip_proto::View;
@@ -24,7 +25,7 @@ impl Pace {
     fn time(self) -> Duration {
         Duration::from_secs(match self {
             Self::PerMinute(_) => 120,
-            Self::EachPerSecond => 30,
+            Self::EachPerSecond => 10,
         })
     }
 
@@ -42,7 +43,7 @@ impl Pace {
 struct Spreading {
     born: Duration,
     key: [u8; 32],
-    missing: Vec<usize>,
+    missing: BTreeSet<usize>,
 }
 
 /// Patterns are made all the time. The run agrees after the longest lag: the time from the birth of a
@@ -66,9 +67,7 @@ pub(crate) fn steady(nodes: usize, pace: Pace, setting: Setting) -> Run {
         }
         age += SAMPLE;
         world.run_until(begin + age);
-        for pattern in &mut fresh {
-            pattern.missing.retain(|node| !holds(&world, *node, &pattern.key));
-        }
+        look(&world, &mut fresh);
         let spread = |pattern: &Spreading| pattern.missing.is_empty();
         lags.extend(
             fresh
@@ -101,6 +100,15 @@ fn make(world: &mut World<Replica>, number: u32, node: usize) -> Spreading {
     Spreading { born: world.now(), key, missing }
 }
 
-fn holds(world: &World<Replica>, node: usize, key: &[u8; 32]) -> bool {
-    world.host(node).pin(&default_space()).record(key).is_some()
+/// Notes which patterns have arrived where.
+fn look(world: &World<Replica>, fresh: &mut [Spreading]) {
+    let space = default_space();
+    for node in 0..world.len() {
+        let view = world.host(node).pin(&space);
+        for pattern in fresh.iter_mut() {
+            if pattern.missing.contains(&node) && view.record(&pattern.key).is_some() {
+                pattern.missing.remove(&node);
+            }
+        }
+    }
 }

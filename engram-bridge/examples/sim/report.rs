@@ -33,7 +33,8 @@ pub(crate) struct Costs {
     pub(crate) line: Line,
     /// Mean bytes that a node received until all agreed of records that it knew already.
     pub(crate) wasted_per_node: u64,
-    /// The share of them in the bytes of all records that it received.
+    /// The share of them in the bytes of all records that it received; its bound stands for a baseline.
+    #[serde(skip)]
     pub(crate) redundant: f64,
     /// Mean number of sessions that a node took part in until then.
     pub(crate) sessions_per_node: f64,
