@@ -173,15 +173,10 @@ fn too_slow(scenario: &Scenario, line: &Line) -> Option<String> {
     Some(format!("{name}: {seconds} s, at most {bound} s are allowed"))
 }
 
-/// The largest share of bytes of records that their receivers know already.
-const MAX_REDUNDANT: f64 = 0.2;
-
 fn too_redundant(scenario: &Scenario, redundant: f64) -> Option<String> {
-    (redundant > MAX_REDUNDANT).then(|| {
-        let name = scenario.name;
-        format!(
-            "{name}: {redundant} of the bytes of records were known, at most {MAX_REDUNDANT} may be"
-        )
+    let (name, most) = (scenario.name, scenario.max_redundant());
+    (redundant > most).then(|| {
+        format!("{name}: {redundant} of the bytes of records were known, at most {most} may be")
     })
 }
 

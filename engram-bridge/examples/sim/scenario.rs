@@ -80,6 +80,15 @@ impl Conditions {
 }
 
 impl Scenario {
+    /// The largest share in the bytes of records of those that their receivers knew already. Where many
+    /// packets are lost, sessions that bring the same news last longer and overlap more.
+    pub(crate) fn max_redundant(&self) -> f64 {
+        match &self.plan {
+            Plan::Spread(_, conditions) if conditions.loss >= BAD.loss => 0.3,
+            _ => 0.2,
+        }
+    }
+
     /// Runs one seed.
     pub(crate) fn run(&self, setting: Setting) -> Run {
         match &self.plan {
