@@ -15,6 +15,7 @@ mod handshake;
 mod identity;
 #[cfg(feature = "issue")]
 mod issue;
+mod keep;
 pub mod limits;
 mod link;
 mod membership;

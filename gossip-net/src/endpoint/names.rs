@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_address_needs_no_lookup() {
+    async fn address_needs_no_lookup() {
         let names = Names { permits: Arc::new(Semaphore::new(0)), source: Source::System };
         for address in ["10.0.0.1:7700", "[fd00::1]:7700"] {
             assert_eq!(names.look_up(address).await, Ok(vec![address.parse().unwrap()]));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_address_and_no_name_is_said() {
+    async fn invalid_address_is_reported() {
         let names = Names::of(&NetConfig::new(([127, 0, 0, 1], 0).into()));
         let Err(HandshakeError::Address(fault)) = names.look_up("no port").await else {
             panic!("it has no address")
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn few_lookups_run_at_once_whether_or_not_they_are_waited_for() {
+    async fn concurrent_lookups_are_limited() {
         let names = Arc::new(Names::of(&NetConfig::new(([127, 0, 0, 1], 0).into())));
         let running = Arc::new(Running::default());
         let mut lookups = JoinSet::new();
