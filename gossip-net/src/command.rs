@@ -23,6 +23,8 @@ pub(crate) enum Command {
     /// The peer was met at this address, which the roster gives to another member.
     Sighted(SocketAddr),
     // What the scheduler decides.
+    /// Look up the addresses of the peer.
+    Resolve,
     /// Dial the peer.
     Dial { timeout: Duration },
     /// Open a session.

@@ -13,12 +13,9 @@ use crate::{HandshakeError, NodeId};
 
 /// Which node is dialled, and where.
 #[derive(Clone)]
-pub(crate) struct Target<'a> {
+pub(crate) struct Target {
     pub(crate) node: NodeId,
-    /// `host:port` of the roster.
-    pub(crate) address: &'a str,
-    /// Where the node was met, although the roster gives that address to another member.
-    pub(crate) sighted: Option<SocketAddr>,
+    pub(crate) addresses: Vec<SocketAddr>,
     /// Hears which other node answers, and where.
     pub(crate) on_met: OnMet,
 }

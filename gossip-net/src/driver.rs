@@ -1,58 +1,16 @@
 //! Drives the scheduler: tells it what happens, does what it says, wakes it in time.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use engram_gossip_proto::schedule::{Action, ClaimTable, Notice, Scheduler, SessionId};
-use engram_gossip_proto::{KEY_LEN, RootAdvert, ShortNode, SpaceId};
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use engram_gossip_proto::RootAdvert;
+use engram_gossip_proto::schedule::{Action, Notice, Scheduler};
+use tokio::time::sleep_until;
 
 use crate::command::Command;
 use crate::node::{Phase, Shared};
+use crate::schedule::State;
 use crate::{Event, Liveness, NodeId};
-
-/// The scheduler of a node, behind its lock, and the time that it counts.
-pub(crate) struct Schedule {
-    state: Mutex<State>,
-    started: Instant,
-    /// The next time-out comes sooner than the timer expects.
-    sooner: Notify,
-}
-
-struct State {
-    scheduler: Scheduler<NodeId>,
-    /// When the timer wakes the scheduler.
-    wakes_at: Option<Duration>,
-}
-
-impl Schedule {
-    /// Counts time from now.
-    pub(crate) fn new(scheduler: Scheduler<NodeId>) -> Self {
-        let state = Mutex::new(State { scheduler, wakes_at: None });
-        Self { state, started: Instant::now(), sooner: Notify::new() }
-    }
-
-    /// The time since the start.
-    pub(crate) fn now(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    fn at(&self, time: Duration) -> Instant {
-        self.started + time
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No code of the host runs behind this lock, so nothing of it panics there.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks the scheduler something that leads to no action.
-    pub(crate) fn ask<T>(&self, ask: impl FnOnce(&mut Scheduler<NodeId>, Duration) -> T) -> T {
-        let mut state = self.lock();
-        ask(&mut state.scheduler, self.now())
-    }
-}
 
 impl Shared {
     /// Tells the scheduler something, and does what follows.
@@ -95,6 +53,7 @@ impl Shared {
 
     fn act(&self, scheduler: &mut Scheduler<NodeId>, action: Action<NodeId>) {
         let (peer, command) = match action {
+            Action::Resolve { peer } => (peer, Command::Resolve),
             Action::Dial { peer, timeout } => (peer, Command::Dial { timeout }),
             Action::Open { peer, session, terms } => (peer, Command::Open { session, terms }),
             Action::Preview { peer, session, terms } => (peer, Command::Preview { session, terms }),
@@ -175,26 +134,5 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             scheduler.set_wall_clock(unix, now);
             scheduler.handle_timeout(now);
         });
-    }
-}
-
-/// The claims of one session.
-#[derive(Clone)]
-pub(crate) struct SessionClaims {
-    pub(crate) schedule: Arc<Schedule>,
-    pub(crate) session: SessionId,
-}
-
-impl ClaimTable for SessionClaims {
-    fn claim(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool {
-        self.schedule.ask(|scheduler, now| scheduler.claim(self.session, space, key, now))
-    }
-
-    fn claim_range(&self, space: &SpaceId, node: ShortNode) -> bool {
-        self.schedule.ask(|scheduler, now| scheduler.claim_range(self.session, space, node, now))
-    }
-
-    fn deliver(&self, space: &SpaceId, keys: &[[u8; KEY_LEN]]) {
-        self.schedule.ask(|scheduler, now| scheduler.deliver(self.session, space, keys, now));
     }
 }

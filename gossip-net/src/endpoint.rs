@@ -1,6 +1,7 @@
 //! The UDP socket and its QUIC endpoint: bound, dialling, accepting, within the limits.
 
 mod dialling;
+mod names;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,6 +15,7 @@ use quinn::{Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, VarInt
 use socket2::{Domain, Protocol, Socket as Socket2, Type};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::names::Names;
 use crate::limits::{self, HANDSHAKE_TIMEOUT};
 use crate::tls::{self, Expected, PeerVerifier};
 use crate::{BindError, HandshakeError, Identity, NetConfig, NodeId, Roster};
@@ -27,6 +29,7 @@ pub(crate) struct Socket {
     transport: Arc<TransportConfig>,
     server: ServerConfig,
     handshakes: Arc<Handshakes>,
+    names: Names,
 }
 
 impl Socket {
@@ -61,7 +64,16 @@ impl Socket {
             transport,
             server,
             handshakes: Arc::default(),
+            names: Names::of(config),
         })
+    }
+
+    /// The addresses that `host:port` stands for.
+    ///
+    /// # Errors
+    /// [`HandshakeError::Address`] if there is none, or no answer in time.
+    pub(crate) async fn look_up(&self, address: &str) -> Result<Vec<SocketAddr>, HandshakeError> {
+        self.names.look_up(address).await
     }
 
     /// Where the socket is bound, with the port that was taken.

@@ -13,13 +13,14 @@ use tokio::time::Instant;
 use crate::command::{Command, PreviewRequest};
 use crate::endpoint::Socket;
 use crate::error::{AdvertError, RotateError};
-use crate::membership::{self, Membership, MembershipInput, StaticSeeds};
+use crate::handle::Peer;
+use crate::membership::{Membership, MembershipInput, StaticSeeds};
 use crate::node::{Phase, Shared, SharedInit};
-use crate::peer::{self, Peer};
+use crate::peer;
 use crate::replicas::{Replicas, Replicated, open_over};
 use crate::{
     BindError, Event, Events, Identity, Member, NetConfig, NodeId, PeerStatus, Roster, RoundReport,
-    SessionReport, Stats, SyncError, Validity, accept, driver,
+    SessionReport, Stats, SyncError, Validity, accept, driver, keep,
 };
 
 /// A running node: connected to the members of its roster, and kept equal with them.
@@ -86,7 +87,7 @@ impl Gossip {
         shared.tell_members(&roster);
         tokio::spawn(accept::run(shared.clone()));
         tokio::spawn(driver::run(shared.clone()));
-        tokio::spawn(membership::keep::run(shared.clone()));
+        tokio::spawn(keep::run(shared.clone()));
         Ok(Self { node: Arc::new(Node { shared, address }) })
     }
 

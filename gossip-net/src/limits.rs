@@ -44,6 +44,10 @@ pub const RETRY_ABOVE_HANDSHAKES: usize = 16;
 pub const MAX_HANDSHAKES_PER_ADDRESS: usize = 32;
 /// How often the certificates of connected peers are verified again.
 pub const RECHECK_INTERVAL: Duration = Duration::from_secs(600);
+/// Names that are looked up at once. Each takes a thread of the runtime while DNS is silent.
+pub const MAX_LOOKUPS: usize = 64;
+/// How long a lookup of a name may take.
+pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Addresses of a name that a dial tries.
 pub const MAX_ADDRESSES: usize = 8;
 /// How long a dial waits for an address to answer before it tries the next one beside it

@@ -1,7 +1,6 @@
 //! Which members are worth contacting: the interface to a failure detector.
 
 mod host;
-pub(crate) mod keep;
 pub(crate) mod packet;
 #[cfg(feature = "swim")]
 mod swim;

@@ -7,12 +7,12 @@ use std::time::SystemTime;
 use engram_gossip_proto::schedule::{ConfigError, Scheduler};
 use tokio::sync::{Notify, watch};
 
-use crate::driver::Schedule;
 use crate::endpoint::Socket;
 use crate::event::EventBus;
+use crate::handle::Peer;
 use crate::membership::Membership;
-use crate::peer::Peer;
 use crate::replicas::Source;
+use crate::schedule::Schedule;
 use crate::stats::{Counters, count};
 use crate::{Event, Identity, NetConfig, NodeId, Roster, SessionReport, SyncError};
 

@@ -16,10 +16,11 @@ use engram_gossip_proto::RootAdvert;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use self::connection::Dial;
+use self::connection::{Dial, Lookup};
 use self::lingering::Lingering;
 use self::sessions::Sessions;
 use crate::command::Command;
+use crate::handle::Peer;
 use crate::limits::RECHECK_INTERVAL;
 use crate::link::{Link, LinkEvent, Proof};
 use crate::membership::packet::Packet;
@@ -27,22 +28,6 @@ use crate::node::{Phase, Shared};
 use crate::status::PeerState;
 use crate::task::ready;
 use crate::{HandshakeError, Member, MembershipInput, NodeId};
-
-/// The others' handle of a peer's task. Dropping the last one evicts the peer.
-#[derive(Clone)]
-pub(crate) struct Peer {
-    mailbox: mpsc::UnboundedSender<Command>,
-    pub(crate) state: Arc<PeerState>,
-}
-
-impl Peer {
-    /// Passes a command on. One that comes while the task ends is lost with it.
-    pub(crate) fn command(&self, command: Command) {
-        // The scheduler has a few commands outstanding for a peer, a caller one, and an accepted
-        // connection has a permit of its handshake: none piles up.
-        _ = self.mailbox.send(command);
-    }
-}
 
 /// The task of one peer.
 pub(crate) struct PeerTask {
@@ -56,6 +41,9 @@ pub(crate) struct PeerTask {
     /// Where the peer was met, although the roster gives that address to another member.
     sighted: Option<SocketAddr>,
     link: Option<Link>,
+    lookup: Option<Lookup>,
+    /// Where the peer is dialled, as it was looked up last.
+    addresses: Vec<SocketAddr>,
     dial: Option<Dial>,
     /// Why the peer cannot be reached, as it was told last.
     told: Option<HandshakeError>,
@@ -78,6 +66,8 @@ pub(crate) fn spawn(shared: &Arc<Shared>, member: Member) -> Peer {
         address: member.address,
         sighted: None,
         link: None,
+        lookup: None,
+        addresses: Vec::new(),
         dial: None,
         told: None,
         sessions: Sessions::default(),
@@ -113,6 +103,7 @@ impl PeerTask {
                     Some(command) => self.tick().on_command(command),
                     None => return self.leave_evicted(),
                 },
+                found = ready(&mut self.lookup) => self.tick().on_looked_up(found),
                 dialled = ready(&mut self.dial) => self.tick().on_dialled(dialled),
                 _ = recheck.changed() => self.tick().recheck(),
                 event = next_event(self.link.as_mut()) => self.tick().on_event(event),
@@ -161,6 +152,7 @@ impl PeerTask {
             Command::RequestPreview(request) => self.on_preview_request(request),
             Command::Moved => self.on_moved(),
             Command::Sighted(address) => self.on_sighted(address),
+            Command::Resolve => self.begin_lookup(),
             Command::Dial { timeout } => self.begin_dial(timeout),
             Command::Open { session, terms } => self.open(session, terms),
             Command::Preview { session, terms } => self.open_preview(session, terms),

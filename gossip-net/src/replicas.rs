@@ -11,7 +11,7 @@ use engram_gossip_proto::{
 use ring::rand::{Random, SystemRandom, generate};
 
 use crate::NodeId;
-use crate::driver::SessionClaims;
+use crate::schedule::SessionClaims;
 
 /// The spaces that a node hosts.
 ///

@@ -8,12 +8,12 @@ use quinn::{Connection, ConnectionError, RecvStream, SendStream};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
-use crate::driver::SessionClaims;
 use crate::limits::{FRAME_TIMEOUT, SESSION_TIMEOUT};
 use crate::link::Close;
 use crate::node::Shared;
 use crate::replicas::{Machine, NewMachine, Source};
 use crate::report::{Opener, SessionReport};
+use crate::schedule::SessionClaims;
 use crate::stream::{Abort, FrameStream, Linger, StreamError};
 use crate::{NodeId, SyncError};
 

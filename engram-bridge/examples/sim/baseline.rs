@@ -88,7 +88,7 @@ mod tests {
             lost: 0,
             converged: true,
         };
-        Costs { line, wasted_per_node: 0, sessions_per_node: 2.0 }
+        Costs { line, wasted_per_node: 0, redundant: 0.0, sessions_per_node: 2.0 }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A cluster that is never quiet: how far behind the slowest node is.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use engram_gossip_proto::View;
@@ -10,37 +11,63 @@ use crate::run::{Run, SAMPLE, Setting};
 use crate::scenario::LAN;
 use crate::spread;
 
-/// How long patterns are made.
-const BUSY: Duration = Duration::from_secs(120);
+/// How many patterns are made, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// So many a minute in the whole cluster, at random nodes.
+    PerMinute(u32),
+    /// One a second at each node.
+    EachPerSecond,
+}
+
+impl Pace {
+    /// How long patterns are made.
+    fn time(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::PerMinute(_) => 120,
+            Self::EachPerSecond => 10,
+        })
+    }
+
+    /// How many are made in the first `age`.
+    fn due(self, nodes: usize, age: Duration) -> u32 {
+        let per_second = match self {
+            Self::PerMinute(count) => f64::from(count) / 60.0,
+            Self::EachPerSecond => nodes as f64,
+        };
+        (age.min(self.time()).as_secs_f64() * per_second) as u32
+    }
+}
 
 /// A pattern that is not everywhere yet.
 struct Spreading {
     born: Duration,
     key: [u8; 32],
-    missing: Vec<usize>,
+    missing: BTreeSet<usize>,
 }
 
-/// Patterns are made at random nodes, `per_minute` in the whole cluster. The run agrees after the
-/// longest lag: the time from the birth of a pattern until every node holds it.
-pub(crate) fn steady(nodes: usize, per_minute: u32, setting: Setting) -> Run {
+/// Patterns are made all the time. The run agrees after the longest lag: the time from the birth of a
+/// pattern until every node holds it.
+pub(crate) fn steady(nodes: usize, pace: Pace, setting: Setting) -> Run {
     let mut world = spread::settled(nodes, &LAN, setting);
-    let begin = world.now();
+    let (begin, busy) = (world.now(), pace.time());
     let mut random = Random::new(!setting.seed);
     let mut fresh: Vec<Spreading> = Vec::new();
     let mut lags = Vec::new();
     let mut made = 0;
     let mut age = Duration::ZERO;
-    while age < BUSY || !fresh.is_empty() && age < 10 * BUSY {
-        let due = (age.min(BUSY).as_secs_f64() * f64::from(per_minute) / 60.0) as u32;
-        while made < due {
-            fresh.push(make(&mut world, made, random.below(nodes)));
+    while age < busy || !fresh.is_empty() && age < 10 * busy {
+        while made < pace.due(nodes, age) {
+            let node = match pace {
+                Pace::PerMinute(_) => random.below(nodes),
+                Pace::EachPerSecond => made as usize % nodes,
+            };
+            fresh.push(make(&mut world, made, node));
             made += 1;
         }
         age += SAMPLE;
         world.run_until(begin + age);
-        for pattern in &mut fresh {
-            pattern.missing.retain(|node| !holds(&world, *node, &pattern.key));
-        }
+        look(&world, &mut fresh);
         let spread = |pattern: &Spreading| pattern.missing.is_empty();
         lags.extend(
             fresh
@@ -56,7 +83,8 @@ pub(crate) fn steady(nodes: usize, per_minute: u32, setting: Setting) -> Run {
         agreed: fresh.is_empty().then(|| lags.iter().max().copied().unwrap_or_default()),
         bytes_per_node: tally.bytes() / nodes as u64,
         sessions: tally.sessions,
-        wasted_per_node: tally.wasted_bytes / nodes as u64,
+        payload: tally.record_bytes / 2,
+        wasted: tally.wasted_bytes,
         lost: fresh.len() as u64,
         trace: world.trace().to_owned(),
         ..Run::default()
@@ -72,6 +100,15 @@ fn make(world: &mut World<Replica>, number: u32, node: usize) -> Spreading {
     Spreading { born: world.now(), key, missing }
 }
 
-fn holds(world: &World<Replica>, node: usize, key: &[u8; 32]) -> bool {
-    world.host(node).pin(&default_space()).record(key).is_some()
+/// Notes which patterns have arrived where.
+fn look(world: &World<Replica>, fresh: &mut [Spreading]) {
+    let space = default_space();
+    for node in 0..world.len() {
+        let view = world.host(node).pin(&space);
+        for pattern in fresh.iter_mut() {
+            if pattern.missing.contains(&node) && view.record(&pattern.key).is_some() {
+                pattern.missing.remove(&node);
+            }
+        }
+    }
 }

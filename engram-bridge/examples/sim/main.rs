@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod scenario;
 mod seeds;
+mod silence;
 mod spread;
 
 use std::error::Error;

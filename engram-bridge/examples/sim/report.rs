@@ -33,6 +33,9 @@ pub(crate) struct Costs {
     pub(crate) line: Line,
     /// Mean bytes that a node received until all agreed of records that it knew already.
     pub(crate) wasted_per_node: u64,
+    /// The share of them in the bytes of all records that it received; its bound stands for a baseline.
+    #[serde(skip)]
+    pub(crate) redundant: f64,
     /// Mean number of sessions that a node took part in until then.
     pub(crate) sessions_per_node: f64,
 }
@@ -66,10 +69,14 @@ impl Report {
         };
         let sessions = 2.0 * mean(|run| run.sessions) / scenario.nodes as f64;
         let complaints = runs.iter().filter_map(|run| complaint(scenario, run));
-        let complaints = complaints.chain(too_slow(scenario, &line)).collect();
+        let [payload, wasted] = [mean(|run| run.payload), mean(|run| run.wasted)];
+        let redundant = rounded(wasted / payload.max(1.0), 1e3);
+        let complaints = complaints.chain(too_slow(scenario, &line));
+        let complaints = complaints.chain(too_redundant(scenario, redundant)).collect();
         let costs = Costs {
             line,
-            wasted_per_node: mean(|run| run.wasted_per_node) as u64,
+            wasted_per_node: (wasted / scenario.nodes as f64) as u64,
+            redundant,
             sessions_per_node: rounded(sessions, 1e2),
         };
         Self { costs, complaints }
@@ -82,7 +89,7 @@ impl Report {
 
     /// The heading of [`row`](Self::row).
     pub(crate) const HEADING: &str = "scenario      nodes  seeds  rounds p50/p99  seconds p99  \
-         bytes/node  wasted/node  sessions/node  lost";
+         bytes/node  wasted/node  redundant  sessions/node  lost";
 
     /// The meaning of the columns.
     pub(crate) const LEGEND: &str = "\
@@ -91,12 +98,14 @@ impl Report {
         seconds        virtual time until then, from the change or from the healing\n\
         bytes/node     bytes that a node sent until then, frames and adverts\n\
         wasted/node    bytes that a node received of records that it knew already\n\
+        redundant      their share in the bytes of all records that it received\n\
         sessions/node  sessions that a node took part in\n\
         lost           acknowledged writes that a node does not show";
 
     /// One line of a table for people.
     pub(crate) fn row(&self) -> String {
-        let Costs { line, wasted_per_node, sessions_per_node } = &self.costs;
+        let Costs { line, wasted_per_node, redundant, sessions_per_node } = &self.costs;
+        let redundant = format!("{:.1} %", redundant * 100.0);
         let rounds = match (line.rounds_p50, line.rounds_p99) {
             (Some(p50), Some(p99)) => format!("{p50}/{p99}"),
             _ => "-".to_owned(),
@@ -108,7 +117,7 @@ impl Report {
         };
         format!(
             "{:<13} {:>5} {:>6} {rounds:>15} {seconds:>12} {:>11} {wasted_per_node:>12} \
-             {sessions_per_node:>14.1} {lost:>5}",
+             {redundant:>10} {sessions_per_node:>14.1} {lost:>5}",
             line.scenario, line.nodes, line.seeds, line.bytes_per_node,
         )
     }
@@ -164,6 +173,13 @@ fn too_slow(scenario: &Scenario, line: &Line) -> Option<String> {
     Some(format!("{name}: {seconds} s, at most {bound} s are allowed"))
 }
 
+fn too_redundant(scenario: &Scenario, redundant: f64) -> Option<String> {
+    let (name, most) = (scenario.name, scenario.max_redundant());
+    (redundant > most).then(|| {
+        format!("{name}: {redundant} of the bytes of records were known, at most {most} may be")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,11 +200,13 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_or_lossy_seed_fails_its_scenario() {
+    fn a_slow_lossy_or_wasteful_seed_fails_its_scenario() {
         let scenario = crate::scenario::find("lan_one_3").unwrap();
         let run = |agreed, lost| Run { agreed, lost, ..Run::default() };
         let soon = Some(Duration::from_millis(10));
-        let failed = [run(None, 0), run(soon, 1), run(Some(Duration::from_secs(2)), 0)];
+        let redundant = Run { payload: 1_000, wasted: 201, ..run(soon, 0) };
+        let slow = Some(Duration::from_secs(2));
+        let failed = [run(None, 0), run(soon, 1), run(slow, 0), redundant];
         let good = Report::of(scenario, &[run(soon, 0)]);
         assert!(good.passed());
         for run in failed {

@@ -30,8 +30,12 @@ pub(crate) struct Run {
     pub(crate) bytes_per_node: u64,
     /// Sessions in all until then.
     pub(crate) sessions: u64,
-    /// Bytes that a node received on average of records that it knew already.
-    pub(crate) wasted_per_node: u64,
+    /// Bytes of records that all nodes together received.
+    pub(crate) payload: u64,
+    /// Bytes of them that their receivers knew already.
+    pub(crate) wasted: u64,
+    /// How many records came.
+    pub(crate) records: u64,
     /// Acknowledged writes that are gone.
     pub(crate) lost: u64,
     /// Every other rule that was broken.
@@ -68,7 +72,9 @@ pub(crate) fn until_agreed(world: &mut World<Replica>) -> Run {
         agreed: agreed.map(|at| at - begin),
         bytes_per_node: (after.bytes() - before.bytes()) / world.len() as u64,
         sessions: after.sessions - before.sessions,
-        wasted_per_node: (after.wasted_bytes - before.wasted_bytes) / world.len() as u64,
+        payload: (after.record_bytes - before.record_bytes) / 2,
+        wasted: after.wasted_bytes - before.wasted_bytes,
+        records: after.records - before.records,
         curve,
         ..Run::default()
     }

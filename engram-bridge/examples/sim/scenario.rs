@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use engram_gossip_proto::sim::Latency;
 
+use crate::load::Pace;
 use crate::run::{Run, Setting};
-use crate::{load, pair, spread};
+use crate::silence::Moment;
+use crate::{load, pair, silence, spread};
 
 /// A scenario.
 pub(crate) struct Scenario {
@@ -33,7 +35,9 @@ enum Plan {
     Spread(Change, Conditions),
     Halves(u32),
     Rush(u32),
-    Load(u32),
+    Load(Pace),
+    /// So many nodes live, and the others are silent.
+    Silence(usize, Moment),
     Pair,
 }
 
@@ -76,6 +80,15 @@ impl Conditions {
 }
 
 impl Scenario {
+    /// The largest share in the bytes of records of those that their receivers knew already. Where many
+    /// packets are lost, sessions that bring the same news last longer and overlap more.
+    pub(crate) fn max_redundant(&self) -> f64 {
+        match &self.plan {
+            Plan::Spread(_, conditions) if conditions.loss >= BAD.loss => 0.3,
+            _ => 0.2,
+        }
+    }
+
     /// Runs one seed.
     pub(crate) fn run(&self, setting: Setting) -> Run {
         match &self.plan {
@@ -84,7 +97,10 @@ impl Scenario {
             }
             Plan::Halves(patterns) => spread::halves(self.nodes, *patterns, setting),
             Plan::Rush(patterns) => spread::rush(self.nodes, *patterns, setting),
-            Plan::Load(per_minute) => load::steady(self.nodes, *per_minute, setting),
+            Plan::Load(pace) => load::steady(self.nodes, *pace, setting),
+            Plan::Silence(living, moment) => {
+                silence::meeting(self.nodes, *living, *moment, setting)
+            }
             Plan::Pair => pair::seed(setting),
         }
     }
@@ -122,6 +138,8 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "one new pattern at each node";
     "wan_one_100", 100 nodes, 100 seeds, Quick, 3.0 s, Plan::Spread(Change::One, WAN),
         "one new pattern; 75 to 85 ms between nodes, 2 % of the packets are lost";
+    "wan_one_1000", 1000 nodes, 3 seeds, Large, 4.5 s, Plan::Spread(Change::One, WAN),
+        "one new pattern; 75 to 85 ms between nodes, 2 % of the packets are lost";
     "bad_one_100", 100 nodes, 100 seeds, Quick, 10.0 s, Plan::Spread(Change::One, BAD),
         "one new pattern; 20 % of the packets are lost, 10 % of the nodes are dead";
     "bad_all_100", 100 nodes, 10 seeds, Quick, 10.0 s, Plan::Spread(Change::All, BAD),
@@ -136,8 +154,18 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "the same, and the halves differ in 200 patterns: the sessions at each node stay bounded";
     "rush_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Rush(100),
         "all nodes call the one with 100 new patterns: it serves as many as it has permits";
-    "load_100", 100 nodes, 1 seeds, Quick, 3.0 s, Plan::Load(100),
+    "load_100", 100 nodes, 1 seeds, Quick, 3.0 s, Plan::Load(Pace::PerMinute(100)),
         "100 new patterns a minute for two minutes: the longest time until a pattern is everywhere";
+    "busy_100", 100 nodes, 1 seeds, Quick, 5.0 s, Plan::Load(Pace::EachPerSecond),
+        "each node makes a pattern a second for ten seconds: the longest time until one is everywhere";
+    "start_500", 500 nodes, 6 seeds, Quick, 5.0 s, Plan::Silence(100, Moment::Start),
+        "400 of 500 members are silent: the time until a node has met all living ones";
+    "return_500", 500 nodes, 6 seeds, Quick, 2.0 s, Plan::Silence(100, Moment::Return),
+        "the same: the time until a living member that was away is met again";
+    "start_402", 402 nodes, 9 seeds, Quick, 30.0 s, Plan::Silence(2, Moment::Start),
+        "of 401 other members one lives: the time until it is met";
+    "return_402", 402 nodes, 9 seeds, Quick, 2.0 s, Plan::Silence(2, Moment::Return),
+        "the same: the time until it is met again after it was away";
 };
 
 /// The scenario called `name`.

@@ -50,7 +50,20 @@ pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     if largest != nodes / 2 {
         run.faults.push(format!("{largest} nodes of a half agreed before the halves were joined"));
     }
+    let difference = u64::from(patterns) * nodes as u64;
+    run.faults.extend(storm(&run, nodes as u64, difference));
     run
+}
+
+/// Records from which on those that differ take more bytes than the frames around them.
+const LARGE: u64 = 1_000;
+
+/// What is wrong with the bytes of a run after which `difference` records are at nodes that lacked
+/// them.
+fn storm(run: &Run, nodes: u64, difference: u64) -> Option<String> {
+    let (sent, least) = (run.bytes_per_node * nodes, run.payload * difference / run.records.max(1));
+    let is_storm = difference >= LARGE && sent * 2 > least * 3;
+    is_storm.then(|| format!("{sent} bytes were sent for a difference of {least} bytes"))
 }
 
 /// A change at one node, with which all others open a session at the same moment.
@@ -98,4 +111,18 @@ pub(crate) fn finish(mut world: World<Replica>, setting: Setting, written: u64) 
     }
     run.trace = world.trace().to_owned();
     run
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storm_is_half_more_than_the_difference() {
+        let run =
+            |bytes_per_node| Run { bytes_per_node, payload: 1_200, records: 12, ..Run::default() };
+        assert_eq!(storm(&run(15_000), 10, LARGE), None);
+        assert!(storm(&run(15_001), 10, LARGE).is_some());
+        assert_eq!(storm(&run(15_001), 10, LARGE - 1), None, "frames outweigh a small difference");
+    }
 }

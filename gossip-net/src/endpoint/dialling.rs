@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{Socket, handshake};
 use crate::dial::{Attempt, Target, race};
@@ -21,14 +21,12 @@ impl Socket {
     /// [`HandshakeError`], the most telling of those of all addresses.
     pub(crate) async fn dial(
         &self,
-        target: Target<'_>,
+        target: Target,
         time: Duration,
         identity: &Identity,
     ) -> Result<Connection, HandshakeError> {
         let within = Instant::now() + time;
-        let addresses = timeout_at(within, self.resolve(&target)).await.map_err(|_| {
-            HandshakeError::Address(format!("{}: no answer from DNS", target.address))
-        })??;
+        let addresses = self.reachable(&target.addresses)?;
         let dial = |address| {
             let attempt = self.dial_one(target.node, address, within, identity.clone());
             let on_met = target.on_met.clone();
@@ -69,19 +67,15 @@ impl Socket {
         })
     }
 
-    /// The addresses of a node that this socket can reach, in the order in which they are tried.
-    async fn resolve(&self, target: &Target<'_>) -> Result<Vec<SocketAddr>, HandshakeError> {
-        let Target { address, sighted, .. } = target;
-        let failed = |fault: String| HandshakeError::Address(format!("{address}: {fault}"));
-        let found = tokio::net::lookup_host(address).await;
-        if let (Err(fault), None) = (&found, sighted) {
-            return Err(failed(fault.to_string()));
-        }
-        let found = found.into_iter().flatten().chain(*sighted);
-        let addresses = by_turns(found.filter_map(|found| self.reach(found)));
+    /// Those addresses of a node that this socket can reach, in the order in which they are tried.
+    fn reachable(&self, found: &[SocketAddr]) -> Result<Vec<SocketAddr>, HandshakeError> {
+        let addresses = by_turns(found.iter().filter_map(|found| self.reach(*found)));
         match addresses.is_empty() {
             false => Ok(addresses),
-            true => Err(failed("no address of the family that this node listens on".into())),
+            true => {
+                let fault = "it has no address of the family that this node listens on";
+                Err(HandshakeError::Address(fault.into()))
+            }
         }
     }
 

@@ -75,9 +75,8 @@ mod two_ends {
         ) -> impl Future<Output = Result<Connection, HandshakeError>> + 'static {
             let ([a, b], socket) = (self.identities.clone(), self.sockets[0].clone());
             async move {
-                let address = to.to_string();
                 let (node, on_met) = (b.node_id(), Arc::new(|_, _| ()));
-                let target = Target { node, address: &address, sighted: None, on_met };
+                let target = Target { node, addresses: vec![to], on_met };
                 socket.dial(target, HANDSHAKE_TIMEOUT, &a).await
             }
         }

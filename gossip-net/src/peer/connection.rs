@@ -21,6 +21,10 @@ use crate::status::State;
 use crate::tls::{Expected, PeerVerifier};
 use crate::{Event, HandshakeError, MembershipInput};
 
+/// A lookup of the peer's addresses that is under way.
+pub(super) type Lookup =
+    Pin<Box<dyn Future<Output = Result<Vec<SocketAddr>, HandshakeError>> + Send>>;
+
 /// A dial that is under way.
 pub(super) struct Dial {
     dialled: Pin<Box<dyn Future<Output = Result<Connection, HandshakeError>> + Send>>,
@@ -37,9 +41,30 @@ impl Future for Dial {
 }
 
 impl PeerTask {
-    pub(super) fn begin_dial(&mut self, timeout: Duration) {
+    pub(super) fn begin_lookup(&mut self) {
         let Some(address) = self.address.clone().filter(|_| self.link.is_none()) else { return };
+        let shared = self.shared.clone();
+        self.lookup = Some(Box::pin(async move { shared.socket.look_up(&address).await }));
+    }
+
+    pub(super) fn on_looked_up(&mut self, found: Result<Vec<SocketAddr>, HandshakeError>) {
+        self.lookup = None;
+        self.addresses = match found {
+            Ok(addresses) => addresses,
+            // It may still be where it was met.
+            Err(_) if self.sighted.is_some() => Vec::new(),
+            Err(cause) => return self.on_dial_failed(DialFailure::Silent, cause),
+        };
+        let id = self.id;
+        self.shared.tell(|scheduler, now| scheduler.handle_resolved(id, now));
+    }
+
+    pub(super) fn begin_dial(&mut self, timeout: Duration) {
+        if self.link.is_some() {
+            return;
+        }
         let (shared, node, sighted) = (self.shared.clone(), self.id, self.sighted);
+        let addresses = self.addresses.iter().copied().chain(sighted).collect();
         let dialled = Box::pin(async move {
             let members = shared.clone();
             let on_met: OnMet = Arc::new(move |other, address| {
@@ -47,7 +72,7 @@ impl PeerTask {
                     other.command(Command::Sighted(address));
                 }
             });
-            let target = Target { node, address: &address, sighted, on_met };
+            let target = Target { node, addresses, on_met };
             shared.socket.dial(target, timeout, &shared.identity()).await
         });
         self.dial = Some(Dial { dialled, sighted });
@@ -116,13 +141,13 @@ impl PeerTask {
     /// The peer was met where another member should be.
     pub(super) fn on_sighted(&mut self, address: SocketAddr) {
         let is_new = self.sighted.replace(address) != Some(address);
-        if is_new && self.link.is_none() && self.dial.is_none() {
+        if is_new && self.link.is_none() && self.dial.is_none() && self.lookup.is_none() {
             self.dial_anew();
         }
     }
 
     fn dial_anew(&mut self) {
-        self.dial = None;
+        (self.lookup, self.dial) = (None, None);
         self.told = None;
         let id = self.id;
         self.shared.tell(|scheduler, now| scheduler.redial(id, now));

@@ -10,9 +10,9 @@ use quinn::{RecvStream, SendStream};
 
 use super::PeerTask;
 use crate::command::{Answer, PreviewRequest};
-use crate::driver::SessionClaims;
 use crate::link::Close;
 use crate::report::SessionReport;
+use crate::schedule::SessionClaims;
 use crate::session::{self, Ended, Failure};
 use crate::stream::Abort;
 use crate::task::Work;

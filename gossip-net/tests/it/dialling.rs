@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::common::{Cluster, Ready, absent, quiet, roster, take};
-use engram_gossip_net::{Agreement, Event, Roster, Switch};
-use tokio::time::sleep;
+use engram_gossip_net::{Agreement, Event, HandshakeError, Member, NodeId, Roster, Switch, limits};
+use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -68,6 +68,34 @@ async fn members_that_swapped_addresses_are_found() {
     c.gossip.set_roster(roster([at_a, at_b]));
     c.connected_to(a.id()).await;
     c.connected_to(b.id()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn unanswered_lookups_delay_no_dial() {
+    const NAMES: u8 = 100;
+    let mut config = quiet();
+    config.switch = Some(Switch::new(1));
+    config.schedule.dial_spread = Duration::ZERO;
+    let cluster = Cluster::new();
+    let [mut a, b] = ["a", "b"].map(|name| cluster.issue(name).start(&config, Roster::default()));
+    let mut of_a = a.member();
+    of_a.address = None;
+    b.gossip.set_roster(roster([of_a]));
+    let named = |n: u8| Member {
+        id: NodeId::from([n; 32]),
+        name: format!("member-{n}"),
+        address: Some(format!("member-{n}.example:7700")),
+    };
+    let begun = Instant::now();
+    a.gossip.set_roster(roster((0..NAMES).map(named).chain([b.member()])));
+    a.connected_to(b.id()).await;
+    assert!(begun.elapsed() < limits::DIAL_PERMIT, "{:?}", begun.elapsed());
+    let cause = a.wait_for(|event| match event {
+        Event::Unreachable { cause: HandshakeError::Address(cause), .. } => Some(cause.clone()),
+        _ => None,
+    });
+    assert!(cause.await.ends_with(".example:7700: no answer from DNS"));
+    assert_eq!(begun.elapsed().as_secs(), limits::LOOKUP_TIMEOUT.as_secs());
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,14 @@ use crate::{Outcome, SessionConfig, SpaceId, Stats};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action<P> {
-    /// Dial a member; a dial of it that is under way is given up. Answered by
+    /// Look up the addresses of a member; a lookup of them that runs is given up. Answered by
+    /// [`handle_resolved`](super::Scheduler::handle_resolved) or
+    /// [`handle_dial_failed`](super::Scheduler::handle_dial_failed).
+    Resolve {
+        /// Which member.
+        peer: P,
+    },
+    /// Dial a member at the addresses that are known; a dial of it that is under way is given up. Answered by
     /// [`handle_dialled`](super::Scheduler::handle_dialled),
     /// [`handle_connected`](super::Scheduler::handle_connected) or
     /// [`handle_dial_failed`](super::Scheduler::handle_dial_failed).

@@ -108,7 +108,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.consider(peer, now);
     }
 
-    /// A dial failed, or the peer did not accept this node. Sessions that the host requested are
+    /// No address of a member was found, a dial failed, or the peer did not accept this node. Sessions that the host requested are
     /// given up. Returns after which pause the member is dialled again, and how many dials in a row
     /// have failed; `None` if it is connected by now.
     pub fn handle_dial_failed(
@@ -118,8 +118,9 @@ impl<P: Copy + Ord> Scheduler<P> {
         now: Duration,
     ) -> Option<(Duration, u32)> {
         let found = self.peers.get(&peer)?;
-        if !matches!(found.contact, Contact::Dialling { .. } | Contact::Dialled) {
-            return None;
+        match found.contact {
+            Contact::Resolving | Contact::Dialling { .. } | Contact::Dialled => {}
+            Contact::Apart | Contact::Queued(_) | Contact::Connected => return None,
         }
         Some(self.back_off(peer, failure, now))
     }
@@ -203,13 +204,33 @@ impl<P: Copy + Ord> Scheduler<P> {
         if found.is_down && !found.is_lost(now) && !found.is_requested() && now < again {
             return self.agenda.set(Due::Dial(peer), again);
         }
-        self.queue_dial(peer, now);
+        self.resolve(peer);
     }
 
     pub(super) fn dial_if_requested(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get(&peer) else { return };
-        let may_dial = matches!(found.contact, Contact::Apart | Contact::Queued(_));
-        if may_dial && found.reach == Reach::Dialable && found.is_requested() {
+        if found.reach != Reach::Dialable || !found.is_requested() {
+            return;
+        }
+        match found.contact {
+            Contact::Apart => self.resolve(peer),
+            Contact::Queued(_) => self.queue_dial(peer, now),
+            _ => {}
+        }
+    }
+
+    /// A member is to be dialled: its addresses are looked up first, without a permit, since the
+    /// answer may take long.
+    fn resolve(&mut self, peer: P) {
+        let Some(found) = self.peers.get_mut(&peer) else { return };
+        found.contact = Contact::Resolving;
+        self.agenda.cancel(Due::Dial(peer));
+        self.actions.push_back(Action::Resolve { peer });
+    }
+
+    /// The addresses of a member are known: it waits for a permit to be dialled.
+    pub fn handle_resolved(&mut self, peer: P, now: Duration) {
+        if self.peers.get(&peer).is_some_and(|found| found.contact == Contact::Resolving) {
             self.queue_dial(peer, now);
         }
     }
@@ -225,7 +246,6 @@ impl<P: Copy + Ord> Scheduler<P> {
         } else {
             Class::New
         };
-        self.agenda.cancel(Due::Dial(peer));
         if found.contact != Contact::Queued(class) {
             found.contact = Contact::Queued(class);
             let queue = &mut self.dials.queues[class as usize];

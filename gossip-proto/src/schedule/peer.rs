@@ -47,6 +47,8 @@ pub(super) struct Peer {
 pub(super) enum Contact {
     /// Not connected and not dialled.
     Apart,
+    /// Its addresses are looked up.
+    Resolving,
     /// Waiting for a permit to be dialled.
     Queued(Class),
     /// Being dialled; with a permit, unless the dial gave it up.

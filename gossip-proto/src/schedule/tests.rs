@@ -26,6 +26,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (1_u64..3_000).prop_map(Step::Wait),
         2 => Just(Step::Write),
         4 => (peer(), any::<u8>()).prop_map(|(p, root)| Step::Advert(p, root)),
+        4 => (peer(), any::<bool>()).prop_map(|(p, ok)| Step::Resolved(p, ok)),
         4 => (peer(), any::<bool>()).prop_map(|(p, ok)| Step::DialEnds(p, ok)),
         1 => (peer(), any::<u8>()).prop_map(|(p, how)| Step::Disconnected(p, how)),
         3 => peer().prop_map(Step::Incoming),

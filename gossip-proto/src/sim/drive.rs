@@ -42,6 +42,11 @@ impl<H: Host> World<H> {
 
     fn act(&mut self, node: usize, action: Action<usize>) {
         match action {
+            Action::Resolve { peer } => {
+                // Addresses are known here. What follows is polled next.
+                let now = self.nodes[node].read_clock(self.now);
+                self.nodes[node].scheduler.borrow_mut().handle_resolved(peer, now);
+            }
             Action::Dial { peer, timeout } => self.dial(node, peer, timeout),
             Action::Open { peer, session, terms } => self.open_contact(node, peer, session, terms),
             Action::Accept { peer, session, terms } => {

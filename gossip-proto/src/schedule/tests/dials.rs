@@ -18,6 +18,16 @@ struct Dialling {
     scheduler: Scheduler<u32>,
     now: Duration,
     most_permits: usize,
+    lookups: Lookups,
+    /// Members whose addresses are looked up.
+    resolving: Vec<u32>,
+}
+
+/// Whether the addresses of members are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lookups {
+    AtOnce,
+    Never,
 }
 
 impl Dialling {
@@ -25,7 +35,20 @@ impl Dialling {
         let config = ScheduleConfig::default();
         let mut scheduler = Scheduler::new(0, config, 7, Duration::ZERO).unwrap();
         peers.for_each(|peer| scheduler.set_member(peer, Reach::Dialable, Duration::ZERO));
-        Self { scheduler, now: Duration::ZERO, most_permits: 0 }
+        Self {
+            scheduler,
+            now: Duration::ZERO,
+            most_permits: 0,
+            lookups: Lookups::AtOnce,
+            resolving: Vec::new(),
+        }
+    }
+
+    fn resolve(&mut self, peer: u32) {
+        match self.lookups {
+            Lookups::AtOnce => self.scheduler.handle_resolved(peer, self.now),
+            Lookups::Never => self.resolving.push(peer),
+        }
     }
 
     /// Lets time pass; returns which members are dialled meanwhile, and how long that may take.
@@ -34,8 +57,10 @@ impl Dialling {
         let mut dialled = Vec::new();
         loop {
             while let Some(action) = self.scheduler.poll_action() {
-                if let Action::Dial { peer, timeout } = action {
-                    dialled.push((peer, timeout));
+                match action {
+                    Action::Resolve { peer } => self.resolve(peer),
+                    Action::Dial { peer, timeout } => dialled.push((peer, timeout)),
+                    _ => {}
                 }
             }
             self.most_permits = self.most_permits.max(self.scheduler.dials_under_way()[0]);
@@ -73,6 +98,37 @@ fn silent_dials_are_bounded() {
     assert_eq!(dialling.most_permits, MAX_DIALS);
     assert_eq!(dialled, MAX_DIALS_UNDER_WAY);
     assert_eq!(dialling.scheduler.dials_under_way()[1], MAX_DIALS_UNDER_WAY);
+}
+
+#[test]
+fn lookup_holds_no_permit() {
+    let mut dialling = Dialling::of(PEERS);
+    dialling.lookups = Lookups::Never;
+    assert_eq!(dialling.pass(ScheduleConfig::default().dial_spread), []);
+    assert_eq!(dialling.resolving.len(), PEERS.len());
+    assert_eq!(dialling.scheduler.dials_under_way(), [0, 0]);
+    // Whichever is found is dialled at once, while the others are still looked up.
+    for (n, peer) in dialling.resolving.clone().into_iter().rev().take(MAX_DIALS).enumerate() {
+        dialling.scheduler.handle_resolved(peer, dialling.now);
+        assert_eq!(dialling.pass(Duration::ZERO), [(peer, HANDSHAKE_TIMEOUT)]);
+        assert_eq!(dialling.scheduler.dials_under_way(), [n + 1, n + 1]);
+    }
+}
+
+#[test]
+fn failed_lookup_is_repeated_after_backoff() {
+    let mut dialling = Dialling::of(1..2);
+    dialling.lookups = Lookups::Never;
+    dialling.pass(ScheduleConfig::default().dial_spread);
+    for failures in 1..5 {
+        assert_eq!(core::mem::take(&mut dialling.resolving), [1]);
+        let told = dialling.scheduler.handle_dial_failed(1, DialFailure::Silent, dialling.now);
+        let (pause, told) = told.expect("it is not connected");
+        assert_eq!(told, failures);
+        dialling.pass(pause - MILLISECOND);
+        assert_eq!(dialling.resolving, []);
+        dialling.pass(MILLISECOND);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A driver in place of a network.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -16,6 +16,7 @@ pub(super) struct Driver {
     pub(super) now: Duration,
     pub(super) opened: BTreeMap<u8, SessionId>,
     pub(super) accepted: BTreeMap<u8, SessionId>,
+    pub(super) resolving: BTreeSet<u8>,
     pub(super) dialled: BTreeMap<u8, Duration>,
     /// Sessions of peers that wait.
     pub(super) waiting: BTreeMap<u8, usize>,
@@ -29,6 +30,7 @@ pub(super) enum Step {
     Wait(u64),
     Write,
     Advert(u8, u8),
+    Resolved(u8, bool),
     DialEnds(u8, bool),
     Disconnected(u8, u8),
     Incoming(u8),
@@ -80,6 +82,7 @@ impl Driver {
             now: Duration::ZERO,
             opened: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            resolving: BTreeSet::new(),
             dialled: BTreeMap::new(),
             waiting: BTreeMap::new(),
             served: BTreeMap::new(),
@@ -97,6 +100,7 @@ impl Driver {
     pub(super) fn act(&mut self) {
         while let Some(action) = self.scheduler.poll_action() {
             match action {
+                Action::Resolve { peer } => _ = self.resolving.insert(peer),
                 Action::Dial { peer, timeout } => {
                     self.dialled.insert(peer, self.now + timeout);
                 }
@@ -130,6 +134,11 @@ impl Driver {
                 self.scheduler.handle_roots(summaries(self.root), now);
             }
             Step::Advert(peer, root) => self.scheduler.handle_advert(peer, &advert(root), now),
+            Step::Resolved(peer, succeeds) => {
+                if self.resolving.remove(&peer) {
+                    self.end_lookup(peer, succeeds);
+                }
+            }
             Step::DialEnds(peer, succeeds) => {
                 if self.dialled.remove(&peer).is_some() {
                     self.end_dial(peer, succeeds);
@@ -161,6 +170,7 @@ impl Driver {
                         sessions.remove(&peer);
                     }
                     self.waiting.remove(&peer);
+                    self.resolving.remove(&peer);
                     self.dialled.remove(&peer);
                     self.scheduler.remove_member(peer, now);
                 }
@@ -186,6 +196,15 @@ impl Driver {
             self.act();
         }
         self.now = until;
+    }
+
+    fn end_lookup(&mut self, peer: u8, succeeds: bool) {
+        match succeeds {
+            true => self.scheduler.handle_resolved(peer, self.now),
+            false => {
+                self.scheduler.handle_dial_failed(peer, DialFailure::Silent, self.now);
+            }
+        }
     }
 
     pub(super) fn end_dial(&mut self, peer: u8, succeeds: bool) {
@@ -234,6 +253,10 @@ impl Driver {
             }
             for (peer, _) in accepted {
                 self.take(&Step::Ends(peer, false, 12));
+            }
+            for peer in core::mem::take(&mut self.resolving) {
+                self.end_lookup(peer, true);
+                self.act();
             }
             for peer in core::mem::take(&mut self.dialled).into_keys() {
                 self.end_dial(peer, true);

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use tokio::time::sleep;
 
-use super::packet::Packet;
-use super::{Liveness, MembershipInput};
 use crate::limits::PACKET_ADVERT;
+use crate::membership::packet::Packet;
 use crate::node::{Phase, Shared};
-use crate::{Event, NodeId};
+use crate::{Event, Liveness, MembershipInput, NodeId};
 
 /// Keeps the membership going until the node shuts down.
 pub(crate) async fn run(shared: Arc<Shared>) {

@@ -1,0 +1,73 @@
+//! Most members are silent: how soon those that live are met.
+
+use std::time::Duration;
+
+use engram_gossip_proto::sim::{Link, Random, Startup, World, WorldConfig};
+
+use crate::replica::{Replica, default_space};
+use crate::run::{Run, Setting, Tracing};
+use crate::scenario::LAN;
+
+/// Which meeting is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// The first one, of a node with all others that live.
+    Start,
+    /// That with a node which was away.
+    Return,
+}
+
+/// How long nodes run before one of them goes away: the silent ones are dialled again and again.
+const SETTLING: Duration = Duration::from_secs(60);
+/// How long that node is away. Those that are away for longer than
+/// [`MET_LATELY`](engram_gossip_proto::schedule::limits::MET_LATELY) are met as at a start.
+const ABSENCES: [Duration; 3] =
+    [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(100)];
+/// How long a meeting may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How exactly meetings are seen.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Of `nodes` nodes the first `living` live. The run agrees when the first node has met the others.
+pub(crate) fn meeting(nodes: usize, living: usize, moment: Moment, setting: Setting) -> Run {
+    let mut random = Random::new(setting.seed ^ 0x7369_6c65_6e63_6521);
+    let space = [default_space()];
+    let hosts: Vec<_> = (0..nodes).map(|node| Replica::new(node, &space, random.fork())).collect();
+    let link = Link { latency: LAN.latency, loss: LAN.loss, duplication: 0.0 };
+    let config = WorldConfig { startup: Startup::Apart, ..WorldConfig::fair(setting.seed, link) };
+    let mut world = World::new(config, hosts.clone());
+    if setting.trace == Tracing::On {
+        world.record_trace();
+    }
+    (living..nodes).for_each(|node| world.crash(node));
+    let mut met = until_met(&mut world, 1..living);
+    if moment == Moment::Return {
+        world.run_until(SETTLING);
+        let peer = living - 1;
+        world.crash(peer);
+        world.run_until(SETTLING + ABSENCES[setting.seed as usize % ABSENCES.len()]);
+        world.restart(peer, hosts[peer].clone());
+        met = until_met(&mut world, peer..living);
+    }
+    let tally = world.tally();
+    Run {
+        seed: setting.seed,
+        agreed: met,
+        bytes_per_node: tally.bytes() / nodes as u64,
+        sessions: tally.sessions,
+        trace: world.trace().to_owned(),
+        ..Run::default()
+    }
+}
+
+/// How long it takes until the first node is connected to all of `peers`.
+fn until_met(world: &mut World<Replica>, peers: std::ops::Range<usize>) -> Option<Duration> {
+    let begin = world.now();
+    while !peers.clone().all(|peer| world.are_connected(0, peer)) {
+        if world.now() >= begin + PATIENCE {
+            return None;
+        }
+        world.run_until(world.now() + LOOK);
+    }
+    Some(world.now() - begin)
+}
