@@ -135,7 +135,7 @@ async fn evicted_node(browser: &Browser) {
     picture(browser, "evicted-writer").await;
     // The evicted one learns that it is not wanted.
     open(browser, &servers[1]).await;
-    browser.wait_for(&fault("warning", "Peer node-a: ", "see whether that node runs")).await;
+    browser.wait_for(&fault("warning", "Peer node-a: the peer refused us", "add it there")).await;
     browser.wait_for("//*[@id='faults']//strong[contains(.,'roster')]").await;
     picture(browser, "evicted-node").await;
     phone(browser, "evicted-node").await;

@@ -3,21 +3,30 @@
 /** A sentence; a key of the configuration at its beginning stays as it is. */
 const capital = (text) => (/^[a-z]+[ ,]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text);
 
+const sentence = (text) => (/[.?!]$/.test(text) ? text : `${text}.`);
+
+/** The cause, and the next step that the node names behind it; null if it names none. */
+function causeAndStep(text) {
+  const end = text.indexOf('; ');
+  return end < 0 ? [text, null] : [text.slice(0, end), text.slice(end + 2)];
+}
+
 function createFault() {
   return make('div', '', make('strong'), make('p'));
 }
 
 function updateFault(card, fault) {
   card.className = `warning ${fault.severity}`;
-  say(card.children[0], `${capital(fault.reason)}.`);
-  say(card.children[1], `Next: ${fault.next_step}.`);
+  say(card.children[0], sentence(capital(fault.reason)));
+  say(card.children[1], sentence(`Next: ${fault.next_step}`));
 }
 
 /** Every fault, critical ones first: of the node, then of its peers. */
 function showFaults(node, peers) {
   const told = node.warnings.some((warning) => warning.severity === 'critical');
+  const [cause, step] = causeAndStep(node.unready ?? '');
   const unready = node.unready !== null && !told
-    ? [{ code: 'unready', severity: 'critical', reason: `not ready: ${node.unready}`, next_step: 'see the peers below; a node that just started takes some seconds' }]
+    ? [{ code: 'unready', severity: 'critical', reason: `not ready: ${cause}`, next_step: step ?? 'see the peers below; a node that just started takes some seconds' }]
     : [];
   const faults = [...unready, ...node.warnings, ...peers.map(faultOfPeer).filter((fault) => fault !== null)];
   at('faults').hidden = faults.length === 0;
