@@ -35,7 +35,8 @@ fn refused(spoil: impl FnOnce(&Path, &ClusterCa)) -> String {
     spoil(&node, &ca.unwrap());
     let [checked, run] =
         ["check", "run"].map(|command| fails(&[command, "--config", "cluster.toml"], &node));
-    assert_eq!(checked, run);
+    // The two meet a store that cannot be in different steps.
+    assert_eq!(checked.split(':').nth(1), run.split(':').nth(1), "{checked}{run}");
     checked
 }
 
