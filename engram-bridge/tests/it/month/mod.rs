@@ -90,9 +90,10 @@ impl Month {
         assert!(told.metrics.contains("engram_gossip_storage_failure 1.0"));
         self.b.process().event("storage_failure");
         let rejected = r#"engram_gossip_patterns_total{instance="node-b",job="engram",direction="received",result="rejected"}"#;
-        let full = before.once(&self.nodes(), |before, after| {
+        before.once(&self.nodes(), |before, after| {
             before.get(rejected).is_none_or(|before| after[rejected] > *before)
         });
+        let full = before.next(&self.nodes());
         let alerts = [
             "EngramNotReady",
             "EngramRecordsRejected",
