@@ -259,7 +259,7 @@ fn across_ids(criterion: &mut Criterion) {
         bencher.iter_batched(
             next,
             |delivery| {
-                let receipt = space.pin().apply(delivery);
+                let receipt = SpaceView::pin(&space).apply(delivery);
                 assert_eq!((receipt.applied, space.compare_across_ids(64)), (1, 0));
             },
             BatchSize::PerIteration,

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engram_bridge::{
-    ConsolidationCacheSource::Scheduler, MemoryStateStore, Space, SpaceView, StateEvent,
-    StorageError, Store,
-};
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::durable::{MemoryStateStore, StorageError};
+use engram_bridge::spaces::StateEvent;
+use engram_bridge::sync::SpaceView;
+use engram_bridge::{Space, Store};
 use engram_gossip_proto::sim::{Host, Latency, Link, World, WorldConfig};
 use engram_gossip_proto::{Parameters, SpaceId, Summary};
 
@@ -37,7 +38,7 @@ impl Host for Node {
     }
 
     fn pin(&self, _: &SpaceId) -> SpaceView {
-        self.space().pin()
+        SpaceView::pin(&self.space())
     }
 
     fn summary(&self, _: &SpaceId) -> Summary {
@@ -71,7 +72,7 @@ fn an_hour_of_a_full_disk_is_one_event_and_is_asked_ever_less() {
     let mut world = World::new(WorldConfig::fair(1, link), stores.map(Node).into());
     submit(&mut world, 0, "before");
     run_for(&mut world, SECOND * 10);
-    assert_eq!(world.host(2).space().visible_len() as u64, PATTERNS);
+    assert_eq!(world.host(2).space().visible_len(), PATTERNS);
 
     let reason = "os error 28".to_owned();
     kept.fail(Some(StorageError::Full { place: "state.redb".to_owned(), reason }));
@@ -82,8 +83,8 @@ fn an_hour_of_a_full_disk_is_one_event_and_is_asked_ever_less() {
     let (sessions, refused) = (tally.sessions - before.sessions, tally.rejected - before.rejected);
     let bytes = tally.record_bytes - before.record_bytes;
     println!("{sessions} sessions, {refused} records refused, {bytes} bytes of records");
-    assert_eq!(world.host(1).space().visible_len() as u64, 2 * PATTERNS, "the others go on");
-    assert_eq!(world.host(2).space().visible_len() as u64, PATTERNS, "what it has is served");
+    assert_eq!(world.host(1).space().visible_len(), 2 * PATTERNS, "the others go on");
+    assert_eq!(world.host(2).space().visible_len(), PATTERNS, "what it has is served");
     let mut failures = 0;
     while let Ok(event) = events.try_recv() {
         failures += usize::from(matches!(event, StateEvent::Storage { failure: Some(_) }));
@@ -95,7 +96,7 @@ fn an_hour_of_a_full_disk_is_one_event_and_is_asked_ever_less() {
     let took = world.run_until_agreed(healed + SECOND * 60).map(|at| at - healed);
     println!("equal {took:?} after the disk has room");
     assert!(took.is_some(), "the node recovers by itself");
-    assert_eq!(world.host(2).space().visible_len() as u64, 2 * PATTERNS);
+    assert_eq!(world.host(2).space().visible_len(), 2 * PATTERNS);
     let pairs = 2;
     assert!(refused <= PATTERNS * pairs * SESSIONS * 2, "{refused} refusals of {PATTERNS} records");
 }

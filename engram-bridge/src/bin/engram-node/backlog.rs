@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engram_bridge::{ConsolidationSnapshot, FileSnapshot, RejectedLine, SemanticPattern};
+use engram_bridge::snapshot_file::{FileSnapshot, RejectedLine};
+use engram_bridge::{ConsolidationSnapshot, SemanticPattern};
 use engram_gossip_proto::SpaceId;
 
 /// The last pattern of each id in a sequence of snapshots, by space.

@@ -144,7 +144,7 @@ pub(crate) fn until(validity: Validity, now: SystemTime) -> String {
     let nanoseconds = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
     let at = Timestamp::from_nanoseconds(nanoseconds).to_string();
     // A certificate knows whole seconds.
-    let at = at.split('.').next().map(|whole| format!("{whole}Z")).unwrap_or(at.clone());
+    let at = format!("{}Z", at.split('.').next().unwrap_or_default());
     match validity.left(now) {
         _ if now < validity.from => format!("until {at}, but not yet; look at the clock"),
         Some(left) => format!("until {at}, {} days from now", left.as_secs() / 86_400),

@@ -8,12 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-<<<<<<< HEAD
 use engram_bridge::ENGRAM_DIMENSION;
-use engram_bridge::snapshot_file::{MAX_SNAPSHOT_LINE, SnapshotLines};
-=======
-use engram_bridge::{ENGRAM_DIMENSION, FileSnapshot, MAX_SNAPSHOT_LINE, SnapshotLines};
->>>>>>> ef9914a (Operation: alerts evaluated on real metrics in each step of the month, an image step, replaces in the roster, a file that is followed again writes nothing, an event when a certificate has expired)
+use engram_bridge::snapshot_file::{FileSnapshot, MAX_SNAPSHOT_LINE, SnapshotLines};
 
 use crate::backlog::Backlog;
 use crate::notice::Notice;

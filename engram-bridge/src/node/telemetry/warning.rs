@@ -216,7 +216,7 @@ fn date(time: SystemTime) -> String {
     {
         let nanoseconds = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
         let text = Timestamp::from_nanoseconds(nanoseconds).to_string();
-        text.split('.').next().map_or_else(|| text.clone(), |whole| format!("{whole}Z"))
+        format!("{}Z", text.split('.').next().unwrap_or_default())
     }
     #[cfg(not(feature = "files"))]
     {

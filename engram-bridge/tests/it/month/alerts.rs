@@ -116,7 +116,7 @@ impl Alerts {
                 let value = |of: &BTreeMap<String, f64>| of.get(name).map(f64::to_string);
                 let values = match (value(then), value(now)) {
                     (Some(then), None) => format!("{then}x{} {gone}", MINUTES[0]),
-                    (then, now) => values([then.unwrap_or("_".to_owned()), now.unwrap()]),
+                    (then, now) => values([then.unwrap_or_else(|| "_".to_owned()), now.unwrap()]),
                 };
                 all.push(json!({ "series": name, "values": values }));
             }
