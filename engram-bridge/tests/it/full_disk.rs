@@ -63,7 +63,7 @@ const SESSIONS: u64 = 2 * (10 + 3_600 / 51);
 
 /// The failure is one event, the back-off bounds what is sent again, and the node recovers by itself.
 #[test]
-fn an_hour_of_a_full_disk_is_one_event_and_is_asked_ever_less() {
+fn an_hour_of_a_full_disk_is_one_event() {
     let kept = MemoryStateStore::new();
     let stores = [store(1, 4), store(2, 4), open(3, kept.clone()).unwrap()].map(Arc::new);
     let mut events = stores[2].events();

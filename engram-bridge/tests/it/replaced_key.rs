@@ -46,7 +46,7 @@ fn value<'t>(entry: &'t str, key: &str) -> &'t str {
 }
 
 #[test]
-fn a_new_key_goes_on_with_the_versions_of_the_old() {
+fn a_new_key_takes_over_versions_of_the_old() {
     let folder = tempfile::tempdir().unwrap();
     let [a, b] = <[_; 2]>::try_from(init(folder.path(), 2)).unwrap();
     let arguments = ["--config", "cluster.toml"];

@@ -58,7 +58,7 @@ fn first_snapshot(process: &mut Process) -> [u64; 3] {
 
 #[test]
 #[cfg(unix)]
-fn a_file_that_is_followed_again_writes_nothing_again() {
+fn following_a_file_again_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let node = init(folder.path(), 1).remove(0);
     let path = node.join("own.jsonl");

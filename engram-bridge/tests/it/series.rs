@@ -37,7 +37,7 @@ struct Wanted {
 type Samples = BTreeMap<String, Vec<BTreeMap<String, String>>>;
 
 #[test]
-fn all_that_alerts_and_panels_look_at_is_there_from_the_start() {
+fn series_of_alerts_and_panels_exist_at_start() {
     let folder = tempfile::tempdir().unwrap();
     let mut nodes = init(folder.path(), 2).into_iter().map(Machine::stopped);
     let [mut a, mut b] = [nodes.next().unwrap(), nodes.next().unwrap()];

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_never_was_equal_is_not_said_to_be() {
+    fn a_peer_never_equal_is_not_called_equal() {
         let told = |agreement: &str, ever_equal: bool, liveness: &str| {
             peer(&json!({
                 "name": "node-b", "state": "connected", "agreement": agreement,

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cap_that_is_reached_is_not_called_nearly_used_up() {
+    fn a_reached_cap_is_called_used_up() {
         let told = |used| Warning::NearCap(CapUsage { cap: Cap::LiveRecords, used, limit: 45 });
         assert!(told(44).to_string().contains("is nearly used up (44 of 45"));
         assert!(told(52).to_string().contains("is used up (52 of 45"));
