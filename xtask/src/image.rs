@@ -27,6 +27,9 @@ pub(crate) struct Image {
     /// Debian by debootstrap, and in it the Rust that is installed here
     #[arg(long)]
     local_bases: bool,
+    /// Build nothing, and run a node in the image that an earlier run built
+    #[arg(long, conflicts_with = "local_bases")]
+    no_build: bool,
 }
 
 const FILE: &str = "engram-bridge/deploy/Containerfile";
@@ -38,25 +41,31 @@ impl Image {
             return Ok(Verdict::Passed);
         }
         let scratch = Scratch::new()?;
-        let mut build = buildah(["build", "--format", "docker", "--isolation", "chroot"]);
-        build.args(["--tag", IMAGE]).current_dir(root());
-        if self.local_bases {
-            bases::make(scratch.path())?;
-            let file = scratch.path().join("Containerfile");
-            fs::write(&file, bases::replaced(&fs::read_to_string(root().join(FILE))?)?)?;
-            build.arg("--file").arg(file);
-            for volume in bases::volumes()? {
-                build.args(["--volume", &volume]);
+        if !self.no_build {
+            let mut build = buildah(["build", "--format", "docker", "--isolation", "chroot"]);
+            build.args(["--tag", IMAGE]).current_dir(root());
+            match self.local_bases {
+                true => on_stand_ins(&mut build, scratch.path())?,
+                false => _ = build.args(["--file", FILE]),
             }
-        } else {
-            build.args(["--file", FILE]);
-        }
-        if !passes(build.arg("."))? {
-            bail!("the image was not built; --local-bases needs no registry of images");
+            if !passes(build.arg("."))? {
+                bail!("the image was not built; --local-bases needs no registry of images");
+            }
         }
         node_runs(scratch.path())?;
         Ok(Verdict::Passed)
     }
+}
+/// Takes the file with stand-ins for its base images.
+fn on_stand_ins(build: &mut Command, scratch: &Path) -> Result<()> {
+    bases::make(scratch)?;
+    let file = scratch.join("Containerfile");
+    fs::write(&file, bases::replaced(&fs::read_to_string(root().join(FILE))?)?)?;
+    build.arg("--file").arg(file);
+    for volume in bases::volumes()? {
+        build.args(["--volume", &volume]);
+    }
+    Ok(())
 }
 
 /// A node lives in the image as an operator would have it.

@@ -24,16 +24,10 @@ pub(super) struct Container {
 
 impl Container {
     pub(super) fn of(image: &str) -> Result<Self> {
-        let config = said(&mut buildah([
-            "inspect",
-            "--type",
-            "image",
-            "--format",
-            "{{json .Docker.config}}",
-            image,
-        ]))?;
+        let told = said(&mut buildah(["inspect", "--type", "image", image]))?;
+        let told: Value = serde_json::from_str(&told)?;
         let id = said(&mut buildah(["from", "--pull-never", image]))?;
-        Ok(Self { id: id.trim().to_owned(), config: serde_json::from_str(&config)? })
+        Ok(Self { id: id.trim().to_owned(), config: told["Docker"]["config"].clone() })
     }
 
     pub(super) fn user(&self) -> &str {
