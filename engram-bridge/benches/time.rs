@@ -96,8 +96,12 @@ fn service() -> (GossipingConsolidationService, Receiver<()>) {
 
 /// The space of a peer, which writes one pattern again and again.
 fn peer() -> Arc<Space> {
+    node(7)
+}
+
+fn node(id: u8) -> Arc<Space> {
     let space = SpaceId::new(DEFAULT_SPACE).expect("a name");
-    let config = StoreConfig::new([7; 32].into(), [space.clone()]);
+    let config = StoreConfig::new([id; 32].into(), [space.clone()]);
     let store = Store::new(config, Environment::system());
     store.space(&space).expect("it is hosted")
 }
@@ -236,24 +240,28 @@ fn update_cache(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One changed pattern, compared with all others.
+/// A pattern that a peer changed, joined and compared with all others.
 fn across_ids(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("across_ids");
     group.sample_size(20);
-    let (space, mut whole) = (peer(), snapshot(COUNT));
+    let (space, peer, whole) = (node(8), peer(), snapshot(COUNT));
     space.submit(&whole, Scheduler).expect("it is stored");
     while space.compare_across_ids(64) > 0 {}
+    let mut pattern = (*whole.patterns[COUNT / 2]).clone();
     let mut version = 0_u32;
-    group.bench_function(format!("ours/one-changed-{COUNT}"), |bencher| {
+    group.bench_function(format!("ours/remote-change-{COUNT}"), |bencher| {
         let next = || {
             version += 1;
-            let pattern = Arc::make_mut(&mut whole.patterns[COUNT / 2]);
-            pattern.source_episodes = vec![format!("another episode, {version}")];
-            space.submit_pattern(&whole.patterns[COUNT / 2]).expect("it is valid");
+            pattern.source_episodes = vec![format!("an episode of a peer, {version}")];
+            peer.submit_pattern(&Arc::new(pattern.clone())).expect("it is valid");
+            delivery(&peer)
         };
         bencher.iter_batched(
             next,
-            |()| assert_eq!(space.compare_across_ids(64), 0),
+            |delivery| {
+                let receipt = SpaceView::pin(&space).apply(delivery);
+                assert_eq!((receipt.applied, space.compare_across_ids(64)), (1, 0));
+            },
             BatchSize::PerIteration,
         );
     });

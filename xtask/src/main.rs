@@ -13,6 +13,7 @@ mod deny;
 mod features;
 mod fuzz;
 mod hosts;
+mod image;
 mod model;
 mod mutants;
 mod netem;
@@ -54,6 +55,7 @@ enum Task {
     Deny(deny::Deny),
     Features(features::Features),
     Fuzz(fuzz::Fuzz),
+    Image(image::Image),
     Mutants(mutants::Mutants),
     Model(model::Model),
     Netem(netem::Netem),
@@ -81,7 +83,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Check",
         &[
             "ci", "tidy", "features", "nostd", "deny", "semver", "model", "mutants", "fuzz",
-            "netem", "unit",
+            "netem", "unit", "image",
         ],
     ),
     ("Measure", &["bench", "report"]),
@@ -106,6 +108,7 @@ fn main() -> ExitCode {
         Task::Deny(task) => task.run(),
         Task::Features(task) => task.run(),
         Task::Fuzz(task) => task.run(),
+        Task::Image(task) => task.run(),
         Task::Mutants(task) => task.run(),
         Task::Model(task) => task.run(),
         Task::Netem(task) => task.run(),

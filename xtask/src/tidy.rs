@@ -3,6 +3,7 @@
 mod dependencies;
 mod doc_commands;
 mod documents;
+mod metrics;
 mod modules;
 mod names;
 mod package_files;
@@ -21,8 +22,8 @@ use sources::Source;
 /// Check the house rules that no compiler knows
 ///
 /// Which crate and which module may use which; licences, crate pages and changelogs; no clock, thread, network or
-/// unordered map below gossip-net; every limit named in a test; names that are retired or too long; links, commands and
-/// code in documents that exist.
+/// unordered map below gossip-net; every limit named in a test; names that are retired or too long; links, commands,
+/// code and names of metrics in documents that exist.
 #[derive(Args)]
 pub(crate) struct Tidy {
     /// Also run the commands that the documents show, as a reader would type them; takes minutes
@@ -75,6 +76,7 @@ impl Tidy {
         violations.extend(documents::check_links(&documents));
         violations.extend(documents::check_commands(&documents));
         violations.extend(documents::check_code(&documents, &names, &files));
+        violations.extend(metrics::check(&documents)?);
         if self.run_commands && violations.is_empty() {
             violations.extend(doc_commands::run(&documents)?);
         }

@@ -21,7 +21,7 @@ impl Tool {
         Self { name: "cargo-semver-checks", install: "cargo install cargo-semver-checks" };
     pub(crate) const PROMTOOL: Self =
         Self { name: "promtool", install: "it comes with Prometheus (Debian: prometheus)" };
-    pub(crate) const PODMAN: Self = Self { name: "podman", install: "Debian: podman" };
+    pub(crate) const BUILDAH: Self = Self { name: "buildah", install: "Debian: buildah" };
     pub(crate) const SYSTEMD_ANALYZE: Self =
         Self { name: "systemd-analyze", install: "it comes with systemd" };
 

@@ -7,6 +7,7 @@ use engram_bridge::{ConsolidationCacheSource, ConsolidationObserver, Consolidati
 use engram_bridge::config::ClusterConfig;
 use engram_core::completion::{CompletionConfig, ConsolidationScheduler, SchedulerConfig};
 use engram_core::{MemorySpaceId, MemoryStore, metrics};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 use crate::adapter::Clustered;
@@ -70,8 +71,12 @@ pub fn log_events(node: &Node, log: impl Fn(String) + Send + Sync + Clone + 'sta
     let (mut state, mut network) = (node.store.events(), node.gossip.events());
     let log_state = log.clone();
     tokio::spawn(async move {
-        while let Ok(event) = state.recv().await {
-            log_state(format!("{event:?}"));
+        loop {
+            match state.recv().await {
+                Ok(event) => log_state(format!("{event:?}")),
+                Err(RecvError::Lagged(missed)) => log_state(format!("{missed} events were missed")),
+                Err(RecvError::Closed) => return,
+            }
         }
     });
     tokio::spawn(async move {

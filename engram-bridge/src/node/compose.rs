@@ -206,6 +206,10 @@ impl Node {
                 waiting.extend(differing(&old, &new).map(|key| format!("{section}.{key}")));
             }
         }
+        let replaced = |config: &ClusterConfig| replaced_by_peers(config, self.gossip.node_id());
+        if replaced(before) != replaced(after) {
+            waiting.push("peers.replaces".to_owned());
+        }
         Ok(Reload { waiting })
     }
 }
@@ -334,6 +338,17 @@ fn stored(config: &ClusterConfig) -> Result<Option<Arc<dyn StateStore>>, StartEr
     }
 }
 
+/// The keys that this node had before: those of `[node]`, and those of its own entry of the roster.
+fn replaced(config: &ClusterConfig, node: NodeId) -> Vec<NodeId> {
+    let listed = replaced_by_peers(config, node);
+    config.node.replaces.iter().copied().chain(listed).collect()
+}
+
+fn replaced_by_peers(config: &ClusterConfig, node: NodeId) -> Vec<NodeId> {
+    let own = config.peers.iter().filter(|peer| peer.node_id == node);
+    own.flat_map(|peer| peer.replaces.iter().copied()).collect()
+}
+
 fn store_config(config: &ClusterConfig, node: NodeId) -> StoreConfig {
     StoreConfig {
         hash: config.merkle_tree.hash,
@@ -343,7 +358,7 @@ fn store_config(config: &ClusterConfig, node: NodeId) -> StoreConfig {
         across_ids: config.conflict.across_ids,
         retention: config.retention,
         learn_spaces: config.node.learn_spaces,
-        replaces: config.node.replaces.clone(),
+        replaces: replaced(config, node),
         caps: config.store.caps,
         ..StoreConfig::new(node, config.node.spaces.iter().cloned())
     }

@@ -116,6 +116,9 @@ pub struct PeerConfig {
     pub node_id: NodeId,
     /// Where it listens: `host:port`. `None` if it cannot be dialled from here but dials us.
     pub address: Option<String>,
+    /// Ids of keys that it had before. In the entry of the node itself they count as
+    /// [`NodeConfig::replaces`]; the other nodes have no use for them.
+    pub replaces: Vec<NodeId>,
 }
 
 /// `[gossip]`.

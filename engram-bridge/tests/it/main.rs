@@ -5,6 +5,8 @@ mod common;
 mod across_ids;
 #[cfg(feature = "http")]
 mod browser;
+#[cfg(all(feature = "node", unix))]
+mod check;
 #[cfg(feature = "files")]
 mod cluster;
 #[cfg(feature = "conformance")]
@@ -17,6 +19,7 @@ mod damage;
 #[cfg(feature = "node")]
 mod disks;
 mod durability;
+mod full_disk;
 mod guide;
 #[cfg(feature = "http")]
 mod http;
@@ -33,8 +36,12 @@ mod precision;
 mod redb;
 #[cfg(feature = "config")]
 mod reload;
+#[cfg(all(feature = "node", unix))]
+mod replaced_key;
 #[cfg(feature = "node")]
 mod run;
+#[cfg(all(feature = "node", target_os = "linux"))]
+mod series;
 #[cfg(feature = "files")]
 mod service;
 #[cfg(feature = "http")]

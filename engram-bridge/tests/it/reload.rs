@@ -54,6 +54,11 @@ async fn reload_applies_peers_and_certificates() {
     node.reload(&before, &config("us", &(own + &peer(other)))).unwrap();
     assert_eq!(peers(), [other]);
 
+    // A key that the node had before counts from the next start on.
+    let own = peer(us).replace("them", "us") + &format!("replaces = ['{other}']\n");
+    let reload = node.reload(&before, &config("us", &(own + &peer(other)))).unwrap();
+    assert_eq!(reload.waiting, ["peers.replaces"]);
+
     // What does not fit changes nothing: the own id among the peers, another node's certificate.
     let refused = node.reload(&before, &config("us", &peer(us))).unwrap_err();
     assert!(refused.to_string().contains("this node's own"), "{refused}");

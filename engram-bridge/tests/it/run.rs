@@ -50,6 +50,47 @@ fn file_is_followed_over_bad_lines_and_rotation() {
     assert!(process.ends());
 }
 
+/// What the first snapshot of a process took and wrote.
+fn first_snapshot(process: &mut Process) -> [u64; 3] {
+    let event = process.event("snapshot");
+    ["taken", "written", "rejected"].map(|field| event[field].as_u64().unwrap())
+}
+
+#[test]
+#[cfg(unix)]
+fn following_a_file_again_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let path = node.join("own.jsonl");
+    let arguments = ["--config", "cluster.toml", "--follow", "--snapshots", "own.jsonl"];
+    append(&path, line(0, &["a", "b"]).as_bytes());
+    append(&path, line(1, &["a", "c"]).as_bytes());
+    append(&path, line(2, &["a"]).as_bytes());
+    // A strength below zero is refused.
+    let broken = line(3, &["b"]).replace("\"strength\":0.5", "\"strength\":-1.0");
+    append(&path, broken.as_bytes());
+    let mut process = Process::start(&arguments, &node);
+    // One version of each; the last one that can be taken is the one that stays.
+    assert_eq!(first_snapshot(&mut process), [3, 3, 1]);
+    patterns(&mut process, 3);
+    let ctl = |request: &[&str]| {
+        succeeds(&[&["ctl", "--config", "cluster.toml", "--json"], request].concat(), &node)
+    };
+    ctl(&["export", "shown.jsonl"]);
+    let shown = fs::read_to_string(node.join("shown.jsonl")).unwrap();
+    assert!(["\"a 2\"", "\"b 0\"", "\"c 1\""].iter().all(|cited| shown.contains(cited)), "{shown}");
+    ctl(&["withdraw", "default", "c"]);
+    process.signal("TERM");
+    process.event("stopped");
+    assert!(process.ends());
+
+    let mut process = Process::start(&arguments, &node);
+    assert_eq!(first_snapshot(&mut process), [3, 0, 1], "and what was withdrawn stays withdrawn");
+    assert_eq!(patterns(&mut process, 2), 1);
+    append(&path, line(4, &["d"]).as_bytes());
+    patterns(&mut process, 3);
+}
+
 #[test]
 #[cfg(unix)]
 fn a_pipe_is_followed_from_writer_to_writer() {

@@ -102,6 +102,7 @@ pub(super) const BRIDGE: &[Budget] = &[
     beside("update_cache, the call alone", "10^4 from real ones", "update_cache/ours/call-10000", 1.0, "hashing the snapshot", "update_cache/floor/hash-10000"),
     shown("update_cache, one changed", "10^4 from real ones", "update_cache/ours/one-changed-10000", "hashing the snapshot", "update_cache/floor/hash-10000"),
     shown("a peer's change in the cache", "10^4 from real ones", "update_cache/ours/remote-change-10000", "hashing the snapshot", "update_cache/floor/hash-10000"),
+    within("a peer's change, compared across ids", "10^4 from real ones", "across_ids/ours/remote-change-10000", 10_000_000.0),
 ];
 
 // Bytes and connections are counted, and carry their budgets themselves. The time for two threads to wake each other

@@ -91,8 +91,10 @@ pub(super) const DEEP: [Step; 12] = [
     }),
     Step::new("mutants", "a test detects every deliberate mistake", |_| vec![xtask(["mutants"])]),
     Step::with(
-        Tool::PODMAN,
-        Step::new("image", "the container image builds, and its program runs", |_| image()),
+        Tool::BUILDAH,
+        Step::new("image", "the container image builds, and a node runs in it", |_| {
+            vec![xtask(["image"])]
+        }),
     ),
     Step::with(
         Tool::FUZZ,
@@ -119,19 +121,6 @@ fn xtask<const N: usize>(arguments: [&str; N]) -> Command {
     let mut command = cargo(["xtask"]);
     command.args(arguments);
     command
-}
-
-fn image() -> Vec<Command> {
-    let podman = |arguments: &[&str]| {
-        let mut command = Command::new("podman");
-        command.args(arguments).current_dir(root());
-        command
-    };
-    let file = "engram-bridge/deploy/Containerfile";
-    vec![
-        podman(&["build", "-f", file, "-t", "engram-node", "."]),
-        podman(&["run", "--rm", "engram-node", "--version"]),
-    ]
 }
 
 fn alert_rules() -> Vec<Command> {

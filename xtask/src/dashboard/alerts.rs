@@ -32,7 +32,7 @@ const ALERTS: [Alert; 19] = [
         when: "engram_gossip_ready == 0",
         lasts: "5m",
         severity: "critical",
-        says: "{{ $labels.instance }} is not ready: it never was equal with a peer, or cannot store changes.",
+        says: "{{ $labels.instance }} is not ready; its page and /health/ready say why.",
         runbook: "a-node-is-not-ready",
     },
     Alert {

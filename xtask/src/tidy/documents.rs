@@ -14,8 +14,8 @@ const ENGRAM: [&str; 2] = ["ConsolidationEngine", "ripple_replay"];
 
 pub(crate) struct Document {
     /// Relative to the root.
-    place: PathBuf,
-    text: String,
+    pub(super) place: PathBuf,
+    pub(super) text: String,
 }
 
 /// A command as a document shows it.
@@ -143,7 +143,7 @@ impl Document {
     }
 
     /// Every line with its number, and the language of the code block that it is in.
-    fn lines(&self) -> impl Iterator<Item = (usize, &str, Option<&str>)> {
+    pub(super) fn lines(&self) -> impl Iterator<Item = (usize, &str, Option<&str>)> {
         let mut block = None;
         (1..).zip(self.text.lines()).filter_map(move |(number, line)| {
             match (line.trim_start().strip_prefix("```"), block) {

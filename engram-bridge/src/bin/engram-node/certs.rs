@@ -142,7 +142,9 @@ impl Show {
 pub(crate) fn until(validity: Validity, now: SystemTime) -> String {
     let since = validity.until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let nanoseconds = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
-    let at = Timestamp::from_nanoseconds(nanoseconds);
+    let at = Timestamp::from_nanoseconds(nanoseconds).to_string();
+    // A certificate knows whole seconds.
+    let at = format!("{}Z", at.split('.').next().unwrap_or_default());
     match validity.left(now) {
         _ if now < validity.from => format!("until {at}, but not yet; look at the clock"),
         Some(left) => format!("until {at}, {} days from now", left.as_secs() / 86_400),

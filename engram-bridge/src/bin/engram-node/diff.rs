@@ -80,6 +80,7 @@ fn verdict(compared: &[Compared]) -> Result<(), Failure> {
     }
     match compared.iter().filter(|space| space.differs()).count() {
         0 => Ok(()),
+        1 => Err("1 space differs".into()),
         differ => Err(format!("{differ} spaces differ").into()),
     }
 }
@@ -152,7 +153,7 @@ mod tests {
         let verdicts: Vec<_> =
             compared.iter().map(|space| (space.space.as_str(), space.verdict())).collect();
         assert_eq!(verdicts, [("a", "equal"), ("b", "differs"), ("c", "hosted by one only")]);
-        assert_eq!(verdict(&compared).unwrap_err().to_string(), "1 spaces differ");
+        assert_eq!(verdict(&compared).unwrap_err().to_string(), "1 space differs");
         assert!(verdict(&compared[..1]).is_ok());
         assert!(verdict(&compared[2..]).unwrap_err().to_string().contains("share no space"));
     }

@@ -9,8 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use engram_bridge::ENGRAM_DIMENSION;
-use engram_bridge::snapshot_file::{MAX_SNAPSHOT_LINE, SnapshotLines};
+use engram_bridge::snapshot_file::{FileSnapshot, MAX_SNAPSHOT_LINE, SnapshotLines};
 
+use crate::backlog::Backlog;
 use crate::notice::Notice;
 use crate::submit::Submitter;
 
@@ -20,9 +21,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The pause before a snapshot that was not taken is submitted again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Submits every line of a file, and those that are appended later. A file that is cut, or replaced by
-/// another of the same name, is read from its beginning; before that, the old one to its end. A cut is
-/// noticed while the file is shorter than what was read of it. The file may be missing for a while.
+/// Submits what a file holds as one snapshot for each space, and then every line that is appended. A file that
+/// is cut, or replaced by another of the same name, is read from its beginning; before that, the old one to its
+/// end. A cut is noticed while the file is shorter than what was read of it. The file may be missing for a
+/// while. Nothing is remembered over a restart: what was submitted before is unchanged then.
 pub(crate) struct Follow {
     pub(crate) path: PathBuf,
     pub(crate) submitter: Submitter,
@@ -56,7 +58,7 @@ impl Follow {
         lines: &mut SnapshotLines,
         caught_up: &mut impl FnMut(),
     ) -> io::Result<()> {
-        let mut line = Vec::new();
+        let mut line = self.catch_up(&mut source, lines)?;
         while !self.stop.load(Ordering::Relaxed) {
             if line.last() == Some(&b'\n') || source.read_line(&mut line)? {
                 self.submit(&line, lines);
@@ -79,18 +81,40 @@ impl Follow {
         Ok(())
     }
 
-    fn submit(&self, line: &[u8], lines: &mut SnapshotLines) {
-        match lines.read(line) {
-            Ok(Some(snapshot)) => {
-                // The disk may be full for a while.
-                while self.submitter.submit(&snapshot).is_err()
-                    && !self.stop.load(Ordering::Relaxed)
-                {
-                    thread::sleep(RETRY);
-                }
+    /// Submits what was in the file when it was opened. Returns the beginning of a line without an end.
+    fn catch_up(&self, source: &mut Source, lines: &mut SnapshotLines) -> io::Result<Vec<u8>> {
+        let (mut backlog, mut line) = (Backlog::default(), Vec::new());
+        while source.is_old()? && source.read_line(&mut line)? {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(Vec::new());
             }
-            Ok(None) => {}
-            Err(rejected) => self.submitter.reject(rejected),
+            if let Some(read) = self.read_line(&line, lines) {
+                let space = self.submitter.node.store.space(&read.space);
+                backlog
+                    .add(read, |pattern| Some(space.as_ref()?.check(pattern).err()?.to_string()));
+            }
+            line.clear();
+        }
+        backlog.snapshots().for_each(|snapshot| self.submit_until_taken(&snapshot));
+        Ok(line)
+    }
+
+    fn submit(&self, line: &[u8], lines: &mut SnapshotLines) {
+        let read = self.read_line(line, lines);
+        read.into_iter().for_each(|snapshot| self.submit_until_taken(&snapshot));
+    }
+
+    fn read_line(&self, line: &[u8], lines: &mut SnapshotLines) -> Option<FileSnapshot> {
+        lines.read(line).unwrap_or_else(|rejected| {
+            self.submitter.reject(rejected);
+            None
+        })
+    }
+
+    /// The disk may be full for a while.
+    fn submit_until_taken(&self, snapshot: &FileSnapshot) {
+        while self.submitter.submit(snapshot).is_err() && !self.stop.load(Ordering::Relaxed) {
+            thread::sleep(RETRY);
         }
     }
 }
@@ -106,6 +130,11 @@ impl Source {
         let file = File::open(path)?;
         let opened = file.metadata()?;
         Ok(Self { file: BufReader::new(file), opened })
+    }
+
+    /// Whether the next line began before the file was opened.
+    fn is_old(&mut self) -> io::Result<bool> {
+        Ok(!is_pipe(&self.opened) && self.file.stream_position()? < self.opened.len())
     }
 
     /// Reads on in the present line. Returns whether it is complete.

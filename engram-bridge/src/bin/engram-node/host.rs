@@ -44,8 +44,8 @@ pub(crate) struct Host {
 #[derive(Default)]
 struct Told {
     clock_is_wrong: bool,
-    /// The uptime at the last report of a certificate that expires.
-    certificate: Option<Duration>,
+    /// What the last report of a certificate said, and the uptime then.
+    certificate: Option<(&'static str, Duration)>,
     /// Peers with which no space is shared.
     strangers: BTreeSet<NodeId>,
 }
@@ -144,8 +144,8 @@ impl Host {
         }
     }
 
-    /// Reports the counts that are due, a clock that went wrong or right, and each day a certificate that
-    /// expires.
+    /// Reports the counts that are due, a clock that went wrong or right, and a certificate that expires: each
+    /// day, and when it has expired.
     fn look(&self) {
         let fault = self.node.store.write_stats().clock_fault;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,11 +157,14 @@ impl Host {
         let uptime = self.telemetry.uptime();
         match self.telemetry.certificate_warning() {
             None => told.certificate = None,
-            Some(warning) if told.certificate.is_none_or(|last| last + DAY <= uptime) => {
-                told.certificate = Some(uptime);
-                self.report.say(&Event::Notice(Notice::warning(&warning)));
+            Some(warning) => {
+                let code = warning.code();
+                let is_news = |(said, at)| said != code || at + DAY <= uptime;
+                if told.certificate.is_none_or(is_news) {
+                    told.certificate = Some((code, uptime));
+                    self.report.say(&Event::Notice(Notice::warning(&warning)));
+                }
             }
-            Some(_) => {}
         }
         let strangers = self.strangers();
         for peer in strangers.difference(&told.strangers) {

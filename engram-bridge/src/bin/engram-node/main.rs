@@ -1,6 +1,7 @@
 //! A node of a consolidation gossip cluster, without an Engram around it: it reads consolidation
 //! snapshots from a file, gossips them, and reports its state. Its operator's tools are here, too.
 
+mod backlog;
 mod certs;
 mod check;
 mod control;

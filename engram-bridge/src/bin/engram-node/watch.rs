@@ -113,16 +113,25 @@ fn spaces(node: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn peer(peer: &Value) -> String {
-    let lag = peer["lag_seconds"].as_f64().unwrap_or_default();
     let cause = printable(&text(peer, "cause"));
+    let state = if peer["liveness"] == "down" { "down".to_owned() } else { text(peer, "state") };
     format!(
-        "  {:<12} {:<10} {:<9} equal {lag:>6.0} s ago  {:>6} changed here since  {:>6} sessions  {cause}\n",
+        "  {:<12} {state:<10} {:<9} {:<18} {:>6} changed here since  {:>6} sessions  {cause}\n",
         printable(&text(peer, "name")),
-        text(peer, "state"),
         text(peer, "agreement"),
+        equal(peer),
         text(peer, "divergent_patterns"),
         text(peer, "sessions"),
     )
+}
+
+/// When the two were last equal.
+fn equal(peer: &Value) -> String {
+    match (peer["agreement"].as_str(), peer["state"].as_str()) {
+        (Some("in_step"), Some("connected")) => "equal now".to_owned(),
+        _ if peer["ever_equal"] == false => "never equal so far".to_owned(),
+        _ => format!("equal {:.0} s ago", peer["lag_seconds"].as_f64().unwrap_or_default()),
+    }
 }
 
 #[cfg(test)]
@@ -141,5 +150,19 @@ mod tests {
                 && shown.contains("3 patterns")
         );
         assert!(shown.contains("node-b") && shown.contains("7 s ago"), "{shown}");
+    }
+
+    #[test]
+    fn a_peer_never_equal_is_not_called_equal() {
+        let told = |agreement: &str, ever_equal: bool, liveness: &str| {
+            peer(&json!({
+                "name": "node-b", "state": "connected", "agreement": agreement,
+                "ever_equal": ever_equal, "lag_seconds": 75.0, "liveness": liveness,
+            }))
+        };
+        assert!(told("in_step", true, "alive").contains(" equal now "));
+        assert!(told("behind", true, "alive").contains(" equal 75 s ago "));
+        let never = told("behind", false, "down");
+        assert!(never.contains(" never equal so far ") && never.contains(" down "), "{never}");
     }
 }

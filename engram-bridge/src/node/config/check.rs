@@ -167,15 +167,16 @@ impl Check<'_> {
         let listen = self.address("node.listen", node.listen);
         let learn_spaces = matches!(node.spaces, Some(SpaceNames::All(_)));
         let spaces = self.spaces(node.spaces);
-        let replaces = self.replaces(node.replaces.unwrap_or_default());
+        let replaces = self.replaces("node.replaces", node.replaces);
         let (name, listen, spaces, replaces) = (name?, listen?, spaces?, replaces?);
         Some(NodeConfig { name, listen, spaces, learn_spaces, replaces })
     }
 
-    fn replaces(&mut self, ids: Vec<String>) -> Option<Vec<NodeId>> {
+    fn replaces(&mut self, key: &str, ids: Option<Vec<String>>) -> Option<Vec<NodeId>> {
+        let ids = ids.unwrap_or_default();
         if ids.len() > MAX_REPLACED {
             let message = format!("a node replaces at most {MAX_REPLACED} keys, not {}", ids.len());
-            return self.refuse("node.replaces", message);
+            return self.refuse(key, message);
         }
         let count = ids.len();
         let mut replaced = Vec::with_capacity(count);
@@ -183,7 +184,7 @@ impl Check<'_> {
             match id.parse::<NodeId>() {
                 Ok(id) => replaced.push(id),
                 Err(error) => {
-                    self.refuse::<()>(format!("node.replaces.{at}"), format!("{id:?}: {error}"));
+                    self.refuse::<()>(format!("{key}.{at}"), format!("{id:?}: {error}"));
                 }
             }
         }
@@ -264,7 +265,8 @@ impl Check<'_> {
                 format!("{text:?} is no node id ({error}); copy what `engram-node certs show` prints for the peer's certificate"),
             ),
         });
-        Some(PeerConfig { name: name?, node_id: node_id?, address: address? })
+        let replaces = self.replaces(&format!("peers.{at}.replaces"), peer.replaces);
+        Some(PeerConfig { name: name?, node_id: node_id?, address: address?, replaces: replaces? })
     }
 
     fn gossip(&mut self, gossip: &Gossip) -> Option<GossipConfig> {

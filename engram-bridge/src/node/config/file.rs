@@ -63,6 +63,7 @@ pub(super) struct Peer {
     pub(super) name: Option<String>,
     pub(super) node_id: Option<String>,
     pub(super) address: Option<String>,
+    pub(super) replaces: Option<Vec<String>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use engram_conflict::pattern::Rules;
-use engram_gossip_net::RateLimits;
+use engram_gossip_net::{NodeId, RateLimits};
 use engram_merkle::Hasher as _;
 use toml::{Table, Value};
 
@@ -33,6 +33,9 @@ impl fmt::Display for ClusterConfig {
             table.insert("name".into(), text(&peer.name));
             table.insert("node_id".into(), text(&peer.node_id.to_string()));
             table.extend(peer.address.iter().map(|address| ("address".into(), text(address))));
+            if !peer.replaces.is_empty() {
+                table.insert("replaces".into(), ids(&peer.replaces));
+            }
             write_keys(f, &table)?;
         }
         Ok(())
@@ -48,7 +51,6 @@ impl ClusterConfig {
             true => text(ALL_SPACES),
             false => Value::Array(node.spaces.iter().map(|id| text(id.as_str())).collect()),
         };
-        let replaces = node.replaces.iter().map(|id| text(&id.to_string())).collect();
         let caps = store.caps;
         let days = retention.max_age.map(|age| age.as_secs() / SECONDS_PER_DAY);
         let most = retention.max_patterns.map(|most| most as u64);
@@ -59,7 +61,7 @@ impl ClusterConfig {
                     ("name", Some(text(&node.name))),
                     ("listen", Some(text(&node.listen.to_string()))),
                     ("spaces", Some(spaces)),
-                    ("replaces", Some(Value::Array(replaces))),
+                    ("replaces", Some(ids(&node.replaces))),
                 ]),
             ),
             (
@@ -180,6 +182,10 @@ fn table<const N: usize>(keys: [(&str, Option<Value>); N]) -> Table {
 
 fn text(text: &str) -> Value {
     Value::String(text.to_owned())
+}
+
+fn ids(nodes: &[NodeId]) -> Value {
+    Value::Array(nodes.iter().map(|id| text(&id.to_string())).collect())
 }
 
 fn path(path: &Path) -> Value {

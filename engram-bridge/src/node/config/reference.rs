@@ -50,7 +50,7 @@ const fn key(
 const PEM: Takes = Text("path of a PEM file", "\"file.pem\"");
 
 /// In the order of the file. The tests hold it against what is really taken.
-pub(super) const KEYS: [Key; 50] = [
+pub(super) const KEYS: [Key; 51] = [
     key("node", "name", Text("text", "\"node-a\""), Refused, "A name for people."),
     key(
         "node",
@@ -96,6 +96,13 @@ pub(super) const KEYS: [Key; 50] = [
         Text("host and port", "\"10.0.0.2:7701\""),
         Nothing("the peer dials us"),
         "Where to dial the peer.",
+    ),
+    key(
+        "peers",
+        "replaces",
+        Text("ids of nodes", "[]"),
+        Value("[]"),
+        "In this node's own entry, the same as `node.replaces`: one list may serve all nodes.",
     ),
     key(
         "gossip",

@@ -119,6 +119,25 @@ fn star_hosts_all_spaces() {
 }
 
 #[test]
+fn a_peer_may_name_the_keys_that_it_had_before() {
+    let old = "d".repeat(64);
+    let entry =
+        |ids: &str| WHOLE.replacen("\n[gossip]", &format!("replaces = [{ids}]\n\n[gossip]"), 1);
+    let config = ClusterConfig::parse(&entry(&format!("'{old}'"))).unwrap();
+    let replaced = config.peers.iter().map(|peer| peer.replaces.len()).collect::<Vec<_>>();
+    assert_eq!((replaced, config.node.replaces.len()), (vec![0, 1], 0));
+    assert_eq!(config.peers[1].replaces[0].to_string(), old);
+    let printed = config.to_string();
+    assert_eq!(ClusterConfig::parse(&printed).unwrap().to_string(), printed);
+
+    let refused = problems(&entry(&format!("'{old}', 'x'")));
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!((refused[0].key.as_str(), refused[0].line), ("peers.1.replaces.1", Some(20)));
+    let many = vec![format!("'{old}'"); 17].join(", ");
+    assert!(problems(&entry(&many))[0].message.contains("at most 16"));
+}
+
+#[test]
 fn every_key_is_taken() {
     let config = ClusterConfig::parse(WHOLE).unwrap();
     assert_eq!(config.node.name, "node-a");

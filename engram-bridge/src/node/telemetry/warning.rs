@@ -131,7 +131,8 @@ impl Warning {
     pub fn next_step(&self) -> String {
         match self {
             Self::StorageFailure(_) => {
-                "mend the disk under store.path; peers send the refused records again"
+                "make room on the disk under store.path, or mend the disk; peers send the refused \
+                 records again"
                     .to_owned()
             }
             Self::OverCap(usage) | Self::NearCap(usage) => format!(
@@ -177,7 +178,8 @@ impl fmt::Display for Warning {
                 amount(usage)
             ),
             Self::NearCap(usage) => {
-                write!(f, "{} is nearly used up ({})", usage.cap.key(), amount(usage))
+                let used = if usage.used < usage.limit { "nearly used up" } else { "used up" };
+                write!(f, "{} is {used} ({})", usage.cap.key(), amount(usage))
             }
             Self::Reissued { writes } => write!(
                 f,
@@ -213,7 +215,8 @@ fn date(time: SystemTime) -> String {
     #[cfg(feature = "files")]
     {
         let nanoseconds = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
-        Timestamp::from_nanoseconds(nanoseconds).to_string()
+        let text = Timestamp::from_nanoseconds(nanoseconds).to_string();
+        format!("{}Z", text.split('.').next().unwrap_or_default())
     }
     #[cfg(not(feature = "files"))]
     {
@@ -283,6 +286,13 @@ mod tests {
                 assert!(!text.contains(verb), "{verb}: {text}");
             }
         }
+    }
+
+    #[test]
+    fn a_reached_cap_is_called_used_up() {
+        let told = |used| Warning::NearCap(CapUsage { cap: Cap::LiveRecords, used, limit: 45 });
+        assert!(told(44).to_string().contains("is nearly used up (44 of 45"));
+        assert!(told(52).to_string().contains("is used up (52 of 45"));
     }
 
     #[test]

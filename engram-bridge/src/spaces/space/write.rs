@@ -70,6 +70,14 @@ impl Space {
         Ok(report)
     }
 
+    /// Checks a pattern as [`submit`](Self::submit) does, and writes nothing.
+    ///
+    /// # Errors
+    /// [`PatternError`], for which the pattern would be refused.
+    pub fn check(&self, pattern: &Arc<SemanticPattern>) -> Result<(), PatternError> {
+        self.content_of(pattern).map(drop)
+    }
+
     /// The contents of the valid patterns in a part of a snapshot, each with its position; the first
     /// pattern is at `first`.
     fn contents_of<'p>(

@@ -92,6 +92,7 @@ async fn expired_certificate(browser: &Browser) {
     let _server = page(browser, &store).await;
     browser.wait_for(&fault("critical", "certificate of this node expired", "certs rotate")).await;
     browser.wait_for(&text("certificate", "expired")).await;
+    browser.wait_for(&text("certificate-says", "certificate")).await;
     picture(browser, "expired-certificate").await;
     phone(browser, "expired-certificate").await;
 }
@@ -135,7 +136,7 @@ async fn evicted_node(browser: &Browser) {
     picture(browser, "evicted-writer").await;
     // The evicted one learns that it is not wanted.
     open(browser, &servers[1]).await;
-    browser.wait_for(&fault("warning", "Peer node-a: ", "see whether that node runs")).await;
+    browser.wait_for(&fault("warning", "Peer node-a: the peer refused us", "add it there")).await;
     browser.wait_for("//*[@id='faults']//strong[contains(.,'roster')]").await;
     picture(browser, "evicted-node").await;
     phone(browser, "evicted-node").await;
@@ -160,6 +161,11 @@ async fn two_hundred_spaces(browser: &Browser) {
     browser.wait_for(&text("visible", "200")).await;
     browser.wait_for(&text("conflicted", "1")).await;
     browser.wait_for("//*[@id='space-list']/li[1][contains(.,'space-137')]").await;
+    // The one that needs attention is shown at once.
+    browser
+        .wait_for("//*[@id='space-list']//button[@aria-pressed='true'][contains(.,'space-137')]")
+        .await;
+    browser.wait_for("//*[@id='conflict-list']//summary[contains(.,'p')]").await;
     picture(browser, "two-hundred-spaces").await;
     browser.press(&["a", super::ENTER]).await;
     browser.wait_for("//*[@id='conflict-list']//summary[contains(.,'p')]").await;

@@ -7,6 +7,10 @@ let chosenSpace = null;
 let answeredAt = null;
 
 async function look() {
+  if (chosenSpace === null) {
+    const { spaces } = await ask('../consolidation');
+    if (spaces.length > 1) chosenSpace = byUrgency(spaces)[0].name;
+  }
   const space = { space: chosenSpace };
   const [node, peers, map, conflicts, updates] = await Promise.all([
     ask('../consolidation'), ask('peers'), ask('map', space), ask('conflicts', { ...space, limit: CONFLICTS }), ask('updates', space),

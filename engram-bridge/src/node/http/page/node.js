@@ -3,21 +3,30 @@
 /** A sentence; a key of the configuration at its beginning stays as it is. */
 const capital = (text) => (/^[a-z]+[ ,]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text);
 
+const sentence = (text) => (/[.?!]$/.test(text) ? text : `${text}.`);
+
+/** The cause, and the next step that the node names behind it; null if it names none. */
+function causeAndStep(text) {
+  const end = text.indexOf('; ');
+  return end < 0 ? [text, null] : [text.slice(0, end), text.slice(end + 2)];
+}
+
 function createFault() {
   return make('div', '', make('strong'), make('p'));
 }
 
 function updateFault(card, fault) {
   card.className = `warning ${fault.severity}`;
-  say(card.children[0], `${capital(fault.reason)}.`);
-  say(card.children[1], `Next: ${fault.next_step}.`);
+  say(card.children[0], sentence(capital(fault.reason)));
+  say(card.children[1], sentence(`Next: ${fault.next_step}`));
 }
 
 /** Every fault, critical ones first: of the node, then of its peers. */
 function showFaults(node, peers) {
   const told = node.warnings.some((warning) => warning.severity === 'critical');
+  const [cause, step] = causeAndStep(node.unready ?? '');
   const unready = node.unready !== null && !told
-    ? [{ code: 'unready', severity: 'critical', reason: `not ready: ${node.unready}`, next_step: 'see the peers below; a node that just started takes some seconds' }]
+    ? [{ code: 'unready', severity: 'critical', reason: `not ready: ${cause}`, next_step: step ?? 'see the peers below; a node that just started takes some seconds' }]
     : [];
   const faults = [...unready, ...node.warnings, ...peers.map(faultOfPeer).filter((fault) => fault !== null)];
   at('faults').hidden = faults.length === 0;
@@ -38,6 +47,7 @@ function showState(node) {
   say(at('readiness'), node.unready === null ? 'ready' : 'not ready');
   at('readiness').classList.toggle('bad', node.unready !== null);
   say(at('uptime'), `up ${duration(node.uptime_seconds)}`);
+  say(at('certificate-says'), days < 0 ? 'certificate' : 'until the certificate expires');
   say(at('certificate'), days < 0 ? 'expired' : days < 1 ? duration(node.certificate_seconds) : count(Math.floor(days), 'day'));
   at('certificate').classList.toggle('bad', days < 0);
   at('certificate').classList.toggle('care', days >= 0 && days <= 30);
@@ -74,14 +84,18 @@ function updateSpace(item, space) {
   say(button.children[1], `${count(space.visible, 'pattern')}${rest === '' ? '' : `, ${rest}`}`);
 }
 
+const urgency = (space) => space.conflicts + space.waiting;
+
+/** The spaces that need attention first, the others as they are. */
+const byUrgency = (spaces) => [...spaces].sort((a, b) => urgency(b) - urgency(a));
+
 /** Totals over all spaces, and those spaces that need attention first. */
 function showSpaces(spaces) {
   const sum = (field) => spaces.reduce((total, space) => total + space[field], 0);
   say(at('visible'), sum('visible').toLocaleString('en'));
   say(at('conflicted'), sum('conflicts').toLocaleString('en'));
   say(at('deleted'), sum('deletions').toLocaleString('en'));
-  const urgency = (space) => space.conflicts + space.waiting;
-  const sorted = [...spaces].sort((a, b) => urgency(b) - urgency(a));
+  const sorted = byUrgency(spaces);
   const needing = spaces.filter((space) => urgency(space) > 0).length;
   at('spaces').hidden = spaces.length < 2;
   say(at('spaces-say'), `${count(spaces.length, 'space')}; ${needing === 0 ? 'none needs' : needing === 1 ? 'one needs' : `${needing} need`} attention. Choose one for the map, the conflicts and the changes.`);
@@ -104,6 +118,7 @@ function showNode(node, peers) {
   showSpaces(node.spaces);
   at('space-label').hidden = node.spaces.length < 2;
   keep(at('space'), node.spaces, (one) => one.name, (one) => new Option(one.name, one.name), () => {});
+  if (chosenSpace !== null) at('space').value = chosenSpace;
 }
 
 function chooseSpace(name) {

@@ -5,6 +5,9 @@ const short = (digest) => digest.slice(0, 12);
 /** The writer of a version; of one that the roster does not list, the beginning of its id. */
 const writer = (write) => (write.node === write.node_id ? `evicted ${short(write.node_id)}` : write.node);
 
+/** Who wrote a change: a name, or of a node that the roster does not list the beginning of its id. */
+const named = (origin) => (/^[0-9a-f]{64}$/.test(origin ?? '') ? `evicted ${short(origin)}` : origin ?? 'a peer');
+
 /** A version of a node. It is no time, and says nothing about other nodes. */
 const covered = (write) => `${writer(write)} ${write.version}`;
 
@@ -52,7 +55,7 @@ function explanation(known) {
   const context = known.context.map(covered).join(', ') + beyond(known.context, known.context_total);
   return [make('p', '', visible), known.versions.length > 0 ? table : null, suppressed,
     make('p', 'soft', `Versions covered: ${context}.`),
-    known.across_ids ? make('p', 'soft', `Across ids: ${known.across_ids.reason}.`) : null].filter((part) => part !== null);
+    known.across_ids ? make('p', 'soft', `Across ids: ${rounded(known.across_ids.reason).replace(/\n\s*/g, '; ')}.`) : null].filter((part) => part !== null);
 }
 
 function absence(known) {
@@ -86,7 +89,7 @@ function showConflicts({ total, conflicts, across_ids: across }) {
   const all = [...conflicts, ...furtherConflicts.filter((known) => !first.has(known.id))];
   say(at('conflicts-say'), total === 0
     ? 'No pattern has more than one version.'
-    : `${count(total, 'pattern')} ${total === 1 ? 'has' : 'have'} more than one version, ${all.length.toLocaleString('en')} of them below. None is lost; the strategy chooses what is shown.`);
+    : `${count(total, 'pattern')} ${total === 1 ? 'has' : 'have'} more than one version${all.length < total ? `, ${all.length.toLocaleString('en')} of them below` : ''}. None is lost; the strategy chooses what is shown.`);
   at('more').hidden = all.length >= total;
   keep(at('conflict-list'), all, (known) => known.id, createConflict, updateConflict);
 }
@@ -103,7 +106,7 @@ function showGroups(across) {
   const pending = across.pending > 0 ? ` ${count(across.pending, 'pattern')} not compared yet.` : '';
   say(at('groups-say'), across.over_limit
     ? 'Too many patterns to compare them across ids.'
-    : `Across ids: ${count(across.groups_total, 'group')} of patterns that are one memory, ${count(across.disputed, 'pattern')} in dispute about episodes.${pending}`);
+    : `Across ids: ${across.groups_total === 0 ? 'no group' : count(across.groups_total, 'group')} of patterns that are one memory, ${across.disputed === 0 ? 'none' : count(across.disputed, 'pattern')} in dispute about episodes.${pending}`);
 }
 
 async function moreConflicts() {
@@ -130,7 +133,7 @@ function signed(number, digits) {
 }
 
 function updateText({ confidence_delta: confidence, citation_delta: citations, source, origin, at: when }) {
-  const from = source === 'gossip' ? `from ${origin ?? 'a peer'}` : source === 'scheduler' ? 'found here' : 'by request here';
+  const from = source === 'gossip' ? `from ${named(origin)}` : source === 'scheduler' ? 'found here' : 'by request here';
   const ago = duration(Math.max(0, (Date.now() - Date.parse(when)) / 1000));
   return `confidence ${signed(confidence, 3)}, citations ${signed(citations, 0)}; ${from}, ${ago} ago`;
 }

@@ -28,15 +28,16 @@ function faultOfPeer(peer) {
     return { code: `peer ${peer.name} lags`, severity: 'warning', reason, next_step: 'look at the page of that node: it names what it refuses or cannot store' };
   }
   if (tone !== 'bad' || word === 'being dialled') return null;
+  const [cause, step] = causeAndStep(peer.cause ?? 'it has no connection, and did not dial this node');
   const steps = {
     down: 'look at that node: its process or its machine is gone, or the network between the two',
-    'not reached': 'see whether that node runs, and whether the UDP port is open in both directions',
+    'not reached': step ?? 'see whether that node runs, and whether the UDP port is open in both directions',
     'no common space': 'name a common space in node.spaces of both',
     stalled: 'look for the event record_rejected at both nodes: it names the records and says what to do',
   };
   const causes = {
     down: 'the membership sees no sign of life',
-    'not reached': peer.cause ?? 'it has no connection, and did not dial this node',
+    'not reached': cause,
     'no common space': 'the two host no common space, so nothing is exchanged',
     stalled: `${count(peer.stalled_sessions, 'session')} in a row made no progress: one of the two refuses records of the other`,
   };

@@ -1,0 +1,90 @@
+//! `check` refuses what `run` refuses, with the same words, and both warn of the same.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use engram_gossip_net::{ClusterCa, Validity};
+
+use crate::common::process::*;
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+/// The certificate for the key of a node, by the authority of the cluster or by another one.
+fn certify(node: &Path, ca: &ClusterCa, validity: Validity) {
+    let issued = ca.renew_node("node", &read(node.join("node.key")), validity).unwrap();
+    fs::write(node.join("node.pem"), issued.certificate_pem).unwrap();
+}
+
+fn edit(node: &Path, from: &str, to: &str) {
+    let path = node.join("cluster.toml");
+    let text = read(&path);
+    assert!(text.contains(from), "{text}");
+    fs::write(path, text.replace(from, to)).unwrap();
+}
+
+/// What stands in the way of a node, once `spoil` was done to its folder.
+fn refused(spoil: impl FnOnce(&Path, &ClusterCa)) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 2).remove(0);
+    let cluster = folder.path().join("cluster");
+    let ca = ClusterCa::from_pem(&read(cluster.join("ca.pem")), &read(cluster.join("ca.key")));
+    spoil(&node, &ca.unwrap());
+    let [checked, run] =
+        ["check", "run"].map(|command| fails(&[command, "--config", "cluster.toml"], &node));
+    // The two meet a store that cannot be in different steps.
+    assert_eq!(checked.split(':').nth(1), run.split(':').nth(1), "{checked}{run}");
+    checked
+}
+
+#[test]
+fn what_run_refuses_is_refused_by_check() {
+    let now = SystemTime::now();
+    let day = Duration::from_secs(86_400);
+    let expired = refused(|node, ca| certify(node, ca, Validity::days_from(now - 9 * day, 3)));
+    assert!(expired.contains("expired"), "{expired}");
+    let early = refused(|node, ca| certify(node, ca, Validity::days_from(now + 9 * day, 3)));
+    assert!(early.contains("not valid yet"), "{early}");
+    let stranger = refused(|node, _| {
+        let other = ClusterCa::generate("other", Validity::days_from(now, 9)).unwrap();
+        certify(node, &other, Validity::days_from(now, 9));
+    });
+    assert!(stranger.contains("authority"), "{stranger}");
+    let other_key = refused(|node, _| {
+        fs::copy(node.join("../node-b/node.key"), node.join("node.key")).unwrap();
+    });
+    assert!(other_key.contains("key"), "{other_key}");
+    let own = refused(|node, _| {
+        let own = succeeds(&["certs", "show", "node.pem"], node);
+        let peer = succeeds(&["certs", "show", "../node-b/node.pem"], node);
+        let [own, peer] = [&own, &peer].map(|shown| shown.lines().next().unwrap());
+        edit(node, peer, own);
+    });
+    assert!(own.contains("this node's own"), "{own}");
+    let store = refused(|node, _| fs::write(node.join("state"), "a file").unwrap());
+    assert!(store.contains("store.path"), "{store}");
+    let twice = refused(|node, _| edit(node, "[[peers]]", "[gossip]\nfanout = 0\n\n[[peers]]"));
+    assert!(twice.contains("gossip.fanout"), "{twice}");
+}
+
+#[test]
+fn a_key_that_others_may_read_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let configuration = ["--config", "cluster.toml"];
+    let warning = |mode: u32| {
+        fs::set_permissions(node.join("node.key"), Permissions::from_mode(mode)).unwrap();
+        let checked = succeeds(&["check", "--config", "cluster.toml"], &node);
+        let mut process = Process::start(&configuration, &node);
+        process.event("listening");
+        let told = process.seen.iter().any(|event| event["event"] == "key_exposed");
+        [checked.contains("warning: other users may read"), told]
+    };
+    assert_eq!(warning(0o600), [false, false]);
+    for mode in [0o640, 0o604, 0o644] {
+        assert_eq!(warning(mode), [true, true], "{mode:o}");
+    }
+}

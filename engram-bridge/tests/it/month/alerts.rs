@@ -1,0 +1,164 @@
+//! What the alert rules that ship say of the metrics of real nodes, by Prometheus' own evaluation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Instant, SystemTime};
+
+use serde_json::{Value, json};
+
+use super::machine::Machine;
+use crate::common::process::DEADLINE;
+
+/// Minutes with the metrics before a step, and with those after it.
+const MINUTES: [u64; 2] = [15, 20];
+
+/// When the alerts are looked at: the longest `for` of a state of the script, 5 minutes, is over, and a counter's
+/// quarter of an hour reaches back to before the step.
+const LOOK: u64 = 23;
+
+/// The metrics of some nodes at one moment.
+#[derive(Clone, Default)]
+pub(crate) struct Scrape {
+    /// By node and series; `None` for a node that does not answer.
+    nodes: BTreeMap<String, Option<BTreeMap<String, f64>>>,
+}
+
+/// The steps so far, each as a test of promtool.
+#[derive(Default)]
+pub(crate) struct Alerts {
+    tests: Vec<Value>,
+}
+
+impl Scrape {
+    pub(crate) fn of(machines: &[&Machine]) -> Self {
+        let nodes = machines.iter().map(|machine| {
+            let series = machine.is_running().then(|| series(machine));
+            (machine.name.clone(), series)
+        });
+        Self { nodes: nodes.collect() }
+    }
+
+    /// The metrics after this scrape, once each of `machines` had further sessions.
+    pub(crate) fn next(&self, machines: &[&Machine]) -> Self {
+        self.once(machines, |before, after| rounds(after) > rounds(before))
+    }
+
+    /// The metrics after this scrape, once they fit for each of `machines`.
+    pub(crate) fn once(
+        &self,
+        machines: &[&Machine],
+        fits: impl Fn(&BTreeMap<String, f64>, &BTreeMap<String, f64>) -> bool,
+    ) -> Self {
+        let begun = Instant::now();
+        loop {
+            let next = Self::of(machines);
+            let moved = |name: &String| match (&self.nodes[name], &next.nodes[name]) {
+                (Some(before), Some(after)) => fits(before, after),
+                _ => true,
+            };
+            if next.nodes.keys().all(moved) {
+                return next;
+            }
+            assert!(begun.elapsed() < DEADLINE, "no further session");
+        }
+    }
+}
+
+/// All series of a node that no alert takes apart. Times count from the moment of the look.
+fn series(machine: &Machine) -> BTreeMap<String, f64> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+    let text = machine.metrics();
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.contains("_bucket"));
+    let read = lines.map(|line| {
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        let value: f64 = value.parse().unwrap();
+        let shift = if series.contains("_timestamp_") { now - (60 * LOOK) as f64 } else { 0.0 };
+        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let comma = if labels == "}" { "" } else { "," };
+        let instance = &machine.name;
+        (format!("{name}{{instance=\"{instance}\",job=\"engram\"{comma}{labels}"), value - shift)
+    });
+    read.collect()
+}
+
+/// All sessions so far.
+fn rounds(series: &BTreeMap<String, f64>) -> f64 {
+    let rounds = series.iter().filter(|(name, _)| name.starts_with("engram_gossip_rounds_total"));
+    rounds.map(|(_, value)| value).sum()
+}
+
+impl Alerts {
+    /// After the step exactly these alerts fire, each given as `ALERT NODE`.
+    pub(crate) fn fire(&mut self, step: &str, [before, after]: [&Scrape; 2], expected: &[&str]) {
+        self.add(step, [before, after], "", expected);
+    }
+
+    /// As [`fire`](Self::fire), of one alert.
+    pub(crate) fn fires(&mut self, step: &str, scrapes: [&Scrape; 2], alert: &str, node: &str) {
+        let only = format!(", alertname=\"{alert}\"");
+        self.add(step, scrapes, &only, &[&format!("{alert} {node}")]);
+    }
+
+    fn add(&mut self, step: &str, [before, after]: [&Scrape; 2], only: &str, expected: &[&str]) {
+        let mut all = Vec::new();
+        for (node, now) in &after.nodes {
+            let then = before.nodes[node].as_ref();
+            let up = [then.is_some(), now.is_some()].map(|up| u8::from(up).to_string());
+            all.push(json!({
+                "series": format!("up{{instance=\"{node}\",job=\"engram\"}}"), "values": values(up),
+            }));
+            let (empty, gone) = (BTreeMap::new(), "stale".to_owned());
+            let (then, now) = (then.unwrap_or(&empty), now.as_ref().unwrap_or(&empty));
+            let names: BTreeSet<_> = then.keys().chain(now.keys()).collect();
+            for name in names {
+                let value = |of: &BTreeMap<String, f64>| of.get(name).map(f64::to_string);
+                let values = match (value(then), value(now)) {
+                    (Some(then), None) => format!("{then}x{} {gone}", MINUTES[0]),
+                    (then, now) => values([then.unwrap_or_else(|| "_".to_owned()), now.unwrap()]),
+                };
+                all.push(json!({ "series": name, "values": values }));
+            }
+        }
+        let expected = expected.iter().map(|alert| {
+            let (alert, node) = alert.split_once(' ').unwrap();
+            json!({ "labels": format!("{{alertname=\"{alert}\", instance=\"{node}\"}}"), "value": 1 })
+        });
+        self.tests.push(json!({
+            "name": step,
+            "interval": "1m",
+            "input_series": all,
+            "promql_expr_test": [{
+                "expr": format!("group by (alertname, instance) (ALERTS{{alertstate=\"firing\"{only}}})"),
+                "eval_time": format!("{LOOK}m"),
+                "exp_samples": expected.collect::<Vec<_>>(),
+            }],
+        }));
+    }
+
+    /// Lets promtool evaluate all steps. Without it, says that this is left out.
+    pub(crate) fn check(self, folder: &Path) {
+        let mut probe = Command::new("promtool");
+        probe.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+        if !probe.status().is_ok_and(|status| status.success()) {
+            eprintln!("left out: the alerts, since promtool is not installed");
+            return;
+        }
+        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard/alerts.yml");
+        let file = folder.join("alerts.test.yml");
+        let tests = json!({
+            "rule_files": [rules], "evaluation_interval": "1m", "tests": self.tests,
+        });
+        // JSON is YAML.
+        fs::write(&file, tests.to_string()).unwrap();
+        let tested = Command::new("promtool").args(["test", "rules"]).arg(&file).output().unwrap();
+        let said = [tested.stdout, tested.stderr].concat();
+        assert!(tested.status.success(), "{}", String::from_utf8_lossy(&said));
+    }
+}
+
+fn values([before, after]: [String; 2]) -> String {
+    let [then, now] = MINUTES;
+    format!("{before}x{then} {after}x{now}")
+}

@@ -1,0 +1,86 @@
+//! The image that ships, built from its file, with a node that runs in it.
+
+mod bases;
+mod container;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::Verdict;
+use crate::command::{passes, root};
+use crate::scratch::Scratch;
+use crate::tool::Tool;
+use container::Container;
+
+/// Build the image from its file, and run a node in it
+///
+/// With buildah, each step in a chroot: that needs no daemon, and works in a container. In the image a node is made by init,
+/// runs as the image's user by the image's own command, answers the image's health check, and stops in order. Without
+/// buildah it says that it is skipped.
+#[derive(Args)]
+pub(crate) struct Image {
+    /// Build on stand-ins of the two base images, for machines that reach a mirror of Debian and no registry of images: a
+    /// Debian by debootstrap, and in it the Rust that is installed here
+    #[arg(long)]
+    local_bases: bool,
+    /// Build nothing, and run a node in the image that an earlier run built
+    #[arg(long, conflicts_with = "local_bases")]
+    no_build: bool,
+}
+
+const FILE: &str = "engram-bridge/deploy/Containerfile";
+const IMAGE: &str = "localhost/engram-node";
+
+impl Image {
+    pub(crate) fn run(self) -> Result<Verdict> {
+        if !Tool::BUILDAH.is_here_or_say() {
+            return Ok(Verdict::Passed);
+        }
+        let scratch = Scratch::new()?;
+        if !self.no_build {
+            let mut build = buildah(["build", "--format", "docker", "--isolation", "chroot"]);
+            build.args(["--tag", IMAGE]).current_dir(root());
+            match self.local_bases {
+                true => on_stand_ins(&mut build, scratch.path())?,
+                false => _ = build.args(["--file", FILE]),
+            }
+            if !passes(build.arg("."))? {
+                bail!("the image was not built; --local-bases needs no registry of images");
+            }
+        }
+        node_runs(scratch.path())?;
+        Ok(Verdict::Passed)
+    }
+}
+/// Takes the file with stand-ins for its base images.
+fn on_stand_ins(build: &mut Command, scratch: &Path) -> Result<()> {
+    bases::make(scratch)?;
+    let file = scratch.join("Containerfile");
+    fs::write(&file, bases::replaced(&fs::read_to_string(root().join(FILE))?)?)?;
+    build.arg("--file").arg(file);
+    for volume in bases::volumes()? {
+        build.args(["--volume", &volume]);
+    }
+    Ok(())
+}
+
+/// A node lives in the image as an operator would have it.
+fn node_runs(scratch: &Path) -> Result<()> {
+    let container = Container::of(IMAGE)?;
+    container.makes_a_node(scratch)?;
+    let node = container.starts(scratch)?;
+    container.is_healthy(&node)?;
+    container.stops(node)?;
+    eprintln!("in the image, as user {}: started, healthy, stopped in order", container.user());
+    Ok(())
+}
+
+fn buildah<const N: usize>(arguments: [&str; N]) -> Command {
+    let mut command = Command::new("buildah");
+    command.args(arguments);
+    command
+}
