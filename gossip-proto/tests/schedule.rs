@@ -1,7 +1,7 @@
-//! What the shipped scheduler does with its default settings, in virtual time.
+//! The shipped scheduler with its default settings, in virtual time.
 //!
-//! `cargo xtask mutants` plants mistakes in the scheduler, each of which one of these tests has to
-//! notice.
+//! `cargo xtask mutants` plants mistakes in the scheduler; one of these tests must detect each of
+//! them.
 
 #![cfg(feature = "sim")]
 
@@ -18,7 +18,7 @@ const LAN: Latency = Latency { least: Duration::from_millis(1), spread: Duration
 const WAN: Latency =
     Latency { least: Duration::from_millis(75), spread: Duration::from_millis(10) };
 
-/// What went wrong in a run.
+/// The failure of a run.
 type Verdict = Result<(), String>;
 
 fn config(seed: u64, latency: Latency, loss: f64) -> WorldConfig {
@@ -42,7 +42,7 @@ fn submit(world: &mut World<Replica>, node: usize, id: &str) {
     world.touch(node);
 }
 
-/// How long it takes until all agree.
+/// The time until all agree.
 fn until_agreed(world: &mut World<Replica>, patience: Duration) -> Option<Duration> {
     let begun = world.now();
     world.run_until_agreed(begun + patience).map(|at| at - begun)
@@ -55,7 +55,8 @@ fn within(what: &str, took: Option<Duration>, limit: Duration) -> Verdict {
     }
 }
 
-/// How long one pattern takes from the first node to all others, `dead` of which do not answer.
+/// The time that one pattern takes from the first node to all others, while `dead` nodes do not
+/// answer.
 fn news(config: WorldConfig, nodes: usize, dead: usize) -> Option<Duration> {
     let mut world = world(config, nodes);
     (0..dead).for_each(|n| world.crash((n + 1) * nodes / (dead + 1)));
@@ -63,7 +64,7 @@ fn news(config: WorldConfig, nodes: usize, dead: usize) -> Option<Duration> {
     until_agreed(&mut world, SECOND * 600)
 }
 
-/// The longest of a few runs takes at most `limit`; `cargo xtask sim` runs a hundred.
+/// Checks that the longest of a few runs takes at most `limit`; `cargo xtask sim` runs a hundred.
 fn news_arrives(
     nodes: usize,
     dead: usize,
@@ -92,7 +93,7 @@ fn loss_and_dead_nodes_cost_seconds() -> Verdict {
     news_arrives(100, 10, LAN, 0.2, SECOND * 10)
 }
 
-/// The timer alone brings every node together with every other one.
+/// The timer alone connects every node with every other node.
 #[test]
 fn every_pair_meets_by_the_timer() -> Verdict {
     let mut config = config(1, LAN, 0.0);
@@ -125,7 +126,7 @@ fn no_record_arrives_twice() -> Verdict {
     (0..3_000).for_each(|n| world.host_mut(1).submit(&format!("pattern_{n}")));
     world.touch(1);
     run_for(&mut world, SECOND * 20);
-    // Each has something of its own, so that no two roots are equal.
+    // Each has a different record, so that no two roots are equal.
     world.cut(apart(&everyone, &everyone));
     (1..=PEERS).for_each(|node| submit(&mut world, node, &format!("own_{node}")));
     run_for(&mut world, SECOND);
@@ -142,7 +143,7 @@ fn no_record_arrives_twice() -> Verdict {
     }
 }
 
-/// A peer that refuses a record is asked and told ever less.
+/// Sessions with, and adverts to, a peer that refuses a record become rarer.
 #[test]
 fn refused_record_is_retried_ever_less() -> Verdict {
     let mut world = world(config(1, LAN, 0.0), 2);
@@ -156,7 +157,7 @@ fn refused_record_is_retried_ever_less() -> Verdict {
     }
 }
 
-/// Records that a peer refuses are not sent again with each record that it takes.
+/// Records that a peer refuses are not sent again with each record that it accepts.
 #[test]
 fn refused_records_are_not_resent() -> Verdict {
     const REFUSED: u64 = 50;
@@ -179,7 +180,7 @@ fn refused_records_are_not_resent() -> Verdict {
     }
 }
 
-/// Peers that die under their sessions take no permit with them.
+/// Peers that crash during their sessions do not keep permits.
 #[test]
 fn permits_come_back() -> Verdict {
     let mut config = config(1, LAN, 0.0);
@@ -188,7 +189,7 @@ fn permits_come_back() -> Verdict {
     (4..8).for_each(|node| world.crash(node));
     run_for(&mut world, SECOND * 120);
     submit(&mut world, 0, "news");
-    within("news after failed sessions", until_agreed(&mut world, SECOND * 60), SECOND * 2)
+    within("a change after failed sessions", until_agreed(&mut world, SECOND * 60), SECOND * 2)
 }
 
 /// A root whose session failed is fetched from another peer.
@@ -209,7 +210,7 @@ fn a_failed_fetch_is_repeated_elsewhere() -> Verdict {
     Ok(())
 }
 
-/// What a budget leaves is asked for at once.
+/// Records that a budget leaves out are requested at once.
 #[test]
 fn records_over_the_budget_follow_at_once() -> Verdict {
     let mut config = config(1, LAN, 0.0);
@@ -221,8 +222,8 @@ fn records_over_the_budget_follow_at_once() -> Verdict {
     within("a thousand patterns", until_agreed(&mut world, SECOND * 600), SECOND * 15)
 }
 
-/// Of `nodes` nodes the first `living` live, and the others are silent. The last living one is met
-/// within `start` when all begin, and soon after it returns.
+/// The first `living` of `nodes` nodes run, and the others are silent. The first node meets the
+/// last running one within `start` when all begin, and soon after it returns.
 fn silent_members_cost_little(nodes: usize, living: usize, start: Duration) -> Verdict {
     let config = WorldConfig { startup: Startup::Apart, ..config(nodes as u64, LAN, 0.0) };
     let mut world = World::new(config, (0..nodes).map(Replica::new).collect());
@@ -230,7 +231,7 @@ fn silent_members_cost_little(nodes: usize, living: usize, start: Duration) -> V
     let peer = living - 1;
     within("the first meeting", until_met(&mut world, peer), start)?;
     for absence in [5, 100] {
-        // Long enough that the silent ones are dialled again and again.
+        // Long enough that the silent nodes are dialled several times.
         run_for(&mut world, SECOND * 30);
         let host = world.host(peer).clone();
         world.crash(peer);
@@ -248,11 +249,11 @@ fn silent_members_delay_no_start_and_no_return() -> Verdict {
 
 #[test]
 fn one_living_member_of_401_is_found() -> Verdict {
-    // Beside the node that looks for it.
+    // In addition to the node that looks for it.
     silent_members_cost_little(402, 2, SECOND * 30)
 }
 
-/// How long it takes until the first node and `peer` are connected.
+/// The time until the first node and `peer` are connected.
 fn until_met(world: &mut World<Replica>, peer: usize) -> Option<Duration> {
     let begun = world.now();
     while !world.are_connected(0, peer) {
@@ -264,7 +265,7 @@ fn until_met(world: &mut World<Replica>, peer: usize) -> Option<Duration> {
     Some(world.now() - begun)
 }
 
-/// Nodes that all write once a second stay behind by at most five, and send little in vain.
+/// Nodes that all write once a second lag by at most five seconds, and send few redundant records.
 #[test]
 fn steady_writes_keep_up() -> Verdict {
     let (nodes, seconds) = (20, 5);
@@ -295,7 +296,7 @@ fn steady_writes_keep_up() -> Verdict {
     }
 }
 
-/// Two halves that were apart meet without a storm.
+/// Two partitioned halves heal without a burst of traffic.
 #[test]
 fn a_partition_heals_without_a_storm() -> Verdict {
     const PATTERNS: u64 = 100;

@@ -30,12 +30,12 @@ struct Model {
     reads: Reads,
 }
 
-/// Whether what a session read at its beginning is taken for what is there at its end.
+/// The state with which a session joins received records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reads {
-    /// What arrives is joined with what is there: as it has to be.
+    /// Joins received records with the current state, which is correct.
     Harmless,
-    /// What arrives is joined with what was there, and put over what is there: a mutant.
+    /// Joins received records with the pinned state, and overwrites the current state: a mutant.
     Trusted,
 }
 
@@ -78,7 +78,7 @@ impl Host for Model {
     }
 }
 
-/// A view, and what a mutant trusts of it.
+/// A view, and the pinned state that the mutant trusts.
 struct Picture {
     memory: Memory,
     store: Store,
@@ -144,7 +144,7 @@ impl View for Picture {
 struct Trial {
     world: World<Model>,
     random: Random,
-    /// For each id the dots that were written and not superseded by their own node since.
+    /// For each id, the dots that were written and not superseded by their own node since.
     written: BTreeMap<String, BTreeMap<usize, LiveDot>>,
     versions: u32,
 }
@@ -180,13 +180,14 @@ impl Trial {
         }
     }
 
-    /// Mends everything; the nodes have to agree soon, on all that was written and not superseded.
+    /// Removes all faults; then the nodes must soon agree and hold every write that was not
+    /// superseded.
     fn heal(&mut self) -> Result<(), String> {
         self.world.heal();
         self.world.set_conditions(Link::perfect(Latency::LAN), Transport::STREAM);
         let deadline = self.world.now() + 10 * MINUTE;
         if self.world.run_until_agreed(deadline).is_none() {
-            return Err(format!("no agreement until the deadline\n{}", self.world.trace()));
+            return Err(format!("no agreement before the deadline\n{}", self.world.trace()));
         }
         for (id, dots) in &self.written {
             let expected: BTreeSet<_> = dots.values().copied().collect();

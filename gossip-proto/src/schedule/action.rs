@@ -1,4 +1,4 @@
-//! What goes into a scheduler and what comes out.
+//! The inputs and outputs of a scheduler.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -6,82 +6,83 @@ use core::time::Duration;
 use super::limits::LEAST_RECEIVED;
 use crate::{Outcome, SessionConfig, SpaceId, Stats};
 
-/// What the driver has to do.
+/// An action for the driver to carry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action<P> {
-    /// Look up the addresses of a member; a lookup of them that runs is given up. Answered by
+    /// Look up the addresses of a member and abandon a running lookup of them. Answered by
     /// [`handle_resolved`](super::Scheduler::handle_resolved) or
     /// [`handle_dial_failed`](super::Scheduler::handle_dial_failed).
     Resolve {
-        /// Which member.
+        /// The member.
         peer: P,
     },
-    /// Dial a member at the addresses that are known; a dial of it that is under way is given up. Answered by
+    /// Dial a member at its known addresses and abandon a running dial of it. Answered by
     /// [`handle_dialled`](super::Scheduler::handle_dialled),
     /// [`handle_connected`](super::Scheduler::handle_connected) or
     /// [`handle_dial_failed`](super::Scheduler::handle_dial_failed).
     Dial {
-        /// Which member.
+        /// The member.
         peer: P,
-        /// How long the handshake may take.
+        /// Maximum duration of the handshake.
         timeout: Duration,
     },
     /// Open a session. Answered by
     /// [`handle_session_ended`](super::Scheduler::handle_session_ended), like the next two.
     Open {
-        /// With which peer.
+        /// The peer.
         peer: P,
-        /// The name of the session.
+        /// The id of the session.
         session: SessionId,
-        /// How much it may move, and where it goes on.
+        /// The limits of the session, and the state that it continues from.
         terms: Terms,
     },
-    /// Open the session of the oldest preview that was requested of a peer. It claims nothing.
+    /// Open the session of the oldest requested preview of a peer. It claims nothing.
     Preview {
-        /// With which peer.
+        /// The peer.
         peer: P,
-        /// The name of the session.
+        /// The id of the session.
         session: SessionId,
-        /// How much it may move.
+        /// The limits of the session.
         terms: Terms,
     },
-    /// Hold the session of a peer that was let wait.
+    /// Run a waiting session of a peer.
     Accept {
-        /// Which peer opened it.
+        /// The peer that opened it.
         peer: P,
-        /// The name of the session.
+        /// The id of the session.
         session: SessionId,
-        /// How much it may move, and where it goes on.
+        /// The limits of the session, and the state that it continues from.
         terms: Terms,
     },
-    /// Refuse the session of a peer that was let wait.
+    /// Refuse a waiting session of a peer.
     Refuse {
-        /// Which peer opened it.
+        /// The peer that opened it.
         peer: P,
-        /// Why.
+        /// The reason.
         reason: Refusal,
     },
     /// Send an advert: [`Scheduler::advert`](super::Scheduler::advert). It may be lost.
     Advertise {
-        /// To which peer.
+        /// The receiver.
         peer: P,
     },
 }
 
-/// The name of a session within its scheduler. Later sessions have greater ones.
+/// The id of a session within its scheduler. Later sessions have greater ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub(super) u64);
 
-/// On which terms a session is held.
+/// The terms of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Terms {
-    /// Where the last session with the peer left off; sending goes on there.
+    /// The cursor of the last session with the peer; sending continues there.
     pub cursor: Option<u64>,
-    /// How many sessions with the peer before it, in a row, left news to the next.
+    /// Number of consecutive sessions with the peer, directly before it, that left records to the
+    /// next.
     pub postponed: u8,
-    /// Spaces whose root differs from the one that the peer told last.
+    /// Spaces whose root differs from the peer's last known root.
     pub suspects: Vec<SpaceId>,
     /// Bytes of records that it may send.
     pub sends: u64,
@@ -90,7 +91,7 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// No limits, from the beginning.
+    /// Terms without limits, from the beginning of the key space.
     pub const UNLIMITED: Self = Self {
         cursor: None,
         postponed: 0,
@@ -99,8 +100,8 @@ impl Terms {
         receives: u64::MAX,
     };
 
-    /// The configuration of a session that is held on these terms. It may receive one full frame and
-    /// room for hashes, however little has accrued: [`LEAST_RECEIVED`].
+    /// The configuration of a session on these terms. Even if less has accrued, the session may
+    /// receive one full frame and room for hashes: [`LEAST_RECEIVED`].
     pub fn apply(self, config: SessionConfig) -> SessionConfig {
         SessionConfig {
             cursor: self.cursor,
@@ -113,15 +114,15 @@ impl Terms {
     }
 }
 
-/// Why a session of a peer is refused.
+/// The reason for refusing a session of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// A session with the peer runs, or too many run in all.
+    /// A session with the peer is running, or too many sessions are running in all.
     Busy,
     /// This node has opened a session with the peer, and its id is the smaller one.
     Crossed,
-    /// The peer, or all peers together, have used up what they may.
+    /// The peer, or all peers together, have used up their quota.
     OverQuota,
 }
 
@@ -130,48 +131,48 @@ pub enum Refusal {
 pub enum Reach {
     /// It has an address.
     Dialable,
-    /// It has to dial this node.
+    /// It has no known address and has to dial this node.
     DialsUs,
 }
 
-/// How a dial failed.
+/// The way in which a dial failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialFailure {
-    /// There was no answer.
+    /// The member did not answer.
     Silent,
-    /// There was an answer, which makes another dial useless for a while.
+    /// The answer makes another dial useless for a while.
     Refused,
 }
 
-/// How a connection ended.
+/// The way in which a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disconnect {
-    /// It broke, or the peer gave it up for another one. The peer may be there.
+    /// The connection broke, or the peer replaced it. The peer may be reachable.
     Lost,
-    /// The peer shut down, or does not answer any more.
+    /// The peer shut down, or no longer answers.
     Gone,
-    /// One side gave it up for a reason that stays: evicted, or a certificate that is outdated.
+    /// One side closed it for a lasting reason: eviction, or an outdated certificate.
     Rejected,
 }
 
-/// How a session ended.
+/// The way in which a session ended.
 #[derive(Clone, Copy, Debug)]
 pub enum SessionEnd<'a> {
-    /// The machine has an outcome that is no failure.
+    /// The session has an outcome other than a failure.
     Outcome(&'a Outcome),
-    /// It crossed a session of the peer, which goes first, or its connection gave way to another
-    /// one. It is opened again.
+    /// It crossed a session of the peer that goes first, or its connection was replaced. It is
+    /// opened again.
     Displaced,
-    /// The peer refused it: too much was used up. It is opened again after a pause.
+    /// The peer refused it because a quota was used up. It is opened again after a pause.
     OverQuota,
     /// It failed for another reason.
     Failed,
 }
 
-/// What a session used up, be it before a failure.
+/// The resources that a session used, even before a failure.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Used {
-    /// What it moved and compared.
+    /// The statistics of the session.
     pub stats: Stats,
     /// Bytes sent on its stream.
     pub sent: u64,
@@ -179,46 +180,46 @@ pub struct Used {
     pub received: u64,
 }
 
-/// Something that an operator wants to know.
+/// An event of interest to an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice<P> {
-    /// Sessions with a peer end again and again without progress and without becoming equal. Said
-    /// once an episode.
+    /// Sessions with a peer repeatedly end without progress and without becoming equal. Sent once
+    /// per episode.
     Stalled {
-        /// With which peer.
+        /// The peer.
         peer: P,
-        /// How many sessions in a row.
+        /// Number of consecutive sessions.
         sessions: u32,
     },
     /// The episode is over.
     Recovered {
-        /// With which peer.
+        /// The peer.
         peer: P,
-        /// How many sessions in a row it took.
+        /// Number of consecutive sessions in it.
         sessions: u32,
     },
-    /// A session found no space that both sides host. Said once until one is found.
+    /// A session found no space that both sides host. Sent once until a session finds one.
     NoCommonSpace {
-        /// With which peer.
+        /// The peer.
         peer: P,
     },
 }
 
-/// Why a session that the host requests cannot be held. Nothing was changed.
+/// Why a requested session is not possible. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The peer is no member.
-    #[error("the peer is no member; add it first")]
+    /// The peer is not a member.
+    #[error("the peer is not a member; add it first")]
     NotAMember,
     /// The peer is not connected and has no address.
     #[error("the peer is not connected and has no address; wait until it dials this node")]
     NotDialable,
-    /// As many previews as may be run or wait already.
-    #[error("{cap} previews run or wait already; ask again when one has ended")]
+    /// The maximum number of previews runs or waits already.
+    #[error("{cap} previews run or wait already; retry when one has ended")]
     TooManyPreviews {
-        /// How many may: of the peer, or in all.
+        /// The maximum, per peer or in all.
         cap: usize,
     },
 }

@@ -1,14 +1,14 @@
-//! Which spaces an advert tells, if not all of them fit into a datagram.
+//! Selects the spaces of an advert if not all of them fit into a datagram.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::{RootAdvert, SpaceId, Summary};
 
-/// Tells the spaces that changed first, and lets the others take turns.
+/// Advertises changed spaces first, and rotates the others.
 #[derive(Debug)]
 pub(super) struct AdvertRotation {
-    /// The roots that were told last, of spaces that did not all fit.
+    /// The last advertised roots, while not all spaces fit.
     told: BTreeMap<SpaceId, [u8; 32]>,
     turn: usize,
 }
@@ -28,7 +28,7 @@ impl AdvertRotation {
         let mut spaces = spaces.to_vec();
         let len = spaces.len();
         spaces.rotate_left(self.turn % len);
-        // Stable, so that the unchanged ones stay in their turn.
+        // Stable, so that unchanged spaces keep their order.
         spaces.sort_by_key(is_told);
         spaces.truncate(capacity);
         let unchanged = spaces.iter().filter(|space| is_told(space)).count();

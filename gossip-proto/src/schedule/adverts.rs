@@ -1,4 +1,4 @@
-//! Root adverts: which peers hear of the local roots, and what follows from theirs.
+//! Root adverts: sending the local roots to peers, and reacting to theirs.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -10,26 +10,26 @@ use super::{Action, Due, Scheduler};
 use crate::{RootAdvert, SpaceId, Summary};
 
 impl<P: Copy + Ord> Scheduler<P> {
-    /// The hosted spaces stand like this now, ascending by name. If they changed, a few peers hear
-    /// of it soon.
+    /// Sets the roots of the hosted spaces, ascending by name. If they changed, a few peers receive
+    /// an advert soon.
     pub fn handle_roots(&mut self, spaces: Vec<(SpaceId, Summary)>, now: Duration) {
         let Some(moved) = self.roots.update(spaces) else { return };
         self.peers.values_mut().for_each(|peer| peer.roots.renumber(&moved));
-        // A peer that connects later hears of the roots then.
+        // A peer that connects later receives the roots then.
         let is_heard = self.peers.values().any(|peer| peer.contact == Contact::Connected);
         let is_news = self.config.advert_fanout > 0 && is_heard;
         let is_held = self.agenda.is_planned(Due::Announcement) && !self.has_second_wave;
         if is_news && !is_held {
             self.has_second_wave = false;
-            // More changes may follow; one advert tells of all of them.
+            // More changes may follow; one advert announces all of them.
             self.agenda.set(Due::Announcement, now + self.config.advert_hold);
         }
     }
 
-    /// A change was held long enough: a few peers hear of it that are not known to have it.
+    /// Announces a change that was held long enough to a few peers that are not known to have it.
     ///
-    /// Those that still lack it a little later are told by a second wave: news doubles sooner, and in a
-    /// large cluster the last nodes hear of it earlier.
+    /// A little later, a second wave goes to peers that still lack it: the change spreads sooner,
+    /// and reaches the last nodes of a large cluster earlier.
     pub(super) fn on_announcement(&mut self, now: Duration) {
         self.has_second_wave = !self.has_second_wave;
         if self.has_second_wave {
@@ -38,8 +38,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         let lacks_roots = |peer: &Peer| !peer.roots.are_equal(&self.roots);
         let mut lacking = self.connected(lacks_roots);
         let mut fanout = self.config.advert_fanout;
-        // Random choice alone leaves some node out. The next one in a ring of all nodes is always told,
-        // so that news that reaches one node reaches its neighbour.
+        // Random choice alone leaves some node out. The advert always goes to the next node in a
+        // ring of all nodes, so that a change that reaches one node reaches the next one, too.
         let next = lacking.range(self.us..).next().or_else(|| lacking.first()).copied();
         if let Some(next) = next {
             self.actions.push_back(Action::Advertise { peer: next });
@@ -49,7 +49,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.advertise(fanout, &lacking);
     }
 
-    /// One peer in turn hears the roots, unless other packets carry them.
+    /// Sends the roots to the next peer in turn, unless other packets carry them.
     pub(super) fn on_advert_turn(&mut self, now: Duration) {
         self.agenda.set(Due::Advert, now + self.config.advert_interval);
         if !core::mem::take(&mut self.adverts_carried) {
@@ -68,23 +68,23 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// The local roots in at most `room` bytes. With more spaces than fit, those that changed go
-    /// first, and each call names the next ones in turn.
+    /// Encodes the local roots in at most `room` bytes. If not all spaces fit, changed spaces go
+    /// first, and each call continues with the next ones.
     pub fn advert(&mut self, room: usize) -> Vec<u8> {
         self.advert_spaces.next_advert(self.roots.spaces(), room)
     }
 
-    /// An advert travelled with a packet of another kind.
+    /// Notes that an advert travelled with a packet of another kind.
     pub fn note_carried_advert(&mut self) {
         self.adverts_carried = true;
     }
 
-    /// Whether a datagram of the peer is looked at; it is not if the peer sends too many.
+    /// Whether to process a datagram of the peer; false if the peer sends too many.
     pub fn admits_datagram(&mut self, peer: P, now: Duration) -> bool {
         self.peers.get_mut(&peer).is_some_and(|peer| peer.datagrams.take(DATAGRAMS, now))
     }
 
-    /// The peer told its roots. If they differ from the local ones, a session follows soon.
+    /// Handles the roots of a peer. If they differ from the local ones, a session follows soon.
     pub fn handle_advert(&mut self, peer: P, advert: &RootAdvert, now: Duration) {
         let jitter = self.random.duration(self.config.trigger_jitter);
         let at = now + self.head_start(peer) + jitter;
@@ -97,11 +97,11 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.consider(peer, now);
     }
 
-    /// Of two nodes that hear of each other the smaller id opens a session first.
+    /// If two nodes receive each other's roots, the node with the smaller id opens a session first.
     pub(super) fn head_start(&self, peer: P) -> Duration {
         if self.us < peer { Duration::ZERO } else { self.config.trigger_jitter }
     }
 }
 
-/// How many times the hold of a change lies between the two waves of its adverts.
+/// Time between the two waves of the adverts of a change, in multiples of its hold.
 const WAVE_HOLDS: u32 = 3;

@@ -1,9 +1,9 @@
-//! What is due, and when.
+//! Planned tasks and their times.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 
-/// Each task at most once, in the order of time; of equal times, in the order of tasks.
+/// Holds each task at most once, ordered by time, then by task.
 #[derive(Debug)]
 pub(super) struct Agenda<T> {
     times: BTreeMap<T, Duration>,
@@ -15,7 +15,7 @@ impl<T: Copy + Ord> Agenda<T> {
         Self { times: BTreeMap::new(), order: BTreeSet::new() }
     }
 
-    /// Plans `task` for `at`, whenever it was planned before.
+    /// Plans `task` for `at`, and replaces an earlier plan of it.
     pub(super) fn set(&mut self, task: T, at: Duration) {
         if let Some(before) = self.times.insert(task, at) {
             if before == at {
@@ -36,7 +36,7 @@ impl<T: Copy + Ord> Agenda<T> {
         self.times.contains_key(&task)
     }
 
-    /// When the next task is due.
+    /// The time of the next task.
     pub(super) fn next_at(&self) -> Option<Duration> {
         self.order.first().map(|(at, _)| *at)
     }

@@ -1,4 +1,4 @@
-//! How long to wait before dialling again.
+//! The pauses between dials.
 
 use core::time::Duration;
 
@@ -12,12 +12,12 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// How often in a row dialling failed.
+    /// Number of consecutive failed dials.
     pub(super) fn failures(self) -> u32 {
         self.failures
     }
 
-    /// Notes a failure and returns the pause that follows it: half of it is certain, half random.
+    /// Notes a failure and returns the pause after it: half of it is fixed, half is random.
     pub(super) fn fail(&mut self, min: Duration, max: Duration, random: &mut Random) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let full = min.saturating_mul(1 << self.doublings).min(max);
@@ -25,7 +25,7 @@ impl Backoff {
         full / 2 + random.duration(full / 2)
     }
 
-    /// Notes a failure that makes no later pause longer, and returns the pause that follows it.
+    /// Notes a failure that does not lengthen later pauses, and returns the pause after it.
     pub(super) fn fail_soon(&mut self, pause: Duration, random: &mut Random) -> Duration {
         self.failures = self.failures.saturating_add(1);
         pause / 2 + random.duration(pause / 2)

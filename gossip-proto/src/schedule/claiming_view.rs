@@ -1,4 +1,4 @@
-//! A view whose session asks for nothing that another session is bringing.
+//! A view whose session requests no record that another session is bringing.
 
 use alloc::vec::Vec;
 
@@ -7,22 +7,22 @@ use crate::{
     VersionRange, View,
 };
 
-/// What a session asks about its claims: the scheduler, behind whatever lock the driver keeps it.
+/// The claims of a session: the scheduler, behind the driver's lock.
 ///
-/// The driver passes the calls on to [`Scheduler::claim`](super::Scheduler::claim) and
+/// The driver forwards the calls to [`Scheduler::claim`](super::Scheduler::claim) and
 /// [`Scheduler::deliver`](super::Scheduler::deliver).
 pub trait ClaimTable {
-    /// Whether the session may ask for the record, and claims it.
+    /// Claims a record; returns whether the session may request it.
     fn claim(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool;
 
-    /// Whether the session may take a range of records of the node, and claims it.
+    /// Claims a range of records of a node; returns whether the session may take it.
     fn claim_range(&self, space: &SpaceId, node: ShortNode) -> bool;
 
-    /// These records came.
+    /// Notes records that arrived.
     fn deliver(&self, space: &SpaceId, keys: &[[u8; KEY_LEN]]);
 }
 
-/// A view whose session asks for nothing that another session of the node is bringing.
+/// A view whose session requests no record that another session of the node is bringing.
 pub struct ClaimingView<V, C> {
     view: V,
     space: SpaceId,
@@ -30,7 +30,7 @@ pub struct ClaimingView<V, C> {
 }
 
 impl<V, C> ClaimingView<V, C> {
-    /// Wraps the view of `space` that one session pins.
+    /// Wraps the view of `space` that a session pins.
     pub fn new(view: V, space: SpaceId, claims: C) -> Self {
         Self { view, space, claims }
     }

@@ -1,8 +1,8 @@
-//! Which records which session is bringing, so that no other session asks for them as well.
+//! The records that each session is bringing, so that no other session requests them as well.
 //!
 //! A node that catches up with several peers at once finds the same differences with each of them.
-//! The session that asks for a record first claims it; the others leave it out, and look again when
-//! a session has ended. A claim is a hint: it saves bytes, and a lost one costs some.
+//! The first session that requests a record claims it; the others leave it out, and check again
+//! when a session has ended. A claim is a hint: it saves bytes, and a lost claim costs bytes.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -20,10 +20,10 @@ pub(super) struct Claims<P> {
     last: SessionId,
     sessions: BTreeMap<SessionId, Holder<P>>,
     spaces: BTreeMap<SpaceId, BTreeMap<Key, State>>,
-    /// The nodes all of whose records a session takes.
+    /// Nodes from which a session takes all records.
     ranges: BTreeMap<(SpaceId, ShortNode), SessionId>,
     len: usize,
-    /// Peers that let claims lapse, and until when they get no further ones.
+    /// Peers that let claims lapse, with the end of the time in which they get no further claims.
     distrusted: BTreeMap<P, Duration>,
 }
 
@@ -32,19 +32,19 @@ pub(super) struct Claims<P> {
 struct Holder<P> {
     peer: P,
     is_trusted: bool,
-    /// Its claims count until then; each delivery puts that off.
+    /// The time at which its claims lapse; each delivery postpones it.
     until: Duration,
-    /// Claims whose records have not come.
+    /// Claims whose records have not arrived.
     open: usize,
     has_claimed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// This session asked for it.
+    /// This session requested it.
     Claimed(SessionId),
-    /// It came when this session was the last to have begun. Sessions up to that one have pinned
-    /// their trees before, and do not see it there.
+    /// It arrived when this was the newest session. Sessions up to this one pinned earlier trees
+    /// and do not see it there.
     Delivered(SessionId),
 }
 
@@ -60,7 +60,8 @@ impl<P: Copy + Ord> Claims<P> {
         }
     }
 
-    /// A session with `peer` is about to pin its views. Sessions begin in ascending order.
+    /// Notes that a session with `peer` is about to pin its views. Sessions begin in ascending
+    /// order.
     pub(super) fn begin(&mut self, session: SessionId, peer: P, now: Duration) {
         self.last = session;
         self.distrusted.retain(|_, until| now < *until);
@@ -70,7 +71,7 @@ impl<P: Copy + Ord> Claims<P> {
         self.sessions.insert(session, holder);
     }
 
-    /// Until when some session holds claims, if any does.
+    /// The time at which the last claims lapse, if any session holds claims.
     pub(super) fn held_until(&self, now: Duration) -> Option<Duration> {
         let open = self.sessions.values().filter(|holder| holder.open > 0 && now < holder.until);
         open.map(|holder| holder.until).max()
@@ -96,7 +97,7 @@ impl<P: Copy + Ord> Claims<P> {
         if is_brought {
             return false;
         }
-        // A peer that is not trusted may bring what it likes, but keeps no other from it.
+        // An untrusted peer may bring any record, but does not stop others from bringing it.
         let Some(holder) = sessions.get_mut(&session) else { return true };
         if holder.is_trusted && *len < MAX_CLAIMS {
             holder.until = now + CLAIM_TIMEOUT;
@@ -120,7 +121,8 @@ impl<P: Copy + Ord> Claims<P> {
         true
     }
 
-    /// Claims all records of a node until the session ends, unless another session has claimed them.
+    /// Claims all records of a node until the session ends, unless another session has claimed
+    /// them.
     pub(super) fn claim_range(
         &mut self,
         session: SessionId,
@@ -143,7 +145,7 @@ impl<P: Copy + Ord> Claims<P> {
         true
     }
 
-    /// These records came in `session`, claimed or not.
+    /// Notes that these records arrived in `session`, claimed or not.
     pub(super) fn deliver(
         &mut self,
         session: SessionId,
@@ -175,11 +177,11 @@ impl<P: Copy + Ord> Claims<P> {
         }
     }
 
-    /// Gives back what `session` still claims. Returns whether it ever claimed anything.
+    /// Releases the claims of `session`. Returns whether it ever claimed anything.
     pub(super) fn end(&mut self, session: SessionId, now: Duration) -> bool {
         let Some(holder) = self.sessions.remove(&session) else { return false };
         if holder.open > 0 {
-            // It promised what it did not bring. Once is bad luck; no peer gets to do it often.
+            // It did not bring the claimed records. Distrust it, so that this cannot recur often.
             self.distrusted.insert(holder.peer, now + DISTRUST);
         }
         self.ranges.retain(|_, claimer| *claimer != session);
@@ -212,7 +214,7 @@ mod tests {
         SpaceId::new("space").unwrap()
     }
 
-    /// Sessions 1 to `n`, each with the peer of its number.
+    /// Sessions 1 to `n`, each with the peer of the same number.
     fn claims(n: u64) -> Claims<u64> {
         let mut claims = Claims::new();
         (1..=n).for_each(|n| claims.begin(SessionId(n), n, NOW));
@@ -227,7 +229,7 @@ mod tests {
         assert!(claims.held_until(NOW).is_some());
         claims.deliver(FIRST, &space(), [KEY].into_iter(), NOW);
         assert!(claims.held_until(NOW).is_none());
-        assert!(!claims.claim(SECOND, &space(), KEY, NOW), "it came after its tree was pinned");
+        assert!(!claims.claim(SECOND, &space(), KEY, NOW), "it arrived after its tree was pinned");
         claims.begin(THIRD, 3, NOW);
         assert!(claims.claim(THIRD, &space(), KEY, NOW), "its tree is newer than the delivery");
     }
@@ -295,7 +297,7 @@ mod tests {
         claims.deliver(FIRST, &space(), (0..=MAX_CLAIMS).map(key), NOW);
         claims.end(FIRST, NOW);
         claims.end(SECOND, NOW);
-        assert_eq!(claims.len, 0, "nothing is remembered once all sessions have ended");
+        assert_eq!(claims.len, 0, "no claims remain once all sessions have ended");
         assert!(claims.spaces.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! How a node gossips: how often it talks, how soon it follows news, how much at once.
+//! Configuration of the scheduler: intervals, delays and concurrency.
 
 use alloc::string::{String, ToString};
 use core::fmt::Display;
@@ -6,7 +6,8 @@ use core::time::Duration;
 
 use super::RateLimits;
 
-/// When a node talks to its peers. The protection against peers is in [`limits`](super::limits).
+/// Intervals, delays and concurrency of a node. Protection from peers is in
+/// [`limits`](super::limits).
 ///
 /// ```
 /// use core::time::Duration;
@@ -19,25 +20,25 @@ use super::RateLimits;
 #[non_exhaustive]
 pub struct ScheduleConfig {
     /// In each interval the timer starts [`fanout`](Self::fanout) sessions, evenly spread. It is
-    /// the safety net: news travels by adverts. Default: 60 s.
+    /// the safety net: adverts announce changes sooner. Default: 60 s.
     pub interval: Duration,
-    /// How many peers the timer contacts in each interval. Default: 3.
+    /// Number of peers that the timer contacts in each interval. Default: 3.
     pub fanout: usize,
-    /// How many connected peers hear at once that the local state changed, and how many more a little
-    /// later; the others hear it from them. Default: 4.
+    /// Number of connected peers that receive a change of the local state at once, and of those
+    /// that receive it a little later; they forward it to the others. Default: 4.
     pub advert_fanout: usize,
-    /// How often one peer in turn hears the local roots even though nothing changed; this repairs
+    /// Interval at which one peer in turn receives the local roots, changed or not; this repairs
     /// lost adverts. Default: 1 s.
     pub advert_interval: Duration,
-    /// How long a change may wait for more changes before it is advertised. Default: 20 ms.
+    /// Time for which a change waits for more changes before it is advertised. Default: 20 ms.
     pub advert_hold: Duration,
-    /// How much the sessions that an advert triggers are spread. Default: 50 ms.
+    /// Spread of the sessions that an advert triggers. Default: 50 ms.
     pub trigger_jitter: Duration,
-    /// Sessions that this node may have opened at once. Default: 2.
+    /// Maximum number of concurrent sessions that this node opened. Default: 2.
     pub outbound_sessions: usize,
-    /// Sessions that peers may have opened with this node at once. Default: 4.
+    /// Maximum number of concurrent sessions that peers opened with this node. Default: 4.
     pub inbound_sessions: usize,
-    /// How much sessions may move. May change while the node runs:
+    /// Rate limits of sessions. They may change while the node runs:
     /// [`Scheduler::set_limits`](super::Scheduler::set_limits).
     pub limits: RateLimits,
     /// The first pause after a failed dial; it doubles up to [`backoff_max`](Self::backoff_max),
@@ -45,8 +46,8 @@ pub struct ScheduleConfig {
     pub backoff_min: Duration,
     /// The longest pause between dials. Default: 60 s.
     pub backoff_max: Duration,
-    /// How much the first dials after a start are spread. Of two nodes the one with the smaller id
-    /// dials in the first half, the other one in the second half if it was not dialled by then.
+    /// Spread of the first dials after a start. The node with the smaller id of a pair dials in the
+    /// first half, the other node in the second half if it was not dialled by then.
     /// Default: 200 ms.
     pub dial_spread: Duration,
 }
@@ -72,19 +73,19 @@ impl Default for ScheduleConfig {
 
 /// A configured value that cannot work. Nothing was started or changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field} is {value}, but has to be {rule}")]
+#[error("{field} is {value}, but must be {rule}")]
 #[non_exhaustive]
 pub struct ConfigError {
     /// The field.
     pub field: &'static str,
-    /// What it was set to.
+    /// The configured value.
     pub value: String,
-    /// What would work.
+    /// The rule for valid values.
     pub rule: &'static str,
 }
 
 impl ConfigError {
-    /// Says that `field` may not be `value`, and what it has to be.
+    /// Creates the error for a `field` with an invalid `value`.
     pub fn new(field: &'static str, value: impl Display, rule: &'static str) -> Self {
         Self { field, value: value.to_string(), rule }
     }
@@ -94,7 +95,7 @@ impl ScheduleConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// [`ConfigError`] names the first field that cannot work, and what would.
+    /// [`ConfigError`] names the first invalid field and its rule.
     pub fn check(&self) -> Result<(), ConfigError> {
         const SHORTEST: &str = "at least 10 ms";
         let positive = |field, value: usize| match value {

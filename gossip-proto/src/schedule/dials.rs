@@ -1,4 +1,4 @@
-//! Which member is dialled when: fairly, so that silent members hold up no others.
+//! The order of dials: fair, so that silent members do not delay others.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -11,16 +11,16 @@ use super::limits::{
 use super::peer::{Contact, Peer};
 use super::{Action, DialFailure, Disconnect, Due, Reach, Scheduler};
 
-/// How soon a member is dialled, and which share of the permits it may hold.
+/// The priority of a member's dial, and its share of the permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// The host waits for it.
     Requested,
-    /// It was not dialled yet.
+    /// The member was not dialled yet.
     New,
-    /// It was met lately.
+    /// The member was met lately.
     Lost,
-    /// Its last dial failed.
+    /// The last dial of the member failed.
     Unreachable,
 }
 
@@ -39,12 +39,12 @@ impl Class {
 /// Members that wait for a permit, and the permits.
 #[derive(Debug)]
 pub(super) struct Dials<P> {
-    /// Entries of members that no longer wait are passed over.
+    /// Entries of members that no longer wait are skipped.
     queues: [VecDeque<P>; Class::ALL.len()],
     held: [usize; Class::ALL.len()],
     /// Dials with a permit and without.
     under_way: usize,
-    /// How long a handshake usually takes, once that is known.
+    /// The usual duration of a handshake, once known.
     handshake: Option<Duration>,
 }
 
@@ -74,8 +74,8 @@ impl<P: Copy + Ord> Dials<P> {
         self.handshake = Some(self.handshake.map_or(took, |usual| (usual * 3 + took) / 4));
     }
 
-    /// How long a dial may be silent before it gives its permit up. If handshakes succeed slowly,
-    /// this machine or the others have too much to do, and more dials would make it worse.
+    /// Time after which a silent dial releases its permit. If handshakes succeed slowly, this
+    /// machine or the others are overloaded, and more dials would make it worse.
     fn permit_time(&self) -> Duration {
         self.handshake
             .map_or(DIAL_PERMIT, |usual| (usual * PERMIT_HANDSHAKES).max(LEAST_DIAL_PERMIT))
@@ -83,8 +83,8 @@ impl<P: Copy + Ord> Dials<P> {
 }
 
 impl<P: Copy + Ord> Scheduler<P> {
-    /// The handshake of a dial is complete on this side. Sessions may begin; whether the peer accepts
-    /// this node is not known yet.
+    /// Notes that the handshake of a dial is complete on this side. Sessions may begin, but the
+    /// peer may still refuse this node.
     pub fn handle_dialled(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if let Contact::Dialling { .. } = found.contact {
@@ -95,7 +95,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// A connection with a peer stands, whichever side dialled, and both have accepted each other.
+    /// Notes that a connection with a peer is established, dialled by either side, and that both
+    /// accepted each other.
     pub fn handle_connected(&mut self, peer: P, now: Duration) {
         if !self.peers.contains_key(&peer) {
             return;
@@ -108,9 +109,9 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.consider(peer, now);
     }
 
-    /// No address of a member was found, a dial failed, or the peer did not accept this node. Sessions that the host requested are
-    /// given up. Returns after which pause the member is dialled again, and how many dials in a row
-    /// have failed; `None` if it is connected by now.
+    /// Notes that no address of a member was found, that a dial failed, or that the peer did not
+    /// accept this node. Drops sessions that the host requested. Returns the pause before the next
+    /// dial and the number of consecutive failed dials; `None` if the member is connected by now.
     pub fn handle_dial_failed(
         &mut self,
         peer: P,
@@ -125,9 +126,9 @@ impl<P: Copy + Ord> Scheduler<P> {
         Some(self.back_off(peer, failure, now))
     }
 
-    /// A connection has ended, and there is no other one with the peer. Returns the same as
-    /// [`handle_dial_failed`](Self::handle_dial_failed), if the member is not dialled at once. Sessions
-    /// that the host requested are given up then, and if the peer has no address.
+    /// Notes that the only connection with a peer has ended. Returns the same as
+    /// [`handle_dial_failed`](Self::handle_dial_failed) if the member is not dialled at once. Drops
+    /// sessions that the host requested in that case, and if the peer has no address.
     pub fn handle_disconnected(
         &mut self,
         peer: P,
@@ -172,8 +173,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         (pause, failures)
     }
 
-    /// The member may be reached in another way than before: it is dialled at once, unless it is
-    /// connected. A dial of it that is under way is given up.
+    /// Dials a member at once, unless it is connected, because its address may have changed.
+    /// Abandons a running dial of it.
     pub fn redial(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer).filter(|peer| !peer.has_link()) else { return };
         found.backoff.reset();
@@ -199,7 +200,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         if found.contact != Contact::Apart || found.reach == Reach::DialsUs {
             return;
         }
-        // If both sides took each other for dead, neither would ever find out.
+        // If both sides considered each other dead, neither would notice otherwise.
         let again = found.dialled_at + self.config.backoff_max;
         if found.is_down && !found.is_lost(now) && !found.is_requested() && now < again {
             return self.agenda.set(Due::Dial(peer), again);
@@ -219,8 +220,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// A member is to be dialled: its addresses are looked up first, without a permit, since the
-    /// answer may take long.
+    /// Begins to dial a member: looks up its addresses first, without a permit, because the answer
+    /// may take long.
     fn resolve(&mut self, peer: P) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         found.contact = Contact::Resolving;
@@ -228,7 +229,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.actions.push_back(Action::Resolve { peer });
     }
 
-    /// The addresses of a member are known: it waits for a permit to be dialled.
+    /// Notes that the addresses of a member are known, so that it waits for a permit to be dialled.
     pub fn handle_resolved(&mut self, peer: P, now: Duration) {
         if self.peers.get(&peer).is_some_and(|found| found.contact == Contact::Resolving) {
             self.queue_dial(peer, now);
@@ -249,7 +250,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         if found.contact != Contact::Queued(class) {
             found.contact = Contact::Queued(class);
             let queue = &mut self.dials.queues[class as usize];
-            // New members go in random order: the first that answers shows how long a dial takes.
+            // New members go in random order: the first answer shows the duration of a dial.
             let place = match class {
                 Class::New => self.random.below(queue.len() + 1),
                 _ => queue.len(),
@@ -259,7 +260,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.start_dials(now);
     }
 
-    /// How many dials hold a permit, and how many are under way.
+    /// Number of dials that hold a permit, and number of all running dials.
     #[cfg(test)]
     pub(super) fn dials_under_way(&self) -> [usize; 2] {
         [self.dials.held.iter().sum(), self.dials.under_way]
@@ -286,7 +287,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// A dial is silent: others have their turn while it goes on.
+    /// Releases the permit of a silent dial, which continues without it.
     pub(super) fn on_dial_silent(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if let Contact::Dialling { permit } = &mut found.contact {
@@ -295,7 +296,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Changes how far a peer can be reached; a permit that its dial held goes to the next.
+    /// Changes the contact with a peer; a permit that its dial held goes to the next dial.
     pub(super) fn set_contact(&mut self, peer: P, contact: Contact, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if let Contact::Dialling { permit } = core::mem::replace(&mut found.contact, contact) {

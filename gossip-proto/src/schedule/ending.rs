@@ -1,4 +1,4 @@
-//! What follows from the end of a session.
+//! The consequences of the end of a session.
 
 use core::time::Duration;
 
@@ -9,10 +9,10 @@ use super::{Notice, Scheduler, SessionEnd, SessionId, Used};
 use crate::{Ending, Outcome};
 
 impl<P: Copy + Ord> Scheduler<P> {
-    /// A session with `peer` has ended on this side, in whatever way.
+    /// Handles the end of a session with `peer` on this side, successful or not.
     ///
-    /// The roots of now are to be [told](Self::handle_roots) before, so that what follows is decided
-    /// by what the session brought.
+    /// Call [`handle_roots`](Self::handle_roots) with the current roots first, so that the next
+    /// decisions take the result of the session into account.
     pub fn handle_session_ended(
         &mut self,
         peer: P,
@@ -46,7 +46,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.consider(peer, now);
     }
 
-    /// Notes with which roots a session ended.
+    /// Notes the roots with which a session ended.
     fn note_roots(&mut self, peer: P, outcome: &Outcome) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if outcome.result != Ending::NothingShared {
@@ -100,7 +100,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// A side that gained something and knows that there is more asks for the rest.
+    /// Triggers a session for the rest if this side gained records and more are left, or if it left
+    /// records to other sessions.
     fn follow_up(&mut self, peer: P, outcome: &Outcome, at: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         let has_more = outcome.result == Ending::BudgetSpent || outcome.postponed;
@@ -112,11 +113,11 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 }
 
-/// What a session was worth to this side.
+/// The value of a session for this side.
 ///
-/// Records that were sent count only if they made both sides equal: a peer could ask for the same
-/// ones again and again. Records that were refused weigh against those that were taken: a peer that
-/// brings one new record with a thousand that are refused each time is not asked at once again.
+/// Sent records count only if they made both sides equal: a peer could request the same records
+/// repeatedly. Refused records weigh against accepted ones: a peer that brings one new record with
+/// a thousand refused ones each time does not get the next session at once.
 fn worth(outcome: &Outcome) -> Worth {
     let stats = &outcome.stats;
     let is_equal = outcome.result == Ending::InSync;
@@ -135,7 +136,7 @@ fn left_to_others(outcome: &Outcome) -> bool {
     outcome.result != Ending::InSync && outcome.stats.left_to_others > 0
 }
 
-/// A notice about some peer.
+/// A notice about a peer.
 enum StallNotice {
     Stalled(u32),
     Recovered(u32),
@@ -151,7 +152,7 @@ impl StallNotice {
 }
 
 impl Peer {
-    /// Keeps what the next session goes on from.
+    /// Keeps the state from which the next session continues.
     fn note_outcome(&mut self, outcome: &Outcome) {
         self.cursor = outcome.cursor;
         self.postponed = match outcome.postponed {

@@ -1,4 +1,4 @@
-//! Who the members are, and whether they are alive.
+//! The members and their liveness.
 
 use core::time::Duration;
 
@@ -6,7 +6,7 @@ use super::peer::{Contact, Peer};
 use super::{Due, Reach, Scheduler};
 
 impl<P: Copy + Ord> Scheduler<P> {
-    /// Takes a member in, or says in which way a known one is reached now.
+    /// Adds a member, or changes the reachability of a known one.
     pub fn set_member(&mut self, peer: P, reach: Reach, now: Duration) {
         if peer == self.us {
             return;
@@ -23,8 +23,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Forgets a member. Its connection and its sessions are the driver's to end; what is reported of
-    /// them afterwards is ignored.
+    /// Removes a member. The driver ends its connection and its sessions; later reports of them are
+    /// ignored.
     pub fn remove_member(&mut self, peer: P, now: Duration) {
         self.set_contact(peer, Contact::Apart, now);
         let Some(found) = self.peers.remove(&peer) else { return };
@@ -42,14 +42,16 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// The membership sees the member as down: it is dialled rarely, and the timer leaves it out.
+    /// Notes that the membership reports the member as down: it is dialled rarely, and the timer
+    /// skips it.
     pub fn set_down(&mut self, peer: P) {
         if let Some(found) = self.peers.get_mut(&peer) {
             found.is_down = true;
         }
     }
 
-    /// The membership sees the member as alive. If it was down, it is dialled at once.
+    /// Notes that the membership reports the member as alive. If it was down, it is dialled at
+    /// once.
     pub fn set_alive(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if core::mem::take(&mut found.is_down) && found.contact == Contact::Apart {
@@ -58,7 +60,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Gives up what the host requested of a peer that is lost and can only dial this node.
+    /// Drops the requests of the host for a lost peer that can only dial this node.
     pub(super) fn drop_hopeless_requests(&mut self, peer: P) {
         let is_hopeless = |found: &Peer| !found.has_link() && found.reach == Reach::DialsUs;
         if self.peers.get(&peer).is_some_and(is_hopeless) {
@@ -66,7 +68,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Gives up what the host requested of a peer; the driver tells the callers.
+    /// Drops the requests of the host for a peer; the driver notifies the callers.
     pub(super) fn drop_requests(&mut self, peer: P) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         found.trigger.is_requested = false;

@@ -1,27 +1,27 @@
-//! When a node talks to whom: dials, sessions and adverts, without sockets, threads and clocks.
+//! The scheduler of dials, sessions and adverts, without sockets, threads and clocks.
 //!
-//! A [`Scheduler`] takes events and gives actions. gossip-net drives it with QUIC and real time, the simulator ([`sim`](crate::sim)) drives it with virtual time: what is simulated is what
-//! runs. It works in the manner of the [`Session`](crate::Session):
+//! A [`Scheduler`] takes events and returns actions. gossip-net drives it with QUIC and real time,
+//! and the simulator ([`sim`](crate::sim)) with virtual time: both run the same scheduler. Its
+//! interface resembles that of the [`Session`](crate::Session):
 //!
-//! - *In*: `handle_*` for what happened, `set_*` for what is configured, `request*` for what the
-//!   host wants.
-//! - *Out*: [`poll_action`](Scheduler::poll_action) for what to do,
-//!   [`poll_notice`](Scheduler::poll_notice) for what an operator wants to know,
-//!   [`poll_timeout`](Scheduler::poll_timeout) for when to come back.
+//! - *In*: `handle_*` for events, `set_*` for configuration, `request*` for requests of the host.
+//! - *Out*: [`poll_action`](Scheduler::poll_action) for actions of the driver,
+//!   [`poll_notice`](Scheduler::poll_notice) for notices to an operator,
+//!   [`poll_timeout`](Scheduler::poll_timeout) for the next deadline.
 //!
-//! After each call that puts something in, poll actions until there are none.
+//! After each input, poll actions until there are none.
 //!
-//! # What it decides
+//! # Decisions
 //!
-//! - **Dials.** New members and those met lately go first; members whose last dial failed share a few
-//!   permits. A dial without an answer gives its permit up long before it ends.
-//! - **Sessions.** One at a time with a peer, a few in all. A session is called for by an advert whose
-//!   roots differ, by the timer, by the host, or by the session before, which left something. While
-//!   sessions with a peer bring nothing, they become rarer.
-//! - **Adverts.** A change goes to a few peers at once, to those first that are not known to have it;
-//!   beside that one peer in turn hears the roots once in an interval.
-//! - **Claims.** Of several sessions that find the same difference one brings it.
-//! - **Rates.** What one peer may use up, and what the node sends in all.
+//! - **Dials.** New members and members met lately go first; members whose last dial failed share a
+//!   few permits. A dial without an answer releases its permit long before it ends.
+//! - **Sessions.** One at a time per peer, a few in all. Triggers are an advert whose roots differ,
+//!   the timer, the host, and a previous session that left records. While sessions with a peer
+//!   bring nothing, they become rarer.
+//! - **Adverts.** A change goes at once to a few peers, first to those not known to have it. In
+//!   addition, one peer in turn receives the roots once per interval.
+//! - **Claims.** If several sessions find the same difference, one of them brings the records.
+//! - **Rates.** Quotas of each peer, and the rate at which the node sends.
 
 mod action;
 mod advert_rotation;
@@ -73,11 +73,11 @@ use self::roots::LocalRoots;
 use self::rotation::Rotation;
 pub use self::token_bucket::Rate;
 
-/// Decides when a node talks to whom. See the [module](self).
+/// Decides when a node dials, syncs with and notifies which peer. See the [module](self).
 ///
-/// `P` names a peer. `now` is the time since any fixed moment; it must not run backwards. Each call
-/// takes time logarithmic in the number of peers, except a change of roots, a round, and the end of
-/// a session for which others wait, which look at every peer.
+/// `P` identifies a peer. `now` is the time since any fixed moment; it must not run backwards. Each
+/// call takes time logarithmic in the number of peers, except a change of roots, a round, and the
+/// end of a session for which others wait, which visit every peer.
 #[derive(Debug)]
 pub struct Scheduler<P> {
     us: P,
@@ -90,14 +90,14 @@ pub struct Scheduler<P> {
     permits: Permits<P>,
     in_flight: InFlightRoots<P>,
     claims: Claims<P>,
-    /// Peers whose session waits for what other sessions are bringing.
+    /// Peers whose session waits for records that other sessions are bringing.
     postponed: BTreeSet<P>,
     last_session: SessionId,
     timer_turns: Rotation<P>,
     round_turns: Rotation<P>,
     advert_turns: Rotation<P>,
     advert_spaces: AdvertRotation,
-    /// Whether the announcement that is planned is the second one of a change.
+    /// Whether the planned announcement is the second one of a change.
     has_second_wave: bool,
     /// Whether adverts travelled with other packets since the last one of the scheduler.
     adverts_carried: bool,
@@ -110,12 +110,12 @@ pub struct Scheduler<P> {
     stats: ScheduleStats,
 }
 
-/// What is due at some time.
+/// A planned task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due<P> {
     /// The timer contacts the next peer.
     Round,
-    /// The next peer in turn hears the roots.
+    /// The next peer in turn receives the roots.
     Advert,
     /// A change was held long enough.
     Announcement,
@@ -123,34 +123,36 @@ enum Due<P> {
     Dial(P),
     /// A dial has held its permit long enough.
     DialPermit(P),
-    /// A session with a peer is looked at.
+    /// A session with a peer may be due.
     Session(P),
     /// A session of a peer has waited for a permit long enough.
     Incoming(P),
 }
 
-/// What a scheduler has decided since it began. All numbers only grow.
+/// The counts of a scheduler's decisions. All counters only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScheduleStats {
-    /// Sessions that were opened because an advert differed from the local roots, or because the
-    /// session before left something.
+    /// Sessions opened because an advert differed from the local roots, or because the previous
+    /// session left records.
     pub triggers: u64,
-    /// Adverts that needed no session any more when their turn came: another one brought the news.
+    /// Adverts that needed no session when their turn came, because another session brought the
+    /// records.
     pub triggers_saved: u64,
-    /// Sessions of peers that were refused because one is running or none has room.
+    /// Sessions of peers that were refused because one was running or no permit was free.
     pub sessions_refused: u64,
-    /// Sessions of peers that were refused because too much was used up, by what.
+    /// Sessions of peers that were refused because a quota was used up, by quota.
     pub sessions_over_quota: BTreeMap<Scarce, u64>,
-    /// Own sessions that had to wait for the same, by the same.
+    /// Own sessions that had to wait for a quota, by quota.
     pub sessions_delayed: BTreeMap<Scarce, u64>,
 }
 
 impl<P: Copy + Ord> Scheduler<P> {
-    /// A scheduler of the node `us`, which knows no peer yet. All its random choices follow `seed`.
+    /// Creates a scheduler of the node `us` without peers. `seed` determines all its random
+    /// choices.
     ///
     /// # Errors
-    /// [`ConfigError`] names the value that cannot work.
+    /// [`ConfigError`] names the invalid value.
     pub fn new(
         us: P,
         config: ScheduleConfig,
@@ -190,26 +192,26 @@ impl<P: Copy + Ord> Scheduler<P> {
         Ok(scheduler)
     }
 
-    /// The next thing to do.
+    /// The next action.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action<P>> {
         self.actions.pop_front()
     }
 
-    /// The next thing that an operator wants to know.
+    /// The next notice to an operator.
     #[must_use]
     pub fn poll_notice(&mut self) -> Option<Notice<P>> {
         self.notices.pop_front()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called, unless something else comes
-    /// first.
+    /// The deadline for calling [`handle_timeout`](Self::handle_timeout), unless another input
+    /// comes first.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.agenda.next_at()
     }
 
-    /// Does all that is due at `now`.
+    /// Runs all tasks due at `now`.
     pub fn handle_timeout(&mut self, now: Duration) {
         while let Some(due) = self.agenda.pop(now) {
             match due {
@@ -224,31 +226,31 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// The configuration in force.
+    /// The current configuration.
     pub fn config(&self) -> &ScheduleConfig {
         &self.config
     }
 
-    /// What was decided so far.
+    /// The counts of decisions so far.
     pub fn stats(&self) -> &ScheduleStats {
         &self.stats
     }
 
-    /// How a peer stands by the roots that it told last; `None` if it is no member.
+    /// The agreement with a peer by its last known roots; `None` if it is not a member.
     pub fn agreement(&self, peer: P) -> Option<Agreement> {
         Some(self.peers.get(&peer)?.roots.agreement(&self.roots))
     }
 
-    /// How many sessions in a row ended without progress and without becoming equal.
+    /// Number of consecutive sessions without progress and without becoming equal.
     pub fn stalled_sessions(&self, peer: P) -> u32 {
         self.peers.get(&peer).map_or(0, |peer| peer.stalled_sessions)
     }
 
-    /// Puts other rates in force for sessions that begin from now on. What was used up stays so: a
-    /// debt is paid back at the new rates.
+    /// Sets the rates for sessions that begin from now on. Debts stay and are paid back at the new
+    /// rates.
     ///
     /// # Errors
-    /// [`ConfigError`] names the value that cannot work. The old rates stay in force.
+    /// [`ConfigError`] names the invalid value. The old rates stay in force.
     pub fn set_limits(&mut self, limits: RateLimits, now: Duration) -> Result<(), ConfigError> {
         limits.check()?;
         let before = core::mem::replace(&mut self.config.limits, limits);
@@ -261,8 +263,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         Ok(())
     }
 
-    /// Says what the clock on the wall shows at `now`, as the time since the Unix epoch. Quiet hours
-    /// go by it; repeat it now and then, since clocks are set.
+    /// Sets the wall-clock time at `now`, as the time since the Unix epoch. Quiet hours depend on
+    /// it; repeat the call now and then, because clocks are adjusted.
     pub fn set_wall_clock(&mut self, unix: Duration, now: Duration) {
         self.epoch = unix.saturating_sub(now);
     }

@@ -1,4 +1,4 @@
-//! What a scheduler keeps of one peer.
+//! The state of one peer.
 
 use core::time::Duration;
 
@@ -10,50 +10,50 @@ use super::token_bucket::TokenBucket;
 use super::trigger::{Call, Trigger};
 use super::{Reach, SessionId};
 
-/// What a scheduler keeps of one peer.
+/// The scheduler's state of one peer.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) reach: Reach,
     pub(super) contact: Contact,
-    /// Whether the membership sees it as down.
+    /// Whether the membership reports it as down.
     pub(super) is_down: bool,
     pub(super) backoff: Backoff,
-    /// When it was dialled last.
+    /// Time of the last dial.
     pub(super) dialled_at: Duration,
-    /// Until when it counts as met lately.
+    /// Time until which it counts as met lately.
     pub(super) met_until: Duration,
     pub(super) opened: Option<Opened>,
     pub(super) accepted: Option<SessionId>,
-    /// A session of the peer that waits.
+    /// A waiting session of the peer.
     pub(super) incoming: Option<Incoming>,
     pub(super) trigger: Trigger,
-    /// Whether it stands in the queue for a permit.
+    /// Whether it is in the queue for a permit.
     pub(super) is_queued: bool,
-    /// Whether a session waits because too much was used up.
+    /// Whether a session waits because a quota was used up.
     pub(super) is_delayed: bool,
     pub(super) previews: Previews,
     pub(super) roots: PeerRoots,
-    /// Where the last session left off, so that records which the peer refuses starve no others.
+    /// Cursor of the last session, so that records which the peer refuses do not starve others.
     pub(super) cursor: Option<u64>,
-    /// How many sessions in a row left news to the next.
+    /// Number of consecutive sessions that left records to the next.
     pub(super) postponed: u8,
     pub(super) stalled_sessions: u32,
     pub(super) account: PeerAccount,
     pub(super) datagrams: TokenBucket,
 }
 
-/// How far a peer can be reached.
+/// The contact with a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contact {
     /// Not connected and not dialled.
     Apart,
-    /// Its addresses are looked up.
+    /// Looking up its addresses.
     Resolving,
     /// Waiting for a permit to be dialled.
     Queued(Class),
-    /// Being dialled; with a permit, unless the dial gave it up.
+    /// Being dialled; with a permit, unless the dial released it.
     Dialling { permit: Option<Class> },
-    /// The handshake is complete here; whether the peer accepts this node is not known yet.
+    /// The handshake is complete here, but the peer may still refuse this node.
     Dialled,
     /// Connected, and both sides have accepted each other.
     Connected,
@@ -67,19 +67,19 @@ pub(super) struct Opened {
     pub(super) since: Duration,
 }
 
-/// Why a session was opened.
+/// The purpose of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To sync; what called for it, if it was not the host or the timer.
+    /// To sync; with its trigger, if neither the host nor the timer triggered it.
     Sync(Option<Call>),
-    /// To see what a session would do.
+    /// To preview the result of a session.
     Preview,
 }
 
-/// What a session of the peer waits for.
+/// The cause for which a session of the peer waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
-    /// The end of the one before.
+    /// The end of the previous session.
     BehindAnother,
     /// A permit.
     ForPermit,
@@ -88,9 +88,9 @@ pub(super) enum Incoming {
 /// Previews of a peer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Previews {
-    /// How many wait.
+    /// Number of waiting previews.
     pub(super) waiting: usize,
-    /// The next one begins no sooner.
+    /// Earliest begin of the next preview.
     pub(super) not_before: Duration,
 }
 
@@ -134,7 +134,7 @@ impl Peer {
         self.trigger.is_requested || self.previews.waiting > 0
     }
 
-    /// How many previews run or wait.
+    /// Number of previews that run or wait.
     pub(super) fn previews(&self) -> usize {
         let is_preview = |opened: &Opened| opened.purpose == Purpose::Preview;
         self.previews.waiting + usize::from(self.opened.as_ref().is_some_and(is_preview))

@@ -1,4 +1,4 @@
-//! How many sessions run at once, and which peer is next.
+//! The permits of concurrent sessions, and the queues for them.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -7,7 +7,7 @@ use super::limits::PERMIT_TIMEOUT;
 use super::peer::Incoming;
 use super::{Action, Due, Refusal, Scheduler, SessionId};
 
-/// The sessions that run, and the peers that wait for one.
+/// The running sessions, and the peers that wait for a permit.
 #[derive(Debug)]
 pub(super) struct Permits<P> {
     pub(super) opened: usize,
@@ -25,7 +25,7 @@ impl<P: Copy + Ord> Permits<P> {
 }
 
 impl<P: Copy + Ord> Scheduler<P> {
-    /// How many sessions run: those that this node opened, and those that peers did.
+    /// Number of running sessions: opened by this node, and opened by peers.
     pub fn running_sessions(&self) -> [usize; 2] {
         [self.permits.opened, self.permits.accepted]
     }
@@ -34,7 +34,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.permits.opened < self.config.outbound_sessions
     }
 
-    /// Lets a peer wait until a session may be opened with it.
+    /// Queues a peer until a session with it may be opened.
     pub(super) fn queue_session(&mut self, peer: P) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if !core::mem::replace(&mut found.is_queued, true) {
@@ -42,7 +42,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Gives the permit of an own session to the next that waits for one.
+    /// Gives the permit of an own session to the next waiting peer.
     pub(super) fn release_opened(&mut self, session: SessionId, peer: P, now: Duration) {
         self.permits.opened -= 1;
         self.in_flight.end(peer);
@@ -57,7 +57,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Gives the permit of a peer's session to the next that waits for one.
+    /// Gives the permit of a peer's session to the next waiting session of a peer.
     pub(super) fn release_accepted(&mut self, session: SessionId, now: Duration) {
         self.permits.accepted -= 1;
         if self.claims.end(session, now) {
@@ -73,13 +73,13 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// A peer opens a session: sooner or later [`Action::Accept`] or [`Action::Refuse`] follows.
+    /// Handles a session that a peer opens: [`Action::Accept`] or [`Action::Refuse`] follows.
     ///
-    /// One session is held with a peer at a time, and one may wait for its end, since the peer may
-    /// see that end first. Of two that cross, the one that the smaller id opened goes on.
+    /// One session runs with a peer at a time, and one may wait for its end, because the peer may
+    /// see that end first. If two sessions cross, the one that the smaller id opened continues.
     ///
     /// # Errors
-    /// [`Refusal`] says why it is refused at once.
+    /// [`Refusal`] is the reason if the session is refused at once.
     pub fn handle_incoming(&mut self, peer: P, now: Duration) -> Result<(), Refusal> {
         let admitted = self.admit(peer, now);
         if let Err(refusal) = admitted {
@@ -125,7 +125,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// The session before has ended: the one that waited for that has its turn.
+    /// Admits or refuses the session that waited for the end of the previous one.
     pub(super) fn admit_next(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if found.incoming.take_if(|incoming| *incoming == Incoming::BehindAnother).is_none() {
@@ -136,7 +136,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// The session that a peer opened has waited for a permit long enough.
+    /// Refuses a session of a peer that has waited too long for a permit.
     pub(super) fn on_incoming_late(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if found.incoming.take_if(|incoming| *incoming == Incoming::ForPermit).is_some() {
@@ -147,7 +147,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// A session that a peer opened, and that waits, is no more: the peer gave it up.
+    /// Removes a waiting session that its peer has abandoned.
     pub fn handle_incoming_gone(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if found.incoming.take().is_some() {
@@ -167,7 +167,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.actions.push_back(Action::Accept { peer, session, terms });
     }
 
-    /// Names a session that begins now, and lets it claim records.
+    /// Assigns the id of a session that begins now, and lets it claim records.
     pub(super) fn next_session(&mut self, peer: P, now: Duration) -> SessionId {
         self.last_session.0 += 1;
         self.claims.begin(self.last_session, peer, now);

@@ -1,21 +1,21 @@
-//! Where all chance of a scheduler and of a simulation comes from.
+//! The random generator of schedulers and simulations.
 
 use core::time::Duration;
 
 /// A small seeded generator (SplitMix64, Steele et al. 2014).
 ///
-/// It is written out here, since a seed in a bug report has to mean the same run always, whatever
-/// becomes of other people's generators.
+/// It is part of this crate because a seed in a bug report must always give the same run,
+/// regardless of changes to other generators.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The stream of `seed`. Equal seeds give equal streams, neighbouring seeds unrelated ones.
+    /// Creates the stream of `seed`. Equal seeds give equal streams, adjacent seeds unrelated ones.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// A generator of its own, so that more draws in one place do not shift those of another.
+    /// Splits off an independent generator, so that more draws in one place do not shift others.
     pub fn fork(&mut self) -> Self {
         Self(self.bits())
     }

@@ -1,4 +1,4 @@
-//! How much sessions may move: what one peer may use up here, and how fast this node sends.
+//! Rate limits of sessions: the quota of each peer, and the rate at which this node sends.
 
 use core::ops::Range;
 use core::time::Duration;
@@ -10,55 +10,55 @@ use super::limits::{
 use super::token_bucket::{Rate, TokenBucket};
 use crate::Stats;
 
-/// How much sessions may move. May change while the node runs.
+/// The rate limits of sessions. They may change while the node runs.
 ///
-/// A session that is due waits until nothing is owed, and may then move what has accrued, and at
-/// least one message of records. What it took is charged at its end.
+/// A due session waits until no debt is left, and may then move the accrued amount, and at least
+/// one message of records. Its usage is charged at its end.
 ///
 /// ```
 /// use engram_gossip_proto::schedule::{QuietHours, RateLimits};
 /// let mut limits = RateLimits::default();
 /// limits.send_rate = Some(10_000_000);
-/// // From nine to five, in UTC, news still travels, and bulk hardly does.
+/// // From nine to five, in UTC, small changes still travel at once, and bulk slowly.
 /// limits.quiet_hours = Some(QuietHours::new(9 * 60, 17 * 60, 100_000));
 /// assert!(limits.check().is_ok());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimits {
-    /// What each peer may use up here.
+    /// The quota of each peer.
     pub peer: PeerQuota,
-    /// Bytes a second that the sessions of this node send, all together. `None`, the default, is as
-    /// many as the network takes.
+    /// Bytes per second that all sessions of this node send together. `None`, the default, does not
+    /// limit the rate.
     pub send_rate: Option<u64>,
-    /// When less is sent.
+    /// Hours with a lower rate.
     pub quiet_hours: Option<QuietHours>,
 }
 
-/// What one peer may use up of this node by sessions, whichever side opens them.
+/// The quota of one peer, for sessions that either side opens.
 ///
-/// A peer that owes is refused its sessions, and is not asked for any, until the debt has accrued;
-/// others do not notice.
+/// This node refuses the sessions of a peer in debt, and opens none with it, until the debt is paid
+/// back; other peers are not affected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerQuota {
     /// Bytes on the streams, both ways. Default: [`PEER_BYTES`].
     pub bytes: Rate,
-    /// Nodes and listings of the tree that it makes this node compare. Default: [`PEER_HASH_NODES`].
+    /// Tree nodes and listings that it makes this node compare. Default: [`PEER_HASH_NODES`].
     pub hash_nodes: Rate,
     /// Records, both ways. Default: [`PEER_RECORDS`].
     pub records: Rate,
 }
 
-/// A part of each day in which less is sent.
+/// A part of each day with a lower send rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QuietHours {
-    /// The first minute of the day, in UTC, that is quiet.
+    /// The first quiet minute of the day, in UTC.
     pub from: u16,
-    /// The first minute after it that is not. If it is not after `from`, the night is quiet.
+    /// The first minute after the quiet ones. If it is not after `from`, the night is quiet.
     pub until: u16,
-    /// Bytes a second that are sent in them; at least [`LEAST_RATE`], so that news travels.
+    /// Bytes per second in quiet hours; at least [`LEAST_RATE`], so that small changes travel.
     pub send_rate: u64,
 }
 
@@ -82,7 +82,8 @@ impl PeerQuota {
 }
 
 impl QuietHours {
-    /// From one minute of the day to another, in UTC, with `send_rate` bytes sent a second.
+    /// Creates quiet hours from one minute of the day to another, in UTC, with `send_rate` bytes
+    /// per second.
     pub fn new(from: u16, until: u16, send_rate: u64) -> Self {
         Self { from, until, send_rate }
     }
@@ -99,14 +100,14 @@ impl RateLimits {
     /// Checks every value.
     ///
     /// # Errors
-    /// [`ConfigError`] names the first one that cannot work, and what would.
+    /// [`ConfigError`] names the first invalid value and its rule.
     pub fn check(&self) -> Result<(), ConfigError> {
         for (limit, rate) in Scarce::OF_PEER.into_iter().zip(self.peer.rates()) {
             if let least @ 0 = rate.per_second.min(rate.burst) {
                 return Err(ConfigError::new(
                     limit.name(),
                     least,
-                    "at least 1, a second and in a burst",
+                    "at least 1, per second and per burst",
                 ));
             }
         }
@@ -116,7 +117,7 @@ impl RateLimits {
             return Err(ConfigError::new(
                 "send_rate",
                 slow,
-                "at least 1024 bytes a second, or left out",
+                "at least 1024 bytes per second, or unset",
             ));
         }
         let ends = quiet.into_iter().flat_map(|quiet| [quiet.from, quiet.until]);
@@ -128,7 +129,7 @@ impl RateLimits {
         }
     }
 
-    /// Bytes a second that may be sent at this time since the Unix epoch.
+    /// Bytes per second that may be sent at this time since the Unix epoch.
     fn send_rate_at(&self, time: Duration) -> Option<u64> {
         let minute = (time.as_secs() / 60 % u64::from(DAY.end)) as u16;
         let quiet = self.quiet_hours.filter(|quiet| quiet.contain(minute));
@@ -136,7 +137,7 @@ impl RateLimits {
     }
 }
 
-/// What a session has to wait for.
+/// The quota that a session has to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Scarce {
@@ -164,7 +165,7 @@ impl Scarce {
     }
 }
 
-/// What one peer has used up.
+/// The usage of one peer.
 #[derive(Debug)]
 pub(super) struct PeerAccount([TokenBucket; 3]);
 
@@ -179,7 +180,7 @@ impl PeerAccount {
         }
     }
 
-    /// What is owed the longest, and until when.
+    /// The debt that lasts longest, and its end.
     pub(super) fn owes(&self, now: Duration) -> Option<(Scarce, Duration)> {
         let owed = Scarce::OF_PEER.into_iter().zip(self.0.iter().map(TokenBucket::solvent_at));
         owed.filter(|(_, until)| *until > now).max_by_key(|(_, until)| *until)
@@ -198,17 +199,17 @@ impl PeerAccount {
     }
 }
 
-/// What the sessions of a node send, all together.
+/// The sent bytes of all sessions of a node.
 #[derive(Debug)]
 pub(super) struct SendAccount {
-    /// The rate in force, and what has accrued at it.
+    /// The current rate, and the amount accrued at it.
     bucket: Option<(Rate, TokenBucket)>,
 }
 
 impl SendAccount {
     pub(super) const NEW: Self = Self { bucket: None };
 
-    /// Lets bytes accrue at the rate of `time`, which counts from the Unix epoch.
+    /// Accrues bytes at the rate of `time` since the Unix epoch.
     fn keep_up(&mut self, limits: &RateLimits, now: Duration, time: Duration) {
         self.bucket = limits.send_rate_at(time).map(|per_second| {
             let rate = Rate { per_second, burst: per_second.saturating_mul(SEND_BURST) };
@@ -220,7 +221,7 @@ impl SendAccount {
         });
     }
 
-    /// Whether more was sent than may be, and until when.
+    /// The cause and the time of the next check, if too much was sent.
     pub(super) fn owes(
         &mut self,
         limits: &RateLimits,

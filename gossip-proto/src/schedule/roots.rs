@@ -1,17 +1,17 @@
-//! The local roots, and those that peers told last.
+//! The local roots, and the last known roots of peers.
 
 use alloc::vec::Vec;
 
 use super::in_flight::ShortRoot;
 use crate::{AdvertisedRoot, RootAdvert, SpaceId, SpaceOutcome, Summary, short};
 
-/// How a peer stands, by the roots that it told last, in an advert or at the end of a session.
+/// The state of a peer by its last known roots, from an advert or the end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Agreement {
-    /// The peer has told no root of a space that both host.
+    /// No root of the peer is known for a space that both host.
     Unknown,
-    /// The last session found no space that both host. Both should name a common one.
+    /// The last session found no space that both host. Configure a common one.
     NoCommonSpace,
     /// Every root is equal to the local one.
     InStep,
@@ -23,14 +23,14 @@ pub enum Agreement {
     Apart,
 }
 
-/// How the hosted spaces stand, ascending by name.
+/// The summaries of the hosted spaces, ascending by name.
 #[derive(Debug, Default)]
 pub(super) struct LocalRoots {
     spaces: Vec<(SpaceId, Summary)>,
 }
 
 impl LocalRoots {
-    /// Takes the state of now. `None` if it is the one before.
+    /// Takes the current state; returns `None` if it did not change.
     pub(super) fn update(&mut self, spaces: Vec<(SpaceId, Summary)>) -> Option<Renumbering> {
         if self.spaces == spaces {
             return None;
@@ -50,10 +50,10 @@ impl LocalRoots {
     }
 }
 
-/// Where each space stood in the list before; `None` if the list is the same.
+/// The index of each space in the previous list; `None` if the list did not change.
 pub(super) struct Renumbering(Option<Vec<Option<usize>>>);
 
-/// The roots that a peer told last, in the order of the local spaces.
+/// The last known roots of a peer, in the order of the local spaces.
 #[derive(Debug, Default)]
 pub(super) struct PeerRoots {
     told: Vec<Option<Told>>,
@@ -63,7 +63,7 @@ pub(super) struct PeerRoots {
 #[derive(Clone, Copy, Debug)]
 struct Told {
     root: ShortRoot,
-    /// How many records the peer holds, if it told that with the root.
+    /// Number of records of the peer, if it is known with the root.
     count: Option<u64>,
 }
 
@@ -93,7 +93,7 @@ impl PeerRoots {
         });
     }
 
-    /// A session found no space that both host. Returns whether that is new.
+    /// Notes that a session found no space that both host. Returns whether that is new.
     pub(super) fn note_no_common_space(&mut self) -> bool {
         let before = core::mem::replace(self, Self { told: Vec::new(), has_no_common_space: true });
         !before.has_no_common_space
@@ -113,13 +113,13 @@ impl PeerRoots {
         pairs.filter_map(|(told, (_, summary))| Some(((*told)?, summary)))
     }
 
-    /// The told roots that differ from the local ones.
+    /// The known roots of the peer that differ from the local ones.
     pub(super) fn differing(&self, ours: &LocalRoots) -> Vec<ShortRoot> {
         let differing = self.pairs(ours).filter(|(told, ours)| told.root != short(&ours.root));
         differing.map(|(told, _)| told.root).collect()
     }
 
-    /// The spaces whose told root differs from the local one.
+    /// The spaces whose known root at the peer differs from the local one.
     pub(super) fn differing_spaces<'a>(
         &'a self,
         ours: &'a LocalRoots,
@@ -131,7 +131,7 @@ impl PeerRoots {
         differing.map(|(_, (space, _))| space.clone())
     }
 
-    /// Whether the peer told roots, and all of them are equal to the local ones.
+    /// Whether roots of the peer are known and all of them equal the local ones.
     pub(super) fn are_equal(&self, ours: &LocalRoots) -> bool {
         let mut pairs = self.pairs(ours).peekable();
         pairs.peek().is_some() && pairs.all(|(told, ours)| told.root == short(&ours.root))
@@ -196,7 +196,7 @@ mod tests {
             assert_eq!(roots.differing(&ours).is_empty(), expected == Agreement::InStep);
         }
         let written = local(&[("space", 9, 11)]);
-        assert_eq!(roots.agreement(&written), Agreement::Ahead(1), "a write here sets it apart");
+        assert_eq!(roots.agreement(&written), Agreement::Ahead(1), "a local write makes it differ");
     }
 
     #[test]

@@ -1,14 +1,14 @@
-//! Which peer comes next: a shuffled round robin.
+//! The order of peers: a shuffled round robin.
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::Random;
 
-/// Visits every peer once before any peer twice, in an order that is new each time round.
+/// Visits every peer once before any peer twice, in a new order each round.
 ///
-/// Random choice would leave a peer out for long stretches by bad luck; a fixed order would make
-/// all nodes call on the same peer at the same time.
+/// Random choice could skip a peer for a long time; a fixed order would make all nodes contact the
+/// same peer at the same time.
 #[derive(Debug)]
 pub(super) struct Rotation<P> {
     queue: VecDeque<P>,
@@ -27,7 +27,7 @@ impl<P: Copy + Ord> Rotation<P> {
         random: &mut Random,
     ) -> Vec<P> {
         let mut chosen = Vec::new();
-        // Two passes reach every eligible peer: the rest of this turn, then a whole new turn.
+        // Two passes reach every eligible peer: the rest of this round, then a whole new round.
         for _pass in 0..2 {
             let mut passed_over = VecDeque::new();
             while chosen.len() < count {

@@ -1,4 +1,4 @@
-//! Which session is opened when.
+//! Opening sessions when they are due.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ use super::trigger::Call;
 use super::{Action, Due, Reach, RequestError, Scarce, Scheduler, SessionId, Terms};
 use crate::{KEY_LEN, ShortNode, SpaceId};
 
-/// What the sessions with a peer need next.
+/// The next step of the sessions with a peer.
 enum Next {
     Open(Purpose),
     At(Duration),
@@ -18,11 +18,11 @@ enum Next {
 }
 
 impl<P: Copy + Ord> Scheduler<P> {
-    /// The host wants a session with `peer` that begins after now. If it is not connected, it is
-    /// dialled first, whatever its back-off; if that fails, the request is given up.
+    /// Requests a session with `peer` that begins after now. If the peer is not connected, it is
+    /// dialled first, regardless of its back-off; if that fails, the request is dropped.
     ///
     /// # Errors
-    /// [`RequestError`] if the peer is no member, or can only dial this node and has not.
+    /// [`RequestError`] if the peer is not a member, or can only dial this node and has not.
     pub fn request(&mut self, peer: P, now: Duration) -> Result<(), RequestError> {
         self.reachable(peer)?.trigger.is_requested = true;
         self.dial_if_requested(peer, now);
@@ -30,11 +30,11 @@ impl<P: Copy + Ord> Scheduler<P> {
         Ok(())
     }
 
-    /// The host wants to see what a session with `peer` would do. Sessions that sync go first, and a
-    /// pause follows each preview, so that previews starve nobody.
+    /// Requests a preview of a session with `peer`. Sessions that sync go first, and a pause
+    /// follows each preview, so that previews starve no sync.
     ///
     /// # Errors
-    /// As [`request`](Self::request), and if as many previews as may be run or wait already.
+    /// As [`request`](Self::request), and if the maximum number of previews runs or waits already.
     pub fn request_preview(&mut self, peer: P, now: Duration) -> Result<(), RequestError> {
         let is_full = self.previews >= MAX_PREVIEWS;
         let found = self.reachable(peer)?;
@@ -59,8 +59,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Up to `fanout` peers for a round that the host asks for, whatever the timer says. Members that
-    /// cannot be reached are left out.
+    /// Returns up to `fanout` peers for a round that the host requests, independent of the timer.
+    /// Skips unreachable members.
     pub fn choose_round(&mut self) -> Vec<P> {
         let reachable = self.peers.iter().filter(|(_, peer)| match peer.contact {
             Contact::Dialled | Contact::Connected => true,
@@ -77,7 +77,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.agenda.set(Due::Round, now + pause * 3 / 4 + self.random.duration(pause / 2));
     }
 
-    /// The timer contacts the next peer that is connected and does not have to wait.
+    /// Lets the timer contact the next peer that is connected and does not have to wait.
     pub(super) fn on_round(&mut self, now: Duration) {
         self.plan_round(now);
         let is_eligible = |peer: &Peer| peer.has_link() && !peer.trigger.is_patient(now);
@@ -91,7 +91,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Looks whether a session with `peer` is due, and opens it, queues it, or comes back in time.
+    /// Checks whether a session with `peer` is due, and opens it, queues it, or plans the next
+    /// check.
     pub(super) fn consider(&mut self, peer: P, now: Duration) {
         match self.next(peer, now) {
             Next::Nothing => self.agenda.cancel(Due::Session(peer)),
@@ -127,8 +128,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Whether a session that is due is still needed now. One that other sessions may make needless
-    /// is postponed until they have ended.
+    /// Whether a due session is still needed now. A session that others may make unnecessary is
+    /// postponed until they have ended.
     fn is_called_for(&mut self, peer: P, now: Duration) -> bool {
         let Some(found) = self.peers.get_mut(&peer) else { return false };
         if found.trigger.is_requested || found.trigger.is_timed {
@@ -155,7 +156,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         !waits
     }
 
-    /// A session has ended: it may have brought what others waited for.
+    /// Checks the sessions that waited for the end of another one.
     pub(super) fn resume_postponed(&mut self, now: Duration) {
         for peer in core::mem::take(&mut self.postponed) {
             if let Some(found) = self.peers.get_mut(&peer) {
@@ -194,9 +195,9 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.actions.push_back(action);
     }
 
-    // What sessions may move.
+    // Quotas.
 
-    /// What was used up so far that no session may begin now, and until when.
+    /// The used-up quota because of which no session may begin now, and the time of the next check.
     pub(super) fn owes(&mut self, peer: P, now: Duration) -> Option<(Scarce, Duration)> {
         let of_peer = self.peers.get(&peer)?.account.owes(now);
         of_peer.or_else(|| self.sending.owes(&self.config.limits, now, self.epoch + now))
@@ -224,11 +225,11 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    // What sessions ask for.
+    // Claims.
 
-    /// Whether `session` may ask for the record whose key hash begins with `key`, and claims it. If
-    /// another session is bringing it, or has brought it since this one pinned its views, the answer
-    /// is no.
+    /// Claims the record whose key hash begins with `key`; returns whether `session` may request
+    /// it. Returns false if another session is bringing it, or has brought it since this one pinned
+    /// its views.
     pub fn claim(
         &mut self,
         session: SessionId,
@@ -251,7 +252,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.claims.claim_range(session, space, node, now)
     }
 
-    /// These records came in `session`, claimed or not.
+    /// Notes that these records arrived in `session`, claimed or not.
     pub fn deliver(
         &mut self,
         session: SessionId,
@@ -263,5 +264,5 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 }
 
-/// Whatever the fanout, the timer does not spin.
+/// Minimum interval of the timer, for any fanout.
 const LEAST_PAUSE: Duration = Duration::from_millis(1);

@@ -1,4 +1,4 @@
-//! Whatever happens in whatever order: the bounds hold, nothing leaks, no peer is forgotten.
+//! For any events in any order, the bounds hold, nothing leaks, and no peer is forgotten.
 
 mod dials;
 mod driver;
@@ -55,7 +55,7 @@ proptest! {
         prop_assert_eq!(driver.scheduler.running_sessions(), [0, 0]);
         prop_assert_eq!(driver.scheduler.dials_under_way(), [0, 0]);
         prop_assert!(driver.scheduler.postponed.is_empty());
-        // What remains are the node's own timers.
+        // Only the node's own timers remain.
         driver.wait(Duration::from_secs(600));
         prop_assert!(driver.opened.is_empty() && driver.accepted.is_empty());
     }
@@ -77,7 +77,7 @@ proptest! {
             driver.take(&Step::Ends(peer, true, 12));
         }
         driver.served.clear();
-        // Each tells another root, so that no session makes another one needless.
+        // Each has a different root, so that no session makes another one unnecessary.
         for (n, peer) in PEERS.into_iter().enumerate() {
             driver.take(&Step::Advert(peer, root + n as u8 * 8 + 3));
         }

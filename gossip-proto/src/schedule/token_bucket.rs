@@ -1,8 +1,8 @@
-//! A token bucket: how much may be used in a burst, and how fast more accrues.
+//! A token bucket: the burst, and the rate at which more accrues.
 
 use core::time::Duration;
 
-/// How fast something may be used up: an amount a second in the long run, and an amount at once.
+/// A rate of use: an amount per second in the long run, and an amount at once.
 ///
 /// ```
 /// use engram_gossip_proto::schedule::Rate;
@@ -12,23 +12,23 @@ use core::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// What accrues in a second; at least one.
+    /// Amount that accrues per second; at least one.
     pub per_second: u64,
-    /// What may have accrued at most; at least one.
+    /// Maximum accrued amount; at least one.
     pub burst: u64,
 }
 
 impl Rate {
-    /// No limit at all.
+    /// No limit.
     pub const UNLIMITED: Self = Self { per_second: u64::MAX, burst: u64::MAX };
 
-    /// How long it takes until `amount` has accrued.
+    /// The time in which `amount` accrues.
     fn time_for(self, amount: u64) -> Duration {
         let nanos = u128::from(amount) * NANOS / u128::from(self.per_second.max(1));
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(LONGEST)
     }
 
-    /// How much accrues in `time`, up to the burst.
+    /// The amount that accrues in `time`, up to the burst.
     fn amount_in(self, time: Duration) -> u64 {
         let amount = time.as_nanos().saturating_mul(self.per_second.into()) / NANOS;
         u64::try_from(amount).unwrap_or(u64::MAX).min(self.burst)
@@ -36,18 +36,18 @@ impl Rate {
 }
 
 const NANOS: u128 = 1_000_000_000;
-/// No debt and no burst is counted beyond this, so that times stay far from their end.
+/// Cap of debts and bursts as time, so that times do not overflow.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What has accrued at a [`Rate`] and was not used yet.
+/// The amount accrued at a [`Rate`] and not used yet.
 ///
-/// It may be overdrawn: what a session takes is known at its end only, so it is charged then, and
-/// nothing more is granted until the debt has accrued.
+/// It may be overdrawn: the usage of a session is known only at its end, so it is charged then, and
+/// nothing more is granted until the debt is paid back.
 ///
 /// Times are counted from [`LONGEST`] before the driver's zero, so that a bucket can be full then.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TokenBucket {
-    /// When the bucket was empty, or will be, had nothing been or were nothing to be taken since.
+    /// The time at which the bucket was last empty, or at which its debt ends, without further use.
     empty_at: Duration,
 }
 
@@ -55,7 +55,7 @@ impl TokenBucket {
     /// A full bucket.
     pub(super) const FULL: Self = Self { empty_at: Duration::ZERO };
 
-    /// Keeps the level, or the debt, when `rate` gives way to `next`.
+    /// Keeps the level, or the debt, when `next` replaces `rate`.
     pub(super) fn change_rate(&mut self, rate: Rate, next: Rate, now: Duration) {
         let now = shifted(now);
         let unbounded = Rate { burst: u64::MAX, ..rate };
@@ -65,7 +65,7 @@ impl TokenBucket {
         };
     }
 
-    /// What could be taken now.
+    /// The amount available now.
     pub(super) fn level(&self, rate: Rate, now: Duration) -> u64 {
         self.level_at(rate, shifted(now))
     }
@@ -74,7 +74,7 @@ impl TokenBucket {
         rate.amount_in(now.saturating_sub(self.empty_at))
     }
 
-    /// When nothing is owed any more; not after `now` if nothing is owed.
+    /// The end of the debt; not after `now` if there is none.
     pub(super) fn solvent_at(&self) -> Duration {
         self.empty_at.saturating_sub(LONGEST)
     }
@@ -88,7 +88,7 @@ impl TokenBucket {
         granted
     }
 
-    /// Takes `amount` whether it is there or not; what is missing is owed.
+    /// Takes `amount` even if less is available; the rest becomes a debt.
     pub(super) fn charge(&mut self, amount: u64, rate: Rate, now: Duration) {
         let full_since = shifted(now).saturating_sub(rate.time_for(rate.burst));
         self.empty_at = self.empty_at.max(full_since) + rate.time_for(amount);

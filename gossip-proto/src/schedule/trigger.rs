@@ -1,65 +1,65 @@
-//! What calls for a session with a peer, and when.
+//! The triggers of sessions with a peer, and their times.
 
 use core::time::Duration;
 
 use super::limits::{MAX_GAP_DOUBLINGS, SESSION_GAP};
 
-/// What calls for a session with a peer, and how soon one may follow another.
+/// The pending triggers of a session with a peer, and the minimum pause between sessions.
 #[derive(Debug, Default)]
 pub(super) struct Trigger {
-    /// The host asked for a session.
+    /// The host requested a session.
     pub(super) is_requested: bool,
-    /// It is the peer's turn.
+    /// The timer reached the peer.
     pub(super) is_timed: bool,
-    /// What else calls for a session, and when.
+    /// Another trigger of a session, and its time.
     pub(super) call: Option<(Call, Duration)>,
-    /// The call waits for the end of other sessions, which may bring the same.
+    /// Whether the trigger waits for the end of other sessions, which may bring the same records.
     pub(super) is_postponed: bool,
-    /// No session without a request begins before.
+    /// Earliest begin of a session without a request.
     not_before: Duration,
-    /// Sessions in a row that brought nothing.
+    /// Number of consecutive sessions that brought nothing.
     idle_streak: u32,
 }
 
-/// What calls for a session.
+/// A trigger of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     /// The peer advertised roots that differ.
     Advert,
     /// The last session moved records and left others for the next one.
     Rest,
-    /// The last session left records to others, which were bringing them: did they?
+    /// The last session left records to other sessions; check whether they brought them.
     Claimed,
 }
 
-/// What a session was worth.
+/// The value of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Worth {
-    /// It moved something that was taken.
+    /// It moved records that were accepted.
     Progress,
     /// Nothing differed.
     Equal,
-    /// It found differences, which other sessions are bringing.
+    /// It found differences that other sessions are bringing.
     LeftToOthers,
-    /// Nothing, and it cost a session.
+    /// It brought nothing.
     Nothing,
 }
 
 impl Trigger {
-    /// Calls for a session at `at`, unless something else does already.
+    /// Triggers a session at `at`, unless another trigger is pending.
     pub(super) fn call(&mut self, call: Call, at: Duration) {
         if self.call.is_none() {
             self.call = Some((call, at.max(self.not_before)));
         }
     }
 
-    /// An advert told roots that differ.
+    /// Notes an advert with roots that differ.
     pub(super) fn on_advert(&mut self, at: Duration) {
         self.is_postponed = false;
         self.call(Call::Advert, at);
     }
 
-    /// When a session is due. One that is postponed is due when the others have ended.
+    /// The time at which a session is due. A postponed session is due when the others have ended.
     pub(super) fn due(&self) -> Option<Duration> {
         if self.is_requested || self.is_timed {
             return Some(Duration::ZERO);
@@ -67,23 +67,22 @@ impl Trigger {
         self.call.filter(|_| !self.is_postponed).map(|(_, due)| due)
     }
 
-    /// A session begins: it serves everything that called for one.
+    /// Notes that a session begins; it serves all pending triggers.
     pub(super) fn begin(&mut self) -> Option<Call> {
         (self.is_requested, self.is_timed, self.is_postponed) = (false, false, false);
         self.call.take().map(|(call, _)| call)
     }
 
-    /// Whether the timer may contact the peer.
+    /// Whether the timer must not contact the peer yet.
     pub(super) fn is_patient(&self, now: Duration) -> bool {
         self.idle_streak > 0 && now < self.not_before
     }
 
-    /// A session that this side opened, for `call` if something but the host called for it, has
-    /// ended.
+    /// Notes the end of a session that this side opened, for `call` unless the host requested it.
     pub(super) fn end(&mut self, worth: Worth, call: Option<Call>, now: Duration) {
         match worth {
             Worth::Progress => self.idle_streak = 0,
-            // A peer whose adverts are wrong again and again is not asked as often either.
+            // Sessions with a peer whose adverts are repeatedly wrong become rarer, too.
             Worth::Equal if call != Some(Call::Advert) => self.idle_streak = 0,
             Worth::Equal | Worth::Nothing => self.idle_streak = self.idle_streak.saturating_add(1),
             Worth::LeftToOthers => {}
@@ -91,7 +90,7 @@ impl Trigger {
         self.not_before = now + SESSION_GAP * (1 << self.idle_streak.min(MAX_GAP_DOUBLINGS));
     }
 
-    /// A session that the peer opened has ended.
+    /// Notes the end of a session that the peer opened.
     pub(super) fn note_accepted(&mut self, worth: Worth) {
         if worth == Worth::Progress {
             self.idle_streak = 0;

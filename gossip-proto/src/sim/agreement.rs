@@ -1,10 +1,10 @@
-//! How far the nodes agree.
+//! The agreement of the nodes.
 
 use std::collections::BTreeMap;
 
 use crate::SpaceId;
 
-/// Counts, for each space, how many running nodes hold which root.
+/// Counts the running nodes that hold each root of each space.
 #[derive(Debug, Default)]
 pub(super) struct Agreement {
     holders: BTreeMap<SpaceId, BTreeMap<[u8; 32], usize>>,
@@ -20,19 +20,19 @@ impl Agreement {
 
     pub(super) fn remove(&mut self, space: &SpaceId, root: [u8; 32]) {
         let roots = self.roots(space);
-        let holders = roots.get_mut(&root).expect("what is removed was added");
+        let holders = roots.get_mut(&root).expect("a removed root was added before");
         *holders -= 1;
         if *holders == 0 {
             roots.remove(&root);
         }
     }
 
-    /// Whether nobody differs from anybody.
+    /// Whether all nodes agree.
     pub(super) fn is_complete(&self) -> bool {
         self.holders.values().all(|roots| roots.len() <= 1)
     }
 
-    /// How many nodes hold the most common root, in the space where that is fewest.
+    /// Number of nodes with the most common root, in the space where it is lowest.
     pub(super) fn largest(&self) -> usize {
         let largest = self.holders.values().map(|roots| roots.values().max().copied());
         largest.flatten().min().unwrap_or_default()

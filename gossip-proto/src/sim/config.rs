@@ -1,37 +1,37 @@
-//! How a world behaves.
+//! The configuration of a world.
 
 use super::{Link, Transport};
 use crate::SessionConfig;
 use crate::schedule::ScheduleConfig;
 
-/// How a world behaves.
+/// The configuration of a world.
 #[derive(Clone, Debug)]
 pub struct WorldConfig {
-    /// Where all chance comes from.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// How every link behaves at the beginning.
+    /// The behaviour of every link at the beginning.
     pub link: Link,
-    /// How the frames of a session travel.
+    /// The transport of the frames of a session.
     pub transport: Transport,
-    /// When nodes talk to each other.
+    /// The configuration of the schedulers.
     pub schedule: ScheduleConfig,
-    /// What every session asks for. The key is drawn anew for each; the terms are the scheduler's.
+    /// The parameters of every session. Each has a fresh key; the scheduler sets the terms.
     pub session: SessionConfig,
-    /// How the nodes begin.
+    /// The beginning of the nodes.
     pub startup: Startup,
 }
 
-/// How the nodes of a world begin.
+/// The connections of the nodes at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Startup {
-    /// They know each other's address, and dial.
+    /// They know each other's addresses, and dial.
     Apart,
     /// Each is connected to every other one.
     Connected,
 }
 
 impl WorldConfig {
-    /// The defaults of a node, and nothing goes wrong: `link` only takes time.
+    /// The defaults of a node, without faults: `link` only takes time.
     pub fn fair(seed: u64, link: Link) -> Self {
         Self {
             seed,

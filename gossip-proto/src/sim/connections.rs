@@ -1,4 +1,4 @@
-//! Connections: made by handshakes, given up when nothing is heard.
+//! Connections: established by handshakes, closed after silence.
 
 use core::time::Duration;
 use std::vec::Vec;
@@ -7,10 +7,9 @@ use super::event::{Dial, Event};
 use super::{Cut, Host, World};
 use crate::schedule::{DialFailure, Disconnect};
 
-/// A connection on which nothing is heard for this long is given up: QUIC's idle time-out, as
-/// gossip-net sets it.
+/// Silence after which a connection times out: QUIC's idle time-out, as gossip-net sets it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
-/// When a packet of a handshake is sent again: QUIC's first probe time-out. It doubles.
+/// Time after which a packet of a handshake is resent: QUIC's first probe time-out. It doubles.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl<H: Host> World<H> {
@@ -79,8 +78,8 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Whether `to` takes a packet that `from` sent on its connection to this run of `to`. If it knows
-    /// nothing of that connection, it says so.
+    /// Whether `to` accepts a packet that `from` sent on its connection to this run of `to`. If
+    /// `to` does not know that connection, it resets it.
     pub(super) fn is_received(&mut self, from: usize, to: usize, run: u32) -> bool {
         if !self.nodes[to].up {
             return false;
@@ -97,14 +96,14 @@ impl<H: Host> World<H> {
     }
 
     pub(super) fn on_reset(&mut self, node: usize, peer: usize, peer_run: u32) {
-        // A handshake that is complete here may not be there yet.
+        // A handshake that is complete here may still be incomplete there.
         let is_current = self.is_running(peer, peer_run);
         if !is_current && self.nodes[node].links.get(&peer) == Some(&peer_run) {
             self.disconnect(node, peer, Disconnect::Lost);
         }
     }
 
-    /// One end gives its connection up.
+    /// Closes the connection at one end.
     pub(super) fn disconnect(&mut self, node: usize, peer: usize, how: Disconnect) {
         if self.nodes[node].links.remove(&peer).is_none() {
             return;
@@ -117,13 +116,13 @@ impl<H: Host> World<H> {
     }
 
     /// Cuts links from now until [`heal`](Self::heal). Connections across a cut that does not flap
-    /// are given up when they have heard nothing for long enough.
+    /// time out.
     pub fn cut(&mut self, cut: Cut) {
         self.network.cut(self.now, cut);
         self.queue.schedule(self.now + IDLE_TIMEOUT, Event::Silence { since: self.now });
     }
 
-    /// Mends all cuts and clogs.
+    /// Removes all cuts and clogs.
     pub fn heal(&mut self) {
         self.network.heal();
         self.healed_at = self.now;
@@ -145,7 +144,7 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// The peers of a node that died notice it when they have heard nothing for long enough.
+    /// Lets the connections to a crashed node time out at its peers.
     pub(super) fn plan_silence(&mut self) {
         self.queue.schedule(self.now + IDLE_TIMEOUT, Event::Silence { since: self.now });
     }

@@ -24,26 +24,26 @@ pub(super) struct End<V: View> {
     pub(super) stage: Stage<V>,
     /// The run of the node at the other end, when it was last known.
     pub(super) peer_run: u32,
-    /// What this end sends.
+    /// The outgoing stream of this end.
     pub(super) pipe: Pipe,
-    /// When the session is woken next.
+    /// The next wake-up of the session.
     pub(super) wake_at: Option<Duration>,
 }
 
-/// How far an end has come.
+/// The stage of an end.
 pub(super) enum Stage<V: View> {
     /// Nothing has arrived yet.
     Unopened,
-    /// Waiting to be accepted; what arrived meanwhile.
+    /// Waiting to be accepted, with the parcels that arrived meanwhile.
     Waiting(Vec<Parcel>),
     /// In session.
     Running(SessionId, Box<Session<V>>),
-    /// Done, one way or the other.
+    /// Ended.
     Over,
 }
 
 impl<V: View> Contact<V> {
-    /// A contact between two nodes, each given with its run.
+    /// Creates a contact between two nodes, each given with its run.
     pub(super) fn new(
         opener: (usize, u32),
         acceptor: (usize, u32),

@@ -1,4 +1,4 @@
-//! Does what the schedulers say.
+//! Carries out the actions of the schedulers.
 
 use std::vec::Vec;
 
@@ -9,7 +9,7 @@ use crate::limits::MAX_ADVERT;
 use crate::schedule::{Action, Notice, Scheduler};
 
 impl<H: Host> World<H> {
-    /// Tells the scheduler of a node something, and does what follows.
+    /// Passes an input to the scheduler of a node, and carries out the actions that follow.
     pub(super) fn tell<T>(
         &mut self,
         node: usize,
@@ -43,7 +43,7 @@ impl<H: Host> World<H> {
     fn act(&mut self, node: usize, action: Action<usize>) {
         match action {
             Action::Resolve { peer } => {
-                // Addresses are known here. What follows is polled next.
+                // Addresses are known here. The next action is polled below.
                 let now = self.nodes[node].read_clock(self.now);
                 self.nodes[node].scheduler.borrow_mut().handle_resolved(peer, now);
             }
@@ -113,13 +113,13 @@ impl<H: Host> World<H> {
         });
     }
 
-    /// The state of a node changed, by itself or by a session that has ended.
+    /// Handles a change of a node's state, by a local write or by a session that has ended.
     pub(super) fn tell_roots(&mut self, node: usize) {
         let spaces = self.nodes[node].summaries();
         self.tell(node, |scheduler, now| scheduler.handle_roots(spaces, now));
     }
 
-    /// Makes the members known to a node that begins to live.
+    /// Adds the members to the scheduler of a node that starts.
     pub(super) fn introduce(&mut self, node: usize, members: Vec<usize>) {
         self.tell(node, |scheduler, now| {
             for peer in members {

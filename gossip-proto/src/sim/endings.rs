@@ -1,4 +1,4 @@
-//! How sessions end.
+//! The ends of sessions.
 
 use std::boxed::Box;
 use std::vec::Vec;
@@ -10,7 +10,7 @@ use super::{Host, World};
 use crate::schedule::{SessionEnd, SessionId, Used};
 use crate::{Outcome, Stats};
 
-/// How an end of a contact ended.
+/// The way in which an end of a contact ended.
 pub(super) enum End {
     Outcome(Box<Outcome>),
     Displaced,
@@ -19,7 +19,7 @@ pub(super) enum End {
 }
 
 impl<H: Host> World<H> {
-    /// Ends a session without the machine's consent.
+    /// Aborts a session from outside the machine.
     pub(super) fn fail(&mut self, contact: u64, end: usize, why: &'static str) {
         let Some(found) = self.contacts.get(&contact) else { return };
         let stats = match &found.ends[end].stage {
@@ -44,7 +44,7 @@ impl<H: Host> World<H> {
         let (node, peer) = (found.ends[end].node, found.ends[1 - end].node);
         let before = core::mem::replace(&mut found.ends[end].stage, Stage::Over);
         if found.transport == Transport::Frames {
-            // The other end may never hear of this.
+            // The other end may never learn of this.
             let at = self.now + found.transport.patience();
             self.queue.schedule(at, Event::Dead { contact });
         }
@@ -62,7 +62,7 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Tells the scheduler how a session ended.
+    /// Reports the end of a session to the scheduler.
     pub(super) fn report(&mut self, node: usize, peer: usize, session: SessionId, how: &End) {
         let (end, stats) = match how {
             End::Outcome(outcome) => (SessionEnd::Outcome(outcome), outcome.stats),
@@ -90,7 +90,7 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// The connection of two nodes is no more at one of them.
+    /// Ends the sessions of a connection that is closed at one of its nodes.
     pub(super) fn cut_contacts_between(&mut self, node: usize, peer: usize) {
         let of_both = |end: usize, contact: &Contact<_>| {
             contact.ends[end].node == node && contact.ends[1 - end].node == peer
@@ -107,7 +107,7 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// A node died: its ends are gone at once, the others notice later.
+    /// Removes the ends of a crashed node at once; the other ends notice later.
     pub(super) fn cut_contacts_of(&mut self, node: usize) {
         let mut dead = Vec::new();
         for (contact, found) in &mut self.contacts {

@@ -1,4 +1,4 @@
-//! What can happen, and which part of the world deals with it.
+//! The events of a world, and their handlers.
 
 use core::time::Duration;
 use std::vec::Vec;
@@ -6,20 +6,20 @@ use std::vec::Vec;
 use super::pipe::Parcel;
 use super::{Host, World};
 
-/// Something that happens at its time.
+/// An event of the simulation.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The scheduler of a node asked to be woken.
+    /// The deadline of a node's scheduler.
     Timeout { node: usize, run: u32 },
     /// A dial sends its first packet (again).
     Knock(Dial),
-    /// A dial has taken too long.
+    /// A dial timed out.
     DialTimeout(Dial),
     /// A handshake is complete at the end that dialled, or at the other one.
     Met { node: usize, run: u32, peer: usize, peer_run: u32, dial: Option<u64> },
-    /// A node hears that its peer knows nothing of their connection.
+    /// A node learns that its peer does not know their connection.
     Reset { node: usize, peer: usize, peer_run: u32 },
-    /// Connections whose packets were lost all the time since are given up.
+    /// Connections whose packets were lost since then time out.
     Silence { since: Duration },
     /// A datagram arrives.
     Datagram { from: usize, to: usize, run: u32, bytes: Vec<u8> },
@@ -29,11 +29,11 @@ pub(super) enum Event {
     Arrival(Shipment),
     /// A session's time-out is due.
     Wake { contact: u64, end: usize },
-    /// The ends of a contact notice that there is nobody at the other end.
+    /// The ends of a contact notice that the other end is gone.
     Dead { contact: u64 },
 }
 
-/// A dial that is under way.
+/// A running dial.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dial {
     pub(super) node: usize,
@@ -42,7 +42,7 @@ pub(super) struct Dial {
     pub(super) attempts: u32,
 }
 
-/// A parcel under way.
+/// A parcel in transit.
 #[derive(Debug)]
 pub(super) struct Shipment {
     pub(super) contact: u64,

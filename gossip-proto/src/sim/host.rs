@@ -1,4 +1,4 @@
-//! What a simulated node consists of.
+//! The state of a simulated node.
 
 use std::vec::Vec;
 
@@ -6,13 +6,13 @@ use crate::{Parameters, SpaceId, Summary, View};
 
 /// The state of one node: the real store, or a model of it.
 ///
-/// The world only reads through this trait. The code that runs the world writes to its hosts directly
-/// and says so by [`World::touch`](super::World::touch).
+/// The world only reads through this trait. The code that runs the world writes to its hosts
+/// directly and then calls [`World::touch`](super::World::touch).
 pub trait Host {
-    /// A pinned picture of one space.
+    /// A pinned view of one space.
     type View: View;
 
-    /// What the node compares with its peers at the beginning of a session.
+    /// The parameters that the node compares with its peers at the beginning of a session.
     fn parameters(&self) -> Parameters;
 
     /// The spaces that the node hosts, ascending.
@@ -21,6 +21,6 @@ pub trait Host {
     /// Pins one of [`spaces`](Self::spaces) for a session.
     fn pin(&self, space: &SpaceId) -> Self::View;
 
-    /// How one of [`spaces`](Self::spaces) stands.
+    /// The summary of one of [`spaces`](Self::spaces).
     fn summary(&self, space: &SpaceId) -> Summary;
 }

@@ -1,18 +1,18 @@
-//! Links between nodes, and what goes wrong on them.
+//! Links between nodes, and their faults.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use super::Random;
 
-/// How long a packet is under way: at least `least`, at most `least + spread`, mostly near `least`.
+/// The latency of a packet: at least `least`, at most `least + spread`, mostly near `least`.
 ///
-/// Packets overtake each other as far as the spread allows.
+/// Packets can overtake each other within the spread.
 #[derive(Clone, Copy, Debug)]
 pub struct Latency {
-    /// The shortest way.
+    /// Minimum latency.
     pub least: Duration,
-    /// How much longer the longest way takes. The mean is `least` and a quarter of this.
+    /// Maximum latency above `least`. The mean is `least` and a quarter of this.
     pub spread: Duration,
 }
 
@@ -25,16 +25,16 @@ impl Latency {
         Self { least: Duration::from_millis(40), spread: Duration::from_millis(20) };
 
     fn sample(&self, random: &mut Random) -> Duration {
-        // A cube needs no more than multiplication, so it gives the same bits on every machine.
+        // A cube needs only multiplication, so it gives the same bits on every machine.
         let fraction = random.fraction();
         self.least + self.spread.mul_f64(fraction * fraction * fraction)
     }
 }
 
-/// How every link behaves.
+/// The behaviour of a link.
 #[derive(Clone, Copy, Debug)]
 pub struct Link {
-    /// How long a packet is under way.
+    /// The latency of a packet.
     pub latency: Latency,
     /// The probability that a packet is lost.
     pub loss: f64,
@@ -58,14 +58,14 @@ pub struct Cut {
     pub to: Vec<usize>,
     /// Whether the opposite direction is cut as well.
     pub direction: Direction,
-    /// If set, the cut is there for this long, away for as long, and so on.
+    /// If set, the cut lasts for this time, is away for the same time, and so on.
     pub flapping: Option<Duration>,
 }
 
-/// Which way a [`Cut`] cuts.
+/// The directions of a [`Cut`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// Only what is sent by `from` to `to`: a partition that one side does not notice.
+    /// Only packets from `from` to `to`: a partition that one side does not notice.
     OneWay,
     /// Both ways.
     BothWays,
@@ -80,12 +80,12 @@ impl Cut {
     }
 }
 
-/// The network: what becomes of a packet that one node sends to another.
+/// The network: decides the delivery of each packet between two nodes.
 #[derive(Debug)]
 pub struct Network {
     link: Link,
     cuts: Vec<(Duration, Cut)>,
-    /// Links that hold everything back, each with the time of its release.
+    /// Links that hold all packets back, each with the time of its release.
     clogs: BTreeMap<(usize, usize), Duration>,
     random: Random,
 }
@@ -95,12 +95,12 @@ impl Network {
         Self { link, cuts: Vec::new(), clogs: BTreeMap::new(), random }
     }
 
-    /// How every link behaves from now on.
+    /// Sets the behaviour of every link from now on.
     pub fn set_link(&mut self, link: Link) {
         self.link = link;
     }
 
-    /// How every link behaves.
+    /// The behaviour of every link.
     pub fn link(&self) -> &Link {
         &self.link
     }
@@ -110,18 +110,19 @@ impl Network {
         self.cuts.push((now, cut));
     }
 
-    /// Holds everything that is sent by `from` to `to` back until this time.
+    /// Holds all packets from `from` to `to` back until this time.
     pub fn clog(&mut self, from: usize, to: usize, until: Duration) {
         self.clogs.insert((from, to), until);
     }
 
-    /// Mends all cuts and clogs. What they hold back already comes when it would have come.
+    /// Removes all cuts and clogs. Packets that they already hold back arrive at their planned
+    /// time.
     pub(super) fn heal(&mut self) {
         self.cuts.clear();
         self.clogs.clear();
     }
 
-    /// Whether a cut that lasts since `since` or longer stands between two nodes, in either direction.
+    /// Whether a cut has separated two nodes since `since` or longer, in either direction.
     pub(super) fn is_cut(&self, a: usize, b: usize, since: Duration, now: Duration) -> bool {
         let lasts = |(begun, cut): &&(Duration, Cut)| *begun <= since && cut.flapping.is_none();
         let mut lasting = self.cuts.iter().filter(lasts);
@@ -131,7 +132,7 @@ impl Network {
         })
     }
 
-    /// How long a packet takes; `None` if it is lost.
+    /// The latency of a packet; `None` if it is lost.
     pub(super) fn packet(&mut self, from: usize, to: usize, now: Duration) -> Option<Duration> {
         let cut = |(since, cut): &(Duration, Cut)| cut.blocks(from, to, now.saturating_sub(*since));
         if self.cuts.iter().any(cut) || self.random.chance(self.link.loss) {
@@ -141,7 +142,7 @@ impl Network {
         Some(held + self.link.latency.sample(&mut self.random))
     }
 
-    /// How long each copy of a datagram takes: none, one or two.
+    /// The latencies of the copies of a datagram: none, one or two.
     pub(super) fn datagram(&mut self, from: usize, to: usize, now: Duration) -> Vec<Duration> {
         let copies = 1 + usize::from(self.random.chance(self.link.duplication));
         (0..copies).filter_map(|_| self.packet(from, to, now)).collect()

@@ -10,33 +10,33 @@ use super::Host;
 use crate::schedule::{ClaimTable, ClaimingView, Scheduler, SessionId};
 use crate::{KEY_LEN, ShortNode, SpaceId, Summary};
 
-/// A node: its host, its scheduler, and what its transport keeps in mind.
+/// A node: its host, its scheduler, and the state of its transport.
 pub(super) struct Node<H> {
     pub(super) host: H,
     pub(super) scheduler: Rc<RefCell<Scheduler<usize>>>,
     pub(super) up: bool,
-    /// Counts restarts, so that nothing that an earlier run began goes on in a later one.
+    /// Counts restarts, so that events of an earlier run do not affect a later one.
     pub(super) run: u32,
-    /// How much the node's clock is ahead.
+    /// Offset of the node's clock, ahead of the world's.
     pub(super) skew: Duration,
-    /// What the node's clock shows.
+    /// The time of the node's clock.
     pub(super) clock: Rc<Cell<Duration>>,
     pub(super) spaces: Vec<SpaceId>,
-    /// The roots and the number of records that the world counted last.
+    /// The roots and the number of records at the last count of the world.
     pub(super) roots: Vec<[u8; 32]>,
     pub(super) records: u64,
-    /// When the scheduler is woken next.
+    /// The next wake-up of the scheduler.
     pub(super) wake_at: Option<Duration>,
     /// The run of the peer at the other end of each connection.
     pub(super) links: BTreeMap<usize, u32>,
-    /// The dial of each peer that is under way.
+    /// The running dials, by peer.
     pub(super) dials: BTreeMap<usize, u64>,
-    /// The contact of each peer that waits to be accepted.
+    /// The contacts that wait to be accepted, by peer.
     pub(super) incoming: BTreeMap<usize, u64>,
     pub(super) bytes: u64,
 }
 
-/// A view as sessions of the simulation see it.
+/// The view of a session in the simulation.
 pub(super) type SessionView<H> = ClaimingView<<H as Host>::View, SessionClaims>;
 
 /// The claims of one session, with the scheduler of its node.
@@ -80,7 +80,7 @@ impl<H: Host> Node<H> {
         }
     }
 
-    /// Forgets what only lived in memory.
+    /// Drops the state that was only in memory.
     pub(super) fn fall(&mut self) {
         self.up = false;
         self.run += 1;
@@ -90,7 +90,7 @@ impl<H: Host> Node<H> {
         self.incoming.clear();
     }
 
-    /// Sets the clock to a time of the world, and returns what it shows.
+    /// Sets the clock to a time of the world, and returns the node's time.
     pub(super) fn read_clock(&self, now: Duration) -> Duration {
         self.clock.set(now + self.skew);
         self.clock.get()
@@ -101,7 +101,7 @@ impl<H: Host> Node<H> {
         self.spaces.iter().map(summary).collect()
     }
 
-    /// Every hosted space with a view of it, for one session.
+    /// Every hosted space with a view, for one session.
     pub(super) fn pin(&self, session: SessionId) -> Vec<(SpaceId, SessionView<H>)> {
         let pin = |space: &SpaceId| {
             let (scheduler, clock) = (self.scheduler.clone(), self.clock.clone());

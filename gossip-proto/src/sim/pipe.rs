@@ -5,28 +5,28 @@ use std::collections::BTreeMap;
 
 use crate::schedule::Refusal;
 
-/// What a stream carries.
+/// The content of a stream.
 #[derive(Clone, Debug)]
 pub(super) enum Parcel {
     /// A whole frame of the session.
     Frame(Vec<u8>),
-    /// The sender is done with this stream.
+    /// The sender has finished this stream.
     End,
     /// The receiver of the session refuses it.
     Refused(Refusal),
 }
 
-/// How a session's frames travel.
+/// The transport of a session's frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// As on a QUIC stream: in order, complete, or not at all. A lost packet costs a retransmission;
-    /// after this much time of failing ones the stream dies at both ends.
+    /// Like a QUIC stream: in order, and complete or not at all. A lost packet costs a
+    /// retransmission; after `patience` of failing retransmissions the stream fails at both ends.
     Stream {
-        /// How long a packet is sent again and again.
+        /// Maximum time of retransmissions.
         patience: Duration,
     },
-    /// Each frame for itself: lost, duplicated, reordered. No real transport is that bad; it is
-    /// there to attack the sync machine.
+    /// Each frame separately: lost, duplicated, reordered. No real transport is that bad; it exists
+    /// to attack the sync machine.
     Frames,
 }
 
@@ -34,7 +34,7 @@ impl Transport {
     /// A stream that gives up after 10 s.
     pub const STREAM: Self = Self::Stream { patience: Duration::from_secs(10) };
 
-    /// How long it takes to notice that there is nobody at the other end.
+    /// Time until an end notices that the other end is gone.
     pub(super) fn patience(self) -> Duration {
         match self {
             Self::Stream { patience } => patience,

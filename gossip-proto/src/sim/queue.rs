@@ -1,14 +1,14 @@
-//! What happens when.
+//! The queue of events.
 
 use core::time::Duration;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Events in the order of their time; of equal times, in the order in which they were scheduled.
+/// Events ordered by time, then by the order in which they were scheduled.
 #[derive(Debug)]
 pub(super) struct Queue<E> {
     heap: BinaryHeap<Reverse<Slot>>,
-    // Events are kept apart from the heap so that they need no order of their own.
+    // Events are stored outside the heap, so that they need no `Ord`.
     events: Vec<Option<E>>,
     free: Vec<usize>,
     scheduled: u64,

@@ -13,12 +13,12 @@ use crate::schedule::{Disconnect, Refusal, SessionId, Terms};
 use crate::{Ending, KeyHalf, Session, SessionConfig, SessionError, Stats};
 
 impl<H: Host> World<H> {
-    /// How many sessions there are at the moment.
+    /// Number of current sessions.
     pub fn in_session(&self) -> usize {
         self.contacts.len()
     }
 
-    // How they begin.
+    // Beginning.
 
     pub(super) fn open_contact(
         &mut self,
@@ -32,7 +32,7 @@ impl<H: Host> World<H> {
         let now = self.nodes[node].read_clock(self.now);
         let us = &self.nodes[node];
         let machine = Session::open(config, us.host.parameters(), half, us.pin(session), now)
-            .expect("the session of a simulation is set up by valid rules");
+            .expect("a simulated session has a valid configuration");
         let run = us.links.get(&peer).copied().unwrap_or(self.nodes[peer].run);
         let contact = self.tally.sessions;
         let stage = Stage::Running(session, Box::new(machine));
@@ -54,7 +54,7 @@ impl<H: Host> World<H> {
         let now = self.nodes[node].read_clock(self.now);
         let us = &mut self.nodes[node];
         let machine = Session::accept(config, us.host.parameters(), half, us.pin(session), now)
-            .expect("the session of a simulation is set up by valid rules");
+            .expect("a simulated session has a valid configuration");
         let contact = us.incoming.remove(&peer);
         let Some(contact) = contact.filter(|contact| self.contacts.contains_key(contact)) else {
             return self.report(node, peer, session, &End::Failed(Stats::default()));
@@ -83,7 +83,7 @@ impl<H: Host> World<H> {
         self.forget_if_over(contact);
     }
 
-    /// The arguments that a transport gives to a session: the peer, the terms of the scheduler, and
+    /// The arguments that a transport passes to a session: the peer, the scheduler's terms, and
     /// half of a fresh key.
     fn session_config(&mut self, peer: usize, terms: Terms) -> (SessionConfig, KeyHalf) {
         let mut id = [0; 32];
@@ -92,7 +92,7 @@ impl<H: Host> World<H> {
         (terms.apply(config), self.random.bits().to_le_bytes())
     }
 
-    // What arrives.
+    // Receiving.
 
     pub(super) fn on_arrival(&mut self, shipment: Shipment) {
         let Shipment { contact, end, number, parcel, .. } = shipment;
@@ -122,7 +122,7 @@ impl<H: Host> World<H> {
                 let now = self.nodes[node].read_clock(self.now);
                 let admitted = self.nodes[node].scheduler.borrow_mut().handle_incoming(peer, now);
                 if let Err(reason) = admitted {
-                    // The one that waited before goes on waiting.
+                    // The earlier session continues to wait.
                     self.nodes[node].incoming.remove(&peer);
                     self.nodes[node].incoming.extend(before.map(|before| (peer, before)));
                     self.refuse(contact, reason);
@@ -133,7 +133,7 @@ impl<H: Host> World<H> {
             Stage::Running(_, session) => match parcel {
                 Parcel::Frame(frame) => {
                     let now = self.nodes[node].read_clock(self.now);
-                    // The outcome says what went wrong, if anything did.
+                    // The outcome names the error, if there is one.
                     let before = session.stats().applied;
                     _ = session.handle_frame(&frame, now);
                     if session.stats().applied > before {
@@ -154,9 +154,9 @@ impl<H: Host> World<H> {
         }
     }
 
-    // What is sent.
+    // Sending.
 
-    /// Sends whatever a session has to say, and looks whether it is over.
+    /// Sends the frames of a session, and checks whether it is over.
     fn pump(&mut self, contact: u64, end: usize) {
         let Some(found) = self.contacts.get_mut(&contact) else { return };
         let (node, peer) = (found.ends[end].node, found.ends[1 - end].node);
@@ -218,7 +218,7 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Sends a parcel of a stream. A lost one is sent again, as long as there is patience.
+    /// Sends a parcel of a stream. Resends a lost parcel until the stream's patience ends.
     pub(super) fn attempt(&mut self, mut shipment: Shipment) {
         let Some(found) = self.contacts.get(&shipment.contact) else { return };
         let to = found.ends[1 - shipment.end].node;
@@ -269,5 +269,5 @@ impl<H: Host> World<H> {
     }
 }
 
-/// The longest pause between two attempts to send a packet.
+/// Maximum pause between two attempts to send a packet.
 const MAX_PAUSE: Duration = Duration::from_secs(2);

@@ -1,41 +1,41 @@
-//! What a run cost.
+//! The costs of a run.
 
 use std::collections::BTreeMap;
 
 use crate::{Ending, Outcome};
 
-/// What all nodes together did so far.
+/// The counts of all nodes together so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Sessions that were opened.
+    /// Sessions opened.
     pub sessions: u64,
-    /// How they ended, each end for itself: `in sync`, `synced`, `budget spent`, `nothing shared`,
-    /// `failed` (the machine said so), `busy`, `crossed`, `over quota` (the peer refused it), `cut`
-    /// (the stream or the node died).
+    /// Their endings, counted per end: `in sync`, `synced`, `budget spent`, `nothing shared`,
+    /// `failed` (reported by the machine), `busy`, `crossed`, `over quota` (the peer refused it),
+    /// `cut` (the stream or the node failed).
     pub endings: BTreeMap<&'static str, u64>,
-    /// The most sessions that ran at the same time.
+    /// Maximum number of concurrent sessions.
     pub most_at_once: usize,
-    /// The most sessions that one node took part in at the same time.
+    /// Maximum number of concurrent sessions of one node.
     pub most_at_one_node: usize,
-    /// Frames that were sent.
+    /// Frames sent.
     pub frames: u64,
-    /// Their bytes, headers included; not those of the transport.
+    /// Their bytes, with frame headers, without those of the transport.
     pub frame_bytes: u64,
-    /// Adverts that were sent.
+    /// Adverts sent.
     pub adverts: u64,
     /// Their bytes.
     pub advert_bytes: u64,
-    /// Records that arrived.
+    /// Records received.
     pub records: u64,
-    /// Records that arrived and were known already: waste.
+    /// Records received that were already known.
     pub stale: u64,
     /// Bytes of frames that carry records; each counts at both ends.
     pub record_bytes: u64,
-    /// Bytes of records that were known already or not asked for.
+    /// Bytes of records that were already known or not asked for.
     pub wasted_bytes: u64,
-    /// Records that arrived and were refused.
+    /// Records received and refused.
     pub rejected: u64,
-    /// Peers that were reported as stalled.
+    /// Peers reported as stalled.
     pub stalls: u64,
 }
 
@@ -60,7 +60,7 @@ impl Tally {
         *self.endings.entry(ending).or_default() += 1;
     }
 
-    /// All bytes that were sent.
+    /// All bytes sent.
     pub fn bytes(&self) -> u64 {
         self.frame_bytes + self.advert_bytes
     }

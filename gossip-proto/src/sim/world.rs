@@ -1,4 +1,4 @@
-//! The world: nodes, a network between them, and a clock that nobody waits for.
+//! The world: nodes, a network between them, and a virtual clock.
 
 use core::fmt;
 use core::time::Duration;
@@ -18,8 +18,7 @@ use crate::schedule::Scheduler;
 /// Nodes that run the real scheduler and the real sync machine over a simulated network in virtual
 /// time.
 ///
-/// Two worlds of equal configurations and equal hosts that are treated equally are equal to the last
-/// bit of their traces.
+/// Two worlds with equal configurations, equal hosts and equal calls have identical traces.
 pub struct World<H: Host> {
     pub(super) config: WorldConfig,
     pub(super) nodes: Vec<Node<H>>,
@@ -30,7 +29,7 @@ pub struct World<H: Host> {
     pub(super) now: Duration,
     pub(super) healed_at: Duration,
     pub(super) tally: Tally,
-    /// How many dials were begun.
+    /// Number of dials begun.
     pub(super) dials: u64,
     agreement: Agreement,
     records: u64,
@@ -38,21 +37,21 @@ pub struct World<H: Host> {
     pub(super) tamper: Option<Tamper>,
 }
 
-/// Sees a frame before it travels, and returns what travels instead: the number of the session,
-/// the end that sends, the frame.
+/// Replaces a frame before it travels. Arguments: the number of the session, the sending end, the
+/// frame.
 pub type Tamper = Box<dyn FnMut(u64, Side, Vec<u8>) -> Vec<u8>>;
 
 /// One end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
-    /// The one that opened it.
+    /// The opener.
     Opener,
-    /// The other one.
+    /// The acceptor.
     Acceptor,
 }
 
 impl<H: Host> World<H> {
-    /// Starts one node for each host. Each has every other one as a member.
+    /// Starts one node for each host, with all other nodes as members.
     pub fn new(config: WorldConfig, hosts: Vec<H>) -> Self {
         let mut random = Random::new(config.seed);
         let mut world = Self {
@@ -86,7 +85,7 @@ impl<H: Host> World<H> {
     fn scheduler(&mut self, node: usize, now: Duration) -> Scheduler<usize> {
         let (config, seed) = (self.config.schedule.clone(), self.random.bits());
         Scheduler::new(node, config, seed, now)
-            .expect("the schedule of a simulation follows valid rules")
+            .expect("a simulated schedule has a valid configuration")
     }
 
     /// Connects a node to all others, without a handshake.
@@ -100,7 +99,7 @@ impl<H: Host> World<H> {
         let scheduler = self.nodes[node].scheduler.clone();
         let mut scheduler = scheduler.borrow_mut();
         peers.iter().for_each(|peer| scheduler.handle_connected(*peer, now));
-        // All begin equal: the first adverts would tell nothing.
+        // All begin equal, so the first adverts would announce nothing new.
         while scheduler.poll_action().is_some() {}
     }
 
@@ -109,7 +108,7 @@ impl<H: Host> World<H> {
         self.trace.get_or_insert_default();
     }
 
-    /// What happened since [`record_trace`](Self::record_trace), one event a line.
+    /// The events since [`record_trace`](Self::record_trace), one per line.
     pub fn trace(&self) -> &str {
         self.trace.as_deref().unwrap_or_default()
     }
@@ -119,7 +118,8 @@ impl<H: Host> World<H> {
         if let Some(trace) = &mut self.trace {
             use fmt::Write;
             let (seconds, micros) = (self.now.as_secs(), self.now.subsec_micros());
-            writeln!(trace, "{seconds:5}.{micros:06}  {line}").expect("a string takes everything");
+            writeln!(trace, "{seconds:5}.{micros:06}  {line}")
+                .expect("writing to a string succeeds");
         }
     }
 
@@ -128,7 +128,7 @@ impl<H: Host> World<H> {
         self.now
     }
 
-    /// How many nodes there are, running or not.
+    /// Number of nodes, running or not.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -143,7 +143,7 @@ impl<H: Host> World<H> {
         &self.nodes[node].host
     }
 
-    /// The state of a node, to write to; call [`touch`](Self::touch) afterwards.
+    /// The mutable state of a node; call [`touch`](Self::touch) after a write.
     pub fn host_mut(&mut self, node: usize) -> &mut H {
         &mut self.nodes[node].host
     }
@@ -153,12 +153,12 @@ impl<H: Host> World<H> {
         self.nodes[node].up
     }
 
-    /// The network, to do harm to it.
+    /// The network, for injecting faults.
     pub fn network(&mut self) -> &mut Network {
         &mut self.network
     }
 
-    /// What everything cost so far.
+    /// The costs so far.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -168,8 +168,8 @@ impl<H: Host> World<H> {
         self.nodes[node].bytes
     }
 
-    /// Sets how much the clock of a node is ahead of the others. A running clock does not jump: call
-    /// it while the node is down.
+    /// Sets how far the clock of a node is ahead. A running clock does not jump, so call it while
+    /// the node is down.
     pub fn set_skew(&mut self, node: usize, skew: Duration) {
         self.nodes[node].skew = skew;
     }
@@ -180,7 +180,7 @@ impl<H: Host> World<H> {
         self.config.transport = transport;
     }
 
-    /// How `node` sees `peer`; `None` if it does not know it.
+    /// The agreement of `node` with `peer`; `None` if `node` does not know `peer`.
     pub fn agreement_of(&self, node: usize, peer: usize) -> Option<crate::schedule::Agreement> {
         self.nodes[node].scheduler.borrow().agreement(peer)
     }
@@ -194,17 +194,17 @@ impl<H: Host> World<H> {
         knows(a, b) && knows(b, a)
     }
 
-    /// Has `node` open a session with `peer`, whatever its timer says.
+    /// Makes `node` open a session with `peer`, independent of its timer.
     pub fn request(&mut self, node: usize, peer: usize) {
         self.tell(node, |scheduler, now| _ = scheduler.request(peer, now));
     }
 
-    /// Has every frame changed by `tamper` from now on: how a node of another make behaves.
+    /// Changes every frame with `tamper` from now on, as a faulty implementation would.
     pub fn set_tamper(&mut self, tamper: Tamper) {
         self.tamper = Some(tamper);
     }
 
-    /// Forgets the peaks of the [`Tally`], so that those of what follows can be seen.
+    /// Resets the peaks of the [`Tally`].
     pub fn reset_peaks(&mut self) {
         self.tally.most_at_once = self.contacts.len();
         self.tally.most_at_one_node = 0;
@@ -215,12 +215,12 @@ impl<H: Host> World<H> {
         self.agreement.is_complete()
     }
 
-    /// How many nodes hold the most common state.
+    /// Number of nodes that hold the most common state.
     pub fn agreeing(&self) -> usize {
         self.agreement.largest()
     }
 
-    /// How many records all running nodes hold together.
+    /// Number of records that all running nodes hold together.
     pub fn records(&self) -> u64 {
         self.records
     }
@@ -233,8 +233,8 @@ impl<H: Host> World<H> {
         self.now = self.now.max(until);
     }
 
-    /// Runs until all running nodes hold the same state; returns when that was, or `None` if it did
-    /// not happen until `deadline`.
+    /// Runs until all running nodes hold the same state; returns that time, or `None` if it did not
+    /// happen before `deadline`.
     pub fn run_until_agreed(&mut self, deadline: Duration) -> Option<Duration> {
         while !self.agrees() {
             match self.queue.next_at() {
@@ -255,7 +255,7 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Stops a node as if its machine lost its power: its peers hear nothing any more.
+    /// Stops a node as if its machine lost power: its peers receive nothing more.
     pub fn crash(&mut self, node: usize) {
         if !self.nodes[node].up {
             return;
@@ -267,7 +267,7 @@ impl<H: Host> World<H> {
         self.plan_silence();
     }
 
-    /// Starts a node that crashed, over the state that it has left.
+    /// Starts a crashed node with its remaining state.
     pub fn restart(&mut self, node: usize, host: H) {
         if self.nodes[node].up {
             self.crash(node);
@@ -291,8 +291,7 @@ impl<H: Host> World<H> {
         self.introduce(node, members);
     }
 
-    /// Looks at the state of a node after something was written to it; changed roots are counted
-    /// and advertised.
+    /// Checks the state of a node after a write; counts and advertises changed roots.
     pub fn touch(&mut self, node: usize) {
         if self.nodes[node].up {
             self.recount(node);
@@ -300,7 +299,7 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Counts the roots of a node anew, if they changed.
+    /// Counts the roots of a node again, if they changed.
     pub(super) fn recount(&mut self, node: usize) {
         let Node { host, spaces, roots, .. } = &self.nodes[node];
         let stands =

@@ -1,4 +1,4 @@
-//! How many dials are under way, for how long, and how soon the next one of a member follows.
+//! The number and duration of concurrent dials, and the pauses between dials of a member.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -13,13 +13,13 @@ use super::MILLISECOND;
 
 const PEERS: core::ops::Range<u32> = 1..700;
 
-/// A scheduler whose dials end when a test says so.
+/// A scheduler whose dials end under the control of a test.
 struct Dialling {
     scheduler: Scheduler<u32>,
     now: Duration,
     most_permits: usize,
     lookups: Lookups,
-    /// Members whose addresses are looked up.
+    /// Members whose addresses are being looked up.
     resolving: Vec<u32>,
 }
 
@@ -51,7 +51,8 @@ impl Dialling {
         }
     }
 
-    /// Lets time pass; returns which members are dialled meanwhile, and how long that may take.
+    /// Lets time pass; returns the members dialled meanwhile, with the maximum duration of each
+    /// dial.
     fn pass(&mut self, time: Duration) -> Vec<(u32, Duration)> {
         let until = self.now + time;
         let mut dialled = Vec::new();
@@ -80,7 +81,7 @@ impl Dialling {
                 return dialled;
             }
         }
-        panic!("nobody is dialled");
+        panic!("no member is dialled");
     }
 
     fn connect(&mut self, peer: u32) {
@@ -107,7 +108,7 @@ fn lookup_holds_no_permit() {
     assert_eq!(dialling.pass(ScheduleConfig::default().dial_spread), []);
     assert_eq!(dialling.resolving.len(), PEERS.len());
     assert_eq!(dialling.scheduler.dials_under_way(), [0, 0]);
-    // Whichever is found is dialled at once, while the others are still looked up.
+    // A member is dialled as soon as it is found, while the others are still looked up.
     for (n, peer) in dialling.resolving.clone().into_iter().rev().take(MAX_DIALS).enumerate() {
         dialling.scheduler.handle_resolved(peer, dialling.now);
         assert_eq!(dialling.pass(Duration::ZERO), [(peer, HANDSHAKE_TIMEOUT)]);
@@ -194,7 +195,7 @@ fn lost_members_are_dialled_soon_and_again() {
             dialling.scheduler.handle_dial_failed(peer, DialFailure::Silent, dialling.now);
             last[peer as usize] = dialling.now;
         }
-        // The first pause or a later one, and the turn among the others that are lost.
+        // The first pause or a later one, and the wait for the other lost members.
         let longest = ScheduleConfig::default().dial_spread.max(LOST_PAUSE) + MILLISECOND * 20;
         assert!(last[1..].iter().all(|at| dialling.now - *at <= longest));
     }

@@ -10,7 +10,7 @@ use super::super::*;
 use super::{MILLISECOND, PEERS, US};
 use crate::{Ending, Outcome, RootAdvert, SpaceId, SpaceOutcome, Stats, Summary};
 
-/// A driver that carries every action out, and lets chance decide its result.
+/// A driver that carries out every action with a random result.
 pub(super) struct Driver {
     pub(super) scheduler: Scheduler<u8>,
     pub(super) now: Duration,
@@ -18,9 +18,9 @@ pub(super) struct Driver {
     pub(super) accepted: BTreeMap<u8, SessionId>,
     pub(super) resolving: BTreeSet<u8>,
     pub(super) dialled: BTreeMap<u8, Duration>,
-    /// Sessions of peers that wait.
+    /// Waiting sessions of peers.
     pub(super) waiting: BTreeMap<u8, usize>,
-    /// How often a session was opened with each peer.
+    /// Number of sessions opened with each peer.
     pub(super) served: BTreeMap<u8, u32>,
     pub(super) root: u8,
 }
@@ -244,7 +244,7 @@ impl Driver {
         self.scheduler.handle_session_ended(peer, session, end, used, self.now);
     }
 
-    /// Ends all that runs, until nothing is left.
+    /// Ends all running sessions and dials, until none is left.
     pub(super) fn drain(&mut self) {
         for _ in 0..1_000 {
             let (opened, accepted) = (self.opened.clone(), self.accepted.clone());

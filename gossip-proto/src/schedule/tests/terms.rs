@@ -1,4 +1,4 @@
-//! On which terms sessions are held, and the pauses between those that are refused.
+//! The terms of sessions, and the pauses between refused ones.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -82,7 +82,7 @@ fn long_debt_is_rechecked_after_quiet_hours() {
     driver.act();
     driver.wait(CLOCK_CHECK);
     assert!(driver.opened.is_empty(), "an hour of bytes is owed");
-    // In the third minute of the day the night is over, and so is the debt.
+    // In the third minute of the day, the night and the debt have ended.
     driver.wait(CLOCK_CHECK * 2);
     assert!(!driver.opened.is_empty());
 }
