@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::in_memory::{cluster, converges, handshakes, idle, static_seeds, swim};
-use engram_gossip_net::{Conditions, Switch};
+use engram_gossip_net::{Conditions, MemoryNetwork};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 
@@ -39,7 +39,7 @@ fn print(name: &str, input: &str, value: f64, unit: &str, reference: (&str, f64)
 
 fn idle_hour() {
     let [first, all] = virtual_time().block_on(async {
-        let nodes = cluster(&Switch::new(1), 3, static_seeds).await;
+        let nodes = cluster(&MemoryNetwork::new(1), 3, static_seeds).await;
         let first = handshakes(&nodes);
         sleep(Duration::from_secs(3_600)).await;
         [first, handshakes(&nodes)].map(|handshakes| handshakes as f64)
@@ -54,9 +54,9 @@ fn idle_traffic() {
         [("100 nodes, static seeds", static_seeds as fn(usize) -> _), ("100 nodes, SWIM", swim)]
     {
         let [own, wire] = virtual_time().block_on(async {
-            let switch = Switch::new(2);
-            let nodes = cluster(&switch, 100, membership).await;
-            idle(&switch, &nodes).await
+            let network = MemoryNetwork::new(2);
+            let nodes = cluster(&network, 100, membership).await;
+            idle(&network, &nodes).await
         });
         rates(input, own, wire);
     }
@@ -71,9 +71,9 @@ fn rates(input: &str, own: f64, wire: f64) {
 fn news() {
     for (input, dying) in [("100 nodes", 0), ("100 nodes, 10 die", 10)] {
         let took = virtual_time().block_on(async {
-            let switch = Switch::new(3);
-            let nodes = cluster(&switch, 100, static_seeds).await;
-            converges(&switch, nodes, dying, Conditions::default()).await
+            let network = MemoryNetwork::new(3);
+            let nodes = cluster(&network, 100, static_seeds).await;
+            converges(&network, nodes, dying, Conditions::default()).await
         });
         print("news of all with all", input, took.as_secs_f64(), "s", ("10 s", NEWS));
     }

@@ -38,8 +38,8 @@ pub struct NetConfig {
     /// system. Cryptography is never seeded by it.
     pub seed: Option<u64>,
     /// Listen on this network in memory instead of the machine's. For tests.
-    #[cfg(feature = "switch")]
-    pub switch: Option<crate::Switch>,
+    #[cfg(feature = "memory-network")]
+    pub network: Option<crate::MemoryNetwork>,
 }
 
 impl NetConfig {
@@ -52,8 +52,8 @@ impl NetConfig {
             shutdown_grace: Duration::from_secs(5),
             session: SessionConfig::default(),
             seed: None,
-            #[cfg(feature = "switch")]
-            switch: None,
+            #[cfg(feature = "memory-network")]
+            network: None,
         }
     }
 

@@ -148,9 +148,9 @@ impl Socket {
 }
 
 fn udp(config: &NetConfig) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-    #[cfg(feature = "switch")]
-    if let Some(switch) = &config.switch {
-        return switch.bind(config.listen);
+    #[cfg(feature = "memory-network")]
+    if let Some(network) = &config.network {
+        return network.bind(config.listen);
     }
     TokioRuntime.wrap_udp_socket(bind(config.listen)?)
 }

@@ -2,6 +2,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accept;
+#[cfg(feature = "ca")]
+mod ca;
 mod command;
 mod config;
 mod dial;
@@ -13,12 +15,12 @@ mod gossip;
 mod handle;
 mod handshake;
 mod identity;
-#[cfg(feature = "issue")]
-mod issue;
 mod keep;
 pub mod limits;
 mod link;
 mod membership;
+#[cfg(feature = "memory-network")]
+mod memory_network;
 mod node;
 mod node_id;
 mod peer;
@@ -30,12 +32,12 @@ mod session;
 mod stats;
 mod status;
 mod stream;
-#[cfg(feature = "switch")]
-mod switch;
 mod task;
 mod tls;
 mod validity;
 
+#[cfg(feature = "ca")]
+pub use ca::{ClusterCa, IssueError, NodeCredentials};
 pub use config::NetConfig;
 /// The crate of the sessions, whose types this one takes and returns.
 pub use engram_gossip_proto as proto;
@@ -47,19 +49,17 @@ pub use event::{Event, Events};
 pub use gossip::Gossip;
 pub use handshake::HandshakeError;
 pub use identity::{Identity, IdentityError};
-#[cfg(feature = "issue")]
-pub use issue::{ClusterCa, IssueError, NodeCredentials};
 pub use membership::{
     ADVERT_ROOM, CONSOLIDATION_ROOT, HostSwim, Liveness, Membership, MembershipInput, StaticSeeds,
 };
 #[cfg(feature = "swim")]
 pub use membership::{Swim, SwimConfig, SwimConfigError};
+#[cfg(feature = "memory-network")]
+pub use memory_network::{Conditions, MemoryNetwork, Sent};
 pub use node_id::{NodeId, NodeIdError};
 pub use replicas::Replicas;
 pub use report::{Opener, RoundReport, SessionReport};
 pub use roster::{Member, Roster, RosterError};
 pub use stats::Stats;
 pub use status::{ConnectionState, PeerStatus, Traffic};
-#[cfg(feature = "switch")]
-pub use switch::{Conditions, Sent, Switch};
 pub use validity::Validity;

@@ -116,9 +116,9 @@ impl Shared {
 
     /// The time of the day. On a network in memory it passes as all other time there does.
     pub(crate) fn wall_time(&self) -> SystemTime {
-        #[cfg(feature = "switch")]
-        if let Some(switch) = &self.config.switch {
-            return switch.wall_time();
+        #[cfg(feature = "memory-network")]
+        if let Some(network) = &self.config.network {
+            return network.wall_time();
         }
         SystemTime::now()
     }

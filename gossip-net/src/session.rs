@@ -159,8 +159,8 @@ impl Driver<'_> {
                 // A long session leaves its peer's other business its turn after every frame.
                 yield_now().await;
             }
-            let patience = machine.poll_timeout().unwrap_or(SESSION_TIMEOUT);
-            let read = stream.read(end.min(begun + patience)).await;
+            let time_limit = machine.poll_timeout().unwrap_or(SESSION_TIMEOUT);
+            let read = stream.read(end.min(begun + time_limit)).await;
             *now = Instant::now();
             match read {
                 // A frame that is refused is the end: the outcome says why, and so may a last frame.

@@ -21,15 +21,15 @@ pub(super) struct Names {
 enum Source {
     System,
     /// A network in memory has no DNS: nobody answers.
-    #[cfg(feature = "switch")]
+    #[cfg(feature = "memory-network")]
     Nobody,
 }
 
 impl Names {
     pub(super) fn of(config: &NetConfig) -> Self {
-        #[cfg(feature = "switch")]
-        let source = if config.switch.is_some() { Source::Nobody } else { Source::System };
-        #[cfg(not(feature = "switch"))]
+        #[cfg(feature = "memory-network")]
+        let source = if config.network.is_some() { Source::Nobody } else { Source::System };
+        #[cfg(not(feature = "memory-network"))]
         let (source, _) = (Source::System, config);
         Self { permits: Arc::new(Semaphore::new(MAX_LOOKUPS)), source }
     }
@@ -53,7 +53,7 @@ impl Names {
     ) -> io::Result<Vec<SocketAddr>> {
         match self.source {
             Source::System => {}
-            #[cfg(feature = "switch")]
+            #[cfg(feature = "memory-network")]
             Source::Nobody => return std::future::pending().await,
         }
         let permit = self.permits.clone().acquire_owned().await.map_err(io::Error::other)?;

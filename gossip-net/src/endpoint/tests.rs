@@ -19,7 +19,7 @@ fn handshakes_are_limited_per_address_and_total() {
 }
 
 /// Two ends of one connection without the rest of a node, on a network in memory.
-#[cfg(all(feature = "issue", feature = "switch"))]
+#[cfg(all(feature = "ca", feature = "memory-network"))]
 mod two_ends {
     use std::future::poll_fn;
     use std::io::IoSliceMut;
@@ -36,12 +36,12 @@ mod two_ends {
 
     use super::*;
     use crate::dial::Target;
-    use crate::{ClusterCa, Member, Switch, Validity};
+    use crate::{ClusterCa, Member, MemoryNetwork, Validity};
 
     const SECOND: Duration = Duration::from_secs(1);
 
     struct Ends {
-        switch: Switch,
+        network: MemoryNetwork,
         identities: [Identity; 2],
         sockets: [Arc<Socket>; 2],
     }
@@ -52,7 +52,7 @@ mod two_ends {
 
     impl Ends {
         fn new() -> Self {
-            let switch = Switch::new(1);
+            let network = MemoryNetwork::new(1);
             let validity = Validity::days_from(SystemTime::now(), 1);
             let ca = ClusterCa::generate("test", validity).unwrap();
             let identities = ["a", "b"].map(|name| {
@@ -62,11 +62,11 @@ mod two_ends {
             });
             let socket = |n: u8| {
                 let mut config = NetConfig::new(address(n));
-                config.switch = Some(switch.clone());
+                config.network = Some(network.clone());
                 Arc::new(Socket::bind(&config, &identities[usize::from(n) - 1]).unwrap())
             };
             let sockets = [socket(1), socket(2)];
-            Self { switch, identities, sockets }
+            Self { network, identities, sockets }
         }
 
         fn dial(
@@ -127,7 +127,7 @@ mod two_ends {
     async fn unacknowledged_bytes_stop_at_the_send_window() {
         let ends = Ends::new();
         let [dialled, _accepted] = ends.connect().await;
-        ends.switch.cut(|_, _| true);
+        ends.network.cut(|_, _| true);
         let total: usize = write_all_there_is(&dialled).await.iter().sum();
         assert_eq!(total, usize::try_from(limits::SEND_WINDOW).unwrap());
     }
@@ -199,9 +199,9 @@ mod two_ends {
     }
 
     /// Passes on between its clients and the second end; the first packet many times.
-    fn echo(switch: &Switch, n: u8, copies: usize) -> SocketAddr {
+    fn echo(network: &MemoryNetwork, n: u8, copies: usize) -> SocketAddr {
         let at = SocketAddr::from(([10, 2, 0, n], 7700));
-        let socket = switch.bind(at).unwrap();
+        let socket = network.bind(at).unwrap();
         tokio::spawn(async move {
             let (mut buffer, mut meta) = ([0; 2048], [RecvMeta::default()]);
             let (mut speaker, mut copies) = (None, copies);
@@ -231,7 +231,7 @@ mod two_ends {
     #[tokio::test(start_paused = true)]
     async fn waiting_attempt_buffers_up_to_the_limit() {
         let ends = Ends::new();
-        let dialled = tokio::spawn(ends.dial(echo(&ends.switch, 1, 100)));
+        let dialled = tokio::spawn(ends.dial(echo(&ends.network, 1, 100)));
         sleep(SECOND).await;
         let connection = ends.accept().await.0.unwrap();
         let kept = connection.stats().udp_rx.bytes;
@@ -246,7 +246,7 @@ mod two_ends {
         let ends = Ends::new();
         let mut dialled = JoinSet::new();
         for n in 0..ATTEMPTS {
-            dialled.spawn(ends.dial(echo(&ends.switch, n, 60)));
+            dialled.spawn(ends.dial(echo(&ends.network, n, 60)));
         }
         sleep(SECOND).await;
         let mut kept = 0;
@@ -280,7 +280,7 @@ mod two_ends {
         hasty.congestion_controller_factory(Arc::new(congestion));
         client.transport_config(Arc::new(hasty));
         let sent = AtomicUsize::new(0);
-        ends.switch
+        ends.network
             .cut(move |from, _| from == address(1) && sent.fetch_add(1, Ordering::Relaxed) == LOST);
         let endpoint = ends.sockets[0].endpoint().unwrap();
         let connecting = endpoint.connect_with(client, address(2), tls::SERVER_NAME).unwrap();

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::common::{Cluster, Ready, absent, quiet, roster, take};
-use engram_gossip_net::{Agreement, Event, HandshakeError, Member, NodeId, Roster, Switch, limits};
+use engram_gossip_net::{
+    Agreement, Event, HandshakeError, Member, MemoryNetwork, NodeId, Roster, limits,
+};
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -50,7 +52,7 @@ async fn every_address_of_a_name_is_tried() {
 #[tokio::test(start_paused = true)]
 async fn members_that_swapped_addresses_are_found() {
     let mut config = quiet();
-    config.switch = Some(Switch::new(1));
+    config.network = Some(MemoryNetwork::new(1));
     let cluster = Cluster::new();
     let [a, b, mut c] = take(cluster.start(&["a", "b", "c"], &config));
     let unlisted = |node: &crate::common::Node| {
@@ -74,7 +76,7 @@ async fn members_that_swapped_addresses_are_found() {
 async fn unanswered_lookups_delay_no_dial() {
     const NAMES: u8 = 100;
     let mut config = quiet();
-    config.switch = Some(Switch::new(1));
+    config.network = Some(MemoryNetwork::new(1));
     config.schedule.dial_spread = Duration::ZERO;
     let cluster = Cluster::new();
     let [mut a, b] = ["a", "b"].map(|name| cluster.issue(name).start(&config, Roster::default()));
@@ -101,7 +103,7 @@ async fn unanswered_lookups_delay_no_dial() {
 #[tokio::test(start_paused = true)]
 async fn silent_member_is_reported_once() {
     let mut config = quiet();
-    config.switch = Some(Switch::new(1));
+    config.network = Some(MemoryNetwork::new(1));
     let cluster = Cluster::new();
     let [mut a] = take(cluster.start(&["a"], &config));
     let ghost = cluster.issue("ghost");
@@ -122,7 +124,7 @@ async fn silent_member_is_reported_once() {
 #[tokio::test(start_paused = true)]
 async fn agreement_follows_the_latest_advert() {
     let mut config = quiet();
-    config.switch = Some(Switch::new(1));
+    config.network = Some(MemoryNetwork::new(1));
     config.schedule.advert_fanout = 0;
     let [mut a, b] = take(Cluster::new().start(&["a", "b"], &config));
     a.connected_to(b.id()).await;
@@ -143,7 +145,7 @@ async fn agreement_follows_the_latest_advert() {
 #[tokio::test(start_paused = true)]
 async fn missing_common_space_is_reported_once() {
     let mut config = quiet();
-    config.switch = Some(Switch::new(1));
+    config.network = Some(MemoryNetwork::new(1));
     let cluster = Cluster::new();
     let start = |name: &str, space: &str| {
         cluster.issue(name).start_with(&config, Roster::default(), &[space])

@@ -216,7 +216,7 @@ async fn unknown_dialers_exclude_no_member() {
     let address = scene.a.gossip.local_addr();
     let strangers: Vec<_> = (0..100)
         .map(|_| {
-            let client = RawClient::on(&scene.switch, [10, 0, 0, 99]);
+            let client = RawClient::on(&scene.network, [10, 0, 0, 99]);
             tokio::spawn(async move {
                 let config = client_config(Certificate::None, &[ALPN]);
                 client.connect_and_wait(config, address).await
@@ -237,7 +237,7 @@ async fn false_root_is_reported_as_stalled() {
     let (a, bad) = (&mut scene.a, &scene.bad);
     let truth = Store::new(bad.id(), &["space"]);
     let mut config = quiet();
-    config.switch = Some(scene.switch.clone());
+    config.network = Some(scene.network.clone());
     let roster_of_liar = roster([a.member()]);
     let lies = Arc::new(Liar(truth));
     let liar = Gossip::bind(config, bad.identity(), roster_of_liar, parameters(), lies).unwrap();

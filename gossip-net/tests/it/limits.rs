@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::common::raw::patient;
 use crate::common::scene::{Scene, frame_header};
 use crate::common::{Cluster, absent, quiet, roster, take};
-use engram_gossip_net::{Switch, SyncError, Validity, limits};
+use engram_gossip_net::{MemoryNetwork, SyncError, Validity, limits};
 use quinn::VarInt;
 use tokio::time::{Instant, sleep};
 
@@ -80,7 +80,7 @@ async fn shutdown_waits_finish_timeout_for_last_bytes() {
     let scene = Scene::new(&config).await;
     scene.honest_nodes_sync().await;
     assert!(scene.a.gossip.sync_with(scene.b.id()).await.is_ok());
-    scene.switch.cut(|_, _| true);
+    scene.network.cut(|_, _| true);
     let begun = Instant::now();
     scene.a.gossip.shutdown().await;
     assert_eq!(begun.elapsed().as_secs(), limits::FINISH_TIMEOUT.as_secs());
@@ -88,15 +88,15 @@ async fn shutdown_waits_finish_timeout_for_last_bytes() {
 
 #[tokio::test(start_paused = true)]
 async fn few_dials_are_under_way_at_once() {
-    let switch = Switch::new(1);
+    let network = MemoryNetwork::new(1);
     let mut config = quiet();
-    config.switch = Some(switch.clone());
+    config.network = Some(network.clone());
     config.schedule.dial_spread = Duration::ZERO;
     let cluster = Cluster::new();
     let [a] = take(cluster.start(&["a"], &config));
     let dialled = Arc::new(Mutex::new(BTreeSet::new()));
     let seen = dialled.clone();
-    switch.cut(move |_, to| {
+    network.cut(move |_, to| {
         seen.lock().unwrap().insert(to);
         false
     });

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::common::{Cluster, Node, absent, introduce, quiet, roster, settled, take};
 use engram_gossip_net::{
-    BindError, Conditions, ConnectionState, Event, Gossip, HandshakeError, Opener, Roster, Switch,
-    SyncError,
+    BindError, Conditions, ConnectionState, Event, Gossip, HandshakeError, MemoryNetwork, Opener,
+    Roster, SyncError,
 };
 use engram_gossip_proto::Greeting;
 use tokio::time::sleep;
@@ -202,11 +202,11 @@ async fn shutdown_ends_events_and_frees_the_port() {
 #[tokio::test(start_paused = true)]
 async fn shutdown_finishes_running_sessions() {
     let latency = Duration::from_millis(50);
-    let (switch, mut conditions) = (Switch::new(1), Conditions::default());
+    let (network, mut conditions) = (MemoryNetwork::new(1), Conditions::default());
     conditions.latency = latency;
-    switch.set_conditions(conditions);
+    network.set_conditions(conditions);
     let mut config = quiet();
-    config.switch = Some(switch);
+    config.network = Some(network);
     let [mut a, mut b] = take(Cluster::new().start(&["a", "b"], &config));
     a.connected_to(b.id()).await;
     b.connected_to(a.id()).await;

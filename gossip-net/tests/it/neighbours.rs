@@ -9,7 +9,7 @@ use crate::common::raw::{Certificate, RawClient, client_config};
 use crate::common::scene::{ALPN, Scene, frame_header};
 use crate::common::store::{Store, parameters};
 use crate::common::{Cluster, Ready, absent, quiet, roster};
-use engram_gossip_net::{Conditions, Gossip, Stats, Switch, Validity};
+use engram_gossip_net::{Conditions, Gossip, MemoryNetwork, Stats, Validity};
 use engram_gossip_proto::{RootAdvert, SpaceId, Summary};
 use quinn::{Connection, VarInt};
 use tokio::time::{Instant, sleep};
@@ -39,7 +39,7 @@ use Mischief::*;
 
 /// Where it knocks, and with whose credentials.
 struct Door {
-    switch: Switch,
+    network: MemoryNetwork,
     address: SocketAddr,
     old_advert: Vec<u8>,
     member: Ready,
@@ -51,7 +51,7 @@ struct Door {
 impl Mischief {
     /// Goes on for as long as anybody listens.
     async fn go_on(self, door: Door) {
-        let client = RawClient::on(&door.switch, [10, 0, 0, 66]);
+        let client = RawClient::on(&door.network, [10, 0, 0, 66]);
         loop {
             let (certificate, alpn) = self.shows(&door);
             let config = client_config(certificate, alpn);
@@ -152,7 +152,7 @@ async fn scene() -> Scene {
     let scene = Scene::with(&quiet(), cluster, member).await;
     let mut conditions = Conditions::default();
     conditions.latency = MILLISECOND * 10;
-    scene.switch.set_conditions(conditions);
+    scene.network.set_conditions(conditions);
     scene
 }
 
@@ -201,7 +201,7 @@ async fn misbehaving_peer_barely_slows_others() {
         let expired = Validity { from: now - HOUR * 2, until: now - HOUR };
         let old_advert = scene.a.gossip.advert(1000);
         let door = Door {
-            switch: scene.switch.clone(),
+            network: scene.network.clone(),
             address: scene.a.gossip.local_addr(),
             old_advert,
             outsider: scene.cluster.issue("outsider"),
@@ -223,7 +223,7 @@ async fn lasting_false_root_barely_slows_others() {
     let undisturbed = work(&scene().await).await;
     let scene = scene().await;
     let mut config = quiet();
-    config.switch = Some(scene.switch.clone());
+    config.network = Some(scene.network.clone());
     config.schedule.advert_interval = MILLISECOND * 10;
     let identity = scene.bad.identity();
     let lies = Arc::new(Liar(Store::new(scene.bad.id(), &["space"])));

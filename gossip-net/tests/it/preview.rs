@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::common::dry::{self, Seen};
 use crate::common::{Cluster, Node, quiet, settled, take};
-use engram_gossip_net::{NetConfig, Switch, SyncError, limits};
+use engram_gossip_net::{MemoryNetwork, NetConfig, SyncError, limits};
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn on_switch(mut config: NetConfig) -> NetConfig {
-    config.switch = Some(Switch::new(5));
+    config.network = Some(MemoryNetwork::new(5));
     config
 }
 

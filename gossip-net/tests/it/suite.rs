@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::common::store::{Store, parameters};
 use crate::common::{Cluster, Node, introduce, quiet};
-use engram_gossip_net::{NodeId, Replicas, Roster, Switch};
+use engram_gossip_net::{MemoryNetwork, NodeId, Replicas, Roster};
 use engram_gossip_proto::{Ending, Outcome, Session, SessionConfig, SpaceId};
 
 /// What carries a session.
 #[derive(Clone, Copy)]
 enum Carrier {
     Memory,
-    Switch,
+    MemoryNetwork,
     Loopback,
 }
 
@@ -35,7 +35,7 @@ impl Carrier {
                 let store = |n: u8| Store::new(NodeId::from([n; 32]), spaces[usize::from(n)]);
                 return Two { a: store(0), b: store(1), nodes: None };
             }
-            Self::Switch => config.switch = Some(Switch::new(1)),
+            Self::MemoryNetwork => config.network = Some(MemoryNetwork::new(1)),
             Self::Loopback => {}
         }
         let cluster = Cluster::new();
@@ -126,7 +126,7 @@ macro_rules! over_every_carrier {
         }
         mod on_the_switch {
             $(#[tokio::test(start_paused = true)]
-            async fn $law() { super::$law(super::Carrier::Switch).await })*
+            async fn $law() { super::$law(super::Carrier::MemoryNetwork).await })*
         }
         mod over_loopback {
             $(#[tokio::test] async fn $law() { super::$law(super::Carrier::Loopback).await })*

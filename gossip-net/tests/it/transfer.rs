@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::common::{Cluster, Node, quiet, take};
-use engram_gossip_net::{NetConfig, PeerQuota, QuietHours, Rate, Switch, SyncError, limits};
+use engram_gossip_net::{MemoryNetwork, NetConfig, PeerQuota, QuietHours, Rate, SyncError, limits};
 use engram_gossip_proto::Ending;
 use tokio::time::{Instant, sleep};
 
 fn on_switch(mut config: NetConfig) -> NetConfig {
-    config.switch = Some(Switch::new(3));
+    config.network = Some(MemoryNetwork::new(3));
     config
 }
 

@@ -9,13 +9,13 @@ use crate::common::in_memory::{
     Node, address, all_connected, all_equal, cluster, converges, handshakes, idle, static_seeds,
     swim, until,
 };
-use engram_gossip_net::{Conditions, Event, Gossip, Membership, NetConfig, Opener, Switch};
+use engram_gossip_net::{Conditions, Event, Gossip, Membership, MemoryNetwork, NetConfig, Opener};
 use tokio::time::{Instant, sleep};
 
 #[tokio::test(start_paused = true)]
 async fn idle_cluster_keeps_its_connections() {
-    let switch = Switch::new(1);
-    let nodes = cluster(&switch, 3, static_seeds).await;
+    let network = MemoryNetwork::new(1);
+    let nodes = cluster(&network, 3, static_seeds).await;
     let first = handshakes(&nodes);
     sleep(Duration::from_secs(3600)).await;
     assert_eq!(handshakes(&nodes), first);
@@ -27,9 +27,9 @@ async fn idle_cluster_keeps_its_connections() {
 #[tokio::test(start_paused = true)]
 async fn idle_node_sends_little() {
     for membership in [static_seeds, swim as fn(usize) -> Arc<dyn Membership>] {
-        let switch = Switch::new(2);
-        let nodes = cluster(&switch, 10, membership).await;
-        says_little(idle(&switch, &nodes).await);
+        let network = MemoryNetwork::new(2);
+        let nodes = cluster(&network, 10, membership).await;
+        says_little(idle(&network, &nodes).await);
     }
 }
 
@@ -39,12 +39,12 @@ fn says_little([own, wire]: [f64; 2]) {
 
 #[tokio::test(start_paused = true)]
 async fn hundred_nodes_idle_heal_and_spread_news() {
-    let switch = Switch::new(3);
-    let nodes = cluster(&switch, 100, swim).await;
-    says_little(idle(&switch, &nodes).await);
-    heals(&switch, &nodes).await;
+    let network = MemoryNetwork::new(3);
+    let nodes = cluster(&network, 100, swim).await;
+    says_little(idle(&network, &nodes).await);
+    heals(&network, &nodes).await;
     // A tenth of them dies at once.
-    let took = converges(&switch, nodes, 10, Conditions::default()).await;
+    let took = converges(&network, nodes, 10, Conditions::default()).await;
     assert!(took <= Duration::from_secs(10), "{took:?}");
 }
 
@@ -62,18 +62,18 @@ async fn news_spreads_in_seconds_in_any_conditions() {
         (conditions(|w| (w.latency, w.jitter) = (millis(25), millis(100))), 10),
         (conditions(|w| (w.jitter, w.duplication) = (millis(20), 0.2)), 10),
     ] {
-        let switch = Switch::new(3);
-        let nodes = cluster(&switch, 8, static_seeds).await;
-        let took = converges(&switch, nodes, 0, conditions).await;
+        let network = MemoryNetwork::new(3);
+        let nodes = cluster(&network, 8, static_seeds).await;
+        let took = converges(&network, nodes, 0, conditions).await;
         assert!(took <= Duration::from_secs(limit), "{took:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn node_death_delays_no_others() {
-    let switch = Switch::new(3);
-    let nodes = cluster(&switch, 10, static_seeds).await;
-    let took = converges(&switch, nodes, 2, Conditions::default()).await;
+    let network = MemoryNetwork::new(3);
+    let nodes = cluster(&network, 10, static_seeds).await;
+    let took = converges(&network, nodes, 2, Conditions::default()).await;
     assert!(took <= Duration::from_secs(2), "{took:?}");
 }
 
@@ -82,10 +82,10 @@ fn millis(n: u64) -> Duration {
 }
 
 /// Two halves, each with news of all its nodes, are apart until they have lost each other.
-async fn heals(switch: &Switch, nodes: &[Node]) {
+async fn heals(network: &MemoryNetwork, nodes: &[Node]) {
     let (count, known) = (nodes.len(), nodes[0].store.ids().len());
     let half = address(count / 2);
-    switch.cut(move |from, to| (from < half) != (to < half));
+    network.cut(move |from, to| (from < half) != (to < half));
     for node in nodes {
         node.store.write(&format!("{} apart", node.name));
         node.gossip.announce();
@@ -99,7 +99,7 @@ async fn heals(switch: &Switch, nodes: &[Node]) {
     sleep(Duration::from_secs(300)).await;
     assert!(!all_equal(nodes));
     let sessions: Vec<_> = nodes.iter().map(|node| Sessions::watch(&node.gossip)).collect();
-    switch.cut(|_, _| false);
+    network.cut(|_, _| false);
     let took = until(nodes, "all agree again", all_equal).await;
     println!("{count} nodes agree {took:?} after the partition healed");
     assert!(took <= Duration::from_secs(75), "one longest back-off, and a few seconds: {took:?}");
@@ -147,23 +147,23 @@ impl Sessions {
 
 #[tokio::test(start_paused = true)]
 async fn a_partition_into_halves_heals_by_itself() {
-    let switch = Switch::new(4);
-    let nodes = cluster(&switch, 8, swim).await;
-    heals(&switch, &nodes).await;
+    let network = MemoryNetwork::new(4);
+    let nodes = cluster(&network, 8, swim).await;
+    heals(&network, &nodes).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn unheard_node_delays_no_others() {
-    let switch = Switch::new(5);
-    let nodes = cluster(&switch, 4, static_seeds).await;
+    let network = MemoryNetwork::new(5);
+    let nodes = cluster(&network, 4, static_seeds).await;
     // The first one hears all, and nobody hears it.
     let silent = address(0);
-    switch.cut(move |from, _| from == silent);
+    network.cut(move |from, _| from == silent);
     nodes[1].store.write("news");
     nodes[1].gossip.announce();
     let others = |nodes: &[Node]| all_equal(&nodes[1..]);
     let took = until(&nodes, "the others agree", others).await;
     assert!(took <= Duration::from_secs(2), "{took:?}");
-    switch.cut(|_, _| false);
+    network.cut(|_, _| false);
     until(&nodes, "all agree", all_equal).await;
 }

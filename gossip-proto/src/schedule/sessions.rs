@@ -80,7 +80,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     /// Lets the timer contact the next peer that is connected and does not have to wait.
     pub(super) fn on_round(&mut self, now: Duration) {
         self.plan_round(now);
-        let is_eligible = |peer: &Peer| peer.has_link() && !peer.trigger.is_patient(now);
+        let is_eligible = |peer: &Peer| peer.has_link() && !peer.trigger.is_backing_off(now);
         let eligible = self.peers.iter().filter(|(_, peer)| is_eligible(peer));
         let eligible: BTreeSet<P> = eligible.map(|(peer, _)| *peer).collect();
         let next = self.timer_turns.next(1, &eligible, &mut self.random).pop();

@@ -74,7 +74,7 @@ impl Trigger {
     }
 
     /// Whether the timer must not contact the peer yet.
-    pub(super) fn is_patient(&self, now: Duration) -> bool {
+    pub(super) fn is_backing_off(&self, now: Duration) -> bool {
         self.idle_streak > 0 && now < self.not_before
     }
 
@@ -139,8 +139,8 @@ mod tests {
     fn fruitless_timed_sessions_wait() {
         let mut trigger = Trigger::default();
         let now = Duration::from_secs(1);
-        assert!(!trigger.is_patient(now));
+        assert!(!trigger.is_backing_off(now));
         trigger.end(Worth::Nothing, None, now);
-        assert!(trigger.is_patient(now) && !trigger.is_patient(now + SESSION_GAP * 2));
+        assert!(trigger.is_backing_off(now) && !trigger.is_backing_off(now + SESSION_GAP * 2));
     }
 }

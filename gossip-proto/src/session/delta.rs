@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::directory::{Directory, Hosted};
 use super::stream::{Stream, Told};
-use super::transfer::Parcel;
+use super::transfer::QueuedRecord;
 use crate::clocks::short_node;
 use crate::limits::{MAX_NEWS, MAX_SUMMARIES, MAX_SUMMARY};
 use crate::message::{RangeAnswer, RangeOffer, VersionBase, Versions, range_of};
@@ -73,7 +73,7 @@ impl Deltas {
 
     /// Begins the delta of a space that differs. Returns false if its trees must be compared
     /// instead.
-    pub(super) fn begin<V: View>(&mut self, place: u32, space: &mut Hosted<V>) -> bool {
+    pub(super) fn begin<V: View>(&mut self, space_index: u32, space: &mut Hosted<V>) -> bool {
         let Some(ours) = ask(&space.view, |clocks| clocks.summary()) else { return false };
         if ours.len() > MAX_SUMMARY || self.entries[0] + ours.len() > MAX_SUMMARIES {
             return false;
@@ -92,44 +92,46 @@ impl Deltas {
             left_out: false,
             ended: false,
         };
-        self.spaces.insert(place, delta);
+        self.spaces.insert(space_index, delta);
         true
     }
 
     /// Ends the delta of a space: the comparison of its trees begins.
     ///
     /// Returns false if the space has no delta or its delta has ended before.
-    pub(super) fn end(&mut self, place: u32) -> bool {
-        self.get_mut(place).map(|delta| delta.ended = true).is_some()
+    pub(super) fn end(&mut self, space_index: u32) -> bool {
+        self.get_mut(space_index).map(|delta| delta.ended = true).is_some()
     }
 
     /// The delta of a space, unless it has ended.
-    pub(super) fn get(&self, place: u32) -> Option<&Delta> {
-        self.spaces.get(&place).filter(|delta| !delta.ended)
+    pub(super) fn get(&self, space_index: u32) -> Option<&Delta> {
+        self.spaces.get(&space_index).filter(|delta| !delta.ended)
     }
 
-    pub(super) fn get_mut(&mut self, place: u32) -> Option<&mut Delta> {
-        self.spaces.get_mut(&place).filter(|delta| !delta.ended)
+    pub(super) fn get_mut(&mut self, space_index: u32) -> Option<&mut Delta> {
+        self.spaces.get_mut(&space_index).filter(|delta| !delta.ended)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Delta)> {
-        let all = self.spaces.iter().map(|(place, delta)| (*place, delta));
+        let all = self.spaces.iter().map(|(space_index, delta)| (*space_index, delta));
         all.filter(|(_, delta)| !delta.ended)
     }
 
     fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Delta)> {
-        let all = self.spaces.iter_mut().map(|(place, delta)| (*place, delta));
+        let all = self.spaces.iter_mut().map(|(space_index, delta)| (*space_index, delta));
         all.filter(|(_, delta)| !delta.ended)
     }
 
     /// The peer's summaries, raised by this side's declarations, including those of ended deltas.
     pub(super) fn told(&self) -> impl Iterator<Item = (u32, &VersionSummary)> {
-        self.spaces.iter().filter_map(|(place, delta)| Some((*place, delta.theirs.as_ref()?)))
+        self.spaces
+            .iter()
+            .filter_map(|(space_index, delta)| Some((*space_index, delta.theirs.as_ref()?)))
     }
 
     /// Keeps only the deltas of these places, ascending.
     pub(super) fn retain(&mut self, places: &[u32]) {
-        self.spaces.retain(|place, _| places.binary_search(place).is_ok());
+        self.spaces.retain(|space_index, _| places.binary_search(space_index).is_ok());
     }
 
     pub(super) fn peer(&self) -> Option<ShortNode> {
@@ -151,18 +153,18 @@ impl Deltas {
         &mut self,
         directory: &Directory<V>,
         session_key: SessionKey,
-    ) -> Option<Parcel> {
-        self.iter_mut().find_map(|(place, delta)| {
-            let view = &directory.at(place)?.view;
+    ) -> Option<QueuedRecord> {
+        self.iter_mut().find_map(|(space_index, delta)| {
+            let view = &directory.at(space_index)?.view;
             let Delta { ours, theirs, over, stream, .. } = delta;
             let told = Told { ours, theirs: theirs.as_ref()?, came: over };
-            stream.as_mut()?.next(place, view, &told, session_key)
+            stream.as_mut()?.next(space_index, view, &told, session_key)
         })
     }
 
     /// Takes the versions to declare of the space at `place`.
-    pub(super) fn declare(&mut self, place: u32) -> Vec<(NodeId, u64)> {
-        let Some(delta) = self.get_mut(place) else { return Vec::new() };
+    pub(super) fn declare(&mut self, space_index: u32) -> Vec<(NodeId, u64)> {
+        let Some(delta) = self.get_mut(space_index) else { return Vec::new() };
         let declared = delta.stream.as_mut().map(Stream::take_declared).unwrap_or_default();
         if let Some(theirs) = &mut delta.theirs {
             declared.iter().for_each(|(node, upper)| theirs.raise(short_node(node), *upper));
@@ -175,7 +177,7 @@ impl Deltas {
         let due = |(_, delta): &(u32, &Delta)| {
             delta.stream.as_ref().is_some_and(Stream::has_declarations)
         };
-        self.iter().find(due).map(|(place, _)| place)
+        self.iter().find(due).map(|(space_index, _)| space_index)
     }
 
     /// Takes the peer's summary of a space that has a delta.
@@ -268,15 +270,15 @@ impl Deltas {
         session_key: SessionKey,
     ) -> Option<Message> {
         let peer = self.peer;
-        self.iter_mut().find_map(|(place, delta)| {
-            let view = &directory.named(place)?.view;
-            if let Some(told) = delta.next_summary(place, peer, view) {
+        self.iter_mut().find_map(|(space_index, delta)| {
+            let view = &directory.named(space_index)?.view;
+            if let Some(told) = delta.next_summary(space_index, peer, view) {
                 return Some(Message::Versions(told));
             }
             if let Some(answer) = delta.answer.take() {
                 return Some(Message::RangeAnswer(answer));
             }
-            delta.next_offer(place, view, session_key).map(Message::RangeOffer)
+            delta.next_offer(space_index, view, session_key).map(Message::RangeOffer)
         })
     }
 }
@@ -329,21 +331,21 @@ impl Delta {
 
     fn next_summary(
         &mut self,
-        place: u32,
+        space_index: u32,
         peer: Option<ShortNode>,
         view: &impl View,
     ) -> Option<Versions> {
         let tell = core::mem::replace(&mut self.tell, Tell::Told);
         let whole = || {
             let nothing = VersionSummary::default();
-            Versions::relative(place, &self.ours, VersionBase::Whole, &nothing)
+            Versions::relative(space_index, &self.ours, VersionBase::Whole, &nothing)
         };
         match (tell, &self.theirs) {
             (Tell::Told, _) => None,
             (Tell::Whole, _) => Some(whole()),
             (Tell::WholeForWhole, _) => Some(Versions { repeat: true, ..whole() }),
             (Tell::Relative, Some(theirs)) => {
-                Some(Versions::relative(place, &self.ours, VersionBase::Yours, theirs))
+                Some(Versions::relative(space_index, &self.ours, VersionBase::Yours, theirs))
             }
             (Tell::Relative, None) => {
                 let base = ask(view, |clocks| {
@@ -352,7 +354,7 @@ impl Delta {
                 });
                 Some(match base.flatten() {
                     Some((id, base)) => {
-                        Versions::relative(place, &self.ours, VersionBase::Kept(id), &base)
+                        Versions::relative(space_index, &self.ours, VersionBase::Kept(id), &base)
                     }
                     None => whole(),
                 })
@@ -364,7 +366,7 @@ impl Delta {
     /// records.
     fn next_offer(
         &mut self,
-        place: u32,
+        space_index: u32,
         view: &impl View,
         session_key: SessionKey,
     ) -> Option<RangeOffer> {
@@ -380,7 +382,7 @@ impl Delta {
         let ranges = ask(view, count).unwrap_or_default();
         let records: u64 = ranges.iter().map(|(_, _, count)| *count).sum();
         if records > MAX_NEWS {
-            let offer = RangeOffer { space: place, ranges };
+            let offer = RangeOffer { space: space_index, ranges };
             self.offer = Offer::Made(offer.clone());
             return Some(offer);
         }

@@ -165,14 +165,14 @@ impl<V: View> Directory<V> {
         let mut bits = alloc::vec![0; table.len().div_ceil(8)];
         let mut differing = Vec::new();
         let mut places = Vec::with_capacity(table.len());
-        for (place, entry) in table.iter().enumerate() {
+        for (space_index, entry) in table.iter().enumerate() {
             let index = self.hosted.binary_search_by(|space| space.id.cmp(&entry.space)).ok();
             places.push(index);
             if let Some(index) = index {
-                bits[place / 8] |= 1 << (place % 8);
+                bits[space_index / 8] |= 1 << (space_index % 8);
                 self.hosted[index].share(entry.root);
                 if self.hosted[index].differed {
-                    differing.push(place as u32);
+                    differing.push(space_index as u32);
                 }
             } else {
                 self.unhosted.push(entry.space.clone());
@@ -215,13 +215,13 @@ impl<V: View> Directory<V> {
         if bits.len() != places.div_ceil(8) {
             return Err(ProtocolViolation::HostsCount);
         }
-        let is_set = |place: usize| bits[place / 8] & 1 << (place % 8) != 0;
+        let is_set = |space_index: usize| bits[space_index / 8] & 1 << (space_index % 8) != 0;
         if (places..bits.len() * 8).any(is_set) {
             return Err(ProtocolViolation::HostsBeyondTable);
         }
         let shared: Vec<u32> = (0..places).filter(|&p| is_set(p)).map(|p| p as u32).collect();
-        for &place in &shared {
-            if let Some(index) = table[place as usize] {
+        for &space_index in &shared {
+            if let Some(index) = table[space_index as usize] {
                 let root = self.hosted[index].pinned.root;
                 self.hosted[index].share(root);
             }
@@ -244,18 +244,18 @@ impl<V: View> Directory<V> {
     }
 
     /// The space at a place of the table, if both sides host it.
-    pub(super) fn at(&self, place: u32) -> Option<&Hosted<V>> {
-        let index = (*self.places.as_ref()?.get(place as usize)?)?;
+    pub(super) fn at(&self, space_index: u32) -> Option<&Hosted<V>> {
+        let index = (*self.places.as_ref()?.get(space_index as usize)?)?;
         self.hosted.get(index).filter(|space| space.shared)
     }
 
     /// The space at a place of the table, if this side hosts it.
-    pub(super) fn named(&self, place: u32) -> Option<&Hosted<V>> {
-        self.hosted.get((*self.places.as_ref()?.get(place as usize)?)?)
+    pub(super) fn named(&self, space_index: u32) -> Option<&Hosted<V>> {
+        self.hosted.get((*self.places.as_ref()?.get(space_index as usize)?)?)
     }
 
-    pub(super) fn named_mut(&mut self, place: u32) -> Option<&mut Hosted<V>> {
-        self.hosted.get_mut((*self.places.as_ref()?.get(place as usize)?)?)
+    pub(super) fn named_mut(&mut self, space_index: u32) -> Option<&mut Hosted<V>> {
+        self.hosted.get_mut((*self.places.as_ref()?.get(space_index as usize)?)?)
     }
 
     /// The places of these spaces in the table.
@@ -264,11 +264,11 @@ impl<V: View> Directory<V> {
         let named = places.filter(|(_, index)| {
             index.is_some_and(|index| spaces.contains(&self.hosted[index].id))
         });
-        named.map(|(place, _)| place as u32).collect()
+        named.map(|(space_index, _)| space_index as u32).collect()
     }
 
-    pub(super) fn at_mut(&mut self, place: u32) -> Option<&mut Hosted<V>> {
-        let index = (*self.places.as_ref()?.get(place as usize)?)?;
+    pub(super) fn at_mut(&mut self, space_index: u32) -> Option<&mut Hosted<V>> {
+        let index = (*self.places.as_ref()?.get(space_index as usize)?)?;
         self.hosted.get_mut(index).filter(|space| space.shared)
     }
 
@@ -276,9 +276,9 @@ impl<V: View> Directory<V> {
     pub(super) fn walked_roots(&self) -> Vec<WalkedRoot> {
         let places = self.places.as_ref().map_or(0, Vec::len) as u32;
         (0..places)
-            .filter_map(|place| {
-                let space = self.at(place).filter(|space| space.differed)?;
-                Some(WalkedRoot { space: place, root: space.view.live_summary().root })
+            .filter_map(|space_index| {
+                let space = self.at(space_index).filter(|space| space.differed)?;
+                Some(WalkedRoot { space: space_index, root: space.view.live_summary().root })
             })
             .collect()
     }

@@ -17,16 +17,20 @@ impl<V: View> Session<V> {
             (Stage::Equal, _) => violation(ProtocolViolation::AfterEquality),
             (Stage::Spaces, Message::Spaces(spaces)) => self.on_spaces(spaces),
             (Stage::Spaces, _) => violation(ProtocolViolation::SpacesExpected),
-            (Stage::Walking, Message::Spaces(_)) => violation(ProtocolViolation::LateSpaces),
-            (Stage::Walking, Message::SubtreeRequest(request)) => self.on_subtree_request(request),
-            (Stage::Walking, Message::SubtreeResponse(response)) => {
+            (Stage::Descending, Message::Spaces(_)) => violation(ProtocolViolation::LateSpaces),
+            (Stage::Descending, Message::SubtreeRequest(request)) => {
+                self.on_subtree_request(request)
+            }
+            (Stage::Descending, Message::SubtreeResponse(response)) => {
                 self.on_subtree_response(response)
             }
-            (Stage::Walking, Message::PatternRequest(request)) => self.on_pattern_request(request),
-            (Stage::Walking, Message::PatternSync(sync)) => self.on_pattern_sync(sync),
-            (Stage::Walking, Message::ContentPart(part)) => self.on_content_part(part),
-            (Stage::Walking, Message::Versions(versions)) => self.on_versions(&versions),
-            (Stage::Walking, Message::RangeOffer(offer)) => {
+            (Stage::Descending, Message::PatternRequest(request)) => {
+                self.on_pattern_request(request)
+            }
+            (Stage::Descending, Message::PatternSync(sync)) => self.on_pattern_sync(sync),
+            (Stage::Descending, Message::ContentPart(part)) => self.on_content_part(part),
+            (Stage::Descending, Message::Versions(versions)) => self.on_versions(&versions),
+            (Stage::Descending, Message::RangeOffer(offer)) => {
                 let space = self.directory.at(offer.space);
                 let space =
                     space.ok_or(SessionError::Violation(ProtocolViolation::UnsharedSpace))?;
@@ -34,10 +38,10 @@ impl<V: View> Session<V> {
                 self.stats.left_to_others = self.stats.left_to_others.saturating_add(left);
                 Ok(())
             }
-            (Stage::Walking, Message::RangeAnswer(answer)) => {
+            (Stage::Descending, Message::RangeAnswer(answer)) => {
                 self.deltas.on_answer(&answer, self.session_key)
             }
-            (Stage::Walking, Message::Done(done)) => self.on_done(done),
+            (Stage::Descending, Message::Done(done)) => self.on_done(done),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::delta::ask;
 use super::turn::Turn;
-use super::{Ending, Outcome, Said, Session, Stage};
+use super::{Ending, Outcome, SentRoots, Session, Stage};
 use crate::message::{Done, FinalRoots, WalkedRoot};
 use crate::{Compression, Message, ProtocolViolation, Refusal, SessionError, View};
 
@@ -13,9 +13,9 @@ impl<V: View> Session<V> {
         self.on_unsendable(done.unsendable)?;
         let digest = match done.roots {
             FinalRoots::Yours => {
-                let said = self.said.take().ok_or(NOTHING_SAID)?;
-                self.note_roots(&said.roots)?;
-                said.digest
+                let sent_roots = self.sent_roots.take().ok_or(NOTHING_SAID)?;
+                self.note_roots(&sent_roots.roots)?;
+                sent_roots.digest
             }
             FinalRoots::All(roots) => {
                 self.note_roots(&roots)?;
@@ -26,7 +26,7 @@ impl<V: View> Session<V> {
                 digest
             }
         };
-        self.told = Some(digest);
+        self.told_digest = Some(digest);
         Ok(())
     }
 
@@ -40,17 +40,17 @@ impl<V: View> Session<V> {
 
     pub(super) fn done(&mut self) -> Done {
         let (digest, roots) = (self.directory.shared_digest(), self.directory.walked_roots());
-        let final_roots = if self.told == Some(digest) {
+        let final_roots = if self.told_digest == Some(digest) {
             FinalRoots::Yours
         } else if self.directory.shares(roots.len()) {
             FinalRoots::All(roots.clone())
         } else {
             FinalRoots::Differing { digest, roots: roots.clone() }
         };
-        self.said = Some(Said { digest, roots });
+        self.sent_roots = Some(SentRoots { digest, roots });
         Done {
             roots: final_roots,
-            kept_back: self.walk.kept_back() || self.transfer.kept_back(),
+            kept_back: self.descent.kept_back() || self.transfer.kept_back(),
             has_news: self.has_news(),
             unsendable: self.unsent.take_untold(),
         }
@@ -58,9 +58,10 @@ impl<V: View> Session<V> {
 
     /// Ends the session after the final messages of both sides.
     pub(super) fn finish(&mut self) {
-        let told_equal = || self.told == Some(self.directory.shared_digest());
+        let told_equal = || self.told_digest == Some(self.directory.shared_digest());
         let equal = self.stage == Stage::Equal || told_equal();
-        let kept_back = self.peer_kept_back || self.walk.kept_back() || self.transfer.kept_back();
+        let kept_back =
+            self.peer_kept_back || self.descent.kept_back() || self.transfer.kept_back();
         self.turn = Turn::Over;
         self.agree(equal);
         self.end(if self.directory.shares_nothing() {
@@ -78,16 +79,16 @@ impl<V: View> Session<V> {
 
     /// Whether this side has records by clocks for the next session.
     fn has_news(&self) -> bool {
-        self.deltas.iter().any(|(place, delta)| {
-            self.directory.at(place).is_some_and(|space| delta.has_news(&space.view))
+        self.deltas.iter().any(|(space_index, delta)| {
+            self.directory.at(space_index).is_some_and(|space| delta.has_news(&space.view))
         })
     }
 
     /// Raises the summary and keeps a base for each space with equal roots: there, both sides have
     /// handled the same records.
     fn agree(&mut self, all_equal: bool) {
-        for (place, told) in self.deltas.told() {
-            let Some(space) = self.directory.at(place) else { continue };
+        for (space_index, told) in self.deltas.told() {
+            let Some(space) = self.directory.at(space_index) else { continue };
             let root = space.view.live_summary().root;
             if all_equal || space.theirs() == Some(root) {
                 ask(&space.view, |clocks| {

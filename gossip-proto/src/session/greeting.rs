@@ -142,60 +142,62 @@ impl<V: View> Session<V> {
 
     /// Handles the peer's answer to this side's table.
     fn on_hosts(&mut self, bits: &[u8]) -> Result<(), SessionError> {
-        self.stage = Stage::Walking;
+        self.stage = Stage::Descending;
         let shared = self.directory.hosts(bits).map_err(SessionError::Violation)?;
         self.deltas.retain(&shared);
-        self.walk.expect_roots(shared);
+        self.descent.expect_roots(shared);
         Ok(())
     }
 
     /// Takes the peer's table, and begins to compare the spaces that differ.
     fn adopt(&mut self, buckets: u16, table: &[crate::SpaceRoot]) -> Result<Spaces, SessionError> {
         debug_assert!(matches!(self.turn, Turn::Theirs(_)), "tables come in the peer's turn");
-        self.stage = Stage::Walking;
+        self.stage = Stage::Descending;
         let (hosts, differing) = self
             .directory
             .adopt(buckets, table, self.peer_learns)
             .map_err(SessionError::Violation)?;
-        for place in differing.into_iter().rev() {
-            self.begin_to_compare(place);
+        for space_index in differing.into_iter().rev() {
+            self.begin_to_compare(space_index);
         }
         self.adopted = true;
         Ok(hosts)
     }
 
     /// Begins to compare a space that differs: by clocks if possible, otherwise by its tree.
-    fn begin_to_compare(&mut self, place: u32) {
-        let Some(space) = self.directory.at_mut(place) else { return };
-        if self.deltas.begin(place, space) {
+    fn begin_to_compare(&mut self, space_index: u32) {
+        let Some(space) = self.directory.at_mut(space_index) else { return };
+        if self.deltas.begin(space_index, space) {
             // The peer may begin to compare the trees after all.
-            self.walk.expect_roots([place]);
+            self.descent.expect_roots([space_index]);
         } else {
             self.stats.descents += 1;
-            self.walk.push((place, Prefix::ROOT));
+            self.descent.push((space_index, Prefix::ROOT));
         }
     }
 
     /// Begins the deltas of spaces that are expected to differ, so that their summaries travel with
     /// this side's table.
     pub(super) fn tell_early(&mut self) {
-        for place in self.directory.places_of(&self.config.suspects).into_iter().take(MAX_EARLY) {
-            if let Some(space) = self.directory.named_mut(place) {
-                self.deltas.begin(place, space);
+        for space_index in
+            self.directory.places_of(&self.config.suspects).into_iter().take(MAX_EARLY)
+        {
+            if let Some(space) = self.directory.named_mut(space_index) {
+                self.deltas.begin(space_index, space);
             }
         }
     }
 
     pub(super) fn on_versions(&mut self, versions: &Versions) -> Result<(), SessionError> {
-        let place = versions.space;
+        let space_index = versions.space;
         // A summary sent early may belong to a space that is not hosted here, or is equal.
-        let Some(space) = self.directory.at_mut(place) else { return Ok(()) };
-        if self.deltas.get(place).is_none() && !self.adopted && !space.differed() {
+        let Some(space) = self.directory.at_mut(space_index) else { return Ok(()) };
+        if self.deltas.get(space_index).is_none() && !self.adopted && !space.differed() {
             space.differs();
-            self.begin_to_compare(place);
+            self.begin_to_compare(space_index);
         }
-        let Some(space) = self.directory.at_mut(place) else { return Ok(()) };
-        if self.deltas.get(place).is_some() {
+        let Some(space) = self.directory.at_mut(space_index) else { return Ok(()) };
+        if self.deltas.get(space_index).is_some() {
             space.differs();
         }
         self.deltas.on_versions(versions, &space.view)
@@ -205,26 +207,27 @@ impl<V: View> Session<V> {
     pub(super) fn judge(&mut self) {
         let over: Vec<u32> = (self.deltas.iter())
             .filter(|(_, delta)| delta.is_over() && !delta.left_out())
-            .map(|(place, _)| place)
+            .map(|(space_index, _)| space_index)
             .collect();
         let kept_back = self.peer_kept_back || self.transfer.kept_back();
-        for place in over {
-            let Some(space) = self.directory.at_mut(place) else { continue };
+        for space_index in over {
+            let Some(space) = self.directory.at_mut(space_index) else { continue };
             let equal = space.theirs() == Some(space.view.live_summary().root);
             if equal || kept_back {
                 continue;
             }
-            let has_news = self.deltas.get(place).is_some_and(|delta| delta.has_news(&space.view));
+            let has_news =
+                self.deltas.get(space_index).is_some_and(|delta| delta.has_news(&space.view));
             let has_moved = self.stats.applied + self.stats.records_out > 0;
             let may_postpone = self.config.postponed < MAX_POSTPONED;
             if (has_news || self.peer_has_news) && has_moved && may_postpone {
                 self.postponed = true;
                 continue;
             }
-            self.deltas.end(place);
+            self.deltas.end(space_index);
             space.view.repin();
             self.stats.descents += 1;
-            self.walk.push((place, Prefix::ROOT));
+            self.descent.push((space_index, Prefix::ROOT));
         }
     }
 

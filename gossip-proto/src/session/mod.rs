@@ -1,6 +1,7 @@
 //! The sync machine: one session between two nodes, without sockets and without a clock.
 
 mod delta;
+mod descent;
 mod directory;
 mod dispatch;
 mod ending;
@@ -14,7 +15,6 @@ mod stream;
 mod transfer;
 mod turn;
 mod unsent;
-mod walk;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -22,13 +22,13 @@ use core::fmt;
 use core::time::Duration;
 
 use self::delta::Deltas;
+use self::descent::Descent;
 use self::directory::Directory;
 use self::outcome::Events;
 pub use self::outcome::{Ending, Event, Holder, Outcome, SpaceOutcome, Stats, Unsendable};
 use self::transfer::Transfer;
 use self::turn::{Turn, TurnSoFar};
 use self::unsent::Unsent;
-use self::walk::Walk;
 use crate::clocks::short_node;
 use crate::limits::MAX_TURNS;
 use crate::message::{HelloParameters, WalkedRoot};
@@ -52,13 +52,13 @@ pub struct Session<V: View> {
     parameters: Parameters,
     directory: Directory<V>,
     deltas: Deltas,
-    walk: Walk,
+    descent: Descent,
     transfer: Transfer<V::Content>,
     stage: Stage,
     turn: Turn,
     /// Messages to send in this turn before any computed ones.
     queued: VecDeque<Message>,
-    /// At most two frames: the last frame of a turn is marked, so it must be known whether another
+    /// NodeRef most two frames: the last frame of a turn is marked, so it must be known whether another
     /// follows.
     outbox: VecDeque<Vec<u8>>,
     events: Events,
@@ -68,9 +68,9 @@ pub struct Session<V: View> {
     /// Whether the last turn of the peer ended with `Done`.
     peer_closed: bool,
     /// The digest of the peer's last `Done`.
-    told: Option<[u8; 32]>,
+    told_digest: Option<[u8; 32]>,
     /// The last `Done` of this side.
-    said: Option<Said>,
+    sent_roots: Option<SentRoots>,
     peer_kept_back: bool,
     peer_has_news: bool,
     /// Whether this side took the peer's table: then it knows which spaces differ.
@@ -97,7 +97,7 @@ pub struct Session<V: View> {
 }
 
 /// The roots in this side's last `Done`.
-struct Said {
+struct SentRoots {
     digest: [u8; 32],
     roots: Vec<WalkedRoot>,
 }
@@ -112,7 +112,7 @@ enum Stage {
     /// Waiting for the session's table, or for the answer to it.
     Spaces,
     /// Comparing trees, exchanging records.
-    Walking,
+    Descending,
 }
 
 /// Shows the stage, the stats and the outcome, but not the views.
@@ -177,7 +177,7 @@ impl<V: View> Session<V> {
         Ok(Self {
             directory: Directory::new(spaces)?,
             deltas: Deltas::new(config.peer.as_ref().map(short_node)),
-            walk: Walk::default(),
+            descent: Descent::default(),
             transfer: Transfer::new(config.cursor),
             stage: Stage::Greeting,
             turn: Turn::Theirs(TurnSoFar::default()),
@@ -187,8 +187,8 @@ impl<V: View> Session<V> {
             unsent: Unsent::default(),
             closed: false,
             peer_closed: false,
-            told: None,
-            said: None,
+            told_digest: None,
+            sent_roots: None,
             peer_kept_back: false,
             peer_has_news: false,
             adopted: false,
@@ -278,7 +278,7 @@ impl<V: View> Session<V> {
 
     /// The next event of interest to an operator.
     ///
-    /// At most [`MAX_EVENTS`](crate::limits::MAX_EVENTS) wait; further events are dropped. The
+    /// NodeRef most [`MAX_EVENTS`](crate::limits::MAX_EVENTS) wait; further events are dropped. The
     /// [`stats`](Self::stats) count refused and unasked records in full.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {

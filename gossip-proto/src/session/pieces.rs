@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::slices::Slices;
-use super::transfer::{Named, Parcel};
+use super::transfer::{Named, QueuedRecord};
 use crate::check::within;
 use crate::codec::Size;
 use crate::limits::{MAX_AHEAD, MAX_PARTS};
@@ -19,7 +19,7 @@ use crate::{
 ///
 /// Joining the pieces equals joining the record, so the receiver treats each piece as a record.
 pub(super) struct Pieces<C> {
-    pub(super) place: u32,
+    pub(super) space_index: u32,
     pub(super) key: [u8; 32],
     pub(super) id: String,
     /// The tags of the contents that the peer holds, ascending.
@@ -84,12 +84,12 @@ impl<C: Wire> Pieces<C> {
     /// # Errors
     /// No decoder would accept the record.
     pub(super) fn new(
-        parcel: Parcel,
+        queued: QueuedRecord,
         record: Record,
         session_key: SessionKey,
     ) -> Result<Self, DecodeError> {
         record.check()?;
-        let Parcel { place, key, known, follows } = parcel;
+        let QueuedRecord { space_index, key, known, follows } = queued;
         let Record { id, mut parts, suppressed } = record;
         parts.sort_by_cached_key(|part| {
             let contents: Vec<Tag> =
@@ -99,7 +99,7 @@ impl<C: Wire> Pieces<C> {
         });
         let (parts, ready) = (parts.into(), VecDeque::new());
         Ok(Self {
-            place,
+            space_index,
             key,
             id,
             known,
@@ -168,7 +168,7 @@ impl<C: Wire> Pieces<C> {
         match self.ready.pop_front()? {
             Ready::Piece(piece) => Some(piece),
             Ready::Large((digest, content)) => {
-                let mut slices = Slices::of(self.place, digest, &content, terms.compression);
+                let mut slices = Slices::of(self.space_index, digest, &content, terms.compression);
                 let first = slices.next().map(Piece::slice);
                 self.slices = Some(slices);
                 first

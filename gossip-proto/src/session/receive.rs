@@ -14,7 +14,7 @@ use crate::{Delivery, ProtocolViolation, Receipt, Record, SessionError, View, Wi
 
 /// Contents that arrived ahead of their part of a record.
 pub(super) struct Carried<C> {
-    place: u32,
+    space_index: u32,
     contents: Vec<Named<C>>,
     /// Bytes of `contents` on the wire without compression.
     bytes: usize,
@@ -29,14 +29,14 @@ impl<C> Default for Carried<C> {
 }
 
 impl<C> Carried<C> {
-    fn at(place: u32) -> Self {
-        Self { place, contents: Vec::new(), bytes: 0, assembly: None }
+    fn at(space_index: u32) -> Self {
+        Self { space_index, contents: Vec::new(), bytes: 0, assembly: None }
     }
 }
 
 /// A requested record, as far as its pieces have arrived.
 pub(super) struct Arriving {
-    place: u32,
+    space_index: u32,
     key: [u8; 32],
     record: Record,
 }
@@ -59,34 +59,35 @@ impl<C: Wire> Transfer<C> {
     /// it holds around that key (`told`), so that the peer found this one missing.
     pub(super) fn receive<V: View<Content = C>>(
         &mut self,
-        place: u32,
+        space_index: u32,
         delivery: Delivery<C>,
         space: &mut Hosted<V>,
         told: impl Fn(&[u8; 32], &Record) -> bool,
     ) -> Result<Received, SessionError> {
         let Delivery { mut records, mut contents } = delivery;
         self.end_assembly()?;
-        if self.carried.place != place {
-            self.carried = Carried::at(place);
+        if self.carried.space_index != space_index {
+            self.carried = Carried::at(space_index);
         }
         if records.is_empty() {
             self.carry(contents)?;
             return Ok(Received::default());
         }
-        contents.append(&mut core::mem::replace(&mut self.carried, Carried::at(place)).contents);
+        contents
+            .append(&mut core::mem::replace(&mut self.carried, Carried::at(space_index)).contents);
 
         let came = records.len();
         let mut requested = Vec::new();
         records.retain(|record| {
             let key = space.view.key_of(&record.id);
-            let asked = self.awaited.contains(&(place, tag::key(&key)));
+            let asked = self.awaited.contains(&(space_index, tag::key(&key)));
             if asked {
                 requested.push((key, record.clone()));
             }
             asked || told(&key, record)
         });
         let unasked = (came - records.len()) as u32;
-        let lacking = self.leave_incomplete(place, &mut records, &contents, &space.view);
+        let lacking = self.leave_incomplete(space_index, &mut records, &contents, &space.view);
         let named: BTreeSet<[u8; 32]> =
             records.iter().flat_map(Record::mentions).copied().collect();
         contents.retain(|(digest, _)| named.contains(digest));
@@ -98,7 +99,7 @@ impl<C: Wire> Transfer<C> {
     /// either; returns their keys, which must be requested.
     fn leave_incomplete(
         &self,
-        place: u32,
+        space_index: u32,
         records: &mut Vec<Record>,
         contents: &[Named<C>],
         view: &impl View,
@@ -108,7 +109,7 @@ impl<C: Wire> Transfer<C> {
         records.retain(|record| {
             let key = view.key_of(&record.id);
             let held = |digest: &[u8; 32]| along.contains(digest) || view.holds(digest);
-            let asked = self.awaited.contains(&(place, tag::key(&key)));
+            let asked = self.awaited.contains(&(space_index, tag::key(&key)));
             let complete = asked || record.mentions().all(held);
             if !complete {
                 lacking.push(key);
@@ -121,16 +122,18 @@ impl<C: Wire> Transfer<C> {
     /// Notes a piece of a requested record. The pieces of one record are consecutive.
     pub(super) fn arrive<V: View<Content = C>>(
         &mut self,
-        place: u32,
+        space_index: u32,
         (key, piece): ([u8; 32], Record),
         directory: &Directory<V>,
         session_key: SessionKey,
     ) {
         match &mut self.arriving {
-            Some(arriving) if arriving.continues(place, &key) => arriving.record.absorb(piece),
+            Some(arriving) if arriving.continues(space_index, &key) => {
+                arriving.record.absorb(piece)
+            }
             _ => {
                 self.finish_arriving(directory, session_key);
-                self.arriving = Some(Arriving { place, key, record: piece });
+                self.arriving = Some(Arriving { space_index, key, record: piece });
             }
         }
     }
@@ -141,10 +144,10 @@ impl<C: Wire> Transfer<C> {
         directory: &Directory<V>,
         session_key: SessionKey,
     ) {
-        let Some(Arriving { place, key, record }) = self.arriving.take() else { return };
-        let joined = directory.at(place).and_then(|space| space.view.record(&key));
+        let Some(Arriving { space_index, key, record }) = self.arriving.take() else { return };
+        let joined = directory.at(space_index).and_then(|space| space.view.record(&key));
         if joined.is_some_and(|joined| joined != record) {
-            self.push_record(place, key, session_key.tags(record.contents()));
+            self.push_record(space_index, key, session_key.tags(record.contents()));
         }
     }
 
@@ -153,7 +156,7 @@ impl<C: Wire> Transfer<C> {
     /// # Errors
     /// The part does not continue the previous one, or completes bytes that are no content.
     pub(super) fn receive_part(&mut self, part: ContentPart) -> Result<(), SessionError> {
-        if self.carried.place != part.space {
+        if self.carried.space_index != part.space {
             self.end_assembly()?;
             self.carried = Carried::at(part.space);
         }
@@ -191,8 +194,8 @@ impl<C: Wire> Transfer<C> {
 impl Arriving {
     /// Whether a piece belongs to this record. A record that unfolds to more than [`MAX_UNFOLDED`]
     /// is compared in parts, which costs bytes but no memory.
-    fn continues(&self, place: u32, key: &[u8; 32]) -> bool {
+    fn continues(&self, space_index: u32, key: &[u8; 32]) -> bool {
         let small = Size::of_record(&self.record).unfolded <= MAX_UNFOLDED;
-        self.place == place && self.key == *key && small
+        self.space_index == space_index && self.key == *key && small
     }
 }

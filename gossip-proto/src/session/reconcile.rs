@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::Session;
 use super::delta::ask;
-use super::walk::At;
+use super::descent::NodeRef;
 use crate::clocks::short_node;
 use crate::limits::{MAX_DEPTH, MAX_LINES};
 use crate::message::{
@@ -24,7 +24,7 @@ impl<V: View> Session<V> {
         &mut self,
         request: SubtreeRequest,
     ) -> Result<(), SessionError> {
-        self.begin_to_walk(request.space)?;
+        self.begin_descent(request.space)?;
         self.stats.hash_nodes += request.nodes.len() as u64;
         // Reversed, because the last pushed subtree is answered first.
         for node in request.nodes.iter().rev() {
@@ -38,13 +38,13 @@ impl<V: View> Session<V> {
         &mut self,
         response: SubtreeResponse,
     ) -> Result<(), SessionError> {
-        self.begin_to_walk(response.space)?;
+        self.begin_descent(response.space)?;
         self.stats.hash_nodes += response.listings.len() as u64;
         for Listing { prefix, lines } in &response.listings {
             let at = (response.space, *prefix);
-            let listed = match self.walk.admit(at) {
+            let listed = match self.descent.admit(at) {
                 Ok(()) => Listed::All,
-                Err(_) if self.walk.told_all(at) => Listed::Offered,
+                Err(_) if self.descent.disclosed_all(at) => Listed::Offered,
                 Err(unasked) => return Err(SessionError::Violation(unasked)),
             };
             self.compare_listing(at, lines, listed);
@@ -62,7 +62,7 @@ impl<V: View> Session<V> {
         for want in &request.wants {
             let below = Prefix::of_key(&want.key);
             self.transfer.on_want(request.space, want.key);
-            let known = self.walk.told(request.space, below.bits())
+            let known = self.descent.disclosed(request.space, below.bits())
                 || self.transfer.awaits(request.space, &want.key)
                 || self.deltas.get(request.space).is_some();
             if known {
@@ -77,36 +77,37 @@ impl<V: View> Session<V> {
     }
 
     /// Sends the record, or requests the peer's if its context covers this one's and differs.
-    fn answer_want(&mut self, place: u32, entry: &Entry, want: &Want) {
-        let record = self.directory.at(place).and_then(|space| space.view.record(&entry.key));
+    fn answer_want(&mut self, space_index: u32, entry: &Entry, want: &Want) {
+        let record = self.directory.at(space_index).and_then(|space| space.view.record(&entry.key));
         let Some(record) = record else { return };
         if record.is_older_than(&want.context) {
-            self.want(place, want.key);
+            self.want(space_index, want.key);
         } else {
             let mut known = self.session_key.tags(record.contents());
             known.retain(|tag| want.holds.binary_search(tag).is_ok());
-            self.transfer.push_record(place, entry.key, known);
+            self.transfer.push_record(space_index, entry.key, known);
         }
     }
 
     pub(super) fn on_pattern_sync(&mut self, mut sync: PatternSync) -> Result<(), SessionError> {
         self.stats.records_in += sync.records.len() as u64;
         self.stats.contents_in += sync.digests.len() as u64;
-        let (place, declared) = (sync.space, core::mem::take(&mut sync.declared));
-        let space = self.directory.at_mut(place).ok_or(NOT_SHARED)?;
+        let (space_index, declared) = (sync.space, core::mem::take(&mut sync.declared));
+        let space = self.directory.at_mut(space_index).ok_or(NOT_SHARED)?;
         let delivery = sync.into_delivery::<V::Content>()?;
         let came = greatest_entries(&delivery.records);
-        if let Some(delta) = self.deltas.get_mut(place) {
+        if let Some(delta) = self.deltas.get_mut(space_index) {
             delivery
                 .records
                 .iter()
                 .for_each(|record| delta.note(&space.view.key_of(&record.id), record));
         }
-        let delta = self.deltas.get(place);
+        let delta = self.deltas.get(space_index);
         let told = |key: &[u8; 32], record: &Record| {
-            self.walk.told(place, key) || delta.is_some_and(|delta| delta.awaits(record))
+            self.descent.disclosed(space_index, key)
+                || delta.is_some_and(|delta| delta.awaits(record))
         };
-        let received = self.transfer.receive(place, delivery, space, told)?;
+        let received = self.transfer.receive(space_index, delivery, space, told)?;
         self.stats.applied += u64::from(received.receipt.applied);
         self.stats.stale += u64::from(received.receipt.stale);
         self.stats.rejected += received.receipt.rejected.len() as u64;
@@ -129,10 +130,10 @@ impl<V: View> Session<V> {
             });
         }
         for key in received.lacking {
-            self.want(place, tag::key(&key));
+            self.want(space_index, tag::key(&key));
         }
         for piece in received.requested {
-            self.transfer.arrive(place, piece, &self.directory, self.session_key);
+            self.transfer.arrive(space_index, piece, &self.directory, self.session_key);
         }
         Ok(())
     }
@@ -143,28 +144,28 @@ impl<V: View> Session<V> {
         self.transfer.receive_part(part)
     }
 
-    fn view(&self, place: u32) -> Result<&V, SessionError> {
-        Ok(&self.directory.at(place).ok_or(NOT_SHARED)?.view)
+    fn view(&self, space_index: u32) -> Result<&V, SessionError> {
+        Ok(&self.directory.at(space_index).ok_or(NOT_SHARED)?.view)
     }
 
-    fn begin_to_walk(&mut self, place: u32) -> Result<(), SessionError> {
-        let space = self.directory.at_mut(place).ok_or(NOT_SHARED)?;
+    fn begin_descent(&mut self, space_index: u32) -> Result<(), SessionError> {
+        let space = self.directory.at_mut(space_index).ok_or(NOT_SHARED)?;
         space.differs();
-        if self.deltas.end(place) {
+        if self.deltas.end(space_index) {
             space.view.repin();
             self.stats.descents += 1;
         }
         Ok(())
     }
 
-    fn admit(&mut self, place: u32, prefix: Prefix) -> Result<(), SessionError> {
-        self.walk.admit((place, prefix)).map_err(SessionError::Violation)
+    fn admit(&mut self, space_index: u32, prefix: Prefix) -> Result<(), SessionError> {
+        self.descent.admit((space_index, prefix)).map_err(SessionError::Violation)
     }
 
     /// Descends into every child that differs; sends or offers a child that the peer has no entries
     /// of.
-    fn compare_node(&mut self, place: u32, node: &Node) {
-        let Some(space) = self.directory.at(place) else { return };
+    fn compare_node(&mut self, space_index: u32, node: &Node) {
+        let Some(space) = self.directory.at(space_index) else { return };
         let ours = self.session_key.children(space.view.children(&node.prefix));
         let mut differing: Vec<(Prefix, Side)> = (0..16u8)
             .zip(ours.iter().zip(&node.children))
@@ -177,25 +178,25 @@ impl<V: View> Session<V> {
         differing.sort_by_key(|(child, _)| self.transfer.rank(child.bits()));
         for (child, side) in &differing {
             if *side == Side::OursOnly {
-                self.give_subtree((place, *child));
+                self.give_subtree((space_index, *child));
             }
         }
         // Reversed, because the last pushed subtree is answered first.
         for (child, side) in differing.into_iter().rev() {
             if side == Side::Both {
-                self.walk.push((place, child));
+                self.descent.push((space_index, child));
             }
         }
     }
 
     /// Compares the peer's entries below a node with this side's.
-    fn compare_listing(&mut self, at: At, theirs: &[Line], listed: Listed) {
-        let (place, prefix) = at;
-        let Some(space) = self.directory.at(place) else { return };
+    fn compare_listing(&mut self, at: NodeRef, theirs: &[Line], listed: Listed) {
+        let (space_index, prefix) = at;
+        let Some(space) = self.directory.at(space_index) else { return };
         let count = space.view.count(&prefix);
         if count <= COMPARED_AT_ONCE {
             let entries = space.view.entries(&prefix);
-            let lacking = self.compare_entries(place, &entries, theirs);
+            let lacking = self.compare_entries(space_index, &entries, theirs);
             if listed == Listed::All {
                 self.give_entries(at, &lacking);
             }
@@ -204,7 +205,7 @@ impl<V: View> Session<V> {
             for child in (0..16).filter_map(|nibble| prefix.child(nibble)) {
                 let within = rest.partition_point(|line| child.contains_key(&line.key));
                 let (lines, others) = rest.split_at(within);
-                self.compare_listing((place, child), lines, listed);
+                self.compare_listing((space_index, child), lines, listed);
                 rest = others;
             }
         } else if listed == Listed::All {
@@ -213,7 +214,7 @@ impl<V: View> Session<V> {
     }
 
     /// Compares both lists key by key; returns the entries that the peer lacks.
-    fn compare_entries(&mut self, place: u32, ours: &[Entry], theirs: &[Line]) -> Vec<Entry> {
+    fn compare_entries(&mut self, space_index: u32, ours: &[Entry], theirs: &[Line]) -> Vec<Entry> {
         let (mut ours, mut theirs) = (ours, theirs);
         let mut lacking = Vec::new();
         loop {
@@ -226,14 +227,14 @@ impl<V: View> Session<V> {
             let (same_theirs, rest) =
                 theirs.split_at(theirs.partition_point(|line| line.key <= key));
             theirs = rest;
-            lacking.extend(self.compare_key(place, key, same_ours, same_theirs));
+            lacking.extend(self.compare_key(space_index, key, same_ours, same_theirs));
         }
     }
 
     /// Compares the records of both sides under a shortened key, nearly always one each.
     fn compare_key(
         &mut self,
-        place: u32,
+        space_index: u32,
         key: [u8; KEY_LEN],
         ours: &[Entry],
         theirs: &[Line],
@@ -245,24 +246,24 @@ impl<V: View> Session<V> {
         if !theirs.iter().all(here) {
             // It is unknown whose record is newer. The request names the context and the contents
             // held here, so that the peer sends only the missing ones, or asks back if it lags.
-            self.want(place, key);
+            self.want(space_index, key);
             return Vec::new();
         }
         ours.iter().filter(|entry| !there(entry)).copied().collect()
     }
 
     /// Requests the peer's records under a key, unless another session is bringing them.
-    fn want(&mut self, place: u32, key: [u8; KEY_LEN]) {
-        let Some(view) = self.directory.at(place).map(|space| &space.view) else { return };
+    fn want(&mut self, space_index: u32, key: [u8; KEY_LEN]) {
+        let Some(view) = self.directory.at(space_index).map(|space| &space.view) else { return };
         if !view.claim(&key) {
             self.stats.left_to_others += 1;
             return;
         }
-        self.transfer.want(place, key);
+        self.transfer.want(space_index, key);
     }
 
     /// Sends entries below a node that the peer lacks, or offers them first if they are many.
-    fn give_entries(&mut self, at: At, lacking: &[Entry]) {
+    fn give_entries(&mut self, at: NodeRef, lacking: &[Entry]) {
         if self.transfer.may_send_unasked(lacking.len() as u64) {
             lacking.iter().for_each(|entry| self.transfer.push_record(at.0, entry.key, Vec::new()));
         } else {
@@ -271,7 +272,7 @@ impl<V: View> Session<V> {
     }
 
     /// Sends or offers all entries below a node, where the peer has none.
-    fn give_subtree(&mut self, at: At) {
+    fn give_subtree(&mut self, at: NodeRef) {
         let Some(space) = self.directory.at(at.0) else { return };
         if self.transfer.may_send_unasked(space.view.count(&at.1)) {
             self.transfer.push_subtree(at);
@@ -280,19 +281,19 @@ impl<V: View> Session<V> {
         }
     }
 
-    fn offer_subtree(&mut self, (place, prefix): At) {
-        let Some(space) = self.directory.at(place) else { return };
+    fn offer_subtree(&mut self, (space_index, prefix): NodeRef) {
+        let Some(space) = self.directory.at(space_index) else { return };
         if space.view.count(&prefix) <= MAX_LINES as u64 || prefix.nibbles() == MAX_DEPTH {
             let entries = space.view.entries(&prefix);
-            return self.offer((place, prefix), &entries);
+            return self.offer((space_index, prefix), &entries);
         }
         let mut children: Vec<Prefix> = (0..16).filter_map(|nibble| prefix.child(nibble)).collect();
         children.sort_by_key(|child| self.transfer.rank(child.bits()));
-        children.into_iter().for_each(|child| self.offer_subtree((place, child)));
+        children.into_iter().for_each(|child| self.offer_subtree((space_index, child)));
     }
 
-    fn offer(&mut self, at: At, entries: &[Entry]) {
-        if !entries.is_empty() && !self.walk.offer(at, entries, self.session_key) {
+    fn offer(&mut self, at: NodeRef, entries: &[Entry]) {
+        if !entries.is_empty() && !self.descent.offer(at, entries, self.session_key) {
             self.transfer.begin_next_at(at.1.bits());
         }
     }

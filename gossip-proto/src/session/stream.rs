@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::delta::ask;
-use super::transfer::Parcel;
+use super::transfer::QueuedRecord;
 use crate::clocks::short_node;
 use crate::limits::MAX_NEWS;
 use crate::record::NodeId;
@@ -98,29 +98,29 @@ impl Stream {
     /// The next record. Call it after the previous one was sent.
     pub(super) fn next(
         &mut self,
-        place: u32,
+        space_index: u32,
         view: &impl View,
         told: &Told<'_>,
         session_key: SessionKey,
-    ) -> Option<Parcel> {
+    ) -> Option<QueuedRecord> {
         if self.is_done() {
             return None;
         }
-        let parcel = self.next_of_ranges(place, view, told, session_key);
-        let parcel = parcel.or_else(|| self.next_of_rest(place, view, told, session_key));
-        if parcel.is_none() {
+        let queued = self.next_of_ranges(space_index, view, told, session_key);
+        let queued = queued.or_else(|| self.next_of_rest(space_index, view, told, session_key));
+        if queued.is_none() {
             self.rest = Rest::Done;
         }
-        parcel
+        queued
     }
 
     fn next_of_ranges(
         &mut self,
-        place: u32,
+        space_index: u32,
         view: &impl View,
         told: &Told<'_>,
         session_key: SessionKey,
-    ) -> Option<Parcel> {
+    ) -> Option<QueuedRecord> {
         while let Some(range) = self.ranges.get(self.current).copied() {
             self.look_up(view, &range);
             let next = self.page.pop_front();
@@ -135,7 +135,7 @@ impl Stream {
             self.last = Some(Mark { node, version });
             if !self.was_sent(&record) {
                 let known = session_key.tags(known_contents(&record, told.theirs));
-                return Some(Parcel { place, key, known, follows });
+                return Some(QueuedRecord { space_index, key, known, follows });
             }
         }
         None
@@ -172,11 +172,11 @@ impl Stream {
     /// few.
     fn next_of_rest(
         &mut self,
-        place: u32,
+        space_index: u32,
         view: &impl View,
         told: &Told<'_>,
         session_key: SessionKey,
-    ) -> Option<Parcel> {
+    ) -> Option<QueuedRecord> {
         if matches!(self.rest, Rest::Due) {
             let keys = self.rest_of(view, told).into_iter();
             self.rest = Rest::Sending(keys.map(|key| (session_key.key_tag(&key), key)).collect());
@@ -187,7 +187,7 @@ impl Stream {
             let Some((key, record)) = find(view, &short) else { continue };
             if !self.ranges.iter().any(|range| lies_in(&record, range)) {
                 let known = session_key.tags(known_contents(&record, told.theirs));
-                return Some(Parcel { place, key, known, follows: false });
+                return Some(QueuedRecord { space_index, key, known, follows: false });
             }
         }
     }

@@ -4,12 +4,12 @@ use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::delta::Deltas;
+use super::descent::NodeRef;
 use super::directory::Directory;
 use super::pieces::{Cut, Pieces};
 use super::receive::{Arriving, Carried};
 use super::turn::Allowance;
 use super::unsent::Unsent;
-use super::walk::At;
 use crate::codec::{NodeTable, Size};
 use crate::limits::{MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS};
 use crate::message::{PatternRequest, PatternSync, Want};
@@ -25,16 +25,16 @@ const FRAME_TARGET: usize = 64 << 10;
 pub(super) type Named<C> = ([u8; 32], C);
 
 /// An item to send.
-enum Push {
+enum SendItem {
     /// All records below a node.
-    Subtree(At),
+    Subtree(NodeRef),
     /// One record.
-    Record(Parcel),
+    Record(QueuedRecord),
 }
 
 /// One record to send.
-pub(super) struct Parcel {
-    pub(super) place: u32,
+pub(super) struct QueuedRecord {
+    pub(super) space_index: u32,
     pub(super) key: [u8; 32],
     /// The tags of the contents that the peer holds, ascending.
     pub(super) known: Vec<Tag>,
@@ -51,7 +51,7 @@ pub(super) struct Transfer<C> {
     /// Awaited keys that the peer requested in turn: its record is older, and it sends that record
     /// only if it knows more after joining this side's, or refused a part of it.
     asked_back: BTreeSet<(u32, [u8; KEY_LEN])>,
-    pushes: VecDeque<Push>,
+    pushes: VecDeque<SendItem>,
     /// Number of records to send that the peer did not ask for.
     unasked: u64,
     /// The record being sent.
@@ -108,16 +108,16 @@ impl<C: Wire> Transfer<C> {
     }
 
     /// Queues all records below a node; the peer lacks them.
-    pub(super) fn push_subtree(&mut self, at: At) {
-        self.push(Push::Subtree(at));
+    pub(super) fn push_subtree(&mut self, at: NodeRef) {
+        self.push(SendItem::Subtree(at));
     }
 
     /// Queues a record; the peer lacks it, or holds only the contents in `known`.
-    pub(super) fn push_record(&mut self, place: u32, key: [u8; 32], known: Vec<Tag>) {
-        self.push(Push::Record(Parcel { place, key, known, follows: false }));
+    pub(super) fn push_record(&mut self, space_index: u32, key: [u8; 32], known: Vec<Tag>) {
+        self.push(SendItem::Record(QueuedRecord { space_index, key, known, follows: false }));
     }
 
-    fn push(&mut self, push: Push) {
+    fn push(&mut self, push: SendItem) {
         if self.pushes.len() < MAX_PENDING {
             self.pushes.push_back(push);
             self.arranged = false;
@@ -128,24 +128,24 @@ impl<C: Wire> Transfer<C> {
 
     /// Notes that the peer requests a key. If this side requested the key too, the peer's record
     /// may still arrive.
-    pub(super) fn on_want(&mut self, place: u32, key: [u8; KEY_LEN]) {
-        if self.awaits(place, &key) {
-            self.asked_back.insert((place, key));
+    pub(super) fn on_want(&mut self, space_index: u32, key: [u8; KEY_LEN]) {
+        if self.awaits(space_index, &key) {
+            self.asked_back.insert((space_index, key));
         }
     }
 
     /// Queues a request for the peer's records under a key.
-    pub(super) fn want(&mut self, place: u32, key: [u8; KEY_LEN]) {
+    pub(super) fn want(&mut self, space_index: u32, key: [u8; KEY_LEN]) {
         if self.wants.len() < MAX_PENDING {
-            self.wants.push_back((place, key));
+            self.wants.push_back((space_index, key));
         } else {
             self.kept_back = true;
         }
     }
 
     /// Whether this side requested a key in its last turn.
-    pub(super) fn awaits(&self, place: u32, key: &[u8; KEY_LEN]) -> bool {
-        self.awaited.contains(&(place, *key))
+    pub(super) fn awaits(&self, space_index: u32, key: &[u8; KEY_LEN]) -> bool {
+        self.awaited.contains(&(space_index, *key))
     }
 
     /// Ends the peer's turn: requested records have arrived or will not arrive.
@@ -170,7 +170,7 @@ impl<C: Wire> Transfer<C> {
         let mut wants: Vec<Want> = Vec::new();
         let mut bytes = 0;
         while wants.len() < MAX_WANTS && bytes < FRAME_TARGET {
-            if self.wants.front().is_none_or(|(place, _)| *place != space) {
+            if self.wants.front().is_none_or(|(space_index, _)| *space_index != space) {
                 break;
             }
             let Some((_, key)) = self.wants.pop_front() else { break };
@@ -205,12 +205,12 @@ impl<C: Wire> Transfer<C> {
                 self.sending = self.next_pieces(directory, deltas, terms.session_key, unsent);
             }
             let Some(pieces) = &mut self.sending else { break };
-            let hosted = directory.at(pieces.place)?;
+            let hosted = directory.at(pieces.space_index)?;
             let is_full = batch.records.len() == allowance.records;
-            if is_full || space.is_some_and(|space| space != pieces.place) {
+            if is_full || space.is_some_and(|space| space != pieces.space_index) {
                 break;
             }
-            let (at, id) = ((pieces.place, hosted), pieces.id.clone());
+            let (at, id) = ((pieces.space_index, hosted), pieces.id.clone());
             let unsendable = |error: DecodeError| unsent.note(at, &id, &error);
             let Some(piece) = pieces.next(&hosted.view, terms, unsendable) else {
                 self.sending = None;
@@ -233,7 +233,7 @@ impl<C: Wire> Transfer<C> {
                 pieces.put_back(piece);
                 break;
             }
-            space = Some(pieces.place);
+            space = Some(pieces.space_index);
             pieces.begun = true;
             if pieces.is_empty() {
                 self.sending = None;
@@ -265,14 +265,14 @@ impl<C: Wire> Transfer<C> {
         unsent: &mut Unsent,
     ) -> Option<Pieces<C>> {
         loop {
-            let parcel = deltas.next_parcel(directory, session_key);
-            let parcel = parcel.or_else(|| self.next_parcel(directory))?;
-            let hosted = directory.at(parcel.place)?;
-            let Some(record) = hosted.view.record(&parcel.key) else { continue };
-            let (place, id) = (parcel.place, record.id.clone());
-            match Pieces::new(parcel, record, session_key) {
+            let queued = deltas.next_parcel(directory, session_key);
+            let queued = queued.or_else(|| self.next_parcel(directory))?;
+            let hosted = directory.at(queued.space_index)?;
+            let Some(record) = hosted.view.record(&queued.key) else { continue };
+            let (space_index, id) = (queued.space_index, record.id.clone());
+            match Pieces::new(queued, record, session_key) {
                 Ok(pieces) => return Some(pieces),
-                Err(error) => unsent.note((place, hosted), &id, &error),
+                Err(error) => unsent.note((space_index, hosted), &id, &error),
             }
         }
     }
@@ -307,31 +307,37 @@ impl<C: Wire> Transfer<C> {
         let start = self.start;
         let rank = |key: &[u8; 32]| u64::from_be_bytes(short(key)).wrapping_sub(start);
         self.pushes.make_contiguous().sort_by_cached_key(|push| match push {
-            Push::Record(parcel) => (parcel.place, rank(&parcel.key)),
-            Push::Subtree((place, prefix)) => (*place, rank(prefix.bits())),
+            SendItem::Record(queued) => (queued.space_index, rank(&queued.key)),
+            SendItem::Subtree((space_index, prefix)) => (*space_index, rank(prefix.bits())),
         });
     }
 
     /// The next record to send; unfolds subtrees on the way.
-    fn next_parcel<V: View>(&mut self, directory: &Directory<V>) -> Option<Parcel> {
+    fn next_parcel<V: View>(&mut self, directory: &Directory<V>) -> Option<QueuedRecord> {
         loop {
-            let (place, prefix) = match self.pushes.pop_front()? {
-                Push::Record(parcel) => return Some(parcel),
-                Push::Subtree(at) => at,
+            let (space_index, prefix) = match self.pushes.pop_front()? {
+                SendItem::Record(queued) => return Some(queued),
+                SendItem::Subtree(at) => at,
             };
-            let view = &directory.at(place)?.view;
-            let unfolded: Vec<Push> = if view.count(&prefix) > UNFOLDED_AT_ONCE {
+            let view = &directory.at(space_index)?.view;
+            let unfolded: Vec<SendItem> = if view.count(&prefix) > UNFOLDED_AT_ONCE {
                 let mut children: Vec<Prefix> =
                     (0..16).filter_map(|nibble| prefix.child(nibble)).collect();
                 children.sort_by_key(|child| self.rank(child.bits()));
-                children.into_iter().map(|child| Push::Subtree((place, child))).collect()
+                children.into_iter().map(|child| SendItem::Subtree((space_index, child))).collect()
             } else {
                 let mut keys: Vec<[u8; 32]> =
                     view.entries(&prefix).into_iter().map(|entry| entry.key).collect();
                 keys.sort_by_key(|key| self.rank(key));
-                let parcel =
-                    |key| Push::Record(Parcel { place, key, known: Vec::new(), follows: false });
-                keys.into_iter().map(parcel).collect()
+                let queued = |key| {
+                    SendItem::Record(QueuedRecord {
+                        space_index,
+                        key,
+                        known: Vec::new(),
+                        follows: false,
+                    })
+                };
+                keys.into_iter().map(queued).collect()
             };
             unfolded.into_iter().rev().for_each(|push| self.pushes.push_front(push));
         }

@@ -81,13 +81,13 @@ impl<V: View> Session<V> {
             return;
         }
         if self.stats.turns + LAST_TURNS > MAX_TURNS || self.peer_takes < RESERVE {
-            self.walk.stop();
+            self.descent.stop();
             self.transfer.stop(&mut self.deltas);
         }
         if turn.done {
             self.judge();
         }
-        self.walk.begin_turn();
+        self.descent.begin_turn();
         self.turn = Turn::Ours(TurnSoFar::default());
     }
 
@@ -146,7 +146,7 @@ impl<V: View> Session<V> {
         if let Some(message) = self.deltas.next(&self.directory, self.session_key) {
             return Some(message);
         }
-        if let Some(message) = self.walk.next(&self.directory, self.session_key) {
+        if let Some(message) = self.descent.next(&self.directory, self.session_key) {
             return Some(message);
         }
         if let Some(request) = self.transfer.next_request(&self.directory, self.session_key) {

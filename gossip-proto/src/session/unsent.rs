@@ -27,7 +27,7 @@ impl Unsent {
     /// Notes that a record of this side, or one part of it, cannot be sent.
     pub(super) fn note<V>(
         &mut self,
-        (place, space): (u32, &Hosted<V>),
+        (space_index, space): (u32, &Hosted<V>),
         id: &str,
         why: &DecodeError,
     ) {
@@ -39,7 +39,7 @@ impl Unsent {
         if self.ours.len() == MAX_UNSENDABLE {
             self.unnamed += 1;
         } else {
-            self.ours.push((place, record));
+            self.ours.push((space_index, record));
         }
     }
 

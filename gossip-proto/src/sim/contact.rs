@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::vec::Vec;
 
-use super::pipe::{Parcel, Pipe, Transport};
+use super::pipe::{Pipe, Segment, Transport};
 use crate::schedule::SessionId;
 use crate::{Session, View};
 
@@ -35,7 +35,7 @@ pub(super) enum Stage<V: View> {
     /// Nothing has arrived yet.
     Unopened,
     /// Waiting to be accepted, with the parcels that arrived meanwhile.
-    Waiting(Vec<Parcel>),
+    Waiting(Vec<Segment>),
     /// In session.
     Running(SessionId, Box<Session<V>>),
     /// Ended.

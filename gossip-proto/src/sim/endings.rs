@@ -45,7 +45,7 @@ impl<H: Host> World<H> {
         let before = core::mem::replace(&mut found.ends[end].stage, Stage::Over);
         if found.transport == Transport::Frames {
             // The other end may never learn of this.
-            let at = self.now + found.transport.patience();
+            let at = self.now + found.transport.retry_timeout();
             self.queue.schedule(at, Event::Dead { contact });
         }
         self.forget_if_over(contact);
@@ -102,8 +102,10 @@ impl<H: Host> World<H> {
         }
         for (contact, end) in cut {
             self.fail(contact, end, "cut");
-            self.queue
-                .schedule(self.now + self.config.transport.patience(), Event::Dead { contact });
+            self.queue.schedule(
+                self.now + self.config.transport.retry_timeout(),
+                Event::Dead { contact },
+            );
         }
     }
 
@@ -113,7 +115,7 @@ impl<H: Host> World<H> {
         for (contact, found) in &mut self.contacts {
             for end in found.ends.iter_mut().filter(|end| end.node == node) {
                 end.stage = Stage::Over;
-                dead.push((*contact, self.now + found.transport.patience()));
+                dead.push((*contact, self.now + found.transport.retry_timeout()));
             }
         }
         for (contact, at) in dead {

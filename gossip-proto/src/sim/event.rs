@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::vec::Vec;
 
-use super::pipe::Parcel;
+use super::pipe::Segment;
 use super::{Host, World};
 
 /// An event of the simulation.
@@ -23,9 +23,9 @@ pub(super) enum Event {
     Silence { since: Duration },
     /// A datagram arrives.
     Datagram { from: usize, to: usize, run: u32, bytes: Vec<u8> },
-    /// A parcel of a stream is sent (again).
+    /// A segment of a stream is sent (again).
     Attempt(Shipment),
-    /// A parcel arrives.
+    /// A segment arrives.
     Arrival(Shipment),
     /// A session's time-out is due.
     Wake { contact: u64, end: usize },
@@ -42,14 +42,14 @@ pub(super) struct Dial {
     pub(super) attempts: u32,
 }
 
-/// A parcel in transit.
+/// A segment in transit.
 #[derive(Debug)]
 pub(super) struct Shipment {
     pub(super) contact: u64,
     /// The end that sent it.
     pub(super) end: usize,
     pub(super) number: u64,
-    pub(super) parcel: Parcel,
+    pub(super) segment: Segment,
     pub(super) since: Duration,
     pub(super) attempts: u32,
 }

@@ -7,7 +7,7 @@ use crate::schedule::Refusal;
 
 /// The content of a stream.
 #[derive(Clone, Debug)]
-pub(super) enum Parcel {
+pub(super) enum Segment {
     /// A whole frame of the session.
     Frame(Vec<u8>),
     /// The sender has finished this stream.
@@ -20,10 +20,10 @@ pub(super) enum Parcel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// Like a QUIC stream: in order, and complete or not at all. A lost packet costs a
-    /// retransmission; after `patience` of failing retransmissions the stream fails at both ends.
+    /// retransmission; after `retry_timeout` of failing retransmissions the stream fails at both ends.
     Stream {
         /// Maximum time of retransmissions.
-        patience: Duration,
+        retry_timeout: Duration,
     },
     /// Each frame separately: lost, duplicated, reordered. No real transport is that bad; it exists
     /// to attack the sync machine.
@@ -32,12 +32,12 @@ pub enum Transport {
 
 impl Transport {
     /// A stream that gives up after 10 s.
-    pub const STREAM: Self = Self::Stream { patience: Duration::from_secs(10) };
+    pub const STREAM: Self = Self::Stream { retry_timeout: Duration::from_secs(10) };
 
     /// Time until an end notices that the other end is gone.
-    pub(super) fn patience(self) -> Duration {
+    pub(super) fn retry_timeout(self) -> Duration {
         match self {
-            Self::Stream { patience } => patience,
+            Self::Stream { retry_timeout } => retry_timeout,
             Self::Frames => Duration::from_secs(10),
         }
     }
@@ -48,24 +48,24 @@ impl Transport {
 pub(super) struct Pipe {
     sent: u64,
     received: u64,
-    early: BTreeMap<u64, Parcel>,
+    early: BTreeMap<u64, Segment>,
 }
 
 impl Pipe {
-    /// The number of the next parcel that is sent.
+    /// The number of the next segment that is sent.
     pub(super) fn number(&mut self) -> u64 {
         self.sent += 1;
         self.sent - 1
     }
 
-    /// Takes a parcel that arrived; returns those that are now in order.
-    pub(super) fn arrive(&mut self, number: u64, parcel: Parcel) -> Vec<Parcel> {
+    /// Takes a segment that arrived; returns those that are now in order.
+    pub(super) fn arrive(&mut self, number: u64, segment: Segment) -> Vec<Segment> {
         if number >= self.received {
-            self.early.insert(number, parcel);
+            self.early.insert(number, segment);
         }
         let mut ready = Vec::new();
-        while let Some(parcel) = self.early.remove(&self.received) {
-            ready.push(parcel);
+        while let Some(segment) = self.early.remove(&self.received) {
+            ready.push(segment);
             self.received += 1;
         }
         ready
@@ -81,9 +81,9 @@ mod tests {
         let mut pipe = Pipe::default();
         let numbers: Vec<_> = (0..3).map(|_| pipe.number()).collect();
         assert_eq!(numbers, [0, 1, 2]);
-        assert!(pipe.arrive(1, Parcel::End).is_empty());
-        assert_eq!(pipe.arrive(0, Parcel::End).len(), 2);
-        assert!(pipe.arrive(0, Parcel::End).is_empty());
-        assert_eq!(pipe.arrive(2, Parcel::End).len(), 1);
+        assert!(pipe.arrive(1, Segment::End).is_empty());
+        assert_eq!(pipe.arrive(0, Segment::End).len(), 2);
+        assert!(pipe.arrive(0, Segment::End).is_empty());
+        assert_eq!(pipe.arrive(2, Segment::End).len(), 1);
     }
 }

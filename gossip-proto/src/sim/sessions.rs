@@ -7,7 +7,7 @@ use std::vec::Vec;
 use super::contact::{ACCEPTOR, Contact, OPENER, Stage};
 use super::endings::End;
 use super::event::{Event, Shipment};
-use super::pipe::{Parcel, Transport};
+use super::pipe::{Segment, Transport};
 use super::{Host, Side, World};
 use crate::schedule::{Disconnect, Refusal, SessionId, Terms};
 use crate::{Ending, KeyHalf, Session, SessionConfig, SessionError, Stats};
@@ -63,7 +63,7 @@ impl<H: Host> World<H> {
         let stage = &mut found.ends[ACCEPTOR].stage;
         let running = Stage::Running(session, Box::new(machine));
         if let Stage::Waiting(held) = core::mem::replace(stage, running) {
-            held.into_iter().for_each(|parcel| self.take(contact, ACCEPTOR, parcel));
+            held.into_iter().for_each(|segment| self.take(contact, ACCEPTOR, segment));
         }
     }
 
@@ -79,7 +79,7 @@ impl<H: Host> World<H> {
         acceptor.stage = Stage::Over;
         let node = acceptor.node;
         self.note(format_args!("n{node} refuses session {contact}: {reason:?}"));
-        self.ship(contact, ACCEPTOR, Parcel::Refused(reason));
+        self.ship(contact, ACCEPTOR, Segment::Refused(reason));
         self.forget_if_over(contact);
     }
 
@@ -95,7 +95,7 @@ impl<H: Host> World<H> {
     // Receiving.
 
     pub(super) fn on_arrival(&mut self, shipment: Shipment) {
-        let Shipment { contact, end, number, parcel, .. } = shipment;
+        let Shipment { contact, end, number, segment, .. } = shipment;
         let Some(found) = self.contacts.get(&contact) else { return };
         let (from, to) = (found.ends[end].node, found.ends[1 - end].node);
         let run = found.ends[end].peer_run;
@@ -104,20 +104,20 @@ impl<H: Host> World<H> {
         }
         let Some(found) = self.contacts.get_mut(&contact) else { return };
         let parcels = match found.transport {
-            Transport::Stream { .. } => found.ends[end].pipe.arrive(number, parcel),
-            Transport::Frames => Vec::from([parcel]),
+            Transport::Stream { .. } => found.ends[end].pipe.arrive(number, segment),
+            Transport::Frames => Vec::from([segment]),
         };
-        for parcel in parcels {
-            self.take(contact, 1 - end, parcel);
+        for segment in parcels {
+            self.take(contact, 1 - end, segment);
         }
     }
 
-    fn take(&mut self, contact: u64, end: usize, parcel: Parcel) {
+    fn take(&mut self, contact: u64, end: usize, segment: Segment) {
         let Some(found) = self.contacts.get_mut(&contact) else { return };
         let (node, peer) = (found.ends[end].node, found.ends[1 - end].node);
         match &mut found.ends[end].stage {
             Stage::Unopened => {
-                found.ends[end].stage = Stage::Waiting(Vec::from([parcel]));
+                found.ends[end].stage = Stage::Waiting(Vec::from([segment]));
                 let before = self.nodes[node].incoming.insert(peer, contact);
                 let now = self.nodes[node].read_clock(self.now);
                 let admitted = self.nodes[node].scheduler.borrow_mut().handle_incoming(peer, now);
@@ -129,9 +129,9 @@ impl<H: Host> World<H> {
                 }
                 self.tell(node, |_, _| ());
             }
-            Stage::Waiting(held) => held.push(parcel),
-            Stage::Running(_, session) => match parcel {
-                Parcel::Frame(frame) => {
+            Stage::Waiting(held) => held.push(segment),
+            Stage::Running(_, session) => match segment {
+                Segment::Frame(frame) => {
                     let now = self.nodes[node].read_clock(self.now);
                     // The outcome names the error, if there is one.
                     let before = session.stats().applied;
@@ -141,14 +141,14 @@ impl<H: Host> World<H> {
                     }
                     self.pump(contact, end);
                 }
-                Parcel::End => self.fail(contact, end, "cut"),
-                Parcel::Refused(Refusal::Crossed) => {
+                Segment::End => self.fail(contact, end, "cut"),
+                Segment::Refused(Refusal::Crossed) => {
                     self.close(contact, end, "crossed", End::Displaced);
                 }
-                Parcel::Refused(Refusal::OverQuota) => {
+                Segment::Refused(Refusal::OverQuota) => {
                     self.close(contact, end, "over quota", End::OverQuota);
                 }
-                Parcel::Refused(_) => self.fail(contact, end, "busy"),
+                Segment::Refused(_) => self.fail(contact, end, "busy"),
             },
             Stage::Over => {}
         }
@@ -176,7 +176,7 @@ impl<H: Host> World<H> {
             self.tally.frames += 1;
             self.tally.frame_bytes += frame.len() as u64;
             self.nodes[node].bytes += frame.len() as u64;
-            self.ship(contact, end, Parcel::Frame(frame));
+            self.ship(contact, end, Segment::Frame(frame));
         }
         let Some(outcome) = outcome else { return self.plan_wake(contact, end) };
         self.tally.note_outcome(&outcome);
@@ -189,7 +189,7 @@ impl<H: Host> World<H> {
         let is_unanswered = end == OPENER && stats.bytes_in == 0;
         let is_timed_out =
             matches!(outcome.result, Ending::Failed(SessionError::Idle | SessionError::TimedOut));
-        self.ship(contact, end, Parcel::End);
+        self.ship(contact, end, Segment::End);
         let how = match outcome.result {
             Ending::Failed(_) => End::Failed(*stats),
             _ => End::Outcome(Box::new(outcome)),
@@ -200,25 +200,25 @@ impl<H: Host> World<H> {
         }
     }
 
-    fn ship(&mut self, contact: u64, end: usize, parcel: Parcel) {
+    fn ship(&mut self, contact: u64, end: usize, segment: Segment) {
         let Some(found) = self.contacts.get_mut(&contact) else { return };
         let number = found.ends[end].pipe.number();
         let (from, to) = (found.ends[end].node, found.ends[1 - end].node);
         let transport = found.transport;
         let since = self.now;
-        let shipment = |parcel| Shipment { contact, end, number, parcel, since, attempts: 0 };
+        let shipment = |segment| Shipment { contact, end, number, segment, since, attempts: 0 };
         match transport {
-            Transport::Stream { .. } => self.attempt(shipment(parcel)),
+            Transport::Stream { .. } => self.attempt(shipment(segment)),
             Transport::Frames => {
                 for delay in self.network.datagram(from, to, self.now) {
-                    let arrival = Event::Arrival(shipment(parcel.clone()));
+                    let arrival = Event::Arrival(shipment(segment.clone()));
                     self.queue.schedule(self.now + delay, arrival);
                 }
             }
         }
     }
 
-    /// Sends a parcel of a stream. Resends a lost parcel until the stream's patience ends.
+    /// Sends a segment of a stream. Resends a lost segment until the stream's retry_timeout ends.
     pub(super) fn attempt(&mut self, mut shipment: Shipment) {
         let Some(found) = self.contacts.get(&shipment.contact) else { return };
         let to = found.ends[1 - shipment.end].node;
@@ -228,7 +228,7 @@ impl<H: Host> World<H> {
             return self.queue.schedule(self.now + delay, Event::Arrival(shipment));
         }
         let age = self.now - shipment.since;
-        if age >= found.transport.patience() {
+        if age >= found.transport.retry_timeout() {
             return self.on_dead(shipment.contact);
         }
         let latency = self.network.link().latency;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engram_gossip_net::{
-    Conditions, ConnectionState, Gossip, Member, Membership, NetConfig, StaticSeeds, Swim,
-    SwimConfig, Switch,
+    Conditions, ConnectionState, Gossip, Member, Membership, MemoryNetwork, NetConfig, StaticSeeds,
+    Swim, SwimConfig,
 };
 use tokio::time::{Instant, sleep};
 
@@ -40,7 +40,7 @@ pub(crate) fn swim(seed: usize) -> Arc<dyn Membership> {
 
 /// Nodes with the default configuration, each a member of the others' roster.
 pub(crate) async fn cluster(
-    switch: &Switch,
+    network: &MemoryNetwork,
     count: usize,
     membership: impl Fn(usize) -> Arc<dyn Membership>,
 ) -> Vec<Node> {
@@ -54,7 +54,7 @@ pub(crate) async fn cluster(
     let mut nodes = Vec::new();
     for (n, ready) in ready.iter().enumerate() {
         let mut config = NetConfig::new(address(n));
-        config.switch = Some(switch.clone());
+        config.network = Some(network.clone());
         config.seed = Some(n as u64);
         config.schedule.dial_spread = Duration::from_millis(10) * u32::try_from(count).unwrap();
         let store = Store::new(ready.id(), &["default"]);
@@ -97,7 +97,7 @@ pub(crate) fn handshakes(nodes: &[Node]) -> u64 {
 }
 
 /// Bytes a second and node, of our own and with all headers, while nothing happens.
-pub(crate) async fn idle(switch: &Switch, nodes: &[Node]) -> [f64; 2] {
+pub(crate) async fn idle(network: &MemoryNetwork, nodes: &[Node]) -> [f64; 2] {
     const SECONDS: u32 = 120;
     nodes[0].store.write("a pattern");
     nodes[0].gossip.announce();
@@ -108,7 +108,7 @@ pub(crate) async fn idle(switch: &Switch, nodes: &[Node]) -> [f64; 2] {
         let stats = nodes.iter().map(|node| node.gossip.stats());
         stats.map(|s| s.advert_bytes_sent + s.membership_bytes_sent + s.session_bytes_sent).sum()
     };
-    let wire = || -> u64 { switch.sent().values().map(|sent| sent.bytes).sum() };
+    let wire = || -> u64 { network.sent().values().map(|sent| sent.bytes).sum() };
     let before = [own(), wire()];
     sleep(Duration::from_secs(SECONDS.into())).await;
     let after = [own(), wire()];
@@ -121,13 +121,13 @@ pub(crate) async fn idle(switch: &Switch, nodes: &[Node]) -> [f64; 2] {
 
 /// How long it takes until news of all is with all, if the last `dying` nodes are cut off at once.
 pub(crate) async fn converges(
-    switch: &Switch,
+    network: &MemoryNetwork,
     mut nodes: Vec<Node>,
     dying: usize,
     conditions: Conditions,
 ) -> Duration {
     let count = nodes.len();
-    switch.set_conditions(conditions.clone());
+    network.set_conditions(conditions.clone());
     for node in &nodes {
         node.store.write(&node.name);
         node.gossip.announce();
@@ -136,7 +136,7 @@ pub(crate) async fn converges(
     sleep(Duration::from_millis(if dying > 0 { 20 } else { 0 })).await;
     let dead = nodes.split_off(count - dying);
     let gone: BTreeSet<_> = dead.iter().map(|node| node.address).collect();
-    switch.cut(move |from, to| gone.contains(&from) || gone.contains(&to));
+    network.cut(move |from, to| gone.contains(&from) || gone.contains(&to));
     drop(dead);
     let living: BTreeSet<_> = nodes.iter().map(|node| node.name.clone()).collect();
     let knows_all = |node: &Node| {

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "the benchmarks use a part of it")]
 
 pub(crate) mod dry;
-#[cfg(all(feature = "swim", feature = "switch"))]
+#[cfg(all(feature = "swim", feature = "memory-network"))]
 pub(crate) mod in_memory;
 pub(crate) mod liar;
 pub(crate) mod raw;
@@ -34,7 +34,7 @@ pub(crate) struct Node {
     pub(crate) key_pem: String,
     happened: mpsc::UnboundedReceiver<Event>,
     /// How long anything is waited for; in virtual time that costs nothing.
-    patience: Duration,
+    time_limit: Duration,
 }
 
 /// An authority and the credentials that it issued.
@@ -124,7 +124,7 @@ impl Ready {
             store,
             key_pem: self.credentials.key_pem.clone(),
             happened,
-            patience: if config.switch.is_some() { DEADLINE * 60 } else { DEADLINE },
+            time_limit: if config.network.is_some() { DEADLINE * 60 } else { DEADLINE },
         }
     }
 }
@@ -148,7 +148,7 @@ impl Node {
 
     /// Waits for the first event that `pick` takes.
     pub(crate) async fn wait_for<T>(&mut self, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
-        let patience = self.patience;
+        let time_limit = self.time_limit;
         let picked = async {
             loop {
                 let event = self.happened.recv().await.expect("the node runs");
@@ -157,7 +157,7 @@ impl Node {
                 }
             }
         };
-        let picked = timeout(patience, picked).await;
+        let picked = timeout(time_limit, picked).await;
         picked.unwrap_or_else(|_| self.give_up())
     }
 
@@ -179,13 +179,13 @@ impl Node {
 
     /// Waits, event by event, until `holds`.
     pub(crate) async fn until(&mut self, mut holds: impl FnMut(&Self) -> bool) {
-        let patience = self.patience;
+        let time_limit = self.time_limit;
         let held = async {
             while !holds(self) {
                 self.happened.recv().await.expect("the node runs");
             }
         };
-        let held = timeout(patience, held).await;
+        let held = timeout(time_limit, held).await;
         held.unwrap_or_else(|_| self.give_up());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use engram_gossip_net::{Switch, limits};
+use engram_gossip_net::{MemoryNetwork, limits};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
     ClientConfig, Connecting, Connection, ConnectionError, Endpoint, EndpointConfig, RecvStream,
@@ -76,9 +76,9 @@ pub(crate) fn patient() -> TransportConfig {
 
 impl RawClient {
     /// A client on a network in memory.
-    pub(crate) fn on(switch: &Switch, host: [u8; 4]) -> Self {
+    pub(crate) fn on(network: &MemoryNetwork, host: [u8; 4]) -> Self {
         let (config, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
-        let socket = switch.bind((host, 0).into()).unwrap();
+        let socket = network.bind((host, 0).into()).unwrap();
         Self(Endpoint::new_with_abstract_socket(config, None, socket, runtime).unwrap())
     }
 

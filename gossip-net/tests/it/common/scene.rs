@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engram_gossip_net::{Event, NetConfig, Switch, SyncError};
+use engram_gossip_net::{Event, MemoryNetwork, NetConfig, SyncError};
 use engram_gossip_proto::{FrameHeader, HEADER_LEN};
 use quinn::{Connection, TransportConfig};
 
@@ -11,7 +11,7 @@ use super::{Cluster, Node, Ready, absent, quiet, roster, take};
 
 /// Two honest nodes and a member that they trust.
 pub(crate) struct Scene {
-    pub(crate) switch: Switch,
+    pub(crate) network: MemoryNetwork,
     pub(crate) cluster: Cluster,
     pub(crate) a: Node,
     pub(crate) b: Node,
@@ -28,16 +28,16 @@ impl Scene {
 
     /// The same with the credentials of the bad one.
     pub(crate) async fn with(config: &NetConfig, cluster: Cluster, bad: Ready) -> Self {
-        let switch = Switch::new(7);
+        let network = MemoryNetwork::new(7);
         let mut config = config.clone();
-        config.switch = Some(switch.clone());
+        config.network = Some(network.clone());
         let [mut a, b] = take(cluster.start(&["a", "b"], &config));
         a.connected_to(b.id()).await;
         let mut member = absent(&bad, "");
         member.address = None;
         a.gossip.set_roster(roster([a.member(), b.member(), member]));
-        let client = RawClient::on(&switch, [10, 0, 0, 66]);
-        Self { switch, cluster, a, b, bad, client }
+        let client = RawClient::on(&network, [10, 0, 0, 66]);
+        Self { network, cluster, a, b, bad, client }
     }
 
     /// The bad member's connection to `a`, which has accepted it.

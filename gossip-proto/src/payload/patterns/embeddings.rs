@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::half::narrow_exactly as half_of;
-use super::{PatternContent, half, planes};
+use super::{PatternContent, bit_planes, half};
 use crate::codec::{Weight, section};
 use crate::limits::{MAX_CONTENT_LEN, MAX_DIMENSION};
 use crate::wire::{Reader, put, put_bytes};
@@ -40,14 +40,16 @@ pub(super) fn put_embeddings(
     if compression == Compression::Off {
         return put_plain(out, SINGLE, rows(), |value| value.to_le_bytes());
     }
-    if let Some(planes) = planes::shuffle(rows(), count, 2, |value| Some(half_of(value)?.into())) {
+    if let Some(planes) =
+        bit_planes::shuffle(rows(), count, 2, |value| Some(half_of(value)?.into()))
+    {
         if !put_packed(out, HALF_PLANES, &planes, 2 * count) {
             let halves = |value| half_of(value).expect("all values are halves").to_le_bytes();
             put_plain(out, HALF, rows(), halves);
         }
         return;
     }
-    let planes = planes::shuffle(rows(), count, 4, |value| Some(value.to_bits()));
+    let planes = bit_planes::shuffle(rows(), count, 4, |value| Some(value.to_bits()));
     let planes = planes.expect("every value has bits");
     if !put_packed(out, SINGLE_PLANES, &planes, 4 * count) {
         put_plain(out, SINGLE, rows(), f32::to_le_bytes);
@@ -135,7 +137,7 @@ pub(super) fn take_embeddings(
     if matches!(form, SINGLE_PLANES | HALF_PLANES) {
         let planes = section::unpack(bytes, count.div_ceil(8) * 8 * width, weight)?;
         weight.add(count * 4)?;
-        planes::unshuffle(&planes, width, count, |values| rows.extend(values, value_of))
+        bit_planes::unshuffle(&planes, width, count, |values| rows.extend(values, value_of))
             .ok_or(DecodeError::NotCanonical("the padding of the planes"))?;
     } else {
         if bytes.len() != count * width {

@@ -1,8 +1,8 @@
 //! Engram's patterns as contents: compact texts, embeddings in bit planes.
 
+mod bit_planes;
 mod embeddings;
 mod half;
-mod planes;
 
 use alloc::string::String;
 use alloc::sync::Arc;

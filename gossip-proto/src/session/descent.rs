@@ -23,16 +23,16 @@ const LINE_LEN: usize = KEY_LEN + TAG_LEN;
 const NODE_LEN: usize = 9 + 16 * TAG_LEN;
 
 /// A node of the tree of one space.
-pub(super) type At = (u32, Prefix);
+pub(super) type NodeRef = (u32, Prefix);
 
 /// The state of the comparison.
 #[derive(Default)]
-pub(super) struct Walk {
+pub(super) struct Descent {
     /// Subtrees that differ and that this side has to answer, last in first out: each is finished
     /// before the next begins, which bounds the list.
-    pending: Vec<At>,
+    pending: Vec<NodeRef>,
     /// The nodes and listings that this side sent, with the answers still open.
-    said: BTreeMap<At, Said>,
+    sent: BTreeMap<NodeRef, Sent>,
     /// Spaces whose root the peer may still send.
     roots: BTreeSet<u32>,
     sent_this_turn: usize,
@@ -46,21 +46,21 @@ pub(super) struct Walk {
 }
 
 /// One node or listing that this side sent.
-struct Said {
+struct Sent {
     /// Children that the peer may still answer with a node or a listing.
     unanswered: u16,
     /// Children below which the peer may send records unasked: this side listed its entries there.
-    told: u16,
+    disclosed: u16,
 }
 
-impl Walk {
+impl Descent {
     /// Lets the peer begin at the root of these spaces.
     pub(super) fn expect_roots(&mut self, places: impl IntoIterator<Item = u32>) {
         self.roots.extend(places);
     }
 
     /// Queues a subtree that this side has to answer.
-    pub(super) fn push(&mut self, at: At) {
+    pub(super) fn push(&mut self, at: NodeRef) {
         if self.pending.len() < MAX_PENDING {
             self.pending.push(at);
         } else {
@@ -85,17 +85,18 @@ impl Walk {
     /// next session.
     pub(super) fn offer(
         &mut self,
-        (place, prefix): At,
+        (space_index, prefix): NodeRef,
         entries: &[Entry],
         session_key: SessionKey,
     ) -> bool {
-        if self.offered + entries.len() > MAX_PENDING || self.said.len() == MAX_PENDING {
+        if self.offered + entries.len() > MAX_PENDING || self.sent.len() == MAX_PENDING {
             self.kept_back = true;
             return false;
         }
         self.offered += entries.len();
-        self.said.insert((place, prefix), Said { unanswered: 0, told: u16::MAX });
-        self.offers.push_back((place, Listing { prefix, lines: lines(entries, session_key) }));
+        self.sent.insert((space_index, prefix), Sent { unanswered: 0, disclosed: u16::MAX });
+        self.offers
+            .push_back((space_index, Listing { prefix, lines: lines(entries, session_key) }));
         true
     }
 
@@ -104,37 +105,46 @@ impl Walk {
     }
 
     /// Whether the peer may send this node now; each at most once.
-    pub(super) fn admit(&mut self, (place, prefix): At) -> Result<(), ProtocolViolation> {
+    pub(super) fn admit(
+        &mut self,
+        (space_index, prefix): NodeRef,
+    ) -> Result<(), ProtocolViolation> {
         let admitted = match prefix.parent() {
-            None => self.roots.remove(&place),
-            Some((parent, nibble)) => self.said.get_mut(&(place, parent)).is_some_and(|said| {
-                let open = said.unanswered & 1 << nibble != 0;
-                said.unanswered &= !(1 << nibble);
-                open
-            }),
+            None => self.roots.remove(&space_index),
+            Some((parent, nibble)) => {
+                self.sent.get_mut(&(space_index, parent)).is_some_and(|sent| {
+                    let open = sent.unanswered & 1 << nibble != 0;
+                    sent.unanswered &= !(1 << nibble);
+                    open
+                })
+            }
         };
         if admitted { Ok(()) } else { Err(ProtocolViolation::UnsolicitedSubtree) }
     }
 
     /// Whether this side listed its entries below `prefix`, so that the peer may offer missing
     /// ones.
-    pub(super) fn told_all(&self, (place, prefix): At) -> bool {
-        let listed = self.said.get(&(place, prefix)).is_some_and(|said| said.told == u16::MAX);
+    pub(super) fn disclosed_all(&self, (space_index, prefix): NodeRef) -> bool {
+        let listed =
+            self.sent.get(&(space_index, prefix)).is_some_and(|sent| sent.disclosed == u16::MAX);
         let mut above = prefix;
-        let mut told = listed;
-        while let (false, Some((parent, nibble))) = (told, above.parent()) {
-            told = self.said.get(&(place, parent)).is_some_and(|said| said.told & 1 << nibble != 0);
+        let mut disclosed = listed;
+        while let (false, Some((parent, nibble))) = (disclosed, above.parent()) {
+            disclosed = self
+                .sent
+                .get(&(space_index, parent))
+                .is_some_and(|sent| sent.disclosed & 1 << nibble != 0);
             above = parent;
         }
-        told
+        disclosed
     }
 
     /// Whether this side listed its entries around `key`, so that records may arrive unasked.
-    pub(super) fn told(&self, place: u32, key: &[u8; 32]) -> bool {
+    pub(super) fn disclosed(&self, space_index: u32, key: &[u8; 32]) -> bool {
         (0..=MAX_DEPTH).any(|depth| {
             Prefix::of(key, depth)
-                .and_then(|prefix| self.said.get(&(place, prefix)))
-                .is_some_and(|said| said.told & 1 << nibble(key, depth) != 0)
+                .and_then(|prefix| self.sent.get(&(space_index, prefix)))
+                .is_some_and(|sent| sent.disclosed & 1 << nibble(key, depth) != 0)
         })
     }
 
@@ -155,7 +165,7 @@ impl Walk {
         let &(space, _) = self.offers.front()?;
         let (mut listings, mut bytes) = (Vec::new(), 0);
         while bytes < FRAME_TARGET && self.sent_this_turn < NODES_PER_TURN {
-            if self.offers.front().is_none_or(|(place, _)| *place != space) {
+            if self.offers.front().is_none_or(|(space_index, _)| *space_index != space) {
                 break;
             }
             let Some((_, listing)) = self.offers.pop_front() else { break };
@@ -175,25 +185,26 @@ impl Walk {
         let Some(view) = directory.at(space).map(|hosted| &hosted.view) else { return };
         let (mut nodes, mut listings, mut bytes) = (Vec::new(), Vec::new(), 0);
         while bytes < FRAME_TARGET && self.sent_this_turn < NODES_PER_TURN {
-            if self.said.len() == MAX_PENDING {
+            if self.sent.len() == MAX_PENDING {
                 self.stop();
             }
-            let Some((_, prefix)) = self.pending.pop_if(|(place, _)| *place == space) else {
+            let Some((_, prefix)) = self.pending.pop_if(|(space_index, _)| *space_index == space)
+            else {
                 break;
             };
             self.sent_this_turn += 1;
-            let said = if is_listed(view, &prefix) {
+            let sent = if is_listed(view, &prefix) {
                 let listing = list(view, prefix, session_key);
                 bytes += NODE_LEN + LINE_LEN * listing.lines.len();
                 listings.push(listing);
-                Said { unanswered: 0, told: u16::MAX }
+                Sent { unanswered: 0, disclosed: u16::MAX }
             } else {
                 let node = Node { prefix, children: session_key.children(view.children(&prefix)) };
                 bytes += NODE_LEN;
                 nodes.push(node);
-                Said { unanswered: u16::MAX, told: empty_children(&node) }
+                Sent { unanswered: u16::MAX, disclosed: empty_children(&node) }
             };
-            self.said.insert((space, prefix), said);
+            self.sent.insert((space, prefix), sent);
         }
         if !nodes.is_empty() {
             self.ready.push_back(Message::SubtreeRequest(SubtreeRequest { space, nodes }));

@@ -19,16 +19,16 @@ const HEADERS: u64 = 20 + 8;
 
 /// A network in memory, for tests: nodes that listen on it reach each other and nobody else.
 ///
-/// Give it to nodes by [`NetConfig::switch`](crate::NetConfig::switch). With the time of tokio paused
+/// Give it to nodes by [`NetConfig::network`](crate::NetConfig::network). With the time of tokio paused
 /// a run takes no longer than its computations, and the seed decides which packets are lost.
 #[derive(Clone)]
-pub struct Switch {
+pub struct MemoryNetwork {
     inner: Arc<Mutex<Inner>>,
     /// When it was made, by the clock on the wall and by that of tokio.
     made: (SystemTime, Instant),
 }
 
-/// How a [`Switch`] treats packets.
+/// How a [`MemoryNetwork`] treats packets.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Conditions {
@@ -80,8 +80,8 @@ impl Default for Conditions {
     }
 }
 
-impl Switch {
-    /// A switch in good conditions whose random choices follow `seed`.
+impl MemoryNetwork {
+    /// A network in good conditions whose random choices follow `seed`.
     pub fn new(seed: u64) -> Self {
         let inner = Inner {
             conditions: Conditions::default(),
@@ -133,7 +133,7 @@ impl Switch {
         }
         inner.inboxes.insert(address, Inbox::default());
         drop(inner);
-        Ok(Arc::new(Port { switch: self.clone(), address, alarm: Mutex::default() }))
+        Ok(Arc::new(Port { network: self.clone(), address, alarm: Mutex::default() }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -141,9 +141,9 @@ impl Switch {
     }
 }
 
-impl fmt::Debug for Switch {
+impl fmt::Debug for MemoryNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Switch")
+        f.debug_struct("MemoryNetwork")
             .field("conditions", &self.lock().conditions)
             .finish_non_exhaustive()
     }
@@ -169,9 +169,9 @@ impl Inner {
     }
 }
 
-/// One socket on the switch.
+/// One socket on the network.
 struct Port {
-    switch: Switch,
+    network: MemoryNetwork,
     address: SocketAddr,
     /// Wakes the reader when the next packet arrives.
     alarm: Mutex<Option<Pin<Box<Sleep>>>>,
@@ -185,7 +185,7 @@ impl fmt::Debug for Port {
 
 impl Drop for Port {
     fn drop(&mut self) {
-        self.switch.lock().inboxes.remove(&self.address);
+        self.network.lock().inboxes.remove(&self.address);
     }
 }
 
@@ -195,7 +195,7 @@ impl AsyncUdpSocket for Port {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        let mut inner = self.switch.lock();
+        let mut inner = self.network.lock();
         let size = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
         for packet in transmit.contents.chunks(size) {
             inner.send(self.address, transmit.destination, packet);
@@ -209,7 +209,7 @@ impl AsyncUdpSocket for Port {
         buffers: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        let mut inner = self.switch.lock();
+        let mut inner = self.network.lock();
         let Some(inbox) = inner.inboxes.get_mut(&self.address) else { return Poll::Pending };
         let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
         let mut received = 0;
@@ -246,7 +246,7 @@ impl AsyncUdpSocket for Port {
     }
 }
 
-/// The switch takes every packet at once.
+/// The network takes every packet at once.
 #[derive(Debug)]
 struct AlwaysWritable;
 
