@@ -43,9 +43,9 @@ fn submit(world: &mut World<Replica>, node: usize, id: &str) {
 }
 
 /// The time until all agree.
-fn until_agreed(world: &mut World<Replica>, patience: Duration) -> Option<Duration> {
+fn until_agreed(world: &mut World<Replica>, time_limit: Duration) -> Option<Duration> {
     let begun = world.now();
-    world.run_until_agreed(begun + patience).map(|at| at - begun)
+    world.run_until_agreed(begun + time_limit).map(|at| at - begun)
 }
 
 fn within(what: &str, took: Option<Duration>, limit: Duration) -> Verdict {

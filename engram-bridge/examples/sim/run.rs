@@ -53,17 +53,17 @@ impl Run {
 }
 
 /// How long nodes may take to agree.
-const PATIENCE: Duration = Duration::from_secs(600);
+const TIME_LIMIT: Duration = Duration::from_secs(600);
 /// How exactly curves and lags are seen.
 pub(crate) const SAMPLE: Duration = Duration::from_millis(50);
 
-/// Runs `world` from now until all nodes agree, at most for [`PATIENCE`].
+/// Runs `world` from now until all nodes agree, at most for [`TIME_LIMIT`].
 pub(crate) fn until_agreed(world: &mut World<Replica>) -> Run {
     let begin = world.now();
     let before = world.tally().clone();
     let mut curve = vec![(0.0, world.records())];
     let mut agreed = None;
-    while agreed.is_none() && world.now() < begin + PATIENCE {
+    while agreed.is_none() && world.now() < begin + TIME_LIMIT {
         agreed = world.run_until_agreed(world.now() + SAMPLE);
         curve.push(((world.now() - begin).as_secs_f64(), world.records()));
     }

@@ -24,7 +24,7 @@ const SETTLING: Duration = Duration::from_secs(60);
 const ABSENCES: [Duration; 3] =
     [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(100)];
 /// How long a meeting may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// How exactly meetings are seen.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -64,7 +64,7 @@ pub(crate) fn meeting(nodes: usize, living: usize, moment: Moment, setting: Sett
 fn until_met(world: &mut World<Replica>, peers: std::ops::Range<usize>) -> Option<Duration> {
     let begin = world.now();
     while !peers.clone().all(|peer| world.are_connected(0, peer)) {
-        if world.now() >= begin + PATIENCE {
+        if world.now() >= begin + TIME_LIMIT {
             return None;
         }
         world.run_until(world.now() + LOOK);

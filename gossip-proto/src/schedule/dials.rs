@@ -3,45 +3,20 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
+use super::dial_class::DialClass;
 use super::limits::{
     DIAL_PERMIT, HANDSHAKE_TIMEOUT, LEAST_DIAL_PERMIT, LOST_HANDSHAKE_TIMEOUT, LOST_PAUSE,
-    MAX_DIALS, MAX_DIALS_UNDER_WAY, MAX_LOST_DIALS, MAX_UNREACHABLE_DIALS, MET_LATELY,
-    PERMIT_HANDSHAKES,
+    MAX_DIALS, MAX_DIALS_UNDER_WAY, MET_LATELY, PERMIT_HANDSHAKES,
 };
 use super::peer::{Contact, Peer};
 use super::{Action, DialFailure, Disconnect, Due, Reach, Scheduler};
-
-/// The priority of a member's dial, and its share of the permits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    /// The host waits for it.
-    Requested,
-    /// The member was not dialled yet.
-    New,
-    /// The member was met lately.
-    Lost,
-    /// The last dial of the member failed.
-    Unreachable,
-}
-
-impl Class {
-    const ALL: [Self; 4] = [Self::Requested, Self::New, Self::Lost, Self::Unreachable];
-
-    fn share(self) -> usize {
-        match self {
-            Self::Requested | Self::New => MAX_DIALS,
-            Self::Lost => MAX_LOST_DIALS,
-            Self::Unreachable => MAX_UNREACHABLE_DIALS,
-        }
-    }
-}
 
 /// Members that wait for a permit, and the permits.
 #[derive(Debug)]
 pub(super) struct Dials<P> {
     /// Entries of members that no longer wait are skipped.
-    queues: [VecDeque<P>; Class::ALL.len()],
-    held: [usize; Class::ALL.len()],
+    queues: [VecDeque<P>; DialClass::ALL.len()],
+    held: [usize; DialClass::ALL.len()],
     /// Dials with a permit and without.
     under_way: usize,
     /// The usual duration of a handshake, once known.
@@ -51,20 +26,20 @@ pub(super) struct Dials<P> {
 impl<P: Copy + Ord> Dials<P> {
     pub(super) const fn new() -> Self {
         Self {
-            queues: [const { VecDeque::new() }; Class::ALL.len()],
-            held: [0; Class::ALL.len()],
+            queues: [const { VecDeque::new() }; DialClass::ALL.len()],
+            held: [0; DialClass::ALL.len()],
             under_way: 0,
             handshake: None,
         }
     }
 
-    fn is_free(&self, class: Class) -> bool {
+    fn is_free(&self, class: DialClass) -> bool {
         self.held.iter().sum::<usize>() < MAX_DIALS
             && self.held[class as usize] < class.share()
             && self.under_way < MAX_DIALS_UNDER_WAY
     }
 
-    fn release(&mut self, permit: Option<Class>) {
+    fn release(&mut self, permit: Option<DialClass>) {
         if let Some(class) = permit {
             self.held[class as usize] -= 1;
         }
@@ -239,20 +214,20 @@ impl<P: Copy + Ord> Scheduler<P> {
     fn queue_dial(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         let class = if found.is_requested() {
-            Class::Requested
+            DialClass::Requested
         } else if found.is_lost(now) {
-            Class::Lost
+            DialClass::Lost
         } else if found.backoff.failures() > 0 {
-            Class::Unreachable
+            DialClass::Unreachable
         } else {
-            Class::New
+            DialClass::New
         };
         if found.contact != Contact::Queued(class) {
             found.contact = Contact::Queued(class);
             let queue = &mut self.dials.queues[class as usize];
             // New members go in random order: the first answer shows the duration of a dial.
             let place = match class {
-                Class::New => self.random.below(queue.len() + 1),
+                DialClass::New => self.random.below(queue.len() + 1),
                 _ => queue.len(),
             };
             queue.insert(place, peer);
@@ -267,7 +242,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     fn start_dials(&mut self, now: Duration) {
-        for class in Class::ALL {
+        for class in DialClass::ALL {
             while self.dials.is_free(class)
                 && let Some(peer) = self.dials.queues[class as usize].pop_front()
             {

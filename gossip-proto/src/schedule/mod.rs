@@ -31,6 +31,7 @@ mod backoff;
 mod claiming_view;
 mod claims;
 mod config;
+mod dial_class;
 mod dials;
 mod ending;
 mod in_flight;

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::backoff::Backoff;
-use super::dials::Class;
+use super::dial_class::DialClass;
 use super::rates::PeerAccount;
 use super::roots::PeerRoots;
 use super::token_bucket::TokenBucket;
@@ -50,9 +50,9 @@ pub(super) enum Contact {
     /// Looking up its addresses.
     Resolving,
     /// Waiting for a permit to be dialled.
-    Queued(Class),
+    Queued(DialClass),
     /// Being dialled; with a permit, unless the dial released it.
-    Dialling { permit: Option<Class> },
+    Dialling { permit: Option<DialClass> },
     /// The handshake is complete here, but the peer may still refuse this node.
     Dialled,
     /// Connected, and both sides have accepted each other.

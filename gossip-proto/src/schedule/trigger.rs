@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn fruitless_timed_sessions_wait() {
+    fn idle_timed_sessions_wait() {
         let mut trigger = Trigger::default();
         let now = Duration::from_secs(1);
         assert!(!trigger.is_backing_off(now));

@@ -149,7 +149,7 @@ impl Deltas {
     }
 
     /// The next record to send by clocks. Call it after the previous one was sent.
-    pub(super) fn next_parcel<V: View>(
+    pub(super) fn next_queued<V: View>(
         &mut self,
         directory: &Directory<V>,
         session_key: SessionKey,

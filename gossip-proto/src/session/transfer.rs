@@ -265,8 +265,8 @@ impl<C: Wire> Transfer<C> {
         unsent: &mut Unsent,
     ) -> Option<Pieces<C>> {
         loop {
-            let queued = deltas.next_parcel(directory, session_key);
-            let queued = queued.or_else(|| self.next_parcel(directory))?;
+            let queued = deltas.next_queued(directory, session_key);
+            let queued = queued.or_else(|| self.next_queued(directory))?;
             let hosted = directory.at(queued.space_index)?;
             let Some(record) = hosted.view.record(&queued.key) else { continue };
             let (space_index, id) = (queued.space_index, record.id.clone());
@@ -313,7 +313,7 @@ impl<C: Wire> Transfer<C> {
     }
 
     /// The next record to send; unfolds subtrees on the way.
-    fn next_parcel<V: View>(&mut self, directory: &Directory<V>) -> Option<QueuedRecord> {
+    fn next_queued<V: View>(&mut self, directory: &Directory<V>) -> Option<QueuedRecord> {
         loop {
             let (space_index, prefix) = match self.pushes.pop_front()? {
                 SendItem::Record(queued) => return Some(queued),

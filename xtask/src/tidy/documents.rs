@@ -119,7 +119,7 @@ fn unknown_item(span: &str, names: &BTreeSet<String>) -> Option<String> {
 fn unknown_file(span: &str, files: &[String]) -> Option<String> {
     let is_file = span.ends_with(".rs") && !span.contains(['*', ' ', '<']);
     let is_file = is_file && !span.starts_with("engram-core/");
-    let ending = format!("/{}", span.trim_start_matches("./"));
+    let ending = format!("/{}", span.trim_start_matches("../").trim_start_matches("./"));
     let is_there = files.iter().any(|file| format!("/{file}").ends_with(&ending));
     (is_file && !is_there).then(|| format!("`{span}`: there is no such file"))
 }

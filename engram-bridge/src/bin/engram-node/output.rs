@@ -10,7 +10,7 @@ use std::time::Duration;
 pub(crate) const QUEUE: usize = 4_096;
 
 /// How long the end of the program waits for a slow reader.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIME_LIMIT: Duration = Duration::from_secs(1);
 
 /// Writes lines on a thread of its own. A reader that is slow or gone loses lines, and holds up nothing.
 pub(crate) struct Output {
@@ -47,7 +47,7 @@ impl Output {
     pub(crate) fn flush(&self) {
         let (done, written) = sync_channel(1);
         if self.lines.try_send(Item::Flush(done)).is_ok() {
-            _ = written.recv_timeout(PATIENCE);
+            _ = written.recv_timeout(TIME_LIMIT);
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) const SOCKET: &str = "control.sock";
 /// Requests that are served at once; others wait.
 const MAX_CONNECTIONS: usize = 8;
 /// How long a client may take to send its request, and to take its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long the end waits for answers under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -93,7 +93,7 @@ async fn accept(
                 });
             }
             // Too many files are open: that passes.
-            Err(_) => sleep(PATIENCE / 100).await,
+            Err(_) => sleep(TIME_LIMIT / 100).await,
         }
         while connections.try_join_next().is_some() {}
     }
@@ -107,7 +107,7 @@ async fn serve(stream: UnixStream, owner: u32, requests: &mpsc::Sender<Asked>) -
     if asking != owner && asking != 0 {
         return Ok(());
     }
-    let line = timeout(PATIENCE, read_line(&stream)).await??;
+    let line = timeout(TIME_LIMIT, read_line(&stream)).await??;
     let (asked, answered) = Asked::new(Request::parse(&line));
     let answer = match requests.send(asked).await {
         Ok(()) => answered.await.unwrap_or_else(|_| stopping()),
@@ -115,7 +115,7 @@ async fn serve(stream: UnixStream, owner: u32, requests: &mpsc::Sender<Asked>) -
     };
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
-    timeout(PATIENCE, write_all(&stream, &line)).await?
+    timeout(TIME_LIMIT, write_all(&stream, &line)).await?
 }
 
 /// Reads to the end of a line, or as much as a request may have.

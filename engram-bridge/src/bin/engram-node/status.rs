@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::Failure;
 
 /// A node takes longer than this only if it is in trouble.
-const PATIENCE: u64 = 5;
+const TIME_LIMIT: u64 = 5;
 
 /// The page of a node, as `host:port` or as an address of HTTP.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl Page {
 
     fn get(&self, path: &str) -> Result<Value, Failure> {
         let address = format!("{}{path}", self.0);
-        let answer = minreq::get(&address).with_timeout(PATIENCE).send().map_err(|error| {
+        let answer = minreq::get(&address).with_timeout(TIME_LIMIT).send().map_err(|error| {
             format!("{address}: no answer ({error}); does [http] of that node say so?")
         })?;
         let text = answer.as_str().map_err(|error| format!("{address}: {error}"))?;

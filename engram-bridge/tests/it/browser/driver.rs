@@ -21,7 +21,7 @@ pub(crate) const RIGHT: &str = "\u{e014}";
 pub(crate) const DOWN: &str = "\u{e015}";
 
 /// How long the driver looks for an element before it gives up.
-const PATIENCE_MS: u64 = 60_000;
+const TIME_LIMIT_MS: u64 = 60_000;
 
 /// A browser with one window. It ends with this value.
 pub(crate) struct Browser {
@@ -54,7 +54,7 @@ pub(crate) async fn start(profile: &Path) -> Option<Browser> {
     let wanted = json!({
         "goog:chromeOptions": { "args": arguments },
         "goog:loggingPrefs": { "browser": "ALL" },
-        "timeouts": { "implicit": PATIENCE_MS },
+        "timeouts": { "implicit": TIME_LIMIT_MS },
     });
     let capabilities = json!({ "capabilities": { "alwaysMatch": wanted } });
     let session = post(browser.address, "/session", &capabilities.to_string()).await.json();

@@ -67,7 +67,7 @@ pub(crate) fn like_a_node() -> TransportConfig {
     transport
 }
 
-/// How a raw client that never loses patience keeps a connection.
+/// How a raw client that never loses time_limit keeps a connection.
 pub(crate) fn patient() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport.max_idle_timeout(None);

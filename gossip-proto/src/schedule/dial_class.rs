@@ -1,0 +1,29 @@
+//! The classes of members that wait to be dialled.
+
+use super::limits::{MAX_DIALS, MAX_LOST_DIALS, MAX_UNREACHABLE_DIALS};
+
+/// The priority of a member's dial, and its share of the permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DialClass {
+    /// The host waits for it.
+    Requested,
+    /// The member was not dialled yet.
+    New,
+    /// The member was met lately.
+    Lost,
+    /// The last dial of the member failed.
+    Unreachable,
+}
+
+impl DialClass {
+    pub(super) const ALL: [Self; 4] = [Self::Requested, Self::New, Self::Lost, Self::Unreachable];
+
+    /// The most dials of the class that hold a permit at once.
+    pub(super) fn share(self) -> usize {
+        match self {
+            Self::Requested | Self::New => MAX_DIALS,
+            Self::Lost => MAX_LOST_DIALS,
+            Self::Unreachable => MAX_UNREACHABLE_DIALS,
+        }
+    }
+}
