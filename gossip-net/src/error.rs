@@ -87,7 +87,7 @@ pub enum SyncError {
     Lost(String),
     /// The peer was silent, or took nothing from us, for too long.
     #[error("the peer took too long to {0}")]
-    TimedOut(&'static str),
+    TimedOut(TimedStep),
     /// The peer has as many sessions as it takes; it is asked again later.
     #[error("the peer has as many sessions as it takes; it is asked again later")]
     Busy,
@@ -119,6 +119,27 @@ pub enum SyncError {
     /// One of the two nodes shuts down.
     #[error("one of the two nodes shuts down")]
     ShuttingDown,
+}
+
+/// The step of a session that took a peer too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TimedStep {
+    /// It did not answer the first frame.
+    #[error("answer")]
+    Answer,
+    /// It did not take a frame of this node.
+    #[error("take a frame")]
+    TakeFrame,
+    /// It did not send the next frame.
+    #[error("send a frame")]
+    SendFrame,
+    /// It gave up on this node.
+    #[error("wait for this node")]
+    Wait,
+    /// It did not end the session in time.
+    #[error("finish the session")]
+    Finish,
 }
 
 impl SyncError {

@@ -44,7 +44,7 @@ pub use engram_gossip_proto as proto;
 pub use engram_gossip_proto::schedule::{
     Agreement, ConfigError, PeerQuota, QuietHours, Rate, RateLimits, ScheduleConfig,
 };
-pub use error::{AdvertError, BindError, RotateError, SyncError};
+pub use error::{AdvertError, BindError, RotateError, SyncError, TimedStep};
 pub use event::{Event, Events};
 pub use gossip::Gossip;
 pub use handshake::HandshakeError;

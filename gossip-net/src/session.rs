@@ -15,7 +15,7 @@ use crate::replicas::{Machine, NewMachine, Source};
 use crate::report::{Opener, SessionReport};
 use crate::schedule::SessionClaims;
 use crate::stream::{Abort, FrameStream, Linger, StreamError};
-use crate::{NodeId, SyncError};
+use crate::{NodeId, SyncError, TimedStep};
 
 /// Bytes of a frame above which its packets are worth a turn of their own.
 const LARGE: usize = 64 << 10;
@@ -170,7 +170,7 @@ impl Driver<'_> {
                 }
                 Err(StreamError::TimedOut(_)) if *now < end => machine.handle_timeout(*now - begun),
                 Err(StreamError::TimedOut(_)) => {
-                    return Err(StreamError::TimedOut("finish the session"));
+                    return Err(StreamError::TimedOut(TimedStep::Finish));
                 }
                 Err(error) => return Err(error),
             }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::link::{Close, diagnose};
 use crate::task::at_once;
-use crate::{HandshakeError, SyncError};
+use crate::{HandshakeError, SyncError, TimedStep};
 
 /// Why a stream is given up, as the peer reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(crate) enum StreamError {
     /// The peer ended the stream where a frame had to follow.
     Ended,
     /// The deadline passed.
-    TimedOut(&'static str),
+    TimedOut(TimedStep),
     /// The header announces what no frame may be.
     Header(DecodeError),
 }
@@ -122,7 +122,7 @@ impl FrameStream {
         let len = frame.len() as u64;
         timeout_at(deadline, self.send.write_chunk(frame.into()))
             .await
-            .map_err(|_| StreamError::TimedOut("take a frame"))??;
+            .map_err(|_| StreamError::TimedOut(TimedStep::TakeFrame))??;
         self.bytes_sent += len;
         self.heard_last = false;
         // Dropped before the next wait, its end leaves in the packet of this frame.
@@ -136,7 +136,7 @@ impl FrameStream {
     pub(crate) async fn read(&mut self, deadline: Instant) -> Result<&[u8], StreamError> {
         timeout_at(deadline, self.read_whole())
             .await
-            .map_err(|_| StreamError::TimedOut("send a frame"))??;
+            .map_err(|_| StreamError::TimedOut(TimedStep::SendFrame))??;
         self.heard_last = true;
         Ok(&self.arrived[..self.handed_out])
     }
@@ -206,7 +206,7 @@ impl From<StreamError> for SyncError {
             StreamError::Aborted(Some(Abort::Busy | Abort::Crossed)) => Self::Busy,
             StreamError::Aborted(Some(Abort::OverAllowance)) => Self::OverAllowance,
             StreamError::Aborted(Some(Abort::Failed)) => Self::Rejected,
-            StreamError::Aborted(Some(Abort::TimedOut)) => Self::TimedOut("wait for this node"),
+            StreamError::Aborted(Some(Abort::TimedOut)) => Self::TimedOut(TimedStep::Wait),
             StreamError::Aborted(None) | StreamError::Ended => Self::Cut,
             StreamError::TimedOut(what) => Self::TimedOut(what),
             StreamError::Header(error) => Self::Session(error.into()),

@@ -16,7 +16,7 @@ use crate::schedule::SessionClaims;
 use crate::session::{self, Ended, Failure};
 use crate::stream::Abort;
 use crate::task::Work;
-use crate::{HandshakeError, SyncError};
+use crate::{HandshakeError, SyncError, TimedStep};
 
 /// The sessions with a peer, and those that wait for one.
 #[derive(Default)]
@@ -258,7 +258,7 @@ impl PeerTask {
         let result = match &ended.result {
             Ok(report) => Ok(report.clone()),
             Err(Failure::Crossed | Failure::Replaced) => return None,
-            Err(Failure::Unresponsive) => Err(SyncError::TimedOut("answer")),
+            Err(Failure::Unresponsive) => Err(SyncError::TimedOut(TimedStep::Answer)),
             Err(Failure::Failed(error)) => Err(error.clone()),
         };
         let bytes = [ended.bytes_sent, ended.bytes_received];

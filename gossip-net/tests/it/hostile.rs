@@ -8,7 +8,9 @@ use crate::common::raw::{Certificate, RawClient, client_config};
 use crate::common::scene::{ALPN, Scene, frame_header, impatient};
 use crate::common::store::{Store, parameters};
 use crate::common::{absent, quiet, roster};
-use engram_gossip_net::{ConnectionState, Event, Gossip, HandshakeError, SyncError, limits};
+use engram_gossip_net::{
+    ConnectionState, Event, Gossip, HandshakeError, SyncError, TimedStep, limits,
+};
 use engram_gossip_proto::{DecodeError, RootAdvert, SessionError, SpaceId, Summary};
 use quinn::VarInt;
 use tokio::time::{Instant, sleep};
@@ -199,7 +201,7 @@ async fn peer_that_never_answers_is_disconnected() {
     let mut scene = Scene::new(&impatient()).await;
     let connection = scene.connect().await;
     let result = scene.a.gossip.sync_with(scene.bad.id()).await;
-    assert_eq!(result, Err(SyncError::TimedOut("answer")));
+    assert_eq!(result, Err(SyncError::TimedOut(TimedStep::Answer)));
     connection.closed().await;
     let status = scene.a.gossip.peers();
     let bad = status.iter().find(|peer| peer.member.id == scene.bad.id()).unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::common::raw::patient;
 use crate::common::scene::{Scene, frame_header};
 use crate::common::{Cluster, absent, quiet, roster, take};
-use engram_gossip_net::{MemoryNetwork, SyncError, Validity, limits};
+use engram_gossip_net::{MemoryNetwork, SyncError, TimedStep, Validity, limits};
 use quinn::VarInt;
 use tokio::time::{Instant, sleep};
 
@@ -22,7 +22,7 @@ async fn peer_that_reads_no_frame_is_disconnected() {
     let connection = scene.connect_with(transport).await;
     let begun = Instant::now();
     let result = scene.a.gossip.sync_with(scene.bad.id()).await;
-    assert_eq!(result, Err(SyncError::TimedOut("answer")));
+    assert_eq!(result, Err(SyncError::TimedOut(TimedStep::Answer)));
     assert_eq!(begun.elapsed().as_secs(), limits::FRAME_TIMEOUT.as_secs());
     connection.closed().await;
     scene.honest_nodes_sync().await;
@@ -50,7 +50,7 @@ async fn no_session_takes_longer_than_the_limit() {
     let begun = Instant::now();
     let (mut send, _recv) = connection.open_bi().await.unwrap();
     send.write_all(&frame_header(1000)).await.unwrap();
-    assert_eq!(scene.failure().await, SyncError::TimedOut("finish the session"));
+    assert_eq!(scene.failure().await, SyncError::TimedOut(TimedStep::Finish));
     assert_eq!(begun.elapsed().as_secs(), limits::SESSION_TIMEOUT.as_secs());
 }
 
