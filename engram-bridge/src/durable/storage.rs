@@ -41,7 +41,7 @@ pub trait StateStore: Send + Sync {
     /// Gives space that the rows do not need back to the system. Commits may wait for it.
     ///
     /// # Errors
-    /// [`StorageError`]; no row was changed.
+    /// [`StorageError`]; no row was changed. [`StorageError::Busy`] if a backup reads the store.
     fn compact(&self) -> Result<(), StorageError> {
         Ok(())
     }
@@ -163,6 +163,12 @@ pub enum StorageError {
     /// Another process has it open.
     #[error("{place} is in use by another process; stop that one, or give this node its own path")]
     InUse {
+        /// Which file.
+        place: String,
+    },
+    /// A backup of it is under way.
+    #[error("{place} is read by a backup; nothing was changed, compact it once the backup is done")]
+    Busy {
         /// Which file.
         place: String,
     },

@@ -9,7 +9,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard, TryLockError, TryLockResult};
 
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _};
 
@@ -31,6 +31,8 @@ pub struct RedbStateStore {
     cache: usize,
     /// Read while the database works, so that only an opening or a compaction waits for a commit.
     open: RwLock<Open>,
+    /// Read by each backup. A compaction writes it, so that no commit waits for a backup.
+    copying: RwLock<()>,
     /// Rows of the records, as of the last commit; [`u64::MAX`] before the first opening.
     records: AtomicU64,
 }
@@ -57,6 +59,7 @@ impl RedbStateStore {
             folder: folder.into(),
             cache: Self::DEFAULT_CACHE,
             open: RwLock::default(),
+            copying: RwLock::default(),
             records: AtomicU64::new(u64::MAX),
         }
     }
@@ -212,6 +215,9 @@ impl StateStore for RedbStateStore {
     }
 
     fn compact(&self) -> Result<(), StorageError> {
+        let Some(_alone) = unless_blocked(self.copying.try_write()) else {
+            return Err(StorageError::Busy { place: self.place() });
+        };
         self.with(|_| Ok(()))?;
         self.guarded(|| match &mut self.open_mut().database {
             // It failed meanwhile; the next commit opens it again.
@@ -231,6 +237,7 @@ impl StateStore for RedbStateStore {
     }
 
     fn backup(&self, to: &Path) -> Result<(), StorageError> {
+        let _copying = self.copying.read().unwrap_or_else(PoisonError::into_inner);
         let place = || to.display().to_string();
         make_private(to).map_err(|error| io_error(&error, place()))?;
         let copied = self.with(|database| copy(database, to, self.cache)).and_then(|copied| {
@@ -295,7 +302,33 @@ fn scan_rows(
     Ok(())
 }
 
+/// The guard of a lock, unless somebody holds it.
+fn unless_blocked<G>(tried: TryLockResult<G>) -> Option<G> {
+    match tried {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise every commit would wait for the whole backup, and for the compaction after it.
+    #[test]
+    fn a_compaction_waits_for_no_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = RedbStateStore::new(folder.path().join("state"));
+        store.commit(&Batch::default()).unwrap();
+        let backup = store.copying.read().unwrap();
+        assert_eq!(store.compact(), Err(StorageError::Busy { place: store.place() }));
+        drop(backup);
+        assert_eq!(store.compact(), Ok(()));
+    }
 }
