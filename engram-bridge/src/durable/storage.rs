@@ -83,9 +83,10 @@ impl StoreUsage {
 pub enum Table {
     /// The store itself: its schema, its owner, the roots of the spaces.
     Meta,
-    /// A row for each pattern id, deletions included.
+    /// A row for each pattern id, deletions included; in it the live content, if there is a single one
+    /// that is not long.
     Records,
-    /// A row for each content.
+    /// A row for each other live content.
     Contents,
 }
 

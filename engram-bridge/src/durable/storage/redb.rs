@@ -178,17 +178,21 @@ impl StateStore for RedbStateStore {
         }
         let committed = self.with(|database| {
             let transaction = database.begin_write()?;
-            let mut records = 0;
+            let mut records = None;
             for table in Table::ALL {
+                let mut edits = batch.edits().iter().filter(|edit| edit.table == table).peekable();
+                if edits.peek().is_none() {
+                    continue;
+                }
                 let mut rows = transaction.open_table(definition(table))?;
-                for edit in batch.edits().iter().filter(|edit| edit.table == table) {
+                for edit in edits {
                     match &edit.value {
                         Some(value) => _ = rows.insert(&*edit.key, &**value)?,
                         None => _ = rows.remove(&*edit.key)?,
                     }
                 }
                 if table == Table::Records {
-                    records = rows.len()?;
+                    records = Some(rows.len()?);
                 }
             }
             transaction.commit()?;
@@ -196,7 +200,7 @@ impl StateStore for RedbStateStore {
         });
         match committed {
             Ok(records) => {
-                self.records.store(records, Relaxed);
+                records.into_iter().for_each(|records| self.records.store(records, Relaxed));
                 Ok(())
             }
             Err(error) => {
