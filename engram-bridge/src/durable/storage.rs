@@ -201,9 +201,9 @@ pub enum StorageError {
         /// What was found.
         reason: String,
     },
-    /// The file belongs to a newer program.
+    /// A program of another version wrote the file.
     #[error(
-        "{place} was written by a newer version ({reason}); nothing was touched, use that version or another path"
+        "{place} was written by another version ({reason}); nothing was touched, use that version or another path"
     )]
     Newer {
         /// Which file.

@@ -74,6 +74,9 @@ impl Found {
     }
 }
 
+/// Bytes of the header of a file, which names the place of everything else.
+const HEADER: usize = 320;
+
 /// Damages the file at every `step`-th byte.
 fn damage_file(step: usize) -> Found {
     // Each trial writes the file and syncs it: in memory, if the system has a folder there.
@@ -97,11 +100,14 @@ fn damage_file(step: usize) -> Found {
         drop(again);
         fs::remove_dir_all(place).unwrap();
     };
-    for at in (0..whole.len()).step_by(step) {
+    // The header of the file is damaged at every byte.
+    for at in (0..HEADER).chain((HEADER..whole.len()).step_by(step)) {
         let mut flipped = whole.clone();
         flipped[at] ^= 1 << (at % 8);
         trial(&flipped, &format!("byte {at} of {} is flipped", whole.len()));
-        trial(&whole[..at], &format!("{at} bytes of {} are left", whole.len()));
+        if at % step == 0 {
+            trial(&whole[..at], &format!("{at} bytes of {} are left", whole.len()));
+        }
     }
     for at in (0..whole.len()).step_by(4_096.max(step)) {
         let mut cleared = whole.clone();

@@ -14,7 +14,7 @@ use std::sync::{PoisonError, RwLock, RwLockWriteGuard, TryLockError, TryLockResu
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _};
 
 use self::error::{io_error, storage_error};
-use self::file::{Check, definition, open_file, open_unwritten, sync};
+use self::file::{Check, definition, has_other_format, open_file, open_unwritten, sync};
 use super::{Batch, StateStore, StorageError, StoreUsage, Table};
 
 const STATE: &str = "state.redb";
@@ -126,7 +126,12 @@ impl RedbStateStore {
             self.open_mut().database = None;
         }
         match done {
-            Ok(done) => done.map_err(|error| storage_error(error, self.place())),
+            Ok(done) => done.map_err(|error| match storage_error(error, self.place()) {
+                StorageError::Damaged { place, reason } if has_other_format(&self.state()) => {
+                    StorageError::Newer { place, reason }
+                }
+                error => error,
+            }),
             Err(panic) => {
                 let reason = format!("the database gave up: {}", message(&*panic));
                 Err(StorageError::Damaged { place: self.place(), reason })
@@ -323,6 +328,26 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A whole file of another format is left alone; one byte that says so is damage.
+    #[test]
+    fn a_file_of_another_format_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        RedbStateStore::new(folder.path()).commit(&Batch::default()).unwrap();
+        let whole = fs::read(folder.path().join(STATE)).unwrap();
+        for (format, at, refused) in
+            [(2, &[64, 192][..], true), (4, &[64, 192], true), (2, &[64], false)]
+        {
+            let mut other = whole.clone();
+            at.iter().for_each(|at| other[*at] = format);
+            fs::write(folder.path().join(STATE), &other).unwrap();
+            let store = RedbStateStore::new(folder.path());
+            let error = store.scan(Table::Meta, &mut |_, _| ()).unwrap_err();
+            assert_eq!(matches!(error, StorageError::Newer { .. }), refused, "{error}");
+            assert_eq!(matches!(error, StorageError::Damaged { .. }), !refused, "{error}");
+            assert_eq!(fs::read(folder.path().join(STATE)).unwrap(), other);
+        }
+    }
 
     /// Otherwise every commit would wait for the whole backup, and for the compaction after it.
     #[test]
