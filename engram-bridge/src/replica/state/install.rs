@@ -109,6 +109,7 @@ impl SpaceState {
             let Some(record) = record else { continue };
             self.in_doubt.remove(&id);
             self.usage.replace(Usage::of(&entry.record), Usage::of(&record));
+            self.counts.replace(&entry.record, &record);
             self.tallies.replace(&entry.record, &record);
             self.conflicts_met += u64::from(versions(&record) > 1 && versions(&entry.record) <= 1);
             let key = self.tree.key_hash(id.as_bytes()).into();
