@@ -25,10 +25,12 @@ use engram_gossip_net::{ClusterCa, Gossip, Identity, NetConfig, Roster, Validity
 use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, HEADER_LEN, Hasher as _};
 use redb::{Database, TableDefinition};
-use serde_json::json;
+use report::report;
 use tokio::runtime::Runtime;
 
 mod common;
+#[path = "common/report.rs"]
+mod report;
 
 const SINGLE_UPDATES: usize = 300;
 const GROUP: usize = 64;
@@ -187,7 +189,8 @@ impl Node {
                     other.submit_pattern(&Arc::new(pattern)).expect("room");
                 }))
             });
-            let answer = scope.spawn(|| until_done(Box::new(move |_| scrape(at))));
+            let answer = scope
+                .spawn(|| until_done(Box::new(move |n| ask(at, PATHS[n as usize % PATHS.len()]))));
             let begun = Instant::now();
             work();
             let took = begun.elapsed().as_secs_f64();
@@ -209,15 +212,18 @@ impl Node {
     }
 }
 
-/// Asks for the metrics, as a Prometheus does.
-fn scrape(at: SocketAddr) {
+/// What a Prometheus, a supervisor and a load balancer ask for.
+const PATHS: [&str; 3] = ["/metrics/prometheus", "/health/alive", "/health/ready"];
+
+fn ask(at: SocketAddr, path: &str) {
     let mut stream = TcpStream::connect(at).expect("it listens");
-    let request =
-        format!("GET /metrics/prometheus HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("it listens");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("# EOF\n"), "{answer}");
+    // Without a peer it is not ready.
+    let answered = ["HTTP/1.1 200", "HTTP/1.1 503"].iter().any(|status| answer.starts_with(status));
+    assert!(answered && (path != PATHS[0] || answer.ends_with("# EOF\n")), "{answer}");
 }
 
 /// The pattern at `n`, somewhere else in the order of the ids, with another strength.
@@ -299,26 +305,4 @@ fn disk_bytes() -> u64 {
     let io = fs::read_to_string("/proc/self/io").expect("this system counts them");
     let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
     line.and_then(|bytes| bytes.parse().ok()).expect("this system counts them")
-}
-
-fn report(
-    name: &str,
-    input: &str,
-    value: f64,
-    unit: &str,
-    (floor, reference): (&str, f64),
-    budget: Option<f64>,
-) {
-    let ratio = value / reference;
-    let line = json!({
-        "name": name,
-        "input": input,
-        "value": value,
-        "unit": unit,
-        "reference": format!("{floor}: {reference:.3} {unit}"),
-        "ratio": ratio,
-        "budget": budget,
-        "met": budget.map(|budget| ratio <= budget),
-    });
-    println!("{line}");
 }

@@ -21,12 +21,15 @@ use engram_bridge::{
 };
 use engram_gossip_net::{ClusterCa, NodeId, Validity};
 use engram_gossip_proto::SpaceId;
+use report::report;
 use serde_json::{Value, json};
 
 mod common;
+#[path = "common/report.rs"]
+mod report;
 
-/// Bytes that a whole node with 10,000 patterns may take.
-const WHOLE: f64 = 50e6;
+/// Bytes that a whole node with 10,000 patterns may take, by the precision of its embeddings.
+const WHOLE: [(&str, f64); 2] = [("f32", 50e6), ("f16", 35e6)];
 
 fn main() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -37,7 +40,9 @@ fn main() {
     for (count, budget) in [(1_000, None), (10_000, Some(1.35)), (100_000, Some(1.35))] {
         cluster.measure_start(count, &empty, budget);
     }
-    cluster.measure_feeding_and_sync(10_000, &empty);
+    for (precision, limit) in WHOLE {
+        cluster.measure_feeding_and_sync(10_000, &empty, precision, limit);
+    }
 }
 
 /// Nodes of one authority, in one folder.
@@ -49,7 +54,7 @@ struct Cluster<'f> {
 
 /// A node that a configuration names.
 struct Peer {
-    name: &'static str,
+    name: String,
     id: String,
     port: u16,
 }
@@ -73,34 +78,39 @@ impl<'f> Cluster<'f> {
         let full = self.start(&name, &[]).until(count as u64);
         let memory = full.peak - empty.peak;
         let input = format!("{count} patterns of {bare} bytes");
-        report("node_memory", &input, memory as f64, "B", bare, budget);
-        report("node_store", &input, stored as f64, "B", bare, None);
-        report("node_warm_start", &input, full.started, "s", 1.0, None);
+        let contents = ("the contents", bare);
+        report("memory after a start", &input, memory as f64, "B", contents, budget);
+        report("file of the store", &input, stored as f64, "B", contents, None);
+        report("a process until it listens", &input, full.started, "s", ("limit", 1.0), None);
     }
 
-    /// What a node takes after it was fed with `count` patterns, and one after it got them from there.
-    fn measure_feeding_and_sync(&self, count: usize, empty: &Shown) {
+    /// What a node takes after it was fed with `count` patterns, and one after it got them from there. A
+    /// whole node may take `limit` bytes.
+    fn measure_feeding_and_sync(&self, count: usize, empty: &Shown, precision: &str, limit: f64) {
         let whole = snapshot(count);
         let bare = bytes(&whole);
         let ports = [free_port(), free_port()];
         let [fed, synced] = [("fed", ports[0]), ("synced", ports[1])].map(|(name, port)| {
-            let id = self.issue(name);
+            let name = format!("{name}-{precision}");
+            let id = self.issue(&name);
             Peer { name, id, port }
         });
-        self.configure(&fed, &synced);
-        self.configure(&synced, &fed);
+        self.configure(&fed, &synced, precision);
+        self.configure(&synced, &fed, precision);
         let feed = self.folder.join("feed.jsonl");
         write_feed(&feed, &whole);
         drop(whole);
         let feed = feed.display().to_string();
-        let input = format!("{count} patterns of {bare} bytes");
-        let from = self.start(fed.name, &["--replay-every", "1", "--snapshots", &feed]);
-        let to = self.start(synced.name, &[]);
-        for (what, node) in [("node_memory_synced", to), ("node_memory_fed", from)] {
+        let input = format!("{count} patterns of {bare} bytes, {precision}");
+        let from = self.start(&fed.name, &["--replay-every", "1", "--snapshots", &feed]);
+        let to = self.start(&synced.name, &[]);
+        for (when, node) in [("a first sync", to), ("feeding", from)] {
             let shown = node.until(count as u64);
-            let memory = (shown.peak - empty.peak) as f64;
-            report(what, &input, memory, "B", bare, Some(1.35));
-            report(&format!("{what}_whole"), &input, shown.peak as f64, "B", WHOLE, Some(1.0));
+            let (memory, whole) = ((shown.peak - empty.peak) as f64, shown.peak as f64);
+            let beyond = format!("memory after {when}");
+            report(&beyond, &input, memory, "B", ("the contents", bare), Some(1.35));
+            let name = format!("whole node after {when}");
+            report(&name, &input, whole, "B", ("limit", limit), Some(1.0));
         }
     }
 
@@ -123,11 +133,13 @@ impl<'f> Cluster<'f> {
         )
     }
 
-    fn configure(&self, node: &Peer, peer: &Peer) {
+    fn configure(&self, node: &Peer, peer: &Peer, precision: &str) {
         let Peer { name, id, port } = peer;
         let peer =
             format!("[[peers]]\nname = '{name}'\nnode_id = '{id}'\naddress = '127.0.0.1:{port}'\n");
-        self.write(node.name, ".toml", &(Self::config(node.name, node.port) + &peer));
+        let precision = format!("[merkle_tree]\nprecision = '{precision}'\n");
+        let config = Self::config(&node.name, node.port) + &precision + &peer;
+        self.write(&node.name, ".toml", &config);
     }
 
     /// Makes a node's configuration, and a store with these snapshots. Returns the size of its file.
@@ -236,19 +248,4 @@ impl Running {
         self.child.wait().expect("the node ends");
         Shown { peak: 1_024 * peak.expect("this system tells the peak of a process"), started }
     }
-}
-
-fn report(name: &str, input: &str, value: f64, unit: &str, reference: f64, budget: Option<f64>) {
-    let ratio = value / reference;
-    let line = json!({
-        "name": name,
-        "input": input,
-        "value": value,
-        "unit": unit,
-        "reference": format!("{reference:.0} {unit}"),
-        "ratio": ratio,
-        "budget": budget,
-        "met": budget.map(|budget| ratio <= budget),
-    });
-    println!("{line}");
 }

@@ -40,6 +40,12 @@ impl Clustered {
         Self { service, stats, submitted, converted: Mutex::default() }
     }
 
+    /// Waits until every snapshot that was handed over before the call is durable. Call it before the
+    /// process ends.
+    pub async fn durable(&self) -> Result<bridge::SubmitReport, bridge::StorageError> {
+        self.service.durable().await
+    }
+
     /// What became of the last snapshot, with the patterns that were refused and the reasons.
     pub fn last_report(&self) -> Result<SubmitReport, StorageError> {
         self.service.last_report()

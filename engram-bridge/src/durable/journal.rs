@@ -77,16 +77,12 @@ impl Journal {
             if *record == Record::default() {
                 batch.remove(Table::Records, key);
             } else {
-                let row = schema::encode_record(&key, record, write.last_submitted.as_ref());
+                let submitted = write.last_submitted.as_ref();
+                let beside = write.placement.beside.as_ref();
+                let row = schema::encode_record(&key, record, submitted, beside);
                 batch.put(Table::Records, key, row);
             }
-            for content in &write.added {
-                let key = schema::key(space, content.digest().as_bytes());
-                batch.put(Table::Contents, key, schema::encode_content(content));
-            }
-            for digest in &write.dropped {
-                batch.remove(Table::Contents, schema::key(space, digest.as_bytes()));
-            }
+            write.placement.put_own_rows(space, &mut batch);
         }
         batch.put(
             Table::Meta,

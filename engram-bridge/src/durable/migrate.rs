@@ -7,6 +7,7 @@ use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 use engram_merkle::Digest;
 
+use crate::durable::placement::Placement;
 use crate::durable::recovery::OpenError;
 use crate::durable::restore::{Hosting, restore};
 use crate::durable::schema::{self, OWNER, Owner};
@@ -89,31 +90,32 @@ fn migrate_space(
 ) -> Result<(), MigrateError> {
     let (mut rows, mut contents) = (Vec::new(), Contents::new());
     for (id, entry) in state.entries() {
-        let mut renamed = BTreeMap::new();
+        let (mut renamed, mut before, mut after) = (BTreeMap::new(), vec![], BTreeMap::new());
         for digest in entry.record.live() {
             let held = state.held(&digest).expect("every live content is held");
-            let content = Content::of_held(digest, held).reshaped(rules.shape, &rules.hasher);
+            let held = Content::of_held(digest, held);
+            let content = held.reshaped(rules.shape, &rules.hasher);
             let content = content.map_err(|reason| MigrateError::Pattern {
                 space: space.clone(),
                 id: id.to_string(),
                 reason,
             })?;
-            if content.digest() != digest {
-                migration.rounded += 1;
-                batch.remove(Table::Contents, schema::key(space, digest.as_bytes()));
-                let key = schema::key(space, content.digest().as_bytes());
-                batch.put(Table::Contents, key, schema::encode_content(&content));
-            }
+            migration.rounded += u64::from(content.digest() != digest);
             renamed.insert(digest, content.digest());
-            contents.insert(content.digest(), content.into_held());
+            contents.insert(content.digest(), content.clone().into_held());
+            before.push(held);
+            after.insert(content.digest(), content);
         }
         let (record, released) = entry.record.renamed(&renamed);
         let released = released.into_iter().map(|digest| (space.clone(), id.to_string(), digest));
         migration.released.extend(released);
         let last_submitted = entry.last_submitted.and_then(|digest| renamed.get(&digest).copied());
         let key = schema::key(space, id.as_bytes());
-        let row = schema::encode_record(&key, &record, last_submitted.as_ref());
+        let placement = Placement::change(&before, after.into_values().collect());
+        let beside = placement.beside.as_ref();
+        let row = schema::encode_record(&key, &record, last_submitted.as_ref(), beside);
         batch.put(Table::Records, key, row);
+        placement.put_own_rows(space, batch);
         rows.push((Arc::clone(id), StoredRow { record, last_submitted }));
         migration.records += 1;
     }

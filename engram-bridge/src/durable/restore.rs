@@ -17,6 +17,9 @@ use crate::replica::content::{Contents, Held};
 use crate::replica::rules::Rules;
 use crate::replica::state::{SpaceState, StoredRow};
 
+/// Stands for an id that is damaged, too.
+const UNREADABLE: &str = "an unreadable id";
+
 /// A node's state as it was found.
 pub(crate) struct Restored {
     pub(crate) recovery: Recovery,
@@ -123,8 +126,9 @@ impl Loaded {
     ) -> Result<(), OpenError> {
         self.load_meta(store, owner, hosting)?;
         let hosted = &hosting.spaces;
-        let mut contents = self.load_contents(store, hosted, hasher)?;
-        self.load_records(store, hosted)?;
+        let mut names = schema::Names::new();
+        let mut contents = self.load_contents(store, hosted, hasher, &mut names)?;
+        self.load_records(store, hosted, hasher, &mut names)?;
         let mut spaces = std::mem::take(&mut self.spaces);
         for (space, found) in &mut spaces {
             let held = contents.remove(space).unwrap_or_default();
@@ -233,8 +237,9 @@ impl Loaded {
         store: &dyn StateStore,
         hosted: &BTreeSet<SpaceId>,
         hasher: &AnyHasher,
+        names: &mut schema::Names,
     ) -> Result<HashMap<SpaceId, Contents>, StorageError> {
-        let (mut contents, mut names) = (HashMap::<_, Contents>::new(), schema::Names::new());
+        let mut contents = HashMap::<_, Contents>::new();
         store.scan(Table::Contents, &mut |key, bytes| {
             let Some((space, digest)) = schema::split_key(key) else {
                 return self.drop_row(Table::Contents, key);
@@ -242,7 +247,7 @@ impl Loaded {
             if !hosted.contains(&space) {
                 return;
             }
-            match schema::decode_content(digest, bytes, hasher, &mut names) {
+            match schema::decode_content(digest, bytes, hasher, names) {
                 Some(content) => {
                     let held = contents.entry(space).or_default();
                     held.insert(content.digest(), content.into_held());
@@ -260,29 +265,55 @@ impl Loaded {
         &mut self,
         store: &dyn StateStore,
         hosted: &BTreeSet<SpaceId>,
+        hasher: &AnyHasher,
+        names: &mut schema::Names,
     ) -> Result<(), StorageError> {
         store.scan(Table::Records, &mut |key, bytes| {
             let Some((space, id)) = schema::split_key(key) else {
+                if let (Some(only), 1) = (hosted.first(), hosted.len()) {
+                    let id = schema::id_beside(bytes, hasher);
+                    self.lose(only, id.as_deref().unwrap_or(UNREADABLE));
+                }
                 return self.drop_row(Table::Records, key);
             };
+            let id = std::str::from_utf8(id).ok();
             if !hosted.contains(&space) {
+                if !self.unhosted.contains(&space) {
+                    // No space has that name: the key may be what is damaged.
+                    self.lose(&space, id.unwrap_or(UNREADABLE));
+                }
                 return;
             }
-            let id = std::str::from_utf8(id).ok();
-            match id.and_then(|id| Some((Arc::from(id), schema::decode_record(key, bytes)?))) {
-                Some(row) => self.spaces.entry(space).or_default().rows.push(row),
+            let mut row = || schema::decode_record(key, bytes, hasher, names);
+            match id.and_then(|id| Some((id, row()?))) {
+                Some((id, (row, beside))) => {
+                    let found = self.spaces.entry(space).or_default();
+                    found.rows.push((Arc::from(id), row));
+                    let beside = beside.map(|content| (content.digest(), content.into_held()));
+                    found.contents.extend(beside);
+                }
                 None => {
                     self.drop_row(Table::Records, key);
-                    self.lose(&space, id.unwrap_or("an unreadable id"));
+                    // The key itself may be what is damaged.
+                    let named = schema::id_beside(bytes, hasher);
+                    self.lose(&space, named.as_deref().or(id).unwrap_or(UNREADABLE));
                     self.spaces.entry(space).or_default().damaged = true;
                 }
             }
         })
     }
 
-    /// Gives a space the contents that its records name. A record that names a content which is not
-    /// there, or which is one of another id, is left out, and so is a content that no record names.
-    fn settle(&mut self, space: &SpaceId, found: &mut LoadedSpace, mut held: Contents) {
+    /// Gives a space the contents that its records name: those that lie beside them, and those in rows
+    /// of their own. A record that names a content which is not there, or which is one of another id, is
+    /// left out, and so is a content that no record names.
+    fn settle(&mut self, space: &SpaceId, found: &mut LoadedSpace, own_rows: Contents) {
+        let mut held = std::mem::take(&mut found.contents);
+        for (digest, content) in own_rows {
+            if held.insert(digest, content).is_some() {
+                // It is beside its record, too.
+                self.repairs.remove(Table::Contents, schema::key(space, digest.as_bytes()));
+            }
+        }
         let (mut named, rows) = (HashSet::with_capacity(held.len()), found.rows.len());
         found.rows.retain(|(id, row)| {
             let names = row.record.live();

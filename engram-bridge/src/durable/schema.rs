@@ -1,7 +1,7 @@
 //! The rows of a state store: their keys, and the meaning of their bytes.
 //!
-//! A damaged row is recognised by itself: a content by the digest that is its key, any other row by
-//! a checksum at its end.
+//! A damaged row is recognised by itself: a content by its digest, which is the key of its row or the
+//! one that the record beside it names; all else by a checksum.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,7 +21,7 @@ use crate::replica::rules::Rules;
 use crate::replica::state::StoredRow;
 
 /// The version of everything that is stored. A program refuses a store of another one.
-pub(crate) const SCHEMA: u32 = 2;
+pub(crate) const SCHEMA: u32 = 3;
 
 pub(crate) const OWNER: &[u8] = b"owner";
 const ROOT: &[u8] = b"root";
@@ -217,27 +217,70 @@ fn shared(name: NodeId, names: &mut Names) -> Arc<NodeId> {
     name
 }
 
+/// A record, with its checksum, and after it the one content that lies beside it, if there is one.
 pub(crate) fn encode_record(
     key: &[u8],
     record: &Record,
     last_submitted: Option<&Digest>,
+    beside: Option<&Content>,
 ) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
     bytes.push(u8::from(last_submitted.is_some()));
     bytes.extend(last_submitted.iter().flat_map(|digest| *digest.as_bytes()));
     record.encode(&mut bytes);
-    checked(key, bytes)
+    let mut bytes = checked(key, bytes);
+    if let Some(content) = beside {
+        bytes.extend(encode_content(content));
+    }
+    bytes
 }
 
-pub(crate) fn decode_record(key: &[u8], bytes: &[u8]) -> Option<StoredRow> {
-    let mut bytes = Cursor::new(unchecked(key, bytes)?);
+/// Reads what [`encode_record`] writes; `None` if the record or the content beside it is damaged.
+pub(crate) fn decode_record(
+    key: &[u8],
+    bytes: &[u8],
+    hasher: &AnyHasher,
+    names: &mut Names,
+) -> Option<(StoredRow, Option<Content>)> {
+    let (row, content) = split_record(bytes)?;
+    unchecked(key, &bytes[..bytes.len() - content.len()])?;
+    let beside = match content {
+        [] => None,
+        content => Some(decode_beside(&row, content, hasher, names)?),
+    };
+    Some((row, beside))
+}
+
+/// The id in the content beside a record that is damaged otherwise, or has another key.
+pub(crate) fn id_beside(bytes: &[u8], hasher: &AnyHasher) -> Option<String> {
+    let (row, content) = split_record(bytes)?;
+    let content = decode_beside(&row, content, hasher, &mut Names::new())?;
+    Some(content.pattern().id.clone())
+}
+
+/// The record of a row, without a look at its checksum, and the bytes behind that.
+fn split_record(bytes: &[u8]) -> Option<(StoredRow, &[u8])> {
+    let mut bytes = Cursor::new(bytes);
     let last_submitted = match bytes.byte()? {
         0 => None,
         1 => Some(bytes.array::<32>()?.into()),
         _ => return None,
     };
     let record = Record::decode(&mut bytes)?;
-    bytes.end(StoredRow { record, last_submitted })
+    bytes.take(CHECK_LEN)?;
+    Some((StoredRow { record, last_submitted }, bytes.rest()))
+}
+
+/// The content beside a record, which is the only one that the record names.
+fn decode_beside(
+    row: &StoredRow,
+    bytes: &[u8],
+    hasher: &AnyHasher,
+    names: &mut Names,
+) -> Option<Content> {
+    let live = row.record.live();
+    let digest = live.first().filter(|_| live.len() == 1)?;
+    decode_content(digest.as_bytes(), bytes, hasher, names)
 }
 
 /// Appends a checksum of the row and of its key. It guards against accidents, not against an attacker.

@@ -41,7 +41,7 @@ pub trait StateStore: Send + Sync {
     /// Gives space that the rows do not need back to the system. Commits may wait for it.
     ///
     /// # Errors
-    /// [`StorageError`]; no row was changed.
+    /// [`StorageError`]; no row was changed. [`StorageError::Busy`] if a backup reads the store.
     fn compact(&self) -> Result<(), StorageError> {
         Ok(())
     }
@@ -83,9 +83,10 @@ impl StoreUsage {
 pub enum Table {
     /// The store itself: its schema, its owner, the roots of the spaces.
     Meta,
-    /// A row for each pattern id, deletions included.
+    /// A row for each pattern id, deletions included; in it the live content, if there is a single one
+    /// that is not long.
     Records,
-    /// A row for each content.
+    /// A row for each other live content.
     Contents,
 }
 
@@ -166,6 +167,12 @@ pub enum StorageError {
         /// Which file.
         place: String,
     },
+    /// A backup of it is under way.
+    #[error("{place} is read by a backup; nothing was changed, compact it once the backup is done")]
+    Busy {
+        /// Which file.
+        place: String,
+    },
     /// There is no room.
     #[error(
         "{place}: no room to write ({reason}); nothing was taken, free some space and it is tried again"
@@ -194,9 +201,9 @@ pub enum StorageError {
         /// What was found.
         reason: String,
     },
-    /// The file belongs to a newer program.
+    /// A program of another version wrote the file.
     #[error(
-        "{place} was written by a newer version ({reason}); nothing was touched, use that version or another path"
+        "{place} was written by another version ({reason}); nothing was touched, use that version or another path"
     )]
     Newer {
         /// Which file.

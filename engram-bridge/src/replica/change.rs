@@ -5,6 +5,7 @@ use std::sync::Arc;
 use engram_gossip_net::NodeId;
 use engram_merkle::{AnyHasher, Digest, Tree};
 
+use crate::durable::placement::Placement;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::content::Content;
 use crate::replica::entry::Entry;
@@ -60,9 +61,11 @@ pub(crate) struct PlannedWrite {
     pub(crate) last_submitted: Option<Digest>,
     pub(super) last_write: Option<LastWrite>,
     /// Contents that the record names and the space lacks.
-    pub(crate) added: Vec<Content>,
+    pub(super) added: Vec<Content>,
     /// Contents that the space holds and no record names any more.
-    pub(crate) dropped: Vec<Digest>,
+    pub(super) dropped: Vec<Digest>,
+    /// The stored rows of the contents.
+    pub(crate) placement: Placement,
     pub(super) origin: Option<NodeId>,
 }
 

@@ -70,6 +70,11 @@ impl<'b> Cursor<'b> {
         std::str::from_utf8(self.bytes()?).ok()
     }
 
+    /// Everything that is left.
+    pub(crate) const fn rest(&self) -> &'b [u8] {
+        self.0
+    }
+
     /// `value`, if nothing is left.
     pub(crate) fn end<T>(self, value: T) -> Option<T> {
         self.0.is_empty().then_some(value)

@@ -1,6 +1,7 @@
 //! The state of one memory space: records, contents, tree, and the view computed from them.
 
 mod contact;
+mod counts;
 mod install;
 mod present;
 mod uncompared;
@@ -29,6 +30,8 @@ use crate::replica::stats::SpaceStats;
 use crate::replica::tally::Tallies;
 use crate::replica::visible::visible;
 
+use self::counts::Counts;
+
 /// A row as it is stored.
 pub(crate) struct StoredRow {
     pub(crate) record: Record,
@@ -47,6 +50,7 @@ pub(crate) struct SpaceState {
     tallies: Tallies,
     clocks: ClockIndex,
     usage: Usage,
+    counts: Counts,
     updates: RecentUpdates,
     generation: u64,
     /// Patterns that came to have more than one version, since the process started.
@@ -78,6 +82,7 @@ impl SpaceState {
             tallies: Tallies::default(),
             clocks: ClockIndex::new(),
             usage: Usage::default(),
+            counts: Counts::default(),
             updates: RecentUpdates::default(),
             generation: 0,
             conflicts_met: 0,
@@ -105,6 +110,7 @@ impl SpaceState {
             let visible = visible(&record, &state.contents, &*state.rules.strategy);
             state.visible += u64::from(visible.first().is_some());
             state.usage.replace(Usage::default(), Usage::of(&record));
+            state.counts.replace(&Record::default(), &record);
             state.tallies.replace(&Record::default(), &record);
             let key = state.tree.key_hash(id.as_bytes()).into();
             index(&mut state.clocks, &key, &Record::default(), &record);
@@ -159,16 +165,9 @@ impl SpaceState {
         }
     }
 
-    /// The present figures of the space. O(records).
+    /// The present figures of the space.
     pub(crate) fn stats(&self) -> SpaceStats {
-        let (mut conflicting, mut crowded, mut deletions, mut suppressed) = (0, 0, 0, 0);
-        for entry in self.entries.values() {
-            let versions = versions(&entry.record);
-            conflicting += u64::from(versions > 1);
-            crowded += u64::from(versions >= crate::replica::MANY_VERSIONS);
-            deletions += u64::from(entry.record.is_deletion());
-            suppressed += entry.record.suppression.len() as u64;
-        }
+        let Counts { conflicting, crowded, deletions, suppressed } = self.counts;
         SpaceStats {
             root: self.tree.root(),
             generation: self.generation,

@@ -142,7 +142,7 @@ impl Space {
         self.state().tree().root()
     }
 
-    /// The present figures of the space. O(records).
+    /// The present figures of the space.
     pub fn stats(&self) -> SpaceStats {
         self.state().stats()
     }

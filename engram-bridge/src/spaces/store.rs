@@ -480,7 +480,8 @@ impl Store {
     /// do not. A store that takes much more than its rows need is compacted when it is opened.
     ///
     /// # Errors
-    /// [`StorageError`] if nothing is stored, or if it cannot be written. No row was changed.
+    /// [`StorageError`] if nothing is stored, if it cannot be written, or if a backup is under way
+    /// ([`StorageError::Busy`]). No row was changed.
     pub fn compact(&self) -> Result<(), StorageError> {
         self.shared.journal.compact()
     }

@@ -46,6 +46,10 @@ fn every_step_of_the_runbook_is_a_request() {
     assert_eq!(ctl(&["backup", "copy"])["event"], "backed_up");
     assert_eq!(mode(&node.join("shown.jsonl")), 0o600);
     assert_eq!(mode(&node.join("copy")), 0o700);
+    let compacted = ctl(&["compact"]);
+    assert_eq!(compacted["event"], "compacted");
+    assert!(compacted["after"].as_u64() <= compacted["before"].as_u64(), "{compacted}");
+    assert_eq!(ctl(&["state"])["patterns"], 1, "a compaction changes nothing that shows");
     assert_eq!(ctl(&["reload"])["changed"], Value::Array(vec![]));
 
     let state = ["ctl", "--config", "cluster.toml", "state"];
@@ -78,6 +82,7 @@ fn every_step_of_the_runbook_is_a_request() {
         "node_withdrawn",
         "exported",
         "backed_up",
+        "compacted",
         "reloaded",
         "failed",
     ] {

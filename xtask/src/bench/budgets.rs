@@ -99,6 +99,7 @@ pub(super) const PROTO: &[Budget] = &[
 #[rustfmt::skip]
 pub(super) const BRIDGE: &[Budget] = &[
     shown("update_cache, unchanged", "10^4 from real ones", "update_cache/ours/unchanged-10000", "hashing the snapshot", "update_cache/floor/hash-10000"),
+    beside("update_cache, unchanged, adapter", "10^4 from real ones", "update_cache/adapter/unchanged-10000", 1.5, "the bridge alone", "update_cache/ours/unchanged-10000"),
     beside("update_cache, the call alone", "10^4 from real ones", "update_cache/ours/call-10000", 1.0, "hashing the snapshot", "update_cache/floor/hash-10000"),
     shown("update_cache, one changed", "10^4 from real ones", "update_cache/ours/one-changed-10000", "hashing the snapshot", "update_cache/floor/hash-10000"),
     shown("a peer's change in the cache", "10^4 from real ones", "update_cache/ours/remote-change-10000", "hashing the snapshot", "update_cache/floor/hash-10000"),

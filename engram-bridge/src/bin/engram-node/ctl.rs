@@ -60,6 +60,8 @@ enum Task {
     Groups,
     /// Copies the state to a new folder.
     Backup { path: PathBuf },
+    /// Gives the space in the store's file that its rows do not need back to the system.
+    Compact,
     /// Writes the visible patterns to a file, one JSON object a line.
     Export { path: PathBuf },
     /// Reads the configuration and the certificates again.
@@ -117,6 +119,7 @@ impl Task {
         Ok(match self {
             Self::Submit { path } => Request::Submit { path: absolute(path)? },
             Self::Backup { path } => Request::Backup { path: absolute(path)? },
+            Self::Compact => Request::Compact,
             Self::Export { path } => Request::Export { path: absolute(path)? },
             Self::Forget(Forget { node: Some(node), space, .. }) => {
                 Request::ForgetNode { node, space }

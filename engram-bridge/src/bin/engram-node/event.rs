@@ -64,6 +64,13 @@ pub(crate) enum Event {
     Reloaded { changed: Vec<String>, waiting: Vec<String> },
     /// The state was copied to a folder.
     BackedUp { path: String },
+    /// The store was compacted. The sizes of its file are in bytes.
+    Compacted {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        before: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        after: Option<u64>,
+    },
     /// A command could not be carried out.
     Failed { command: String, reason: String },
     /// The node begins to stop.
@@ -262,6 +269,10 @@ impl Event {
                 )
             }
             Self::BackedUp { path } => format!("backed up to {path}"),
+            Self::Compacted { before: Some(before), after: Some(after) } => {
+                format!("compacted the store from {before} to {after} bytes")
+            }
+            Self::Compacted { .. } => "compacted the store".to_owned(),
             Self::Failed { command, reason } => format!("{command}: {reason}"),
             Self::Stopping { reason } => format!("stops: {reason}"),
             Self::Stopped {} => "stopped".to_owned(),

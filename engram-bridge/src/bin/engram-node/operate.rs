@@ -68,6 +68,7 @@ impl Host {
                 blocking(&path, move || store.backup(&to)).await?;
                 Event::BackedUp { path: path.display().to_string() }
             }
+            Request::Compact => self.compact().await?,
             Request::Forget { space, id } => {
                 let found = self.operate(&space, &id, Space::forget).await?;
                 Event::Forgotten { space, pattern: id, found }
@@ -113,6 +114,18 @@ impl Host {
         let submitter = Submitter { name: name.clone(), node, report };
         let submitted = tokio::task::spawn_blocking(move || submit_file(&path, &submitter)).await;
         submitted.map_err(|panic| panic.to_string())?
+    }
+
+    /// Compacts the store, and tells its size before and after.
+    async fn compact(&self) -> Result<Event, Refusal> {
+        let store = Arc::clone(&self.node.store);
+        let compacted = change(move || {
+            let before = store.write_stats().stored_bytes;
+            store.compact().map_err(|error| error.to_string())?;
+            Ok((before, store.write_stats().stored_bytes))
+        });
+        let (before, after) = compacted.await?;
+        Ok(Event::Compacted { before, after })
     }
 
     /// Carries out an operation on a pattern. Returns whether there was anything to do.

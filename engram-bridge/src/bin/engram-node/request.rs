@@ -14,6 +14,8 @@ pub(crate) enum Request {
     Export { path: PathBuf },
     /// Copy the state to a folder.
     Backup { path: PathBuf },
+    /// Give the space that the stored rows do not need back to the system.
+    Compact,
     /// Delete a pattern on all nodes.
     Forget { space: String, id: String },
     /// Withdraw everything that another node wrote, in one space or in all.
@@ -66,6 +68,7 @@ impl Request {
             Self::Submit { .. } => "submit",
             Self::Export { .. } => "export",
             Self::Backup { .. } => "backup",
+            Self::Compact => "compact",
             Self::Forget { .. } => "forget",
             Self::ForgetNode { .. } => "forget-node",
             Self::Withdraw { .. } => "withdraw",
@@ -92,6 +95,7 @@ mod tests {
             Request::Submit { path: "a b.jsonl".into() },
             Request::Export { path: "a b".into() },
             Request::Backup { path: "b".into() },
+            Request::Compact,
             Request::Forget { space: space.clone(), id: id.clone() },
             Request::ForgetNode { node: node.clone(), space: None },
             Request::ForgetNode { node, space: Some(space.clone()) },

@@ -42,7 +42,7 @@ fn rows() -> [Row; 5] {
     let root = StoredRoot { root: Digest::from([5; 32]), count: 6 };
     let (record, submitted) = recorded();
     let id = key(&space(), b"pattern_7");
-    let record = encode_record(&id, &record, submitted.as_ref());
+    let record = encode_record(&id, &record, submitted.as_ref(), None);
     let generated = encode_generated(&space(), Timestamp::from_nanoseconds(7));
     let row = |key, bytes, is_read| Row { key, bytes, is_read };
     [
@@ -54,8 +54,12 @@ fn rows() -> [Row; 5] {
         row(generated_key(&space()), generated, |key, bytes| {
             decode_generated(key, bytes).is_some()
         }),
-        row(id, record, |key, bytes| decode_record(key, bytes).is_some()),
+        row(id, record, |key, bytes| read_record(key, bytes).is_some()),
     ]
+}
+
+fn read_record(key: &[u8], bytes: &[u8]) -> Option<(StoredRow, Option<Content>)> {
+    decode_record(key, bytes, &AnyHasher::Sha256, &mut Names::new())
 }
 
 /// A change of one of these values makes older stores unreadable: it needs a new schema.
@@ -68,7 +72,7 @@ fn golden_rows() {
 }
 
 const GOLDEN: [&str; 5] = [
-    "81b0ce77986ae1efef71e46d84ef34b32a995859381f02118355d59d4bb1111a",
+    "7ec643f302875442eacaf885b09f0220e3871f997faff93239e0449064749790",
     "3e39f0f6e1b37046427da89b2375b5274e7d58fef89d58f532140185c53f8d56",
     "ea12d3dc8e8167c66a91a6fe8576a93e06996a861b7aea68f4b4f423d837c303",
     "188164b0019f8f6a1b50f76dc2240946b69f774a286b5541927ab7eab19c15e9",
@@ -79,8 +83,9 @@ const GOLDEN: [&str; 5] = [
 fn rows_round_trip() {
     let [owned, _, _, _, record] = rows();
     assert_eq!(Owner::decode(&owned.bytes), Some(owner()));
-    let found = decode_record(&record.key, &record.bytes).unwrap();
+    let (found, beside) = read_record(&record.key, &record.bytes).unwrap();
     assert_eq!((found.record, found.last_submitted), recorded());
+    assert!(beside.is_none());
 }
 
 #[test]
@@ -144,6 +149,61 @@ const GOLDEN_CONTENTS: [&str; 3] = [
     "90101da8000577b6c93efcca8d72e41bee33abea95cee0971dea5d097dac2a0a",
 ];
 
+/// A record with one live content beside it: its key, its row, and the bytes of the record alone.
+fn with_content(content: &Content) -> (Vec<u8>, Vec<u8>, usize) {
+    let (mut record, key) = (Record::default(), key(&space(), b"pattern_7"));
+    record.siblings.submit(Dot::new([0xaa; 32], 3), content.digest()).unwrap();
+    let alone = encode_record(&key, &record, None, None).len();
+    let row = encode_record(&key, &record, None, Some(content));
+    (key, row, alone)
+}
+
+#[test]
+fn a_content_lies_beside_its_record() {
+    let digests = contents().map(|content| {
+        let (key, row, alone) = with_content(&content);
+        assert_eq!(row[alone..], encode_content(&content));
+        let (_, found) = read_record(&key, &row).unwrap();
+        let found = found.unwrap();
+        assert_eq!(found.pattern(), content.pattern());
+        assert_eq!(found.introducer(), content.introducer());
+        hash(&AnyHasher::Sha256, b"testrows", &[key, row].concat()).to_string()
+    });
+    assert_eq!(digests, GOLDEN_BESIDE);
+}
+
+const GOLDEN_BESIDE: [&str; 3] = [
+    "c0907b2e45601cfbde3b4039c34b29a3a1febb67f292862dfd4d9d6f82f0135e",
+    "905bd2138ea833194ee10e4c0a15d4211f4de3637b5f253d94f63ef9c7a90d05",
+    "898efecb2adb4bcf38daaa013da82b2ef4fcac3b3c1533d1ae69f88da3f37ac3",
+];
+
+/// A row that is damaged anywhere is left out, has another origin, or lacks its content.
+#[test]
+fn a_damaged_row_never_reads_as_another_content_beside_its_record() {
+    for content in contents() {
+        let (key, row, alone) = with_content(&content);
+        let (whole, _) = read_record(&key, &row).unwrap();
+        for bit in 0..row.len() * 8 {
+            let mut flipped = row.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            if let Some((found, beside)) = read_record(&key, &flipped) {
+                assert!(bit / 8 >= alone, "bit {bit}");
+                assert_eq!(found.record, whole.record);
+                assert_eq!(beside.unwrap().pattern(), content.pattern(), "bit {bit}");
+            }
+        }
+        for len in 0..row.len() {
+            let read = read_record(&key, &row[..len]);
+            assert_eq!(read.is_some(), len == alone, "{len} bytes");
+            assert!(read.is_none_or(|(_, beside)| beside.is_none()));
+        }
+        // Under another key it is damaged, and tells whose row it was.
+        assert!(read_record(b"another", &row).is_none());
+        assert_eq!(id_beside(&row, &AnyHasher::Sha256).as_deref(), Some("pattern_7"));
+    }
+}
+
 #[test]
 fn a_damaged_row_never_reads_as_another_content() {
     for content in contents() {
@@ -186,8 +246,9 @@ proptest! {
         }
         let row = checked(key, body);
         is_read(key, &row);
-        if let Some(found) = decode_record(key, &row).filter(|_| which == rows().len() - 1) {
-            let again = encode_record(key, &found.record, found.last_submitted.as_ref());
+        if let Some((found, _)) = read_record(key, &row).filter(|_| which == rows().len() - 1) {
+            let submitted = found.last_submitted.as_ref();
+            let again = encode_record(key, &found.record, submitted, None);
             prop_assert_eq!(again, row);
         }
     }

@@ -9,12 +9,12 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard, TryLockError, TryLockResult};
 
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _};
 
 use self::error::{io_error, storage_error};
-use self::file::{Check, definition, open_file, open_unwritten, sync};
+use self::file::{Check, definition, has_other_format, open_file, open_unwritten, sync};
 use super::{Batch, StateStore, StorageError, StoreUsage, Table};
 
 const STATE: &str = "state.redb";
@@ -31,6 +31,8 @@ pub struct RedbStateStore {
     cache: usize,
     /// Read while the database works, so that only an opening or a compaction waits for a commit.
     open: RwLock<Open>,
+    /// Read by each backup. A compaction writes it, so that no commit waits for a backup.
+    copying: RwLock<()>,
     /// Rows of the records, as of the last commit; [`u64::MAX`] before the first opening.
     records: AtomicU64,
 }
@@ -57,6 +59,7 @@ impl RedbStateStore {
             folder: folder.into(),
             cache: Self::DEFAULT_CACHE,
             open: RwLock::default(),
+            copying: RwLock::default(),
             records: AtomicU64::new(u64::MAX),
         }
     }
@@ -123,7 +126,12 @@ impl RedbStateStore {
             self.open_mut().database = None;
         }
         match done {
-            Ok(done) => done.map_err(|error| storage_error(error, self.place())),
+            Ok(done) => done.map_err(|error| match storage_error(error, self.place()) {
+                StorageError::Damaged { place, reason } if has_other_format(&self.state()) => {
+                    StorageError::Newer { place, reason }
+                }
+                error => error,
+            }),
             Err(panic) => {
                 let reason = format!("the database gave up: {}", message(&*panic));
                 Err(StorageError::Damaged { place: self.place(), reason })
@@ -175,17 +183,24 @@ impl StateStore for RedbStateStore {
         }
         let committed = self.with(|database| {
             let transaction = database.begin_write()?;
-            let mut records = 0;
+            let mut records = None;
             for table in Table::ALL {
+                let edits = batch.edits().iter().filter(|edit| edit.table == table);
+                let mut edits: Vec<_> = edits.collect();
+                if edits.is_empty() {
+                    continue;
+                }
+                // In the order of the rows each page is changed once. Edits of one row stay in order.
+                edits.sort_by(|one, other| one.key.cmp(&other.key));
                 let mut rows = transaction.open_table(definition(table))?;
-                for edit in batch.edits().iter().filter(|edit| edit.table == table) {
+                for edit in edits {
                     match &edit.value {
                         Some(value) => _ = rows.insert(&*edit.key, &**value)?,
                         None => _ = rows.remove(&*edit.key)?,
                     }
                 }
                 if table == Table::Records {
-                    records = rows.len()?;
+                    records = Some(rows.len()?);
                 }
             }
             transaction.commit()?;
@@ -193,7 +208,7 @@ impl StateStore for RedbStateStore {
         });
         match committed {
             Ok(records) => {
-                self.records.store(records, Relaxed);
+                records.into_iter().for_each(|records| self.records.store(records, Relaxed));
                 Ok(())
             }
             Err(error) => {
@@ -212,6 +227,9 @@ impl StateStore for RedbStateStore {
     }
 
     fn compact(&self) -> Result<(), StorageError> {
+        let Some(_alone) = unless_blocked(self.copying.try_write()) else {
+            return Err(StorageError::Busy { place: self.place() });
+        };
         self.with(|_| Ok(()))?;
         self.guarded(|| match &mut self.open_mut().database {
             // It failed meanwhile; the next commit opens it again.
@@ -231,6 +249,7 @@ impl StateStore for RedbStateStore {
     }
 
     fn backup(&self, to: &Path) -> Result<(), StorageError> {
+        let _copying = self.copying.read().unwrap_or_else(PoisonError::into_inner);
         let place = || to.display().to_string();
         make_private(to).map_err(|error| io_error(&error, place()))?;
         let copied = self.with(|database| copy(database, to, self.cache)).and_then(|copied| {
@@ -295,7 +314,53 @@ fn scan_rows(
     Ok(())
 }
 
+/// The guard of a lock, unless somebody holds it.
+fn unless_blocked<G>(tried: TryLockResult<G>) -> Option<G> {
+    match tried {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A whole file of another format is left alone; one byte that says so is damage.
+    #[test]
+    fn a_file_of_another_format_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        RedbStateStore::new(folder.path()).commit(&Batch::default()).unwrap();
+        let whole = fs::read(folder.path().join(STATE)).unwrap();
+        for (format, at, refused) in
+            [(2, &[64, 192][..], true), (4, &[64, 192], true), (2, &[64], false)]
+        {
+            let mut other = whole.clone();
+            at.iter().for_each(|at| other[*at] = format);
+            fs::write(folder.path().join(STATE), &other).unwrap();
+            let store = RedbStateStore::new(folder.path());
+            let error = store.scan(Table::Meta, &mut |_, _| ()).unwrap_err();
+            assert_eq!(matches!(error, StorageError::Newer { .. }), refused, "{error}");
+            assert_eq!(matches!(error, StorageError::Damaged { .. }), !refused, "{error}");
+            assert_eq!(fs::read(folder.path().join(STATE)).unwrap(), other);
+        }
+    }
+
+    /// Otherwise every commit would wait for the whole backup, and for the compaction after it.
+    #[test]
+    fn a_compaction_waits_for_no_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = RedbStateStore::new(folder.path().join("state"));
+        store.commit(&Batch::default()).unwrap();
+        let backup = store.copying.read().unwrap();
+        assert_eq!(store.compact(), Err(StorageError::Busy { place: store.place() }));
+        drop(backup);
+        assert_eq!(store.compact(), Ok(()));
+    }
 }

@@ -7,6 +7,7 @@ use engram_gossip_net::NodeId;
 use engram_merkle::{Digest, Edit};
 
 use super::{SpaceState, edit, index, versions};
+use crate::durable::placement::Placement;
 use crate::engram::belief::Cause;
 use crate::replica::caps::Usage;
 use crate::replica::change::{Change, PlannedWrite, Staged};
@@ -40,8 +41,9 @@ impl SpaceState {
         let Change { id, last_submitted, last_write, .. } = Change::of(id, entry);
         let record = entry.map(|entry| entry.record.clone()).unwrap_or_default();
         PlannedWrite {
-            added: self.held_contents(&record.live()).collect(),
+            placement: Placement::anew(&[], self.held_contents(&record.live()).collect()),
             record: Some(record),
+            added: Vec::new(),
             dropped: Vec::new(),
             origin: None,
             id,
@@ -71,6 +73,7 @@ impl SpaceState {
         let resubmitted = entry.filter(|entry| entry.last_submitted != last_submitted);
         let record = record.or_else(|| resubmitted.map(|entry| entry.record.clone()));
         let (mut added, mut dropped) = (Vec::new(), Vec::new());
+        let mut placement = Placement::default();
         if let Some(record) = &record {
             edits.push(edit(&id, record, &self.rules.hasher));
             let live = record.live();
@@ -78,14 +81,17 @@ impl SpaceState {
                 let digest = content.digest();
                 live.contains(&digest) && !self.contents.contains_key(&digest)
             }));
-            if self.in_doubt.contains(&id) {
-                added.extend(self.held_contents(&live));
-            }
             // A digest covers the id, so no other record names a content that this one drops.
             let before = entry.map(|entry| entry.record.live()).unwrap_or_default();
             dropped.extend(before.difference(&live));
+            let after = self.held_contents(&live).chain(added.iter().cloned()).collect();
+            let before: Vec<_> = self.held_contents(&before).collect();
+            placement = match self.in_doubt.contains(&id) {
+                true => Placement::anew(&before, after),
+                false => Placement::change(&before, after),
+            };
         }
-        PlannedWrite { id, record, last_submitted, last_write, added, dropped, origin }
+        PlannedWrite { id, record, last_submitted, last_write, added, dropped, placement, origin }
     }
 
     /// Makes visible what was staged on this very state. Returns whether the visible patterns
@@ -96,13 +102,14 @@ impl SpaceState {
         self.note_generated(staged.generated_at);
         let mut view_changed = false;
         for write in staged.writes {
-            let PlannedWrite { id, record, last_submitted, last_write, added, dropped, origin } =
-                write;
+            let PlannedWrite { id, record, last_submitted, last_write, origin, .. } = write;
+            let (added, dropped) = (write.added, write.dropped);
             let entry = self.entries.entry(Arc::clone(&id)).or_default();
             (entry.last_submitted, entry.last_write) = (last_submitted, last_write);
             let Some(record) = record else { continue };
             self.in_doubt.remove(&id);
             self.usage.replace(Usage::of(&entry.record), Usage::of(&record));
+            self.counts.replace(&entry.record, &record);
             self.tallies.replace(&entry.record, &record);
             self.conflicts_met += u64::from(versions(&record) > 1 && versions(&entry.record) <= 1);
             let key = self.tree.key_hash(id.as_bytes()).into();

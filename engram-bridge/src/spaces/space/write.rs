@@ -26,6 +26,9 @@ use crate::spaces::event::StateEvent;
 type Plan<'p> =
     dyn FnMut(&SpaceState, &mut DotIssuer, &str) -> Result<Option<Planned>, PatternError> + 'p;
 
+/// A pattern, with its position in the snapshot.
+type Numbered<'p> = (usize, &'p Arc<SemanticPattern>);
+
 /// Patterns, or ids of an operation, in one commit at most.
 pub(super) const MAX_ROWS: usize = 2_048;
 /// Bytes of the contents in one commit of a submission, but for a last one that exceeds it.
@@ -40,7 +43,8 @@ impl Space {
     /// comparison of every pattern with the one submitted last, and a hash of each that differs.
     ///
     /// Up to 2,048 patterns, or 4 MiB of contents, become durable and visible together. Between such
-    /// parts of a larger snapshot other writers have their turn.
+    /// parts of a larger snapshot other writers have their turn. A snapshot of which most is new is
+    /// taken in the order of the ids, which is that of the rows in a store.
     ///
     /// # Errors
     /// [`StorageError`] if a part cannot be stored. The parts before it stay; submit the snapshot
@@ -57,14 +61,19 @@ impl Space {
             generated_at: self.shared.now(),
             snapshot_generated_at: snapshot.generated_at,
         };
-        let mut rest = snapshot.patterns.as_slice();
+        let mut all: Vec<Numbered<'_>> = snapshot.patterns.iter().enumerate().collect();
+        if self.summary().count < all.len() as u64 / 2 {
+            // The first of several with one id stays the first.
+            all.sort_by(|(_, one), (_, other)| one.id.cmp(&other.id));
+        }
+        let mut rest = all.as_slice();
         while !rest.is_empty() {
-            let first = snapshot.patterns.len() - rest.len();
             let (part, after) = rest.split_at(part_len(rest));
-            let contents = self.contents_of(part, first, &mut ids, &mut report);
+            let contents = self.contents_of(part, &mut ids, &mut report);
             self.submit_contents(contents, cause, &mut report)?;
             rest = after;
         }
+        report.rejected.sort_by_key(|rejected| rejected.index);
         self.note_refused(&snapshot.patterns, &report.rejected);
         self.state_mut().note_generated(snapshot.generated_at);
         Ok(report)
@@ -78,18 +87,16 @@ impl Space {
         self.content_of(pattern).map(drop)
     }
 
-    /// The contents of the valid patterns in a part of a snapshot, each with its position; the first
-    /// pattern is at `first`.
+    /// The contents of the valid patterns in a part of a snapshot, each with its position.
     fn contents_of<'p>(
         &self,
-        part: &'p [Arc<SemanticPattern>],
-        first: usize,
+        part: &[Numbered<'p>],
         ids: &mut HashSet<&'p str>,
         report: &mut SubmitReport,
     ) -> Vec<(usize, Content)> {
         let mut contents = Vec::with_capacity(part.len());
         let known = self.last_submitted(part);
-        for (index, (pattern, known)) in (first..).zip(part.iter().zip(known)) {
+        for ((index, pattern), known) in part.iter().copied().zip(known) {
             let content = match known {
                 Some(known) if known.is_of(pattern, self.rules.shape.precision) => Ok(known),
                 _ => self.content_of(pattern),
@@ -128,9 +135,9 @@ impl Space {
 
     /// The content that the engine submitted last under the id of each pattern. Equal patterns have
     /// equal digests, and to compare is much cheaper than to hash.
-    fn last_submitted(&self, patterns: &[Arc<SemanticPattern>]) -> Vec<Option<Content>> {
+    fn last_submitted(&self, patterns: &[Numbered<'_>]) -> Vec<Option<Content>> {
         let state = self.state();
-        patterns.iter().map(|pattern| state.last_submitted(&pattern.id)).collect()
+        patterns.iter().map(|(_, pattern)| state.last_submitted(&pattern.id)).collect()
     }
 
     fn submit_contents(
@@ -421,9 +428,9 @@ pub(crate) struct Effect {
 }
 
 /// How many of the patterns make the next part of a submission.
-fn part_len(patterns: &[Arc<SemanticPattern>]) -> usize {
+fn part_len(patterns: &[Numbered<'_>]) -> usize {
     let mut bytes = 0;
-    let within = patterns.iter().take(MAX_ROWS).take_while(|pattern| {
+    let within = patterns.iter().take(MAX_ROWS).take_while(|(_, pattern)| {
         let fits = bytes < MAX_BYTES;
         bytes += content::encoded_len(pattern);
         fits

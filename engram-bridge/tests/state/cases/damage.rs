@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use engram_bridge::Store;
+use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::{ConsolidationSnapshot, Store};
 use engram_bridge::durable::{Batch, MemoryStateStore, Recovery, StateStore, StorageError, Table};
 use engram_bridge::replica::Submitted;
 use engram_bridge::sync::SpaceView;
@@ -13,14 +14,17 @@ use engram_gossip_proto::View;
 use super::{converge, live};
 use crate::support::{everything, only_space, open, pattern, space, store, store_config, ticking};
 
-/// A node loses a pattern to one damaged row of `table`, which costs it `rows` rows, after deletions.
-/// Its peer has to bring the pattern back.
-fn damaged(table: Table, rows: u64) {
+/// A node loses the pattern "b3" to damage, which costs it `rows` rows, after deletions: `spoil` changes
+/// its rows in `table`. Its peer has to bring the pattern back.
+fn damaged(rows: u64, table: Table, spoil: impl Fn(&mut Vec<u8>)) {
     let disk = MemoryStateStore::new();
     let (one, peer) = (open(1, &disk), store(2));
     for value in 0..5 {
         only_space(&one).submit_pattern(&pattern(&format!("a{value}"), value)).unwrap();
         only_space(&peer).submit_pattern(&pattern(&format!("b{value}"), value)).unwrap();
+    }
+    if rows > 1 {
+        only_space(&one).submit_pattern(&pattern("b3", 7)).unwrap();
     }
     only_space(&one).submit_pattern(&pattern("gone-a", 9)).unwrap();
     only_space(&peer).submit_pattern(&pattern("gone-b", 9)).unwrap();
@@ -36,8 +40,7 @@ fn damaged(table: Table, rows: u64) {
             _ => value.windows(2).any(|part| part == b"b3"),
         };
         if of == table && of_pattern {
-            let middle = value.len() / 2;
-            value[middle] ^= 1;
+            spoil(value);
         }
         true
     });
@@ -54,13 +57,21 @@ fn damaged(table: Table, rows: u64) {
 
 #[test]
 fn a_damaged_record_comes_back_from_a_peer() {
-    damaged(Table::Records, 1);
+    damaged(1, Table::Records, |row| row[40] ^= 1);
 }
 
 #[test]
 fn a_damaged_content_comes_back_from_a_peer() {
-    // The record that names the content goes with it.
-    damaged(Table::Contents, 2);
+    damaged(1, Table::Records, |row| *row.last_mut().unwrap() ^= 1);
+}
+
+/// A pattern of two versions, each in a row of its own: the record and the other version go with the
+/// one that is damaged.
+#[test]
+fn a_damaged_content_of_several_comes_back_from_a_peer() {
+    damaged(2, Table::Contents, |row| {
+        row[40] ^= u8::from(row.windows(9).any(|part| part == b"episode-7"));
+    });
 }
 
 #[test]
@@ -84,6 +95,8 @@ fn a_lost_row_comes_back_from_a_peer() {
 struct FailingStore {
     rows: MemoryStateStore,
     fails: AtomicBool,
+    /// Records in the last batch.
+    records: AtomicUsize,
 }
 
 impl StateStore for FailingStore {
@@ -91,6 +104,8 @@ impl StateStore for FailingStore {
         self.rows.scan(table, row)
     }
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
+        let records = batch.edits().iter().filter(|edit| edit.table == Table::Records).count();
+        self.records.store(records, Ordering::Relaxed);
         self.rows.commit(batch)?;
         match self.fails.load(Ordering::Relaxed) {
             true => Err(StorageError::Failed { place: "disk".into(), reason: "EIO".into() }),
@@ -139,4 +154,28 @@ fn unchanged_write_stores_after_failed_commit() {
     let one = open(1, &disk);
     assert_eq!(one.recovery(), &Recovery::Loaded { records: 1 });
     assert_eq!(live(&only_space(&one), "p"), ["episode-1"]);
+}
+
+/// One commit writes at most 2,048 rows in doubt again, so that it stays short; the next ones write the
+/// others.
+#[test]
+fn many_rows_in_doubt_are_written_again_in_parts() {
+    const LIMIT: usize = 2_048;
+    let disk = Arc::new(FailingStore::default());
+    let one = Store::open(store_config(1), ticking(), Arc::clone(&disk) as Arc<_>).unwrap();
+    let space = only_space(&one);
+    let all: Vec<_> = (0..LIMIT + 7).map(|n| pattern(&format!("p{n:04}"), 1)).collect();
+    disk.fails.store(true, Ordering::Relaxed);
+    for part in all.chunks(LIMIT) {
+        let patterns = part.to_vec();
+        let part = ConsolidationSnapshot { patterns, ..ConsolidationSnapshot::default() };
+        assert!(space.submit(&part, Scheduler).is_err());
+    }
+    disk.fails.store(false, Ordering::Relaxed);
+    assert_eq!(disk.rows.usage().records, Some(7), "the last commit took effect");
+    for (id, again) in [("q", LIMIT), ("r", 7), ("s", 0)] {
+        space.submit_pattern(&pattern(id, 1)).unwrap();
+        assert_eq!(disk.records.load(Ordering::Relaxed), 1 + again, "{id}");
+    }
+    assert_eq!(open(1, &disk.rows).recovery(), &Recovery::Loaded { records: 3 });
 }

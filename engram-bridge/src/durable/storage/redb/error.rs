@@ -8,9 +8,10 @@ pub(super) fn storage_error(error: redb::Error, place: String) -> StorageError {
     let reason = error.to_string();
     match error {
         redb::Error::DatabaseAlreadyOpen => StorageError::InUse { place },
+        redb::Error::TransactionInProgress => StorageError::Busy { place },
         redb::Error::Io(error) => io_error(&error, place),
-        redb::Error::UpgradeRequired(_) => StorageError::Newer { place, reason },
         redb::Error::Corrupted(_)
+        | redb::Error::UpgradeRequired(_)
         | redb::Error::RepairAborted
         | redb::Error::TableTypeMismatch { .. }
         | redb::Error::TypeDefinitionChanged { .. } => StorageError::Damaged { place, reason },

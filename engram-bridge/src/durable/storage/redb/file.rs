@@ -1,7 +1,7 @@
 //! The file of a store: opening, making, and room on the disk.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use redb::{Builder, Database, TableDefinition};
@@ -15,6 +15,18 @@ type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 const PROBE: &str = "state.redb.probe";
 /// What a commit needs beside the rows themselves: pages above the changed ones.
 const COMMIT_ROOM: u64 = 256 << 10;
+
+/// The two copies of the format's number in the header of a file, and the number that is written.
+const FORMAT_AT: [usize; 2] = [64, 192];
+const FORMAT: u8 = 3;
+
+/// Whether a program of another version wrote the file. A single altered byte does not look so.
+pub(super) fn has_other_format(file: &Path) -> bool {
+    let mut header = [0; FORMAT_AT[1] + 1];
+    let read = File::open(file).and_then(|mut file| file.read_exact(&mut header));
+    let [one, other] = FORMAT_AT.map(|at| header[at]);
+    read.is_ok() && header.starts_with(b"redb") && one == other && ![0, FORMAT].contains(&one)
+}
 
 /// How much of a file is checked when it is opened.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -122,16 +122,17 @@ impl World {
         let (id, content) = (name(key), has_content && self.serial.is_multiple_of(2));
         self.restart(slot, clock, |disk| {
             disk.spoil(|table, row, value| {
+                // A content lies at the end of the row of its record, or in a row of its own.
                 let rots = match table {
-                    Table::Records => !content && row.ends_with(id.as_bytes()),
+                    Table::Records => row.ends_with(id.as_bytes()),
                     Table::Contents => {
                         content && value.windows(id.len()).any(|part| part == id.as_bytes())
                     }
                     _ => false,
                 };
                 if rots {
-                    let middle = value.len() / 2;
-                    value[middle] ^= 0x10;
+                    let at = if content { value.len() - 1 } else { 20 };
+                    value[at] ^= 0x10;
                 }
                 true
             });

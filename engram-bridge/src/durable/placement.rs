@@ -1,0 +1,153 @@
+//! The place of a content in the store: in the row of its record, or in a row of its own.
+//!
+//! Most records have a single live content of a few kilobytes. In one row the two are one change of
+//! one page: a row of its own for each content makes a store write twice as many pages for an update.
+
+use engram_gossip_proto::SpaceId;
+use engram_merkle::Digest;
+
+use crate::durable::schema;
+use crate::durable::storage::{Batch, Table};
+use crate::replica::content::{Content, encoded_len};
+
+/// Bytes of the longest content in the row of its record. A longer one is not written again whenever
+/// the record changes.
+const MAX_BESIDE: usize = 8 << 10;
+
+/// The rows of contents that a change of a record makes.
+#[derive(Default)]
+pub(crate) struct Placement {
+    /// The content in the row of the record.
+    pub(crate) beside: Option<Content>,
+    /// The contents that get rows of their own.
+    own_rows: Vec<Content>,
+    /// The contents whose own rows go.
+    removed: Vec<Digest>,
+}
+
+impl Placement {
+    /// The rows after a change of the live contents, if those before it are in the store.
+    pub(crate) fn change(before: &[Content], after: Vec<Content>) -> Self {
+        let digests = |contents: &[Content]| contents.iter().map(Content::digest).collect();
+        match (is_beside(before), is_beside(&after)) {
+            (true, true) => Self { beside: after.into_iter().next(), ..Self::default() },
+            (true, false) => Self { own_rows: after, ..Self::default() },
+            (false, true) => {
+                let (beside, removed) = (after.into_iter().next(), digests(before));
+                Self { beside, removed, ..Self::default() }
+            }
+            (false, false) => {
+                let removed = digests(&without(before, &after));
+                Self { own_rows: without(&after, before), removed, ..Self::default() }
+            }
+        }
+    }
+
+    /// The rows after a change, if those before it may be in the store or not.
+    pub(crate) fn anew(before: &[Content], after: Vec<Content>) -> Self {
+        let mut gone: Vec<Digest> = without(before, &after).iter().map(Content::digest).collect();
+        if !is_beside(&after) {
+            return Self { own_rows: after, removed: gone, ..Self::default() };
+        }
+        gone.extend(after.iter().map(Content::digest));
+        Self { beside: after.into_iter().next(), removed: gone, ..Self::default() }
+    }
+
+    /// Appends the changes of rows that hold one content each.
+    pub(crate) fn put_own_rows(&self, space: &SpaceId, batch: &mut Batch) {
+        for content in &self.own_rows {
+            let key = schema::key(space, content.digest().as_bytes());
+            batch.put(Table::Contents, key, schema::encode_content(content));
+        }
+        for digest in &self.removed {
+            batch.remove(Table::Contents, schema::key(space, digest.as_bytes()));
+        }
+    }
+}
+
+/// Whether the live contents of a record are in its row: a single one that is not long.
+fn is_beside(contents: &[Content]) -> bool {
+    matches!(contents, [one] if encoded_len(one.pattern()) <= MAX_BESIDE)
+}
+
+/// Those of `contents` that are not among `others`.
+fn without(contents: &[Content], others: &[Content]) -> Vec<Content> {
+    let is_among = |content: &&Content| others.iter().any(|it| it.digest() == content.digest());
+    contents.iter().filter(|content| !is_among(content)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use engram_merkle::AnyHasher;
+
+    use super::*;
+    use crate::engram::pattern::{Confidence, SemanticPattern};
+    use crate::engram::precision::Precision;
+    use crate::engram::timestamp::Timestamp;
+    use crate::replica::content::Shape;
+
+    fn content(strength: f32, episode: usize) -> Content {
+        let pattern = SemanticPattern {
+            id: "p".to_owned(),
+            embedding: Arc::from([1.0]),
+            source_episodes: vec!["e".repeat(200); episode.div_ceil(204)],
+            strength,
+            schema_confidence: Confidence::CERTAIN,
+            last_consolidated: Timestamp::EPOCH,
+        };
+        let shape = Shape { dimension: 1, precision: Precision::F32 };
+        Content::new(&Arc::new(pattern), shape, &AnyHasher::Sha256).unwrap()
+    }
+
+    fn digests(contents: &[Content]) -> BTreeSet<Digest> {
+        contents.iter().map(Content::digest).collect()
+    }
+
+    /// The rows of contents that a record with these live contents has.
+    fn rows(live: &[Content]) -> BTreeSet<Digest> {
+        if is_beside(live) { BTreeSet::new() } else { digests(live) }
+    }
+
+    fn placed(placement: &Placement, mut stored: BTreeSet<Digest>) -> BTreeSet<Digest> {
+        stored.extend(digests(&placement.own_rows));
+        placement.removed.iter().for_each(|digest| _ = stored.remove(digest));
+        stored
+    }
+
+    #[test]
+    fn one_content_that_is_not_long_lies_beside_its_record() {
+        let longest = (0..MAX_BESIDE).rev().map(|bytes| content(1.0, bytes));
+        let longest = longest.into_iter().find(|it| encoded_len(it.pattern()) <= MAX_BESIDE);
+        assert!(is_beside(&[longest.unwrap()]) && !is_beside(&[content(1.0, MAX_BESIDE)]));
+        assert!(!is_beside(&[]) && !is_beside(&[content(1.0, 0), content(2.0, 0)]));
+    }
+
+    /// From any set of live contents to any other, also where the store may have either.
+    #[test]
+    fn the_rows_are_those_of_the_live_contents() {
+        let all = [content(1.0, 0), content(2.0, 0), content(3.0, 0), content(4.0, MAX_BESIDE)];
+        let set = |bits: usize| -> Vec<Content> {
+            let chosen = all.iter().enumerate().filter(|(at, _)| bits & (1 << at) != 0);
+            chosen.map(|(_, content)| content.clone()).collect()
+        };
+        for (before, after) in (0..16).flat_map(|one| (0..16).map(move |other| (one, other))) {
+            let (before, after) = (set(before), set(after));
+            let change = Placement::change(&before, after.clone());
+            assert_eq!(placed(&change, rows(&before)), rows(&after));
+            let anew = Placement::anew(&before, after.clone());
+            for stored in [rows(&before), rows(&after), BTreeSet::new()] {
+                assert_eq!(placed(&anew, stored), rows(&after));
+            }
+            for placement in [change, anew] {
+                let beside = placement.beside.map(|content| content.digest());
+                assert_eq!(
+                    beside,
+                    after.first().filter(|_| is_beside(&after)).map(Content::digest)
+                );
+            }
+        }
+    }
+}

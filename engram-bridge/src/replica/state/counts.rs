@@ -1,0 +1,78 @@
+//! Counts of records by their kind, kept up to date: nobody waits while all records are counted.
+
+use super::versions;
+use crate::replica::record::Record;
+
+/// How many records of a space are of some kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// With more than one version to choose from.
+    pub(super) conflicting: u64,
+    /// With [`MANY_VERSIONS`](crate::MANY_VERSIONS) or more.
+    pub(super) crowded: u64,
+    /// Without live dots. A record that names no node is none.
+    pub(super) deletions: u64,
+    /// Digests that records suppress, or suppressed once.
+    pub(super) suppressed: u64,
+}
+
+impl Counts {
+    fn of(record: &Record) -> Self {
+        let versions = versions(record);
+        Self {
+            conflicting: u64::from(versions > 1),
+            crowded: u64::from(versions >= crate::MANY_VERSIONS),
+            deletions: u64::from(record.is_deletion() && *record != Record::default()),
+            suppressed: record.suppression.len() as u64,
+        }
+    }
+
+    /// Counts a record that replaces `before`. No record is the default one.
+    pub(super) fn replace(&mut self, before: &Record, after: &Record) {
+        let (before, after) = (Self::of(before), Self::of(after));
+        self.conflicting = self.conflicting + after.conflicting - before.conflicting;
+        self.crowded = self.crowded + after.crowded - before.crowded;
+        self.deletions = self.deletions + after.deletions - before.deletions;
+        self.suppressed = self.suppressed + after.suppressed - before.suppressed;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engram_merkle::Digest;
+    use engram_vclock::Dot;
+
+    use super::*;
+
+    /// A record of so many nodes, each with a version of its own.
+    fn record(nodes: u8) -> Record {
+        let mut record = Record::default();
+        for node in 0..nodes {
+            let (dot, digest) = (Dot::new([node; 32], 1), Digest::from([node; 32]));
+            record.siblings.submit(dot, digest).unwrap();
+        }
+        record
+    }
+
+    fn counts([conflicting, crowded, deletions, suppressed]: [u64; 4]) -> Counts {
+        Counts { conflicting, crowded, deletions, suppressed }
+    }
+
+    #[test]
+    fn a_change_moves_a_record_from_one_kind_to_another() {
+        let mut deletion = record(1);
+        _ = deletion.suppression.suppress(Digest::from([0; 32]));
+        deletion.siblings.withdraw(Dot::new([0; 32], 2)).unwrap();
+        let records = [Record::default(), record(1), record(2), record(8), deletion];
+        let expected = [[0; 4], [0; 4], [1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1]].map(counts);
+        for (before, was) in records.iter().zip(expected) {
+            for (after, is) in records.iter().zip(expected) {
+                let mut counts = Counts::default();
+                counts.replace(&Record::default(), before);
+                assert_eq!(counts, was);
+                counts.replace(before, after);
+                assert_eq!(counts, is);
+            }
+        }
+    }
+}
