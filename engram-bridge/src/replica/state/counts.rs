@@ -2,13 +2,14 @@
 
 use super::versions;
 use crate::replica::record::Record;
+use crate::replica::report::MANY_VERSIONS;
 
 /// How many records of a space are of some kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     /// With more than one version to choose from.
     pub(super) conflicting: u64,
-    /// With [`MANY_VERSIONS`](crate::MANY_VERSIONS) or more.
+    /// With [`MANY_VERSIONS`](MANY_VERSIONS) or more.
     pub(super) crowded: u64,
     /// Without live dots. A record that names no node is none.
     pub(super) deletions: u64,
@@ -21,7 +22,7 @@ impl Counts {
         let versions = versions(record);
         Self {
             conflicting: u64::from(versions > 1),
-            crowded: u64::from(versions >= crate::MANY_VERSIONS),
+            crowded: u64::from(versions >= MANY_VERSIONS),
             deletions: u64::from(record.is_deletion() && *record != Record::default()),
             suppressed: record.suppression.len() as u64,
         }

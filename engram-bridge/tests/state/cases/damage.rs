@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use engram_bridge::ConsolidationCacheSource::Scheduler;
-use engram_bridge::{ConsolidationSnapshot, Store};
 use engram_bridge::durable::{Batch, MemoryStateStore, Recovery, StateStore, StorageError, Table};
 use engram_bridge::replica::Submitted;
 use engram_bridge::sync::SpaceView;
+use engram_bridge::{ConsolidationSnapshot, Store};
 use engram_gossip_proto::View;
 
 use super::{converge, live};
