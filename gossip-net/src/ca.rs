@@ -189,7 +189,7 @@ fn params(common_name: &str, validity: Validity) -> Result<CertificateParams, Is
 fn serial_number() -> Result<SerialNumber, IssueError> {
     let mut bytes = [0; 16];
     let filled = SystemRandom::new().fill(&mut bytes);
-    filled.map_err(|_| IssueError::Failed("the system's random number generator failed".to_owned()))?;
+    filled.map_err(|_| IssueError::Failed("the random number generator failed".to_owned()))?;
     // A serial number is positive and has no leading zero.
     bytes[0] = bytes[0] & 0x7f | 0x40;
     Ok(SerialNumber::from_slice(&bytes))

@@ -27,7 +27,7 @@ pub enum HandshakeError {
         found: NodeId,
     },
     /// The peer's certificate was issued by an authority that we do not trust.
-    #[error("the certificate is not from the trusted authority; all nodes need the same cluster CA")]
+    #[error("the certificate is not from the trusted authority; all nodes need one cluster CA")]
     OtherAuthority,
     /// The peer's certificate has expired.
     #[error("the certificate has expired; renew it, or check the clocks")]

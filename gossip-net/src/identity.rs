@@ -50,7 +50,7 @@ pub(crate) struct Trust {
 #[non_exhaustive]
 pub enum IdentityError {
     /// A file is unreadable.
-    #[error("{}: unreadable ({source}); issue the certificates, or correct the path", path.display())]
+    #[error("{}: cannot be read ({source}); issue the certificates, or correct the path", path.display())]
     File {
         /// The file.
         path: PathBuf,
