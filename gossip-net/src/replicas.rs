@@ -150,7 +150,7 @@ impl KeyHalves {
             let random: Random<[u8; 256]> = generate(&SystemRandom::new())
                 .expect("the system provides randomness, since TLS requires it");
             let random = random.expose();
-            let (half, rest) = random.as_chunks().0.split_first().expect("256 bytes contain several");
+            let (half, rest) = random.as_chunks().0.split_first().expect("256 bytes hold several");
             drawn.extend(rest);
             *half
         })

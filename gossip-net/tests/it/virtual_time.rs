@@ -112,7 +112,7 @@ async fn heals(network: &MemoryNetwork, nodes: &[Node]) {
     }
 }
 
-/// A pinned session.
+/// A completed session.
 struct Held {
     by: Opener,
     from: Instant,

@@ -332,7 +332,7 @@ fn digest_of_record(record: &Record) -> Digest {
     hash(&bytes)
 }
 
-/// Adds the hash of a line to a set digest, byte by byte. Detects only accidental changes.
+/// XORs the hash of a line into a set digest. Detects only accidental changes.
 fn add(sum: &mut Digest, key: &Digest, record: &Digest) {
     let line = hash(&[*key, *record].concat());
     sum.iter_mut().zip(line).for_each(|(sum, byte)| *sum ^= byte);
