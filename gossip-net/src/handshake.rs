@@ -51,7 +51,7 @@ pub enum HandshakeError {
     #[error("the peer refused us: this node is not in its roster; add it there")]
     RefusedNotInRoster,
     /// The peer refused us: it expected a different node here.
-    #[error("the peer refused us: it expected another node id at this address")]
+    #[error("the peer refused us: it expected another node id here; correct its roster")]
     RefusedWrongNode,
     /// The peer refused us: it does not trust our authority.
     #[error("the peer refused us: it does not trust our authority; both need the same cluster CA")]

@@ -24,7 +24,7 @@ pub enum NodeIdError {
     #[error("a node id has 64 hex digits, this text has {0} characters")]
     Length(usize),
     /// A character that is not a hex digit.
-    #[error("a node id is made of hex digits, not of {0:?}")]
+    #[error("a node id has only hex digits; found {0:?}")]
     Character(char),
 }
 

@@ -153,19 +153,19 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "storm_100", 100 nodes, 2 seeds, Quick, 5.0 s, Plan::Halves(100),
         "the same, and the halves differ in 200 patterns: the sessions at each node stay bounded";
     "rush_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Rush(100),
-        "all nodes call the one with 100 new patterns: it serves as many as it has permits";
+        "all nodes request a session with the one with 100 new patterns, which serves up to its permits";
     "load_100", 100 nodes, 1 seeds, Quick, 3.0 s, Plan::Load(Pace::PerMinute(100)),
         "100 new patterns a minute for two minutes: the longest time until a pattern is everywhere";
     "busy_100", 100 nodes, 1 seeds, Quick, 5.0 s, Plan::Load(Pace::EachPerSecond),
-        "each node makes a pattern a second for ten seconds: the longest time until one is everywhere";
+        "each node creates a pattern a second for ten seconds: the longest time until one is everywhere";
     "start_500", 500 nodes, 6 seeds, Quick, 5.0 s, Plan::Silence(100, Moment::Start),
-        "400 of 500 members are silent: the time until a node has met all living ones";
+        "400 of 500 members are silent: the time until a node is connected to all running ones";
     "return_500", 500 nodes, 6 seeds, Quick, 2.0 s, Plan::Silence(100, Moment::Return),
-        "the same: the time until a living member that was away is met again";
+        "the same: the time until a returning member is connected again";
     "start_402", 402 nodes, 9 seeds, Quick, 30.0 s, Plan::Silence(2, Moment::Start),
-        "of 401 other members one lives: the time until it is met";
+        "400 of 401 other members are silent: the time until the running one is connected";
     "return_402", 402 nodes, 9 seeds, Quick, 2.0 s, Plan::Silence(2, Moment::Return),
-        "the same: the time until it is met again after it was away";
+        "the same: the time until it is connected again after an absence";
 };
 
 /// The scenario called `name`.

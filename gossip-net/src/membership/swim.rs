@@ -163,7 +163,7 @@ impl Engine {
         incarnations.retain(|node, _| roster.binary_search(node).is_ok());
     }
 
-    /// Asks a member that foca does not list for its members.
+    /// Asks a member that foca does not list as active for its members.
     fn connected(&mut self, peer: NodeId) {
         let Self { foca: Some(foca), out, .. } = self else { return };
         if foca.iter_members().all(|member| member.id().node != peer) {

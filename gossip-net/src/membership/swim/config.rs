@@ -68,7 +68,7 @@ impl SwimConfig {
             return wrong("probe_timeout", self.probe_timeout, "at least 10 ms");
         }
         if self.probe_interval < self.probe_timeout.saturating_mul(3) {
-            let rule = "at least three times probe_timeout, for others probe as well";
+            let rule = "at least three times probe_timeout, for the indirect probes";
             return wrong("probe_interval", self.probe_interval, rule);
         }
         if self.suspicion < self.probe_interval {

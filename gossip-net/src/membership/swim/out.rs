@@ -28,7 +28,7 @@ pub(super) struct Out {
 #[derive(Debug)]
 pub(super) enum Due {
     Foca(Timer<Instance>),
-    /// Invite the next member of the roster that foca does not list.
+    /// Invite the next member of the roster that foca does not list as active.
     Invitation,
 }
 
