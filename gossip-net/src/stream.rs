@@ -124,7 +124,7 @@ impl FrameStream {
         let len = frame.len() as u64;
         timeout_at(deadline, self.send.write_chunk(frame.into()))
             .await
-            .map_err(|_| StreamError::TimedOut("take a frame"))??;
+            .map_err(|_| StreamError::TimedOut("read a frame"))??;
         self.bytes_sent += len;
         self.heard_last = false;
         // Dropped before the next await, so that its FIN shares the packet of this frame.
@@ -201,7 +201,7 @@ impl From<StreamError> for SyncError {
                 (Some(Close::Shutdown), _) => Self::ShuttingDown,
                 (Some(close), _) => Self::Lost(close.reason().into()),
                 (None, HandshakeError::Closed(text)) => Self::Lost(text),
-                (None, HandshakeError::TimedOut) => Self::Lost("no sign of life".into()),
+                (None, HandshakeError::TimedOut) => Self::Lost("no response".into()),
                 // Only now the dialler learns that the acceptor refused its certificate.
                 (None, refused) => Self::Unreachable(refused),
             },

@@ -153,11 +153,11 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "storm_100", 100 nodes, 2 seeds, Quick, 5.0 s, Plan::Halves(100),
         "the same, and the halves differ in 200 patterns: the sessions at each node stay bounded";
     "rush_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Rush(100),
-        "all nodes request a session with the one with 100 new patterns, which serves up to its permits";
+        "all nodes request sessions of one with 100 new patterns, which keeps to its permits";
     "load_100", 100 nodes, 1 seeds, Quick, 3.0 s, Plan::Load(Pace::PerMinute(100)),
         "100 new patterns a minute for two minutes: the longest time until a pattern is everywhere";
     "busy_100", 100 nodes, 1 seeds, Quick, 5.0 s, Plan::Load(Pace::EachPerSecond),
-        "each node creates a pattern a second for ten seconds: the longest time until one is everywhere";
+        "one pattern per node and second for ten seconds: the longest time until it is everywhere";
     "start_500", 500 nodes, 6 seeds, Quick, 5.0 s, Plan::Silence(100, Moment::Start),
         "400 of 500 members are silent: the time until a node is connected to all running ones";
     "return_500", 500 nodes, 6 seeds, Quick, 2.0 s, Plan::Silence(100, Moment::Return),

@@ -172,8 +172,9 @@ impl Engine {
         }
     }
 
-    /// Asks the next member of the roster that foca does not list. It may never have joined, or may
-    /// be connected again: two members that declared each other down would otherwise not talk.
+    /// Asks the next member of the roster that foca does not list as active. It may never have
+    /// joined, or may be connected again: two members that declared each other down would otherwise
+    /// not talk.
     fn invite(&mut self) {
         self.out.schedule(Due::Invitation, self.config.probe_interval);
         let Some(foca) = &self.foca else { return };

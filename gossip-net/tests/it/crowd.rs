@@ -49,7 +49,7 @@ async fn many_nodes_converge_while_a_tenth_dies() {
     for node in &mut nodes {
         node.until(done).await;
     }
-    println!("all records are everywhere after {:?}", begun.elapsed());
+    println!("the running nodes' records are everywhere after {:?}", begun.elapsed());
 
     // Records that a crashed node has sent to at least one other node arrive everywhere.
     let agree = |nodes: &[Node]| nodes.windows(2).all(|p| p[0].store.roots() == p[1].store.roots());
