@@ -159,7 +159,7 @@ fn udp(config: &NetConfig) -> io::Result<Arc<dyn AsyncUdpSocket>> {
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket2::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
-        // A system without IPv4 rejects this option; the failure is harmless.
+        // May fail on a system without IPv4, where it is not needed.
         _ = socket.set_only_v6(!address.ip().is_unspecified());
     }
     socket.bind(&address.into())?;

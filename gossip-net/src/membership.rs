@@ -27,7 +27,7 @@ pub enum Liveness {
 
 /// The liveness of the roster's members.
 ///
-/// Membership never admits a node: the roster does. It only keeps the timer and the dialler from
+/// Membership never admits a node: the roster does. It only spares the timer and the dialler
 /// members that are known to be down. A wrong answer costs time, never data: a member that is
 /// reported down is still dialled occasionally, may dial this node, and is served like any other.
 ///

@@ -236,7 +236,7 @@ impl Engine {
             }
         }
         let Self { foca: Some(foca), out, .. } = self else { return };
-        // foca's order of late timers minimizes false suspicions.
+        // If several timers are late, foca's order does the least harm.
         due.sort();
         due.into_iter().for_each(|timer| ignore(foca.handle_timer(timer, &mut *out)));
     }
@@ -248,7 +248,7 @@ impl Engine {
         self.out.clear_timers();
     }
 
-    /// Records changes of liveness or incarnation, and gossips news at once.
+    /// Records changes of liveness or incarnation, and gossips them at once.
     fn look(&mut self) {
         let Self { foca: Some(foca), out, roster, seen, changes, .. } = self else { return };
         for member in foca.iter_membership_state() {

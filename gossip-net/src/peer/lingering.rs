@@ -18,7 +18,7 @@ pub(super) struct Lingering {
 }
 
 /// How long a FIN waits for a packet to share: as long as QUIC delays acknowledgements, and far
-/// less than the peer's patience.
+/// less than the peer waits for it.
 const FIN_DELAY: Duration = Duration::from_millis(25);
 
 impl Lingering {
