@@ -1,5 +1,5 @@
-//! A view of your own: dotted records, held as `engram_vclock::Siblings` in an `engram_merkle::Tree`, and checked by the
-//! law suite for views.
+//! A custom view: dotted records, stored as `engram_vclock::Siblings` in an `engram_merkle::Tree`,
+//! and checked by the law suite for views.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,10 +11,10 @@ use engram_gossip_proto::{
 use engram_merkle::{Digest, HEADER_LEN, Hasher, Path, Sha256, Tree};
 use engram_vclock::{Dot, Siblings, VectorClock};
 
-/// The values of an id are digests of contents.
+/// The values of an id, as content digests.
 type Values = Siblings<[u8; 32]>;
 
-/// A store of one node. A clone is the same store.
+/// The store of one node. Clones share it.
 #[derive(Clone)]
 struct Store(Arc<Mutex<State>>);
 
@@ -26,7 +26,7 @@ struct State {
     tree: Tree<Arc<str>, Sha256>,
 }
 
-/// A pinned tree, for the price of a reference count, over the live store.
+/// A pinned tree, shared by reference count, and the live store.
 struct StoreView {
     tree: Tree<Arc<str>, Sha256>,
     store: Store,
@@ -49,18 +49,18 @@ impl Store {
 }
 
 impl State {
-    /// Writes a content in place of all values of `id` that this node sees.
+    /// Replaces all values of `id` that this node sees by a content.
     fn write(&mut self, id: &str, bytes: &[u8]) {
         self.clock += 1;
         let digest = sha256(bytes);
         let values = self.records.entry(id.into()).or_default();
         let written = values.resolve(Dot::new(self.node, self.clock), digest);
-        written.expect("the clock of this node is above all its writes");
+        written.expect("the clock is above all writes of this node");
         self.contents.insert(digest, OpaqueContent::new(bytes));
         self.place(id);
     }
 
-    /// Joins one record; its contents are in `brought`, or held.
+    /// Joins one record; its contents are in `brought` or already stored.
     fn join(
         &mut self,
         record: &Record,
@@ -85,7 +85,7 @@ impl State {
         Ok(changed)
     }
 
-    /// Brings the tree up to date after a change of `id`.
+    /// Updates the tree after a change of `id`.
     fn place(&mut self, id: &str) {
         let record = record(id, &self.records[id]);
         let mut bytes = Vec::new();
@@ -100,7 +100,7 @@ impl State {
     }
 }
 
-/// The record of an id as it travels: node by node.
+/// The wire form of an id's record: one part per node.
 fn record(id: &str, values: &Values) -> Record {
     let parts = values.parts().map(|part| Part {
         node: *part.node,
@@ -201,6 +201,6 @@ impl Replica for Store {
 
 fn main() -> Result<(), engram_gossip_proto::testing::BrokenView> {
     check_view(Store::new)?;
-    println!("the view of dotted records keeps the laws");
+    println!("the view of dotted records satisfies the laws");
     Ok(())
 }

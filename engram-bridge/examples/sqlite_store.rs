@@ -1,5 +1,5 @@
-//! A state store of one's own: SQLite. The suite of the crate checks it, and a node's state goes
-//! into it and comes back.
+//! A custom state store on SQLite. The crate's suite checks it, and a node saves its state to it
+//! and restores it.
 //!
 //! `cargo run -p engram-bridge --example sqlite_store --features conformance`
 
@@ -26,12 +26,13 @@ const SCHEMA: &str = "
 /// Keeps the state in one SQLite file. Each commit is a transaction.
 struct SqliteStateStore {
     file: PathBuf,
-    /// The connection that writes. Scans use one of their own, so that they wait for no commit.
+    /// The connection for writes. Each scan opens a separate one, so that scans do not wait for
+    /// commits.
     writer: Mutex<Option<Connection>>,
 }
 
 impl SqliteStateStore {
-    /// The store in `file`. Nothing is read or made yet.
+    /// The store in `file`. Does not access the file yet.
     fn new(file: impl Into<PathBuf>) -> Self {
         Self { file: file.into(), writer: Mutex::default() }
     }
@@ -42,7 +43,7 @@ impl SqliteStateStore {
         Ok(connection)
     }
 
-    /// Runs `work` on the connection that writes, and closes it after an error.
+    /// Runs `work` on the connection for writes, and closes the connection after an error.
     fn write<T>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error>,
@@ -120,7 +121,7 @@ impl StateStore for SqliteStateStore {
         let aside = (1..).map(|n| PathBuf::from(format!("{}.damaged-{n}", self.file.display())));
         let aside = aside.into_iter().find(|path| !path.exists()).expect("some number is free");
         let place = aside.display().to_string();
-        // What the log holds belongs to the damaged file.
+        // The log belongs to the damaged file.
         for part in ["-wal", "-shm", ""] {
             let from = PathBuf::from(format!("{}{part}", self.file.display()));
             if from.exists() {
@@ -137,7 +138,7 @@ impl StateStore for SqliteStateStore {
     fn backup(&self, to: &Path) -> Result<(), StorageError> {
         let to = to.display().to_string();
         let copied = self.connect().and_then(|connection| {
-            // Refuses a file that exists.
+            // Fails if the file exists.
             connection.execute("VACUUM INTO ?1", params![to]).map(|_| ())
         });
         copied.map_err(|error| self.error(&error))
@@ -147,7 +148,7 @@ impl StateStore for SqliteStateStore {
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     conformance::check(folder.path(), &mut |place| Ok(Arc::new(SqliteStateStore::new(place))))?;
-    println!("the SQLite store keeps the contract of a state store");
+    println!("the SQLite store satisfies the contract of a state store");
 
     let file = folder.path().join("state.sqlite");
     let node = open(&file)?;
@@ -163,8 +164,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The state of a node, as a program opens it that runs no network. `Node::start_with` takes such a
-/// store, too.
+/// Opens the state of a node without a network. `Node::start_with` accepts such a store, too.
 fn open(file: &Path) -> Result<Store, Box<dyn Error>> {
     let config = StoreConfig::new([1; 32].into(), [SpaceId::new(DEFAULT_SPACE)?]);
     Ok(Store::open(config, Environment::system(), Arc::new(SqliteStateStore::new(file)))?)

@@ -1,5 +1,5 @@
-//! Three nodes in one process, over QUIC on loopback: each consolidates something, all of them show
-//! everything.
+//! Three nodes in one process, over QUIC on loopback: each consolidates a pattern, and all of them
+//! show all patterns.
 //!
 //! `cargo run -p engram-bridge --example three_nodes`
 
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .into_iter()
         .collect::<Result<_, _>>()?;
 
-    // Everybody gets to know everybody: who they are, and where they listen.
+    // Make all nodes members of each other's roster.
     let members = services.iter().map(|(name, service)| {
         let gossip = service.gossiper().gossip();
         let address = Some(gossip.local_addr().to_string());
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         service.gossiper().gossip().set_roster(roster.clone());
     }
 
-    // What Engram's scheduler does after each run.
+    // Engram's scheduler does this after each run.
     for (name, service) in &services {
         let patterns = vec![pattern(name, name)?, pattern("shared", name)?];
         let snapshot = ConsolidationSnapshot { patterns, ..ConsolidationSnapshot::default() };
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         service.durable().await?;
     }
 
-    // Rounds until all are equal. In a running cluster adverts and the timer see to that.
+    // Run rounds until all are equal. In a running cluster adverts and the timer do this.
     let root = |at: usize| services[at].1.gossiper().root_hash();
     while root(0) != root(1) || root(1) != root(2) {
         for (_, service) in &services {
@@ -60,7 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A node, and the consolidation service that its Engram would be given.
+/// A node, and the consolidation service for its Engram.
 fn start<'n>(
     name: &'n str,
     ca: &ClusterCa,

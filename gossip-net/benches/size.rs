@@ -1,5 +1,5 @@
-//! What is counted rather than timed, on the network in memory and in virtual time: one JSON object a
-//! line, for `cargo bench --all-features --bench size`.
+//! Counted rather than timed measurements, on the in-memory network in virtual time: `cargo bench
+//! --all-features --bench size` prints one JSON object per line.
 
 #[path = "../tests/it/common/mod.rs"]
 mod common;
@@ -11,10 +11,10 @@ use engram_gossip_net::{Conditions, MemoryNetwork};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 
-/// What a node of a hundred may send a second while nothing happens, in bytes.
+/// Maximum bytes per second that an idle node of a hundred may send.
 const OWN: f64 = 160.0;
 const ON_THE_WIRE: f64 = 600.0;
-/// Seconds until news of all is with all.
+/// Maximum seconds until all records are on all nodes.
 const NEWS: f64 = 10.0;
 
 fn main() {
@@ -23,7 +23,7 @@ fn main() {
     news();
 }
 
-/// A clock that jumps to the next thing to do.
+/// A paused clock that advances to the next timer.
 fn virtual_time() -> Runtime {
     Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
 }
@@ -48,7 +48,7 @@ fn idle_hour() {
     print("handshakes", input, all, "handshakes", ("the first ones", first));
 }
 
-/// Root adverts once a second, and with them the membership's packets.
+/// Root adverts once a second, together with the membership's packets.
 fn idle_traffic() {
     for (input, membership) in
         [("100 nodes, static seeds", static_seeds as fn(usize) -> _), ("100 nodes, SWIM", swim)]
@@ -67,7 +67,7 @@ fn rates(input: &str, own: f64, wire: f64) {
     print("idle traffic, all headers", input, wire, "B/s", ("600 B/s", ON_THE_WIRE));
 }
 
-/// A hundred nodes with news, told by adverts alone; the slowest counts.
+/// A hundred nodes with new records, spread by adverts alone; measures the slowest node.
 fn news() {
     for (input, dying) in [("100 nodes", 0), ("100 nodes, 10 die", 10)] {
         let took = virtual_time().block_on(async {

@@ -1,5 +1,5 @@
-//! What it costs to find out that nothing differs: ours against a bare quinn request and response of
-//! as many bytes, with the same cipher.
+//! The cost of finding no difference, compared with a bare quinn request and response of the same
+//! size and with the same cipher.
 
 #[path = "../tests/it/common/mod.rs"]
 mod common;
@@ -17,8 +17,8 @@ use engram_gossip_net::{NetConfig, PeerQuota, Roster, SessionReport};
 use quinn::Connection;
 use tokio::runtime::{Builder, Runtime};
 
-/// The runtimes of the two ends. A node has one of its own, as it has a process; where both share one
-/// thread, nobody waits for the other to wake up, and all that counts is the work of both.
+/// The runtimes of the two ends. With one runtime each, as in separate processes, the ends wake
+/// each other; on one shared thread, only the sum of their work counts.
 fn layouts() -> [(&'static str, [Arc<Runtime>; 2]); 2] {
     let thread = || Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let shared = Arc::new(Builder::new_current_thread().enable_all().build().unwrap());
@@ -31,12 +31,12 @@ fn layouts() -> [(&'static str, [Arc<Runtime>; 2]); 2] {
 fn silent() -> NetConfig {
     let mut config = quiet();
     config.schedule.advert_fanout = 0;
-    // A benchmark moves in seconds what a peer may move in minutes.
+    // A benchmark transfers in seconds the quota of minutes.
     config.schedule.limits.peer = PeerQuota::UNLIMITED;
     config
 }
 
-/// Two equal nodes that are connected.
+/// Two equal connected nodes.
 fn pair(ends: &[Arc<Runtime>; 2]) -> [Node; 2] {
     let cluster = Cluster::new();
     let start = |(name, end): (&str, &Arc<Runtime>)| {
@@ -54,11 +54,11 @@ fn pair(ends: &[Arc<Runtime>; 2]) -> [Node; 2] {
         a.connected_to(ids[1]).await;
         b.connected_to(ids[0]).await;
     });
-    // A subscriber is woken by each session, and the bare server has none.
+    // A subscriber wakes up for each session; the bare server has none.
     [a.unheard(), b.unheard()]
 }
 
-/// A connection as nodes keep theirs, to a server that answers requests and does nothing else.
+/// A connection with a node's transport settings to a server that only answers requests.
 fn bare([ours, theirs]: &[Arc<Runtime>; 2]) -> (RawClient, Connection, RawServer) {
     let ready = Cluster::new().issue("server");
     let server = {
@@ -73,7 +73,7 @@ fn bare([ours, theirs]: &[Arc<Runtime>; 2]) -> (RawClient, Connection, RawServer
     (client, connection, server)
 }
 
-/// An equal pair looks whether it is equal: one request, one answer.
+/// An equal pair checks for differences: one request, one response.
 fn in_sync_check(c: &mut Criterion) {
     let mut group = c.benchmark_group("in_sync_check");
     for (layout, ends) in layouts() {
@@ -104,7 +104,7 @@ fn in_sync_check(c: &mut Criterion) {
     group.finish();
 }
 
-/// How long `times` calls take, one after the other.
+/// The time of `times` sequential calls.
 async fn repeated(times: u64, call: impl AsyncFn()) -> Duration {
     let begun = Instant::now();
     for _ in 0..times {

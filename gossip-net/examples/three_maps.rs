@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     for (gossip, _) in &nodes {
         gossip.set_roster(Roster::new(members.clone())?);
-        gossip.announce(); // As after each later write.
+        gossip.announce(); // Also after each later write.
     }
     while nodes.iter().any(|(_, map)| map.to_map().len() < 3) {
         tokio::time::sleep(Duration::from_millis(10)).await;

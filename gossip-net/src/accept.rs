@@ -12,7 +12,7 @@ use crate::link::Close;
 use crate::node::{Phase, Shared};
 use crate::stats::count;
 
-/// Answers connection attempts, each handshake for itself, until the node shuts down.
+/// Answers each connection attempt in its own task until the node shuts down.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut phase = shared.phase.subscribe();
     let mut handshakes = JoinSet::new();
@@ -43,7 +43,7 @@ async fn answer(shared: Arc<Shared>, incoming: Incoming, _permit: HandshakePermi
     };
     shared.counters.update(|stats| stats.handshakes_accepted += 1);
     match shared.peer(&id) {
-        // If the peer's task is just ending, the connection ends with the failed message.
+        // If the peer's task is ending, the connection is dropped with the unsent command.
         Some(peer) => peer.command(Command::Accepted(connection)),
         // Evicted since the handshake began.
         None => Close::Evicted.close(&connection),

@@ -1,4 +1,5 @@
-//! A small authority for one cluster: throw-away in tests and demos, lasting from two PEM files.
+//! A small certificate authority for one cluster: temporary for tests and demos, or kept as two PEM
+//! files.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +13,8 @@ use crate::{NodeId, Validity};
 
 /// The authority that issues a cluster's certificates.
 ///
-/// A holder of its key can issue certificates, yet admits no node: the roster decides that.
+/// The holder of its key can issue certificates but cannot admit a node: admission is up to the
+/// roster.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,37 +34,37 @@ pub struct ClusterCa {
     certificate_pem: String,
 }
 
-/// What one node needs to prove who it is.
+/// The credentials of one node.
 #[derive(Clone)]
 pub struct NodeCredentials {
     /// The certificate.
     pub certificate_pem: String,
-    /// The private key, PKCS #8. Only the node itself may read it.
+    /// The private key, PKCS #8. Only the node may be able to read it.
     pub key_pem: String,
-    /// The id that the roster names.
+    /// The node id to put into the roster.
     pub node_id: NodeId,
 }
 
-/// Why nothing was issued.
+/// The reason why no certificate was issued.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssueError {
-    /// A name that cannot stand in a certificate.
-    #[error("{0:?} cannot stand in a certificate; use letters, digits, '.' and '-'")]
+    /// The name is not valid in a certificate.
+    #[error("{0:?} is not valid in a certificate; use letters, digits, '.' and '-'")]
     Name(String),
     /// The PEM of the authority's certificate or key cannot be used.
     #[error("the authority cannot be used: {0}")]
     Authority(String),
-    /// The key or the certificate could not be made.
-    #[error("no certificate could be made: {0}")]
+    /// The key or the certificate could not be created.
+    #[error("cannot create a certificate: {0}")]
     Failed(String),
 }
 
 impl ClusterCa {
-    /// Makes a new authority with an ECDSA P-256 key.
+    /// Creates an authority with an ECDSA P-256 key.
     ///
     /// # Errors
-    /// [`IssueError::Failed`] if the system gives no randomness.
+    /// [`IssueError::Failed`] if the system's random number generator fails.
     pub fn generate(cluster: &str, validity: Validity) -> Result<Self, IssueError> {
         let key = KeyPair::generate().map_err(IssueError::failed)?;
         let mut params = params(&format!("{cluster} gossip CA"), validity)?;
@@ -72,30 +74,30 @@ impl ClusterCa {
         Ok(Self { issuer: Issuer::new(params, key), certificate_pem })
     }
 
-    /// Takes up an authority that was made before, by this type or by another tool.
+    /// Loads an existing authority, created by this type or by another tool.
     ///
     /// # Errors
-    /// [`IssueError::Authority`] if either text is not the PEM of what it should be.
+    /// [`IssueError::Authority`] if `certificate` is not a PEM certificate or `key` not a PEM key.
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, IssueError> {
         let key = KeyPair::from_pem(key).map_err(IssueError::authority)?;
         let issuer = Issuer::from_ca_cert_pem(certificate, key).map_err(IssueError::authority)?;
         Ok(Self { issuer, certificate_pem: certificate.into() })
     }
 
-    /// The authority's certificate: every node needs it, and it is no secret.
+    /// The authority's certificate. Every node needs it; it is not secret.
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
     }
 
-    /// The authority's key, PKCS #8: keep it away from the nodes.
+    /// The authority's key, PKCS #8. Keep it off the nodes.
     pub fn key_pem(&self) -> String {
         self.issuer.key().serialize_pem()
     }
 
-    /// Makes a key and a certificate for the node called `name`, usable for dialling and accepting.
+    /// Creates a key and a certificate for the node called `name`, for dialling and accepting.
     ///
     /// # Errors
-    /// [`IssueError::Name`] if `name` cannot stand in a certificate.
+    /// [`IssueError::Name`] if `name` is not valid in a certificate.
     pub fn issue_node(
         &self,
         name: &str,
@@ -105,7 +107,7 @@ impl ClusterCa {
         self.certify(name, &key, validity)
     }
 
-    /// Makes a new certificate for a key that a node has already: its id stays the same.
+    /// Creates a new certificate for an existing key of a node. The node id stays the same.
     ///
     /// # Errors
     /// [`IssueError::Failed`] if `key` is not a PEM key, [`IssueError::Name`] as for a new node.
@@ -174,7 +176,7 @@ fn params(common_name: &str, validity: Validity) -> Result<CertificateParams, Is
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     let since_epoch = |time: SystemTime| {
         let whole = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        // X.509 knows no later year than 9999.
+        // X.509 dates end with the year 9999.
         Duration::from_secs(whole.min(253_402_300_799))
     };
     params.not_before = epoch + since_epoch(validity.from);
@@ -183,12 +185,12 @@ fn params(common_name: &str, validity: Validity) -> Result<CertificateParams, Is
     Ok(params)
 }
 
-/// 16 random bytes: no two certificates of an authority may have the same number.
+/// A serial number of 16 random bytes, unique per certificate of an authority.
 fn serial_number() -> Result<SerialNumber, IssueError> {
     let mut bytes = [0; 16];
     let filled = SystemRandom::new().fill(&mut bytes);
-    filled.map_err(|_| IssueError::Failed("the system gives no randomness".to_owned()))?;
-    // A number is positive and has no leading zero.
+    filled.map_err(|_| IssueError::Failed("the random number generator failed".to_owned()))?;
+    // A serial number is positive and has no leading zero.
     bytes[0] = bytes[0] & 0x7f | 0x40;
     Ok(SerialNumber::from_slice(&bytes))
 }

@@ -1,5 +1,5 @@
-//! How a node listens, and how it gossips. Bounds that protect it are constants of
-//! [`limits`](crate::limits) instead.
+//! The configuration of a node. Protective limits are constants of [`limits`](crate::limits)
+//! instead.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use engram_gossip_proto::schedule::{ConfigError, ScheduleConfig};
 
 use crate::limits::SESSION_TIMEOUT;
 
-/// Where a node listens, when it talks to its peers, and what its sessions ask for.
+/// The listen address of a node, its schedule and its session settings.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,22 +22,22 @@ use crate::limits::SESSION_TIMEOUT;
 #[non_exhaustive]
 pub struct NetConfig {
     /// The UDP address to listen on. Port 0 takes a free one, see
-    /// [`Gossip::local_addr`](crate::Gossip::local_addr). `[::]` takes IPv4 as well, where the system
-    /// has it.
+    /// [`Gossip::local_addr`](crate::Gossip::local_addr). `[::]` accepts IPv4 as well if the system
+    /// supports it.
     pub listen: SocketAddr,
-    /// When the node talks to its peers, and how much at once.
+    /// When the node contacts its peers, and its rate limits.
     pub schedule: ScheduleConfig,
-    /// After this time of silence a connection is given up; a third of it is the time between
-    /// signs of life. `None`, the default, takes three intervals, at least three minutes.
+    /// Silence after which a connection is closed; keep-alives are sent every third of it. `None`,
+    /// the default, means three intervals, at least three minutes.
     pub idle_timeout: Option<Duration>,
-    /// How long a shutdown waits for running sessions. Default: 5 s.
+    /// Maximum time that a shutdown waits for running sessions. Default: 5 s.
     pub shutdown_grace: Duration,
-    /// What the sync machine asks for: sizes of messages, budgets, compression.
+    /// The settings of the sync machine: message sizes, budgets, compression.
     pub session: SessionConfig,
-    /// Makes all random choices of the scheduler repeatable. `None`, the default, seeds from the
-    /// system. Cryptography is never seeded by it.
+    /// Makes the scheduler's random choices repeatable. `None`, the default, seeds from the system.
+    /// The seed does not affect cryptography.
     pub seed: Option<u64>,
-    /// Listen on this network in memory instead of the machine's. For tests.
+    /// Listen on this in-memory network instead of the machine's. For tests.
     #[cfg(feature = "memory-network")]
     pub network: Option<crate::MemoryNetwork>,
 }
@@ -60,7 +60,7 @@ impl NetConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// [`ConfigError`] names the first field that cannot work, and what would.
+    /// [`ConfigError`] names the first invalid field and its valid range.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.schedule.check()?;
         let refuse =
@@ -78,7 +78,7 @@ impl NetConfig {
         }
     }
 
-    /// The idle time-out in force.
+    /// The effective idle time-out.
     pub(crate) fn idle_timeout(&self) -> Duration {
         self.idle_timeout.unwrap_or_else(|| (self.schedule.interval * 3).clamp(DEFAULT_IDLE, DAY))
     }

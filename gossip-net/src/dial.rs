@@ -11,33 +11,33 @@ use tokio::time::sleep;
 
 use crate::{HandshakeError, NodeId};
 
-/// Which node is dialled, and where.
+/// A node to dial, and its addresses.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) node: NodeId,
     pub(crate) addresses: Vec<SocketAddr>,
-    /// Hears which other node answers, and where.
+    /// Called if another node answers.
     pub(crate) on_met: OnMet,
 }
 
-/// Hears which node was met at an address of another one.
+/// Called with a node and the address at which it answered in place of the dialled one.
 pub(crate) type OnMet = Arc<dyn Fn(NodeId, SocketAddr) + Send + Sync>;
 
 /// A handshake at one address.
 pub(crate) type Attempt<T = Connection> =
     Pin<Box<dyn Future<Output = Result<T, HandshakeError>> + Send>>;
 
-/// Begins the next attempt when the one before has failed or has had `delay`, and takes the first
-/// that succeeds.
+/// Starts the next attempt when the previous one has failed or `delay` has passed, and returns the
+/// first connection that succeeds.
 ///
 /// # Errors
-/// The cause of the attempt that learned most: an answer tells more than silence.
+/// The most informative failure: an answer takes precedence over a time-out.
 pub(crate) async fn race<T: Send + 'static>(
     attempts: Vec<Attempt<T>>,
     delay: Duration,
 ) -> Result<T, HandshakeError> {
     let mut waiting = attempts.into_iter();
-    // Dropped with the race, it gives up the attempts that lost.
+    // Dropping it at the end of the race aborts the remaining attempts.
     let mut running = JoinSet::new();
     let mut failed: Option<HandshakeError> = None;
     loop {
@@ -57,7 +57,7 @@ pub(crate) async fn race<T: Send + 'static>(
                     failed = Some(error);
                 }
             }
-            // An attempt that panicked has failed, and is no reason to give the others up.
+            // A panicked attempt counts as failed and does not end the others.
             Some(Err(_)) => {}
             None => return Err(failed.unwrap_or(HandshakeError::TimedOut)),
         }

@@ -1,4 +1,4 @@
-//! Drives the scheduler: tells it what happens, does what it says, wakes it in time.
+//! Drives the scheduler: passes inputs in, carries out its actions, wakes it on time.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,10 +13,10 @@ use crate::schedule::State;
 use crate::{Event, Liveness, NodeId};
 
 impl Shared {
-    /// Tells the scheduler something, and does what follows.
+    /// Passes an input to the scheduler and carries out the resulting actions.
     ///
-    /// Actions are passed on behind the lock, so that they reach each peer in the order in which they
-    /// were decided. To pass one on waits for nothing.
+    /// Actions are sent under the lock, so that each peer receives them in the order of the
+    /// decisions. Sending does not block.
     pub(crate) fn tell<T>(&self, tell: impl FnOnce(&mut Scheduler<NodeId>, Duration) -> T) -> T {
         let mut state = self.schedule.lock();
         let State { scheduler, wakes_at } = &mut *state;
@@ -35,14 +35,14 @@ impl Shared {
         told
     }
 
-    /// Says how the hosted spaces stand now.
+    /// Tells the scheduler the current roots of the hosted spaces.
     pub(crate) fn tell_roots(&self) {
-        // The host is asked before the lock is taken.
+        // Ask the host before taking the lock.
         let roots = self.source.summaries();
         self.tell(|scheduler, now| scheduler.handle_roots(roots, now));
     }
 
-    /// A peer told its roots, by whatever way they came.
+    /// Handles an advert of a peer, whichever carrier delivered it.
     pub(crate) fn tell_advert(&self, peer: NodeId, advert: &RootAdvert) {
         let roots = self.source.summaries();
         self.tell(|scheduler, now| {
@@ -67,7 +67,7 @@ impl Shared {
         }
     }
 
-    /// Sends the local roots as one datagram, if the peer is connected. It may be lost.
+    /// Sends the local roots in one datagram if the peer is connected. The datagram may be lost.
     fn send_advert(&self, scheduler: &mut Scheduler<NodeId>, peer: NodeId) {
         let Some(peer) = self.peer(&peer) else { return };
         let Some(connection) = peer.state.connection() else { return };
@@ -92,10 +92,10 @@ impl Shared {
         });
     }
 
-    /// What the membership says of each member may change without a word.
+    /// Tells the scheduler the liveness of each member, which may change without a notification.
     fn tell_liveness(&self) {
         let members: Vec<_> = self.peers().keys().copied().collect();
-        // The host's failure detector is asked before the lock is taken.
+        // Ask the host's failure detector before taking the lock.
         let liveness = members.into_iter().map(|peer| (peer, self.membership.liveness(&peer)));
         let liveness: Vec<_> = liveness.collect();
         self.tell(|scheduler, now| {
@@ -109,10 +109,10 @@ impl Shared {
     }
 }
 
-/// How often the host is asked about its roots and the liveness of members, if it says nothing.
+/// How often the roots and the liveness of members are polled.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Wakes the scheduler whenever something is due, until the node shuts down.
+/// Wakes the scheduler at each deadline until the node shuts down.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut phase = shared.phase.subscribe();
     let mut looks_at = shared.schedule.now();

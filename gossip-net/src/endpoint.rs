@@ -1,4 +1,4 @@
-//! The UDP socket and its QUIC endpoint: bound, dialling, accepting, within the limits.
+//! The UDP socket and its QUIC endpoint: binding, dialling, accepting, within the limits.
 
 mod dialling;
 mod names;
@@ -20,9 +20,9 @@ use crate::limits::{self, HANDSHAKE_TIMEOUT};
 use crate::tls::{self, Expected, PeerVerifier};
 use crate::{BindError, HandshakeError, Identity, NetConfig, NodeId, Roster};
 
-/// The endpoint of a node, with what every handshake needs.
+/// The endpoint of a node and the shared state of its handshakes.
 pub(crate) struct Socket {
-    /// Taken out when the node stops: the last handle keeps the port.
+    /// `None` once the node has stopped: the last handle keeps the port in use.
     endpoint: Mutex<Option<Endpoint>>,
     udp: Weak<dyn AsyncUdpSocket>,
     address: SocketAddr,
@@ -41,7 +41,7 @@ impl Socket {
             _ => BindError::Address { address, source },
         })?;
         let transport = Arc::new(transport(config.idle_timeout()));
-        // Handshakes replace the verifier, for each has a verdict of its own.
+        // Each handshake replaces this verifier, because a verifier records one verdict.
         let nobody = PeerVerifier::new(identity.trust.clone(), Expected::Member(Arc::default()));
         let mut server = ServerConfig::with_crypto(server_crypto(identity, Arc::new(nobody)));
         server.transport_config(transport.clone()).migration(false);
@@ -68,15 +68,15 @@ impl Socket {
         })
     }
 
-    /// The addresses that `host:port` stands for.
+    /// Resolves `host:port`.
     ///
     /// # Errors
-    /// [`HandshakeError::Address`] if there is none, or no answer in time.
+    /// [`HandshakeError::Address`] if there is no address, or no answer in time.
     pub(crate) async fn look_up(&self, address: &str) -> Result<Vec<SocketAddr>, HandshakeError> {
         self.names.look_up(address).await
     }
 
-    /// Where the socket is bound, with the port that was taken.
+    /// The bound address, including the actual port.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -86,7 +86,7 @@ impl Socket {
         self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The next connection attempt that the limits leave room for, or `None` once closed.
+    /// Waits for the next connection attempt that the limits admit; `None` once closed.
     ///
     /// Attempts beyond the limits are refused, or asked to prove their address first.
     pub(crate) async fn incoming(&self) -> Option<(Incoming, HandshakePermit)> {
@@ -104,7 +104,7 @@ impl Socket {
         }
     }
 
-    /// Completes the handshake of a peer that dialled us, and says who it is.
+    /// Completes the handshake of a dialling peer and returns its id.
     pub(crate) async fn accept(
         &self,
         incoming: Incoming,
@@ -124,14 +124,14 @@ impl Socket {
         Ok((connection, peer))
     }
 
-    /// Closes what is still open and waits, at most `grace`, until peers were told and the port is
-    /// free again.
+    /// Closes all connections and waits up to `grace` until the peers have been notified and the
+    /// port is free.
     pub(crate) async fn close(&self, grace: Duration) {
         let Some(endpoint) = self.abandon() else { return };
         let closed = async move {
             endpoint.wait_idle().await;
             drop(endpoint);
-            // The endpoint's own task was just woken, and is the last one to hold the socket.
+            // The endpoint's task has just been woken, and is the last holder of the socket.
             while self.udp.strong_count() > 0 {
                 tokio::task::yield_now().await;
             }
@@ -155,23 +155,23 @@ fn udp(config: &NetConfig) -> io::Result<Arc<dyn AsyncUdpSocket>> {
     TokioRuntime.wrap_udp_socket(bind(config.listen)?)
 }
 
-/// Binds an address. The unspecified one of IPv6 takes IPv4 as well, whatever the system's default.
+/// Binds an address. Unspecified IPv6 accepts IPv4 as well, regardless of the system's default.
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket2::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
-        // A system without IPv4 has nothing to take.
+        // May fail on a system without IPv4, where it is not needed.
         _ = socket.set_only_v6(!address.ip().is_unspecified());
     }
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
 
-/// The identity that the peer of a complete handshake has proved.
+/// The identity that the peer proved in the handshake.
 pub(crate) fn peer_id(connection: &Connection) -> Option<NodeId> {
     tls::node_id(peer_chain(connection)?.first()?).ok()
 }
 
-/// The certificates that the peer has shown.
+/// The certificates that the peer presented.
 pub(crate) fn peer_chain(
     connection: &Connection,
 ) -> Option<Vec<rustls::pki_types::CertificateDer<'static>>> {
@@ -186,7 +186,7 @@ async fn handshake(
     let connection = timeout_at(within, connecting)
         .await
         .map_err(|_| HandshakeError::TimedOut)?
-        // What our own verifier found is more precise than the alert that it led to.
+        // The fault that our verifier found is more precise than the resulting alert.
         .map_err(|error| {
             verifier.verdict().unwrap_or_else(|| HandshakeError::of_connection(&error))
         })?;
@@ -196,7 +196,7 @@ async fn handshake(
     }
 }
 
-/// TLS has agreed on a protocol already; this makes sure that it was not simply left out.
+/// TLS has negotiated a protocol; this check catches a peer that omits the negotiation.
 fn speaks_our_version(connection: &Connection) -> bool {
     let data = connection
         .handshake_data()
@@ -224,18 +224,18 @@ fn transport(idle_timeout: Duration) -> TransportConfig {
         .datagram_receive_buffer_size(Some(limits::DATAGRAM_RECEIVE_BUFFER))
         .datagram_send_buffer_size(limits::DATAGRAM_SEND_BUFFER)
         .crypto_buffer_size(limits::CRYPTO_BUFFER)
-        // One bit of every packet would tell an observer the round-trip time.
+        // The spin bit would let an observer measure the round-trip time.
         .allow_spin(false);
     transport
 }
 
-/// The handshakes that run on behalf of strangers, in all and by address.
+/// The running incoming handshakes, in total and by address.
 #[derive(Default)]
 struct Handshakes {
     by_address: Mutex<BTreeMap<IpAddr, usize>>,
 }
 
-/// Room for one handshake; it is given back when dropped.
+/// A slot for one handshake, released on drop.
 pub(crate) struct HandshakePermit {
     handshakes: Arc<Handshakes>,
     address: IpAddr,
@@ -260,7 +260,7 @@ impl Handshakes {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<IpAddr, usize>> {
-        // Counts are changed in one step, so a panicking holder cannot have left them half done.
+        // Counts change in one step, so a panicking holder cannot leave them inconsistent.
         self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong above the handshake.
+//! Errors above the handshake.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,31 +7,31 @@ use engram_gossip_proto::{DecodeError, SessionError, SetupError};
 
 use crate::{ConfigError, HandshakeError, IdentityError, NodeId};
 
-/// Why a node did not start. Nothing is left running.
+/// The reason why a node did not start. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// A configured value cannot work.
-    #[error("the configuration cannot work: {0}")]
+    /// A configured value is invalid.
+    #[error("invalid configuration: {0}")]
     Config(#[from] ConfigError),
-    /// The identity cannot be used.
-    #[error("the identity cannot be used: {0}")]
+    /// The identity is unusable.
+    #[error("unusable identity: {0}")]
     Identity(#[from] IdentityError),
-    /// No session could begin with these parameters, spaces or session limits.
-    #[error("no session can begin: {0}")]
+    /// Sessions are impossible with these parameters, spaces or session limits.
+    #[error("cannot open sessions: {0}")]
     Setup(#[from] SetupError),
-    /// Another process has the address.
+    /// Another socket has the address.
     #[error("{address} is in use; stop the other process, or listen on another port")]
     InUse {
-        /// Which address.
+        /// The address.
         address: SocketAddr,
     },
-    /// The address cannot be listened on for another reason.
+    /// Binding the address failed for another reason.
     #[error("cannot listen on {address}: {source}; use an address of this machine")]
     Address {
-        /// Which address.
+        /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
     /// Called outside of a tokio runtime.
@@ -39,24 +39,24 @@ pub enum BindError {
     NoRuntime,
 }
 
-/// Why a running node did not take another identity. The old one stays in force.
+/// The reason why a running node did not take another identity. The old one stays in force.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RotateError {
-    /// The new identity cannot be used.
-    #[error("the new identity cannot be used: {0}")]
+    /// The new identity is unusable.
+    #[error("unusable new identity: {0}")]
     Identity(#[from] IdentityError),
-    /// The new certificate is for another key: that would be another node.
-    #[error("the new certificate makes this node {found}, but it is {expected}; keep the key")]
+    /// The new certificate is for another key, which means another node id.
+    #[error("the new certificate is for node {found}, but this is {expected}; keep the key")]
     OtherNode {
-        /// Who this node is.
+        /// The id of this node.
         expected: NodeId,
-        /// Who it would become.
+        /// The id of the new certificate's key.
         found: NodeId,
     },
 }
 
-/// Why bytes were not taken as a root advert. They are ignored.
+/// The reason why an advert was not accepted. It is ignored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdvertError {
@@ -66,58 +66,61 @@ pub enum AdvertError {
     /// No member of the roster has this name.
     #[error("no member of the roster is called {0:?}; name the members as the host does")]
     UnknownName(String),
-    /// The bytes are no advert of this wire version.
-    #[error("no root advert: {0}")]
+    /// The bytes are not an advert of this wire version.
+    #[error("not a root advert: {0}")]
     Unreadable(DecodeError),
 }
 
-/// Why a session brought no result. What it joined before it ended stays joined, and is valid; the
-/// next session goes on from there.
+/// The reason why a session failed. Records that it joined stay joined and valid; the next session
+/// continues from there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyncError {
     /// The node is not in the roster.
     #[error("{0} is not in the roster; add it first")]
     NotInRoster(NodeId),
-    /// No connection could be made.
+    /// No connection to the peer exists.
     #[error("no connection: {0}")]
     Unreachable(#[from] HandshakeError),
-    /// The connection ended under the session.
+    /// The connection ended during the session.
     #[error("the connection ended during the session: {0}")]
     Lost(String),
-    /// The peer was silent, or took nothing from us, for too long.
+    /// The peer was silent, or read nothing from us, for too long.
     #[error("the peer took too long to {0}")]
     TimedOut(TimedStep),
-    /// The peer has as many sessions as it takes; it is asked again later.
-    #[error("the peer has as many sessions as it takes; it is asked again later")]
+    /// The peer ended the session because this node took too long.
+    #[error("the peer gave up: this node took too long")]
+    TooSlow,
+    /// The peer runs its maximum number of sessions; this node retries later.
+    #[error("the peer runs its maximum number of sessions; this node retries later")]
     Busy,
-    /// The peer refused the session because this node, or all together, have used up what it grants;
-    /// it is asked again after a pause.
-    #[error("the peer grants no more for now; it is asked again later")]
+    /// The peer refused the session because this node, or all nodes together, have used up its rate
+    /// limit; this node retries after a pause.
+    #[error("the peer's rate limit is used up; this node retries later")]
     OverAllowance,
-    /// As many previews as may be run or wait already.
-    #[error("{cap} previews run or wait already, as many as may; ask again when one has ended")]
+    /// The maximum number of previews run or wait already.
+    #[error("{cap} previews run or wait already, the maximum; retry when one has ended")]
     TooManyPreviews {
-        /// How many may: of the peer, or in all.
+        /// The maximum: for the peer, or in total.
         cap: usize,
     },
-    /// The peer ended the stream in the middle of the session.
-    #[error("the peer ended the session early; its own log should say why")]
+    /// The peer ended the stream during the session.
+    #[error("the peer ended the session early; see the peer's log")]
     Cut,
-    /// The sync machine ended the session; the text says what to do.
+    /// The sync machine ended the session; the text names the next step.
     #[error("{0}")]
     Session(SessionError),
-    /// The host's view panicked; that ended this session, and nothing else.
+    /// The host's view panicked, which ended only this session.
     #[error("the host's view panicked during the session; see its panic message")]
     Panicked,
-    /// No session can begin with what this node hosts.
-    #[error("no session can begin: {0}")]
+    /// The hosted spaces do not allow a session.
+    #[error("cannot open a session: {0}")]
     Setup(#[from] SetupError),
-    /// The peer says that we broke the protocol.
+    /// The peer reports a protocol violation by this node.
     #[error("the peer refused what this node sent; do both run the same version?")]
     Rejected,
-    /// One of the two nodes shuts down.
-    #[error("one of the two nodes shuts down")]
+    /// One of the two nodes is shutting down.
+    #[error("one of the two nodes is shutting down")]
     ShuttingDown,
 }
 
@@ -128,28 +131,25 @@ pub enum TimedStep {
     /// It did not answer the first frame.
     #[error("answer")]
     Answer,
-    /// It did not take a frame of this node.
-    #[error("take a frame")]
+    /// It did not read a frame of this node.
+    #[error("read a frame")]
     TakeFrame,
     /// It did not send the next frame.
     #[error("send a frame")]
     SendFrame,
-    /// It gave up on this node.
-    #[error("wait for this node")]
-    Wait,
     /// It did not end the session in time.
     #[error("finish the session")]
     Finish,
 }
 
 impl SyncError {
-    /// A short, stable word for counters.
+    /// A short, stable label for counters.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotInRoster(_) => "not_in_roster",
             Self::Unreachable(_) => "unreachable",
             Self::Lost(_) => "lost",
-            Self::TimedOut(_) => "timed_out",
+            Self::TimedOut(_) | Self::TooSlow => "timed_out",
             Self::Busy => "busy",
             Self::OverAllowance => "over_allowance",
             Self::TooManyPreviews { .. } => "too_many_previews",

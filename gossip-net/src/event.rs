@@ -1,4 +1,4 @@
-//! What happens at a node, for subscribers.
+//! Events of a node, for subscribers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,98 +10,98 @@ use crate::limits::EVENT_QUEUE;
 use crate::stats::Counters;
 use crate::{HandshakeError, Liveness, NodeId, SessionReport, SyncError};
 
-/// Something that happened at a node.
+/// An event of a node.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
     /// A peer is connected, and both sides have accepted each other.
     Connected {
-        /// Who.
+        /// The peer.
         peer: NodeId,
     },
-    /// A peer's connection is over; it is dialled again unless it left the roster.
+    /// A peer's connection ended; the node dials again unless the peer left the roster.
     Disconnected {
-        /// Who.
+        /// The peer.
         peer: NodeId,
-        /// Why, for people.
+        /// The reason, human-readable.
         reason: String,
     },
-    /// A peer could not be dialled, or did not accept this node. Said once for each cause, until the
+    /// A peer could not be dialled, or did not accept this node. Published once per cause until the
     /// peer is connected.
     Unreachable {
-        /// Who.
+        /// The peer.
         peer: NodeId,
-        /// Why, and what to do.
+        /// The cause, including the next step.
         cause: HandshakeError,
-        /// When it is dialled again.
+        /// Time until the next dial.
         retry_in: Duration,
     },
-    /// Somebody dialled this node and was refused, or gave up. No byte of gossip was exchanged.
+    /// A remote dialled this node and was refused, or gave up. No byte of gossip was exchanged.
     Refused {
-        /// From where.
+        /// The remote address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         cause: HandshakeError,
     },
-    /// A session reached a result, whichever side opened it.
+    /// A session completed, whichever side opened it.
     Session(Box<SessionReport>),
     /// A session failed, whichever side opened it.
     SessionFailed {
-        /// With whom.
+        /// The peer.
         peer: NodeId,
-        /// Why.
+        /// The cause.
         cause: SyncError,
     },
-    /// The sync machine noticed something about a peer or its records, see there.
+    /// The sync machine reported an event about a peer or its records.
     Noticed {
-        /// In a session with whom.
+        /// The peer of the session.
         peer: NodeId,
-        /// What.
+        /// The event.
         what: engram_gossip_proto::Event,
     },
-    /// Sessions with a peer end again and again without progress and without becoming equal. Said once
-    /// an episode.
+    /// Sessions with a peer repeatedly end without progress and without reaching equality.
+    /// Published once per episode.
     Stalled {
-        /// With whom.
+        /// The peer.
         peer: NodeId,
-        /// How many sessions in a row.
+        /// Number of consecutive sessions.
         sessions: u32,
     },
     /// The episode is over: a session made progress, or found both sides equal.
     Recovered {
-        /// With whom.
+        /// The peer.
         peer: NodeId,
-        /// How many sessions in a row it took.
+        /// Number of consecutive sessions in the episode.
         sessions: u32,
     },
-    /// A session found no space that both nodes host; both should name a common one. Said once until
-    /// one is found.
+    /// A session found no space that both nodes host; configure a common one. Published once until
+    /// a session finds one.
     NoCommonSpace {
-        /// With whom.
+        /// The peer.
         peer: NodeId,
     },
-    /// The membership sees a member in another way, or in another incarnation, than before.
+    /// The membership reports a changed liveness or incarnation of a member.
     Member {
-        /// Who.
+        /// The member.
         peer: NodeId,
-        /// How it is seen now.
+        /// Its current liveness.
         liveness: Liveness,
-        /// Its incarnation, if that is known.
+        /// Its incarnation, if known.
         incarnation: Option<u64>,
     },
     /// The roster was replaced.
     RosterChanged {
-        /// How many members are new.
+        /// Number of new members.
         added: usize,
-        /// How many members were evicted.
+        /// Number of evicted members.
         removed: usize,
     },
 }
 
 /// A subscription to the events of one node, see [`Gossip::events`](crate::Gossip::events).
 ///
-/// It holds the latest [`EVENT_QUEUE`] events; a slower subscriber misses the oldest, which are
-/// counted in [`Stats::events_dropped`](crate::Stats::events_dropped).
+/// It buffers the latest [`EVENT_QUEUE`] events. A slower subscriber misses the oldest ones, which
+/// [`Stats::events_dropped`](crate::Stats::events_dropped) counts.
 #[derive(Debug)]
 pub struct Events {
     queue: broadcast::Receiver<Event>,
@@ -111,7 +111,7 @@ pub struct Events {
 impl Events {
     /// Waits for the next event. `None` once the node has shut down.
     ///
-    /// Nothing is lost if the wait is given up.
+    /// This method is cancel safe.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
             match self.queue.recv().await {
@@ -125,7 +125,7 @@ impl Events {
     }
 }
 
-/// Where events are published.
+/// Publishes events.
 #[derive(Debug)]
 pub(crate) struct EventBus {
     sender: std::sync::Mutex<Option<broadcast::Sender<Event>>>,
@@ -138,10 +138,10 @@ impl EventBus {
         Self { sender: std::sync::Mutex::new(Some(sender)), counters }
     }
 
-    /// Tells every subscriber. Nobody is waited for.
+    /// Sends the event to every subscriber, without waiting.
     pub(crate) fn publish(&self, event: Event) {
         if let Some(sender) = &*self.lock() {
-            // No subscriber is no fault.
+            // Having no subscriber is not an error.
             _ = sender.send(event);
         }
     }
@@ -154,7 +154,7 @@ impl EventBus {
         Events { queue, counters: self.counters.clone() }
     }
 
-    /// No event follows any more.
+    /// Ends all subscriptions.
     pub(crate) fn close(&self) {
         *self.lock() = None;
     }
@@ -183,6 +183,6 @@ mod tests {
             rest += 1;
         }
         assert_eq!(rest, EVENT_QUEUE - 1);
-        assert_eq!(bus.subscribe().next().await, None, "nothing follows any more");
+        assert_eq!(bus.subscribe().next().await, None, "the bus is closed");
     }
 }

@@ -23,16 +23,16 @@ use crate::{
     SessionReport, Stats, SyncError, Validity, accept, driver, keep,
 };
 
-/// A running node: connected to the members of its roster, and kept equal with them.
+/// A running node: connected to the members of its roster, and synchronized with them.
 ///
-/// Clones are handles of the same node. The node stops when [`shutdown`](Self::shutdown) is called,
-/// or at once, without finishing anything, when the last handle is dropped.
+/// Clones are handles of the same node. The node stops on [`shutdown`](Self::shutdown), or abruptly
+/// when the last handle is dropped.
 #[derive(Clone)]
 pub struct Gossip {
     node: Arc<Node>,
 }
 
-/// What the handles share; dropping it stops the node.
+/// The shared state of the handles; dropping it stops the node.
 struct Node {
     shared: Arc<Shared>,
     address: SocketAddr,
@@ -41,10 +41,10 @@ struct Node {
 impl Gossip {
     /// Starts a node on the current tokio runtime.
     ///
-    /// `parameters` are what both sides of a session have to agree on; `replicas` is the state.
+    /// Both sides of a session have to use the same `parameters`; `replicas` is the state.
     ///
     /// # Errors
-    /// [`BindError`] names the value, the file or the address that stands in the way.
+    /// [`BindError`] names the invalid value, or the address that cannot be bound.
     pub fn bind<R: Replicas>(
         config: NetConfig,
         identity: Identity,
@@ -55,7 +55,7 @@ impl Gossip {
         Self::bind_with(config, identity, roster, parameters, replicas, Arc::new(StaticSeeds))
     }
 
-    /// As [`bind`](Self::bind), with a failure detector that says which members are worth contacting.
+    /// Like [`bind`](Self::bind), with a failure detector.
     ///
     /// # Errors
     /// As [`bind`](Self::bind).
@@ -91,46 +91,46 @@ impl Gossip {
         Ok(Self { node: Arc::new(Node { shared, address }) })
     }
 
-    /// Who this node is.
+    /// The id of this node.
     pub fn node_id(&self) -> NodeId {
         self.shared().us
     }
 
-    /// Where this node listens; the port that was taken if the configuration left it open.
+    /// The bound address; it contains the actual port if the configuration leaves the port open.
     pub fn local_addr(&self) -> SocketAddr {
         self.node.address
     }
 
-    /// Says that the local state changed: peers hear of the new roots at once. Calls that follow
-    /// each other closely are told as one. A change that nobody announces is noticed within a second.
+    /// Announces a change of the local state: the scheduler sees the new roots at once, and
+    /// coalesces calls in quick succession. The node notices an unannounced change within a second.
     pub fn announce(&self) {
         self.shared().tell_roots();
     }
 
     /// Opens a session with `peer` that begins after this call, and waits for its end.
     ///
-    /// A peer without a connection is dialled first, whatever its back-off.
+    /// A peer without a connection is dialled first, regardless of its back-off.
     ///
     /// # Errors
-    /// [`SyncError`] says what stands in the way. Whatever was joined until then stays joined.
+    /// [`SyncError`] gives the cause. Records that were joined before the failure stay joined.
     pub async fn sync_with(&self, peer: NodeId) -> Result<SessionReport, SyncError> {
         let (answer, result) = oneshot::channel();
         self.shared().ask_peer(peer, Command::Request(answer), result).await
     }
 
-    /// Opens a session with `peer` over views that the caller brings, and waits for its end: for a
-    /// look at what a session would do, or at what the peer holds.
+    /// Opens a session with `peer` over the caller's views, and waits for its end: to preview a
+    /// session, or to inspect the peer's records.
     ///
-    /// `pin` is called right before the session begins, and once more if the session is opened again,
-    /// because it crossed one of the peer. The session claims nothing, so that it keeps no record from
-    /// others, and brings no turn of others forward. Sessions that sync go first. To the peer it is a
-    /// session like any other: a view that is not to change anything there answers with nothing of its
-    /// own.
+    /// `pin` is called directly before the session begins, and again if the session is reopened
+    /// because it crossed a session of the peer. The session claims nothing, so it withholds no
+    /// record from other sessions, and it does not affect their schedule. Sync sessions take
+    /// precedence. To the peer it is an ordinary session: a view that must not change the peer's
+    /// records has to answer without records of its own.
     ///
     /// # Errors
     /// As [`sync_with`](Self::sync_with), and [`SyncError::TooManyPreviews`] if
     /// [`MAX_PEER_PREVIEWS`](crate::limits::MAX_PEER_PREVIEWS) of the peer or
-    /// [`MAX_PREVIEWS`](crate::limits::MAX_PREVIEWS) in all run or wait already.
+    /// [`MAX_PREVIEWS`](crate::limits::MAX_PREVIEWS) in total run or wait already.
     pub async fn sync_with_view<V: View<Content: Send> + Send + 'static>(
         &self,
         peer: NodeId,
@@ -142,8 +142,8 @@ impl Gossip {
         self.shared().ask_peer(peer, Command::RequestPreview(request), result).await
     }
 
-    /// Contacts up to `fanout` peers now, whatever the timer says. Peers whose dials fail are left
-    /// out until their back-off ends, and a failure with one does not touch the others.
+    /// Contacts up to `fanout` peers now, regardless of the timer. Skips peers in back-off. A
+    /// failed contact does not affect the others.
     pub async fn round(&self) -> RoundReport {
         let chosen = self.shared().schedule.ask(|scheduler, _| scheduler.choose_round());
         let mut sessions = JoinSet::new();
@@ -158,15 +158,15 @@ impl Gossip {
         report
     }
 
-    /// Subscribes to what happens from now on.
+    /// Subscribes to future events.
     pub fn events(&self) -> Events {
         self.shared().events.subscribe()
     }
 
-    /// How it stands with each member of the roster, ascending by id.
+    /// The status of each member of the roster, ascending by id.
     pub fn peers(&self) -> Vec<PeerStatus> {
         let now = Instant::now();
-        // The membership is asked without a lock.
+        // Ask the membership without holding the lock.
         let peers: Vec<(NodeId, Peer)> =
             self.shared().peers().iter().map(|(id, peer)| (*id, peer.clone())).collect();
         let membership = &*self.shared().membership;
@@ -181,22 +181,22 @@ impl Gossip {
         peers.iter().map(status).collect()
     }
 
-    /// What this node has done since it started.
+    /// Statistics since the start of this node.
     pub fn stats(&self) -> Stats {
         let stats = self.shared().counters.snapshot();
         self.shared().schedule.ask(|scheduler, _| stats.with(scheduler.stats()))
     }
 
-    /// How much sessions may move, as it is in force.
+    /// The rate limits in force.
     pub fn limits(&self) -> RateLimits {
         self.shared().schedule.ask(|scheduler, _| scheduler.config().limits)
     }
 
-    /// Puts other bounds in force for sessions that begin from now on. What was used up stays so: a
-    /// debt is paid back at the new rates.
+    /// Replaces the rate limits for future sessions. Used allowance stays used: a debt is paid back
+    /// at the new rates.
     ///
     /// # Errors
-    /// [`ConfigError`] names the value that cannot work. The old bounds stay in force.
+    /// [`ConfigError`] names the invalid value. The old limits stay in force.
     pub fn set_limits(&self, limits: RateLimits) -> Result<(), ConfigError> {
         self.shared().tell(|scheduler, now| scheduler.set_limits(limits, now))
     }
@@ -206,11 +206,11 @@ impl Gossip {
         (*self.shared().roster()).clone()
     }
 
-    /// Puts another roster in force: members that left lose their connection at once, members that
-    /// came are dialled, others keep their connection.
+    /// Replaces the roster: removed members are disconnected at once, new members are dialled,
+    /// others keep their connection.
     pub fn set_roster(&self, roster: Roster) {
         let shared = self.shared();
-        // First the list that handshakes are checked against, so that nobody slips in meanwhile.
+        // Update the roster of the handshakes first, so that no removed member connects meanwhile.
         shared.set_roster(roster.clone());
         let mut peers = shared.peers();
         let removed: Vec<NodeId> =
@@ -240,10 +240,10 @@ impl Gossip {
         shared.events.publish(Event::RosterChanged { added, removed });
     }
 
-    /// Puts a renewed certificate, or another set of authorities, in force without a restart.
+    /// Replaces the certificate or the trusted authorities without a restart.
     ///
-    /// New handshakes use it at once. Connections stay, except those whose peer the new authorities
-    /// do not accept any more.
+    /// New handshakes use them at once. Connections stay, except those whose peer the new
+    /// authorities do not accept.
     ///
     /// # Errors
     /// [`RotateError`] if peers would refuse the certificate, or if it is for another key. The old
@@ -259,24 +259,25 @@ impl Gossip {
         Ok(())
     }
 
-    /// When the certificate in force is valid. A node whose certificate has expired keeps its connections
-    /// for the moment, and makes no new ones.
+    /// The validity of the certificate in force. A node with an expired certificate keeps its
+    /// connections until its peers check it again, and makes no new ones.
     pub fn certificate_validity(&self) -> Validity {
         self.shared().identity().validity()
     }
 
-    /// The roots of this node in at most `room` bytes, for a membership layer that carries them in
-    /// its own messages. With more spaces than fit, each call names the next ones in turn.
+    /// Encodes the roots of this node in at most `room` bytes, for a membership layer that carries
+    /// them in its own messages. If not all spaces fit, successive calls rotate through them.
     pub fn advert(&self, room: usize) -> Vec<u8> {
         self.shared().tell_roots();
         self.shared().schedule.ask(|scheduler, _| scheduler.advert(room))
     }
 
-    /// Takes the roots of `peer` as its membership layer carried them. The carrier has to make sure
-    /// that they are `peer`'s; a forged one costs a session and nothing else.
+    /// Handles the roots of `peer`, as carried by its membership layer. The carrier has to
+    /// authenticate them; a forged advert costs at most a session.
     ///
     /// # Errors
-    /// [`AdvertError`] if `peer` is not in the roster or the bytes are no advert. They are ignored.
+    /// [`AdvertError`] if `peer` is not in the roster or the bytes are not an advert. The node
+    /// ignores them.
     pub fn handle_advert(&self, peer: NodeId, bytes: &[u8]) -> Result<(), AdvertError> {
         if self.shared().peer(&peer).is_none() {
             return Err(AdvertError::NotInRoster(peer));
@@ -287,14 +288,14 @@ impl Gossip {
         Ok(())
     }
 
-    /// Stops the node in order: begins nothing new, lets running sessions end and their last bytes
-    /// arrive (at most for the configured grace), then closes every connection. Idempotent.
+    /// Stops the node gracefully: begins nothing new, waits up to the configured grace for running
+    /// sessions to end and their last bytes to arrive, then closes every connection. Idempotent.
     pub async fn shutdown(&self) {
         let shared = self.shared();
         shared.phase.send_replace(Phase::Draining);
-        // Every task holds a subscription of the phase until its end.
+        // Every task holds a subscription to the phase until it ends.
         shared.phase.closed().await;
-        // What is noted of a peer holds its connection, and that holds the socket.
+        // The state of a peer holds its connection, which holds the socket.
         shared.peers().clear();
         shared.socket.close(shared.config.shutdown_grace).await;
         shared.events.close();
@@ -306,14 +307,14 @@ impl Gossip {
 }
 
 impl Shared {
-    /// Passes a command on to a peer's task, and waits for the result.
+    /// Sends a command to a peer's task and waits for the result.
     async fn ask_peer(
         &self,
         peer: NodeId,
         command: Command,
         result: oneshot::Receiver<Result<SessionReport, SyncError>>,
     ) -> Result<SessionReport, SyncError> {
-        // No task: the node shuts down, or the peer was never, or is no longer, in the roster.
+        // No task: the node is shutting down, or the peer is not in the roster.
         let gone = || match self.is_running() {
             true => SyncError::NotInRoster(peer),
             false => SyncError::ShuttingDown,
@@ -322,7 +323,7 @@ impl Shared {
         result.await.map_err(|_| gone())?
     }
 
-    /// Tells the scheduler which members there are, and which of them can be dialled.
+    /// Tells the scheduler the members, and whether each can be dialled.
     fn tell_members(&self, roster: &Roster) {
         let reach = |member: &Member| match member.address {
             Some(_) => Reach::Dialable,

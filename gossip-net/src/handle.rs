@@ -1,4 +1,4 @@
-//! How the others reach a peer's task.
+//! The handle of a peer's task.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use crate::command::Command;
 use crate::status::PeerState;
 
-/// The others' handle of a peer's task. Dropping the last one evicts the peer.
+/// A handle of a peer's task. Dropping the last one evicts the peer.
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) mailbox: mpsc::UnboundedSender<Command>,
@@ -15,10 +15,10 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Passes a command on. One that comes while the task ends is lost with it.
+    /// Sends a command. A command that arrives while the task ends is lost.
     pub(crate) fn command(&self, command: Command) {
-        // The scheduler has a few commands outstanding for a peer, a caller one, and an accepted
-        // connection has a permit of its handshake: none piles up.
+        // The queue stays short: the scheduler has a few commands outstanding per peer, a caller
+        // has one, and an accepted connection holds a permit of its handshake.
         _ = self.mailbox.send(command);
     }
 }

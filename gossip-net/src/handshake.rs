@@ -1,33 +1,33 @@
-//! Why two nodes did not come together, and what to do about it.
+//! Handshake errors, and the remedy for each.
 
 use quinn::ConnectionError;
 use rustls::CertificateError;
 
 use crate::NodeId;
 
-/// Why a connection was not made, as precisely as TLS lets either side know.
+/// The reason why a connection failed, as precisely as TLS reports it to either side.
 ///
-/// No byte of gossip was exchanged and no state was changed. Dialling goes on with a growing
-/// pause, so that most of these heal by themselves once their cause is removed.
+/// No byte of gossip was exchanged and no state was changed. Dialling continues with increasing
+/// back-off, so most failures resolve once their cause is removed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
     /// The peer proved a key that is not in our roster.
     #[error("{node} is not in the roster; add it if it belongs to the cluster")]
     NotInRoster {
-        /// Whose key it is.
+        /// The id of its key.
         node: NodeId,
     },
-    /// The dialled address belongs to another node than the roster says.
+    /// The dialled address belongs to a different node than the roster says.
     #[error("dialled {expected} but met {found}; correct the address or the node id in the roster")]
     WrongNode {
-        /// Who was dialled.
+        /// The dialled node.
         expected: NodeId,
-        /// Who answered.
+        /// The node that answered.
         found: NodeId,
     },
     /// The peer's certificate was issued by an authority that we do not trust.
-    #[error("the certificate is not of the trusted authority; all nodes need the same cluster CA")]
+    #[error("the certificate is not from the trusted authority; all nodes need one cluster CA")]
     OtherAuthority,
     /// The peer's certificate has expired.
     #[error("the certificate has expired; renew it, or check the clocks")]
@@ -35,45 +35,45 @@ pub enum HandshakeError {
     /// The peer's certificate is not valid yet.
     #[error("the certificate is not valid yet; check the clocks")]
     NotYetValid,
-    /// The peer's certificate cannot be used, for the reason given.
+    /// The peer's certificate is unusable for the given reason.
     #[error("the certificate is unusable ({0}); issue a new one")]
     UnusableCertificate(String),
-    /// The peer showed a certificate and could not prove that it holds the key.
-    #[error("the peer does not hold the key of the certificate that it showed; is it an impostor?")]
+    /// The peer presented a certificate but did not prove that it holds the key.
+    #[error("the peer does not hold the key of its certificate; check for an impostor")]
     KeyNotProved,
-    /// The peer showed no certificate.
-    #[error("the peer showed no certificate; it is no gossip node, or has none configured")]
+    /// The peer presented no certificate.
+    #[error("the peer presented no certificate; it is not a gossip node, or has none configured")]
     NoCertificate,
-    /// The peer speaks another wire version, or another protocol.
+    /// The peer speaks a different wire version or protocol.
     #[error("the peer does not speak this wire version; upgrade the older node")]
     WireVersion,
     /// The peer refused us: we are not in its roster.
     #[error("the peer refused us: this node is not in its roster; add it there")]
     RefusedNotInRoster,
-    /// The peer refused us: it expected another node here.
-    #[error("the peer refused us: it expected another node id at this address")]
+    /// The peer refused us: it expected a different node here.
+    #[error("the peer refused us: it expected another node id here; correct its roster")]
     RefusedWrongNode,
     /// The peer refused us: it does not trust our authority.
     #[error("the peer refused us: it does not trust our authority; both need the same cluster CA")]
     RefusedAuthority,
-    /// The peer refused us: in its eyes our certificate has expired or is not valid yet.
+    /// The peer refused us: by its clock our certificate has expired or is not valid yet.
     #[error("the peer refused us: our certificate has expired or is not valid yet; renew it")]
     RefusedExpired,
     /// The peer refused us: it cannot use our certificate.
-    #[error("the peer refused us: it cannot use our certificate; is it for clients and servers?")]
+    #[error("the peer refused us: it cannot use our certificate; issue it for clients and servers")]
     RefusedCertificate,
-    /// The peer takes no connection now: it ends, or it is busy with other handshakes.
+    /// The peer accepts no connection now: it is shutting down, or busy with other handshakes.
     #[error(
-        "the peer takes no connection now: it ends, or has too many handshakes; it is dialled again"
+        "the peer accepts no connection now: shutdown, or too many handshakes; this node dials again"
     )]
     Busy,
-    /// Nobody answered in time: the node is down, the address is wrong, or UDP is blocked.
-    #[error("no answer; is the node up, its address right, and UDP let through?")]
+    /// No answer in time: the node is down, the address is wrong, or UDP is blocked.
+    #[error("no answer; check that the node is up, its address correct, and UDP not blocked")]
     TimedOut,
-    /// The host name of the address could not be resolved, or the address not be dialled.
+    /// The host name cannot be resolved, or the address cannot be dialled.
     #[error("the address cannot be dialled: {0}")]
     Address(String),
-    /// The roster gives no address for the node, so it has to dial us.
+    /// The roster has no address for the node, so the node has to dial us.
     #[error("the roster has no address for this node; give it one, or wait for it to dial us")]
     NoAddress,
     /// The connection ended for another reason.
@@ -81,7 +81,7 @@ pub enum HandshakeError {
     Closed(String),
 }
 
-/// TLS alerts (RFC 8446, section 6) as they arrive in a QUIC close (RFC 9001, section 4.8).
+/// TLS alerts (RFC 8446, section 6) as QUIC close codes (RFC 9001, section 4.8).
 const ALERT_BASE: u64 = 0x100;
 const BAD_CERTIFICATE: u64 = ALERT_BASE + 42;
 const UNSUPPORTED_CERTIFICATE: u64 = ALERT_BASE + 43;
@@ -91,11 +91,11 @@ const ACCESS_DENIED: u64 = ALERT_BASE + 49;
 const DECRYPT_ERROR: u64 = ALERT_BASE + 51;
 const CERTIFICATE_REQUIRED: u64 = ALERT_BASE + 116;
 const NO_APPLICATION_PROTOCOL: u64 = ALERT_BASE + 120;
-/// QUIC's own code for a server that takes no connection now (RFC 9000, section 20.1).
+/// QUIC's code for a server that accepts no connection now (RFC 9000, section 20.1).
 const CONNECTION_REFUSED: u64 = 0x02;
 
 impl HandshakeError {
-    /// A short, stable word for counters.
+    /// A short, stable label for counters.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotInRoster { .. } => "not_in_roster",
@@ -120,7 +120,7 @@ impl HandshakeError {
         }
     }
 
-    /// What our own verification of a peer's certificate says.
+    /// Converts an error of our own verification of a peer's certificate.
     pub(crate) fn of_verification(error: &rustls::Error) -> Self {
         let rustls::Error::InvalidCertificate(fault) = error else {
             return Self::UnusableCertificate(error.to_string());
@@ -137,7 +137,7 @@ impl HandshakeError {
         }
     }
 
-    /// What the end of a connection says, if our own verification did not object.
+    /// Converts the error that ended a connection, if our own verification did not fail.
     pub(crate) fn of_connection(error: &ConnectionError) -> Self {
         match error {
             ConnectionError::ConnectionClosed(close) => {

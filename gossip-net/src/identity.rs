@@ -1,4 +1,4 @@
-//! What a node proves, and whom it believes: its certificate, its key, the cluster's authority.
+//! The identity of a node: its certificate, its key and the authority that it trusts.
 
 use std::fmt;
 use std::fs;
@@ -17,8 +17,8 @@ use crate::{HandshakeError, NodeId, Validity};
 
 /// A node's certificate chain and key, and the authority that issues the cluster's certificates.
 ///
-/// Any PKI will do: the names in a certificate are not looked at, since the roster pins its key.
-/// A certificate has to be issued for both client and server use (or for no use in particular).
+/// Any PKI works: the roster pins the key, so names in certificates are ignored. A certificate has
+/// to be issued for both client and server use (or have no usage restriction).
 ///
 /// ```no_run
 /// # fn main() -> Result<(), engram_gossip_net::IdentityError> {
@@ -34,71 +34,71 @@ pub struct Identity {
     validity: Validity,
     pub(crate) certified: Arc<CertifiedKey>,
     pub(crate) trust: Trust,
-    /// Survives restarts with the same key, so that peers believe our resets of dead connections.
+    /// Derived from the key, so that peers accept our resets of dead connections after a restart.
     pub(crate) reset_secret: [u8; 32],
 }
 
-/// Whom a node believes: everybody with a certificate of these authorities, if the roster agrees.
+/// The trusted authorities. The roster has to admit a certificate's node as well.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust {
     pub(crate) roots: Arc<RootCertStore>,
     pub(crate) clients: Arc<dyn ClientCertVerifier>,
 }
 
-/// Why an identity cannot be used. Nothing was changed.
+/// The reason why an identity cannot be used. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
-    /// A file cannot be read.
+    /// A file is unreadable.
     #[error("{}: cannot be read ({source}); issue the certificates, or correct the path", path.display())]
     File {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
-    /// A file, or a text, is not PEM or lacks the expected section.
+    /// A file or text is not PEM, or lacks the expected section.
     #[error("{what}: {fault}; it has to be PEM with the section {section}")]
     Pem {
-        /// Which file, or which role of a text.
+        /// The file, or the role of the text.
         what: String,
-        /// What is wrong.
+        /// The fault.
         fault: String,
-        /// Which section is needed.
+        /// The required section.
         section: &'static str,
     },
-    /// A certificate cannot be parsed.
+    /// A certificate is not parsable.
     #[error("{what}: not a valid X.509 certificate ({fault}); issue a new one")]
     Certificate {
-        /// Which file, or which role of a text.
+        /// The file, or the role of the text.
         what: String,
-        /// What is wrong.
+        /// The fault.
         fault: String,
     },
-    /// The key cannot be used, or is not the one in the certificate.
-    #[error("{what}: {fault}; the key has to be the one that the certificate was issued for")]
+    /// The key is unusable, or does not match the certificate.
+    #[error("{what}: {fault}; use the key that the certificate was issued for")]
     Key {
-        /// Which file, or which role of a text.
+        /// The file, or the role of the text.
         what: String,
-        /// What is wrong.
+        /// The fault.
         fault: String,
     },
-    /// The node's own certificate would be refused by every peer.
+    /// Every peer would refuse the node's own certificate.
     #[error("peers would refuse this node's own certificate: {0}")]
     Refused(#[source] HandshakeError),
 }
 
-/// A text with the name under which errors speak of it.
+/// A text and its name in errors.
 struct Source {
     what: String,
     bytes: Vec<u8>,
 }
 
 impl Identity {
-    /// Reads the authority's certificates, the node's chain (its own first) and its key.
+    /// Reads the authority's certificates, the node's chain (leaf first) and its key.
     ///
     /// # Errors
-    /// [`IdentityError`] names the file and what is wrong with it.
+    /// [`IdentityError`] names the file and its fault.
     pub fn from_files(
         authority: impl AsRef<Path>,
         certificate: impl AsRef<Path>,
@@ -110,7 +110,7 @@ impl Identity {
         Self::new(&authority, &certificate, &key)
     }
 
-    /// Takes the same three as PEM texts.
+    /// Like [`from_files`](Self::from_files), from PEM texts.
     ///
     /// # Errors
     /// [`IdentityError`] names the text by its role: authority, certificate or key.
@@ -136,21 +136,21 @@ impl Identity {
         Ok(Self { node_id, validity, certified: Arc::new(certified), trust, reset_secret })
     }
 
-    /// Who this is.
+    /// The id of the node.
     pub fn node_id(&self) -> NodeId {
         self.node_id
     }
 
-    /// When the own certificate is valid, and with it each further one of its chain.
+    /// The period in which the whole certificate chain is valid.
     pub fn validity(&self) -> Validity {
         self.validity
     }
 
-    /// Checks, as a peer would, that the own certificate is of the own authority, is valid at
-    /// `now`, and may be used by clients and servers.
+    /// Checks, as a peer would, that the trusted authority issued the own certificate, and that it
+    /// is valid at `now` and usable by clients and servers.
     ///
     /// # Errors
-    /// [`IdentityError::Refused`] with what a peer would say.
+    /// [`IdentityError::Refused`] with the error that a peer would report.
     pub fn check(&self, now: SystemTime) -> Result<(), IdentityError> {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let now = UnixTime::since_unix_epoch(now);
@@ -160,17 +160,17 @@ impl Identity {
 }
 
 impl fmt::Debug for Identity {
-    /// Shows the node id; the key is never shown.
+    /// Shows the node id, never the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").field("node_id", &self.node_id).finish_non_exhaustive()
     }
 }
 
 impl NodeId {
-    /// The id of the key in `certificate`, a PEM text whose first certificate counts.
+    /// The id of the key in the first certificate of `certificate`, a PEM text.
     ///
     /// # Errors
-    /// [`IdentityError`] if the text is not PEM, or holds no X.509 certificate.
+    /// [`IdentityError`] if the text is not PEM or contains no X.509 certificate.
     pub fn of_certificate(certificate: &str) -> Result<Self, IdentityError> {
         let source = Source { what: "the certificate".into(), bytes: certificate.into() };
         let chain = source.certificates()?;
@@ -179,10 +179,10 @@ impl NodeId {
 }
 
 impl Validity {
-    /// The validity of `certificate`, a PEM text, and of each further one of its chain.
+    /// The period in which every certificate of `certificate`, a PEM text with a chain, is valid.
     ///
     /// # Errors
-    /// [`IdentityError`] if the text is not PEM, or holds no X.509 certificate.
+    /// [`IdentityError`] if the text is not PEM or contains no X.509 certificate.
     pub fn of_certificate(certificate: &str) -> Result<Self, IdentityError> {
         let source = Source { what: "the certificate".into(), bytes: certificate.into() };
         source.validity(&source.certificates()?)
@@ -228,7 +228,7 @@ impl Source {
 
     fn validity(&self, chain: &[CertificateDer<'_>]) -> Result<Validity, IdentityError> {
         let validity = Validity::of_chain(chain);
-        validity.ok_or_else(|| self.certificate_error(&"its validity cannot be read"))
+        validity.ok_or_else(|| self.certificate_error(&"unreadable validity"))
     }
 
     fn pem_error(&self, fault: &dyn fmt::Display, section: &'static str) -> IdentityError {
@@ -240,7 +240,7 @@ impl Source {
     }
 }
 
-/// A secret that only the holder of `key` can derive; it says nothing about the key.
+/// Derives a secret that only the holder of `key` can derive and that does not reveal the key.
 fn reset_secret(key: &PrivateKeyDer<'_>) -> [u8; 32] {
     let hmac = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key.secret_der());
     let tag = ring::hmac::sign(&hmac, b"engram-gossip stateless reset");

@@ -1,4 +1,4 @@
-//! Drives the membership: its packets go out with this node's roots, its changes become events.
+//! Drives the membership: sends its packets with this node's roots, and publishes its changes.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::membership::packet::Packet;
 use crate::node::{Phase, Shared};
 use crate::{Event, Liveness, MembershipInput, NodeId};
 
-/// Keeps the membership going until the node shuts down.
+/// Drives the membership until the node shuts down.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut phase = shared.phase.subscribe();
     loop {
@@ -30,7 +30,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// Puts something into the membership; what follows from it is done by its task.
+    /// Passes an input to the membership; [`run`] handles its outputs.
     pub(crate) fn tell_membership(&self, input: MembershipInput<'_>) {
         self.membership.handle(input, self.schedule.now());
         self.membership_spoke.notify_one();
@@ -50,7 +50,8 @@ impl Shared {
         }
     }
 
-    /// Sends a membership packet with this node's roots, if the peer is connected. It may be lost.
+    /// Sends a membership packet with this node's roots if the peer is connected. The packet may be
+    /// lost.
     fn send_packet(&self, to: NodeId, membership: &[u8]) {
         let Some(peer) = self.peer(&to) else { return };
         let Some(connection) = peer.state.connection() else { return };

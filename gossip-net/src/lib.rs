@@ -39,7 +39,7 @@ mod validity;
 #[cfg(feature = "ca")]
 pub use ca::{ClusterCa, IssueError, NodeCredentials};
 pub use config::NetConfig;
-/// The crate of the sessions, whose types this one takes and returns.
+/// The protocol crate, whose types this crate's API uses.
 pub use engram_gossip_proto as proto;
 pub use engram_gossip_proto::schedule::{
     Agreement, ConfigError, PeerQuota, QuietHours, Rate, RateLimits, ScheduleConfig,

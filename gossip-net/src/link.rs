@@ -1,4 +1,4 @@
-//! One connection to one peer, and which of two survives.
+//! A connection to a peer, and the choice between two connections.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use tokio::time::Instant;
 use crate::limits::HANDSHAKE_TIMEOUT;
 use crate::{HandshakeError, NodeId};
 
-/// Why a connection is closed, as the peer reads it.
+/// The reason for closing a connection, sent to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Close {
-    /// The node shuts down.
+    /// The node is shutting down.
     Shutdown,
     /// The peer left the roster.
     Evicted,
-    /// Another connection of the same two nodes survives.
+    /// Another connection of the same two nodes replaces it.
     Replaced,
     /// The peer did not answer on it.
     Unresponsive,
-    /// The peer's certificate would not be accepted any more.
+    /// The peer's certificate is not accepted any more.
     Outdated,
 }
 
@@ -38,7 +38,7 @@ impl Close {
         })
     }
 
-    /// The reason in words.
+    /// The reason as text.
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Shutdown => "the node shuts down",
@@ -54,42 +54,42 @@ impl Close {
         connection.close(self.code(), self.reason().as_bytes());
     }
 
-    /// The reason for which the peer closed, if it gave one.
+    /// The reason that the peer gave for closing, if any.
     pub(crate) fn of(error: &ConnectionError) -> Option<Self> {
         let ConnectionError::ApplicationClosed(close) = error else { return None };
         Self::ALL.into_iter().find(|reason| reason.code() == close.error_code)
     }
 }
 
-/// What happens on a link.
+/// An event on a link.
 pub(crate) enum LinkEvent {
     /// The peer opened a stream.
     Stream(SendStream, RecvStream),
     /// The peer sent a datagram.
     Datagram(Vec<u8>),
-    /// The connection is over.
+    /// The connection ended.
     Closed(ConnectionError),
 }
 
-/// Whether the peer is known to have accepted our certificate. A dialler is told that its handshake
-/// is complete before the acceptor has looked at its certificate.
+/// Whether the peer is known to have accepted our certificate. The dialler's handshake completes
+/// before the acceptor has verified its certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// The peer has said nothing yet. A connection that lives until then was accepted, even if it
-    /// never does.
+    /// The peer has sent nothing yet. A connection that is still open at `until` counts as
+    /// accepted.
     Awaited { until: Instant },
     /// The peer dialled, or has sent something.
     Given,
 }
 
-/// A connection to a peer whose identity is verified.
+/// A connection to a peer with a verified identity.
 pub(crate) struct Link {
     pub(crate) connection: Connection,
     pub(crate) dialled_by_us: bool,
     pub(crate) since: Instant,
     pub(crate) proof: Proof,
-    /// The wait for what happens next. It goes on while its owner does other things: to begin it anew
-    /// each time costs as much as a session in sync has to spare.
+    /// The pending wait for the next event, kept across calls: recreating it for each call is
+    /// measurably slow for sessions between equal replicas.
     events: Pin<Box<dyn Future<Output = LinkEvent> + Send>>,
 }
 
@@ -104,7 +104,7 @@ impl Link {
         Self { dialled_by_us: false, proof: Proof::Given, ..Self::dialled(connection, now) }
     }
 
-    /// Waits for what happens next. Nothing is lost if the wait is given up.
+    /// Waits for the next event. This method is cancel safe.
     pub(crate) async fn event(&mut self) -> LinkEvent {
         let event = self.events.as_mut().await;
         self.events = next_event(self.connection.clone());
@@ -115,7 +115,7 @@ impl Link {
         Age { dialled_by_us: self.dialled_by_us, since: self.since }
     }
 
-    /// Whether `newer` takes the place of this link, see [`takes_over`].
+    /// Whether `newer` replaces this link, see [`takes_over`].
     pub(crate) fn yields_to(&self, newer: &Self, us: NodeId, peer: NodeId) -> bool {
         self.connection.close_reason().is_some() || takes_over(self.age(), newer.age(), us < peer)
     }
@@ -136,30 +136,30 @@ fn next_event(connection: Connection) -> Pin<Box<dyn Future<Output = LinkEvent> 
     })
 }
 
-/// Who dialled, and when the handshake was complete here.
+/// The dialling side, and the time at which the handshake completed here.
 #[derive(Clone, Copy, Debug)]
 struct Age {
     dialled_by_us: bool,
     since: Instant,
 }
 
-/// Two dials that cross are both complete within this time of each other, on both sides: each was
-/// begun before the other one was accepted, and a dial takes no longer than its time-out.
+/// Crossing dials complete within this time of each other on both sides: each began before the
+/// other was accepted, and a dial takes no longer than its time-out.
 const CROSSING: Duration = HANDSHAKE_TIMEOUT.saturating_mul(2);
 
-/// Whether the newer of two connections takes the place of the older one.
+/// Whether the newer of two connections replaces the older one.
 ///
-/// A node that has a connection does not dial. So a second connection means either that two dials
-/// crossed, or that the peer has lost the first one (it restarted, say). If dials crossed, both
-/// sides have to keep the same one, whatever the order they came in: the one that the smaller id
-/// dialled. Otherwise the newer one is the one that lives.
+/// A connected node does not dial. A second connection therefore means either crossing dials, or
+/// that the peer lost the first connection (after a restart, for example). For crossing dials both
+/// sides have to keep the same connection regardless of the order: the one that the smaller id
+/// dialled. Otherwise the newer one replaces the older one.
 fn takes_over(older: Age, newer: Age, us_is_smaller: bool) -> bool {
     let by_smaller = |link: Age| link.dialled_by_us == us_is_smaller;
     let crossed = newer.since.duration_since(older.since) < CROSSING;
     !(crossed && by_smaller(older) && !by_smaller(newer))
 }
 
-/// What the end of a connection means for dialling again.
+/// Converts the end of a connection into the cause for dialling again.
 pub(crate) fn diagnose(error: &ConnectionError) -> HandshakeError {
     match Close::of(error) {
         Some(Close::Evicted) => HandshakeError::RefusedNotInRoster,
@@ -172,7 +172,7 @@ pub(crate) fn diagnose(error: &ConnectionError) -> HandshakeError {
 mod tests {
     use super::*;
 
-    /// What one side is left with after connections completed there in the given order.
+    /// Whether this side dialled the surviving one of two connections, completed in this order.
     fn survivor(us_is_smaller: bool, dialled_by_us: [bool; 2], gap: Duration) -> bool {
         let start = Instant::now();
         let older = Age { dialled_by_us: dialled_by_us[0], since: start };

@@ -1,4 +1,4 @@
-//! Which members are worth contacting: the interface to a failure detector.
+//! The interface to a failure detector.
 
 mod host;
 pub(crate) mod packet;
@@ -13,95 +13,95 @@ pub use swim::{Swim, SwimConfig, SwimConfigError};
 
 use crate::{NodeId, Roster};
 
-/// How a failure detector sees a member of the roster.
+/// A failure detector's view of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Liveness {
-    /// Worth contacting. Also what is said of a member that nothing is known about.
+    /// Worth contacting. The default for an unknown member.
     Alive,
-    /// It did not answer, and has a little time to show that it is alive. Worth contacting.
+    /// The member did not answer, and has limited time to refute the suspicion. Worth contacting.
     Suspect,
-    /// Not worth contacting often: it is down, or it has left.
+    /// The member is down or has left. Rarely contacted.
     Down,
 }
 
-/// Who of the roster is worth contacting at the moment.
+/// The liveness of the roster's members.
 ///
-/// Membership never lets anybody in: the roster does that. It only spares the timer and the dialler
-/// members that are known to be down. A wrong answer costs time, never data: a member that is called
-/// down is still dialled now and then, may dial this node, and is served like any other.
+/// Membership never admits a node: the roster does. It only spares the timer and the dialler
+/// members that are known to be down. A wrong answer costs time, never data: a member that is
+/// reported down is still dialled occasionally, may dial this node, and is served like any other.
 ///
-/// There are three: [`StaticSeeds`] calls everybody alive; [`HostSwim`] repeats what a failure
-/// detector of the host says; `Swim` (feature `swim`) finds out by itself.
+/// There are three implementations: [`StaticSeeds`] reports every member alive; [`HostSwim`] relays
+/// the host's failure detector; `Swim` (feature `swim`) detects failures itself.
 ///
-/// Like the sync machine, it has no socket and no clock: what happens is put in by
-/// [`handle`](Self::handle), packets and changes are polled, and [`poll_timeout`](Self::poll_timeout)
-/// tells when to come back. Calls come from several tasks, and have to return at once.
+/// Like the sync machine, it has no socket and no clock: [`handle`](Self::handle) takes inputs,
+/// packets and changes are polled, and [`poll_timeout`](Self::poll_timeout) returns the next
+/// deadline. Several tasks call it, and calls must not block.
 pub trait Membership: Send + Sync + 'static {
-    /// How `node` is seen now.
+    /// The current liveness of `node`.
     fn liveness(&self, node: &NodeId) -> Liveness;
 
-    /// The incarnation of `node`, as far as it is known. A larger number is a later one.
+    /// The incarnation of `node`, if known. Later incarnations have larger numbers.
     fn incarnation(&self, node: &NodeId) -> Option<u64> {
         let _ = node;
         None
     }
 
-    /// Takes what happened. `now` is the time since the node started.
+    /// Handles an input. `now` is the time since the node started.
     fn handle(&self, input: MembershipInput<'_>, now: Duration) {
         let _ = (input, now);
     }
 
-    /// The next packet to send, of at most [`MAX_MEMBERSHIP_PACKET`](crate::limits::MAX_MEMBERSHIP_PACKET)
-    /// bytes. It may be lost.
+    /// The next packet to send, of at most
+    /// [`MAX_MEMBERSHIP_PACKET`](crate::limits::MAX_MEMBERSHIP_PACKET) bytes. It may be lost.
     fn poll_packet(&self) -> Option<(NodeId, Vec<u8>)> {
         None
     }
 
-    /// The next member that is seen in another way than before.
+    /// The next member whose liveness or incarnation changed.
     fn poll_change(&self) -> Option<(NodeId, Liveness)> {
         None
     }
 
-    /// When [`MembershipInput::Timeout`] is to be put in, unless something else comes first.
+    /// When to pass [`MembershipInput::Timeout`], unless another input comes first.
     fn poll_timeout(&self) -> Option<Duration> {
         None
     }
 }
 
-/// What happened, for a [`Membership`].
+/// An input of a [`Membership`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum MembershipInput<'a> {
-    /// The node has started. Comes first, and once.
+    /// The node has started. The first input, passed once.
     Started {
         /// The node itself.
         us: NodeId,
-        /// Whom it may know.
+        /// The members that it may know.
         roster: &'a Roster,
     },
-    /// Another roster is in force.
+    /// A new roster is in force.
     Roster(&'a Roster),
-    /// A connection with a member stands.
+    /// A member is connected.
     Connected(NodeId),
-    /// A member has said that it shuts down.
+    /// A member has announced its shutdown.
     Left(NodeId),
-    /// A packet came, over the connection of this member.
+    /// A packet arrived over the connection of a member.
     Packet {
-        /// Who sent it.
+        /// The sender.
         from: NodeId,
-        /// What its membership said.
+        /// The packet.
         bytes: &'a [u8],
     },
-    /// The time of [`Membership::poll_timeout`] has come.
+    /// The deadline of [`Membership::poll_timeout`] has passed.
     Timeout,
-    /// The node shuts down: the others may be told.
+    /// The node shuts down: the last chance to send packets.
     Leaving,
 }
 
-/// The members are those of the roster, and all are worth contacting.
+/// Reports every member of the roster alive.
 ///
-/// Failed dials are spaced by their back-off anyhow.
+/// Back-off spaces failed dials regardless.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StaticSeeds;
 

@@ -1,4 +1,4 @@
-//! A network in memory: the same UDP that nodes speak, without sockets, and in virtual time.
+//! An in-memory network: carries the UDP packets of nodes without sockets, in virtual time.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,43 +14,43 @@ use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What IP and UDP add to each datagram.
+/// Bytes of the IP and UDP headers of each datagram.
 const HEADERS: u64 = 20 + 8;
 
-/// A network in memory, for tests: nodes that listen on it reach each other and nobody else.
+/// An in-memory network for tests. Nodes on it can reach only each other.
 ///
-/// Give it to nodes by [`NetConfig::network`](crate::NetConfig::network). With the time of tokio paused
-/// a run takes no longer than its computations, and the seed decides which packets are lost.
+/// Set it as [`NetConfig::network`](crate::NetConfig::network). With tokio's time paused, a run
+/// takes only its computation time, and the seed determines the lost packets.
 #[derive(Clone)]
 pub struct MemoryNetwork {
     inner: Arc<Mutex<Inner>>,
-    /// When it was made, by the clock on the wall and by that of tokio.
+    /// The wall time and tokio's time of creation.
     made: (SystemTime, Instant),
 }
 
-/// How a [`MemoryNetwork`] treats packets.
+/// The conditions of a [`MemoryNetwork`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Conditions {
-    /// How long a packet takes at least.
+    /// Minimum latency of a packet.
     pub latency: Duration,
-    /// How much longer it may take, at random: packets may overtake each other.
+    /// Maximum random addition to the latency; packets may be reordered.
     pub jitter: Duration,
-    /// The share of packets that is lost.
+    /// The fraction of packets that are lost.
     pub loss: f64,
-    /// The share of packets that arrives twice.
+    /// The fraction of packets that arrive twice.
     pub duplication: f64,
     /// Larger UDP payloads are lost.
     pub mtu: usize,
 }
 
-/// What one address has put on the wire.
+/// Traffic that one address has sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {
     /// Packets.
     pub packets: u64,
-    /// Their bytes, those of IPv4 and UDP headers included.
+    /// Bytes, including IPv4 and UDP headers.
     pub bytes: u64,
 }
 
@@ -66,7 +66,7 @@ struct Inner {
     sent: BTreeMap<SocketAddr, Sent>,
 }
 
-/// Packets on their way to one socket, by when they arrive.
+/// Packets in flight to one socket, by arrival time.
 #[derive(Default)]
 struct Inbox {
     flying: BTreeMap<(Instant, u64), (SocketAddr, Vec<u8>)>,
@@ -81,7 +81,7 @@ impl Default for Conditions {
 }
 
 impl MemoryNetwork {
-    /// A network in good conditions whose random choices follow `seed`.
+    /// A network in good conditions; `seed` determines its random choices.
     pub fn new(seed: u64) -> Self {
         let inner = Inner {
             conditions: Conditions::default(),
@@ -96,31 +96,31 @@ impl MemoryNetwork {
         Self { inner: Arc::new(Mutex::new(inner)), made }
     }
 
-    /// Changes how packets are treated from now on.
+    /// Replaces the conditions for future packets.
     pub fn set_conditions(&self, conditions: Conditions) {
         self.lock().conditions = conditions;
     }
 
-    /// From now on packets are lost for which `cut(from, to)` holds: partitions, one-way blocks.
+    /// Replaces the partition: a packet is lost if `cut(from, to)` holds.
     pub fn cut(&self, cut: impl Fn(SocketAddr, SocketAddr) -> bool + Send + 'static) {
         self.lock().cut = Box::new(cut);
     }
 
-    /// What each address has sent so far, lost packets included.
+    /// Traffic by sender, including lost packets.
     pub fn sent(&self) -> BTreeMap<SocketAddr, Sent> {
         self.lock().sent.clone()
     }
 
-    /// The clock on the wall, which goes as fast as the time of tokio.
+    /// The wall time, which advances with tokio's time.
     pub(crate) fn wall_time(&self) -> SystemTime {
         let (wall, since) = self.made;
         wall + since.elapsed()
     }
 
-    /// A socket on this network, for peers of a test that are no nodes.
+    /// A socket on this network, for test peers that are not nodes.
     ///
     /// # Errors
-    /// The address is in use.
+    /// `AddrInUse` if the address is taken.
     #[doc(hidden)]
     pub fn bind(&self, mut address: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let mut inner = self.lock();
@@ -246,7 +246,7 @@ impl AsyncUdpSocket for Port {
     }
 }
 
-/// The network takes every packet at once.
+/// Accepts every packet immediately.
 #[derive(Debug)]
 struct AlwaysWritable;
 

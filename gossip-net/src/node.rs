@@ -1,4 +1,4 @@
-//! What the tasks of a node share.
+//! The shared state of a node's tasks.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -16,45 +16,46 @@ use crate::schedule::Schedule;
 use crate::stats::{Counters, count};
 use crate::{Event, Identity, NetConfig, NodeId, Roster, SessionReport, SyncError};
 
-/// What the tasks of a node share. Locks guard single values and are never held across a wait.
+/// The shared state of a node's tasks. Locks guard single values and are never held across an
+/// await.
 pub(crate) struct Shared {
     pub(crate) us: NodeId,
     pub(crate) config: NetConfig,
     pub(crate) socket: Socket,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) membership: Arc<dyn Membership>,
-    /// Something was put into the membership.
+    /// Notified after each input to the membership.
     pub(crate) membership_spoke: Notify,
     pub(crate) schedule: Arc<Schedule>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) events: EventBus,
-    /// Every task holds a subscription until its end.
+    /// Every task holds a subscription until it ends.
     pub(crate) phase: watch::Sender<Phase>,
-    /// The identity was replaced: connections have to be looked at again.
+    /// Notified when the identity is replaced: peers have to recheck their connections.
     pub(crate) recheck: watch::Sender<()>,
     identity: RwLock<Arc<Identity>>,
     roster: RwLock<Arc<Roster>>,
     peers: Mutex<BTreeMap<NodeId, Peer>>,
 }
 
-/// Whether a node begins anything new.
+/// Whether a node starts new work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Everything runs.
     Running,
-    /// Nothing new is begun; sessions that run may end.
+    /// Nothing new starts; running sessions may end.
     Draining,
 }
 
 impl Phase {
-    /// Waits until nothing new is to be begun.
+    /// Waits for the draining phase.
     pub(crate) async fn draining(phase: &mut watch::Receiver<Self>) {
-        // An error means that the node is gone altogether.
+        // An error means that the node has been dropped.
         _ = phase.wait_for(|phase| *phase == Self::Draining).await;
     }
 }
 
-/// What [`Shared`] is made of.
+/// The parts of [`Shared`].
 pub(crate) struct SharedInit {
     pub(crate) config: NetConfig,
     pub(crate) identity: Identity,
@@ -114,7 +115,7 @@ impl Shared {
         self.peers().get(id).cloned()
     }
 
-    /// The time of the day. On a network in memory it passes as all other time there does.
+    /// The wall time. On an in-memory network it advances with tokio's time.
     pub(crate) fn wall_time(&self) -> SystemTime {
         #[cfg(feature = "memory-network")]
         if let Some(network) = &self.config.network {
@@ -123,7 +124,7 @@ impl Shared {
         SystemTime::now()
     }
 
-    /// Counts a session that has ended, and tells subscribers.
+    /// Counts an ended session and publishes its event.
     pub(crate) fn publish_session(
         &self,
         peer: NodeId,
@@ -148,7 +149,7 @@ impl Shared {
         });
     }
 
-    /// Passes on what the machine of a session noticed.
+    /// Publishes an event of a session's machine.
     pub(crate) fn notice(&self, peer: NodeId, what: engram_gossip_proto::Event) {
         self.events.publish(Event::Noticed { peer, what });
     }

@@ -1,12 +1,12 @@
-//! Who a node is: the hash of its public key.
+//! The id of a node: the hash of its public key.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The identity of a node: SHA-256 of the `SubjectPublicKeyInfo` (DER) of its certificate.
+/// The id of a node: SHA-256 of the `SubjectPublicKeyInfo` (DER) of its certificate.
 ///
-/// It names the key, not the certificate: a renewed certificate for the same key keeps the id.
-/// Shown and parsed as 64 hex digits; parsing takes both cases, showing uses the lower one.
+/// It identifies the key, not the certificate: a renewed certificate for the same key keeps the id.
+/// Its text form is 64 lower-case hex digits; parsing accepts both cases.
 ///
 /// ```
 /// use engram_gossip_net::NodeId;
@@ -16,7 +16,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId([u8; 32]);
 
-/// Why a text is not a node id.
+/// The reason why a text is not a node id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeIdError {
@@ -24,7 +24,7 @@ pub enum NodeIdError {
     #[error("a node id has 64 hex digits, this text has {0} characters")]
     Length(usize),
     /// A character that is not a hex digit.
-    #[error("a node id is made of hex digits, not of {0:?}")]
+    #[error("a node id has only hex digits; found {0:?}")]
     Character(char),
 }
 
@@ -34,7 +34,7 @@ impl NodeId {
         &self.0
     }
 
-    /// The id of the key behind `spki`, the DER of a `SubjectPublicKeyInfo`.
+    /// The id of the key in `spki`, the DER of a `SubjectPublicKeyInfo`.
     pub(crate) fn of_public_key(spki: &[u8]) -> Self {
         let digest = ring::digest::digest(&ring::digest::SHA256, spki);
         let bytes = digest.as_ref().try_into().expect("a SHA-256 digest has 32 bytes");

@@ -1,7 +1,7 @@
-//! One peer: its connection, its dials, its sessions. One task owns all of it.
+//! The task of a peer. It owns the peer's connection, dials and sessions.
 //!
-//! What is begun and when is the scheduler's decision; this task carries it out, and reports what came
-//! of it.
+//! The scheduler decides what to start and when; this task carries the decisions out and reports
+//! the results.
 
 mod connection;
 mod leaving;
@@ -35,17 +35,17 @@ pub(crate) struct PeerTask {
     state: Arc<PeerState>,
     mailbox: mpsc::UnboundedReceiver<Command>,
     id: NodeId,
-    /// When it woke up last.
+    /// The time of the last wake-up.
     now: Instant,
     address: Option<String>,
-    /// Where the peer was met, although the roster gives that address to another member.
+    /// Where the peer answered although the roster gives that address to another member.
     sighted: Option<SocketAddr>,
     link: Option<Link>,
     lookup: Option<Lookup>,
-    /// Where the peer is dialled, as it was looked up last.
+    /// The resolved addresses of the peer.
     addresses: Vec<SocketAddr>,
     dial: Option<Dial>,
-    /// Why the peer cannot be reached, as it was told last.
+    /// The last published cause of an unreachable peer.
     told: Option<HandshakeError>,
     sessions: Sessions,
     lingering: Lingering,
@@ -87,7 +87,7 @@ impl PeerTask {
         loop {
             self.advance();
             let deadline = self.deadline();
-            // A timer that ends too early costs one look; to set it back each time costs more.
+            // An early wake-up costs one pass; resetting the timer on every pass costs more.
             if timer.is_elapsed() || deadline < timer.deadline() {
                 timer.as_mut().reset(deadline);
             }
@@ -114,13 +114,13 @@ impl PeerTask {
         }
     }
 
-    /// Notes the time at which something happened: what follows from it happens now.
+    /// Sets the current time, at the start of each event.
     fn tick(&mut self) -> &mut Self {
         self.now = Instant::now();
         self
     }
 
-    /// Does what is due by time.
+    /// Does all work that is due.
     fn advance(&mut self) {
         let now = self.now;
         if self.proof_due().is_some_and(|due| due <= now) {
@@ -132,7 +132,7 @@ impl PeerTask {
         self.lingering.expire(now);
     }
 
-    /// The next moment at which [`advance`](Self::advance) has something to do.
+    /// When [`advance`](Self::advance) has to run next.
     fn deadline(&self) -> Instant {
         let dues = [self.proof_due(), self.lingering.next_due()];
         dues.into_iter().flatten().fold(self.recheck_at, Instant::min)
@@ -161,7 +161,7 @@ impl PeerTask {
         }
     }
 
-    // What happens on the connection.
+    // Connection events.
 
     fn on_event(&mut self, event: LinkEvent) {
         match event {
@@ -203,7 +203,7 @@ impl PeerTask {
         }
     }
 
-    /// Whatever a peer sends, it sends after having accepted this node.
+    /// A peer sends nothing before it has accepted this node, so any message is a proof.
     fn note_sign_of_life(&mut self) {
         if self.proof_due().is_some() {
             self.prove();

@@ -1,4 +1,4 @@
-//! What the transport asks of the state that it carries.
+//! The interface between the transport and the replicated state.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,11 +15,12 @@ use crate::schedule::SessionClaims;
 
 /// The spaces that a node hosts.
 ///
-/// All methods are called often and from several tasks at once; they have to be quick. One that waits, as for an SQL store,
-/// waits within `tokio::task::block_in_place`, so that the sessions with other peers go on; on a runtime of one thread it
-/// must not wait. A view is pinned per session, so that a session sees one consistent tree while the node goes on writing.
+/// Several tasks call these methods concurrently and often, so they have to be fast. A method that
+/// blocks, for example on an SQL store, has to block inside `tokio::task::block_in_place`, so that
+/// the sessions with other peers continue; on a single-threaded runtime it must not block. Each
+/// session pins a view, so it sees one consistent tree while the node continues to write.
 pub trait Replicas: Send + Sync + 'static {
-    /// A pinned picture of one space.
+    /// A pinned snapshot of one space.
     type View: View<Content: Send> + Send + 'static;
 
     /// The spaces that this node hosts, in any order.
@@ -28,48 +29,48 @@ pub trait Replicas: Send + Sync + 'static {
     /// Pins the space for one session; `None` if this node does not host it.
     fn pin(&self, space: &SpaceId) -> Option<Self::View>;
 
-    /// As [`pin`](Self::pin), for a session with `peer`. By default it makes no difference with whom.
+    /// Like [`pin`](Self::pin), for a session with `peer`. The default ignores `peer`.
     fn pin_for(&self, space: &SpaceId, peer: NodeId) -> Option<Self::View> {
         let _ = peer;
         self.pin(space)
     }
 
-    /// Root, count and generation of the space as it is now; `None` if this node does not host it.
+    /// Current root, count and generation of the space; `None` if this node does not host it.
     fn summary(&self, space: &SpaceId) -> Option<Summary>;
 
-    /// What a session tells `peer` of versions and time. Called before the session begins.
+    /// The greeting of a session with `peer`: versions and time. Called before the session begins.
     ///
-    /// By default the session tells nothing.
+    /// The default is empty.
     fn greeting(&self, peer: NodeId) -> Greeting {
         let _ = peer;
         Greeting::default()
     }
 
-    /// Takes what `peer` told of versions and time. Called once in a session, before anything of
-    /// the peer is applied.
+    /// Handles the greeting of `peer`. Called once per session, before any record of the peer is
+    /// applied.
     fn greeted(&self, peer: NodeId, greeting: Greeting) {
         let _ = (peer, greeting);
     }
 }
 
-/// The replicas without their type, so that all of the transport below is compiled once.
+/// Type-erased replicas, so that the transport below compiles once.
 pub(crate) trait Source: Send + Sync {
-    /// The machine of a session that this node opens with `peer`.
+    /// Creates the machine of a session that this node opens with `peer`.
     fn open(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine;
-    /// The machine of a session that `peer` opened.
+    /// Creates the machine of a session that `peer` opened.
     fn accept(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine;
     /// The configuration of a session with `peer` on these terms.
     fn setup(&self, peer: NodeId, terms: Terms) -> Setup;
-    /// Hands on what `peer` told of versions and time.
+    /// Passes the greeting of `peer` on.
     fn greeted(&self, peer: NodeId, greeting: Greeting);
-    /// How the hosted spaces stand, ascending by name.
+    /// The summaries of the hosted spaces, ascending by name.
     fn summaries(&self) -> Vec<(SpaceId, Summary)>;
 }
 
-/// A machine, unless no session can begin.
+/// A machine, or the reason why a session is impossible.
 pub(crate) type NewMachine = Result<Box<dyn Machine>, SetupError>;
 
-/// Makes the machine of a preview. Asked again if the session is opened again.
+/// Creates the machine of a preview. Called again if the session is reopened.
 pub(crate) type MakeMachine = Arc<dyn Fn(Setup) -> NewMachine + Send + Sync>;
 
 /// The arguments of a session that do not depend on its views.
@@ -79,7 +80,7 @@ pub(crate) struct Setup {
     key_half: KeyHalf,
 }
 
-/// A session without the type of its views. Time is counted from the beginning of the session.
+/// A session with its view type erased. Times count from the start of the session.
 pub(crate) trait Machine: Send {
     fn handle_frame(&mut self, frame: &[u8], now: Duration) -> Result<(), SessionError>;
     fn poll_frame(&mut self, now: Duration) -> Option<Vec<u8>>;
@@ -90,7 +91,7 @@ pub(crate) trait Machine: Send {
     fn stats(&self) -> engram_gossip_proto::Stats;
 }
 
-/// A node's replicas with the parameters of its sessions.
+/// A node's replicas and the parameters of its sessions.
 pub(crate) struct Replicated<R> {
     replicas: Arc<R>,
     parameters: Parameters,
@@ -99,7 +100,7 @@ pub(crate) struct Replicated<R> {
 }
 
 impl<R: Replicas> Replicated<R> {
-    /// Refuses what no session could begin with.
+    /// Checks that a session can be opened.
     pub(crate) fn new(
         replicas: Arc<R>,
         parameters: Parameters,
@@ -125,7 +126,7 @@ impl<R: Replicas> Replicated<R> {
 
 type Pinned<R> = Vec<(SpaceId, ClaimingView<<R as Replicas>::View, SessionClaims>)>;
 
-/// The machine of a session that this node opens over `spaces`.
+/// Creates the machine of a session that this node opens over `spaces`.
 pub(crate) fn open_over<V: View<Content: Send> + Send + 'static>(
     setup: Setup,
     spaces: Vec<(SpaceId, V)>,
@@ -134,21 +135,22 @@ pub(crate) fn open_over<V: View<Content: Send> + Send + 'static>(
     Ok(Box::new(Session::open(config, parameters, key_half, spaces, Duration::ZERO)?))
 }
 
-/// Halves of session keys that no peer can foresee, one for every session.
+/// Unpredictable halves of session keys, one per session.
 ///
-/// They are drawn many at a time: to ask the system takes longer than all that a session in sync hashes.
+/// They are generated in batches: a system call takes longer than all hashing of a session between
+/// equal replicas.
 #[derive(Default)]
 struct KeyHalves(Mutex<Vec<KeyHalf>>);
 
 impl KeyHalves {
     fn draw(&self) -> KeyHalf {
-        // A panicking holder leaves unused numbers at worst.
+        // A panicking holder leaves at worst unused numbers.
         let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         drawn.pop().unwrap_or_else(|| {
             let random: Random<[u8; 256]> = generate(&SystemRandom::new())
-                .expect("the system gives randomness, or TLS would not run");
+                .expect("the system provides randomness, since TLS requires it");
             let random = random.expose();
-            let (half, rest) = random.as_chunks().0.split_first().expect("256 bytes hold some");
+            let (half, rest) = random.as_chunks().0.split_first().expect("256 bytes hold several");
             drawn.extend(rest);
             *half
         })

@@ -1,4 +1,4 @@
-//! What sessions and rounds brought.
+//! Results of sessions and rounds.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use engram_gossip_proto::{Ending, Outcome};
 
 use crate::{NodeId, SyncError};
 
-/// Who opened a session.
+/// The side that opened a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opener {
     /// This node.
@@ -15,26 +15,26 @@ pub enum Opener {
     Peer,
 }
 
-/// What a session brought.
+/// The result of a session.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionReport {
-    /// With whom.
+    /// The peer.
     pub peer: NodeId,
-    /// Who opened it.
+    /// The side that opened it.
     pub opener: Opener,
-    /// What the sync machine says.
+    /// The outcome of the sync machine.
     pub outcome: Outcome,
-    /// Bytes sent on the stream, without QUIC's own.
+    /// Bytes sent on the stream, without QUIC's overhead.
     pub bytes_sent: u64,
-    /// Bytes received on the stream, without QUIC's own.
+    /// Bytes received on the stream, without QUIC's overhead.
     pub bytes_received: u64,
-    /// How long it took.
+    /// Duration of the session.
     pub elapsed: Duration,
 }
 
 impl SessionReport {
-    /// A short, stable word for counters.
+    /// A short, stable label for counters.
     pub fn reason(&self) -> &'static str {
         match self.outcome.result {
             Ending::InSync => "in_sync",
@@ -58,10 +58,11 @@ impl SessionReport {
     }
 }
 
-/// What a round brought: each chosen peer with the result of its session, in order of completion.
+/// The result of a round: each contacted peer with the result of its session, in order of
+/// completion.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RoundReport {
-    /// The peers that were contacted. A failure with one of them does not touch the others.
+    /// The contacted peers. A failure with one does not affect the others.
     pub contacts: Vec<(NodeId, Result<SessionReport, SyncError>)>,
 }

@@ -1,43 +1,44 @@
-//! Who may take part: an allow list of node ids.
+//! The allow list of node ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::NodeId;
 use crate::limits::MAX_MEMBERS;
 
-/// One node that may take part.
+/// A node that may take part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Which key it proves.
+    /// The id of its key.
     pub id: NodeId,
-    /// What people call it; unique within the roster, used in messages and reports only.
+    /// Its name: unique within the roster, used only in messages and reports.
     pub name: String,
-    /// Where it listens: `host:port`, resolved anew for every dial. `None` if it cannot be dialled
-    /// from here (behind NAT, say): then it has to dial us.
+    /// Its listen address, `host:port`, resolved again for every dial. `None` if this node cannot
+    /// dial it (behind NAT, for example): then it has to dial this node.
     pub address: Option<String>,
 }
 
-/// The allow list: who may connect, who is dialled, and where.
+/// The allow list: the nodes that may connect, and their addresses.
 ///
-/// A certificate of the cluster's authority is not enough to take part; the roster decides. It may
-/// name the local node too (that entry is ignored), so that one file can serve the whole cluster.
+/// A certificate from the cluster's authority is not enough to take part; the roster decides. A
+/// roster may contain the local node, whose entry is ignored, so that one file can serve the whole
+/// cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roster {
     members: BTreeMap<NodeId, Member>,
 }
 
-/// Why a list of members is not a roster. Nothing was changed.
+/// The reason why a list of members is not a roster. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RosterError {
-    /// Two members have the same id: one key is used twice, or a line was copied.
+    /// Two members have the same id: they share a key, or an entry was copied.
     #[error("{first:?} and {second:?} have the same node id {id}; give each node its own key")]
     DuplicateId {
         /// The id.
         id: NodeId,
-        /// The member that came first.
+        /// The first member.
         first: String,
-        /// The member that came second.
+        /// The second member.
         second: String,
     },
     /// Two members have the same name.
@@ -46,21 +47,21 @@ pub enum RosterError {
     /// An address without a host or without a port.
     #[error("the address {address:?} of {name:?} is not of the form host:port")]
     Address {
-        /// Whose address.
+        /// The member.
         name: String,
-        /// What was given.
+        /// The given address.
         address: String,
     },
     /// More members than [`MAX_MEMBERS`].
-    #[error("{0} members are more than a roster holds ({MAX_MEMBERS})")]
+    #[error("{0} members exceed the maximum of {MAX_MEMBERS}")]
     TooLong(usize),
 }
 
 impl Roster {
-    /// Takes `members` if ids and names are unique and addresses have a host and a port.
+    /// Creates a roster if ids and names are unique and addresses have a host and a port.
     ///
     /// # Errors
-    /// [`RosterError`] names the first rule that is broken, and by whom.
+    /// [`RosterError`] names the first violated rule and the members that violate it.
     pub fn new(members: impl IntoIterator<Item = Member>) -> Result<Self, RosterError> {
         let mut roster = Self::default();
         let mut names = BTreeSet::new();
@@ -107,18 +108,18 @@ impl Roster {
         self.members.values()
     }
 
-    /// How many members there are.
+    /// Number of members.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Whether nobody may take part.
+    /// Whether the roster has no members.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 }
 
-/// Whether `text` is `host:port`. Whether the host exists shows when it is dialled.
+/// Whether `text` has the form `host:port`. Does not check that the host exists.
 fn is_address(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));

@@ -1,4 +1,4 @@
-//! The scheduler of a node, behind its lock.
+//! The scheduler of a node behind a lock.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,28 +10,28 @@ use tokio::time::Instant;
 
 use crate::NodeId;
 
-/// The scheduler of a node, behind its lock, and the time that it counts.
+/// The scheduler of a node behind a lock, and its clock.
 pub(crate) struct Schedule {
     state: Mutex<State>,
     started: Instant,
-    /// The next time-out comes sooner than the timer expects.
+    /// Notified when the next time-out is earlier than the timer's deadline.
     pub(crate) sooner: Notify,
 }
 
 pub(crate) struct State {
     pub(crate) scheduler: Scheduler<NodeId>,
-    /// When the timer wakes the scheduler.
+    /// The timer's deadline.
     pub(crate) wakes_at: Option<Duration>,
 }
 
 impl Schedule {
-    /// Counts time from now.
+    /// Starts the clock now.
     pub(crate) fn new(scheduler: Scheduler<NodeId>) -> Self {
         let state = Mutex::new(State { scheduler, wakes_at: None });
         Self { state, started: Instant::now(), sooner: Notify::new() }
     }
 
-    /// The time since the start.
+    /// Time since the start.
     pub(crate) fn now(&self) -> Duration {
         self.started.elapsed()
     }
@@ -41,18 +41,18 @@ impl Schedule {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // No code of the host runs behind this lock, so nothing of it panics there.
+        // No host code runs under this lock, so no panic of the host can poison it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the scheduler something that leads to no action.
+    /// Calls the scheduler for a request that causes no action.
     pub(crate) fn ask<T>(&self, ask: impl FnOnce(&mut Scheduler<NodeId>, Duration) -> T) -> T {
         let mut state = self.lock();
         ask(&mut state.scheduler, self.now())
     }
 }
 
-/// The claims of one session.
+/// The claims of one session, for its view.
 #[derive(Clone)]
 pub(crate) struct SessionClaims {
     pub(crate) schedule: Arc<Schedule>,

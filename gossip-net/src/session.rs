@@ -1,4 +1,4 @@
-//! One session: the sync machine of gossip-proto, driven over one stream.
+//! One session: drives the sync machine of gossip-proto over a stream.
 
 use std::sync::Arc;
 
@@ -17,35 +17,35 @@ use crate::schedule::SessionClaims;
 use crate::stream::{Abort, FrameStream, Linger, StreamError};
 use crate::{NodeId, SyncError, TimedStep};
 
-/// Bytes of a frame above which its packets are worth a turn of their own.
+/// Frames above this size yield to the runtime, so that their packets leave early.
 const LARGE: usize = 64 << 10;
 
-/// How a session ended.
+/// The end of a session.
 pub(crate) struct Ended {
     pub(crate) result: Result<SessionReport, Failure>,
-    /// How its stream is closed.
+    /// The stream, if it has to stay open for its last bytes.
     pub(crate) linger: Option<Linger>,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
-    /// What it moved and joined, be it before a failure.
+    /// The statistics of the machine, also after a failure.
     pub(crate) stats: Stats,
 }
 
-/// Why a session failed, as far as the peer's task has to treat it in its own way.
+/// The reason why a session failed, as far as the peer's task distinguishes it.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It crossed a session that the peer opened, and that one goes first; then it is opened again.
+    /// It crossed a session of the peer that takes precedence; it is reopened afterwards.
     Crossed,
-    /// Its connection was given up for another one; it is opened again there.
+    /// Its connection was replaced; it is reopened on the new one.
     Replaced,
-    /// The peer did not say one byte: its connection is taken for dead.
+    /// The peer sent no byte: its connection counts as dead.
     Unresponsive,
-    /// Anything else.
+    /// Any other error.
     Failed(SyncError),
 }
 
-/// Opens a session over `connection`, with the machine that `machine` makes right before. Its first
-/// packet takes along the end of the stream `before`.
+/// Opens a session over `connection`, with the machine that `machine` creates just before. Its
+/// first packet carries the FIN of the stream `before`.
 pub(crate) async fn open(
     shared: Arc<Shared>,
     peer: NodeId,
@@ -62,7 +62,7 @@ pub(crate) async fn open(
     run(&shared, machine, stream, peer, Opener::Us).await
 }
 
-/// Holds a session that the peer opened.
+/// Runs a session that the peer opened.
 pub(crate) async fn accept(
     shared: Arc<Shared>,
     peer: NodeId,
@@ -75,7 +75,7 @@ pub(crate) async fn accept(
     run(&shared, machine, FrameStream::after(None, send, recv), peer, Opener::Peer).await
 }
 
-/// Carries the session to its end, whatever that is.
+/// Runs a session to its end.
 async fn run(
     shared: &Shared,
     machine: NewMachine,
@@ -133,11 +133,11 @@ struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    /// Carries frames between the machine and the stream until the machine has an outcome.
+    /// Moves frames between the machine and the stream until the machine has an outcome.
     ///
-    /// The two sides take turns, so it is enough to send all there is and then to wait. How long a
-    /// peer may be silent is the machine's decision. Only whole frames count for it, so a peer that
-    /// drips single bytes gains no time. `now` is kept at the time of the last thing that happened.
+    /// The sides alternate, so the loop sends all frames and then waits. The machine limits the
+    /// peer's silence and counts only whole frames, so a peer that drips single bytes gains no
+    /// time. `now` is the time of the last event.
     async fn drive(self, now: &mut Instant) -> Result<(), StreamError> {
         let Self { shared, machine, stream, peer, begun } = self;
         let end = begun + SESSION_TIMEOUT;
@@ -147,7 +147,7 @@ impl Driver<'_> {
                 stream.write(frame, end.min(*now + FRAME_TIMEOUT)).await?;
                 *now = Instant::now();
                 if is_large {
-                    // It leaves while the next frame is made.
+                    // Let the connection send it while the machine builds the next frame.
                     yield_now().await;
                 }
             }
@@ -156,14 +156,15 @@ impl Driver<'_> {
                 return Ok(());
             }
             if stream.bytes_received > 0 {
-                // A long session leaves its peer's other business its turn after every frame.
+                // In a long session, let the peer's other work run after every frame.
                 yield_now().await;
             }
             let time_limit = machine.poll_timeout().unwrap_or(SESSION_TIMEOUT);
             let read = stream.read(end.min(begun + time_limit)).await;
             *now = Instant::now();
             match read {
-                // A frame that is refused is the end: the outcome says why, and so may a last frame.
+                // After an invalid frame the machine has an outcome, and possibly a last frame to
+                // send.
                 Ok(frame) => {
                     _ = machine.handle_frame(frame, *now - begun);
                     publish(shared, machine, peer);
@@ -178,7 +179,7 @@ impl Driver<'_> {
     }
 }
 
-/// Hands on what the machine noticed.
+/// Passes on the machine's events.
 fn publish(shared: &Shared, machine: &mut dyn Machine, peer: NodeId) {
     while let Some(what) = machine.poll_event() {
         match what {
@@ -201,7 +202,7 @@ fn failure(error: StreamError, unanswered: bool) -> Failure {
 }
 
 impl Ended {
-    /// The end as the scheduler sees it.
+    /// The end in the scheduler's terms.
     pub(crate) fn end(&self) -> SessionEnd<'_> {
         match &self.result {
             Ok(report) => SessionEnd::Outcome(&report.outcome),
@@ -215,7 +216,7 @@ impl Ended {
         Used { stats: self.stats, sent: self.bytes_sent, received: self.bytes_received }
     }
 
-    /// The session's task panicked, in the host's view.
+    /// The end of a session whose view panicked.
     pub(crate) fn panicked() -> Self {
         Self::early(Failure::Failed(SyncError::Panicked))
     }

@@ -1,74 +1,75 @@
-//! Counters of a node, kept by the node itself: there is no recorder shared by a whole process.
+//! The counters of a node. Each node has its own; there is no process-wide recorder.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use engram_gossip_proto::schedule::{Scarce, ScheduleStats};
 
-/// What a node has done since it started. All numbers only grow.
+/// Statistics of a node since its start. All counters are monotonic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Handshakes that were completed, dialled ones.
+    /// Completed handshakes that this node dialled.
     pub handshakes_dialled: u64,
-    /// Handshakes that were completed, accepted ones.
+    /// Completed handshakes that this node accepted.
     pub handshakes_accepted: u64,
-    /// Connections that were not made or had to be given up, and strangers that were refused, by
+    /// Failed dials, connections that had to be closed, and refused remotes, by
     /// [`HandshakeError::reason`](crate::HandshakeError::reason).
     pub connections_failed: BTreeMap<&'static str, u64>,
-    /// Connections that broke; those that a peer closed for a reason count as failed by it.
+    /// Connections that broke. Connections that a peer closed with a reason count as failed
+    /// instead.
     pub connections_lost: u64,
-    /// Connections that were given up for another one to the same peer.
+    /// Connections that were replaced by another one to the same peer.
     pub connections_replaced: u64,
-    /// Sessions that reached a result, by [`SessionReport::reason`](crate::SessionReport::reason).
+    /// Completed sessions, by [`SessionReport::reason`](crate::SessionReport::reason).
     pub sessions: BTreeMap<&'static str, u64>,
-    /// Sessions that failed, by [`SyncError::reason`](crate::SyncError::reason).
+    /// Failed sessions, by [`SyncError::reason`](crate::SyncError::reason).
     pub sessions_failed: BTreeMap<&'static str, u64>,
-    /// Sessions of peers that were refused, because one is running or none has room.
+    /// Refused sessions of peers, because another one runs or no permit is free.
     pub sessions_refused: u64,
-    /// Sessions of peers that were refused because too much was used up, by what: `peer_bytes`,
+    /// Refused sessions of peers because a limit was used up, by limit: `peer_bytes`,
     /// `peer_hash_nodes` or `peer_records` of that peer, or the `send_rate` of this node.
     pub sessions_over_allowance: BTreeMap<&'static str, u64>,
-    /// Own sessions that had to wait for the same, by the same.
+    /// Own sessions that were delayed by a used-up limit, by limit as above.
     pub sessions_delayed: BTreeMap<&'static str, u64>,
-    /// Records that were received in sessions.
+    /// Records received in sessions.
     pub records_in: u64,
-    /// Records that were sent in sessions.
+    /// Records sent in sessions.
     pub records_out: u64,
-    /// Bytes of sessions that were sent, without QUIC's own.
+    /// Bytes sent in sessions, without QUIC's overhead.
     pub session_bytes_sent: u64,
-    /// Bytes of sessions that were received, without QUIC's own.
+    /// Bytes received in sessions, without QUIC's overhead.
     pub session_bytes_received: u64,
-    /// Root adverts that were sent.
+    /// Root adverts sent.
     pub adverts_sent: u64,
-    /// Bytes of these.
+    /// Bytes of root adverts sent.
     pub advert_bytes_sent: u64,
-    /// Root adverts that were received and understood.
+    /// Valid root adverts received.
     pub adverts_received: u64,
-    /// Bytes of these.
+    /// Bytes of valid root adverts received.
     pub advert_bytes_received: u64,
-    /// Packets of the membership that were sent, each with an advert.
+    /// Membership packets sent, each with an advert.
     pub membership_sent: u64,
-    /// Bytes of these, without the adverts.
+    /// Bytes of membership packets sent, without the adverts.
     pub membership_bytes_sent: u64,
-    /// Packets of the membership that were received, each with an advert.
+    /// Membership packets received, each with an advert.
     pub membership_received: u64,
-    /// Bytes of these, without envelopes and adverts.
+    /// Bytes of membership packets received, without envelopes and adverts.
     pub membership_bytes_received: u64,
-    /// Datagrams that were dropped because a peer sent too many.
+    /// Datagrams dropped because a peer exceeded the limit.
     pub datagrams_over_limit: u64,
-    /// Datagrams that could not be understood.
+    /// Malformed datagrams.
     pub datagrams_malformed: u64,
-    /// Sessions that were opened because an advert differed from the local roots.
+    /// Sessions opened because an advert differed from the local roots.
     pub triggers: u64,
-    /// Adverts that needed no session any more when their turn came: another one brought the news.
+    /// Pending triggers dropped because another session had delivered the records.
     pub triggers_saved: u64,
-    /// Events that a slow subscriber missed.
+    /// Events missed by slow subscribers.
     pub events_dropped: u64,
 }
 
 impl Stats {
-    /// Adds what the scheduler counts.
+    /// Adds the scheduler's counters.
     pub(crate) fn with(mut self, schedule: &ScheduleStats) -> Self {
         let by_name = |counts: &BTreeMap<Scarce, u64>| {
             counts.iter().map(|(what, count)| (what.name(), *count)).collect()
@@ -90,7 +91,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     pub(crate) fn update(&self, change: impl FnOnce(&mut Stats)) {
-        // A counter is changed in one step, so a panicking holder cannot have left it half done.
+        // Counters change in one step, so a panicking holder cannot leave one inconsistent.
         change(&mut self.stats.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -99,7 +100,7 @@ impl Counters {
     }
 }
 
-/// Counts one more under `reason`.
+/// Increments the counter of `reason`.
 pub(crate) fn count(counts: &mut BTreeMap<&'static str, u64>, reason: &'static str) {
     *counts.entry(reason).or_default() += 1;
 }

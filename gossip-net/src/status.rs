@@ -1,4 +1,4 @@
-//! How it stands with each peer.
+//! The status of peers.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,93 +11,93 @@ use tokio::time::Instant;
 use crate::stats::count;
 use crate::{HandshakeError, Liveness, Member, Membership, SessionReport, SyncError};
 
-/// How it stands with one member of the roster.
+/// The status of one member of the roster.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PeerStatus {
-    /// Who, and where.
+    /// The member.
     pub member: Member,
-    /// Whether there is a connection, and if not, why.
+    /// The state of the connection.
     pub connection: ConnectionState,
-    /// How long ago a session last found both nodes equal; `None` if that never happened.
+    /// Time since a session last found both nodes equal; `None` if no session has.
     pub equal_ago: Option<Duration>,
-    /// What the last session brought, whichever side opened it.
+    /// The result of the last session, whichever side opened it.
     pub last_session: Option<Result<SessionReport, SyncError>>,
-    /// How many sessions were held with it.
+    /// Number of sessions with the peer.
     pub sessions: u64,
-    /// How it stands, by the roots that it told last.
+    /// The agreement according to the peer's last known roots.
     pub agreement: Agreement,
-    /// How many sessions in a row ended without progress and without becoming equal.
+    /// Number of consecutive sessions that ended without progress and without reaching equality.
     pub stalled_sessions: u32,
-    /// How many sessions ended in which way, by [`SessionReport::reason`] and [`SyncError::reason`].
+    /// Number of sessions by result: [`SessionReport::reason`] and [`SyncError::reason`].
     pub outcomes: BTreeMap<&'static str, u64>,
-    /// How many records the last session with a result found to differ: those that it moved, either
-    /// way, and those that it left to others. `None` before the first one.
+    /// Differing records in the last completed session: the records moved in either direction, and
+    /// those left to other sessions. `None` before the first one.
     pub differing_records: Option<u64>,
-    /// What was sent to it.
+    /// Bytes sent to the peer.
     pub sent: Traffic,
-    /// What was received from it.
+    /// Bytes received from the peer.
     pub received: Traffic,
-    /// How the membership sees it.
+    /// Its liveness according to the membership.
     pub liveness: Liveness,
-    /// Its incarnation, if the membership knows one.
+    /// Its incarnation, if the membership knows it.
     pub incarnation: Option<u64>,
 }
 
-/// Bytes in one direction by kind, without QUIC's own.
+/// Bytes in one direction by kind, without QUIC's overhead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Traffic {
-    /// Of sessions.
+    /// Bytes of sessions.
     pub sessions: u64,
-    /// Of root adverts.
+    /// Bytes of root adverts.
     pub adverts: u64,
-    /// Of the membership's packets.
+    /// Bytes of membership packets.
     pub membership: u64,
 }
 
 impl Traffic {
-    /// All of it.
+    /// The sum of all kinds.
     pub fn total(&self) -> u64 {
         self.sessions + self.adverts + self.membership
     }
 }
 
-/// Whether a peer is connected.
+/// The state of a peer's connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionState {
-    /// Not connected, and not dialled at the moment: it has no address, or its time has not come.
+    /// Not connected and not being dialled: the peer has no address, or its dial is not due yet.
     Idle,
-    /// Being dialled, or dialled and not yet known to have accepted this node.
+    /// Being dialled, or dialled but not yet known to have accepted this node.
     Dialling,
     /// Connected.
     Connected {
-        /// How long.
+        /// Time since the handshake.
         since: Duration,
         /// Whether this node dialled; otherwise the peer did.
         dialled_by_us: bool,
-        /// The round-trip time as QUIC estimates it.
+        /// QUIC's estimate of the round-trip time.
         round_trip: Duration,
     },
-    /// The last dials failed; the next one has to wait.
+    /// The last dial failed; the next one waits.
     BackOff {
-        /// How many dials in a row failed.
+        /// Number of consecutive failed dials.
         failures: u32,
-        /// When it is dialled again.
+        /// Time until the next dial.
         retry_in: Duration,
-        /// Why the last dial failed.
+        /// The cause of the last failure.
         cause: HandshakeError,
     },
 }
 
-/// Where a peer's task notes how it stands, and others read it.
+/// The state of a peer, written by its task and read by others.
 #[derive(Debug)]
 pub(crate) struct PeerState {
     notes: Mutex<Notes>,
 }
 
-/// The notes behind a [`PeerStatus`], in times instead of durations.
+/// The raw data of a [`PeerStatus`], with instants instead of durations.
 #[derive(Debug)]
 pub(crate) struct Notes {
     pub(crate) member: Member,
@@ -111,7 +111,7 @@ pub(crate) struct Notes {
     pub(crate) received: Traffic,
 }
 
-/// As [`ConnectionState`].
+/// Like [`ConnectionState`].
 #[derive(Debug)]
 pub(crate) enum State {
     Idle,
@@ -136,9 +136,9 @@ impl PeerState {
         Self { notes: Mutex::new(notes) }
     }
 
-    /// The notes, for reading or changing. Never held across a wait.
+    /// Locks the notes for reading or changing. Must not be held across an await.
     pub(crate) fn notes(&self) -> MutexGuard<'_, Notes> {
-        // Notes are independent of each other, so a panicking holder leaves nothing inconsistent.
+        // Notes are independent of each other, so a panicking holder leaves them consistent.
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -179,7 +179,7 @@ impl PeerState {
 }
 
 impl Notes {
-    /// Notes how a session ended.
+    /// Records the end of a session.
     pub(crate) fn note_session(
         &mut self,
         result: &Result<SessionReport, SyncError>,

@@ -1,4 +1,5 @@
-//! Whole frames over a QUIC stream, with caps before allocation and deadlines on every wait.
+//! Whole frames over a QUIC stream, with size limits before allocation and a deadline on every
+//! wait.
 
 use engram_gossip_proto::schedule::Refusal;
 use engram_gossip_proto::{DecodeError, FrameHeader, HEADER_LEN};
@@ -9,33 +10,33 @@ use crate::link::{Close, diagnose};
 use crate::task::at_once;
 use crate::{HandshakeError, SyncError, TimedStep};
 
-/// Why a stream is given up, as the peer reads it.
+/// The reason for aborting a stream, sent to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Abort {
-    /// The acceptor has as many sessions as it takes.
+    /// The acceptor runs its maximum number of sessions.
     Busy,
-    /// The acceptor has opened a session itself, and its id is the smaller one.
+    /// The acceptor has opened a session itself and has the smaller id.
     Crossed,
-    /// The opener, or all peers together, have used up what the acceptor grants.
+    /// The opener, or all peers together, have used up a rate limit of the acceptor.
     OverAllowance,
-    /// The side that aborts cannot hold a session, or was sent what is no frame.
+    /// The aborting side cannot run a session, or received an invalid frame.
     Failed,
     /// The other side took too long.
     TimedOut,
 }
 
-/// Why the wait for a frame, or for room to send one, was over.
+/// The reason why reading or writing a frame failed.
 #[derive(Debug)]
 pub(crate) enum StreamError {
-    /// The connection is over.
+    /// The connection ended.
     Connection(ConnectionError),
-    /// The peer gave the stream up.
+    /// The peer aborted the stream.
     Aborted(Option<Abort>),
     /// The peer ended the stream where a frame had to follow.
     Ended,
     /// The deadline passed.
     TimedOut(TimedStep),
-    /// The header announces what no frame may be.
+    /// The frame header is invalid.
     Header(DecodeError),
 }
 
@@ -57,7 +58,7 @@ impl Abort {
         Self::ALL.into_iter().find(|abort| abort.code() == code)
     }
 
-    /// The code for a refusal of the scheduler.
+    /// The code for a refusal by the scheduler.
     pub(crate) fn for_refusal(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Crossed => Self::Crossed,
@@ -66,7 +67,7 @@ impl Abort {
         }
     }
 
-    /// Gives both directions of a stream up. One that is closed already is left alone.
+    /// Aborts both directions of a stream. Has no effect on a closed stream.
     pub(crate) fn abort(self, send: &mut SendStream, recv: &mut RecvStream) {
         _ = send.reset(self.code());
         _ = recv.stop(self.code());
@@ -77,25 +78,26 @@ impl Abort {
 pub(crate) struct FrameStream {
     send: SendStream,
     recv: RecvStream,
-    /// An earlier stream, whose end leaves together with the first frame of this one.
+    /// An earlier stream whose FIN shares a packet with the first frame of this one.
     before: Option<SendStream>,
-    /// What has arrived: a frame that was handed out, and what follows it.
+    /// The received bytes: the frame returned last, and the bytes that follow it.
     arrived: Vec<u8>,
-    /// The length of the frame that was handed out.
+    /// The length of the frame returned last.
     handed_out: usize,
-    /// Whether the last frame was the peer's.
+    /// Whether the last frame was received rather than sent.
     heard_last: bool,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
 }
 
-/// How the stream of an ended session is closed.
+/// The remaining step of closing an ended session's stream.
 pub(crate) enum Linger {
-    /// This side spoke last. The end of the peer's direction tells that all of it arrived; to drop the
-    /// stream before would ask the peer for a reset.
+    /// This side sent the last frame. The end of the peer's direction confirms that all of it
+    /// arrived; dropping the stream earlier would ask the peer for a reset.
     Drain(RecvStream),
-    /// The peer spoke last and has all that was sent. Only the end of the stream is left to be told,
-    /// by dropping it; a packet for that alone would double those of a session that finds nothing.
+    /// The peer sent the last frame and has received everything. Only the FIN remains, sent by
+    /// dropping the stream; a separate packet for it would double the packets of a session that
+    /// finds no difference.
     PendingFin(SendStream),
 }
 
@@ -125,14 +127,14 @@ impl FrameStream {
             .map_err(|_| StreamError::TimedOut(TimedStep::TakeFrame))??;
         self.bytes_sent += len;
         self.heard_last = false;
-        // Dropped before the next wait, its end leaves in the packet of this frame.
+        // Dropped before the next await, so that its FIN shares the packet of this frame.
         self.before = None;
         Ok(())
     }
 
     /// Receives one whole frame, header included, before `deadline`.
     ///
-    /// The buffer grows with the bytes that arrive: an announced length alone allocates nothing.
+    /// The buffer grows with the received bytes: an announced length alone allocates nothing.
     pub(crate) async fn read(&mut self, deadline: Instant) -> Result<&[u8], StreamError> {
         timeout_at(deadline, self.read_whole())
             .await
@@ -141,7 +143,7 @@ impl FrameStream {
         Ok(&self.arrived[..self.handed_out])
     }
 
-    /// Reads until the next frame is here whole.
+    /// Reads until the next frame is complete.
     async fn read_whole(&mut self) -> Result<(), StreamError> {
         self.arrived.drain(..std::mem::take(&mut self.handed_out));
         let mut len = HEADER_LEN;
@@ -154,7 +156,7 @@ impl FrameStream {
                 self.handed_out = len;
                 return Ok(());
             }
-            // A chunk is what one packet brought.
+            // A chunk contains the bytes of one packet.
             let chunk = self.recv.read_chunk(usize::MAX, true).await?;
             let chunk = chunk.ok_or(StreamError::Ended)?.bytes;
             self.bytes_received += chunk.len() as u64;
@@ -162,12 +164,12 @@ impl FrameStream {
         }
     }
 
-    /// Gives both directions up.
+    /// Aborts both directions.
     pub(crate) fn abort(&mut self, abort: Abort) {
         abort.abort(&mut self.send, &mut self.recv);
     }
 
-    /// Ends a session that is over. After an abort nothing is left to do.
+    /// Closes the stream of an ended session. Returns `None` if nothing remains, as after an abort.
     pub(crate) fn end(mut self) -> Option<Linger> {
         if self.heard_last && has_ended(&mut self.recv) {
             return Some(Linger::PendingFin(self.send));
@@ -176,13 +178,13 @@ impl FrameStream {
     }
 }
 
-/// Whether nothing is left to arrive on a stream.
+/// Whether the peer's direction of a stream has ended.
 pub(crate) fn has_ended(recv: &mut RecvStream) -> bool {
     !matches!(at_once(recv.read_chunk(1, true)), None | Some(Ok(Some(_))))
 }
 
 impl StreamError {
-    /// How to tell the peer, if it can still be told.
+    /// The code to abort the stream with, if the peer can still receive one.
     pub(crate) fn abort(&self) -> Option<Abort> {
         match self {
             Self::Connection(_) | Self::Aborted(_) => None,
@@ -199,14 +201,14 @@ impl From<StreamError> for SyncError {
                 (Some(Close::Shutdown), _) => Self::ShuttingDown,
                 (Some(close), _) => Self::Lost(close.reason().into()),
                 (None, HandshakeError::Closed(text)) => Self::Lost(text),
-                (None, HandshakeError::TimedOut) => Self::Lost("no sign of life".into()),
-                // A dialler learns only now what the acceptor thought of its certificate.
+                (None, HandshakeError::TimedOut) => Self::Lost("no response".into()),
+                // Only now the dialler learns that the acceptor refused its certificate.
                 (None, refused) => Self::Unreachable(refused),
             },
             StreamError::Aborted(Some(Abort::Busy | Abort::Crossed)) => Self::Busy,
             StreamError::Aborted(Some(Abort::OverAllowance)) => Self::OverAllowance,
             StreamError::Aborted(Some(Abort::Failed)) => Self::Rejected,
-            StreamError::Aborted(Some(Abort::TimedOut)) => Self::TimedOut(TimedStep::Wait),
+            StreamError::Aborted(Some(Abort::TimedOut)) => Self::TooSlow,
             StreamError::Aborted(None) | StreamError::Ended => Self::Cut,
             StreamError::TimedOut(what) => Self::TimedOut(what),
             StreamError::Header(error) => Self::Session(error.into()),

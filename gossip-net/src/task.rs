@@ -1,13 +1,14 @@
-//! Futures in slots: work that a task does beside its other business, and a wait that may have
-//! nothing to wait for.
+//! Futures in slots: work that a task runs alongside its other events, and waits for an optional
+//! future.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready as wait};
 
-/// Work that goes on whenever its owner is polled, and ends with it. It yields `None` if it panicked.
+/// Work that runs when its owner is polled and ends with it. It yields `None` if it panicked.
 ///
-/// A task of its own would cost what a session in sync does: each step of it would wake up two.
+/// A separate task would be as expensive as a session between equal replicas: each step would wake
+/// two tasks.
 pub(crate) struct Work<T>(Pin<Box<dyn Future<Output = T> + Send>>);
 
 impl<T> Work<T> {
@@ -20,7 +21,8 @@ impl<T> Future for Work<T> {
     type Output = Option<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
-        // After `None` the owner drops the work, and looks at nothing that it may have left half done.
+        // After `None` the owner drops the work and does not observe its possibly inconsistent
+        // state.
         match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context))) {
             Ok(polled) => Poll::Ready(Some(wait!(polled))),
             Err(_) => Poll::Ready(None),
@@ -28,8 +30,8 @@ impl<T> Future for Work<T> {
     }
 }
 
-/// Waits for the future in `slot`, or without end if there is none. It stays in its slot if the wait
-/// is given up, and has to be taken out once it is ready.
+/// Waits for the future in `slot`, or forever if the slot is empty. A cancelled wait leaves the
+/// future in its slot; the owner has to remove it once it is ready.
 pub(crate) async fn ready<F: Future + Unpin>(slot: &mut Option<F>) -> F::Output {
     match slot {
         Some(future) => future.await,
@@ -37,7 +39,7 @@ pub(crate) async fn ready<F: Future + Unpin>(slot: &mut Option<F>) -> F::Output 
     }
 }
 
-/// What `future` yields without a wait, if it does.
+/// The output of `future` if it is ready at the first poll.
 pub(crate) fn at_once<F: Future>(future: F) -> Option<F::Output> {
     let future = std::pin::pin!(future);
     match future.poll(&mut Context::from_waker(Waker::noop())) {

@@ -1,4 +1,5 @@
-//! TLS 1.3 with certificates on both sides, and a pin or a roster on top of the authority.
+//! TLS 1.3 with certificates on both sides, and a pinned key or a roster in addition to the
+//! authority.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -25,30 +26,30 @@ use crate::identity::{Identity, Trust};
 use crate::limits::MAX_CHAIN;
 use crate::{HandshakeError, NodeId, Roster};
 
-/// The protocol's name in the handshake. It changes with every incompatible change of the wire.
+/// The ALPN protocol name. It changes with every incompatible change of the wire format.
 pub(crate) const ALPN: &[u8] = b"engram-gossip/1";
 
-/// The name that a dialler asks for. It carries nothing: the key is pinned, names are not used.
+/// The server name of every dial. It has no meaning: keys are pinned, names are ignored.
 pub(crate) const SERVER_NAME: &str = "engram-gossip.invalid";
 
-/// The cryptography in use, passed explicitly everywhere: a process-wide default could be another
-/// one, or none, as soon as some other crate brings its own.
+/// The crypto provider, passed explicitly everywhere: another crate could set a different
+/// process-wide default, or none could be set.
 ///
-/// AES-128 comes first: certificates on P-256 are of the same strength, and a handshake hashes in
-/// hardware with its SHA-256.
+/// AES-128 comes first: it matches the strength of P-256 certificates, and its SHA-256 runs in
+/// hardware.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     let suites =
         vec![TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256];
     Arc::new(CryptoProvider { cipher_suites: suites, ..default_provider() })
 }
 
-/// Whose key that is.
+/// The id of the certificate's key.
 pub(crate) fn node_id(certificate: &CertificateDer<'_>) -> Result<NodeId, rustls::Error> {
     let parsed = ParsedCertificate::try_from(certificate)?;
     Ok(NodeId::of_public_key(parsed.subject_public_key_info().as_ref()))
 }
 
-/// The configuration of one dial; `verifier` keeps the verdict.
+/// The configuration of one dial; `verifier` records the verdict.
 pub(crate) fn client_config(identity: &Identity, verifier: Arc<PeerVerifier>) -> ClientConfig {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
@@ -57,13 +58,13 @@ pub(crate) fn client_config(identity: &Identity, verifier: Arc<PeerVerifier>) ->
         .with_custom_certificate_verifier(verifier)
         .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified.clone())));
     config.alpn_protocols = vec![ALPN.to_vec()];
-    // A resumed session would not be verified again, so an evicted node could come back by it.
+    // A resumed session would skip verification, so an evicted node could reconnect with it.
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     config
 }
 
-/// The configuration of one accepted handshake; `verifier` keeps the verdict.
+/// The configuration of one accepted handshake; `verifier` records the verdict.
 pub(crate) fn server_config(identity: &Identity, verifier: Arc<PeerVerifier>) -> ServerConfig {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
@@ -77,16 +78,16 @@ pub(crate) fn server_config(identity: &Identity, verifier: Arc<PeerVerifier>) ->
     config
 }
 
-/// Whose key is welcome.
+/// The acceptable keys.
 #[derive(Debug)]
 pub(crate) enum Expected {
-    /// Exactly this node's: we dialled it.
+    /// This node's key: we dialled it.
     Node(NodeId),
-    /// Any member's: it dialled us.
+    /// Any member's key: it dialled us.
     Member(Arc<Roster>),
 }
 
-/// Verifies one peer: first its chain and its possession of the key, as WebPKI does, then the key.
+/// Verifies one peer: its chain and its possession of the key like WebPKI, then the key's node id.
 pub(crate) struct PeerVerifier {
     trust: Trust,
     expected: Expected,
@@ -99,12 +100,12 @@ impl PeerVerifier {
         Self { trust, expected, provider: provider(), verdict: OnceLock::new() }
     }
 
-    /// Why the peer was refused, if it was.
+    /// The reason why the peer was refused, if it was.
     pub(crate) fn verdict(&self) -> Option<HandshakeError> {
         self.verdict.get().cloned()
     }
 
-    /// Verifies a chain that was accepted once: has it expired since, does the roster still agree?
+    /// Verifies an accepted chain again: it may have expired, and the roster may have changed.
     pub(crate) fn check_chain(
         &self,
         chain: &[CertificateDer<'_>],
@@ -146,7 +147,7 @@ impl PeerVerifier {
         }
     }
 
-    /// Ends the handshake with the alert that tells the peer the most.
+    /// Ends the handshake with the most specific alert.
     fn conclude(
         &self,
         chain: Result<(), rustls::Error>,
@@ -227,7 +228,8 @@ impl ServerCertVerifier for PeerVerifier {
 
 impl ClientCertVerifier for PeerVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        // The dialler has one certificate and needs no hint; strangers need not learn our names.
+        // The dialler has one certificate and needs no hint, and unauthenticated remotes need not
+        // learn our authorities' names.
         &[]
     }
 

@@ -1,38 +1,39 @@
-//! How long a certificate is valid.
+//! The validity period of a certificate.
 
 use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::parse_x509_certificate;
 
-/// How long a certificate is valid. Time is passed in; nothing here reads a clock.
+/// The validity period of a certificate. Time is passed in; nothing here reads a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
-    /// The first moment.
+    /// The start, inclusive.
     pub from: SystemTime,
-    /// The last moment.
+    /// The end, inclusive.
     pub until: SystemTime,
 }
 
 impl Validity {
-    /// From an hour before `now`, so that a peer whose clock lags believes it, to `days` after it.
+    /// A period from one hour before `now`, to tolerate peers with slow clocks, until `days` days
+    /// after it.
     pub fn days_from(now: SystemTime, days: u32) -> Self {
         let day = Duration::from_secs(24 * 60 * 60);
         Self { from: now - Duration::from_secs(60 * 60), until: now + day * days }
     }
 
-    /// The time that is left at `now`; `None` once it is over.
+    /// The time left at `now`; `None` after the end.
     pub fn left(&self, now: SystemTime) -> Option<Duration> {
         self.until.duration_since(now).ok()
     }
 
-    /// The time in which every certificate of a chain is valid; `None` if one cannot be read.
+    /// The period in which every certificate of a chain is valid; `None` if one is unreadable.
     pub(crate) fn of_chain(chain: &[CertificateDer<'_>]) -> Option<Self> {
         let each = chain.iter().map(|certificate| {
             let (_, parsed) = parse_x509_certificate(certificate).ok()?;
             let validity = parsed.validity();
             let [from, until] = [validity.not_before, validity.not_after].map(|time| {
-                // Nothing was issued before 1970.
+                // No certificate predates 1970.
                 let seconds = u64::try_from(time.timestamp()).unwrap_or(0);
                 SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
             });

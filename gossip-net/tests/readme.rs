@@ -1,4 +1,4 @@
-//! The first program of the page is the example, word for word.
+//! The README's first program equals the example, word for word.
 
 #[test]
 fn the_page_shows_the_example_whole() {

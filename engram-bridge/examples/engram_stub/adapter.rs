@@ -1,4 +1,4 @@
-// Engram's consolidation service, with a cluster behind it.
+// Engram's consolidation service with a cluster.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,25 +15,25 @@ use engram_core::consolidation::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService,
 };
 
-/// Engram's `ConsolidationService` by a [`bridge::GossipingConsolidationService`].
+/// Implements Engram's `ConsolidationService` with a [`bridge::GossipingConsolidationService`].
 pub struct Clustered {
     service: bridge::GossipingConsolidationService,
-    /// Statistics are the engine's own. They never travel, so they stay as they are.
+    /// The engine's statistics, unchanged: they are never sent to peers.
     stats: Mutex<ConsolidationStats>,
-    /// What the engine submitted last, by id. Unchanged patterns are not copied again.
+    /// The engine's last submission, by id. Unchanged patterns are not copied again.
     submitted: Mutex<HashMap<String, Arc<bridge::SemanticPattern>>>,
-    /// The merged snapshot in Engram's types. It is converted anew only when it changed.
+    /// The merged snapshot in Engram's types, converted again only after a change.
     converted: Mutex<Option<Converted>>,
 }
 
-/// A merged snapshot, and the patterns in Engram's types.
+/// A merged snapshot and its patterns in Engram's types.
 struct Converted {
     merged: bridge::ConsolidationSnapshot,
     patterns: Vec<SemanticPattern>,
 }
 
 impl Clustered {
-    /// Serves Engram with the patterns of the cluster.
+    /// Creates a service that shows the patterns of the cluster.
     #[must_use]
     pub fn new(service: bridge::GossipingConsolidationService) -> Self {
         let (stats, submitted) = (Mutex::default(), Mutex::default());
@@ -42,11 +42,11 @@ impl Clustered {
 
     /// Waits until every snapshot that was handed over before the call is durable. Call it before the
     /// process ends.
-    pub async fn durable(&self) -> Result<bridge::SubmitReport, bridge::StorageError> {
+    pub async fn durable(&self) -> Result<SubmitReport, StorageError> {
         self.service.durable().await
     }
 
-    /// What became of the last snapshot, with the patterns that were refused and the reasons.
+    /// The report about the last snapshot, with the refused patterns and the reasons.
     pub fn last_report(&self) -> Result<SubmitReport, StorageError> {
         self.service.last_report()
     }
@@ -88,7 +88,7 @@ impl ConsolidationService for Clustered {
 }
 
 impl Clustered {
-    /// The patterns of a merged snapshot in Engram's type.
+    /// Converts the patterns of a merged snapshot to Engram's type.
     fn convert(&self, merged: bridge::ConsolidationSnapshot) -> Vec<SemanticPattern> {
         let mut converted = self.converted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = converted.as_ref()
@@ -102,7 +102,7 @@ impl Clustered {
         patterns
     }
 
-    /// The pattern in the bridge's type: the one of the last snapshot if it is unchanged.
+    /// Converts a pattern to the bridge's type, or reuses an unchanged one of the last snapshot.
     fn to_bridge(&self, pattern: &SemanticPattern) -> Arc<bridge::SemanticPattern> {
         let mut submitted = self.submitted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = submitted.get(&pattern.id)
@@ -125,7 +125,7 @@ fn is_same(known: &bridge::SemanticPattern, pattern: &SemanticPattern) -> bool {
 }
 
 impl Converted {
-    /// Whether `merged` has the same patterns: unchanged ones are shared between two snapshots.
+    /// Whether `merged` has the same patterns: two snapshots share their unchanged patterns.
     fn is_of(&self, merged: &bridge::ConsolidationSnapshot) -> bool {
         let (ours, theirs) = (&self.merged.patterns, &merged.patterns);
         ours.len() == theirs.len()
@@ -135,7 +135,7 @@ impl Converted {
 
 fn from_bridge(pattern: &bridge::SemanticPattern) -> SemanticPattern {
     let mut embedding = [0.0; bridge::ENGRAM_DIMENSION];
-    // The cluster takes embeddings of this length only.
+    // The cluster accepts only embeddings of this length.
     embedding.iter_mut().zip(&*pattern.embedding).for_each(|(to, from)| *to = *from);
     SemanticPattern {
         id: pattern.id.clone(),
@@ -153,13 +153,14 @@ fn to_bridge(pattern: &SemanticPattern) -> bridge::SemanticPattern {
         embedding: Arc::from(pattern.embedding.as_slice()),
         source_episodes: pattern.source_episodes.clone(),
         strength: pattern.strength,
-        // Engram lets NaN through. The cluster refuses such a pattern by name.
+        // Engram accepts NaN. The cluster refuses such a pattern and reports its id.
         schema_confidence: bridge::Confidence::from_engine(pattern.schema_confidence.raw()),
         last_consolidated: to_bridge_time(pattern.last_consolidated),
     }
 }
 
-/// Engram has two sources. What came by gossip is shown as on demand; the alert log names its origin.
+/// Engram has two sources. Changes from gossip are reported as on demand; the alert log names their
+/// origin.
 fn update_from_bridge(update: bridge::BeliefUpdateRecord) -> BeliefUpdateRecord {
     BeliefUpdateRecord {
         pattern_id: update.pattern_id,

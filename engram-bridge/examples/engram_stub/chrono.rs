@@ -1,4 +1,4 @@
-// As much of `chrono` as Engram's types show.
+// The part of `chrono` that Engram's types expose.
 
 use std::marker::PhantomData;
 

@@ -1,4 +1,4 @@
-// What a program adds to Engram to give it a cluster.
+// The code that a program adds to Engram to run it in a cluster.
 
 use std::path::Path;
 use std::sync::Arc;

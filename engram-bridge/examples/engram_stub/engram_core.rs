@@ -1,7 +1,7 @@
-// A stand-in for the parts of `engram-core` that a cluster touches, with its paths, names, fields and
-// signatures at revision 5d54816. Engram is on no registry, so nothing here can depend on it.
+// A stand-in for the parts of `engram-core` that a cluster uses, with its paths, names, fields and
+// signatures at revision 5d54816. Engram is not on a registry, so this crate cannot depend on it.
 //
-// The bodies are this example's own, and as small as they can be.
+// The bodies belong to this example, and are minimal.
 
 use std::sync::Arc;
 
@@ -101,7 +101,7 @@ pub mod completion {
     }
 
     pub struct ConsolidationScheduler {
-        /// Patterns that were found so far; this one finds another in each run.
+        /// The patterns found so far; this engine finds another in each run.
         found: Mutex<Vec<SemanticPattern>>,
         config: SchedulerConfig,
     }
@@ -181,7 +181,7 @@ pub mod consolidation {
         fn recent_updates(&self) -> Vec<BeliefUpdateRecord>;
     }
 
-    /// The stock service. This one keeps nothing.
+    /// The stock service. This stand-in stores nothing.
     #[derive(Default)]
     pub struct InMemoryConsolidationService;
 
@@ -215,7 +215,7 @@ pub mod metrics {
     pub const CONSOLIDATION_FRESHNESS_SECONDS: &str = "engram_consolidation_freshness_seconds";
     pub const CONSOLIDATION_CITATIONS_CURRENT: &str = "engram_consolidation_citations_current";
 
-    /// What was recorded, for this example to print.
+    /// The recorded metrics, for this example to print.
     pub static RECORDED: Mutex<BTreeMap<&str, f64>> = Mutex::new(BTreeMap::new());
 
     pub fn increment_counter(name: &'static str, value: u64) {
@@ -276,7 +276,7 @@ pub mod store {
             self.consolidation_service.cached_snapshot()
         }
 
-        /// The pattern that the engine of this example finds next in the space, up to three.
+        /// The next pattern that this example's engine finds in the space, up to three.
         pub(super) fn discover(&self, known: usize) -> Option<SemanticPattern> {
             let topic = ["rain", "snow", "wind"].get(known)?;
             let first = known as f32 + self.memory_space_id.as_str().len() as f32;

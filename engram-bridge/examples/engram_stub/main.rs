@@ -1,6 +1,6 @@
-//! Three Engrams, each with its own scheduler, that come to know the same, also in a space that one of
-//! them makes at run time. Engram is played by a stand-in with its paths and signatures; every other
-//! line is one that a real Engram needs.
+//! Three Engrams, each with its own scheduler, reach equal patterns, also in a space that one of
+//! them creates at run time. A stand-in with Engram's paths and signatures replaces Engram; a real
+//! Engram needs every other line.
 //!
 //! `cargo run -p engram-bridge --example engram_stub`
 
@@ -8,17 +8,17 @@
 
 mod engram;
 
-/// The adapter, as the guide shows it.
+/// The adapter, as shown in the guide.
 mod adapter {
     use super::engram::{chrono, engram_core};
     include!("adapter.rs");
 }
-/// Start, spaces, schedulers, metrics, events and stop, as the guide shows them.
+/// Start, spaces, schedulers, metrics, events and stop, as shown in the guide.
 mod cluster {
     use super::engram::engram_core;
     include!("cluster.rs");
 }
-/// The roots in SWIM's datagrams, as the guide shows them.
+/// The roots in SWIM's datagrams, as shown in the guide.
 mod swim {
     include!("swim.rs");
 }
@@ -38,7 +38,7 @@ use self::engram::engram_core::completion::SchedulerConfig;
 use self::engram::engram_core::{MemorySpaceId, MemoryStore, metrics};
 
 const NAMES: [&str; 3] = ["ada", "ben", "cleo"];
-/// Patterns that the engine of the stand-in finds in a space.
+/// Number of patterns that the stand-in's engine finds in a space.
 const FOUND: usize = 3;
 
 #[tokio::main]
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     }
     until_equal(&nodes, "default").await;
 
-    // Engram's server makes a space when a request names it.
+    // Engram's server creates a space when a request names it.
     stores.push(serve(&nodes[0], "ada", "work", folder.path(), &stop)?);
     until_equal(&nodes, "work").await;
 
@@ -74,7 +74,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         println!("{name} logged {} changed beliefs, the last one: ", log.lines().count());
         println!("  {}", log.lines().last().unwrap_or_default());
     }
-    for (metric, value) in metrics::RECORDED.lock().expect("nothing panics with it").iter() {
+    for (metric, value) in metrics::RECORDED.lock().expect("no holder panics").iter() {
         println!("{metric} {value:.3}");
     }
     piggyback(&nodes)?;
@@ -87,7 +87,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// Opens a store and starts its scheduler, with a run each second.
+/// Opens a store and starts its scheduler with one run per second.
 fn serve(
     node: &Node,
     name: &str,
@@ -106,7 +106,7 @@ fn log_of(folder: &Path, name: &str, space: &str) -> PathBuf {
     folder.join(name).join(space).join("belief_updates.jsonl")
 }
 
-/// Waits until all nodes host the space and show the same patterns of it.
+/// Waits until all nodes host the space and show the same patterns in it.
 async fn until_equal(nodes: &[Node], space: &str) {
     let space = SpaceId::new(space).expect("a valid name");
     loop {
@@ -120,7 +120,8 @@ async fn until_equal(nodes: &[Node], space: &str) {
     }
 }
 
-/// Sends the roots of the first node behind a SWIM message to the second, which knows it by its name.
+/// Sends the first node's roots behind a SWIM message to the second, which identifies the sender by
+/// name.
 fn piggyback(nodes: &[Node]) -> Result<(), Box<dyn Error + Send + Sync>> {
     let space = SpaceId::new("default")?;
     let (from, to) = (nodes[0].gossiper(&space)?, nodes[1].gossiper(&space)?);
@@ -133,7 +134,8 @@ fn piggyback(nodes: &[Node]) -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// Writes certificates and a `cluster.toml` for each node; returns the paths of the latter.
+/// Writes certificates and a `cluster.toml` for each node; returns the paths of the `cluster.toml`
+/// files.
 fn configure(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error + Send + Sync>> {
     let validity = Validity::days_from(SystemTime::now(), 1);
     let ca = ClusterCa::generate("example", validity)?;

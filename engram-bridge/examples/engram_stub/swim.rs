@@ -1,4 +1,4 @@
-// Roots in the datagrams of Engram's own SWIM: a stock node ignores bytes that follow a message.
+// Roots in the datagrams of Engram's SWIM: a stock node ignores bytes that follow a message.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub fn append_roots(datagram: &mut Vec<u8>, gossiper: &ConsolidationGossiper) {
     }
 }
 
-/// Takes the bytes that follow the SWIM message of the member that Engram calls `from`.
+/// Handles the bytes that follow a SWIM message of the member with the Engram name `from`.
 pub fn take_roots(
     from: &str,
     trailing: &[u8],

@@ -1,4 +1,4 @@
-//! Comparison with the committed costs.
+//! Comparison with the committed baseline of costs.
 
 use std::fs;
 use std::io;
@@ -6,17 +6,17 @@ use std::io;
 use crate::report::{Costs, Report};
 use crate::scenario;
 
-/// The costs of the scenarios when they were last found to be right.
+/// The accepted costs of the scenarios.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sim/baseline.json");
-/// How much dearer than the baseline a scenario may become.
+/// Accepted ratio of a scenario's costs to the baseline.
 const TOLERANCE: f64 = 1.05;
 
 fn read() -> io::Result<Vec<Costs>> {
     serde_json::from_str(&fs::read_to_string(FILE)?).map_err(io::Error::other)
 }
 
-/// Makes these results the baseline, one a line, so that a change shows what changed. Lines of
-/// scenarios that were not run stay.
+/// Writes these results to the baseline, one per line for readable diffs. Keeps the lines of
+/// scenarios that were not run.
 ///
 /// # Errors
 /// The file cannot be read or written.
@@ -31,7 +31,7 @@ pub(crate) fn write(reports: &[Report]) -> io::Result<()> {
     fs::write(FILE, format!("[\n{}\n]\n", encoded?.join(",\n"))).map_err(named)
 }
 
-/// Complains of everything that is dearer than the baseline.
+/// Adds a complaint for every cost above the baseline.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -47,8 +47,8 @@ fn named(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{FILE}: {error}"))
 }
 
-/// What is dearer than in the baseline, beyond the tolerance. Only runs of the same number of seeds
-/// are compared: those are the same seeds, so any difference has a reason.
+/// The costs above the baseline and its tolerance. Compares only runs with the same number of
+/// seeds: these have the same seeds, so a difference has a cause.
 fn dearer(baseline: &[Costs], new: &Costs) -> Vec<String> {
     let same =
         |old: &&Costs| old.line.scenario == new.line.scenario && old.line.seeds == new.line.seeds;
@@ -96,7 +96,7 @@ mod tests {
         let baseline = read().unwrap();
         let names: Vec<&str> = baseline.iter().map(|costs| &*costs.line.scenario).collect();
         let expected: Vec<&str> = scenario::ALL.iter().map(|scenario| scenario.name).collect();
-        assert_eq!(names, expected, "run what is missing over its usual seeds with --bless");
+        assert_eq!(names, expected, "bless the missing scenarios over their usual seeds");
         for (costs, scenario) in baseline.iter().zip(scenario::ALL) {
             let usual = costs.line.seeds == scenario.seeds && costs.line.converged;
             assert!(usual, "{}: run it over its usual seeds with --bless", scenario.name);

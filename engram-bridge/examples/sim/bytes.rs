@@ -1,4 +1,4 @@
-//! The bytes that the protocol sends, by the sessions and the codec that ship.
+//! Byte counts of the protocol, measured with the production sessions and codec.
 
 mod learning;
 mod peers;
@@ -16,16 +16,16 @@ use serde::Serialize;
 use crate::Result;
 use crate::replica::{Replica, default_space, pattern};
 
-/// Weighs the messages of the protocol, and fails if a budget is not met.
+/// Measures the messages of the protocol, and fails if a budget is exceeded.
 #[derive(Args)]
 pub(crate) struct Options {
     /// Print one JSON array instead of a table.
     #[arg(long)]
     json: bool,
-    /// Also among a million entries, which takes a minute and 3 GB.
+    /// Also measure a million entries, which takes a minute and 3 GB.
     #[arg(long)]
     large: bool,
-    /// A folder of consolidation snapshots, node-a.jsonl and others, to weigh real patterns of.
+    /// Measure the patterns of this folder of consolidation snapshots: node-a.jsonl and others.
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
 }
@@ -38,9 +38,9 @@ struct Weight {
     value: f64,
     unit: &'static str,
     reference: String,
-    /// The value in terms of the reference.
+    /// The value divided by the reference.
     ratio: f64,
-    /// How high the ratio may be.
+    /// Maximum ratio.
     budget: f64,
     met: bool,
 }
@@ -69,7 +69,7 @@ impl Options {
 }
 
 impl Weight {
-    /// A value that may be as high as `budget`, itself the reference.
+    /// A value with a maximum of `budget`, which is also the reference.
     fn capped(name: &'static str, input: String, value: f64, unit: &'static str, cap: f64) -> Self {
         let reference = format!("the cap of {} {unit}", (cap * 10.0).round() / 10.0);
         Self::new(name, input, (value, unit), (reference, cap), 1.0)
@@ -86,7 +86,7 @@ impl Weight {
         Self { name, input, value, unit, reference, ratio, budget, met: ratio <= budget }
     }
 
-    /// A value that is shown beside another one, without a budget.
+    /// A value for comparison with another one, without a budget.
     fn beside(name: &'static str, input: String, value: f64, unit: &'static str, of: f64) -> Self {
         let reference = (format!("ours, {of} {unit}"), of);
         Self::new(name, input, (value, unit), reference, f64::MAX)
@@ -105,7 +105,7 @@ impl Weight {
     }
 }
 
-/// The bytes that the nodes of a cluster send while nothing happens.
+/// Bytes that the nodes of an idle cluster send.
 fn idle() -> Weight {
     const NODES: usize = 100;
     const SECONDS: u64 = 600;
@@ -125,7 +125,7 @@ fn idle() -> Weight {
     Weight::capped("idle", input, (bytes * 10.0).round() / 10.0, "bytes", 160.0)
 }
 
-/// Gives `to` everything that `from` has, past the protocol.
+/// Copies all records of `from` to `to`, without the protocol.
 fn copy(from: &Replica, to: &Replica) {
     let space = default_space();
     let (view, mut target) = (from.pin(&space), to.pin(&space));

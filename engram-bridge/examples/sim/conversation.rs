@@ -11,31 +11,31 @@ use engram_gossip_proto::{
 
 use crate::replica::{Replica, default_space};
 
-/// A session that is over.
+/// A completed session.
 pub(crate) struct Conversation {
-    /// Whether the opener sent it, its kind, its length.
+    /// For each frame: whether the opener sent it, its kind and its length.
     frames: Vec<(bool, Kind, usize)>,
-    /// What the frames of records held.
+    /// Number of records in all record frames.
     records: usize,
     context_entries: usize,
-    /// Nodes, once for each frame that names them.
+    /// Number of nodes, counted once for each frame that names them.
     nodes: usize,
     suppressed: usize,
     contents: usize,
-    /// Bytes of the contents, with the digests that name them.
+    /// Bytes of the contents and of their digests.
     content_bytes: usize,
     pub(crate) ending: Ending,
 }
 
 impl Conversation {
-    /// Lets the opener's session with the acceptor run to its end.
+    /// Runs a session that the opener opens with the acceptor to its end.
     pub(crate) fn hold(opener: &Replica, acceptor: &Replica, config: SessionConfig) -> Self {
         let space = default_space();
         let parameters = [opener.parameters(), acceptor.parameters()];
         Self::over([opener.pin(&space), acceptor.pin(&space)], parameters, config)
     }
 
-    /// The same between two nodes that keep no clocks.
+    /// Like `hold`, between two nodes without clocks.
     pub(crate) fn without_clocks(opener: &Replica, acceptor: &Replica) -> Self {
         let space = default_space();
         let parameters = [opener.parameters(), acceptor.parameters()];
@@ -91,37 +91,37 @@ impl Conversation {
         }
     }
 
-    /// How many records were sent.
+    /// Number of records sent.
     pub(crate) fn records(&self) -> usize {
         self.records
     }
 
-    /// How many entries the contexts of these have.
+    /// Number of context entries of the records.
     pub(crate) fn context_entries(&self) -> usize {
         self.context_entries
     }
 
-    /// How many nodes these name, each once for a frame.
+    /// Number of nodes in the records, counted once per frame.
     pub(crate) fn nodes(&self) -> usize {
         self.nodes
     }
 
-    /// How many digests these suppress.
+    /// Number of digests that the records suppress.
     pub(crate) fn suppressed(&self) -> usize {
         self.suppressed
     }
 
-    /// How many contents were sent.
+    /// Number of contents sent.
     pub(crate) fn contents(&self) -> usize {
         self.contents
     }
 
-    /// The bytes of all frames, without the contents in them.
+    /// Bytes of all frames without their contents.
     pub(crate) fn bytes_beside_contents(&self) -> usize {
         self.bytes() - self.content_bytes
     }
 
-    /// Half the number of turns up to the first one with records.
+    /// Half the number of turns until the first frame with records.
     pub(crate) fn round_trips_to_records(&self) -> f64 {
         let turns: Vec<_> = self.frames.chunk_by(|(a, ..), (b, ..)| a == b).collect();
         let has_records = |turn: &&[(bool, Kind, usize)]| {
@@ -131,18 +131,18 @@ impl Conversation {
         first.map_or(1.0, |first| (first + 1) as f64 / 2.0)
     }
 
-    /// The bytes of all frames.
+    /// Bytes of all frames.
     pub(crate) fn bytes(&self) -> usize {
         self.frames.iter().map(|(.., len)| len).sum()
     }
 
-    /// The bytes of the frames that carry records.
+    /// Bytes of the frames with records.
     pub(crate) fn record_bytes(&self) -> usize {
         let records = self.frames.iter().filter(|(_, kind, _)| *kind == Kind::PatternSync);
         records.map(|(.., len)| len).sum()
     }
 
-    /// The bytes until both sides know what to send.
+    /// Bytes until both sides know the records to send.
     pub(crate) fn learning_bytes(&self) -> usize {
         let moves = |kind| matches!(kind, Kind::PatternSync | Kind::Done);
         let learning = self.frames.iter().filter(|(_, kind, _)| !moves(*kind));
@@ -150,7 +150,7 @@ impl Conversation {
     }
 }
 
-/// A view whose clocks a session does not see.
+/// A view that hides its clocks from sessions.
 struct Clockless<V>(V);
 
 impl<V: View> View for Clockless<V> {

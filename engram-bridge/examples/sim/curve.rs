@@ -1,4 +1,4 @@
-//! Convergence curves as a picture.
+//! Convergence curves as SVG.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 360.0;
 const MARGIN: f64 = 48.0;
 
-/// An SVG with one line a seed: which share of all records is where it has to be, over time.
+/// An SVG with one line per seed: the fraction of records in place over time.
 pub(crate) fn svg(title: &str, runs: &[Run]) -> String {
     let seconds = |run: &Run| run.curve.last().map_or(0.0, |(at, _)| *at);
     let longest = runs.iter().map(seconds).fold(1e-3, f64::max);
@@ -56,7 +56,7 @@ pub(crate) fn svg(title: &str, runs: &[Run]) -> String {
 }
 
 fn write(svg: &mut String, text: std::fmt::Arguments<'_>) {
-    svg.write_fmt(text).expect("a string takes everything");
+    svg.write_fmt(text).expect("writing to a string succeeds");
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A cluster that is never quiet: how far behind the slowest node is.
+//! A cluster under constant load: the lag of the slowest node.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use crate::run::{Run, SAMPLE, Setting};
 use crate::scenario::LAN;
 use crate::spread;
 
-/// How many patterns are made, and where.
+/// The rate and the place of new patterns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
-    /// So many a minute in the whole cluster, at random nodes.
+    /// This number per minute in the whole cluster, at random nodes.
     PerMinute(u32),
-    /// One a second at each node.
+    /// One per second at each node.
     EachPerSecond,
 }
 
 impl Pace {
-    /// How long patterns are made.
+    /// Duration of the load.
     fn time(self) -> Duration {
         Duration::from_secs(match self {
             Self::PerMinute(_) => 120,
@@ -29,7 +29,7 @@ impl Pace {
         })
     }
 
-    /// How many are made in the first `age`.
+    /// Number of patterns created in the first `age`.
     fn due(self, nodes: usize, age: Duration) -> u32 {
         let per_second = match self {
             Self::PerMinute(count) => f64::from(count) / 60.0,
@@ -39,15 +39,15 @@ impl Pace {
     }
 }
 
-/// A pattern that is not everywhere yet.
+/// A pattern that has not reached all nodes.
 struct Spreading {
     born: Duration,
     key: [u8; 32],
     missing: BTreeSet<usize>,
 }
 
-/// Patterns are made all the time. The run agrees after the longest lag: the time from the birth of a
-/// pattern until every node holds it.
+/// Creates patterns at a constant rate. The run agrees after the longest lag: the time from the
+/// creation of a pattern until every node has it.
 pub(crate) fn steady(nodes: usize, pace: Pace, setting: Setting) -> Run {
     let mut world = spread::settled(nodes, &LAN, setting);
     let (begin, busy) = (world.now(), pace.time());
@@ -100,7 +100,7 @@ fn make(world: &mut World<Replica>, number: u32, node: usize) -> Spreading {
     Spreading { born: world.now(), key, missing }
 }
 
-/// Notes which patterns have arrived where.
+/// Updates the missing nodes of each pattern.
 fn look(world: &World<Replica>, fresh: &mut [Spreading]) {
     let space = default_space();
     for node in 0..world.len() {

@@ -1,8 +1,8 @@
-//! Clusters of simulated nodes over the scheduler, the sessions and the store that ship, with their
-//! default settings: `cargo xtask sim`.
+//! Clusters of simulated nodes over the production scheduler, sessions and store with their default
+//! settings: `cargo xtask sim`.
 //!
-//! `run` runs scenarios by name and judges them, `bytes` weighs the messages of the protocol, `list`
-//! names the scenarios.
+//! `run` runs scenarios by name and checks them, `bytes` measures the messages of the protocol, and
+//! `list` prints the scenarios.
 
 mod baseline;
 mod bytes;
@@ -29,7 +29,7 @@ use crate::run::{Setting, Tracing};
 use crate::scenario::{ALL, Scenario, Size};
 use crate::seeds::Seeds;
 
-/// Simulated clusters over the scheduler, the sessions and the store that ship.
+/// Simulated clusters over the production scheduler, sessions and store.
 #[derive(Parser)]
 #[command(name = "sim", disable_help_subcommand = true)]
 struct Cli {
@@ -41,17 +41,17 @@ struct Cli {
 enum Task {
     Run(Options),
     Bytes(bytes::Options),
-    /// Names the scenarios.
+    /// Lists the scenarios.
     List,
 }
 
-/// Runs scenarios, and fails if one of them misses its bound or costs more than its baseline.
+/// Runs scenarios, and fails if one exceeds its bound or its baseline.
 #[derive(Args, Default)]
 struct Options {
-    /// Which scenario; all quick ones if none is named.
+    /// The scenarios; all quick ones by default.
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
-    /// Which seeds, the last one excluded; each scenario has its own number if not given.
+    /// The range of seeds, end excluded; by default, the scenario's own number of seeds.
     #[arg(long, value_name = "A..B", conflicts_with = "seed")]
     seeds: Option<Seeds>,
     /// One seed.
@@ -60,7 +60,7 @@ struct Options {
     /// Print every event. Needs --scenario and --seed.
     #[arg(long, requires = "seed", requires = "scenario")]
     trace: bool,
-    /// Also the scenarios that take minutes.
+    /// Include the scenarios that take minutes.
     #[arg(long)]
     all: bool,
     /// Print one JSON array instead of a table.
@@ -69,7 +69,7 @@ struct Options {
     /// Draw the convergence curves of each scenario into this folder.
     #[arg(long, value_name = "FOLDER")]
     curves: Option<PathBuf>,
-    /// Make the results the baseline.
+    /// Write the results to the baseline.
     #[arg(long)]
     bless: bool,
 }
@@ -148,7 +148,7 @@ impl Options {
         }
         let found = self.scenario.iter().map(|name| {
             let unknown =
-                || format!("there is no scenario {name:?}; `cargo xtask sim list` names them");
+                || format!("there is no scenario {name:?}; `cargo xtask sim list` lists them");
             scenario::find(name).ok_or_else(unknown)
         });
         Ok(found.collect::<std::result::Result<_, _>>()?)

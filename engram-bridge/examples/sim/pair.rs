@@ -1,4 +1,4 @@
-//! Two nodes alone: what one session has to achieve.
+//! Two nodes alone: the required effect of one session.
 
 use std::collections::BTreeSet;
 
@@ -11,15 +11,15 @@ use crate::run::{Run, Setting};
 use crate::scenario::LAN;
 use crate::spread;
 
-/// Patterns that only one of the two has, on either side; more than fit into one message.
+/// Number of patterns that only one of the two has, on either side; more than fit into one message.
 const OWN: u32 = 250;
-/// Patterns of which each has another version.
+/// Number of patterns with a different version on each side.
 const COMMON: u32 = 50;
-/// All patterns of both.
+/// Number of patterns on both sides together.
 const ALL: u32 = 2 * OWN + COMMON;
 
-/// Two nodes of a cluster agree; one undisturbed session makes both equal; one with a budget leaves
-/// less to the next.
+/// Two nodes of a cluster agree; one undisturbed session makes both equal; one with a budget
+/// reduces the difference.
 pub(crate) fn seed(setting: Setting) -> Run {
     let mut world = spread::settled(2, &LAN, setting);
     diverge([world.host(0), world.host(1)]);
@@ -30,7 +30,7 @@ pub(crate) fn seed(setting: Setting) -> Run {
     run
 }
 
-/// What is wrong with a session that nothing disturbs.
+/// The fault of an undisturbed session, if any.
 fn undisturbed(seed: u64) -> Option<String> {
     let [left, right] = diverged(seed);
     let before = difference(&left, &right);
@@ -40,7 +40,7 @@ fn undisturbed(seed: u64) -> Option<String> {
         .then(|| format!("a session ({:?}) left {after} of {before} differences", talk.ending))
 }
 
-/// What is wrong with sessions that may send next to nothing: each has to leave less to do.
+/// The fault of sessions with a tiny budget, if any: each has to reduce the difference.
 fn budgeted(seed: u64) -> Option<String> {
     let [left, right] = diverged(seed);
     let mut before = difference(&left, &right);
@@ -75,7 +75,7 @@ fn diverge(nodes: [&Replica; 2]) {
     }
 }
 
-/// How many records differ.
+/// Number of differing records.
 fn difference(left: &Replica, right: &Replica) -> usize {
     let entries = |replica: &Replica| -> BTreeSet<Entry> {
         replica.pin(&default_space()).entries(&Prefix::ROOT).into_iter().collect()

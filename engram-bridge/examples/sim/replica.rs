@@ -1,4 +1,4 @@
-//! A simulated node over the store that ships.
+//! A simulated node over the production store.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use engram_gossip_net::{NodeId, Replicas};
 use engram_gossip_proto::sim::{Host, Random};
 use engram_gossip_proto::{Parameters, SpaceId, Summary};
 
-/// How many numbers an embedding has: few, since the simulation is not about their cost.
+/// Dimension of an embedding: small, since the simulation does not measure its cost.
 const DIMENSION: usize = 4;
-/// The time that the clock of every store shows, 2026-01-01: a node's versions count up from it, and
-/// take as many bytes as those of a real clock.
+/// The clock of every store, fixed at 2026-01-01: a node's versions count up from it, and are as
+/// long as those of a real clock.
 const TODAY: Timestamp = Timestamp::from_nanoseconds(1_767_225_600_000_000_000);
 
 /// A node.
@@ -21,12 +21,12 @@ const TODAY: Timestamp = Timestamp::from_nanoseconds(1_767_225_600_000_000_000);
 pub(crate) struct Replica(Arc<Store>);
 
 impl Replica {
-    /// An empty node number `node`. `random` gives its versions their lowest bits.
+    /// An empty node with the number `node`. `random` determines the lowest bits of its versions.
     pub(crate) fn new(node: usize, spaces: &[SpaceId], random: Random) -> Self {
         Self::with_dimension(node, spaces, random, DIMENSION)
     }
 
-    /// As [`new`](Self::new), for embeddings of another length.
+    /// Like [`new`](Self::new), with another dimension.
     pub(crate) fn with_dimension(
         node: usize,
         spaces: &[SpaceId],
@@ -39,17 +39,17 @@ impl Replica {
         Self(Arc::new(Store::new(config, environment)))
     }
 
-    /// One of the spaces that the node hosts.
+    /// A space that the node hosts.
     fn space(&self, id: &SpaceId) -> Arc<Space> {
         self.0.space(id).expect("only hosted spaces are asked for")
     }
 
-    /// How many patterns are visible, in all spaces.
+    /// Number of visible patterns in all spaces.
     pub(crate) fn visible(&self) -> u64 {
         self.0.visible_len()
     }
 
-    /// Writes what the engine of the node consolidated.
+    /// Writes a pattern that the node's engine consolidated.
     pub(crate) fn submit(&self, space: &SpaceId, pattern: &Arc<SemanticPattern>) {
         self.space(space).submit_pattern(pattern).expect("simulated patterns are valid");
     }
@@ -58,7 +58,7 @@ impl Replica {
 impl Replica {
     /// Deletes a pattern.
     pub(crate) fn forget(&self, space: &SpaceId, id: &str) {
-        self.space(space).forget(id).expect("nothing but the disk refuses a deletion");
+        self.space(space).forget(id).expect("only the disk can refuse a deletion");
     }
 }
 
@@ -82,7 +82,7 @@ impl Host for Replica {
     }
 }
 
-/// The id of node number `node`: bytes that compress as little as those of a hash.
+/// The id of the node with the number `node`: bytes as incompressible as a hash.
 fn node_id(node: usize) -> NodeId {
     let mut random = Random::new(node as u64);
     let mut id = [0; 32];
@@ -95,7 +95,7 @@ pub(crate) fn default_space() -> SpaceId {
     SpaceId::new(engram_bridge::DEFAULT_SPACE).expect("the default space has a valid name")
 }
 
-/// A pattern; each version has another content.
+/// A pattern whose content depends on the version.
 pub(crate) fn pattern(id: &str, version: u32) -> Arc<SemanticPattern> {
     let embedding: Vec<f32> =
         (0..DIMENSION as u32).map(|n| (version % 1021 + n) as f32 / 1024.0).collect();

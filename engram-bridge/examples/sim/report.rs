@@ -1,4 +1,4 @@
-//! The result of all seeds of a scenario together.
+//! The combined result of all seeds of a scenario.
 
 use std::time::Duration;
 
@@ -14,41 +14,42 @@ pub(crate) struct Line {
     pub(crate) scenario: String,
     pub(crate) nodes: usize,
     pub(crate) seeds: u64,
-    /// Intervals of the timer that began until all agreed.
+    /// Timer intervals that began until all nodes agreed.
     pub(crate) rounds_p50: Option<u64>,
     pub(crate) rounds_p99: Option<u64>,
-    /// Virtual seconds until all agreed.
+    /// Virtual seconds until all nodes agreed.
     pub(crate) seconds_p99: Option<f64>,
-    /// Mean bytes that a node sent until then.
+    /// Mean bytes sent by a node until then.
     pub(crate) bytes_per_node: u64,
-    /// Acknowledged writes that were lost, over all seeds.
+    /// Lost acknowledged writes, over all seeds.
     pub(crate) lost: u64,
     pub(crate) converged: bool,
 }
 
-/// A line, and the causes of its bytes.
+/// A line and its costs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Costs {
     #[serde(flatten)]
     pub(crate) line: Line,
-    /// Mean bytes that a node received until all agreed of records that it knew already.
+    /// Mean bytes received by a node, until all agreed, of records that it already had.
     pub(crate) wasted_per_node: u64,
-    /// The share of them in the bytes of all records that it received; its bound stands for a baseline.
+    /// Their fraction of the bytes of all received records. It has a fixed bound instead of a
+    /// baseline.
     #[serde(skip)]
     pub(crate) redundant: f64,
-    /// Mean number of sessions that a node took part in until then.
+    /// Mean number of sessions of a node until then.
     pub(crate) sessions_per_node: f64,
 }
 
 /// The result of one scenario.
 pub(crate) struct Report {
     pub(crate) costs: Costs,
-    /// The rules that were broken, with the command that repeats it.
+    /// The violated rules, each with the command that replays it.
     pub(crate) complaints: Vec<String>,
 }
 
 impl Report {
-    /// Sums the runs of `scenario` up.
+    /// Combines the runs of `scenario`.
     pub(crate) fn of(scenario: &Scenario, runs: &[Run]) -> Self {
         let mut times: Vec<Duration> = runs.iter().filter_map(|run| run.agreed).collect();
         times.sort_unstable();
@@ -82,7 +83,7 @@ impl Report {
         Self { costs, complaints }
     }
 
-    /// Whether nothing is to be complained of.
+    /// Whether there are no complaints.
     pub(crate) fn passed(&self) -> bool {
         self.complaints.is_empty()
     }
@@ -102,7 +103,7 @@ impl Report {
         sessions/node  sessions that a node took part in\n\
         lost           acknowledged writes that a node does not show";
 
-    /// One line of a table for people.
+    /// One line of a table.
     pub(crate) fn row(&self) -> String {
         let Costs { line, wasted_per_node, redundant, sessions_per_node } = &self.costs;
         let redundant = format!("{:.1} %", redundant * 100.0);
@@ -123,7 +124,7 @@ impl Report {
     }
 }
 
-/// The result of all scenarios in one sentence.
+/// Summary of all scenarios in one sentence.
 pub(crate) fn verdict(reports: &[Report]) -> String {
     let failed = reports.iter().filter(|report| !report.passed());
     let failed: Vec<&str> = failed.map(|report| report.costs.line.scenario.as_str()).collect();
@@ -136,7 +137,7 @@ pub(crate) fn verdict(reports: &[Report]) -> String {
     }
 }
 
-/// The number of timer intervals that began within `time`.
+/// Number of timer intervals that began within `time`.
 fn rounds(time: Duration) -> u64 {
     time.as_nanos().div_ceil(ScheduleConfig::default().interval.as_nanos()).max(1) as u64
 }

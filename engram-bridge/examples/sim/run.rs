@@ -13,7 +13,7 @@ pub(crate) struct Setting {
     pub(crate) trace: Tracing,
 }
 
-/// Whether a trace is kept.
+/// Whether the run records a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tracing {
     On,
@@ -24,37 +24,37 @@ pub(crate) enum Tracing {
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     pub(crate) seed: u64,
-    /// When all nodes agreed, counted from when they could; `None` if they never did.
+    /// When all nodes agreed, counted from the earliest possible moment; `None` if they never did.
     pub(crate) agreed: Option<Duration>,
-    /// Bytes that a node sent on average until then.
+    /// Mean bytes sent by a node until then.
     pub(crate) bytes_per_node: u64,
-    /// Sessions in all until then.
+    /// Total sessions until then.
     pub(crate) sessions: u64,
-    /// Bytes of records that all nodes together received.
+    /// Bytes of records received by all nodes together.
     pub(crate) payload: u64,
-    /// Bytes of them that their receivers knew already.
+    /// Of these, bytes of records that the receiver already had.
     pub(crate) wasted: u64,
-    /// How many records came.
+    /// Number of records received.
     pub(crate) records: u64,
-    /// Acknowledged writes that are gone.
+    /// Lost acknowledged writes.
     pub(crate) lost: u64,
-    /// Every other rule that was broken.
+    /// All other violated rules.
     pub(crate) faults: Vec<String>,
-    /// Seconds since the beginning, and how many records all nodes held together.
+    /// Seconds since the start, and the number of records on all nodes together.
     pub(crate) curve: Vec<(f64, u64)>,
     pub(crate) trace: String,
 }
 
 impl Run {
-    /// Whether the nodes agreed and no rule was broken.
+    /// Whether the nodes agreed and no rule was violated.
     pub(crate) fn passed(&self) -> bool {
         self.agreed.is_some() && self.lost == 0 && self.faults.is_empty()
     }
 }
 
-/// How long nodes may take to agree.
+/// Maximum time until the nodes agree.
 const TIME_LIMIT: Duration = Duration::from_secs(600);
-/// How exactly curves and lags are seen.
+/// Sampling interval of curves and lags.
 pub(crate) const SAMPLE: Duration = Duration::from_millis(50);
 
 /// Runs `world` from now until all nodes agree, at most for [`TIME_LIMIT`].

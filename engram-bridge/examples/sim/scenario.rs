@@ -1,4 +1,4 @@
-//! The scenarios by name: what happens in each, and how soon all nodes have to agree.
+//! The scenarios by name: their events and their time bounds.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) nodes: usize,
-    /// How many seeds run unless others are asked for.
+    /// Default number of seeds.
     pub(crate) seeds: u64,
-    /// Within so many virtual seconds 99 of 100 seeds have to agree.
+    /// Virtual seconds within which 99 of 100 seeds have to agree.
     pub(crate) seconds: f64,
-    /// Whether it runs only if it is named, or with `--all`.
+    /// Large scenarios run only by name or with `--all`.
     pub(crate) size: Size,
     plan: Plan,
 }
@@ -30,40 +30,40 @@ pub(crate) enum Size {
     Large,
 }
 
-/// What happens.
+/// The events of a scenario.
 enum Plan {
     Spread(Change, Conditions),
     Halves(u32),
     Rush(u32),
     Load(Pace),
-    /// So many nodes live, and the others are silent.
+    /// This number of nodes run, and the others are silent.
     Silence(usize, Moment),
     Pair,
 }
 
-/// What is new at the beginning.
+/// The new patterns at the start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Change {
     /// One pattern at one node.
     One,
-    /// So many patterns at one node.
+    /// This number of patterns at one node.
     Many(u32),
     /// One pattern at each node.
     All,
 }
 
-/// The network and the nodes that are dead.
+/// The network and the crashed nodes.
 #[derive(Clone, Copy)]
 pub(crate) struct Conditions {
     pub(crate) latency: Latency,
     /// The probability that a packet is lost.
     pub(crate) loss: f64,
-    /// The share of nodes that lose their power at the moment of the change.
+    /// The fraction of nodes that crash at the moment of the change.
     pub(crate) dead: f64,
 }
 
 pub(crate) const LAN: Conditions = Conditions { latency: Latency::LAN, loss: 0.0, dead: 0.0 };
-/// 75 to 85 ms from node to node, 2 % loss.
+/// Latency of 75 to 85 ms between nodes, 2 % loss.
 const WAN: Conditions = Conditions {
     latency: Latency { least: Duration::from_millis(75), spread: Duration::from_millis(10) },
     loss: 0.02,
@@ -72,7 +72,7 @@ const WAN: Conditions = Conditions {
 const BAD: Conditions = Conditions { loss: 0.2, dead: 0.1, ..LAN };
 
 impl Conditions {
-    /// The numbers of the dead nodes, evenly spread, never the first.
+    /// The crashed nodes, evenly spaced, never node 0.
     pub(crate) fn dead(&self, nodes: usize) -> Vec<usize> {
         let dead = (nodes as f64 * self.dead) as usize;
         (0..dead).map(|n| (n + 1) * nodes / (dead + 1)).collect()
@@ -80,8 +80,8 @@ impl Conditions {
 }
 
 impl Scenario {
-    /// The largest share in the bytes of records of those that their receivers knew already. Where many
-    /// packets are lost, sessions that bring the same news last longer and overlap more.
+    /// The maximum fraction of record bytes that their receivers already had. With heavy loss,
+    /// sessions that bring the same records last longer and overlap more.
     pub(crate) fn max_redundant(&self) -> f64 {
         match &self.plan {
             Plan::Spread(_, conditions) if conditions.loss >= BAD.loss => 0.3,
@@ -153,19 +153,19 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "storm_100", 100 nodes, 2 seeds, Quick, 5.0 s, Plan::Halves(100),
         "the same, and the halves differ in 200 patterns: the sessions at each node stay bounded";
     "rush_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Rush(100),
-        "all nodes call the one with 100 new patterns: it serves as many as it has permits";
+        "all nodes request sessions of one with 100 new patterns, which keeps to its permits";
     "load_100", 100 nodes, 1 seeds, Quick, 3.0 s, Plan::Load(Pace::PerMinute(100)),
         "100 new patterns a minute for two minutes: the longest time until a pattern is everywhere";
     "busy_100", 100 nodes, 1 seeds, Quick, 5.0 s, Plan::Load(Pace::EachPerSecond),
-        "each node makes a pattern a second for ten seconds: the longest time until one is everywhere";
+        "one pattern per node and second for ten seconds: the longest time until it is everywhere";
     "start_500", 500 nodes, 6 seeds, Quick, 5.0 s, Plan::Silence(100, Moment::Start),
-        "400 of 500 members are silent: the time until a node has met all living ones";
+        "400 of 500 members are silent: the time until a node is connected to all running ones";
     "return_500", 500 nodes, 6 seeds, Quick, 2.0 s, Plan::Silence(100, Moment::Return),
-        "the same: the time until a living member that was away is met again";
+        "the same: the time until a returning member is connected again";
     "start_402", 402 nodes, 9 seeds, Quick, 30.0 s, Plan::Silence(2, Moment::Start),
-        "of 401 other members one lives: the time until it is met";
+        "400 of 401 other members are silent: the time until the running one is connected";
     "return_402", 402 nodes, 9 seeds, Quick, 2.0 s, Plan::Silence(2, Moment::Return),
-        "the same: the time until it is met again after it was away";
+        "the same: the time until it is connected again after an absence";
 };
 
 /// The scenario called `name`.

@@ -1,4 +1,4 @@
-//! Which seeds run, and running them on every core.
+//! Ranges of seeds, and running them on every core.
 
 use std::ops::Range;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use std::thread;
 use crate::run::{Run, Setting, Tracing};
 use crate::scenario::Scenario;
 
-/// A range of seeds, written `A..B` without `B`.
+/// A range of seeds, written `A..B`, excluding `B`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seeds(pub(crate) Range<u64>);
 
@@ -22,13 +22,13 @@ impl FromStr for Seeds {
             .and_then(|(from, to)| Some(Self(from.parse().ok()?..to.parse().ok()?)));
         bounds
             .filter(|seeds| !seeds.0.is_empty())
-            .ok_or_else(|| format!("{text:?} is no range of seeds such as 0..100"))
+            .ok_or_else(|| format!("{text:?} is not a range of seeds such as 0..100"))
     }
 }
 
 impl Seeds {
-    /// Runs `scenario` with each of these seeds. Returns the runs in the order of their seeds,
-    /// whichever core took them.
+    /// Runs `scenario` with each of these seeds on all cores. Returns the runs in the order of the
+    /// seeds.
     pub(crate) fn run(&self, scenario: &Scenario) -> Vec<Run> {
         let next = AtomicU64::new(self.0.start);
         let runs = Mutex::new(Vec::new());
@@ -61,7 +61,7 @@ mod tests {
     fn seeds_are_a_range() {
         assert_eq!("3..7".parse(), Ok(Seeds(3..7)));
         for text in ["3", "7..3", "3..3", "a..b", ""] {
-            assert!(text.parse::<Seeds>().is_err(), "{text} was taken");
+            assert!(text.parse::<Seeds>().is_err(), "{text} was accepted");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Most members are silent: how soon those that live are met.
+//! Most members are silent: the time until the running ones are connected.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use crate::replica::{Replica, default_space};
 use crate::run::{Run, Setting, Tracing};
 use crate::scenario::LAN;
 
-/// Which meeting is looked at.
+/// The measured meeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// The first one, of a node with all others that live.
+    /// The first one, of a node with all other running nodes.
     Start,
-    /// That with a node which was away.
+    /// The meeting with a node that returns.
     Return,
 }
 
-/// How long nodes run before one of them goes away: the silent ones are dialled again and again.
+/// How long nodes run before one of them goes away; the silent members are dialled repeatedly.
 const SETTLING: Duration = Duration::from_secs(60);
-/// How long that node is away. Those that are away for longer than
-/// [`MET_LATELY`](engram_gossip_proto::schedule::limits::MET_LATELY) are met as at a start.
+/// How long that node is away. A node that is away for longer than
+/// [`MET_LATELY`](engram_gossip_proto::schedule::limits::MET_LATELY) is treated as at a start.
 const ABSENCES: [Duration; 3] =
     [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(100)];
-/// How long a meeting may take.
+/// Maximum time until a meeting.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
-/// How exactly meetings are seen.
+/// Sampling interval of meetings.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Of `nodes` nodes the first `living` live. The run agrees when the first node has met the others.
+/// Runs the first `living` of `nodes` nodes. The run agrees when the first node has met the others.
 pub(crate) fn meeting(nodes: usize, living: usize, moment: Moment, setting: Setting) -> Run {
     let mut random = Random::new(setting.seed ^ 0x7369_6c65_6e63_6521);
     let space = [default_space()];
@@ -60,7 +60,7 @@ pub(crate) fn meeting(nodes: usize, living: usize, moment: Moment, setting: Sett
     }
 }
 
-/// How long it takes until the first node is connected to all of `peers`.
+/// The time until the first node is connected to all of `peers`.
 fn until_met(world: &mut World<Replica>, peers: std::ops::Range<usize>) -> Option<Duration> {
     let begin = world.now();
     while !peers.clone().all(|peer| world.are_connected(0, peer)) {

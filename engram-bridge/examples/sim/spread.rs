@@ -1,4 +1,4 @@
-//! How fast a change reaches all nodes.
+//! The time until a change reaches all nodes.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::replica::{Replica, default_space, pattern};
 use crate::run::{Run, Setting, Tracing, until_agreed};
 use crate::scenario::{Change, Conditions, LAN};
 
-/// How long nodes run before anything happens.
+/// How long nodes run before the change.
 const SETTLING: Duration = Duration::from_secs(3);
-/// How long two halves are apart: connections are lost, and dials back off.
+/// How long two halves are partitioned: connections are lost, and dials back off.
 const APART: Duration = Duration::from_secs(600);
 
-/// A change at some nodes, and how long it takes to all of them.
+/// Changes records at some nodes, and measures the time until all nodes have them.
 pub(crate) fn spread(
     nodes: usize,
     change: Change,
@@ -36,7 +36,7 @@ pub(crate) fn spread(
     finish(world, setting, written)
 }
 
-/// Two halves that each agree, and how long it takes after the network between them heals.
+/// Partitions a cluster into two halves that agree internally, and measures the time after healing.
 pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     let mut world = settled(nodes, &LAN, setting);
     let (from, to) = ((0..nodes / 2).collect(), (nodes / 2..nodes).collect());
@@ -55,18 +55,17 @@ pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     run
 }
 
-/// Records from which on those that differ take more bytes than the frames around them.
+/// Number of differing records from which their bytes exceed those of the frames around them.
 const LARGE: u64 = 1_000;
 
-/// What is wrong with the bytes of a run after which `difference` records are at nodes that lacked
-/// them.
+/// The fault of a run that sends too many bytes for `difference` records that nodes lack.
 fn storm(run: &Run, nodes: u64, difference: u64) -> Option<String> {
     let (sent, least) = (run.bytes_per_node * nodes, run.payload * difference / run.records.max(1));
     let is_storm = difference >= LARGE && sent * 2 > least * 3;
     is_storm.then(|| format!("{sent} bytes were sent for a difference of {least} bytes"))
 }
 
-/// A change at one node, with which all others open a session at the same moment.
+/// Changes records at one node, with which all others then open a session at the same moment.
 pub(crate) fn rush(nodes: usize, patterns: u32, setting: Setting) -> Run {
     let mut world = settled(nodes, &LAN, setting);
     let written = write(&mut world, 0, patterns);
@@ -88,7 +87,7 @@ pub(crate) fn settled(nodes: usize, conditions: &Conditions, setting: Setting) -
     world
 }
 
-/// Writes so many patterns at a node. Returns their number.
+/// Writes this number of patterns at a node. Returns their number.
 fn write(world: &mut World<Replica>, node: usize, patterns: u32) -> u64 {
     for n in 0..patterns {
         world.host(node).submit(&default_space(), &pattern(&format!("pattern_{node}_{n}"), n));
@@ -97,7 +96,7 @@ fn write(world: &mut World<Replica>, node: usize, patterns: u32) -> u64 {
     u64::from(patterns)
 }
 
-/// Runs until all nodes agree, and looks for lost writes and exceeded permits.
+/// Runs until all nodes agree, and checks for lost writes and exceeded permits.
 pub(crate) fn finish(mut world: World<Replica>, setting: Setting, written: u64) -> Run {
     let mut run = until_agreed(&mut world);
     run.seed = setting.seed;
@@ -123,6 +122,6 @@ mod tests {
             |bytes_per_node| Run { bytes_per_node, payload: 1_200, records: 12, ..Run::default() };
         assert_eq!(storm(&run(15_000), 10, LARGE), None);
         assert!(storm(&run(15_001), 10, LARGE).is_some());
-        assert_eq!(storm(&run(15_001), 10, LARGE - 1), None, "frames outweigh a small difference");
+        assert_eq!(storm(&run(15_001), 10, LARGE - 1), None, "frames dominate a small difference");
     }
 }

@@ -1,4 +1,4 @@
-//! Dials over all addresses of a node.
+//! Dials a node at all of its addresses.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::tls::{self, Expected, PeerVerifier};
 use crate::{HandshakeError, Identity, NodeId};
 
 impl Socket {
-    /// Dials a node at all of its addresses, and takes no other node.
+    /// Dials a node at all of its addresses, and accepts no other node.
     ///
     /// # Errors
-    /// [`HandshakeError`], the most telling of those of all addresses.
+    /// [`HandshakeError`]: the most informative failure among the addresses.
     pub(crate) async fn dial(
         &self,
         target: Target,
@@ -67,19 +67,20 @@ impl Socket {
         })
     }
 
-    /// Those addresses of a node that this socket can reach, in the order in which they are tried.
+    /// The addresses that this socket can reach, in the order of the attempts.
     fn reachable(&self, found: &[SocketAddr]) -> Result<Vec<SocketAddr>, HandshakeError> {
         let addresses = by_turns(found.iter().filter_map(|found| self.reach(*found)));
         match addresses.is_empty() {
             false => Ok(addresses),
             true => {
-                let fault = "it has no address of the family that this node listens on";
+                let fault = "it has no address of this node's address family";
                 Err(HandshakeError::Address(fault.into()))
             }
         }
     }
 
-    /// The address as this socket dials it, and whether it is IPv6; `None` if it cannot.
+    /// The address in the form that this socket dials, and whether it is IPv6; `None` if
+    /// unreachable.
     fn reach(&self, address: SocketAddr) -> Option<(SocketAddr, bool)> {
         match (self.address, address) {
             (SocketAddr::V4(_), SocketAddr::V4(_)) => Some((address, false)),
@@ -92,8 +93,8 @@ impl Socket {
     }
 }
 
-/// The first [`MAX_ADDRESSES`] different ones, the families by turns (RFC 8305, section 4); each comes
-/// with whether it is IPv6.
+/// The first [`MAX_ADDRESSES`] distinct addresses, alternating between the families (RFC 8305,
+/// section 4), each with whether it is IPv6.
 fn by_turns(found: impl Iterator<Item = (SocketAddr, bool)>) -> Vec<SocketAddr> {
     let (v6, v4): (Vec<_>, Vec<_>) = found.partition(|(_, is_v6)| *is_v6);
     let mut addresses: Vec<SocketAddr> = Vec::new();

@@ -1,4 +1,4 @@
-//! Names of hosts, and the addresses that they stand for.
+//! Host name resolution.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -11,16 +11,16 @@ use tokio::time::timeout;
 use crate::limits::{LOOKUP_TIMEOUT, MAX_LOOKUPS};
 use crate::{HandshakeError, NetConfig};
 
-/// Looks names up, a few at once: the system's resolver takes a thread for each.
+/// Resolves a limited number of names at once: each lookup by the system takes a thread.
 pub(super) struct Names {
     permits: Arc<Semaphore>,
     source: Source,
 }
 
-/// Who is asked.
+/// The source of answers.
 enum Source {
     System,
-    /// A network in memory has no DNS: nobody answers.
+    /// An in-memory network has no DNS: lookups get no answer.
     #[cfg(feature = "memory-network")]
     Nobody,
 }
@@ -57,7 +57,7 @@ impl Names {
             Source::Nobody => return std::future::pending().await,
         }
         let permit = self.permits.clone().acquire_owned().await.map_err(io::Error::other)?;
-        // The thread goes on when its lookup was given up, and so holds the permit.
+        // The thread continues after its lookup is abandoned, so it holds the permit.
         let found = spawn_blocking(move || {
             let found = look_up();
             drop(permit);
@@ -92,7 +92,7 @@ mod tests {
         assert!(fault.starts_with("no port: "), "{fault}");
     }
 
-    /// How many lookups run, and whether they may end.
+    /// Counts running lookups, and releases them.
     #[derive(Default)]
     struct Running {
         lookups: Mutex<(usize, bool)>,

@@ -1,4 +1,4 @@
-//! The limits of handshakes, and those that quinn keeps for us, each reached.
+//! Tests that reach each limit of handshakes and of the quinn transport.
 
 use super::*;
 
@@ -15,10 +15,10 @@ fn handshakes_are_limited_per_address_and_total() {
     assert!(handshakes.begin(address(1)).is_some());
     drop(others);
     assert_eq!(handshakes.running(), 0);
-    assert!(handshakes.lock().is_empty(), "addresses are forgotten");
+    assert!(handshakes.lock().is_empty(), "idle addresses are removed");
 }
 
-/// Two ends of one connection without the rest of a node, on a network in memory.
+/// Two ends of one connection on an in-memory network, without the rest of a node.
 #[cfg(all(feature = "ca", feature = "memory-network"))]
 mod two_ends {
     use std::future::poll_fn;
@@ -81,7 +81,8 @@ mod two_ends {
             }
         }
 
-        /// The next attempt at the second end, and whether its address had to be proved.
+        /// Accepts the next attempt at the second end; returns whether its address had been
+        /// validated.
         async fn accept(&self) -> (Result<Connection, HandshakeError>, bool) {
             let (incoming, _permit) = self.sockets[1].incoming().await.unwrap();
             let proved = incoming.remote_address_validated();
@@ -98,7 +99,7 @@ mod two_ends {
         }
     }
 
-    /// Opens streams as long as it may, and writes into each as much as is taken.
+    /// Opens streams and writes to each until the limits block; returns the bytes per stream.
     async fn write_all_there_is(connection: &Connection) -> Vec<usize> {
         let mut open: Vec<(SendStream, RecvStream)> = Vec::new();
         let mut taken = Vec::new();
@@ -132,7 +133,7 @@ mod two_ends {
         assert_eq!(total, usize::try_from(limits::SEND_WINDOW).unwrap());
     }
 
-    /// The datagrams that are there, by their first byte.
+    /// Reads the available datagrams; returns the first byte of each.
     async fn datagrams(connection: &Connection) -> Vec<u8> {
         let mut came = Vec::new();
         while let Ok(Ok(datagram)) = timeout(SECOND, connection.read_datagram()).await {
@@ -198,7 +199,7 @@ mod two_ends {
         }
     }
 
-    /// Passes on between its clients and the second end; the first packet many times.
+    /// Relays between its clients and the second end, and sends the first packet `copies` times.
     fn echo(network: &MemoryNetwork, n: u8, copies: usize) -> SocketAddr {
         let at = SocketAddr::from(([10, 2, 0, n], 7700));
         let socket = network.bind(at).unwrap();
@@ -225,7 +226,7 @@ mod two_ends {
         at
     }
 
-    /// What an end received beside what was kept of its first packets: the rest of a handshake.
+    /// Received bytes beyond the buffered first packets: the rest of a handshake.
     const HANDSHAKE_BYTES: u64 = 8 * 1024;
 
     #[tokio::test(start_paused = true)]
@@ -259,8 +260,8 @@ mod two_ends {
         assert!((limit - 1500..most).contains(&kept), "{kept}");
     }
 
-    /// How the second end ends the handshake of a peer that shows a chain of so many certificates,
-    /// and loses one of its packets.
+    /// The second end's error if the peer presents a chain of `certificates` certificates and one
+    /// of the chain's packets is lost.
     async fn refusal(certificates: usize) -> HandshakeError {
         let mut ends = Ends::new();
         let [identity, other] = &mut ends.identities;
@@ -273,7 +274,7 @@ mod two_ends {
         let crypto =
             QuicClientConfig::try_from(tls::client_config(identity, verifier.clone())).unwrap();
         let mut client = ClientConfig::new(Arc::new(crypto));
-        // It does not wait for acknowledgements before it sends all it has.
+        // Send everything without waiting for acknowledgements.
         let mut congestion = CubicConfig::default();
         congestion.initial_window(1 << 20);
         let mut hasty = transport(SECOND * 60);
@@ -284,7 +285,7 @@ mod two_ends {
             .cut(move |from, _| from == address(1) && sent.fetch_add(1, Ordering::Relaxed) == LOST);
         let endpoint = ends.sockets[0].endpoint().unwrap();
         let connecting = endpoint.connect_with(client, address(2), tls::SERVER_NAME).unwrap();
-        // It would close the connection when it is dropped.
+        // Dropping the connection would close it.
         let _kept = tokio::spawn(async move {
             let _connection = connecting.await;
             std::future::pending::<()>().await;
@@ -292,14 +293,14 @@ mod two_ends {
         ends.accept().await.0.unwrap_err()
     }
 
-    /// Of the packets of the dialler the first that has certificates.
+    /// The index of the dialler's first packet that carries certificates.
     const LOST: usize = 2;
 
     #[tokio::test(start_paused = true)]
     async fn out_of_order_handshake_bytes_are_limited() {
         let certificate = Ends::new().identities[0].certified.cert[0].len();
         let fits = limits::CRYPTO_BUFFER / 2 / certificate;
-        assert!(fits > limits::MAX_CHAIN, "it is refused only for the length of its chain");
+        assert!(fits > limits::MAX_CHAIN, "only the chain length is over its limit");
         let refused = refusal(fits).await;
         assert!(matches!(&refused, HandshakeError::UnusableCertificate(_)), "{refused:?}");
         let refused = refusal(limits::CRYPTO_BUFFER * 2 / certificate).await;

@@ -1,16 +1,16 @@
-//! The host's own failure detector, and root adverts in its messages.
+//! The host's failure detector, and root adverts in its messages.
 
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
 use crate::{AdvertError, Gossip, Liveness, Membership, NodeId};
 
-/// The key under which roots stand in the metadata of a membership message.
+/// The metadata key of the roots in a membership message.
 pub const CONSOLIDATION_ROOT: &str = "consolidation_root";
-/// Bytes of roots that one membership message carries: they fit a datagram beside a SWIM ping.
+/// Bytes of roots in one membership message: they fit a datagram alongside a SWIM ping.
 pub const ADVERT_ROOM: usize = 512;
 
-/// Repeats what the host's failure detector says: for a host that runs SWIM itself.
+/// Relays the host's failure detector, for a host that runs SWIM itself.
 ///
 /// Its messages may carry this node's roots, see [`Gossip::attach`] and [`Gossip::handle`].
 ///
@@ -26,13 +26,13 @@ pub struct HostSwim {
 }
 
 impl HostSwim {
-    /// Says how the host sees `node` from now on, and its incarnation.
+    /// Sets the liveness of `node` and its incarnation.
     pub fn set(&self, node: NodeId, liveness: Liveness, incarnation: Option<u64>) {
         let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
         members.insert(node, (liveness, incarnation));
     }
 
-    /// The host knows nothing of `node` any more.
+    /// Removes `node`: the host knows nothing of it any more.
     pub fn forget(&self, node: &NodeId) {
         self.members.write().unwrap_or_else(PoisonError::into_inner).remove(node);
     }
@@ -54,14 +54,14 @@ impl Membership for HostSwim {
 
 impl Gossip {
     /// Puts this node's roots into the metadata of a membership message of the host, under
-    /// [`CONSOLIDATION_ROOT`], in at most [`ADVERT_ROOM`] bytes. With more spaces than fit, the
-    /// messages that follow name the others.
+    /// [`CONSOLIDATION_ROOT`], in at most [`ADVERT_ROOM`] bytes. If not all spaces fit, successive
+    /// messages rotate through them.
     pub fn attach(&self, metadata: &mut BTreeMap<String, Vec<u8>>) {
         metadata.insert(CONSOLIDATION_ROOT.to_owned(), self.advert(ADVERT_ROOM));
     }
 
-    /// Takes the metadata of a membership message that `from` sent. If its roots differ from ours,
-    /// a session with it begins soon, in the background. Metadata without roots mean nothing.
+    /// Handles the metadata of a membership message that `from` sent. If its roots differ from
+    /// ours, a session with it begins soon in the background. Metadata without roots is ignored.
     ///
     /// # Errors
     /// As [`handle_advert`](Self::handle_advert).
@@ -76,8 +76,8 @@ impl Gossip {
         }
     }
 
-    /// [`handle`](Self::handle) for a host whose messages name the sender by a text: the name of a
-    /// member in the [`Roster`](crate::Roster). Name the members as the host does.
+    /// Like [`handle`](Self::handle), with the sender given by its name in the
+    /// [`Roster`](crate::Roster). Name the members as the host does.
     ///
     /// # Errors
     /// [`AdvertError::UnknownName`] if no member has this name; otherwise as

@@ -1,20 +1,21 @@
-//! A datagram of the membership: the sender's roots, and what its membership says.
+//! A membership datagram: the sender's roots and a membership packet.
 
 use crate::limits::{MAX_MEMBERSHIP_PACKET, PACKET_ADVERT};
 
-/// What a datagram with a membership packet begins with. An advert alone begins in another way.
+/// The first bytes of a datagram with a membership packet. A bare advert starts with different
+/// bytes.
 const MAGIC: [u8; 3] = *b"EM\x01";
-/// The length of the advert, after the magic.
+/// The bytes of the advert's length, after the magic.
 const LENGTH: usize = 2;
 
-/// A datagram, taken apart: the sender's roots, and what its membership says.
+/// A parsed datagram: the sender's roots and a membership packet.
 pub(crate) struct Packet<'a> {
     pub(crate) advert: &'a [u8],
     pub(crate) membership: &'a [u8],
 }
 
 impl<'a> Packet<'a> {
-    /// `None` if the datagram carries no membership packet.
+    /// Parses a datagram; `None` if it carries no membership packet.
     pub(crate) fn parse(datagram: &'a [u8]) -> Option<Self> {
         let rest = datagram.strip_prefix(&MAGIC)?;
         let (length, rest) = rest.split_first_chunk::<LENGTH>()?;
@@ -24,7 +25,7 @@ impl<'a> Packet<'a> {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let length = u16::try_from(self.advert.len()).expect("an advert is made for its room");
+        let length = u16::try_from(self.advert.len()).expect("an advert keeps to its room");
         [&MAGIC[..], &length.to_le_bytes(), self.advert, self.membership].concat()
     }
 }

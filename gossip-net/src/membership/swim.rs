@@ -1,4 +1,4 @@
-//! SWIM by `foca`: probes, suspicion, refutation, leaving and coming back.
+//! SWIM, implemented by `foca`: probes, suspicion, refutation, leaving and rejoining.
 //!
 //! Das, Gupta, Motivala: SWIM, scalable weakly-consistent infection-style process group membership
 //! protocol, 2002.
@@ -22,10 +22,10 @@ pub use self::config::{SwimConfig, SwimConfigError};
 use self::out::{Due, Out};
 use crate::{Liveness, Membership, MembershipInput, NodeId, Roster};
 
-/// Finds out by itself who is alive: SWIM over the connections that the node holds anyway.
+/// A failure detector: SWIM over the node's existing connections.
 ///
-/// Its packets are QUIC datagrams between members that have proved who they are; each carries the
-/// sender's roots. A member gone bad can call another one down; that one notices, and begins a new
+/// Its packets are QUIC datagrams between authenticated members; each carries the sender's roots. A
+/// faulty member can falsely report another one down; the victim notices and starts a new
 /// incarnation, which costs a round of packets and no data.
 pub struct Swim {
     engine: Mutex<Engine>,
@@ -33,19 +33,20 @@ pub struct Swim {
 
 struct Engine {
     config: SwimConfig,
-    /// `None` until the node has started, and once it leaves.
+    /// `None` before the node starts and after it leaves.
     foca: Option<Foca<Instance, Compact, SmallRng, NoCustomBroadcast>>,
     roster: Vec<NodeId>,
-    /// Where in the roster the next invitation is looked for.
+    /// Where the search for the next member to invite starts.
     invited: usize,
-    /// The greatest incarnation that each member has told itself. No other member is believed about it.
+    /// The greatest incarnation that each member has reported of itself; reports by others are
+    /// ignored.
     incarnations: BTreeMap<NodeId, u64>,
     seen: BTreeMap<NodeId, (Liveness, u64)>,
     out: Out,
     changes: VecDeque<(NodeId, Liveness)>,
 }
 
-/// A node in one of its incarnations: an identity of foca.
+/// A node in one incarnation: an identity of foca.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Instance {
     node: NodeId,
@@ -69,10 +70,10 @@ impl Identity for Instance {
 }
 
 impl Swim {
-    /// A membership that starts with its node.
+    /// A failure detector that starts with its node.
     ///
     /// # Errors
-    /// [`SwimConfigError`] names the value that cannot work, and what would.
+    /// [`SwimConfigError`] names the invalid value and its valid range.
     pub fn new(config: SwimConfig) -> Result<Self, SwimConfigError> {
         config.check()?;
         let engine = Engine {
@@ -162,17 +163,18 @@ impl Engine {
         incarnations.retain(|node, _| roster.binary_search(node).is_ok());
     }
 
-    /// Asks a member that is not known to live for those that it knows.
+    /// Asks a member that foca does not list as active for its members.
     fn connected(&mut self, peer: NodeId) {
         let Self { foca: Some(foca), out, .. } = self else { return };
         if foca.iter_members().all(|member| member.id().node != peer) {
-            // The incarnation is not looked at: it is whichever answers.
+            // The incarnation is not compared: any incarnation answers.
             ignore(foca.announce(Instance { node: peer, incarnation: 0 }, out));
         }
     }
 
-    /// Asks the next member of the roster that is not known to live. It may never have been, or its
-    /// connection may be back: those who took each other for dead would not talk otherwise.
+    /// Asks the next member of the roster that foca does not list as active. It may never have
+    /// joined, or may be connected again: two members that declared each other down would otherwise
+    /// not talk.
     fn invite(&mut self) {
         self.out.schedule(Due::Invitation, self.config.probe_interval);
         let Some(foca) = &self.foca else { return };
@@ -202,7 +204,7 @@ impl Engine {
         }
         let mut us = *foca.identity();
         let Some(packet) = Relayed::parse(us.node, from, bytes) else { return };
-        // It ran with a clock that was ahead, and was known then: it goes above that incarnation.
+        // An earlier run with a fast clock used a greater incarnation: continue above it.
         let known = packet.incarnation_of(us.node).filter(|known| *known < MAX_LEARNT_INCARNATION);
         if let Some(known) = known.filter(|known| *known > us.incarnation) {
             us.incarnation = known + 1;
@@ -216,7 +218,8 @@ impl Engine {
             out.packets.push_back((from, correction));
         }
         *told = packet.sender().incarnation.max(*told);
-        // Else a peer could make this node probe any node, or call others down in incarnations to come.
+        // Otherwise a peer could make this node probe any node, or declare future incarnations
+        // down.
         if let Some(known) =
             packet.about(|instance| incarnations.get(&instance.node) == Some(&instance.incarnation))
         {
@@ -233,7 +236,7 @@ impl Engine {
             }
         }
         let Self { foca: Some(foca), out, .. } = self else { return };
-        // If several are late, foca has an order in which they do least harm.
+        // If several timers are late, foca's order does the least harm.
         due.sort();
         due.into_iter().for_each(|timer| ignore(foca.handle_timer(timer, &mut *out)));
     }
@@ -245,7 +248,7 @@ impl Engine {
         self.out.clear_timers();
     }
 
-    /// Notes who is seen in another way than before, and passes news on at once.
+    /// Records changes of liveness or incarnation, and gossips them at once.
     fn look(&mut self) {
         let Self { foca: Some(foca), out, roster, seen, changes, .. } = self else { return };
         for member in foca.iter_membership_state() {
@@ -265,15 +268,15 @@ impl Engine {
         if std::mem::take(&mut out.stirred) {
             ignore(foca.gossip(&mut *out));
         }
-        // foca also tells those that they are down whose suspicion was refuted in time.
+        // foca also notifies members whose suspicion was refuted in time that they are down.
         let is_down =
             |node: &NodeId| seen.get(node).is_some_and(|(seen, _)| *seen == Liveness::Down);
         out.packets.retain(|(to, packet)| !codec::says_down(packet) || is_down(to));
     }
 }
 
-/// A greater incarnation is not believed when others tell a node that it was known in it: a member
-/// gone bad could otherwise use up the numbers.
+/// A node ignores reports by others of greater incarnations of itself: a faulty member could
+/// otherwise exhaust the numbers.
 const MAX_LEARNT_INCARNATION: u64 = u64::MAX / 2;
 
 fn liveness(state: State) -> Liveness {
@@ -284,8 +287,8 @@ fn liveness(state: State) -> Liveness {
     }
 }
 
-/// foca's errors are packets that make no sense (any more), and timers of a past incarnation: nothing has
-/// happened, and nothing is to be done.
+/// Ignores errors of foca, which report invalid or outdated packets and timers of a past
+/// incarnation: the state is unchanged, and there is nothing to do.
 fn ignore(result: Result<(), foca::Error>) {
     drop(result);
 }

@@ -1,4 +1,4 @@
-//! Dialling a peer, being dialled by it, and losing it.
+//! Dialling a peer, accepting its connections, and losing them.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -21,14 +21,14 @@ use crate::status::State;
 use crate::tls::{Expected, PeerVerifier};
 use crate::{Event, HandshakeError, MembershipInput};
 
-/// A lookup of the peer's addresses that is under way.
+/// A running lookup of the peer's addresses.
 pub(super) type Lookup =
     Pin<Box<dyn Future<Output = Result<Vec<SocketAddr>, HandshakeError>> + Send>>;
 
-/// A dial that is under way.
+/// A running dial.
 pub(super) struct Dial {
     dialled: Pin<Box<dyn Future<Output = Result<Connection, HandshakeError>> + Send>>,
-    /// Where it looks for the peer beside the address of the roster.
+    /// The address that it tries in addition to the roster's.
     sighted: Option<SocketAddr>,
 }
 
@@ -51,7 +51,7 @@ impl PeerTask {
         self.lookup = None;
         self.addresses = match found {
             Ok(addresses) => addresses,
-            // It may still be where it was met.
+            // The sighted address may still be valid.
             Err(_) if self.sighted.is_some() => Vec::new(),
             Err(cause) => return self.on_dial_failed(DialFailure::Silent, cause),
         };
@@ -89,7 +89,7 @@ impl PeerTask {
                 self.shared.counters.update(|stats| stats.handshakes_dialled += 1);
                 self.take_link(Link::dialled(connection, self.now));
             }
-            // A connection that the peer dialled is as good.
+            // The peer dialled us meanwhile, and that connection serves as well.
             Err(_) if self.link.is_some() => {}
             Err(cause) => {
                 if sighted != self.sighted {
@@ -113,7 +113,7 @@ impl PeerTask {
         self.note_unreachable(retry, cause);
     }
 
-    /// Notes that the peer cannot be reached, and when it is dialled again. Each cause is told once
+    /// Records that the peer is unreachable and when it is dialled again. Publishes each cause once
     /// until the peer is connected.
     fn note_unreachable(&mut self, retry: Option<(Duration, u32)>, cause: HandshakeError) {
         let Some((retry_in, failures)) = retry else { return };
@@ -138,7 +138,7 @@ impl PeerTask {
         }
     }
 
-    /// The peer was met where another member should be.
+    /// The peer answered at another member's address.
     pub(super) fn on_sighted(&mut self, address: SocketAddr) {
         let is_new = self.sighted.replace(address) != Some(address);
         if is_new && self.link.is_none() && self.dial.is_none() && self.lookup.is_none() {
@@ -153,7 +153,7 @@ impl PeerTask {
         self.shared.tell(|scheduler, now| scheduler.redial(id, now));
     }
 
-    /// Takes a new connection, unless the one there is stays.
+    /// Takes a new connection, unless the existing one takes precedence.
     pub(super) fn take_link(&mut self, newer: Link) {
         if let Some(older) = self.link.take() {
             self.shared.counters.update(|stats| stats.connections_replaced += 1);
@@ -177,7 +177,8 @@ impl PeerTask {
         self.shared.tell(|scheduler, now| scheduler.handle_dialled(id, now));
     }
 
-    /// The peer has accepted this node: the connection counts, and both learn each other's roots.
+    /// The peer has accepted this node: marks the connection as established, and announces the
+    /// roots.
     pub(super) fn prove(&mut self) {
         let Some(link) = &mut self.link else { return };
         link.proof = Proof::Given;
@@ -199,7 +200,7 @@ impl PeerTask {
         });
     }
 
-    /// Gives the connection up if its peer would not be accepted any more.
+    /// Closes the connection if its peer would not be accepted any more.
     pub(super) fn recheck(&mut self) {
         self.recheck_at = self.now + RECHECK_INTERVAL;
         let Some(link) = &self.link else { return };
@@ -248,7 +249,7 @@ impl PeerTask {
         self.give_up_hopeless_requests();
     }
 
-    /// Closes a connection that is of no use. It is dialled again after a pause.
+    /// Closes an unusable connection. The peer is dialled again after a pause.
     pub(super) fn give_up_link(&mut self, why: Close, how: Disconnect, cause: HandshakeError) {
         let Some(link) = self.link.take() else { return };
         why.close(&link.connection);

@@ -8,7 +8,7 @@ use crate::task::ready;
 use crate::{Event, SyncError};
 
 impl PeerTask {
-    /// The peer left the roster: nothing is finished for it.
+    /// The peer left the roster: closes its connection without finishing sessions.
     pub(super) fn leave_evicted(mut self) {
         self.give_up_sessions(&SyncError::NotInRoster(self.id));
         if let Some(link) = self.link.take() {
@@ -18,7 +18,7 @@ impl PeerTask {
         }
     }
 
-    /// The node shuts down: sessions that run may end, and bytes that were sent may arrive.
+    /// The node shuts down: waits for running sessions to end and for sent bytes to arrive.
     pub(super) async fn leave_in_order(mut self) {
         self.dial = None;
         self.drop_incoming();

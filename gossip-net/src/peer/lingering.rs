@@ -1,4 +1,4 @@
-//! The streams of sessions that have ended, until their last bytes have arrived.
+//! Streams of ended sessions, kept until their last bytes have arrived.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use tokio::time::{Instant, timeout_at};
 use crate::limits::FINISH_TIMEOUT;
 use crate::stream::{Linger, has_ended};
 
-/// The streams of sessions that have ended.
+/// The streams of ended sessions.
 #[derive(Default)]
 pub(super) struct Lingering {
-    /// The stream of the last session, if its end is not told yet, and by when it has to be.
+    /// The last session's stream if its FIN has not been sent, and the deadline for sending it.
     pending_fin: Option<(SendStream, Instant)>,
-    /// Streams whose last bytes may still be on their way, and how long they are waited for.
+    /// Streams whose last bytes may still be in flight, and how long to wait for them.
     draining: Vec<(RecvStream, Instant)>,
 }
 
-/// How long the end of a stream waits for a packet that takes it along: as long as QUIC's
-/// acknowledgements do, and far shorter than the peer waits for it.
+/// How long a FIN waits for a packet to share: as long as QUIC delays acknowledgements, and far
+/// less than the peer waits for it.
 const FIN_DELAY: Duration = Duration::from_millis(25);
 
 impl Lingering {
@@ -29,12 +29,12 @@ impl Lingering {
         }
     }
 
-    /// The stream whose end the next session takes along.
+    /// The stream whose FIN the next session's first packet carries.
     pub(super) fn take_pending_fin(&mut self) -> Option<SendStream> {
         self.pending_fin.take().map(|(send, _)| send)
     }
 
-    /// The end of a stream may have come with something else.
+    /// Drops streams that have ended meanwhile.
     pub(super) fn forget_ended(&mut self) {
         self.draining.retain_mut(|(recv, _)| !has_ended(recv));
     }
@@ -50,7 +50,7 @@ impl Lingering {
         fin.into_iter().chain(last).min()
     }
 
-    /// Waits until the last bytes have arrived, or were waited for long enough.
+    /// Waits until the last bytes have arrived or the deadlines have passed.
     pub(super) async fn finish(&mut self) {
         self.pending_fin = None;
         for (mut recv, by) in self.draining.drain(..) {

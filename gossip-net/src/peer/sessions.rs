@@ -1,4 +1,4 @@
-//! Sessions with a peer: opened, accepted and refused as the scheduler says.
+//! Opens, accepts and refuses sessions with a peer as the scheduler decides.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -18,17 +18,17 @@ use crate::stream::Abort;
 use crate::task::Work;
 use crate::{HandshakeError, SyncError, TimedStep};
 
-/// The sessions with a peer, and those that wait for one.
+/// The running sessions with a peer, and the waiting requests.
 #[derive(Default)]
 pub(super) struct Sessions {
-    /// The session that this node opened, and the one that the peer opened. Both run only while two
+    /// The session that this node opened, and the one that the peer opened. Both run only if two
     /// sessions cross.
     pub(super) opened: Option<Opened>,
     pub(super) accepted: Option<Accepted>,
-    /// The streams of the peer's sessions that wait to be accepted: one that is, as soon as the
-    /// command is taken, and one behind it. The scheduler decides about them in order.
+    /// Streams of the peer's sessions that await the scheduler's decision: one whose command is in
+    /// the mailbox, and one behind it. The scheduler decides in order.
     incoming: VecDeque<(SendStream, RecvStream)>,
-    /// The callers that the next session serves.
+    /// The callers whose request the next session serves.
     callers: Vec<Answer>,
     previews: VecDeque<PreviewRequest>,
 }
@@ -40,11 +40,11 @@ pub(super) struct Opened {
     serves: Serves,
 }
 
-/// For whom a session runs.
+/// The purpose of a session.
 enum Serves {
-    /// For the node, and for these callers.
+    /// Synchronization, for these callers too.
     Node(Vec<Answer>),
-    /// For one caller, who sees what it would do.
+    /// A preview for one caller.
     Preview(PreviewRequest),
 }
 
@@ -77,7 +77,7 @@ impl Sessions {
 }
 
 impl PeerTask {
-    // What callers want.
+    // Requests of callers.
 
     pub(super) fn on_request(&mut self, answer: Answer) {
         self.sessions.callers.push(answer);
@@ -111,7 +111,7 @@ impl PeerTask {
         answer(std::mem::take(&mut self.sessions.callers), result);
     }
 
-    /// Nothing that callers wait for can begin.
+    /// Fails all waiting requests.
     pub(super) fn give_up_requests(&mut self, error: &SyncError) {
         self.answer_callers(&Err(error.clone()));
         for preview in self.sessions.previews.drain(..) {
@@ -119,14 +119,14 @@ impl PeerTask {
         }
     }
 
-    /// The peer is lost and can only dial this node: callers do not wait for that.
+    /// Fails the waiting requests if only the peer can dial, and it is not connected.
     pub(super) fn give_up_hopeless_requests(&mut self) {
         if self.link.is_none() && self.address.is_none() {
             self.give_up_requests(&HandshakeError::NoAddress.into());
         }
     }
 
-    /// What callers wait for does not end either.
+    /// Fails the waiting requests and those of the running session.
     pub(super) fn give_up_sessions(&mut self, error: &SyncError) {
         self.give_up_requests(error);
         match self.sessions.opened.take().map(|opened| opened.serves) {
@@ -136,7 +136,7 @@ impl PeerTask {
         }
     }
 
-    // What the scheduler decides.
+    // Decisions of the scheduler.
 
     pub(super) fn open(&mut self, session: SessionId, terms: Terms) {
         let (id, shared) = (self.id, self.shared.clone());
@@ -167,7 +167,8 @@ impl PeerTask {
         self.sessions.opened = Some(Opened { session, work: Work::new(work), serves });
     }
 
-    /// The connection was lost right before: the session is opened again on the next one.
+    /// The connection was lost just before: reports the session so that it is reopened on the next
+    /// one.
     fn report_without_link(&self, session: SessionId) {
         let (id, end, used) = (self.id, SessionEnd::Displaced, Used::default());
         self.shared.tell(|scheduler, now| {
@@ -178,7 +179,7 @@ impl PeerTask {
     /// The peer opens a session.
     pub(super) fn on_stream(&mut self, mut send: SendStream, mut recv: RecvStream) {
         self.note_sign_of_life();
-        // The end of the stream before came with this one.
+        // This packet may also have carried the FIN of an earlier stream.
         self.lingering.forget_ended();
         let id = self.id;
         match self.shared.tell(|scheduler, now| scheduler.handle_incoming(id, now)) {
@@ -203,7 +204,7 @@ impl PeerTask {
         }
     }
 
-    /// The connection of the sessions that wait is over.
+    /// Drops the waiting sessions of a lost connection.
     pub(super) fn drop_incoming(&mut self) {
         if !self.sessions.incoming.is_empty() {
             self.sessions.incoming.clear();
@@ -212,7 +213,7 @@ impl PeerTask {
         }
     }
 
-    // How sessions end.
+    // Ends of sessions.
 
     pub(super) fn on_opened_ended(&mut self, ended: Option<Ended>) {
         let Some(Opened { session, serves, .. }) = self.sessions.opened.take() else { return };
@@ -221,7 +222,7 @@ impl PeerTask {
         match (serves, result) {
             (Serves::Node(callers), Some(result)) => answer(callers, &result),
             (Serves::Preview(preview), Some(result)) => _ = preview.answer.send(result),
-            // The callers did not get their session yet; it is opened again.
+            // The session did not take place and is reopened; its callers keep waiting.
             (Serves::Node(callers), None) => self.sessions.callers.extend(callers),
             (Serves::Preview(preview), None) => self.sessions.previews.push_front(preview),
         }
@@ -231,7 +232,7 @@ impl PeerTask {
                 self.give_up_link(Close::Unresponsive, Disconnect::Gone, cause);
             }
             Err(Failure::Replaced) => {
-                // On a connection that is over, the next one would fail at once, again and again.
+                // A session reopened on a closed connection would fail immediately, in a loop.
                 let over = self.link.as_ref().and_then(|link| link.connection.close_reason());
                 if let Some(error) = over {
                     self.on_closed(&error);
@@ -253,7 +254,7 @@ impl PeerTask {
         self.report(session, ended);
     }
 
-    /// Notes how a session ended and tells subscribers, unless it did not take place.
+    /// Records and publishes the end of a session; `None` if the session did not take place.
     fn note_end(&mut self, ended: &Ended) -> Option<Result<SessionReport, SyncError>> {
         let result = match &ended.result {
             Ok(report) => Ok(report.clone()),
@@ -270,7 +271,7 @@ impl PeerTask {
         Some(result)
     }
 
-    /// Tells the scheduler how a session ended.
+    /// Reports the end of a session to the scheduler.
     fn report(&mut self, session: SessionId, mut ended: Ended) {
         if let Some(linger) = ended.linger.take() {
             self.lingering.add(linger, self.now);
@@ -287,6 +288,6 @@ impl PeerTask {
 }
 
 fn answer(mut callers: Vec<Answer>, result: &Result<SessionReport, SyncError>) {
-    // A caller that no longer waits needs no answer.
+    // A caller that stopped waiting needs no answer.
     callers.drain(..).for_each(|caller| _ = caller.send(result.clone()));
 }

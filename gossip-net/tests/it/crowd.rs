@@ -1,7 +1,7 @@
-//! Many real nodes in one process: changes travel by adverts alone, even if nodes die meanwhile.
+//! Many real nodes in one process: adverts alone spread changes, even if nodes crash meanwhile.
 //!
-//! `CROWD=100 cargo test --release --all-features --test it -- crowd --nocapture` makes it larger and
-//! prints what it took.
+//! `CROWD=100 cargo test --release --all-features --test it -- crowd --nocapture` uses more nodes
+//! and prints the measurements.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ async fn many_nodes_converge_while_a_tenth_dies() {
     let n = size();
     let mut config = quiet();
     config.schedule.advert_interval = Duration::from_secs(1);
-    // All handshakes share the cores of one machine here.
+    // All handshakes share one machine's cores here.
     config.schedule.dial_spread = Duration::from_millis(60) * u32::try_from(n).unwrap();
     config.schedule.backoff_max = Duration::from_secs(5);
     let names: Vec<_> = (0..n).map(|i| format!("node-{i}")).collect();
@@ -39,7 +39,7 @@ async fn many_nodes_converge_while_a_tenth_dies() {
         node.store.write(&node.name);
         node.gossip.announce();
     }
-    // The last tenth dies at once; what it told nobody is lost with it.
+    // The last tenth crashes at once; records that it has not sent are lost.
     let dead = nodes.split_off(n - n / 10);
     let dead: BTreeSet<_> = dead.into_iter().map(|node| node.name).collect();
     let expected: BTreeSet<_> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -49,9 +49,9 @@ async fn many_nodes_converge_while_a_tenth_dies() {
     for node in &mut nodes {
         node.until(done).await;
     }
-    println!("news of all is everywhere after {:?}", begun.elapsed());
+    println!("the running nodes' records are everywhere after {:?}", begun.elapsed());
 
-    // What the dead told somebody before they died arrives everywhere too.
+    // Records that a crashed node has sent to at least one other node arrive everywhere.
     let agree = |nodes: &[Node]| nodes.windows(2).all(|p| p[0].store.roots() == p[1].store.roots());
     until_all(&mut nodes, agree).await;
     let sessions: u64 =

@@ -1,4 +1,4 @@
-//! Which addresses are dialled, and what is told of those that do not answer.
+//! The choice of dialled addresses, and the reports about addresses that do not answer.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A node that listens on every address of the machine, or `None` where there is no IPv6.
+/// A node that listens on all addresses of the machine, or `None` without IPv6.
 fn dual_stack(ready: &Ready) -> Option<crate::common::Node> {
     std::net::UdpSocket::bind("[::1]:0").ok()?;
     let mut config = quiet();
@@ -38,7 +38,7 @@ async fn every_address_of_a_name_is_tried() {
     let [a] = take(cluster.start(&["a"], &quiet()));
     let ready = cluster.issue("b");
     let Some(mut b) = dual_stack(&ready) else { return };
-    // Where the name stands for both families, nobody answers at the address that is tried first.
+    // If the name resolves to both families, the first address to be tried does not answer.
     let name = format!("localhost:{}", a.gossip.local_addr().port());
     let mut member = b.member();
     member.address = None;
@@ -60,7 +60,7 @@ async fn members_that_swapped_addresses_are_found() {
         member.address = None;
         member
     };
-    // They do not dial the third; it has the address of the one for the other.
+    // They do not dial the third node, whose roster swaps their addresses.
     let [mut at_b, mut at_a] = [a.member(), b.member()];
     std::mem::swap(&mut at_a.address, &mut at_b.address);
     c.gossip.set_roster(Roster::default());
@@ -139,7 +139,7 @@ async fn agreement_follows_the_latest_advert() {
     assert_eq!(agreement(&a), Agreement::InStep);
     a.store.write("three");
     a.gossip.announce();
-    assert_ne!(agreement(&a), Agreement::InStep, "what is written here sets it apart at once");
+    assert_ne!(agreement(&a), Agreement::InStep, "a local write ends the agreement at once");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! Who is let in, who is not, and what either side is told: over QUIC on loopback.
+//! Handshakes over QUIC on loopback: accepted and refused peers, and the error on either side.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use engram_gossip_net::{
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-/// Waits until `node` has refused a handshake, and says why.
+/// Waits until `node` has refused a handshake, and returns the cause.
 async fn refusal(node: &mut Node) -> HandshakeError {
     node.wait_for(|event| match event {
         Event::Refused { cause, .. } => Some(cause.clone()),
@@ -22,7 +22,7 @@ async fn refusal(node: &mut Node) -> HandshakeError {
     .await
 }
 
-/// Waits until `node` has given up a dial, and says why.
+/// Waits until a dial of `node` has failed, and returns the cause.
 async fn failed_dial(node: &mut Node) -> HandshakeError {
     node.wait_for(|event| match event {
         Event::Unreachable { cause, .. } => Some(cause.clone()),
@@ -54,11 +54,11 @@ async fn node_outside_the_roster_is_refused() {
 async fn foreign_authority_is_refused_by_both_sides() {
     let mut a = Cluster::new().issue("a").start(&quiet(), Roster::default());
     let mut b = Cluster::new().issue("b").start(&quiet(), roster([a.member()]));
-    // The dialler sees the other side's certificate first, and refuses it.
+    // The dialler verifies the acceptor's certificate first, and refuses it.
     assert_eq!(failed_dial(&mut b).await, HandshakeError::OtherAuthority);
     assert_eq!(refusal(&mut a).await, HandshakeError::RefusedAuthority);
 
-    // A dialler that does not care is refused by the acceptor.
+    // A dialler that skips verification is refused by the acceptor.
     let credentials = Cluster::new().issue("c");
     let config = client_config(Certificate::Of(&credentials), &[b"engram-gossip/1"]);
     let closed = raw_client().connect_and_wait(config, a.gossip.local_addr()).await;
@@ -100,7 +100,7 @@ fn start_error(ready: &Ready) -> BindError {
     let store = crate::common::store::Store::new(ready.id(), &["space"]);
     let parameters = crate::common::store::parameters();
     Gossip::bind(quiet(), ready.identity(), Roster::default(), parameters, store)
-        .expect_err("a node whose certificate nobody accepts does not start")
+        .expect_err("a node with an unacceptable certificate does not start")
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn dialler_accepts_only_the_node_it_dials() {
     let [a, c] = take(cluster.start(&["a", "c"], &quiet()));
     let [mut a, mut c] = [a, c];
     let b = cluster.issue("b");
-    // The roster says that b is at c's address: c is of the cluster, and still not b.
+    // The roster gives c's address for b: c is a valid member, but not b.
     let wrong = absent(&b, &c.gossip.local_addr().to_string());
     a.gossip.set_roster(roster([a.member(), wrong]));
     let expected = HandshakeError::WrongNode { expected: b.id(), found: c.id() };
@@ -186,7 +186,7 @@ async fn nothing_is_resumed_and_nothing_is_sent_early() {
     let client = raw_client();
     let connection = client.connect(config.clone(), a.gossip.local_addr()).await.unwrap();
     a.connected_to(b.id()).await;
-    // An advert comes after the handshake, and so would a ticket.
+    // An advert arrives after the handshake, at the time at which a ticket would.
     connection.read_datagram().await.unwrap();
     assert_eq!(tickets.count(), 0);
     assert!(client.connect_early(config, a.gossip.local_addr()).is_err(), "no 0-RTT");
@@ -218,7 +218,7 @@ async fn renewed_certificate_applies_without_restart() {
     let renewed = cluster
         .ca
         .renew_node("c", &ready.credentials.key_pem, crate::common::validity())
-        .expect("the key stays");
+        .expect("the key is the same");
     assert_eq!(renewed.node_id, c.id());
     assert_ne!(renewed.certificate_pem, ready.credentials.certificate_pem);
     let ca = cluster.ca.certificate_pem();
@@ -251,7 +251,7 @@ fn certificates_have_unique_serials_and_validity() {
     assert_eq!(Validity::of_certificate(&node.certificate_pem).unwrap(), validity);
     assert_eq!(validity.left(now + 89 * day), Some(day));
     assert_eq!(validity.left(now + 91 * day), None);
-    // A chain is valid as long as each certificate is.
+    // A chain is valid while all of its certificates are.
     let chain = format!("{}{}", node.certificate_pem, ca.certificate_pem());
     assert_eq!(Validity::of_certificate(&chain).unwrap().until, validity.until);
     let identity =
@@ -268,7 +268,7 @@ async fn distrusted_authority_loses_its_connections() {
     let cluster = Cluster::new();
     let [mut a, b] = take(cluster.start(&["a", "b"], &quiet()));
     a.connected_to(b.id()).await;
-    // The same key, certified by another authority, which is now the only one trusted.
+    // The same key, certified by another authority, which is now the only trusted one.
     let new = Cluster::new();
     let renewed = new.ca.renew_node("a", &a.key_pem, crate::common::validity()).unwrap();
     let ca = new.ca.certificate_pem();

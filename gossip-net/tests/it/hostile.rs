@@ -1,4 +1,5 @@
-//! Members gone bad: whatever they do is bounded, counted by reason, and costs the others nothing.
+//! Faulty members: their misbehaviour is bounded, counted by reason, and does not affect other
+//! nodes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,7 @@ async fn stream_flood_starves_no_other_peer() {
     }
     flood.await.unwrap();
     scene.honest_nodes_sync().await;
-    assert!(scene.failed("cut") > 0, "they are looked at one by one");
+    assert!(scene.failed("cut") > 0, "sessions run one at a time");
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,7 +74,7 @@ async fn unread_bytes_are_held_back_at_the_sender() {
     let connection = scene.connect().await;
     let (mut first, _recv) = connection.open_bi().await.unwrap();
     first.write_all(b"E").await.unwrap();
-    // The second one waits for the first, unread.
+    // The second stream waits unread behind the first.
     let (mut second, _recv) = connection.open_bi().await.unwrap();
     let window = usize::try_from(limits::STREAM_WINDOW).unwrap();
     second.write_all(&vec![0; window]).await.unwrap();
@@ -171,7 +172,7 @@ async fn advert_flood_is_dropped() {
     }
     let stats = scene.a.gossip.stats();
     assert!(stats.datagrams_over_limit > 0, "{stats:?}");
-    // The first session it triggers finds nobody who answers, and the connection is given up.
+    // The first session that it triggers gets no answer, and the connection is closed.
     assert!(stats.triggers <= 2, "{stats:?}");
 }
 
@@ -265,7 +266,7 @@ async fn replayed_adverts_soon_open_no_session() {
     scene.honest_nodes_sync().await;
     let before = scene.a.gossip.stats();
     for _ in 0..3 {
-        // It comes back whenever it is thrown out for not answering.
+        // It reconnects whenever it is disconnected for not answering.
         let connection = scene.connect().await;
         for _ in 0..100 {
             _ = connection.send_datagram(old.clone().into());
@@ -275,10 +276,10 @@ async fn replayed_adverts_soon_open_no_session() {
         sleep(limits::HANDSHAKE_TIMEOUT).await;
     }
     let after = scene.a.gossip.stats();
-    assert!(after.adverts_received > before.adverts_received + 20, "they were heard");
+    assert!(after.adverts_received > before.adverts_received + 20, "the adverts arrived");
     let triggers = after.triggers - before.triggers;
     assert!((1..=6).contains(&triggers), "{triggers}");
-    assert_eq!(scene.failed("timed_out"), triggers, "each by its reason");
+    assert_eq!(scene.failed("timed_out"), triggers, "each is counted by its reason");
     scene.honest_nodes_sync().await;
 }
 

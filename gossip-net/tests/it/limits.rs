@@ -1,5 +1,5 @@
-//! The limits of a node, each reached, in virtual time. Those of handshakes, and those that quinn
-//! keeps, are reached beside the endpoint.
+//! Tests that reach each limit of a node, in virtual time. The tests of the endpoint cover the
+//! limits of handshakes and of quinn.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -62,7 +62,7 @@ async fn wait_for_a_permit_ends_at_the_limit() {
     let connection = scene.connect().await;
     let (mut send, _recv) = connection.open_bi().await.unwrap();
     send.write_all(&frame_header(1000)).await.unwrap();
-    // It has the only permit.
+    // This session holds the only permit.
     sleep(SECOND).await;
     let begun = Instant::now();
     assert_eq!(scene.b.gossip.sync_with(scene.a.id()).await, Err(SyncError::Busy));

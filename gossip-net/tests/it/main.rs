@@ -1,7 +1,6 @@
-//! The tests over real QUIC and over the network in memory: one program, for each further one would
-//! link everything once more.
+//! The tests over real QUIC and over the in-memory network, in one binary to link only once.
 //!
-//! `cargo test --all-features --test it -- hostile` runs those of one file.
+//! `cargo test --all-features --test it -- hostile` runs the tests of one file.
 
 mod common;
 mod crowd;

@@ -126,7 +126,7 @@ async fn dials_that_cross_leave_one_connection() {
         let [mut a, mut b] = take(Cluster::new().start(&["a", "b"], &config));
         a.connected_to(b.id()).await;
         b.connected_to(a.id()).await;
-        // Sessions both ways pass only over the connection on which both agree.
+        // Sessions in both directions succeed only on the connection that both nodes keep.
         let (one, other) = tokio::join!(a.gossip.sync_with(b.id()), b.gossip.sync_with(a.id()));
         assert!(one.unwrap().is_equal() && other.unwrap().is_equal());
         let dialled = |node: &Node| match &node.gossip.peers()[0].connection {
@@ -213,7 +213,7 @@ async fn shutdown_finishes_running_sessions() {
     (0..400).for_each(|n| a.store.write(&format!("{n}")));
     let session = a.gossip.sync_with(b.id());
     let stop = async {
-        // Its first frame is under way, and the answer cannot be here yet.
+        // The first frame is in flight, and no answer can have arrived.
         sleep(latency).await;
         assert_eq!(b.store.ids().len(), 0);
         a.gossip.shutdown().await;

@@ -1,4 +1,5 @@
-//! What somebody gone bad costs the others: the same work with and without it, in virtual time.
+//! The cost of a misbehaving remote for other nodes: the same work with and without it, in virtual
+//! time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use tokio::time::{Instant, sleep};
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What somebody does, over and over.
+/// One kind of misbehaviour, repeated.
 #[derive(Clone, Copy, Debug)]
 enum Mischief {
     OpensStreams,
@@ -37,7 +38,7 @@ enum Mischief {
 
 use Mischief::*;
 
-/// Where it knocks, and with whose credentials.
+/// The target, and the available credentials.
 struct Door {
     network: MemoryNetwork,
     address: SocketAddr,
@@ -49,7 +50,7 @@ struct Door {
 }
 
 impl Mischief {
-    /// Goes on for as long as anybody listens.
+    /// Repeats the misbehaviour until the task is aborted.
     async fn go_on(self, door: Door) {
         let client = RawClient::on(&door.network, [10, 0, 0, 66]);
         loop {
@@ -126,7 +127,7 @@ impl Mischief {
         }
     }
 
-    /// How often it was counted, under its own reason.
+    /// How often the node counted it, under the matching reason.
     fn counted(self, stats: &Stats) -> u64 {
         let failed = |reason| stats.sessions_failed.get(reason).copied().unwrap_or_default();
         let refused = |reason| stats.connections_failed.get(reason).copied().unwrap_or_default();
@@ -145,7 +146,7 @@ impl Mischief {
     }
 }
 
-/// Two honest nodes that are ten milliseconds apart.
+/// Two honest nodes with ten milliseconds of latency.
 async fn scene() -> Scene {
     let cluster = Cluster::new();
     let member = cluster.issue("member");
@@ -156,14 +157,14 @@ async fn scene() -> Scene {
     scene
 }
 
-/// How long the honest nodes take for their work, pauses aside.
+/// The time that the honest nodes take for their work, without the pauses.
 async fn work(scene: &Scene) -> Duration {
     let mut took = Duration::ZERO;
     for n in 0..60 {
         sleep(MILLISECOND * 300).await;
         scene.b.store.write(&format!("news {n}"));
         let begun = Instant::now();
-        // The one who suffers is spoken to as well as speaking: it has permits for both.
+        // Syncs in both directions: the attacked node has permits for both.
         for (one, other) in [(&scene.b, &scene.a), (&scene.a, &scene.b)] {
             assert!(one.gossip.sync_with(other.id()).await.unwrap().is_equal());
         }
@@ -174,7 +175,7 @@ async fn work(scene: &Scene) -> Duration {
 
 fn no_dearer(undisturbed: Duration, disturbed: Duration, by: &str) {
     let ratio = disturbed.as_secs_f64() / undisturbed.as_secs_f64();
-    println!("{by}: sessions of the others take {ratio:.2} times as long");
+    println!("{by}: sessions of other nodes take {ratio:.2} times as long");
     assert!(ratio <= 1.5, "{by}: {disturbed:?} instead of {undisturbed:?}");
 }
 
@@ -236,7 +237,7 @@ async fn lasting_false_root_barely_slows_others() {
     no_dearer(undisturbed, disturbed, "LiesAboutItsRoot");
     let stats = scene.a.gossip.stats();
     assert!(stats.triggers > 0 && stats.adverts_received > 100, "{stats:?}");
-    // Its word is worth less each time it turns out to be wrong.
+    // After each false advert the node reacts to fewer adverts of the peer.
     assert!(stats.triggers < stats.adverts_received / 10, "{stats:?}");
     let peers = scene.a.gossip.peers();
     let bad = peers.iter().find(|peer| peer.member.id == scene.bad.id()).unwrap();

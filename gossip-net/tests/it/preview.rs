@@ -1,4 +1,4 @@
-//! Sessions over views of the caller: they answer for themselves, and starve nobody.
+//! Sessions over the caller's views: they report their own results and starve no other session.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,7 +39,7 @@ async fn a_preview_changes_nothing_on_either_side() {
     assert!(!report.is_equal() && !report.changed_us());
     assert_eq!(sorted(&seen), ["news"]);
     assert_eq!((a.store.roots(), b.store.roots()), roots);
-    // A session that syncs is not mistaken for a preview, nor does it miss what one has seen.
+    // A sync session is not mistaken for a preview, and finds the records that a preview has seen.
     assert!(a.gossip.sync_with(b.id()).await.unwrap().is_equal());
     assert_eq!(a.store.ids(), ["news", "own"]);
 }
@@ -58,7 +58,7 @@ async fn concurrent_previews_answer_separately() {
     );
     assert!(real.unwrap().is_equal());
     assert_eq!(a.store.ids().len(), 300);
-    // The session went first or between them: a preview after it finds nothing.
+    // The sync session ran before or between the previews: a later preview finds no difference.
     for (report, seen) in [(first, &seen[0]), (second, &seen[1])] {
         let is_equal = report.unwrap().is_equal();
         assert_eq!(sorted(seen).len(), if is_equal { 0 } else { 300 });
@@ -73,7 +73,7 @@ async fn more_previews_than_the_limit_are_refused() {
     let (one, two, three) = tokio::join!(preview(), preview(), preview());
     assert!(one.is_ok() && two.is_ok());
     assert_eq!(three, Err(SyncError::TooManyPreviews { cap: limits::MAX_PEER_PREVIEWS }));
-    assert!(preview().await.is_ok(), "there is room again");
+    assert!(preview().await.is_ok(), "a slot is free again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
-//! Five nodes, each a process of its own: one crashes, one leaves, both come back.
+//! Five nodes, each in a separate process: one crashes, one leaves, both return.
 //!
-//! Each process is this very test binary, started with what it needs in its environment.
+//! Each process is this test binary, configured through its environment.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -25,7 +25,7 @@ fn swim_config() -> SwimConfig {
     config
 }
 
-/// Not a test of its own: what one process does. It prints what its membership sees.
+/// Not a separate test: the body of one process. It prints the changes of its membership.
 #[tokio::test]
 async fn a_process_of_the_cluster() {
     let Ok(folder) = env::var(PROCESS) else { return };
@@ -43,7 +43,7 @@ async fn a_process_of_the_cluster() {
     println!("listening {}", gossip.local_addr());
     let (quit, mut quitting) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || {
-        // A dying parent takes its nodes along: the end of the input means to leave as well.
+        // If the parent dies, the end of standard input tells its nodes to leave.
         let mut line = String::new();
         _ = std::io::stdin().read_line(&mut line);
         _ = quit.send(());
@@ -67,10 +67,10 @@ fn parse_member(line: &str) -> Member {
     Member { id: id.parse().unwrap(), name: id[..8].into(), address: Some(address.into()) }
 }
 
-/// What a process said: who saw whom, how, and in which life.
+/// A line of a process: the observing process, the observed node, its liveness and its incarnation.
 type Seen = (usize, NodeId, String, u64);
 
-/// The processes, seen from outside.
+/// The processes and their output.
 struct Processes {
     folder: std::path::PathBuf,
     ready: Vec<Ready>,
@@ -78,7 +78,7 @@ struct Processes {
     running: BTreeMap<usize, (Child, ChildStdin)>,
     said: mpsc::Receiver<Seen>,
     says: mpsc::Sender<Seen>,
-    /// The latest word of each about each.
+    /// The latest report of each process about each node.
     views: BTreeMap<(usize, NodeId), (String, u64)>,
 }
 
@@ -86,7 +86,7 @@ impl Processes {
     fn start() -> Self {
         let cluster = Cluster::new();
         let ready: Vec<_> = (0..NODES).map(|n| cluster.issue(&format!("node-{n}"))).collect();
-        // Free ports, held until all are known.
+        // Reserve free ports until all are known.
         let held: Vec<_> =
             ready.iter().map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
         let addresses: Vec<_> =
@@ -131,7 +131,7 @@ impl Processes {
         let says = self.says.clone();
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
-                // The harness may have printed the beginning of a line.
+                // The harness may have printed the start of a line.
                 let Some(at) = line.find("saw ") else { continue };
                 let words: Vec<_> = line[at..].split(' ').collect();
                 let [_, peer, liveness, incarnation] = words[..] else { continue };
@@ -143,7 +143,7 @@ impl Processes {
         self.running.insert(n, (child, stdin));
     }
 
-    /// As kill -9 does: nothing is said to anybody.
+    /// Like kill -9: the process announces nothing.
     fn crash(&mut self, n: usize) {
         let (mut child, _stdin) = self.running.remove(&n).unwrap();
         child.kill().unwrap();
@@ -158,7 +158,8 @@ impl Processes {
         self.views.retain(|(who, _), _| *who != n);
     }
 
-    /// Waits until every running process sees `whom` so, and says how long it took.
+    /// Waits until every running process reports this liveness of `whom`, and returns the time it
+    /// took.
     fn until_all_see(&mut self, whom: usize, liveness: Liveness, life: u64) -> Duration {
         let (begun, whom) = (Instant::now(), self.ready[whom].id());
         let liveness = format!("{liveness:?}");
@@ -169,7 +170,7 @@ impl Processes {
             view.is_some_and(|(seen, incarnation)| *seen == liveness && *incarnation >= life)
         }) {
             let (n, peer, seen, incarnation) =
-                self.said.recv_timeout(DEADLINE).expect("it is seen so in time");
+                self.said.recv_timeout(DEADLINE).expect("the reports arrive in time");
             self.views.insert((n, peer), (seen, incarnation));
         }
         begun.elapsed()
@@ -201,8 +202,8 @@ fn five_processes_see_crash_leave_and_return() {
     let first = processes.life(4);
     processes.crash(4);
     let noticed = processes.until_all_see(4, Liveness::Down, first);
-    println!("a crash is noticed by all after {noticed:?}");
-    assert!(noticed >= swim_config().suspicion, "it had the time to answer");
+    println!("all detect a crash after {noticed:?}");
+    assert!(noticed >= swim_config().suspicion, "it had time to answer");
     processes.spawn(4);
     let back = processes.until_all_see(4, Liveness::Alive, first + 1);
     println!("a crashed node is back after {back:?}, in life {}", processes.life(4));
@@ -210,8 +211,8 @@ fn five_processes_see_crash_leave_and_return() {
     let second = processes.life(3);
     processes.leave(3);
     let noticed = processes.until_all_see(3, Liveness::Down, second);
-    println!("a node that leaves is noticed by all after {noticed:?}");
-    assert!(noticed < swim_config().suspicion, "nobody has to suspect it first");
+    println!("all see a node leave after {noticed:?}");
+    assert!(noticed < swim_config().suspicion, "a leaving node is not suspected first");
     processes.spawn(3);
     processes.until_all_see(3, Liveness::Alive, second + 1);
     (0..3).for_each(|n| _ = processes.until_all_see(n, Liveness::Alive, 0));

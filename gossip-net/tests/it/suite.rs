@@ -1,5 +1,5 @@
-//! One suite for whatever carries a session: two machines that hand each other frames in memory,
-//! two nodes on a network in memory in virtual time, two nodes over QUIC on loopback.
+//! One suite for each carrier of a session: two machines that exchange frames in memory, two nodes
+//! on an in-memory network in virtual time, and two nodes over QUIC on loopback.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::common::{Cluster, Node, introduce, quiet};
 use engram_gossip_net::{MemoryNetwork, NodeId, Replicas, Roster};
 use engram_gossip_proto::{Ending, Outcome, Session, SessionConfig, SpaceId};
 
-/// What carries a session.
+/// The carrier of a session.
 #[derive(Clone, Copy)]
 enum Carrier {
     Memory,
@@ -21,12 +21,12 @@ enum Carrier {
 struct Two {
     a: Arc<Store>,
     b: Arc<Store>,
-    /// None if they hand each other frames themselves.
+    /// `None` if the machines exchange frames directly.
     nodes: Option<[Node; 2]>,
 }
 
 impl Carrier {
-    /// Two replicas with these spaces, empty and, if they are nodes, connected.
+    /// Two replicas with these spaces: empty and, if they are nodes, connected.
     async fn two(self, spaces: [&[&str]; 2]) -> Two {
         let mut config = quiet();
         config.schedule.advert_fanout = 0;
@@ -53,7 +53,7 @@ impl Carrier {
 }
 
 impl Two {
-    /// One session that the first opens, as the first saw it.
+    /// Runs one session that the first replica opens, and returns its outcome.
     async fn sync(&self) -> Outcome {
         match &self.nodes {
             Some([a, b]) => a.gossip.sync_with(b.id()).await.unwrap().outcome,

@@ -1,4 +1,4 @@
-//! The laws of the built-in SWIM, in virtual time on a network that loses what it is told to lose.
+//! Properties of the built-in SWIM, in virtual time on a network with configurable loss.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn config(incarnation: u64, seed: u64) -> SwimConfig {
     config
 }
 
-/// Nodes that run, and packets that are on their way.
+/// Running nodes, and packets in flight.
 struct World {
     now: Duration,
     roster: Roster,
@@ -29,7 +29,7 @@ struct World {
     sent: u64,
     bytes: BTreeMap<NodeId, usize>,
     random: fastrand::Rng,
-    /// The share of packets that is lost, and the node that can be reached only for a while.
+    /// The fraction of lost packets, and a node that is reachable only until a given time.
     loss: f64,
     deaf: Option<NodeId>,
     changes: Vec<(Duration, NodeId, NodeId, Liveness)>,
@@ -52,7 +52,7 @@ impl World {
         };
         (0..nodes).for_each(|n| world.start(n, 1));
         world.run(20);
-        assert!(world.all_see((0..nodes).map(id), Liveness::Alive), "they have met");
+        assert!(world.all_see((0..nodes).map(id), Liveness::Alive), "all nodes have joined");
         world.loss = loss;
         world.changes.clear();
         world
@@ -134,7 +134,7 @@ fn crash_is_detected_within_the_detection_time() {
         assert!(world.all_see([crashed].into_iter(), Liveness::Down), "{nodes} nodes");
         assert!(world.all_see((0..nodes - 1).map(id), Liveness::Alive));
         let suspected = world.changes.iter().any(|(.., liveness)| *liveness == Liveness::Suspect);
-        assert!(suspected, "nobody is called down without a time to answer");
+        assert!(suspected, "a node is suspected before it is reported down");
     }
 }
 
@@ -183,7 +183,7 @@ fn brief_outage_refutes_the_suspicion() {
     world.run(20);
     assert!(world.all_see((0..5).map(id), Liveness::Alive));
     assert!(world.changes.iter().all(|(.., liveness)| *liveness != Liveness::Down));
-    assert_eq!(world.nodes[&id(0)].incarnation(&id(2)), Some(1), "the same life");
+    assert_eq!(world.nodes[&id(0)].incarnation(&id(2)), Some(1), "the same incarnation");
 }
 
 #[test]
@@ -194,14 +194,14 @@ fn live_member_called_down_returns() {
     let others = |world: &World| world.nodes[&id(0)].liveness(&id(2));
     assert_eq!(others(&world), Liveness::Down);
     world.deaf = None;
-    // The connections are made again.
+    // Reconnect the nodes.
     for n in [0, 1, 3, 4] {
         world.nodes[&id(n)].handle(MembershipInput::Connected(id(2)), world.now);
         world.nodes[&id(2)].handle(MembershipInput::Connected(id(n)), world.now);
     }
     world.run(10);
     assert!(world.all_see((0..5).map(id), Liveness::Alive));
-    assert!(world.nodes[&id(0)].incarnation(&id(2)) > Some(1), "it began a new life");
+    assert!(world.nodes[&id(0)].incarnation(&id(2)) > Some(1), "it started a new incarnation");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn ten_percent_loss_leaves_no_live_member_down() {
     let mut world = World::new(10, 0.1);
     world.run(600);
     let downs = world.changes.iter().filter(|(.., liveness)| *liveness == Liveness::Down).count();
-    // Of 6,000 probes, hardly any is taken for a crash; each of these is seen by up to nine others.
+    // Of 6,000 probes, very few count as a crash, and up to nine other nodes report each of these.
     assert!(downs <= 18, "{downs} in ten minutes");
     world.loss = 0.0;
     world.run(120);
@@ -225,14 +225,14 @@ fn members_outside_the_roster_are_ignored() {
     assert_eq!(a.incarnation(&id(2)), None);
     world.roster = without;
     world.run(10);
-    // The third one is still talked about by the second, which has the old roster.
+    // The second node has the old roster and still gossips about the third.
     assert_eq!(world.nodes[&id(0)].incarnation(&id(2)), None);
 }
 
 #[test]
 fn future_incarnations_kill_no_member() {
     let mut world = World::new(4, 0.0);
-    // A gossip of the fourth: the third is down, in the last of all lives.
+    // A gossip of the fourth node: the third is down in its greatest possible incarnation.
     let mut packet = [&1_u64.to_le_bytes()[..], &[0; 2], &1_u64.to_le_bytes(), &[8]].concat();
     packet.extend_from_slice(&1_u16.to_be_bytes());
     packet.extend_from_slice(id(2).as_bytes());
@@ -245,7 +245,7 @@ fn future_incarnations_kill_no_member() {
         let down = world.nodes[&id(0)].liveness(&id(2)) == Liveness::Down;
         assert_eq!(down, is_possible);
     }
-    // The third hears of it, and begins another life.
+    // The third node learns of it, and starts a new incarnation.
     world.run(10);
     assert!(world.all_see((0..4).map(id), Liveness::Alive));
 }
@@ -254,7 +254,7 @@ fn future_incarnations_kill_no_member() {
 fn past_clock_ahead_excludes_no_member() {
     const AHEAD: u64 = 1 << 40;
     let mut world = World::new(4, 0.0);
-    // It ran with a clock far ahead, and starts again with the right one.
+    // It ran with a clock far ahead, and restarts with the right one.
     for incarnation in [AHEAD, 7, 3] {
         world.nodes.remove(&id(2));
         world.run(30);
@@ -268,7 +268,7 @@ fn past_clock_ahead_excludes_no_member() {
 #[test]
 fn no_member_uses_up_the_incarnations_of_another() {
     let world = World::new(3, 0.0);
-    // A gossip of the third: the first is down, in an incarnation that leaves no other.
+    // A gossip of the third node: the first is down in an incarnation that leaves no greater one.
     let mut packet = [&1_u64.to_le_bytes()[..], &[0; 2], &1_u64.to_le_bytes(), &[8]].concat();
     packet.extend_from_slice(&1_u16.to_be_bytes());
     packet.extend_from_slice(id(0).as_bytes());
@@ -277,7 +277,7 @@ fn no_member_uses_up_the_incarnations_of_another() {
     let us = &world.nodes[&id(0)];
     us.handle(MembershipInput::Packet { from: id(2), bytes: &packet }, world.now);
     while let Some((_, sent)) = us.poll_packet() {
-        assert!(sent.starts_with(&1_u64.to_le_bytes()), "it stays in its incarnation");
+        assert!(sent.starts_with(&1_u64.to_le_bytes()), "it keeps its incarnation");
     }
 }
 
@@ -288,7 +288,7 @@ fn damaged_packets_are_ignored() {
     for _ in 0..10_000 {
         let len = random.usize(..200);
         let bytes: Vec<u8> = (0..len).map(|_| random.u8(..)).collect();
-        // The sender's life, for what a node says of its own is believed.
+        // The sender's incarnation: a node is trusted about its own.
         let bytes = [&1_u64.to_le_bytes()[..], &bytes].concat();
         let input = MembershipInput::Packet { from: id(1), bytes: &bytes };
         world.nodes[&id(0)].handle(input, world.now);

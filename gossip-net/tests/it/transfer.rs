@@ -1,4 +1,4 @@
-//! What sessions may move, in virtual time: one peer, all together, and by the time of the day.
+//! Rate limits in virtual time: per peer, in total, and by time of day.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn connected<const N: usize>(names: [&str; N], config: &NetConfig) -> [Nod
     take(nodes)
 }
 
-/// Of one thing as much as any session needs, and then nothing for a minute.
+/// Of one resource as much as any session needs, and then nothing for a minute.
 const SCARCE: Rate = Rate { per_second: 1, burst: 60 };
 
 #[tokio::test(start_paused = true)]
@@ -48,15 +48,15 @@ async fn peer_over_quota_is_refused_alone() {
         let stats = a.gossip.stats();
         assert_eq!(stats.sessions_over_allowance.get(what), Some(&1), "{stats:?}");
         assert_eq!(stats.sessions_over_allowance.len(), 1);
-        // Its own account is another matter.
+        // The other peer has a separate quota.
         assert!(other.gossip.sync_with(a.id()).await.is_ok(), "{what}");
-        // What this node wants of the peer waits as well, and is done in the end.
+        // This node's own session with the peer is delayed as well, and eventually runs.
         let begun = Instant::now();
         a.gossip.set_limits(Default::default()).unwrap();
         assert!(a.gossip.sync_with(greedy.id()).await.is_ok());
         assert!(
             begun.elapsed() < Duration::from_secs(2),
-            "{what}: at the new rate it is soon paid"
+            "{what}: the debt is paid soon at the new rate"
         );
     }
 }
@@ -82,7 +82,7 @@ async fn session_always_receives_one_message() {
     let mut limits = a.gossip.limits();
     limits.peer.bytes = SCARCE;
     a.gossip.set_limits(limits).unwrap();
-    // Six megabytes.
+    // Six megabytes of records.
     (0..2000).for_each(|n| b.store.write(&format!("{n}")));
     let report = a.gossip.sync_with(b.id()).await.unwrap();
     assert_eq!(report.outcome.result, Ending::BudgetSpent);
@@ -93,7 +93,7 @@ async fn session_always_receives_one_message() {
     );
 }
 
-/// How long it takes until the second of two nodes has all that the first one wrote.
+/// The time until the second of two nodes has all records of the first.
 async fn catches_up(config: &NetConfig, halfway: impl FnOnce(&Node)) -> Duration {
     let [a, mut b] = connected(["a", "b"], config).await;
     const RECORDS: usize = 1000;
@@ -127,7 +127,7 @@ async fn a_node_sends_no_faster_than_it_may() {
 #[tokio::test(start_paused = true)]
 async fn quiet_hours_limit_the_send_rate_at_once() {
     let mut config = lively();
-    // The whole day.
+    // Quiet hours that cover the whole day.
     config.schedule.limits.quiet_hours = Some(QuietHours::new(0, 0, SLOW));
     let took = catches_up(&config, |_| {}).await;
     assert!((20..45).contains(&took.as_secs()), "{took:?}");
@@ -150,7 +150,7 @@ async fn refused_session_reopens_after_the_pause() {
     a.gossip.announce();
     b.until(|node| node.store.ids().len() == 2).await;
     sleep(limits::REFUSED_PAUSE * 3).await;
-    // What is owed by then keeps the next news for a while, and each try is a second apart.
+    // The remaining debt delays these records for a while, and retries are a second apart.
     (0..10).for_each(|n| a.store.write(&format!("more {n}")));
     a.gossip.announce();
     b.until(|node| node.store.ids().len() == 12).await;

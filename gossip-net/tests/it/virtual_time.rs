@@ -1,6 +1,7 @@
-//! Real QUIC nodes on a network in memory, in virtual time: hours of idling, bad conditions, partitions.
+//! Real QUIC nodes on an in-memory network, in virtual time: hours of idling, bad conditions,
+//! partitions.
 //!
-//! A hundred nodes make 4,950 handshakes, which takes most of the time of their test.
+//! A hundred nodes perform 4,950 handshakes, which take most of the test's time.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -43,7 +44,7 @@ async fn hundred_nodes_idle_heal_and_spread_news() {
     let nodes = cluster(&network, 100, swim).await;
     says_little(idle(&network, &nodes).await);
     heals(&network, &nodes).await;
-    // A tenth of them dies at once.
+    // A tenth of the nodes crashes at once.
     let took = converges(&network, nodes, 10, Conditions::default()).await;
     assert!(took <= Duration::from_secs(10), "{took:?}");
 }
@@ -81,7 +82,7 @@ fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// Two halves, each with news of all its nodes, are apart until they have lost each other.
+/// Partitions the nodes into two halves, each with new records, until they have lost each other.
 async fn heals(network: &MemoryNetwork, nodes: &[Node]) {
     let (count, known) = (nodes.len(), nodes[0].store.ids().len());
     let half = address(count / 2);
@@ -94,14 +95,14 @@ async fn heals(network: &MemoryNetwork, nodes: &[Node]) {
         let (here, there) = nodes.split_at(count / 2);
         all_equal(here) && all_equal(there) && here[0].store.ids().len() == known + here.len()
     };
-    until(nodes, "each half agrees", halves).await;
-    // Long enough that each half takes the other one for dead, and loses its connections.
+    until(nodes, "each half is equal", halves).await;
+    // Long enough for each half to report the other one down and lose its connections.
     sleep(Duration::from_secs(300)).await;
     assert!(!all_equal(nodes));
     let sessions: Vec<_> = nodes.iter().map(|node| Sessions::watch(&node.gossip)).collect();
     network.cut(|_, _| false);
-    let took = until(nodes, "all agree again", all_equal).await;
-    println!("{count} nodes agree {took:?} after the partition healed");
+    let took = until(nodes, "all are equal again", all_equal).await;
+    println!("{count} nodes are equal {took:?} after the partition healed");
     assert!(took <= Duration::from_secs(75), "one longest back-off, and a few seconds: {took:?}");
     until(nodes, "all are connected again", all_connected).await;
     let permits = NetConfig::new(address(0));
@@ -111,7 +112,7 @@ async fn heals(network: &MemoryNetwork, nodes: &[Node]) {
     }
 }
 
-/// A session that was held.
+/// A completed session.
 struct Held {
     by: Opener,
     from: Instant,
@@ -156,14 +157,14 @@ async fn a_partition_into_halves_heals_by_itself() {
 async fn unheard_node_delays_no_others() {
     let network = MemoryNetwork::new(5);
     let nodes = cluster(&network, 4, static_seeds).await;
-    // The first one hears all, and nobody hears it.
+    // The first node receives everything, and its packets are lost.
     let silent = address(0);
     network.cut(move |from, _| from == silent);
     nodes[1].store.write("news");
     nodes[1].gossip.announce();
     let others = |nodes: &[Node]| all_equal(&nodes[1..]);
-    let took = until(&nodes, "the others agree", others).await;
+    let took = until(&nodes, "the others are equal", others).await;
     assert!(took <= Duration::from_secs(2), "{took:?}");
     network.cut(|_, _| false);
-    until(&nodes, "all agree", all_equal).await;
+    until(&nodes, "all are equal", all_equal).await;
 }

@@ -1,4 +1,4 @@
-//! A view whose `apply` waits, as one over an SQL store does: the sessions with all other peers go on.
+//! A view whose `apply` blocks, like one over an SQL store: the sessions with other peers continue.
 
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::common::{Cluster, DEADLINE, Ready, quiet, roster};
 
-/// The store of a node that waits in `apply` for what comes from one peer.
+/// The store of a node that blocks in `apply` for records of one peer.
 struct Waiting {
     map: ByteMap,
     slow: Option<(NodeId, Arc<Gate>)>,
@@ -117,7 +117,7 @@ impl View for WaitingView {
     }
 }
 
-/// A node that holds what it wrote under its own name.
+/// A node with one record under its own name.
 fn start(ready: &Ready, slow: Option<(NodeId, Arc<Gate>)>) -> (Gossip, ByteMap) {
     let map = ByteMap::new(ready.id().into());
     map.insert(&ready.name, "written here").unwrap();
@@ -129,7 +129,7 @@ fn start(ready: &Ready, slow: Option<(NodeId, Arc<Gate>)>) -> (Gossip, ByteMap) 
     (gossip.unwrap(), map)
 }
 
-/// One worker: if the wait took it, nothing else would run.
+/// One worker: if the wait blocked it, nothing else would run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn blocked_apply_stalls_no_other_session() {
     let cluster = Cluster::new();
@@ -149,12 +149,12 @@ async fn blocked_apply_stalls_no_other_session() {
         let (gossip, peer) = (gossip.clone(), slow.id());
         async move { gossip.sync_with(peer).await }
     });
-    timeout(DEADLINE, gate.reached.notified()).await.expect("the session reaches the store");
+    timeout(DEADLINE, gate.reached.notified()).await.expect("the session calls `apply`");
     let report = timeout(DEADLINE, gossip.sync_with(quick.id())).await;
     // Before any assertion: a failed test must not leave the worker waiting.
     let (quick_came, slow_came) = (map.get("quick").is_some(), map.get("slow").is_some());
     gate.open();
-    assert!(report.expect("the other session goes on").is_ok());
+    assert!(report.expect("the other session ends").is_ok());
     assert!(quick_came && !slow_came);
     waiting.await.unwrap().unwrap();
     assert!(map.get("slow").is_some());

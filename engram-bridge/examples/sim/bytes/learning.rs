@@ -1,4 +1,4 @@
-//! What it takes to learn what another node wrote.
+//! The cost of learning another node's writes.
 
 use std::collections::BTreeSet;
 
@@ -22,12 +22,12 @@ impl Change {
         [(Self::New, "new"), (Self::Updated, "updated"), (Self::Deleted, "deleted")];
 }
 
-/// Two nodes that hold the same records, written by so many nodes.
+/// Two nodes with the same records, written by `nodes` nodes.
 struct Pair {
     left: Replica,
     right: Replica,
     entries: usize,
-    /// Patterns beyond the first ones, and versions of all.
+    /// Number of patterns beyond the initial ones, and versions of all.
     fresh: usize,
     written: u32,
     random: Random,
@@ -41,7 +41,7 @@ fn hold(opener: &Replica, acceptor: &Replica) -> Conversation {
     let suspects = vec![default_space()];
     let config = SessionConfig { suspects, ..SessionConfig::default() };
     let talk = Conversation::hold(opener, acceptor, config);
-    assert_eq!(talk.ending, Ending::InSync, "nobody writes meanwhile");
+    assert_eq!(talk.ending, Ending::InSync, "no node writes meanwhile");
     talk
 }
 
@@ -91,22 +91,24 @@ impl Pair {
     }
 }
 
-/// Bytes of all frames without the contents that the learner lacks, and round trips until they came.
+/// Bytes of all frames without the contents that the learner lacks, and round trips until they
+/// arrive.
 pub(super) fn by_clocks(entries: usize, nodes: usize, counts: &[usize]) -> Vec<Weight> {
     const TRIALS: u32 = 3;
     const BASE: f64 = 310.0;
     const RECORD: f64 = 24.0;
     const ENTRY: f64 = 10.0;
-    /// A node is named once in each frame, by its id and a version.
+    /// Each frame names a node once, by its id and a version.
     const NODE: f64 = 40.0;
-    /// A deletion takes along the digests that it suppresses.
+    /// A deletion carries the digests that it suppresses.
     const SUPPRESSED: f64 = 34.0;
     let mut pair = Pair::new(entries, nodes);
     let quiet = hold(&pair.left, &pair.right);
     let among = format!("of {entries}, {nodes} nodes");
     let input = format!("nothing {among}");
     let mut weights = vec![Weight::capped("in-sync", input, quiet.bytes() as f64, "bytes", 200.0)];
-    // Nothing was learnt by clocks yet: the first session that differs offers everything.
+    // The nodes have learnt nothing through clocks yet: the first session with a difference offers
+    // everything.
     pair.change(Change::New, 1);
     hold(&pair.left, &pair.right);
     for (change, name) in Change::ALL {
@@ -128,7 +130,7 @@ pub(super) fn by_clocks(entries: usize, nodes: usize, counts: &[usize]) -> Vec<W
                 round_trips = round_trips.max(talk.round_trips_to_records());
             }
             weights.push(Weight::capped("learn", input.clone(), bytes, "bytes", cap));
-            // More than 128 are offered first.
+            // Changes of more than 128 records are offered first.
             let cap = if count > 128 { 2.0 } else { 1.0 };
             weights.push(Weight::capped("learn", input, round_trips, "round trips", cap));
         }
@@ -136,10 +138,10 @@ pub(super) fn by_clocks(entries: usize, nodes: usize, counts: &[usize]) -> Vec<W
     weights
 }
 
-/// Bytes until both sides know which records differ, by their trees alone.
+/// Bytes until both sides know the differing records, by their trees alone.
 pub(super) fn by_descent(entries: usize) -> Vec<Weight> {
     let mut pair = Pair::new(entries, 3);
-    // A key that both sides hold takes the context of one side along.
+    // For a key that both sides have, one side's context is sent too.
     let caps = match entries > 100_000 {
         true => [(Change::New, [720.0, 26_300.0]), (Change::Updated, [900.0, 31_000.0])],
         false => [(Change::New, [700.0, 12_700.0]), (Change::Updated, [700.0, 17_000.0])],
@@ -149,7 +151,7 @@ pub(super) fn by_descent(entries: usize) -> Vec<Weight> {
         for (count, cap) in [1, 100].into_iter().zip(caps) {
             pair.change(change, count);
             let talk = Conversation::without_clocks(&pair.left, &pair.right);
-            assert_eq!(talk.ending, Ending::InSync, "nobody writes meanwhile");
+            assert_eq!(talk.ending, Ending::InSync, "no node writes meanwhile");
             let name = if change == Change::New { "new" } else { "updated" };
             let input = format!("{count} {name} of {entries}, by descent");
             let bytes = talk.learning_bytes() as f64;

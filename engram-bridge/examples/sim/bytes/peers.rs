@@ -1,4 +1,4 @@
-//! Other ways to find the same differences, in the same run.
+//! Other methods to find the same differences, measured in the same run.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use negentropy::{Id, Negentropy, NegentropyStorageVector};
 
 use super::Weight;
 
-/// Entries: the id of a record, and its state.
+/// Entries: the id of a record and its state.
 type Entries = BTreeMap<[u8; 32], [u8; 32]>;
 
-/// What each takes to learn which of `entries` differ, whatever their contents.
+/// The cost of each method to find the differing ones of `entries`, without contents.
 pub(super) fn weigh(entries: usize, counts: &[usize]) -> Vec<Weight> {
     let mut random = Random::new(entries as u64);
     let mut draw = || {
@@ -62,7 +62,7 @@ fn by_negentropy(here: &Entries, there: &Entries) -> (usize, usize) {
     let storage = |entries: &Entries| {
         let mut storage = NegentropyStorageVector::with_capacity(entries.len());
         for (id, state) in entries {
-            // Its sets have no values: an id is the hash of both.
+            // Its sets have no values, so an id combines the hashes of id and state.
             let id: [u8; 32] = std::array::from_fn(|at| id[at] ^ state[at]);
             storage.insert(0, Id::from_byte_array(id)).expect("it is not sealed yet");
         }
@@ -86,8 +86,8 @@ fn by_negentropy(here: &Entries, there: &Entries) -> (usize, usize) {
     }
 }
 
-/// The pages of a Merkle search tree: those that the other side needs to compare, at their least: two
-/// keys of 32 bytes and a hash of 16 each.
+/// Minimum bytes of the Merkle search tree pages that the other side needs to compare: two keys of
+/// 32 bytes and a hash of 16 per page.
 fn by_search_tree(here: &Entries, there: &Entries) -> usize {
     let tree = |entries: &Entries| {
         let mut tree = MerkleSearchTree::default();

@@ -1,4 +1,4 @@
-//! What real patterns take.
+//! The cost of real patterns.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::Result;
 use crate::conversation::Conversation;
 use crate::replica::{Replica, default_space};
 
-/// Real patterns: what compression saves, and what the protocol adds.
+/// Real patterns: the savings of compression, and the overhead of the protocol.
 pub(super) fn weigh(folder: &Path) -> Result<Vec<Weight>> {
     let patterns = read(folder)?;
     let (held, moved) = patterns.split_at(patterns.len() - patterns.len() / 100);
@@ -32,7 +32,7 @@ pub(super) fn weigh(folder: &Path) -> Result<Vec<Weight>> {
     Ok(vec![overhead, bulk])
 }
 
-/// A session between two nodes that hold the same patterns but for some, half of them on each side.
+/// A session between two nodes with the same patterns except for some, half of them on each side.
 fn diverged(
     held: &[Arc<SemanticPattern>],
     moved: &[Arc<SemanticPattern>],
@@ -46,21 +46,21 @@ fn diverged(
     held.iter().for_each(|pattern| {
         sides[0].submit(&space, pattern);
     });
-    // Afterwards each knows that the other has handled all of it.
+    // Afterwards each node knows that the other has handled all of it.
     if !held.is_empty() {
         let first = Conversation::hold(&sides[0], &sides[1], SessionConfig::default());
-        assert_eq!(first.ending, Ending::InSync, "nobody writes meanwhile");
+        assert_eq!(first.ending, Ending::InSync, "no node writes meanwhile");
     }
     for (n, pattern) in moved.iter().enumerate() {
         sides[n % 2].submit(&space, pattern);
     }
     let config = SessionConfig { compression, ..SessionConfig::default() };
     let talk = Conversation::hold(&sides[0], &sides[1], config);
-    assert_eq!(talk.ending, Ending::InSync, "nobody writes meanwhile");
+    assert_eq!(talk.ending, Ending::InSync, "no node writes meanwhile");
     talk
 }
 
-/// All patterns of the snapshots in `folder`, each id once.
+/// The patterns of all snapshots in `folder`, without duplicate ids.
 fn read(folder: &Path) -> Result<Vec<Arc<SemanticPattern>>> {
     let mut patterns = std::collections::BTreeMap::new();
     for node in ["a", "b", "c"] {
@@ -77,15 +77,15 @@ fn read(folder: &Path) -> Result<Vec<Arc<SemanticPattern>>> {
     Ok(patterns.into_values().collect())
 }
 
-/// Bytes of a pattern without anything around them.
+/// Bytes of a pattern alone.
 fn plain_len(pattern: &SemanticPattern) -> usize {
     let episodes: usize = pattern.source_episodes.iter().map(String::len).sum();
-    // Strength and confidence have four bytes each, the time has eight.
+    // Strength and confidence take four bytes each, the time eight.
     pattern.id.len() + 4 * pattern.embedding.len() + episodes + 16
 }
 
-/// Bytes of a record of one content, and of this content under its digest, in the plainest binary
-/// encoding: every length and count takes one byte, every node and every id is written out.
+/// Bytes of a record with one content and its digest, in the plainest binary encoding: every length
+/// and count takes one byte, and every node and every id is written out.
 fn encoded_len(pattern: &SemanticPattern) -> usize {
     const NODE: usize = 32;
     const VERSION: usize = 8;

@@ -1,4 +1,4 @@
-//! Several nodes: what they confirm to each other, and what they send to one at the same time.
+//! Several nodes: their mutual confirmations, and concurrent transfers to one node.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{Weight, copy};
 use crate::conversation::Conversation;
 use crate::replica::{Replica, default_space, pattern};
 
-/// Content bytes of a hundred records whose contents the learner holds already.
+/// Content bytes of a hundred records whose contents the learner already has.
 pub(super) fn confirmations() -> Weight {
     const COUNT: u32 = 100;
     let space = default_space();
@@ -18,19 +18,19 @@ pub(super) fn confirmations() -> Weight {
         [0, 1, 2].map(|n| Replica::new(n, std::slice::from_ref(&space), random.fork()));
     let same = |n: u32| pattern(&format!("pattern_{n}"), n);
     (0..COUNT).for_each(|n| third.submit(&space, &same(n)));
-    // By sessions, so that each has handled what it holds.
+    // Through sessions, so that each has handled its contents.
     for learner in [&left, &right] {
         Conversation::hold(&third, learner, SessionConfig::default());
     }
     (0..COUNT).for_each(|n| right.submit(&space, &same(n)));
     let talk = Conversation::hold(&left, &right, SessionConfig::default());
-    assert_eq!(talk.ending, Ending::InSync, "nobody writes meanwhile");
+    assert_eq!(talk.ending, Ending::InSync, "no node writes meanwhile");
     let input = format!("{} confirmations of contents that are held", talk.records());
     let contents = talk.contents() as f64;
     Weight::new("confirm", input, (contents, "contents"), ("one".to_owned(), 1.0), 0.0)
 }
 
-/// What an empty node receives from eight peers at once, in records.
+/// Records that an empty node receives from eight concurrent peers.
 pub(super) fn eight_sessions() -> Weight {
     const PEERS: usize = 8;
     const PATTERNS: u32 = 2_000;

@@ -1,4 +1,4 @@
-//! How foca's packets look on the wire: short, since the connection tells who sends to whom.
+//! The wire format of foca's packets: short, since the connection identifies sender and receiver.
 
 use bytes::{Buf, BufMut};
 use foca::{Codec, Header, Member, Message, State};
@@ -7,22 +7,22 @@ use super::Instance;
 use crate::NodeId;
 use crate::limits::MAX_MEMBERSHIP_PACKET;
 
-/// The sender's id, which is cut off before sending and put back at the receiver, as the connection
-/// proves it.
+/// The length of the sender's id, removed before sending and restored by the receiver: the
+/// connection proves it.
 pub(super) const HEADER_SOURCE: usize = 32;
-/// A member in a list: id, incarnation, foca's own count of refutations, state.
+/// A list entry: id, incarnation, foca's count of refutations, state.
 const MEMBER: usize = 32 + 8 + 2 + 1;
 
-/// Writes and reads what foca says. All numbers are little-endian, but for the length of the list of
-/// members, which foca itself writes, big-endian.
+/// Encodes and decodes foca's packets. Numbers are little-endian, except the length of the member
+/// list, which foca writes big-endian.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Compact {
     pub(super) us: NodeId,
 }
 
-/// The bytes are no packet of this version.
+/// The bytes are not a packet of this version.
 #[derive(Debug, thiserror::Error)]
-#[error("no membership packet of this version")]
+#[error("not a membership packet of this version")]
 pub(super) struct Malformed;
 
 impl Codec<Instance> for Compact {
@@ -127,7 +127,7 @@ fn take_instance(buf: &mut impl Buf) -> Result<Instance, Malformed> {
     Ok(Instance { node, incarnation: buf.try_get_u64_le().map_err(|_| Malformed)? })
 }
 
-/// Incarnation and count of refutations of the sender, incarnation of the receiver, message.
+/// The sender's incarnation and count of refutations, the receiver's incarnation, the message.
 fn take_short_header(buf: &mut impl Buf) -> Result<(u64, u16, u64, Message<Instance>), Malformed> {
     let src = buf.try_get_u64_le().map_err(|_| Malformed)?;
     let src_incarnation = buf.try_get_u16_le().map_err(|_| Malformed)?;
@@ -157,12 +157,12 @@ fn take_message(buf: &mut impl Buf) -> Result<Message<Instance>, Malformed> {
     })
 }
 
-/// Whether a packet tells its receiver that it is taken for dead.
+/// Whether a packet tells its receiver that it is considered down.
 pub(super) fn says_down(mut packet: &[u8]) -> bool {
     take_short_header(&mut packet).is_ok_and(|(.., message)| message == Message::TurnUndead)
 }
 
-/// Adds a member to the list of a packet, if it has room and one of these.
+/// Adds a member to the list of a packet if the packet has a list and room.
 pub(super) fn mention(packet: &mut Vec<u8>, member: &Member<Instance>) {
     let mut rest = &packet[..];
     let header = take_short_header(&mut rest).map(|_| packet.len() - rest.len());
@@ -174,12 +174,12 @@ pub(super) fn mention(packet: &mut Vec<u8>, member: &Member<Instance>) {
     put_member(packet, member);
 }
 
-/// A packet that tells `to` in which later incarnation it is known.
+/// A packet that tells `to` a later incarnation of itself.
 pub(super) fn correction(us: Instance, to: Instance, known: u64) -> Vec<u8> {
     let header = Header { src: us, src_incarnation: 0, dst: to, message: Message::Gossip };
     let mut packet = Vec::new();
     let encoded = Compact { us: us.node }.encode_header(&header, &mut packet);
-    encoded.expect("a vector grows");
+    encoded.expect("writing to a vector succeeds");
     let mut packet = packet.split_off(HEADER_SOURCE);
     packet.extend_from_slice(&0_u16.to_be_bytes());
     let known = Instance { incarnation: known, ..to };
@@ -187,16 +187,16 @@ pub(super) fn correction(us: Instance, to: Instance, known: u64) -> Vec<u8> {
     packet
 }
 
-/// A packet as it came, with the sender's id put back in front.
+/// A received packet with the sender's id restored at its start.
 pub(super) struct Relayed {
     packet: Vec<u8>,
     header: Header<Instance>,
-    /// Where the list of members begins.
+    /// Offset of the member list.
     list: usize,
 }
 
 impl Relayed {
-    /// `None` if the packet of `from` to `us` cannot be read.
+    /// Parses the packet of `from` to `us`; `None` if it is invalid.
     pub(super) fn parse(us: NodeId, from: NodeId, bytes: &[u8]) -> Option<Self> {
         let mut packet = from.as_bytes().to_vec();
         packet.extend_from_slice(bytes);
@@ -210,7 +210,7 @@ impl Relayed {
         &self.header.src
     }
 
-    /// The greatest incarnation in which the packet lists `node`.
+    /// The greatest incarnation of `node` in the member list.
     pub(super) fn incarnation_of(&self, node: NodeId) -> Option<u64> {
         let (_, members) = self.packet.get(self.list..)?.split_first_chunk::<2>()?;
         let listed =
@@ -218,8 +218,8 @@ impl Relayed {
         listed.filter(|instance| instance.node == node).map(|instance| instance.incarnation).max()
     }
 
-    /// The packet without the members that are not `known`. `None` if it is all about one of them,
-    /// or if its list cannot be read.
+    /// Removes the members that are not `known` from the list. `None` if the message itself
+    /// concerns one of them, or if the list is invalid.
     pub(super) fn about(mut self, known: impl Fn(&Instance) -> bool) -> Option<Vec<u8>> {
         let subject = match &self.header.message {
             Message::PingReq { target: instance, .. }
@@ -302,7 +302,7 @@ mod tests {
         }
     }
 
-    /// Changing one of these means that old and new nodes do not hear each other.
+    /// A change of one of these values breaks compatibility between old and new nodes.
     #[test]
     fn golden_packets() {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(hex(&member), format!("{}0300000000010000040001", "03".repeat(32)));
     }
 
-    /// A packet of random bytes, or of some that begin as a packet does.
+    /// Random bytes, some of them with a valid start of a packet.
     fn packet() -> impl Strategy<Value = Vec<u8>> {
         let begins = (0..every_message().len(), vec(any::<u8>(), 0..200)).prop_map(|(n, rest)| {
             [encode(every_message()[n].clone())[HEADER_SOURCE..].to_vec(), rest].concat()
@@ -352,7 +352,7 @@ mod tests {
             prop_assert!([packet.len(), packet.len() + MEMBER].contains(&mentioned.len()));
         }
 
-        /// Every packet has one form: what can be read is written as it was.
+        /// The encoding is canonical: re-encoding a decoded packet reproduces its bytes.
         #[test]
         fn prop_decoded_header_encodes_to_same_bytes(packet in packet()) {
             let full = [instance(1).node.as_bytes(), &packet[..]].concat();
@@ -391,7 +391,7 @@ mod tests {
             assert_eq!(Compact { us: instance(1).node }.decode_member(bytes).unwrap(), *member);
         }
         packet.pop();
-        assert_eq!(relayed(&packet).about(|_| true), None, "cut short");
+        assert_eq!(relayed(&packet).about(|_| true), None, "truncated");
     }
 
     #[test]
@@ -400,7 +400,7 @@ mod tests {
         let mut packet = encode(Message::Ping(1))[HEADER_SOURCE..].to_vec();
         let bare = packet.clone();
         mention(&mut packet, &suspect);
-        assert_eq!(packet, bare, "a packet without a list stays without");
+        assert_eq!(packet, bare, "a packet without a list stays without one");
         packet.extend_from_slice(&0_u16.to_be_bytes());
         mention(&mut packet, &suspect);
         assert_eq!(packet[bare.len()..][..2], 1_u16.to_be_bytes());

@@ -1,4 +1,4 @@
-//! How soon SWIM notices what.
+//! The timing of SWIM.
 
 use std::num::{NonZeroU8, NonZeroUsize};
 use std::time::Duration;
@@ -8,37 +8,36 @@ use foca::Config;
 use super::codec::HEADER_SOURCE;
 use crate::limits::{MAX_INDIRECT_PROBES, MAX_MEMBERSHIP_PACKET};
 
-/// How soon SWIM notices what.
+/// The timing of SWIM.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SwimConfig {
-    /// Every so often one member in turn is probed, and so each member every `members` intervals.
-    /// Default: 1 s.
-    /// At least three times `probe_timeout`, since others probe as well.
+    /// One member is probed per interval, in rotation, so each member once per `members` intervals.
+    /// Default: 1 s. At least three times `probe_timeout`, to leave time for indirect probes.
     pub probe_interval: Duration,
-    /// How long a probe may take, before others are asked to probe the same member. Default: 300 ms.
-    /// At least 10 ms.
+    /// How long a probe may take before other members are asked to probe the same member. Default:
+    /// 300 ms. At least 10 ms.
     pub probe_timeout: Duration,
-    /// How long a member that answers no probe may take to show that it is alive. Default: 5 s.
-    /// At least `probe_interval`.
+    /// How long a suspected member has to refute the suspicion. Default: 5 s. At least
+    /// `probe_interval`.
     pub suspicion: Duration,
-    /// The incarnation of this node, a larger number each time. A smaller one is corrected by the others. `None`, the default,
-    /// takes the milliseconds of the system's clock.
+    /// The incarnation of this node, larger at each start. The other members correct a smaller one.
+    /// `None`, the default, uses the system clock in milliseconds.
     pub incarnation: Option<u64>,
-    /// Makes the choice of whom to probe repeatable. `None`, the default, seeds from the system.
+    /// Makes the choice of probed members repeatable. `None`, the default, seeds from the system.
     pub seed: Option<u64>,
 }
 
-/// A value of [`SwimConfig`] that cannot work.
+/// An invalid value of [`SwimConfig`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is {value:?}, but has to be {rule}")]
 #[non_exhaustive]
 pub struct SwimConfigError {
     /// The field of [`SwimConfig`].
     pub field: &'static str,
-    /// What it was set to.
+    /// Its value.
     pub value: Duration,
-    /// What would work.
+    /// The valid range.
     pub rule: &'static str,
 }
 
@@ -55,8 +54,8 @@ impl Default for SwimConfig {
 }
 
 impl SwimConfig {
-    /// How long it takes at most until a crashed member of `members` is noticed by all, if no
-    /// packet is lost: its turn to be probed has to come, and then the suspicion has to pass.
+    /// The maximum time until all of `members` members detect a crashed one, if no packet is lost:
+    /// a full rotation of probes plus the suspicion.
     pub fn detection_time(&self, members: usize) -> Duration {
         let turns = u32::try_from(2 * members).unwrap_or(u32::MAX);
         self.probe_interval.saturating_mul(turns) + self.suspicion
@@ -69,7 +68,7 @@ impl SwimConfig {
             return wrong("probe_timeout", self.probe_timeout, "at least 10 ms");
         }
         if self.probe_interval < self.probe_timeout.saturating_mul(3) {
-            let rule = "at least three times probe_timeout, for others probe as well";
+            let rule = "at least three times probe_timeout, for the indirect probes";
             return wrong("probe_interval", self.probe_interval, rule);
         }
         if self.suspicion < self.probe_interval {
@@ -80,7 +79,7 @@ impl SwimConfig {
 }
 
 pub(super) fn foca_config(swim: &SwimConfig, members: usize) -> Config {
-    // 4 log10(n + 1), as memberlist has it.
+    // 4 log10(n + 1), like memberlist.
     let transmissions = 4.0 * ((members + 1) as f64).log10();
     Config {
         probe_period: swim.probe_interval,
@@ -92,7 +91,7 @@ pub(super) fn foca_config(swim: &SwimConfig, members: usize) -> Config {
         max_packet_size: NonZeroUsize::new(MAX_MEMBERSHIP_PACKET + HEADER_SOURCE)
             .unwrap_or(NonZeroUsize::MIN),
         notify_down_members: true,
-        // Invitations do it, and only where they are needed.
+        // Invitations replace it, and only contact members that need them.
         periodic_announce: None,
         periodic_announce_to_down_members: None,
         periodic_gossip: None,

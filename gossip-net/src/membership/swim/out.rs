@@ -1,4 +1,4 @@
-//! What foca asks for: packets, and to be called again.
+//! foca's outputs: packets and timers.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -10,24 +10,25 @@ use super::Instance;
 use super::codec::{self, HEADER_SOURCE};
 use crate::NodeId;
 
-/// What foca asks for.
+/// Collects foca's outputs.
 #[derive(Debug, Default)]
 pub(super) struct Out {
     pub(super) now: Duration,
     pub(super) packets: VecDeque<(NodeId, Vec<u8>)>,
     timers: BinaryHeap<Reverse<(Duration, u64, Due)>>,
     scheduled: u64,
-    /// Who is suspected: told so by every packet, for only they can refute it (the buddy system of
-    /// Dadgar, Phillips, Currey: Lifeguard, SWIM-ing with situational awareness, 2018).
+    /// The suspected members. Every packet to one of them tells it, since only it can refute the
+    /// suspicion (the buddy system of Dadgar, Phillips, Currey: Lifeguard, SWIM-ing with
+    /// situational awareness, 2018).
     pub(super) suspects: BTreeMap<NodeId, Member<Instance>>,
     pub(super) stirred: bool,
 }
 
-/// What is due. It takes no part in the comparison of when.
+/// A pending timer. All compare as equal, so the queue orders by time.
 #[derive(Debug)]
 pub(super) enum Due {
     Foca(Timer<Instance>),
-    /// The next member that is not known to live is asked whether it does.
+    /// Invite the next member of the roster that foca does not list as active.
     Invitation,
 }
 
@@ -59,7 +60,7 @@ impl foca::Runtime<Instance> for Out {
     }
 
     fn send_to(&mut self, to: Instance, data: &[u8]) {
-        // Who sends is proved by the connection.
+        // The connection proves the sender.
         let mut packet = data.get(HEADER_SOURCE..).unwrap_or_default().to_vec();
         if let Some(suspect) = self.suspects.get(&to.node) {
             codec::mention(&mut packet, suspect);
@@ -84,7 +85,7 @@ impl Out {
         self.timers.peek().map(|Reverse((at, ..))| *at)
     }
 
-    /// The next that is due by now.
+    /// Removes the next timer that is due.
     pub(super) fn pop_due(&mut self) -> Option<Due> {
         self.next_due().filter(|at| *at <= self.now)?;
         self.timers.pop().map(|Reverse((_, _, due))| due)

@@ -1,4 +1,4 @@
-//! A view that changes nothing: it notes what a session would bring.
+//! A view without effects: it records the ids that a session would bring.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ pub(crate) struct Dry<V> {
     seen: Seen,
 }
 
-/// Pins every space of a store for a look at it.
+/// Pins every space of a store for a preview.
 pub(crate) fn pin(
     store: &Arc<Store>,
     seen: &Seen,

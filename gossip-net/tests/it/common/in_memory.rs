@@ -1,4 +1,4 @@
-//! Clusters of real QUIC nodes on a network in memory, in virtual time.
+//! Clusters of real QUIC nodes on an in-memory network, in virtual time.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ pub(crate) struct Node {
     address: SocketAddr,
 }
 
-/// The members of a roster that say who lives.
+/// A membership that reports all members alive.
 pub(crate) fn static_seeds(_: usize) -> Arc<dyn Membership> {
     Arc::new(StaticSeeds)
 }
@@ -38,7 +38,7 @@ pub(crate) fn swim(seed: usize) -> Arc<dyn Membership> {
     Arc::new(Swim::new(config).unwrap())
 }
 
-/// Nodes with the default configuration, each a member of the others' roster.
+/// Nodes with the default configuration, all members of one roster.
 pub(crate) async fn cluster(
     network: &MemoryNetwork,
     count: usize,
@@ -82,11 +82,11 @@ pub(crate) fn all_equal(nodes: &[Node]) -> bool {
     nodes.windows(2).all(|pair| pair[0].store.roots() == pair[1].store.roots())
 }
 
-/// How long it takes, in virtual time, until `holds`; looks ten times a second.
+/// The virtual time until `holds`, polled ten times a second.
 pub(crate) async fn until(nodes: &[Node], what: &str, holds: impl Fn(&[Node]) -> bool) -> Duration {
     let begun = Instant::now();
     while !holds(nodes) {
-        assert!(begun.elapsed() < Duration::from_secs(600), "{what}, in vain");
+        assert!(begun.elapsed() < Duration::from_secs(600), "timed out: {what}");
         sleep(Duration::from_millis(100)).await;
     }
     begun.elapsed()
@@ -96,13 +96,13 @@ pub(crate) fn handshakes(nodes: &[Node]) -> u64 {
     nodes.iter().map(|node| node.gossip.stats().handshakes_dialled).sum()
 }
 
-/// Bytes a second and node, of our own and with all headers, while nothing happens.
+/// Bytes per second and node while idle: gossip-net's own, and with all headers.
 pub(crate) async fn idle(network: &MemoryNetwork, nodes: &[Node]) -> [f64; 2] {
     const SECONDS: u32 = 120;
     nodes[0].store.write("a pattern");
     nodes[0].gossip.announce();
     until(nodes, "all have it", all_equal).await;
-    // The search for the largest packet ends, and the members have met.
+    // Wait for the end of the MTU discovery and of the joins.
     sleep(Duration::from_secs(120)).await;
     let own = || -> u64 {
         let stats = nodes.iter().map(|node| node.gossip.stats());
@@ -119,7 +119,7 @@ pub(crate) async fn idle(network: &MemoryNetwork, nodes: &[Node]) -> [f64; 2] {
     [own, wire]
 }
 
-/// How long it takes until news of all is with all, if the last `dying` nodes are cut off at once.
+/// The time until all records are on all nodes, if the last `dying` nodes are cut off at once.
 pub(crate) async fn converges(
     network: &MemoryNetwork,
     mut nodes: Vec<Node>,
@@ -132,7 +132,7 @@ pub(crate) async fn converges(
         node.store.write(&node.name);
         node.gossip.announce();
     }
-    // Some of what the dying have to say is under way, and some of their sessions have begun.
+    // Some records of the dying nodes are in flight, and some of their sessions have begun.
     sleep(Duration::from_millis(if dying > 0 { 20 } else { 0 })).await;
     let dead = nodes.split_off(count - dying);
     let gone: BTreeSet<_> = dead.iter().map(|node| node.address).collect();
@@ -145,6 +145,6 @@ pub(crate) async fn converges(
     };
     let whole = |nodes: &[Node]| nodes.iter().all(knows_all) && all_equal(nodes);
     let took = until(&nodes, "all have all", whole).await;
-    println!("{count} nodes, {dying} dying, {conditions:?}: all have all after {took:?}");
+    println!("{count} nodes, {dying} dying, {conditions:?}: all records everywhere after {took:?}");
     took
 }

@@ -1,4 +1,4 @@
-//! A replica set that lies about its roots.
+//! Replicas that report false roots.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use engram_gossip_proto::{Delivery, Entry, Prefix, Receipt, Record, SpaceId, Sum
 
 use super::store::Store;
 
-/// Replicas whose roots are never the same twice.
+/// Replicas whose roots differ at every query.
 pub(crate) struct Liar(pub(crate) Arc<Store>);
 
 pub(crate) struct Lie<V>(V);

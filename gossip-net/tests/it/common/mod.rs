@@ -1,6 +1,6 @@
-//! A cluster on loopback, with certificates of its own and a way to wait for what happens.
+//! A cluster on loopback with its own certificates, and helpers to wait for events.
 
-#![allow(dead_code, reason = "the benchmarks use a part of it")]
+#![allow(dead_code, reason = "the benchmarks use only some items")]
 
 pub(crate) mod dry;
 #[cfg(all(feature = "swim", feature = "memory-network"))]
@@ -23,7 +23,7 @@ use store::{Store, parameters};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// No wait of a test takes this long unless the test fails.
+/// Time limit of every wait; exceeding it fails the test.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running node with its state.
@@ -33,7 +33,7 @@ pub(crate) struct Node {
     pub(crate) store: Arc<Store>,
     pub(crate) key_pem: String,
     happened: mpsc::UnboundedReceiver<Event>,
-    /// How long anything is waited for; in virtual time that costs nothing.
+    /// Time limit of every wait; virtual time makes a long one cheap.
     time_limit: Duration,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Cluster {
     pub(crate) ca: ClusterCa,
 }
 
-/// A node's credentials, from before it runs.
+/// The credentials of a node that does not run yet.
 #[derive(Clone)]
 pub(crate) struct Ready {
     pub(crate) name: String,
@@ -54,7 +54,7 @@ pub(crate) fn validity() -> Validity {
     Validity::days_from(SystemTime::now(), 1)
 }
 
-/// A configuration in which nothing happens by itself within the life of a test.
+/// A configuration in which no timer fires during a test.
 pub(crate) fn quiet() -> NetConfig {
     let mut config = NetConfig::new(([127, 0, 0, 1], 0).into());
     config.schedule.interval = Duration::from_secs(3600);
@@ -80,7 +80,7 @@ impl Cluster {
         Ready { name: name.into(), credentials, ca_pem: self.ca.certificate_pem().into() }
     }
 
-    /// Starts a node for each name, all of them members of one roster.
+    /// Starts one node per name, all members of one roster.
     pub(crate) fn start(&self, names: &[&str], config: &NetConfig) -> Vec<Node> {
         let nodes: Vec<_> =
             names.iter().map(|name| self.issue(name).start(config, Roster::default())).collect();
@@ -134,19 +134,19 @@ impl Node {
         self.gossip.node_id()
     }
 
-    /// From the next event on nobody is told of any.
+    /// Ends the node's subscription to its events.
     pub(crate) fn unheard(mut self) -> Self {
         self.happened.close();
         self
     }
 
-    /// How the others dial this node.
+    /// The roster entry of this node.
     pub(crate) fn member(&self) -> Member {
         let address = Some(self.gossip.local_addr().to_string());
         Member { id: self.id(), name: self.name.clone(), address }
     }
 
-    /// Waits for the first event that `pick` takes.
+    /// Waits for the first event that `pick` accepts.
     pub(crate) async fn wait_for<T>(&mut self, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
         let time_limit = self.time_limit;
         let picked = async {
@@ -161,10 +161,10 @@ impl Node {
         picked.unwrap_or_else(|_| self.give_up())
     }
 
-    /// Fails the test, and says how the node stands.
+    /// Fails the test and prints the node's status.
     fn give_up(&self) -> ! {
         let states: Vec<_> = self.gossip.peers().into_iter().map(|peer| peer.connection).collect();
-        panic!("{} waits in vain: {:?}, {:?}", self.name, states.first(), self.gossip.stats())
+        panic!("{} timed out: {:?}, {:?}", self.name, states.first(), self.gossip.stats())
     }
 
     /// Waits until `other` is connected.
@@ -177,7 +177,7 @@ impl Node {
         self.gossip.peers().into_iter().any(|p| p.member.id == other && connected(p.connection))
     }
 
-    /// Waits, event by event, until `holds`.
+    /// Waits until `holds`, checked after each event.
     pub(crate) async fn until(&mut self, mut holds: impl FnMut(&Self) -> bool) {
         let time_limit = self.time_limit;
         let held = async {
@@ -190,7 +190,7 @@ impl Node {
     }
 }
 
-/// Waits, event by event of any of `nodes`, until `holds`.
+/// Waits until `holds`, checked after each event of any of `nodes`.
 pub(crate) async fn until_all(nodes: &mut [Node], mut holds: impl FnMut(&[Node]) -> bool) {
     let held = async {
         while !holds(nodes) {
@@ -201,12 +201,12 @@ pub(crate) async fn until_all(nodes: &mut [Node], mut holds: impl FnMut(&[Node])
             poll_fn(happened).await;
         }
     };
-    timeout(DEADLINE, held).await.expect("it happens in time");
+    timeout(DEADLINE, held).await.expect("the condition holds in time");
 }
 
-/// Waits until each of `nodes` is connected to all others and has heard their first adverts, so that
-/// what is written from now on without a word to anybody sets nothing off. Not for virtual time,
-/// which stands still meanwhile.
+/// Waits until each of `nodes` is connected to all others and has received their first adverts, so
+/// that later unannounced writes trigger nothing. Not for virtual time, which does not advance
+/// meanwhile.
 pub(crate) async fn settled(nodes: &[&Node]) {
     let others = nodes.len() as u64 - 1;
     let all_heard = async {
@@ -228,7 +228,7 @@ pub(crate) fn roster(members: impl IntoIterator<Item = Member>) -> Roster {
     Roster::new(members).unwrap()
 }
 
-/// A member that nobody is behind yet.
+/// A member without a running node.
 pub(crate) fn absent(ready: &Ready, address: &str) -> Member {
     Member { id: ready.id(), name: ready.name.clone(), address: Some(address.into()) }
 }

@@ -1,4 +1,4 @@
-//! QUIC peers that do not keep to the rules: bare endpoints without any of the crate's own checks.
+//! QUIC peers that break the rules: bare endpoints without the crate's checks.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use super::{DEADLINE, Ready};
 
-/// What a raw client shows.
+/// The certificate that a raw client presents.
 pub(crate) enum Certificate<'a> {
     None,
     Of(&'a Ready),
@@ -33,17 +33,17 @@ pub(crate) enum Certificate<'a> {
         of: &'a Ready,
         length: usize,
     },
-    /// A certificate with a key that is not its own.
+    /// A certificate with another node's key.
     Stolen {
         certificate: &'a Ready,
         key: &'a Ready,
     },
 }
 
-/// A client without principles.
+/// A client that obeys no rule of the protocol.
 pub(crate) struct RawClient(Endpoint);
 
-/// A server that shows a certificate and asks for none.
+/// A server that presents a certificate and requests none.
 pub(crate) struct RawServer {
     pub(crate) address: SocketAddr,
     _endpoint: Endpoint,
@@ -53,7 +53,7 @@ pub(crate) fn raw_client() -> RawClient {
     RawClient(Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap())
 }
 
-/// How a node keeps a connection.
+/// The transport settings of a node's connections.
 pub(crate) fn like_a_node() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
@@ -67,7 +67,7 @@ pub(crate) fn like_a_node() -> TransportConfig {
     transport
 }
 
-/// How a raw client that never loses time_limit keeps a connection.
+/// The transport settings of a raw client without time-outs.
 pub(crate) fn patient() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport.max_idle_timeout(None);
@@ -75,14 +75,14 @@ pub(crate) fn patient() -> TransportConfig {
 }
 
 impl RawClient {
-    /// A client on a network in memory.
+    /// A client on an in-memory network.
     pub(crate) fn on(network: &MemoryNetwork, host: [u8; 4]) -> Self {
         let (config, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
         let socket = network.bind((host, 0).into()).unwrap();
         Self(Endpoint::new_with_abstract_socket(config, None, socket, runtime).unwrap())
     }
 
-    /// Connects, with limits of its own.
+    /// Connects with the given transport settings.
     pub(crate) async fn connect_with(
         &self,
         config: rustls::ClientConfig,
@@ -100,7 +100,7 @@ impl RawClient {
         self.dial(config, address).await
     }
 
-    /// Connects, if it is let in at all, and waits until it is thrown out. Says why.
+    /// Connects if accepted, waits until the node closes the connection, and returns the reason.
     pub(crate) async fn connect_and_wait(
         &self,
         config: rustls::ClientConfig,
@@ -112,7 +112,7 @@ impl RawClient {
                 Err(error) => error,
             }
         };
-        let closed = timeout(DEADLINE, closed).await.expect("the node throws it out");
+        let closed = timeout(DEADLINE, closed).await.expect("the node closes the connection");
         match &closed {
             ConnectionError::ConnectionClosed(close) => {
                 let code = u64::from(close.error_code);
@@ -122,7 +122,7 @@ impl RawClient {
         }
     }
 
-    /// Tries to send before the handshake is complete.
+    /// Tries to send 0-RTT data.
     pub(crate) fn connect_early(
         &self,
         config: rustls::ClientConfig,
@@ -174,8 +174,9 @@ pub(crate) fn raw_server(ready: &Ready, alpn: &[&[u8]]) -> RawServer {
     })
 }
 
-/// A server that answers each request with as many bytes as it asks for: streams are accepted in a
-/// loop, each is answered by a task, there are so many at once, and none is waited for without end.
+/// A server that answers each request with the requested number of bytes. It accepts streams in a
+/// loop and answers each in its own task, with a limit on their number and a deadline on every
+/// wait.
 pub(crate) fn echo_server(ready: &Ready, alpn: &[&[u8]]) -> RawServer {
     serve(ready, alpn, |connection| async move {
         let permits = Arc::new(Semaphore::new(limits::MAX_STREAMS as usize));
@@ -195,8 +196,8 @@ pub(crate) fn echo_server(ready: &Ready, alpn: &[&[u8]]) -> RawServer {
     })
 }
 
-/// Sends a request of `up` bytes on a fresh stream and receives an answer of `down` bytes, both with
-/// their length in front, as somebody would who needs just that.
+/// Sends a request of `up` bytes on a new stream and receives a response of `down` bytes. Both have
+/// a length prefix, as in a minimal protocol.
 pub(crate) async fn exchange(connection: &Connection, up: usize, down: usize) {
     let answer = timeout(DEADLINE, async {
         let (mut send, mut recv) = connection.open_bi().await.unwrap();
@@ -207,10 +208,10 @@ pub(crate) async fn exchange(connection: &Connection, up: usize, down: usize) {
     assert_eq!(answer.await.unwrap().len() + LENGTH, down);
 }
 
-/// Bytes of the length of a message.
+/// Bytes of the length prefix.
 const LENGTH: usize = 4;
 
-/// A message that takes `len` bytes on a stream.
+/// A message of `len` bytes in total.
 fn message(len: usize, number: u32) -> Vec<u8> {
     let mut message = u32::try_from(len - LENGTH).unwrap().to_le_bytes().to_vec();
     message.extend(number.to_le_bytes());
@@ -222,10 +223,10 @@ async fn read_message(recv: &mut RecvStream) -> Vec<u8> {
     let mut len = [0; LENGTH];
     recv.read_exact(&mut len).await.unwrap();
     let len = u32::from_le_bytes(len) as usize;
-    assert!(len <= MAX_MESSAGE, "a message of {len} bytes");
+    assert!(len <= MAX_MESSAGE, "a message has {len} bytes");
     let mut message = vec![0; len];
     recv.read_exact(&mut message).await.unwrap();
-    assert!(recv.read_chunk(1, true).await.unwrap().is_none(), "one message a stream");
+    assert!(recv.read_chunk(1, true).await.unwrap().is_none(), "one message per stream");
     message
 }
 
@@ -270,12 +271,12 @@ fn resolver(certificate: &Ready, key: &Ready, length: usize) -> Arc<SingleCertAn
 }
 
 fn provider() -> Arc<CryptoProvider> {
-    // The cipher that nodes agree on, so that a bare connection costs what theirs does.
+    // The cipher that nodes negotiate, so that a bare connection has the same cost.
     let cipher_suites = vec![TLS13_AES_128_GCM_SHA256];
     Arc::new(CryptoProvider { cipher_suites, ..default_provider() })
 }
 
-/// Believes every server.
+/// Accepts every server certificate.
 #[derive(Debug)]
 struct Trusting(Arc<CryptoProvider>);
 
@@ -315,7 +316,7 @@ impl ServerCertVerifier for Trusting {
     }
 }
 
-/// Counts the session tickets that a server hands out.
+/// Counts the session tickets that a server issues.
 #[derive(Debug, Default)]
 pub(crate) struct TicketCounter(AtomicUsize);
 

@@ -1,4 +1,4 @@
-//! Two honest nodes and a member gone bad, on a network in memory, in virtual time.
+//! Two honest nodes and a faulty member, on an in-memory network, in virtual time.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl Scene {
         Self::with(config, cluster, bad).await
     }
 
-    /// The same with the credentials of the bad one.
+    /// Like `new`, with the given credentials for the faulty member.
     pub(crate) async fn with(config: &NetConfig, cluster: Cluster, bad: Ready) -> Self {
         let network = MemoryNetwork::new(7);
         let mut config = config.clone();
@@ -40,12 +40,12 @@ impl Scene {
         Self { network, cluster, a, b, bad, client }
     }
 
-    /// The bad member's connection to `a`, which has accepted it.
+    /// Connects the faulty member to `a`, which accepts it.
     pub(crate) async fn connect(&mut self) -> Connection {
         self.connect_with(patient()).await
     }
 
-    /// The same, with limits of the bad member's own.
+    /// Like `connect`, with the given transport settings.
     pub(crate) async fn connect_with(&mut self, transport: TransportConfig) -> Connection {
         let config = client_config(Certificate::Of(&self.bad), &[ALPN]);
         let address = self.a.gossip.local_addr();
@@ -54,7 +54,7 @@ impl Scene {
         connection
     }
 
-    /// How the session that the bad member opened ended at `a`.
+    /// The error at `a` of the faulty member's session.
     pub(crate) async fn failure(&mut self) -> SyncError {
         let bad = self.bad.id();
         let failed = self.a.wait_for(|event| match event {
@@ -64,12 +64,12 @@ impl Scene {
         failed.await
     }
 
-    /// How many sessions failed at `a` so far, for this reason.
+    /// Number of sessions that failed at `a` for this reason.
     pub(crate) fn failed(&self, reason: &str) -> u64 {
         self.a.gossip.stats().sessions_failed.get(reason).copied().unwrap_or_default()
     }
 
-    /// The honest nodes go on as if nothing was the matter.
+    /// Checks that the honest nodes still sync.
     pub(crate) async fn honest_nodes_sync(&self) {
         self.b.store.write(&format!("news {}", self.b.store.ids().len()));
         for (one, other) in [(&self.a, &self.b), (&self.b, &self.a)] {
@@ -78,26 +78,26 @@ impl Scene {
         assert_eq!(self.a.store.roots(), self.b.store.roots());
     }
 
-    /// Checks that `attempt` does not succeed while the honest nodes go on.
+    /// Checks that `attempt` does not complete while the honest nodes continue.
     pub(crate) async fn in_vain<T>(&self, attempt: impl Future<Output = T>) {
         tokio::select! {
-            _ = attempt => panic!("it should have been held back"),
+            _ = attempt => panic!("the attempt should not complete"),
             () = async { for _ in 0..10 { self.honest_nodes_sync().await } } => {}
         }
     }
 }
 
-/// What nodes agree on in their handshake.
+/// The ALPN protocol name of nodes.
 pub(crate) const ALPN: &[u8] = b"engram-gossip/1";
 
-/// A configuration in which a silent peer is soon taken for dead.
+/// A configuration with a short time-out for silent peers.
 pub(crate) fn impatient() -> NetConfig {
     let mut config = quiet();
     config.session.idle_timeout = Duration::from_millis(200);
     config
 }
 
-/// The header of a frame with a body of `len` bytes.
+/// The frame header of a body of `len` bytes.
 pub(crate) fn frame_header(len: u32) -> [u8; HEADER_LEN] {
     let mut header = [b'E', b'G', 1, 1, 0, 0, 0, 0, 0];
     header[5..].copy_from_slice(&len.to_le_bytes());

@@ -1,4 +1,4 @@
-//! A tiny replica set: records in a map, digests computed anew at every question.
+//! A minimal replica set: records in a map, digests recomputed at every query.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,30 +11,30 @@ use engram_gossip_proto::{
 };
 
 type Digest = [u8; 32];
-/// Records with their digests, by key.
+/// Records and their digests, by key.
 type Records = BTreeMap<Digest, (Record, Digest)>;
 
 /// The state of one node, over a few spaces.
 pub(crate) struct Store {
     spaces: BTreeMap<SpaceId, Arc<Mutex<Space>>>,
     node: Digest,
-    /// The next delivery makes the view panic.
+    /// Makes the view panic at the next delivery.
     trap: Arc<AtomicBool>,
     sessions: Arc<Sessions>,
     greeted: Mutex<Vec<Greeted>>,
 }
 
-/// What a peer told, and how many records the store had then.
+/// A greeting of a peer, and the number of records in the store at its arrival.
 pub(crate) type Greeted = (NodeId, Greeting, usize);
 
-/// How many sessions have a view pinned, now and at most.
+/// Number of sessions with a pinned view: current and maximum.
 #[derive(Default)]
 struct Sessions {
     now: AtomicUsize,
     most: AtomicUsize,
 }
 
-/// One of them.
+/// A session with a pinned view.
 struct Open(Arc<Sessions>);
 
 #[derive(Default)]
@@ -45,7 +45,7 @@ struct Space {
     generation: u64,
 }
 
-/// One space as it was when it was pinned.
+/// A pinned space.
 pub(crate) struct Pinned {
     records: Arc<Records>,
     root: Digest,
@@ -55,7 +55,7 @@ pub(crate) struct Pinned {
     _open: Open,
 }
 
-/// Values of an embedding, as many as Engram's have.
+/// Dimension of an embedding, as in Engram.
 pub(crate) const DIMENSION: u32 = 768;
 
 pub(crate) fn parameters() -> Parameters {
@@ -74,17 +74,17 @@ impl Store {
         })
     }
 
-    /// What the peers told, in order.
+    /// The greetings of the peers, in order.
     pub(crate) fn greeted(&self) -> Vec<Greeted> {
         self.greeted.lock().unwrap().clone()
     }
 
-    /// What this store tells every peer about itself.
+    /// The clock that this store reports in greetings.
     pub(crate) fn clock(&self) -> u64 {
         u64::from(self.node[0])
     }
 
-    /// How many sessions of this node ran at once, at most. Each has one view of each space.
+    /// The maximum number of concurrent sessions. Each has one view of each space.
     pub(crate) fn most_sessions(&self) -> usize {
         self.sessions.most.load(Ordering::SeqCst) / self.spaces.len()
     }
@@ -94,12 +94,12 @@ impl Store {
         self.trap.store(true, Ordering::SeqCst);
     }
 
-    /// Writes a new pattern called `id` into every space.
+    /// Writes a new pattern with this id into every space.
     pub(crate) fn write(&self, id: &str) {
         self.write_by(self.node, id);
     }
 
-    /// Takes over what `node` has written: the same in every store that does.
+    /// Inserts a record written by `node`: the same record in every store.
     pub(crate) fn write_as(&self, node: NodeId, id: &str) {
         self.write_by(node.into(), id);
     }
@@ -185,7 +185,7 @@ impl Space {
         Summary { root: self.root, count: self.records.len() as u64, generation: self.generation }
     }
 
-    /// Keeps a dot if both have it, or if one has it and the other one has not seen it.
+    /// Keeps a dot if both have it, or if one has it and the other has not seen it.
     fn join(&mut self, theirs: Record) -> bool {
         let key = hash(theirs.id.as_bytes());
         let joined = match self.records.get(&key) {
@@ -260,7 +260,7 @@ impl View for Pinned {
     }
 
     fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
-        assert!(!self.trap.swap(false, Ordering::SeqCst), "the trap of the test");
+        assert!(!self.trap.swap(false, Ordering::SeqCst), "panic set by the test");
         let mut space = self.live.lock().unwrap();
         space.contents.extend(delivery.contents);
         let mut receipt = Receipt::default();
@@ -286,7 +286,7 @@ fn join(a: &Record, b: &Record) -> Record {
         (part, None) | (None, part) => part.unwrap(),
     };
     let parts = nodes.into_iter().map(join).collect();
-    // No test suppresses anything.
+    // No test suppresses contents.
     Record { id: a.id.clone(), parts, suppressed: vec![] }
 }
 
@@ -332,7 +332,7 @@ fn digest_of_record(record: &Record) -> Digest {
     hash(&bytes)
 }
 
-/// The digest of a set of lines: each hashed, and all added bit by bit. Good against accidents only.
+/// XORs the hash of a line into a set digest. Detects only accidental changes.
 fn add(sum: &mut Digest, key: &Digest, record: &Digest) {
     let line = hash(&[*key, *record].concat());
     sum.iter_mut().zip(line).for_each(|(sum, byte)| *sum ^= byte);
