@@ -308,12 +308,11 @@ impl Loaded {
     /// left out, and so is a content that no record names.
     fn settle(&mut self, space: &SpaceId, found: &mut LoadedSpace, own_rows: Contents) {
         let mut held = std::mem::take(&mut found.contents);
-        for (digest, content) in own_rows {
-            if held.insert(digest, content).is_some() {
-                // It is beside its record, too.
-                self.repairs.remove(Table::Contents, schema::key(space, digest.as_bytes()));
-            }
+        let stored_twice = own_rows.keys().filter(|digest| held.contains_key(digest)).copied();
+        for digest in stored_twice.collect::<BTreeSet<_>>() {
+            self.repairs.remove(Table::Contents, schema::key(space, digest.as_bytes()));
         }
+        held.extend(own_rows);
         let (mut named, rows) = (HashSet::with_capacity(held.len()), found.rows.len());
         found.rows.retain(|(id, row)| {
             let names = row.record.live();
