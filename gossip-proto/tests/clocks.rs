@@ -107,7 +107,7 @@ fn hundred_nodes_without_base_fit_few_packets() {
 }
 
 #[test]
-fn a_teller_that_opens_needs_one_and_a_half() {
+fn a_sender_that_opens_needs_one_and_a_half() {
     let (a, b) = agreed(1_000);
     a.state.borrow_mut().submit(1, 5_000, content("pattern_5", 77));
     let contact = meet(&a, &b);

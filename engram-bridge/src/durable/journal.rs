@@ -82,7 +82,7 @@ impl Journal {
                 let row = schema::encode_record(&key, record, submitted, beside);
                 batch.put(Table::Records, key, row);
             }
-            write.placement.put_own_rows(space, &mut batch);
+            schema::put_own_rows(&mut batch, space, &write.placement);
         }
         batch.put(
             Table::Meta,

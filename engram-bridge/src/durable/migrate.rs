@@ -7,13 +7,13 @@ use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 use engram_merkle::Digest;
 
-use crate::durable::placement::Placement;
 use crate::durable::recovery::OpenError;
 use crate::durable::restore::{Hosting, restore};
 use crate::durable::schema::{self, OWNER, Owner};
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
 use crate::engram::precision::Precision;
 use crate::replica::content::{Content, Contents, PatternError, Shape};
+use crate::replica::placement::Placement;
 use crate::replica::rules::Rules;
 use crate::replica::state::{SpaceState, StoredRow};
 
@@ -115,7 +115,7 @@ fn migrate_space(
         let beside = placement.beside.as_ref();
         let row = schema::encode_record(&key, &record, last_submitted.as_ref(), beside);
         batch.put(Table::Records, key, row);
-        placement.put_own_rows(space, batch);
+        schema::put_own_rows(batch, space, &placement);
         rows.push((Arc::clone(id), StoredRow { record, last_submitted }));
         migration.records += 1;
     }

@@ -5,7 +5,6 @@
 pub mod conformance;
 pub(crate) mod journal;
 pub(crate) mod migrate;
-pub(crate) mod placement;
 pub(crate) mod recovery;
 pub(crate) mod restore;
 pub(crate) mod schema;

@@ -11,11 +11,13 @@ use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, Digest};
 
+use crate::durable::storage::{Batch, Table};
 use crate::engram::precision::Precision;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::change::StoredRoot;
 use crate::replica::content::{self, Content, Introducer, Shape};
 use crate::replica::encoding::{Cursor, hash, put_bytes};
+use crate::replica::placement::Placement;
 use crate::replica::record::Record;
 use crate::replica::rules::Rules;
 use crate::replica::state::StoredRow;
@@ -303,6 +305,20 @@ fn check(key: &[u8], bytes: &[u8]) -> [u8; CHECK_LEN] {
     // Always SHA-256: the hash that the configuration names is among the fields that are checked.
     let digest = hash(&AnyHasher::Sha256, CHECK, &all);
     *digest.as_bytes().first_chunk().expect("a digest has 32 bytes")
+}
+
+/// Appends the changes of rows that hold one content each.
+pub(crate) fn put_own_rows(batch: &mut Batch, space: &SpaceId, placement: &Placement) {
+    for content in &placement.own_rows {
+        batch.put(
+            Table::Contents,
+            key(space, content.digest().as_bytes()),
+            encode_content(content),
+        );
+    }
+    for digest in &placement.removed {
+        batch.remove(Table::Contents, key(space, digest.as_bytes()));
+    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use engram_gossip_net::NodeId;
 use engram_merkle::{AnyHasher, Digest, Tree};
 
-use crate::durable::placement::Placement;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::content::Content;
 use crate::replica::entry::Entry;
+use crate::replica::placement::Placement;
 use crate::replica::record::{LastWrite, Record};
 
 /// The row of one pattern id after an operation.

@@ -14,6 +14,7 @@ pub(crate) mod first_contact;
 pub(crate) mod issuer;
 pub(crate) mod join;
 pub(crate) mod operations;
+pub(crate) mod placement;
 pub(crate) mod record;
 pub(crate) mod refused;
 pub(crate) mod report;

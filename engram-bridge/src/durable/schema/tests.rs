@@ -180,7 +180,7 @@ const GOLDEN_BESIDE: [&str; 3] = [
 
 /// A row that is damaged anywhere is left out, has another origin, or lacks its content.
 #[test]
-fn a_damaged_row_never_reads_as_another_content_beside_its_record() {
+fn a_damaged_row_reads_as_no_other_content() {
     for content in contents() {
         let (key, row, alone) = with_content(&content);
         let (whole, _) = read_record(&key, &row).unwrap();

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_moves_a_record_from_one_kind_to_another() {
+    fn a_change_moves_a_record_between_kinds() {
         let mut deletion = record(1);
         _ = deletion.suppression.suppress(Digest::from([0; 32]));
         deletion.siblings.withdraw(Dot::new([0; 32], 2)).unwrap();

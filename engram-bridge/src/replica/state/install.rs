@@ -7,11 +7,11 @@ use engram_gossip_net::NodeId;
 use engram_merkle::{Digest, Edit};
 
 use super::{SpaceState, edit, index, versions};
-use crate::durable::placement::Placement;
 use crate::engram::belief::Cause;
 use crate::replica::caps::Usage;
 use crate::replica::change::{Change, PlannedWrite, Staged};
 use crate::replica::content::{self, Content};
+use crate::replica::placement::Placement;
 use crate::replica::record::Record;
 use crate::replica::visible::visible;
 

@@ -68,7 +68,7 @@ fn a_damaged_content_comes_back_from_a_peer() {
 /// A pattern of two versions, each in a row of its own: the record and the other version go with the
 /// one that is damaged.
 #[test]
-fn a_damaged_content_of_several_comes_back_from_a_peer() {
+fn one_damaged_content_is_fetched_from_a_peer() {
     damaged(2, Table::Contents, |row| {
         row[40] ^= u8::from(row.windows(9).any(|part| part == b"episode-7"));
     });

@@ -3,11 +3,8 @@
 //! Most records have a single live content of a few kilobytes. In one row the two are one change of
 //! one page: a row of its own for each content makes a store write twice as many pages for an update.
 
-use engram_gossip_proto::SpaceId;
 use engram_merkle::Digest;
 
-use crate::durable::schema;
-use crate::durable::storage::{Batch, Table};
 use crate::replica::content::{Content, encoded_len};
 
 /// Bytes of the longest content in the row of its record. A longer one is not written again whenever
@@ -20,9 +17,9 @@ pub(crate) struct Placement {
     /// The content in the row of the record.
     pub(crate) beside: Option<Content>,
     /// The contents that get rows of their own.
-    own_rows: Vec<Content>,
+    pub(crate) own_rows: Vec<Content>,
     /// The contents whose own rows go.
-    removed: Vec<Digest>,
+    pub(crate) removed: Vec<Digest>,
 }
 
 impl Placement {
@@ -51,17 +48,6 @@ impl Placement {
         }
         gone.extend(after.iter().map(Content::digest));
         Self { beside: after.into_iter().next(), removed: gone, ..Self::default() }
-    }
-
-    /// Appends the changes of rows that hold one content each.
-    pub(crate) fn put_own_rows(&self, space: &SpaceId, batch: &mut Batch) {
-        for content in &self.own_rows {
-            let key = schema::key(space, content.digest().as_bytes());
-            batch.put(Table::Contents, key, schema::encode_content(content));
-        }
-        for digest in &self.removed {
-            batch.remove(Table::Contents, schema::key(space, digest.as_bytes()));
-        }
     }
 }
 
@@ -118,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn one_content_that_is_not_long_lies_beside_its_record() {
+    fn a_short_content_lies_beside_its_record() {
         let longest = (0..MAX_BESIDE).rev().map(|bytes| content(1.0, bytes));
         let longest = longest.into_iter().find(|it| encoded_len(it.pattern()) <= MAX_BESIDE);
         assert!(is_beside(&[longest.unwrap()]) && !is_beside(&[content(1.0, MAX_BESIDE)]));
