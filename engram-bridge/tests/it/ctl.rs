@@ -67,7 +67,7 @@ fn every_step_of_the_runbook_is_a_request() {
     assert!(process.ends());
     assert!(fails(&state, &node).contains("is it running"));
     assert!(!Path::new(&socket).exists());
-    // Each request left an event.
+    // Each request produced an event.
     for code in [
         "submitted",
         "explained",

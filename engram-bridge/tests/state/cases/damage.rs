@@ -1,4 +1,4 @@
-//! Rows that rot, and commits that report the wrong outcome.
+//! Damaged rows, and commits that report the wrong outcome.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use engram_gossip_proto::View;
 use super::{converge, live};
 use crate::support::{everything, only_space, open, pattern, space, store, store_config, ticking};
 
-/// A node loses a pattern to one damaged row of `table`, which costs it `rows` rows, after deletions.
-/// Its peer has to bring the pattern back.
+/// After deletions, a node loses a pattern and `rows` rows to one damaged row of `table`. Its peer
+/// must restore the pattern.
 fn damaged(table: Table, rows: u64) {
     let disk = MemoryStateStore::new();
     let (one, peer) = (open(1, &disk), store(2));
@@ -59,7 +59,7 @@ fn a_damaged_record_comes_back_from_a_peer() {
 
 #[test]
 fn a_damaged_content_comes_back_from_a_peer() {
-    // The record that names the content goes with it.
+    // The record that names the content is dropped with it.
     damaged(Table::Contents, 2);
 }
 
@@ -79,7 +79,7 @@ fn a_lost_row_comes_back_from_a_peer() {
     assert_eq!(only_space(&one).visible_len(), 5);
 }
 
-/// A store whose commits take effect and fail all the same, as if the last wait for the disk failed.
+/// A store whose commits take effect but report a failure, as if the final sync failed.
 #[derive(Default)]
 struct FailingStore {
     rows: MemoryStateStore,
