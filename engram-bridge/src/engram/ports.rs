@@ -72,7 +72,7 @@ pub struct BeliefUpdateRecord {
     pub origin: Option<NodeId>,
 }
 
-/// A cache of consolidation snapshots: what Engram's scheduler writes to and its queries read.
+/// A cache of consolidation snapshots, which Engram's scheduler writes and its queries read.
 ///
 /// The methods are Engram's, name by name. All are synchronous and must return quickly: the
 /// scheduler and the request handlers call them directly.

@@ -122,7 +122,7 @@ impl Telemetry {
         self.watch.since.elapsed()
     }
 
-    /// Why the node is not ready to serve the cluster's state; `None` if it is ready.
+    /// The reason why the node is not ready to serve the cluster's state; `None` if it is ready.
     ///
     /// It is ready while it can store changes, is connected to a peer, and has been equal to one
     /// since it started. A node without peers only has to store.

@@ -77,7 +77,7 @@ pub enum PatternRole {
     Alone,
     /// It represents a group.
     Representative {
-        /// How many other patterns belong to the group.
+        /// The number of other patterns in the group.
         members: usize,
     },
     /// A member whose episodes are a subset of the representative's.

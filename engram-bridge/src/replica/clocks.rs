@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-/// How far a version may lie ahead of this node's clock before it is reported: 5 minutes, in
-/// nanoseconds.
+/// The distance that a version may lie ahead of this node's clock before it is reported: 5 minutes,
+/// in nanoseconds.
 pub const CLOCK_TOLERANCE: u64 = 5 * 60 * 1_000_000_000;
 
 /// Whether a version lies ahead of this node's clock by more than [`CLOCK_TOLERANCE`].

@@ -58,7 +58,7 @@ impl DotIssuer {
         Dot::new(self.node, version)
     }
 
-    /// How many dots were issued since the process started.
+    /// The number of dots issued since the process started.
     pub(crate) const fn minted(&self) -> u64 {
         self.minted
     }

@@ -12,7 +12,7 @@ use crate::replica::content::PatternError;
 pub struct RefusedPattern {
     /// The pattern, as the engine submitted it.
     pub pattern: Arc<SemanticPattern>,
-    /// The cause, and what to do.
+    /// The cause, and the next step.
     pub reason: PatternError,
 }
 

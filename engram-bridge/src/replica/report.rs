@@ -41,7 +41,7 @@ pub struct RejectedPattern {
     pub index: usize,
     /// Its id.
     pub id: String,
-    /// The cause, and what to do.
+    /// The cause, and the next step.
     pub reason: PatternError,
 }
 
@@ -52,7 +52,7 @@ pub struct MergedView {
     /// One pattern for each id with a shown version, in ascending order of ids. A strategy that
     /// keeps all versions shows them all, the representative of the id first.
     pub patterns: Vec<Arc<SemanticPattern>>,
-    /// How many further patterns the [`Retention`](crate::replica::Retention) hides.
+    /// The number of further patterns that the [`Retention`](crate::replica::Retention) hides.
     pub hidden: usize,
     /// Patterns of the own engine that the cluster refuses, in ascending order of ids. They are not
     /// among `patterns`.

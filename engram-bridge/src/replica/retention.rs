@@ -15,9 +15,9 @@ use crate::engram::pattern::SemanticPattern;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
-    /// How much older a pattern may be than the present of its space. The present is the lower
-    /// median, over the roster members with a live pattern, of the time of each member's newest
-    /// pattern: no single clock moves it, and an idle space loses nothing.
+    /// The greatest age of a shown pattern, relative to the present of its space. The present is
+    /// the lower median, over the roster members with a live pattern, of the time of each member's
+    /// newest pattern: no single clock moves it, and an idle space loses nothing.
     pub max_age: Option<Duration>,
     /// The most patterns that a space shows: those with the highest confidence; at equal
     /// confidence, the newest.

@@ -8,7 +8,7 @@ use engram_merkle::Digest;
 pub struct SpaceStats {
     /// Equal on two nodes if and only if their states are equal.
     pub root: Digest,
-    /// How often the state changed since the process started. For display only.
+    /// The number of changes of the state since the process started. For display only.
     pub generation: u64,
     /// Records, deletions included.
     pub records: u64,

@@ -30,7 +30,7 @@ pub struct SpaceView {
 pub(crate) enum SessionMode {
     /// To sync, with a known peer or without one.
     Sync(Option<Arc<NodeId>>),
-    /// To compute what a sync would change. No record is joined, and no content sent.
+    /// To compute the changes that a sync would make. No record is joined, and no content sent.
     Preview(Arc<Preview>),
 }
 

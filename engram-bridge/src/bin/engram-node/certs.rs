@@ -33,7 +33,7 @@ pub(crate) struct Ca {
     /// The folder to write to.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// How long the authority is valid.
+    /// The validity of the authority in days.
     #[arg(long, value_name = "DAYS", default_value_t = 3650)]
     days: u32,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Order {
     /// The folder of NAME.key and NAME.pem.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// How long the certificate is valid.
+    /// The validity of the certificate in days.
     #[arg(long, value_name = "DAYS", default_value_t = 365)]
     days: u32,
 }

@@ -27,12 +27,12 @@ pub(crate) struct Init {
     /// listens on that port on all addresses.
     #[arg(long = "address", value_name = "HOST:PORT")]
     addresses: Vec<String>,
-    /// How long the certificates of the nodes are valid; the authority is valid for ten years.
+    /// The validity of the nodes' certificates in days; the authority is valid for ten years.
     #[arg(long, value_name = "DAYS", default_value_t = 365)]
     days: u32,
 }
 
-/// How long the authority is valid, in days.
+/// The validity of the authority, in days.
 const CA_DAYS: u32 = 3_650;
 /// The ports of the first node on this machine, for gossip and for the status page.
 const PORTS: [u16; 2] = [7_701, 7_801];

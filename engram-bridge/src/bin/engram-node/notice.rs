@@ -77,7 +77,7 @@ impl Notice {
                 id,
                 "a peer knows a later version of this node that this process did not write; this \
                  process's version was reissued alongside it; look for a second process under this \
-                 node's key, and give it a key of its own",
+                 node's key, and give it a separate key",
             ),
             StateEvent::GivenUp { space, id } => Self::about(
                 "given_up",
@@ -87,7 +87,7 @@ impl Notice {
                     "a peer knows a later version of this node that this process did not write, and \
                      {MAX_NODE_DOTS} versions of this node are live already, so this process's was \
                      not reissued; look for a second process under this node's key, and give it \
-                     a key of its own"
+                     a separate key"
                 ),
             ),
             StateEvent::Clash { space, id, node } => {

@@ -28,7 +28,7 @@ pub enum Warning {
     /// Writes of this process were reissued within the last hour, because peers knew later versions
     /// of this node.
     Reissued {
-        /// How many.
+        /// The number of writes.
         writes: u64,
     },
     /// The certificate of this node has expired. Peers refuse new connections.
@@ -48,7 +48,7 @@ pub enum Warning {
     /// Parts of records were refused within the last hour, because their versions lie too far in the
     /// future.
     Implausible {
-        /// How many.
+        /// The number of parts.
         parts: u64,
         /// Whether most members of the roster wrote such versions, which means that this node's
         /// clock is behind.
@@ -141,7 +141,7 @@ impl Warning {
                 usage.cap.key()
             ),
             Self::Reissued { .. } => {
-                "look for a second process under this node's key, and give it a key of its own; if \
+                "look for a second process under this node's key, and give it a separate key; if \
                  there is none, the clock was set back or an older copy of the store was restored, and \
                  there is nothing to do"
                     .to_owned()

@@ -49,7 +49,7 @@ impl World {
                 self.processes[process].clock = clock;
                 self.note_clock(process);
             }
-            _ => unreachable!("{step:?} is no fault"),
+            _ => unreachable!("{step:?} is not a fault"),
         }
         self.settle(suppressed);
     }
