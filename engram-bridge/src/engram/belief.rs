@@ -1,4 +1,4 @@
-//! How visible patterns change, for people and for alerts.
+//! Belief updates: changes of visible patterns, for people and for alerts.
 
 use std::collections::VecDeque;
 
@@ -8,13 +8,13 @@ use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
 use crate::engram::timestamp::Timestamp;
 
-/// How many belief updates are remembered, as in Engram.
+/// The most belief updates that are remembered, as in Engram.
 pub(crate) const MAX_RECENT_UPDATES: usize = 512;
 
-/// How many belief updates wait for a log; the oldest give way.
+/// The most belief updates that wait for a log; the oldest are dropped.
 pub(crate) const MAX_COLLECTED_UPDATES: usize = 65_536;
 
-/// What caused a change of the merged view.
+/// The cause of a change of the merged view.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cause {
     pub(crate) source: ConsolidationCacheSource,
@@ -49,13 +49,13 @@ impl Cause {
     }
 }
 
-/// The newest updates; the oldest leave first.
+/// The newest updates; the oldest are dropped first.
 #[derive(Debug, Default)]
 pub(crate) struct RecentUpdates {
     recent: VecDeque<BeliefUpdateRecord>,
-    /// Updates for a belief log; `None` unless somebody takes them.
+    /// Updates for a belief log; `None` until [`collect`](Self::collect) is called.
     collected: Option<VecDeque<BeliefUpdateRecord>>,
-    /// Updates that nobody took in time.
+    /// Updates dropped before they were taken.
     missed: u64,
 }
 
@@ -76,14 +76,14 @@ impl RecentUpdates {
         self.collected.get_or_insert_default();
     }
 
-    /// Takes what was collected, and the number of updates that gave way since the last call.
+    /// Takes the collected updates and the number of updates dropped since the last call.
     pub(crate) fn take_collected(&mut self) -> (Vec<BeliefUpdateRecord>, u64) {
         let collected = self.collected.as_mut().map(std::mem::take).unwrap_or_default();
         (collected.into(), std::mem::take(&mut self.missed))
     }
 }
 
-/// Appends an update; returns how many gave way.
+/// Appends an update; returns how many were dropped.
 fn keep(
     updates: &mut VecDeque<BeliefUpdateRecord>,
     update: BeliefUpdateRecord,

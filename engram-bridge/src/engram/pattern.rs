@@ -1,15 +1,15 @@
-//! What a node consolidates: the pattern, and how sure it is.
+//! The consolidated pattern and its confidence.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::engram::timestamp::Timestamp;
 
-/// How many numbers Engram's embeddings have.
+/// The dimension of Engram's embeddings.
 pub const ENGRAM_DIMENSION: usize = 768;
 
-/// How sure a node is of a pattern: a number in 0..=1. Only [`from_engine`](Self::from_engine) takes
-/// others.
+/// The confidence of a node in a pattern: a number in 0..=1. Only
+/// [`from_engine`](Self::from_engine) accepts others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Confidence(f32);
 
@@ -29,7 +29,7 @@ impl Confidence {
     ///
     /// # Errors
     /// [`ConfidenceError`] for any other number and for NaN. Nothing is clamped: a confidence out
-    /// of range is a fault of its maker and should be seen.
+    /// of range is a bug in the code that computed it and should be visible.
     ///
     /// ```
     /// # use engram_bridge::Confidence;
@@ -41,14 +41,14 @@ impl Confidence {
         if (0.0..=1.0).contains(&raw) { Ok(Self(raw + 0.0)) } else { Err(ConfidenceError(raw)) }
     }
 
-    /// Takes `raw` as an engine made it, without a look: NaN and numbers outside of 0..=1, too. A
-    /// pattern with such a confidence is refused by name when it is submitted, and stays in the local
-    /// view.
+    /// Takes `raw` from an engine without validation, including NaN and numbers outside 0..=1. A
+    /// pattern with such a confidence is refused by name when it is submitted, and stays in the
+    /// local view.
     pub const fn from_engine(raw: f32) -> Self {
         Self(raw + 0.0)
     }
 
-    /// The number; in 0..=1 unless an engine made another.
+    /// The number; in 0..=1 unless it comes from [`from_engine`](Self::from_engine).
     pub const fn raw(self) -> f32 {
         self.0
     }
@@ -60,26 +60,26 @@ impl fmt::Display for Confidence {
     }
 }
 
-/// A number that is no confidence. Nothing was changed; correct the number where it is made.
+/// The number is not a confidence. Nothing was changed; correct the number at its source.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("a confidence lies in 0..=1, {0} does not")]
 pub struct ConfidenceError(pub f32);
 
-/// A consolidated semantic pattern, field for field as Engram has it.
+/// A consolidated semantic pattern, field for field as in Engram.
 ///
-/// The id is unique within its memory space only. It is carried and never recomputed: Engram makes
-/// it with a hash that may differ between compiler releases.
+/// The id is unique within its memory space only. It is carried and never recomputed: Engram
+/// computes it with a hash that may differ between compiler releases.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SemanticPattern {
     /// Pattern id, 1 to 128 bytes.
     pub id: String,
     /// Semantic embedding, [`ENGRAM_DIMENSION`] numbers for Engram, shared instead of copied.
     pub embedding: Arc<[f32]>,
-    /// The episodes it cites. Engram's store path repeats ids, so this is a multiset.
+    /// The cited episodes. Engram's store path repeats ids, so this is a multiset.
     pub source_episodes: Vec<String>,
     /// Coherence, at least 0. Engram emits values slightly above 1.
     pub strength: f32,
-    /// How sure its maker is.
+    /// The confidence of the node that consolidated it.
     pub schema_confidence: Confidence,
     /// Time of the newest cited episode, not of the run.
     pub last_consolidated: Timestamp,

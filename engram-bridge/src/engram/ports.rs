@@ -1,4 +1,4 @@
-//! The seam to Engram: its consolidation service, with the same names and the same fields.
+//! The interface to Engram: its consolidation service, with the same names and fields.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use engram_gossip_net::NodeId;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::timestamp::Timestamp;
 
-/// What one consolidation run left.
+/// The result of one consolidation run.
 #[derive(Clone, Debug, Default)]
 pub struct ConsolidationSnapshot {
     /// When the snapshot was made, by the clock of the node that made it.
     pub generated_at: Timestamp,
     /// The patterns, in no particular order. Cloning a snapshot shares them.
     pub patterns: Vec<Arc<SemanticPattern>>,
-    /// What the engine counted.
+    /// The engine's counters.
     pub stats: ConsolidationStats,
 }
 
-/// What the consolidation engine counted since it started. Never replicated.
+/// Counters of the consolidation engine since it started. Never replicated.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsolidationStats {
     /// Replay cycles.
@@ -56,7 +56,7 @@ pub enum ConsolidationCacheSource {
 pub struct BeliefUpdateRecord {
     /// The pattern.
     pub pattern_id: String,
-    /// Change of its confidence; the whole of it for a new pattern.
+    /// Change of its confidence; the full confidence for a new pattern.
     pub confidence_delta: f32,
     /// Change of the number of citations.
     pub citation_delta: i32,
@@ -68,11 +68,11 @@ pub struct BeliefUpdateRecord {
     pub snapshot_generated_at: Timestamp,
     /// Where the change comes from.
     pub source: ConsolidationCacheSource,
-    /// The node that wrote the change, if it came by gossip. The only field that Engram's has not.
+    /// The node that wrote the change, if it came by gossip. Engram's record lacks this field only.
     pub origin: Option<NodeId>,
 }
 
-/// A cache of consolidation snapshots: what Engram's scheduler writes to and its queries read.
+/// A cache of consolidation snapshots, which Engram's scheduler writes and its queries read.
 ///
 /// The methods are Engram's, name by name. All are synchronous and must return quickly: the
 /// scheduler and the request handlers call them directly.
@@ -80,11 +80,11 @@ pub trait ConsolidationService: Send + Sync {
     /// The current snapshot, if there is one.
     fn cached_snapshot(&self) -> Option<ConsolidationSnapshot>;
 
-    /// Takes what a consolidation run left. Engram calls this after every run, also when nothing
-    /// changed and also with an empty snapshot.
+    /// Takes the result of a consolidation run. Engram calls this after every run, even when
+    /// nothing changed or the snapshot is empty.
     fn update_cache(&self, snapshot: &ConsolidationSnapshot, source: ConsolidationCacheSource);
 
-    /// Sends belief updates to another log file from now on.
+    /// Sends belief updates to a different log file from now on.
     fn set_alert_log_path(&self, path: PathBuf);
 
     /// The file that belief updates are logged to.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// How embeddings are stored everywhere in the cluster. The wire is lossless either way.
+/// The precision in which all nodes of the cluster store embeddings. The wire is lossless either
+/// way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Four bytes a value (default).

@@ -4,8 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds since the Unix epoch, UTC: Engram's `DateTime<Utc>` without a date-time library.
 ///
-/// Covers the years 1677 to 2262. Whole seconds would not do: two versions of one pattern may be
-/// written within the same second and must not look alike.
+/// Covers the years 1677 to 2262. Whole seconds are too coarse: two versions of one pattern may be
+/// written within the same second and must differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -23,9 +23,9 @@ impl Timestamp {
         self.0
     }
 
-    /// What the system's clock shows, cut to the years that fit.
+    /// The time of the system's clock, clamped to the range.
     ///
-    /// Nothing that is replicated reads this clock; it dates reports for people.
+    /// No replicated value depends on this clock; it dates reports for people.
     pub fn now() -> Self {
         let nanoseconds = match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
@@ -43,20 +43,20 @@ mod text {
 
     use super::Timestamp;
 
-    /// Why a text is no [`Timestamp`]. Write it as `2025-03-01T14:32:49.746000000Z`.
+    /// The text is not a [`Timestamp`]. Write it as `2025-03-01T14:32:49.746000000Z`.
     #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
     #[non_exhaustive]
     pub enum TimestampError {
         /// Not RFC 3339.
         #[error("{text:?} is not an RFC 3339 time such as 2025-03-01T14:32:49.746000000Z")]
         Format {
-            /// What was read.
+            /// The text.
             text: String,
         },
         /// RFC 3339, but before 1677 or after 2262.
         #[error("{text:?} lies outside the years 1677 to 2262, which 64-bit nanoseconds cover")]
         Range {
-            /// What was read.
+            /// The text.
             text: String,
         },
     }

@@ -8,7 +8,7 @@ use engram_conflict::pattern::{InvalidPattern, Merged, PatternValue, validate};
 use crate::engram::pattern::{Confidence, SemanticPattern};
 use crate::engram::timestamp::Timestamp;
 
-/// Every field, floats by their bits.
+/// Hashes every field, floats by their bits.
 impl Hash for SemanticPattern {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { id, embedding, source_episodes, strength, schema_confidence, last_consolidated } =
@@ -49,7 +49,7 @@ impl PatternValue for SemanticPattern {
         self.last_consolidated.as_nanoseconds()
     }
 
-    /// The id stays, and so does the embedding if `merged` has none: it is shared.
+    /// Keeps the id, and shares the embedding if `merged` has none.
     fn merged(&self, merged: Merged) -> Self {
         Self {
             id: self.id.clone(),
@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// A confidence of a pattern has no negative zero.
+    /// Converts to this crate's pattern, whose confidence has no negative zero.
     fn pattern(of: OwnedPattern) -> SemanticPattern {
         SemanticPattern {
             id: String::from("p"),

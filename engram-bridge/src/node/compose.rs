@@ -1,4 +1,4 @@
-//! From a configuration to a running node.
+//! Builds a running node from a configuration.
 
 use std::fs;
 use std::io;
@@ -26,44 +26,44 @@ use crate::service::gossiper::{ConsolidationGossiper, UnknownSpace};
 use crate::spaces::error::AddSpaceError;
 use crate::spaces::store::{Store, StoreConfig};
 
-/// A running node, as `cluster.toml` describes it: its state, and the network over it.
+/// A running node, configured by `cluster.toml`: its state and its network.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// The state of all its memory spaces.
     pub store: Arc<Store>,
-    /// Its place in the cluster.
+    /// Its network.
     pub gossip: Gossip,
     binding: Binding,
 }
 
-/// Why a node did not start. Nothing is left running.
+/// A node did not start. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A file that `[tls]` names is missing, or does not hold what it should.
+    /// A file that `[tls]` names is missing or invalid.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// A peer of another name has this node's own id.
+    /// A peer with a different name has this node's own id.
     #[error(
-        "peers.{index}.node_id is this node's own ({node}), under another name; every node needs its \
+        "peers.{index}.node_id is this node's own ({node}), under a different name; every node needs its \
          own key and certificate"
     )]
     OwnPeer {
-        /// Which of the peers, from 0.
+        /// The index of the peer, from 0.
         index: usize,
-        /// Who this node is.
+        /// The id of this node.
         node: NodeId,
     },
-    /// The peers cannot be one cluster.
+    /// The peers do not form a valid roster.
     #[error("[[peers]]: {0}")]
     Roster(#[from] RosterError),
-    /// What is stored cannot be used so. Nothing in it was changed.
+    /// The store cannot be used with this configuration. Nothing in it was changed.
     #[error("store.path: {0}")]
     Store(#[from] OpenError),
-    /// `store.path` cannot be a folder in which the node writes. Nothing was changed.
-    #[error("store.path: {} cannot be used: {reason}; name a folder of the node's own", path.display())]
+    /// `store.path` is not a folder in which the node can write. Nothing was changed.
+    #[error("store.path: {} cannot be used: {reason}; name a folder that only this node uses", path.display())]
     Folder {
-        /// Which path.
+        /// The path.
         path: PathBuf,
         /// The error of the operating system.
         reason: io::Error,
@@ -74,35 +74,35 @@ pub enum StartError {
          `--features redb`, or remove store.path"
     )]
     NothingToStoreIn,
-    /// The times of SWIM do not fit together.
+    /// The times of SWIM contradict each other.
     #[cfg(feature = "swim")]
     #[error("membership: {0}")]
     Swim(#[from] SwimConfigError),
     /// This program cannot probe other nodes.
     #[error(
-        "membership.kind is swim, but this program was built without the feature swim; build it with, or write \"static\""
+        "membership.kind is swim, but this program was built without the feature swim; rebuild it with `--features swim`, or write \"static\""
     )]
     NoSwim,
-    /// The network cannot be used so.
+    /// The network cannot start with this configuration.
     #[error(transparent)]
     Bind(#[from] BindError),
 }
 
 impl Node {
-    /// Starts a node on the current tokio runtime, with the state that it left under `store.path`;
-    /// [`Store::recovery`] tells what was found there. Waits for the disk. The page of `[http]` is the
-    /// program's business: it is opened with `http::Server`.
+    /// Starts a node on the current tokio runtime, with the state stored under `store.path`;
+    /// [`Store::recovery`] reports the condition of that state. Waits for the disk. Does not serve
+    /// `[http]`: the program starts an `http::Server` for it.
     ///
     /// # Errors
-    /// [`StartError`] names the key, the file or the address that stands in the way.
+    /// [`StartError`] names the key, the file or the address that prevents the start.
     pub fn start(config: &ClusterConfig) -> Result<Self, StartError> {
         Self::start_in(config, stored(config)?)
     }
 
-    /// [`start`](Self::start) with a state store of one's own in place of `store.path`.
+    /// Like [`start`](Self::start), with a given state store in place of `store.path`.
     ///
     /// # Errors
-    /// [`StartError`] names the key, the file or the address that stands in the way.
+    /// [`StartError`] names the key, the file or the address that prevents the start.
     pub fn start_with(
         config: &ClusterConfig,
         store: Arc<dyn StateStore>,
@@ -131,13 +131,13 @@ impl Node {
         Ok(Self { store, gossip, binding })
     }
 
-    /// Hosts `space` from now on, lets the peers know, and returns its gossip. See
-    /// [`Binding::add_space`]: cheap for a space that is hosted already, so a program may call it
-    /// wherever it makes or opens a store.
+    /// Hosts `space` from now on, announces it to the peers, and returns its gossip. See
+    /// [`Binding::add_space`]: cheap for a space that is already hosted, so a program may call it
+    /// wherever it creates or opens a store.
     ///
     /// # Errors
-    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read; nothing
-    /// was changed.
+    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read.
+    /// Nothing was changed.
     pub fn add_space(&self, space: &SpaceId) -> Result<ConsolidationGossiper, AddSpaceError> {
         self.binding.add_space(space)
     }
@@ -157,38 +157,37 @@ fn differing<'t>(old: &'t Table, new: &'t Table) -> impl Iterator<Item = &'t Str
     keys.filter(|key| old.get(*key) != new.get(*key))
 }
 
-/// What became of a changed configuration.
+/// The outcome of a reload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reload {
-    /// Keys with another value that are in force from the next start on.
+    /// Keys with a changed value that takes effect at the next start.
     pub waiting: Vec<String>,
 }
 
-/// Why a changed configuration was not put in force. Everything is as it was before.
+/// A changed configuration did not take effect. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReloadError {
-    /// The peers or the files of `[tls]` do not fit.
+    /// The peers or the files of `[tls]` are invalid.
     #[error(transparent)]
     Config(#[from] StartError),
     /// The certificate cannot be used.
     #[error("tls.certificate: {0}")]
     Identity(#[from] RotateError),
-    /// The limits cannot work.
+    /// The limits are invalid.
     #[error("limits: {0}")]
     Limits(#[from] engram_gossip_net::ConfigError),
 }
 
-/// The sections beside the peers that are in force as soon as they are read again.
+/// The sections, besides the peers, that take effect on a reload.
 const AT_ONCE: [&str; 2] = ["tls", "limits"];
 
 impl Node {
-    /// Puts in force what can be changed while the node runs: the peers, the files of `[tls]`,
-    /// which are read again, and `[limits]`. What else differs between the two has to wait for the
-    /// next start.
+    /// Applies the settings that can change while the node runs: the peers, the files of `[tls]`,
+    /// which are read again, and `[limits]`. Other differences take effect at the next start.
     ///
     /// # Errors
-    /// [`ReloadError`] if the peers or the files do not fit. Nothing was changed.
+    /// [`ReloadError`] if the peers, the files or the limits are invalid. Nothing was changed.
     pub fn reload(
         &self,
         before: &ClusterConfig,
@@ -215,8 +214,8 @@ impl Node {
 }
 
 impl ClusterConfig {
-    /// What a reload puts in force at once and differs in `after`: keys of `[tls]` and `[limits]`, and
-    /// `peers`. The files of `[tls]` are read again anyway.
+    /// The settings that differ in `after` and take effect on a reload: keys of `[tls]` and
+    /// `[limits]`, and `peers`. A reload always reads the files of `[tls]` again.
     pub fn changed_at_once(&self, after: &Self) -> Vec<String> {
         let mut changed = Vec::new();
         for ((section, old), (_, new)) in self.sections().into_iter().zip(after.sections()) {
@@ -231,12 +230,12 @@ impl ClusterConfig {
         changed
     }
 
-    /// Checks everything that [`Node::start`] looks at, except the contents of the store and whether the
-    /// addresses are free: the certificates at the time `now`, as a peer would, the roster, the times of
-    /// the network, and whether `store.path` can be a folder. Starts nothing.
+    /// Checks everything that [`Node::start`] checks, except the contents of the store and whether
+    /// the addresses are free: the certificates at the time `now`, as a peer would, the roster, the
+    /// times of the network, and whether `store.path` can be a folder. Starts nothing.
     ///
     /// # Errors
-    /// [`StartError`], as [`Node::start`] would give it.
+    /// [`StartError`], as [`Node::start`] would return it.
     pub fn check(&self, now: SystemTime) -> Result<Identity, StartError> {
         let identity = identity(self)?;
         identity.check(now).map_err(BindError::from)?;
@@ -250,7 +249,7 @@ impl ClusterConfig {
         Ok(identity)
     }
 
-    /// Whether other users may read the private key, as far as the system tells.
+    /// Whether other users may read the private key, as far as the system reports it.
     pub fn key_is_exposed(&self) -> bool {
         #[cfg(unix)]
         {
@@ -265,7 +264,7 @@ impl ClusterConfig {
     }
 }
 
-/// Looks whether a folder is there or could be made, and whether files can be made in it.
+/// Checks that a folder exists or can be created, and that files can be created in it.
 fn usable(folder: &Path) -> io::Result<()> {
     let there = folder.ancestors().find(|path| path.exists());
     let there = there.unwrap_or_else(|| Path::new("."));
@@ -275,8 +274,8 @@ fn usable(folder: &Path) -> io::Result<()> {
 }
 
 impl ClusterConfig {
-    /// Brings the state under `store.path` to `precision`, while no node runs on it. See
-    /// [`Store::migrate`]. Then write the precision into `[merkle_tree]` of all nodes.
+    /// Converts the state under `store.path` to `precision`, while no node runs on it. See
+    /// [`Store::migrate`]. Then set the precision in `[merkle_tree]` on all nodes.
     ///
     /// # Errors
     /// [`MigrateStoreError`]; nothing in the store was changed.
@@ -288,7 +287,7 @@ impl ClusterConfig {
     }
 }
 
-/// Why the store of a configuration was not migrated. Nothing in it was changed.
+/// The store of a configuration was not migrated. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MigrateStoreError {
@@ -309,7 +308,7 @@ fn identity(config: &ClusterConfig) -> Result<Identity, IdentityError> {
 }
 
 fn roster(config: &ClusterConfig, node: NodeId) -> Result<Roster, StartError> {
-    // One list may serve all nodes: the entry of this one is passed over.
+    // All nodes may share one list: skip this node's entry.
     let is_own = |peer: &PeerConfig| peer.node_id == node;
     let stranger = |peer: &PeerConfig| is_own(peer) && peer.name != config.node.name;
     if let Some(index) = config.peers.iter().position(stranger) {
@@ -338,7 +337,7 @@ fn stored(config: &ClusterConfig) -> Result<Option<Arc<dyn StateStore>>, StartEr
     }
 }
 
-/// The keys that this node had before: those of `[node]`, and those of its own entry of the roster.
+/// The previous keys of this node, from `[node]` and from its own entry in the roster.
 fn replaced(config: &ClusterConfig, node: NodeId) -> Vec<NodeId> {
     let listed = replaced_by_peers(config, node);
     config.node.replaces.iter().copied().chain(listed).collect()
@@ -380,7 +379,8 @@ fn membership(config: &ClusterConfig) -> Result<Arc<dyn Membership>, StartError>
     }
 }
 
-/// How long a node that stops waits for sessions, and for peers to learn of it. They learn of it anyway.
+/// The longest time that a stopping node waits for its sessions to end and for the peers to learn
+/// of it.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 fn net_config(config: &ClusterConfig) -> NetConfig {

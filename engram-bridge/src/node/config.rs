@@ -1,4 +1,4 @@
-//! `cluster.toml`: what an operator decides.
+//! `cluster.toml`: the configuration of a node.
 
 mod check;
 mod file;
@@ -26,7 +26,7 @@ use crate::replica::across_ids::AcrossIds;
 use crate::replica::caps::Caps;
 use crate::replica::retention::Retention;
 
-/// A node's configuration: the contents of `cluster.toml`, checked as a whole.
+/// A node's configuration: the validated contents of `cluster.toml`.
 ///
 /// ```
 /// # use engram_bridge::config::ClusterConfig;
@@ -58,23 +58,23 @@ pub struct ClusterConfig {
     pub node: NodeConfig,
     /// Its certificate and the cluster's authority.
     pub tls: TlsConfig,
-    /// The other nodes. Nobody else is let in.
+    /// The other nodes. Connections from nodes not listed are refused.
     pub peers: Vec<PeerConfig>,
-    /// When and how much to gossip.
+    /// The schedule and the size of gossip.
     pub gossip: GossipConfig,
     /// The shape of the Merkle tree, equal on all nodes.
     pub merkle_tree: MerkleTreeConfig,
-    /// How concurrent versions are shown, equal on all nodes.
+    /// The resolution of concurrent versions, equal on all nodes.
     pub conflict: ConflictConfig,
-    /// How much sessions may move.
+    /// The limits on the data that sessions move.
     pub limits: RateLimits,
-    /// Who says which nodes are worth contacting.
+    /// The source of the nodes' liveness.
     pub membership: MembershipConfig,
-    /// Where the state is kept.
+    /// The storage of the state.
     pub store: StorageConfig,
-    /// Health, metrics and the status page; `None` unless there is an `[http]`.
+    /// Health, metrics and the status page; `None` without `[http]`.
     pub http: Option<HttpConfig>,
-    /// What this node shows of what it holds.
+    /// The limit on the patterns that this node shows.
     pub retention: Retention,
 }
 
@@ -84,13 +84,13 @@ pub struct ClusterConfig {
 pub struct NodeConfig {
     /// A name for people.
     pub name: String,
-    /// Where to listen for peers; port 0 takes a free one.
+    /// The address to listen on for peers; port 0 takes a free port.
     pub listen: SocketAddr,
-    /// The memory spaces that this node hosts; `["default"]` unless said otherwise.
+    /// The memory spaces that this node hosts; `["default"]` by default.
     pub spaces: Vec<SpaceId>,
     /// Whether it also hosts every space that its store holds or a peer names: `spaces = "*"`.
     pub learn_spaces: bool,
-    /// Ids of keys that this node had before; none unless said otherwise.
+    /// Ids of this node's previous keys; none by default.
     pub replaces: Vec<NodeId>,
 }
 
@@ -112,12 +112,13 @@ pub struct TlsConfig {
 pub struct PeerConfig {
     /// A name for people.
     pub name: String,
-    /// Who it must prove to be.
+    /// The id that it must prove.
     pub node_id: NodeId,
-    /// Where it listens: `host:port`. `None` if it cannot be dialled from here but dials us.
+    /// The address it listens on: `host:port`. `None` if this node cannot dial it, but it dials
+    /// this node.
     pub address: Option<String>,
-    /// Ids of keys that it had before. In the entry of the node itself they count as
-    /// [`NodeConfig::replaces`]; the other nodes have no use for them.
+    /// Ids of its previous keys. In the node's own entry they count as [`NodeConfig::replaces`];
+    /// other nodes ignore them.
     pub replaces: Vec<NodeId>,
 }
 
@@ -125,13 +126,13 @@ pub struct PeerConfig {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GossipConfig {
-    /// Time between two rounds, 60 s. Rounds are the safety net: a change starts a sync at once.
+    /// Time between two rounds, 60 s. Rounds are a fallback: a change starts a sync at once.
     pub interval: Duration,
-    /// How many peers a round contacts, 3.
+    /// The number of peers that a round contacts, 3.
     pub fanout: usize,
-    /// How many patterns one message carries at most, 100.
+    /// The most patterns that one message carries, 100.
     pub max_patterns_per_sync: u32,
-    /// Whether messages are compressed where that makes them smaller; on.
+    /// Whether messages are compressed if that makes them smaller; on.
     pub enable_compression: bool,
 }
 
@@ -143,7 +144,7 @@ pub struct MerkleTreeConfig {
     pub depth: BaseDepth,
     /// The hash of the tree, of records and of contents; SHA-256.
     pub hash: AnyHasher,
-    /// The precision in which embeddings are kept; `f32`.
+    /// The precision in which embeddings are stored; `f32`.
     pub precision: Precision,
 }
 
@@ -151,31 +152,31 @@ pub struct MerkleTreeConfig {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ConflictConfig {
-    /// Which of several versions is shown.
+    /// The strategy that selects the shown version.
     pub strategy: StrategyChoice,
-    /// How visible patterns of different ids are compared; `None` for `across_ids = false`.
+    /// The comparison of visible patterns with different ids; `None` for `across_ids = false`.
     pub across_ids: Option<AcrossIds>,
 }
 
 /// `[membership]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MembershipConfig {
-    /// `kind = "static"`: every peer is worth contacting, and dials that fail are spaced.
+    /// `kind = "static"`: every peer counts as reachable; failed dials are retried with back-off.
     #[default]
     Static,
-    /// `kind = "swim"`: the nodes probe each other, and notice who crashed, left or came back.
+    /// `kind = "swim"`: the nodes probe each other, and detect nodes that crash, leave or return.
     Swim(SwimTimes),
 }
 
-/// How soon SWIM notices what; the same on all nodes.
+/// The times of SWIM, equal on all nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SwimTimes {
-    /// Each so often one node in turn is probed, 1 s.
+    /// The interval at which one node in turn is probed, 1 s.
     pub probe_interval: Duration,
-    /// How long a probe may take before others are asked to probe the same node, 300 ms.
+    /// The time that a probe may take before other nodes are asked to probe the same node, 300 ms.
     pub probe_timeout: Duration,
-    /// How long a node that answers no probe may take to show that it lives, 5 s.
+    /// The time that a suspected node has to refute the suspicion, 5 s.
     pub suspicion: Duration,
 }
 
@@ -183,15 +184,15 @@ pub struct SwimTimes {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StorageConfig {
-    /// A folder of the node's own, relative to that of the configuration file; made when it is
-    /// missing. Without it the state is in memory only and ends with the process.
+    /// A folder that only this node uses, relative to that of the configuration file; created if
+    /// missing. Without it, the state is in memory only and ends with the process.
     pub path: Option<PathBuf>,
-    /// How long a space that starts empty waits for a peer, 10 s; see
+    /// The time that a space that starts empty waits for a peer, 10 s; see
     /// [`Binding::with_settle`](crate::Binding::with_settle).
     pub settle: Duration,
-    /// Bytes of the store's pages in memory, 256 KiB. The state is in memory beside them.
+    /// Bytes of the store's pages in memory, 256 KiB. The state is in memory in addition.
     pub cache_bytes: u64,
-    /// The limits of what members can make this node keep.
+    /// The limits on the data that members can make this node keep.
     pub caps: Caps,
 }
 
@@ -199,8 +200,8 @@ pub struct StorageConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpConfig {
-    /// Where to answer; port 0 takes a free one. A loopback address unless `allow_remote = true`
-    /// says that others may read pattern ids: there is no log-in.
+    /// The address to listen on; port 0 takes a free port. Must be a loopback address unless
+    /// `allow_remote = true` permits other hosts to read pattern ids: there is no log-in.
     pub listen: SocketAddr,
 }
 
@@ -208,14 +209,14 @@ pub struct HttpConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StrategyChoice {
-    /// `confidence-voting`: the surest version, with the citations of all.
+    /// `confidence-voting`: the most confident version, with the citations of all.
     #[default]
     ConfidenceVoting,
     /// `confidence-weighted`: the mean of all versions, weighted by confidence.
     ConfidenceWeighted,
     /// `last-writer`: the version consolidated last, with its citations only.
     LastWriter,
-    /// `keep-both`: every version under the same id, the surest first.
+    /// `keep-both`: every version under the same id, the most confident first.
     KeepBoth,
 }
 
@@ -245,43 +246,43 @@ impl StrategyChoice {
     }
 }
 
-/// What is wrong with a configuration: every problem that could be found, in the order of the file.
-/// Nothing was started or changed.
+/// A configuration is invalid: lists every problem found, in the order of the file. Nothing was
+/// started or changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The text is not what it should be.
+    /// The text is invalid.
     #[error("{}", listing(path.as_deref(), problems))]
     Invalid {
-        /// Which file, if it was one.
+        /// The file, if the text came from one.
         path: Option<PathBuf>,
-        /// At least one.
+        /// The problems, at least one.
         problems: Vec<ConfigProblem>,
     },
 }
 
-/// One thing that is wrong with a configuration.
+/// One problem of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigProblem {
     /// The key, such as `gossip.fanout` or `peers.1.address` (the second peer).
     pub key: String,
-    /// The line it stands on, if it stands on any.
+    /// The line of the key, if the file has the key.
     pub line: Option<usize>,
-    /// What is wrong and what to write instead.
+    /// The fault, and what to write instead.
     pub message: String,
 }
 
 impl ClusterConfig {
-    /// Reads and checks the file at `path`. Relative paths in it are taken from its folder.
+    /// Reads and checks the file at `path`. Relative paths in it are relative to its folder.
     ///
     /// # Errors
     /// [`ConfigError`] with all problems at once.
@@ -289,10 +290,10 @@ impl ClusterConfig {
         Self::load_with(path, [])
     }
 
-    /// [`load`](Self::load), with single values overridden by variables such as
+    /// Like [`load`](Self::load), with single values overridden by variables such as
     /// `ENGRAM_GOSSIP__FANOUT=5` or `ENGRAM_MERKLE_TREE__HASH=blake3`: `ENGRAM_`, the section, two
-    /// underscores, the key. Variables of other forms are ignored. Hand over
-    /// [`std::env::vars_os`] for those of the process.
+    /// underscores, the key. Variables of other forms are ignored. Pass [`std::env::vars_os`] for
+    /// the variables of the process.
     ///
     /// ```no_run
     /// # use engram_bridge::config::ClusterConfig;
@@ -301,7 +302,7 @@ impl ClusterConfig {
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError`] with all problems at once; those of a variable name it.
+    /// [`ConfigError`] with all problems at once; a problem of a variable names it.
     pub fn load_with(
         path: &Path,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -318,8 +319,8 @@ impl ClusterConfig {
         Ok(config)
     }
 
-    /// Takes relative paths from `folder`: for a configuration that was read as a section of another
-    /// file. [`load`](Self::load) does it by itself.
+    /// Resolves relative paths against `folder`, for a configuration that was read as a section of
+    /// another file. [`load`](Self::load) does this itself.
     #[must_use]
     pub fn relative_to(mut self, folder: &Path) -> Self {
         self.place_in(folder);
@@ -337,8 +338,8 @@ impl ClusterConfig {
     /// Checks the text of a configuration.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] with all problems at once: unknown keys, missing ones, and values
-    /// that cannot be meant.
+    /// [`ConfigError::Invalid`] with all problems at once: unknown keys, missing keys, and invalid
+    /// values.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         Self::parse_with(text, [])
     }
@@ -363,8 +364,8 @@ impl ClusterConfig {
     }
 }
 
-/// Reads a configuration as a section of another file, such as `[consolidation_gossip]` of the host's
-/// own. The error lists all problems. Relative paths stay as they are: see
+/// Reads a configuration as a section of another file, such as `[consolidation_gossip]` in the
+/// host's file. The error lists all problems. Relative paths stay unchanged: see
 /// [`relative_to`](ClusterConfig::relative_to).
 ///
 /// ```
@@ -393,7 +394,7 @@ impl<'de> Deserialize<'de> for ClusterConfig {
                 ConfigError::Invalid { problems, .. } => problems.into_iter(),
                 error @ ConfigError::Io { .. } => return D::Error::custom(error),
             };
-            // The lines are those of the section alone.
+            // Line numbers would count within the section, not the file.
             let problems: Vec<_> =
                 problems.map(|problem| ConfigProblem { line: None, ..problem }).collect();
             D::Error::custom(listing(None, &problems))

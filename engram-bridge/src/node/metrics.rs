@@ -17,22 +17,22 @@ use prometheus_client::metrics::histogram::Histogram;
 /// The content type of [`Telemetry::prometheus`](crate::telemetry::Telemetry::prometheus).
 pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// One row of the table [`METRICS`]: a metric, and how it is read.
+/// One row of the table [`METRICS`]: a metric and the function that reads it.
 ///
-/// The text for Prometheus, documentation and dashboards all come from that table, so that they
-/// cannot disagree.
+/// The text for Prometheus, documentation and dashboards all come from that table, so they cannot
+/// disagree.
 #[derive(Debug)]
 pub struct Metric {
-    /// The whole name, as the exposition has it.
+    /// The full name, as in the exposition.
     pub name: &'static str,
     /// The kind of its numbers.
     pub kind: MetricKind,
-    /// The unit, which the name repeats; `None` for plain counts.
+    /// The unit, which the name contains; `None` for plain counts.
     pub unit: Option<&'static str>,
     /// The question that it answers.
     pub help: &'static str,
     /// The names of its labels. Their values come from fixed sets, from the roster and from the
-    /// configured spaces: never from patterns.
+    /// hosted spaces, never from patterns.
     pub labels: &'static [&'static str],
     read: fn(&Reading) -> Vec<Sample>,
 }
@@ -41,16 +41,16 @@ pub struct Metric {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricKind {
-    /// Only grows, until the process ends.
+    /// Never decreases while the process runs.
     Counter,
-    /// Goes up and down.
+    /// Rises and falls.
     Gauge,
-    /// How many observations there were up to each of some bounds.
+    /// Counts of observations up to each of several bounds.
     Histogram,
 }
 
 impl MetricKind {
-    /// The word for it in the exposition.
+    /// Its name in the exposition.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -60,10 +60,10 @@ impl MetricKind {
     }
 }
 
-/// One time series at one moment.
+/// One sample of a time series.
 #[derive(Debug)]
 struct Sample {
-    /// One for each label of the metric.
+    /// The values, one for each label of the metric.
     labels: Vec<String>,
     value: Value,
 }

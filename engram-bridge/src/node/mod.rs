@@ -1,4 +1,4 @@
-//! A whole node, as an operator meets it.
+//! A whole node, as an operator uses it.
 
 #[cfg(feature = "config")]
 pub(crate) mod compose;

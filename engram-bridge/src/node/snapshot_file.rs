@@ -1,4 +1,4 @@
-//! Consolidation snapshots from files of JSON lines, in both layouts that Engram's exports have.
+//! Consolidation snapshots from files of JSON lines, in both layouts of Engram's exports.
 
 mod line;
 mod lines;
@@ -16,23 +16,23 @@ use crate::engram::timestamp::Timestamp;
 pub use lines::SnapshotLines;
 use patterns::Patterns;
 
-/// The longest line that is read, in bytes: a snapshot of some 50,000 patterns. A longer one is left
-/// out.
+/// The longest line that is read, in bytes: a snapshot of about 50,000 patterns. A longer line is
+/// rejected.
 pub const MAX_SNAPSHOT_LINE: usize = 256 << 20;
 
 /// A file of consolidation snapshots, read run by run.
 ///
-/// Opening it reads every line once, to learn which run and which space it belongs to; patterns
-/// are only parsed when their run is asked for, so memory holds one run at a time. Two layouts:
+/// Opening it reads every line once, to find its run and its space; patterns are parsed only when
+/// their run is read, so memory holds one run at a time. Two layouts:
 ///
 /// - *snapshot lines*: `{"space"?, "snapshot", "generated_at", "stats", "patterns": [..]}`, with
 ///   the embeddings as base64 (`embedding_b64`) of little-endian f32;
 /// - *pattern lines*: `{"space"?, "first_snapshot", "id", .., "embedding_row"}`, with the
-///   embeddings as raw rows in `embeddings.f32` beside the file. A run holds the patterns that it
-///   saw first; earlier ones are not repeated, since absence from a snapshot means nothing.
+///   embeddings as raw rows in `embeddings.f32` next to the file. A run holds the patterns that it
+///   saw first; earlier ones are not repeated, since absence from a snapshot has no meaning.
 ///
-/// A line that cannot be read is set aside in [`rejected`](Self::rejected); a pattern that cannot
-/// be read, in its [`FileSnapshot`]. Neither costs the others anything.
+/// A line that cannot be read is listed in [`rejected`](Self::rejected); a pattern that cannot be
+/// read, in its [`FileSnapshot`]. Neither affects the others.
 #[derive(Debug)]
 pub struct SnapshotFile {
     path: PathBuf,
@@ -42,7 +42,7 @@ pub struct SnapshotFile {
     rejected: Vec<RejectedLine>,
 }
 
-/// Where a line is.
+/// The position of a line.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     number: u64,
@@ -54,11 +54,11 @@ struct Place {
 pub struct FileSnapshot {
     /// The space it belongs to.
     pub space: SpaceId,
-    /// The number of the run, as the file counts it.
+    /// The number of the run in the file.
     pub run: u64,
     /// The patterns that could be read. They are not validated yet.
     pub snapshot: ConsolidationSnapshot,
-    /// For each pattern of the snapshot, in the same order, the line it stood on.
+    /// The line of each pattern of the snapshot, in the same order.
     pub lines: Vec<u64>,
     /// The lines and patterns that could not be read.
     pub rejected: Vec<RejectedLine>,
@@ -69,34 +69,34 @@ pub struct FileSnapshot {
 pub struct RejectedLine {
     /// The line, from 1.
     pub line: u64,
-    /// The pattern, if only that one was left out and its id could be read.
+    /// The pattern's id, if only this pattern was left out and the id could be read.
     pub pattern: Option<String>,
     /// The cause, and the next step.
     pub reason: String,
 }
 
-/// Why a file of snapshots cannot be read at all. Nothing of it was taken.
+/// A file of snapshots cannot be read. Nothing of it was submitted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotFileError {
-    /// The file, or `embeddings.f32` beside it, cannot be opened or read.
+    /// The file, or `embeddings.f32` next to it, cannot be opened or read.
     #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The file has no line at all.
-    #[error("{} is empty; it should hold one consolidation snapshot, or one pattern, a line", path.display())]
+    /// The file has no lines.
+    #[error("{} is empty; write one consolidation snapshot or one pattern per line", path.display())]
     Empty {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
 }
 
 impl SnapshotFile {
-    /// Opens the file at `path` and indexes its lines. Rows of `embeddings.f32` beside it are
+    /// Opens the file at `path` and indexes its lines. Rows of `embeddings.f32` next to it are
     /// `dimension` numbers long.
     ///
     /// # Errors
@@ -133,7 +133,7 @@ impl SnapshotFile {
         self.runs.keys().copied().collect()
     }
 
-    /// The lines that say nothing that can be used, in the order of the file.
+    /// The rejected lines, in the order of the file.
     pub fn rejected(&self) -> &[RejectedLine] {
         &self.rejected
     }
@@ -141,7 +141,7 @@ impl SnapshotFile {
     /// Reads the snapshots of `run`, in the order of the spaces.
     ///
     /// # Errors
-    /// [`SnapshotFileError::Io`] if the file changed or cannot be read any more.
+    /// [`SnapshotFileError::Io`] if the file changed or can no longer be read.
     pub fn read_run(&mut self, run: u64) -> Result<Vec<FileSnapshot>, SnapshotFileError> {
         let spaces = self.runs.get(&run).cloned().unwrap_or_default();
         spaces.into_iter().map(|(space, places)| self.read_snapshot(space, run, &places)).collect()
@@ -170,7 +170,8 @@ impl SnapshotFile {
         Ok(read)
     }
 
-    /// Notes the place of every line; says whether any embedding is a row of another file.
+    /// Indexes the position of every line; returns whether any embedding is a row of
+    /// `embeddings.f32`.
     fn index(&mut self) -> io::Result<bool> {
         let mut rows = false;
         let mut line = Vec::new();
@@ -200,8 +201,8 @@ impl SnapshotFile {
     }
 }
 
-/// Reads one line, without its end, and returns how many bytes it took in the file; 0 at the end of
-/// the file. A line that is too long is passed over, and its beginning returned.
+/// Reads one line, without its line ending, and returns its length in the file in bytes; 0 at the
+/// end of the file. Skips the rest of a line that is too long.
 fn read_line(lines: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<u64> {
     line.clear();
     let most = MAX_SNAPSHOT_LINE as u64 + 1;
@@ -213,7 +214,7 @@ fn read_line(lines: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<u64>
     Ok(length)
 }
 
-/// A line as text, or why it is none.
+/// A line as text, or the reason why it is not.
 fn text(line: &[u8]) -> Result<&str, String> {
     if line.len() > MAX_SNAPSHOT_LINE {
         let most = MAX_SNAPSHOT_LINE;
@@ -230,7 +231,7 @@ impl FileSnapshot {
         Self { space, run, snapshot, lines: Vec::new(), rejected: Vec::new() }
     }
 
-    /// Gives a snapshot without a time that of its newest pattern.
+    /// Gives a snapshot without a time the time of its newest pattern.
     fn date(&mut self) {
         if self.snapshot.generated_at == Timestamp::EPOCH {
             let newest = self.snapshot.patterns.iter().map(|p| p.last_consolidated).max();

@@ -1,4 +1,4 @@
-//! Observation of a running node, for metrics, for health and for people.
+//! Observation of a running node, for metrics, health checks and people.
 
 mod agreed;
 mod recent;
@@ -24,11 +24,11 @@ pub use agreed::Divergence;
 use recent::Recent;
 pub use warning::{EXPIRY_NOTICE, Unready, Warning};
 
-/// Watches a node: counts what its sessions bring, remembers when and in which state its peers
-/// were last equal with it and which faults are recent, and reads everything else when asked.
+/// Watches a node: counts the results of its sessions, remembers the time and the state in which
+/// each peer was last equal to it and the recent faults, and reads everything else on demand.
 ///
-/// It belongs to one node; nothing is shared by a process. Cheap to clone. Watching ends with the
-/// last clone, or with the node.
+/// Belongs to one node and uses no global state. Cheap to clone. Watching ends with the last clone
+/// or with the node.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     watch: Arc<Watch>,
@@ -42,7 +42,7 @@ struct Watch {
     since: Instant,
     session_seconds: Histogram,
     compare_seconds: Histogram,
-    /// Held for moments only.
+    /// Held only briefly.
     seen: Mutex<Seen>,
 }
 
@@ -50,7 +50,7 @@ struct Watch {
 #[derive(Debug, Default)]
 struct Seen {
     totals: Totals,
-    /// Whether any session ever found this node and a peer equal.
+    /// Whether any session found this node and a peer equal.
     joined: bool,
     agreed: BTreeMap<NodeId, Agreed>,
     faults: Faults,
@@ -66,10 +66,10 @@ struct Faults {
 }
 
 impl Telemetry {
-    /// Watches the node called `name` from now on. `gossip` must have been bound to `store`.
+    /// Watches the node called `name` from now on. `gossip` must be bound to `store`.
     ///
     /// # Panics
-    /// If called outside of a tokio runtime.
+    /// If called outside a tokio runtime.
     pub fn new(name: impl Into<String>, store: Arc<Store>, gossip: Gossip) -> Self {
         let (mut events, mut faults) = (gossip.events(), store.events());
         let watch = Arc::new(Watch {
@@ -77,12 +77,12 @@ impl Telemetry {
             store,
             gossip,
             since: Instant::now(),
-            // From 1 ms to 16 s and a bit: a session on one machine, and one on a bad line.
+            // From 1 ms to about 16 s: from a session on one machine to one over a bad link.
             session_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
             compare_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 15)),
             seen: Mutex::default(),
         });
-        // The task must not keep the node alive, so it holds on to nothing between two events.
+        // The task must not keep the node alive, so it holds no strong reference between events.
         let weak: Weak<Watch> = Arc::downgrade(&watch);
         tokio::spawn(async move {
             loop {
@@ -91,7 +91,7 @@ impl Telemetry {
                         (Some(event), Some(watch)) => watch.note(event),
                         _ => return,
                     },
-                    // The counters say which faults there were, also if some events were missed.
+                    // The counters show the faults even if some events were missed.
                     fault = faults.recv() => match (fault, weak.upgrade()) {
                         (Ok(_) | Err(RecvError::Lagged(_)), Some(watch)) => watch.note_faults(),
                         _ => return,
@@ -117,14 +117,14 @@ impl Telemetry {
         &self.watch.gossip
     }
 
-    /// How long the node has been watched.
+    /// The time since the watching began.
     pub fn uptime(&self) -> Duration {
         self.watch.since.elapsed()
     }
 
-    /// Why the node is not ready to serve the cluster's state; `None` if it is ready.
+    /// The reason why the node is not ready to serve the cluster's state; `None` if it is ready.
     ///
-    /// It is ready as long as it can store changes, is connected with a peer, and was equal with one
+    /// It is ready while it can store changes, is connected to a peer, and has been equal to one
     /// since it started. A node without peers only has to store.
     pub fn unready(&self) -> Option<Unready> {
         if let Some(failure) = self.store().write_stats().storage_failure {
@@ -135,7 +135,7 @@ impl Telemetry {
         Unready::of_connections(&peers).or_else(|| (!joined).then_some(Unready::NeverEqual))
     }
 
-    /// The states that need a person, critical ones first.
+    /// The states that need an operator's attention, critical ones first.
     pub fn warnings(&self) -> Vec<Warning> {
         let (stats, caps, now) =
             (self.store().write_stats(), self.store().cap_usage(), self.uptime());
@@ -161,8 +161,8 @@ impl Telemetry {
         warnings
     }
 
-    /// The state of the certificate, if it needs a person by the store's clock: it has expired, or does so
-    /// within [`EXPIRY_NOTICE`].
+    /// The warning about the certificate, if by the store's clock it has expired or expires within
+    /// [`EXPIRY_NOTICE`].
     pub fn certificate_warning(&self) -> Option<Warning> {
         let validity = self.gossip().certificate_validity();
         match validity.left(self.now()) {
@@ -175,25 +175,24 @@ impl Telemetry {
         }
     }
 
-    /// What the store's clock shows.
+    /// The time of the store's clock.
     pub(crate) fn now(&self) -> SystemTime {
         let now = u64::try_from(self.store().now().as_nanoseconds()).unwrap_or(0);
         SystemTime::UNIX_EPOCH + Duration::from_nanos(now)
     }
 
-    /// The changes of `space` since `peer` was last equal with this node.
+    /// The changes of `space` since `peer` was last equal to this node.
     ///
-    /// The peer is known to lack them. Its own changes since then are not known here before the next
-    /// session. Steps: O(d log n) for d differences; all of n for a peer that
-    /// never was equal.
+    /// The peer lacks these changes. Its own changes since then are unknown here until the next
+    /// session. O(d log n) for d differences; O(n) for a peer that was never equal.
     pub fn divergence(&self, peer: &NodeId, space: &Space) -> Divergence {
         let agreed = |seen: &Seen| seen.agreed.get(peer)?.of(space.id()).cloned();
         let since = agreed(&self.watch.seen());
         Divergence::between(&space.tree(), since.as_ref())
     }
 
-    /// Every number of [`METRICS`](crate::metrics::METRICS) in the text format that Prometheus scrapes, of
-    /// the type [`METRICS_CONTENT_TYPE`](crate::metrics::METRICS_CONTENT_TYPE).
+    /// All [`METRICS`](crate::metrics::METRICS) in the text format that Prometheus scrapes, with
+    /// the content type [`METRICS_CONTENT_TYPE`](crate::metrics::METRICS_CONTENT_TYPE).
     pub fn prometheus(&self) -> String {
         metrics::encode(self.reading())
     }
@@ -238,7 +237,7 @@ impl Telemetry {
         }
     }
 
-    /// The time since the roots were last equal with a peer's, or since the start.
+    /// The time since the roots were last equal to a peer's, or since the start.
     pub(crate) fn lag(&self, status: &PeerStatus) -> Duration {
         status.equal_ago.unwrap_or_else(|| self.uptime())
     }
@@ -292,7 +291,7 @@ impl Watch {
         let trees: Vec<_> = spaces
             .filter_map(|agreed| {
                 let tree = self.store.space(&agreed.space)?.tree();
-                // Later writes are not agreed on; the next session compares them.
+                // A tree with later writes is not the agreed one; the next session compares them.
                 (<[u8; 32]>::from(tree.root()) == agreed.ours)
                     .then(|| (SpaceId::clone(&agreed.space), tree))
             })

@@ -1,4 +1,5 @@
-//! Conflicts across ids: patterns of different ids that are one memory, or dispute an episode.
+//! Conflicts across ids: patterns with different ids that describe one memory or dispute an
+//! episode.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,12 +13,12 @@ use crate::engram::pattern::SemanticPattern;
 
 /// The number of visible patterns up to which a space is compared across ids: 20,000.
 ///
-/// A comparison of one pattern with all others is linear in their number, so that the first pass
-/// over a space is quadratic: about 3 s of one core at 10,000 patterns, 12 s at 20,000.
+/// A comparison of one pattern with all others is linear in their number, so the first pass over a
+/// space is quadratic: about 3 s of one core at 10,000 patterns, 12 s at 20,000.
 pub const DEFAULT_MAX_COMPARED: usize = 20_000;
 
-/// The comparison of the visible patterns of a space across ids. Its result is a derived view: nothing
-/// of it is written back, and no peer learns of it.
+/// The comparison of the visible patterns of a space across ids. The result is a derived view: it
+/// is neither written back nor sent to peers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AcrossIds {
     rules: Rules,
@@ -28,7 +29,7 @@ impl AcrossIds {
     /// Compares by `rules`, in spaces of at most `max_patterns` visible patterns.
     ///
     /// # Errors
-    /// [`InvalidRules`] names the number that is out of its range.
+    /// [`InvalidRules`] names the number that is out of range.
     pub fn new(rules: Rules, max_patterns: usize) -> Result<Self, InvalidRules> {
         CrossIdView::<()>::new(rules)?;
         Ok(Self { rules, max_patterns })
@@ -39,7 +40,7 @@ impl AcrossIds {
         &self.rules
     }
 
-    /// The most visible patterns of a space that is compared.
+    /// The number of visible patterns up to which a space is compared.
     pub const fn max_patterns(&self) -> usize {
         self.max_patterns
     }
@@ -61,7 +62,7 @@ pub struct ComparedPattern {
     pub role: PatternRole,
     /// The confidence of the visible pattern.
     pub confidence: f32,
-    /// The confidence beside the patterns that it conflicts with; never above `confidence`.
+    /// The confidence, reduced for the patterns that it conflicts with; never above `confidence`.
     pub adjusted_confidence: f32,
     /// The pattern that disputes an episode with this one and overlaps with it most.
     pub rival: Option<PatternRelation>,
@@ -72,18 +73,18 @@ pub struct ComparedPattern {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PatternRole {
-    /// No other pattern is the same memory.
+    /// No other pattern describes the same memory.
     Alone,
-    /// It stands for a group.
+    /// It represents a group.
     Representative {
-        /// How many other patterns belong to the group.
+        /// The number of other patterns in the group.
         members: usize,
     },
-    /// A member whose episodes are part of those of the representative.
+    /// A member whose episodes are a subset of the representative's.
     Subset(PatternRelation),
-    /// A member whose episodes contain those of the representative.
+    /// A member whose episodes are a superset of the representative's.
     Superset(PatternRelation),
-    /// Any other member: the same memory, consolidated from other episodes.
+    /// Any other member: the same memory, consolidated from different episodes.
     Duplicate(PatternRelation),
 }
 
@@ -97,11 +98,11 @@ pub struct PatternRelation {
     pub conflict: Conflict,
 }
 
-/// A group of patterns that are one memory.
+/// A group of patterns that describe one memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PatternGroup {
-    /// The id of the pattern that stands for it.
+    /// The id of the representative.
     pub representative: Arc<str>,
     /// The ids of the other patterns, the most confident first.
     pub members: Vec<Arc<str>>,
@@ -113,13 +114,14 @@ pub struct PatternGroup {
 pub struct AcrossIdsStats {
     /// Groups of at least two patterns.
     pub groups: u64,
-    /// Patterns in these groups beside the representatives.
+    /// Patterns in these groups, without the representatives.
     pub members: u64,
     /// Patterns that dispute an episode with another one.
     pub disputed: u64,
-    /// Changed patterns that were not compared yet.
+    /// Changed patterns that are not compared yet.
     pub pending: u64,
-    /// Whether the space has more visible patterns than are compared. The other figures are then 0.
+    /// Whether the space has more visible patterns than [`AcrossIds::max_patterns`]. The other
+    /// figures are then 0.
     pub over_limit: bool,
 }
 
@@ -194,11 +196,11 @@ pub(crate) struct Comparison {
     compared: Mutex<Compared>,
 }
 
-/// What was compared so far.
+/// The result of the comparisons so far.
 pub(crate) struct Compared {
     view: CrossIdView<Arc<str>>,
     pub(crate) over_limit: bool,
-    /// Computed when somebody asks.
+    /// Computed on demand.
     stats: Option<AcrossIdsStats>,
 }
 
@@ -208,7 +210,7 @@ impl Comparison {
         Self { config, compared: Mutex::new(compared) }
     }
 
-    /// A view is a hint for people: one that a panic left half-way is still a view.
+    /// Ignores poisoning: the view is a hint for people, and a panic leaves it usable.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Compared> {
         self.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -219,14 +221,14 @@ fn empty(config: &AcrossIds) -> CrossIdView<Arc<str>> {
 }
 
 impl Compared {
-    /// Compares nothing any more: the space has too many patterns.
+    /// Stops comparing: the space has too many patterns.
     pub(crate) fn give_up(&mut self, config: &AcrossIds) {
         if !self.over_limit {
             (self.view, self.over_limit, self.stats) = (empty(config), true, None);
         }
     }
 
-    /// Takes the patterns that changed, and decides anew what depends on them.
+    /// Takes the changed patterns and updates the conflicts and groups that depend on them.
     pub(crate) fn update(&mut self, changed: &[Changed]) {
         self.stats = None;
         let edits = changed.iter().map(|(id, pattern)| {
@@ -236,7 +238,7 @@ impl Compared {
         if self.view.update(edits).is_ok() {
             return;
         }
-        // A strategy that breaks its laws composed an invalid pattern: leave only that one out.
+        // A pattern is invalid only if a strategy broke its laws: leave out that pattern alone.
         for (id, pattern) in changed {
             self.view.remove(id);
             if let Some((pattern, digest)) = pattern {

@@ -1,4 +1,4 @@
-//! Blends that were handed out, so that they are not taken for findings of the engine.
+//! Blends that were handed out, so that they are not mistaken for the engine's own results.
 
 use std::sync::Arc;
 
@@ -6,20 +6,20 @@ use engram_merkle::Digest;
 
 use crate::engram::pattern::SemanticPattern;
 
-/// How many blends of one pattern are remembered; the oldest gives way.
+/// The most blends of one pattern that are remembered; the oldest is dropped.
 pub(crate) const MAX_BLENDS: usize = 8;
 
-/// The blends of one pattern that this process handed out. It ends with the process, as the memory
-/// of the engine does.
+/// The blends of one pattern that this process handed out. It ends with the process, as the
+/// engine's memory does.
 #[derive(Debug, Default)]
 pub(crate) struct Blends {
-    /// Ascending by time. Empty for most patterns, which never had several versions.
+    /// Ascending by time. Empty for most patterns, since they never had several versions.
     digests: Vec<Digest>,
     latest: Option<Arc<SemanticPattern>>,
 }
 
 impl Blends {
-    /// Whether this is the blend that was handed out last.
+    /// Whether `blend` is the one handed out last.
     pub(crate) fn is_latest(&self, blend: &Arc<SemanticPattern>) -> bool {
         self.latest.as_ref().is_some_and(|latest| Arc::ptr_eq(latest, blend))
     }

@@ -1,11 +1,11 @@
-//! Limits of what members can make a node keep.
+//! Limits on the data that members can make a node keep.
 
 use crate::replica::record::Record;
 
-/// What members can make a node keep, over all of its spaces.
+/// Limits on the data that members can make a node keep, over all of its spaces.
 ///
-/// A submission of the own engine is never refused for a cap, and neither is what members of the
-/// roster write in a record whose id is held.
+/// A cap never refuses a submission of the node's own engine, or a write of a roster member to a
+/// record whose id is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caps {
@@ -15,7 +15,7 @@ pub struct Caps {
     pub deletions: u64,
     /// Bytes of contents, in their canonical form. Default: 8 GiB.
     pub content_bytes: u64,
-    /// Context entries of nodes that the roster does not list, for each space. Default: 2,000,000.
+    /// Context entries of nodes that the roster does not list, per space. Default: 2,000,000.
     pub unlisted_entries: u64,
 }
 
@@ -60,7 +60,7 @@ impl Cap {
     pub const ALL: [Self; 4] =
         [Self::LiveRecords, Self::Deletions, Self::ContentBytes, Self::UnlistedEntries];
 
-    /// The key of the configuration that raises it.
+    /// The configuration key that sets it.
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
@@ -72,31 +72,31 @@ impl Cap {
     }
 }
 
-/// How far a cap is used up.
+/// The usage of a cap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CapUsage {
     /// The cap.
     pub cap: Cap,
-    /// Records, bytes or entries that the node keeps; of [`Cap::UnlistedEntries`], those of the space
+    /// Records, bytes or entries that the node keeps; for [`Cap::UnlistedEntries`], in the space
     /// that keeps the most.
     pub used: u64,
-    /// The most that it keeps.
+    /// The limit.
     pub limit: u64,
 }
 
 impl CapUsage {
-    /// Whether at least 80 % of the cap are used.
+    /// Whether at least 80 % of the cap is used.
     #[must_use]
     pub const fn is_near(&self) -> bool {
         self.used as u128 * 100 >= self.limit as u128 * NEAR_PERCENT
     }
 }
 
-/// The part of a cap, in percent, from which on a person should raise it.
+/// The percentage of a cap at which an operator should raise it.
 const NEAR_PERCENT: u128 = 80;
 
-/// The most nodes outside of the roster that one record names.
+/// The most nodes outside the roster that one record names.
 pub const MAX_UNLISTED_NODES: usize = 4_096;
 
 /// The amounts that caps limit.

@@ -25,7 +25,7 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// The row as it is, for the caller to alter.
+    /// The current row, for the caller to alter.
     pub(crate) fn of(id: &Arc<str>, entry: Option<&Entry>) -> Self {
         Self {
             id: Arc::clone(id),
@@ -38,7 +38,7 @@ impl Change {
     }
 }
 
-/// The root of a space as it is stored beside the rows.
+/// The root of a space, as stored alongside the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StoredRoot {
     pub(crate) root: Digest,
@@ -49,7 +49,7 @@ pub(crate) struct StoredRoot {
 pub(crate) struct Staged {
     pub(super) writes: Vec<PlannedWrite>,
     pub(super) tree: Tree<Arc<str>, AnyHasher>,
-    /// The time that the state will show.
+    /// The `generated_at` that the state will have.
     pub(crate) generated_at: Timestamp,
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct PlannedWrite {
 }
 
 impl Staged {
-    /// The same changes, shown at `time` at the earliest.
+    /// The same changes, with a `generated_at` of at least `time`.
     pub(crate) fn not_before(mut self, time: Timestamp) -> Self {
         self.generated_at = self.generated_at.max(time);
         self

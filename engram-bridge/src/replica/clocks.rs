@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-/// How far a version may lie ahead of this node's clock before it is reported: 5 minutes, in
-/// nanoseconds.
+/// The distance that a version may lie ahead of this node's clock before it is reported: 5 minutes,
+/// in nanoseconds.
 pub const CLOCK_TOLERANCE: u64 = 5 * 60 * 1_000_000_000;
 
-/// Whether a version lies further ahead of this node's clock than clocks differ.
+/// Whether a version lies ahead of this node's clock by more than [`CLOCK_TOLERANCE`].
 pub(crate) const fn is_ahead(version: u64, now: u64) -> bool {
     version.saturating_sub(now) > CLOCK_TOLERANCE
 }
@@ -19,22 +19,22 @@ pub(crate) struct ClockWatch {
 }
 
 impl ClockWatch {
-    /// Takes note of a version of a member that is ahead. Returns whether it is the first one.
+    /// Records a member whose version is ahead. Returns whether it is the member's first.
     pub(crate) fn on_ahead(&mut self, member: &[u8; 32]) -> bool {
         self.ahead.insert(*member)
     }
 
-    /// Takes note of versions of a member that are not believed.
+    /// Records a member whose versions were refused as implausible.
     pub(crate) fn on_refused(&mut self, member: &[u8; 32]) {
         self.refused.insert(*member);
     }
 
-    /// How many members wrote versions ahead of this node's clock.
+    /// The number of members that wrote versions ahead of this node's clock.
     pub(crate) fn ahead(&self) -> u64 {
         self.ahead.len() as u64
     }
 
-    /// How many members wrote versions that are not believed.
+    /// The number of members whose versions were refused as implausible.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.len() as u64
     }

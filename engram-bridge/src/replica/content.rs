@@ -23,85 +23,86 @@ pub const MAX_EPISODES: usize = 4_096;
 
 pub(crate) const TAG: &[u8; 8] = b"ecb1cont";
 
-/// Why a pattern cannot be shared with other nodes. Nothing of it was stored; every other pattern
-/// that came with it was looked at by itself.
+/// The pattern cannot be shared with other nodes. It was not stored; the other patterns of the same
+/// call are not affected.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {
-    /// No id, or a very long one.
+    /// The id is empty or too long.
     #[error("its id has {bytes} bytes; give it 1 to {MAX_ID_BYTES}")]
     IdLength {
-        /// How long it is.
+        /// Its length.
         bytes: usize,
     },
-    /// Not the cluster's embedding model.
+    /// The embedding does not come from the cluster's model.
     #[error(
         "its embedding has {found} dimensions, this cluster's have {expected}; embed it with the cluster's model"
     )]
     Dimension {
-        /// What the cluster agreed on.
+        /// The cluster's dimension.
         expected: usize,
-        /// What came.
+        /// The pattern's dimension.
         found: usize,
     },
-    /// NaN or infinity in the embedding.
+    /// The embedding contains NaN or an infinity.
     #[error("number {index} of its embedding is {value}; consolidate its episodes again")]
     Embedding {
-        /// Which one, from 0.
+        /// Its index, from 0.
         index: usize,
         /// NaN or an infinity.
         value: f32,
     },
-    /// A number whose magnitude is beyond half precision.
+    /// A number of the embedding exceeds half precision.
     #[error(
-        "number {index} of its embedding is {value}, beyond what the cluster's half precision holds; \
-         embed it with a model of smaller numbers, or migrate the cluster to f32"
+        "number {index} of its embedding is {value}, beyond the cluster's half precision; \
+         embed it with a model that has smaller numbers, or migrate the cluster to f32"
     )]
     BeyondHalf {
-        /// Which one, from 0.
+        /// Its index, from 0.
         index: usize,
-        /// What came.
+        /// The value.
         value: f32,
     },
-    /// A number that a peer sent and that half precision does not hold exactly.
+    /// A peer sent a number that half precision does not represent exactly.
     #[error(
-        "number {index} of its embedding is {value}, which is not in the cluster's half precision"
+        "number {index} of its embedding is {value}, which is not a half-precision number, as this cluster requires"
     )]
     NotHalf {
-        /// Which one, from 0.
+        /// Its index, from 0.
         index: usize,
-        /// What came.
+        /// The value.
         value: f32,
     },
-    /// NaN, infinite or negative. Slightly above 1 is fine: the engine emits that.
+    /// The strength is NaN, infinite or negative. Values slightly above 1 are valid: the engine
+    /// emits them.
     #[error("its strength is {value}; it must be a finite number of at least 0")]
     Strength {
-        /// What came.
+        /// The value.
         value: f32,
     },
-    /// NaN or outside 0..=1.
+    /// The confidence is NaN or outside 0..=1.
     #[error("its confidence is {value}; it must lie in 0..=1")]
     Confidence {
-        /// What came.
+        /// The value.
         value: f32,
     },
-    /// It cites too much.
-    #[error("it cites {found} episodes; at most {MAX_EPISODES} are taken, split it")]
+    /// It cites too many episodes.
+    #[error("it cites {found} episodes; at most {MAX_EPISODES} are allowed; split it")]
     EpisodeCount {
-        /// How many.
+        /// Their number.
         found: usize,
     },
-    /// A very long episode id.
+    /// An episode id is too long.
     #[error(
-        "the id of episode {index} has {bytes} bytes; at most {MAX_EPISODE_ID_BYTES} are taken"
+        "the id of episode {index} has {bytes} bytes; at most {MAX_EPISODE_ID_BYTES} are allowed"
     )]
     EpisodeIdLength {
-        /// Which one, from 0.
+        /// Its index, from 0.
         index: usize,
-        /// How long it is.
+        /// Its length.
         bytes: usize,
     },
-    /// The same id twice in one snapshot.
+    /// The id occurs twice in one snapshot.
     #[error(
         "its id occurs twice in this snapshot; the first copy was kept, give this one its own id"
     )]
@@ -109,7 +110,7 @@ pub enum PatternError {
     /// It does not fit into a message.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
-    /// The record of its id carries the greatest version there is, so that no later one exists.
+    /// The record of its id carries the greatest possible version, so no later one exists.
     #[error(
         "its record carries the greatest version that exists, written by a wrong clock; nothing was \
          written, set the clock right and drop the implausible versions of this id"
@@ -126,10 +127,9 @@ pub(crate) struct Shape {
 
 /// A valid pattern in its one canonical form: equal contents have equal digests.
 ///
-/// Canonical means: every float finite, the embedding rounded to the agreed precision, no negative zero,
-/// episodes in ascending order with their
-/// repeats. The digest covers every byte, embedding included: hashing less would let two versions
-/// look alike for ever.
+/// Canonical means: every float finite, the embedding rounded to the agreed precision, no negative
+/// zero, episodes in ascending order with their repeats. The digest covers every byte, embedding
+/// included: hashing less would make two different versions look equal permanently.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
     held: Held,
@@ -143,16 +143,16 @@ pub(crate) struct Held {
     pub(crate) introducer: Introducer,
 }
 
-/// How a content came here first.
+/// The source from which a content first came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Introducer {
-    /// The node's own engine found it.
+    /// The node's own engine.
     Engine,
-    /// A peer sent it; which one is not known of a session with nobody in particular.
+    /// A peer; `None` if the session named no peer.
     Peer(Option<Arc<NodeId>>),
 }
 
-/// The contents of a space by their digests.
+/// The contents of a space by digest.
 pub(crate) type Contents = HashMap<Digest, Held>;
 
 impl Content {
@@ -169,7 +169,7 @@ impl Content {
         Ok(Self { held: Held { pattern, introducer: Introducer::Engine }, digest })
     }
 
-    /// Takes a content as it came from a peer: valid, and canonical already.
+    /// Takes a content from a peer, which must be valid and canonical already.
     pub(crate) fn from_wire(
         content: engram_gossip_proto::PatternContent,
         shape: Shape,
@@ -197,7 +197,7 @@ impl Content {
         Ok(content)
     }
 
-    /// Takes a content as it was stored, if it is what its digest says.
+    /// Takes a stored content, if it matches its digest.
     pub(crate) fn from_stored(
         bytes: &[u8],
         introducer: Introducer,
@@ -209,7 +209,7 @@ impl Content {
         Some(Self { held: Held { pattern, introducer }, digest })
     }
 
-    /// The same content in another shape.
+    /// The same content in a different shape.
     pub(crate) fn reshaped(&self, shape: Shape, hasher: &AnyHasher) -> Result<Self, PatternError> {
         let mut content = Self::new(&self.held.pattern, shape, hasher)?;
         content.held.introducer = self.held.introducer.clone();
@@ -221,8 +221,8 @@ impl Content {
         Self { held: held.clone(), digest }
     }
 
-    /// Whether `pattern` is this content, to the bit, once its embedding is rounded to `precision`, and
-    /// canonical like it otherwise.
+    /// Whether `pattern` equals this content bit for bit once its embedding is rounded to
+    /// `precision`; its other fields must be canonical already.
     pub(crate) fn is_of(&self, pattern: &Arc<SemanticPattern>, precision: Precision) -> bool {
         let ours = &self.held.pattern;
         match precision {
@@ -252,13 +252,13 @@ impl Content {
     }
 }
 
-/// Whether two patterns are equal to the bit.
+/// Whether two patterns are equal bit for bit.
 pub(crate) fn is_same(one: &Arc<SemanticPattern>, other: &Arc<SemanticPattern>) -> bool {
     Arc::ptr_eq(one, other)
         || (is_same_apart(one, other) && equal_bits(&one.embedding, &other.embedding))
 }
 
-/// Whether two patterns are equal to the bit apart from their embeddings.
+/// Whether two patterns are equal bit for bit, apart from their embeddings.
 fn is_same_apart(one: &SemanticPattern, other: &SemanticPattern) -> bool {
     one.last_consolidated == other.last_consolidated
         && one.strength.to_bits() == other.strength.to_bits()
@@ -267,7 +267,7 @@ fn is_same_apart(one: &SemanticPattern, other: &SemanticPattern) -> bool {
         && one.id == other.id
 }
 
-/// Whether each number in half precision is the canonical one.
+/// Whether each number, rounded to half precision, equals the canonical one.
 fn rounds_to(numbers: &[f32], canonical: &[f32]) -> bool {
     numbers.len() == canonical.len()
         && (numbers.iter().zip(canonical))
@@ -284,7 +284,7 @@ pub(crate) fn halved(embedding: &[f32]) -> Arc<[f32]> {
     embedding.iter().map(|value| half(*value)).collect()
 }
 
-/// A pattern as it travels.
+/// The wire form of a pattern.
 pub(crate) fn to_wire(pattern: &SemanticPattern) -> engram_gossip_proto::PatternContent {
     engram_gossip_proto::PatternContent {
         id: pattern.id.clone(),
@@ -311,7 +311,7 @@ fn validate(pattern: &SemanticPattern, shape: Shape) -> Result<(), PatternError>
         return Err(PatternError::Dimension { expected, found });
     }
     let not_finite = |value: f32| !value.is_finite();
-    // It is looked for one by one only if there is one.
+    // Search for the index only if there is one.
     if any(&pattern.embedding, not_finite)
         && let Some(index) = pattern.embedding.iter().position(|value| not_finite(*value))
     {
@@ -341,10 +341,10 @@ fn validate(pattern: &SemanticPattern, shape: Shape) -> Result<(), PatternError>
     }
 }
 
-/// Refuses a pattern that no message carries, by the rule of the wire itself.
+/// Refuses a pattern too large for a message, by the wire format's own rule.
 fn check_size(pattern: &SemanticPattern) -> Result<(), TooLarge> {
-    // The form on the wire has a few bytes more than the canonical one. It is only built where
-    // these bytes could matter.
+    // The wire form is a few bytes longer than the canonical one. It is built only if these bytes
+    // could exceed the limit.
     let is_small = encoded_len(pattern) + WIRE_OVERHEAD <= MAX_CONTENT_LEN;
     if is_small && pattern.embedding.len() <= MAX_DIMENSION as usize {
         return Ok(());
@@ -352,7 +352,7 @@ fn check_size(pattern: &SemanticPattern) -> Result<(), TooLarge> {
     check_content(&to_wire(pattern))
 }
 
-/// At most how many bytes a content on the wire is longer than its canonical form.
+/// The most bytes by which the wire form of a content exceeds its canonical form.
 const WIRE_OVERHEAD: usize = 64;
 
 fn canonical(pattern: &Arc<SemanticPattern>, precision: Precision) -> Arc<SemanticPattern> {
@@ -371,7 +371,7 @@ fn canonical(pattern: &Arc<SemanticPattern>, precision: Precision) -> Arc<Semant
     }
     let mut canonical = SemanticPattern::clone(pattern);
     canonical.source_episodes.sort();
-    // Adding zero turns -0 into 0 and leaves every other number as it is, bit for bit.
+    // Adding zero turns -0 into 0 and leaves every other number unchanged, bit for bit.
     canonical.strength += 0.0;
     if any(&canonical.embedding, negative_zero) {
         canonical.embedding = canonical.embedding.iter().map(|value| value + 0.0).collect();
@@ -379,12 +379,12 @@ fn canonical(pattern: &Arc<SemanticPattern>, precision: Precision) -> Arc<Semant
     Arc::new(canonical)
 }
 
-/// Whether any number is of a kind. Without a branch for each, so that many are compared at a time.
+/// Whether `is` holds for any number. Has no branch per number, so that it vectorizes.
 fn any(numbers: &[f32], is: impl Fn(f32) -> bool) -> bool {
     numbers.iter().fold(false, |any, &number| any | is(number))
 }
 
-/// Without a branch for each number, as [`any`].
+/// Whether all bits are equal. Has no branch per number, like [`any`].
 fn equal_bits(ours: &[f32], theirs: &[f32]) -> bool {
     let differs = |(a, b): (&f32, &f32)| a.to_bits() ^ b.to_bits();
     ours.len() == theirs.len()
@@ -396,8 +396,7 @@ fn digest(pattern: &SemanticPattern, hasher: &AnyHasher) -> Digest {
     hash(hasher, TAG, &encode(pattern))
 }
 
-/// The bytes of a canonical pattern: what is hashed, and what is stored. Every variable part is
-/// preceded by its length.
+/// The bytes of a canonical pattern, as hashed and stored. A length precedes every variable part.
 pub(crate) fn encode(pattern: &SemanticPattern) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(encoded_len(pattern));
     put_bytes(&mut bytes, pattern.id.as_bytes());
@@ -414,7 +413,7 @@ pub(crate) fn encode(pattern: &SemanticPattern) -> Vec<u8> {
     bytes
 }
 
-/// Appends the numbers, little-endian, many at a time.
+/// Appends the numbers, little-endian.
 fn put_numbers(bytes: &mut Vec<u8>, numbers: &[f32]) {
     let start = bytes.len();
     bytes.resize(start + 4 * numbers.len(), 0);
@@ -448,7 +447,7 @@ fn decode(bytes: &[u8]) -> Option<SemanticPattern> {
     })
 }
 
-/// Bytes of the canonical form.
+/// The length of the canonical form in bytes.
 pub(crate) fn encoded_len(pattern: &SemanticPattern) -> usize {
     let episodes: usize = pattern.source_episodes.iter().map(|episode| 4 + episode.len()).sum();
     4 + pattern.id.len() + 8 + 4 + 4 + 4 + 4 * pattern.embedding.len() + 4 + episodes

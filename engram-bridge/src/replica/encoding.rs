@@ -1,9 +1,9 @@
-//! How canonical bytes are put together, taken apart, and hashed.
+//! Writes, reads and hashes canonical bytes.
 
 use engram_merkle::{AnyHasher, Digest, HEADER_LEN, Hasher};
 
-/// Hashes `body` under `tag`, which names what it is and the version of its encoding. A new
-/// encoding needs a new tag: no two kinds of input may ever be mistaken for one another.
+/// Hashes `body` under `tag`, which names its kind and the version of its encoding. A new encoding
+/// needs a new tag, so that two kinds of input never hash alike.
 pub(crate) fn hash(hasher: &AnyHasher, tag: &[u8; 8], body: &[u8]) -> Digest {
     const LENGTH: usize = HEADER_LEN - 8;
     let mut header = [0; HEADER_LEN];
@@ -18,13 +18,13 @@ pub(crate) fn put_count(bytes: &mut Vec<u8>, count: usize) {
     bytes.extend(count.to_le_bytes());
 }
 
-/// Appends `part` behind its length.
+/// Appends the length of `part`, then `part`.
 pub(crate) fn put_bytes(bytes: &mut Vec<u8>, part: &[u8]) {
     put_count(bytes, part.len());
     bytes.extend(part);
 }
 
-/// Bytes that are taken apart from the front. Every method gives `None` if too few are left.
+/// Reads bytes from the front. Every method returns `None` if too few are left.
 pub(crate) struct Cursor<'b>(&'b [u8]);
 
 impl<'b> Cursor<'b> {
@@ -52,30 +52,30 @@ impl<'b> Cursor<'b> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// A length, as [`put_count`] writes it. Each of what it counts takes at least `least` bytes, so
-    /// that nothing is allocated for what cannot be there.
+    /// A length, as [`put_count`] writes it. Each counted item takes at least `least` bytes; a
+    /// length that the remaining bytes cannot hold is refused before anything is allocated.
     pub(crate) fn count(&mut self, least: usize) -> Option<usize> {
         let count = usize::try_from(u32::from_le_bytes(self.array()?)).ok()?;
         (count.checked_mul(least)? <= self.0.len()).then_some(count)
     }
 
-    /// What [`put_bytes`] writes.
+    /// Bytes, as [`put_bytes`] writes them.
     pub(crate) fn bytes(&mut self) -> Option<&'b [u8]> {
         let count = self.count(1)?;
         self.take(count)
     }
 
-    /// What [`put_bytes`] writes, if it is text.
+    /// Bytes, as [`put_bytes`] writes them, if they are UTF-8.
     pub(crate) fn text(&mut self) -> Option<&'b str> {
         std::str::from_utf8(self.bytes()?).ok()
     }
 
-    /// Everything that is left.
+    /// The remaining bytes.
     pub(crate) const fn rest(&self) -> &'b [u8] {
         self.0
     }
 
-    /// `value`, if nothing is left.
+    /// `value`, if no bytes are left.
     pub(crate) fn end<T>(self, value: T) -> Option<T> {
         self.0.is_empty().then_some(value)
     }

@@ -16,14 +16,14 @@ pub(crate) struct Entry {
     pub(crate) record: Record,
     /// The content that this node's own engine submitted last. Stored with the record.
     pub(crate) last_submitted: Option<Digest>,
-    /// The write that this process made, or confirmed, last. It ends with the process.
+    /// The latest write that this process made or confirmed. Not stored.
     pub(crate) last_write: Option<LastWrite>,
     pub(super) visible: Visible,
     pub(super) blends: Blends,
 }
 
 impl Entry {
-    /// The visible pattern that stands for the id.
+    /// The visible pattern that represents the id.
     pub(crate) const fn visible(&self) -> Option<&Arc<SemanticPattern>> {
         self.visible.first()
     }

@@ -1,4 +1,4 @@
-//! The clock and the randomness that a store is given.
+//! The clock and the randomness of a store.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ pub struct Environment {
 impl Environment {
     /// Uses `clock` for versions and reports, and `random` for the lowest bits of versions.
     ///
-    /// Convergence depends on neither: a clock that stands still, jumps, or goes backwards, and
-    /// numbers that repeat, cost nothing but the order in which a node's own versions are shown.
+    /// Convergence depends on neither: a clock that stands still, jumps or goes backwards, and
+    /// numbers that repeat, affect only the order in which a node's own versions are shown.
     pub fn new(
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
         random: impl FnMut() -> u64 + Send + 'static,
@@ -25,10 +25,10 @@ impl Environment {
         Self { clock: Arc::new(clock), random: Box::new(random) }
     }
 
-    /// The clock and the randomness of the operating system.
+    /// Uses the clock and the randomness of the operating system.
     ///
     /// # Panics
-    /// The store panics if the system has no random numbers when one is needed.
+    /// The store panics if the system cannot supply a random number when one is needed.
     pub fn system() -> Self {
         let random = || getrandom::u64().expect("the operating system gives random numbers");
         Self::new(Timestamp::now, random)

@@ -16,8 +16,8 @@ use crate::replica::entry::Entry;
 use crate::replica::record::Record;
 use crate::replica::visible::versions;
 
-/// Everything that a node knows of one pattern id: the live versions, who wrote them, and the rule
-/// by which one of them is shown.
+/// Everything that a node knows about one pattern id: the live versions, their writers, and the
+/// rule that selects the visible one.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PatternExplanation {
@@ -25,7 +25,7 @@ pub struct PatternExplanation {
     pub visible: Option<Arc<SemanticPattern>>,
     /// The live versions, ascending by digest. More than one that is not suppressed is a conflict.
     pub versions: Vec<LiveVersion>,
-    /// The digests of contents that were forgotten, ascending.
+    /// The digests of forgotten contents, ascending.
     pub suppressed: Vec<Digest>,
     /// The context: for each node the greatest version that the record covers.
     pub context: VectorClock,
@@ -50,11 +50,11 @@ pub struct LiveVersion {
     pub writes: Vec<Dot>,
     /// Whether it was forgotten, so that it is not shown.
     pub suppressed: bool,
-    /// The way on which its content came to this node.
+    /// The source from which its content first reached this node.
     pub introduced: Introduced,
 }
 
-/// The source from which this node has a content.
+/// The source from which a content first reached this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Introduced {

@@ -1,8 +1,8 @@
 //! First contact: a space whose store is new, or lost rows, waits for a peer before it writes.
 //!
-//! A node that lost its state may write, under a clock that is behind, below its own earlier
-//! versions. It therefore waits until a session told it which of them its peers know. A mark in the
-//! store says that the wait is over, so that a restart in between goes on waiting.
+//! A node that lost its state and whose clock is behind may write below its own earlier versions.
+//! It therefore waits until a session tells it which of them its peers know. A mark in the store
+//! records the end of the wait, so a node that restarts before it continues to wait.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,17 +37,17 @@ impl FirstContact {
         Self { settle, began: now, progress: now }
     }
 
-    /// Takes note of a session that changed the space.
+    /// Records that a session changed the space.
     pub(crate) const fn on_progress(&mut self, now: Duration) {
         self.progress = now;
     }
 
-    /// Begins the wait anew, after the submissions could not be stored.
+    /// Restarts the wait after the submissions could not be stored.
     pub(crate) const fn restart(&mut self, now: Duration) {
         (self.began, self.progress) = (now, now);
     }
 
-    /// The time at which the wait is over without a complete session.
+    /// The time at which the wait ends without a complete session.
     pub(crate) fn deadline(&self) -> Duration {
         (self.progress + self.settle).min(self.began + LONGEST * self.settle)
     }

@@ -8,20 +8,20 @@ use engram_vclock::{Dot, HybridClock};
 
 use crate::replica::environment::{Clock, nanoseconds};
 
-/// When this version of the crate was released, in nanoseconds since the Unix epoch: 2026-11-30.
-/// A clock that is behind it is wrong.
+/// When this version of the crate was released, in nanoseconds since the Unix epoch: 2026-11-30. A
+/// clock behind it is wrong.
 pub(crate) const BUILT_AT: u64 = 1_795_996_800_000_000_000;
 
 /// Issues the dots of this node: one hybrid clock for all of its spaces.
 pub(crate) struct DotIssuer {
     node: [u8; 32],
-    /// Keys that this node had before. Their dots count as its own, and it mints none under them.
+    /// Previous keys of this node. Their dots count as its own; it issues no new dots under them.
     replaced: Vec<[u8; 32]>,
     hybrid: HybridClock,
     clock: Arc<Clock>,
     random: Box<dyn FnMut() -> u64 + Send>,
     minted: u64,
-    /// The greatest own version that this process did not mint.
+    /// The greatest own version that this process did not issue.
     foreign: u64,
 }
 
@@ -46,50 +46,50 @@ impl DotIssuer {
         *node == self.node || self.replaced.contains(node)
     }
 
-    /// Keys that this node had before.
+    /// Previous keys of this node.
     pub(crate) fn replaced(&self) -> &[[u8; 32]] {
         &self.replaced
     }
 
-    /// The next dot, above every version of this node that is known.
+    /// The next dot, above every known version of this node.
     pub(crate) fn next_dot(&mut self) -> Dot {
         self.minted += 1;
         let version = self.hybrid.next(self.now(), (self.random)());
         Dot::new(self.node, version)
     }
 
-    /// How many dots were issued since the process started.
+    /// The number of dots issued since the process started.
     pub(crate) const fn minted(&self) -> u64 {
         self.minted
     }
 
-    /// Takes note of an own version in the node's own state.
+    /// Records an own version found in the node's own state.
     pub(crate) fn recall(&mut self, version: u64) {
         self.note_foreign(version);
         self.hybrid.recall(version);
     }
 
-    /// Takes note of an own version in a record that arrives.
+    /// Records an own version found in an arrived record.
     pub(crate) fn note_foreign(&mut self, version: u64) {
         if version > self.hybrid.highest() {
             self.foreign = self.foreign.max(version);
         }
     }
 
-    /// The greatest own version that this process did not mint. A peer may hold records up to it that
-    /// are unknown here.
+    /// The greatest own version that this process did not issue. A peer may hold records up to this
+    /// version that are unknown here.
     pub(crate) const fn foreign(&self) -> u64 {
         self.foreign
     }
 
-    /// Forgets every own version but `greatest`, the greatest one in the node's own state.
+    /// Forgets every own version except `greatest`, the greatest one in the node's own state.
     pub(crate) fn relearn(&mut self, greatest: u64) {
         self.hybrid = HybridClock::new(BUILT_AT);
         self.hybrid.recall(greatest);
         self.foreign = greatest;
     }
 
-    /// Takes note of a peer's hello: the greatest own version that the peer knows, and its clock; 0 for
+    /// Processes a peer's hello: the greatest own version that the peer knows, and its clock; 0 for
     /// none. An implausible version is ignored.
     pub(crate) fn greeted(&mut self, known: u64, clock: u64) {
         if clock > 0 {

@@ -1,4 +1,4 @@
-//! The join of a record that arrived with the row that is held.
+//! The join of an arrived record with the held row.
 
 use engram_vclock::Dot;
 
@@ -18,9 +18,9 @@ pub(crate) struct Joined {
 /// Events of a join.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct JoinReport {
-    /// The write of this process was written again.
+    /// This process's write was reissued.
     pub(crate) reissued: bool,
-    /// The write of this process was not written again, since too many own dots are live.
+    /// This process's write was not reissued, since too many own dots are live.
     pub(crate) given_up: bool,
     /// A dot under which both sides hold different contents.
     pub(crate) clash: Option<Dot>,
@@ -31,14 +31,15 @@ pub(crate) struct JoinReport {
 }
 
 impl SpaceState {
-    /// The held record of `change`, or the present one of its id.
+    /// The record of `change`, or else the held record of its id.
     pub(crate) fn base<'s>(&'s self, change: &'s Change) -> Option<&'s Record> {
         change.record.as_ref().or_else(|| self.record(&change.id))
     }
 
     /// Joins `arrived` with the row of `change`.
     ///
-    /// `arrived` names plausible versions only, and contents that are held or come along.
+    /// `arrived` names only plausible versions, and only contents that are held or were delivered
+    /// with it.
     pub(crate) fn plan_join(
         &self,
         mut change: Change,

@@ -19,14 +19,14 @@ use crate::replica::state::SpaceState;
 /// The citations of a resolution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Citations {
-    /// Those of the pattern and of all versions that it replaces (default).
+    /// The citations of the pattern and of all versions that it replaces (default).
     #[default]
     Union,
-    /// Those of the pattern alone.
+    /// The citations of the pattern alone.
     AsGiven,
 }
 
-/// A change with what is to be reported of it.
+/// A change, with its outcome for the report.
 pub(crate) struct Planned {
     pub(crate) change: Change,
     pub(crate) faults: Vec<SuppressionFault>,
@@ -41,8 +41,8 @@ impl From<Change> for Planned {
 const FRESH: &str = "the issuer's dots are above every own entry";
 
 impl SpaceState {
-    /// The own engine found `content`. It never saw the versions of the peers, so a new dot
-    /// replaces the own dots and no others.
+    /// Submits `content` of the node's own engine. The engine never saw the peers' versions, so the
+    /// new dot replaces only own dots.
     pub(crate) fn plan_submit(
         &self,
         content: Content,
@@ -130,8 +130,8 @@ impl SpaceState {
         Ok(Some(Planned { change, faults }))
     }
 
-    /// Writes `content` over every version that is held of its id, and releases it and the given
-    /// content from suppression.
+    /// Replaces every held version of its id by `content`, and releases it and the given content
+    /// from suppression.
     pub(crate) fn plan_resolve(
         &self,
         content: Content,
@@ -160,7 +160,7 @@ impl SpaceState {
     /// `pattern` with the citations of every version that its resolution replaces.
     ///
     /// # Errors
-    /// [`PatternError::EpisodeCount`] if they are more than a pattern cites.
+    /// [`PatternError::EpisodeCount`] if they are more than a pattern may cite.
     pub(crate) fn with_all_citations(
         &self,
         pattern: &SemanticPattern,
@@ -181,7 +181,7 @@ impl SpaceState {
     }
 
     /// Removes from the record of `id` the parts whose versions are not plausible. `None` if there
-    /// are none. This node's own part among them is written again, under plausible versions.
+    /// are none. This node's own part among them is reissued under plausible versions.
     pub(crate) fn plan_drop_implausible(
         &self,
         id: &str,
@@ -200,7 +200,7 @@ impl SpaceState {
             change.last_write = None;
             let writes: Vec<Digest> =
                 entry.record.of_node(issuer.node()).map(|(_, digest)| digest).collect();
-            // A withdrawal is written again, too: it covers what peers still hold.
+            // A withdrawal is reissued, too: it covers dots that peers still hold.
             let removal = writes.is_empty().then_some(None);
             for value in writes.into_iter().map(Some).chain(removal) {
                 let dot = above(&record, issuer)?;
@@ -213,8 +213,8 @@ impl SpaceState {
     }
 }
 
-/// The change of a submission whose content is suppressed. It is not written, but replaces this
-/// node's other versions all the same.
+/// The change of a submission whose content is suppressed. It is not written, but still replaces
+/// this node's other versions.
 fn plan_suppressed(
     id: &Arc<str>,
     entry: &Entry,
@@ -235,7 +235,7 @@ fn plan_suppressed(
     Ok(Some(Change { record: Some(record), ..change }))
 }
 
-/// The next dot of this node, which has to be above the own entry of `record`.
+/// The next dot of this node, which must be above the own entry of `record`.
 fn above(record: &Record, issuer: &mut DotIssuer) -> Result<Dot, PatternError> {
     let dot = issuer.next_dot();
     match dot.version > record.siblings.context().get(&dot.node) {
@@ -244,7 +244,7 @@ fn above(record: &Record, issuer: &mut DotIssuer) -> Result<Dot, PatternError> {
     }
 }
 
-/// The write that an unchanged submission confirms: the greatest dot of the present key under which
+/// The write that an unchanged submission confirms: the greatest dot of the current key under which
 /// `digest` is live.
 fn confirmed_write(entry: &Entry, digest: Digest, issuer: &DotIssuer) -> Option<LastWrite> {
     let own = entry.record.of_node(issuer.node()).filter(|(_, live)| *live == digest);
@@ -258,8 +258,8 @@ fn confirmed_write(entry: &Entry, digest: Digest, issuer: &DotIssuer) -> Option<
     }
 }
 
-/// Whether dots of a key that this node had before are live. The next submission takes them over,
-/// since nothing can be written again under that key.
+/// Whether dots of a previous key of this node are live. The next submission replaces them, since
+/// nothing can be reissued under that key.
 fn holds_replaced(record: &Record, issuer: &DotIssuer) -> bool {
     issuer.replaced().iter().any(|old| record.of_node(old).next().is_some())
 }
@@ -272,10 +272,10 @@ fn is_echo(entry: &Entry, content: &Content) -> bool {
 
 /// The content that this node submitted last, after a join.
 ///
-/// Usually the join does not change it. If own dots are live, but none that was live here before or
-/// that this process wrote, it is the content of the greatest. If a later own version leaves no own
-/// dot live, this node wrote after the submission that the row remembers: the last one is unknown,
-/// so that the next one is written.
+/// Usually the join does not change it. If own dots are live, but none of them was live here before
+/// or written by this process, it is the content of the greatest. If a later own version leaves no
+/// own dot live, this node wrote after the submission in the row: the last submission is unknown,
+/// so the next one is written.
 pub(crate) fn last_submitted_after(
     before: &Record,
     change: &Change,

@@ -26,10 +26,10 @@ pub(crate) type Siblings = engram_vclock::Siblings<Digest>;
 pub(crate) type Suppression = engram_vclock::Suppression<Digest>;
 pub(crate) type LastWrite = engram_vclock::LastWrite<Digest>;
 
-/// What the nodes wrote under one id, and which contents are suppressed.
+/// The writes of all nodes under one id, and the suppressed contents.
 ///
-/// A record is a product over nodes: any subset of its nodes, each with entry and dots, is a record,
-/// and joining the parts equals joining the whole.
+/// A record is a product over nodes: any subset of its nodes, each with its entry and dots, is a
+/// record, and joining the parts equals joining the whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) siblings: Siblings,
@@ -42,7 +42,7 @@ impl Record {
         self.siblings.values().copied().collect()
     }
 
-    /// The live contents that are not suppressed: the ones that a strategy chooses from.
+    /// The live contents that are not suppressed: the candidates of the strategy.
     pub(crate) fn shown(&self) -> BTreeSet<Digest> {
         let shown = self.siblings.values().filter(|digest| !self.suppression.is_suppressed(digest));
         shown.copied().collect()
@@ -66,7 +66,7 @@ impl Record {
         hash(hasher, TAG, &bytes)
     }
 
-    /// Appends the bytes that are hashed and stored.
+    /// Appends the canonical bytes, as hashed and stored.
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
         put_count(bytes, self.siblings.context().len());
         for part in self.siblings.parts() {
@@ -105,8 +105,8 @@ impl Record {
         Self::from_parts(live, context, lengths)
     }
 
-    /// The record with other digests for the same contents. Suppressed digests without another one are
-    /// left out, and returned.
+    /// The record with new digests for the same contents. Suppressed digests without a new one are
+    /// left out and returned.
     pub(crate) fn renamed(&self, digests: &BTreeMap<Digest, Digest>) -> (Self, Vec<Digest>) {
         let name = |digest: &Digest| digests.get(digest).copied();
         let live =
@@ -137,7 +137,7 @@ impl Record {
         Some(Self { siblings, suppression: Suppression::from_sorted(lengths).ok()? })
     }
 
-    /// The record as it travels.
+    /// The wire form of the record.
     pub(crate) fn to_wire(&self, id: &str) -> wire::Record {
         let parts = self.siblings.parts().map(|part| wire::Part {
             node: *part.node,
@@ -148,7 +148,7 @@ impl Record {
         wire::Record { id: id.to_owned(), parts: parts.collect(), suppressed: suppressed.collect() }
     }
 
-    /// Takes a record as it came from a peer, with its id.
+    /// Decodes a record from a peer; returns it with its id.
     ///
     /// # Errors
     /// [`Rejection::InvalidRecord`] if it is not canonical.

@@ -12,18 +12,18 @@ use crate::replica::content::PatternError;
 pub struct RefusedPattern {
     /// The pattern, as the engine submitted it.
     pub pattern: Arc<SemanticPattern>,
-    /// The cause, and what to do.
+    /// The cause, and the next step.
     pub reason: PatternError,
 }
 
-/// The refused patterns of a space by their ids. They end with the process, as the memory of the engine
+/// The refused patterns of a space by their ids. They end with the process, as the engine's memory
 /// does.
 #[derive(Debug, Default)]
 pub(crate) struct Refused(BTreeMap<String, RefusedPattern>);
 
 impl Refused {
-    /// Takes the outcome of a submission: the ids that were taken, and the refused patterns. Returns
-    /// those that were not refused for the same reason before.
+    /// Applies the outcome of a submission: the accepted ids and the refused patterns. Returns the
+    /// patterns that were not refused for the same reason before.
     pub(crate) fn update<'i>(
         &mut self,
         taken: impl Iterator<Item = &'i str>,
@@ -56,7 +56,7 @@ impl Refused {
     }
 }
 
-/// NaN equals NaN here.
+/// Compares reasons; NaN equals NaN.
 fn same_reason(one: &PatternError, other: &PatternError) -> bool {
     one.to_string() == other.to_string()
 }

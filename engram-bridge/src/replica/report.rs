@@ -1,4 +1,4 @@
-//! Reports of what was done to a space.
+//! Reports of operations on a space.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use crate::engram::timestamp::Timestamp;
 use crate::replica::content::PatternError;
 use crate::replica::refused::RefusedPattern;
 
-/// The number of live versions from which on a pattern is reported: nodes disagree about it, and a
-/// person should look at it.
+/// The number of live versions at which a pattern is reported: the nodes disagree about it, and an
+/// operator should look at it.
 pub const MANY_VERSIONS: usize = 8;
 
 /// The outcome of a submitted snapshot.
@@ -23,11 +23,11 @@ pub struct SubmitReport {
     pub suppressed: usize,
     /// Patterns of the merged view that were handed back.
     pub echoed: usize,
-    /// Patterns that wait until the space met a peer.
+    /// Patterns that wait for the first contact of the space.
     pub waiting: usize,
     /// Patterns that were refused. The others are not affected.
     pub rejected: Vec<RejectedPattern>,
-    /// The ids of new versions that live beside many others: [`MANY_VERSIONS`] or more in all.
+    /// The ids of new versions whose pattern has [`MANY_VERSIONS`] live versions or more.
     pub many_versions: Vec<String>,
     /// Whether the visible patterns changed.
     pub view_changed: bool,
@@ -41,7 +41,7 @@ pub struct RejectedPattern {
     pub index: usize,
     /// Its id.
     pub id: String,
-    /// The cause, and what to do.
+    /// The cause, and the next step.
     pub reason: PatternError,
 }
 
@@ -49,25 +49,25 @@ pub struct RejectedPattern {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct MergedView {
-    /// One pattern for each id with a version that is shown, in ascending order of the ids. A strategy
-    /// that keeps all versions shows them all, the first one for the id in front.
+    /// One pattern for each id with a shown version, in ascending order of ids. A strategy that
+    /// keeps all versions shows them all, the representative of the id first.
     pub patterns: Vec<Arc<SemanticPattern>>,
-    /// How many further patterns the [`Retention`](crate::replica::Retention) hides.
+    /// The number of further patterns that the [`Retention`](crate::replica::Retention) hides.
     pub hidden: usize,
-    /// Patterns of the own engine that the cluster refuses, in ascending order of their ids. They are
-    /// not among `patterns`.
+    /// Patterns of the own engine that the cluster refuses, in ascending order of ids. They are not
+    /// among `patterns`.
     pub refused: Vec<RefusedPattern>,
-    /// The time of the last change in this process, by the clock of this node; the epoch if there was
-    /// none.
+    /// The time of the latest change in this process, by the clock of this node; the epoch if there
+    /// was none.
     pub changed_at: Timestamp,
     /// The time of the latest snapshot of the engine, or of the latest change if that is later. It
-    /// outlives the process as far as the store does: of a snapshot that changed nothing only in an
-    /// orderly stop.
+    /// survives a restart if the store does; the time of a snapshot that changed nothing survives
+    /// only an orderly stop.
     pub generated_at: Timestamp,
 }
 
 impl MergedView {
-    /// The patterns with the refused ones among them, unless the cluster has a pattern of their id.
+    /// The patterns and the refused ones, except those whose id the cluster shows.
     pub(crate) fn into_local(self) -> Vec<Arc<SemanticPattern>> {
         let Self { mut patterns, refused, .. } = self;
         let of_id = |id: &str| patterns.binary_search_by(|pattern| pattern.id.as_str().cmp(id));
@@ -82,12 +82,12 @@ impl MergedView {
 }
 
 impl SubmitReport {
-    /// The report of a merged view of this many patterns that was handed back.
+    /// The report of a merged view of `patterns` patterns that was handed back.
     pub(crate) fn of_echo(patterns: usize) -> Self {
         Self { echoed: patterns, ..Self::default() }
     }
 
-    /// How many patterns were valid: all but the rejected.
+    /// The number of valid patterns: all but the rejected.
     #[must_use]
     pub const fn taken(&self) -> usize {
         self.written + self.unchanged + self.suppressed + self.echoed + self.waiting
@@ -135,20 +135,21 @@ pub enum Submitted {
     Suppressed,
     /// It is a blend of several versions that was handed out before; nothing was written.
     Echoed,
-    /// It waits until the space met a peer. The merged view shows it already.
+    /// It waits for the first contact of the space. The merged view shows it already.
     Waiting,
 }
 
-/// A limit of suppression that an operation reached. The operation itself was done.
+/// A limit of suppression that an operation reached. The operation itself succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SuppressionFault {
-    /// A record suppresses [`MAX_SUPPRESSED`](crate::replica::MAX_SUPPRESSED) contents: the greatest digests
-    /// gave way, and an engine that finds those contents again makes them visible.
+    /// A record suppresses [`MAX_SUPPRESSED`](crate::replica::MAX_SUPPRESSED) contents: the
+    /// greatest digests were dropped, and an engine that submits those contents again makes them
+    /// visible.
     Dropped {
-        /// How many digests gave way.
+        /// The number of dropped digests.
         digests: usize,
     },
-    /// A content was forgotten and released so often that its causal length cannot grow any more.
+    /// A content was forgotten and released so often that its causal length cannot grow further.
     AtBound,
 }

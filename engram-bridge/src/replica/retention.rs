@@ -1,4 +1,4 @@
-//! Retention: a limit of what one node shows.
+//! Retention: a limit on the patterns that one node shows.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::engram::pattern::SemanticPattern;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
-    /// How much older a pattern may be than the present of its space. The present is the lower
-    /// median, over the members of the roster with a live pattern, of the time of each one's newest:
-    /// no single clock moves it, and a space in which nothing happens loses nothing.
+    /// The greatest age of a shown pattern, relative to the present of its space. The present is
+    /// the lower median, over the roster members with a live pattern, of the time of each member's
+    /// newest pattern: no single clock moves it, and an idle space loses nothing.
     pub max_age: Option<Duration>,
-    /// How many patterns a space shows: those with the highest confidence, and of equal ones the
-    /// newest.
+    /// The most patterns that a space shows: those with the highest confidence; at equal
+    /// confidence, the newest.
     pub max_patterns: Option<usize>,
 }
 
@@ -28,13 +28,13 @@ impl Retention {
     /// Shows patterns of every age and number.
     pub const ALL: Self = Self { max_age: None, max_patterns: None };
 
-    /// Hides patterns that are older than this.
+    /// Hides patterns older than `max_age`.
     #[must_use]
     pub const fn with_max_age(self, max_age: Duration) -> Self {
         Self { max_age: Some(max_age), ..self }
     }
 
-    /// Shows this many patterns at most.
+    /// Shows at most `max_patterns` patterns.
     #[must_use]
     pub const fn with_max_patterns(self, max_patterns: usize) -> Self {
         Self { max_patterns: Some(max_patterns), ..self }
@@ -47,7 +47,7 @@ impl Retention {
         present().map(|present| present.saturating_sub(max_age))
     }
 
-    /// Those of `patterns` that are shown, in the same order.
+    /// The shown ones of `patterns`, in the same order.
     pub(crate) fn shown(
         &self,
         mut patterns: Vec<Arc<SemanticPattern>>,

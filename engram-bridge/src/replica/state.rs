@@ -32,7 +32,7 @@ use crate::replica::visible::visible;
 
 use self::counts::Counts;
 
-/// A row as it is stored.
+/// A stored row.
 pub(crate) struct StoredRow {
     pub(crate) record: Record,
     pub(crate) last_submitted: Option<Digest>,
@@ -53,17 +53,17 @@ pub(crate) struct SpaceState {
     counts: Counts,
     updates: RecentUpdates,
     generation: u64,
-    /// Patterns that came to have more than one version, since the process started.
+    /// Patterns that acquired more than one version since the process started.
     conflicts_met: u64,
     visible: u64,
-    /// Ids whose visible patterns changed since they were compared across ids; `None` if they are not
-    /// compared.
+    /// Ids whose visible patterns changed since the last comparison across ids; `None` if
+    /// comparisons are off.
     uncompared: Option<BTreeSet<Arc<str>>>,
     view_changed_at: Timestamp,
-    /// The time of the latest snapshot or change. It outlives the process.
+    /// The time of the latest snapshot or change. It survives a restart.
     generated_at: Timestamp,
     refused: Refused,
-    /// Ids whose stored rows are not known, since a commit failed that may have taken effect.
+    /// Ids whose stored rows are unknown, since a failed commit may have taken effect.
     in_doubt: BTreeSet<Arc<str>>,
     /// Whether the first contact is over, in this process or in an earlier one with the same store.
     settled: bool,
@@ -96,7 +96,7 @@ impl SpaceState {
         }
     }
 
-    /// The state that consists of stored rows and of the contents that they name.
+    /// Builds the state from stored rows and the contents that they name.
     pub(crate) fn restore(
         rules: Rules,
         rows: Vec<(Arc<str>, StoredRow)>,
@@ -120,7 +120,7 @@ impl SpaceState {
             state.contents.values().map(|held| content::encoded_len(&held.pattern) as u64);
         state.usage.bytes = lengths.sum();
         state.clocks.restart();
-        // All at once: nodes of the map that are filled one by one in order stay half empty.
+        // Collect at once: inserting in ascending order leaves the map's nodes half empty.
         state.entries = entries.into_iter().collect();
         state.compare_all();
         state
@@ -142,12 +142,12 @@ impl SpaceState {
         self.usage
     }
 
-    /// Takes the members of the roster, this node included. O(nodes ever seen).
+    /// Sets the members of the roster, this node included. O(nodes ever seen).
     pub(crate) fn set_members(&mut self, members: &Arc<BTreeSet<[u8; 32]>>) {
         self.tallies.set_members(members);
     }
 
-    /// Counts the contexts of all records anew, after parts were removed. O(records).
+    /// Recounts the contexts of all records after parts were removed. O(records).
     pub(crate) fn recount(&mut self) {
         let records = self.entries.values().map(|entry| &entry.record);
         self.tallies.recount(records);
@@ -165,7 +165,7 @@ impl SpaceState {
         }
     }
 
-    /// The present figures of the space.
+    /// The current figures of the space.
     pub(crate) fn stats(&self) -> SpaceStats {
         let Counts { conflicting, crowded, deletions, suppressed } = self.counts;
         SpaceStats {
@@ -190,7 +190,7 @@ impl SpaceState {
         self.entries.get_key_value(id)
     }
 
-    /// All rows in ascending order of their ids.
+    /// All rows in ascending order of ids.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&Arc<str>, &Entry)> {
         self.entries.iter()
     }
@@ -227,21 +227,21 @@ impl SpaceState {
         self.visible
     }
 
-    /// The visible blends that were not handed out yet.
+    /// The visible blends that are not handed out yet.
     pub(crate) fn new_blends(&self) -> Vec<(Arc<str>, Arc<SemanticPattern>)> {
         let several = self.entries.iter().filter(|(_, entry)| entry.record.siblings.len() > 1);
         let new = several.filter_map(|(id, entry)| Some((id, entry.new_blend(&self.contents)?)));
         new.map(|(id, blend)| (Arc::clone(id), Arc::clone(blend))).collect()
     }
 
-    /// Remembers that a blend with this digest is handed out.
+    /// Remembers that the blend with `digest` is handed out.
     pub(crate) fn hand_out(&mut self, id: &str, blend: &Arc<SemanticPattern>, digest: Digest) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.blends.hand_out(blend, digest);
         }
     }
 
-    /// The visible patterns in ascending order of their ids; those of one id in the order of the
+    /// The visible patterns in ascending order of ids; several of one id in the order of the
     /// strategy.
     pub(crate) fn visible(&self) -> Vec<Arc<SemanticPattern>> {
         self.entries.values().flat_map(|entry| entry.visible.iter().cloned()).collect()
@@ -253,7 +253,7 @@ impl SpaceState {
         self.entries.iter().filter(several).map(|(id, _)| id)
     }
 
-    /// Everything that the node knows of `id`; `None` if it holds no record of it.
+    /// Everything that the node knows about `id`; `None` if it holds no record of it.
     pub(crate) fn explain(&self, id: &str) -> Option<PatternExplanation> {
         let entry = self.entries.get(id)?;
         Some(PatternExplanation::new(entry, &self.contents, &*self.rules.strategy))
@@ -276,7 +276,7 @@ impl SpaceState {
         self.generated_at
     }
 
-    /// Takes note of the time of a snapshot or change.
+    /// Records the time of a snapshot or change.
     pub(crate) fn note_generated(&mut self, at: Timestamp) {
         self.generated_at = self.generated_at.max(at);
     }
@@ -298,8 +298,8 @@ impl SpaceState {
         &mut self.clocks
     }
 
-    /// Everything of this node is in the tree, if all versions up to `foreign` are: later ones it
-    /// minted itself.
+    /// Marks every own version as held if the tree holds all of them up to `foreign`: this process
+    /// issued the later ones.
     pub(crate) fn raise_own(&mut self, node: &[u8; 32], foreign: u64) {
         let own: ShortNode = *node.first_chunk().expect("a node id has 32 bytes");
         if self.clocks.summary().get(&own) >= foreign {
@@ -308,7 +308,7 @@ impl SpaceState {
     }
 }
 
-/// How many different contents a strategy chooses from.
+/// The number of different contents that a strategy chooses from.
 fn versions(record: &Record) -> usize {
     match record.siblings.len() {
         single @ (0 | 1) => single,
@@ -316,8 +316,8 @@ fn versions(record: &Record) -> usize {
     }
 }
 
-/// The edit of the tree that a record makes. A record that names no node and suppresses nothing is
-/// not in the tree.
+/// The tree edit for a record. The tree leaves out a record that names no node and suppresses
+/// nothing.
 fn edit(id: &Arc<str>, record: &Record, hasher: &AnyHasher) -> Edit<Arc<str>> {
     match *record == Record::default() {
         true => Edit::Remove(Arc::clone(id)),
@@ -325,7 +325,7 @@ fn edit(id: &Arc<str>, record: &Record, hasher: &AnyHasher) -> Edit<Arc<str>> {
     }
 }
 
-/// Takes note of the context entries of a record that replaces `before`.
+/// Indexes the context entries of `after`, which replaces `before`.
 fn index(clocks: &mut ClockIndex, key: &[u8; 32], before: &Record, after: &Record) {
     let (before, after) = (before.siblings.context(), after.siblings.context());
     for (node, entry) in after.iter() {

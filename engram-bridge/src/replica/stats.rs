@@ -6,9 +6,9 @@ use engram_merkle::Digest;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpaceStats {
-    /// Equal on two nodes if and only if their states are.
+    /// Equal on two nodes if and only if their states are equal.
     pub root: Digest,
-    /// How often the state changed since the process started. For display only.
+    /// The number of changes of the state since the process started. For display only.
     pub generation: u64,
     /// Records, deletions included.
     pub records: u64,
@@ -20,7 +20,7 @@ pub struct SpaceStats {
     pub crowded: u64,
     /// Records without live dots.
     pub deletions: u64,
-    /// Digests that records suppress, or suppressed once.
+    /// Digests that records suppress or once suppressed.
     pub suppressed: u64,
     /// Context entries of all records.
     pub context_entries: u64,

@@ -7,7 +7,7 @@ use crate::replica::record::Record;
 
 /// For each node that any record names: its greatest context entry, and the number of its entries.
 ///
-/// The greatest entry never falls: it also covers what was replaced since.
+/// The greatest entry never falls: it also covers entries that were replaced since.
 #[derive(Debug, Default)]
 pub(crate) struct Tallies {
     nodes: BTreeMap<[u8; 32], Tally>,
@@ -23,8 +23,8 @@ struct Tally {
 }
 
 impl Tallies {
-    /// Takes note that `after` replaces `before`. O((n + m) log N) for n and m nodes of the two
-    /// records, and N nodes in all.
+    /// Updates the counts when `after` replaces `before`. O((n + m) log N), where the records name
+    /// n and m nodes, and all records N.
     pub(crate) fn replace(&mut self, before: &Record, after: &Record) {
         let (before, after) = (before.siblings.context(), after.siblings.context());
         for (node, entry) in after.iter() {
@@ -45,14 +45,14 @@ impl Tallies {
         }
     }
 
-    /// Counts all records anew: the greatest entries may fall.
+    /// Recounts all records; the greatest entries may fall.
     pub(crate) fn recount<'r>(&mut self, records: impl Iterator<Item = &'r Record>) {
         let members = Arc::clone(&self.members);
         *self = Self { members, ..Self::default() };
         records.for_each(|record| self.replace(&Record::default(), record));
     }
 
-    /// Takes the members of the roster, this node included.
+    /// Sets the members of the roster, this node included.
     pub(crate) fn set_members(&mut self, members: &Arc<BTreeSet<[u8; 32]>>) {
         self.members = Arc::clone(members);
         let unlisted = self.nodes.iter().filter(|(node, _)| !self.members.contains(*node));
@@ -64,7 +64,7 @@ impl Tallies {
         self.nodes.get(node).map_or(0, |tally| tally.greatest)
     }
 
-    /// Whether `node` is a member: the roster lists it, or lists nobody but this node.
+    /// Whether `node` is a member: the roster lists it, or lists only this node.
     pub(crate) fn is_member(&self, node: &[u8; 32]) -> bool {
         self.members.len() <= 1 || self.is_listed(node)
     }

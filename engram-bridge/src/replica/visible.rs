@@ -14,12 +14,12 @@ use crate::replica::record::Record;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Visible {
     first: Option<Arc<SemanticPattern>>,
-    /// Further ones, in the order of the strategy. No strategy but one that keeps all has any.
+    /// Further ones, in the order of the strategy. Only a strategy that keeps all versions has any.
     others: Box<[Arc<SemanticPattern>]>,
 }
 
 impl Visible {
-    /// The pattern that stands for the id.
+    /// The pattern that represents the id.
     pub(crate) const fn first(&self) -> Option<&Arc<SemanticPattern>> {
         self.first.as_ref()
     }
@@ -33,9 +33,9 @@ impl Visible {
     }
 }
 
-/// The patterns that `strategy` makes of the live contents of `record` that are not suppressed.
+/// Applies `strategy` to the live contents of `record` that are not suppressed.
 ///
-/// A pure function of that set of contents. A content that is shown unchanged is shared.
+/// A pure function of those contents. A content that is shown unchanged is shared.
 pub(crate) fn visible(
     record: &Record,
     contents: &Contents,
@@ -52,7 +52,7 @@ pub(crate) fn visible(
     Visible { first: visible.next(), others: visible.collect() }
 }
 
-/// The contents of the live dots that are not suppressed, repeats kept.
+/// The contents of the live dots that are not suppressed, with repeats.
 fn shown(record: &Record) -> impl Iterator<Item = &Digest> {
     let Record { siblings, suppression } = record;
     siblings.values().filter(|digest| !suppression.is_suppressed(digest))

@@ -1,4 +1,4 @@
-//! Tasks beside the driver of a binding.
+//! Background tasks of a binding, alongside its driver.
 
 use std::sync::{Arc, Weak};
 
@@ -9,23 +9,23 @@ use tokio::task::spawn_blocking;
 use crate::spaces::space::Space;
 use crate::spaces::store::Store;
 
-/// Patterns that are compared across ids at a time: 32 ms at 10,000 patterns.
+/// The number of patterns compared across ids per slice: 32 ms at 10,000 patterns.
 const SLICE: usize = 64;
 
-/// Opens a session with each connected peer whenever spaces were added. Requests that come during
+/// Opens a session with each connected peer after spaces were added. Requests that arrive during
 /// the sessions are served together.
 pub(super) async fn spread_spaces(gossip: Gossip, mut requests: watch::Receiver<()>) {
     while requests.changed().await.is_ok() {
         for peer in gossip.peers() {
             if matches!(peer.connection, ConnectionState::Connected { .. }) {
-                // A peer that cannot be reached hears of the spaces in a later session.
+                // An unreachable peer learns of the spaces in a later session.
                 _ = gossip.sync_with(peer.member.id).await;
             }
         }
     }
 }
 
-/// Compares the patterns of all spaces across ids, now and whenever visible patterns changed.
+/// Compares the patterns of all spaces across ids, now and after each change of visible patterns.
 pub(super) async fn compare_across_ids(store: Weak<Store>, mut changes: watch::Receiver<u64>) {
     loop {
         let Some(spaces) = store.upgrade().map(|store| store.iter()) else { return };
@@ -38,7 +38,7 @@ pub(super) async fn compare_across_ids(store: Weak<Store>, mut changes: watch::R
     }
 }
 
-/// Compares some patterns; returns whether there are more.
+/// Compares one slice of patterns; returns whether more are left.
 async fn compare_some(space: &Arc<Space>) -> bool {
     let space = Arc::clone(space);
     let left = spawn_blocking(move || space.compare_across_ids(SLICE)).await;

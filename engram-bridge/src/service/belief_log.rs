@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
 
-/// A line. The order of the fields is Engram's; `origin` follows them where there is one.
+/// A line. The order of the fields is Engram's; `origin` follows them if present.
 #[derive(Serialize)]
 struct Line<'u> {
     pattern_id: &'u str,
@@ -38,8 +38,8 @@ impl<'u> Line<'u> {
 }
 
 impl ConsolidationCacheSource {
-    /// The source as Engram writes it in its belief log: `scheduler` or `on_demand`; `gossip` for the
-    /// one that Engram has not.
+    /// The source as Engram writes it in its belief log: `scheduler` or `on_demand`; `gossip` for
+    /// the one that Engram lacks.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Scheduler => "scheduler",
@@ -49,7 +49,7 @@ impl ConsolidationCacheSource {
     }
 }
 
-/// Appends a line for each update to the file at `path`; makes the file and its folders.
+/// Appends a line for each update to the file at `path`; creates the file and its directories.
 pub(crate) fn append(path: &Path, updates: &[BeliefUpdateRecord]) -> io::Result<()> {
     if updates.is_empty() {
         return Ok(());

@@ -19,13 +19,13 @@ use crate::spaces::error::AddSpaceError;
 use crate::spaces::space::Space;
 use crate::spaces::store::Store;
 
-/// How long a space that starts empty waits for a peer, unless progress extends it: 10 seconds.
+/// The time that a space that starts empty waits for a peer, unless progress extends it: 10
+/// seconds.
 pub const DEFAULT_SETTLE: Duration = Duration::from_secs(10);
 
-/// Connects a store with its gossip: announces local changes to the peers, tells the store who the
-/// members are, ends the wait of spaces that started empty, spreads spaces that are added, compares
-/// the visible patterns across ids, and tries from time to time whether a disk that refused a change
-/// takes writes again.
+/// Connects a store with its gossip: announces local changes to the peers, passes the members to
+/// the store, ends the wait of spaces that started empty, announces added spaces, compares the
+/// visible patterns across ids, and retries writes periodically after a storage failure.
 ///
 /// Cheap to clone. It works until the last clone, or the last [`ConsolidationGossiper`](crate::ConsolidationGossiper) made from
 /// it, is dropped.
@@ -44,25 +44,25 @@ struct Inner {
 }
 
 impl Binding {
-    /// Connects `store` with `gossip`, which was bound to it, and lets new spaces wait for
+    /// Connects `store` with `gossip`, which must be bound to it. New spaces wait for
     /// [`DEFAULT_SETTLE`].
     ///
     /// # Panics
-    /// If called outside of a tokio runtime.
+    /// If called outside a tokio runtime.
     pub fn new(store: Arc<Store>, gossip: Gossip) -> Self {
         Self::with_settle(store, gossip, DEFAULT_SETTLE)
     }
 
-    /// Connects `store` with `gossip`, which was bound to it.
+    /// Connects `store` with `gossip`, which must be bound to it.
     ///
-    /// A space whose store is new, or lost rows, keeps the submissions of its engine back until a
-    /// session told it what its peers know of this node: a node that lost its state must not
-    /// overwrite its own later versions. The wait ends with the first session that leaves nothing behind, or once no session
-    /// made progress for `settle`, at the latest after six times that. A node without peers does
-    /// not wait.
+    /// A space whose store is new, or lost rows, holds the submissions of its engine back until a
+    /// session tells it which of this node's versions its peers know: a node that lost its state
+    /// must not overwrite its own later versions. The wait ends with the first complete session, or
+    /// when no session makes progress for `settle`, at the latest after six times `settle`. A node
+    /// without peers does not wait.
     ///
     /// # Panics
-    /// If called outside of a tokio runtime.
+    /// If called outside a tokio runtime.
     pub fn with_settle(store: Arc<Store>, gossip: Gossip, settle: Duration) -> Self {
         let (added, additions) = mpsc::unbounded_channel();
         let spread = watch::Sender::new(());
@@ -95,7 +95,7 @@ impl Binding {
         &self.inner.gossip
     }
 
-    /// The runtime on which it works.
+    /// The runtime of its tasks.
     pub(crate) fn runtime(&self) -> &Handle {
         &self.inner.runtime
     }
@@ -113,7 +113,7 @@ impl Drop for Inner {
     }
 }
 
-/// Adds a space that `waits` for its first contact or not, and tells the driver of it.
+/// Adds a space and reports it to the driver; `waits` says whether it waits for its first contact.
 fn add_space(
     store: &Store,
     space: &SpaceId,
@@ -128,7 +128,7 @@ fn add_space(
         }
     })?;
     if is_new {
-        // Without a driver the gossip has ended.
+        // It fails only after the driver has ended, and the gossip with it.
         _ = added.send(space.clone());
     }
     Ok(hosted)
@@ -140,12 +140,12 @@ struct Driver {
     gossip: Gossip,
     events: Events,
     changes: watch::Receiver<u64>,
-    /// The spaces that wait for their first contact.
+    /// Spaces that wait for their first contact.
     waiting: BTreeMap<SpaceId, FirstContact>,
     settle: Duration,
     added: mpsc::UnboundedSender<SpaceId>,
     additions: mpsc::UnboundedReceiver<SpaceId>,
-    /// Asks for a session with each connected peer.
+    /// Requests a session with each connected peer.
     spread: watch::Sender<()>,
     started: Instant,
 }
@@ -210,8 +210,8 @@ impl Driver {
                 self.learn(&session.outcome.unhosted).await;
                 self.on_session(&session).await;
             }
-            // Nodes that are all empty have equal roots, and a space that is hosted by one only has
-            // no root at the other: neither leads to a session by itself.
+            // Empty nodes have equal roots, and a space that only one side hosts has no root on the
+            // other: neither case starts a session by itself.
             Event::Connected { peer } if !self.waiting.is_empty() || self.learns() => {
                 let gossip = self.gossip.clone();
                 tokio::spawn(async move { gossip.sync_with(peer).await });
@@ -243,7 +243,7 @@ impl Driver {
         self.store.upgrade().is_some_and(|store| store.learns_spaces())
     }
 
-    /// Hosts the spaces that a peer named, if this node learns spaces.
+    /// Hosts spaces that a peer named, if this node learns spaces.
     async fn learn(&mut self, unhosted: &[SpaceId]) {
         let Some(store) = self.store.upgrade().filter(|store| store.learns_spaces()) else {
             return;
@@ -260,7 +260,7 @@ impl Driver {
         _ = learned.await;
     }
 
-    /// Takes note of a new space: it may wait for its first contact, and the peers do not know it.
+    /// Handles a new space: it may wait for its first contact, and the peers do not know it yet.
     fn on_added(&mut self, space: SpaceId) {
         let hosted = self.store.upgrade().and_then(|store| store.space(&space));
         if hosted.is_some_and(|space| space.is_waiting()) {
@@ -280,7 +280,7 @@ impl Driver {
         }
     }
 
-    /// Ends the wait of a space. Submissions that cannot be stored go on waiting, until the next
+    /// Ends the wait of a space. Submissions that cannot be stored continue to wait until the next
     /// deadline.
     async fn end(&mut self, space: &SpaceId) {
         let Some(mut contact) = self.waiting.remove(space) else { return };

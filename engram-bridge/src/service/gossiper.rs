@@ -19,12 +19,11 @@ use crate::spaces::error::{AddSpaceError, SubmitError};
 use crate::spaces::space::Space;
 use crate::spaces::stats::GossipStats;
 
-/// Keeps one memory space equal on all nodes: Engram's consolidation goes in, and gossip goes on by
-/// itself.
+/// Keeps one memory space equal on all nodes: takes Engram's consolidated patterns and gossips them
+/// in the background.
 ///
 /// Cheap to clone; make one for each memory space. The network runs in the [`Gossip`] handle, over
-/// the same [`Store`](crate::Store); nothing here waits for it but
-/// [`gossip_round`](Self::gossip_round).
+/// the same [`Store`](crate::Store); only [`gossip_round`](Self::gossip_round) waits for it.
 #[derive(Clone, Debug)]
 pub struct ConsolidationGossiper {
     space: Arc<Space>,
@@ -38,20 +37,21 @@ pub struct UnknownSpace(pub SpaceId);
 
 impl Binding {
     /// Hosts `space` from now on, and opens a session with each connected peer: a peer that [learns
-    /// spaces](crate::StoreConfig::learn_spaces) hosts it too, any other syncs it once it hosts it.
-    /// Returns its gossip. For a space that is hosted already it is [`gossiper`](Self::gossiper).
+    /// spaces](crate::StoreConfig::learn_spaces) then hosts it, too; other peers sync it once they
+    /// host it. Returns its gossip. For a space that is already hosted, this equals
+    /// [`gossiper`](Self::gossiper).
     ///
-    /// Waits for the disk if the store holds state of the space; never for the network.
+    /// Waits for the disk if the store holds state of the space, but never for the network.
     ///
     /// # Errors
-    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read; nothing
-    /// was changed.
+    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read.
+    /// Nothing was changed.
     pub fn add_space(&self, space: &SpaceId) -> Result<ConsolidationGossiper, AddSpaceError> {
         let hosted = self.host(space)?;
         Ok(ConsolidationGossiper { space: hosted, binding: self.clone() })
     }
 
-    /// The gossip of one of the store's spaces.
+    /// Returns the gossip of one of the store's spaces.
     ///
     /// # Errors
     /// [`UnknownSpace`] if the store does not host it.
@@ -77,10 +77,11 @@ impl ConsolidationGossiper {
         self.binding.runtime()
     }
 
-    /// Takes the patterns that this node's engine consolidated; the peers learn of new ones.
+    /// Submits the patterns that this node's engine consolidated, and announces new ones to the
+    /// peers.
     ///
-    /// In spite of its name, which is the one of Engram's plan, it replaces nothing: patterns that
-    /// peers contributed stay, and so do own ones that the engine has lost in a restart. See
+    /// Despite its name, which Engram's plan prescribes, it replaces nothing: it keeps the patterns
+    /// that peers contributed, and own patterns that the engine lost in a restart. See
     /// [`Space::submit`].
     ///
     /// # Errors
@@ -93,7 +94,7 @@ impl ConsolidationGossiper {
         self.space.submit(snapshot, source)
     }
 
-    /// Takes one pattern. See [`Space::submit_pattern`].
+    /// Submits one pattern. See [`Space::submit_pattern`].
     ///
     /// # Errors
     /// [`SubmitError`] if it is not valid or cannot be stored; nothing was changed.
@@ -101,7 +102,7 @@ impl ConsolidationGossiper {
         self.space.submit_pattern(pattern)
     }
 
-    /// Withdraws what this node wrote under `id`. See [`Space::withdraw`].
+    /// Withdraws this node's writes under `id`. See [`Space::withdraw`].
     ///
     /// # Errors
     /// [`SubmitError`] if it cannot be stored; nothing was changed.
@@ -135,8 +136,8 @@ impl ConsolidationGossiper {
         GossipStats { space, writes, network: self.gossip().stats() }
     }
 
-    /// Syncs with a few random peers now, instead of waiting for the timer or for their adverts. A
-    /// peer that cannot be reached costs the others nothing.
+    /// Syncs with a few random peers now, instead of waiting for the timer or for their adverts. An
+    /// unreachable peer does not affect the others.
     pub async fn gossip_round(&self) -> RoundReport {
         self.gossip().round().await
     }
@@ -152,11 +153,12 @@ impl ConsolidationGossiper {
         self.gossip().attach(metadata);
     }
 
-    /// Takes the metadata of a membership message that `from` sent, as the host calls it: the name of
-    /// a member in the roster. See [`Gossip::handle_named`].
+    /// Takes the metadata of a membership message that `from` sent, where `from` is the sender's
+    /// name in the roster. See [`Gossip::handle_named`].
     ///
     /// # Errors
-    /// [`AdvertError`] if no member has this name, or if its roots cannot be read. They are ignored.
+    /// [`AdvertError`] if no member has this name, or if its roots cannot be read; they are then
+    /// ignored.
     pub fn handle_consolidation_gossip(
         &self,
         from: &str,

@@ -1,4 +1,4 @@
-//! Engram's consolidation service, with a cluster behind it.
+//! Engram's consolidation service, backed by the cluster.
 
 mod observed;
 mod pending;
@@ -24,21 +24,21 @@ use crate::spaces::observer::ConsolidationObserver;
 
 /// Wraps a consolidation service, so that it serves the patterns of the whole cluster.
 ///
-/// - `update_cache` hands the patterns of the engine over and returns: it waits for no disk. They are
-///   submitted in the background, in order, and the *merged* snapshot is passed on to the inner service,
-///   but only if the visible patterns changed. [`durable`](Self::durable) says when they are stored.
-/// - Contributions of peers reach the inner service soon after they arrived, many changes at once.
-/// - `cached_snapshot` is the merged view, and in it the patterns of the own engine that the cluster
-///   [refused](crate::replica::MergedView::refused); `recent_updates` lists its changes, each with the node that
-///   wrote it if it came from elsewhere.
-/// - Each changed belief is appended to the alert log, as one line of JSON in Engram's format. A space
-///   has one such log: give it one service.
-/// - Each `update_cache` counts as a run, in [`Space::run_stats`](crate::Space::run_stats), and goes to
-///   the [observer](Self::with_observer).
-/// - The merged view handed back to `update_cache` writes nothing.
+/// - `update_cache` queues the engine's patterns and returns without waiting for the disk. A
+///   background task submits them in order, and passes the *merged* snapshot to the inner service
+///   if the visible patterns changed. [`durable`](Self::durable) waits until they are stored.
+/// - Contributions of peers reach the inner service soon after they arrive, many changes at once.
+/// - `cached_snapshot` is the merged view, together with the own engine's patterns that the cluster
+///   [refused](crate::replica::MergedView::refused); `recent_updates` lists its changes, each with
+///   the node that wrote it if it came from a peer.
+/// - Each changed belief is appended to the alert log, as one line of JSON in Engram's format. A
+///   space has one such log: create one service per space.
+/// - Each `update_cache` counts as a run, in [`Space::run_stats`](crate::Space::run_stats), and is
+///   passed to the [observer](Self::with_observer).
+/// - Passing the merged view back to `update_cache` writes nothing.
 ///
-/// No method waits for the network or the disk but [`durable`](Self::durable). Calls to the inner service
-/// are made one at a time, in the background.
+/// Only [`durable`](Self::durable) waits for the disk, and no method waits for the network. A
+/// background task calls the inner service, one call at a time.
 pub struct GossipingConsolidationService {
     shared: Arc<Shared>,
     follower: AbortHandle,
@@ -56,7 +56,7 @@ struct Shared {
     gossiper: ConsolidationGossiper,
     observed: Observed,
     pending: Pending,
-    /// Held for moments only.
+    /// Held only briefly.
     local: Mutex<Local>,
     /// The snapshot that was handed out last. Held while it is compared.
     handed_out: Mutex<Option<ConsolidationSnapshot>>,
@@ -65,7 +65,7 @@ struct Shared {
     forwarded: Mutex<Option<u64>>,
 }
 
-/// The last snapshot of the own engine, apart from its patterns.
+/// The latest snapshot of the own engine, without its patterns.
 struct Local {
     snapshots: u64,
     stats: ConsolidationStats,
@@ -80,10 +80,10 @@ impl Default for Local {
 }
 
 impl GossipingConsolidationService {
-    /// Wraps `inner`, and passes on to it from now on what the peers contribute.
+    /// Wraps `inner`, and from now on passes it the peers' contributions.
     ///
-    /// It may be called outside of a tokio runtime: the work in the background runs on the runtime of
-    /// the gossip.
+    /// May be called outside a tokio runtime: the background tasks run on the runtime of the
+    /// gossip.
     pub fn new(inner: Arc<dyn ConsolidationService>, gossiper: ConsolidationGossiper) -> Self {
         let version = gossiper.space().view_version();
         let observed = Observed::new(Arc::clone(gossiper.space()));
@@ -97,13 +97,13 @@ impl GossipingConsolidationService {
             handed_out: Mutex::default(),
             forwarded: Mutex::default(),
         });
-        // Both receivers are made before the first snapshot comes.
+        // Create both receivers before the first snapshot arrives.
         let handed = shared.pending.handed();
         let follower = runtime.spawn(Arc::clone(&shared).work(handed, version));
         Self { shared, follower: follower.abort_handle() }
     }
 
-    /// Also hands the figures of consolidation to `observer`.
+    /// Also passes the figures of consolidation to `observer`.
     #[must_use]
     pub fn with_observer(self, observer: Arc<dyn ConsolidationObserver>) -> Self {
         self.shared.observed.set_observer(observer);
@@ -123,9 +123,10 @@ impl GossipingConsolidationService {
         &self.shared.gossiper
     }
 
-    /// Waits until every snapshot that was handed over before the call is durable, and the inner
-    /// service has the merged view with it. Call it before the process ends: a snapshot that is not
-    /// stored yet ends with it. Returns what [`last_report`](Self::last_report) does then.
+    /// Waits until every snapshot passed to `update_cache` before the call is durable, and the
+    /// inner service has the merged view that includes it. Call it before the process ends, which
+    /// loses snapshots that are not stored yet. Returns the [`last_report`](Self::last_report) at
+    /// that time.
     ///
     /// # Errors
     /// [`StorageError`] if the last of them could not be stored.
@@ -134,12 +135,12 @@ impl GossipingConsolidationService {
         self.last_report()
     }
 
-    /// What became of the snapshot that was submitted last, with every pattern that was refused;
-    /// or why none of it could be stored. What could not be stored is submitted again with the next
-    /// snapshot that holds it.
+    /// The report of the latest submitted snapshot, with every refused pattern, or the error if it
+    /// could not be stored. Patterns that could not be stored are submitted again with the next
+    /// snapshot that contains them.
     ///
     /// # Errors
-    /// [`StorageError`] as [`ConsolidationGossiper::rebuild_from_snapshot`] gave it.
+    /// [`StorageError`] from [`ConsolidationGossiper::rebuild_from_snapshot`].
     pub fn last_report(&self) -> Result<SubmitReport, StorageError> {
         self.shared.local().report.clone()
     }
@@ -154,7 +155,7 @@ impl Shared {
         self.handed_out.lock().expect("no code panics while it holds this lock")
     }
 
-    /// Whether `snapshot` is the one that was handed out last. The engine found nothing then.
+    /// Whether `snapshot` is the one handed out last: then the engine found nothing.
     fn is_echo(&self, snapshot: &ConsolidationSnapshot) -> bool {
         self.handed_out().as_ref().is_some_and(|handed_out| {
             let pairs = handed_out.patterns.iter().zip(&snapshot.patterns);
@@ -164,7 +165,7 @@ impl Shared {
         })
     }
 
-    /// Submits what the engine hands over, and passes on what the peers contribute.
+    /// Submits the engine's snapshots, and passes on the peers' contributions.
     async fn work(
         self: Arc<Self>,
         mut handed: watch::Receiver<u64>,
@@ -184,12 +185,12 @@ impl Shared {
                 self.pending.note_stored(number);
             }
             let shared = Arc::clone(&self);
-            // It writes files. If the inner service panics, the next change tries again.
+            // It writes files. If the inner service panics, the next change retries.
             _ = spawn_blocking(move || shared.follow()).await;
         }
     }
 
-    /// Submits a snapshot of the engine, and gives the inner service the merged view with it.
+    /// Submits a snapshot of the engine, and passes the resulting merged view to the inner service.
     fn take(&self, handed: &Handed) {
         let Handed { snapshot, source, .. } = handed;
         let mut forwarded = self.forwarded();
@@ -213,21 +214,21 @@ impl Shared {
         self.gossiper.rebuild_from_snapshot(&handed.snapshot, handed.source)
     }
 
-    /// Whether the inner service panicked or not, the version it has is what the lock says.
+    /// Ignores poisoning: the version is correct even if the inner service panicked.
     fn forwarded(&self) -> MutexGuard<'_, Option<u64>> {
         self.forwarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes on what peers contributed.
+    /// Passes on the peers' contributions.
     fn follow(&self) {
         let mut forwarded = self.forwarded();
         self.observed.log(&self.inner.alert_log_path());
         self.forward(&mut forwarded, ConsolidationCacheSource::Gossip);
     }
 
-    /// Gives the inner service the merged view, if it does not have it yet.
+    /// Passes the merged view to the inner service if it does not have it yet.
     fn forward(&self, forwarded: &mut Option<u64>, source: ConsolidationCacheSource) {
-        // The version is read first: what changes after that is forwarded once more.
+        // Read the version first: later changes are forwarded again.
         let version = *self.gossiper.space().view_version().borrow();
         if *forwarded != Some(version) {
             self.inner.update_cache(&self.merged(), source);
@@ -243,7 +244,8 @@ impl Shared {
 }
 
 impl ConsolidationService for GossipingConsolidationService {
-    /// The merged view of what is durable: `None` until this node consolidated or heard of a pattern.
+    /// The merged view of the durable state; `None` until this node consolidates or receives a
+    /// pattern.
     fn cached_snapshot(&self) -> Option<ConsolidationSnapshot> {
         let merged = self.shared.merged();
         let anything = !merged.patterns.is_empty() || self.shared.local().snapshots > 0;
@@ -266,7 +268,7 @@ impl ConsolidationService for GossipingConsolidationService {
         self.shared.inner.alert_log_path()
     }
 
-    /// What changed in the merged view. The inner service keeps its own list.
+    /// The changes of the merged view. The inner service keeps its own list.
     fn recent_updates(&self) -> Vec<BeliefUpdateRecord> {
         self.shared.gossiper.space().recent_updates()
     }

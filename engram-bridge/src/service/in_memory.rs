@@ -1,4 +1,4 @@
-//! A plain consolidation cache, as Engram's stock service is one.
+//! A plain consolidation cache, like Engram's stock service.
 
 use std::cmp::Ordering;
 use std::path::PathBuf;
@@ -11,9 +11,9 @@ use crate::engram::ports::{
 };
 use crate::engram::timestamp::Timestamp;
 
-/// Keeps the latest snapshot and how it differs from the one before. Nothing leaves the process:
-/// the path of the alert log is remembered, but no file is written. The path begins as in Engram, with
-/// the variable `ENGRAM_CONSOLIDATION_ALERT_LOG` or its default.
+/// Keeps the latest snapshot and its differences from the previous one. Stores the path of the
+/// alert log but writes no file. The path starts as in Engram, from the variable
+/// `ENGRAM_CONSOLIDATION_ALERT_LOG` or its default.
 ///
 /// `update_cache` *replaces*, as in Engram. Wrapped in a
 /// [`GossipingConsolidationService`](crate::GossipingConsolidationService) it only ever sees
@@ -42,7 +42,7 @@ impl Default for InMemoryConsolidationService {
     }
 }
 
-/// The path that Engram's stock service begins with.
+/// The initial path of Engram's stock service.
 fn default_alert_log_path() -> PathBuf {
     let path = std::env::var_os("ENGRAM_CONSOLIDATION_ALERT_LOG");
     path.unwrap_or_else(|| "data/consolidation/alerts/belief_updates.jsonl".into()).into()
@@ -91,7 +91,7 @@ impl ConsolidationService for InMemoryConsolidationService {
     }
 }
 
-/// The patterns in ascending order of their ids; of those with one id the last.
+/// The patterns in ascending order of ids; the last one of each id.
 ///
 /// Merged snapshots are in that order already, which sorting notices in one pass.
 fn by_id(snapshot: &ConsolidationSnapshot) -> Vec<&Arc<SemanticPattern>> {
@@ -101,7 +101,7 @@ fn by_id(snapshot: &ConsolidationSnapshot) -> Vec<&Arc<SemanticPattern>> {
     patterns
 }
 
-/// What differs between two such lists, before and after, id by id.
+/// The differences between two such lists, before and after, id by id.
 fn changes<'p>(
     before: &[&'p Arc<SemanticPattern>],
     after: &[&'p Arc<SemanticPattern>],
@@ -113,7 +113,7 @@ fn changes<'p>(
             (None, None) => return changes,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            // Most patterns are shared with the snapshot before: to compare them takes no look.
+            // Most patterns are shared with the previous snapshot: comparing pointers suffices.
             (Some(old), Some(new)) if Arc::ptr_eq(old, new) => Ordering::Equal,
             (Some(old), Some(new)) => old.id.cmp(&new.id),
         };
@@ -160,7 +160,7 @@ mod tests {
         let of = |id: &str, novelty, citations| (id.to_owned(), novelty, citations);
         assert_eq!(told(&[("b", 1.0), ("a", 1.0)]), [of("a", 1.0, 1), of("b", 1.0, 1)]);
         assert_eq!(told(&[("a", 1.0), ("b", 1.0)]), []);
-        // Of a repeated id the last is in force.
+        // The last of a repeated id counts.
         let repeated = [("b", 7.0), ("c", 1.0), ("b", 1.5)];
         assert_eq!(told(&repeated), [of("a", -1.0, -1), of("b", 0.5, 0), of("c", 1.0, 1)]);
         assert_eq!(told(&[("b", 1.5), ("c", 1.0)]), []);

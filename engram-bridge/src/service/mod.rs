@@ -1,4 +1,4 @@
-//! The consolidation service that Engram's side sees, and the gossip behind it.
+//! The consolidation service that Engram uses, and the gossip that backs it.
 
 pub(crate) mod background;
 pub(crate) mod belief_log;

@@ -1,4 +1,4 @@
-//! The end of a storage failure, when nobody writes.
+//! Retries after a storage failure, in case no other write does.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::spaces::store::Store;
 /// The pause before an attempt to write after a failure.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Tries to write from time to time while the last change could not be stored, until the store is
-/// gone. `events` are those of the store.
+/// Retries a write periodically while the last change could not be stored, until the store is
+/// dropped. `events` are the store's events.
 pub(super) async fn retry_storage(store: Weak<Store>, mut events: broadcast::Receiver<StateEvent>) {
     while let Some(held) = store.upgrade() {
         let failed = held.write_stats().storage_failure.is_some();
@@ -67,7 +67,7 @@ mod tests {
         let hosted = store.space(&space).unwrap();
         assert!(hosted.submit_pattern(&Arc::new(pattern)).is_err());
         assert_eq!(events.recv().await, Ok(StateEvent::Storage { failure: Some(full) }));
-        // It goes on trying, and says nothing while nothing changes.
+        // It keeps retrying, and emits no event while nothing changes.
         while store.write_stats().storage_failures < 4 {
             sleep(PAUSE).await;
         }

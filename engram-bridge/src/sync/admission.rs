@@ -1,6 +1,6 @@
-//! Admission: which parts of a record that arrived may be joined.
+//! Admission: decides which parts of an arrived record may be joined.
 //!
-//! A record is a product over nodes, so a part that may not be joined is left out alone: the
+//! A record is a product over nodes, so only the parts that may not be joined are left out: the
 //! other parts and the suppression are joined.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,15 +15,15 @@ use crate::replica::record::Record;
 use crate::replica::state::SpaceState;
 use crate::spaces::shared::Shared;
 
-/// The contents of a delivery, each verified against the digest that names it.
+/// The contents of a delivery, each verified against its digest.
 pub(crate) type VerifiedContents = BTreeMap<Digest, Result<Content, Rejection>>;
 
-/// A part of a record, or all of it, that is refused.
+/// The reason why a part of a record, or all of it, is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The versions of this node lie too far in the future.
     Implausible(NodeId),
-    /// A content that a part names cannot be used.
+    /// A content that a part names is missing or invalid.
     Content(Rejection),
     /// A cap is reached.
     OverCap(Cap),
@@ -44,7 +44,7 @@ pub(crate) struct Admission<'a> {
     state: &'a SpaceState,
     shared: &'a Shared,
     contents: &'a VerifiedContents,
-    /// What the node keeps, records of this delivery included.
+    /// The node's usage, records of this delivery included.
     usage: Usage,
     unlisted: u64,
 }
@@ -88,7 +88,7 @@ impl<'a> Admission<'a> {
         refusals
     }
 
-    /// Leaves out the parts whose contents neither are held under this id nor came along.
+    /// Leaves out the parts whose contents are neither held under this id nor delivered.
     fn restrict_contents(
         &self,
         id: &str,
@@ -117,9 +117,9 @@ impl<'a> Admission<'a> {
         refusals
     }
 
-    /// Looks for the content of a dot of `id`, among the held ones and those that came along. A
-    /// content of another id does not count: it would go with the dot, although its own record
-    /// names it.
+    /// Looks for the content of a dot of `id` among the held and the delivered contents. A content
+    /// of a different id does not count: dropping the dot would drop the content, although its own
+    /// record names it.
     fn content_of(&self, id: &str, digest: &Digest) -> Result<(), Rejection> {
         let came = || Some(self.contents.get(digest)?.as_ref().map(Content::pattern));
         match self.state.content(digest).map(Ok).or_else(came) {
@@ -158,7 +158,7 @@ impl<'a> Admission<'a> {
         Some(Refusal::OverCap(Cap::UnlistedEntries))
     }
 
-    /// Refuses a record whose id is not held, if a cap of the node is reached.
+    /// Refuses a record whose id is not held if a cap of the node is reached.
     fn restrict_record(&mut self, arrived: &mut Record) -> Option<Refusal> {
         let mut usage = self.usage;
         usage.replace(Usage::default(), Usage::of(arrived));
@@ -175,8 +175,8 @@ impl<'a> Admission<'a> {
         }
     }
 
-    /// Leaves out the parts of nodes that are no members, if their contents exceed the cap of bytes.
-    /// Those of members are always taken.
+    /// Leaves out the parts of non-members if their contents exceed the cap of bytes. Parts of
+    /// members are always accepted.
     fn restrict_bytes(&mut self, arrived: &mut Record) -> Option<Refusal> {
         let mut refused = BTreeSet::new();
         for part in arrived.siblings.parts() {
@@ -196,7 +196,7 @@ impl<'a> Admission<'a> {
         Some(Refusal::OverCap(Cap::ContentBytes))
     }
 
-    /// Bytes of those contents that came along and are not held.
+    /// Bytes of the delivered `contents` that are not held.
     fn new_bytes(&self, contents: &BTreeSet<Digest>) -> u64 {
         let new = contents.iter().filter(|digest| self.state.content(digest).is_none());
         let came = new.filter_map(|digest| self.contents.get(digest)?.as_ref().ok());

@@ -1,4 +1,4 @@
-//! Records of peers: verified, joined, and answered one by one.
+//! Verifies, joins and answers the records of peers, one by one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub(crate) fn apply(
     }
 }
 
-/// Verifies each content that arrived: it must be valid, and hash to the digest that names it.
+/// Verifies each delivered content: it must be valid, and hash to its digest.
 pub(crate) fn verify(
     space: &Space,
     contents: Vec<([u8; 32], wire::PatternContent)>,
@@ -72,7 +72,7 @@ pub(crate) fn verify(
     verified.collect()
 }
 
-/// Counts and publishes what the delivery met. Returns the receipt.
+/// Counts and publishes the events of a delivery. Returns the receipt.
 fn report(space: &Space, applied: Applied) -> Receipt {
     let Applied { receipt, met, events } = applied;
     space.shared.count(|stats| met.add_to(stats));
@@ -83,7 +83,7 @@ fn report(space: &Space, applied: Applied) -> Receipt {
     receipt
 }
 
-/// The receipt of records of which none could be stored.
+/// The receipt of records that could not be stored.
 fn unavailable(receipt: Receipt, ids: Vec<String>) -> Receipt {
     let mut rejected = receipt.rejected;
     rejected.extend(ids.into_iter().map(|id| (id, Rejection::StorageUnavailable)));
@@ -98,7 +98,7 @@ struct Applied {
     events: Vec<StateEvent>,
 }
 
-/// Counts of what a delivery met.
+/// Counts of the events of a delivery.
 #[derive(Default)]
 struct Met {
     reissued: u64,
@@ -124,7 +124,7 @@ impl Met {
     }
 }
 
-/// The records of one delivery on their way into the state.
+/// The records of one delivery while they are joined.
 struct Batch<'b> {
     space: &'b Space,
     state: &'b SpaceState,
@@ -172,8 +172,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Adds the contents that the new record names and the space lacks. The admission saw to it
-    /// that they came along.
+    /// Adds the contents that the new record names and the space lacks. The admission ensured that
+    /// they were delivered.
     fn attach_contents(&self, change: &mut Change) {
         let live = change.record.as_ref().map(Record::live).unwrap_or_default();
         let missing = live.iter().filter(|digest| self.state.content(digest).is_none());

@@ -10,11 +10,11 @@ use crate::sync::preview::{Preview, SpacePreview, SyncPreview};
 use crate::sync::view::{SessionMode, SpaceView};
 
 impl SyncPreview {
-    /// Computes what a sync with `peer` would change on both sides. Nothing is changed on either, and
-    /// no content is sent. `gossip` must have been bound to `store`.
+    /// Computes the changes that a sync with `peer` would make on both sides. Nothing is changed on
+    /// either, and no content is sent. `gossip` must be bound to `store`.
     ///
     /// The peer sends its differing records as in a real session, so a preview costs the bytes of
-    /// one. At most two previews of a peer run at a time, beside real sessions.
+    /// one. At most two previews of a peer run at a time, alongside real sessions.
     ///
     /// # Errors
     /// [`SyncError`] if there was no session with it, or if too many previews run.

@@ -1,4 +1,4 @@
-//! The sessions with peers: how they read the state, and how they change it.
+//! Sessions with peers: how they read and change the state.
 
 pub(crate) mod admission;
 pub(crate) mod apply;

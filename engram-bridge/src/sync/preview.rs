@@ -1,4 +1,4 @@
-//! Previews: what a sync with a peer would change, without a change.
+//! Previews: the changes that a sync with a peer would make, without making them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,53 +14,53 @@ use crate::spaces::space::Space;
 use crate::sync::admission::{Admission, VerifiedContents};
 use crate::sync::apply::verify;
 
-/// What a sync with one peer would change, as of the moment of the question.
+/// The changes that a sync with one peer would make, as of the time of the preview.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SyncPreview {
     /// The spaces in which anything would change, by their names.
     pub spaces: BTreeMap<SpaceId, SpacePreview>,
-    /// Whether this is all. If not, there is more than fits one session.
+    /// Whether the preview is complete. If not, the differences exceed one session.
     pub complete: bool,
 }
 
-/// What a sync would change in one space.
+/// The changes that a sync would make in one space.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SpacePreview {
     /// The patterns whose records would change here, by their ids.
     pub here: BTreeMap<String, PlannedChange>,
-    /// The ids of the patterns whose records would change there.
+    /// The ids of the patterns whose records would change at the peer.
     pub there: BTreeSet<String>,
-    /// The ids of the patterns that would be refused here, and why.
+    /// The ids of the patterns that would be refused here, with the reason.
     pub refused: BTreeMap<String, Rejection>,
 }
 
-/// What would become of a pattern here. Both are equal if nothing would change but what is known of
-/// who wrote it.
+/// The change of a pattern here. Both fields are equal if only its dots or its context would
+/// change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedChange {
-    /// What is visible now.
+    /// The pattern that is visible now.
     pub before: Option<Arc<SemanticPattern>>,
-    /// What would be visible then.
+    /// The pattern that would be visible after the sync.
     pub after: Option<Arc<SemanticPattern>>,
 }
 
 impl PlannedChange {
-    /// Whether another pattern would be visible.
+    /// Whether a different pattern would be visible.
     pub fn is_visible(&self) -> bool {
         self.before != self.after
     }
 }
 
-/// What came up in a preview so far.
+/// The intermediate state of a preview.
 #[derive(Debug, Default)]
 pub(crate) struct Preview(Mutex<Notes>);
 
 #[derive(Debug, Default)]
 struct Notes {
     plan: SyncPreview,
-    /// What the peer sent.
+    /// The records that the peer sent.
     came: BTreeSet<(SpaceId, String)>,
 }
 
@@ -74,8 +74,8 @@ impl Preview {
         self.0.lock().expect("no code panics while it holds this lock")
     }
 
-    /// What a session gets that would send the record of `id`, or tell the peer how it stands: one that
-    /// has seen nothing, so that the peer sends its own, and has nothing to join if it has none.
+    /// Returns the record to send in place of this node's record of `id`: an empty one, so that the
+    /// peer sends its own record, and has nothing to join if it has none.
     pub(crate) fn ask(&self, space: &SpaceId, id: &str) -> Option<Record> {
         let Notes { plan, came } = &mut *self.notes();
         if came.contains(&(space.clone(), id.to_owned())) {
@@ -85,7 +85,7 @@ impl Preview {
         Some(Record { id: id.to_owned(), parts: Vec::new(), suppressed: Vec::new() })
     }
 
-    /// Looks at what the peer sent, and leaves it.
+    /// Computes the effect of the peer's records, without joining them.
     pub(crate) fn take(&self, space: &Space, delivery: Delivery<PatternContent>) -> Receipt {
         let contents = verify(space, delivery.contents, None);
         let state = space.state();

@@ -1,4 +1,4 @@
-//! The store as the transport sees it.
+//! The store, as the transport uses it.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A space as a session with a peer sees it.
+//! A space, as a session with a peer uses it.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::spaces::space::Space;
 use crate::sync::apply::apply;
 use crate::sync::preview::Preview;
 
-/// A space, pinned for one session: the tree stays as it was, so that the peer sees one consistent
-/// picture, while records and contents are the present ones. Joins make that harmless.
+/// A space, pinned for one session: the tree does not change, so that the peer sees one consistent
+/// state, while records and contents are the current ones. Joins make the difference harmless.
 #[derive(Debug)]
 pub struct SpaceView {
     space: Arc<Space>,
@@ -30,12 +30,12 @@ pub struct SpaceView {
 pub(crate) enum SessionMode {
     /// To sync, with a known peer or without one.
     Sync(Option<Arc<NodeId>>),
-    /// To compute what a sync would change. Nothing is taken, and nothing given.
+    /// To compute the changes that a sync would make. No record is joined, and no content sent.
     Preview(Arc<Preview>),
 }
 
 impl SpaceView {
-    /// Pins the present state of a space for one session with a peer. O(1).
+    /// Pins the current state of a space for one session with a peer. O(1).
     pub fn pin(space: &Arc<Space>) -> Self {
         Self::pin_with(space, SessionMode::Sync(None))
     }
@@ -103,7 +103,7 @@ impl View for SpaceView {
             SessionMode::Sync(from) => from.as_ref(),
             SessionMode::Preview(preview) => return preview.take(&self.space, delivery),
         };
-        // A task drives the session, and the disk may be slow.
+        // A task drives the session, and the disk may block.
         match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
             Ok(RuntimeFlavor::MultiThread) => block_in_place(|| apply(&self.space, delivery, from)),
             _ => apply(&self.space, delivery, from),
@@ -111,7 +111,7 @@ impl View for SpaceView {
     }
 
     fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
-        // A preview takes nothing, so that nothing that it was sent counts as handled.
+        // A preview joins nothing, so no record that it receives counts as handled.
         let syncs = matches!(self.mode, SessionMode::Sync(_));
         if syncs {
             self.space.with_clocks(work);

@@ -1,4 +1,5 @@
-//! `check` refuses what `run` refuses, with the same words, and both warn of the same.
+//! `check` and `run` refuse the same configurations with the same texts, and give the same
+//! warnings.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,7 +14,7 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// The certificate for the key of a node, by the authority of the cluster or by another one.
+/// The certificate for the key of a node, by the cluster's authority or by a different one.
 fn certify(node: &Path, ca: &ClusterCa, validity: Validity) {
     let issued = ca.renew_node("node", &read(node.join("node.key")), validity).unwrap();
     fs::write(node.join("node.pem"), issued.certificate_pem).unwrap();
@@ -26,7 +27,7 @@ fn edit(node: &Path, from: &str, to: &str) {
     fs::write(path, text.replace(from, to)).unwrap();
 }
 
-/// What stands in the way of a node, once `spoil` was done to its folder.
+/// The error of a node after `spoil` changed its folder.
 fn refused(spoil: impl FnOnce(&Path, &ClusterCa)) -> String {
     let folder = tempfile::tempdir().unwrap();
     let node = init(folder.path(), 2).remove(0);
@@ -35,7 +36,7 @@ fn refused(spoil: impl FnOnce(&Path, &ClusterCa)) -> String {
     spoil(&node, &ca.unwrap());
     let [checked, run] =
         ["check", "run"].map(|command| fails(&[command, "--config", "cluster.toml"], &node));
-    // The two meet a store that cannot be in different steps.
+    // The two detect an unusable store in different steps.
     assert_eq!(checked.split(':').nth(1), run.split(':').nth(1), "{checked}{run}");
     checked
 }

@@ -20,7 +20,7 @@ use crate::common::fingerprint;
 
 const FIXTURE: [&str; 3] = ["node-a", "node-b", "node-c"];
 
-/// Every id that any node ever saw.
+/// Every id in the snapshots of any node.
 fn union(snapshots: &[Vec<ConsolidationSnapshot>]) -> BTreeSet<String> {
     let patterns = snapshots.iter().flatten().flat_map(|snapshot| &snapshot.patterns);
     patterns.map(|pattern| pattern.id.clone()).collect()
@@ -30,7 +30,7 @@ fn ids(space: &Space) -> BTreeSet<String> {
     space.view().patterns.iter().map(|pattern| pattern.id.clone()).collect()
 }
 
-/// Patterns with the dimension of the real ones, made of real ones.
+/// Patterns derived from real ones, with the same dimension.
 fn invented(prefix: &str, count: usize) -> ConsolidationSnapshot {
     let last = snapshots("node-a").pop().unwrap();
     let patterns = (0..count).map(|n| {
@@ -60,7 +60,8 @@ async fn test_three_node_consolidation_gossip() {
     for node in &cluster.nodes {
         assert_eq!(ids(&node.space()), everything);
     }
-    // What was fed in is what is shown, bit for bit: in these files an id never has two contents.
+    // The shown patterns equal the submitted ones, bit for bit: in these files each id has one
+    // content.
     let mut originals = BTreeMap::new();
     for pattern in fed.iter().flatten().flat_map(|snapshot| &snapshot.patterns) {
         originals.insert(pattern.id.clone(), pattern);
@@ -78,7 +79,7 @@ async fn test_partition_healing_convergence() {
 
     cluster.connect(&[&[0, 1, 2], &[3, 4]]);
     for (at, node) in cluster.nodes.iter().enumerate() {
-        // An own pattern of each node, and a version of one that all of them know.
+        // A pattern of each node alone, and a version of a pattern that all nodes have.
         node.gossiper()
             .rebuild_from_snapshot(&invented(&format!("during_{at}"), 10), Scheduler)
             .unwrap();
@@ -112,7 +113,7 @@ async fn test_gossip_convergence_time() {
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let cluster = Cluster::start(&names, &quiet());
     for (at, node) in cluster.nodes.iter().enumerate() {
-        // Not through the gossiper: nobody is told, so that only rounds bring the news.
+        // Bypass the gossiper: it announces nothing, so that only rounds spread the change.
         node.space().submit(&invented(&format!("of_{at}"), 3), Scheduler).unwrap();
     }
     let mut rounds = 0;
@@ -135,7 +136,7 @@ async fn others_converge_when_a_node_dies_in_a_round() {
     }
     let dying = cluster.nodes.pop().unwrap();
     let gossiper = cluster.nodes[0].gossiper();
-    // The last handle goes without a word to anybody, as in a crash.
+    // The last handle is dropped without a goodbye, as in a crash.
     let (round, ()) = tokio::join!(gossiper.gossip_round(), async {
         tokio::task::yield_now().await;
         drop(dying);
@@ -150,8 +151,8 @@ async fn others_converge_when_a_node_dies_in_a_round() {
     }
 }
 
-/// The plan hoped for less than half by LZ4. On real embeddings that is out of reach without loss: it
-/// takes half precision.
+/// The plan expected LZ4 to halve the bytes. For real embeddings that is impossible without loss:
+/// it takes half precision.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn test_compression_effectiveness() {
     let bare: usize = {
@@ -183,7 +184,7 @@ async fn test_compression_effectiveness() {
     println!("bytes received / bytes of the patterns: {sent:?}");
     assert!(sent["raw"] < 1.10, "{sent:?}");
     assert!(sent["lz4"] < 0.90, "{sent:?}");
-    // The frames around so few patterns count, too.
+    // With so few patterns, the overhead of frames counts, too.
     assert!(sent["f16"] < 0.49, "{sent:?}");
 }
 
@@ -216,7 +217,7 @@ async fn different_precisions_refuse_each_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roots_in_membership_metadata_start_a_session() {
     let mut cluster = Cluster::start(&["a", "b"], &quiet());
-    // Connected, equal and quiet; then news that nobody was told of.
+    // Connected, equal and idle; then a change that is not announced.
     let b = cluster.nodes[1].gossip.node_id();
     cluster.nodes[0].gossip.sync_with(b).await.unwrap();
     cluster.nodes[0].space().submit(&invented("news", 3), Scheduler).unwrap();
@@ -273,13 +274,14 @@ async fn plan_predicts_a_sync_and_changes_nothing() {
         .unwrap();
     assert!(again.complete && again.spaces.is_empty());
 
-    // Who wrote a version, and who brought it, are two things.
+    // The writer of a version and the peer that sent it differ.
     let known = b.explain("of_a_7").unwrap();
     assert_eq!(known.versions[0].introduced, Introduced::By(a_id));
     assert_eq!(a.explain("of_a_7").unwrap().versions[0].introduced, Introduced::ByEngine);
 }
 
-/// A pattern goes from the first to the third by the second, who is the one to be asked about it.
+/// A pattern travels from the first node to the third through the second, which the third names as
+/// its source.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn introducer_is_the_sender_not_the_writer() {
     let cluster = Cluster::start(&["a", "b", "c"], &quiet());

@@ -1,4 +1,5 @@
-//! The contract of a state store: the stores of this crate keep it, and each kind of breach is found.
+//! The contract of a state store: the stores of this crate satisfy it, and the suite detects each
+//! kind of breach.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -41,30 +42,30 @@ struct Memory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     None,
-    /// Every fifth batch is not taken.
+    /// Every fifth batch is ignored.
     LosesAWrite,
-    /// The last batch is taken only with the next one, so that a restart loses it.
+    /// The last batch is applied only with the next one, so a restart loses it.
     LosesAWriteAtTheEnd,
     /// The edits of a batch take effect from the last to the first.
     ReordersABatch,
     /// Every other batch takes effect after the one that follows it.
     ReordersBatches,
-    /// A scan shows the rows that were there before the last batch.
+    /// A scan returns the rows from before the last batch.
     ReturnsStaleRows,
-    /// All paths have one content.
+    /// All paths share one content.
     SharesAFolder,
-    /// Each opening has rows of its own, which the last one to commit writes back.
+    /// Each opening has separate rows, which the last one to commit writes back.
     WritesBackAtWill,
     /// The edits of a batch take effect one by one.
     TearsBatches,
-    /// A row is handed out twice.
+    /// A scan returns a row twice.
     RepeatsRows,
-    /// What is set aside is still there.
+    /// Rows that were set aside are still present.
     KeepsWhatIsSetAside,
-    /// A removal is not taken.
+    /// A removal is ignored.
     KeepsRemovedRows,
     Miscounts,
-    /// A compaction drops what was not compacted before.
+    /// A compaction drops rows that were not compacted before.
     CompactsRowsAway,
 }
 
@@ -72,7 +73,7 @@ enum Fault {
 struct State {
     commits: u64,
     held_back: Option<Batch>,
-    /// What a scan shows; `None` for the rows themselves.
+    /// The rows that a scan returns; `None` for the current rows.
     shown: Option<MemoryStateStore>,
 }
 
@@ -165,7 +166,7 @@ impl StateStore for Memory {
                 self.rows.commit(batch)
             }
             Fault::WritesBackAtWill => {
-                let own = state.shown.clone().expect("each opening has rows of its own");
+                let own = state.shown.clone().expect("each opening has separate rows");
                 own.commit(batch)?;
                 self.replace(&own)
             }
@@ -207,7 +208,7 @@ impl StateStore for Memory {
     }
 }
 
-/// The kind of breach that the suite finds in stores with this fault.
+/// The kind of breach that the suite detects in stores with this fault.
 fn found(fault: Fault) -> &'static str {
     PLACES.with(|places| places.lock().unwrap().clear());
     let checked = check(Path::new("memory"), &mut |place| Ok(Arc::new(Memory::with(fault, place))));

@@ -1,4 +1,4 @@
-//! Any number of nodes, written to in any way, that sync in rounds.
+//! Any number of nodes, with any writes, that sync in rounds.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ fn spaces(stores: &[Store]) -> Vec<Arc<Space>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// Each node syncs with three others a round, whoever they are: fewer than ten rounds later all
-    /// show the same, to the bit, and nothing that anybody wrote is lost.
+    /// Each node syncs with any three others per round: after fewer than ten rounds all show the
+    /// same patterns, bit for bit, and no write is lost.
     #[test]
     fn test_gossip_convergence_property(
         writes in vec((0..12_usize, 0..6_u8, 0..4_u8), 1..60),
@@ -42,7 +42,7 @@ proptest! {
         }
         let shown = fingerprint(&spaces[0]);
         prop_assert!(spaces.iter().all(|space| fingerprint(space) == shown));
-        // The last word of every node on every id is cited.
+        // The last write of every node to every id is cited.
         let view = spaces[0].view().patterns;
         for (at, (node, id, content)) in writes.iter().enumerate() {
             let later = |(n, i, _): &(usize, u8, u8)| (n % nodes, i) == (node % nodes, id);

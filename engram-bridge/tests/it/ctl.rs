@@ -57,7 +57,7 @@ fn every_step_of_the_runbook_is_a_request() {
     for (wrong, complaint) in [
         (&["forget", "other", "p"][..], "hosts no space \"other\""),
         (&["explain", "default", "none"], "never held the pattern \"none\""),
-        (&["resolve", "default", "ff", "p"], "the beginning of none"),
+        (&["resolve", "default", "ff", "p"], "the beginning of no version"),
         (&["submit", "missing.jsonl"], "cannot read"),
         (&["backup", "copy"], "copy: "),
         (&["forget", "--node", "ab"], "\"ab\": "),
@@ -71,7 +71,7 @@ fn every_step_of_the_runbook_is_a_request() {
     assert!(process.ends());
     assert!(fails(&state, &node).contains("is it running"));
     assert!(!Path::new(&socket).exists());
-    // Each request left an event.
+    // Each request produced an event.
     for code in [
         "submitted",
         "explained",

@@ -1,5 +1,5 @@
-//! Every byte of a store, flipped and cut: the node starts, names what it dropped, shows nothing that
-//! was not written, and is whole again after one session.
+//! Flips every byte of a store and truncates it everywhere: the node starts, names the dropped
+//! rows, shows only written patterns, and is complete again after one session.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,7 +27,7 @@ fn left(kept: impl StateStore + 'static) -> Store {
     peer
 }
 
-/// What became of a damaged store.
+/// The outcomes for damaged stores.
 #[derive(Default, Debug)]
 struct Found {
     intact: u32,
@@ -51,7 +51,7 @@ impl Found {
                 assert_eq!(*records, held.len() as u64, "{damage}");
                 assert!(*rows > 0, "{damage}");
                 let named: BTreeSet<&String> = lost.iter().map(|(_, id)| id).collect();
-                // A deletion under a damaged key, and any row that is gone, leave nothing that names them.
+                // A deletion whose key is damaged, or any row that is lost, leaves no trace of its id.
                 let is_deletion = |id: &String| dots(&all[id]).next().is_none();
                 let is_gone = damage.starts_with("the row");
                 let missing = all.keys().filter(|id| !held.contains_key(*id));
@@ -60,7 +60,7 @@ impl Found {
                 assert_eq!(unnamed.collect::<Vec<_>>(), Vec::<&String>::new(), "{damage}");
                 self.repaired += 1;
             }
-            // Nothing is left that names a node: it could be the file of a store that was never used.
+            // No remaining byte names a node: it could be the file of an unused store.
             Recovery::New if damage.starts_with("0 bytes") => {}
             Recovery::SetAside { reason, .. } => {
                 assert!(held.is_empty() && !reason.is_empty(), "{damage}");
@@ -78,7 +78,7 @@ const HEADER: usize = 320;
 
 /// Damages the file at every `step`-th byte.
 fn damage_file(step: usize) -> Found {
-    // Each trial writes the file and syncs it: in memory, if the system has a folder there.
+    // Each trial writes the file and syncs it: use a memory file system if there is one.
     let memory = Path::new("/dev/shm");
     let folder = match memory.is_dir() {
         true => tempfile::tempdir_in(memory).unwrap(),
@@ -93,7 +93,7 @@ fn damage_file(step: usize) -> Found {
         fs::create_dir(&place).unwrap();
         fs::write(place.join("state.redb"), bytes).unwrap();
         found.start(RedbStateStore::new(&place), &peer, damage);
-        // The store is whole, too.
+        // The store is sound, too.
         let again = open(1, RedbStateStore::new(&place)).unwrap();
         assert_eq!(*again.recovery(), Recovery::Loaded { records: RECORDS }, "{damage}");
         drop(again);
@@ -120,7 +120,7 @@ fn damage_file(step: usize) -> Found {
 #[test]
 fn a_file_may_be_damaged_at_any_byte() {
     let found = damage_file(2_003);
-    // A byte that the file does not use may change.
+    // A change of a byte that the file does not use has no effect.
     assert!(found.intact > 0 && found.set_aside > 0, "{found:?}");
 }
 
@@ -154,13 +154,13 @@ fn damage_rows(step: usize) -> Found {
             assert_eq!(*again.recovery(), Recovery::Loaded { records: RECORDS }, "{damage}");
         };
     for (table, key, value) in &rows {
-        // Without its owner nobody vouches for the rows, and without its mark a space waits again for
-        // a first contact: neither is a loss.
+        // A missing owner row is written again, and a space without its mark waits again for a
+        // first contact: neither loses data.
         trial(*table, key, None, "the row");
         for at in (0..value.len()).step_by(step) {
             let mut flipped = value.clone();
             flipped[at] ^= 1 << (at % 8);
-            // The first bytes of the owner's row are the schema, which other versions have.
+            // The first bytes of the owner's row are the schema, which may be another version's.
             if !(key == b"owner" && at < 4) {
                 trial(*table, key, Some((key.clone(), flipped)), &format!("byte {at}"));
             }

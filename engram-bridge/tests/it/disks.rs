@@ -1,5 +1,5 @@
-//! Real processes on disks that take no writes: they start, serve what they have, refuse changes with
-//! the system's error, and recover by themselves.
+//! Real processes on disks that refuse writes: they start, serve the patterns they have, refuse
+//! changes with the system's error, and recover by themselves.
 
 #![cfg(target_os = "linux")]
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::kill::{Cluster, DEADLINE};
 
-/// Runs the node below a shell that first does `setup`.
+/// Runs the node from a shell that first runs `setup`.
 fn node_after(setup: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{setup} && exec \"$0\" \"$@\"")]);
@@ -16,7 +16,7 @@ fn node_after(setup: &str) -> Command {
     command
 }
 
-/// Whether a command exists and may be used here.
+/// Whether a command exists and is permitted here.
 fn is_possible(command: &str) -> bool {
     let mut shell = Command::new("sh");
     shell.args(["-c", command]).stdout(Stdio::null()).stderr(Stdio::null());
@@ -27,8 +27,8 @@ fn is_possible(command: &str) -> bool {
     possible
 }
 
-/// What a node says that starts on a disk without writes, until it refused a snapshot: the finding of
-/// its store, how many patterns it shows, the reason of the refusal.
+/// Starts a node on a disk that refuses writes, until it refuses a snapshot. Returns the recovery
+/// of its store, the number of visible patterns, and the reason for the refusal.
 fn started(cluster: &mut Cluster) -> (String, u64, String) {
     let process = cluster.running[0].as_ref().unwrap();
     let (mut found, mut patterns, mut refused) = (None, None, None);
@@ -56,7 +56,8 @@ fn killed() -> (Cluster, u64) {
     (cluster, acknowledged)
 }
 
-/// No file of the process may be written until its limit is lifted: to the node, the disk is full.
+/// A file size limit forbids the process to write until it is lifted: to the node, the disk is
+/// full.
 #[test]
 fn a_node_starts_on_a_full_disk_and_recovers() {
     if !is_possible("prlimit --version") {
@@ -105,7 +106,7 @@ fn a_node_starts_on_a_read_only_disk() {
     assert!(refused.contains("cannot be written") && refused.contains("Read-only"), "{refused}");
 }
 
-/// Two processes on one folder: the second names the folder and ends, the first goes on.
+/// Two processes on one folder: the second names the folder and ends, the first keeps running.
 #[test]
 fn a_second_process_on_a_folder_ends() {
     let mut cluster = Cluster::new(0);

@@ -1,4 +1,4 @@
-//! The state that outlives a process, and the recovery of what a node finds.
+//! The durable state, and its recovery at the start of a node.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -88,7 +88,7 @@ fn no_version_is_used_twice_over_restarts() {
     }
 }
 
-/// An older copy of the store is put back, after a peer took what was written since.
+/// An older copy of the store is restored after a peer received the later writes.
 #[test]
 fn a_restored_copy_loses_no_later_write() {
     let (kept, peer) = (MemoryStateStore::new(), only_space(&store(2, 4)));
@@ -108,8 +108,8 @@ fn a_restored_copy_loses_no_later_write() {
     assert!(view[0].source_episodes.contains(&"episode-3".to_owned()), "{view:?}");
 }
 
-/// The disk is lost, and the engine submits before a peer is met: what the node wrote before is not
-/// known yet, and its next submission replaces it.
+/// The disk is lost, and the engine submits before the first contact: the node's earlier writes are
+/// unknown, and its next submission replaces them.
 #[test]
 fn the_next_write_replaces_that_of_a_lost_disk() {
     let peer = only_space(&store(2, 4));
@@ -147,7 +147,7 @@ fn a_change_that_cannot_be_stored_never_happened() {
     assert_eq!((fingerprint(&space), *space.view_version().borrow()), (before, version));
     let stats = store.write_stats();
     assert_eq!((stats.storage_failures, stats.storage_failure), (6, Some(full())));
-    // Reads go on, and so does a submission that changes nothing.
+    // Reads still succeed, and so does a submission that changes nothing.
     assert_eq!(space.submit_pattern(&pattern("own_3", 3)), Ok(Submitted::Unchanged));
 
     kept.fail(None);
@@ -159,7 +159,7 @@ fn a_change_that_cannot_be_stored_never_happened() {
     assert_eq!(fingerprint(&only_space(&open(1, kept).unwrap())), shown);
 }
 
-/// Looks at the space in the middle of every commit, as a session or a query would.
+/// Reads the space in the middle of every commit, as a session or a query would.
 struct Onlooker {
     kept: MemoryStateStore,
     space: Arc<Mutex<Weak<Space>>>,
@@ -208,11 +208,11 @@ fn a_batch_is_one_commit() {
     space.submit(&many, Scheduler).unwrap();
     assert_eq!(kept.commits() - before, 1);
     space.submit(&many, Scheduler).unwrap();
-    assert_eq!(kept.commits() - before, 1, "what is no news is not written");
+    assert_eq!(kept.commits() - before, 1, "unchanged patterns are not written");
 }
 
-/// 2,048 operations make one commit; a greater number is committed in parts, and what a part could not
-/// store is stored by the next call.
+/// One commit holds 2,048 operations; more are committed in parts, and the next call stores a part
+/// that failed.
 #[test]
 fn many_operations_share_commits() {
     const MANY: usize = 2_048;
@@ -330,7 +330,7 @@ fn a_store_of_other_rules_is_not_touched() {
         other.to_string().contains("sha256") && other.to_string().contains("blake3"),
         "{other}"
     );
-    // The first schema is that of the first version, and 3 is one of the future.
+    // Schema 1 is that of the first version, and 4 is a future one.
     for schema in [1, 2, 4] {
         kept.spoil(|_, key, value| {
             if key == b"owner" {
@@ -345,7 +345,7 @@ fn a_store_of_other_rules_is_not_touched() {
     assert_eq!(kept.commits(), commits);
 }
 
-/// An operation at a node that restarts now and then.
+/// An operation at a node that sometimes restarts.
 #[derive(Clone, Debug)]
 enum Op {
     Submit(u8, u8),
@@ -390,7 +390,7 @@ proptest! {
                     Op::Receive(of, content) => {
                         peer.submit_pattern(&pattern(&id(of), content)).unwrap();
                         let mut delivery = everything(&peer);
-                        // A node of its own for each content, under the same version everywhere.
+                        // A separate node for each content, all with the same version.
                         for record in &mut delivery.records {
                             let part = &mut record.parts[0];
                             (part.node, part.entry, part.dots[0].0) = ([3 + content; 32], 7, 7);

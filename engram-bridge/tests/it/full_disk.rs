@@ -15,7 +15,7 @@ use crate::common::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What the nodes write while the disk of the last one is full.
+/// The patterns that each node writes while the disk of the last one is full.
 const PATTERNS: u64 = 42;
 
 struct Node(Arc<Store>);
@@ -57,11 +57,12 @@ fn run_for(world: &mut World<Node>, time: Duration) {
     world.run_until(until);
 }
 
-/// How often a pair is in session in an hour, at most: after ten sessions each side waits 51 s. In each, a
-/// record may come by the clocks and by the descent.
+/// The most sessions of a pair in an hour: after ten sessions each side waits 51 s. Each session
+/// may send a record both by clocks and by the descent.
 const SESSIONS: u64 = 2 * (10 + 3_600 / 51);
 
-/// The failure is one event, the back-off bounds what is sent again, and the node recovers by itself.
+/// The failure is one event, the back-off bounds the records sent again, and the node recovers by
+/// itself.
 #[test]
 fn an_hour_of_a_full_disk_is_one_event() {
     let kept = MemoryStateStore::new();

@@ -1,4 +1,4 @@
-//! The guide shows code that is compiled and run.
+//! The code in the guide is compiled and run.
 
 /// The text without white space, and without the commas that a formatter adds when it breaks a line.
 fn bare(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! What nodes answer over HTTP, asked over real sockets.
+//! The HTTP answers of nodes, over real sockets.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ async fn serve(node: &Node) -> (Telemetry, Server) {
     (telemetry, server)
 }
 
-/// Submits a snapshot at a node, and tells its peers.
+/// Submits a snapshot at a node, and announces it to its peers.
 fn submit(node: &Node, snapshot: &ConsolidationSnapshot) {
     node.gossiper().rebuild_from_snapshot(snapshot, Scheduler).unwrap();
 }
@@ -119,7 +119,7 @@ async fn answer_lists_at_most_max_ids_patterns() {
         Arc::new(SemanticPattern { id, ..(*real.patterns[0]).clone() })
     };
     let patterns = (0..=MAX_IDS).map(another).collect();
-    // Nobody is told.
+    // Not announced.
     let many = ConsolidationSnapshot { patterns, ..real.clone() };
     cluster.nodes[0].space().submit(&many, Scheduler).unwrap();
     let at = server.local_addr();
@@ -136,7 +136,7 @@ async fn a_plan_names_what_would_change() {
     let real = last_snapshot("node-a");
     cluster.nodes[0].space().submit(&real, Scheduler).unwrap();
     a.gossip().sync_with(cluster.nodes[1].gossip.node_id()).await.unwrap();
-    // Nobody is told of it, so that the plan is the first to find it.
+    // Not announced, so that the preview is the first to find it.
     let silent = contradicted(&real);
     cluster.nodes[1].space().submit(&silent, Scheduler).unwrap();
     let at = server.local_addr();
@@ -154,7 +154,7 @@ async fn diff_with_a_lost_peer_is_known() {
     let at = server.local_addr();
     submit(&cluster.nodes[0], &last_snapshot("node-a"));
     cluster.until(agree).await;
-    // It is noted when the session ends, a little later.
+    // It is recorded when the session ends, a little later.
     let in_step = async || {
         let diff = get(at, &format!("{CONSOLIDATION}/diff?peer=node-b")).await.json();
         (diff["ever_equal"] == true && diff["patterns"] == 0).then_some(())
@@ -299,7 +299,7 @@ async fn silent_connections_do_not_delay_a_probe() {
         silent.push(TcpStream::connect(at).await.unwrap());
     }
     assert_eq!(get(at, "/health/alive").await.status, 200);
-    // The oldest made room.
+    // The oldest was closed.
     let oldest = silent.remove(0);
     oldest.readable().await.unwrap();
     let ended = oldest.try_read(&mut [0; 1]);
@@ -311,7 +311,7 @@ async fn silent_connections_do_not_delay_a_probe() {
     assert_eq!(receive(&mut newest).await.status, 200);
 }
 
-/// The clock is ours: it jumps to the next deadline when nothing else happens.
+/// On a paused clock, which jumps to the next deadline when the runtime is idle.
 #[tokio::test]
 async fn silent_connection_is_closed_in_time() {
     let cluster = Cluster::start(&["node-a"], &quiet());

@@ -1,5 +1,5 @@
-//! Real processes, killed at any moment, whose files are damaged, removed, or replaced by older
-//! copies in between: no acknowledged write is lost, and no version is used twice.
+//! Real processes, killed at any moment, with files damaged, removed or replaced by older copies in
+//! between: no acknowledged write is lost, and no version is used twice.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -23,14 +23,14 @@ use serde_json::{Value, json};
 use crate::common::*;
 
 const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
-/// No wait takes this long unless the test fails.
+/// A wait that takes this long fails the test.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 /// Snapshots that a process replays: more than it acknowledges before it is killed.
 const SNAPSHOTS: usize = 400;
-/// The pattern that all nodes write again and again.
+/// The pattern that all nodes write repeatedly.
 const SHARED: &str = "shared";
 
-/// A seeded choice, so that a failure can be repeated as far as a scheduler allows.
+/// A seeded generator, so that a failure can be reproduced as far as the scheduler allows.
 struct Random(u64);
 
 impl Random {
@@ -41,7 +41,7 @@ impl Random {
     }
 }
 
-/// A node that runs.
+/// A running node.
 pub(crate) struct Process {
     pub(crate) child: Child,
     stdin: ChildStdin,
@@ -55,18 +55,19 @@ pub(crate) struct Cluster {
     pub(crate) running: [Option<Process>; 3],
     /// Per node, the snapshots that were acknowledged: cycle and number.
     pub(crate) acknowledged: [Vec<(usize, usize)>; 3],
-    /// Per node, how many of these its store lost with the last damage, until it got them back.
+    /// Per node, the number of these that its store lost with the last damage, until it received
+    /// them again.
     spoilt: [usize; 3],
-    /// Per node, an id above all that it wrote before the last damage of its store.
+    /// Per node, an id above all ids that it wrote before the last damage of its store.
     lost: [String; 3],
     /// Per node, older copies of its file.
     copies: [Vec<Vec<u8>>; 3],
-    /// The id and the content of every dot that was ever seen on a disk.
+    /// The id and the content of every dot seen on a disk.
     dots: BTreeMap<Dot, (String, [u8; 32])>,
 }
 
 impl Cluster {
-    /// Nodes whose submissions wait so many seconds for a first contact.
+    /// Nodes whose submissions wait `settle_seconds` for a first contact.
     pub(crate) fn new(settle_seconds: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: String| folder.path().join(name);
@@ -135,14 +136,13 @@ impl Cluster {
         self.running[node] = Some(Process { child, stdin, events, root: String::new() });
     }
 
-    /// Kills the node after it took `after` snapshots, and takes note of everything that it
-    /// acknowledged.
+    /// Kills the node after it accepted `after` snapshots, and records its acknowledgements.
     pub(crate) fn kill(&mut self, node: usize, cycle: usize, after: usize) {
         let mut process = self.running[node].take().unwrap();
         let mut seen = 0;
         while seen < after {
             let event =
-                process.events.recv_timeout(DEADLINE).expect("a node that runs says something");
+                process.events.recv_timeout(DEADLINE).expect("a running node reports events");
             seen += self.note(node, cycle, &event);
         }
         process.child.kill().unwrap();
@@ -170,7 +170,7 @@ impl Cluster {
     pub(crate) fn inspect(&mut self, node: usize) {
         let (source, copy) = (self.path(NAMES[node]), self.path("copy"));
         if !source.join("state.redb").exists() {
-            // Its file was removed, and it was killed before it made another one.
+            // Its file was removed, and it was killed before it created a new one.
             assert!(self.acknowledged[node][self.spoilt[node]..].is_empty());
             return;
         }
@@ -226,7 +226,7 @@ impl Cluster {
         }
     }
 
-    /// What a node shows, by id.
+    /// The visible patterns of a node, by id.
     fn export(&mut self, node: usize) -> BTreeMap<String, Value> {
         let path = self.path(format!("{}.jsonl", NAMES[node]));
         let process = self.running[node].as_mut().unwrap();
@@ -238,7 +238,7 @@ impl Cluster {
         patterns.map(|pattern| (pattern["id"].as_str().unwrap().to_owned(), pattern)).collect()
     }
 
-    /// Everything that was acknowledged is on every node, and all nodes show the same.
+    /// Checks that every acknowledged pattern is on every node, and that all nodes show the same.
     fn check(&mut self) {
         let shown = [0, 1, 2].map(|node| self.export(node));
         assert!(
@@ -251,8 +251,8 @@ impl Cluster {
                 let pattern = shown[0].get(&id).unwrap_or_else(|| panic!("{id} is lost"));
                 assert_eq!(pattern["source_episodes"], json!([id]));
             }
-            // Of the shared pattern a node has one live version: its latest, or a later one that it
-            // had no time to acknowledge.
+            // A node has one live version of the shared pattern: its latest acknowledged one, or a
+            // later one.
             let Some((cycle, number)) = acknowledged.last() else { continue };
             let cited = shown[0][SHARED]["source_episodes"].as_array().unwrap();
             let least = id(node, *cycle, *number);
@@ -269,8 +269,7 @@ impl Cluster {
         }
     }
 
-    /// Cuts, alters or removes the file of a node that is not running, or puts an older copy in its
-    /// place.
+    /// Truncates, alters or removes the file of a stopped node, or replaces it by an older copy.
     fn spoil(&mut self, node: usize, cycle: usize, random: &mut Random) {
         self.spoilt[node] = self.acknowledged[node].len();
         // The end of that cycle: it may have written more than it acknowledged.
@@ -302,12 +301,12 @@ impl Drop for Cluster {
     }
 }
 
-/// The id of a pattern of its own for every snapshot; later ones are greater.
+/// The id of the pattern unique to a snapshot; later ids are greater.
 fn id(node: usize, cycle: usize, number: usize) -> String {
     format!("{}-{cycle:04}-{number:04}", NAMES[node])
 }
 
-/// Snapshots of a pattern of their own each, and of a version of the one that all nodes write.
+/// Writes snapshots, each with a unique pattern and a version of the shared one.
 fn write_snapshots(path: &Path, node: usize, cycle: usize) {
     let mut file = File::create(path).unwrap();
     let embedding = STANDARD.encode(0.5_f32.to_le_bytes().repeat(ENGRAM_DIMENSION));
@@ -324,7 +323,7 @@ fn write_snapshots(path: &Path, node: usize, cycle: usize) {
     }
 }
 
-/// Kills `cycles` times, and damages a store, or sets it back, after every fifth.
+/// Kills `cycles` times; after every fifth, damages a store or restores an older copy.
 fn torture(cycles: usize, seed: u64, settle_seconds: u32) {
     let (mut cluster, mut random) = (Cluster::new(settle_seconds), Random(seed));
     let (mut spoilt, mut seen) = (0, 0);
@@ -340,7 +339,7 @@ fn torture(cycles: usize, seed: u64, settle_seconds: u32) {
         seen += after;
         cluster.inspect(node);
         if cycle % 5 == 3 {
-            // A write that only one disk holds is lost with it, so the others learn of it first.
+            // A write that only one disk holds is lost with it, so let the others receive it first.
             cluster.converge();
             let mut process = cluster.running[node].take().unwrap();
             process.child.kill().unwrap();
@@ -363,7 +362,7 @@ fn torture(cycles: usize, seed: u64, settle_seconds: u32) {
          are on all nodes, {} dots, each used once",
         cluster.dots.len()
     );
-    // Without a first contact to wait for, every snapshot that was seen is acknowledged.
+    // Without a wait for a first contact, every seen snapshot is acknowledged.
     assert!(settle_seconds > 0 || acknowledged >= seen && seen > 0, "{acknowledged} of {seen}");
 }
 
@@ -394,7 +393,7 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
         }
     }
     assert!(!cluster.acknowledged[0].is_empty());
-    // It serves what it has, to people and to peers.
+    // It serves its patterns, to people and to peers.
     let shown = cluster.export(0);
     for (cycle, number) in &cluster.acknowledged[0] {
         assert!(shown.contains_key(&id(0, *cycle, *number)));
@@ -414,8 +413,8 @@ fn kills_lose_no_acknowledged_write() {
     torture(6, 1, 0);
 }
 
-/// For the deep check: `cargo test -p engram-bridge --features node --test it kill -- --ignored`. The
-/// number of kills can be set by `ENGRAM_KILLS`, the seed by `ENGRAM_SEED`.
+/// For the deep check: `cargo test -p engram-bridge --features node --test it kill -- --ignored`.
+/// `ENGRAM_KILLS` sets the number of kills, `ENGRAM_SEED` the seed.
 #[test]
 #[ignore = "takes minutes"]
 fn many_kills_lose_no_acknowledged_write() {

@@ -1,6 +1,6 @@
-//! The laws of the replicated state, on the store as it is composed: records, contents, tree, view.
+//! The laws of the replicated state, on the composed store: records, contents, tree, view.
 //!
-//! Everything is compared to the bit: the root, and the bytes of what is visible.
+//! Comparisons are bit for bit: the root, and the bytes of the visible patterns.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const NODES: usize = 3;
 const IDS: usize = 3;
 const CONTENTS: u8 = 4;
 
-/// Something that happens at one of the nodes.
+/// An operation at one of the nodes.
 #[derive(Clone, Debug)]
 enum Op {
     Submit { node: usize, id: usize, content: u8 },
@@ -50,7 +50,7 @@ fn name(id: usize) -> String {
     format!("pattern_{id}")
 }
 
-/// Three nodes that something happens to.
+/// Three nodes to operate on.
 struct World {
     stores: Vec<Store>,
     spaces: Vec<Arc<Space>>,
@@ -93,7 +93,7 @@ impl World {
     }
 }
 
-/// A node that only listens, after it was sent `deltas` in this order.
+/// A node without writes, after it received `deltas` in this order.
 fn listener(deltas: &[Delivery]) -> Arc<Space> {
     let space = only_space(&store(9, 4));
     for delta in deltas {
@@ -110,7 +110,8 @@ fn permutations(deltas: &[Delivery]) -> Vec<Vec<Delivery>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// L1, L2, L5: commutative, associative, and any order or repetition gives one state.
+    /// L1, L2, L5: the join is commutative and associative, and any order or repetition gives one
+    /// state.
     #[test]
     fn prop_delta_order_and_repetition_do_not_matter(
         history in history(),
@@ -122,13 +123,13 @@ proptest! {
             order.extend(repeats.iter().map(|&at| deltas[at].clone()));
             prop_assert_eq!(fingerprint(&listener(&order)), expected.clone());
         }
-        // Regrouped: two of them meet elsewhere first.
+        // Regrouped: two of them are joined elsewhere first.
         let met = everything(&listener(&deltas[1..]));
         prop_assert_eq!(fingerprint(&listener(&[deltas[0].clone(), met.clone()])), expected.clone());
         prop_assert_eq!(fingerprint(&listener(&[met, deltas[0].clone()])), expected);
     }
 
-    /// L5: pattern by pattern is as good as all at once.
+    /// L5: joining pattern by pattern equals joining all at once.
     #[test]
     fn prop_records_are_independent(history in history(), seed in any::<u64>()) {
         let deltas = World::after(&history).deltas();
@@ -141,7 +142,7 @@ proptest! {
         prop_assert_eq!(fingerprint(&listener(&pieces)), fingerprint(&listener(&deltas)));
     }
 
-    /// L3: what is known changes nothing.
+    /// L3: joining known records changes nothing.
     #[test]
     fn prop_join_is_idempotent(history in history()) {
         let world = World::after(&history);
@@ -154,7 +155,8 @@ proptest! {
         }
     }
 
-    /// L4: every operation inflates; the state before it is news to nobody who has the one after.
+    /// L4: every operation inflates: joining the state before it into the one after changes
+    /// nothing.
     #[test]
     fn prop_operations_inflate(history in history()) {
         let world = World::new();
@@ -205,7 +207,7 @@ proptest! {
         }
     }
 
-    /// L9: the tree that grew step by step is the tree that is built at once.
+    /// L9: the incrementally built tree equals the tree built at once.
     #[test]
     fn prop_incremental_root_is_the_rebuilt_root(history in history()) {
         for space in &World::after(&history).spaces {
@@ -215,7 +217,7 @@ proptest! {
         }
     }
 
-    /// L10: a repeated submission writes nothing, whatever happened before the first of the two.
+    /// L10: a repeated submission writes nothing, for any history before the first of the two.
     #[test]
     fn prop_a_repeated_submission_writes_nothing(history in history()) {
         let world = World::new();
@@ -235,7 +237,8 @@ proptest! {
         }
     }
 
-    /// L12: what is sent is what is held; nodes that were sent everything send the same.
+    /// L12: a node sends exactly the records it holds; nodes that received everything send the
+    /// same.
     #[test]
     fn prop_sent_records_equal_held_records(history in history()) {
         for space in &World::after(&history).spaces {
@@ -243,8 +246,8 @@ proptest! {
         }
     }
 
-    /// L13: the live contents are those of the causally maximal operations, and suppressed are those
-    /// whose causal length is odd.
+    /// L13: the live contents are those of the causally maximal operations; the suppressed ones are
+    /// those with an odd causal length.
     #[test]
     fn prop_state_matches_the_specification(history in history()) {
         let world = World::new();
@@ -259,7 +262,7 @@ proptest! {
         }
     }
 
-    /// In the end all nodes show the same, and every version that is shown is cited.
+    /// In the end all nodes show the same, and every shown version is cited.
     #[test]
     fn prop_all_nodes_converge_with_all_citations(history in history()) {
         let world = World::after(&history);
@@ -292,17 +295,18 @@ fn pieces(delta: &Delivery) -> Vec<Delivery> {
     pieces.collect()
 }
 
-/// How many versions a node wrote.
+/// The number of versions that a node wrote.
 fn written(store: &Store) -> u64 {
     store.write_stats().written
 }
 
-/// Per id the live contents, by an episode that only they cite, with repeats; empty ids left out.
+/// Per id the live contents, each by an episode that only it cites, with repeats; ids without any
+/// are left out.
 fn live(space: &Arc<Space>) -> BTreeMap<String, Vec<String>> {
     contents(space, |_, _| true)
 }
 
-/// As [`live`], without the suppressed contents.
+/// Like [`live`], without the suppressed contents.
 fn shown(space: &Arc<Space>) -> BTreeMap<String, Vec<String>> {
     contents(space, |record, digest| {
         let odd = |(suppressed, length): &([u8; 32], u32)| suppressed == digest && length % 2 == 1;
@@ -329,7 +333,7 @@ fn contents(
     live
 }
 
-/// The specification: a set of operations at each node, and the operations that each one had seen.
+/// The specification: a set of operations at each node, each with the operations it has seen.
 #[derive(Default)]
 struct Spec {
     writes: Vec<Write>,
@@ -430,7 +434,7 @@ impl Spec {
         lengths
     }
 
-    /// The known operations on an id that no other known one has seen.
+    /// The known operations on an id that no other known operation has seen.
     fn maximal(&self, node: usize, id: usize) -> impl Iterator<Item = &Write> {
         let known = self.of_id(node, id, |_| true);
         let seen: BTreeSet<usize> =
@@ -465,7 +469,7 @@ impl Spec {
     }
 }
 
-/// The task's hardest case: three nodes, equally sure, all six orders, the same bytes.
+/// The hardest case: three nodes with equal confidence, all six orders, the same bytes.
 #[test]
 fn equal_confidences_merge_alike_in_six_orders() {
     for strategy in ["voting", "weighted"] {

@@ -1,4 +1,4 @@
-//! Everything that is tried from outside, in one program: each further one is linked anew.
+//! All integration tests in one binary, to link only once.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Real processes that probe each other: who crashes, who leaves and who comes back is noticed.
+//! Real processes that probe each other: they detect nodes that crash, leave and return.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,12 +13,12 @@ use engram_gossip_net::{ClusterCa, Validity};
 use serde_json::Value;
 
 const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
-/// No wait takes this long unless the test fails.
+/// A wait that takes this long fails the test.
 const DEADLINE: Duration = Duration::from_secs(60);
 const MEMBERSHIP: &str = "[membership]\nkind = 'swim'\nprobe_interval_ms = 300\n\
                           probe_timeout_ms = 100\nsuspicion_ms = 900\n";
 
-/// Processes with the newest word of each about each.
+/// Processes, with the latest view of each about each.
 struct Members {
     folder: tempfile::TempDir,
     running: BTreeMap<usize, (Child, ChildStdin)>,
@@ -81,7 +81,7 @@ impl Members {
         self.running.insert(node, (child, stdin));
     }
 
-    /// Ends a process: without a word, or in order.
+    /// Ends a process, by a kill or cleanly.
     fn end(&mut self, node: usize, last_words: Option<&str>) {
         let (mut child, mut stdin) = self.running.remove(&node).unwrap();
         match last_words {
@@ -91,7 +91,7 @@ impl Members {
         child.wait().unwrap();
     }
 
-    /// Waits until all others see `whom` so; returns the latest of its lives.
+    /// Waits until all others see `whom` with this liveness; returns its latest incarnation.
     fn until_all_see(&mut self, whom: usize, liveness: &str, life: u64) -> u64 {
         let others: Vec<_> = self.running.keys().copied().filter(|node| *node != whom).collect();
         let key = |node: &usize| (*node, NAMES[whom].to_owned());

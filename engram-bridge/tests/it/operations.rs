@@ -15,7 +15,7 @@ use engram_gossip_proto::{Rejection, View as _};
 
 use crate::common::{self, *};
 
-/// A store whose pattern `p` has one version of each of so many other nodes.
+/// A store whose pattern `p` has one version from each of `versions` other nodes.
 fn disputed(versions: u8) -> Store {
     let store = store(200, 4);
     for node in 0..versions {
@@ -120,7 +120,7 @@ fn a_new_key_takes_over_the_versions_of_the_old() {
     let new = Store::new(config, environment);
     let space = only_space(&new);
     deliver(everything(&old), &space);
-    // Nothing can be written again under the old key, so an equal submission moves to the new one.
+    // Nothing can be reissued under the old key, so an equal submission moves to the new one.
     assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Written));
     assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Unchanged));
     assert_eq!(space.submit_pattern(&pattern("p", 2)), Ok(Submitted::Written));
@@ -141,10 +141,11 @@ fn retention_hides_and_removes_nothing() {
     }
     let view = keeper.view();
     let ids: Vec<_> = view.patterns.iter().map(|pattern| pattern.id.as_str()).collect();
-    // Those of the last three microseconds are 4 to 7; 5 is the most confident of them, 4 and 7 are next.
+    // The patterns of the last three microseconds are 4 to 7; 5 is the most confident, then 4 and
+    // 7.
     assert_eq!((ids, view.hidden), (vec!["p_5", "p_7"], 6));
     assert_eq!(other.view().hidden, 0);
-    // The state is that of a node without the rule, and so is what is sent.
+    // The state, and so the records sent, equal those of a node without the rule.
     assert_eq!((keeper.stats().records, keeper.visible_len()), (8, 8));
     assert_eq!(everything(&keeper).records.len(), 8);
     assert_eq!(keeper.submit_pattern(&pattern("p_0", 0)), Ok(Submitted::Unchanged));
@@ -161,7 +162,7 @@ fn the_generation_counts_changes_of_the_state() {
     }
     space.forget("p").unwrap();
     assert_eq!((generation(), space.stats().deletions), (2, 1));
-    // A forgotten content that the engine finds again stays forgotten, which changes nothing.
+    // A forgotten content that the engine submits again stays forgotten, which changes nothing.
     let peer = only_space(&store(2, 4));
     peer.submit_pattern(&pattern("p", 5)).unwrap();
     deliver(everything(&peer), &space);
@@ -171,8 +172,8 @@ fn the_generation_counts_changes_of_the_state() {
     assert_eq!((generation(), before), (4, 4));
 }
 
-/// An engine may find ten times as much at once, and then return to the state of yesterday. Its last
-/// submission counts, whatever its clock says; a pattern that it no longer submits stays.
+/// An engine may find ten times as many patterns at once, and then return to yesterday's state. Its
+/// last submission counts, whatever its clock shows; a pattern that it no longer submits stays.
 #[test]
 fn snapshots_may_grow_and_go_back_in_time() {
     let store = store(1, 4);
@@ -191,7 +192,7 @@ fn snapshots_may_grow_and_go_back_in_time() {
     // Yesterday's snapshot again: equal patterns change nothing, though it is older and lacks most.
     assert_eq!(taken(100, 9, at(50)), (0, 100));
     assert_eq!((space.summary().generation, space.visible_len()), (generation, 1_000));
-    // Yesterday's patterns: older than the shown ones, but the engine's last submission.
+    // Yesterday's patterns: older than the shown ones, but the engine's latest submission.
     assert_eq!(taken(100, 2, at(40)), (100, 0));
     let shown = space.view().patterns;
     let embeddings = [0, 100].map(|n: usize| &shown[n].embedding);
@@ -235,7 +236,7 @@ fn a_new_space_waits_for_its_first_contact() {
     assert_eq!(fingerprint(&peer), fingerprint(&space));
     assert_eq!(peer.view().patterns[0].source_episodes[0], "episode-1");
 
-    // A restart before the end would have gone on waiting; after it there is nothing to wait for.
+    // A restart before the end would continue to wait; after it, there is nothing to wait for.
     drop(space);
     assert!(!only_space(&open(1, kept).unwrap()).await_contact());
 }
@@ -265,7 +266,7 @@ fn restart_resumes_waiting_for_contact() {
     assert!(only_space(&open(1, kept).unwrap()).await_contact());
 }
 
-/// A clock that was eleven years ahead is put right; the versions written under it are dropped.
+/// A clock that was eleven years ahead is corrected; the versions written under it are dropped.
 #[test]
 fn implausible_own_versions_can_be_dropped() {
     const YEAR: i64 = 365 * 86_400 * 1_000_000_000;

@@ -1,4 +1,4 @@
-//! The state in a file that is cut, altered, copied or full.
+//! The state in a file that is truncated, altered, copied or full.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ fn kept(folder: &Path) -> RedbStateStore {
     RedbStateStore::new(folder.join("state"))
 }
 
-/// A node that has left fifty patterns, two of them deleted, and what it showed.
+/// Fills the store of a node with fifty patterns, two of them deleted. Returns its fingerprint.
 fn left(folder: &Path) -> (String, Vec<u8>) {
     let store = open(1, kept(folder)).unwrap();
     let space = only_space(&store);
@@ -67,7 +67,7 @@ fn copied_and_older_files_open_normally() {
     let copied = open(1, kept(copy.path())).unwrap();
     assert_eq!((copied.recovery(), shown(&copied)), (&Recovery::Loaded { records: 50 }, before));
 
-    // An older state of the file in its very place, after a peer took what was written since.
+    // An older state of the file at the same path, after a peer received the later writes.
     let older = fs::read(state.join("state.redb")).unwrap();
     let store = open(1, kept(original.path())).unwrap();
     only_space(&store).submit_pattern(&pattern("p_7", 98)).unwrap();
@@ -120,7 +120,7 @@ fn a_path_that_cannot_be_used_is_named() {
     assert!(error.contains("state") && error.contains("check the path"), "{error}");
 }
 
-/// A file of which little is in use is compacted when it is opened, and at any time.
+/// A mostly unused file is compacted when it is opened, and on request.
 #[test]
 fn a_sparse_file_is_compacted() {
     let folder = folder();

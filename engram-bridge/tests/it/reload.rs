@@ -7,7 +7,7 @@ use engram_bridge::config::ClusterConfig;
 use engram_bridge::{Node, ReloadError};
 use engram_gossip_net::{ClusterCa, NodeId, Validity};
 
-/// In force at once.
+/// Takes effect at once.
 const LIMITS: &str = "[limits]\nsend_kib_per_second = 64\npeer_records_per_second = 9\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,17 +49,18 @@ async fn reload_applies_peers_and_certificates() {
     let limits = node.gossip.limits();
     assert_eq!((limits.send_rate, limits.peer.records.per_second), (Some(64 << 10), 9));
 
-    // One list may serve all nodes.
+    // All nodes may share one list.
     let own = peer(us).replace("them", "us");
     node.reload(&before, &config("us", &(own + &peer(other)))).unwrap();
     assert_eq!(peers(), [other]);
 
-    // A key that the node had before counts from the next start on.
+    // A previous key takes effect at the next start.
     let own = peer(us).replace("them", "us") + &format!("replaces = ['{other}']\n");
     let reload = node.reload(&before, &config("us", &(own + &peer(other)))).unwrap();
     assert_eq!(reload.waiting, ["peers.replaces"]);
 
-    // What does not fit changes nothing: the own id among the peers, another node's certificate.
+    // An invalid configuration changes nothing: the own id among the peers, another node's
+    // certificate.
     let refused = node.reload(&before, &config("us", &peer(us))).unwrap_err();
     assert!(refused.to_string().contains("this node's own"), "{refused}");
     let refused = node.reload(&before, &config("other", "")).unwrap_err();

@@ -17,7 +17,7 @@ fn submit(run: usize, ids: &[&str], folder: &Path) {
     ctl(&["submit", "own.jsonl"], folder);
 }
 
-/// Waits until a node holds as many patterns.
+/// Waits until a node holds `patterns` patterns.
 fn holds(patterns: u64, folder: &Path) {
     let begun = std::time::Instant::now();
     while ctl(&["state"], folder)["patterns"] != patterns {
@@ -25,7 +25,7 @@ fn holds(patterns: u64, folder: &Path) {
     }
 }
 
-/// Who wrote the live versions of a pattern.
+/// The writers of the live versions of a pattern.
 fn writers(id: &str, folder: &Path) -> Vec<String> {
     let explained = ctl(&["explain", "default", id], folder);
     let versions = explained["versions"].as_array().unwrap().iter();
@@ -83,7 +83,7 @@ fn a_new_key_takes_over_versions_of_the_old() {
     process.event("listening");
     holds(2, &b);
 
-    // It takes one pattern over, and withdraws the other.
+    // It takes over one pattern, and withdraws the other.
     submit(1, &["p"], &b);
     ctl(&["withdraw", "default", "q"], &b);
     holds(1, &a);

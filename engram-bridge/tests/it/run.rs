@@ -1,4 +1,4 @@
-//! `engram-node run`: its own snapshots, signals, and readers of its output.
+//! `engram-node run`: its snapshots, signals, and readers of its output.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -12,7 +12,8 @@ fn append(path: &Path, bytes: &[u8]) {
     file.write_all(bytes).unwrap();
 }
 
-/// Waits for so many patterns, and returns how many lines and patterns were left out by then.
+/// Waits for at least `least` patterns, and returns the number of lines and patterns left out by
+/// then.
 fn patterns(process: &mut Process, least: u64) -> u64 {
     let state = process.until("state", |event| event["patterns"].as_u64() >= Some(least));
     state["rejected"].as_u64().unwrap()
@@ -24,12 +25,12 @@ fn file_is_followed_over_bad_lines_and_rotation() {
     let node = init(folder.path(), 1).remove(0);
     let (path, old) = (node.join("own.jsonl"), node.join("own.jsonl.1"));
     let arguments = ["--config", "cluster.toml", "--follow", "--snapshots", "own.jsonl"];
-    // The file comes later.
+    // The file is created later.
     let mut process = Process::start(&arguments, &node);
     process.event("rejected");
     append(&path, line(0, &["a"]).as_bytes());
     patterns(&mut process, 1);
-    // Half a line waits for its end.
+    // An unfinished line waits for its line ending.
     let next = line(1, &["b"]);
     append(&path, &next.as_bytes()[..40]);
     append(&path, &next.as_bytes()[40..]);
@@ -37,12 +38,12 @@ fn file_is_followed_over_bad_lines_and_rotation() {
     append(&path, b"{\"id\":\"caf\xe9\"}\nno JSON\n");
     append(&path, line(2, &["c"]).as_bytes());
     assert_eq!(patterns(&mut process, 3), 2);
-    // The writer goes on for a moment after the rotation, and leaves no end of its line.
+    // The writer continues briefly after the rotation, and leaves an unfinished line.
     fs::rename(&path, &old).unwrap();
     append(&old, line(3, &["d"]).trim_end().as_bytes());
     append(&path, line(4, &["e", "f"]).as_bytes());
     patterns(&mut process, 6);
-    // Cut, and written anew.
+    // Truncated, and rewritten.
     fs::write(&path, line(5, &["g"])).unwrap();
     patterns(&mut process, 7);
     process.signal("TERM");
@@ -50,7 +51,7 @@ fn file_is_followed_over_bad_lines_and_rotation() {
     assert!(process.ends());
 }
 
-/// What the first snapshot of a process took and wrote.
+/// The counts of the first snapshot of a process.
 fn first_snapshot(process: &mut Process) -> [u64; 3] {
     let event = process.event("snapshot");
     ["taken", "written", "rejected"].map(|field| event[field].as_u64().unwrap())
@@ -70,7 +71,7 @@ fn following_a_file_again_writes_nothing() {
     let broken = line(3, &["b"]).replace("\"strength\":0.5", "\"strength\":-1.0");
     append(&path, broken.as_bytes());
     let mut process = Process::start(&arguments, &node);
-    // One version of each; the last one that can be taken is the one that stays.
+    // One version of each; the last valid one stays.
     assert_eq!(first_snapshot(&mut process), [3, 3, 1]);
     patterns(&mut process, 3);
     let ctl = |request: &[&str]| {
@@ -100,7 +101,7 @@ fn a_pipe_is_followed_from_writer_to_writer() {
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     let arguments = ["--config", "cluster.toml", "--follow", "--snapshots", "own.pipe"];
     let mut process = Process::start(&arguments, &node);
-    // Nobody writes, and the node is up.
+    // No writer has opened the pipe, and the node runs.
     process.event("listening");
     append(&path, line(0, &["a"]).as_bytes());
     patterns(&mut process, 1);

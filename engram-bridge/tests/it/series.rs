@@ -1,4 +1,4 @@
-//! Every series that an alert or a panel looks at is there in the first scrape of a real node.
+//! Every series that an alert or a panel uses is present in the first scrape of a real node.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use serde_json::Value;
 use crate::common::process::*;
 use crate::month::machine::Machine;
 
-/// What has no value before a peer was met.
+/// Series without a value before the first session with a peer.
 const LATER: [&str; 2] =
     ["engram_gossip_last_success_timestamp_seconds", "engram_gossip_peer_round_trip_seconds"];
 
-/// Figures of a consolidation service, which the program without an Engram has not.
+/// Figures of a consolidation service, which the program without Engram lacks.
 const OF_A_SERVICE: [&str; 5] = [
     "engram_consolidation_freshness_seconds",
     "engram_consolidation_novelty_gauge",
@@ -20,7 +20,7 @@ const OF_A_SERVICE: [&str; 5] = [
     "engram_consolidation_citations_current",
 ];
 
-/// Names that Prometheus gives to each series.
+/// Labels that Prometheus adds to each series.
 const FROM_THE_SCRAPE: [&str; 2] = ["instance", "job"];
 
 /// A metric as an expression selects it, and the labels that the expression or its text names.
@@ -47,7 +47,7 @@ fn series_of_alerts_and_panels_exist_at_start() {
     let wanted: Vec<_> = alerts.into_iter().chain(panels).collect();
     assert!(wanted.len() > 80, "{}", wanted.len());
 
-    // Nobody else runs yet.
+    // No other node runs yet.
     a.start();
     let first = samples(&a.metrics());
     for wanted in wanted.iter().filter(|wanted| !LATER.contains(&&*wanted.name)) {
@@ -103,7 +103,8 @@ fn panels() -> Vec<Wanted> {
     panels.collect()
 }
 
-/// The metrics of an expression. A metric whose labels are summed away needs none of those that are told.
+/// The metrics of an expression. A metric whose labels are aggregated away needs none of the labels
+/// in `told`.
 fn wanted(by: &str, expression: &str, told: Vec<String>) -> Vec<Wanted> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut found = Vec::new();

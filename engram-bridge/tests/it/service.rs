@@ -18,12 +18,12 @@ use tokio::sync::watch;
 use crate::common::cluster::*;
 use crate::common::{only_space, open, pattern, snapshot};
 
-/// An inner service that writes down what it is given.
+/// An inner service that records its calls.
 struct Witness {
     seen: Mutex<Vec<(usize, ConsolidationCacheSource)>>,
     calls: watch::Sender<usize>,
     path: Mutex<PathBuf>,
-    /// Removed with the witness.
+    /// Deleted when the witness is dropped.
     _log: tempfile::TempPath,
 }
 
@@ -42,7 +42,7 @@ impl Witness {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Waits until the inner service was given as many patterns as this.
+    /// Waits until the inner service received `patterns` patterns.
     async fn until(&self, patterns: usize) {
         let mut calls = self.calls.subscribe();
         let enough = |_: &usize| self.seen().last().is_some_and(|(count, _)| *count == patterns);
@@ -307,7 +307,7 @@ fn merged_view_time_survives_a_restart() {
     assert_eq!(shown(&store), at);
     drop(store);
 
-    // Without an orderly stop: what changed last.
+    // Without an orderly stop: the time of the latest change.
     let store = open(1, kept.clone()).unwrap();
     assert_eq!(shown(&store), at);
     let later = Timestamp::from_nanoseconds(at.as_nanoseconds() + 5);
@@ -341,7 +341,7 @@ fn refused_pattern_stays_in_the_local_view() {
     assert!(events.try_recv().is_err());
     assert_eq!((store.write_stats().refused, space.refused_len()), (1, 1));
 
-    // Absence means nothing; a valid pattern of this id ends it.
+    // Absence has no effect; a valid pattern of this id ends the refusal.
     space.submit(&snapshot(vec![]), Scheduler).unwrap();
     assert_eq!(space.refused_len(), 1);
     space.submit_pattern(&pattern("p", 1)).unwrap();

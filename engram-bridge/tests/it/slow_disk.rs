@@ -1,4 +1,4 @@
-//! Requests while the disk works: they are answered at once, on a runtime with a single worker.
+//! Requests during a slow commit: they are answered at once, on a runtime with a single worker.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,10 +18,10 @@ use crate::common::client::get;
 use crate::common::cluster::{quiet, snapshots};
 use crate::common::{only_space, space};
 
-/// No wait takes this long unless the test fails.
+/// A wait that takes this long fails the test.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A store of which each commit and each backup says that it began, and ends when it may.
+/// A store whose commits and backups signal their start, and end when permitted.
 struct SlowStore {
     rows: MemoryStateStore,
     began: Sender<()>,

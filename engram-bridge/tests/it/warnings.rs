@@ -1,4 +1,4 @@
-//! The states that need a person, as health and metrics tell them.
+//! The states that need an operator, in health and metrics.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

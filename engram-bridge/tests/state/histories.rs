@@ -1,7 +1,7 @@
 //! Random histories of every class of faults.
 //!
-//! `ENGRAM_HISTORIES` is how many histories of each class the long run judges, `ENGRAM_SEED` the first
-//! seed. A failing seed is printed with its history, as short as it still fails.
+//! `ENGRAM_HISTORIES` sets the number of histories of each class in the long run, `ENGRAM_SEED` the
+//! first seed. A failing seed is printed with its shrunk history.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,7 +17,7 @@ struct Tally {
     reissued: u64,
     refused: u64,
     accepted: Accepted,
-    /// The seeds of histories that met a fault.
+    /// The seeds of histories with each fault.
     faults: BTreeMap<Fault, Vec<u64>>,
 }
 
@@ -53,7 +53,7 @@ impl Tally {
         );
     }
 
-    /// The first failing history of each fault, made as short as possible.
+    /// The first failing history of each fault, shrunk.
     fn complaints(&self, class: &Class) -> Vec<String> {
         let complaint = |(fault, seeds): (&Fault, &Vec<u64>)| {
             let History { nodes, pace, steps } = History::draw(class, seeds[0]).shrink(*fault);
@@ -101,7 +101,7 @@ fn random_histories_lose_nothing() {
     run(0..150);
 }
 
-/// 100,000 histories in all, unless the environment says otherwise.
+/// 100,000 histories in all, unless the environment sets a different number.
 #[test]
 #[ignore = "takes minutes"]
 fn many_random_histories_lose_nothing() {

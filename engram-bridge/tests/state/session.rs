@@ -1,4 +1,4 @@
-//! A session between two stores, handed over frame by frame in memory.
+//! A session between two stores, passed frame by frame in memory.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use engram_gossip_proto::{
 
 use crate::support::space;
 
-/// An input that a session gave a store.
+/// An input from a session to a store.
 #[derive(Clone, Debug)]
 pub(crate) enum Taken {
     Greeting(Greeting),
@@ -55,7 +55,7 @@ impl End {
         Self { store: Arc::clone(store), session, taken }
     }
 
-    /// Takes one frame. An error is the outcome of the session.
+    /// Handles one frame. An error ends the session.
     fn handle(&mut self, frame: &[u8]) {
         _ = self.session.handle_frame(frame, Duration::ZERO);
         while let Some(event) = self.session.poll_event() {
@@ -67,7 +67,7 @@ impl End {
     }
 }
 
-/// A session under way between two stores.
+/// A session in progress between two stores.
 pub(crate) struct Handover {
     opener: End,
     acceptor: End,
@@ -77,7 +77,7 @@ pub(crate) struct Handover {
 /// The state of a session, or its end.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// How it ended, for the opener and the acceptor; `None` if it was cut.
+    /// Its end, for the opener and the acceptor; `None` if it was cut.
     pub(crate) endings: [Option<Ending>; 2],
     /// The bytes that passed.
     pub(crate) bytes: usize,
@@ -86,7 +86,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Whether both sides sent all that they knew of.
+    /// Whether both sides sent all known differences.
     pub(crate) fn is_complete(&self) -> bool {
         let complete =
             |ending: &Option<Ending>| matches!(ending, Some(Ending::InSync | Ending::Synced));
@@ -99,7 +99,7 @@ impl Handover {
         Self::keyed(one, other, config, 0)
     }
 
-    /// A session under a key of its own.
+    /// A session with its own key.
     pub(crate) fn keyed(
         one: &Arc<Store>,
         other: &Arc<Store>,
@@ -113,7 +113,7 @@ impl Handover {
         }
     }
 
-    /// Passes up to `frames` frames on. Returns whether the session still runs.
+    /// Passes up to `frames` frames. Returns whether the session still runs.
     pub(crate) fn pass(&mut self, frames: usize) -> bool {
         (0..frames).all(|_| self.pass_one())
     }
@@ -134,7 +134,7 @@ impl Handover {
         passed.is_some()
     }
 
-    /// Passes all frames on.
+    /// Passes all frames.
     pub(crate) fn finish(&mut self) -> Report {
         while self.pass_one() {}
         let report = self.report();
@@ -157,13 +157,13 @@ impl Handover {
     }
 }
 
-/// A whole session with the default limits. Returns whether the stores are equal then.
+/// Runs a session with the default limits. Returns whether the stores are equal afterwards.
 pub(crate) fn sync(one: &Arc<Store>, other: &Arc<Store>) -> bool {
     Handover::new(one, other, SessionConfig::default()).finish();
     one.root() == other.root()
 }
 
-/// A view that records the deliveries that it takes.
+/// A view that records the deliveries it receives.
 struct Recorder {
     view: SpaceView,
     taken: Rc<RefCell<Vec<Taken>>>,

@@ -1,4 +1,4 @@
-//! Stores, patterns and sessions of the tests of the replicated state.
+//! Stores, patterns and sessions for the tests of the replicated state.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,7 +11,7 @@ use engram_bridge::{
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::{PatternContent, Prefix, Record, SpaceId, View};
 
-/// What a session delivers to a store.
+/// The delivery of a session to a store.
 pub(crate) type Delivery = engram_gossip_proto::Delivery<PatternContent>;
 
 /// The space of all tests.
@@ -34,8 +34,7 @@ pub(crate) fn store_config(number: u8) -> StoreConfig {
     config
 }
 
-/// The store of a node in memory. All such stores of a process share one clock, which never shows a
-/// time twice.
+/// The store of a node in memory. All such stores of a process share one strictly increasing clock.
 pub(crate) fn store(number: u8) -> Arc<Store> {
     Arc::new(Store::new(store_config(number), ticking()))
 }
@@ -67,7 +66,7 @@ pub(crate) fn pattern(id: &str, value: u8) -> Arc<SemanticPattern> {
         embedding: Arc::from([1.0, x * 0.5, -x / 3.0, x * x]),
         source_episodes: vec![format!("episode-{value}"), "shared".to_owned()],
         strength: 0.25 + x / 7.0,
-        // Many are equally sure, so that ties have to be broken.
+        // Many have equal confidence, so that ties must be broken.
         schema_confidence: Confidence::new(f32::from(value % 3) * 0.3).unwrap(),
         last_consolidated: Timestamp::from_nanoseconds(i64::from(value) * 1_000),
     })
@@ -95,7 +94,7 @@ pub(crate) fn everything(space: &Arc<Space>) -> Delivery {
     all
 }
 
-/// The visible patterns, to the last bit.
+/// The bytes of the visible patterns.
 pub(crate) fn bytes(space: &Space) -> Vec<u8> {
     let mut bytes = Vec::new();
     for pattern in space.view().patterns {

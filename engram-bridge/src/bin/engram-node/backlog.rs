@@ -1,4 +1,4 @@
-//! What a file held before it was followed.
+//! The contents of a file from before it was followed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use engram_gossip_proto::SpaceId;
 
 /// The last pattern of each id in a sequence of snapshots, by space.
 ///
-/// Submitted as one snapshot, they leave the state that the snapshots one after the other would leave. After
-/// a restart they are what the node submitted last, so that nothing is written.
+/// Submitting them as one snapshot leaves the same state as submitting the snapshots one after the
+/// other. After a restart they equal the node's last submissions, so nothing is written.
 #[derive(Default)]
 pub(crate) struct Backlog {
     spaces: BTreeMap<SpaceId, Gathered>,
@@ -19,12 +19,12 @@ pub(crate) struct Backlog {
 struct Gathered {
     /// The union so far.
     union: FileSnapshot,
-    /// Where in the union an id stands.
+    /// The index of each id in the union.
     places: BTreeMap<String, usize>,
 }
 
 impl Backlog {
-    /// Adds a later snapshot. A pattern that is refused, as `refusal` says, takes the place of no other.
+    /// Adds a later snapshot. A pattern that `refusal` refuses replaces no other.
     pub(crate) fn add(
         &mut self,
         read: FileSnapshot,
@@ -62,7 +62,7 @@ impl Gathered {
         (union.run, union.snapshot.generated_at) = (run, snapshot.generated_at);
         union.rejected.extend(rejected);
         for (pattern, line) in snapshot.patterns.into_iter().zip(lines) {
-            // The store refuses the second of two patterns of one id in one snapshot.
+            // The store refuses the second of two patterns with one id in a snapshot.
             let earlier = self.places.get(&pattern.id).filter(|place| union.lines[**place] != line);
             let Some(&place) = earlier else {
                 self.places.insert(pattern.id.clone(), union.lines.len());

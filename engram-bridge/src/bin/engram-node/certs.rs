@@ -19,7 +19,7 @@ pub(crate) enum Certs {
     Node(Order),
     /// Makes a new certificate for a node's key, so that its id stays, and replaces NAME.pem.
     ///
-    /// A running node takes it up on a hang-up signal or the command `reload`.
+    /// A running node loads it on a hang-up signal or the command `reload`.
     Rotate(Order),
     Show(Show),
 }
@@ -33,12 +33,12 @@ pub(crate) struct Ca {
     /// The folder to write to.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// How long the authority is valid.
+    /// The validity of the authority in days.
     #[arg(long, value_name = "DAYS", default_value_t = 3650)]
     days: u32,
 }
 
-/// For which node, by which authority.
+/// The node and the authority.
 #[derive(Args)]
 pub(crate) struct Order {
     /// The node's name.
@@ -50,7 +50,7 @@ pub(crate) struct Order {
     /// The folder of NAME.key and NAME.pem.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// How long the certificate is valid.
+    /// The validity of the certificate in days.
     #[arg(long, value_name = "DAYS", default_value_t = 365)]
     days: u32,
 }
@@ -79,7 +79,7 @@ impl Ca {
             ClusterCa::generate(&self.name, Validity::days_from(SystemTime::now(), self.days))?;
         fs::create_dir_all(&self.out)
             .map_err(|error| format!("{}: {error}", self.out.display()))?;
-        // The key first: an authority without its key is of no use.
+        // Write the key first: an authority without its key is useless.
         write_new(&self.out.join("ca.key"), &ca.key_pem(), Access::Owner)?;
         write_new(&self.out.join("ca.pem"), ca.certificate_pem(), Access::Everybody)
     }
@@ -98,7 +98,7 @@ impl Order {
         Ok(())
     }
 
-    /// Makes another certificate for the key that is there.
+    /// Makes a new certificate for the existing key.
     fn renew(self) -> Result<(), Failure> {
         let ca = self.authority()?;
         let node = ca.renew_node(&self.name, &read(&self.file("key"))?, self.validity())?;
@@ -107,11 +107,13 @@ impl Order {
         Ok(())
     }
 
-    /// The authority, once it is known that the name can be that of a file.
+    /// The authority, after checking that the name is a valid file name.
     fn authority(&self) -> Result<ClusterCa, Failure> {
         let name = &self.name;
         if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
-            return Err(format!("--name {name:?} is no file name; use letters and digits").into());
+            return Err(
+                format!("--name {name:?} is not a file name; use letters and digits").into()
+            );
         }
         let (certificate, key) = (read(&self.ca.join("ca.pem"))?, read(&self.ca.join("ca.key"))?);
         Ok(ClusterCa::from_pem(&certificate, &key)?)
@@ -143,21 +145,21 @@ pub(crate) fn until(validity: Validity, now: SystemTime) -> String {
     let since = validity.until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let nanoseconds = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
     let at = Timestamp::from_nanoseconds(nanoseconds).to_string();
-    // A certificate knows whole seconds.
+    // A certificate stores whole seconds.
     let at = format!("{}Z", at.split('.').next().unwrap_or_default());
     match validity.left(now) {
-        _ if now < validity.from => format!("until {at}, but not yet; look at the clock"),
+        _ if now < validity.from => format!("until {at}, but not yet; check the clock"),
         Some(left) => format!("until {at}, {} days from now", left.as_secs() / 86_400),
-        None => format!("until {at}, which is over; `engram-node certs rotate` renews it"),
+        None => format!("until {at}, which has passed; `engram-node certs rotate` renews it"),
     }
 }
 
-/// Replaces a file at once: a concurrent reader finds the old text or the new one, never half of one.
+/// Replaces a file atomically: a concurrent reader finds the old text or the new one.
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let new = path.with_extension("pem.new");
     let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
     written.map_err(|error| {
-        format!("cannot replace {}: {error}; it is as it was", path.display()).into()
+        format!("cannot replace {}: {error}; it is unchanged", path.display()).into()
     })
 }
 

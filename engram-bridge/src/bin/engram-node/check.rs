@@ -11,14 +11,14 @@ use engram_gossip_proto::SpaceId;
 use crate::certs::until;
 use crate::{Failure, variables};
 
-/// Checks a configuration and what it names as `run` does, and starts nothing.
+/// Checks a configuration and the files it names as `run` does, and starts nothing.
 #[derive(Args)]
 pub(crate) struct Check {
     /// The configuration, cluster.toml.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Prints the configuration that would be in force, defaults and variables included, and looks
-    /// at no certificate.
+    /// Prints the effective configuration, defaults and variables included, and checks no
+    /// certificate.
     #[arg(long)]
     print_config: bool,
 }

@@ -1,4 +1,4 @@
-//! Requests on the standard input, one a line.
+//! Requests on the standard input, one per line.
 
 use std::io::{self, BufRead, Read as _};
 use std::thread;
@@ -7,10 +7,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::request::{Answer, MAX_REQUEST, Request};
 
-/// A request with the place of its answer.
+/// A request, with the channel for its answer.
 pub(crate) struct Asked {
     pub(crate) request: Result<Request, String>,
-    /// Nobody may wait for it.
+    /// The receiver may be dropped.
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 
@@ -21,9 +21,9 @@ impl Asked {
     }
 }
 
-/// Reads requests on a thread of its own, since reading a terminal cannot be given up. Each waits for
-/// the answer to the one before. The end of the input is the request to stop: a node does not outlive
-/// its controller.
+/// Reads requests on a separate thread, since reading a terminal cannot be cancelled. Each waits
+/// for the answer to the previous one. The end of the input requests a stop: a node does not
+/// outlive its controller.
 pub(crate) fn listen(requests: mpsc::Sender<Asked>) {
     thread::spawn(move || pass_on(io::stdin().lock(), &requests));
 }
@@ -37,14 +37,14 @@ fn pass_on(mut input: impl BufRead, requests: &mpsc::Sender<Asked>) {
         if requests.blocking_send(asked).is_err() {
             return;
         }
-        // Without an answer the node stops.
+        // An error means that the node stops.
         _ = answered.blocking_recv();
     }
     _ = requests.blocking_send(Asked::new(Ok(Request::Stop)).0);
 }
 
-/// Reads a line without its end; `None` at the end of the input. Of a line that is too long it returns
-/// only the beginning, which is no request.
+/// Reads a line without its line ending; `None` at the end of the input. Returns only the beginning
+/// of a line that is too long, which is not a valid request.
 fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     if input.by_ref().take(MAX_REQUEST as u64).read_until(b'\n', &mut line)? == 0 {

@@ -1,4 +1,4 @@
-//! Asks a running node, over the socket in its state folder.
+//! Sends requests to a running node over the socket in its state folder.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
@@ -14,15 +14,16 @@ use crate::{Failure, variables};
 
 /// Asks a running node on this machine to do something. Only its owner and root may.
 ///
-/// An id with blanks is quoted for the shell. One that begins with a quotation mark is read as a JSON
-/// string, so that ids with control characters can be written: '"tab\there"'. The node reads and writes
-/// the files of submit, export and backup under its own user.
+/// Quote an id with blanks for the shell. An id that begins with a quotation mark is read as a JSON
+/// string, so that it can contain control characters: '"tab\there"'. The node reads and writes the
+/// files of submit, export and backup under its own user.
 #[derive(Args)]
 pub(crate) struct Ctl {
     /// The node's configuration, whose store.path names the state folder.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The state folder itself. Without it and a configuration, that of the shipped unit and image.
+    /// The state folder itself. Defaults, without a configuration, to the folder of the shipped
+    /// unit and image.
     #[arg(
         long,
         value_name = "DIR",
@@ -54,7 +55,8 @@ enum Task {
     },
     /// Prints the versions of a pattern, their writers, and the decision of the strategy.
     Explain(Pattern),
-    /// Drops versions that lie too far in the future from this node, and writes its own of them again.
+    /// Drops versions that lie too far in the future from this node, and reissues its own among
+    /// them.
     DropImplausible,
     /// Prints the conflicts of each space across ids.
     Groups,
@@ -68,7 +70,7 @@ enum Task {
     Reload,
     /// Prints root, patterns and traffic.
     State,
-    /// Stops the node in order.
+    /// Stops the node cleanly.
     Stop,
 }
 
@@ -82,13 +84,14 @@ struct Pattern {
 
 #[derive(Args)]
 struct Forget {
-    /// The memory space; with --node, all of them unless one is named.
+    /// The memory space; optional with --node, which defaults to all spaces.
     #[arg(required_unless_present = "node")]
     space: Option<String>,
     /// The id of the pattern.
     #[arg(required_unless_present = "node", conflicts_with = "node")]
     id: Option<String>,
-    /// Withdraws every version that this node wrote; patterns that others wrote as well stay visible.
+    /// Withdraws every version that this node wrote; patterns that other nodes also wrote stay
+    /// visible.
     #[arg(long, value_name = "NODE_ID")]
     node: Option<String>,
 }
@@ -142,13 +145,13 @@ impl Task {
     }
 }
 
-/// An id as it is, or as a JSON string.
+/// Reads an id, given plain or as a JSON string.
 fn unquoted(id: String) -> Result<String, Failure> {
     if !id.starts_with('"') {
         return Ok(id);
     }
     serde_json::from_str(&id).map_err(|error| {
-        format!("{id} begins with a quotation mark and is no JSON string ({error})").into()
+        format!("{id} begins with a quotation mark but is not a JSON string ({error})").into()
     })
 }
 
@@ -156,7 +159,7 @@ fn state_folder(config: &Path) -> Result<PathBuf, Failure> {
     let config = ClusterConfig::load_with(config, variables())?;
     let folder = config.store.path;
     folder.ok_or_else(|| {
-        "store.path is not set, so the node has no state folder and takes no requests; set it"
+        "store.path is not set, so the node has no state folder and accepts no requests; set it"
             .into()
     })
 }
@@ -176,7 +179,7 @@ fn ask(socket: &Path, request: &Request) -> Result<Answer, Failure> {
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer).map_err(failed)?;
     serde_json::from_str(&answer).map_err(|_| -> Failure {
-        "the node closed the connection without an answer; look at its log, and ask for the state"
+        "the node closed the connection without an answer; check its log, and request the state"
             .into()
     })
 }

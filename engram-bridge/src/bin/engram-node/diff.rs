@@ -1,4 +1,4 @@
-//! In what two running nodes differ.
+//! The differences between two running nodes.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -9,14 +9,14 @@ use crate::status::{Page, text};
 
 /// Compares two running nodes, memory space by memory space.
 ///
-/// Exit status 0 if they share a space, and every space that both host has the same root; 1 if not. What changed at one of them since they were
-/// last equal is listed by the ids of its patterns.
+/// Exit status 0 if they share a space, and every space that both host has the same root; 1 if not.
+/// Lists the ids of the patterns that changed at either node since they were last equal.
 #[derive(Args)]
 pub(crate) struct Diff {
     /// The page of a node, such as 127.0.0.1:7801.
     #[arg(value_name = "PAGE", value_parser = Page::parse)]
     left: Page,
-    /// The page of another.
+    /// The page of the other node.
     #[arg(value_name = "OTHER", value_parser = Page::parse)]
     right: Page,
     /// Prints the result as one JSON array.
@@ -24,12 +24,12 @@ pub(crate) struct Diff {
     json: bool,
 }
 
-/// A space as both see it.
+/// A space on both nodes.
 struct Compared {
     space: String,
-    /// Root and number of visible patterns at each; `None` where it is not hosted.
+    /// Root and number of visible patterns at each node; `None` if it does not host the space.
     sides: [Option<(String, u64)>; 2],
-    /// Ids of patterns that changed at each since the two were last equal.
+    /// Ids of patterns that changed at each node since the two were last equal.
     changed: [Vec<String>; 2],
 }
 
@@ -91,7 +91,7 @@ fn ids(diff: &Value) -> Vec<String> {
 }
 
 impl Compared {
-    /// Whether both host it, in different states.
+    /// Whether both host it with different states.
     fn differs(&self) -> bool {
         matches!(&self.sides, [Some((left, _)), Some((right, _))] if left != right)
     }

@@ -9,8 +9,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// The longest time between two counts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
-/// Thins out events that repeat: the first of an episode is reported at once, the further ones as a
-/// count after a minute, after two more, four, eight, and every fifteen minutes from then on. A pause
+/// Aggregates repeated events: reports the first of an episode at once, and the number of further
+/// ones after one minute, after two more, four, eight, and then every fifteen minutes. A pause
 /// without an event ends the episode.
 ///
 /// Time is passed in, counted from any fixed moment.
@@ -34,7 +34,7 @@ impl<K: Ord + Clone> Episodes<K> {
         Self { running: BTreeMap::new() }
     }
 
-    /// Takes note of an event. Returns whether it begins an episode, so that it is to be reported.
+    /// Records an event. Returns whether it begins an episode and must be reported.
     pub(crate) fn begins(&mut self, kind: K, now: Duration) -> bool {
         if let Some(episode) = self.running.get_mut(&kind) {
             episode.repeats += 1;

@@ -1,4 +1,4 @@
-//! Events that a node reports.
+//! The events that a node reports.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::notice::{Kind, Notice};
 
-/// Something that a node reports. Its JSON has the stable code in the field `event`.
+/// An event that a node reports. Its JSON has the stable code in the field `event`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
@@ -34,13 +34,13 @@ pub(crate) enum Event {
     Submitted { path: String, snapshots: u64, taken: usize, written: usize, rejected: usize },
     /// A session with a peer ended.
     Session(Session),
-    /// The membership sees a peer in another way, or restarted.
+    /// The membership changed its view of a peer, or the peer restarted.
     Member { peer: String, liveness: String, incarnation: Option<u64> },
     /// The state of the node.
     State(State),
     /// The visible patterns were written to a file.
     Exported { path: String },
-    /// The versions of a pattern were told.
+    /// The versions of a pattern were explained.
     Explained { space: String, pattern: String },
     /// This node's own version of a pattern was withdrawn, if there was one.
     Withdrawn { space: String, pattern: String, found: bool },
@@ -59,8 +59,8 @@ pub(crate) enum Event {
     },
     /// The parts of records with implausible versions were dropped here.
     ImplausibleDropped { patterns: usize },
-    /// The configuration was read again: what changed at once, and the keys that wait for the next
-    /// start.
+    /// The configuration was reloaded: the keys that changed at once, and those that wait for the
+    /// next start.
     Reloaded { changed: Vec<String>, waiting: Vec<String> },
     /// The state was copied to a folder.
     BackedUp { path: String },
@@ -83,26 +83,26 @@ pub(crate) enum Event {
         kind: Kind,
         count: u64,
     },
-    /// The reader was too slow, or was not there.
+    /// The reader was too slow or absent.
     EventsLost { count: u64 },
     /// A state that may repeat.
     #[serde(untagged)]
     Notice(Notice),
 }
 
-/// How much an event matters.
+/// The severity of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Level {
-    /// All is well.
+    /// Normal operation.
     Info,
-    /// A person should look into it in office hours.
+    /// An operator should look into it in working hours.
     Warning,
-    /// Something was not done, or is refused until a person acts.
+    /// An operation failed, or is refused until an operator acts.
     Error,
 }
 
-/// An event with its time and its node.
+/// An event, with its time and its node.
 #[derive(Serialize)]
 struct Line<'a> {
     /// RFC 3339, in UTC.
@@ -167,7 +167,7 @@ pub(crate) enum Reader {
 }
 
 impl Event {
-    /// The event as one line, without its end.
+    /// The event as one line, without a line ending.
     pub(crate) fn line(&self, reader: Reader, node: &str, now: Timestamp) -> String {
         match reader {
             Reader::Program => self.json(node, now).to_string(),
@@ -185,7 +185,7 @@ impl Event {
     /// The event as a JSON object.
     pub(crate) fn json(&self, node: &str, now: Timestamp) -> Value {
         let line = Line { time: now.to_string(), level: self.level(), node, event: self };
-        serde_json::to_value(line).expect("an event is made of plain values")
+        serde_json::to_value(line).expect("an event consists of plain values")
     }
 
     fn level(&self) -> Level {
@@ -209,12 +209,10 @@ impl Event {
             }
             Self::Opened { found, unhosted, .. } if unhosted.is_empty() => found.clone(),
             Self::Opened { found, unhosted, .. } => format!(
-                "{found}; the state of {} stays in the store, and node.spaces does not name them",
+                "{found}; the state of {} stays in the store, but node.spaces does not name them",
                 unhosted.join(", ")
             ),
-            Self::Groups { spaces } if spaces.is_empty() => {
-                "conflict.across_ids is switched off".to_owned()
-            }
+            Self::Groups { spaces } if spaces.is_empty() => "conflict.across_ids is off".to_owned(),
             Self::Groups { spaces } => {
                 spaces.iter().map(Groups::sentence).collect::<Vec<_>>().join("; ")
             }
@@ -277,14 +275,14 @@ impl Event {
             Self::Stopping { reason } => format!("stops: {reason}"),
             Self::Stopped {} => "stopped".to_owned(),
             Self::EventsLost { count } => {
-                format!("{count} events were lost, since nobody read them in time")
+                format!("{count} events were lost, since they were not read in time")
             }
             Self::Repeated { kind, count } => kind.repeated(*count),
             Self::Notice(notice) => notice.sentence(),
         }
     }
 
-    /// The state in which a node found its store.
+    /// The event for the state in which a node found its store.
     pub(crate) fn opened(found: &Recovery, unhosted: &[SpaceId]) -> Self {
         let recovery = match found {
             Recovery::InMemory => "in_memory",
@@ -299,7 +297,8 @@ impl Event {
     }
 }
 
-/// The text with its control characters escaped: ids and names of others must not steer a terminal.
+/// The text with its control characters escaped: ids and names from peers must not control a
+/// terminal.
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -314,11 +313,11 @@ pub(crate) struct Groups {
     space: String,
     /// Groups of at least two patterns.
     groups: u64,
-    /// Patterns in these groups beside the representatives.
+    /// Patterns in these groups, without the representatives.
     members: u64,
     /// Patterns that dispute an episode with another one.
     disputed: u64,
-    /// Changed patterns that were not compared yet.
+    /// Changed patterns that are not compared yet.
     pending: u64,
     /// One of the members, explained.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -326,7 +325,7 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// `None` if the comparison is switched off.
+    /// `None` if the comparison is off.
     pub(crate) fn of(space: &Space) -> Option<Self> {
         let stats = space.across_ids_stats()?;
         let first = space.groups(None, 1);
@@ -344,8 +343,8 @@ impl Groups {
     fn sentence(&self) -> String {
         let Self { space, groups, members, disputed, pending, example } = self;
         let mut sentence = format!(
-            "{space}: {groups} groups of patterns that are one memory, {members} patterns beside their \
-             representatives, {disputed} in dispute"
+            "{space}: {groups} groups of patterns that describe one memory, with {members} patterns \
+             besides their representatives, {disputed} in dispute"
         );
         if *pending > 0 {
             sentence += &format!(", {pending} not compared yet");

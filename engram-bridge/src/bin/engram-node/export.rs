@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use engram_bridge::{SemanticPattern, Store};
 use serde::Serialize;
 
-/// One line of an export. The order of the fields is that of the lines.
+/// One line of an export, in the order of its fields.
 #[derive(Serialize)]
 struct Line<'a> {
     space: &'a str,
@@ -36,9 +36,9 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Writes the visible patterns of all spaces to `path`, one JSON object a line, sorted by space
-/// and id: equal views give equal files. The file appears whole or not at all, and only its
-/// owner may read it.
+/// Writes the visible patterns of all spaces to `path`, one JSON object per line, sorted by space
+/// and id: equal views produce equal files. The file is replaced atomically, and only its owner may
+/// read it.
 pub(crate) fn export(store: &Store, path: &Path) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".part");
@@ -53,14 +53,14 @@ pub(crate) fn export(store: &Store, path: &Path) -> io::Result<()> {
     fs::rename(&unfinished, path)
 }
 
-/// Makes a file that only its owner may read.
+/// Creates a file that only its owner may read.
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path)?;
-    // An unfinished file of an earlier export may be open to others.
+    // An unfinished file of an earlier export may be readable by others.
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     Ok(file)

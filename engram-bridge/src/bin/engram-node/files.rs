@@ -1,4 +1,4 @@
-//! Files that are made once.
+//! Files that are created once.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -6,14 +6,14 @@ use std::path::Path;
 
 use crate::Failure;
 
-/// Who may read a file.
+/// The read access to a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Owner,
     Everybody,
 }
 
-/// Writes a file that must not be there yet: a key that was overwritten is lost.
+/// Writes a file that must not exist yet: overwriting a key loses it.
 pub(crate) fn write_new(path: &Path, text: &str, access: Access) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

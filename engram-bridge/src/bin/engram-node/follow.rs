@@ -1,4 +1,4 @@
-//! Follows a file of snapshots that grows, or a pipe.
+//! Follows a growing file of snapshots, or a pipe.
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _};
@@ -15,16 +15,17 @@ use crate::backlog::Backlog;
 use crate::notice::Notice;
 use crate::submit::Submitter;
 
-/// The pause between two looks at a file that did not grow.
+/// The pause between two reads of a file that did not grow.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The pause before a snapshot that was not taken is submitted again.
+/// The pause before a failed snapshot is submitted again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Submits what a file holds as one snapshot for each space, and then every line that is appended. A file that
-/// is cut, or replaced by another of the same name, is read from its beginning; before that, the old one to its
-/// end. A cut is noticed while the file is shorter than what was read of it. The file may be missing for a
-/// while. Nothing is remembered over a restart: what was submitted before is unchanged then.
+/// Submits the contents of a file as one snapshot for each space, and then every appended line. A
+/// file that is truncated, or replaced by a new one of the same name, is read from its beginning,
+/// after the old one was read to its end. Truncation is detected while the file is shorter than the
+/// part already read. The file may be missing for a while. No position is kept over a restart:
+/// earlier submissions are then unchanged.
 pub(crate) struct Follow {
     pub(crate) path: PathBuf,
     pub(crate) submitter: Submitter,
@@ -32,7 +33,7 @@ pub(crate) struct Follow {
 }
 
 impl Follow {
-    /// Follows on a thread of its own: opening and reading a pipe waits for its writer.
+    /// Follows on a separate thread: opening and reading a pipe blocks until its writer acts.
     pub(crate) fn start(self) {
         thread::spawn(move || {
             let mut lines = SnapshotLines::new(&self.path, ENGRAM_DIMENSION);
@@ -41,7 +42,7 @@ impl Follow {
                 let read = Source::open(&self.path)
                     .and_then(|source| self.read(source, &mut lines, &mut caught_up));
                 if let Err(error) = read {
-                    let reason = format!("{error}; tried again until it can be read");
+                    let reason = format!("{error}; retrying until it can be read");
                     let file = self.path.display().to_string();
                     self.submitter.report.notify(Notice::rejected_line(&file, None, None, &reason));
                     caught_up();
@@ -51,7 +52,7 @@ impl Follow {
         });
     }
 
-    /// Reads one file, until another one has its name.
+    /// Reads one file until another one has its name.
     fn read(
         &self,
         mut source: Source,
@@ -67,12 +68,12 @@ impl Follow {
             }
             caught_up();
             if source.is_over(&self.path)? {
-                // What was written before the rotation was seen.
+                // Read lines written before the rotation was detected.
                 let known = line.len();
                 if source.read_line(&mut line)? || line.len() > known {
                     continue;
                 }
-                // A writer that ended left its last line without an end.
+                // The writer left its last line without a line ending.
                 self.submit(&line, lines);
                 return Ok(());
             }
@@ -81,7 +82,7 @@ impl Follow {
         Ok(())
     }
 
-    /// Submits what was in the file when it was opened. Returns the beginning of a line without an end.
+    /// Submits the contents that the file had when it was opened. Returns an unfinished last line.
     fn catch_up(&self, source: &mut Source, lines: &mut SnapshotLines) -> io::Result<Vec<u8>> {
         let (mut backlog, mut line) = (Backlog::default(), Vec::new());
         while source.is_old()? && source.read_line(&mut line)? {
@@ -111,7 +112,7 @@ impl Follow {
         })
     }
 
-    /// The disk may be full for a while.
+    /// Retries, since the disk may be full only for a while.
     fn submit_until_taken(&self, snapshot: &FileSnapshot) {
         while self.submitter.submit(snapshot).is_err() && !self.stop.load(Ordering::Relaxed) {
             thread::sleep(RETRY);
@@ -137,20 +138,20 @@ impl Source {
         Ok(!is_pipe(&self.opened) && self.file.stream_position()? < self.opened.len())
     }
 
-    /// Reads on in the present line. Returns whether it is complete.
+    /// Continues to read the current line. Returns whether it is complete.
     fn read_line(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
         let most = MAX_SNAPSHOT_LINE + 1;
         let room = most.saturating_sub(line.len()) as u64;
         self.file.by_ref().take(room).read_until(b'\n', line)?;
         if line.len() == most && line.last() != Some(&b'\n') {
-            // The beginning makes the line known as too long.
+            // The part read so far suffices to reject the line as too long.
             self.file.skip_until(b'\n')?;
             return Ok(true);
         }
         Ok(line.last() == Some(&b'\n'))
     }
 
-    /// Whether nothing more will come from this file, after its end was reached.
+    /// Whether the file, read to its end, will not grow further.
     fn is_over(&mut self, path: &Path) -> io::Result<bool> {
         if is_pipe(&self.opened) {
             return Ok(true);
@@ -159,7 +160,7 @@ impl Source {
         if self.file.get_ref().metadata()?.len() < read {
             return Ok(true);
         }
-        // A file that is missing may be in the middle of a rotation.
+        // A missing file may be in the middle of a rotation.
         Ok(std::fs::metadata(path).is_ok_and(|named| !is_same(&named, &self.opened)))
     }
 }

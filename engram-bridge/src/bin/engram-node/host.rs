@@ -1,4 +1,4 @@
-//! A running node: obeys requests and signals, and reports events.
+//! A running node: executes requests, handles signals, and reports events.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -21,10 +21,10 @@ use crate::notice::Notice;
 use crate::report::Report;
 use crate::signals::Signals;
 
-/// How often a state is looked at without a reason, since bytes are counted during sessions.
+/// The interval at which the state is polled, since bytes are counted during sessions.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// A running node, and where it reports.
+/// A running node and its report.
 pub(crate) struct Host {
     /// The path of the configuration.
     pub(crate) path: PathBuf,
@@ -35,18 +35,18 @@ pub(crate) struct Host {
     pub(crate) node: Node,
     pub(crate) telemetry: Telemetry,
     pub(crate) report: Report,
-    /// Tells that a request stops the node.
+    /// Notified when a request stops the node.
     pub(crate) stop: Notify,
     told: Mutex<Told>,
 }
 
-/// Lasting states that were reported.
+/// Lasting states that are already reported.
 #[derive(Default)]
 struct Told {
     clock_is_wrong: bool,
-    /// What the last report of a certificate said, and the uptime then.
+    /// The code of the last report about the certificate, and the uptime then.
     certificate: Option<(&'static str, Duration)>,
-    /// Peers with which no space is shared.
+    /// Peers that share no space with this node.
     strangers: BTreeSet<NodeId>,
 }
 
@@ -66,7 +66,8 @@ impl Host {
         Self { path, config, present, node, telemetry, report, stop, told }
     }
 
-    /// Obeys and reports until a request or a signal stops the node. Returns the reason.
+    /// Executes requests and reports events until a request or a signal stops the node. Returns the
+    /// reason.
     pub(crate) async fn serve(
         self: &Arc<Self>,
         mut signals: Signals,
@@ -100,10 +101,10 @@ impl Host {
         }
     }
 
-    /// Carries out a request beside everything else: a backup takes a while.
+    /// Executes a request concurrently: a backup takes a while.
     fn start(self: Arc<Self>, Asked { request, answer }: Asked) {
         tokio::spawn(async move {
-            // The client may be gone.
+            // The client may have left.
             _ = answer.send(self.obey(request).await);
         });
     }
@@ -144,8 +145,8 @@ impl Host {
         }
     }
 
-    /// Reports the counts that are due, a clock that went wrong or right, and a certificate that expires: each
-    /// day, and when it has expired.
+    /// Reports due counts, changes of the clock fault, and the certificate's expiry: daily, and
+    /// when it has expired.
     fn look(&self) {
         let fault = self.node.store.write_stats().clock_fault;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -180,7 +181,7 @@ impl Host {
         strangers.map(|peer| peer.member.id).collect()
     }
 
-    /// The name of a node for people; its id, if the roster does not list it.
+    /// The name of a node for people; its id if the roster does not list it.
     fn name(&self, node: NodeId) -> String {
         if node == self.node.gossip.node_id() {
             return self.config.node.name.clone();

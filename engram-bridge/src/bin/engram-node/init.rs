@@ -13,26 +13,26 @@ use crate::files::{Access, write_new};
 
 /// Makes a cluster: an authority, and for each node a folder with configuration, certificate and key.
 ///
-/// The nodes know each other. Without --address they all run on this machine. Copy each folder to its
-/// machine, and keep ca.key where no node is. Nothing is overwritten.
+/// Each node's configuration lists the others. Without --address they all run on this machine. Copy
+/// each folder to its machine, and keep ca.key away from the nodes. Nothing is overwritten.
 #[derive(Args)]
 pub(crate) struct Init {
-    /// How many nodes; node-a, node-b and so on.
+    /// The number of nodes; their names are node-a, node-b and so on.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=26))]
     nodes: u16,
-    /// The folder to make the files in.
+    /// The folder to create the files in.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Where the peers reach a node, HOST:PORT; once for each node, in their order. The node listens on
-    /// that port of all addresses.
+    /// The address at which peers reach a node, HOST:PORT; once for each node, in order. The node
+    /// listens on that port on all addresses.
     #[arg(long = "address", value_name = "HOST:PORT")]
     addresses: Vec<String>,
-    /// How long the certificates of the nodes are valid; the authority is valid for ten years.
+    /// The validity of the nodes' certificates in days; the authority is valid for ten years.
     #[arg(long, value_name = "DAYS", default_value_t = 365)]
     days: u32,
 }
 
-/// How long the authority is valid, in days.
+/// The validity of the authority, in days.
 const CA_DAYS: u32 = 3_650;
 /// The ports of the first node on this machine, for gossip and for the status page.
 const PORTS: [u16; 2] = [7_701, 7_801];

@@ -1,5 +1,5 @@
-//! A node of a consolidation gossip cluster, without an Engram around it: it reads consolidation
-//! snapshots from a file, gossips them, and reports its state. Its operator's tools are here, too.
+//! A node of a consolidation gossip cluster without Engram: it reads consolidation snapshots from a
+//! file, gossips them, and reports its state. Also contains the operator's tools.
 
 mod backlog;
 mod certs;
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The variables of the process, for values that override the configuration's.
+/// The environment variables, which override values of the configuration.
 fn variables() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os()
 }

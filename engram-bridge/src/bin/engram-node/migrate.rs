@@ -1,4 +1,4 @@
-//! Brings the store of a stopped node to another precision.
+//! Converts the store of a stopped node to a different precision.
 
 use std::path::PathBuf;
 
@@ -8,11 +8,11 @@ use engram_bridge::config::ClusterConfig;
 
 use crate::{Failure, variables};
 
-/// Brings the state of a stopped node to another precision of embeddings.
+/// Converts the state of a stopped node to a different precision of embeddings.
 ///
-/// Stop all nodes, migrate each, write the precision into the `merkle_tree` section of each, and start
-/// them. Dots and contexts stay, so that nodes that were in step are in step. Suppressed contents that are no longer
-/// held cannot be carried over, and are listed.
+/// Stop all nodes, migrate each, set the precision in the `merkle_tree` section of each, and start
+/// them. Dots and contexts stay, so nodes that were in step remain in step. Suppressed contents
+/// that are no longer held cannot be converted, and are listed.
 #[derive(Args)]
 pub(crate) struct Migrate {
     /// The configuration, cluster.toml.

@@ -1,4 +1,4 @@
-//! Events of the network, as they are reported.
+//! Reports of network events.
 
 use engram_gossip_net::{Event as Net, NodeId, SessionReport};
 use engram_gossip_proto::Event as Noticed;
@@ -6,20 +6,20 @@ use engram_gossip_proto::Event as Noticed;
 use crate::event::{Event, Level, Session};
 use crate::notice::Notice;
 
-/// The advice when a peer and this node stay different. The one that refuses names each record and
-/// the reason; the other one learns only this.
-const STALLED: &str = "one of the two refuses records of the other, and reports there which and why; \
-     or holds records that exceed a limit of the wire, which both report";
+/// The advice when a peer and this node remain different. The refusing node names each record and
+/// the reason; the other node learns only this.
+const STALLED: &str = "one of the two nodes refuses records of the other, and reports their ids and the \
+     reasons; or one holds records that exceed a limit of the wire, which both report";
 
-/// An event that is reported.
+/// The report of an event.
 pub(crate) enum Report {
-    /// Each time.
+    /// Reported each time.
     Always(Event),
-    /// Once for each episode.
+    /// Reported once per episode.
     Once(Notice),
 }
 
-/// The report of an event; `None` if it is of no interest. `name` names a node for people.
+/// The report of an event; `None` if it is not reported. `name` names a node for people.
 pub(crate) fn report(event: Net, name: impl Fn(NodeId) -> String) -> Option<Report> {
     use Level::{Info, Warning};
     let (code, level, peer, reason) = match event {
@@ -43,10 +43,12 @@ pub(crate) fn report(event: Net, name: impl Fn(NodeId) -> String) -> Option<Repo
         }
         Net::SessionFailed { peer, cause } => ("session_failed", Warning, peer, cause.to_string()),
         Net::Unreachable { peer, cause, retry_in } => {
-            ("unreachable", Warning, peer, format!("{cause}; tried again in {retry_in:.1?}"))
+            ("unreachable", Warning, peer, format!("{cause}; retrying in {retry_in:.1?}"))
         }
         Net::Disconnected { peer, reason } => ("disconnected", Info, peer, reason),
-        Net::Connected { peer } => ("connected", Info, peer, "a connection is up".to_owned()),
+        Net::Connected { peer } => {
+            ("connected", Info, peer, "a connection is established".to_owned())
+        }
         Net::Stalled { peer, sessions } => {
             let reason = format!("{sessions} sessions in a row made no progress: {STALLED}");
             ("stalled", Warning, peer, reason)

@@ -17,7 +17,7 @@ use crate::event::Level;
 /// A state that may repeat, its cause, and the next step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Notice {
-    /// A stable word.
+    /// A stable code.
     event: &'static str,
     #[serde(skip)]
     level: Level,
@@ -30,22 +30,22 @@ pub(crate) struct Notice {
     /// The node whose versions are at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     writer: Option<String>,
-    /// The key of the configuration that raises the cap.
+    /// The configuration key that sets the cap.
     #[serde(skip_serializing_if = "Option::is_none")]
     cap: Option<&'static str>,
     /// The cause, and the next step.
     reason: String,
 }
 
-/// The kind of a notice: one episode reports it once.
+/// The kind of a notice: each episode reports it once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Kind {
-    /// The word of the event.
+    /// The code of the event.
     of: &'static str,
-    /// The reason, where an event has several.
+    /// The reason, if the event has several.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// The peer, where each has episodes of its own.
+    /// The peer, if each has separate episodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
 }
@@ -57,7 +57,7 @@ impl Notice {
         Self { event, level, peer, space, pattern, writer, cap, reason }
     }
 
-    /// The same at another level.
+    /// The same notice at a different level.
     fn at(self, level: Level) -> Self {
         Self { level, ..self }
     }
@@ -67,8 +67,8 @@ impl Notice {
         Self { space, pattern, ..Self::new(event, reason.to_owned()) }
     }
 
-    /// The notice of an event of the state; `None` for a kind that is not known here. `name` names a
-    /// node for people.
+    /// The notice of an event of the state; `None` for an unknown kind. `name` names a node for
+    /// people.
     pub(crate) fn of(event: &StateEvent, name: impl Fn(NodeId) -> String) -> Option<Self> {
         Some(match event {
             StateEvent::Reissued { space, id } => Self::about(
@@ -76,8 +76,8 @@ impl Notice {
                 space,
                 id,
                 "a peer knows a later version of this node that this process did not write; this \
-                 process's version was written again beside it; look for a second process under this \
-                 node's key, and give it a key of its own",
+                 process's version was reissued alongside it; look for a second process under this \
+                 node's key, and give it a separate key",
             ),
             StateEvent::GivenUp { space, id } => Self::about(
                 "given_up",
@@ -86,8 +86,8 @@ impl Notice {
                 &format!(
                     "a peer knows a later version of this node that this process did not write, and \
                      {MAX_NODE_DOTS} versions of this node are live already, so this process's was \
-                     not written again; look for a second process under this node's key, and give it \
-                     a key of its own"
+                     not reissued; look for a second process under this node's key, and give it \
+                     a separate key"
                 ),
             ),
             StateEvent::Clash { space, id, node } => {
@@ -103,14 +103,14 @@ impl Notice {
                 space,
                 id,
                 &format!(
-                    "more than {MAX_SUPPRESSED} of its contents are suppressed, {digests} gave way; \
-                     an engine that finds those again makes them visible"
+                    "more than {MAX_SUPPRESSED} of its contents are suppressed, {digests} were \
+                     dropped; an engine that finds those again makes them visible"
                 ),
             ),
             StateEvent::Implausible { space, id, node } => {
                 let node = name(*node);
                 let reason = format!(
-                    "the versions of {node} lie too far in the future and were refused for now, the \
+                    "the versions of {node} lie too far in the future and were refused for now; the \
                      rest was joined; set the clock of that node, or that of this one"
                 );
                 Self { writer: Some(node), ..Self::about("implausible", space, id, &reason) }
@@ -119,7 +119,7 @@ impl Notice {
                 let (node, ahead) = (name(*node), Duration::from_nanos(*ahead));
                 let reason = format!(
                     "{node} writes versions up to {} s ahead of the clock of this machine; they are \
-                     joined all the same; compare the two clocks, and set the wrong one",
+                     still joined; compare the two clocks, and set the wrong one",
                     ahead.as_secs()
                 );
                 Self { writer: Some(node), ..Self::new("clock_ahead", reason) }
@@ -127,7 +127,7 @@ impl Notice {
             StateEvent::OverCap { space, id, cap } => {
                 let reason = format!(
                     "{} is reached, so a record of a peer was refused; held records stay; raise the key \
-                     and start the node again",
+                     and restart the node",
                     cap.key()
                 );
                 let notice = Self::about("over_cap", space, id, &reason).at(Level::Error);
@@ -172,7 +172,7 @@ impl Notice {
     }
 
     pub(crate) fn clock_recovered() -> Self {
-        Self::new("clock_recovered", "the clock of this machine is right again".to_owned())
+        Self::new("clock_recovered", "the clock of this machine is correct again".to_owned())
             .at(Level::Info)
     }
 
@@ -181,15 +181,15 @@ impl Notice {
         Self::new("events_missed", reason)
     }
 
-    /// Something happened to a peer, or to the connection with it.
+    /// A notice about a peer or the connection to it.
     pub(crate) fn peer(event: &'static str, level: Level, peer: String, reason: String) -> Self {
         Self { peer: Some(peer), ..Self::new(event, reason).at(level) }
     }
 
-    /// The socket of `engram-node ctl` cannot be made.
+    /// The socket of `engram-node ctl` cannot be created.
     pub(crate) fn no_socket(folder: &Path, error: &io::Error) -> Self {
         let reason = format!(
-            "no socket in {}: {error}; the node runs, and `engram-node ctl` cannot reach it; a path \
+            "no socket in {}: {error}; the node runs, but `engram-node ctl` cannot reach it; a path \
              may have about 100 bytes",
             folder.display()
         );
@@ -210,12 +210,12 @@ impl Notice {
         Self::new("key_exposed", reason)
     }
 
-    /// A stranger was refused.
+    /// A handshake was refused.
     pub(crate) fn refused(address: &str, cause: &str) -> Self {
         Self::new("refused", format!("a handshake with {address} was refused: {cause}"))
     }
 
-    /// A snapshot could not be taken.
+    /// A snapshot could not be submitted.
     pub(crate) fn snapshot_failed(space: &SpaceId, run: u64, reason: &str) -> Self {
         let reason = format!("snapshot {run} was not taken: {reason}");
         Self { space: Some(space.to_string()), ..Self::new("snapshot_failed", reason) }
@@ -249,13 +249,13 @@ impl Notice {
             Holder::Peer => ("peer_record_unsendable", &*peer, Some(peer.clone())),
         };
         let reason = format!(
-            "{holder} holds it and cannot send it: {what}; it stays there alone until it is written \
+            "{holder} holds it and cannot send it: {what}; it stays only there until it is written \
              again within the limit"
         );
         Self { peer, ..Self::about(event, space, id, &reason) }
     }
 
-    /// Rejections are one kind for each reason, other states of peers one for each peer.
+    /// Rejections have one kind per reason; other states of peers, one per peer.
     pub(crate) fn kind(&self) -> Kind {
         let is_rejection = self.event == REJECTED;
         let reason = is_rejection.then(|| self.reason.clone());

@@ -1,4 +1,4 @@
-//! Requests to a running node, carried out.
+//! Executes requests to a running node.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -19,16 +19,16 @@ use crate::request::{Answer, Request};
 use crate::submit::Submitter;
 use crate::variables;
 
-/// Why a request was not carried out, and what to do.
+/// The reason why a request failed, and the next step.
 type Refusal = String;
 
 impl Host {
-    /// Carries out a request, and reports an event for it.
+    /// Executes a request, and reports an event for it.
     pub(crate) async fn obey(&self, request: Result<Request, String>) -> Answer {
         let name = request.as_ref().map_or("request", Request::name);
         match self.carry_out(request).await {
             Ok((event, explanation)) => {
-                // The end itself is reported where it happens.
+                // The stop itself is reported elsewhere.
                 if !matches!(event, Event::Stopping { .. }) {
                     self.report.say(&event);
                 }
@@ -44,7 +44,7 @@ impl Host {
         }
     }
 
-    /// The event of a request, with the JSON of an explanation if that was asked for.
+    /// The event of a request, and the JSON of the explanation if it was requested.
     async fn carry_out(
         &self,
         request: Result<Request, String>,
@@ -128,7 +128,7 @@ impl Host {
         Ok(Event::Compacted { before, after })
     }
 
-    /// Carries out an operation on a pattern. Returns whether there was anything to do.
+    /// Executes an operation on a pattern. Returns whether it changed anything.
     async fn operate(
         &self,
         space: &str,
@@ -167,7 +167,7 @@ impl Host {
         Ok(Event::NodeWithdrawn { space, writer, patterns: patterns.await? })
     }
 
-    /// Reads the configuration again and puts in force the keys that can change.
+    /// Reads the configuration again and applies the keys that can change.
     pub(crate) fn reload(&self) -> Result<Event, Refusal> {
         let after =
             ClusterConfig::load_with(&self.path, variables()).map_err(|error| error.to_string())?;
@@ -203,7 +203,7 @@ fn submit_file(path: &Path, submitter: &Submitter) -> Result<Event, Refusal> {
     Ok(Event::Submitted { path: path.display().to_string(), snapshots, taken, written, rejected })
 }
 
-/// Runs a change on another thread, since it waits for the disk.
+/// Runs a change on a blocking thread, since it waits for the disk.
 async fn change<T: Send + 'static>(
     change: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
@@ -211,7 +211,7 @@ async fn change<T: Send + 'static>(
     changed.unwrap_or_else(|panic| Err(panic.to_string()))
 }
 
-/// Writes to `path` on another thread.
+/// Writes to `path` on a blocking thread.
 async fn blocking<E: Display + Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> Result<(), E> + Send + 'static,
@@ -230,7 +230,7 @@ fn choose(digests: &[String], version: &str) -> Result<usize, String> {
         _ => {
             let digests: Vec<_> = digests.iter().map(|digest| &digest[..12]).collect();
             Err(format!(
-                "{version} is the beginning of none or of several versions; there are {}",
+                "{version} is the beginning of no version or of several; there are {}",
                 digests.join(", ")
             ))
         }

@@ -6,13 +6,14 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-/// Lines that wait for a slow reader; further ones are lost and counted.
+/// The most lines that wait for a slow reader; further ones are dropped and counted.
 pub(crate) const QUEUE: usize = 4_096;
 
-/// How long the end of the program waits for a slow reader.
+/// The time that the end of the program waits for a slow reader.
 const TIME_LIMIT: Duration = Duration::from_secs(1);
 
-/// Writes lines on a thread of its own. A reader that is slow or gone loses lines, and holds up nothing.
+/// Writes lines on a separate thread. A slow or absent reader loses lines, and never blocks the
+/// node.
 pub(crate) struct Output {
     lines: SyncSender<Item>,
     lost: AtomicU64,
@@ -20,7 +21,7 @@ pub(crate) struct Output {
 
 enum Item {
     Line(String),
-    /// Everything before it was written.
+    /// Signals that all earlier items are written.
     Flush(SyncSender<()>),
 }
 
@@ -31,7 +32,7 @@ impl Output {
         Self { lines, lost: AtomicU64::new(0) }
     }
 
-    /// Queues a line. `lost` makes the line that tells how many were lost before it.
+    /// Queues a line. `lost` formats the line that reports the number of lines lost before it.
     pub(crate) fn line(&self, line: String, lost: impl FnOnce(u64) -> String) {
         let missing = self.lost.swap(0, Ordering::Relaxed);
         if missing > 0 && self.lines.try_send(Item::Line(lost(missing))).is_err() {
@@ -55,7 +56,7 @@ impl Output {
 fn drain(mut write: impl Write, items: &Receiver<Item>) {
     for item in items {
         match item {
-            // Without a reader the line is lost.
+            // An error means that there is no reader: drop the line.
             Item::Line(line) => _ = writeln!(write, "{line}").and_then(|()| write.flush()),
             Item::Flush(done) => _ = done.try_send(()),
         }

@@ -1,4 +1,4 @@
-//! Plays a node's consolidation scheduler, from a file.
+//! Replays a node's consolidation runs from a file.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) struct Replay {
     pub(crate) submitter: Submitter,
 }
 
-/// Opens a file of snapshots. One that holds nothing is reported, and the node starts empty.
+/// Opens a file of snapshots. Reports an empty file; the node then starts empty.
 pub(crate) fn open(
     path: &Path,
     dimension: usize,
@@ -54,7 +54,7 @@ impl Replay {
 
     fn submit_run(&mut self, run: u64) -> Result<(), SnapshotFileError> {
         for snapshot in self.file.read_run(run)? {
-            // A failure was reported, and the next run brings what this one would have.
+            // A failure is already reported; the next run resubmits the patterns.
             _ = self.submitter.submit(&snapshot);
         }
         Ok(())

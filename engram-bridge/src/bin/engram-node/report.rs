@@ -1,4 +1,4 @@
-//! Where everything that happens is reported.
+//! Reports events to the reader of the node's output.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,7 +35,7 @@ struct Shared {
 }
 
 impl Report {
-    /// Reports for the node of this name.
+    /// Reports for the node called `node`.
     pub(crate) fn new(node: &str, reader: Reader, sessions: bool) -> Self {
         let output = match reader {
             Reader::Program => Output::to(io::stdout()),
@@ -64,12 +64,12 @@ impl Report {
         self.shared.output.line(line(event), |count| line(&Event::EventsLost { count }));
     }
 
-    /// The event as it is reported to programs.
+    /// The event in its JSON form.
     pub(crate) fn json(&self, event: &Event) -> Value {
         event.json(&self.shared.node, now())
     }
 
-    /// Reports a notice, if it begins an episode.
+    /// Reports a notice if it begins an episode.
     pub(crate) fn notify(&self, notice: Notice) {
         if self.episodes().begins(notice.kind(), self.elapsed()) {
             self.say(&Event::Notice(notice));
@@ -82,7 +82,7 @@ impl Report {
         due.into_iter().for_each(|repeats| self.say_repeats(repeats));
     }
 
-    /// Reports what is not reported yet, and waits a moment for the reader.
+    /// Reports pending counts and the last event, and waits briefly for the reader.
     pub(crate) fn finish(&self, last: &Event) {
         let counts = self.episodes().finish();
         counts.into_iter().for_each(|repeats| self.say_repeats(repeats));
@@ -102,8 +102,8 @@ impl Report {
         self.shared.started.elapsed()
     }
 
-    /// Whether `now` is worth a line: if sessions are reported, whenever anything was counted; else
-    /// only if the patterns or the own data are others.
+    /// Whether to report `now`: on any change if sessions are reported; else only if the patterns
+    /// or the node's own data changed.
     pub(crate) fn is_worth_a_line(&self, said: &State, now: &State) -> bool {
         let shown = |state: &State| {
             (state.root.clone(), state.patterns, state.waiting, state.rejected, state.replay_done)
@@ -118,12 +118,12 @@ impl Report {
         self.notify(Notice::rejected_line(file, Some(line), pattern, &reason));
     }
 
-    /// How many were left out.
+    /// The number of lines and patterns left out.
     pub(crate) fn rejected(&self) -> u64 {
         self.shared.rejected.load(Ordering::Relaxed)
     }
 
-    /// The state may have changed.
+    /// Signals that the state may have changed.
     pub(crate) fn changed(&self) {
         self.shared.changed.notify_one();
     }
@@ -133,7 +133,7 @@ impl Report {
         self.shared.changed.notified().await;
     }
 
-    /// All own snapshots have been submitted.
+    /// Notes that all own snapshots are submitted.
     pub(crate) fn finish_replay(&self) {
         self.shared.replay_done.store(true, Ordering::Relaxed);
         self.changed();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// A request to a node. Its JSON has the field `command` beside those of the variant.
+/// A request to a node. Its JSON has the field `command` and the fields of the variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Request {
@@ -26,13 +26,13 @@ pub(crate) enum Request {
     Resolve { space: String, version: String, id: String },
     /// Drop the parts of all records whose versions lie too far in the future.
     DropImplausible,
-    /// Tell the conflicts of each space across ids.
+    /// List the conflicts of each space across ids.
     Groups,
-    /// Tell the versions of a pattern and the decision of the strategy.
+    /// Return the versions of a pattern and the decision of the strategy.
     Explain { space: String, id: String },
     /// Read the configuration again.
     Reload,
-    /// Tell the state of the node.
+    /// Return the state of the node.
     State,
     /// Stop the node.
     Stop,
@@ -41,7 +41,7 @@ pub(crate) enum Request {
 /// The answer to a request, as JSON of one line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Answer {
-    /// Whether the request was carried out.
+    /// Whether the request succeeded.
     pub(crate) done: bool,
     /// The answer for people.
     pub(crate) text: String,
@@ -49,7 +49,7 @@ pub(crate) struct Answer {
     pub(crate) json: serde_json::Value,
 }
 
-/// The longest line of a request in bytes: an id of 128 characters and a path fit many times.
+/// The longest line of a request in bytes: far more than an id of 128 characters and a path.
 pub(crate) const MAX_REQUEST: usize = 64 << 10;
 
 impl Request {

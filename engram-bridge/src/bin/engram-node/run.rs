@@ -38,32 +38,33 @@ pub(crate) struct Run {
     /// rotated, may be missing for a while, and may be a named pipe.
     #[arg(long, requires = "snapshots")]
     follow: bool,
-    /// Reports events as JSON, one object a line, on the standard output.
+    /// Reports events as JSON, one object per line, on the standard output.
     #[arg(long)]
     events: bool,
     /// Reports each session, and the state after each.
     #[arg(long)]
     sessions: bool,
-    /// Takes requests on the standard input, one JSON object a line, as `engram-node ctl` sends them:
-    /// {"command":"export","path":"/tmp/patterns.jsonl"}. The end of the input stops the node.
+    /// Accepts requests on the standard input, one JSON object per line, as `engram-node ctl` sends
+    /// them: {"command":"export","path":"/tmp/patterns.jsonl"}. The end of the input stops the
+    /// node.
     #[arg(long)]
     control: bool,
 }
 
-/// Requests that wait until the node takes them.
+/// The most requests that wait.
 const REQUESTS: usize = 16;
 
 impl Run {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let done = runtime.block_on(self.serve());
-        // A thread that waits for a pipe or a terminal must not hold up the end.
+        // A thread that waits for a pipe or a terminal must not delay the exit.
         runtime.shutdown_background();
         done
     }
 
     async fn serve(self) -> Result<(), Failure> {
-        // First of all: a signal during the start must not end the process.
+        // Must come first: a signal during the start must not end the process.
         let signals = Signals::listen()?;
         let config = ClusterConfig::load_with(&self.config, variables())?;
         let reader = if self.events { Reader::Program } else { Reader::Person };
@@ -137,7 +138,7 @@ impl Run {
     }
 }
 
-/// Listens in the state folder, if there is one. A node without the socket runs all the same.
+/// Listens in the state folder, if there is one. A node runs even without the socket.
 #[cfg(unix)]
 fn listen(
     folder: Option<&Path>,
@@ -159,7 +160,7 @@ fn listen(_: Option<&Path>, _: &mpsc::Sender<Asked>, _: &Report) -> Option<NoSoc
     None
 }
 
-/// The socket of systems that have none.
+/// A stub for systems without Unix sockets.
 #[cfg(not(unix))]
 struct NoSocket;
 

@@ -3,7 +3,7 @@
 use std::future;
 use std::io;
 
-/// The signals that a node handles. From their making on, none of them ends the process.
+/// The signals that a node handles. Once registered, they no longer end the process.
 pub(crate) struct Signals {
     /// The request to stop: Ctrl-C, or SIGTERM on Unix.
     pub(crate) end: End,
@@ -71,7 +71,7 @@ mod system {
         }
 
         pub(crate) async fn recv(&mut self) {
-            // Without a handler the system's own takes over, which ends the process, too.
+            // Without a handler, the system's default ends the process, too.
             if tokio::signal::ctrl_c().await.is_err() {
                 super::never().await;
             }

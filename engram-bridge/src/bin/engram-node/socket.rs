@@ -1,4 +1,4 @@
-//! The socket in the state folder, on which `engram-node ctl` asks.
+//! The socket in the state folder, which serves `engram-node ctl`.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -17,15 +17,15 @@ use crate::request::{Answer, MAX_REQUEST, Request};
 
 /// The name of the socket in the state folder.
 pub(crate) const SOCKET: &str = "control.sock";
-/// Requests that are served at once; others wait.
+/// The most requests served at once; others wait.
 const MAX_CONNECTIONS: usize = 8;
-/// How long a client may take to send its request, and to take its answer.
+/// The time that a client may take to send its request, and to receive its answer.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long the end waits for answers under way.
+/// The time that a shutdown waits for answers in progress.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// A socket that is listened on.
+/// A listening socket.
 pub(crate) struct Socket {
     path: PathBuf,
     end: Arc<Notify>,
@@ -37,7 +37,8 @@ impl Socket {
     /// root are served.
     pub(crate) fn listen(folder: &Path, requests: mpsc::Sender<Asked>) -> io::Result<Self> {
         let path = absolute(folder)?.join(SOCKET);
-        // A node that was killed leaves its socket. The folder is ours, so nobody listens there.
+        // A killed node leaves its socket. This process holds the folder's lock, so no other
+        // listens there.
         if fs::symlink_metadata(&path).is_ok_and(|file| file.file_type().is_socket()) {
             fs::remove_file(&path)?;
         }
@@ -49,9 +50,9 @@ impl Socket {
         Ok(Self { path, end, accepting })
     }
 
-    /// Stops listening, finishes the answers under way, and removes the socket.
+    /// Stops listening, finishes the answers in progress, and removes the socket.
     pub(crate) async fn close(self) {
-        // A socket that stays is replaced at the next start.
+        // The next start replaces a socket that remains.
         _ = fs::remove_file(&self.path);
         self.end.notify_one();
         let abort = self.accepting.abort_handle();
@@ -60,7 +61,7 @@ impl Socket {
         }
     }
 
-    /// Where it listens.
+    /// Its path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -87,12 +88,12 @@ async fn accept(
             Ok((stream, _)) => {
                 let requests = requests.clone();
                 connections.spawn(async move {
-                    // How the connection ends is the client's affair.
+                    // Errors concern only the client.
                     _ = serve(stream, owner, &requests).await;
                     drop(permit);
                 });
             }
-            // Too many files are open: that passes.
+            // Too many files are open: that is temporary.
             Err(_) => sleep(TIME_LIMIT / 100).await,
         }
         while connections.try_join_next().is_some() {}
@@ -118,7 +119,7 @@ async fn serve(stream: UnixStream, owner: u32, requests: &mpsc::Sender<Asked>) -
     timeout(TIME_LIMIT, write_all(&stream, &line)).await?
 }
 
-/// Reads to the end of a line, or as much as a request may have.
+/// Reads to the end of a line, or to the size limit of a request.
 async fn read_line(stream: &UnixStream) -> io::Result<Vec<u8>> {
     let (mut line, mut part) = (Vec::new(), [0; 4_096]);
     while line.len() < MAX_REQUEST && line.last() != Some(&b'\n') {
@@ -146,6 +147,6 @@ async fn write_all(stream: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
 }
 
 fn stopping() -> Answer {
-    let text = "the node stops; ask again once it runs".to_owned();
+    let text = "the node is stopping; try again once it runs".to_owned();
     Answer { done: false, json: serde_json::json!({ "error": text }), text }
 }

@@ -1,13 +1,13 @@
-//! What running nodes say of themselves over HTTP.
+//! Reads the state of running nodes over HTTP.
 
 use serde_json::Value;
 
 use crate::Failure;
 
-/// A node takes longer than this only if it is in trouble.
+/// The timeout of a request in seconds; a healthy node answers sooner.
 const TIME_LIMIT: u64 = 5;
 
-/// The page of a node, as `host:port` or as an address of HTTP.
+/// The page of a node, as `host:port` or as an HTTP URL.
 #[derive(Clone, Debug)]
 pub(crate) struct Page(String);
 
@@ -16,7 +16,7 @@ impl Page {
         let host = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
         let plain = |c: char| c.is_ascii_alphanumeric() || ".:-[]_".contains(c);
         if host.is_empty() || !host.chars().all(plain) {
-            return Err(format!("{text:?} is no page of a node; name it like 127.0.0.1:7801"));
+            return Err(format!("{text:?} is not a node's page; write it like 127.0.0.1:7801"));
         }
         Ok(Self(format!("http://{host}")))
     }
@@ -30,7 +30,7 @@ impl Page {
     pub(crate) fn peers(&self) -> Result<Vec<Value>, Failure> {
         let peers = self.get("/cluster/consolidation/peers")?;
         let listed = peers.as_array().cloned();
-        listed.ok_or_else(|| format!("{}: not a node of this kind", self.0).into())
+        listed.ok_or_else(|| format!("{}: not an engram-node page", self.0).into())
     }
 
     /// `/cluster/consolidation/diff`.
@@ -42,18 +42,18 @@ impl Page {
     fn get(&self, path: &str) -> Result<Value, Failure> {
         let address = format!("{}{path}", self.0);
         let answer = minreq::get(&address).with_timeout(TIME_LIMIT).send().map_err(|error| {
-            format!("{address}: no answer ({error}); does [http] of that node say so?")
+            format!("{address}: no answer ({error}); does that node's [http] listen there?")
         })?;
         let text = answer.as_str().map_err(|error| format!("{address}: {error}"))?;
         if answer.status_code != 200 {
             return Err(format!("{address}: {} {}", answer.status_code, text.trim()).into());
         }
         let read = serde_json::from_str(text);
-        read.map_err(|_| format!("{address}: not a node of this kind").into())
+        read.map_err(|_| format!("{address}: not an engram-node page").into())
     }
 }
 
-/// A value of a query, with everything but plain characters as `%` and two digits.
+/// A percent-encoded value of a query.
 fn encoded(value: &str) -> String {
     let mut text = String::new();
     for byte in value.bytes() {
@@ -67,7 +67,7 @@ fn encoded(value: &str) -> String {
     text
 }
 
-/// A field as text, whatever it holds.
+/// A field as text, whatever its type.
 pub(crate) fn text(value: &Value, field: &str) -> String {
     match &value[field] {
         Value::String(text) => text.clone(),

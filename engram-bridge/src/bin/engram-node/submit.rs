@@ -16,7 +16,7 @@ pub(crate) struct Submitter {
     pub(crate) report: Report,
 }
 
-/// What became of a snapshot.
+/// The outcome of a snapshot.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Taken {
     pub(crate) taken: usize,
@@ -25,10 +25,10 @@ pub(crate) struct Taken {
 }
 
 impl Submitter {
-    /// Submits a snapshot, and reports what was left out. Waits for the disk.
+    /// Submits a snapshot, and reports the patterns left out. Waits for the disk.
     ///
     /// # Errors
-    /// Nothing of the snapshot was taken, for a reason that may pass; that is reported, too.
+    /// The reason, which may be temporary and is also reported. Nothing of the snapshot was stored.
     pub(crate) fn submit(&self, read: &FileSnapshot) -> Result<Taken, String> {
         let Some(space) = self.node.store.space(&read.space) else {
             let reason = format!("this node does not host {}; add it to node.spaces", read.space);
@@ -69,7 +69,7 @@ impl Submitter {
         Ok(Taken { taken, written, rejected })
     }
 
-    /// Reports what could not be read of a snapshot. Returns how much that is.
+    /// Reports the unreadable lines and patterns of a snapshot. Returns their number.
     fn unreadable(&self, read: &FileSnapshot) -> usize {
         read.rejected.iter().cloned().for_each(|line| self.reject(line));
         read.rejected.len()

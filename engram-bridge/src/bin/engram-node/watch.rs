@@ -1,4 +1,4 @@
-//! Running nodes, live, as text.
+//! A live text view of running nodes.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -10,26 +10,27 @@ use crate::Failure;
 use crate::event::printable;
 use crate::status::{Page, text};
 
-/// Shows running nodes: readiness, warnings, roots, patterns, and how far each peer is behind.
+/// Shows running nodes: readiness, warnings, roots, patterns, and the lag of each peer.
 ///
-/// Reads /cluster/consolidation of each node, which the section http of its configuration switches on.
+/// Reads /cluster/consolidation of each node, which the `http` section of its configuration
+/// enables.
 #[derive(Args)]
 pub(crate) struct Watch {
     /// The pages of the nodes, such as 127.0.0.1:7801.
     #[arg(required = true, value_name = "PAGE", value_parser = Page::parse)]
     pages: Vec<Page>,
-    /// Seconds between two looks.
+    /// Seconds between two updates.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
     every: u64,
-    /// Looks once, and ends.
+    /// Shows one update, and exits.
     #[arg(long)]
     once: bool,
-    /// Prints each look as one line of JSON.
+    /// Prints each update as one line of JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// What one node said, or why it did not.
+/// The answer of one node, or the reason why there is none.
 type Look = Result<(Value, Vec<Value>), Failure>;
 
 impl Watch {
@@ -37,7 +38,7 @@ impl Watch {
         loop {
             let looks: Vec<_> = self.pages.iter().map(look).collect();
             let shown = if self.json { in_json(&looks) } else { in_text(&looks) };
-            // A terminal shows the newest look only, from its first line.
+            // A terminal shows only the latest update, from its first line.
             let home = if io::stdout().is_terminal() && !self.json { "\x1b[H\x1b[J" } else { "" };
             print!("{home}{shown}");
             io::stdout().flush()?;
@@ -125,7 +126,7 @@ fn peer(peer: &Value) -> String {
     )
 }
 
-/// When the two were last equal.
+/// The time since the two were last equal.
 fn equal(peer: &Value) -> String {
     match (peer["agreement"].as_str(), peer["state"].as_str()) {
         (Some("in_step"), Some("connected")) => "equal now".to_owned(),

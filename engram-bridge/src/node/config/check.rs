@@ -1,4 +1,4 @@
-//! From what is written to what is meant.
+//! Validates the file and converts it to a configuration.
 
 mod conflict;
 mod running;
@@ -42,12 +42,12 @@ const MAX_REPLACED: usize = 16;
 pub(super) const MAX_AGE_DAYS: RangeInclusive<i64> = 1..=36_500;
 pub(super) const MAX_PATTERNS: RangeInclusive<i64> = 1..=1_000_000_000;
 const MAX_SPACES: usize = 1_024;
-/// Stands for every space that the store holds or a peer names.
+/// Denotes every space that the store holds or a peer names.
 pub(super) const ALL_SPACES: &str = "*";
 const MIB: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Checks every key, also after one was found wrong; `None` if anything was.
+/// Checks every key, even after a problem; `None` if there is any problem.
 pub(super) fn check(file: File, problems: &mut Vec<ConfigProblem>) -> Option<ClusterConfig> {
     let mut check = Check { problems };
     let node = check.node(file.node);
@@ -113,7 +113,7 @@ impl Check<'_> {
         self.refuse(key, format!("{value} is not in {least}..={most}; the default is {default}"))
     }
 
-    /// A time in the unit of its key; the outer `None` for what is no time.
+    /// A time in the unit of its key; the outer `None` if it is not a time.
     fn time(&mut self, key: &str, written: Option<&Time>, unit: Duration) -> Option<Option<i64>> {
         let text = match written {
             None => return Some(None),
@@ -127,11 +127,11 @@ impl Check<'_> {
             }
             Ok(_) => {
                 let unit = humantime::format_duration(unit);
-                self.refuse(key, format!("{text:?} is no multiple of {unit}; write one"))
+                self.refuse(key, format!("{text:?} is not a multiple of {unit}; write one that is"))
             }
             Err(error) => {
                 let message = format!(
-                    "{text:?} is no time: {error}; write a number, or text as in \"1m 30s\""
+                    "{text:?} is not a time: {error}; write a number, or text as in \"1m 30s\""
                 );
                 self.refuse(key, message)
             }
@@ -144,12 +144,13 @@ impl Check<'_> {
             Ok(address) => Some(address),
             Err(_) => self.refuse(
                 key,
-                format!("{value:?} is no address; write an IP address and a port, such as 127.0.0.1:7701 or [::1]:7701"),
+                format!("{value:?} is not an address; write an IP address and a port, such as 127.0.0.1:7701 or [::1]:7701"),
             ),
         }
     }
 
-    /// Where to dial a peer; the outer `None` for what is no address, the inner if none is given.
+    /// The address to dial a peer at; the outer `None` if it is not an address, the inner if none
+    /// is given.
     fn peer_address(&mut self, key: String, value: Option<String>) -> Option<Option<String>> {
         let Some(value) = value else { return Some(None) };
         let port = value.rsplit_once(':').filter(|(host, _)| !host.is_empty());
@@ -157,7 +158,7 @@ impl Check<'_> {
             Some(1..) => Some(Some(value)),
             _ => self.refuse(
                 key,
-                format!("{value:?} is no address; write a host and a port, such as 10.0.0.2:7701 or node-b:7701"),
+                format!("{value:?} is not an address; write a host and a port, such as 10.0.0.2:7701 or node-b:7701"),
             ),
         }
     }
@@ -257,12 +258,13 @@ impl Check<'_> {
         let name = self.required(&format!("peers.{at}.name"), peer.name, "\"node-b\"");
         let address = self.peer_address(format!("peers.{at}.address"), peer.address);
         let key = format!("peers.{at}.node_id");
-        let node_id = self.required(&key, peer.node_id, "what `engram-node certs show` prints");
+        let node_id =
+            self.required(&key, peer.node_id, "the id that `engram-node certs show` prints");
         let node_id = node_id.and_then(|text| match text.parse::<NodeId>() {
             Ok(node_id) => Some(node_id),
             Err(error) => self.refuse(
                 key,
-                format!("{text:?} is no node id ({error}); copy what `engram-node certs show` prints for the peer's certificate"),
+                format!("{text:?} is not a node id ({error}); copy the id that `engram-node certs show` prints for the peer's certificate"),
             ),
         });
         let replaces = self.replaces(&format!("peers.{at}.replaces"), peer.replaces);
@@ -333,7 +335,7 @@ impl Check<'_> {
         }
         self.refuse(
             "http.listen",
-            format!("{listen} can be reached by others, and there is no log-in; listen on 127.0.0.1, or add allow_remote = true"),
+            format!("{listen} is reachable from other hosts, and there is no log-in; listen on 127.0.0.1, or add allow_remote = true"),
         )
     }
 
@@ -348,7 +350,7 @@ impl Check<'_> {
         })
     }
 
-    /// A number that need not be there; the outer `None` for one that is out of range.
+    /// An optional number; the outer `None` if it is out of range.
     fn limit(
         &mut self,
         key: &str,
@@ -358,7 +360,8 @@ impl Check<'_> {
         match value {
             Some(value) if !range.contains(&value) => {
                 let (least, most) = (range.start(), range.end());
-                let message = format!("{value} is not in {least}..={most}; leave it out for all");
+                let message =
+                    format!("{value} is not in {least}..={most}; leave it out for no limit");
                 self.refuse(key, message)
             }
             value => Some(value.map(i64::unsigned_abs)),

@@ -1,4 +1,4 @@
-//! The file as it is written, before anything is made of it.
+//! The raw file, before validation.
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -6,8 +6,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::ConfigProblem;
 
-/// Integers are as wide as TOML's and required keys may be missing, so that what is wrong with
-/// them can be said in our words, all at once.
+/// Integers are as wide as TOML's and required keys are optional, so that validation can report all
+/// problems at once, in its own words.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct File {
@@ -33,7 +33,7 @@ pub(super) struct Node {
     pub(super) replaces: Option<Vec<String>>,
 }
 
-/// A time: a number of the unit that the key names, or a text such as `1m 30s`.
+/// A time: a number in the unit that the key names, or a text such as `1m 30s`.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a number, or a text such as \"1m 30s\"")]
 pub(super) enum Time {
@@ -41,7 +41,7 @@ pub(super) enum Time {
     Text(String),
 }
 
-/// A list of names, or one text that stands for all spaces.
+/// A list of names, or one text that denotes all spaces.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a list of names, or \"*\"")]
 pub(super) enum SpaceNames {
@@ -146,7 +146,7 @@ pub(super) struct Retention {
     pub(super) max_patterns: Option<i64>,
 }
 
-/// Reads the file, with a problem for every key that nobody knows.
+/// Reads the file, with a problem for every unknown key.
 pub(super) fn read(text: &str) -> Result<(File, Vec<ConfigProblem>), ConfigProblem> {
     let unreadable = |error: toml::de::Error| {
         let line = error.span().map(|span| line_at(text, span.start));
@@ -157,7 +157,7 @@ pub(super) fn read(text: &str) -> Result<(File, Vec<ConfigProblem>), ConfigProbl
     let mut unknown = Vec::new();
     let deserializer = toml::Deserializer::parse(text).map_err(unreadable)?;
     let file = serde_ignored::deserialize(deserializer, |path| {
-        let message = "this key is not known; check its spelling or remove it".to_owned();
+        let message = "this key is unknown; check its spelling or remove it".to_owned();
         unknown.push(ConfigProblem { key: path.to_string(), line: None, message });
     });
     Ok((file.map_err(unreadable)?, unknown))

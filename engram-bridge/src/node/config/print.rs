@@ -1,4 +1,4 @@
-//! The configuration that is in force, as a file.
+//! Prints the effective configuration as a file.
 
 use std::fmt;
 use std::path::Path;
@@ -15,7 +15,8 @@ use crate::replica::across_ids::AcrossIds;
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
-/// A whole `cluster.toml`: every key with its value, defaults included. It means the same again.
+/// Prints a complete `cluster.toml`: every key with its value, defaults included. Parsing it yields
+/// the same configuration.
 impl fmt::Display for ClusterConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
@@ -192,7 +193,7 @@ fn path(path: &Path) -> Value {
     text(&path.display().to_string())
 }
 
-/// A number as short as it can be written.
+/// A number in its shortest decimal form.
 fn decimal(number: f32) -> Value {
     let written = number.to_string().parse();
     Value::Float(written.unwrap_or_else(|_| f64::from(number)))

@@ -1,4 +1,4 @@
-//! Every key of `cluster.toml` for people: what it takes, and what holds without it.
+//! The reference of `cluster.toml`: the values and the default of every key.
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
@@ -14,23 +14,23 @@ pub(super) struct Key {
     pub(super) decides: &'static str,
 }
 
-/// Which values a key takes.
+/// The values that a key takes.
 pub(super) enum Takes {
     Number(RangeInclusive<i64>),
     Decimal(RangeInclusive<f64>),
     OneOf(&'static [&'static str]),
     Flag,
-    /// Text of a kind that one can only describe; an example of it, as it is written in the file.
+    /// Text: a description of it, and an example as written in the file.
     Text(&'static str, &'static str),
 }
 
-/// What holds if the key is not there.
+/// The behaviour without the key.
 pub(super) enum Without {
     /// The node does not start.
     Refused,
-    /// The same as if this was written.
+    /// This value applies.
     Value(&'static str),
-    /// No value would mean the same.
+    /// A behaviour that no value of the key expresses.
     Nothing(&'static str),
 }
 
@@ -49,7 +49,7 @@ const fn key(
 
 const PEM: Takes = Text("path of a PEM file", "\"file.pem\"");
 
-/// In the order of the file. The tests hold it against what is really taken.
+/// All keys in the order of the file. The tests check them against the parser.
 pub(super) const KEYS: [Key; 51] = [
     key("node", "name", Text("text", "\"node-a\""), Refused, "A name for people."),
     key(
@@ -438,7 +438,7 @@ impl std::fmt::Display for Without {
     }
 }
 
-/// A number as people write it, by thousands.
+/// A number with separators between thousands.
 fn grouped(number: i64) -> String {
     match (number / 1_000, number % 1_000) {
         (0, rest) => rest.to_string(),
@@ -454,7 +454,7 @@ mod tests {
 
     use super::*;
 
-    /// No more than what a file must have, with one key more.
+    /// A minimal file with one additional key.
     fn with(key: &Key, value: Option<&str>) -> Result<ClusterConfig, super::super::ConfigError> {
         let mut file: Table = "
             node = { name = 'a', listen = '[::1]:0' }
@@ -516,7 +516,7 @@ mod tests {
                     let written = with(key, Some(value)).map(|config| config.to_string());
                     assert_eq!(without.unwrap(), written.unwrap(), "{}", key.name);
                 }
-                // The node's own tests say what it does then.
+                // The node's own tests cover the behaviour.
                 Nothing(_) => assert!(without.is_ok() || key.section == "http", "{}", key.name),
             }
         }

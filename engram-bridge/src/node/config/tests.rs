@@ -310,7 +310,7 @@ fn variables_override_single_values() {
     assert_eq!((&*config.node.name, config.node.listen.port()), ("node-z", 9));
     assert_eq!(config.node.spaces, [SpaceId::new("other").unwrap()]);
     assert_eq!(config.merkle_tree.hash, AnyHasher::Sha256);
-    assert_eq!(config.gossip.max_patterns_per_sync, 50, "the file's, where no variable is");
+    assert_eq!(config.gossip.max_patterns_per_sync, 50, "the file's value without a variable");
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn invalid_variable_is_reported_by_name() {
         "ENGRAM_GOSSIP__SPEED: there is no such key",
         "ENGRAM_GOSIP__FANOUT: there is no such key",
         "ENGRAM_PEERS__NAME: there is no such key",
-        "gossip.interval_seconds (ENGRAM_GOSSIP__INTERVAL_SECONDS): \"soon\" is no time",
+        "gossip.interval_seconds (ENGRAM_GOSSIP__INTERVAL_SECONDS): \"soon\" is not a time",
     ] {
         assert!(error.contains(part), "{part} in {error}");
     }

@@ -1,4 +1,4 @@
-//! Single values of the configuration from variables, for containers and service managers.
+//! Overrides of single values by environment variables, for containers and service managers.
 
 use std::ffi::OsString;
 
@@ -10,24 +10,25 @@ use super::file::File;
 const PREFIX: &str = "ENGRAM_";
 const BETWEEN: &str = "__";
 
-/// A value that a variable puts in the place of the file's.
+/// A value from a variable that replaces the file's.
 pub(super) struct Override {
     variable: String,
     section: String,
     key: String,
     value: Value,
-    /// The value as it was written, for keys that take text: a name may look like a number.
+    /// The raw value, for keys that take text: a name may look like a number.
     text: String,
 }
 
-/// The variables that mean a key, in the order of their names; one that is not UTF-8 is a problem.
+/// The variables that name a key, in the order of their names. Reports a problem for a value that
+/// is not UTF-8.
 pub(super) fn overrides(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     problems: &mut Vec<ConfigProblem>,
 ) -> Vec<Override> {
     let mut meant = Vec::new();
     for (variable, text) in variables {
-        // A name that is not UTF-8 is none of ours.
+        // A name that is not UTF-8 does not name a key.
         let Ok(variable) = variable.into_string() else { continue };
         let place = variable.strip_prefix(PREFIX).and_then(|rest| rest.split_once(BETWEEN));
         let Some((section, key)) = place else { continue };
@@ -52,7 +53,8 @@ fn value(text: &str) -> Value {
     parsed.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// The file with the overrides in it, one after the other; what cannot be is a problem.
+/// Applies the overrides to the file, one after the other. Reports a problem for each one that does
+/// not apply.
 pub(super) fn apply(
     text: &str,
     file: File,
@@ -74,7 +76,7 @@ pub(super) fn apply(
     file
 }
 
-/// The table with a value of a variable in it, or why that cannot be.
+/// The table with the variable's value set, or the reason why it cannot be set.
 fn set(table: &Table, meant: &Override, value: &Value) -> Result<(File, Table), String> {
     let Override { section, key, .. } = meant;
     let mut candidate = table.clone();
@@ -94,7 +96,7 @@ fn set(table: &Table, meant: &Override, value: &Value) -> Result<(File, Table), 
     }
 }
 
-/// Names the variable where it is to blame, instead of a line that was overridden.
+/// Replaces the line by the variable's name in problems that an override causes.
 pub(super) fn name(overrides: &[Override], problems: &mut [ConfigProblem]) {
     for problem in problems {
         let blamed = |meant: &&Override| problem.key == format!("{}.{}", meant.section, meant.key);

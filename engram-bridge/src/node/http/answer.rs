@@ -24,7 +24,7 @@ use crate::spaces::space::Space;
 pub(super) struct Diff {
     peer: String,
     space: String,
-    /// Whether the two were ever equal in this space; if not, all of it may differ.
+    /// Whether the two were ever equal in this space; if not, the whole space may differ.
     ever_equal: bool,
     slots: Vec<u32>,
     patterns: usize,
@@ -50,11 +50,12 @@ impl Diff {
 #[derive(Serialize)]
 pub(super) struct Map {
     space: String,
-    /// How many leading bits of a key's hash make a slot: the depth of the tree, at most 12.
+    /// The number of leading bits of a key's hash that select a slot: the depth of the tree, at
+    /// most 12.
     bits: u8,
-    /// How many records each slot holds: `.` for none, then 1 to 9, a to z; z means 35 or more.
+    /// The number of records in each slot: `.` for none, then 1 to 9, a to z; z means 35 or more.
     fill: String,
-    /// Where this node changed since each peer was last equal.
+    /// The slots that changed here since each peer was last equal.
     peers: Vec<Differing>,
 }
 
@@ -65,7 +66,7 @@ struct Differing {
     slots: Vec<u32>,
 }
 
-/// A finer map than this would not fit a screen.
+/// A finer map would not fit a screen.
 const MAP_BITS: u8 = 12;
 
 impl Map {
@@ -98,7 +99,7 @@ fn letter(count: u64) -> char {
     }
 }
 
-/// The node of the tree that is slot number `slot` of 2 to the power of `bits`.
+/// The path of the tree node that is slot `slot` of 2^`bits`.
 fn path(slot: u32, bits: u8) -> Path {
     let mut hash = [0; 32];
     hash[..4].copy_from_slice(&(slot << (32 - u32::from(bits))).to_be_bytes());
@@ -132,9 +133,9 @@ impl Slot {
 pub(super) struct Conflicts {
     space: String,
     total: u64,
-    /// The first of them, ascending by id; `after=` the last one gives the next.
+    /// The first of them, ascending by id; `after=` the last id continues.
     conflicts: Vec<Explained>,
-    /// Conflicts across ids; nothing if they are switched off.
+    /// Conflicts across ids; `None` if the comparison is off.
     across_ids: Option<AcrossIds>,
 }
 
@@ -193,7 +194,7 @@ impl Update {
     }
 }
 
-/// The name of a node for people; its id, if the roster does not list it.
+/// The name of a node for people; its id if the roster does not list it.
 fn name_of(node: &Telemetry, id: &NodeId) -> String {
     if *id == node.gossip().node_id() {
         return node.name().to_owned();

@@ -1,8 +1,8 @@
-//! The routes, for a host with an axum 0.8 application of its own.
+//! The routes, for a host with its own axum 0.8 application.
 //!
-//! The crate shows no foreign type whose version begins with 0, except here: a router can only be
-//! merged with one of the same axum. So the module bears the version in its name. A later axum
-//! gets a module of its own beside it, and neither can break the other's users.
+//! The crate exposes no foreign type of a 0.x version, except here: a router can be merged only
+//! with one of the same axum version. The module's name therefore carries the version. A later axum
+//! gets a separate module, so that neither breaks the other's users.
 //!
 //! ```no_run
 //! # use engram_bridge::http::axum_0_8;
@@ -12,9 +12,9 @@
 //! # }
 //! ```
 //!
-//! Engram has `/health/*` and `/metrics/prometheus` of its own, and axum panics if two routers
-//! have the same path: there merge [`cluster`] only, or nest [`router`] under a path. The routes
-//! come without limits and without a log-in; those are the host's.
+//! Engram has its own `/health/*` and `/metrics/prometheus`, and axum panics if two routers have
+//! the same path: in Engram, merge only [`cluster`], or nest [`router`] under a path. The routes
+//! have neither limits nor a log-in; the host adds them.
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ pub fn cluster<S: Clone + Send + Sync + 'static>(telemetry: &Telemetry) -> Route
     routes.layer(map_response(harden)).with_state(telemetry.clone())
 }
 
-/// Adds the headers of every answer: a browser stores nothing and guesses no type.
+/// Adds the headers of every answer: a browser neither stores answers nor guesses types.
 async fn harden(mut response: Response) -> Response {
     const HARDENED: [(HeaderName, &str); 3] = [
         (CACHE_CONTROL, "no-store"),
@@ -81,7 +81,7 @@ async fn harden(mut response: Response) -> Response {
     response
 }
 
-/// The parameters of a request. Every route reads those that it needs.
+/// The parameters of a request. Every route reads the ones it needs.
 #[derive(Deserialize)]
 struct Asked {
     space: Option<String>,
@@ -110,7 +110,7 @@ impl Asked {
             .map_err(|error| Wrong(StatusCode::BAD_REQUEST, error.body_text()))
     }
 
-    /// The space that is meant: the one that is named, or else the first.
+    /// The named space, or else the first.
     fn space(&self, node: &Telemetry) -> Result<Arc<Space>, Wrong> {
         let mut spaces = node.store().iter();
         let Some(name) = &self.space else {
@@ -154,7 +154,7 @@ async fn prometheus(State(node): State<Telemetry>) -> impl IntoResponse {
     ([(CONTENT_TYPE, METRICS_CONTENT_TYPE)], node.prometheus())
 }
 
-/// Changes nothing, but needs a session with the peer.
+/// Changes nothing, but runs a session with the peer.
 async fn plan(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize> {
     let peer = Asked::read(&uri)?.peer(&node)?;
     match SyncPreview::compute(node.store(), node.gossip(), peer.member.id).await {

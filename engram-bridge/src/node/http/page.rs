@@ -1,4 +1,4 @@
-//! The status page: one document, joined from small files.
+//! The status page: one document, assembled from small files.
 
 use std::sync::LazyLock;
 
@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-/// The page, with the policy that a browser applies to it.
+/// The page, with its content security policy.
 pub(super) struct Page {
     pub(super) html: String,
-    /// Its content security policy: nothing but its own style, its own script and this node.
+    /// Its content security policy: permits only its own style, its own script and this node.
     pub(super) policy: String,
 }
 
@@ -25,7 +25,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/live.js"),
 );
 
-/// The page, joined once.
+/// The page, assembled once.
 pub(super) fn page() -> &'static Page {
     static PAGE: LazyLock<Page> = LazyLock::new(|| Page {
         html: HTML.replace("/*style*/", STYLE).replace("/*script*/", SCRIPT),
@@ -39,7 +39,7 @@ pub(super) fn page() -> &'static Page {
     &PAGE
 }
 
-/// Lets exactly this text be used.
+/// The policy source that permits exactly this text.
 fn source(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
 }
@@ -58,7 +58,7 @@ mod tests {
         }
     }
 
-    /// Ids and names come from strangers: they may become text and nothing else.
+    /// Ids and names come from other parties: the page may use them only as text.
     #[test]
     fn data_never_becomes_markup() {
         for way in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {

@@ -18,18 +18,18 @@ pub(super) struct Peer {
     state: &'static str,
     connected_seconds: Option<f64>,
     round_trip_seconds: Option<f64>,
-    /// Dials in a row that failed, why, and when the next one is due.
+    /// Consecutive failed dials, their cause, and the time until the next one.
     failures: u32,
     cause: Option<String>,
     retry_in_seconds: Option<f64>,
-    /// How it stands by the roots that it told last: `in_step`, `behind`, `ahead`, `apart`, `unknown` or
-    /// `no_common_space`. `behind`: this node lacks records that the peer has.
+    /// Its agreement with this node by its latest roots: `in_step`, `behind`, `ahead`, `apart`,
+    /// `unknown` or `no_common_space`. `behind`: this node lacks records that the peer has.
     agreement: &'static str,
-    /// How many records one of the two has more, at least; for `behind` and `ahead`.
+    /// The least number of records that one of the two lacks; for `behind` and `ahead`.
     records_apart: Option<u64>,
-    /// How the membership sees it: `alive`, `suspect` or `down`.
+    /// Its liveness in the membership: `alive`, `suspect` or `down`.
     liveness: &'static str,
-    /// Since the roots were last equal; since the start, if they never were.
+    /// The time since the roots were last equal; since the start if they never were.
     lag_seconds: f64,
     ever_equal: bool,
     /// Changes here since then, over all spaces.
@@ -47,7 +47,7 @@ pub(super) struct Peer {
 struct Session {
     /// A word: `in_sync`, `synced`, `failed` and the like.
     result: &'static str,
-    /// Why it failed, if it did.
+    /// The cause of the failure, if it failed.
     cause: Option<String>,
     opened_by_us: Option<bool>,
     records_in: u64,

@@ -1,4 +1,4 @@
-//! A small server for the routes, for nodes that have no other.
+//! A small server for the routes, for nodes without another one.
 
 use std::collections::VecDeque;
 use std::io;
@@ -26,20 +26,21 @@ use crate::node::telemetry::Telemetry;
 /// Serves all routes of [`http`](crate::http), within the limits of
 /// [`limits`](crate::node::http::limits), until it is dropped.
 ///
-/// There is no log-in and no encryption. So listen on a loopback address, or let only those reach
-/// the port who may read pattern ids. On a loopback address only requests to an address or to
-/// `localhost` are answered: no site on the web can point a name of its own at it and read along.
+/// There is no log-in and no encryption. Listen on a loopback address, or restrict access to the
+/// port to clients that may read pattern ids. On a loopback address, it answers only requests to an
+/// address or to `localhost`: a web site cannot point its own name at the node and read the answers
+/// (DNS rebinding).
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     accepting: AbortHandle,
 }
 
-/// Why the server does not listen. Nothing is left running.
+/// The server cannot listen. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot serve HTTP on {address}: {source}; stop the other process, or use port 0")]
 pub struct ServerError {
-    /// Where it should have listened.
+    /// The address.
     pub address: SocketAddr,
     /// The error of the operating system.
     pub source: io::Error,
@@ -49,7 +50,7 @@ impl Server {
     /// Listens on `address` and answers from now on.
     ///
     /// # Errors
-    /// [`ServerError`] if the address cannot be listened on.
+    /// [`ServerError`] if it cannot listen on the address.
     pub async fn start(address: SocketAddr, telemetry: &Telemetry) -> Result<Self, ServerError> {
         let failed = |source| ServerError { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -64,7 +65,7 @@ impl Server {
         Ok(Self { address, accepting })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
@@ -76,7 +77,7 @@ impl Drop for Server {
     }
 }
 
-/// Serves all connections. They end with this task.
+/// Accepts and serves connections. They end with this task.
 async fn accept(listener: TcpListener, routes: Router) {
     let mut connections = Connections::default();
     loop {
@@ -85,13 +86,13 @@ async fn accept(listener: TcpListener, routes: Router) {
                 connections.make_room().await;
                 connections.serve(stream, routes.clone());
             }
-            // Too many files are open, or the client left already: both pass.
+            // Too many files are open, or the client has left: both are temporary.
             Err(_) => sleep(HEAD_TIMEOUT / 100).await,
         }
     }
 }
 
-/// The connections that are served.
+/// The open connections.
 #[derive(Default)]
 struct Connections {
     tasks: JoinSet<()>,
@@ -101,13 +102,13 @@ struct Connections {
 
 struct Served {
     task: AbortHandle,
-    /// Requests that are being answered: 0 or 1.
+    /// Requests in progress: 0 or 1.
     requests: Arc<AtomicUsize>,
 }
 
 impl Connections {
-    /// Makes room for one more. If as many are served as may be, the oldest one without a request ends; if
-    /// all have one, it waits for an end.
+    /// Makes room for one more. At [`MAX_CONNECTIONS`], closes the oldest one without a request in
+    /// progress; if all have one, waits until one ends.
     async fn make_room(&mut self) {
         loop {
             while self.tasks.try_join_next().is_some() {}
@@ -142,7 +143,7 @@ impl Connections {
     }
 }
 
-/// A request that is being answered.
+/// A request in progress.
 struct Answering(Arc<AtomicUsize>);
 
 impl Answering {
@@ -158,7 +159,7 @@ impl Drop for Answering {
     }
 }
 
-/// Serves one connection; how it ends is the client's affair.
+/// Serves one connection; ignores its errors, which concern only the client.
 async fn serve(stream: TcpStream, routes: Router) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -178,7 +179,7 @@ async fn refuse_foreign_names(request: Request, next: Next) -> Response {
     if names_this_machine(request.headers()) {
         return next.run(request).await;
     }
-    let error = "ask for the address that the node named, not for a host name\n";
+    let error = "use the address that the node printed, not a host name\n";
     (StatusCode::MISDIRECTED_REQUEST, error).into_response()
 }
 

@@ -1,4 +1,4 @@
-//! From the table to the exposition.
+//! Encodes the table as an exposition.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use super::{METRICS, Metric, MetricKind, Reading, Sample, Value};
 
 /// The text of all metrics, in the OpenMetrics format that Prometheus scrapes.
 pub(crate) fn encode(reading: Reading) -> String {
-    // A registry of one scrape: the counters live in the node, not in a recorder.
+    // A registry for one scrape: the node holds the counters, not a recorder.
     let mut registry = Registry::default();
     registry.register_collector(Box::new(reading));
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The values of all metrics at one moment.
+//! A reading of all metrics.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ pub(crate) struct Reading {
     pub(crate) net: Stats,
     pub(crate) totals: Totals,
     pub(crate) session_seconds: Histogram,
-    /// Of sessions that found both sides equal and moved no record.
+    /// Times of sessions that found both sides equal and moved no record.
     pub(crate) compare_seconds: Histogram,
     pub(crate) peers: Vec<PeerReading>,
     pub(crate) spaces: Vec<SpaceReading>,
     pub(crate) strategy: String,
     pub(crate) writes: WriteStats,
-    /// Own writes that were written again within the last hour.
+    /// Own writes that were reissued within the last hour.
     pub(crate) recent_reissues: u64,
     pub(crate) caps: [CapUsage; Cap::ALL.len()],
     /// Rows of the store that were damaged or missing when the process started.
@@ -55,11 +55,11 @@ pub(crate) struct SpaceReading {
     pub(crate) stats: SpaceStats,
     /// Submissions that wait for the first contact.
     pub(crate) waiting: u64,
-    /// Conflicts across ids; all 0 if they are switched off.
+    /// Conflicts across ids; all 0 if the comparison is off.
     pub(crate) across_ids: AcrossIdsStats,
     /// Patterns of the own engine that are refused.
     pub(crate) refused: u64,
-    /// Patterns that came to have more than one version.
+    /// Patterns that acquired more than one version.
     pub(crate) conflicts_met: u64,
     /// Snapshots of the engine.
     pub(crate) runs: RunStats,

@@ -273,7 +273,7 @@ pub const METRICS: &[Metric] = &[
     network::CONNECTIONS_LOST,
 ];
 
-/// A state that holds, 1, or does not, 0.
+/// A sample for a state: 1 if it holds, else 0.
 fn flag(labels: &[&str], holds: bool) -> Sample {
     Sample::level(labels, f64::from(u8::from(holds)))
 }

@@ -14,15 +14,15 @@ use crate::engram::ports::ConsolidationStats;
 use crate::engram::timestamp::Timestamp;
 use crate::spaces::store::DEFAULT_SPACE;
 
-/// Where a line belongs.
+/// The run and the space of a line.
 pub(super) struct Placement {
     pub(super) space: SpaceId,
     pub(super) run: u64,
-    /// Whether its embedding is a row of another file.
+    /// Whether its embedding is a row of `embeddings.f32`.
     pub(super) rows: bool,
 }
 
-/// The part of a line that says where it belongs.
+/// The part of a line that gives its placement.
 #[derive(Deserialize)]
 struct Probe {
     space: Option<String>,
@@ -33,7 +33,7 @@ struct Probe {
     id: Option<IgnoredAny>,
 }
 
-/// Reads where a line belongs, without looking at its patterns.
+/// Reads the placement of a line without parsing its patterns.
 pub(super) fn placement(text: &str) -> Result<Placement, String> {
     let probe: Probe = parse(&readable(text)).map_err(half_a_line)?;
     if probe.patterns.is_none() && probe.id.is_none() {
@@ -48,8 +48,8 @@ pub(super) fn placement(text: &str) -> Result<Placement, String> {
     Ok(Placement { space, run, rows: probe.embedding_row.is_some() })
 }
 
-/// A snapshot whose patterns are still text, so that a bad one costs only itself. A pattern line
-/// is a snapshot of one pattern.
+/// A snapshot whose patterns are still text, so that an invalid one does not affect the others. A
+/// pattern line is a snapshot of one pattern.
 pub(super) struct Line {
     pub(super) generated_at: Timestamp,
     pub(super) stats: ConsolidationStats,
@@ -95,7 +95,7 @@ impl Line {
         Ok(Self { generated_at, stats, patterns })
     }
 
-    /// The patterns one by one; a bad one with its id, if that can be read, and the fault.
+    /// The patterns one by one; for an invalid one, its id if it can be read, and the fault.
     pub(super) fn patterns(
         &self,
     ) -> impl Iterator<Item = Result<PatternLine, (Option<String>, String)>> {
@@ -105,8 +105,8 @@ impl Line {
     }
 }
 
-/// A pattern as a line has it. Fields that may be missing or no number are an `Option`, so that their
-/// absence can be explained.
+/// A pattern as in a line. Fields that may be missing or not a number are an `Option`, so that the
+/// error can name them.
 #[derive(Deserialize)]
 pub(super) struct PatternLine {
     pub(super) id: String,
@@ -119,7 +119,7 @@ pub(super) struct PatternLine {
 }
 
 impl PatternLine {
-    /// The pattern, once its embedding was found.
+    /// The pattern with its embedding.
     pub(super) fn finish(self, embedding: Vec<f32>) -> Result<SemanticPattern, String> {
         let missing = |name| format!("its {name} is missing or not a number; correct it");
         let confidence = self.schema_confidence.ok_or_else(|| missing("schema_confidence"))?;
@@ -142,7 +142,7 @@ impl PatternLine {
 pub(super) fn embedding(base64: &str) -> Result<Vec<f32>, String> {
     let bytes = STANDARD
         .decode(base64)
-        .map_err(|error| format!("its embedding_b64 is no padded standard base64: {error}"))?;
+        .map_err(|error| format!("its embedding_b64 is not padded standard base64: {error}"))?;
     if bytes.len() % 4 != 0 {
         let length = bytes.len();
         return Err(format!("its embedding_b64 holds {length} bytes, not a multiple of four"));
@@ -182,8 +182,8 @@ fn half_a_line(error: serde_json::Error) -> String {
     format!("it cannot be read at byte {column}: {wrong}; correct the line or write it again")
 }
 
-/// JSON knows no NaN and no infinity, but common writers emit them, and one of them would cost a
-/// whole snapshot. As null it costs only its own pattern.
+/// Replaces NaN and infinities, which JSON lacks but common writers emit, by null: they then
+/// invalidate only their own pattern instead of the whole snapshot.
 fn readable(text: &str) -> Cow<'_, str> {
     const WORDS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
     if !WORDS.iter().any(|word| text.contains(word)) {

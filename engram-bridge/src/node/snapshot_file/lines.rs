@@ -1,12 +1,12 @@
-//! Single lines, of a file that grows or of a pipe.
+//! Single lines of a growing file or of a pipe.
 
 use std::path::Path;
 
 use super::patterns::Patterns;
 use super::{FileSnapshot, RejectedLine, line, text};
 
-/// Reads consolidation snapshots line by line, in both layouts of [`SnapshotFile`](super::SnapshotFile).
-/// Each line is a snapshot of its own.
+/// Reads consolidation snapshots line by line, in both layouts of
+/// [`SnapshotFile`](super::SnapshotFile). Each line is a separate snapshot.
 #[derive(Debug)]
 pub struct SnapshotLines {
     patterns: Patterns,
@@ -14,8 +14,8 @@ pub struct SnapshotLines {
 }
 
 impl SnapshotLines {
-    /// Reads lines of the file at `path`, which is not opened. Rows of `embeddings.f32` beside it are
-    /// `dimension` numbers long.
+    /// Reads lines of the file at `path`, without opening it. Rows of `embeddings.f32` next to it
+    /// are `dimension` numbers long.
     pub fn new(path: &Path, dimension: usize) -> Self {
         Self { patterns: Patterns::beside(path, dimension), number: 0 }
     }
@@ -23,7 +23,7 @@ impl SnapshotLines {
     /// Reads the next line. Returns `None` for an empty one.
     ///
     /// # Errors
-    /// [`RejectedLine`] if the line as a whole cannot be read. The next one is read all the same.
+    /// [`RejectedLine`] if the line as a whole cannot be read. The next line can still be read.
     pub fn read(&mut self, line: &[u8]) -> Result<Option<FileSnapshot>, RejectedLine> {
         self.number += 1;
         let line = line.trim_ascii();

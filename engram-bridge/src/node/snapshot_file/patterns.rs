@@ -8,8 +8,8 @@ use super::line::{self, Line, PatternLine};
 use super::{FileSnapshot, RejectedLine};
 use crate::engram::pattern::SemanticPattern;
 
-/// Reads the patterns of lines. Their embeddings stand in the lines, or in `embeddings.f32` beside the
-/// file, as raw rows of little-endian f32.
+/// Reads the patterns of lines. Their embeddings are in the lines, or in `embeddings.f32` next to
+/// the file, as raw rows of little-endian f32.
 #[derive(Debug)]
 pub(super) struct Patterns {
     path: PathBuf,
@@ -22,7 +22,7 @@ impl Patterns {
         Self { path: lines.with_file_name("embeddings.f32"), dimension, rows: None }
     }
 
-    /// Opens the rows, if they are not open.
+    /// Opens the file of rows if it is not open.
     pub(super) fn open_rows(&mut self) -> Result<&mut File, (PathBuf, io::Error)> {
         if self.rows.is_none() {
             let opened = File::open(&self.path);
@@ -59,7 +59,7 @@ impl Patterns {
         }
     }
 
-    /// Turns a line's pattern into one with its embedding.
+    /// Completes a line's pattern with its embedding.
     fn finish(&mut self, pattern: PatternLine) -> Result<SemanticPattern, String> {
         let embedding = match (&pattern.embedding_b64, pattern.embedding_row) {
             (Some(base64), _) => line::embedding(base64)?,

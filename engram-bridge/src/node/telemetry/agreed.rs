@@ -8,8 +8,8 @@ use engram_merkle::{AnyHasher, Digest, Tree};
 
 pub(crate) type SpaceTree = Tree<Arc<str>, AnyHasher>;
 
-/// The trees of the shared spaces, as both had them when their roots were last equal. They share
-/// their nodes with the live trees, so that only later changes cost memory.
+/// The trees of the shared spaces at the time their roots were last equal. They share nodes with
+/// the live trees, so only later changes take memory.
 #[derive(Debug, Default)]
 pub(crate) struct Agreed(BTreeMap<SpaceId, SpaceTree>);
 
@@ -23,7 +23,7 @@ impl Agreed {
     }
 }
 
-/// The changes of a space since a peer was last equal with this node.
+/// The changes of a space since a peer was last equal to this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divergence {
     known: bool,
@@ -32,7 +32,7 @@ pub struct Divergence {
 }
 
 impl Divergence {
-    /// The differences between `tree` and `since`; all of `tree` if the two nodes never were equal.
+    /// The differences between `tree` and `since`; all of `tree` if the two nodes were never equal.
     pub(crate) fn between(tree: &SpaceTree, since: Option<&SpaceTree>) -> Self {
         let known = since.is_some();
         let empty = SpaceTree::with_depth(*tree.hasher(), tree.depth());

@@ -9,8 +9,8 @@ pub(crate) const RECENT: Duration = Duration::from_secs(60 * 60);
 /// The shortest time between two samples: it bounds their number by 61.
 const GRAIN: Duration = Duration::from_secs(60);
 
-/// How much a counter rose within the last hour, to a minute. Time is passed in, counted from any
-/// fixed moment; the counter starts at 0.
+/// The rise of a counter within the last hour, accurate to a minute. Time is passed in, counted
+/// from any fixed moment; the counter starts at 0.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     /// Ascending by time and total. All but the first are younger than [`RECENT`].
@@ -24,7 +24,7 @@ struct Sample {
 }
 
 impl Recent {
-    /// Takes note of the counter.
+    /// Records the counter's value.
     pub(crate) fn observe(&mut self, total: u64, now: Duration) {
         match self.samples.back_mut() {
             None if total == 0 => {}

@@ -1,4 +1,4 @@
-//! States of a node that need a person.
+//! States of a node that need an operator.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -11,34 +11,34 @@ use crate::durable::storage::StorageError;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::caps::{Cap, CapUsage};
 
-/// How long before a certificate expires a node warns.
+/// The time before a certificate's expiry at which a node begins to warn.
 pub const EXPIRY_NOTICE: Duration = Duration::from_secs(30 * 86_400);
 
-/// A state of a node that needs a person. It displays as its cause; [`next_step`](Self::next_step)
-/// gives advice that never removes data.
+/// A state of a node that needs an operator. Displays its cause; [`next_step`](Self::next_step)
+/// returns advice that never removes data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// Changes cannot be stored. The node serves the present state and takes nothing new.
+    /// Changes cannot be stored. The node serves the current state and accepts no changes.
     StorageFailure(StorageError),
     /// Records of peers were refused within the last hour because of a cap.
     OverCap(CapUsage),
     /// A cap is nearly used up.
     NearCap(CapUsage),
-    /// Writes of this process were written again within the last hour, because peers knew later
-    /// versions of this node.
+    /// Writes of this process were reissued within the last hour, because peers knew later versions
+    /// of this node.
     Reissued {
-        /// How many.
+        /// The number of writes.
         writes: u64,
     },
     /// The certificate of this node has expired. Peers refuse new connections.
     CertificateExpired {
-        /// Since when.
+        /// The time of expiry.
         since: SystemTime,
     },
     /// The certificate of this node expires within [`EXPIRY_NOTICE`].
     CertificateExpires {
-        /// When.
+        /// The time of expiry.
         at: SystemTime,
         /// Whole days until then.
         days: u64,
@@ -48,31 +48,31 @@ pub enum Warning {
     /// Parts of records were refused within the last hour, because their versions lie too far in the
     /// future.
     Implausible {
-        /// How many.
+        /// The number of parts.
         parts: u64,
-        /// Whether most members of the roster wrote such versions, so that the clock of this node
-        /// must be behind.
+        /// Whether most members of the roster wrote such versions, which means that this node's
+        /// clock is behind.
         by_most: bool,
     },
-    /// Members were found within the last hour that wrote versions ahead of this node's clock by
+    /// Within the last hour, members were found to write versions ahead of this node's clock by
     /// more than [`CLOCK_TOLERANCE`](crate::replica::CLOCK_TOLERANCE). The versions were joined.
     ClockAhead {
-        /// How many members.
+        /// The number of members.
         members: u64,
     },
 }
 
-/// Why a node is not ready to serve the cluster's state.
+/// The reason why a node is not ready to serve the cluster's state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unready {
     /// It has peers, and its state was never equal to the state of one of them.
     #[error("this node was not yet equal with any of its peers")]
     NeverEqual,
-    /// It has peers, and is connected with none of them.
+    /// It has peers, but is connected to none of them.
     #[error("no peer is connected; the state of each names the cause")]
     CutOff,
-    /// The same, and peers refuse it, since it is not in their roster.
+    /// It is connected to no peer, and peers refuse it, since it is not in their roster.
     #[error(
         "peers refuse this node, since it is not in their roster; if it belongs to the cluster, add its \
          id to their [[peers]]"
@@ -84,7 +84,7 @@ pub enum Unready {
 }
 
 impl Unready {
-    /// What the connections with all peers say.
+    /// The reason that the connections to all peers give, if any.
     pub(super) fn of_connections(peers: &[PeerStatus]) -> Option<Self> {
         let is_connected =
             |peer: &PeerStatus| matches!(peer.connection, ConnectionState::Connected { .. });
@@ -104,7 +104,7 @@ impl Unready {
 }
 
 impl Warning {
-    /// The stable name of the state, as health, page, events and metrics use it.
+    /// The stable name of the state, as used by health checks, page, events and metrics.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -120,29 +120,29 @@ impl Warning {
         }
     }
 
-    /// Whether the node takes less than its peers and its engine bring.
+    /// Whether the node refuses data from its peers or its engine.
     #[must_use]
     pub const fn is_critical(&self) -> bool {
         matches!(self, Self::StorageFailure(_) | Self::OverCap(_) | Self::CertificateExpired { .. })
     }
 
-    /// The advice for the person.
+    /// The advice for the operator.
     #[must_use]
     pub fn next_step(&self) -> String {
         match self {
             Self::StorageFailure(_) => {
-                "make room on the disk under store.path, or mend the disk; peers send the refused \
+                "make room on the disk under store.path, or repair the disk; peers send the refused \
                  records again"
                     .to_owned()
             }
             Self::OverCap(usage) | Self::NearCap(usage) => format!(
-                "raise {} and start the node again: held records stay, and peers send the refused ones \
+                "raise {} and restart the node: held records stay, and peers send the refused ones \
                  again",
                 usage.cap.key()
             ),
             Self::Reissued { .. } => {
-                "look for a second process under this node's key, and give it a key of its own; if \
-                 there is none, the clock was set back or an older copy of the store was put back, and \
+                "look for a second process under this node's key, and give it a separate key; if \
+                 there is none, the clock was set back or an older copy of the store was restored, and \
                  there is nothing to do"
                     .to_owned()
             }
@@ -156,7 +156,7 @@ impl Warning {
                 "set the clock of this machine, which is far behind those of most members".to_owned()
             }
             Self::Implausible { by_most: false, .. } => {
-                "set the clocks of the nodes whose versions they are, which the events name".to_owned()
+                "set the clocks of the nodes that wrote the versions; the events name them".to_owned()
             }
             Self::ClockAhead { .. } => {
                 "compare the clock of this machine with those of the members that the events name, \
@@ -183,12 +183,12 @@ impl fmt::Display for Warning {
             }
             Self::Reissued { writes } => write!(
                 f,
-                "{writes} of this node's own writes were written again within the last hour, because \
-                 peers knew later versions of this node"
+                "{writes} of this node's own writes were reissued within the last hour, because peers \
+                 knew later versions of this node"
             ),
             Self::CertificateExpired { since } => write!(
                 f,
-                "the certificate of this node expired at {}, so that peers refuse new connections",
+                "the certificate of this node expired at {}; peers refuse new connections",
                 date(*since)
             ),
             Self::CertificateExpires { at, days } => {
@@ -209,7 +209,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// A time in whole seconds since the epoch, as people write it where the crate can.
+/// A time in whole seconds, as RFC 3339 if the crate has a date-time library, else as Unix time.
 fn date(time: SystemTime) -> String {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     #[cfg(feature = "files")]
@@ -242,7 +242,7 @@ fn describe(f: &mut fmt::Formatter<'_>, fault: &ClockFault) -> fmt::Result {
         ),
         ClockFault::Ahead { now, told } => write!(
             f,
-            "the clock of this machine is {} days ahead of every clock that a peer told",
+            "the clock of this machine is {} days ahead of every clock that a peer reported",
             days(*told, *now)
         ),
         _ => f.write_str("the clock of this machine is wrong"),

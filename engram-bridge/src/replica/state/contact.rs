@@ -1,4 +1,4 @@
-//! Submissions that wait for the first contact, and the view that shows them meanwhile.
+//! Submissions that wait for the first contact, and the view that includes them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use crate::engram::pattern::SemanticPattern;
 use crate::replica::content::Content;
 
 impl SpaceState {
-    /// Waits with submissions from now on, unless the first contact is over. Returns whether it
-    /// waits.
+    /// Holds submissions back from now on, unless the first contact is over. Returns whether it
+    /// does.
     pub(crate) fn await_contact(&mut self) -> bool {
         if !self.settled {
             self.waiting.get_or_insert_default();
@@ -40,7 +40,7 @@ impl SpaceState {
         self.waiting.as_ref()?.cause
     }
 
-    /// Keeps the contents until the first contact. Returns whether the merged view changed.
+    /// Holds the contents back until the first contact. Returns whether the merged view changed.
     pub(crate) fn wait_with(
         &mut self,
         contents: impl Iterator<Item = Content>,
@@ -60,20 +60,20 @@ impl SpaceState {
         changed
     }
 
-    /// The contents of these ids no longer wait.
+    /// Drops the waiting contents of these ids.
     pub(crate) fn stop_waiting(&mut self, ids: &BTreeSet<&str>) {
         if let Some(waiting) = &mut self.waiting {
             waiting.contents.retain(|id, _| !ids.contains(&**id));
         }
     }
 
-    /// The first contact is over: nothing waits any more.
+    /// Ends the first contact: nothing waits any longer.
     pub(crate) fn settle(&mut self) {
         (self.settled, self.waiting) = (true, None);
     }
 
-    /// The visible patterns, and in place of those that are missing what waits for the first
-    /// contact, in ascending order of the ids.
+    /// The visible patterns, and for ids without one the content that waits for the first contact,
+    /// in ascending order of ids.
     pub(crate) fn merged(&self) -> Vec<Arc<SemanticPattern>> {
         let mut patterns = self.visible();
         let missing = self.waiting().filter(|content| {

@@ -15,13 +15,13 @@ use crate::replica::placement::Placement;
 use crate::replica::record::Record;
 use crate::replica::visible::visible;
 
-/// Rows in doubt that one commit writes again.
+/// The most rows in doubt that one commit writes again.
 const MAX_RESTATED: usize = 2_048;
 
 impl SpaceState {
-    /// Computes the effect of the changes, at most one per id, without any effect yet.
+    /// Computes the effect of the changes, at most one per id, without applying it.
     ///
-    /// Rows in doubt are written again along with them.
+    /// The staged writes include rows in doubt, which are written again.
     pub(crate) fn stage(&self, changes: Vec<Change>) -> Staged {
         let mut edits = Vec::with_capacity(changes.len());
         let changed: BTreeSet<Arc<str>> =
@@ -35,7 +35,7 @@ impl SpaceState {
         Staged { writes, tree, generated_at: self.generated_at }
     }
 
-    /// The row of an id as it is, with all of its contents.
+    /// The current row of `id`, with all of its contents.
     fn restate(&self, id: &Arc<str>) -> PlannedWrite {
         let entry = self.entries.get(id);
         let Change { id, last_submitted, last_write, .. } = Change::of(id, entry);
@@ -57,12 +57,12 @@ impl SpaceState {
         digests.iter().filter_map(held)
     }
 
-    /// A commit of the changes failed, and may have taken effect all the same.
+    /// Marks the rows of a failed commit as in doubt: it may have taken effect.
     pub(crate) fn doubt(&mut self, staged: &Staged) {
         self.in_doubt.extend(staged.rows().map(|(write, _)| Arc::clone(&write.id)));
     }
 
-    /// Whether the stored row of `id` is not known.
+    /// Whether the stored row of `id` is unknown.
     pub(crate) fn is_in_doubt(&self, id: &str) -> bool {
         self.in_doubt.contains(id)
     }
@@ -94,7 +94,7 @@ impl SpaceState {
         PlannedWrite { id, record, last_submitted, last_write, added, dropped, placement, origin }
     }
 
-    /// Makes visible what was staged on this very state. Returns whether the visible patterns
+    /// Applies changes that were staged on this very state. Returns whether the visible patterns
     /// changed.
     pub(crate) fn install(&mut self, staged: Staged, cause: Cause) -> bool {
         self.generation += u64::from(staged.tree.root() != self.tree.root());
@@ -141,7 +141,7 @@ impl SpaceState {
         }
     }
 
-    /// Computes the visible pattern of `id` anew; returns whether it changed.
+    /// Recomputes the visible pattern of `id`; returns whether it changed.
     fn show(&mut self, id: &Arc<str>, origin: Option<NodeId>, cause: Cause) -> bool {
         let entry = self.entries.get_mut(id).expect("the row was just installed");
         let after = visible(&entry.record, &self.contents, &*self.rules.strategy);

@@ -1,12 +1,12 @@
-//! The present of a space, as its members' patterns tell it.
+//! The present of a space, derived from its members' patterns.
 
 use std::collections::BTreeMap;
 
 use crate::replica::state::SpaceState;
 
 impl SpaceState {
-    /// The lower median, over the members with a live pattern, of the time of each one's newest, in
-    /// nanoseconds. O(records).
+    /// The lower median, over the members with a live pattern, of the time of each member's newest
+    /// pattern, in nanoseconds. O(records).
     pub(crate) fn present(&self) -> Option<i64> {
         let mut newest = BTreeMap::<[u8; 32], i64>::new();
         for (_, entry) in self.entries() {

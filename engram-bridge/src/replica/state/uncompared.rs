@@ -1,4 +1,4 @@
-//! Patterns that changed and were not compared across ids yet.
+//! Changed patterns that are not compared across ids yet.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,18 +9,19 @@ use super::SpaceState;
 use crate::engram::pattern::SemanticPattern;
 use crate::replica::entry::Entry;
 
-/// An id, and its visible pattern with its digest; no digest for a pattern that is no live content.
+/// An id, and its visible pattern with its digest; no digest for a pattern that is not a live
+/// content.
 type Visible = (Arc<str>, Option<(Arc<SemanticPattern>, Option<Digest>)>);
 
 impl SpaceState {
-    /// Takes note of a change of the visible pattern of `id`.
+    /// Records a change of the visible pattern of `id`.
     pub(super) fn note_uncompared(&mut self, id: &Arc<str>) {
         if let Some(uncompared) = &mut self.uncompared {
             uncompared.insert(Arc::clone(id));
         }
     }
 
-    /// All visible patterns are to be compared. Does nothing if comparisons are switched off.
+    /// Marks all visible patterns for comparison. Does nothing if comparisons are off.
     pub(crate) fn compare_all(&mut self) {
         let visible = self.entries.iter().filter(|(_, entry)| entry.visible().is_some());
         let ids: BTreeSet<Arc<str>> = visible.map(|(id, _)| Arc::clone(id)).collect();
@@ -37,7 +38,7 @@ impl SpaceState {
         self.uncompared.as_ref().map_or(0, |uncompared| uncompared.len() as u64)
     }
 
-    /// Takes up to `most` of the changed patterns; also returns how many are left.
+    /// Takes up to `most` of the changed patterns; returns them and the number of those left.
     pub(crate) fn take_uncompared(&mut self, most: usize) -> (Vec<Visible>, usize) {
         let Some(uncompared) = &mut self.uncompared else { return (Vec::new(), 0) };
         let ids: Vec<_> = std::iter::from_fn(|| uncompared.pop_first()).take(most).collect();

@@ -10,7 +10,7 @@ use crate::service::belief_log;
 use crate::spaces::observer::{ConsolidationObserver, ConsolidationRun, RunInput};
 use crate::spaces::space::Space;
 
-/// What a service tells of consolidation.
+/// The outputs of a service about consolidation.
 pub(super) struct Observed {
     space: Arc<Space>,
     settings: Mutex<Settings>,
@@ -22,7 +22,7 @@ struct Settings {
     writes_log: bool,
 }
 
-/// Figures of the merged view at one version of it.
+/// Figures of one version of the merged view.
 #[derive(Clone, Copy, Default)]
 struct Totals {
     version: Option<u64>,
@@ -51,7 +51,7 @@ impl Observed {
         self.settings().writes_log = false;
     }
 
-    /// Appends the beliefs that changed since the last call to the log at `path`; returns them.
+    /// Appends the belief updates since the last call to the log at `path`; returns them.
     pub(super) fn log(&self, path: &Path) -> Vec<BeliefUpdateRecord> {
         let (observer, writes_log) = {
             let settings = self.settings();
@@ -90,7 +90,7 @@ impl Observed {
         }
     }
 
-    /// Counted anew only if the visible patterns changed.
+    /// Recounts only if the visible patterns changed.
     fn totals(&self) -> Totals {
         let version = Some(*self.space.view_version().borrow());
         let mut totals = self.totals.lock().expect(HELD);

@@ -1,4 +1,4 @@
-//! Snapshots of the engine on their way to the disk.
+//! Snapshots of the engine that wait to be stored.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,10 +8,10 @@ use tokio::sync::watch;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
 
-/// Snapshots that wait at most. One more is united with the last of them.
+/// The most snapshots that wait. One more is merged into the last of them.
 const MAX_PENDING: usize = 8;
 
-/// A snapshot that the engine handed over.
+/// A snapshot from the engine.
 pub(super) struct Handed {
     pub(super) snapshot: ConsolidationSnapshot,
     pub(super) source: ConsolidationCacheSource,
@@ -21,9 +21,9 @@ pub(super) struct Handed {
     number: u64,
 }
 
-/// The snapshots that are not stored yet, in the order in which they came.
+/// The snapshots that are not stored yet, in order of arrival.
 pub(super) struct Pending {
-    /// Held for moments only.
+    /// Held only briefly.
     queue: Mutex<VecDeque<Handed>>,
     handed: watch::Sender<u64>,
     stored: watch::Sender<u64>,
@@ -54,25 +54,25 @@ impl Pending {
         self.handed.send_replace(number);
     }
 
-    /// The first snapshot that is not stored.
+    /// Takes the first snapshot that is not stored.
     pub(super) fn pop(&self) -> Option<Handed> {
         self.queue().pop_front()
     }
 
-    /// Takes note that this snapshot, and all before it, were stored or could not be.
+    /// Records that this snapshot and all before it were stored, or could not be.
     pub(super) fn note_stored(&self, number: u64) {
         self.stored.send_replace(number);
     }
 
-    /// Counts the snapshots that came.
+    /// Watches the number of snapshots received.
     pub(super) fn handed(&self) -> watch::Receiver<u64> {
         self.handed.subscribe()
     }
 
-    /// Waits until everything that came before the call was stored, or could not be.
+    /// Waits until every snapshot received before the call was stored, or could not be.
     pub(super) async fn all_stored(&self) {
         let all = *self.handed.borrow();
-        // It cannot fail: the sender is in this very struct.
+        // It cannot fail: `self` owns the sender.
         _ = self.stored.subscribe().wait_for(|stored| *stored >= all).await;
     }
 
@@ -86,7 +86,7 @@ impl Handed {
         self.number
     }
 
-    /// Takes over the patterns of an earlier snapshot whose ids this one lacks.
+    /// Takes the patterns of an earlier snapshot whose ids this one lacks.
     fn unite(&mut self, earlier: Self) {
         if earlier.is_echo {
             return;
@@ -125,7 +125,7 @@ mod tests {
         ConsolidationSnapshot { patterns, ..ConsolidationSnapshot::default() }
     }
 
-    /// More snapshots than may wait lose no pattern, and of one id the latest is kept.
+    /// More snapshots than may wait lose no pattern; the latest of each id is kept.
     #[test]
     fn snapshots_beyond_the_bound_are_united() {
         let pending = Pending::new();

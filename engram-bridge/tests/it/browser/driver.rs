@@ -1,6 +1,6 @@
-//! A browser, driven as the WebDriver standard says (W3C, WebDriver level 2).
+//! A browser, driven over WebDriver (W3C, WebDriver level 2).
 //!
-//! A dozen commands are JSON over HTTP; the client libraries bring a hundred crates for them.
+//! The dozen commands needed are JSON over HTTP; client libraries would add a hundred crates.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -13,17 +13,17 @@ use serde_json::{Value, json};
 
 use crate::common::client::{get, post, send};
 
-/// The keys that have no character, as the standard numbers them.
+/// Keys without a character, with the standard's code points.
 pub(crate) const ENTER: &str = "\u{e007}";
 pub(crate) const TAB: &str = "\u{e004}";
 pub(crate) const ESCAPE: &str = "\u{e00c}";
 pub(crate) const RIGHT: &str = "\u{e014}";
 pub(crate) const DOWN: &str = "\u{e015}";
 
-/// How long the driver looks for an element before it gives up.
+/// The time after which the driver gives up on finding an element, in milliseconds.
 const TIME_LIMIT_MS: u64 = 60_000;
 
-/// A browser with one window. It ends with this value.
+/// A browser with one window. Dropping it ends the browser.
 pub(crate) struct Browser {
     driver: Child,
     address: SocketAddr,
@@ -62,14 +62,14 @@ pub(crate) async fn start(profile: &Path) -> Option<Browser> {
     Some(browser)
 }
 
-/// The port that the driver chose, as it says.
+/// The port that the driver chose, from its output.
 fn port(driver: &mut Child) -> u16 {
     let said = BufReader::new(driver.stdout.take().expect("the output is piped")).lines();
     let mut ports = said.map_while(Result::ok).filter_map(|line| {
         let port = line.rsplit_once("on port ")?.1.trim_end_matches('.').to_owned();
         port.parse().ok()
     });
-    ports.find(|port| *port != 0).expect("the driver says where it listens")
+    ports.find(|port| *port != 0).expect("the driver prints its port")
 }
 
 impl Browser {
@@ -89,12 +89,12 @@ impl Browser {
         self.command("url", json!({ "url": url })).await;
     }
 
-    /// Waits until an element is there that fits an XPath; fails if it does not come.
+    /// Waits until an element matches the XPath; fails if none appears.
     pub(crate) async fn wait_for(&self, xpath: &str) {
         self.command("element", json!({ "using": "xpath", "value": xpath })).await;
     }
 
-    /// Presses keys one after the other, as a person would.
+    /// Presses keys one after the other.
     pub(crate) async fn press(&self, keys: &[&str]) {
         let presses = keys.iter().flat_map(|key| {
             [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })]
@@ -104,7 +104,7 @@ impl Browser {
         self.command("actions", json!({ "actions": [keyboard] })).await;
     }
 
-    /// What a script returns.
+    /// Runs a script and returns its result.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.command("execute/sync", json!({ "script": script, "args": [] })).await
     }
@@ -115,7 +115,7 @@ impl Browser {
         self.run(script).await.as_str().unwrap_or_default().to_owned()
     }
 
-    /// What the browser complained about so far: errors of scripts, refused sources.
+    /// The browser's error log so far: script errors and blocked sources.
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let log = self.command("se/log", json!({ "type": "browser" })).await;
         let severe = log.as_array().into_iter().flatten();
@@ -124,20 +124,20 @@ impl Browser {
         severe.map(|entry| entry["message"].to_string()).collect()
     }
 
-    /// Pretends to be a device, in CSS pixels.
+    /// Emulates a device, in CSS pixels.
     pub(crate) async fn resize(&self, width: u32, height: u32, scale: f32) {
         let device = json!({ "width": width, "height": height, "deviceScaleFactor": scale,
             "mobile": width < 600 });
         self.devtools("Emulation.setDeviceMetricsOverride", device).await;
     }
 
-    /// Says what the reader prefers: `light` or `dark`.
+    /// Sets the preferred colour scheme: `light` or `dark`.
     pub(crate) async fn prefer(&self, scheme: &str) {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
-    /// A picture of the whole page.
+    /// Saves a screenshot of the whole page.
     pub(crate) async fn screenshot(&self, path: &Path) {
         let whole = json!({ "captureBeyondViewport": true });
         let picture = self.devtools("Page.captureScreenshot", whole).await;
@@ -150,14 +150,14 @@ impl Browser {
         self.command("goog/cdp/execute", body).await
     }
 
-    /// Closes the window, and with it the browser.
+    /// Closes the window, and thereby the browser.
     pub(crate) async fn close(self) {
         let (address, session) = (self.address, &self.session);
         let head = format!("DELETE /session/{session} HTTP/1.1\r\nHost: {address}");
         send(address, &format!("{head}\r\nConnection: close\r\n\r\n")).await;
     }
 
-    /// The title, which no script of a stranger may have changed.
+    /// The title, which no injected script may have changed.
     pub(crate) async fn title(&self) -> String {
         self.asked("title").await.as_str().unwrap_or_default().to_owned()
     }
@@ -165,7 +165,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Both fail only for a process that has ended already.
+        // Both fail only if the process has already ended.
         _ = self.driver.kill();
         _ = self.driver.wait();
     }

@@ -1,9 +1,9 @@
-//! The status page in a real browser: three real nodes, one of which gets lost.
+//! The status page in a real browser, over three real nodes, one of which is lost.
 //!
-//! Needs Chromium and its driver (Debian: `chromium`, `chromium-driver`), so it is asked for by
-//! name: `cargo test -p engram-bridge --features http --test it browser -- --ignored --nocapture`.
-//! Without a browser it says that it is skipped; with `ENGRAM_BROWSER=required` it fails instead.
-//! The pictures that it takes stay in `target/browser`.
+//! Needs Chromium and its driver (Debian: `chromium`, `chromium-driver`), so it is ignored by
+//! default: `cargo test -p engram-bridge --features http --test it browser -- --ignored
+//! --nocapture`. Without a browser it reports that it is skipped; with `ENGRAM_BROWSER=required` it
+//! fails instead. The screenshots remain in `target/browser`.
 
 mod driver;
 mod states;
@@ -22,7 +22,7 @@ use crate::common::cluster::*;
 
 const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
 
-/// An id that would be markup, a script and a break-out of an attribute, if anything let it.
+/// An id that attempts to inject markup, a script and an attribute.
 const HOSTILE: &str = r#"<img src=x onerror=document.title=1>"'`${1}"#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +78,8 @@ async fn page_shows_the_state_of_the_cluster() {
     browser.close().await;
 }
 
-/// A browser. Without one it says so and returns `None`, or fails if one is required.
+/// Starts a browser. If none is installed, reports that and returns `None`, or fails if one is
+/// required.
 async fn start(profile: &Path) -> Option<Browser> {
     let browser = driver::start(profile).await;
     if browser.is_none() {
@@ -157,12 +158,12 @@ async fn reads_on_a_phone(browser: &Browser) {
     browser.resize(390, 844, 2.0).await;
     browser.prefer("light").await;
     picture(browser, "phone").await;
-    // The window itself grows with what does not fit into it.
+    // The window grows with content that does not fit.
     let width = browser.run("return document.documentElement.scrollWidth").await;
     assert_eq!(width, 390, "the page is wider than the phone");
 }
 
-/// An element by its id, with this text and no other.
+/// The element with this id and exactly this text.
 fn text(id: &str, text: &str) -> String {
     format!("//*[@id='{id}'][.='{text}']")
 }
@@ -175,7 +176,7 @@ async fn picture(browser: &Browser, name: &str) {
     println!("picture: {}", path.display());
 }
 
-/// `browser` in the target folder, where this test's binary lies in `<profile>/deps`.
+/// `browser` in the target folder, found from the path of this test's binary in `<profile>/deps`.
 fn pictures() -> PathBuf {
     let binary = std::env::current_exe().unwrap();
     binary.ancestors().nth(3).unwrap_or_else(|| Path::new(".")).join("browser")
@@ -218,7 +219,7 @@ fn contradictions(snapshot: &ConsolidationSnapshot) -> ConsolidationSnapshot {
     }
 }
 
-/// Some of the patterns, under ids that nobody knows yet, as long as an id may be.
+/// Some of the patterns, under new ids of the greatest length.
 fn news(snapshot: &ConsolidationSnapshot) -> ConsolidationSnapshot {
     let patterns = snapshot.patterns.iter().take(12).map(|pattern| {
         let id = format!("{:0<MAX_ID_BYTES$}", format!("news_{}_", pattern.id));

@@ -1,4 +1,4 @@
-//! The status page in the states that wake an operator.
+//! The status page in the states that need an operator.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -49,7 +49,7 @@ async fn open(browser: &Browser, server: &Server) {
     browser.open(&format!("http://{}/", server.local_addr())).await;
 }
 
-/// A fault with this cause and this next step, above everything else.
+/// A fault with this cause and this next step, at the top of the page.
 fn fault(severity: &str, cause: &str, next: &str) -> String {
     format!(
         "//*[@id='faults'][not(preceding-sibling::*)]/div[contains(@class,'{severity}')]\
@@ -57,7 +57,7 @@ fn fault(severity: &str, cause: &str, next: &str) -> String {
     )
 }
 
-/// The page fits a phone.
+/// Checks that the page fits a phone.
 async fn phone(browser: &Browser, name: &str) {
     browser.resize(390, 844, 2.0).await;
     let width = browser.run("return document.documentElement.scrollWidth").await;
@@ -74,7 +74,7 @@ async fn full_disk(browser: &Browser) {
     let reason = "No space left on device (os error 28)".to_owned();
     kept.fail(Some(StorageError::Full { place: "state.redb".to_owned(), reason }));
     assert!(only_space(&store).submit_pattern(&pattern("p", 1)).is_err());
-    browser.wait_for(&fault("critical", "os error 28", "mend the disk")).await;
+    browser.wait_for(&fault("critical", "os error 28", "repair the disk")).await;
     browser.wait_for(&text("readiness", "not ready")).await;
     browser.wait_for(&text("disk", "failing")).await;
     picture(browser, "full-disk").await;
@@ -98,7 +98,7 @@ async fn expired_certificate(browser: &Browser) {
 }
 
 async fn lagging_peer(browser: &Browser) {
-    // Both take 45 records of others. A node's own are taken beyond that.
+    // Both accept 45 records of peers, and own records beyond that.
     let few = |config: &mut StoreConfig| config.caps.live_records = 45;
     let mut cluster = Cluster::start_with(&["node-a", "node-b"], &lively(), few);
     let servers = serve(&cluster).await;
@@ -116,7 +116,7 @@ async fn lagging_peer(browser: &Browser) {
     browser.wait_for(&text("in-step", "0 of 1")).await;
     picture(browser, "lagging-peer").await;
     phone(browser, "lagging-peer").await;
-    // The peer says why.
+    // The peer shows the cause.
     open(browser, &servers[1]).await;
     browser.wait_for(&fault("critical", "store.max_live_records is reached", "raise store")).await;
     picture(browser, "lagging-peer-itself").await;
@@ -130,11 +130,11 @@ async fn evicted_node(browser: &Browser) {
     super::submit(&cluster.nodes[1], &super::contradictions(&found));
     cluster.until(agree).await;
     cluster.nodes[0].gossip.set_roster(Roster::default());
-    // The node that is left names the writer that is gone.
+    // The remaining node names the evicted writer.
     open(browser, &servers[0]).await;
     browser.wait_for("//*[@id='conflict-list']//summary[contains(.,'evicted ')]").await;
     picture(browser, "evicted-writer").await;
-    // The evicted one learns that it is not wanted.
+    // The evicted node learns that peers refuse it.
     open(browser, &servers[1]).await;
     browser.wait_for(&fault("warning", "Peer node-a: the peer refused us", "add it there")).await;
     browser.wait_for("//*[@id='faults']//strong[contains(.,'roster')]").await;
@@ -161,7 +161,7 @@ async fn two_hundred_spaces(browser: &Browser) {
     browser.wait_for(&text("visible", "200")).await;
     browser.wait_for(&text("conflicted", "1")).await;
     browser.wait_for("//*[@id='space-list']/li[1][contains(.,'space-137')]").await;
-    // The one that needs attention is shown at once.
+    // The peer that needs attention is shown first.
     browser
         .wait_for("//*[@id='space-list']//button[@aria-pressed='true'][contains(.,'space-137')]")
         .await;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
 
-/// What came back.
+/// The answer.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -31,14 +31,14 @@ pub(crate) async fn post(address: SocketAddr, path: &str, body: &str) -> Reply {
     send(address, &format!("{head}\r\n\r\n{body}")).await
 }
 
-/// Sends `request` as it is and reads until the server closes.
+/// Sends `request` verbatim and reads until the server closes.
 pub(crate) async fn send(address: SocketAddr, request: &str) -> Reply {
     let mut stream = TcpStream::connect(address).await.unwrap();
     write(&mut stream, request.as_bytes()).await;
     receive(&mut stream).await
 }
 
-/// Writes all of it, unless the server closes first: one that refuses early may do so.
+/// Writes all of `bytes`, unless the server closes first, as it may when it refuses early.
 pub(crate) async fn write(stream: &mut TcpStream, mut bytes: &[u8]) {
     while !bytes.is_empty() && stream.writable().await.is_ok() {
         match stream.try_write(bytes) {
@@ -49,7 +49,7 @@ pub(crate) async fn write(stream: &mut TcpStream, mut bytes: &[u8]) {
     }
 }
 
-/// Reads one answer: to its length, or until the server closes.
+/// Reads one answer, to its announced length or until the server closes.
 pub(crate) async fn receive(stream: &mut TcpStream) -> Reply {
     let mut bytes = Vec::new();
     let mut part = [0; 16 * 1024];
@@ -67,7 +67,8 @@ pub(crate) async fn receive(stream: &mut TcpStream) -> Reply {
     Reply { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
 }
 
-/// Whether as much has come as the head announced. A browser's driver promises to close and does not.
+/// Whether the body has the length that the head announced. A browser's driver announces a close
+/// but keeps the connection open.
 fn is_whole(bytes: &[u8]) -> bool {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
     let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();

@@ -10,7 +10,7 @@ use engram_gossip_net::{ClusterCa, Gossip, Identity, Member, NetConfig, Roster, 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// No wait takes this long unless the test fails.
+/// A wait that takes this long fails the test.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A running node.
@@ -18,18 +18,17 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) store: Arc<Store>,
     pub(crate) gossip: Gossip,
-    /// Made when it is first used: until then nobody learns of a change by itself.
+    /// Created on first use: until then, changes are not announced.
     binding: OnceLock<Binding>,
 }
 
-/// Nodes, and word of whatever happens at any of them.
+/// Nodes, and the events of all of them.
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     happened: mpsc::UnboundedReceiver<()>,
 }
 
-/// A configuration in which nothing happens by itself within the life of a test, but that news
-/// travels by adverts.
+/// A configuration whose timers do not fire during a test: only adverts spread changes.
 pub(crate) fn quiet() -> NetConfig {
     let mut config = NetConfig::new(([127, 0, 0, 1], 0).into());
     config.schedule.interval = Duration::from_secs(3_600);
@@ -43,8 +42,8 @@ pub(crate) fn quiet() -> NetConfig {
     config
 }
 
-/// As [`quiet`], but each node tells a peer its roots ten times a second: lost adverts are made up
-/// for, and so is what was written while nobody was connected.
+/// Like [`quiet`], but each node sends a peer its roots ten times a second, which makes up for lost
+/// adverts and for writes made while disconnected.
 pub(crate) fn lively() -> NetConfig {
     let mut config = quiet();
     config.schedule.advert_interval = Duration::from_millis(100);
@@ -52,12 +51,12 @@ pub(crate) fn lively() -> NetConfig {
 }
 
 impl Cluster {
-    /// Starts a node for each name, every one of them a member of every roster.
+    /// Starts a node for each name, with all of them in every roster.
     pub(crate) fn start(names: &[&str], config: &NetConfig) -> Self {
         Self::start_with(names, config, |_| ())
     }
 
-    /// [`start`](Self::start), with a store of another configuration.
+    /// Like [`start`](Self::start), with a different store configuration.
     pub(crate) fn start_with(
         names: &[&str],
         config: &NetConfig,
@@ -88,7 +87,7 @@ impl Cluster {
         cluster
     }
 
-    /// Lets the nodes of each group know each other, and nobody else: a partition, or its end.
+    /// Sets the roster of each node to its group: creates a partition, or ends it.
     pub(crate) fn connect(&self, groups: &[&[usize]]) {
         for group in groups {
             let members: Vec<_> = group.iter().map(|&at| self.nodes[at].member()).collect();
@@ -98,7 +97,7 @@ impl Cluster {
         }
     }
 
-    /// Waits until `done`, looking again whenever something happened.
+    /// Waits until `done`, checking again after each event.
     pub(crate) async fn until(&mut self, mut done: impl FnMut(&[Node]) -> bool) {
         while !done(&self.nodes) {
             let happened = timeout(DEADLINE, self.happened.recv()).await;
@@ -106,8 +105,8 @@ impl Cluster {
         }
     }
 
-    /// Waits until all have heard the first advert of every connection, so that what is written from
-    /// now on without a word to anybody sets nothing off.
+    /// Waits until all nodes have received the first advert of every connection, so that later
+    /// unannounced writes start no session.
     pub(crate) async fn settled(&self) {
         let others = self.nodes.len() as u64 - 1;
         let heard = async || {
@@ -122,7 +121,7 @@ impl Cluster {
     }
 }
 
-/// Asks until there is an answer. For what no event tells of; it fails after a deadline.
+/// Polls until there is an answer, for conditions without an event. Fails after a deadline.
 pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
     let answer = async {
         loop {
@@ -135,7 +134,7 @@ pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFn() -> Option<T>) 
     timeout(DEADLINE, answer).await.unwrap_or_else(|_| panic!("no {what} within {DEADLINE:?}"))
 }
 
-/// Whether all nodes have the same root, and none keeps submissions back.
+/// Whether all nodes have the same root, and none holds submissions back.
 pub(crate) fn agree(nodes: &[Node]) -> bool {
     let settled = nodes.iter().all(|node| node.space().waiting_len() == 0);
     settled && nodes.windows(2).all(|pair| pair[0].store.root() == pair[1].store.root())

@@ -1,6 +1,6 @@
-//! What the tests of the composed store share.
+//! Helpers of the tests of the composed store.
 
-#![allow(dead_code, reason = "every test file uses another part of it")]
+#![allow(dead_code, reason = "each test file uses a different part of it")]
 
 #[cfg(feature = "http")]
 pub(crate) mod client;
@@ -26,21 +26,21 @@ use engram_gossip_proto::{
 };
 use engram_vclock::Dot;
 
-/// What a session delivers to a store.
+/// The delivery of a session to a store.
 pub(crate) type Delivery = engram_gossip_proto::Delivery<PatternContent>;
 
-/// The space of all tests that need one only.
+/// The space of all tests that need only one.
 pub(crate) fn space() -> SpaceId {
     SpaceId::new("default").unwrap()
 }
 
-/// A node's store. All stores of a process share one clock, which never shows a time twice.
+/// A node's store. All stores of a process share one strictly increasing clock.
 pub(crate) fn store(node: u8, dimension: usize) -> Store {
     let (config, environment) = parts(node, dimension);
     Store::new(config, environment)
 }
 
-/// As [`store`], on the rows of `kept`.
+/// Like [`store`], on the rows of `kept`.
 pub(crate) fn open(node: u8, kept: impl StateStore + 'static) -> Result<Store, OpenError> {
     let (config, environment) = parts(node, 4);
     Store::open(config, environment, Arc::new(kept))
@@ -52,7 +52,7 @@ pub(crate) fn parts(node: u8, dimension: usize) -> (StoreConfig, Environment) {
     (config, Environment::new(tick, || 0))
 }
 
-/// The time of a clock that advances with each look.
+/// The time of a clock that advances with each reading.
 fn tick() -> Timestamp {
     static TICKS: AtomicI64 = AtomicI64::new(1_800_000_000_000_000_000);
     Timestamp::from_nanoseconds(TICKS.fetch_add(1_024, Ordering::Relaxed))
@@ -70,7 +70,7 @@ pub(crate) fn pattern(id: &str, content: u8) -> Arc<SemanticPattern> {
         embedding: Arc::from([1.0, x * 0.5, -x / 3.0, x * x]),
         source_episodes: vec!["shared".to_owned(), format!("episode-{content}")],
         strength: 0.25 + x / 7.0,
-        // Many are equally sure, so that ties have to be broken.
+        // Many have equal confidence, so that ties must be broken.
         schema_confidence: Confidence::new(f32::from(content % 3) * 0.3).unwrap(),
         last_consolidated: Timestamp::from_nanoseconds(i64::from(content) * 1_000),
     })
@@ -113,7 +113,7 @@ pub(crate) fn records(space: &Arc<Space>) -> BTreeMap<String, Record> {
     everything(space).records.into_iter().map(|record| (record.id.clone(), record)).collect()
 }
 
-/// Everything that can be seen of a space, to the last bit.
+/// The bytes of all visible patterns of a space.
 pub(crate) fn bytes(space: &Space) -> Vec<u8> {
     let mut bytes = Vec::new();
     for pattern in space.view().patterns {
@@ -131,12 +131,12 @@ pub(crate) fn bytes(space: &Space) -> Vec<u8> {
     bytes
 }
 
-/// The state and the view of a space: what has to be equal on all nodes in the end.
+/// The state and the view of a space, which must be equal on all nodes in the end.
 pub(crate) fn fingerprint(space: &Space) -> (String, Vec<u8>) {
     (space.root().to_string(), bytes(space))
 }
 
-/// A whole session between two nodes, frame by frame. Returns whether they are equal then.
+/// Runs a session between two nodes, frame by frame. Returns whether they are equal afterwards.
 pub(crate) fn sync(one: &Store, other: &Store) -> bool {
     let now = Duration::ZERO;
     let pinned = |store: &Store| vec![(space(), Replicas::pin(store, &space()).unwrap())];

@@ -1,4 +1,4 @@
-//! Real processes of `engram-node`, on loopback, with folders of their own.
+//! Real processes of `engram-node`, on loopback, each with its own folder.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use engram_bridge::ENGRAM_DIMENSION;
 use serde_json::{Value, json};
 
-/// No wait takes this long unless the test fails.
+/// A wait that takes this long fails the test.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Runs `engram-node` to its end.
@@ -31,7 +31,7 @@ pub(crate) fn succeeds(arguments: &[&str], folder: &Path) -> String {
     said
 }
 
-/// Runs `engram-node`, which must fail. Returns its complaint.
+/// Runs `engram-node`, which must fail. Returns its error output.
 pub(crate) fn fails(arguments: &[&str], folder: &Path) -> String {
     let output = engram_node(arguments, folder);
     assert!(!output.status.success(), "{arguments:?}: {}", text(&output.stdout));
@@ -42,11 +42,11 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A node that runs. It is killed when it is dropped.
+/// A running node. Dropping it kills the process.
 pub(crate) struct Process {
     child: Child,
     events: Receiver<Value>,
-    /// Every event that was taken.
+    /// Every event received.
     pub(crate) seen: Vec<Value>,
 }
 
@@ -78,7 +78,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Waits for an event with this code that fits.
+    /// Waits for an event with this code for which `fits` is true.
     pub(crate) fn until(&mut self, code: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
@@ -105,7 +105,7 @@ impl Process {
         assert!(sent.success());
     }
 
-    /// Waits for the end of the process. Returns whether it ended in order.
+    /// Waits for the end of the process. Returns whether it ended successfully.
     pub(crate) fn ends(&mut self) -> bool {
         self.child.wait().unwrap().success()
     }
@@ -141,7 +141,7 @@ fn letter(at: usize) -> char {
     char::from(b'a' + u8::try_from(at).unwrap())
 }
 
-/// A line of a snapshot file with one pattern of each id.
+/// A line of a snapshot file with one pattern for each id.
 pub(crate) fn line(run: usize, ids: &[&str]) -> String {
     let embedding = STANDARD.encode(0.5_f32.to_le_bytes().repeat(ENGRAM_DIMENSION));
     let patterns = ids.iter().map(|id| {

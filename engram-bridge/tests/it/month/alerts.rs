@@ -1,4 +1,4 @@
-//! What the alert rules that ship say of the metrics of real nodes, by Prometheus' own evaluation.
+//! The shipped alert rules, evaluated by Prometheus on the metrics of real nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use super::machine::Machine;
 use crate::common::process::DEADLINE;
 
-/// Minutes with the metrics before a step, and with those after it.
+/// Minutes with the metrics from before a step, and with those from after it.
 const MINUTES: [u64; 2] = [15, 20];
 
-/// When the alerts are looked at: the longest `for` of a state of the script, 5 minutes, is over, and a counter's
-/// quarter of an hour reaches back to before the step.
+/// The minute at which the alerts are evaluated: the longest `for` in the script, 5 minutes, has
+/// passed, and a counter's 15-minute range still begins before the step.
 const LOOK: u64 = 23;
 
-/// The metrics of some nodes at one moment.
+/// One scrape of the metrics of some nodes.
 #[derive(Clone, Default)]
 pub(crate) struct Scrape {
     /// By node and series; `None` for a node that does not answer.
@@ -40,12 +40,12 @@ impl Scrape {
         Self { nodes: nodes.collect() }
     }
 
-    /// The metrics after this scrape, once each of `machines` had further sessions.
+    /// The next scrape in which each of `machines` had further sessions.
     pub(crate) fn next(&self, machines: &[&Machine]) -> Self {
         self.once(machines, |before, after| rounds(after) > rounds(before))
     }
 
-    /// The metrics after this scrape, once they fit for each of `machines`.
+    /// The next scrape that fits for each of `machines`.
     pub(crate) fn once(
         &self,
         machines: &[&Machine],
@@ -66,7 +66,8 @@ impl Scrape {
     }
 }
 
-/// All series of a node that no alert takes apart. Times count from the moment of the look.
+/// The series of a node, without histogram buckets, which no alert uses. Times are relative to the
+/// evaluation.
 fn series(machine: &Machine) -> BTreeMap<String, f64> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
     let text = machine.metrics();
@@ -95,7 +96,7 @@ impl Alerts {
         self.add(step, [before, after], "", expected);
     }
 
-    /// As [`fire`](Self::fire), of one alert.
+    /// Like [`fire`](Self::fire), for one alert.
     pub(crate) fn fires(&mut self, step: &str, scrapes: [&Scrape; 2], alert: &str, node: &str) {
         let only = format!(", alertname=\"{alert}\"");
         self.add(step, scrapes, &only, &[&format!("{alert} {node}")]);
@@ -137,7 +138,8 @@ impl Alerts {
         }));
     }
 
-    /// Lets promtool evaluate all steps. Without it, says that this is left out.
+    /// Evaluates all steps with promtool. If it is not installed, reports that the check is
+    /// skipped.
     pub(crate) fn check(self, folder: &Path) {
         let mut probe = Command::new("promtool");
         probe.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());

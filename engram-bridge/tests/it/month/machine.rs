@@ -1,4 +1,4 @@
-//! A node as the unit starts it, and everything that it tells.
+//! A node, started as by the unit, and its outputs.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::common::process::*;
 
-/// The arguments of the program in the unit that ships, for a node in this folder.
+/// The program's arguments in the shipped unit, for a node in this folder.
 fn arguments_of_the_unit(folder: &Path) -> Vec<String> {
     let unit = include_str!("../../../deploy/engram-node.service");
     let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
@@ -28,7 +28,7 @@ pub(crate) struct Machine {
     page: String,
 }
 
-/// What a node tells in every way.
+/// All outputs of a node.
 pub(crate) struct Told {
     pub(crate) node: Value,
     pub(crate) metrics: String,
@@ -50,7 +50,7 @@ impl Told {
 }
 
 impl Machine {
-    /// A node that does not run yet.
+    /// A node that is not started yet.
     pub(crate) fn stopped(folder: PathBuf) -> Self {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         Self { name, folder, process: None, page: String::new() }
@@ -76,7 +76,7 @@ impl Machine {
         self.process.is_some()
     }
 
-    /// Stops the node in order.
+    /// Stops the node cleanly.
     pub(crate) fn stop(&mut self) {
         self.ctl(&["stop"]);
         let mut process = self.process.take().unwrap();
@@ -90,7 +90,7 @@ impl Machine {
         serde_json::from_str(&succeeds(&all, &self.folder)).unwrap()
     }
 
-    /// Submits one pattern of each id.
+    /// Submits one pattern for each id.
     pub(crate) fn submit(&self, run: usize, ids: &[&str]) {
         fs::write(self.folder.join("own.jsonl"), line(run, ids)).unwrap();
         self.ctl(&["submit", "own.jsonl"]);
@@ -114,7 +114,7 @@ impl Machine {
         self.get("/metrics/prometheus").1
     }
 
-    /// What the node tells, once that fits. Page, health and metrics must agree.
+    /// The outputs of the node, once they fit. Page, health and metrics must agree.
     pub(crate) fn tells(&self, what: &str, fits: impl Fn(&Told) -> bool) -> Told {
         let begun = Instant::now();
         loop {
@@ -158,7 +158,7 @@ pub(crate) fn codes(node: &Value) -> Vec<String> {
     warnings.map(|warning| warning["code"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Page, health and metrics tell the same state.
+/// Checks that page, health and metrics report the same state.
 fn agree(told: &Told, status: u16, health: &str) {
     let Told { node, metrics } = told;
     let ready = node["unready"].is_null();

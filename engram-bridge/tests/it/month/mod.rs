@@ -1,4 +1,5 @@
-//! A month of a cluster, in one script. After each step page, health, metrics, alerts and events say what is true.
+//! A month of a cluster, in one script. After each step, page, health, metrics, alerts and events
+//! report the true state.
 
 mod alerts;
 pub(crate) mod machine;
@@ -17,7 +18,7 @@ use crate::common::process::*;
 use alerts::{Alerts, Scrape};
 use machine::{Machine, codes};
 
-/// Three nodes, and what was seen of them.
+/// Three nodes and their recorded outputs.
 struct Month {
     folder: TempDir,
     a: Machine,
@@ -38,7 +39,7 @@ fn a_month_of_a_cluster() {
     month.alerts.check(month.folder.path());
 }
 
-/// All nodes hold as many patterns, under one root, and are ready without a warning.
+/// Checks that all nodes hold `patterns` patterns under one root, and are ready without a warning.
 fn all_is_well(machines: &[&Machine], patterns: u64) {
     let well = |machine: &Machine| {
         machine.tells("well", |told| told.visible() == patterns && told.is_well())
@@ -54,7 +55,7 @@ impl Month {
         [&self.a, &self.b, &self.c]
     }
 
-    /// All nodes are well, say so, and no alert fires some time later.
+    /// Checks that all nodes are well and report so, and that no alert fires some time later.
     fn all_is_well(&mut self, step: &str, patterns: u64) -> Scrape {
         all_is_well(&self.nodes(), patterns);
         let well = Scrape::of(&self.nodes());
@@ -78,7 +79,7 @@ impl Month {
         month
     }
 
-    /// The disk of node-b is full, and is mended.
+    /// The disk of node-b becomes full, and then has room again.
     fn full_disk(&mut self) {
         let before = Scrape::of(&self.nodes());
         let size = fs::metadata(self.b.folder.join("state/state.redb")).unwrap().len();
@@ -158,7 +159,8 @@ impl Month {
         succeeds(&[&arguments[..], &["--days", days]].concat(), self.folder.path());
     }
 
-    /// Gives node-c a certificate for the next seconds: as many as it takes until the node has read it.
+    /// Gives node-c a certificate that is valid for a few seconds, retrying with more until the
+    /// node reads it in time.
     fn let_certificate_expire(&self) {
         let read = |path: PathBuf| fs::read_to_string(path).unwrap();
         let ca = self.folder.path().join("cluster");
@@ -192,7 +194,8 @@ impl Month {
         self.all_is_well("a backup that was restored", 302);
     }
 
-    /// A change of the configuration: some at once, some at the next start; a mistake changes nothing.
+    /// The configuration changes: some keys at once, some at the next start; an error changes
+    /// nothing.
     fn configuration(&mut self) {
         let a = &self.a;
         a.edit(
@@ -248,7 +251,7 @@ impl Month {
         all_is_well(&[&self.a, &self.b], 302);
     }
 
-    /// A copy of node-a's folder and key runs beside it.
+    /// A copy of node-a's folder and key runs alongside it.
     fn copy(&mut self) {
         self.a.stop();
         let copied = self.folder.path().join("copied");
@@ -263,14 +266,14 @@ impl Month {
         let before = Scrape::of(&[&self.a, &copy]);
         self.a.submit(7, &["q"]);
         copy.submit(8, &["q"]);
-        // At least one of the two learns of the other's write, in whichever order they connect.
+        // At least one of the two learns of the other's write, whatever the order of connections.
         let begun = Instant::now();
         let noticed = |machine: &Machine| {
             let node = machine.json("/cluster/consolidation");
             codes(&node).contains(&"reissued".to_owned())
         };
         while !noticed(&self.a) && !noticed(&copy) {
-            assert!(begun.elapsed() < DEADLINE, "the clone is not noticed");
+            assert!(begun.elapsed() < DEADLINE, "the clone is not detected");
         }
         let of = if noticed(&self.a) { &mut self.a } else { &mut copy };
         let told = of.tells("cloned", |told| told.codes() == ["reissued"]);

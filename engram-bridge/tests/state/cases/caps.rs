@@ -1,4 +1,4 @@
-//! Limits of the state that members can make a node keep.
+//! Limits on the state that members can make a node keep.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ fn junk(number: u32) -> [u8; 32] {
     node
 }
 
-/// Deletions of `count` ids that nobody wrote.
+/// Deletions of `count` ids that no node wrote.
 fn deletions(count: u32) -> Delivery {
     let record = |number: u32| Record {
         id: format!("unknown-{number:08}"),
@@ -81,7 +81,7 @@ fn live_patterns_from_peers_are_capped() {
         only_space(&victim).submit_pattern(&pattern(&format!("own{value}"), value)).unwrap();
     }
     assert_eq!(only_space(&victim).visible_len(), 15);
-    // A new version of a pattern that is held is taken.
+    // A new version of a held pattern is accepted.
     let held = only_space(&victim).view().patterns[5].id.clone();
     only_space(&peer).submit_pattern(&pattern(&held, 99)).unwrap();
     sync(&peer, &victim);
@@ -106,7 +106,7 @@ fn refused_patterns_delay_no_others() {
     for number in 0..10 {
         assert_eq!(live(&only_space(&victim), &format!("held{number}")), ["episode-2"]);
     }
-    // A later session does not begin with the refused ones again.
+    // A later session does not start with the refused records again.
     assert!(bytes < 30_000, "{bytes}");
 }
 
@@ -140,7 +140,7 @@ fn contents_of_unlisted_nodes_are_capped() {
     let held = live(&only_space(&victim), "p").len();
     assert!((8..16).contains(&held), "{held}");
     assert_eq!(over_cap(&victim), 51 - held as u64);
-    // A member's version of the held id is taken.
+    // A member's version of the held id is accepted.
     let of_member = versions(|_| *node_id(3).as_bytes()).next_back().unwrap();
     assert_eq!(rejected(&SpaceView::pin(&only_space(&victim)).apply(of_member)), 0);
     assert_eq!(live(&only_space(&victim), "p").len(), held + 1);
@@ -198,7 +198,7 @@ fn junk_names_brick_no_pattern() {
     }
     converge(&[&one, &victim, &third]);
     SpaceView::pin(&only_space(&victim)).apply(names("p0", 0, MAX_UNLISTED_NODES));
-    // The pattern goes on as if nothing had happened: it is written, resolved, and forgotten.
+    // The pattern remains usable: it is written, resolved, and forgotten.
     let all = [&one, &victim, &third];
     for store in all {
         store.set_members([node_id(1), node_id(2), node_id(3)]);
@@ -215,12 +215,12 @@ fn junk_names_brick_no_pattern() {
     assert!(only_space(&victim).forget("p0").unwrap());
     converge(&all);
     assert_eq!(live(&only_space(&third), "p0"), [""; 0]);
-    // Equal nodes pay nothing for the names.
+    // Between equal nodes, the names cost no bytes.
     let bytes = Handover::new(&one, &victim, Default::default()).finish().bytes;
     assert!(bytes < 200, "{bytes}");
 }
 
-/// How many records, or parts of them, a cap refused.
+/// The number of records, or parts of them, that a cap refused.
 fn over_cap(store: &Store) -> u64 {
     store.write_stats().over_cap.values().sum()
 }

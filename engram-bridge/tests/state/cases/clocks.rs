@@ -18,11 +18,11 @@ use crate::support::{
 };
 
 const YEAR: i64 = 365 * 86_400 * 1_000_000_000;
-/// The clock of the other tests, and one that is fifty years ahead of it.
+/// The clock of the other tests, and one fifty years ahead.
 const NOW: i64 = 1_893_456_000_000_000_000;
 const FUTURE: i64 = NOW + 50 * YEAR;
 
-/// Node 3 wrote `id` under a clock that is far ahead.
+/// A write of `id` by node 3 under a clock that is far ahead.
 fn from_the_future(id: &str, value: u8) -> Delivery {
     let store = Store::new(store_config(3), environment(|| FUTURE, || 0));
     only_space(&store).submit_pattern(&pattern(id, value)).unwrap();
@@ -54,7 +54,7 @@ fn a_far_future_version_is_refused_alone() {
     assert_eq!(live(&only_space(&peer), "p"), ["episode-1"]);
     assert_eq!(peer.write_stats().implausible, 1);
 
-    // Once its time has come, or the clock of this node is right, the same record is taken.
+    // Once its time has come, or this node's clock is correct, the same record is accepted.
     let late = Store::new(store_config(4), environment(|| FUTURE - 9 * YEAR, || 0));
     let receipt = SpaceView::pin(&only_space(&late)).apply(both);
     assert_eq!((receipt.applied, receipt.rejected), (1, vec![]));
@@ -63,7 +63,7 @@ fn a_far_future_version_is_refused_alone() {
 
 #[test]
 fn an_implausible_part_can_be_dropped() {
-    // The clock of node 1 was as wrong, so that it believed the version.
+    // The clock of node 1 was equally wrong, so it accepted the version.
     let disk = MemoryStateStore::new();
     let wrong = Store::open(store_config(1), environment(|| FUTURE, || 0), Arc::new(disk.clone()));
     let (peer, wrong) = (store(2), wrong.unwrap());
@@ -87,13 +87,13 @@ fn an_own_far_future_version_is_not_believed() {
     forged.records[0].parts[0].node = *node_id(1).as_bytes();
     let receipt = SpaceView::pin(&only_space(&one)).apply(forged);
     assert_eq!(receipt.rejected, [("q".to_owned(), Rejection::ImplausibleVersion)]);
-    // The next version is one that peers believe.
+    // Peers accept the next version.
     only_space(&one).submit_pattern(&pattern("q", 3)).unwrap();
     converge(&[&one, &peer]);
     assert_eq!(only_space(&peer).visible_len(), 2);
 }
 
-/// Node 1, whose clock is far ahead until it is set right.
+/// Node 1, whose clock is far ahead until it is corrected.
 fn clock_ahead() -> (Arc<Store>, impl Fn()) {
     let time = Arc::new(AtomicI64::new(FUTURE));
     let shown = Arc::clone(&time);
@@ -112,7 +112,7 @@ fn dropping_a_part_keeps_own_write_protected() {
     let again = only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
     assert_eq!(again, Submitted::Unchanged);
 
-    // A clone writes later, and unseen.
+    // A clone writes later, unseen by the others.
     let clone = store(1);
     only_space(&clone).submit_pattern(&pattern("p", 3)).unwrap();
     converge(&[&clone, &peer]);
@@ -126,7 +126,7 @@ fn a_dropped_own_write_is_written_again() {
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
     set_right();
     sync(&one, &peer);
-    assert_eq!(only_space(&peer).visible_len(), 0, "the peer does not believe the version");
+    assert_eq!(only_space(&peer).visible_len(), 0, "the peer refuses the version");
     assert_eq!(one.drop_implausible(), Ok(1));
     converge(&[&one, &peer]);
     assert_eq!(live(&only_space(&peer), "p"), ["episode-1"]);
@@ -143,7 +143,7 @@ fn dropping_heals_all_ids_at_once() {
     }
     assert_eq!(space.withdraw("withdrawn"), Ok(true));
     set_right();
-    // The known versions are ahead, so that the next one is, too.
+    // The known versions are ahead, so the next one is, too.
     space.submit_pattern(&pattern("r", 1)).unwrap();
     assert_eq!(one.drop_implausible(), Ok(4));
     for (id, value, expected) in [("q", 1, Submitted::Unchanged), ("r", 2, Submitted::Written)] {

@@ -48,8 +48,8 @@ fn at(disk: &MemoryStateStore, time: &Arc<AtomicI64>) -> Arc<Store> {
 const BEGIN: i64 = 1_893_456_000_000_000_000;
 const SECOND: i64 = 1_000_000_000;
 
-/// A machine is set back to a moment at which its node was closed in good order, clock included. It
-/// writes `writes` patterns before it meets its peer, who knows three that were lost.
+/// A machine is rolled back to a time when its node was closed cleanly, clock included. It writes
+/// `writes` patterns before it meets its peer, which knows three lost ones.
 fn set_back(writes: u8) {
     let (disk, time) = (MemoryStateStore::new(), Arc::new(AtomicI64::new(BEGIN)));
     let (one, peer) = (at(&disk, &time), store(2));
@@ -70,7 +70,7 @@ fn set_back(writes: u8) {
         assert_eq!(submitted, Submitted::Written);
     }
     converge(&[&one, &peer]);
-    // The same versions were used twice: both values stay, until the engine speaks again.
+    // The same versions were used twice: both values stay until the engine submits again.
     for (id, lost, kept) in
         [("q", 2, 12), ("r", 3, 13), ("s", 4, 14)].into_iter().take(writes.into())
     {

@@ -1,4 +1,4 @@
-//! Rows that rot, and commits that report the wrong outcome.
+//! Damaged rows, and commits that report the wrong outcome.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ fn a_lost_row_comes_back_from_a_peer() {
     assert_eq!(only_space(&one).visible_len(), 5);
 }
 
-/// A store whose commits take effect and fail all the same, as if the last wait for the disk failed.
+/// A store whose commits take effect but report a failure, as if the final sync failed.
 #[derive(Default)]
 struct FailingStore {
     rows: MemoryStateStore,

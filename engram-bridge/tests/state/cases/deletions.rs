@@ -1,4 +1,4 @@
-//! Patterns that were deleted, and engines that find them again.
+//! Deleted patterns, and engines that submit them again.
 
 use engram_bridge::durable::MemoryStateStore;
 use engram_bridge::replica::Submitted;
@@ -17,7 +17,7 @@ fn restart_without_store_revives_no_deletion() {
     converge(&[&one, &second, &third]);
     drop(one);
 
-    // The engine finds the same pattern before the first session.
+    // The engine submits the same pattern before the first session.
     let one = store(1);
     only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
     converge(&[&one, &second, &third]);
@@ -26,7 +26,7 @@ fn restart_without_store_revives_no_deletion() {
     }
     let again = only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
     assert_eq!(again, Submitted::Suppressed);
-    // Another content is news.
+    // A different content is a new version.
     only_space(&one).submit_pattern(&pattern("p", 2)).unwrap();
     converge(&[&one, &second, &third]);
     assert_eq!(only_space(&second).visible_len(), 1);
@@ -120,7 +120,7 @@ fn a_deletion_is_counted_and_kept() {
 fn a_replay_ends_with_the_forgotten_content() {
     let peer = store(2);
     for process in 0..3 {
-        // Each process starts without a store, and its engine says both contents again.
+        // Each process starts without a store, and its engine submits both contents again.
         let one = store(1);
         sync(&one, &peer);
         only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();

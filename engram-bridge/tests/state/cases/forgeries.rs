@@ -1,4 +1,4 @@
-//! Records that a member forges in the name of another one.
+//! Records that a member forges in the name of another.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use engram_gossip_proto::{Part, Record, Rejection, View};
 use super::{converge, live};
 use crate::support::{Delivery, everything, node_id, only_space, open, pattern, store};
 
-/// A time after all clocks of these tests, and believed.
+/// A time after all clocks of these tests, but plausible.
 const LATER: u64 = 1_900_000_000_000_000_000;
 
 /// A record that claims to have seen everything that node 1 wrote until [`LATER`].
@@ -33,7 +33,7 @@ fn a_forged_record_refuses_no_new_pattern() {
     }
     converge(&[&one, &second, &third]);
     assert_eq!(only_space(&second).visible_len(), 21);
-    // The record of the forger is there to see.
+    // The forged record is visible as a deletion.
     assert_eq!(only_space(&second).stats().deletions, 1);
 }
 

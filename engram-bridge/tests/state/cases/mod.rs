@@ -27,7 +27,7 @@ fn live(space: &Arc<Space>, id: &str) -> Vec<String> {
     episodes
 }
 
-/// Two rounds of sessions of all pairs. All stores have to be equal then.
+/// Runs two rounds of sessions of all pairs. All stores must be equal afterwards.
 fn converge(stores: &[&Arc<Store>]) {
     for _ in 0..2 {
         for (at, one) in stores.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Patterns that are large, or large together.
+//! Patterns that are large, singly or together.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A disk that takes its time.
+//! A slow disk.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -13,10 +13,10 @@ use engram_gossip_proto::SpaceId;
 
 use crate::support::{node_id, only_space, pattern, store_config, ticking};
 
-/// No wait takes this long unless the test fails.
+/// A wait that takes this long fails the test.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A store whose commits say that they began, and end when they may.
+/// A store whose commits signal their start, and end when permitted.
 struct SlowStore {
     rows: MemoryStateStore,
     began: Mutex<Sender<()>>,
@@ -40,8 +40,8 @@ impl StateStore for SlowStore {
     }
 }
 
-/// A node on a slow disk, which hosts these spaces; word of each commit that begins, and the
-/// permission to end one.
+/// A node on a slow disk that hosts `spaces`; a signal for each commit that begins, and a sender
+/// that permits one to end.
 fn slow_node(spaces: &[&str]) -> (Arc<Store>, Receiver<()>, Sender<()>) {
     let (began, begins) = channel();
     let (end, may_end) = channel();
@@ -82,7 +82,8 @@ fn a_slow_disk_stops_no_reader() {
     assert_eq!(only_space(&store).visible_len(), 1);
 }
 
-/// A large submission goes to the disk in parts, and a write in another space goes with the next one.
+/// A large submission is committed in parts, and a write in another space is committed with the
+/// next part.
 #[test]
 fn a_bulk_submission_stops_no_other_space() {
     const PATTERNS: usize = 5 * 2_048;
@@ -132,7 +133,7 @@ fn writers_of_many_spaces_share_a_commit() {
     while store.write_stats().written < names.len() as u64 {
         thread::yield_now();
     }
-    // The first commit is not over, so that all others wait or are about to.
+    // The first commit has not ended, so all others wait or are about to.
     (0..names.len()).for_each(|_| end.send(()).unwrap());
     writers.into_iter().for_each(|writer| _ = writer.join().unwrap().unwrap());
     let commits = begins.try_iter().count();

@@ -10,7 +10,7 @@ use crate::support::{bytes, only_space, pattern, store};
 
 const WRITERS: u8 = 100;
 
-/// Sessions along a ring, there and back: what each wrote reaches all.
+/// Sessions along a ring and back, so that each write reaches all.
 fn along_a_ring(stores: &[Arc<Store>]) {
     stores.windows(2).for_each(|pair| _ = sync(&pair[0], &pair[1]));
     stores.windows(2).rev().for_each(|pair| _ = sync(&pair[0], &pair[1]));
@@ -38,7 +38,7 @@ fn a_hundred_writers_converge() {
         assert_eq!(store.root(), first.root());
         assert_eq!(only_space(store).explain("p").unwrap().versions.len(), 1);
     }
-    // The resolution cites what all of them found.
+    // The resolution cites the episodes of all versions.
     let cited = &only_space(first).view().patterns[0].source_episodes;
     assert_eq!(cited.iter().filter(|episode| **episode != "shared").count(), 101);
 }

@@ -65,7 +65,7 @@ fn d3_older_copy_after_a_clock_ahead() {
         Session(0, 1),
         Restore(Right),
     ]);
-    // The write under the wrong clock goes with the disk, and comes back with the copy.
+    // The write under the wrong clock is lost with the disk, and returns with the copy.
     assert_eq!(lost, Accepted { ahead: 1, destroyed: 1, ..Accepted::default() });
 }
 

@@ -1,4 +1,4 @@
-//! Versions from the far future, in records and in greetings.
+//! Versions from the far future, in records and in hellos.
 
 use super::*;
 use crate::history::Clock::*;
@@ -19,7 +19,7 @@ fn a_lying_greeting_hides_no_honest_one() {
         LoseDisk(0, Behind),
         TimeOut(0),
         Lie(0),
-        // Of this session only the greeting of node 1 arrives.
+        // Only node 1's hello of this session arrives.
         Cut(1, 0, 1),
         Submit(0, 0, 2),
         Session(0, 2),
@@ -30,7 +30,7 @@ fn a_lying_greeting_hides_no_honest_one() {
 
 #[test]
 fn an_implausible_part_is_refused_alone() {
-    // Node 0 learns of the write of node 1 without a greeting, so it cannot know that its clock is wrong.
+    // Node 0 learns of node 1's write without a hello, so it cannot detect that its clock is wrong.
     let steps = [Submit(1, 0, 2), Set(0, Ahead), Send(1, 0), Deliver(0), Resolve(0, 0, 2)];
     let end = ends_well(&steps);
     end.shows(0, [2]);
@@ -63,7 +63,7 @@ fn a_greeting_corrects_a_clock_far_ahead() {
     for step in [Set(0, Ahead), Session(0, 1), Submit(0, 0, 0), Session(0, 1)] {
         assert!(world.play(&step));
     }
-    assert!(world.processes[1].row(0).live().contains(0), "the peer believes the version");
+    assert!(world.processes[1].row(0).live().contains(0), "the peer accepts the version");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Forgotten values stay forgotten: suppression is a part of the record of its own.
+//! Forgotten values stay forgotten: suppression is a separate part of the record.
 
 use super::*;
 use crate::history::Clock::*;

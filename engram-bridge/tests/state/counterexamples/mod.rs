@@ -1,4 +1,4 @@
-//! The smallest histories that forbid weaker rules. Each test names the rule that holds.
+//! The smallest histories that rule out weaker rules. Each test names the rule that holds.
 
 mod accepted;
 mod clocks;
@@ -9,7 +9,8 @@ mod submissions;
 
 use crate::history::{Accepted, Pace, Step, Values, Verdict, judge};
 
-/// The result of a history that has to end well: nothing is lost, not even as documented.
+/// The result of a history that must end without a loss, documented losses included, unless a fault
+/// destroyed the last copy.
 fn settled(nodes: usize, pace: Pace, steps: &[Step]) -> Verdict {
     let verdict = judge(nodes, pace, steps);
     assert_eq!(verdict.faults, []);

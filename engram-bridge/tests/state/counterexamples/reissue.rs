@@ -1,5 +1,5 @@
-//! A write that is superseded in the name of its own node is written again: just above the arriving
-//! entry, beside the arriving writes, and only by the process that wrote it.
+//! A write that is superseded in the name of its own node is reissued: just above the arriving
+//! entry, alongside the arriving writes, and only by the process that wrote it.
 
 use super::*;
 use crate::history::Clock::*;
@@ -14,7 +14,7 @@ fn two_clones_stop_reissuing() {
 #[test]
 fn a_resumed_machine_keeps_the_newer_write() {
     let end = ends_well(&[Resolve(0, 0, 2), Save, Submit(0, 0, 1), Session(0, 1), ResumeMachine]);
-    // The older write stands beside the newer one until the next write of the node.
+    // The older write stays alongside the newer one until the next write of the node.
     end.shows(0, [1, 2]);
 }
 
@@ -95,7 +95,7 @@ fn no_version_is_used_for_two_patterns() {
     end.shows(1, [0, 1]);
 }
 
-/// Twenty clones of node 0, each with a write of its own.
+/// Twenty clones of node 0, each with its own write.
 fn twenty_clones() -> Vec<Step> {
     let submits = (0..20).map(|clone| Submit(3 + clone, 0, clone as u8));
     [Submit(0, 1, 0)].into_iter().chain([CloneDisk(Right); 20]).chain(submits).collect()
@@ -123,7 +123,7 @@ fn a_write_beyond_the_cap_of_dots_is_given_up() {
 fn one_version_with_many_values_is_bounded() {
     let end = judge(3, Pace::Still, &twenty_clones());
     assert_eq!((end.faults, end.accepted.capped), (vec![], 4));
-    // Of one version the values with the greatest digests stay, on every node.
+    // On every node, the values of one version with the greatest digests stay.
     assert_eq!(end.rows[0].parts[0].dots, 16);
 }
 

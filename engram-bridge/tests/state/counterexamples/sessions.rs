@@ -1,4 +1,4 @@
-//! Sessions that break, run out of a budget, or run while somebody writes.
+//! Sessions that break, exhaust a budget, or run during a write.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn filled(node: u8) -> Arc<Store> {
     store
 }
 
-/// Sessions of one record each, until both are equal. Each must bring something.
+/// Runs sessions of one record each until both are equal. Each must change something.
 fn sessions_until_equal(
     one: &Arc<Store>,
     other: &Arc<Store>,
@@ -35,7 +35,7 @@ fn sessions_until_equal(
         }
         let before = (one.root(), other.root());
         Handover::keyed(one, other, config.clone(), session as u64).pass(frames);
-        assert_ne!(before, (one.root(), other.root()), "a session brings nothing");
+        assert_ne!(before, (one.root(), other.root()), "a session changes nothing");
     }
     panic!("no end");
 }
@@ -52,7 +52,7 @@ fn a_write_made_during_a_session_arrives() {
 fn cut_sessions_make_progress() {
     let (first, second, third) = (filled(1), store(2), store(3));
     let one_record = SessionConfig { max_patterns_per_sync: 1, ..SessionConfig::default() };
-    // What one broken session brought is passed on by another one.
+    // A record from one broken session is passed on by another.
     Handover::new(&first, &second, one_record.clone()).pass(9);
     assert!((1..RECORDS).contains(&(only_space(&second).visible_len() as u8)));
     sessions_until_equal(&second, &third, &one_record, 9);
@@ -98,7 +98,7 @@ fn write_during_a_session_needs_no_descent() {
 
 #[test]
 fn records_above_the_summary_all_arrive() {
-    // Three processes under one key wrote a pattern each, all under the same version.
+    // Three processes under one key each wrote a pattern, all under the same version.
     let written = |id: &str| {
         let still = environment(|| 1_893_456_000_000_000_000, || 0);
         let store = Store::new(store_config(1), still);
@@ -111,8 +111,8 @@ fn records_above_the_summary_all_arrive() {
     }
     let config =
         SessionConfig { max_patterns_per_sync: 1, send_budget: 1, ..SessionConfig::default() };
-    // Nothing can be declared of records above the sender's own summary, so that a session may bring
-    // one in vain; but no two sessions begin with the same ones.
+    // A sender cannot declare records above its own summary, so a session may send one in vain; but
+    // no two sessions begin with the same records.
     for key in 0..64 {
         Handover::keyed(&first, &second, config.clone(), key).finish();
     }

@@ -54,7 +54,7 @@ fn an_unchanged_write_is_claimed() {
         Restore(Right),
         Submit(0, 0, 0),
     ]);
-    // The engine said 0 last; its write of the lost time stands beside it.
+    // The engine submitted 0 last; its write from the lost time stays alongside it.
     end.shows(0, [0, 1]);
 }
 

@@ -1,4 +1,4 @@
-//! The book of a history: acknowledged writes that nothing has replaced, and forgotten values.
+//! The book of a history: acknowledged writes that were not replaced, and forgotten values.
 
 use std::ops::AddAssign;
 
@@ -7,14 +7,14 @@ use engram_bridge::replica::MAX_NODE_DOTS;
 use super::row::{KEYS, NODES, Row, Values};
 use super::step::Clock;
 
-/// A write that was acknowledged.
+/// An acknowledged write.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OwedWrite {
     pub(crate) value: u8,
     /// The entry of its node when it was acknowledged.
     pub(crate) entry: u64,
     pub(crate) acknowledged: Acknowledged,
-    /// The input that it was.
+    /// The serial number of its input.
     pub(crate) serial: u64,
     /// The clock under which it was written.
     pub(crate) clock: Clock,
@@ -26,7 +26,7 @@ pub(crate) struct OwedWrite {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acknowledged {
     Written,
-    /// It was the last write already.
+    /// It equalled the latest write.
     Unchanged,
 }
 
@@ -79,11 +79,11 @@ pub(crate) struct Book {
     pub(crate) forgotten: [Values; KEYS],
     /// The values of resolutions, which may be visible again.
     pub(crate) resolved: [Values; KEYS],
-    /// Values that a process released which knew of their only forgetting.
+    /// Values released by a process that knew of their only forgetting.
     pub(crate) released: [Values; KEYS],
-    /// Per node: values that an operation took back after it saw them, and not said again since.
+    /// Per node: values that an operation took back after it saw them, not submitted again since.
     pub(crate) taken_back: [[Values; KEYS]; NODES],
-    /// The same, said again or not.
+    /// The same, whether submitted again or not.
     pub(crate) ever_taken_back: [[Values; KEYS]; NODES],
     forgettings: [[u8; 32]; KEYS],
     pub(crate) past: [Past; NODES],
@@ -93,8 +93,8 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// The process `slot` of `node` knows of `row` and has a new write: the writes of its own node
-    /// that it knows, and its own last one, are replaced.
+    /// Records a new write of the process `slot`, which knows `row`: it replaces the known writes
+    /// of its node, and its own latest one.
     pub(crate) fn settle_own(&mut self, nodes: &[usize], slot: usize, key: usize, row: &Row) {
         let known = row.parts[nodes[slot]].live;
         for (other, owed) in self.owed.iter_mut().enumerate() {
@@ -105,7 +105,7 @@ impl Book {
         }
     }
 
-    /// An operation at a process that knows `row` replaces the writes of `of`.
+    /// Records an operation at a process that knows `row`: it replaces the writes of `of`.
     pub(crate) fn settle(
         &mut self,
         nodes: &[usize],
@@ -145,7 +145,7 @@ impl Book {
         }
     }
 
-    /// A join at one process replaced `before` by `after`.
+    /// Records that a join at one process replaced `before` by `after`.
     pub(crate) fn note_join(&mut self, nodes: &[usize], key: usize, before: &Row, after: &Row) {
         for (slot, owed) in self.owed.iter_mut().enumerate() {
             let Some(write) = &mut owed[key] else { continue };
@@ -155,8 +155,8 @@ impl Book {
         }
     }
 
-    /// After a fault: a write that no process holds any more, and nothing on its way, is destroyed.
-    /// One that a join had removed elsewhere before is judged like any other loss.
+    /// After a fault: a write is destroyed if neither a process nor a record in transit holds it. A
+    /// write that a join had already removed elsewhere is judged like any other loss.
     pub(crate) fn settle_destroyed(
         &mut self,
         nodes: &[usize],
@@ -182,7 +182,7 @@ impl Book {
         }
     }
 
-    /// A write is gone, and `left` is held. Counts it under the case that explains it.
+    /// Counts a lost write under the case that explains it; `left` are the remaining rows.
     pub(crate) fn lose(
         &mut self,
         node: usize,
@@ -192,7 +192,8 @@ impl Book {
         is_remembered: bool,
     ) {
         let past = self.past[node];
-        // Clones whose clocks do not advance write under the same versions, and take each other back.
+        // Clones whose clocks do not advance write under the same versions, and replace each
+        // other's writes.
         let same_versions = past.was_cloned && write.clock == Clock::Behind;
         let behind = past.lost_state && write.clock == Clock::Behind;
         let unchanged = past.lost_state && write.acknowledged == Acknowledged::Unchanged;
@@ -209,9 +210,10 @@ impl Book {
         *case += 1;
     }
 
-    /// After a fault: where all copies of a suppression are destroyed, nothing remembers that the
-    /// value was forgotten; `before` and `left` are suppressed at any process. Where all that is
-    /// left together, `joined`, says otherwise, what took a value back or released it is destroyed.
+    /// After a fault: a value whose suppression is destroyed everywhere no longer counts as
+    /// forgotten; `before` and `left` are the values suppressed at any process. Where `joined`, the
+    /// join of the remaining rows, contradicts a take-back or a release, that operation was
+    /// destroyed.
     pub(crate) fn settle_suppression(
         &mut self,
         before: [Values; KEYS],

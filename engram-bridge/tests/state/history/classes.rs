@@ -1,9 +1,9 @@
-//! Classes of histories, by the faults that they may meet.
+//! Classes of histories, by their possible faults.
 
 use super::step::Clock::{Ahead, Behind, Near, Right};
 use super::step::Step;
 
-/// Values that a random history uses of each pattern.
+/// The number of values of each pattern that a random history uses.
 pub(super) const SPOKEN: u8 = 3;
 
 /// Histories with one kind of faults.

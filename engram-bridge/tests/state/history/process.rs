@@ -1,4 +1,4 @@
-//! A process: a store, its disk, its clock, and all that was put into it.
+//! A process: a store, its disk, its clock, and its inputs.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,8 +15,8 @@ use super::step::Clock;
 use crate::session::Taken;
 use crate::support::{Delivery, bytes, environment, node_id, only_space, store_config};
 
-/// A running node. A process is a function of its disk at the start and of its inputs, so that a
-/// copy of a machine, memory included, is made by putting the same in again.
+/// A running node. A process is a function of its initial disk and its inputs, so replaying the
+/// inputs copies a machine, memory included.
 pub(crate) struct Process {
     /// The node that it runs as.
     pub(crate) node: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Process {
     log: Vec<Logged>,
 }
 
-/// The beginning of a process.
+/// The initial state of a process.
 #[derive(Clone)]
 pub(crate) struct Start {
     pub(crate) node: usize,
@@ -47,7 +47,7 @@ pub(crate) struct Logged {
     input: Input,
 }
 
-/// Something that is put into a process.
+/// An input to a process.
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
     Submit(usize, u8),
@@ -63,7 +63,7 @@ pub(crate) enum Input {
     Members(Vec<usize>),
     /// Whether the disk is full from now on.
     DiskFull(bool),
-    /// Another seed for the randomness.
+    /// A new seed for the randomness.
     Seed(Option<u64>),
 }
 
@@ -97,7 +97,7 @@ pub(crate) struct Machine {
 }
 
 impl Process {
-    /// Starts a process. Its disk is as the one before left it, and has room.
+    /// Starts a process. Its disk is as the previous one left it, and has room.
     pub(crate) fn start(start: Start) -> Self {
         let disk = start.disk.copy();
         let time = Arc::new(AtomicI64::new(start.now + start.clock.offset()));
@@ -112,7 +112,7 @@ impl Process {
         Self { node, store, clock, disk, time, random, start, log: Vec::new() }
     }
 
-    /// A process that goes on where `machine` was copied.
+    /// A process that continues from the copy `machine`.
     pub(crate) fn resume(machine: &Machine, clock: Clock) -> Self {
         let mut process = Self::start(machine.start.clone());
         for Logged { serial, time, input } in &machine.log {
@@ -123,7 +123,7 @@ impl Process {
         process
     }
 
-    /// A copy of the machine as it is now.
+    /// A copy of the current machine.
     pub(crate) fn machine(&self) -> Machine {
         let (start, log) = (self.start.clone(), self.log.clone());
         Machine { start, log, disk: self.disk.copy(), rows: self.rows(), root: self.store.root() }
@@ -142,12 +142,12 @@ impl Process {
         std::array::from_fn(|key| Row::held(&space, key))
     }
 
-    /// Root and view, to the last bit.
+    /// The root, and the bytes of the view.
     pub(crate) fn fingerprint(&self) -> (engram_merkle::Digest, Vec<u8>) {
         (self.store.root(), bytes(&self.space()))
     }
 
-    /// Whether this process, or the one that it is a copy of, took the input `serial`.
+    /// Whether this process, or the one it was copied from, received the input `serial`.
     pub(crate) fn remembers(&self, serial: u64) -> bool {
         self.log.iter().any(|logged| logged.serial == serial)
     }
@@ -157,7 +157,7 @@ impl Process {
         self.time.store(time, Ordering::Relaxed);
     }
 
-    /// Puts something in, at a time that its clock shows.
+    /// Applies an input at this time of its clock.
     pub(crate) fn put(&mut self, serial: u64, time: i64, input: Input) -> Output {
         self.set_time(time);
         let output = self.perform(&input);
@@ -165,7 +165,7 @@ impl Process {
         output
     }
 
-    /// Takes note of an input that a session put in.
+    /// Records an input from a session.
     pub(crate) fn log(&mut self, serial: u64, input: Input) {
         let time = self.time.load(Ordering::Relaxed);
         self.log.push(Logged { serial, time, input });
@@ -218,7 +218,7 @@ impl Process {
         }
     }
 
-    /// A process that starts from the present rows of the disk, and its recovery.
+    /// A process that starts from the current rows of the disk, and its recovery.
     pub(crate) fn reopened(&self) -> (Self, Recovery) {
         let (disk, time) = (self.disk.copy(), self.time.load(Ordering::Relaxed));
         let now = time - self.clock.offset();

@@ -1,4 +1,4 @@
-//! Random histories: drawn from a seed, judged, and made shorter if they fail.
+//! Random histories: drawn from a seed, judged, and shrunk if they fail.
 
 use super::classes::{Class, SPOKEN};
 use super::row::KEYS;
@@ -6,7 +6,7 @@ use super::step::Step;
 use super::verdict::{Fault, Verdict};
 use super::world::{Pace, World};
 
-/// A history, and all that is needed to play it again.
+/// A history, with everything needed to replay it.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
     pub(crate) nodes: usize,
@@ -15,13 +15,13 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Draws the history of a class and a seed.
+    /// Draws a history of a class from a seed.
     pub(crate) fn draw(class: &Class, seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let nodes = if random.u8(..4) == 0 { 4 } else { 3 };
         let faults = (class.faults)(nodes);
         let pace = match random.u8(..8) {
-            // A version from before the loss of a state must not be minted again by chance.
+            // A version from before a state loss must not be issued again by chance.
             0 if !faults.iter().any(Step::loses_state) => Pace::Still,
             0 | 1 => Pace::Frozen { seed },
             _ => Pace::Ticking { seed },
@@ -44,7 +44,7 @@ impl History {
         history
     }
 
-    /// Plays the history to its end. Steps that are not possible are left out.
+    /// Plays the history to its end, skipping impossible steps.
     pub(crate) fn judge(&self) -> Verdict {
         let mut world = World::new(self.nodes, self.pace);
         for step in &self.steps {
@@ -53,7 +53,7 @@ impl History {
         world.judge()
     }
 
-    /// Drops steps as long as the same fault is met.
+    /// Drops steps as long as the same fault occurs.
     pub(crate) fn shrink(mut self, fault: Fault) -> Self {
         let mut at = 0;
         while at < self.steps.len() {
@@ -74,7 +74,7 @@ struct Draw {
     random: fastrand::Rng,
     nodes: usize,
     keys: usize,
-    /// Whether operators speak, too.
+    /// Whether to draw operators' operations, too.
     operations: bool,
 }
 

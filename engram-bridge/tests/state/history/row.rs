@@ -1,4 +1,4 @@
-//! The record of one pattern in a process, in numbers.
+//! The record of one pattern in a process, as small numbers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,11 +11,11 @@ use engram_gossip_proto::{Record, View};
 
 use crate::support::{environment, only_space, pattern, store_config};
 
-/// Patterns of a history.
+/// The number of patterns of a history.
 pub(crate) const KEYS: usize = 2;
-/// Different values of a pattern, at most 32.
+/// The number of values of a pattern, at most 32.
 pub(crate) const VALUES: u8 = 24;
-/// Nodes of a history at most.
+/// The most nodes of a history.
 pub(crate) const NODES: usize = 4;
 
 /// A set of values of one pattern.
@@ -140,7 +140,7 @@ pub(crate) fn name(key: usize) -> String {
     format!("pattern-{key}")
 }
 
-/// The hash of the id of a pattern, by which records are asked for.
+/// The hash of a pattern's id, by which records are requested.
 pub(crate) fn hash(key: usize) -> [u8; 32] {
     NAMES.keys[key]
 }
@@ -150,7 +150,7 @@ struct Names {
     digests: BTreeMap<[u8; 32], (usize, u8)>,
 }
 
-/// The store gives each value its digest.
+/// The digest of each value, as the store computes it.
 static NAMES: LazyLock<Names> = LazyLock::new(|| {
     let space = only_space(&Store::new(store_config(1), environment(|| 0, || 0)));
     let keys = std::array::from_fn(|key| SpaceView::pin(&space).key_of(&name(key)));

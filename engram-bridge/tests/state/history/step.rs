@@ -1,4 +1,4 @@
-//! The steps that a history is made of.
+//! The steps of a history.
 
 /// One step of a history.
 ///
@@ -21,19 +21,19 @@ pub(crate) enum Step {
     Session(usize, usize),
     /// A session that breaks after a number of frames.
     Cut(usize, usize, usize),
-    /// A session during which, after a number of frames, the opener submits a value of a pattern.
+    /// A session in which the opener submits a value of a pattern after a number of frames.
     Amid(usize, usize, usize, usize, u8),
-    /// The greetings of a session, then one record from the first process to the second.
+    /// The hellos of a session, then one record from the first process to the second.
     Part(usize, usize, usize),
     /// One record from the first process to the second, of which only one node's part arrives.
     Piece(usize, usize, usize, usize),
     /// One record from the first process to the second, of which only the suppression arrives.
     Suppression(usize, usize, usize),
-    /// A record of a process is on its way.
+    /// A record of a process is sent.
     Send(usize, usize),
-    /// The record on its way arrives, however late.
+    /// The record in transit arrives, however late.
     Deliver(usize),
-    /// A peer tells a process of an own version from the far future, which nobody wrote.
+    /// A peer claims that a process wrote a version from the far future, which no node wrote.
     Lie(usize),
 
     /// A process ends; the next one starts with its disk.
@@ -46,9 +46,9 @@ pub(crate) enum Step {
     Save,
     /// Node 0 starts with the copy of its disk.
     Restore(Clock),
-    /// The machine of node 0 goes on from its copy, memory included.
+    /// The machine of node 0 continues from its copy, memory included.
     ResumeMachine,
-    /// A second machine goes on from the memory and disk of node 0.
+    /// A second machine continues from the memory and disk of node 0.
     CloneMachine,
     /// A second machine starts with the disk of node 0.
     CloneDisk(Clock),
@@ -62,14 +62,14 @@ pub(crate) enum Step {
     Fill(usize),
     /// The disk of a process has room again.
     Free(usize),
-    /// All rosters drop a node, and nobody talks to it.
+    /// All rosters drop a node, and no node opens a session with it.
     Evict(usize),
     /// An evicted node is a member again.
     Return(usize),
 }
 
 impl Step {
-    /// Whether a process goes on without all that it wrote.
+    /// Whether a process continues without some of its writes.
     pub(crate) const fn loses_state(&self) -> bool {
         matches!(
             self,
@@ -85,9 +85,9 @@ pub(crate) enum Clock {
     Right,
     /// The clock is five years behind.
     Behind,
-    /// The clock is two years ahead: wrong, and believed.
+    /// The clock is two years ahead: wrong, but plausible.
     Near,
-    /// The clock is fifty years ahead: nobody believes it.
+    /// The clock is fifty years ahead: implausible.
     Ahead,
 }
 
@@ -95,7 +95,7 @@ pub(crate) const SECOND: i64 = 1_000_000_000;
 pub(crate) const YEAR: i64 = 365 * 86_400 * SECOND;
 
 impl Clock {
-    /// How far the clock is ahead, in nanoseconds.
+    /// The offset of the clock, in nanoseconds.
     pub(crate) const fn offset(self) -> i64 {
         match self {
             Self::Right => 0,

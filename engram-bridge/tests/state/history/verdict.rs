@@ -1,4 +1,4 @@
-//! The end of a history: all faults end, sessions go on until nothing changes, and the result is
+//! The end of a history: all faults end, sessions run until nothing changes, and the result is
 //! compared with the book.
 
 use engram_bridge::durable::Recovery;
@@ -11,18 +11,18 @@ use super::row::{KEYS, NODES, Row, Values, name};
 use super::step::SECOND;
 use super::world::World;
 
-/// Something that must not happen.
+/// A violation of the specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Fault {
     /// The nodes differ in the end.
     Diverged,
-    /// The nodes are not equal after the rounds that they may take.
+    /// The nodes are not equal after [`MAX_ROUNDS`] rounds, plus one per clone.
     Restless,
-    /// A write was lost that no documented case explains.
+    /// A write was lost, and no documented case explains it.
     Lost,
     /// A forgotten value is visible.
     Returned,
-    /// A value is suppressed that nobody forgot, or that was released.
+    /// A value is suppressed that no process forgot, or that was released.
     Hidden,
     /// A submission was acknowledged without a write, though nothing holds its value.
     Unheard,
@@ -30,7 +30,7 @@ pub(crate) enum Fault {
     Waits,
     /// An operation that could not be stored changed something.
     HalfDone,
-    /// A record holds more dots of a node, or more nodes, than it may.
+    /// A record exceeds the limit of dots per node, or of nodes.
     Wide,
     /// Two nodes with equal roots show different patterns.
     Views,
@@ -47,22 +47,22 @@ pub(crate) enum Fault {
 pub(crate) struct Verdict {
     pub(crate) faults: Vec<Fault>,
     pub(crate) accepted: Accepted,
-    /// What every node holds in the end, if they are equal.
+    /// The final rows of every node, if they are equal.
     pub(crate) rows: [Row; KEYS],
     /// Rounds of sessions that changed anything.
     pub(crate) rounds: u32,
     pub(crate) sessions: u64,
-    /// Writes that were written again.
+    /// Writes that were reissued.
     pub(crate) reissued: u64,
     /// Writes that were given up, since too many own dots were live.
     pub(crate) given_up: u64,
-    /// Parts of records that were refused, since their versions were not believed.
+    /// Parts of records that were refused as implausible.
     pub(crate) refused: u64,
 }
 
 /// Rounds of sessions of all pairs after which all nodes are equal.
 pub(crate) const MAX_ROUNDS: u32 = 2;
-/// Rounds after which nobody waits for an end any more.
+/// Rounds after which the wait for convergence is given up.
 const ENDLESS: u32 = 24;
 
 impl World {
@@ -75,7 +75,7 @@ impl World {
             self.wait_for_the_future();
             rounds = rounds.max(self.converge());
         }
-        // Each clone may have a write to write again, of which the others learn in a further round.
+        // Each clone may reissue a write, which the others receive in a further round.
         let clones = u32::try_from(self.processes.len() - self.nodes).unwrap();
         if rounds > MAX_ROUNDS + clones {
             self.faults.insert(Fault::Restless);
@@ -103,7 +103,8 @@ impl World {
         }
     }
 
-    /// Rounds of sessions until nothing changes. Returns how many changed anything.
+    /// Runs rounds of sessions until nothing changes. Returns the number of rounds that changed
+    /// anything.
     fn converge(&mut self) -> u32 {
         for round in 0..ENDLESS {
             let mut changed = self.round();
@@ -120,7 +121,7 @@ impl World {
         ENDLESS
     }
 
-    /// A session of every pair of nodes. Returns whether one changed anything.
+    /// Runs a session of every pair of nodes. Returns whether any changed anything.
     fn round(&mut self) -> bool {
         if self.pace.ticks() {
             self.now += SECOND;
@@ -135,7 +136,7 @@ impl World {
         changed
     }
 
-    /// Before the versions ahead become plausible, only parts with such versions may differ.
+    /// Checks that, before versions ahead become plausible, only parts with such versions differ.
     fn look_for_withheld(&mut self) {
         let limit = self.now.unsigned_abs() + MAX_AHEAD;
         let rows: Vec<_> = self.processes.iter().map(Process::rows).collect();
@@ -207,7 +208,7 @@ impl World {
         }
     }
 
-    /// Sessions between nodes at rest write nothing.
+    /// Checks that sessions between converged nodes write nothing.
     fn rest(&mut self) {
         let writes = |world: &Self| -> Vec<_> {
             let stats = world.processes.iter().map(|process| {
@@ -223,7 +224,7 @@ impl World {
         }
     }
 
-    /// A store that is opened again is the one that was closed.
+    /// Checks that a reopened store equals the one that was closed.
     fn reopen(&mut self) {
         for process in &self.processes {
             let (again, recovery) = process.reopened();

@@ -1,4 +1,4 @@
-//! The processes of a history, the record on its way between them, and the book.
+//! The processes of a history, the record in transit between them, and the book.
 
 mod faults;
 mod travel;
@@ -18,14 +18,14 @@ use super::verdict::Fault;
 /// The time at which histories begin: 2030-01-01.
 const BEGIN: i64 = 1_893_456_000 * SECOND;
 
-/// How the time of a history goes.
+/// The passage of time in a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
     /// Each step takes a second, and the lowest bits of versions are random.
     Ticking { seed: u64 },
     /// All clocks stand still; the lowest bits of versions are random.
     Frozen { seed: u64 },
-    /// All clocks stand still, and there is no randomness: processes under one key mint the same
+    /// All clocks stand still, and there is no randomness: processes under one key issue the same
     /// versions.
     Still,
 }
@@ -44,7 +44,7 @@ impl Pace {
     }
 }
 
-/// For each pattern the value that waits for the first contact.
+/// The value of each pattern that waits for the first contact.
 type Waiting = [Option<u8>; KEYS];
 
 /// A copy of the machine of node 0.
@@ -53,7 +53,7 @@ struct Saved {
     waiting: Option<Waiting>,
 }
 
-/// A record on its way.
+/// A record in transit.
 struct Letter {
     from: usize,
     key: usize,
@@ -69,7 +69,8 @@ pub(crate) struct World {
     pub(crate) processes: Vec<Process>,
     pub(crate) book: Book,
     pub(crate) faults: BTreeSet<Fault>,
-    /// For each process slot what waits for its first contact, or `None` if nothing waits any more.
+    /// For each process slot, the values that wait for its first contact; `None` once the contact
+    /// is over.
     waiting: Vec<Option<Waiting>>,
     evicted: BTreeSet<usize>,
     saved: Option<Saved>,
@@ -103,7 +104,7 @@ impl World {
         world
     }
 
-    /// Plays a step, if it is possible now. Returns whether it was.
+    /// Plays a step if it is possible. Returns whether it was.
     pub(crate) fn play(&mut self, step: &Step) -> bool {
         let possible = self.is_possible(step);
         if possible {
@@ -197,7 +198,7 @@ impl World {
         self.processes[process].node
     }
 
-    /// Puts something into a process at the present time of its clock.
+    /// Applies an input to a process at the current time of its clock.
     fn put(&mut self, process: usize, input: Input) -> Output {
         self.serial += 1;
         let process = &mut self.processes[process];

@@ -1,4 +1,4 @@
-//! What is shown of conflicts, and how patterns of different ids are compared.
+//! Checks `[conflict]`: the strategy, and the comparison across ids.
 
 use std::ops::RangeInclusive;
 
@@ -11,9 +11,9 @@ use crate::replica::across_ids::{AcrossIds, DEFAULT_MAX_COMPARED};
 
 /// A cosine similarity.
 pub(in crate::node::config) const COSINE: RangeInclusive<f64> = -1.0..=1.0;
-/// A part of a whole.
+/// A fraction.
 pub(in crate::node::config) const PART: RangeInclusive<f64> = 0.0..=1.0;
-/// A Jaccard index of patterns that have an episode in common.
+/// A Jaccard index of patterns that share an episode.
 pub(in crate::node::config) const JACCARD: RangeInclusive<f64> = 0.01..=1.0;
 
 impl Check<'_> {
@@ -34,7 +34,7 @@ impl Check<'_> {
         })
     }
 
-    /// Checked also where the comparison is switched off.
+    /// Checks the values even if the comparison is off.
     fn compared(&mut self, written: &Conflict) -> Option<AcrossIds> {
         let default = Rules::default();
         let of = default.thresholds;

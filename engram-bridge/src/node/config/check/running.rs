@@ -1,4 +1,4 @@
-//! What bounds a running node: how much it moves, and whom it takes for dead.
+//! Checks `[limits]` and `[membership]`.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl Check<'_> {
             let default = i64::try_from(rate.per_second / unit).unwrap_or(i64::MAX);
             let value = self.integer(&format!("limits.{name}"), written, default, range)?;
             let per_second = value.unsigned_abs() * unit;
-            // A burst of as many seconds as by default.
+            // The burst covers the same number of seconds as the default's.
             Some(Rate { per_second, burst: per_second * (rate.burst / rate.per_second) })
         };
         let peer = rates.peer;
@@ -43,7 +43,7 @@ impl Check<'_> {
         Some(rates)
     }
 
-    /// The outer `None` for what is no time of the day.
+    /// The outer `None` if it is not two times of the day.
     fn quiet_hours(&mut self, written: Option<&str>) -> Option<Option<[u16; 2]>> {
         let Some(written) = written else { return Some(None) };
         let times = written.split_once('-').and_then(|(from, until)| {
@@ -53,7 +53,7 @@ impl Check<'_> {
             Some(times) => Some(Some(times)),
             None => self.refuse(
                 "limits.quiet_hours",
-                format!("{written:?} are no hours; write two times of the day in UTC, such as 09:00-17:00 or 22:00-06:00"),
+                format!("{written:?} is not a range of hours; write two times of the day in UTC, such as 09:00-17:00 or 22:00-06:00"),
             ),
         }
     }
@@ -89,7 +89,7 @@ impl Check<'_> {
         let least = times.probe_timeout * 3;
         if times.probe_interval < least {
             let message = format!(
-                "a probe has to end within the interval, others' probes as well; write at least {} or a shorter probe_timeout_ms",
+                "a probe must end within the interval, including probes by other nodes; write at least {} or a shorter probe_timeout_ms",
                 least.as_millis()
             );
             return self.refuse("membership.probe_interval_ms", message);
@@ -107,7 +107,7 @@ impl Check<'_> {
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
-/// What is sent a second in quiet hours, unless said otherwise.
+/// The default send rate in quiet hours, in KiB per second.
 const QUIET_KIB: i64 = 100;
 
 /// `HH:MM` as minutes since midnight.

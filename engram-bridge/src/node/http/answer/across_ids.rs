@@ -10,11 +10,11 @@ use crate::spaces::space::Space;
 #[derive(Serialize)]
 pub(super) struct AcrossIds {
     groups_total: u64,
-    /// Patterns in groups beside the representatives.
+    /// Patterns in groups, without the representatives.
     members: u64,
     /// Patterns that dispute an episode with another one.
     disputed: u64,
-    /// Changed patterns that were not compared yet.
+    /// Changed patterns that are not compared yet.
     pending: u64,
     /// Whether the space has too many patterns to be compared.
     over_limit: bool,
@@ -37,7 +37,7 @@ struct Member {
     compared: Compared,
 }
 
-/// The role of a pattern among those of other ids.
+/// The role of a pattern among patterns of other ids.
 #[derive(Serialize)]
 pub(super) struct Compared {
     /// `alone`, `representative`, `subset`, `superset` or `duplicate`.
@@ -91,7 +91,7 @@ impl Group {
     }
 }
 
-/// Members that a group lists.
+/// The most members that a group lists.
 const MAX_MEMBERS: usize = 10;
 
 impl Compared {

@@ -18,7 +18,7 @@ use crate::spaces::space::Space;
 pub(in crate::node::http) struct Explained {
     id: String,
     space: String,
-    /// The visible pattern; nothing, if no version is shown.
+    /// The visible pattern; `None` if no version is shown.
     visible: Option<Shown>,
     strategy: Option<String>,
     /// The rule that decided, for people.
@@ -28,12 +28,12 @@ pub(in crate::node::http) struct Explained {
     /// The first of them, ascending by digest.
     versions: Vec<Version>,
     suppressed_total: usize,
-    /// The digests of contents that were forgotten: the first of them.
+    /// The digests of forgotten contents: the first of them.
     suppressed: Vec<String>,
     context_total: usize,
     /// For each node the greatest version that the record covers: the first of them.
     context: Vec<Write>,
-    /// Its role among the patterns of other ids; nothing if it was not compared.
+    /// Its role among the patterns of other ids; `None` if it was not compared.
     across_ids: Option<Compared>,
 }
 
@@ -54,7 +54,7 @@ struct Version {
     content: Shown,
     /// Its share of the visible embedding, 0 to 1.
     share: f64,
-    /// Whether it is the visible pattern, or stays visible beside it.
+    /// Whether it is the visible pattern, or stays visible alongside it.
     kept: bool,
     citations_of_its_own: usize,
     writes_total: usize,
@@ -62,7 +62,8 @@ struct Version {
     writes: Vec<Write>,
     /// Whether it was forgotten, so that it is not shown.
     suppressed: bool,
-    /// The peer that brought it here first; nothing if the own engine found it, or if it is not known.
+    /// The peer that sent it first; `None` if the own engine submitted it, or if the peer is
+    /// unknown.
     introduced_by: Option<String>,
     /// Whether this node's own engine submitted it last.
     submitted_here: bool,

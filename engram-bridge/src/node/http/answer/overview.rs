@@ -1,4 +1,4 @@
-//! `/cluster/consolidation`: the node, its spaces, and the states that need a person.
+//! `/cluster/consolidation`: the node, its spaces, and the states that need an operator.
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ pub(in crate::node::http) struct Node {
     id: String,
     version: &'static str,
     uptime_seconds: f64,
-    /// Why the node is not ready, if it is not.
+    /// The reason why the node is not ready, if it is not.
     unready: Option<String>,
     warnings: Vec<Warned>,
     /// Seconds until the certificate expires; negative once it has.
@@ -22,11 +22,11 @@ pub(in crate::node::http) struct Node {
     root: String,
     parameters: Parameters,
     spaces: Vec<SpaceOf>,
-    /// Spaces whose state is stored and that the node does not host.
+    /// Spaces whose state is stored but that the node does not host.
     unhosted: Vec<String>,
     /// The state in which the node found its store.
     recovery: String,
-    /// Bytes of the store; nothing if the state ends with the process.
+    /// Bytes of the store; `None` if the state ends with the process.
     stored_bytes: Option<u64>,
     caps: Vec<CapOf>,
     writes: Writes,
@@ -49,25 +49,25 @@ struct SpaceOf {
     name: String,
     root: String,
     visible: u64,
-    /// Records in the tree, those of deleted patterns included.
+    /// Records in the tree, including those of deleted patterns.
     records: u64,
     conflicts: u64,
     deletions: u64,
-    /// Digests that records suppress, or suppressed once.
+    /// Digests that records suppress or once suppressed.
     suppressed: u64,
     context_entries: u64,
-    /// Those of nodes that the roster does not list.
+    /// Context entries of nodes that the roster does not list.
     unlisted_entries: u64,
     /// Submissions that wait for the first contact.
     waiting: u64,
-    /// Counts the changes here; says nothing about other nodes.
+    /// The number of changes on this node; not comparable between nodes.
     generation: u64,
 }
 
-/// A state that needs a person.
+/// A state that needs an operator.
 #[derive(Serialize)]
 pub(in crate::node::http) struct Warned {
-    /// A stable word, as events and metrics use it.
+    /// A stable word, as in events and metrics.
     code: &'static str,
     /// `critical` or `warning`.
     severity: &'static str,
@@ -75,7 +75,7 @@ pub(in crate::node::http) struct Warned {
     next_step: String,
 }
 
-/// The present states of a node that need a person, critical ones first.
+/// The current states of a node that need an operator, critical ones first.
 pub(in crate::node::http) fn warnings(node: &Telemetry) -> Vec<Warned> {
     node.warnings().iter().map(Warned::of).collect()
 }
@@ -91,10 +91,10 @@ impl Warned {
     }
 }
 
-/// How far a cap is used up.
+/// The usage of a cap.
 #[derive(Serialize)]
 struct CapOf {
-    /// The key that raises it.
+    /// The configuration key that sets it.
     key: &'static str,
     used: u64,
     limit: u64,
@@ -106,7 +106,7 @@ impl CapOf {
     }
 }
 
-/// Writes of this node since its process started, and the faults that it met.
+/// Writes and faults of this node since its process started.
 #[derive(Serialize)]
 struct Writes {
     written: u64,

@@ -11,7 +11,7 @@ use crate::sync::preview::{PlannedChange, SpacePreview, SyncPreview};
 #[derive(Serialize)]
 pub(in crate::node::http) struct Planned {
     peer: String,
-    /// Whether this is all of it.
+    /// Whether the preview is complete.
     complete: bool,
     spaces: Vec<PlannedSpace>,
 }
@@ -19,10 +19,10 @@ pub(in crate::node::http) struct Planned {
 #[derive(Serialize)]
 struct PlannedSpace {
     space: String,
-    /// How many patterns would change here, and the first of them.
+    /// The number of patterns that would change here, and the first of them.
     here: usize,
     changes: Vec<Change>,
-    /// How many would change at the peer, and the first of them.
+    /// The number that would change at the peer, and the first of them.
     there: usize,
     ids_there: Vec<String>,
     refused: Vec<Refused>,
@@ -31,7 +31,7 @@ struct PlannedSpace {
 #[derive(Serialize)]
 struct Change {
     id: String,
-    /// Whether another pattern would be visible.
+    /// Whether a different pattern would be visible.
     visible: bool,
     before: Option<Shown>,
     after: Option<Shown>,

@@ -1,4 +1,4 @@
-// DOM functions. Data of the node becomes text, never markup: nothing here parses markup.
+// DOM functions. The node's data becomes text, never markup: nothing here parses markup.
 
 const at = (id) => document.getElementById(id);
 
@@ -10,7 +10,7 @@ function make(tag, className, ...children) {
   return element;
 }
 
-/** Sets a text only if it is another one, so that nothing is announced or selected away in vain. */
+/** Sets a text only if it differs, so that an unchanged one is not announced again and keeps its selection. */
 function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -31,11 +31,11 @@ function keep(parent, items, keyOf, create, update) {
     if (parent.children[place] !== child) parent.insertBefore(child, parent.children[place] ?? null);
   });
   known.forEach((child) => child.remove());
-  // An element that moves loses the focus.
+  // Moving an element loses the focus.
   if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
-/** Asks the node; an answer that is an error becomes one here. */
+/** Requests an answer from the node; throws if it is an error. */
 async function ask(path, query = {}) {
   const parameters = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== null && value !== ''));
   const response = await fetch(`${path}?${parameters}`, { signal: AbortSignal.timeout(8000) });

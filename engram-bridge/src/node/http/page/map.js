@@ -44,7 +44,7 @@ function showMap(map) {
   readOut(false);
 }
 
-/** The slots in which a peer differs: none if it told the root of this node. */
+/** The slots in which a peer differs: none if its latest root equals this node's. */
 function slotsOf(peer) {
   const told = latest.peers.find((one) => one.name === peer.peer);
   return told?.agreement === 'in_step' ? [] : peer.slots;
@@ -67,7 +67,7 @@ function moveCursor(slot) {
   cursor.setAttribute('y', Math.floor(cursorAt / side) - 0.15);
 }
 
-/** Describes the slot under the cursor; clears the list of another slot. */
+/** Describes the slot under the cursor; clears the list of the previous slot. */
 function readOut(moved) {
   if (moved) at('slot-ids').replaceChildren();
   if (!moved && document.activeElement !== at('slots')) return;
@@ -79,7 +79,7 @@ function readOut(moved) {
   say(at('readout'), `slot ${hex}: ${records}${changed}`);
 }
 
-/** The next slot that differs, in a direction of 1 or -1, round the end. */
+/** The next slot that differs, in direction 1 or -1, wrapping around. */
 function nextDiffering(step) {
   for (let distance = 1; distance <= cells.length; distance += 1) {
     const slot = (cursorAt + step * distance + cells.length) % cells.length;

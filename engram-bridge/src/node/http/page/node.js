@@ -1,11 +1,11 @@
 // The node: its faults, its state, and its spaces.
 
-/** A sentence; a key of the configuration at its beginning stays as it is. */
+/** A sentence; a configuration key at its beginning stays unchanged. */
 const capital = (text) => (/^[a-z]+[ ,]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text);
 
 const sentence = (text) => (/[.?!]$/.test(text) ? text : `${text}.`);
 
-/** The cause, and the next step that the node names behind it; null if it names none. */
+/** The cause, and the next step that the node names after it; null if it names none. */
 function causeAndStep(text) {
   const end = text.indexOf('; ');
   return end < 0 ? [text, null] : [text.slice(0, end), text.slice(end + 2)];
@@ -33,7 +33,7 @@ function showFaults(node, peers) {
   keep(at('faults'), faults, (fault) => `${fault.code} ${fault.next_step}`, createFault, updateFault);
 }
 
-/** The store, and how much of a space counts against the caps. */
+/** The store, and the usage of the caps. */
 function stored(node, space) {
   const waiting = space.waiting > 0 ? ` ${count(space.waiting, 'submission')} wait for a session with a peer.` : '';
   const used = node.caps.map((cap) => `${cap.key} ${(100 * cap.used / cap.limit).toFixed(0)} %`);
@@ -57,11 +57,11 @@ function showState(node) {
   say(at('version'), node.version);
 }
 
-/** Spaces that are listed before the reader asks for all. */
+/** The number of spaces listed by default. */
 const SPACES = 12;
 let allSpaces = false;
 
-/** Why a space needs a look; empty if it does not. */
+/** The reason why a space needs attention; empty if it does not. */
 function attention(space) {
   const parts = [];
   if (space.conflicts > 0) parts.push(`${space.conflicts.toLocaleString('en')} in conflict`);
@@ -86,10 +86,10 @@ function updateSpace(item, space) {
 
 const urgency = (space) => space.conflicts + space.waiting;
 
-/** The spaces that need attention first, the others as they are. */
+/** The spaces that need attention first, then the others in their order. */
 const byUrgency = (spaces) => [...spaces].sort((a, b) => urgency(b) - urgency(a));
 
-/** Totals over all spaces, and those spaces that need attention first. */
+/** Totals over all spaces, and the spaces, those that need attention first. */
 function showSpaces(spaces) {
   const sum = (field) => spaces.reduce((total, space) => total + space[field], 0);
   say(at('visible'), sum('visible').toLocaleString('en'));

@@ -2,16 +2,16 @@
 
 const short = (digest) => digest.slice(0, 12);
 
-/** The writer of a version; of one that the roster does not list, the beginning of its id. */
+/** The writer of a version: its name, or the beginning of its id if the roster does not list it. */
 const writer = (write) => (write.node === write.node_id ? `evicted ${short(write.node_id)}` : write.node);
 
-/** Who wrote a change: a name, or of a node that the roster does not list the beginning of its id. */
+/** The writer of a change: its name, or the beginning of its id if the roster does not list it. */
 const named = (origin) => (/^[0-9a-f]{64}$/.test(origin ?? '') ? `evicted ${short(origin)}` : origin ?? 'a peer');
 
-/** A version of a node. It is no time, and says nothing about other nodes. */
+/** A version of a node. It is not a time, and not comparable between nodes. */
 const covered = (write) => `${writer(write)} ${write.version}`;
 
-/** How many items an answer counts beyond those it lists. */
+/** The number of items that an answer counts beyond those it lists. */
 const beyond = (list, total) => (total > list.length ? ` and ${(total - list.length).toLocaleString('en')} more` : '');
 
 function writers(version) {
@@ -37,7 +37,7 @@ function versionRow(version, position) {
   return row;
 }
 
-/** A text with its numbers cut to three digits behind the point. */
+/** A text with its numbers cut to three decimal places. */
 const rounded = (text) => (text ?? '').replace(/(\d+\.\d{3})\d+/g, '$1');
 
 /** Explains one pattern for people. */
@@ -77,7 +77,7 @@ function updateConflict(details, known) {
   body.replaceChildren(...explanation(known));
 }
 
-/** Conflicts beyond the first answer that the reader asked for. */
+/** Conflicts beyond the first answer, loaded on request. */
 let furtherConflicts = [];
 
 /** Conflicts in one answer: a screen or two. */
@@ -94,7 +94,7 @@ function showConflicts({ total, conflicts, across_ids: across }) {
   keep(at('conflict-list'), all, (known) => known.id, createConflict, updateConflict);
 }
 
-/** Patterns of different ids that are one memory. */
+/** Patterns of different ids that describe one memory. */
 function showGroups(across) {
   at('groups-say').hidden = across === null;
   const groups = across === null ? [] : across.groups.slice(0, 5);

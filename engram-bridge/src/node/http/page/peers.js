@@ -1,9 +1,9 @@
 // The peers: in step, behind, or unreachable.
 
-/** The peer that is chosen, or null for all. */
+/** The chosen peer, or null for all. */
 let chosenPeer = null;
 
-/** The state of a peer by the roots that it told last: a word and a tone. */
+/** The state of a peer by its latest roots: a word and a tone. */
 function verdict(peer) {
   if (peer.liveness === 'down') return ['down', 'bad'];
   if (peer.state !== 'connected') return [peer.state === 'dialling' ? 'being dialled' : 'not reached', 'bad'];
@@ -17,10 +17,10 @@ function verdict(peer) {
   }[peer.agreement] ?? ['not yet equal', 'care'];
 }
 
-/** Seconds without equality from which on a connected peer is a fault; that of the alert. */
+/** Seconds without equality after which a connected peer counts as a fault; equal to the alert's. */
 const LAGS = 600;
 
-/** The fault that a peer is, with its cause and the next step; null if it is none. */
+/** The fault of a peer, with its cause and the next step; null if it has none. */
 function faultOfPeer(peer) {
   const [word, tone] = verdict(peer);
   if (tone === 'care' && peer.lag_seconds > LAGS) {
@@ -97,7 +97,7 @@ function updatePeer(card, peer) {
   say(traffic, `${bytes(peer.bytes_sent)} sent, ${bytes(peer.bytes_received)} received`);
 }
 
-/** Peers in trouble come first; the others stay in the order of the roster. */
+/** Peers with faults come first; the others stay in the order of the roster. */
 function inOrder(peers) {
   const needsHelp = (peer) => verdict(peer)[1] === 'bad';
   return [...peers.filter(needsHelp), ...peers.filter((peer) => !needsHelp(peer))];

@@ -1,4 +1,4 @@
-//! The lines about conflicts across ids.
+//! Metrics of conflicts across ids.
 
 use super::super::MetricKind::Gauge;
 use super::Metric;

@@ -1,4 +1,4 @@
-//! The lines about consolidation itself, under the names of Engram and of its plan for gossip.
+//! Metrics of consolidation, under the names of Engram and of its plan for gossip.
 
 use super::super::MetricKind::{Counter, Gauge, Histogram};
 use super::{Metric, Reading, Sample, SpaceReading, Value};
@@ -141,7 +141,7 @@ pub(super) const LOG_FAILURES: Metric = Metric {
     read: |reading| vec![Sample::count(&[], reading.writes.belief_log_failures)],
 };
 
-/// A figure of the last snapshot of each space that had one.
+/// A figure of the last snapshot, for each space that had one.
 fn of_last(reading: &Reading, figure: impl Fn(&ConsolidationRun) -> f64) -> Vec<Sample> {
     let samples = reading
         .spaces

@@ -1,4 +1,4 @@
-//! The lines about limits and failures of the network.
+//! Metrics of the limits and failures of the network.
 
 use std::collections::BTreeMap;
 
@@ -73,11 +73,11 @@ pub(super) const CONNECTIONS_LOST: Metric = Metric {
     read: |reading| vec![Sample::count(&[], reading.net.connections_lost)],
 };
 
-/// Failures of a handshake for which neither side's identity is the reason.
+/// Handshake failures that neither side's identity caused.
 const OF_THE_NETWORK: &[&str] =
     &["wire_version", "busy", "timed_out", "address", "no_address", "closed"];
 
-/// The other failures of a handshake: one side does not accept the other.
+/// The other handshake failures: one side does not accept the other.
 const OF_IDENTITY: &[&str] = &[
     "not_in_roster",
     "wrong_node",
@@ -101,8 +101,8 @@ fn of_the_network(reason: &str) -> bool {
     OF_THE_NETWORK.contains(&reason)
 }
 
-/// The counts by reason. Those of `known` are there from the start, so that the first increase
-/// shows.
+/// The counts by reason. Reasons in `known` are present from the start, so that the first increase
+/// is visible.
 fn counts(by_reason: &BTreeMap<&'static str, u64>, known: &[&'static str]) -> Vec<Sample> {
     let mut counts: BTreeMap<_, u64> = known.iter().map(|reason| (*reason, 0)).collect();
     counts.extend(by_reason);

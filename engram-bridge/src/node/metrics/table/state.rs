@@ -1,4 +1,4 @@
-//! The lines about the replicated state, its faults and its caps.
+//! Metrics of the replicated state, its faults and its caps.
 
 use engram_vclock::ClockFault;
 

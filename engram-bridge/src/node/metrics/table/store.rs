@@ -1,4 +1,4 @@
-//! The lines about the disk.
+//! Metrics of the disk.
 
 use super::super::MetricKind::{Counter, Gauge};
 use super::{Metric, Sample, flag};

@@ -11,7 +11,7 @@ use crate::history::row::{KEYS, NODES, Row, Values, name};
 use crate::history::step::{Clock, Step, YEAR};
 use crate::support::{environment, everything, only_space, store_config};
 
-/// The number of a node that is in no history.
+/// The number of a node that no history contains.
 const LISTENER: u8 = NODES as u8 + 1;
 
 impl World {
@@ -49,12 +49,12 @@ impl World {
                 self.processes[process].clock = clock;
                 self.note_clock(process);
             }
-            _ => unreachable!("{step:?} is no fault"),
+            _ => unreachable!("{step:?} is not a fault"),
         }
         self.settle(suppressed);
     }
 
-    /// The node of each process slot, of ended clones too.
+    /// The node of each process slot, ended clones included.
     pub(super) fn slots(&self) -> Vec<usize> {
         let slots = self.book.owed.len();
         (0..slots).map(|slot| if slot < self.nodes { slot } else { 0 }).collect()
@@ -66,7 +66,7 @@ impl World {
         Process::start(Start { node, disk, seed, now: self.now, clock })
     }
 
-    /// The operating system notices that its machine is a copy, and renews the randomness.
+    /// The operating system detects that its machine is a copy, and reseeds the randomness.
     fn reseed(&mut self, slot: usize) {
         let seed = self.pace.seed(self.serial);
         self.put(slot, Input::Seed(seed));
@@ -79,13 +79,13 @@ impl World {
         self.book.owed.resize(slots, [None; KEYS]);
     }
 
-    /// Puts another process into the slot of one that ended.
+    /// Replaces the ended process of a slot.
     fn replace(&mut self, slot: usize, process: Process) {
         self.processes[slot] = process;
         self.begin(slot);
     }
 
-    /// The first steps of a process: it learns the roster, and waits if it holds nothing.
+    /// Initializes a process: sets its roster, and lets it wait if it holds nothing.
     fn begin(&mut self, slot: usize) {
         self.note_clock(slot);
         let members = self.members();
@@ -115,7 +115,7 @@ impl World {
         self.restart(slot, clock, |disk| disk.spoil(|_, _, _| false));
     }
 
-    /// The record of a pattern rots, or every second time its content, if it has one.
+    /// Damages the record of a pattern, or every second time its content, if it has one.
     fn damage(&mut self, slot: usize, key: usize, clock: Clock) {
         self.book.past[self.processes[slot].node].lost_state = true;
         let has_content = !self.processes[slot].row(key).live().is_empty();
@@ -172,7 +172,8 @@ impl World {
         }
     }
 
-    /// All faults end: clocks and disks are right, nothing is on its way, and nobody is evicted.
+    /// Ends all faults: clocks and disks are correct, no record is in transit, and no node is
+    /// evicted.
     pub(crate) fn heal(&mut self) {
         let suppressed = self.suppressed();
         (self.letter, self.saved) = (None, None);
@@ -185,7 +186,7 @@ impl World {
         self.announce_members();
     }
 
-    /// Time passes until no version is implausible any more.
+    /// Advances time until every version is plausible.
     pub(crate) const fn wait_for_the_future(&mut self) {
         self.now += 100 * YEAR;
     }
@@ -223,7 +224,7 @@ impl World {
         self.book.settle_suppression(suppressed, left, &joined);
     }
 
-    /// The join of all that any process holds, or that is on its way.
+    /// The join of the rows of all processes and of the record in transit.
     fn joined(&self) -> [Row; KEYS] {
         let future = self.now + 200 * YEAR;
         let listener = environment(move || future, || 0);

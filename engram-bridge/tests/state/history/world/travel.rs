@@ -1,4 +1,4 @@
-//! Sessions, and records on their way.
+//! Sessions, and records in transit.
 
 use engram_bridge::sync::SpaceView;
 use engram_gossip_proto::{Greeting, Record, SessionConfig, View};
@@ -12,7 +12,7 @@ use crate::session::{Handover, Taken};
 use crate::support::{Delivery, with_contents};
 
 impl World {
-    /// A whole session. Returns whether it changed anything.
+    /// Runs a whole session. Returns whether it changed anything.
     pub(crate) fn session(&mut self, one: usize, other: usize) -> bool {
         let ends = [one, other];
         let (roots, rows) = (self.roots(ends), self.rows(ends));
@@ -63,7 +63,7 @@ impl World {
         ends.map(|end| self.processes[end].rows())
     }
 
-    /// Takes note of what a session put into its two ends, whose rows were `before`.
+    /// Records the inputs that a session gave its two ends, whose rows were `before`.
     fn note_session(
         &mut self,
         ends: [usize; 2],
@@ -86,7 +86,7 @@ impl World {
         }
     }
 
-    /// The greetings of a session between two processes.
+    /// Passes only the hellos of a session between two processes.
     pub(super) fn greet(&mut self, one: usize, other: usize) {
         let greeting = |from: &Process, to: &Process| from.store.greeting(&to.store.node());
         let (first, second) = (&self.processes[one], &self.processes[other]);
@@ -98,7 +98,7 @@ impl World {
         self.put(other, Input::Greet(to_other));
     }
 
-    /// A greeting that names an own version from the far future.
+    /// Passes a hello that claims an own version from the far future.
     pub(super) fn lie(&mut self, process: usize) {
         let (known, clock) = ((self.now + 90 * YEAR) as u64, self.now as u64);
         self.put(process, Input::Greet(Greeting { known, clock }));

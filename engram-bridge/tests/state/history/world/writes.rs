@@ -22,7 +22,7 @@ impl World {
         }
     }
 
-    /// Settles what a submission was answered, given the row before it.
+    /// Settles the outcome of a submission, given the row before it.
     fn submitted(
         &mut self,
         process: usize,
@@ -62,7 +62,7 @@ impl World {
         let node = self.node(process);
         let clock = match self.pace.ticks() {
             true => self.processes[process].clock,
-            // A clock that stands still shows a time at which the node wrote already.
+            // A stopped clock shows a time at which the node already wrote.
             false => Clock::Behind,
         };
         let entry = self.processes[process].row(key).parts[node].entry;
@@ -107,8 +107,8 @@ impl World {
         }
     }
 
-    /// Puts an operation on a pattern in, which first takes in what waits of it. Returns the row
-    /// that it saw, if it changed anything.
+    /// Applies an operation on a pattern, which first applies its waiting submission. Returns the
+    /// row that it saw, if it changed anything.
     fn operate(&mut self, process: usize, key: usize, input: Input) -> Option<Row> {
         let (slots, node) = (self.slots(), self.node(process));
         let mut seen = self.processes[process].row(key);
@@ -124,7 +124,7 @@ impl World {
         (output == Output::Changed(true)).then_some(seen)
     }
 
-    /// Puts an operation in. One that is not stored must have changed nothing.
+    /// Applies an operation. One that is not stored must change nothing.
     fn tried(&mut self, process: usize, input: Input) -> Output {
         let before = self.processes[process].fingerprint();
         let output = self.put(process, input);
@@ -134,7 +134,7 @@ impl World {
         output
     }
 
-    /// The first contact of a process is over: what waits becomes a submission like any other.
+    /// Ends the first contact of a process: its waiting values become ordinary submissions.
     pub(crate) fn take_in(&mut self, process: usize) {
         let Some(waiting) = self.waiting[process] else { return };
         let before = self.processes[process].rows();
