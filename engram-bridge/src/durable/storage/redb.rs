@@ -185,13 +185,10 @@ impl StateStore for RedbStateStore {
             let transaction = database.begin_write()?;
             let mut records = None;
             for table in Table::ALL {
-                let edits = batch.edits().iter().filter(|edit| edit.table == table);
-                let mut edits: Vec<_> = edits.collect();
-                if edits.is_empty() {
+                let mut edits = batch.edits().iter().filter(|edit| edit.table == table).peekable();
+                if edits.peek().is_none() {
                     continue;
                 }
-                // In the order of the rows each page is changed once. Edits of one row stay in order.
-                edits.sort_by(|one, other| one.key.cmp(&other.key));
                 let mut rows = transaction.open_table(definition(table))?;
                 for edit in edits {
                     match &edit.value {

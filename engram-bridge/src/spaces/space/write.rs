@@ -44,7 +44,7 @@ impl Space {
     ///
     /// Up to 2,048 patterns, or 4 MiB of contents, become durable and visible together. Between such
     /// parts of a larger snapshot other writers have their turn. A snapshot of which most is new is
-    /// taken in the order of the ids, which is that of the rows in a store.
+    /// taken in ranges of ids, which are those of the rows in a store.
     ///
     /// # Errors
     /// [`StorageError`] if a part cannot be stored. The parts before it stay; submit the snapshot
@@ -69,7 +69,10 @@ impl Space {
         let mut rest = all.as_slice();
         while !rest.is_empty() {
             let (part, after) = rest.split_at(part_len(rest));
-            let contents = self.contents_of(part, &mut ids, &mut report);
+            // A B-tree whose rows come in ascending order has branches that are half empty.
+            let mut part = part.to_vec();
+            part.sort_by_key(|(index, _)| *index);
+            let contents = self.contents_of(&part, &mut ids, &mut report);
             self.submit_contents(contents, cause, &mut report)?;
             rest = after;
         }
