@@ -68,7 +68,7 @@ impl ConsolidationService for Clustered {
         };
         let snapshot = bridge::ConsolidationSnapshot {
             generated_at: to_bridge_time(snapshot.generated_at),
-            patterns: snapshot.patterns.iter().map(|pattern| self.to_bridge(pattern)).collect(),
+            patterns: self.to_bridge(&snapshot.patterns),
             ..bridge::ConsolidationSnapshot::default()
         };
         self.service.update_cache(&snapshot, source);
@@ -102,17 +102,18 @@ impl Clustered {
         patterns
     }
 
-    /// Converts a pattern to the bridge's type, or reuses an unchanged one of the last snapshot.
-    fn to_bridge(&self, pattern: &SemanticPattern) -> Arc<bridge::SemanticPattern> {
+    /// Converts patterns to the bridge's type, and reuses unchanged ones of the last snapshot.
+    fn to_bridge(&self, patterns: &[SemanticPattern]) -> Vec<Arc<bridge::SemanticPattern>> {
         let mut submitted = self.submitted.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = submitted.get(&pattern.id)
-            && is_same(known, pattern)
-        {
-            return Arc::clone(known);
-        }
-        let converted = Arc::new(to_bridge(pattern));
-        submitted.insert(pattern.id.clone(), Arc::clone(&converted));
-        converted
+        let convert = |pattern: &SemanticPattern| match submitted.get(&pattern.id) {
+            Some(known) if is_same(known, pattern) => Arc::clone(known),
+            _ => {
+                let converted = Arc::new(to_bridge(pattern));
+                submitted.insert(pattern.id.clone(), Arc::clone(&converted));
+                converted
+            }
+        };
+        patterns.iter().map(convert).collect()
     }
 }
 
@@ -121,7 +122,14 @@ fn is_same(known: &bridge::SemanticPattern, pattern: &SemanticPattern) -> bool {
         && known.strength.to_bits() == pattern.strength.to_bits()
         && known.schema_confidence.raw().to_bits() == pattern.schema_confidence.raw().to_bits()
         && known.source_episodes == pattern.source_episodes
-        && *known.embedding == pattern.embedding
+        && known.embedding.len() == pattern.embedding.len()
+        && equal_bits(&known.embedding, &pattern.embedding)
+}
+
+/// Without a branch for each number, so that many are compared at a time.
+fn equal_bits(known: &[f32], numbers: &[f32]) -> bool {
+    let differs = |(one, other): (&f32, &f32)| one.to_bits() ^ other.to_bits();
+    known.iter().zip(numbers).map(differs).fold(0, |all, one| all | one) == 0
 }
 
 impl Converted {

@@ -280,7 +280,8 @@ impl Loaded {
             if !hosted.contains(&space) {
                 if !self.unhosted.contains(&space) {
                     // No space has that name: the key may be what is damaged.
-                    self.lose(&space, id.unwrap_or(UNREADABLE));
+                    let named = schema::id_beside(bytes, hasher);
+                    self.lose(&space, named.as_deref().or(id).unwrap_or(UNREADABLE));
                 }
                 return;
             }
