@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 use engram_gossip_proto::limits::MAX_SPACES;
-use engram_merkle::AnyHasher;
+use engram_merkle::{AnyHasher, Digest};
 
 use crate::durable::recovery::{MAX_NAMED_LOSSES, OpenError, Recovery};
 use crate::durable::schema::{self, OWNER, Owner, SCHEMA};
@@ -307,12 +307,13 @@ impl Loaded {
     /// left out, and so is a content that no record names.
     fn settle(&mut self, space: &SpaceId, found: &mut LoadedSpace, own_rows: Contents) {
         let mut held = std::mem::take(&mut found.contents);
-        for (digest, content) in own_rows {
-            if held.insert(digest, content).is_some() {
-                // It is beside its record, too.
-                self.repairs.remove(Table::Contents, schema::key(space, digest.as_bytes()));
-            }
+        let beside = |digest: &&Digest| held.contains_key(*digest);
+        let mut twice: Vec<_> = own_rows.keys().filter(beside).copied().collect();
+        twice.sort();
+        for digest in twice {
+            self.repairs.remove(Table::Contents, schema::key(space, digest.as_bytes()));
         }
+        held.extend(own_rows);
         let (mut named, rows) = (HashSet::with_capacity(held.len()), found.rows.len());
         found.rows.retain(|(id, row)| {
             let names = row.record.live();
