@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use engram_bridge::durable::conformance::{Violation, check};
@@ -37,6 +38,7 @@ struct Memory {
     rows: MemoryStateStore,
     fault: Fault,
     state: Mutex<State>,
+    scans: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +95,7 @@ impl Memory {
             Fault::ReturnsStaleRows | Fault::WritesBackAtWill => state.shown = Some(rows.copy()),
             _ => {}
         }
-        Self { rows, fault, state: Mutex::new(state) }
+        Self { rows, fault, state: Mutex::new(state), scans: AtomicU64::new(0) }
     }
 
     fn edits(batch: &Batch, keep: impl Fn(&Option<Vec<u8>>) -> bool) -> Vec<Batch> {
@@ -107,6 +109,15 @@ impl Memory {
             batch
         });
         each.collect()
+    }
+
+    /// Waits until a scan that began after the call is over, if another thread scans.
+    fn let_a_scan_pass(&self) {
+        let before = self.scans.load(Ordering::Acquire);
+        let mut patience = 0..100_000;
+        while self.scans.load(Ordering::Acquire) < before + 2 && patience.next().is_some() {
+            std::thread::yield_now();
+        }
     }
 
     /// Replaces the rows by those of another store.
@@ -128,7 +139,9 @@ impl StateStore for Memory {
         }
         if self.fault == Fault::TearsBatches {
             // It does not wait for a commit.
-            return self.rows.scan(table, row);
+            let scanned = self.rows.scan(table, row);
+            self.scans.fetch_add(1, Ordering::AcqRel);
+            return scanned;
         }
         let shown = self.state.lock().unwrap().shown.clone();
         shown.as_ref().unwrap_or(&self.rows).scan(table, row)
@@ -170,10 +183,15 @@ impl StateStore for Memory {
                 own.commit(batch)?;
                 self.replace(&own)
             }
-            Fault::TearsBatches => Self::edits(batch, |_| true).iter().try_for_each(|one| {
-                std::thread::yield_now();
-                self.rows.commit(one)
-            }),
+            Fault::TearsBatches => {
+                let edits = Self::edits(batch, |_| true);
+                let (first, others) = edits.split_at(edits.len() / 2);
+                first.iter().try_for_each(|one| self.rows.commit(one))?;
+                if edits.len() > 16 {
+                    self.let_a_scan_pass();
+                }
+                others.iter().try_for_each(|one| self.rows.commit(one))
+            }
             Fault::KeepsRemovedRows => {
                 Self::edits(batch, Option::is_some).iter().try_for_each(|one| self.rows.commit(one))
             }

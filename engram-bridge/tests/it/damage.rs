@@ -130,8 +130,8 @@ fn a_file_may_be_damaged_at_every_byte() {
     println!("{:?}", damage_file(1));
 }
 
-/// Damages every row at every `step`-th byte of its key and its value.
-fn damage_rows(step: usize) -> Found {
+/// Damages every row at every byte of its key and its value.
+fn damage_rows() -> Found {
     let kept = MemoryStateStore::new();
     let peer = left(kept.clone());
     let mut rows = Vec::new();
@@ -157,7 +157,7 @@ fn damage_rows(step: usize) -> Found {
         // A missing owner row is written again, and a space without its mark waits again for a
         // first contact: neither loses data.
         trial(*table, key, None, "the row");
-        for at in (0..value.len()).step_by(step) {
+        for at in 0..value.len() {
             let mut flipped = value.clone();
             flipped[at] ^= 1 << (at % 8);
             // The first bytes of the owner's row are the schema, which may be another version's.
@@ -166,7 +166,7 @@ fn damage_rows(step: usize) -> Found {
             }
             trial(*table, key, Some((key.clone(), value[..at].to_vec())), &format!("{at} bytes"));
         }
-        for at in (0..key.len()).step_by(step) {
+        for at in 0..key.len() {
             let mut flipped = key.clone();
             flipped[at] ^= 1 << (at % 8);
             trial(*table, key, Some((flipped, value.clone())), &format!("key byte {at}"));
@@ -176,13 +176,7 @@ fn damage_rows(step: usize) -> Found {
 }
 
 #[test]
-fn a_row_may_be_damaged_at_any_byte() {
-    let found = damage_rows(11);
-    assert!(found.repaired > 0 && found.set_aside > 0, "{found:?}");
-}
-
-#[test]
-#[ignore = "takes minutes"]
 fn a_row_may_be_damaged_at_every_byte() {
-    println!("{:?}", damage_rows(1));
+    let found = damage_rows();
+    assert!(found.repaired > 0 && found.set_aside > 0, "{found:?}");
 }
