@@ -94,16 +94,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Edit {
                 file: DIALS,
                 from: "found.is_lost(now) {
-            Class::Lost",
+            DialClass::Lost",
                 to: "found.is_lost(now) && false {
-            Class::Lost",
+            DialClass::Lost",
             },
             Edit {
                 file: DIALS,
                 from: "found.backoff.failures() > 0 {
-            Class::Unreachable",
+            DialClass::Unreachable",
                 to: "found.backoff.failures() > 0 && false {
-            Class::Unreachable",
+            DialClass::Unreachable",
             },
             Edit { file: DIALS, from: "self.dials.permit_time();", to: "timeout;" },
         ],
