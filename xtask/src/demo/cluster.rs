@@ -16,7 +16,7 @@ use crate::hosts;
 pub(crate) struct Cluster<'a> {
     binary: &'a Path,
     folder: &'a Path,
-    /// Whether each member has a separate host, created by [`netem`]; otherwise all share this one.
+    /// Whether each member has a separate host, created by [`hosts`]; otherwise all share this one.
     pub(crate) on_hosts: bool,
     pub(crate) members: Vec<Member>,
 }
