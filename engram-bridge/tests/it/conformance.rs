@@ -114,8 +114,8 @@ impl Memory {
     /// Waits until a scan that began after the call is over, if another thread scans.
     fn let_a_scan_pass(&self) {
         let before = self.scans.load(Ordering::Acquire);
-        let mut scans_left = 0..100_000;
-        while self.scans.load(Ordering::Acquire) < before + 2 && scans_left.next().is_some() {
+        let mut attempts = 0..100_000;
+        while self.scans.load(Ordering::Acquire) < before + 2 && attempts.next().is_some() {
             std::thread::yield_now();
         }
     }
