@@ -80,8 +80,8 @@ impl Conditions {
 }
 
 impl Scenario {
-    /// The maximum fraction of record bytes that their receivers already had. With heavy loss,
-    /// sessions that bring the same records last longer and overlap more.
+    /// The maximum fraction of record bytes that their receivers already had. The aim is 20 %; with
+    /// heavy loss it is missed, and the bound only guards what is reached.
     pub(crate) fn max_redundant(&self) -> f64 {
         match &self.plan {
             Plan::Spread(_, conditions) if conditions.loss >= BAD.loss => 0.3,

@@ -130,7 +130,7 @@ impl ConsolidationGossiper {
         self.space.resolve(pattern, citations)
     }
 
-    /// Figures of the space and its gossip. O(records).
+    /// Figures of the space and its gossip.
     pub fn stats(&self) -> GossipStats {
         let (space, writes) = (self.space.stats(), self.space.write_stats());
         GossipStats { space, writes, network: self.gossip().stats() }
