@@ -21,17 +21,17 @@ use std::sync::Arc;
 
 use super::storage::{StateStore, StorageError, Table};
 
-/// Opens the store at a path, and makes it if it is missing. The same path is the same store; two
-/// paths have nothing in common.
+/// Opens the store at a path, and creates it if it is missing. Equal paths open the same store; different paths
+/// open independent stores.
 pub type OpenStore<'o> = dyn FnMut(&Path) -> Result<Arc<dyn StateStore>, StorageError> + 'o;
 
-/// Checks that the stores which `open` opens keep the contract of [`StateStore`].
+/// Checks that the stores opened by `open` keep the contract of [`StateStore`].
 ///
-/// Uses paths below `root`, which must be free; a store that keeps no files may ignore them. Opens
-/// a path again only after it dropped the store there, except to check that a second opening is
-/// refused or coherent. Takes some 400 commits.
+/// Uses paths below `root`, none of which may exist; a store without files may treat them as mere names. Drops
+/// a store before it opens its path again, except to check that a second opening is refused or coherent. Makes
+/// about 400 commits.
 ///
-/// The suite cannot cut the power: that a commit survives it is the promise of the implementation.
+/// The suite cannot cut the power, so it does not check that a commit survives a power loss.
 ///
 /// # Errors
 /// The first [`Violation`].
@@ -55,63 +55,63 @@ pub enum Violation {
     /// A committed row is missing.
     #[error("{step}: the committed row {key:02x?} of {table:?} is missing")]
     Lost {
-        /// What the suite did.
+        /// The step of the suite.
         step: &'static str,
         /// The table of the row.
         table: Table,
         /// The key of the row.
         key: Vec<u8>,
     },
-    /// A row has another value than the one that was committed last.
-    #[error("{step}: the row {key:02x?} of {table:?} has not the value that was committed last")]
+    /// A row does not have the value committed last.
+    #[error("{step}: the row {key:02x?} of {table:?} does not have the value committed last")]
     Stale {
-        /// What the suite did.
+        /// The step of the suite.
         step: &'static str,
         /// The table of the row.
         table: Table,
         /// The key of the row.
         key: Vec<u8>,
     },
-    /// A row is there that was removed, or never committed to this store.
-    #[error("{step}: the row {key:02x?} of {table:?} was removed, or never committed here")]
+    /// The store holds a row that was removed, or was never committed to it.
+    #[error("{step}: the row {key:02x?} of {table:?} was removed, or was never committed here")]
     Unknown {
-        /// What the suite did.
+        /// The step of the suite.
         step: &'static str,
         /// The table of the row.
         table: Table,
         /// The key of the row.
         key: Vec<u8>,
     },
-    /// A scan hands out one row twice.
-    #[error("{step}: a scan of {table:?} hands out the row {key:02x?} twice")]
+    /// A scan yields a row twice.
+    #[error("{step}: a scan of {table:?} yields the row {key:02x?} twice")]
     Repeated {
-        /// What the suite did.
+        /// The step of the suite.
         step: &'static str,
         /// The table of the row.
         table: Table,
         /// The key of the row.
         key: Vec<u8>,
     },
-    /// A scan beside a commit saw a part of its batch.
-    #[error("a scan beside a commit saw a part of its batch")]
+    /// A scan during a commit saw part of its batch.
+    #[error("a scan during a commit saw part of its batch")]
     Torn,
-    /// [`StateStore::usage`] counts other rows than a scan.
-    #[error("{step}: usage counts {counted} records, a scan finds {found}")]
+    /// [`StateStore::usage`] and a scan count different numbers of records.
+    #[error("{step}: usage counts {counted} records, but a scan finds {found}")]
     Miscounted {
-        /// What the suite did.
+        /// The step of the suite.
         step: &'static str,
         /// The count of `usage`.
         counted: u64,
         /// The count of a scan.
         found: u64,
     },
-    /// A backup overwrote what was at its path.
-    #[error("a backup to a path that exists has to be refused")]
+    /// A backup overwrote an existing path.
+    #[error("a backup to an existing path must be refused")]
     Overwritten,
-    /// A call failed that must not fail here.
+    /// A call failed that must succeed here.
     #[error("{step}: {error}")]
     Failed {
-        /// What the suite did.
+        /// The step of the suite.
         step: &'static str,
         /// The error.
         error: StorageError,
@@ -134,7 +134,7 @@ impl Subject<'_, '_> {
     }
 }
 
-/// Compares the rows of `store` with those that it should hold.
+/// Compares the rows of `store` with the expected `rows`.
 fn compare(step: &'static str, store: &dyn StateStore, rows: &Rows) -> Result<(), Violation> {
     let (mut found, mut repeated) = (Rows::new(), None);
     for table in Table::ALL {

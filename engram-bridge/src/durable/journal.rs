@@ -1,4 +1,4 @@
-//! The way of changes to the disk: as many at once as wait for it.
+//! Group commit: changes that wait for the disk become durable together.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,9 +16,8 @@ use crate::replica::record::Record;
 
 /// Makes the changes of all spaces durable.
 ///
-/// One thread commits at a time. The changes of those that wait for it meanwhile become durable
-/// together, in the next commit: one wait for the disk for all of them. No lock is held while the
-/// disk works.
+/// One thread commits at a time. Changes that arrive during a commit become durable together in the next one,
+/// so their writers share one sync of the disk. No lock is held while the disk works.
 pub(crate) struct Journal {
     store: Option<Arc<dyn StateStore>>,
     queue: Mutex<Queue>,
@@ -26,7 +25,7 @@ pub(crate) struct Journal {
     on_state: OnState,
 }
 
-/// Takes the state of the store when it changes: the failure of the last commit, or none.
+/// Called with the failure when commits begin to fail, and with `None` when they succeed again.
 type OnState = Box<dyn Fn(Option<StorageError>) + Send + Sync>;
 
 /// The outcome of a commit, shared by the writers whose changes are in it.
@@ -34,12 +33,12 @@ type Outcome = OnceLock<Result<(), StorageError>>;
 
 #[derive(Default)]
 struct Queue {
-    /// The changes that the next commit makes durable.
+    /// The changes of the next commit.
     next: Batch,
     outcome: Arc<Outcome>,
-    /// Whether a thread commits.
+    /// Whether a thread is committing.
     busy: bool,
-    /// What the store lacked at the start: goes before the changes of the first commit that succeeds.
+    /// Repairs of the store. They precede the changes of each commit until one succeeds.
     repairs: Batch,
     figures: Figures,
 }
@@ -48,7 +47,7 @@ struct Queue {
 #[derive(Clone, Default)]
 pub(crate) struct Figures {
     pub(crate) commits: u64,
-    /// The time that took, failed commits included.
+    /// The total time of all commits, failed ones included.
     pub(crate) commit_time: Duration,
     pub(crate) failures: u64,
     /// The cause, if the last commit failed.
@@ -56,8 +55,8 @@ pub(crate) struct Figures {
 }
 
 impl Journal {
-    /// The journal of a node whose state is in `store`, or ends with the process. `on_state` is called
-    /// when commits begin to fail, and when they succeed again.
+    /// Creates a journal on `store`; without one, nothing is stored. Calls `on_state` when commits begin to
+    /// fail, and when they succeed again.
     pub(crate) fn new(
         store: Option<Arc<dyn StateStore>>,
         on_state: impl Fn(Option<StorageError>) + Send + Sync + 'static,
@@ -66,7 +65,7 @@ impl Journal {
         Self { store, queue: Mutex::default(), ended: Condvar::new(), on_state }
     }
 
-    /// Makes staged changes of a space durable. They are installed only if this succeeds.
+    /// Makes staged changes of a space durable. The caller installs them only if this succeeds.
     pub(crate) fn commit(&self, space: &SpaceId, staged: &Staged) -> Result<(), StorageError> {
         if self.store.is_none() {
             return Ok(());
@@ -93,7 +92,7 @@ impl Journal {
         self.commit_batch(batch)
     }
 
-    /// Makes the times durable that the spaces show.
+    /// Makes the `generated_at` of each space durable.
     pub(crate) fn commit_generated(
         &self,
         times: impl Iterator<Item = (SpaceId, Timestamp)>,
@@ -103,7 +102,7 @@ impl Journal {
         self.commit_batch(batch)
     }
 
-    /// Notes that the first contact of a space is over.
+    /// Makes it durable that the first contact of a space is over.
     pub(crate) fn commit_settled(&self, space: &SpaceId) -> Result<(), StorageError> {
         let mut batch = Batch::default();
         let (key, mark) = (schema::settled_key(space), schema::encode_settled(space));
@@ -111,8 +110,8 @@ impl Journal {
         self.commit_batch(batch)
     }
 
-    /// Makes good what the store lacks of the state. If the disk takes no writes now, the first commit
-    /// that succeeds does it.
+    /// Commits the repairs of the store. If the disk refuses writes now, the first commit that succeeds
+    /// includes them.
     pub(crate) fn repair(&self, repairs: Batch) -> Result<(), StorageError> {
         if repairs.is_empty() {
             return Ok(());
@@ -124,15 +123,15 @@ impl Journal {
         }
     }
 
-    /// Tries whether the store takes changes again, if it did not take the last one.
+    /// Tries a commit without changes if the last commit failed.
     pub(crate) fn retry(&self) {
         if self.queue().figures.failure.is_some() {
-            // The outcome goes into the figures and the events.
+            // The figures and the events report the outcome.
             _ = self.commit_batch(Batch::default());
         }
     }
 
-    /// Makes a batch durable, with those of everybody who waits.
+    /// Makes a batch durable, together with those of all other waiting threads.
     fn commit_batch(&self, batch: Batch) -> Result<(), StorageError> {
         let Some(store) = &self.store else { return Ok(()) };
         let mut queue = self.queue();
@@ -174,28 +173,28 @@ impl Journal {
         }
     }
 
-    /// The figures of the commits so far. Waits for no commit.
+    /// The figures of the commits so far. Does not wait for a commit.
     pub(crate) fn figures(&self) -> Figures {
         self.queue().figures.clone()
     }
 
-    /// Writes a copy of everything that is stored to `to`.
+    /// Writes a copy of the store to `to`.
     pub(crate) fn backup(&self, to: &Path) -> Result<(), StorageError> {
         self.stored(&to.display().to_string())?.backup(to)
     }
 
-    /// Gives space that the rows do not need back to the system.
+    /// Returns unused space of the store's file to the file system.
     pub(crate) fn compact(&self) -> Result<(), StorageError> {
         self.stored("the store")?.compact()
     }
 
-    /// The store, if the state does not end with the process.
+    /// The store; `None` if the state is only in memory.
     pub(crate) fn store(&self) -> Option<&dyn StateStore> {
         self.store.as_deref()
     }
 
     fn stored(&self, place: &str) -> Result<&dyn StateStore, StorageError> {
-        let reason = "this node keeps its state in memory only, set store.path";
+        let reason = "this node keeps its state in memory only (set store.path)";
         let failed = || StorageError::Failed { place: place.to_owned(), reason: reason.to_owned() };
         self.store.as_deref().ok_or_else(failed)
     }
@@ -212,10 +211,10 @@ fn put_generated(batch: &mut Batch, space: &SpaceId, at: Timestamp) {
 
 const HELD: &str = "no code panics while it holds this lock";
 
-/// Commits a batch. A store that panics must not leave the others waiting.
+/// Commits a batch. Turns a panic of the store into an error, so that no other thread waits forever.
 fn store_all(store: &dyn StateStore, batch: &Batch) -> Result<(), StorageError> {
     catch_unwind(AssertUnwindSafe(|| store.commit(batch))).unwrap_or_else(|_| {
-        let (place, reason) = ("the store".to_owned(), "it panicked".to_owned());
+        let (place, reason) = ("the store".to_owned(), "the commit panicked".to_owned());
         Err(StorageError::Failed { place, reason })
     })
 }

@@ -1,4 +1,4 @@
-//! From one precision of embeddings to another, in the store of a node that does not run.
+//! Migration of a stopped node's store to another precision of embeddings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,22 +17,22 @@ use crate::replica::placement::Placement;
 use crate::replica::rules::Rules;
 use crate::replica::state::{SpaceState, StoredRow};
 
-/// The outcome of a migration of a store to another precision.
+/// The outcome of a migration to another precision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Migration {
-    /// Spaces that the store holds.
+    /// The number of spaces in the store.
     pub spaces: usize,
-    /// Records: all of them kept their dots and contexts.
+    /// The number of records. Each keeps its dots and its context.
     pub records: u64,
-    /// Contents that were written anew, since rounding changed them.
+    /// The number of contents that were rewritten because rounding changed them.
     pub rounded: u64,
-    /// Suppressed digests of contents that are not held: the content is gone, so that its digest under
-    /// the new precision is not known. An engine that finds such a content again makes it visible.
+    /// Suppressed digests that were dropped. Their contents are not held, so their digests under the new
+    /// precision are unknown. If an engine finds such a content again, it becomes visible.
     pub released: Vec<(SpaceId, String, Digest)>,
 }
 
-/// Why a store was not migrated. Nothing in it was changed.
+/// Why a store was not migrated. The store is unchanged.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MigrateError {
@@ -54,8 +54,8 @@ pub enum MigrateError {
     Storage(#[from] StorageError),
 }
 
-/// Brings everything in `store` to `target`, in one transaction. Stop all nodes of the cluster, and
-/// migrate each: equal states stay equal.
+/// Migrates `store` to the precision `target` in one transaction. Stop all nodes of the cluster, and migrate
+/// each of them: equal states stay equal.
 pub(crate) fn migrate(
     store: &dyn StateStore,
     node: NodeId,

@@ -1,4 +1,4 @@
-//! The part of a node's state that outlives the process.
+//! Durable state: storage, the format of its rows, recovery and migration.
 
 #[cfg(feature = "conformance")]
 #[cfg_attr(docsrs, doc(cfg(feature = "conformance")))]

@@ -7,30 +7,29 @@ use engram_gossip_proto::SpaceId;
 
 use crate::durable::storage::StorageError;
 
-/// The state in which a node found its store.
+/// The state of a store when its node opened it.
 ///
-/// In every case the node starts: a store is a cache of the cluster, plus what only this node
-/// knows. What is missing comes back from peers.
+/// The node starts in every case. It gets missing records back from its peers, except those that only this node
+/// held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {
-    /// Nothing is stored: the state ends with the process.
+    /// Nothing is stored; the state ends with the process.
     InMemory,
     /// The store was empty.
     New,
     /// Every row was sound.
     Loaded {
-        /// How many records there are.
+        /// The number of records.
         records: u64,
     },
-    /// Some rows were damaged or missing. They were left out.
+    /// Some rows were damaged or missing, and were skipped.
     Repaired {
-        /// How many records were kept.
+        /// The number of records kept.
         records: u64,
-        /// The records that were left out, as far as their ids could be read; at most
-        /// [`MAX_NAMED_LOSSES`].
+        /// Lost records, at most [`MAX_NAMED_LOSSES`]. A placeholder stands for an unreadable id.
         lost: Vec<(SpaceId, String)>,
-        /// How many rows were damaged, or named damaged ones.
+        /// The number of rows that were damaged, or that referenced damaged rows.
         rows: u64,
     },
     /// The store could not be read. It was set aside, and the node starts with an empty one.
@@ -43,7 +42,7 @@ pub enum Recovery {
 }
 
 impl Recovery {
-    /// How many records the node started with.
+    /// The number of records with which the node started.
     pub(crate) const fn records(&self) -> u64 {
         match self {
             Self::Loaded { records } | Self::Repaired { records, .. } => *records,
@@ -52,7 +51,7 @@ impl Recovery {
     }
 }
 
-/// How many lost records [`Recovery::Repaired`] names at most.
+/// The maximum number of lost records that [`Recovery::Repaired`] names.
 pub const MAX_NAMED_LOSSES: usize = 100;
 
 impl fmt::Display for Recovery {
@@ -63,7 +62,7 @@ impl fmt::Display for Recovery {
             Self::Loaded { records } => write!(f, "the store holds {records} records, all sound"),
             Self::Repaired { records, lost, rows } => {
                 write!(f, "{rows} rows of the store are damaged or missing; {records} records ")?;
-                f.write_str("were kept, the others come back from the peers")?;
+                f.write_str("were kept, and the peers send the others")?;
                 let ids = lost.iter().map(|(space, id)| format!("{id:?} in {space}"));
                 let ids: Vec<String> = ids.take(3).collect();
                 match ids.is_empty() {
@@ -80,17 +79,17 @@ impl fmt::Display for Recovery {
     }
 }
 
-/// Why a store cannot be opened. Nothing was changed in it.
+/// Why a store cannot be opened. The store is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// It cannot be read or written.
+    /// The store cannot be read or written.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// A program of another version wrote it.
+    /// Another version of the program wrote the store.
     #[error(
-        "the store has schema {found}, this version reads schema {known}; run the version that wrote \
-         it, or start with another store.path and let the peers fill it"
+        "the store has schema {found}, but this version reads schema {known}; run the version that \
+         wrote it, or start with another store.path and let the peers fill it"
     )]
     Schema {
         /// The schema of the store: 1 is that of version 0.1.
@@ -98,19 +97,19 @@ pub enum OpenError {
         /// The schema that this version reads.
         known: u32,
     },
-    /// Another node wrote it.
+    /// Another node wrote the store.
     #[error(
         "the store belongs to another node ({found}); give this one its own store.path, or the \
          certificate and key of that node"
     )]
     Foreign {
-        /// The node that wrote it.
+        /// The node that wrote the store.
         found: NodeId,
     },
-    /// It was written with other parameters.
+    /// The store was written with other parameters.
     #[error(
-        "the store was written with {found}, the configuration says {configured}; set it back, or \
-         start with another store.path and let the peers fill it"
+        "the store was written with {found}, but the configuration says {configured}; restore the \
+         configuration, or start with another store.path and let the peers fill it"
     )]
     Parameters {
         /// The parameters of the store.

@@ -1,4 +1,4 @@
-//! From rows to a node's state.
+//! Reads a node's state from the rows of its store.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -17,27 +17,27 @@ use crate::replica::content::{Contents, Held};
 use crate::replica::rules::Rules;
 use crate::replica::state::{SpaceState, StoredRow};
 
-/// Stands for an id that is damaged, too.
+/// Placeholder for a lost record whose id is damaged, too.
 const UNREADABLE: &str = "an unreadable id";
 
-/// A node's state as it was found.
+/// A node's state, as read from its store.
 pub(crate) struct Restored {
     pub(crate) recovery: Recovery,
     pub(crate) states: Vec<(SpaceId, SpaceState)>,
-    /// Spaces whose state is stored and was not read.
+    /// Stored spaces that were not read.
     pub(crate) unhosted: BTreeSet<SpaceId>,
-    /// What the store lacks of the state: to be committed before anything else.
+    /// Repairs of the store, to be committed before any other change.
     pub(crate) repairs: Batch,
 }
 
 /// The spaces that a node reads from its store.
 pub(crate) struct Hosting {
     pub(crate) spaces: BTreeSet<SpaceId>,
-    /// Whether it also reads every other one.
+    /// Whether the node also reads every other stored space.
     pub(crate) learns: bool,
 }
 
-/// Reads the hosted spaces from `store`. Damaged rows are left out.
+/// Reads the hosted spaces from `store`. Skips damaged rows; sets the store aside if it cannot be read at all.
 pub(crate) fn restore(
     store: &dyn StateStore,
     node: NodeId,
@@ -71,11 +71,11 @@ pub(crate) fn restore(
     Ok(Restored { recovery, states, unhosted, repairs })
 }
 
-/// Reads one more space from the store of a running node, and the repairs to be committed. Damaged
-/// rows are left out.
+/// Reads another space from the store of a running node. Returns its state and the repairs to commit. Skips
+/// damaged rows.
 ///
 /// # Errors
-/// [`OpenError`] if the store cannot be read. Nothing is set aside: the store is in use.
+/// [`OpenError`] if the store cannot be read. It is not set aside, since it is in use.
 pub(crate) fn restore_space(
     store: &dyn StateStore,
     node: NodeId,
@@ -96,7 +96,7 @@ struct Loaded {
     owner: Option<Owner>,
     unhosted: BTreeSet<SpaceId>,
     spaces: BTreeMap<SpaceId, LoadedSpace>,
-    /// Removes rows that are damaged, or that no other names.
+    /// Removes damaged and unreferenced rows, and writes missing ones.
     repairs: Batch,
     damaged: u64,
     lost: Vec<(SpaceId, String)>,
@@ -108,15 +108,15 @@ struct LoadedSpace {
     rows: Vec<(Arc<str>, StoredRow)>,
     contents: Contents,
     root: Option<StoredRoot>,
-    /// The time that it showed last.
+    /// The stored `generated_at`.
     generated_at: Option<Timestamp>,
-    /// Whether its first contact is over.
+    /// Whether the first contact of the space is over.
     settled: bool,
     damaged: bool,
 }
 
 impl Loaded {
-    /// Reads the hosted spaces. Rows of others stay as they are.
+    /// Reads the hosted spaces. Leaves the rows of other spaces unchanged.
     fn load(
         &mut self,
         store: &dyn StateStore,
@@ -181,7 +181,7 @@ impl Loaded {
         Ok(())
     }
 
-    /// The state of a space that was loaded. Adds what the store lacks of it to the repairs.
+    /// Takes the state of a loaded space. Adds repairs of its root and of its first-contact mark.
     fn take_state(&mut self, space: &SpaceId, rules: &Rules) -> SpaceState {
         let LoadedSpace { rows, contents, root, generated_at, settled, damaged } =
             self.spaces.remove(space).unwrap_or_default();
@@ -197,7 +197,7 @@ impl Loaded {
             self.repairs.remove(Table::Meta, schema::settled_key(space));
         }
         if root != Some(found) {
-            // A row is missing, or no longer the one that was committed last.
+            // A row is missing, or does not have the value committed last.
             self.damaged += u64::from(root.is_some() && self.damaged == 0);
             let key = schema::root_key(space);
             self.repairs.put(Table::Meta, key, schema::encode_root(space, &found));
@@ -205,7 +205,7 @@ impl Loaded {
         state
     }
 
-    /// Reads a row about one space.
+    /// Reads a row of [`Table::Meta`] about one space.
     fn load_mark(&mut self, key: &[u8], value: &[u8], hosted: &BTreeSet<SpaceId>) {
         let (of_root, of_mark) = (schema::root_space(key), schema::settled_space(key));
         let of_time = schema::generated_space(key);
@@ -279,7 +279,7 @@ impl Loaded {
             let id = std::str::from_utf8(id).ok();
             if !hosted.contains(&space) {
                 if !self.unhosted.contains(&space) {
-                    // No space has that name: the key may be what is damaged.
+                    // The store knows no such space, so the key may be damaged.
                     let named = schema::id_beside(bytes, hasher);
                     self.lose(&space, named.as_deref().or(id).unwrap_or(UNREADABLE));
                 }
@@ -295,7 +295,7 @@ impl Loaded {
                 }
                 None => {
                     self.drop_row(Table::Records, key);
-                    // The key itself may be what is damaged.
+                    // The key may be damaged.
                     let named = schema::id_beside(bytes, hasher);
                     self.lose(&space, named.as_deref().or(id).unwrap_or(UNREADABLE));
                     self.spaces.entry(space).or_default().damaged = true;
@@ -304,9 +304,9 @@ impl Loaded {
         })
     }
 
-    /// Gives a space the contents that its records name: those that lie beside them, and those in rows
-    /// of their own. A record that names a content which is not there, or which is one of another id, is
-    /// left out, and so is a content that no record names.
+    /// Collects the contents that the records of a space reference, from the rows of the records and from their
+    /// own rows. Drops records that reference a missing content or a content of another id, and contents that
+    /// no record references.
     fn settle(&mut self, space: &SpaceId, found: &mut LoadedSpace, own_rows: Contents) {
         let mut held = std::mem::take(&mut found.contents);
         let stored_twice = own_rows.keys().filter(|digest| held.contains_key(digest)).copied();
@@ -333,7 +333,7 @@ impl Loaded {
         orphans.sort();
         for digest in orphans {
             if let Some(orphan) = held.remove(&digest) {
-                // Commits are atomic: it was named by a row that is missing.
+                // Commits are atomic, so the row that referenced it is missing.
                 self.lose(space, &orphan.pattern.id);
             }
             self.repairs.remove(Table::Contents, schema::key(space, digest.as_bytes()));

@@ -1,7 +1,7 @@
-//! The rows of a state store: their keys, and the meaning of their bytes.
+//! Keys and encodings of the rows of a state store.
 //!
-//! A damaged row is recognised by itself: a content by its digest, which is the key of its row or the
-//! one that the record beside it names; all else by a checksum.
+//! Every row reveals its own damage: a content by its digest, which is the key of its row or is named by the
+//! record in the same row; every other row by a checksum.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,7 +22,7 @@ use crate::replica::record::Record;
 use crate::replica::rules::Rules;
 use crate::replica::state::StoredRow;
 
-/// The version of everything that is stored. A program refuses a store of another one.
+/// The version of the stored format. A node refuses a store of another version.
 pub(crate) const SCHEMA: u32 = 3;
 
 pub(crate) const OWNER: &[u8] = b"owner";
@@ -33,7 +33,7 @@ const GENERATED: &[u8] = b"generated";
 const CHECK: &[u8; 8] = b"ecb1chck";
 const CHECK_LEN: usize = 8;
 
-/// The node that a store belongs to, and the parameters under which it was written.
+/// The node that owns a store, and the parameters with which the store was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) node: [u8; 32],
@@ -63,7 +63,7 @@ impl Owner {
         checked(OWNER, bytes)
     }
 
-    /// The schema under which the row was written. Its position never changes.
+    /// Reads the schema of the row. Its position is the same in all versions.
     pub(crate) fn schema(bytes: &[u8]) -> Option<u32> {
         bytes.first_chunk().map(|schema| u32::from_le_bytes(*schema))
     }
@@ -101,12 +101,12 @@ pub(crate) fn root_space(key: &[u8]) -> Option<SpaceId> {
     space_of(ROOT, key)
 }
 
-/// The key of the mark that the first contact of a space is over.
+/// The key of the mark that says that the first contact of a space is over.
 pub(crate) fn settled_key(space: &SpaceId) -> Vec<u8> {
     [SETTLED, space.as_str().as_bytes()].concat()
 }
 
-/// The space whose first contact is over if `key` is stored.
+/// The space whose first contact is over, if `key` is such a mark.
 pub(crate) fn settled_space(key: &[u8]) -> Option<SpaceId> {
     space_of(SETTLED, key)
 }
@@ -119,12 +119,12 @@ pub(crate) fn is_settled(key: &[u8], bytes: &[u8]) -> bool {
     unchecked(key, bytes).is_some_and(<[u8]>::is_empty)
 }
 
-/// The key of the time that a space showed last.
+/// The key of the `generated_at` of a space.
 pub(crate) fn generated_key(space: &SpaceId) -> Vec<u8> {
     [GENERATED, space.as_str().as_bytes()].concat()
 }
 
-/// The space whose time is stored under `key`.
+/// The space whose `generated_at` is stored under `key`.
 pub(crate) fn generated_space(key: &[u8]) -> Option<SpaceId> {
     space_of(GENERATED, key)
 }
@@ -156,7 +156,7 @@ pub(crate) fn decode_root(key: &[u8], bytes: &[u8]) -> Option<StoredRoot> {
     bytes.end(StoredRoot { root, count })
 }
 
-/// The key of a pattern id, or of a content by its digest.
+/// The key of a record, where `name` is the pattern id, or of a content, where `name` is the digest.
 pub(crate) fn key(space: &SpaceId, name: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(4 + space.as_str().len() + name.len());
     put_bytes(&mut key, space.as_str().as_bytes());
@@ -171,8 +171,8 @@ pub(crate) fn split_key(key: &[u8]) -> Option<(SpaceId, &[u8])> {
     Some((SpaceId::new(space).ok()?, &key[4 + space.len()..]))
 }
 
-/// A content, with a mark of its origin before it. The digest guards the content, and nothing the mark:
-/// a damaged one may name another origin, but never costs a content.
+/// Encodes a content after a mark of its origin. The digest protects the content but not the mark: damage to
+/// the mark may change the origin or lose the content, but never changes the content.
 pub(crate) fn encode_content(content: &Content) -> Vec<u8> {
     let mut bytes = match content.introducer() {
         Introducer::Engine => vec![ENGINE],
@@ -188,7 +188,7 @@ const ENGINE: u8 = 0;
 const SOME_PEER: u8 = 1;
 const PEER: u8 = 2;
 
-/// Names that many contents have in common, each once.
+/// The ids of peers that introduced contents, shared by these contents.
 pub(crate) type Names = BTreeSet<Arc<NodeId>>;
 
 pub(crate) fn decode_content(
@@ -219,7 +219,7 @@ fn shared(name: NodeId, names: &mut Names) -> Arc<NodeId> {
     name
 }
 
-/// A record, with its checksum, and after it the one content that lies beside it, if there is one.
+/// Encodes a record and its checksum, followed by the content in the same row, if any.
 pub(crate) fn encode_record(
     key: &[u8],
     record: &Record,
@@ -237,7 +237,7 @@ pub(crate) fn encode_record(
     bytes
 }
 
-/// Reads what [`encode_record`] writes; `None` if the record or the content beside it is damaged.
+/// Decodes a row of [`encode_record`]; `None` if the record or the content is damaged.
 pub(crate) fn decode_record(
     key: &[u8],
     bytes: &[u8],
@@ -253,14 +253,14 @@ pub(crate) fn decode_record(
     Some((row, beside))
 }
 
-/// The id in the content beside a record that is damaged otherwise, or has another key.
+/// The id of the content in a record's row, even if the rest of the row or its key is damaged.
 pub(crate) fn id_beside(bytes: &[u8], hasher: &AnyHasher) -> Option<String> {
     let (row, content) = split_record(bytes)?;
     let content = decode_beside(&row, content, hasher, &mut Names::new())?;
     Some(content.pattern().id.clone())
 }
 
-/// The record of a row, without a look at its checksum, and the bytes behind that.
+/// Splits a row into its record, without verifying the checksum, and the bytes after the checksum.
 fn split_record(bytes: &[u8]) -> Option<(StoredRow, &[u8])> {
     let mut bytes = Cursor::new(bytes);
     let last_submitted = match bytes.byte()? {
@@ -273,7 +273,7 @@ fn split_record(bytes: &[u8]) -> Option<(StoredRow, &[u8])> {
     Some((StoredRow { record, last_submitted }, bytes.rest()))
 }
 
-/// The content beside a record, which is the only one that the record names.
+/// Decodes the content in a record's row, which must be the only live content of the record.
 fn decode_beside(
     row: &StoredRow,
     bytes: &[u8],
@@ -285,14 +285,14 @@ fn decode_beside(
     decode_content(digest.as_bytes(), bytes, hasher, names)
 }
 
-/// Appends a checksum of the row and of its key. It guards against accidents, not against an attacker.
+/// Appends a checksum of the key and the row. It protects against accidental damage, not against an attacker.
 fn checked(key: &[u8], mut bytes: Vec<u8>) -> Vec<u8> {
     let check = check(key, &bytes);
     bytes.extend(check);
     bytes
 }
 
-/// The row without its checksum, if that is right.
+/// The row without its checksum; `None` if the checksum is wrong.
 fn unchecked<'b>(key: &[u8], bytes: &'b [u8]) -> Option<&'b [u8]> {
     let (bytes, found) = bytes.split_last_chunk::<CHECK_LEN>()?;
     (check(key, bytes) == *found).then_some(bytes)
@@ -302,12 +302,12 @@ fn check(key: &[u8], bytes: &[u8]) -> [u8; CHECK_LEN] {
     let mut all = Vec::with_capacity(4 + key.len() + bytes.len());
     put_bytes(&mut all, key);
     all.extend(bytes);
-    // Always SHA-256: the hash that the configuration names is among the fields that are checked.
+    // Always SHA-256, because the configured hash is itself a checked field.
     let digest = hash(&AnyHasher::Sha256, CHECK, &all);
     *digest.as_bytes().first_chunk().expect("a digest has 32 bytes")
 }
 
-/// Appends the changes of rows that hold one content each.
+/// Appends the edits of [`Table::Contents`] that `placement` requires.
 pub(crate) fn put_own_rows(batch: &mut Batch, space: &SpaceId, placement: &Placement) {
     for content in &placement.own_rows {
         batch.put(

@@ -1,4 +1,4 @@
-//! The store in which a node's state outlives its process.
+//! Durable storage of a node's state.
 
 mod memory;
 #[cfg(feature = "redb")]
@@ -10,49 +10,50 @@ pub use memory::MemoryStateStore;
 #[cfg(feature = "redb")]
 pub use redb::RedbStateStore;
 
-/// A few tables of bytes, changed in atomic batches: the place to which a [`Store`](crate::Store)
-/// writes its state.
+/// A few tables of byte rows, changed in atomic batches. A [`Store`](crate::Store) keeps its state in one.
 ///
-/// The store checks every row that it reads, so an implementation only has to keep the bytes it was
-/// given. The crate brings two: a file ([`RedbStateStore`], feature `redb`) and memory
-/// ([`MemoryStateStore`], for tests).
+/// [`Store`](crate::Store) validates every row that it reads, so an implementation only has to keep bytes. The
+/// crate has two: a file ([`RedbStateStore`], feature `redb`) and memory ([`MemoryStateStore`], for tests).
 ///
-/// Calls may wait for a disk. Commits are made one at a time; the other methods may run beside them.
+/// Calls may block on a disk. The caller makes one commit at a time; the other methods may run during a commit.
 /// The suite in `conformance` (feature `conformance`) checks an implementation.
 pub trait StateStore: Send + Sync {
-    /// Hands every row of `table` to `row`, in any order: first the key, then the value.
+    /// Calls `row` with the key and the value of every row of `table`, in any order.
     ///
     /// # Errors
-    /// [`StorageError`]; [`StorageError::Damaged`] if the bytes read are not the bytes written.
+    /// [`StorageError`] if the table cannot be read; [`StorageError::Damaged`] if the bytes read differ from
+    /// the bytes written.
     fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError>;
 
-    /// Makes the whole batch durable, or nothing of it. When this returns without an error, the
-    /// rows survive the end of the process and the loss of power.
+    /// Makes the whole batch durable, or none of it. After a success, the rows survive a crash of the process
+    /// and a loss of power.
     ///
     /// # Errors
-    /// [`StorageError`]. The next commit may succeed: a full disk may have been cleared meanwhile.
+    /// [`StorageError`] if the batch cannot be written. A later commit may succeed, for example after a full
+    /// disk was cleared.
     fn commit(&self, batch: &Batch) -> Result<(), StorageError>;
 
-    /// The size of the store, as far as it is known. Waits for no commit.
+    /// The size of the store, as far as it is known. Does not wait for a commit.
     fn usage(&self) -> StoreUsage {
         StoreUsage::default()
     }
 
-    /// Gives space that the rows do not need back to the system. Commits may wait for it.
+    /// Returns unused space to the file system. Commits may wait for it.
     ///
     /// # Errors
-    /// [`StorageError`]; no row was changed. [`StorageError::Busy`] if a backup reads the store.
+    /// [`StorageError`] if that fails; no row was changed. [`StorageError::Busy`] if a backup is reading the
+    /// store.
     fn compact(&self) -> Result<(), StorageError> {
         Ok(())
     }
 
-    /// Puts data aside that cannot be read, and begins empty. Returns the new place of the data.
+    /// Moves data that cannot be read to another place, and continues with an empty store. Returns the place.
     ///
     /// # Errors
     /// [`StorageError`] if that is not possible; nothing was removed.
     fn set_aside(&self) -> Result<String, StorageError>;
 
-    /// Writes a copy of all rows to `to`, which must not exist. Commits go on meanwhile.
+    /// Writes a copy of all rows to `to`, which must not exist. Commits continue meanwhile.
     ///
     /// # Errors
     /// [`StorageError`] if this store cannot be copied, or if the copy cannot be written.
@@ -63,14 +64,14 @@ pub trait StateStore: Send + Sync {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreUsage {
-    /// Bytes on the disk; `None` if that is not known.
+    /// Bytes on the disk; `None` if unknown.
     pub bytes: Option<u64>,
-    /// Rows of [`Table::Records`]; `None` if that is not known.
+    /// Rows of [`Table::Records`]; `None` if unknown.
     pub records: Option<u64>,
 }
 
 impl StoreUsage {
-    /// The size of a store that takes `bytes` and has `records` rows of [`Table::Records`].
+    /// The size of a store of `bytes` on the disk with `records` rows of [`Table::Records`].
     #[must_use]
     pub const fn new(bytes: Option<u64>, records: Option<u64>) -> Self {
         Self { bytes, records }
@@ -81,12 +82,12 @@ impl StoreUsage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Table {
-    /// The store itself: its schema, its owner, the roots of the spaces.
+    /// Schema and owner of the store; for each space its root, its time, and whether its first contact is over.
     Meta,
-    /// A row for each pattern id, deletions included; in it the live content, if there is a single one
-    /// that is not long.
+    /// One row for each pattern id, deletions included. It contains the live content if there is exactly one
+    /// and it is short.
     Records,
-    /// A row for each other live content.
+    /// One row for each other live content.
     Contents,
 }
 
@@ -94,7 +95,7 @@ impl Table {
     /// All tables.
     pub const ALL: [Self; 3] = [Self::Meta, Self::Records, Self::Contents];
 
-    /// A name for files. It never changes.
+    /// The name of the table in files. It never changes.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Meta => "meta",
@@ -123,7 +124,7 @@ pub struct Edit {
 }
 
 impl Batch {
-    /// The changes, in the order in which they take effect.
+    /// The edits, in the order in which they take effect.
     pub fn edits(&self) -> &[Edit] {
         &self.edits
     }
@@ -138,85 +139,85 @@ impl Batch {
         self.edits.push(Edit { table, key, value: None });
     }
 
-    /// Appends the changes of another batch.
+    /// Appends the edits of another batch.
     pub fn append(&mut self, other: Self) {
         self.edits.extend(other.edits);
     }
 
-    /// Whether there are no changes.
+    /// Whether the batch has no edits.
     pub fn is_empty(&self) -> bool {
         self.edits.is_empty()
     }
 }
 
 impl StorageError {
-    /// Whether the disk takes no writes now, but its rows may be readable.
+    /// Whether the disk refuses writes, although its rows may be readable.
     pub(crate) const fn refuses_writes(&self) -> bool {
         matches!(self, Self::Full { .. } | Self::ReadOnly { .. })
     }
 }
 
-/// Why the state could not be written or read. What is in memory stays as it was and is served on;
-/// what was to be written was not taken.
+/// Why the stored state could not be read or written. The state in memory is unchanged and still served; a
+/// change that cannot be written does not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// Another process has it open.
-    #[error("{place} is in use by another process; stop that one, or give this node its own path")]
+    /// Another process has the store open.
+    #[error("{place} is in use by another process; stop it, or give this node its own path")]
     InUse {
-        /// Which file.
+        /// The file.
         place: String,
     },
-    /// A backup of it is under way.
-    #[error("{place} is read by a backup; nothing was changed, compact it once the backup is done")]
+    /// A backup is reading the store.
+    #[error("a backup is reading {place}; nothing was changed, compact it after the backup")]
     Busy {
-        /// Which file.
+        /// The file.
         place: String,
     },
-    /// There is no room.
+    /// The disk has no room.
     #[error(
-        "{place}: no room to write ({reason}); nothing was taken, free some space and it is tried again"
+        "{place}: no room to write ({reason}); nothing was changed, free some space: a running node retries by itself"
     )]
     Full {
-        /// Which file.
+        /// The file.
         place: String,
-        /// What the system said.
+        /// The error of the operating system.
         reason: String,
     },
-    /// It cannot be written to, though it may be readable.
+    /// The store cannot be written, but may be readable.
     #[error(
-        "{place} cannot be written ({reason}); nothing was taken, mount the disk for writing or set the permissions, and it is tried again"
+        "{place} cannot be written ({reason}); nothing was changed, mount the disk for writing or set the permissions: a running node retries by itself"
     )]
     ReadOnly {
-        /// Which file.
+        /// The file.
         place: String,
-        /// What the system said.
+        /// The error of the operating system.
         reason: String,
     },
-    /// What is read is not what was written.
+    /// The bytes read differ from the bytes written.
     #[error("{place} is damaged: {reason}")]
     Damaged {
-        /// Which file.
+        /// The file.
         place: String,
-        /// What was found.
+        /// The evidence.
         reason: String,
     },
-    /// A program of another version wrote the file.
+    /// Another version of the program wrote the file.
     #[error(
-        "{place} was written by another version ({reason}); nothing was touched, use that version or another path"
+        "{place} was written by another version ({reason}); nothing was changed, use that version or another path"
     )]
     Newer {
-        /// Which file.
+        /// The file.
         place: String,
-        /// What was found.
+        /// The evidence.
         reason: String,
     },
-    /// Anything else.
-    #[error("{place}: {reason}; nothing was taken, check the path and its permissions")]
+    /// Any other failure.
+    #[error("{place}: {reason}; nothing was changed, check the path and its permissions")]
     Failed {
-        /// Which file.
+        /// The file.
         place: String,
-        /// What the system said.
+        /// The error of the operating system.
         reason: String,
     },
 }

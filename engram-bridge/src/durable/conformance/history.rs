@@ -1,4 +1,4 @@
-//! Random batches with new openings in between, beside the rows that they leave.
+//! Random batches with reopenings in between, compared with a model of the rows.
 
 use super::super::storage::{Batch, Table};
 use super::steps::commit;
@@ -6,10 +6,10 @@ use super::{Rows, Subject, Violation, compare};
 
 const HISTORIES: u64 = 4;
 const BATCHES: usize = 60;
-/// Few keys, so that rows are written again and removed.
+/// Few keys, so that batches overwrite and remove rows.
 const KEYS: usize = 24;
 
-/// A seeded choice: a history that fails once fails each time.
+/// A seeded generator, so that a failing history is reproducible.
 struct Choice(u64);
 
 impl Choice {
@@ -45,7 +45,7 @@ pub(super) fn histories_are_kept(subject: &mut Subject<'_, '_>) -> Result<(), Vi
             commit(step, &*store, &choice.batch(), &mut rows)?;
             compare(step, &*store, &rows)?;
             if choice.below(10) == 0 {
-                let step = "the store is opened again after random batches";
+                let step = "the store is reopened after random batches";
                 drop(store);
                 store = subject.open(step, &name)?;
                 compare(step, &*store, &rows)?;

@@ -1,4 +1,4 @@
-//! The rules of the contract, each by itself.
+//! One check for each rule of the contract.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -6,12 +6,12 @@ use std::thread;
 use super::super::storage::{Batch, StateStore, StorageError, Table};
 use super::{Rows, Subject, Violation, compare};
 
-/// Rows of one batch that are changed together.
+/// The number of rows in each batch of the scan check.
 const TORN_ROWS: u8 = 32;
-/// Scans beside commits.
+/// The number of scans during commits.
 const TORN_SCANS: u64 = 40;
 
-/// Commits `batch`, and makes its changes in `rows`.
+/// Commits `batch`, and applies its edits to `rows`.
 pub(super) fn commit(
     step: &'static str,
     store: &dyn StateStore,
@@ -29,9 +29,9 @@ pub(super) fn commit(
     Ok(())
 }
 
-/// Keys and values of all shapes, the same keys in all tables, before and after a new opening.
+/// Rows with keys and values of all sizes, and equal keys in all tables, survive a reopening.
 pub(super) fn rows_are_kept(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
-    let (step, mut rows) = ("rows of all shapes are committed", Rows::new());
+    let (step, mut rows) = ("rows of all sizes are committed", Rows::new());
     let store = subject.open(step, "rows")?;
     compare("a new store is opened", &*store, &rows)?;
     let keys = [vec![0], vec![0, 0], vec![255; 3], b"key".to_vec(), vec![7; 1_024]];
@@ -50,11 +50,11 @@ pub(super) fn rows_are_kept(subject: &mut Subject<'_, '_>) -> Result<(), Violati
     compare("rows are removed", &*store, &rows)?;
     commit("an empty batch is committed", &*store, &Batch::default(), &mut rows)?;
     drop(store);
-    let step = "the store is opened again";
+    let step = "the store is reopened";
     compare(step, &*subject.open(step, "rows")?, &rows)
 }
 
-/// Edits of one row in one batch, in all orders that differ, and in batches that follow each other.
+/// Edits of one row take effect in order, within one batch and across batches.
 pub(super) fn edits_take_effect_in_order(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
     let (step, mut rows) = ("edits of one row are committed in order", Rows::new());
     let store = subject.open(step, "order")?;
@@ -83,7 +83,7 @@ pub(super) fn edits_take_effect_in_order(subject: &mut Subject<'_, '_>) -> Resul
     compare(step, &*subject.open(step, "order")?, &rows)
 }
 
-/// A batch changes many rows to one value, while another thread scans: all values are equal.
+/// Batches set many rows to one value while another thread scans: each scan sees equal values.
 pub(super) fn scans_see_whole_batches(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
     let step = "batches are committed while another thread scans";
     let store = subject.open(step, "torn")?;
@@ -130,7 +130,7 @@ fn single(key: &[u8], value: &[u8]) -> Batch {
     batch
 }
 
-/// Two paths are two stores.
+/// Stores at different paths are independent.
 pub(super) fn paths_are_separate(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
     let step = "two stores are open at two paths";
     let (mut one, mut other) = (Rows::new(), Rows::new());
@@ -144,7 +144,7 @@ pub(super) fn paths_are_separate(subject: &mut Subject<'_, '_>) -> Result<(), Vi
     compare(step, &*subject.open(step, "other")?, &other)
 }
 
-/// Two openings of one path lose no write of each other, unless the second is refused.
+/// A second opening of a path is refused, or both openings see each other's writes.
 pub(super) fn a_second_opening_is_refused_or_coherent(
     subject: &mut Subject<'_, '_>,
 ) -> Result<(), Violation> {
@@ -152,7 +152,7 @@ pub(super) fn a_second_opening_is_refused_or_coherent(
     let first = subject.open(step, "twice")?;
     commit(step, &*first, &single(b"a", b"1"), &mut rows)?;
     if let Ok(second) = subject.open(step, "twice") {
-        // A store that opens its files with the first call is refused only now.
+        // A store that opens its files at the first call refuses only now.
         if second.commit(&single(b"b", b"2")).is_ok() {
             rows.insert((Table::Records, b"b".to_vec()), b"2".to_vec());
             compare(step, &*first, &rows)?;
@@ -166,7 +166,7 @@ pub(super) fn a_second_opening_is_refused_or_coherent(
     compare(step, &*subject.open(step, "twice")?, &rows)
 }
 
-/// A store that was set aside goes on empty, and takes new rows.
+/// A store is empty after it was set aside, and accepts new rows.
 pub(super) fn a_set_aside_store_is_empty(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
     let step = "the store is set aside";
     let store = subject.open(step, "aside")?;
@@ -183,8 +183,8 @@ pub(super) fn a_set_aside_store_is_empty(subject: &mut Subject<'_, '_>) -> Resul
     compare(step, &*subject.open(step, "aside")?, &rows)
 }
 
-/// A backup holds the rows of its moment, and overwrites nothing. A store without backups refuses
-/// each of them.
+/// A backup holds the rows present at the call, and overwrites nothing. A store without backups refuses every
+/// call.
 pub(super) fn a_backup_has_all_rows(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
     let (step, mut rows) = ("the store is backed up", Rows::new());
     let store = subject.open(step, "backed up")?;

@@ -30,7 +30,7 @@ fn space() -> SpaceId {
     SpaceId::new("default").unwrap()
 }
 
-/// A row of one kind: its key, its bytes, and whether others are a row of that kind, too.
+/// An example of one kind of row, and the decoder of that kind.
 struct Row {
     key: Vec<u8>,
     bytes: Vec<u8>,
@@ -178,7 +178,7 @@ const GOLDEN_BESIDE: [&str; 3] = [
     "898efecb2adb4bcf38daaa013da82b2ef4fcac3b3c1533d1ae69f88da3f37ac3",
 ];
 
-/// A row that is damaged anywhere is left out, has another origin, or lacks its content.
+/// A damaged row is rejected, has another origin, or lacks its content.
 #[test]
 fn a_damaged_row_reads_as_no_other_content() {
     for content in contents() {
@@ -198,7 +198,7 @@ fn a_damaged_row_reads_as_no_other_content() {
             assert_eq!(read.is_some(), len == alone, "{len} bytes");
             assert!(read.is_none_or(|(_, beside)| beside.is_none()));
         }
-        // Under another key it is damaged, and tells whose row it was.
+        // Under another key the row is rejected, but its content still reveals its id.
         assert!(read_record(b"another", &row).is_none());
         assert_eq!(id_beside(&row, &AnyHasher::Sha256).as_deref(), Some("pattern_7"));
     }
@@ -225,7 +225,7 @@ fn a_damaged_row_never_reads_as_another_content() {
 }
 
 proptest! {
-    /// The checksum guards against accidents: any bytes can stand before a right one.
+    /// A checksum proves nothing about the bytes before it, since anybody can compute it.
     #[test]
     fn prop_any_checked_row_never_panics(body in vec(any::<u8>(), 0..256)) {
         for Row { key, is_read, .. } in rows() {
@@ -233,7 +233,7 @@ proptest! {
         }
     }
 
-    /// As above, but nearly right. A record has one form.
+    /// The same with nearly valid bytes. A decoded record encodes to the same bytes.
     #[test]
     fn prop_damaged_checked_row_never_panics(
         which in 0..rows().len(), edits in vec((any::<usize>(), any::<u8>()), 1..4),
@@ -253,7 +253,7 @@ proptest! {
         }
     }
 
-    /// A content has one form, also where somebody computed the digest of another.
+    /// A decoded content encodes to the same bytes, even if the digest was computed over altered ones.
     #[test]
     fn prop_content_with_valid_digest_never_panics(
         edits in vec((any::<usize>(), any::<u8>()), 0..4),

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Batch, StateStore, StorageError, StoreUsage, Table};
 
-/// Keeps the rows in memory. All clones are one store, so that a test can end a
-/// [`Store`](crate::Store) and open another one on what it left, and can spoil the rows in between.
+/// Keeps the rows in memory. All clones share them, so that a test can drop a [`Store`](crate::Store), alter
+/// the rows, and open another store on them.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStateStore {
     inner: Arc<Mutex<Inner>>,
@@ -18,7 +18,7 @@ struct Inner {
     rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     commits: u64,
     failure: Option<StorageError>,
-    /// Commits that still succeed before the failure.
+    /// The number of commits that still succeed before `failure` applies.
     spared: u64,
 }
 
@@ -28,30 +28,30 @@ impl MemoryStateStore {
         Self::default()
     }
 
-    /// From now on every commit ends with `failure`, until it is `None` again.
+    /// Makes every later commit fail with `failure`; `None` lets commits succeed again.
     pub fn fail(&self, failure: Option<StorageError>) {
         let mut inner = self.inner();
         (inner.failure, inner.spared) = (failure, 0);
     }
 
-    /// After `commits` more commits every one ends with `failure`, until [`fail`](Self::fail) says
-    /// otherwise.
+    /// Lets `commits` more commits succeed, and then makes every commit fail with `failure` until
+    /// [`fail`](Self::fail) is called.
     pub fn fail_after(&self, commits: u64, failure: StorageError) {
         let mut inner = self.inner();
         (inner.failure, inner.spared) = (Some(failure), commits);
     }
 
-    /// How many batches were committed.
+    /// The number of committed batches.
     pub fn commits(&self) -> u64 {
         self.inner().commits
     }
 
-    /// Hands each row to `spoil`, which may change its value; `false` removes the row.
+    /// Calls `spoil` with each row. It may change the value; if it returns `false`, the row is removed.
     pub fn spoil(&self, mut spoil: impl FnMut(Table, &[u8], &mut Vec<u8>) -> bool) {
         self.inner().rows.retain(|(table, key), value| spoil(*table, key, value));
     }
 
-    /// A copy with the same rows, like the copy of a file.
+    /// An independent store with the same rows, like the copy of a file.
     #[must_use]
     pub fn copy(&self) -> Self {
         let inner = self.inner();
@@ -105,7 +105,8 @@ impl StateStore for MemoryStateStore {
     }
 
     fn backup(&self, to: &Path) -> Result<(), StorageError> {
-        let (place, reason) = (to.display().to_string(), "memory has no backup".to_owned());
+        let (place, reason) =
+            (to.display().to_string(), "a store in memory cannot be backed up".to_owned());
         Err(StorageError::Failed { place, reason })
     }
 }

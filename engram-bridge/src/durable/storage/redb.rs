@@ -19,41 +19,40 @@ use super::{Batch, StateStore, StorageError, StoreUsage, Table};
 
 const STATE: &str = "state.redb";
 
-/// Keeps the state in a folder: `state.redb`, a redb database of which every commit is synced to
-/// the disk.
+/// Keeps the state in a folder, in the redb database `state.redb`. Every commit is synced to the disk.
 ///
-/// One process at a time has it open. The folder is made when it is first used. After a failure
-/// the database is opened again at the next attempt; while the disk is full, an attempt costs one
-/// write of the size of the batch. A file that cannot be written is still read.
+/// Only one process at a time can open the database. The first use creates the folder. After a failure, the
+/// next call reopens the database; while the disk is full, each attempt first writes a probe file of the size
+/// of the batch. A file that cannot be written can still be read.
 #[derive(Debug)]
 pub struct RedbStateStore {
     folder: PathBuf,
     cache: usize,
-    /// Read while the database works, so that only an opening or a compaction waits for a commit.
+    /// Read-locked while the database works, so that only an opening or a compaction waits for a commit.
     open: RwLock<Open>,
-    /// Read by each backup. A compaction writes it, so that no commit waits for a backup.
+    /// Read-locked by each backup. A compaction write-locks it first, so that no commit waits for a backup.
     copying: RwLock<()>,
-    /// Rows of the records, as of the last commit; [`u64::MAX`] before the first opening.
+    /// The number of records after the last commit; [`u64::MAX`] before the first opening.
     records: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Open {
     database: Option<Database>,
-    /// Whether this process checked the whole file already.
+    /// Whether this process has already checked the whole file.
     checked: bool,
-    /// Bytes for which the disk had no room.
+    /// Bytes of disk space that the last batch needed and did not get.
     lacking: u64,
-    /// The rows of a file that cannot be written, from the first scan to the first commit.
+    /// The view of a file that cannot be written, from the first scan to the first commit.
     unwritten: Option<Database>,
 }
 
 impl RedbStateStore {
-    /// Bytes of database pages in memory, unless [`with_cache`](Self::with_cache) says otherwise: the
-    /// state is in memory anyway, so the database needs pages for its own work only.
+    /// The default size of the page cache in bytes. See [`with_cache`](Self::with_cache). The state is in
+    /// memory anyway, so the database needs pages for its own work only.
     pub const DEFAULT_CACHE: usize = 256 << 10;
 
-    /// The store in `folder`. Nothing is read or made yet.
+    /// The store in `folder`. Does not read or create anything yet.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
@@ -64,7 +63,7 @@ impl RedbStateStore {
         }
     }
 
-    /// Keeps at most `bytes` of database pages in memory. More makes commits of many rows faster.
+    /// Sets the size of the page cache to `bytes`. A larger cache makes commits of many rows faster.
     #[must_use]
     pub fn with_cache(self, bytes: usize) -> Self {
         Self { cache: bytes, ..self }
@@ -99,10 +98,9 @@ impl RedbStateStore {
         Ok(())
     }
 
-    /// Runs `work` on the database, and closes it after any error.
+    /// Runs `work` on the database, and closes the database after any error.
     ///
-    /// A file that another program altered may make redb panic. To the node that is one more way in
-    /// which a file can be damaged.
+    /// A file that another program altered may make redb panic. The panic is reported as damage of the file.
     fn with<T>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,
@@ -119,7 +117,7 @@ impl RedbStateStore {
         })
     }
 
-    /// Runs `work`, which uses the database, and closes that after any error.
+    /// Runs `work`, which uses the database, and closes the database after any error or panic.
     fn guarded<T>(&self, work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, StorageError> {
         let done = catch_unwind(AssertUnwindSafe(work));
         if !matches!(done, Ok(Ok(_))) {
@@ -133,7 +131,7 @@ impl RedbStateStore {
                 error => error,
             }),
             Err(panic) => {
-                let reason = format!("the database gave up: {}", message(&*panic));
+                let reason = format!("the database panicked: {}", message(&*panic));
                 Err(StorageError::Damaged { place: self.place(), reason })
             }
         }
@@ -143,8 +141,7 @@ impl RedbStateStore {
         self.open.read().unwrap_or_else(PoisonError::into_inner).unwritten.is_some()
     }
 
-    /// The rows of a file that cannot be written now. What a crash left unfinished is put right in
-    /// memory.
+    /// Scans a file that cannot be written now. Recovery from a crash happens in memory.
     fn scan_unwritten(
         &self,
         table: Table,
@@ -166,7 +163,7 @@ impl StateStore for RedbStateStore {
         if self.is_unwritten() {
             return self.scan_unwritten(table, row);
         }
-        // The database is opened beforehand: no row is handed out twice.
+        // Opened before the scan, so that the fallback cannot yield a row twice.
         match self.with(|_| Ok(())) {
             Ok(()) => self.with(|database| scan_rows(database, table, row)),
             Err(error) if error.refuses_writes() && self.state().exists() => {
@@ -177,7 +174,8 @@ impl StateStore for RedbStateStore {
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
-        // A backup holds the lock, too: it is taken for changes only if there is one to make.
+        // A backup holds the read lock for long, so the write lock is taken only if there is something to
+        // change.
         if self.is_unwritten() {
             self.open_mut().unwritten = None;
         }
@@ -229,7 +227,7 @@ impl StateStore for RedbStateStore {
         };
         self.with(|_| Ok(()))?;
         self.guarded(|| match &mut self.open_mut().database {
-            // It failed meanwhile; the next commit opens it again.
+            // A call failed and closed the database meanwhile; the next commit reopens it.
             None => Ok(()),
             Some(database) => Ok(database.compact().map(|_| ())?),
         })
@@ -254,14 +252,14 @@ impl StateStore for RedbStateStore {
             sync(to).map_err(|error| io_error(&error, place()))
         });
         if copied.is_err() {
-            // It is not a backup. The error that counts is the first one.
+            // The copy is incomplete. The first error is the one to report.
             _ = fs::remove_dir_all(to);
         }
         copied
     }
 }
 
-/// Copies all rows of one moment to a new file in the folder `to`. The outer error is that of the
+/// Copies a consistent view of all rows to a new file in the folder `to`. The outer error is that of the
 /// database, the inner one that of the copy.
 fn copy(
     database: &Database,
@@ -290,7 +288,7 @@ fn copy(
     Ok(copied.commit().map_err(redb::Error::from))
 }
 
-/// Makes a folder that only its owner may read.
+/// Creates a folder that only its owner can read.
 fn make_private(folder: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
@@ -311,7 +309,7 @@ fn scan_rows(
     Ok(())
 }
 
-/// The guard of a lock, unless somebody holds it.
+/// The guard of a lock; `None` if the lock is held.
 fn unless_blocked<G>(tried: TryLockResult<G>) -> Option<G> {
     match tried {
         Ok(guard) => Some(guard),
@@ -329,7 +327,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 mod tests {
     use super::*;
 
-    /// A whole file of another format is left alone; one byte that says so is damage.
+    /// A file of another format is not touched; a single byte of another format is damage.
     #[test]
     fn a_file_of_another_format_is_not_touched() {
         let folder = tempfile::tempdir().unwrap();
@@ -349,7 +347,7 @@ mod tests {
         }
     }
 
-    /// Otherwise every commit would wait for the whole backup, and for the compaction after it.
+    /// If it waited for the backup, every commit would wait, too.
     #[test]
     fn a_compaction_waits_for_no_backup() {
         let folder = tempfile::tempdir().unwrap();

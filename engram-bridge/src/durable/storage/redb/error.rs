@@ -1,4 +1,4 @@
-//! Errors of the database and of the system, as those of a state store.
+//! Maps errors of the database and of the operating system to those of a state store.
 
 use std::io;
 

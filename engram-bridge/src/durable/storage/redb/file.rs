@@ -1,4 +1,4 @@
-//! The file of a store: opening, making, and room on the disk.
+//! Opens and creates the file of a store, and checks the room on its disk.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -13,14 +13,16 @@ use super::overlay::Overlay;
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 const PROBE: &str = "state.redb.probe";
-/// What a commit needs beside the rows themselves: pages above the changed ones.
+/// Bytes that a commit needs in addition to its rows: pages above the changed ones.
 const COMMIT_ROOM: u64 = 256 << 10;
 
-/// The two copies of the format's number in the header of a file, and the number that is written.
+/// The offsets of the two copies of the format number in the header of a file, and the number that this version
+/// writes.
 const FORMAT_AT: [usize; 2] = [64, 192];
 const FORMAT: u8 = 3;
 
-/// Whether a program of another version wrote the file. A single altered byte does not look so.
+/// Whether another version of redb wrote the file. Both copies of the number must agree, so that a single
+/// damaged byte is not taken for another format.
 pub(super) fn has_other_format(file: &Path) -> bool {
     let mut header = [0; FORMAT_AT[1] + 1];
     let read = File::open(file).and_then(|mut file| file.read_exact(&mut header));
@@ -33,7 +35,7 @@ pub(super) fn has_other_format(file: &Path) -> bool {
 pub(super) enum Check {
     /// All pages.
     Whole,
-    /// What a crash may have left unfinished.
+    /// The parts that a crash may have left unfinished.
     AfterCrash,
 }
 
@@ -41,8 +43,7 @@ pub(super) fn definition(table: Table) -> Definition {
     TableDefinition::new(table.name())
 }
 
-/// Opens the database of a folder, and makes what is missing. A file that cannot be made leaves
-/// nothing behind.
+/// Opens the database of a folder, and creates missing parts. If the creation of a file fails, no file is left.
 pub(super) fn open_file(
     folder: &Path,
     cache: usize,
@@ -62,7 +63,7 @@ pub(super) fn open_file(
         }
         Err(error) => {
             if is_new {
-                // It holds no row. The error that counts is the first one.
+                // The file has no rows. The first error is the one to report.
                 _ = fs::remove_file(file);
             }
             Err(error)
@@ -82,8 +83,7 @@ fn make_tables(database: &Database) -> Result<(), redb::Error> {
     Ok(transaction.commit()?)
 }
 
-/// Opens the database in a file without a change of it: what a crash left unfinished is put right
-/// in memory.
+/// Opens the database in a file without changing the file. Recovery from a crash happens in memory.
 pub(super) fn open_unwritten(file: &Path, cache: usize) -> Result<Database, redb::Error> {
     let overlay = Overlay::over(File::open(file)?)?;
     let database = builder(cache, Check::Whole).create_with_backend(overlay)?;
@@ -97,15 +97,14 @@ fn builder(cache: usize, check: Check) -> Builder {
     builder
 }
 
-/// The bytes that the disk needs for a batch.
+/// The bytes of disk space that a batch needs.
 pub(super) fn room_for(batch: &Batch) -> u64 {
     let bytes =
         batch.edits().iter().map(|edit| edit.key.len() + edit.value.as_ref().map_or(0, Vec::len));
     bytes.sum::<usize>() as u64 + COMMIT_ROOM
 }
 
-/// Finds out whether the disk of `folder` has room for so many bytes, without a look at the
-/// database.
+/// Checks that the disk of `folder` has room for `bytes`, without opening the database.
 pub(super) fn probe(folder: &Path, bytes: u64) -> io::Result<()> {
     let path = folder.join(PROBE);
     let written = fill(&path, bytes);
@@ -125,7 +124,7 @@ fn fill(path: &Path, bytes: u64) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Makes a new name in `folder` durable.
+/// Makes a new directory entry in `folder` durable.
 pub(super) fn sync(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! A file that is read and never written: changes of the database stay in memory.
+//! A redb backend that reads a file and keeps all changes in memory.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,14 +9,14 @@ use redb::StorageBackend;
 
 const PAGE: u64 = 4_096;
 
-/// A file under pages in memory that hide parts of it.
+/// A read-only file and the changed pages in memory that shadow it.
 #[derive(Debug)]
 pub(super) struct Overlay(Mutex<Pages>);
 
 #[derive(Debug)]
 struct Pages {
     file: File,
-    /// The bytes of the file that are still visible: fewer after the storage was cut.
+    /// The visible length of the file. Truncation reduces it.
     file_len: u64,
     len: u64,
     written: BTreeMap<u64, Box<[u8]>>,
@@ -34,7 +34,7 @@ impl Overlay {
 }
 
 impl Pages {
-    /// Fills `out`, which lies in one page.
+    /// Fills `out`, which must lie within one page.
     fn read(&mut self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         if let Some(page) = self.written.get(&(offset / PAGE)) {
             let at = (offset % PAGE) as usize;
@@ -74,7 +74,7 @@ impl Pages {
     }
 }
 
-/// The parts of `len` bytes from `offset` on that lie in one page each: their offsets and lengths.
+/// Splits `len` bytes from `offset` on at page boundaries; returns the offset and length of each part.
 fn parts(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize)> {
     let end = offset + len as u64;
     let mut next = offset;
@@ -146,7 +146,7 @@ mod tests {
         model[4_000..9_000].fill(7);
         assert_eq!(read(10_000).unwrap(), model);
         assert!(read(10_001).is_err());
-        // What is cut is zero when the storage grows again, in the file and in changed pages.
+        // Truncated bytes read as zero after the storage grows again, both in the file and in changed pages.
         for (shorter, longer) in [(8_500, 20_000), (4_097, 9_000), (10, 12_000)] {
             overlay.set_len(shorter).unwrap();
             model.truncate(shorter as usize);
