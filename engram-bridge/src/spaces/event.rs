@@ -8,14 +8,14 @@ use crate::replica::caps::Cap;
 use crate::replica::content::PatternError;
 use crate::spaces::error::AddSpaceError;
 
-/// Events that wait for a subscriber; a slower one misses the oldest.
+/// The number of events that wait for a subscriber. A slower subscriber misses the oldest.
 pub const STATE_EVENT_QUEUE: usize = 1_024;
 
-/// An event of a node's state that a person may want to know of.
+/// An event of a node's state that may need attention.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum StateEvent {
-    /// A write of this process was written again: a later version of this node arrived that it did
+    /// A write of this process was reissued, because a later version of this node arrived that this process did
     /// not write. A second process writes under the same key, or the clock was set back.
     Reissued {
         /// The space.
@@ -23,30 +23,30 @@ pub enum StateEvent {
         /// The pattern id.
         id: String,
     },
-    /// A write of this process was not written again, because [`MAX_NODE_DOTS`](crate::replica::MAX_NODE_DOTS)
-    /// own dots are live.
+    /// A write of this process was not reissued, because [`MAX_NODE_DOTS`](crate::replica::MAX_NODE_DOTS) own
+    /// dots are live.
     GivenUp {
         /// The space.
         space: SpaceId,
         /// The pattern id.
         id: String,
     },
-    /// One dot arrived with another content than the one held under it. Both stay.
+    /// A dot arrived with a content other than the held one. Both contents are kept.
     Clash {
         /// The space.
         space: SpaceId,
         /// The pattern id.
         id: String,
-        /// The node that wrote twice under one version.
+        /// The node that wrote two contents under one version.
         node: NodeId,
     },
-    /// A record suppresses more contents than it may: the greatest digests gave way.
+    /// A record exceeded its limit of suppressed contents, and the greatest digests were dropped.
     SuppressionDropped {
         /// The space.
         space: SpaceId,
         /// The pattern id.
         id: String,
-        /// How many digests gave way.
+        /// The number of dropped digests.
         digests: usize,
     },
     /// A peer sent versions of a node that lie too far in the future.
@@ -55,14 +55,14 @@ pub enum StateEvent {
         space: SpaceId,
         /// The pattern id.
         id: String,
-        /// The node whose versions they are.
+        /// The node that wrote the versions.
         node: NodeId,
     },
     /// A member writes versions ahead of this node's clock: one of the two clocks is wrong.
     ClockAhead {
         /// The member.
         node: NodeId,
-        /// How far, in nanoseconds.
+        /// The distance in nanoseconds.
         ahead: u64,
     },
     /// Records of peers were refused because of a cap.
@@ -74,21 +74,21 @@ pub enum StateEvent {
         /// The cap.
         cap: Cap,
     },
-    /// A pattern of the own engine was refused. It stays in the local view; a repetition for the same
-    /// reason is no event.
+    /// A pattern of the own engine was refused. It stays in the local view. A repeated refusal for the same
+    /// reason causes no event.
     PatternRefused {
         /// The space.
         space: SpaceId,
         /// The pattern id.
         id: String,
-        /// The cause, and what to do.
+        /// The cause, and the next step.
         reason: PatternError,
     },
-    /// The belief log cannot be written, or can be written again.
+    /// The belief log can no longer be written, or can be written again.
     BeliefLog {
         /// The space.
         space: SpaceId,
-        /// The path and the cause; `None` if the last lines were written.
+        /// The path and the cause; `None` if the log was written.
         failure: Option<String>,
     },
     /// A space that a peer named was not added, although this node learns spaces.

@@ -1,4 +1,4 @@
-//! The memory spaces of a node: replicated state, made durable, shared by its writers and readers.
+//! The memory spaces of a node: durable replicated state, shared by writers and readers.
 
 pub(crate) mod error;
 pub(crate) mod event;

@@ -1,4 +1,4 @@
-//! Observers of consolidation: what an engine's metrics are fed with.
+//! Observers of consolidation, for the metrics of an engine.
 
 use std::time::Duration;
 
@@ -6,52 +6,52 @@ use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
 use crate::engram::timestamp::Timestamp;
 use crate::replica::report::RejectedPattern;
 
-/// Takes the figures of consolidation, for a metrics registry of one's own. Without one,
-/// [`Telemetry`](crate::telemetry::Telemetry) exports them for Prometheus all the same.
+/// Receives the figures of consolidation, for a metrics registry. Without an observer,
+/// [`Telemetry`](crate::telemetry::Telemetry) still exports them for Prometheus.
 ///
-/// The methods are called on the thread of the engine or of the gossip, and should return quickly.
+/// The thread of the engine or of the gossip calls the methods, so they should return quickly.
 pub trait ConsolidationObserver: Send + Sync {
-    /// The engine handed in a snapshot: after each `update_cache`, whether anything changed or not.
+    /// Called after each `update_cache` of the engine, even if nothing changed.
     fn on_run(&self, run: &ConsolidationRun);
 
-    /// Visible beliefs changed, by the engine or by peers. By default nothing happens.
+    /// Called when visible beliefs change, by the engine or by peers. Does nothing by default.
     fn on_updates(&self, updates: &[BeliefUpdateRecord]) {
         let _ = updates;
     }
 
-    /// Patterns of the snapshot were refused; they stay in the local view. By default nothing happens.
+    /// Called when patterns of the snapshot are refused; they stay in the local view. Does nothing by default.
     fn on_refused(&self, refused: &[RejectedPattern]) {
         let _ = refused;
     }
 }
 
-/// The figures of one snapshot of the engine, as Engram's own metrics have them.
+/// The figures of one snapshot of the engine, equal to Engram's own metrics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ConsolidationRun {
-    /// The source of the snapshot. Engram counts those of the scheduler as runs.
+    /// The source of the snapshot. Engram counts snapshots of the scheduler as runs.
     pub source: ConsolidationCacheSource,
     /// The time of the snapshot, by the clock of this node.
     pub generated_at: Timestamp,
-    /// The age of the snapshot when it was handed in: Engram's freshness.
+    /// The age of the snapshot at its submission: Engram's freshness.
     pub age: Duration,
     /// Patterns in the merged view.
     pub patterns: usize,
-    /// Citations of these patterns.
+    /// Citations of the patterns in the merged view.
     pub citations: usize,
     /// Visible beliefs that the snapshot changed.
     pub updates: usize,
-    /// The greatest change of a strength among them, without its sign.
+    /// The greatest absolute change of a strength among the updates.
     pub max_novelty: f32,
-    /// The variance of these changes.
+    /// The variance of the absolute changes of strengths.
     pub novelty_variance: f32,
-    /// The share of them with a change of their citations, in percent.
+    /// The percentage of the updates with changed citations.
     pub citation_churn: f32,
     /// Patterns of the snapshot that were refused.
     pub refused: usize,
 }
 
-/// What a snapshot is counted against.
+/// The inputs of [`ConsolidationRun::new`].
 pub(crate) struct RunInput<'u> {
     pub(crate) source: ConsolidationCacheSource,
     pub(crate) generated_at: Timestamp,

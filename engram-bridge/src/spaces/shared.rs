@@ -22,7 +22,7 @@ use crate::replica::record::Record;
 use crate::spaces::event::{STATE_EVENT_QUEUE, StateEvent};
 use crate::spaces::stats::WriteStats;
 
-/// One for each store.
+/// The shared parts of one store.
 pub(crate) struct Shared {
     pub(crate) clock: Arc<Clock>,
     pub(crate) caps: Caps,
@@ -53,7 +53,7 @@ impl Shared {
         let events = broadcast::Sender::new(STATE_EVENT_QUEUE);
         let storage = events.clone();
         let on_state = move |failure| {
-            // No subscriber is no fault.
+            // Without a subscriber the event is lost.
             _ = storage.send(StateEvent::Storage { failure });
         };
         Self {
@@ -76,8 +76,8 @@ impl Shared {
         (self.clock)()
     }
 
-    /// The issuer of dots. Held while changes are planned, and never over a commit. Taken before
-    /// the state of a space.
+    /// Locks the issuer of dots. The lock is held while changes are planned, never during a commit, and is
+    /// taken before the state of a space.
     pub(crate) fn issuer(&self) -> MutexGuard<'_, DotIssuer> {
         self.issuer.lock().expect(HELD)
     }
@@ -94,12 +94,12 @@ impl Shared {
         *self.usage.lock().expect(HELD)
     }
 
-    /// Replaces what one space contributes to the usage of the node.
+    /// Replaces the contribution of one space to the usage of the node.
     pub(crate) fn replace_usage(&self, before: Usage, after: Usage) {
         self.usage.lock().expect(HELD).replace(before, after);
     }
 
-    /// Figures, without waiting for a writer.
+    /// The figures of writes. Does not wait for writers.
     pub(crate) fn stats(&self) -> WriteStats {
         let stats = self.stats.lock().expect(HELD).clone();
         let Some(store) = self.journal.store() else {
@@ -118,7 +118,7 @@ impl Shared {
         }
     }
 
-    /// A fault of this machine's clock, as far as the build date and the greetings of peers show it.
+    /// The fault of this machine's clock that the release date and the greetings of peers reveal.
     fn clock_fault(&self) -> Option<ClockFault> {
         let mut hybrid = HybridClock::new(BUILT_AT);
         match self.greeted.1.load(Relaxed) {
@@ -132,8 +132,8 @@ impl Shared {
         count(&mut self.stats.lock().expect(HELD));
     }
 
-    /// Takes the greeting of a peer. Waits for no writer: the next one looks at it. An implausible
-    /// version or time is ignored at once, so that it hides no plausible one that another peer names.
+    /// Processes the greeting of a peer without waiting for a writer; the next writer uses it. Ignores an
+    /// implausible version or time at once, so that it does not hide a plausible one from another peer.
     pub(crate) fn greeted(&self, greeting: Greeting) {
         if self.is_plausible(greeting.known) {
             self.greeted.0.fetch_max(greeting.known, Relaxed);
@@ -143,12 +143,12 @@ impl Shared {
         }
     }
 
-    /// Tells the issuer what the greetings of peers said so far.
+    /// Passes the greatest version and time of all greetings to the issuer.
     pub(crate) fn pass_greetings(&self, issuer: &mut DotIssuer) {
         issuer.greeted(self.greeted.0.load(Relaxed), self.greeted.1.load(Relaxed));
     }
 
-    /// Takes note of the versions of members in a record that arrived.
+    /// Records and reports members whose versions in an arrived record are ahead of this node's clock.
     pub(crate) fn watch_clocks(&self, arrived: &Record) {
         let now = nanoseconds(self.now());
         let entries = arrived.siblings.context().iter();
@@ -163,7 +163,7 @@ impl Shared {
         }
     }
 
-    /// Takes note of versions of a node that are not believed.
+    /// Records a member whose versions were refused as implausible.
     pub(crate) fn note_implausible(&self, node: &NodeId) {
         if !self.members().contains(node.as_bytes()) {
             return;
@@ -174,12 +174,12 @@ impl Shared {
         self.count(|stats| stats.implausible_members = refused);
     }
 
-    /// Whether a version may be believed, whichever node it is of.
+    /// Whether a version of any node is plausible now.
     pub(crate) fn is_plausible(&self, version: u64) -> bool {
         HybridClock::new(BUILT_AT).is_plausible(version, nanoseconds(self.now()))
     }
 
-    /// Counts a change that this node made itself, so that its peers are told.
+    /// Counts a change of this node itself, which is then announced to its peers.
     pub(crate) fn note_local_change(&self) {
         self.local_changes.send_modify(|changes| *changes += 1);
     }
@@ -198,7 +198,7 @@ impl Shared {
     }
 
     pub(crate) fn publish(&self, event: StateEvent) {
-        // No subscriber is no fault.
+        // Without a subscriber the event is lost.
         _ = self.events.send(event);
     }
 

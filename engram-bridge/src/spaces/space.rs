@@ -1,4 +1,4 @@
-//! One memory space: what its own engine, an operator and the peers do to it.
+//! One memory space, with the operations of its engine, of an operator and of peers.
 
 mod across_ids;
 mod contact;
@@ -29,19 +29,18 @@ use crate::spaces::observer::RunStats;
 use crate::spaces::shared::Shared;
 use crate::spaces::stats::WriteStats;
 
-/// The right to change a space, from the plan of a change until it is visible: nobody sees a change
-/// that a crash could take back, and a change that cannot be stored has never happened. Readers do
-/// not need it.
+/// The right to change a space, held from the plan of a change until the change is visible. Readers, which do
+/// not need it, never see a change that a crash could undo, and a change that cannot be stored does not happen.
 pub(crate) struct Writer<'s> {
     _alone: MutexGuard<'s, ()>,
 }
 
-/// One memory space of a [`Store`](crate::Store), shared by everything that works on it.
+/// One memory space of a [`Store`](crate::Store), shared by its engine, its gossip and operators.
 ///
-/// All methods are synchronous, and none waits for the network. Patterns are validated and hashed
-/// before any lock is taken. A writer waits until its change is durable, and other writers of the
-/// space wait for it; those of other spaces become durable together with it. A reader waits no longer
-/// than it takes to change maps. Many changes are made in parts, so that nobody waits for all of them.
+/// All methods are synchronous, and none waits for the network. Patterns are validated and hashed before any
+/// lock is taken. A writer waits until its change is durable, and other writers of the space wait for it;
+/// changes of other spaces become durable together with it. A reader waits only while changes are installed in
+/// memory. Large changes are split into parts, so that other writers get their turn.
 pub struct Space {
     id: SpaceId,
     rules: Rules,
@@ -70,8 +69,8 @@ impl Space {
         &self.id
     }
 
-    /// The visible patterns, those that wait for the first contact of the space, and those that were
-    /// refused. Shares the patterns; O(patterns).
+    /// The visible patterns, those that wait for the first contact of the space, and the refused ones. Shares
+    /// the patterns. O(patterns).
     pub fn view(&self) -> MergedView {
         self.view_of(self.state())
     }
@@ -86,15 +85,15 @@ impl Space {
         MergedView { hidden: before - patterns.len(), patterns, refused, changed_at, generated_at }
     }
 
-    /// [`view`](Self::view) for the cache of an engine, which may submit the patterns again: a blend
-    /// of several versions that comes back writes nothing. Costs a hash of each new blend.
+    /// [`view`](Self::view) for the cache of an engine, which may submit the patterns again: a resubmitted
+    /// blend of several versions writes nothing. Costs a hash of each new blend.
     pub fn hand_out(&self) -> MergedView {
         let state = self.state();
         let blends = state.new_blends();
-        // The view of the same moment: a blend that is composed later is not in it.
+        // Taken under the same lock, so that the view has no later blend.
         let view = self.view_of(state);
         for (id, blend) in blends {
-            // A strategy composes valid patterns. One that does not is handed out all the same.
+            // A strategy should compose valid patterns. An invalid one is in the view nevertheless.
             if let Ok(content) = self.content_of(&blend) {
                 self.state_mut().hand_out(&id, &blend, content.digest());
             }
@@ -102,42 +101,42 @@ impl Space {
         view
     }
 
-    /// How many patterns are visible, those that the retention hides included.
+    /// The number of visible patterns, those that the retention hides included.
     pub fn visible_len(&self) -> u64 {
         self.state().visible_len()
     }
 
-    /// How many patterns came to have more than one version since the process started.
+    /// The number of patterns that acquired more than one version since the process started.
     pub fn conflicts_met(&self) -> u64 {
         self.state().conflicts_met()
     }
 
-    /// How many patterns of the own engine the cluster refuses.
+    /// The number of patterns of the own engine that the cluster refuses.
     pub fn refused_len(&self) -> u64 {
         self.state().refused().len() as u64
     }
 
-    /// How many submitted patterns wait for the first contact of the space.
+    /// The number of submitted patterns that wait for the first contact of the space.
     pub fn waiting_len(&self) -> u64 {
         self.state().waiting_len()
     }
 
-    /// Explains the visible pattern of `id`: its versions, who wrote them, and the decision of the
-    /// strategy. `None` if no record of it is held.
+    /// Explains the visible pattern of `id`: its versions, their writers, and the decision of the strategy.
+    /// `None` if there is no record of `id`.
     pub fn explain(&self, id: &str) -> Option<PatternExplanation> {
         let explained = self.state().explain(id)?;
         Some(PatternExplanation { compared: self.compared(id), ..explained })
     }
 
-    /// The ids of up to `most` patterns with more than one version to choose from, ascending, from
-    /// the first after `after`. O(patterns).
+    /// The ids of up to `most` patterns with more than one version to choose from, ascending, starting after
+    /// `after`. O(patterns).
     pub fn conflicting(&self, after: Option<&str>, most: usize) -> Vec<Arc<str>> {
         let state = self.state();
         let ids = state.conflicting().filter(|id| after.is_none_or(|after| ***id > *after));
         ids.take(most).cloned().collect()
     }
 
-    /// The root of the space's Merkle tree: equal on two nodes if and only if their states are.
+    /// The root of the space's Merkle tree: equal on two nodes if and only if their states are equal.
     pub fn root(&self) -> Digest {
         self.state().tree().root()
     }
@@ -152,7 +151,7 @@ impl Space {
         self.shared.stats()
     }
 
-    /// Root, number of records (deletions included) and number of changes so far.
+    /// The root, the number of records (deletions included) and the number of changes so far.
     pub fn summary(&self) -> Summary {
         self.state().summary()
     }
@@ -162,18 +161,18 @@ impl Space {
         self.state().updates().to_vec()
     }
 
-    /// Counts the changes of the visible patterns. A receiver sees the newest number only, so that a
-    /// slow one misses no outcome, however many changes there were.
+    /// Counts the changes of the visible patterns. A receiver sees only the newest count, so a slow receiver
+    /// still learns of the latest state.
     pub fn view_version(&self) -> watch::Receiver<u64> {
         self.view_version.subscribe()
     }
 
-    /// Lets `work` use the version summary of the space and its records by version.
+    /// Calls `work` with the version summary of the space and its records by version.
     pub(crate) fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) {
         work(self.state_mut().clocks());
     }
 
-    /// The greatest version of `node` that a record of the space covers; 0 if none does.
+    /// The greatest version of `node` in the context of any record of the space; 0 if there is none.
     pub(crate) fn greatest(&self, node: &NodeId) -> u64 {
         self.state().tallies().greatest(node.as_bytes())
     }
@@ -195,13 +194,13 @@ impl Space {
         Cause { source, generated_at: now, snapshot_generated_at: now }
     }
 
-    /// The tree as it is now. O(1).
+    /// A snapshot of the tree. O(1).
     #[cfg(feature = "metrics")]
     pub(crate) fn tree(&self) -> Tree<Arc<str>, AnyHasher> {
         self.state().tree().clone()
     }
 
-    /// The right to change the space.
+    /// Waits for the right to change the space.
     pub(crate) fn writer(&self) -> Writer<'_> {
         Writer { _alone: self.writers.lock().expect("no code panics while it holds this lock") }
     }

@@ -22,53 +22,53 @@ pub struct GossipStats {
     pub network: engram_gossip_net::Stats,
 }
 
-/// Figures of a node's writes, and the faults that were met since the process started.
+/// Figures of a node's writes, and of faults since the process started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriteStats {
     /// Versions that this node wrote, deletions included.
     pub written: u64,
-    /// Own writes that were written again, because a peer knew a later version of this node than
-    /// this process: a second process writes under the same key, or the clock was set back.
+    /// Own writes that were reissued, because a peer knew a later version of this node than this process: a
+    /// second process writes under the same key, or the clock was set back.
     pub reissued: u64,
-    /// Own writes that were not written again, because too many own dots were live already.
+    /// Own writes that were not reissued, because too many own dots were live.
     pub given_up: u64,
-    /// Dots that arrived with another content than the one held under them. Both were kept.
+    /// Dots that arrived with a content other than the held one. Both contents are kept.
     pub clashes: u64,
-    /// Dots that gave way because one node had more than [`MAX_NODE_DOTS`](crate::replica::MAX_NODE_DOTS) on one id.
+    /// Dots that were dropped, because one node had more than [`MAX_NODE_DOTS`](crate::replica::MAX_NODE_DOTS)
+    /// on one id.
     pub dots_dropped: u64,
-    /// Suppressed digests that gave way because a record holds
+    /// Suppressed digests that were dropped, because a record holds at most
     /// [`MAX_SUPPRESSED`](crate::replica::MAX_SUPPRESSED).
     pub suppressions_dropped: u64,
-    /// Parts of records that were refused for now, because their versions are too far in the future.
+    /// Parts of records that were refused for now, because their versions lie too far in the future.
     pub implausible: u64,
-    /// Members whose versions were refused so. If they are most members, the clock of this node is
-    /// behind.
+    /// Members whose versions were refused as too far in the future. If they are most members, this node's
+    /// clock is behind.
     pub implausible_members: u64,
-    /// Members that wrote versions more than [`CLOCK_TOLERANCE`](crate::replica::CLOCK_TOLERANCE) ahead of
-    /// this node's clock. Their versions are joined all the same.
+    /// Members that wrote versions more than [`CLOCK_TOLERANCE`](crate::replica::CLOCK_TOLERANCE) ahead of this
+    /// node's clock. Their versions are joined nevertheless.
     pub members_ahead: u64,
-    /// Records, or parts of them, that were refused because of a cap; a cap without any is missing.
+    /// Records, or parts of them, that were refused because of a cap. Caps that refused nothing are absent.
     pub over_cap: BTreeMap<Cap, u64>,
-    /// A fault of this machine's clock now, if there is evidence of one.
+    /// The present fault of this machine's clock; `None` without evidence of one.
     pub clock_fault: Option<ClockFault>,
-    /// Patterns of the own engine that were refused, each once for each reason in a row.
+    /// Refused patterns of the own engine. Repeated refusals for the same reason count once.
     pub refused: u64,
-    /// Attempts to write a belief log that failed.
+    /// Failed attempts to write a belief log.
     pub belief_log_failures: u64,
-    /// Changes of beliefs that are in no belief log, since too many came at once.
+    /// Changes of beliefs that are missing from the belief logs, because too many came at once.
     pub beliefs_missed: u64,
-    /// Batches that were made durable.
+    /// Batches made durable.
     pub commits: u64,
-    /// The time that took, failed batches included.
+    /// The total time of all commits, failed ones included.
     pub commit_time: Duration,
     /// Bytes of the store; `None` if nothing is stored.
     pub stored_bytes: Option<u64>,
-    /// Records that are stored, those of spaces that are no longer hosted included; `None` if nothing
-    /// is stored.
+    /// Stored records, those of unhosted spaces included; `None` if nothing is stored.
     pub stored_records: Option<u64>,
     /// Batches that could not be stored.
     pub storage_failures: u64,
-    /// The cause, if the last batch could not.
+    /// The error of the last batch, if it failed.
     pub storage_failure: Option<StorageError>,
 }

@@ -35,54 +35,52 @@ use crate::spaces::shared::Shared;
 use crate::spaces::space::Space;
 use crate::spaces::stats::WriteStats;
 
-/// The name of the space that is used where none is named.
+/// The name of the default space.
 pub const DEFAULT_SPACE: &str = "default";
 
-/// A store that takes so many times the bytes of its rows, and more than a small one, is compacted
-/// when it is opened.
+/// A store is compacted when it is opened, if it takes more than [`SMALL_STORE`] bytes and more than `SPARSE`
+/// times the bytes of its rows.
 const SPARSE: u64 = 3;
 const SMALL_STORE: u64 = 16 << 20;
-/// What a record takes beside its contents, roughly.
+/// The approximate bytes of a stored record without its contents.
 const ROW_BYTES: u64 = 512;
 
 const ROOT_OF_SPACES: &[u8; 8] = b"ecb1root";
 
-/// The content of a [`Store`] and the rules by which it is kept.
+/// The configuration of a [`Store`].
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct StoreConfig {
     /// The id of this node.
     pub node: NodeId,
-    /// Ids of all keys that this node had before. Its submissions take over what was written under
-    /// them, and its withdrawals remove it.
+    /// Ids of all previous keys of this node. Its submissions replace the versions written under them, and its
+    /// withdrawals remove these versions.
     pub replaces: Vec<NodeId>,
-    /// The memory spaces that it hosts from the start on. See [`Store::add_space`] for others.
+    /// The memory spaces that the node hosts from the start. [`Store::add_space`] adds others.
     pub spaces: Vec<SpaceId>,
-    /// Whether it also hosts every space whose state is stored, and every space that a peer names.
-    /// Default: no.
+    /// Whether the node also hosts every stored space and every space that a peer names. Default: no.
     pub learn_spaces: bool,
     /// The hash of the tree, of records and of contents. Equal on all nodes.
     pub hash: AnyHasher,
     /// The base depth of the Merkle tree. Equal on all nodes.
     pub depth: BaseDepth,
-    /// How many numbers an embedding has. Equal on all nodes.
+    /// The dimension of embeddings. Equal on all nodes.
     pub dimension: usize,
-    /// The precision in which embeddings are kept: with [`Precision::F16`] each number is rounded once,
-    /// when a pattern is submitted. Equal on all nodes.
+    /// The precision of stored embeddings. With [`Precision::F16`], each number is rounded once, when a pattern
+    /// is submitted. Equal on all nodes.
     pub precision: Precision,
-    /// The rule by which one of several versions is shown. Nodes that differ in it still sync, but
-    /// show different patterns.
+    /// The strategy that chooses the visible pattern among several versions. Nodes with different strategies
+    /// still sync, but show different patterns.
     pub strategy: Arc<dyn Strategy<Arc<SemanticPattern>>>,
-    /// The limit of what this node shows. It need not be equal on all nodes.
+    /// The limit of the patterns that this node shows. May differ between nodes.
     pub retention: Retention,
-    /// The comparison of visible patterns across ids; `None` switches it off. It need not be equal on
-    /// all nodes.
+    /// The comparison of visible patterns across ids; `None` switches it off. May differ between nodes.
     pub across_ids: Option<AcrossIds>,
-    /// The limits of what members can make this node keep.
+    /// The limits of the state that members can make this node keep.
     pub caps: Caps,
 }
 
-/// The strategy is named by its identity.
+/// Prints the strategy by its identity.
 impl fmt::Debug for StoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreConfig")
@@ -103,8 +101,8 @@ impl fmt::Debug for StoreConfig {
 }
 
 impl StoreConfig {
-    /// The defaults: SHA-256, depth 12, Engram's dimension, confidence voting, no retention, patterns compared
-    /// across ids.
+    /// The default configuration: SHA-256, depth 12, Engram's dimension, confidence voting, no retention,
+    /// comparison across ids.
     pub fn new(node: NodeId, spaces: impl IntoIterator<Item = SpaceId>) -> Self {
         Self {
             node,
@@ -140,16 +138,16 @@ impl StoreConfig {
     }
 }
 
-/// The replicated state of a node: every memory space that it hosts.
+/// The replicated state of a node: all memory spaces that it hosts.
 ///
-/// Share it in an [`Arc`]: the gossip serves its peers from it, and each consolidation service
-/// works on one of its spaces.
+/// Share it in an [`Arc`]: the gossip serves peers from it, and each consolidation service works on one of its
+/// spaces.
 ///
-/// All of it is in memory, and is served from there. A store that was [opened](Self::open) is also
-/// in a [`StateStore`]: a change is visible, to peers too, only once it is durable. The state of a
-/// [new](Self::new) one ends with the process; the next process gets back from its peers what it
-/// had shared. A start resumes no identity, so the file of a store may be an older copy, and may be
-/// moved to any path and machine under the same key.
+/// The whole state is in memory, and is served from there. An [opened](Self::open) store also keeps it in a
+/// [`StateStore`]: a change becomes visible, to peers too, only once it is durable. The state of a
+/// [new](Self::new) store ends with the process; the next process gets back from its peers the part that it had
+/// shared. A start resumes no identity, so the file of a store may be an older copy, and may be moved to any
+/// path and machine under the same key.
 pub struct Store {
     node: NodeId,
     replaces: Vec<NodeId>,
@@ -157,9 +155,9 @@ pub struct Store {
     recovery: Recovery,
     shared: Arc<Shared>,
     learns_spaces: bool,
-    /// Grows only.
+    /// Spaces are only added, never removed.
     spaces: RwLock<BTreeMap<SpaceId, Arc<Space>>>,
-    /// Spaces whose state is stored and that are not hosted. Locked while a space is added.
+    /// Stored spaces that are not hosted. Locked while a space is added.
     unhosted: Mutex<BTreeSet<SpaceId>>,
 }
 
@@ -174,11 +172,11 @@ impl Store {
         Self::with_states(&config, environment, Recovery::InMemory, None, states)
     }
 
-    /// The state that is in `store`, or the beginning of one. [`recovery`](Self::recovery) says
-    /// what was found there. Reads and checks everything: O(state).
+    /// Opens the state in `store`, or creates it. [`recovery`](Self::recovery) describes the state of the
+    /// store. Reads and verifies all rows: O(state).
     ///
     /// # Errors
-    /// [`OpenError`] if the store cannot be used. Nothing in it was changed.
+    /// [`OpenError`] if the store cannot be used. The store is unchanged.
     pub fn open(
         config: StoreConfig,
         environment: Environment,
@@ -193,12 +191,12 @@ impl Store {
         Ok(opened)
     }
 
-    /// Brings the state in `store`, which no node has open, to the precision of `config`, in one
+    /// Migrates the state in `store`, which no node may have open, to the precision of `config` in one
     /// transaction. Stop all nodes of the cluster, and migrate each of them: equal states stay equal.
     ///
     /// # Errors
-    /// [`MigrateError`] if the store has that precision already, cannot be read or written, or holds a
-    /// content that does not fit. Nothing in it was changed.
+    /// [`MigrateError`] if the store already has that precision, cannot be read or written, or holds a content
+    /// that does not fit the precision. The store is unchanged.
     pub fn migrate(
         config: &StoreConfig,
         store: &dyn StateStore,
@@ -231,8 +229,7 @@ impl Store {
         Self { node, replaces, rules, recovery, shared, learns_spaces, spaces, unhosted }
     }
 
-    /// Compacts a store that takes much more than its rows need. That it fails costs nothing but the
-    /// space.
+    /// Compacts a store that takes much more than its rows need. A failure only wastes disk space.
     fn compact_if_sparse(&self) {
         let needed = self.shared.usage().bytes + ROW_BYTES * self.recovery.records();
         let taken = self.shared.stats().stored_bytes.unwrap_or(0);
@@ -246,12 +243,12 @@ impl Store {
         self.node
     }
 
-    /// The space called `id`, if this node hosts it.
+    /// The space `id`, if this node hosts it.
     pub fn space(&self, id: &SpaceId) -> Option<Arc<Space>> {
         self.spaces().get(id).cloned()
     }
 
-    /// The spaces that are hosted now, in ascending order of their names.
+    /// The hosted spaces, in ascending order of their names.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Arc<Space>> + use<> {
         self.spaces().values().cloned().collect::<Vec<_>>().into_iter()
     }
@@ -265,28 +262,28 @@ impl Store {
         self.learns_spaces
     }
 
-    /// The spaces whose state is stored and that this node does not host, ascending. Nothing of them
-    /// is removed: [`add_space`](Self::add_space) brings one back.
+    /// The stored spaces that this node does not host, ascending. Their state is kept:
+    /// [`add_space`](Self::add_space) brings it back.
     pub fn unhosted(&self) -> Vec<SpaceId> {
         self.unhosted.lock().expect(HELD).iter().cloned().collect()
     }
 
-    /// Hosts `id` from now on, with the state that is stored of it; returns the space. A space that
-    /// is hosted already is returned as it is.
+    /// Hosts `id` from now on, with its stored state, and returns the space. Returns a space that is already
+    /// hosted unchanged.
     ///
-    /// [`Node::add_space`](crate::Node::add_space) and [`Binding::add_space`](crate::Binding::add_space)
-    /// also let the peers know and wait for the first contact; this one is for a store without gossip. It
-    /// holds for this process: name the space in [`StoreConfig::spaces`] to host it after the next
-    /// start, too. Reads the whole store if it holds state of the space.
+    /// [`Node::add_space`](crate::Node::add_space) and [`Binding::add_space`](crate::Binding::add_space) also
+    /// announce the space to the peers and wait for the first contact; this method is for a store without
+    /// gossip. It affects only this process: add the space to [`StoreConfig::spaces`] to host it after a
+    /// restart, too. Reads the whole store if it holds state of the space.
     ///
     /// # Errors
-    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read; nothing
-    /// was changed.
+    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read. Nothing was
+    /// changed.
     pub fn add_space(&self, id: &SpaceId) -> Result<Arc<Space>, AddSpaceError> {
         self.add_space_with(id, |_| ())
     }
 
-    /// [`add_space`](Self::add_space), with a look at a new space before anybody can use it.
+    /// [`add_space`](Self::add_space), with a call of `prepare` on a new space before it becomes accessible.
     pub(crate) fn add_space_with(
         &self,
         id: &SpaceId,
@@ -316,7 +313,7 @@ impl Store {
         Ok(space)
     }
 
-    /// Reports a space that a peer named and that cannot be hosted.
+    /// Reports a space that a peer named and this node cannot host.
     pub(crate) fn note_unlearned(&self, space: &SpaceId, error: &AddSpaceError) {
         let (space, error) = (space.clone(), error.clone());
         self.shared.publish(StateEvent::SpaceRefused { space, error });
@@ -342,14 +339,14 @@ impl Store {
         self.rules.shape
     }
 
-    /// The name of the strategy, with version and parameters.
+    /// The id of the strategy, with version and parameters.
     #[cfg(feature = "metrics")]
     pub(crate) fn strategy(&self) -> String {
         self.rules.strategy.id().to_string()
     }
 
-    /// One digest for the whole node: the root of its space, or, if it hosts several, the hash of
-    /// their names and roots. Equal on two nodes that host the same spaces in the same state.
+    /// A digest of the whole node: the root of its only space, or the hash of the names and roots of several
+    /// spaces. Equal on two nodes that host the same spaces in the same state.
     pub fn root(&self) -> Digest {
         if let [space] = &*self.iter().collect::<Vec<_>>() {
             return space.root();
@@ -362,17 +359,17 @@ impl Store {
         hash(&self.rules.hasher, ROOT_OF_SPACES, &bytes)
     }
 
-    /// How many patterns are visible, in all spaces.
+    /// The number of visible patterns in all spaces.
     pub fn visible_len(&self) -> u64 {
         self.iter().map(|space| space.visible_len()).sum()
     }
 
-    /// How many submitted patterns wait for the first contact of their space, in all spaces.
+    /// The number of submitted patterns that wait for the first contact of their space, in all spaces.
     pub fn waiting_len(&self) -> u64 {
         self.iter().map(|space| space.waiting_len()).sum()
     }
 
-    /// What the store's clock shows.
+    /// The present time by the store's clock.
     pub fn now(&self) -> Timestamp {
         self.shared.now()
     }
@@ -382,12 +379,12 @@ impl Store {
         &self.recovery
     }
 
-    /// The figures of this node's writes, and the faults that it met. Waits for no writer.
+    /// The figures of this node's writes and faults. Does not wait for writers.
     pub fn write_stats(&self) -> WriteStats {
         self.shared.stats()
     }
 
-    /// How far each cap is used up, in the order of [`Cap::ALL`].
+    /// The usage of each cap, in the order of [`Cap::ALL`].
     pub fn cap_usage(&self) -> [CapUsage; Cap::ALL.len()] {
         let Usage { live_records, deletions, bytes } = self.shared.usage();
         let unlisted = self.iter().map(|space| space.state().tallies().unlisted()).max();
@@ -402,13 +399,13 @@ impl Store {
         })
     }
 
-    /// The events of the state from now on: faults of this node, of its clock, its disk and its
-    /// peers. A receiver that falls behind misses the oldest.
+    /// Subscribes to later events of the state: faults of this node, its clock, its disk and its peers. A
+    /// receiver that falls behind misses the oldest.
     pub fn events(&self) -> broadcast::Receiver<StateEvent> {
         self.shared.subscribe()
     }
 
-    /// Counts the changes that this node made itself and its peers should learn of.
+    /// Counts the changes that this node made itself and announces to its peers.
     pub(crate) fn local_changes(&self) -> watch::Receiver<u64> {
         self.shared.local_changes()
     }
@@ -418,8 +415,8 @@ impl Store {
         self.shared.view_changes()
     }
 
-    /// Takes the members of the roster. Names of other nodes in the records of peers are bounded by
-    /// [`Caps::unlisted_entries`].
+    /// Sets the members of the roster. [`Caps::unlisted_entries`] bounds the other nodes that records of peers
+    /// may name.
     pub fn set_members(&self, members: impl IntoIterator<Item = NodeId>) {
         let own = self.replaces.iter().copied().chain([self.node]);
         let members = members.into_iter().chain(own).map(<[u8; 32]>::from);
@@ -427,31 +424,31 @@ impl Store {
         self.iter().for_each(|space| space.set_members());
     }
 
-    /// The greeting for a session with `peer`: the greatest version of it that is known here, and
-    /// the time.
+    /// The greeting for a session with `peer`: the greatest known version of the peer, and this node's time.
     pub fn greeting(&self, peer: &NodeId) -> Greeting {
         let known = self.iter().map(|space| space.greatest(peer)).max().unwrap_or(0);
         Greeting { known, clock: nanoseconds(self.shared.now()) }
     }
 
-    /// Takes the greeting of a peer: this node's next version is above the one that the peer knows.
+    /// Processes the greeting of a peer: the next version of this node exceeds the greatest one that the peer
+    /// knows.
     pub fn greeted(&self, greeting: Greeting) {
         self.shared.greeted(greeting);
     }
 
-    /// Drops the parts of records whose versions lie implausibly far in the future, on this node, in
-    /// all spaces. Peers with a right clock refuse these parts. Returns of how many records. O(records).
+    /// Drops the parts of records whose versions lie implausibly far in the future, on this node, in all
+    /// spaces. Peers with a right clock refuse these parts. Returns the number of changed records. O(records).
     ///
-    /// Call it once the clock of this node is right. This node's own writes and withdrawals among the
-    /// parts are written again, under plausible versions. Those of other nodes are gone from here, so
-    /// call it on the nodes that wrote them first.
+    /// Call it once this node's clock is right. This node's own writes and withdrawals among the parts are
+    /// reissued under plausible versions. Those of other nodes are lost here, so call it first on the nodes
+    /// that wrote them.
     ///
     /// # Errors
-    /// [`SubmitError`] if the changes of a space cannot be stored. That space and those after it are as
-    /// they were; call it again.
+    /// [`SubmitError`] if the changes of a space cannot be stored. That space and the later ones are unchanged;
+    /// call it again.
     pub fn drop_implausible(&self) -> Result<usize, SubmitError> {
         let spaces: Vec<_> = self.iter().collect();
-        // No space writes under a version that is learnt anew.
+        // Locks all spaces first, so that none writes while the versions are relearned.
         let writers: Vec<_> = spaces.iter().map(|space| space.writer()).collect();
         let plausible = spaces.iter().map(|space| space.greatest_plausible(&self.node)).max();
         self.shared.issuer().relearn(plausible.unwrap_or(0));
@@ -464,38 +461,38 @@ impl Store {
         dropped
     }
 
-    /// Writes a copy of everything that is stored to the new folder `to`, while the node runs.
-    /// Nobody waits for it.
+    /// Writes a copy of the store to the new folder `to` while the node runs. Neither readers nor writers wait
+    /// for it.
     ///
-    /// To restore it, put the copy in the place of the store, at any path and on any machine, and
-    /// start the node under the same key: it gets from its peers what was written since.
+    /// To restore the copy, put it in the place of the store, at any path and on any machine, and start the
+    /// node under the same key. The node gets later writes from its peers.
     ///
     /// # Errors
-    /// [`StorageError`] if nothing is stored, if `to` exists, or if it cannot be written.
+    /// [`StorageError`] if nothing is stored, if `to` exists, or if `to` cannot be written.
     pub fn backup(&self, to: &Path) -> Result<(), StorageError> {
         self.shared.journal.backup(to)
     }
 
-    /// Gives space that the stored rows do not need back to the system. Changes wait for it, readers
-    /// do not. A store that takes much more than its rows need is compacted when it is opened.
+    /// Returns unused space of the store to the file system. Changes wait for it, readers do not. A store that
+    /// takes much more than its rows need is compacted when it is opened.
     ///
     /// # Errors
-    /// [`StorageError`] if nothing is stored, if it cannot be written, or if a backup is under way
+    /// [`StorageError`] if nothing is stored, if the store cannot be written, or if a backup is running
     /// ([`StorageError::Busy`]). No row was changed.
     pub fn compact(&self) -> Result<(), StorageError> {
         self.shared.journal.compact()
     }
 
-    /// Tries whether the disk takes writes again, if the last change could not be stored.
+    /// Tries to write again, if the last change could not be stored.
     pub(crate) fn retry_storage(&self) {
         self.shared.journal.retry();
     }
 
-    /// Ends the node in good order: takes in the submissions that wait for a first contact, and stores
-    /// the times of the last snapshots. Everything else is durable already.
+    /// Closes the store in order: submits the patterns that wait for a first contact, and stores the times of
+    /// the last snapshots. Everything else is durable already.
     ///
     /// # Errors
-    /// [`StorageError`] if they cannot be stored.
+    /// [`StorageError`] if these changes cannot be stored.
     pub fn close(&self) -> Result<(), StorageError> {
         self.iter().try_for_each(|space| space.take_in())?;
         let time = |space: Arc<Space>| (space.id().clone(), space.state().generated_at());

@@ -9,19 +9,19 @@ use crate::replica::across_ids::{
 };
 
 impl Space {
-    /// The comparison that is in force; `None` if it is switched off.
+    /// The configuration of the comparison; `None` if it is switched off.
     pub fn across_ids(&self) -> Option<&AcrossIds> {
         self.comparison.as_ref().map(|comparison| &comparison.config)
     }
 
-    /// Compares up to `most` changed patterns with all others. Returns how many are left.
+    /// Compares up to `most` changed patterns with all others. Returns the number of patterns left to compare.
     ///
-    /// A [`Binding`](crate::Binding) calls it in the background whenever patterns changed. Linear in
-    /// the number of patterns for each changed one: about half a millisecond at 10,000. A reader of the
-    /// comparison waits for it; readers of the patterns and writers do not.
+    /// A [`Binding`](crate::Binding) calls it in the background after changes. Linear in the number of patterns
+    /// for each changed one: about half a millisecond at 10,000 patterns. Readers of the comparison wait for
+    /// it; readers and writers of the patterns do not.
     pub fn compare_across_ids(&self, most: usize) -> usize {
         let Some(comparison) = &self.comparison else { return 0 };
-        // Locked before the state is read, so that changes are taken in their order.
+        // Locked before the state, so that changes are compared in their order.
         let mut compared = comparison.lock();
         let (changed, left) = {
             let mut state = self.state_mut();
@@ -51,21 +51,20 @@ impl Space {
         left
     }
 
-    /// The role of the visible pattern of `id` among the others, as far as it was compared; `None` if
-    /// it was not, or if the comparison is switched off.
+    /// The role of the visible pattern of `id` among the others; `None` if the pattern was not compared yet, or
+    /// if the comparison is switched off.
     pub fn compared(&self, id: &str) -> Option<ComparedPattern> {
         self.comparison.as_ref()?.lock().compared(&Arc::from(id))
     }
 
-    /// The roles of all visible patterns, as far as they were compared. O(patterns and their
-    /// conflicts).
+    /// The roles of all visible patterns that were compared. O(patterns and their conflicts).
     pub fn all_compared(&self) -> BTreeMap<Arc<str>, ComparedPattern> {
         let comparison = self.comparison.as_ref();
         comparison.map(|comparison| comparison.lock().all_compared()).unwrap_or_default()
     }
 
-    /// Up to `most` groups of at least two patterns, the most confident representative first, from the
-    /// first after the group that `after` represents. O(patterns).
+    /// Up to `most` groups of at least two patterns, ordered by the confidence of their representatives, the
+    /// most confident first, starting after the group that `after` represents. O(patterns).
     pub fn groups(&self, after: Option<&str>, most: usize) -> Vec<PatternGroup> {
         let Some(comparison) = &self.comparison else { return Vec::new() };
         let compared = comparison.lock();
@@ -76,8 +75,8 @@ impl Space {
         groups.take(most).collect()
     }
 
-    /// Figures of the comparison; `None` if it is switched off. O(patterns and their conflicts), if
-    /// patterns changed since the last call.
+    /// Figures of the comparison; `None` if it is switched off. O(patterns and their conflicts) if patterns
+    /// changed since the last call.
     pub fn across_ids_stats(&self) -> Option<AcrossIdsStats> {
         let stats = self.comparison.as_ref()?.lock().stats();
         let pending = match stats.over_limit {

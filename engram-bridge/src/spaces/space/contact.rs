@@ -1,4 +1,4 @@
-//! The wait of submissions for the first contact of the space.
+//! Submissions wait for the first contact of the space.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ use crate::engram::belief::Cause;
 use crate::replica::content::Content;
 
 impl Space {
-    /// Waits with submissions from now on until [`take_in`](Self::take_in), unless the first contact
-    /// of the space is over already. Returns whether it waits. A [`Binding`](crate::Binding) calls it.
+    /// Holds submissions back until [`take_in`](Self::take_in), unless the first contact of the space is over.
+    /// Returns whether it does. A [`Binding`](crate::Binding) calls it.
     ///
-    /// A space whose store is new, or lost rows, does not know which versions of this node its peers
-    /// hold. Written under a clock that is behind, a submission would be below them.
+    /// A space whose store is new, or lost rows, does not know the versions of this node that its peers hold.
+    /// If the clock is behind, a submission would get a version below them.
     pub fn await_contact(&self) -> bool {
         let _writer = self.writer();
         self.state_mut().await_contact()
@@ -24,12 +24,12 @@ impl Space {
         self.state().is_waiting()
     }
 
-    /// Ends the wait of [`await_contact`](Self::await_contact): submits everything that waits. A
-    /// [`Binding`](crate::Binding) calls it after the first session that left nothing behind, or when
-    /// no peer was met for a while.
+    /// Ends the wait of [`await_contact`](Self::await_contact) and submits all waiting patterns. A
+    /// [`Binding`](crate::Binding) calls it after the first complete session, or when no peer was met for a
+    /// while.
     ///
     /// # Errors
-    /// [`StorageError`] if the changes cannot be stored. Those that are not stored go on waiting.
+    /// [`StorageError`] if the changes cannot be stored. Patterns that are not stored keep waiting.
     pub fn take_in(&self) -> Result<(), StorageError> {
         loop {
             let writer = self.writer();
@@ -54,15 +54,14 @@ impl Space {
     ) -> Result<(), StorageError> {
         let Some(cause) = self.state().waiting_cause() else { return Ok(()) };
         self.change(writer, cause, |state, issuer| {
-            // A clock at its end refuses the next submission of the engine, too, which reports it.
+            // If the versions are exhausted, the engine's next submission is refused, too, and reports it.
             let plan = |content| state.plan_submit(content, issuer).ok()?.1;
             waiting.into_iter().filter_map(plan).collect()
         })?;
         Ok(())
     }
 
-    /// Keeps the contents until the first contact of the space. Returns whether the merged view
-    /// changed.
+    /// Holds the contents until the first contact of the space. Returns whether the merged view changed.
     pub(super) fn wait_with(&self, contents: impl Iterator<Item = Content>, cause: Cause) -> bool {
         let changed = self.state_mut().wait_with(contents, cause);
         if changed {
@@ -71,7 +70,7 @@ impl Space {
         changed
     }
 
-    /// Submits what waits of these ids, so that an operation on them does not pass it.
+    /// Submits the waiting patterns of these ids, so that a later operation on an id comes after them.
     pub(super) fn take_in_only(
         &self,
         writer: &Writer<'_>,

@@ -1,4 +1,4 @@
-//! Figures of consolidation that a space keeps for metrics, and the beliefs for a log.
+//! A space's figures of consolidation for metrics, and its changed beliefs for a log.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::spaces::event::StateEvent;
 use crate::spaces::observer::{ConsolidationRun, RunStats};
 
 impl Space {
-    /// The snapshots that the engine handed in since the process started.
+    /// Figures of the snapshots that the engine submitted since the process started.
     pub fn run_stats(&self) -> RunStats {
         *self.runs.lock().expect("no code panics while it holds this lock")
     }
@@ -19,7 +19,7 @@ impl Space {
         self.runs.lock().expect("no code panics while it holds this lock").add(run);
     }
 
-    /// Collects the changes of beliefs from now on, for [`collected_updates`](Self::collected_updates).
+    /// Starts to collect the changes of beliefs for [`collected_updates`](Self::collected_updates).
     pub(crate) fn collect_updates(&self) {
         self.state_mut().collect_updates();
     }
@@ -33,7 +33,7 @@ impl Space {
         updates
     }
 
-    /// Takes note of an attempt to append to the belief log. Reports the first failure and the recovery.
+    /// Records the outcome of a write to the belief log. Reports the first failure and the recovery.
     pub(crate) fn note_belief_log(&self, path: &Path, outcome: io::Result<()>) {
         let failure = outcome.err().map(|error| format!("{}: {error}", path.display()));
         let mut failing = self.log_fails.lock().expect("no code panics while it holds this lock");

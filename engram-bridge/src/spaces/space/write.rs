@@ -22,33 +22,33 @@ use crate::replica::state::SpaceState;
 use crate::spaces::error::SubmitError;
 use crate::spaces::event::StateEvent;
 
-/// A change of one id that an operation plans; `None` if there is nothing to change.
+/// Plans the change of one id; `None` if there is nothing to change.
 type Plan<'p> =
     dyn FnMut(&SpaceState, &mut DotIssuer, &str) -> Result<Option<Planned>, PatternError> + 'p;
 
 /// A pattern, with its position in the snapshot.
 type Numbered<'p> = (usize, &'p Arc<SemanticPattern>);
 
-/// Patterns, or ids of an operation, in one commit at most.
+/// The maximum number of patterns, or ids of an operation, in one commit.
 pub(super) const MAX_ROWS: usize = 2_048;
-/// Bytes of the contents in one commit of a submission, but for a last one that exceeds it.
+/// The maximum bytes of contents in one commit of a submission. The last content may exceed it.
 const MAX_BYTES: usize = 4 << 20;
 
 impl Space {
-    /// Takes the patterns that this node's engine consolidated.
+    /// Submits the patterns that this node's engine consolidated.
     ///
-    /// A pattern that equals this node's last submission under its id changes nothing. Any other is
-    /// a new version beside those of the peers. A pattern that is missing is *not* removed: Engram's
-    /// snapshot shrinks at every restart. When this returns, everything new is durable. Costs a
-    /// comparison of every pattern with the one submitted last, and a hash of each that differs.
+    /// A pattern that equals this node's last submission under its id changes nothing. Any other pattern
+    /// becomes a new version concurrent with those of the peers. A missing pattern is *not* removed, since
+    /// Engram's snapshot shrinks at every restart. When this returns, all new versions are durable. Costs a
+    /// comparison of each pattern with the last submitted one, and a hash of each that differs.
     ///
-    /// Up to 2,048 patterns, or 4 MiB of contents, become durable and visible together. Between such
-    /// parts of a larger snapshot other writers have their turn. A snapshot of which most is new is
-    /// taken in ranges of ids, which are those of the rows in a store.
+    /// Up to 2,048 patterns, or 4 MiB of contents, become durable and visible together. Other writers get their
+    /// turn between such parts of a larger snapshot. If most of a snapshot is new, its parts are ranges of ids,
+    /// which match the order of the stored rows.
     ///
     /// # Errors
-    /// [`StorageError`] if a part cannot be stored. The parts before it stay; submit the snapshot
-    /// again, and they are unchanged.
+    /// [`StorageError`] if a part cannot be stored. The earlier parts stay; submit the snapshot again, and they
+    /// are unchanged.
     pub fn submit(
         &self,
         snapshot: &ConsolidationSnapshot,
@@ -63,13 +63,13 @@ impl Space {
         };
         let mut all: Vec<Numbered<'_>> = snapshot.patterns.iter().enumerate().collect();
         if self.summary().count < all.len() as u64 / 2 {
-            // The first of several with one id stays the first.
+            // The sort is stable, so the first of several patterns with one id stays the first.
             all.sort_by(|(_, one), (_, other)| one.id.cmp(&other.id));
         }
         let mut rest = all.as_slice();
         while !rest.is_empty() {
             let (part, after) = rest.split_at(part_len(rest));
-            // A B-tree whose rows come in ascending order has branches that are half empty.
+            // In the order of the snapshot, since a B-tree filled in ascending order has half-empty branches.
             let mut part = part.to_vec();
             part.sort_by_key(|(index, _)| *index);
             let contents = self.contents_of(&part, &mut ids, &mut report);
@@ -85,12 +85,12 @@ impl Space {
     /// Checks a pattern as [`submit`](Self::submit) does, and writes nothing.
     ///
     /// # Errors
-    /// [`PatternError`], for which the pattern would be refused.
+    /// [`PatternError`] if the pattern would be refused.
     pub fn check(&self, pattern: &Arc<SemanticPattern>) -> Result<(), PatternError> {
         self.content_of(pattern).map(drop)
     }
 
-    /// The contents of the valid patterns in a part of a snapshot, each with its position.
+    /// The contents of the valid patterns in a part of a snapshot, each with its position in the snapshot.
     fn contents_of<'p>(
         &self,
         part: &[Numbered<'p>],
@@ -116,7 +116,7 @@ impl Space {
         contents
     }
 
-    /// Keeps the refused patterns for the local view, and reports those that were not refused before.
+    /// Keeps the refused patterns for the local view, and reports the newly refused ones.
     fn note_refused(&self, submitted: &[Arc<SemanticPattern>], rejected: &[RejectedPattern]) {
         if rejected.is_empty() && self.state().refused().len() == 0 {
             return;
@@ -136,8 +136,8 @@ impl Space {
         }
     }
 
-    /// The content that the engine submitted last under the id of each pattern. Equal patterns have
-    /// equal digests, and to compare is much cheaper than to hash.
+    /// The last content that the engine submitted under the id of each pattern. Comparing with it is much
+    /// cheaper than hashing the pattern, and equal patterns have equal digests.
     fn last_submitted(&self, patterns: &[Numbered<'_>]) -> Vec<Option<Content>> {
         let state = self.state();
         patterns.iter().map(|(_, pattern)| state.last_submitted(&pattern.id)).collect()
@@ -178,7 +178,7 @@ impl Space {
     /// [`submit`](Self::submit) for a single pattern.
     ///
     /// # Errors
-    /// [`SubmitError`] if it is not valid or cannot be stored; nothing was changed.
+    /// [`SubmitError`] if the pattern is not valid or cannot be stored. Nothing was changed.
     pub fn submit_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, SubmitError> {
         let cause = self.cause(ConsolidationCacheSource::OnDemand);
         let mut report = SubmitReport::default();
@@ -190,10 +190,10 @@ impl Space {
         report.into_single().map_err(SubmitError::from)
     }
 
-    /// Withdraws what this node itself wrote under `id`; what others wrote stays. Returns whether
-    /// there was anything to withdraw.
+    /// Withdraws this node's own versions of `id`; the versions of others stay. Returns whether there was
+    /// anything to withdraw.
     ///
-    /// The engine's next equal submission changes nothing; a different one is visible again.
+    /// An equal submission of the engine changes nothing afterwards; a different one is visible again.
     ///
     /// # Errors
     /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
@@ -204,8 +204,8 @@ impl Space {
         Ok(withdrawn? > 0)
     }
 
-    /// Withdraws what `node` wrote, under all ids, up to 2,048 of them in one commit. For a node that
-    /// was evicted and cannot do it itself. Returns how many patterns it concerned. O(records).
+    /// Withdraws all versions that `node` wrote, up to 2,048 ids in one commit. Use it for an evicted node,
+    /// which cannot withdraw them itself. Returns the number of changed patterns. O(records).
     ///
     /// # Errors
     /// [`SubmitError`] if a change cannot be made or stored. The commits before it stay; call it
@@ -218,11 +218,10 @@ impl Space {
         })
     }
 
-    /// Forgets `id`: deletes every version that is known here, on all nodes, and suppresses the
-    /// contents, so that an engine that finds them again does not make them visible. Returns whether
-    /// there was anything to forget.
+    /// Forgets `id`: deletes every version that is known here, on all nodes, and suppresses the contents, so
+    /// that they stay hidden when an engine finds them again. Returns whether there was anything to forget.
     ///
-    /// A different content that a peer writes at the same time, unseen, survives.
+    /// A different content that a peer writes concurrently survives.
     ///
     /// # Errors
     /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
@@ -230,8 +229,8 @@ impl Space {
         Ok(self.forget_all([id])? > 0)
     }
 
-    /// [`forget`](Self::forget) for many ids, up to 2,048 of them in one commit. Returns how many there
-    /// were anything to forget of.
+    /// [`forget`](Self::forget) for many ids, up to 2,048 of them in one commit. Returns the number of ids that
+    /// were forgotten.
     ///
     /// # Errors
     /// [`SubmitError`] if a change cannot be made or stored. The commits before it stay; call it
@@ -243,12 +242,12 @@ impl Space {
         self.change_each(ids, &mut |state, issuer, id| state.plan_forget(id, issuer))
     }
 
-    /// Replaces all versions of a pattern that are known here by `pattern`. For a person or a program
-    /// that compared them: never to be called automatically.
+    /// Replaces all versions of a pattern that are known here by `pattern`. Only for a person or a program that
+    /// compared them; never call it automatically.
     ///
     /// # Errors
-    /// [`SubmitError`] if it is not valid (with its citations as `citations` says) or cannot be
-    /// stored; nothing was changed.
+    /// [`SubmitError`] if the pattern, with the citations that `citations` selects, is not valid or cannot be
+    /// stored. Nothing was changed.
     pub fn resolve(
         &self,
         pattern: &Arc<SemanticPattern>,
@@ -267,7 +266,7 @@ impl Space {
         Ok(())
     }
 
-    /// Drops the implausible parts of all records, in one commit. Returns of how many records.
+    /// Drops the implausible parts of all records, in one commit. Returns the number of changed records.
     pub(crate) fn drop_implausible(&self, writer: &Writer<'_>) -> Result<usize, SubmitError> {
         let is_plausible = |version| self.shared.is_plausible(version);
         let ids: Vec<Arc<str>> = {
@@ -286,7 +285,7 @@ impl Space {
         Ok(dropped)
     }
 
-    /// The greatest plausible version that this node wrote. O(records).
+    /// The greatest plausible version of `node` in any record. O(records).
     pub(crate) fn greatest_plausible(&self, node: &NodeId) -> u64 {
         let state = self.state();
         let own = state.entries().map(|(_, entry)| entry.record.siblings.context());
@@ -294,8 +293,8 @@ impl Space {
         versions.filter(|version| self.shared.is_plausible(*version)).max().unwrap_or(0)
     }
 
-    /// Plans a change of each id, and makes up to [`MAX_ROWS`] of them in one commit. First takes in
-    /// what waits of these ids. Returns how many there were.
+    /// Plans a change of each id, and makes up to [`MAX_ROWS`] changes in one commit, after it submits the
+    /// waiting patterns of these ids. Returns the number of changes.
     fn change_each<'i>(
         &self,
         ids: impl IntoIterator<Item = &'i str>,
@@ -318,7 +317,7 @@ impl Space {
         }
     }
 
-    /// Plans a change of each id, and makes all of them in one commit. Returns how many there were.
+    /// Plans a change of each id, and makes all changes in one commit. Returns the number of changes.
     fn change_planned(
         &self,
         writer: &Writer<'_>,
@@ -360,7 +359,7 @@ impl Space {
         }
     }
 
-    /// Changes the state for this node itself, and lets the peers know. Returns whether the visible
+    /// Commits a change of this node itself, and announces it to the peers. Returns whether the visible
     /// patterns changed.
     pub(super) fn change(
         &self,
@@ -375,10 +374,10 @@ impl Space {
         Ok(effect.view_changed)
     }
 
-    /// The only way to change the state: plans changes, makes them durable, and installs them.
+    /// Plans changes, makes them durable, and installs them. Every change of the state goes through here.
     ///
-    /// The writer makes it one step for all others of the space. Readers see the state before until
-    /// the change is durable, and wait only while it is installed.
+    /// The writer excludes other changes of the space meanwhile. Readers see the previous state until the
+    /// change is durable, and wait only while it is installed.
     pub(crate) fn commit(
         &self,
         _writer: &Writer<'_>,
@@ -398,7 +397,7 @@ impl Space {
             let staged = state.stage(changes);
             staged.not_before(cause.generated_at.max(cause.snapshot_generated_at))
         };
-        // The state is not locked while the disk works; the writer keeps other changes away.
+        // The disk works without a lock on the state; the writer excludes other changes.
         if staged.rows().next().is_some()
             && let Err(failure) = self.shared.journal.commit(self.id(), &staged)
         {
@@ -430,7 +429,7 @@ pub(crate) struct Effect {
     pub(crate) root_changed: bool,
 }
 
-/// How many of the patterns make the next part of a submission.
+/// The number of patterns in the next part of a submission.
 fn part_len(patterns: &[Numbered<'_>]) -> usize {
     let mut bytes = 0;
     let within = patterns.iter().take(MAX_ROWS).take_while(|(_, pattern)| {
@@ -441,7 +440,7 @@ fn part_len(patterns: &[Numbered<'_>]) -> usize {
     within.count()
 }
 
-/// How many versions a strategy chooses from after the change.
+/// The number of versions among which a strategy chooses after the change.
 fn versions(change: &Change) -> usize {
     change.record.as_ref().map_or(0, |record| record.shown().len())
 }
