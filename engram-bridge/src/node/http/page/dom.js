@@ -1,8 +1,8 @@
-// DOM functions. The node's data becomes text, never markup: nothing here parses markup.
+// DOM functions. They insert the node's data as text, never as markup.
 
 const at = (id) => document.getElementById(id);
 
-/** An element with a class and children; strings become text. */
+/** Creates an element with a class and children; strings become text. */
 function make(tag, className, ...children) {
   const element = document.createElement(tag);
   if (className) element.className = className;
@@ -10,12 +10,12 @@ function make(tag, className, ...children) {
   return element;
 }
 
-/** Sets a text only if it differs, so that an unchanged one is not announced again and keeps its selection. */
+/** Sets the text of an element if it differs. An unchanged text is not announced again, and keeps its selection. */
 function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Keeps one child for each item, by its key, in the order of the items: focus and open details survive. */
+/** Updates the children to one for each item, matched by key, in the order of the items. Focus and open details survive. */
 function keep(parent, items, keyOf, create, update) {
   const focused = document.activeElement;
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
@@ -35,7 +35,7 @@ function keep(parent, items, keyOf, create, update) {
   if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
-/** Requests an answer from the node; throws if it is an error. */
+/** Requests an answer from the node; throws an error answer. */
 async function ask(path, query = {}) {
   const parameters = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== null && value !== ''));
   const response = await fetch(`${path}?${parameters}`, { signal: AbortSignal.timeout(8000) });

@@ -5,7 +5,7 @@ let differing = new Set();
 let cursor = null;
 let cursorAt = 0;
 
-/** Lays the squares out, once for each size of map. */
+/** Creates the squares for this number of slots. */
 function layOut(slots) {
   const map = at('slots');
   const side = Math.sqrt(slots);
@@ -54,7 +54,7 @@ function summary(peers, met) {
   const whom = chosenPeer ?? (peers.length === 1 ? peers[0].peer : 'a peer');
   const strangers = peers.filter((peer) => !peer.ever_equal).map((peer) => peer.peer);
   if (peers.length === 0) return 'There is no peer to compare with.';
-  const unknown = strangers.length > 0 ? ` Not equal so far: ${strangers.join(', ')}.` : '';
+  const unknown = strangers.length > 0 ? ` Never equal so far: ${strangers.join(', ')}.` : '';
   if (met.length === 0) return `Nothing to compare with yet.${unknown}`;
   if (differing.size === 0) return `Nothing changed here since ${chosenPeer ?? 'every peer'} was last equal.${unknown}`;
   return `${count(differing.size, 'slot')} of ${cells.length.toLocaleString('en')} changed here since ${whom} was last equal.${unknown}`;
@@ -98,7 +98,7 @@ async function listSlot() {
     button.addEventListener('click', () => explain(id));
     return make('li', '', button);
   });
-  at('slot-ids').replaceChildren(...(ids.length === 0 ? [make('li', 'soft', 'nothing here')] : entries));
+  at('slot-ids').replaceChildren(...(ids.length === 0 ? [make('li', 'soft', 'no patterns')] : entries));
 }
 
 function onMapKey(event) {

@@ -1,11 +1,11 @@
 // The node: its faults, its state, and its spaces.
 
-/** A sentence; a configuration key at its beginning stays unchanged. */
+/** Capitalizes a sentence, unless it begins with a configuration key. */
 const capital = (text) => (/^[a-z]+[ ,]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text);
 
 const sentence = (text) => (/[.?!]$/.test(text) ? text : `${text}.`);
 
-/** The cause, and the next step that the node names after it; null if it names none. */
+/** Splits a text of the node into the cause and the next step; null if there is no next step. */
 function causeAndStep(text) {
   const end = text.indexOf('; ');
   return end < 0 ? [text, null] : [text.slice(0, end), text.slice(end + 2)];
@@ -21,12 +21,12 @@ function updateFault(card, fault) {
   say(card.children[1], sentence(`Next: ${fault.next_step}`));
 }
 
-/** Every fault, critical ones first: of the node, then of its peers. */
+/** Shows all faults: those of the node, then those of its peers. */
 function showFaults(node, peers) {
   const told = node.warnings.some((warning) => warning.severity === 'critical');
   const [cause, step] = causeAndStep(node.unready ?? '');
   const unready = node.unready !== null && !told
-    ? [{ code: 'unready', severity: 'critical', reason: `not ready: ${cause}`, next_step: step ?? 'see the peers below; a node that just started takes some seconds' }]
+    ? [{ code: 'unready', severity: 'critical', reason: `not ready: ${cause}`, next_step: step ?? 'see the peers below; a node needs some seconds after its start' }]
     : [];
   const faults = [...unready, ...node.warnings, ...peers.map(faultOfPeer).filter((fault) => fault !== null)];
   at('faults').hidden = faults.length === 0;
@@ -35,10 +35,10 @@ function showFaults(node, peers) {
 
 /** The store, and the usage of the caps. */
 function stored(node, space) {
-  const waiting = space.waiting > 0 ? ` ${count(space.waiting, 'submission')} wait for a session with a peer.` : '';
+  const waiting = space.waiting > 0 ? ` Waiting for a session with a peer: ${count(space.waiting, 'submission')}.` : '';
   const used = node.caps.map((cap) => `${cap.key} ${(100 * cap.used / cap.limit).toFixed(0)} %`);
   const unhosted = node.unhosted.length ? ` Stored, but not hosted: ${node.unhosted.join(', ')}.` : '';
-  return `At the start: ${node.recovery}.${unhosted}${waiting} Used of the caps: ${used.join(', ')}.`;
+  return `At the start: ${node.recovery}.${unhosted}${waiting} Caps used: ${used.join(', ')}.`;
 }
 
 function showState(node) {
@@ -89,7 +89,7 @@ const urgency = (space) => space.conflicts + space.waiting;
 /** The spaces that need attention first, then the others in their order. */
 const byUrgency = (spaces) => [...spaces].sort((a, b) => urgency(b) - urgency(a));
 
-/** Totals over all spaces, and the spaces, those that need attention first. */
+/** Shows the totals over all spaces, and the list of spaces, those that need attention first. */
 function showSpaces(spaces) {
   const sum = (field) => spaces.reduce((total, space) => total + space[field], 0);
   say(at('visible'), sum('visible').toLocaleString('en'));
@@ -98,7 +98,7 @@ function showSpaces(spaces) {
   const sorted = byUrgency(spaces);
   const needing = spaces.filter((space) => urgency(space) > 0).length;
   at('spaces').hidden = spaces.length < 2;
-  say(at('spaces-say'), `${count(spaces.length, 'space')}; ${needing === 0 ? 'none needs' : needing === 1 ? 'one needs' : `${needing} need`} attention. Choose one for the map, the conflicts and the changes.`);
+  say(at('spaces-say'), `${count(spaces.length, 'space')}; ${needing === 0 ? 'none needs' : needing === 1 ? 'one needs' : `${needing} need`} attention. Choose a space for the map, the conflicts and the changes.`);
   at('all-spaces').hidden = allSpaces || spaces.length <= SPACES;
   keep(at('space-list'), allSpaces ? sorted : sorted.slice(0, SPACES), (space) => space.name, createSpace, updateSpace);
 }

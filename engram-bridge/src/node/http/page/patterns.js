@@ -8,10 +8,10 @@ const writer = (write) => (write.node === write.node_id ? `evicted ${short(write
 /** The writer of a change: its name, or the beginning of its id if the roster does not list it. */
 const named = (origin) => (/^[0-9a-f]{64}$/.test(origin ?? '') ? `evicted ${short(origin)}` : origin ?? 'a peer');
 
-/** A version of a node. It is not a time, and not comparable between nodes. */
+/** The writer and the version of a write. A version is not a time, and not comparable between nodes. */
 const covered = (write) => `${writer(write)} ${write.version}`;
 
-/** The number of items that an answer counts beyond those it lists. */
+/** A note on the items that an answer counts but does not list. */
 const beyond = (list, total) => (total > list.length ? ` and ${(total - list.length).toLocaleString('en')} more` : '');
 
 function writers(version) {
@@ -24,7 +24,7 @@ function versionRow(version, position) {
   meter.value = version.confidence;
   meter.title = `confidence ${version.confidence}`;
   const share = version.share > 0 ? `${(version.share * 100).toFixed(0)} %` : '';
-  const shown = version.suppressed ? 'forgotten' : version.kept ? 'as it is' : share;
+  const shown = version.suppressed ? 'forgotten' : version.kept ? 'shown' : share;
   const writes = version.writes.map(covered);
   const row = make('tr', version.suppressed ? 'suppressed' : version.kept ? 'shown' : '',
     make('td', 'mono', short(version.digest)),
@@ -32,7 +32,7 @@ function versionRow(version, position) {
     make('td', '', meter, ` ${version.confidence.toFixed(3)}`),
     make('td', '', `${version.citations} (${version.citations_of_its_own} own)`),
     make('td', '', shown));
-  const origin = version.introduced_by ? `\nbrought here by ${version.introduced_by}` : '';
+  const origin = version.introduced_by ? `\nintroduced here by ${version.introduced_by}` : '';
   row.title = `version ${position + 1}, ${version.digest}\nconsolidated ${version.last_consolidated}\n${writes.join('\n')}${origin}`;
   return row;
 }
@@ -40,9 +40,9 @@ function versionRow(version, position) {
 /** A text with its numbers cut to three decimal places. */
 const rounded = (text) => (text ?? '').replace(/(\d+\.\d{3})\d+/g, '$1');
 
-/** Explains one pattern for people. */
+/** The explanation of one pattern. */
 function explanation(known) {
-  const heads = ['version', 'written by', 'confidence', 'citations', 'part'].map((head) => make('th', '', head));
+  const heads = ['version', 'written by', 'confidence', 'citations', 'share'].map((head) => make('th', '', head));
   const table = make('table', 'versions', make('thead', '', make('tr', '', ...heads)),
     make('tbody', '', ...known.versions.map(versionRow)));
   const lost = known.citations_lost > 0 ? ` ${count(known.citations_lost, 'citation')} not shown.` : '';
@@ -80,7 +80,7 @@ function updateConflict(details, known) {
 /** Conflicts beyond the first answer, loaded on request. */
 let furtherConflicts = [];
 
-/** Conflicts in one answer: a screen or two. */
+/** The number of conflicts in one answer: one or two screens. */
 const CONFLICTS = 20;
 
 function showConflicts({ total, conflicts, across_ids: across }) {
@@ -89,7 +89,7 @@ function showConflicts({ total, conflicts, across_ids: across }) {
   const all = [...conflicts, ...furtherConflicts.filter((known) => !first.has(known.id))];
   say(at('conflicts-say'), total === 0
     ? 'No pattern has more than one version.'
-    : `${count(total, 'pattern')} ${total === 1 ? 'has' : 'have'} more than one version${all.length < total ? `, ${all.length.toLocaleString('en')} of them below` : ''}. None is lost; the strategy chooses what is shown.`);
+    : `${count(total, 'pattern')} ${total === 1 ? 'has' : 'have'} more than one version${all.length < total ? `, ${all.length.toLocaleString('en')} of them below` : ''}. No version is lost; the strategy determines the visible pattern.`);
   at('more').hidden = all.length >= total;
   keep(at('conflict-list'), all, (known) => known.id, createConflict, updateConflict);
 }
@@ -105,8 +105,8 @@ function showGroups(across) {
   if (across === null) return;
   const pending = across.pending > 0 ? ` ${count(across.pending, 'pattern')} not compared yet.` : '';
   say(at('groups-say'), across.over_limit
-    ? 'Too many patterns to compare them across ids.'
-    : `Across ids: ${across.groups_total === 0 ? 'no group' : count(across.groups_total, 'group')} of patterns that are one memory, ${across.disputed === 0 ? 'none' : count(across.disputed, 'pattern')} in dispute about episodes.${pending}`);
+    ? 'Too many patterns to compare across ids.'
+    : `Across ids: ${across.groups_total === 0 ? 'no group' : count(across.groups_total, 'group')} of patterns that describe one memory, ${across.disputed === 0 ? 'no pattern' : count(across.disputed, 'pattern')} in dispute about episodes.${pending}`);
 }
 
 async function moreConflicts() {
@@ -133,14 +133,14 @@ function signed(number, digits) {
 }
 
 function updateText({ confidence_delta: confidence, citation_delta: citations, source, origin, at: when }) {
-  const from = source === 'gossip' ? `from ${named(origin)}` : source === 'scheduler' ? 'found here' : 'by request here';
+  const from = source === 'gossip' ? `from ${named(origin)}` : source === 'scheduler' ? 'consolidated here' : 'on demand here';
   const ago = duration(Math.max(0, (Date.now() - Date.parse(when)) / 1000));
   return `confidence ${signed(confidence, 3)}, citations ${signed(citations, 0)}; ${from}, ${ago} ago`;
 }
 
 function showUpdates(updates) {
   const create = (update) => make('li', '', make('span', 'mono', update.id), make('span', 'soft'));
-  say(at('updates-say'), updates.length === 0 ? 'Nothing so far, since the node started.' : 'In what is shown, the newest first.');
+  say(at('updates-say'), updates.length === 0 ? 'Nothing so far since the node started.' : 'Changes of visible patterns, the newest first.');
   keep(at('update-list'), updates.slice(0, 8), (update) => `${update.id} ${update.at}`, create,
     (item, update) => say(item.children[1], ` ${updateText(update)}`));
 }

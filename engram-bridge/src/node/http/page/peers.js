@@ -17,47 +17,47 @@ function verdict(peer) {
   }[peer.agreement] ?? ['not yet equal', 'care'];
 }
 
-/** Seconds without equality after which a connected peer counts as a fault; equal to the alert's. */
+/** Seconds without equal roots after which a connected peer counts as a fault, as in the alert. */
 const LAGS = 600;
 
 /** The fault of a peer, with its cause and the next step; null if it has none. */
 function faultOfPeer(peer) {
   const [word, tone] = verdict(peer);
   if (tone === 'care' && peer.lag_seconds > LAGS) {
-    const reason = `peer ${peer.name} was not equal for ${duration(peer.lag_seconds)}: ${behind(peer)}`;
-    return { code: `peer ${peer.name} lags`, severity: 'warning', reason, next_step: 'look at the page of that node: it names what it refuses or cannot store' };
+    const reason = `peer ${peer.name} has not been equal for ${duration(peer.lag_seconds)}: ${behind(peer)}`;
+    return { code: `peer ${peer.name} lags`, severity: 'warning', reason, next_step: 'see the page of that node: it names refused records and failed writes' };
   }
   if (tone !== 'bad' || word === 'being dialled') return null;
-  const [cause, step] = causeAndStep(peer.cause ?? 'it has no connection, and did not dial this node');
+  const [cause, step] = causeAndStep(peer.cause ?? 'there is no connection, and the peer did not dial this node');
   const steps = {
-    down: 'look at that node: its process or its machine is gone, or the network between the two',
-    'not reached': step ?? 'see whether that node runs, and whether the UDP port is open in both directions',
-    'no common space': 'name a common space in node.spaces of both',
-    stalled: 'look for the event record_rejected at both nodes: it names the records and says what to do',
+    down: 'check the process and the machine of that node, and the network between the two nodes',
+    'not reached': step ?? 'check that the node runs, and that the UDP port is open in both directions',
+    'no common space': 'name a common space in node.spaces of both nodes',
+    stalled: 'see the event record_rejected of both nodes: it names the records and the next step',
   };
   const causes = {
-    down: 'the membership sees no sign of life',
+    down: 'the membership protocol reports it as down',
     'not reached': cause,
-    'no common space': 'the two host no common space, so nothing is exchanged',
-    stalled: `${count(peer.stalled_sessions, 'session')} in a row made no progress: one of the two refuses records of the other`,
+    'no common space': 'the two nodes host no common space, so they exchange nothing',
+    stalled: `${count(peer.stalled_sessions, 'session')} in a row made no progress: one of the two nodes refuses records of the other`,
   };
   const code = `peer ${peer.name} ${word}`;
   return { code, severity: 'warning', reason: `peer ${peer.name}: ${causes[word]}`, next_step: steps[word] };
 }
 
 function behind(peer) {
-  const since = peer.ever_equal ? `since they were equal ${duration(peer.lag_seconds)} ago` : 'never equal so far';
+  const since = peer.ever_equal ? `last equal ${duration(peer.lag_seconds)} ago` : 'never equal so far';
   if (peer.agreement === 'in_step' && peer.state === 'connected') return 'equal now';
-  const apart = peer.records_apart === null ? '' : `${count(peer.records_apart, 'record')} or more`;
+  const apart = peer.records_apart === null ? 'records' : `${count(peer.records_apart, 'record')} or more`;
   if (peer.agreement === 'behind') return `it has ${apart} that this node lacks, ${since}`;
-  if (peer.divergent_slots === 0) return peer.ever_equal ? `equal ${duration(peer.lag_seconds)} ago` : since;
+  if (peer.divergent_slots === 0) return since;
   return `${count(peer.divergent_patterns, 'pattern')} in ${count(peer.divergent_slots, 'slot')} changed here, ${since}`;
 }
 
 function lastSession(peer) {
   const session = peer.last_session;
   if (!session) return 'no session yet';
-  if (peer.stalled_sessions >= 5) return 'no progress: one of the two refuses records of the other, and its events say which and why';
+  if (peer.stalled_sessions >= 5) return 'no progress: one of the two nodes refuses records of the other, and its events name them and the reason';
   if (session.cause) return `last session failed: ${session.cause}`;
   const moved = `${count(session.records_in, 'pattern')} in, ${session.records_out.toLocaleString('en')} out`;
   return `last session: ${session.result.replaceAll('_', ' ')}, ${moved}, ${(session.seconds * 1000).toFixed(0)} ms`;
@@ -65,7 +65,7 @@ function lastSession(peer) {
 
 function line(peer) {
   if (peer.state === 'connected') {
-    return `connected ${duration(peer.connected_seconds)}, ${(peer.round_trip_seconds * 1000).toFixed(1)} ms away`;
+    return `connected for ${duration(peer.connected_seconds)}, round trip ${(peer.round_trip_seconds * 1000).toFixed(1)} ms`;
   }
   const again = peer.retry_in_seconds === null ? '' : ` · next try in ${duration(peer.retry_in_seconds)}`;
   return `${peer.cause ?? 'no connection'}${again}`;
@@ -106,8 +106,8 @@ function inOrder(peers) {
 function showPeers(peers) {
   keep(at('peer-list'), inOrder(peers), (peer) => peer.name, createPeer, updatePeer);
   say(at('peers-say'), peers.length === 0
-    ? 'The roster names nobody else: what this node knows, it alone knows.'
-    : 'Choose one to see on the map only where it differs.');
+    ? 'The roster names nobody else, so no other node has this state.'
+    : 'Choose a peer to see only its differences on the map.');
   const inStep = peers.filter((peer) => verdict(peer)[1] === 'good').length;
   say(at('in-step'), peers.length === 0 ? 'alone' : `${inStep} of ${peers.length}`);
   at('in-step').classList.toggle('care', inStep < peers.length);
