@@ -20,7 +20,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_build_info",
         kind: Gauge,
         unit: None,
-        help: "Always 1; the label says which version runs.",
+        help: "Always 1; the label names the version of the program.",
         labels: &["version"],
         read: |_| vec![Sample::level(&[env!("CARGO_PKG_VERSION")], 1.0)],
     },
@@ -44,7 +44,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_certificate_expiry_timestamp_seconds",
         kind: Gauge,
         unit: Some("seconds"),
-        help: "When the certificate of this node expires.",
+        help: "The time at which the certificate of this node expires.",
         labels: &[],
         read: |reading| vec![Sample::level(&[], reading.certificate_until)],
     },
@@ -52,7 +52,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_rounds_total",
         kind: Counter,
         unit: None,
-        help: "Sessions with one peer, opened by either side: is it running?",
+        help: "Sessions with peers, opened by either side, by outcome.",
         labels: &["outcome"],
         read: rounds,
     },
@@ -60,7 +60,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_round_duration_seconds",
         kind: Histogram,
         unit: Some("seconds"),
-        help: "How long sessions with a result took.",
+        help: "The duration of sessions with a result.",
         labels: &[],
         read: |reading| {
             let value = Value::Histogram(reading.session_seconds.clone());
@@ -87,7 +87,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_last_success_timestamp_seconds",
         kind: Gauge,
         unit: Some("seconds"),
-        help: "When the roots of this node and a peer were last equal; absent if never.",
+        help: "The time at which the roots of this node and a peer were last equal; absent if they never were.",
         labels: &["peer"],
         read: |reading| {
             let at = |ago: Duration| reading.now - ago.as_secs_f64();
@@ -119,7 +119,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_bytes_total",
         kind: Counter,
         unit: Some("bytes"),
-        help: "Bytes of sessions, root adverts and membership, without those of QUIC.",
+        help: "Bytes of sessions, root adverts and membership, without the overhead of QUIC.",
         labels: &["direction", "kind"],
         read: |Reading { net, .. }| {
             vec![
@@ -136,7 +136,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_payload_bytes_total",
         kind: Counter,
         unit: Some("bytes"),
-        help: "Bytes of session messages that carry patterns, both ways.",
+        help: "Bytes of session messages that carry patterns, in both directions.",
         labels: &[],
         read: |reading| vec![Sample::count(&[], reading.totals.record_bytes)],
     },
@@ -144,7 +144,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_patterns_total",
         kind: Counter,
         unit: None,
-        help: "Records that were sent, those that were received by outcome, and those of each side that exceed a limit of the wire, once for each session.",
+        help: "Records sent, records received by outcome, and records of either side that exceed a limit of the wire, counted once for each session.",
         labels: &["direction", "result"],
         read: |Reading { totals, .. }| {
             vec![
@@ -162,7 +162,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_adverts_total",
         kind: Counter,
         unit: None,
-        help: "Root adverts that were sent, and received and understood.",
+        help: "Root adverts that were sent, and valid ones that were received.",
         labels: &["direction"],
         read: |Reading { net, .. }| {
             vec![
@@ -175,7 +175,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_triggers_total",
         kind: Counter,
         unit: None,
-        help: "Adverts that led to a session, and those that another session made superfluous.",
+        help: "Adverts that led to a session, and adverts that another session made unnecessary.",
         labels: &["outcome"],
         read: |Reading { net, .. }| {
             vec![
@@ -188,7 +188,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_conflicts",
         kind: Gauge,
         unit: None,
-        help: "Patterns of which more than one version lives, shown by the strategy.",
+        help: "Patterns with more than one live version to choose from.",
         labels: &["space", "strategy"],
         read: |reading| {
             let strategy = reading.strategy.as_str();
@@ -203,7 +203,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_visible_patterns",
         kind: Gauge,
         unit: None,
-        help: "Patterns that are visible.",
+        help: "Visible patterns.",
         labels: &["space"],
         read: |reading| reading.by_space(|space| space.stats.visible),
     },

@@ -7,7 +7,7 @@ pub(super) const GROUPS: Metric = Metric {
     name: "engram_gossip_id_groups",
     kind: Gauge,
     unit: None,
-    help: "Groups of patterns with different ids that are one memory.",
+    help: "Groups of patterns with different ids that describe one memory.",
     labels: &["space"],
     read: |reading| reading.by_space(|space| space.across_ids.groups),
 };
@@ -16,7 +16,7 @@ pub(super) const MEMBERS: Metric = Metric {
     name: "engram_gossip_id_group_members",
     kind: Gauge,
     unit: None,
-    help: "Patterns in these groups beside the representatives.",
+    help: "Patterns in groups across ids, without the representatives.",
     labels: &["space"],
     read: |reading| reading.by_space(|space| space.across_ids.members),
 };
@@ -34,7 +34,7 @@ pub(super) const UNCOMPARED: Metric = Metric {
     name: "engram_gossip_uncompared_patterns",
     kind: Gauge,
     unit: None,
-    help: "Changed patterns that were not compared across ids yet.",
+    help: "Changed patterns that are not yet compared across ids.",
     labels: &["space"],
     read: |reading| reading.by_space(|space| space.across_ids.pending),
 };

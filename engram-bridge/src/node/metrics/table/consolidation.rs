@@ -8,7 +8,7 @@ pub(super) const RUNS: Metric = Metric {
     name: "engram_consolidation_runs_total",
     kind: Counter,
     unit: None,
-    help: "Snapshots that the engine handed in, changed or not, by their source.",
+    help: "Snapshots that the engine submitted, changed or not, by source.",
     labels: &["space", "source"],
     read: |reading| {
         let samples = reading.spaces.iter().flat_map(|space| {
@@ -24,7 +24,7 @@ pub(super) const FRESHNESS: Metric = Metric {
     name: "engram_consolidation_freshness_seconds",
     kind: Gauge,
     unit: Some("seconds"),
-    help: "The age of the last snapshot that the engine handed in.",
+    help: "The age of the last snapshot that the engine submitted.",
     labels: &["space"],
     read: |reading| {
         of_last(reading, |run| reading.now - run.generated_at.as_nanoseconds() as f64 / 1e9)
@@ -71,7 +71,7 @@ pub(super) const GOSSIP_ROUNDS: Metric = Metric {
     name: "engram_consolidation_gossip_rounds_total",
     kind: Counter,
     unit: None,
-    help: "Sessions with peers, in whichever way they ended.",
+    help: "Sessions with peers, with any outcome.",
     labels: &[],
     read: |Reading { net, .. }| {
         let ended = net.sessions.values().chain(net.sessions_failed.values()).sum();
@@ -83,7 +83,7 @@ pub(super) const DELTAS_BYTES: Metric = Metric {
     name: "engram_consolidation_deltas_transferred_bytes",
     kind: Gauge,
     unit: Some("bytes"),
-    help: "Bytes of frames that carried records, both ways, since the start.",
+    help: "Bytes of frames that carried records, in both directions, since the start.",
     labels: &[],
     read: |reading| vec![Sample::level(&[], reading.totals.record_bytes as f64)],
 };
@@ -92,7 +92,7 @@ pub(super) const CONFLICTS: Metric = Metric {
     name: "engram_consolidation_conflicts_total",
     kind: Counter,
     unit: None,
-    help: "Patterns that came to have more than one version.",
+    help: "Patterns that acquired more than one version.",
     labels: &["space", "type"],
     read: |reading| {
         let count = |space: &SpaceReading| {
@@ -106,7 +106,7 @@ pub(super) const COMPARE_SECONDS: Metric = Metric {
     name: "engram_consolidation_merkle_compare_seconds",
     kind: Histogram,
     unit: Some("seconds"),
-    help: "The time of sessions that found both sides equal and moved no record.",
+    help: "The duration of sessions that found both sides equal and moved no record.",
     labels: &[],
     read: |reading| {
         let value = Value::Histogram(reading.compare_seconds.clone());
@@ -118,7 +118,7 @@ pub(super) const REFUSED: Metric = Metric {
     name: "engram_gossip_refused_patterns",
     kind: Gauge,
     unit: None,
-    help: "Patterns of the own engine that are refused and stay on this node only.",
+    help: "Patterns of the own engine that are refused and stay on this node.",
     labels: &["space"],
     read: |reading| reading.by_space(|space| space.refused),
 };
@@ -136,7 +136,7 @@ pub(super) const LOG_FAILURES: Metric = Metric {
     name: "engram_gossip_belief_log_errors_total",
     kind: Counter,
     unit: None,
-    help: "Attempts to append to a belief log that failed.",
+    help: "Failed attempts to append to a belief log.",
     labels: &[],
     read: |reading| vec![Sample::count(&[], reading.writes.belief_log_failures)],
 };

@@ -9,7 +9,7 @@ pub(super) const LIMITED: Metric = Metric {
     name: "engram_gossip_limited_total",
     kind: Counter,
     unit: None,
-    help: "Sessions, datagrams and events that a limit turned away.",
+    help: "Sessions, datagrams and events refused or dropped because of a limit.",
     labels: &["reason"],
     read: |Reading { net, .. }| {
         let mut limited = counts(&net.sessions_over_allowance, ALLOWANCES);
@@ -26,7 +26,7 @@ pub(super) const DELAYED: Metric = Metric {
     name: "engram_gossip_sessions_delayed_total",
     kind: Counter,
     unit: None,
-    help: "Own sessions that had to wait, because so much was used up.",
+    help: "Own sessions that were delayed, by the limit that was used up.",
     labels: &["reason"],
     read: |Reading { net, .. }| counts(&net.sessions_delayed, ALLOWANCES),
 };
@@ -35,7 +35,7 @@ pub(super) const DECODE_ERRORS: Metric = Metric {
     name: "engram_gossip_decode_errors_total",
     kind: Counter,
     unit: None,
-    help: "Datagrams and sessions that were not understood.",
+    help: "Malformed datagrams, and sessions that broke the protocol.",
     labels: &["reason"],
     read: |Reading { net, .. }| {
         let sessions = net.sessions_failed.get("session").copied().unwrap_or(0);
@@ -50,7 +50,7 @@ pub(super) const AUTH_FAILURES: Metric = Metric {
     name: "engram_gossip_auth_failures_total",
     kind: Counter,
     unit: None,
-    help: "Handshakes that failed because one side did not accept the other.",
+    help: "Handshakes that failed because one side refused the identity of the other.",
     labels: &["reason"],
     read: |reading| reading.handshakes_failed(OF_IDENTITY, |reason| !of_the_network(reason)),
 };
@@ -59,7 +59,7 @@ pub(super) const CONNECTION_FAILURES: Metric = Metric {
     name: "engram_gossip_connection_failures_total",
     kind: Counter,
     unit: None,
-    help: "Handshakes that failed for reasons of the network.",
+    help: "Handshakes that failed for other reasons, such as the network.",
     labels: &["reason"],
     read: |reading| reading.handshakes_failed(OF_THE_NETWORK, of_the_network),
 };
@@ -68,7 +68,7 @@ pub(super) const CONNECTIONS_LOST: Metric = Metric {
     name: "engram_gossip_connections_lost_total",
     kind: Counter,
     unit: None,
-    help: "Connections that broke.",
+    help: "Connections that were lost.",
     labels: &[],
     read: |reading| vec![Sample::count(&[], reading.net.connections_lost)],
 };

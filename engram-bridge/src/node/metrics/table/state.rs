@@ -19,7 +19,7 @@ pub(super) const SUPPRESSED: Metric = Metric {
     name: "engram_gossip_suppressed_digests",
     kind: Gauge,
     unit: None,
-    help: "Digests that records suppress, or suppressed once.",
+    help: "Digests that records suppress or once suppressed.",
     labels: &["space"],
     read: |reading| reading.by_space(|space| space.stats.suppressed),
 };
@@ -55,7 +55,7 @@ pub(super) const REISSUES: Metric = Metric {
     name: "engram_gossip_reissues_total",
     kind: Counter,
     unit: None,
-    help: "Own writes written again since a peer knew later versions of this node: does it run twice?",
+    help: "Own writes reissued because a peer knew later versions of this node; a second process may run under its key.",
     labels: &[],
     read: |reading| count(reading.writes.reissued),
 };
@@ -64,7 +64,7 @@ pub(super) const RECENT_REISSUES: Metric = Metric {
     name: "engram_gossip_recent_reissues",
     kind: Gauge,
     unit: None,
-    help: "Those of the last hour.",
+    help: "Own writes reissued within the last hour.",
     labels: &[],
     read: |reading| vec![Sample::level(&[], reading.recent_reissues as f64)],
 };
@@ -73,7 +73,7 @@ pub(super) const GIVEN_UP: Metric = Metric {
     name: "engram_gossip_writes_given_up_total",
     kind: Counter,
     unit: None,
-    help: "Own writes not written again, since too many own versions of the pattern were live.",
+    help: "Own writes not reissued because too many own versions of the pattern were live.",
     labels: &[],
     read: |reading| count(reading.writes.given_up),
 };
@@ -82,7 +82,7 @@ pub(super) const CLASHES: Metric = Metric {
     name: "engram_gossip_clashes_total",
     kind: Counter,
     unit: None,
-    help: "Versions that arrived with another content than the one held under them.",
+    help: "Versions that arrived with a content other than the held one.",
     labels: &[],
     read: |reading| count(reading.writes.clashes),
 };
@@ -91,7 +91,7 @@ pub(super) const DOTS_DROPPED: Metric = Metric {
     name: "engram_gossip_dots_dropped_total",
     kind: Counter,
     unit: None,
-    help: "Live versions that gave way since one node had too many under one id.",
+    help: "Live versions dropped because one node had too many under one id.",
     labels: &[],
     read: |reading| count(reading.writes.dots_dropped),
 };
@@ -100,7 +100,7 @@ pub(super) const SUPPRESSIONS_DROPPED: Metric = Metric {
     name: "engram_gossip_suppressions_dropped_total",
     kind: Counter,
     unit: None,
-    help: "Suppressed digests that gave way since a record held too many.",
+    help: "Suppressed digests dropped because a record held too many.",
     labels: &[],
     read: |reading| count(reading.writes.suppressions_dropped),
 };
@@ -109,7 +109,7 @@ pub(super) const IMPLAUSIBLE: Metric = Metric {
     name: "engram_gossip_implausible_total",
     kind: Counter,
     unit: None,
-    help: "Parts of records refused for now since their versions lie too far in the future.",
+    help: "Parts of records refused for now because their versions lie too far in the future.",
     labels: &[],
     read: |reading| count(reading.writes.implausible),
 };
@@ -118,7 +118,7 @@ pub(super) const MEMBERS_AHEAD: Metric = Metric {
     name: "engram_gossip_members_ahead_total",
     kind: Counter,
     unit: None,
-    help: "Members found to write versions ahead of this node's clock: which clock is wrong?",
+    help: "Members that wrote versions ahead of this node's clock; one of the clocks is wrong.",
     labels: &[],
     read: |reading| count(reading.writes.members_ahead),
 };
@@ -127,7 +127,7 @@ pub(super) const CLOCK_FAULT: Metric = Metric {
     name: "engram_gossip_clock_fault",
     kind: Gauge,
     unit: None,
-    help: "1 while the clock of the machine is wrong in this way, else 0.",
+    help: "1 while the clock of the machine has the fault that the label names, else 0.",
     labels: &["kind"],
     read: |reading| {
         let fault = reading.writes.clock_fault;
@@ -140,7 +140,7 @@ pub(super) const OVER_CAP: Metric = Metric {
     name: "engram_gossip_over_cap_total",
     kind: Counter,
     unit: None,
-    help: "Records, or parts of them, refused because of a cap; the label is the key that raises it.",
+    help: "Records, or parts of them, refused because of a cap; the label is the configuration key of the cap.",
     labels: &["cap"],
     read: |reading| {
         let refused = |cap| reading.writes.over_cap.get(&cap).copied().unwrap_or(0);
@@ -152,7 +152,7 @@ pub(super) const CAP_USED: Metric = Metric {
     name: "engram_gossip_cap_used",
     kind: Gauge,
     unit: None,
-    help: "How much of a cap is used up: records, bytes, or entries of the fullest space.",
+    help: "The usage of a cap: records, bytes, or entries of the fullest space.",
     labels: &["cap"],
     read: |reading| by_cap(reading, |usage, key| Sample::level(&[key], usage.used as f64)),
 };
@@ -161,7 +161,7 @@ pub(super) const CAP_LIMIT: Metric = Metric {
     name: "engram_gossip_cap_limit",
     kind: Gauge,
     unit: None,
-    help: "The caps themselves.",
+    help: "The limit of each cap.",
     labels: &["cap"],
     read: |reading| by_cap(reading, |usage, key| Sample::level(&[key], usage.limit as f64)),
 };

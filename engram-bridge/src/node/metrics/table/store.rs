@@ -8,7 +8,7 @@ pub(super) const COMMITS: Metric = Metric {
     name: "engram_gossip_store_commits_total",
     kind: Counter,
     unit: None,
-    help: "Batches of changes that were made durable.",
+    help: "Batches of changes made durable.",
     labels: &[],
     read: |reading| vec![Sample::count(&[], reading.writes.commits)],
 };
@@ -17,7 +17,7 @@ pub(super) const COMMIT_SECONDS: Metric = Metric {
     name: "engram_gossip_store_commit_seconds_total",
     kind: Counter,
     unit: Some("seconds"),
-    help: "Seconds that all commits took; divided by their number, those of one.",
+    help: "The total duration of all commits; divide it by their number for the mean.",
     labels: &[],
     read: |reading| {
         let value = Value::Seconds(reading.writes.commit_time.as_secs_f64());
@@ -29,7 +29,7 @@ pub(super) const ERRORS: Metric = Metric {
     name: "engram_gossip_store_errors_total",
     kind: Counter,
     unit: None,
-    help: "Changes that could not be stored, so that they did not happen.",
+    help: "Batches of changes that could not be stored; these changes did not happen.",
     labels: &[],
     read: |reading| vec![Sample::count(&[], reading.writes.storage_failures)],
 };
@@ -47,7 +47,7 @@ pub(super) const RECORDS: Metric = Metric {
     name: "engram_gossip_store_records",
     kind: Gauge,
     unit: None,
-    help: "Rows of records in the store: as many as the spaces hold; 0 if the node has no store.",
+    help: "Records in the store, those of unhosted spaces included; 0 if the node has no store.",
     labels: &[],
     read: |reading| vec![Sample::level(&[], reading.writes.stored_records.unwrap_or(0) as f64)],
 };
@@ -74,7 +74,7 @@ pub(super) const SET_ASIDE: Metric = Metric {
     name: "engram_gossip_store_set_aside",
     kind: Gauge,
     unit: None,
-    help: "1 if the store could not be read when the process started and was set aside, else 0.",
+    help: "1 if the store could not be read at the start of the process and was set aside, else 0.",
     labels: &[],
     read: |reading| vec![flag(&[], reading.set_aside)],
 };
