@@ -24,7 +24,7 @@ const ALERTS: [Alert; 19] = [
         when: "up == 0 and on (instance, job) max_over_time(engram_gossip_build_info[1d])",
         lasts: "2m",
         severity: "critical",
-        says: "{{ $labels.instance }} does not answer, and did so within the last day.",
+        says: "{{ $labels.instance }} does not answer, but answered within the last day.",
         runbook: "a-node-is-down",
     },
     Alert {
@@ -48,7 +48,7 @@ const ALERTS: [Alert; 19] = [
         when: "engram_gossip_certificate_expiry_timestamp_seconds - time() < 0",
         lasts: "0m",
         severity: "critical",
-        says: "The certificate of {{ $labels.instance }} has expired: it makes no new connection.",
+        says: "The certificate of {{ $labels.instance }} has expired: the node makes no new connections.",
         runbook: "rotate-a-certificate",
     },
     Alert {
@@ -56,7 +56,7 @@ const ALERTS: [Alert; 19] = [
         when: "increase(engram_gossip_patterns_total{result=\"rejected\"}[1h]) > 0",
         lasts: "0m",
         severity: "warning",
-        says: "{{ $labels.instance }} refuses records of peers; the event record_rejected names them and why.",
+        says: "{{ $labels.instance }} refuses records of peers; the event record_rejected names them and the reason.",
         runbook: "roots-are-never-equal",
     },
     Alert {
@@ -64,7 +64,7 @@ const ALERTS: [Alert; 19] = [
         when: "increase(engram_gossip_store_errors_total[15m]) > 0",
         lasts: "0m",
         severity: "warning",
-        says: "{{ $labels.instance }} could not store some changes, which did not happen.",
+        says: "{{ $labels.instance }} could not store some changes; these changes did not happen.",
         runbook: "the-disk-is-full",
     },
     Alert {
@@ -72,7 +72,7 @@ const ALERTS: [Alert; 19] = [
         when: "engram_gossip_peer_lag_seconds > 600",
         lasts: "5m",
         severity: "warning",
-        says: "{{ $labels.instance }} and {{ $labels.peer }} were not equal for ten minutes.",
+        says: "{{ $labels.instance }} and {{ $labels.peer }} have not been equal for ten minutes.",
         runbook: "a-peer-lags",
     },
     Alert {
@@ -80,7 +80,7 @@ const ALERTS: [Alert; 19] = [
         when: "sum by (instance) (increase(engram_gossip_rounds_total[15m])) == 0 and sum by (instance) (engram_gossip_peers) > 0",
         lasts: "5m",
         severity: "critical",
-        says: "{{ $labels.instance }} had no session for fifteen minutes.",
+        says: "{{ $labels.instance }} has had no session for fifteen minutes.",
         runbook: "a-node-is-alone",
     },
     Alert {
@@ -128,7 +128,7 @@ const ALERTS: [Alert; 19] = [
         when: "engram_gossip_cap_used >= 0.8 * engram_gossip_cap_limit",
         lasts: "15m",
         severity: "warning",
-        says: "{{ $labels.instance }} has used up 80 % of {{ $labels.cap }}.",
+        says: "{{ $labels.instance }} has used at least 80 % of {{ $labels.cap }}.",
         runbook: "a-cap-is-reached",
     },
     Alert {
@@ -160,7 +160,7 @@ const ALERTS: [Alert; 19] = [
         when: "increase(engram_gossip_decode_errors_total[15m]) > 0",
         lasts: "15m",
         severity: "warning",
-        says: "{{ $labels.instance }} gets bytes that it does not understand: {{ $labels.reason }}.",
+        says: "{{ $labels.instance }} receives malformed data: {{ $labels.reason }}.",
         runbook: "upgrade-the-wire-version",
     },
     Alert {

@@ -35,37 +35,37 @@ const HEIGHT: usize = 7;
 /// it is red, or green if that is the good end.
 const OVERVIEW: [Number; 6] = [
     Number {
-        title: "Nodes that are ready",
+        title: "Ready nodes",
         of: "sum(engram_gossip_ready{N})",
         unit: "short",
         bad: None,
     },
     Number {
-        title: "Nodes that are not ready",
+        title: "Nodes not ready",
         of: "count(engram_gossip_ready{N}) - sum(engram_gossip_ready{N})",
         unit: "short",
         bad: Some(1),
     },
     Number {
-        title: "Disks that fail",
+        title: "Failing disks",
         of: "sum(engram_gossip_storage_failure{N})",
         unit: "short",
         bad: Some(1),
     },
     Number {
-        title: "Longest time without equality",
+        title: "Longest time without equal roots",
         of: "max(engram_gossip_peer_lag_seconds{N})",
         unit: "s",
         bad: Some(600),
     },
     Number {
-        title: "Until a certificate expires",
+        title: "Time until a certificate expires",
         of: "min(engram_gossip_certificate_expiry_timestamp_seconds{N}) - time()",
         unit: "s",
         bad: None,
     },
     Number {
-        title: "Writes under a key that is used twice, last hour",
+        title: "Reissued writes, last hour",
         of: "sum(engram_gossip_recent_reissues{N})",
         unit: "short",
         bad: Some(1),
