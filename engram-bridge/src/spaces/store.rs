@@ -38,8 +38,8 @@ use crate::spaces::stats::WriteStats;
 /// The name of the default space.
 pub const DEFAULT_SPACE: &str = "default";
 
-/// A store is compacted when it is opened, if it takes more than [`SMALL_STORE`] bytes and more than `SPARSE`
-/// times the bytes of its rows.
+/// A store is compacted when it is opened, if it exceeds `SPARSE` times the bytes of its rows by more than
+/// [`SMALL_STORE`] bytes.
 const SPARSE: u64 = 3;
 const SMALL_STORE: u64 = 16 << 20;
 /// The approximate bytes of a stored record without its contents.

@@ -34,12 +34,7 @@ const HEIGHT: usize = 7;
 /// The first row: one number for each first question of an operator, its unit, and the value from which on
 /// it is red, or green if that is the good end.
 const OVERVIEW: [Number; 6] = [
-    Number {
-        title: "Ready nodes",
-        of: "sum(engram_gossip_ready{N})",
-        unit: "short",
-        bad: None,
-    },
+    Number { title: "Ready nodes", of: "sum(engram_gossip_ready{N})", unit: "short", bad: None },
     Number {
         title: "Nodes not ready",
         of: "count(engram_gossip_ready{N}) - sum(engram_gossip_ready{N})",
