@@ -4,11 +4,9 @@
 //! The specification uses bit sets of writes, without clocks. The same search with a plausible but
 //! wrong rule must find the write that the rule loses.
 
-mod common;
-
 use std::collections::HashSet;
 
-use common::bytes;
+use crate::common::bytes;
 use engram_vclock::generate::{Step, WallClock, World as Faulty};
 use engram_vclock::{Dot, Siblings, SiblingsError};
 
