@@ -1,11 +1,9 @@
 //! A descent finds the same differences as a comparison of the two trees.
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::ids::pattern_ids;
-use common::value;
+use crate::common::ids::pattern_ids;
+use crate::common::value;
 use engram_merkle::descent::{
     Descent, DescentError, Holder, Line, MAX_LINES, MAX_PATHS, MessageError, RemoteDifference,
     Request, Response, Seen, TagKey,

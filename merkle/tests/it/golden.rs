@@ -1,10 +1,7 @@
 //! Bytes that nodes of different releases exchange: a change needs a new version.
 
-#[path = "common/ids.rs"]
-mod ids;
-
+use crate::common::ids::pattern_ids;
 use engram_merkle::{AnyHasher, Digest, Tree};
-use ids::pattern_ids;
 
 /// The tree of the first `count` real ids, each with its number as value.
 fn tree(hasher: AnyHasher, count: usize) -> Tree<String, AnyHasher> {

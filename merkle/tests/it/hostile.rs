@@ -1,8 +1,6 @@
 //! Crafted keys gain an attacker little.
 
-mod common;
-
-use common::{Counting, Placed, place, value};
+use crate::common::{self, Counting, Placed, place, value};
 use engram_merkle::Tree;
 
 /// 10,000 keys of one slot, spread below it like hashes with a common prefix.

@@ -1,9 +1,7 @@
 //! Laws that hold for every tree, regardless of its history.
 
-mod common;
-
-use common::ids::pattern_ids;
-use common::{Counting, Placed, place, value};
+use crate::common::ids::pattern_ids;
+use crate::common::{Counting, Placed, place, value};
 use engram_merkle::{AnyHasher, BaseDepth, Digest, Edit, LEAF_CAPACITY, Path, Sha256, Tree};
 use proptest::prelude::*;
 

@@ -1,10 +1,8 @@
 //! Proofs verify for their key and root, and everything else is refused.
 
-mod common;
-
-use common::ids::pattern_ids;
-use common::naive::Naive;
-use common::{Placed, place, value};
+use crate::common::ids::pattern_ids;
+use crate::common::naive::Naive;
+use crate::common::{Placed, place, value};
 use engram_merkle::{BaseDepth, Blake3, Digest, Hasher, Proof, ProofError, Sha256, Tree};
 use proptest::prelude::*;
 

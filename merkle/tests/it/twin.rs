@@ -1,9 +1,7 @@
 //! Compares the tree with its slow twin after random edits of many shapes.
 
-mod common;
-
-use common::naive::Naive;
-use common::{Placed, place, value};
+use crate::common::naive::Naive;
+use crate::common::{Placed, place, value};
 use engram_merkle::{BaseDepth, Digest, Edit, Hasher, Path, Tree};
 use proptest::prelude::*;
 

@@ -1,7 +1,7 @@
 //! Realistic keys: real pattern ids first, then generated ones.
 
 /// 1,000 real ids; the README in their folder names the source.
-const REAL: &str = include_str!("../data/pattern_ids.txt");
+const REAL: &str = include_str!("../../data/pattern_ids.txt");
 
 /// The first `count` ids: the real ones, then generated ones of the same form, the same in each run.
 pub(crate) fn pattern_ids(count: usize) -> Vec<String> {

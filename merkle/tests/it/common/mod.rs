@@ -1,5 +1,4 @@
 //! Helpers shared by several test files.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod ids;
 pub(crate) mod naive;
