@@ -1,13 +1,11 @@
 //! Results on real and fixed inputs, as bits. Every machine and every build must reproduce them.
 //!
 //! A change of `tests/data/golden.tsv` changes results and needs new versions of the
-//! strategies. To write the file: `WRITE_GOLDEN=1 cargo test --test golden`.
-
-mod common;
+//! strategies. To write the file: `WRITE_GOLDEN=1 cargo test --test it golden::`.
 
 use std::fmt::Write;
 
-use common::{Real, Sibling, excerpt, naive};
+use crate::common::{Real, Sibling, excerpt, naive};
 use engram_conflict::pattern::{
     ConfidenceVoting, ConfidenceWeighted, CrossIdView, KeepBoth, LastWriter, OwnedPattern, Rules,
     cosine,
@@ -21,7 +19,7 @@ fn results_match_the_golden_file() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/golden.tsv");
         std::fs::write(file, &found).unwrap();
     }
-    let golden = include_str!("data/golden.tsv");
+    let golden = include_str!("../data/golden.tsv");
     for (found, golden) in found.lines().zip(golden.lines()) {
         assert_eq!(found, golden);
     }

@@ -1,11 +1,9 @@
 //! The view across ids: the incremental view, a rebuilt one and the naive twin are equal, bit for bit.
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::naive::{self, Line};
-use common::{Real, Sibling, excerpt, pattern};
+use crate::common::naive::{self, Line};
+use crate::common::{Real, Sibling, excerpt, pattern};
 use engram_conflict::Version;
 use engram_conflict::pattern::{
     ConflictKind, Containment, CrossIdView, OwnedPattern, Role, Rules, Thresholds,

@@ -1,7 +1,6 @@
 //! Shared by the tests and benchmarks: the excerpt of real patterns, and the naive twin of the view.
-#![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
-pub mod naive;
+pub(crate) mod naive;
 
 use std::sync::Arc;
 
@@ -9,22 +8,22 @@ use engram_conflict::Version;
 use engram_conflict::pattern::{OwnedPattern, Pattern};
 
 /// A version of a pattern.
-pub type Sibling = Version<OwnedPattern>;
+pub(crate) type Sibling = Version<OwnedPattern>;
 
 /// A real pattern of the engine.
 #[derive(Clone, Debug)]
-pub struct Real {
-    pub id: String,
-    pub version: Sibling,
+pub(crate) struct Real {
+    pub(crate) id: String,
+    pub(crate) version: Sibling,
 }
 
 /// 76 real patterns; `tests/data/PROVENANCE.md` names their source.
-pub fn excerpt() -> Vec<Real> {
-    let components: Vec<f32> = include_bytes!("../data/embeddings.f16")
+pub(crate) fn excerpt() -> Vec<Real> {
+    let components: Vec<f32> = include_bytes!("../../data/embeddings.f16")
         .chunks_exact(2)
         .map(|bytes| half(u16::from_le_bytes(bytes.try_into().unwrap())))
         .collect();
-    include_str!("../data/patterns.tsv")
+    include_str!("../../data/patterns.tsv")
         .lines()
         .zip(components.chunks_exact(768))
         .map(|(line, embedding)| {
@@ -51,12 +50,12 @@ fn half(bits: u16) -> f32 {
 }
 
 impl Real {
-    pub fn pattern(&self) -> Pattern<'_> {
+    pub(crate) fn pattern(&self) -> Pattern<'_> {
         pattern(&self.version)
     }
 }
 
-pub fn pattern(version: &Sibling) -> Pattern<'_> {
+pub(crate) fn pattern(version: &Sibling) -> Pattern<'_> {
     let value = &version.value;
     Pattern::new(version.digest, Arc::from(&*value.embedding), &value.citations, value.confidence)
 }

@@ -8,16 +8,16 @@ use super::Sibling;
 
 /// The compared results: representative, number of members, bits of the shown confidence, rival.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Line {
-    pub id: String,
-    pub representative: String,
-    pub members: usize,
-    pub shown: u32,
-    pub conflict: Option<Conflict>,
-    pub rival: Option<(String, Conflict)>,
+pub(crate) struct Line {
+    pub(crate) id: String,
+    pub(crate) representative: String,
+    pub(crate) members: usize,
+    pub(crate) shown: u32,
+    pub(crate) conflict: Option<Conflict>,
+    pub(crate) rival: Option<(String, Conflict)>,
 }
 
-pub fn view(patterns: &BTreeMap<String, Sibling>, rules: &Rules) -> Vec<Line> {
+pub(crate) fn view(patterns: &BTreeMap<String, Sibling>, rules: &Rules) -> Vec<Line> {
     let mut ranked: Vec<(&String, &Sibling)> = patterns.iter().collect();
     ranked.sort_by(|(a, left), (b, right)| {
         let by_confidence =
@@ -84,7 +84,7 @@ fn line(
     }
 }
 
-pub fn lines(view: &CrossIdView<String>) -> Vec<Line> {
+pub(crate) fn lines(view: &CrossIdView<String>) -> Vec<Line> {
     let lines = view.iter().map(|viewed| {
         let (representative, members, conflict) = match &viewed.role {
             Role::Representative { members } => (viewed.id, *members, None),
