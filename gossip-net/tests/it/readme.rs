@@ -2,5 +2,5 @@
 
 #[test]
 fn the_page_shows_the_example_whole() {
-    assert!(include_str!("../README.md").contains(include_str!("../examples/three_maps.rs")));
+    assert!(include_str!("../../README.md").contains(include_str!("../../examples/three_maps.rs")));
 }
