@@ -13,7 +13,8 @@ use engram_conflict::pattern::{
 use engram_conflict::{Strategy, Version, Versions};
 use simsimd::SpatialSimilarity;
 
-#[path = "../tests/common/mod.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/it/common/mod.rs"]
 mod common;
 
 /// The naive cosine.

@@ -1,6 +1,7 @@
 //! Measures bytes, not time: one JSON object per line, for `cargo bench --bench size`.
 
-#[path = "../tests/common/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../tests/it/common/mod.rs"]
 mod common;
 
 use common::{Pair, parameters, real, space, sparse};

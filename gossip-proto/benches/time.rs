@@ -1,6 +1,7 @@
 //! Times of the codec and of sessions in memory, each with its lower bound.
 
-#[path = "../tests/common/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../tests/it/common/mod.rs"]
 mod common;
 
 use std::hint::black_box;

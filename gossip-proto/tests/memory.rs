@@ -1,5 +1,7 @@
 //! Memory that a peer can make this crate allocate, measured by a counting allocator.
 
+#[expect(dead_code, unused_imports, reason = "the tests in `it` use the rest")]
+#[path = "it/common/mod.rs"]
 mod common;
 
 use std::alloc::System;

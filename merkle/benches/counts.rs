@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p engram-merkle --bench counts`
 
-#[path = "../tests/common/ids.rs"]
+#[path = "../tests/it/common/ids.rs"]
 mod ids;
 
 use std::alloc::System;

@@ -3,7 +3,7 @@
 //! Floors are the bare hashes that a change needs, computed with the hash crate alone, each feeding the
 //! next as in the tree. Peers are published crates that do the same job on the same entries.
 
-#[path = "../tests/common/ids.rs"]
+#[path = "../tests/it/common/ids.rs"]
 mod ids;
 
 use std::hint::black_box;

@@ -1,6 +1,6 @@
 //! The memory of a tree, as the allocator counts it.
 
-#[path = "common/ids.rs"]
+#[path = "it/common/ids.rs"]
 mod ids;
 
 use std::alloc::System;

@@ -40,7 +40,9 @@ impl Mutants {
     pub(crate) fn run(self) -> Result<Verdict> {
         let chosen = self.choose()?;
         if self.list {
-            chosen.iter().for_each(|mutant| println!("{:<40} {}", mutant.name, mutant.suite.test));
+            for mutant in chosen {
+                println!("{:<40} {}", mutant.name, mutant.suite.package);
+            }
             return Ok(Verdict::Passed);
         }
         let copy = Copy::new()?;

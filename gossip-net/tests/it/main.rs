@@ -12,6 +12,7 @@ mod mesh;
 mod neighbours;
 mod preview;
 mod processes;
+mod readme;
 mod self_signed;
 mod suite;
 mod swim;

@@ -1,10 +1,11 @@
-//! The bodies of the fuzz targets. They are the crate's own tests; see `tests/fuzz.rs` there.
+//! The bodies of the fuzz targets. They are the crate's own tests; see `tests/it/fuzz.rs` there.
 
-#[path = "../../tests/fuzz/bodies.rs"]
+#[path = "../../tests/it/fuzz/bodies.rs"]
 mod bodies;
-#[path = "../../tests/common/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../../tests/it/common/mod.rs"]
 mod common;
-#[path = "../../tests/fuzz/session.rs"]
+#[path = "../../tests/it/fuzz/session.rs"]
 mod session;
 
 /// Gives `input` to the target called `name`.

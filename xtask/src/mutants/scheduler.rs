@@ -2,7 +2,7 @@
 
 use super::table::{Edit, Mutant, Suite};
 
-const SCHEDULE: Suite = Suite { package: "engram-gossip-proto", features: "sim", test: "schedule" };
+const SCHEDULE: Suite = Suite { package: "engram-gossip-proto", features: "sim", test: "it" };
 
 const ADVERTS: &str = "gossip-proto/src/schedule/adverts.rs";
 const DIALS: &str = "gossip-proto/src/schedule/dials.rs";
@@ -21,7 +21,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         self.has_second_wave = !self.has_second_wave;",
         }],
         suite: &SCHEDULE,
-        killers: &["news_crosses_a_lan_in_a_second"],
+        killers: &["schedule::news_crosses_a_lan_in_a_second"],
     },
     Mutant {
         name: "schedule: no rotation",
@@ -31,7 +31,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             to: "eligible.first().copied()",
         }],
         suite: &SCHEDULE,
-        killers: &["every_pair_meets_by_the_timer"],
+        killers: &["schedule::every_pair_meets_by_the_timer"],
     },
     Mutant {
         name: "schedule: no claims",
@@ -48,7 +48,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
         ],
         suite: &SCHEDULE,
-        killers: &["no_record_arrives_twice"],
+        killers: &["schedule::no_record_arrives_twice"],
     },
     Mutant {
         name: "schedule: no back-off",
@@ -58,7 +58,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
             to: "found.trigger.end(Worth::Progress, call, now);",
         }],
         suite: &SCHEDULE,
-        killers: &["refused_record_is_retried_ever_less", "refused_records_are_not_resent"],
+        killers: &[
+            "schedule::refused_record_is_retried_ever_less",
+            "schedule::refused_records_are_not_resent",
+        ],
     },
     Mutant {
         name: "schedule: permit leak",
@@ -70,13 +73,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
             }",
         }],
         suite: &SCHEDULE,
-        killers: &["permits_come_back"],
+        killers: &["schedule::permits_come_back"],
     },
     Mutant {
         name: "schedule: stale in-flight root",
         edits: &[Edit { file: PERMITS, from: "self.in_flight.end(peer);", to: "" }],
         suite: &SCHEDULE,
-        killers: &["a_failed_fetch_is_repeated_elsewhere"],
+        killers: &["schedule::a_failed_fetch_is_repeated_elsewhere"],
     },
     Mutant {
         name: "schedule: skipped follow-up",
@@ -86,7 +89,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             to: "outcome.result == Ending::BudgetSpent && false",
         }],
         suite: &SCHEDULE,
-        killers: &["records_over_the_budget_follow_at_once"],
+        killers: &["schedule::records_over_the_budget_follow_at_once"],
     },
     Mutant {
         name: "schedule: unfair dials",
@@ -109,8 +112,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
         suite: &SCHEDULE,
         killers: &[
-            "silent_members_delay_no_start_and_no_return",
-            "one_living_member_of_401_is_found",
+            "schedule::silent_members_delay_no_start_and_no_return",
+            "schedule::one_living_member_of_401_is_found",
         ],
     },
 ];

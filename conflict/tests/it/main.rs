@@ -1,0 +1,13 @@
+//! The tests of strategies, laws and the view across ids, in one binary to link only once.
+//!
+//! `cargo test --all-features --test it -- laws::` runs the tests of one file.
+
+mod any_value;
+mod bad_input;
+mod common;
+mod golden;
+mod laws;
+#[cfg(feature = "proptest")]
+mod properties;
+mod view;
+mod wrong_strategies;

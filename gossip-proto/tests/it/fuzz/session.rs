@@ -1,0 +1,219 @@
+//! A whole session, driven by a list of operations.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use engram_gossip_proto::{Compression, Ending, Kind, Session, SessionConfig};
+
+use crate::common::{Memory, Store, content, parameters, space};
+
+/// Two nodes in session, over a wire that an attacker controls.
+struct Attack<'a> {
+    input: &'a [u8],
+    stores: [Store; 2],
+    ends: [Session<Memory>; 2],
+    /// Frames sent by each end and not delivered yet.
+    wires: [VecDeque<Vec<u8>>; 2],
+    now: Duration,
+    /// Whether anything but real frames was delivered.
+    forged: bool,
+    writes: u64,
+}
+
+/// Sets up two nodes from the first bytes, and disturbs their session with the operations in the
+/// others.
+///
+/// Whatever happens to the frames, nothing panics and both sessions end. If no frame was forged, an
+/// undisturbed session afterwards makes the two equal.
+pub(crate) fn run(input: &[u8]) {
+    let Some((setup, operations)) = input.split_first_chunk::<4>() else { return };
+    let stores = [0, 1].map(|node| store(node, setup));
+    let mut attack = Attack {
+        input: operations,
+        ends: open(&stores, config(setup[3])),
+        stores,
+        wires: [VecDeque::new(), VecDeque::new()],
+        now: Duration::ZERO,
+        forged: false,
+        writes: 0,
+    };
+    while let Some(operation) = attack.take() {
+        attack.collect();
+        attack.operate(operation);
+    }
+    attack.finish();
+}
+
+fn store(node: u8, setup: &[u8; 4]) -> Store {
+    let store = Store::default();
+    let own = few(setup[usize::from(node)]);
+    let common = few(setup[2]);
+    for n in 0..common {
+        // Each node holds a different version of every fourth record, and the same of the others.
+        let writer = if n % 4 == 0 { node } else { 7 };
+        let seed = u32::from(n) + 1_000 * u32::from(writer);
+        let content = content(&format!("common-{n}"), seed);
+        store.state.borrow_mut().submit(writer, u64::from(n) + 1, content);
+    }
+    // Keys with the same beginning, so that the descent has several levels.
+    let crowded = setup[usize::from(node)] >= 128;
+    for n in 0..own {
+        let name = if crowded { "crowd-one" } else { "own" };
+        let content = content(&format!("{name}-{node}-{n}"), u32::from(n));
+        store.state.borrow_mut().submit(node, 1_000 + u64::from(n), content);
+    }
+    store
+}
+
+/// Mostly two or three, which is enough for nearly every case and keeps runs short.
+fn few(byte: u8) -> u8 {
+    if byte % 16 == 15 { 12 } else { byte % 4 }
+}
+
+fn config(byte: u8) -> SessionConfig {
+    SessionConfig {
+        max_patterns_per_sync: 1 + u32::from(byte % 16),
+        compression: if byte & 16 == 0 { Compression::Lz4 } else { Compression::Off },
+        send_budget: if byte & 32 == 0 { 1 << 20 } else { 200 },
+        ..SessionConfig::default()
+    }
+}
+
+fn open(stores: &[Store; 2], config: SessionConfig) -> [Session<Memory>; 2] {
+    let [a, b] = stores.clone().map(|store| vec![(space("default"), store.pin())]);
+    let now = Duration::ZERO;
+    [
+        Session::open(config.clone(), parameters(), [1; 8], a, now).expect("a valid configuration"),
+        Session::accept(config, parameters(), [2; 8], b, now).expect("a valid configuration"),
+    ]
+}
+
+impl Attack<'_> {
+    fn take(&mut self) -> Option<u8> {
+        let (first, rest) = self.input.split_first()?;
+        self.input = rest;
+        Some(*first)
+    }
+
+    fn number(&mut self) -> usize {
+        usize::from(self.take().unwrap_or_default()) << 8
+            | usize::from(self.take().unwrap_or_default())
+    }
+
+    /// Polls the frames of both ends onto the wires.
+    fn collect(&mut self) {
+        for (end, wire) in self.ends.iter_mut().zip(&mut self.wires) {
+            while let Some(frame) = end.poll_frame(self.now) {
+                wire.push_back(frame);
+            }
+        }
+    }
+
+    fn operate(&mut self, operation: u8) {
+        let from = usize::from(operation & 1);
+        let wire = &mut self.wires[from];
+        match operation >> 1 {
+            0..64 => self.deliver(from),
+            64..72 => drop(wire.pop_front()),
+            72..80 => {
+                if let Some(frame) = wire.front().cloned() {
+                    wire.push_front(frame);
+                }
+            }
+            80..88 => {
+                if wire.len() > 1 {
+                    wire.swap(0, 1);
+                }
+            }
+            88..96 => {
+                let bit = self.number();
+                if let Some(frame) = self.wires[from].front_mut() {
+                    let at = bit / 8 % frame.len().max(1);
+                    frame.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << (bit % 8));
+                    self.forged = true;
+                }
+            }
+            96..102 => {
+                let len = self.number();
+                if let Some(frame) = self.wires[from].front_mut() {
+                    frame.truncate(len % frame.len().max(1));
+                    self.forged = true;
+                }
+            }
+            102..112 => self.inject(from),
+            112..120 => self.write(from),
+            _ => {
+                self.now += Duration::from_secs(3);
+                self.ends.iter_mut().for_each(|end| end.handle_timeout(self.now));
+            }
+        }
+    }
+
+    fn deliver(&mut self, from: usize) {
+        if let Some(frame) = self.wires[from].pop_front() {
+            let _ = self.ends[1 - from].handle_frame(&frame, self.now);
+        }
+    }
+
+    /// Sends a frame of any kind that the end never sent.
+    fn inject(&mut self, from: usize) {
+        let kind = self.take().unwrap_or_default() % (Kind::Done as u8 + 1);
+        let len = usize::from(self.take().unwrap_or_default()).min(self.input.len());
+        let (body, rest) = self.input.split_at(len);
+        self.input = rest;
+        let mut frame = vec![b'E', b'G', engram_gossip_proto::WIRE_VERSION, kind, kind & 1];
+        frame.extend((body.len() as u32).to_le_bytes());
+        frame.extend(body);
+        self.wires[from].push_back(frame);
+        self.forged = true;
+    }
+
+    /// Writes to a node while the session runs.
+    fn write(&mut self, node: usize) {
+        self.writes += 1;
+        let id = format!("common-{}", self.writes % 5);
+        let content = content(&id, 5_000 + self.writes as u32);
+        self.stores[node].state.borrow_mut().submit(node as u8, 5_000 + self.writes, content);
+    }
+
+    /// Delivers the remaining frames, then lets the deadlines pass.
+    fn finish(mut self) {
+        loop {
+            self.collect();
+            if self.wires.iter().all(VecDeque::is_empty) {
+                break;
+            }
+            self.deliver(0);
+            self.deliver(1);
+        }
+        for end in &mut self.ends {
+            if let Some(deadline) = end.poll_timeout() {
+                end.handle_timeout(deadline);
+            }
+            assert!(end.outcome().is_some(), "a session did not end");
+            assert!(end.poll_timeout().is_none(), "a session that is over has a deadline");
+        }
+        if !self.forged {
+            self.reconcile();
+        }
+    }
+
+    fn reconcile(self) {
+        let mut ends = open(&self.stores, SessionConfig::default());
+        let mut idle = 0;
+        let mut from = 0;
+        while idle < 2 {
+            idle += 1;
+            while let Some(frame) = ends[from].poll_frame(self.now) {
+                ends[1 - from].handle_frame(&frame, self.now).expect("both obey the protocol");
+                idle = 0;
+            }
+            from = 1 - from;
+        }
+        for end in &ends {
+            assert_eq!(end.outcome().map(|outcome| &outcome.result), Some(&Ending::InSync));
+        }
+        let [a, b] = self.stores.map(|store| store.state());
+        assert!(a.essence() == b.essence(), "in sync, but different");
+    }
+}

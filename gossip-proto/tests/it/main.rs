@@ -1,0 +1,33 @@
+//! The tests of the wire format, the session, the scheduler and the simulation, in one binary to compile their shared
+//! code only once.
+//!
+//! `cargo test --all-features --test it -- limits::` runs the tests of one file. `tests/memory.rs` is a binary of its
+//! own: its allocator counts the whole process.
+
+mod adverts;
+mod agreement;
+mod budgets;
+mod clocks;
+mod common;
+mod compression;
+mod convergence;
+mod faults;
+mod fuzz;
+mod golden;
+mod histories;
+mod index;
+mod limits;
+mod malformed;
+mod misbehaviour;
+mod offers;
+mod opaque;
+mod pieces;
+mod readme;
+#[cfg(feature = "sim")]
+mod schedule;
+#[cfg(feature = "sim")]
+mod sim;
+mod spaces;
+mod tags;
+#[cfg(feature = "testing")]
+mod view_laws;

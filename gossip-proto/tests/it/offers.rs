@@ -1,0 +1,99 @@
+//! Many missing records are offered before they are sent, so that only one of several sessions
+//! brings them.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use crate::common::{Pair, State, Store, content, parameters, space, sync};
+use engram_gossip_proto::schedule::{ClaimTable, ClaimingView};
+use engram_gossip_proto::{
+    Ending, KEY_LEN, Message, Prefix, SessionConfig, ShortNode, SpaceId, View, limits,
+};
+
+/// The claims of other sessions.
+#[derive(Clone, Default)]
+struct Claimed(Rc<RefCell<BTreeSet<[u8; KEY_LEN]>>>);
+
+impl ClaimTable for Claimed {
+    fn claim(&self, _space: &SpaceId, key: &[u8; KEY_LEN]) -> bool {
+        self.0.borrow_mut().insert(*key)
+    }
+
+    fn claim_range(&self, _space: &SpaceId, _node: ShortNode) -> bool {
+        true
+    }
+
+    fn deliver(&self, _space: &SpaceId, _keys: &[[u8; KEY_LEN]]) {}
+}
+
+fn unasked_records(frames: &[(bool, Vec<u8>)]) -> usize {
+    let messages = frames.iter().map(|(_, frame)| Message::decode(frame).unwrap().0);
+    let before_requests = messages.take_while(|m| !matches!(m, Message::PatternRequest(_)));
+    before_requests
+        .map(|message| match message {
+            Message::PatternSync(sync) => sync.records.len(),
+            _ => 0,
+        })
+        .sum()
+}
+
+fn store(node: u8, ids: impl Iterator<Item = String>) -> Store {
+    let mut state = State::default();
+    for (counter, id) in (1..).zip(ids) {
+        state.submit(node, counter, content(&id, 1));
+    }
+    Store::new(state)
+}
+
+fn stores(here: usize, there: usize) -> (Store, Store) {
+    let ids = |side: &'static str, count| (0..count).map(move |n| format!("{side}-{n}"));
+    (store(1, ids("here", here)), store(2, ids("there", there)))
+}
+
+#[test]
+fn few_records_are_sent_many_are_offered() {
+    let cap = usize::try_from(limits::MAX_UNASKED).unwrap();
+    let (a, b) = stores(0, cap);
+    assert_eq!(unasked_records(&sync(&a, &b).frames), cap);
+    for (here, there) in [(2_000, 0), (0, 2_000), (5_000, 7), (900, 1_100)] {
+        let (a, b) = stores(here, there);
+        let contact = sync(&a, &b);
+        assert_eq!(contact.opener.result, Ending::InSync, "{here} and {there}");
+        assert!(unasked_records(&contact.frames) <= 2 * cap);
+        let stats = [contact.opener.stats, contact.acceptor.stats];
+        assert_eq!(stats.map(|stats| stats.stale + stats.unasked), [0, 0]);
+        let moved = stats.map(|stats| stats.records_in as usize);
+        assert_eq!(moved, [there, here], "each record travels once");
+    }
+}
+
+#[test]
+fn claimed_records_are_left_out_of_the_session() {
+    const RECORDS: u64 = 500;
+    let (a, b) = stores(0, RECORDS as usize);
+    let everything = b.pin().entries(&Prefix::ROOT);
+    let keys = everything.iter().map(|entry| *entry.key.first_chunk().unwrap());
+    let claimed = Claimed(Rc::new(RefCell::new(keys.collect())));
+    let view = |store: &Store, claimed: &Claimed| {
+        let space = space("default");
+        vec![(space.clone(), ClaimingView::new(store.pin(), space, claimed.clone()))]
+    };
+    let session = || {
+        let config = SessionConfig::default();
+        let spaces = (view(&a, &claimed), view(&b, &Claimed::default()));
+        let pair = Pair::new((config.clone(), config), (parameters(), parameters()), spaces);
+        pair.run(|_, _, frame| vec![frame])
+    };
+    let contact = session();
+    // The few unasked records make no difference.
+    let left = contact.opener.stats.left_to_others;
+    assert_eq!(left + contact.opener.stats.applied, RECORDS);
+    assert!(left >= RECORDS - limits::MAX_UNASKED);
+    assert_eq!(contact.opener.result, Ending::Synced);
+
+    claimed.0.borrow_mut().clear();
+    let contact = session();
+    assert_eq!(contact.opener.stats.left_to_others, 0);
+    assert_eq!(contact.opener.result, Ending::InSync);
+}

@@ -1,6 +1,0 @@
-//! The first program of the README equals the example.
-
-#[test]
-fn the_page_shows_the_example_whole() {
-    assert!(include_str!("../README.md").contains(include_str!("../examples/sync_over_tcp.rs")));
-}

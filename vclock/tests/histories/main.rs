@@ -1,7 +1,0 @@
-//! Properties of all histories with the faults of real nodes.
-
-#[path = "../common/mod.rs"]
-mod common;
-
-mod faults;
-mod meaning;

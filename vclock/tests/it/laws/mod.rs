@@ -1,0 +1,4 @@
+//! The laws of clocks and siblings, checked on their bytes.
+
+mod clock;
+mod siblings;

@@ -1,0 +1,15 @@
+//! The tests of clocks, siblings and suppression, in one binary to link only once.
+//!
+//! `cargo test --all-features --test it -- limits::` runs the tests of one file. Two others are binaries of their own:
+//! the allocator of `tests/allocation.rs` counts the whole process, and the package omits the model in `tests/rules`.
+
+mod accepted;
+mod common;
+mod counterexamples;
+mod exhaustive;
+mod histories;
+mod hybrid;
+mod laws;
+mod limits;
+mod serde;
+mod suppression;
