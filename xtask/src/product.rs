@@ -9,9 +9,9 @@ use crate::command::{build, cargo};
 
 const PACKAGE: &str = "--package=engram-bridge";
 
-/// Builds the node, and returns its path.
+/// Builds the node with the profile of tests, and returns its path.
 pub(crate) fn node() -> Result<PathBuf> {
-    built(cargo(["build", "--release", PACKAGE, "--features=node", "--bin=engram-node"]))
+    built(cargo(["build", PACKAGE, "--features=node", "--bin=engram-node"]))
 }
 
 /// Builds the simulator with the profile of tests, and returns its path.

@@ -134,7 +134,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "one new pattern";
     "lan_all_10", 10 nodes, 100 seeds, Quick, 1.0 s, Plan::Spread(Change::All, LAN),
         "one new pattern at each node";
-    "lan_all_100", 100 nodes, 20 seeds, Quick, 1.0 s, Plan::Spread(Change::All, LAN),
+    "lan_all_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Spread(Change::All, LAN),
         "one new pattern at each node";
     "wan_one_100", 100 nodes, 100 seeds, Quick, 3.0 s, Plan::Spread(Change::One, WAN),
         "one new pattern; 75 to 85 ms between nodes, 2 % of the packets are lost";
@@ -156,11 +156,11 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "all nodes request sessions of one with 100 new patterns, which keeps to its permits";
     "load_100", 100 nodes, 1 seeds, Quick, 3.0 s, Plan::Load(Pace::PerMinute(100)),
         "100 new patterns a minute for two minutes: the longest time until a pattern is everywhere";
-    "busy_100", 100 nodes, 1 seeds, Quick, 5.0 s, Plan::Load(Pace::EachPerSecond),
+    "busy_100", 100 nodes, 1 seeds, Large, 5.0 s, Plan::Load(Pace::EachPerSecond),
         "one pattern per node and second for ten seconds: the longest time until it is everywhere";
     "start_500", 500 nodes, 6 seeds, Quick, 5.0 s, Plan::Silence(100, Moment::Start),
         "400 of 500 members are silent: the time until a node is connected to all running ones";
-    "return_500", 500 nodes, 6 seeds, Quick, 2.0 s, Plan::Silence(100, Moment::Return),
+    "return_500", 500 nodes, 3 seeds, Quick, 2.0 s, Plan::Silence(100, Moment::Return),
         "the same: the time until a returning member is connected again";
     "start_402", 402 nodes, 9 seeds, Quick, 30.0 s, Plan::Silence(2, Moment::Start),
         "400 of 401 other members are silent: the time until the running one is connected";

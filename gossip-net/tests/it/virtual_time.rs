@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::common::in_memory::{
-    Node, address, all_connected, all_equal, cluster, converges, handshakes, idle, static_seeds,
-    swim, until,
+    Node, address, all_connected, all_equal, cluster, connected, converges, handshakes, idle,
+    static_seeds, swim, until,
 };
 use engram_gossip_net::{Conditions, Event, Gossip, Membership, MemoryNetwork, NetConfig, Opener};
 use tokio::time::{Instant, sleep};
@@ -96,8 +96,8 @@ async fn heals(network: &MemoryNetwork, nodes: &[Node]) {
         all_equal(here) && all_equal(there) && here[0].store.ids().len() == known + here.len()
     };
     until(nodes, "each half is equal", halves).await;
-    // Long enough for each half to report the other one down and lose its connections.
-    sleep(Duration::from_secs(300)).await;
+    let are_apart = |nodes: &[Node]| nodes.iter().all(|node| connected(node) < count / 2);
+    until(nodes, "each half has lost its connections with the other", are_apart).await;
     assert!(!all_equal(nodes));
     let sessions: Vec<_> = nodes.iter().map(|node| Sessions::watch(&node.gossip)).collect();
     network.cut(|_, _| false);

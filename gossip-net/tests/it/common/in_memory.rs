@@ -74,8 +74,13 @@ pub(crate) async fn cluster(
 }
 
 pub(crate) fn all_connected(nodes: &[Node]) -> bool {
-    let is_up = |state| matches!(state, ConnectionState::Connected { .. });
-    nodes.iter().all(|node| node.gossip.peers().into_iter().all(|peer| is_up(peer.connection)))
+    nodes.iter().all(|node| connected(node) == nodes.len() - 1)
+}
+
+/// The number of peers that `node` is connected with.
+pub(crate) fn connected(node: &Node) -> usize {
+    let is_up = |state: &_| matches!(state, ConnectionState::Connected { .. });
+    node.gossip.peers().iter().filter(|peer| is_up(&peer.connection)).count()
 }
 
 pub(crate) fn all_equal(nodes: &[Node]) -> bool {
