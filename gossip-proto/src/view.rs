@@ -140,6 +140,15 @@ pub trait View {
     /// Root, count and generation of the live tree, including everything applied so far.
     fn live_summary(&self) -> Summary;
 
+    /// Whether this space can store records now.
+    ///
+    /// While it returns false, for example because the disk is full, sessions request no records of
+    /// the space. If no space of a session accepts records, the peer sends none: it keeps them for
+    /// a later session. The default returns true.
+    fn accepts_records(&self) -> bool {
+        true
+    }
+
     /// Whether this session may request the records whose key hash begins with `key`. Return false
     /// if another session is bringing them; the difference is then left to a later session.
     ///

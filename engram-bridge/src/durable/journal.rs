@@ -125,7 +125,7 @@ impl Journal {
 
     /// Tries a commit without changes if the last commit failed.
     pub(crate) fn retry(&self) {
-        if self.queue().figures.failure.is_some() {
+        if self.is_failing() {
             // The figures and the events report the outcome.
             _ = self.commit_batch(Batch::default());
         }
@@ -171,6 +171,11 @@ impl Journal {
         if committed.is_ok() {
             queue.repairs = Batch::default();
         }
+    }
+
+    /// Whether the last commit failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.queue().figures.failure.is_some()
     }
 
     /// The figures of the commits so far. Does not wait for a commit.

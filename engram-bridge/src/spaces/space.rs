@@ -168,6 +168,11 @@ impl Space {
     }
 
     /// Calls `work` with the version summary of the space and its records by version.
+    /// Whether the store can keep records of peers now: the last commit did not fail.
+    pub(crate) fn accepts_records(&self) -> bool {
+        !self.shared.journal.is_failing()
+    }
+
     pub(crate) fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) {
         work(self.state_mut().clocks());
     }

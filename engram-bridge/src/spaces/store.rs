@@ -483,8 +483,9 @@ impl Store {
         self.shared.journal.compact()
     }
 
-    /// Tries to write again, if the last change could not be stored.
-    pub(crate) fn retry_storage(&self) {
+    /// Tries to write again, if the last change could not be stored: until a write succeeds, sessions take no
+    /// records from peers. A running service calls it every ten seconds.
+    pub fn retry_storage(&self) {
         self.shared.journal.retry();
     }
 

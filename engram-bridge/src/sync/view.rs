@@ -110,6 +110,13 @@ impl View for SpaceView {
         }
     }
 
+    fn accepts_records(&self) -> bool {
+        match self.mode {
+            SessionMode::Sync(_) => self.space.accepts_records(),
+            SessionMode::Preview(_) => true,
+        }
+    }
+
     fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
         // A preview joins nothing, so no record that it receives counts as handled.
         let syncs = matches!(self.mode, SessionMode::Sync(_));

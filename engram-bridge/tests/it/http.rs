@@ -59,8 +59,8 @@ async fn both_nodes_are_explained_over_http() {
     let found = last_snapshot("node-a");
     submit(&cluster.nodes[0], &found);
     submit(&cluster.nodes[1], &contradicted(&found));
-    let told = a.clone();
-    cluster.until(|nodes| agree(nodes) && told.unready().is_none()).await;
+    cluster.until(agree).await;
+    eventually("readiness", async || a.unready().is_none().then_some(())).await;
     assert_eq!(get(at, "/health/ready").await.status, 200);
 
     let node = get(at, CONSOLIDATION).await.json();

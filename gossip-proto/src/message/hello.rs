@@ -39,6 +39,8 @@ impl Hello {
     pub const LZ4: u32 = 1;
     /// Capability bit: the sender asks for the names of spaces that it does not host.
     pub const LEARNS_SPACES: u32 = 2;
+    /// Capability bit: the sender sends records, and takes none in this session.
+    pub const SENDS_ONLY: u32 = 4;
 }
 
 /// The versions and the time that the nodes of a session exchange.

@@ -85,6 +85,10 @@ impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
         self.view.live_summary()
     }
 
+    fn accepts_records(&self) -> bool {
+        self.view.accepts_records()
+    }
+
     fn claim(&self, key: &[u8; KEY_LEN]) -> bool {
         self.claims.claim(&self.space, key) && self.view.claim(key)
     }

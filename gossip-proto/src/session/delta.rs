@@ -24,6 +24,18 @@ pub(super) struct Deltas {
     peer: Option<ShortNode>,
     /// Entries of the summaries of this side and of the peer.
     entries: [usize; 2],
+    sending: Sending,
+}
+
+/// Whether this side may send records by clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sending {
+    #[default]
+    Open,
+    /// The peer takes no records.
+    Closed,
+    /// The peer takes no records, and this side has some for it.
+    KeptBack,
 }
 
 /// The delta of one space.
@@ -138,6 +150,16 @@ impl Deltas {
         self.peer
     }
 
+    /// Leaves all records to a later session: the peer takes none in this one.
+    pub(super) fn keep_back(&mut self) {
+        self.sending = Sending::Closed;
+    }
+
+    /// Whether this side has records that the peer does not take.
+    pub(super) fn kept_back(&self) -> bool {
+        self.sending == Sending::KeptBack
+    }
+
     /// Leaves unsent records to a later session; returns whether a stream was unfinished.
     pub(super) fn stop(&mut self) -> bool {
         let streams = self.iter_mut().filter_map(|(_, delta)| delta.stream.as_mut());
@@ -227,13 +249,14 @@ impl Deltas {
     ) -> Result<u64, SessionError> {
         const UNEXPECTED: SessionError =
             SessionError::Violation(ProtocolViolation::UnexpectedOffer);
+        let accepts = space.accepts_records();
         let delta = self.get_mut(offer.space).ok_or(UNEXPECTED)?;
         if delta.tell != Tell::Told || delta.answer.is_some() {
             return Err(UNEXPECTED);
         }
         let mut left: u64 = 0;
         let answer = RangeAnswer::to(offer, |range| {
-            let takes = space.claim_range(&range_of(range, &delta.ours));
+            let takes = accepts && space.claim_range(&range_of(range, &delta.ours));
             left = left.saturating_add(if takes { 0 } else { range.2 });
             takes
         });
@@ -269,8 +292,8 @@ impl Deltas {
         directory: &Directory<V>,
         session_key: SessionKey,
     ) -> Option<Message> {
-        let peer = self.peer;
-        self.iter_mut().find_map(|(space_index, delta)| {
+        let (peer, mut sending) = (self.peer, self.sending);
+        let message = self.iter_mut().find_map(|(space_index, delta)| {
             let view = &directory.named(space_index)?.view;
             if let Some(told) = delta.next_summary(space_index, peer, view) {
                 return Some(Message::Versions(told));
@@ -278,8 +301,16 @@ impl Deltas {
             if let Some(answer) = delta.answer.take() {
                 return Some(Message::RangeAnswer(answer));
             }
+            if sending != Sending::Open {
+                if delta.leave_out(view) {
+                    sending = Sending::KeptBack;
+                }
+                return None;
+            }
             delta.next_offer(space_index, view, session_key).map(Message::RangeOffer)
-        })
+        });
+        self.sending = sending;
+        message
     }
 }
 
@@ -360,6 +391,17 @@ impl Delta {
                 })
             }
         }
+    }
+
+    /// Leaves this side's records to a later session once the peer's summary is known; returns
+    /// whether there are any.
+    fn leave_out(&mut self, view: &impl View) -> bool {
+        if !matches!(self.offer, Offer::Due) {
+            return false;
+        }
+        self.offer = Offer::Settled;
+        self.left_out |= self.has_news(view);
+        self.left_out
     }
 
     /// Decides which ranges to send once the peer's summary is known; offers them if they hold many

@@ -60,6 +60,11 @@ impl<V: View> Directory<V> {
         Ok(Self { hosted, places: None, unhosted: Vec::new() })
     }
 
+    /// Whether any space accepts records now, or there is none.
+    pub(super) fn accepts_records(&self) -> bool {
+        self.hosted.is_empty() || self.hosted.iter().any(|space| space.view.accepts_records())
+    }
+
     pub(super) fn into_spaces(self) -> impl Iterator<Item = (SpaceId, V)> {
         self.hosted.into_iter().map(|space| (space.id, space.view))
     }

@@ -50,18 +50,22 @@ impl<V: View> Session<V> {
         self.sent_roots = Some(SentRoots { digest, roots });
         Done {
             roots: final_roots,
-            kept_back: self.descent.kept_back() || self.transfer.kept_back(),
+            kept_back: self.kept_back(),
             has_news: self.has_news(),
             unsendable: self.unsent.take_untold(),
         }
+    }
+
+    /// Whether this side leaves records to a later session.
+    fn kept_back(&self) -> bool {
+        self.descent.kept_back() || self.transfer.kept_back() || self.deltas.kept_back()
     }
 
     /// Ends the session after the final messages of both sides.
     pub(super) fn finish(&mut self) {
         let told_equal = || self.told_digest == Some(self.directory.shared_digest());
         let equal = self.stage == Stage::Equal || told_equal();
-        let kept_back =
-            self.peer_kept_back || self.descent.kept_back() || self.transfer.kept_back();
+        let kept_back = self.peer_kept_back || self.kept_back();
         self.turn = Turn::Over;
         self.agree(equal);
         self.end(if self.directory.shares_nothing() {

@@ -19,7 +19,8 @@ impl<V: View> Session<V> {
             Compression::Lz4 => Hello::LZ4,
         };
         let learns = if self.config.learn_spaces { Hello::LEARNS_SPACES } else { 0 };
-        let capabilities = lz4 | learns;
+        let sends_only = if self.directory.accepts_records() { 0 } else { Hello::SENDS_ONLY };
+        let capabilities = lz4 | learns | sends_only;
         self.queued.push_back(Message::MerkleRootExchange(Hello {
             capabilities,
             key: self.key_half,
@@ -36,6 +37,10 @@ impl<V: View> Session<V> {
             self.compression = self.config.compression;
         }
         self.peer_learns = hello.capabilities & Hello::LEARNS_SPACES != 0;
+        if hello.capabilities & Hello::SENDS_ONLY != 0 {
+            self.deltas.keep_back();
+            self.transfer.keep_back();
+        }
         (self.peer_budget, self.peer_takes) = (hello.receive_budget, hello.receive_budget);
         self.session_key = match self.stats.turns {
             0 => SessionKey::of(hello.key, self.key_half),
@@ -209,7 +214,7 @@ impl<V: View> Session<V> {
             .filter(|(_, delta)| delta.is_over() && !delta.left_out())
             .map(|(space_index, _)| space_index)
             .collect();
-        let kept_back = self.peer_kept_back || self.transfer.kept_back();
+        let kept_back = self.peer_kept_back || self.transfer.kept_back() || self.deltas.kept_back();
         for space_index in over {
             let Some(space) = self.directory.at_mut(space_index) else { continue };
             let equal = space.theirs() == Some(space.view.live_summary().root);

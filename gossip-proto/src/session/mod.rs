@@ -58,7 +58,7 @@ pub struct Session<V: View> {
     turn: Turn,
     /// Messages to send in this turn before any computed ones.
     queued: VecDeque<Message>,
-    /// NodeRef most two frames: the last frame of a turn is marked, so it must be known whether another
+    /// At most two frames: the last frame of a turn is marked, so it must be known whether another
     /// follows.
     outbox: VecDeque<Vec<u8>>,
     events: Events,
@@ -278,7 +278,7 @@ impl<V: View> Session<V> {
 
     /// The next event of interest to an operator.
     ///
-    /// NodeRef most [`MAX_EVENTS`](crate::limits::MAX_EVENTS) wait; further events are dropped. The
+    /// At most [`MAX_EVENTS`](crate::limits::MAX_EVENTS) wait; further events are dropped. The
     /// [`stats`](Self::stats) count refused and unasked records in full.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {

@@ -14,7 +14,9 @@ use crate::message::{
 };
 use crate::message::{SubtreeResponse, Want};
 use crate::tag::{self, KEY_LEN};
-use crate::{Entry, Event, Prefix, ProtocolViolation, Record, SessionError, ShortNode, View};
+use crate::{
+    Entry, Event, Prefix, ProtocolViolation, Record, Rejection, SessionError, ShortNode, View,
+};
 
 /// Maximum number of entries compared with a listing at once; more are compared child by child.
 const COMPARED_AT_ONCE: u64 = 4_096;
@@ -115,6 +117,9 @@ impl<V: View> Session<V> {
         let rejected = &received.receipt.rejected;
         let is_handled = !rejected.is_empty() && rejected.iter().all(|(_, why)| why.is_final());
         for (id, reason) in received.receipt.rejected {
+            if reason != Rejection::MissingContent {
+                self.transfer.refuse(space_index, &space.view.key_of(&id));
+            }
             self.events.push(Event::Rejected { space: space.id.clone(), id, reason });
         }
         if received.unasked > 0 {
@@ -255,6 +260,10 @@ impl<V: View> Session<V> {
     /// Requests the peer's records under a key, unless another session is bringing them.
     fn want(&mut self, space_index: u32, key: [u8; KEY_LEN]) {
         let Some(view) = self.directory.at(space_index).map(|space| &space.view) else { return };
+        if !view.accepts_records() {
+            self.transfer.leave();
+            return;
+        }
         if !view.claim(&key) {
             self.stats.left_to_others += 1;
             return;
@@ -262,19 +271,24 @@ impl<V: View> Session<V> {
         self.transfer.want(space_index, key);
     }
 
-    /// Sends entries below a node that the peer lacks, or offers them first if they are many.
+    /// Sends entries below a node that the peer lacks, or offers them first if they are many or were
+    /// sent before.
     fn give_entries(&mut self, at: NodeRef, lacking: &[Entry]) {
-        if self.transfer.may_send_unasked(lacking.len() as u64) {
-            lacking.iter().for_each(|entry| self.transfer.push_record(at.0, entry.key, Vec::new()));
+        let was_sent = |entry: &Entry| self.transfer.has_sent(at.0, &entry.key);
+        let (sent, unsent): (Vec<Entry>, Vec<Entry>) = lacking.iter().copied().partition(was_sent);
+        self.offer(at, &sent);
+        if self.transfer.may_send_unasked(unsent.len() as u64) {
+            unsent.iter().for_each(|entry| self.transfer.push_record(at.0, entry.key, Vec::new()));
         } else {
-            self.offer(at, lacking);
+            self.offer(at, &unsent);
         }
     }
 
     /// Sends or offers all entries below a node, where the peer has none.
     fn give_subtree(&mut self, at: NodeRef) {
         let Some(space) = self.directory.at(at.0) else { return };
-        if self.transfer.may_send_unasked(space.view.count(&at.1)) {
+        let count = space.view.count(&at.1);
+        if !self.transfer.has_sent_below(at) && self.transfer.may_send_unasked(count) {
             self.transfer.push_subtree(at);
         } else {
             self.offer_subtree(at);

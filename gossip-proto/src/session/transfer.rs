@@ -13,7 +13,7 @@ use super::unsent::Unsent;
 use crate::codec::{NodeTable, Size};
 use crate::limits::{MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS};
 use crate::message::{PatternRequest, PatternSync, Want};
-use crate::tag::{KEY_LEN, SessionKey, TAG_LEN, Tag};
+use crate::tag::{self, KEY_LEN, SessionKey, TAG_LEN, Tag};
 use crate::{DecodeError, Delivery, Message, Prefix, Record, View, Wire, short};
 
 /// A subtree with more entries is unfolded child by child, so that the queue stays short.
@@ -64,6 +64,13 @@ pub(super) struct Transfer<C> {
     cursor: Option<u64>,
     arranged: bool,
     kept_back: bool,
+    /// Whether the peer takes no records in this session.
+    closed: bool,
+    /// Keys of records sent by clocks. If the peer still lacks one, it has refused it, so the descent
+    /// only offers it.
+    sent: BTreeSet<(u32, [u8; KEY_LEN])>,
+    /// Keys of records that this side refused, and does not request in this session.
+    refused: BTreeSet<(u32, [u8; KEY_LEN])>,
 }
 
 impl<C: Wire> Transfer<C> {
@@ -81,6 +88,9 @@ impl<C: Wire> Transfer<C> {
             cursor: None,
             arranged: false,
             kept_back: false,
+            closed: false,
+            sent: BTreeSet::new(),
+            refused: BTreeSet::new(),
         }
     }
 
@@ -107,6 +117,36 @@ impl<C: Wire> Transfer<C> {
         may
     }
 
+    /// Leaves all records to a later session: the peer takes none in this one.
+    pub(super) fn keep_back(&mut self) {
+        self.closed = true;
+    }
+
+    /// Notes that this side refused a record.
+    pub(super) fn refuse(&mut self, space_index: u32, key: &[u8; 32]) {
+        if self.refused.len() < MAX_PENDING {
+            self.refused.insert((space_index, tag::key(key)));
+        }
+    }
+
+    /// Whether a record below a node was sent by clocks.
+    pub(super) fn has_sent_below(&self, (space_index, prefix): NodeRef) -> bool {
+        let first = (space_index, tag::key(prefix.bits()));
+        let next = self.sent.range(first..).next();
+        next.is_some_and(|(space, key)| *space == space_index && prefix.contains_key(key))
+    }
+
+    /// Whether a record was sent by clocks.
+    pub(super) fn has_sent(&self, space_index: u32, key: &[u8; 32]) -> bool {
+        self.sent.contains(&(space_index, tag::key(key)))
+    }
+
+    fn note_sent(&mut self, space_index: u32, key: &[u8; 32]) {
+        if self.sent.len() < MAX_PENDING {
+            self.sent.insert((space_index, tag::key(key)));
+        }
+    }
+
     /// Queues all records below a node; the peer lacks them.
     pub(super) fn push_subtree(&mut self, at: NodeRef) {
         self.push(SendItem::Subtree(at));
@@ -118,7 +158,7 @@ impl<C: Wire> Transfer<C> {
     }
 
     fn push(&mut self, push: SendItem) {
-        if self.pushes.len() < MAX_PENDING {
+        if self.pushes.len() < MAX_PENDING && !self.closed {
             self.pushes.push_back(push);
             self.arranged = false;
         } else {
@@ -136,6 +176,9 @@ impl<C: Wire> Transfer<C> {
 
     /// Queues a request for the peer's records under a key.
     pub(super) fn want(&mut self, space_index: u32, key: [u8; KEY_LEN]) {
+        if self.refused.contains(&(space_index, key)) {
+            return;
+        }
         if self.wants.len() < MAX_PENDING {
             self.wants.push_back((space_index, key));
         } else {
@@ -265,8 +308,13 @@ impl<C: Wire> Transfer<C> {
         unsent: &mut Unsent,
     ) -> Option<Pieces<C>> {
         loop {
-            let queued = deltas.next_queued(directory, session_key);
-            let queued = queued.or_else(|| self.next_queued(directory))?;
+            let queued = match deltas.next_queued(directory, session_key) {
+                Some(queued) => {
+                    self.note_sent(queued.space_index, &queued.key);
+                    queued
+                }
+                None => self.next_queued(directory)?,
+            };
             let hosted = directory.at(queued.space_index)?;
             let Some(record) = hosted.view.record(&queued.key) else { continue };
             let (space_index, id) = (queued.space_index, record.id.clone());
@@ -283,6 +331,11 @@ impl<C: Wire> Transfer<C> {
         self.cursor.get_or_insert_with(|| u64::from_be_bytes(short(key)));
         self.sending = None;
         self.pushes.clear();
+    }
+
+    /// Leaves a difference to a later session.
+    pub(super) fn leave(&mut self) {
+        self.kept_back = true;
     }
 
     /// Leaves the records from `key` on to the next session.

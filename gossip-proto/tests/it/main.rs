@@ -23,6 +23,7 @@ mod offers;
 mod opaque;
 mod pieces;
 mod readme;
+mod refusals;
 #[cfg(feature = "sim")]
 mod schedule;
 #[cfg(feature = "sim")]

@@ -186,6 +186,10 @@ impl View for Memory {
         Summary { root: state.root(), count: state.records.len() as u64, generation: 7 }
     }
 
+    fn accepts_records(&self) -> bool {
+        !self.store.state.borrow().is_full
+    }
+
     fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
         if self.store.clocks.is_some() {
             work(&mut self.store.clocks().index);

@@ -105,6 +105,8 @@ pub(crate) struct State {
     pub(crate) contents: BTreeMap<[u8; 32], PatternContent>,
     /// Ids whose records are refused, as if they broke a rule.
     pub(crate) poison: BTreeSet<String>,
+    /// Whether nothing can be stored, as on a full disk.
+    pub(crate) is_full: bool,
 }
 
 impl State {
@@ -215,6 +217,9 @@ impl State {
         record: &Record,
         offered: &BTreeMap<[u8; 32], PatternContent>,
     ) -> Result<bool, Rejection> {
+        if self.is_full {
+            return Err(Rejection::StorageUnavailable);
+        }
         if self.poison.contains(&record.id) {
             return Err(Rejection::OverCap);
         }

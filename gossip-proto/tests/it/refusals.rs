@@ -1,0 +1,72 @@
+//! Records that a side refuses, and sides that take no records at all.
+
+use crate::common::{Contact, Pair, State, Store, content, parameters, space};
+use engram_gossip_proto::{Ending, SessionConfig, SpaceId};
+
+/// Opens a session in which the opener expects a difference.
+fn meet(a: &Store, b: &Store) -> Contact {
+    let spaces = |store: &Store| vec![(space("default"), store.pin())];
+    let suspects = vec![SpaceId::new("default").unwrap()];
+    let opener = SessionConfig { suspects, ..SessionConfig::default() };
+    let configs = (opener, SessionConfig::default());
+    Pair::new(configs, (parameters(), parameters()), (spaces(a), spaces(b)))
+        .run(|_, _, frame| vec![frame])
+}
+
+fn holding(node: u8, count: u64) -> State {
+    let mut state = State::default();
+    for n in 0..count {
+        state.submit(node, n + 1, content(&format!("of_{node}_{n}"), n as u32));
+    }
+    state
+}
+
+/// Each constructor of a store, with and without clocks.
+const KINDS: [fn(State) -> Store; 2] = [Store::new, Store::clocked];
+
+/// Few records, which are sent at once, and many, which are offered first.
+const COUNTS: [u64; 2] = [40, 700];
+
+#[test]
+fn a_full_side_sends_and_gets_nothing() {
+    for kind in KINDS {
+        for count in COUNTS {
+            let (full, other) = (kind(holding(1, count)), kind(holding(2, count)));
+            full.state.borrow_mut().is_full = true;
+            let before = full.state();
+            for contact in [meet(&full, &other), meet(&other, &full)] {
+                let (opener, acceptor) = (&contact.opener, &contact.acceptor);
+                assert_eq!(opener.stats.rejected + acceptor.stats.rejected, 0);
+                assert_eq!([&opener.result, &acceptor.result], [&Ending::BudgetSpent; 2]);
+            }
+            assert_eq!(full.state(), before);
+            assert_eq!(other.state.borrow().records.len() as u64, 2 * count, "{count} arrived");
+
+            full.state.borrow_mut().is_full = false;
+            let contact = meet(&other, &full);
+            assert_eq!(contact.opener.result, Ending::InSync);
+            assert_eq!(full.state(), other.state());
+        }
+    }
+}
+
+#[test]
+fn a_refused_record_comes_once_a_session() {
+    const REFUSED: u64 = 30;
+    for kind in KINDS {
+        for count in COUNTS {
+            let (a, b) = (kind(holding(1, count)), kind(holding(2, count)));
+            b.state.borrow_mut().poison.extend((0..REFUSED).map(|n| format!("of_1_{n}")));
+            for meeting in 0..4 {
+                let contact = if meeting % 2 == 0 { meet(&a, &b) } else { meet(&b, &a) };
+                let rejected = contact.opener.stats.rejected + contact.acceptor.stats.rejected;
+                assert!(rejected <= REFUSED, "{rejected} in session {meeting}");
+                assert_eq!(contact.opener.result, Ending::Synced);
+            }
+            assert_eq!(b.state.borrow().records.len() as u64, 2 * count - REFUSED);
+            b.state.borrow_mut().poison.clear();
+            let contact = meet(&a, &b);
+            assert_eq!(contact.opener.result, Ending::InSync);
+        }
+    }
+}
