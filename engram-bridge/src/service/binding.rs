@@ -177,6 +177,10 @@ impl Driver {
             let contact = FirstContact::new(settle, Duration::ZERO);
             driver.waiting = waiting.map(|space| (space.id().clone(), contact)).collect();
         }
+        if !driver.waiting.is_empty() || driver.learns() {
+            // No event reports the peers that are connected already.
+            driver.spread.send_replace(());
+        }
         driver
     }
 

@@ -150,7 +150,9 @@ impl Node {
     }
 
     pub(crate) fn binding(&self) -> &Binding {
-        let bind = || Binding::new(Arc::clone(&self.store), self.gossip.clone());
+        // A test that waited for the end of the first contact would fail at its deadline.
+        let settle = Duration::from_secs(3_600);
+        let bind = || Binding::with_settle(Arc::clone(&self.store), self.gossip.clone(), settle);
         self.binding.get_or_init(bind)
     }
 
