@@ -1,4 +1,4 @@
-//! A node's store on the disk, beside the bare work of the same run: one JSON object a line.
+//! Measures a node's store on disk, next to the bare work in the same run: one JSON object per line.
 //!
 //! The floors are the same bytes written to one file and synced once, read and hashed, and put into a
 //! bare redb. While a first submission and a backup run, readers, another space and requests over HTTP
@@ -124,14 +124,14 @@ fn open(folder: &Path) -> Arc<Store> {
     Arc::new(Store::open(config, Environment::system(), kept).expect("a store"))
 }
 
-/// A node that nobody else talks to, and its answers over HTTP.
+/// A node without peers, and its HTTP server.
 struct Node {
     store: Arc<Store>,
     gossip: Gossip,
     server: Server,
 }
 
-/// How long some work took, and how long others waited beside it at most; all in seconds.
+/// The duration of some work, and the longest waits of others meanwhile, in seconds.
 struct Beside {
     took: f64,
     reader: f64,
@@ -214,7 +214,7 @@ impl Node {
     }
 }
 
-/// What a Prometheus, a supervisor and a load balancer ask for.
+/// The paths that Prometheus, a supervisor and a load balancer request.
 const PATHS: [&str; 3] = ["/metrics/prometheus", "/health/alive", "/health/ready"];
 
 fn ask(at: SocketAddr, path: &str) {
@@ -263,14 +263,14 @@ fn read_and_hash(path: &Path, whole: &ConsolidationSnapshot) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-/// How long the work takes.
+/// The duration of `work`.
 fn seconds(work: impl FnOnce()) -> f64 {
     let begun = Instant::now();
     work();
     begun.elapsed().as_secs_f64()
 }
 
-/// The contents in a database without anything around it.
+/// Puts the contents into a bare database.
 struct Bare {
     database: Database,
     filled: f64,
@@ -299,7 +299,7 @@ impl Bare {
     }
 }
 
-/// Bytes that this process gave to the disk so far.
+/// Bytes that this process has written to the disk so far.
 fn disk_bytes() -> u64 {
     let io = fs::read_to_string("/proc/self/io").expect("this system counts them");
     let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));

@@ -1,8 +1,8 @@
-//! Moving the patterns of a whole node to another one, beside a bare stream of as many bytes.
+//! Transfers all patterns of a node to another one, next to a bare stream of as many bytes.
 //!
-//! Both run over QUIC on loopback, with the same cipher, on the runtime that a node has. Ours packs
-//! records, verifies and joins them, and ends with equal roots; the bare stream throws its bytes away.
-//! Each time it is a new connection, which has to find out first how fast it may send.
+//! Both run over QUIC on loopback, with the same cipher, on the runtime of a node. The sync packs,
+//! verifies and joins records, and ends with equal roots; the bare stream discards its bytes. Each
+//! measurement uses a new connection, which first has to find its sending rate.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,7 +44,7 @@ impl Node {
         config.schedule.advert_interval = Duration::from_secs(3_600);
         config.schedule.advert_fanout = 0;
         config.schedule.dial_spread = Duration::from_millis(1);
-        // The roots that both tell each other when they meet call for a session of their own.
+        // The adverts that both send when they connect would trigger a session.
         config.schedule.trigger_jitter = Duration::from_secs(10);
         let (certificate, key) = (&credentials.certificate_pem, &credentials.key_pem);
         let identity = Identity::from_pem(ca.certificate_pem(), certificate, key);
@@ -88,8 +88,8 @@ fn space() -> SpaceId {
     SpaceId::new(DEFAULT_SPACE).expect("a name")
 }
 
-/// All real patterns of the fixture, each once, and means of two of them: what the engine makes of
-/// what it recalls. No two embeddings are alike, so that nothing packs better than it really does.
+/// All real patterns of the fixture, each once, and means of two of them, as the engine makes from
+/// recalled patterns. No two embeddings are equal, so the patterns compress no better than real ones.
 fn snapshot() -> ConsolidationSnapshot {
     let mut real: BTreeMap<String, Arc<SemanticPattern>> = BTreeMap::new();
     let mut like = None;
@@ -145,7 +145,7 @@ fn bulk_sync(criterion: &mut Criterion) {
             synced
         })
     };
-    // Now and then the nodes are quicker with a session of their own; it is not the one to time.
+    // Occasionally the scheduler opens a session first, and the timed one moves fewer records: repeat it.
     let moved_all = |synced: &(SessionReport, _)| synced.0.outcome.stats.records_in == COUNT as u64;
     let sync = || std::iter::repeat_with(sync_once).find(moved_all).expect("it is repeated");
     let (report, _) = sync();

@@ -1,5 +1,5 @@
-//! Memory of a node's process beside the bare bytes of its patterns, and how long it takes to start
-//! on a store: one JSON object a line.
+//! Measures the memory of a node's process next to the bare bytes of its patterns, and the time that
+//! it takes to start from a store: one JSON object per line.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
@@ -67,8 +67,8 @@ impl<'f> Cluster<'f> {
         Self { folder, ca, validity }
     }
 
-    /// What a node takes that starts with `count` patterns on its disk, beside an empty one. The memory
-    /// may be so many times the bytes of the contents.
+    /// Measures a node that starts with `count` patterns on its disk, relative to an empty one. Its memory
+    /// may be at most `budget` times the bytes of the contents.
     fn measure_start(&self, count: usize, empty: &Shown, budget: Option<f64>) {
         let whole = snapshot(count);
         let bare = bytes(&whole);
@@ -84,8 +84,8 @@ impl<'f> Cluster<'f> {
         report("a process until it listens", &input, full.started, "s", ("limit", 1.0), None);
     }
 
-    /// What a node takes after it was fed with `count` patterns, and one after it got them from there. A
-    /// whole node may take `limit` bytes.
+    /// Measures a node after it was fed with `count` patterns, and another one after it received them from
+    /// the first. A whole node may take at most `limit` bytes.
     fn measure_feeding_and_sync(&self, count: usize, empty: &Shown, precision: &str, limit: f64) {
         let whole = snapshot(count);
         let bare = bytes(&whole);
@@ -220,16 +220,16 @@ struct Running {
     begun: Instant,
 }
 
-/// What a process showed.
+/// The measurements of a process.
 struct Shown {
-    /// Bytes of memory at most.
+    /// Maximum bytes of memory.
     peak: u64,
     /// Seconds from its start until it listens.
     started: f64,
 }
 
 impl Running {
-    /// Waits until the node shows so many patterns, and ends it.
+    /// Waits until the node shows `patterns` patterns, and ends it.
     fn until(mut self, patterns: u64) -> Shown {
         let mut started = 0.0;
         for event in &self.events {

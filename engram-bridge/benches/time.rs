@@ -1,5 +1,5 @@
-//! What Engram's scheduler waits for: `update_cache`, and how long it takes until its cache has what a
-//! peer contributed, beside hashing the snapshot once.
+//! Measures `update_cache`, for which Engram's scheduler waits, and the time until its cache has a change
+//! of a peer, next to hashing the snapshot once.
 
 #[allow(dead_code, unreachable_pub, reason = "Engram's types have more than a benchmark needs")]
 mod chrono {
@@ -40,7 +40,7 @@ mod common;
 
 const COUNT: usize = 10_000;
 
-/// The cache behind the gossip; it says whenever it was given something.
+/// The cache behind the gossip; it sends a message for each snapshot that it receives.
 struct Cache {
     cache: InMemoryConsolidationService,
     given: Mutex<Sender<()>>,
@@ -53,7 +53,7 @@ impl ConsolidationService for Cache {
 
     fn update_cache(&self, snapshot: &ConsolidationSnapshot, source: ConsolidationCacheSource) {
         self.cache.update_cache(snapshot, source);
-        // Fails at the very end only, when nobody listens any more.
+        // Fails only at the end, when the receiver is gone.
         _ = self.given.lock().expect("nobody panics").send(());
     }
 
@@ -70,7 +70,7 @@ impl ConsolidationService for Cache {
     }
 }
 
-/// A service that nobody else talks to, and word of whatever reaches its cache.
+/// A service without peers, and a receiver of a message for each snapshot that reaches its cache.
 fn service() -> (GossipingConsolidationService, Receiver<()>) {
     let validity = Validity::days_from(SystemTime::now(), 1);
     let ca = ClusterCa::generate("bench", validity).expect("a certificate authority");
@@ -78,7 +78,7 @@ fn service() -> (GossipingConsolidationService, Receiver<()>) {
     let identity = Identity::from_pem(ca.certificate_pem(), &node.certificate_pem, &node.key_pem);
     let space = SpaceId::new(DEFAULT_SPACE).expect("a name");
     let mut config = StoreConfig::new(node.node_id, [space.clone()]);
-    // The comparison runs in the background, and would be measured with all else. It is measured apart.
+    // The comparison runs in the background and would distort the other measurements. It has its own.
     config.across_ids = None;
     let store = Arc::new(Store::new(config, Environment::system()));
     let gossip = Gossip::bind(
@@ -108,7 +108,7 @@ fn node(id: u8) -> Arc<Space> {
     store.space(&space).expect("it is hosted")
 }
 
-/// All that a space holds, as a session delivers it.
+/// All records of a space, as a session delivers them.
 fn delivery(space: &Arc<Space>) -> Delivery<PatternContent> {
     let view = SpaceView::pin(space);
     let mut delivery = Delivery::default();
@@ -140,7 +140,7 @@ fn as_engram(snapshot: &ConsolidationSnapshot) -> engram_core::completion::Conso
     }
 }
 
-/// The snapshot with copies of all patterns, as an engine hands it over that owns its patterns.
+/// The snapshot with copies of all patterns, as from an engine that owns its patterns.
 fn copied(snapshot: &ConsolidationSnapshot) -> ConsolidationSnapshot {
     let copy = |pattern: &Arc<SemanticPattern>| {
         let embedding = pattern.embedding.to_vec().into();
@@ -174,7 +174,7 @@ fn update_cache(criterion: &mut Criterion) {
         });
     });
     let (service, word) = service();
-    // The call hands the snapshot over; what is timed ends when it is durable.
+    // The call queues the snapshot; the measurement ends when it is durable.
     let submit = |snapshot: &ConsolidationSnapshot| {
         service.update_cache(snapshot, Scheduler);
         runtime.block_on(service.durable()).expect("it is kept in memory");
@@ -205,7 +205,7 @@ fn update_cache(criterion: &mut Criterion) {
             pattern.strength = 0.5 + version as f32 * 1e-6;
             changed.clone()
         };
-        // The engine's own copy of the snapshot is dropped by the engine.
+        // By reference: the engine drops its own copy of the snapshot, outside of the measurement.
         bencher.iter_batched_ref(next, |changed| submit(changed), BatchSize::PerIteration);
     });
     group.bench_function(format!("ours/call-{COUNT}"), |bencher| {
@@ -219,12 +219,12 @@ fn update_cache(criterion: &mut Criterion) {
     });
     let (peer, space) = (peer(), service.gossiper().space());
     let mut pattern = (*whole.patterns[COUNT / 2]).clone();
-    // Outside, since criterion begins several times: a version that was there already is no news, and
-    // would be waited for in vain.
+    // Outside of the closure, because criterion calls it several times: a repeated version would change
+    // nothing, and the measurement would wait for it forever.
     let mut version = 0;
     group.bench_function(format!("ours/remote-change-{COUNT}"), |bencher| {
         let next = || {
-            // What is shown cites it, whichever version is the surest.
+            // The visible pattern cites the episode, whichever version is the most confident.
             version += 1;
             pattern.source_episodes = vec![format!("an episode of a peer, {version}")];
             peer.submit_pattern(&Arc::new(pattern.clone())).expect("it is valid");

@@ -98,8 +98,8 @@ pub enum SyncError {
     /// limit; this node retries after a pause.
     #[error("the peer's rate limit is used up; this node retries later")]
     OverAllowance,
-    /// The maximum number of previews run or wait already.
-    #[error("{cap} previews run or wait already, the maximum; retry when one has ended")]
+    /// The maximum number of previews already run or wait.
+    #[error("{cap} previews, the maximum, already run or wait; retry when one has ended")]
     TooManyPreviews {
         /// The maximum: for the peer, or in total.
         cap: usize,

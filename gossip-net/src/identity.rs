@@ -146,7 +146,7 @@ impl Identity {
         self.validity
     }
 
-    /// Checks, as a peer would, that the trusted authority issued the own certificate, and that it
+    /// Checks, as a peer would, that the trusted authority issued this certificate, and that it
     /// is valid at `now` and usable by clients and servers.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ pub enum BaseDepth {
     Four = 4,
     /// 256 slots.
     Eight = 8,
-    /// 4,096 slots, for up to some 20,000 entries without a split.
+    /// 4,096 slots, for up to about 20,000 entries without a split.
     #[default]
     Twelve = 12,
     /// 65,536 slots.

@@ -114,7 +114,7 @@ impl Proof {
     /// Numbers are big-endian: version (1) in one byte, number of entries in one byte, number of
     /// levels in two; a bit for each level from the root down, padded with zeros to whole bytes,
     /// which is 1 if the sibling there is not empty; those siblings; key hash and value of each
-    /// entry. Some 500 bytes in a tree of 10,000 entries.
+    /// entry. About 500 bytes in a tree of 10,000 entries.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let levels = self.siblings.len();

@@ -17,7 +17,7 @@ use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 /// A clone increments a reference count and is a snapshot: changes of the original do not affect
 /// it. The first change near a shared place copies the three to five blocks on the path to it.
 ///
-/// The costs below are for n entries; log n is the base depth (12) up to some 10,000 entries and
+/// The costs below are for n entries; log n is the base depth (12) up to about 10,000 entries and
 /// grows by one with each doubling beyond. Crafted keys do not change this.
 ///
 /// ```

@@ -24,9 +24,9 @@ const RANDOM_BITS: u64 = (1 << 10) - 1;
 ///
 /// - **At start** construct a clock and [`recall`](Self::recall) the node's own entry of every
 ///   context in its state.
-/// - **When a peer names an own version**, in a state or in a greeting, [`observe`](Self::observe)
+/// - **When a peer names a version of this node**, in a state or in a greeting, [`observe`](Self::observe)
 ///   it. [`Siblings::join_own`](crate::Siblings::join_own) does so for states.
-/// - **When a peer reports its wall clock**, [`hear`](Self::hear) it: it replaces an own wall clock
+/// - **When a peer reports its wall clock**, [`hear`](Self::hear) it: it replaces this node's wall clock
 ///   that is far ahead.
 ///
 /// ```
@@ -58,7 +58,7 @@ impl HybridClock {
         Self { built_at, highest: 0, told: None }
     }
 
-    /// Records an own version from the node's own state. Accepts any version, so that no version is
+    /// Records a version of this node from its own state. Accepts any version, so that no version is
     /// minted twice.
     pub const fn recall(&mut self, version: u64) {
         if version > self.highest {
@@ -66,7 +66,7 @@ impl HybridClock {
         }
     }
 
-    /// Records an own version that a peer names. `now` is the wall clock.
+    /// Records a version of this node that a peer names. `now` is the wall clock.
     ///
     /// # Errors
     ///

@@ -18,16 +18,16 @@ use container::Container;
 
 /// Build the image from its file, and run a node in it
 ///
-/// With buildah, each step in a chroot: that needs no daemon, and works in a container. In the image a node is made by init,
-/// runs as the image's user by the image's own command, answers the image's health check, and stops in order. Without
-/// buildah it says that it is skipped.
+/// Builds with buildah, each step in a chroot, which needs no daemon and works in a container. Then creates a node with
+/// `init` in the image, runs it as the image's user with the image's command, waits for the image's health check, and
+/// stops the node cleanly. Skips everything, and says so, if buildah is not installed.
 #[derive(Args)]
 pub(crate) struct Image {
-    /// Build on stand-ins of the two base images, for machines that reach a mirror of Debian and no registry of images: a
-    /// Debian by debootstrap, and in it the Rust that is installed here
+    /// Build on stand-ins for the two base images, for machines that reach a Debian mirror but no image registry: a
+    /// Debian made by debootstrap, with the Rust that is installed here
     #[arg(long)]
     local_bases: bool,
-    /// Build nothing, and run a node in the image that an earlier run built
+    /// Run a node in the image that an earlier run built, without building it
     #[arg(long, conflicts_with = "local_bases")]
     no_build: bool,
 }
@@ -56,7 +56,7 @@ impl Image {
         Ok(Verdict::Passed)
     }
 }
-/// Takes the file with stand-ins for its base images.
+/// Makes the build use stand-ins for its base images.
 fn on_stand_ins(build: &mut Command, scratch: &Path) -> Result<()> {
     bases::make(scratch)?;
     let file = scratch.join("Containerfile");

@@ -21,9 +21,9 @@ use sources::Source;
 
 /// Check the house rules that no compiler knows
 ///
-/// Which crate and which module may use which; licences, crate pages and changelogs; no clock, thread, network or
-/// unordered map below gossip-net; every limit named in a test; names that are retired or too long; links, commands,
-/// code and names of metrics in documents that exist.
+/// Crates and modules use only those that they may use; packages have licences, READMEs and changelogs; no clock,
+/// thread, network or unordered map is used below gossip-net; a test names every limit; no name is retired or too
+/// long; links, commands, code and metric names in documents exist.
 #[derive(Args)]
 pub(crate) struct Tidy {
     /// Also run the commands that the documents show, as a reader would type them; takes minutes
@@ -34,7 +34,7 @@ pub(crate) struct Tidy {
     json: bool,
 }
 
-/// A rule that was broken, where, and what to do.
+/// A broken rule: its place, and the fault with the next step.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Violation {
     place: String,

@@ -1,4 +1,4 @@
-//! QUIC without anything of ours on top: the floor of whatever is moved between nodes.
+//! Bare QUIC: the floor for any transfer between nodes.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::TLS13;
 
-/// A connection to a server that answers each request with as many bytes as it asks for. Both ends
-/// have quinn's own settings; the cipher is the one that nodes agree on.
+/// A connection to a server that answers each request with the requested number of bytes. Both ends
+/// have quinn's default settings and the cipher that nodes negotiate.
 pub(crate) struct Bare {
     pub(crate) connection: Connection,
     _ends: [Endpoint; 2],

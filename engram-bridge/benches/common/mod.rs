@@ -1,4 +1,4 @@
-//! Patterns for measurements: as many as are asked for, made of real ones.
+//! Patterns for measurements: any number of them, made from real ones.
 
 #![allow(dead_code, reason = "each measurement uses another part of it")]
 
@@ -8,8 +8,8 @@ use std::sync::Arc;
 use engram_bridge::snapshot_file::{FileSnapshot, SnapshotFile};
 use engram_bridge::{ConsolidationSnapshot, ENGRAM_DIMENSION, SemanticPattern};
 
-/// A snapshot of `count` patterns. Each has an id and an embedding of its own; lengths, episodes and
-/// most of the numbers are those of real patterns.
+/// A snapshot of `count` patterns. Each has a unique id and embedding; lengths, episodes and most of
+/// the numbers are those of real patterns.
 pub(crate) fn snapshot(count: usize) -> ConsolidationSnapshot {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixture/small/node-c.jsonl");
     let mut file = SnapshotFile::open(&file, ENGRAM_DIMENSION).expect("the fixture is there");
@@ -26,9 +26,9 @@ pub(crate) fn snapshot(count: usize) -> ConsolidationSnapshot {
     ConsolidationSnapshot { patterns: patterns.collect(), ..real.clone() }
 }
 
-/// The bytes of what a pattern says, without any structure around them.
+/// The bytes of the values of a pattern, without any encoding.
 pub(crate) fn content_bytes(pattern: &SemanticPattern) -> usize {
     let episodes: usize = pattern.source_episodes.iter().map(String::len).sum();
-    // Two numbers of four bytes, a time of eight.
+    // Two numbers of four bytes, and a time of eight.
     pattern.id.len() + 4 * pattern.embedding.len() + episodes + 16
 }

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-/// Prints a value beside its floor, or its limit, of the same run: one JSON object. The ratio of the two
-/// may be as high as `budget`; a value without one is only shown.
+/// Prints a value next to its floor or limit from the same run, as one JSON object. The ratio of the two
+/// may be at most `budget`; a value without a budget is only shown.
 pub(crate) fn report(
     name: &str,
     input: &str,

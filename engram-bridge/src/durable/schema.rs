@@ -188,7 +188,7 @@ const ENGINE: u8 = 0;
 const SOME_PEER: u8 = 1;
 const PEER: u8 = 2;
 
-/// The ids of peers that introduced contents, shared by these contents.
+/// The interned ids of peers that introduced contents.
 pub(crate) type Names = BTreeSet<Arc<NodeId>>;
 
 pub(crate) fn decode_content(

@@ -68,7 +68,8 @@ pub struct BeliefUpdateRecord {
     pub snapshot_generated_at: Timestamp,
     /// Where the change comes from.
     pub source: ConsolidationCacheSource,
-    /// The node that wrote the change, if it came by gossip. Engram's record lacks this field only.
+    /// The node that wrote the change, if it came by gossip. This is the only field that Engram's record
+    /// lacks.
     pub origin: Option<NodeId>,
 }
 

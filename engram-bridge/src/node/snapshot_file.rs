@@ -75,7 +75,7 @@ pub struct RejectedLine {
     pub reason: String,
 }
 
-/// A file of snapshots cannot be read. Nothing of it was submitted.
+/// A file of snapshots cannot be read. None of it was submitted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotFileError {

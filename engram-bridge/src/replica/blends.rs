@@ -9,11 +9,11 @@ use crate::engram::pattern::SemanticPattern;
 /// The most blends of one pattern that are remembered; the oldest is dropped.
 pub(crate) const MAX_BLENDS: usize = 8;
 
-/// The blends of one pattern that this process handed out. It ends with the process, as the
+/// The blends of one pattern that this process handed out. They end with the process, as the
 /// engine's memory does.
 #[derive(Debug, Default)]
 pub(crate) struct Blends {
-    /// Ascending by time. Empty for most patterns, since they never had several versions.
+    /// Ascending by time. Empty for most patterns, which have never had several versions.
     digests: Vec<Digest>,
     latest: Option<Arc<SemanticPattern>>,
 }

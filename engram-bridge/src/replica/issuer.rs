@@ -63,13 +63,13 @@ impl DotIssuer {
         self.minted
     }
 
-    /// Records an own version found in the node's own state.
+    /// Records a version of this node found in its own state.
     pub(crate) fn recall(&mut self, version: u64) {
         self.note_foreign(version);
         self.hybrid.recall(version);
     }
 
-    /// Records an own version found in an arrived record.
+    /// Records a version of this node found in an arrived record.
     pub(crate) fn note_foreign(&mut self, version: u64) {
         if version > self.hybrid.highest() {
             self.foreign = self.foreign.max(version);

@@ -235,7 +235,7 @@ fn plan_suppressed(
     Ok(Some(Change { record: Some(record), ..change }))
 }
 
-/// The next dot of this node, which must be above the own entry of `record`.
+/// The next dot of this node, which must be above this node's entry in `record`.
 fn above(record: &Record, issuer: &mut DotIssuer) -> Result<Dot, PatternError> {
     let dot = issuer.next_dot();
     match dot.version > record.siblings.context().get(&dot.node) {

@@ -18,7 +18,7 @@ pub(crate) struct Placement {
     pub(crate) beside: Option<Content>,
     /// The contents that get rows of their own.
     pub(crate) own_rows: Vec<Content>,
-    /// The contents whose own rows go.
+    /// The contents whose own rows are removed.
     pub(crate) removed: Vec<Digest>,
 }
 

@@ -1,4 +1,4 @@
-//! Patterns of the own engine that the cluster refuses.
+//! Patterns of this node's engine that the cluster refuses.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engram::pattern::SemanticPattern;
 use crate::replica::content::PatternError;
 
-/// A pattern of the own engine that was refused. It stays in the local view; no peer sees it.
+/// A refused pattern of this node's engine. It stays in the local view; no peer sees it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RefusedPattern {

@@ -19,7 +19,7 @@ pub struct SubmitReport {
     pub written: usize,
     /// Patterns that this node submitted last in the same form.
     pub unchanged: usize,
-    /// Patterns whose contents were forgotten on purpose and stay so.
+    /// Patterns whose contents were forgotten on purpose and stay forgotten.
     pub suppressed: usize,
     /// Patterns of the merged view that were handed back.
     pub echoed: usize,
@@ -54,7 +54,7 @@ pub struct MergedView {
     pub patterns: Vec<Arc<SemanticPattern>>,
     /// The number of further patterns that the [`Retention`](crate::replica::Retention) hides.
     pub hidden: usize,
-    /// Patterns of the own engine that the cluster refuses, in ascending order of ids. They are not
+    /// Patterns of this node's engine that the cluster refuses, in ascending order of ids. They are not
     /// among `patterns`.
     pub refused: Vec<RefusedPattern>,
     /// The time of the latest change in this process, by the clock of this node; the epoch if there
@@ -131,7 +131,7 @@ pub enum Submitted {
     Written,
     /// This node submitted the same content last; nothing was written.
     Unchanged,
-    /// Its content was forgotten on purpose and stays so; nothing was written.
+    /// Its content was forgotten on purpose and stays forgotten; nothing was written.
     Suppressed,
     /// It is a blend of several versions that was handed out before; nothing was written.
     Echoed,

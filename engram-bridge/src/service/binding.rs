@@ -27,8 +27,8 @@ pub const DEFAULT_SETTLE: Duration = Duration::from_secs(10);
 /// the store, ends the wait of spaces that started empty, announces added spaces, compares the
 /// visible patterns across ids, and retries writes periodically after a storage failure.
 ///
-/// Cheap to clone. It works until the last clone, or the last [`ConsolidationGossiper`](crate::ConsolidationGossiper) made from
-/// it, is dropped.
+/// Cheap to clone. It works until all clones, and every [`ConsolidationGossiper`](crate::ConsolidationGossiper)
+/// made from them, have been dropped.
 #[derive(Clone, Debug)]
 pub struct Binding {
     inner: Arc<Inner>,

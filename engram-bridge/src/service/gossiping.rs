@@ -28,7 +28,7 @@ use crate::spaces::observer::ConsolidationObserver;
 ///   background task submits them in order, and passes the *merged* snapshot to the inner service
 ///   if the visible patterns changed. [`durable`](Self::durable) waits until they are stored.
 /// - Contributions of peers reach the inner service soon after they arrive, many changes at once.
-/// - `cached_snapshot` is the merged view, together with the own engine's patterns that the cluster
+/// - `cached_snapshot` is the merged view, together with this engine's patterns that the cluster
 ///   [refused](crate::replica::MergedView::refused); `recent_updates` lists its changes, each with
 ///   the node that wrote it if it came from a peer.
 /// - Each changed belief is appended to the alert log, as one line of JSON in Engram's format. A
@@ -65,7 +65,7 @@ struct Shared {
     forwarded: Mutex<Option<u64>>,
 }
 
-/// The latest snapshot of the own engine, without its patterns.
+/// The latest snapshot of this node's engine, without its patterns.
 struct Local {
     snapshots: u64,
     stats: ConsolidationStats,

@@ -74,7 +74,7 @@ pub enum StateEvent {
         /// The cap.
         cap: Cap,
     },
-    /// A pattern of the own engine was refused. It stays in the local view. A repeated refusal for the same
+    /// A pattern of this node's engine was refused. It stays in the local view. A repeated refusal for the same
     /// reason causes no event.
     PatternRefused {
         /// The space.

@@ -101,7 +101,7 @@ impl Space {
         view
     }
 
-    /// The number of visible patterns, those that the retention hides included.
+    /// The number of visible patterns, including those that the retention hides.
     pub fn visible_len(&self) -> u64 {
         self.state().visible_len()
     }
@@ -111,7 +111,7 @@ impl Space {
         self.state().conflicts_met()
     }
 
-    /// The number of patterns of the own engine that the cluster refuses.
+    /// The number of patterns of this node's engine that the cluster refuses.
     pub fn refused_len(&self) -> u64 {
         self.state().refused().len() as u64
     }

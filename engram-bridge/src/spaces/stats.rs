@@ -53,7 +53,7 @@ pub struct WriteStats {
     pub over_cap: BTreeMap<Cap, u64>,
     /// The present fault of this machine's clock; `None` without evidence of one.
     pub clock_fault: Option<ClockFault>,
-    /// Refused patterns of the own engine. Repeated refusals for the same reason count once.
+    /// Refused patterns of this node's engine. Repeated refusals for the same reason count once.
     pub refused: u64,
     /// Failed attempts to write a belief log.
     pub belief_log_failures: u64,

@@ -102,7 +102,7 @@ impl fmt::Debug for StoreConfig {
 
 impl StoreConfig {
     /// The default configuration: SHA-256, depth 12, Engram's dimension, confidence voting, no retention,
-    /// comparison across ids.
+    /// and a comparison across ids.
     pub fn new(node: NodeId, spaces: impl IntoIterator<Item = SpaceId>) -> Self {
         Self {
             node,

@@ -57,7 +57,7 @@ fn every_step_of_the_runbook_is_a_request() {
     for (wrong, complaint) in [
         (&["forget", "other", "p"][..], "hosts no space \"other\""),
         (&["explain", "default", "none"], "never held the pattern \"none\""),
-        (&["resolve", "default", "ff", "p"], "the beginning of no version"),
+        (&["resolve", "default", "ff", "p"], "no version, or more than one, begins with ff"),
         (&["submit", "missing.jsonl"], "cannot read"),
         (&["backup", "copy"], "copy: "),
         (&["forget", "--node", "ab"], "\"ab\": "),

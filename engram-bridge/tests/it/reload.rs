@@ -59,7 +59,7 @@ async fn reload_applies_peers_and_certificates() {
     let reload = node.reload(&before, &config("us", &(own + &peer(other)))).unwrap();
     assert_eq!(reload.waiting, ["peers.replaces"]);
 
-    // An invalid configuration changes nothing: the own id among the peers, another node's
+    // An invalid configuration changes nothing: the node's own id among the peers, another node's
     // certificate.
     let refused = node.reload(&before, &config("us", &peer(us))).unwrap_err();
     assert!(refused.to_string().contains("this node's own"), "{refused}");

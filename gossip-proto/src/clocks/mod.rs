@@ -55,7 +55,7 @@ pub trait Clocks {
     /// held and the [refused](Self::refuse) ones.
     fn raise(&mut self, node: ShortNode, version: u64);
 
-    /// Notes that a record with this context entry of `node` was refused for good, so that a range
+    /// Notes that a record with this context entry of `node` was refused permanently, so that a range
     /// that ends with it may count as handled. Ignores nodes without held records.
     fn refuse(&mut self, node: ShortNode, version: u64);
 

@@ -216,8 +216,8 @@ pub enum RequestError {
     /// The peer is not connected and has no address.
     #[error("the peer is not connected and has no address; wait until it dials this node")]
     NotDialable,
-    /// The maximum number of previews runs or waits already.
-    #[error("{cap} previews run or wait already; retry when one has ended")]
+    /// The maximum number of previews already run or wait.
+    #[error("{cap} previews already run or wait; retry when one has ended")]
     TooManyPreviews {
         /// The maximum, per peer or in all.
         cap: usize,

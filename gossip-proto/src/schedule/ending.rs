@@ -115,8 +115,8 @@ impl<P: Copy + Ord> Scheduler<P> {
 
 /// The value of a session for this side.
 ///
-/// Sent records count only if they made both sides equal: a peer could request the same records
-/// repeatedly. Refused records weigh against accepted ones: a peer that brings one new record with
+/// Sent records count only if they made both sides equal; otherwise a peer could request the same
+/// records repeatedly. Refused records weigh against accepted ones: a peer that brings one new record with
 /// a thousand refused ones each time does not get the next session at once.
 fn worth(outcome: &Outcome) -> Worth {
     let stats = &outcome.stats;

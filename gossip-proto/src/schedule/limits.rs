@@ -17,9 +17,10 @@ pub const MAX_UNREACHABLE_DIALS: usize = 2;
 pub const MAX_DIALS_UNDER_WAY: usize = 512;
 /// Time for which a dial without an answer holds its permit, until a dial has succeeded.
 pub const DIAL_PERMIT: Duration = Duration::from_millis(80);
-/// Afterwards, this multiple of the usual duration of a handshake,
+/// After that, a dial without an answer holds its permit for this multiple of the usual duration of
+/// a handshake, but at least for [`LEAST_DIAL_PERMIT`].
 pub const PERMIT_HANDSHAKES: u32 = 4;
-/// but at least this.
+/// Minimum time for which a dial without an answer holds its permit.
 pub const LEAST_DIAL_PERMIT: Duration = Duration::from_millis(20);
 /// Maximum duration of a handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,7 +36,7 @@ pub const LOST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Time for which an accepted session waits for a permit before it is refused as busy.
 pub const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Pause before a session is opened again that a peer refused because a quota was used up.
+/// Pause before reopening a session that a peer refused because a quota was used up.
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// Minimum time between two sessions with a peer that no caller requested. It doubles with each
 /// session that brings nothing, so that sessions become rarer with a peer that lies about its roots

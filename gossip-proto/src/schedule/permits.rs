@@ -42,7 +42,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Gives the permit of an own session to the next waiting peer.
+    /// Gives the permit of a session of this node to the next waiting peer.
     pub(super) fn release_opened(&mut self, session: SessionId, peer: P, now: Duration) {
         self.permits.opened -= 1;
         self.in_flight.end(peer);

@@ -34,7 +34,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     /// follows each preview, so that previews starve no sync.
     ///
     /// # Errors
-    /// As [`request`](Self::request), and if the maximum number of previews runs or waits already.
+    /// As [`request`](Self::request), and if the maximum number of previews already run or wait.
     pub fn request_preview(&mut self, peer: P, now: Duration) -> Result<(), RequestError> {
         let is_full = self.previews >= MAX_PREVIEWS;
         let found = self.reachable(peer)?;

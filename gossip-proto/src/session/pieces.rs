@@ -243,7 +243,7 @@ impl<C: Wire> Draft<C> {
         draft
     }
 
-    /// Adds a part with its contents, or returns them if the result would not fit a frame.
+    /// Adds a part with its contents, or returns them if the result would not fit into a frame.
     fn add(&mut self, part: Part, contents: Vec<Named<C>>) -> Result<(), (Part, Vec<Named<C>>)> {
         let size = contents
             .iter()

@@ -331,7 +331,7 @@ enum Side {
 
 const NOT_SHARED: SessionError = SessionError::Violation(ProtocolViolation::UnsharedSpace);
 
-/// The greatest context entry of each node among some records.
+/// The greatest context entry of each node in `records`.
 fn greatest_entries(records: &[Record]) -> BTreeMap<ShortNode, u64> {
     let mut greatest = BTreeMap::new();
     for (node, entry) in records.iter().flat_map(Record::context) {

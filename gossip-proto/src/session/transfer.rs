@@ -109,8 +109,8 @@ impl<C: Wire> Transfer<C> {
 
     /// Whether `records` more records may be sent that the peer did not ask for.
     ///
-    /// After the first false, all further calls return false: the records sent have no gaps, so
-    /// that a later session can continue at their end.
+    /// Once it has returned false, it always does: the records sent then have no gaps, so a later
+    /// session can continue at their end.
     pub(super) fn may_send_unasked(&mut self, records: u64) -> bool {
         let may = self.unasked.saturating_add(records) <= MAX_UNASKED;
         self.unasked = if may { self.unasked + records } else { u64::MAX };

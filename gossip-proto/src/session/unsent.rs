@@ -19,7 +19,7 @@ pub(super) struct Unsent {
     reported: usize,
     /// Number of records in `ours` that were sent to the peer.
     told: usize,
-    /// Number of this side's records that exceed [`MAX_UNSENDABLE`].
+    /// Number of this side's unsendable records beyond [`MAX_UNSENDABLE`], which are not named.
     unnamed: u64,
 }
 

@@ -25,7 +25,7 @@ const DEFAULT_LIMIT: u64 = 1 << 20;
 ///
 /// One side holds a `Descent`; the other answers with [`Tree::answer`] and keeps no state. Each
 /// request names all nodes of a level that differ, up to [`MAX_PATHS`], so the number of round trips
-/// depends on the depth of the trees, not on the number of differences: three for some 10,000 entries,
+/// depends on the depth of the trees, not on the number of differences: three for about 10,000 entries,
 /// four for a million. Digests travel as [`Tag`]s of 5 bytes.
 ///
 /// ```

@@ -99,7 +99,7 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
     /// The context gains `dot` and nothing else. Never supersede a value that the writer does not
     /// know: all replicas delete it.
     ///
-    /// To retire a node for good, supersede its dots under a dot of another node.
+    /// To retire a node permanently, supersede its dots under a dot of another node.
     ///
     /// Returns the number of values superseded. Calls `superseded` once for each live value. O(s +
     /// log n) for s values and n nodes.

@@ -161,7 +161,7 @@ impl Machine {
         version
     }
 
-    /// V1: if the own clock lies too far above every clock that peers reported, uses the greatest of
+    /// V1: if the node's clock lies too far above every clock that peers reported, uses the greatest of
     /// those.
     fn trusted_clock(&self, now: Time, rules: &Rules) -> Version {
         let Some(told) = self.memory.told else { return self.clock(now) };
@@ -179,7 +179,7 @@ impl Machine {
         *summary = (*summary).max(version);
     }
 
-    /// V1: records an own version that a record names.
+    /// V1: records a version of this node that a record names.
     pub(crate) fn observe(&mut self, now: Time, version: Version, rules: &Rules) {
         let is_foreign = if rules.has(Weaker::IncarnationAndCounter) {
             version > self.memory.incarnation.0 * STEP + self.memory.incarnation.1

@@ -20,7 +20,7 @@ pub(crate) enum Outcome {
 }
 
 impl Machine {
-    /// V3, *submit*: the new dot supersedes the own dots held here and no others, because the
+    /// V3, *submit*: the new dot supersedes this node's dots held here and no others, because the
     /// engine never saw the peers' versions.
     pub(crate) fn submit(&mut self, now: Time, id: usize, content: u8, rules: &Rules) -> Outcome {
         if self.memory.is_waiting {
@@ -53,7 +53,7 @@ impl Machine {
     }
 
     /// V3: the engine replaced its own dots by a suppressed content. Removes own dots of other
-    /// contents, and advances the own entry.
+    /// contents, and advances this node's entry.
     fn supersede_but(&mut self, now: Time, id: usize, content: u8, rules: &Rules) {
         let names = self.names();
         let parts = &self.store.records[id].parts;
@@ -124,7 +124,7 @@ impl Machine {
         self.memory.handed
     }
 
-    /// V3, *withdraw*: removes own dots and advances the own entry.
+    /// V3, *withdraw*: removes own dots and advances this node's entry.
     pub(crate) fn withdraw(&mut self, now: Time, id: usize, rules: &Rules) {
         let carried = self.own(id).carried;
         self.remove_writes(id);
@@ -134,14 +134,14 @@ impl Machine {
         }
     }
 
-    /// V11: an operator removes the writes of an evicted node. Advances the own entry.
+    /// V11: an operator removes the writes of an evicted node. Advances this node's entry.
     pub(crate) fn withdraw_of(&mut self, now: Time, id: usize, node: usize, rules: &Rules) {
         self.store.records[id].parts[node].remove_dots();
         let version = self.mint(now, rules);
         self.own_mut(id).entry = version;
     }
 
-    /// V1: an operator removes the parts that are implausible now. Writes the contents of an own part,
+    /// V1: an operator removes the parts that are implausible now. Writes the contents of this node's part,
     /// or its withdrawal, again at plausible versions.
     pub(crate) fn drop_implausible(&mut self, now: Time, rules: &Rules) {
         let mut dropped = [None; IDS];
@@ -169,7 +169,7 @@ impl Machine {
         self.memory.summary = std::array::from_fn(|node| self.greatest_entry(node));
     }
 
-    /// Writes the contents of an own part again.
+    /// Writes the contents of this node's part again.
     fn rewrite(&mut self, now: Time, id: usize, own: &Part, rules: &Rules) {
         let mut dots = Vec::new();
         for dot in own.dots() {
@@ -182,7 +182,7 @@ impl Machine {
         self.memory.last_write[id] = entry;
     }
 
-    /// V3, *forget*: removes all dots, advances the own entry, and suppresses every live content.
+    /// V3, *forget*: removes all dots, advances this node's entry, and suppresses every live content.
     pub(crate) fn forget(&mut self, now: Time, id: usize, rules: &Rules) {
         let (live, suppressed) =
             (self.store.records[id].live(), self.store.records[id].suppressed());
@@ -218,7 +218,7 @@ impl Machine {
         &mut self.store.records[id].parts[self.node]
     }
 
-    /// Removes the own dots and, by V11, those of the nodes that this one replaces.
+    /// Removes this node's dots and, by V11, those of the nodes that this one replaces.
     fn remove_writes(&mut self, id: usize) {
         let names: Set = self.names();
         for (node, part) in self.store.records[id].parts.iter_mut().enumerate() {
@@ -232,7 +232,7 @@ impl Machine {
         self.store.records[id].parts.iter_mut().for_each(Part::remove_dots);
     }
 
-    /// Mints a version for the own part, with a dot for `content` if there is one.
+    /// Mints a version for this node's part, with a dot for `content` if there is one.
     fn write(&mut self, now: Time, id: usize, content: Option<u8>, rules: &Rules) {
         let version = self.mint(now, rules);
         let dot = content.map(|content| Dot { version, content });

@@ -11,13 +11,13 @@ pub(crate) enum Weaker {
     ImplausibleHelloBelieved,
     /// V1: one implausible version makes a node refuse the whole record, not only its part.
     ImplausibleRecordRefused,
-    /// V1: the own clock is used, however far it lies above every clock that peers told.
+    /// V1: the node's clock is used, however far it lies above every clock that peers told.
     OwnClockTrusted,
     /// V1: the highest known version replaces an implausible own clock, not the reported clock.
     OwnClockByHighest,
-    /// V1: dropping an own implausible part does not write its contents again.
+    /// V1: dropping a node's own implausible part does not write its contents again.
     DropForgetsWrites,
-    /// V1: dropping an own implausible part keeps the highest known version.
+    /// V1: dropping a node's own implausible part keeps the highest known version.
     DropKeepsHighest,
     /// V2: a part travels with the context of the whole record.
     PartsCarryWholeContext,
@@ -35,13 +35,13 @@ pub(crate) enum Weaker {
     ReissueAllOfProcess,
     /// V5: only a version that is ahead of the clock counts as foreign.
     ReissueIfAheadOfClock,
-    /// V5: the re-issued dot supersedes the own dots that arrived.
+    /// V5: the re-issued dot supersedes the node's own dots that arrived.
     ReissueSupersedes,
     /// V5: the re-issued version is a new one, not the arriving entry + 1.
     ReissueAtClock,
     /// V5: a re-issue at the limit of own dots drops the lowest.
     ReissueDropsLowest,
-    /// V3: a submission of a suppressed content keeps the own dots that it replaces.
+    /// V3: a submission of a suppressed content keeps the node's own dots that it replaces.
     SuppressedSupersedesNothing,
     /// V6: suppressed digests live in the forgetting node's dot; its next write removes them.
     SuppressedInTombstone,
@@ -49,7 +49,7 @@ pub(crate) enum Weaker {
     SuppressedCarriedOn,
     /// V7: a join never changes `last_submitted`.
     LastSubmittedKept,
-    /// V7: `last_submitted` stays when a later own version covers the own dots.
+    /// V7: `last_submitted` stays when a later own version covers the node's own dots.
     CoveredLastSubmittedKept,
     /// V7: an unchanged submission does not claim the write for this process.
     UnchangedClaimsNothing,

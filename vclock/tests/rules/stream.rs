@@ -64,7 +64,7 @@ impl Stream {
                 }
             }
         }
-        // No range can cover records above the own entry: they go last, and only if all fit.
+        // No range can cover records above this node's entry: they go last, and only if all fit.
         above_own.retain(|id| !self.order.contains(id));
         if self.order.len() + above_own.len() <= budget {
             self.order.extend(above_own);

@@ -299,7 +299,7 @@ impl World {
         self.book_join(m, id, &before);
     }
 
-    /// V1: a hello carries the greatest known version of the other's node, and the own clock.
+    /// V1: a hello carries the greatest known version of the other's node, and the sender's clock.
     pub(crate) fn exchange_hellos(&mut self, i: usize, j: usize) {
         let (a, b) = (&self.machines[i], &self.machines[j]);
         let told_to_a = (b.greatest_known(a.node), b.memory.clock_error);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::buildah;
 use crate::command::{passes, said};
 
-/// In the order of the stages in the file.
+/// The base images, in the order of the stages in the file.
 const BASES: [&str; 2] = ["localhost/engram-base-build", "localhost/engram-base-run"];
 
 /// The Debian of both base images.
@@ -18,7 +18,7 @@ const SYSTEM: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 const RUST: &str = "/usr/local/rust";
 const CARGO: &str = "/usr/local/cargo";
 
-/// Makes both, unless an earlier run did.
+/// Makes both base images, unless an earlier run did.
 pub(super) fn make(scratch: &Path) -> Result<()> {
     let [build, run] = BASES;
     if !is_here(run)? {
@@ -86,7 +86,7 @@ pub(super) fn replaced(file: &str) -> Result<String> {
     Ok(text)
 }
 
-/// What the first stage finds in its base image: Rust, and the crates that were downloaded here.
+/// The volumes that the first stage finds in its base image: Rust, and the crates downloaded on this machine.
 pub(super) fn volumes() -> Result<[String; 2]> {
     let rust = said(Command::new("rustc").args(["--print", "sysroot"]))?;
     let cargo = match std::env::var("CARGO_HOME") {

@@ -18,7 +18,7 @@ const ATTEMPTS: u32 = 60;
 
 pub(super) struct Container {
     id: String,
-    /// What the image says of itself.
+    /// The image's configuration.
     config: Value,
 }
 
@@ -71,7 +71,7 @@ impl Container {
             }
             thread::sleep(Duration::from_millis(500));
         }
-        bail!("the node (process {}) never was healthy", node.id())
+        bail!("the node (process {}) did not become healthy", node.id())
     }
 
     /// Stops the node by a request.
@@ -100,7 +100,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // It fails only for a container that is gone.
+        // This fails only for a container that no longer exists.
         _ = buildah(["rm", &self.id]).stdout(Stdio::null()).status();
     }
 }
@@ -111,7 +111,7 @@ fn words(value: &Value) -> Result<Vec<&str>> {
     words.iter().map(|word| word.as_str().context("a word is no text")).collect()
 }
 
-/// Lets every user read a folder and what it holds. The key is thrown away.
+/// Lets every user read a folder and its contents. The key in it is thrown away.
 fn open(folder: &Path) -> Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     for entry in fs::read_dir(folder)? {

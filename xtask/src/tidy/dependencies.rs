@@ -1,9 +1,9 @@
-//! Which member may depend on which.
+//! The permitted dependencies between members.
 
 use super::Violation;
 use crate::workspace::{Dependency, Member};
 
-/// The arrows of the map in the README. What is not listed is forbidden.
+/// The arrows of the diagram in the README. All other dependencies are forbidden.
 const ARROWS: [(&str, &[&str]); 7] = [
     ("engram-merkle", &[]),
     ("engram-vclock", &[]),

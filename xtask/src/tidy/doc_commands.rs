@@ -1,4 +1,4 @@
-//! Types what the documents tell a reader to type.
+//! Runs the commands that the documents tell a reader to type.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,7 +16,7 @@ const RUN_ELSEWHERE: [&str; 8] =
     ["bench", "ci", "deny", "fuzz", "release", "report", "semver", "test"];
 
 /// Runs the commands of each document in their order; those of the product's programs in one empty folder, so that one
-/// may use what an earlier one made.
+/// may use files that an earlier one made.
 pub(super) fn run(documents: &[Document]) -> Result<Vec<Violation>> {
     let programs = product::node()?;
     let mut violations = Vec::new();
@@ -37,7 +37,7 @@ pub(super) fn run(documents: &[Document]) -> Result<Vec<Violation>> {
     Ok(violations)
 }
 
-/// What a reader would type, each word in capitals replaced by something of its kind.
+/// The command that a reader would type, with a suitable value for each word in capitals.
 fn command(shown: &Shown, programs: Option<&Path>, scratch: &Path) -> Option<Command> {
     let words: Vec<_> = shown.words.iter().map(String::as_str).collect();
     let (mut command, rest) = match words.as_slice() {

@@ -1,4 +1,4 @@
-//! What the documents promise: files that exist, and commands that can be typed.
+//! Checks the documents: the files that they name exist, and their commands can be typed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,12 +21,12 @@ pub(crate) struct Document {
 /// A command as a document shows it.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Shown {
-    /// In which document, and in which line.
+    /// The document and the line.
     pub(crate) place: String,
-    /// Where it is to be typed.
+    /// The folder in which to type it.
     pub(crate) folder: PathBuf,
     pub(crate) words: Vec<String>,
-    /// In a block of its own, to be typed as it stands; otherwise it is mentioned in a sentence.
+    /// Whether it is in a console block, to be typed as it stands; otherwise a sentence mentions it.
     pub(crate) is_shown_whole: bool,
 }
 
@@ -84,8 +84,8 @@ pub(super) fn check_commands(documents: &[Document]) -> Vec<Violation> {
         .collect()
 }
 
-/// Names in back-ticks that nothing has: a `Type::item` whose parts no source names, and a file that
-/// does not exist.
+/// Names in back-ticks that do not exist: a `Type::item` with a part that no source names, or a missing
+/// file.
 pub(super) fn check_code(
     documents: &[Document],
     names: &BTreeSet<String>,
@@ -206,7 +206,7 @@ impl Document {
     }
 }
 
-/// What the links of a line lead to.
+/// The targets of the links in a line.
 fn targets(line: &str) -> impl Iterator<Item = &str> {
     line.split("](").skip(1).filter_map(|rest| rest.split(')').next())
 }

@@ -1,4 +1,4 @@
-//! Names of metrics in documents: each is one that a node has.
+//! Checks that a node has every metric that a document names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,15 +9,16 @@ use super::Violation;
 use super::documents::Document;
 use crate::command::root;
 
-/// It has a panel for each metric, and `cargo xtask dashboard --check` compares it with the node's own table.
+/// The dashboard, which has a panel for each metric: `cargo xtask dashboard --check` compares it with the table of the
+/// node.
 const DASHBOARD: &str = "engram-bridge/dashboard/grafana.json";
 
 const PREFIXES: [&str; 2] = ["engram_gossip_", "engram_consolidation_"];
 
-/// What Prometheus appends to the name of a histogram.
+/// The suffixes that Prometheus appends to the name of a histogram.
 const SUFFIXES: [&str; 3] = ["_bucket", "_count", "_sum"];
 
-/// Crates, whose names begin like those of metrics.
+/// Crates whose names have the prefix of a metric.
 const CRATES: [&str; 2] = ["engram_gossip_net", "engram_gossip_proto"];
 
 /// Names of metrics that no node has.

@@ -1,14 +1,14 @@
-//! Which module of a crate may use which.
+//! The permitted uses between the modules of a crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Violation;
 use super::sources::Source;
 
-/// The rooms of the bridge from the bottom up. A room uses those before it, and no others.
+/// The folders of the bridge from the bottom up. A folder uses only those before it.
 const ROOMS: [&str; 7] = ["engram", "replica", "durable", "spaces", "sync", "service", "node"];
 
-/// Modules beside each other that use each other, since they are one recursive structure.
+/// Sibling modules that use each other, because they are one recursive structure.
 const RECURSIVE: [(&str, &[&str]); 3] = [
     // A block holds slots, which hold blocks; a change turns one form into the other.
     ("engram-merkle", &["block", "change", "leaf_block", "scheme", "slots"]),
@@ -31,7 +31,7 @@ struct Use<'s> {
     used: Vec<&'s str>,
 }
 
-/// A room that uses a room above it.
+/// Finds each folder that uses a folder above it.
 pub(super) fn check_rooms(sources: &[Source]) -> Vec<Violation> {
     let rank = |path: &[&str]| ROOMS.iter().position(|room| path.first() == Some(room));
     let mut violations = Vec::new();
@@ -49,7 +49,7 @@ pub(super) fn check_rooms(sources: &[Source]) -> Vec<Violation> {
     violations
 }
 
-/// Modules beside each other that use each other, directly or by way of others.
+/// Finds sibling modules that use each other, directly or indirectly.
 pub(super) fn check_circles(member: &str, sources: &[Source]) -> Vec<Violation> {
     let mut beside: BTreeMap<Vec<&str>, BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
     for Use { user, used, .. } in &uses(sources) {
@@ -192,7 +192,7 @@ fn statements(code: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Reads one path, or the paths of a group, after `before`. Returns the length of what it read.
+/// Reads one path, or the paths of a group, after `before`. Returns the length of the code that it read.
 fn follow<'c>(code: &'c str, before: &mut Vec<&'c str>, paths: &mut Vec<Vec<&'c str>>) -> usize {
     let name = |code: &'c str| {
         let end = code.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(code.len());
@@ -221,7 +221,7 @@ fn follow<'c>(code: &'c str, before: &mut Vec<&'c str>, paths: &mut Vec<Vec<&'c 
     at
 }
 
-/// Reads the paths in braces. Returns the length of what it read.
+/// Reads the paths in braces. Returns the length of the code that it read.
 fn group<'c>(code: &'c str, before: &mut Vec<&'c str>, paths: &mut Vec<Vec<&'c str>>) -> usize {
     let mut at = 1;
     while at < code.len() && !code[at..].starts_with('}') {

@@ -1,9 +1,9 @@
-//! Names that do not come back, and names of tests.
+//! Retired names, and the names of tests.
 
 use super::Violation;
 use super::sources::Source;
 
-/// Words of machinery that is gone, or that the glossary replaced, each with the term to use.
+/// Words of removed code, and words that the glossary replaced, each with the term to use.
 const RETIRED: [(&str, &str); 23] = [
     ("board", "state"),
     ("bury", "suppress"),

@@ -1,4 +1,4 @@
-//! What every published crate must carry with it.
+//! The files that every published crate must contain.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ pub(super) fn check(member: &Member) -> Vec<Violation> {
         if empty {
             violations.push(violation(
                 file,
-                "is missing or empty; a published crate carries it".to_owned(),
+                "is missing or empty; a published crate needs it".to_owned(),
             ));
         }
     }

@@ -9,11 +9,11 @@ use super::Violation;
 use crate::command::root;
 use crate::workspace::Member;
 
-/// Crates that know no clock, no thread and no network.
+/// Crates that use no clock, no thread and no network.
 const PURE: [&str; 4] =
     ["engram-merkle", "engram-vclock", "engram-conflict", "engram-gossip-proto"];
 
-/// What would smuggle one in, and the maps whose order is another in every run.
+/// The names of clocks, threads and networks, and of maps whose order differs between runs.
 const IMPURE: [&str; 8] = [
     "Instant::now",
     "SystemTime",
@@ -25,7 +25,7 @@ const IMPURE: [&str; 8] = [
     "HashSet",
 ];
 
-/// One file of a crate, its tests apart from the rest.
+/// One file of a crate, with its tests separated from the other code.
 pub(crate) struct Source {
     pub(super) place: String,
     pub(super) product: String,
@@ -146,7 +146,7 @@ fn public_constant(line: &str) -> Option<&str> {
     rest.split(':').next()
 }
 
-/// Whether `text` has `name` as a word of its own.
+/// Whether `text` contains `name` as a separate word.
 fn names(text: &str, name: &str) -> bool {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name)
 }

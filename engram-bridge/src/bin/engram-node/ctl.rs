@@ -62,7 +62,7 @@ enum Task {
     Groups,
     /// Copies the state to a new folder.
     Backup { path: PathBuf },
-    /// Gives the space in the store's file that its rows do not need back to the system.
+    /// Returns unused space of the store's file to the file system.
     Compact,
     /// Writes the visible patterns to a file, one JSON object a line.
     Export { path: PathBuf },

@@ -122,7 +122,7 @@ pub(crate) struct Snapshot {
     pub(crate) written: usize,
     /// Patterns that wait for the first contact of their space.
     pub(crate) waiting: usize,
-    /// Patterns whose contents were forgotten and stay so.
+    /// Patterns whose contents were forgotten and stay forgotten.
     pub(crate) suppressed: usize,
     pub(crate) rejected: usize,
 }
@@ -151,7 +151,7 @@ pub(crate) struct State {
     pub(crate) sessions: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
-    /// Patterns and lines of the own data that were left out.
+    /// Patterns and lines of this node's data that were left out.
     pub(crate) rejected: u64,
     /// Whether all own snapshots have been submitted.
     pub(crate) replay_done: bool,

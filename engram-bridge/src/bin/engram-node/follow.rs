@@ -15,7 +15,7 @@ use crate::backlog::Backlog;
 use crate::notice::Notice;
 use crate::submit::Submitter;
 
-/// The pause between two reads of a file that did not grow.
+/// The pause between two reads of a file that has not grown.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// The pause before a failed snapshot is submitted again.
@@ -23,9 +23,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Submits the contents of a file as one snapshot for each space, and then every appended line. A
 /// file that is truncated, or replaced by a new one of the same name, is read from its beginning,
-/// after the old one was read to its end. Truncation is detected while the file is shorter than the
-/// part already read. The file may be missing for a while. No position is kept over a restart:
-/// earlier submissions are then unchanged.
+/// after the old one has been read to its end. Truncation is detected while the file is shorter than
+/// the part already read. The file may be missing for a while. No position is kept across a restart:
+/// patterns that were submitted before are then unchanged.
 pub(crate) struct Follow {
     pub(crate) path: PathBuf,
     pub(crate) submitter: Submitter,

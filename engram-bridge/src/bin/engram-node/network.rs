@@ -6,12 +6,12 @@ use engram_gossip_proto::Event as Noticed;
 use crate::event::{Event, Level, Session};
 use crate::notice::Notice;
 
-/// The advice when a peer and this node remain different. The refusing node names each record and
-/// the reason; the other node learns only this.
+/// The explanation of states that stay different. The node that refuses records reports each of them
+/// with the reason; the other node knows only this.
 const STALLED: &str = "one of the two nodes refuses records of the other, and reports their ids and the \
      reasons; or one holds records that exceed a limit of the wire, which both report";
 
-/// The report of an event.
+/// How an event is reported.
 pub(crate) enum Report {
     /// Reported each time.
     Always(Event),
@@ -19,7 +19,8 @@ pub(crate) enum Report {
     Once(Notice),
 }
 
-/// The report of an event; `None` if it is not reported. `name` names a node for people.
+/// The report of an event; `None` if it is not reported. `name` returns the display name of a
+/// node.
 pub(crate) fn report(event: Net, name: impl Fn(NodeId) -> String) -> Option<Report> {
     use Level::{Info, Warning};
     let (code, level, peer, reason) = match event {

@@ -221,7 +221,7 @@ impl Notice {
         Self { space: Some(space.to_string()), ..Self::new("snapshot_failed", reason) }
     }
 
-    /// A line of the own data, or a pattern of it, was left out.
+    /// A line of this node's data, or a pattern in it, was left out.
     pub(crate) fn rejected_line(
         file: &str,
         line: Option<u64>,

@@ -116,7 +116,7 @@ impl Host {
         submitted.map_err(|panic| panic.to_string())?
     }
 
-    /// Compacts the store, and tells its size before and after.
+    /// Compacts the store, and reports its size before and after.
     async fn compact(&self) -> Result<Event, Refusal> {
         let store = Arc::clone(&self.node.store);
         let compacted = change(move || {
@@ -191,7 +191,7 @@ fn submit_file(path: &Path, submitter: &Submitter) -> Result<Event, Refusal> {
             let done = submitter.submit(&snapshot).map_err(|reason| {
                 let FileSnapshot { space, run, .. } = &snapshot;
                 format!(
-                    "snapshot {run} of {space} was not taken, {snapshots} were before it: {reason}"
+                    "snapshot {run} of {space} was not taken, but {snapshots} earlier ones were: {reason}"
                 )
             })?;
             snapshots += 1;
@@ -230,7 +230,7 @@ fn choose(digests: &[String], version: &str) -> Result<usize, String> {
         _ => {
             let digests: Vec<_> = digests.iter().map(|digest| &digest[..12]).collect();
             Err(format!(
-                "{version} is the beginning of no version or of several; there are {}",
+                "no version, or more than one, begins with {version}; there are {}",
                 digests.join(", ")
             ))
         }

@@ -111,7 +111,7 @@ impl Report {
         if self.shared.sessions { now != said } else { shown(now) != shown(said) }
     }
 
-    /// Counts a line or a pattern of the own data that was left out, and reports it.
+    /// Counts a line or a pattern of this node's data that was left out, and reports it.
     pub(crate) fn reject(&self, file: &str, left_out: RejectedLine) {
         let RejectedLine { line, pattern, reason } = left_out;
         self.shared.rejected.fetch_add(1, Ordering::Relaxed);

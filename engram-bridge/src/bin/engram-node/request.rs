@@ -14,7 +14,7 @@ pub(crate) enum Request {
     Export { path: PathBuf },
     /// Copy the state to a folder.
     Backup { path: PathBuf },
-    /// Give the space that the stored rows do not need back to the system.
+    /// Return unused space of the store's file to the file system.
     Compact,
     /// Delete a pattern on all nodes.
     Forget { space: String, id: String },

@@ -29,7 +29,7 @@ pub(super) struct Peer {
     records_apart: Option<u64>,
     /// Its liveness in the membership: `alive`, `suspect` or `down`.
     liveness: &'static str,
-    /// The time since the roots were last equal; since the start if they never were.
+    /// The time since the roots were last equal; if they never were, since this node started.
     lag_seconds: f64,
     ever_equal: bool,
     /// Changes here since then, over all spaces.

@@ -50,8 +50,8 @@ pub enum Warning {
     Implausible {
         /// The number of parts.
         parts: u64,
-        /// Whether most members of the roster wrote such versions, which means that this node's
-        /// clock is behind.
+        /// Whether most members of the roster wrote such versions. If so, this node's clock is
+        /// behind.
         by_most: bool,
     },
     /// Within the last hour, members were found to write versions ahead of this node's clock by
@@ -66,8 +66,8 @@ pub enum Warning {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unready {
-    /// It has peers, and its state was never equal to the state of one of them.
-    #[error("this node was not yet equal with any of its peers")]
+    /// It has peers, and its state has never been equal to that of any of them.
+    #[error("this node has not been equal to any of its peers yet")]
     NeverEqual,
     /// It has peers, but is connected to none of them.
     #[error("no peer is connected; the state of each names the cause")]

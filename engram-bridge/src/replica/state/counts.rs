@@ -1,19 +1,19 @@
-//! Counts of records by their kind, kept up to date: nobody waits while all records are counted.
+//! Counts of records by kind, updated with each change so that no caller waits for a full count.
 
 use super::versions;
 use crate::replica::record::Record;
 use crate::replica::report::MANY_VERSIONS;
 
-/// How many records of a space are of some kind.
+/// The number of records of a space by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     /// With more than one version to choose from.
     pub(super) conflicting: u64,
     /// With [`MANY_VERSIONS`](MANY_VERSIONS) or more.
     pub(super) crowded: u64,
-    /// Without live dots. A record that names no node is none.
+    /// Without live dots. A default record does not count.
     pub(super) deletions: u64,
-    /// Digests that records suppress, or suppressed once.
+    /// Digests that records suppress or once suppressed.
     pub(super) suppressed: u64,
 }
 
@@ -28,7 +28,7 @@ impl Counts {
         }
     }
 
-    /// Counts a record that replaces `before`. No record is the default one.
+    /// Counts `after` in place of `before`. A default record stands for none.
     pub(super) fn replace(&mut self, before: &Record, after: &Record) {
         let (before, after) = (Self::of(before), Self::of(after));
         self.conflicting = self.conflicting + after.conflicting - before.conflicting;
@@ -45,7 +45,7 @@ mod tests {
 
     use super::*;
 
-    /// A record of so many nodes, each with a version of its own.
+    /// A record of `nodes` nodes, each with one version.
     fn record(nodes: u8) -> Record {
         let mut record = Record::default();
         for node in 0..nodes {

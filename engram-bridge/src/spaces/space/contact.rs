@@ -25,8 +25,8 @@ impl Space {
     }
 
     /// Ends the wait of [`await_contact`](Self::await_contact) and submits all waiting patterns. A
-    /// [`Binding`](crate::Binding) calls it after the first complete session, or when no peer was met for a
-    /// while.
+    /// [`Binding`](crate::Binding) calls it after the first complete session, or after some time without
+    /// one.
     ///
     /// # Errors
     /// [`StorageError`] if the changes cannot be stored. Patterns that are not stored keep waiting.

@@ -1,4 +1,4 @@
-//! Writes of the own engine and of an operator.
+//! Writes of this node's engine and of an operator.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A parser of RFC 3339 times, independent of the nodes' parser, and without a dependency to keep compile time low.
+//! A parser of RFC 3339 times: independent of the nodes' parser, and without dependencies to keep compile times low.
 
 /// Nanoseconds since the Unix epoch of an RFC 3339 time.
 pub(super) fn nanoseconds(time: &str) -> Option<i128> {

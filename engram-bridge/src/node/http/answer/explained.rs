@@ -62,7 +62,7 @@ struct Version {
     writes: Vec<Write>,
     /// Whether it was forgotten, so that it is not shown.
     suppressed: bool,
-    /// The peer that sent it first; `None` if the own engine submitted it, or if the peer is
+    /// The peer that sent it first; `None` if this node's engine submitted it, or if the peer is
     /// unknown.
     introduced_by: Option<String>,
     /// Whether this node's own engine submitted it last.

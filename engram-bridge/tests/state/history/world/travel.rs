@@ -98,7 +98,7 @@ impl World {
         self.put(other, Input::Greet(to_other));
     }
 
-    /// Passes a hello that claims an own version from the far future.
+    /// Passes a hello that claims a version of the receiver from the far future.
     pub(super) fn lie(&mut self, process: usize) {
         let (known, clock) = ((self.now + 90 * YEAR) as u64, self.now as u64);
         self.put(process, Input::Greet(Greeting { known, clock }));
