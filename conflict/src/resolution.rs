@@ -91,7 +91,7 @@ impl<T> Resolution<T> {
     }
 
     /// Shows a changed copy of the version at `base`: a composition if `value` differs from that version, otherwise a
-    /// choice of it. The version at `base` has the whole share.
+    /// choice of it. The version at `base` gets a share of 1.
     ///
     /// # Panics
     /// If `base` is not an index of `versions`.

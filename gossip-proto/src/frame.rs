@@ -14,7 +14,7 @@ const MAGIC: [u8; 2] = *b"EG";
 const ENDS_TURN: u8 = 0b0000_0001;
 const FLAGS_AT: usize = 4;
 
-/// The kind of a frame. The numbers are part of the wire; new kinds are appended only.
+/// The kind of a frame. The numbers are part of the wire; new kinds are only appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 #[non_exhaustive]

@@ -63,7 +63,7 @@ impl Merged {
     }
 
     /// Shows the version at `base` with these parts: a composition if they differ from that version's, otherwise a
-    /// choice of it. The order of citations does not matter. The version at `base` has the whole share.
+    /// choice of it. The order of citations does not matter. The version at `base` gets a share of 1.
     #[must_use]
     pub fn over<T: PatternValue>(
         self,
@@ -215,7 +215,8 @@ pub enum InvalidPattern {
     },
 }
 
-/// Checks a pattern: finite numbers in their ranges, and the dimension of `first`. For [`Value::validate`].
+/// Checks that the numbers of a pattern are finite and in range, and that it has the dimension of `first`.
+/// Implements [`Value::validate`] for patterns.
 ///
 /// Signed zeros, subnormal numbers and a strength above 1 are valid.
 ///

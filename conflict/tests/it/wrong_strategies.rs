@@ -13,7 +13,7 @@ use engram_conflict::{Law, Outcome, Reason, Resolution, Strategy, StrategyId};
 type Versions = engram_conflict::Versions<OwnedPattern>;
 type Answer = Resolution<OwnedPattern>;
 
-/// A strategy that consists of a rule only.
+/// A strategy that consists only of a rule.
 struct Rule<F>(F);
 
 impl<F: Fn(&Versions) -> Answer + Send + Sync> Strategy<OwnedPattern> for Rule<F> {

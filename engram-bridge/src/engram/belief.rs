@@ -8,10 +8,10 @@ use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
 use crate::engram::timestamp::Timestamp;
 
-/// The most belief updates that are remembered, as in Engram.
+/// The maximum number of belief updates that are remembered, as in Engram.
 pub(crate) const MAX_RECENT_UPDATES: usize = 512;
 
-/// The most belief updates that wait for a log; the oldest are dropped.
+/// The maximum number of belief updates that wait for a log; the oldest are dropped.
 pub(crate) const MAX_COLLECTED_UPDATES: usize = 65_536;
 
 /// The cause of a change of the merged view.

@@ -67,7 +67,7 @@ pub struct ConfidenceError(pub f32);
 
 /// A consolidated semantic pattern, field for field as in Engram.
 ///
-/// The id is unique within its memory space only. It is carried and never recomputed: Engram
+/// The id is unique only within its memory space. It is carried and never recomputed: Engram
 /// computes it with a hash that may differ between compiler releases.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SemanticPattern {

@@ -130,7 +130,7 @@ pub struct GossipConfig {
     pub interval: Duration,
     /// The number of peers that a round contacts, 3.
     pub fanout: usize,
-    /// The most patterns that one message carries, 100.
+    /// The maximum number of patterns that one message carries, 100.
     pub max_patterns_per_sync: u32,
     /// Whether messages are compressed if that makes them smaller; on.
     pub enable_compression: bool,
@@ -214,7 +214,7 @@ pub enum StrategyChoice {
     ConfidenceVoting,
     /// `confidence-weighted`: the mean of all versions, weighted by confidence.
     ConfidenceWeighted,
-    /// `last-writer`: the version consolidated last, with its citations only.
+    /// `last-writer`: the version consolidated last, with only its own citations.
     LastWriter,
     /// `keep-both`: every version under the same id, the most confident first.
     KeepBoth,

@@ -125,7 +125,7 @@ impl Telemetry {
     /// The reason why the node is not ready to serve the cluster's state; `None` if it is ready.
     ///
     /// It is ready while it can store changes, is connected to a peer, and has been equal to one
-    /// since it started. A node without peers only has to store.
+    /// since it started. A node without peers is ready while it can store changes.
     pub fn unready(&self) -> Option<Unready> {
         if let Some(failure) = self.store().write_stats().storage_failure {
             return Some(Unready::Storage(failure));

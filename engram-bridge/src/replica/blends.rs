@@ -6,7 +6,7 @@ use engram_merkle::Digest;
 
 use crate::engram::pattern::SemanticPattern;
 
-/// The most blends of one pattern that are remembered; the oldest is dropped.
+/// The maximum number of blends of one pattern that are remembered; the oldest is dropped.
 pub(crate) const MAX_BLENDS: usize = 8;
 
 /// The blends of one pattern that this process handed out. They end with the process, as the

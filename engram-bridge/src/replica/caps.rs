@@ -96,7 +96,7 @@ impl CapUsage {
 /// The percentage of a cap at which an operator should raise it.
 const NEAR_PERCENT: u128 = 80;
 
-/// The most nodes outside the roster that one record names.
+/// The maximum number of nodes outside the roster that one record names.
 pub const MAX_UNLISTED_NODES: usize = 4_096;
 
 /// The amounts that caps limit.

@@ -18,7 +18,7 @@ use crate::replica::encoding::{Cursor, hash, put_bytes, put_count};
 pub const MAX_ID_BYTES: usize = 128;
 /// The longest episode id, in bytes.
 pub const MAX_EPISODE_ID_BYTES: usize = 256;
-/// The most episodes that one pattern cites.
+/// The maximum number of episodes that one pattern cites.
 pub const MAX_EPISODES: usize = 4_096;
 
 pub(crate) const TAG: &[u8; 8] = b"ecb1cont";
@@ -352,7 +352,7 @@ fn check_size(pattern: &SemanticPattern) -> Result<(), TooLarge> {
     check_content(&to_wire(pattern))
 }
 
-/// The most bytes by which the wire form of a content exceeds its canonical form.
+/// The maximum number of bytes by which the wire form of a content exceeds its canonical form.
 const WIRE_OVERHEAD: usize = 64;
 
 fn canonical(pattern: &Arc<SemanticPattern>, precision: Precision) -> Arc<SemanticPattern> {

@@ -9,9 +9,9 @@ use engram_vclock::{Dot, VectorClock};
 use crate::replica::content::validate_id;
 use crate::replica::encoding::{Cursor, hash, put_bytes, put_count};
 
-/// The most live dots of one node in one record.
+/// The maximum number of live dots of one node in one record.
 pub use engram_vclock::MAX_NODE_DOTS;
-/// The most digests that one record suppresses.
+/// The maximum number of digests that one record suppresses.
 pub use engram_vclock::MAX_SUPPRESSED;
 
 const TAG: &[u8; 8] = b"ecb2reco";

@@ -19,7 +19,7 @@ pub struct Retention {
     /// the lower median, over the roster members with a live pattern, of the time of each member's
     /// newest pattern: no single clock moves it, and an idle space loses nothing.
     pub max_age: Option<Duration>,
-    /// The most patterns that a space shows: those with the highest confidence; at equal
+    /// The maximum number of patterns that a space shows: those with the highest confidence; at equal
     /// confidence, the newest.
     pub max_patterns: Option<usize>,
 }

@@ -28,7 +28,7 @@ pub struct SpaceView {
 /// Why the session runs.
 #[derive(Clone, Debug)]
 pub(crate) enum SessionMode {
-    /// To sync, with a known peer or without one.
+    /// To sync; with the id of the peer, if it is known.
     Sync(Option<Arc<NodeId>>),
     /// To compute the changes that a sync would make. No record is joined, and no content sent.
     Preview(Arc<Preview>),

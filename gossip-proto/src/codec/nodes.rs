@@ -40,7 +40,7 @@ impl NodeTable {
 
     /// Takes a table; calls `count` before it allocates a node.
     ///
-    /// The caller compares it with the table of the decoded message, so that it has one form only.
+    /// The caller compares it with the table of the decoded message, so that each table has only one form.
     pub(crate) fn take(
         r: &mut Reader<'_>,
         mut count: impl FnMut() -> Result<(), DecodeError>,

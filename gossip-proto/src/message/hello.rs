@@ -65,7 +65,7 @@ pub struct SpaceRoot {
     pub generation: u64,
 }
 
-/// A description of a side's spaces. New variants are appended only.
+/// A description of a side's spaces. New variants are only appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Spaces {

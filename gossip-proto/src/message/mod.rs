@@ -74,7 +74,7 @@ impl Message {
         }
     }
 
-    /// Encodes the whole frame, header included. `compression` affects `PatternSync` only.
+    /// Encodes the whole frame, header included. `compression` affects only `PatternSync`.
     ///
     /// A session splits its messages so that each obeys the limits. A message made by hand that
     /// exceeds a limit is still encoded, but every reader refuses it.

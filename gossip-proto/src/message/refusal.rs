@@ -15,7 +15,7 @@ use crate::{DecodeError, SessionError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The sender only speaks this wire version.
+    /// The sender speaks only this wire version.
     Version(u8),
     /// A state parameter differs.
     Parameter {

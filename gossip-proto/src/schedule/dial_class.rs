@@ -18,7 +18,7 @@ pub(super) enum DialClass {
 impl DialClass {
     pub(super) const ALL: [Self; 4] = [Self::Requested, Self::New, Self::Lost, Self::Unreachable];
 
-    /// The most dials of the class that hold a permit at once.
+    /// The maximum number of dials of the class that hold a permit at once.
     pub(super) fn share(self) -> usize {
         match self {
             Self::Requested | Self::New => MAX_DIALS,

@@ -18,8 +18,9 @@ use crate::{Entry, Message, Prefix, ProtocolViolation, View};
 const LISTED: u64 = 12;
 /// Bytes of nodes or listings after which a frame is closed.
 const FRAME_TARGET: usize = 64 << 10;
-/// Most bytes of a line and of a node.
+/// Maximum bytes of a line.
 const LINE_LEN: usize = KEY_LEN + TAG_LEN;
+/// Maximum bytes of a node.
 const NODE_LEN: usize = 9 + 16 * TAG_LEN;
 
 /// A node of the tree of one space.

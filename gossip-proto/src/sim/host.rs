@@ -6,7 +6,7 @@ use crate::{Parameters, SpaceId, Summary, View};
 
 /// The state of one node: the real store, or a model of it.
 ///
-/// The world only reads through this trait. The code that runs the world writes to its hosts
+/// Through this trait, the world only reads. The code that runs the world writes to its hosts
 /// directly and then calls [`World::touch`](super::World::touch).
 pub trait Host {
     /// A pinned view of one space.

@@ -39,7 +39,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     /// is written.
     ///
     /// `last_write` is the last write that *this process* made or confirmed, `None` if it made none. Do
-    /// not pass writes of earlier processes. If the result has a `reissued` write, pass that next time.
+    /// not pass writes of earlier processes. If the result has a `reissued` write, pass it next time.
     ///
     /// `clock` records the arriving entry for `node`. First check that `other` is plausible,
     /// see [`HybridClock::is_plausible`] and [`retain_nodes`](Self::retain_nodes).

@@ -11,7 +11,7 @@ pub(crate) enum Weaker {
     ImplausibleHelloBelieved,
     /// V1: one implausible version makes a node refuse the whole record, not only its part.
     ImplausibleRecordRefused,
-    /// V1: the node's clock is used, however far it lies above every clock that peers told.
+    /// V1: the node's clock is used, however far it lies above every clock that peers reported.
     OwnClockTrusted,
     /// V1: the highest known version replaces an implausible own clock, not the reported clock.
     OwnClockByHighest,

@@ -133,7 +133,7 @@ impl<'a> Check<'a> {
         }
         for key in shown.keys().filter(|key| !self.expected.contains_key(key)).collect::<Vec<_>>() {
             self.problem(format!(
-                "{node} shows pattern {} of {}, fed to nobody",
+                "{node} shows pattern {} of {}, which no input contains",
                 key.id, key.space
             ));
         }
@@ -295,7 +295,7 @@ mod tests {
             (&[("p", &["e1", "e3"], 0.75), ("q", &["e2", "e2"], 0.500_000_06)], "altered"),
             (
                 &[("p", &["e1", "e3"], 0.75), ("q", &["e2", "e2"], 0.5), ("r", &[], 0.5)],
-                "fed to nobody",
+                "which no input contains",
             ),
         ];
         for (shown, problem) in wrong {

@@ -21,7 +21,7 @@ const RECURSIVE: [(&str, &[&str]); 3] = [
     ),
 ];
 
-/// The most names at the root of the bridge, modules not counted.
+/// The maximum number of names at the root of the bridge, modules not counted.
 const ROOT_NAMES: usize = 40;
 
 /// A module that uses another, both as paths from the crate root.

@@ -185,8 +185,8 @@ impl<K: Ord + Clone> CrossIdView<K> {
 
     /// Decides all pending patterns, best rank first, and the patterns that depend on changed ones.
     ///
-    /// A decision only depends on better ranks and only makes worse ranks pending, so each pattern
-    /// is decided at most once, after everything on which it depends.
+    /// A decision depends only on better ranks and makes only worse ranks pending, so each pattern is
+    /// decided at most once, after everything on which it depends.
     fn settle(&mut self, mut pending: BTreeSet<Rank<K>>) {
         while let Some(rank) = pending.pop_first() {
             // A later edit of the same batch may have removed the pattern.

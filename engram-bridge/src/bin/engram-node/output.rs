@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-/// The most lines that wait for a slow reader; further ones are dropped and counted.
+/// The maximum number of lines that wait for a slow reader; further ones are dropped and counted.
 pub(crate) const QUEUE: usize = 4_096;
 
 /// The time that the end of the program waits for a slow reader.

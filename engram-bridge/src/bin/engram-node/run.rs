@@ -51,7 +51,7 @@ pub(crate) struct Run {
     control: bool,
 }
 
-/// The most requests that wait.
+/// The maximum number of requests that wait.
 const REQUESTS: usize = 16;
 
 impl Run {

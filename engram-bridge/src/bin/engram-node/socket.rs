@@ -17,7 +17,7 @@ use crate::request::{Answer, MAX_REQUEST, Request};
 
 /// The name of the socket in the state folder.
 pub(crate) const SOCKET: &str = "control.sock";
-/// The most requests served at once; others wait.
+/// The maximum number of requests served at once; others wait.
 const MAX_CONNECTIONS: usize = 8;
 /// The time that a client may take to send its request, and to receive its answer.
 const TIME_LIMIT: Duration = Duration::from_secs(10);

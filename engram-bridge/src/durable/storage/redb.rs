@@ -49,7 +49,7 @@ struct Open {
 
 impl RedbStateStore {
     /// The default size of the page cache in bytes. See [`with_cache`](Self::with_cache). The state is in
-    /// memory anyway, so the database needs pages for its own work only.
+    /// memory anyway, so the database needs pages only for its own work.
     pub const DEFAULT_CACHE: usize = 256 << 10;
 
     /// The store in `folder`. Does not read or create anything yet.

@@ -374,7 +374,7 @@ pub(super) const KEYS: [Key; 51] = [
         "max_age_days",
         Number(check::MAX_AGE_DAYS),
         Nothing("all are shown"),
-        "The maximum age of a shown pattern, in days before the present of its space.",
+        "The maximum age of a shown pattern, counted from the median of the members' newest patterns.",
     ),
     key(
         "retention",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The most connections served at once. A further one closes the oldest without a request in
+/// The maximum number of connections served at once. A further one closes the oldest without a request in
 /// progress; if all have one, it waits.
 pub const MAX_CONNECTIONS: usize = 32;
 /// Bytes of one request's head; longer ones are refused. Bodies are never read.
@@ -14,6 +14,6 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time after which a connection is closed. The answer in progress is finished if the client
 /// receives it within [`HEAD_TIMEOUT`].
 pub const CONNECTION_LIFE: Duration = Duration::from_secs(120);
-/// The most ids of patterns, nodes or contents in one list of an answer; further ones are only
+/// The maximum number of ids of patterns, nodes or contents in one list of an answer; further ones are only
 /// counted.
 pub const MAX_IDS: usize = 256;

@@ -15,7 +15,7 @@ use crate::replica::placement::Placement;
 use crate::replica::record::Record;
 use crate::replica::visible::visible;
 
-/// The most rows in doubt that one commit writes again.
+/// The maximum number of rows in doubt that one commit writes again.
 const MAX_RESTATED: usize = 2_048;
 
 impl SpaceState {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
 
-/// The most snapshots that wait. One more is merged into the last of them.
+/// The maximum number of snapshots that wait. One more is merged into the last of them.
 const MAX_PENDING: usize = 8;
 
 /// A snapshot from the engine.

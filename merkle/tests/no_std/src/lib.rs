@@ -1,4 +1,4 @@
-//! Uses the whole of the crate in a world that has `core` and `alloc` only.
+//! Uses the whole crate with only `core` and `alloc`.
 
 #![no_std]
 

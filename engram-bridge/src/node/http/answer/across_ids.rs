@@ -91,7 +91,7 @@ impl Group {
     }
 }
 
-/// The most members that a group lists.
+/// The maximum number of members that a group lists.
 const MAX_MEMBERS: usize = 10;
 
 impl Compared {
