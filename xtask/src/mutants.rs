@@ -2,6 +2,7 @@
 
 mod plant;
 mod scheduler;
+mod session;
 mod table;
 
 use std::collections::BTreeSet;
@@ -78,7 +79,7 @@ impl Mutants {
 
 /// Every mutant.
 fn all() -> impl Iterator<Item = &'static Mutant> {
-    table::MUTANTS.iter().chain(scheduler::MUTANTS)
+    table::MUTANTS.iter().chain(session::MUTANTS).chain(scheduler::MUTANTS)
 }
 
 /// A copy of the checkout, with a target folder that is kept for the next run.

@@ -139,7 +139,9 @@ fn lints() -> Command {
 /// Prefers nextest, which runs the tests of all crates in parallel.
 fn tests() -> Command {
     if Tool::NEXTEST.is_here() {
-        cargo(["nextest", "run", "--workspace", "--all-features"])
+        let mut command = cargo(["nextest", "run", "--config-file", ".cargo/nextest.toml"]);
+        command.args(["--workspace", "--all-features"]);
+        command
     } else {
         cargo(["test", "--workspace", "--all-features", "--lib", "--bins", "--tests"])
     }
