@@ -146,7 +146,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "one new pattern at each node; 20 % of the packets are lost, 10 % of the nodes are dead";
     "bad_one_1000", 1000 nodes, 10 seeds, Large, 15.0 s, Plan::Spread(Change::One, BAD),
         "one new pattern; 20 % of the packets are lost, 10 % of the nodes are dead";
-    "many_100", 100 nodes, 3 seeds, Quick, 3.0 s, Plan::Spread(Change::Many(1_000), LAN),
+    "many_100", 100 nodes, 2 seeds, Quick, 3.0 s, Plan::Spread(Change::Many(1_000), LAN),
         "1,000 new patterns at one node";
     "healed_100", 100 nodes, 3 seeds, Quick, 5.0 s, Plan::Halves(1),
         "two halves that were apart for ten minutes, from the moment of healing";
@@ -154,13 +154,13 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "the same, and the halves differ in 200 patterns: the sessions at each node stay bounded";
     "rush_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Rush(100),
         "all nodes request sessions of one with 100 new patterns, which keeps to its permits";
-    "load_100", 100 nodes, 1 seeds, Quick, 3.0 s, Plan::Load(Pace::PerMinute(100)),
+    "load_100", 100 nodes, 1 seeds, Large, 3.0 s, Plan::Load(Pace::PerMinute(100)),
         "100 new patterns a minute for two minutes: the longest time until a pattern is everywhere";
     "busy_100", 100 nodes, 1 seeds, Large, 5.0 s, Plan::Load(Pace::EachPerSecond),
         "one pattern per node and second for ten seconds: the longest time until it is everywhere";
     "start_500", 500 nodes, 6 seeds, Quick, 5.0 s, Plan::Silence(100, Moment::Start),
         "400 of 500 members are silent: the time until a node is connected to all running ones";
-    "return_500", 500 nodes, 3 seeds, Quick, 2.0 s, Plan::Silence(100, Moment::Return),
+    "return_500", 500 nodes, 2 seeds, Quick, 2.0 s, Plan::Silence(100, Moment::Return),
         "the same: the time until a returning member is connected again";
     "start_402", 402 nodes, 9 seeds, Quick, 30.0 s, Plan::Silence(2, Moment::Start),
         "400 of 401 other members are silent: the time until the running one is connected";

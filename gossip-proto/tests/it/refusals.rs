@@ -34,7 +34,12 @@ fn a_full_side_sends_and_gets_nothing() {
             let (full, other) = (kind(holding(1, count)), kind(holding(2, count)));
             full.state.borrow_mut().is_full = true;
             let before = full.state();
-            for contact in [meet(&full, &other), meet(&other, &full)] {
+            for full_opens in [true, false] {
+                let (first, second) = if full_opens { (&full, &other) } else { (&other, &full) };
+                let contact = meet(first, second);
+                let requests =
+                    |(side, frame): &(bool, Vec<u8>)| *side == full_opens && frame[3] == 5;
+                assert!(!contact.frames.iter().any(requests));
                 let (opener, acceptor) = (&contact.opener, &contact.acceptor);
                 assert_eq!(opener.stats.rejected + acceptor.stats.rejected, 0);
                 assert_eq!([&opener.result, &acceptor.result], [&Ending::BudgetSpent; 2]);
