@@ -24,9 +24,13 @@ const DEFAULT_LIMIT: u64 = 1 << 20;
 /// the caller carries.
 ///
 /// One side holds a `Descent`; the other answers with [`Tree::answer`] and keeps no state. Each
-/// request names all nodes of a level that differ, up to [`MAX_PATHS`], so the number of round trips
-/// depends on the depth of the trees, not on the number of differences: three for about 10,000 entries,
-/// four for a million. Digests travel as [`Tag`]s of 5 bytes.
+/// request names all nodes of a level that differ, up to [`MAX_PATHS`]. A descent takes about one round
+/// trip for each factor of 16 in the number of entries, four for 10,000 and six for a million, and one
+/// more for each further [`MAX_PATHS`] differing nodes of a level. Digests travel as [`Tag`]s of 5 bytes.
+///
+/// Exchange the names of the hashers, the base depths and the roots first: a descent compares entries
+/// only. It finds no difference between equal entries at different depths, and reports every entry if the
+/// hashers or the tag keys differ.
 ///
 /// ```
 /// use engram_merkle::descent::{Descent, Holder, Request, Response, TagKey};
@@ -65,6 +69,7 @@ pub struct Descent<K, H> {
     /// How many nodes the descent may ask for, in total and from here on.
     limit: u64,
     left: u64,
+    is_failed: bool,
     found: VecDeque<RemoteDifference>,
 }
 
@@ -73,7 +78,8 @@ pub struct Descent<K, H> {
 pub struct RemoteDifference {
     /// The first 64 bits of the key hashes that differ; nearly always those of one key.
     ///
-    /// [`Tree::entries`] with this path returns the entries of one side.
+    /// [`Tree::entries`] with this path returns the entries of one side: send the path to the other side to
+    /// get its entries.
     pub path: Path,
     /// The side that holds entries there.
     pub holder: Holder,
@@ -131,23 +137,27 @@ impl<K: Key, H: Hasher + Clone> Descent<K, H> {
             asked: Vec::new(),
             limit: DEFAULT_LIMIT,
             left: DEFAULT_LIMIT,
+            is_failed: false,
             found: VecDeque::new(),
         }
     }
 }
 
 impl<K: Key, H: Hasher> Descent<K, H> {
-    /// Limits the descent to `nodes` nodes, instead of a million.
+    /// Limits the descent to `nodes` nodes, but at least one, instead of 2^20.
     ///
-    /// The limit bounds a descent against a peer that invents tags.
+    /// The limit bounds a descent against a peer that invents tags: each node costs at most
+    /// 16 tags of traffic and 12 invented differences of 40 bytes in memory. With the default a hostile
+    /// peer can cause about 100 MB of each.
     #[must_use]
     pub fn with_limit(self, nodes: u64) -> Self {
+        let nodes = nodes.max(1);
         Self { limit: nodes, left: nodes, ..self }
     }
 
     /// The next request; `None` while one is unanswered, and when the descent is finished.
     pub fn next_request(&mut self) -> Option<Request> {
-        if !self.asked.is_empty() || self.pending.is_empty() {
+        if self.is_failed || !self.asked.is_empty() {
             return None;
         }
         let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(MAX_PATHS);
@@ -158,9 +168,9 @@ impl<K: Key, H: Hasher> Descent<K, H> {
         (!self.asked.is_empty()).then(|| Request { paths: self.asked.clone() })
     }
 
-    /// Whether the comparison is complete.
+    /// Whether the comparison is complete. Never true after an error of [`handle`](Self::handle).
     pub fn is_finished(&self) -> bool {
-        self.asked.is_empty() && self.pending.is_empty()
+        !self.is_failed && self.asked.is_empty() && self.pending.is_empty()
     }
 
     /// The next of the differences found so far.
@@ -171,8 +181,15 @@ impl<K: Key, H: Hasher> Descent<K, H> {
     /// Compares the answered nodes. O(log n) steps and at most 16 hashes for each node.
     ///
     /// # Errors
-    /// [`DescentError`] if the response does not match the request, or leads beyond the limit.
+    /// [`DescentError`] if the response does not match the request, or leads beyond the limit. The
+    /// descent then makes no further request.
     pub fn handle(&mut self, response: Response) -> Result<(), DescentError> {
+        let handled = self.compare(response);
+        self.is_failed |= handled.is_err();
+        handled
+    }
+
+    fn compare(&mut self, response: Response) -> Result<(), DescentError> {
         let asked = core::mem::take(&mut self.asked);
         if asked.is_empty() || asked.len() != response.seen.len() {
             let (asked, answered) = (asked.len(), response.seen.len());
@@ -267,7 +284,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     /// Answers a request of a remote [`Descent`] under the key of that descent.
     ///
     /// Keeps no state. The tree may change between two requests; the descent then finds differences
-    /// from either state. At most 16 hashes for each node of the request.
+    /// from either state. At most 16 hashes, and 120 bytes of response, for each node of the request.
     pub fn answer(&self, request: &Request, key: TagKey) -> Response {
         let see = |path: &Path| {
             if self.count(path) > LISTED && path.level() < LAST_LEVEL {

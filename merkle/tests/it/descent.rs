@@ -170,6 +170,20 @@ fn mismatched_response_is_refused_by_cause() {
 }
 
 #[test]
+fn a_failed_descent_is_not_finished() {
+    let (mut descent, _) = opened();
+    assert!(descent.handle(response(&[])).is_err());
+    assert!(!descent.is_finished() && descent.next_request().is_none());
+
+    let tree = built((0..100).map(|id| (id, 1)), BaseDepth::default());
+    let mut descent = Descent::new(&tree, key()).with_limit(0);
+    assert_eq!(descent.next_request().unwrap().paths().len(), 1, "the root is always asked for");
+    let children = Seen::Children([Some([1; 5]); 16]);
+    assert_eq!(descent.handle(response(&[children])), Err(DescentError::Limit { limit: 1 }));
+    assert!(!descent.is_finished());
+}
+
+#[test]
 fn invented_children_stop_at_the_limit() {
     let mut descent = Descent::new(&Tree::<String, _>::new(Sha256), key()).with_limit(5_000);
     let (mut asked, mut tag) = (0, 0u32);

@@ -1,4 +1,4 @@
-//! The accepted cases of a lost write: D1 to D4 of the README. If one of these tests fails, a rule has
+//! The accepted cases of a lost write: D1 to D5 of the README. If one of these tests fails, a rule has
 //! become stronger, and the README is out of date.
 
 use Step::{Clone, Join, LoseDisk, Restart, Restore, Save, SetClock, Submit};
@@ -53,4 +53,12 @@ fn d4_clone_covers_write_of_ended_process() {
     assert_eq!(both, [0, 1]);
     let ended = [&steps[..], &[Restart(0)]].concat();
     assert_eq!(settled(World::run(3, &ended)), [1]);
+}
+
+#[test]
+fn d5_a_write_after_a_loss_and_before_a_sync() {
+    let lost = [Submit(0), join(0, 1), LoseDisk(0)];
+    let unsynced = [&lost[..], &[Submit(0)]].concat();
+    assert_eq!(settled(World::run(3, &unsynced)), [1]);
+    assert_eq!(settled(World::run(3, &lost)), [0], "the peers bring it back");
 }
