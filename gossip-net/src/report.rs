@@ -41,6 +41,7 @@ impl SessionReport {
             Ending::Synced => "synced",
             Ending::Unsendable => "unsendable",
             Ending::BudgetSpent => "budget_spent",
+            Ending::NotAccepted => "not_accepted",
             Ending::NothingShared => "nothing_shared",
             Ending::Failed(_) => "failed",
             _ => "other",

@@ -144,7 +144,8 @@ pub trait View {
     ///
     /// While it returns false, for example because the disk is full, sessions request no records of
     /// the space. If no space of a session accepts records, the peer sends none: it keeps them for
-    /// a later session. The default returns true.
+    /// a later session, and the session ends as [`Ending::NotAccepted`](crate::Ending::NotAccepted).
+    /// The default returns true.
     fn accepts_records(&self) -> bool {
         true
     }

@@ -31,7 +31,9 @@ impl SyncPreview {
         let session = gossip.sync_with_view(peer, pin).await?;
         let mut plan = preview.so_far();
         let left_to_others = session.outcome.stats.left_to_others > 0;
-        plan.complete = session.outcome.result != Ending::BudgetSpent && !left_to_others;
+        let result = &session.outcome.result;
+        let kept_back = matches!(result, Ending::BudgetSpent | Ending::NotAccepted);
+        plan.complete = !kept_back && !left_to_others;
         plan.spaces.retain(|_, space| *space != SpacePreview::default());
         Ok(plan)
     }

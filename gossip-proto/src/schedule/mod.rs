@@ -1,7 +1,7 @@
 //! The scheduler of dials, sessions and adverts, without sockets, threads and clocks.
 //!
 //! A [`Scheduler`] takes events and returns actions. gossip-net drives it with QUIC and real time,
-//! and the simulator ([`sim`](crate::sim)) with virtual time: both run the same scheduler. Its
+//! and the simulator (`sim`, a feature) with virtual time: both run the same scheduler. Its
 //! interface resembles that of the [`Session`](crate::Session):
 //!
 //! - *In*: `handle_*` for events, `set_*` for configuration, `request*` for requests of the host.

@@ -35,7 +35,11 @@ impl<V: View> Session<V> {
                 let space =
                     space.ok_or(SessionError::Violation(ProtocolViolation::UnsharedSpace))?;
                 let left = self.deltas.on_offer(&offer, &space.view)?;
-                self.stats.left_to_others = self.stats.left_to_others.saturating_add(left);
+                if space.view.accepts_records() {
+                    self.stats.left_to_others = self.stats.left_to_others.saturating_add(left);
+                } else {
+                    self.transfer.leave();
+                }
                 Ok(())
             }
             (Stage::Descending, Message::RangeAnswer(answer)) => {

@@ -61,6 +61,11 @@ impl<V: View> Session<V> {
         self.descent.kept_back() || self.transfer.kept_back() || self.deltas.kept_back()
     }
 
+    /// Whether one side accepts no records.
+    fn is_one_way(&self) -> bool {
+        self.transfer.is_closed() || !self.directory.accepts_records()
+    }
+
     /// Ends the session after the final messages of both sides.
     pub(super) fn finish(&mut self) {
         let told_equal = || self.told_digest == Some(self.directory.shared_digest());
@@ -72,6 +77,8 @@ impl<V: View> Session<V> {
             Ending::NothingShared
         } else if equal {
             Ending::InSync
+        } else if kept_back && self.is_one_way() {
+            Ending::NotAccepted
         } else if kept_back {
             Ending::BudgetSpent
         } else if !self.unsent.is_empty() {

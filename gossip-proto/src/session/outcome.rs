@@ -22,6 +22,9 @@ pub enum Ending {
     Unsendable,
     /// A budget or a cap ended the session before everything was sent. The next session continues.
     BudgetSpent,
+    /// One side [accepts no records](crate::View::accepts_records) now, and the other keeps its own for
+    /// a later session.
+    NotAccepted,
     /// The two sides host no common space.
     NothingShared,
     /// The session ended early. Records applied before stay and are valid.
@@ -136,7 +139,7 @@ pub struct Stats {
     /// Records that this side did not ask for, because another of its sessions is bringing them:
     /// see [`View::claim`](crate::View::claim) and [`View::claim_range`](crate::View::claim_range).
     pub left_to_others: u64,
-    /// Spaces whose trees were compared.
+    /// Spaces whose trees were compared, and whose comparison this side began.
     pub descents: u64,
 }
 

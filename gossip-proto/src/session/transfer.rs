@@ -122,6 +122,11 @@ impl<C: Wire> Transfer<C> {
         self.closed = true;
     }
 
+    /// Whether the peer takes no records in this session.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// Notes that this side refused a record.
     pub(super) fn refuse(&mut self, space_index: u32, key: &[u8; 32]) {
         if self.refused.len() < MAX_PENDING {

@@ -46,6 +46,7 @@ impl Tally {
             Ending::Synced => "synced",
             Ending::Unsendable => "unsendable",
             Ending::BudgetSpent => "budget spent",
+            Ending::NotAccepted => "not accepted",
             Ending::NothingShared => "nothing shared",
             Ending::Failed(_) => "failed",
         });

@@ -42,7 +42,7 @@ fn a_full_side_sends_and_gets_nothing() {
                 assert!(!contact.frames.iter().any(requests));
                 let (opener, acceptor) = (&contact.opener, &contact.acceptor);
                 assert_eq!(opener.stats.rejected + acceptor.stats.rejected, 0);
-                assert_eq!([&opener.result, &acceptor.result], [&Ending::BudgetSpent; 2]);
+                assert_eq!([&opener.result, &acceptor.result], [&Ending::NotAccepted; 2]);
             }
             assert_eq!(full.state(), before);
             assert_eq!(other.state.borrow().records.len() as u64, 2 * count, "{count} arrived");
