@@ -176,7 +176,7 @@ pub enum StorageError {
     },
     /// The disk has no room.
     #[error(
-        "{place}: no room to write ({reason}); nothing was changed, free some space: a running node retries by itself"
+        "{place}: no room to write ({reason}); nothing was changed, free some space: a running node then recovers by itself, and a refused request may be repeated"
     )]
     Full {
         /// The file.
@@ -186,7 +186,7 @@ pub enum StorageError {
     },
     /// The store cannot be written, but may be readable.
     #[error(
-        "{place} cannot be written ({reason}); nothing was changed, mount the disk for writing or set the permissions: a running node retries by itself"
+        "{place} cannot be written ({reason}); nothing was changed, mount the disk for writing or set the permissions: a running node then recovers by itself, and a refused request may be repeated"
     )]
     ReadOnly {
         /// The file.

@@ -244,7 +244,13 @@ impl ClusterConfig {
         membership(self)?;
         stored(self)?;
         if let Some(path) = &self.store.path {
-            usable(path).map_err(|reason| StartError::Folder { path: path.clone(), reason })?;
+            match usable(path) {
+                // A node starts on such a disk, serves its state, and refuses changes.
+                Err(reason) if refuses_writes(&reason) && path.is_dir() => {}
+                tested => {
+                    tested.map_err(|reason| StartError::Folder { path: path.clone(), reason })?
+                }
+            }
         }
         Ok(identity)
     }
@@ -262,6 +268,11 @@ impl ClusterConfig {
             false
         }
     }
+}
+
+/// Whether the disk is full or read-only.
+fn refuses_writes(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Checks that a folder exists or can be created, and that files can be created in it.

@@ -94,7 +94,7 @@ impl Order {
             .map_err(|error| format!("{}: {error}", self.out.display()))?;
         write_new(&self.file("key"), &node.key_pem, Access::Owner)?;
         write_new(&self.file("pem"), &node.certificate_pem, Access::Everybody)?;
-        println!("{}", node.node_id);
+        outln!("{}", node.node_id);
         Ok(())
     }
 
@@ -103,7 +103,7 @@ impl Order {
         let ca = self.authority()?;
         let node = ca.renew_node(&self.name, &read(&self.file("key"))?, self.validity())?;
         replace(&self.file("pem"), &node.certificate_pem)?;
-        println!("{}", node.node_id);
+        outln!("{}", node.node_id);
         Ok(())
     }
 
@@ -134,8 +134,8 @@ impl Show {
         let node_id = NodeId::of_certificate(&certificate)
             .map_err(|error| format!("{}: {error}", self.certificate.display()))?;
         let validity = Validity::of_certificate(&certificate)?;
-        println!("{node_id}");
-        println!("valid {}", until(validity, SystemTime::now()));
+        outln!("{node_id}");
+        outln!("valid {}", until(validity, SystemTime::now()));
         Ok(())
     }
 }

@@ -27,25 +27,32 @@ impl Check {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let config = ClusterConfig::load_with(&self.config, variables())?;
         if self.print_config {
-            print!("{config}");
+            out!("{config}");
             return Ok(());
         }
         let now = SystemTime::now();
         let identity = config.check(now)?;
         let spaces: Vec<_> = config.node.spaces.iter().map(SpaceId::as_str).collect();
-        println!("{} is fine", self.config.display());
-        println!("{} has the node id {}", config.node.name, identity.node_id());
-        println!("it hosts {} and knows {} peers", spaces.join(", "), config.peers.len());
-        println!("its certificate is valid {}", until(identity.validity(), now));
-        if identity.validity().left(now).is_some_and(|left| left <= EXPIRY_NOTICE) {
-            println!("warning: the certificate expires soon; `engram-node certs rotate` renews it");
+        outln!("{} can be used", self.config.display());
+        outln!("{} has the node id {}", config.node.name, identity.node_id());
+        outln!("it hosts {} and knows {} peers", spaces.join(", "), config.peers.len());
+        outln!("its certificate is valid {}", until(identity.validity(), now));
+        match identity.validity().left(now) {
+            None => outln!(
+                "warning: the certificate has expired, so the node connects to no other; `engram-node certs \
+                 rotate` renews it"
+            ),
+            Some(left) if left <= EXPIRY_NOTICE => outln!(
+                "warning: the certificate expires soon; `engram-node certs rotate` renews it"
+            ),
+            Some(_) => {}
         }
         if config.key_is_exposed() {
             let key = config.tls.key.display();
-            println!("warning: other users may read {key}; `chmod 600` it, or replace the key");
+            outln!("warning: other users may read {key}; `chmod 600` it, or replace the key");
         }
         if config.store.path.is_none() {
-            println!("warning: store.path is not set, so the state ends with the process");
+            outln!("warning: store.path is not set, so the state ends with the process");
         }
         Ok(())
     }

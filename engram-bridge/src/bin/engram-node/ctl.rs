@@ -105,9 +105,9 @@ impl Ctl {
         };
         let answer = ask(&folder.join(SOCKET), &request)?;
         if self.json {
-            println!("{}", answer.json);
+            outln!("{}", answer.json);
         } else if answer.done {
-            println!("{}", printable(&answer.text));
+            outln!("{}", printable(&answer.text));
         }
         match (answer.done, self.json) {
             (true, _) => Ok(()),

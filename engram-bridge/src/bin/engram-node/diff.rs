@@ -45,9 +45,9 @@ impl Diff {
             ];
         }
         if self.json {
-            println!("{}", json!(compared.iter().map(Compared::json).collect::<Vec<_>>()));
+            outln!("{}", json!(compared.iter().map(Compared::json).collect::<Vec<_>>()));
         } else {
-            compared.iter().for_each(|space| print!("{}", space.text(&names)));
+            compared.iter().for_each(|space| out!("{}", space.text(&names)));
         }
         verdict(&compared)
     }

@@ -69,7 +69,7 @@ impl Init {
             write_new(&folder.join("ca.pem"), ca.certificate_pem(), Access::Everybody)?;
             let file = folder.join("cluster.toml");
             write_new(&file, &node.configuration(&nodes), Access::Everybody)?;
-            println!("engram-node run --config {}", file.display());
+            outln!("engram-node run --config {}", file.display());
         }
         Ok(())
     }

@@ -1,6 +1,22 @@
 //! A node of a consolidation gossip cluster without Engram: it reads consolidation snapshots from a
 //! file, gossips them, and reports its state. Also contains the operator's tools.
 
+/// Prints like `print!`, but loses the text without a panic if the reader has closed the pipe.
+macro_rules! out {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        _ = write!(std::io::stdout(), $($text)*);
+    }};
+}
+
+/// Prints like `println!`, but loses the line without a panic if the reader has closed the pipe.
+macro_rules! outln {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 mod backlog;
 mod certs;
 mod check;
@@ -75,7 +91,7 @@ fn main() -> ExitCode {
         Task::Watch(task) => task.run(),
         Task::Diff(task) => task.run(),
         Task::Keys => {
-            print!("{}", ClusterConfig::reference());
+            out!("{}", ClusterConfig::reference());
             Ok(())
         }
         Task::Metrics(task) => task.run(),

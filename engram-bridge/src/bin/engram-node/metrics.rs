@@ -26,7 +26,7 @@ impl Metrics {
                     })
                 })
                 .collect();
-            println!("{}", serde_json::to_string_pretty(&table)?);
+            outln!("{}", serde_json::to_string_pretty(&table)?);
             return Ok(());
         }
         for metric in METRICS {
@@ -34,7 +34,7 @@ impl Metrics {
                 [] => String::new(),
                 labels => format!(" {{{}}}", labels.join(", ")),
             };
-            println!("{} ({}){labels}\n    {}", metric.name, metric.kind.as_str(), metric.help);
+            outln!("{} ({}){labels}\n    {}", metric.name, metric.kind.as_str(), metric.help);
         }
         Ok(())
     }

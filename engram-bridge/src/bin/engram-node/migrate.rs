@@ -37,16 +37,16 @@ impl Migrate {
             Target::F16 => Precision::F16,
         };
         let done = config.migrate(precision)?;
-        println!(
+        outln!(
             "{} records of {} spaces are stored with {precision}; {} contents were rounded",
-            done.records, done.spaces, done.rounded
+            done.records,
+            done.spaces,
+            done.rounded
         );
         for (space, id, digest) in &done.released {
-            println!("no longer forgotten: content {digest} of pattern {id:?} of {space}");
+            outln!("no longer forgotten: content {digest} of pattern {id:?} of {space}");
         }
-        println!(
-            "write precision = \"{precision}\" into [merkle_tree] of all nodes, and start them"
-        );
+        outln!("write precision = \"{precision}\" into [merkle_tree] of all nodes, and start them");
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use engram_bridge::config::ClusterConfig;
 use engram_bridge::replica::Citations;
-use engram_bridge::snapshot_file::{FileSnapshot, SnapshotFile};
+use engram_bridge::snapshot_file::{FileSnapshot, RejectedLine, SnapshotFile};
 use engram_bridge::spaces::SubmitError;
 use engram_bridge::{ENGRAM_DIMENSION, Space, http};
 use engram_gossip_net::NodeId;
@@ -156,6 +156,13 @@ impl Host {
     /// Withdraws everything that another node wrote.
     async fn forget_node(&self, writer: String, space: Option<String>) -> Result<Event, Refusal> {
         let node: NodeId = writer.parse().map_err(|error| format!("{writer:?}: {error}"))?;
+        let gossip = &self.node.gossip;
+        if node == gossip.node_id() || gossip.roster().iter().any(|member| member.id == node) {
+            return Err(format!(
+                "{writer} is a member, and a member does not submit unchanged patterns again; nothing was \
+                 changed: remove it from the [[peers]] of every node and reload first"
+            ));
+        }
         let spaces: Vec<Arc<Space>> = match &space {
             Some(space) => vec![self.space(space)?],
             None => self.node.store.iter().collect(),
@@ -200,7 +207,16 @@ fn submit_file(path: &Path, submitter: &Submitter) -> Result<Event, Refusal> {
             rejected += done.rejected;
         }
     }
+    if taken == 0 && rejected > 0 {
+        return Err(nothing_taken(path, rejected, file.rejected()));
+    }
     Ok(Event::Submitted { path: path.display().to_string(), snapshots, taken, written, rejected })
+}
+
+fn nothing_taken(path: &Path, rejected: usize, lines: &[RejectedLine]) -> Refusal {
+    let first = lines.first().map(|line| format!(": line {}: {}", line.line, line.reason));
+    let (path, first) = (path.display(), first.unwrap_or_default());
+    format!("{path}: nothing was submitted, {rejected} rejected{first}; the events name each")
 }
 
 /// Runs a change on a blocking thread, since it waits for the disk.
@@ -222,7 +238,7 @@ async fn blocking<E: Display + Send + 'static>(
 
 /// The position of the one digest that begins with `version`.
 fn choose(digests: &[String], version: &str) -> Result<usize, String> {
-    let begins = |digest: &&String| digest.starts_with(version);
+    let begins = |digest: &&String| !version.is_empty() && digest.starts_with(version);
     let mut fitting = digests.iter().enumerate().filter(|(_, digest)| begins(digest));
     match (fitting.next(), fitting.next()) {
         (Some((chosen, _)), None) => Ok(chosen),

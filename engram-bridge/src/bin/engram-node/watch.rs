@@ -40,8 +40,10 @@ impl Watch {
             let shown = if self.json { in_json(&looks) } else { in_text(&looks) };
             // A terminal shows only the latest update, from its first line.
             let home = if io::stdout().is_terminal() && !self.json { "\x1b[H\x1b[J" } else { "" };
-            print!("{home}{shown}");
-            io::stdout().flush()?;
+            let printed = write!(io::stdout(), "{home}{shown}").and_then(|()| io::stdout().flush());
+            if printed.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                return Ok(());
+            }
             if self.once {
                 let silent = looks.iter().filter(|look| look.is_err()).count();
                 return match silent {
