@@ -14,6 +14,14 @@ use engram_vclock::{Dot, Siblings, VectorClock};
 /// The values of an id, as content digests.
 type Values = Siblings<[u8; 32]>;
 
+/// The state of an id.
+#[derive(Clone, Default, PartialEq)]
+struct Stored {
+    values: Values,
+    /// The suppressed digests of peers, each with its length. This store suppresses nothing itself.
+    suppressed: BTreeMap<[u8; 32], u32>,
+}
+
 /// The store of one node. Clones share it.
 #[derive(Clone)]
 struct Store(Arc<Mutex<State>>);
@@ -21,7 +29,7 @@ struct Store(Arc<Mutex<State>>);
 struct State {
     node: [u8; 32],
     clock: u64,
-    records: BTreeMap<Arc<str>, Values>,
+    records: BTreeMap<Arc<str>, Stored>,
     contents: BTreeMap<[u8; 32], OpaqueContent>,
     tree: Tree<Arc<str>, Sha256>,
 }
@@ -53,8 +61,8 @@ impl State {
     fn write(&mut self, id: &str, bytes: &[u8]) {
         self.clock += 1;
         let digest = sha256(bytes);
-        let values = self.records.entry(id.into()).or_default();
-        let written = values.resolve(Dot::new(self.node, self.clock), digest);
+        let stored = self.records.entry(id.into()).or_default();
+        let written = stored.values.resolve(Dot::new(self.node, self.clock), digest);
         written.expect("the clock is above all writes of this node");
         self.contents.insert(digest, OpaqueContent::new(bytes));
         self.place(id);
@@ -79,7 +87,11 @@ impl State {
         self.contents.extend(named);
         let ours = self.records.entry(record.id.as_str().into()).or_default();
         let before = ours.clone();
-        ours.join(&theirs);
+        ours.values.join(&theirs);
+        for (digest, length) in &record.suppressed {
+            let longest = ours.suppressed.entry(*digest).or_default();
+            *longest = (*length).max(*longest);
+        }
         let changed = *ours != before;
         self.place(&record.id);
         Ok(changed)
@@ -88,7 +100,7 @@ impl State {
     /// Updates the tree after a change of `id`.
     fn place(&mut self, id: &str) {
         let record = record(id, &self.records[id]);
-        let mut bytes = Vec::new();
+        let mut bytes = (record.parts.len() as u64).to_be_bytes().to_vec();
         for part in &record.parts {
             bytes.extend([&part.node[..], &part.entry.to_be_bytes()].concat());
             bytes.extend((part.dots.len() as u64).to_be_bytes());
@@ -96,18 +108,22 @@ impl State {
                 bytes.extend([&version.to_be_bytes()[..], digest].concat());
             });
         }
+        for (digest, length) in &record.suppressed {
+            bytes.extend([&digest[..], &length.to_be_bytes()].concat());
+        }
         self.tree.upsert(id.into(), Digest::from(sha256(&bytes)));
     }
 }
 
-/// The wire form of an id's record: one part per node.
-fn record(id: &str, values: &Values) -> Record {
-    let parts = values.parts().map(|part| Part {
+/// The wire form of an id's record: one part per node, and the suppressed digests.
+fn record(id: &str, stored: &Stored) -> Record {
+    let parts = stored.values.parts().map(|part| Part {
         node: *part.node,
         entry: part.entry,
         dots: part.live.iter().map(|(dot, digest)| (dot.version, *digest)).collect(),
     });
-    Record { id: id.into(), parts: parts.collect(), suppressed: Vec::new() }
+    let suppressed = stored.suppressed.iter().map(|(digest, length)| (*digest, *length));
+    Record { id: id.into(), parts: parts.collect(), suppressed: suppressed.collect() }
 }
 
 /// The values of a record; `None` if it is not canonical.
@@ -150,7 +166,7 @@ impl View for StoreView {
 
     fn record(&self, key: &[u8; 32]) -> Option<Record> {
         let id = &self.tree.entry(&Digest::from(*key))?.key;
-        self.store.state().records.get(id).map(|values| record(id, values))
+        self.store.state().records.get(id).map(|stored| record(id, stored))
     }
 
     fn content(&self, digest: &[u8; 32]) -> Option<OpaqueContent> {

@@ -62,6 +62,10 @@ pub enum Rejection {
     #[error("a content does not match its digest; the held record is unchanged, check the peer")]
     WrongDigest,
     /// A content that the record names is neither in the delivery nor held.
+    ///
+    /// A view may refuse every such record, or join a record that lacks only the contents of dots
+    /// that the [join](crate::Part) drops. Sessions converge with both: they request all contents
+    /// that this node does not hold, those of superseded dots included.
     #[error("a content is missing; the held record is unchanged, a later session brings both")]
     MissingContent,
     /// A content breaks a rule of patterns: dimension, finite floats, confidence.
@@ -175,6 +179,10 @@ pub trait View {
     /// With clocks, a session sends the records that the peer has not handled in one round trip,
     /// and compares the trees only if the roots still differ. The default has none: sessions
     /// compare the trees at once.
+    ///
+    /// Call `work` once. The view may hold the lock of its store meanwhile: `work` uses only the
+    /// clocks, and calls no method of the view. A session calls `with_clocks` within no other call of
+    /// the view.
     fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
         let _ = work;
         false

@@ -7,6 +7,7 @@ use std::vec::Vec;
 
 use sha2::{Digest as _, Sha256};
 
+use super::join::join;
 use super::tree::Tree;
 use crate::{
     Delivery, Entry, IdError, OpaqueContent, Part, Prefix, Receipt, Record, Rejection, Summary,
@@ -158,8 +159,7 @@ impl State {
         let empty = || Record { id: record.id.clone(), ..Record::default() };
         let held = self.records.entry(key).or_insert_with(empty);
         let before = held.clone();
-        record.parts.into_iter().for_each(|part| join_part(held, part));
-        join_suppressed(held, record.suppressed);
+        join(held, record);
         let changed = *held != before;
         self.changed();
         Ok(changed)
@@ -171,34 +171,6 @@ impl State {
         let live: BTreeSet<&[u8; 32]> = self.records.values().flat_map(Record::contents).collect();
         self.contents.retain(|digest, _| live.contains(digest));
     }
-}
-
-/// A dot stays if both sides hold it, or if the side that lacks it has not seen it.
-fn join_part(record: &mut Record, theirs: Part) {
-    let Some(ours) = record.parts.iter_mut().find(|part| part.node == theirs.node) else {
-        record.parts.push(theirs);
-        record.parts.sort_by_key(|part| part.node);
-        return;
-    };
-    let stays = |dot: &(u64, [u8; 32]), other: &Part| {
-        dot.0 > other.entry || other.dots.binary_search(dot).is_ok()
-    };
-    let mut dots: Vec<_> = ours.dots.iter().filter(|dot| stays(dot, &theirs)).copied().collect();
-    dots.extend(theirs.dots.iter().filter(|dot| stays(dot, ours)));
-    dots.sort_unstable();
-    dots.dedup();
-    ours.dots = dots;
-    ours.entry = ours.entry.max(theirs.entry);
-}
-
-/// This map suppresses nothing itself, but keeps the suppressed digests of others.
-fn join_suppressed(record: &mut Record, theirs: Vec<([u8; 32], u32)>) {
-    let mut all: BTreeMap<[u8; 32], u32> = record.suppressed.drain(..).collect();
-    for (digest, length) in theirs {
-        let held = all.entry(digest).or_default();
-        *held = length.max(*held);
-    }
-    record.suppressed.extend(all);
 }
 
 fn key_of(id: &str) -> [u8; 32] {

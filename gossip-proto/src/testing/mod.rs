@@ -27,7 +27,14 @@
 //! ```
 
 mod byte_map;
+mod changes;
 mod check;
+mod clocks;
+mod convergence;
+mod digests;
+mod join;
+mod law;
+mod reads;
 mod tree;
 
 use crate::View;
@@ -97,11 +104,25 @@ pub enum ViewLaw {
     /// The digests are functions of the state: equal below a node if and only if the records there
     /// are equal.
     Digests,
+    /// A dot of an applied record stays if both sides hold it, or if its version is above the entry
+    /// of the side that lacks it. The greater entry stays, and every part of either side.
+    Join,
+    /// A record with entries and without dots, a deletion, stays: the deleted contents do not
+    /// return.
+    Deletions,
+    /// `apply` keeps the suppressed digests, each with its greater length, and `record` returns
+    /// them.
+    Suppression,
+    /// A write replaces all contents that the replica sees, and keeps the entries of other nodes.
+    Writes,
     /// `repin` pins the live tree again; required of a view with clocks.
     Repin,
     /// Two replicas hold the same state after at most three sessions, and the last one ends in
-    /// sync.
+    /// sync. Every record is then the join of both.
     Convergence,
+    /// The clocks have every context entry of every record, and do not count a record that only
+    /// arrived as handled; required of a view with clocks.
+    Clocks,
 }
 
 /// A view breaks a law: its sessions may leave replicas apart without an error. Correct the view.

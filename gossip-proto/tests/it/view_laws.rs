@@ -1,5 +1,7 @@
 //! The law suite for views can fail: each view has one mistake, which the named law detects.
 
+mod lossy;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -10,6 +12,8 @@ use engram_gossip_proto::{
     ClockIndex, Clocks, Delivery, Entry, OpaqueContent, Prefix, Receipt, Record, Rejection,
     Summary, View,
 };
+
+use lossy::{Loss, Lossy};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mistake {
@@ -269,4 +273,33 @@ fn each_mistake_is_named() {
 #[test]
 fn a_right_view_keeps_the_laws() {
     check_view(ByteMap::new).unwrap();
+}
+
+#[test]
+fn each_loss_is_named() {
+    let losses = [
+        (Loss::DigestOfTheKey, ViewLaw::Digests),
+        (Loss::DigestOfTheContext, ViewLaw::Digests),
+        (Loss::DigestWithoutSuppression, ViewLaw::Digests),
+        (Loss::ArrivalReplacesTheRecord, ViewLaw::Parts),
+        (Loss::OlderArrivalIsIgnored, ViewLaw::Join),
+        (Loss::NewestEntryWins, ViewLaw::Join),
+        (Loss::DeletionIsForgotten, ViewLaw::Deletions),
+        (Loss::SuppressionIsDropped, ViewLaw::Suppression),
+        (Loss::WriteForgetsOtherNodes, ViewLaw::Writes),
+        (Loss::WriteKeepsOtherContents, ViewLaw::Writes),
+        (Loss::ClocksMissWrites, ViewLaw::Clocks),
+        (Loss::ClocksMissArrivals, ViewLaw::Clocks),
+        (Loss::ArrivalsCountAsHandled, ViewLaw::Clocks),
+    ];
+    for (loss, law) in losses {
+        let broken = check_view(|node| Lossy::new(loss, node));
+        let broken = broken.expect_err(&format!("{loss:?} is not noticed"));
+        assert_eq!(broken.law, law, "{loss:?}: {broken}");
+    }
+}
+
+#[test]
+fn a_right_view_with_clocks_keeps_the_laws() {
+    check_view(|node| Lossy::new(Loss::Nothing, node)).unwrap();
 }

@@ -1,0 +1,120 @@
+//! The laws of ids that are written again or deleted.
+
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+
+use super::convergence::convergence;
+use super::digests::told_apart;
+use super::join::join;
+use super::law::{Checked, IDS, all, delivery, expect, hex, id};
+use super::reads::record;
+use super::{Replica, ViewLaw};
+use crate::{Part, Prefix, Record, View};
+
+/// The node that deletes. No replica is on it.
+const DELETER: [u8; 32] = [5; 32];
+
+/// Joins changes of one id one by one, and compares each result with the reference.
+pub(super) fn joins<R: Replica>(a: &R, b: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
+    let (a, b, to) = (a.pin(), b.pin(), new([4; 32]));
+    to.pin().apply(delivery(&a, all(&a)));
+    let (ours, theirs) = (held(&a, &id(IDS / 2)), held(&b, &id(IDS / 2)));
+    let mut both = ours.clone();
+    join(&mut both, theirs.clone());
+    let suppressed = ours.contents().map(|digest| (*digest, 1)).collect();
+    let suppression = Record { suppressed, ..theirs.clone() };
+    joined(&to, ViewLaw::Join, &b, &theirs)?;
+    joined(&to, ViewLaw::Join, &b, &without_dots(&ours))?;
+    joined(&to, ViewLaw::Suppression, &b, &suppression)?;
+    joined(&to, ViewLaw::Deletions, &b, &deletion(&both))?;
+    joined(&to, ViewLaw::Deletions, &a, &ours)
+}
+
+/// Writes and deletes ids that both replicas hold, and syncs.
+pub(super) fn after_sync<R: Replica>(a: &mut R, b: &mut R) -> Checked {
+    let [at_one, at_both, deleted] = [0, 1, 2].map(|number| id(IDS / 2 + number));
+    rewritten(a, &at_one, 2 * IDS)?;
+    rewritten(a, &at_both, 2 * IDS + 1)?;
+    rewritten(b, &at_both, 2 * IDS + 2)?;
+    let view = b.pin();
+    joined(b, ViewLaw::Deletions, &view, &deletion(&held(&view, &deleted)))?;
+    let expected = [at_one, at_both, deleted].map(|id| {
+        let mut joined = held(&a.pin(), &id);
+        join(&mut joined, held(&b.pin(), &id));
+        joined
+    });
+    convergence(a, b)?;
+    for view in [a.pin(), b.pin()] {
+        for expected in &expected {
+            let found = held(&view, &expected.id);
+            expect(ViewLaw::Convergence, found == *expected, || {
+                format!("in sync, a replica holds {}, not {}", shown(&found), shown(expected))
+            })?;
+        }
+        view.entries(&Prefix::ROOT).iter().try_for_each(|entry| record(&view, entry))?;
+    }
+    Ok(())
+}
+
+/// Writes an id that is held.
+fn rewritten<R: Replica>(replica: &mut R, id: &str, number: u64) -> Checked {
+    let before = replica.pin();
+    let old = held(&before, id);
+    replica.write(id, number);
+    let after = replica.pin();
+    let new = held(&after, id);
+    let context: Vec<_> = new.context().collect();
+    let replaces = old.is_older_than(&context) && new.mentions().count() == 1;
+    expect(ViewLaw::Writes, replaces, || {
+        format!("a write turns {} into {}", shown(&old), shown(&new))
+    })?;
+    told_apart(&before, &after, &after.key_of(id))
+}
+
+/// Applies a record, and compares the result with the reference.
+fn joined<R: Replica>(to: &R, law: ViewLaw, from: &R::View, arriving: &Record) -> Checked {
+    let (before, mut view) = (to.pin(), to.pin());
+    let old = held(&before, &arriving.id);
+    let mut expected = old.clone();
+    join(&mut expected, arriving.clone());
+    let receipt = view.apply(delivery(from, Vec::from([arriving.clone()])));
+    let after = to.pin();
+    let found = held(&after, &arriving.id);
+    expect(law, found == expected, || {
+        let [old, arriving, found, expected] = [&old, arriving, &found, &expected].map(shown);
+        format!("{old} joined with {arriving} is {found}, not {expected}: {receipt:?}")
+    })?;
+    if expected != old {
+        return told_apart(&before, &after, &after.key_of(&arriving.id));
+    }
+    expect(ViewLaw::Digests, before.summary().root == after.summary().root, || {
+        "the root changes, but no record does".into()
+    })
+}
+
+/// The record of an id; one without parts if there is none.
+fn held(view: &impl View, id: &str) -> Record {
+    view.record(&view.key_of(id)).unwrap_or_else(|| Record { id: id.into(), ..Record::default() })
+}
+
+fn without_dots(record: &Record) -> Record {
+    let part = |part: &Part| Part { dots: Vec::new(), ..part.clone() };
+    Record { parts: record.parts.iter().map(part).collect(), ..record.clone() }
+}
+
+/// The record that deletes all contents of `record`.
+fn deletion(record: &Record) -> Record {
+    let mut deletion = without_dots(record);
+    let greatest = record.parts.iter().map(|part| part.entry).max().unwrap_or(0);
+    deletion.parts.push(Part { node: DELETER, entry: greatest + 1, dots: Vec::new() });
+    deletion.parts.sort_by_key(|part| part.node);
+    deletion
+}
+
+/// The entries and the numbers of dots of a record.
+fn shown(record: &Record) -> String {
+    let part = |part: &Part| format!("{}: {} ({})", hex(&part.node), part.entry, part.dots.len());
+    let parts: Vec<String> = record.parts.iter().map(part).collect();
+    format!("{{{}; {} suppressed}}", parts.join(", "), record.suppressed.len())
+}
