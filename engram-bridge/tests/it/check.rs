@@ -4,6 +4,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use engram_gossip_net::{ClusterCa, Validity};
@@ -88,4 +89,24 @@ fn a_key_that_others_may_read_is_warned_of() {
     for mode in [0o640, 0o604, 0o644] {
         assert_eq!(warning(mode), [true, true], "{mode:o}");
     }
+}
+
+#[test]
+fn a_closed_pipe_ends_no_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    for arguments in [
+        &["keys"][..],
+        &["metrics"],
+        &["check", "--config", "cluster.toml"],
+        &["certs", "show", "node.pem"],
+        &["init", "--nodes", "2", "--out", "other"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_engram-node"));
+        command.args(arguments).current_dir(&node).stdout(writer);
+        assert!(command.status().unwrap().success(), "{arguments:?}");
+    }
+    assert!(node.join("other/node-b/cluster.toml").exists(), "the whole cluster");
 }

@@ -52,6 +52,9 @@ fn every_step_of_the_runbook_is_a_request() {
     assert_eq!(ctl(&["state"])["patterns"], 1, "a compaction changes nothing that shows");
     assert_eq!(ctl(&["reload"])["changed"], Value::Array(vec![]));
 
+    fs::write(node.join("garbage.jsonl"), "no JSON\n{}\n").unwrap();
+    let own_id = succeeds(&["certs", "show", "node.pem"], &node);
+    let own_id = own_id.lines().next().unwrap().to_owned();
     let state = ["ctl", "--config", "cluster.toml", "state"];
     assert!(succeeds(&state, &node).starts_with("1 patterns, root "));
     for (wrong, complaint) in [
@@ -61,6 +64,9 @@ fn every_step_of_the_runbook_is_a_request() {
         (&["submit", "missing.jsonl"], "cannot read"),
         (&["backup", "copy"], "copy: "),
         (&["forget", "--node", "ab"], "\"ab\": "),
+        (&["forget", "--node", &own_id], "is a member"),
+        (&["submit", "garbage.jsonl"], "nothing was submitted, 2 rejected: line 1: "),
+        (&["resolve", "default", "", "p"], "no version, or more than one, begins with "),
     ] {
         let said = fails(&[&["ctl", "--config", "cluster.toml"], wrong].concat(), &node);
         assert!(said.contains(complaint), "{wrong:?}: {said}");
