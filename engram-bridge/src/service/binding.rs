@@ -147,6 +147,8 @@ struct Driver {
     additions: mpsc::UnboundedReceiver<SpaceId>,
     /// Requests a session with each connected peer.
     spread: watch::Sender<()>,
+    /// Whether a session of this process has ended with equal roots.
+    was_equal: bool,
     started: Instant,
 }
 
@@ -169,6 +171,7 @@ impl Driver {
             added,
             additions,
             spread,
+            was_equal: false,
             started: Instant::now(),
         };
         driver.set_members(store);
@@ -177,10 +180,8 @@ impl Driver {
             let contact = FirstContact::new(settle, Duration::ZERO);
             driver.waiting = waiting.map(|space| (space.id().clone(), contact)).collect();
         }
-        if !driver.waiting.is_empty() || driver.learns() {
-            // No event reports the peers that are connected already.
-            driver.spread.send_replace(());
-        }
+        // No event reports the peers that are connected already.
+        driver.spread.send_replace(());
         driver
     }
 
@@ -211,12 +212,16 @@ impl Driver {
     async fn on_event(&mut self, event: Event) {
         match event {
             Event::Session(session) => {
+                self.was_equal |= session.is_equal();
                 self.learn(&session.outcome.unhosted).await;
                 self.on_session(&session).await;
             }
-            // Empty nodes have equal roots, and a space that only one side hosts has no root on the
-            // other: neither case starts a session by itself.
-            Event::Connected { peer } if !self.waiting.is_empty() || self.learns() => {
+            // Adverts of equal roots start no session, but only a session proves that a node is equal to a
+            // peer, and ends the wait of an empty one. A space that only one side hosts has no root on
+            // the other.
+            Event::Connected { peer }
+                if !self.was_equal || !self.waiting.is_empty() || self.learns() =>
+            {
                 let gossip = self.gossip.clone();
                 tokio::spawn(async move { gossip.sync_with(peer).await });
             }
