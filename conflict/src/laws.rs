@@ -8,6 +8,7 @@ mod fault;
 mod input;
 mod random;
 mod run;
+mod subject;
 
 use alloc::string::String;
 use alloc::sync::Arc;

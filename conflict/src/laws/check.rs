@@ -7,7 +7,7 @@ use core::fmt::Debug;
 
 use super::answer::{Answer, Seen, alike, change};
 use super::input::{Generator, LARGEST, pairs};
-use super::run::{Checked, Subject, attempt};
+use super::subject::{Checked, Subject, attempt};
 use super::{Law, Random, Violation, fault};
 use crate::value::same;
 use crate::version::short;

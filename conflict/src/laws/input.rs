@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::fmt::{self, Debug};
 
-use super::run::{Checked, Subject, attempt};
+use super::subject::{Checked, Subject, attempt};
 use super::{Law, Random};
 use crate::Value;
 use crate::value::same;
