@@ -2,8 +2,13 @@
 //!
 //! A case is a set of versions drawn from a seed.
 
+mod answer;
 mod check;
+mod fault;
+mod input;
 mod random;
+mod run;
+mod subject;
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -12,7 +17,6 @@ use core::fmt;
 
 pub use random::Random;
 
-use crate::value::FINGERPRINT;
 use crate::{Resolution, Strategy, Value, Versions};
 
 /// The suite: the laws to check, the generators of values, and the number of cases.
@@ -89,7 +93,9 @@ pub enum Law {
     /// the suite in a build that has them.
     Total,
     /// S3: the answer is valid: indices of the set, a value that [`Value::validate`] accepts, shares that add up to 1,
-    /// and a reason that holds for the set, as far as the set shows it.
+    /// a reason that holds for the set, as far as the set shows it, and an explanation that agrees with the answer. The
+    /// suite does not know the measure behind a [`Reason::Time`](crate::Reason::Time) or
+    /// [`Reason::Confidence`](crate::Reason::Confidence) of your own type: check its lead with [`Laws::with_law`].
     Valid,
     /// S4: a single version is returned unchanged, bit for bit.
     Single,
@@ -101,6 +107,9 @@ pub enum Law {
     Confidence,
     /// S9: the identity never changes, and its text parses to the same identity.
     Identity,
+    /// Not a law of strategies: a fault in the input of the suite. There are no cases, a generator panics, draws an
+    /// invalid set or only one value, `distinct` draws ties, or the check of your own law panics.
+    Input,
     /// A law of the value type, added by [`Laws::with_law`].
     OfValues(&'static str),
 }
@@ -116,16 +125,15 @@ pub struct Passed {
     pub fingerprint: u64,
 }
 
-/// A strategy breaks a law.
+/// A strategy breaks a law, or the suite cannot check it: see [`Law::Input`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{strategy} breaks law {law}: {detail}; to repeat this case: replay({seed:#x})")]
 #[non_exhaustive]
 pub struct Violation {
     /// The law.
     pub law: Law,
     /// The seed of the case: [`Laws::replay`] checks only this case.
     pub seed: u64,
-    /// The text of the identity of the strategy.
+    /// The text of the identity of the strategy; `the strategy` if [`Strategy::id`] panics.
     pub strategy: String,
     /// A description of the fault.
     pub detail: String,
@@ -136,7 +144,8 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
     ///
     /// `value` draws a value. It should draw equal, extreme and empty values often, because wrong strategies fail at ties
     /// and limits. `distinct` draws a value for a set without ties, for law [`Names`](Law::Names): a value at a greater
-    /// place must be greater by every measure that a strategy compares.
+    /// place must be greater by every measure that a strategy compares. Equal random numbers must give equal values. The
+    /// suite reports a fault of a generator as [`Law::Input`].
     pub fn new(
         value: impl Fn(&mut Random) -> T + Send + Sync + 'static,
         distinct: impl Fn(&mut Random, usize) -> T + Send + Sync + 'static,
@@ -189,7 +198,7 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         self
     }
 
-    /// Sets the number of cases.
+    /// Sets the number of cases, at least 1.
     #[must_use]
     pub fn cases(mut self, number: u32) -> Self {
         let (Cases::Drawn { seed, .. } | Cases::Only(seed)) = self.cases;
@@ -224,15 +233,10 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
     /// Checks the strategy.
     ///
     /// # Errors
-    /// [`Violation`] with the first broken law and the seed of the case. With the feature `std` a panic of the strategy
-    /// is such an error, too; without it, the panic propagates.
+    /// [`Violation`] with the first broken law and the seed of the case. With the feature `std` a panic of the strategy,
+    /// of a generator or of your own law is such an error, too; without it, the panic propagates.
     pub fn check(&self, strategy: &(impl Strategy<T> + ?Sized)) -> Result<Passed, Violation> {
-        let mut kept = Passed { cases: 0, fingerprint: FINGERPRINT };
-        for seed in self.seeds() {
-            check::Case::new(self, seed, &strategy).run(&mut kept.fingerprint)?;
-            kept.cases += 1;
-        }
-        Ok(kept)
+        run::run(self, &strategy)
     }
 
     /// Checks the strategy and panics on a broken law, for tests.
@@ -246,12 +250,11 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         }
     }
 
-    fn seeds(&self) -> impl Iterator<Item = u64> {
-        let (first, number) = match self.cases {
+    fn first_seed_and_number(&self) -> (u64, u32) {
+        match self.cases {
             Cases::Drawn { seed, number } => (Random::new(seed).draw(), number),
             Cases::Only(seed) => (seed, 1),
-        };
-        (0..u64::from(number)).map(move |i| first.wrapping_add(i))
+        }
     }
 }
 
@@ -276,7 +279,19 @@ impl fmt::Display for Law {
             Self::Citations => "S7 (no citation is lost)",
             Self::Confidence => "S8 (no confidence out of nothing)",
             Self::Identity => "S9 (a stable identity)",
+            Self::Input => "of the suite (sound input)",
             Self::OfValues(name) => name,
         })
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { law, seed, strategy, detail } = self;
+        match law {
+            Law::Input => write!(f, "{strategy} is not checked: {detail}")?,
+            _ => write!(f, "{strategy} breaks law {law}: {detail}")?,
+        }
+        write!(f, "; to repeat this case: replay({seed:#x})")
     }
 }

@@ -58,6 +58,10 @@ macro_rules! forwarded {
             fn resolve(&self, versions: &Versions<T>) -> Resolution<T> {
                 (**self).resolve(versions)
             }
+
+            fn explain(&self, versions: &Versions<T>) -> Explanation {
+                (**self).explain(versions)
+            }
         })+
     };
 }

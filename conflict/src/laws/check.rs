@@ -1,99 +1,156 @@
 //! Checks the laws on one case, each in a short function.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Debug;
 
-use super::{Law, Laws, Random, Violation};
-use crate::value::{FINGERPRINT, fingerprint};
-use crate::{Outcome, Reason, Resolution, Strategy, Value, Version, Versions};
+use super::answer::{Answer, Seen, alike, change};
+use super::input::{Generator, LARGEST, pairs};
+use super::subject::{Checked, Subject, attempt};
+use super::{Law, Random, Violation, fault};
+use crate::value::same;
+use crate::version::short;
+use crate::{Explanation, Reason, Resolution, Value, Version, Versions};
 
 pub(super) struct Case<'a, T> {
-    laws: &'a Laws<T>,
+    subject: &'a Subject<'a, T>,
     seed: u64,
-    strategy: &'a dyn Strategy<T>,
     random: Random,
 }
 
-type Checked<T = ()> = Result<T, Violation>;
-
-/// The parts of an answer that must be equal on two replicas: the visible bits and the reason.
-#[derive(Clone, PartialEq)]
-struct Answer {
-    visible: u64,
-    reason: String,
-}
-
 impl<'a, T: Value + Clone + Debug> Case<'a, T> {
-    pub(super) fn new(laws: &'a Laws<T>, seed: u64, strategy: &'a dyn Strategy<T>) -> Self {
-        Self { laws, seed, strategy, random: Random::new(seed) }
+    pub(super) fn new(subject: &'a Subject<'a, T>, seed: u64) -> Self {
+        Self { subject, seed, random: Random::new(seed) }
     }
 
-    /// Checks all laws on one set and hashes the bits of the answer into `state`.
-    pub(super) fn run(mut self, state: &mut u64) -> Checked {
-        self.identity()?;
-        let versions = self.versions();
-        let answer = self.answer(&versions)?;
-        self.set(&versions, &answer)?;
+    /// Checks all laws on one set.
+    ///
+    /// Purity comes before the laws that compare answers to different sets: an impure strategy breaks them, too.
+    pub(super) fn run(mut self) -> Checked<Seen> {
+        let versions = self.versions()?;
+        let answer = self.answer(Generator::Value, &versions)?;
+        self.explanation(&answer)?;
         self.pure(&versions, &answer)?;
+        self.set(&versions, &answer)?;
         versions.iter().try_for_each(|version| self.single(version))?;
         self.names()?;
-        *state = fingerprint(*state, &(answer.visible, answer.reason));
-        Ok(())
+        Ok(answer.seen())
+    }
+
+    /// Resolves the first set of the case again, after all other cases.
+    pub(super) fn repeat(mut self, seen: &Seen) -> Checked {
+        let versions = self.versions()?;
+        let answer = self.answer(Generator::Value, &versions)?;
+        let again = answer.seen();
+        self.expect(Law::Input, again.input == seen.input, || {
+            String::from(
+                "the generator `value` draws different values from the same random numbers",
+            )
+        })?;
+        self.expect(Law::Pure, again.bits == seen.bits, || {
+            format!(
+                "the same set gives a different answer after the other cases: {}",
+                answer.shown()
+            )
+        })
     }
 
     /// A set with ties and repeated confirmations.
-    fn versions(&mut self) -> Vec<Version<T>> {
+    fn versions(&mut self) -> Checked<Vec<Version<T>>> {
         let number = self.number();
-        let values = (self.laws.values)(&mut self.random, number);
+        let values = self.drawn(Generator::Value, number)?;
         let versions = values.into_iter().map(|value| {
             let confirmations = self.random.pick(&[1, 1, 2, 3, 1 << 20, u32::MAX]);
             Version::named(value).confirmed(confirmations)
         });
-        versions.collect()
+        Ok(versions.collect())
     }
 
-    fn versions_without_ties(&mut self) -> Vec<Version<T>> {
+    fn versions_without_ties(&mut self) -> Checked<Vec<Version<T>>> {
         let number = self.number();
-        let values = (self.laws.values_without_ties)(&mut self.random, number);
+        let values = self.drawn(Generator::Distinct, number)?;
         let versions = values.into_iter().enumerate().map(|(place, value)| {
             let confirmations = place as u32 * 10 + 1 + self.random.below(5) as u32;
             Version::new(self.random.digest(), value).confirmed(confirmations)
         });
-        versions.collect()
+        Ok(versions.collect())
+    }
+
+    fn drawn(&mut self, generator: Generator, number: usize) -> Checked<Vec<T>> {
+        self.subject.drawn(generator, self.seed, &mut self.random, number)
     }
 
     fn number(&mut self) -> usize {
-        self.random.pick(&[1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 8, 64])
+        self.random.pick(&[1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 8, LARGEST])
     }
 
-    /// Resolves the set, and checks the laws that concern a single answer.
-    fn answer(&self, versions: &[Version<T>]) -> Checked<Answer> {
-        let versions = Versions::new(versions.iter().cloned()).map_err(|error| {
-            self.violation(Law::Valid, format!("the generated values are not a valid set: {error}"))
-        })?;
-        let resolution = attempt(|| self.strategy.resolve(&versions))
-            .map_err(|panic| self.violation(Law::Total, format!("it panics: {panic}")))?;
+    /// Checks the laws that concern a single answer.
+    fn answer(&self, from: Generator, versions: &[Version<T>]) -> Checked<Answer<T>> {
+        let versions = self.valid_set(from, versions)?;
+        let resolution = self.resolved_twice(&versions)?;
         self.valid(&versions, &resolution)?;
-        for (law, check) in &self.laws.laws_of_values {
-            let fault = check(&versions, &resolution);
+        self.laws_of_values(&versions, &resolution)?;
+        Ok(Answer::new(versions, resolution))
+    }
+
+    fn valid_set(&self, from: Generator, versions: &[Version<T>]) -> Checked<Versions<T>> {
+        Versions::new(versions.iter().cloned()).map_err(|error| {
+            let detail = format!("the generator `{from}` draws an invalid set: {error}");
+            self.violation(Law::Input, detail)
+        })
+    }
+
+    /// Resolves the set twice, and compares the answers.
+    fn resolved_twice(&self, versions: &Versions<T>) -> Checked<Resolution<T>> {
+        let (resolution, again) = (self.resolved(versions)?, self.resolved(versions)?);
+        self.expect(Law::Pure, alike(&resolution, &again), || {
+            format!("two calls for the same set: {}", change(versions, &resolution, &again))
+        })?;
+        self.subject.identity(self.seed)?;
+        Ok(resolution)
+    }
+
+    fn resolved(&self, versions: &Versions<T>) -> Checked<Resolution<T>> {
+        attempt(|| self.subject.strategy.resolve(versions))
+            .map_err(|panic| self.violation(Law::Total, format!("it panics: {panic}")))
+    }
+
+    fn laws_of_values(&self, versions: &Versions<T>, resolution: &Resolution<T>) -> Checked {
+        for (law, check) in &self.subject.laws.laws_of_values {
+            let fault = attempt(|| check(versions, resolution)).map_err(|panic| {
+                self.violation(Law::Input, format!("the check of law {law} panics: {panic}"))
+            })?;
             self.expect(*law, fault.is_none(), || fault.unwrap_or_default())?;
         }
-        let visible = resolution.all_visible(&versions);
-        let visible = visible.into_iter().fold(FINGERPRINT, fingerprint);
-        Ok(Answer { visible, reason: resolution.reason.to_string() })
+        Ok(())
     }
 
-    fn identity(&self) -> Checked {
-        let (id, again) = (self.strategy.id(), self.strategy.id());
-        let read = id.to_string().parse();
-        let stable = id == again && read.as_ref() == Ok(&id);
-        self.expect(Law::Identity, stable, || format!("{id}, then {again}, read back {read:?}"))
+    /// Compares the explanation with the answer.
+    fn explanation(&self, answer: &Answer<T>) -> Checked {
+        let (Answer { versions, resolution, .. }, id) = (answer, &self.subject.id);
+        let due = Explanation::new(id.clone(), versions, resolution);
+        let given = self.explained(versions)?;
+        if given == due {
+            return Ok(());
+        }
+        self.expect(Law::Pure, self.explained(versions)? == given, || {
+            String::from("two explanations for the same set differ")
+        })?;
+        self.expect(Law::Identity, given.strategy == *id, || {
+            format!("the identity is {id}, the explanation names {}", given.strategy)
+        })?;
+        let fault = fault::of_explanation(&given, &due);
+        self.expect(Law::Valid, fault.is_none(), || fault.unwrap_or_default())
+    }
+
+    fn explained(&self, versions: &Versions<T>) -> Checked<Explanation> {
+        attempt(|| self.subject.strategy.explain(versions))
+            .map_err(|panic| self.violation(Law::Total, format!("explain panics: {panic}")))
     }
 
     /// Splits half of the versions into two copies that share the confirmations, and shuffles all.
-    fn set(&mut self, versions: &[Version<T>], answer: &Answer) -> Checked {
+    fn set(&mut self, versions: &[Version<T>], answer: &Answer<T>) -> Checked {
         let mut copies = versions.to_vec();
         for index in 0..versions.len() / 2 {
             let half = copies[index].confirmations / 2;
@@ -103,126 +160,110 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
             }
         }
         self.random.shuffle(&mut copies);
-        let shuffled = self.answer(&copies)?;
-        self.expect(Law::Set, shuffled == *answer, || {
-            String::from("another order of the same versions, some of them twice, changes it")
+        let shuffled = self.answer(Generator::Value, &copies)?;
+        if shuffled.bits == answer.bits {
+            return Ok(());
+        }
+        self.unchanged(answer)?;
+        self.expect(Law::Set, false, || {
+            let change = answer.change(&shuffled);
+            format!("another order of the same versions, some of them twice, changes it: {change}")
         })
     }
 
     /// Resolves other sets and subsets in between, which must not affect the answer.
-    fn pure(&mut self, versions: &[Version<T>], answer: &Answer) -> Checked {
-        let (other, mut parts) = (self.versions(), versions.to_vec());
-        self.answer(&other)?;
+    fn pure(&mut self, versions: &[Version<T>], answer: &Answer<T>) -> Checked {
+        let (other, mut parts) = (self.versions()?, versions.to_vec());
         self.random.shuffle(&mut parts);
-        for part in parts.chunks(1) {
-            self.answer(part)?;
+        for set in core::iter::once(&other[..]).chain(parts.chunks(1)) {
+            // The answer alone: memory also breaks other laws, but this one names the cause.
+            self.resolved_twice(&self.valid_set(Generator::Value, set)?)?;
         }
-        let again = self.answer(&parts)?;
-        self.expect(Law::Pure, again == *answer, || {
-            String::from("the same set gives a different answer after other calls")
+        self.unchanged(answer)?;
+        self.answer(Generator::Value, &other).map(drop)
+    }
+
+    /// Resolves a set again, after other calls.
+    fn unchanged(&self, Answer { versions, resolution, .. }: &Answer<T>) -> Checked {
+        let again = self.resolved_twice(versions)?;
+        self.expect(Law::Pure, alike(resolution, &again), || {
+            format!("the same set after other calls: {}", change(versions, resolution, &again))
         })
     }
 
     fn single(&self, version: &Version<T>) -> Checked {
-        let itself = fingerprint(FINGERPRINT, &version.value);
-        let answer = self.answer(core::slice::from_ref(version))?;
-        self.expect(Law::Single, answer.visible == itself, || {
-            format!("the only version is returned changed: {version:?}")
+        let answer = self.answer(Generator::Value, core::slice::from_ref(version))?;
+        let itself = same(answer.resolution.visible(&answer.versions), &version.value);
+        self.expect(Law::Single, itself, || {
+            let (digest, value) = (short(&version.digest), &version.value);
+            format!("the only version, {digest}, is {value:?}, and it shows {}", answer.shown())
         })
     }
 
     fn names(&mut self) -> Checked {
-        let mut versions = self.versions_without_ties();
-        let answer = self.answer(&versions)?;
-        versions.iter_mut().for_each(|version| version.digest = self.random.digest());
-        let renamed = self.answer(&versions)?;
-        self.expect(Law::Names, renamed == answer, || {
-            String::from("other digests change the result, though no versions are equal")
+        let versions = self.versions_without_ties()?;
+        let answer = self.answer(Generator::Distinct, &versions)?;
+        self.explanation(&answer)?;
+        let mut renamed = versions.clone();
+        renamed.iter_mut().for_each(|version| version.digest = self.random.digest());
+        let other = self.answer(Generator::Distinct, &renamed)?;
+        if other.bits == answer.bits {
+            return Ok(());
+        }
+        self.unchanged(&answer)?;
+        if self.subject.excepts(Law::Names) {
+            return Ok(());
+        }
+        self.ties(&versions, [&answer, &other])?;
+        let pair = self.pair(&versions).unwrap_or_default();
+        let detail = format!("other digests change the answer: {}{pair}", answer.change(&other));
+        Err(self.violation(Law::Names, detail))
+    }
+
+    /// Checks that neither the values nor the strategy show a tie, which `distinct` must not draw.
+    fn ties(&self, versions: &[Version<T>], answers: [&Answer<T>; 2]) -> Checked {
+        let values: Vec<&T> = versions.iter().map(|version| &version.value).collect();
+        self.subject.distinct(self.seed, &values)?;
+        let tied = answers.iter().find(|a| matches!(a.resolution.reason, Reason::Digest { .. }));
+        self.expect(Law::Input, tied.is_none(), || {
+            let shown = tied.map(|answer| answer.shown()).unwrap_or_default();
+            format!("the generator `distinct` draws values that the strategy finds equal: {shown}")
         })
+    }
+
+    /// Describes two values whose digests decide between them.
+    fn pair(&self, versions: &[Version<T>]) -> Option<String> {
+        let decides = |digests: [u8; 2], places: [usize; 2]| {
+            let of = |i: usize| Version::new([digests[i]; 32], versions[places[i]].value.clone());
+            self.answer(Generator::Distinct, &[of(0), of(1)]).ok()
+        };
+        let (i, j) = pairs(versions.len()).find(|&(i, j)| {
+            let answers = (decides([1, 2], [i, j]), decides([2, 1], [i, j]));
+            matches!(answers, (Some(a), Some(b)) if a.bits != b.bits)
+        })?;
+        let (left, right) = (&versions[i].value, &versions[j].value);
+        Some(format!(
+            "; digests alone decide between places {i} and {j} of the generator `distinct`, {left:?} and {right:?}: if the \
+             strategy finds them equal, correct the generator"
+        ))
     }
 
     /// Checks the indices even if the law is exempt: invalid ones cannot be read.
     fn valid(&self, versions: &Versions<T>, resolution: &Resolution<T>) -> Checked {
-        if let Some(fault) = indices_fault(versions, resolution) {
+        if let Some(fault) = fault::of_indices(versions, resolution) {
             return Err(self.violation(Law::Valid, fault));
         }
-        let fault = value_fault(versions, resolution)
-            .or_else(|| shares_fault(versions, resolution))
-            .or_else(|| reason_fault(versions, resolution));
+        let fault = fault::of_value(versions, resolution)
+            .or_else(|| fault::of_shares(versions, resolution))
+            .or_else(|| fault::of_reason(versions, resolution));
         self.expect(Law::Valid, fault.is_none(), || fault.unwrap_or_default())
     }
 
     fn expect(&self, law: Law, kept: bool, detail: impl FnOnce() -> String) -> Checked {
-        match kept || self.laws.excepted.contains(&law) {
-            true => Ok(()),
-            false => Err(self.violation(law, detail())),
-        }
+        self.subject.expect(self.seed, law, kept, detail)
     }
 
     fn violation(&self, law: Law, detail: String) -> Violation {
-        Violation { law, seed: self.seed, strategy: self.strategy.id().to_string(), detail }
+        self.subject.violation(self.seed, law, detail)
     }
-}
-
-fn indices_fault<T>(versions: &Versions<T>, resolution: &Resolution<T>) -> Option<String> {
-    let indices = match &resolution.outcome {
-        Outcome::Chosen(index) => core::slice::from_ref(index),
-        Outcome::Kept(indices) => indices,
-        Outcome::Composed(_) => return None,
-    };
-    let mut distinct = indices.to_vec();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let sound = distinct.len() == indices.len()
-        && distinct.last().is_some_and(|&last| last < versions.len());
-    (!sound).then(|| format!("indices {indices:?} of {} versions", versions.len()))
-}
-
-fn value_fault<T: Value>(versions: &Versions<T>, resolution: &Resolution<T>) -> Option<String> {
-    let fault = resolution.visible(versions).validate(&versions[0].value).err()?;
-    Some(format!("it shows an invalid value: {fault}"))
-}
-
-fn shares_fault<T>(versions: &Versions<T>, resolution: &Resolution<T>) -> Option<String> {
-    let Outcome::Composed(composed) = &resolution.outcome else {
-        return None;
-    };
-    let shares = &composed.shares;
-    let total: f64 = shares.iter().sum();
-    let sound = shares.len() == versions.len()
-        && shares.iter().all(|share| (0.0..=1.0).contains(share))
-        && (1.0 - 1e-9..=1.0 + 1e-9).contains(&total);
-    let number = versions.len();
-    (!sound).then(|| format!("{} shares of {number} versions add up to {total}", shares.len()))
-}
-
-/// Checks a reason as far as that is possible without knowing the rule.
-fn reason_fault<T>(versions: &Versions<T>, resolution: &Resolution<T>) -> Option<String> {
-    let Resolution { outcome, reason } = resolution;
-    let (number, composed) = (versions.len(), matches!(outcome, Outcome::Composed(_)));
-    let is_true = match reason {
-        Reason::Only => number == 1,
-        Reason::Digest { tied } => (2..=number).contains(tied),
-        Reason::All => matches!(outcome, Outcome::Kept(indices) if indices.len() == number),
-        Reason::Mean | Reason::PlainMean => composed,
-        Reason::Confidence { .. } | Reason::Time { .. } | Reason::Other(_) => true,
-    };
-    (!is_true).then(|| format!("the reason is false for {number} versions: {reason}"))
-}
-
-/// Calls the strategy; returns the text of a panic.
-#[cfg(feature = "std")]
-fn attempt<T>(call: impl FnOnce() -> T) -> Result<T, String> {
-    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
-    caught.map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().copied().map(String::from);
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        text.unwrap_or_else(|| String::from("without a text"))
-    })
-}
-
-/// Calls the strategy. Without std a panic cannot be caught.
-#[cfg(not(feature = "std"))]
-fn attempt<T>(call: impl FnOnce() -> T) -> Result<T, String> {
-    Ok(call())
 }

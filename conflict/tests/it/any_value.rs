@@ -146,3 +146,19 @@ fn chosen_version_names_its_rule() {
     let any = versions.choose_by("any", |_, _| std::cmp::Ordering::Equal);
     assert_eq!(any.reason, Reason::Digest { tied: 2 });
 }
+
+#[test]
+fn invalid_generated_product_is_refused() {
+    let laws = Laws::new(
+        |random| {
+            let title = random.pick(&["", "pen"]).to_string();
+            Product { title, ..product(random, 1) }
+        },
+        |random, place| product(random, place as u64),
+    );
+    let broken = laws.check(&Cheapest).unwrap_err();
+    assert_eq!(broken.law, Law::Input);
+    let fault = "cheapest/1 is not checked: the generator `value` draws an invalid set: version ";
+    assert!(broken.to_string().starts_with(fault), "{broken}");
+    assert!(broken.detail.ends_with(": a product has a title"), "{broken}");
+}

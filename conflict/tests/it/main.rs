@@ -6,6 +6,7 @@ mod any_value;
 mod bad_input;
 mod common;
 mod golden;
+mod law_suite;
 mod laws;
 #[cfg(feature = "proptest")]
 mod properties;

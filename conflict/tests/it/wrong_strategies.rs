@@ -84,7 +84,7 @@ fn reads_the_wall_clock() {
     let now = || i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos());
     let rule =
         Rule(move |versions: &Versions| voted(versions, |v| v.consolidated_at = now().unwrap()));
-    killed(Law::Valid, rule);
+    killed(Law::Pure, rule);
 }
 
 #[test]
