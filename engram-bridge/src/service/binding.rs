@@ -114,8 +114,8 @@ impl Binding {
         self.gossip().shutdown().await;
         let submitted = self.durable().await;
         let store = Arc::clone(self.store());
-        let closed = spawn_blocking(move || store.close()).await;
-        submitted.and(closed.expect("closing does not panic"))
+        let closed = spawn_blocking(move || store.close()).await.expect("closing does not panic");
+        submitted.and(closed)
     }
 
     pub(super) fn register(&self, pending: &Arc<Pending>) {

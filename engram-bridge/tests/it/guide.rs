@@ -59,12 +59,15 @@ mod paths {
             include!("../../examples/engram_stub/engram_core.rs");
         }
     }
-    use self::engram::{chrono, engram_core};
+    use self::engram::engram_core;
 
     /// Imports items, and lists their paths.
     macro_rules! items {
         ($($first:ident $(:: $next:ident)+,)+) => {
-            $(use $first $(:: $next)+ as _;)+
+            $(
+                #[allow(unused_imports, reason = "the import shows that the path resolves")]
+                use $first $(:: $next)+ as _;
+            )+
             const ITEMS: &[&str] =
                 &[$(concat!(stringify!($first) $(, "::", stringify!($next))+)),+];
         };
