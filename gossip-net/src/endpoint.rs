@@ -5,7 +5,7 @@ mod names;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -128,15 +128,19 @@ impl Socket {
     /// port is free.
     pub(crate) async fn close(&self, grace: Duration) {
         let Some(endpoint) = self.abandon() else { return };
-        let closed = async move {
-            endpoint.wait_idle().await;
-            drop(endpoint);
-            // The endpoint's task has just been woken, and is the last holder of the socket.
+        if timeout(grace, endpoint.wait_idle()).await.is_err() {
+            // A connection drains for seconds if its handshake was not complete.
+            _ = leave_port(&endpoint);
+        }
+        drop(endpoint);
+        let free = async {
+            // The tasks of the endpoint and of its connections have just been woken, and are the last
+            // holders of the socket.
             while self.udp.strong_count() > 0 {
                 tokio::task::yield_now().await;
             }
         };
-        _ = timeout(grace, closed).await;
+        _ = timeout(grace, free).await;
     }
 
     /// Closes everything at once, without waiting.
@@ -145,6 +149,15 @@ impl Socket {
         endpoint.close(VarInt::from_u32(0), b"the node shuts down");
         Some(endpoint)
     }
+}
+
+/// Moves a closed endpoint to a port of its own.
+fn leave_port(endpoint: &Endpoint) -> io::Result<()> {
+    // An endpoint keeps its previous socket, so it releases the first one with the second change.
+    for _ in 0..2 {
+        endpoint.rebind(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?)?;
+    }
+    Ok(())
 }
 
 fn udp(config: &NetConfig) -> io::Result<Arc<dyn AsyncUdpSocket>> {

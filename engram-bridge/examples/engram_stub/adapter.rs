@@ -40,8 +40,8 @@ impl Clustered {
         Self { service, stats, submitted, converted: Mutex::default() }
     }
 
-    /// Waits until every snapshot that was handed over before the call is durable. Call it before the
-    /// process ends.
+    /// Waits until every snapshot that was handed over before the call is durable. The stop of the node
+    /// waits for it, too.
     pub async fn durable(&self) -> Result<SubmitReport, StorageError> {
         self.service.durable().await
     }

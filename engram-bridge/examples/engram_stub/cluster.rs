@@ -1,57 +1,105 @@
 // The code that a program adds to Engram to run it in a cluster.
 
+use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use engram_bridge::{ConsolidationCacheSource, ConsolidationObserver, ConsolidationRun, GossipingConsolidationService, InMemoryConsolidationService, Node, SpaceId};
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
 use engram_bridge::config::ClusterConfig;
+use engram_bridge::http::axum_0_8;
+use engram_bridge::metrics::METRICS_CONTENT_TYPE;
+use engram_bridge::net::Event;
+use engram_bridge::telemetry::Telemetry;
+use engram_bridge::{
+    ConsolidationCacheSource, ConsolidationObserver, ConsolidationRun,
+    GossipingConsolidationService, InMemoryConsolidationService, Node, SpaceId,
+};
 use engram_core::completion::{CompletionConfig, ConsolidationScheduler, SchedulerConfig};
 use engram_core::{MemorySpaceId, MemoryStore, metrics};
+use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::adapter::Clustered;
 
-type Error = Box<dyn std::error::Error + Send + Sync>;
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Starts the node that `cluster.toml` describes.
-pub fn start(path: &Path) -> Result<Node, Error> {
-    let config = ClusterConfig::load(path)?;
-    Ok(Node::start(&config)?)
+/// The part of Engram's configuration file that describes the cluster.
+#[derive(Deserialize)]
+struct Sections {
+    consolidation_gossip: ClusterConfig,
 }
 
-/// Opens the store of a memory space: the body of the store factory.
-pub fn open_store(
-    node: &Node,
-    space: &MemorySpaceId,
-    capacity: usize,
-) -> Result<Arc<MemoryStore>, Error> {
-    let gossiper = node.add_space(&SpaceId::new(space.as_str())?)?;
-    let inner = Arc::new(InMemoryConsolidationService::new());
-    let service =
-        GossipingConsolidationService::new(inner, gossiper).with_observer(Arc::new(EngramMetrics));
-    let store = MemoryStore::for_space(space.clone(), capacity)
-        .with_consolidation_service(Arc::new(Clustered::new(service)));
-    Ok(Arc::new(store))
+/// Reads the section of Engram's configuration file. Its paths are relative to the file.
+pub fn read_section(path: &Path) -> Result<ClusterConfig, Error> {
+    let sections: Sections = toml::from_str(&fs::read_to_string(path)?)?;
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    Ok(sections.consolidation_gossip.relative_to(folder))
 }
 
-/// Starts the scheduler of a store. It ends when `stop` is sent `true`.
-pub fn start_scheduler(
-    store: &Arc<MemoryStore>,
-    stop: &watch::Sender<bool>,
-    config: SchedulerConfig,
-) {
-    let scheduler = ConsolidationScheduler::new(CompletionConfig::default(), config);
-    Arc::new(scheduler).spawn(Arc::clone(store), stop.subscribe());
+/// The cluster behind this Engram. Keep it for as long as the process runs.
+pub struct Cluster {
+    pub node: Node,
+    name: String,
+    stop: watch::Sender<bool>,
+    schedulers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Cluster {
+    /// Starts the node on the current tokio runtime.
+    pub fn start(config: &ClusterConfig) -> Result<Self, Error> {
+        let (node, name) = (Node::start(config)?, config.node.name.clone());
+        Ok(Self { node, name, stop: watch::Sender::new(false), schedulers: Mutex::default() })
+    }
+}
+
+impl Cluster {
+    /// Hosts a memory space; returns the consolidation service of its store.
+    pub fn service(&self, space: &MemorySpaceId) -> Result<Arc<Clustered>, Error> {
+        let gossiper = self.node.add_space(&SpaceId::new(space.as_str())?)?;
+        let inner = Arc::new(InMemoryConsolidationService::new());
+        let metrics = EngramMetrics::new(&self.name, space.as_str());
+        let service = GossipingConsolidationService::new(inner, gossiper);
+        Ok(Arc::new(Clustered::new(service.with_observer(Arc::new(metrics)))))
+    }
+
+    /// Starts the scheduler of a store. Call it within the tokio runtime.
+    pub fn start_scheduler(&self, store: &Arc<MemoryStore>, config: SchedulerConfig) {
+        let scheduler = ConsolidationScheduler::new(CompletionConfig::default(), config);
+        let task = Arc::new(scheduler).spawn(Arc::clone(store), self.stop.subscribe());
+        self.schedulers.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+
+    /// Stops the schedulers, then the node.
+    pub async fn stop(&self) -> Result<(), Error> {
+        self.stop.send_replace(true);
+        let schedulers = self.schedulers.lock().map(|mut tasks| std::mem::take(&mut *tasks));
+        for scheduler in schedulers.unwrap_or_default() {
+            scheduler.await?;
+        }
+        Ok(self.node.stop().await?)
+    }
 }
 
 /// Engram's own metrics registry, fed by the cluster.
-pub struct EngramMetrics;
+pub struct EngramMetrics {
+    labels: [(&'static str, String); 2],
+}
+
+impl EngramMetrics {
+    fn new(node: &str, space: &str) -> Self {
+        Self { labels: [("node", node.to_owned()), ("space", space.to_owned())] }
+    }
+}
 
 impl ConsolidationObserver for EngramMetrics {
     fn on_run(&self, run: &ConsolidationRun) {
         if run.source == ConsolidationCacheSource::Scheduler {
-            metrics::increment_counter(metrics::CONSOLIDATION_RUNS_TOTAL, 1);
+            let runs = metrics::CONSOLIDATION_RUNS_TOTAL;
+            metrics::increment_counter_with_labels(runs, 1, &self.labels);
         }
         let gauges = [
             (metrics::CONSOLIDATION_FRESHNESS_SECONDS, run.age.as_secs_f64()),
@@ -61,34 +109,40 @@ impl ConsolidationObserver for EngramMetrics {
             (metrics::CONSOLIDATION_CITATIONS_CURRENT, run.citations as f64),
         ];
         for (name, value) in gauges {
-            metrics::record_gauge(name, value);
+            metrics::record_gauge_with_labels(name, value, &self.labels);
         }
     }
 }
 
-/// Logs the events of the state and of the network.
-pub fn log_events(node: &Node, log: impl Fn(String) + Send + Sync + Clone + 'static) {
-    let (mut state, mut network) = (node.store.events(), node.gossip.events());
-    let log_state = log.clone();
-    tokio::spawn(async move {
-        loop {
-            match state.recv().await {
-                Ok(event) => log_state(format!("{event:?}")),
-                Err(RecvError::Lagged(missed)) => log_state(format!("{missed} events were missed")),
-                Err(RecvError::Closed) => return,
-            }
-        }
-    });
-    tokio::spawn(async move {
-        while let Some(event) = network.next().await {
-            log(format!("{event:?}"));
-        }
-    });
-}
+impl Cluster {
+    /// The routes for Engram's axum application: `/cluster/consolidation`, and the metrics.
+    pub fn routes(&self) -> Router {
+        let (store, gossip) = (Arc::clone(&self.node.store), self.node.gossip.clone());
+        let telemetry = Telemetry::new(self.name.clone(), store, gossip);
+        let cluster = axum_0_8::cluster(&telemetry);
+        let prometheus = async move || ([(CONTENT_TYPE, METRICS_CONTENT_TYPE)], telemetry.prometheus());
+        cluster.route("/cluster/metrics", get(prometheus))
+    }
 
-/// Stops the schedulers, the gossip, and the store, in this order.
-pub async fn stop(node: &Node, schedulers: &watch::Sender<bool>) -> Result<(), Error> {
-    schedulers.send_replace(true);
-    node.gossip.shutdown().await;
-    Ok(node.store.close()?)
+    /// Logs the events of the state and of the network, successful sessions excepted.
+    pub fn log_events(&self, log: impl Fn(String) + Send + Sync + Clone + 'static) {
+        let (mut state, mut network) = (self.node.store.events(), self.node.gossip.events());
+        let log_state = log.clone();
+        tokio::spawn(async move {
+            loop {
+                match state.recv().await {
+                    Ok(event) => log_state(format!("{event:?}")),
+                    Err(RecvError::Lagged(missed)) => log_state(format!("{missed} events were missed")),
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        });
+        tokio::spawn(async move {
+            while let Some(event) = network.next().await {
+                if !matches!(event, Event::Session(_)) {
+                    log(format!("{event:?}"));
+                }
+            }
+        });
+    }
 }

@@ -33,14 +33,51 @@ impl MemorySpaceId {
     }
 }
 
-impl From<&str> for MemorySpaceId {
-    fn from(name: &str) -> Self {
-        Self(name.into())
+impl TryFrom<&str> for MemorySpaceId {
+    type Error = MemorySpaceIdError;
+
+    fn try_from(name: &str) -> Result<Self, MemorySpaceIdError> {
+        match name.trim() {
+            "" => Err(MemorySpaceIdError::Empty),
+            name => Ok(Self(name.into())),
+        }
     }
 }
 
+#[derive(Debug, PartialEq, Eq)]
+pub enum MemorySpaceIdError {
+    Empty,
+}
+
+impl std::fmt::Display for MemorySpaceIdError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Memory space identifier cannot be empty")
+    }
+}
+
+impl std::error::Error for MemorySpaceIdError {}
+
+#[derive(Debug)]
+pub enum MemorySpaceError {
+    StoreInit { id: MemorySpaceId, source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+impl std::fmt::Display for MemorySpaceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self::StoreInit { id, source } = self;
+        write!(f, "Failed to initialise memory store for space '{}': {source}", id.as_str())
+    }
+}
+
+impl std::error::Error for MemorySpaceError {}
+
+#[derive(Clone, Debug)]
+pub struct SpaceDirectories {
+    pub root: std::path::PathBuf,
+}
+
 pub mod completion {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::chrono::{DateTime, Utc};
@@ -101,8 +138,6 @@ pub mod completion {
     }
 
     pub struct ConsolidationScheduler {
-        /// The patterns found so far; this engine finds another in each run.
-        found: Mutex<Vec<SemanticPattern>>,
         config: SchedulerConfig,
     }
 
@@ -112,7 +147,7 @@ pub mod completion {
             _completion_config: CompletionConfig,
             scheduler_config: SchedulerConfig,
         ) -> Self {
-            Self { found: Mutex::default(), config: scheduler_config }
+            Self { config: scheduler_config }
         }
 
         pub fn spawn(
@@ -133,15 +168,10 @@ pub mod completion {
         }
 
         fn run_consolidation(&self, store: &Arc<MemoryStore>) {
-            let snapshot = {
-                let mut found = self.found.lock().expect("no code panics while it holds this lock");
-                let next = store.discover(found.len());
-                found.extend(next);
-                ConsolidationSnapshot {
-                    generated_at: super::now(),
-                    patterns: found.clone(),
-                    stats: ConsolidationStats::default(),
-                }
+            let snapshot = ConsolidationSnapshot {
+                generated_at: super::now(),
+                patterns: store.discover(),
+                stats: ConsolidationStats::default(),
             };
             store
                 .consolidation_service()
@@ -215,37 +245,55 @@ pub mod metrics {
     pub const CONSOLIDATION_FRESHNESS_SECONDS: &str = "engram_consolidation_freshness_seconds";
     pub const CONSOLIDATION_CITATIONS_CURRENT: &str = "engram_consolidation_citations_current";
 
-    /// The recorded metrics, for this example to print.
-    pub static RECORDED: Mutex<BTreeMap<&str, f64>> = Mutex::new(BTreeMap::new());
+    /// The recorded metrics with their labels, for this example to print.
+    pub static RECORDED: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
 
-    pub fn increment_counter(name: &'static str, value: u64) {
-        let mut recorded = RECORDED.lock().expect("no code panics while it holds this lock");
-        *recorded.entry(name).or_default() += value as f64;
+    const HELD: &str = "no code panics while it holds this lock";
+
+    pub fn increment_counter_with_labels(
+        name: &'static str,
+        value: u64,
+        labels: &[(&'static str, String)],
+    ) {
+        let mut recorded = RECORDED.lock().expect(HELD);
+        *recorded.entry(labelled(name, labels)).or_default() += value as f64;
     }
 
-    pub fn record_gauge(name: &'static str, value: f64) {
-        RECORDED.lock().expect("no code panics while it holds this lock").insert(name, value);
+    pub fn record_gauge_with_labels(
+        name: &'static str,
+        value: f64,
+        labels: &[(&'static str, String)],
+    ) {
+        RECORDED.lock().expect(HELD).insert(labelled(name, labels), value);
+    }
+
+    fn labelled(name: &str, labels: &[(&'static str, String)]) -> String {
+        let labels: Vec<_> =
+            labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        format!("{name}{{{}}}", labels.join(","))
     }
 }
 
 pub mod store {
     use std::path::PathBuf;
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
-    use super::completion::{ConsolidationSnapshot, SemanticPattern};
+    use super::completion::{ConsolidationSnapshot, ConsolidationStats, SemanticPattern};
     use super::consolidation::{ConsolidationService, InMemoryConsolidationService};
-    use super::{Confidence, MemorySpaceId, now};
+    use super::{Confidence, MemorySpaceId, chrono, now};
 
     pub struct MemoryStore {
         memory_space_id: MemorySpaceId,
         consolidation_service: Arc<dyn ConsolidationService>,
+        /// The topics of its episodes.
+        topics: Mutex<Vec<String>>,
     }
 
     impl MemoryStore {
         #[must_use]
         pub fn for_space(memory_space_id: MemorySpaceId, _max_memories: usize) -> Self {
             let consolidation_service = Arc::new(InMemoryConsolidationService);
-            Self { memory_space_id, consolidation_service }
+            Self { memory_space_id, consolidation_service, topics: Mutex::default() }
         }
 
         /// Uses `service` in place of the stock consolidation service.
@@ -269,25 +317,36 @@ pub mod store {
         }
 
         #[must_use]
-        pub fn consolidation_snapshot(
-            &self,
-            _max_episodes: usize,
-        ) -> Option<ConsolidationSnapshot> {
-            self.consolidation_service.cached_snapshot()
+        pub fn consolidation_snapshot(&self, _max_episodes: usize) -> ConsolidationSnapshot {
+            self.consolidation_service.cached_snapshot().unwrap_or_else(|| ConsolidationSnapshot {
+                generated_at: now(),
+                patterns: Vec::new(),
+                stats: ConsolidationStats::default(),
+            })
         }
 
-        /// The next pattern that this example's engine finds in the space, up to three.
-        pub(super) fn discover(&self, known: usize) -> Option<SemanticPattern> {
-            let topic = ["rain", "snow", "wind"].get(known)?;
-            let first = known as f32 + self.memory_space_id.as_str().len() as f32;
-            Some(SemanticPattern {
+        /// Remembers an episode of a topic, for this example's engine to find.
+        pub fn remember(&self, topic: &str) {
+            self.topics.lock().expect("no code panics while it holds this lock").push(topic.into());
+        }
+
+        /// The patterns that this example's engine finds: one for each topic.
+        #[must_use]
+        pub fn discover(&self) -> Vec<SemanticPattern> {
+            let topics = self.topics.lock().expect("no code panics while it holds this lock");
+            topics.iter().map(|topic| Self::pattern(topic)).collect()
+        }
+
+        fn pattern(topic: &str) -> SemanticPattern {
+            let first: u32 = topic.bytes().map(u32::from).sum();
+            SemanticPattern {
                 id: format!("pattern_{topic}"),
-                embedding: std::array::from_fn(|at| (first + at as f32 / 768.0).sin()),
+                embedding: std::array::from_fn(|at| (first as f32 + at as f32 / 768.0).sin()),
                 source_episodes: ["a", "a", "b"].map(|of| format!("{topic}-{of}")).into(),
                 strength: 0.9,
                 schema_confidence: Confidence::exact(0.9),
-                last_consolidated: now(),
-            })
+                last_consolidated: chrono::DateTime::from_timestamp_nanos(i64::from(first)),
+            }
         }
     }
 }

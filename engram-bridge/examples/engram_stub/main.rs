@@ -1,8 +1,8 @@
 //! Three Engrams, each with its own scheduler, reach equal patterns, also in a space that one of
-//! them creates at run time. A stand-in with Engram's paths and signatures replaces Engram; a real
-//! Engram needs every other line.
+//! them creates at run time; an orderly stop stores the snapshots that still wait. A stand-in with
+//! Engram's paths and signatures replaces Engram; a real Engram needs every other line.
 //!
-//! `cargo run -p engram-bridge --example engram_stub`
+//! `cargo run -p engram-bridge --example engram_stub --features http,redb`
 
 #![allow(dead_code, unreachable_pub, reason = "the modules are those of a library")]
 
@@ -13,7 +13,7 @@ mod adapter {
     use super::engram::{chrono, engram_core};
     include!("adapter.rs");
 }
-/// Start, spaces, schedulers, metrics, events and stop, as shown in the guide.
+/// Start, spaces, schedulers, metrics, routes, events and stop, as shown in the guide.
 mod cluster {
     use super::engram::engram_core;
     include!("cluster.rs");
@@ -23,96 +23,158 @@ mod swim {
     include!("swim.rs");
 }
 
-use std::error::Error;
 use std::fs;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use engram_bridge::{Node, NodeId, SpaceId};
+use axum::Router;
+use axum::routing::get;
+use engram_bridge::{NodeId, SpaceId};
 use engram_gossip_net::{ClusterCa, Validity};
-use tokio::sync::watch;
 
+use self::cluster::{Cluster, Error};
 use self::engram::engram_core::completion::SchedulerConfig;
-use self::engram::engram_core::{MemorySpaceId, MemoryStore, metrics};
+use self::engram::engram_core::consolidation::ConsolidationCacheSource;
+use self::engram::engram_core::{
+    MemorySpaceError, MemorySpaceId, MemoryStore, SpaceDirectories, metrics,
+};
 
 const NAMES: [&str; 3] = ["ada", "ben", "cleo"];
-/// Number of patterns that the stand-in's engine finds in a space.
-const FOUND: usize = 3;
+/// Number of patterns that are submitted right before a stop.
+const LATE: usize = 2_000;
+
+/// A process with Engram in it.
+struct Engram {
+    name: &'static str,
+    cluster: Cluster,
+    folder: PathBuf,
+}
+
+impl Engram {
+    fn start(name: &'static str, folder: &Path) -> Result<Self, Error> {
+        let config = cluster::read_section(&folder.join(format!("{name}.toml")))?;
+        let cluster = Cluster::start(&config)?;
+        cluster.log_events(move |event| eprintln!("{name}: {event}"));
+        // Engram has these paths itself.
+        let application: Router = Router::new()
+            .route("/health/alive", get(async || "engram"))
+            .route("/metrics/prometheus", get(async || "engram"));
+        let _application = application.merge(cluster.routes());
+        Ok(Self { name, cluster, folder: folder.join(name) })
+    }
+
+    /// Handles the first request that names a space.
+    fn create_or_get(&self, space: &str) -> Result<Arc<MemoryStore>, Error> {
+        let scheduler =
+            SchedulerConfig { consolidation_interval_secs: 1, ..SchedulerConfig::default() };
+        let (id, root) = (MemorySpaceId::try_from(space)?, self.folder.join(space));
+        let directories = SpaceDirectories { root };
+        Ok(build_memory_space_store(&id, &directories, &self.cluster, scheduler)?)
+    }
+
+    fn print(&self) {
+        for space in self.cluster.node.store.iter() {
+            let (patterns, root) = (space.view().patterns.len(), space.root().to_string());
+            let runs = space.run_stats().scheduler_runs;
+            println!(
+                "{} shows {patterns} patterns of {}, root {}; {runs} runs",
+                self.name,
+                space.id(),
+                &root[..12],
+            );
+            let log = self.folder.join(space.id().as_str()).join("belief_updates.jsonl");
+            // Without a store of the space, there is no log.
+            for line in fs::read_to_string(log).unwrap_or_default().lines() {
+                println!("  {line}");
+            }
+        }
+    }
+}
+
+/// Engram's store factory, without the parts that a cluster leaves as they are.
+fn build_memory_space_store(
+    space_id: &MemorySpaceId,
+    directories: &SpaceDirectories,
+    cluster: &Cluster,
+    scheduler: SchedulerConfig,
+) -> Result<Arc<MemoryStore>, MemorySpaceError> {
+    let mut store = MemoryStore::for_space(space_id.clone(), 100_000);
+
+    let service = cluster
+        .service(space_id)
+        .map_err(|source| MemorySpaceError::StoreInit { id: space_id.clone(), source })?;
+    store = store.with_consolidation_service(service);
+    store.set_consolidation_alert_log_path(directories.root.join("belief_updates.jsonl"));
+    let store = Arc::new(store);
+    cluster.start_scheduler(&store, scheduler);
+    Ok(store)
+}
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn main() -> Result<(), Error> {
     let folder = tempfile::tempdir()?;
-    let files = configure(folder.path())?;
-    let stop = watch::Sender::new(false);
-    let (mut nodes, mut stores) = (Vec::new(), Vec::new());
-    for (name, file) in NAMES.iter().zip(&files) {
-        let node = cluster::start(file)?;
-        cluster::log_events(&node, move |event| eprintln!("{name}: {event}"));
-        stores.push(serve(&node, name, "default", folder.path(), &stop)?);
-        nodes.push(node);
+    configure(folder.path())?;
+    let mut engrams = Vec::new();
+    for (name, topic) in NAMES.into_iter().zip(["rain", "snow", "wind"]) {
+        let engram = Engram::start(name, folder.path())?;
+        engram.create_or_get("default")?.remember(topic);
+        engrams.push(engram);
     }
-    until_equal(&nodes, "default").await;
+    until_equal(&engrams, "default", 3).await;
 
-    // Engram's server creates a space when a request names it.
-    stores.push(serve(&nodes[0], "ada", "work", folder.path(), &stop)?);
-    until_equal(&nodes, "work").await;
+    // A space of ada reaches the others before a request names it there.
+    engrams[0].create_or_get("work")?.remember("plan");
+    until_equal(&engrams, "work", 1).await;
+    // From now on, ben's engine works on the space, too.
+    engrams[1].create_or_get("work")?.remember("task");
+    until_equal(&engrams, "work", 2).await;
 
-    for (name, node) in NAMES.iter().zip(&nodes) {
-        for space in node.store.iter() {
-            let (view, runs) = (space.view(), space.run_stats());
-            println!(
-                "{name} shows {} patterns of {}, root {}; {} runs",
-                view.patterns.len(),
-                space.id(),
-                &space.root().to_string()[..12],
-                runs.scheduler_runs,
-            );
-        }
-        let log = fs::read_to_string(log_of(folder.path(), name, "default"))?;
-        println!("{name} logged {} changed beliefs, the last one: ", log.lines().count());
-        println!("  {}", log.lines().last().unwrap_or_default());
-    }
+    engrams.iter().for_each(Engram::print);
     for (metric, value) in metrics::RECORDED.lock().expect("no holder panics").iter() {
         println!("{metric} {value:.3}");
     }
-    piggyback(&nodes)?;
-    for store in &stores {
-        assert!(store.consolidation_snapshot(0).is_some());
+    piggyback(&engrams)?;
+    let mut restarted = Vec::new();
+    for engram in engrams {
+        restarted.push(restart_late(engram, folder.path()).await?);
     }
-    for node in &nodes {
-        cluster::stop(node, &stop).await?;
+    for engram in restarted {
+        engram.cluster.stop().await?;
     }
     Ok(())
 }
 
-/// Opens a store and starts its scheduler with one run per second.
-fn serve(
-    node: &Node,
-    name: &str,
-    space: &str,
-    folder: &Path,
-    stop: &watch::Sender<bool>,
-) -> Result<Arc<MemoryStore>, Box<dyn Error + Send + Sync>> {
-    let store = cluster::open_store(node, &MemorySpaceId::from(space), 100_000)?;
-    store.set_consolidation_alert_log_path(log_of(folder, name, space));
-    let config = SchedulerConfig { consolidation_interval_secs: 1, ..SchedulerConfig::default() };
-    cluster::start_scheduler(&store, stop, config);
-    Ok(store)
+/// Stops an Engram right after its engine handed over many patterns, and starts it again.
+async fn restart_late(engram: Engram, folder: &Path) -> Result<Engram, Error> {
+    let (name, store) = (engram.name, engram.create_or_get("late")?);
+    (0..LATE).for_each(|n| store.remember(&format!("{name}_{n}")));
+    let mut snapshot = store.consolidation_snapshot(0);
+    snapshot.patterns = store.discover();
+    store.consolidation_service().update_cache(&snapshot, ConsolidationCacheSource::OnDemand);
+    drop(store);
+    engram.cluster.stop().await?;
+    drop(engram);
+
+    let again = Engram::start(name, folder)?;
+    let store = again.create_or_get("late")?;
+    let of_own = format!("pattern_{name}_");
+    let patterns = store.consolidation_snapshot(0).patterns;
+    let stored = patterns.iter().filter(|pattern| pattern.id.starts_with(&of_own)).count();
+    assert_eq!(stored, LATE, "{name}");
+    println!("{name} restarted with all {stored} patterns that it had received before it stopped");
+    Ok(again)
 }
 
-fn log_of(folder: &Path, name: &str, space: &str) -> PathBuf {
-    folder.join(name).join(space).join("belief_updates.jsonl")
-}
-
-/// Waits until all nodes host the space and show the same patterns in it.
-async fn until_equal(nodes: &[Node], space: &str) {
+/// Waits until all nodes host the space and show the same `count` patterns in it.
+async fn until_equal(engrams: &[Engram], space: &str, count: u64) {
     let space = SpaceId::new(space).expect("a valid name");
     loop {
-        let spaces: Vec<_> = nodes.iter().filter_map(|node| node.store.space(&space)).collect();
-        let complete = spaces.len() == nodes.len()
-            && spaces.iter().all(|space| space.visible_len() == FOUND as u64);
+        let hosted = |engram: &Engram| engram.cluster.node.store.space(&space);
+        let spaces: Vec<_> = engrams.iter().filter_map(hosted).collect();
+        let complete = spaces.len() == engrams.len()
+            && spaces.iter().all(|space| space.visible_len() == count);
         if complete && spaces.windows(2).all(|pair| pair[0].root() == pair[1].root()) {
             return;
         }
@@ -122,21 +184,20 @@ async fn until_equal(nodes: &[Node], space: &str) {
 
 /// Sends the first node's roots behind a SWIM message to the second, which identifies the sender by
 /// name.
-fn piggyback(nodes: &[Node]) -> Result<(), Box<dyn Error + Send + Sync>> {
+fn piggyback(engrams: &[Engram]) -> Result<(), Error> {
     let space = SpaceId::new("default")?;
-    let (from, to) = (nodes[0].gossiper(&space)?, nodes[1].gossiper(&space)?);
+    let (from, to) = (&engrams[0].cluster.node, &engrams[1].cluster.node);
     let message = b"a ping of ada, encoded by Engram".to_vec();
     let mut datagram = message.clone();
-    swim::append_roots(&mut datagram, &from);
+    swim::append_roots(&mut datagram, &from.gossiper(&space)?);
     let trailing = &datagram[message.len()..];
-    swim::take_roots("ada", trailing, &to)?;
+    swim::take_roots("ada", trailing, &to.gossiper(&space)?)?;
     println!("ben took {} bytes of roots behind a SWIM message of ada", trailing.len());
     Ok(())
 }
 
-/// Writes certificates and a `cluster.toml` for each node; returns the paths of the `cluster.toml`
-/// files.
-fn configure(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error + Send + Sync>> {
+/// Writes certificates and a configuration file for each node.
+fn configure(folder: &Path) -> Result<(), Error> {
     let validity = Validity::days_from(SystemTime::now(), 1);
     let ca = ClusterCa::generate("example", validity)?;
     fs::write(folder.join("ca.pem"), ca.certificate_pem())?;
@@ -148,20 +209,19 @@ fn configure(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error + Send + Sync>
         let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
         members.push((name, issued.node_id, port));
     }
-    let mut files = Vec::new();
     for (name, _, port) in &members {
         let mut text = format!(
-            "[node]\nname = '{name}'\nlisten = '127.0.0.1:{port}'\nspaces = '*'\n\
-             [tls]\nca = 'ca.pem'\ncertificate = '{name}.pem'\nkey = '{name}.key'\n"
+            "[consolidation_gossip.node]\nname = '{name}'\nlisten = '127.0.0.1:{port}'\nspaces = '*'\n\
+             [consolidation_gossip.tls]\nca = 'ca.pem'\ncertificate = '{name}.pem'\nkey = '{name}.key'\n\
+             [consolidation_gossip.store]\npath = '{name}/gossip'\n"
         );
         for (peer, id, port) in members.iter().filter(|(peer, ..)| peer != name) {
             text += &format!(
-                "[[peers]]\nname = '{peer}'\nnode_id = '{id}'\naddress = '127.0.0.1:{port}'\n"
+                "[[consolidation_gossip.peers]]\nname = '{peer}'\nnode_id = '{id}'\n\
+                 address = '127.0.0.1:{port}'\n"
             );
         }
-        let file = folder.join(format!("{name}.toml"));
-        fs::write(&file, text)?;
-        files.push(file);
+        fs::write(folder.join(format!("{name}.toml")), text)?;
     }
-    Ok(files)
+    Ok(())
 }

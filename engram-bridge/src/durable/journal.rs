@@ -193,6 +193,13 @@ impl Journal {
         self.stored("the store")?.compact()
     }
 
+    /// Releases what the store has open.
+    pub(crate) fn close(&self) {
+        if let Some(store) = &self.store {
+            store.close();
+        }
+    }
+
     /// The store; `None` if the state is only in memory.
     pub(crate) fn store(&self) -> Option<&dyn StateStore> {
         self.store.as_deref()

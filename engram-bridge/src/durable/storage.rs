@@ -58,6 +58,10 @@ pub trait StateStore: Send + Sync {
     /// # Errors
     /// [`StorageError`] if this store cannot be copied, or if the copy cannot be written.
     fn backup(&self, to: &Path) -> Result<(), StorageError>;
+
+    /// Releases what the store has open, so that another one can open the same data. Waits for other calls. A
+    /// later call opens it again. Does nothing by default.
+    fn close(&self) {}
 }
 
 /// The size of a [`StateStore`].
@@ -162,8 +166,11 @@ impl StorageError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// Another process has the store open.
-    #[error("{place} is in use by another process; stop it, or give this node its own path")]
+    /// Another process has the store open, or a node of this process whose [`Node::stop`](crate::Node::stop) has
+    /// not returned.
+    #[error(
+        "{place} is in use by another process, or by a node of this process that is not stopped; stop it, or give this node its own path"
+    )]
     InUse {
         /// The file.
         place: String,

@@ -17,7 +17,7 @@ use toml::Table;
 
 use crate::durable::migrate::{MigrateError, Migration};
 use crate::durable::recovery::OpenError;
-use crate::durable::storage::StateStore;
+use crate::durable::storage::{StateStore, StorageError};
 use crate::engram::precision::Precision;
 use crate::node::config::{ClusterConfig, MembershipConfig, PeerConfig};
 use crate::replica::environment::Environment;
@@ -26,7 +26,8 @@ use crate::service::gossiper::{ConsolidationGossiper, UnknownSpace};
 use crate::spaces::error::AddSpaceError;
 use crate::spaces::store::{Store, StoreConfig};
 
-/// A running node, configured by `cluster.toml`: its state and its network.
+/// A running node, configured by `cluster.toml`: its state and its network. Keep it, or a clone, for as long as the
+/// node runs; [`stop`](Self::stop) ends it in order.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// The state of all its memory spaces.
@@ -129,6 +130,16 @@ impl Node {
         let settle = config.store.settle;
         let binding = Binding::with_settle(Arc::clone(&store), gossip.clone(), settle);
         Ok(Self { store, gossip, binding })
+    }
+
+    /// Stops the node in order: ends the sessions, waits until the snapshots that its services received are
+    /// durable, and closes the store, so that the next start can open it at once. See [`Binding::stop`]. Stop the
+    /// engine first: a snapshot that arrives later may be lost.
+    ///
+    /// # Errors
+    /// [`StorageError`] if snapshots could not be stored. The node has stopped nevertheless.
+    pub async fn stop(&self) -> Result<(), StorageError> {
+        self.binding.stop().await
     }
 
     /// Hosts `space` from now on, announces it to the peers, and returns its gossip. See

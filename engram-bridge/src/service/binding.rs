@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use engram_gossip_net::{Event, Events, Gossip, SessionReport};
@@ -12,8 +12,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
+use crate::durable::storage::StorageError;
 use crate::replica::first_contact::FirstContact;
 use crate::service::background::{compare_across_ids, spread_spaces};
+use crate::service::pending::Pending;
 use crate::service::retry::retry_storage;
 use crate::spaces::error::AddSpaceError;
 use crate::spaces::space::Space;
@@ -41,6 +43,8 @@ struct Inner {
     settle: Duration,
     added: mpsc::UnboundedSender<SpaceId>,
     tasks: [AbortHandle; 4],
+    /// The queues of the services.
+    queues: Mutex<Vec<Weak<Pending>>>,
 }
 
 impl Binding {
@@ -75,7 +79,8 @@ impl Binding {
         let tasks = [tokio::spawn(driver.run()), spreader, comparing, retrying];
         let tasks = tasks.map(|task| task.abort_handle());
         let runtime = Handle::current();
-        Self { inner: Arc::new(Inner { store, gossip, runtime, settle, added, tasks }) }
+        let queues = Mutex::default();
+        Self { inner: Arc::new(Inner { store, gossip, runtime, settle, added, tasks, queues }) }
     }
 
     /// Hosts `space` from now on.
@@ -83,6 +88,45 @@ impl Binding {
         let Inner { store, gossip, settle, added, .. } = &*self.inner;
         let waits = !settle.is_zero() && !gossip.peers().is_empty();
         add_space(store, space, waits, added)
+    }
+
+    /// Waits until every snapshot that a service of this binding received before the call is durable,
+    /// dropped services included.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the last snapshot of a service could not be stored.
+    pub async fn durable(&self) -> Result<(), StorageError> {
+        let queues = self.queues(|queues| queues.clone());
+        let mut all = Ok(());
+        for queue in queues.iter().filter_map(Weak::upgrade) {
+            all = all.and(queue.durable().await.map(|_| ()));
+        }
+        all
+    }
+
+    /// Stops in order: ends the sessions, waits until the snapshots of all services are
+    /// [durable](Self::durable), and [closes](Store::close) the store. Stop the engine first: a
+    /// snapshot that arrives later may be lost.
+    ///
+    /// # Errors
+    /// [`StorageError`] if snapshots could not be stored.
+    pub async fn stop(&self) -> Result<(), StorageError> {
+        self.gossip().shutdown().await;
+        let submitted = self.durable().await;
+        let store = Arc::clone(self.store());
+        let closed = spawn_blocking(move || store.close()).await.expect("closing does not panic");
+        submitted.and(closed)
+    }
+
+    pub(super) fn register(&self, pending: &Arc<Pending>) {
+        self.queues(|queues| {
+            queues.retain(|queue| queue.strong_count() > 0);
+            queues.push(Arc::downgrade(pending));
+        });
+    }
+
+    fn queues<T>(&self, work: impl FnOnce(&mut Vec<Weak<Pending>>) -> T) -> T {
+        work(&mut self.inner.queues.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The store.

@@ -15,6 +15,7 @@ use crate::replica::operations::Citations;
 use crate::replica::report::SubmitReport;
 use crate::replica::report::Submitted;
 use crate::service::binding::Binding;
+use crate::service::pending::Pending;
 use crate::spaces::error::{AddSpaceError, SubmitError};
 use crate::spaces::space::Space;
 use crate::spaces::stats::GossipStats;
@@ -75,6 +76,11 @@ impl ConsolidationGossiper {
     /// The runtime of the gossip.
     pub(crate) fn runtime(&self) -> &Handle {
         self.binding.runtime()
+    }
+
+    /// Makes an orderly stop wait for a queue.
+    pub(super) fn register(&self, pending: &Arc<Pending>) {
+        self.binding.register(pending);
     }
 
     /// Submits the patterns that this node's engine consolidated, and announces new ones to the

@@ -1,17 +1,15 @@
 //! Engram's consolidation service, backed by the cluster.
 
 mod observed;
-mod pending;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use self::observed::Observed;
-use self::pending::{Handed, Pending};
 use crate::durable::storage::StorageError;
 use crate::engram::ports::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
@@ -20,6 +18,7 @@ use crate::engram::ports::{
 use crate::replica::content::is_same;
 use crate::replica::report::SubmitReport;
 use crate::service::gossiper::ConsolidationGossiper;
+use crate::service::pending::{Handed, Pending};
 use crate::spaces::observer::ConsolidationObserver;
 
 /// Wraps a consolidation service, so that it serves the patterns of the whole cluster.
@@ -41,7 +40,6 @@ use crate::spaces::observer::ConsolidationObserver;
 /// background task calls the inner service, one call at a time.
 pub struct GossipingConsolidationService {
     shared: Arc<Shared>,
-    follower: AbortHandle,
 }
 
 impl fmt::Debug for GossipingConsolidationService {
@@ -55,7 +53,7 @@ struct Shared {
     inner: Arc<dyn ConsolidationService>,
     gossiper: ConsolidationGossiper,
     observed: Observed,
-    pending: Pending,
+    pending: Arc<Pending>,
     /// Held only briefly.
     local: Mutex<Local>,
     /// The snapshot that was handed out last. Held while it is compared.
@@ -66,17 +64,10 @@ struct Shared {
 }
 
 /// The latest snapshot of this node's engine, without its patterns.
+#[derive(Default)]
 struct Local {
     snapshots: u64,
     stats: ConsolidationStats,
-    report: Result<SubmitReport, StorageError>,
-}
-
-impl Default for Local {
-    fn default() -> Self {
-        let (stats, report) = (ConsolidationStats::default(), Ok(SubmitReport::default()));
-        Self { snapshots: 0, stats, report }
-    }
 }
 
 impl GossipingConsolidationService {
@@ -88,19 +79,21 @@ impl GossipingConsolidationService {
         let version = gossiper.space().view_version();
         let observed = Observed::new(Arc::clone(gossiper.space()));
         let runtime = gossiper.runtime().clone();
+        let pending = Arc::new(Pending::new());
+        gossiper.register(&pending);
         let shared = Arc::new(Shared {
             inner,
             gossiper,
             observed,
-            pending: Pending::new(),
+            pending,
             local: Mutex::default(),
             handed_out: Mutex::default(),
             forwarded: Mutex::default(),
         });
         // Create both receivers before the first snapshot arrives.
         let handed = shared.pending.handed();
-        let follower = runtime.spawn(Arc::clone(&shared).work(handed, version));
-        Self { shared, follower: follower.abort_handle() }
+        runtime.spawn(Arc::clone(&shared).work(handed, version));
+        Self { shared }
     }
 
     /// Also passes the figures of consolidation to `observer`.
@@ -124,15 +117,13 @@ impl GossipingConsolidationService {
     }
 
     /// Waits until every snapshot passed to `update_cache` before the call is durable, and the
-    /// inner service has the merged view that includes it. Call it before the process ends, which
-    /// loses snapshots that are not stored yet. Returns the [`last_report`](Self::last_report) at
-    /// that time.
+    /// inner service has the merged view that includes it. [`Node::stop`](crate::Node::stop) waits
+    /// for it, too. Returns the [`last_report`](Self::last_report) at that time.
     ///
     /// # Errors
     /// [`StorageError`] if the last of them could not be stored.
     pub async fn durable(&self) -> Result<SubmitReport, StorageError> {
-        self.shared.pending.all_stored().await;
-        self.last_report()
+        self.shared.pending.durable().await
     }
 
     /// The report of the latest submitted snapshot, with every refused pattern, or the error if it
@@ -142,7 +133,7 @@ impl GossipingConsolidationService {
     /// # Errors
     /// [`StorageError`] from [`ConsolidationGossiper::rebuild_from_snapshot`].
     pub fn last_report(&self) -> Result<SubmitReport, StorageError> {
-        self.shared.local().report.clone()
+        self.shared.pending.report()
     }
 }
 
@@ -165,7 +156,8 @@ impl Shared {
         })
     }
 
-    /// Submits the engine's snapshots, and passes on the peers' contributions.
+    /// Submits the engine's snapshots, and passes on the peers' contributions. Ends once the service
+    /// was dropped and its snapshots were submitted.
     async fn work(
         self: Arc<Self>,
         mut handed: watch::Receiver<u64>,
@@ -179,10 +171,15 @@ impl Shared {
             if going_on.is_err() {
                 return;
             }
+            // Read before the queue, which receives nothing after it.
+            let closed = self.pending.is_closed();
             while let Some(snapshot) = self.pending.pop() {
                 let (shared, number) = (Arc::clone(&self), snapshot.number());
                 _ = spawn_blocking(move || shared.take(&snapshot)).await;
                 self.pending.note_stored(number);
+            }
+            if closed {
+                return;
             }
             let shared = Arc::clone(&self);
             // It writes files. If the inner service panics, the next change retries.
@@ -200,8 +197,8 @@ impl Shared {
             let mut local = self.local();
             local.snapshots += 1;
             local.stats.clone_from(&snapshot.stats);
-            local.report = report;
         }
+        self.pending.set_report(report);
         let updates = self.observed.log(&self.inner.alert_log_path());
         self.observed.note_run(snapshot.generated_at, *source, &updates, &rejected);
         self.forward(&mut forwarded, *source);
@@ -276,7 +273,8 @@ impl ConsolidationService for GossipingConsolidationService {
 
 impl Drop for GossipingConsolidationService {
     fn drop(&mut self) {
-        self.follower.abort();
-        self.shared.observed.switch_log_off();
+        if self.shared.pending.close() {
+            self.shared.observed.switch_log_off();
+        }
     }
 }

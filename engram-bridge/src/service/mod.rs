@@ -6,4 +6,5 @@ pub(crate) mod binding;
 pub(crate) mod gossiper;
 pub(crate) mod gossiping;
 pub(crate) mod in_memory;
+mod pending;
 mod retry;

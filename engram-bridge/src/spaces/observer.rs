@@ -68,7 +68,9 @@ impl ConsolidationRun {
         let age = now.as_nanoseconds().saturating_sub(generated_at.as_nanoseconds()).max(0);
         let count = updates.len().max(1) as f32;
         let novelty = || updates.iter().map(|update| update.novelty.abs());
+        // The sum of no numbers is -0.0.
         let mean = novelty().sum::<f32>() / count;
+        let variance = novelty().map(|one| (one - mean).powi(2)).sum::<f32>() / count + 0.0;
         let cited = updates.iter().filter(|update| update.citation_delta != 0).count();
         Self {
             source,
@@ -78,7 +80,7 @@ impl ConsolidationRun {
             citations,
             updates: updates.len(),
             max_novelty: novelty().fold(0.0, f32::max),
-            novelty_variance: novelty().map(|one| (one - mean).powi(2)).sum::<f32>() / count,
+            novelty_variance: variance,
             citation_churn: 100.0 * cited as f32 / count,
             refused,
         }
@@ -147,6 +149,7 @@ mod tests {
         let nothing = ConsolidationRun::new(&input(&[]));
         let figures = (nothing.max_novelty, nothing.novelty_variance, nothing.citation_churn);
         assert_eq!(figures, (0.0, 0.0, 0.0));
+        assert!(nothing.novelty_variance.is_sign_positive());
 
         let mut stats = RunStats::default();
         stats.add(run);

@@ -490,15 +490,19 @@ impl Store {
     }
 
     /// Closes the store in order: submits the patterns that wait for a first contact, and stores the times of
-    /// the last snapshots. Everything else is durable already.
+    /// the last snapshots. Then releases the [`StateStore`], so that another [`open`](Self::open) can use it; a
+    /// later change opens it again. Everything else is durable already, except the snapshots that a service still
+    /// queues: [`Node::stop`](crate::Node::stop) and [`Binding::stop`](crate::Binding::stop) wait for them.
     ///
     /// # Errors
-    /// [`StorageError`] if these changes cannot be stored.
+    /// [`StorageError`] if these changes cannot be stored. The store was released nevertheless.
     pub fn close(&self) -> Result<(), StorageError> {
-        self.iter().try_for_each(|space| space.take_in())?;
+        let stored = self.iter().try_for_each(|space| space.take_in());
         let time = |space: Arc<Space>| (space.id().clone(), space.state().generated_at());
         let times: Vec<_> = self.iter().map(time).collect();
-        self.shared.journal.commit_generated(times.into_iter())
+        let stored = stored.and_then(|()| self.shared.journal.commit_generated(times.into_iter()));
+        self.shared.journal.close();
+        stored
     }
 }
 

@@ -56,6 +56,21 @@ fn a_folder_serves_one_node_at_a_time() {
     only_space(&store).submit_pattern(&pattern("p", 1)).unwrap();
 }
 
+#[test]
+fn a_closed_store_is_free_at_once() {
+    let folder = folder();
+    let first = open(1, kept(folder.path())).unwrap();
+    only_space(&first).submit_pattern(&pattern("p", 1)).unwrap();
+    first.close().unwrap();
+    let second = open(1, kept(folder.path())).unwrap();
+    assert_eq!(shown(&second), shown(&first));
+    second.close().unwrap();
+    // A later change opens it again.
+    only_space(&first).submit_pattern(&pattern("q", 2)).unwrap();
+    let third = open(1, kept(folder.path())).unwrap_err();
+    assert!(matches!(third, OpenError::Storage(StorageError::InUse { .. })), "{third:?}");
+}
+
 /// The file may be a copy at any path, and an older one: a start resumes no identity.
 #[test]
 fn copied_and_older_files_open_normally() {

@@ -296,6 +296,22 @@ async fn service_starts_outside_a_runtime() {
     drop(service);
 }
 
+/// Those of a service that was dropped, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stop_stores_the_queued_snapshots() {
+    let cluster = Cluster::start(&["a"], &quiet());
+    let node = &cluster.nodes[0];
+    let ((_, kept), (_, dropped)) = (service(node), service(node));
+    for n in 0..20 {
+        let (one, other) = (format!("kept_{n}"), format!("dropped_{n}"));
+        kept.update_cache(&snapshot(patterns(&one, 10)), Scheduler);
+        dropped.update_cache(&snapshot(patterns(&other, 10)), Scheduler);
+    }
+    drop(dropped);
+    node.binding().stop().await.unwrap();
+    assert_eq!(only_space(&node.store).visible_len(), 400);
+}
+
 #[test]
 fn merged_view_time_survives_a_restart() {
     let kept = MemoryStateStore::new();

@@ -182,6 +182,18 @@ async fn a_restarted_node_is_connected_again_at_once() {
     }
 }
 
+/// Its connection drains for longer than the node waits.
+#[tokio::test]
+async fn shutdown_during_a_dial_frees_the_port() {
+    let cluster = Cluster::new();
+    let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let peer = absent(&cluster.issue("b"), &silent.local_addr().unwrap().to_string());
+    let a = cluster.issue("a").start(&quiet(), roster([peer]));
+    silent.readable().await.unwrap();
+    a.gossip.shutdown().await;
+    UdpSocket::bind(a.gossip.local_addr()).expect("the port is free");
+}
+
 #[tokio::test]
 async fn shutdown_ends_events_and_frees_the_port() {
     let [mut a, b] = take(Cluster::new().start(&["a", "b"], &quiet()));

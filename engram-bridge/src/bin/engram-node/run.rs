@@ -106,8 +106,7 @@ impl Run {
         if let Some(socket) = socket {
             socket.close().await;
         }
-        host.node.gossip.shutdown().await;
-        let closed = host.node.store.close();
+        let closed = host.node.stop().await;
         host.report.finish(&Event::Stopped {});
         Ok(closed?)
     }

@@ -257,6 +257,11 @@ impl StateStore for RedbStateStore {
         }
         copied
     }
+
+    fn close(&self) {
+        let mut open = self.open_mut();
+        (open.database, open.unwritten) = (None, None);
+    }
 }
 
 /// Copies a consistent view of all rows to a new file in the folder `to`. The outer error is that of the

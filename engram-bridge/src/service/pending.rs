@@ -1,12 +1,16 @@
 //! Snapshots of the engine that wait to be stored.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 
+use crate::durable::storage::StorageError;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
+use crate::replica::report::SubmitReport;
 
 /// The maximum number of snapshots that wait. One more is merged into the last of them.
 const MAX_PENDING: usize = 8;
@@ -27,12 +31,21 @@ pub(super) struct Pending {
     queue: Mutex<VecDeque<Handed>>,
     handed: watch::Sender<u64>,
     stored: watch::Sender<u64>,
+    /// The report of the last snapshot.
+    report: Mutex<Report>,
+    /// Whether no more snapshots arrive.
+    closed: AtomicBool,
 }
+
+type Report = Result<SubmitReport, StorageError>;
+
+const HELD: &str = "no code panics while it holds this lock";
 
 impl Pending {
     pub(super) fn new() -> Self {
         let (handed, stored) = (watch::Sender::new(0), watch::Sender::new(0));
-        Self { queue: Mutex::default(), handed, stored }
+        let report = Mutex::new(Ok(SubmitReport::default()));
+        Self { queue: Mutex::default(), handed, stored, report, closed: AtomicBool::new(false) }
     }
 
     /// Appends a snapshot.
@@ -69,15 +82,38 @@ impl Pending {
         self.handed.subscribe()
     }
 
-    /// Waits until every snapshot received before the call was stored, or could not be.
-    pub(super) async fn all_stored(&self) {
+    /// Records that no more snapshots arrive. Returns whether all were stored, or could not be.
+    pub(super) fn close(&self) -> bool {
+        self.closed.store(true, SeqCst);
+        self.handed.send_modify(|_| ());
+        *self.stored.borrow() >= *self.handed.borrow()
+    }
+
+    /// Whether no more snapshots arrive.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(SeqCst)
+    }
+
+    /// Waits until every snapshot received before the call was stored, or could not be. Returns the
+    /// report of the last one.
+    pub(super) async fn durable(&self) -> Report {
         let all = *self.handed.borrow();
         // It cannot fail: `self` owns the sender.
         _ = self.stored.subscribe().wait_for(|stored| *stored >= all).await;
+        self.report()
+    }
+
+    /// The report of the last snapshot.
+    pub(super) fn report(&self) -> Report {
+        self.report.lock().expect(HELD).clone()
+    }
+
+    pub(super) fn set_report(&self, report: Report) {
+        *self.report.lock().expect(HELD) = report;
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Handed>> {
-        self.queue.lock().expect("no code panics while it holds this lock")
+        self.queue.lock().expect(HELD)
     }
 }
 
