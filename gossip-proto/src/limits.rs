@@ -67,7 +67,8 @@ pub const MAX_AHEAD: usize = 24 << 20;
 
 /// Subtrees answered in one turn; the others wait for the next turn.
 pub const NODES_PER_TURN: usize = 512;
-/// Subtrees, pushes or requests that wait at any time; the limit applies to each kind separately.
+/// Subtrees, pushes or requests that wait at any time; the limit applies to each kind separately. Also the
+/// keys that a session remembers as sent by clocks, and as refused.
 ///
 /// The rest is left to the next session, and the outcome says so.
 pub const MAX_PENDING: usize = 32_768;

@@ -110,3 +110,13 @@ fn a_closed_pipe_ends_no_command() {
     }
     assert!(node.join("other/node-b/cluster.toml").exists(), "the whole cluster");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_answer_that_cannot_be_written_fails() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_engram-node"));
+    let output = command.arg("keys").stdout(full).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("the answer is not complete"), "{said}");
+}

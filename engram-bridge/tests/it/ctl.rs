@@ -64,7 +64,7 @@ fn every_step_of_the_runbook_is_a_request() {
         (&["submit", "missing.jsonl"], "cannot read"),
         (&["backup", "copy"], "copy: "),
         (&["forget", "--node", "ab"], "\"ab\": "),
-        (&["forget", "--node", &own_id], "is a member"),
+        (&["forget", "--node", &own_id], "is this node"),
         (&["submit", "garbage.jsonl"], "nothing was submitted, 2 rejected: line 1: "),
         (&["resolve", "default", "", "p"], "no version, or more than one, begins with "),
     ] {
@@ -115,4 +115,17 @@ fn stale_control_socket_is_replaced() {
     second.signal("TERM");
     second.event("stopped");
     assert!(second.ends());
+}
+
+#[test]
+fn a_member_is_not_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let nodes = init(folder.path(), 2);
+    let mut process = Process::start(&["--config", "cluster.toml"], &nodes[0]);
+    process.event("listening");
+    let member = succeeds(&["certs", "show", "node.pem"], &nodes[1]);
+    let member = member.lines().next().unwrap();
+    let request = ["ctl", "--config", "cluster.toml", "forget", "--node", member];
+    let said = fails(&request, &nodes[0]);
+    assert!(said.contains("is a member") && said.contains("nothing was changed"), "{said}");
 }

@@ -6,6 +6,7 @@ mod directory;
 mod dispatch;
 mod ending;
 mod greeting;
+mod key_set;
 mod outcome;
 mod pieces;
 mod receive;

@@ -118,7 +118,7 @@ impl<V: View> Session<V> {
         let is_handled = !rejected.is_empty() && rejected.iter().all(|(_, why)| why.is_final());
         for (id, reason) in received.receipt.rejected {
             if reason != Rejection::MissingContent {
-                self.transfer.refuse(space_index, &space.view.key_of(&id));
+                self.transfer.refused.insert(space_index, &space.view.key_of(&id));
             }
             self.events.push(Event::Rejected { space: space.id.clone(), id, reason });
         }
@@ -274,7 +274,7 @@ impl<V: View> Session<V> {
     /// Sends entries below a node that the peer lacks, or offers them first if they are many or were
     /// sent before.
     fn give_entries(&mut self, at: NodeRef, lacking: &[Entry]) {
-        let was_sent = |entry: &Entry| self.transfer.has_sent(at.0, &entry.key);
+        let was_sent = |entry: &Entry| self.transfer.sent.contains(at.0, tag::key(&entry.key));
         let (sent, unsent): (Vec<Entry>, Vec<Entry>) = lacking.iter().copied().partition(was_sent);
         self.offer(at, &sent);
         if self.transfer.may_send_unasked(unsent.len() as u64) {
@@ -288,7 +288,7 @@ impl<V: View> Session<V> {
     fn give_subtree(&mut self, at: NodeRef) {
         let Some(space) = self.directory.at(at.0) else { return };
         let count = space.view.count(&at.1);
-        if !self.transfer.has_sent_below(at) && self.transfer.may_send_unasked(count) {
+        if !self.transfer.sent.any_below(at) && self.transfer.may_send_unasked(count) {
             self.transfer.push_subtree(at);
         } else {
             self.offer_subtree(at);

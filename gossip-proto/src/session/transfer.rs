@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::delta::Deltas;
 use super::descent::NodeRef;
 use super::directory::Directory;
+use super::key_set::KeySet;
 use super::pieces::{Cut, Pieces};
 use super::receive::{Arriving, Carried};
 use super::turn::Allowance;
@@ -13,7 +14,7 @@ use super::unsent::Unsent;
 use crate::codec::{NodeTable, Size};
 use crate::limits::{MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS};
 use crate::message::{PatternRequest, PatternSync, Want};
-use crate::tag::{self, KEY_LEN, SessionKey, TAG_LEN, Tag};
+use crate::tag::{KEY_LEN, SessionKey, TAG_LEN, Tag};
 use crate::{DecodeError, Delivery, Message, Prefix, Record, View, Wire, short};
 
 /// A subtree with more entries is unfolded child by child, so that the queue stays short.
@@ -68,9 +69,9 @@ pub(super) struct Transfer<C> {
     closed: bool,
     /// Keys of records sent by clocks. If the peer still lacks one, it has refused it, so the descent
     /// only offers it.
-    sent: BTreeSet<(u32, [u8; KEY_LEN])>,
+    pub(super) sent: KeySet,
     /// Keys of records that this side refused, and does not request in this session.
-    refused: BTreeSet<(u32, [u8; KEY_LEN])>,
+    pub(super) refused: KeySet,
 }
 
 impl<C: Wire> Transfer<C> {
@@ -89,8 +90,8 @@ impl<C: Wire> Transfer<C> {
             arranged: false,
             kept_back: false,
             closed: false,
-            sent: BTreeSet::new(),
-            refused: BTreeSet::new(),
+            sent: KeySet::default(),
+            refused: KeySet::default(),
         }
     }
 
@@ -127,31 +128,6 @@ impl<C: Wire> Transfer<C> {
         self.closed
     }
 
-    /// Notes that this side refused a record.
-    pub(super) fn refuse(&mut self, space_index: u32, key: &[u8; 32]) {
-        if self.refused.len() < MAX_PENDING {
-            self.refused.insert((space_index, tag::key(key)));
-        }
-    }
-
-    /// Whether a record below a node was sent by clocks.
-    pub(super) fn has_sent_below(&self, (space_index, prefix): NodeRef) -> bool {
-        let first = (space_index, tag::key(prefix.bits()));
-        let next = self.sent.range(first..).next();
-        next.is_some_and(|(space, key)| *space == space_index && prefix.contains_key(key))
-    }
-
-    /// Whether a record was sent by clocks.
-    pub(super) fn has_sent(&self, space_index: u32, key: &[u8; 32]) -> bool {
-        self.sent.contains(&(space_index, tag::key(key)))
-    }
-
-    fn note_sent(&mut self, space_index: u32, key: &[u8; 32]) {
-        if self.sent.len() < MAX_PENDING {
-            self.sent.insert((space_index, tag::key(key)));
-        }
-    }
-
     /// Queues all records below a node; the peer lacks them.
     pub(super) fn push_subtree(&mut self, at: NodeRef) {
         self.push(SendItem::Subtree(at));
@@ -181,7 +157,7 @@ impl<C: Wire> Transfer<C> {
 
     /// Queues a request for the peer's records under a key.
     pub(super) fn want(&mut self, space_index: u32, key: [u8; KEY_LEN]) {
-        if self.refused.contains(&(space_index, key)) {
+        if self.refused.contains(space_index, key) {
             return;
         }
         if self.wants.len() < MAX_PENDING {
@@ -315,7 +291,7 @@ impl<C: Wire> Transfer<C> {
         loop {
             let queued = match deltas.next_queued(directory, session_key) {
                 Some(queued) => {
-                    self.note_sent(queued.space_index, &queued.key);
+                    self.sent.insert(queued.space_index, &queued.key);
                     queued
                 }
                 None => self.next_queued(directory)?,

@@ -35,7 +35,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "session: a refused record is requested again",
         edits: &[Edit {
             file: TRANSFER,
-            from: "if self.refused.contains(&(space_index, key)) {",
+            from: "if self.refused.contains(space_index, key) {",
             to: "if false {",
         }],
         suite: &SESSION,
@@ -45,7 +45,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "session: a refused record is pushed again",
         edits: &[Edit {
             file: TRANSFER,
-            from: "self.note_sent(queued.space_index, &queued.key);",
+            from: "self.sent.insert(queued.space_index, &queued.key);",
             to: "",
         }],
         suite: &SESSION,

@@ -1,21 +1,8 @@
 //! A node of a consolidation gossip cluster without Engram: it reads consolidation snapshots from a
 //! file, gossips them, and reports its state. Also contains the operator's tools.
 
-/// Prints like `print!`, but loses the text without a panic if the reader has closed the pipe.
-macro_rules! out {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        _ = write!(std::io::stdout(), $($text)*);
-    }};
-}
-
-/// Prints like `println!`, but loses the line without a panic if the reader has closed the pipe.
-macro_rules! outln {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        _ = writeln!(std::io::stdout(), $($text)*);
-    }};
-}
+#[macro_use]
+mod terminal;
 
 mod backlog;
 mod certs;

@@ -157,7 +157,12 @@ impl Host {
     async fn forget_node(&self, writer: String, space: Option<String>) -> Result<Event, Refusal> {
         let node: NodeId = writer.parse().map_err(|error| format!("{writer:?}: {error}"))?;
         let gossip = &self.node.gossip;
-        if node == gossip.node_id() || gossip.roster().iter().any(|member| member.id == node) {
+        if node == gossip.node_id() {
+            return Err(format!(
+                "{writer} is this node; nothing was changed, `withdraw` takes back its version of a pattern"
+            ));
+        }
+        if gossip.roster().iter().any(|member| member.id == node) {
             return Err(format!(
                 "{writer} is a member, and a member does not submit unchanged patterns again; nothing was \
                  changed: remove it from the [[peers]] of every node and reload first"
@@ -216,7 +221,9 @@ fn submit_file(path: &Path, submitter: &Submitter) -> Result<Event, Refusal> {
 fn nothing_taken(path: &Path, rejected: usize, lines: &[RejectedLine]) -> Refusal {
     let first = lines.first().map(|line| format!(": line {}: {}", line.line, line.reason));
     let (path, first) = (path.display(), first.unwrap_or_default());
-    format!("{path}: nothing was submitted, {rejected} rejected{first}; the events name each")
+    format!(
+        "{path}: nothing was submitted, {rejected} rejected{first}; the event `rejected` names the cause"
+    )
 }
 
 /// Runs a change on a blocking thread, since it waits for the disk.

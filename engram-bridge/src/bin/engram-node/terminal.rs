@@ -1,0 +1,30 @@
+//! Standard output of the commands that answer at once.
+
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, Write as _};
+use std::process::exit;
+
+/// Prints like `print!`; see [`print`](crate::terminal::print) for errors.
+macro_rules! out {
+    ($($text:tt)*) => { $crate::terminal::print(format_args!($($text)*)) };
+}
+
+/// Prints like `println!`; see [`print`](crate::terminal::print) for errors.
+macro_rules! outln {
+    ($($text:tt)*) => { $crate::terminal::print(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Prints to standard output. The text is lost if the reader has closed the pipe; any other error ends the
+/// program, so that a truncated answer is not taken for a whole one.
+pub(crate) fn print(text: Arguments<'_>) {
+    let mut output = io::stdout();
+    match output.write_fmt(text).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!(
+                "error: cannot write to standard output: {error}; the answer is not complete"
+            );
+            exit(1);
+        }
+        _ => {}
+    }
+}
