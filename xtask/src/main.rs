@@ -4,9 +4,9 @@
 
 mod bench;
 mod certs;
+mod chart;
 mod ci;
 mod command;
-mod completions;
 mod dashboard;
 mod demo;
 mod deny;
@@ -49,7 +49,6 @@ enum Task {
     Certs(certs::Certs),
     #[command(visible_alias = "test")]
     Ci(ci::Ci),
-    Completions(completions::Completions),
     Dashboard(dashboard::Dashboard),
     Demo(demo::Demo),
     Deny(deny::Deny),
@@ -87,7 +86,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         ],
     ),
     ("Measure", &["bench", "report"]),
-    ("Ship", &["release", "dashboard", "completions"]),
+    ("Ship", &["release", "dashboard"]),
 ];
 
 fn main() -> ExitCode {
@@ -102,7 +101,6 @@ fn main() -> ExitCode {
         Task::Bench(task) => task.run(),
         Task::Certs(task) => task.run(),
         Task::Ci(task) => task.run(),
-        Task::Completions(task) => task.run(Cli::command()),
         Task::Dashboard(task) => task.run(),
         Task::Demo(task) => task.run(),
         Task::Deny(task) => task.run(),

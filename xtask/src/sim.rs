@@ -1,5 +1,7 @@
 //! Runs the product's own simulator of clusters.
 
+mod curves;
+
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -40,7 +42,7 @@ pub(crate) struct Sim {
     /// Print the results as one JSON array on standard output
     #[arg(long)]
     json: bool,
-    /// Draw the convergence curves of each scenario into this folder
+    /// Draw the convergence curves of each scenario into this folder, and write their data there
     #[arg(long, value_name = "FOLDER")]
     curves: Option<PathBuf>,
     /// Save the results as the baseline
@@ -62,7 +64,11 @@ impl Sim {
     pub(crate) fn run(self) -> Result<Verdict> {
         let mut command = std::process::Command::new(product::simulator()?);
         command.current_dir(root()).args(self.arguments());
-        Ok(if passes(&mut command)? { Verdict::Passed } else { Verdict::Failed })
+        let passed = passes(&mut command)?;
+        if let (Part::Run, Some(folder)) = (self.part, &self.curves) {
+            curves::draw(folder)?;
+        }
+        Ok(if passed { Verdict::Passed } else { Verdict::Failed })
     }
 
     fn arguments(&self) -> Vec<String> {

@@ -66,7 +66,7 @@ struct Options {
     /// Print one JSON array instead of a table.
     #[arg(long)]
     json: bool,
-    /// Draw the convergence curves of each scenario into this folder.
+    /// Write the convergence curves of each scenario to this folder, as JSON.
     #[arg(long, value_name = "FOLDER")]
     curves: Option<PathBuf>,
     /// Write the results to the baseline.
@@ -135,9 +135,7 @@ impl Options {
         let seeds = one.or_else(|| self.seeds.clone()).unwrap_or(Seeds(0..scenario.seeds));
         let runs = seeds.run(scenario);
         if let Some(folder) = &self.curves {
-            std::fs::create_dir_all(folder)?;
-            let file = folder.join(format!("{}.svg", scenario.name));
-            std::fs::write(file, curve::svg(scenario.name, &runs))?;
+            curve::write(folder, scenario.name, &runs)?;
         }
         Ok(Report::of(scenario, &runs))
     }

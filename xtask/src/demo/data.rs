@@ -5,7 +5,6 @@
 
 mod embedding;
 mod pattern;
-mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};

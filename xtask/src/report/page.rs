@@ -25,7 +25,7 @@ table { border-collapse: collapse; width: 100%; margin: 1rem 0; font-variant-num
 td, th { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8884; }
 td.n { text-align: right; white-space: nowrap; }
 .missed td { color: #c33; font-weight: 600; }
-svg.bar { width: 12rem; height: .9rem; display: block; }
+meter { width: 12rem; }
 figure { margin: 1rem 0; overflow-x: auto; background: #fff; }
 code { font-size: .9em; }
 ";
@@ -80,7 +80,7 @@ impl Section {
                     _ => write!(html, "<td>"),
                 };
             }
-            html.extend(bar(row));
+            html.extend(meter(row));
         }
         html.push_str("\n</table>\n");
         self.pictures.iter().for_each(|svg| _ = writeln!(html, "<figure>{svg}</figure>"));
@@ -103,17 +103,13 @@ fn missed(row: &Value) -> bool {
     row["met"] == false || row["converged"] == false
 }
 
-/// The ratio as a bar, with a mark at the budget.
-fn bar(row: &Value) -> Option<String> {
+/// The ratio on a scale that marks the budget.
+fn meter(row: &Value) -> Option<String> {
     let (ratio, budget) = (row["ratio"].as_f64()?, row["budget"].as_f64()?);
-    let scale = 100.0 / (1.25 * budget.max(ratio));
-    let colour = if missed(row) { "#c33" } else { "#4a8" };
+    let most = 1.25 * budget.max(ratio);
     Some(format!(
-        "<td><svg class=\"bar\" viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" role=\"img\" \
-         aria-label=\"{ratio:.2} of at most {budget:.2}\"><rect width=\"{:.1}\" height=\"10\" fill=\"{colour}\"/>\
-         <rect x=\"{:.1}\" width=\"1\" height=\"10\" fill=\"currentColor\"/></svg>",
-        ratio * scale,
-        budget * scale,
+        "<td><meter max=\"{most:.3}\" high=\"{budget:.3}\" optimum=\"0\" value=\"{ratio:.3}\">{ratio:.2} of at most \
+         {budget:.2}</meter>"
     ))
 }
 

@@ -4,12 +4,12 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write as _};
 use std::process::exit;
 
-/// Prints like `print!`; see [`print`] for errors.
+/// Prints like `print!`; see [`print()`] for errors.
 macro_rules! out {
     ($($text:tt)*) => { $crate::terminal::print(format_args!($($text)*)) };
 }
 
-/// Prints like `println!`; see [`print`] for errors.
+/// Prints like `println!`; see [`print()`] for errors.
 macro_rules! outln {
     ($($text:tt)*) => { $crate::terminal::print(format_args!("{}\n", format_args!($($text)*))) };
 }

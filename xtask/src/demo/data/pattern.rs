@@ -1,9 +1,9 @@
 //! Patterns in JSON, and their canonical form.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::embedding::{DIMENSION, inline_embedding};
-use super::time::nanoseconds;
 
 /// The longest episode id, and the maximum number of episodes of a pattern, that a node accepts.
 const MAX_EPISODE_ID: usize = 256;
@@ -105,7 +105,8 @@ fn consolidated(value: &Value) -> Result<i128, String> {
     let time = value["last_consolidated"]
         .as_str()
         .ok_or("\"last_consolidated\" is missing or not a time")?;
-    nanoseconds(time).ok_or_else(|| {
-        format!("\"last_consolidated\" is {time}, not a time like 2025-03-01T04:03:07.843000000Z")
-    })
+    let instant: Timestamp = time.parse().map_err(|error| {
+        format!("\"last_consolidated\" is {time}, not a time like 2025-03-01T04:03:07.843000000Z ({error})")
+    })?;
+    Ok(instant.as_nanosecond())
 }
