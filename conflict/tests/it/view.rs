@@ -73,7 +73,7 @@ fn synthetic(random: &mut Random, number: usize, dimension: usize) -> Vec<(Strin
 #[test]
 fn incremental_view_matches_rebuilt_and_naive() {
     for seed in 0..12 {
-        // 300 dimensions have early cuts, 5 have none.
+        // Comparisons of 300 dimensions can end early, those of 5 cannot.
         let dimension = [5, 300][seed as usize % 2];
         let rules = [Rules::default(), mixed()][seed as usize / 2 % 2];
         let mut random = Random(seed);
