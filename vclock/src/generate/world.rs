@@ -17,13 +17,14 @@ pub type State = Siblings<u32, u8>;
 /// The error of a process's wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WallClock {
-    /// Right.
+    /// Correct.
     Right,
     /// Before the beginning of the history.
     Behind,
     /// Ahead, but less than [`MAX_AHEAD`].
     Ahead,
-    /// Ahead by more than [`MAX_AHEAD`]: peers refuse its versions until then.
+    /// Ahead by more than [`MAX_AHEAD`]: peers refuse its versions until their own clocks are close
+    /// enough.
     FarAhead,
 }
 
@@ -158,7 +159,7 @@ impl World {
         Some(outcome)
     }
 
-    /// Sets all wall clocks right, lets time pass until every version is plausible, and joins every
+    /// Corrects all wall clocks, lets time pass until every version is plausible, and joins every
     /// pair of processes twice. All replicas are then equal.
     pub fn settle(&mut self) {
         self.time += 3 * MAX_AHEAD;

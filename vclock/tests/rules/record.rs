@@ -8,7 +8,7 @@ use crate::rules::{Rules, Weaker};
 pub(crate) const NODES: usize = 7;
 /// The node outside the roster, which no machine runs.
 pub(crate) const STRANGER: usize = 6;
-/// Pattern ids. Histories write to the first two, sessions to all.
+/// Pattern ids. Histories without record-by-record sessions write only to the first two.
 pub(crate) const IDS: usize = 4;
 /// Contents: three that engines submit, then those that only blends produce.
 pub(crate) const CONTENTS: u8 = 8;
