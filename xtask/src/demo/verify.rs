@@ -194,7 +194,7 @@ impl<'a> Check<'a> {
 
 /// Confidence voting shows one of the most confident versions, unchanged except for its citations.
 fn is_most_confident(versions: &BTreeSet<&Content>, shown: &Content) -> bool {
-    // Confidences are not negative, so their bits order like their values.
+    // Confidences are not negative, so their bits compare like their values.
     let highest = versions.iter().map(|version| version.confidence).max();
     versions.iter().any(|version| {
         Some(version.confidence) == highest
