@@ -93,8 +93,8 @@ pub enum Law {
     /// the suite in a build that has them.
     Total,
     /// S3: the answer is valid: indices of the set, a value that [`Value::validate`] accepts, shares that add up to 1,
-    /// a reason that holds for the set, as far as the set shows it, and an explanation that agrees with the answer. The
-    /// suite does not know the measure behind a [`Reason::Time`](crate::Reason::Time) or
+    /// a reason that holds for the set, as far as the suite can check it, and an explanation that agrees with the
+    /// answer. The suite does not know the measure behind a [`Reason::Time`](crate::Reason::Time) or
     /// [`Reason::Confidence`](crate::Reason::Confidence) of your own type: check its lead with [`Laws::with_law`].
     Valid,
     /// S4: a single version is returned unchanged, bit for bit.

@@ -53,7 +53,7 @@ pub enum ConflictKind {
     DivergentConsolidation,
     /// Similar patterns from different episodes: two nodes formed the same concept independently.
     ConcurrentCreation,
-    /// Two contents of one id, written without knowledge of each other.
+    /// Two contents of one id, written concurrently.
     ConcurrentUpdate,
     /// Dissimilar patterns that claim the same episode.
     EpisodeOwnership,

@@ -45,7 +45,7 @@ pub fn cosine(left: &[f32], right: &[f32]) -> Option<f32> {
     }
 }
 
-/// Sums, in the lanes from `FIRST` on, the products of two vectors and of each with itself.
+/// Sums the products of two vectors, and of each with itself, in the lanes that start at `FIRST`.
 #[inline(always)]
 fn half_sums<const FIRST: usize>(left: &[f32], right: &[f32]) -> [[f32; HALF]; 3] {
     // Three arrays and no closure: compilers keep these in registers.

@@ -233,7 +233,7 @@ fn refused_pattern_leaves_the_view_unchanged() {
         view.update(edits).unwrap_err();
         assert_eq!((view.len(), view.get(&"good").unwrap().to_string()), (1, before.clone()));
     }
-    // The dimension may change only if no pattern of the old dimension stays.
+    // The dimension may change only if no pattern of the old dimension remains.
     assert_eq!(
         view.upsert("long", pattern(&long)).unwrap_err().to_string(),
         format!("version {}: embedding of 3 dimensions among versions of 2", hex(&long.digest))
