@@ -15,7 +15,8 @@ use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 /// caller keeps the values themselves.
 ///
 /// A clone increments a reference count and is a snapshot: changes of the original do not affect
-/// it. The first change near a shared place copies the three to five blocks on the path to it.
+/// it. The first change to a shared part of the tree copies the three to five blocks on the path
+/// to it.
 ///
 /// The costs below are for n entries; log n is the base depth (12) up to about 10,000 entries and
 /// grows by one with each doubling beyond. Crafted keys do not change this.
@@ -189,7 +190,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     }
 
     /// Sets the value of a key that the tree holds and returns the previous one. Changes only the
-    /// digests on the path to the key; the shape of the tree stays.
+    /// digests on the path to the key; the shape of the tree does not change.
     fn replace(&mut self, key_hash: &Digest, value: Digest) -> Option<Digest> {
         let top = self.top.as_mut()?;
         let MerklePath { siblings: mut path, leaf } = top.merkle_path(key_hash);
