@@ -82,13 +82,13 @@ impl Part {
         self.dots().fold(0, |set, dot| set | 1 << dot.content)
     }
 
-    /// Removes all dots; the entry stays and covers them.
+    /// Removes all dots; the entry is kept and covers them.
     pub(crate) fn remove_dots(&mut self) {
         (self.slots, self.carried) = ([Dot::default(); SLOTS], 0);
     }
 
-    /// V4: a dot stays if both have it, or one has it and the other's entry does not cover it.
-    /// The same dot with two contents keeps both.
+    /// V4: a dot is kept if both have it, or one has it and the other's entry does not cover
+    /// it. The same dot with two contents keeps both.
     fn join(&self, other: &Self) -> Self {
         let kept = |a: &Self, b: &Self| -> Vec<Dot> {
             a.dots().filter(|dot| dot.version > b.entry || b.has(dot.version)).collect()
@@ -103,7 +103,8 @@ impl Part {
         joined
     }
 
-    /// V4: after every join the greatest `limit` dots by (version, content) stay. Returns the rest.
+    /// V4: after every join the greatest `limit` dots by (version, content) are kept. Returns the
+    /// rest.
     fn trim(&mut self, limit: usize) -> Set {
         let mut dots: Vec<_> = self.dots().collect();
         let removed = dots.drain(..dots.len().saturating_sub(limit));

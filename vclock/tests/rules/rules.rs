@@ -49,7 +49,7 @@ pub(crate) enum Weaker {
     SuppressedCarriedOn,
     /// V7: a join never changes `last_submitted`.
     LastSubmittedKept,
-    /// V7: `last_submitted` stays when a later own version covers the node's own dots.
+    /// V7: `last_submitted` is kept when a later own version covers the node's own dots.
     CoveredLastSubmittedKept,
     /// V7: an unchanged submission does not claim the write for this process.
     UnchangedClaimsNothing,

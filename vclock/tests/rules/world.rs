@@ -281,7 +281,7 @@ impl World {
     }
 
     fn deliver(&mut self, m: usize, subset: u8) {
-        let (id, record) = self.mail.expect("a record is on its way");
+        let (id, record) = self.mail.expect("a record is in flight");
         self.join(m, id, &record.subset(subset, &self.rules));
     }
 
