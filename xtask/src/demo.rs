@@ -63,7 +63,7 @@ pub(crate) struct Demo {
 
 const MOST_NODES: i64 = 16;
 
-/// The maximum number of listed rejected lines of a file; further ones are counted.
+/// The maximum number of rejected lines to list for each file; the rest are only counted.
 const LISTED: usize = 10;
 
 impl Demo {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Metric;
 
-/// The rows in display order, each with parts of the names of its metrics. The last row takes the rest.
+/// The rows in display order, each with parts of the names of its metrics. The last row has all other metrics.
 const ROWS: [(&str, &[&str]); 6] = [
     ("Convergence", &["lag", "divergent", "last_success", "rounds", "visibility", "triggers"]),
     ("Patterns", &["patterns", "conflicts", "deletions", "versions", "suppressed", "waiting"]),

@@ -40,7 +40,7 @@ struct Expected<'a> {
     citations: BTreeSet<&'a str>,
 }
 
-/// The maximum number of listed problems of one kind; further ones are counted.
+/// The maximum number of problems of one kind to list; the rest are only counted.
 const LISTED: usize = 5;
 
 pub(crate) fn verify(feeds: &[Feed], exports: &[Export]) -> Result<Findings> {
