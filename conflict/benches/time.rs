@@ -75,7 +75,7 @@ fn vectors(criterion: &mut Criterion) {
 /// sorting that all of them need.
 fn strategies(criterion: &mut Criterion) {
     let real = common::excerpt().into_iter().map(|r| r.version);
-    // Shared, like in a store: a set copies no pattern.
+    // Shared, as in a store: a set copies no pattern.
     let real: Vec<Version<Arc<OwnedPattern>>> = real
         .map(|v| Version::new(v.digest, Arc::new(v.value)).confirmed(v.confirmations))
         .collect();

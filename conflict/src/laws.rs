@@ -37,7 +37,7 @@ use crate::{Resolution, Strategy, Value, Versions};
 ///     }
 /// }
 ///
-/// // Few numbers, so ties are frequent; for law `Names`, numbers that ascend with their place.
+/// // Few numbers, so ties are frequent; for law `Names`, numbers that ascend with their position.
 /// let laws = Laws::new(|random| random.draw() % 8, |random, place| place as u64 * 8 + random.draw() % 8);
 /// laws.assert(&Greatest);
 ///
@@ -93,8 +93,8 @@ pub enum Law {
     /// the suite in a build that has them.
     Total,
     /// S3: the answer is valid: indices of the set, a value that [`Value::validate`] accepts, shares that add up to 1,
-    /// a reason that holds for the set, as far as the set shows it, and an explanation that agrees with the answer. The
-    /// suite does not know the measure behind a [`Reason::Time`](crate::Reason::Time) or
+    /// a reason that holds for the set, as far as the suite can check it, and an explanation that agrees with the
+    /// answer. The suite does not know the measure behind a [`Reason::Time`](crate::Reason::Time) or
     /// [`Reason::Confidence`](crate::Reason::Confidence) of your own type: check its lead with [`Laws::with_law`].
     Valid,
     /// S4: a single version is returned unchanged, bit for bit.
@@ -143,9 +143,9 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
     /// All laws on 1,000 cases from a fixed seed.
     ///
     /// `value` draws a value. It should draw equal, extreme and empty values often, because wrong strategies fail at ties
-    /// and limits. `distinct` draws a value for a set without ties, for law [`Names`](Law::Names): a value at a greater
-    /// place must be greater by every measure that a strategy compares. Equal random numbers must give equal values. The
-    /// suite reports a fault of a generator as [`Law::Input`].
+    /// and limits. `distinct` draws a value for a set without ties, for law [`Names`](Law::Names): a value at a higher
+    /// position must be greater by every measure that a strategy compares. Equal random numbers must give equal values.
+    /// The suite reports a fault of a generator as [`Law::Input`].
     pub fn new(
         value: impl Fn(&mut Random) -> T + Send + Sync + 'static,
         distinct: impl Fn(&mut Random, usize) -> T + Send + Sync + 'static,
@@ -274,10 +274,10 @@ impl fmt::Display for Law {
             Self::Names => "S1 (digests only break ties)",
             Self::Total => "S2 (total)",
             Self::Valid => "S3 (valid answers)",
-            Self::Single => "S4 (one version is itself)",
+            Self::Single => "S4 (a single version is unchanged)",
             Self::Pure => "S5 (pure)",
             Self::Citations => "S7 (no citation is lost)",
-            Self::Confidence => "S8 (no confidence out of nothing)",
+            Self::Confidence => "S8 (confidence is never raised)",
             Self::Identity => "S9 (a stable identity)",
             Self::Input => "of the suite (sound input)",
             Self::OfValues(name) => name,

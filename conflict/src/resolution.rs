@@ -26,7 +26,7 @@ pub enum Outcome<T> {
     Chosen(usize),
     /// A value that no version holds.
     Composed(Composed<T>),
-    /// All these versions stay visible, the one to show first in front.
+    /// All these versions stay visible, in display order.
     Kept(Vec<usize>),
 }
 
@@ -56,7 +56,7 @@ pub enum Reason {
         /// The distance to the second latest, in nanoseconds.
         lead: u64,
     },
-    /// The greatest digest among versions that the rule before found equal.
+    /// The greatest digest among versions that the strategy's rule finds equal.
     Digest {
         /// The number of equal versions, at least 2.
         tied: usize,
@@ -78,7 +78,7 @@ impl<T> Resolution<T> {
         Self { outcome: Outcome::Chosen(index), reason }
     }
 
-    /// Keeps the versions at `indices`, the one to show first in front.
+    /// Keeps the versions at `indices`, which are in display order.
     #[must_use]
     pub const fn kept(indices: Vec<usize>, reason: Reason) -> Self {
         Self { outcome: Outcome::Kept(indices), reason }

@@ -42,7 +42,8 @@ pub trait Value: Hash {
     /// Checks the value itself, and that it is compatible with `first`, a value of the same set.
     ///
     /// # Errors
-    /// The cause. Sets refuse invalid values, and law [`Valid`](crate::Law::Valid) forbids a strategy to compose one.
+    /// The cause. Sets refuse invalid values, and law [`Valid`](crate::Law::Valid) forbids a strategy from composing
+    /// one.
     fn validate(&self, first: &Self) -> Result<(), Self::Invalid>;
 }
 

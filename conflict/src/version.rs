@@ -9,13 +9,13 @@ use crate::{Outcome, Reason, Resolution, Value};
 
 /// One live version (sibling) of a value.
 ///
-/// Two versions with one digest are one version: [`Versions::new`] keeps a single copy and adds the confirmations.
+/// Two versions with the same digest are one version: [`Versions::new`] keeps a single copy and adds the confirmations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Version<T> {
     /// The digest of the value: equal values have equal digests, on every node.
     pub digest: [u8; 32],
-    /// The value. Let `T` be an `Arc` to share values instead of copying them.
+    /// The value. Use an `Arc` as `T` to share values instead of copying them.
     pub value: T,
     /// The number of independent writes that hold this value, at least 1.
     pub confirmations: u32,
@@ -173,13 +173,14 @@ impl<T> Versions<T> {
     ///
     /// Use this function to choose a winner: `order` and digest together are a total order.
     pub fn best_by(&self, order: impl Fn(&Version<T>, &Version<T>) -> Ordering) -> usize {
-        // The versions ascend by digest, and `max_by` takes the last of equals.
+        // The versions ascend by digest, and `max_by` returns the last of several equal elements.
         let best = (0..self.len()).max_by(|&i, &j| order(&self.sorted[i], &self.sorted[j]));
         best.expect("a set of versions is never empty")
     }
 
-    /// Chooses the version of [`best_by`](Self::best_by). The reason is the only version, the digest if several versions
-    /// are equal by `order`, otherwise `rule`.
+    /// Chooses the version that [`best_by`](Self::best_by) returns. The reason is [`Reason::Only`] for a single
+    /// version, [`Reason::Digest`] if `order` finds several versions equal to it, and otherwise [`Reason::Other`] with
+    /// the text `rule`.
     pub fn choose_by(
         &self,
         rule: &'static str,

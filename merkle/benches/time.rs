@@ -48,7 +48,7 @@ impl<'a> Bare<'a> {
             let path = Path::of(&key_hash, *levels).expect("a leaf lies above level 256");
             tree.count(&path) <= LEAF_CAPACITY as u64
         };
-        let levels = (12..=256).find(leaf).expect("one key hash is a leaf");
+        let levels = (12..=256).find(leaf).expect("a single key hash is always a leaf");
         let path = Path::of(&key_hash, levels).expect("it was just looked at");
         Self { key, entries: tree.count(&path) as usize, levels }
     }

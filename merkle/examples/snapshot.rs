@@ -26,5 +26,5 @@ fn main() {
     let (root, below) = reader.join().expect("the reader does not panic");
     println!("the snapshot kept its root:   {}", root == pinned);
     println!("and all of its entries:       {below}");
-    println!("the tree has gone on:         {}", tree.root() != pinned);
+    println!("the tree has changed since:   {}", tree.root() != pinned);
 }

@@ -2,8 +2,8 @@
 //!
 //! The block at level L keeps the digests of its binary nodes at the levels L + 1 to L + 4 and,
 //! below them, either its entries (a leaf block) or a block for each of its sixteen slots (a branch).
-//! It is a leaf block exactly if none of its slots has to split, so the storage, like the digests,
-//! depends only on the set of entries.
+//! It is a leaf block if and only if none of its slots has to split, so the storage, like the
+//! digests, depends only on the set of entries.
 
 use alloc::sync::Arc;
 

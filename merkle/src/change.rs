@@ -35,7 +35,7 @@ impl<K> Change<K> {
 /// Sorts changes by key hash and keeps only the last of those with the same key hash.
 pub(crate) fn in_order<K>(mut changes: Vec<Change<K>>) -> Vec<Change<K>> {
     // Sorts small records instead of the changes themselves, which are several times larger.
-    // Eight bytes of the hash decide, unless crafted keys share them.
+    // The first eight bytes of the hash decide the order, unless crafted keys share them.
     let prefixes = changes.iter().map(|change| change.key_hash.prefix());
     let mut order: Vec<(u64, usize)> = prefixes.zip(0..).collect();
     order.sort_unstable_by(|(a, i), (b, j)| {
@@ -100,7 +100,7 @@ impl<K: Clone> Node<K> {
     }
 
     /// Applies changes, sorted by [`in_order`], each of which has an effect, and updates every digest
-    /// of the block. Returns the change of the number of entries.
+    /// of the block. Returns the change in the number of entries.
     pub(crate) fn apply<H: Hasher>(
         &mut self,
         scheme: &Scheme<H>,

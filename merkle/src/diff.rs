@@ -84,7 +84,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 /// The differences between two trees, in the order of their key hashes.
 ///
 /// Made by [`Tree::diff`].
-#[must_use = "differences are found as they are taken"]
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Diff<'a, K> {
     /// Blocks of the same path that may differ, the next one last.
     pending: Vec<Pair<'a, K>>,

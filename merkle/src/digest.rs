@@ -4,7 +4,7 @@ use core::str::FromStr;
 
 /// A 32-byte hash: of a key, of a value, of a node of the tree.
 ///
-/// Digests order bytewise, which is the order in which the tree keeps its entries. They print as
+/// Digests are ordered bytewise, and the tree keeps its entries in this order. They print as
 /// 64 lower-case hexadecimal digits and parse from 64 digits of either case.
 ///
 /// ```
@@ -32,7 +32,7 @@ impl Digest {
         &self.0
     }
 
-    /// The digest as big-endian words, which order as its bytes do.
+    /// The digest as big-endian words, which compare like its bytes.
     #[inline]
     fn words(&self) -> [u64; 4] {
         let (words, _) = self.0.as_chunks();
@@ -117,18 +117,18 @@ impl FromStr for Digest {
     }
 }
 
-/// A text is not a [`Digest`]. Pass exactly 64 hexadecimal digits.
+/// A string is not a [`Digest`]. Pass exactly 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseDigestError {
-    /// The length of the text is not 64 bytes.
-    #[error("a digest is 64 hexadecimal digits, this text has {found} bytes")]
+    /// The length of the string is not 64 bytes.
+    #[error("a digest is 64 hexadecimal digits, but the string has {found} bytes")]
     Length {
-        /// The length of the text in bytes.
+        /// The length of the string in bytes.
         found: usize,
     },
-    /// A byte of the text is not a hexadecimal digit.
-    #[error("a digest is 64 hexadecimal digits, the byte at position {position} is not one")]
+    /// A byte of the string is not a hexadecimal digit.
+    #[error("a digest is 64 hexadecimal digits, but the byte at position {position} is not one")]
     Digit {
         /// The position of the byte, from 0.
         position: usize,

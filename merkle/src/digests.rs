@@ -65,7 +65,7 @@ impl Digests {
     }
 
     /// Appends the digest beside each node on the path to the slot `nibble`, down to the first node
-    /// that is a leaf or empty. Returns that node, or the slot if no node above it is one.
+    /// that is a leaf or empty. Returns that node, or the slot if there is no such node above it.
     #[inline]
     pub(crate) fn append_beside(&self, nibble: u8, siblings: &mut Vec<Digest>) -> Heap {
         for node in way_to(nibble) {
@@ -77,7 +77,8 @@ impl Digests {
         SLOTS + Heap::from(nibble)
     }
 
-    /// Replaces the stored digests on the path to the slot `nibble` by the next of `digests`.
+    /// Replaces the stored digests on the path to the slot `nibble` with the next ones from
+    /// `digests`.
     pub(crate) fn replace_way<'a>(
         &mut self,
         nibble: u8,

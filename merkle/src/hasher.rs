@@ -3,7 +3,7 @@ use crate::Digest;
 /// The length of the header that begins every input of a [`Hasher`], in bytes.
 pub const HEADER_LEN: usize = 24;
 
-/// A collision-resistant hash with 32 bytes of output, chosen as a value.
+/// A collision-resistant hash with 32 bytes of output, passed to a tree as a value.
 ///
 /// Every input consists of a header of fixed length and a body. The header names the kind of input
 /// (a key, a leaf, an inner node or the root), its level and its length. The output must depend on
@@ -74,7 +74,8 @@ mod short {
 
     use super::{Digest, HEADER_LEN};
 
-    /// Two blocks without the least padding: a byte that marks the end, and the length in bits.
+    /// Two blocks minus the shortest padding: one byte that marks the end, and eight for the length
+    /// in bits.
     pub(super) const MAX_LEN: usize = 2 * 64 - 9;
 
     /// The initial hash value (FIPS 180-4, 5.3.3).

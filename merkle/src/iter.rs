@@ -9,7 +9,7 @@ use crate::slots::Slot;
 /// The entries below a node, in the order of their key hashes.
 ///
 /// Made by [`Tree::iter`](crate::Tree::iter) and [`Tree::entries`](crate::Tree::entries).
-#[must_use = "entries are read as they are taken"]
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Entries<'a, K> {
     leaf_block: slice::Iter<'a, Entry<K>>,
     /// The slots after that leaf block in its own branch.

@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 /// it on iteration. Prefer a reference-counted key (`Arc<str>`) if snapshots are alive: a change then
 /// copies the keys near it.
 ///
-/// Implemented for texts, bytes, integers (as big-endian bytes), file paths (in the platform's encoding, with
-/// `std`) and `bytes::Bytes` (with `bytes`).
+/// Implemented for strings, bytes, integers (as big-endian bytes), file paths (in the platform's encoding,
+/// with `std`) and `bytes::Bytes` (with `bytes`).
 ///
 /// ```
 /// use engram_merkle::{Digest, Key, Sha256, Tree};

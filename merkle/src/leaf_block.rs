@@ -64,7 +64,7 @@ impl<K> LeafBlock<K> {
         self.entries.capacity() * size_of::<Entry<K>>()
     }
 
-    /// The position of the entry of `key_hash` in the leaf block at `level`, or of its insertion.
+    /// The position of the entry of `key_hash` in the leaf block at `level`, or where to insert it.
     pub(crate) fn position(&self, level: u16, key_hash: &Digest) -> Result<usize, usize> {
         let slot = usize::from(nibble(key_hash, level));
         let range = self.range(slot..slot + 1);
@@ -124,7 +124,7 @@ impl<K> LeafBlock<K> {
 
     /// Replaces the value of `key_hash`, which the leaf block at `level` holds.
     pub(crate) fn replace(&mut self, level: u16, key_hash: &Digest, value: Digest) {
-        let at = self.position(level, key_hash).expect("the entry is in this leaf_block");
+        let at = self.position(level, key_hash).expect("the entry is in this leaf block");
         self.entries[at].value = value;
     }
 

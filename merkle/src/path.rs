@@ -73,7 +73,8 @@ impl Path {
     /// The length of [`to_bytes`](Self::to_bytes).
     pub const LEN: usize = Digest::LEN + 2;
 
-    /// The [bits](Self::bits), then the level as a big-endian `u16`. Paths order as these bytes do.
+    /// The [bits](Self::bits), then the level as a big-endian `u16`. Paths compare like these
+    /// bytes.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];

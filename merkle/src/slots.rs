@@ -68,7 +68,7 @@ impl<K: Clone> Slots<K> {
     }
 
     /// Applies sorted changes, each with an effect, to the slots of the block at `level`. Returns the
-    /// change of the number of entries.
+    /// change in the number of entries.
     pub(crate) fn apply<H: Hasher>(
         &mut self,
         scheme: &Scheme<H>,
@@ -92,7 +92,7 @@ impl<K: Clone> Slots<K> {
         all_grown
     }
 
-    /// All entries, copied as far as clones of the tree share them.
+    /// All entries, copied where clones of the tree share them.
     pub(crate) fn into_entries(self) -> Vec<Entry<K>> {
         let mut entries = Vec::with_capacity(self.count(1) as usize);
         for node in self.0.into_iter().filter_map(|slot| slot.node) {

@@ -10,7 +10,7 @@ pub struct Stats {
     /// The number of entries.
     pub entries: usize,
     /// The level of the deepest leaf: the number of nodes that a change of an entry there hashes,
-    /// besides key and leaf. At least the base depth, unless the tree is empty.
+    /// in addition to key and leaf. At least the base depth, unless the tree is empty.
     pub deepest_level: u16,
     /// The number of storage blocks, each a separate allocation.
     pub blocks: usize,

@@ -10,12 +10,13 @@ use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 
 /// A map from keys to digests that always knows the Merkle root of its entries.
 ///
-/// Two trees with the same hash function and base depth have the same root exactly if they hold
-/// the same entries, regardless of their history. The tree stores digests of values; the caller
-/// keeps the values themselves.
+/// Two trees with the same hash function and base depth have the same root if and only if they
+/// hold the same entries, regardless of their history. The tree stores digests of values; the
+/// caller keeps the values themselves.
 ///
 /// A clone increments a reference count and is a snapshot: changes of the original do not affect
-/// it. The first change near a shared place copies the three to five blocks on the path to it.
+/// it. The first change to a shared part of the tree copies the three to five blocks on the path
+/// to it.
 ///
 /// The costs below are for n entries; log n is the base depth (12) up to about 10,000 entries and
 /// grows by one with each doubling beyond. Crafted keys do not change this.
@@ -93,8 +94,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         self.scheme.key(key.as_ref())
     }
 
-    /// The value of the key with these bytes: `"key"` for a text, `7_u64.to_be_bytes()` for an integer. One hash and
-    /// O(log n) steps.
+    /// The value of the key with these bytes: `"key"` for a string, `7_u64.to_be_bytes()` for an integer. One hash
+    /// and O(log n) steps.
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Digest> {
         self.entry(&self.key_hash(key)).map(|entry| entry.value)
@@ -136,7 +137,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 
     /// Applies edits as if one after the other, but hashes each node that they touch only once.
     ///
-    /// Use it to build a tree from scratch, too. If a key occurs more than once, its last
+    /// Use it also to build a tree from scratch. If a key occurs more than once, its last
     /// edit counts. O(m log m) comparisons and at most O(m log n) hashes for m edits.
     ///
     /// ```
@@ -189,7 +190,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     }
 
     /// Sets the value of a key that the tree holds and returns the previous one. Changes only the
-    /// digests on the path to the key; the shape of the tree stays.
+    /// digests on the path to the key; the shape of the tree does not change.
     fn replace(&mut self, key_hash: &Digest, value: Digest) -> Option<Digest> {
         let top = self.top.as_mut()?;
         let MerklePath { siblings: mut path, leaf } = top.merkle_path(key_hash);
@@ -281,7 +282,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     }
 }
 
-/// Trees are equal if their roots are, that is with equal entries, hash function and base depth. Free.
+/// Trees are equal if and only if their roots are, which cover the entries, the hash function and
+/// the base depth. Free.
 impl<K: Key, H: Hasher> PartialEq for Tree<K, H> {
     fn eq(&self, other: &Self) -> bool {
         self.root == other.root

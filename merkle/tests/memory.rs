@@ -14,8 +14,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// The number of bytes that `make` leaves allocated.
 ///
-/// The counter covers the process, and the thread of the test harness allocates now and then, too:
-/// two equal measurements in a row are those of `make`.
+/// The counter covers the whole process, and the thread of the test harness sometimes allocates,
+/// too. Two equal measurements in a row therefore count only what `make` allocates.
 fn held<T>(mut make: impl FnMut() -> T) -> (usize, T) {
     let mut measure = || {
         let region = Region::new(ALLOCATOR);

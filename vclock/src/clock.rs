@@ -162,8 +162,8 @@ impl<N: Ord + Clone> VectorClock<N> {
     }
 }
 
-/// Builds a clock from entries in any order: the greatest version of each node stays, version 0
-/// leaves no entry. O(n log n).
+/// Builds a clock from entries in any order: keeps the greatest version of each node, and skips
+/// version 0. O(n log n).
 impl<N: Ord> FromIterator<(N, u64)> for VectorClock<N> {
     fn from_iter<I: IntoIterator<Item = (N, u64)>>(entries: I) -> Self {
         let entries = entries.into_iter().filter(|(_, version)| *version != 0);

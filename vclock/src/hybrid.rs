@@ -17,7 +17,7 @@ const RANDOM_BITS: u64 = (1 << 10) - 1;
 /// continue from the same state with a wall clock that is behind rarely mint the same version. The
 /// versions of a process strictly ascend even if its wall clock is set back. A node that lost its
 /// disk, or fell back to an older copy of it, mints above its earlier versions as soon as its wall
-/// clock is right or one peer names them. Nothing needs to be stored.
+/// clock is correct or a peer names them. Nothing needs to be stored.
 ///
 /// Times are nanoseconds since the Unix epoch. The clock reads no time and no randomness: the caller
 /// passes both. All arithmetic saturates.
@@ -27,7 +27,7 @@ const RANDOM_BITS: u64 = (1 << 10) - 1;
 /// - **When a peer names a version of this node**, in a state or in a greeting, [`observe`](Self::observe)
 ///   it. [`Siblings::join_own`](crate::Siblings::join_own) does so for states.
 /// - **When a peer reports its wall clock**, [`hear`](Self::hear) it: it replaces this node's wall clock
-///   that is far ahead.
+///   if that is far ahead.
 ///
 /// ```
 /// use engram_vclock::HybridClock;

@@ -16,7 +16,7 @@ impl<N: Serialize> Serialize for VectorClock<N> {
 
 impl<'de, N: Deserialize<'de> + Ord + Clone> Deserialize<'de> for VectorClock<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The vector caps the capacity that it reserves for an announced length.
+        // Serde caps the capacity that a vector reserves for an announced length.
         let entries = Vec::<(N, u64)>::deserialize(deserializer)?;
         Self::from_sorted(entries).map_err(D::Error::custom)
     }

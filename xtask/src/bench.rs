@@ -1,4 +1,4 @@
-//! Measures the values of the budgets, each next to its floor or peer of the same run.
+//! Measures the values that have budgets, each together with its reference in the same run.
 
 mod budgets;
 mod estimate;
@@ -161,7 +161,7 @@ struct Measured {
     input: String,
     value: f64,
     unit: String,
-    /// The floor or the peer of the same run, or the limit itself.
+    /// The reference measured in the same run, or the absolute limit.
     reference: String,
     ratio: f64,
     /// The maximum ratio; a value without a budget is only shown.

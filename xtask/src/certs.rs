@@ -27,7 +27,7 @@ enum Part {
     Ca,
     /// Create a node's key and certificate
     Node,
-    /// Issue a new certificate for a node's key; the node id stays
+    /// Issue a new certificate for a node's key; the node id does not change
     Rotate,
     /// Print the owner of a certificate file
     Show,

@@ -56,14 +56,14 @@ pub(crate) struct Demo {
     /// Give up if the nodes have not converged after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
-    /// Whether each node has a separate host, created before.
+    /// Whether each node has a separate host, created beforehand.
     #[arg(skip)]
     on_hosts: bool,
 }
 
 const MOST_NODES: i64 = 16;
 
-/// The maximum number of listed rejected lines of a file; further ones are counted.
+/// The maximum number of rejected lines to list for each file; the rest are only counted.
 const LISTED: usize = 10;
 
 impl Demo {
@@ -153,8 +153,8 @@ impl Demo {
     }
 }
 
-/// Sets the flag on Ctrl-C and similar signals, so that the demo ends in order. A second signal ends it at once; the nodes
-/// then end with their input.
+/// Sets the flag on Ctrl-C and similar signals, so that the demo shuts down cleanly. A second signal ends it at once;
+/// the nodes then end because their input is closed.
 fn watch_for_interrupts() -> Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in signal_hook::consts::TERM_SIGNALS {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::command::said;
 
-/// The treatment of packets by the network.
+/// How the network treats packets.
 pub(crate) enum Shape {
     /// Each host sends through this `tc` queue.
     Queue(&'static str),

@@ -49,7 +49,7 @@ impl Image {
                 false => _ = build.args(["--file", FILE]),
             }
             if !passes(build.arg("."))? {
-                bail!("the image was not built; --local-bases needs no registry of images");
+                bail!("the image was not built; --local-bases needs no image registry");
             }
         }
         node_runs(scratch.path())?;
@@ -68,14 +68,14 @@ fn on_stand_ins(build: &mut Command, scratch: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A node lives in the image as an operator would have it.
+/// Runs a node in the image as an operator would.
 fn node_runs(scratch: &Path) -> Result<()> {
     let container = Container::of(IMAGE)?;
     container.makes_a_node(scratch)?;
     let node = container.starts(scratch)?;
     container.is_healthy(&node)?;
     container.stops(node)?;
-    eprintln!("in the image, as user {}: started, healthy, stopped in order", container.user());
+    eprintln!("in the image, as user {}: started, healthy, stopped cleanly", container.user());
     Ok(())
 }
 

@@ -23,7 +23,8 @@ use table::{Mutant, Suite};
 /// Plant deliberate mistakes in the code, and fail if a test does not detect them
 ///
 /// Each mutant replaces text in one or more source files of a copy of the checkout, and names the tests that must
-/// then fail. A text that does not occur exactly once is an error: the code has changed, and the mutant must follow.
+/// then fail. A text that does not occur exactly once is an error: the code has changed, and the mutant must be
+/// updated.
 #[derive(Args)]
 pub(crate) struct Mutants {
     /// Run only this mutant; may be given several times

@@ -1,4 +1,4 @@
-//! Runs real nodes on separate hosts, joined by a network that loses, delays, repeats and cuts.
+//! Runs real nodes on separate hosts, on a network that loses, delays, reorders and duplicates packets.
 
 use std::process::{Command, Stdio};
 
@@ -133,7 +133,7 @@ fn find(name: &str) -> Result<&'static Condition> {
 
 /// Starts this program in new namespaces, where it creates the network and runs the demo.
 fn under(condition: &Condition) -> Result<Ending> {
-    let us = std::env::current_exe().context("this program cannot find itself")?;
+    let us = std::env::current_exe().context("cannot find the path of this program")?;
     let mut command = hosts::apart();
     command.arg(us).args(["netem", "--inside", condition.name]);
     // Standard output is reserved for the result of this task.
@@ -145,7 +145,9 @@ fn under(condition: &Condition) -> Result<Ending> {
 fn lacks_namespaces() -> Option<Ending> {
     let mut probe = hosts::apart();
     probe.args(["ip", "link", "set", "lo", "up"]);
-    (!works(&mut probe)).then(|| Ending::Skipped("no network namespaces with ip here".to_owned()))
+    (!works(&mut probe)).then(|| {
+        Ending::Skipped("this machine cannot create network namespaces with ip".to_owned())
+    })
 }
 
 impl Shape {
@@ -155,7 +157,8 @@ impl Shape {
         let mut probe = hosts::apart();
         probe.args(["tc", "qdisc", "add", "dev", "lo", "root"]).args(queue.split(' '));
         let kind = queue.split(' ').next().unwrap_or_default();
-        (!works(&mut probe)).then(|| Ending::Skipped(format!("no queues of tc's kind {kind} here")))
+        (!works(&mut probe))
+            .then(|| Ending::Skipped(format!("this machine has no tc queue of the kind {kind}")))
     }
 }
 

@@ -9,12 +9,12 @@ use crate::command::{build, cargo};
 
 const PACKAGE: &str = "--package=engram-bridge";
 
-/// Builds the node with the profile of tests, and returns its path.
+/// Builds the node with the test profile, and returns its path.
 pub(crate) fn node() -> Result<PathBuf> {
     built(cargo(["build", PACKAGE, "--features=node", "--bin=engram-node"]))
 }
 
-/// Builds the simulator with the profile of tests, and returns its path.
+/// Builds the simulator with the test profile, and returns its path.
 pub(crate) fn simulator() -> Result<PathBuf> {
     built(cargo(["build", PACKAGE, "--features=files", "--example=sim"]))
 }

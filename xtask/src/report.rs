@@ -17,7 +17,7 @@ use page::{Page, Section};
 
 /// Measure everything, and write a page with the results
 ///
-/// Benchmarks next to their floors and peers, the bytes that the protocol sends, and the convergence of simulated clusters,
+/// Benchmarks next to their references, the bytes that the protocol sends, and the convergence of simulated clusters,
 /// with the machine and the commit. Takes most of an hour; close other programs first. Exit status 1 if a budget is not
 /// met.
 #[derive(Args)]

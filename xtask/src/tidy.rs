@@ -1,4 +1,4 @@
-//! House rules that no compiler knows.
+//! House rules that no compiler checks.
 
 mod dependencies;
 mod doc_commands;
@@ -19,7 +19,7 @@ use crate::Verdict;
 use crate::workspace::members;
 use sources::Source;
 
-/// Check the house rules that no compiler knows
+/// Check the house rules that no compiler checks
 ///
 /// Crates and modules use only those that they may use; packages have licences, READMEs and changelogs; no clock,
 /// thread, network or unordered map is used below gossip-net; a test names every limit; no name is retired or too

@@ -176,7 +176,8 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         let (other, mut parts) = (self.versions()?, versions.to_vec());
         self.random.shuffle(&mut parts);
         for set in core::iter::once(&other[..]).chain(parts.chunks(1)) {
-            // The answer alone: memory also breaks other laws, but this one names the cause.
+            // Checks only that the answer repeats: a strategy with memory also breaks other laws, but this law names
+            // the cause.
             self.resolved_twice(&self.valid_set(Generator::Value, set)?)?;
         }
         self.unchanged(answer)?;
@@ -220,7 +221,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         Err(self.violation(Law::Names, detail))
     }
 
-    /// Checks that neither the values nor the strategy show a tie, which `distinct` must not draw.
+    /// Checks that `distinct` has drawn no ties: neither equal values, nor values that the strategy finds equal.
     fn ties(&self, versions: &[Version<T>], answers: [&Answer<T>; 2]) -> Checked {
         let values: Vec<&T> = versions.iter().map(|version| &version.value).collect();
         self.subject.distinct(self.seed, &values)?;
@@ -231,7 +232,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         })
     }
 
-    /// Describes two values whose digests decide between them.
+    /// Describes two values between which only their digests decide.
     fn pair(&self, versions: &[Version<T>]) -> Option<String> {
         let decides = |digests: [u8; 2], places: [usize; 2]| {
             let of = |i: usize| Version::new([digests[i]; 32], versions[places[i]].value.clone());
@@ -243,7 +244,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         })?;
         let (left, right) = (&versions[i].value, &versions[j].value);
         Some(format!(
-            "; digests alone decide between places {i} and {j} of the generator `distinct`, {left:?} and {right:?}: if the \
+            "; digests alone decide between positions {i} and {j} of the generator `distinct`, {left:?} and {right:?}: if the \
              strategy finds them equal, correct the generator"
         ))
     }

@@ -65,7 +65,7 @@ pub(super) fn of_reason<T>(versions: &Versions<T>, resolution: &Resolution<T>) -
 pub(super) fn of_explanation(given: &Explanation, due: &Explanation) -> Option<String> {
     let (says, of) = (given.contributions.len(), due.contributions.len());
     if says != of {
-        return Some(format!("the explanation has {says} contributions of {of} versions"));
+        return Some(format!("the explanation has {says} contributions for {of} versions"));
     }
     let custom = |reason: &Reason| matches!(reason, Reason::Other(_));
     if given.reason != due.reason && !(custom(&given.reason) && custom(&due.reason)) {

@@ -42,7 +42,7 @@ impl<T: Value + Clone + Debug> Subject<'_, T> {
             return Ok(());
         };
         self.expect(seed, Law::Input, false, || {
-            format!("the generator `distinct` draws {:?} at places {i} and {j}", values[i])
+            format!("the generator `distinct` draws {:?} at positions {i} and {j}", values[i])
         })
     }
 
@@ -64,7 +64,7 @@ impl<T: Value + Clone + Debug> Subject<'_, T> {
     }
 }
 
-/// All pairs of two places below `number`.
+/// All pairs of positions below `number`.
 pub(super) fn pairs(number: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..number).flat_map(move |i| (i + 1..number).map(move |j| (i, j)))
 }

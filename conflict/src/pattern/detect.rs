@@ -53,15 +53,15 @@ pub enum ConflictKind {
     DivergentConsolidation,
     /// Similar patterns from different episodes: two nodes formed the same concept independently.
     ConcurrentCreation,
-    /// Two contents of one id, written without knowledge of each other.
+    /// Two contents of one id, written concurrently.
     ConcurrentUpdate,
     /// Dissimilar patterns that claim the same episode.
     EpisodeOwnership,
 }
 
-/// The thresholds from which two patterns are in conflict.
+/// The thresholds that decide whether two patterns are in conflict.
 ///
-/// The defaults are the published ones of Engram's plan for divergent consolidation. They were
+/// The defaults are the values published in Engram's plan for divergent consolidation. They were
 /// chosen for unit vectors of unrelated memories. On 10,433 real patterns (768 dimensions, verses
 /// and dictionary glosses) the median pair that shares an episode has a cosine of 0.88, so cosine
 /// alone says little there. Each field states how many real pairs its default finds.
@@ -126,7 +126,7 @@ impl Thresholds {
     /// `causality` is the relation of the left write to the right one, `None` if they are concurrent.
     /// Ordered writes never conflict, because the later one knew the earlier.
     /// An overlap with a cosine between 0.6 and 0.8 is neither the same memory nor a dispute.
-    /// Total: any numbers give an answer.
+    /// Every input gives an answer, even with NaN or infinite numbers.
     ///
     /// ```
     /// use engram_conflict::pattern::{ConflictKind, Observed, Thresholds};

@@ -22,7 +22,7 @@ use proptest::prelude::*;
 use crate::Version;
 use crate::pattern::OwnedPattern;
 
-/// Valid patterns of one dimension.
+/// Valid patterns, all of the same dimension.
 pub fn pattern(dimension: usize) -> impl Strategy<Value = OwnedPattern> {
     let parts = (
         vec(component(), dimension),
@@ -40,13 +40,13 @@ pub fn pattern(dimension: usize) -> impl Strategy<Value = OwnedPattern> {
     })
 }
 
-/// Valid versions of one dimension. Equal patterns have equal digests.
+/// Valid versions, all of the same dimension. Equal patterns have equal digests.
 pub fn version(dimension: usize) -> impl Strategy<Value = Version<OwnedPattern>> {
     let parts = (pattern(dimension), 1u32..4);
     parts.prop_map(|(pattern, confirmations)| Version::named(pattern).confirmed(confirmations))
 }
 
-/// Sets of valid versions of one dimension; some of the versions may be equal.
+/// Sets of valid versions, all of the same dimension; some of the versions may be equal.
 pub fn versions(
     number: RangeInclusive<usize>,
     dimension: usize,

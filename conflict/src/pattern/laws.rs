@@ -105,7 +105,7 @@ fn distinct_patterns(random: &mut Random, number: usize) -> Vec<OwnedPattern> {
     let dimension = dimension(random);
     let patterns = (0..number).map(|i| {
         let mut pattern = pattern(random, dimension, false);
-        // Every scalar is its place plus less than one, so all are distinct.
+        // Every scalar lies between its position and the next, divided by `number`, so all are distinct.
         let mut place = || (i as f32 + random.unit() * 0.5) / number as f32;
         pattern.confidence = place();
         pattern.strength = place() + 0.25;

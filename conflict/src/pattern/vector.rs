@@ -3,8 +3,9 @@
 //! A sum of floats depends on its order, so the order is part of the definition here: element `i`
 //! goes to lane `i % 32`, and the lanes are added by halves. Compilers turn 32
 //! independent lanes into vector instructions of any width without changing a bit. There is no
-//! fused multiply-add (it rounds once where a machine without it rounds twice), no `min` or `max`
-//! of floats (their zero has no sign rule), and the square root is correctly rounded everywhere.
+//! fused multiply-add (it rounds once, and a machine without it rounds twice) and no `min` or
+//! `max` of floats (they do not define the sign of a zero); the square root is correctly rounded
+//! everywhere.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -16,7 +17,7 @@ const LANES: usize = 32;
 /// Three sums of this many lanes fit into 16 registers of 128 bits; three sums of all lanes do not.
 const HALF: usize = LANES / 2;
 
-/// Squared norms between these bounds neither overflow nor lose a digit in `f32` lanes.
+/// Squared norms within these bounds neither overflow nor lose precision in `f32` lanes.
 const FAST: core::ops::RangeInclusive<f64> = 1e-20..=1e30;
 
 /// The cosine of the angle between two vectors, in `-1..=1`, never `-0.0`.
@@ -44,7 +45,7 @@ pub fn cosine(left: &[f32], right: &[f32]) -> Option<f32> {
     }
 }
 
-/// Sums, in the lanes from `FIRST` on, the products of two vectors and of each with itself.
+/// Sums the products of two vectors, and of each with itself, in the lanes that start at `FIRST`.
 #[inline(always)]
 fn half_sums<const FIRST: usize>(left: &[f32], right: &[f32]) -> [[f32; HALF]; 3] {
     // Three arrays and no closure: compilers keep these in registers.
@@ -122,7 +123,7 @@ pub(crate) fn squared_length(vector: &[f32]) -> f64 {
     dot(vector, vector)
 }
 
-/// [`cosine`] of two vectors of one dimension, bit for bit, with less work.
+/// [`cosine`] of two vectors of the same dimension: the same bits with less work.
 pub(crate) fn measured_cosine((a, left): Measured<'_>, (b, right): Measured<'_>) -> Option<f32> {
     match FAST.contains(&left) && FAST.contains(&right) {
         true => Some(angle(dot(a, b), left, right)),
@@ -147,7 +148,7 @@ impl Sketch {
 
     pub(crate) fn of((vector, squared_length): Measured<'_>) -> Self {
         if !FAST.contains(&squared_length) {
-            // Nothing is certain about this vector.
+            // The sketch of this vector must not rule out any pair.
             return Self { tail: f32::INFINITY, ..Self::NOTHING };
         }
         let length = libm::sqrt(squared_length);
@@ -171,7 +172,7 @@ impl Sketch {
     }
 }
 
-/// The weighted blend of vectors of one dimension: `sum(share * vector)`.
+/// The weighted blend of vectors of the same dimension: `sum(share * vector)`.
 ///
 /// `parts` are pairs of a share and a vector; the shares should add up to 1. Each component is
 /// summed in `f64` in the order of `parts` and rounded once to `f32`; it is never `-0.0`.

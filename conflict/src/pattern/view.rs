@@ -32,7 +32,7 @@ use crate::pattern::vector::{Measured, Sketch};
 pub struct Pattern<'a> {
     /// The digest of the content.
     pub digest: [u8; 32],
-    /// The embedding; shared, not copied. All patterns of a view have one dimension.
+    /// The embedding; shared, not copied. All patterns of a view have the same dimension.
     pub embedding: Arc<[f32]>,
     /// The cited episodes; repetitions count once.
     pub citations: &'a [String],

@@ -1,7 +1,7 @@
 //! Results on real and fixed inputs, as bits. Every machine and every build must reproduce them.
 //!
-//! A change of `tests/data/golden.tsv` changes results and needs new versions of the
-//! strategies. To write the file: `WRITE_GOLDEN=1 cargo test --test it golden::`.
+//! A change to `tests/data/golden.tsv` means that results have changed, and needs new versions
+//! of the strategies. To write the file: `WRITE_GOLDEN=1 cargo test --test it golden::`.
 
 use std::fmt::Write;
 
@@ -96,7 +96,7 @@ fn cosines() -> String {
 }
 
 /// The positions of the lanes and the order in which they are added: two huge products cancel, and
-/// the rest depends on the order. One digest for each first lane.
+/// the rest depends on the order. One digest for each lane of the first product.
 fn lanes() -> String {
     const HUGE: f32 = (1_u32 << 30) as f32;
     let mut text = String::new();

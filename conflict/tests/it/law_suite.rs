@@ -20,7 +20,7 @@ fn first_explained(versions: &Set) -> Explanation {
 
 const ID: StrategyId = StrategyId::literal("planted", 1);
 
-/// The greatest number wins, with one part replaced.
+/// A strategy in which the greatest number wins; each function can be replaced by a faulty one.
 struct Planted {
     id: fn(usize) -> StrategyId,
     resolve: fn(usize, &Set) -> Answer,
@@ -175,7 +175,7 @@ fn pointer_to_a_strategy_explains_alike() {
     assert_eq!(Strategy::explain(&boxed, &versions), first_explained(&versions));
 }
 
-/// One wrong answer at any call is impurity, and never passes.
+/// The suite reports a single wrong answer, at whichever call, as impurity.
 #[test]
 fn one_wrong_answer_is_impurity() {
     static WRONG: AtomicUsize = AtomicUsize::new(0);
@@ -199,7 +199,7 @@ fn one_wrong_answer_is_impurity() {
     }
 }
 
-/// It only shows in sets of early cases, resolved again at the end.
+/// Only the repetition of early cases at the end of a run detects this fault.
 #[test]
 fn memory_of_earlier_cases_is_found() {
     struct Remembers(Mutex<(usize, Vec<u64>)>);
@@ -228,7 +228,7 @@ fn memory_of_earlier_cases_is_found() {
     assert!(broken.detail.contains("after the other cases"), "{broken}");
 }
 
-/// The memory also changes single versions; the suite names the cause.
+/// The memory also changes the answers for single versions, but the suite names the cause.
 #[test]
 fn greatest_of_all_calls_is_impurity() {
     static GREATEST: AtomicUsize = AtomicUsize::new(0);
@@ -250,7 +250,7 @@ fn changed_single_version_is_shown() {
         1 => Resolution::blended(versions[0].value + 100, vec![1.0], Reason::Mean),
         _ => greatest(versions),
     };
-    // A digest and a number of one digit.
+    // The message contains a digest and a one-digit number.
     let detail = broken(&laws(), &Planted::resolve(wrong)).detail;
     let words: Vec<&str> = detail.split([' ', ',']).filter(|word| !word.is_empty()).collect();
     let ["the", "only", "version", digest, "is", value, "and", "it", "shows", shown, ..] =
@@ -311,7 +311,7 @@ fn no_cases_are_refused() {
 #[test]
 fn constant_generators_are_refused() {
     refused(&Laws::new(|_| 7, |_, place| place as u64), "the generator `value` only draws 7");
-    refused(&Laws::new(small, |_, _| 7), "the generator `distinct` draws 7 at places 0 and 1");
+    refused(&Laws::new(small, |_, _| 7), "the generator `distinct` draws 7 at positions 0 and 1");
 }
 
 #[test]
@@ -353,5 +353,5 @@ fn digests_that_decide_are_shown_with_values() {
         _ => Resolution::chosen(0, Reason::Other("the first".into())),
     };
     let strategy = Planted::resolve(first);
-    killed(Law::Names, "digests alone decide between places 0 and 1", &strategy);
+    killed(Law::Names, "digests alone decide between positions 0 and 1", &strategy);
 }

@@ -73,7 +73,7 @@ fn synthetic(random: &mut Random, number: usize, dimension: usize) -> Vec<(Strin
 #[test]
 fn incremental_view_matches_rebuilt_and_naive() {
     for seed in 0..12 {
-        // 300 dimensions have early cuts, 5 have none.
+        // Comparisons of 300 dimensions can end early, those of 5 cannot.
         let dimension = [5, 300][seed as usize % 2];
         let rules = [Rules::default(), mixed()][seed as usize / 2 % 2];
         let mut random = Random(seed);
@@ -233,7 +233,7 @@ fn refused_pattern_leaves_the_view_unchanged() {
         view.update(edits).unwrap_err();
         assert_eq!((view.len(), view.get(&"good").unwrap().to_string()), (1, before.clone()));
     }
-    // The dimension may change only if no pattern of the old dimension stays.
+    // The dimension may change only if no pattern of the old dimension remains.
     assert_eq!(
         view.upsert("long", pattern(&long)).unwrap_err().to_string(),
         format!("version {}: embedding of 3 dimensions among versions of 2", hex(&long.digest))

@@ -13,7 +13,8 @@ pub use tag::{Tag, TagKey};
 use crate::hasher::Hasher;
 use crate::{Digest, Entry, Key, Path, Tree};
 
-/// The last level of a descent: keys whose hashes share 64 bits are one place.
+/// The deepest level of a descent: keys whose hashes share the first 64 bits are reported as one
+/// place.
 const LAST_LEVEL: u16 = 64;
 /// A node with at most this many entries is listed instead of opened.
 const LISTED: u64 = 12;
@@ -66,7 +67,7 @@ pub struct Descent<K, H> {
     pending: Vec<Path>,
     /// The nodes of the unanswered request.
     asked: Vec<Path>,
-    /// How many nodes the descent may ask for, in total and from here on.
+    /// How many nodes the descent may ask for in total, and how many of them are left.
     limit: u64,
     left: u64,
     is_failed: bool,
@@ -101,8 +102,8 @@ pub enum Holder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DescentError {
-    /// The response answers more or fewer nodes than the request named.
-    #[error("the response answers {answered} nodes, the request named {asked}")]
+    /// The response covers more or fewer nodes than the request named.
+    #[error("the response covers {answered} nodes, but the request named {asked}")]
     Count {
         /// Nodes of the last request; 0 if there was none.
         asked: usize,
@@ -168,7 +169,8 @@ impl<K: Key, H: Hasher> Descent<K, H> {
         (!self.asked.is_empty()).then(|| Request { paths: self.asked.clone() })
     }
 
-    /// Whether the comparison is complete. Never true after an error of [`handle`](Self::handle).
+    /// Whether the comparison is complete. Never true after [`handle`](Self::handle) has returned
+    /// an error.
     pub fn is_finished(&self) -> bool {
         !self.is_failed && self.asked.is_empty() && self.pending.is_empty()
     }

@@ -59,7 +59,7 @@ fn keys_with_long_shared_prefixes_are_kept() {
 
 #[test]
 fn keys_with_one_hash_are_one_key() {
-    // No collision of a real hash is known. With one, the tree would stay sound.
+    // No collision of a real hash is known. Even with one, the tree would stay consistent.
     let mut tree: Tree<Vec<u8>, _> = Tree::new(Placed);
     let short = b"hashes to a place".to_vec();
     let place = tree.key_hash(&short).as_bytes().to_vec();

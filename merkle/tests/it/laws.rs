@@ -119,7 +119,8 @@ fn a_batch_hashes_each_touched_node_once() {
     let mut tree = Tree::new(hasher.clone());
     let upsert = |bits: &str, number| Edit::Upsert(place(bits, number), value(number));
     hasher.take();
-    // Two slots whose paths part at level 10: eleven nodes are shared, and one above each leaf is not.
+    // Two slots whose paths part after level 10: levels 0 to 10 are shared, and each path has a
+    // node of its own at level 11.
     tree.update([upsert("000000000000", 1), upsert("000000000000", 2), upsert("000000000010", 3)]);
     assert_eq!(hasher.take(), 3 + 2 + 2 + 11, "keys, leaves, nodes of each path, shared nodes");
     tree.update([upsert("000000000000", 4), upsert("000000000011", 5)]);
@@ -147,7 +148,8 @@ fn the_last_edit_of_a_key_counts() {
 
 #[test]
 fn batch_across_slots_splits_and_joins_them() {
-    // As many entries arrive as leave, so only the slots show that one splits and one joins.
+    // The batch adds as many entries as it removes, so the total does not change while one slot
+    // splits and another joins.
     let full = LEAF_CAPACITY as u64;
     for entries in [full, full + 1] {
         let mut tree = Tree::new(Placed);
@@ -264,7 +266,8 @@ fn trees_cross_threads() {
 }
 
 fn small_tree() -> impl Strategy<Value = Vec<([u8; 32], u64)>> {
-    // All over the tree, in the few slots of one corner, and enough in one slot to split it.
+    // Keys all over the tree, keys with a few prefixes below one slot, and enough keys in one slot
+    // to split it.
     let bits = prop_oneof!["[01]{0,14}", "000000000000[01]{1,5}", Just(String::new())];
     let key = (bits, 0..40_u64).prop_map(|(bits, number)| place(&bits, number));
     prop::collection::vec((key, 0..3_u64), 0..200)
@@ -302,7 +305,7 @@ proptest! {
     #[test]
     fn prop_diff_is_the_symmetric_difference(a in small_tree(), b in small_tree(), share in any::<bool>()) {
         let left = of(&a);
-        // Either two trees that never met, or one that grew out of the other's snapshot.
+        // Either two independent trees, or one that is a changed snapshot of the other.
         let mut right = if share { left.clone() } else { Tree::new(Placed) };
         right.extend(b.iter().map(|(key, number)| (*key, value(number + 1))));
         let mut expected = Vec::new();

@@ -18,7 +18,7 @@ proptest! {
 
     #[test]
     fn prop_digests_order_like_bytes_and_text(a in digest(), b in digest(), equal in 0..=32_usize) {
-        // Random digests differ in the first byte: let some agree for longer.
+        // Random digests differ in the first byte: let some share a longer prefix.
         let mut bytes = *b.as_bytes();
         bytes[..equal].copy_from_slice(&a.as_bytes()[..equal]);
         let b = Digest::from(bytes);

@@ -93,7 +93,7 @@ pub enum Step {
 pub enum Faults {
     /// None: nodes write and exchange states.
     None,
-    /// Restarts, lost disks, and restored backups. Wall clocks are right.
+    /// Restarts, lost disks, and restored backups. Wall clocks are correct.
     Disks,
     /// Clones, and wall clocks that are set back and forth.
     Any,

@@ -11,19 +11,20 @@ const START: u64 = 1_800_000_000_000_000_000;
 /// The nanoseconds between two steps.
 const STEP: u64 = 1 << 12;
 
-/// A state of the key. Values number the writes of the history from 0.
+/// A state of the key. Values are the numbers of the writes of the history, from 0.
 pub type State = Siblings<u32, u8>;
 
 /// The error of a process's wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WallClock {
-    /// Right.
+    /// Correct.
     Right,
     /// Before the beginning of the history.
     Behind,
     /// Ahead, but less than [`MAX_AHEAD`].
     Ahead,
-    /// Ahead by more than [`MAX_AHEAD`]: peers refuse its versions until then.
+    /// Ahead by more than [`MAX_AHEAD`]: peers refuse its versions until their own clocks are close
+    /// enough.
     FarAhead,
 }
 
@@ -158,7 +159,7 @@ impl World {
         Some(outcome)
     }
 
-    /// Sets all wall clocks right, lets time pass until every version is plausible, and joins every
+    /// Corrects all wall clocks, lets time pass until every version is plausible, and joins every
     /// pair of processes twice. All replicas are then equal.
     pub fn settle(&mut self) {
         self.time += 3 * MAX_AHEAD;

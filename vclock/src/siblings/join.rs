@@ -21,10 +21,10 @@ pub struct Joined<N = [u8; 32]> {
 impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     /// Joins another replica's state into this one: the least upper bound of both.
     ///
-    /// A value stays if its dot is live in both states, even with different values, or if it is live
-    /// in one and the other's context does not cover the dot. If a node then has more than
-    /// [`MAX_NODE_DOTS`] values, the greatest by version and value stay. The context takes the
-    /// greater version for each node.
+    /// A value is kept if its dot is live in both states, even with different values, or if it is
+    /// live in one and the other's context does not cover the dot. If a node then has more than
+    /// [`MAX_NODE_DOTS`] values, the greatest by version and value are kept. The context takes
+    /// the greater version for each node.
     ///
     /// Commutative and idempotent; associative as long as no value is dropped. Allocates nothing if
     /// nothing changes. O(n + m + (s + t) log (n m s t)) for s and t values, n and m nodes.

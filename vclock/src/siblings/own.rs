@@ -1,4 +1,4 @@
-//! Protection of a node's own write against a write of the same name that never saw it.
+//! Protects a node's own write from a later write under the same name whose writer never saw it.
 
 use super::{Joined, Siblings};
 use crate::{Dot, HybridClock};
@@ -35,7 +35,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     /// write under a greater version of the node can supersede a write that its writer never saw. If
     /// `last_write` is live, the join removes it, and the arriving entry for `node` is greater than
     /// the local one, then the write is re-issued just above the arriving entry; the arriving own
-    /// values stay. If the entries are equal, a reader saw the write and superseded it: nothing
+    /// values are kept. If the entries are equal, a reader saw the write and superseded it: nothing
     /// is written.
     ///
     /// `last_write` is the last write that *this process* made or confirmed, `None` if it made none. Do

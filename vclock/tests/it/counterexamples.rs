@@ -67,7 +67,7 @@ fn two_clones_end_with_both_writes() {
     assert_eq!(settled(world), [0, 1]);
 }
 
-/// Weaker rule: a version that the process did not mint makes it re-issue its writes of all keys.
+/// Weaker rule: a version that the process did not mint makes it re-issue its writes to all keys.
 #[test]
 fn clones_that_write_two_keys_end() {
     let node = 0_u8;
@@ -98,7 +98,7 @@ fn a_resumed_machine_keeps_the_newer_write() {
     world.processes[0] = image;
     world.take(join(1, 0));
     assert_eq!(values(&world.processes[0]), [1, 0], "both writes are live");
-    // ... until the next write of the node.
+    // The next write of the node supersedes them.
     world.take(Submit(0));
     assert_eq!(settled(world), [2]);
 }
@@ -200,7 +200,7 @@ fn a_lie_about_an_own_version_is_refused() {
     let mut clock = HybridClock::new(now);
     let lie = now + MAX_AHEAD + 1;
     assert!(clock.observe(lie, now).is_err());
-    assert!(clock.next(now, 0) <= now, "peers believe the next version");
+    assert!(clock.next(now, 0) <= now, "peers accept the next version");
 }
 
 /// Weaker rule: an implausible version makes a node refuse the whole state.
@@ -212,7 +212,8 @@ fn an_implausible_part_is_refused_alone() {
     assert_eq!(settled(world), [0, 1]);
 }
 
-/// Weaker rule: a wild wall clock is replaced by the greatest own version known plus 1.
+/// Weaker rule: a wall clock that is far ahead is replaced by the greatest own version known plus
+/// 1.
 #[test]
 fn wild_wall_clock_yields_to_the_told_clock() {
     let now = 1_800_000_000_000_000_000;
@@ -222,7 +223,7 @@ fn wild_wall_clock_yields_to_the_told_clock() {
     assert_eq!(clock.next(now + 3 * MAX_AHEAD, 0) >> 10, (now + 4096) >> 10);
 }
 
-/// One key with suppression, composed like in an application.
+/// One key with suppression, composed as in an application.
 #[derive(Default, Clone)]
 struct Key {
     siblings: Siblings<&'static str, u8>,
@@ -260,7 +261,7 @@ impl Key {
 /// Weaker rule: the suppressed digests are a part of the removal's dot, or of the node's own write.
 #[test]
 fn later_writes_do_not_undo_a_suppression() {
-    // The node that forgets writes again.
+    // The node that has forgotten the value writes another one.
     let (mut one, mut two) = (Key::default(), Key::default());
     one.submit(1, 1, "c");
     two.submit(2, 1, "c");
@@ -269,7 +270,7 @@ fn later_writes_do_not_undo_a_suppression() {
     one.join(&two);
     assert_eq!(one.visible(), ["a"]);
 
-    // It resolves with another value, and a peer holds the forgotten one.
+    // The node resolves with another value, and a peer holds the forgotten one.
     let (mut zero, mut two) = (Key::default(), Key::default());
     zero.submit(0, 1, "a");
     two.submit(2, 1, "a");

@@ -21,7 +21,8 @@ type Writes = u8;
 /// A write operation.
 type Rule = fn(&mut State, Dot<u8>, u32) -> Result<usize, SiblingsError>;
 
-const NOT_THE_MEANING: &str = "a node does not show the meaning of the writes that it knows";
+const NOT_THE_MEANING: &str =
+    "a node does not show exactly the known writes that no known write has replaced";
 const NOT_CANONICAL: &str = "a state is not canonical";
 const SPLIT: &str = "two nodes have seen the same and show different values";
 

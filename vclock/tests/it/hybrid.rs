@@ -57,7 +57,8 @@ proptest! {
         }
     }
 
-    /// With a right wall clock the version is the time, except for the lowest 10 bits, which are random.
+    /// With a correct wall clock the version is the time, except for the lowest 10 bits, which are
+    /// random.
     #[test]
     fn prop_versions_are_times(now in BUILT..BUILT + YEAR, random in any::<u64>(), known in 1..BUILT) {
         let mut clock = HybridClock::new(BUILT);

@@ -4,7 +4,7 @@ use crate::machine::Time;
 use crate::record::{STRANGER, SUBMITTED, SUPPRESSION, Subset, Version, WHOLE};
 use crate::verdict::Violation;
 
-/// A clock far behind, far beyond the bound of V1, and ahead within it.
+/// Errors of a clock: far behind, ahead beyond the bound of V1, and ahead within the bound.
 pub(crate) const BEHIND: Time = -500;
 pub(crate) const AHEAD: Time = 500;
 pub(crate) const NEAR: Time = 200;
@@ -55,7 +55,7 @@ pub(crate) enum Action {
     StopClone,
     /// `m` starts with an empty store under a new key, which replaces its old one (V11).
     NewKey(usize, Time),
-    /// The same with the store kept.
+    /// The same, but the store is kept.
     RenewKey(usize, Time),
 
     SetClock(usize, Time),
@@ -69,7 +69,7 @@ pub(crate) enum Action {
     Fill(usize),
     /// V9: `settle_seconds` have passed.
     TimeOut(usize),
-    /// Every node has the deletion of `id` (weaker form of V8).
+    /// All nodes remove the deletion of `id`, which each of them holds (weaker form of V8).
     Reap(usize),
 
     /// A record is sent, and may arrive late, in parts, repeatedly, or never: `(m, id)`.
@@ -98,7 +98,7 @@ pub(crate) fn writes(machines: usize, ids: usize, contents: u8) -> Vec<Action> {
     actions
 }
 
-/// The ways in which whole records travel.
+/// The ways in which whole records are sent.
 pub(crate) fn travel(machines: usize, ids: usize) -> Vec<Action> {
     let mut actions = Vec::new();
     for i in 0..machines {
@@ -116,7 +116,8 @@ pub(crate) fn travel(machines: usize, ids: usize) -> Vec<Action> {
     actions
 }
 
-/// The ways in which parts of records travel: one node's alone, the suppression alone, all but one node's.
+/// The ways in which parts of records are sent: one node's alone, the suppression alone, all but
+/// one node's.
 fn travel_in_parts(machines: usize, ids: usize) -> Vec<Action> {
     let nodes = (0..machines).chain([machines, machines + 1].into_iter().filter(|n| *n < STRANGER));
     let single = nodes.flat_map(|node| [1 << node, WHOLE & !(1 << node)]);
@@ -157,7 +158,8 @@ const D1: &[Violation] = &[Violation::Lost, Violation::TakenBackLive];
 /// syncs with a peer that knows its older versions. D4: the later write of two clones covers the other's.
 const D2_TO_D4: &[Violation] =
     &[Violation::Lost, Violation::DroppedThenDestroyed, Violation::TakenBackLive];
-/// A node that lost a row or its memory does not remember a withdrawal: only *forget* survives them.
+/// A node that lost a row or its memory does not remember a withdrawal: only a *forget* survives
+/// these faults.
 const LIVE_AGAIN: &[Violation] = &[Violation::TakenBackLive];
 
 /// The fault classes, in the order of the tables.
@@ -192,7 +194,7 @@ pub(crate) const CLASSES: [Class; 28] = [
     class("keys-clone", D2_TO_D4),
 ];
 
-/// The actions of a fault class, besides writes and travel.
+/// The actions of a fault class, in addition to writes and the sending of records.
 pub(crate) fn faults(class: &str, machines: usize) -> Vec<Action> {
     let clone = machines;
     match class {

@@ -23,8 +23,8 @@ impl Machine {
         self.adopt(id, &before, rules);
     }
 
-    /// V1 and V2: removes the refused parts. A part is refused alone; at the cap a record of a new id
-    /// is refused whole. A cap never refuses a held id or name.
+    /// V1 and V2: removes the refused parts. Each part is refused on its own; at the cap, a record of
+    /// a new id is refused as a whole. A cap never refuses a held id or name.
     fn admit(
         &mut self,
         now: Time,

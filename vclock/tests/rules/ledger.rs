@@ -35,7 +35,7 @@ pub(crate) struct Ledger {
     pub(crate) suppressions_cut: [Set; IDS],
     /// A submission was "unchanged", but no machine shows the write and no operation withdrew it.
     pub(crate) unheard: bool,
-    /// V9: a submission followed an operation that came after it.
+    /// V9: an operation took effect before a waiting submission that preceded it.
     pub(crate) reordered: bool,
     /// A blend that no engine wrote became a write.
     pub(crate) wrote_echo: bool,
@@ -166,7 +166,7 @@ impl World {
             let live = record.parts[*node].live() & !self.ledger.taken_back[*node][id];
             contains(machine.names(), *node) && contains(live, content)
         };
-        // The own node's dot first.
+        // This node's own dot first.
         if let Some(node) = [machine.node].into_iter().chain(0..NODES).find(promises) {
             return self.owe_as(m, id, content, node);
         }

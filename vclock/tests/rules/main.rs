@@ -22,7 +22,7 @@
 //! | summaries, descent | sessions by version summaries, and the descent | `stream`, `session` |
 //!
 //! Laws: S1 all replicas become equal. S2 no acknowledged write is lost. S3 nothing forgotten is
-//! visible again. S4 dots are bounded. S5 nothing is written at rest.
+//! visible again. S4 dots are bounded. S5 sessions and engines stop writing.
 //!
 //! Each weaker rule ([`rules::Weaker`]) has its smallest counterexample as a test. The bounds are
 //! small, so that short histories reach them: two own dots and two suppressed contents per id, a

@@ -71,8 +71,9 @@ impl Machine {
         }
     }
 
-    /// V3 and V11: equal to `last_submitted` and the record is held; never while a replaced node's
-    /// dot is live, so the first submission under a new key takes over its writes.
+    /// V3 and V11: whether the content equals `last_submitted` and the record is held. False while
+    /// a replaced node's dot is live, so the first submission under a new key takes over its
+    /// writes.
     fn is_unchanged(&self, id: usize, content: u8, rules: &Rules) -> bool {
         let record = &self.store.records[id];
         let replaced = record
@@ -141,8 +142,8 @@ impl Machine {
         self.own_mut(id).entry = version;
     }
 
-    /// V1: an operator removes the parts that are implausible now. Writes the contents of this node's part,
-    /// or its withdrawal, again at plausible versions.
+    /// V1: an operator removes the parts that are implausible now. Rewrites the contents of this node's
+    /// part, or its withdrawal, under plausible versions.
     pub(crate) fn drop_implausible(&mut self, now: Time, rules: &Rules) {
         let mut dropped = [None; IDS];
         for (id, own) in dropped.iter_mut().enumerate() {
@@ -169,7 +170,7 @@ impl Machine {
         self.memory.summary = std::array::from_fn(|node| self.greatest_entry(node));
     }
 
-    /// Writes the contents of this node's part again.
+    /// Rewrites the contents of this node's part under new versions.
     fn rewrite(&mut self, now: Time, id: usize, own: &Part, rules: &Rules) {
         let mut dots = Vec::new();
         for dot in own.dots() {

@@ -8,7 +8,7 @@ use crate::rules::{Rules, Weaker};
 pub(crate) const NODES: usize = 7;
 /// The node outside the roster, which no machine runs.
 pub(crate) const STRANGER: usize = 6;
-/// Pattern ids. Histories write to the first two, sessions to all.
+/// Pattern ids. Histories without record-by-record sessions write only to the first two.
 pub(crate) const IDS: usize = 4;
 /// Contents: three that engines submit, then those that only blends produce.
 pub(crate) const CONTENTS: u8 = 8;
@@ -82,13 +82,13 @@ impl Part {
         self.dots().fold(0, |set, dot| set | 1 << dot.content)
     }
 
-    /// Removes all dots; the entry stays and covers them.
+    /// Removes all dots; the entry is kept and covers them.
     pub(crate) fn remove_dots(&mut self) {
         (self.slots, self.carried) = ([Dot::default(); SLOTS], 0);
     }
 
-    /// V4: a dot stays if both have it, or one has it and the other's entry does not cover it.
-    /// The same dot with two contents keeps both.
+    /// V4: a dot is kept if both have it, or one has it and the other's entry does not cover
+    /// it. The same dot with two contents keeps both.
     fn join(&self, other: &Self) -> Self {
         let kept = |a: &Self, b: &Self| -> Vec<Dot> {
             a.dots().filter(|dot| dot.version > b.entry || b.has(dot.version)).collect()
@@ -103,7 +103,8 @@ impl Part {
         joined
     }
 
-    /// V4: after every join the greatest `limit` dots by (version, content) stay. Returns the rest.
+    /// V4: after every join the greatest `limit` dots by (version, content) are kept. Returns the
+    /// rest.
     fn trim(&mut self, limit: usize) -> Set {
         let mut dots: Vec<_> = self.dots().collect();
         let removed = dots.drain(..dots.len().saturating_sub(limit));

@@ -15,23 +15,23 @@ pub(crate) enum Weaker {
     OwnClockTrusted,
     /// V1: the highest known version replaces an implausible own clock, not the reported clock.
     OwnClockByHighest,
-    /// V1: dropping a node's own implausible part does not write its contents again.
+    /// V1: dropping a node's own implausible part does not rewrite its contents.
     DropForgetsWrites,
     /// V1: dropping a node's own implausible part keeps the highest known version.
     DropKeepsHighest,
-    /// V2: a part travels with the context of the whole record.
+    /// V2: a part is sent with the context of the whole record.
     PartsCarryWholeContext,
-    /// V2: a new name over the cap refuses the whole record.
+    /// V2: a new name over the cap makes a node refuse the whole record.
     CapRefusesRecord,
     /// V2: a full node refuses records of ids that it holds.
     CapRefusesHeld,
     /// V4: one version may carry any number of contents.
     TwinsUnbounded,
-    /// V5: a removed write is never written again.
+    /// V5: a removed write is never re-issued.
     ReissueNever,
-    /// V5: a higher own version makes the node write all its own live writes again.
+    /// V5: a higher own version makes the node re-issue all its own live writes.
     ReissueAllOfNode,
-    /// V5: a higher own version makes the process write all its own live writes again.
+    /// V5: a higher own version makes the process re-issue all its own live writes.
     ReissueAllOfProcess,
     /// V5: only a version that is ahead of the clock counts as foreign.
     ReissueIfAheadOfClock,
@@ -49,15 +49,17 @@ pub(crate) enum Weaker {
     SuppressedCarriedOn,
     /// V7: a join never changes `last_submitted`.
     LastSubmittedKept,
-    /// V7: `last_submitted` stays when a later own version covers the node's own dots.
+    /// V7: `last_submitted` is kept when a later own version covers the node's own dots.
     CoveredLastSubmittedKept,
     /// V7: an unchanged submission does not claim the write for this process.
     UnchangedClaimsNothing,
-    /// V8: deletions that every node has are reaped; the greatest reaped versions refuse older ones.
+    /// V8: deletions that every node has are removed; a node then refuses records at or below the
+    /// removed versions.
     DeletionsReaped,
-    /// V9: a node waits only while its store is empty; a restart after half a session ends it.
+    /// V9: a node waits only while its store is empty; a restart after half a session ends the
+    /// wait.
     WaitWhileEmpty,
-    /// V9: an operation does not first take in the waiting submission of its id.
+    /// V9: an operation does not first apply the waiting submission of its id.
     OperationPassesWaiting,
     /// V11: a replaced node's dots count as own dots for "unchanged" and `last_submitted`.
     ReplacedCountsAsOwn,

@@ -33,7 +33,7 @@ impl Random {
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) histories: u64,
-    /// Histories that were not equal yet when the clocks became right.
+    /// Histories whose replicas were not yet equal once all clocks were correct.
     pub(crate) late: u64,
     pub(crate) rounds: usize,
     pub(crate) dots: usize,
@@ -188,7 +188,7 @@ pub(crate) fn exhaustive(
     tally
 }
 
-/// Whether a fault stays within one id and `contents`.
+/// Whether an action affects only the first id and only contents below `contents`.
 fn is_small(action: &Action, contents: u8) -> bool {
     use Action::*;
     match *action {

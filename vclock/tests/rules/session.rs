@@ -9,7 +9,8 @@ use crate::search::Random;
 use crate::stream::Stream;
 use crate::world::World;
 
-/// Sessions in a row that may leave news to the next instead of descending.
+/// The maximum number of consecutive sessions that may leave new records to the next one instead of
+/// descending.
 const MAX_LEFT: u8 = 4;
 
 /// A running session between two machines.
@@ -39,7 +40,8 @@ pub(crate) struct Counts {
     pub(crate) differed: u64,
     pub(crate) equal: u64,
     pub(crate) descents: u64,
-    /// Left to the next session by a budget or claim, or because news arrived meanwhile.
+    /// Left to the next session because of a budget or a claim, or because new records arrived
+    /// meanwhile.
     pub(crate) left: u64,
     pub(crate) left_as_news: u64,
     pub(crate) apart_by_refusal: u64,
@@ -267,8 +269,8 @@ impl Sessions {
         self.open.remove(n);
     }
 
-    /// Equal roots raise both summaries to their maximum, never above the greatest entry
-    /// of the records held.
+    /// Equal roots raise each entry of both summaries to the greater of the two, but never
+    /// above the greatest entry of the records held.
     fn raise_to_maximum(&mut self, [i, j]: [usize; 2]) {
         self.counts.equal += 1;
         let summaries = [i, j].map(|m| self.world.machines[m].memory.summary);
@@ -306,7 +308,7 @@ impl Sessions {
         true
     }
 
-    /// Whether whole sessions leave two machines apart in the end.
+    /// Whether two machines still differ after whole sessions.
     pub(crate) fn stays_apart(mut self) -> bool {
         self.end_faults();
         let all = self.world.machines.len();

@@ -89,7 +89,7 @@ pub(crate) struct SessionTally {
     pub(crate) counts: Counts,
     /// Histories after which sessions of one record never make two machines equal.
     pub(crate) stalls: u64,
-    /// Histories after which whole sessions leave machines apart.
+    /// Histories after which machines still differ after whole sessions.
     pub(crate) apart: u64,
     /// The shortest history that stalls.
     pub(crate) stalled: Option<Vec<String>>,

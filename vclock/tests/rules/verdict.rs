@@ -11,7 +11,8 @@ use crate::world::World;
 pub(crate) enum Violation {
     /// S1: two replicas differ after all sessions.
     Diverged,
-    /// S1: a plausible part of a held id did not reach every machine before clocks and caps were lifted.
+    /// S1: a plausible part of a held id did not reach every machine before caps were lifted and
+    /// time passed.
     Withheld,
     /// S2: an acknowledged write is neither live nor suppressed.
     Lost,
@@ -33,14 +34,15 @@ pub(crate) enum Violation {
     EchoEndless,
     /// Echo: a blend that no engine wrote became a write.
     EchoWritten,
-    /// V9: a submission followed an operation that came after it.
+    /// V9: an operation took effect before a waiting submission that preceded it.
     Reordered,
 }
 
 #[derive(Clone, Default)]
 pub(crate) struct Verdict {
     pub(crate) violations: BTreeSet<Violation>,
-    /// Not equal yet when all clocks are right: implausible versions are still refused.
+    /// The replicas are not yet equal once all clocks are correct: implausible versions are still
+    /// refused.
     pub(crate) is_late: bool,
     /// Rounds of all pairwise sessions until nothing changed.
     pub(crate) rounds: usize,
@@ -75,7 +77,7 @@ impl World {
         verdict
     }
 
-    /// Sets clocks right, raises caps, and lets time pass until no version is implausible.
+    /// Corrects clocks, lifts caps, and lets time pass until no version is implausible.
     pub(crate) fn end_refusals(&mut self) {
         for machine in &mut self.machines {
             (machine.memory.clock_error, machine.is_full) = (0, false);

@@ -25,7 +25,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A new cluster, its first contact over.
+    /// A new cluster in which every machine has completed its first contact.
     pub(crate) fn new(nodes: usize, rules: Rules) -> Self {
         let now = 1000;
         let mut machines: Vec<_> =
@@ -34,11 +34,11 @@ impl World {
             (machine.memory.is_waiting, machine.store.met_peer) = (false, true);
         }
         let ledger = Ledger::new(nodes);
-        // Four nodes leave room for two new keys, like three.
+        // New keys take the nodes 4 and 5, whether there are three nodes or four.
         Self { rules, now, machines, nodes, saved: None, mail: None, next_key: 4, ledger }
     }
 
-    /// Runs a history. Each step must be possible.
+    /// Runs a history. Panics if a step is not possible.
     pub(crate) fn run(nodes: usize, rules: Rules, history: &[Action]) -> Self {
         let mut world = Self::new(nodes, rules);
         for action in history {
@@ -281,7 +281,7 @@ impl World {
     }
 
     fn deliver(&mut self, m: usize, subset: u8) {
-        let (id, record) = self.mail.expect("a record is on its way");
+        let (id, record) = self.mail.expect("a record is in flight");
         self.join(m, id, &record.subset(subset, &self.rules));
     }
 

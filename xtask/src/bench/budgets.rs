@@ -1,4 +1,4 @@
-//! The budgets for times, each with its reference. Sizes carry their budgets themselves.
+//! The budgets for times, each with its reference. The benchmarks that measure sizes print their own budgets.
 
 #[derive(Clone, Copy)]
 pub(super) struct Budget {
@@ -13,7 +13,7 @@ pub(super) struct Budget {
 
 #[derive(Clone, Copy)]
 pub(super) enum Reference {
-    /// A benchmark of the same run: a floor, or an alternative crate.
+    /// A benchmark of the same run: the bare cost of the work, or an alternative crate.
     Measured { name: &'static str, id: &'static str },
     /// An absolute limit for any current machine.
     Nanoseconds(f64),
@@ -84,7 +84,8 @@ pub(super) const CORE: &[Budget] = &[
     within("view, one changed pattern", "10^4 from real ones", "view/one changed pattern/10000", 10e6),
 ];
 
-// The wire's own budgets are sizes. Its times are shown next to LZ4, which alone saves nothing on these floats.
+// The wire format has budgets for sizes only. Its times are shown next to those of LZ4, which alone saves nothing on
+// these floats.
 #[rustfmt::skip]
 pub(super) const PROTO: &[Budget] = &[
     shown("encoding of records", "90 real patterns", "sync_encode/ours/f32", "LZ4 of the floats", "sync_encode/lz4/f32"),
@@ -95,7 +96,8 @@ pub(super) const PROTO: &[Budget] = &[
     within("a session, both ends", "10^4, one difference", "session/ours/1_of_10000", 500_000.0),
 ];
 
-// Memory and start are sizes. The time on the scheduler's thread is shown next to that of hashing its whole submission.
+// The `size` benchmark covers memory and start. The time on the scheduler's thread is shown next to that of hashing its
+// whole submission.
 #[rustfmt::skip]
 pub(super) const BRIDGE: &[Budget] = &[
     shown("update_cache, unchanged", "10^4 from real ones", "update_cache/ours/unchanged-10000", "hashing the snapshot", "update_cache/floor/hash-10000"),
@@ -106,9 +108,9 @@ pub(super) const BRIDGE: &[Budget] = &[
     within("a peer's change, compared across ids", "10^4 from real ones", "across_ids/ours/remote-change-10000", 10_000_000.0),
 ];
 
-// Bytes and connections are counted, and carry their budgets themselves. The time for two threads to wake each other
-// varies more than the compared values, so the budget applies to one thread. Seven tenths of the throughput are
-// 1 / 0.7 of the time.
+// Bytes and connections are counted by a benchmark that prints its own budgets. The time for two threads to wake
+// each other varies more than the compared values, so the budget applies to one thread. Seven tenths of the
+// throughput correspond to 1 / 0.7 of the time.
 #[rustfmt::skip]
 pub(super) const NET: &[Budget] = &[
     beside("in-sync check, warm", "one thread", "in_sync_check/ours/one_thread", 1.2, "bare quinn request", "in_sync_check/quinn/one_thread"),

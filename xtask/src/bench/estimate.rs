@@ -9,8 +9,8 @@ use serde_json::Value;
 
 /// The time of every benchmark, in nanoseconds, by its full name `group/who/input`.
 ///
-/// It is the time that nine of ten samples exceed. Other load of the machine only adds to a sample, and adds different
-/// amounts to the two sides of a comparison.
+/// It is the time that nine of ten samples exceed. Other load on the machine can only lengthen a sample, and it
+/// affects the two sides of a comparison differently.
 pub(super) struct Estimates(BTreeMap<String, f64>);
 
 impl Estimates {

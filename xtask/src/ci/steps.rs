@@ -77,9 +77,11 @@ pub(super) const DEEP: [Step; 12] = [
     Step::new("slow", "repeated kill -9, a hundred QUIC nodes, the state model, a browser", |_| {
         vec![slow_tests()]
     }),
-    Step::new("netem", "three hosts that lose, delay, repeat and cut packets", |_| {
-        vec![xtask(["netem"])]
-    }),
+    Step::new(
+        "netem",
+        "three hosts on a network that loses, delays, reorders and duplicates packets",
+        |_| vec![xtask(["netem"])],
+    ),
     Step::new("commands", "every command in the documents runs", |_| {
         vec![xtask(["tidy", "--run-commands"])]
     }),

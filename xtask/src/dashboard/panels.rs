@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Metric;
 
-/// The rows in display order, each with parts of the names of its metrics. The last row takes the rest.
+/// The rows in display order, each with parts of the names of its metrics. The last row has all other metrics.
 const ROWS: [(&str, &[&str]); 6] = [
     ("Convergence", &["lag", "divergent", "last_success", "rounds", "visibility", "triggers"]),
     ("Patterns", &["patterns", "conflicts", "deletions", "versions", "suppressed", "waiting"]),
@@ -31,8 +31,8 @@ const ROWS: [(&str, &[&str]); 6] = [
 const WIDTH: usize = 8;
 const HEIGHT: usize = 7;
 
-/// The first row: one number for each first question of an operator, its unit, and the value from which on
-/// it is red, or green if that is the good end.
+/// The first row: the numbers that an operator looks at first, each with its unit and the value at which
+/// it turns red, if it has one.
 const OVERVIEW: [Number; 6] = [
     Number { title: "Ready nodes", of: "sum(engram_gossip_ready{N})", unit: "short", bad: None },
     Number {

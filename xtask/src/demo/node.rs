@@ -67,12 +67,12 @@ impl Node {
     }
 }
 
-/// Ends all its nodes together when dropped: each may first end by itself.
+/// Ends all its nodes together when dropped, and kills those that do not end by themselves in time.
 pub(crate) struct Nodes(pub(crate) Vec<Node>);
 
 impl Drop for Nodes {
     fn drop(&mut self) {
-        // A node ends with its input, so it also ends if this process is killed.
+        // A node ends when its input is closed, so it also ends if this process is killed.
         for node in &mut self.0 {
             node.input = None;
         }
@@ -88,8 +88,8 @@ impl Drop for Nodes {
     }
 }
 
-/// Ctrl-C reaches every process of the terminal's foreground group. Each node gets a separate group, so that the demo ends
-/// the nodes in order.
+/// Ctrl-C reaches every process of the terminal's foreground group. Each node gets a separate group, so that the demo
+/// can shut the nodes down cleanly.
 fn leave_terminal_signals_to_us(command: &mut Command) {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);

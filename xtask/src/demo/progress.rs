@@ -8,7 +8,7 @@ use super::event::{Event, Groups, State};
 /// The minimum time between two lines, except for the last.
 const PACE: Duration = Duration::from_millis(500);
 
-/// The number of transfers that a line lists, the largest first; further ones are counted.
+/// The maximum number of transfers that a line lists, the largest first; the rest are only counted.
 const NAMED: usize = 6;
 
 /// The known state of the whole cluster.

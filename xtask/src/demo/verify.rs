@@ -40,7 +40,7 @@ struct Expected<'a> {
     citations: BTreeSet<&'a str>,
 }
 
-/// The maximum number of listed problems of one kind; further ones are counted.
+/// The maximum number of problems of one kind to list; the rest are only counted.
 const LISTED: usize = 5;
 
 pub(crate) fn verify(feeds: &[Feed], exports: &[Export]) -> Result<Findings> {
@@ -194,7 +194,7 @@ impl<'a> Check<'a> {
 
 /// Confidence voting shows one of the most confident versions, unchanged except for its citations.
 fn is_most_confident(versions: &BTreeSet<&Content>, shown: &Content) -> bool {
-    // Confidences are not negative, so their bits order like their values.
+    // Confidences are not negative, so their bits compare like their values.
     let highest = versions.iter().map(|version| version.confidence).max();
     versions.iter().any(|version| {
         Some(version.confidence) == highest

@@ -74,12 +74,12 @@ impl Container {
         bail!("the node (process {}) did not become healthy", node.id())
     }
 
-    /// Stops the node by a request.
+    /// Stops the node with `engram-node ctl stop`.
     pub(super) fn stops(&self, mut node: Child) -> Result<()> {
         let mut stop = self.in_it();
         stop.args(["/usr/local/bin/engram-node", "ctl", "stop"]);
         ensure!(passes(&mut stop)?, "{} fails", spelled(&stop));
-        ensure!(node.wait()?.success(), "the node did not stop in order");
+        ensure!(node.wait()?.success(), "the node did not stop cleanly");
         Ok(())
     }
 
@@ -107,11 +107,11 @@ impl Drop for Container {
 
 /// A command of the image.
 fn words(value: &Value) -> Result<Vec<&str>> {
-    let words = value.as_array().with_context(|| format!("{value} is no command"))?;
-    words.iter().map(|word| word.as_str().context("a word is no text")).collect()
+    let words = value.as_array().with_context(|| format!("{value} is not a command"))?;
+    words.iter().map(|word| word.as_str().context("an argument is not a string")).collect()
 }
 
-/// Lets every user read a folder and its contents. The key in it is thrown away.
+/// Lets every user read a folder and its contents. The key in it is discarded after the test.
 fn open(folder: &Path) -> Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     for entry in fs::read_dir(folder)? {

@@ -28,7 +28,8 @@ pub(super) fn check(member: &Member) -> Vec<Violation> {
     let Some(allowed) = allowed else {
         return vec![violation(
             member,
-            "is a new member: give it its arrows in tidy and in the README".to_owned(),
+            "is a new member; add its dependencies to tidy and to the diagram in the README"
+                .to_owned(),
         )];
     };
     let ours = member.dependencies.iter().filter(|dependency| dependency.is_ours);
@@ -39,10 +40,13 @@ pub(super) fn check(member: &Member) -> Vec<Violation> {
 
 fn wrong(dependency: &Dependency, allowed: &[&str]) -> Option<String> {
     let Dependency { name, is_dev, version, .. } = dependency;
-    // A published crate may be tested with its siblings, but a version here would need them published before it.
+    // The tests of a published crate may use its siblings, but with a version here cargo could not publish it before
+    // them.
     match (is_dev, version.as_str()) {
         (true, "*") => None,
-        (true, _) => Some(format!("tests with {name} by version; name its path alone")),
+        (true, _) => {
+            Some(format!("has a dev-dependency on {name} with a version; give only its path"))
+        }
         (false, _) if !allowed.contains(&name.as_str()) => Some(format!(
             "depends on {name}, which is not below it; move what it needs, or let a trait carry it"
         )),

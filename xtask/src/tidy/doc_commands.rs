@@ -58,7 +58,7 @@ fn command(shown: &Shown, programs: Option<&Path>, scratch: &Path) -> Option<Com
         };
         before = word;
     }
-    // A node that takes commands from its input ends with it.
+    // A node that takes commands from its input ends when the input is closed.
     if rest.first() == Some(&"run") && words[0] == "engram-node" {
         command.arg("--control");
     }

@@ -57,7 +57,7 @@ fn list(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Links into the repository that lead nowhere.
+/// Broken links into the repository.
 pub(super) fn check_links(documents: &[Document]) -> Vec<Violation> {
     let mut violations = Vec::new();
     for document in documents {

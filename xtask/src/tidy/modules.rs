@@ -120,8 +120,9 @@ pub(super) fn check_root(sources: &[Source]) -> Vec<Violation> {
     let names = root.map_or(0, |root| exported(&root.product).len());
     if names > ROOT_NAMES {
         let place = root.map(|root| root.place.clone()).unwrap_or_default();
-        let says =
-            format!("exports {names} names, above {ROOT_NAMES}; leave some to their modules");
+        let says = format!(
+            "exports {names} names, more than {ROOT_NAMES}; export some from their modules only"
+        );
         violations.push(Violation { place, says });
     }
     violations
@@ -181,9 +182,9 @@ fn paths(code: &str) -> Vec<Vec<&str>> {
     paths
 }
 
-/// Code without comments, cut where no path goes on.
+/// Code without comments, split where no path continues.
 fn statements(code: &str) -> impl Iterator<Item = &str> {
-    // A group of imports may span lines, and none of them holds a comment by custom.
+    // A group of imports may span lines, and by convention contains no comment.
     code.split(';').flat_map(|statement| {
         let is_import = statement.lines().any(|line| line.trim_start().starts_with("use "));
         let whole = is_import.then_some(statement).into_iter();

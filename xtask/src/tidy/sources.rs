@@ -79,7 +79,7 @@ impl Source {
         Self { place, product: String::new(), tests }
     }
 
-    /// By custom the tests are the last thing in a file.
+    /// By convention the tests are at the end of a file.
     pub(super) fn of_product(place: String, text: &str) -> Self {
         let begin = text.find("#[cfg(test)]\nmod ").unwrap_or(text.len());
         let (product, tests) = text.split_at(begin);
@@ -119,10 +119,14 @@ pub(super) fn check_purity(member: &str, sources: &[Source]) -> Vec<Violation> {
 }
 
 fn instead(word: &str) -> &'static str {
-    if word.starts_with("Hash") { "a BTreeMap has one order" } else { "let the caller pass it in" }
+    if word.starts_with("Hash") {
+        "use a BTreeMap, whose order is fixed"
+    } else {
+        "let the caller pass it in"
+    }
 }
 
-/// A limit that no test of its crate names is a limit that nobody has reached.
+/// Finds the limits that no test of their crate names, and therefore probably none reaches.
 pub(super) fn check_limits(sources: &[Source]) -> Vec<Violation> {
     let mut violations = Vec::new();
     let is_list = |source: &&Source| source.place.ends_with("/limits.rs");

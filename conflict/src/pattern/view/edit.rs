@@ -37,7 +37,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         self.settle(pending);
     }
 
-    /// Applies many edits and decides once: `None` removes. Use it to build from scratch, too.
+    /// Applies many edits and decides once: `None` removes. Use it also to build a view from scratch.
     ///
     /// If an id occurs more than once, its last edit counts.
     ///
@@ -122,7 +122,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
     fn put_in(&mut self, id: K, pattern: &Pattern<'_>) -> Rank<K> {
         let mut node = Node::new(id.clone(), pattern);
         for citation in &mut node.citations {
-            // One copy of each episode's name for all patterns that cite it.
+            // All patterns that cite an episode share one copy of its id.
             if let Some((known, _)) = self.claims.get_key_value(citation) {
                 *citation = Arc::clone(known);
             }
@@ -156,7 +156,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         let shared = self.shared_episodes(node);
         let mut edges = Vec::new();
         for (slot, (&shared, other)) in shared.iter().zip(&self.sketches).enumerate() {
-            // Without a common episode only a common concept is relevant.
+            // Patterns without a common episode can only be grouped as one concept, which requires a high cosine.
             if shared == 0 && sketch.certainly_below(other, self.rules.concept_cosine) {
                 continue;
             }

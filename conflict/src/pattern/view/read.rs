@@ -158,7 +158,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         Some(Related { id: self.node(representative).id(), conflict })
     }
 
-    /// The pattern with the greatest overlap among those that dispute an episode; the best of equals.
+    /// The pattern with the greatest overlap among those that dispute an episode; ties go to the best rank.
     fn rival(&self, slot: Slot) -> Option<Related<'_, K>> {
         let conflicts = self.node(slot).edges.iter().filter_map(|edge| {
             let conflict = self.conflict(slot, edge)?;

@@ -7,11 +7,11 @@ use crate::pattern::{Conflict, ConflictKind, Overlap, Thresholds};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Rules {
-    /// The thresholds from which two patterns are in conflict.
+    /// The thresholds that decide whether two patterns are in conflict.
     pub thresholds: Thresholds,
-    /// Concurrently created patterns are one concept from this cosine on. Default 0.95, the value from
-    /// which Engram's own store merges two episodes. On 10,433 real patterns this gives 1,817
-    /// groups, the largest of 167; the 0.85 at which a conflict is reported would give 735, the
+    /// Concurrently created patterns are one concept if their cosine is at least this. Default 0.95,
+    /// the cosine at which Engram's own store merges two episodes. On 10,433 real patterns this gives
+    /// 1,817 groups, the largest of 167; the 0.85 at which a conflict is reported would give 735, the
     /// largest of 576.
     pub concept_cosine: f32,
     /// A member keeps `1 - ambiguity * (1 - cosine to its representative)` of its confidence. Default 0.3.

@@ -18,15 +18,19 @@ fn judge(rules: Rules, nodes: usize, history: &[Action]) -> Verdict {
     World::run(nodes, rules, history).judge()
 }
 
-/// Checks that the weaker rule breaks the law and the adopted rules keep all laws. After a resumed
-/// memory or clones a superseded own write may be live again, until the node's next write.
+/// Checks that the weaker rule breaks the law and the adopted rules keep all laws. After a process
+/// resumes from a copy of its memory, or is cloned, a superseded own write may be live again until
+/// the node's next write.
 fn forbids(weaker: Weaker, violation: Violation, history: &[Action]) {
     forbids_among(3, weaker, violation, history);
 }
 
 fn forbids_among(nodes: usize, weaker: Weaker, violation: Violation, history: &[Action]) {
     let found = judge(Rules::but(weaker), nodes, history).violations;
-    assert!(found.contains(&violation), "{weaker:?} should break {violation:?}, breaks {found:?}");
+    assert!(
+        found.contains(&violation),
+        "{weaker:?} should break {violation:?}, but breaks {found:?}"
+    );
     let mut adopted = judge(Rules::ADOPTED, nodes, history).violations;
     adopted.remove(&Violation::TakenBackLive);
     assert!(adopted.is_empty(), "the adopted rules break {adopted:?}");

@@ -1,4 +1,4 @@
-//! V2: records that travel in parts, and caps.
+//! V2: records that are sent in parts, and caps.
 
 use super::{forbids, judge};
 use crate::action::Action::*;

@@ -94,7 +94,7 @@ fn citations(value: &Value) -> Result<Vec<String>, String> {
     let episode = |value: &Value| match value.as_str() {
         Some(episode) if episode.len() <= MAX_EPISODE_ID => Ok(episode.to_owned()),
         Some(_) => Err(format!("an episode's name is longer than {MAX_EPISODE_ID} bytes")),
-        None => Err("\"source_episodes\" holds something else than names".to_owned()),
+        None => Err("\"source_episodes\" contains something other than names".to_owned()),
     };
     let mut citations = list.iter().map(episode).collect::<Result<Vec<_>, _>>()?;
     citations.sort_unstable();
