@@ -22,7 +22,7 @@ fn main() {
     overhead();
 }
 
-/// A batch, compared with its plainest binary encoding.
+/// A batch, compared with its simplest binary encoding.
 fn compression() {
     for count in [1, 10, 90] {
         let cases = [

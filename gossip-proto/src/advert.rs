@@ -22,7 +22,7 @@ const OVERHEAD: usize = 4;
 /// A short name, a short root, and a number of records.
 const ENTRY: usize = 8 + 8 + 4;
 
-/// The roots of a node's spaces, as far as they fit into a datagram.
+/// The roots of a node's spaces, as many as fit into a datagram.
 ///
 /// A space takes 20 bytes: the first 8 bytes of SHA-256 of its name, the first 8 bytes of its root,
 /// and the number of its records.
@@ -58,7 +58,7 @@ impl RootAdvert {
     /// Encodes the roots of `spaces` into at most `room` bytes.
     ///
     /// Takes the first [`capacity`](Self::capacity) spaces if not all fit: put changed spaces first
-    /// and rotate the others. Without room for a space, the advert names none.
+    /// and rotate the others. If there is no room for any space, the advert names none.
     pub fn encode(spaces: &[(SpaceId, Summary)], room: usize) -> Vec<u8> {
         let told = spaces.iter().take(Self::capacity(room));
         let mut told: Vec<_> =

@@ -1,9 +1,10 @@
-//! Checks that the wire carries a content or an id, for the encoder, the decoder and stores.
+//! Checks that a content or an id is within the limits of the wire, for the encoder, the decoder
+//! and stores.
 
 use crate::limits::{MAX_CONTENT_LEN, MAX_ID};
 use crate::{DecodeError, Wire};
 
-/// A value is larger than the wire carries. Nothing was stored or sent; make it smaller.
+/// A value exceeds a limit of the wire. Nothing was stored or sent; make it smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {size} exceeds the limit of {limit}; nothing was stored, make it smaller")]
 #[non_exhaustive]
@@ -16,7 +17,7 @@ pub struct TooLarge {
     pub limit: u64,
 }
 
-/// The wire does not carry an id. Nothing was stored or sent; use another id.
+/// An id cannot be sent. Nothing was stored or sent; use another id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdError {
@@ -28,7 +29,7 @@ pub enum IdError {
     TooLarge(#[from] TooLarge),
 }
 
-/// Checks that the wire carries `content`: the limits of its codec and its encoded size.
+/// Checks that `content` can be sent: the limits of its codec and its encoded size.
 ///
 /// A store that calls this before it accepts a content never holds one that no peer can receive.
 ///
@@ -39,7 +40,7 @@ pub fn check_content(content: &impl Wire) -> Result<(), TooLarge> {
     within("bytes of a content", content.size().wire, MAX_CONTENT_LEN)
 }
 
-/// Checks that the wire carries `id`: 1 to [`MAX_ID`] bytes.
+/// Checks that `id` can be sent: 1 to [`MAX_ID`] bytes.
 ///
 /// # Errors
 /// [`IdError`] says whether the id is empty or too long.

@@ -41,7 +41,7 @@ pub enum DecodeError {
         /// The cap, from [`limits`](crate::limits).
         cap: u64,
     },
-    /// A valid value in another form than the canonical one.
+    /// A valid value that is not in its canonical form.
     #[error("{0} is not in its canonical form")]
     NotCanonical(&'static str),
     /// A value that this wire version does not define.

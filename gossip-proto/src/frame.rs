@@ -37,7 +37,7 @@ pub enum Kind {
     Done = 7,
     /// A version summary; the receiver sends the records above it.
     Versions = 8,
-    /// The numbers of records above a version summary.
+    /// The ranges of records above a version summary, with their record counts.
     RangeOffer = 9,
     /// The offered ranges that the sender takes.
     RangeAnswer = 10,

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-/// The name of a memory space: 3 to 64 characters out of `a-z 0-9 _ -`, as Engram spells it.
+/// The name of a memory space: 3 to 64 characters from `a-z 0-9 _ -`, as in Engram.
 ///
 /// Clones share the text. State is kept per (space, pattern id): equal ids in two spaces are
 /// unrelated.

@@ -2,7 +2,7 @@
 //!
 //! Each cap is checked before memory of that size is allocated. A peer that exceeds one is
 //! refused, and the refusal names the cap. Changing a limit of the wire needs a new
-//! wire version; `PROTOCOL.md` repeats them for a second implementation.
+//! wire version; `PROTOCOL.md` repeats them for other implementations.
 
 /// Bytes of one frame, header included.
 pub const MAX_FRAME: usize = 1 << 20;
@@ -67,8 +67,9 @@ pub const MAX_AHEAD: usize = 24 << 20;
 
 /// Subtrees answered in one turn; the others wait for the next turn.
 pub const NODES_PER_TURN: usize = 512;
-/// Subtrees, pushes or requests that wait at any time; the limit applies to each kind separately. Also the
-/// keys that a session remembers as sent by clocks, and as refused.
+/// Subtrees, pushes or requests that wait at any time; the limit applies to each kind separately.
+/// Also the entries offered in a session, and the keys that it remembers as sent by clocks, and as
+/// refused.
 ///
 /// The rest is left to the next session, and the outcome says so.
 pub const MAX_PENDING: usize = 32_768;
@@ -90,8 +91,8 @@ pub const MAX_BASES: usize = 16;
 /// Consecutive sessions of one pair that may leave a difference to the next session without
 /// comparing the trees, because records by clocks are still outstanding.
 pub const MAX_POSTPONED: u8 = 4;
-/// Records beyond a limit of the wire that a `Done` and an outcome name; further records are only
-/// counted.
+/// Unsendable records of one side that a session names in `Done` and in the outcome; further ones
+/// are only counted.
 pub const MAX_UNSENDABLE: usize = 64;
 /// Events that wait to be polled; further events are dropped.
 pub const MAX_EVENTS: usize = 1_024;

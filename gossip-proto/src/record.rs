@@ -37,9 +37,9 @@ pub struct Record {
 /// as an entry of 0 without dots.
 ///
 /// Every change takes a new version of the node that makes it. A write replaces the dots that it
-/// sees by one of its own. A deletion removes them, and raises the entry of its node to its version,
-/// without a dot. A removal without a version changes no context, so [`Clocks`](crate::Clocks) do
-/// not transfer it: it waits for a comparison of the trees.
+/// sees with one of its own. A deletion removes them, and raises the entry of its node to its
+/// version, without a dot. A removal without a version changes no context, so
+/// [`Clocks`](crate::Clocks) do not transfer it: it waits for a comparison of the trees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// The node: SHA-256 of its certificate's public key.

@@ -5,9 +5,10 @@
 //! - [`World`] owns the nodes, the network and the clock. It never reads the time of the machine,
 //!   starts a thread or iterates over a hash map, so a seed always gives the same run.
 //! - [`Host`] is the state of a node: the real store, or a model of it.
-//! - [`Network`] delays, loses, duplicates and reorders packets, clogs links and cuts them one way,
-//!   both ways or on and off. A session's frames travel over a reliable stream, as over QUIC, or
-//!   separately ([`Transport::Frames`]), which no transport does but the machine survives.
+//! - [`Network`] delays, loses, duplicates and reorders packets; it clogs links, and cuts them one
+//!   way, both ways or intermittently. A session's frames travel over a reliable stream, as over
+//!   QUIC, or separately ([`Transport::Frames`]): no real transport does this, but the machine
+//!   survives it.
 //!
 //! The scheduler alone decides the actions of a node. The world carries them out as gossip-net
 //! does: a dial takes a handshake of three packets, a silent connection times out, and a restarted

@@ -1,4 +1,4 @@
-//! The interface of the sync machine to the data.
+//! The interface of the sync state machine to the data.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -76,7 +76,7 @@ pub enum Rejection {
     InvalidRecord,
     /// A content, an id or the record is larger than this node accepts.
     #[error(
-        "it is larger than this node accepts; the held record is unchanged, write less under this id"
+        "the record is too large for this node; the held record is unchanged, write less under this id"
     )]
     TooLarge,
     /// A cap of this node on the data that it keeps for its peers is reached.
@@ -137,8 +137,8 @@ pub trait View {
 
     /// Verifies and joins a delivery. Atomic per record, idempotent, independent of order.
     ///
-    /// The session has verified nothing: a content may not match the digest that names it, and the
-    /// record of another id may name it.
+    /// The session has verified nothing: a content can differ from the digest that names it, or
+    /// belong to an id other than that of the record that names it.
     fn apply(&mut self, delivery: Delivery<Self::Content>) -> Receipt;
 
     /// Root, count and generation of the live tree, including everything applied so far.
@@ -181,8 +181,8 @@ pub trait View {
     /// compare the trees at once.
     ///
     /// Call `work` once. The view may hold the lock of its store meanwhile: `work` uses only the
-    /// clocks, and calls no method of the view. A session calls `with_clocks` within no other call of
-    /// the view.
+    /// clocks, and calls no method of the view. A session never calls `with_clocks` from within
+    /// another call of the view.
     fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
         let _ = work;
         false

@@ -44,7 +44,7 @@ pub enum ProtocolViolation {
     #[error("a table with a space outside its buckets")]
     SpaceOutsideBuckets,
     /// The spaces that a table lacks include one that this side hosts.
-    #[error("other spaces with one that the receiver hosts")]
+    #[error("a list of other spaces that names one that the receiver hosts")]
     SpaceIsHosted,
     /// A message is about a space that one side does not host.
     #[error("a space that is not shared")]
@@ -53,10 +53,10 @@ pub enum ProtocolViolation {
     #[error("a second version summary")]
     SecondSummary,
     /// A version summary is relative to a summary that this side did not send.
-    #[error("a version summary over a base that was not sent")]
+    #[error("a version summary relative to a base that was not sent")]
     UnknownBase,
     /// A version summary changes entries that its base does not have.
-    #[error("a version summary beyond its base")]
+    #[error("a version summary that changes entries beyond its base")]
     SummaryBeyondBase,
     /// An offer of ranges arrives unasked or twice.
     #[error("an unexpected offer of ranges")]
@@ -84,9 +84,9 @@ pub enum ProtocolViolation {
     #[error("a frame out of turn")]
     OutOfTurn,
     /// The final roots claim to equal roots that this side did not send.
-    #[error("equal to roots that were not sent")]
+    #[error("final roots that claim to equal roots that were not sent")]
     UnnamedRoots,
     /// The final roots claim to cover all shared spaces, but do not.
-    #[error("all final roots, but not of all spaces")]
+    #[error("final roots that claim to cover all spaces, but do not")]
     MissingRoots,
 }

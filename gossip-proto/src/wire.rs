@@ -3,9 +3,9 @@
 //!
 //! Postcard encodes plain values and small structs. Lists, texts and byte strings have postcard's
 //! layout but are read here, because their length must be checked against a named cap and against
-//! the remaining bytes before anything is allocated. Reading is strict: it refuses a value that is
-//! encoded in another way than the writer's (an overlong number, for example), so that each message
-//! has exactly one encoding.
+//! the remaining bytes before anything is allocated. Reading is strict: it refuses a value whose
+//! encoding differs from the writer's (an overlong number, for example), so that each message has
+//! exactly one encoding.
 
 use alloc::vec::Vec;
 

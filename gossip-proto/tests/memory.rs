@@ -38,7 +38,7 @@ fn a_damaged_frame_never_unfolds_beyond_its_cap() {
             let bytes = allocated(|| Message::decode(&frame));
             // A flipped bit may enlarge a count or a length, but only within the frame.
             let cap = 4 * sound + 64 * frame.len();
-            assert!(bytes <= cap, "{name}, bit {bit}: {bytes} bytes, {sound} without");
+            assert!(bytes <= cap, "{name}, bit {bit}: {bytes} bytes, {sound} undamaged");
             frame[bit / 8] ^= 1 << (bit % 8);
         }
     }
@@ -53,7 +53,7 @@ fn a_length_alone_allocates_nothing() {
             let mut frame = vec![b'E', b'G', 1, kind, 1, len as u8, 0, 0, 0];
             frame.extend(std::iter::repeat_n(0xff, len));
             let bytes = allocated(|| Message::decode(&frame));
-            assert!(bytes < 2_048, "kind {kind}: {bytes} bytes for {len}");
+            assert!(bytes < 2_048, "kind {kind}: {bytes} bytes for a body of {len}");
         }
     }
 }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{BaseId, ShortNode};
 use crate::short;
 
-/// Domain separation of this hash.
+/// Domain separator of this hash.
 const BASE_TAG: &[u8] = b"engram-gossip/base/1";
 
 /// Node to version, strictly ascending by node; a node without an entry has version 0.

@@ -34,7 +34,7 @@ pub enum VersionBase {
     Yours,
 }
 
-/// The numbers of records that the sender holds above the receiver's summary, if they are many.
+/// The ranges of the sender's records above the receiver's summary; sent first if they are many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeOffer {
     /// Index of the space in the table.

@@ -33,11 +33,13 @@ pub enum Message {
     MerkleRootExchange(Hello),
     /// Narrows down the spaces that differ. Answered by `Spaces` or by `SubtreeRequest`.
     Spaces(Spaces),
-    /// Digests of subtrees. Answered, where they differ, one level deeper.
+    /// Digests of subtrees. Answered by `SubtreeRequest` or `SubtreeResponse` for children that
+    /// differ, and by `PatternSync` for records that the sender lacks.
     SubtreeRequest(SubtreeRequest),
     /// Entries of small subtrees. Answered by `PatternRequest` and `PatternSync`.
     SubtreeResponse(SubtreeResponse),
-    /// Keys whose records the sender wants. Answered by `PatternSync`.
+    /// Keys whose records the sender wants. Answered by `PatternSync`, or by a `PatternRequest` for
+    /// the same key if the receiver's record is older.
     PatternRequest(PatternRequest),
     /// Records. Answered only where the receiver knows more after joining them.
     PatternSync(PatternSync),

@@ -29,9 +29,9 @@ pub struct Want {
     /// [`MAX_WANT_HOLDS`].
     pub holds: Vec<Tag>,
     /// The context of the record that the sender holds under this key: node and entry, ascending by
-    /// node, at most [`MAX_WANT_CONTEXT`]. A receiver whose own context it covers and does not
-    /// equal requests the sender's record instead of answering. Empty if the sender holds no single
-    /// record under this key, or if its context is longer.
+    /// node, at most [`MAX_WANT_CONTEXT`]. If it covers the receiver's context and differs from
+    /// it, the receiver requests the sender's record instead of sending its own. Empty if the
+    /// sender holds no single record under this key, or if its context is longer.
     pub context: Vec<([u8; 32], u64)>,
 }
 

@@ -10,14 +10,14 @@ use crate::{Outcome, SessionConfig, SpaceId, Stats};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action<P> {
-    /// Look up the addresses of a member and abandon a running lookup of them. Answered by
+    /// Look up the addresses of a member, and abandon any earlier lookup of them. Answered by
     /// [`handle_resolved`](super::Scheduler::handle_resolved) or
     /// [`handle_dial_failed`](super::Scheduler::handle_dial_failed).
     Resolve {
         /// The member.
         peer: P,
     },
-    /// Dial a member at its known addresses and abandon a running dial of it. Answered by
+    /// Dial a member at its known addresses, and abandon any earlier dial of it. Answered by
     /// [`handle_dialled`](super::Scheduler::handle_dialled),
     /// [`handle_connected`](super::Scheduler::handle_connected) or
     /// [`handle_dial_failed`](super::Scheduler::handle_dial_failed).
@@ -37,7 +37,7 @@ pub enum Action<P> {
         /// The limits of the session, and the state that it continues from.
         terms: Terms,
     },
-    /// Open the session of the oldest requested preview of a peer. It claims nothing.
+    /// Open a session for the oldest requested preview with a peer. It claims nothing.
     Preview {
         /// The peer.
         peer: P,
@@ -118,7 +118,7 @@ impl Terms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// A session with the peer is running, or too many sessions are running in all.
+    /// A session with the peer is running, or too many sessions are running in total.
     Busy,
     /// This node has opened a session with the peer, and its id is the smaller one.
     Crossed,
@@ -160,10 +160,11 @@ pub enum Disconnect {
 pub enum SessionEnd<'a> {
     /// The session has an outcome other than a failure.
     Outcome(&'a Outcome),
-    /// It crossed a session of the peer that goes first, or its connection was replaced. It is
-    /// opened again.
+    /// It crossed a session of the peer that takes precedence, or its connection was replaced. It
+    /// is opened again.
     Displaced,
-    /// The peer refused it because a quota was used up. It is opened again after a pause.
+    /// The peer refused it because a quota was used up. If neither the host nor the timer triggered
+    /// it, it is opened again after a pause.
     OverQuota,
     /// It failed for another reason.
     Failed,
@@ -196,10 +197,10 @@ pub enum Notice<P> {
     Recovered {
         /// The peer.
         peer: P,
-        /// Number of consecutive sessions in it.
+        /// Number of consecutive sessions without progress.
         sessions: u32,
     },
-    /// A session found no space that both sides host. Sent once until a session finds one.
+    /// A session found no space that both sides host. Not sent again until a session finds one.
     NoCommonSpace {
         /// The peer.
         peer: P,
@@ -216,10 +217,10 @@ pub enum RequestError {
     /// The peer is not connected and has no address.
     #[error("the peer is not connected and has no address; wait until it dials this node")]
     NotDialable,
-    /// The maximum number of previews already run or wait.
-    #[error("{cap} previews already run or wait; retry when one has ended")]
+    /// The maximum number of previews is already running or waiting.
+    #[error("{cap} previews are already running or waiting; retry when one has ended")]
     TooManyPreviews {
-        /// The maximum, per peer or in all.
+        /// The maximum, per peer or in total.
         cap: usize,
     },
 }

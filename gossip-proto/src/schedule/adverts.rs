@@ -26,7 +26,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Announces a change that was held long enough to a few peers that are not known to have it.
+    /// Announces a change, after its hold time, to a few peers that are not known to have it.
     ///
     /// A little later, a second wave goes to peers that still lack it: the change spreads sooner,
     /// and reaches the last nodes of a large cluster earlier.
@@ -38,7 +38,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         let lacks_roots = |peer: &Peer| !peer.roots.are_equal(&self.roots);
         let mut lacking = self.connected(lacks_roots);
         let mut fanout = self.config.advert_fanout;
-        // Random choice alone leaves some node out. The advert always goes to the next node in a
+        // Random choice alone may leave a node out. The advert always goes to the next node in a
         // ring of all nodes, so that a change that reaches one node reaches the next one, too.
         let next = lacking.range(self.us..).next().or_else(|| lacking.first()).copied();
         if let Some(next) = next {

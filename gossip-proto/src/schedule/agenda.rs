@@ -15,7 +15,7 @@ impl<T: Copy + Ord> Agenda<T> {
         Self { times: BTreeMap::new(), order: BTreeSet::new() }
     }
 
-    /// Plans `task` for `at`, and replaces an earlier plan of it.
+    /// Schedules `task` for `at`; replaces the time for which it was scheduled before.
     pub(super) fn set(&mut self, task: T, at: Duration) {
         if let Some(before) = self.times.insert(task, at) {
             if before == at {

@@ -23,7 +23,7 @@ pub(super) struct Claims<P> {
     /// Nodes from which a session takes all records.
     ranges: BTreeMap<(SpaceId, ShortNode), SessionId>,
     len: usize,
-    /// Peers that let claims lapse, with the end of the time in which they get no further claims.
+    /// Peers that let claims lapse, each with the time until which it gets no further claims.
     distrusted: BTreeMap<P, Duration>,
 }
 
@@ -268,7 +268,7 @@ mod tests {
         claims.begin(SessionId(4), 3, NOW);
         assert!(claims.claim(FIRST, &space(), KEY, NOW));
         let later = NOW + CLAIM_TIMEOUT;
-        assert!(claims.claim(SessionId(4), &space(), KEY, later), "nobody is trusted with it");
+        assert!(claims.claim(SessionId(4), &space(), KEY, later), "the first claim has lapsed");
         claims.deliver(SECOND, &space(), [KEY].into_iter(), later);
         assert_eq!(claims.sessions[&FIRST].open, 0);
     }

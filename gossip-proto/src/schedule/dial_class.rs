@@ -9,7 +9,7 @@ pub(super) enum DialClass {
     Requested,
     /// The member was not dialled yet.
     New,
-    /// The member was met lately.
+    /// A connection with the member was lost recently.
     Lost,
     /// The last dial of the member failed.
     Unreachable,

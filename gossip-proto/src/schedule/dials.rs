@@ -101,9 +101,10 @@ impl<P: Copy + Ord> Scheduler<P> {
         Some(self.back_off(peer, failure, now))
     }
 
-    /// Notes that the only connection with a peer has ended. Returns the same as
-    /// [`handle_dial_failed`](Self::handle_dial_failed) if the member is not dialled at once. Drops
-    /// sessions that the host requested in that case, and if the peer has no address.
+    /// Notes that the only connection with a peer has ended. Returns `None` if the connection was
+    /// lost and the member is dialled again soon, otherwise the same as
+    /// [`handle_dial_failed`](Self::handle_dial_failed). Drops sessions that the host requested,
+    /// unless the connection was lost and the peer has an address.
     pub fn handle_disconnected(
         &mut self,
         peer: P,
@@ -175,7 +176,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         if found.contact != Contact::Apart || found.reach == Reach::DialsUs {
             return;
         }
-        // If both sides considered each other dead, neither would notice otherwise.
+        // Members that are down are dialled now and then: two sides that consider each other dead
+        // would otherwise never meet again.
         let again = found.dialled_at + self.config.backoff_max;
         if found.is_down && !found.is_lost(now) && !found.is_requested() && now < again {
             return self.agenda.set(Due::Dial(peer), again);

@@ -9,7 +9,7 @@ use super::Rate;
 /// Dials that hold a permit at once. A node that starts in a large cluster would otherwise overload
 /// its peers and its own socket with handshakes that then all time out.
 pub const MAX_DIALS: usize = 8;
-/// Permits for dials of lost members that were met lately.
+/// Permits for dials of members that were lost recently.
 pub const MAX_LOST_DIALS: usize = 4;
 /// Permits for dials of members whose last dial failed.
 pub const MAX_UNREACHABLE_DIALS: usize = 2;
@@ -24,7 +24,7 @@ pub const PERMIT_HANDSHAKES: u32 = 4;
 pub const LEAST_DIAL_PERMIT: Duration = Duration::from_millis(20);
 /// Maximum duration of a handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time for which a lost member counts as met lately.
+/// Time for which a member counts as lost recently.
 pub const MET_LATELY: Duration = Duration::from_secs(120);
 /// Maximum duration of a handshake with such a member: its retransmissions and the next dial follow
 /// within a second of each other.
@@ -47,7 +47,7 @@ pub const MAX_GAP_DOUBLINGS: u32 = 9;
 /// Consecutive sessions without progress and without becoming equal after which a peer is reported
 /// as stalled.
 pub const STALLED_AFTER: u32 = 5;
-/// Spaces that a session expects to differ from the beginning.
+/// Spaces that the terms of a session name as expected to differ.
 pub const MAX_SUSPECTS: usize = 16;
 /// Previews of one peer that run or wait.
 pub const MAX_PEER_PREVIEWS: usize = 2;
@@ -59,13 +59,13 @@ pub const PREVIEW_PAUSE: Duration = Duration::from_millis(100);
 
 // Claims.
 
-/// Time for which other sessions leave out the records that one session requested, unless records
-/// arrive.
+/// Time for which other sessions leave out the records that one session requested. It restarts each
+/// time the session requests or receives records.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which the sessions of a peer that did not bring requested records claim nothing.
 pub const DISTRUST: Duration = Duration::from_secs(600);
-/// Records that sessions have claimed, or brought while others ran, at once; further records may
-/// arrive twice.
+/// Records that are known at once as claimed by a session, or as brought while others ran; further
+/// records may arrive twice.
 pub const MAX_CLAIMS: usize = 65_536;
 
 // Rates.
@@ -83,7 +83,7 @@ pub const PEER_RECORDS: Rate = Rate { per_second: 20_000, burst: 200_000 };
 pub const SEND_BURST: u64 = 2;
 /// Bytes that a session may receive even if less has accrued: one full frame and room for hashes.
 pub const LEAST_RECEIVED: u64 = 4 << 20;
-/// Bytes a second below which a message of records would take longer than peers wait.
+/// Bytes per second below which a message of records would take longer than peers wait.
 pub const LEAST_RATE: u64 = 1024;
 /// Interval for checking the time of day while sessions wait for the end of quiet hours.
 pub const CLOCK_CHECK: Duration = Duration::from_secs(60);

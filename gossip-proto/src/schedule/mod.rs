@@ -1,4 +1,4 @@
-//! The scheduler of dials, sessions and adverts, without sockets, threads and clocks.
+//! The scheduler of dials, sessions and adverts, without sockets, threads or clocks.
 //!
 //! A [`Scheduler`] takes events and returns actions. gossip-net drives it with QUIC and real time,
 //! and the simulator (`sim`, a feature) with virtual time: both run the same scheduler. Its
@@ -13,8 +13,8 @@
 //!
 //! # Decisions
 //!
-//! - **Dials.** New members and members met lately go first; members whose last dial failed share a
-//!   few permits. A dial without an answer releases its permit long before it ends.
+//! - **Dials.** New members and those lost recently go first; members whose last dial failed share
+//!   a few permits. A dial without an answer releases its permit long before it ends.
 //! - **Sessions.** One at a time per peer, a few in all. Triggers are an advert whose roots differ,
 //!   the timer, the host, and a previous session that left records. While sessions with a peer
 //!   bring nothing, they become rarer.
@@ -74,7 +74,7 @@ use self::roots::LocalRoots;
 use self::rotation::Rotation;
 pub use self::token_bucket::Rate;
 
-/// Decides when a node dials, syncs with and notifies which peer. See the [module](self).
+/// Decides which peers a node dials, syncs with and notifies, and when. See the [module](self).
 ///
 /// `P` identifies a peer. `now` is the time since any fixed moment; it must not run backwards. Each
 /// call takes time logarithmic in the number of peers, except a change of roots, a round, and the

@@ -20,7 +20,7 @@ pub(super) struct Peer {
     pub(super) backoff: Backoff,
     /// Time of the last dial.
     pub(super) dialled_at: Duration,
-    /// Time until which it counts as met lately.
+    /// Time until which it counts as lost recently.
     pub(super) met_until: Duration,
     pub(super) opened: Option<Opened>,
     pub(super) accepted: Option<SessionId>,
@@ -76,7 +76,7 @@ pub(super) enum Purpose {
     Preview,
 }
 
-/// The cause for which a session of the peer waits.
+/// What a waiting session of the peer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
     /// The end of the previous session.
@@ -90,7 +90,7 @@ pub(super) enum Incoming {
 pub(super) struct Previews {
     /// Number of waiting previews.
     pub(super) waiting: usize,
-    /// Earliest begin of the next preview.
+    /// Earliest start of the next preview.
     pub(super) not_before: Duration,
 }
 

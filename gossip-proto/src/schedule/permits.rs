@@ -76,7 +76,8 @@ impl<P: Copy + Ord> Scheduler<P> {
     /// Handles a session that a peer opens: [`Action::Accept`] or [`Action::Refuse`] follows.
     ///
     /// One session runs with a peer at a time, and one may wait for its end, because the peer may
-    /// see that end first. If two sessions cross, the one that the smaller id opened continues.
+    /// see that end first. If two sessions cross, the one opened by the node with the smaller id
+    /// continues.
     ///
     /// # Errors
     /// [`Refusal`] is the reason if the session is refused at once.

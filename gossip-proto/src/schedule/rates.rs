@@ -56,9 +56,10 @@ pub struct PeerQuota {
 pub struct QuietHours {
     /// The first quiet minute of the day, in UTC.
     pub from: u16,
-    /// The first minute after the quiet ones. If it is not after `from`, the night is quiet.
+    /// The first minute after the quiet ones. If it is before `from`, the quiet hours span
+    /// midnight; if it equals `from`, they last all day.
     pub until: u16,
-    /// Bytes per second in quiet hours; at least [`LEAST_RATE`], so that small changes travel.
+    /// Bytes per second in quiet hours; at least [`LEAST_RATE`], so that small changes get through.
     pub send_rate: u64,
 }
 
@@ -230,7 +231,7 @@ impl SendAccount {
     ) -> Option<(Scarce, Duration)> {
         self.keep_up(limits, now, time);
         let until = self.bucket.as_ref()?.1.solvent_at();
-        // Quiet hours may end before the debt at their rate does.
+        // Quiet hours may end before a debt would be paid back at their rate.
         (until > now).then(|| (Scarce::SendRate, until.min(now + CLOCK_CHECK)))
     }
 

@@ -31,10 +31,11 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Requests a preview of a session with `peer`. Sessions that sync go first, and a pause
-    /// follows each preview, so that previews starve no sync.
+    /// follows each preview, so that previews do not starve them.
     ///
     /// # Errors
-    /// As [`request`](Self::request), and if the maximum number of previews already run or wait.
+    /// As [`request`](Self::request), and if the maximum number of previews is already running or
+    /// waiting.
     pub fn request_preview(&mut self, peer: P, now: Duration) -> Result<(), RequestError> {
         let is_full = self.previews >= MAX_PREVIEWS;
         let found = self.reachable(peer)?;
@@ -197,7 +198,8 @@ impl<P: Copy + Ord> Scheduler<P> {
 
     // Quotas.
 
-    /// The used-up quota because of which no session may begin now, and the time of the next check.
+    /// The exhausted quota that prevents a session from beginning now, and the time of the next
+    /// check.
     pub(super) fn owes(&mut self, peer: P, now: Duration) -> Option<(Scarce, Duration)> {
         let of_peer = self.peers.get(&peer)?.account.owes(now);
         of_peer.or_else(|| self.sending.owes(&self.config.limits, now, self.epoch + now))

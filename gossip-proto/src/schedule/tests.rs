@@ -72,7 +72,7 @@ proptest! {
         driver.drain();
         driver.wait(Duration::from_secs(60));
         driver.drain();
-        // A session that began before and ends equal would answer the advert.
+        // A session that is already running and ends equal would make an advert unnecessary.
         while let Some(peer) = driver.opened.keys().next().copied() {
             driver.take(&Step::Ends(peer, true, 12));
         }

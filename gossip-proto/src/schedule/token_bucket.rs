@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-/// A rate of use: an amount per second in the long run, and an amount at once.
+/// A rate of use: the amount per second in the long run, and the maximum amount at once.
 ///
 /// ```
 /// use engram_gossip_proto::schedule::Rate;

@@ -15,7 +15,7 @@ pub(super) struct Trigger {
     pub(super) call: Option<(Call, Duration)>,
     /// Whether the trigger waits for the end of other sessions, which may bring the same records.
     pub(super) is_postponed: bool,
-    /// Earliest begin of a session without a request.
+    /// Earliest start of a session without a request.
     not_before: Duration,
     /// Number of consecutive sessions that brought nothing.
     idle_streak: u32,

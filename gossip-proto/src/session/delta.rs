@@ -184,7 +184,7 @@ impl Deltas {
         })
     }
 
-    /// Takes the versions to declare of the space at `place`.
+    /// Takes the versions to declare for a space.
     pub(super) fn declare(&mut self, space_index: u32) -> Vec<(NodeId, u64)> {
         let Some(delta) = self.get_mut(space_index) else { return Vec::new() };
         let declared = delta.stream.as_mut().map(Stream::take_declared).unwrap_or_default();

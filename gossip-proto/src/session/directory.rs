@@ -11,7 +11,7 @@ use crate::message::WalkedRoot;
 use crate::tag::SessionKey;
 use crate::{ProtocolViolation, SetupError, SpaceId, SpaceRoot, Spaces, Summary, Tag, View};
 
-/// Domain separation of this hash.
+/// Domain separator of this hash.
 const DIGEST_TAG: &[u8] = b"engram-gossip/spaces/1";
 /// Maximum number of spaces that the first hello lists: the list is hardly longer than a digest.
 const TABLE_IN_HELLO: usize = 2;
@@ -60,7 +60,7 @@ impl<V: View> Directory<V> {
         Ok(Self { hosted, places: None, unhosted: Vec::new() })
     }
 
-    /// Whether any space accepts records now, or there is none.
+    /// Whether any space accepts records now; true without spaces.
     pub(super) fn accepts_records(&self) -> bool {
         self.hosted.is_empty() || self.hosted.iter().any(|space| space.view.accepts_records())
     }
@@ -208,7 +208,7 @@ impl<V: View> Directory<V> {
         Ok(())
     }
 
-    /// Spaces that the peer hosts and this side does not, as far as the peer named them.
+    /// Spaces that the peer named and that this side does not host.
     pub(super) fn unhosted(&self) -> Arc<[SpaceId]> {
         self.unhosted.as_slice().into()
     }

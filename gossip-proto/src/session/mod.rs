@@ -1,4 +1,4 @@
-//! The sync machine: one session between two nodes, without sockets and without a clock.
+//! The sync state machine: one session between two nodes, without sockets and without a clock.
 
 mod delta;
 mod descent;

@@ -128,8 +128,8 @@ pub struct Stats {
     pub wasted_bytes: u64,
     /// Records of this side, or parts of them, that exceed a limit of the wire.
     pub unsendable: u64,
-    /// Records of the peer, or parts of them, that exceed a limit of the wire, as far as it named
-    /// them.
+    /// Records of the peer, or parts of them, that exceed a limit of the wire and that the peer
+    /// named.
     pub peer_unsendable: u64,
     /// Records received that were refused.
     pub rejected: u64,

@@ -54,10 +54,10 @@ enum Ready<C> {
 pub(super) struct Piece<C> {
     pub(super) cut: Cut<C>,
     pub(super) size: Size,
-    /// Whether it must be sent once its predecessor was: contents ahead of it, or a record of the
-    /// same version.
+    /// Whether it must be sent once its predecessor was, which is then contents ahead of it, or a
+    /// record of the same version.
     pub(super) must_follow: bool,
-    /// In the first of several contents ahead of a part: their bytes in all.
+    /// In the first of several contents ahead of a part: the total bytes of all of them.
     pub(super) ahead: usize,
 }
 

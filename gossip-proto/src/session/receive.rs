@@ -34,7 +34,7 @@ impl<C> Carried<C> {
     }
 }
 
-/// A requested record, as far as its pieces have arrived.
+/// A requested record, with the pieces that have arrived so far.
 pub(super) struct Arriving {
     space_index: u32,
     key: [u8; 32],
@@ -154,7 +154,7 @@ impl<C: Wire> Transfer<C> {
     /// Adds the next part of a content.
     ///
     /// # Errors
-    /// The part does not continue the previous one, or completes bytes that are no content.
+    /// The part does not continue the previous one, or completes bytes that are not one content.
     pub(super) fn receive_part(&mut self, part: ContentPart) -> Result<(), SessionError> {
         if self.carried.space_index != part.space {
             self.end_assembly()?;

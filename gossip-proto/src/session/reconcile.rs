@@ -54,8 +54,8 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Serves keys that this side listed or requested itself, and any key of a space by clocks:
-    /// there the peer requests a content that it was wrongly taken to hold.
+    /// Serves keys that this side listed or requested itself. In a space by clocks, serves any key:
+    /// the peer requests a record if it lacks a content that it was assumed to hold.
     pub(super) fn on_pattern_request(
         &mut self,
         request: PatternRequest,
@@ -167,8 +167,8 @@ impl<V: View> Session<V> {
         self.descent.admit((space_index, prefix)).map_err(SessionError::Violation)
     }
 
-    /// Descends into every child that differs; sends or offers a child that the peer has no entries
-    /// of.
+    /// Descends into every child that differs; if the peer has no entries below it, sends or offers
+    /// those of this side.
     fn compare_node(&mut self, space_index: u32, node: &Node) {
         let Some(space) = self.directory.at(space_index) else { return };
         let ours = self.session_key.children(space.view.children(&node.prefix));
@@ -250,7 +250,8 @@ impl<V: View> Session<V> {
         let there = |entry: &Entry| theirs.iter().any(|line| equal(entry, line));
         if !theirs.iter().all(here) {
             // It is unknown whose record is newer. The request names the context and the contents
-            // held here, so that the peer sends only the missing ones, or asks back if it lags.
+            // held here, so that the peer sends only the missing ones, or requests this side's
+            // record if its own is older.
             self.want(space_index, key);
             return Vec::new();
         }

@@ -110,8 +110,8 @@ impl<C: Wire> Transfer<C> {
 
     /// Whether `records` more records may be sent that the peer did not ask for.
     ///
-    /// Once it has returned false, it always does: the records sent then have no gaps, so a later
-    /// session can continue at their end.
+    /// After it has returned false once, it never returns true again: the records sent thus have no
+    /// gaps, so a later session can continue at their end.
     pub(super) fn may_send_unasked(&mut self, records: u64) -> bool {
         let may = self.unasked.saturating_add(records) <= MAX_UNASKED;
         self.unasked = if may { self.unasked + records } else { u64::MAX };

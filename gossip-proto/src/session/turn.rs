@@ -10,7 +10,7 @@ use crate::{Message, View, frame};
 /// Bytes of the peer's receive budget reserved for hashes and for the end of the session.
 const RESERVE: u64 = 1 << 20;
 /// Number of turns before the cap in which this side starts nothing new, so that the session ends
-/// in order.
+/// with `Done` instead of an error.
 const LAST_TURNS: u32 = 16;
 
 /// The current turn: which side has it, and its progress.

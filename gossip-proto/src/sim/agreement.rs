@@ -32,7 +32,7 @@ impl Agreement {
         self.holders.values().all(|roots| roots.len() <= 1)
     }
 
-    /// Number of nodes with the most common root, in the space where it is lowest.
+    /// Number of nodes with the most common root, in the space where this number is lowest.
     pub(super) fn largest(&self) -> usize {
         let largest = self.holders.values().map(|roots| roots.values().max().copied());
         largest.flatten().min().unwrap_or_default()

@@ -17,7 +17,7 @@ pub struct WorldConfig {
     pub schedule: ScheduleConfig,
     /// The parameters of every session. Each has a fresh key; the scheduler sets the terms.
     pub session: SessionConfig,
-    /// The beginning of the nodes.
+    /// How the nodes are connected at the beginning.
     pub startup: Startup,
 }
 
@@ -31,7 +31,7 @@ pub enum Startup {
 }
 
 impl WorldConfig {
-    /// The defaults of a node, without faults: `link` only takes time.
+    /// The default settings, with `link` for every link and no other faults.
     pub fn fair(seed: u64, link: Link) -> Self {
         Self {
             seed,

@@ -115,8 +115,8 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Cuts links from now until [`heal`](Self::heal). Connections across a cut that does not flap
-    /// time out.
+    /// Cuts links from now until [`heal`](Self::heal). Connections across the cut time out, unless
+    /// it flaps.
     pub fn cut(&mut self, cut: Cut) {
         self.network.cut(self.now, cut);
         self.queue.schedule(self.now + IDLE_TIMEOUT, Event::Silence { since: self.now });

@@ -43,7 +43,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link that only takes time.
+    /// A link that only delays packets.
     pub const fn perfect(latency: Latency) -> Self {
         Self { latency, loss: 0.0, duplication: 0.0 }
     }
@@ -58,7 +58,7 @@ pub struct Cut {
     pub to: Vec<usize>,
     /// Whether the opposite direction is cut as well.
     pub direction: Direction,
-    /// If set, the cut lasts for this time, is away for the same time, and so on.
+    /// If set, the cut alternates: it lasts for this time, then pauses for as long.
     pub flapping: Option<Duration>,
 }
 

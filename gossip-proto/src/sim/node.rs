@@ -22,7 +22,7 @@ pub(super) struct Node<H> {
     /// The time of the node's clock.
     pub(super) clock: Rc<Cell<Duration>>,
     pub(super) spaces: Vec<SpaceId>,
-    /// The roots and the number of records at the last count of the world.
+    /// The roots and the number of records when the world last counted them.
     pub(super) roots: Vec<[u8; 32]>,
     pub(super) records: u64,
     /// The next wake-up of the scheduler.

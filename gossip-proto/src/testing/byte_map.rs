@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A replicated map from ids to byte strings. Concurrent writes under one id resolve to the write
-/// with the greatest version, then to the one of the greatest node.
+/// with the greatest version; if versions are equal, the greatest node id wins.
 ///
 /// Clones share the map. It keeps everything in memory and hashes the whole state for each tree, so
 /// it suits tests, first programs, and maps of a few thousand ids.
@@ -117,7 +117,8 @@ impl State {
         self.changed();
     }
 
-    /// The content of the live dot with the greatest version, then with the greatest node.
+    /// The content of the live dot with the greatest version; if versions are equal, of the greatest
+    /// node.
     fn shown(&self, record: &Record) -> Option<Vec<u8>> {
         let dots =
             record.parts.iter().flat_map(|part| part.dots.iter().map(|dot| (dot, part.node)));

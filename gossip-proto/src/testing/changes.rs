@@ -1,4 +1,4 @@
-//! The laws of ids that are written again or deleted.
+//! The laws of ids that are overwritten or deleted.
 
 use std::format;
 use std::string::String;
@@ -12,7 +12,7 @@ use super::reads::record;
 use super::{Replica, ViewLaw};
 use crate::{Part, Prefix, Record, View};
 
-/// The node that deletes. No replica is on it.
+/// The node that deletes. It has no replica of its own.
 const DELETER: [u8; 32] = [5; 32];
 
 /// Joins changes of one id one by one, and compares each result with the reference.

@@ -73,7 +73,7 @@ fn applies<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     live(&view, &to.pin())?;
     let root = to.pin().summary().root;
     expect(ViewLaw::Apply, root == from.summary().root, || {
-        "a replica that has applied all records of another has another root".to_string()
+        "a replica that has applied all records of another has a different root".to_string()
     })?;
     let receipt = view.apply(delivery(&from, records));
     let unchanged = to.pin().summary().root == root;
@@ -114,7 +114,7 @@ fn verification<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     Ok(())
 }
 
-/// Applies records one by one, the last first.
+/// Applies records one by one, in reverse order.
 fn order<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     let (from, to) = (from.pin(), new([3; 32]));
     let mut view = to.pin();
@@ -122,11 +122,11 @@ fn order<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
         view.apply(delivery(&from, Vec::from([record])));
     }
     expect(ViewLaw::Order, to.pin().summary().root == from.summary().root, || {
-        "records that are applied one by one, the last first, lead to another root".to_string()
+        "records applied one by one in reverse order lead to a different root".to_string()
     })
 }
 
-/// Applies a record that two nodes wrote part by part, in both orders.
+/// Applies, part by part and in both orders, a record that two nodes wrote.
 fn parts<R: Replica>(a: &R, b: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     let (merged, common) = (new([3; 32]), id(IDS / 2));
     let mut view = merged.pin();
@@ -149,7 +149,7 @@ fn parts<R: Replica>(a: &R, b: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
             view.apply(delivery(&whole, Vec::from([piece.clone()])));
         }
         expect(ViewLaw::Parts, to.pin().summary().root == whole.summary().root, || {
-            "the parts of a record, applied one by one, are another record".to_string()
+            "the parts of a record, applied one by one, do not add up to the record".to_string()
         })?;
         pieces.reverse();
     }
@@ -168,6 +168,6 @@ fn repin<R: Replica>(replica: &mut R) -> Checked {
     replica.write("written before repin", 8);
     view.repin();
     expect(ViewLaw::Repin, view.summary().root == replica.pin().summary().root, || {
-        "after repin the summary is not that of the live tree".to_string()
+        "after repin the summary differs from the summary of the live tree".to_string()
     })
 }

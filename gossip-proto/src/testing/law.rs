@@ -1,4 +1,4 @@
-//! The expectation of a law, and the ids and deliveries of the suite.
+//! The check of one expectation, and the ids and deliveries of the suite.
 
 use std::collections::BTreeSet;
 use std::format;

@@ -80,7 +80,7 @@ pub enum ViewLaw {
     Count,
     /// `children` has a digest exactly where entries lie below a child.
     Children,
-    /// `key_of` places an id where the tree has it.
+    /// `key_of` returns the key under which the tree holds the id.
     KeyOf,
     /// `record` returns the record of each entry, under its own id.
     Records,
@@ -89,7 +89,8 @@ pub enum ViewLaw {
     Contents,
     /// Later writes do not change the pinned tree of a view.
     Pinned,
-    /// `live_summary` is that of the live tree, including everything applied and written since.
+    /// `live_summary` is the summary of the live tree, including everything applied and written
+    /// since.
     LiveSummary,
     /// `apply` joins valid records: a new record changes the state and counts as applied.
     Apply,
@@ -120,8 +121,8 @@ pub enum ViewLaw {
     /// Two replicas hold the same state after at most three sessions, and the last one ends in
     /// sync. Every record is then the join of both.
     Convergence,
-    /// The clocks have every context entry of every record, and do not count a record that only
-    /// arrived as handled; required of a view with clocks.
+    /// The clocks have every context entry of every record, and do not count a record as handled
+    /// merely because it arrived; required of a view with clocks.
     Clocks,
 }
 
@@ -132,6 +133,6 @@ pub enum ViewLaw {
 pub struct BrokenView {
     /// The law.
     pub law: ViewLaw,
-    /// The expectation and the finding.
+    /// What was expected, and what was found instead.
     pub detail: String,
 }

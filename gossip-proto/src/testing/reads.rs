@@ -1,4 +1,4 @@
-//! The laws of a snapshot that nothing changes.
+//! The laws of an unchanged snapshot.
 
 use std::collections::BTreeSet;
 use std::format;
@@ -9,7 +9,7 @@ use super::ViewLaw;
 use super::law::{Checked, expect, hex};
 use crate::{Entry, Prefix, View};
 
-/// Checks the laws of a snapshot that nothing changes.
+/// Checks the laws of an unchanged snapshot.
 pub(super) fn reads(view: &impl View, ids: &BTreeSet<String>) -> Checked {
     let entries = view.entries(&Prefix::ROOT);
     below(view, &Prefix::ROOT, &entries)?;

@@ -260,7 +260,7 @@ fn a_summary_that_is_too_high_hides_nothing() {
     b.state.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
     b.state.borrow_mut().submit(2, 5_001, content("pattern_6", 77));
     a.state.borrow_mut().learn(&b.state(), "pattern_6");
-    // By now, the summary of node 1 covers everything of node 2.
+    // The summary of node 1 now claims everything from node 2.
     a.clocks();
     assert_eq!(a.clocks().index.summary().get(&short(2)), common::version(5_001));
     let contact = meet(&a, &b);

@@ -23,7 +23,7 @@ fn sizes(contents: Vec<PatternContent>) -> (usize, usize, usize) {
 fn lossless_planes_save_a_sixth() {
     let (plain, off, packed) = sizes(real::contents());
     assert!(packed * 100 <= plain * 85, "{packed} of {plain} bytes");
-    assert!(off < plain, "nodes are named once, and ids are packed, without compression too");
+    assert!(off < plain, "nodes are named once and ids are packed even without compression");
 }
 
 #[test]

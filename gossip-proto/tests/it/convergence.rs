@@ -63,12 +63,12 @@ fn config() -> impl Strategy<Value = SessionConfig> {
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 96,
-        // The writes that failed are printed, and their seed replays them.
+        // A failure prints the writes that cause it, which is enough to repeat it.
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
-    /// L11: one undisturbed session makes both sides the join of both.
+    /// One undisturbed session makes both sides the join of both.
     #[test]
     fn prop_one_session_makes_both_equal(
         writes in proptest::collection::vec(write(), 0..600),
@@ -90,7 +90,7 @@ proptest! {
         prop_assert_eq!(contact.opener.stats.rejected + contact.acceptor.stats.rejected, 0);
     }
 
-    /// L11, second half: under a budget the difference strictly decreases with every session.
+    /// Under a budget, the difference strictly decreases with every session.
     #[test]
     fn prop_a_budget_leaves_strictly_less(
         writes in proptest::collection::vec(write(), 1..300),
@@ -115,7 +115,7 @@ proptest! {
             prop_assert_eq!(in_sync, after == 0);
             cursor = contact.opener.cursor;
         }
-        prop_assert!(false, "the budget is never sufficient");
+        prop_assert!(false, "the sides still differ after 1,000 sessions");
     }
 }
 
@@ -236,7 +236,7 @@ fn a_record_that_no_frame_can_carry_is_reported() {
         outcome.unsendable.iter().map(|record| record.id.len()).collect()
     };
     assert!(names(&contact.opener).contains(&129));
-    assert!(names(&contact.acceptor).contains(&limits::MAX_ID), "the peer learns the id, cut");
+    assert!(names(&contact.acceptor).contains(&limits::MAX_ID), "the peer learns the truncated id");
     assert!(reasons[1].contains(&format!("cap of {}", limits::MAX_EPISODES)), "{reasons:?}");
     assert!(reasons[0].contains(&format!("cap of {}", limits::MAX_ID)), "{reasons:?}");
 }

@@ -75,7 +75,7 @@ enum Sabotage {
     High,
     /// It claims nothing.
     Dropped,
-    /// It names nodes that do not exist, and any versions.
+    /// It names nodes that do not exist, with arbitrary versions.
     Garbage,
 }
 

@@ -99,10 +99,10 @@ fn the_last_bases_are_kept() {
         .collect();
     assert_eq!(index.base(&ids[0]), None);
     assert!(ids[1..].iter().all(|id| index.base(id) == Some(index.summary())));
-    assert_eq!(index.base_with(Some(short(3))), Some(ids[3]), "the one that the peer knows");
+    assert_eq!(index.base_with(Some(short(3))), Some(ids[3]), "the base that the peer knows");
     assert_eq!(index.base_with(Some(short(0))), ids.last().copied());
     index.agree(&[3; 32], Some(short(9)));
-    assert_eq!(index.base_with(Some(short(9))), Some(ids[3]), "an old one is the latest again");
+    assert_eq!(index.base_with(Some(short(9))), Some(ids[3]), "an old base becomes the latest");
     assert_eq!(index.base_with(None), Some(ids[3]));
 }
 

@@ -418,7 +418,7 @@ fn subtrees_in_a_turn_are_limited() {
 
 #[test]
 fn send_queue_is_limited() {
-    // A peer that requests the same few keys again and again only fills the queue.
+    // A peer that keeps requesting the same few keys can only fill the queue.
     let store = common::Store::default();
     for i in 0..12 {
         store.state.borrow_mut().submit(1, i + 1, content(&format!("pattern_{i}"), i as u32));

@@ -399,7 +399,7 @@ fn empty_declared_range_hides_no_record() {
     victim.say(&Message::PatternSync(sync), true).unwrap();
     let summary = victim.store.clocks().index.summary();
     let short = *common::node_id(7).first_chunk().unwrap();
-    assert_eq!(summary.get(&short), common::version(60), "not above the held records");
+    assert_eq!(summary.get(&short), common::version(60), "the greatest held entry");
     // An honest session brings the records that the lie hides.
     let honest = Store::clocked(honest);
     let contact = common::sync(&honest, &victim.store);
@@ -427,7 +427,7 @@ fn too_many_summaries_are_refused_by_their_cap() {
         Message::Versions(Versions { space, base, changes, others, repeat: false })
     };
     let mut say = |space| session.handle_frame(&told(space).encode(Compression::Off, false), NOW);
-    assert!((0..8).all(|space| say(space).is_ok()), "as many as the cap");
+    assert!((0..8).all(|space| say(space).is_ok()), "a peer may send summaries up to the cap");
     let (what, cap) = ("entries of version summaries", limits::MAX_SUMMARIES as u64);
     assert_eq!(say(8), Err(SessionError::OverLimit { what, cap }));
 }

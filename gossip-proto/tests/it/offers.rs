@@ -86,7 +86,7 @@ fn claimed_records_are_left_out_of_the_session() {
         pair.run(|_, _, frame| vec![frame])
     };
     let contact = session();
-    // The few unasked records make no difference.
+    // Only the few records that are sent unasked arrive despite the claims.
     let left = contact.opener.stats.left_to_others;
     assert_eq!(left + contact.opener.stats.applied, RECORDS);
     assert!(left >= RECORDS - limits::MAX_UNASKED);

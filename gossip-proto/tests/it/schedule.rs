@@ -137,7 +137,7 @@ fn no_record_arrives_twice() -> Verdict {
     let sent = (tally.record_bytes - before.record_bytes) / 2;
     match wasted * 5 <= sent {
         true => Ok(()),
-        false => Err(format!("{wasted} of {sent} bytes of records were known already")),
+        false => Err(format!("{wasted} of {sent} bytes of records were already known")),
     }
 }
 
@@ -201,7 +201,7 @@ fn a_failed_fetch_is_repeated_elsewhere() -> Verdict {
         while !(1..12).any(|node| world.host(node).holds("news")) {
             run_for(&mut world, Duration::from_millis(5));
         }
-        // Others are in session with it, or will be.
+        // Other nodes are in a session with it, or are about to open one.
         world.crash(0);
         within("news of a node that died", until_agreed(&mut world, SECOND * 90), SECOND * 15)?;
     }
@@ -247,7 +247,7 @@ fn silent_members_delay_no_start_and_no_return() -> Verdict {
 
 #[test]
 fn one_living_member_of_401_is_found() -> Verdict {
-    // In addition to the node that looks for it.
+    // Two nodes run: the member, and the node that looks for it.
     silent_members_cost_little(402, 2, SECOND * 30)
 }
 
@@ -290,7 +290,7 @@ fn steady_writes_keep_up() -> Verdict {
     let (wasted, sent) = (world.tally().wasted_bytes, world.tally().record_bytes / 2);
     match wasted * 5 <= sent {
         true => Ok(()),
-        false => Err(format!("{wasted} of {sent} bytes of records were known already")),
+        false => Err(format!("{wasted} of {sent} bytes of records were already known")),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Bit planes: the same bit of many numbers side by side.
 //!
-//! Signs and exponents of an embedding's values resemble each other, their mantissas are noise.
-//! LZ4 finds no repetition while both are interleaved. With a separate plane for every bit, the
-//! planes of the exponents shrink and the others cost nothing extra.
+//! Signs and exponents of an embedding's values resemble each other, while their mantissas are
+//! noise. LZ4 finds no repetition where both are interleaved. With a separate plane for every bit,
+//! the planes of the exponents shrink and the others cost nothing extra.
 
 use alloc::vec;
 use alloc::vec::Vec;

@@ -12,7 +12,7 @@ use crate::{Compression, DecodeError};
 
 /// Little-endian `f32`.
 const SINGLE: u8 = 0;
-/// Little-endian halves, which widen to exactly the values.
+/// Little-endian halves, used only if widening them yields exactly the values.
 const HALF: u8 = 1;
 /// Bit planes of `f32` in LZ4.
 const SINGLE_PLANES: u8 = 2;

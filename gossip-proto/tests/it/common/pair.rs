@@ -60,7 +60,7 @@ impl<V: View> Pair<V> {
         }
     }
 
-    /// Runs to the end; `tamper` sees every frame and may change, drop or multiply it.
+    /// Runs to the end; `tamper` sees every frame and may change, drop or duplicate it.
     pub(crate) fn run(
         mut self,
         mut tamper: impl FnMut(usize, bool, Vec<u8>) -> Vec<Vec<u8>>,
@@ -90,7 +90,7 @@ impl<V: View> Pair<V> {
         let mut events = Vec::new();
         for session in [&mut self.opener, &mut self.acceptor] {
             let events_of_one = std::iter::from_fn(|| session.poll_event());
-            // Every session has a greeting, which separate tests cover.
+            // Every session has a greeting; separate tests cover it.
             events.extend(events_of_one.filter(|event| !matches!(event, Event::Greeted(_))));
         }
         Contact {

@@ -62,7 +62,7 @@ pub(crate) fn batch(contents: Vec<PatternContent>) -> Delivery<PatternContent> {
     Delivery { records, contents }
 }
 
-/// Bytes of the batch in the plainest binary encoding: lengths and counts of one byte, raw texts,
+/// Bytes of the batch in the simplest binary encoding: lengths and counts of one byte, raw texts,
 /// every node in full, versions of eight bytes, floats of four.
 pub(crate) fn plain_len(batch: &Delivery<PatternContent>) -> usize {
     let part = |p: &Part| 32 + 8 + 1 + p.dots.len() * (8 + 32);

@@ -54,7 +54,7 @@ pub(crate) fn frame(input: &[u8]) {
     }
 }
 
-/// The bytes of the contents of a message, by one codec. Decoded contents survive another encoding.
+/// The bytes of the contents of a message, by one codec. Decoded contents survive re-encoding.
 fn delivery<C: Wire + Clone>(sync: &PatternSync) {
     let Ok(delivery) = sync.clone().into_delivery::<C>() else { return };
     for compression in [Compression::Off, Compression::Lz4] {
@@ -98,12 +98,12 @@ pub(crate) fn record(input: &[u8]) {
             assert!(canonical, "decoded, but not canonical: {record:?}");
             assert_eq!(sync.records, [record]);
         }
-        Ok(other) => panic!("a batch was taken for {other:?}"),
+        Ok(other) => panic!("a batch was decoded as {other:?}"),
         Err(error) => assert!(!canonical, "{error}: {record:?}"),
     }
 }
 
-/// Any bytes as the packed sections of a batch, with any claim of the unpacked length.
+/// Any bytes as the packed sections of a batch, with any claimed unpacked length.
 pub(crate) fn decompression(input: &[u8]) {
     let Some((&[claim @ .., width], packed)) = input.split_first_chunk::<4>() else { return };
     let claim = u32::from_le_bytes([claim[0], claim[1], claim[2], 0]);

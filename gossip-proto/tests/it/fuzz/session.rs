@@ -7,7 +7,7 @@ use engram_gossip_proto::{Compression, Ending, Kind, Session, SessionConfig};
 
 use crate::common::{Memory, Store, content, parameters, space};
 
-/// Two nodes in session, over a wire that an attacker controls.
+/// Two nodes in a session, over a wire that an attacker controls.
 struct Attack<'a> {
     input: &'a [u8],
     stores: [Store; 2],

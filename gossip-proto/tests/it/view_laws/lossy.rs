@@ -239,7 +239,7 @@ impl View for LossyView {
         summary(&self.store.state().tree())
     }
 
-    /// Holds the store during the work.
+    /// Keeps the store borrowed while `work` runs.
     fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
         work(&mut self.store.state().clocks);
         true
