@@ -89,7 +89,7 @@ impl Store {
         self.sessions.most.load(Ordering::SeqCst) / self.spaces.len()
     }
 
-    /// Makes the view of the next delivery panic.
+    /// Makes the view panic at the next delivery.
     pub(crate) fn set_trap(&self) {
         self.trap.store(true, Ordering::SeqCst);
     }
