@@ -268,8 +268,8 @@ impl Store {
         self.unhosted.lock().expect(HELD).iter().cloned().collect()
     }
 
-    /// Hosts `id` from now on, with its stored state, and returns the space. Returns a space that is already
-    /// hosted unchanged.
+    /// Hosts `id` from now on, with its stored state, and returns the space. If the space is already hosted,
+    /// returns it unchanged.
     ///
     /// [`Node::add_space`](crate::Node::add_space) and [`Binding::add_space`](crate::Binding::add_space) also
     /// announce the space to the peers and wait for the first contact; this method is for a store without
