@@ -11,7 +11,7 @@ use engram_gossip_net::{Conditions, MemoryNetwork};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 
-/// Maximum bytes per second that an idle node of a hundred may send.
+/// Maximum bytes per second that each of a hundred idle nodes may send.
 const OWN: f64 = 160.0;
 const ON_THE_WIRE: f64 = 600.0;
 /// Maximum seconds until all records are on all nodes.

@@ -31,7 +31,7 @@ fn layouts() -> [(&'static str, [Arc<Runtime>; 2]); 2] {
 fn silent() -> NetConfig {
     let mut config = quiet();
     config.schedule.advert_fanout = 0;
-    // A benchmark transfers in seconds the quota of minutes.
+    // A benchmark uses up the quota of several minutes within seconds.
     config.schedule.limits.peer = PeerQuota::UNLIMITED;
     config
 }
@@ -54,7 +54,7 @@ fn pair(ends: &[Arc<Runtime>; 2]) -> [Node; 2] {
         a.connected_to(ids[1]).await;
         b.connected_to(ids[0]).await;
     });
-    // A subscriber wakes up for each session; the bare server has none.
+    // Each session would wake a subscriber; the bare server has none.
     [a.unheard(), b.unheard()]
 }
 

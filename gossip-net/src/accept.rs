@@ -43,9 +43,9 @@ async fn answer(shared: Arc<Shared>, incoming: Incoming, _permit: HandshakePermi
     };
     shared.counters.update(|stats| stats.handshakes_accepted += 1);
     match shared.peer(&id) {
-        // If the peer's task is ending, the connection is dropped with the unsent command.
+        // If the peer's task is ending, the command is lost and the connection is dropped.
         Some(peer) => peer.command(Command::Accepted(connection)),
-        // Evicted since the handshake began.
+        // The peer was evicted during the handshake.
         None => Close::Evicted.close(&connection),
     }
 }

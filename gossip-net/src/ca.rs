@@ -39,7 +39,7 @@ pub struct ClusterCa {
 pub struct NodeCredentials {
     /// The certificate.
     pub certificate_pem: String,
-    /// The private key, PKCS #8. Only the node may be able to read it.
+    /// The private key, PKCS #8. Only the node should be able to read it.
     pub key_pem: String,
     /// The node id to put into the roster.
     pub node_id: NodeId,

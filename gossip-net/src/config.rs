@@ -21,14 +21,14 @@ use crate::limits::SESSION_TIMEOUT;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NetConfig {
-    /// The UDP address to listen on. Port 0 takes a free one, see
+    /// The UDP address to listen on. Port 0 selects a free port; see
     /// [`Gossip::local_addr`](crate::Gossip::local_addr). `[::]` accepts IPv4 as well if the system
     /// supports it.
     pub listen: SocketAddr,
     /// When the node contacts its peers, and its rate limits.
     pub schedule: ScheduleConfig,
-    /// Silence after which a connection is closed; keep-alives are sent every third of it. `None`,
-    /// the default, means three intervals, at least three minutes.
+    /// Silence after which a connection is closed; a keep-alive is sent after a third of it. `None`,
+    /// the default, means three intervals, but at least three minutes.
     pub idle_timeout: Option<Duration>,
     /// Maximum time that a shutdown waits for running sessions. Default: 5 s.
     pub shutdown_grace: Duration,

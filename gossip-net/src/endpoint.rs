@@ -22,7 +22,7 @@ use crate::{BindError, HandshakeError, Identity, NetConfig, NodeId, Roster};
 
 /// The endpoint of a node and the shared state of its handshakes.
 pub(crate) struct Socket {
-    /// `None` once the node has stopped: the last handle keeps the port in use.
+    /// `None` once the node has stopped: an endpoint that is not dropped keeps the port in use.
     endpoint: Mutex<Option<Endpoint>>,
     udp: Weak<dyn AsyncUdpSocket>,
     address: SocketAddr,
@@ -153,7 +153,7 @@ impl Socket {
 
 /// Moves a closed endpoint to a port of its own.
 fn leave_port(endpoint: &Endpoint) -> io::Result<()> {
-    // An endpoint keeps its previous socket, so it releases the first one with the second change.
+    // An endpoint keeps its previous socket, so only the second rebind releases the original one.
     for _ in 0..2 {
         endpoint.rebind(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?)?;
     }

@@ -39,7 +39,7 @@ pub enum BindError {
     NoRuntime,
 }
 
-/// The reason why a running node did not take another identity. The old one stays in force.
+/// The reason why a running node did not accept a new identity. The old one stays in force.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RotateError {

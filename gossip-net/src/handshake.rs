@@ -19,7 +19,9 @@ pub enum HandshakeError {
         node: NodeId,
     },
     /// The dialled address belongs to a different node than the roster says.
-    #[error("dialled {expected} but met {found}; correct the address or the node id in the roster")]
+    #[error(
+        "dialled {expected}, but {found} answered; correct the address or the node id in the roster"
+    )]
     WrongNode {
         /// The dialled node.
         expected: NodeId,
@@ -64,17 +66,19 @@ pub enum HandshakeError {
     RefusedCertificate,
     /// The peer accepts no connection now: it is shutting down, or busy with other handshakes.
     #[error(
-        "the peer accepts no connection now: shutdown, or too many handshakes; this node dials again"
+        "the peer accepts no connection now: it is shutting down or has too many handshakes; this node dials again"
     )]
     Busy,
     /// No answer in time: the node is down, the address is wrong, or UDP is blocked.
-    #[error("no answer; check that the node is up, its address correct, and UDP not blocked")]
+    #[error("no answer; check that the node is up, its address is correct, and UDP is not blocked")]
     TimedOut,
     /// The host name cannot be resolved, or the address cannot be dialled.
     #[error("the address cannot be dialled: {0}")]
     Address(String),
     /// The roster has no address for the node, so the node has to dial us.
-    #[error("the roster has no address for this node; give it one, or wait for it to dial us")]
+    #[error(
+        "the roster has no address for the peer; add one, or wait for the peer to dial this node"
+    )]
     NoAddress,
     /// The connection ended for another reason.
     #[error("the connection ended: {0}")]

@@ -27,9 +27,10 @@ pub enum Liveness {
 
 /// The liveness of the roster's members.
 ///
-/// Membership never admits a node: the roster does. It only spares the timer and the dialler
-/// members that are known to be down. A wrong answer costs time, never data: a member that is
-/// reported down is still dialled occasionally, may dial this node, and is served like any other.
+/// Membership never admits a node: the roster does. It only keeps the timer and the dialler from
+/// contacting members that are known to be down. A wrong answer costs time, never data: a member
+/// that is reported down is still dialled occasionally, may dial this node, and is served like any
+/// other.
 ///
 /// There are three implementations: [`StaticSeeds`] reports every member alive; [`HostSwim`] relays
 /// the host's failure detector; `Swim` (feature `swim`) detects failures itself.
@@ -101,7 +102,7 @@ pub enum MembershipInput<'a> {
 
 /// Reports every member of the roster alive.
 ///
-/// Back-off spaces failed dials regardless.
+/// Failed dials are still retried with back-off.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StaticSeeds;
 

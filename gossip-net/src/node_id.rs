@@ -21,7 +21,7 @@ pub struct NodeId([u8; 32]);
 #[non_exhaustive]
 pub enum NodeIdError {
     /// Not 64 characters long.
-    #[error("a node id has 64 hex digits, this text has {0} characters")]
+    #[error("a node id has 64 hex digits, but this text has {0} characters")]
     Length(usize),
     /// A character that is not a hex digit.
     #[error("a node id has only hex digits; found {0:?}")]

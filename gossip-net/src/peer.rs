@@ -38,14 +38,14 @@ pub(crate) struct PeerTask {
     /// The time of the last wake-up.
     now: Instant,
     address: Option<String>,
-    /// Where the peer answered although the roster gives that address to another member.
+    /// The address at which the peer answered, although the roster gives it to another member.
     sighted: Option<SocketAddr>,
     link: Option<Link>,
     lookup: Option<Lookup>,
     /// The resolved addresses of the peer.
     addresses: Vec<SocketAddr>,
     dial: Option<Dial>,
-    /// The last published cause of an unreachable peer.
+    /// The last published cause why the peer is unreachable.
     told: Option<HandshakeError>,
     sessions: Sessions,
     lingering: Lingering,
@@ -203,7 +203,7 @@ impl PeerTask {
         }
     }
 
-    /// A peer sends nothing before it has accepted this node, so any message is a proof.
+    /// A peer sends nothing before it has accepted this node, so any message proves that it has.
     fn note_sign_of_life(&mut self) {
         if self.proof_due().is_some() {
             self.prove();

@@ -17,7 +17,7 @@ use crate::schedule::SessionClaims;
 use crate::stream::{Abort, FrameStream, Linger, StreamError};
 use crate::{NodeId, SyncError, TimedStep};
 
-/// Frames above this size yield to the runtime, so that their packets leave early.
+/// After a frame above this size, a session yields to the runtime, so that the packets leave early.
 const LARGE: usize = 64 << 10;
 
 /// The end of a session.

@@ -32,7 +32,7 @@ pub(crate) enum StreamError {
     Connection(ConnectionError),
     /// The peer aborted the stream.
     Aborted(Option<Abort>),
-    /// The peer ended the stream where a frame had to follow.
+    /// The peer ended the stream where a frame was expected.
     Ended,
     /// The deadline passed.
     TimedOut(TimedStep),
@@ -202,7 +202,7 @@ impl From<StreamError> for SyncError {
                 (Some(close), _) => Self::Lost(close.reason().into()),
                 (None, HandshakeError::Closed(text)) => Self::Lost(text),
                 (None, HandshakeError::TimedOut) => Self::Lost("no response".into()),
-                // Only now the dialler learns that the acceptor refused its certificate.
+                // Only now does the dialler learn that the acceptor refused its certificate.
                 (None, refused) => Self::Unreachable(refused),
             },
             StreamError::Aborted(Some(Abort::Busy | Abort::Crossed)) => Self::Busy,

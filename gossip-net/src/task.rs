@@ -1,5 +1,4 @@
-//! Futures in slots: work that a task runs alongside its other events, and waits for an optional
-//! future.
+//! Work that a task runs alongside its other events, and a wait for an optional future.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;

@@ -81,13 +81,13 @@ pub(crate) fn server_config(identity: &Identity, verifier: Arc<PeerVerifier>) ->
 /// The acceptable keys.
 #[derive(Debug)]
 pub(crate) enum Expected {
-    /// This node's key: we dialled it.
+    /// The key of the node that we dialled.
     Node(NodeId),
-    /// Any member's key: it dialled us.
+    /// The key of any member, if the peer dialled us.
     Member(Arc<Roster>),
 }
 
-/// Verifies one peer: its chain and its possession of the key like WebPKI, then the key's node id.
+/// Verifies one peer: first its chain and its possession of the key, as WebPKI does, then the node id.
 pub(crate) struct PeerVerifier {
     trust: Trust,
     expected: Expected,

@@ -72,8 +72,10 @@ pub enum Violation {
         /// The key of the row.
         key: Vec<u8>,
     },
-    /// The store holds a row that was removed, or was never committed to it.
-    #[error("{step}: the row {key:02x?} of {table:?} was removed, or was never committed here")]
+    /// The store holds a row that was removed or never committed.
+    #[error(
+        "{step}: the store holds the row {key:02x?} of {table:?}, which was removed or never committed"
+    )]
     Unknown {
         /// The step of the suite.
         step: &'static str,
@@ -106,9 +108,9 @@ pub enum Violation {
         found: u64,
     },
     /// A backup overwrote an existing path.
-    #[error("a backup to an existing path must be refused")]
+    #[error("a backup overwrote an existing path instead of refusing it")]
     Overwritten,
-    /// A call failed that must succeed here.
+    /// A call that must succeed at this step failed.
     #[error("{step}: {error}")]
     Failed {
         /// The step of the suite.

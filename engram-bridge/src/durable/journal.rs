@@ -17,7 +17,7 @@ use crate::replica::record::Record;
 /// Makes the changes of all spaces durable.
 ///
 /// One thread commits at a time. Changes that arrive during a commit become durable together in the next one,
-/// so their writers share one sync of the disk. No lock is held while the disk works.
+/// so their writers share one sync of the disk. No lock is held during disk I/O.
 pub(crate) struct Journal {
     store: Option<Arc<dyn StateStore>>,
     queue: Mutex<Queue>,
@@ -38,7 +38,7 @@ struct Queue {
     outcome: Arc<Outcome>,
     /// Whether a thread is committing.
     busy: bool,
-    /// Repairs of the store. They precede the changes of each commit until one succeeds.
+    /// Repairs of the store. Each commit writes them before its own changes, until a commit succeeds.
     repairs: Batch,
     figures: Figures,
 }
@@ -55,8 +55,8 @@ pub(crate) struct Figures {
 }
 
 impl Journal {
-    /// Creates a journal on `store`; without one, nothing is stored. Calls `on_state` when commits begin to
-    /// fail, and when they succeed again.
+    /// Creates a journal on `store`; if that is `None`, nothing is stored. Calls `on_state` when commits begin
+    /// to fail, and when they succeed again.
     pub(crate) fn new(
         store: Option<Arc<dyn StateStore>>,
         on_state: impl Fn(Option<StorageError>) + Send + Sync + 'static,
@@ -102,7 +102,7 @@ impl Journal {
         self.commit_batch(batch)
     }
 
-    /// Makes it durable that the first contact of a space is over.
+    /// Durably records that the first contact of a space is over.
     pub(crate) fn commit_settled(&self, space: &SpaceId) -> Result<(), StorageError> {
         let mut batch = Batch::default();
         let (key, mark) = (schema::settled_key(space), schema::encode_settled(space));
@@ -155,7 +155,7 @@ impl Journal {
             finished.set(committed).expect("one thread commits");
             self.ended.notify_all();
         }
-        outcome.get().cloned().expect("the loop ends with it")
+        outcome.get().cloned().expect("the loop ends once the outcome is set")
     }
 
     fn note(&self, queue: &mut Queue, committed: &Result<(), StorageError>, took: Duration) {
@@ -193,7 +193,7 @@ impl Journal {
         self.stored("the store")?.compact()
     }
 
-    /// Releases what the store has open.
+    /// Releases the files that the store holds open.
     pub(crate) fn close(&self) {
         if let Some(store) = &self.store {
             store.close();

@@ -36,7 +36,7 @@ pub struct Migration {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MigrateError {
-    /// The store cannot be read with the other precision.
+    /// The store cannot be read with the precision that it is to be migrated from.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A content does not fit the new precision.

@@ -9,8 +9,8 @@ use crate::durable::storage::StorageError;
 
 /// The state of a store when its node opened it.
 ///
-/// The node starts in every case. It gets missing records back from its peers, except those that only this node
-/// held.
+/// The node starts in each of these cases. It gets missing records back from its peers, except those that only
+/// this node held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {
@@ -34,7 +34,7 @@ pub enum Recovery {
     },
     /// The store could not be read. It was set aside, and the node starts with an empty one.
     SetAside {
-        /// The new place of the old store.
+        /// The place to which the old store was moved.
         place: String,
         /// The cause.
         reason: String,

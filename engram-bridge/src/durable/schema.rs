@@ -1,7 +1,7 @@
 //! Keys and encodings of the rows of a state store.
 //!
-//! Every row reveals its own damage: a content by its digest, which is the key of its row or is named by the
-//! record in the same row; every other row by a checksum.
+//! Damage to any row is detected. The digest of a content protects it: the digest is the key of the content's
+//! row, or the record in the same row names it. A checksum protects every other row.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -101,12 +101,12 @@ pub(crate) fn root_space(key: &[u8]) -> Option<SpaceId> {
     space_of(ROOT, key)
 }
 
-/// The key of the mark that says that the first contact of a space is over.
+/// The key of the mark that records the end of the first contact of a space.
 pub(crate) fn settled_key(space: &SpaceId) -> Vec<u8> {
     [SETTLED, space.as_str().as_bytes()].concat()
 }
 
-/// The space whose first contact is over, if `key` is such a mark.
+/// The space whose first-contact mark is stored under `key`.
 pub(crate) fn settled_space(key: &[u8]) -> Option<SpaceId> {
     space_of(SETTLED, key)
 }
@@ -171,8 +171,8 @@ pub(crate) fn split_key(key: &[u8]) -> Option<(SpaceId, &[u8])> {
     Some((SpaceId::new(space).ok()?, &key[4 + space.len()..]))
 }
 
-/// Encodes a content after a mark of its origin. The digest protects the content but not the mark: damage to
-/// the mark may change the origin or lose the content, but never changes the content.
+/// Encodes a mark of the content's origin, followed by the content. The digest protects the content but not the
+/// mark: damage to the mark may change the origin or lose the content, but never changes the content.
 pub(crate) fn encode_content(content: &Content) -> Vec<u8> {
     let mut bytes = match content.introducer() {
         Introducer::Engine => vec![ENGINE],
@@ -237,7 +237,7 @@ pub(crate) fn encode_record(
     bytes
 }
 
-/// Decodes a row of [`encode_record`]; `None` if the record or the content is damaged.
+/// Decodes a row that [`encode_record`] wrote; `None` if the record or the content is damaged.
 pub(crate) fn decode_record(
     key: &[u8],
     bytes: &[u8],

@@ -10,10 +10,11 @@ pub use memory::MemoryStateStore;
 #[cfg(feature = "redb")]
 pub use redb::RedbStateStore;
 
-/// A few tables of byte rows, changed in atomic batches. A [`Store`](crate::Store) keeps its state in one.
+/// The storage of a [`Store`](crate::Store): a few tables of byte rows, changed in atomic batches.
 ///
 /// [`Store`](crate::Store) validates every row that it reads, so an implementation only has to keep bytes. The
-/// crate has two: a file ([`RedbStateStore`], feature `redb`) and memory ([`MemoryStateStore`], for tests).
+/// crate has two implementations: [`RedbStateStore`] (in a file, feature `redb`) and [`MemoryStateStore`] (in
+/// memory, for tests).
 ///
 /// Calls may block on a disk. The caller makes one commit at a time; the other methods may run during a commit.
 /// The suite in `conformance` (feature `conformance`) checks an implementation.
@@ -29,8 +30,8 @@ pub trait StateStore: Send + Sync {
     /// and a loss of power.
     ///
     /// # Errors
-    /// [`StorageError`] if the batch cannot be written. A later commit may succeed, for example after a full
-    /// disk was cleared.
+    /// [`StorageError`] if the batch cannot be written. A later commit may succeed, for example once a
+    /// full disk has free space again.
     fn commit(&self, batch: &Batch) -> Result<(), StorageError>;
 
     /// The size of the store, as far as it is known. Does not wait for a commit.
@@ -59,8 +60,8 @@ pub trait StateStore: Send + Sync {
     /// [`StorageError`] if this store cannot be copied, or if the copy cannot be written.
     fn backup(&self, to: &Path) -> Result<(), StorageError>;
 
-    /// Releases what the store has open, so that another one can open the same data. Waits for other calls. A
-    /// later call opens it again. Does nothing by default.
+    /// Releases the files that the store holds open, so that another store can open the same data. Waits for
+    /// running calls. A later call reopens the files. Does nothing by default.
     fn close(&self) {}
 }
 
@@ -99,7 +100,7 @@ impl Table {
     /// All tables.
     pub const ALL: [Self; 3] = [Self::Meta, Self::Records, Self::Contents];
 
-    /// The name of the table in files. It never changes.
+    /// The name under which files store the table. It never changes.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Meta => "meta",
@@ -155,7 +156,7 @@ impl Batch {
 }
 
 impl StorageError {
-    /// Whether the disk refuses writes, although its rows may be readable.
+    /// Whether the disk refuses writes; the rows may still be readable.
     pub(crate) const fn refuses_writes(&self) -> bool {
         matches!(self, Self::Full { .. } | Self::ReadOnly { .. })
     }
@@ -166,8 +167,8 @@ impl StorageError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// Another process has the store open, or a node of this process whose [`Node::stop`](crate::Node::stop) has
-    /// not returned.
+    /// Another process has the store open, or this process has a node on it whose
+    /// [`Node::stop`](crate::Node::stop) has not returned.
     #[error(
         "{place} is in use by another process, or by a node of this process that is not stopped; stop it, or give this node its own path"
     )]
@@ -176,14 +177,14 @@ pub enum StorageError {
         place: String,
     },
     /// A backup is reading the store.
-    #[error("a backup is reading {place}; nothing was changed, compact it after the backup")]
+    #[error("a backup is reading {place}; nothing was changed; compact the store after the backup")]
     Busy {
         /// The file.
         place: String,
     },
     /// The disk has no room.
     #[error(
-        "{place}: no room to write ({reason}); nothing was changed, free some space: a running node then recovers by itself, and a refused request may be repeated"
+        "{place}: no room to write ({reason}); nothing was changed; free some space: a running node then recovers by itself, and refused requests can be retried"
     )]
     Full {
         /// The file.
@@ -193,7 +194,7 @@ pub enum StorageError {
     },
     /// The store cannot be written, but may be readable.
     #[error(
-        "{place} cannot be written ({reason}); nothing was changed, mount the disk for writing or set the permissions: a running node then recovers by itself, and a refused request may be repeated"
+        "{place} cannot be written ({reason}); nothing was changed; mount the disk for writing or correct the permissions: a running node then recovers by itself, and refused requests can be retried"
     )]
     ReadOnly {
         /// The file.
@@ -211,7 +212,7 @@ pub enum StorageError {
     },
     /// Another version of the program wrote the file.
     #[error(
-        "{place} was written by another version ({reason}); nothing was changed, use that version or another path"
+        "{place} was written by another version ({reason}); nothing was changed; use that version or another path"
     )]
     Newer {
         /// The file.
@@ -220,7 +221,7 @@ pub enum StorageError {
         reason: String,
     },
     /// Any other failure.
-    #[error("{place}: {reason}; nothing was changed, check the path and its permissions")]
+    #[error("{place}: {reason}; nothing was changed; check the path and its permissions")]
     Failed {
         /// The file.
         place: String,

@@ -42,7 +42,7 @@ impl Confidence {
     }
 
     /// Takes `raw` from an engine without validation, including NaN and numbers outside 0..=1. A
-    /// pattern with such a confidence is refused by name when it is submitted, and stays in the
+    /// submission refuses a pattern with such a confidence and reports it; the pattern stays in the
     /// local view.
     pub const fn from_engine(raw: f32) -> Self {
         Self(raw + 0.0)
@@ -62,7 +62,7 @@ impl fmt::Display for Confidence {
 
 /// The number is not a confidence. Nothing was changed; correct the number at its source.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("a confidence lies in 0..=1, {0} does not")]
+#[error("a confidence must lie in 0..=1, but this one is {0}")]
 pub struct ConfidenceError(pub f32);
 
 /// A consolidated semantic pattern, field for field as in Engram.

@@ -75,7 +75,7 @@ pub struct BeliefUpdateRecord {
 
 /// A cache of consolidation snapshots, which Engram's scheduler writes and its queries read.
 ///
-/// The methods are Engram's, name by name. All are synchronous and must return quickly: the
+/// The methods have the same names as Engram's. All are synchronous and must return quickly: the
 /// scheduler and the request handlers call them directly.
 pub trait ConsolidationService: Send + Sync {
     /// The current snapshot, if there is one.

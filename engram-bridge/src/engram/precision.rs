@@ -6,7 +6,7 @@ use std::fmt;
 /// way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// Four bytes a value (default).
+    /// Four bytes per value (default).
     #[default]
     F32,
     /// Rounded once to half precision when a pattern enters the store.

@@ -36,7 +36,7 @@ pub enum PatternError {
     },
     /// The embedding does not come from the cluster's model.
     #[error(
-        "its embedding has {found} dimensions, this cluster's have {expected}; embed it with the cluster's model"
+        "its embedding has {found} dimensions, but this cluster uses {expected}; embed it with the cluster's model"
     )]
     Dimension {
         /// The cluster's dimension.
@@ -104,7 +104,7 @@ pub enum PatternError {
     },
     /// The id occurs twice in one snapshot.
     #[error(
-        "its id occurs twice in this snapshot; the first copy was kept, give this one its own id"
+        "its id occurs twice in this snapshot; the first copy was kept; give this one its own id"
     )]
     Duplicate,
     /// It does not fit into a message.
@@ -113,7 +113,7 @@ pub enum PatternError {
     /// The record of its id carries the greatest possible version, so no later one exists.
     #[error(
         "its record carries the greatest version that exists, written by a wrong clock; nothing was \
-         written, set the clock right and drop the implausible versions of this id"
+         written; correct the clock, then drop the implausible versions of this id"
     )]
     VersionsExhausted,
 }
@@ -209,7 +209,7 @@ impl Content {
         Some(Self { held: Held { pattern, introducer }, digest })
     }
 
-    /// The same content in a different shape.
+    /// The same content in canonical form for `shape`.
     pub(crate) fn reshaped(&self, shape: Shape, hasher: &AnyHasher) -> Result<Self, PatternError> {
         let mut content = Self::new(&self.held.pattern, shape, hasher)?;
         content.held.introducer = self.held.introducer.clone();

@@ -30,7 +30,7 @@ impl Environment {
     /// # Panics
     /// The store panics if the system cannot supply a random number when one is needed.
     pub fn system() -> Self {
-        let random = || getrandom::u64().expect("the operating system gives random numbers");
+        let random = || getrandom::u64().expect("the operating system provides random numbers");
         Self::new(Timestamp::now, random)
     }
 }

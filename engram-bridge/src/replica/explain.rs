@@ -32,9 +32,9 @@ pub struct PatternExplanation {
     /// The content that this node's own engine submitted last.
     pub last_submitted: Option<Digest>,
     /// The decision of the strategy, its margin, and the contribution of each version that is not
-    /// suppressed, ascending by digest; `None` if there is none.
+    /// suppressed, ascending by digest; `None` if there is no such version.
     pub resolution: Option<Explanation>,
-    /// The role of the visible pattern among those of other ids, as far as it was compared.
+    /// The role of the visible pattern among those of other ids; `None` if it was not compared.
     pub compared: Option<ComparedPattern>,
 }
 

@@ -1,4 +1,4 @@
-//! The versions that this node writes under.
+//! Issues the versions under which this node writes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ impl DotIssuer {
         self.foreign
     }
 
-    /// Forgets every own version except `greatest`, the greatest one in the node's own state.
+    /// Forgets every own version except `greatest`, the greatest plausible one in the node's state.
     pub(crate) fn relearn(&mut self, greatest: u64) {
         self.hybrid = HybridClock::new(BUILT_AT);
         self.hybrid.recall(greatest);

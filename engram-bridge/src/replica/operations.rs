@@ -26,7 +26,7 @@ pub enum Citations {
     AsGiven,
 }
 
-/// A change, with its outcome for the report.
+/// A change, and the suppression faults to report.
 pub(crate) struct Planned {
     pub(crate) change: Change,
     pub(crate) faults: Vec<SuppressionFault>,
@@ -264,7 +264,7 @@ fn holds_replaced(record: &Record, issuer: &DotIssuer) -> bool {
     issuer.replaced().iter().any(|old| record.of_node(old).next().is_some())
 }
 
-/// Whether `content` is a blend of several versions that was handed out, and no live version.
+/// Whether `content` is a blend of several versions that was handed out and is not a live version.
 fn is_echo(entry: &Entry, content: &Content) -> bool {
     let digest = content.digest();
     entry.blends().contains(&digest) && !entry.record.live().contains(&digest)
@@ -298,7 +298,7 @@ pub(crate) fn last_submitted_after(
     }
 }
 
-/// The node that wrote the news in `arrived`: the node with the greatest new entry.
+/// The node that wrote the new part of `arrived`: the node with the greatest new entry.
 pub(crate) fn origin(held: &Record, arrived: &Record) -> Option<NodeId> {
     let known = held.siblings.context();
     let news = arrived.siblings.context().iter().filter(|(node, entry)| known.get(node) < *entry);

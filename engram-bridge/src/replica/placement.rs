@@ -1,17 +1,17 @@
 //! The place of a content in the store: in the row of its record, or in a row of its own.
 //!
-//! Most records have a single live content of a few kilobytes. In one row the two are one change of
-//! one page: a row of its own for each content makes a store write twice as many pages for an update.
+//! Most records have a single live content of a few kilobytes. If the record and its content share a
+//! row, an update changes one page; with separate rows, the store writes twice as many pages.
 
 use engram_merkle::Digest;
 
 use crate::replica::content::{Content, encoded_len};
 
-/// Bytes of the longest content in the row of its record. A longer one is not written again whenever
-/// the record changes.
+/// Bytes of the longest content in the row of its record. A longer one has a row of its own, so that
+/// a change of the record does not rewrite it.
 const MAX_BESIDE: usize = 8 << 10;
 
-/// The rows of contents that a change of a record makes.
+/// The content rows that a change of a record writes and removes.
 #[derive(Default)]
 pub(crate) struct Placement {
     /// The content in the row of the record.
@@ -23,7 +23,7 @@ pub(crate) struct Placement {
 }
 
 impl Placement {
-    /// The rows after a change of the live contents, if those before it are in the store.
+    /// The edits for a change of the live contents, if the rows of `before` are in the store.
     pub(crate) fn change(before: &[Content], after: Vec<Content>) -> Self {
         let digests = |contents: &[Content]| contents.iter().map(Content::digest).collect();
         match (is_beside(before), is_beside(&after)) {
@@ -40,7 +40,7 @@ impl Placement {
         }
     }
 
-    /// The rows after a change, if those before it may be in the store or not.
+    /// The edits for a change, if the rows of `before` may or may not be in the store.
     pub(crate) fn anew(before: &[Content], after: Vec<Content>) -> Self {
         let mut gone: Vec<Digest> = without(before, &after).iter().map(Content::digest).collect();
         if !is_beside(&after) {
@@ -92,7 +92,7 @@ mod tests {
         contents.iter().map(Content::digest).collect()
     }
 
-    /// The rows of contents that a record with these live contents has.
+    /// The contents that have rows of their own, for a record with these live contents.
     fn rows(live: &[Content]) -> BTreeSet<Digest> {
         if is_beside(live) { BTreeSet::new() } else { digests(live) }
     }
@@ -111,7 +111,7 @@ mod tests {
         assert!(!is_beside(&[]) && !is_beside(&[content(1.0, 0), content(2.0, 0)]));
     }
 
-    /// From any set of live contents to any other, also where the store may have either.
+    /// Changes any set of live contents to any other, also if the store may hold the rows of either.
     #[test]
     fn the_rows_are_those_of_the_live_contents() {
         let all = [content(1.0, 0), content(2.0, 0), content(3.0, 0), content(4.0, MAX_BESIDE)];

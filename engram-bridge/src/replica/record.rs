@@ -85,7 +85,7 @@ impl Record {
         }
     }
 
-    /// Reads what [`encode`](Self::encode) writes; `None` if it is not canonical.
+    /// Decodes the output of [`encode`](Self::encode); `None` if the bytes are not canonical.
     pub(crate) fn decode(bytes: &mut Cursor<'_>) -> Option<Self> {
         let nodes = bytes.count(ENTRY + 4)?;
         let (mut context, mut live) = (Vec::with_capacity(nodes), Vec::with_capacity(nodes));

@@ -15,7 +15,7 @@ pub const MANY_VERSIONS: usize = 8;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SubmitReport {
-    /// Patterns that are new versions.
+    /// Patterns that became new versions.
     pub written: usize,
     /// Patterns that this node submitted last in the same form.
     pub unchanged: usize,
@@ -82,7 +82,7 @@ impl MergedView {
 }
 
 impl SubmitReport {
-    /// The report of a merged view of `patterns` patterns that was handed back.
+    /// The report of a submission that hands back a merged view of `patterns` patterns.
     pub(crate) fn of_echo(patterns: usize) -> Self {
         Self { echoed: patterns, ..Self::default() }
     }
@@ -107,7 +107,7 @@ impl SubmitReport {
         } += 1;
     }
 
-    /// The outcome of a snapshot of one pattern.
+    /// The outcome of a snapshot that contains one pattern.
     pub(crate) fn into_single(mut self) -> Result<Submitted, PatternError> {
         if let Some(rejected) = self.rejected.pop() {
             return Err(rejected.reason);

@@ -298,8 +298,8 @@ impl SpaceState {
         &mut self.clocks
     }
 
-    /// Marks every own version as held if the tree holds all of them up to `foreign`: this process
-    /// issued the later ones.
+    /// Marks every own version as held if the summary covers those up to `foreign`, since this
+    /// process issued all later ones.
     pub(crate) fn raise_own(&mut self, node: &[u8; 32], foreign: u64) {
         let own: ShortNode = *node.first_chunk().expect("a node id has 32 bytes");
         if self.clocks.summary().get(&own) >= foreign {

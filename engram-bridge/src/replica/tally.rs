@@ -7,7 +7,7 @@ use crate::replica::record::Record;
 
 /// For each node that any record names: its greatest context entry, and the number of its entries.
 ///
-/// The greatest entry never falls: it also covers entries that were replaced since.
+/// The greatest entry falls only in a recount: it also covers entries that have since been replaced.
 #[derive(Debug, Default)]
 pub(crate) struct Tallies {
     nodes: BTreeMap<[u8; 32], Tally>,

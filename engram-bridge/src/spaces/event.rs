@@ -8,7 +8,7 @@ use crate::replica::caps::Cap;
 use crate::replica::content::PatternError;
 use crate::spaces::error::AddSpaceError;
 
-/// The number of events that wait for a subscriber. A slower subscriber misses the oldest.
+/// The number of events buffered for each subscriber. A subscriber that falls further behind misses the oldest.
 pub const STATE_EVENT_QUEUE: usize = 1_024;
 
 /// An event of a node's state that may need attention.

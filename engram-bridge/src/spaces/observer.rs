@@ -68,7 +68,7 @@ impl ConsolidationRun {
         let age = now.as_nanoseconds().saturating_sub(generated_at.as_nanoseconds()).max(0);
         let count = updates.len().max(1) as f32;
         let novelty = || updates.iter().map(|update| update.novelty.abs());
-        // The sum of no numbers is -0.0.
+        // The sum of an empty iterator is -0.0.
         let mean = novelty().sum::<f32>() / count;
         let variance = novelty().map(|one| (one - mean).powi(2)).sum::<f32>() / count + 0.0;
         let cited = updates.iter().filter(|update| update.citation_delta != 0).count();

@@ -93,7 +93,7 @@ impl Space {
         // Taken under the same lock, so that the view has no later blend.
         let view = self.view_of(state);
         for (id, blend) in blends {
-            // A strategy should compose valid patterns. An invalid one is in the view nevertheless.
+            // A strategy should compose valid patterns. The view includes an invalid one nevertheless.
             if let Ok(content) = self.content_of(&blend) {
                 self.state_mut().hand_out(&id, &blend, content.digest());
             }
@@ -167,12 +167,12 @@ impl Space {
         self.view_version.subscribe()
     }
 
-    /// Calls `work` with the version summary of the space and its records by version.
     /// Whether the store can keep records of peers now: the last commit did not fail.
     pub(crate) fn accepts_records(&self) -> bool {
         !self.shared.journal.is_failing()
     }
 
+    /// Calls `work` with the version summary of the space and its records by version.
     pub(crate) fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) {
         work(self.state_mut().clocks());
     }

@@ -28,7 +28,7 @@ pub struct GossipStats {
 pub struct WriteStats {
     /// Versions that this node wrote, deletions included.
     pub written: u64,
-    /// Own writes that were reissued, because a peer knew a later version of this node than this process: a
+    /// Own writes that were reissued, because a peer knew a later version of this node than this process did: a
     /// second process writes under the same key, or the clock was set back.
     pub reissued: u64,
     /// Own writes that were not reissued, because too many own dots were live.
@@ -43,7 +43,7 @@ pub struct WriteStats {
     pub suppressions_dropped: u64,
     /// Parts of records that were refused for now, because their versions lie too far in the future.
     pub implausible: u64,
-    /// Members whose versions were refused as too far in the future. If they are most members, this node's
+    /// Members whose versions were refused as too far in the future. If this counts most members, this node's
     /// clock is behind.
     pub implausible_members: u64,
     /// Members that wrote versions more than [`CLOCK_TOLERANCE`](crate::replica::CLOCK_TOLERANCE) ahead of this

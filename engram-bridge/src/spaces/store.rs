@@ -146,8 +146,8 @@ impl StoreConfig {
 /// The whole state is in memory, and is served from there. An [opened](Self::open) store also keeps it in a
 /// [`StateStore`]: a change becomes visible, to peers too, only once it is durable. The state of a
 /// [new](Self::new) store ends with the process; the next process gets back from its peers the part that it had
-/// shared. A start resumes no identity, so the file of a store may be an older copy, and may be moved to any
-/// path and machine under the same key.
+/// shared. The file of a store may be an older copy, and may move to another path or machine, if the node keeps
+/// its key: the node gets its later writes from its peers.
 pub struct Store {
     node: NodeId,
     replaces: Vec<NodeId>,
@@ -268,8 +268,8 @@ impl Store {
         self.unhosted.lock().expect(HELD).iter().cloned().collect()
     }
 
-    /// Hosts `id` from now on, with its stored state, and returns the space. Returns a space that is already
-    /// hosted unchanged.
+    /// Hosts `id` from now on, with its stored state, and returns the space. If the space is already hosted,
+    /// returns it unchanged.
     ///
     /// [`Node::add_space`](crate::Node::add_space) and [`Binding::add_space`](crate::Binding::add_space) also
     /// announce the space to the peers and wait for the first contact; this method is for a store without
@@ -283,7 +283,7 @@ impl Store {
         self.add_space_with(id, |_| ())
     }
 
-    /// [`add_space`](Self::add_space), with a call of `prepare` on a new space before it becomes accessible.
+    /// [`add_space`](Self::add_space), but calls `prepare` on a new space before it becomes accessible.
     pub(crate) fn add_space_with(
         &self,
         id: &SpaceId,
@@ -313,7 +313,7 @@ impl Store {
         Ok(space)
     }
 
-    /// Reports a space that a peer named and this node cannot host.
+    /// Reports a space that a peer named but this node cannot host.
     pub(crate) fn note_unlearned(&self, space: &SpaceId, error: &AddSpaceError) {
         let (space, error) = (space.clone(), error.clone());
         self.shared.publish(StateEvent::SpaceRefused { space, error });
@@ -437,9 +437,9 @@ impl Store {
     }
 
     /// Drops the parts of records whose versions lie implausibly far in the future, on this node, in all
-    /// spaces. Peers with a right clock refuse these parts. Returns the number of changed records. O(records).
+    /// spaces. Peers with a correct clock refuse these parts. Returns the number of changed records. O(records).
     ///
-    /// Call it once this node's clock is right. This node's own writes and withdrawals among the parts are
+    /// Call it once this node's clock is correct. This node's own writes and withdrawals among the parts are
     /// reissued under plausible versions. Those of other nodes are lost here, so call it first on the nodes
     /// that wrote them.
     ///
@@ -473,7 +473,7 @@ impl Store {
         self.shared.journal.backup(to)
     }
 
-    /// Returns unused space of the store to the file system. Changes wait for it, readers do not. A store that
+    /// Returns unused space of the store to the file system. Changes wait for it; readers do not. A store that
     /// takes much more than its rows need is compacted when it is opened.
     ///
     /// # Errors
@@ -489,9 +489,9 @@ impl Store {
         self.shared.journal.retry();
     }
 
-    /// Closes the store in order: submits the patterns that wait for a first contact, and stores the times of
-    /// the last snapshots. Then releases the [`StateStore`], so that another [`open`](Self::open) can use it; a
-    /// later change opens it again. Everything else is durable already, except the snapshots that a service still
+    /// Closes the store: submits the patterns that wait for a first contact, stores the times of the last
+    /// snapshots, and releases the [`StateStore`], so that another [`open`](Self::open) can use it; a later
+    /// change reopens it. Everything else is durable already, except the snapshots that a service still
     /// queues: [`Node::stop`](crate::Node::stop) and [`Binding::stop`](crate::Binding::stop) wait for them.
     ///
     /// # Errors

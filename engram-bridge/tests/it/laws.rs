@@ -682,8 +682,7 @@ fn bad_pattern_is_refused_alone() {
     assert_eq!((report.taken(), space.visible_len()), (1, 1));
     let told: Vec<_> = report.rejected.iter().map(|it| (it.index, it.reason.to_string())).collect();
     let nan = "number 1 of its embedding is NaN; consolidate its episodes again";
-    let wide =
-        "its embedding has 5 dimensions, this cluster's have 4; embed it with the cluster's model";
+    let wide = "its embedding has 5 dimensions, but this cluster uses 4; embed it with the cluster's model";
     assert_eq!(told, [(0, nan.to_owned()), (2, wide.to_owned())]);
 }
 

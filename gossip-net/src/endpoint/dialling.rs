@@ -73,7 +73,7 @@ impl Socket {
         match addresses.is_empty() {
             false => Ok(addresses),
             true => {
-                let fault = "it has no address of this node's address family";
+                let fault = "none of its addresses belongs to this node's address family";
                 Err(HandshakeError::Address(fault.into()))
             }
         }

@@ -32,7 +32,7 @@ impl HostSwim {
         members.insert(node, (liveness, incarnation));
     }
 
-    /// Removes `node`: the host knows nothing of it any more.
+    /// Removes `node`, which the host no longer knows.
     pub fn forget(&self, node: &NodeId) {
         self.members.write().unwrap_or_else(PoisonError::into_inner).remove(node);
     }

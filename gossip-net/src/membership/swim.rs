@@ -163,7 +163,7 @@ impl Engine {
         incarnations.retain(|node, _| roster.binary_search(node).is_ok());
     }
 
-    /// Asks a member that foca does not list as active for its members.
+    /// Asks `peer` for its member list, unless foca already lists it as active.
     fn connected(&mut self, peer: NodeId) {
         let Self { foca: Some(foca), out, .. } = self else { return };
         if foca.iter_members().all(|member| member.id().node != peer) {
@@ -172,9 +172,9 @@ impl Engine {
         }
     }
 
-    /// Asks the next member of the roster that foca does not list as active. It may never have
-    /// joined, or may be connected again: two members that declared each other down would otherwise
-    /// not talk.
+    /// Asks the next roster member that foca does not list as active for its member list. That
+    /// member may never have joined, or may be connected again: two members that declared each
+    /// other down would otherwise not talk.
     fn invite(&mut self) {
         self.out.schedule(Due::Invitation, self.config.probe_interval);
         let Some(foca) = &self.foca else { return };
@@ -218,8 +218,8 @@ impl Engine {
             out.packets.push_back((from, correction));
         }
         *told = packet.sender().incarnation.max(*told);
-        // Otherwise a peer could make this node probe any node, or declare future incarnations
-        // down.
+        // Removes unknown incarnations: a peer could otherwise make this node probe any node, or
+        // declare future incarnations down.
         if let Some(known) =
             packet.about(|instance| incarnations.get(&instance.node) == Some(&instance.incarnation))
         {
@@ -268,15 +268,16 @@ impl Engine {
         if std::mem::take(&mut out.stirred) {
             ignore(foca.gossip(&mut *out));
         }
-        // foca also notifies members whose suspicion was refuted in time that they are down.
+        // foca also tells a member that refuted its suspicion in time that it is down: drop these
+        // packets.
         let is_down =
             |node: &NodeId| seen.get(node).is_some_and(|(seen, _)| *seen == Liveness::Down);
         out.packets.retain(|(to, packet)| !codec::says_down(packet) || is_down(to));
     }
 }
 
-/// A node ignores reports by others of greater incarnations of itself: a faulty member could
-/// otherwise exhaust the numbers.
+/// A node adopts an incarnation of itself that others report only below this limit: a faulty
+/// member could otherwise exhaust the numbers.
 const MAX_LEARNT_INCARNATION: u64 = u64::MAX / 2;
 
 fn liveness(state: State) -> Liveness {

@@ -167,8 +167,8 @@ impl PeerTask {
         self.sessions.opened = Some(Opened { session, work: Work::new(work), serves });
     }
 
-    /// The connection was lost just before: reports the session so that it is reopened on the next
-    /// one.
+    /// Reports a session whose connection was lost before it began, so that it is reopened on the
+    /// next connection.
     fn report_without_link(&self, session: SessionId) {
         let (id, end, used) = (self.id, SessionEnd::Displaced, Used::default());
         self.shared.tell(|scheduler, now| {

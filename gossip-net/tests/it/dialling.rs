@@ -60,7 +60,7 @@ async fn members_that_swapped_addresses_are_found() {
         member.address = None;
         member
     };
-    // They do not dial the third node, whose roster swaps their addresses.
+    // `a` and `b` do not dial `c`, whose roster swaps their addresses.
     let [mut at_b, mut at_a] = [a.member(), b.member()];
     std::mem::swap(&mut at_a.address, &mut at_b.address);
     c.gossip.set_roster(Roster::default());

@@ -172,7 +172,7 @@ async fn advert_flood_is_dropped() {
     }
     let stats = scene.a.gossip.stats();
     assert!(stats.datagrams_over_limit > 0, "{stats:?}");
-    // The first session that it triggers gets no answer, and the connection is closed.
+    // The first session that an advert triggers gets no answer, so the connection is closed.
     assert!(stats.triggers <= 2, "{stats:?}");
 }
 
@@ -266,7 +266,7 @@ async fn replayed_adverts_soon_open_no_session() {
     scene.honest_nodes_sync().await;
     let before = scene.a.gossip.stats();
     for _ in 0..3 {
-        // It reconnects whenever it is disconnected for not answering.
+        // The faulty member reconnects whenever it is disconnected for not answering.
         let connection = scene.connect().await;
         for _ in 0..100 {
             _ = connection.send_datagram(old.clone().into());

@@ -127,7 +127,7 @@ impl Mischief {
         }
     }
 
-    /// How often the node counted it, under the matching reason.
+    /// How often the node counted this misbehaviour, under the matching reason.
     fn counted(self, stats: &Stats) -> u64 {
         let failed = |reason| stats.sessions_failed.get(reason).copied().unwrap_or_default();
         let refused = |reason| stats.connections_failed.get(reason).copied().unwrap_or_default();

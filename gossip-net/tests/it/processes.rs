@@ -203,7 +203,7 @@ fn five_processes_see_crash_leave_and_return() {
     processes.crash(4);
     let noticed = processes.until_all_see(4, Liveness::Down, first);
     println!("all detect a crash after {noticed:?}");
-    assert!(noticed >= swim_config().suspicion, "it had time to answer");
+    assert!(noticed >= swim_config().suspicion, "the crashed node had time to answer");
     processes.spawn(4);
     let back = processes.until_all_see(4, Liveness::Alive, first + 1);
     println!("a crashed node is back after {back:?}, in life {}", processes.life(4));

@@ -29,8 +29,9 @@ struct World {
     sent: u64,
     bytes: BTreeMap<NodeId, usize>,
     random: fastrand::Rng,
-    /// The fraction of lost packets, and a node that is reachable only until a given time.
+    /// The fraction of lost packets.
     loss: f64,
+    /// A node whose packets, sent and received, are all lost.
     deaf: Option<NodeId>,
     changes: Vec<(Duration, NodeId, NodeId, Liveness)>,
 }
@@ -232,7 +233,7 @@ fn members_outside_the_roster_are_ignored() {
 #[test]
 fn future_incarnations_kill_no_member() {
     let mut world = World::new(4, 0.0);
-    // A gossip of the fourth node: the third is down in its greatest possible incarnation.
+    // The fourth node gossips that the third is down: in an unknown incarnation, then in a known one.
     let mut packet = [&1_u64.to_le_bytes()[..], &[0; 2], &1_u64.to_le_bytes(), &[8]].concat();
     packet.extend_from_slice(&1_u16.to_be_bytes());
     packet.extend_from_slice(id(2).as_bytes());
@@ -245,7 +246,7 @@ fn future_incarnations_kill_no_member() {
         let down = world.nodes[&id(0)].liveness(&id(2)) == Liveness::Down;
         assert_eq!(down, is_possible);
     }
-    // The third node learns of it, and starts a new incarnation.
+    // The third node learns of the report, and starts a new incarnation.
     world.run(10);
     assert!(world.all_see((0..4).map(id), Liveness::Alive));
 }
@@ -254,7 +255,7 @@ fn future_incarnations_kill_no_member() {
 fn past_clock_ahead_excludes_no_member() {
     const AHEAD: u64 = 1 << 40;
     let mut world = World::new(4, 0.0);
-    // It ran with a clock far ahead, and restarts with the right one.
+    // The node ran with a clock far ahead, and restarts with a correct one.
     for incarnation in [AHEAD, 7, 3] {
         world.nodes.remove(&id(2));
         world.run(30);
@@ -268,7 +269,7 @@ fn past_clock_ahead_excludes_no_member() {
 #[test]
 fn no_member_uses_up_the_incarnations_of_another() {
     let world = World::new(3, 0.0);
-    // A gossip of the third node: the first is down in an incarnation that leaves no greater one.
+    // The third node gossips that the first is down in an incarnation that leaves only one above it.
     let mut packet = [&1_u64.to_le_bytes()[..], &[0; 2], &1_u64.to_le_bytes(), &[8]].concat();
     packet.extend_from_slice(&1_u16.to_be_bytes());
     packet.extend_from_slice(id(0).as_bytes());

@@ -157,7 +157,7 @@ async fn a_partition_into_halves_heals_by_itself() {
 async fn unheard_node_delays_no_others() {
     let network = MemoryNetwork::new(5);
     let nodes = cluster(&network, 4, static_seeds).await;
-    // The first node receives everything, and its packets are lost.
+    // The first node receives everything, but the packets that it sends are lost.
     let silent = address(0);
     network.cut(move |from, _| from == silent);
     nodes[1].store.write("news");

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::common::{Cluster, DEADLINE, Ready, quiet, roster};
 
-/// The store of a node that blocks in `apply` for records of one peer.
+/// A node's store that blocks in `apply` for records of one peer.
 struct Waiting {
     map: ByteMap,
     slow: Option<(NodeId, Arc<Gate>)>,

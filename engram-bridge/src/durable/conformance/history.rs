@@ -1,4 +1,4 @@
-//! Random batches with reopenings in between, compared with a model of the rows.
+//! Commits random batches, reopens the store between them, and compares its rows with a model.
 
 use super::super::storage::{Batch, Table};
 use super::steps::commit;

@@ -29,7 +29,7 @@ pub(super) fn commit(
     Ok(())
 }
 
-/// Rows with keys and values of all sizes, and equal keys in all tables, survive a reopening.
+/// Rows with keys and values of all sizes, and equal keys in all tables, survive when the store is reopened.
 pub(super) fn rows_are_kept(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
     let (step, mut rows) = ("rows of all sizes are committed", Rows::new());
     let store = subject.open(step, "rows")?;
@@ -152,7 +152,7 @@ pub(super) fn a_second_opening_is_refused_or_coherent(
     let first = subject.open(step, "twice")?;
     commit(step, &*first, &single(b"a", b"1"), &mut rows)?;
     if let Ok(second) = subject.open(step, "twice") {
-        // A store that opens its files at the first call refuses only now.
+        // A store that opens its files lazily refuses only at this call.
         if second.commit(&single(b"b", b"2")).is_ok() {
             rows.insert((Table::Records, b"b".to_vec()), b"2".to_vec());
             compare(step, &*first, &rows)?;

@@ -178,7 +178,7 @@ const GOLDEN_BESIDE: [&str; 3] = [
     "898efecb2adb4bcf38daaa013da82b2ef4fcac3b3c1533d1ae69f88da3f37ac3",
 ];
 
-/// A damaged row is rejected, has another origin, or lacks its content.
+/// A damaged row is rejected, or decodes with another origin or without its content.
 #[test]
 fn a_damaged_row_reads_as_no_other_content() {
     for content in contents() {
@@ -233,7 +233,7 @@ proptest! {
         }
     }
 
-    /// The same with nearly valid bytes. A decoded record encodes to the same bytes.
+    /// Nearly valid rows cause no panic either, and a decoded record encodes to the same bytes.
     #[test]
     fn prop_damaged_checked_row_never_panics(
         which in 0..rows().len(), edits in vec((any::<usize>(), any::<u8>()), 1..4),

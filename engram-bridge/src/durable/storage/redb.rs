@@ -28,7 +28,8 @@ const STATE: &str = "state.redb";
 pub struct RedbStateStore {
     folder: PathBuf,
     cache: usize,
-    /// Read-locked while the database works, so that only an opening or a compaction waits for a commit.
+    /// Read-locked by each use of the database. Opening, closing and compaction take the write lock, so they
+    /// wait for a running commit.
     open: RwLock<Open>,
     /// Read-locked by each backup. A compaction write-locks it first, so that no commit waits for a backup.
     copying: RwLock<()>,
@@ -43,7 +44,7 @@ struct Open {
     checked: bool,
     /// Bytes of disk space that the last batch needed and did not get.
     lacking: u64,
-    /// The view of a file that cannot be written, from the first scan to the first commit.
+    /// A read-only view of a file that cannot be written, kept from the first scan to the first commit.
     unwritten: Option<Database>,
 }
 
@@ -100,7 +101,7 @@ impl RedbStateStore {
 
     /// Runs `work` on the database, and closes the database after any error.
     ///
-    /// A file that another program altered may make redb panic. The panic is reported as damage of the file.
+    /// A file that another program altered may make redb panic. The panic is reported as damage to the file.
     fn with<T>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,
@@ -174,8 +175,8 @@ impl StateStore for RedbStateStore {
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
-        // A backup holds the read lock for long, so the write lock is taken only if there is something to
-        // change.
+        // A backup holds the read lock for a long time, so the write lock is taken only if there is something
+        // to change.
         if self.is_unwritten() {
             self.open_mut().unwritten = None;
         }
@@ -332,7 +333,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 mod tests {
     use super::*;
 
-    /// A file of another format is not touched; a single byte of another format is damage.
+    /// A file of another format is left untouched; if only one of the two format bytes differs, it is damage.
     #[test]
     fn a_file_of_another_format_is_not_touched() {
         let folder = tempfile::tempdir().unwrap();

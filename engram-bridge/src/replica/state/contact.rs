@@ -9,8 +9,8 @@ use crate::engram::pattern::SemanticPattern;
 use crate::replica::content::Content;
 
 impl SpaceState {
-    /// Holds submissions back from now on, unless the first contact is over. Returns whether it
-    /// does.
+    /// Holds submissions back from now on, unless the first contact is over. Returns whether
+    /// submissions wait.
     pub(crate) fn await_contact(&mut self) -> bool {
         if !self.settled {
             self.waiting.get_or_insert_default();

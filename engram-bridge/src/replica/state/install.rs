@@ -15,13 +15,13 @@ use crate::replica::placement::Placement;
 use crate::replica::record::Record;
 use crate::replica::visible::visible;
 
-/// The maximum number of rows in doubt that one commit writes again.
+/// The maximum number of rows in doubt that one commit rewrites.
 const MAX_RESTATED: usize = 2_048;
 
 impl SpaceState {
     /// Computes the effect of the changes, at most one per id, without applying it.
     ///
-    /// The staged writes include rows in doubt, which are written again.
+    /// The staged writes also rewrite rows in doubt.
     pub(crate) fn stage(&self, changes: Vec<Change>) -> Staged {
         let mut edits = Vec::with_capacity(changes.len());
         let changed: BTreeSet<Arc<str>> =
@@ -94,7 +94,7 @@ impl SpaceState {
         PlannedWrite { id, record, last_submitted, last_write, added, dropped, placement, origin }
     }
 
-    /// Applies changes that were staged on this very state. Returns whether the visible patterns
+    /// Applies changes that were staged on the current state. Returns whether the visible patterns
     /// changed.
     pub(crate) fn install(&mut self, staged: Staged, cause: Cause) -> bool {
         self.generation += u64::from(staged.tree.root() != self.tree.root());

@@ -10,7 +10,7 @@ use crate::replica::content::Content;
 
 impl Space {
     /// Holds submissions back until [`take_in`](Self::take_in), unless the first contact of the space is over.
-    /// Returns whether it does. A [`Binding`](crate::Binding) calls it.
+    /// Returns whether submissions wait. A [`Binding`](crate::Binding) calls this method.
     ///
     /// A space whose store is new, or lost rows, does not know the versions of this node that its peers hold.
     /// If the clock is behind, a submission would get a version below them.

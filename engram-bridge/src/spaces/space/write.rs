@@ -47,8 +47,8 @@ impl Space {
     /// which match the order of the stored rows.
     ///
     /// # Errors
-    /// [`StorageError`] if a part cannot be stored. The earlier parts stay; submit the snapshot again, and they
-    /// are unchanged.
+    /// [`StorageError`] if a part cannot be stored. Earlier parts stay stored; resubmit the snapshot to
+    /// store the rest.
     pub fn submit(
         &self,
         snapshot: &ConsolidationSnapshot,
@@ -193,7 +193,7 @@ impl Space {
     /// Withdraws this node's own versions of `id`; the versions of others stay. Returns whether there was
     /// anything to withdraw.
     ///
-    /// An equal submission of the engine changes nothing afterwards; a different one is visible again.
+    /// Afterwards, an equal submission of the engine changes nothing; a different one becomes visible.
     ///
     /// # Errors
     /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
@@ -208,8 +208,8 @@ impl Space {
     /// which cannot withdraw them itself. Returns the number of changed patterns. O(records).
     ///
     /// # Errors
-    /// [`SubmitError`] if a change cannot be made or stored. The commits before it stay; call it
-    /// again.
+    /// [`SubmitError`] if a change cannot be made or stored. Earlier commits stay; call this method again to
+    /// withdraw the rest.
     pub fn withdraw_node(&self, node: &NodeId) -> Result<usize, SubmitError> {
         let ids: Vec<Arc<str>> = self.state().entries().map(|(id, _)| Arc::clone(id)).collect();
         self.change_each(ids.iter().map(|id| &**id), &mut |state, issuer, id| {
@@ -233,8 +233,8 @@ impl Space {
     /// were forgotten.
     ///
     /// # Errors
-    /// [`SubmitError`] if a change cannot be made or stored. The commits before it stay; call it
-    /// again.
+    /// [`SubmitError`] if a change cannot be made or stored. Earlier commits stay; call this method again to
+    /// forget the rest.
     pub fn forget_all<'i>(
         &self,
         ids: impl IntoIterator<Item = &'i str>,
@@ -397,7 +397,7 @@ impl Space {
             let staged = state.stage(changes);
             staged.not_before(cause.generated_at.max(cause.snapshot_generated_at))
         };
-        // The disk works without a lock on the state; the writer excludes other changes.
+        // The commit holds no lock on the state; the writer excludes other changes.
         if staged.rows().next().is_some()
             && let Err(failure) = self.shared.journal.commit(self.id(), &staged)
         {

@@ -91,7 +91,7 @@ pub(super) fn foca_config(swim: &SwimConfig, members: usize) -> Config {
         max_packet_size: NonZeroUsize::new(MAX_MEMBERSHIP_PACKET + HEADER_SOURCE)
             .unwrap_or(NonZeroUsize::MIN),
         notify_down_members: true,
-        // Invitations replace it, and only contact members that need them.
+        // Invitations replace the periodic announces, and contact only members that need one.
         periodic_announce: None,
         periodic_announce_to_down_members: None,
         periodic_gossip: None,

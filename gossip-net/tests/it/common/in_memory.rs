@@ -101,7 +101,7 @@ pub(crate) fn handshakes(nodes: &[Node]) -> u64 {
     nodes.iter().map(|node| node.gossip.stats().handshakes_dialled).sum()
 }
 
-/// Bytes per second and node while idle: gossip-net's own, and with all headers.
+/// Bytes per second that each idle node sends: gossip-net's own, and with all headers.
 pub(crate) async fn idle(network: &MemoryNetwork, nodes: &[Node]) -> [f64; 2] {
     const SECONDS: u32 = 120;
     nodes[0].store.write("a pattern");

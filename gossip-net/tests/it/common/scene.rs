@@ -54,7 +54,7 @@ impl Scene {
         connection
     }
 
-    /// The error at `a` of the faulty member's session.
+    /// The error with which the faulty member's session fails at `a`.
     pub(crate) async fn failure(&mut self) -> SyncError {
         let bad = self.bad.id();
         let failed = self.a.wait_for(|event| match event {

@@ -84,12 +84,12 @@ impl Store {
         u64::from(self.node[0])
     }
 
-    /// The maximum number of concurrent sessions. Each has one view of each space.
+    /// The maximum number of concurrent sessions. Each session pins one view of each space.
     pub(crate) fn most_sessions(&self) -> usize {
         self.sessions.most.load(Ordering::SeqCst) / self.spaces.len()
     }
 
-    /// Makes the view of the next delivery panic.
+    /// Makes the view panic at the next delivery.
     pub(crate) fn set_trap(&self) {
         self.trap.store(true, Ordering::SeqCst);
     }

@@ -13,7 +13,7 @@ use super::overlay::Overlay;
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 const PROBE: &str = "state.redb.probe";
-/// Bytes that a commit needs in addition to its rows: pages above the changed ones.
+/// Bytes that a commit needs in addition to its rows, for the ancestors of the changed pages.
 const COMMIT_ROOM: u64 = 256 << 10;
 
 /// The offsets of the two copies of the format number in the header of a file, and the number that this version
