@@ -148,7 +148,7 @@ pub(crate) fn until(validity: Validity, now: SystemTime) -> String {
     // A certificate stores whole seconds.
     let at = format!("{}Z", at.split('.').next().unwrap_or_default());
     match validity.left(now) {
-        _ if now < validity.from => format!("until {at}, but not yet; check the clock"),
+        _ if now < validity.from => format!("until {at}, but not valid yet; check the clock"),
         Some(left) => format!("until {at}, {} days from now", left.as_secs() / 86_400),
         None => format!("until {at}, which has passed; `engram-node certs rotate` renews it"),
     }

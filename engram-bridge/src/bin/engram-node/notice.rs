@@ -217,7 +217,7 @@ impl Notice {
 
     /// A snapshot could not be submitted.
     pub(crate) fn snapshot_failed(space: &SpaceId, run: u64, reason: &str) -> Self {
-        let reason = format!("snapshot {run} was not taken: {reason}");
+        let reason = format!("snapshot {run} was not submitted: {reason}");
         Self { space: Some(space.to_string()), ..Self::new("snapshot_failed", reason) }
     }
 

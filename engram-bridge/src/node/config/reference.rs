@@ -76,7 +76,13 @@ pub(super) const KEYS: [Key; 51] = [
         Value("[]"),
         "Ids of this node's previous keys. The node treats versions under them as its own.",
     ),
-    key("tls", "ca", PEM, Refused, "The certificate of the cluster's authority, or several."),
+    key(
+        "tls",
+        "ca",
+        PEM,
+        Refused,
+        "The certificate of the cluster's authority; the file may hold several.",
+    ),
     key("tls", "certificate", PEM, Refused, "This node's certificate."),
     key("tls", "key", PEM, Refused, "Its private key, from which the node's id follows."),
     key("peers", "name", Text("text", "\"node-b\""), Refused, "A name for people."),
@@ -109,7 +115,7 @@ pub(super) const KEYS: [Key; 51] = [
         "interval_seconds",
         Number(check::INTERVAL_SECONDS),
         Value("60"),
-        "Seconds between two rounds. Rounds are the safety net: a change starts a sync at once.",
+        "Seconds between two rounds. Rounds are a fallback: a change starts a sync at once.",
     ),
     key("gossip", "fanout", Number(check::FANOUT), Value("3"), "Peers that a round contacts."),
     key(
