@@ -230,7 +230,7 @@ impl StateStore for Memory {
 fn found(fault: Fault) -> &'static str {
     PLACES.with(|places| places.lock().unwrap().clear());
     let checked = check(Path::new("memory"), &mut |place| Ok(Arc::new(Memory::with(fault, place))));
-    match checked.expect_err(&format!("a store passes that has the fault {fault:?}")) {
+    match checked.expect_err(&format!("a store with the fault {fault:?} passes")) {
         Violation::Lost { .. } => "lost",
         Violation::Stale { .. } => "stale",
         Violation::Unknown { .. } => "unknown",

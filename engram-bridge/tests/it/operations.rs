@@ -236,7 +236,7 @@ fn a_new_space_waits_for_its_first_contact() {
     assert_eq!(fingerprint(&peer), fingerprint(&space));
     assert_eq!(peer.view().patterns[0].source_episodes[0], "episode-1");
 
-    // A restart before the end would continue to wait; after it, there is nothing to wait for.
+    // The wait has ended, so it does not resume after a restart.
     drop(space);
     assert!(!only_space(&open(1, kept).unwrap()).await_contact());
 }

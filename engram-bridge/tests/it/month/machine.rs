@@ -114,7 +114,7 @@ impl Machine {
         self.get("/metrics/prometheus").1
     }
 
-    /// The outputs of the node, once they fit. Page, health and metrics must agree.
+    /// The outputs of the node, once `fits` is true for them. Page, health and metrics must agree.
     pub(crate) fn tells(&self, what: &str, fits: impl Fn(&Told) -> bool) -> Told {
         let begun = Instant::now();
         loop {
