@@ -111,7 +111,7 @@ impl Memory {
         each.collect()
     }
 
-    /// Waits until a scan that began after the call is over, if another thread scans.
+    /// If another thread scans, waits until a scan that began after this call has ended.
     fn let_a_scan_pass(&self) {
         let before = self.scans.load(Ordering::Acquire);
         let mut attempts = 0..100_000;

@@ -145,7 +145,7 @@ fn retention_hides_and_removes_nothing() {
     // 7.
     assert_eq!((ids, view.hidden), (vec!["p_5", "p_7"], 6));
     assert_eq!(other.view().hidden, 0);
-    // The state, and so the records sent, equal those of a node without the rule.
+    // The state, and so the records sent, equal those of a node without a retention limit.
     assert_eq!((keeper.stats().records, keeper.visible_len()), (8, 8));
     assert_eq!(everything(&keeper).records.len(), 8);
     assert_eq!(keeper.submit_pattern(&pattern("p_0", 0)), Ok(Submitted::Unchanged));

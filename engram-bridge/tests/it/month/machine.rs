@@ -1,4 +1,4 @@
-//! A node, started as by the unit, and its outputs.
+//! A node, started with the arguments of the shipped unit, and its outputs.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
