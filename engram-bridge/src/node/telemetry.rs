@@ -1,4 +1,4 @@
-//! Observation of a running node, for metrics, health checks and people.
+//! Observes a running node, for metrics, health checks and operators.
 
 mod agreed;
 mod recent;
@@ -102,7 +102,7 @@ impl Telemetry {
         Self { watch }
     }
 
-    /// The name of the node for people.
+    /// The display name of the node.
     pub fn name(&self) -> &str {
         &self.watch.name
     }

@@ -12,9 +12,9 @@ use crate::request::{Answer, Request};
 use crate::socket::SOCKET;
 use crate::{Failure, variables};
 
-/// Asks a running node on this machine to do something. Only its owner and root may.
+/// Sends a request to a running node on this machine. Only the node's user and root may do so.
 ///
-/// Quote an id with blanks for the shell. An id that begins with a quotation mark is read as a JSON
+/// Quote an id that contains spaces for the shell. An id that begins with a quotation mark is read as a JSON
 /// string, so that it can contain control characters: '"tab\there"'. The node reads and writes the
 /// files of submit, export and backup under its own user.
 #[derive(Args)]

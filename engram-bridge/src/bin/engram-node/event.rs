@@ -199,7 +199,7 @@ impl Event {
         }
     }
 
-    /// The event for people.
+    /// The event as text.
     pub(crate) fn sentence(&self) -> String {
         match self {
             Self::Listening { node_id, version, address, page, socket: _ } => {

@@ -51,7 +51,7 @@ const PEM: Takes = Text("path of a PEM file", "\"file.pem\"");
 
 /// All keys in the order of the file. The tests check them against the parser.
 pub(super) const KEYS: [Key; 51] = [
-    key("node", "name", Text("text", "\"node-a\""), Refused, "A name for people."),
+    key("node", "name", Text("text", "\"node-a\""), Refused, "The display name of this node."),
     key(
         "node",
         "listen",
@@ -85,7 +85,13 @@ pub(super) const KEYS: [Key; 51] = [
     ),
     key("tls", "certificate", PEM, Refused, "This node's certificate."),
     key("tls", "key", PEM, Refused, "Its private key, from which the node's id follows."),
-    key("peers", "name", Text("text", "\"node-b\""), Refused, "A name for people."),
+    key(
+        "peers",
+        "name",
+        Text("text", "\"node-b\""),
+        Refused,
+        "The name of the peer in messages, metrics and requests.",
+    ),
     key(
         "peers",
         "node_id",
