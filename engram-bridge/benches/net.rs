@@ -31,7 +31,7 @@ mod common;
 
 const COUNT: usize = 1_000;
 
-/// A node that does nothing by itself.
+/// A node whose timers do not fire during a measurement.
 struct Node {
     store: Arc<Store>,
     gossip: Gossip,

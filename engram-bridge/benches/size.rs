@@ -170,7 +170,7 @@ impl<'f> Cluster<'f> {
             .expect("the node starts");
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         let (sender, events) = channel();
-        // All of it is read: a node must not wait for a full pipe.
+        // Read all output, so that the node never blocks on a full pipe.
         thread::spawn(move || {
             for line in output.lines() {
                 let event: Value = serde_json::from_str(&line.expect("text")).expect("JSON");
@@ -246,6 +246,9 @@ impl Running {
         // The node ends at the end of its input.
         drop(self.child.stdin.take());
         self.child.wait().expect("the node ends");
-        Shown { peak: 1_024 * peak.expect("this system tells the peak of a process"), started }
+        Shown {
+            peak: 1_024 * peak.expect("this system reports the peak memory of a process"),
+            started,
+        }
     }
 }

@@ -96,7 +96,7 @@ fn service() -> (GossipingConsolidationService, Receiver<()>) {
     (service.without_belief_log(), word)
 }
 
-/// The space of a peer, which writes one pattern again and again.
+/// The space of a peer, which writes one pattern repeatedly.
 fn peer() -> Arc<Space> {
     node(7)
 }

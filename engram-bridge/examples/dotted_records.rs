@@ -57,7 +57,7 @@ impl Store {
 }
 
 impl State {
-    /// Replaces all values of `id` that this node sees by a content.
+    /// Replaces all values of `id` that this node sees with one content.
     fn write(&mut self, id: &str, bytes: &[u8]) {
         self.clock += 1;
         let digest = sha256(bytes);

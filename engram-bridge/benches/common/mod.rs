@@ -1,6 +1,6 @@
 //! Patterns for measurements: any number of them, made from real ones.
 
-#![allow(dead_code, reason = "each measurement uses another part of it")]
+#![allow(dead_code, reason = "each benchmark uses a different part of it")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -121,7 +121,7 @@ fn idle() -> Weight {
     let mut world = World::new(config, hosts);
     world.run_until(Duration::from_secs(SECONDS));
     let bytes = world.tally().bytes() as f64 / (NODES as u64 * SECONDS) as f64;
-    let input = format!("{NODES} nodes in sync for {SECONDS} s, a node and second");
+    let input = format!("{NODES} nodes in sync for {SECONDS} s, per node and second");
     Weight::capped("idle", input, (bytes * 10.0).round() / 10.0, "bytes", 160.0)
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    /// Runs a session that the opener opens with the acceptor to its end.
+    /// Runs a session from `opener` to `acceptor` until it ends.
     pub(crate) fn hold(opener: &Replica, acceptor: &Replica, config: SessionConfig) -> Self {
         let space = default_space();
         let parameters = [opener.parameters(), acceptor.parameters()];
@@ -66,7 +66,7 @@ impl Conversation {
         while ends.iter().any(|end| end.outcome().is_none()) {
             while let Some(frame) = ends[sender].poll_frame(now) {
                 talk.note(sender == 0, &frame);
-                ends[1 - sender].handle_frame(&frame, now).expect("both ends keep the rules");
+                ends[1 - sender].handle_frame(&frame, now).expect("both ends follow the protocol");
             }
             sender = 1 - sender;
         }

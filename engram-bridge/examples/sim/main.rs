@@ -158,7 +158,7 @@ fn trace(scenario: &Scenario, seed: u64) -> bool {
     print!("{}", run.trace);
     match run.agreed {
         Some(after) => println!("all agree after {:.3} s", after.as_secs_f64()),
-        None => println!("the nodes did not agree until the deadline"),
+        None => println!("the nodes did not agree by the deadline"),
     }
     if run.lost > 0 {
         println!("{} acknowledged writes were lost", run.lost);

@@ -146,7 +146,7 @@ fn rounded(value: f64, parts: f64) -> f64 {
     (value * parts).round() / parts
 }
 
-/// The smallest value that at least `percent` of 100 do not exceed.
+/// The smallest value that at least `percent` % of the values do not exceed.
 fn percentile<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
     sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied()
 }
@@ -157,7 +157,7 @@ fn complaint(scenario: &Scenario, run: &Run) -> Option<String> {
     }
     let mut what = Vec::new();
     if run.agreed.is_none() {
-        what.push("the nodes did not agree until the deadline".to_owned());
+        what.push("the nodes did not agree by the deadline".to_owned());
     }
     if run.lost > 0 {
         what.push(format!("{} acknowledged writes were lost", run.lost));
@@ -171,13 +171,15 @@ fn complaint(scenario: &Scenario, run: &Run) -> Option<String> {
 fn too_slow(scenario: &Scenario, line: &Line) -> Option<String> {
     let Scenario { name, seconds: bound, .. } = scenario;
     let seconds = line.seconds_p99.filter(|seconds| seconds > bound)?;
-    Some(format!("{name}: {seconds} s, at most {bound} s are allowed"))
+    Some(format!("{name}: agreement took {seconds} s; the limit is {bound} s"))
 }
 
 fn too_redundant(scenario: &Scenario, redundant: f64) -> Option<String> {
     let (name, most) = (scenario.name, scenario.max_redundant());
     (redundant > most).then(|| {
-        format!("{name}: {redundant} of the bytes of records were known, at most {most} may be")
+        format!(
+            "{name}: receivers already had {redundant} of the record bytes; the limit is {most}"
+        )
     })
 }
 

@@ -80,8 +80,8 @@ impl Conditions {
 }
 
 impl Scenario {
-    /// The maximum fraction of record bytes that their receivers already had. The aim is 20 %; with
-    /// heavy loss it is missed, and the bound only guards what is reached.
+    /// The maximum fraction of record bytes that their receivers already had. The target is
+    /// 20 %. Scenarios with heavy loss miss it; their bound only prevents regressions.
     pub(crate) fn max_redundant(&self) -> f64 {
         match &self.plan {
             Plan::Spread(_, conditions) if conditions.loss >= BAD.loss => 0.3,
@@ -153,7 +153,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "storm_100", 100 nodes, 2 seeds, Quick, 5.0 s, Plan::Halves(100),
         "the same, and the halves differ in 200 patterns: the sessions at each node stay bounded";
     "rush_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Rush(100),
-        "all nodes request sessions of one with 100 new patterns, which keeps to its permits";
+        "all others request sessions with one node with 100 new patterns, which stays within its permits";
     "load_100", 100 nodes, 1 seeds, Large, 3.0 s, Plan::Load(Pace::PerMinute(100)),
         "100 new patterns a minute for two minutes: the longest time until a pattern is everywhere";
     "busy_100", 100 nodes, 1 seeds, Large, 5.0 s, Plan::Load(Pace::EachPerSecond),

@@ -11,7 +11,7 @@ use crate::scenario::LAN;
 /// The measured meeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// The first one, of a node with all other running nodes.
+    /// The first meeting of a node with all other running nodes.
     Start,
     /// The meeting with a node that returns.
     Return,
@@ -20,7 +20,8 @@ pub(crate) enum Moment {
 /// How long nodes run before one of them goes away; the silent members are dialled repeatedly.
 const SETTLING: Duration = Duration::from_secs(60);
 /// How long that node is away. A node that is away for longer than
-/// [`MET_LATELY`](engram_gossip_proto::schedule::limits::MET_LATELY) is treated as at a start.
+/// [`MET_LATELY`](engram_gossip_proto::schedule::limits::MET_LATELY) is treated as if it had
+/// just started.
 const ABSENCES: [Duration; 3] =
     [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(100)];
 /// Maximum time until a meeting.

@@ -48,7 +48,7 @@ pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     world.reset_peaks();
     let mut run = finish(world, setting, written.into_iter().sum());
     if largest != nodes / 2 {
-        run.faults.push(format!("{largest} nodes of a half agreed before the halves were joined"));
+        run.faults.push(format!("{largest} nodes agreed before healing, not one half of all"));
     }
     let difference = u64::from(patterns) * nodes as u64;
     run.faults.extend(storm(&run, nodes as u64, difference));

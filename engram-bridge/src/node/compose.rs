@@ -27,7 +27,7 @@ use crate::spaces::error::AddSpaceError;
 use crate::spaces::store::{Store, StoreConfig};
 
 /// A running node, configured by `cluster.toml`: its state and its network. Keep it, or a clone, for as long as the
-/// node runs; [`stop`](Self::stop) ends it in order.
+/// node runs; [`stop`](Self::stop) stops it cleanly.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// The state of all its memory spaces.
@@ -69,7 +69,7 @@ pub enum StartError {
         /// The error of the operating system.
         reason: io::Error,
     },
-    /// This program cannot store anything.
+    /// `store.path` is set, but the program was built without the feature `redb`.
     #[error(
         "store.path is set, but this program was built without the feature redb; rebuild it with \
          `--features redb`, or remove store.path"
@@ -79,7 +79,7 @@ pub enum StartError {
     #[cfg(feature = "swim")]
     #[error("membership: {0}")]
     Swim(#[from] SwimConfigError),
-    /// This program cannot probe other nodes.
+    /// `membership.kind` is `swim`, but the program was built without the feature `swim`.
     #[error(
         "membership.kind is swim, but this program was built without the feature swim; rebuild it with `--features swim`, or write \"static\""
     )]
@@ -132,7 +132,7 @@ impl Node {
         Ok(Self { store, gossip, binding })
     }
 
-    /// Stops the node in order: ends the sessions, waits until the snapshots that its services received are
+    /// Stops the node cleanly: ends the sessions, waits until the snapshots that its services received are
     /// durable, and closes the store, so that the next start can open it at once. See [`Binding::stop`]. Stop the
     /// engine first: a snapshot that arrives later may be lost.
     ///

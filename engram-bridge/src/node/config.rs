@@ -60,7 +60,7 @@ pub struct ClusterConfig {
     pub tls: TlsConfig,
     /// The other nodes. Connections from nodes not listed are refused.
     pub peers: Vec<PeerConfig>,
-    /// The schedule and the size of gossip.
+    /// The schedule of gossip, and the size of its messages.
     pub gossip: GossipConfig,
     /// The shape of the Merkle tree, equal on all nodes.
     pub merkle_tree: MerkleTreeConfig,
@@ -82,7 +82,7 @@ pub struct ClusterConfig {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NodeConfig {
-    /// A name for people.
+    /// The display name of this node.
     pub name: String,
     /// The address to listen on for peers; port 0 takes a free port.
     pub listen: SocketAddr,
@@ -110,7 +110,7 @@ pub struct TlsConfig {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PeerConfig {
-    /// A name for people.
+    /// The name of the peer in messages, metrics and requests.
     pub name: String,
     /// The id that it must prove.
     pub node_id: NodeId,

@@ -28,8 +28,8 @@ pub const MAX_SNAPSHOT_LINE: usize = 256 << 20;
 /// - *snapshot lines*: `{"space"?, "snapshot", "generated_at", "stats", "patterns": [..]}`, with
 ///   the embeddings as base64 (`embedding_b64`) of little-endian f32;
 /// - *pattern lines*: `{"space"?, "first_snapshot", "id", .., "embedding_row"}`, with the
-///   embeddings as raw rows in `embeddings.f32` next to the file. A run holds the patterns that it
-///   saw first; earlier ones are not repeated, since absence from a snapshot has no meaning.
+///   embeddings as raw rows in `embeddings.f32` next to the file. A run holds the patterns that
+///   first occur in it; earlier ones are not repeated, since absence from a snapshot has no meaning.
 ///
 /// A line that cannot be read is listed in [`rejected`](Self::rejected); a pattern that cannot be
 /// read, in its [`FileSnapshot`]. Neither affects the others.

@@ -1,4 +1,4 @@
-//! Observation of a running node, for metrics, health checks and people.
+//! Observes a running node, for metrics, health checks and operators.
 
 mod agreed;
 mod recent;
@@ -24,8 +24,8 @@ pub use agreed::Divergence;
 use recent::Recent;
 pub use warning::{EXPIRY_NOTICE, Unready, Warning};
 
-/// Watches a node: counts the results of its sessions, remembers the time and the state in which
-/// each peer was last equal to it and the recent faults, and reads everything else on demand.
+/// Watches a node: counts the results of its sessions, remembers recent faults and, for each peer,
+/// when and in which state the two were last equal, and reads everything else on demand.
 ///
 /// Belongs to one node and uses no global state. Cheap to clone. Watching ends with the last clone
 /// or with the node.
@@ -102,7 +102,7 @@ impl Telemetry {
         Self { watch }
     }
 
-    /// The name of the node for people.
+    /// The display name of the node.
     pub fn name(&self) -> &str {
         &self.watch.name
     }
@@ -291,7 +291,7 @@ impl Watch {
         let trees: Vec<_> = spaces
             .filter_map(|agreed| {
                 let tree = self.store.space(&agreed.space)?.tree();
-                // A tree with later writes is not the agreed one; the next session compares them.
+                // A tree that changed since is not the agreed one; the next session compares the two again.
                 (<[u8; 32]>::from(tree.root()) == agreed.ours)
                     .then(|| (SpaceId::clone(&agreed.space), tree))
             })

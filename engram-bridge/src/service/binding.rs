@@ -104,7 +104,7 @@ impl Binding {
         all
     }
 
-    /// Stops in order: ends the sessions, waits until the snapshots of all services are
+    /// Stops cleanly: ends the sessions, waits until the snapshots of all services are
     /// [durable](Self::durable), and [closes](Store::close) the store. Stop the engine first: a
     /// snapshot that arrives later may be lost.
     ///
@@ -261,8 +261,8 @@ impl Driver {
                 self.on_session(&session).await;
             }
             // Adverts of equal roots start no session, but only a session proves that a node is equal to a
-            // peer, and ends the wait of an empty one. A space that only one side hosts has no root on
-            // the other.
+            // peer, and ends the wait of a space that started empty. A space that only one side hosts
+            // has no root on the other.
             Event::Connected { peer }
                 if !self.was_equal || !self.waiting.is_empty() || self.learns() =>
             {

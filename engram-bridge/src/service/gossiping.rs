@@ -171,7 +171,7 @@ impl Shared {
             if going_on.is_err() {
                 return;
             }
-            // Read before the queue, which receives nothing after it.
+            // Read this before the queue is drained: a closed queue receives nothing more.
             let closed = self.pending.is_closed();
             while let Some(snapshot) = self.pending.pop() {
                 let (shared, number) = (Arc::clone(&self), snapshot.number());

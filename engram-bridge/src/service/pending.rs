@@ -12,7 +12,7 @@ use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
 use crate::replica::report::SubmitReport;
 
-/// The maximum number of snapshots that wait. One more is merged into the last of them.
+/// The maximum number of snapshots that wait. A further one is merged into the last.
 const MAX_PENDING: usize = 8;
 
 /// A snapshot from the engine.

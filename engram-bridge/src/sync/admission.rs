@@ -1,7 +1,7 @@
 //! Admission: decides which parts of an arrived record may be joined.
 //!
-//! A record is a product over nodes, so only the parts that may not be joined are left out: the
-//! other parts and the suppression are joined.
+//! A record has a separate part for each node, so only the parts that may not be joined are left
+//! out: the other parts and the suppression are joined.
 
 use std::collections::{BTreeMap, BTreeSet};
 

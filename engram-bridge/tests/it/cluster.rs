@@ -79,7 +79,7 @@ async fn test_partition_healing_convergence() {
 
     cluster.connect(&[&[0, 1, 2], &[3, 4]]);
     for (at, node) in cluster.nodes.iter().enumerate() {
-        // A pattern of each node alone, and a version of a pattern that all nodes have.
+        // Patterns that only this node has, and its own version of a pattern that all nodes have.
         node.gossiper()
             .rebuild_from_snapshot(&invented(&format!("during_{at}"), 10), Scheduler)
             .unwrap();
@@ -119,7 +119,7 @@ async fn test_gossip_convergence_time() {
     let mut rounds = 0;
     while !agree(&cluster.nodes) {
         rounds += 1;
-        assert!(rounds < 10, "the task allows fewer than ten rounds");
+        assert!(rounds < 10, "ten rounds are too many");
         for node in &cluster.nodes {
             node.gossiper().gossip_round().await;
         }
@@ -136,7 +136,7 @@ async fn others_converge_when_a_node_dies_in_a_round() {
     }
     let dying = cluster.nodes.pop().unwrap();
     let gossiper = cluster.nodes[0].gossiper();
-    // The last handle is dropped without a goodbye, as in a crash.
+    // The last handle is dropped without a clean stop, as in a crash.
     let (round, ()) = tokio::join!(gossiper.gossip_round(), async {
         tokio::task::yield_now().await;
         drop(dying);
@@ -151,8 +151,8 @@ async fn others_converge_when_a_node_dies_in_a_round() {
     }
 }
 
-/// The plan expected LZ4 to halve the bytes. For real embeddings that is impossible without loss:
-/// it takes half precision.
+/// The plan expected LZ4 to halve the bytes. No lossless compression halves real embeddings; half
+/// precision does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn test_compression_effectiveness() {
     let bare: usize = {

@@ -111,7 +111,7 @@ impl Memory {
         each.collect()
     }
 
-    /// Waits until a scan that began after the call is over, if another thread scans.
+    /// If another thread scans, waits until a scan that began after this call has ended.
     fn let_a_scan_pass(&self) {
         let before = self.scans.load(Ordering::Acquire);
         let mut attempts = 0..100_000;
@@ -230,7 +230,7 @@ impl StateStore for Memory {
 fn found(fault: Fault) -> &'static str {
     PLACES.with(|places| places.lock().unwrap().clear());
     let checked = check(Path::new("memory"), &mut |place| Ok(Arc::new(Memory::with(fault, place))));
-    match checked.expect_err(&format!("a store passes that has the fault {fault:?}")) {
+    match checked.expect_err(&format!("a store with the fault {fault:?} passes")) {
         Violation::Lost { .. } => "lost",
         Violation::Stale { .. } => "stale",
         Violation::Unknown { .. } => "unknown",

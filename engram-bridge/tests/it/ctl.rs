@@ -49,7 +49,7 @@ fn every_step_of_the_runbook_is_a_request() {
     let compacted = ctl(&["compact"]);
     assert_eq!(compacted["event"], "compacted");
     assert!(compacted["after"].as_u64() <= compacted["before"].as_u64(), "{compacted}");
-    assert_eq!(ctl(&["state"])["patterns"], 1, "a compaction changes nothing that shows");
+    assert_eq!(ctl(&["state"])["patterns"], 1, "a compaction changes no visible pattern");
     assert_eq!(ctl(&["reload"])["changed"], Value::Array(vec![]));
 
     fs::write(node.join("garbage.jsonl"), "no JSON\n{}\n").unwrap();

@@ -1,4 +1,4 @@
-//! A cluster in virtual time, with the scheduler and the store that ship: the disk of one node is full for an hour.
+//! A cluster in virtual time, with the production scheduler and store: the disk of one node is full for an hour.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +88,11 @@ fn an_hour_of_a_full_disk_is_one_event() {
     let bytes = tally.record_bytes - before.record_bytes;
     println!("{sessions} sessions, {refused} records refused, {bytes} bytes of records");
     assert_eq!(world.host(1).space().visible_len(), 2 * PATTERNS, "the others go on");
-    assert_eq!(world.host(2).space().visible_len(), PATTERNS, "what it has is served");
+    assert_eq!(
+        world.host(2).space().visible_len(),
+        PATTERNS,
+        "the node serves the patterns that it has"
+    );
     let mut failures = 0;
     while let Ok(event) = events.try_recv() {
         failures += usize::from(matches!(event, StateEvent::Storage { failure: Some(_) }));
@@ -97,7 +101,7 @@ fn an_hour_of_a_full_disk_is_one_event() {
 
     kept.fail(None);
     run_with_retries(&mut world, 7);
-    assert_eq!(world.host(2).space().visible_len(), 2 * PATTERNS, "it has recovered in 70 s");
+    assert_eq!(world.host(2).space().visible_len(), 2 * PATTERNS, "it recovers within 70 s");
     // Sessions that ran when the disk became full: each peer may have sent every record once.
     assert!(refused <= 2 * PATTERNS, "{refused} refusals of {PATTERNS} records");
     // The sessions carry roots and summaries only.

@@ -154,12 +154,12 @@ async fn diff_with_a_lost_peer_is_known() {
     let at = server.local_addr();
     submit(&cluster.nodes[0], &last_snapshot("node-a"));
     cluster.until(agree).await;
-    // It is recorded when the session ends, a little later.
+    // The equality is recorded when the session ends, a little later.
     let in_step = async || {
         let diff = get(at, &format!("{CONSOLIDATION}/diff?peer=node-b")).await.json();
         (diff["ever_equal"] == true && diff["patterns"] == 0).then_some(())
     };
-    eventually("word of the equal roots", in_step).await;
+    eventually("diff without changes", in_step).await;
 
     cluster.nodes[1].gossip.shutdown().await;
     let missed = last_snapshot("node-c");
@@ -186,7 +186,11 @@ async fn diff_with_a_lost_peer_is_known() {
     let slots = diff["slots"].as_array().unwrap().len();
     let line = format!("engram_gossip_peer_divergent_leaves{{peer=\"node-b\"}} {slots}.0");
     assert!(metrics.contains(&line), "{line} is not in {metrics}");
-    assert_eq!(get(at, CONSOLIDATION).await.json()["root"], news, "a lost peer stops nothing");
+    assert_eq!(
+        get(at, CONSOLIDATION).await.json()["root"],
+        news,
+        "a lost peer does not stop writes"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -320,6 +324,6 @@ async fn silent_connection_is_closed_in_time() {
     write(&mut stream, b"GET /health/alive HTTP/1.1\r\n").await;
     tokio::time::pause();
     let begun = Instant::now();
-    assert_eq!(receive(&mut stream).await.status, 0, "there is no answer to half a question");
+    assert_eq!(receive(&mut stream).await.status, 0, "an incomplete request gets no answer");
     assert!((HEAD_TIMEOUT..CONNECTION_LIFE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
 }

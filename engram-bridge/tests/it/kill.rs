@@ -393,7 +393,7 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
         }
     }
     assert!(!cluster.acknowledged[0].is_empty());
-    // It serves its patterns, to people and to peers.
+    // It serves its patterns, to operators and to peers.
     let shown = cluster.export(0);
     for (cycle, number) in &cluster.acknowledged[0] {
         assert!(shown.contains_key(&id(0, *cycle, *number)));

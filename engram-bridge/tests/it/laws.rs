@@ -603,7 +603,8 @@ fn a_blend_handed_back_is_an_echo() {
     world.happen(&Op::Sync { from: 0, to: 1 });
     let view = snapshot(world.spaces[1].hand_out().patterns);
     let report = world.spaces[1].submit(&view, Scheduler).unwrap();
-    // A blend of two versions, a version of a peer, which this confirms, and a version of this node.
+    // The blend of two versions is an echo, the peer's version is now also this node's, and this node's
+    // own version is unchanged.
     assert_eq!((report.echoed, report.written, report.unchanged), (1, 1, 1));
     assert_eq!(live(&world.spaces[1])["pattern_1"], ["episode-1", "episode-1"]);
     // An older blend is an echo, too.

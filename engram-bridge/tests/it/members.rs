@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const MEMBERSHIP: &str = "[membership]\nkind = 'swim'\nprobe_interval_ms = 300\n\
                           probe_timeout_ms = 100\nsuspicion_ms = 900\n";
 
-/// Processes, with the latest view of each about each.
+/// Processes, and the latest view that each has of each other.
 struct Members {
     folder: tempfile::TempDir,
     running: BTreeMap<usize, (Child, ChildStdin)>,
@@ -97,7 +97,8 @@ impl Members {
         let key = |node: &usize| (*node, NAMES[whom].to_owned());
         let so = |(seen, incarnation): &(String, u64)| seen == liveness && *incarnation >= life;
         while !others.iter().all(|node| self.seen.get(&key(node)).is_some_and(so)) {
-            let (node, event) = self.said.recv_timeout(DEADLINE).expect("it is seen in time");
+            let (node, event) =
+                self.said.recv_timeout(DEADLINE).expect("all others report it in time");
             if event["event"] == "member" {
                 let peer = event["peer"].as_str().unwrap().to_owned();
                 let seen = event["liveness"].as_str().unwrap().to_owned();

@@ -145,7 +145,7 @@ fn retention_hides_and_removes_nothing() {
     // 7.
     assert_eq!((ids, view.hidden), (vec!["p_5", "p_7"], 6));
     assert_eq!(other.view().hidden, 0);
-    // The state, and so the records sent, equal those of a node without the rule.
+    // The state, and so the records sent, equal those of a node without a retention limit.
     assert_eq!((keeper.stats().records, keeper.visible_len()), (8, 8));
     assert_eq!(everything(&keeper).records.len(), 8);
     assert_eq!(keeper.submit_pattern(&pattern("p_0", 0)), Ok(Submitted::Unchanged));
@@ -236,7 +236,7 @@ fn a_new_space_waits_for_its_first_contact() {
     assert_eq!(fingerprint(&peer), fingerprint(&space));
     assert_eq!(peer.view().patterns[0].source_episodes[0], "episode-1");
 
-    // A restart before the end would continue to wait; after it, there is nothing to wait for.
+    // The wait has ended, so it does not resume after a restart.
     drop(space);
     assert!(!only_space(&open(1, kept).unwrap()).await_contact());
 }

@@ -149,7 +149,7 @@ fn unread_output_blocks_nothing() {
     };
     let begun = std::time::Instant::now();
     while !ctl("state").is_some_and(|state| state["replay_done"] == true) {
-        assert!(begun.elapsed() < DEADLINE, "the replay is held up");
+        assert!(begun.elapsed() < DEADLINE, "the replay does not finish");
     }
     ctl("stop").unwrap();
     assert!(child.wait().unwrap().success());

@@ -296,7 +296,7 @@ async fn service_starts_outside_a_runtime() {
     drop(service);
 }
 
-/// Those of a service that was dropped, too.
+/// This includes the snapshots of a service that was dropped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stop_stores_the_queued_snapshots() {
     let cluster = Cluster::start(&["a"], &quiet());

@@ -91,7 +91,7 @@ async fn requests_are_answered_while_the_disk_works() {
     let backup = spawn_blocking(move || backed_up.backup(Path::new("backup")));
     begins.recv_timeout(DEADLINE).unwrap();
     ask_all().await;
-    assert_eq!(store.visible_len(), 0, "nothing shows before it is durable");
+    assert_eq!(store.visible_len(), 0, "nothing is visible before it is durable");
     end.send(()).unwrap();
     end.send(()).unwrap();
     assert!(submission.await.unwrap().written > 0);

@@ -77,7 +77,7 @@ async fn a_clock_behind_shows_before_any_write() {
     let warnings = telemetry.warnings();
     assert!(matches!(warnings[..], [Warning::ClockFault(_)]), "{warnings:?}");
     assert!(telemetry.prometheus().contains(r#"engram_gossip_clock_fault{kind="behind"} 1.0"#));
-    assert_eq!(telemetry.unready(), None, "versions ascend all the same");
+    assert_eq!(telemetry.unready(), None, "versions still increase");
 }
 
 #[tokio::test]

@@ -27,8 +27,9 @@ struct Pair {
     left: Replica,
     right: Replica,
     entries: usize,
-    /// Number of patterns beyond the initial ones, and versions of all.
+    /// The number of the latest new pattern; the initial ones are numbered below `entries`.
     fresh: usize,
+    /// The version of the latest write.
     written: u32,
     random: Random,
 }
@@ -65,7 +66,7 @@ impl Pair {
         Self { left, right, entries, fresh: entries, written: 0, random }
     }
 
-    /// Writes at the right node.
+    /// Changes `count` patterns at the node `right`.
     fn change(&mut self, change: Change, count: usize) {
         let space = default_space();
         let mut chosen = BTreeSet::new();

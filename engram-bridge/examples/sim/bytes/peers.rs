@@ -52,7 +52,7 @@ fn by_descent(here: &Entries, there: &Entries) -> (usize, usize) {
         let response = there.answer(&request, key);
         bytes += request.to_bytes().len() + response.to_bytes().len();
         trips += 1;
-        descent.handle(response).expect("the other side keeps the rules");
+        descent.handle(response).expect("the other side follows the protocol");
     }
     (bytes, trips)
 }

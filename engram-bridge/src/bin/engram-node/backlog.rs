@@ -1,4 +1,4 @@
-//! The contents of a file from before it was followed.
+//! The snapshots that a file already holds when the node begins to follow it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

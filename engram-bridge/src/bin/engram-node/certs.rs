@@ -11,23 +11,23 @@ use engram_gossip_net::{ClusterCa, NodeId, Validity};
 use crate::Failure;
 use crate::files::{Access, write_new};
 
-/// Makes a cluster's certificates, and shows the node id of one.
+/// Creates a cluster's certificates, and shows the node id of one.
 #[derive(Subcommand)]
 pub(crate) enum Certs {
     Ca(Ca),
-    /// Makes a node's certificate and key, NAME.pem and NAME.key, and prints its node id.
+    /// Creates a node's certificate and key, NAME.pem and NAME.key, and prints its node id.
     Node(Order),
-    /// Makes a new certificate for a node's key, so that its id stays, and replaces NAME.pem.
+    /// Replaces NAME.pem with a new certificate for the same key, so that the node id stays the same.
     ///
     /// A running node loads it on a hang-up signal or the command `reload`.
     Rotate(Order),
     Show(Show),
 }
 
-/// Makes the cluster's authority: ca.pem and ca.key. Keep the key away from the nodes.
+/// Creates the cluster's authority: ca.pem and ca.key. Keep the key away from the nodes.
 #[derive(Args)]
 pub(crate) struct Ca {
-    /// The cluster's name, for people.
+    /// The cluster's name in the certificate of the authority.
     #[arg(long, default_value = "engram cluster")]
     name: String,
     /// The folder to write to.
@@ -86,7 +86,7 @@ impl Ca {
 }
 
 impl Order {
-    /// Makes a key and its certificate.
+    /// Creates a key and its certificate.
     fn make(self) -> Result<(), Failure> {
         let ca = self.authority()?;
         let node = ca.issue_node(&self.name, self.validity())?;
@@ -98,7 +98,7 @@ impl Order {
         Ok(())
     }
 
-    /// Makes a new certificate for the existing key.
+    /// Creates a new certificate for the existing key.
     fn renew(self) -> Result<(), Failure> {
         let ca = self.authority()?;
         let node = ca.renew_node(&self.name, &read(&self.file("key"))?, self.validity())?;
@@ -140,7 +140,7 @@ impl Show {
     }
 }
 
-/// The end of a validity, for people.
+/// The end of a validity period, as text.
 pub(crate) fn until(validity: Validity, now: SystemTime) -> String {
     let since = validity.until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let nanoseconds = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
@@ -148,7 +148,7 @@ pub(crate) fn until(validity: Validity, now: SystemTime) -> String {
     // A certificate stores whole seconds.
     let at = format!("{}Z", at.split('.').next().unwrap_or_default());
     match validity.left(now) {
-        _ if now < validity.from => format!("until {at}, but not yet; check the clock"),
+        _ if now < validity.from => format!("until {at}, but not valid yet; check the clock"),
         Some(left) => format!("until {at}, {} days from now", left.as_secs() / 86_400),
         None => format!("until {at}, which has passed; `engram-node certs rotate` renews it"),
     }

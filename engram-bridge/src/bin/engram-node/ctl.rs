@@ -12,9 +12,9 @@ use crate::request::{Answer, Request};
 use crate::socket::SOCKET;
 use crate::{Failure, variables};
 
-/// Asks a running node on this machine to do something. Only its owner and root may.
+/// Sends a request to a running node on this machine. Only the node's user and root may do so.
 ///
-/// Quote an id with blanks for the shell. An id that begins with a quotation mark is read as a JSON
+/// Quote an id that contains spaces for the shell. An id that begins with a quotation mark is read as a JSON
 /// string, so that it can contain control characters: '"tab\there"'. The node reads and writes the
 /// files of submit, export and backup under its own user.
 #[derive(Args)]
@@ -55,8 +55,7 @@ enum Task {
     },
     /// Prints the versions of a pattern, their writers, and the decision of the strategy.
     Explain(Pattern),
-    /// Drops versions that lie too far in the future from this node, and reissues its own among
-    /// them.
+    /// Drops versions that are too far in the future, on this node only; reissues the node's own.
     DropImplausible,
     /// Prints the conflicts of each space across ids.
     Groups,
@@ -84,14 +83,14 @@ struct Pattern {
 
 #[derive(Args)]
 struct Forget {
-    /// The memory space; optional with --node, which defaults to all spaces.
+    /// The memory space; with --node, optional: the default is all spaces.
     #[arg(required_unless_present = "node")]
     space: Option<String>,
     /// The id of the pattern.
     #[arg(required_unless_present = "node", conflicts_with = "node")]
     id: Option<String>,
-    /// Withdraws every version that this node wrote; patterns that other nodes also wrote stay
-    /// visible.
+    /// Withdraws every version that the node NODE_ID wrote; patterns that other nodes also wrote
+    /// stay visible.
     #[arg(long, value_name = "NODE_ID")]
     node: Option<String>,
 }

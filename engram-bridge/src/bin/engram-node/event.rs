@@ -59,8 +59,8 @@ pub(crate) enum Event {
     },
     /// The parts of records with implausible versions were dropped here.
     ImplausibleDropped { patterns: usize },
-    /// The configuration was reloaded: the keys that changed at once, and those that wait for the
-    /// next start.
+    /// The configuration was reloaded: the keys whose changes took effect at once, and those whose
+    /// changes take effect at the next start.
     Reloaded { changed: Vec<String>, waiting: Vec<String> },
     /// The state was copied to a folder.
     BackedUp { path: String },
@@ -199,7 +199,7 @@ impl Event {
         }
     }
 
-    /// The event for people.
+    /// The event as text.
     pub(crate) fn sentence(&self) -> String {
         match self {
             Self::Listening { node_id, version, address, page, socket: _ } => {

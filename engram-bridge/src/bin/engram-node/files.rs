@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::Failure;
 
-/// The read access to a file.
+/// The users that may read a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Owner,

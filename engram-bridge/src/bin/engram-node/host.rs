@@ -181,7 +181,7 @@ impl Host {
         strangers.map(|peer| peer.member.id).collect()
     }
 
-    /// The name of a node for people; its id if the roster does not list it.
+    /// The display name of a node; its id if the roster does not list it.
     fn name(&self, node: NodeId) -> String {
         if node == self.node.gossip.node_id() {
             return self.config.node.name.clone();

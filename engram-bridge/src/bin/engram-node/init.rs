@@ -11,7 +11,7 @@ use engram_gossip_net::{ClusterCa, NodeCredentials, Validity};
 use crate::Failure;
 use crate::files::{Access, write_new};
 
-/// Makes a cluster: an authority, and for each node a folder with configuration, certificate and key.
+/// Creates a cluster: an authority, and for each node a folder with configuration, certificate and key.
 ///
 /// Each node's configuration lists the others. Without --address they all run on this machine. Copy
 /// each folder to its machine, and keep ca.key away from the nodes. Nothing is overwritten.

@@ -67,8 +67,8 @@ impl Notice {
         Self { space, pattern, ..Self::new(event, reason.to_owned()) }
     }
 
-    /// The notice of an event of the state; `None` for an unknown kind. `name` names a node for
-    /// people.
+    /// The notice of an event of the state; `None` for an unknown kind. `name` returns the
+    /// display name of a node.
     pub(crate) fn of(event: &StateEvent, name: impl Fn(NodeId) -> String) -> Option<Self> {
         Some(match event {
             StateEvent::Reissued { space, id } => Self::about(
@@ -217,7 +217,7 @@ impl Notice {
 
     /// A snapshot could not be submitted.
     pub(crate) fn snapshot_failed(space: &SpaceId, run: u64, reason: &str) -> Self {
-        let reason = format!("snapshot {run} was not taken: {reason}");
+        let reason = format!("snapshot {run} was not submitted: {reason}");
         Self { space: Some(space.to_string()), ..Self::new("snapshot_failed", reason) }
     }
 
@@ -263,7 +263,7 @@ impl Notice {
         Kind { of: self.event, reason, peer }
     }
 
-    /// The notice for people.
+    /// The notice as text.
     pub(crate) fn sentence(&self) -> String {
         let refused = if self.event == REJECTED { "refused from " } else { "" };
         let peer = self.peer.as_ref().map(|peer| format!("{refused}{peer}: "));

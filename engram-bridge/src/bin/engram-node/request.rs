@@ -43,9 +43,9 @@ pub(crate) enum Request {
 pub(crate) struct Answer {
     /// Whether the request succeeded.
     pub(crate) done: bool,
-    /// The answer for people.
+    /// The answer as text.
     pub(crate) text: String,
-    /// The answer for programs.
+    /// The answer as JSON.
     pub(crate) json: serde_json::Value,
 }
 

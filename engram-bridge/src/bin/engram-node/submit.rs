@@ -10,7 +10,7 @@ use crate::report::Report;
 /// Submits the snapshots of one file.
 #[derive(Clone)]
 pub(crate) struct Submitter {
-    /// The file, for people.
+    /// The file, as reports name it.
     pub(crate) name: String,
     pub(crate) node: Node,
     pub(crate) report: Report,

@@ -51,7 +51,7 @@ const PEM: Takes = Text("path of a PEM file", "\"file.pem\"");
 
 /// All keys in the order of the file. The tests check them against the parser.
 pub(super) const KEYS: [Key; 51] = [
-    key("node", "name", Text("text", "\"node-a\""), Refused, "A name for people."),
+    key("node", "name", Text("text", "\"node-a\""), Refused, "The display name of this node."),
     key(
         "node",
         "listen",
@@ -76,10 +76,22 @@ pub(super) const KEYS: [Key; 51] = [
         Value("[]"),
         "Ids of this node's previous keys. The node treats versions under them as its own.",
     ),
-    key("tls", "ca", PEM, Refused, "The certificate of the cluster's authority, or several."),
+    key(
+        "tls",
+        "ca",
+        PEM,
+        Refused,
+        "The certificate of the cluster's authority; the file may hold several.",
+    ),
     key("tls", "certificate", PEM, Refused, "This node's certificate."),
     key("tls", "key", PEM, Refused, "Its private key, from which the node's id follows."),
-    key("peers", "name", Text("text", "\"node-b\""), Refused, "A name for people."),
+    key(
+        "peers",
+        "name",
+        Text("text", "\"node-b\""),
+        Refused,
+        "The name of the peer in messages, metrics and requests.",
+    ),
     key(
         "peers",
         "node_id",
@@ -109,7 +121,7 @@ pub(super) const KEYS: [Key; 51] = [
         "interval_seconds",
         Number(check::INTERVAL_SECONDS),
         Value("60"),
-        "Seconds between two rounds. Rounds are the safety net: a change starts a sync at once.",
+        "Seconds between two rounds. Rounds are a fallback: a change starts a sync at once.",
     ),
     key("gossip", "fanout", Number(check::FANOUT), Value("3"), "Peers that a round contacts."),
     key(

@@ -133,7 +133,7 @@ impl Slot {
 pub(super) struct Conflicts {
     space: String,
     total: u64,
-    /// The first of them, ascending by id; `after=` the last id continues.
+    /// The first conflicts, ascending by id; pass the last id as `after=` to continue.
     conflicts: Vec<Explained>,
     /// Conflicts across ids; `None` if the comparison is off.
     across_ids: Option<AcrossIds>,
@@ -194,7 +194,7 @@ impl Update {
     }
 }
 
-/// The name of a node for people; its id if the roster does not list it.
+/// The display name of a node; its id if the roster does not list it.
 fn name_of(node: &Telemetry, id: &NodeId) -> String {
     if *id == node.gossip().node_id() {
         return node.name().to_owned();

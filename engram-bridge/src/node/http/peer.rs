@@ -45,7 +45,7 @@ pub(super) struct Peer {
 /// The last session with a peer.
 #[derive(Serialize)]
 struct Session {
-    /// A word: `in_sync`, `synced`, `failed` and the like.
+    /// The outcome, such as `in_sync`, `synced` or `failed`.
     result: &'static str,
     /// The cause of the failure, if it failed.
     cause: Option<String>,

@@ -13,7 +13,7 @@ use super::{METRICS, Metric, MetricKind, Reading, Sample, Value};
 
 /// The text of all metrics, in the OpenMetrics format that Prometheus scrapes.
 pub(crate) fn encode(reading: Reading) -> String {
-    // A registry for one scrape: the node holds the counters, not a recorder.
+    // A registry for one scrape: the node itself holds the counters.
     let mut registry = Registry::default();
     registry.register_collector(Box::new(reading));
     let mut text = String::new();

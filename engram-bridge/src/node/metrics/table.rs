@@ -60,7 +60,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_round_duration_seconds",
         kind: Histogram,
         unit: Some("seconds"),
-        help: "The duration of sessions with a result.",
+        help: "The duration of completed sessions.",
         labels: &[],
         read: |reading| {
             let value = Value::Histogram(reading.session_seconds.clone());

@@ -2,7 +2,7 @@
 
 use engram_gossip_net::SessionReport;
 
-/// Sums over all sessions with a result.
+/// Sums over all completed sessions.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) record_bytes: u64,

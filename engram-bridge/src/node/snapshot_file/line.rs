@@ -177,7 +177,7 @@ fn what_is_wrong(error: &serde_json::Error) -> String {
 fn half_a_line(error: serde_json::Error) -> String {
     let (column, wrong) = (error.column(), what_is_wrong(&error));
     if error.is_eof() {
-        return format!("it ends in the middle, after {column} bytes ({wrong}); write it again");
+        return format!("it is incomplete and ends after {column} bytes ({wrong}); write it again");
     }
     format!("it cannot be read at byte {column}: {wrong}; correct the line or write it again")
 }

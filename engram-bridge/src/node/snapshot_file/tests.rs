@@ -163,7 +163,7 @@ fn an_empty_file_and_a_missing_one_are_named() {
 
 #[test]
 fn bits_survive_decimal_numbers() {
-    // The engine's own f32, once as shortest decimal of f32 and once of f64.
+    // Two f32 of the engine: one as the shortest decimal of the f32, one as that of its f64.
     for (text, bits) in [("0.9255867", 0x3f6c_f340), ("0.9506238698959351", 0x3f73_5c16_u32)] {
         let folder = Folder::with(&[snapshot(0, &[with_embedding("p").replace("0.5", text)])]);
         let read = folder.open().unwrap().read_run(0).unwrap().remove(0);

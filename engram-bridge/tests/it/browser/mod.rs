@@ -69,7 +69,7 @@ async fn page_shows_the_state_of_the_cluster() {
 
     drop(servers);
     browser.wait_for("//*[@id='pulse'][contains(.,'no answer')]").await;
-    assert_eq!(browser.run("return window.stayed").await, true, "the page was loaded anew");
+    assert_eq!(browser.run("return window.stayed").await, true, "the page was reloaded");
     assert_eq!(browser.title().await, "node-a · Engram consolidation");
     assert_eq!(browser.run("return document.images.length").await, 0, "data became markup");
     let complaints = browser.complaints().await;
@@ -147,7 +147,7 @@ async fn uses_the_keyboard(browser: &Browser) {
 
 async fn jumps_to_what_differs(browser: &Browser) {
     let first = "return document.querySelector('.peer-name').textContent";
-    assert_eq!(browser.run(first).await, "node-c", "who is not there comes first");
+    assert_eq!(browser.run(first).await, "node-c", "the unreachable peer comes first");
     browser.press(&["m", "n", "n", "p"]).await;
     browser.wait_for("//*[@id='readout'][contains(.,'changed since node-c was equal')]").await;
     browser.press(&[ENTER]).await;

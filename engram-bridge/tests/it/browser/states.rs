@@ -98,7 +98,7 @@ async fn expired_certificate(browser: &Browser) {
 }
 
 async fn lagging_peer(browser: &Browser) {
-    // Both accept 45 records of peers, and own records beyond that.
+    // Both accept at most 45 records from peers, but any number of their own.
     let few = |config: &mut StoreConfig| config.caps.live_records = 45;
     let mut cluster = Cluster::start_with(&["node-a", "node-b"], &lively(), few);
     let servers = serve(&cluster).await;

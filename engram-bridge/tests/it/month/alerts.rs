@@ -45,7 +45,7 @@ impl Scrape {
         self.once(machines, |before, after| rounds(after) > rounds(before))
     }
 
-    /// The next scrape that fits for each of `machines`.
+    /// The next scrape for which `fits` is true for each of `machines`.
     pub(crate) fn once(
         &self,
         machines: &[&Machine],

@@ -1,4 +1,4 @@
-//! A node, started as by the unit, and its outputs.
+//! A node, started with the arguments of the shipped unit, and its outputs.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -114,7 +114,7 @@ impl Machine {
         self.get("/metrics/prometheus").1
     }
 
-    /// The outputs of the node, once they fit. Page, health and metrics must agree.
+    /// The outputs of the node, once `fits` is true for them. Page, health and metrics must agree.
     pub(crate) fn tells(&self, what: &str, fits: impl Fn(&Told) -> bool) -> Told {
         let begun = Instant::now();
         loop {

@@ -55,7 +55,7 @@ impl Month {
         [&self.a, &self.b, &self.c]
     }
 
-    /// Checks that all nodes are well and report so, and that no alert fires some time later.
+    /// Checks that all nodes are healthy and report it, and that no alert fires some time later.
     fn all_is_well(&mut self, step: &str, patterns: u64) -> Scrape {
         all_is_well(&self.nodes(), patterns);
         let well = Scrape::of(&self.nodes());

@@ -14,8 +14,8 @@ use engram_gossip_proto::View;
 use super::{converge, live};
 use crate::support::{everything, only_space, open, pattern, space, store, store_config, ticking};
 
-/// A node loses the pattern "b3" to damage, which costs it `rows` rows, after deletions: `spoil` changes
-/// its rows in `table`. Its peer has to bring the pattern back.
+/// Damages the pattern "b3" of a node that also holds deletions: `spoil` changes its rows in `table`. The
+/// node loses `rows` rows, and its peer has to bring the pattern back.
 fn damaged(rows: u64, table: Table, spoil: impl Fn(&mut Vec<u8>)) {
     let disk = MemoryStateStore::new();
     let (one, peer) = (open(1, &disk), store(2));
@@ -65,8 +65,8 @@ fn a_damaged_content_comes_back_from_a_peer() {
     damaged(1, Table::Records, |row| *row.last_mut().unwrap() ^= 1);
 }
 
-/// A pattern of two versions, each in a row of its own: the record and the other version go with the
-/// one that is damaged.
+/// A pattern of two versions, each in a row of its own: if one is damaged, the record
+/// and the other version are dropped, too.
 #[test]
 fn one_damaged_content_is_fetched_from_a_peer() {
     damaged(2, Table::Contents, |row| {
@@ -156,7 +156,7 @@ fn unchanged_write_stores_after_failed_commit() {
     assert_eq!(live(&only_space(&one), "p"), ["episode-1"]);
 }
 
-/// One commit writes at most 2,048 rows in doubt again, so that it stays short; the next ones write the
+/// One commit rewrites at most 2,048 rows in doubt, so that it stays short; the next commits rewrite the
 /// others.
 #[test]
 fn many_rows_in_doubt_are_written_again_in_parts() {

@@ -66,7 +66,7 @@ fn a_slow_disk_stops_no_reader() {
     let writer = Arc::clone(&store);
     let writing = thread::spawn(move || only_space(&writer).submit_pattern(&pattern("p", 1)));
     begins.recv_timeout(DEADLINE).unwrap();
-    // Neither readers nor changes that are not stored wait for the commit.
+    // Neither readers nor changes that affect only memory wait for the commit.
     let (done, finished) = channel();
     let reader = Arc::clone(&store);
     let reading = thread::spawn(move || {
@@ -104,7 +104,7 @@ fn a_bulk_submission_stops_no_other_space() {
     while store.write_stats().written == planned {
         thread::yield_now();
     }
-    // Three more parts at most: it came before the second of them was gathered, or just after.
+    // At most three more parts: the write was queued before the second of them was assembled, or just after.
     let mut parts = 1;
     while finished.try_recv().is_err() && parts < 4 {
         end.send(()).unwrap();

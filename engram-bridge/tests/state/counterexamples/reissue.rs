@@ -123,7 +123,7 @@ fn a_write_beyond_the_cap_of_dots_is_given_up() {
 fn one_version_with_many_values_is_bounded() {
     let end = judge(3, Pace::Still, &twenty_clones());
     assert_eq!((end.faults, end.accepted.capped), (vec![], 4));
-    // On every node, the values of one version with the greatest digests stay.
+    // Every node keeps the same values of that one version: those with the greatest digests.
     assert_eq!(end.rows[0].parts[0].dots, 16);
 }
 

@@ -73,15 +73,15 @@ pub(crate) struct Past {
 /// The book of a history.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Book {
-    /// For each process slot and pattern the write that is owed.
+    /// For each process slot and pattern, the write that must not be lost.
     pub(crate) owed: Vec<[Option<OwedWrite>; KEYS]>,
     /// The forgotten values of each pattern.
     pub(crate) forgotten: [Values; KEYS],
     /// The values of resolutions, which may be visible again.
     pub(crate) resolved: [Values; KEYS],
-    /// Values released by a process that knew of their only forgetting.
+    /// Values that were forgotten once, and then resolved to by a process that knew of it.
     pub(crate) released: [Values; KEYS],
-    /// Per node: values that an operation took back after it saw them, not submitted again since.
+    /// Per node: values that an operation saw and removed, and that were not submitted again since.
     pub(crate) taken_back: [[Values; KEYS]; NODES],
     /// The same, whether submitted again or not.
     pub(crate) ever_taken_back: [[Values; KEYS]; NODES],
@@ -212,7 +212,7 @@ impl Book {
 
     /// After a fault: a value whose suppression is destroyed everywhere no longer counts as
     /// forgotten; `before` and `left` are the values suppressed at any process. Where `joined`, the
-    /// join of the remaining rows, contradicts a take-back or a release, that operation was
+    /// join of the remaining rows, contradicts a removal or a release, that operation was
     /// destroyed.
     pub(crate) fn settle_suppression(
         &mut self,

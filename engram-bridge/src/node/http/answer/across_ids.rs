@@ -26,7 +26,7 @@ pub(super) struct AcrossIds {
 struct Group {
     representative: String,
     members_total: usize,
-    /// The first of them, the most confident first.
+    /// The first members, the most confident first.
     members: Vec<Member>,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Compared {
     representative: Option<Relation>,
     /// The pattern that disputes an episode with it and overlaps with it most.
     rival: Option<Relation>,
-    /// For people.
+    /// An explanation in words.
     reason: String,
 }
 

@@ -21,17 +21,17 @@ pub(in crate::node::http) struct Explained {
     /// The visible pattern; `None` if no version is shown.
     visible: Option<Shown>,
     strategy: Option<String>,
-    /// The rule that decided, for people.
+    /// The rule that decided, in words.
     reason: Option<String>,
     citations_lost: usize,
     versions_total: usize,
-    /// The first of them, ascending by digest.
+    /// The first versions, ascending by digest.
     versions: Vec<Version>,
     suppressed_total: usize,
-    /// The digests of forgotten contents: the first of them.
+    /// The first digests of forgotten contents.
     suppressed: Vec<String>,
     context_total: usize,
-    /// For each node the greatest version that the record covers: the first of them.
+    /// For the first nodes, the greatest version of each that the record covers.
     context: Vec<Write>,
     /// Its role among the patterns of other ids; `None` if it was not compared.
     across_ids: Option<Compared>,
@@ -58,7 +58,7 @@ struct Version {
     kept: bool,
     citations_of_its_own: usize,
     writes_total: usize,
-    /// The first of them.
+    /// The first writes.
     writes: Vec<Write>,
     /// Whether it was forgotten, so that it is not shown.
     suppressed: bool,
