@@ -169,7 +169,9 @@ impl Content {
         Ok(Self { held: Held { pattern, introducer: Introducer::Engine }, digest })
     }
 
-    /// Takes a content from a peer, which must be valid and canonical already.
+    /// Validates a content from a peer and brings it into canonical form. Numbers that are not exact in
+    /// the cluster's precision are refused. The caller compares the digest with the one that the
+    /// record names.
     pub(crate) fn from_wire(
         content: engram_gossip_proto::PatternContent,
         shape: Shape,
