@@ -1,7 +1,6 @@
-//! Generates files for operators: a Grafana dashboard and alert rules from the node's table of metrics, and the reference
-//! of `cluster.toml` from its table of keys.
+//! Generates files for operators: a Grafana dashboard from the node's table of metrics, and the reference of
+//! `cluster.toml` from its table of keys.
 
-mod alerts;
 mod panels;
 
 use std::fs;
@@ -16,7 +15,7 @@ use crate::Verdict;
 use crate::command::{root, said};
 use crate::product;
 
-/// Generate the Grafana dashboard, the alert rules and the reference of cluster.toml
+/// Generate the Grafana dashboard and the reference of cluster.toml
 ///
 /// Writes to engram-bridge/dashboard and engram-bridge/docs/CONFIGURATION.md. Every metric of the node gets a panel; an
 /// alert on a metric that the node does not have is an error.
@@ -44,7 +43,6 @@ impl Dashboard {
         let dashboard = serde_json::to_string_pretty(&panels::dashboard(&metrics))? + "\n";
         let files = [
             ("dashboard/grafana.json", dashboard),
-            ("dashboard/alerts.yml", alerts::rules(&metrics)?),
             ("docs/CONFIGURATION.md", said(Command::new(&node).arg("keys"))?),
         ];
         let mut stale = Vec::new();

@@ -1,5 +1,6 @@
 //! House rules that no compiler checks.
 
+mod alerts;
 mod dependencies;
 mod doc_commands;
 mod documents;
@@ -23,7 +24,7 @@ use sources::Source;
 ///
 /// Crates and modules use only those that they may use; packages have licences, READMEs and changelogs; no clock,
 /// thread, network or unordered map is used below gossip-net; a test names every limit; no name is retired or too
-/// long; links, commands, code and metric names in documents exist.
+/// long; links, commands, code and metric names in documents exist; every alert has a runbook and tests.
 #[derive(Args)]
 pub(crate) struct Tidy {
     /// Also run the commands that the documents show, as a reader would type them; takes minutes
@@ -77,6 +78,7 @@ impl Tidy {
         violations.extend(documents::check_commands(&documents));
         violations.extend(documents::check_code(&documents, &names, &files));
         violations.extend(metrics::check(&documents)?);
+        violations.extend(alerts::check(&documents)?);
         if self.run_commands && violations.is_empty() {
             violations.extend(doc_commands::run(&documents)?);
         }

@@ -194,7 +194,7 @@ impl Document {
     }
 
     /// The names under which the headings can be linked.
-    fn anchors(&self) -> BTreeSet<String> {
+    pub(super) fn anchors(&self) -> BTreeSet<String> {
         let headings = self.prose().filter_map(|(_, line)| {
             line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#'))
         });
