@@ -2,7 +2,7 @@
 #![cfg_attr(feature = "config", doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(feature = "config"),
-    doc = "A consolidation service for Engram whose nodes converge."
+    doc = "A consolidation service for Engram that brings all nodes of a cluster to the same state."
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

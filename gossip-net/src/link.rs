@@ -143,8 +143,8 @@ struct Age {
     since: Instant,
 }
 
-/// Crossing dials complete within this time of each other on both sides: each began before the
-/// other was accepted, and a dial takes no longer than its time-out.
+/// On either side, the handshakes of two crossing dials complete less than this apart: each dial
+/// began before the other was accepted, and no dial takes longer than its time-out.
 const CROSSING: Duration = HANDSHAKE_TIMEOUT.saturating_mul(2);
 
 /// Whether the newer of two connections replaces the older one.

@@ -95,9 +95,9 @@ pub(crate) enum Linger {
     /// This side sent the last frame. The end of the peer's direction confirms that all of it
     /// arrived; dropping the stream earlier would ask the peer for a reset.
     Drain(RecvStream),
-    /// The peer sent the last frame and has received everything. Only the FIN remains, sent by
-    /// dropping the stream; a separate packet for it would double the packets of a session that
-    /// finds no difference.
+    /// The peer sent the last frame and has received everything. Only the FIN remains; dropping the
+    /// stream sends it. The stream is held until another packet can carry the FIN, because a packet
+    /// of its own would double the packets of a session that finds no difference.
     PendingFin(SendStream),
 }
 

@@ -167,8 +167,9 @@ impl StorageError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// Another process has the store open, or this process has a node on it whose
-    /// [`Node::stop`](crate::Node::stop) has not returned.
+    /// Another process has the store open, or this process does: for a node whose
+    /// [`Node::stop`](crate::Node::stop) has not returned, or for a [`Store`](crate::Store) that was
+    /// not closed.
     #[error(
         "{place} is in use by another process, or by a node of this process that is not stopped; stop it, or give this node its own path"
     )]

@@ -194,8 +194,8 @@ pub enum ReloadError {
 const AT_ONCE: [&str; 2] = ["tls", "limits"];
 
 impl Node {
-    /// Applies the settings that can change while the node runs: the peers, the files of `[tls]`,
-    /// which are read again, and `[limits]`. Other differences take effect at the next start.
+    /// Applies the settings that can change while the node runs: the peers, `[limits]`, and the
+    /// files of `[tls]`, which are read again. Other differences take effect at the next start.
     ///
     /// # Errors
     /// [`ReloadError`] if the peers, the files or the limits are invalid. Nothing was changed.

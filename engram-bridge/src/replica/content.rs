@@ -18,7 +18,7 @@ use crate::replica::encoding::{Cursor, hash, put_bytes, put_count};
 pub const MAX_ID_BYTES: usize = 128;
 /// The longest episode id, in bytes.
 pub const MAX_EPISODE_ID_BYTES: usize = 256;
-/// The maximum number of episodes that one pattern cites.
+/// The maximum number of episodes that one pattern may cite.
 pub const MAX_EPISODES: usize = 4_096;
 
 pub(crate) const TAG: &[u8; 8] = b"ecb1cont";

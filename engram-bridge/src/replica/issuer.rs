@@ -21,7 +21,8 @@ pub(crate) struct DotIssuer {
     clock: Arc<Clock>,
     random: Box<dyn FnMut() -> u64 + Send>,
     minted: u64,
-    /// The greatest own version that this process did not issue.
+    /// The greatest own version that was above every version known here when it arrived; after
+    /// [`Self::relearn`], the greatest plausible one.
     foreign: u64,
 }
 

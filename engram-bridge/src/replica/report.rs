@@ -7,8 +7,8 @@ use crate::engram::timestamp::Timestamp;
 use crate::replica::content::PatternError;
 use crate::replica::refused::RefusedPattern;
 
-/// The number of live versions at which a pattern is reported: the nodes disagree about it, and an
-/// operator should look at it.
+/// A pattern with at least this many live versions is reported: most likely the nodes disagree
+/// about it, and an operator should look at it.
 pub const MANY_VERSIONS: usize = 8;
 
 /// The outcome of a submitted snapshot.
@@ -87,7 +87,7 @@ impl SubmitReport {
         Self { echoed: patterns, ..Self::default() }
     }
 
-    /// The number of valid patterns: all but the rejected.
+    /// The number of valid patterns: all but the rejected ones.
     #[must_use]
     pub const fn taken(&self) -> usize {
         self.written + self.unchanged + self.suppressed + self.echoed + self.waiting

@@ -47,7 +47,8 @@ impl Retention {
         present().map(|present| present.saturating_sub(max_age))
     }
 
-    /// The shown ones of `patterns`, in the same order.
+    /// The patterns that are shown, out of `patterns`, which must be in ascending order of their
+    /// ids; the result has the same order.
     pub(crate) fn shown(
         &self,
         mut patterns: Vec<Arc<SemanticPattern>>,

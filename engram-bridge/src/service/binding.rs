@@ -25,8 +25,8 @@ use crate::spaces::store::Store;
 /// seconds.
 pub const DEFAULT_SETTLE: Duration = Duration::from_secs(10);
 
-/// Connects a store with its gossip: announces local changes to the peers, passes the members to
-/// the store, ends the wait of spaces that started empty, announces added spaces, compares the
+/// Connects a store to its gossip: announces local changes and added spaces to the peers, passes
+/// the members to the store, decides when a space stops waiting for its first contact, compares the
 /// visible patterns across ids, and retries writes periodically after a storage failure.
 ///
 /// Cheap to clone. It works until all clones, and every [`ConsolidationGossiper`](crate::ConsolidationGossiper)

@@ -118,5 +118,5 @@ fn an_answer_that_cannot_be_written_fails() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_engram-node"));
     let output = command.arg("keys").stdout(full).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains("the answer is not complete"), "{said}");
+    assert!(!output.status.success() && said.contains("the answer is incomplete"), "{said}");
 }

@@ -27,7 +27,7 @@ fn is_possible(command: &str) -> bool {
     possible
 }
 
-/// Starts a node on a disk that refuses writes, until it refuses a snapshot. Returns the recovery
+/// Waits until a node on a disk that refuses writes refuses a snapshot. Returns the recovery
 /// of its store, the number of visible patterns, and the reason for the refusal.
 fn started(cluster: &mut Cluster) -> (String, u64, String) {
     let process = cluster.running[0].as_ref().unwrap();

@@ -24,7 +24,8 @@ pub(crate) enum Request {
     Withdraw { space: String, id: String },
     /// Replace all versions of a pattern by the one whose digest begins with `version`.
     Resolve { space: String, version: String, id: String },
-    /// Drop the parts of all records whose versions lie too far in the future.
+    /// Drop the parts of records with versions too far in the future, on this node only, and
+    /// re-issue this node's own writes among them.
     DropImplausible,
     /// List the conflicts of each space across ids.
     Groups,

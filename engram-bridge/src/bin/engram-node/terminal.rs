@@ -20,9 +20,7 @@ pub(crate) fn print(text: Arguments<'_>) {
     let mut output = io::stdout();
     match output.write_fmt(text).and_then(|()| output.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            eprintln!(
-                "error: cannot write to standard output: {error}; the answer is not complete"
-            );
+            eprintln!("error: cannot write to standard output: {error}; the answer is incomplete");
             exit(1);
         }
         _ => {}

@@ -251,7 +251,7 @@ impl Month {
         all_is_well(&[&self.a, &self.b], 302);
     }
 
-    /// A copy of node-a's folder and key runs alongside it.
+    /// Starts a second node on a copy of node-a's folder, key included.
     fn copy(&mut self) {
         self.a.stop();
         let copied = self.folder.path().join("copied");

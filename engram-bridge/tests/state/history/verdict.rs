@@ -60,7 +60,7 @@ pub(crate) struct Verdict {
     pub(crate) refused: u64,
 }
 
-/// Rounds of sessions of all pairs after which all nodes are equal.
+/// The maximum number of rounds until all nodes are equal. In a round, every pair has a session.
 pub(crate) const MAX_ROUNDS: u32 = 2;
 /// Rounds after which the wait for convergence is given up.
 const ENDLESS: u32 = 24;
