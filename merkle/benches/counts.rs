@@ -61,7 +61,7 @@ fn main() {
         });
         built.report("build", "engram-merkle", entries, 1);
         let (_, built) = counted(|| {
-            // Its leaves are hashes of key and value, as a keyed set needs.
+            // rs_merkle expects hashes as leaves; here, they are the hashes of the ids.
             let leaf = |id: &String| <Counted as rs_merkle::Hasher>::hash(id.as_bytes());
             MerkleTree::<Counted>::from_leaves(&ids.iter().map(leaf).collect::<Vec<_>>()).root()
         });
@@ -90,7 +90,7 @@ fn main() {
                 let _ = peer.root_hash();
             }
         });
-        // It hashes internally, so its hashes cannot be counted.
+        // merkle-search-tree hashes internally, so its hashes cannot be counted.
         Counts { hashes: None, ..changes }.report("change", "merkle-search-tree", entries, CHANGES);
     }
 }
