@@ -99,7 +99,7 @@ fn strategies(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Generates patterns: mixtures of two real ones, with the episodes of both.
+/// Generates patterns: mixtures of two real ones, with some episodes of each.
 fn mixtures(number: usize) -> Vec<(u32, common::Sibling)> {
     let real: Vec<OwnedPattern> = common::excerpt().into_iter().map(|r| r.version.value).collect();
     let mut state = 7u64;

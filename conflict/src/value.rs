@@ -36,7 +36,7 @@ use core::hash::{Hash, Hasher};
 /// }
 /// ```
 pub trait Value: Hash {
-    /// The cause of an invalid value.
+    /// The reason why a value is invalid.
     type Invalid: core::error::Error;
 
     /// Checks the value itself, and that it is compatible with `first`, a value of the same set.

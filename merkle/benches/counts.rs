@@ -66,7 +66,7 @@ fn main() {
             MerkleTree::<Counted>::from_leaves(&ids.iter().map(leaf).collect::<Vec<_>>()).root()
         });
         built.report("build", "rs_merkle", entries, 1);
-        // A change of a list rebuilds its tree.
+        // rs_merkle cannot change a leaf in place: a change rebuilds the tree.
         built.report("change", "rs_merkle", entries, 1);
 
         let changed = || (0..CHANGES).map(|n| splitmix64(n) as usize % entries);

@@ -128,7 +128,8 @@ pub enum DescentError {
 }
 
 impl<K: Key, H: Hasher + Clone> Descent<K, H> {
-    /// Begins at the root of a snapshot of `tree`; later changes do not affect the descent. Free: it clones the tree.
+    /// Begins at the root of a snapshot of `tree`; later changes do not affect the descent. Free: a clone of the tree
+    /// increments a reference count.
     ///
     /// The other side must answer under the same `key`.
     pub fn new(tree: &Tree<K, H>, key: TagKey) -> Self {
