@@ -71,8 +71,8 @@ fn vectors(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Real patterns as siblings of one id. The floor of each strategy is the validation and
-/// sorting that all of them need.
+/// Measures the strategies on real patterns as siblings of one id. Their common floor is the
+/// validation and sorting of the set, which every strategy needs.
 fn strategies(criterion: &mut Criterion) {
     let real = common::excerpt().into_iter().map(|r| r.version);
     // Shared, as in a store: a set copies no pattern.
@@ -99,7 +99,7 @@ fn strategies(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Generates patterns: mixtures of two real ones, with the episodes of both.
+/// Generates patterns: mixtures of two real ones, with some episodes of each.
 fn mixtures(number: usize) -> Vec<(u32, common::Sibling)> {
     let real: Vec<OwnedPattern> = common::excerpt().into_iter().map(|r| r.version.value).collect();
     let mut state = 7u64;
@@ -147,7 +147,7 @@ fn view(criterion: &mut Criterion) {
             b.iter_batched(
                 || {
                     let (id, mut pattern) = patterns[edit % number].clone();
-                    // Every other pass uses a different confidence, so no edit repeats.
+                    // Passes alternate between two confidences, so every edit changes the stored pattern.
                     if (edit / number).is_multiple_of(2) {
                         pattern.confidence = 1.0 - pattern.confidence;
                     }

@@ -34,7 +34,7 @@ fn main() -> Result<(), InvalidVersions<InvalidPattern>> {
         println!("{}\n", explain(strategy, &versions));
     }
 
-    // Another order of arrival and a repeated version change nothing.
+    // Another order of arrival changes nothing, and neither do two copies of a version that share its confirmations.
     let mut again = nodes.to_vec();
     again.reverse();
     again[2].confirmations = 1;
@@ -43,6 +43,6 @@ fn main() -> Result<(), InvalidVersions<InvalidPattern>> {
     for strategy in strategies {
         assert_eq!(strategy.resolve(&reordered), strategy.resolve(&versions));
     }
-    println!("The same in another order of arrival.");
+    println!("The results are the same in another order of arrival.");
     Ok(())
 }

@@ -9,9 +9,10 @@ use core::str::FromStr;
 
 /// Name, version and parameters of a strategy.
 ///
-/// Two nodes show the same values only if their strategies have equal ids, so everything that can
+/// Two nodes whose strategies have equal ids must show the same values, so everything that can
 /// change a result belongs in the id. A handshake carries the canonical text, for example
-/// `confidence-weighted/1;weight=confidence`. `Display` writes it, and `FromStr` accepts nothing else.
+/// `confidence-weighted/1;weight=confidence`. `Display` writes it, and `FromStr` accepts nothing
+/// else.
 ///
 /// ```
 /// use engram_conflict::StrategyId;
@@ -35,8 +36,8 @@ pub enum InvalidStrategyId {
     /// A name of a strategy or parameter is empty, too long or has invalid characters.
     #[error("{0:?} is not a name: 1 to {MAX_NAME} characters of a-z, 0-9 and -")]
     Name(String),
-    /// A version is not a number of 1 to 65535 without leading zeros.
-    #[error("{0:?} is not a version: a number of 1 to 65535 without leading zeros")]
+    /// A version is not a number from 1 to 65535 without leading zeros.
+    #[error("{0:?} is not a version: a number from 1 to 65535 without leading zeros")]
     Version(String),
     /// A value of a parameter is empty, too long or has invalid characters.
     #[error(
@@ -56,7 +57,7 @@ pub enum InvalidStrategyId {
 
 /// The maximum number of characters of a name or value.
 const MAX_NAME: usize = 64;
-/// The maximum number of parameters. With the limit on names it bounds the text of an identity.
+/// The maximum number of parameters. Together with [`MAX_NAME`], it bounds the length of the text of an identity.
 const MAX_PARAMETERS: usize = 16;
 
 impl StrategyId {
@@ -74,7 +75,7 @@ impl StrategyId {
     #[must_use]
     pub const fn literal(name: &'static str, version: u16) -> Self {
         assert!(is_name(name), "a name is 1 to 64 characters of a-z, 0-9 and -");
-        let version = NonZeroU16::new(version).expect("a version is a number of 1 to 65535");
+        let version = NonZeroU16::new(version).expect("a version is a number from 1 to 65535");
         Self { name: Cow::Borrowed(name), version, parameters: BTreeMap::new() }
     }
 

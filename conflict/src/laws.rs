@@ -1,6 +1,6 @@
 //! A suite that checks the laws of a strategy.
 //!
-//! A case is a set of versions drawn from a seed.
+//! A case checks the laws on sets of versions that it draws from a seed.
 
 mod answer;
 mod check;
@@ -89,8 +89,8 @@ pub enum Law {
     /// over pairs in order of digests breaks this law, and so does "the first version wins": their results are
     /// arbitrary, and an author who chooses digests chooses the result.
     Names,
-    /// S2: every valid set has an answer, without a panic. Integer overflow panics with debug assertions, so run
-    /// the suite in a build that has them.
+    /// S2: every valid set has an answer, without a panic. An integer overflow panics only in a build with overflow
+    /// checks, so run the suite in such a build.
     Total,
     /// S3: the answer is valid: indices of the set, a value that [`Value::validate`] accepts, shares that add up to 1,
     /// a reason that holds for the set, as far as the suite can check it, and an explanation that agrees with the
@@ -107,8 +107,9 @@ pub enum Law {
     Confidence,
     /// S9: the identity never changes, and its text parses to the same identity.
     Identity,
-    /// Not a law of strategies: a fault in the input of the suite. There are no cases, a generator panics, draws an
-    /// invalid set or only one value, `distinct` draws ties, or the check of your own law panics.
+    /// Not a law of strategies: a fault in the input of the suite. There are no cases; a generator panics or draws an
+    /// invalid set; `value` draws only one value, or different values from the same random numbers; `distinct` draws
+    /// ties; or the check of your own law panics.
     Input,
     /// A law of the value type, added by [`Laws::with_law`].
     OfValues(&'static str),
@@ -140,7 +141,7 @@ pub struct Violation {
 }
 
 impl<T: Value + Clone + fmt::Debug> Laws<T> {
-    /// All laws on 1,000 cases from a fixed seed.
+    /// Creates a suite that checks the laws S1 to S5 and S9 on 1,000 cases, drawn from a fixed seed.
     ///
     /// `value` draws a value. It should draw equal, extreme and empty values often, because wrong strategies fail at ties
     /// and limits. `distinct` draws a value for a set without ties, for law [`Names`](Law::Names): a value at a higher
@@ -156,7 +157,7 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         )
     }
 
-    /// All laws, with generators that draw a whole set at a time.
+    /// Creates the same suite with generators that draw a whole set at a time.
     pub(crate) fn of_sets(
         values: impl Fn(&mut Random, usize) -> Vec<T> + Send + Sync + 'static,
         values_without_ties: impl Fn(&mut Random, usize) -> Vec<T> + Send + Sync + 'static,
@@ -216,7 +217,7 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         self
     }
 
-    /// Checks the one case that a [`Violation`] names.
+    /// Limits the suite to the case with this seed, which a [`Violation`] names.
     #[must_use]
     pub fn replay(mut self, seed: u64) -> Self {
         self.cases = Cases::Only(seed);

@@ -24,7 +24,7 @@ pub struct Resolution<T> {
 pub enum Outcome<T> {
     /// The version at this index, bit for bit.
     Chosen(usize),
-    /// A value that no version holds.
+    /// A value composed of the versions; it need not equal any of them.
     Composed(Composed<T>),
     /// All these versions stay visible, in display order.
     Kept(Vec<usize>),
@@ -123,7 +123,7 @@ impl<T> Resolution<T> {
     /// All visible values: one, or all kept ones.
     ///
     /// # Panics
-    /// As [`visible`](Self::visible).
+    /// If an index is out of range of `versions`.
     pub fn all_visible<'a>(&'a self, versions: &'a Versions<T>) -> Vec<&'a T> {
         match &self.outcome {
             Outcome::Kept(indices) => indices.iter().map(|&i| &versions[i].value).collect(),

@@ -8,9 +8,9 @@ use crate::{Explanation, Resolution, StrategyId, Versions};
 /// A rule that decides which value of a set of concurrent versions is visible.
 ///
 /// Replicas hold the same set and never exchange results, so `resolve` must be a pure function of the set, equal bit
-/// for bit on every node: no clock, no randomness, no memory of earlier calls, no order of a hash map, and of floats
-/// only `+ - * /` and the square root, in a fixed order. The rule always receives all versions at once, so it need not
-/// be associative.
+/// for bit on every node: no clock, no randomness, no memory of earlier calls, no dependence on the order of a hash
+/// map, and on floats only `+ - * /` and the square root, in a fixed order. The rule always receives all versions at
+/// once, so it need not be associative.
 ///
 /// [`Laws`](crate::Laws) tests your own strategies.
 ///
@@ -36,10 +36,10 @@ use crate::{Explanation, Resolution, StrategyId, Versions};
 /// # Ok::<(), engram_conflict::InvalidVersions<std::convert::Infallible>>(())
 /// ```
 pub trait Strategy<T>: Send + Sync {
-    /// Name, version and parameters: equal on two nodes if and only if the results are.
+    /// The name, version and parameters of the rule. Two strategies with equal identities must give equal results.
     fn id(&self) -> StrategyId;
 
-    /// The visible value of `versions`.
+    /// Decides what is visible of `versions`: one of them, a composed value, or several.
     fn resolve(&self, versions: &Versions<T>) -> Resolution<T>;
 
     /// Resolves `versions` and explains the contribution of each version.

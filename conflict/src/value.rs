@@ -1,4 +1,4 @@
-//! The requirements on values: their bits, and whether they are valid.
+//! The requirements on values: a hash of all their bits, and a validity check.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,9 +8,9 @@ use core::hash::{Hash, Hasher};
 
 /// A value that can have several concurrent versions.
 ///
-/// Two values are equal if and only if [`Hash`] feeds the same bytes to a hasher. `#[derive(Hash)]` is correct for
-/// all fields but floats; hash the bits of a float (`to_bits`), because `0.0 == -0.0` and `NaN != NaN`. Hash
-/// everything that a reader can see.
+/// Two values are equal if and only if [`Hash`] feeds the same bytes to a hasher. `#[derive(Hash)]` suffices for a
+/// type without floats. Floats do not implement `Hash`: hash their bits (`to_bits`), which also distinguish `0.0`
+/// from `-0.0`. Hash everything that a reader can see.
 ///
 /// `String`, `Vec<u8>`, `u64` and `i64` are values, and so is an `Arc` of a value.
 ///
@@ -36,7 +36,7 @@ use core::hash::{Hash, Hasher};
 /// }
 /// ```
 pub trait Value: Hash {
-    /// The cause of an invalid value.
+    /// The reason why a value is invalid.
     type Invalid: core::error::Error;
 
     /// Checks the value itself, and that it is compatible with `first`, a value of the same set.

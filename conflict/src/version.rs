@@ -54,8 +54,8 @@ impl<T: Value> Version<T> {
 
 /// A non-empty set of valid versions in canonical order: by digest, each digest once.
 ///
-/// The only argument of a strategy. The set does not depend on the order or repetition in which versions
-/// arrived, so a strategy cannot depend on either.
+/// A strategy receives nothing but this set. The set does not depend on the order in which versions arrived, so a
+/// strategy cannot depend on it, either.
 #[derive(Clone, Debug)]
 pub struct Versions<T> {
     sorted: Vec<Version<T>>,

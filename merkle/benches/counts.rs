@@ -61,12 +61,12 @@ fn main() {
         });
         built.report("build", "engram-merkle", entries, 1);
         let (_, built) = counted(|| {
-            // Its leaves are hashes of key and value, as a keyed set needs.
+            // rs_merkle expects hashes as leaves; here, they are the hashes of the ids.
             let leaf = |id: &String| <Counted as rs_merkle::Hasher>::hash(id.as_bytes());
             MerkleTree::<Counted>::from_leaves(&ids.iter().map(leaf).collect::<Vec<_>>()).root()
         });
         built.report("build", "rs_merkle", entries, 1);
-        // A change of a list rebuilds its tree.
+        // rs_merkle cannot change a leaf in place: a change rebuilds the tree.
         built.report("change", "rs_merkle", entries, 1);
 
         let changed = || (0..CHANGES).map(|n| splitmix64(n) as usize % entries);
@@ -90,7 +90,7 @@ fn main() {
                 let _ = peer.root_hash();
             }
         });
-        // It hashes internally, so its hashes cannot be counted.
+        // merkle-search-tree hashes internally, so its hashes cannot be counted.
         Counts { hashes: None, ..changes }.report("change", "merkle-search-tree", entries, CHANGES);
     }
 }

@@ -34,7 +34,7 @@ fn scattered(ids: &[String]) -> impl Iterator<Item = usize> + Clone {
     (0..).map(move |step| (splitmix64(step) % len) as usize)
 }
 
-/// The hash inputs of one change: the key, the entries of its leaf, the number of nodes.
+/// The hash inputs of one change: the key, the number of entries of its leaf, and the number of nodes above the leaf.
 struct Bare<'a> {
     key: &'a str,
     entries: usize,
@@ -45,11 +45,11 @@ impl<'a> Bare<'a> {
     fn of<H: Hasher>(tree: &Tree<&str, H>, key: &'a str) -> Self {
         let key_hash = tree.key_hash(key.as_bytes());
         let leaf = |levels: &u16| {
-            let path = Path::of(&key_hash, *levels).expect("a leaf lies above level 256");
+            let path = Path::of(&key_hash, *levels).expect("the level is at most 256");
             tree.count(&path) <= LEAF_CAPACITY as u64
         };
         let levels = (12..=256).find(leaf).expect("a single key hash is always a leaf");
-        let path = Path::of(&key_hash, levels).expect("it was just looked at");
+        let path = Path::of(&key_hash, levels).expect("the level is at most 256");
         Self { key, entries: tree.count(&path) as usize, levels }
     }
 

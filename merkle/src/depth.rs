@@ -1,4 +1,4 @@
-/// The number of levels that every tree has: a tree of depth d has 2^d slots.
+/// The minimum number of levels of a tree: a tree of base depth d has 2^d slots.
 ///
 /// The root depends on it, so all nodes of a cluster must choose the same. A slot that holds more
 /// than [`LEAF_CAPACITY`](crate::LEAF_CAPACITY) entries splits by the next bits of the key hashes,
@@ -18,7 +18,7 @@ pub enum BaseDepth {
     Four = 4,
     /// 256 slots.
     Eight = 8,
-    /// 4,096 slots, for up to about 20,000 entries without a split.
+    /// 4,096 slots, of which nearly none splits at 10,000 entries.
     #[default]
     Twelve = 12,
     /// 65,536 slots.

@@ -86,10 +86,11 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 /// Made by [`Tree::diff`].
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Diff<'a, K> {
-    /// Blocks of the same path that may differ, the next one last.
+    /// Pairs of blocks at the same path that may differ, the next pair last.
     pending: Vec<Pair<'a, K>>,
-    /// The entries of the current pair.
+    /// The remaining entries of the current pair, on the left side.
     left: Peekable<Entries<'a, K>>,
+    /// The same on the right side.
     right: Peekable<Entries<'a, K>>,
 }
 

@@ -24,7 +24,7 @@ fn way_to(nibble: u8) -> impl Iterator<Item = Heap> {
     (0..4).rev().map(move |height| slot >> height)
 }
 
-/// The same nodes as a set.
+/// The nodes on the path from the block to the slot `nibble`, as a set.
 pub(crate) fn mask_to(nibble: u8) -> Mask {
     way_to(nibble).fold(0, |mask, node| mask | 1 << node)
 }

@@ -39,7 +39,7 @@ pub fn path() -> impl Strategy<Value = Path> {
     (digest(), 0..=Path::MAX_LEVEL).prop_map(|(bits, level)| Path::leading(&bits, level))
 }
 
-/// One of `keys` keys, at least one.
+/// One of `keys` different keys; 0 counts as 1.
 pub fn key(keys: u32) -> impl Strategy<Value = String> {
     (0..keys.max(1)).prop_map(|number| format!("key-{number}"))
 }

@@ -6,7 +6,8 @@ pub const HEADER_LEN: usize = 24;
 /// A collision-resistant hash with 32 bytes of output, passed to a tree as a value.
 ///
 /// Every input consists of a header of fixed length and a body. The header names the kind of input
-/// (a key, a leaf, an inner node or the root), its level and its length. The output must depend on
+/// (for example a key, a leaf or an inner node), its level and the length of the body; for the
+/// root, it holds the parameters of the tree instead of level and length. The output must depend on
 /// every byte of both; `H(header || body)` does.
 ///
 /// The function must be the same on every machine and in every release, because nodes compare
@@ -67,7 +68,8 @@ impl Hasher for Sha256 {
 /// SHA-256 of messages of at most two blocks: nodes, keys and small leaves.
 ///
 /// Assembles the padded message where it is hashed. The general interface accepts any number of
-/// pieces of any length and would copy the message twice more, a third of the total time.
+/// pieces of any length and would copy the message twice more, which takes a third of the total
+/// time.
 #[cfg(feature = "sha2")]
 mod short {
     use sha2::block_api::compress256;

@@ -20,7 +20,8 @@ pub(crate) struct LeafBlock<K> {
     starts: Starts,
 }
 
-/// Where each slot begins in a leaf block. The last can begin at 121 at most.
+/// Where each slot begins in a leaf block. The last slot begins at most at 121: after fifteen slots of eight entries,
+/// and one entry too many before a split.
 pub(crate) type Starts = [u8; SLOTS as usize];
 
 impl<K> LeafBlock<K> {

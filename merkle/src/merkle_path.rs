@@ -20,7 +20,7 @@ pub(crate) struct MerklePath<'a, K> {
     pub(crate) leaf: Entries<'a, K>,
 }
 
-/// More levels than a tree of ten million entries has.
+/// The initial capacity for digests beside a path: more levels than a tree of ten million entries has.
 const USUAL_LEVELS: usize = 24;
 
 impl<K> Node<K> {

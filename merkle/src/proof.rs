@@ -45,10 +45,11 @@ pub enum ProofError {
         /// The version in the bytes.
         found: u8,
     },
-    /// The number of bytes differs from the one that the first four announce.
+    /// The number of bytes differs from the one that the bytes themselves announce.
     #[error("the proof announces {expected} bytes, found {found}")]
     Length {
-        /// The length that the first four bytes announce; 4 if there are fewer than four.
+        /// The announced length; if the bytes end within the first four or within the bits for the levels, the length
+        /// up to the end of that part.
         expected: usize,
         /// The actual length.
         found: usize,

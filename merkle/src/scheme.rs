@@ -93,8 +93,8 @@ impl<H: Hasher> Scheme<H> {
         self.root_of(&line_of(&left, &right))
     }
 
-    /// Binds the parameters, too: they replace level and length in the header, which are the same
-    /// for every root.
+    /// Hashes the halves together with the parameters. These replace level and length in the
+    /// header, which are the same for every root.
     fn root_of(&self, halves: &Line) -> Digest {
         let mut header = [0; HEADER_LEN];
         header[..8].copy_from_slice(ROOT);

@@ -10,7 +10,7 @@ use crate::path::nibble;
 use crate::scheme::{LEAF_CAPACITY, Scheme};
 use crate::{Digest, Entries, Entry};
 
-/// A block for each slot that is not empty, contiguous in memory.
+/// The slots of a branch, contiguous in memory. Each slot that is not empty has a block.
 #[derive(Clone)]
 pub(crate) struct Slots<K>([Slot<K>; SLOTS as usize]);
 
@@ -103,7 +103,7 @@ impl<K: Clone> Slots<K> {
 }
 
 impl<K> Slot<K> {
-    /// Counts added or removed entries, and empties the slot after the last.
+    /// Adds `grown` to the number of entries, and drops the block when no entry is left.
     fn grow(&mut self, grown: isize) {
         self.count = self.count.wrapping_add_signed(grown as i64);
         if self.count == 0 {

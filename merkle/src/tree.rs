@@ -19,7 +19,8 @@ use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 /// to it.
 ///
 /// The costs below are for n entries; log n is the base depth (12) up to about 10,000 entries and
-/// grows by one with each doubling beyond. Crafted keys do not change this.
+/// grows by one with each doubling beyond. Crafted keys that share a slot add about log2(k / 8)
+/// levels if there are k of them.
 ///
 /// ```
 /// use engram_merkle::{Digest, Sha256, Tree};
@@ -166,7 +167,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         self.apply(&mut changes);
     }
 
-    /// Removes all entries. Free, except for releasing the blocks that no clone shares.
+    /// Removes all entries. One hash, and the release of the blocks that no clone shares.
     pub fn clear(&mut self) {
         (self.top, self.len) = (None, 0);
         self.root = self.scheme.root([Digest::EMPTY; 2]);

@@ -15,7 +15,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// The number of bytes that `make` leaves allocated.
 ///
 /// The counter covers the whole process, and the thread of the test harness sometimes allocates,
-/// too. Two equal measurements in a row therefore count only what `make` allocates.
+/// too. The function therefore repeats the measurement until two in a row are equal.
 fn held<T>(mut make: impl FnMut() -> T) -> (usize, T) {
     let mut measure = || {
         let region = Region::new(ALLOCATOR);
@@ -53,7 +53,7 @@ fn allocated_bytes_match_stats_and_limit() {
     assert_eq!(empty.stats().bytes, 0);
     assert!(size_of_val(&empty) < 1024);
 
-    // From 10,000 entries on, 100 bytes for each and the 16 of a key that is a `&str`.
+    // From 10,000 entries on: 100 bytes for each entry, and 16 for its key, a `&str`.
     for (count, limit) in
         [(1, 2048), (100, 64 * 1024), (10_000, 116 * 10_000), (1_000_000, 116 * 1_000_000)]
     {

@@ -78,7 +78,7 @@ fn main() {
         measure("merge", "engram-vclock", nodes, &input, ours, |a, b| {
             a.merge(b);
         });
-        // It takes the other clock by value: a caller that keeps that clock must clone it.
+        // crdts takes the other clock by value: a caller that keeps that clock must clone it.
         measure("merge", "crdts", nodes, &input, crdts, |a, b| a.merge(b.clone()));
         measure("merge", "vclock", nodes, &input, vclock, |a, b| a.merge(b));
         measure("compare", "engram-vclock", nodes, &input, ours, |a, b| {

@@ -1,8 +1,8 @@
 //! Measures clocks and siblings and their alternatives in one run.
 //!
-//! Ids are `<group>/<ours or a peer>/<input>`, inputs are numbers of nodes. Clocks have random
-//! `u64` nodes with hybrid versions, the same for every crate. Every measurement cycles through the
-//! same pool of pairs, so the branch predictor cannot learn one of them.
+//! Benchmark ids are `<group>/<ours or a peer>/<nodes>`. Clocks have random `u64` nodes with hybrid
+//! versions, the same for every crate. Every measurement cycles through the same pool of pairs, so
+//! the branch predictor cannot learn one of them.
 
 use std::hint::black_box;
 use std::time::Duration;

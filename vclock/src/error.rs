@@ -10,12 +10,12 @@ use crate::suppression::{MAX_LENGTH, MAX_SUPPRESSED};
 pub enum ClockError {
     /// The nodes do not strictly ascend.
     OutOfOrder {
-        /// The first entry that is out of place, from 0.
+        /// The index of the first entry that is out of place, from 0.
         index: usize,
     },
     /// An entry has version 0, which no write has.
     ZeroVersion {
-        /// The first such entry, from 0.
+        /// The index of the first such entry, from 0.
         index: usize,
     },
 }
@@ -33,22 +33,22 @@ pub enum SiblingsError {
     TooManyValues,
     /// A live dot is not covered by the context.
     NotCovered {
-        /// The first such sibling, from 0.
+        /// The index of the first such sibling, from 0.
         index: usize,
     },
     /// A live dot has version 0, which no write has.
     ZeroVersion {
-        /// The first such sibling, from 0.
+        /// The index of the first such sibling, from 0.
         index: usize,
     },
     /// The siblings do not strictly ascend by dot and value.
     OutOfOrder {
-        /// The first sibling that is out of place, from 0.
+        /// The index of the first sibling that is out of place, from 0.
         index: usize,
     },
     /// More than [`MAX_NODE_DOTS`] siblings belong to one node.
     TooManyOfNode {
-        /// The first sibling over the limit, from 0.
+        /// The index of the first sibling over the limit, from 0.
         index: usize,
     },
 }
@@ -59,17 +59,17 @@ pub enum SiblingsError {
 pub enum SuppressionError {
     /// The digests do not strictly ascend.
     OutOfOrder {
-        /// The first digest that is out of place, from 0.
+        /// The index of the first digest that is out of place, from 0.
         index: usize,
     },
     /// An entry has length 0, which denotes a digest that was never suppressed.
     ZeroLength {
-        /// The first such digest, from 0.
+        /// The index of the first such digest, from 0.
         index: usize,
     },
     /// A length is above [`MAX_LENGTH`].
     TooLong {
-        /// The first such digest, from 0.
+        /// The index of the first such digest, from 0.
         index: usize,
     },
     /// There are more than [`MAX_SUPPRESSED`] digests.

@@ -26,8 +26,8 @@ const RANDOM_BITS: u64 = (1 << 10) - 1;
 ///   context in its state.
 /// - **When a peer names a version of this node**, in a state or in a greeting, [`observe`](Self::observe)
 ///   it. [`Siblings::join_own`](crate::Siblings::join_own) does so for states.
-/// - **When a peer reports its wall clock**, [`hear`](Self::hear) it: it replaces this node's wall clock
-///   if that is far ahead.
+/// - **When a peer reports its wall clock**, [`hear`](Self::hear) it: the greatest reported clock replaces this node's
+///   wall clock if the latter is far ahead.
 ///
 /// ```
 /// use engram_vclock::HybridClock;
@@ -95,8 +95,8 @@ impl HybridClock {
 
     /// Mints the next version of the node from the wall clock `now` and a random number.
     ///
-    /// If the wall clock is [`ClockFault::Ahead`], the greatest one that a peer reported replaces it. The
-    /// result is greater than every own version known, unless that is `u64::MAX`.
+    /// If the wall clock is [`ClockFault::Ahead`], the greatest one that a peer reported replaces it. The result is
+    /// greater than every own version known, unless the greatest of these is `u64::MAX`.
     pub fn next(&mut self, now: u64, random: u64) -> u64 {
         let time = match self.fault(now) {
             Some(ClockFault::Ahead { told, .. }) => told,

@@ -1,4 +1,4 @@
-//! Clocks and suppressions as sequences of pairs, siblings as their two parts. Deserialising accepts
+//! The serde forms: clocks and suppressions are sequences of pairs, siblings are their two parts. Deserialising accepts
 //! only canonical forms.
 
 use alloc::vec::Vec;

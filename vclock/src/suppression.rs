@@ -3,17 +3,17 @@ use core::{fmt, iter, slice};
 
 use crate::SuppressionError;
 
-/// The maximum number of digests in a [`Suppression`]: 1,024. The smallest stay.
+/// The maximum number of digests in a [`Suppression`]: 1,024. [`Suppression::bound`] keeps the smallest.
 pub const MAX_SUPPRESSED: usize = 1024;
 
-/// The maximum causal length of a digest: 2^31. At the bound an operation changes nothing.
+/// The maximum causal length of a digest: 2^31. An operation that would exceed it changes nothing.
 pub const MAX_LENGTH: u32 = 1 << 31;
 
 /// The digests of values that no replica may show: a causal-length set (Yu and Rostad, 2020).
 ///
-/// Each digest has a length, which every operation advances; an odd length means suppressed. A join
-/// takes the greater length. Suppressing a suppressed digest again advances its length by two, so a
-/// suppression wins over a concurrent release.
+/// Each digest has a length, which suppressing and releasing it advance; an odd length means
+/// suppressed. A join takes the greater length. Suppressing a suppressed digest again advances its
+/// length by two, so the new suppression wins over a concurrent release of the old one.
 ///
 /// ```
 /// use engram_vclock::{Changed, Suppression};
@@ -77,8 +77,8 @@ impl<D: Ord + Clone> Suppression<D> {
         self.position(digest).is_ok_and(|at| self.lengths[at].1 % 2 == 1)
     }
 
-    /// Suppresses the digest, even if it is suppressed already: no concurrent release undoes it.
-    /// O(log n), O(n) if the digest is new.
+    /// Suppresses the digest, even if it is suppressed already: a concurrent release of an earlier
+    /// suppression then does not undo it. O(log n), O(n) if the digest is new.
     ///
     /// The set may grow beyond its bound; call [`bound`](Self::bound) after the last suppression.
     pub fn suppress(&mut self, digest: D) -> Changed {
@@ -125,8 +125,8 @@ impl<D: Ord + Clone> Suppression<D> {
 
     /// Keeps the [`MAX_SUPPRESSED`] smallest digests and returns the others, in ascending order.
     ///
-    /// The result depends only on the set, so replicas that bound at different times agree
-    /// after a join.
+    /// The result depends only on the set, so replicas that bound at different times agree after
+    /// they join and bound again.
     pub fn bound(&mut self) -> Vec<D> {
         let kept = self.lengths.len().min(MAX_SUPPRESSED);
         self.lengths.drain(kept..).map(|(digest, _)| digest).collect()

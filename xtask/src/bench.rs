@@ -128,7 +128,7 @@ fn measure_times(benchmark: &Benchmark, home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Sizes are counted, not estimated: the benchmark prints one JSON object per line.
+/// Runs a benchmark that counts, and prints one JSON object per line; nothing is estimated.
 fn measure_sizes(benchmark: &Benchmark) -> Result<Vec<Measured>> {
     let mut command = benchmark.command();
     eprintln!("$ {}", spelled(&command));

@@ -29,7 +29,7 @@ enum Part {
     Node,
     /// Issue a new certificate for a node's key; the node id does not change
     Rotate,
-    /// Print the owner of a certificate file
+    /// Print the node id and the validity of a certificate
     Show,
 }
 

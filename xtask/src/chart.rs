@@ -53,7 +53,7 @@ impl Chart {
         let (mut body, mut top) = (String::new(), TOP);
         for panel in &self.panels {
             let bottom = top + panel.height;
-            // Slightly beyond the end, to show the end.
+            // The axis extends slightly beyond the end, so that the end is visible.
             let placed = Placed { panel, top, bottom, seconds: self.seconds * 1.05 };
             body.push_str(&placed.draw());
             top = bottom + GAP;
@@ -172,7 +172,8 @@ impl Placed<'_> {
     }
 }
 
-/// Values from 0 up to `highest` in steps of 1, 2 or 5 times a power of ten, at least `least`: at most seven values.
+/// At most seven values from 0 up to `highest`. The step between them is 1, 2 or 5 times a power of ten, and at least
+/// `least`.
 fn ticks(highest: f64, least: f64) -> Vec<f64> {
     let magnitude = 10_f64.powf((highest / 3.0).log10().floor());
     let step = [5.0, 2.0, 1.0]

@@ -19,9 +19,10 @@ use steps::{DEEP, ORDINARY, Step};
 
 /// Run all checks of CI
 ///
-/// Formatting, house rules, lints, tests, doctests, documentation, every crate without its features, the builds without
-/// std, the examples, and a real demo. Prints each command before it runs, and again if it fails. With --deep also runs
-/// the long checks. Skips steps whose tool is not installed, and names them.
+/// Checks formatting, house rules, lints, tests, doctests, documentation, every crate without its features, the builds
+/// without std, the examples, the generated files, the alert rules and the systemd unit, and runs a real demo. Prints
+/// each command before it runs, and again if it fails. With --deep also runs the long checks. Skips steps whose tool is
+/// not installed, and names them.
 #[derive(Args)]
 pub(crate) struct Ci {
     /// Also run the long checks, some of which take many minutes

@@ -11,8 +11,8 @@ use crate::tool::Tool;
 
 /// Check the licences, bans and advisories of all dependencies
 ///
-/// Needs cargo-deny, and network access for the advisories: skips them if they cannot be fetched. xtask/deny.toml lists
-/// the allowed licences with reasons.
+/// Needs cargo-deny, and network access to fetch the advisories. Skips the advisories if they cannot be fetched.
+/// xtask/deny.toml lists the allowed licences with reasons.
 #[derive(Args)]
 pub(crate) struct Deny {
     /// Use the advisories that were fetched last

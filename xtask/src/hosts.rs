@@ -1,4 +1,4 @@
-//! Hosts in network namespaces, with a router between them that shapes their packets.
+//! Hosts in network namespaces with a router between them, on a network that shapes their packets.
 
 use std::fs;
 use std::process::Command;
@@ -30,7 +30,7 @@ pub(crate) fn address(host: usize) -> String {
     format!("10.77.{host}.2:7701")
 }
 
-/// Runs its arguments as a command in new user, network and mount namespaces, as their root.
+/// Creates a command that runs its arguments in new user, network and mount namespaces, as their root.
 pub(crate) fn apart() -> Command {
     let mut command = Command::new("unshare");
     command.args(["--map-root-user", "--net", "--mount"]);

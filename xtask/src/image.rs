@@ -1,4 +1,4 @@
-//! The image that ships, built from its file, with a node that runs in it.
+//! Builds the shipped image from its file, and runs a node in it.
 
 mod bases;
 mod container;

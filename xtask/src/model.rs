@@ -12,9 +12,10 @@ use crate::command::{cargo, spelled};
 
 /// Search the model of the state rules for histories that break a law
 ///
-/// Random histories and all short ones of every fault class, and sessions record by record. A row is one class: forbidden
-/// violations fail the search, accepted ones are the losses that the rules document. Prints each violation with its
-/// shortest history. The model is in vclock/tests/rules; the counterexamples of weaker rules are ordinary tests there.
+/// Runs random histories and all short ones of every fault class, and sessions record by record. A row is one class.
+/// Forbidden violations fail the search; accepted ones are the losses that the rules document. Prints each violation
+/// with its shortest history. The model is in vclock/tests/rules; the counterexamples of weaker rules are ordinary
+/// tests there.
 #[derive(Args)]
 pub(crate) struct Model {
     /// Run only these searches

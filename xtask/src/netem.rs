@@ -13,9 +13,9 @@ use crate::hosts::{self, Shape, lay};
 
 /// Run the demo on separate hosts under bad network conditions
 ///
-/// Each of three nodes gets a network namespace; a router between them applies the condition to their packets. When the
-/// nodes have converged, compares their states as in the demo. Needs Linux with unshare, ip and tc, but no privileges.
-/// Skips conditions that this machine does not support, and names them. Leaves nothing behind.
+/// Each of three nodes gets a network namespace, with a router between them; the condition applies to their packets.
+/// When the nodes have converged, compares their states as in the demo. Needs Linux with unshare, ip and tc, but no
+/// privileges. Skips conditions that this machine does not support, and names them. Leaves nothing behind.
 #[derive(Args)]
 pub(crate) struct Netem {
     /// Run only this condition; may be given several times
@@ -40,9 +40,9 @@ pub(crate) struct Condition {
 }
 
 const CONDITIONS: [Condition; 10] = [
-    condition("loss-1", "one packet of a hundred is lost", Shape::Queue("netem loss 1%")),
-    condition("loss-5", "one packet of twenty is lost", Shape::Queue("netem loss 5%")),
-    condition("loss-20", "one packet of five is lost", Shape::Queue("netem loss 20%")),
+    condition("loss-1", "one packet in a hundred is lost", Shape::Queue("netem loss 1%")),
+    condition("loss-5", "one packet in twenty is lost", Shape::Queue("netem loss 5%")),
+    condition("loss-20", "one packet in five is lost", Shape::Queue("netem loss 20%")),
     condition(
         "delay",
         "packets take 75 ms, plus or minus 50 ms",

@@ -25,7 +25,7 @@ impl Nostd {
     }
 }
 
-/// Each no_std crate has a package below its tests that links it without std.
+/// The command that links a no_std crate without std, through the package below its tests; `None` for other crates.
 pub(crate) fn without_std(member: &Member) -> Option<Command> {
     let manifest = member.folder.join("tests/no_std/Cargo.toml");
     let relative = manifest.strip_prefix(root()).unwrap_or(&manifest);

@@ -9,12 +9,12 @@ use crate::command::{build, cargo};
 
 const PACKAGE: &str = "--package=engram-bridge";
 
-/// Builds the node with the test profile, and returns its path.
+/// Builds the node with the dev profile, and returns its path.
 pub(crate) fn node() -> Result<PathBuf> {
     built(cargo(["build", PACKAGE, "--features=node", "--bin=engram-node"]))
 }
 
-/// Builds the simulator with the test profile, and returns its path.
+/// Builds the simulator with the dev profile, and returns its path.
 pub(crate) fn simulator() -> Result<PathBuf> {
     built(cargo(["build", PACKAGE, "--features=files", "--example=sim"]))
 }
@@ -23,7 +23,7 @@ fn built(command: Command) -> Result<PathBuf> {
     build(command)?.pop().context("the build produced no program")
 }
 
-/// Runs a program in the caller's folder and terminal, and exits with its status.
+/// Runs a program in the caller's folder and terminal, and returns whether it succeeded.
 pub(crate) fn hand_over(program: PathBuf, arguments: &[String]) -> Result<crate::Verdict> {
     let status = Command::new(&program).args(arguments).status();
     let status = status.with_context(|| format!("cannot start {}", program.display()))?;

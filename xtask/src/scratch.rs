@@ -21,7 +21,7 @@ impl Scratch {
             let name = format!("engram-xtask-{}-{number}", std::process::id());
             let path = std::env::temp_dir().join(name);
             match create_private(&path) {
-                // Left over by an earlier process with the same id.
+                // Left over from an earlier process with the same id.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 result => {
                     result.with_context(|| format!("{}: cannot be created", path.display()))?;

@@ -34,7 +34,7 @@ impl Semver {
     }
 }
 
-/// The newest tag. A comparison with the current commit would never find anything.
+/// The newest tag, which is the default baseline: a comparison with the current commit would never find anything.
 fn newest_tag() -> Option<String> {
     let mut command = Command::new("git");
     command.current_dir(root()).args(["describe", "--tags", "--abbrev=0"]);

@@ -38,7 +38,8 @@ impl Tool {
         status.is_ok_and(|status| status.success())
     }
 
-    /// Like [`Self::is_here`]; if the tool is missing, also prints that it is skipped and how to install it.
+    /// Like [`Self::is_here`]; if the tool is missing, also prints that the check is skipped and how to install the
+    /// tool.
     pub(crate) fn is_here_or_say(self) -> bool {
         let is_here = self.is_here();
         if !is_here {

@@ -19,7 +19,7 @@ pub(crate) struct Member {
 
 pub(crate) struct Dependency {
     pub(crate) name: String,
-    /// Only tests, examples and benchmarks need it.
+    /// Whether only tests, examples and benchmarks need it.
     pub(crate) is_dev: bool,
     /// Whether it is a member of this workspace.
     pub(crate) is_ours: bool,

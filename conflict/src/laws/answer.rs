@@ -54,7 +54,7 @@ impl<T: Hash + Debug> Answer<T> {
     }
 }
 
-/// Whether two answers for one set are equal, with all shares. Indices may be out of range.
+/// Whether two answers for one set are equal, including all shares. Indices may be out of range.
 pub(super) fn alike<T: Hash>(left: &Resolution<T>, right: &Resolution<T>) -> bool {
     let outcome = match (&left.outcome, &right.outcome) {
         (Outcome::Chosen(left), Outcome::Chosen(right)) => left == right,

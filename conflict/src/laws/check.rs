@@ -24,7 +24,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         Self { subject, seed, random: Random::new(seed) }
     }
 
-    /// Checks all laws on one set.
+    /// Checks all laws on one case.
     ///
     /// Purity comes before the laws that compare answers to different sets: an impure strategy breaks them, too.
     pub(super) fn run(mut self) -> Checked<Seen> {
@@ -56,7 +56,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         })
     }
 
-    /// A set with ties and repeated confirmations.
+    /// Draws versions that may tie and may have several confirmations.
     fn versions(&mut self) -> Checked<Vec<Version<T>>> {
         let number = self.number();
         let values = self.drawn(Generator::Value, number)?;
@@ -149,7 +149,8 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
             .map_err(|panic| self.violation(Law::Total, format!("explain panics: {panic}")))
     }
 
-    /// Splits half of the versions into two copies that share the confirmations, and shuffles all.
+    /// Checks that the answer stays the same if half of the versions are split into two copies that share the
+    /// confirmations, and all are shuffled.
     fn set(&mut self, versions: &[Version<T>], answer: &Answer<T>) -> Checked {
         let mut copies = versions.to_vec();
         for index in 0..versions.len() / 2 {
@@ -171,7 +172,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         })
     }
 
-    /// Resolves other sets and subsets in between, which must not affect the answer.
+    /// Checks that the answer stays the same after the strategy has resolved another set and each version alone.
     fn pure(&mut self, versions: &[Version<T>], answer: &Answer<T>) -> Checked {
         let (other, mut parts) = (self.versions()?, versions.to_vec());
         self.random.shuffle(&mut parts);
@@ -184,7 +185,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         self.answer(Generator::Value, &other).map(drop)
     }
 
-    /// Resolves a set again, after other calls.
+    /// Checks that a set still has the same answer after other calls.
     fn unchanged(&self, Answer { versions, resolution, .. }: &Answer<T>) -> Checked {
         let again = self.resolved_twice(versions)?;
         self.expect(Law::Pure, alike(resolution, &again), || {
@@ -249,7 +250,8 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         ))
     }
 
-    /// Checks the indices even if the law is exempt: invalid ones cannot be read.
+    /// Checks law [`Law::Valid`], and the indices even if the strategy is exempt from it, because later checks read the
+    /// versions at these indices.
     fn valid(&self, versions: &Versions<T>, resolution: &Resolution<T>) -> Checked {
         if let Some(fault) = fault::of_indices(versions, resolution) {
             return Err(self.violation(Law::Valid, fault));

@@ -9,7 +9,7 @@ use super::{Law, Random};
 use crate::Value;
 use crate::value::same;
 
-/// A generator, by the name of the parameter of [`Laws::new`](super::Laws::new).
+/// A generator, named as the parameter of [`Laws::new`](super::Laws::new).
 #[derive(Clone, Copy)]
 pub(super) enum Generator {
     Value,

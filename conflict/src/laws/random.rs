@@ -20,7 +20,7 @@ impl Random {
         self.draw().checked_rem(bound as u64).unwrap_or(0) as usize
     }
 
-    /// One of `from`.
+    /// A random element of `from`.
     ///
     /// # Panics
     /// If `from` is empty.
@@ -28,7 +28,7 @@ impl Random {
         from[self.below(from.len())]
     }
 
-    /// A number of 0 to 1 with 24 random mantissa bits.
+    /// A number in `0.0..1.0`, a multiple of 2^-24.
     pub fn unit(&mut self) -> f32 {
         (self.draw() >> 40) as f32 / (1u32 << 24) as f32
     }

@@ -13,7 +13,8 @@ use crate::{Strategy, Value};
 /// The maximum number of cases that a run repeats at its end.
 const REPEATED: usize = 1000;
 
-/// Checks all cases, then the first set of each case again: its answer must not depend on the calls in between.
+/// Checks all cases, then resolves the first set of each of the first [`REPEATED`] cases again: the answer must not
+/// depend on the calls in between.
 pub(super) fn run<T: Value + Clone + Debug>(
     laws: &Laws<T>,
     strategy: &dyn Strategy<T>,

@@ -45,7 +45,7 @@ pub struct Conflict {
     pub overlap: Overlap,
 }
 
-/// The four ways in which independent consolidation conflicts.
+/// The four kinds of conflict that independent consolidation causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ConflictKind {
@@ -64,7 +64,8 @@ pub enum ConflictKind {
 /// The defaults are the values published in Engram's plan for divergent consolidation. They were
 /// chosen for unit vectors of unrelated memories. On 10,433 real patterns (768 dimensions, verses
 /// and dictionary glosses) the median pair that shares an episode has a cosine of 0.88, so cosine
-/// alone says little there. Each field states how many real pairs its default finds.
+/// alone says little there. The fields state how many of the real pairs each kind of conflict finds
+/// by default.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Thresholds {
@@ -123,10 +124,10 @@ impl Thresholds {
 
     /// The conflict between two patterns, or `None` if there is none.
     ///
-    /// `causality` is the relation of the left write to the right one, `None` if they are concurrent.
-    /// Ordered writes never conflict, because the later one knew the earlier.
-    /// An overlap with a cosine between 0.6 and 0.8 is neither the same memory nor a dispute.
-    /// Every input gives an answer, even with NaN or infinite numbers.
+    /// `causality` is the relation of the left write to the right one, `None` if they are concurrent. Ordered writes
+    /// never conflict, because the later one knew the earlier. By default, patterns that share an episode at a cosine
+    /// from 0.6 to 0.8 are neither one memory nor in dispute. Every input gives an answer, even with NaN or infinite
+    /// numbers.
     ///
     /// ```
     /// use engram_conflict::pattern::{ConflictKind, Observed, Thresholds};

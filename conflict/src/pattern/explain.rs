@@ -23,7 +23,8 @@ pub struct Explanation {
     pub confidence: f32,
     /// The number of visible citations, including repetitions.
     pub citations: usize,
-    /// The number of citations of the versions that are not visible: 0 if the strategy keeps them all.
+    /// The number of citations that a version has and the visible pattern lacks, including repetitions: 0 if the
+    /// strategy keeps all citations.
     pub citations_lost: usize,
 }
 
@@ -61,7 +62,8 @@ impl Explanation {
     /// Explains `resolution`, the answer of `strategy` for `versions`.
     ///
     /// # Panics
-    /// If `resolution` has an index that is out of range of `versions`: it belongs to another set.
+    /// If `resolution` keeps no version, or has an index that is out of range of `versions` because it belongs to
+    /// another set.
     #[must_use]
     pub fn new<T: PatternValue>(
         strategy: StrategyId,

@@ -10,9 +10,9 @@ use core::fmt::Debug;
 use crate::pattern::{OwnedPattern, PatternValue, union};
 use crate::{Law, Laws, Outcome, Random, Reason, Resolution, Versions};
 
-/// The laws of every strategy, and those of patterns: [`Valid`](Law::Valid) also requires a time within those of the set,
-/// sorted citations in a composed pattern, and a reason with the true lead; [`Citations`](Law::Citations);
-/// [`Confidence`](Law::Confidence).
+/// Creates a suite that checks the laws of every strategy and those of patterns, [`Citations`](Law::Citations) and
+/// [`Confidence`](Law::Confidence). For patterns, [`Valid`](Law::Valid) also requires a time between the earliest and
+/// the latest of the set, sorted citations in a composed pattern, and the true lead in the reason.
 ///
 /// ```
 /// use engram_conflict::Law;
@@ -30,7 +30,7 @@ pub fn laws() -> Laws<OwnedPattern> {
     laws_of(|pattern| pattern)
 }
 
-/// The same laws for your own type, which `make` creates from a pattern.
+/// Creates the same suite for your own type, which `make` creates from a pattern.
 pub fn laws_of<T: PatternValue + Clone + Debug + 'static>(
     make: impl Fn(OwnedPattern) -> T + Clone + Send + Sync + 'static,
 ) -> Laws<T> {
@@ -58,7 +58,7 @@ fn valid<T: PatternValue>(versions: &Versions<T>, resolution: &Resolution<T>) ->
     }
 }
 
-/// Checks that a lead is the distance of the greatest to the second greatest.
+/// Checks that a lead is the difference between the greatest and the second greatest confidence or time.
 fn lead_fault<T: PatternValue>(versions: &Versions<T>, reason: &Reason) -> Option<String> {
     let is_true = match reason {
         Reason::Confidence { lead } => {
@@ -105,7 +105,7 @@ fn distinct_patterns(random: &mut Random, number: usize) -> Vec<OwnedPattern> {
     let dimension = dimension(random);
     let patterns = (0..number).map(|i| {
         let mut pattern = pattern(random, dimension, false);
-        // Every scalar lies between its position and the next, divided by `number`, so all are distinct.
+        // The random part of each scalar is smaller than the distance between two positions, so all are distinct.
         let mut place = || (i as f32 + random.unit() * 0.5) / number as f32;
         pattern.confidence = place();
         pattern.strength = place() + 0.25;
@@ -144,7 +144,7 @@ fn component(random: &mut Random, extreme: bool) -> f32 {
     }
 }
 
-/// Long ago, so a strategy that reads a clock is detected; sometimes the extremes of time.
+/// A time long ago, so the suite detects a strategy that reads a clock; sometimes the smallest or greatest time.
 fn time(random: &mut Random) -> i64 {
     match random.below(40) {
         0 => random.pick(&[i64::MIN, i64::MAX]),

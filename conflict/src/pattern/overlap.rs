@@ -5,7 +5,7 @@ use core::cmp::Ordering;
 
 use crate::pattern::citation::distinct;
 
-/// The numbers of distinct episodes that two patterns cite separately and in common.
+/// The numbers of distinct episodes that each of two patterns cites and that both cite.
 ///
 /// A repeated citation counts once: the engine repeats them for technical reasons.
 ///
@@ -48,7 +48,7 @@ impl Overlap {
         Self { shared, left: left.len(), right: right.len() }
     }
 
-    /// From counts of distinct episodes; `shared` must be at most the smaller of the two.
+    /// Creates an overlap from counts of distinct episodes; `shared` must be at most the smaller of `left` and `right`.
     pub(crate) fn from_counts(shared: usize, left: usize, right: usize) -> Self {
         debug_assert!(shared <= left.min(right), "both sets hold what they share");
         Self { shared, left, right }

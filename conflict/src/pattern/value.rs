@@ -49,7 +49,8 @@ pub struct Merged {
 }
 
 impl Merged {
-    /// The scalars of `base` and the citations of all versions, as a starting point for a rule.
+    /// Takes the scalars from the version at `base` and the citations from all versions, as a starting point for a
+    /// rule.
     #[must_use]
     pub fn of<T: PatternValue>(base: usize, versions: &Versions<T>) -> Self {
         let value = &versions[base].value;

@@ -11,7 +11,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::array;
 
-/// Independent sums.
+/// The number of independent sums.
 const LANES: usize = 32;
 
 /// Three sums of this many lanes fit into 16 registers of 128 bits; three sums of all lanes do not.
@@ -23,9 +23,9 @@ const FAST: core::ops::RangeInclusive<f64> = 1e-20..=1e30;
 /// The cosine of the angle between two vectors, in `-1..=1`, never `-0.0`.
 ///
 /// `None` if the angle is undefined: dimensions differ, a vector is zero or empty, or a component
-/// is NaN or infinite. Sums the products in 32 fixed lanes of `f32` and adds those in
-/// `f64`; sums vectors for which `f32` would overflow or underflow entirely in `f64`.
-/// The relative error is below `3e-6` at 768 dimensions; the bits are the same on every machine.
+/// is NaN or infinite. The products are summed in 32 fixed lanes of `f32`, and the lanes in `f64`.
+/// If a sum in `f32` would overflow or underflow, all sums are computed in `f64`. The relative
+/// error is below `3e-6` at 768 dimensions; the bits are the same on every machine.
 ///
 /// ```
 /// assert_eq!(engram_conflict::pattern::cosine(&[3.0, 4.0], &[3.0, 4.0]), Some(1.0));
@@ -143,7 +143,7 @@ pub(crate) struct Sketch {
 impl Sketch {
     const HEAD: usize = 3 * LANES;
 
-    /// A sketch that is certainly below any bound above 0, for a free slot.
+    /// The sketch of a free slot, which has no direction.
     pub(crate) const NOTHING: Self = Self { head: [0.0; Self::HEAD], tail: 0.0 };
 
     pub(crate) fn of((vector, squared_length): Measured<'_>) -> Self {
@@ -243,7 +243,7 @@ mod tests {
 
     use super::{Sketch, cosine, measured_cosine, squared_length};
 
-    /// Compares sketches of vectors at every angle to a first one with their exact cosines.
+    /// Compares the verdicts of sketches with exact cosines, for pairs of vectors at many angles.
     #[test]
     fn sketch_filters_only_dissimilar_pairs() {
         for dimension in [1, 31, 95, 96, 97, 300, 768] {

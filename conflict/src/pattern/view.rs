@@ -1,11 +1,10 @@
 //! The derived view across ids: which patterns are one memory, and which dispute an episode.
 //!
-//! Patterns are ranked: greater confidence first, then greater digest, then smaller id. In this
-//! order each pattern joins the first *representative* that it is in conflict with, or becomes a representative. The
-//! role of a pattern therefore depends only on the roles of its better-ranked neighbours in the
-//! graph of conflicts; by induction over the ranks there is exactly one solution. An edit
-//! only has to re-decide, in order of rank, the patterns whose better-ranked neighbours
-//! changed: the result equals a rebuild, regardless of history.
+//! Patterns are ranked: greater confidence first, then greater digest, then smaller id. In this order each pattern
+//! joins the first *representative* with which it is one memory by [`Rules`], or becomes a representative itself. The
+//! role of a pattern therefore depends only on the roles of its better-ranked neighbours in the graph of conflicts;
+//! by induction over the ranks there is exactly one solution. An edit only has to re-decide, in order of rank, the
+//! patterns whose better-ranked neighbours changed: the result equals a rebuild, regardless of history.
 //!
 //! Every member conflicts with its representative directly. Grouping is not transitive: on
 //! real data the transitive closure would put a third of all patterns into one group.
@@ -92,7 +91,8 @@ type Slot = u32;
 /// No representative yet: the pattern is new and undecided.
 const UNDECIDED: Slot = Slot::MAX;
 
-/// Confidences are not negative, so their bits ascend with them.
+/// The position of a pattern in the ranking: the bits of its confidence, its digest and its id. The bits of confidences
+/// ascend with them, because none is negative.
 type Rank<K> = (Reverse<u32>, Reverse<[u8; 32]>, K);
 
 #[derive(Clone, Debug)]

@@ -89,7 +89,7 @@ fn killed(law: Law, part: &str, strategy: &Planted) {
     assert!(broken.to_string().contains(part), "{broken}");
 }
 
-/// Checks that the suite reports its own input, not the strategy.
+/// Checks that the suite reports a fault of its input, not of the strategy.
 #[track_caller]
 fn refused(laws: &Laws<u64>, part: &str) {
     let broken = broken(laws, &Planted::right());

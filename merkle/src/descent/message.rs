@@ -31,7 +31,7 @@ pub struct Response {
 pub enum Seen {
     /// The tags of its sixteen [children](crate::Tree::children); `None` for an empty child.
     Children([Option<Tag>; 16]),
-    /// All entries.
+    /// The entries below the node, at most [`MAX_LINES`].
     Entries(Vec<Line>),
 }
 

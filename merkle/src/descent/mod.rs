@@ -57,7 +57,7 @@ const DEFAULT_LIMIT: u64 = 1 << 20;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Two digests have equal tags with a probability of 2^-40, and the descent then misses the difference:
+/// Two different digests have equal tags with a probability of 2^-40, and the descent then misses the difference:
 /// compare the roots after resolving the differences, and descend again under another key if they differ.
 #[derive(Clone)]
 pub struct Descent<K, H> {
@@ -67,8 +67,9 @@ pub struct Descent<K, H> {
     pending: Vec<Path>,
     /// The nodes of the unanswered request.
     asked: Vec<Path>,
-    /// How many nodes the descent may ask for in total, and how many of them are left.
+    /// How many nodes the descent may request in total.
     limit: u64,
+    /// How many of them the descent has not yet requested.
     left: u64,
     is_failed: bool,
     found: VecDeque<RemoteDifference>,
@@ -127,7 +128,8 @@ pub enum DescentError {
 }
 
 impl<K: Key, H: Hasher + Clone> Descent<K, H> {
-    /// Begins at the root of a snapshot of `tree`; later changes do not affect the descent. Free: it clones the tree.
+    /// Begins at the root of a snapshot of `tree`; later changes do not affect the descent. Free: a clone of the tree
+    /// increments a reference count.
     ///
     /// The other side must answer under the same `key`.
     pub fn new(tree: &Tree<K, H>, key: TagKey) -> Self {
@@ -147,16 +149,16 @@ impl<K: Key, H: Hasher + Clone> Descent<K, H> {
 impl<K: Key, H: Hasher> Descent<K, H> {
     /// Limits the descent to `nodes` nodes, but at least one, instead of 2^20.
     ///
-    /// The limit bounds a descent against a peer that invents tags: each node costs at most
-    /// 16 tags of traffic and 12 invented differences of 40 bytes in memory. With the default a hostile
-    /// peer can cause about 100 MB of each.
+    /// The limit bounds the memory that a peer can consume if it invents tags: each requested node adds at most 16
+    /// nodes to compare, of 34 bytes each, or 12 differences, of 40 bytes each. With the default, these are about 550
+    /// MB.
     #[must_use]
     pub fn with_limit(self, nodes: u64) -> Self {
         let nodes = nodes.max(1);
         Self { limit: nodes, left: nodes, ..self }
     }
 
-    /// The next request; `None` while one is unanswered, and when the descent is finished.
+    /// The next request; `None` while one is unanswered, or when the descent has finished or failed.
     pub fn next_request(&mut self) -> Option<Request> {
         if self.is_failed || !self.asked.is_empty() {
             return None;
@@ -286,7 +288,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     /// Answers a request of a remote [`Descent`] under the key of that descent.
     ///
     /// Keeps no state. The tree may change between two requests; the descent then finds differences
-    /// from either state. At most 16 hashes, and 120 bytes of response, for each node of the request.
+    /// from either state. Costs at most 16 hashes and 160 bytes of response for each node of the
+    /// request, and more only if over 12 key hashes share their first 64 bits.
     pub fn answer(&self, request: &Request, key: TagKey) -> Response {
         let see = |path: &Path| {
             if self.count(path) > LISTED && path.level() < LAST_LEVEL {

@@ -134,7 +134,7 @@ fn a_proof_leads_to_the_root_of_the_twin() {
     assert_eq!(found, Ok(Some(value(0))));
 }
 
-/// Accepts any bytes; must neither panic nor decode bytes that it would not encode.
+/// Decoding arbitrary bytes must neither panic nor accept bytes that encoding would not produce.
 fn fuzz_proof(bytes: &[u8]) {
     if let Ok(proof) = Proof::from_bytes(bytes) {
         assert_eq!(proof.to_bytes(), bytes);

@@ -31,7 +31,7 @@ impl SplitMix {
         mixed ^ mixed >> 31
     }
 
-    /// A version: nanoseconds within a year.
+    /// A version: a time within one year, in nanoseconds.
     fn version(&mut self) -> u64 {
         1_800_000_000_000_000_000 + self.next() % 31_557_600_000_000_000
     }

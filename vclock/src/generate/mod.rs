@@ -81,8 +81,8 @@ pub enum Step {
     Save(u8),
     /// The process ends, and another starts on the backup.
     Restore(u8),
-    /// The clone starts on a copy of the process's state, and writes in the name of its node. An
-    /// earlier clone ends.
+    /// The clone starts on a copy of the process's state, and writes in the name of that process's
+    /// node. An earlier clone ends.
     Clone(u8),
     /// The wall clock of the process is set.
     SetClock(u8, WallClock),

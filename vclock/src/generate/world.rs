@@ -21,7 +21,7 @@ pub enum WallClock {
     Right,
     /// Before the beginning of the history.
     Behind,
-    /// Ahead, but less than [`MAX_AHEAD`].
+    /// Ahead by less than [`MAX_AHEAD`].
     Ahead,
     /// Ahead by more than [`MAX_AHEAD`]: peers refuse its versions until their own clocks are close
     /// enough.
@@ -248,7 +248,7 @@ impl Process {
         Self { node, state, last_write: None, clock, wall_clock: WallClock::Right, backup }
     }
 
-    /// Ends the process and starts another on `state` on the same machine.
+    /// Ends the process and starts another one with `state` on the same machine.
     fn restart(&mut self, state: State) {
         let (backup, wall_clock) = (self.backup.clone(), self.wall_clock);
         *self = Self { backup, wall_clock, ..Self::start(self.node, state) };

@@ -14,8 +14,8 @@ use crate::{Dot, SiblingsError, VectorClock};
 
 /// The maximum number of live values of one node on a key: 16.
 ///
-/// A node that submits has one. A node has several after concurrent writes of its clients, or if
-/// several processes write in its name.
+/// A node that only submits has at most one. A node has several after concurrent writes of its
+/// clients, or if several processes have written in its name.
 pub const MAX_NODE_DOTS: usize = 16;
 
 /// The concurrent values of one key, each under the dot that wrote it, and the context: the clock of
@@ -34,6 +34,7 @@ pub const MAX_NODE_DOTS: usize = 16;
 /// | [`write`](Self::write) | a client that has read, on this or another replica | the values that it read |
 /// | [`resolve`](Self::resolve) | a reader of every value on this replica | all values on this replica |
 /// | [`remove`](Self::remove) | the same, without a value | all values on this replica |
+/// | [`supersede`](Self::supersede) | a caller that can name the values | the named values |
 ///
 /// Each takes a new dot, including the removals: without one, two replicas could have seen the same
 /// writes and hold different values.
@@ -42,8 +43,8 @@ pub const MAX_NODE_DOTS: usize = 16;
 /// different nodes may travel separately, see [`parts`](Self::parts). An entry that arrives without
 /// its dots declares them superseded, and deletes them.
 ///
-/// Two values under one dot are possible only if two processes write in the name of one node (a
-/// copied disk, a restored virtual machine). Both stay.
+/// Two values under one dot are possible only if two processes have written in the name of one node
+/// (a copied disk, a restored virtual machine). Both stay.
 ///
 /// Preguiça, Baquero, Almeida, Fonte, Gonçalves: *Dotted version vectors* (2010); Almeida, Baquero,
 /// Gonçalves, Preguiça, Fonte: *Scalable and accurate causality tracking for eventually consistent

@@ -2,7 +2,7 @@
 //! every short history of a small world with faults.
 //!
 //! The specification uses bit sets of writes, without clocks. The same search with a plausible but
-//! wrong rule must find the write that the rule loses.
+//! wrong rule must find the fault of that rule.
 
 use std::collections::HashSet;
 
@@ -105,7 +105,7 @@ impl World {
         None
     }
 
-    /// Returns whether two replicas have seen the same but hold different values.
+    /// Returns a fault if two replicas have seen the same writes but hold different values.
     fn split(&self) -> Option<&'static str> {
         let [a, b, c] = &self.states;
         let split = |(a, b): (&State, &State)| a.context() == b.context() && a != b;
@@ -187,7 +187,7 @@ fn deleting_without_a_dot_splits_replicas() {
     assert_eq!(worlds, Err(SPLIT));
 }
 
-/// Two nodes and a clone of the first, whose wall clock may be behind.
+/// The steps of two nodes and a clone of the first node; the wall clock of the first node may be behind.
 fn faulty_steps() -> Vec<Step> {
     let mut steps = vec![
         Step::Submit(0),

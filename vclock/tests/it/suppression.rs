@@ -120,7 +120,7 @@ fn malformed_entries_are_refused() {
     assert_eq!(refused(&[(1, MAX_LENGTH + 1)]), Some(SuppressionError::TooLong { index: 0 }));
     let too_many = (0..).take(MAX_SUPPRESSED + 1).map(|digest: u16| (digest, 1));
     assert_eq!(Set::from_sorted(too_many), Err(SuppressionError::TooMany));
-    // Reads no more entries than it needs.
+    // The input is infinite: the set reads no more entries than it needs.
     assert_eq!(
         Suppression::from_sorted((0_u64..).map(|digest| (digest, 1))),
         Err(SuppressionError::TooMany)

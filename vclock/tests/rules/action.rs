@@ -4,9 +4,11 @@ use crate::machine::Time;
 use crate::record::{STRANGER, SUBMITTED, SUPPRESSION, Subset, Version, WHOLE};
 use crate::verdict::Violation;
 
-/// Errors of a clock: far behind, ahead beyond the bound of V1, and ahead within the bound.
+/// The error of a clock that is far behind.
 pub(crate) const BEHIND: Time = -500;
+/// The error of a clock that is ahead beyond the bound of V1.
 pub(crate) const AHEAD: Time = 500;
+/// The error of a clock that is ahead within the bound of V1.
 pub(crate) const NEAR: Time = 200;
 
 /// One step of a history. `m`, `i`, `j` are machines, `id` a pattern id, `c` a content; the times
@@ -61,7 +63,7 @@ pub(crate) enum Action {
     SetClock(usize, Time),
     /// An operator of `m` drops the parts that are implausible by its clock.
     DropImplausible(usize),
-    /// A hello tells `m` a version of its own node that does not exist.
+    /// A hello tells `m` a nonexistent version of its own node.
     Lie(usize, Version),
     /// A member sends `m` a context entry of an unlisted node: `(m, id)`.
     Forge(usize, usize),
@@ -116,8 +118,8 @@ pub(crate) fn travel(machines: usize, ids: usize) -> Vec<Action> {
     actions
 }
 
-/// The ways in which parts of records are sent: one node's alone, the suppression alone, all but
-/// one node's.
+/// The ways in which parts of records are sent: one node's part alone, all but one node's, the
+/// suppression alone, all but the suppression.
 fn travel_in_parts(machines: usize, ids: usize) -> Vec<Action> {
     let nodes = (0..machines).chain([machines, machines + 1].into_iter().filter(|n| *n < STRANGER));
     let single = nodes.flat_map(|node| [1 << node, WHOLE & !(1 << node)]);
@@ -134,7 +136,7 @@ fn travel_in_parts(machines: usize, ids: usize) -> Vec<Action> {
     actions
 }
 
-/// All actions of clones.
+/// The actions of a running clone.
 fn clone_at_work(clone: usize) -> Vec<Action> {
     let mut actions: Vec<_> = (0..SUBMITTED).map(|c| Submit(clone, 0, c)).collect();
     actions.extend([StopClone, Session(clone, 1), Session(clone, 2)]);

@@ -104,7 +104,7 @@ impl Machine {
                 return;
             }
         }
-        // Just above the arriving entry, never the clock: the new entry must not cover unseen own
+        // Just above the arriving entry, not at the clock: the new entry must not cover unseen own
         // dots.
         let version = match rules.weaker {
             Some(Weaker::ReissueAtClock) => self.mint(now, rules),

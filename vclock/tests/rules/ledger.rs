@@ -9,8 +9,9 @@ use crate::world::World;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Owed {
     pub(crate) content: u8,
-    /// The node under which it was acknowledged, and that node's context entry then.
+    /// The node under which it was acknowledged.
     node: usize,
+    /// The context entry of that node at the time of the acknowledgement.
     version: Version,
     /// A join removed it on some machine.
     dropped: bool,
@@ -27,9 +28,10 @@ pub(crate) struct Ledger {
     forgets: [[u8; CONTENTS as usize]; IDS],
     /// Contents chosen by a *resolve* that knew of the only *forget*.
     pub(crate) released: [Set; IDS],
-    /// By node: contents withdrawn by an operation that showed them live; first those not submitted
-    /// again since, then all.
+    /// By node: contents that an operation which showed them live withdrew, without those submitted
+    /// again since.
     pub(crate) taken_back: [[Set; IDS]; NODES],
+    /// The same, with those submitted again since.
     ever_taken_back: [[Set; IDS]; NODES],
     /// V6: suppressed digests that the limit removed somewhere.
     pub(crate) suppressions_cut: [Set; IDS],
@@ -250,13 +252,13 @@ impl World {
         }
     }
 
-    /// After a fault: marks the writes that no copy holds as destroyed.
+    /// After a fault: settles the writes, suppressions and withdrawals that no copy holds any more.
     pub(crate) fn settle_destroyed(&mut self, suppressed: &[Set; IDS]) {
         self.settle_destroyed_writes();
         let left = self.begin_step();
         for id in 0..IDS {
             let lost = suppressed[id] & !left[id];
-            // The *forget* is destroyed, and the pattern that its node had shown with it.
+            // The *forget* is destroyed, together with the pattern that its node had shown.
             let blends = if lost == 0 { 0 } else { Set::MAX << SUBMITTED };
             self.ledger.forgotten[id] &= !(lost | blends);
             let records = self.machines.iter().map(|machine| &machine.store.records[id]);

@@ -7,7 +7,7 @@ use crate::rules::{Rules, Weaker};
 pub(crate) type Time = i64;
 /// The build date of every node.
 const BUILT_AT: Time = 900;
-/// Versions of one step of the clock.
+/// The number of versions in one step of the clock.
 const STEP: Version = 256;
 
 /// The state that survives the process.
@@ -44,7 +44,7 @@ pub(crate) struct Memory {
     pub(crate) blends: [Set; IDS],
     /// The snapshot that the engine received, to return it later.
     pub(crate) engine: Option<[Option<u8>; IDS]>,
-    /// The weaker forms of V1: this process's incarnation, and its writes.
+    /// The weaker forms of V1: this process's incarnation, and the number of its writes.
     incarnation: (Version, Version),
 }
 
@@ -148,7 +148,7 @@ impl Machine {
         version >= at(latest) + STEP
     }
 
-    /// V1: a new own version: max(clock, highest known + a random step), so that a process that
+    /// V1: mints a version: max(clock, highest known + a random step), so that a process that
     /// continues from an older copy with its clock behind does not use a version twice.
     pub(crate) fn mint(&mut self, now: Time, rules: &Rules) -> Version {
         let version = if rules.has(Weaker::IncarnationAndCounter) {

@@ -9,7 +9,7 @@ use crate::rules::{Rules, Weaker};
 pub(crate) enum Outcome {
     /// A new dot of the node holds the content.
     Written,
-    /// The record confirms that it is the engine's last submission.
+    /// The content is the engine's last submission, and the record is held.
     Unchanged,
     /// The content is suppressed.
     Suppressed,
@@ -20,8 +20,8 @@ pub(crate) enum Outcome {
 }
 
 impl Machine {
-    /// V3, *submit*: the new dot supersedes this node's dots held here and no others, because the
-    /// engine never saw the peers' versions.
+    /// V3, *submit*: the new dot supersedes the dots held here of this node and of the nodes that
+    /// it replaces, and no others, because the engine never saw the peers' versions.
     pub(crate) fn submit(&mut self, now: Time, id: usize, content: u8, rules: &Rules) -> Outcome {
         if self.memory.is_waiting {
             self.memory.waiting[id] = Some(content);
@@ -52,7 +52,7 @@ impl Machine {
         Outcome::Written
     }
 
-    /// V3: the engine replaced its own dots by a suppressed content. Removes own dots of other
+    /// V3: the engine replaced its own dots with a suppressed content. Removes own dots of other
     /// contents, and advances this node's entry.
     fn supersede_but(&mut self, now: Time, id: usize, content: u8, rules: &Rules) {
         let names = self.names();

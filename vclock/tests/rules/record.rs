@@ -4,17 +4,17 @@ use std::fmt;
 
 use crate::rules::{Rules, Weaker};
 
-/// Node ids: up to four members, two replacements of a key, and one outside the roster.
+/// The number of node ids: up to four members, two replacements of a key, and one outside the roster.
 pub(crate) const NODES: usize = 7;
 /// The node outside the roster, which no machine runs.
 pub(crate) const STRANGER: usize = 6;
-/// Pattern ids. Histories without record-by-record sessions write only to the first two.
+/// The number of pattern ids. Histories without record-by-record sessions write only to the first two.
 pub(crate) const IDS: usize = 4;
-/// Contents: three that engines submit, then those that only blends produce.
+/// The number of contents: three that engines submit, then those that only blends produce.
 pub(crate) const CONTENTS: u8 = 8;
-/// Contents that engines submit.
+/// The number of contents that engines submit.
 pub(crate) const SUBMITTED: u8 = 3;
-/// More live dots of one node than any history without a limit reaches.
+/// The slots for live dots of one node: more than any history without a limit fills.
 const SLOTS: usize = 5;
 
 /// A version; a step of the clock is 256 of them.
@@ -206,7 +206,7 @@ impl Record {
         }
     }
 
-    /// V4 and V6: the limits, functions of the state alone, applied after every join.
+    /// V4 and V6: applies the limits, which depend on the state alone, after every join.
     pub(crate) fn trim(&mut self, rules: &Rules) -> Trimmed {
         let mut trimmed = Trimmed::default();
         let counted: Vec<_> = (0..CONTENTS).filter(|c| self.lengths[usize::from(*c)] > 0).collect();

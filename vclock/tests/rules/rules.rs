@@ -25,7 +25,7 @@ pub(crate) enum Weaker {
     CapRefusesRecord,
     /// V2: a full node refuses records of ids that it holds.
     CapRefusesHeld,
-    /// V4: one version may carry any number of contents.
+    /// V4: the number of live dots of one node has no limit.
     TwinsUnbounded,
     /// V5: a removed write is never re-issued.
     ReissueNever,

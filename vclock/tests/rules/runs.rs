@@ -47,7 +47,7 @@ const HISTORY_HEADING: [&str; 11] = [
     "rounds",
 ];
 
-/// Prints a row, the shortest history of each violation, and returns the forbidden ones.
+/// Prints a row and the shortest history of each violation. Returns the forbidden violations.
 fn report(run: &str, class: &Class, tally: &Tally) -> Vec<String> {
     let (accepted, forbidden): (Vec<_>, Vec<_>) =
         tally.violations.iter().partition(|(violation, _)| class.accepted.contains(violation));
@@ -74,7 +74,7 @@ fn report(run: &str, class: &Class, tally: &Tally) -> Vec<String> {
     forbidden.into_iter().map(name).collect()
 }
 
-/// Runs every chosen class and fails on the first forbidden violation after all rows are printed.
+/// Runs every chosen class, prints all rows, and then fails if any violation is forbidden.
 fn run_histories(run: &str, tally: impl Fn(&Class) -> Tally) {
     print_heading(&HISTORY_HEADING);
     let chosen = CLASSES.iter().filter(|class| is_chosen(class.name));

@@ -29,7 +29,7 @@ pub(crate) struct Session {
     refused: bool,
     /// Another event changed a record during the session.
     is_disturbed: bool,
-    /// Re-issues before the session; a re-issue writes during the session, like an engine.
+    /// The number of re-issues before the session. A re-issue during the session is a write, like that of an engine.
     reissued: u32,
 }
 
@@ -40,18 +40,19 @@ pub(crate) struct Counts {
     pub(crate) differed: u64,
     pub(crate) equal: u64,
     pub(crate) descents: u64,
-    /// Left to the next session because of a budget or a claim, or because new records arrived
-    /// meanwhile.
+    /// Sessions that left records to the next one because of a budget or a claim.
     pub(crate) left: u64,
+    /// Sessions that left records to the next one because new records had arrived meanwhile.
     pub(crate) left_as_news: u64,
     pub(crate) apart_by_refusal: u64,
-    /// Records sent by clocks, and those of them that changed nothing.
+    /// Records sent by clocks.
     pub(crate) sent: u64,
+    /// Records sent by clocks that changed nothing.
     pub(crate) in_vain: u64,
     pub(crate) refused: u64,
     pub(crate) sent_by_descent: u64,
     pub(crate) broken: u64,
-    /// Undisturbed, nothing refused or left out, and still not equal: forbidden.
+    /// Sessions that ended unequal although nothing disturbed them and nothing was refused or left out: forbidden.
     pub(crate) unequal: u64,
 }
 
@@ -117,7 +118,7 @@ impl Sessions {
             Stream::open(&self.world, i, j, budget, &self.claimed(j)),
             Stream::open(&self.world, j, i, budget, &self.claimed(i)),
         ];
-        // Empty ranges.
+        // Empty ranges are complete at once.
         streams.iter().for_each(|stream| stream.raise(&mut self.world));
         let expected = self.records(ends);
         let reissued = self.world.ledger.counts.reissued;
@@ -135,7 +136,7 @@ impl Sessions {
         self.open.push(session);
     }
 
-    /// Sends one record, or ends a phase. `way` is the first direction.
+    /// Sends one record, or ends a phase. `way` is the direction to try first.
     pub(crate) fn step(&mut self, n: usize, way: usize) -> Progress {
         let ends = self.open[n].ends;
         self.open[n].is_disturbed |= self.open[n].expected != self.records(ends);
@@ -240,7 +241,8 @@ impl Sessions {
         Progress::Open
     }
 
-    /// After a descent that left nothing out, only refusals and changes from elsewhere may differ.
+    /// Counts the outcome of a descent that left nothing out: only refusals and changes from elsewhere may leave the
+    /// ends unequal.
     fn judge_end(&mut self, n: usize, left_some: bool) {
         let ends = self.open[n].ends;
         if self.is_equal(ends) || left_some {

@@ -11,7 +11,7 @@ use crate::world::World;
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Conditions {
     pub(crate) name: &'static str,
-    /// Half of the sessions send at most 0 to 2 records per direction.
+    /// Half of the sessions have a budget of 0 to 2 records per direction.
     budgets: bool,
     /// A session breaks at any record, by clocks or during the descent.
     breaks: bool,

@@ -1,4 +1,4 @@
-//! One direction of a session, the records above the receiver's version summary.
+//! One direction of a session: the records above the receiver's version summary.
 
 use std::collections::BTreeSet;
 
@@ -88,7 +88,7 @@ impl Stream {
         ids
     }
 
-    /// The number of records that the budget allows; records of equal version are never separated.
+    /// The number of records to send: the budget, extended so that records of equal version stay together.
     fn cut(&self, budget: usize, world: &World) -> usize {
         let mut cut = budget.min(self.order.len());
         let are_equal = |a: usize, b: usize| {

@@ -44,14 +44,14 @@ pub(crate) struct Verdict {
     /// The replicas are not yet equal once all clocks are correct: implausible versions are still
     /// refused.
     pub(crate) is_late: bool,
-    /// Rounds of all pairwise sessions until nothing changed.
+    /// The number of rounds of pairwise sessions until nothing changed.
     pub(crate) rounds: usize,
     /// The most live dots of one node on one id.
     pub(crate) dots: usize,
     pub(crate) counts: Counts,
 }
 
-/// More rounds than any terminating history needs.
+/// The maximum number of rounds: more than any terminating history needs.
 const ROUNDS: usize = 24;
 
 impl World {
@@ -175,7 +175,8 @@ impl World {
         verdict.counts = self.ledger.counts;
     }
 
-    /// Lets every engine return each pattern that it received one round before.
+    /// Whether records never stop changing if every engine returns, in each round, the patterns that it received one
+    /// round before.
     fn echoes_endlessly(mut self) -> bool {
         for _ in 0..ROUNDS {
             self.now += 1;

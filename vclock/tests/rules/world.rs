@@ -205,7 +205,7 @@ impl World {
         self.join(m, id, &record);
     }
 
-    /// V9: applies a waiting submission like any other.
+    /// V9: applies the waiting submissions of `ids` like any others. The wait ends if these are all ids.
     pub(crate) fn take_in(&mut self, m: usize, ids: std::ops::Range<usize>) {
         if !self.machines[m].memory.is_waiting {
             return;

@@ -96,7 +96,7 @@ pub(super) const PROTO: &[Budget] = &[
     within("a session, both ends", "10^4, one difference", "session/ours/1_of_10000", 500_000.0),
 ];
 
-// The `size` benchmark covers memory and start. The time on the scheduler's thread is shown next to that of hashing its
+// The `size` benchmark covers memory and start. The time on the scheduler's thread is shown next to that of hashing the
 // whole submission.
 #[rustfmt::skip]
 pub(super) const BRIDGE: &[Budget] = &[

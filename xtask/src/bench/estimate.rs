@@ -27,7 +27,8 @@ impl Estimates {
     }
 }
 
-/// Criterion derives safe file names from the names of benchmarks, and stores the real names in a file next to the result.
+/// Collects the results below a folder. Criterion derives safe file names from the names of benchmarks, and stores the
+/// real names in a file next to the result.
 fn collect(folder: &Path, times: &mut BTreeMap<String, f64>) -> Result<()> {
     for entry in
         fs::read_dir(folder).with_context(|| format!("{}: cannot be listed", folder.display()))?

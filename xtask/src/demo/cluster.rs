@@ -120,13 +120,13 @@ impl<'a> Cluster<'a> {
 
 /// Currently free addresses of this machine.
 fn free_addresses(count: usize) -> Result<Vec<String>> {
-    // Holds all at once, so no two nodes get the same.
+    // All sockets are open at once, so no two nodes get the same port.
     let bind = |_| UdpSocket::bind("127.0.0.1:0").context("no free UDP port on 127.0.0.1");
     let sockets = (0..count).map(bind).collect::<Result<Vec<_>>>()?;
     sockets.iter().map(|socket| Ok(socket.local_addr()?.to_string())).collect()
 }
 
-/// The nodes of the files, then `node-d` and so on, if these names are free.
+/// The names from the files, then the first free ones of `node-a` to `node-z`.
 fn names(feeds: &[Feed], count: usize) -> Vec<String> {
     let mut names: Vec<String> = feeds.iter().take(count).map(|feed| feed.node.clone()).collect();
     let mut spare = (b'a'..=b'z').map(|letter| format!("node-{}", char::from(letter)));

@@ -18,7 +18,7 @@ use embedding::{Rows, inline_embedding};
 pub(crate) use pattern::{Content, Key, exported_pattern};
 use pattern::{content, space_of};
 
-/// The longest pattern id that a node accepts.
+/// The maximum length of a pattern id that a node accepts, in bytes.
 const MAX_ID: usize = 128;
 
 /// One node's file.
@@ -112,7 +112,7 @@ impl Feed {
         Ok(feed)
     }
 
-    /// Reads the lines of each run, in the order in which a node replays them.
+    /// Reads the lines of each snapshot, in the order in which a node replays the snapshots.
     fn read_lines(&mut self) -> Result<BTreeMap<u64, Vec<(usize, Value)>>> {
         let shown = self.file.display().to_string();
         let file = File::open(&self.file).with_context(|| format!("{shown}: cannot be opened"))?;
@@ -200,7 +200,7 @@ impl Feed {
 fn not_json(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let cause = text.split(" at line ").next().unwrap_or_default();
-    format!("not one whole JSON object ({cause}, column {}); write the line again", error.column())
+    format!("not one whole JSON object ({cause}, column {}); replace the line", error.column())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Event {
-    /// The node is up, and has a status page.
+    /// The node is up; `page` is the address of its status page, if it has one.
     Listening { page: Option<String> },
     /// A session with a peer ended; `peer` is a name or a node id.
     Session { peer: String, records_in: u64 },

@@ -12,7 +12,7 @@ use super::verify::Findings;
 pub(crate) struct Outcome {
     names: Vec<String>,
     progress: Progress,
-    /// From the start of the processes to equal roots, or to the time-out.
+    /// The time from the start of the processes to equal roots, or to the time-out.
     seconds: f64,
     findings: Findings,
 }
@@ -76,7 +76,7 @@ impl Outcome {
         self.progress.groups().iter().map(count).sum()
     }
 
-    /// The conflicts across ids, and one of them explained; empty if there is none.
+    /// Describes the conflicts across ids, and explains one of them if there is any.
     fn across_ids(&self) -> String {
         let (groups, members) = (self.total(|of| of.groups), self.total(|of| of.members));
         let disputed = self.total(|of| of.disputed);

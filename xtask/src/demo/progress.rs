@@ -200,7 +200,7 @@ impl Progress {
     }
 }
 
-/// The columns of a line, from the environment if the terminal exports them.
+/// The columns of a line, unless the environment states them.
 const COLUMNS: usize = 120;
 
 fn columns() -> usize {

@@ -53,7 +53,7 @@ enum Wait {
     PortTaken,
 }
 
-/// Converged nodes. Dropping this ends them.
+/// The nodes of a checked run, still running. Dropping this value ends them.
 pub(crate) struct Running {
     _nodes: Nodes,
     events: Receiver<(usize, Event)>,
@@ -117,7 +117,8 @@ impl Run<'_> {
         Ok((nodes, events))
     }
 
-    /// Follows the nodes until `done`. A node that ends meanwhile is an error with the end of its log.
+    /// Follows the nodes until `done`. If a node ends meanwhile, the error contains the end of its log, unless its port
+    /// was taken.
     fn listen(
         &self,
         nodes: &Nodes,
@@ -215,7 +216,10 @@ impl Run<'_> {
             .filter(|(feed, state)| state.rejected != feed.rejected.len() as u64)
             .map(|(feed, state)| {
                 let (node, wrong) = (&feed.node, feed.rejected.len());
-                format!("{node} rejected {} of its file, but {wrong} are wrong", state.rejected)
+                format!(
+                    "{node} rejected {} entries of its file, but {wrong} are wrong",
+                    state.rejected
+                )
             })
             .collect()
     }

@@ -86,7 +86,7 @@ pub(super) fn replaced(file: &str) -> Result<String> {
     Ok(text)
 }
 
-/// The volumes that the first stage finds in its base image: Rust, and the crates downloaded on this machine.
+/// The volumes to mount for the first stage: Rust, and the crates downloaded on this machine.
 pub(super) fn volumes() -> Result<[String; 2]> {
     let rust = said(Command::new("rustc").args(["--print", "sysroot"]))?;
     let cargo = match std::env::var("CARGO_HOME") {

@@ -10,8 +10,8 @@ use crate::command::{cargo, passes, spelled};
 use crate::scratch::Scratch;
 use crate::workspace::{Member, target_folder};
 
-/// The maximum size of a package: sources, documents and small tests, but no data. The program also contains its lock
-/// file, its status page and the files that an operator installs.
+/// The maximum size of a package: sources, documents and small tests, but no data. The package of engram-bridge also
+/// contains its lock file, its status page and the files that an operator installs.
 fn max_kib(member: &Member) -> u64 {
     if member.name == "engram-bridge" { 256 } else { 200 }
 }
@@ -58,7 +58,7 @@ pub(super) fn test_each(members: &[&Member]) -> Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
-/// Replaces dependencies that are not on the registry yet by the other packages.
+/// Replaces dependencies that are not on the registry yet with the other packages.
 fn siblings(member: &Member, folder: &Path) -> Vec<String> {
     let ours = member.dependencies.iter().filter(|d| d.is_ours && !d.is_dev);
     ours.map(|d| {

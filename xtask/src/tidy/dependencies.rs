@@ -40,15 +40,15 @@ pub(super) fn check(member: &Member) -> Vec<Violation> {
 
 fn wrong(dependency: &Dependency, allowed: &[&str]) -> Option<String> {
     let Dependency { name, is_dev, version, .. } = dependency;
-    // The tests of a published crate may use its siblings, but with a version here cargo could not publish it before
-    // them.
+    // The tests of a published crate may use its siblings. If a dev-dependency had a version, cargo could not publish
+    // the crate before that sibling.
     match (is_dev, version.as_str()) {
         (true, "*") => None,
         (true, _) => {
             Some(format!("has a dev-dependency on {name} with a version; give only its path"))
         }
         (false, _) if !allowed.contains(&name.as_str()) => Some(format!(
-            "depends on {name}, which is not below it; move what it needs, or let a trait carry it"
+            "depends on {name}, which is not below it; move what it needs, or pass it through a trait"
         )),
         (false, "*") => {
             Some(format!("depends on {name} without a version; it could not be published"))
@@ -101,7 +101,9 @@ mod tests {
         assert!(
             said("engram-bridge", "engram-merkle", false, "*")[0].contains("without a version")
         );
-        assert!(said("engram-merkle", "engram-vclock", true, "^0.1.0")[0].contains("by version"));
+        assert!(
+            said("engram-merkle", "engram-vclock", true, "^0.1.0")[0].contains("with a version")
+        );
         assert_eq!(said("engram-merkle", "engram-vclock", true, "*"), [""; 0]);
     }
 

@@ -130,7 +130,7 @@ fn refused(words: &[String]) -> Option<String> {
         ["cargo", "xtask", arguments @ ..] => crate::refuses(arguments),
         ["cargo", _, ..] | ["engram-node", _, ..] => None,
         other => Some(format!(
-            "`{}` is no command of this repository; show one that a reader can type",
+            "`{}` is not a command of this repository; show one that a reader can type",
             other.join(" ")
         )),
     }

@@ -101,7 +101,7 @@ fn reached<'s>(arrows: &BTreeMap<&'s str, BTreeSet<&'s str>>, from: &&'s str) ->
     found
 }
 
-/// Imports that name an item at the crate root, and a root that lists too many.
+/// Finds imports of items from the crate root, and a root that exports too many names.
 pub(super) fn check_root(sources: &[Source]) -> Vec<Violation> {
     let mut violations = Vec::new();
     for source in sources.iter().filter(|source| source.module().is_some()) {

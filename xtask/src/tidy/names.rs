@@ -30,7 +30,7 @@ const RETIRED: [(&str, &str); 23] = [
     ("woken", "tick"),
 ];
 
-/// The longest name of a test, in characters. Names that the specification gives begin with `test_`.
+/// The longest name of a test, in characters. Names that the specification gives begin with `test_`, and are exempt.
 const MAX_TEST_NAME: usize = 45;
 
 /// Retired words as a part of an identifier.

@@ -101,7 +101,7 @@ fn list(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Time and randomness are passed in, so that every run can be repeated.
+/// Finds clocks, threads, networks and unordered maps in the pure crates, which would make runs differ.
 pub(super) fn check_purity(member: &str, sources: &[Source]) -> Vec<Violation> {
     let mut violations = Vec::new();
     for source in sources.iter().filter(|_| PURE.contains(&member)) {
@@ -126,7 +126,7 @@ fn instead(word: &str) -> &'static str {
     }
 }
 
-/// Finds the limits that no test of their crate names, and therefore probably none reaches.
+/// Finds the limits that no test of their crate names, and that therefore probably no test reaches.
 pub(super) fn check_limits(sources: &[Source]) -> Vec<Violation> {
     let mut violations = Vec::new();
     let is_list = |source: &&Source| source.place.ends_with("/limits.rs");

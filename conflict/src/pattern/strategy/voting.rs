@@ -2,7 +2,8 @@ use super::{latest, winner};
 use crate::pattern::{Merged, PatternValue};
 use crate::{Reason, Resolution, Strategy, StrategyId, Versions};
 
-/// Chooses the version with the greatest confidence, with the citations of all versions. The default.
+/// Chooses the version with the greatest confidence, with the citations of all versions. This is Engram's default
+/// strategy.
 ///
 /// Embedding, strength and confidence are the winner's, bit for bit. Citations are the [`union`](crate::pattern::union)
 /// of all versions, and the time is the latest of all, because it is the time of the newest

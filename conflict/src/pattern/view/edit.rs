@@ -63,7 +63,8 @@ impl<K: Ord + Clone> CrossIdView<K> {
         Ok(())
     }
 
-    /// All remaining and new patterns must agree on the dimension, so one batch can change it.
+    /// Checks the new patterns. Their dimension must be that of the patterns that no edit touches; if there are none,
+    /// the batch may change the dimension.
     fn validate(
         &self,
         edits: &BTreeMap<K, Option<Pattern<'_>>>,

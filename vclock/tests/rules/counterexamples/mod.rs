@@ -18,9 +18,10 @@ fn judge(rules: Rules, nodes: usize, history: &[Action]) -> Verdict {
     World::run(nodes, rules, history).judge()
 }
 
-/// Checks that the weaker rule breaks the law and the adopted rules keep all laws. After a process
-/// resumes from a copy of its memory, or is cloned, a superseded own write may be live again until
-/// the node's next write.
+/// Checks that the weaker rule breaks the law and the adopted rules keep all laws. The check
+/// ignores [`Violation::TakenBackLive`] under the adopted rules: after a process resumes from a
+/// copy of its memory, or is cloned, a superseded own write may be live again until the node's next
+/// write.
 fn forbids(weaker: Weaker, violation: Violation, history: &[Action]) {
     forbids_among(3, weaker, violation, history);
 }

@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use super::embedding::{DIMENSION, inline_embedding};
 
-/// The longest episode id, and the maximum number of episodes of a pattern, that a node accepts.
+/// The maximum length of an episode id that a node accepts, in bytes.
 const MAX_EPISODE_ID: usize = 256;
+/// The maximum number of episodes of a pattern that a node accepts.
 const MAX_EPISODES: usize = 4_096;
 
 /// The default space.
@@ -19,7 +20,7 @@ pub(crate) struct Key {
     pub(crate) id: String,
 }
 
-/// A pattern without its key in canonical form: floats by their bits, minus zero as zero, citations sorted with
+/// A pattern without its key, in canonical form: floats by their bits, minus zero as zero, citations sorted with
 /// repetitions.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Content {
