@@ -192,17 +192,18 @@ impl<'a> Check<'a> {
     }
 }
 
-/// Confidence voting shows one of the most confident versions, unchanged except for its citations.
+/// Confidence voting shows one of the most confident versions, with the latest time and the citations of all.
 fn is_most_confident(versions: &BTreeSet<&Content>, shown: &Content) -> bool {
     // Confidences are not negative, so their bits compare like their values.
     let highest = versions.iter().map(|version| version.confidence).max();
-    versions.iter().any(|version| {
+    let latest = versions.iter().map(|version| version.consolidated).max();
+    let is_shown = |version: &&Content| {
         Some(version.confidence) == highest
             && version.confidence == shown.confidence
             && version.embedding == shown.embedding
             && version.strength == shown.strength
-            && version.consolidated == shown.consolidated
-    })
+    };
+    Some(shown.consolidated) == latest && versions.iter().any(is_shown)
 }
 
 #[cfg(test)]
@@ -211,6 +212,7 @@ mod tests {
     use crate::scratch::Scratch;
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
+    use jiff::Timestamp;
 
     /// Id, citations and confidence.
     type Row<'a> = (&'a str, &'a [&'a str], f32);
@@ -222,7 +224,8 @@ mod tests {
                 citations: citations.iter().map(|cited| (*cited).to_owned()).collect(),
                 strength: 1.0_f32.to_bits(),
                 confidence: confidence.to_bits(),
-                consolidated: 0,
+                // The most confident version of the node b is not the latest one.
+                consolidated: if node == "b" { 1_000_000_000 } else { 2_000_000_000 },
             };
             (Key { space: "default".to_owned(), id: (*id).to_owned() }, content)
         });
@@ -242,7 +245,7 @@ mod tests {
             "space": key.space, "id": key.id, "source_episodes": content.citations,
             "strength": f32::from_bits(content.strength),
             "schema_confidence": f32::from_bits(content.confidence),
-            "last_consolidated": "1970-01-01T00:00:00Z",
+            "last_consolidated": Timestamp::from_nanosecond(content.consolidated).unwrap().to_string(),
             "embedding_b64": STANDARD.encode(bytes),
         })
         .to_string()
