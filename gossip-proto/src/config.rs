@@ -26,8 +26,8 @@ pub struct SessionConfig {
     pub max_patterns_per_sync: u32,
     /// Whether to compress records.
     pub compression: Compression,
-    /// Maximum bytes of records that this side sends in the session. One message of records in each
-    /// turn is always sent, so that every session makes progress.
+    /// Maximum bytes of records that this side sends in the session. The first message of records
+    /// in each turn ignores this budget, so that every session makes progress.
     pub send_budget: u64,
     /// Maximum bytes that this side accepts from the peer in the session, hashes and headers
     /// included. The hello announces it, so that the peer stops in time.

@@ -136,7 +136,8 @@ pub(crate) fn begin(kind: Kind) -> Vec<u8> {
 
 /// Writes the length of the body into the header.
 ///
-/// The encoders split by measured size, so a body over its cap is a bug in this crate.
+/// A session splits its messages by measured size, so a body over its cap is a bug in this crate or
+/// a message made by hand.
 pub(crate) fn finish(frame: &mut [u8]) {
     let body_len = frame.len() - HEADER_LEN;
     debug_assert!(body_len <= MAX_BODY, "a frame of {body_len} bytes was built");

@@ -64,9 +64,9 @@ pub enum Rejection {
     /// A content that the record names is neither in the delivery nor held.
     ///
     /// A view may refuse every such record, or join a record that lacks only the contents of dots
-    /// that the [join](crate::Part) drops. Sessions converge with both: they request all contents
+    /// that the [join](crate::Part) drops. Sessions converge either way: they request all contents
     /// that this node does not hold, those of superseded dots included.
-    #[error("a content is missing; the held record is unchanged, a later session brings both")]
+    #[error("a content is missing; the held record is unchanged, a later session brings the record with its content")]
     MissingContent,
     /// A content breaks a rule of patterns: dimension, finite floats, confidence.
     #[error("a content breaks a rule of patterns; the held record is unchanged, check the peer")]
@@ -147,9 +147,9 @@ pub trait View {
     /// Whether this space can store records now.
     ///
     /// While it returns false, for example because the disk is full, sessions request no records of
-    /// the space. If no space of a session accepts records, the peer sends none: it keeps them for
-    /// a later session, and the session ends as [`Ending::NotAccepted`](crate::Ending::NotAccepted).
-    /// The default returns true.
+    /// the space. If no space of a session accepts records, the peer sends none. If it has any to
+    /// send, it keeps them for a later session, and this one ends as
+    /// [`Ending::NotAccepted`](crate::Ending::NotAccepted). The default returns true.
     fn accepts_records(&self) -> bool {
         true
     }

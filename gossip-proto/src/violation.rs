@@ -43,7 +43,7 @@ pub enum ProtocolViolation {
     /// A table names a space outside its buckets.
     #[error("a table with a space outside its buckets")]
     SpaceOutsideBuckets,
-    /// The spaces that a table lacks include one that this side hosts.
+    /// The peer lists a space as missing from this side's table, but this side hosts it.
     #[error("a list of other spaces that names one that the receiver hosts")]
     SpaceIsHosted,
     /// A message is about a space that one side does not host.

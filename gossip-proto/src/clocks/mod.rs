@@ -17,7 +17,7 @@ pub type ShortNode = [u8; 8];
 /// had at that root.
 pub type BaseId = [u8; 8];
 
-/// Records by the context entry of one node: those above `above`, up to `upper`.
+/// Selects the records whose context entry of one node is above `above` and at most `upper`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VersionRange {
     /// The node.

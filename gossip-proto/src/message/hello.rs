@@ -79,7 +79,8 @@ pub enum Spaces {
     /// The tag of the same digest for each of sixteen buckets, by the first nibble of SHA-256 of
     /// the name. Answered by a table of the spaces whose bucket differs.
     Buckets([Option<Tag>; 16]),
-    /// The session's only table. Answered by `Hosts` or `HostsAndOthers`.
+    /// The session's only table. Answered by `Hosts` or `HostsAndOthers`, or in a hello by `Digest`
+    /// if all spaces are equal.
     Table {
         /// The buckets that the table covers, one bit each; all others are equal on both sides.
         buckets: u16,

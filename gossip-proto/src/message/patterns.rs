@@ -35,7 +35,7 @@ pub struct Want {
     pub context: Vec<([u8; 32], u64)>,
 }
 
-/// Records of one space, whole or in parts, with contents.
+/// Records of one space, whole or in pieces, with contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternSync {
     /// Index of the space in the table.

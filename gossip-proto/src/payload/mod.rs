@@ -67,10 +67,11 @@ pub trait Wire: Sized {
     /// [`DecodeError`] if `bytes` are not an encoding of `count` contents. It ends the session.
     fn decode(bytes: &[u8], count: usize, memory: usize) -> Result<Vec<Self>, DecodeError>;
 
-    /// Checks the limits of the codec itself. The default has none beyond [`MAX_CONTENT_LEN`].
+    /// Checks the limits of the codec itself. The default checks only [`MAX_CONTENT_LEN`].
     ///
     /// # Errors
-    /// [`TooLarge`] names the limit. A session omits a content that fails the check.
+    /// [`TooLarge`] names the limit. A session omits the part of a record that names a content
+    /// which fails the check.
     fn check(&self) -> Result<(), TooLarge> {
         within("bytes of a content", self.size().wire, MAX_CONTENT_LEN)
     }
