@@ -230,9 +230,9 @@ mod tests {
         assert!(claims.held_until(NOW).is_some());
         claims.deliver(FIRST, &space(), [KEY].into_iter(), NOW);
         assert!(claims.held_until(NOW).is_none());
-        assert!(!claims.claim(SECOND, &space(), KEY, NOW), "the record arrived after the session pinned its tree");
+        assert!(!claims.claim(SECOND, &space(), KEY, NOW), "it arrived after the tree was pinned");
         claims.begin(THIRD, 3, NOW);
-        assert!(claims.claim(THIRD, &space(), KEY, NOW), "the tree of the session is newer than the delivery");
+        assert!(claims.claim(THIRD, &space(), KEY, NOW), "the tree is newer than the delivery");
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
         claims.end(FIRST, NOW);
         assert!(claims.claim_range(SECOND, &space(), node(1), NOW));
         let later = NOW + CLAIM_TIMEOUT;
-        assert!(claims.claim_range(THIRD, &space(), node(1), later), "the second session's claim has lapsed");
+        assert!(claims.claim_range(THIRD, &space(), node(1), later), "the second claim has lapsed");
     }
 
     #[test]

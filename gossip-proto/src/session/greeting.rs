@@ -76,7 +76,7 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// The acceptor's side of the first turn.
+    /// Handles the opening hello, and answers it.
     fn answer_hello(&mut self, theirs: &Spaces) -> Result<(), SessionError> {
         let answer = match theirs {
             // Equality requires equal parameters, too.
@@ -108,7 +108,7 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// The opener's side of the second turn.
+    /// Handles the answer to the opening hello.
     fn on_answered_hello(&mut self, theirs: &Spaces) -> Result<(), SessionError> {
         if let Spaces::Digest { .. } = theirs {
             let ours = self.directory.digest();

@@ -1,4 +1,4 @@
-//! The records that one side sends of a space by clocks: ranges, node by node, oldest first.
+//! The records of a space that one side sends by clocks: ranges, node by node, oldest first.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;

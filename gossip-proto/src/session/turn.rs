@@ -1,4 +1,5 @@
-//! Turns: the sides take turns to send, and a side with nothing more to send closes.
+//! Turns: the sides take turns to send, and a side with nothing more to send or request ends its
+//! turn with `Done`.
 
 use alloc::vec::Vec;
 
