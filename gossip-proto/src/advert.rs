@@ -110,7 +110,7 @@ impl RootAdvert {
     }
 
     /// Returns the root and the count of `space`; `None` if the advert does not name it. Takes
-    /// O(log n) for n spaces.
+    /// O(log n) time for n spaces.
     pub fn get(&self, space: &SpaceId) -> Option<AdvertisedRoot> {
         let at = self.spaces.binary_search_by_key(&tag(space), |(tag, _)| *tag).ok()?;
         Some(self.spaces[at].1)

@@ -36,10 +36,10 @@ pub struct SessionConfig {
     pub idle_timeout: Duration,
     /// Maximum duration of the whole session.
     pub session_timeout: Duration,
-    /// Position in the key space at which sending records begins: the first 8 bytes of a key hash,
-    /// read as a big-endian number. Pass the [`Outcome::cursor`](crate::Outcome) of the last
-    /// session with this peer, so that records which the peer keeps refusing cannot starve others.
-    /// `None` starts at the beginning.
+    /// Position in the key space at which this side begins to send records: the first 8 bytes of a
+    /// key hash, read as a big-endian number. Pass the [`Outcome::cursor`](crate::Outcome) of the
+    /// last session with this peer, so that records which the peer keeps refusing cannot starve
+    /// others. `None` starts at the beginning.
     pub cursor: Option<u64>,
     /// The peer's node id, if known. It selects the base of version summaries.
     pub peer: Option<[u8; 32]>,

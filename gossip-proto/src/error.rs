@@ -23,7 +23,7 @@ pub enum DecodeError {
     Version {
         /// The version that this build speaks.
         ours: u8,
-        /// The version of the frame.
+        /// The version of the frame or advert.
         theirs: u8,
     },
     /// A kind of message that this wire version does not have.
@@ -80,7 +80,7 @@ pub enum SetupError {
 }
 
 /// Why a session ended early. Records applied before stay and are valid; nothing else was stored.
-/// Start a new session later: sessions keep no state.
+/// Start a new session later; it needs nothing from this one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {

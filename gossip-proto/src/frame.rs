@@ -31,7 +31,7 @@ pub enum Kind {
     SubtreeResponse = 4,
     /// Keys whose records the sender wants.
     PatternRequest = 5,
-    /// Whole records with their contents.
+    /// Records, whole or in pieces, with the contents that the receiver lacks.
     PatternSync = 6,
     /// The sender has nothing more to send; its final roots.
     Done = 7,
@@ -41,7 +41,7 @@ pub enum Kind {
     RangeOffer = 9,
     /// The offered ranges that the sender takes.
     RangeAnswer = 10,
-    /// A piece of a content too large for one frame.
+    /// A part of a content too large for one frame.
     ContentPart = 11,
 }
 

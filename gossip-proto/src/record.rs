@@ -21,7 +21,8 @@ pub struct Record {
     pub id: String,
     /// One part for each node that wrote the id, strictly ascending by node.
     pub parts: Vec<Part>,
-    /// The suppressed contents: digest and length of its causal-length set, odd where suppressed.
+    /// The contents that were ever suppressed: digest and length of the causal-length set. A
+    /// content is suppressed while its length is odd.
     ///
     /// Strictly ascending by digest, at most [`MAX_SUPPRESSED`], each length 1 to
     /// [`MAX_SUPPRESSION_LENGTH`].

@@ -70,7 +70,8 @@ pub enum Rejection {
         "a content is missing; the held record is unchanged, a later session brings the record with its content"
     )]
     MissingContent,
-    /// A content breaks a rule of patterns: dimension, finite floats, confidence.
+    /// A content breaks a rule of patterns, such as the dimension, finite values, or the range of
+    /// the confidence.
     #[error("a content breaks a rule of patterns; the held record is unchanged, check the peer")]
     InvalidContent,
     /// The record is not canonical.
@@ -178,9 +179,9 @@ pub trait View {
 
     /// Calls `work` with the clocks of this space and returns true; returns false if it has none.
     ///
-    /// With clocks, a session sends the records that the peer has not handled in one round trip,
-    /// and compares the trees only if the roots still differ. The default has none: sessions
-    /// compare the trees at once.
+    /// With clocks, a session needs one round trip to send the records that the peer has not
+    /// handled, and compares the trees only if the roots still differ. The default has none:
+    /// sessions compare the trees at once.
     ///
     /// Call `work` once. The view may hold the lock of its store meanwhile: `work` uses only the
     /// clocks, and calls no method of the view. A session never calls `with_clocks` from within

@@ -71,7 +71,7 @@ impl ClockIndex {
         self.nodes.values_mut().for_each(|node| node.handled = node.greatest());
     }
 
-    /// Approximate bytes of heap memory of the index.
+    /// Returns the approximate size of the index on the heap, in bytes.
     pub fn memory(&self) -> usize {
         let nodes: usize = self.nodes.values().map(Node::memory).sum();
         let bases: usize = self.bases.iter().map(|base| 48 + 16 * base.summary.len()).sum();
@@ -159,7 +159,7 @@ struct Node {
     changes: BTreeMap<Slot, Presence>,
     /// Everything up to this version has been handled.
     handled: u64,
-    /// The greatest context entry of a refused record.
+    /// The greatest context entry of the node in the refused records.
     refused: u64,
 }
 

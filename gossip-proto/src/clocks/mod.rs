@@ -1,4 +1,5 @@
-//! Delta by clocks: the versions that each side has handled, so that the other sends only the rest.
+//! Delta by clocks: each side announces which versions it has handled, so that the other sends only
+//! the records above them.
 
 mod index;
 mod summary;

@@ -20,7 +20,7 @@ const COUNT_WIRE: usize = 3;
 const VERSION_WIRE: usize = 10;
 /// Bytes of the longest encoding of the length of a suppression.
 const LENGTH_WIRE: usize = 5;
-/// Bytes that frame the two sections.
+/// Bytes of the framing of the two sections.
 const BATCH_WIRE: usize = 64;
 
 /// The memory that a batch may still unfold to: a small frame must not become a large allocation.

@@ -218,7 +218,7 @@ impl RangeAnswer {
     }
 }
 
-/// An offered range, above the entry of the receiver's summary.
+/// Returns an offered range with its lower end, the entry of the receiver's summary.
 pub(crate) fn range_of(
     (node, upper, _): &(ShortNode, u64, u64),
     summary: &VersionSummary,

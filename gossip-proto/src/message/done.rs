@@ -44,8 +44,8 @@ pub enum FinalRoots {
     Yours,
     /// All roots, ascending by index.
     All(Vec<WalkedRoot>),
-    /// The roots of the spaces that differed at the beginning, ascending by index, and the digest
-    /// of [`Spaces::Digest`](crate::Spaces::Digest) over all roots.
+    /// The roots of the spaces that differed at the beginning, ascending by index, and a digest
+    /// like that of [`Spaces::Digest`](crate::Spaces::Digest) over all roots.
     Differing {
         /// The digest.
         digest: [u8; 32],

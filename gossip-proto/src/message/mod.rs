@@ -56,7 +56,7 @@ pub enum Message {
     RangeOffer(RangeOffer),
     /// The ranges that the sender takes. Answered by `PatternSync`.
     RangeAnswer(RangeAnswer),
-    /// A piece of a content too large for one frame. Answered like the `PatternSync` that follows.
+    /// A part of a content too large for one frame. Answered like the `PatternSync` that follows.
     ContentPart(ContentPart),
 }
 

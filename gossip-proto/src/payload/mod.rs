@@ -15,8 +15,8 @@ use crate::{Compression, DecodeError, TooLarge};
 /// A content that travels between views: immutable, named by a digest that the view computes.
 ///
 /// The contents of a message are encoded together, so that a codec can use what they have in
-/// common. [`OpaqueContent`] and [`PatternContent`] are ready-made; a content that converts to and
-/// from bytes takes a few lines:
+/// common. [`OpaqueContent`] and [`PatternContent`] are ready-made; a codec for a content that
+/// converts to and from bytes takes a few lines:
 ///
 /// ```
 /// use engram_gossip_proto::{Compression, ContentSize, DecodeError, OpaqueContent, Wire};
@@ -50,7 +50,7 @@ use crate::{Compression, DecodeError, TooLarge};
 /// # Ok::<(), DecodeError>(())
 /// ```
 pub trait Wire: Sized {
-    /// Upper bounds for the size of the content, alone in a message.
+    /// Upper bounds for the size of the content if it is alone in a message.
     fn size(&self) -> ContentSize;
 
     /// Appends the encoding of one or more contents.

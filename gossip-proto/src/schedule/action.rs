@@ -123,7 +123,7 @@ pub enum Refusal {
     Busy,
     /// This node has opened a session with the peer, and this node's id is the smaller one.
     Crossed,
-    /// The peer, or all peers together, have used up their quota.
+    /// A quota of the peer, or the send rate of this node, is used up.
     OverQuota,
 }
 

@@ -109,7 +109,7 @@ impl RateLimits {
                 return Err(ConfigError::new(
                     limit.name(),
                     least,
-                    "at least 1, per second and per burst",
+                    "at least 1 per second and per burst",
                 ));
             }
         }

@@ -1,4 +1,5 @@
-//! Delta by clocks: both sides send their version summaries, then the records above the other's.
+//! Delta by clocks: both sides send their version summaries, then the records above the summary of
+//! the other side.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -173,7 +174,7 @@ impl Deltas {
         })
     }
 
-    /// The next record to send by clocks. Call it after the previous one was sent.
+    /// Returns the next record to send by clocks. The call counts the previous one as sent.
     pub(super) fn next_queued<V: View>(
         &mut self,
         directory: &Directory<V>,

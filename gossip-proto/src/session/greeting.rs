@@ -9,7 +9,7 @@ use crate::parameters::Difference;
 use crate::tag::SessionKey;
 use crate::{Compression, Event, Message, Prefix, ProtocolViolation, SessionError, Spaces, View};
 
-/// Maximum number of summaries that a side sends early, for spaces that it expects to differ.
+/// Maximum number of summaries that a side may send early, for spaces that it expects to differ.
 const MAX_EARLY: usize = 16;
 
 impl<V: View> Session<V> {

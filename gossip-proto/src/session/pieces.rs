@@ -16,7 +16,7 @@ use crate::{
     Compression, DecodeError, Delivery, Part, Record, TooLarge, View, Wire, check_content,
 };
 
-/// A record that is not sent completely yet.
+/// A record that has not been sent completely.
 ///
 /// Joining the pieces equals joining the record, so the receiver treats each piece as a record.
 pub(super) struct Pieces<C> {

@@ -95,7 +95,7 @@ impl Stream {
         !self.declared.is_empty()
     }
 
-    /// The next record. Call it after the previous one was sent.
+    /// Returns the next record. The call counts the previous one as sent.
     pub(super) fn next(
         &mut self,
         space_index: u32,

@@ -19,7 +19,7 @@ const LAST_TURNS: u32 = 16;
 pub(super) enum Turn {
     /// This side makes frames.
     Ours(TurnSoFar),
-    /// The last frame of this side's turn is made but not polled yet.
+    /// The last frame of this side's turn is ready, but has not been polled.
     Flushing(TurnSoFar),
     /// The peer sends frames.
     Theirs(TurnSoFar),

@@ -1,7 +1,7 @@
 //! A law suite for views, and a replica in memory to sync with: for tests and prototypes.
 //!
-//! [`check_view`] drives your [`View`] and names the first law that it breaks. A view with such a
-//! mistake often syncs without any error: sessions send nothing, or the same records each time.
+//! [`check_view`] drives your [`View`] and names the first law that it breaks. A view that breaks a
+//! law often syncs without any error: sessions send nothing, or the same records each time.
 //!
 //! ```
 //! use engram_gossip_proto::testing::{ByteMap, Replica, check_view};

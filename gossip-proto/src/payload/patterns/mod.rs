@@ -41,7 +41,7 @@ const TEXT: usize = 24;
 const COUNT_WIRE: usize = 3;
 /// Bytes of the longest encoding of the numbers of a content.
 const NUMBERS_WIRE: usize = 18;
-/// Bytes that frame headings and embeddings.
+/// Bytes of the framing of headings and embeddings.
 const BATCH_WIRE: usize = 32;
 
 impl Wire for PatternContent {
