@@ -367,7 +367,7 @@ fn the_cost_of_faults() {
             if with_faults { "with" } else { "without" },
         );
         let cap = if with_faults { differed / 2 } else { 0 };
-        assert!(descents <= cap, "{descents} descents of {differed} sessions that differed");
+        assert!(descents <= cap, "{descents} descents in {differed} sessions that differed");
         assert!(stale * 2 <= records, "{stale} of {records} records were redundant");
     }
 }

@@ -53,7 +53,7 @@ fn digest(number: u32) -> [u8; 32] {
     node(number)
 }
 
-/// Number of messages that held a record.
+/// Number of records in all messages; each piece of a record counts.
 fn pieces(contact: &Contact) -> usize {
     let messages = contact.frames.iter().map(|(_, frame)| Message::decode(frame).unwrap().0);
     let of = |message| match message {

@@ -16,7 +16,7 @@ const LAN: Latency = Latency { least: Duration::from_millis(1), spread: Duration
 const WAN: Latency =
     Latency { least: Duration::from_millis(75), spread: Duration::from_millis(10) };
 
-/// The failure of a run.
+/// The result of a run; an error describes the failure.
 type Verdict = Result<(), String>;
 
 fn config(seed: u64, latency: Latency, loss: f64) -> WorldConfig {
