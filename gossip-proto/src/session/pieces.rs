@@ -197,7 +197,7 @@ impl<C: Wire> Pieces<C> {
         self.put_back = Some(piece);
     }
 
-    /// Loads the contents of a part that the peer lacks and that are not in `along`.
+    /// Loads those contents of a part that the peer lacks and that are not in `along`.
     fn load(
         &self,
         view: &impl View<Content = C>,
