@@ -66,9 +66,7 @@ pub enum Rejection {
     /// A view may refuse every such record, or join a record that lacks only the contents of dots
     /// that the [join](crate::Part) drops. Sessions converge either way: they request all contents
     /// that this node does not hold, those of superseded dots included.
-    #[error(
-        "a content is missing; the held record is unchanged, a later session brings the record with its content"
-    )]
+    #[error("a content is missing; the held record is unchanged, a later session retries")]
     MissingContent,
     /// A content breaks a rule of patterns, such as the dimension, finite values, or the range of
     /// the confidence.
