@@ -22,7 +22,7 @@ fn main() {
     overhead();
 }
 
-/// A batch, compared with its simplest binary encoding.
+/// Compares a batch with its simplest binary encoding.
 fn compression() {
     for count in [1, 10, 90] {
         let cases = [
@@ -41,7 +41,7 @@ fn compression() {
     }
 }
 
-/// Bytes until both sides know which records differ, compared with the budget.
+/// Compares the bytes until both sides know which records differ with the budget.
 fn learning() {
     let tables = [
         (10_000, [(0, 200), (1, 700), (10, 3_500), (100, 21_000)]),
@@ -63,7 +63,7 @@ fn learning() {
     }
 }
 
-/// All bytes of a session at 1 % divergence, compared with the bare contents that had to travel.
+/// Compares all bytes of a session at 1 % divergence with the bare contents that had to travel.
 fn overhead() {
     let (mut a, b) = sparse::pair(10_000, 0, 0);
     let real = real::contents();

@@ -1,4 +1,4 @@
-//! Times of the codec and of sessions in memory, each with its lower bound.
+//! Times of the codec, each with its lower bound, and of sessions in memory.
 
 #[expect(dead_code, unused_imports, reason = "the tests use the rest")]
 #[path = "../tests/it/common/mod.rs"]

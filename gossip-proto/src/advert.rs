@@ -57,8 +57,9 @@ impl RootAdvert {
 
     /// Encodes the roots of `spaces` into at most `room` bytes.
     ///
-    /// Takes the first [`capacity`](Self::capacity) spaces if not all fit: put changed spaces first
-    /// and rotate the others. If there is no room for any space, the advert names none.
+    /// If not all spaces fit, only the first [`capacity`](Self::capacity) ones are encoded: put
+    /// changed spaces first and rotate the others. If there is no room for any space, the advert
+    /// names none.
     pub fn encode(spaces: &[(SpaceId, Summary)], room: usize) -> Vec<u8> {
         let told = spaces.iter().take(Self::capacity(room));
         let mut told: Vec<_> =
@@ -109,7 +110,7 @@ impl RootAdvert {
     }
 
     /// Returns the root and the count of `space`; `None` if the advert does not name it. Takes
-    /// O(log n) for n spaces.
+    /// O(log n) time for n spaces.
     pub fn get(&self, space: &SpaceId) -> Option<AdvertisedRoot> {
         let at = self.spaces.binary_search_by_key(&tag(space), |(tag, _)| *tag).ok()?;
         Some(self.spaces[at].1)

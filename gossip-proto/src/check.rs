@@ -29,7 +29,8 @@ pub enum IdError {
     TooLarge(#[from] TooLarge),
 }
 
-/// Checks that `content` can be sent: the limits of its codec and its encoded size.
+/// Checks that `content` can be sent: it must be within the limits of its codec and within
+/// [`MAX_CONTENT_LEN`].
 ///
 /// A store that calls this before it accepts a content never holds one that no peer can receive.
 ///
@@ -40,7 +41,7 @@ pub fn check_content(content: &impl Wire) -> Result<(), TooLarge> {
     within("bytes of a content", content.size().wire, MAX_CONTENT_LEN)
 }
 
-/// Checks that `id` can be sent: 1 to [`MAX_ID`] bytes.
+/// Checks that `id` can be sent: it must have 1 to [`MAX_ID`] bytes.
 ///
 /// # Errors
 /// [`IdError`] says whether the id is empty or too long.

@@ -26,8 +26,8 @@ pub struct SessionConfig {
     pub max_patterns_per_sync: u32,
     /// Whether to compress records.
     pub compression: Compression,
-    /// Maximum bytes of records that this side sends in the session. One message of records in each
-    /// turn is always sent, so that every session makes progress.
+    /// Maximum bytes of records that this side sends in the session. The first message of records
+    /// in each turn ignores this budget, so that every session makes progress.
     pub send_budget: u64,
     /// Maximum bytes that this side accepts from the peer in the session, hashes and headers
     /// included. The hello announces it, so that the peer stops in time.
@@ -36,10 +36,10 @@ pub struct SessionConfig {
     pub idle_timeout: Duration,
     /// Maximum duration of the whole session.
     pub session_timeout: Duration,
-    /// Position in the key space at which sending records begins: the first 8 bytes of a key hash,
-    /// read as a big-endian number. Pass the [`Outcome::cursor`](crate::Outcome) of the last
-    /// session with this peer, so that records which the peer keeps refusing cannot starve others.
-    /// `None` starts at the beginning.
+    /// Position in the key space at which this side begins to send records: the first 8 bytes of a
+    /// key hash, read as a big-endian number. Pass the [`Outcome::cursor`](crate::Outcome) of the
+    /// last session with this peer, so that records which the peer keeps refusing cannot starve
+    /// others. `None` starts at the beginning.
     pub cursor: Option<u64>,
     /// The peer's node id, if known. It selects the base of version summaries.
     pub peer: Option<[u8; 32]>,

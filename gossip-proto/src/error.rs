@@ -5,9 +5,10 @@ use alloc::string::String;
 use crate::config::MIN_RECEIVE_BUDGET;
 use crate::{ProtocolViolation, Refusal};
 
-/// Why bytes are not a message. No part of them was used or stored.
+/// Why bytes are not a valid message, advert or content. No part of them was used or stored.
 ///
-/// The stream may be out of step from here on: end the session.
+/// If the bytes are from a session, end it: the stream may be out of step. Ignore an invalid
+/// advert.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -22,7 +23,7 @@ pub enum DecodeError {
     Version {
         /// The version that this build speaks.
         ours: u8,
-        /// The version of the frame.
+        /// The version of the frame or advert.
         theirs: u8,
     },
     /// A kind of message that this wire version does not have.
@@ -31,12 +32,12 @@ pub enum DecodeError {
     /// Flag bits that this wire version does not define.
     #[error("flags {0:#010b} are not defined in this wire version")]
     Flags(u8),
-    /// A declared size or count is above its cap; nothing was allocated for it.
+    /// A size or a count exceeds its cap. The decoder did not allocate more than the caps allow.
     #[error("{what}: {value} exceeds the cap of {cap}")]
     OverLimit {
         /// The quantity that exceeds its cap.
         what: &'static str,
-        /// The declared value.
+        /// The value, or one above the cap if the decoder stopped counting there.
         value: u64,
         /// The cap, from [`limits`](crate::limits).
         cap: u64,
@@ -79,7 +80,7 @@ pub enum SetupError {
 }
 
 /// Why a session ended early. Records applied before stay and are valid; nothing else was stored.
-/// Start a new session later: sessions keep no state.
+/// Start a new session later; it needs nothing from this one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {

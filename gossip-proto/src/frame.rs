@@ -31,7 +31,7 @@ pub enum Kind {
     SubtreeResponse = 4,
     /// Keys whose records the sender wants.
     PatternRequest = 5,
-    /// Whole records with their contents.
+    /// Records, whole or in pieces, with the contents that the receiver lacks.
     PatternSync = 6,
     /// The sender has nothing more to send; its final roots.
     Done = 7,
@@ -41,7 +41,7 @@ pub enum Kind {
     RangeOffer = 9,
     /// The offered ranges that the sender takes.
     RangeAnswer = 10,
-    /// A piece of a content too large for one frame.
+    /// A part of a content too large for one frame.
     ContentPart = 11,
 }
 
@@ -136,7 +136,8 @@ pub(crate) fn begin(kind: Kind) -> Vec<u8> {
 
 /// Writes the length of the body into the header.
 ///
-/// The encoders split by measured size, so a body over its cap is a bug in this crate.
+/// A session splits its messages by measured size, so a body over its cap is a bug in this crate or
+/// a message made by hand.
 pub(crate) fn finish(frame: &mut [u8]) {
     let body_len = frame.len() - HEADER_LEN;
     debug_assert!(body_len <= MAX_BODY, "a frame of {body_len} bytes was built");

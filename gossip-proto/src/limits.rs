@@ -1,8 +1,8 @@
 //! Every cap of the wire and of the session, in one place.
 //!
-//! Each cap is checked before memory of that size is allocated. A peer that exceeds one is
-//! refused, and the refusal names the cap. Changing a limit of the wire needs a new
-//! wire version; `PROTOCOL.md` repeats them for other implementations.
+//! Each cap is checked before memory of that size is allocated. A peer that exceeds a limit of the
+//! wire is refused, and the refusal names the limit. Changing such a limit needs a new wire
+//! version. `PROTOCOL.md` lists all limits for other implementations.
 
 /// Bytes of one frame, header included.
 pub const MAX_FRAME: usize = 1 << 20;
@@ -14,7 +14,7 @@ pub const MAX_NAME: usize = 128;
 pub const MAX_PARAMETERS: usize = 64;
 /// Bytes of the name of a space.
 pub const MAX_SPACE_NAME: usize = 64;
-/// Spaces that one session covers, and spaces that one side names.
+/// Spaces that one session may cover, and spaces that one side may name.
 pub const MAX_SPACES: usize = 4_096;
 
 /// Nodes of the tree in one `SubtreeRequest`.
@@ -42,11 +42,11 @@ pub const MAX_NODE_IDS: usize = 16_384;
 pub const MAX_ID: usize = 128;
 /// Bytes of an episode id.
 pub const MAX_EPISODE_ID: usize = 256;
-/// Episodes that one content cites.
+/// Episodes that one content may cite.
 pub const MAX_EPISODES: usize = 4_096;
 /// Parts of one `Record` in a message; a record with more parts travels in pieces.
 pub const MAX_PARTS: usize = 8_192;
-/// Live dots that one node has in a record.
+/// Live dots that one node may have in a record.
 pub const MAX_NODE_DOTS: usize = 16;
 /// Suppressed digests of one record.
 pub const MAX_SUPPRESSED: usize = 1_024;
@@ -54,7 +54,8 @@ pub const MAX_SUPPRESSED: usize = 1_024;
 pub const MAX_SUPPRESSION_LENGTH: u32 = 1 << 31;
 /// Values of one embedding.
 pub const MAX_DIMENSION: u32 = 65_536;
-/// Bytes of memory that the fields of one `PatternSync` unfold to; its contents have the same cap.
+/// Bytes of memory that the fields of one `PatternSync` may unfold to; its contents have the same
+/// cap.
 pub const MAX_UNFOLDED: usize = 4 << 20;
 /// Bytes of one content on the wire without compression. A content that does not fit a frame
 /// travels in parts.
@@ -67,34 +68,35 @@ pub const MAX_AHEAD: usize = 24 << 20;
 
 /// Subtrees answered in one turn; the others wait for the next turn.
 pub const NODES_PER_TURN: usize = 512;
-/// Subtrees, pushes or requests that wait at any time; the limit applies to each kind separately.
-/// Also the entries offered in a session, and the keys that it remembers as sent by clocks, and as
-/// refused.
+/// Subtrees, records to send, or requests that may wait at any time; the limit applies to each kind
+/// separately. Also limits the entries that a side offers in a session, and the keys that it
+/// remembers as sent by clocks or as refused.
 ///
-/// The rest is left to the next session, and the outcome says so.
+/// Further subtrees, records, requests and offers are left to the next session, and the outcome
+/// says so. Further keys are not remembered, which only costs bytes.
 pub const MAX_PENDING: usize = 32_768;
-/// Records that a side sends in a session without being asked for them.
+/// Records that a side may send in a session without being asked for them.
 ///
 /// Further records are offered first, in a listing, and the receiver requests those that no other
 /// of its sessions is bringing. A few differences thus cost no extra turn, and many are not sent
 /// twice.
 pub const MAX_UNASKED: u64 = 128;
-/// Records that a side sends by clocks without offering their ranges first. Also the maximum number
-/// of records above its own version summary that it sends.
+/// Records that a side may send by clocks without offering their ranges first. Also the number of
+/// records above its own version summary that it may send.
 pub const MAX_NEWS: u64 = 128;
 /// Entries of one version summary. A space with more nodes is compared by its tree alone.
 pub const MAX_SUMMARY: usize = 8_192;
-/// Entries of all version summaries that one side sends in a session.
+/// Entries of all version summaries that one side may send in a session.
 pub const MAX_SUMMARIES: usize = 65_536;
-/// Bases of one space that a [`ClockIndex`](crate::ClockIndex) keeps.
+/// Bases of one space that a [`ClockIndex`](crate::ClockIndex) may keep.
 pub const MAX_BASES: usize = 16;
 /// Consecutive sessions of one pair that may leave a difference to the next session without
 /// comparing the trees, because records by clocks are still outstanding.
 pub const MAX_POSTPONED: u8 = 4;
-/// Unsendable records of one side that a session names in `Done` and in the outcome; further ones
-/// are only counted.
+/// Unsendable records of one side that a session may name in `Done` and in the outcome; further
+/// ones are only counted.
 pub const MAX_UNSENDABLE: usize = 64;
-/// Events that wait to be polled; further events are dropped.
+/// Events that may wait to be polled; further events are dropped.
 pub const MAX_EVENTS: usize = 1_024;
 /// Turns of one session, both sides counted.
 pub const MAX_TURNS: u32 = 4_096;

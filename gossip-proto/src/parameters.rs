@@ -55,7 +55,7 @@ pub(crate) struct Difference {
     pub(crate) theirs: String,
 }
 
-/// Domain separator of this hash.
+/// Domain separator of [`Parameters::digest`].
 const DIGEST_TAG: &[u8] = b"engram-gossip/parameters/1";
 /// Shown as the value of a parameter that a side lacks.
 const ABSENT: &str = "(absent)";

@@ -16,7 +16,7 @@ impl Prefix {
     /// The prefix of every key.
     pub const ROOT: Self = Self { bits: [0; 32], nibbles: 0 };
 
-    /// The first `nibbles` nibbles (at most 64) of `hash`; the rest is cleared.
+    /// Creates the prefix of the first `nibbles` nibbles of `hash`.
     ///
     /// Returns `None` if `nibbles` exceeds 64.
     pub fn of(hash: &[u8; 32], nibbles: u8) -> Option<Self> {

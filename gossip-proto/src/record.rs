@@ -21,7 +21,8 @@ pub struct Record {
     pub id: String,
     /// One part for each node that wrote the id, strictly ascending by node.
     pub parts: Vec<Part>,
-    /// The suppressed contents: digest and length of its causal-length set, odd where suppressed.
+    /// The contents that were ever suppressed: digest and length of the causal-length set. A
+    /// content is suppressed while its length is odd.
     ///
     /// Strictly ascending by digest, at most [`MAX_SUPPRESSED`], each length 1 to
     /// [`MAX_SUPPRESSION_LENGTH`].
@@ -30,16 +31,16 @@ pub struct Record {
 
 /// One node's part of a record: its context entry and its live dots.
 ///
-/// The join of two parts of one node has the greater entry. A dot stays if both sides hold it, or if
-/// its version is above the entry of the side that lacks it: a side that lacks a dot which its entry
-/// covers has seen it replaced or deleted. The part with the greater entry is not the join: a write
-/// by another node removes dots and leaves the entry as it is. A node that a side does not have counts
-/// as an entry of 0 without dots.
+/// The join of two parts of one node has the greater entry. A dot stays if both sides hold it, or
+/// if its version is above the entry of the side that lacks it: a side that lacks a dot which its
+/// entry covers has seen it replaced or deleted. The part with the greater entry is not always the
+/// join: a write by another node removes dots and leaves the entry as it is. A side without a part
+/// of the node counts as having entry 0 and no dots.
 ///
-/// Every change takes a new version of the node that makes it. A write replaces the dots that it
-/// sees with one of its own. A deletion removes them, and raises the entry of its node to its
-/// version, without a dot. A removal without a version changes no context, so
-/// [`Clocks`](crate::Clocks) do not transfer it: it waits for a comparison of the trees.
+/// A write or a deletion takes a new version of the node that makes it. A write replaces the dots
+/// that it sees with one of its own. A deletion removes them, and raises the entry of its node to
+/// its version, without a dot. If a host removes dots without a new version, no context changes, so
+/// [`Clocks`](crate::Clocks) do not transfer the removal: only a comparison of the trees finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// The node: SHA-256 of its certificate's public key.

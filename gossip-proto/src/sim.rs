@@ -7,7 +7,7 @@
 //! - [`Host`] is the state of a node: the real store, or a model of it.
 //! - [`Network`] delays, loses, duplicates and reorders packets; it clogs links, and cuts them one
 //!   way, both ways or intermittently. A session's frames travel over a reliable stream, as over
-//!   QUIC, or separately ([`Transport::Frames`]): no real transport does this, but the machine
+//!   QUIC, or separately ([`Transport::Frames`]): no real transport does this, but the sync machine
 //!   survives it.
 //!
 //! The scheduler alone decides the actions of a node. The world carries them out as gossip-net

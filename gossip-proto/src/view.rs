@@ -64,11 +64,12 @@ pub enum Rejection {
     /// A content that the record names is neither in the delivery nor held.
     ///
     /// A view may refuse every such record, or join a record that lacks only the contents of dots
-    /// that the [join](crate::Part) drops. Sessions converge with both: they request all contents
+    /// that the [join](crate::Part) drops. Sessions converge either way: they request all contents
     /// that this node does not hold, those of superseded dots included.
-    #[error("a content is missing; the held record is unchanged, a later session brings both")]
+    #[error("a content is missing; the held record is unchanged, a later session retries")]
     MissingContent,
-    /// A content breaks a rule of patterns: dimension, finite floats, confidence.
+    /// A content breaks a rule of patterns, such as the dimension, finite values, or the range of
+    /// the confidence.
     #[error("a content breaks a rule of patterns; the held record is unchanged, check the peer")]
     InvalidContent,
     /// The record is not canonical.
@@ -147,9 +148,9 @@ pub trait View {
     /// Whether this space can store records now.
     ///
     /// While it returns false, for example because the disk is full, sessions request no records of
-    /// the space. If no space of a session accepts records, the peer sends none: it keeps them for
-    /// a later session, and the session ends as [`Ending::NotAccepted`](crate::Ending::NotAccepted).
-    /// The default returns true.
+    /// the space. If no space of a session accepts records, the peer sends none. If it has any to
+    /// send, it keeps them for a later session, and this one ends as
+    /// [`Ending::NotAccepted`](crate::Ending::NotAccepted). The default returns true.
     fn accepts_records(&self) -> bool {
         true
     }
@@ -176,9 +177,9 @@ pub trait View {
 
     /// Calls `work` with the clocks of this space and returns true; returns false if it has none.
     ///
-    /// With clocks, a session sends the records that the peer has not handled in one round trip,
-    /// and compares the trees only if the roots still differ. The default has none: sessions
-    /// compare the trees at once.
+    /// With clocks, a session needs one round trip to send the records that the peer has not
+    /// handled, and compares the trees only if the roots still differ. The default has none:
+    /// sessions compare the trees at once.
     ///
     /// Call `work` once. The view may hold the lock of its store meanwhile: `work` uses only the
     /// clocks, and calls no method of the view. A session never calls `with_clocks` from within

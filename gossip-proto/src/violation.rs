@@ -19,7 +19,7 @@ pub enum ProtocolViolation {
     /// A hello describes its spaces in a form that belongs to a later message.
     #[error("a hello with neither its spaces nor their digest")]
     NoSpaces,
-    /// The peer answers with a digest of its spaces, which claims equality, but it differs.
+    /// The peer answers with a digest of its spaces, which claims equality, but the digest differs.
     #[error("an answer with a digest of spaces that differs")]
     FalseEquality,
     /// A message follows although all spaces are equal.
@@ -43,8 +43,8 @@ pub enum ProtocolViolation {
     /// A table names a space outside its buckets.
     #[error("a table with a space outside its buckets")]
     SpaceOutsideBuckets,
-    /// The spaces that a table lacks include one that this side hosts.
-    #[error("a list of other spaces that names one that the receiver hosts")]
+    /// The peer lists a space as missing from this side's table, but this side hosts it.
+    #[error("a list of other spaces that includes a space of the receiver")]
     SpaceIsHosted,
     /// A message is about a space that one side does not host.
     #[error("a space that is not shared")]

@@ -15,7 +15,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The counters belong to the whole process: one measurement at a time.
+/// The counters belong to the whole process, so only one measurement runs at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// Bytes allocated while `work` ran, freed or not.
@@ -47,7 +47,8 @@ fn a_damaged_frame_never_unfolds_beyond_its_cap() {
 #[test]
 fn a_length_alone_allocates_nothing() {
     let _alone = ALONE.lock().unwrap();
-    // The header of each kind, and a body that consists only of claims: every byte is a large number.
+    // A header of one of the kinds up to `Done`, and a body that consists only of claims: every
+    // byte is a large number.
     for kind in 0..8u8 {
         for len in [1usize, 5, 40] {
             let mut frame = vec![b'E', b'G', 1, kind, 1, len as u8, 0, 0, 0];
@@ -145,7 +146,7 @@ fn the_index_takes_16_bytes_an_entry() {
     // Written in order, received in another order, and rewritten several times.
     let shuffled = |n: u64| n * 7_919 % ENTRIES;
     for nodes in [3, 100] {
-        for (name, order) in [("in order", [0, 0]), ("shuffled", [1, 0]), ("anew", [0, 1])] {
+        for (name, order) in [("in order", [0, 0]), ("shuffled", [1, 0]), ("rewritten", [0, 1])] {
             let region = Region::new(GLOBAL);
             let mut index = ClockIndex::new();
             for n in 0..ENTRIES {

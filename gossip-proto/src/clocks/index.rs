@@ -1,4 +1,4 @@
-//! A clock index in memory, at most 16 bytes for each context entry.
+//! A clock index in memory. A large index takes at most 16 bytes for each context entry.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -7,15 +7,15 @@ use super::{BaseId, Clocks, ShortNode, VersionRange, VersionSummary, short_node}
 use crate::limits::MAX_BASES;
 use crate::tag::{self, KEY_LEN};
 
-/// Bytes of a version and of a key's first bytes.
+/// Bytes of a [`Slot`]: a version and the first bytes of a key hash.
 const SLOT: usize = 8 + KEY_LEN;
-/// Minimum number of changes kept alongside the sorted slots of a node; a large node keeps one for
-/// each [`FEW`] slots.
+/// Number of changes of a node that are always kept alongside its sorted slots before both are
+/// merged; a large node keeps one for every [`FEW`] slots.
 const LEAST_CHANGES: usize = 16;
 const FEW: usize = 64;
 
-/// A version in big-endian order, then the first bytes of the key hash of a record whose context
-/// entry of the node is this version.
+/// A context entry in big-endian order, then the first bytes of the key hash of the record that has
+/// it.
 type Slot = [u8; SLOT];
 
 /// The records of one space by context entry, their version summary, and its bases.
@@ -71,7 +71,7 @@ impl ClockIndex {
         self.nodes.values_mut().for_each(|node| node.handled = node.greatest());
     }
 
-    /// Approximate bytes of heap memory of the index.
+    /// Returns the approximate size of the index on the heap, in bytes.
     pub fn memory(&self) -> usize {
         let nodes: usize = self.nodes.values().map(Node::memory).sum();
         let bases: usize = self.bases.iter().map(|base| 48 + 16 * base.summary.len()).sum();
@@ -159,7 +159,7 @@ struct Node {
     changes: BTreeMap<Slot, Presence>,
     /// Everything up to this version has been handled.
     handled: u64,
-    /// The greatest context entry of a refused record.
+    /// The greatest context entry of the node in the refused records.
     refused: u64,
 }
 

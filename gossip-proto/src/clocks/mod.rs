@@ -1,4 +1,5 @@
-//! Delta by clocks: the versions that each side has handled, so that the other sends only the rest.
+//! Delta by clocks: each side announces which versions it has handled, so that the other sends only
+//! the records above them.
 
 mod index;
 mod summary;
@@ -17,7 +18,7 @@ pub type ShortNode = [u8; 8];
 /// had at that root.
 pub type BaseId = [u8; 8];
 
-/// Records by the context entry of one node: those above `above`, up to `upper`.
+/// Selects the records whose context entry of one node is above `above` and at most `upper`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VersionRange {
     /// The node.

@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 use super::{BaseId, ShortNode};
 use crate::short;
 
-/// Domain separator of this hash.
+/// Domain separator of [`VersionSummary::base_id`].
 const BASE_TAG: &[u8] = b"engram-gossip/base/1";
 
-/// Node to version, strictly ascending by node; a node without an entry has version 0.
+/// A map from nodes to versions, strictly ascending by node; a node without an entry has version 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VersionSummary(Vec<(ShortNode, u64)>);
 

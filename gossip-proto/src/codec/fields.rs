@@ -14,9 +14,10 @@ use crate::limits::{
 use crate::wire::{Reader, put, put_count};
 use crate::{DecodeError, NodeId, Part, Record, check_id};
 
-/// A dot whose content the receiver holds, or received earlier.
+/// The form of a dot whose content is not encoded with it: the receiver holds the content, or it
+/// belongs to an earlier dot or message.
 const NAMED: u8 = 0;
-/// A dot whose content is in this batch.
+/// The form of the first dot that names a content of this batch.
 const INLINE: u8 = 1;
 
 /// The decoded fields of a batch.
@@ -50,8 +51,8 @@ pub(super) fn encode(
     out
 }
 
-/// The order of the contents of a batch: each at the first dot that names it, then those that no
-/// record names, ascending.
+/// Returns the contents of a batch in their order: each at the first dot that names it, then those
+/// that no record names, ascending.
 pub(crate) fn order<'a>(
     records: &'a [Record],
     contents: impl Iterator<Item = &'a [u8; 32]>,
@@ -159,7 +160,7 @@ fn take_record(
     Ok(record)
 }
 
-/// Takes the version and the digest of a dot, and whether its content is in the batch.
+/// Takes a dot: its version, the digest of its content, and its form.
 fn take_dot(r: &mut Reader<'_>, entry: u64) -> Result<(u64, [u8; 32], u8), DecodeError> {
     let below: u64 = r.take("a version")?;
     let version = entry.checked_sub(below).ok_or(DecodeError::Invalid("a version"))?;

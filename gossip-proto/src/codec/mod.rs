@@ -1,8 +1,8 @@
-//! The body of a batch of records: small, lossless, and the same for every sender.
+//! The body of a batch of records: small and lossless. Only the packing is the sender's choice.
 //!
-//! A batch has two sections. The *fields* hold the nodes, each once; the records, which refer to a
-//! node by its index; and the digests of the contents. The contents follow, encoded by their own
-//! codec.
+//! A batch has two sections. The *fields* hold the nodes, each once; the records and the declared
+//! versions, which refer to a node by its index; and the digests of contents that no record names.
+//! The contents follow, encoded by their own codec.
 
 mod fields;
 mod nodes;

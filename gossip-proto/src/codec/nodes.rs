@@ -40,7 +40,8 @@ impl NodeTable {
 
     /// Takes a table; calls `count` before it allocates a node.
     ///
-    /// The caller compares it with the table of the decoded message, so that each table has only one form.
+    /// The caller compares the result with the table of the decoded message, so that only the
+    /// canonical table is accepted.
     pub(crate) fn take(
         r: &mut Reader<'_>,
         mut count: impl FnMut() -> Result<(), DecodeError>,

@@ -30,7 +30,8 @@ pub(crate) fn put(out: &mut Vec<u8>, section: &[u8], compression: Compression) {
 
 /// Appends `plain` in LZ4 with its length; returns the length of the packed bytes.
 ///
-/// Compresses directly into `out`: batches are large, and fresh memory costs more than compressing.
+/// Compresses directly into `out`, because for a large batch, a new buffer would cost more than the
+/// compression.
 pub(crate) fn append_lz4(out: &mut Vec<u8>, plain: &[u8]) -> usize {
     let start = out.len();
     let packed = start + COUNT_WIRE;

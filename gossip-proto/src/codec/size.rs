@@ -6,7 +6,7 @@ use super::NodeTable;
 use crate::limits::{MAX_BODY, MAX_CONTENTS, MAX_NODE_IDS, MAX_UNFOLDED};
 use crate::{DecodeError, Part, Record, Wire};
 
-/// Bytes of memory that the decoder counts for each item, at least its real size.
+// Bytes of memory that the decoder counts for each item, at least its size in memory.
 pub(super) const RECORD: usize = 128;
 pub(super) const NODE: usize = 80;
 pub(super) const PART: usize = 128;
@@ -16,10 +16,11 @@ pub(super) const DIGEST: usize = 32;
 
 /// Bytes of the longest encoding of the length of a list.
 const COUNT_WIRE: usize = 3;
-/// Bytes of the longest encoding of a version and of the length of a suppression.
+/// Bytes of the longest encoding of a version.
 const VERSION_WIRE: usize = 10;
+/// Bytes of the longest encoding of the length of a suppression.
 const LENGTH_WIRE: usize = 5;
-/// Bytes that frame the two sections.
+/// Bytes of the framing of the two sections.
 const BATCH_WIRE: usize = 64;
 
 /// The memory that a batch may still unfold to: a small frame must not become a large allocation.

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use crate::DecodeError;
 use crate::wire::{Reader, put, put_bytes};
 
-/// Maximum number of bytes that a text shares with the previous one.
+/// Maximum number of bytes that a text may share with the previous one.
 const MAX_SHARED: usize = FIRST_SHAPE as usize - 1;
 const FIRST_SHAPE: u8 = 247;
 /// Prefixes of packed shapes.

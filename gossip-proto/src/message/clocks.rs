@@ -39,8 +39,8 @@ pub enum VersionBase {
 pub struct RangeOffer {
     /// Index of the space in the table.
     pub space: u32,
-    /// The upper end of each node's range, and the number of records in it, strictly ascending by
-    /// node. The lower end is the entry of the receiver's summary.
+    /// Each node with the upper end of its range and the number of records in it, strictly
+    /// ascending by node. The lower end is the entry of the receiver's summary.
     pub ranges: Vec<(ShortNode, u64, u64)>,
 }
 
@@ -218,7 +218,7 @@ impl RangeAnswer {
     }
 }
 
-/// An offered range, above the entry of the receiver's summary.
+/// Returns an offered range with its lower end, the entry of the receiver's summary.
 pub(crate) fn range_of(
     (node, upper, _): &(ShortNode, u64, u64),
     summary: &VersionSummary,

@@ -14,10 +14,11 @@ use crate::wire::{Reader, put, put_count, put_cut_text};
 pub struct Done {
     /// The live roots of the sender.
     pub roots: FinalRoots,
-    /// Whether the sender kept something back because a budget or a cap was reached.
+    /// Whether the sender kept something back because a budget or a cap was reached, or because one
+    /// side takes no records.
     pub kept_back: bool,
-    /// Whether the sender has handled records that the receiver, by its version summary, has not:
-    /// they arrived during the session.
+    /// Whether the sender has handled records that are above the receiver's version summary, for
+    /// example because they arrived during the session.
     pub has_news: bool,
     /// Records of the sender that exceed a limit of the wire and that no earlier `Done` named; at
     /// most [`MAX_UNSENDABLE`].
@@ -43,8 +44,8 @@ pub enum FinalRoots {
     Yours,
     /// All roots, ascending by index.
     All(Vec<WalkedRoot>),
-    /// The roots of the spaces that differed at the beginning, ascending by index, and the digest
-    /// of [`Spaces::Digest`](crate::Spaces::Digest) over all roots.
+    /// The roots of the spaces that differed at the beginning, ascending by index, and a digest
+    /// like that of [`Spaces::Digest`](crate::Spaces::Digest) over all roots.
     Differing {
         /// The digest.
         digest: [u8; 32],
@@ -53,7 +54,7 @@ pub enum FinalRoots {
     },
 }
 
-/// The final root of a space that differed at the beginning.
+/// The final root of one space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalkedRoot {
     /// Index of the space in the table.

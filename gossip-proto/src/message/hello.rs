@@ -76,10 +76,12 @@ pub enum Spaces {
         /// SHA-256 over names and roots in order of the names.
         digest: [u8; 32],
     },
-    /// The tag of the same digest for each of sixteen buckets, by the first nibble of SHA-256 of
-    /// the name. Answered by a table of the spaces whose bucket differs.
+    /// For each of sixteen buckets, the tag of the digest of its spaces, computed as for `Digest`.
+    /// A space belongs to the bucket of the first nibble of SHA-256 of its name. Answered by a
+    /// table of the spaces whose bucket differs.
     Buckets([Option<Tag>; 16]),
-    /// The session's only table. Answered by `Hosts` or `HostsAndOthers`.
+    /// The session's only table. Answered by `Hosts` or `HostsAndOthers`, or in a hello by `Digest`
+    /// if all spaces are equal.
     Table {
         /// The buckets that the table covers, one bit each; all others are equal on both sides.
         buckets: u16,

@@ -31,12 +31,15 @@ pub enum Message {
     Refuse(Refusal),
     /// The hello of both sides. Answered by a hello; equal digests end the session.
     MerkleRootExchange(Hello),
-    /// Narrows down the spaces that differ. Answered by `Spaces` or by `SubtreeRequest`.
+    /// Narrows down the spaces that differ. Answered by `Spaces`; a table also by `Versions` or
+    /// `SubtreeRequest`.
     Spaces(Spaces),
     /// Digests of subtrees. Answered by `SubtreeRequest` or `SubtreeResponse` for children that
-    /// differ, and by `PatternSync` for records that the sender lacks.
+    /// differ, and by `PatternSync` or an offer (`SubtreeResponse`) for records that the sender
+    /// lacks.
     SubtreeRequest(SubtreeRequest),
-    /// Entries of small subtrees. Answered by `PatternRequest` and `PatternSync`.
+    /// Entries of small subtrees. Answered by `PatternRequest`, and by `PatternSync` or an offer
+    /// (`SubtreeResponse`) for records that the sender lacks.
     SubtreeResponse(SubtreeResponse),
     /// Keys whose records the sender wants. Answered by `PatternSync`, or by a `PatternRequest` for
     /// the same key if the receiver's record is older.
@@ -53,7 +56,7 @@ pub enum Message {
     RangeOffer(RangeOffer),
     /// The ranges that the sender takes. Answered by `PatternSync`.
     RangeAnswer(RangeAnswer),
-    /// A piece of a content too large for one frame. Answered like the `PatternSync` that follows.
+    /// A part of a content too large for one frame. Answered like the `PatternSync` that follows.
     ContentPart(ContentPart),
 }
 
@@ -79,7 +82,8 @@ impl Message {
     /// Encodes the whole frame, header included. `compression` affects only `PatternSync`.
     ///
     /// A session splits its messages so that each obeys the limits. A message made by hand that
-    /// exceeds a limit is still encoded, but every reader refuses it.
+    /// exceeds a limit is still encoded, but every reader refuses it. If its body exceeds
+    /// [`limits::MAX_BODY`](crate::limits::MAX_BODY), debug builds panic.
     pub fn encode(&self, compression: Compression, ends_turn: bool) -> Vec<u8> {
         let mut out = frame::begin(self.kind());
         match self {

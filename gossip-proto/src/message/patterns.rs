@@ -29,13 +29,13 @@ pub struct Want {
     /// [`MAX_WANT_HOLDS`].
     pub holds: Vec<Tag>,
     /// The context of the record that the sender holds under this key: node and entry, ascending by
-    /// node, at most [`MAX_WANT_CONTEXT`]. If it covers the receiver's context and differs from
-    /// it, the receiver requests the sender's record instead of sending its own. Empty if the
-    /// sender holds no single record under this key, or if its context is longer.
+    /// node, at most [`MAX_WANT_CONTEXT`]. If it covers the receiver's context and differs from it,
+    /// the receiver requests the sender's record instead of sending its own. Empty if the sender
+    /// holds no record or several under this key, or if the context is longer.
     pub context: Vec<([u8; 32], u64)>,
 }
 
-/// Records of one space, whole or in parts, with contents.
+/// Records of one space, whole or in pieces, with contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternSync {
     /// Index of the space in the table.
@@ -54,8 +54,8 @@ pub struct PatternSync {
     pub contents: Vec<u8>,
 }
 
-/// A piece of one content too large for a frame. The record that names the content follows its last
-/// piece.
+/// A part of one content too large for a frame. The record that names the content follows its last
+/// part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentPart {
     /// Index of the space in the table.

@@ -15,8 +15,8 @@ use crate::{Compression, DecodeError, TooLarge};
 /// A content that travels between views: immutable, named by a digest that the view computes.
 ///
 /// The contents of a message are encoded together, so that a codec can use what they have in
-/// common. [`OpaqueContent`] and [`PatternContent`] are ready-made; a content that converts to and
-/// from bytes takes a few lines:
+/// common. [`OpaqueContent`] and [`PatternContent`] are ready-made; a codec for a content that
+/// converts to and from bytes takes a few lines:
 ///
 /// ```
 /// use engram_gossip_proto::{Compression, ContentSize, DecodeError, OpaqueContent, Wire};
@@ -50,7 +50,7 @@ use crate::{Compression, DecodeError, TooLarge};
 /// # Ok::<(), DecodeError>(())
 /// ```
 pub trait Wire: Sized {
-    /// Upper bounds for the size of the content, alone in a message.
+    /// Upper bounds for the size of the content if it is alone in a message.
     fn size(&self) -> ContentSize;
 
     /// Appends the encoding of one or more contents.
@@ -67,10 +67,11 @@ pub trait Wire: Sized {
     /// [`DecodeError`] if `bytes` are not an encoding of `count` contents. It ends the session.
     fn decode(bytes: &[u8], count: usize, memory: usize) -> Result<Vec<Self>, DecodeError>;
 
-    /// Checks the limits of the codec itself. The default has none beyond [`MAX_CONTENT_LEN`].
+    /// Checks the limits of the codec itself. The default checks only [`MAX_CONTENT_LEN`].
     ///
     /// # Errors
-    /// [`TooLarge`] names the limit. A session omits a content that fails the check.
+    /// [`TooLarge`] names the limit. A session omits the part of a record that names a content
+    /// which fails the check.
     fn check(&self) -> Result<(), TooLarge> {
         within("bytes of a content", self.size().wire, MAX_CONTENT_LEN)
     }

@@ -79,8 +79,8 @@ pub struct SessionId(pub(super) u64);
 pub struct Terms {
     /// The cursor of the last session with the peer; sending continues there.
     pub cursor: Option<u64>,
-    /// Number of consecutive sessions with the peer, directly before it, that left records to the
-    /// next.
+    /// Number of consecutive sessions with the peer, directly before this one, that left records to
+    /// the next.
     pub postponed: u8,
     /// Spaces whose root differs from the peer's last known root.
     pub suspects: Vec<SpaceId>,
@@ -100,8 +100,8 @@ impl Terms {
         receives: u64::MAX,
     };
 
-    /// The configuration of a session on these terms. Even if less has accrued, the session may
-    /// receive one full frame and room for hashes: [`LEAST_RECEIVED`].
+    /// Applies the terms to `config`. Even if less has accrued, the session may receive one full
+    /// frame and some hashes: [`LEAST_RECEIVED`].
     pub fn apply(self, config: SessionConfig) -> SessionConfig {
         SessionConfig {
             cursor: self.cursor,
@@ -118,11 +118,12 @@ impl Terms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// A session with the peer is running, or too many sessions are running in total.
+    /// Another session of the peer is already waiting, too many sessions are running in total, or
+    /// the peer is not a member.
     Busy,
-    /// This node has opened a session with the peer, and its id is the smaller one.
+    /// This node has opened a session with the peer, and this node's id is the smaller one.
     Crossed,
-    /// The peer, or all peers together, have used up their quota.
+    /// A quota of the peer, or the send rate of this node, is used up.
     OverQuota,
 }
 
@@ -163,8 +164,8 @@ pub enum SessionEnd<'a> {
     /// It crossed a session of the peer that takes precedence, or its connection was replaced. It
     /// is opened again.
     Displaced,
-    /// The peer refused it because a quota was used up. If neither the host nor the timer triggered
-    /// it, it is opened again after a pause.
+    /// The peer refused it because a quota was used up. It is opened again after a pause, unless
+    /// only the host or the timer triggered it.
     OverQuota,
     /// It failed for another reason.
     Failed,

@@ -18,7 +18,7 @@ impl AdvertRotation {
         Self { told: BTreeMap::new(), turn: 0 }
     }
 
-    /// The next advert of `spaces` in at most `room` bytes.
+    /// Encodes the next advert of `spaces` in at most `room` bytes.
     pub(super) fn next_advert(&mut self, spaces: &[(SpaceId, Summary)], room: usize) -> Vec<u8> {
         let capacity = RootAdvert::capacity(room);
         if spaces.len() <= capacity {

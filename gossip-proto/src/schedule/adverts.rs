@@ -28,8 +28,8 @@ impl<P: Copy + Ord> Scheduler<P> {
 
     /// Announces a change, after its hold time, to a few peers that are not known to have it.
     ///
-    /// A little later, a second wave goes to peers that still lack it: the change spreads sooner,
-    /// and reaches the last nodes of a large cluster earlier.
+    /// A little later, a second wave goes to peers that still lack it: the change spreads faster,
+    /// above all to the last nodes of a large cluster.
     pub(super) fn on_announcement(&mut self, now: Duration) {
         self.has_second_wave = !self.has_second_wave;
         if self.has_second_wave {
@@ -38,8 +38,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         let lacks_roots = |peer: &Peer| !peer.roots.are_equal(&self.roots);
         let mut lacking = self.connected(lacks_roots);
         let mut fanout = self.config.advert_fanout;
-        // Random choice alone may leave a node out. The advert always goes to the next node in a
-        // ring of all nodes, so that a change that reaches one node reaches the next one, too.
+        // Random choice alone may leave a node out. One advert always goes to the next lacking node
+        // in the ring of node ids, so that a change spreads from each node to the next.
         let next = lacking.range(self.us..).next().or_else(|| lacking.first()).copied();
         if let Some(next) = next {
             self.actions.push_back(Action::Advertise { peer: next });
@@ -49,7 +49,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.advertise(fanout, &lacking);
     }
 
-    /// Sends the roots to the next peer in turn, unless other packets carry them.
+    /// Sends the roots to the next peer in turn, unless other packets have carried adverts since
+    /// the last turn.
     pub(super) fn on_advert_turn(&mut self, now: Duration) {
         self.agenda.set(Due::Advert, now + self.config.advert_interval);
         if !core::mem::take(&mut self.adverts_carried) {
@@ -79,7 +80,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.adverts_carried = true;
     }
 
-    /// Whether to process a datagram of the peer; false if the peer sends too many.
+    /// Whether to process a datagram of the peer; false if the peer sends too many, or is not a
+    /// member.
     pub fn admits_datagram(&mut self, peer: P, now: Duration) -> bool {
         self.peers.get_mut(&peer).is_some_and(|peer| peer.datagrams.take(DATAGRAMS, now))
     }
@@ -97,11 +99,12 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.consider(peer, now);
     }
 
-    /// If two nodes receive each other's roots, the node with the smaller id opens a session first.
+    /// The delay before a session with `peer`. If two nodes receive each other's roots, the node
+    /// with the smaller id opens a session first.
     pub(super) fn head_start(&self, peer: P) -> Duration {
         if self.us < peer { Duration::ZERO } else { self.config.trigger_jitter }
     }
 }
 
-/// Time between the two waves of the adverts of a change, in multiples of its hold.
+/// Time between the two waves of adverts of a change, in multiples of the configured `advert_hold`.
 const WAVE_HOLDS: u32 = 3;

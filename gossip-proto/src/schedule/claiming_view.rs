@@ -7,7 +7,7 @@ use crate::{
     VersionRange, View,
 };
 
-/// The claims of a session: the scheduler, behind the driver's lock.
+/// The claims of one session. The scheduler keeps them, behind the driver's lock.
 ///
 /// The driver forwards the calls to [`Scheduler::claim`](super::Scheduler::claim) and
 /// [`Scheduler::deliver`](super::Scheduler::deliver).

@@ -20,10 +20,11 @@ pub(super) struct Claims<P> {
     last: SessionId,
     sessions: BTreeMap<SessionId, Holder<P>>,
     spaces: BTreeMap<SpaceId, BTreeMap<Key, State>>,
-    /// Nodes from which a session takes all records.
+    /// The session that takes all records of a node in a space.
     ranges: BTreeMap<(SpaceId, ShortNode), SessionId>,
     len: usize,
-    /// Peers that let claims lapse, each with the time until which it gets no further claims.
+    /// Peers that did not bring all records that their sessions claimed, each with the time until
+    /// which its sessions claim nothing.
     distrusted: BTreeMap<P, Duration>,
 }
 
@@ -229,9 +230,9 @@ mod tests {
         assert!(claims.held_until(NOW).is_some());
         claims.deliver(FIRST, &space(), [KEY].into_iter(), NOW);
         assert!(claims.held_until(NOW).is_none());
-        assert!(!claims.claim(SECOND, &space(), KEY, NOW), "it arrived after its tree was pinned");
+        assert!(!claims.claim(SECOND, &space(), KEY, NOW), "it arrived after the tree was pinned");
         claims.begin(THIRD, 3, NOW);
-        assert!(claims.claim(THIRD, &space(), KEY, NOW), "its tree is newer than the delivery");
+        assert!(claims.claim(THIRD, &space(), KEY, NOW), "the tree is newer than the delivery");
     }
 
     #[test]
@@ -243,7 +244,7 @@ mod tests {
         assert!(claims.claim(SECOND, &space(), KEY, NOW));
         let later = NOW + CLAIM_TIMEOUT;
         assert!(claims.claim(THIRD, &space(), KEY, later));
-        assert!(!claims.claim(SECOND, &space(), KEY, later), "now it is claimed by the third");
+        assert!(!claims.claim(SECOND, &space(), KEY, later), "the third session has claimed it");
     }
 
     #[test]
@@ -252,13 +253,13 @@ mod tests {
         assert!(claims.claim(SECOND, &space(), KEY, NOW));
         claims.end(SECOND, NOW);
         claims.begin(THIRD, 2, NOW);
-        assert!(claims.claim(THIRD, &space(), KEY, NOW), "it may bring it");
-        assert!(claims.claim(FIRST, &space(), KEY, NOW), "but others may as well");
+        assert!(claims.claim(THIRD, &space(), KEY, NOW), "a distrusted peer may bring the record");
+        assert!(claims.claim(FIRST, &space(), KEY, NOW), "and so may other peers");
         claims.end(THIRD, NOW);
         let later = NOW + DISTRUST;
         claims.begin(SessionId(4), 2, later);
         assert!(claims.claim(SessionId(4), &space(), [2; KEY_LEN], later));
-        assert!(!claims.claim(FIRST, &space(), [2; KEY_LEN], later), "it is trusted again");
+        assert!(!claims.claim(FIRST, &space(), [2; KEY_LEN], later), "the peer is trusted again");
     }
 
     #[test]
@@ -284,7 +285,7 @@ mod tests {
         claims.end(FIRST, NOW);
         assert!(claims.claim_range(SECOND, &space(), node(1), NOW));
         let later = NOW + CLAIM_TIMEOUT;
-        assert!(claims.claim_range(THIRD, &space(), node(1), later), "nothing came for too long");
+        assert!(claims.claim_range(THIRD, &space(), node(1), later), "the second claim has lapsed");
     }
 
     #[test]

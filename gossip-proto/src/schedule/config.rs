@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::RateLimits;
 
-/// Intervals, delays and concurrency of a node. Protection from peers is in
+/// Intervals, delays and concurrency of a node. The limits that protect it from peers are in
 /// [`limits`](super::limits).
 ///
 /// ```
@@ -24,8 +24,8 @@ pub struct ScheduleConfig {
     pub interval: Duration,
     /// Number of peers that the timer contacts in each interval. Default: 3.
     pub fanout: usize,
-    /// Number of connected peers that receive a change of the local state at once, and of those
-    /// that receive it a little later; they forward it to the others. Default: 4.
+    /// Number of connected peers that receive an advert of a local change in each of its two waves.
+    /// After these peers have synced, they advertise the change to others. Default: 4.
     pub advert_fanout: usize,
     /// Interval at which one peer in turn receives the local roots, changed or not; this repairs
     /// lost adverts. Default: 1 s.
@@ -46,9 +46,9 @@ pub struct ScheduleConfig {
     pub backoff_min: Duration,
     /// The longest pause between dials. Default: 60 s.
     pub backoff_max: Duration,
-    /// Spread of the first dials after a start. The node with the smaller id of a pair dials in the
-    /// first half, the other node in the second half if it was not dialled by then.
-    /// Default: 200 ms.
+    /// Spread of the first dial of a new member, and of the dial after a lost connection. Of two
+    /// nodes, the one with the smaller id dials in the first half; the other one dials in the
+    /// second half if it was not dialled by then. Default: 200 ms.
     pub dial_spread: Duration,
 }
 

@@ -7,7 +7,7 @@ use super::limits::{MAX_DIALS, MAX_LOST_DIALS, MAX_UNREACHABLE_DIALS};
 pub(super) enum DialClass {
     /// The host waits for it.
     Requested,
-    /// The member was not dialled yet.
+    /// No failed dial of the member is on record.
     New,
     /// A connection with the member was lost recently.
     Lost,

@@ -17,7 +17,7 @@ pub(super) struct Dials<P> {
     /// Entries of members that no longer wait are skipped.
     queues: [VecDeque<P>; DialClass::ALL.len()],
     held: [usize; DialClass::ALL.len()],
-    /// Dials with a permit and without.
+    /// Number of running dials, with a permit or without.
     under_way: usize,
     /// The usual duration of a handshake, once known.
     handshake: Option<Duration>,
@@ -86,7 +86,8 @@ impl<P: Copy + Ord> Scheduler<P> {
 
     /// Notes that no address of a member was found, that a dial failed, or that the peer did not
     /// accept this node. Drops sessions that the host requested. Returns the pause before the next
-    /// dial and the number of consecutive failed dials; `None` if the member is connected by now.
+    /// dial and the number of consecutive failed dials; `None` if no dial or lookup of the member
+    /// is running.
     pub fn handle_dial_failed(
         &mut self,
         peer: P,
@@ -101,10 +102,11 @@ impl<P: Copy + Ord> Scheduler<P> {
         Some(self.back_off(peer, failure, now))
     }
 
-    /// Notes that the only connection with a peer has ended. Returns `None` if the connection was
-    /// lost and the member is dialled again soon, otherwise the same as
-    /// [`handle_dial_failed`](Self::handle_dial_failed). Drops sessions that the host requested,
-    /// unless the connection was lost and the peer has an address.
+    /// Notes that the only connection with a peer has ended. Returns `None` if there was no
+    /// connection, or if it was lost: a lost member that has an address is dialled again soon.
+    /// Otherwise returns the same as [`handle_dial_failed`](Self::handle_dial_failed). Drops
+    /// sessions that the host requested, unless the connection was lost and the peer has an
+    /// address.
     pub fn handle_disconnected(
         &mut self,
         peer: P,
@@ -149,8 +151,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         (pause, failures)
     }
 
-    /// Dials a member at once, unless it is connected, because its address may have changed.
-    /// Abandons a running dial of it.
+    /// Dials a member at once, for example because its address may have changed. Abandons a running
+    /// dial of it. Does nothing if the member is connected.
     pub fn redial(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer).filter(|peer| !peer.has_link()) else { return };
         found.backoff.reset();
@@ -164,7 +166,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// The smaller id dials in the first half of the spread, so that dials seldom cross.
+    /// The pause before the first dial. The node with the smaller id dials in the first half of the
+    /// spread, so that dials seldom cross.
     pub(super) fn first_pause(&mut self, peer: P) -> Duration {
         let half = self.config.dial_spread / 2;
         let head_start = if self.us < peer { Duration::ZERO } else { half };
@@ -227,7 +230,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         if found.contact != Contact::Queued(class) {
             found.contact = Contact::Queued(class);
             let queue = &mut self.dials.queues[class as usize];
-            // New members go in random order: the first answer shows the duration of a dial.
+            // New members go in random order, so that a reachable one is soon among them: its
+            // answer shows how long a handshake takes.
             let place = match class {
                 DialClass::New => self.random.below(queue.len() + 1),
                 _ => queue.len(),

@@ -1,4 +1,4 @@
-//! Every limit of the scheduler that is not configurable, in one place.
+//! The fixed limits of the scheduler, and the defaults of its quotas, in one place.
 
 use core::time::Duration;
 
@@ -15,21 +15,21 @@ pub const MAX_LOST_DIALS: usize = 4;
 pub const MAX_UNREACHABLE_DIALS: usize = 2;
 /// Concurrent dials, with a permit or without.
 pub const MAX_DIALS_UNDER_WAY: usize = 512;
-/// Time for which a dial without an answer holds its permit, until a dial has succeeded.
+/// Time for which a dial without an answer holds its permit, as long as no dial has succeeded.
 pub const DIAL_PERMIT: Duration = Duration::from_millis(80);
-/// After that, a dial without an answer holds its permit for this multiple of the usual duration of
-/// a handshake, but at least for [`LEAST_DIAL_PERMIT`].
+/// Once a dial has succeeded, a dial without an answer holds its permit for this multiple of the
+/// usual duration of a handshake, but at least for [`LEAST_DIAL_PERMIT`].
 pub const PERMIT_HANDSHAKES: u32 = 4;
 /// Minimum time for which a dial without an answer holds its permit.
 pub const LEAST_DIAL_PERMIT: Duration = Duration::from_millis(20);
 /// Maximum duration of a handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time for which a member counts as lost recently.
+/// Time after the end of a connection for which the member counts as lost recently.
 pub const MET_LATELY: Duration = Duration::from_secs(120);
-/// Maximum duration of a handshake with such a member: its retransmissions and the next dial follow
-/// within a second of each other.
+/// Maximum duration of a handshake with a member that was lost recently. It is short, so that
+/// retransmissions and the next dial follow each other within a second.
 pub const LOST_HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// Maximum pause between two dials of such a member that does not answer.
+/// Maximum pause between two dials of a member that was lost recently and does not answer.
 pub const LOST_PAUSE: Duration = Duration::from_millis(250);
 
 // Sessions.
@@ -38,23 +38,24 @@ pub const LOST_PAUSE: Duration = Duration::from_millis(250);
 pub const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause before reopening a session that a peer refused because a quota was used up.
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
-/// Minimum time between two sessions with a peer that no caller requested. It doubles with each
-/// session that brings nothing, so that sessions become rarer with a peer that lies about its roots
-/// or refuses the records that it receives.
+/// Minimum time between two sessions with one peer. A session that the host requests does not wait,
+/// and one that the timer starts waits only after sessions that brought nothing. The time doubles
+/// with each session that brings nothing, so that sessions become rarer with a peer that lies about
+/// its roots or refuses the records that it receives.
 pub const SESSION_GAP: Duration = Duration::from_millis(100);
 /// Maximum number of doublings of [`SESSION_GAP`].
 pub const MAX_GAP_DOUBLINGS: u32 = 9;
 /// Consecutive sessions without progress and without becoming equal after which a peer is reported
 /// as stalled.
 pub const STALLED_AFTER: u32 = 5;
-/// Spaces that the terms of a session name as expected to differ.
+/// Spaces that the terms of a session may name as expected to differ.
 pub const MAX_SUSPECTS: usize = 16;
-/// Previews of one peer that run or wait.
+/// Previews of one peer that may run or wait at once.
 pub const MAX_PEER_PREVIEWS: usize = 2;
-/// Previews of a node that run or wait.
+/// Previews of a node that may run or wait at once.
 pub const MAX_PREVIEWS: usize = 8;
 /// Minimum pause between two previews of one peer. The pause is at least as long as the previous
-/// preview took, so that previews leave half of the time to sessions of the peer.
+/// preview took, so that previews leave at least half of the time to other sessions with the peer.
 pub const PREVIEW_PAUSE: Duration = Duration::from_millis(100);
 
 // Claims.
@@ -62,10 +63,11 @@ pub const PREVIEW_PAUSE: Duration = Duration::from_millis(100);
 /// Time for which other sessions leave out the records that one session requested. It restarts each
 /// time the session requests or receives records.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time for which the sessions of a peer that did not bring requested records claim nothing.
+/// Time for which sessions with a peer claim nothing after one of them did not bring all claimed
+/// records.
 pub const DISTRUST: Duration = Duration::from_secs(600);
-/// Records that are known at once as claimed by a session, or as brought while others ran; further
-/// records may arrive twice.
+/// Records that may be noted at once as claimed by a session, or as brought while others ran, and
+/// ranges that may be claimed at once. Further records may arrive twice.
 pub const MAX_CLAIMS: usize = 65_536;
 
 // Rates.
@@ -75,7 +77,7 @@ pub const DATAGRAMS: Rate = Rate { per_second: 20, burst: 32 };
 /// Bytes of sessions with one peer, both ways, unless [`PeerQuota`](super::PeerQuota) says
 /// otherwise.
 pub const PEER_BYTES: Rate = Rate { per_second: 32 << 20, burst: 256 << 20 };
-/// Nodes and listings of the tree that one peer makes this node compare.
+/// Tree nodes, listings and requested keys that this node may receive from one peer.
 pub const PEER_HASH_NODES: Rate = Rate { per_second: 100_000, burst: 1_000_000 };
 /// Records of sessions with one peer, both ways.
 pub const PEER_RECORDS: Rate = Rate { per_second: 20_000, burst: 200_000 };
@@ -83,7 +85,8 @@ pub const PEER_RECORDS: Rate = Rate { per_second: 20_000, burst: 200_000 };
 pub const SEND_BURST: u64 = 2;
 /// Bytes that a session may receive even if less has accrued: one full frame and room for hashes.
 pub const LEAST_RECEIVED: u64 = 4 << 20;
-/// Bytes per second below which a message of records would take longer than peers wait.
+/// Minimum send rate in bytes per second. Below it, a message of records would take longer than
+/// peers wait.
 pub const LEAST_RATE: u64 = 1024;
 /// Interval for checking the time of day while sessions wait for the end of quiet hours.
 pub const CLOCK_CHECK: Duration = Duration::from_secs(60);

@@ -42,8 +42,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Notes that the membership reports the member as down: it is dialled rarely, and the timer
-    /// skips it.
+    /// Notes that the membership reports the member as down: it is dialled rarely, and
+    /// [`choose_round`](Self::choose_round) skips it unless it is connected.
     pub fn set_down(&mut self, peer: P) {
         if let Some(found) = self.peers.get_mut(&peer) {
             found.is_down = true;

@@ -13,13 +13,14 @@
 //!
 //! # Decisions
 //!
-//! - **Dials.** New members and those lost recently go first; members whose last dial failed share
-//!   a few permits. A dial without an answer releases its permit long before it ends.
+//! - **Dials.** Members that the host waits for go first, then new members and those lost recently;
+//!   members whose last dial failed share a few permits. A dial without an answer releases its
+//!   permit long before it ends.
 //! - **Sessions.** One at a time per peer, a few in all. Triggers are an advert whose roots differ,
 //!   the timer, the host, and a previous session that left records. While sessions with a peer
 //!   bring nothing, they become rarer.
-//! - **Adverts.** A change goes at once to a few peers, first to those not known to have it. In
-//!   addition, one peer in turn receives the roots once per interval.
+//! - **Adverts.** A change is announced in two quick waves, each to a few peers that are not known
+//!   to have it. In addition, one peer in turn receives the roots once per interval.
 //! - **Claims.** If several sessions find the same difference, one of them brings the records.
 //! - **Rates.** Quotas of each peer, and the rate at which the node sends.
 
@@ -76,9 +77,9 @@ pub use self::token_bucket::Rate;
 
 /// Decides which peers a node dials, syncs with and notifies, and when. See the [module](self).
 ///
-/// `P` identifies a peer. `now` is the time since any fixed moment; it must not run backwards. Each
-/// call takes time logarithmic in the number of peers, except a change of roots, a round, and the
-/// end of a session for which others wait, which visit every peer.
+/// `P` identifies a peer. `now` is the time since any fixed moment; it must not run backwards. A
+/// call takes time logarithmic in the number of peers, except that a change of roots or limits, an
+/// advert, a round, and the end of a session for which others wait visit every peer.
 #[derive(Debug)]
 pub struct Scheduler<P> {
     us: P,
@@ -100,7 +101,7 @@ pub struct Scheduler<P> {
     advert_spaces: AdvertRotation,
     /// Whether the planned announcement is the second one of a change.
     has_second_wave: bool,
-    /// Whether adverts travelled with other packets since the last one of the scheduler.
+    /// Whether adverts travelled with other packets since the scheduler's last turn to send one.
     adverts_carried: bool,
     sending: SendAccount,
     /// The time since the Unix epoch at the driver's zero.
@@ -140,7 +141,8 @@ pub struct ScheduleStats {
     /// Adverts that needed no session when their turn came, because another session brought the
     /// records.
     pub triggers_saved: u64,
-    /// Sessions of peers that were refused because one was running or no permit was free.
+    /// Sessions of peers that were refused because another session took precedence or no permit was
+    /// free.
     pub sessions_refused: u64,
     /// Sessions of peers that were refused because a quota was used up, by quota.
     pub sessions_over_quota: BTreeMap<Scarce, u64>,

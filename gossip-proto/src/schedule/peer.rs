@@ -70,18 +70,18 @@ pub(super) struct Opened {
 /// The purpose of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To sync; with its trigger, if neither the host nor the timer triggered it.
+    /// To sync; with the pending [`Call`], if there was one.
     Sync(Option<Call>),
     /// To preview the result of a session.
     Preview,
 }
 
-/// What a waiting session of the peer waits for.
+/// The reason why a session of the peer waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
-    /// The end of the previous session.
+    /// The previous session has not ended.
     BehindAnother,
-    /// A permit.
+    /// No permit is free.
     ForPermit,
 }
 

@@ -42,7 +42,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Gives the permit of a session of this node to the next waiting peer.
+    /// Releases the claims of a session that this node opened, and gives its permit to the next
+    /// waiting peer.
     pub(super) fn release_opened(&mut self, session: SessionId, peer: P, now: Duration) {
         self.permits.opened -= 1;
         self.in_flight.end(peer);
@@ -57,7 +58,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Gives the permit of a peer's session to the next waiting session of a peer.
+    /// Releases the claims of a session that a peer opened, and gives its permit to the next
+    /// waiting session of a peer.
     pub(super) fn release_accepted(&mut self, session: SessionId, now: Duration) {
         self.permits.accepted -= 1;
         if self.claims.end(session, now) {
@@ -73,7 +75,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Handles a session that a peer opens: [`Action::Accept`] or [`Action::Refuse`] follows.
+    /// Handles a session that a peer opens. After `Ok`, [`Action::Accept`] or [`Action::Refuse`]
+    /// follows.
     ///
     /// One session runs with a peer at a time, and one may wait for its end, because the peer may
     /// see that end first. If two sessions cross, the one opened by the node with the smaller id

@@ -1,4 +1,4 @@
-//! The random generator of schedulers and simulations.
+//! The random number generator of schedulers and simulations.
 
 use core::time::Duration;
 
@@ -31,7 +31,7 @@ impl Random {
 
     /// A number in `0..bound`, or 0 if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        // The high half of a 128-bit product: even to within bound / 2^64.
+        // The high half of a 128-bit product: uniform to within bound / 2^64.
         ((u128::from(self.bits()) * bound as u128) >> 64) as usize
     }
 

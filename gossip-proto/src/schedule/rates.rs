@@ -19,7 +19,7 @@ use crate::Stats;
 /// use engram_gossip_proto::schedule::{QuietHours, RateLimits};
 /// let mut limits = RateLimits::default();
 /// limits.send_rate = Some(10_000_000);
-/// // From nine to five, in UTC, small changes still travel at once, and bulk slowly.
+/// // From nine to five, in UTC, small changes still travel at once, large ones slowly.
 /// limits.quiet_hours = Some(QuietHours::new(9 * 60, 17 * 60, 100_000));
 /// assert!(limits.check().is_ok());
 /// ```
@@ -28,8 +28,8 @@ use crate::Stats;
 pub struct RateLimits {
     /// The quota of each peer.
     pub peer: PeerQuota,
-    /// Bytes per second that all sessions of this node send together. `None`, the default, does not
-    /// limit the rate.
+    /// Bytes per second that all sessions of this node may send together. `None`, the default, does
+    /// not limit the rate.
     pub send_rate: Option<u64>,
     /// Hours with a lower rate.
     pub quiet_hours: Option<QuietHours>,
@@ -44,7 +44,8 @@ pub struct RateLimits {
 pub struct PeerQuota {
     /// Bytes on the streams, both ways. Default: [`PEER_BYTES`].
     pub bytes: Rate,
-    /// Tree nodes and listings that it makes this node compare. Default: [`PEER_HASH_NODES`].
+    /// Tree nodes, listings and requested keys that this node receives from it. Default:
+    /// [`PEER_HASH_NODES`].
     pub hash_nodes: Rate,
     /// Records, both ways. Default: [`PEER_RECORDS`].
     pub records: Rate,
@@ -108,7 +109,7 @@ impl RateLimits {
                 return Err(ConfigError::new(
                     limit.name(),
                     least,
-                    "at least 1, per second and per burst",
+                    "at least 1 per second and per burst",
                 ));
             }
         }

@@ -50,7 +50,7 @@ impl LocalRoots {
     }
 }
 
-/// The index of each space in the previous list; `None` if the list did not change.
+/// The index of each space in the previous list; `None` if the names did not change.
 pub(super) struct Renumbering(Option<Vec<Option<usize>>>);
 
 /// The last known roots of a peer, in the order of the local spaces.
@@ -196,7 +196,7 @@ mod tests {
             assert_eq!(roots.differing(&ours).is_empty(), expected == Agreement::InStep);
         }
         let written = local(&[("space", 9, 11)]);
-        assert_eq!(roots.agreement(&written), Agreement::Ahead(1), "a local write makes it differ");
+        assert_eq!(roots.agreement(&written), Agreement::Ahead(1), "a local write counts");
     }
 
     #[test]

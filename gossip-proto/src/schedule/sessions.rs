@@ -71,7 +71,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.round_turns.next(self.config.fanout, &reachable, &mut self.random)
     }
 
-    /// Half of the pause is random, so that nodes that started together do not stay in step.
+    /// Plans the next contact of the timer. Half of the pause is random, so that nodes that started
+    /// together do not stay in step.
     pub(super) fn plan_round(&mut self, now: Duration) {
         let fanout = u32::try_from(self.config.fanout).unwrap_or(u32::MAX);
         let pause = (self.config.interval / fanout).max(LEAST_PAUSE);

@@ -144,7 +144,7 @@ fn crossing_sessions_keep_smaller_id() {
     driver.take(&Step::Request(4));
     assert_eq!(driver.scheduler.handle_incoming(4, driver.now), Err(Refusal::Crossed));
     driver.take(&Step::Incoming(2));
-    assert!(driver.accepted.contains_key(&2), "its own session is given up by the peer");
+    assert!(driver.accepted.contains_key(&2), "the peer refuses this node's session instead");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A token bucket: the burst, and the rate at which more accrues.
+//! A token bucket: holds at most a burst, and refills at a rate.
 
 use core::time::Duration;
 
@@ -36,7 +36,7 @@ impl Rate {
 }
 
 const NANOS: u128 = 1_000_000_000;
-/// Cap of debts and bursts as time, so that times do not overflow.
+/// Maximum time in which a debt or a burst accrues, so that times do not overflow.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The amount accrued at a [`Rate`] and not used yet.
@@ -169,7 +169,7 @@ mod tests {
                 granted += u128::from(amount);
             }
             let accrued = now.as_nanos() * u128::from(per_second) / NANOS;
-            // Times are whole nanoseconds, so a token is off by at most one step of rounding each.
+            // Times are whole nanoseconds, so each grant may be off by a rounding error.
             prop_assert!(granted <= u128::from(burst) + accrued + 100, "{granted}");
         }
     }

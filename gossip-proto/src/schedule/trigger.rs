@@ -39,7 +39,7 @@ pub(super) enum Worth {
     Progress,
     /// Nothing differed.
     Equal,
-    /// It found differences that other sessions are bringing.
+    /// It found records that other sessions are bringing.
     LeftToOthers,
     /// It brought nothing.
     Nothing,
@@ -78,7 +78,7 @@ impl Trigger {
         self.idle_streak > 0 && now < self.not_before
     }
 
-    /// Notes the end of a session that this side opened, for `call` unless the host requested it.
+    /// Notes the end of a session that this side opened; `call` was pending when it began.
     pub(super) fn end(&mut self, worth: Worth, call: Option<Call>, now: Duration) {
         match worth {
             Worth::Progress => self.idle_streak = 0,

@@ -1,4 +1,5 @@
-//! Delta by clocks: both sides send their version summaries, then the records above the other's.
+//! Delta by clocks: both sides send their version summaries, then the records above the summary of
+//! the other side.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -16,7 +17,8 @@ use crate::{
     VersionSummary, View,
 };
 
-/// The spaces exchanged by clocks; each ends when the comparison of its trees begins.
+/// The spaces that are synced by clocks; the delta of each ends when the comparison of its trees
+/// begins.
 #[derive(Default)]
 pub(super) struct Deltas {
     spaces: BTreeMap<u32, Delta>,
@@ -50,7 +52,8 @@ pub(super) struct Delta {
     stream: Option<Stream>,
     /// Keys of records from the peer above its own summary: they need not be sent back.
     over: BTreeSet<[u8; KEY_LEN]>,
-    /// Whether either side did not take a range.
+    /// Whether a side did not take a range, or the peer takes no records and this side has some for
+    /// it.
     left_out: bool,
     /// Whether the comparison of the trees has begun.
     ended: bool,
@@ -91,7 +94,8 @@ impl Deltas {
             return false;
         }
         self.entries[0] += ours.len();
-        // Pinned after the summary was read, the tree contains everything that it covers.
+        // The tree is pinned after the summary was read, so it contains everything that the summary
+        // covers.
         space.view.repin();
         let delta = Delta {
             ours,
@@ -141,7 +145,7 @@ impl Deltas {
             .filter_map(|(space_index, delta)| Some((*space_index, delta.theirs.as_ref()?)))
     }
 
-    /// Keeps only the deltas of these places, ascending.
+    /// Keeps only the deltas of `places`, which ascend.
     pub(super) fn retain(&mut self, places: &[u32]) {
         self.spaces.retain(|space_index, _| places.binary_search(space_index).is_ok());
     }
@@ -170,7 +174,7 @@ impl Deltas {
         })
     }
 
-    /// The next record to send by clocks. Call it after the previous one was sent.
+    /// Returns the next record to send by clocks. The call counts the previous one as sent.
     pub(super) fn next_queued<V: View>(
         &mut self,
         directory: &Directory<V>,

@@ -34,7 +34,7 @@ pub(super) struct Descent {
     pending: Vec<NodeRef>,
     /// The nodes and listings that this side sent, with the answers still open.
     sent: BTreeMap<NodeRef, Sent>,
-    /// Spaces whose root the peer may still send.
+    /// Spaces whose root node or listing the peer may still send.
     roots: BTreeSet<u32>,
     sent_this_turn: usize,
     /// Messages made together with the previous one.
@@ -50,7 +50,8 @@ pub(super) struct Descent {
 struct Sent {
     /// Children that the peer may still answer with a node or a listing.
     unanswered: u16,
-    /// Children below which the peer may send records unasked: this side listed its entries there.
+    /// Children below which the peer may send records unasked: this side listed its entries there,
+    /// or has none.
     disclosed: u16,
 }
 
@@ -80,7 +81,7 @@ impl Descent {
         self.offers.clear();
     }
 
-    /// Offers entries below a node that the peer lacks; the peer requests those that it wants.
+    /// Offers entries that the peer lacks below a node; the peer requests those that it wants.
     ///
     /// Returns false if too many entries are offered already, so that these have to wait for the
     /// next session.
@@ -105,7 +106,7 @@ impl Descent {
         self.sent_this_turn = 0;
     }
 
-    /// Whether the peer may send this node now; each at most once.
+    /// Checks that the peer may send this node or listing now, and admits each at most once.
     pub(super) fn admit(
         &mut self,
         (space_index, prefix): NodeRef,
@@ -123,8 +124,8 @@ impl Descent {
         if admitted { Ok(()) } else { Err(ProtocolViolation::UnsolicitedSubtree) }
     }
 
-    /// Whether this side listed its entries below `prefix`, so that the peer may offer missing
-    /// ones.
+    /// Whether this side listed all its entries below `prefix`, or told that it has none, so that
+    /// the peer may offer missing ones.
     pub(super) fn disclosed_all(&self, (space_index, prefix): NodeRef) -> bool {
         let listed =
             self.sent.get(&(space_index, prefix)).is_some_and(|sent| sent.disclosed == u16::MAX);

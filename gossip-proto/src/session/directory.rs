@@ -11,7 +11,7 @@ use crate::message::WalkedRoot;
 use crate::tag::SessionKey;
 use crate::{ProtocolViolation, SetupError, SpaceId, SpaceRoot, Spaces, Summary, Tag, View};
 
-/// Domain separator of this hash.
+/// Domain separator of [`digest_of`].
 const DIGEST_TAG: &[u8] = b"engram-gossip/spaces/1";
 /// Maximum number of spaces that the first hello lists: the list is hardly longer than a digest.
 const TABLE_IN_HELLO: usize = 2;

@@ -9,7 +9,7 @@ use crate::parameters::Difference;
 use crate::tag::SessionKey;
 use crate::{Compression, Event, Message, Prefix, ProtocolViolation, SessionError, Spaces, View};
 
-/// Maximum number of summaries that a side sends early, for spaces that it expects to differ.
+/// Maximum number of summaries that a side may send early, for spaces that it expects to differ.
 const MAX_EARLY: usize = 16;
 
 impl<V: View> Session<V> {
@@ -76,7 +76,7 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// The acceptor's side of the first turn.
+    /// Handles the opening hello, and answers it.
     fn answer_hello(&mut self, theirs: &Spaces) -> Result<(), SessionError> {
         let answer = match theirs {
             // Equality requires equal parameters, too.
@@ -108,7 +108,7 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// The opener's side of the second turn.
+    /// Handles the answer to the opening hello.
     fn on_answered_hello(&mut self, theirs: &Spaces) -> Result<(), SessionError> {
         if let Spaces::Digest { .. } = theirs {
             let ours = self.directory.digest();

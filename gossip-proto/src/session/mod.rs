@@ -112,7 +112,7 @@ enum Stage {
     Equal,
     /// Waiting for the session's table, or for the answer to it.
     Spaces,
-    /// Comparing trees, exchanging records.
+    /// Exchanging records by clocks, comparing trees, and exchanging the records that differ.
     Descending,
 }
 
@@ -135,7 +135,7 @@ impl<V: View> Session<V> {
     /// session syncs those that both sides name.
     ///
     /// # Errors
-    /// [`SetupError`] names the setting that is outside its range; nothing was sent.
+    /// [`SetupError`] names the invalid setting, parameter or space; nothing was sent.
     pub fn open(
         config: SessionConfig,
         parameters: Parameters,
@@ -328,8 +328,8 @@ impl<V: View> Session<V> {
         self.directory.into_spaces()
     }
 
-    /// Out of turn, a peer may only refuse: it need not wait for the end of the turn that it
-    /// refuses.
+    /// Handles a frame out of turn. It may only be a refusal, which need not wait for the end of
+    /// this side's turn.
     fn handle_out_of_turn(&mut self, frame: &[u8]) -> SessionError {
         if self.turn == Turn::Over {
             return SessionError::Over;

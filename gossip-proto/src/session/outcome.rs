@@ -13,8 +13,9 @@ use crate::{Greeting, Rejection, SessionError, SpaceId};
 pub enum Ending {
     /// Both sides compared their full roots at the end, and all of them were equal.
     InSync,
-    /// Both sides sent every difference that they found, yet the final roots differ: a write
-    /// happened meanwhile, or a record was refused. The next session continues.
+    /// No budget or cap was reached, yet the final roots differ: a write happened meanwhile, a
+    /// record was refused, or records were left to another session or to the next one. The next
+    /// session continues.
     Synced,
     /// Both sides sent everything that the wire carries, yet the final roots differ:
     /// [`Outcome::unsendable`] names the records that exceed a limit of the wire. They stay
@@ -139,7 +140,8 @@ pub struct Stats {
     /// Records that this side did not ask for, because another of its sessions is bringing them:
     /// see [`View::claim`](crate::View::claim) and [`View::claim_range`](crate::View::claim_range).
     pub left_to_others: u64,
-    /// Spaces whose trees were compared, and whose comparison this side began.
+    /// Spaces whose trees this side compared after a delta by clocks, or began to compare without
+    /// one.
     pub descents: u64,
 }
 

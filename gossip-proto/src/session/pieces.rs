@@ -1,4 +1,5 @@
-//! Sending one record: whole if it fits a message, otherwise in pieces of some of its parts.
+//! Sending one record: whole if it fits a message, otherwise in pieces, each with some of its
+//! parts.
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
@@ -15,7 +16,7 @@ use crate::{
     Compression, DecodeError, Delivery, Part, Record, TooLarge, View, Wire, check_content,
 };
 
-/// A record that is not sent completely yet.
+/// A record that has not been sent completely.
 ///
 /// Joining the pieces equals joining the record, so the receiver treats each piece as a record.
 pub(super) struct Pieces<C> {
@@ -54,10 +55,11 @@ enum Ready<C> {
 pub(super) struct Piece<C> {
     pub(super) cut: Cut<C>,
     pub(super) size: Size,
-    /// Whether it must be sent once its predecessor was, which is then contents ahead of it, or a
-    /// record of the same version.
+    /// Whether it must be sent if the previous piece was, which holds contents ahead of it or ends
+    /// a record of the same version.
     pub(super) must_follow: bool,
-    /// In the first of several contents ahead of a part: the total bytes of all of them.
+    /// In the first piece ahead of a part, the total bytes of all contents ahead of that part; 0 in
+    /// other pieces.
     pub(super) ahead: usize,
 }
 
@@ -195,7 +197,7 @@ impl<C: Wire> Pieces<C> {
         self.put_back = Some(piece);
     }
 
-    /// Loads the contents of a part that the peer lacks and that are not in `along`.
+    /// Loads those contents of a part that the peer lacks and that are not in `along`.
     fn load(
         &self,
         view: &impl View<Content = C>,

@@ -95,8 +95,8 @@ impl<C: Wire> Transfer<C> {
         Ok(Received { receipt, unasked, requested, lacking })
     }
 
-    /// Removes the records that arrived without request and lack a content that is not held here
-    /// either; returns their keys, which must be requested.
+    /// Removes the records that arrived unrequested and name a content that is neither in the
+    /// delivery nor held; returns their keys, which must be requested.
     fn leave_incomplete(
         &self,
         space_index: u32,

@@ -54,8 +54,9 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Serves keys that this side listed or requested itself. In a space by clocks, serves any key:
-    /// the peer requests a record if it lacks a content that it was assumed to hold.
+    /// Serves keys that this side listed or requested itself. In a space that is synced by clocks,
+    /// serves any key: the peer requests a record if it lacks a content that it was assumed to
+    /// hold.
     pub(super) fn on_pattern_request(
         &mut self,
         request: PatternRequest,
@@ -272,8 +273,8 @@ impl<V: View> Session<V> {
         self.transfer.want(space_index, key);
     }
 
-    /// Sends entries below a node that the peer lacks, or offers them first if they are many or were
-    /// sent before.
+    /// Sends the entries that the peer lacks below a node, or offers them first if they are many or
+    /// were sent before.
     fn give_entries(&mut self, at: NodeRef, lacking: &[Entry]) {
         let was_sent = |entry: &Entry| self.transfer.sent.contains(at.0, tag::key(&entry.key));
         let (sent, unsent): (Vec<Entry>, Vec<Entry>) = lacking.iter().copied().partition(was_sent);

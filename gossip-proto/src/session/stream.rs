@@ -1,4 +1,4 @@
-//! The records that one side sends of a space by clocks: ranges, node by node, oldest first.
+//! The records of a space that one side sends by clocks: ranges, node by node, oldest first.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -95,7 +95,7 @@ impl Stream {
         !self.declared.is_empty()
     }
 
-    /// The next record. Call it after the previous one was sent.
+    /// Returns the next record. The call counts the previous one as sent.
     pub(super) fn next(
         &mut self,
         space_index: u32,

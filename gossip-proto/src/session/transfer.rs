@@ -49,8 +49,9 @@ pub(super) struct Transfer<C> {
     wants: VecDeque<(u32, [u8; KEY_LEN])>,
     /// Keys requested in this side's last turn; the peer answers them in its turn.
     pub(super) awaited: BTreeSet<(u32, [u8; KEY_LEN])>,
-    /// Awaited keys that the peer requested in turn: its record is older, and it sends that record
-    /// only if it knows more after joining this side's, or refused a part of it.
+    /// Awaited keys that the peer requests, too: its record is older, and it sends that record only
+    /// if it knows more after joining this side's record, or has refused this side's record, whole
+    /// or in part.
     asked_back: BTreeSet<(u32, [u8; KEY_LEN])>,
     pushes: VecDeque<SendItem>,
     /// Number of records to send that the peer did not ask for.
@@ -67,8 +68,8 @@ pub(super) struct Transfer<C> {
     kept_back: bool,
     /// Whether the peer takes no records in this session.
     closed: bool,
-    /// Keys of records sent by clocks. If the peer still lacks one, it has refused it, so the descent
-    /// only offers it.
+    /// Keys of records sent by clocks. If the peer still lacks one, it has refused or dropped it,
+    /// so the descent only offers it.
     pub(super) sent: KeySet,
     /// Keys of records that this side refused, and does not request in this session.
     pub(super) refused: KeySet,

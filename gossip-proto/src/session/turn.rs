@@ -1,4 +1,5 @@
-//! Turns: the sides take turns to send, and a side with nothing more to send closes.
+//! Turns: the sides take turns to send, and a side with nothing more to send or request ends its
+//! turn with `Done`.
 
 use alloc::vec::Vec;
 
@@ -18,7 +19,7 @@ const LAST_TURNS: u32 = 16;
 pub(super) enum Turn {
     /// This side makes frames.
     Ours(TurnSoFar),
-    /// The last frame of this side's turn is made but not polled yet.
+    /// The last frame of this side's turn is ready, but has not been polled.
     Flushing(TurnSoFar),
     /// The peer sends frames.
     Theirs(TurnSoFar),

@@ -17,7 +17,7 @@ pub(super) struct Unsent {
     theirs: Vec<Unsendable>,
     /// Number of records in `ours` that were reported as events.
     reported: usize,
-    /// Number of records in `ours` that were sent to the peer.
+    /// Number of records in `ours` that a `Done` has named.
     told: usize,
     /// Number of this side's unsendable records beyond [`MAX_UNSENDABLE`], which are not named.
     unnamed: u64,

@@ -15,7 +15,8 @@ pub struct WorldConfig {
     pub transport: Transport,
     /// The configuration of the schedulers.
     pub schedule: ScheduleConfig,
-    /// The parameters of every session. Each has a fresh key; the scheduler sets the terms.
+    /// The configuration of every session. Each session has a fresh key, and the scheduler sets its
+    /// terms.
     pub session: SessionConfig,
     /// How the nodes are connected at the beginning.
     pub startup: Startup,

@@ -22,7 +22,7 @@ pub(super) struct Contact<V: View> {
 pub(super) struct End<V: View> {
     pub(super) node: usize,
     pub(super) stage: Stage<V>,
-    /// The run of the node at the other end, when it was last known.
+    /// The last known run of the node at the other end.
     pub(super) peer_run: u32,
     /// The outgoing stream of this end.
     pub(super) pipe: Pipe,
@@ -34,7 +34,7 @@ pub(super) struct End<V: View> {
 pub(super) enum Stage<V: View> {
     /// Nothing has arrived yet.
     Unopened,
-    /// Waiting to be accepted, with the parcels that arrived meanwhile.
+    /// Waiting to be accepted, with the segments that arrived meanwhile.
     Waiting(Vec<Segment>),
     /// In session.
     Running(SessionId, Box<Session<V>>),

@@ -43,7 +43,8 @@ impl<H: Host> World<H> {
     fn act(&mut self, node: usize, action: Action<usize>) {
         match action {
             Action::Resolve { peer } => {
-                // Addresses are known here. The next action is polled below.
+                // In the simulation, all addresses are known. `drive` polls the action that
+                // follows.
                 let now = self.nodes[node].read_clock(self.now);
                 self.nodes[node].scheduler.borrow_mut().handle_resolved(peer, now);
             }

@@ -19,7 +19,7 @@ pub(super) enum End {
 }
 
 impl<H: Host> World<H> {
-    /// Aborts a session from outside the machine.
+    /// Fails a session for a reason outside the sync machine.
     pub(super) fn fail(&mut self, contact: u64, end: usize, why: &'static str) {
         let Some(found) = self.contacts.get(&contact) else { return };
         let stats = match &found.ends[end].stage {

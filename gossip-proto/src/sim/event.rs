@@ -19,7 +19,7 @@ pub(super) enum Event {
     Met { node: usize, run: u32, peer: usize, peer_run: u32, dial: Option<u64> },
     /// A node learns that its peer does not know their connection.
     Reset { node: usize, peer: usize, peer_run: u32 },
-    /// Connections that have been silent since this time end.
+    /// Closes the connections that have been silent since this time.
     Silence { since: Duration },
     /// A datagram arrives.
     Datagram { from: usize, to: usize, run: u32, bytes: Vec<u8> },

@@ -12,7 +12,7 @@ use super::Random;
 pub struct Latency {
     /// Minimum latency.
     pub least: Duration,
-    /// Maximum latency above `least`. The mean is `least` and a quarter of this.
+    /// Maximum latency above `least`. The mean latency is `least` plus a quarter of this.
     pub spread: Duration,
 }
 

@@ -22,8 +22,9 @@ pub(super) struct Node<H> {
     /// The time of the node's clock.
     pub(super) clock: Rc<Cell<Duration>>,
     pub(super) spaces: Vec<SpaceId>,
-    /// The roots and the number of records when the world last counted them.
+    /// The roots when the world last counted them.
     pub(super) roots: Vec<[u8; 32]>,
+    /// Number of records when the world last counted the roots.
     pub(super) records: u64,
     /// The next wake-up of the scheduler.
     pub(super) wake_at: Option<Duration>,
@@ -39,7 +40,7 @@ pub(super) struct Node<H> {
 /// The view of a session in the simulation.
 pub(super) type SessionView<H> = ClaimingView<<H as Host>::View, SessionClaims>;
 
-/// The claims of one session, with the scheduler of its node.
+/// Forwards the claims of one session to the scheduler of its node.
 pub(super) struct SessionClaims {
     scheduler: Rc<RefCell<Scheduler<usize>>>,
     session: SessionId,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::schedule::Refusal;
 
-/// The content of a stream.
+/// A segment of a stream.
 #[derive(Clone, Debug)]
 pub(super) enum Segment {
     /// A whole frame of the session.
@@ -43,7 +43,7 @@ impl Transport {
     }
 }
 
-/// Numbers parcels at one end and puts them in order at the other.
+/// Numbers segments at one end and puts them in order at the other.
 #[derive(Debug, Default)]
 pub(super) struct Pipe {
     sent: u64,

@@ -218,7 +218,8 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Sends a segment of a stream. Resends a lost segment until the stream's retry_timeout ends.
+    /// Sends a segment of a stream. Resends a lost segment until the `retry_timeout` of the stream
+    /// has passed.
     pub(super) fn attempt(&mut self, mut shipment: Shipment) {
         let Some(found) = self.contacts.get(&shipment.contact) else { return };
         let to = found.ends[1 - shipment.end].node;

@@ -9,9 +9,9 @@ use crate::{Ending, Outcome};
 pub struct Tally {
     /// Sessions opened.
     pub sessions: u64,
-    /// Their endings, counted per end: `in sync`, `synced`, `budget spent`, `nothing shared`,
-    /// `failed` (reported by the machine), `busy`, `crossed`, `over quota` (the peer refused it),
-    /// `cut` (the stream or the node failed).
+    /// Their endings, counted per end: `in sync`, `synced`, `unsendable`, `budget spent`, `not
+    /// accepted`, `nothing shared`, `failed` (reported by the sync machine), `busy`, `crossed`,
+    /// `over quota` (the peer refused it), `cut` (the stream or the node failed).
     pub endings: BTreeMap<&'static str, u64>,
     /// Maximum number of concurrent sessions.
     pub most_at_once: usize,

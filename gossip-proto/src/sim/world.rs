@@ -99,7 +99,7 @@ impl<H: Host> World<H> {
         let scheduler = self.nodes[node].scheduler.clone();
         let mut scheduler = scheduler.borrow_mut();
         peers.iter().for_each(|peer| scheduler.handle_connected(*peer, now));
-        // All begin equal, so the first adverts would announce nothing new.
+        // The first adverts are dropped: connected nodes usually begin with equal states.
         while scheduler.poll_action().is_some() {}
     }
 
@@ -194,7 +194,7 @@ impl<H: Host> World<H> {
         knows(a, b) && knows(b, a)
     }
 
-    /// Makes `node` open a session with `peer`, independent of its timer.
+    /// Makes `node` open a session with `peer`, independently of its timer.
     pub fn request(&mut self, node: usize, peer: usize) {
         self.tell(node, |scheduler, now| _ = scheduler.request(peer, now));
     }
@@ -220,7 +220,7 @@ impl<H: Host> World<H> {
         self.agreement.largest()
     }
 
-    /// Number of records that all running nodes hold together.
+    /// Total number of records on all running nodes.
     pub fn records(&self) -> u64 {
         self.records
     }
@@ -267,7 +267,8 @@ impl<H: Host> World<H> {
         self.plan_silence();
     }
 
-    /// Starts a crashed node with its remaining state.
+    /// Restarts a node with `host`, the state that survived the crash. Crashes the node first if it
+    /// is running.
     pub fn restart(&mut self, node: usize, host: H) {
         if self.nodes[node].up {
             self.crash(node);

@@ -18,7 +18,7 @@ use crate::{
 /// with the greatest version; if versions are equal, the greatest node id wins.
 ///
 /// Clones share the map. It keeps everything in memory and hashes the whole state for each tree, so
-/// it suits tests, first programs, and maps of a few thousand ids.
+/// it suits tests, prototypes, and maps of a few thousand ids.
 ///
 /// ```
 /// use engram_gossip_proto::testing::ByteMap;
@@ -60,7 +60,7 @@ impl ByteMap {
         Ok(())
     }
 
-    /// Removes the value under `id`. Writes that this replica has not seen survive.
+    /// Removes the value under `id`. Concurrent writes that this replica has not received are kept.
     pub fn remove(&self, id: &str) {
         if self.get(id).is_some() {
             self.state().write(id, None);
@@ -95,7 +95,8 @@ impl ByteMap {
         state.summary(&state.tree())
     }
 
-    /// Recovers the state after a panic under the lock, which leaves no partial change.
+    /// Locks the state, even if a thread panicked while it held the lock: a panic leaves no partial
+    /// change.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -31,7 +31,7 @@ pub(super) fn joins<R: Replica>(a: &R, b: &R, new: &impl Fn([u8; 32]) -> R) -> C
     joined(&to, ViewLaw::Deletions, &a, &ours)
 }
 
-/// Writes and deletes ids that both replicas hold, and syncs.
+/// Writes and deletes ids that both replicas hold, syncs, and checks that both then hold the joins.
 pub(super) fn after_sync<R: Replica>(a: &mut R, b: &mut R) -> Checked {
     let [at_one, at_both, deleted] = [0, 1, 2].map(|number| id(IDS / 2 + number));
     rewritten(a, &at_one, 2 * IDS)?;
@@ -57,7 +57,8 @@ pub(super) fn after_sync<R: Replica>(a: &mut R, b: &mut R) -> Checked {
     Ok(())
 }
 
-/// Writes an id that is held.
+/// Writes an id that is held, and checks that the write replaces its contents and changes its
+/// digests.
 fn rewritten<R: Replica>(replica: &mut R, id: &str, number: u64) -> Checked {
     let before = replica.pin();
     let old = held(&before, id);

@@ -53,7 +53,7 @@ fn pinned<R: Replica>(replica: &mut R) -> Checked {
     live(&view, &replica.pin())
 }
 
-/// `fresh` was pinned after the last change.
+/// Compares the live summary of `view` with the summary of `fresh`, pinned after the last change.
 fn live<V: View>(view: &V, fresh: &V) -> Checked {
     let (live, fresh) = (view.live_summary(), fresh.summary());
     let is_live = (live.root, live.count) == (fresh.root, fresh.count);
@@ -114,7 +114,7 @@ fn verification<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     Ok(())
 }
 
-/// Applies records one by one, in reverse order.
+/// Checks that records applied one by one in reverse order give the same root.
 fn order<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     let (from, to) = (from.pin(), new([3; 32]));
     let mut view = to.pin();
@@ -126,7 +126,8 @@ fn order<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     })
 }
 
-/// Applies, part by part and in both orders, a record that two nodes wrote.
+/// Checks that the parts of a record that two nodes wrote, applied in both orders, give the same
+/// root.
 fn parts<R: Replica>(a: &R, b: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     let (merged, common) = (new([3; 32]), id(IDS / 2));
     let mut view = merged.pin();

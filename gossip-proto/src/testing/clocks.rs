@@ -29,7 +29,9 @@ fn of_node(clocks: &mut dyn Clocks, node: &[u8; 32], entries: &Entries) -> Check
     let held = entries.len();
     expect(ViewLaw::Clocks, records == *entries && count == held as u64, || {
         let (node, listed) = (hex(node), records.len());
-        format!("{held} records have an entry of {node}, the clocks list {listed}, count {count}")
+        format!(
+            "{held} records have an entry of {node}, the clocks list {listed} and count {count}"
+        )
     })?;
     let greatest = entries.last().map_or(0, |(entry, _)| *entry);
     let (known, handled) = (clocks.greatest().get(&range.node), clocks.summary().get(&range.node));

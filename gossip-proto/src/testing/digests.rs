@@ -19,7 +19,7 @@ pub(super) fn added<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Check
     told_apart(&from, &to, &key)
 }
 
-/// Exactly the digests above `key` differ: only its record is changed, or new, in `to`.
+/// Checks that exactly the digests above `key` differ: only its record is changed, or new, in `to`.
 pub(super) fn told_apart<V: View>(from: &V, to: &V, key: &[u8; 32]) -> Checked {
     expect(ViewLaw::Digests, from.summary().root != to.summary().root, || {
         "two different states have the same root".to_string()
@@ -28,7 +28,7 @@ pub(super) fn told_apart<V: View>(from: &V, to: &V, key: &[u8; 32]) -> Checked {
     let differs = |entry: &&Entry| left.binary_search(entry).is_err();
     let changed: Vec<_> = right.iter().filter(differs).map(|entry| entry.key).collect();
     expect(ViewLaw::Digests, changed == [*key], || {
-        format!("one record changed, the entries of {} differ", changed.len())
+        format!("one record changed, but {} entries differ", changed.len())
     })?;
     let mut prefix = Prefix::ROOT;
     while to.count(&prefix) > 1 {
@@ -38,8 +38,8 @@ pub(super) fn told_apart<V: View>(from: &V, to: &V, key: &[u8; 32]) -> Checked {
         for ((child, left), right) in children.zip(left).zip(right) {
             let above = child.contains(key);
             expect(ViewLaw::Digests, (left != right) == above, || {
-                let difference = if above { "a difference" } else { "no difference" };
-                format!("child digests below {} bits do not tell {difference}", prefix.bit_len())
+                let difference = if above { "must differ" } else { "must be equal" };
+                format!("child digests below {} bits {difference}", prefix.bit_len())
             })?;
             next = if above { Some(child) } else { next };
         }

@@ -1,7 +1,7 @@
-//! A law suite for views, and a replica in memory to sync with: for tests and first programs.
+//! A law suite for views, and a replica in memory to sync with: for tests and prototypes.
 //!
-//! [`check_view`] drives your [`View`] and names the first law that it breaks. A view with such a
-//! mistake often syncs without any error: sessions send nothing, or the same records each time.
+//! [`check_view`] drives your [`View`] and names the first law that it breaks. A view that breaks a
+//! law often syncs without any error: sessions send nothing, or the same records each time.
 //!
 //! ```
 //! use engram_gossip_proto::testing::{ByteMap, Replica, check_view};
@@ -100,13 +100,14 @@ pub enum ViewLaw {
     Idempotence,
     /// The order of records, and their distribution over deliveries, changes nothing.
     Order,
-    /// The parts of a record, applied one by one, are the whole record.
+    /// The parts of a record, applied one by one, add up to the whole record.
     Parts,
     /// The digests are functions of the state: equal below a node if and only if the records there
     /// are equal.
     Digests,
     /// A dot of an applied record stays if both sides hold it, or if its version is above the entry
-    /// of the side that lacks it. The greater entry stays, and every part of either side.
+    /// of the side that lacks it. The greater entry stays, and so does a part that only one side
+    /// has.
     Join,
     /// A record with entries and without dots, a deletion, stays: the deleted contents do not
     /// return.

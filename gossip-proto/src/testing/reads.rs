@@ -15,7 +15,7 @@ pub(super) fn reads(view: &impl View, ids: &BTreeSet<String>) -> Checked {
     below(view, &Prefix::ROOT, &entries)?;
     let count = view.summary().count;
     expect(ViewLaw::Count, count == entries.len() as u64, || {
-        format!("the summary counts {count} records, there are {} entries", entries.len())
+        format!("the summary counts {count} records, but there are {} entries", entries.len())
     })?;
     for id in ids {
         let key = view.key_of(id);
@@ -40,7 +40,7 @@ fn below(view: &impl View, prefix: &Prefix, expected: &[Entry]) -> Checked {
         format!("{} there are {} entries, not {}", place(), entries.len(), expected.len())
     })?;
     expect(ViewLaw::Count, count == entries.len() as u64, || {
-        format!("{} count is {count}, there are {} entries", place(), entries.len())
+        format!("{} count is {count}, but there are {} entries", place(), entries.len())
     })?;
     for (nibble, digest) in view.children(prefix).iter().enumerate() {
         let Some(child) = prefix.child(nibble as u8) else { continue };
@@ -65,7 +65,7 @@ pub(super) fn record(view: &impl View, entry: &Entry) -> Checked {
         });
     };
     expect(ViewLaw::Records, view.key_of(&record.id) == entry.key, || {
-        format!("the record of entry {} has the id {:?} of another", key(), record.id)
+        format!("the record of entry {} has the id {:?} of another entry", key(), record.id)
     })?;
     for digest in record.contents() {
         let (content, held) = (view.content(digest), view.holds(digest));

@@ -12,7 +12,7 @@ use crate::{Entry, Prefix};
 pub(super) struct Tree(Vec<Entry>);
 
 impl Tree {
-    /// `entries` ascend by key.
+    /// Creates the tree of `entries`, which ascend by key.
     pub(super) fn new(entries: Vec<Entry>) -> Self {
         Self(entries)
     }
@@ -21,7 +21,7 @@ impl Tree {
         &self.0[self.range(prefix)]
     }
 
-    /// SHA-256 of all entries below; `None` if there are none.
+    /// SHA-256 of all entries below `prefix`; `None` if there are none.
     pub(super) fn digest(&self, prefix: &Prefix) -> Option<[u8; 32]> {
         let entries = self.entries(prefix);
         let mut hash = Sha256::new();
@@ -29,7 +29,7 @@ impl Tree {
         (!entries.is_empty()).then(|| hash.finalize().into())
     }
 
-    /// 32 zero bytes if the tree is empty.
+    /// The digest of all entries; 32 zero bytes if the tree is empty.
     pub(super) fn root(&self) -> [u8; 32] {
         self.digest(&Prefix::ROOT).unwrap_or_default()
     }

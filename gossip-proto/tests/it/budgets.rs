@@ -1,4 +1,5 @@
-//! Bytes and turns to find the differences: a change must not worsen this table unnoticed.
+//! Budgets for the bytes and turns to find the differences, so that no change exceeds them
+//! unnoticed.
 
 use crate::common::sparse::pair;
 use crate::common::{Contact, Pair, parameters, space};

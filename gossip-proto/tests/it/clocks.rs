@@ -10,13 +10,13 @@ fn short(node: u8) -> ShortNode {
     *node_id(node).first_chunk().unwrap()
 }
 
-/// Expects a difference, like a node that received another root.
+/// The configuration of a side that expects a difference, like a node that received another root.
 fn expecting(peer: u8) -> SessionConfig {
     let suspects = vec![SpaceId::new("default").unwrap()];
     SessionConfig { suspects, peer: Some(node_id(peer)), ..SessionConfig::default() }
 }
 
-/// Runs a session of nodes 1 and 2.
+/// Runs a session between nodes 1 and 2.
 fn meet(a: &Store, b: &Store) -> Contact {
     let spaces = |store: &Store| vec![(space("default"), store.pin())];
     let configs = (expecting(2), SessionConfig { suspects: vec![], ..expecting(1) });
@@ -24,7 +24,8 @@ fn meet(a: &Store, b: &Store) -> Contact {
         .run(|_, _, frame| vec![frame])
 }
 
-/// Two stores that agree on `count` records of nodes 1, 2 and 3, in a session that kept a base.
+/// Two stores that agree on `count` records of nodes 1, 2 and 3 and on one more, and keep a base
+/// from the session that brought it.
 fn agreed(count: u64) -> (Store, Store) {
     let mut state = State::default();
     for n in 0..count {
@@ -266,7 +267,7 @@ fn a_summary_that_is_too_high_hides_nothing() {
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_eq!(a.state().records, b.state().records);
-    assert_eq!(descents(&contact), 1, "the trees found it");
+    assert_eq!(descents(&contact), 1, "the comparison of the trees finds the record");
 }
 
 #[test]
@@ -367,7 +368,7 @@ fn agreement_raises_both_summaries() {
 #[test]
 fn records_of_equal_version_are_never_separated() {
     let (a, b) = agreed(30);
-    // Two records of one version: the node was cloned.
+    // Three records of one version: the node was cloned.
     for id in ["one", "two", "three"] {
         b.state.borrow_mut().submit(2, 5_000, content(id, 1));
     }

@@ -68,7 +68,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// One undisturbed session makes both sides the join of both.
+    /// After one undisturbed session, both sides hold the join of both.
     #[test]
     fn prop_one_session_makes_both_equal(
         writes in proptest::collection::vec(write(), 0..600),

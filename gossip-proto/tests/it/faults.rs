@@ -80,8 +80,8 @@ fn any_message_may_be_damaged() {
             }
             vec![frame]
         });
-        // Authentication in the transport protects from damaged counters. Here they must not break
-        // the invariants of a store.
+        // Authentication in the transport protects from damaged counters. Without it, they must not
+        // break the invariants of a store.
         assert!(left.state().is_whole() && right.state().is_whole());
     }
 }

@@ -30,7 +30,7 @@ fn the_corpus_is_survived() {
     }
 }
 
-/// Inputs that need no fuzzer: nothing, and every byte once and 64 times.
+/// Inputs that need no fuzzer: the empty input, and every byte once and 64 times.
 #[test]
 fn simple_inputs_are_survived() {
     for (_, body) in bodies::ALL {

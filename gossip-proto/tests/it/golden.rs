@@ -1,6 +1,7 @@
-//! The bytes of every message. A change to one of these files needs a new wire version.
+//! The bytes of every message and advert, compared with golden files. A change to a golden file
+//! needs a new version of the wire, or of adverts.
 //!
-//! `BLESS=1 cargo test --test it golden::` rewrites them.
+//! `BLESS=1 cargo test --test it golden::` rewrites the golden files.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -320,7 +320,7 @@ impl Cluster {
         self.check_summaries();
     }
 
-    /// Checks that no summary entry exceeds the greatest held context entry.
+    /// Checks that no summary entry exceeds the greatest held context entry of its node.
     fn check_summaries(&self) {
         for store in &self.stores {
             let clocks = store.clocks();
@@ -339,7 +339,8 @@ fn config(early: bool) -> SessionConfig {
     SessionConfig { suspects, ..SessionConfig::default() }
 }
 
-/// The cost of random histories with and without faults. `SEEDS` sets the number of histories.
+/// Measures and bounds the cost of random histories with and without faults. `SEEDS` sets the
+/// number of histories.
 #[test]
 fn the_cost_of_faults() {
     let seeds = std::env::var("SEEDS").map_or(20, |seeds| seeds.parse().unwrap());
@@ -366,7 +367,7 @@ fn the_cost_of_faults() {
             if with_faults { "with" } else { "without" },
         );
         let cap = if with_faults { differed / 2 } else { 0 };
-        assert!(descents <= cap, "{descents} descents of {differed} sessions that differed");
+        assert!(descents <= cap, "{descents} descents in {differed} sessions that differed");
         assert!(stale * 2 <= records, "{stale} of {records} records were redundant");
     }
 }
@@ -378,7 +379,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Without faults, no trees are compared and hardly any record is redundant.
+    /// Without faults, no trees are compared.
     #[test]
     fn prop_clocks_alone_suffice(steps in proptest::collection::vec(step(false), 1..60)) {
         let mut cluster = Cluster::new();

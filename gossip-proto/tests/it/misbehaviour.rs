@@ -214,7 +214,8 @@ fn turn_must_end_with_done() {
 
 #[test]
 fn unrequested_records_are_counted_and_dropped() {
-    // The victim sent digests of its root's children: only records below an empty child are new.
+    // The victim sent the digests of its root's children, so it expects only records below an empty
+    // child.
     let mut victim = Victim::greeted(many());
     victim.say(&records(&["stranger-1", "stranger-2"]), true).unwrap();
     assert_eq!(victim.store.state(), many());
@@ -489,7 +490,7 @@ fn unfinished_parts_are_refused() {
     let whole = encoded(&content("late", 7));
     let first = Message::ContentPart(part_of(&whole, 0..whole.1.len() - 1));
     let missing = SessionError::Violation(ProtocolViolation::MissingPart);
-    // The turn ends, records follow, or parts of another space do.
+    // The turn ends, or records follow, before the last part.
     let mut victim = Victim::greeted(few());
     assert_eq!(victim.say(&first, true), Err(missing.clone()));
     let mut victim = Victim::greeted(few());

@@ -11,7 +11,7 @@ use engram_gossip_proto::{
 };
 use sha2::{Digest, Sha256};
 
-/// A store of records that only grow, with contents of any bytes.
+/// A naive store with contents of any bytes.
 #[derive(Clone, Default)]
 struct Shelf(Rc<RefCell<Held>>);
 

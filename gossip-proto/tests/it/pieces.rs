@@ -14,7 +14,7 @@ fn node(number: u32) -> [u8; 32] {
     id
 }
 
-/// A content whose episodes take about `kilobytes`.
+/// A content whose episodes take about `kilobytes` kB.
 fn large(id: &str, seed: u32, kilobytes: usize) -> PatternContent {
     let episode = |n| format!("{seed:06}-{n:0242}");
     PatternContent {
@@ -23,8 +23,7 @@ fn large(id: &str, seed: u32, kilobytes: usize) -> PatternContent {
     }
 }
 
-/// A content of the largest documented size: the maximum number and length of episodes, and a long
-/// embedding.
+/// A content with the maximum number and length of episodes, and a long embedding.
 fn largest(id: &str, seed: u32) -> PatternContent {
     let episode = |n| format!("{seed:06}-{n:0249}");
     let content = PatternContent {
@@ -54,7 +53,7 @@ fn digest(number: u32) -> [u8; 32] {
     node(number)
 }
 
-/// Number of messages that held a record.
+/// Number of records in all messages; each piece of a record counts.
 fn pieces(contact: &Contact) -> usize {
     let messages = contact.frames.iter().map(|(_, frame)| Message::decode(frame).unwrap().0);
     let of = |message| match message {
@@ -177,7 +176,7 @@ fn unsendable_part_is_left_out_and_named() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The peer's join of the pieces equals the record; nothing is sent back.
+    /// The pieces join to the whole record at the peer.
     #[test]
     fn prop_pieces_are_the_whole(
         parts in proptest::collection::vec(

@@ -16,7 +16,7 @@ const LAN: Latency = Latency { least: Duration::from_millis(1), spread: Duration
 const WAN: Latency =
     Latency { least: Duration::from_millis(75), spread: Duration::from_millis(10) };
 
-/// The failure of a run.
+/// The result of a run; an error describes the failure.
 type Verdict = Result<(), String>;
 
 fn config(seed: u64, latency: Latency, loss: f64) -> WorldConfig {
@@ -91,7 +91,7 @@ fn loss_and_dead_nodes_cost_seconds() -> Verdict {
     news_arrives(100, 10, LAN, 0.2, SECOND * 10)
 }
 
-/// The timer alone connects every node with every other node.
+/// The timer alone lets every node sync with every other node.
 #[test]
 fn every_pair_meets_by_the_timer() -> Verdict {
     let mut config = config(1, LAN, 0.0);
@@ -141,7 +141,7 @@ fn no_record_arrives_twice() -> Verdict {
     }
 }
 
-/// Sessions with, and adverts to, a peer that refuses a record become rarer.
+/// Sessions with a peer that refuses a record become rarer.
 #[test]
 fn refused_record_is_retried_ever_less() -> Verdict {
     let mut world = world(config(1, LAN, 0.0), 2);
@@ -208,7 +208,7 @@ fn a_failed_fetch_is_repeated_elsewhere() -> Verdict {
     Ok(())
 }
 
-/// Records that a budget leaves out are requested at once.
+/// Records that a budget leaves out follow at once.
 #[test]
 fn records_over_the_budget_follow_at_once() -> Verdict {
     let mut config = config(1, LAN, 0.0);
@@ -221,7 +221,7 @@ fn records_over_the_budget_follow_at_once() -> Verdict {
 }
 
 /// The first `living` of `nodes` nodes run, and the others are silent. The first node meets the
-/// last running one within `start` when all begin, and soon after it returns.
+/// last running one within `start` when all begin, and soon after each return of that node.
 fn silent_members_cost_little(nodes: usize, living: usize, start: Duration) -> Verdict {
     let config = WorldConfig { startup: Startup::Apart, ..config(nodes as u64, LAN, 0.0) };
     let mut world = World::new(config, (0..nodes).map(Replica::new).collect());

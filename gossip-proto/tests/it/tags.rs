@@ -7,8 +7,8 @@ use engram_gossip_proto::{
 
 const RECORDS: usize = 40;
 
-/// A space in which the digests of one record and of the nodes above it are zero except for one
-/// byte.
+/// A space in which all digests are zero, except for one byte in the digests of one record and of
+/// the nodes above it.
 struct Synthetic {
     byte: usize,
     value: u8,

@@ -1,4 +1,5 @@
-//! The law suite for views can fail: each view has one mistake, which the named law detects.
+//! The law suite for views detects mistakes: each view here has one mistake, and the suite names
+//! the law that it breaks.
 
 mod lossy;
 

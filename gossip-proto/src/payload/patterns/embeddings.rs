@@ -150,7 +150,7 @@ pub(super) fn take_embeddings(
     Ok(rows.whole)
 }
 
-/// A value of two or four bytes, little-endian.
+/// Reads a little-endian value of two or four bytes.
 fn joined(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
 }

@@ -33,13 +33,15 @@ pub struct PatternContent {
     pub last_consolidated: i64,
 }
 
-/// Bytes of memory that the decoder counts for each item, at least its real size.
+/// Bytes of memory that the decoder counts for a content, at least its size in memory.
 const CONTENT: usize = 160;
+/// Bytes of memory that the decoder counts for a text, at least its size in memory.
 const TEXT: usize = 24;
-/// Bytes of the longest encoding of a length, and of the numbers of a content.
+/// Bytes of the longest encoding of a length.
 const COUNT_WIRE: usize = 3;
+/// Bytes of the longest encoding of the numbers of a content.
 const NUMBERS_WIRE: usize = 18;
-/// Bytes that frame headings and embeddings.
+/// Bytes of the framing of headings and embeddings.
 const BATCH_WIRE: usize = 32;
 
 impl Wire for PatternContent {

@@ -10,7 +10,7 @@ use super::super::*;
 use super::{MILLISECOND, PEERS, US};
 use crate::{Ending, Outcome, RootAdvert, SpaceId, SpaceOutcome, Stats, Summary};
 
-/// A driver that carries out every action with a random result.
+/// A driver that carries out every action; the steps decide the results.
 pub(super) struct Driver {
     pub(super) scheduler: Scheduler<u8>,
     pub(super) now: Duration,

@@ -1,4 +1,4 @@
-//! The terms of sessions, and the pauses between refused ones.
+//! The terms of sessions, and the pauses before the next session or preview.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -81,8 +81,8 @@ fn long_debt_is_rechecked_after_quiet_hours() {
     driver.scheduler.handle_session_ended(4, session, end, used, driver.now);
     driver.act();
     driver.wait(CLOCK_CHECK);
-    assert!(driver.opened.is_empty(), "an hour of bytes is owed");
-    // In the third minute of the day, the night and the debt have ended.
+    assert!(driver.opened.is_empty(), "the bytes of an hour are owed");
+    // In the third minute of the day, the quiet hours are over, and the debt with them.
     driver.wait(CLOCK_CHECK * 2);
     assert!(!driver.opened.is_empty());
 }

@@ -130,7 +130,7 @@ impl State {
         self.records.entry(key).or_insert(record)
     }
 
-    /// A submission by `node`, which supersedes its own older writes of the id.
+    /// Writes `content` as `node`, and supersedes the node's own older writes of the id.
     pub(crate) fn submit(&mut self, node: u8, count: u64, content: PatternContent) {
         let digest = content_digest(&content);
         let others = |(writer, ..): &LiveDot| *writer != node_id(node);
@@ -138,7 +138,7 @@ impl State {
         self.contents.insert(digest, content);
     }
 
-    /// A deletion by `node` of all live contents, which also suppresses them.
+    /// Deletes and suppresses all live contents of the id as `node`.
     pub(crate) fn delete(&mut self, node: u8, count: u64, id: &str) {
         let old = self.records.get(&key_of(id)).map(dots).unwrap_or_default();
         let record = self.write(node, count, id, |_| false, None);

@@ -45,7 +45,7 @@ impl<V: View> Pair<V> {
         Self::keyed([[1; 8], [2; 8]], config, parameters, spaces)
     }
 
-    /// The same with given halves of the session key.
+    /// Like [`new`](Self::new), with these halves of the session key.
     pub(crate) fn keyed(
         halves: [KeyHalf; 2],
         config: (SessionConfig, SessionConfig),

@@ -27,7 +27,7 @@ fn parse(line: &str, row: &[u8]) -> PatternContent {
     }
 }
 
-/// The same with embeddings rounded to half precision, as a store of that precision keeps them.
+/// The contents with embeddings rounded to half precision, as a store of that precision keeps them.
 pub(crate) fn half_contents() -> Vec<PatternContent> {
     let round = |content: PatternContent| PatternContent {
         embedding: content
@@ -49,7 +49,7 @@ fn round_to_half(value: f32) -> f32 {
     ((f64::from(value) / step).round_ties_even() * step) as f32
 }
 
-/// A batch as one node sends it: one record with one content each.
+/// A batch as one node sends it: a record for each content.
 pub(crate) fn batch(contents: Vec<PatternContent>) -> Delivery<PatternContent> {
     let records = contents.iter().enumerate().map(|(at, content)| {
         let entry = version(at as u64 + 1);

@@ -15,7 +15,7 @@ struct Attack<'a> {
     /// Frames sent by each end and not delivered yet.
     wires: [VecDeque<Vec<u8>>; 2],
     now: Duration,
-    /// Whether anything but real frames was delivered.
+    /// Whether a frame was damaged, truncated or injected.
     forged: bool,
     writes: u64,
 }
@@ -65,7 +65,7 @@ fn store(node: u8, setup: &[u8; 4]) -> Store {
     store
 }
 
-/// Mostly two or three, which is enough for nearly every case and keeps runs short.
+/// Mostly at most three, which is enough for nearly every case and keeps runs short.
 fn few(byte: u8) -> u8 {
     if byte % 16 == 15 { 12 } else { byte % 4 }
 }
@@ -155,7 +155,7 @@ impl Attack<'_> {
         }
     }
 
-    /// Sends a frame of any kind that the end never sent.
+    /// Injects a frame that the end never sent, of any kind up to `Done`.
     fn inject(&mut self, from: usize) {
         let kind = self.take().unwrap_or_default() % (Kind::Done as u8 + 1);
         let len = usize::from(self.take().unwrap_or_default()).min(self.input.len());

@@ -30,7 +30,7 @@ impl Replica {
         self.store.write(|state| _ = state.poison.insert(id.into()));
     }
 
-    /// Whether the `count`-th write of `node` on a pattern is known.
+    /// Whether the `count`-th write of `node`, a write to this pattern, is known.
     pub(crate) fn knows(&self, id: &str, node: usize, count: u64) -> bool {
         let state = self.store.state.borrow();
         let parts = state.records.get(&common::key_of(id)).map(|record| &record.parts);
