@@ -1,4 +1,4 @@
-//! The contract of a [`StateStore`] as a suite that any implementation can run in its own tests.
+//! A suite that checks the contract of [`StateStore`]. Any implementation can run it in its own tests.
 //!
 //! ```
 //! # use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -27,9 +27,9 @@ pub type OpenStore<'o> = dyn FnMut(&Path) -> Result<Arc<dyn StateStore>, Storage
 
 /// Checks that the stores opened by `open` keep the contract of [`StateStore`].
 ///
-/// Uses paths below `root`, none of which may exist; a store without files may treat them as mere names. Drops
+/// Uses paths below `root` that must not exist yet; a store without files may treat them as mere names. Drops
 /// a store before it opens its path again, except to check that a second opening is refused or coherent. Makes
-/// about 400 commits.
+/// several hundred commits.
 ///
 /// The suite cannot cut the power, so it does not check that a commit survives a power loss.
 ///
@@ -102,9 +102,9 @@ pub enum Violation {
     Miscounted {
         /// The step of the suite.
         step: &'static str,
-        /// The count of `usage`.
+        /// The number of records that `usage` reports.
         counted: u64,
-        /// The count of a scan.
+        /// The number of records that a scan finds.
         found: u64,
     },
     /// A backup overwrote an existing path.
@@ -123,7 +123,7 @@ pub enum Violation {
 /// The rows that a store should hold.
 type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
-/// The kind of store under test.
+/// The implementation under test, and the folder for its stores.
 struct Subject<'s, 'o> {
     root: &'s Path,
     open: &'s mut OpenStore<'o>,

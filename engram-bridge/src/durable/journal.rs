@@ -17,7 +17,7 @@ use crate::replica::record::Record;
 /// Makes the changes of all spaces durable.
 ///
 /// One thread commits at a time. Changes that arrive during a commit become durable together in the next one,
-/// so their writers share one sync of the disk. No lock is held during disk I/O.
+/// so their writers share one sync of the disk. The journal holds no lock during disk I/O.
 pub(crate) struct Journal {
     store: Option<Arc<dyn StateStore>>,
     queue: Mutex<Queue>,
@@ -43,7 +43,7 @@ struct Queue {
     figures: Figures,
 }
 
-/// Figures of the commits since the process started.
+/// Figures of the commits since the journal was created.
 #[derive(Clone, Default)]
 pub(crate) struct Figures {
     pub(crate) commits: u64,

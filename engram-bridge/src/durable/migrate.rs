@@ -36,7 +36,7 @@ pub struct Migration {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MigrateError {
-    /// The store cannot be read with the precision that it is to be migrated from.
+    /// The store cannot be opened with its old precision.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A content does not fit the new precision.
@@ -54,8 +54,8 @@ pub enum MigrateError {
     Storage(#[from] StorageError),
 }
 
-/// Migrates `store` to the precision `target` in one transaction. Stop all nodes of the cluster, and migrate
-/// each of them: equal states stay equal.
+/// Migrates `store` to the precision `target` in one transaction. All nodes of the cluster must be stopped
+/// and migrated; equal states stay equal.
 pub(crate) fn migrate(
     store: &dyn StateStore,
     node: NodeId,

@@ -29,7 +29,7 @@ pub enum Recovery {
         records: u64,
         /// Lost records, at most [`MAX_NAMED_LOSSES`]. A placeholder stands for an unreadable id.
         lost: Vec<(SpaceId, String)>,
-        /// The number of rows that were damaged, or that referenced damaged rows.
+        /// The number of rows that were damaged, or that referenced damaged or missing rows; at least 1.
         rows: u64,
     },
     /// The store could not be read. It was set aside, and the node starts with an empty one.

@@ -17,7 +17,7 @@ use crate::replica::content::{Contents, Held};
 use crate::replica::rules::Rules;
 use crate::replica::state::{SpaceState, StoredRow};
 
-/// Placeholder for a lost record whose id is damaged, too.
+/// Stands for the id of a lost record if the id is damaged, too.
 const UNREADABLE: &str = "an unreadable id";
 
 /// A node's state, as read from its store.
@@ -33,7 +33,7 @@ pub(crate) struct Restored {
 /// The spaces that a node reads from its store.
 pub(crate) struct Hosting {
     pub(crate) spaces: BTreeSet<SpaceId>,
-    /// Whether the node also reads every other stored space.
+    /// Whether the node also reads the other stored spaces, up to [`MAX_SPACES`] spaces in all.
     pub(crate) learns: bool,
 }
 
@@ -96,7 +96,7 @@ struct Loaded {
     owner: Option<Owner>,
     unhosted: BTreeSet<SpaceId>,
     spaces: BTreeMap<SpaceId, LoadedSpace>,
-    /// Removes damaged and unreferenced rows, and writes missing ones.
+    /// Edits that remove damaged, unreferenced and duplicate rows, and correct the owner and root rows.
     repairs: Batch,
     damaged: u64,
     lost: Vec<(SpaceId, String)>,
@@ -304,9 +304,9 @@ impl Loaded {
         })
     }
 
-    /// Collects the contents that the records of a space reference, from the rows of the records and from their
-    /// own rows. Drops records that reference a missing content or a content of another id, and contents that
-    /// no record references.
+    /// Collects the contents that the records of a space reference, from the rows of the records and from
+    /// [`Table::Contents`]. Drops records that reference a missing content or a content of another id, and
+    /// contents that no record references.
     fn settle(&mut self, space: &SpaceId, found: &mut LoadedSpace, own_rows: Contents) {
         let mut held = std::mem::take(&mut found.contents);
         let stored_twice = own_rows.keys().filter(|digest| held.contains_key(digest)).copied();

@@ -1,7 +1,8 @@
 //! Keys and encodings of the rows of a state store.
 //!
-//! Damage to any row is detected. The digest of a content protects it: the digest is the key of the content's
-//! row, or the record in the same row names it. A checksum protects every other row.
+//! Damage to a row is detected, except to the mark of a content's origin. The digest of a content protects it:
+//! the digest is the key of the content's row, or the record in the same row names it. A checksum protects
+//! every other row.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -183,7 +184,7 @@ pub(crate) fn encode_content(content: &Content) -> Vec<u8> {
     bytes
 }
 
-/// The marks of origin.
+// The marks of a content's origin.
 const ENGINE: u8 = 0;
 const SOME_PEER: u8 = 1;
 const PEER: u8 = 2;
@@ -253,14 +254,15 @@ pub(crate) fn decode_record(
     Some((row, beside))
 }
 
-/// The id of the content in a record's row, even if the rest of the row or its key is damaged.
+/// The id of the content in a record's row. Ignores the checksum, so that a row under a damaged key has an id,
+/// too.
 pub(crate) fn id_beside(bytes: &[u8], hasher: &AnyHasher) -> Option<String> {
     let (row, content) = split_record(bytes)?;
     let content = decode_beside(&row, content, hasher, &mut Names::new())?;
     Some(content.pattern().id.clone())
 }
 
-/// Splits a row into its record, without verifying the checksum, and the bytes after the checksum.
+/// Splits a row into its record and the bytes after the checksum. Does not verify the checksum.
 fn split_record(bytes: &[u8]) -> Option<(StoredRow, &[u8])> {
     let mut bytes = Cursor::new(bytes);
     let last_submitted = match bytes.byte()? {

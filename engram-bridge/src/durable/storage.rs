@@ -39,7 +39,7 @@ pub trait StateStore: Send + Sync {
         StoreUsage::default()
     }
 
-    /// Returns unused space to the file system. Commits may wait for it.
+    /// Returns unused space to the file system. Commits may have to wait meanwhile.
     ///
     /// # Errors
     /// [`StorageError`] if that fails; no row was changed. [`StorageError::Busy`] if a backup is reading the
@@ -48,7 +48,8 @@ pub trait StateStore: Send + Sync {
         Ok(())
     }
 
-    /// Moves data that cannot be read to another place, and continues with an empty store. Returns the place.
+    /// Moves the stored data to another place, and continues with an empty store. Returns the place. Called if
+    /// the data cannot be read.
     ///
     /// # Errors
     /// [`StorageError`] if that is not possible; nothing was removed.
@@ -87,7 +88,8 @@ impl StoreUsage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Table {
-    /// Schema and owner of the store; for each space its root, its time, and whether its first contact is over.
+    /// Schema and owner of the store; for each space its root, the time of its latest snapshot or change, and
+    /// whether its first contact is over.
     Meta,
     /// One row for each pattern id, deletions included. It contains the live content if there is exactly one
     /// and it is short.
@@ -124,7 +126,7 @@ pub struct Edit {
     pub table: Table,
     /// The key of the row.
     pub key: Vec<u8>,
-    /// Its new value; `None` removes it.
+    /// The new value of the row; `None` removes the row.
     pub value: Option<Vec<u8>>,
 }
 
@@ -226,7 +228,7 @@ pub enum StorageError {
     Failed {
         /// The file.
         place: String,
-        /// The error of the operating system.
+        /// The cause.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! One check for each rule of the contract.
+//! Checks of single rules of the contract.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -8,7 +8,7 @@ use super::{Rows, Subject, Violation, compare};
 
 /// The number of rows in each batch of the scan check.
 const TORN_ROWS: u8 = 32;
-/// The number of scans during commits.
+/// The number of scans that must complete while batches are committed.
 const TORN_SCANS: u64 = 40;
 
 /// Commits `batch`, and applies its edits to `rows`.
@@ -29,7 +29,8 @@ pub(super) fn commit(
     Ok(())
 }
 
-/// Rows with keys and values of all sizes, and equal keys in all tables, survive when the store is reopened.
+/// Rows with keys and values of many sizes, and rows with equal keys in different tables, survive a
+/// reopening.
 pub(super) fn rows_are_kept(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
     let (step, mut rows) = ("rows of all sizes are committed", Rows::new());
     let store = subject.open(step, "rows")?;
@@ -152,7 +153,7 @@ pub(super) fn a_second_opening_is_refused_or_coherent(
     let first = subject.open(step, "twice")?;
     commit(step, &*first, &single(b"a", b"1"), &mut rows)?;
     if let Ok(second) = subject.open(step, "twice") {
-        // A store that opens its files lazily refuses only at this call.
+        // A store that opens its files lazily refuses the second opening only at this call.
         if second.commit(&single(b"b", b"2")).is_ok() {
             rows.insert((Table::Records, b"b".to_vec()), b"2".to_vec());
             compare(step, &*first, &rows)?;

@@ -37,7 +37,7 @@ struct Row {
     is_read: fn(&[u8], &[u8]) -> bool,
 }
 
-/// Every kind of row.
+/// A row of each kind that has a checksum.
 fn rows() -> [Row; 5] {
     let root = StoredRoot { root: Digest::from([5; 32]), count: 6 };
     let (record, submitted) = recorded();

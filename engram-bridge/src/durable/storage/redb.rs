@@ -22,8 +22,8 @@ const STATE: &str = "state.redb";
 /// Keeps the state in a folder, in the redb database `state.redb`. Every commit is synced to the disk.
 ///
 /// Only one process at a time can open the database. The first use creates the folder. After a failure, the
-/// next call reopens the database; while the disk is full, each attempt first writes a probe file of the size
-/// of the batch. A file that cannot be written can still be read.
+/// next call reopens the database; if the disk was full, it first writes a probe file to check that the batch
+/// now fits. A file that cannot be written can still be read.
 #[derive(Debug)]
 pub struct RedbStateStore {
     folder: PathBuf,
@@ -31,7 +31,8 @@ pub struct RedbStateStore {
     /// Read-locked by each use of the database. Opening, closing and compaction take the write lock, so they
     /// wait for a running commit.
     open: RwLock<Open>,
-    /// Read-locked by each backup. A compaction write-locks it first, so that no commit waits for a backup.
+    /// Read-locked by each backup. A compaction fails if it cannot take the write lock at once; if it waited,
+    /// commits would wait for the backup, too.
     copying: RwLock<()>,
     /// The number of records after the last commit; [`u64::MAX`] before the first opening.
     records: AtomicU64,
@@ -42,7 +43,7 @@ struct Open {
     database: Option<Database>,
     /// Whether this process has already checked the whole file.
     checked: bool,
-    /// Bytes of disk space that the last batch needed and did not get.
+    /// Bytes of disk space needed by the last batch for which the disk had no room; 0 if every batch fit.
     lacking: u64,
     /// A read-only view of a file that cannot be written, kept from the first scan to the first commit.
     unwritten: Option<Database>,
@@ -294,7 +295,7 @@ fn copy(
     Ok(copied.commit().map_err(redb::Error::from))
 }
 
-/// Creates a folder that only its owner can read.
+/// Creates a folder. On Unix, only its owner can access it.
 fn make_private(folder: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
@@ -333,7 +334,8 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 mod tests {
     use super::*;
 
-    /// A file of another format is left untouched; if only one of the two format bytes differs, it is damage.
+    /// A file of another format is left untouched. A file with only one differing format byte counts as
+    /// damaged.
     #[test]
     fn a_file_of_another_format_is_not_touched() {
         let folder = tempfile::tempdir().unwrap();
@@ -353,7 +355,7 @@ mod tests {
         }
     }
 
-    /// If it waited for the backup, every commit would wait, too.
+    /// If a compaction waited for a backup, every commit would wait, too.
     #[test]
     fn a_compaction_waits_for_no_backup() {
         let folder = tempfile::tempdir().unwrap();

@@ -16,9 +16,9 @@ const PROBE: &str = "state.redb.probe";
 /// Bytes that a commit needs in addition to its rows, for the ancestors of the changed pages.
 const COMMIT_ROOM: u64 = 256 << 10;
 
-/// The offsets of the two copies of the format number in the header of a file, and the number that this version
-/// writes.
+/// The offsets of the two copies of the format number in the header of a file.
 const FORMAT_AT: [usize; 2] = [64, 192];
+/// The format number that this version writes.
 const FORMAT: u8 = 3;
 
 /// Whether another version of redb wrote the file. Both copies of the number must agree, so that a single

@@ -74,7 +74,8 @@ impl Pages {
     }
 }
 
-/// Splits `len` bytes from `offset` on at page boundaries; returns the offset and length of each part.
+/// Splits the `len` bytes at `offset` into parts within one page each; returns the offset and length of each
+/// part.
 fn parts(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize)> {
     let end = offset + len as u64;
     let mut next = offset;
