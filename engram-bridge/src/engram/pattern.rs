@@ -67,8 +67,8 @@ pub struct ConfidenceError(pub f32);
 
 /// A consolidated semantic pattern, field for field as in Engram.
 ///
-/// The id is unique only within its memory space. It is carried and never recomputed: Engram
-/// computes it with a hash that may differ between compiler releases.
+/// The id is unique only within its memory space. This crate copies it and never recomputes it:
+/// Engram computes it with a hash that may differ between compiler releases.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SemanticPattern {
     /// Pattern id, 1 to 128 bytes.
@@ -81,7 +81,7 @@ pub struct SemanticPattern {
     pub strength: f32,
     /// The confidence of the node that consolidated it.
     pub schema_confidence: Confidence,
-    /// Time of the newest cited episode, not of the run.
+    /// Time of the newest cited episode, not of the consolidation run.
     pub last_consolidated: Timestamp,
 }
 

@@ -30,7 +30,7 @@ pub struct ConsolidationStats {
     pub failed_consolidations: usize,
     /// Average replay speed, as a multiple of real time.
     pub average_replay_speed: f32,
-    /// Patterns found in all.
+    /// Patterns found in total.
     pub total_patterns_extracted: usize,
     /// Average ripple frequency in hertz.
     pub avg_ripple_frequency: f32,
@@ -64,7 +64,7 @@ pub struct BeliefUpdateRecord {
     pub novelty: f32,
     /// When the change was seen here.
     pub generated_at: Timestamp,
-    /// When the snapshot that caused it was made; for gossip, when it arrived.
+    /// When the snapshot that caused the change was made; for gossip, when the change arrived.
     pub snapshot_generated_at: Timestamp,
     /// Where the change comes from.
     pub source: ConsolidationCacheSource,

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// The precision in which all nodes of the cluster store embeddings. The wire is lossless either
-/// way.
+/// The precision in which all nodes of the cluster store embeddings. The wire format is lossless
+/// for both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Four bytes per value (default).
