@@ -11,14 +11,14 @@ use engram_conflict::pattern::{
 
 use crate::engram::pattern::SemanticPattern;
 
-/// The number of visible patterns up to which a space is compared across ids: 20,000.
+/// The default of [`AcrossIds::max_patterns`]: 20,000.
 ///
 /// A comparison of one pattern with all others is linear in their number, so the first pass over a
 /// space is quadratic: about 3 s of one core at 10,000 patterns, 12 s at 20,000.
 pub const DEFAULT_MAX_COMPARED: usize = 20_000;
 
-/// The comparison of the visible patterns of a space across ids. The result is a derived view: it
-/// is neither written back nor sent to peers.
+/// Configures the comparison of a space's visible patterns across ids. The result is a derived
+/// view: it is neither written back nor sent to peers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AcrossIds {
     rules: Rules,
@@ -40,7 +40,7 @@ impl AcrossIds {
         &self.rules
     }
 
-    /// The number of visible patterns up to which a space is compared.
+    /// The maximum number of visible patterns; a space with more is not compared.
     pub const fn max_patterns(&self) -> usize {
         self.max_patterns
     }
@@ -62,7 +62,7 @@ pub struct ComparedPattern {
     pub role: PatternRole,
     /// The confidence of the visible pattern.
     pub confidence: f32,
-    /// The confidence, reduced for the patterns that it conflicts with; never above `confidence`.
+    /// The confidence, reduced because of conflicts with other patterns; never above `confidence`.
     pub adjusted_confidence: f32,
     /// The pattern that disputes an episode with this one and overlaps with it most.
     pub rival: Option<PatternRelation>,
@@ -238,7 +238,7 @@ impl Compared {
         if self.view.update(edits).is_ok() {
             return;
         }
-        // A pattern is invalid only if a strategy broke its laws: leave out that pattern alone.
+        // A pattern is invalid only if a strategy broke its laws: leave out only that pattern.
         for (id, pattern) in changed {
             self.view.remove(id);
             if let Some((pattern, digest)) = pattern {
@@ -264,7 +264,8 @@ impl Compared {
         })
     }
 
-    /// O(patterns and their conflicts), if patterns changed since the last call.
+    /// The figures, without the pending patterns. O(patterns and their conflicts) if patterns
+    /// changed since the last call.
     pub(crate) fn stats(&mut self) -> AcrossIdsStats {
         if let Some(stats) = self.stats {
             return stats;

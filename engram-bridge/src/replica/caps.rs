@@ -60,7 +60,7 @@ impl Cap {
     pub const ALL: [Self; 4] =
         [Self::LiveRecords, Self::Deletions, Self::ContentBytes, Self::UnlistedEntries];
 
-    /// The configuration key that sets it.
+    /// The configuration key that sets the cap.
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
@@ -96,7 +96,7 @@ impl CapUsage {
 /// The percentage of a cap at which an operator should raise it.
 const NEAR_PERCENT: u128 = 80;
 
-/// The maximum number of nodes outside the roster that one record names.
+/// The maximum number of nodes outside the roster that one record may name.
 pub const MAX_UNLISTED_NODES: usize = 4_096;
 
 /// The amounts that caps limit.
@@ -120,7 +120,7 @@ impl Usage {
         }
     }
 
-    /// Replaces the share `before` of this usage by `after`.
+    /// Replaces the share `before` of this usage with `after`.
     pub(crate) fn replace(&mut self, before: Self, after: Self) {
         self.live_records = self.live_records + after.live_records - before.live_records;
         self.deletions = self.deletions + after.deletions - before.deletions;

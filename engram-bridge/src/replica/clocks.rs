@@ -19,7 +19,7 @@ pub(crate) struct ClockWatch {
 }
 
 impl ClockWatch {
-    /// Records a member whose version is ahead. Returns whether it is the member's first.
+    /// Records a member whose version is ahead. Returns whether this is its first such version.
     pub(crate) fn on_ahead(&mut self, member: &[u8; 32]) -> bool {
         self.ahead.insert(*member)
     }

@@ -34,7 +34,7 @@ pub enum PatternError {
         /// Its length.
         bytes: usize,
     },
-    /// The embedding does not come from the cluster's model.
+    /// The embedding does not have the cluster's dimension.
     #[error(
         "its embedding has {found} dimensions, but this cluster uses {expected}; embed it with the cluster's model"
     )]
@@ -47,18 +47,18 @@ pub enum PatternError {
     /// The embedding contains NaN or an infinity.
     #[error("number {index} of its embedding is {value}; consolidate its episodes again")]
     Embedding {
-        /// Its index, from 0.
+        /// The index of the number, from 0.
         index: usize,
         /// NaN or an infinity.
         value: f32,
     },
-    /// A number of the embedding exceeds half precision.
+    /// A number of the embedding is too large for half precision.
     #[error(
         "number {index} of its embedding is {value}, beyond the cluster's half precision; \
          embed it with a model that has smaller numbers, or migrate the cluster to f32"
     )]
     BeyondHalf {
-        /// Its index, from 0.
+        /// The index of the number, from 0.
         index: usize,
         /// The value.
         value: f32,
@@ -68,7 +68,7 @@ pub enum PatternError {
         "number {index} of its embedding is {value}, which is not a half-precision number, as this cluster requires"
     )]
     NotHalf {
-        /// Its index, from 0.
+        /// The index of the number, from 0.
         index: usize,
         /// The value.
         value: f32,
@@ -89,7 +89,7 @@ pub enum PatternError {
     /// It cites too many episodes.
     #[error("it cites {found} episodes; at most {MAX_EPISODES} are allowed; split it")]
     EpisodeCount {
-        /// Their number.
+        /// The number of citations.
         found: usize,
     },
     /// An episode id is too long.
@@ -97,9 +97,9 @@ pub enum PatternError {
         "the id of episode {index} has {bytes} bytes; at most {MAX_EPISODE_ID_BYTES} are allowed"
     )]
     EpisodeIdLength {
-        /// Its index, from 0.
+        /// The index of the episode, from 0.
         index: usize,
-        /// Its length.
+        /// The length of the episode id.
         bytes: usize,
     },
     /// The id occurs twice in one snapshot.
@@ -118,7 +118,7 @@ pub enum PatternError {
     VersionsExhausted,
 }
 
-/// The embeddings that a cluster agreed on.
+/// The dimension and the precision of embeddings on which a cluster agreed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) dimension: usize,
@@ -313,7 +313,7 @@ fn validate(pattern: &SemanticPattern, shape: Shape) -> Result<(), PatternError>
         return Err(PatternError::Dimension { expected, found });
     }
     let not_finite = |value: f32| !value.is_finite();
-    // Search for the index only if there is one.
+    // Search for the index only if some number is not finite.
     if any(&pattern.embedding, not_finite)
         && let Some(index) = pattern.embedding.iter().position(|value| not_finite(*value))
     {
@@ -345,8 +345,8 @@ fn validate(pattern: &SemanticPattern, shape: Shape) -> Result<(), PatternError>
 
 /// Refuses a pattern too large for a message, by the wire format's own rule.
 fn check_size(pattern: &SemanticPattern) -> Result<(), TooLarge> {
-    // The wire form is a few bytes longer than the canonical one. It is built only if these bytes
-    // could exceed the limit.
+    // The wire form is a few bytes longer than the canonical one. It is built only if it could exceed
+    // the limit.
     let is_small = encoded_len(pattern) + WIRE_OVERHEAD <= MAX_CONTENT_LEN;
     if is_small && pattern.embedding.len() <= MAX_DIMENSION as usize {
         return Ok(());
@@ -398,7 +398,8 @@ fn digest(pattern: &SemanticPattern, hasher: &AnyHasher) -> Digest {
     hash(hasher, TAG, &encode(pattern))
 }
 
-/// The bytes of a canonical pattern, as hashed and stored. A length precedes every variable part.
+/// The bytes of a canonical pattern, as hashed and stored. A length precedes every part of variable
+/// length.
 pub(crate) fn encode(pattern: &SemanticPattern) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(encoded_len(pattern));
     put_bytes(&mut bytes, pattern.id.as_bytes());

@@ -16,8 +16,9 @@ pub struct Environment {
 impl Environment {
     /// Uses `clock` for versions and reports, and `random` for the lowest bits of versions.
     ///
-    /// Convergence depends on neither: a clock that stands still, jumps or goes backwards, and
-    /// numbers that repeat, affect only the order in which a node's own versions are shown.
+    /// Neither has to be correct: the versions of a process ascend even if the clock stands still,
+    /// jumps or goes backwards, and even if numbers repeat. But peers refuse versions that lie
+    /// years ahead of their own clocks.
     pub fn new(
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
         random: impl FnMut() -> u64 + Send + 'static,

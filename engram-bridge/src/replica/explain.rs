@@ -58,7 +58,7 @@ pub struct LiveVersion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Introduced {
-    /// Its own engine.
+    /// The engine of this node.
     ByEngine,
     /// This peer, which sent it first.
     By(NodeId),

@@ -1,8 +1,8 @@
 //! First contact: a space whose store is new, or lost rows, waits for a peer before it writes.
 //!
-//! A node that lost its state and whose clock is behind may write below its own earlier versions.
-//! It therefore waits until a session tells it which of them its peers know. A mark in the store
-//! records the end of the wait, so a node that restarts before it continues to wait.
+//! A node that lost its state and whose clock is behind may issue versions below its earlier ones.
+//! It therefore waits until a session tells it which of its versions its peers know. A mark in the
+//! store records the end of the wait; a node that restarts without this mark waits again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use std::time::Duration;
 use crate::engram::belief::Cause;
 use crate::replica::content::Content;
 
-/// The longest wait, as a multiple of the time without progress.
+/// The longest wait, as a multiple of the time without progress that ends a wait.
 const LONGEST: u32 = 6;
 
 /// Submissions that wait for the first contact of their space.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     pub(crate) contents: BTreeMap<Arc<str>, Content>,
-    /// The cause of the latest one.
+    /// The cause of the latest submission.
     pub(crate) cause: Option<Cause>,
 }
 

@@ -21,8 +21,8 @@ pub(crate) struct DotIssuer {
     clock: Arc<Clock>,
     random: Box<dyn FnMut() -> u64 + Send>,
     minted: u64,
-    /// The greatest own version that was above every version known here when it arrived; after
-    /// [`Self::relearn`], the greatest plausible one.
+    /// The greatest own version, read from the state or received, that was above every known one at
+    /// that time; after [`Self::relearn`], the greatest plausible one.
     foreign: u64,
 }
 

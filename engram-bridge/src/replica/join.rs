@@ -24,9 +24,9 @@ pub(crate) struct JoinReport {
     pub(crate) given_up: bool,
     /// A dot under which both sides hold different contents.
     pub(crate) clash: Option<Dot>,
-    /// Dots over the limit of one node.
+    /// The number of dots dropped because one node had too many.
     pub(crate) dots_dropped: usize,
-    /// Suppressed digests over the limit of one record.
+    /// The number of suppressed digests dropped because the record had too many.
     pub(crate) suppressions_dropped: usize,
 }
 
@@ -38,8 +38,8 @@ impl SpaceState {
 
     /// Joins `arrived` with the row of `change`.
     ///
-    /// `arrived` names only plausible versions, and only contents that are held or were delivered
-    /// with it.
+    /// `arrived` must name only plausible versions, and only contents that are held or were
+    /// delivered with it.
     pub(crate) fn plan_join(
         &self,
         mut change: Change,

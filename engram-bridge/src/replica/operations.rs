@@ -41,8 +41,8 @@ impl From<Change> for Planned {
 const FRESH: &str = "the issuer's dots are above every own entry";
 
 impl SpaceState {
-    /// Submits `content` of the node's own engine. The engine never saw the peers' versions, so the
-    /// new dot replaces only own dots.
+    /// Submits `content` of the node's own engine. The engine may not have seen the peers'
+    /// versions, so the new dot replaces only own dots.
     pub(crate) fn plan_submit(
         &self,
         content: Content,
@@ -130,8 +130,8 @@ impl SpaceState {
         Ok(Some(Planned { change, faults }))
     }
 
-    /// Replaces every held version of its id by `content`, and releases it and the given content
-    /// from suppression.
+    /// Replaces every held version of the id with `content`, and releases `content` and the digest
+    /// `given` from suppression.
     pub(crate) fn plan_resolve(
         &self,
         content: Content,
@@ -181,7 +181,8 @@ impl SpaceState {
     }
 
     /// Removes from the record of `id` the parts whose versions are not plausible. `None` if there
-    /// are none. This node's own part among them is reissued under plausible versions.
+    /// are none. If this node's own part is among them, its writes are reissued under plausible
+    /// versions.
     pub(crate) fn plan_drop_implausible(
         &self,
         id: &str,
@@ -213,8 +214,8 @@ impl SpaceState {
     }
 }
 
-/// The change of a submission whose content is suppressed. It is not written, but still replaces
-/// this node's other versions.
+/// The change of a submission whose content is suppressed. The content is not written, but still
+/// replaces this node's other versions.
 fn plan_suppressed(
     id: &Arc<str>,
     entry: &Entry,
@@ -244,8 +245,8 @@ fn above(record: &Record, issuer: &mut DotIssuer) -> Result<Dot, PatternError> {
     }
 }
 
-/// The write that an unchanged submission confirms: the greatest dot of the current key under which
-/// `digest` is live.
+/// The last write after an unchanged submission: the greatest dot of the current key under which
+/// `digest` is live, unless there is none or the recorded last write is later.
 fn confirmed_write(entry: &Entry, digest: Digest, issuer: &DotIssuer) -> Option<LastWrite> {
     let own = entry.record.of_node(issuer.node()).filter(|(_, live)| *live == digest);
     let confirmed = own.map(|(version, value)| LastWrite { version, value }).last();

@@ -11,7 +11,7 @@ use crate::replica::encoding::{Cursor, hash, put_bytes, put_count};
 
 /// The maximum number of live dots of one node in one record.
 pub use engram_vclock::MAX_NODE_DOTS;
-/// The maximum number of digests that one record suppresses.
+/// The maximum number of digests that one record may suppress.
 pub use engram_vclock::MAX_SUPPRESSED;
 
 const TAG: &[u8; 8] = b"ecb2reco";

@@ -23,7 +23,7 @@ pub(crate) struct Refused(BTreeMap<String, RefusedPattern>);
 
 impl Refused {
     /// Applies the outcome of a submission: the accepted ids and the refused patterns. Returns the
-    /// patterns that were not refused for the same reason before.
+    /// patterns that were not refused for the same reason before, and every further copy of an id.
     pub(crate) fn update<'i>(
         &mut self,
         taken: impl Iterator<Item = &'i str>,

@@ -17,7 +17,7 @@ pub const MANY_VERSIONS: usize = 8;
 pub struct SubmitReport {
     /// Patterns that became new versions.
     pub written: usize,
-    /// Patterns that this node submitted last in the same form.
+    /// Patterns equal to this node's last submission under the same id.
     pub unchanged: usize,
     /// Patterns whose contents were forgotten on purpose and stay forgotten.
     pub suppressed: usize,
@@ -57,8 +57,8 @@ pub struct MergedView {
     /// Patterns of this node's engine that the cluster refuses, in ascending order of ids. They are not
     /// among `patterns`.
     pub refused: Vec<RefusedPattern>,
-    /// The time of the latest change in this process, by the clock of this node; the epoch if there
-    /// was none.
+    /// The time of the latest change of the visible patterns in this process, by the clock of this
+    /// node; the epoch if there was none.
     pub changed_at: Timestamp,
     /// The time of the latest snapshot of the engine, or of the latest change if that is later. It
     /// survives a restart if the store does; the time of a snapshot that changed nothing survives
@@ -135,7 +135,8 @@ pub enum Submitted {
     Suppressed,
     /// It is a blend of several versions that was handed out before; nothing was written.
     Echoed,
-    /// It waits for the first contact of the space. The merged view shows it already.
+    /// It waits for the first contact of the space. Until then, the merged view shows it if its id has
+    /// no visible pattern.
     Waiting,
 }
 

@@ -17,7 +17,8 @@ use crate::engram::pattern::SemanticPattern;
 pub struct Retention {
     /// The greatest age of a shown pattern, relative to the present of its space. The present is
     /// the lower median, over the roster members with a live pattern, of the time of each member's
-    /// newest pattern: no single clock moves it, and an idle space loses nothing.
+    /// newest pattern: among three or more members, no single clock moves it beyond the times of the
+    /// others, and an idle space loses nothing.
     pub max_age: Option<Duration>,
     /// The maximum number of patterns that a space shows: those with the highest confidence; at equal
     /// confidence, the newest.
@@ -25,7 +26,7 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Shows patterns of every age and number.
+    /// Shows all patterns.
     pub const ALL: Self = Self { max_age: None, max_patterns: None };
 
     /// Hides patterns older than `max_age`.

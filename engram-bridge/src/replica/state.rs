@@ -41,7 +41,7 @@ pub(crate) struct StoredRow {
 /// The live state of a space.
 ///
 /// Every change is a list of [`Change`]s. They are [staged](Self::stage), made durable, and
-/// [installed](Self::install): records, contents, tree and view never disagree.
+/// [installed](Self::install), so that records, contents, tree and view always agree.
 pub(crate) struct SpaceState {
     rules: Rules,
     entries: BTreeMap<Arc<str>, Entry>,
@@ -247,7 +247,7 @@ impl SpaceState {
         self.entries.values().flat_map(|entry| entry.visible.iter().cloned()).collect()
     }
 
-    /// The ids with more than one live content, ascending.
+    /// The ids with more than one live content that is not suppressed, ascending.
     pub(crate) fn conflicting(&self) -> impl Iterator<Item = &Arc<str>> {
         let several = |(_, entry): &(&Arc<str>, &Entry)| versions(&entry.record) > 1;
         self.entries.iter().filter(several).map(|(id, _)| id)
@@ -293,7 +293,7 @@ impl SpaceState {
         &self.updates
     }
 
-    /// The version summary of the space and its records by version.
+    /// The index of the records by version, with the version summary of the space.
     pub(crate) const fn clocks(&mut self) -> &mut ClockIndex {
         &mut self.clocks
     }
@@ -308,7 +308,8 @@ impl SpaceState {
     }
 }
 
-/// The number of different contents that a strategy chooses from.
+/// The number of different contents that a strategy chooses from. A single live dot counts even if
+/// its content is suppressed.
 fn versions(record: &Record) -> usize {
     match record.siblings.len() {
         single @ (0 | 1) => single,

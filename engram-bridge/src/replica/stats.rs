@@ -16,7 +16,8 @@ pub struct SpaceStats {
     pub visible: u64,
     /// Patterns with more than one version to choose from.
     pub conflicting: u64,
-    /// Patterns with [`MANY_VERSIONS`](crate::replica::MANY_VERSIONS) or more.
+    /// Patterns with at least [`MANY_VERSIONS`](crate::replica::MANY_VERSIONS) versions to choose
+    /// from.
     pub crowded: u64,
     /// Records without live dots.
     pub deletions: u64,

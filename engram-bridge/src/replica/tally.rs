@@ -59,7 +59,8 @@ impl Tallies {
         self.unlisted = unlisted.map(|(_, tally)| tally.entries).sum();
     }
 
-    /// The greatest version of `node` that a record of this space ever covered; 0 if none did.
+    /// The greatest version of `node` that a record of this space covered since the last recount; 0
+    /// if none did.
     pub(crate) fn greatest(&self, node: &[u8; 32]) -> u64 {
         self.nodes.get(node).map_or(0, |tally| tally.greatest)
     }

@@ -35,7 +35,8 @@ impl Visible {
 
 /// Applies `strategy` to the live contents of `record` that are not suppressed.
 ///
-/// A pure function of those contents. A content that is shown unchanged is shared.
+/// A pure function of those contents and of the number of live dots that name each of them. A
+/// content that is shown unchanged is shared.
 pub(crate) fn visible(
     record: &Record,
     contents: &Contents,

@@ -40,7 +40,8 @@ impl SpaceState {
         self.waiting.as_ref()?.cause
     }
 
-    /// Holds the contents back until the first contact. Returns whether the merged view changed.
+    /// Holds the contents back until the first contact is over. Returns whether the merged view
+    /// changed.
     pub(crate) fn wait_with(
         &mut self,
         contents: impl Iterator<Item = Content>,

@@ -9,7 +9,7 @@ use crate::replica::report::MANY_VERSIONS;
 pub(super) struct Counts {
     /// With more than one version to choose from.
     pub(super) conflicting: u64,
-    /// With [`MANY_VERSIONS`](MANY_VERSIONS) or more.
+    /// With at least [`MANY_VERSIONS`](MANY_VERSIONS) versions to choose from.
     pub(super) crowded: u64,
     /// Without live dots. A default record does not count.
     pub(super) deletions: u64,
