@@ -65,7 +65,7 @@ pub enum StateEvent {
         /// The distance in nanoseconds.
         ahead: u64,
     },
-    /// Records of peers were refused because of a cap.
+    /// A record of a peer, or a part of it, was refused because of a cap.
     OverCap {
         /// The space.
         space: SpaceId,

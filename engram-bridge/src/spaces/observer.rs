@@ -14,12 +14,12 @@ pub trait ConsolidationObserver: Send + Sync {
     /// Called after each `update_cache` of the engine, even if nothing changed.
     fn on_run(&self, run: &ConsolidationRun);
 
-    /// Called when visible beliefs change, by the engine or by peers. Does nothing by default.
+    /// Called when the engine or the peers change visible beliefs. Does nothing by default.
     fn on_updates(&self, updates: &[BeliefUpdateRecord]) {
         let _ = updates;
     }
 
-    /// Called when patterns of the snapshot are refused; they stay in the local view. Does nothing by default.
+    /// Called when patterns of a snapshot are refused; they stay in the local view. Does nothing by default.
     fn on_refused(&self, refused: &[RejectedPattern]) {
         let _ = refused;
     }

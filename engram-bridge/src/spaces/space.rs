@@ -172,7 +172,7 @@ impl Space {
         !self.shared.journal.is_failing()
     }
 
-    /// Calls `work` with the version summary of the space and its records by version.
+    /// Calls `work` with the index of the space's records by version, and with its version summary.
     pub(crate) fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) {
         work(self.state_mut().clocks());
     }

@@ -18,7 +18,7 @@ pub struct GossipStats {
     pub space: SpaceStats,
     /// The writes of this node, over all its spaces.
     pub writes: WriteStats,
-    /// Its network, over all its spaces.
+    /// The network of this node, over all its spaces.
     pub network: engram_gossip_net::Stats,
 }
 
@@ -43,7 +43,7 @@ pub struct WriteStats {
     pub suppressions_dropped: u64,
     /// Parts of records that were refused for now, because their versions lie too far in the future.
     pub implausible: u64,
-    /// Members whose versions were refused as too far in the future. If this counts most members, this node's
+    /// Members whose versions were refused as too far in the future. If most members are counted, this node's
     /// clock is behind.
     pub implausible_members: u64,
     /// Members that wrote versions more than [`CLOCK_TOLERANCE`](crate::replica::CLOCK_TOLERANCE) ahead of this

@@ -229,7 +229,7 @@ impl Store {
         Self { node, replaces, rules, recovery, shared, learns_spaces, spaces, unhosted }
     }
 
-    /// Compacts a store that takes much more than its rows need. A failure only wastes disk space.
+    /// Compacts a store that takes much more space than its rows need. A failure only wastes disk space.
     fn compact_if_sparse(&self) {
         let needed = self.shared.usage().bytes + ROW_BYTES * self.recovery.records();
         let taken = self.shared.stats().stored_bytes.unwrap_or(0);
@@ -415,8 +415,8 @@ impl Store {
         self.shared.view_changes()
     }
 
-    /// Sets the members of the roster. [`Caps::unlisted_entries`] bounds the other nodes that records of peers
-    /// may name.
+    /// Sets the members of the roster. [`Caps::unlisted_entries`] limits the context entries of other
+    /// nodes.
     pub fn set_members(&self, members: impl IntoIterator<Item = NodeId>) {
         let own = self.replaces.iter().copied().chain([self.node]);
         let members = members.into_iter().chain(own).map(<[u8; 32]>::from);
@@ -431,7 +431,7 @@ impl Store {
     }
 
     /// Processes the greeting of a peer: the next version of this node exceeds the greatest one that the peer
-    /// knows.
+    /// knows, unless that is implausible.
     pub fn greeted(&self, greeting: Greeting) {
         self.shared.greeted(greeting);
     }
@@ -474,7 +474,7 @@ impl Store {
     }
 
     /// Returns unused space of the store to the file system. Changes wait for it; readers do not. A store that
-    /// takes much more than its rows need is compacted when it is opened.
+    /// takes much more space than its rows need is compacted when it is opened.
     ///
     /// # Errors
     /// [`StorageError`] if nothing is stored, if the store cannot be written, or if a backup is running

@@ -1,4 +1,4 @@
-//! Submissions wait for the first contact of the space.
+//! Holds submissions back until the first contact of the space is over.
 
 use std::collections::BTreeSet;
 
@@ -54,14 +54,15 @@ impl Space {
     ) -> Result<(), StorageError> {
         let Some(cause) = self.state().waiting_cause() else { return Ok(()) };
         self.change(writer, cause, |state, issuer| {
-            // If the versions are exhausted, the engine's next submission is refused, too, and reports it.
+            // If the versions are exhausted, the engine's next submission is refused with this cause.
             let plan = |content| state.plan_submit(content, issuer).ok()?.1;
             waiting.into_iter().filter_map(plan).collect()
         })?;
         Ok(())
     }
 
-    /// Holds the contents until the first contact of the space. Returns whether the merged view changed.
+    /// Holds the contents until the first contact of the space is over. Returns whether the merged view
+    /// changed.
     pub(super) fn wait_with(&self, contents: impl Iterator<Item = Content>, cause: Cause) -> bool {
         let changed = self.state_mut().wait_with(contents, cause);
         if changed {

@@ -37,8 +37,9 @@ const MAX_BYTES: usize = 4 << 20;
 impl Space {
     /// Submits the patterns that this node's engine consolidated.
     ///
-    /// A pattern that equals this node's last submission under its id changes nothing. Any other pattern
-    /// becomes a new version concurrent with those of the peers. A missing pattern is *not* removed, since
+    /// A pattern that equals this node's last submission under its id changes nothing. Any other valid
+    /// pattern becomes a new version concurrent with those of the peers, unless its content was forgotten or is
+    /// a blend that was handed out. A missing pattern is *not* removed, since
     /// Engram's snapshot shrinks at every restart. When this returns, all new versions are durable. Costs a
     /// comparison of each pattern with the last submitted one, and a hash of each that differs.
     ///
@@ -193,7 +194,7 @@ impl Space {
     /// Withdraws this node's own versions of `id`; the versions of others stay. Returns whether there was
     /// anything to withdraw.
     ///
-    /// Afterwards, an equal submission of the engine changes nothing; a different one becomes visible.
+    /// Afterwards, an equal submission of the engine changes nothing; a different one becomes a new version.
     ///
     /// # Errors
     /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
@@ -242,8 +243,8 @@ impl Space {
         self.change_each(ids, &mut |state, issuer, id| state.plan_forget(id, issuer))
     }
 
-    /// Replaces all versions of a pattern that are known here by `pattern`. Only for a person or a program that
-    /// compared them; never call it automatically.
+    /// Replaces all versions of a pattern that this node knows with `pattern`. Only for a person or a program
+    /// that compared them; never call it automatically.
     ///
     /// # Errors
     /// [`SubmitError`] if the pattern, with the citations that `citations` selects, is not valid or cannot be
