@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 /// Maximum bytes per second that each of a hundred idle nodes may send.
 const OWN: f64 = 160.0;
+/// The same with the headers of QUIC, UDP and IP.
 const ON_THE_WIRE: f64 = 600.0;
 /// Maximum seconds until all records are on all nodes.
 const NEWS: f64 = 10.0;
@@ -23,7 +24,7 @@ fn main() {
     news();
 }
 
-/// A paused clock that advances to the next timer.
+/// A runtime whose paused clock advances to the next timer.
 fn virtual_time() -> Runtime {
     Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
 }
@@ -48,7 +49,7 @@ fn idle_hour() {
     print("handshakes", input, all, "handshakes", ("the first ones", first));
 }
 
-/// Root adverts once a second, together with the membership's packets.
+/// Measures the traffic of idle nodes: one root advert per second, and the membership's packets.
 fn idle_traffic() {
     for (input, membership) in
         [("100 nodes, static seeds", static_seeds as fn(usize) -> _), ("100 nodes, SWIM", swim)]
@@ -67,7 +68,8 @@ fn rates(input: &str, own: f64, wire: f64) {
     print("idle traffic, all headers", input, wire, "B/s", ("600 B/s", ON_THE_WIRE));
 }
 
-/// A hundred nodes with new records, spread by adverts alone; measures the slowest node.
+/// Measures how long adverts alone take to spread a new record of each of a hundred nodes to all of
+/// them.
 fn news() {
     for (input, dying) in [("100 nodes", 0), ("100 nodes, 10 die", 10)] {
         let took = virtual_time().block_on(async {

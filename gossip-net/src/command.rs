@@ -14,7 +14,7 @@ use crate::{SessionReport, SyncError};
 pub(crate) enum Command {
     /// The peer dialled this node and proved its identity.
     Accepted(Connection),
-    /// Open a session that begins after now, and send its result.
+    /// Open a session that begins after this request, and send its result.
     Request(Answer),
     /// Open a session over views of the caller.
     RequestPreview(PreviewRequest),

@@ -57,7 +57,8 @@ impl NetConfig {
         }
     }
 
-    /// Checks every value.
+    /// Checks all values except those of `session`, which [`Gossip::bind`](crate::Gossip::bind)
+    /// checks.
     ///
     /// # Errors
     /// [`ConfigError`] names the first invalid field and its valid range.

@@ -168,7 +168,8 @@ fn udp(config: &NetConfig) -> io::Result<Arc<dyn AsyncUdpSocket>> {
     TokioRuntime.wrap_udp_socket(bind(config.listen)?)
 }
 
-/// Binds an address. Unspecified IPv6 accepts IPv4 as well, regardless of the system's default.
+/// Binds an address. The unspecified IPv6 address accepts IPv4 as well, regardless of the system's
+/// default.
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket2::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
@@ -209,7 +210,7 @@ async fn handshake(
     }
 }
 
-/// TLS has negotiated a protocol; this check catches a peer that omits the negotiation.
+/// TLS refuses a peer that offers only other protocols; this check catches a peer that offers none.
 fn speaks_our_version(connection: &Connection) -> bool {
     let data = connection
         .handshake_data()

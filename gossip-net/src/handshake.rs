@@ -85,7 +85,8 @@ pub enum HandshakeError {
     Closed(String),
 }
 
-/// TLS alerts (RFC 8446, section 6) as QUIC close codes (RFC 9001, section 4.8).
+/// The QUIC close code of a TLS alert (RFC 8446, section 6) is its number plus this (RFC 9001,
+/// section 4.8).
 const ALERT_BASE: u64 = 0x100;
 const BAD_CERTIFICATE: u64 = ALERT_BASE + 42;
 const UNSUPPORTED_CERTIFICATE: u64 = ALERT_BASE + 43;

@@ -1,7 +1,8 @@
 //! The limits of the transport and the scheduler.
 //!
-//! quinn's defaults would let one peer claim hundreds of mebibytes. With these, a peer claims at
-//! most [`CONNECTION_WINDOW`], and an unauthenticated remote only a bounded handshake.
+//! quinn's defaults would let one peer fill hundreds of mebibytes of memory. With these limits,
+//! unread and unacknowledged stream data of one peer take at most [`CONNECTION_WINDOW`] and
+//! [`SEND_WINDOW`], and an unauthenticated remote causes only a bounded handshake.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -14,9 +15,9 @@ pub use engram_gossip_proto::schedule::limits::*;
 /// session at a time. The rest is slack for sessions that are being refused, and lets one packet
 /// report the end of several streams. All streams share the connection's window.
 pub const MAX_STREAMS: u32 = 32;
-/// Unread bytes that a peer may have in flight on one stream.
+/// Bytes that a peer may send on one stream ahead of the reader.
 pub const STREAM_WINDOW: u32 = 1024 * 1024;
-/// Unread bytes that a peer may have in flight on all streams of its connection.
+/// Bytes that a peer may send on all streams of its connection ahead of the readers.
 pub const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 /// Sent bytes that may await a peer's acknowledgement.
 pub const SEND_WINDOW: u64 = 2 * 1024 * 1024;
@@ -37,7 +38,8 @@ pub const INCOMING_BUFFER: u64 = 64 * 1024;
 pub const INCOMING_BUFFER_TOTAL: u64 = 4 * 1024 * 1024;
 /// Concurrent incoming handshakes; further attempts are refused.
 pub const MAX_HANDSHAKES: usize = 64;
-/// Running handshakes at which an attempt has to prove its address first (QUIC Retry).
+/// Number of running handshakes from which on an attempt has to prove its address first (QUIC
+/// Retry).
 pub const RETRY_ABOVE_HANDSHAKES: usize = 16;
 /// Concurrent handshakes per address; further attempts from it are refused.
 pub const MAX_HANDSHAKES_PER_ADDRESS: usize = 32;
@@ -47,19 +49,19 @@ pub const RECHECK_INTERVAL: Duration = Duration::from_secs(600);
 pub const MAX_LOOKUPS: usize = 64;
 /// Maximum duration of a name lookup.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
-/// Addresses of a name that a dial tries.
+/// Maximum number of addresses of a name that a dial tries.
 pub const MAX_ADDRESSES: usize = 8;
 /// How long a dial waits for an address to answer before it tries the next one in parallel (RFC
 /// 8305, section 5).
 pub const DIAL_DELAY: Duration = Duration::from_millis(250);
-/// Certificates in a peer's chain, including its own.
+/// Maximum number of certificates in a peer's chain, including its own.
 pub const MAX_CHAIN: usize = 8;
 
 // Limits per session.
 
 /// How long a peer may take to accept one frame, or to allow a stream. Silence is limited by
 /// [`SessionConfig::idle_timeout`](engram_gossip_proto::SessionConfig::idle_timeout); a peer that
-/// sends no byte until then counts as dead, and its connection is closed.
+/// answers a session with no byte until then counts as dead, and its connection is closed.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum duration of a session. The next session continues with the rest.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(600);
@@ -73,7 +75,7 @@ pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MAX_MEMBERSHIP_PACKET: usize = 900;
 /// Bytes of roots in a membership packet.
 pub const PACKET_ADVERT: usize = 160;
-/// Members that are asked to probe a member that did not answer.
+/// Maximum number of members that are asked to probe a member that did not answer.
 pub const MAX_INDIRECT_PROBES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 
 // Queues.

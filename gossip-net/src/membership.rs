@@ -78,7 +78,7 @@ pub enum MembershipInput<'a> {
     Started {
         /// The node itself.
         us: NodeId,
-        /// The members that it may know.
+        /// The roster in force.
         roster: &'a Roster,
     },
     /// A new roster is in force.

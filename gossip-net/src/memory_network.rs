@@ -1,4 +1,5 @@
-//! An in-memory network: carries the UDP packets of nodes without sockets, in virtual time.
+//! An in-memory network: carries the UDP packets of nodes without the machine's sockets, in virtual
+//! time.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -40,7 +41,7 @@ pub struct Conditions {
     pub loss: f64,
     /// The fraction of packets that arrive twice.
     pub duplication: f64,
-    /// Larger UDP payloads are lost.
+    /// The maximum UDP payload in bytes; larger ones are lost.
     pub mtu: usize,
 }
 

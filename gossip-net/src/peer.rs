@@ -45,7 +45,7 @@ pub(crate) struct PeerTask {
     /// The resolved addresses of the peer.
     addresses: Vec<SocketAddr>,
     dial: Option<Dial>,
-    /// The last published cause why the peer is unreachable.
+    /// The cause in the last published `Event::Unreachable`.
     told: Option<HandshakeError>,
     sessions: Sessions,
     lingering: Lingering,

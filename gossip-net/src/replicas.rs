@@ -53,7 +53,7 @@ pub trait Replicas: Send + Sync + 'static {
     }
 }
 
-/// Type-erased replicas, so that the transport below compiles once.
+/// Type-erased replicas, so that the transport compiles only once.
 pub(crate) trait Source: Send + Sync {
     /// Creates the machine of a session that this node opens with `peer`.
     fn open(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine;
@@ -100,7 +100,7 @@ pub(crate) struct Replicated<R> {
 }
 
 impl<R: Replicas> Replicated<R> {
-    /// Checks that a session can be opened.
+    /// Creates the source of sessions, and checks that a session can be opened.
     pub(crate) fn new(
         replicas: Arc<R>,
         parameters: Parameters,

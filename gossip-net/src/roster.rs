@@ -13,7 +13,7 @@ pub struct Member {
     /// Its name: unique within the roster, used only in messages and reports.
     pub name: String,
     /// Its listen address, `host:port`, resolved again for every dial. `None` if this node cannot
-    /// dial it (behind NAT, for example): then it has to dial this node.
+    /// dial the member (behind NAT, for example): then the member has to dial this node.
     pub address: Option<String>,
 }
 

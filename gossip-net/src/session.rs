@@ -17,7 +17,8 @@ use crate::schedule::SessionClaims;
 use crate::stream::{Abort, FrameStream, Linger, StreamError};
 use crate::{NodeId, SyncError, TimedStep};
 
-/// After a frame above this size, a session yields to the runtime, so that the packets leave early.
+/// After a frame of more bytes than this, a session yields to the runtime, so that the packets
+/// leave early.
 const LARGE: usize = 64 << 10;
 
 /// The end of a session.
@@ -44,8 +45,8 @@ pub(crate) enum Failure {
     Failed(SyncError),
 }
 
-/// Opens a session over `connection`, with the machine that `machine` creates just before. Its
-/// first packet carries the FIN of the stream `before`.
+/// Opens a session over `connection`. Calls `machine` once the stream is open. The first packet
+/// carries the FIN of the stream `before`.
 pub(crate) async fn open(
     shared: Arc<Shared>,
     peer: NodeId,

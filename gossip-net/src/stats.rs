@@ -17,7 +17,7 @@ pub struct Stats {
     /// [`HandshakeError::reason`](crate::HandshakeError::reason).
     pub connections_failed: BTreeMap<&'static str, u64>,
     /// Connections that broke. Connections that a peer closed with a reason count as failed
-    /// instead.
+    /// or replaced instead.
     pub connections_lost: u64,
     /// Connections that were replaced by another one to the same peer.
     pub connections_replaced: u64,

@@ -33,7 +33,7 @@ impl Validity {
             let (_, parsed) = parse_x509_certificate(certificate).ok()?;
             let validity = parsed.validity();
             let [from, until] = [validity.not_before, validity.not_after].map(|time| {
-                // No certificate predates 1970.
+                // Times before 1970 count as 1970.
                 let seconds = u64::try_from(time.timestamp()).unwrap_or(0);
                 SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
             });

@@ -94,7 +94,7 @@ impl Socket {
 }
 
 /// The first [`MAX_ADDRESSES`] distinct addresses, alternating between the families (RFC 8305,
-/// section 4), each with whether it is IPv6.
+/// section 4). In `found`, each address is paired with whether it counts as IPv6.
 fn by_turns(found: impl Iterator<Item = (SocketAddr, bool)>) -> Vec<SocketAddr> {
     let (v6, v4): (Vec<_>, Vec<_>) = found.partition(|(_, is_v6)| *is_v6);
     let mut addresses: Vec<SocketAddr> = Vec::new();

@@ -226,7 +226,7 @@ mod two_ends {
         at
     }
 
-    /// Received bytes beyond the buffered first packets: the rest of a handshake.
+    /// Maximum number of bytes that the rest of a handshake adds to the buffered first packets.
     const HANDSHAKE_BYTES: u64 = 8 * 1024;
 
     #[tokio::test(start_paused = true)]

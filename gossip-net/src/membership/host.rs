@@ -60,8 +60,9 @@ impl Gossip {
         metadata.insert(CONSOLIDATION_ROOT.to_owned(), self.advert(ADVERT_ROOM));
     }
 
-    /// Handles the metadata of a membership message that `from` sent. If its roots differ from
-    /// ours, a session with it begins soon in the background. Metadata without roots is ignored.
+    /// Handles the metadata of a membership message that `from` sent. If the roots in it
+    /// differ from ours, a session with `from` begins soon in the background. Metadata without
+    /// roots is ignored.
     ///
     /// # Errors
     /// As [`handle_advert`](Self::handle_advert).

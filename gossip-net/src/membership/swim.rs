@@ -167,7 +167,8 @@ impl Engine {
     fn connected(&mut self, peer: NodeId) {
         let Self { foca: Some(foca), out, .. } = self else { return };
         if foca.iter_members().all(|member| member.id().node != peer) {
-            // The incarnation is not compared: any incarnation answers.
+            // The incarnation does not matter: a node answers an announcement to any of its
+            // incarnations.
             ignore(foca.announce(Instance { node: peer, incarnation: 0 }, out));
         }
     }
@@ -276,8 +277,8 @@ impl Engine {
     }
 }
 
-/// A node adopts an incarnation of itself that others report only below this limit: a faulty
-/// member could otherwise exhaust the numbers.
+/// If others report a greater incarnation of this node, it continues above that, but only below
+/// this limit: a faulty member could otherwise exhaust the numbers.
 const MAX_LEARNT_INCARNATION: u64 = u64::MAX / 2;
 
 fn liveness(state: State) -> Liveness {

@@ -128,7 +128,7 @@ impl PeerTask {
         }
     }
 
-    /// The roster may give the peer another address.
+    /// Dials the peer again if the roster gives it another address.
     pub(super) fn on_moved(&mut self) {
         let address = self.state.notes().member.address.clone();
         if self.address != address {
@@ -138,7 +138,8 @@ impl PeerTask {
         }
     }
 
-    /// The peer answered at another member's address.
+    /// Handles an answer of the peer at another member's address: dials it there unless it is
+    /// connected or being dialled.
     pub(super) fn on_sighted(&mut self, address: SocketAddr) {
         let is_new = self.sighted.replace(address) != Some(address);
         if is_new && self.link.is_none() && self.dial.is_none() && self.lookup.is_none() {

@@ -21,9 +21,10 @@ use crate::{HandshakeError, SyncError, TimedStep};
 /// The running sessions with a peer, and the waiting requests.
 #[derive(Default)]
 pub(super) struct Sessions {
-    /// The session that this node opened, and the one that the peer opened. Both run only if two
-    /// sessions cross.
+    /// The session that this node opened. It runs alongside `accepted` only while two sessions
+    /// cross.
     pub(super) opened: Option<Opened>,
+    /// The session that the peer opened.
     pub(super) accepted: Option<Accepted>,
     /// Streams of the peer's sessions that await the scheduler's decision: one whose command is in
     /// the mailbox, and one behind it. The scheduler decides in order.
@@ -176,7 +177,7 @@ impl PeerTask {
         });
     }
 
-    /// The peer opens a session.
+    /// Handles a stream on which the peer opens a session.
     pub(super) fn on_stream(&mut self, mut send: SendStream, mut recv: RecvStream) {
         self.note_sign_of_life();
         // This packet may also have carried the FIN of an earlier stream.

@@ -1,4 +1,4 @@
-//! The README's first program equals the example, word for word.
+//! The README contains the whole example `three_maps`, word for word.
 
 #[test]
 fn the_page_shows_the_example_whole() {

@@ -82,7 +82,8 @@ fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// Partitions the nodes into two halves, each with new records, until they have lost each other.
+/// Partitions the nodes into two halves, each with new records, until their connections are lost,
+/// and checks that all become equal again after the partition.
 async fn heals(network: &MemoryNetwork, nodes: &[Node]) {
     let (count, known) = (nodes.len(), nodes[0].store.ids().len());
     let half = address(count / 2);
@@ -103,7 +104,7 @@ async fn heals(network: &MemoryNetwork, nodes: &[Node]) {
     network.cut(|_, _| false);
     let took = until(nodes, "all are equal again", all_equal).await;
     println!("{count} nodes are equal {took:?} after the partition healed");
-    assert!(took <= Duration::from_secs(75), "one longest back-off, and a few seconds: {took:?}");
+    assert!(took <= Duration::from_secs(75), "the longest back-off and a few seconds: {took:?}");
     until(nodes, "all are connected again", all_connected).await;
     let permits = NetConfig::new(address(0));
     for sessions in sessions {

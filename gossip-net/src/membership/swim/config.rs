@@ -21,8 +21,8 @@ pub struct SwimConfig {
     /// How long a suspected member has to refute the suspicion. Default: 5 s. At least
     /// `probe_interval`.
     pub suspicion: Duration,
-    /// The incarnation of this node, larger at each start. The other members correct a smaller one.
-    /// `None`, the default, uses the system clock in milliseconds.
+    /// The incarnation of this node. It should be larger at each start; the other members correct a
+    /// smaller one. `None`, the default, uses the system clock in milliseconds.
     pub incarnation: Option<u64>,
     /// Makes the choice of probed members repeatable. `None`, the default, seeds from the system.
     pub seed: Option<u64>,
@@ -55,7 +55,7 @@ impl Default for SwimConfig {
 
 impl SwimConfig {
     /// The maximum time until all of `members` members detect a crashed one, if no packet is lost:
-    /// a full rotation of probes plus the suspicion.
+    /// two full rotations of probes plus the suspicion.
     pub fn detection_time(&self, members: usize) -> Duration {
         let turns = u32::try_from(2 * members).unwrap_or(u32::MAX);
         self.probe_interval.saturating_mul(turns) + self.suspicion

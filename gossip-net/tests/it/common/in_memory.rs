@@ -87,7 +87,7 @@ pub(crate) fn all_equal(nodes: &[Node]) -> bool {
     nodes.windows(2).all(|pair| pair[0].store.roots() == pair[1].store.roots())
 }
 
-/// The virtual time until `holds`, polled ten times a second.
+/// Waits until `holds`, polled ten times a second; returns the virtual time that passed.
 pub(crate) async fn until(nodes: &[Node], what: &str, holds: impl Fn(&[Node]) -> bool) -> Duration {
     let begun = Instant::now();
     while !holds(nodes) {
@@ -101,7 +101,7 @@ pub(crate) fn handshakes(nodes: &[Node]) -> u64 {
     nodes.iter().map(|node| node.gossip.stats().handshakes_dialled).sum()
 }
 
-/// Bytes per second that each idle node sends: gossip-net's own, and with all headers.
+/// Measures the bytes per second that each idle node sends: gossip-net's own, and with all headers.
 pub(crate) async fn idle(network: &MemoryNetwork, nodes: &[Node]) -> [f64; 2] {
     const SECONDS: u32 = 120;
     nodes[0].store.write("a pattern");
@@ -124,7 +124,8 @@ pub(crate) async fn idle(network: &MemoryNetwork, nodes: &[Node]) -> [f64; 2] {
     [own, wire]
 }
 
-/// The time until all records are on all nodes, if the last `dying` nodes are cut off at once.
+/// Writes a record on each node, cuts off the last `dying` nodes soon after, and returns the time
+/// until the others are equal and have all of each other's records.
 pub(crate) async fn converges(
     network: &MemoryNetwork,
     mut nodes: Vec<Node>,

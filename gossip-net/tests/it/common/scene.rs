@@ -9,7 +9,7 @@ use quinn::{Connection, TransportConfig};
 use super::raw::{Certificate, RawClient, client_config, patient};
 use super::{Cluster, Node, Ready, absent, quiet, roster, take};
 
-/// Two honest nodes and a member that they trust.
+/// Two honest nodes, and a faulty member in the roster of `a`.
 pub(crate) struct Scene {
     pub(crate) network: MemoryNetwork,
     pub(crate) cluster: Cluster,
@@ -54,7 +54,7 @@ impl Scene {
         connection
     }
 
-    /// The error with which the faulty member's session fails at `a`.
+    /// Waits until a session with the faulty member fails at `a`, and returns the error.
     pub(crate) async fn failure(&mut self) -> SyncError {
         let bad = self.bad.id();
         let failed = self.a.wait_for(|event| match event {

@@ -1,4 +1,4 @@
-//! A minimal replica set: records in a map, digests recomputed at every query.
+//! A minimal replica set: records in a map, and digests of subtrees computed at every query.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,14 +27,14 @@ pub(crate) struct Store {
 /// A greeting of a peer, and the number of records in the store at its arrival.
 pub(crate) type Greeted = (NodeId, Greeting, usize);
 
-/// Number of sessions with a pinned view: current and maximum.
+/// Number of pinned views: current and maximum.
 #[derive(Default)]
 struct Sessions {
     now: AtomicUsize,
     most: AtomicUsize,
 }
 
-/// A session with a pinned view.
+/// Counts a pinned view until it is dropped.
 struct Open(Arc<Sessions>);
 
 #[derive(Default)]
