@@ -29,7 +29,7 @@ pub struct RedbStateStore {
     folder: PathBuf,
     cache: usize,
     /// Read-locked by each use of the database. Opening, closing and compaction take the write lock, so they
-    /// wait for a running commit.
+    /// wait for all running calls.
     open: RwLock<Open>,
     /// Read-locked by each backup. A compaction fails if it cannot take the write lock at once; if it waited,
     /// commits would wait for the backup, too.
