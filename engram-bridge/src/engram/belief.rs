@@ -11,7 +11,7 @@ use crate::engram::timestamp::Timestamp;
 /// The maximum number of belief updates that are remembered, as in Engram.
 pub(crate) const MAX_RECENT_UPDATES: usize = 512;
 
-/// The maximum number of belief updates that wait for a log; the oldest are dropped.
+/// The maximum number of belief updates that wait for a log; further ones displace the oldest.
 pub(crate) const MAX_COLLECTED_UPDATES: usize = 65_536;
 
 /// The cause of a change of the merged view.

@@ -42,8 +42,8 @@ impl Confidence {
     }
 
     /// Takes `raw` from an engine without validation, including NaN and numbers outside 0..=1. A
-    /// submission refuses a pattern with such a confidence and reports it; the pattern stays in the
-    /// local view.
+    /// submission refuses a pattern with an invalid confidence and reports it; the pattern stays in
+    /// the local view.
     pub const fn from_engine(raw: f32) -> Self {
         Self(raw + 0.0)
     }

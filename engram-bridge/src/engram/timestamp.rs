@@ -25,7 +25,8 @@ impl Timestamp {
 
     /// The time of the system's clock, clamped to the range.
     ///
-    /// No replicated value depends on this clock; it dates reports for people.
+    /// A store with [`Environment::system`](crate::Environment::system) uses this clock for its
+    /// versions and reports.
     pub fn now() -> Self {
         let nanoseconds = match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
