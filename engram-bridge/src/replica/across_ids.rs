@@ -52,7 +52,7 @@ impl Default for AcrossIds {
     }
 }
 
-/// The role of a visible pattern among the others of its space, and its confidence there.
+/// The role of a visible pattern among the others of its space, and its adjusted confidence.
 ///
 /// `Display` explains it in a few lines.
 #[derive(Clone, Debug, PartialEq)]

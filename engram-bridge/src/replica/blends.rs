@@ -6,7 +6,8 @@ use engram_merkle::Digest;
 
 use crate::engram::pattern::SemanticPattern;
 
-/// The maximum number of blends of one pattern that are remembered; the oldest is dropped.
+/// The maximum number of blends of one pattern that are remembered; a further one displaces the
+/// oldest.
 pub(crate) const MAX_BLENDS: usize = 8;
 
 /// The blends of one pattern that this process handed out. They end with the process, as the

@@ -2,8 +2,8 @@
 
 use engram_merkle::{AnyHasher, Digest, HEADER_LEN, Hasher};
 
-/// Hashes `body` under `tag`, which names its kind and the version of its encoding. A new encoding
-/// needs a new tag, so that two kinds of input never hash alike.
+/// Hashes `body` under `tag`, which names the kind of `body` and the version of its encoding. A new
+/// encoding needs a new tag, so that two kinds of input never hash alike.
 pub(crate) fn hash(hasher: &AnyHasher, tag: &[u8; 8], body: &[u8]) -> Digest {
     const LENGTH: usize = HEADER_LEN - 8;
     let mut header = [0; HEADER_LEN];

@@ -46,9 +46,9 @@ pub struct LiveVersion {
     pub digest: Digest,
     /// Its content.
     pub pattern: Arc<SemanticPattern>,
-    /// The dots that name it: several nodes may have found the same content.
+    /// The dots that name its content: several nodes may have found the same one.
     pub writes: Vec<Dot>,
-    /// Whether it was forgotten, so that it is not shown.
+    /// Whether its content was forgotten, so that it is not shown.
     pub suppressed: bool,
     /// The source from which its content first reached this node.
     pub introduced: Introduced,

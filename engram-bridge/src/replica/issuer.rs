@@ -101,7 +101,7 @@ impl DotIssuer {
         }
     }
 
-    /// The clock for a join of the node's own writes.
+    /// The hybrid clock, for a join that may reissue this node's writes.
     pub(crate) const fn hybrid(&mut self) -> &mut HybridClock {
         &mut self.hybrid
     }

@@ -40,7 +40,7 @@ impl Placement {
         }
     }
 
-    /// The edits for a change, if the rows of `before` may or may not be in the store.
+    /// The edits for a change, if it is unknown which rows of `before` and `after` are in the store.
     pub(crate) fn anew(before: &[Content], after: Vec<Content>) -> Self {
         let mut gone: Vec<Digest> = without(before, &after).iter().map(Content::digest).collect();
         if !is_beside(&after) {

@@ -49,8 +49,8 @@ pub struct RejectedPattern {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct MergedView {
-    /// One pattern for each id with a shown version, in ascending order of ids. A strategy that
-    /// keeps all versions shows them all, the representative of the id first.
+    /// One pattern for each id with a shown version or a waiting submission, in ascending order of ids.
+    /// A strategy that keeps all versions shows them all, the representative of the id first.
     pub patterns: Vec<Arc<SemanticPattern>>,
     /// The number of further patterns that the [`Retention`](crate::replica::Retention) hides.
     pub hidden: usize,

@@ -4,14 +4,14 @@ use super::versions;
 use crate::replica::record::Record;
 use crate::replica::report::MANY_VERSIONS;
 
-/// The number of records of a space by kind.
+/// Counts of a space's records by kind, and of their suppressed digests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// With more than one version to choose from.
+    /// Records with more than one version to choose from.
     pub(super) conflicting: u64,
-    /// With at least [`MANY_VERSIONS`](MANY_VERSIONS) versions to choose from.
+    /// Records with at least [`MANY_VERSIONS`](MANY_VERSIONS) versions to choose from.
     pub(super) crowded: u64,
-    /// Without live dots. A default record does not count.
+    /// Records without live dots. A default record does not count.
     pub(super) deletions: u64,
     /// Digests that records suppress or once suppressed.
     pub(super) suppressed: u64,
