@@ -58,7 +58,8 @@ pub struct StoreConfig {
     pub replaces: Vec<NodeId>,
     /// The memory spaces that the node hosts from the start. [`Store::add_space`] adds others.
     pub spaces: Vec<SpaceId>,
-    /// Whether the node also hosts every stored space and every space that a peer names. Default: no.
+    /// Whether the node also hosts the stored spaces and the spaces that peers name, up to [`MAX_SPACES`] in
+    /// all. Default: no.
     pub learn_spaces: bool,
     /// The hash of the tree, of records and of contents. Equal on all nodes.
     pub hash: AnyHasher,

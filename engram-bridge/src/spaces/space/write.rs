@@ -375,7 +375,7 @@ impl Space {
         Ok(effect.view_changed)
     }
 
-    /// Plans changes, makes them durable, and installs them. Every change of the state goes through here.
+    /// Plans changes, makes them durable, and installs them. Every change of records goes through here.
     ///
     /// The writer excludes other changes of the space meanwhile. Readers see the previous state until the
     /// change is durable, and wait only while it is installed.
