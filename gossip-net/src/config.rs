@@ -28,7 +28,7 @@ pub struct NetConfig {
     /// When the node contacts its peers, and its rate limits.
     pub schedule: ScheduleConfig,
     /// Silence after which a connection is closed; a keep-alive is sent after a third of it. `None`,
-    /// the default, means three intervals, but at least three minutes.
+    /// the default, means three intervals, but at least three minutes and at most a day.
     pub idle_timeout: Option<Duration>,
     /// Maximum time that a shutdown waits for running sessions. Default: 5 s.
     pub shutdown_grace: Duration,

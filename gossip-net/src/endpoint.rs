@@ -124,8 +124,8 @@ impl Socket {
         Ok((connection, peer))
     }
 
-    /// Closes all connections and waits up to `grace` until the peers have been notified and the
-    /// port is free.
+    /// Closes all connections. Waits up to `grace` until the peers have been notified, and again up
+    /// to `grace` until the port is free.
     pub(crate) async fn close(&self, grace: Duration) {
         let Some(endpoint) = self.abandon() else { return };
         if timeout(grace, endpoint.wait_idle()).await.is_err() {

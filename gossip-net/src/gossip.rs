@@ -122,10 +122,10 @@ impl Gossip {
     /// session, or to inspect the peer's records.
     ///
     /// `pin` is called directly before the session begins, and again if the session is reopened
-    /// because it crossed a session of the peer. The session claims nothing, so it withholds no
-    /// record from other sessions, and it does not affect their schedule. Sync sessions take
-    /// precedence. To the peer it is an ordinary session: a view that must not change the peer's
-    /// records has to answer without records of its own.
+    /// because it crossed a session of the peer or its connection was replaced. The session claims
+    /// nothing, so it withholds no record from other sessions, and it does not affect their
+    /// schedule. Sync sessions take precedence. To the peer it is an ordinary session: a view that
+    /// must not change the peer's records has to answer without records of its own.
     ///
     /// # Errors
     /// As [`sync_with`](Self::sync_with), and [`SyncError::TooManyPreviews`] if

@@ -12,7 +12,7 @@ use crate::NodeId;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// The peer proved a key that is not in our roster.
+    /// The peer presented a key that is not in our roster.
     #[error("{node} is not in the roster; add it if it belongs to the cluster")]
     NotInRoster {
         /// The id of its key.

@@ -35,8 +35,8 @@ pub(crate) const SERVER_NAME: &str = "engram-gossip.invalid";
 /// The crypto provider, passed explicitly everywhere: another crate could set a different
 /// process-wide default, or none could be set.
 ///
-/// AES-128 comes first: it matches the strength of P-256 certificates, and its SHA-256 runs in
-/// hardware.
+/// AES-128 comes first: it matches the strength of P-256 certificates, and many CPUs
+/// accelerate its SHA-256.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     let suites =
         vec![TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256];
@@ -87,7 +87,7 @@ pub(crate) enum Expected {
     Member(Arc<Roster>),
 }
 
-/// Verifies one peer: first its chain and its possession of the key, as WebPKI does, then the node id.
+/// Verifies one peer: its chain, as WebPKI does, its node id, and its possession of the key.
 pub(crate) struct PeerVerifier {
     trust: Trust,
     expected: Expected,

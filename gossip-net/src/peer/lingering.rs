@@ -17,8 +17,8 @@ pub(super) struct Lingering {
     draining: Vec<(RecvStream, Instant)>,
 }
 
-/// How long a FIN waits for a packet to share: as long as QUIC delays acknowledgements, and far
-/// less than the peer waits for it.
+/// How long a FIN waits for a packet to share: as long as QUIC delays acknowledgements, and much
+/// shorter than the peer's wait for it.
 const FIN_DELAY: Duration = Duration::from_millis(25);
 
 impl Lingering {
