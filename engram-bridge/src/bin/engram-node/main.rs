@@ -13,11 +13,14 @@ mod ctl;
 mod diff;
 mod episodes;
 mod event;
+mod explained;
 mod export;
 mod files;
 mod follow;
 mod host;
 mod init;
+#[cfg(unix)]
+mod keeper;
 mod kind;
 mod metrics;
 mod migrate;
