@@ -10,6 +10,7 @@ mod check;
 mod control;
 #[cfg(unix)]
 mod ctl;
+mod days;
 mod diff;
 mod episodes;
 mod event;
