@@ -4,6 +4,7 @@
 #[macro_use]
 mod terminal;
 
+mod agreement;
 mod backlog;
 mod certs;
 mod check;
@@ -82,8 +83,8 @@ fn main() -> ExitCode {
         Task::Init(task) => task.run(),
         Task::Certs(task) => task.run(),
         Task::Check(task) => task.run(),
-        Task::Watch(task) => task.run(),
-        Task::Diff(task) => task.run(),
+        Task::Watch(task) => return agreement::status(task.run()),
+        Task::Diff(task) => return agreement::status(task.run()),
         Task::Keys => {
             out!("{}", ClusterConfig::reference());
             Ok(())
