@@ -40,7 +40,11 @@ async fn answer(shared: Arc<Shared>, incoming: Incoming, _permit: HandshakePermi
         Err(HandshakeError::Abandoned(_)) => return,
         Err(cause) => {
             shared.counters.update(|stats| count(&mut stats.connections_failed, cause.reason()));
-            return shared.events.publish(Event::Refused { address, cause });
+            // A remote that vanished was not refused either.
+            if cause != HandshakeError::TimedOut {
+                shared.events.publish(Event::Refused { address, cause });
+            }
+            return;
         }
     };
     shared.counters.update(|stats| stats.handshakes_accepted += 1);

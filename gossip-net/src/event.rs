@@ -37,7 +37,7 @@ pub enum Event {
         retry_in: Duration,
     },
     /// A remote dialled this node and one side refused the other, or the handshake failed. No byte
-    /// of gossip was exchanged. A remote that ends its own handshake is not reported.
+    /// of gossip was exchanged. A remote that ends its own handshake, or vanishes, is not reported.
     Refused {
         /// The remote address.
         address: SocketAddr,
