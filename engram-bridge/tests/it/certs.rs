@@ -76,7 +76,7 @@ fn a_refused_init_writes_nothing() {
 }
 
 #[test]
-fn a_half_written_authority_is_removed() {
+fn an_existing_file_blocks_the_other() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     fs::write(at.join("ca.pem"), "mine").unwrap();
