@@ -1,4 +1,4 @@
-//! The explanation of a pattern, for people.
+//! The explanation of a pattern as text.
 
 use serde_json::Value;
 

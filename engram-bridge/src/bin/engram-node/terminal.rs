@@ -15,7 +15,7 @@ macro_rules! outln {
 }
 
 /// Prints to standard output. The text is lost if the reader has closed the pipe; any other error ends the
-/// program with status 2, which no comparison has as its result, so that a truncated answer is not taken for a whole one.
+/// program with status 2, so that a truncated answer is not taken for a whole one.
 pub(crate) fn print(text: Arguments<'_>) {
     let mut output = io::stdout();
     match output.write_fmt(text).and_then(|()| output.flush()) {

@@ -1,4 +1,4 @@
-//! Words in texts for people.
+//! Words in messages.
 
 use std::fmt::Display;
 
