@@ -5,12 +5,12 @@ use std::sync::Arc;
 use quinn::Incoming;
 use tokio::task::JoinSet;
 
-use crate::Event;
 use crate::command::Command;
 use crate::endpoint::HandshakePermit;
 use crate::link::Close;
 use crate::node::{Phase, Shared};
 use crate::stats::count;
+use crate::{Event, HandshakeError};
 
 /// Answers each connection attempt in its own task until the node shuts down.
 pub(crate) async fn run(shared: Arc<Shared>) {
@@ -36,9 +36,15 @@ async fn answer(shared: Arc<Shared>, incoming: Incoming, _permit: HandshakePermi
     let accepted = shared.socket.accept(incoming, &shared.identity(), shared.roster()).await;
     let (connection, id) = match accepted {
         Ok(accepted) => accepted,
+        // The remote gave up: neither side refused the other.
+        Err(HandshakeError::Abandoned(_)) => return,
         Err(cause) => {
             shared.counters.update(|stats| count(&mut stats.connections_failed, cause.reason()));
-            return shared.events.publish(Event::Refused { address, cause });
+            // A remote that vanished was not refused either.
+            if cause != HandshakeError::TimedOut {
+                shared.events.publish(Event::Refused { address, cause });
+            }
+            return;
         }
     };
     shared.counters.update(|stats| stats.handshakes_accepted += 1);

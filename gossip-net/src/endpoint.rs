@@ -202,7 +202,7 @@ async fn handshake(
         .map_err(|_| HandshakeError::TimedOut)?
         // The fault that our verifier found is more precise than the resulting alert.
         .map_err(|error| {
-            verifier.verdict().unwrap_or_else(|| HandshakeError::of_connection(&error))
+            verifier.verdict().unwrap_or_else(|| HandshakeError::of_handshake(&error))
         })?;
     match speaks_our_version(&connection) {
         true => Ok(connection),

@@ -36,7 +36,8 @@ pub enum Event {
         /// Time until the next dial.
         retry_in: Duration,
     },
-    /// A remote dialled this node and was refused, or gave up. No byte of gossip was exchanged.
+    /// A remote dialled this node and one side refused the other, or the handshake failed. No byte
+    /// of gossip was exchanged. A remote that ends its own handshake, or vanishes, is not reported.
     Refused {
         /// The remote address.
         address: SocketAddr,

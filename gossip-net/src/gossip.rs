@@ -19,8 +19,8 @@ use crate::node::{Phase, Shared, SharedInit};
 use crate::peer;
 use crate::replicas::{Replicas, Replicated, open_over};
 use crate::{
-    BindError, Event, Events, Identity, Member, NetConfig, NodeId, PeerStatus, Roster, RoundReport,
-    SessionReport, Stats, SyncError, Validity, accept, driver, keep,
+    BindError, Event, Events, Identity, IdentityChange, Member, NetConfig, NodeId, PeerStatus,
+    Roster, RoundReport, SessionReport, Stats, SyncError, Validity, accept, driver, keep,
 };
 
 /// A running node: connected to the members of its roster, and synchronized with them.
@@ -243,20 +243,21 @@ impl Gossip {
     /// Replaces the certificate or the trusted authorities without a restart.
     ///
     /// New handshakes use them at once. Connections stay, except those whose peer the new
-    /// authorities do not accept.
+    /// authorities do not accept. Returns the parts that differ from the previous identity.
     ///
     /// # Errors
     /// [`RotateError`] if peers would refuse the certificate, or if it is for another key. The old
     /// identity stays in force.
-    pub fn set_identity(&self, identity: Identity) -> Result<(), RotateError> {
+    pub fn set_identity(&self, identity: Identity) -> Result<IdentityChange, RotateError> {
         let shared = self.shared();
         identity.check(SystemTime::now())?;
         if identity.node_id() != shared.us {
             return Err(RotateError::OtherNode { expected: shared.us, found: identity.node_id() });
         }
+        let change = identity.changes_from(&shared.identity());
         shared.set_identity(identity);
         shared.recheck.send_replace(());
-        Ok(())
+        Ok(change)
     }
 
     /// The validity of the certificate in force. A node with an expired certificate keeps its

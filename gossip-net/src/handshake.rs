@@ -80,6 +80,10 @@ pub enum HandshakeError {
         "the roster has no address for the peer; add one, or wait for the peer to dial this node"
     )]
     NoAddress,
+    /// The peer ended the handshake, for example because the two nodes dialled each other and the
+    /// other connection serves.
+    #[error("the peer ended the handshake ({0}); this node dials again unless it is connected")]
+    Abandoned(String),
     /// The connection ended for another reason.
     #[error("the connection ended: {0}")]
     Closed(String),
@@ -96,6 +100,9 @@ const ACCESS_DENIED: u64 = ALERT_BASE + 49;
 const DECRYPT_ERROR: u64 = ALERT_BASE + 51;
 const CERTIFICATE_REQUIRED: u64 = ALERT_BASE + 116;
 const NO_APPLICATION_PROTOCOL: u64 = ALERT_BASE + 120;
+/// QUIC's code for a connection that an application closes during the handshake (RFC 9000, section
+/// 10.2.3).
+const APPLICATION_ERROR: u64 = 0x0c;
 /// QUIC's code for a server that accepts no connection now (RFC 9000, section 20.1).
 const CONNECTION_REFUSED: u64 = 0x02;
 
@@ -121,6 +128,7 @@ impl HandshakeError {
             Self::TimedOut => "timed_out",
             Self::Address(_) => "address",
             Self::NoAddress => "no_address",
+            Self::Abandoned(_) => "abandoned",
             Self::Closed(_) => "closed",
         }
     }
@@ -139,6 +147,19 @@ impl HandshakeError {
                 Self::OtherAuthority
             }
             _ => Self::UnusableCertificate(error.to_string()),
+        }
+    }
+
+    /// Converts the error that ended a handshake, if our own verification did not fail.
+    pub(crate) fn of_handshake(error: &ConnectionError) -> Self {
+        match error {
+            ConnectionError::ApplicationClosed(_) => Self::Abandoned(error.to_string()),
+            ConnectionError::ConnectionClosed(close)
+                if u64::from(close.error_code) == APPLICATION_ERROR =>
+            {
+                Self::Abandoned(error.to_string())
+            }
+            _ => Self::of_connection(error),
         }
     }
 

@@ -38,9 +38,23 @@ pub struct Identity {
     pub(crate) reset_secret: [u8; 32],
 }
 
+/// The parts of an identity that a new one replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IdentityChange {
+    /// The trusted authorities.
+    pub authority: bool,
+    /// The certificate chain.
+    pub certificate: bool,
+    /// The encoding of the key; the key itself stays.
+    pub key: bool,
+}
+
 /// The trusted authorities. The roster has to admit a certificate's node as well.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust {
+    /// In the order of the file.
+    certificates: Arc<[CertificateDer<'static>]>,
     pub(crate) roots: Arc<RootCertStore>,
     pub(crate) clients: Arc<dyn ClientCertVerifier>,
 }
@@ -146,6 +160,16 @@ impl Identity {
         self.validity
     }
 
+    /// The parts in which this identity differs from `before`.
+    pub(crate) fn changes_from(&self, before: &Self) -> IdentityChange {
+        let roots = |identity: &Self| identity.trust.certificates.clone();
+        IdentityChange {
+            authority: roots(self) != roots(before),
+            certificate: self.certified.cert != before.certified.cert,
+            key: self.reset_secret != before.reset_secret,
+        }
+    }
+
     /// Checks, as a peer would, that the trusted authority issued this certificate, and that it
     /// is valid at `now` and usable by clients and servers.
     ///
@@ -192,14 +216,15 @@ impl Validity {
 impl Trust {
     fn new(authority: &Source) -> Result<Self, IdentityError> {
         let mut roots = RootCertStore::empty();
-        for certificate in authority.certificates()? {
-            roots.add(certificate).map_err(|fault| authority.certificate_error(&fault))?;
+        let certificates = authority.certificates()?;
+        for certificate in &certificates {
+            roots.add(certificate.clone()).map_err(|fault| authority.certificate_error(&fault))?;
         }
         let roots = Arc::new(roots);
         let clients = WebPkiClientVerifier::builder_with_provider(roots.clone(), tls::provider())
             .build()
             .map_err(|fault| authority.certificate_error(&fault))?;
-        Ok(Self { roots, clients })
+        Ok(Self { certificates: certificates.into(), roots, clients })
     }
 }
 

@@ -48,7 +48,7 @@ pub use error::{AdvertError, BindError, RotateError, SyncError, TimedStep};
 pub use event::{Event, Events};
 pub use gossip::Gossip;
 pub use handshake::HandshakeError;
-pub use identity::{Identity, IdentityError};
+pub use identity::{Identity, IdentityChange, IdentityError};
 pub use membership::{
     ADVERT_ROOM, CONSOLIDATION_ROOT, HostSwim, Liveness, Membership, MembershipInput, StaticSeeds,
 };

@@ -123,6 +123,16 @@ impl Journal {
         }
     }
 
+    /// Notes whether the store refuses changes, before the first change does. [`retry`](Self::retry) ends the
+    /// failure.
+    pub(crate) fn check(&self) {
+        let Some(store) = self.store.as_ref().filter(|_| !self.is_failing()) else { return };
+        if let Err(failure) = store.check_writable() {
+            self.queue().figures.failure = Some(failure.clone());
+            (self.on_state)(Some(failure));
+        }
+    }
+
     /// Tries a commit without changes if the last commit failed.
     pub(crate) fn retry(&self) {
         if self.is_failing() {

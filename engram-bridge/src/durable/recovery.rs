@@ -59,10 +59,13 @@ impl fmt::Display for Recovery {
         match self {
             Self::InMemory => f.write_str("nothing is stored; the state ends with the process"),
             Self::New => f.write_str("the store is new"),
-            Self::Loaded { records } => write!(f, "the store holds {records} records, all sound"),
+            Self::Loaded { records } => {
+                write!(f, "the store holds {}, all sound", counted(*records, "record", "records"))
+            }
             Self::Repaired { records, lost, rows } => {
-                write!(f, "{rows} rows of the store are damaged or missing; {records} records ")?;
-                f.write_str("were kept, and the peers send the others")?;
+                let rows = counted(*rows, "row of the store is", "rows of the store are");
+                let kept = counted(*records, "record was", "records were");
+                write!(f, "{rows} damaged or missing; {kept} kept, and the peers send the others")?;
                 let ids = lost.iter().map(|(space, id)| format!("{id:?} in {space}"));
                 let ids: Vec<String> = ids.take(3).collect();
                 match ids.is_empty() {
@@ -77,6 +80,11 @@ impl fmt::Display for Recovery {
             ),
         }
     }
+}
+
+/// A number with the words that follow it: `1 row is`, `2 rows are`.
+pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// Why a store cannot be opened. The store is unchanged.

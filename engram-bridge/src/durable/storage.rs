@@ -34,6 +34,15 @@ pub trait StateStore: Send + Sync {
     /// full disk has free space again.
     fn commit(&self, batch: &Batch) -> Result<(), StorageError>;
 
+    /// Checks whether the store takes changes now, without changing a row. A [`Store`](crate::Store) calls it once,
+    /// when it has read the rows. Returns `Ok` by default: the first commit then reports a failure.
+    ///
+    /// # Errors
+    /// [`StorageError::Full`] or [`StorageError::ReadOnly`] if a commit would fail.
+    fn check_writable(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     /// The size of the store, as far as it is known. Does not wait for a commit.
     fn usage(&self) -> StoreUsage {
         StoreUsage::default()

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use engram_gossip_net::{
-    BindError, Gossip, Identity, IdentityError, Member, Membership, NetConfig, NodeId, Roster,
-    RosterError, RotateError, StaticSeeds,
+    BindError, Gossip, Identity, IdentityChange, IdentityError, Member, Membership, NetConfig,
+    NodeId, Roster, RosterError, RotateError, StaticSeeds,
 };
 #[cfg(feature = "swim")]
 use engram_gossip_net::{Swim, SwimConfig, SwimConfigError};
@@ -170,7 +170,10 @@ fn differing<'t>(old: &'t Table, new: &'t Table) -> impl Iterator<Item = &'t Str
 
 /// The outcome of a reload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reload {
+    /// Keys of `[tls]` whose files have other contents than the ones in use before.
+    pub loaded: Vec<String>,
     /// Keys with a changed value that takes effect at the next start.
     pub waiting: Vec<String>,
 }
@@ -207,7 +210,7 @@ impl Node {
         let roster = roster(after, self.gossip.node_id())?;
         let identity = identity(after).map_err(StartError::from)?;
         after.limits.check()?;
-        self.gossip.set_identity(identity)?;
+        let change = self.gossip.set_identity(identity)?;
         self.gossip.set_roster(roster);
         self.gossip.set_limits(after.limits)?;
         let mut waiting = Vec::new();
@@ -220,8 +223,18 @@ impl Node {
         if replaced(before) != replaced(after) {
             waiting.push("peers.replaces".to_owned());
         }
-        Ok(Reload { waiting })
+        Ok(Reload { loaded: loaded(change), waiting })
     }
+}
+
+/// The keys of the files that a new identity was read from, as far as they changed.
+fn loaded(change: IdentityChange) -> Vec<String> {
+    let parts = [
+        ("tls.ca", change.authority),
+        ("tls.certificate", change.certificate),
+        ("tls.key", change.key),
+    ];
+    parts.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key.to_owned()).collect()
 }
 
 impl ClusterConfig {

@@ -174,7 +174,8 @@ impl Store {
     }
 
     /// Opens the state in `store`, or creates it. [`recovery`](Self::recovery) describes the state of the
-    /// store. Reads and verifies all rows: O(state).
+    /// store, and [`write_stats`](Self::write_stats) whether it takes changes. Reads and verifies all rows:
+    /// O(state).
     ///
     /// # Errors
     /// [`OpenError`] if the store cannot be used. The store is unchanged.
@@ -188,6 +189,7 @@ impl Store {
         let mut opened = Self::with_states(&config, environment, recovery, Some(store), states);
         opened.unhosted = Mutex::new(unhosted);
         opened.shared.journal.repair(repairs)?;
+        opened.shared.journal.check();
         opened.compact_if_sparse();
         Ok(opened)
     }

@@ -1,10 +1,13 @@
 //! Requests to a running node over the socket in its state folder.
 
 use std::fs;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Instant;
 
+use engram_bridge::durable::{Batch, RedbStateStore, StateStore as _};
 use serde_json::Value;
 
 use crate::common::process::*;
@@ -32,6 +35,12 @@ fn every_step_of_the_runbook_is_a_request() {
     assert_eq!((&submitted["event"], &submitted["written"]), (&"submitted".into(), &3.into()));
     assert_eq!(ctl(&["state"])["patterns"], 3);
     let explained = ctl(&["explain", "default", &json]);
+    let shown = ["ctl", "--config", "cluster.toml", "explain", "default", "p"];
+    let shown = succeeds(&shown, &node);
+    assert!(
+        shown.starts_with("pattern \"p\" of default: confidence 0.5, strength 0.5, 1 citation,")
+    );
+    assert!(shown.contains("\n  version ") && shown.contains("\n  knows node-a ("), "{shown}");
     let version = explained["versions"][0]["digest"].as_str().unwrap().to_owned();
     assert_eq!(explained["id"], odd);
     assert_eq!(ctl(&["resolve", "default", &version[..12], &json])["version"], *version);
@@ -56,7 +65,11 @@ fn every_step_of_the_runbook_is_a_request() {
     let own_id = succeeds(&["certs", "show", "node.pem"], &node);
     let own_id = own_id.lines().next().unwrap().to_owned();
     let state = ["ctl", "--config", "cluster.toml", "state"];
-    assert!(succeeds(&state, &node).starts_with("1 patterns, root "));
+    assert!(succeeds(&state, &node).starts_with("1 pattern, root "));
+    let after = succeeds(&["ctl", "state", "--config", "cluster.toml", "--json"], &node);
+    assert_eq!(serde_json::from_str::<Value>(&after).unwrap()["patterns"], 1);
+    let copy = fails(&["ctl", "--config", "cluster.toml", "backup", "copy"], &node);
+    assert_eq!(copy.matches("/copy").count(), 1, "{copy}");
     for (wrong, complaint) in [
         (&["forget", "other", "p"][..], "hosts no space \"other\""),
         (&["explain", "default", "none"], "never held the pattern \"none\""),
@@ -72,7 +85,15 @@ fn every_step_of_the_runbook_is_a_request() {
         assert!(said.contains(complaint), "{wrong:?}: {said}");
     }
 
-    assert_eq!(ctl(&["stop"])["event"], "stopping");
+    let text = fs::read_to_string(node.join("cluster.toml")).unwrap();
+    fs::write(node.join("cluster.toml"), text.clone() + "\n[gossip]\nfanout = 0\nmad = 1\n")
+        .unwrap();
+    let reload = fails(&["ctl", "--state-folder", "state", "reload"], &node);
+    assert!(reload.contains("is refused; gossip.fanout (line"), "{reload}");
+    assert!(!reload.contains("\\n"), "{reload}");
+    fs::write(node.join("cluster.toml"), text).unwrap();
+
+    assert_eq!(ctl(&["stop"])["event"], "stopped");
     process.event("stopped");
     assert!(process.ends());
     assert!(fails(&state, &node).contains("is it running"));
@@ -115,6 +136,46 @@ fn stale_control_socket_is_replaced() {
     second.signal("TERM");
     second.event("stopped");
     assert!(second.ends());
+}
+
+#[test]
+fn a_missing_control_socket_is_created_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let socket = node.join("state/control.sock");
+    fs::create_dir_all(&socket).unwrap();
+    let mut process = Process::start(&["--config", "cluster.toml"], &node);
+    assert!(process.event("listening")["socket"].is_null());
+    assert!(process.seen.iter().any(|event| event["event"] == "no_control_socket"));
+    fs::remove_dir(&socket).unwrap();
+    process.event("control_socket_recovered");
+    let state = ["ctl", "--config", "cluster.toml", "state"];
+    succeeds(&state, &node);
+    fs::remove_file(&socket).unwrap();
+    let begun = Instant::now();
+    while !engram_node(&state, &node).status.success() {
+        assert!(begun.elapsed() < DEADLINE, "no new socket");
+    }
+    process.signal("TERM");
+    assert!(process.ends() && !socket.exists());
+}
+
+#[test]
+fn a_stopped_node_has_freed_folder_and_ports() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    for _ in 0..3 {
+        let mut process = Process::start(&["--config", "cluster.toml"], &node);
+        let listening = process.event("listening");
+        let [address, page] = ["address", "page"].map(|field| {
+            listening[field].as_str().unwrap().replace("http://", "").replace('/', "")
+        });
+        assert_eq!(succeeds(&["ctl", "--config", "cluster.toml", "stop"], &node), "stopped\n");
+        UdpSocket::bind(address).unwrap();
+        TcpListener::bind(page).unwrap();
+        RedbStateStore::new(node.join("state")).commit(&Batch::default()).unwrap();
+        assert!(process.ends());
+    }
 }
 
 #[test]

@@ -60,8 +60,6 @@ impl Found {
                 assert_eq!(unnamed.collect::<Vec<_>>(), Vec::<&String>::new(), "{damage}");
                 self.repaired += 1;
             }
-            // No remaining byte names a node: it could be the file of an unused store.
-            Recovery::New if damage.starts_with("0 bytes") => {}
             Recovery::SetAside { reason, .. } => {
                 assert!(held.is_empty() && !reason.is_empty(), "{damage}");
                 self.set_aside += 1;

@@ -3,9 +3,14 @@
 
 #![cfg(target_os = "linux")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::common::process::{Process, init, succeeds};
 use crate::kill::{Cluster, DEADLINE};
 
 /// Runs the node from a shell that first runs `setup`.
@@ -104,6 +109,80 @@ fn a_node_starts_on_a_read_only_disk() {
     assert_eq!(found, "loaded");
     assert!(patterns > acknowledged, "{patterns} of {acknowledged} and the shared one");
     assert!(refused.contains("cannot be written") && refused.contains("Read-only"), "{refused}");
+}
+
+fn set_mode(path: impl AsRef<Path>, mode: u32) {
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// Sets the permissions of the state folder of a node, and of the file in it.
+fn permit(node: &Path, [folder, file]: [u32; 2]) {
+    set_mode(node.join("state"), folder);
+    set_mode(node.join("state/state.redb"), file);
+}
+
+/// Checks that a node reports that it cannot store changes, and that it recovers after the repair.
+fn is_unready_until(process: &mut Process, node: &Path, repair: impl FnOnce()) {
+    let page = process.event("listening")["page"].as_str().unwrap().to_owned();
+    process.event("storage_failure");
+    assert!(!process.seen.iter().any(|event| event["event"] == "snapshot_failed"));
+    let watched = succeeds(&["watch", "--once", &page], node);
+    assert!(watched.contains("not ready: changes cannot be stored"), "{watched}");
+    assert!(watched.contains("critical: storage_failure"), "{watched}");
+    repair();
+    process.event("storage_recovered");
+    let watched = succeeds(&["watch", "--once", &page], node);
+    assert!(watched.contains(" ready, up "), "{watched}");
+}
+
+/// Starts and stops a node, which then has a store.
+fn used(folder: &Path) -> PathBuf {
+    let node = init(folder, 1).remove(0);
+    let mut process = Process::start(&["--config", "cluster.toml"], &node);
+    process.event("listening");
+    succeeds(&["ctl", "--config", "cluster.toml", "stop"], &node);
+    node
+}
+
+/// Before it gets any change, a node reports that it cannot store one, and that it has no socket.
+#[test]
+fn a_read_only_start_is_reported_and_recovers() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = used(folder.path());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_engram-node"));
+    command.args(["run", "--events", "--config", "cluster.toml"]).current_dir(&node);
+    if std::fs::metadata(&node).unwrap().uid() == 0 {
+        // Permissions do not bind root.
+        command.uid(65_534);
+        set_mode(folder.path(), 0o755);
+        set_mode(node.join("node.key"), 0o644);
+    }
+    permit(&node, [0o555, 0o444]);
+    let mut process = Process::spawn(command);
+    is_unready_until(&mut process, &node, || permit(&node, [0o777, 0o666]));
+    assert!(process.seen.iter().any(|event| event["event"] == "no_control_socket"));
+    if !process.seen.iter().any(|event| event["event"] == "control_socket_recovered") {
+        process.event("control_socket_recovered");
+    }
+    succeeds(&["ctl", "--config", "cluster.toml", "stop"], &node);
+    assert!(process.ends());
+}
+
+#[test]
+fn a_full_disk_is_reported_at_the_start() {
+    if !is_possible("prlimit --version") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let node = used(folder.path());
+    let mut command = node_after("trap '' XFSZ; ulimit -S -f 0");
+    command.args(["run", "--events", "--config", "cluster.toml"]).current_dir(&node);
+    let mut process = Process::spawn(command);
+    let id = process.id().to_string();
+    is_unready_until(&mut process, &node, || {
+        let lifted = Command::new("prlimit").args(["--pid", &id, "--fsize=unlimited"]).status();
+        assert!(lifted.unwrap().success());
+    });
 }
 
 /// Two processes on one folder: the second names the folder and ends, the first keeps running.

@@ -6,9 +6,13 @@ mod across_ids;
 #[cfg(feature = "http")]
 mod browser;
 #[cfg(all(feature = "node", unix))]
+mod certs;
+#[cfg(all(feature = "node", unix))]
 mod check;
 #[cfg(feature = "files")]
 mod cluster;
+#[cfg(all(feature = "node", unix))]
+mod compare;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod convergence;

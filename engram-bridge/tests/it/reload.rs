@@ -59,6 +59,19 @@ async fn reload_applies_peers_and_certificates() {
     let reload = node.reload(&before, &config("us", &(own + &peer(other)))).unwrap();
     assert_eq!(reload.waiting, ["peers.replaces"]);
 
+    // The files of [tls] change under the same names: the certificate, and the authorities.
+    let same = config("us", &(peer(us).replace("them", "us") + &peer(other)));
+    let loaded = || node.reload(&same, &same).unwrap().loaded;
+    assert_eq!(loaded(), Vec::<String>::new());
+    let key = fs::read_to_string(folder.path().join("us.key")).unwrap();
+    let renewed = ca.renew_node("us", &key, validity).unwrap();
+    write("us.pem", &renewed.certificate_pem);
+    assert_eq!(loaded(), ["tls.certificate"]);
+    let next = ClusterCa::generate("next", validity).unwrap();
+    write("ca.pem", &format!("{}{}", ca.certificate_pem(), next.certificate_pem()));
+    write("us.pem", &next.renew_node("us", &key, validity).unwrap().certificate_pem);
+    assert_eq!(loaded(), ["tls.ca", "tls.certificate"]);
+
     // An invalid configuration changes nothing: the node's own id among the peers, another node's
     // certificate.
     let refused = node.reload(&before, &config("us", &peer(us))).unwrap_err();

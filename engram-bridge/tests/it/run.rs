@@ -27,17 +27,23 @@ fn file_is_followed_over_bad_lines_and_rotation() {
     let arguments = ["--config", "cluster.toml", "--follow", "--snapshots", "own.jsonl"];
     // The file is created later.
     let mut process = Process::start(&arguments, &node);
-    process.event("rejected");
+    let missing = process.event("snapshots_unreadable");
+    assert!(missing["reason"].as_str().unwrap().contains("No such file"), "{missing}");
     append(&path, line(0, &["a"]).as_bytes());
+    process.event("snapshots_readable");
     patterns(&mut process, 1);
     // An unfinished line waits for its line ending.
     let next = line(1, &["b"]);
     append(&path, &next.as_bytes()[..40]);
     append(&path, &next.as_bytes()[40..]);
     patterns(&mut process, 2);
-    append(&path, b"{\"id\":\"caf\xe9\"}\nno JSON\n");
+    append(&path, b"{\"id\":\"caf\xe9\"}\nno JSON\nno JSON\n");
     append(&path, line(2, &["c"]).as_bytes());
-    assert_eq!(patterns(&mut process, 3), 2);
+    assert_eq!(patterns(&mut process, 3), 3);
+    let rejected = process.seen.iter().filter(|event| event["event"] == "rejected");
+    let lines: Vec<_> = rejected.map(|event| event["reason"].as_str().unwrap()).collect();
+    assert_eq!(lines.len(), 2, "one for each reason: {lines:?}");
+    assert!(lines[0].contains("own.jsonl:3: ") && lines[1].contains("own.jsonl:4: "), "{lines:?}");
     // The writer continues briefly after the rotation, and leaves an unfinished line.
     fs::rename(&path, &old).unwrap();
     append(&old, line(3, &["d"]).trim_end().as_bytes());

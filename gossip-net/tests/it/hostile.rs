@@ -14,7 +14,7 @@ use engram_gossip_net::{
 };
 use engram_gossip_proto::{DecodeError, RootAdvert, SessionError, SpaceId, Summary};
 use quinn::VarInt;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 #[tokio::test(start_paused = true)]
 async fn stream_flood_starves_no_other_peer() {
@@ -174,6 +174,26 @@ async fn advert_flood_is_dropped() {
     assert!(stats.datagrams_over_limit > 0, "{stats:?}");
     // The first session that an advert triggers gets no answer, so the connection is closed.
     assert!(stats.triggers <= 2, "{stats:?}");
+}
+
+/// A node drops its own dial when the connection that its peer dialled serves.
+#[tokio::test(start_paused = true)]
+async fn a_remote_that_gives_up_is_not_refused() {
+    let mut scene = Scene::new(&quiet()).await;
+    let address = scene.a.gossip.local_addr();
+    for step in 0..50 {
+        let dial =
+            scene.client.connect(client_config(Certificate::Of(&scene.bad), &[ALPN]), address);
+        _ = timeout(Duration::from_micros(200) * step, dial).await;
+    }
+    scene.client.connect_and_wait(client_config(Certificate::None, &[ALPN]), address).await;
+    let refused = scene.a.wait_for(|event| match event {
+        Event::Refused { cause, .. } => Some(cause.clone()),
+        _ => None,
+    });
+    assert_eq!(refused.await, HandshakeError::NoCertificate);
+    let failed = scene.a.gossip.stats().connections_failed;
+    assert!(!failed.contains_key("abandoned"), "{failed:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -134,6 +134,8 @@ pub struct Stats {
     pub peer_unsendable: u64,
     /// Records received that were refused.
     pub rejected: u64,
+    /// Those among them that were refused because the store of this side cannot write.
+    pub unstored: u64,
     /// Records received that this side never asked for, and keys requested that it never offered.
     /// It neither stores nor answers them.
     pub unasked: u64,

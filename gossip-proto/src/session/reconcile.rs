@@ -116,6 +116,8 @@ impl<V: View> Session<V> {
         self.stats.rejected += received.receipt.rejected.len() as u64;
         self.stats.unasked += u64::from(received.unasked);
         let rejected = &received.receipt.rejected;
+        let unstored = |(_, why): &&(_, Rejection)| *why == Rejection::StorageUnavailable;
+        self.stats.unstored += rejected.iter().filter(unstored).count() as u64;
         let is_handled = !rejected.is_empty() && rejected.iter().all(|(_, why)| why.is_final());
         for (id, reason) in received.receipt.rejected {
             if reason != Rejection::MissingContent {

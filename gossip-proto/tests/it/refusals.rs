@@ -55,6 +55,31 @@ fn a_full_side_sends_and_gets_nothing() {
     }
 }
 
+/// The disk of one side becomes full during the session.
+#[test]
+fn records_without_room_count_apart() {
+    for kind in KINDS {
+        let (a, b) = (kind(holding(1, 40)), kind(holding(2, 40)));
+        let spaces = |store: &Store| vec![(space("default"), store.pin())];
+        let suspects = vec![SpaceId::new("default").unwrap()];
+        let opener = SessionConfig { suspects, ..SessionConfig::default() };
+        let configs = (opener, SessionConfig::default());
+        let pair = Pair::new(configs, (parameters(), parameters()), (spaces(&a), spaces(&b)));
+        let mut frames = 0;
+        let contact = pair.run(|_, _, frame| {
+            frames += 1;
+            b.state.borrow_mut().is_full |= frames > 2;
+            vec![frame]
+        });
+        let stats = &contact.acceptor.stats;
+        assert!(stats.rejected > 0 && stats.unstored == stats.rejected, "{stats:?}");
+        b.state.borrow_mut().is_full = false;
+        b.state.borrow_mut().poison.insert("of_1_7".to_owned());
+        let stats = meet(&a, &b).acceptor.stats;
+        assert_eq!((stats.rejected, stats.unstored), (1, 0));
+    }
+}
+
 #[test]
 fn a_refused_record_comes_once_a_session() {
     const REFUSED: u64 = 30;

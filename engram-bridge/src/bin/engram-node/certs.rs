@@ -8,8 +8,9 @@ use clap::{Args, Subcommand};
 use engram_bridge::Timestamp;
 use engram_gossip_net::{ClusterCa, NodeId, Validity};
 
-use crate::Failure;
-use crate::files::{Access, write_new};
+use crate::files::{New, create};
+use crate::words::counted;
+use crate::{Failure, days};
 
 /// Creates a cluster's certificates, and shows the node id of one.
 #[derive(Subcommand)]
@@ -33,9 +34,9 @@ pub(crate) struct Ca {
     /// The folder to write to.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// The validity of the authority in days.
-    #[arg(long, value_name = "DAYS", default_value_t = 3650)]
-    days: u32,
+    /// The validity of the authority in days, to the end of the year 9999 at most.
+    #[arg(long, value_name = "DAYS", default_value = "3650", value_parser = days::parse)]
+    days: u64,
 }
 
 /// The node and the authority.
@@ -50,9 +51,10 @@ pub(crate) struct Order {
     /// The folder of NAME.key and NAME.pem.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// The validity of the certificate in days.
-    #[arg(long, value_name = "DAYS", default_value_t = 365)]
-    days: u32,
+    /// The validity of the certificate in days, at most that of the authority. Defaults to 365, or to
+    /// the rest of the authority's.
+    #[arg(long, value_name = "DAYS", value_parser = days::parse)]
+    days: Option<u64>,
 }
 
 /// Prints the node id of a certificate, as the peers' configurations name it, and its validity.
@@ -75,13 +77,12 @@ impl Certs {
 
 impl Ca {
     fn run(self) -> Result<(), Failure> {
-        let ca =
-            ClusterCa::generate(&self.name, Validity::days_from(SystemTime::now(), self.days))?;
-        fs::create_dir_all(&self.out)
-            .map_err(|error| format!("{}: {error}", self.out.display()))?;
-        // Write the key first: an authority without its key is useless.
-        write_new(&self.out.join("ca.key"), &ca.key_pem(), Access::Owner)?;
-        write_new(&self.out.join("ca.pem"), ca.certificate_pem(), Access::Everybody)
+        let validity = days::of_authority(SystemTime::now(), self.days)?;
+        let ca = ClusterCa::generate(&self.name, validity)?;
+        create(&[
+            New::private(self.out.join("ca.key"), ca.key_pem()),
+            New::public(self.out.join("ca.pem"), ca.certificate_pem()),
+        ])
     }
 }
 
@@ -89,11 +90,11 @@ impl Order {
     /// Creates a key and its certificate.
     fn make(self) -> Result<(), Failure> {
         let ca = self.authority()?;
-        let node = ca.issue_node(&self.name, self.validity())?;
-        fs::create_dir_all(&self.out)
-            .map_err(|error| format!("{}: {error}", self.out.display()))?;
-        write_new(&self.file("key"), &node.key_pem, Access::Owner)?;
-        write_new(&self.file("pem"), &node.certificate_pem, Access::Everybody)?;
+        let node = ca.issue_node(&self.name, self.validity(&ca)?)?;
+        create(&[
+            New::private(self.file("key"), node.key_pem),
+            New::public(self.file("pem"), node.certificate_pem),
+        ])?;
         outln!("{}", node.node_id);
         Ok(())
     }
@@ -101,7 +102,7 @@ impl Order {
     /// Creates a new certificate for the existing key.
     fn renew(self) -> Result<(), Failure> {
         let ca = self.authority()?;
-        let node = ca.renew_node(&self.name, &read(&self.file("key"))?, self.validity())?;
+        let node = ca.renew_node(&self.name, &read(&self.file("key"))?, self.validity(&ca)?)?;
         replace(&self.file("pem"), &node.certificate_pem)?;
         outln!("{}", node.node_id);
         Ok(())
@@ -119,8 +120,9 @@ impl Order {
         Ok(ClusterCa::from_pem(&certificate, &key)?)
     }
 
-    fn validity(&self) -> Validity {
-        Validity::days_from(SystemTime::now(), self.days)
+    fn validity(&self, ca: &ClusterCa) -> Result<Validity, Failure> {
+        let authority = Validity::of_certificate(ca.certificate_pem())?;
+        days::of_node(SystemTime::now(), self.days, authority)
     }
 
     fn file(&self, extension: &str) -> PathBuf {
@@ -149,7 +151,10 @@ pub(crate) fn until(validity: Validity, now: SystemTime) -> String {
     let at = format!("{}Z", at.split('.').next().unwrap_or_default());
     match validity.left(now) {
         _ if now < validity.from => format!("until {at}, but not valid yet; check the clock"),
-        Some(left) => format!("until {at}, {} days from now", left.as_secs() / 86_400),
+        Some(left) => {
+            let days = counted(left.as_secs() / 86_400, "day", "days");
+            format!("until {at}, {days} from now")
+        }
         None => format!("until {at}, which has passed; `engram-node certs rotate` renews it"),
     }
 }

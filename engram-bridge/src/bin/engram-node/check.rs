@@ -9,6 +9,7 @@ use engram_bridge::telemetry::EXPIRY_NOTICE;
 use engram_gossip_proto::SpaceId;
 
 use crate::certs::until;
+use crate::words::counted;
 use crate::{Failure, variables};
 
 /// Checks a configuration and the files it names as `run` does, and starts nothing.
@@ -35,7 +36,8 @@ impl Check {
         let spaces: Vec<_> = config.node.spaces.iter().map(SpaceId::as_str).collect();
         outln!("{} can be used", self.config.display());
         outln!("{} has the node id {}", config.node.name, identity.node_id());
-        outln!("it hosts {} and knows {} peers", spaces.join(", "), config.peers.len());
+        let peers = counted(config.peers.len() as u64, "peer", "peers");
+        outln!("it hosts {} and knows {peers}", spaces.join(", "));
         outln!("its certificate is valid {}", until(identity.validity(), now));
         match identity.validity().left(now) {
             None => outln!(

@@ -1,8 +1,9 @@
 //! Sends requests to a running node over the socket in its state folder.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf, absolute};
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use engram_bridge::config::ClusterConfig;
@@ -12,6 +13,9 @@ use crate::request::{Answer, Request};
 use crate::socket::SOCKET;
 use crate::{Failure, variables};
 
+/// The time that `stop` waits for the end of the process.
+const STOP_TIME: Duration = Duration::from_secs(60);
+
 /// Sends a request to a running node on this machine. Only the node's user and root may do so.
 ///
 /// Quote an id that contains spaces for the shell. An id that begins with a quotation mark is read as a JSON
@@ -20,19 +24,20 @@ use crate::{Failure, variables};
 #[derive(Args)]
 pub(crate) struct Ctl {
     /// The node's configuration, whose store.path names the state folder.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// The state folder itself. Defaults, without a configuration, to the folder of the shipped
     /// unit and image.
     #[arg(
         long,
         value_name = "DIR",
+        global = true,
         conflicts_with = "config",
         default_value = "/var/lib/engram-node/state"
     )]
     state_folder: PathBuf,
     /// Prints the answer as one JSON object.
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
     task: Task,
@@ -69,7 +74,8 @@ enum Task {
     Reload,
     /// Prints root, patterns and traffic.
     State,
-    /// Stops the node cleanly.
+    /// Stops the node cleanly. Returns when everything is stored and the process has ended, or fails
+    /// after a minute.
     Stop,
 }
 
@@ -102,11 +108,15 @@ impl Ctl {
             Some(config) => state_folder(config)?,
             None => self.state_folder,
         };
-        let answer = ask(&folder.join(SOCKET), &request)?;
+        let mut connection = connect(&folder.join(SOCKET))?;
+        let answer = connection.ask(&request)?;
+        if answer.done && request == Request::Stop {
+            connection.await_end()?;
+        }
         if self.json {
             outln!("{}", answer.json);
         } else if answer.done {
-            outln!("{}", printable(&answer.text));
+            answer.text.lines().for_each(|line| outln!("{}", printable(line)));
         }
         match (answer.done, self.json) {
             (true, _) => Ok(()),
@@ -163,24 +173,75 @@ fn state_folder(config: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-fn ask(socket: &Path, request: &Request) -> Result<Answer, Failure> {
-    let failed = |error: std::io::Error| -> Failure {
-        format!(
-            "cannot ask the node on {}: {error}; is it running, and are you its user or root?",
-            socket.display()
-        )
-        .into()
-    };
-    let mut stream = UnixStream::connect(socket).map_err(failed)?;
-    let mut line = serde_json::to_vec(request)?;
-    line.push(b'\n');
-    stream.write_all(&line).map_err(failed)?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer).map_err(failed)?;
-    serde_json::from_str(&answer).map_err(|_| -> Failure {
-        "the node closed the connection without an answer; check its log, and request the state"
-            .into()
-    })
+/// A connection to a node.
+struct Connection {
+    socket: PathBuf,
+    stream: BufReader<UnixStream>,
+    begun: Instant,
+}
+
+fn connect(socket: &Path) -> Result<Connection, Failure> {
+    let stream = UnixStream::connect(socket).map_err(|error| unreachable(socket, &error))?;
+    let (socket, stream) = (socket.to_owned(), BufReader::new(stream));
+    Ok(Connection { socket, stream, begun: Instant::now() })
+}
+
+fn unreachable(socket: &Path, error: &io::Error) -> Failure {
+    format!(
+        "cannot ask the node on {}: {error}; is it running, and are you its user or root?",
+        socket.display()
+    )
+    .into()
+}
+
+impl Connection {
+    fn ask(&mut self, request: &Request) -> Result<Answer, Failure> {
+        let failed = |error: io::Error| unreachable(&self.socket, &error);
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        self.stream.get_mut().write_all(&line).map_err(failed)?;
+        if *request == Request::Stop {
+            self.limit().map_err(failed)?;
+        }
+        let mut answer = String::new();
+        self.stream.read_line(&mut answer).map_err(|error| match is_timeout(&error) {
+            true => still_running(),
+            false => failed(error),
+        })?;
+        serde_json::from_str(&answer).map_err(|_| -> Failure {
+            "the node closed the connection without an answer; check its log, and request the state"
+                .into()
+        })
+    }
+
+    /// Limits the next read to the rest of [`STOP_TIME`].
+    fn limit(&self) -> io::Result<()> {
+        let left = STOP_TIME.saturating_sub(self.begun.elapsed());
+        // Zero would switch the limit off.
+        self.stream.get_ref().set_read_timeout(Some(left.max(Duration::from_millis(1))))
+    }
+
+    /// Waits until the process of the node has ended, which ends the connection.
+    fn await_end(&mut self) -> Result<(), Failure> {
+        self.limit().map_err(|error| unreachable(&self.socket, &error))?;
+        match self.stream.read(&mut [0]) {
+            Err(error) if is_timeout(&error) => Err(still_running()),
+            // An error of the connection is its end, too.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+fn still_running() -> Failure {
+    format!(
+        "the node is stopping, but its process has not ended within {} s; check its log, and wait",
+        STOP_TIME.as_secs()
+    )
+    .into()
 }
 
 #[cfg(test)]

@@ -4,13 +4,16 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::Failure;
+use crate::agreement::Agreement;
 use crate::event::printable;
 use crate::status::{Page, text};
+use crate::words::patterns;
 
 /// Compares two running nodes, memory space by memory space.
 ///
-/// Exit status 0 if they share a space, and every space that both host has the same root; 1 if not.
-/// Lists the ids of the patterns that changed at either node since they were last equal.
+/// Lists the ids of the patterns that changed at either node since they were last equal. The exit
+/// status is 0 if the nodes share a space, and every space that both host has the same root; 1 if
+/// not; 2 if they cannot be compared, for example because one does not answer.
 #[derive(Args)]
 pub(crate) struct Diff {
     /// The page of a node, such as 127.0.0.1:7801.
@@ -34,7 +37,7 @@ struct Compared {
 }
 
 impl Diff {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<Agreement, Failure> {
         let nodes = [self.left.node()?, self.right.node()?];
         let names = nodes.each_ref().map(|node| text(node, "name"));
         let mut compared = compare(&nodes);
@@ -49,7 +52,7 @@ impl Diff {
         } else {
             compared.iter().for_each(|space| out!("{}", space.text(&names)));
         }
-        verdict(&compared)
+        Ok(verdict(&compared))
     }
 }
 
@@ -73,15 +76,16 @@ fn compare(nodes: &[Value; 2]) -> Vec<Compared> {
         .collect()
 }
 
-/// An error if any common space differs, or if there is none.
-fn verdict(compared: &[Compared]) -> Result<(), Failure> {
+/// Whether all common spaces are equal, and there is one.
+fn verdict(compared: &[Compared]) -> Agreement {
     if !compared.iter().any(Compared::is_common) {
-        return Err("the two nodes share no space; compare node.spaces of both".into());
+        let reason = "the two nodes share no space; compare node.spaces of both";
+        return Agreement::Broken(reason.to_owned());
     }
     match compared.iter().filter(|space| space.differs()).count() {
-        0 => Ok(()),
-        1 => Err("1 space differs".into()),
-        differ => Err(format!("{differ} spaces differ").into()),
+        0 => Agreement::Full,
+        1 => Agreement::Broken("1 space differs".to_owned()),
+        differ => Agreement::Broken(format!("{differ} spaces differ")),
     }
 }
 
@@ -120,8 +124,10 @@ impl Compared {
 
     fn text(&self, names: &[String; 2]) -> String {
         let count = |side: &Option<(String, u64)>| {
-            side.as_ref()
-                .map_or_else(|| "-".to_owned(), |(root, n)| format!("{root:.12} ({n} patterns)"))
+            side.as_ref().map_or_else(
+                || "-".to_owned(),
+                |(root, n)| format!("{root:.12} ({})", patterns(*n)),
+            )
         };
         let [left, right] = self.sides.each_ref().map(count);
         let mut text = format!("{:<20} {:<18} {left}  {right}\n", self.space, self.verdict());
@@ -153,8 +159,10 @@ mod tests {
         let verdicts: Vec<_> =
             compared.iter().map(|space| (space.space.as_str(), space.verdict())).collect();
         assert_eq!(verdicts, [("a", "equal"), ("b", "differs"), ("c", "hosted by one only")]);
-        assert_eq!(verdict(&compared).unwrap_err().to_string(), "1 space differs");
-        assert!(verdict(&compared[..1]).is_ok());
-        assert!(verdict(&compared[2..]).unwrap_err().to_string().contains("share no space"));
+        let broken = |reason: &str| Agreement::Broken(reason.to_owned());
+        assert_eq!(verdict(&compared), broken("1 space differs"));
+        assert_eq!(verdict(&compared[..1]), Agreement::Full);
+        let apart = "the two nodes share no space; compare node.spaces of both";
+        assert_eq!(verdict(&compared[2..]), broken(apart));
     }
 }

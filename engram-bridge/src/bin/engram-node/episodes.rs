@@ -45,6 +45,16 @@ impl<K: Ord + Clone> Episodes<K> {
         true
     }
 
+    /// The kinds that have an episode.
+    pub(crate) fn running(&self) -> impl Iterator<Item = &K> {
+        self.running.keys()
+    }
+
+    /// Whether a kind has an episode.
+    pub(crate) fn is_running(&self, kind: &K) -> bool {
+        self.running.contains_key(kind)
+    }
+
     /// The kinds whose counts are due, each with its events since its last line.
     pub(crate) fn due(&mut self, now: Duration) -> Vec<(K, u64)> {
         self.take(|episode| now >= episode.due, now)

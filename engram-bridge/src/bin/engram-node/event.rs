@@ -8,7 +8,9 @@ use engram_gossip_proto::SpaceId;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::notice::{Kind, Notice};
+use crate::kind::Kind;
+use crate::notice::Notice;
+use crate::words::{counted, patterns};
 
 /// An event that a node reports. Its JSON has the stable code in the field `event`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -59,8 +61,8 @@ pub(crate) enum Event {
     },
     /// The parts of records with implausible versions were dropped here.
     ImplausibleDropped { patterns: usize },
-    /// The configuration was reloaded: the keys whose changes took effect at once, and those whose
-    /// changes take effect at the next start.
+    /// The configuration was reloaded: the keys whose changes took effect at once, of the values or of
+    /// the contents of the files, and those whose changes take effect at the next start.
     Reloaded { changed: Vec<String>, waiting: Vec<String> },
     /// The state was copied to a folder.
     BackedUp { path: String },
@@ -82,6 +84,9 @@ pub(crate) enum Event {
         #[serde(flatten)]
         kind: Kind,
         count: u64,
+        /// The code of the last event about the same subject: its present state.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        now: Option<&'static str>,
     },
     /// The reader was too slow or absent.
     EventsLost { count: u64 },
@@ -218,18 +223,22 @@ impl Event {
             }
             Self::Snapshot(snapshot) => snapshot.sentence(),
             Self::Submitted { path, snapshots, taken, written, rejected } => format!(
-                "submitted {snapshots} snapshots of {path}: {taken} patterns, {written} new, \
-                 {rejected} rejected"
+                "submitted {} of {path}: {}, {written} new, {rejected} rejected",
+                counted(*snapshots, "snapshot", "snapshots"),
+                patterns(*taken as u64)
             ),
             Self::Session(Session { peer, result, sent, received, records_in, records_out }) => {
                 format!(
-                    "session with {peer}: {result}; {records_in} records and {received} bytes in, \
-                     {records_out} records and {sent} bytes out"
+                    "session with {peer}: {result}; {} and {} in, {} and {} out",
+                    counted(*records_in, "record", "records"),
+                    counted(*received, "byte", "bytes"),
+                    counted(*records_out, "record", "records"),
+                    counted(*sent, "byte", "bytes")
                 )
             }
             Self::Member { peer, liveness, .. } => format!("{peer} is {liveness}"),
-            Self::State(State { root, patterns, .. }) => {
-                format!("{patterns} patterns, root {}", &root[..16])
+            Self::State(State { root, patterns: shown, .. }) => {
+                format!("{}, root {}", patterns(*shown), &root[..16])
             }
             Self::Explained { space, pattern } => format!("explained {pattern:?} of {space}"),
             Self::Exported { path } => format!("exported to {path}"),
@@ -248,12 +257,14 @@ impl Event {
             Self::Resolved { space, pattern, version } => {
                 format!("version {} of {pattern:?} of {space} replaced the others", &version[..12])
             }
-            Self::NodeWithdrawn { space, writer, patterns } => {
+            Self::NodeWithdrawn { space, writer, patterns: changed } => {
                 let space = space.as_ref().map(|space| format!(" of {space}")).unwrap_or_default();
-                format!("withdrew the versions that {writer} wrote of {patterns} patterns{space}")
+                let changed = patterns(*changed as u64);
+                format!("withdrew the versions that {writer} wrote of {changed}{space}")
             }
-            Self::ImplausibleDropped { patterns } => {
-                format!("dropped the implausible versions of {patterns} patterns from this node")
+            Self::ImplausibleDropped { patterns: changed } => {
+                let changed = patterns(*changed as u64);
+                format!("dropped the implausible versions of {changed} from this node")
             }
             Self::Reloaded { changed, waiting } => {
                 let list = |keys: &[String]| match keys {
@@ -261,7 +272,8 @@ impl Event {
                     keys => keys.join(", "),
                 };
                 format!(
-                    "the certificates were read again; changed: {}; waits for the next start: {}",
+                    "read the configuration and its certificates again; changed: {}; waits for the \
+                     next start: {}",
                     list(changed),
                     list(waiting)
                 )
@@ -275,9 +287,10 @@ impl Event {
             Self::Stopping { reason } => format!("stops: {reason}"),
             Self::Stopped {} => "stopped".to_owned(),
             Self::EventsLost { count } => {
-                format!("{count} events were lost, since they were not read in time")
+                let lost = counted(*count, "event was", "events were");
+                format!("{lost} lost, for lack of a reader in time")
             }
-            Self::Repeated { kind, count } => kind.repeated(*count),
+            Self::Repeated { kind, count, now } => kind.repeated(*count, *now),
             Self::Notice(notice) => notice.sentence(),
         }
     }
@@ -343,8 +356,10 @@ impl Groups {
     fn sentence(&self) -> String {
         let Self { space, groups, members, disputed, pending, example } = self;
         let mut sentence = format!(
-            "{space}: {groups} groups of patterns that describe one memory, with {members} patterns \
-             besides their representatives, {disputed} in dispute"
+            "{space}: {} of patterns that describe one memory, with {} besides the representatives, \
+             {disputed} in dispute",
+            counted(*groups, "group", "groups"),
+            patterns(*members)
         );
         if *pending > 0 {
             sentence += &format!(", {pending} not compared yet");
@@ -360,12 +375,14 @@ impl Snapshot {
     fn sentence(&self) -> String {
         let Self { space, snapshot, taken, written, waiting, suppressed, rejected } = self;
         let mut sentence =
-            format!("snapshot {snapshot} of {space}: {taken} patterns, {written} new");
+            format!("snapshot {snapshot} of {space}: {}, {written} new", patterns(*taken as u64));
         if *waiting > 0 {
-            sentence += &format!(", {waiting} wait for a session with a peer");
+            let waiting = counted(*waiting as u64, "waits", "wait");
+            sentence += &format!(", {waiting} for a session with a peer");
         }
         if *suppressed > 0 {
-            sentence += &format!(", {suppressed} stay forgotten");
+            let suppressed = counted(*suppressed as u64, "stays", "stay");
+            sentence += &format!(", {suppressed} forgotten");
         }
         sentence + &format!(", {rejected} rejected")
     }
@@ -408,7 +425,7 @@ mod tests {
         let place = "state.redb".to_owned();
         let failure = StorageError::Full { place, reason: "os error 28".to_owned() };
         let notice = Notice::warning(&Warning::StorageFailure(failure));
-        let repeated = json(&Event::Repeated { kind: notice.kind(), count: 3 });
+        let repeated = json(&Event::Repeated { kind: notice.kind(), count: 3, now: None });
         for field in [r#""event":"repeated""#, r#""of":"storage_failure""#, r#""count":3"#] {
             assert!(repeated.contains(field), "{repeated}");
         }

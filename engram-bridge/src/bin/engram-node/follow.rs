@@ -32,49 +32,84 @@ pub(crate) struct Follow {
     pub(crate) stop: Arc<AtomicBool>,
 }
 
+/// The state of a followed file.
+struct Following {
+    file: Follow,
+    lines: SnapshotLines,
+    /// The reported reason why it cannot be read.
+    unreadable: Option<String>,
+}
+
 impl Follow {
     /// Follows on a separate thread: opening and reading a pipe blocks until its writer acts.
     pub(crate) fn start(self) {
-        thread::spawn(move || {
-            let mut lines = SnapshotLines::new(&self.path, ENGRAM_DIMENSION);
-            let mut caught_up = || self.submitter.report.finish_replay();
-            while !self.stop.load(Ordering::Relaxed) {
-                let read = Source::open(&self.path)
-                    .and_then(|source| self.read(source, &mut lines, &mut caught_up));
-                if let Err(error) = read {
-                    let reason = format!("{error}; retrying until it can be read");
-                    let file = self.path.display().to_string();
-                    self.submitter.report.notify(Notice::rejected_line(&file, None, None, &reason));
-                    caught_up();
-                    thread::sleep(PAUSE);
-                }
+        let lines = SnapshotLines::new(&self.path, ENGRAM_DIMENSION);
+        let following = Following { file: self, lines, unreadable: None };
+        thread::spawn(move || following.run());
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Notes that everything that the file held has been submitted.
+    fn note_caught_up(&self) {
+        self.submitter.report.finish_replay();
+    }
+
+    fn report(&self, notice: impl FnOnce(&str) -> Notice) {
+        self.submitter.report.notify(notice(&self.path.display().to_string()));
+    }
+}
+
+impl Following {
+    fn run(mut self) {
+        while !self.file.is_stopped() {
+            let read = Source::open(&self.file.path).and_then(|source| self.read(source));
+            if let Err(error) = read {
+                self.note_unreadable(&error);
+                self.file.note_caught_up();
+                thread::sleep(PAUSE);
             }
-        });
+        }
+    }
+
+    /// Reports a reason once, until the file can be read.
+    fn note_unreadable(&mut self, error: &io::Error) {
+        let reason = error.to_string();
+        if self.unreadable.as_ref() != Some(&reason) {
+            self.file.report(|file| Notice::unreadable(file, &reason));
+            self.unreadable = Some(reason);
+        }
+    }
+
+    /// Continues to read the current line. Returns whether it is complete.
+    fn continue_line(&mut self, source: &mut Source, line: &mut Vec<u8>) -> io::Result<bool> {
+        let complete = source.read_line(line)?;
+        if self.unreadable.take().is_some() {
+            self.file.report(Notice::readable);
+        }
+        Ok(complete)
     }
 
     /// Reads one file until another one has its name.
-    fn read(
-        &self,
-        mut source: Source,
-        lines: &mut SnapshotLines,
-        caught_up: &mut impl FnMut(),
-    ) -> io::Result<()> {
-        let mut line = self.catch_up(&mut source, lines)?;
-        while !self.stop.load(Ordering::Relaxed) {
-            if line.last() == Some(&b'\n') || source.read_line(&mut line)? {
-                self.submit(&line, lines);
+    fn read(&mut self, mut source: Source) -> io::Result<()> {
+        let mut line = self.catch_up(&mut source)?;
+        while !self.file.is_stopped() {
+            if line.last() == Some(&b'\n') || self.continue_line(&mut source, &mut line)? {
+                self.submit(&line);
                 line.clear();
                 continue;
             }
-            caught_up();
-            if source.is_over(&self.path)? {
+            self.file.note_caught_up();
+            if source.is_over(&self.file.path)? {
                 // Read lines written before the rotation was detected.
                 let known = line.len();
-                if source.read_line(&mut line)? || line.len() > known {
+                if self.continue_line(&mut source, &mut line)? || line.len() > known {
                     continue;
                 }
                 // The writer left its last line without a line ending.
-                self.submit(&line, lines);
+                self.submit(&line);
                 return Ok(());
             }
             thread::sleep(PAUSE);
@@ -83,38 +118,40 @@ impl Follow {
     }
 
     /// Submits the contents that the file had when it was opened. Returns an unfinished last line.
-    fn catch_up(&self, source: &mut Source, lines: &mut SnapshotLines) -> io::Result<Vec<u8>> {
+    fn catch_up(&mut self, source: &mut Source) -> io::Result<Vec<u8>> {
         let (mut backlog, mut line) = (Backlog::default(), Vec::new());
-        while source.is_old()? && source.read_line(&mut line)? {
-            if self.stop.load(Ordering::Relaxed) {
+        while source.is_old()? && self.continue_line(source, &mut line)? {
+            if self.file.is_stopped() {
                 return Ok(Vec::new());
             }
-            if let Some(read) = self.read_line(&line, lines) {
-                let space = self.submitter.node.store.space(&read.space);
+            if let Some(read) = self.read_line(&line) {
+                let space = self.file.submitter.node.store.space(&read.space);
                 backlog
                     .add(read, |pattern| Some(space.as_ref()?.check(pattern).err()?.to_string()));
             }
             line.clear();
         }
-        backlog.snapshots().for_each(|snapshot| self.submit_until_taken(&snapshot));
+        backlog.snapshots().for_each(|snapshot| self.file.submit_until_taken(&snapshot));
         Ok(line)
     }
 
-    fn submit(&self, line: &[u8], lines: &mut SnapshotLines) {
-        let read = self.read_line(line, lines);
-        read.into_iter().for_each(|snapshot| self.submit_until_taken(&snapshot));
+    fn submit(&mut self, line: &[u8]) {
+        let read = self.read_line(line);
+        read.into_iter().for_each(|snapshot| self.file.submit_until_taken(&snapshot));
     }
 
-    fn read_line(&self, line: &[u8], lines: &mut SnapshotLines) -> Option<FileSnapshot> {
-        lines.read(line).unwrap_or_else(|rejected| {
-            self.submitter.reject(rejected);
+    fn read_line(&mut self, line: &[u8]) -> Option<FileSnapshot> {
+        self.lines.read(line).unwrap_or_else(|rejected| {
+            self.file.submitter.reject(rejected);
             None
         })
     }
+}
 
+impl Follow {
     /// Retries, since the disk may be full only for a while.
     fn submit_until_taken(&self, snapshot: &FileSnapshot) {
-        while self.submitter.submit(snapshot).is_err() && !self.stop.load(Ordering::Relaxed) {
+        while self.submitter.submit(snapshot).is_err() && !self.is_stopped() {
             thread::sleep(RETRY);
         }
     }

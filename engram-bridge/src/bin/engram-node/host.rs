@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use engram_bridge::Node;
 use engram_bridge::config::ClusterConfig;
+use engram_bridge::durable::StorageError;
 use engram_bridge::spaces::StateEvent;
 use engram_bridge::telemetry::{Telemetry, Warning};
 use engram_gossip_net::{Agreement, NodeId};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::control::Asked;
@@ -37,6 +38,8 @@ pub(crate) struct Host {
     pub(crate) report: Report,
     /// Notified when a request stops the node.
     pub(crate) stop: Notify,
+    /// Whether everything is stored, once the node has stopped.
+    ended: watch::Sender<Option<Result<(), String>>>,
     told: Mutex<Told>,
 }
 
@@ -63,7 +66,8 @@ impl Host {
     ) -> Self {
         let present = Mutex::new(config.clone());
         let (stop, told) = (Notify::new(), Mutex::default());
-        Self { path, config, present, node, telemetry, report, stop, told }
+        let ended = watch::Sender::new(None);
+        Self { path, config, present, node, telemetry, report, stop, ended, told }
     }
 
     /// Executes requests and reports events until a request or a signal stops the node. Returns the
@@ -76,6 +80,10 @@ impl Host {
         let (mut network, mut faults) = (self.node.gossip.events(), self.node.store.events());
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The store may have refused writes before anyone subscribed.
+        if let Some(failure) = self.node.store.write_stats().storage_failure {
+            self.report.notify(Notice::storage(Some(&failure)));
+        }
         let mut said = None;
         loop {
             tokio::select! {
@@ -107,6 +115,22 @@ impl Host {
             // The client may have left.
             _ = answer.send(self.obey(request).await);
         });
+    }
+
+    /// Stops the node. Returns once everything is stored, and the store's folder and the ports are
+    /// free.
+    pub(crate) async fn end(&self) -> Result<(), String> {
+        let mut ended = self.ended.subscribe();
+        self.stop.notify_one();
+        // The sender lives as long as this host.
+        let outcome = ended.wait_for(Option::is_some).await;
+        outcome.ok().and_then(|outcome| outcome.clone()).unwrap_or(Ok(()))
+    }
+
+    /// Notes that the node has stopped.
+    pub(crate) fn note_end(&self, closed: &Result<(), StorageError>) {
+        let outcome = closed.clone().map_err(|error| format!("the node stopped, but {error}"));
+        self.ended.send_replace(Some(outcome));
     }
 
     /// The state of the node. The root covers everything that the other fields report as written.

@@ -1,15 +1,15 @@
 //! The files of a new cluster.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::Args;
 use engram_gossip_net::{ClusterCa, NodeCredentials, Validity};
 
-use crate::Failure;
-use crate::files::{Access, write_new};
+use crate::files::{New, create};
+use crate::words::counted;
+use crate::{Failure, days};
 
 /// Creates a cluster: an authority, and for each node a folder with configuration, certificate and key.
 ///
@@ -27,13 +27,14 @@ pub(crate) struct Init {
     /// listens on that port on all addresses.
     #[arg(long = "address", value_name = "HOST:PORT")]
     addresses: Vec<String>,
-    /// The validity of the nodes' certificates in days; the authority is valid for ten years.
-    #[arg(long, value_name = "DAYS", default_value_t = 365)]
-    days: u32,
+    /// The validity of the nodes' certificates in days, 365 by default; the authority is valid for ten
+    /// years.
+    #[arg(long, value_name = "DAYS", value_parser = days::parse)]
+    days: Option<u64>,
 }
 
 /// The validity of the authority, in days.
-const CA_DAYS: u32 = 3_650;
+const CA_DAYS: u64 = 3_650;
 /// The ports of the first node on this machine, for gossip and for the status page.
 const PORTS: [u16; 2] = [7_701, 7_801];
 
@@ -49,34 +50,59 @@ struct Planned {
 impl Init {
     pub(crate) fn run(self) -> Result<(), Failure> {
         if !self.addresses.is_empty() && self.addresses.len() != usize::from(self.nodes) {
-            let (given, nodes) = (self.addresses.len(), self.nodes);
-            return Err(format!("{given} addresses for {nodes} nodes; give one for each").into());
+            let given = counted(self.addresses.len() as u64, "address", "addresses");
+            let nodes = counted(self.nodes, "node", "nodes");
+            return Err(
+                format!("{given} for {nodes}; nothing was written, give one for each").into()
+            );
         }
+        self.check_addresses()?;
         let now = SystemTime::now();
-        let ca = ClusterCa::generate("engram", Validity::days_from(now, CA_DAYS))?;
-        let validity = Validity::days_from(now, self.days);
+        let authority = days::of_authority(now, CA_DAYS)?;
+        let validity = days::of_node(now, self.days, authority)?;
+        let ca = ClusterCa::generate("engram", authority)?;
         let planned = (0..self.nodes).map(|at| self.plan(at, &ca, validity));
         let nodes = planned.collect::<Result<Vec<_>, _>>()?;
-        make_folder(&self.out)?;
-        write_new(&self.out.join("ca.key"), &ca.key_pem(), Access::Owner)?;
-        write_new(&self.out.join("ca.pem"), ca.certificate_pem(), Access::Everybody)?;
+        let mut files = vec![
+            New::private(self.out.join("ca.key"), ca.key_pem()),
+            New::public(self.out.join("ca.pem"), ca.certificate_pem()),
+        ];
         for node in &nodes {
             let folder = self.out.join(&node.name);
-            make_folder(&folder)?;
             let Planned { credentials, .. } = node;
-            write_new(&folder.join("node.key"), &credentials.key_pem, Access::Owner)?;
-            write_new(&folder.join("node.pem"), &credentials.certificate_pem, Access::Everybody)?;
-            write_new(&folder.join("ca.pem"), ca.certificate_pem(), Access::Everybody)?;
-            let file = folder.join("cluster.toml");
-            write_new(&file, &node.configuration(&nodes), Access::Everybody)?;
+            files.extend([
+                New::private(folder.join("node.key"), &*credentials.key_pem),
+                New::public(folder.join("node.pem"), &*credentials.certificate_pem),
+                New::public(folder.join("ca.pem"), ca.certificate_pem()),
+                New::public(folder.join("cluster.toml"), node.configuration(&nodes)),
+            ]);
+        }
+        create(&files)?;
+        for node in &nodes {
+            let file = self.out.join(&node.name).join("cluster.toml");
             outln!("engram-node run --config {}", file.display());
         }
         Ok(())
     }
 
+    /// Refuses an address that two nodes have.
+    fn check_addresses(&self) -> Result<(), Failure> {
+        let plain: Vec<_> = self.addresses.iter().map(|address| address.to_lowercase()).collect();
+        for (at, address) in plain.iter().enumerate() {
+            if let Some(earlier) = plain[..at].iter().position(|other| other == address) {
+                let [earlier, later] = [earlier, at].map(letter);
+                return Err(format!(
+                    "node-{earlier} and node-{later} both have the address {address}; nothing was \
+                     written, give each node its own"
+                )
+                .into());
+            }
+        }
+        Ok(())
+    }
+
     fn plan(&self, at: u16, ca: &ClusterCa, validity: Validity) -> Result<Planned, Failure> {
-        let letter = char::from(b'a' + u8::try_from(at)?);
-        let name = format!("node-{letter}");
+        let name = format!("node-{}", letter(usize::from(at)));
         let credentials = ca.issue_node(&name, validity)?;
         let page = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let Some(address) = self.addresses.get(usize::from(at)) else {
@@ -111,6 +137,7 @@ impl Planned {
     }
 }
 
-fn make_folder(path: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(path).map_err(|error| format!("{}: {error}", path.display()).into())
+/// The letter of a node; there are at most 26.
+fn letter(at: usize) -> char {
+    ('a'..='z').nth(at).unwrap_or('z')
 }

@@ -4,26 +4,33 @@
 #[macro_use]
 mod terminal;
 
+mod agreement;
 mod backlog;
 mod certs;
 mod check;
 mod control;
 #[cfg(unix)]
 mod ctl;
+mod days;
 mod diff;
 mod episodes;
 mod event;
+mod explained;
 mod export;
 mod files;
 mod follow;
 mod host;
 mod init;
+#[cfg(unix)]
+mod keeper;
+mod kind;
 mod metrics;
 mod migrate;
 mod network;
 mod notice;
 mod operate;
 mod output;
+mod repeats;
 mod replay;
 mod report;
 mod request;
@@ -34,6 +41,7 @@ mod socket;
 mod status;
 mod submit;
 mod watch;
+mod words;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -75,8 +83,8 @@ fn main() -> ExitCode {
         Task::Init(task) => task.run(),
         Task::Certs(task) => task.run(),
         Task::Check(task) => task.run(),
-        Task::Watch(task) => task.run(),
-        Task::Diff(task) => task.run(),
+        Task::Watch(task) => return agreement::status(task.run()),
+        Task::Diff(task) => return agreement::status(task.run()),
         Task::Keys => {
             out!("{}", ClusterConfig::reference());
             Ok(())

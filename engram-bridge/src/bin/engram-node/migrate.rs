@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use engram_bridge::Precision;
 use engram_bridge::config::ClusterConfig;
 
+use crate::words::counted;
 use crate::{Failure, variables};
 
 /// Converts the state of a stopped node to a different precision of embeddings.
@@ -38,10 +39,10 @@ impl Migrate {
         };
         let done = config.migrate(precision)?;
         outln!(
-            "{} records of {} spaces are stored with {precision}; {} contents were rounded",
-            done.records,
-            done.spaces,
-            done.rounded
+            "stored with {precision}: {} of {}; rounded: {}",
+            counted(done.records, "record", "records"),
+            counted(done.spaces as u64, "space", "spaces"),
+            counted(done.rounded, "content", "contents")
         );
         for (space, id, digest) in &done.released {
             outln!("no longer forgotten: content {digest} of pattern {id:?} of {space}");

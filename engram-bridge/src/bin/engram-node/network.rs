@@ -42,9 +42,15 @@ pub(crate) fn report(event: Net, name: impl Fn(NodeId) -> String) -> Option<Repo
             let notice = Notice::refused(&address.to_string(), &cause.to_string());
             return Some(Report::Once(notice));
         }
-        Net::SessionFailed { peer, cause } => ("session_failed", Warning, peer, cause.to_string()),
+        Net::SessionFailed { peer, cause } => {
+            let cause = cause.to_string();
+            let notice = Notice::peer("session_failed", Warning, name(peer), cause.clone());
+            return Some(Report::Once(notice.caused_by(cause)));
+        }
         Net::Unreachable { peer, cause, retry_in } => {
-            ("unreachable", Warning, peer, format!("{cause}; retrying in {retry_in:.1?}"))
+            let reason = format!("{cause}; retrying in {retry_in:.1?}");
+            let notice = Notice::peer("unreachable", Warning, name(peer), reason);
+            return Some(Report::Once(notice.caused_by(cause.to_string())));
         }
         Net::Disconnected { peer, reason } => ("disconnected", Info, peer, reason),
         Net::Connected { peer } => {

@@ -13,6 +13,8 @@ use engram_gossip_proto::{Holder, Rejection, SpaceId, Unsendable};
 use serde::Serialize;
 
 use crate::event::Level;
+use crate::kind::Kind;
+use crate::words::counted;
 
 /// A state that may repeat, its cause, and the next step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,26 +37,21 @@ pub(crate) struct Notice {
     cap: Option<&'static str>,
     /// The cause, and the next step.
     reason: String,
-}
-
-/// The kind of a notice: each episode reports it once.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) struct Kind {
-    /// The code of the event.
-    of: &'static str,
-    /// The reason, if the event has several.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    /// The peer, if each has separate episodes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    peer: Option<String>,
+    /// The cause alone, if the event has several: each has its own episodes.
+    #[serde(skip)]
+    cause: Option<String>,
 }
 
 impl Notice {
     fn new(event: &'static str, reason: String) -> Self {
-        let (peer, space, pattern, writer, cap) = (None, None, None, None, None);
+        let (peer, space, pattern, writer, cap, cause) = (None, None, None, None, None, None);
         let level = Level::Warning;
-        Self { event, level, peer, space, pattern, writer, cap, reason }
+        Self { event, level, peer, space, pattern, writer, cap, reason, cause }
+    }
+
+    /// The same notice, whose episodes are those of this cause.
+    pub(crate) fn caused_by(self, cause: impl Into<String>) -> Self {
+        Self { cause: Some(cause.into()), ..self }
     }
 
     /// The same notice at a different level.
@@ -96,7 +93,7 @@ impl Notice {
                     "{node} wrote two contents under one version; both stay; look for a second \
                      process under its key"
                 );
-                Self { writer: Some(node), ..Self::about("clash", space, id, &reason) }
+                Self::about("clash", space, id, &reason).of_writer(node)
             }
             StateEvent::SuppressionDropped { space, id, digests } => Self::about(
                 "suppression_dropped",
@@ -113,7 +110,7 @@ impl Notice {
                     "the versions of {node} lie too far in the future and were refused for now; the \
                      rest was joined; set the clock of that node, or that of this one"
                 );
-                Self { writer: Some(node), ..Self::about("implausible", space, id, &reason) }
+                Self::about("implausible", space, id, &reason).of_writer(node)
             }
             StateEvent::ClockAhead { node, ahead } => {
                 let (node, ahead) = (name(*node), Duration::from_nanos(*ahead));
@@ -122,7 +119,7 @@ impl Notice {
                      still joined; compare the two clocks, and set the wrong one",
                     ahead.as_secs()
                 );
-                Self { writer: Some(node), ..Self::new("clock_ahead", reason) }
+                Self::new("clock_ahead", reason).of_writer(node)
             }
             StateEvent::OverCap { space, id, cap } => {
                 let reason = format!(
@@ -131,14 +128,15 @@ impl Notice {
                     cap.key()
                 );
                 let notice = Self::about("over_cap", space, id, &reason).at(Level::Error);
-                Self { cap: Some(cap.key()), ..notice }
+                Self { cap: Some(cap.key()), ..notice.caused_by(cap.key()) }
             }
             StateEvent::PatternRefused { space, id, reason } => Self::about(
                 "pattern_refused",
                 space,
                 id,
                 &format!("it stays on this node only: {reason}"),
-            ),
+            )
+            .caused_by(reason.to_string()),
             StateEvent::BeliefLog { space, failure } => {
                 let notice = match failure {
                     Some(failure) => Self::new("belief_log_failed", failure.clone()),
@@ -151,14 +149,16 @@ impl Notice {
             }
             StateEvent::SpaceRefused { space, error } => {
                 let space = Some(space.to_string());
-                Self { space, ..Self::new("space_refused", error.to_string()) }
+                let reason = error.to_string();
+                Self { space, ..Self::new("space_refused", reason.clone()).caused_by(reason) }
             }
             StateEvent::Storage { failure } => Self::storage(failure.as_ref()),
             _ => return None,
         })
     }
 
-    fn storage(failure: Option<&StorageError>) -> Self {
+    /// The store refuses changes; without a failure it takes them again.
+    pub(crate) fn storage(failure: Option<&StorageError>) -> Self {
         match failure {
             Some(failure) => Self::warning(&Warning::StorageFailure(failure.clone())),
             None => Self::new("storage_recovered", "changes are stored again".to_owned())
@@ -177,8 +177,16 @@ impl Notice {
     }
 
     pub(crate) fn missed(events: u64) -> Self {
-        let reason = format!("{events} events were not reported; the metrics count them");
+        let reason = format!(
+            "{} not reported; the metrics count them",
+            counted(events, "event was", "events were")
+        );
         Self::new("events_missed", reason)
+    }
+
+    /// The same notice, about the versions of a node.
+    fn of_writer(self, node: String) -> Self {
+        Self { writer: Some(node.clone()), ..self.caused_by(node) }
     }
 
     /// A notice about a peer or the connection to it.
@@ -189,11 +197,17 @@ impl Notice {
     /// The socket of `engram-node ctl` cannot be created.
     pub(crate) fn no_socket(folder: &Path, error: &io::Error) -> Self {
         let reason = format!(
-            "no socket in {}: {error}; the node runs, but `engram-node ctl` cannot reach it; a path \
-             may have about 100 bytes",
+            "no socket in {}: {error}; the node runs, but `engram-node ctl` cannot reach it until the \
+             folder is writable; a path may have about 100 bytes",
             folder.display()
         );
         Self::new("no_control_socket", reason)
+    }
+
+    /// The socket of `engram-node ctl` was created again.
+    pub(crate) fn socket_recovered(socket: &Path) -> Self {
+        let reason = format!("`engram-node ctl` reaches the node on {} again", socket.display());
+        Self::new("control_socket_recovered", reason).at(Level::Info)
     }
 
     /// A peer hosts none of the spaces of this node.
@@ -213,12 +227,14 @@ impl Notice {
     /// A handshake was refused.
     pub(crate) fn refused(address: &str, cause: &str) -> Self {
         Self::new("refused", format!("a handshake with {address} was refused: {cause}"))
+            .caused_by(cause)
     }
 
     /// A snapshot could not be submitted.
     pub(crate) fn snapshot_failed(space: &SpaceId, run: u64, reason: &str) -> Self {
-        let reason = format!("snapshot {run} was not submitted: {reason}");
-        Self { space: Some(space.to_string()), ..Self::new("snapshot_failed", reason) }
+        let text = format!("snapshot {run} was not submitted: {reason}");
+        let notice = Self::new("snapshot_failed", text).caused_by(reason);
+        Self { space: Some(space.to_string()), ..notice }
     }
 
     /// A line of this node's data, or a pattern in it, was left out.
@@ -229,7 +245,18 @@ impl Notice {
         why: &str,
     ) -> Self {
         let line = line.map(|line| format!(":{line}")).unwrap_or_default();
-        Self { pattern, ..Self::new("rejected", format!("{file}{line}: {why}")) }
+        Self { pattern, ..Self::new("rejected", format!("{file}{line}: {why}")).caused_by(why) }
+    }
+
+    /// The followed file of snapshots cannot be read.
+    pub(crate) fn unreadable(file: &str, error: &str) -> Self {
+        let reason = format!("{file}: {error}; retrying until it can be read");
+        Self::new(UNREADABLE, reason).caused_by(error)
+    }
+
+    /// The followed file of snapshots can be read again.
+    pub(crate) fn readable(file: &str) -> Self {
+        Self::new(READABLE, format!("{file} can be read again")).at(Level::Info)
     }
 
     pub(crate) fn level(&self) -> Level {
@@ -238,7 +265,8 @@ impl Notice {
 
     /// A record of a peer was refused, whole or in part.
     pub(crate) fn rejected(peer: String, space: &SpaceId, id: &str, why: Rejection) -> Self {
-        Self { peer: Some(peer), ..Self::about(REJECTED, space, id, &why.to_string()) }
+        let why = why.to_string();
+        Self { peer: Some(peer), ..Self::about(REJECTED, space, id, &why).caused_by(why) }
     }
 
     /// A record of this node or of the peer exceeds a limit of the wire.
@@ -255,12 +283,11 @@ impl Notice {
         Self { peer, ..Self::about(event, space, id, &reason) }
     }
 
-    /// Rejections have one kind per reason; other states of peers, one per peer.
+    /// Each cause has its own kind, and each peer, unless it only delivered a record that was refused.
     pub(crate) fn kind(&self) -> Kind {
-        let is_rejection = self.event == REJECTED;
-        let reason = is_rejection.then(|| self.reason.clone());
-        let peer = self.peer.clone().filter(|_| !is_rejection);
-        Kind { of: self.event, reason, peer }
+        let peer = self.peer.clone().filter(|_| self.event != REJECTED);
+        let space = self.space.clone().filter(|_| self.event.starts_with("belief_log"));
+        Kind { of: self.event, reason: self.cause.clone(), peer, space }
     }
 
     /// The notice as text.
@@ -277,15 +304,8 @@ impl Notice {
 }
 
 const REJECTED: &str = "record_rejected";
-
-impl Kind {
-    /// The line that reports `count` further events.
-    pub(crate) fn repeated(&self, count: u64) -> String {
-        let detail = self.reason.as_ref().or(self.peer.as_ref());
-        let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
-        format!("{count} more {}{detail}", self.of)
-    }
-}
+const UNREADABLE: &str = "snapshots_unreadable";
+const READABLE: &str = "snapshots_readable";
 
 #[cfg(test)]
 mod tests {
@@ -353,6 +373,6 @@ mod tests {
         assert_eq!(one.sentence(), sentence);
         assert_eq!(one.kind(), two.kind());
         assert_ne!(one.kind(), notice("p", Rejection::TooLarge).kind());
-        assert!(one.kind().repeated(3).starts_with("3 more record_rejected: a cap"));
+        assert!(one.kind().repeated(3, None).starts_with("3 more record_rejected: a cap"));
     }
 }

@@ -1,6 +1,5 @@
 //! Executes requests to a running node.
 
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
@@ -11,13 +10,15 @@ use engram_bridge::spaces::SubmitError;
 use engram_bridge::{ENGRAM_DIMENSION, Space, http};
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
+use serde_json::Value;
 
 use crate::event::{Event, Groups};
-use crate::export;
 use crate::host::Host;
 use crate::request::{Answer, Request};
 use crate::submit::Submitter;
 use crate::variables;
+use crate::words::one_line;
+use crate::{explained, export};
 
 /// The reason why a request failed, and the next step.
 type Refusal = String;
@@ -27,14 +28,18 @@ impl Host {
     pub(crate) async fn obey(&self, request: Result<Request, String>) -> Answer {
         let name = request.as_ref().map_or("request", Request::name);
         match self.carry_out(request).await {
-            Ok((event, explanation)) => {
-                // The stop itself is reported elsewhere.
-                if !matches!(event, Event::Stopping { .. }) {
+            Ok((event, explained)) => {
+                // The end itself is reported elsewhere.
+                if !matches!(event, Event::Stopped {}) {
                     self.report.say(&event);
                 }
-                let text = explanation.clone().unwrap_or_else(|| event.sentence());
-                let told = explanation.and_then(|json| serde_json::from_str(&json).ok());
-                Answer { done: true, text, json: told.unwrap_or_else(|| self.report.json(&event)) }
+                let text = explained.as_ref().map(|known| explained::lines(known).join("\n"));
+                let text = text.unwrap_or_else(|| event.sentence());
+                Answer {
+                    done: true,
+                    text,
+                    json: explained.unwrap_or_else(|| self.report.json(&event)),
+                }
             }
             Err(reason) => {
                 let event = Event::Failed { command: name.to_owned(), reason: reason.clone() };
@@ -44,28 +49,34 @@ impl Host {
         }
     }
 
-    /// The event of a request, and the JSON of the explanation if it was requested.
+    /// The event of a request, and the explanation if it was requested.
     async fn carry_out(
         &self,
         request: Result<Request, String>,
-    ) -> Result<(Event, Option<String>), Refusal> {
+    ) -> Result<(Event, Option<Value>), Refusal> {
         let event = match request? {
             Request::Explain { space, id } => {
                 let hosted = self.space(&space)?;
                 let known = http::explanation(&self.telemetry, &hosted, &id);
                 let known =
                     known.ok_or_else(|| format!("{space} never held the pattern {id:?}"))?;
+                let known = serde_json::from_str(&known).map_err(|error| error.to_string())?;
                 return Ok((Event::Explained { space, pattern: id }, Some(known)));
             }
             Request::Submit { path } => self.submit(path).await?,
             Request::Export { path } => {
                 let (store, to) = (Arc::clone(&self.node.store), path.clone());
-                blocking(&path, move || export::export(&store, &to)).await?;
+                let exported = move || {
+                    export::export(&store, &to)
+                        .map_err(|error| format!("{}: {error}", to.display()))
+                };
+                change(exported).await?;
                 Event::Exported { path: path.display().to_string() }
             }
             Request::Backup { path } => {
                 let (store, to) = (Arc::clone(&self.node.store), path.clone());
-                blocking(&path, move || store.backup(&to)).await?;
+                // The error names the path.
+                change(move || store.backup(&to).map_err(|error| error.to_string())).await?;
                 Event::BackedUp { path: path.display().to_string() }
             }
             Request::Compact => self.compact().await?,
@@ -93,8 +104,8 @@ impl Host {
             Request::Reload => self.reload()?,
             Request::State => Event::State(self.state()),
             Request::Stop => {
-                self.stop.notify_one();
-                Event::Stopping { reason: "a request" }
+                self.end().await?;
+                Event::Stopped {}
             }
         };
         self.report.changed();
@@ -181,11 +192,16 @@ impl Host {
 
     /// Reads the configuration again and applies the keys that can change.
     pub(crate) fn reload(&self) -> Result<Event, Refusal> {
-        let after =
-            ClusterConfig::load_with(&self.path, variables()).map_err(|error| error.to_string())?;
+        // A listing of problems has several lines; an event has one.
+        let after = ClusterConfig::load_with(&self.path, variables());
+        let after = after.map_err(|error| one_line(&error.to_string()))?;
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         let reload = self.node.reload(&self.config, &after).map_err(|error| error.to_string())?;
-        let changed = present.changed_at_once(&after);
+        let mut changed = present.changed_at_once(&after);
+        // A key may name another file, with other contents.
+        changed.extend(reload.loaded);
+        changed.sort();
+        changed.dedup();
         *present = after;
         Ok(Event::Reloaded { changed, waiting: reload.waiting })
     }
@@ -232,15 +248,6 @@ async fn change<T: Send + 'static>(
 ) -> Result<T, Refusal> {
     let changed = tokio::task::spawn_blocking(change).await;
     changed.unwrap_or_else(|panic| Err(panic.to_string()))
-}
-
-/// Writes to `path` on a blocking thread.
-async fn blocking<E: Display + Send + 'static>(
-    path: &Path,
-    work: impl FnOnce() -> Result<(), E> + Send + 'static,
-) -> Result<(), Refusal> {
-    let path = path.display().to_string();
-    change(move || work().map_err(|error| format!("{path}: {error}"))).await
 }
 
 /// The position of the one digest that begins with `version`.

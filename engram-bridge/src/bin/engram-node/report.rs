@@ -10,10 +10,10 @@ use engram_bridge::snapshot_file::RejectedLine;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::episodes::Episodes;
 use crate::event::{Event, Reader, State};
-use crate::notice::{Kind, Notice};
+use crate::notice::Notice;
 use crate::output::Output;
+use crate::repeats::Repeats;
 
 /// Reports events to the reader of the node's output. Cheap to clone.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ struct Shared {
     sessions: bool,
     output: Output,
     started: Instant,
-    episodes: Mutex<Episodes<Kind>>,
+    repeats: Mutex<Repeats>,
     rejected: AtomicU64,
     replay_done: AtomicBool,
     changed: Notify,
@@ -47,7 +47,7 @@ impl Report {
             sessions,
             output,
             started: Instant::now(),
-            episodes: Mutex::new(Episodes::new()),
+            repeats: Mutex::new(Repeats::new()),
             rejected: AtomicU64::new(0),
             replay_done: AtomicBool::new(false),
             changed: Notify::new(),
@@ -71,31 +71,27 @@ impl Report {
 
     /// Reports a notice if it begins an episode.
     pub(crate) fn notify(&self, notice: Notice) {
-        if self.episodes().begins(notice.kind(), self.elapsed()) {
+        if self.repeats().begins(&notice, self.elapsed()) {
             self.say(&Event::Notice(notice));
         }
     }
 
     /// Reports the counts of repeated notices that are due.
     pub(crate) fn tell_repeats(&self) {
-        let due = self.episodes().due(self.elapsed());
-        due.into_iter().for_each(|repeats| self.say_repeats(repeats));
+        let due = self.repeats().due(self.elapsed());
+        due.iter().for_each(|event| self.say(event));
     }
 
     /// Reports pending counts and the last event, and waits briefly for the reader.
     pub(crate) fn finish(&self, last: &Event) {
-        let counts = self.episodes().finish();
-        counts.into_iter().for_each(|repeats| self.say_repeats(repeats));
+        let counts = self.repeats().finish();
+        counts.iter().for_each(|event| self.say(event));
         self.say(last);
         self.shared.output.flush();
     }
 
-    fn say_repeats(&self, (kind, count): (Kind, u64)) {
-        self.say(&Event::Repeated { kind, count });
-    }
-
-    fn episodes(&self) -> MutexGuard<'_, Episodes<Kind>> {
-        self.shared.episodes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.shared.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn elapsed(&self) -> Duration {

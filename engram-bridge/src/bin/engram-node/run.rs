@@ -1,6 +1,8 @@
 //! Runs a node until a request or a signal stops it.
 
-use std::path::{Path, PathBuf};
+#[cfg(not(unix))]
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,10 +13,14 @@ use engram_bridge::telemetry::Telemetry;
 use engram_bridge::{ENGRAM_DIMENSION, Node, http};
 use tokio::sync::mpsc;
 
-use crate::control::{self, Asked};
+use crate::control;
+#[cfg(not(unix))]
+use crate::control::Asked;
 use crate::event::{Event, Reader};
 use crate::follow::Follow;
 use crate::host::Host;
+#[cfg(unix)]
+use crate::keeper::Keeper;
 use crate::notice::Notice;
 use crate::replay::{self, Replay};
 use crate::report::Report;
@@ -85,13 +91,20 @@ impl Run {
             None => None,
         };
         let (sender, requests) = mpsc::channel(REQUESTS);
-        let socket = listen(config.store.path.as_deref(), &sender, &report);
+        let keeper = config
+            .store
+            .path
+            .as_ref()
+            .map(|folder| Keeper::start(folder, sender.clone(), report.clone()));
         report.say(&Event::Listening {
             node_id: node.gossip.node_id().to_string(),
             version: env!("CARGO_PKG_VERSION"),
             address: node.gossip.local_addr(),
             page: http.as_ref().map(|http| format!("http://{}/", http.local_addr())),
-            socket: socket.as_ref().map(|socket| socket.path().display().to_string()),
+            socket: keeper
+                .as_ref()
+                .and_then(Keeper::path)
+                .map(|socket| socket.display().to_string()),
         });
         if self.control {
             control::listen(sender);
@@ -103,10 +116,16 @@ impl Run {
         host.report.say(&Event::Stopping { reason });
         following.store(true, Ordering::Relaxed);
         drop(http);
-        if let Some(socket) = socket {
-            socket.close().await;
-        }
+        // Before the store is closed: the next process on the folder creates its own socket.
+        let answers = match keeper {
+            Some(keeper) => keeper.close().await,
+            None => None,
+        };
         let closed = host.node.stop().await;
+        host.note_end(&closed);
+        if let Some(answers) = answers {
+            answers.finish().await;
+        }
         host.report.finish(&Event::Stopped {});
         Ok(closed?)
     }
@@ -137,37 +156,29 @@ impl Run {
     }
 }
 
-/// Listens in the state folder, if there is one. A node runs even without the socket.
-#[cfg(unix)]
-fn listen(
-    folder: Option<&Path>,
-    requests: &mpsc::Sender<Asked>,
-    report: &Report,
-) -> Option<crate::socket::Socket> {
-    let folder = folder?;
-    match crate::socket::Socket::listen(folder, requests.clone()) {
-        Ok(socket) => Some(socket),
-        Err(error) => {
-            report.notify(Notice::no_socket(folder, &error));
-            None
-        }
-    }
-}
-
-#[cfg(not(unix))]
-fn listen(_: Option<&Path>, _: &mpsc::Sender<Asked>, _: &Report) -> Option<NoSocket> {
-    None
-}
-
 /// A stub for systems without Unix sockets.
 #[cfg(not(unix))]
-struct NoSocket;
+struct Keeper;
 
 #[cfg(not(unix))]
-impl NoSocket {
-    async fn close(self) {}
+struct LastAnswers;
 
-    fn path(&self) -> &Path {
-        Path::new("")
+#[cfg(not(unix))]
+impl Keeper {
+    fn start(_: &Path, _: mpsc::Sender<Asked>, _: Report) -> Self {
+        Self
     }
+
+    fn path(&self) -> Option<&Path> {
+        None
+    }
+
+    async fn close(self) -> Option<LastAnswers> {
+        None
+    }
+}
+
+#[cfg(not(unix))]
+impl LastAnswers {
+    async fn finish(self) {}
 }

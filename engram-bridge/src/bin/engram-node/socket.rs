@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
+use std::mem;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
@@ -22,12 +23,14 @@ const MAX_CONNECTIONS: usize = 8;
 /// The time that a client may take to send its request, and to receive its answer.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// The time that a shutdown waits for answers in progress.
+/// The time that a shutdown waits for answers in progress, once the node has stopped.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// A listening socket.
 pub(crate) struct Socket {
     path: PathBuf,
+    /// Device and number of its file.
+    file: (u64, u64),
     end: Arc<Notify>,
     accepting: JoinHandle<()>,
 }
@@ -44,26 +47,49 @@ impl Socket {
         }
         let listener = UnixListener::bind(&path)?;
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
-        let owner = fs::metadata(&path)?.uid();
+        let made = fs::metadata(&path)?;
         let end = Arc::new(Notify::new());
-        let accepting = tokio::spawn(accept(listener, owner, requests, Arc::clone(&end)));
-        Ok(Self { path, end, accepting })
+        let accepting = tokio::spawn(accept(listener, made.uid(), requests, Arc::clone(&end)));
+        Ok(Self { path, file: (made.dev(), made.ino()), end, accepting })
     }
 
-    /// Stops listening, finishes the answers in progress, and removes the socket.
-    pub(crate) async fn close(self) {
-        // The next start replaces a socket that remains.
-        _ = fs::remove_file(&self.path);
-        self.end.notify_one();
-        let abort = self.accepting.abort_handle();
-        if timeout(LAST_ANSWERS, self.accepting).await.is_err() {
-            abort.abort();
+    /// Removes the socket and stops listening. Requests that came before are still answered: see
+    /// [`LastAnswers`].
+    pub(crate) fn close(self) -> LastAnswers {
+        if self.is_reachable() {
+            // The next start replaces a socket that remains.
+            _ = fs::remove_file(&self.path);
         }
+        self.abandon()
+    }
+
+    /// Stops listening, and leaves the path, which belongs to another socket.
+    pub(crate) fn abandon(self) -> LastAnswers {
+        self.end.notify_one();
+        LastAnswers(self.accepting)
+    }
+
+    /// Whether its path still names it.
+    pub(crate) fn is_reachable(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.file)
     }
 
     /// Its path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// The answers in progress of a closed socket.
+pub(crate) struct LastAnswers(JoinHandle<()>);
+
+impl LastAnswers {
+    /// Waits for them briefly.
+    pub(crate) async fn finish(self) {
+        let abort = self.0.abort_handle();
+        if timeout(LAST_ANSWERS, self.0).await.is_err() {
+            abort.abort();
+        }
     }
 }
 
@@ -109,14 +135,21 @@ async fn serve(stream: UnixStream, owner: u32, requests: &mpsc::Sender<Asked>) -
         return Ok(());
     }
     let line = timeout(TIME_LIMIT, read_line(&stream)).await??;
-    let (asked, answered) = Asked::new(Request::parse(&line));
+    let request = Request::parse(&line);
+    let stops = request == Ok(Request::Stop);
+    let (asked, answered) = Asked::new(request);
     let answer = match requests.send(asked).await {
         Ok(()) => answered.await.unwrap_or_else(|_| stopping()),
         Err(_) => stopping(),
     };
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
-    timeout(TIME_LIMIT, write_all(&stream, &line)).await?
+    timeout(TIME_LIMIT, write_all(&stream, &line)).await??;
+    if stops && answer.done {
+        // The connection ends with the process, which tells the client that the process has ended.
+        mem::forget(stream);
+    }
+    Ok(())
 }
 
 /// Reads to the end of a line, or to the size limit of a request.

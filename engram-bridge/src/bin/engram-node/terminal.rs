@@ -15,13 +15,13 @@ macro_rules! outln {
 }
 
 /// Prints to standard output. The text is lost if the reader has closed the pipe; any other error ends the
-/// program, so that a truncated answer is not taken for a whole one.
+/// program with status 2, so that a truncated answer is not taken for a whole one.
 pub(crate) fn print(text: Arguments<'_>) {
     let mut output = io::stdout();
     match output.write_fmt(text).and_then(|()| output.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             eprintln!("error: cannot write to standard output: {error}; the answer is incomplete");
-            exit(1);
+            exit(2);
         }
         _ => {}
     }

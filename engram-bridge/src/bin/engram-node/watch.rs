@@ -1,5 +1,6 @@
 //! A live text view of running nodes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
@@ -7,13 +8,16 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::Failure;
+use crate::agreement::Agreement;
 use crate::event::printable;
 use crate::status::{Page, text};
+use crate::words::{counted, patterns};
 
 /// Shows running nodes: readiness, warnings, roots, patterns, and the lag of each peer.
 ///
 /// Reads /cluster/consolidation of each node, which the `http` section of its configuration
-/// enables.
+/// enables. With --once the exit status is 0 if all nodes answer, and every space has the same root on
+/// all nodes that host it; 1 if a root differs; 2 if a node does not answer.
 #[derive(Args)]
 pub(crate) struct Watch {
     /// The pages of the nodes, such as 127.0.0.1:7801.
@@ -34,22 +38,21 @@ pub(crate) struct Watch {
 type Look = Result<(Value, Vec<Value>), Failure>;
 
 impl Watch {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<Agreement, Failure> {
         loop {
             let looks: Vec<_> = self.pages.iter().map(look).collect();
             let shown = if self.json { in_json(&looks) } else { in_text(&looks) };
             // A terminal shows only the latest update, from its first line.
             let home = if io::stdout().is_terminal() && !self.json { "\x1b[H\x1b[J" } else { "" };
             let printed = write!(io::stdout(), "{home}{shown}").and_then(|()| io::stdout().flush());
-            if printed.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-                return Ok(());
-            }
-            if self.once {
-                let silent = looks.iter().filter(|look| look.is_err()).count();
-                return match silent {
-                    0 => Ok(()),
-                    silent => Err(format!("{silent} nodes did not answer").into()),
-                };
+            match printed {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    return Err(format!("cannot write to standard output: {error}").into());
+                }
+                _ if self.once => return agreement(&looks),
+                // The reader has left.
+                Err(_) => return Ok(Agreement::Full),
+                Ok(()) => {}
             }
             std::thread::sleep(Duration::from_secs(self.every));
         }
@@ -58,6 +61,23 @@ impl Watch {
 
 fn look(page: &Page) -> Look {
     Ok((page.node()?, page.peers()?))
+}
+
+/// Whether every space has the same root on all nodes that host it.
+fn agreement(looks: &[Look]) -> Result<Agreement, Failure> {
+    let silent = looks.iter().filter(|look| look.is_err()).count();
+    if silent > 0 {
+        return Err(format!("{} did not answer", counted(silent as u64, "node", "nodes")).into());
+    }
+    let mut roots = BTreeMap::<_, BTreeSet<_>>::new();
+    for space in looks.iter().flatten().flat_map(|(node, _)| spaces(node)) {
+        roots.entry(text(space, "name")).or_default().insert(text(space, "root"));
+    }
+    match roots.values().filter(|roots| roots.len() > 1).count() {
+        0 => Ok(Agreement::Full),
+        1 => Ok(Agreement::Broken("the nodes differ in 1 space".to_owned())),
+        differ => Ok(Agreement::Broken(format!("the nodes differ in {differ} spaces"))),
+    }
 }
 
 fn in_json(looks: &[Look]) -> String {
@@ -73,8 +93,7 @@ fn in_text(looks: &[Look]) -> String {
     for look in looks {
         match look {
             Ok((node, peers)) => {
-                let patterns: u64 =
-                    spaces(node).filter_map(|space| space["visible"].as_u64()).sum();
+                let held: u64 = spaces(node).filter_map(|space| space["visible"].as_u64()).sum();
                 let conflicts: u64 =
                     spaces(node).filter_map(|space| space["conflicts"].as_u64()).sum();
                 let ready = text(node, "unready");
@@ -91,8 +110,10 @@ fn in_text(looks: &[Look]) -> String {
                 );
                 shown.extend(node["warnings"].as_array().into_iter().flatten().map(warning));
                 shown += &format!(
-                    "  root {:.12}  {patterns} patterns, {conflicts} conflicts  sent {} received {} bytes\n",
+                    "  root {:.12}  {}, {}  sent {} received {} bytes\n",
                     text(node, "root"),
+                    patterns(held),
+                    counted(conflicts, "conflict", "conflicts"),
                     text(node, "bytes_sent"),
                     text(node, "bytes_received"),
                 );
@@ -153,6 +174,20 @@ mod tests {
                 && shown.contains("3 patterns")
         );
         assert!(shown.contains("node-b") && shown.contains("7 s ago"), "{shown}");
+    }
+
+    #[test]
+    fn nodes_agree_if_their_roots_are_equal() {
+        let node = |spaces: &[[&str; 2]]| {
+            let space = |[name, root]: &[&str; 2]| json!({"name": name, "root": root});
+            Ok((json!({"spaces": spaces.iter().map(space).collect::<Vec<_>>()}), vec![]))
+        };
+        let equal = [node(&[["a", "1"], ["b", "2"]]), node(&[["a", "1"]])];
+        assert_eq!(agreement(&equal).unwrap(), Agreement::Full);
+        let broken = Agreement::Broken("the nodes differ in 1 space".to_owned());
+        assert_eq!(agreement(&[node(&[["a", "1"]]), node(&[["a", "2"]])]).unwrap(), broken);
+        let silent = agreement(&[Err("gone".into()), node(&[])]).unwrap_err();
+        assert_eq!(silent.to_string(), "1 node did not answer");
     }
 
     #[test]

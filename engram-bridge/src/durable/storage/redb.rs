@@ -217,6 +217,26 @@ impl StateStore for RedbStateStore {
         }
     }
 
+    fn check_writable(&self) -> Result<(), StorageError> {
+        // An open database is writable. One that refused writes is opened again, unless it still refuses.
+        if self.is_unwritten() {
+            self.with(|_| Ok(()))?;
+            self.open_mut().unwritten = None;
+        }
+        match file::probe(&self.folder, file::COMMIT_ROOM) {
+            Ok(()) => Ok(()),
+            Err(error) => match io_error(&error, self.place()) {
+                full @ StorageError::Full { .. } => {
+                    let mut open = self.open_mut();
+                    (open.database, open.lacking) = (None, file::COMMIT_ROOM);
+                    Err(full)
+                }
+                // The file may be writable although no other can be created beside it.
+                _ => Ok(()),
+            },
+        }
+    }
+
     fn usage(&self) -> StoreUsage {
         let bytes = fs::metadata(self.state()).ok().map(|file| file.len());
         let records = Some(self.records.load(Relaxed)).filter(|records| *records != u64::MAX);

@@ -153,6 +153,7 @@ pub const METRICS: &[Metric] = &[
                 Sample::count(&["received", "applied"], totals.applied),
                 Sample::count(&["received", "stale"], totals.stale),
                 Sample::count(&["received", "rejected"], totals.rejected),
+                Sample::count(&["received", "unstored"], totals.unstored),
                 Sample::count(&["received", "unasked"], totals.unasked),
                 Sample::count(&["received", "unsendable"], totals.peer_unsendable),
             ]

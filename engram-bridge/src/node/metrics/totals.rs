@@ -10,6 +10,7 @@ pub(crate) struct Totals {
     pub(crate) applied: u64,
     pub(crate) stale: u64,
     pub(crate) rejected: u64,
+    pub(crate) unstored: u64,
     pub(crate) unasked: u64,
     pub(crate) unsendable: u64,
     pub(crate) peer_unsendable: u64,
@@ -22,7 +23,8 @@ impl Totals {
         self.sent += stats.records_out;
         self.applied += stats.applied;
         self.stale += stats.stale;
-        self.rejected += stats.rejected;
+        self.rejected += stats.rejected - stats.unstored;
+        self.unstored += stats.unstored;
         self.unasked += stats.unasked;
         self.unsendable += stats.unsendable;
         self.peer_unsendable += stats.peer_unsendable;

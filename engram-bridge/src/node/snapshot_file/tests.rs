@@ -108,7 +108,7 @@ fn bad_line_is_skipped_alone() {
     ]);
     let mut file = folder.open().unwrap();
     let reasons: Vec<_> = file.rejected().iter().map(|r| (r.line, r.reason.clone())).collect();
-    for (at, part) in [(0, "in the middle"), (1, "byte 1"), (2, "neither"), (3, "No Space")] {
+    for (at, part) in [(0, "is incomplete"), (1, "byte 1"), (2, "neither"), (3, "No Space")] {
         assert_eq!(reasons[at].0, at as u64 + 1);
         assert!(reasons[at].1.contains(part), "{reasons:?}");
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use engram_gossip_net::{ConnectionState, HandshakeError, PeerStatus};
 use engram_vclock::ClockFault;
 
+use crate::durable::recovery::counted;
 use crate::durable::storage::StorageError;
 #[cfg(feature = "files")]
 use crate::engram::timestamp::Timestamp;
@@ -131,8 +132,8 @@ impl Warning {
     pub fn next_step(&self) -> String {
         match self {
             Self::StorageFailure(_) => {
-                "make room on the disk under store.path, or repair the disk; peers send the refused \
-                 records again"
+                "make room on the disk under store.path, make it writable, or repair it; peers send the \
+                 refused records again"
                     .to_owned()
             }
             Self::OverCap(usage) | Self::NearCap(usage) => format!(
@@ -183,8 +184,8 @@ impl fmt::Display for Warning {
             }
             Self::Reissued { writes } => write!(
                 f,
-                "{writes} of this node's own writes were reissued within the last hour, because peers \
-                 knew later versions of this node"
+                "{} reissued within the last hour, because peers knew later versions of this node",
+                counted(*writes, "own write of this node was", "own writes of this node were")
             ),
             Self::CertificateExpired { since } => write!(
                 f,
@@ -192,18 +193,19 @@ impl fmt::Display for Warning {
                 date(*since)
             ),
             Self::CertificateExpires { at, days } => {
-                write!(f, "the certificate of this node expires in {days} days, at {}", date(*at))
+                let days = counted(*days, "day", "days");
+                write!(f, "the certificate of this node expires in {days}, at {}", date(*at))
             }
             Self::ClockFault(fault) => describe(f, fault),
             Self::Implausible { parts, .. } => write!(
                 f,
-                "{parts} parts of records were refused within the last hour, because their versions \
-                 lie too far in the future"
+                "{} refused within the last hour, because of versions too far in the future",
+                counted(*parts, "part of a record was", "parts of records were")
             ),
             Self::ClockAhead { members } => write!(
                 f,
-                "{members} members were found within the last hour that write versions ahead of the \
-                 clock of this machine"
+                "{} versions ahead of the clock of this machine, as found within the last hour",
+                counted(*members, "member writes", "members write")
             ),
         }
     }
@@ -236,13 +238,12 @@ fn describe(f: &mut fmt::Formatter<'_>, fault: &ClockFault) -> fmt::Result {
     match fault {
         ClockFault::BeforeBuild { now, built_at } => write!(
             f,
-            "the clock of this machine is at least {} days behind: it is before the release of this \
-             program",
+            "the clock of this machine is at least {} behind: it is before the release of this program",
             days(*now, *built_at)
         ),
         ClockFault::Ahead { now, told } => write!(
             f,
-            "the clock of this machine is {} days ahead of every clock that a peer reported",
+            "the clock of this machine is {} ahead of every clock that a peer reported",
             days(*told, *now)
         ),
         _ => f.write_str("the clock of this machine is wrong"),
@@ -250,8 +251,9 @@ fn describe(f: &mut fmt::Formatter<'_>, fault: &ClockFault) -> fmt::Result {
 }
 
 /// Days between two times in nanoseconds, rounded up.
-const fn days(from: u64, to: u64) -> u64 {
-    to.saturating_sub(from).div_ceil(86_400 * 1_000_000_000)
+fn days(from: u64, to: u64) -> String {
+    let days = to.saturating_sub(from).div_ceil(86_400 * 1_000_000_000);
+    counted(days, "day", "days")
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 const PROBE: &str = "state.redb.probe";
 /// Bytes that a commit needs in addition to its rows, for the ancestors of the changed pages.
-const COMMIT_ROOM: u64 = 256 << 10;
+pub(super) const COMMIT_ROOM: u64 = 256 << 10;
 
 /// The offsets of the two copies of the format number in the header of a file.
 const FORMAT_AT: [usize; 2] = [64, 192];
@@ -43,7 +43,8 @@ pub(super) fn definition(table: Table) -> Definition {
     TableDefinition::new(table.name())
 }
 
-/// Opens the database of a folder, and creates missing parts. If the creation of a file fails, no file is left.
+/// Opens the database of a folder, and creates missing parts. If the creation of a file fails, no file is left. An
+/// empty file is damaged.
 pub(super) fn open_file(
     folder: &Path,
     cache: usize,
@@ -52,6 +53,7 @@ pub(super) fn open_file(
     fs::create_dir_all(folder)?;
     let file = folder.join(STATE);
     let is_new = !file.exists();
+    refuse_empty(&file)?;
     let opened = builder(cache, check).create(&file).map_err(redb::Error::from);
     let ready = opened.and_then(|database| make_tables(&database).map(|()| database));
     match ready {
@@ -71,6 +73,17 @@ pub(super) fn open_file(
     }
 }
 
+/// The database would take an empty file for a new one. A store never leaves one, unless it was interrupted when it
+/// created the file.
+fn refuse_empty(file: &Path) -> Result<(), redb::Error> {
+    match fs::metadata(file) {
+        Ok(found) if found.is_file() && found.len() == 0 => {
+            Err(redb::Error::Corrupted("the file is empty".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn make_tables(database: &Database) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     let existing = transaction.list_tables()?.count();
@@ -85,6 +98,7 @@ fn make_tables(database: &Database) -> Result<(), redb::Error> {
 
 /// Opens the database in a file without changing the file. Recovery from a crash happens in memory.
 pub(super) fn open_unwritten(file: &Path, cache: usize) -> Result<Database, redb::Error> {
+    refuse_empty(file)?;
     let overlay = Overlay::over(File::open(file)?)?;
     let database = builder(cache, Check::Whole).create_with_backend(overlay)?;
     make_tables(&database)?;

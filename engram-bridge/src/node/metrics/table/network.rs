@@ -75,7 +75,7 @@ pub(super) const CONNECTIONS_LOST: Metric = Metric {
 
 /// Handshake failures that neither side's identity caused.
 const OF_THE_NETWORK: &[&str] =
-    &["wire_version", "busy", "timed_out", "address", "no_address", "closed"];
+    &["wire_version", "busy", "timed_out", "address", "no_address", "abandoned", "closed"];
 
 /// The other handshake failures: one side does not accept the other.
 const OF_IDENTITY: &[&str] = &[

@@ -1,0 +1,29 @@
+//! The result of a comparison of nodes, and its exit status.
+
+use std::process::ExitCode;
+
+use crate::Failure;
+
+/// Whether nodes are in the same state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Agreement {
+    /// They are.
+    Full,
+    /// They are not, for this reason.
+    Broken(String),
+}
+
+/// The exit status of a comparison, as of diff(1): 0 for agreement, 1 for a difference, 2 for an error.
+pub(crate) fn status(compared: Result<Agreement, Failure>) -> ExitCode {
+    match compared {
+        Ok(Agreement::Full) => ExitCode::SUCCESS,
+        Ok(Agreement::Broken(reason)) => {
+            eprintln!("{reason}");
+            ExitCode::from(1)
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

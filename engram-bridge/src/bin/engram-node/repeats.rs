@@ -1,0 +1,121 @@
+//! Notices that repeat.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::episodes::Episodes;
+use crate::event::Event;
+use crate::kind::{Kind, Subject};
+use crate::notice::Notice;
+
+/// The maximum number of causes of one event, for each peer, that have episodes of their own at a time.
+/// Further ones share an episode.
+const MAX_CAUSES: usize = 16;
+
+/// Decides which notices are reported, and counts the others.
+pub(crate) struct Repeats {
+    episodes: Episodes<Kind>,
+    /// The code of the last event of each subject.
+    present: BTreeMap<Subject, &'static str>,
+}
+
+impl Repeats {
+    pub(crate) const fn new() -> Self {
+        Self { episodes: Episodes::new(), present: BTreeMap::new() }
+    }
+
+    /// Records a notice. Returns whether it begins an episode and must be reported.
+    pub(crate) fn begins(&mut self, notice: &Notice, now: Duration) -> bool {
+        let kind = notice.kind();
+        if let Some(subject) = kind.subject() {
+            self.present.insert(subject, kind.of);
+        }
+        self.episodes.begins(self.bounded(kind), now)
+    }
+
+    /// The kind itself, unless too many of its causes have episodes.
+    fn bounded(&self, kind: Kind) -> Kind {
+        let causes = || self.episodes.running().filter(|other| other.is_like(&kind)).count();
+        if kind.reason.is_none() || self.episodes.is_running(&kind) || causes() < MAX_CAUSES {
+            return kind;
+        }
+        kind.of_other_causes()
+    }
+
+    /// The reports of repeats that are due.
+    pub(crate) fn due(&mut self, now: Duration) -> Vec<Event> {
+        let due = self.episodes.due(now);
+        due.into_iter().map(|repeats| self.event(repeats)).collect()
+    }
+
+    /// The reports of all other repeats. Ends all episodes.
+    pub(crate) fn finish(&mut self) -> Vec<Event> {
+        let counts = self.episodes.finish();
+        counts.into_iter().map(|repeats| self.event(repeats)).collect()
+    }
+
+    fn event(&self, (kind, count): (Kind, u64)) -> Event {
+        let now = kind.subject().and_then(|subject| self.present.get(&subject).copied());
+        Event::Repeated { kind, count, now }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Level;
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn bad_line(why: &str) -> Notice {
+        Notice::rejected_line("own.jsonl", Some(1), None, why)
+    }
+
+    fn connection(code: &'static str, peer: &str) -> Notice {
+        Notice::peer(code, Level::Info, peer.to_owned(), "a reason".to_owned())
+    }
+
+    fn lines(events: &[Event]) -> Vec<String> {
+        events.iter().map(Event::sentence).collect()
+    }
+
+    #[test]
+    fn each_cause_begins_an_episode_within_a_bound() {
+        let mut repeats = Repeats::new();
+        assert!(repeats.begins(&Notice::unreadable("own.jsonl", "missing"), at(0)));
+        assert!(repeats.begins(&bad_line("no JSON"), at(0)), "not hidden by the missing file");
+        assert!(!repeats.begins(&bad_line("no JSON"), at(1)));
+        let causes = (0..1_000).map(|n| bad_line(&format!("cause {n}")));
+        let begun = causes.filter(|notice| repeats.begins(notice, at(2))).count();
+        assert_eq!(begun, MAX_CAUSES, "15 causes, and one episode for all others");
+        let due = lines(&repeats.due(at(62)));
+        assert_eq!(due, ["1 more rejected: no JSON", "984 more rejected: other reasons"]);
+        assert!(
+            repeats.begins(&connection("unreachable", "node-b").caused_by("no answer"), at(63))
+        );
+        assert!(repeats.begins(&connection("unreachable", "node-b").caused_by("expired"), at(63)));
+    }
+
+    #[test]
+    fn a_repeat_names_the_present_state() {
+        let mut repeats = Repeats::new();
+        for second in 0..3 {
+            for code in ["disconnected", "connected"] {
+                assert_eq!(repeats.begins(&connection(code, "node-b"), at(second)), second == 0);
+            }
+        }
+        repeats.begins(&connection("connected", "node-c"), at(3));
+        repeats.begins(&connection("disconnected", "node-b"), at(4));
+        let due = lines(&repeats.due(at(64)));
+        let now = "now disconnected";
+        let expected = [
+            format!("2 more connected: node-b; {now}"),
+            format!("3 more disconnected: node-b; {now}"),
+        ];
+        assert_eq!(due, expected);
+        repeats.begins(&connection("connected", "node-b"), at(65));
+        assert_eq!(lines(&repeats.finish()), ["1 more connected: node-b; now connected"]);
+    }
+}
