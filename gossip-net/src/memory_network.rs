@@ -157,7 +157,8 @@ impl Inner {
         sent.bytes += packet.len() as u64 + HEADERS;
         let Conditions { latency, jitter, loss, duplication, mtu } = self.conditions;
         let is_lost = self.rng.f64() < loss || packet.len() > mtu || (self.cut)(from, to);
-        let copies = usize::from(!is_lost) + usize::from(self.rng.f64() < duplication);
+        let is_duplicated = self.rng.f64() < duplication;
+        let copies = if is_lost { 0 } else { 1 + usize::from(is_duplicated) };
         let Some(inbox) = self.inboxes.get_mut(&to) else { return };
         for _copy in 0..copies {
             let at = Instant::now() + latency + jitter.mul_f64(self.rng.f64());

@@ -184,7 +184,7 @@ async fn diff_with_a_lost_peer_is_known() {
     }
     let metrics = get(at, "/metrics/prometheus").await.body;
     let slots = diff["slots"].as_array().unwrap().len();
-    let line = format!("engram_gossip_peer_divergent_leaves{{peer=\"node-b\"}} {slots}.0");
+    let line = format!("engram_gossip_peer_divergent_slots{{peer=\"node-b\"}} {slots}.0");
     assert!(metrics.contains(&line), "{line} is not in {metrics}");
     assert_eq!(
         get(at, CONSOLIDATION).await.json()["root"],

@@ -6,7 +6,10 @@ use super::Metric;
 
 /// The rows in display order, each with parts of the names of its metrics. The last row has all other metrics.
 const ROWS: [(&str, &[&str]); 6] = [
-    ("Convergence", &["lag", "divergent", "last_success", "rounds", "visibility", "triggers"]),
+    (
+        "Convergence",
+        &["lag", "divergent", "last_success", "sessions_total", "visibility", "triggers"],
+    ),
     ("Patterns", &["patterns", "conflicts", "deletions", "versions", "suppressed", "waiting"]),
     (
         "Versions, clocks and caps",

@@ -43,7 +43,8 @@ struct Open {
     database: Option<Database>,
     /// Whether this process has already checked the whole file.
     checked: bool,
-    /// Bytes of disk space needed by the last batch for which the disk had no room; 0 if every batch fit.
+    /// The disk space, in bytes, that the next opening must find: that of a batch for which the disk had no
+    /// room, or 0.
     lacking: u64,
     /// A read-only view of a file that cannot be written, kept from the first scan to the first commit.
     unwritten: Option<Database>,
@@ -96,7 +97,7 @@ impl RedbStateStore {
         let database = open_file(&self.folder, self.cache, check)?;
         let rows = database.begin_read()?.open_table(definition(Table::Records))?.len()?;
         self.records.store(rows, Relaxed);
-        (open.database, open.checked) = (Some(database), true);
+        (open.database, open.checked, open.lacking) = (Some(database), true, 0);
         Ok(())
     }
 

@@ -49,15 +49,15 @@ pub const METRICS: &[Metric] = &[
         read: |reading| vec![Sample::level(&[], reading.certificate_until)],
     },
     Metric {
-        name: "engram_gossip_rounds_total",
+        name: "engram_gossip_sessions_total",
         kind: Counter,
         unit: None,
         help: "Sessions with peers, opened by either side, by outcome.",
         labels: &["outcome"],
-        read: rounds,
+        read: sessions,
     },
     Metric {
-        name: "engram_gossip_round_duration_seconds",
+        name: "engram_gossip_session_duration_seconds",
         kind: Histogram,
         unit: Some("seconds"),
         help: "The duration of completed sessions.",
@@ -76,7 +76,7 @@ pub const METRICS: &[Metric] = &[
         read: |reading| reading.by_peer(|peer| Some(peer.lag.as_secs_f64())),
     },
     Metric {
-        name: "engram_gossip_peer_divergent_leaves",
+        name: "engram_gossip_peer_divergent_slots",
         kind: Gauge,
         unit: None,
         help: "Slots of the tree that changed here since the roots were last equal to a peer's.",
@@ -279,16 +279,16 @@ fn flag(labels: &[&str], holds: bool) -> Sample {
     Sample::level(labels, f64::from(u8::from(holds)))
 }
 
-fn rounds(Reading { net, .. }: &Reading) -> Vec<Sample> {
+fn sessions(Reading { net, .. }: &Reading) -> Vec<Sample> {
     let reached = |outcome| net.sessions.get(outcome).copied().unwrap_or(0);
     let failed = net.sessions_failed.values().sum::<u64>();
     let known = ["in_sync", "synced", "budget_spent", "not_accepted", "nothing_shared"];
-    let rounds = known.map(|outcome| Sample::count(&[outcome], reached(outcome)));
+    let ended = known.map(|outcome| Sample::count(&[outcome], reached(outcome)));
     let rest = [
         Sample::count(&["failed"], failed + reached("failed") + reached("other")),
         Sample::count(&["refused"], net.sessions_refused),
     ];
-    rounds.into_iter().chain(rest).collect()
+    ended.into_iter().chain(rest).collect()
 }
 
 fn peers(reading: &Reading) -> Vec<Sample> {

@@ -114,8 +114,8 @@ fn exposition_has_exactly_the_metrics_table() {
 fn samples_carry_their_labels_and_values() {
     let text = encode(reading());
     for line in [
-        r#"engram_gossip_rounds_total{outcome="in_sync"} 3"#,
-        r#"engram_gossip_rounds_total{outcome="failed"} 1"#,
+        r#"engram_gossip_sessions_total{outcome="in_sync"} 3"#,
+        r#"engram_gossip_sessions_total{outcome="failed"} 1"#,
         r#"engram_gossip_auth_failures_total{reason="expired"} 2"#,
         r#"engram_gossip_connection_failures_total{reason="timed_out"} 4"#,
         r#"engram_gossip_limited_total{reason="peer_bytes"} 6"#,
@@ -156,8 +156,8 @@ fn samples_carry_their_labels_and_values() {
         "engram_gossip_store_set_aside 0.0",
         "engram_gossip_certificate_expiry_timestamp_seconds 1900000000.0",
         "engram_gossip_ready 1.0",
-        r#"engram_gossip_round_duration_seconds_bucket{le="0.1"} 1"#,
-        "engram_gossip_round_duration_seconds_count 1",
+        r#"engram_gossip_session_duration_seconds_bucket{le="0.1"} 1"#,
+        "engram_gossip_session_duration_seconds_count 1",
     ] {
         assert!(text.lines().any(|other| other == line), "{line} is not in\n{text}");
     }

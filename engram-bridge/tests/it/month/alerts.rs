@@ -86,7 +86,7 @@ fn series(machine: &Machine) -> BTreeMap<String, f64> {
 
 /// All sessions so far.
 fn rounds(series: &BTreeMap<String, f64>) -> f64 {
-    let rounds = series.iter().filter(|(name, _)| name.starts_with("engram_gossip_rounds_total"));
+    let rounds = series.iter().filter(|(name, _)| name.starts_with("engram_gossip_sessions_total"));
     rounds.map(|(_, value)| value).sum()
 }
 
