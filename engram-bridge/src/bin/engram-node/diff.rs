@@ -10,7 +10,7 @@ use crate::status::{Page, text};
 /// Compares two running nodes, memory space by memory space.
 ///
 /// Exit status 0 if they share a space, and every space that both host has the same root; 1 if not.
-/// Lists the ids of the patterns that changed at either node since they were last equal.
+/// Lists the ids of the patterns that changed at either node since the two were last equal.
 #[derive(Args)]
 pub(crate) struct Diff {
     /// The page of a node, such as 127.0.0.1:7801.

@@ -57,7 +57,7 @@ pub(crate) enum Event {
         writer: String,
         patterns: usize,
     },
-    /// The parts of records with implausible versions were dropped here.
+    /// The parts of records with implausible versions were dropped on this node.
     ImplausibleDropped { patterns: usize },
     /// The configuration was reloaded: the keys whose changes took effect at once, and those whose
     /// changes take effect at the next start.
@@ -85,7 +85,7 @@ pub(crate) enum Event {
     },
     /// The reader was too slow or absent.
     EventsLost { count: u64 },
-    /// A state that may repeat.
+    /// A notice, which is reported once per episode.
     #[serde(untagged)]
     Notice(Notice),
 }

@@ -21,7 +21,8 @@ use crate::notice::Notice;
 use crate::report::Report;
 use crate::signals::Signals;
 
-/// The interval at which the state is polled, since bytes are counted during sessions.
+/// The interval at which the state is polled, since no event reports the bytes that are counted during a
+/// session.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// A running node and its report.

@@ -215,9 +215,9 @@ impl Notice {
         Self::new("refused", format!("a handshake with {address} was refused: {cause}"))
     }
 
-    /// A snapshot could not be submitted.
+    /// A snapshot, or a part of it, could not be stored.
     pub(crate) fn snapshot_failed(space: &SpaceId, run: u64, reason: &str) -> Self {
-        let reason = format!("snapshot {run} was not submitted: {reason}");
+        let reason = format!("snapshot {run} was not stored completely: {reason}");
         Self { space: Some(space.to_string()), ..Self::new("snapshot_failed", reason) }
     }
 
