@@ -203,7 +203,7 @@ impl Node {
         })
     }
 
-    /// Ends the node, and waits until nothing has its store open.
+    /// Ends the node, and waits until nothing uses its store.
     fn stop(self, runtime: &Runtime) {
         let Self { store, gossip, server } = self;
         runtime.block_on(gossip.shutdown());

@@ -132,7 +132,7 @@ fn bulk_sync(criterion: &mut Criterion) {
         let empty = Node::start(&ca, &empty);
         runtime.block_on(async {
             full.meet(&empty).await;
-            // On a task, as a node does it: the caller's thread takes no part in the work.
+            // Sync on a task, as a node does: the caller's thread takes no part in the work.
             let (gossip, peer) = (empty.gossip.clone(), full.gossip.node_id());
             let synced = tokio::spawn(async move {
                 let begun = Instant::now();

@@ -14,7 +14,7 @@ pub(crate) struct Line {
     pub(crate) scenario: String,
     pub(crate) nodes: usize,
     pub(crate) seeds: u64,
-    /// Timer intervals that began until all nodes agreed.
+    /// Timer intervals that began before all nodes agreed.
     pub(crate) rounds_p50: Option<u64>,
     pub(crate) rounds_p99: Option<u64>,
     /// Virtual seconds until all nodes agreed.

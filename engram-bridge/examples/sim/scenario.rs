@@ -149,7 +149,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "many_100", 100 nodes, 2 seeds, Quick, 3.0 s, Plan::Spread(Change::Many(1_000), LAN),
         "1,000 new patterns at one node";
     "healed_100", 100 nodes, 3 seeds, Quick, 5.0 s, Plan::Halves(1),
-        "two halves that were apart for ten minutes, from the moment of healing";
+        "two halves that were apart for ten minutes: the time from the moment of healing";
     "storm_100", 100 nodes, 2 seeds, Quick, 5.0 s, Plan::Halves(100),
         "the same, and the halves differ in 200 patterns: the sessions at each node stay bounded";
     "rush_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Rush(100),
