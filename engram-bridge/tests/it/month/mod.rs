@@ -180,7 +180,7 @@ impl Month {
         panic!("each certificate had expired before the node read it");
     }
 
-    /// A backup of node-b comes back after a week, in which a pattern was forgotten.
+    /// A backup of node-b is restored after a pattern has been forgotten.
     fn backup(&mut self) {
         self.b.ctl(&["backup", "copy"]);
         self.a.ctl(&["forget", "default", "p"]);
