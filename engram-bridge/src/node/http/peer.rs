@@ -27,7 +27,7 @@ pub(super) struct Peer {
     /// Its agreement with this node by its latest roots: `in_step`, `behind`, `ahead`, `apart`,
     /// `unknown` or `no_common_space`. `behind`: this node lacks records that the peer has.
     agreement: &'static str,
-    /// The least number of records that one of the two lacks; for `behind` and `ahead`.
+    /// A lower bound on the number of records that one of the two lacks; for `behind` and `ahead`.
     records_apart: Option<u64>,
     /// Its liveness in the membership: `alive`, `suspect` or `down`.
     liveness: &'static str,
