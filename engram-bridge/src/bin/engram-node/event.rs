@@ -83,7 +83,7 @@ pub(crate) enum Event {
         kind: Kind,
         count: u64,
     },
-    /// The reader was too slow or absent.
+    /// Events were lost, because their reader was too slow or absent.
     EventsLost { count: u64 },
     /// A notice, which is reported once per episode.
     #[serde(untagged)]

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::event::Level;
 
-/// A state that may repeat, its cause, and the next step.
+/// A fault or its end, with the cause and the next step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Notice {
     /// A stable code.
@@ -37,7 +37,7 @@ pub(crate) struct Notice {
     reason: String,
 }
 
-/// The kind of a notice: each episode reports it once.
+/// The kind of a notice. Notices of one kind form episodes, and only the first one of each is reported.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Kind {
     /// The code of the event.
@@ -45,7 +45,7 @@ pub(crate) struct Kind {
     /// The reason, if the event has several.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// The peer, if each has separate episodes.
+    /// The peer, if each peer has separate episodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
 }
