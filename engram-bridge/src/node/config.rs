@@ -342,7 +342,7 @@ impl ClusterConfig {
     ///
     /// # Errors
     /// [`ConfigError::Invalid`] with all problems at once: unknown keys, missing keys, and invalid
-    /// values; or with the error of a text that is not TOML.
+    /// values. A syntax error, or a value of the wrong type, is reported alone.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         Self::parse_with(text, [])
     }
