@@ -44,7 +44,7 @@ impl Node {
         config.schedule.advert_interval = Duration::from_secs(3_600);
         config.schedule.advert_fanout = 0;
         config.schedule.dial_spread = Duration::from_millis(1);
-        // The adverts that both send when they connect would trigger a session.
+        // Delay triggers: the adverts that both send when they connect would otherwise start a session.
         config.schedule.trigger_jitter = Duration::from_secs(10);
         let (certificate, key) = (&credentials.certificate_pem, &credentials.key_pem);
         let identity = Identity::from_pem(ca.certificate_pem(), certificate, key);
