@@ -70,7 +70,7 @@ impl Month {
         let [a, b, c] = <[_; 3]>::try_from(init(folder.path(), 3)).unwrap().map(Machine::stopped);
         let mut month = Self { folder, a, b, c, alerts: Alerts::default() };
         for node in [&mut month.a, &mut month.b, &mut month.c] {
-            // A first snapshot need not wait for a peer that starts a second later.
+            // Rounds every second, so that a first snapshot waits only briefly for a peer that starts later.
             node.edit("[store]\n", "[gossip]\ninterval_seconds = 1\n\n[store]\n");
             node.start();
         }
