@@ -112,7 +112,7 @@ impl ConsolidationGossiper {
     /// Withdraws this node's writes under `id`. See [`Space::withdraw`].
     ///
     /// # Errors
-    /// [`SubmitError`] if it cannot be stored; nothing was changed.
+    /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
     pub fn withdraw(&self, id: &str) -> Result<bool, SubmitError> {
         self.space.withdraw(id)
     }
@@ -120,7 +120,7 @@ impl ConsolidationGossiper {
     /// Forgets `id` on all nodes. See [`Space::forget`].
     ///
     /// # Errors
-    /// [`SubmitError`] if it cannot be stored; nothing was changed.
+    /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
     pub fn forget(&self, id: &str) -> Result<bool, SubmitError> {
         self.space.forget(id)
     }
