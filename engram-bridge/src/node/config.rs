@@ -69,7 +69,7 @@ pub struct ClusterConfig {
     pub conflict: ConflictConfig,
     /// The rate limits of sessions.
     pub limits: RateLimits,
-    /// The source of the nodes' liveness.
+    /// How the liveness of nodes is determined.
     pub membership: MembershipConfig,
     /// The storage of the state.
     pub store: StorageConfig,

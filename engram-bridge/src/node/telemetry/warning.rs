@@ -106,7 +106,7 @@ impl Unready {
 }
 
 impl Warning {
-    /// The stable name of the state, as used by health checks, page, events and metrics.
+    /// The stable name of the state, as used by the health checks, the page and the events.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
