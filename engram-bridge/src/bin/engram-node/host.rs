@@ -146,8 +146,8 @@ impl Host {
         }
     }
 
-    /// Reports due counts, changes of the clock fault, and the certificate's expiry: daily, and
-    /// when it has expired.
+    /// Reports due counts, changes of the clock fault, peers that newly share no space, and the
+    /// certificate's expiry: daily, and when it has expired.
     fn look(&self) {
         let fault = self.node.store.write_stats().clock_fault;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);

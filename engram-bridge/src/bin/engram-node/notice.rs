@@ -255,7 +255,7 @@ impl Notice {
         Self { peer, ..Self::about(event, space, id, &reason) }
     }
 
-    /// Rejections have one kind per reason; other states of peers, one per peer.
+    /// Rejections have one kind per reason; other notices about peers have one kind per peer.
     pub(crate) fn kind(&self) -> Kind {
         let is_rejection = self.event == REJECTED;
         let reason = is_rejection.then(|| self.reason.clone());
