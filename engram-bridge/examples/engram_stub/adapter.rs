@@ -20,7 +20,7 @@ pub struct Clustered {
     service: bridge::GossipingConsolidationService,
     /// The engine's statistics, unchanged: they are never sent to peers.
     stats: Mutex<ConsolidationStats>,
-    /// The engine's last submission, by id. Unchanged patterns are not copied again.
+    /// The pattern that the engine last submitted under each id. Unchanged patterns are not copied again.
     submitted: Mutex<HashMap<String, Arc<bridge::SemanticPattern>>>,
     /// The merged snapshot in Engram's types, converted again only after a change.
     converted: Mutex<Option<Converted>>,
@@ -102,7 +102,8 @@ impl Clustered {
         patterns
     }
 
-    /// Converts patterns to the bridge's type, and reuses unchanged ones of the last snapshot.
+    /// Converts patterns to the bridge's type, and reuses those that have not changed since they were last
+    /// submitted.
     fn to_bridge(&self, patterns: &[SemanticPattern]) -> Vec<Arc<bridge::SemanticPattern>> {
         let mut submitted = self.submitted.lock().unwrap_or_else(PoisonError::into_inner);
         let convert = |pattern: &SemanticPattern| match submitted.get(&pattern.id) {
