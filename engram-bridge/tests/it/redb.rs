@@ -82,7 +82,7 @@ fn copied_and_older_files_open_normally() {
     let copied = open(1, kept(copy.path())).unwrap();
     assert_eq!((copied.recovery(), shown(&copied)), (&Recovery::Loaded { records: 50 }, before));
 
-    // An older state of the file at the same path, after a peer received the later writes.
+    // Restore an older state of the file at the same path, after a peer received the later writes.
     let older = fs::read(state.join("state.redb")).unwrap();
     let store = open(1, kept(original.path())).unwrap();
     only_space(&store).submit_pattern(&pattern("p_7", 98)).unwrap();

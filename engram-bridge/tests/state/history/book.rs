@@ -106,7 +106,8 @@ impl Book {
         }
     }
 
-    /// Records an operation at a process that knows `row`: it replaces the writes of `of`.
+    /// Records an operation at a process that knows `row`: it replaces the known writes of the nodes for
+    /// which `of` is true.
     pub(crate) fn settle(
         &mut self,
         nodes: &[usize],
