@@ -122,7 +122,7 @@ impl Handed {
         self.number
     }
 
-    /// Adds the patterns of an earlier snapshot whose ids this snapshot lacks.
+    /// Takes the patterns of an earlier snapshot whose ids this one lacks.
     fn unite(&mut self, earlier: Self) {
         if earlier.is_echo {
             return;
