@@ -13,7 +13,7 @@ pub(crate) enum Access {
     Everybody,
 }
 
-/// Writes a file, which must not exist yet, because overwriting a key would lose it.
+/// Writes a file that must not exist yet: overwriting a key loses it.
 pub(crate) fn write_new(path: &Path, text: &str, access: Access) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

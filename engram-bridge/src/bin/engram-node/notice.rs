@@ -37,7 +37,7 @@ pub(crate) struct Notice {
     reason: String,
 }
 
-/// The kind of a notice. Notices of one kind form episodes, and only the first one of each is reported.
+/// The kind of a notice: each episode reports it once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Kind {
     /// The code of the event.
@@ -45,7 +45,7 @@ pub(crate) struct Kind {
     /// The reason, if the event has several.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// The peer, if each peer has separate episodes.
+    /// The peer, if each has separate episodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
 }
@@ -255,7 +255,7 @@ impl Notice {
         Self { peer, ..Self::about(event, space, id, &reason) }
     }
 
-    /// Rejections have one kind per reason; other notices about peers have one kind per peer.
+    /// Rejections have one kind per reason; other states of peers, one per peer.
     pub(crate) fn kind(&self) -> Kind {
         let is_rejection = self.event == REJECTED;
         let reason = is_rejection.then(|| self.reason.clone());
