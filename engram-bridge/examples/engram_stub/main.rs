@@ -85,7 +85,7 @@ impl Engram {
                 &root[..12],
             );
             let log = self.folder.join(space.id().as_str()).join("belief_updates.jsonl");
-            // A space whose store was never created on this node has no log.
+            // Without a store of the space, there is no log.
             for line in fs::read_to_string(log).unwrap_or_default().lines() {
                 println!("  {line}");
             }
