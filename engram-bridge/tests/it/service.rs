@@ -323,7 +323,7 @@ fn merged_view_time_survives_a_restart() {
     assert_eq!(shown(&store), at);
     drop(store);
 
-    // Without an orderly stop, the store has the time of the latest change.
+    // Without an orderly stop: the time of the latest change.
     let store = open(1, kept.clone()).unwrap();
     assert_eq!(shown(&store), at);
     let later = Timestamp::from_nanoseconds(at.as_nanoseconds() + 5);
