@@ -35,8 +35,9 @@ mod report;
 const SINGLE_UPDATES: usize = 300;
 const GROUP: usize = 64;
 const GROUPS: usize = 16;
-/// Seconds that a reader may wait for a lock, and a request for its answer.
+/// Seconds that a reader may wait for a lock.
 const LOCK: f64 = 0.05;
+/// Seconds that a request may wait for its answer.
 const ANSWER: f64 = 0.1;
 const BARE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("bare");
 
@@ -203,7 +204,7 @@ impl Node {
         })
     }
 
-    /// Ends the node, and waits until nothing has its store open.
+    /// Ends the node, and waits until nothing uses its store.
     fn stop(self, runtime: &Runtime) {
         let Self { store, gossip, server } = self;
         runtime.block_on(gossip.shutdown());
@@ -223,7 +224,7 @@ fn ask(at: SocketAddr, path: &str) {
     stream.write_all(request.as_bytes()).expect("it listens");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
-    // Without a peer it is not ready.
+    // `/health/ready` answers with 503 if the node is not ready.
     let answered = ["HTTP/1.1 200", "HTTP/1.1 503"].iter().any(|status| answer.starts_with(status));
     assert!(answered && (path != PATHS[0] || answer.ends_with("# EOF\n")), "{answer}");
 }
@@ -270,7 +271,7 @@ fn seconds(work: impl FnOnce()) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-/// Puts the contents into a bare database.
+/// A bare database that holds the contents, and the time that its filling took.
 struct Bare {
     database: Database,
     filled: f64,

@@ -44,7 +44,7 @@ impl Node {
         config.schedule.advert_interval = Duration::from_secs(3_600);
         config.schedule.advert_fanout = 0;
         config.schedule.dial_spread = Duration::from_millis(1);
-        // The adverts that both send when they connect would trigger a session.
+        // Delay triggers: the adverts that both send when they connect would otherwise start a session.
         config.schedule.trigger_jitter = Duration::from_secs(10);
         let (certificate, key) = (&credentials.certificate_pem, &credentials.key_pem);
         let identity = Identity::from_pem(ca.certificate_pem(), certificate, key);
@@ -132,7 +132,7 @@ fn bulk_sync(criterion: &mut Criterion) {
         let empty = Node::start(&ca, &empty);
         runtime.block_on(async {
             full.meet(&empty).await;
-            // On a task, as a node does it: the caller's thread takes no part in the work.
+            // Sync on a task, as a node does: the caller's thread takes no part in the work.
             let (gossip, peer) = (empty.gossip.clone(), full.gossip.node_id());
             let synced = tokio::spawn(async move {
                 let begun = Instant::now();

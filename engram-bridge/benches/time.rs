@@ -1,5 +1,5 @@
-//! Measures `update_cache`, for which Engram's scheduler waits, and the time until its cache has a change
-//! of a peer, next to hashing the snapshot once.
+//! Measures `update_cache`, for which Engram's scheduler waits, and the time until a peer's change reaches
+//! the cache, next to hashing the snapshot once.
 
 #[allow(dead_code, unreachable_pub, reason = "Engram's types have more than a benchmark needs")]
 mod chrono {
@@ -205,7 +205,7 @@ fn update_cache(criterion: &mut Criterion) {
             pattern.strength = 0.5 + version as f32 * 1e-6;
             changed.clone()
         };
-        // By reference: the engine drops its own copy of the snapshot, outside of the measurement.
+        // Pass the snapshot by reference, so that dropping it is not measured: the engine owns it.
         bencher.iter_batched_ref(next, |changed| submit(changed), BatchSize::PerIteration);
     });
     group.bench_function(format!("ours/call-{COUNT}"), |bencher| {
@@ -219,8 +219,8 @@ fn update_cache(criterion: &mut Criterion) {
     });
     let (peer, space) = (peer(), service.gossiper().space());
     let mut pattern = (*whole.patterns[COUNT / 2]).clone();
-    // Outside of the closure, because criterion calls it several times: a repeated version would change
-    // nothing, and the measurement would wait for it forever.
+    // Count outside of the closure, because criterion calls it several times: a repeated version would
+    // change nothing, and the measurement would wait for a change forever.
     let mut version = 0;
     group.bench_function(format!("ours/remote-change-{COUNT}"), |bencher| {
         let next = || {

@@ -18,7 +18,8 @@ type Values = Siblings<[u8; 32]>;
 #[derive(Clone, Default, PartialEq)]
 struct Stored {
     values: Values,
-    /// The suppressed digests of peers, each with its length. This store suppresses nothing itself.
+    /// The digests that peers suppress, each with its causal length. This store suppresses nothing
+    /// itself.
     suppressed: BTreeMap<[u8; 32], u32>,
 }
 

@@ -1,4 +1,4 @@
-// The README begins with an example that needs the feature.
+// The README begins with an example that needs the feature `config`.
 #![cfg_attr(feature = "config", doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(feature = "config"),

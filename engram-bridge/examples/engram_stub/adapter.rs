@@ -20,7 +20,7 @@ pub struct Clustered {
     service: bridge::GossipingConsolidationService,
     /// The engine's statistics, unchanged: they are never sent to peers.
     stats: Mutex<ConsolidationStats>,
-    /// The engine's last submission, by id. Unchanged patterns are not copied again.
+    /// The pattern that the engine last submitted under each id. Unchanged patterns are not copied again.
     submitted: Mutex<HashMap<String, Arc<bridge::SemanticPattern>>>,
     /// The merged snapshot in Engram's types, converted again only after a change.
     converted: Mutex<Option<Converted>>,
@@ -102,7 +102,8 @@ impl Clustered {
         patterns
     }
 
-    /// Converts patterns to the bridge's type, and reuses unchanged ones of the last snapshot.
+    /// Converts patterns to the bridge's type, and reuses those that have not changed since they were last
+    /// submitted.
     fn to_bridge(&self, patterns: &[SemanticPattern]) -> Vec<Arc<bridge::SemanticPattern>> {
         let mut submitted = self.submitted.lock().unwrap_or_else(PoisonError::into_inner);
         let convert = |pattern: &SemanticPattern| match submitted.get(&pattern.id) {
@@ -126,14 +127,16 @@ fn is_same(known: &bridge::SemanticPattern, pattern: &SemanticPattern) -> bool {
         && equal_bits(&known.embedding, &pattern.embedding)
 }
 
-/// Without a branch for each number, so that many are compared at a time.
+/// Whether all numbers are equal bit for bit. Has no branch for each number, so that the compiler can
+/// compare many at a time.
 fn equal_bits(known: &[f32], numbers: &[f32]) -> bool {
     let differs = |(one, other): (&f32, &f32)| one.to_bits() ^ other.to_bits();
     known.iter().zip(numbers).map(differs).fold(0, |all, one| all | one) == 0
 }
 
 impl Converted {
-    /// Whether `merged` has the same patterns: two snapshots share their unchanged patterns.
+    /// Whether `merged` has the same patterns. Compares pointers, since snapshots share unchanged
+    /// patterns.
     fn is_of(&self, merged: &bridge::ConsolidationSnapshot) -> bool {
         let (ours, theirs) = (&self.merged.patterns, &merged.patterns);
         ours.len() == theirs.len()

@@ -1,6 +1,6 @@
 //! Three Engrams, each with its own scheduler, reach equal patterns, also in a space that one of
 //! them creates at run time; an orderly stop stores the snapshots that still wait. A stand-in with
-//! Engram's paths and signatures replaces Engram; a real Engram needs every other line.
+//! Engram's paths and signatures replaces Engram; with the real Engram, all other code is the same.
 //!
 //! `cargo run -p engram-bridge --example engram_stub --features http,redb`
 
@@ -93,7 +93,7 @@ impl Engram {
     }
 }
 
-/// Engram's store factory, without the parts that a cluster leaves as they are.
+/// Engram's store factory, without the parts that a cluster does not change.
 fn build_memory_space_store(
     space_id: &MemorySpaceId,
     directories: &SpaceDirectories,

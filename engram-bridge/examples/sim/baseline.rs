@@ -48,7 +48,7 @@ fn named(error: io::Error) -> io::Error {
 }
 
 /// The costs above the baseline and its tolerance. Compares only runs with the same number of
-/// seeds: these have the same seeds, so a difference has a cause.
+/// seeds: by default these use the same seeds, so a difference comes from a change of the code.
 fn dearer(baseline: &[Costs], new: &Costs) -> Vec<String> {
     let same =
         |old: &&Costs| old.line.scenario == new.line.scenario && old.line.seeds == new.line.seeds;

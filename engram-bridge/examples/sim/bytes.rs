@@ -69,7 +69,7 @@ impl Options {
 }
 
 impl Weight {
-    /// A value with a maximum of `budget`, which is also the reference.
+    /// A value that may be at most `cap`, which is also the reference.
     fn capped(name: &'static str, input: String, value: f64, unit: &'static str, cap: f64) -> Self {
         let reference = format!("the cap of {} {unit}", (cap * 10.0).round() / 10.0);
         Self::new(name, input, (value, unit), (reference, cap), 1.0)

@@ -46,7 +46,7 @@ struct Spreading {
     missing: BTreeSet<usize>,
 }
 
-/// Creates patterns at a constant rate. The run agrees after the longest lag: the time from the
+/// Creates patterns at a constant rate. [`Run::agreed`] is the longest lag: the time from the
 /// creation of a pattern until every node has it.
 pub(crate) fn steady(nodes: usize, pace: Pace, setting: Setting) -> Run {
     let mut world = spread::settled(nodes, &LAN, setting);

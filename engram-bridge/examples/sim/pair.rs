@@ -30,7 +30,7 @@ pub(crate) fn seed(setting: Setting) -> Run {
     run
 }
 
-/// The fault of an undisturbed session, if any.
+/// Runs an undisturbed session, which has to make both nodes equal. Returns its fault, if any.
 fn undisturbed(seed: u64) -> Option<String> {
     let [left, right] = diverged(seed);
     let before = difference(&left, &right);
@@ -40,7 +40,8 @@ fn undisturbed(seed: u64) -> Option<String> {
         .then(|| format!("a session ({:?}) left {after} of {before} differences", talk.ending))
 }
 
-/// The fault of sessions with a tiny budget, if any: each has to reduce the difference.
+/// Runs sessions with a tiny budget, each of which has to reduce the difference. Returns the first
+/// fault, if any.
 fn budgeted(seed: u64) -> Option<String> {
     let [left, right] = diverged(seed);
     let mut before = difference(&left, &right);

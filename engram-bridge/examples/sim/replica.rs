@@ -12,8 +12,8 @@ use engram_gossip_proto::{Parameters, SpaceId, Summary};
 
 /// Dimension of an embedding: small, since the simulation does not measure its cost.
 const DIMENSION: usize = 4;
-/// The clock of every store, fixed at 2026-01-01: a node's versions count up from it, and are as
-/// long as those of a real clock.
+/// The clock of every store, fixed at 2026-01-01: a node's versions rise from it, and are as long as
+/// those of a running clock.
 const TODAY: Timestamp = Timestamp::from_nanoseconds(1_767_225_600_000_000_000);
 
 /// A node.

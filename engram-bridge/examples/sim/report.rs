@@ -14,7 +14,7 @@ pub(crate) struct Line {
     pub(crate) scenario: String,
     pub(crate) nodes: usize,
     pub(crate) seeds: u64,
-    /// Timer intervals that began until all nodes agreed.
+    /// Timer intervals that began before all nodes agreed.
     pub(crate) rounds_p50: Option<u64>,
     pub(crate) rounds_p99: Option<u64>,
     /// Virtual seconds until all nodes agreed.
@@ -95,11 +95,11 @@ impl Report {
     /// The meaning of the columns.
     pub(crate) const LEGEND: &str = "\
         All nodes have default settings. Percentiles are over the seeds, means over nodes and seeds.\n\
-        rounds         intervals of the timer (60 s) that began until all nodes agreed\n\
+        rounds         intervals of the timer (60 s) that began before all nodes agreed\n\
         seconds        virtual time until then, from the change or from the healing\n\
         bytes/node     bytes that a node sent until then, frames and adverts\n\
         wasted/node    bytes that a node received of records that it knew already\n\
-        redundant      their share in the bytes of all records that it received\n\
+        redundant      their fraction of the bytes of all records that it received\n\
         sessions/node  sessions that a node took part in\n\
         lost           acknowledged writes that a node does not show";
 

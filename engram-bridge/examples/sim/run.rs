@@ -24,7 +24,7 @@ pub(crate) enum Tracing {
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     pub(crate) seed: u64,
-    /// When all nodes agreed, counted from the earliest possible moment; `None` if they never did.
+    /// The measured time until all nodes agreed; `None` if they never did.
     pub(crate) agreed: Option<Duration>,
     /// Mean bytes sent by a node until then.
     pub(crate) bytes_per_node: u64,

@@ -149,11 +149,11 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "many_100", 100 nodes, 2 seeds, Quick, 3.0 s, Plan::Spread(Change::Many(1_000), LAN),
         "1,000 new patterns at one node";
     "healed_100", 100 nodes, 3 seeds, Quick, 5.0 s, Plan::Halves(1),
-        "two halves that were apart for ten minutes, from the moment of healing";
+        "two halves that were apart for ten minutes: the time from the moment of healing";
     "storm_100", 100 nodes, 2 seeds, Quick, 5.0 s, Plan::Halves(100),
         "the same, and the halves differ in 200 patterns: the sessions at each node stay bounded";
     "rush_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Rush(100),
-        "all others request sessions with one node with 100 new patterns, which stays within its permits";
+        "all others request sessions with one node that has 100 new patterns and stays within its permits";
     "load_100", 100 nodes, 1 seeds, Large, 3.0 s, Plan::Load(Pace::PerMinute(100)),
         "100 new patterns a minute for two minutes: the longest time until a pattern is everywhere";
     "busy_100", 100 nodes, 1 seeds, Large, 5.0 s, Plan::Load(Pace::EachPerSecond),

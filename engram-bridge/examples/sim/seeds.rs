@@ -1,4 +1,4 @@
-//! Ranges of seeds, and running them on every core.
+//! Ranges of seeds, and the runs with them on every core.
 
 use std::ops::Range;
 use std::str::FromStr;

@@ -29,7 +29,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// Sampling interval of meetings.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Runs the first `living` of `nodes` nodes. The run agrees when the first node has met the others.
+/// Runs the first `living` of `nodes` nodes. [`Run::agreed`] is the time of the measured meeting.
 pub(crate) fn meeting(nodes: usize, living: usize, moment: Moment, setting: Setting) -> Run {
     let mut random = Random::new(setting.seed ^ 0x7369_6c65_6e63_6521);
     let space = [default_space()];

@@ -55,7 +55,7 @@ pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     run
 }
 
-/// Number of differing records from which their bytes exceed those of the frames around them.
+/// The least number of differing records whose bytes exceed those of the frames around them.
 const LARGE: u64 = 1_000;
 
 /// The fault of a run that sends too many bytes for `difference` records that nodes lack.

@@ -62,13 +62,14 @@ pub struct ClusterConfig {
     pub peers: Vec<PeerConfig>,
     /// The schedule of gossip, and the size of its messages.
     pub gossip: GossipConfig,
-    /// The shape of the Merkle tree, equal on all nodes.
+    /// The Merkle tree, and the precision of the contents; equal on all nodes.
     pub merkle_tree: MerkleTreeConfig,
-    /// The resolution of concurrent versions, equal on all nodes.
+    /// The resolution of concurrent versions, which should be equal on all nodes, and the comparison
+    /// across ids.
     pub conflict: ConflictConfig,
-    /// The limits on the data that sessions move.
+    /// The rate limits of sessions.
     pub limits: RateLimits,
-    /// The source of the nodes' liveness.
+    /// How the liveness of nodes is determined.
     pub membership: MembershipConfig,
     /// The storage of the state.
     pub store: StorageConfig,
@@ -126,13 +127,14 @@ pub struct PeerConfig {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GossipConfig {
-    /// Time between two rounds, 60 s. Rounds are a fallback: a change starts a sync at once.
+    /// Time between two rounds; 60 s by default. Rounds are a fallback: a change starts a sync at
+    /// once.
     pub interval: Duration,
-    /// The number of peers that a round contacts, 3.
+    /// The number of peers that a round contacts; 3 by default.
     pub fanout: usize,
-    /// The maximum number of patterns that one message carries, 100.
+    /// The maximum number of patterns that one message carries; 100 by default.
     pub max_patterns_per_sync: u32,
-    /// Whether messages are compressed if that makes them smaller; on.
+    /// Whether messages are compressed if that makes them smaller; on by default.
     pub enable_compression: bool,
 }
 
@@ -140,11 +142,11 @@ pub struct GossipConfig {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct MerkleTreeConfig {
-    /// Levels above the leaves, 12.
+    /// Levels above the leaves; 12 by default.
     pub depth: BaseDepth,
-    /// The hash of the tree, of records and of contents; SHA-256.
+    /// The hash of the tree, of records and of contents; SHA-256 by default.
     pub hash: AnyHasher,
-    /// The precision in which embeddings are stored; `f32`.
+    /// The precision in which embeddings are stored; `f32` by default.
     pub precision: Precision,
 }
 
@@ -172,11 +174,12 @@ pub enum MembershipConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SwimTimes {
-    /// The interval at which one node in turn is probed, 1 s.
+    /// The interval at which one node in turn is probed; 1 s by default.
     pub probe_interval: Duration,
-    /// The time that a probe may take before other nodes are asked to probe the same node, 300 ms.
+    /// The time that a probe may take before other nodes are asked to probe the same node; 300 ms by
+    /// default.
     pub probe_timeout: Duration,
-    /// The time that a suspected node has to refute the suspicion, 5 s.
+    /// The time that a suspected node has to refute the suspicion; 5 s by default.
     pub suspicion: Duration,
 }
 
@@ -187,10 +190,10 @@ pub struct StorageConfig {
     /// A folder that only this node uses, relative to that of the configuration file; created if
     /// missing. Without it, the state is in memory only and ends with the process.
     pub path: Option<PathBuf>,
-    /// The time that a space that starts empty waits for a peer, 10 s; see
-    /// [`Binding::with_settle`](crate::Binding::with_settle).
+    /// How long a space whose store is new or has lost rows waits for a peer without progress; 10 s
+    /// by default. See [`Binding::with_settle`](crate::Binding::with_settle).
     pub settle: Duration,
-    /// Bytes of the store's pages in memory, 256 KiB. The state is in memory in addition.
+    /// Bytes of the store's pages in memory, in addition to the state itself; 256 KiB by default.
     pub cache_bytes: u64,
     /// The limits on the data that members can make this node keep.
     pub caps: Caps,
@@ -246,8 +249,8 @@ impl StrategyChoice {
     }
 }
 
-/// A configuration is invalid: lists every problem found, in the order of the file. Nothing was
-/// started or changed.
+/// A configuration cannot be read, or is invalid. Lists every problem found, in the order of the
+/// file. Nothing was started or changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -275,7 +278,7 @@ pub enum ConfigError {
 pub struct ConfigProblem {
     /// The key, such as `gossip.fanout` or `peers.1.address` (the second peer).
     pub key: String,
-    /// The line of the key, if the file has the key.
+    /// The line of the key, or of the nearest table around it; `None` if the file has neither.
     pub line: Option<usize>,
     /// The fault, and what to write instead.
     pub message: String,
@@ -335,11 +338,11 @@ impl ClusterConfig {
         }
     }
 
-    /// Checks the text of a configuration.
+    /// Reads and checks the text of a configuration.
     ///
     /// # Errors
     /// [`ConfigError::Invalid`] with all problems at once: unknown keys, missing keys, and invalid
-    /// values.
+    /// values. A syntax error, or a value of the wrong type, is reported alone.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         Self::parse_with(text, [])
     }

@@ -8,6 +8,7 @@
 //! | `/cluster/consolidation` | the node, its spaces, its traffic |
 //! | `/cluster/consolidation/peers` | every peer: connection, lag, divergence, last session |
 //! | `/cluster/consolidation/diff?peer=` | changes here since the peer was last equal |
+//! | `/cluster/consolidation/plan?peer=` | the changes that a sync with the peer would make on both sides |
 //! | `/cluster/consolidation/map` | the fill of each slot of the tree, and the slots where peers differ |
 //! | `/cluster/consolidation/slot?slot=` | the pattern ids in a slot |
 //! | `/cluster/consolidation/conflicts` | patterns with several versions, at most `limit=`; `after=` continues |
@@ -16,8 +17,8 @@
 //! | `/cluster/consolidation/page` | the status page |
 //!
 //! Paths about one memory space take `space=`, and use the first space without it. `peer` is a name
-//! in the roster or a node id. Everything is read-only; answers are JSON with stable names, errors
-//! are `{"error": "cause; next step"}`.
+//! in the roster or a node id. Everything is read-only. The metrics are text and the page is HTML;
+//! the other routes answer in JSON with stable names, errors included: `{"error": "cause; next step"}`.
 //!
 //! There are two ways to use it: [`Server`] listens by itself, with its own limits; [`axum_0_8`]
 //! provides the routes to a host with an existing axum application.

@@ -19,7 +19,7 @@ pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.
 
 /// One row of the table [`METRICS`]: a metric and the function that reads it.
 ///
-/// The text for Prometheus, documentation and dashboards all come from that table, so they cannot
+/// The text for Prometheus and the descriptions in the dashboard come from that table, so they cannot
 /// disagree.
 #[derive(Debug)]
 pub struct Metric {
@@ -29,7 +29,7 @@ pub struct Metric {
     pub kind: MetricKind,
     /// The unit, which the name contains; `None` for plain counts.
     pub unit: Option<&'static str>,
-    /// The question that it answers.
+    /// The meaning of its numbers.
     pub help: &'static str,
     /// The names of its labels. Their values come from fixed sets, from the roster and from the
     /// hosted spaces, never from patterns.

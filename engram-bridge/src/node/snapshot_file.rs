@@ -31,8 +31,8 @@ pub const MAX_SNAPSHOT_LINE: usize = 256 << 20;
 ///   embeddings as raw rows in `embeddings.f32` next to the file. A run holds the patterns that
 ///   first occur in it; earlier ones are not repeated, since absence from a snapshot has no meaning.
 ///
-/// A line that cannot be read is listed in [`rejected`](Self::rejected); a pattern that cannot be
-/// read, in its [`FileSnapshot`]. Neither affects the others.
+/// A line whose run and space cannot be read is listed in [`rejected`](Self::rejected); any other
+/// line or pattern that cannot be read, in its [`FileSnapshot`]. Neither affects the others.
 #[derive(Debug)]
 pub struct SnapshotFile {
     path: PathBuf,
@@ -75,7 +75,7 @@ pub struct RejectedLine {
     pub reason: String,
 }
 
-/// A file of snapshots cannot be read. None of it was submitted.
+/// A file of snapshots cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotFileError {
@@ -141,7 +141,7 @@ impl SnapshotFile {
     /// Reads the snapshots of `run`, in the order of the spaces.
     ///
     /// # Errors
-    /// [`SnapshotFileError::Io`] if the file changed or can no longer be read.
+    /// [`SnapshotFileError::Io`] if the file can no longer be read.
     pub fn read_run(&mut self, run: u64) -> Result<Vec<FileSnapshot>, SnapshotFileError> {
         let spaces = self.runs.get(&run).cloned().unwrap_or_default();
         spaces.into_iter().map(|(space, places)| self.read_snapshot(space, run, &places)).collect()

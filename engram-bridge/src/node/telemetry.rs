@@ -25,7 +25,7 @@ use recent::Recent;
 pub use warning::{EXPIRY_NOTICE, Unready, Warning};
 
 /// Watches a node: counts the results of its sessions, remembers recent faults and, for each peer,
-/// when and in which state the two were last equal, and reads everything else on demand.
+/// the state in which the two were last equal, and reads everything else on demand.
 ///
 /// Belongs to one node and uses no global state. Cheap to clone. Watching ends with the last clone
 /// or with the node.
@@ -117,7 +117,7 @@ impl Telemetry {
         &self.watch.gossip
     }
 
-    /// The time since the watching began.
+    /// The time since [`new`](Self::new) was called.
     pub fn uptime(&self) -> Duration {
         self.watch.since.elapsed()
     }
@@ -183,7 +183,7 @@ impl Telemetry {
 
     /// The changes of `space` since `peer` was last equal to this node.
     ///
-    /// The peer lacks these changes. Its own changes since then are unknown here until the next
+    /// The peer may lack these changes. Its own changes since then are unknown here until the next
     /// session. O(d log n) for d differences; O(n) for a peer that was never equal.
     pub fn divergence(&self, peer: &NodeId, space: &Space) -> Divergence {
         let agreed = |seen: &Seen| seen.agreed.get(peer)?.of(space.id()).cloned();
@@ -237,7 +237,7 @@ impl Telemetry {
         }
     }
 
-    /// The time since the roots were last equal to a peer's, or since the start.
+    /// The time since the roots were last equal to a peer's; if they never were, since the start.
     pub(crate) fn lag(&self, status: &PeerStatus) -> Duration {
         status.equal_ago.unwrap_or_else(|| self.uptime())
     }

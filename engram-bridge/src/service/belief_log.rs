@@ -39,7 +39,7 @@ impl<'u> Line<'u> {
 
 impl ConsolidationCacheSource {
     /// The source as Engram writes it in its belief log: `scheduler` or `on_demand`; `gossip` for
-    /// the one that Engram lacks.
+    /// the source that Engram does not have.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Scheduler => "scheduler",

@@ -21,13 +21,14 @@ use crate::spaces::error::AddSpaceError;
 use crate::spaces::space::Space;
 use crate::spaces::store::Store;
 
-/// The time that a space that starts empty waits for a peer, unless progress extends it: 10
-/// seconds.
+/// The default time that a space waits for its first contact without progress: 10 seconds. See
+/// [`Binding::with_settle`].
 pub const DEFAULT_SETTLE: Duration = Duration::from_secs(10);
 
-/// Connects a store to its gossip: announces local changes and added spaces to the peers, passes
-/// the members to the store, decides when a space stops waiting for its first contact, compares the
-/// visible patterns across ids, and retries writes periodically after a storage failure.
+/// Connects a store to its gossip: announces local changes and added spaces to the peers, hosts the
+/// spaces that peers name if the store learns spaces, passes the members to the store, decides when
+/// a space stops waiting for its first contact, compares the visible patterns across ids, and
+/// retries writes periodically after a storage failure.
 ///
 /// Cheap to clone. It works until all clones, and every [`ConsolidationGossiper`](crate::ConsolidationGossiper)
 /// made from them, have been dropped.
@@ -59,11 +60,11 @@ impl Binding {
 
     /// Connects `store` with `gossip`, which must be bound to it.
     ///
-    /// A space whose store is new, or lost rows, holds the submissions of its engine back until a
+    /// A space whose store is new or has lost rows holds its engine's submissions back until a
     /// session tells it which of this node's versions its peers know: a node that lost its state
     /// must not overwrite its own later versions. The wait ends with the first complete session, or
-    /// when no session makes progress for `settle`, at the latest after six times `settle`. A node
-    /// without peers does not wait.
+    /// when no session has made progress for `settle`, and at the latest after six times `settle`.
+    /// A node without peers does not wait.
     ///
     /// # Panics
     /// If called outside a tokio runtime.
@@ -172,7 +173,7 @@ fn add_space(
         }
     })?;
     if is_new {
-        // It fails only after the driver has ended, and the gossip with it.
+        // Sending fails only after the driver, and with it the gossip, has ended.
         _ = added.send(space.clone());
     }
     Ok(hosted)
@@ -224,7 +225,7 @@ impl Driver {
             let contact = FirstContact::new(settle, Duration::ZERO);
             driver.waiting = waiting.map(|space| (space.id().clone(), contact)).collect();
         }
-        // No event reports the peers that are connected already.
+        // No event reports the peers that are already connected: request their sessions here.
         driver.spread.send_replace(());
         driver
     }
@@ -260,9 +261,9 @@ impl Driver {
                 self.learn(&session.outcome.unhosted).await;
                 self.on_session(&session).await;
             }
-            // Adverts of equal roots start no session, but only a session proves that a node is equal to a
-            // peer, and ends the wait of a space that started empty. A space that only one side hosts
-            // has no root on the other.
+            // Adverts of equal roots start no session, but only a session proves that the two nodes are
+            // equal and ends the wait of a space. Adverts also start none for a space that only one
+            // side hosts, so the other side learns of the space only in a session.
             Event::Connected { peer }
                 if !self.was_equal || !self.waiting.is_empty() || self.learns() =>
             {

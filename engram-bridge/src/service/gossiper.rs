@@ -83,7 +83,7 @@ impl ConsolidationGossiper {
         self.binding.register(pending);
     }
 
-    /// Submits the patterns that this node's engine consolidated, and announces new ones to the
+    /// Submits the patterns that this node's engine consolidated, and announces the changes to the
     /// peers.
     ///
     /// Despite its name, which Engram's plan prescribes, it replaces nothing: it keeps the patterns
@@ -91,7 +91,8 @@ impl ConsolidationGossiper {
     /// [`Space::submit`].
     ///
     /// # Errors
-    /// [`StorageError`] if the changes cannot be stored. Nothing was changed; submit them again.
+    /// [`StorageError`] if a part of the changes cannot be stored. Earlier parts stay stored; submit
+    /// the snapshot again to store the rest.
     pub fn rebuild_from_snapshot(
         &self,
         snapshot: &ConsolidationSnapshot,
@@ -111,7 +112,7 @@ impl ConsolidationGossiper {
     /// Withdraws this node's writes under `id`. See [`Space::withdraw`].
     ///
     /// # Errors
-    /// [`SubmitError`] if it cannot be stored; nothing was changed.
+    /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
     pub fn withdraw(&self, id: &str) -> Result<bool, SubmitError> {
         self.space.withdraw(id)
     }
@@ -119,7 +120,7 @@ impl ConsolidationGossiper {
     /// Forgets `id` on all nodes. See [`Space::forget`].
     ///
     /// # Errors
-    /// [`SubmitError`] if it cannot be stored; nothing was changed.
+    /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
     pub fn forget(&self, id: &str) -> Result<bool, SubmitError> {
         self.space.forget(id)
     }
@@ -136,7 +137,7 @@ impl ConsolidationGossiper {
         self.space.resolve(pattern, citations)
     }
 
-    /// Figures of the space and its gossip.
+    /// Figures of the space, and of the network of the whole node.
     pub fn stats(&self) -> GossipStats {
         let (space, writes) = (self.space.stats(), self.space.write_stats());
         GossipStats { space, writes, network: self.gossip().stats() }

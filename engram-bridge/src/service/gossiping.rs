@@ -34,7 +34,7 @@ use crate::spaces::observer::ConsolidationObserver;
 ///   space has one such log: create one service per space.
 /// - Each `update_cache` counts as a run, in [`Space::run_stats`](crate::Space::run_stats), and is
 ///   passed to the [observer](Self::with_observer).
-/// - Passing the merged view back to `update_cache` writes nothing.
+/// - Passing the last snapshot from `cached_snapshot` back to `update_cache` writes nothing.
 ///
 /// Only [`durable`](Self::durable) waits for the disk, and no method waits for the network. A
 /// background task calls the inner service, one call at a time.
@@ -146,7 +146,7 @@ impl Shared {
         self.handed_out.lock().expect("no code panics while it holds this lock")
     }
 
-    /// Whether `snapshot` is the one handed out last: then the engine found nothing.
+    /// Whether `snapshot` is the one handed out last, so that the engine has found nothing new.
     fn is_echo(&self, snapshot: &ConsolidationSnapshot) -> bool {
         self.handed_out().as_ref().is_some_and(|handed_out| {
             let pairs = handed_out.patterns.iter().zip(&snapshot.patterns);
@@ -157,7 +157,7 @@ impl Shared {
     }
 
     /// Submits the engine's snapshots, and passes on the peers' contributions. Ends once the service
-    /// was dropped and its snapshots were submitted.
+    /// has been dropped and its snapshots have been submitted.
     async fn work(
         self: Arc<Self>,
         mut handed: watch::Receiver<u64>,
@@ -182,7 +182,7 @@ impl Shared {
                 return;
             }
             let shared = Arc::clone(&self);
-            // It writes files. If the inner service panics, the next change retries.
+            // Following blocks on files. If the inner service panics, the next change retries.
             _ = spawn_blocking(move || shared.follow()).await;
         }
     }

@@ -12,12 +12,12 @@ use crate::engram::ports::{
 use crate::engram::timestamp::Timestamp;
 
 /// Keeps the latest snapshot and its differences from the previous one. Stores the path of the
-/// alert log but writes no file. The path starts as in Engram, from the variable
-/// `ENGRAM_CONSOLIDATION_ALERT_LOG` or its default.
+/// alert log but writes no file. The initial path is that of Engram: the value of the variable
+/// `ENGRAM_CONSOLIDATION_ALERT_LOG`, or Engram's default.
 ///
-/// `update_cache` *replaces*, as in Engram. Wrapped in a
-/// [`GossipingConsolidationService`](crate::GossipingConsolidationService) it only ever sees
-/// merged snapshots.
+/// `update_cache` *replaces* the whole snapshot, as in Engram. A
+/// [`GossipingConsolidationService`](crate::GossipingConsolidationService) that wraps this service
+/// passes it only merged snapshots.
 #[derive(Debug)]
 pub struct InMemoryConsolidationService {
     state: Mutex<State>,

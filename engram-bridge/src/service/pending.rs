@@ -12,7 +12,7 @@ use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
 use crate::replica::report::SubmitReport;
 
-/// The maximum number of snapshots that wait. A further one is merged into the last.
+/// The maximum number of snapshots that wait. A further one is merged with the last.
 const MAX_PENDING: usize = 8;
 
 /// A snapshot from the engine.
@@ -72,7 +72,7 @@ impl Pending {
         self.queue().pop_front()
     }
 
-    /// Records that this snapshot and all before it were stored, or could not be.
+    /// Records that this snapshot and all before it were stored or failed to be stored.
     pub(super) fn note_stored(&self, number: u64) {
         self.stored.send_replace(number);
     }
@@ -82,7 +82,7 @@ impl Pending {
         self.handed.subscribe()
     }
 
-    /// Records that no more snapshots arrive. Returns whether all were stored, or could not be.
+    /// Records that no more snapshots arrive. Returns whether none waits to be stored.
     pub(super) fn close(&self) -> bool {
         self.closed.store(true, SeqCst);
         self.handed.send_modify(|_| ());
@@ -94,8 +94,8 @@ impl Pending {
         self.closed.load(SeqCst)
     }
 
-    /// Waits until every snapshot received before the call was stored, or could not be. Returns the
-    /// report of the last one.
+    /// Waits until every snapshot received before the call was stored or failed to be stored.
+    /// Returns the report of the last one.
     pub(super) async fn durable(&self) -> Report {
         let all = *self.handed.borrow();
         // It cannot fail: `self` owns the sender.

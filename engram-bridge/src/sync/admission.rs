@@ -21,7 +21,7 @@ pub(crate) type VerifiedContents = BTreeMap<Digest, Result<Content, Rejection>>;
 /// The reason why a part of a record, or all of it, is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The versions of this node lie too far in the future.
+    /// The versions in the part of the given node lie too far in the future.
     Implausible(NodeId),
     /// A content that a part names is missing or invalid.
     Content(Rejection),
@@ -97,7 +97,7 @@ impl<'a> Admission<'a> {
     ) -> Vec<Refusal> {
         let (mut refusals, mut refused) = (Vec::new(), BTreeSet::new());
         for (dot, digest) in arrived.siblings.iter() {
-            // The join drops a dot that is covered here and not live.
+            // The join drops a dot that is covered here and not live, so it needs no content.
             let superseded = held.is_some_and(|held| {
                 held.siblings.context().covers(dot)
                     && !held.of_node(&dot.node).any(|(version, _)| version == dot.version)
@@ -130,8 +130,8 @@ impl<'a> Admission<'a> {
         }
     }
 
-    /// Leaves out nodes that neither the roster lists nor the held record names, beyond the caps.
-    /// Nodes with live dots come first.
+    /// Leaves out, beyond the caps, the parts of nodes that neither the roster lists nor the held
+    /// record names. Parts without live dots are left out first.
     fn restrict_names(&mut self, held: Option<&Record>, arrived: &mut Record) -> Option<Refusal> {
         let tallies = self.state.tallies();
         let is_held = |node| held.is_some_and(|held| held.siblings.context().get(node) > 0);
@@ -158,7 +158,7 @@ impl<'a> Admission<'a> {
         Some(Refusal::OverCap(Cap::UnlistedEntries))
     }
 
-    /// Refuses a record whose id is not held if a cap of the node is reached.
+    /// Refuses a record, whose id is not held, if joining it would exceed a cap of the node.
     fn restrict_record(&mut self, arrived: &mut Record) -> Option<Refusal> {
         let mut usage = self.usage;
         usage.replace(Usage::default(), Usage::of(arrived));

@@ -11,13 +11,13 @@ use crate::sync::view::{SessionMode, SpaceView};
 
 impl SyncPreview {
     /// Computes the changes that a sync with `peer` would make on both sides. Nothing is changed on
-    /// either, and no content is sent. `gossip` must be bound to `store`.
+    /// either, and this node sends no content. `gossip` must be bound to `store`.
     ///
-    /// The peer sends its differing records as in a real session, so a preview costs the bytes of
-    /// one. At most two previews of a peer run at a time, alongside real sessions.
+    /// The peer sends its differing records and their contents as in a sync, so a preview costs about
+    /// as many bytes. At most two previews of a peer run or wait at a time, alongside syncs.
     ///
     /// # Errors
-    /// [`SyncError`] if there was no session with it, or if too many previews run.
+    /// [`SyncError`] if the session with the peer failed, or if too many previews run or wait.
     pub async fn compute(store: &Store, gossip: &Gossip, peer: NodeId) -> Result<Self, SyncError> {
         let preview = Arc::<Preview>::default();
         let (mode, spaces) = (Arc::clone(&preview), store.iter().collect::<Vec<_>>());

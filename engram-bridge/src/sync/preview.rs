@@ -20,7 +20,8 @@ use crate::sync::apply::verify;
 pub struct SyncPreview {
     /// The spaces in which anything would change, by their names.
     pub spaces: BTreeMap<SpaceId, SpacePreview>,
-    /// Whether the preview is complete. If not, the differences exceed one session.
+    /// Whether the preview is complete. If not, the session left some differences out: it reached a
+    /// limit, the peer accepts no records now, or another session was bringing them.
     pub complete: bool,
 }
 
@@ -36,8 +37,8 @@ pub struct SpacePreview {
     pub refused: BTreeMap<String, Rejection>,
 }
 
-/// The change of a pattern here. Both fields are equal if only its dots or its context would
-/// change.
+/// The change of a pattern here. Both fields are equal if the record would change, but not the
+/// pattern that it makes visible.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedChange {
     /// The pattern that is visible now.

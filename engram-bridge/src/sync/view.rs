@@ -16,7 +16,8 @@ use crate::sync::apply::apply;
 use crate::sync::preview::Preview;
 
 /// A space, pinned for one session: the tree does not change, so that the peer sees one consistent
-/// state, while records and contents are the current ones. Joins make the difference harmless.
+/// state, while records and contents are the current ones. The difference is harmless, because the
+/// peer joins whatever it receives.
 #[derive(Debug)]
 pub struct SpaceView {
     space: Arc<Space>,
@@ -30,7 +31,8 @@ pub struct SpaceView {
 pub(crate) enum SessionMode {
     /// To sync; with the id of the peer, if it is known.
     Sync(Option<Arc<NodeId>>),
-    /// To compute the changes that a sync would make. No record is joined, and no content sent.
+    /// To compute the changes that a sync would make. No record is joined, and this node sends no
+    /// content.
     Preview(Arc<Preview>),
 }
 
@@ -103,7 +105,7 @@ impl View for SpaceView {
             SessionMode::Sync(from) => from.as_ref(),
             SessionMode::Preview(preview) => return preview.take(&self.space, delivery),
         };
-        // A task drives the session, and the disk may block.
+        // The session runs on a task, which must not block a worker thread while it waits for the disk.
         match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
             Ok(RuntimeFlavor::MultiThread) => block_in_place(|| apply(&self.space, delivery, from)),
             _ => apply(&self.space, delivery, from),

@@ -54,9 +54,9 @@ enum Fault {
     ReordersBatches,
     /// A scan returns the rows from before the last batch.
     ReturnsStaleRows,
-    /// All paths share one content.
+    /// The stores at all paths share their rows.
     SharesAFolder,
-    /// Each opening has separate rows, which the last one to commit writes back.
+    /// Each opening has its own copy of the rows, and each commit replaces the rows by this copy.
     WritesBackAtWill,
     /// The edits of a batch take effect one by one.
     TearsBatches,
@@ -138,7 +138,7 @@ impl StateStore for Memory {
             self.rows.scan(table, row)?;
         }
         if self.fault == Fault::TearsBatches {
-            // It does not wait for a commit.
+            // Unlike other scans, this one does not wait for a running commit.
             let scanned = self.rows.scan(table, row);
             self.scans.fetch_add(1, Ordering::AcqRel);
             return scanned;

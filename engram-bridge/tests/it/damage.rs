@@ -14,7 +14,7 @@ use crate::common::*;
 /// Records in the store: patterns, a withdrawn one, a forgotten one, a conflict.
 const RECORDS: u64 = 8;
 
-/// Fills a node's store. Returns a peer that is equal to it.
+/// Fills a node's store. Returns a peer with the same state.
 fn left(kept: impl StateStore + 'static) -> Store {
     let (node, peer) = (open(1, kept).unwrap(), store(2, 4));
     only_space(&peer).submit_pattern(&pattern("p_0", 9)).unwrap();
@@ -71,7 +71,7 @@ impl Found {
     }
 }
 
-/// Bytes of the header of a file, which names the place of everything else.
+/// Bytes of the header of a file, which gives the positions of all other parts.
 const HEADER: usize = 320;
 
 /// Damages the file at every `step`-th byte.

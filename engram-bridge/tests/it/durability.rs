@@ -259,7 +259,7 @@ fn damaged_rows_come_back_from_peers() {
     let before = eventful(&kept);
     let (shown, others) = (fingerprint(&only_space(&before)), everything(&only_space(&before)));
     drop(before);
-    // One bit of one record, of one content beside its record, and of one in a row of its own.
+    // Flip one bit each of a record, of a content beside its record, and of a content in its own row.
     for (table, nth) in [(Table::Contents, 1), (Table::Records, 2), (Table::Records, 4)] {
         let mut rows = 0;
         kept.spoil(|of, _, value| {

@@ -315,7 +315,7 @@ async fn silent_connections_do_not_delay_a_probe() {
     assert_eq!(receive(&mut newest).await.status, 200);
 }
 
-/// On a paused clock, which jumps to the next deadline when the runtime is idle.
+/// Runs on a paused clock, which jumps to the next deadline when the runtime is idle.
 #[tokio::test]
 async fn silent_connection_is_closed_in_time() {
     let cluster = Cluster::start(&["node-a"], &quiet());

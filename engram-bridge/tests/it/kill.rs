@@ -55,8 +55,8 @@ pub(crate) struct Cluster {
     pub(crate) running: [Option<Process>; 3],
     /// Per node, the snapshots that were acknowledged: cycle and number.
     pub(crate) acknowledged: [Vec<(usize, usize)>; 3],
-    /// Per node, the number of these that its store lost with the last damage, until it received
-    /// them again.
+    /// Per node, the number of these that its damaged store may have lost; 0 after all nodes are equal
+    /// again.
     spoilt: [usize; 3],
     /// Per node, an id above all ids that it wrote before the last damage of its store.
     lost: [String; 3],
@@ -272,7 +272,7 @@ impl Cluster {
     /// Truncates, alters or removes the file of a stopped node, or replaces it by an older copy.
     fn spoil(&mut self, node: usize, cycle: usize, random: &mut Random) {
         self.spoilt[node] = self.acknowledged[node].len();
-        // The end of that cycle: it may have written more than it acknowledged.
+        // The last id of the cycle: the process may have written more than it acknowledged.
         self.lost[node] = id(node, cycle, SNAPSHOTS);
         let file = self.path(NAMES[node]).join("state.redb");
         let mut bytes = fs::read(&file).unwrap();

@@ -300,8 +300,8 @@ fn written(store: &Store) -> u64 {
     store.write_stats().written
 }
 
-/// Per id the live contents, each by an episode that only it cites, with repeats; ids without any
-/// are left out.
+/// The live contents of each id, named by the episode that only this content cites. Contents of
+/// several versions are repeated, and ids without a live content are left out.
 fn live(space: &Arc<Space>) -> BTreeMap<String, Vec<String>> {
     contents(space, |_, _| true)
 }

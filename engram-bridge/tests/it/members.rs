@@ -81,7 +81,7 @@ impl Members {
         self.running.insert(node, (child, stdin));
     }
 
-    /// Ends a process, by a kill or cleanly.
+    /// Ends a process: stops it cleanly with `last_words`, or kills it.
     fn end(&mut self, node: usize, last_words: Option<&str>) {
         let (mut child, mut stdin) = self.running.remove(&node).unwrap();
         match last_words {

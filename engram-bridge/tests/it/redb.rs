@@ -71,7 +71,7 @@ fn a_closed_store_is_free_at_once() {
     assert!(matches!(third, OpenError::Storage(StorageError::InUse { .. })), "{third:?}");
 }
 
-/// The file may be a copy at any path, and an older one: a start resumes no identity.
+/// A copy at another path and an older file open without special steps.
 #[test]
 fn copied_and_older_files_open_normally() {
     let (original, copy, peer) = (folder(), folder(), only_space(&store(2, 4)));
@@ -82,7 +82,7 @@ fn copied_and_older_files_open_normally() {
     let copied = open(1, kept(copy.path())).unwrap();
     assert_eq!((copied.recovery(), shown(&copied)), (&Recovery::Loaded { records: 50 }, before));
 
-    // An older state of the file at the same path, after a peer received the later writes.
+    // Restore an older state of the file at the same path, after a peer received the later writes.
     let older = fs::read(state.join("state.redb")).unwrap();
     let store = open(1, kept(original.path())).unwrap();
     only_space(&store).submit_pattern(&pattern("p_7", 98)).unwrap();
@@ -160,7 +160,7 @@ fn a_sparse_file_is_compacted() {
             }
         }
         assert!(size(&store) < 2 << 20, "{} of {full}", size(&store));
-        // As many rows as records.
+        // The store has as many rows as the space has records.
         let records = only_space(&store).stats().records;
         assert_eq!((records, store.write_stats().stored_records), (120, Some(120)));
         let again = snapshot((0..120).map(large).collect());

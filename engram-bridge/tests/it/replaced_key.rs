@@ -62,7 +62,7 @@ fn a_new_key_takes_over_versions_of_the_old() {
         (value(entry, "node_id").to_owned(), value(entry, "address").to_owned());
     assert_eq!(writers("p", &a), [old_id.trim_matches('"')]);
 
-    // A new key, in every roster. One list serves both nodes, and names the old key.
+    // Create a new key, and add it to every roster. One list serves both nodes, and names the old key.
     let ca = folder.path().join("cluster");
     let new = ["certs", "node", "--name", "new", "--ca", ca.to_str().unwrap()];
     let new_id = succeeds(&new, &b).trim().to_owned();

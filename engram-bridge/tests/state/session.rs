@@ -99,7 +99,7 @@ impl Handover {
         Self::keyed(one, other, config, 0)
     }
 
-    /// A session with its own key.
+    /// A session whose opener uses `key`.
     pub(crate) fn keyed(
         one: &Arc<Store>,
         other: &Arc<Store>,

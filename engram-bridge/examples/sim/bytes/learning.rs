@@ -92,7 +92,7 @@ impl Pair {
     }
 }
 
-/// Bytes of all frames without the contents that the learner lacks, and round trips until they
+/// Measures the bytes of all frames without the contents, and the round trips until the first records
 /// arrive.
 pub(super) fn by_clocks(entries: usize, nodes: usize, counts: &[usize]) -> Vec<Weight> {
     const TRIALS: u32 = 3;
@@ -139,7 +139,7 @@ pub(super) fn by_clocks(entries: usize, nodes: usize, counts: &[usize]) -> Vec<W
     weights
 }
 
-/// Bytes until both sides know the differing records, by their trees alone.
+/// Measures the bytes until both sides, by comparing trees alone, know which records differ.
 pub(super) fn by_descent(entries: usize) -> Vec<Weight> {
     let mut pair = Pair::new(entries, 3);
     // For a key that both sides have, one side's context is sent too.

@@ -14,7 +14,7 @@ use super::Weight;
 /// Entries: the id of a record and its state.
 type Entries = BTreeMap<[u8; 32], [u8; 32]>;
 
-/// The cost of each method to find the differing ones of `entries`, without contents.
+/// The bytes, without contents, that each method needs to find which of `entries` entries differ.
 pub(super) fn weigh(entries: usize, counts: &[usize]) -> Vec<Weight> {
     let mut random = Random::new(entries as u64);
     let mut draw = || {

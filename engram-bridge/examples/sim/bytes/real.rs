@@ -13,7 +13,7 @@ use crate::Result;
 use crate::conversation::Conversation;
 use crate::replica::{Replica, default_space};
 
-/// Real patterns: the savings of compression, and the overhead of the protocol.
+/// Measures the savings of compression and the overhead of the protocol for real patterns.
 pub(super) fn weigh(folder: &Path) -> Result<Vec<Weight>> {
     let patterns = read(folder)?;
     let (held, moved) = patterns.split_at(patterns.len() - patterns.len() / 100);
@@ -32,7 +32,7 @@ pub(super) fn weigh(folder: &Path) -> Result<Vec<Weight>> {
     Ok(vec![overhead, bulk])
 }
 
-/// A session between two nodes with the same patterns except for some, half of them on each side.
+/// Runs a session between two nodes that both hold `held`, and each half of `moved`.
 fn diverged(
     held: &[Arc<SemanticPattern>],
     moved: &[Arc<SemanticPattern>],
@@ -46,7 +46,7 @@ fn diverged(
     held.iter().for_each(|pattern| {
         sides[0].submit(&space, pattern);
     });
-    // Afterwards each node knows that the other has handled all of it.
+    // Sync `held` first, so that each node knows that the other has handled it.
     if !held.is_empty() {
         let first = Conversation::hold(&sides[0], &sides[1], SessionConfig::default());
         assert_eq!(first.ending, Ending::InSync, "no node writes meanwhile");

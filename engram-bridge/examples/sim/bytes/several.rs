@@ -18,7 +18,7 @@ pub(super) fn confirmations() -> Weight {
         [0, 1, 2].map(|n| Replica::new(n, std::slice::from_ref(&space), random.fork()));
     let same = |n: u32| pattern(&format!("pattern_{n}"), n);
     (0..COUNT).for_each(|n| third.submit(&space, &same(n)));
-    // Through sessions, so that each has handled its contents.
+    // Learn through sessions, so that the clocks record that each learner handled the contents.
     for learner in [&left, &right] {
         Conversation::hold(&third, learner, SessionConfig::default());
     }

@@ -9,8 +9,9 @@ use engram_gossip_proto::SpaceId;
 
 /// The last pattern of each id in a sequence of snapshots, by space.
 ///
-/// Submitting them as one snapshot leaves the same state as submitting the snapshots one after the
-/// other. After a restart they equal the node's last submissions, so nothing is written.
+/// Submitting them as one snapshot leaves the same patterns as submitting the snapshots one after the
+/// other. Those that the node submitted before a restart equal its last submissions, so they are not
+/// written again.
 #[derive(Default)]
 pub(crate) struct Backlog {
     spaces: BTreeMap<SpaceId, Gathered>,
@@ -62,7 +63,7 @@ impl Gathered {
         (union.run, union.snapshot.generated_at) = (run, snapshot.generated_at);
         union.rejected.extend(rejected);
         for (pattern, line) in snapshot.patterns.into_iter().zip(lines) {
-            // The store refuses the second of two patterns with one id in a snapshot.
+            // Keep both of two patterns with one id on one line: the store refuses the second of them.
             let earlier = self.places.get(&pattern.id).filter(|place| union.lines[**place] != line);
             let Some(&place) = earlier else {
                 self.places.insert(pattern.id.clone(), union.lines.len());

@@ -108,7 +108,7 @@ impl Order {
         Ok(())
     }
 
-    /// The authority, after checking that the name is a valid file name.
+    /// Loads the authority, after checking that the node's name is a valid file name.
     fn authority(&self) -> Result<ClusterCa, Failure> {
         let name = &self.name;
         if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {

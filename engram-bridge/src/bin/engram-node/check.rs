@@ -12,7 +12,7 @@ use crate::certs::until;
 use crate::words::counted;
 use crate::{Failure, variables};
 
-/// Checks a configuration and the files it names as `run` does, and starts nothing.
+/// Checks a configuration and the files that it names, in the same way as `run`, and starts nothing.
 #[derive(Args)]
 pub(crate) struct Check {
     /// The configuration, cluster.toml.

@@ -10,7 +10,7 @@ use crate::request::{Answer, MAX_REQUEST, Request};
 /// A request, with the channel for its answer.
 pub(crate) struct Asked {
     pub(crate) request: Result<Request, String>,
-    /// The receiver may be dropped.
+    /// The receiver may have been dropped.
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 

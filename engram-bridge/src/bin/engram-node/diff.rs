@@ -11,7 +11,7 @@ use crate::words::patterns;
 
 /// Compares two running nodes, memory space by memory space.
 ///
-/// Lists the ids of the patterns that changed at either node since they were last equal. The exit
+/// Lists the ids of the patterns that changed at either node since the two were last equal. The exit
 /// status is 0 if the nodes share a space, and every space that both host has the same root; 1 if
 /// not; 2 if they cannot be compared, for example because one does not answer.
 #[derive(Args)]

@@ -59,7 +59,7 @@ pub(crate) enum Event {
         writer: String,
         patterns: usize,
     },
-    /// The parts of records with implausible versions were dropped here.
+    /// The parts of records with implausible versions were dropped on this node.
     ImplausibleDropped { patterns: usize },
     /// The configuration was reloaded: the keys whose changes took effect at once, of the values or of
     /// the contents of the files, and those whose changes take effect at the next start.
@@ -88,9 +88,9 @@ pub(crate) enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         now: Option<&'static str>,
     },
-    /// The reader was too slow or absent.
+    /// Events were lost, because their reader was too slow or absent.
     EventsLost { count: u64 },
-    /// A state that may repeat.
+    /// A notice, which is reported once per episode.
     #[serde(untagged)]
     Notice(Notice),
 }

@@ -25,7 +25,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// file that is truncated, or replaced by a new one of the same name, is read from its beginning,
 /// after the old one has been read to its end. Truncation is detected while the file is shorter than
 /// the part already read. The file may be missing for a while. No position is kept across a restart:
-/// patterns that were submitted before are then unchanged.
+/// patterns that were submitted before it are unchanged, so they are not written again.
 pub(crate) struct Follow {
     pub(crate) path: PathBuf,
     pub(crate) submitter: Submitter,

@@ -22,7 +22,8 @@ use crate::notice::Notice;
 use crate::report::Report;
 use crate::signals::Signals;
 
-/// The interval at which the state is polled, since bytes are counted during sessions.
+/// The interval at which the state is polled, since no event reports the bytes that are counted during a
+/// session.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// A running node and its report.
@@ -169,8 +170,8 @@ impl Host {
         }
     }
 
-    /// Reports due counts, changes of the clock fault, and the certificate's expiry: daily, and
-    /// when it has expired.
+    /// Reports due counts, changes of the clock fault, peers that newly share no space, and the
+    /// certificate's expiry: daily, and when it has expired.
     fn look(&self) {
         let fault = self.node.store.write_stats().clock_fault;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);

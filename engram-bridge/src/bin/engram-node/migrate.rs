@@ -12,8 +12,8 @@ use crate::{Failure, variables};
 /// Converts the state of a stopped node to a different precision of embeddings.
 ///
 /// Stop all nodes, migrate each, set the precision in the `merkle_tree` section of each, and start
-/// them. Dots and contexts stay, so nodes that were in step remain in step. Suppressed contents
-/// that are no longer held cannot be converted, and are listed.
+/// them. Versions and contexts do not change, so nodes that were equal before are equal afterwards.
+/// Suppressed contents that are no longer held cannot be converted, and are listed.
 #[derive(Args)]
 pub(crate) struct Migrate {
     /// The configuration, cluster.toml.

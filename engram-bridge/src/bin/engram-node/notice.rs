@@ -16,7 +16,7 @@ use crate::event::Level;
 use crate::kind::Kind;
 use crate::words::counted;
 
-/// A state that may repeat, its cause, and the next step.
+/// A fault or its end, with the cause and the next step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Notice {
     /// A stable code.
@@ -230,9 +230,9 @@ impl Notice {
             .caused_by(cause)
     }
 
-    /// A snapshot could not be submitted.
+    /// A snapshot, or a part of it, could not be stored.
     pub(crate) fn snapshot_failed(space: &SpaceId, run: u64, reason: &str) -> Self {
-        let text = format!("snapshot {run} was not submitted: {reason}");
+        let text = format!("snapshot {run} was not stored completely: {reason}");
         let notice = Self::new("snapshot_failed", text).caused_by(reason);
         Self { space: Some(space.to_string()), ..notice }
     }

@@ -219,7 +219,7 @@ fn submit_file(path: &Path, submitter: &Submitter) -> Result<Event, Refusal> {
             let done = submitter.submit(&snapshot).map_err(|reason| {
                 let FileSnapshot { space, run, .. } = &snapshot;
                 format!(
-                    "snapshot {run} of {space} was not submitted, but {snapshots} earlier ones were: {reason}"
+                    "snapshot {run} of {space} was not stored completely, but {snapshots} earlier ones were: {reason}"
                 )
             })?;
             snapshots += 1;

@@ -16,7 +16,8 @@ pub(crate) struct Replay {
     pub(crate) submitter: Submitter,
 }
 
-/// Opens a file of snapshots. Reports an empty file; the node then starts empty.
+/// Opens a file of snapshots. Reports an empty file, and returns `None` for it: the node then submits
+/// nothing.
 pub(crate) fn open(
     path: &Path,
     dimension: usize,

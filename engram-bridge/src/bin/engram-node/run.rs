@@ -34,7 +34,7 @@ pub(crate) struct Run {
     /// The configuration, cluster.toml.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Consolidation snapshots, as JSON lines. Without them the node starts empty.
+    /// Consolidation snapshots, as JSON lines. Without this option the node submits nothing at its start.
     #[arg(long, value_name = "FILE")]
     snapshots: Option<PathBuf>,
     /// The pause between two snapshots, in milliseconds.

@@ -28,7 +28,8 @@ impl Submitter {
     /// Submits a snapshot, and reports the patterns left out. Waits for the disk.
     ///
     /// # Errors
-    /// The reason, which may be temporary and is also reported. No part of the snapshot was stored.
+    /// The reason, which may be temporary and is also reported. Parts of the snapshot that were committed
+    /// before stay stored.
     pub(crate) fn submit(&self, read: &FileSnapshot) -> Result<Taken, String> {
         let Some(space) = self.node.store.space(&read.space) else {
             let reason = format!("this node does not host {}; add it to node.spaces", read.space);

@@ -225,7 +225,7 @@ pub(super) const KEYS: [Key; 51] = [
         "concept_cosine",
         Decimal(check::COSINE),
         Value("0.95"),
-        "Two patterns are one memory from this cosine on, whatever their episodes.",
+        "Two patterns are one memory at or above this cosine, whatever their episodes.",
     ),
     key(
         "conflict",
@@ -246,7 +246,7 @@ pub(super) const KEYS: [Key; 51] = [
         "floor",
         Decimal(check::PART),
         Value("0.1"),
-        "No confidence is shown below this.",
+        "No confidence is lowered below this.",
     ),
     key(
         "limits",
@@ -330,7 +330,7 @@ pub(super) const KEYS: [Key; 51] = [
         "settle_seconds",
         Number(check::SETTLE_SECONDS),
         Value("10"),
-        "How long a space that starts empty waits for a peer before it writes; 0 does not wait.",
+        "How long a space whose store is new or has lost rows waits for a peer before it writes, up to six times as long while sessions make progress; with 0 it does not wait.",
     ),
     key(
         "store",
@@ -466,7 +466,7 @@ mod tests {
 
     use super::*;
 
-    /// A minimal file with one additional key.
+    /// Parses a minimal file in which `key` has this value, or is missing.
     fn with(key: &Key, value: Option<&str>) -> Result<ClusterConfig, super::super::ConfigError> {
         let mut file: Table = "
             node = { name = 'a', listen = '[::1]:0' }

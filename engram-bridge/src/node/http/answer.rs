@@ -66,7 +66,7 @@ struct Differing {
     slots: Vec<u32>,
 }
 
-/// A finer map would not fit a screen.
+/// The maximum number of bits that select a slot of the map: a finer map would not fit a screen.
 const MAP_BITS: u8 = 12;
 
 impl Map {

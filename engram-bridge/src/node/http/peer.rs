@@ -18,22 +18,25 @@ pub(super) struct Peer {
     state: &'static str,
     connected_seconds: Option<f64>,
     round_trip_seconds: Option<f64>,
-    /// Consecutive failed dials, their cause, and the time until the next one.
+    /// Consecutive failed dials.
     failures: u32,
+    /// The cause of the last failure.
     cause: Option<String>,
+    /// The time until the next dial.
     retry_in_seconds: Option<f64>,
     /// Its agreement with this node by its latest roots: `in_step`, `behind`, `ahead`, `apart`,
     /// `unknown` or `no_common_space`. `behind`: this node lacks records that the peer has.
     agreement: &'static str,
-    /// The least number of records that one of the two lacks; for `behind` and `ahead`.
+    /// A lower bound on the number of records that one of the two lacks; for `behind` and `ahead`.
     records_apart: Option<u64>,
     /// Its liveness in the membership: `alive`, `suspect` or `down`.
     liveness: &'static str,
     /// The time since the roots were last equal; if they never were, since this node started.
     lag_seconds: f64,
     ever_equal: bool,
-    /// Changes here since then, over all spaces.
+    /// Slots that changed here since the roots were last equal, over all spaces.
     divergent_slots: usize,
+    /// Patterns that changed here since the roots were last equal, over all spaces.
     divergent_patterns: usize,
     last_session: Option<Session>,
     sessions: u64,

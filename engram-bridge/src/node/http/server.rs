@@ -1,4 +1,4 @@
-//! A small server for the routes, for nodes without another one.
+//! A small server for the routes, for nodes without another HTTP server.
 
 use std::collections::VecDeque;
 use std::io;
@@ -107,8 +107,8 @@ struct Served {
 }
 
 impl Connections {
-    /// Makes room for one more. At [`MAX_CONNECTIONS`], closes the oldest one without a request in
-    /// progress; if all have one, waits until one ends.
+    /// Makes room for one more connection. At [`MAX_CONNECTIONS`], closes the oldest one without a
+    /// request in progress; if all have a request in progress, waits until a connection ends.
     async fn make_room(&mut self) {
         loop {
             while self.tasks.try_join_next().is_some() {}
@@ -174,7 +174,7 @@ async fn serve(stream: TcpStream, routes: Router) {
     }
 }
 
-/// Answers only requests that name this machine by its address or as `localhost`.
+/// Answers only requests whose host is an IP address or `localhost`.
 async fn refuse_foreign_names(request: Request, next: Next) -> Response {
     if names_this_machine(request.headers()) {
         return next.run(request).await;

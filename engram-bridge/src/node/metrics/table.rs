@@ -71,7 +71,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_peer_lag_seconds",
         kind: Gauge,
         unit: Some("seconds"),
-        help: "Time since the roots of this node and a peer were last equal, or since the start.",
+        help: "Time since the roots of this node and a peer were last equal; if they never were, since the start.",
         labels: &["peer"],
         read: |reading| reading.by_peer(|peer| Some(peer.lag.as_secs_f64())),
     },

@@ -168,7 +168,8 @@ fn id_of(text: &str) -> Option<String> {
     parse::<Id>(text).ok().map(|pattern| pattern.id)
 }
 
-/// The message of serde_json without its position: it counts lines within the text, not the file.
+/// The message of serde_json without its position, which counts lines within the text, not within
+/// the file.
 fn what_is_wrong(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()

@@ -14,8 +14,8 @@ pub struct SnapshotLines {
 }
 
 impl SnapshotLines {
-    /// Reads lines of the file at `path`, without opening it. Rows of `embeddings.f32` next to it
-    /// are `dimension` numbers long.
+    /// Creates a reader for lines of the file at `path`, which it does not open: the caller passes the
+    /// lines. Rows of `embeddings.f32` next to the file are `dimension` numbers long.
     pub fn new(path: &Path, dimension: usize) -> Self {
         Self { patterns: Patterns::beside(path, dimension), number: 0 }
     }
@@ -23,7 +23,8 @@ impl SnapshotLines {
     /// Reads the next line. Returns `None` for an empty one.
     ///
     /// # Errors
-    /// [`RejectedLine`] if the line as a whole cannot be read. The next line can still be read.
+    /// [`RejectedLine`] if the run and the space of the line cannot be read; the returned snapshot lists
+    /// other faults of the line. The next line can still be read.
     pub fn read(&mut self, line: &[u8]) -> Result<Option<FileSnapshot>, RejectedLine> {
         self.number += 1;
         let line = line.trim_ascii();

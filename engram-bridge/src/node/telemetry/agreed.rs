@@ -8,8 +8,8 @@ use engram_merkle::{AnyHasher, Digest, Tree};
 
 pub(crate) type SpaceTree = Tree<Arc<str>, AnyHasher>;
 
-/// The trees of the shared spaces at the time their roots were last equal. They share nodes with
-/// the live trees, so only later changes take memory.
+/// The tree of each shared space when its root was last equal on both nodes. The trees share nodes
+/// with the live trees, so only later changes take memory.
 #[derive(Debug, Default)]
 pub(crate) struct Agreed(BTreeMap<SpaceId, SpaceTree>);
 

@@ -73,7 +73,8 @@ pub enum Unready {
     /// It has peers, but is connected to none of them.
     #[error("no peer is connected; the state of each names the cause")]
     CutOff,
-    /// It is connected to no peer, and peers refuse it, since it is not in their roster.
+    /// It is connected to no peer, and at least one peer refuses it, since it is not in the peer's
+    /// roster.
     #[error(
         "peers refuse this node, since it is not in their roster; if it belongs to the cluster, add its \
          id to their [[peers]]"
@@ -85,7 +86,8 @@ pub enum Unready {
 }
 
 impl Unready {
-    /// The reason that the connections to all peers give, if any.
+    /// The reason why the node is connected to no peer; `None` if it is connected to one, or has no
+    /// peers.
     pub(super) fn of_connections(peers: &[PeerStatus]) -> Option<Self> {
         let is_connected =
             |peer: &PeerStatus| matches!(peer.connection, ConnectionState::Connected { .. });
@@ -105,7 +107,7 @@ impl Unready {
 }
 
 impl Warning {
-    /// The stable name of the state, as used by health checks, page, events and metrics.
+    /// The stable name of the state, as used by the health checks, the page and the events.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -121,7 +123,7 @@ impl Warning {
         }
     }
 
-    /// Whether the node refuses data from its peers or its engine.
+    /// Whether the node refuses data from its peers or its engine, or cannot connect to peers.
     #[must_use]
     pub const fn is_critical(&self) -> bool {
         matches!(self, Self::StorageFailure(_) | Self::OverCap(_) | Self::CertificateExpired { .. })

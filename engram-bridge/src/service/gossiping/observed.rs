@@ -10,7 +10,7 @@ use crate::service::belief_log;
 use crate::spaces::observer::{ConsolidationObserver, ConsolidationRun, RunInput};
 use crate::spaces::space::Space;
 
-/// The outputs of a service about consolidation.
+/// Writes the belief log of a service, counts its runs, and calls its observer.
 pub(super) struct Observed {
     space: Arc<Space>,
     settings: Mutex<Settings>,
@@ -51,7 +51,8 @@ impl Observed {
         self.settings().writes_log = false;
     }
 
-    /// Appends the belief updates since the last call to the log at `path`; returns them.
+    /// Appends the belief updates since the last call to the log at `path`, unless the log is off,
+    /// and passes them to the observer. Returns them.
     pub(super) fn log(&self, path: &Path) -> Vec<BeliefUpdateRecord> {
         let (observer, writes_log) = {
             let settings = self.settings();
@@ -67,7 +68,7 @@ impl Observed {
         updates
     }
 
-    /// Counts a snapshot of the engine that changed `updates`.
+    /// Counts a run of the engine, and passes it to the observer. The run led to `updates`.
     pub(super) fn note_run(
         &self,
         generated_at: Timestamp,

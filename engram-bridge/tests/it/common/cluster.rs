@@ -150,7 +150,7 @@ impl Node {
     }
 
     pub(crate) fn binding(&self) -> &Binding {
-        // A test that waited for the end of the first contact would fail at its deadline.
+        // Longer than any test runs, so that only a session ends the first contact.
         let settle = Duration::from_secs(3_600);
         let bind = || Binding::with_settle(Arc::clone(&self.store), self.gossip.clone(), settle);
         self.binding.get_or_init(bind)

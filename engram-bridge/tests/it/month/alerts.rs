@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::machine::Machine;
 use crate::common::process::DEADLINE;
 
-/// Minutes with the metrics from before a step, and with those from after it.
+/// The number of minutes with the metrics from before a step, and with those from after it.
 const MINUTES: [u64; 2] = [15, 20];
 
 /// The minute at which the alerts are evaluated: the longest `for` in the script, 5 minutes, has
@@ -40,12 +40,12 @@ impl Scrape {
         Self { nodes: nodes.collect() }
     }
 
-    /// The next scrape in which each of `machines` had further sessions.
+    /// Scrapes until each of `machines` has had further sessions. Returns the last scrape.
     pub(crate) fn next(&self, machines: &[&Machine]) -> Self {
         self.once(machines, |before, after| rounds(after) > rounds(before))
     }
 
-    /// The next scrape for which `fits` is true for each of `machines`.
+    /// Scrapes until `fits` is true for each of `machines`. Returns the last scrape.
     pub(crate) fn once(
         &self,
         machines: &[&Machine],
@@ -91,7 +91,7 @@ fn rounds(series: &BTreeMap<String, f64>) -> f64 {
 }
 
 impl Alerts {
-    /// After the step exactly these alerts fire, each given as `ALERT NODE`.
+    /// Adds a test that exactly these alerts fire after the step, each given as `ALERT NODE`.
     pub(crate) fn fire(&mut self, step: &str, [before, after]: [&Scrape; 2], expected: &[&str]) {
         self.add(step, [before, after], "", expected);
     }

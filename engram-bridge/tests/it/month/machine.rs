@@ -57,7 +57,7 @@ impl Machine {
     }
 
     pub(crate) fn start(&mut self) {
-        // Writes beyond a limit of the file size fail, as on a full disk, instead of ending the process.
+        // Make writes beyond the file size limit fail, as on a full disk, instead of ending the process.
         let mut command = Command::new("sh");
         command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\" --events"]);
         command.arg(env!("CARGO_BIN_EXE_engram-node")).args(arguments_of_the_unit(&self.folder));

@@ -70,7 +70,7 @@ impl Month {
         let [a, b, c] = <[_; 3]>::try_from(init(folder.path(), 3)).unwrap().map(Machine::stopped);
         let mut month = Self { folder, a, b, c, alerts: Alerts::default() };
         for node in [&mut month.a, &mut month.b, &mut month.c] {
-            // A first snapshot need not wait for a peer that starts a second later.
+            // Rounds every second, so that a first snapshot waits only briefly for a peer that starts later.
             node.edit("[store]\n", "[gossip]\ninterval_seconds = 1\n\n[store]\n");
             node.start();
         }
@@ -176,7 +176,7 @@ impl Month {
         panic!("each certificate had expired before the node read it");
     }
 
-    /// A backup of node-b comes back after a week, in which a pattern was forgotten.
+    /// A backup of node-b is restored after a pattern has been forgotten.
     fn backup(&mut self) {
         self.b.ctl(&["backup", "copy"]);
         self.a.ctl(&["forget", "default", "p"]);

@@ -18,8 +18,9 @@ use crate::support::{
 };
 
 const YEAR: i64 = 365 * 86_400 * 1_000_000_000;
-/// The clock of the other tests, and one fifty years ahead.
+/// The clock of the other tests.
 const NOW: i64 = 1_893_456_000_000_000_000;
+/// A clock fifty years ahead.
 const FUTURE: i64 = NOW + 50 * YEAR;
 
 /// A write of `id` by node 3 under a clock that is far ahead.

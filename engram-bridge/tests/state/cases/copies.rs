@@ -48,8 +48,8 @@ fn at(disk: &MemoryStateStore, time: &Arc<AtomicI64>) -> Arc<Store> {
 const BEGIN: i64 = 1_893_456_000_000_000_000;
 const SECOND: i64 = 1_000_000_000;
 
-/// A machine is rolled back to a time when its node was closed cleanly, clock included. It writes
-/// `writes` patterns before it meets its peer, which knows three lost ones.
+/// A machine, clock included, is set back to a time before it wrote three patterns, which its peer
+/// knows. It writes `writes` patterns before it meets its peer again.
 fn set_back(writes: u8) {
     let (disk, time) = (MemoryStateStore::new(), Arc::new(AtomicI64::new(BEGIN)));
     let (one, peer) = (at(&disk, &time), store(2));

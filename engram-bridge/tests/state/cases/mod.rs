@@ -27,7 +27,7 @@ fn live(space: &Arc<Space>, id: &str) -> Vec<String> {
     episodes
 }
 
-/// Runs two rounds of sessions of all pairs. All stores must be equal afterwards.
+/// Runs two rounds, in each of which every pair has a session. All stores must be equal afterwards.
 fn converge(stores: &[&Arc<Store>]) {
     for _ in 0..2 {
         for (at, one) in stores.iter().enumerate() {

@@ -94,7 +94,7 @@ fn a_bulk_submission_stops_no_other_space() {
     let submitting = Arc::clone(&bulk);
     let submission = thread::spawn(move || submitting.submit(&whole, Scheduler));
     begins.recv_timeout(DEADLINE).unwrap();
-    // It plans its change, and waits for the disk.
+    // The submission has planned its first part, and waits for the disk.
     let planned = store.write_stats().written;
     let (done, finished) = channel();
     let writing = thread::spawn(move || {

@@ -9,8 +9,8 @@ mod submissions;
 
 use crate::history::{Accepted, Pace, Step, Values, Verdict, judge};
 
-/// The result of a history that must end without a loss, documented losses included, unless a fault
-/// destroyed the last copy.
+/// The result of a history that must end without any loss, not even a documented one, except that a
+/// fault may destroy the last copy of a write.
 fn settled(nodes: usize, pace: Pace, steps: &[Step]) -> Verdict {
     let verdict = judge(nodes, pace, steps);
     assert_eq!(verdict.faults, []);

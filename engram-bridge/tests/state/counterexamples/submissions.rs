@@ -1,4 +1,4 @@
-//! Repeated submissions: when they are new writes, and the promise of "unchanged".
+//! Repeated submissions: when they are new writes, and what the result "unchanged" guarantees.
 
 use super::*;
 use crate::history::Clock::*;

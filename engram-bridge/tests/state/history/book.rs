@@ -79,11 +79,12 @@ pub(crate) struct Book {
     pub(crate) forgotten: [Values; KEYS],
     /// The values of resolutions, which may be visible again.
     pub(crate) resolved: [Values; KEYS],
-    /// Values that were forgotten once, and then resolved to by a process that knew of it.
+    /// Values that were forgotten exactly once, and later the value of a resolution by a process that
+    /// knew of the forgetting.
     pub(crate) released: [Values; KEYS],
     /// Per node: values that an operation saw and removed, and that were not submitted again since.
     pub(crate) taken_back: [[Values; KEYS]; NODES],
-    /// The same, whether submitted again or not.
+    /// Per node: values that an operation saw and removed, even if they were submitted again since.
     pub(crate) ever_taken_back: [[Values; KEYS]; NODES],
     forgettings: [[u8; 32]; KEYS],
     pub(crate) past: [Past; NODES],
@@ -105,7 +106,8 @@ impl Book {
         }
     }
 
-    /// Records an operation at a process that knows `row`: it replaces the writes of `of`.
+    /// Records an operation at a process that knows `row`: it replaces the known writes of the nodes for
+    /// which `of` is true.
     pub(crate) fn settle(
         &mut self,
         nodes: &[usize],
@@ -211,9 +213,9 @@ impl Book {
     }
 
     /// After a fault: a value whose suppression is destroyed everywhere no longer counts as
-    /// forgotten; `before` and `left` are the values suppressed at any process. Where `joined`, the
-    /// join of the remaining rows, contradicts a removal or a release, that operation was
-    /// destroyed.
+    /// forgotten; `before` and `left` are the values suppressed anywhere before and after the fault. A
+    /// removal or a release that `joined`, the join of the remaining rows, contradicts was destroyed,
+    /// too.
     pub(crate) fn settle_suppression(
         &mut self,
         before: [Values; KEYS],

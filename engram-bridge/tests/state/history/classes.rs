@@ -9,7 +9,7 @@ pub(super) const SPOKEN: u8 = 3;
 /// Histories with one kind of faults.
 pub(crate) struct Class {
     pub(crate) name: &'static str,
-    /// The faults, for a number of nodes.
+    /// Returns the faults for a number of nodes.
     pub(crate) faults: fn(usize) -> Vec<Step>,
 }
 
@@ -162,7 +162,7 @@ fn clones(nodes: usize, ways: &[Step]) -> Vec<Step> {
     steps
 }
 
-/// The faults, and the end of the waits that they lead to.
+/// The faults, and steps that end the waits for a first contact to which they lead.
 fn first_contact(faults: &[Step]) -> Vec<Step> {
     let ends = [Step::TimeOut(0), Step::TimeOut(0), Step::TimeOut(0), Step::TimeOut(1)];
     [faults, &ends].concat()

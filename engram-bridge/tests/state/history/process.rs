@@ -57,7 +57,7 @@ pub(crate) enum Input {
     Resolve(usize, u8),
     Deliver(Delivery),
     Greet(Greeting),
-    /// Submissions wait from now on, if nothing is held.
+    /// Submissions wait from now on, unless the first contact is over.
     Wait,
     TakeIn,
     Members(Vec<usize>),
@@ -97,7 +97,7 @@ pub(crate) struct Machine {
 }
 
 impl Process {
-    /// Starts a process. Its disk is as the previous one left it, and has room.
+    /// Starts a process. Its disk is a copy of that in `start`, and has room.
     pub(crate) fn start(start: Start) -> Self {
         let disk = start.disk.copy();
         let time = Arc::new(AtomicI64::new(start.now + start.clock.offset()));

@@ -83,7 +83,7 @@ impl Draw {
         steps[self.random.usize(..steps.len())]
     }
 
-    /// Most faults are of node 0, so it is drawn more often.
+    /// Draws node 0 more often than the others, because most faults concern it.
     fn node(&mut self) -> usize {
         if self.random.bool() { 0 } else { self.random.usize(..self.nodes) }
     }

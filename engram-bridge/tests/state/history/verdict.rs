@@ -30,15 +30,16 @@ pub(crate) enum Fault {
     Waits,
     /// An operation that could not be stored changed something.
     HalfDone,
-    /// A record exceeds the limit of dots per node, or of nodes.
+    /// A record exceeds the limit of dots per node.
     Wide,
-    /// Two nodes with equal roots show different patterns.
+    /// Two nodes with equal roots show different patterns, or a node does not show the patterns that its
+    /// records make visible.
     Views,
     /// A session between equal nodes wrote something.
     Minted,
     /// A store that was opened again differs from the one that wrote it.
     Reopened,
-    /// The writes of a node with plausible versions are withheld.
+    /// Writes with plausible versions did not reach all nodes while other versions were implausible.
     Withheld,
 }
 
@@ -47,7 +48,7 @@ pub(crate) enum Fault {
 pub(crate) struct Verdict {
     pub(crate) faults: Vec<Fault>,
     pub(crate) accepted: Accepted,
-    /// The final rows of every node, if they are equal.
+    /// The final rows of the first process, and of every other one unless the nodes differ.
     pub(crate) rows: [Row; KEYS],
     /// Rounds of sessions that changed anything.
     pub(crate) rounds: u32,
@@ -136,7 +137,7 @@ impl World {
         changed
     }
 
-    /// Checks that, before versions ahead become plausible, only parts with such versions differ.
+    /// Checks, while implausible versions exist, that nodes differ only in parts with such versions.
     fn look_for_withheld(&mut self) {
         let limit = self.now.unsigned_abs() + MAX_AHEAD;
         let rows: Vec<_> = self.processes.iter().map(Process::rows).collect();

@@ -43,11 +43,11 @@ pub(super) struct Compared {
     /// `alone`, `representative`, `subset`, `superset` or `duplicate`.
     role: &'static str,
     confidence: f32,
-    /// In this view only: nothing is written back.
+    /// The confidence in this comparison; never written back.
     adjusted_confidence: f32,
-    /// The representative of a member.
+    /// The relation of a member to the representative of its group.
     representative: Option<Relation>,
-    /// The pattern that disputes an episode with it and overlaps with it most.
+    /// The relation to the pattern with the greatest overlap among those that dispute an episode.
     rival: Option<Relation>,
     /// An explanation in words.
     reason: String,

@@ -31,7 +31,7 @@ pub(in crate::node::http) struct Explained {
     /// The first digests of forgotten contents.
     suppressed: Vec<String>,
     context_total: usize,
-    /// For the first nodes, the greatest version of each that the record covers.
+    /// The greatest covered version of each node, for the first nodes.
     context: Vec<Write>,
     /// Its role among the patterns of other ids; `None` if it was not compared.
     across_ids: Option<Compared>,
@@ -65,16 +65,16 @@ struct Version {
     /// The peer that sent it first; `None` if this node's engine submitted it, or if the peer is
     /// unknown.
     introduced_by: Option<String>,
-    /// Whether this node's own engine submitted it last.
+    /// Whether it is the last submission of this node's own engine.
     submitted_here: bool,
 }
 
-/// A version of a node.
+/// A version that a node wrote.
 #[derive(Serialize)]
 struct Write {
     node: String,
     node_id: String,
-    /// In decimal; JSON numbers are too short for it.
+    /// In decimal, as text: a JSON number may lose digits.
     version: String,
 }
 
@@ -140,7 +140,7 @@ impl Version {
     }
 }
 
-/// The part of a version in the resolution; `None` if it is suppressed.
+/// The part of a version in the resolution; `None` if it has none, because it is suppressed.
 fn contribution<'k>(
     known: &'k PatternExplanation,
     version: &LiveVersion,

@@ -67,7 +67,7 @@ struct SpaceOf {
 /// A state that needs an operator.
 #[derive(Serialize)]
 pub(in crate::node::http) struct Warned {
-    /// A stable code, as in events and metrics.
+    /// A stable code, as in the events.
     code: &'static str,
     /// `critical` or `warning`.
     severity: &'static str,

@@ -19,11 +19,13 @@ pub(in crate::node::http) struct Planned {
 #[derive(Serialize)]
 struct PlannedSpace {
     space: String,
-    /// The number of patterns that would change here, and the first of them.
+    /// The number of patterns that would change here.
     here: usize,
+    /// The first of these changes.
     changes: Vec<Change>,
-    /// The number that would change at the peer, and the first of them.
+    /// The number of patterns that would change at the peer.
     there: usize,
+    /// The ids of the first of them.
     ids_there: Vec<String>,
     refused: Vec<Refused>,
 }

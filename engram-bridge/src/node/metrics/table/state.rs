@@ -46,7 +46,7 @@ pub(super) const WAITING: Metric = Metric {
     name: "engram_gossip_waiting_submissions",
     kind: Gauge,
     unit: None,
-    help: "Submitted patterns that wait for the first contact of a space that started empty.",
+    help: "Submitted patterns that wait for the first contact of their space.",
     labels: &["space"],
     read: |reading| reading.by_space(|space| space.waiting),
 };

@@ -15,7 +15,7 @@ use crate::support::{environment, everything, only_space, store_config};
 const LISTENER: u8 = NODES as u8 + 1;
 
 impl World {
-    /// Plays a fault of a machine, then settles the writes that it destroyed.
+    /// Plays a fault of a machine, then accounts for the writes that it destroyed.
     pub(super) fn fault(&mut self, step: &Step) {
         let suppressed = self.suppressed();
         match *step {
@@ -85,7 +85,7 @@ impl World {
         self.begin(slot);
     }
 
-    /// Initializes a process: sets its roster, and lets it wait if it holds nothing.
+    /// Initializes a process: sets its roster, and lets it wait unless its first contact is over.
     fn begin(&mut self, slot: usize) {
         self.note_clock(slot);
         let members = self.members();
@@ -115,7 +115,7 @@ impl World {
         self.restart(slot, clock, |disk| disk.spoil(|_, _, _| false));
     }
 
-    /// Damages the record of a pattern, or every second time its content, if it has one.
+    /// Damages the record of a pattern or, if it has a live content, every second time that content.
     fn damage(&mut self, slot: usize, key: usize, clock: Clock) {
         self.book.past[self.processes[slot].node].lost_state = true;
         let has_content = !self.processes[slot].row(key).live().is_empty();

@@ -22,7 +22,7 @@ impl World {
         }
     }
 
-    /// Settles the outcome of a submission, given the row before it.
+    /// Enters the outcome of a submission into the book; `before` is the row before it.
     fn submitted(
         &mut self,
         process: usize,
@@ -124,7 +124,7 @@ impl World {
         (output == Output::Changed(true)).then_some(seen)
     }
 
-    /// Applies an operation. One that is not stored must change nothing.
+    /// Applies an operation, and reports a fault if it is not stored but changed something.
     fn tried(&mut self, process: usize, input: Input) -> Output {
         let before = self.processes[process].fingerprint();
         let output = self.put(process, input);
