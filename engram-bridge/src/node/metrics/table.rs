@@ -282,7 +282,8 @@ fn flag(labels: &[&str], holds: bool) -> Sample {
 fn sessions(Reading { net, .. }: &Reading) -> Vec<Sample> {
     let reached = |outcome| net.sessions.get(outcome).copied().unwrap_or(0);
     let failed = net.sessions_failed.values().sum::<u64>();
-    let known = ["in_sync", "synced", "budget_spent", "not_accepted", "nothing_shared"];
+    let known =
+        ["in_sync", "synced", "unsendable", "budget_spent", "not_accepted", "nothing_shared"];
     let ended = known.map(|outcome| Sample::count(&[outcome], reached(outcome)));
     let rest = [
         Sample::count(&["failed"], failed + reached("failed") + reached("other")),

@@ -19,6 +19,7 @@ use crate::spaces::stats::WriteStats;
 fn reading() -> Reading {
     let mut net = Stats::default();
     net.sessions.insert("in_sync", 3);
+    net.sessions.insert("unsendable", 2);
     net.sessions_failed.insert("lost", 1);
     net.connections_failed.insert("expired", 2);
     net.connections_failed.insert("timed_out", 4);
@@ -115,6 +116,7 @@ fn samples_carry_their_labels_and_values() {
     let text = encode(reading());
     for line in [
         r#"engram_gossip_sessions_total{outcome="in_sync"} 3"#,
+        r#"engram_gossip_sessions_total{outcome="unsendable"} 2"#,
         r#"engram_gossip_sessions_total{outcome="failed"} 1"#,
         r#"engram_gossip_auth_failures_total{reason="expired"} 2"#,
         r#"engram_gossip_connection_failures_total{reason="timed_out"} 4"#,
