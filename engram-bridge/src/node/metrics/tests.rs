@@ -137,7 +137,7 @@ fn samples_carry_their_labels_and_values() {
         r#"engram_consolidation_runs_total{space="notes",source="on_demand"} 0"#,
         r#"engram_consolidation_freshness_seconds{space="notes"} 10.0"#,
         r#"engram_consolidation_citations_current{space="notes"} 19.0"#,
-        "engram_consolidation_gossip_rounds_total 4",
+        "engram_consolidation_gossip_rounds_total 6",
         r#"engram_consolidation_conflicts_total{space="notes",type="concurrent_update"} 20"#,
         "engram_consolidation_merkle_compare_seconds_count 1",
         "engram_consolidation_deltas_transferred_bytes 0.0",
