@@ -58,12 +58,21 @@ pub enum ProtocolViolation {
     /// A version summary changes entries that its base does not have.
     #[error("a version summary that changes entries beyond its base")]
     SummaryBeyondBase,
+    /// A version summary has an entry of its own for a node of its base.
+    #[error("a version summary that repeats a node of its base")]
+    SummaryRepeatsBase,
     /// An offer of ranges arrives unasked or twice.
     #[error("an unexpected offer of ranges")]
     UnexpectedOffer,
     /// An answer to ranges arrives without an open offer.
     #[error("an unexpected answer to ranges")]
     UnexpectedAnswer,
+    /// The answer to an offer does not have one bit for each range.
+    #[error("an answer to ranges without one bit for each range")]
+    TakenCount,
+    /// The answer to an offer sets bits beyond its ranges.
+    #[error("an answer to ranges with bits beyond them")]
+    TakenBeyondOffer,
     /// A subtree arrives that this side did not ask for, or arrives twice.
     #[error("an unsolicited or repeated subtree")]
     UnsolicitedSubtree,

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::clocks::{BaseId, ShortNode, VersionSummary};
 use crate::limits::MAX_SUMMARY;
 use crate::wire::{Reader, put, put_bytes, put_count};
-use crate::{DecodeError, VersionRange};
+use crate::{DecodeError, ProtocolViolation, VersionRange};
 
 /// The sender's version summary of one space; the receiver sends the records above it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +39,8 @@ pub enum VersionBase {
 pub struct RangeOffer {
     /// Index of the space in the table.
     pub space: u32,
-    /// Each node with the upper end of its range and the number of records in it, strictly
-    /// ascending by node. The lower end is the entry of the receiver's summary.
+    /// Each node with the upper end of its range and the number of records in it, both at least 1,
+    /// strictly ascending by node. The lower end is the entry of the receiver's summary.
     pub ranges: Vec<(ShortNode, u64, u64)>,
 }
 
@@ -70,15 +70,25 @@ impl Versions {
         Self { space, base, changes, others, repeat: false }
     }
 
-    /// Resolves the summary against `known`, the summary of its base; `None` if it does not fit.
-    pub(crate) fn resolve(&self, known: &VersionSummary) -> Option<VersionSummary> {
+    /// Resolves the summary against `known`, the summary of its base.
+    ///
+    /// # Errors
+    /// The summary does not fit its base.
+    pub(crate) fn resolve(
+        &self,
+        known: &VersionSummary,
+    ) -> Result<VersionSummary, ProtocolViolation> {
         let mut entries: Vec<(ShortNode, u64)> = known.iter().collect();
         for (at, difference) in &self.changes {
-            let (_, version) = entries.get_mut(*at as usize)?;
+            let entry = entries.get_mut(*at as usize);
+            let (_, version) = entry.ok_or(ProtocolViolation::SummaryBeyondBase)?;
             *version = version.wrapping_add(*difference as u64);
         }
+        if self.others.iter().any(|(node, _)| known.get(node) > 0) {
+            return Err(ProtocolViolation::SummaryRepeatsBase);
+        }
         entries.extend(&self.others);
-        Some(entries.into_iter().collect())
+        Ok(entries.into_iter().collect())
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -179,8 +189,12 @@ impl RangeOffer {
         let space = r.take("the space of an offer")?;
         let ranges: Vec<(ShortNode, u64, u64)> =
             r.list("ranges of an offer", MAX_SUMMARY, 17, |r| {
-                let node = r.array("a range")?;
-                Ok((node, u64::from_le_bytes(r.array("a range")?), r.take("a range")?))
+                let (node, upper) = (r.array("a range")?, u64::from_le_bytes(r.array("a range")?));
+                let records = r.take("a range")?;
+                if upper == 0 || records == 0 {
+                    return Err(DecodeError::Invalid("a range"));
+                }
+                Ok((node, upper, records))
             })?;
         if !ranges.is_sorted_by(|a, b| a.0 < b.0) {
             return Err(DecodeError::NotCanonical("the order of an offer"));
@@ -200,6 +214,18 @@ impl RangeAnswer {
             taken[at / 8] |= u8::from(takes(range)) << (at % 8);
         }
         Self { space: offer.space, taken }
+    }
+
+    /// Checks that there is one bit for each range of `offer`, and none beyond.
+    pub(crate) fn check(&self, offer: &RangeOffer) -> Result<(), ProtocolViolation> {
+        let ranges = offer.ranges.len();
+        if self.taken.len() != ranges.div_ceil(8) {
+            return Err(ProtocolViolation::TakenCount);
+        }
+        if (ranges..8 * self.taken.len()).any(|at| self.takes(at)) {
+            return Err(ProtocolViolation::TakenBeyondOffer);
+        }
+        Ok(())
     }
 
     /// Whether the range at index `at` was taken.

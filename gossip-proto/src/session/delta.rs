@@ -231,8 +231,7 @@ impl Deltas {
             delta.tell = Tell::WholeForWhole;
             return Ok(());
         };
-        let told = versions.resolve(&base);
-        let told = told.ok_or(SessionError::Violation(ProtocolViolation::SummaryBeyondBase))?;
+        let told = versions.resolve(&base)?;
         let entries = told.len();
         delta.theirs = Some(told);
         delta.offer = Offer::Due;
@@ -281,6 +280,7 @@ impl Deltas {
         let Offer::Made(offer) = core::mem::replace(&mut delta.offer, Offer::Settled) else {
             return Err(UNEXPECTED);
         };
+        answer.check(&offer)?;
         let taken = offer.ranges.iter().enumerate().filter(|(at, _)| answer.takes(*at));
         let theirs = delta.theirs.clone().unwrap_or_default();
         let taken: Vec<_> = taken.map(|(_, range)| range_of(range, &theirs)).collect();

@@ -1,14 +1,16 @@
 //! Peers that break the rules: the session ends with a reason, and nothing unverified is stored.
 
+mod clocks;
+mod contents;
+
 use std::time::Duration;
 
 use crate::common::{self, State, Store, content, content_digest, key_of, parameters, space};
 use engram_gossip_proto::{
-    Clocks, Compression, ContentPart, Delivery, Done, Ending, Event, FinalRoots, Greeting, Hello,
-    HelloParameters, Listing, Message, Node, Part, PatternContent, PatternRequest, PatternSync,
-    Prefix, ProtocolViolation, RangeAnswer, RangeOffer, Record, Refusal, Session, SessionConfig,
-    SessionError, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, UnsendableRecord,
-    VersionBase, Versions, Want, Wire, limits,
+    Compression, Delivery, Done, Ending, Event, FinalRoots, Greeting, Hello, HelloParameters,
+    Listing, Message, Node, PatternContent, PatternRequest, PatternSync, Prefix, ProtocolViolation,
+    Record, Refusal, Session, SessionConfig, SessionError, SpaceRoot, Spaces, SubtreeRequest,
+    SubtreeResponse, UnsendableRecord, Want, limits,
 };
 
 const NOW: Duration = Duration::from_secs(5);
@@ -298,28 +300,6 @@ fn bytes_of_a_session_are_limited() {
 }
 
 #[test]
-fn contents_ahead_of_their_part_are_limited() {
-    let mut victim = Victim::greeted(few());
-    let ahead = |seed: u32| {
-        let large = PatternContent {
-            source_episodes: (0..2_000).map(|i| format!("{seed}-{i:0240}")).collect(),
-            ..content("late", seed)
-        };
-        let contents = vec![(content_digest(&large), large)];
-        sync(vec![], contents)
-    };
-    let mut sent = 0;
-    while victim.say(&ahead(sent), false).is_ok() {
-        sent += 1;
-        assert!(sent < 100, "contents are kept without a limit");
-    }
-    let (error, refusal) = victim.ended(&few());
-    let (what, cap) = ("contents ahead of their part", limits::MAX_NODE_DOTS as u64);
-    assert_eq!(error, SessionError::OverLimit { what, cap });
-    assert_eq!(refusal, Some(Refusal::Limit { what: what.into(), cap }));
-}
-
-#[test]
 fn mismatched_space_answers_are_refused() {
     let say = |spaces: Spaces| {
         let mut victim = Victim::new(few(), SessionConfig::default());
@@ -335,104 +315,6 @@ fn mismatched_space_answers_are_refused() {
     assert!(matches!(say(table), SessionError::Violation(_)));
 }
 
-fn versions(base: VersionBase, changes: Vec<(u32, i64)>) -> Message {
-    let others = vec![([9; 8], 5)];
-    Message::Versions(Versions { space: 0, base, changes, others, repeat: false })
-}
-
-#[test]
-fn second_version_summary_is_refused() {
-    let mut victim = Victim::clocked(few());
-    let told = versions(VersionBase::Yours, vec![]);
-    victim.say(&told, false).unwrap();
-    assert!(victim.say(&told, true).is_err());
-    assert_eq!(victim.ended(&few()).0, SessionError::Violation(ProtocolViolation::SecondSummary));
-}
-
-#[test]
-fn version_summary_beyond_its_base_is_refused() {
-    let mut victim = Victim::clocked(few());
-    assert!(victim.say(&versions(VersionBase::Yours, vec![(7, 1)]), true).is_err());
-    let (error, _) = victim.ended(&few());
-    assert_eq!(error, SessionError::Violation(ProtocolViolation::SummaryBeyondBase));
-}
-
-#[test]
-fn unrequested_ranges_are_refused() {
-    let offer = Message::RangeOffer(RangeOffer { space: 0, ranges: vec![([9; 8], 5, 1_000)] });
-    let answer = Message::RangeAnswer(RangeAnswer { space: 0, taken: vec![1] });
-    for (message, twice) in [(&offer, true), (&answer, false)] {
-        let mut victim = Victim::clocked(few());
-        if twice {
-            victim.say(message, false).unwrap();
-        }
-        assert!(victim.say(message, true).is_err());
-        let (error, _) = victim.ended(&few());
-        let violations = [ProtocolViolation::UnexpectedOffer, ProtocolViolation::UnexpectedAnswer];
-        assert!(violations.map(SessionError::Violation).contains(&error), "{error}");
-        assert!(Victim::greeted(few()).say(message, true).is_err(), "without clocks");
-    }
-}
-
-#[test]
-fn records_within_the_told_summary_are_unasked() {
-    let mut victim = Victim::clocked(few());
-    let part = Part { node: common::node_id(1), entry: common::version(1), dots: vec![] };
-    let old = Record { id: "old".into(), parts: vec![part], suppressed: vec![] };
-    let Message::PatternSync(sync) = sync(vec![old], vec![]) else { unreachable!() };
-    victim.say(&Message::PatternSync(sync), true).unwrap();
-    assert_eq!(victim.session.stats().unasked, 1);
-    assert_eq!(victim.store.state(), few());
-}
-
-#[test]
-fn empty_declared_range_hides_no_record() {
-    // A peer claims to have sent everything of nodes 1 and 7 and sends nothing.
-    let mut honest = few();
-    honest.submit(7, 50, content("pattern_7", 7));
-    honest.submit(7, 60, content("pattern_8", 8));
-    let mut state = few();
-    state.learn(&honest, "pattern_8");
-    let mut victim = Victim::clocked(state);
-    let declared = [1, 7].map(|node| (common::node_id(node), u64::MAX)).to_vec();
-    let sync =
-        PatternSync::new(0, Delivery::<PatternContent>::default(), declared, Compression::Off);
-    victim.say(&Message::PatternSync(sync), true).unwrap();
-    let summary = victim.store.clocks().index.summary();
-    let short = *common::node_id(7).first_chunk().unwrap();
-    assert_eq!(summary.get(&short), common::version(60), "the greatest held entry");
-    // An honest session brings the records that the lie hides.
-    let honest = Store::clocked(honest);
-    let contact = common::sync(&honest, &victim.store);
-    assert_eq!(contact.opener.result, Ending::InSync);
-    assert_eq!(honest.state().records, victim.store.state().records);
-}
-
-#[test]
-fn too_many_summaries_are_refused_by_their_cap() {
-    let stores: Vec<Store> = (0..9).map(|_| Store::clocked(few())).collect();
-    let name = |n: usize| space(&format!("space-{n}"));
-    let spaces = stores.iter().enumerate().map(|(n, store)| (name(n), store.pin())).collect();
-    let config = SessionConfig::default();
-    let mut session = Session::accept(config, parameters(), [3; 8], spaces, NOW).unwrap();
-    let Message::MerkleRootExchange(hello) = hello() else { unreachable!() };
-    let root = |n| SpaceRoot { space: name(n), root: [9; 32], count: 1, generation: 1 };
-    let table = Spaces::Table { buckets: u16::MAX, spaces: (0..9).map(root).collect() };
-    let hello = Message::MerkleRootExchange(Hello { spaces: table, ..hello });
-    session.handle_frame(&hello.encode(Compression::Off, true), NOW).unwrap();
-    while session.poll_frame(NOW).is_some() {}
-    let node = |n: usize| (n as u64 + 1).to_be_bytes();
-    let others: Vec<_> = (0..limits::MAX_SUMMARY).map(|n| (node(n), 1)).collect();
-    let told = |space| {
-        let (base, changes, others) = (VersionBase::Whole, vec![], others.clone());
-        Message::Versions(Versions { space, base, changes, others, repeat: false })
-    };
-    let mut say = |space| session.handle_frame(&told(space).encode(Compression::Off, false), NOW);
-    assert!((0..8).all(|space| say(space).is_ok()), "a peer may send summaries up to the cap");
-    let (what, cap) = ("entries of version summaries", limits::MAX_SUMMARIES as u64);
-    assert_eq!(say(8), Err(SessionError::OverLimit { what, cap }));
-}
-
 #[test]
 fn final_report_names_only_known_spaces() {
     let yours =
@@ -445,64 +327,4 @@ fn final_report_names_only_known_spaces() {
         assert!(victim.say(&Message::Done(done), true).is_err());
         assert!(matches!(victim.ended(&few()).0, SessionError::Violation(_)));
     }
-}
-
-/// A content encoded alone, and its digest.
-fn encoded(content: &PatternContent) -> ([u8; 32], Vec<u8>) {
-    let mut bytes = Vec::new();
-    Wire::encode(&[content], Compression::Off, &mut bytes);
-    (content_digest(content), bytes)
-}
-
-fn part_of((digest, bytes): &([u8; 32], Vec<u8>), range: std::ops::Range<usize>) -> ContentPart {
-    let (total, offset) = (bytes.len() as u32, range.start as u32);
-    ContentPart { space: 0, digest: *digest, total, offset, bytes: bytes[range].to_vec() }
-}
-
-#[test]
-fn parts_of_no_content_are_refused() {
-    let whole = encoded(&content("late", 7));
-    let other = encoded(&content("other", 8));
-    let (len, half) = (whole.1.len(), whole.1.len() / 2);
-    let first = part_of(&whole, 0..half);
-    let garbage = ContentPart { bytes: vec![0xff; len], ..part_of(&whole, 0..len) };
-    let longer = ContentPart { total: first.total + 1, ..part_of(&whole, half..len) };
-    let misfits: [(&[ContentPart], &str); 5] = [
-        (&[part_of(&whole, 1..half)], "does not follow"),
-        (&[first.clone(), first.clone()], "does not follow"),
-        (&[first.clone(), part_of(&other, half..other.1.len())], "does not follow"),
-        (&[first.clone(), longer], "does not follow"),
-        (&[garbage], "cannot be read"),
-    ];
-    for (parts, why) in misfits {
-        let mut victim = Victim::greeted(few());
-        let (last, before) = parts.split_last().unwrap();
-        for part in before {
-            victim.say(&Message::ContentPart(part.clone()), false).unwrap();
-        }
-        let error = victim.say(&Message::ContentPart(last.clone()), false).unwrap_err();
-        assert!(error.to_string().contains(why), "{error}");
-    }
-}
-
-#[test]
-fn unfinished_parts_are_refused() {
-    let whole = encoded(&content("late", 7));
-    let first = Message::ContentPart(part_of(&whole, 0..whole.1.len() - 1));
-    let missing = SessionError::Violation(ProtocolViolation::MissingPart);
-    // The turn ends, or records follow, before the last part.
-    let mut victim = Victim::greeted(few());
-    assert_eq!(victim.say(&first, true), Err(missing.clone()));
-    let mut victim = Victim::greeted(few());
-    victim.say(&first, false).unwrap();
-    assert_eq!(victim.say(&records(&["stranger-1"]), true), Err(missing));
-    // The maximum number of contents, and one more.
-    let mut victim = Victim::greeted(few());
-    for _ in 0..limits::MAX_NODE_DOTS {
-        let part = part_of(&whole, 0..whole.1.len());
-        victim.say(&Message::ContentPart(part), false).unwrap();
-    }
-    let part = Message::ContentPart(part_of(&whole, 0..whole.1.len()));
-    let (what, cap) = ("contents ahead of their part", limits::MAX_NODE_DOTS as u64);
-    assert_eq!(victim.say(&part, false), Err(SessionError::OverLimit { what, cap }));
 }
