@@ -1,4 +1,4 @@
-//! Runs the fuzz targets of the wire format and the sync machine.
+//! Runs the fuzz targets of the Merkle tree, the wire format and the sync machine.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ use crate::workspace::target_folder;
 /// Fuzz every wire parser and whole sessions
 ///
 /// Needs cargo-fuzz (`cargo install cargo-fuzz`); works with a stable compiler. Starts from the committed corpus and stores
-/// new inputs in gossip-proto/fuzz/corpus. Stores a failing input in gossip-proto/fuzz/artifacts, and prints the command
-/// that repeats it.
+/// new inputs in fuzz/corpus of the crate. Stores a failing input in fuzz/artifacts there, and prints the command that
+/// repeats it.
 #[derive(Args)]
 pub(crate) struct Fuzz {
     /// Run only these targets
@@ -32,17 +32,28 @@ pub(crate) struct Fuzz {
     json: bool,
 }
 
-/// The folder that contains `fuzz/`.
-const CRATE: &str = "gossip-proto";
+/// The folders that contain `fuzz/`.
+const CRATES: [&str; 2] = ["merkle", "gossip-proto"];
+
+/// A fuzz target.
+struct Target {
+    /// The folder of its crate.
+    folder: &'static str,
+    name: String,
+}
 
 impl Fuzz {
     pub(crate) fn run(self) -> Result<Verdict> {
         let known = targets()?;
-        if let Some(unknown) = self.targets.iter().find(|target| !known.contains(target)) {
-            bail!("there is no fuzz target {unknown}; there are {}", known.join(", "));
+        let names: Vec<&str> = known.iter().map(|target| target.name.as_str()).collect();
+        if let Some(unknown) = self.targets.iter().find(|target| !names.contains(&target.as_str()))
+        {
+            bail!("there is no fuzz target {unknown}; there are {}", names.join(", "));
         }
-        let chosen = if self.targets.is_empty() { &known } else { &self.targets };
-        let results = chosen.iter().map(|target| self.feed(target)).collect::<Result<Vec<_>>>()?;
+        let is_chosen =
+            |target: &&Target| self.targets.is_empty() || self.targets.contains(&target.name);
+        let chosen = known.iter().filter(is_chosen);
+        let results = chosen.map(|target| self.feed(target)).collect::<Result<Vec<_>>>()?;
         if self.json {
             println!("{}", json!(results.iter().map(Fed::json).collect::<Vec<_>>()));
         } else {
@@ -53,19 +64,19 @@ impl Fuzz {
     }
 
     /// Runs one target and counts its inputs.
-    fn feed(&self, target: &str) -> Result<Fed> {
+    fn feed(&self, Target { folder, name }: &Target) -> Result<Fed> {
         let mut command = cargo(["fuzz", "run", "--sanitizer=none"]);
-        command.current_dir(root().join(CRATE));
-        command.arg("--target-dir").arg(target_folder()?.join("fuzz")).arg(target);
-        let found = PathBuf::from("fuzz/corpus").join(target);
-        std::fs::create_dir_all(root().join(CRATE).join(&found))?;
-        command.arg(found).arg(PathBuf::from("tests/data/corpus").join(target));
+        command.current_dir(root().join(folder));
+        command.arg("--target-dir").arg(target_folder()?.join("fuzz")).arg(name);
+        let found = PathBuf::from("fuzz/corpus").join(name);
+        std::fs::create_dir_all(root().join(folder).join(&found))?;
+        command.arg(found).arg(PathBuf::from("tests/data/corpus").join(name));
         let limit = match self.runs {
             Some(runs) => format!("-runs={runs}"),
             None => format!("-max_total_time={}", self.seconds),
         };
         command.args(["--", "-max_len=4096", "-print_final_stats=1", &limit]);
-        self.watch(target, &mut command)
+        self.watch(name, &mut command)
     }
 
     fn watch(&self, target: &str, command: &mut Command) -> Result<Fed> {
@@ -109,16 +120,20 @@ impl Fed {
     }
 }
 
-/// The names of the targets, from the folder of their sources.
-fn targets() -> Result<Vec<String>> {
-    let folder = root().join(CRATE).join("fuzz/fuzz_targets");
-    let entries = std::fs::read_dir(&folder).with_context(|| format!("{}", folder.display()))?;
-    let names = entries.map(|entry| Ok(entry?.path().file_stem().map(|stem| stem.to_owned())));
-    let names = names.collect::<Result<Vec<_>>>()?;
-    let mut names: Vec<_> =
-        names.into_iter().flatten().map(|name| name.to_string_lossy().into_owned()).collect();
-    names.sort_unstable();
-    Ok(names)
+/// The targets, from the folders of their sources.
+fn targets() -> Result<Vec<Target>> {
+    let mut targets = Vec::new();
+    for folder in CRATES {
+        let sources = root().join(folder).join("fuzz/fuzz_targets");
+        let files =
+            std::fs::read_dir(&sources).with_context(|| format!("{}", sources.display()))?;
+        for file in files {
+            let stem = file?.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            targets.extend(stem.map(|name| Target { folder, name }));
+        }
+    }
+    targets.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(targets)
 }
 
 #[cfg(test)]
@@ -127,8 +142,8 @@ mod tests {
 
     #[test]
     fn every_target_has_a_committed_corpus() {
-        for target in targets().unwrap() {
-            let corpus = root().join(CRATE).join("tests/data/corpus").join(&target);
+        for Target { folder, name } in targets().unwrap() {
+            let corpus = root().join(folder).join("tests/data/corpus").join(name);
             assert!(corpus.is_dir(), "{} is missing", corpus.display());
         }
     }

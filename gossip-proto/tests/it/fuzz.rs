@@ -7,6 +7,7 @@
 mod bodies;
 mod session;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -44,10 +45,24 @@ fn simple_inputs_are_survived() {
 
 #[test]
 fn undisturbed_session_ends_in_sync() {
-    for setup in 0..64_u8 {
+    let mut kinds = BTreeSet::new();
+    for setup in 0..=255_u8 {
         let mut input = vec![setup.wrapping_mul(7), setup.wrapping_mul(13), setup, setup];
         input.extend([0, 1].repeat(20));
-        session::run(&input);
+        kinds.extend(session::run(&input));
+    }
+    // There is one space, every content fits a frame, and neither side refuses.
+    let unused = [Kind::Refuse, Kind::Spaces, Kind::ContentPart].map(|kind| kind as u8);
+    let expected: BTreeSet<u8> = common::kinds().filter(|kind| !unused.contains(kind)).collect();
+    assert_eq!(kinds, expected);
+}
+
+#[test]
+fn every_kind_is_injected() {
+    assert_eq!(common::kinds().last(), Some(Kind::ContentPart as u8));
+    for kind in common::kinds() {
+        let inject = [2 * 102, kind, 0];
+        assert!(session::run(&[&[0; 4][..], &inject].concat()).contains(&kind), "kind {kind}");
     }
 }
 
@@ -89,6 +104,13 @@ fn golden_frames_are_in_the_corpus() {
         "session",
         "rough",
         &[&[30, 5, 20, 37][..], &[0, 1, 130, 0, 1, 178, 0, 9].repeat(6)].concat(),
+    );
+    check("session", "clocks", &[&[3, 5, 9, 64][..], &[0, 1].repeat(12)].concat());
+    check("session", "ranges", &[&[255, 255, 9, 192][..], &[0, 1].repeat(12)].concat());
+    check(
+        "session",
+        "rough-clocks",
+        &[&[30, 5, 20, 229][..], &[0, 1, 130, 0, 1, 224, 0, 9].repeat(6)].concat(),
     );
     let default = common::space("default");
     let summary = engram_gossip_proto::Summary { root: [7; 32], count: 9, generation: 2 };

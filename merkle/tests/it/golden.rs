@@ -1,6 +1,7 @@
 //! Bytes that nodes of different releases exchange: a change needs a new version.
 
 use crate::common::ids::pattern_ids;
+use engram_merkle::descent::{Descent, Request, Response, TagKey};
 use engram_merkle::{AnyHasher, Digest, Tree};
 
 /// The tree of the first `count` real ids, each with its number as value.
@@ -49,4 +50,33 @@ fn the_proof_of_a_single_entry_is_golden() {
     let prefix = "0101000c0000";
     let key_hash = "07fbc6ca7157e88c26d9b8ba9f48089cf215854329a545c8a8a6ed12a78e4b15";
     assert_eq!(hex, format!("{prefix}{key_hash}{:064}", 0));
+}
+
+#[test]
+fn the_messages_of_a_descent_are_golden() {
+    let key = TagKey::of([1; 8], [2; 8]);
+    let (mut here, there) = (tree(AnyHasher::Sha256, 40), tree(AnyHasher::Sha256, 40));
+    here.remove(pattern_ids(1)[0].as_bytes());
+    let mut descent = Descent::new(&here, key);
+    let mut messages = Vec::new();
+    while let Some(request) = descent.next_request() {
+        let response = there.answer(&request, key);
+        messages.push((request.to_bytes(), response.to_bytes()));
+        assert_eq!(Request::from_bytes(&request.to_bytes()), Ok(request));
+        assert_eq!(Response::from_bytes(&response.to_bytes()).as_ref(), Ok(&response));
+        descent.handle(response).unwrap();
+    }
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let messages: Vec<_> = messages.iter().map(|(ask, tell)| (hex(ask), hex(tell))).collect();
+    // A count; of each node the number of nibbles, and the nibbles in whole bytes.
+    let asked = ["010000", "01000100"];
+    assert_eq!(messages.iter().map(|(ask, _)| ask).collect::<Vec<_>>(), asked);
+    let told: Vec<_> = messages.iter().map(|(_, tell)| tell.as_str()).collect();
+    // A count. Form 0: the mask of the children, and their tags. Form 1: the number of entries, and
+    // key hash and tag of each.
+    let golden = [
+        "010000bfffd9c89d27128879245e06d75534f0badd5f823c0d1538a34a0b0d02c71578113f6340a27bcabf87a29a69b6278825083bde065ee5ac1fa84c5361ed79347b61c2ebdce0b568d07fdfab212d",
+        "010001020005fa7b022c2056e6180c52cd9007fbc6ca7157e88cbe1fabf154",
+    ];
+    assert_eq!(told, golden);
 }

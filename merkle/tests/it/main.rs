@@ -5,6 +5,7 @@
 
 mod common;
 mod descent;
+mod fuzz;
 mod golden;
 mod hostile;
 mod laws;

@@ -3,6 +3,7 @@
 use crate::common::ids::pattern_ids;
 use crate::common::naive::Naive;
 use crate::common::{Placed, place, value};
+use crate::fuzz;
 use engram_merkle::{BaseDepth, Blake3, Digest, Hasher, Proof, ProofError, Sha256, Tree};
 use proptest::prelude::*;
 
@@ -134,20 +135,10 @@ fn a_proof_leads_to_the_root_of_the_twin() {
     assert_eq!(found, Ok(Some(value(0))));
 }
 
-/// Decoding arbitrary bytes must neither panic nor accept bytes that encoding would not produce.
-fn fuzz_proof(bytes: &[u8]) {
-    if let Ok(proof) = Proof::from_bytes(bytes) {
-        assert_eq!(proof.to_bytes(), bytes);
-        let root = Digest::from([1; 32]);
-        let verified = proof.verify(&Sha256, BaseDepth::default(), &root, b"key");
-        assert_eq!(verified, Err(ProofError::WrongRoot));
-    }
-}
-
 proptest! {
     #[test]
     fn prop_decoding_is_total(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        fuzz_proof(&bytes);
+        fuzz::bodies::proof(&bytes);
     }
 
     #[test]
@@ -160,6 +151,6 @@ proptest! {
         let mut bytes = vec![1, entries, high, low];
         bytes.extend(map);
         bytes.resize(bytes.len() + digests * 32 + tail, 0x55);
-        fuzz_proof(&bytes);
+        fuzz::bodies::proof(&bytes);
     }
 }

@@ -8,7 +8,9 @@ pub(crate) mod real;
 pub(crate) mod samples;
 pub(crate) mod sparse;
 
-use engram_gossip_proto::{DecodeError, Message, Parameters, PatternContent, SpaceId};
+use engram_gossip_proto::{
+    DecodeError, FrameHeader, Message, Parameters, PatternContent, SpaceId, WIRE_VERSION,
+};
 use sha2::{Digest, Sha256};
 
 pub(crate) use memory::{Memory, Store, Tree};
@@ -64,6 +66,12 @@ pub(crate) fn key_of(id: &str) -> [u8; 32] {
         }
     }
     key
+}
+
+/// The numbers of all kinds of frames.
+pub(crate) fn kinds() -> impl Iterator<Item = u8> {
+    let header = |kind| [b'E', b'G', WIRE_VERSION, kind, 1, 0, 0, 0, 0];
+    (0..=u8::MAX).take_while(move |kind| FrameHeader::parse(&header(*kind)).is_ok())
 }
 
 /// Decodes a frame and the contents in it.

@@ -33,7 +33,7 @@ pub(crate) const ALL: [Target; 18] = [
     ("record", record),
     ("decompression", decompression),
     ("advert", advert),
-    ("session", super::session::run),
+    ("session", |input| _ = super::session::run(input)),
 ];
 
 /// Any bytes as a whole frame. A frame that decodes must be the canonical encoding of its message.

@@ -1,11 +1,11 @@
 //! A whole session, driven by a list of operations.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use engram_gossip_proto::{Compression, Ending, Kind, Session, SessionConfig};
+use engram_gossip_proto::{Compression, Ending, Session, SessionConfig, limits};
 
-use crate::common::{Memory, Store, content, parameters, space};
+use crate::common::{self, Memory, State, Store, content, parameters, space};
 
 /// Two nodes in a session, over a wire that an attacker controls.
 struct Attack<'a> {
@@ -18,15 +18,17 @@ struct Attack<'a> {
     /// Whether a frame was damaged, truncated or injected.
     forged: bool,
     writes: u64,
+    /// The kinds of all frames that were delivered.
+    kinds: BTreeSet<u8>,
 }
 
 /// Sets up two nodes from the first bytes, and disturbs their session with the operations in the
 /// others.
 ///
 /// Whatever happens to the frames, nothing panics and both sessions end. If no frame was forged, an
-/// undisturbed session afterwards makes the two equal.
-pub(crate) fn run(input: &[u8]) {
-    let Some((setup, operations)) = input.split_first_chunk::<4>() else { return };
+/// undisturbed session afterwards makes the two equal. Returns the kinds of the delivered frames.
+pub(crate) fn run(input: &[u8]) -> BTreeSet<u8> {
+    let Some((setup, operations)) = input.split_first_chunk::<4>() else { return BTreeSet::new() };
     let stores = [0, 1].map(|node| store(node, setup));
     let mut attack = Attack {
         input: operations,
@@ -36,16 +38,23 @@ pub(crate) fn run(input: &[u8]) {
         now: Duration::ZERO,
         forged: false,
         writes: 0,
+        kinds: BTreeSet::new(),
     };
     while let Some(operation) = attack.take() {
         attack.collect();
         attack.operate(operation);
     }
-    attack.finish();
+    attack.finish()
 }
 
+/// Whether the nodes keep clocks.
+const CLOCKED: u8 = 64;
+/// Whether the nodes expect a difference, so that their summaries travel early.
+const EARLY: u8 = 128;
+
 fn store(node: u8, setup: &[u8; 4]) -> Store {
-    let store = Store::default();
+    let clocked = setup[3] & CLOCKED != 0;
+    let store = if clocked { Store::clocked(State::default()) } else { Store::default() };
     let own = few(setup[usize::from(node)]);
     let common = few(setup[2]);
     for n in 0..common {
@@ -65,9 +74,14 @@ fn store(node: u8, setup: &[u8; 4]) -> Store {
     store
 }
 
-/// Mostly at most three, which is enough for nearly every case and keeps runs short.
+/// Mostly at most three, which is enough for nearly every case and keeps runs short. One byte makes
+/// so many that they are offered first.
 fn few(byte: u8) -> u8 {
-    if byte % 16 == 15 { 12 } else { byte % 4 }
+    match byte {
+        255 => limits::MAX_NEWS as u8 + 2,
+        byte if byte % 16 == 15 => 12,
+        byte => byte % 4,
+    }
 }
 
 fn config(byte: u8) -> SessionConfig {
@@ -75,6 +89,7 @@ fn config(byte: u8) -> SessionConfig {
         max_patterns_per_sync: 1 + u32::from(byte % 16),
         compression: if byte & 16 == 0 { Compression::Lz4 } else { Compression::Off },
         send_budget: if byte & 32 == 0 { 1 << 20 } else { 200 },
+        suspects: if byte & EARLY == 0 { vec![] } else { vec![space("default")] },
         ..SessionConfig::default()
     }
 }
@@ -151,13 +166,14 @@ impl Attack<'_> {
 
     fn deliver(&mut self, from: usize) {
         if let Some(frame) = self.wires[from].pop_front() {
+            self.kinds.extend(frame.get(3));
             let _ = self.ends[1 - from].handle_frame(&frame, self.now);
         }
     }
 
-    /// Injects a frame that the end never sent, of any kind up to `Done`.
+    /// Injects a frame that the end never sent, of any kind.
     fn inject(&mut self, from: usize) {
-        let kind = self.take().unwrap_or_default() % (Kind::Done as u8 + 1);
+        let kind = self.take().unwrap_or_default() % common::kinds().count() as u8;
         let len = usize::from(self.take().unwrap_or_default()).min(self.input.len());
         let (body, rest) = self.input.split_at(len);
         self.input = rest;
@@ -177,7 +193,7 @@ impl Attack<'_> {
     }
 
     /// Delivers the remaining frames, then lets the deadlines pass.
-    fn finish(mut self) {
+    fn finish(mut self) -> BTreeSet<u8> {
         loop {
             self.collect();
             if self.wires.iter().all(VecDeque::is_empty) {
@@ -196,9 +212,10 @@ impl Attack<'_> {
         if !self.forged {
             self.reconcile();
         }
+        self.kinds
     }
 
-    fn reconcile(self) {
+    fn reconcile(&self) {
         let mut ends = open(&self.stores, SessionConfig::default());
         let mut idle = 0;
         let mut from = 0;
@@ -213,7 +230,7 @@ impl Attack<'_> {
         for end in &ends {
             assert_eq!(end.outcome().map(|outcome| &outcome.result), Some(&Ending::InSync));
         }
-        let [a, b] = self.stores.map(|store| store.state());
+        let [a, b] = self.stores.each_ref().map(Store::state);
         assert!(a.essence() == b.essence(), "in sync, but different");
     }
 }
